@@ -1,0 +1,1 @@
+"""The role of an Amazon Q Business data source connector for Adobe Experience Manager Cloud."""

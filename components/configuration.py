@@ -1,0 +1,102 @@
+"""How do the keys of stack configuration become settings?
+
+The keys are the settings' names in camel case, and `aws:region`. Presence and YAML types are
+declared in `Pulumi.yaml` and checked by the engine; what it lets through is examined like any other
+value: https://www.pulumi.com/docs/iac/concepts/config/
+"""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final, cast
+
+import pulumi
+
+from components import settings
+from components.examination import unknown_name
+from components.settings import Path, Problem
+
+
+def _camel_case(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+KEYS: Final = {name: _camel_case(name) for name in settings.NAMES if name != "region"}
+"""The key of each setting in the project's namespace."""
+_MEMBERS: Final = {name: _camel_case(name) for name in settings.VPC_MEMBERS}
+
+
+class StackConfiguration:
+    """The settings as they stand in the stack's configuration."""
+
+    region_required = True
+
+    def __init__(self, config: pulumi.Config, *, refuse_unknown_keys: bool) -> None:
+        """Read every key in the table; with `refuse_unknown_keys`, object to any other."""
+        self.namespace = config.name
+        self.problems: Sequence[Problem] = [
+            unknown_name(self, (key,), [(name,) for name in KEYS])
+            for key in (self._other_keys() if refuse_unknown_keys else ())
+        ]
+        self.arguments: dict[str, object] = {
+            "region": pulumi.Config("aws").get("region"),
+            **{name: _value(name, config.get(key)) for name, key in KEYS.items()},
+        }
+        vpc = self.arguments["vpc_configuration"]
+        if isinstance(vpc, Mapping):
+            self.arguments["vpc_configuration"] = self._members(cast("Mapping[str, object]", vpc))
+
+    def name(self, path: Path) -> str:
+        """Return the key, with its path for a member of an object."""
+        head = str(path[0])
+        if head == "region":
+            return "aws:region"
+        key = KEYS.get(head, head)
+        if self.namespace != pulumi.get_project():
+            key = f"{self.namespace}:{key}"
+        return key + "".join(map(_step, path[1:]))
+
+    def command(self, problem: Problem) -> str:
+        """Return the command that sets the key to an example, or removes it."""
+        path = " --path" if len(problem.path) > 1 else ""
+        key = shlex.quote(self.name(problem.path))
+        stack = shlex.quote(pulumi.get_stack())
+        if problem.example is None:
+            return f"pulumi config rm --stack {stack}{path} {key}"
+        typed = " --type string" if path else ""
+        return f"pulumi config set --stack {stack}{path} {key} {shlex.quote(problem.example)}{typed}"
+
+    def _other_keys(self) -> list[str]:
+        keys = (key.partition(":") for key in pulumi.runtime.get_config_env())
+        known = KEYS.values()
+        return [key for space, _, key in keys if space == self.namespace and key not in known]
+
+    def _members(self, vpc: Mapping[str, object]) -> dict[str, object]:
+        """Name the members as the component does, and object to those that it does not have."""
+        known = [("vpc_configuration", member) for member in _MEMBERS]
+        self.problems = [
+            *self.problems,
+            *(
+                unknown_name(self, ("vpc_configuration", key), known)
+                for key in vpc
+                if key not in _MEMBERS.values()
+            ),
+        ]
+        return {name: vpc.get(key) for name, key in _MEMBERS.items()}
+
+
+def _step(part: str | int) -> str:
+    if isinstance(part, int):
+        return f"[{part}]"
+    part = _MEMBERS.get(part, part)
+    return f".{part}" if part.isidentifier() else f"[{json.dumps(part)}]"
+
+
+def _value(name: str, text: str | None) -> object:
+    """Return what the text stands for; text that is not JSON stays as it is, to be refused by form."""
+    if text and name in (*settings.OBJECTS, *settings.BOOLEANS):
+        with suppress(json.JSONDecodeError):
+            return json.loads(text)
+    return text

@@ -1,0 +1,276 @@
+"""Which resources are the role of the AEM connector?
+
+The component makes an IAM role, its role policy and nothing else. It makes no provider, reads no
+configuration of its own accord (`from_config` does), and writes no document before all settings are
+valid: a role without its policy, or with half of it, would fail at the next sync and not here.
+
+AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-iam-role.html
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, NotRequired, TypedDict, cast
+
+import pulumi
+import pulumi_aws as aws
+
+from components import documents
+from components.configuration import StackConfiguration
+from components.examination import LATER, Place, examine, has_later
+from components.settings import ROLE_NAME_SUFFIX, Arguments, SettingsError, Source
+
+TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
+POLICY_NAME: Final = "qbusiness-aem-connector"
+"""Fixed: a second attempt after a crash overwrites the policy and does not add another."""
+
+
+class VpcConfiguration(TypedDict):
+    """The VPC through which the connector reaches AEM, as in CreateDataSource."""
+
+    subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
+    """Subnet IDs, at least one; an ARN for a subnet that another account shares."""
+    security_group_ids: pulumi.Input[list[pulumi.Input[str]]]
+    """Security group IDs, 1 to 10."""
+
+
+class ConnectorRoleArgs(TypedDict):
+    """The settings of a ConnectorRole; "" and {} mean left out."""
+
+    application_id: pulumi.Input[str]
+    """Amazon Q Business application: its ID (36 characters) or its ARN."""
+    index_id: pulumi.Input[str]
+    """Index ID (36 characters)."""
+    secret_id: pulumi.Input[str]
+    """Secrets Manager secret with the AEM credentials: its ARN, or NAME-XXXXXX."""
+    region: NotRequired[pulumi.Input[str]]
+    """Region of the application. Default: from its ARN, else the provider's."""
+    account_id: NotRequired[pulumi.Input[str]]
+    """Account of the application, 12 digits. Default: from its ARN, else the provider's."""
+    kms_key_id: NotRequired[pulumi.Input[str]]
+    """Customer managed key that encrypts the secret: key ID or ARN. Default: no KMS statement."""
+    vpc_configuration: NotRequired[VpcConfiguration]
+    """Subnets and security groups of the data source. Default: no network statements."""
+    ingest_scope: NotRequired[pulumi.Input[str]]
+    """Resources of the ingest statement: applicationAndIndex (default) or index."""
+    allow_network_interface_deletion: NotRequired[pulumi.Input[bool]]
+    """Whether to allow deleting the connector's network interfaces; needs a VPC. Default: false."""
+    exclusive_policies: NotRequired[pulumi.Input[bool]]
+    """Whether the stack owns every policy of the role and removes others. Default: false."""
+    role_name: NotRequired[pulumi.Input[str]]
+    """Role name, at most 64 characters. Default: from the component's name (at most 41)."""
+    role_path: NotRequired[pulumi.Input[str]]
+    """Role path, / or /…/, at most 512 characters. Default: /."""
+    role_description: NotRequired[pulumi.Input[str]]
+    """Role description, at most 1,000 characters. Default: none."""
+    permissions_boundary_arn: NotRequired[pulumi.Input[str]]
+    """ARN of the IAM policy that bounds the role's permissions. Default: none."""
+    tags: NotRequired[pulumi.Input[dict[str, pulumi.Input[str]]]]
+    """Tags of the role, at most 50. Default: none."""
+
+
+class ConnectorRole(pulumi.ComponentResource):
+    """The IAM role of an Amazon Q Business data source connector for AEM Cloud."""
+
+    role_arn: pulumi.Output[str]
+    """ARN of the role; resolves once the role's policy is in place."""
+    role_name: pulumi.Output[str]
+    """Name of the role."""
+
+    def __init__(
+        self,
+        name: str,
+        args: ConnectorRoleArgs,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        _source: Source | None = None,
+    ) -> None:
+        """Declare the role and its policy.
+
+        Raises SettingsError, before anything is registered for values that are known, and during
+        the update, before the role is made, for Outputs.
+        """
+        source = _source or Arguments()
+        given = cast("dict[str, object]", dict(args))
+        draft = _draft(name, _map_outputs(given, lambda _: LATER), source, Place())
+        super().__init__(TOKEN, name, None, opts)
+        for warning in draft.warnings:
+            pulumi.warn(warning, self)
+        final = draft if draft.complete else self._finish(name, given, source, draft)
+
+        children = pulumi.ResourceOptions(parent=self)
+        role = aws.iam.Role(
+            f"{name}{ROLE_NAME_SUFFIX}",
+            name=_lift(args.get("role_name"), _left_out),
+            path=_lift(args.get("role_path"), _left_out),
+            description=_lift(args.get("role_description"), _left_out),
+            permissions_boundary=_lift(args.get("permissions_boundary_arn"), _left_out),
+            tags=_lift(args.get("tags"), _left_out),
+            assume_role_policy=_lift(final, lambda draft: draft.trust_policy),
+            force_detach_policies=True,
+            opts=children,
+        )
+        policy = aws.iam.RolePolicy(
+            f"{name}-qbusiness-policy",
+            name=POLICY_NAME,
+            role=role.name,
+            policy=_lift(final, lambda draft: draft.role_policy),
+            opts=children,
+        )
+        if args.get("exclusive_policies"):
+            aws.iam.RolePoliciesExclusive(
+                f"{name}-qbusiness-policies-exclusive",
+                role_name=role.name,
+                policy_names=[policy.name],
+                opts=children,
+            )
+            aws.iam.RolePolicyAttachmentsExclusive(
+                f"{name}-qbusiness-policy-attachments-exclusive",
+                role_name=role.name,
+                policy_arns=[],
+                opts=children,
+            )
+        account = _lift(final, lambda draft: draft.account)
+        pulumi.Output.all(role.arn, account).apply(self._warn_of_other_account)
+        self.role_arn = pulumi.Output.all(role.arn, policy.id).apply(lambda both: both[0])
+        self.role_name = role.name
+        self.register_outputs({"role_arn": self.role_arn, "role_name": self.role_name})
+
+    @classmethod
+    def from_config(
+        cls,
+        name: str,
+        config: pulumi.Config | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        refuse_unknown_keys: bool = False,
+    ) -> "ConnectorRole":
+        """Declare the role with the settings of the stack's configuration.
+
+        `config` is the namespace to read, by default the project's own; the Region is `aws:region`.
+        With `refuse_unknown_keys`, a key of that namespace that is no setting is a problem too: for
+        a program to which the whole namespace belongs.
+
+        Raises SettingsError, with the keys' names and the commands that mend them.
+        """
+        source = StackConfiguration(
+            config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys
+        )
+        return cls(name, cast("ConnectorRoleArgs", source.arguments), opts, _source=source)
+
+    def _finish(
+        self, name: str, given: dict[str, object], source: Source, draft: "_Draft"
+    ) -> "pulumi.Output[_Draft]":
+        """Draft again once the Outputs, and what the provider says of itself, are known."""
+        provider = _lift(
+            pulumi.Output.from_input(given["application_id"]),
+            lambda application: self._ask_provider(application, given),
+        )
+        later = {key: value for key, value in given.items() if _has_output(value)}
+        later["provider"] = provider
+        unknown = pulumi.Output.all(**later)
+
+        def finish(values: dict[str, object]) -> "pulumi.Input[_Draft]":
+            place = values.pop("provider")
+            known = place if isinstance(place, Place) else Place()
+            final = _draft(name, {**given, **values}, source, known)
+            for warning in final.warnings:
+                if warning not in draft.warnings:
+                    pulumi.warn(warning, self)
+            # During a preview something is still unknown here, and so are the documents.
+            return final if final.complete else cast("pulumi.Output[_Draft]", unknown)
+
+        marked = _map_outputs(later, lambda output: output.apply(_mark, run_with_unknowns=True))
+        return pulumi.Output.all(**cast("dict[str, object]", marked)).apply(finish)
+
+    def _ask_provider(
+        self, application: object, given: dict[str, object]
+    ) -> "pulumi.Input[Place]":
+        """Ask the provider for what the application leaves open: nothing where it is an ARN."""
+        if isinstance(application, str) and application.startswith("arn:"):
+            return Place()
+        options = pulumi.InvokeOptions(parent=self)
+        facts: dict[str, pulumi.Output[str]] = {}
+        if _is_text(given.get("account_id")):
+            facts["partition"] = aws.get_partition_output(opts=options).partition
+        else:
+            caller = aws.get_caller_identity_output(opts=options)
+            facts["account"] = caller.account_id
+            facts["partition"] = caller.arn.apply(lambda arn: arn.split(":")[1])
+        if not _is_text(given.get("region")):
+            facts["region"] = aws.get_region_output(opts=options).region
+        return pulumi.Output.all(**facts).apply(lambda known: Place(**known))
+
+    def _warn_of_other_account(self, known: list[str]) -> None:
+        """Tell that a role is of no use to an application of another account."""
+        role_arn, account = known
+        role_account = role_arn.split(":")[4]
+        if role_account != account:
+            pulumi.warn(
+                f"the role is in account {role_account}, the application in account {account}: a role "
+                "can be passed only to a service of its own account. Deploy with credentials of "
+                f"account {account}.",
+                self,
+            )
+
+
+class _Draft(NamedTuple):
+    """The documents, as far as the settings are known."""
+
+    complete: bool
+    """Whether the documents hold; if not, something is still unknown."""
+    warnings: tuple[str, ...]
+    trust_policy: str = ""
+    role_policy: str = ""
+    account: str = ""
+
+
+def _draft(
+    name: str, given: Mapping[str, object], source: Source, provider: Place
+) -> _Draft:
+    """Examine the settings and write the documents; raises SettingsError."""
+    settings, complete, warnings = examine(name, given, source, provider)
+    if settings is None:
+        return _Draft(complete, warnings)
+    trust_policy, role_policy = documents.write(settings)
+    if problem := documents.excess(role_policy, settings):
+        raise SettingsError([problem], source)
+    return _Draft(complete, warnings, trust_policy, role_policy, settings.account)
+
+
+def _map_outputs(value: object, function: Callable[[pulumi.Output[Any]], object]) -> Any:
+    """Return the value with `function` applied to each Output in it, at any depth."""
+    match value:
+        case pulumi.Output():
+            return function(cast("pulumi.Output[Any]", value))
+        case Mapping():
+            members = cast("Mapping[str, object]", value)
+            return {key: _map_outputs(member, function) for key, member in members.items()}
+        case list() | tuple():
+            return [_map_outputs(member, function) for member in cast("list[object]", value)]
+        case _ if inspect.isawaitable(value):
+            return function(pulumi.Output.from_input(value))
+        case _:
+            return value
+
+
+def _has_output(value: object) -> bool:
+    return has_later(_map_outputs(value, lambda _: LATER))
+
+
+def _mark(value: object) -> object:
+    return LATER if pulumi.contains_unknowns(value) else value
+
+
+def _lift(value: object, function: Callable[[Any], Any]) -> Any:
+    """Apply a function now to a plain value, later to an Output."""
+    if isinstance(value, pulumi.Output):
+        return cast("pulumi.Output[Any]", value).apply(function)
+    return function(value)
+
+
+def _left_out(value: object) -> object:
+    return None if value in ("", {}) else value
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""

@@ -1,0 +1,446 @@
+"""Is what was given right?
+
+`examine` looks at values and returns `Settings`, ready for the two documents, or raises
+`SettingsError` with all problems at once. It makes no resource, reads no configuration and asks AWS
+nothing. A value that is not known yet is `LATER`; the whole is examined again once it is known, by
+the same rules.
+"""
+
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Final, NamedTuple, TypeVar, cast
+
+from components import settings
+from components.settings import Form, Path, Problem, Reference, Settings, SettingsError, Source
+
+T = TypeVar("T")
+
+
+class Later:
+    """The type of `LATER`."""
+
+
+LATER: Final = Later()
+"""Stands for a value that is not known yet, or was refused already: nothing to examine."""
+
+
+class Place(NamedTuple):
+    """Where the application is, or what the provider says of itself."""
+
+    partition: str | Later = LATER
+    region: str | Later = LATER
+    account: str | Later = LATER
+
+
+# Until the provider has told the partition and account, these stand in for them. They are no longer
+# than the real ones, so that a policy drafted with them is never longer than the one written.
+_STAND_IN: Final = Place(partition="par", region="re-gion-1", account="0" * 12)
+
+
+class Examined(NamedTuple):
+    """What an examination without problems found."""
+
+    settings: Settings | None
+    """None while a value that was given is `LATER`."""
+    complete: bool
+    """False while parts of the settings' ARNs are stand-ins for what the provider has yet to say."""
+    warnings: tuple[str, ...]
+
+
+class _Network(NamedTuple):
+    subnets: tuple[Reference | Later, ...] = ()
+    security_groups: tuple[str | Later, ...] = ()
+
+
+def examine(
+    component_name: str, given: Mapping[str, object], source: Source, provider: Place | None = None
+) -> Examined:
+    """Return the settings that were given, or raise every problem found in them.
+
+    `given` maps the names in `settings.NAMES` to values of any type; None, "" and {} mean left out,
+    `LATER` may stand for any value or member. `provider` is asked only for what the application
+    leaves open.
+
+    Raises SettingsError.
+    """
+    return _Examination(component_name, given, source, provider or Place()).result()
+
+
+def unknown_name(source: Source, path: Path, known: Iterable[Path]) -> Problem:
+    """Return the problem of a name that is not in the table, with the nearest one that is."""
+    names = [source.name(other) for other in known]
+    near = get_close_matches(source.name(path), names, n=1, cutoff=0.5)
+    what = f"is not a setting; did you mean {near[0]}?" if near else "is not a setting"
+    return Problem(path, what, ", ".join(names))
+
+
+def has_later(value: object) -> bool:
+    """Tell whether a value, or a member of it at any depth, is `LATER`."""
+    match value:
+        case Later():
+            return True
+        case Mapping():
+            return any(map(has_later, cast("Mapping[object, object]", value).values()))
+        case list() | tuple():
+            return any(map(has_later, cast("Sequence[object]", value)))
+        case _:
+            return False
+
+
+def _show(value: object) -> str:
+    """Quote a value for a message: ASCII only, on one line, shortened."""
+    text = json.dumps(value, default=lambda _: "...")
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list() | tuple():
+            return "a list"
+        case Mapping():
+            return "an object"
+        case _:
+            return f"a Python {type(value).__name__}"
+
+
+def _tag(maximum: int) -> str:
+    return f"at most {maximum} {settings.TAG_CHARACTERS}"
+
+
+def _known(value: T | Later | None) -> T:
+    """Narrow the type of a value that is present and known by now."""
+    assert value is not None and not isinstance(value, Later)  # noqa: S101 a type guard
+    return value
+
+
+class _Examination:
+    """One pass over the settings, which collects problems and warnings on its way."""
+
+    def __init__(
+        self, component_name: str, given: Mapping[str, object], source: Source, provider: Place
+    ) -> None:
+        self.component_name = component_name
+        self.given = {name: value for name, value in given.items() if value not in (None, "", {})}
+        self.source = source
+        self.provider = provider
+        self.problems = list(source.problems)
+        self.warnings: list[str] = []
+
+    def result(self) -> Examined:
+        self._names()
+        application = self._required_reference("application_id", settings.APPLICATION)
+        place = self._place(application)
+        index_id = self._required("index_id", settings.INDEX_ID)
+        secret = self._secret(place)
+        key = self._key(place)
+        network = self._network(place)
+        ingest_scope = self._text("ingest_scope", settings.INGEST_SCOPE)
+        deletion = self._deletion()
+        self._exclusive_policies()
+        self._role(place)
+        self._tags()
+        if self.problems:
+            raise SettingsError(self.problems, self.source)
+        if has_later(self.given):
+            return Examined(None, False, tuple(self.warnings))
+
+        known = Place(*(_STAND_IN[i] if part is LATER else part for i, part in enumerate(place)))
+        partition, region, account = map(_known, known)
+
+        def arn(service: str, kind: str, reference: Reference) -> str:
+            return (
+                f"arn:{reference.partition or partition}:{service}:{reference.region or region}"
+                f":{reference.account or account}:{kind}{reference.id}"
+            )
+
+        found = Settings(
+            partition=partition,
+            region=region,
+            account=account,
+            application_id=_known(application).id,
+            index_id=_known(index_id),
+            secret_arn=arn("secretsmanager", "secret:", _known(secret)),
+            key_arn=arn("kms", "key/", _known(key)) if key else None,
+            network_arns=tuple(
+                dict.fromkeys(
+                    [arn("ec2", "subnet/", _known(subnet)) for subnet in network.subnets]
+                    + [
+                        arn("ec2", "security-group/", Reference(_known(group)))
+                        for group in network.security_groups
+                    ]
+                )
+            ),
+            ingest_scope=_known(ingest_scope or settings.INGEST_SCOPES[0]),
+            allow_network_interface_deletion=_known(deletion),
+        )
+        return Examined(found, known == place, tuple(self.warnings))
+
+    # What was given, by form.
+
+    def _refuse(self, path: Path, what: str, allowed: str, example: str | None = None) -> None:
+        self.problems.append(Problem(path, what, allowed, example))
+
+    def _string(self, path: Path, value: object, form: Form) -> str | Later | None:
+        """Return the text, None if it is left out, LATER if it is not known or refused here."""
+        if isinstance(value, Later):
+            return value
+        if not isinstance(value, str):
+            what = f"{_show(value)} is {_kind(value)}, not a string; quote it"
+        elif not form.pattern.fullmatch(value):
+            what = f"{_show(value)} is not {form.name}"
+        else:
+            return value
+        self._refuse(path, what, form.allowed, form.example)
+        return LATER
+
+    def _text(self, name: str, form: Form) -> str | Later | None:
+        return self._string((name,), self.given[name], form) if name in self.given else None
+
+    def _required(self, name: str, form: Form) -> str | Later:
+        if name in self.given:
+            return self._string((name,), self.given[name], form) or LATER
+        self._refuse((name,), "is required and not set", form.allowed, form.example)
+        return LATER
+
+    def _reference(self, text: str | Later, form: Form) -> Reference | Later:
+        if isinstance(text, Later):
+            return text
+        return Reference(**_known(form.pattern.fullmatch(text)).groupdict())
+
+    def _required_reference(self, name: str, form: Form) -> Reference | Later:
+        return self._reference(self._required(name, form), form)
+
+    def _boolean(self, name: str) -> bool | Later:
+        value = self.given.get(name, False)
+        if isinstance(value, (bool, Later)):
+            return value
+        self._refuse((name,), f"{_show(value)} is {_kind(value)}", "true or false", "false")
+        return LATER
+
+    # What was given, by setting.
+
+    def _names(self) -> None:
+        known = [(name,) for name in settings.NAMES]
+        self.problems += [
+            unknown_name(self.source, (name,), known)
+            for name in self.given
+            if name not in settings.NAMES
+        ]
+
+    def _place(self, application: Reference | Later) -> Place:
+        """Say where the application is, and refuse what disagrees with its ARN."""
+        region = self._text("region", settings.REGION)
+        if region is None and self.source.region_required:
+            region = self._required("region", settings.REGION)
+        account = self._text("account_id", settings.ACCOUNT_ID)
+        if isinstance(application, Later):
+            return Place(region=region or LATER, account=account or LATER)
+        for name, given, expected in (
+            ("region", region, application.region),
+            ("account_id", account, application.account),
+        ):
+            if isinstance(given, str) and expected and given != expected:
+                what = f"{_show(given)} is not where the application's ARN says it is"
+                self._refuse((name,), what, expected, expected)
+        place = Place(
+            application.partition or self.provider.partition,
+            application.region or region or self.provider.region,
+            application.account or account or self.provider.account,
+        )
+        if isinstance(place.region, str) and place.region not in settings.SUPPORTED_REGIONS:
+            supported = ", ".join(settings.SUPPORTED_REGIONS)
+            self.warnings.append(f"Amazon Q Business is not offered in {place.region}: {supported}")
+        return place
+
+    def _agree(
+        self, path: Path, given: object, where: tuple[str | None, str | None], place: Place
+    ) -> None:
+        """Refuse an ARN of another partition or Region than the application's."""
+        expected = (place.partition, place.region)
+        for what, theirs, ours in zip(("partition", "Region"), where, expected, strict=True):
+            if theirs and isinstance(ours, str) and theirs != ours:
+                self._refuse(
+                    path,
+                    f"{_show(given)} is in {what} {theirs}; the application is in {ours}",
+                    f"an ARN of {what} {ours}",
+                    f"ARN-IN-{ours}",
+                )
+
+    def _located(self, path: Path, value: object, form: Form, place: Place) -> Reference | Later:
+        reference = self._reference(self._string(path, value, form) or LATER, form)
+        if isinstance(reference, Reference):
+            self._agree(path, value, (reference.partition, reference.region), place)
+        return reference
+
+    def _secret(self, place: Place) -> Reference | Later:
+        name = "secret_id"
+        if name not in self.given:
+            return self._required_reference(name, settings.SECRET)
+        secret = self._located((name,), self.given[name], settings.SECRET, place)
+        if isinstance(secret, Reference):
+            suffix = secret.id.rpartition("-")[2]
+            if suffix.isalpha() and suffix.islower():
+                self.warnings.append(
+                    f"{self.source.name((name,))}: {_show(self.given[name])} ends in {suffix!r}, "
+                    "which looks like part of the secret's name and not like the six characters "
+                    "that Secrets Manager adds. The full ARN stands in `aws secretsmanager "
+                    "describe-secret --secret-id NAME --query ARN`"
+                )
+        return secret
+
+    def _key(self, place: Place) -> Reference | Later | None:
+        name = "kms_key_id"
+        if name not in self.given:
+            return None
+        value = self.given[name]
+        if isinstance(value, str) and "alias/" in value:
+            self._refuse(
+                (name,),
+                f"{_show(value)} is an alias; a policy that names an alias does not cover its key",
+                f"{settings.KEY.allowed}; `aws kms describe-key --key-id ALIAS "
+                "--query KeyMetadata.Arn` tells it",
+                settings.KEY.example,
+            )
+            return LATER
+        return self._located((name,), value, settings.KEY, place)
+
+    def _network(self, place: Place) -> _Network:
+        name = "vpc_configuration"
+        value = self.given.get(name, LATER)
+        if isinstance(value, Later):
+            return _Network()
+        if not isinstance(value, Mapping):
+            expected = " and ".join(self.source.name((name, member)) for member in settings.VPC_MEMBERS)
+            self._refuse((name,), f"{_show(value)} is {_kind(value)}", f"an object: {expected}")
+            return _Network()
+        members = cast("Mapping[object, object]", value)
+        known = [(name, member) for member in settings.VPC_MEMBERS]
+        self.problems += [
+            unknown_name(self.source, (name, str(member)), known)
+            for member in members
+            if member not in settings.VPC_MEMBERS
+        ]
+        subnets = [
+            self._located(path, subnet, settings.SUBNET, place)
+            for path, subnet in self._list((name, "subnet_ids"), members, settings.SUBNET)
+        ]
+        groups = [
+            self._string(path, group, settings.SECURITY_GROUP) or LATER
+            for path, group in self._list(
+                (name, "security_group_ids"), members, settings.SECURITY_GROUP
+            )
+        ]
+        network = _Network(tuple(dict.fromkeys(subnets)), tuple(dict.fromkeys(groups)))
+        if len(network.security_groups) > settings.MAXIMUM_SECURITY_GROUPS:
+            self._refuse(
+                (name, "security_group_ids", len(groups) - 1),
+                f"there are {len(network.security_groups)} security groups",
+                f"1 to {settings.MAXIMUM_SECURITY_GROUPS} security groups",
+            )
+        if len(network.subnets) > settings.MAXIMUM_CONSOLE_SUBNETS:
+            self.warnings.append(
+                f"{self.source.name((name, 'subnet_ids'))} has {len(network.subnets)} subnets; the "
+                f"Amazon Q Business console takes at most {settings.MAXIMUM_CONSOLE_SUBNETS}"
+            )
+        return network
+
+    def _list(
+        self, path: Path, members: Mapping[object, object], form: Form
+    ) -> list[tuple[Path, object]]:
+        """Return the members of a list that must not be empty, each with its path."""
+        value = members.get(path[-1])
+        if isinstance(value, Later):
+            return []
+        if isinstance(value, (list, tuple)) and value:
+            return [((*path, i), item) for i, item in enumerate(cast("Sequence[object]", value))]
+        what = f"{_show(value)} is {_kind(value)}" if value else "has no member"
+        self._refuse((*path, 0), what, f"a list, each {form.allowed}", form.example)
+        return []
+
+    def _deletion(self) -> bool | Later:
+        name = "allow_network_interface_deletion"
+        deletion = self._boolean(name)
+        if deletion is True and "vpc_configuration" not in self.given:
+            vpc = self.source.name(("vpc_configuration",))
+            self._refuse((name,), f"true without {vpc}", f"false, or true beside {vpc}", "false")
+        return deletion
+
+    def _exclusive_policies(self) -> None:
+        name = "exclusive_policies"
+        if self._boolean(name) is LATER and self.given.get(name) is LATER:
+            self._refuse((name,), "is an Output; it decides which resources exist", "True or False")
+
+    def _role(self, place: Place) -> None:
+        name = self._text("role_name", settings.ROLE_NAME)
+        if name is None:
+            self._automatic_name()
+        elif isinstance(name, str) and not any(word in name for word in settings.LISTED_NAMES):
+            self.warnings.append(
+                f"{self.source.name(('role_name',))}: the Amazon Q Business console lists only roles "
+                f"whose name contains {' or '.join(settings.LISTED_NAMES)}, so not {_show(name)}"
+            )
+        self._text("role_path", settings.ROLE_PATH)
+        self._text("role_description", settings.ROLE_DESCRIPTION)
+        boundary = self._text("permissions_boundary_arn", settings.PERMISSIONS_BOUNDARY)
+        if isinstance(boundary, str):
+            partition = _known(settings.PERMISSIONS_BOUNDARY.pattern.fullmatch(boundary))["partition"]
+            self._agree(("permissions_boundary_arn",), boundary, (partition, None), place)
+
+    def _automatic_name(self) -> None:
+        name = self.component_name
+        if len(name) > settings.MAXIMUM_COMPONENT_NAME:
+            what = f"has {len(name)} characters"
+        elif not settings.ROLE_NAME.pattern.fullmatch(name):
+            what = f"is not all {settings.ROLE_NAME.allowed}"
+        else:
+            return
+        self._refuse(
+            ("role_name",),
+            f"is left out, and the component's name {_show(name)}, from which it would follow, {what}",
+            f"a component's name of at most {settings.MAXIMUM_COMPONENT_NAME} letters, digits and "
+            "_+=,.@-, or a role name",
+            settings.ROLE_NAME.example,
+        )
+
+    def _tags(self) -> None:
+        value = self.given.get("tags", LATER)
+        if isinstance(value, Later):
+            return
+        if not isinstance(value, Mapping):
+            self._refuse(("tags",), f"{_show(value)} is {_kind(value)}", "an object of strings")
+            return
+        tags = cast("Mapping[object, object]", value)
+        if len(tags) > settings.MAXIMUM_TAGS:
+            allowed = f"at most {settings.MAXIMUM_TAGS}"
+            self._refuse(("tags", str(list(tags)[-1])), f"there are {len(tags)} tags", allowed)
+        seen: dict[str, str] = {}
+        for key, item in tags.items():
+            path = ("tags", str(key))
+            if not isinstance(key, str):
+                self._refuse(path, f"{_show(key)} is {_kind(key)}", "a key that is a string")
+                continue
+            if not key or not settings.is_tag_text(key, settings.MAXIMUM_TAG_KEY):
+                self._refuse(path, f"{_show(key)} is not a tag key", _tag(settings.MAXIMUM_TAG_KEY))
+            if key.lower().startswith("aws:"):
+                self._refuse(path, f"{_show(key)} is reserved", "a key that does not begin with aws:")
+            if (twin := seen.setdefault(key.casefold(), key)) != key:
+                what = f"{_show(key)} and {_show(twin)} differ in case alone"
+                self._refuse(path, what, "keys that differ in more: IAM ignores case in tag keys")
+            allowed = _tag(settings.MAXIMUM_TAG_VALUE)
+            if isinstance(item, Later):
+                continue
+            if not isinstance(item, str):
+                what = f"{_show(item)} is {_kind(item)}, not a string; quote it"
+                self._refuse(path, what, allowed, "VALUE")
+            elif not settings.is_tag_text(item, settings.MAXIMUM_TAG_VALUE):
+                self._refuse(path, f"{_show(item)} is not a tag value", allowed, "VALUE")

@@ -1,0 +1,271 @@
+// How does an engine built from Pulumi's Go module run a Python program?
+//
+// The official CLI brings pulumi-language-python; the Go module of the CLI does not. This is
+// the part of it that the sandbox needs. Toolchains and virtual environments are upstream's own
+// code, so that the runtime options of Pulumi.yaml mean here what they mean everywhere.
+// Protocol: https://github.com/pulumi/pulumi/blob/master/proto/pulumi/language.proto
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/version"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"github.com/pulumi/pulumi/sdk/v3/python/toolchain"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/emptypb"
+)
+
+const (
+	// The executor exits with this code once it has shown its error to the user.
+	exitAfterShownError = 32
+	// An engine that was killed cannot say goodbye: look for it this often.
+	engineCheckInterval = time.Second
+)
+
+func main() {
+	flag.String("root", "", "accepted for compatibility: the request names the root directory")
+	flag.String("tracing", "", "accepted for compatibility: this host emits no traces")
+	flag.Parse()
+	if err := serve(flag.Arg(0)); err != nil {
+		fmt.Fprintln(os.Stderr, "pulumi-language-python:", err)
+		os.Exit(1)
+	}
+}
+
+// serve answers the engine until the engine is gone or a signal ends it.
+func serve(engineAddress string) error {
+	running, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if engineAddress != "" {
+		if err := rpcutil.Healthcheck(running, engineAddress, engineCheckInterval, stop); err != nil {
+			return fmt.Errorf("watch the engine at %s: %w", engineAddress, err)
+		}
+	}
+	cancel := make(chan bool)
+	go func() {
+		<-running.Done()
+		close(cancel)
+	}()
+	host := &languageHost{engineAddress: engineAddress}
+	handle, err := rpcutil.ServeWithOptions(rpcutil.ServeOptions{
+		Cancel: cancel,
+		Init: func(server *grpc.Server) error {
+			pulumirpc.RegisterLanguageRuntimeServer(server, host)
+			return nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Println(handle.Port) // the engine reads the port from the first line
+	return <-handle.Done
+}
+
+type languageHost struct {
+	pulumirpc.UnimplementedLanguageRuntimeServer
+	engineAddress string
+}
+
+func (host *languageHost) Handshake(
+	context.Context, *pulumirpc.LanguageHandshakeRequest,
+) (*pulumirpc.LanguageHandshakeResponse, error) {
+	return &pulumirpc.LanguageHandshakeResponse{}, nil
+}
+
+func (host *languageHost) GetPluginInfo(context.Context, *emptypb.Empty) (*pulumirpc.PluginInfo, error) {
+	return &pulumirpc.PluginInfo{Version: version.Version}, nil
+}
+
+// GetRequiredPackages names none: the engine then loads each provider when a resource asks for it.
+func (host *languageHost) GetRequiredPackages(
+	context.Context, *pulumirpc.GetRequiredPackagesRequest,
+) (*pulumirpc.GetRequiredPackagesResponse, error) {
+	return &pulumirpc.GetRequiredPackagesResponse{}, nil
+}
+
+func (host *languageHost) About(
+	ctx context.Context, request *pulumirpc.AboutRequest,
+) (*pulumirpc.AboutResponse, error) {
+	tools, err := resolve(request.GetInfo())
+	if err != nil {
+		return nil, err
+	}
+	about, err := tools.About(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &pulumirpc.AboutResponse{
+		Executable: about.PythonExecutable,
+		Version:    about.PythonVersion.String(),
+	}, nil
+}
+
+func (host *languageHost) GetProgramDependencies(
+	ctx context.Context, request *pulumirpc.GetProgramDependenciesRequest,
+) (*pulumirpc.GetProgramDependenciesResponse, error) {
+	tools, err := resolve(request.GetInfo())
+	if err != nil {
+		return nil, err
+	}
+	packages, err := tools.ListPackages(ctx, request.GetTransitiveDependencies())
+	if err != nil {
+		return nil, err
+	}
+	response := &pulumirpc.GetProgramDependenciesResponse{}
+	for _, found := range packages {
+		response.Dependencies = append(response.Dependencies,
+			&pulumirpc.DependencyInfo{Name: found.Name, Version: found.Version})
+	}
+	return response, nil
+}
+
+func (host *languageHost) InstallDependencies(
+	request *pulumirpc.InstallDependenciesRequest,
+	stream grpc.ServerStreamingServer[pulumirpc.InstallDependenciesResponse],
+) error {
+	closer, stdout, stderr, err := rpcutil.MakeInstallDependenciesStreams(stream, request.GetIsTerminal())
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	tools, err := resolve(request.GetInfo())
+	if err != nil {
+		return err
+	}
+	return tools.InstallDependencies(stream.Context(), request.GetInfo().GetProgramDirectory(),
+		request.GetUseLanguageVersionTools(), true, stdout, stderr)
+}
+
+// Run starts the program under the executor that ships with Pulumi's SDK and waits for its end.
+// The request's context ends with the engine's connection, and the program with it.
+func (host *languageHost) Run(
+	ctx context.Context, request *pulumirpc.RunRequest,
+) (*pulumirpc.RunResponse, error) {
+	tools, err := resolve(request.GetInfo())
+	if err != nil {
+		return nil, err
+	}
+	if err := tools.ValidateVenv(ctx); err != nil {
+		return nil, err
+	}
+	arguments, err := host.executorArguments(request)
+	if err != nil {
+		return nil, err
+	}
+	program, err := tools.Command(ctx, arguments...)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := configuration(request)
+	if err != nil {
+		return nil, err
+	}
+	program.Stdout, program.Stderr = os.Stdout, os.Stderr
+	program.Env = append(program.Env, settings...)
+	return outcome(program.Run())
+}
+
+// outcome tells a program that has shown its error from one that ended in a way nobody explained.
+func outcome(err error) (*pulumirpc.RunResponse, error) {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return &pulumirpc.RunResponse{}, nil
+	case errors.As(err, &exit) && exit.ExitCode() == exitAfterShownError:
+		return &pulumirpc.RunResponse{Bail: true}, nil
+	case errors.As(err, &exit):
+		return &pulumirpc.RunResponse{Error: fmt.Sprintf("the program ended with %s", exit)}, nil
+	default:
+		return nil, err
+	}
+}
+
+func (host *languageHost) executorArguments(request *pulumirpc.RunRequest) ([]string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	self, err = filepath.EvalSymlinks(self)
+	if err != nil {
+		return nil, err
+	}
+	arguments := []string{
+		"-u", filepath.Join(filepath.Dir(self), "pulumi-language-python-exec"),
+		"--monitor", request.GetMonitorAddress(),
+		"--engine", host.engineAddress,
+		"--project", request.GetProject(),
+		"--stack", request.GetStack(),
+		"--organization", request.GetOrganization(),
+		"--root_directory", request.GetInfo().GetRootDirectory(),
+		"--pwd", request.GetPwd(),
+		"--parallel", strconv.Itoa(int(request.GetParallel())),
+	}
+	if request.GetDryRun() {
+		arguments = append(arguments, "--dry_run", "true")
+	}
+	entry := filepath.Join(request.GetInfo().GetProgramDirectory(), request.GetInfo().GetEntryPoint())
+	return append(append(arguments, entry), request.GetArgs()...), nil
+}
+
+// configuration hands the stack's settings over as the SDK reads them.
+func configuration(request *pulumirpc.RunRequest) ([]string, error) {
+	values, secretKeys := request.GetConfig(), request.GetConfigSecretKeys()
+	if values == nil {
+		values = map[string]string{} // JSON null is no mapping to the SDK
+	}
+	if secretKeys == nil {
+		secretKeys = []string{}
+	}
+	encodedValues, err := json.Marshal(values)
+	if err != nil {
+		return nil, err
+	}
+	encodedKeys, err := json.Marshal(secretKeys)
+	if err != nil {
+		return nil, err
+	}
+	return []string{
+		"PULUMI_CONFIG=" + string(encodedValues),
+		"PULUMI_CONFIG_SECRET_KEYS=" + string(encodedKeys),
+	}, nil
+}
+
+// resolve reads the runtime options of Pulumi.yaml. The `typechecker` option is refused rather than
+// passed over: a program that asks for a check must not run unchecked.
+func resolve(info *pulumirpc.ProgramInfo) (toolchain.Toolchain, error) {
+	options := toolchain.PythonOptions{Root: info.GetRootDirectory(), ProgramDir: info.GetProgramDirectory()}
+	for name, value := range info.GetOptions().GetFields() {
+		text := value.GetStringValue()
+		switch name {
+		case "virtualenv":
+			options.Virtualenv = text
+		case "toolchain":
+			switch text {
+			case "pip":
+				options.Toolchain = toolchain.Pip
+			case "poetry":
+				options.Toolchain = toolchain.Poetry
+			case "uv":
+				options.Toolchain = toolchain.Uv
+			default:
+				return nil, fmt.Errorf("runtime option toolchain: %q is not pip, poetry or uv", text)
+			}
+		default:
+			return nil, fmt.Errorf("runtime option %s: the sandbox's language host has toolchain and virtualenv", name)
+		}
+	}
+	return toolchain.ResolveToolchain(options)
+}
