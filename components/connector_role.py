@@ -152,9 +152,7 @@ class ConnectorRole(pulumi.ComponentResource):
 
         Raises SettingsError, with the keys' names and the commands that mend them.
         """
-        source = StackConfiguration(
-            config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys
-        )
+        source = StackConfiguration(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
         return cls(name, cast("ConnectorRoleArgs", source.arguments), opts, _source=source)
 
     def _finish(
@@ -170,9 +168,9 @@ class ConnectorRole(pulumi.ComponentResource):
         unknown = pulumi.Output.all(**later)
 
         def finish(values: dict[str, object]) -> "pulumi.Input[_Draft]":
-            place = values.pop("provider")
-            known = place if isinstance(place, Place) else Place()
-            final = _draft(name, {**given, **values}, source, known)
+            facts = values.pop("provider")
+            place = Place(**cast("dict[str, str]", facts)) if facts is not LATER else Place()
+            final = _draft(name, {**given, **values}, source, place)
             for warning in final.warnings:
                 if warning not in draft.warnings:
                     pulumi.warn(warning, self)
@@ -184,10 +182,10 @@ class ConnectorRole(pulumi.ComponentResource):
 
     def _ask_provider(
         self, application: object, given: dict[str, object]
-    ) -> "pulumi.Input[Place]":
-        """Ask the provider for what the application leaves open: nothing where it is an ARN."""
+    ) -> pulumi.Input[dict[str, str]]:
+        """Ask the provider for the parts of `Place` that the application's ARN does not tell."""
         if isinstance(application, str) and application.startswith("arn:"):
-            return Place()
+            return {}
         options = pulumi.InvokeOptions(parent=self)
         facts: dict[str, pulumi.Output[str]] = {}
         if _is_text(given.get("account_id")):
@@ -198,7 +196,7 @@ class ConnectorRole(pulumi.ComponentResource):
             facts["partition"] = caller.arn.apply(lambda arn: arn.split(":")[1])
         if not _is_text(given.get("region")):
             facts["region"] = aws.get_region_output(opts=options).region
-        return pulumi.Output.all(**facts).apply(lambda known: Place(**known))
+        return pulumi.Output.all(**facts)
 
     def _warn_of_other_account(self, known: list[str]) -> None:
         """Tell that a role is of no use to an application of another account."""
@@ -224,9 +222,7 @@ class _Draft(NamedTuple):
     account: str = ""
 
 
-def _draft(
-    name: str, given: Mapping[str, object], source: Source, provider: Place
-) -> _Draft:
+def _draft(name: str, given: Mapping[str, object], source: Source, provider: Place) -> _Draft:
     """Examine the settings and write the documents; raises SettingsError."""
     settings, complete, warnings = examine(name, given, source, provider)
     if settings is None:

@@ -68,9 +68,7 @@ def trust_statement(settings: Settings) -> Statement:
 
 def get_secret(settings: Settings) -> Statement:
     """Read the credentials with which the connector signs in to AEM."""
-    return _allow(
-        "AllowsAmazonQToGetSecret", ["secretsmanager:GetSecretValue"], [settings.secret_arn]
-    )
+    return _allow("AllowsAmazonQToGetSecret", ["secretsmanager:GetSecretValue"], [settings.secret_arn])
 
 
 def decrypt_secret(settings: Settings) -> Statement | None:

@@ -336,9 +336,7 @@ class _Examination:
         ]
         groups = [
             self._string(path, group, settings.SECURITY_GROUP) or LATER
-            for path, group in self._list(
-                (name, "security_group_ids"), members, settings.SECURITY_GROUP
-            )
+            for path, group in self._list((name, "security_group_ids"), members, settings.SECURITY_GROUP)
         ]
         network = _Network(tuple(dict.fromkeys(subnets)), tuple(dict.fromkeys(groups)))
         if len(network.security_groups) > settings.MAXIMUM_SECURITY_GROUPS:

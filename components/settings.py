@@ -271,6 +271,5 @@ VPC_MEMBERS: Final = ("subnet_ids", "security_group_ids")
 def is_tag_text(text: str, maximum: int) -> bool:
     """Tell whether IAM takes the text as a tag's key or value of at most `maximum` characters."""
     return len(text) <= maximum and all(
-        character in "_.:/=+-@" or unicodedata.category(character)[0] in "LNZ"
-        for character in text
+        character in "_.:/=+-@" or unicodedata.category(character)[0] in "LNZ" for character in text
     )

@@ -1,0 +1,48 @@
+# The commands of this project. Each works on a fresh machine with make, Python 3.11 or newer, and
+# either the Pulumi CLI or a Go toolchain.
+
+PYTHON ?= python3
+STACK := dev
+SANDBOX = venv/bin/python -m sandbox run --
+
+.PHONY: help up preview drift down test check format lock
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+up: venv/installed ## deploy the stack dev to the sandbox; ends with the role's ARN
+	@$(SANDBOX) sh -c 'pulumi up --stack $(STACK) --yes --skip-preview && pulumi stack output --stack $(STACK) roleArn'
+
+preview: venv/installed ## show what `make up` would change
+	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
+
+drift: venv/installed ## fail when AWS differs from the stack, and show where
+	@$(SANDBOX) pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff
+
+down: venv/installed ## destroy the stack and stop the sandbox
+	@$(SANDBOX) pulumi destroy --stack $(STACK) --yes --skip-preview
+	@venv/bin/python -m sandbox stop
+
+test: venv/installed ## run everything that must hold, the engine included
+	@venv/bin/python -m pytest
+
+check: venv/installed ## check format, lint and types
+	@venv/bin/ruff format --check .
+	@venv/bin/ruff check .
+	@venv/bin/basedpyright
+
+format: venv/installed ## format the code and mend what the linter can
+	@venv/bin/ruff format .
+	@venv/bin/ruff check --fix .
+
+lock: venv/installed ## pin requirements-dev.txt to the newest versions that its sources allow
+	@venv/bin/python -m pip install --quiet uv
+	@venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--custom-compile-command 'make lock' --output-file requirements-dev.txt requirements-dev.in
+
+venv/installed: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 ...")'
+	@echo "installing Python packages into venv/, once; about a minute"
+	@$(PYTHON) -m venv venv
+	@venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

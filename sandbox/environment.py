@@ -1,0 +1,167 @@
+"""In which environment does a command of the sandbox run?
+
+With the real engine first on PATH; a Pulumi home, a file backend and a passphrase of its own; the
+stand-in as its AWS provider; and a server on loopback in place of AWS. Everything lies in one
+directory. Credentials and settings of the user for AWS, for Pulumi and for proxies stay outside.
+"""
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sandbox import engine
+
+PROJECT: Final = Path(__file__).resolve().parent.parent
+DIRECTORY: Final = PROJECT / ".sandbox"
+PASSPHRASE: Final = "sandbox"
+"""No secret: nothing in the sandbox is one. The salt in `Pulumi.dev.yaml` belongs to it."""
+STACK: Final = "dev"
+
+_SERVER_PATIENCE: Final = 30.0
+"""Seconds for the server to start; it takes about one."""
+# Variables of the user that change what a command shows and not what it reaches.
+_HARMLESS: Final = ("PULUMI_ERROR_OUTPUT_STRING", "PULUMI_OPTION_COLOR")
+
+
+class SandboxError(Exception):
+    """Raised when the sandbox cannot be set up; the message says what to do."""
+
+
+class Sandbox:
+    """One set of state, IAM and engine below one directory."""
+
+    def __init__(self, directory: Path = DIRECTORY, engines: Path = DIRECTORY / "engine") -> None:
+        """Take a directory for the state and one in which built engines are kept."""
+        self.directory = directory
+        self.engines = engines
+        self.aws = directory / "aws"
+        self.home = directory / "home"
+        self.state = directory / "state"
+
+    def prepare(self) -> dict[str, str]:
+        """Mend or make what is missing, and return the environment for a command.
+
+        Raises NoEngineError and SandboxError.
+        """
+        with self._lock():
+            binaries = engine.directory(self.engines)
+            self._install_provider()
+            port = self._serve()
+        self.state.mkdir(exist_ok=True)
+        return self._environment(binaries, port)
+
+    def prepare_stack(self, environment: Mapping[str, str]) -> None:
+        """Make the project's stack for practising, and select it, unless it is there."""
+        stacks = self.state / ".pulumi" / "stacks" / "qbusiness-aem-connector"
+        if list(stacks.glob(f"{STACK}.json*")):
+            return
+        made = subprocess.run(
+            ["pulumi", "stack", "init", STACK, "--non-interactive"],
+            cwd=PROJECT,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if made.returncode:
+            raise SandboxError(f"The stack {STACK} could not be made:\n{made.stderr.strip()}")
+
+    def stop(self) -> None:
+        """End the server, and forget what it and the backend held; built engines stay."""
+        with self._lock():
+            self.aws.mkdir(exist_ok=True)
+            if self._serving():
+                server = json.loads((self.aws / "server.json").read_text())
+                os.kill(server["process"], signal.SIGTERM)
+            for place in (self.aws, self.state, self.home / "workspaces"):
+                shutil.rmtree(place, ignore_errors=True)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Let one process at a time set up this sandbox."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _install_provider(self) -> None:
+        """Put the stand-in where the engine looks for the version that the program asks for."""
+        version = importlib.metadata.version("pulumi-aws")
+        plugin = self.home / "plugins" / f"resource-aws-v{version}" / "pulumi-resource-aws"
+        script = (
+            "#!/bin/sh\n"
+            f"PYTHONPATH={shlex.quote(str(PROJECT))} exec {shlex.quote(sys.executable)} "
+            f'-m sandbox.provider {version} "$@"\n'
+        )
+        if plugin.exists() and plugin.read_text() == script:
+            return
+        plugin.parent.mkdir(parents=True, exist_ok=True)
+        plugin.write_text(script)
+        plugin.chmod(0o755)
+
+    def _serve(self) -> int:
+        """Return the port of the server, after starting it if it is not there."""
+        self.aws.mkdir(exist_ok=True)
+        state = self.aws / "server.json"
+        log = self.aws / "server.log"
+        if not self._serving():
+            state.unlink(missing_ok=True)
+            with log.open("w") as output:
+                subprocess.Popen(
+                    [sys.executable, "-m", "sandbox.iam_server", str(self.aws)],
+                    cwd=PROJECT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+        deadline = time.monotonic() + _SERVER_PATIENCE
+        while not state.exists():
+            if time.monotonic() > deadline:
+                raise SandboxError(f"The stand-in for IAM did not start:\n{log.read_text().strip()}")
+            time.sleep(0.02)
+        return json.loads(state.read_text())["port"]
+
+    def _serving(self) -> bool:
+        """Tell whether a server lives: it holds a lock that ends with it, whatever its end."""
+        with (self.aws / "server.lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def _environment(self, binaries: Path, port: int) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name in _HARMLESS
+            or not (name.startswith(("AWS_", "PULUMI_")) or name.lower().endswith("_proxy"))
+        }
+        return kept | {
+            "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+            "PULUMI_HOME": str(self.home),
+            "PULUMI_BACKEND_URL": self.state.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            # Nothing is looked up or fetched from the network.
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            # The server takes any credentials; these keep an SDK from looking for the user's.
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }

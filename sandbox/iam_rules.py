@@ -1,0 +1,190 @@
+"""What does IAM refuse that moto lets pass?
+
+Rules of https://docs.aws.amazon.com/IAM/latest/APIReference/ and
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html, as far as they
+concern roles and their inline policies. They are written from AWS's pages and share nothing with
+the program that they judge.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+
+class Refusal(Exception):
+    """Raised when IAM refuses a call."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        """Keep what the error document says."""
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class Role(NamedTuple):
+    """What the rules need to know of a role that exists."""
+
+    name: str
+    inline_policies: Mapping[str, str]
+
+
+_MAXIMUM_INLINE: Final = 10_240
+_MAXIMUM_TRUST: Final = 2_048
+_MAXIMUM_TAGS: Final = 50
+
+_PARAMETERS: Final = {
+    "RoleName": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
+    "PolicyName": re.compile(r"[\w+=,.@-]{1,128}", re.ASCII),
+    "Path": re.compile(r"(?=.{1,512}\Z)/(?:[!-~]+/)?"),
+    "Description": re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]{0,1000}"),
+    "PermissionsBoundary": re.compile(
+        r"(?=.{20,2048}\Z)arn:aws[a-z-]*:iam::(?:\d{12}|aws):policy/[!-~]+"
+    ),
+    "MaxSessionDuration": re.compile(r"3[6-9]\d\d|[4-9]\d{3}|[1-3]\d{4}|4[0-2]\d{3}|43[01]\d\d|43200"),
+}
+_DOCUMENT: Final = re.compile(r"[\t\n\r\x20-\xff]+")
+_SID: Final = re.compile(r"[A-Za-z0-9]*")
+_ACTION: Final = re.compile(r"\*|[a-z0-9-]+:[A-Za-z0-9*?]+")
+_RESOURCE: Final = re.compile(r"\*|arn:(?:aws[a-z-]*|\*):[a-z0-9*-]+:[^:\s]*:[^:\s]*:\S+")
+_SERVICE: Final = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(?:\.cn)?")
+_CONDITION: Final = re.compile(
+    r"(?:(?:ForAllValues|ForAnyValue):)?"
+    r"(?:String(?:Not)?(?:Equals|EqualsIgnoreCase|Like)|Arn(?:Not)?(?:Equals|Like)|Bool|Null"
+    r"|(?:Numeric|Date)(?:(?:Not)?Equals|(?:Less|Greater)Than(?:Equals)?)|(?:Not)?IpAddress|BinaryEquals)"
+    r"(?:IfExists)?"
+)
+_CONDITION_KEY: Final = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9-]+(?:/[\w.:/=+@-]+)?")
+_IDENTITY_MEMBERS: Final = frozenset(
+    ("Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
+)
+_TRUST_MEMBERS: Final = frozenset(
+    ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Condition")
+)
+
+
+def judge(action: str, parameters: Mapping[str, str], roles: Mapping[str, Role]) -> None:
+    """Raise Refusal if IAM would refuse the call; `roles` are those that exist, by name."""
+    for name, pattern in _PARAMETERS.items():
+        if name in parameters and not pattern.fullmatch(parameters[name]):
+            raise _invalid(name, parameters[name])
+    match action:
+        case "CreateRole":
+            _judge_trust(parameters["AssumeRolePolicyDocument"])
+            _judge_tags(parameters)
+            taken = {name.casefold() for name in roles}
+            if parameters["RoleName"].casefold() in taken:
+                message = f"Role with name {parameters['RoleName']} already exists."
+                raise Refusal(409, "EntityAlreadyExists", message)
+        case "UpdateAssumeRolePolicy":
+            _judge_trust(parameters["PolicyDocument"])
+        case "PutRolePolicy":
+            _judge_inline(parameters, roles)
+        case "TagRole":
+            _judge_tags(parameters)
+        case "DeleteRole":
+            role = roles.get(parameters["RoleName"])
+            if role and role.inline_policies:
+                raise Refusal(409, "DeleteConflict", "Cannot delete entity, must delete policies first.")
+        case _:
+            pass
+
+
+def _judge_trust(document: str) -> None:
+    _judge_document(document, _TRUST_MEMBERS)
+    if len(document) > _MAXIMUM_TRUST:
+        message = f"Cannot exceed quota for ACLSizePerRole: {_MAXIMUM_TRUST}"
+        raise Refusal(409, "LimitExceeded", message)
+
+
+def _judge_inline(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> None:
+    _judge_document(parameters["PolicyDocument"], _IDENTITY_MEMBERS)
+    role = roles.get(parameters["RoleName"])
+    others = dict(role.inline_policies) if role else {}
+    others[parameters["PolicyName"]] = parameters["PolicyDocument"]
+    if sum(len("".join(document.split())) for document in others.values()) > _MAXIMUM_INLINE:
+        name = parameters["RoleName"]
+        message = f"Maximum policy size of {_MAXIMUM_INLINE} bytes exceeded for role {name}"
+        raise Refusal(409, "LimitExceeded", message)
+
+
+def _judge_tags(parameters: Mapping[str, str]) -> None:
+    tags = {name.removesuffix(".Key"): key for name, key in parameters.items() if name.endswith(".Key")}
+    if len(tags) > _MAXIMUM_TAGS:
+        raise Refusal(400, "ValidationError", f"more than {_MAXIMUM_TAGS} tags")
+    if len({key.casefold() for key in tags.values()}) < len(tags):
+        raise Refusal(400, "InvalidInput", "Duplicate tag keys found. Keys are case insensitive.")
+    for member, key in tags.items():
+        value = parameters.get(f"{member}.Value", "")
+        if not _is_tag(key, 1, 128) or not _is_tag(value, 0, 256) or key.lower().startswith("aws:"):
+            raise _invalid("tags", f"{key}={value}")
+
+
+def _is_tag(text: str, minimum: int, maximum: int) -> bool:
+    characters = all(c.isalnum() or c.isspace() or c in "_.:/=+-@" for c in text)
+    return minimum <= len(text) <= maximum and characters
+
+
+def _judge_document(text: str, members: frozenset[str]) -> None:
+    if not _DOCUMENT.fullmatch(text):
+        raise _invalid("policyDocument", text)
+    try:
+        document: Any = json.loads(text)
+    except json.JSONDecodeError:
+        raise _malformed("This policy contains invalid Json") from None
+    if not isinstance(document, dict) or set(document) - {"Version", "Id", "Statement"}:  # pyright: ignore[reportUnknownArgumentType]
+        raise _malformed("Syntax errors in policy.")
+    if document.get("Version", "2008-10-17") not in ("2012-10-17", "2008-10-17"):
+        raise _malformed("The policy must contain a valid version string")
+    statements = _listed(document.get("Statement"))
+    if not statements:
+        raise _malformed("Syntax errors in policy.")
+    sids = [statement["Sid"] for statement in statements if "Sid" in statement]
+    if len(set(sids)) < len(sids):
+        raise _malformed("Statement IDs (SID) in a single policy must be unique.")
+    for statement in statements:
+        _judge_statement(statement, members)
+
+
+def _judge_statement(statement: dict[str, Any], members: frozenset[str]) -> None:
+    if set(statement) - members:
+        raise _malformed(f"Has prohibited field {min(set(statement) - members)}")
+    if not _SID.fullmatch(statement.get("Sid", "")):
+        raise _malformed("Statement IDs (SID) must be alpha-numeric.")
+    if statement.get("Effect") not in ("Allow", "Deny"):
+        raise _malformed("Syntax errors in policy.")
+    for name in ("Action", "Resource", "Principal"):
+        if name in members and (name in statement) == (f"Not{name}" in statement):
+            raise _malformed(f"Policy statement must contain {name.lower()}s.")
+    for name, pattern in (("Action", _ACTION), ("Resource", _RESOURCE)):
+        for text in _listed(statement.get(name, statement.get(f"Not{name}"))):
+            if not isinstance(text, str) or not pattern.fullmatch(text):
+                raise _malformed(f"{name} {text} must be in the form that the grammar gives.")
+    principal = statement.get("Principal", {})
+    for service in _listed(principal.get("Service")) if isinstance(principal, dict) else []:
+        if not _SERVICE.fullmatch(service):
+            raise _malformed(f'Invalid principal in policy: "SERVICE":"{service}"')
+    for operator, keys in statement.get("Condition", {}).items():
+        if not _CONDITION.fullmatch(operator) or not isinstance(keys, dict):
+            raise _malformed(f"Invalid Condition type : {operator}.")
+        for key in keys:
+            if not _CONDITION_KEY.fullmatch(key):
+                raise _malformed(f"Condition key {key} is not valid.")
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _malformed(message: str) -> Refusal:
+    return Refusal(400, "MalformedPolicyDocument", message)
+
+
+def _invalid(name: str, value: str) -> Refusal:
+    shown = value if len(value) <= 80 else f"{value[:77]}..."
+    name = name[0].lower() + name[1:]
+    message = f"1 validation error detected: Value '{shown}' at '{name}' failed to satisfy constraint"
+    return Refusal(400, "ValidationError", message)

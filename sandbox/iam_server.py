@@ -1,0 +1,114 @@
+"""What answers in place of AWS? moto's IAM and STS, behind IAM's rules, on this machine alone.
+
+`python -m sandbox.iam_server DIRECTORY` serves until it is ended. In that directory `server.json` names
+its process and port, a lock on `server.lock` shows that it lives, and `iam.pickle` keeps what IAM
+holds, so that nothing is lost with a server that died.
+"""
+
+import fcntl
+import io
+import json
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from moto.iam.models import IAMBackend, iam_backends
+from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from sandbox.iam_rules import Refusal, Role, judge
+
+ACCOUNT: Final = "123456789012"
+"""The account of the sandbox: moto's."""
+_READING: Final = ("Get", "List", "Simulate")
+# A namespace, not an address: the SDKs look for it in error documents.
+_NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
+
+Start = Callable[..., Any]
+
+
+class StrictIam:
+    """A WSGI application: IAM's rules first, then moto; keeps the contents on disk."""
+
+    def __init__(self, application: Any, contents: Path) -> None:
+        """Take up what an earlier server left behind."""
+        self.application = application
+        self.contents = contents
+        # One call at a time: a rule must still hold when moto acts on it.
+        self.lock = threading.Lock()
+        if contents.exists():
+            for (account, partition), kept in pickle.loads(contents.read_bytes()).items():  # noqa: S301 our own file
+                vars(iam_backends[account][partition]).update(kept)
+
+    def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
+        """Answer one request."""
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        parameters = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        action = parameters.get("Action", "")
+        with self.lock:
+            try:
+                judge(action, parameters, _roles())
+            except Refusal as refusal:
+                return _refuse(refusal, start_response)
+            answer: Iterable[bytes] = list(self.application(environ, start_response))
+            if not action.startswith(_READING):
+                self._keep()
+            return answer
+
+    def _keep(self) -> None:
+        kept = {(backend.account_id, backend.partition): vars(backend) for backend in _backends()}
+        unfinished = self.contents.with_suffix(".unfinished")
+        unfinished.write_bytes(pickle.dumps(kept))
+        unfinished.replace(self.contents)
+
+
+def _backends() -> list[IAMBackend]:
+    return [backend for account in iam_backends.values() for backend in account.values()]
+
+
+def _roles() -> dict[str, Role]:
+    return {
+        role.name: Role(role.name, role.policies)
+        for backend in _backends()
+        for role in backend.roles.values()
+    }
+
+
+def _refuse(refusal: Refusal, start_response: Start) -> Iterable[bytes]:
+    document = (
+        f'<ErrorResponse xmlns="{_NAMESPACE}"><Error><Type>Sender</Type><Code>{refusal.code}</Code>'
+        f"<Message>{escape(refusal.message)}</Message></Error><RequestId>sandbox</RequestId>"
+        "</ErrorResponse>"
+    )
+    start_response(f"{refusal.status} {refusal.code}", [("Content-Type", "text/xml")])
+    return [document.encode()]
+
+
+def main(directory: Path) -> None:
+    """Serve until a signal ends the process."""
+    with (directory / "server.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        application = StrictIam(
+            DomainDispatcherApplication(create_backend_app), directory / "iam.pickle"
+        )
+        server = make_server(
+            "127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler
+        )
+        # Whoever waits for the file must find it whole.
+        unfinished = directory / "server.json.unfinished"
+        unfinished.write_text(json.dumps({"process": os.getpid(), "port": server.server_port}))
+        unfinished.replace(directory / "server.json")
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

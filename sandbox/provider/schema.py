@@ -1,0 +1,44 @@
+"""Which schema does the stand-in provider show? `pulumi import` and YAML programs ask for it.
+
+https://www.pulumi.com/docs/iac/guides/building-extending/packages/schema/
+"""
+
+from typing import Any
+
+from sandbox.provider.resources import FUNCTIONS, RESOURCES, Property, Resource
+
+
+def schema(version: str) -> dict[str, Any]:
+    """Return the schema of the resources and functions that the sandbox has."""
+    return {
+        "name": "aws",
+        "version": version,
+        "description": "The sandbox's stand-in for the AWS provider",
+        "config": {"variables": {"region": {"type": "string"}}},
+        "provider": {"inputProperties": {"region": {"type": "string"}}},
+        "resources": {token: _resource(resource) for token, resource in RESOURCES.items()},
+        "functions": {
+            token: {"outputs": {"properties": {"id": {"type": "string"}}}} for token in FUNCTIONS
+        },
+    }
+
+
+def _resource(resource: Resource) -> dict[str, Any]:
+    properties = resource.properties
+    inputs = {name: it for name, it in properties.items() if not it.computed}
+    return {
+        "inputProperties": {name: _type(it) for name, it in inputs.items()},
+        "requiredInputs": [name for name, it in inputs.items() if it.required],
+        "properties": {name: _type(it) for name, it in properties.items()},
+        "required": [name for name, it in properties.items() if it.computed or it.required],
+    }
+
+
+def _type(it: Property) -> dict[str, Any]:
+    match it.kind:
+        case "object":
+            return {"type": "object", "additionalProperties": {"type": "string"}}
+        case "array":
+            return {"type": "array", "items": {"type": "string"}}
+        case _:
+            return {"type": it.kind}
