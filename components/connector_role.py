@@ -90,7 +90,7 @@ class ConnectorRole(pulumi.ComponentResource):
         the update, before the role is made, for Outputs.
         """
         source = _source or Arguments()
-        given = cast("dict[str, object]", dict(args))
+        given: dict[str, object] = dict(args)
         draft = _draft(name, _map_outputs(given, lambda _: LATER), source, Place())
         super().__init__(TOKEN, name, None, opts)
         for warning in draft.warnings:

@@ -7,7 +7,6 @@ the same rules.
 """
 
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final, NamedTuple, TypeVar, cast
@@ -37,6 +36,10 @@ class Place(NamedTuple):
 # Until the provider has told the partition and account, these stand in for them. They are no longer
 # than the real ones, so that a policy drafted with them is never longer than the one written.
 _STAND_IN: Final = Place(partition="par", region="re-gion-1", account="0" * 12)
+
+
+_SHOWN: Final = 120
+"""Characters of a refused value that a message repeats."""
 
 
 class Examined(NamedTuple):
@@ -92,25 +95,23 @@ def has_later(value: object) -> bool:
 def _show(value: object) -> str:
     """Quote a value for a message: ASCII only, on one line, shortened."""
     text = json.dumps(value, default=lambda _: "...")
-    return text if len(text) <= 120 else f"{text[:117]}..."
+    return text[:_SHOWN] + "..." * (len(text) > _SHOWN)
+
+
+_KINDS: Final[Mapping[type, str]] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    tuple: "a list",
+    dict: "an object",
+}
 
 
 def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case list() | tuple():
-            return "a list"
-        case Mapping():
-            return "an object"
-        case _:
-            return f"a Python {type(value).__name__}"
+    return _KINDS.get(type(value), f"a Python {type(value).__name__}")
 
 
 def _tag(maximum: int) -> str:
@@ -119,7 +120,8 @@ def _tag(maximum: int) -> str:
 
 def _known(value: T | Later | None) -> T:
     """Narrow the type of a value that is present and known by now."""
-    assert value is not None and not isinstance(value, Later)  # noqa: S101 a type guard
+    if value is None or isinstance(value, Later):
+        raise AssertionError
     return value
 
 
@@ -152,7 +154,7 @@ class _Examination:
         if self.problems:
             raise SettingsError(self.problems, self.source)
         if has_later(self.given):
-            return Examined(None, False, tuple(self.warnings))
+            return Examined(None, complete=False, warnings=tuple(self.warnings))
 
         known = Place(*(_STAND_IN[i] if part is LATER else part for i, part in enumerate(place)))
         partition, region, account = map(_known, known)
@@ -221,7 +223,9 @@ class _Examination:
         return self._reference(self._required(name, form), form)
 
     def _boolean(self, name: str) -> bool | Later:
-        value = self.given.get(name, False)
+        if name not in self.given:
+            return False
+        value = self.given[name]
         if isinstance(value, (bool, Later)):
             return value
         self._refuse((name,), f"{_show(value)} is {_kind(value)}", "true or false", "false")
@@ -359,9 +363,12 @@ class _Examination:
         value = members.get(path[-1])
         if isinstance(value, Later):
             return []
-        if isinstance(value, (list, tuple)) and value:
+        if not isinstance(value, (list, tuple)):
+            what = "is required and not set" if value is None else f"{_show(value)} is {_kind(value)}"
+        elif not value:
+            what = "the list is empty"
+        else:
             return [((*path, i), item) for i, item in enumerate(cast("Sequence[object]", value))]
-        what = f"{_show(value)} is {_kind(value)}" if value else "has no member"
         self._refuse((*path, 0), what, f"a list, each {form.allowed}", form.example)
         return []
 
@@ -424,21 +431,28 @@ class _Examination:
         seen: dict[str, str] = {}
         for key, item in tags.items():
             path = ("tags", str(key))
-            if not isinstance(key, str):
+            if isinstance(key, str):
+                self._tag_key(path, key, seen.setdefault(key.casefold(), key))
+                self._tag_value(path, item)
+            else:
                 self._refuse(path, f"{_show(key)} is {_kind(key)}", "a key that is a string")
-                continue
-            if not key or not settings.is_tag_text(key, settings.MAXIMUM_TAG_KEY):
-                self._refuse(path, f"{_show(key)} is not a tag key", _tag(settings.MAXIMUM_TAG_KEY))
-            if key.lower().startswith("aws:"):
-                self._refuse(path, f"{_show(key)} is reserved", "a key that does not begin with aws:")
-            if (twin := seen.setdefault(key.casefold(), key)) != key:
-                what = f"{_show(key)} and {_show(twin)} differ in case alone"
-                self._refuse(path, what, "keys that differ in more: IAM ignores case in tag keys")
-            allowed = _tag(settings.MAXIMUM_TAG_VALUE)
-            if isinstance(item, Later):
-                continue
-            if not isinstance(item, str):
-                what = f"{_show(item)} is {_kind(item)}, not a string; quote it"
-                self._refuse(path, what, allowed, "VALUE")
-            elif not settings.is_tag_text(item, settings.MAXIMUM_TAG_VALUE):
-                self._refuse(path, f"{_show(item)} is not a tag value", allowed, "VALUE")
+
+    def _tag_key(self, path: Path, key: str, twin: str) -> None:
+        if not key or not settings.is_tag_text(key, settings.MAXIMUM_TAG_KEY):
+            self._refuse(path, f"{_show(key)} is not a tag key", _tag(settings.MAXIMUM_TAG_KEY))
+        if key.lower().startswith("aws:"):
+            self._refuse(path, f"{_show(key)} is reserved", "a key that does not begin with aws:")
+        if twin != key:
+            what = f"{_show(key)} and {_show(twin)} differ in case alone"
+            self._refuse(path, what, "keys that differ in more: IAM ignores case in tag keys")
+
+    def _tag_value(self, path: Path, value: object) -> None:
+        if isinstance(value, Later):
+            return
+        if not isinstance(value, str):
+            what = f"{_show(value)} is {_kind(value)}, not a string; quote it"
+        elif not settings.is_tag_text(value, settings.MAXIMUM_TAG_VALUE):
+            what = f"{_show(value)} is not a tag value"
+        else:
+            return
+        self._refuse(path, what, _tag(settings.MAXIMUM_TAG_VALUE), "VALUE")

@@ -13,7 +13,6 @@ from typing import Final, NamedTuple, Protocol
 
 import pulumi
 
-
 Path = tuple[str | int, ...]
 """Where a value stands: `("vpc_configuration", "subnet_ids", 2)`."""
 

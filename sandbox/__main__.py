@@ -35,7 +35,7 @@ def main() -> int:
         return 1
     try:
         # Takes this process's place, so that signals and the terminal are the command's own.
-        os.execvpe(command[0], command, environment)
+        os.execvpe(command[0], command, environment)  # noqa: S606 no shell is wanted
     except OSError as error:
         print(f"sandbox: {command[0]}: {error.strerror}", file=sys.stderr)
         return 127

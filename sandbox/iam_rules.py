@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """Raised when IAM refuses a call."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -33,6 +33,8 @@ class Role(NamedTuple):
 _MAXIMUM_INLINE: Final = 10_240
 _MAXIMUM_TRUST: Final = 2_048
 _MAXIMUM_TAGS: Final = 50
+_SHOWN: Final = 80
+"""Characters of a refused value that the message repeats."""
 
 _PARAMETERS: Final = {
     "RoleName": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
@@ -65,7 +67,7 @@ _TRUST_MEMBERS: Final = frozenset(
 
 
 def judge(action: str, parameters: Mapping[str, str], roles: Mapping[str, Role]) -> None:
-    """Raise Refusal if IAM would refuse the call; `roles` are those that exist, by name."""
+    """Raise RefusalError if IAM would refuse the call; `roles` are those that exist, by name."""
     for name, pattern in _PARAMETERS.items():
         if name in parameters and not pattern.fullmatch(parameters[name]):
             raise _invalid(name, parameters[name])
@@ -76,7 +78,7 @@ def judge(action: str, parameters: Mapping[str, str], roles: Mapping[str, Role])
             taken = {name.casefold() for name in roles}
             if parameters["RoleName"].casefold() in taken:
                 message = f"Role with name {parameters['RoleName']} already exists."
-                raise Refusal(409, "EntityAlreadyExists", message)
+                raise RefusalError(409, "EntityAlreadyExists", message)
         case "UpdateAssumeRolePolicy":
             _judge_trust(parameters["PolicyDocument"])
         case "PutRolePolicy":
@@ -86,7 +88,8 @@ def judge(action: str, parameters: Mapping[str, str], roles: Mapping[str, Role])
         case "DeleteRole":
             role = roles.get(parameters["RoleName"])
             if role and role.inline_policies:
-                raise Refusal(409, "DeleteConflict", "Cannot delete entity, must delete policies first.")
+                message = "Cannot delete entity, must delete policies first."
+                raise RefusalError(409, "DeleteConflict", message)
         case _:
             pass
 
@@ -95,7 +98,7 @@ def _judge_trust(document: str) -> None:
     _judge_document(document, _TRUST_MEMBERS)
     if len(document) > _MAXIMUM_TRUST:
         message = f"Cannot exceed quota for ACLSizePerRole: {_MAXIMUM_TRUST}"
-        raise Refusal(409, "LimitExceeded", message)
+        raise RefusalError(409, "LimitExceeded", message)
 
 
 def _judge_inline(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> None:
@@ -106,15 +109,15 @@ def _judge_inline(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> N
     if sum(len("".join(document.split())) for document in others.values()) > _MAXIMUM_INLINE:
         name = parameters["RoleName"]
         message = f"Maximum policy size of {_MAXIMUM_INLINE} bytes exceeded for role {name}"
-        raise Refusal(409, "LimitExceeded", message)
+        raise RefusalError(409, "LimitExceeded", message)
 
 
 def _judge_tags(parameters: Mapping[str, str]) -> None:
     tags = {name.removesuffix(".Key"): key for name, key in parameters.items() if name.endswith(".Key")}
     if len(tags) > _MAXIMUM_TAGS:
-        raise Refusal(400, "ValidationError", f"more than {_MAXIMUM_TAGS} tags")
+        raise RefusalError(400, "ValidationError", f"more than {_MAXIMUM_TAGS} tags")
     if len({key.casefold() for key in tags.values()}) < len(tags):
-        raise Refusal(400, "InvalidInput", "Duplicate tag keys found. Keys are case insensitive.")
+        raise RefusalError(400, "InvalidInput", "Duplicate tag keys found. Keys are case insensitive.")
     for member, key in tags.items():
         value = parameters.get(f"{member}.Value", "")
         if not _is_tag(key, 1, 128) or not _is_tag(value, 0, 256) or key.lower().startswith("aws:"):
@@ -133,7 +136,7 @@ def _judge_document(text: str, members: frozenset[str]) -> None:
         document: Any = json.loads(text)
     except json.JSONDecodeError:
         raise _malformed("This policy contains invalid Json") from None
-    if not isinstance(document, dict) or set(document) - {"Version", "Id", "Statement"}:  # pyright: ignore[reportUnknownArgumentType]
+    if not isinstance(document, dict) or set(document) - {"Version", "Id", "Statement"}:
         raise _malformed("Syntax errors in policy.")
     if document.get("Version", "2008-10-17") not in ("2012-10-17", "2008-10-17"):
         raise _malformed("The policy must contain a valid version string")
@@ -148,8 +151,8 @@ def _judge_document(text: str, members: frozenset[str]) -> None:
 
 
 def _judge_statement(statement: dict[str, Any], members: frozenset[str]) -> None:
-    if set(statement) - members:
-        raise _malformed(f"Has prohibited field {min(set(statement) - members)}")
+    if prohibited := set(statement) - members:
+        raise _malformed(f"Has prohibited field {min(prohibited)}")
     if not _SID.fullmatch(statement.get("Sid", "")):
         raise _malformed("Statement IDs (SID) must be alpha-numeric.")
     if statement.get("Effect") not in ("Allow", "Deny"):
@@ -157,15 +160,21 @@ def _judge_statement(statement: dict[str, Any], members: frozenset[str]) -> None
     for name in ("Action", "Resource", "Principal"):
         if name in members and (name in statement) == (f"Not{name}" in statement):
             raise _malformed(f"Policy statement must contain {name.lower()}s.")
-    for name, pattern in (("Action", _ACTION), ("Resource", _RESOURCE)):
-        for text in _listed(statement.get(name, statement.get(f"Not{name}"))):
-            if not isinstance(text, str) or not pattern.fullmatch(text):
-                raise _malformed(f"{name} {text} must be in the form that the grammar gives.")
     principal = statement.get("Principal", {})
-    for service in _listed(principal.get("Service")) if isinstance(principal, dict) else []:
-        if not _SERVICE.fullmatch(service):
-            raise _malformed(f'Invalid principal in policy: "SERVICE":"{service}"')
-    for operator, keys in statement.get("Condition", {}).items():
+    services = principal.get("Service") if isinstance(principal, dict) else None
+    for what, values, pattern in (
+        ("Action", statement.get("Action", statement.get("NotAction")), _ACTION),
+        ("Resource", statement.get("Resource", statement.get("NotResource")), _RESOURCE),
+        ("Principal", services, _SERVICE),
+    ):
+        for text in _listed(values):
+            if not isinstance(text, str) or not pattern.fullmatch(text):
+                raise _malformed(f"{what} {text} is not in the form that the grammar gives.")
+    _judge_condition(statement.get("Condition", {}))
+
+
+def _judge_condition(condition: dict[str, Any]) -> None:
+    for operator, keys in condition.items():
         if not _CONDITION.fullmatch(operator) or not isinstance(keys, dict):
             raise _malformed(f"Invalid Condition type : {operator}.")
         for key in keys:
@@ -179,12 +188,12 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _malformed(message: str) -> Refusal:
-    return Refusal(400, "MalformedPolicyDocument", message)
+def _malformed(message: str) -> RefusalError:
+    return RefusalError(400, "MalformedPolicyDocument", message)
 
 
-def _invalid(name: str, value: str) -> Refusal:
-    shown = value if len(value) <= 80 else f"{value[:77]}..."
+def _invalid(name: str, value: str) -> RefusalError:
+    shown = value[:_SHOWN] + "..." * (len(value) > _SHOWN)
     name = name[0].lower() + name[1:]
     message = f"1 validation error detected: Value '{shown}' at '{name}' failed to satisfy constraint"
-    return Refusal(400, "ValidationError", message)
+    return RefusalError(400, "ValidationError", message)

@@ -20,10 +20,14 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from moto.iam.models import IAMBackend, iam_backends
-from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
 from werkzeug.serving import make_server
 
-from sandbox.iam_rules import Refusal, Role, judge
+from sandbox.iam_rules import RefusalError, Role, judge
 
 ACCOUNT: Final = "123456789012"
 """The account of the sandbox: moto's."""
@@ -56,7 +60,7 @@ class StrictIam:
         with self.lock:
             try:
                 judge(action, parameters, _roles())
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 return _refuse(refusal, start_response)
             answer: Iterable[bytes] = list(self.application(environ, start_response))
             if not action.startswith(_READING):
@@ -82,7 +86,7 @@ def _roles() -> dict[str, Role]:
     }
 
 
-def _refuse(refusal: Refusal, start_response: Start) -> Iterable[bytes]:
+def _refuse(refusal: RefusalError, start_response: Start) -> Iterable[bytes]:
     document = (
         f'<ErrorResponse xmlns="{_NAMESPACE}"><Error><Type>Sender</Type><Code>{refusal.code}</Code>'
         f"<Message>{escape(refusal.message)}</Message></Error><RequestId>sandbox</RequestId>"
@@ -106,7 +110,7 @@ def main(directory: Path) -> None:
         unfinished = directory / "server.json.unfinished"
         unfinished.write_text(json.dumps({"process": os.getpid(), "port": server.server_port}))
         unfinished.replace(directory / "server.json")
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         server.serve_forever()
 
 

@@ -65,38 +65,32 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self.configuration = Configuration()
 
     @_answer
-    def GetPluginInfo(self, request: Empty) -> plugin_pb2.PluginInfo:  # noqa: N802
+    def GetPluginInfo(self, request: Empty) -> plugin_pb2.PluginInfo:
         del request
         return plugin_pb2.PluginInfo(version=self.version)
 
     @_answer
-    def GetSchema(  # noqa: N802
-        self, request: provider_pb2.GetSchemaRequest
-    ) -> provider_pb2.GetSchemaResponse:
+    def GetSchema(self, request: provider_pb2.GetSchemaRequest) -> provider_pb2.GetSchemaResponse:
         del request
         return provider_pb2.GetSchemaResponse(schema=json.dumps(schema.schema(self.version)))
 
     @_answer
-    def CheckConfig(  # noqa: N802
-        self, request: provider_pb2.CheckRequest
-    ) -> provider_pb2.CheckResponse:
+    def CheckConfig(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
         return provider_pb2.CheckResponse(inputs=request.news)
 
     @_answer
-    def DiffConfig(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:  # noqa: N802
+    def DiffConfig(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
         same = request.olds == request.news
         changes = provider_pb2.DiffResponse.DIFF_NONE if same else provider_pb2.DiffResponse.DIFF_SOME
         return provider_pb2.DiffResponse(changes=changes)
 
     @_answer
-    def Configure(  # noqa: N802
-        self, request: provider_pb2.ConfigureRequest
-    ) -> provider_pb2.ConfigureResponse:
+    def Configure(self, request: provider_pb2.ConfigureRequest) -> provider_pb2.ConfigureResponse:
         self.configuration = resources.configure(_decode(request.args))
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
     @_answer
-    def Invoke(self, request: provider_pb2.InvokeRequest) -> provider_pb2.InvokeResponse:  # noqa: N802
+    def Invoke(self, request: provider_pb2.InvokeRequest) -> provider_pb2.InvokeResponse:
         result = resources.invoke(self.configuration, request.tok)
         response = provider_pb2.InvokeResponse()
         # The generated stubs name this field by a Python keyword.
@@ -104,7 +98,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return response
 
     @_answer
-    def Check(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:  # noqa: N802
+    def Check(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
         kind = resources.find(request.type)
         inputs, failures = kind.check(
             request.name, _decode(request.olds), _decode(request.news), request.randomSeed
@@ -115,7 +109,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return response
 
     @_answer
-    def Diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:  # noqa: N802
+    def Diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
         kind = resources.find(request.type)
         diff = kind.diff(self.configuration, _decode(request.olds), _decode(request.news))
         response = provider_pb2.DiffResponse(
@@ -134,7 +128,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return response
 
     @_answer
-    def Create(self, request: provider_pb2.CreateRequest) -> provider_pb2.CreateResponse:  # noqa: N802
+    def Create(self, request: provider_pb2.CreateRequest) -> provider_pb2.CreateResponse:
         kind = resources.find(request.type)
         inputs = _decode(request.properties)
         if request.preview:
@@ -145,7 +139,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.CreateResponse(id=identifier, properties=_encode(state))
 
     @_answer
-    def Read(self, request: provider_pb2.ReadRequest) -> provider_pb2.ReadResponse:  # noqa: N802
+    def Read(self, request: provider_pb2.ReadRequest) -> provider_pb2.ReadResponse:
         kind = resources.find(request.type)
         found = kind.read(
             self.configuration, request.id, _decode(request.properties), _decode(request.inputs)
@@ -158,7 +152,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     @_answer
-    def Update(self, request: provider_pb2.UpdateRequest) -> provider_pb2.UpdateResponse:  # noqa: N802
+    def Update(self, request: provider_pb2.UpdateRequest) -> provider_pb2.UpdateResponse:
         kind = resources.find(request.type)
         olds, news = _decode(request.olds), _decode(request.news)
         if request.preview:
@@ -168,13 +162,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.UpdateResponse(properties=_encode(state))
 
     @_answer
-    def Delete(self, request: provider_pb2.DeleteRequest) -> Empty:  # noqa: N802
+    def Delete(self, request: provider_pb2.DeleteRequest) -> Empty:
         kind = resources.find(request.type)
         kind.delete(self.configuration, request.id, _decode(request.properties))
         return Empty()
 
     @_answer
-    def Cancel(self, request: Empty) -> Empty:  # noqa: N802
+    def Cancel(self, request: Empty) -> Empty:
         del request
         return Empty()
 

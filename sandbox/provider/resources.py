@@ -15,10 +15,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
+from typing import Any, Final, NamedTuple
 
 Properties = dict[str, Any]
 
@@ -45,7 +42,7 @@ class Property(NamedTuple):
     """One property of a resource."""
 
     kind: str = "string"
-    """Its type in a Pulumi schema: string, boolean, integer, object (of strings) or array (of strings)."""
+    """Its type in a Pulumi schema: string, boolean, integer, or an object or array of strings."""
     default: object = None
     required: bool = False
     replaces: bool = False
@@ -110,21 +107,19 @@ class Resource:
 
     # The three answers of IAM, as properties.
 
-    def fetch(self, iam: "BaseClient", identifier: str) -> Properties | None:
+    def fetch(self, iam: Any, identifier: str) -> Properties | None:
         """Return the resource as it is, None if it is not there."""
         raise NotImplementedError
 
-    def make(self, iam: "BaseClient", wanted: Properties) -> str:
+    def make(self, iam: Any, wanted: Properties) -> str:
         """Make the resource and return its ID."""
         raise NotImplementedError
 
-    def change(
-        self, iam: "BaseClient", identifier: str, present: Properties, wanted: Properties
-    ) -> None:
+    def change(self, iam: Any, identifier: str, present: Properties, wanted: Properties) -> None:
         """Turn the resource as it is into the one that is wanted."""
         raise NotImplementedError
 
-    def remove(self, iam: "BaseClient", identifier: str, state: Properties) -> None:
+    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
         """Remove the resource; one that is gone already is no error."""
         raise NotImplementedError
 
@@ -162,7 +157,7 @@ class Resource:
         changed: dict[str, str] = {}
         for name, it in self.properties.items():
             old, new = olds.get(name) or None, wanted.get(name) or None
-            if it.computed and name not in wanted or _same(old, new, document=it.document):
+            if (it.computed and name not in wanted) or _same(old, new, document=it.document):
                 continue
             changed[name] = "ADD" if old is None else "DELETE" if new is None else "UPDATE"
         replaces = [name for name in changed if self.properties[name].replaces]
@@ -228,13 +223,16 @@ class Resource:
             wanted["tagsAll"] = UNKNOWN if unknown else {**configuration.default_tags, **tags}
         return wanted
 
-    def _state(self, iam: "BaseClient", identifier: str, wanted: Properties) -> Properties:
+    def _state(self, iam: Any, identifier: str, wanted: Properties) -> Properties:
         present = _call(f"read {self.token}", self.fetch, iam, identifier) or {}
         return {name: value for name, value in {**present, **wanted}.items() if value is not None}
 
 
 class Role(Resource):
-    """https://www.pulumi.com/registry/packages/aws/api-docs/iam/role/; its ID is its name."""
+    """A role; its ID is its name.
+
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/role/
+    """
 
     token = "aws:iam/role:Role"
     properties: Mapping[str, Property] = {
@@ -252,7 +250,7 @@ class Role(Resource):
         "uniqueId": Property(computed=True),
     }
 
-    def fetch(self, iam: "BaseClient", identifier: str) -> Properties | None:
+    def fetch(self, iam: Any, identifier: str) -> Properties | None:
         """Read the role with its tags."""
         found = _unless_gone(iam.get_role, RoleName=identifier)
         if found is None:
@@ -271,7 +269,7 @@ class Role(Resource):
             "uniqueId": role["RoleId"],
         }
 
-    def make(self, iam: "BaseClient", wanted: Properties) -> str:
+    def make(self, iam: Any, wanted: Properties) -> str:
         """Make the role, tags and boundary included, in one call."""
         optional = {
             "Description": wanted.get("description"),
@@ -287,9 +285,7 @@ class Role(Resource):
         )
         return wanted["name"]
 
-    def change(
-        self, iam: "BaseClient", identifier: str, present: Properties, wanted: Properties
-    ) -> None:
+    def change(self, iam: Any, identifier: str, present: Properties, wanted: Properties) -> None:
         """Change what differs; each part has a call of its own."""
 
         def differs(*names: str) -> bool:
@@ -314,7 +310,7 @@ class Role(Resource):
         if added := dict(new.items() - old.items()):
             iam.tag_role(RoleName=identifier, Tags=_tags(added))
 
-    def remove(self, iam: "BaseClient", identifier: str, state: Properties) -> None:
+    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
         """Remove the role, and its policies first where it was told to."""
         if state.get("forceDetachPolicies"):
             for name in _inline_names(iam, identifier) or []:
@@ -325,7 +321,10 @@ class Role(Resource):
 
 
 class RolePolicy(Resource):
-    """https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepolicy/; its ID is ROLE:NAME."""
+    """An inline policy of a role; its ID is ROLE:NAME.
+
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepolicy/
+    """
 
     token = "aws:iam/rolePolicy:RolePolicy"
     properties: Mapping[str, Property] = {
@@ -334,7 +333,7 @@ class RolePolicy(Resource):
         "policy": Property(required=True, document=True),
     }
 
-    def fetch(self, iam: "BaseClient", identifier: str) -> Properties | None:
+    def fetch(self, iam: Any, identifier: str) -> Properties | None:
         """Read the inline policy."""
         role, _, name = identifier.partition(":")
         found = _unless_gone(iam.get_role_policy, RoleName=role, PolicyName=name)
@@ -342,21 +341,19 @@ class RolePolicy(Resource):
             return None
         return {"role": role, "name": name, "policy": json.dumps(found["PolicyDocument"])}
 
-    def make(self, iam: "BaseClient", wanted: Properties) -> str:
+    def make(self, iam: Any, wanted: Properties) -> str:
         """Put the policy; IAM overwrites one of the same name."""
         iam.put_role_policy(
             RoleName=wanted["role"], PolicyName=wanted["name"], PolicyDocument=wanted["policy"]
         )
         return f"{wanted['role']}:{wanted['name']}"
 
-    def change(
-        self, iam: "BaseClient", identifier: str, present: Properties, wanted: Properties
-    ) -> None:
+    def change(self, iam: Any, identifier: str, present: Properties, wanted: Properties) -> None:
         """Put the new text in place of the old."""
         del identifier, present
         self.make(iam, wanted)
 
-    def remove(self, iam: "BaseClient", identifier: str, state: Properties) -> None:
+    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
         """Remove the inline policy."""
         del state
         role, _, name = identifier.partition(":")
@@ -364,7 +361,10 @@ class RolePolicy(Resource):
 
 
 class RolePoliciesExclusive(Resource):
-    """https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepoliciesexclusive/"""
+    """Ownership of a role's inline policies; its ID is the role's name.
+
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepoliciesexclusive/
+    """
 
     token = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
     properties: Mapping[str, Property] = {
@@ -372,32 +372,33 @@ class RolePoliciesExclusive(Resource):
         "policyNames": Property("array", required=True),
     }
 
-    def fetch(self, iam: "BaseClient", identifier: str) -> Properties | None:
+    def fetch(self, iam: Any, identifier: str) -> Properties | None:
         """Read which inline policies the role has."""
         names = _inline_names(iam, identifier)
         return None if names is None else {"roleName": identifier, "policyNames": names}
 
-    def make(self, iam: "BaseClient", wanted: Properties) -> str:
+    def make(self, iam: Any, wanted: Properties) -> str:
         """Remove every inline policy that is not wanted; adding is not its business."""
         role = wanted["roleName"]
         for name in sorted(set(_inline_names(iam, role) or []) - set(wanted["policyNames"])):
             iam.delete_role_policy(RoleName=role, PolicyName=name)
         return role
 
-    def change(
-        self, iam: "BaseClient", identifier: str, present: Properties, wanted: Properties
-    ) -> None:
+    def change(self, iam: Any, identifier: str, present: Properties, wanted: Properties) -> None:
         """Do the same again."""
         del identifier, present
         self.make(iam, wanted)
 
-    def remove(self, iam: "BaseClient", identifier: str, state: Properties) -> None:
+    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
         """Leave the policies alone: only their ownership ends."""
         del iam, identifier, state
 
 
 class RolePolicyAttachmentsExclusive(Resource):
-    """https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepolicyattachmentsexclusive/"""
+    """Ownership of a role's managed policies; its ID is the role's name.
+
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepolicyattachmentsexclusive/
+    """
 
     token = "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
     properties: Mapping[str, Property] = {
@@ -405,12 +406,12 @@ class RolePolicyAttachmentsExclusive(Resource):
         "policyArns": Property("array", required=True),
     }
 
-    def fetch(self, iam: "BaseClient", identifier: str) -> Properties | None:
+    def fetch(self, iam: Any, identifier: str) -> Properties | None:
         """Read which managed policies are attached to the role."""
         arns = _attached_arns(iam, identifier)
         return None if arns is None else {"roleName": identifier, "policyArns": arns}
 
-    def make(self, iam: "BaseClient", wanted: Properties) -> str:
+    def make(self, iam: Any, wanted: Properties) -> str:
         """Detach what is not wanted and attach what is."""
         role = wanted["roleName"]
         present = set(_attached_arns(iam, role) or [])
@@ -420,14 +421,12 @@ class RolePolicyAttachmentsExclusive(Resource):
             iam.attach_role_policy(RoleName=role, PolicyArn=arn)
         return role
 
-    def change(
-        self, iam: "BaseClient", identifier: str, present: Properties, wanted: Properties
-    ) -> None:
+    def change(self, iam: Any, identifier: str, present: Properties, wanted: Properties) -> None:
         """Do the same again."""
         del identifier, present
         self.make(iam, wanted)
 
-    def remove(self, iam: "BaseClient", identifier: str, state: Properties) -> None:
+    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
         """Leave the attachments alone: only their ownership ends."""
         del iam, identifier, state
 
@@ -454,23 +453,13 @@ def _get_caller_identity(configuration: Configuration) -> Properties:
 
 
 def _get_partition(configuration: Configuration) -> Properties:
-    session = _boto3().Session()
-    partition = session.get_partition_for_region(configuration.region)
-    client = session.client("sts", region_name=configuration.region)
-    suffix = client.meta.partition and _dns_suffix(partition)
-    return {
-        "id": partition,
-        "partition": partition,
-        "dnsSuffix": suffix,
-        "reverseDnsPrefix": ".".join(reversed(suffix.split("."))),
-    }
-
-
-def _dns_suffix(partition: str) -> str:
     import botocore.session
 
-    resolver = botocore.session.get_session().get_component("endpoint_resolver")
-    return resolver.get_partition_dns_suffix(partition)
+    session = botocore.session.get_session()
+    partition = session.get_partition_for_region(configuration.region)
+    suffix = session.get_component("endpoint_resolver").get_partition_dns_suffix(partition)
+    prefix = ".".join(reversed(suffix.split(".")))
+    return {"id": partition, "partition": partition, "dnsSuffix": suffix, "reverseDnsPrefix": prefix}
 
 
 def _get_region(configuration: Configuration) -> Properties:
