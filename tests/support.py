@@ -1,0 +1,51 @@
+"""What do the tests of every level share? Example settings, and the documents expected for them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+GOLDEN: Final = Path(__file__).parent / "golden"
+
+REGION: Final = "us-east-1"
+ACCOUNT: Final = "111122223333"
+OTHER_ACCOUNT: Final = "444455556666"
+APPLICATION_ID: Final = "a1b2c3d4-5678-90ab-cdef-111111111111"
+APPLICATION_ARN: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
+INDEX_ID: Final = "b2c3d4e5-6789-01ab-cdef-222222222222"
+SECRET_ID: Final = "qbusiness/aem-cloud-a1B2c3"
+KEY_ID: Final = "1234abcd-12ab-34cd-56ef-1234567890ab"
+SUBNET_ID: Final = "subnet-0a1b2c3d4e5f60718"
+SHARED_SUBNET_ARN: Final = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/subnet-0b2c3d4e5f6071829"
+SECURITY_GROUP_ID: Final = "sg-0c3d4e5f607182930"
+
+MINIMAL: Final[Mapping[str, Any]] = {
+    "application_id": APPLICATION_ARN,
+    "index_id": INDEX_ID,
+    "secret_id": SECRET_ID,
+}
+"""The arguments that have to be given, and no other."""
+VPC: Final[Mapping[str, Any]] = {
+    "subnet_ids": [SUBNET_ID, SHARED_SUBNET_ARN],
+    "security_group_ids": [SECURITY_GROUP_ID],
+}
+FULL: Final[Mapping[str, Any]] = {
+    **MINIMAL,
+    "kms_key_id": KEY_ID,
+    "vpc_configuration": VPC,
+    "allow_network_interface_deletion": True,
+}
+"""The arguments behind `golden/default-role-policy.json`."""
+
+
+def in_one_line(text: str) -> str:
+    """Return a JSON document without its layout; the order of its members stays."""
+    return json.dumps(json.loads(text))
+
+
+def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:
+    """Return an expected document in one line, with AWS's placeholders filled in."""
+    text = (GOLDEN / f"{name}.json").read_text()
+    for placeholder, value in (placeholders or {}).items():
+        text = text.replace(placeholder, value)
+    return in_one_line(text)

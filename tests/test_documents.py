@@ -1,0 +1,156 @@
+"""The documents are what a sync and an audit depend on: they equal AWS's page, letter by letter."""
+
+import json
+
+import pytest
+
+from components import documents
+from components.examination import Place, examine
+from components.settings import Arguments
+from tests.support import (
+    ACCOUNT,
+    APPLICATION_ID,
+    FULL,
+    INDEX_ID,
+    KEY_ID,
+    MINIMAL,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+    golden,
+    in_one_line,
+)
+
+PLACEHOLDERS = {
+    "{{region}}": REGION,
+    "{{account_id}}": ACCOUNT,
+    "{{source_account}}": ACCOUNT,
+    "{{application_id}}": APPLICATION_ID,
+    "{{index_id}}": INDEX_ID,
+    "[[secret_id]]": SECRET_ID,
+    "[[key_id]]": KEY_ID,
+    "[[subnet_ids]]": SUBNET_ID,
+    "[[security_group]]": SECURITY_GROUP_ID,
+}
+
+
+def write(**given: object) -> documents.Documents:
+    settings = examine("aem", given, Arguments(), Place()).settings
+    assert settings is not None
+    return documents.write(settings)
+
+
+def sids(document: str) -> list[str]:
+    return [statement["Sid"] for statement in json.loads(document)["Statement"]]
+
+
+def network_resources(document: str) -> list[str]:
+    (statement,) = (
+        statement
+        for statement in json.loads(document)["Statement"]
+        if statement["Sid"] == "AllowsAmazonQToCreateAndDeleteNI"
+    )
+    return statement["Resource"]
+
+
+def test_the_index_edition_is_the_page_of_aws_to_the_letter():
+    vpc = {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
+    written = write(**MINIMAL, kms_key_id=KEY_ID, vpc_configuration=vpc, ingest_scope="index")
+    assert in_one_line(written.role_policy) == golden("aws-page-role-policy", PLACEHOLDERS)
+    assert in_one_line(written.trust_policy) == golden("aws-page-trust-policy", PLACEHOLDERS)
+
+
+def test_the_default_edition_with_every_option_is_the_document_written_out():
+    written = write(**FULL)
+    assert in_one_line(written.role_policy) == golden("default-role-policy")
+    assert in_one_line(written.trust_policy) == golden("trust-policy")
+
+
+def test_without_options_only_the_secret_and_the_index_are_named():
+    written = write(**MINIMAL)
+    assert in_one_line(written.role_policy) == golden("minimal-role-policy")
+    assert in_one_line(written.trust_policy) == golden("trust-policy")
+
+
+def test_the_two_editions_differ_in_the_resource_of_one_statement_alone():
+    editions = [json.loads(write(**FULL, ingest_scope=scope).role_policy) for scope in ("index", "")]
+    differing = [
+        (old["Sid"], old["Resource"], new["Resource"])
+        for old, new in zip(*(edition["Statement"] for edition in editions), strict=True)
+        if old != new
+    ]
+    application = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
+    index = f"{application}/index/{INDEX_ID}"
+    assert differing == [("AllowsAmazonQToIngestDocuments", index, [application, index])]
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [
+        ({"kms_key_id": ""}, {"AllowsAmazonQToDecryptSecret"}),
+        ({"allow_network_interface_deletion": False}, {"AllowsAmazonQToDeleteTaggedNI"}),
+        (
+            {"vpc_configuration": {}, "allow_network_interface_deletion": False},
+            {
+                "AllowsAmazonQToCreateAndDeleteNI",
+                "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
+                "AllowsAmazonQToCreateTags",
+                "AllowsAmazonQToCreateNetworkInterfacePermission",
+                "AllowsAmazonQToDescribeResourcesForVPC",
+                "AllowsAmazonQToDeleteTaggedNI",
+            },
+        ),
+    ],
+    ids=["no key", "no deletion", "no VPC"],
+)
+def test_an_option_left_out_drops_its_statements_and_no_other(
+    options: dict[str, object], missing: set[str]
+):
+    everything = sids(write(**FULL).role_policy)
+    remaining = [sid for sid in everything if sid not in missing]
+    assert sids(write(**{**FULL, **options}).role_policy) == remaining
+
+
+def test_subnets_come_first_then_security_groups_in_the_order_given_without_repeats():
+    vpc = {
+        "subnet_ids": [
+            "subnet-0000000b",
+            "subnet-0000000a",
+            f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/subnet-0000000b",
+            "subnet-0000000a",
+        ],
+        "security_group_ids": ["sg-0000000d", "sg-0000000c", "sg-0000000d"],
+    }
+    assert network_resources(write(**MINIMAL, vpc_configuration=vpc).role_policy) == [
+        f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/subnet-0000000b",
+        f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/subnet-0000000a",
+        f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/sg-0000000d",
+        f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/sg-0000000c",
+    ]
+
+
+def test_a_secret_and_a_key_of_another_account_keep_their_arns():
+    secret = f"arn:aws:secretsmanager:{REGION}:444455556666:secret:aem-a1B2c3"
+    key = f"arn:aws:kms:{REGION}:444455556666:key/mrk-{'0' * 32}"
+    policy = json.loads(write(**{**MINIMAL, "secret_id": secret}, kms_key_id=key).role_policy)
+    assert [policy["Statement"][i]["Resource"] for i in (0, 1)] == [[secret], [key]]
+
+
+def test_another_partition_is_the_only_thing_that_another_partition_changes():
+    arn = f"arn:aws-cn:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
+    vpc = {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
+    given = {**MINIMAL, "kms_key_id": KEY_ID, "vpc_configuration": vpc, "ingest_scope": "index"}
+    written = write(**{**given, "application_id": arn})
+    for name, document in (("role", written.role_policy), ("trust", written.trust_policy)):
+        page = golden(f"aws-page-{name}-policy", PLACEHOLDERS)
+        assert in_one_line(document) == page.replace('"arn:aws:', '"arn:aws-cn:')
+
+
+def test_equal_settings_give_equal_text():
+    assert write(**FULL) == write(**FULL)
+
+
+def test_every_statement_says_in_its_docstring_why_it_is_there():
+    for build in (documents.trust_statement, *documents.STATEMENTS):
+        assert len(build.__doc__ or "") > 40

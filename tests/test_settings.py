@@ -1,0 +1,376 @@
+"""A wrong setting must never reach a document: each class of mistake is refused, and explained."""
+
+from typing import Any
+
+import pytest
+
+from components import documents
+from components.examination import LATER, Examined, Place, examine
+from components.settings import Arguments, Problem, SettingsError
+from tests.support import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    FULL,
+    INDEX_ID,
+    KEY_ID,
+    MINIMAL,
+    OTHER_ACCOUNT,
+    REGION,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
+
+OTHER_REGION = "us-west-2"
+KNOWN = Place("aws", REGION, ACCOUNT)
+NOT_ALLOWED_IN_IDENTIFIERS = ["*", "?", "${aws:username}", " ", "\n", '"', "'", "\u0430", "\x00", "\u200b"]
+
+
+def look(given: dict[str, Any], component: str = "aem", provider: Place = KNOWN) -> Examined:
+    return examine(component, given, Arguments(), provider)
+
+
+def with_vpc(**members: object) -> dict[str, Any]:
+    return {"vpc_configuration": {**FULL["vpc_configuration"], **members}}
+
+
+def problems(changes: dict[str, Any], component: str = "aem") -> list[Problem]:
+    with pytest.raises(SettingsError) as caught:
+        look({**MINIMAL, **changes}, component)
+    return list(caught.value.problems)
+
+
+def warnings(**changes: Any) -> tuple[str, ...]:
+    return look({**MINIMAL, **changes}).warnings
+
+
+ACCEPTED: dict[str, list[Any]] = {
+    "application_id": [APPLICATION_ID, APPLICATION_ARN, "A" + "-" * 35],
+    "index_id": ["0" * 36, "zZ9-" * 9],
+    "secret_id": [
+        "aem-a1B2c3",
+        "a/b_c+d=e.f@g-h-a1B2c3",
+        "n" * 512 + "-a1B2c3",
+        f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:team/aem-a1B2c3",
+    ],
+    "kms_key_id": [
+        KEY_ID,
+        "mrk-" + "0123456789abcdef" * 2,
+        f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}",
+        "",
+        None,
+    ],
+    "account_id": [ACCOUNT, "", None],
+    "region": [REGION, "", None],
+    "ingest_scope": ["applicationAndIndex", "index", "", None],
+    "role_name": ["qbusiness", "a" * 55 + "QBusiness", "qbusiness_+=,.@-", "", None],
+    "role_path": ["/", "/a/", "/a/b-c_d/", "/" + "p" * 510 + "/", ""],
+    "role_description": ["Grüße, Tab\tund\nZeile", "d" * 1000, ""],
+    "permissions_boundary_arn": [
+        f"arn:aws:iam::{OTHER_ACCOUNT}:policy/boundary",
+        "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",
+        "",
+    ],
+    "tags": [{}, {"k" * 128: "v" * 256}, {"Kosten stelle": ""}, {f"k{n}": "v" for n in range(50)}, None],
+    "vpc_configuration": [
+        {},
+        None,
+        {"subnet_ids": ["subnet-01234567"], "security_group_ids": ["sg-01234567"]},
+        {"subnet_ids": (SUBNET_ID,), "security_group_ids": [f"sg-{n:017x}" for n in range(10)]},
+    ],
+    "exclusive_policies": [True, False, None],
+    "allow_network_interface_deletion": [False, None],
+}
+
+REFUSED: dict[str, list[Any]] = {
+    "application_id": [
+        *(None, "", "short", "a" * 35, "a" * 37, "-" + "a" * 35, 12, True, ["a" * 36], {"a": "b"}),
+        f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/short",
+        f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}/index/{INDEX_ID}",
+        f"arn:aws:qbusiness:{REGION}:12345:application/{APPLICATION_ID}",
+        f"arn:aws:qbusiness::{ACCOUNT}:application/{APPLICATION_ID}",
+        f"arn:*:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}",
+        f"arn:aws:kendra:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}",
+    ],
+    "index_id": [None, "", "short", f"{APPLICATION_ARN}/index/{INDEX_ID}", 1],
+    "secret_id": [
+        *(None, "", "aem", "aem-a1B2c", "aem-a1B2c34x*", "-a1B2c3"[:6], "aem-*", "n" * 513 + "-a1B2c3"),
+        f"arn:aws:secretsmanager:{OTHER_REGION}:{ACCOUNT}:secret:aem-a1B2c3",
+        f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3",
+        f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem",
+    ],
+    "kms_key_id": [
+        *("alias/aem", "key", KEY_ID.upper(), "mrk-" + "0" * 31, 7),
+        f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem",
+        f"arn:aws:kms:{OTHER_REGION}:{ACCOUNT}:key/{KEY_ID}",
+        f"arn:aws-us-gov:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}",
+    ],
+    "account_id": ["1402433619", "12345678901a", "1" * 13, 111122223333, OTHER_ACCOUNT],
+    "region": ["useast1", "us_east_1", "US-EAST-1", OTHER_REGION, 1],
+    "ingest_scope": ["Index", "both", "application", True],
+    "role_name": ["r" * 65, "a b", "a/b", "a:b", "rôle", 5],
+    "role_path": ["a", "/a", "a/", "//" + "p" * 511, "/" + "p" * 511 + "/", "/a b/", "/ä/", "/a*/", "/${a}/"],
+    "role_description": ["d" * 1001, "\u20ac", "\x00", 5],
+    "permissions_boundary_arn": [
+        *("boundary", f"arn:aws:iam::{ACCOUNT}:role/boundary", f"arn:aws:iam::{ACCOUNT}:policy/*"),
+        f"arn:aws-cn:iam::{ACCOUNT}:policy/boundary",
+        f"arn:aws:iam::{ACCOUNT}:policy/" + "p" * 129,
+    ],
+    "tags": [
+        *("text", ["list"], {"aws:x": "v"}, {"AWS:x": "v"}, {"k" * 129: "v"}, {"k": "v" * 257}),
+        *({"k": 1}, {"k": None}, {"k": True}, {"k": ["v"]}, {"k!": "v"}, {"k": "v\n"[:-1] + "\x07"}),
+        *({"": "v"}, {1: "v"}, {"Team": "a", "team": "b"}, {f"k{n}": "v" for n in range(51)}),
+    ],
+    "vpc_configuration": [
+        *("vpc", [SUBNET_ID], {"subnet_ids": [SUBNET_ID]}, {"security_group_ids": [SECURITY_GROUP_ID]}),
+    ],
+    "exclusive_policies": ["yes", "true", 1, LATER],
+    "allow_network_interface_deletion": [True, "true", 0],
+}
+
+REFUSED_IN_VPC: dict[str, list[Any]] = {
+    "subnet_ids": [
+        *([], None, SUBNET_ID, [None], [1], [[SUBNET_ID]], ["subnet-0123456"], ["subnet-0123456G"]),
+        *(["sg-01234567"], [SUBNET_ID, ""], ["subnet-*"]),
+        [f"arn:aws:ec2:{OTHER_REGION}:{ACCOUNT}:subnet/{SUBNET_ID}"],
+        [f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"],
+    ],
+    "security_group_ids": [
+        *([], None, SECURITY_GROUP_ID, [None], [1], ["sg-0123456"], [SUBNET_ID]),
+        [f"sg-{n:017x}" for n in range(11)],
+        [f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"],
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in ACCEPTED for value in ACCEPTED[name]])
+def test_a_right_value_is_accepted(name: str, value: object):
+    assert look({**MINIMAL, name: value}).complete
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in REFUSED for value in REFUSED[name]])
+def test_a_wrong_value_is_refused_once_and_by_its_name(name: str, value: object):
+    (problem,) = problems({name: value}) if name != "vpc_configuration" else problems({name: value})[:1]
+    assert problem.path[0] == name
+    assert problem.what
+    assert problem.allowed
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [(member, value) for member in REFUSED_IN_VPC for value in REFUSED_IN_VPC[member]],
+)
+def test_a_wrong_member_of_the_vpc_is_refused_by_its_place(member: str, value: object):
+    (problem,) = problems(with_vpc(**{member: value}))
+    assert problem.path[:2] == ("vpc_configuration", member)
+
+
+@pytest.mark.parametrize("trick", NOT_ALLOWED_IN_IDENTIFIERS)
+@pytest.mark.parametrize(
+    "name",
+    [*MINIMAL, "kms_key_id", "account_id", "region", "role_name", "role_path", "permissions_boundary_arn"],
+)
+def test_no_identifier_takes_a_character_that_could_widen_a_policy(name: str, trick: str):
+    right = {**MINIMAL, "kms_key_id": KEY_ID, "account_id": ACCOUNT, "region": REGION}
+    right |= {"role_name": "qbusiness", "role_path": "/a/"}
+    right |= {"permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary"}
+    value = right[name]
+    for changed in (value + trick, trick + value, value[:4] + trick + value[4 + len(trick) :]):
+        assert [problem.path for problem in problems({name: changed})] == [(name,)]
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_the_table():
+    found = problems({"index_id": "x", "tags": {"k": 1}, "application_id": "y", "role_path": "z"})
+    assert [problem.path[0] for problem in found] == ["application_id", "index_id", "role_path", "tags"]
+
+
+def test_the_message_says_what_was_given_and_what_is_allowed():
+    with pytest.raises(SettingsError) as caught:
+        look({**MINIMAL, "index_id": "x*"})
+    assert str(caught.value) == (
+        "a setting is wrong; no role and no policy was written\n"
+        "\n"
+        '  index_id: "x*" is not an index ID\n'
+        "    allowed: 36 letters, digits and hyphens, not beginning with a hyphen (the ID, not the ARN)"
+    )
+
+
+def test_a_value_is_shown_in_ascii_on_one_line_and_shortened():
+    (problem,) = problems({"index_id": "\u0430\n" + "x" * 1000})
+    assert problem.what.startswith(r'"\u0430\nxxx')
+    assert problem.what.endswith("... is not an index ID")
+    assert len(problem.what) < 150
+
+
+def test_a_misspelt_argument_is_refused_with_the_nearest_name():
+    (problem,) = problems({"kms_key": KEY_ID})
+    assert (problem.path, problem.what) == (("kms_key",), "is not a setting; did you mean kms_key_id?")
+
+
+def test_a_misspelt_member_of_the_vpc_is_refused_with_the_nearest_name():
+    (problem,) = problems(with_vpc(subnets=[]))
+    assert problem.path == ("vpc_configuration", "subnets")
+    assert "subnet_ids" in problem.what
+
+
+def test_a_number_is_refused_with_the_advice_to_quote_it():
+    (problem,) = problems({"account_id": 12345670123})
+    assert problem.what == "12345670123 is a number, not a string; quote it"
+
+
+def test_a_kms_alias_is_refused_with_the_reason():
+    (problem,) = problems({"kms_key_id": "alias/aem"})
+    assert "a policy that names an alias does not cover its key" in problem.what
+    assert "describe-key" in problem.allowed
+
+
+def test_network_interface_deletion_without_a_vpc_is_refused():
+    (problem,) = problems({"allow_network_interface_deletion": True})
+    assert problem.what == "true without vpc_configuration"
+
+
+def test_an_account_that_disagrees_with_the_application_arn_is_refused():
+    (problem,) = problems({"account_id": OTHER_ACCOUNT})
+    assert problem.allowed == ACCOUNT
+
+
+@pytest.mark.parametrize(
+    ("component", "right"),
+    [("c" * 41, True), ("c" * 42, False), ("a:b", False), ("a b", False), ("", False)],
+)
+def test_the_automatic_role_name_must_fit_iam(component: str, right: bool):  # noqa: FBT001
+    if right:
+        assert look(dict(MINIMAL), component).complete
+    else:
+        assert [problem.path for problem in problems({}, component)] == [("role_name",)]
+
+
+def test_with_a_role_name_the_component_may_have_any_name():
+    assert look({**MINIMAL, "role_name": "qbusiness-aem"}, "c" * 100).complete
+
+
+# The quota of 10,240 characters.
+
+
+def sized(secret_name: int) -> dict[str, Any]:
+    vpc = {
+        "subnet_ids": [f"subnet-{number:017x}" for number in range(98)],
+        "security_group_ids": [f"sg-{number:017x}" for number in range(10)],
+    }
+    return {**MINIMAL, "secret_id": "n" * secret_name + "-a1B2c3", "vpc_configuration": vpc}
+
+
+def written(secret_name: int) -> tuple[int, Problem | None]:
+    settings = look(sized(secret_name)).settings
+    assert settings is not None
+    policy = documents.write(settings).role_policy
+    return len("".join(policy.split())), documents.excess(policy, settings)
+
+
+def test_a_policy_of_exactly_the_quota_is_accepted_and_one_more_character_is_not():
+    room = 10_240 - written(1)[0]
+    assert written(1 + room) == (10_240, None)
+    size, problem = written(2 + room)
+    assert size == 10_241
+    assert problem is not None
+    assert problem.what == (
+        "the role policy has 10,241 characters without white space, 1 more than IAM takes"
+    )
+    assert problem.allowed == "10,240 characters: drop 1 of the 98 subnets"
+
+
+def test_dropping_the_subnets_that_the_message_asks_for_is_enough_and_one_less_is_not():
+    given = sized(300)
+    subnets = given["vpc_configuration"]["subnet_ids"]
+    settings = look(given).settings
+    assert settings is not None
+    problem = documents.excess(documents.write(settings).role_policy, settings)
+    assert problem is not None
+    drop = int(problem.allowed.split()[3])
+
+    def fits(remaining: list[str]) -> bool:
+        vpc = {**given["vpc_configuration"], "subnet_ids": remaining}
+        shorter = look({**given, "vpc_configuration": vpc}).settings
+        assert shorter is not None
+        return documents.excess(documents.write(shorter).role_policy, shorter) is None
+
+    assert fits(subnets[:-drop])
+    assert not fits(subnets[: 1 - drop])
+
+
+def test_a_policy_drafted_before_the_provider_has_answered_is_never_longer_than_the_one_written():
+    given = {**FULL, "application_id": APPLICATION_ID}
+    draft = look(given, provider=Place())
+    final = look(given)
+    assert (draft.complete, final.complete) == (False, True)
+    assert draft.settings is not None
+    assert final.settings is not None
+    sizes = [len(documents.write(it).role_policy) for it in (draft.settings, final.settings)]
+    assert sizes[0] == sizes[1]  # in the partition with the shortest name
+
+
+# Values that are not known yet.
+
+
+def test_while_a_value_is_unknown_the_others_are_examined_already():
+    with pytest.raises(SettingsError) as caught:
+        look({**MINIMAL, "application_id": LATER, "index_id": "x", "tags": {"a": LATER, "b": 1}})
+    assert [problem.path for problem in caught.value.problems] == [("index_id",), ("tags", "b")]
+
+
+@pytest.mark.parametrize("name", ["application_id", "index_id", "secret_id", "kms_key_id", "tags"])
+def test_nothing_is_written_while_a_value_is_unknown(name: str):
+    assert look({**FULL, name: LATER}) == (None, False, ())
+
+
+def test_nothing_is_written_while_a_member_is_unknown():
+    assert look({**MINIMAL, **with_vpc(subnet_ids=[SUBNET_ID, LATER])}).settings is None
+
+
+# Warnings: the role is made, and may not be what was meant.
+
+
+def test_what_is_usual_gives_no_warning():
+    assert warnings(**FULL, role_name="qbusiness-aem") == ()
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-west-1", "ap-southeast-2"])
+def test_a_region_of_amazon_q_business_gives_no_warning(region: str):
+    arn = f"arn:aws:qbusiness:{region}:{ACCOUNT}:application/{APPLICATION_ID}"
+    assert warnings(application_id=arn) == ()
+
+
+def test_another_region_is_warned_about():
+    arn = f"arn:aws:qbusiness:eu-central-1:{ACCOUNT}:application/{APPLICATION_ID}"
+    (warning,) = warnings(application_id=arn)
+    assert "not offered in eu-central-1" in warning
+
+
+@pytest.mark.parametrize("secret", ["aem-secret", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-secret"])
+def test_a_secret_that_ends_like_a_word_is_warned_about(secret: str):
+    (warning,) = warnings(secret_id=secret)
+    assert warning.startswith("secret_id: ")
+    assert "describe-secret" in warning
+
+
+def test_a_secret_whose_suffix_has_a_digit_or_a_capital_is_not_warned_about():
+    assert warnings(secret_id="aem-secreT") == warnings(secret_id="aem-secre1") == ()
+
+
+def test_more_subnets_than_the_console_takes_are_warned_about():
+    subnets = [f"subnet-{number:017x}" for number in range(7)]
+    assert warnings(**with_vpc(subnet_ids=subnets[:6])) == ()
+    (warning,) = warnings(**with_vpc(subnet_ids=subnets))
+    assert "7 subnets" in warning
+    assert "at most 6" in warning
+
+
+@pytest.mark.parametrize("name", ["my-qbusiness-role", "QBusiness"])
+def test_a_role_name_that_the_console_lists_gives_no_warning(name: str):
+    assert warnings(role_name=name) == ()
+
+
+@pytest.mark.parametrize("name", ["aem", "QBUSINESS", "Qbusiness", "q-business"])
+def test_a_role_name_that_the_console_does_not_list_is_warned_about(name: str):
+    (warning,) = warnings(role_name=name)
+    assert "lists only roles whose name contains qbusiness or QBusiness" in warning
