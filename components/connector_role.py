@@ -90,7 +90,8 @@ class ConnectorRole(pulumi.ComponentResource):
         the update, before the role is made, for Outputs.
         """
         source = _source or Arguments()
-        given: dict[str, object] = dict(args)
+        # An awaitable can be awaited once, an Output again and again.
+        given: dict[str, Any] = _map_outputs(args, lambda output: output)
         draft = _draft(name, _map_outputs(given, lambda _: LATER), source, Place())
         super().__init__(TOKEN, name, None, opts)
         for warning in draft.warnings:
@@ -100,11 +101,11 @@ class ConnectorRole(pulumi.ComponentResource):
         children = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
-            name=_lift(args.get("role_name"), _left_out),
-            path=_lift(args.get("role_path"), _left_out),
-            description=_lift(args.get("role_description"), _left_out),
-            permissions_boundary=_lift(args.get("permissions_boundary_arn"), _left_out),
-            tags=_lift(args.get("tags"), _left_out),
+            name=_lift(given.get("role_name"), _left_out),
+            path=_lift(given.get("role_path"), _left_out),
+            description=_lift(given.get("role_description"), _left_out),
+            permissions_boundary=_lift(given.get("permissions_boundary_arn"), _left_out),
+            tags=_lift(given.get("tags"), _left_out),
             assume_role_policy=_lift(final, lambda draft: draft.trust_policy),
             force_detach_policies=True,
             opts=children,
@@ -116,7 +117,7 @@ class ConnectorRole(pulumi.ComponentResource):
             policy=_lift(final, lambda draft: draft.role_policy),
             opts=children,
         )
-        if args.get("exclusive_policies"):
+        if given.get("exclusive_policies"):
             aws.iam.RolePoliciesExclusive(
                 f"{name}-qbusiness-policies-exclusive",
                 role_name=role.name,

@@ -23,7 +23,18 @@ from tests.support import (
 
 OTHER_REGION = "us-west-2"
 KNOWN = Place("aws", REGION, ACCOUNT)
-NOT_ALLOWED_IN_IDENTIFIERS = ["*", "?", "${aws:username}", " ", "\n", '"', "'", "\u0430", "\x00", "\u200b"]
+NOT_ALLOWED_IN_IDENTIFIERS = [
+    "*",
+    "?",
+    "${aws:username}",
+    " ",
+    "\n",
+    '"',
+    "'",
+    "\u0430",
+    "\x00",
+    "\u200b",
+]
 
 
 def look(given: dict[str, Any], component: str = "aem", provider: Place = KNOWN) -> Examined:
@@ -109,7 +120,17 @@ REFUSED: dict[str, list[Any]] = {
     "region": ["useast1", "us_east_1", "US-EAST-1", OTHER_REGION, 1],
     "ingest_scope": ["Index", "both", "application", True],
     "role_name": ["r" * 65, "a b", "a/b", "a:b", "rôle", 5],
-    "role_path": ["a", "/a", "a/", "//" + "p" * 511, "/" + "p" * 511 + "/", "/a b/", "/ä/", "/a*/", "/${a}/"],
+    "role_path": [
+        "a",
+        "/a",
+        "a/",
+        "//" + "p" * 511,
+        "/" + "p" * 511 + "/",
+        "/a b/",
+        "/ä/",
+        "/a*/",
+        "/${a}/",
+    ],
     "role_description": ["d" * 1001, "\u20ac", "\x00", 5],
     "permissions_boundary_arn": [
         *("boundary", f"arn:aws:iam::{ACCOUNT}:role/boundary", f"arn:aws:iam::{ACCOUNT}:policy/*"),
@@ -143,12 +164,16 @@ REFUSED_IN_VPC: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name in ACCEPTED for value in ACCEPTED[name]])
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name in ACCEPTED for value in ACCEPTED[name]]
+)
 def test_a_right_value_is_accepted(name: str, value: object):
     assert look({**MINIMAL, name: value}).complete
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name in REFUSED for value in REFUSED[name]])
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name in REFUSED for value in REFUSED[name]]
+)
 def test_a_wrong_value_is_refused_once_and_by_its_name(name: str, value: object):
     (problem,) = problems({name: value}) if name != "vpc_configuration" else problems({name: value})[:1]
     assert problem.path[0] == name
@@ -168,7 +193,15 @@ def test_a_wrong_member_of_the_vpc_is_refused_by_its_place(member: str, value: o
 @pytest.mark.parametrize("trick", NOT_ALLOWED_IN_IDENTIFIERS)
 @pytest.mark.parametrize(
     "name",
-    [*MINIMAL, "kms_key_id", "account_id", "region", "role_name", "role_path", "permissions_boundary_arn"],
+    [
+        *MINIMAL,
+        "kms_key_id",
+        "account_id",
+        "region",
+        "role_name",
+        "role_path",
+        "permissions_boundary_arn",
+    ],
 )
 def test_no_identifier_takes_a_character_that_could_widen_a_policy(name: str, trick: str):
     right = {**MINIMAL, "kms_key_id": KEY_ID, "account_id": ACCOUNT, "region": REGION}
@@ -346,7 +379,9 @@ def test_another_region_is_warned_about():
     assert "not offered in eu-central-1" in warning
 
 
-@pytest.mark.parametrize("secret", ["aem-secret", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-secret"])
+@pytest.mark.parametrize(
+    "secret", ["aem-secret", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-secret"]
+)
 def test_a_secret_that_ends_like_a_word_is_warned_about(secret: str):
     (warning,) = warnings(secret_id=secret)
     assert warning.startswith("secret_id: ")

@@ -1,0 +1,123 @@
+"""How do tests run a Pulumi program without an engine? By mocks that record all that it asks for."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import pulumi
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.proto import resource_pb2
+
+from tests.support import ACCOUNT, REGION
+
+PROJECT: Final = "qbusiness-aem-connector"
+STACK: Final = "test"
+
+
+class Registration(NamedTuple):
+    """One resource that the program registered."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    request: resource_pb2.RegisterResourceRequest
+
+
+class Upstream(pulumi.CustomResource):
+    """A resource with an Output for a component to take; in a preview the value is unknown."""
+
+    value: pulumi.Output[Any]
+
+    def __init__(self, name: str, value: object) -> None:
+        super().__init__("test:index:Upstream", name, {"given": value, "value": None})
+
+
+class Deployment(pulumi.runtime.Mocks):
+    """The recording of one run of a program: an update, or a preview."""
+
+    def __init__(
+        self, program: Callable[[], object], *, preview: bool = False, account: str = ACCOUNT
+    ) -> None:
+        self.preview = preview
+        self.account = account
+        self.registrations: list[Registration] = []
+        self.outputs: dict[str, Mapping[str, Any]] = {}
+        self.invokes: list[resource_pb2.ResourceInvokeRequest] = []
+        self.warnings: list[str] = []
+        self.error: Exception | None = None
+        logger = logging.Logger("pulumi")  # noqa: LOG001 one for each run, known to nobody else
+        logger.addHandler(_Collector(self.warnings))
+        pulumi.runtime.set_mocks(
+            self, PROJECT, STACK, preview=preview, logger=logger, monitor=_Monitor(self)
+        )
+        try:
+            pulumi.runtime.test(program)()
+        except Exception as error:  # noqa: BLE001 whatever the program raised is part of the recording
+            self.error = error
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        state = dict(args.inputs)
+        if args.typ == "test:index:Upstream":
+            return f"{args.name}-id", {} if self.preview else {"value": state["given"]}
+        if args.typ == "aws:iam/role:Role" and not self.preview:
+            state.setdefault("name", f"{args.name}-1234567")
+            state["arn"] = f"arn:aws:iam::{self.account}:role/{state['name']}"
+        return None if self.preview else f"{args.name}-id", state
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        answers = {
+            "aws:index/getCallerIdentity:getCallerIdentity": {
+                "accountId": self.account,
+                "arn": f"arn:aws:sts::{self.account}:assumed-role/deployer/session",
+            },
+            "aws:index/getPartition:getPartition": {"partition": "aws"},
+            "aws:index/getRegion:getRegion": {"region": REGION},
+        }
+        return answers[args.token], []
+
+    def of_type(self, kind: str) -> list[Registration]:
+        return [it for it in self.registrations if it.type == kind]
+
+    @property
+    def role(self) -> Mapping[str, Any]:
+        (role,) = self.of_type("aws:iam/role:Role")
+        return role.inputs
+
+    @property
+    def role_policy(self) -> Mapping[str, Any]:
+        (policy,) = self.of_type("aws:iam/rolePolicy:RolePolicy")
+        return policy.inputs
+
+
+class _Monitor(MockMonitor):
+    """Pulumi's own mock monitor; records the requests as they are."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        super().__init__(deployment)
+        self.deployment = deployment
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 the protocol's name
+        response = super().RegisterResource(request)
+        inputs = pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=True)
+        registration = Registration(request.type, request.name, inputs, request)
+        if request.type != "pulumi:pulumi:Stack":
+            self.deployment.registrations.append(registration)
+        return response
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 the protocol's name
+        outputs = pulumi.runtime.rpc.deserialize_properties(request.outputs, keep_unknowns=True)
+        self.deployment.outputs[request.urn] = outputs
+        return super().RegisterResourceOutputs(request)
+
+    def Invoke(self, request: Any) -> Any:  # noqa: N802 the protocol's name
+        self.deployment.invokes.append(request)
+        return super().Invoke(request)
+
+
+class _Collector(logging.Handler):
+    def __init__(self, messages: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self.messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())

@@ -1,0 +1,358 @@
+"""The component registers the role as AWS and Pulumi expect it, and nothing before it is sure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pulumi
+import pytest
+
+from components.connector_role import ConnectorRole, ConnectorRoleArgs
+from components.settings import SettingsError
+from tests.mocked import PROJECT, STACK, Deployment, Upstream
+from tests.support import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    FULL,
+    INDEX_ID,
+    MINIMAL,
+    OTHER_ACCOUNT,
+    REGION,
+    SECRET_ID,
+    SUBNET_ID,
+    VPC,
+    golden,
+    in_one_line,
+)
+
+IN_STACK = f"urn:pulumi:{STACK}::{PROJECT}::pulumi:pulumi:Stack$"
+COMPONENT_URN = f"{IN_STACK}qbusiness-connector:index:ConnectorRole::aem"
+CALLER_IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
+PARTITION = "aws:index/getPartition:getPartition"
+GET_REGION = "aws:index/getRegion:getRegion"
+
+
+def component(args: Mapping[str, Any], name: str = "aem", **options: Any) -> ConnectorRole:
+    opts = pulumi.ResourceOptions(**options)
+    return ConnectorRole(name, cast("ConnectorRoleArgs", dict(args)), opts)
+
+
+def deploy(args: Mapping[str, Any], **how: Any) -> Deployment:
+    return Deployment(lambda: component(args), **how)
+
+
+def later(value: object, name: str = "upstream") -> pulumi.Output[Any]:
+    return Upstream(name, value).value
+
+
+def types(deployment: Deployment) -> list[str]:
+    return [it.type for it in deployment.registrations]
+
+
+def test_the_role_and_its_policy_are_registered_and_nothing_else():
+    deployment = deploy(FULL)
+    assert deployment.error is None
+    assert [(it.type, it.name) for it in deployment.registrations] == [
+        ("qbusiness-connector:index:ConnectorRole", "aem"),
+        ("aws:iam/role:Role", "aem-qbusiness-role"),
+        ("aws:iam/rolePolicy:RolePolicy", "aem-qbusiness-policy"),
+    ]
+
+
+def test_the_inputs_of_role_and_policy_are_the_documents_and_what_was_set():
+    deployment = deploy(
+        {
+            **FULL,
+            "role_name": "qbusiness-aem",
+            "role_path": "/connectors/",
+            "role_description": "AEM",
+            "permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+            "tags": {"Team": "search"},
+        }
+    )
+    assert {**deployment.role, "assumeRolePolicy": in_one_line(deployment.role["assumeRolePolicy"])} == {
+        "name": "qbusiness-aem",
+        "path": "/connectors/",
+        "description": "AEM",
+        "permissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+        "tags": {"Team": "search"},
+        "forceDetachPolicies": True,
+        "assumeRolePolicy": golden("trust-policy"),
+    }
+    assert {**deployment.role_policy, "policy": in_one_line(deployment.role_policy["policy"])} == {
+        "name": "qbusiness-aem-connector",
+        "role": "qbusiness-aem",
+        "policy": golden("default-role-policy"),
+    }
+
+
+def test_what_is_left_out_or_blank_is_no_input_of_the_role():
+    blank = dict.fromkeys(["role_name", "role_path", "role_description", "permissions_boundary_arn"], "")
+    for args in (MINIMAL, {**MINIMAL, **blank, "tags": {}}):
+        assert set(deploy(args).role) == {"assumeRolePolicy", "forceDetachPolicies"}
+
+
+def test_every_child_has_the_component_as_its_parent():
+    children = deploy({**FULL, "exclusive_policies": True}).registrations[1:]
+    assert [it.request.parent for it in children] == [COMPONENT_URN] * 4
+
+
+def test_with_exclusive_policies_the_stack_owns_all_policies_of_the_role():
+    exclusive = deploy({**MINIMAL, "exclusive_policies": True, "role_name": "qbusiness-aem"})
+    (inline,) = exclusive.of_type("aws:iam/rolePoliciesExclusive:RolePoliciesExclusive")
+    (attached,) = exclusive.of_type(
+        "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
+    )
+    assert (inline.name, dict(inline.inputs)) == (
+        "aem-qbusiness-policies-exclusive",
+        {"roleName": "qbusiness-aem", "policyNames": ["qbusiness-aem-connector"]},
+    )
+    assert (attached.name, dict(attached.inputs)) == (
+        "aem-qbusiness-policy-attachments-exclusive",
+        {"roleName": "qbusiness-aem", "policyArns": []},
+    )
+
+
+def test_the_outputs_are_the_arn_and_the_name_of_the_role():
+    deployment = deploy({**MINIMAL, "role_name": "qbusiness-aem"})
+    assert deployment.outputs[COMPONENT_URN] == {
+        "role_arn": f"arn:aws:iam::{ACCOUNT}:role/qbusiness-aem",
+        "role_name": "qbusiness-aem",
+    }
+
+
+def test_whoever_uses_the_arn_waits_for_the_policy():
+    def program() -> None:
+        Upstream("data-source", component(MINIMAL).role_arn)
+
+    data_source = Deployment(program).registrations[-1]
+    assert {urn.rpartition("::")[2] for urn in data_source.request.dependencies} == {
+        "aem-qbusiness-policy",
+        "aem-qbusiness-role",
+    }
+
+
+def test_two_components_live_in_one_stack():
+    def program() -> None:
+        component(FULL, "docs")
+        component({**MINIMAL, "application_id": APPLICATION_ID}, "intranet")
+
+    deployment = Deployment(program)
+    assert deployment.error is None
+    assert [it.name for it in deployment.of_type("aws:iam/role:Role")] == [
+        "docs-qbusiness-role",
+        "intranet-qbusiness-role",
+    ]
+
+
+def test_a_provider_given_to_the_component_is_the_children_s_and_the_invoke_s_too():
+    import pulumi_aws as aws  # noqa: PLC0415 the other tests need no provider
+
+    def program() -> None:
+        provider = aws.Provider("other", region=REGION)
+        args = {**MINIMAL, "application_id": APPLICATION_ID, "region": REGION}
+        component(args, providers=[provider])
+
+    deployment = Deployment(program)
+    requests = [it.request for it in deployment.registrations if it.type.startswith("aws:iam")]
+    providers = {request.provider for request in [*requests, *deployment.invokes]}
+    assert (len(requests), len(deployment.invokes)) == (2, 1)
+    assert providers == {f"{IN_STACK}pulumi:providers:aws::other::other-id"}
+
+
+# Questions to the provider.
+
+
+@pytest.mark.parametrize(
+    ("args", "tokens"),
+    [
+        ({}, []),
+        ({"application_id": APPLICATION_ID, "region": REGION}, [CALLER_IDENTITY]),
+        ({"application_id": APPLICATION_ID, "region": REGION, "account_id": ACCOUNT}, [PARTITION]),
+        ({"application_id": APPLICATION_ID}, [CALLER_IDENTITY, GET_REGION]),
+    ],
+    ids=["ARN", "ID", "ID and account", "ID without Region"],
+)
+def test_the_provider_is_asked_for_what_the_settings_leave_open_and_no_more(
+    args: dict[str, str], tokens: list[str]
+):
+    deployment = deploy({**FULL, **args})
+    assert deployment.error is None
+    assert [invoke.tok for invoke in deployment.invokes] == tokens
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+
+
+def test_an_output_that_turns_out_to_be_an_arn_is_not_asked_about():
+    deployment = Deployment(lambda: component({**MINIMAL, "application_id": later(APPLICATION_ARN)}))
+    assert deployment.invokes == []
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+
+
+def test_an_output_that_turns_out_to_be_an_id_is_asked_about():
+    args = {**MINIMAL, "application_id": later, "region": REGION}
+    deployment = Deployment(lambda: component({**args, "application_id": later(APPLICATION_ID)}))
+    assert [invoke.tok for invoke in deployment.invokes] == [CALLER_IDENTITY]
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+
+
+# Values that become known only during the update.
+
+
+def all_later() -> dict[str, Any]:
+    """Return the full settings with each value, at every depth, as an Output."""
+    vpc = {
+        member: [later(item, f"{member}-{i}") for i, item in enumerate(items)]
+        for member, items in VPC.items()
+    }
+    plain = {name: value for name, value in FULL.items() if name != "vpc_configuration"}
+    return {name: later(value, name) for name, value in plain.items()} | {
+        "vpc_configuration": vpc,
+        "role_name": later("qbusiness-aem", "role"),
+        "role_path": later("", "path"),
+        "tags": {"Team": later("search", "team")},
+    }
+
+
+def test_every_input_may_be_an_output():
+    deployment = Deployment(lambda: component(all_later()))
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.role["name"] == "qbusiness-aem"
+    assert "path" not in deployment.role
+    assert deployment.role["tags"] == {"Team": "search"}
+
+
+def test_in_a_preview_unknown_inputs_give_unknown_documents_and_no_error():
+    deployment = Deployment(lambda: component(all_later()), preview=True)
+    assert deployment.error is None
+    assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
+    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
+
+
+def test_in_a_preview_an_unknown_application_leaves_the_rest_of_the_role_known():
+    def program() -> None:
+        args = {**FULL, "application_id": later(APPLICATION_ARN), "role_name": "qbusiness-aem"}
+        component({**args, "tags": {"Team": "search"}})
+
+    deployment = Deployment(program, preview=True)
+    assert deployment.error is None
+    assert deployment.invokes == []
+    assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
+    assert (deployment.role["name"], deployment.role["tags"]) == ("qbusiness-aem", {"Team": "search"})
+
+
+def test_an_awaitable_is_an_input_too():
+    async def secret() -> str:
+        return SECRET_ID
+
+    deployment = Deployment(lambda: component({**FULL, "secret_id": secret()}))
+    assert deployment.error is None
+    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+
+
+def test_a_secret_input_makes_a_secret_document():
+    deployment = Deployment(lambda: component({**FULL, "secret_id": pulumi.Output.secret(SECRET_ID)}))
+    (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
+    text = policy.request.object.fields["policy"].struct_value.fields["value"].string_value
+    assert in_one_line(text) == golden("default-role-policy")
+
+
+# Refusals.
+
+
+def test_a_wrong_plain_value_is_refused_before_anything_is_registered():
+    deployment = deploy({**FULL, "index_id": "x"})
+    assert isinstance(deployment.error, SettingsError)
+    assert deployment.registrations == []
+
+
+@pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
+def test_a_wrong_plain_value_is_refused_before_anything_is_known_of_the_others(preview: bool):  # noqa: FBT001
+    def program() -> None:
+        component({**FULL, "application_id": later(APPLICATION_ID), "index_id": "x"})
+
+    deployment = Deployment(program, preview=preview)
+    assert isinstance(deployment.error, SettingsError)
+    assert types(deployment) == ["test:index:Upstream"]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("application_id", "x"),
+        ("index_id", "x*"),
+        ("secret_id", "aem"),
+        ("kms_key_id", "alias/aem"),
+        ("account_id", OTHER_ACCOUNT),
+        ("role_name", "a b"),
+        ("tags", {"aws:x": "v"}),
+        ("vpc_configuration", {"subnet_ids": [SUBNET_ID], "security_group_ids": []}),
+        ("secret_id", f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"),
+    ],
+)
+def test_a_wrong_output_is_refused_before_the_role_is_made(name: str, wrong: object):
+    deployment = Deployment(lambda: component({**FULL, name: later(wrong)}))
+    assert isinstance(deployment.error, SettingsError)
+    assert [problem.path[0] for problem in deployment.error.problems] == [name]
+    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
+
+
+def test_what_only_the_provider_knows_is_checked_before_the_role_is_made():
+    args = {"application_id": APPLICATION_ID, "region": REGION}
+    secret = f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
+    deployment = deploy({**FULL, **args, "secret_id": secret})
+    assert isinstance(deployment.error, SettingsError)
+    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
+
+
+def test_a_policy_beyond_the_quota_is_refused_before_anything_is_registered():
+    vpc = {**VPC, "subnet_ids": [f"subnet-{number:017x}" for number in range(120)]}
+    for application in (APPLICATION_ID, APPLICATION_ARN):
+        args = {**FULL, "application_id": application, "region": REGION, "vpc_configuration": vpc}
+        deployment = deploy(args)
+        assert isinstance(deployment.error, SettingsError)
+        assert "more than IAM takes" in str(deployment.error)
+        assert deployment.registrations == []
+
+
+def test_whether_policies_are_exclusive_has_to_be_known_at_once():
+    deployment = Deployment(lambda: component({**MINIMAL, "exclusive_policies": later(value=True)}))
+    assert isinstance(deployment.error, SettingsError)
+    assert "it decides which resources exist" in str(deployment.error)
+
+
+# Warnings.
+
+
+def test_a_warning_is_told_once():
+    deployment = deploy({**FULL, "role_name": "aem", "application_id": APPLICATION_ID, "region": REGION})
+    assert len(deployment.warnings) == 1
+    assert "lists only roles" in deployment.warnings[0]
+
+
+def test_a_warning_about_an_output_is_told_once_it_is_known():
+    deployment = Deployment(lambda: component({**FULL, "secret_id": later("aem-secret")}))
+    assert len(deployment.warnings) == 1
+    assert "describe-secret" in deployment.warnings[0]
+
+
+def test_a_role_in_another_account_than_the_application_s_is_warned_about():
+    (warning,) = deploy(FULL, account=OTHER_ACCOUNT).warnings
+    assert f"the role is in account {OTHER_ACCOUNT}, the application in account {ACCOUNT}" in warning
+
+
+def test_a_role_in_the_application_s_account_gives_no_warning():
+    assert deploy(FULL).warnings == []
+
+
+# The statement that the connector's settings and nothing else decide the documents.
+
+
+def test_the_documents_name_nothing_but_what_was_set():
+    text = deploy(FULL).role_policy["policy"]
+    for value in (APPLICATION_ID, INDEX_ID, SECRET_ID, SUBNET_ID):
+        text = text.replace(value, "")
+    assert not [word for word in json.dumps(text).split('"') if "1111-" in word or "2222-" in word]
