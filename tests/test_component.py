@@ -140,10 +140,10 @@ def test_two_components_live_in_one_stack():
 
     deployment = Deployment(program)
     assert deployment.error is None
-    assert [it.name for it in deployment.of_type("aws:iam/role:Role")] == [
+    assert {it.name for it in deployment.of_type("aws:iam/role:Role")} == {
         "docs-qbusiness-role",
         "intranet-qbusiness-role",
-    ]
+    }
 
 
 def test_a_provider_given_to_the_component_is_the_children_s_and_the_invoke_s_too():
@@ -270,7 +270,7 @@ def test_a_wrong_plain_value_is_refused_before_anything_is_registered():
 
 
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
-def test_a_wrong_plain_value_is_refused_before_anything_is_known_of_the_others(preview: bool):  # noqa: FBT001
+def test_a_wrong_plain_value_is_refused_before_anything_is_known_of_the_others(preview: bool):
     def program() -> None:
         component({**FULL, "application_id": later(APPLICATION_ID), "index_id": "x"})
 

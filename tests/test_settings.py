@@ -271,7 +271,7 @@ def test_an_account_that_disagrees_with_the_application_arn_is_refused():
     ("component", "right"),
     [("c" * 41, True), ("c" * 42, False), ("a:b", False), ("a b", False), ("", False)],
 )
-def test_the_automatic_role_name_must_fit_iam(component: str, right: bool):  # noqa: FBT001
+def test_the_automatic_role_name_must_fit_iam(component: str, right: bool):
     if right:
         assert look(dict(MINIMAL), component).complete
     else:
