@@ -45,7 +45,7 @@ class StackConfiguration:
             **{name: _value(name, config.get(key)) for name, key in KEYS.items()},
         }
         vpc = self.arguments["vpc_configuration"]
-        if isinstance(vpc, Mapping):
+        if vpc and isinstance(vpc, Mapping):
             self.arguments["vpc_configuration"] = self._members(cast("Mapping[str, object]", vpc))
 
     def name(self, path: Path) -> str:

@@ -277,7 +277,7 @@ class _Examination:
                     path,
                     f"{_show(given)} is in {what} {theirs}; the application is in {ours}",
                     f"an ARN of {what} {ours}",
-                    f"ARN-IN-{ours}",
+                    "ARN",
                 )
 
     def _located(self, path: Path, value: object, form: Form, place: Place) -> Reference | Later:

@@ -118,13 +118,14 @@ class Sandbox:
         if not self._serving():
             state.unlink(missing_ok=True)
             with log.open("w") as output:
-                subprocess.Popen(
+                subprocess.run(
                     [sys.executable, "-m", "sandbox.iam_server", str(self.aws)],
                     cwd=PROJECT,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
+                    check=False,  # its log says why
                 )
         deadline = time.monotonic() + _SERVER_PATIENCE
         while not state.exists():

@@ -1,6 +1,6 @@
 """What answers in place of AWS? moto's IAM and STS, behind IAM's rules, on this machine alone.
 
-`python -m sandbox.iam_server DIRECTORY` serves until it is ended. In that directory `server.json` names
+`python -m sandbox.iam_server DIRECTORY` leaves a server behind. In that directory `server.json` names
 its process and port, a lock on `server.lock` shows that it lives, and `iam.pickle` keeps what IAM
 holds, so that nothing is lost with a server that died.
 """
@@ -97,7 +97,9 @@ def _refuse(refusal: RefusalError, start_response: Start) -> Iterable[bytes]:
 
 
 def main(directory: Path) -> None:
-    """Serve until a signal ends the process."""
+    """Serve in a process of its own, which nobody has to wait for, until a signal ends it."""
+    if os.fork():
+        return
     with (directory / "server.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         application = StrictIam(

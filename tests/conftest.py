@@ -1,5 +1,47 @@
-"""What holds for all tests: an Output in an f-string is an error and not a surprise in AWS."""
+"""What do all tests share? One sandbox a session, apart from the one that people practise in."""
 
 import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import pytest
+
+from sandbox.environment import Sandbox
+from tests.stacks import Aws, Stack, prepared
+
+# An Output in an f-string is an error, and not a surprise in AWS.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
+
+
+@pytest.fixture(scope="session")
+def prepared_sandbox(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Sandbox, dict[str, str]]]:
+    yield from prepared(tmp_path_factory.mktemp("sandbox"))
+
+
+@pytest.fixture
+def environment(prepared_sandbox: tuple[Sandbox, dict[str, str]]) -> dict[str, str]:
+    return prepared_sandbox[1]
+
+
+@pytest.fixture
+def aws(environment: dict[str, str]) -> Aws:
+    return Aws(environment)
+
+
+@pytest.fixture
+def new_stack(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Stack]]:
+    """Make stacks with `new_stack(settings, program=...)`; what they leave is destroyed."""
+    stacks: list[Stack] = []
+
+    def make(settings: dict[str, object], program: str | None = None) -> Stack:
+        stack = Stack(tmp_path, environment, program)
+        stack.configure(settings)
+        stacks.append(stack)
+        return stack
+
+    yield make
+    for stack in stacks:
+        if stack.resources():
+            stack.destroy()

@@ -187,7 +187,10 @@ func outcome(err error) (*pulumirpc.RunResponse, error) {
 	case errors.As(err, &exit) && exit.ExitCode() == exitAfterShownError:
 		return &pulumirpc.RunResponse{Bail: true}, nil
 	case errors.As(err, &exit):
-		return &pulumirpc.RunResponse{Error: fmt.Sprintf("the program ended with %s", exit)}, nil
+		// In upstream's words: what users see in the sandbox is what they see elsewhere.
+		return &pulumirpc.RunResponse{
+			Error: fmt.Sprintf("Program exited with non-zero exit code: %d", exit.ExitCode()),
+		}, nil
 	default:
 		return nil, err
 	}

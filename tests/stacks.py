@@ -1,0 +1,158 @@
+"""How do tests drive the real engine? Through stacks in a sandbox of their own."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import boto3
+import pytest
+
+from sandbox.engine import NoEngineError
+from sandbox.environment import PROJECT, Sandbox
+
+PROJECT_NAME: Final = "qbusiness-aem-connector"
+_NUMBERS: Final = itertools.count(1)
+
+
+class Update(NamedTuple):
+    """What one command of the engine did, or said it would do."""
+
+    exit_code: int
+    text: str
+    """Everything that the user saw."""
+    changes: Mapping[str, int]
+    """How many resources were created, updated, replaced, deleted, or stayed the same."""
+    steps: list[tuple[str, str, tuple[str, ...]]]
+    """Operation, name of the resource and properties that differ, in the order of the engine."""
+
+
+class Stack:
+    """One stack of this project's program, or of another program that uses its components."""
+
+    def __init__(
+        self, directory: Path, environment: Mapping[str, str], program: str | None = None
+    ) -> None:
+        self.name = f"test{next(_NUMBERS)}"
+        self.directory = directory / self.name
+        # The event log, in which an operation says what it did, is an option for tools only.
+        self.environment = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
+        self.config_file = self.directory / f"Pulumi.{self.name}.yaml"
+        self.directory.mkdir()
+        shutil.copyfile(PROJECT / "Pulumi.yaml", self.directory / "Pulumi.yaml")
+        for place in ("components", "venv"):
+            (self.directory / place).symlink_to(PROJECT / place)
+        program = program or (PROJECT / "__main__.py").read_text()
+        (self.directory / "__main__.py").write_text(program)
+        self.run("stack", "init", self.name)
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Write the settings as YAML (JSON is YAML too), without changing any type."""
+        config = {key if ":" in key else f"{PROJECT_NAME}:{key}": it for key, it in settings.items()}
+        salt = next(
+            line.partition(": ")[2]
+            for line in (PROJECT / "Pulumi.dev.yaml").read_text().splitlines()
+            if line.startswith("encryptionsalt")
+        )
+        self.config_file.write_text(json.dumps({"encryptionsalt": salt, "config": config}))
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run `pulumi` and return what it said."""
+        done = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=self.directory,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert not (check and done.returncode), done.stdout
+        return done
+
+    def operate(self, *arguments: str, check: bool = True) -> Update:
+        """Run an operation on this stack and return what the engine reported of it."""
+        log = self.directory / "events.json"
+        log.unlink(missing_ok=True)
+        stack = ("--stack", self.name, "--event-log", str(log))
+        done = self.run(*arguments, *stack, check=check)
+        events = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        steps = [
+            event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event
+        ]
+        summaries = [event["summaryEvent"] for event in events if "summaryEvent" in event]
+        return Update(
+            done.returncode,
+            done.stdout,
+            summaries[-1]["resourceChanges"] if summaries else {},
+            [
+                (
+                    step["op"],
+                    step["urn"].rpartition("::")[2],
+                    tuple(sorted(step.get("detailedDiff") or {})),
+                )
+                for step in steps
+                if not step["type"].startswith("pulumi:providers:")
+            ],
+        )
+
+    def up(self, *options: str, check: bool = True) -> Update:
+        return self.operate("up", "--yes", "--skip-preview", *options, check=check)
+
+    def preview(self, *options: str, check: bool = True) -> Update:
+        return self.operate("preview", *options, check=check)
+
+    def drift(self) -> Update:
+        return self.operate("refresh", "--preview-only", "--expect-no-changes", "--diff", check=False)
+
+    def destroy(self) -> Update:
+        return self.operate("destroy", "--yes", "--skip-preview")
+
+    def outputs(self) -> dict[str, str]:
+        return json.loads(self.run("stack", "output", "--json", "--stack", self.name).stdout)
+
+    def resources(self) -> list[dict[str, Any]]:
+        exported = json.loads(self.run("stack", "export", "--stack", self.name).stdout)
+        return exported["deployment"].get("resources", [])
+
+
+class Aws:
+    """The account behind the sandbox, seen as its owner sees it."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.iam: Any = boto3.client(
+            "iam",
+            region_name="us-east-1",
+            endpoint_url=environment["AWS_ENDPOINT_URL"],
+            aws_access_key_id="tests",
+            aws_secret_access_key="tests",  # noqa: S106 taken by no one
+        )
+
+    def roles(self) -> list[str]:
+        return [role["RoleName"] for role in self.iam.list_roles()["Roles"]]
+
+    def trust_policy(self, role: str) -> str:
+        return json.dumps(self.iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"])
+
+    def role_policies(self, role: str) -> dict[str, str]:
+        return {
+            name: json.dumps(self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
+            for name in self.iam.list_role_policies(RoleName=role)["PolicyNames"]
+        }
+
+
+def prepared(directory: Path) -> Iterator[tuple[Sandbox, dict[str, str]]]:
+    """Set up a sandbox for tests; without an engine they fail in CI and are skipped elsewhere."""
+    sandbox = Sandbox(directory)
+    try:
+        environment = sandbox.prepare()
+    except NoEngineError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no engine: {error}")
+    yield sandbox, environment
+    sandbox.stop()

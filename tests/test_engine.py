@@ -1,0 +1,247 @@
+"""The main job on the real engine: what a person sees who types `pulumi up`, again and again."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.stacks import Aws, Stack
+from tests.support import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SHARED_SUBNET_ARN,
+    SUBNET_ID,
+    golden,
+    in_one_line,
+)
+
+NewStack = Callable[..., Stack]
+
+SANDBOX_ACCOUNT = "123456789012"
+ROLE = "aem-connector-qbusiness-role"
+POLICY = "aem-connector-qbusiness-policy"
+MINIMAL: dict[str, Any] = {
+    "aws:region": REGION,
+    "applicationId": APPLICATION_ARN,
+    "indexId": INDEX_ID,
+    "secretId": SECRET_ID,
+}
+FULL: dict[str, Any] = {
+    **MINIMAL,
+    "kmsKeyId": KEY_ID,
+    "vpcConfiguration": {
+        "subnetIds": [SUBNET_ID, SHARED_SUBNET_ARN],
+        "securityGroupIds": [SECURITY_GROUP_ID],
+    },
+    "allowNetworkInterfaceDeletion": True,
+}
+TWO_COMPONENTS = """
+import pulumi
+from components.connector_role import ConnectorRole
+
+settings = {
+    "index_id": "b2c3d4e5-6789-01ab-cdef-222222222222",
+    "secret_id": "qbusiness/aem-cloud-a1B2c3",
+}
+first = ConnectorRole("docs", {
+    **settings,
+    "application_id": "arn:aws:qbusiness:us-east-1:123456789012:application/a1b2c3d4-5678-90ab-cdef-111111111111",
+})
+second = ConnectorRole("intranet", {
+    **settings,
+    "application_id": "a1b2c3d4-5678-90ab-cdef-111111111111",
+    "region": "us-east-1",
+    "role_description": first.role_name,
+    "tags": {"Sibling": first.role_name},
+})
+pulumi.export("first", first.role_name)
+pulumi.export("second", second.role_arn)
+"""
+
+
+def documents(aws: Aws, role: str) -> tuple[str, dict[str, str]]:
+    policies = {name: in_one_line(text) for name, text in aws.role_policies(role).items()}
+    return in_one_line(aws.trust_policy(role)), policies
+
+
+def changed(stack: Stack) -> list[tuple[str, str, tuple[str, ...]]]:
+    return [step for step in stack.up().steps if step[0] != "same"]
+
+
+def test_up_makes_the_role_with_the_documents_and_prints_its_arn(new_stack: NewStack, aws: Aws):
+    stack = new_stack(FULL)
+    update = stack.up()
+    assert update.changes == {"create": 4}
+    outputs = stack.outputs()
+    assert outputs["roleArn"] == f"arn:aws:iam::{SANDBOX_ACCOUNT}:role/{outputs['roleName']}"
+    assert outputs["roleName"].startswith(f"{ROLE}-")
+    assert documents(aws, outputs["roleName"]) == (
+        golden("trust-policy"),
+        {"qbusiness-aem-connector": golden("default-role-policy")},
+    )
+
+
+def test_the_outputs_are_the_arn_and_then_the_name(new_stack: NewStack):
+    stack = new_stack(MINIMAL)
+    text = stack.up().text
+    assert list(stack.outputs()) == ["roleArn", "roleName"]
+    assert text.index("roleArn") < text.index("roleName")
+
+
+def test_a_second_up_and_a_refresh_change_nothing(new_stack: NewStack):
+    stack = new_stack({**FULL, "roleDescription": "AEM", "tags": {"Team": "search"}})
+    stack.up()
+    assert stack.up("--expect-no-changes").changes == {"same": 4}
+    assert stack.drift().exit_code == 0
+    assert stack.operate("refresh", "--yes").exit_code == 0
+    assert stack.up("--expect-no-changes").changes == {"same": 4}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("kmsKeyId", KEY_ID),
+        ("vpcConfiguration", FULL["vpcConfiguration"]),
+        ("ingestScope", "index"),
+    ],
+)
+def test_an_option_off_and_on_updates_the_policy_in_place(
+    new_stack: NewStack, aws: Aws, key: str, value: object
+):
+    stack = new_stack({**MINIMAL, key: value})
+    stack.up()
+    name = stack.outputs()["roleName"]
+    on = documents(aws, name)
+    for settings in (MINIMAL, {**MINIMAL, key: value}):
+        stack.configure(settings)
+        assert changed(stack) == [("update", POLICY, ("policy",))]
+    assert documents(aws, name) == on
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "properties"),
+    [
+        ("tags", {"Team": "search"}, ("tags", "tagsAll")),
+        ("roleDescription", "AEM", ("description",)),
+        ("permissionsBoundaryArn", f"arn:aws:iam::{ACCOUNT}:policy/b", ("permissionsBoundary",)),
+    ],
+)
+def test_a_property_of_the_role_off_and_on_updates_the_role_in_place(
+    new_stack: NewStack, key: str, value: object, properties: tuple[str, ...]
+):
+    stack = new_stack({**MINIMAL, key: value})
+    stack.up()
+    for settings in (MINIMAL, {**MINIMAL, key: value}):
+        stack.configure(settings)
+        assert changed(stack) == [("update", ROLE, properties)]
+
+
+def test_network_interface_deletion_off_and_on_updates_the_policy_in_place(new_stack: NewStack):
+    stack = new_stack(FULL)
+    stack.up()
+    for allowed in (False, True):
+        stack.configure({**FULL, "allowNetworkInterfaceDeletion": allowed})
+        assert changed(stack) == [("update", POLICY, ("policy",))]
+
+
+def test_other_ids_update_role_and_policy_in_place(new_stack: NewStack, aws: Aws):
+    stack = new_stack(FULL)
+    stack.up()
+    before = stack.outputs()
+    other = APPLICATION_ARN.replace("a1b2c3d4", "d4c3b2a1")
+    stack.configure({**FULL, "applicationId": other})
+    assert changed(stack) == [
+        ("update", ROLE, ("assumeRolePolicy",)),
+        ("update", POLICY, ("policy",)),
+    ]
+    assert stack.outputs() == before
+    trust, policies = documents(aws, before["roleName"])
+    assert trust == golden("trust-policy").replace("a1b2c3d4-", "d4c3b2a1-")
+    expected = golden("default-role-policy").replace("a1b2c3d4-", "d4c3b2a1-")
+    assert policies == {"qbusiness-aem-connector": expected}
+
+
+def test_another_role_name_replaces_the_role_and_its_policy(new_stack: NewStack, aws: Aws):
+    stack = new_stack({**MINIMAL, "roleName": "qbusiness-old"})
+    stack.up()
+    stack.configure({**MINIMAL, "roleName": "qbusiness-new"})
+    steps = {(operation, name) for operation, name, _ in changed(stack)}
+    assert {("replace", ROLE), ("replace", POLICY)} <= steps
+    assert stack.outputs()["roleArn"] == f"arn:aws:iam::{SANDBOX_ACCOUNT}:role/qbusiness-new"
+    assert [role for role in aws.roles() if role.startswith("qbusiness-")] == ["qbusiness-new"]
+    assert list(aws.role_policies("qbusiness-new")) == ["qbusiness-aem-connector"]
+
+
+def test_with_a_plain_application_id_the_account_is_the_deploying_one(new_stack: NewStack, aws: Aws):
+    stack = new_stack({**FULL, "applicationId": APPLICATION_ID})
+    stack.up()
+    trust, policies = documents(aws, stack.outputs()["roleName"])
+    assert trust == golden("trust-policy").replace(ACCOUNT, SANDBOX_ACCOUNT)
+    expected = golden("default-role-policy").replace(ACCOUNT, SANDBOX_ACCOUNT)
+    assert policies == {"qbusiness-aem-connector": expected}
+
+
+def test_another_partition_comes_from_the_provider(new_stack: NewStack, aws: Aws):
+    stack = new_stack({**MINIMAL, "aws:region": "cn-north-1", "applicationId": APPLICATION_ID})
+    stack.up()
+    assert stack.outputs()["roleArn"].startswith("arn:aws-cn:iam::")
+    # moto keeps the roles of each partition apart, so the stack's state has to tell.
+    policy = next(it for it in stack.resources() if it["type"] == "aws:iam/rolePolicy:RolePolicy")
+    assert "arn:aws-cn:qbusiness:cn-north-1:" in policy["outputs"]["policy"]
+    assert '"arn:aws:' not in policy["outputs"]["policy"]
+
+
+def test_a_preview_knows_the_documents_and_makes_nothing(new_stack: NewStack, aws: Aws):
+    stack = new_stack(FULL)
+    roles = aws.roles()
+    preview = json.loads(stack.run("preview", "--json", "--stack", stack.name).stdout)
+    inputs = {step["newState"]["type"]: step["newState"].get("inputs") for step in preview["steps"]}
+    policy = inputs["aws:iam/rolePolicy:RolePolicy"]["policy"]
+    trust = inputs["aws:iam/role:Role"]["assumeRolePolicy"]
+    assert (in_one_line(policy), in_one_line(trust)) == (
+        golden("default-role-policy"),
+        golden("trust-policy"),
+    )
+    assert aws.roles() == roles
+
+
+def test_two_components_in_one_stack_and_outputs_between_them(new_stack: NewStack, aws: Aws):
+    stack = new_stack({"aws:region": REGION}, TWO_COMPONENTS)
+    # Required keys of Pulumi.yaml belong to the program that this one replaces.
+    project = stack.directory / "Pulumi.yaml"
+    project.write_text(project.read_text().partition("config:")[0])
+    assert stack.preview().changes == {"create": 7}
+    assert stack.up().changes == {"create": 7}
+    outputs = stack.outputs()
+    second = outputs["second"].rpartition("/")[2]
+    role = aws.iam.get_role(RoleName=second)["Role"]
+    assert role["Description"] == outputs["first"]
+    assert role["Tags"] == [{"Key": "Sibling", "Value": outputs["first"]}]
+    assert documents(aws, second)[0] == documents(aws, outputs["first"])[0]
+    assert stack.up("--expect-no-changes").changes == {"same": 7}
+
+
+def test_destroy_leaves_nothing(new_stack: NewStack, aws: Aws):
+    before = aws.roles()
+    stack = new_stack({**FULL, "exclusivePolicies": True})
+    assert stack.up().changes == {"create": 6}
+    assert stack.up("--expect-no-changes").changes == {"same": 6}
+    assert stack.destroy().changes == {"delete": 6}
+    assert aws.roles() == before
+    assert stack.resources() == []
+
+
+def test_a_warning_is_seen_and_the_role_is_made(new_stack: NewStack):
+    stack = new_stack({**MINIMAL, "roleName": "aem", "secretId": "aem-secret"})
+    update = stack.up()
+    assert "lists only roles whose name contains qbusiness or QBusiness" in update.text
+    assert "describe-secret" in update.text
+    assert f"the application in account {ACCOUNT}" in update.text
+    assert update.changes == {"create": 4}
