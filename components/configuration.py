@@ -28,6 +28,12 @@ KEYS: Final = {name: _camel_case(name) for name in settings.NAMES if name != "re
 _MEMBERS: Final = {name: _camel_case(name) for name in settings.VPC_MEMBERS}
 
 
+class _AsGiven(str):
+    """A key that is no setting: called what it is, even if a setting's argument is called so."""
+
+    __slots__ = ()
+
+
 class StackConfiguration:
     """The settings as they stand in the stack's configuration."""
 
@@ -37,7 +43,7 @@ class StackConfiguration:
         """Read every key in the table; with `refuse_unknown_keys`, object to any other."""
         self.namespace = config.name
         self.problems: Sequence[Problem] = [
-            unknown_name(self, (key,), [(name,) for name in KEYS])
+            unknown_name(self, (_AsGiven(key),), [(name,) for name in KEYS])
             for key in (self._other_keys() if refuse_unknown_keys else ())
         ]
         self.arguments: dict[str, object] = {
@@ -50,13 +56,14 @@ class StackConfiguration:
 
     def name(self, path: Path) -> str:
         """Return the key, with its path for a member of an object."""
-        head = str(path[0])
-        if head == "region":
-            return "aws:region"
-        key = KEYS.get(head, head)
-        if self.namespace != pulumi.get_project():
+        key = _spelled(path[0], {**KEYS, "region": "aws:region"})
+        if ":" not in key and self.namespace != pulumi.get_project():
             key = f"{self.namespace}:{key}"
-        return key + "".join(map(_step, path[1:]))
+        members = _MEMBERS if path[0] == "vpc_configuration" else {}
+        return key + "".join(
+            f"[{part}]" if isinstance(part, int) else _member(_spelled(part, members))
+            for part in path[1:]
+        )
 
     def command(self, problem: Problem) -> str:
         """Return the command that sets the key to an example, or removes it."""
@@ -79,7 +86,7 @@ class StackConfiguration:
         self.problems = [
             *self.problems,
             *(
-                unknown_name(self, ("vpc_configuration", key), known)
+                unknown_name(self, ("vpc_configuration", _AsGiven(key)), known)
                 for key in vpc
                 if key not in _MEMBERS.values()
             ),
@@ -87,11 +94,12 @@ class StackConfiguration:
         return {name: vpc.get(key) for name, key in _MEMBERS.items()}
 
 
-def _step(part: str | int) -> str:
-    if isinstance(part, int):
-        return f"[{part}]"
-    part = _MEMBERS.get(part, part)
-    return f".{part}" if part.isidentifier() else f"[{json.dumps(part)}]"
+def _spelled(name: str, keys: Mapping[str, str]) -> str:
+    return name if isinstance(name, _AsGiven) else keys.get(name, name)
+
+
+def _member(key: str) -> str:
+    return f".{key}" if key.isidentifier() else f"[{json.dumps(key)}]"
 
 
 def _value(name: str, text: str | None) -> object:

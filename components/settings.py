@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 import pulumi
 
-Path = tuple[str | int, ...]
+Path = tuple[str, *tuple[str | int, ...]]
 """Where a value stands: `("vpc_configuration", "subnet_ids", 2)`."""
 
 

@@ -46,17 +46,18 @@ TWO_COMPONENTS = """
 import pulumi
 from components.connector_role import ConnectorRole
 
+APPLICATION_ID = "a1b2c3d4-5678-90ab-cdef-111111111111"
 settings = {
     "index_id": "b2c3d4e5-6789-01ab-cdef-222222222222",
     "secret_id": "qbusiness/aem-cloud-a1B2c3",
 }
 first = ConnectorRole("docs", {
     **settings,
-    "application_id": "arn:aws:qbusiness:us-east-1:123456789012:application/a1b2c3d4-5678-90ab-cdef-111111111111",
+    "application_id": "arn:aws:qbusiness:us-east-1:123456789012:application/" + APPLICATION_ID,
 })
 second = ConnectorRole("intranet", {
     **settings,
-    "application_id": "a1b2c3d4-5678-90ab-cdef-111111111111",
+    "application_id": APPLICATION_ID,
     "region": "us-east-1",
     "role_description": first.role_name,
     "tags": {"Sibling": first.role_name},
@@ -188,7 +189,7 @@ def test_with_a_plain_application_id_the_account_is_the_deploying_one(new_stack:
     assert policies == {"qbusiness-aem-connector": expected}
 
 
-def test_another_partition_comes_from_the_provider(new_stack: NewStack, aws: Aws):
+def test_another_partition_comes_from_the_provider(new_stack: NewStack):
     stack = new_stack({**MINIMAL, "aws:region": "cn-north-1", "applicationId": APPLICATION_ID})
     stack.up()
     assert stack.outputs()["roleArn"].startswith("arn:aws-cn:iam::")

@@ -1,0 +1,180 @@
+"""Bad input on the real engine: the message is seen, the exit code is not zero, nothing is created.
+
+What the rules are, and that they hold, is tested in test_settings.py; this is about what a person sees.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.stacks import Aws, Stack
+from tests.support import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
+
+RIGHT: dict[str, Any] = {
+    "aws:region": REGION,
+    "applicationId": APPLICATION_ID,
+    "indexId": INDEX_ID,
+    "secretId": SECRET_ID,
+}
+VPC = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
+OURS: dict[str, tuple[dict[str, Any], str]] = {
+    "blank": ({"indexId": ""}, "indexId: is required and not set"),
+    "null": ({"indexId": None}, "indexId: is required and not set"),
+    "no Region": ({"aws:region": None}, "aws:region: is required and not set"),
+    "form": ({"applicationId": "x"}, 'applicationId: "x" is not an application ID or ARN'),
+    "wildcard": ({"secretId": "aem-*"}, 'secretId: "aem-*" is not a secret'),
+    "variable": ({"indexId": "${aws:username}"}, 'indexId: "${aws:username}" is not an index ID'),
+    "look-alike": ({"roleName": "qbusin\u0435ss"}, r'roleName: "qbusin\u0435ss" is not a role name'),
+    "octal": ({"accountId": 0o12345670123}, 'accountId: "1402433619" is not an account ID'),
+    "Region": ({"applicationId": APPLICATION_ARN, "aws:region": "eu-west-1"}, "aws:region: "),
+    "account": (
+        {"applicationId": APPLICATION_ARN, "accountId": "444455556666"},
+        f"allowed: {ACCOUNT}",
+    ),
+    "alias": ({"kmsKeyId": "alias/aem"}, "does not cover its key"),
+    "number in a list": (
+        {"vpcConfiguration": {**VPC, "subnetIds": [12]}},
+        "vpcConfiguration.subnetIds[0]: 12 is a number, not a string; quote it",
+    ),
+    "null in a list": (
+        {"vpcConfiguration": {**VPC, "securityGroupIds": [None]}},
+        "vpcConfiguration.securityGroupIds[0]: null is null",
+    ),
+    "nested list": (
+        {"vpcConfiguration": {**VPC, "subnetIds": [[SUBNET_ID]]}},
+        f'vpcConfiguration.subnetIds[0]: ["{SUBNET_ID}"] is a list',
+    ),
+    "half a VPC": (
+        {"vpcConfiguration": {"subnetIds": [SUBNET_ID]}},
+        "vpcConfiguration.securityGroupIds[0]: is required and not set",
+    ),
+    "deletion without a VPC": (
+        {"allowNetworkInterfaceDeletion": True},
+        "allowNetworkInterfaceDeletion: true without vpcConfiguration",
+    ),
+    "number in tags": ({"tags": {"CostCenter": 7}}, "tags.CostCenter: 7 is a number"),
+    "misspelt key": ({"kmsKeyID": "x"}, "kmsKeyID: is not a setting; did you mean kmsKeyId?"),
+    "quota": (
+        {"vpcConfiguration": {**VPC, "subnetIds": [f"subnet-{n:017x}" for n in range(120)]}},
+        "more than IAM takes",
+    ),
+}
+THE_ENGINE_S: dict[str, tuple[dict[str, Any], str]] = {
+    "missing": ({"indexId": ...}, "missing configuration value 'indexId'"),
+    "list for a string": ({"secretId": ["x"]}, "'secretId' must be of type 'string'"),
+    "text for an object": ({"vpcConfiguration": "x"}, "'vpcConfiguration' must be of type 'object'"),
+    "text for a boolean": (
+        {"exclusivePolicies": "maybe"},
+        "'exclusivePolicies' must be of type 'boolean'",
+    ),
+}
+LATE_PROBLEM = """
+import pulumi
+from components.connector_role import ConnectorRole
+
+APPLICATION = (
+    "arn:aws:qbusiness:us-east-1:123456789012:application/a1b2c3d4-5678-90ab-cdef-111111111111"
+)
+role = ConnectorRole("first", {
+    "application_id": APPLICATION,
+    "index_id": "b2c3d4e5-6789-01ab-cdef-222222222222",
+    "secret_id": "qbusiness/aem-cloud-a1B2c3",
+})
+ConnectorRole("second", {
+    "application_id": APPLICATION,
+    "index_id": "b2c3d4e5-6789-01ab-cdef-222222222222",
+    "secret_id": role.role_arn,
+})
+"""
+
+
+def configured(new_stack: Callable[..., Stack], changes: dict[str, Any]) -> Stack:
+    settings = {**RIGHT, **changes}
+    return new_stack({key: value for key, value in settings.items() if value is not ...})
+
+
+def assert_refused(stack: Stack, aws: Aws, expected: str) -> str:
+    roles = aws.roles()
+    update = stack.up(check=False)
+    assert update.exit_code != 0
+    assert expected in update.text
+    assert "Traceback" not in update.text
+    assert {it["type"] for it in stack.resources()} <= {"pulumi:pulumi:Stack"}
+    assert aws.roles() == roles
+    return update.text
+
+
+@pytest.mark.parametrize(("changes", "expected"), OURS.values(), ids=OURS)
+def test_a_wrong_setting_is_refused(
+    new_stack: Callable[..., Stack], aws: Aws, changes: dict[str, Any], expected: str
+):
+    text = assert_refused(configured(new_stack, changes), aws, expected)
+    assert "a setting is wrong; no role and no policy was written" in text
+    assert "allowed: " in text
+    assert "mend it: pulumi config " in text
+
+
+@pytest.mark.parametrize(("changes", "expected"), THE_ENGINE_S.values(), ids=THE_ENGINE_S)
+def test_presence_and_types_are_the_engine_s_business(
+    new_stack: Callable[..., Stack], aws: Aws, changes: dict[str, Any], expected: str
+):
+    assert_refused(configured(new_stack, changes), aws, expected)
+
+
+def test_all_problems_are_told_at_once(new_stack: Callable[..., Stack], aws: Aws):
+    changes = {"kmsKey": "x", "indexId": "y", "tags": {"k": 1}}
+    text = assert_refused(configured(new_stack, changes), aws, "3 settings are wrong")
+    assert text.index("kmsKey: ") < text.index("indexId: ") < text.index("tags.k: ")
+
+
+def test_a_preview_refuses_what_an_update_refuses(new_stack: Callable[..., Stack]):
+    preview = configured(new_stack, {"indexId": "x"}).preview(check=False)
+    assert preview.exit_code != 0
+    assert 'indexId: "x" is not an index ID' in preview.text
+
+
+def test_the_command_in_the_message_mends_the_setting(new_stack: Callable[..., Stack], aws: Aws):
+    stack = configured(new_stack, {"vpcConfiguration": {**VPC, "subnetIds": [SUBNET_ID, 12]}})
+    text = assert_refused(stack, aws, "quote it")
+    command = text.partition("mend it: pulumi ")[2].splitlines()[0]
+    stack.run(*command.replace("'", "").split())
+    assert stack.up().changes == {"same": 1, "create": 3}  # the stack itself is there already
+
+
+def test_what_only_the_provider_knows_stops_the_update_before_the_role(
+    new_stack: Callable[..., Stack], aws: Aws
+):
+    secret = f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
+    stack = configured(new_stack, {"secretId": secret})
+    roles = aws.roles()
+    update = stack.up(check=False)
+    assert update.exit_code != 0
+    assert "is in partition aws-cn; the application is in aws" in update.text
+    assert update.text.count("a setting is wrong") == 2  # while it runs, and at the end
+    assert "Traceback" not in update.text
+    assert not [it for it in stack.resources() if it["type"].startswith("aws:iam")]
+    assert aws.roles() == roles
+
+
+def test_a_value_that_becomes_known_during_the_update_is_examined_then(
+    new_stack: Callable[..., Stack], aws: Aws
+):
+    stack = new_stack({"aws:region": REGION}, LATE_PROBLEM)
+    project = stack.directory / "Pulumi.yaml"
+    project.write_text(project.read_text().partition("config:")[0])
+    assert stack.preview().exit_code == 0  # the ARN is not known yet
+    update = stack.up(check=False)
+    assert update.exit_code != 0
+    assert 'secret_id: "arn:aws:iam::123456789012:role/first-' in update.text
+    assert "Traceback" not in update.text
+    assert [role for role in aws.roles() if role.startswith("second")] == []

@@ -1,0 +1,202 @@
+"""Stack configuration becomes the same settings as arguments do; problems are told in its own words."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.configuration import KEYS
+from components.connector_role import ConnectorRole
+from components.settings import SettingsError
+from tests.mocked import PROJECT, Deployment
+from tests.support import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID, VPC, golden, in_one_line
+
+MINIMAL: dict[str, str] = {
+    "aws:region": REGION,
+    "applicationId": APPLICATION_ARN,
+    "indexId": INDEX_ID,
+    "secretId": SECRET_ID,
+}
+VPC_CONFIGURATION = json.dumps(
+    {"subnetIds": VPC["subnet_ids"], "securityGroupIds": VPC["security_group_ids"]}
+)
+BLANKS = {
+    key: "{}"
+    if key in ("vpcConfiguration", "tags")
+    else "false"
+    if key.startswith(("allow", "ex"))
+    else ""
+    for key in KEYS.values()
+    if key not in MINIMAL
+}
+"""What the engine fills in for the optional keys that a stack does not set."""
+
+
+def deploy(
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Mapping[str, str],
+    namespace: str = PROJECT,
+    **options: Any,
+) -> Deployment:
+    config = {key if ":" in key else f"{namespace}:{key}": value for key, value in settings.items()}
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+
+    def program() -> None:
+        config = None if namespace == PROJECT else pulumi.Config(namespace)
+        ConnectorRole.from_config("aem", config, **options)
+
+    return Deployment(program)
+
+
+def message(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str], **how: Any) -> str:
+    deployment = deploy(monkeypatch, settings, **how)
+    assert isinstance(deployment.error, SettingsError)
+    assert deployment.registrations == []
+    return str(deployment.error)
+
+
+def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
+    settings = {
+        **MINIMAL,
+        "kmsKeyId": KEY_ID,
+        "vpcConfiguration": VPC_CONFIGURATION,
+        "accountId": "111122223333",
+        "ingestScope": "applicationAndIndex",
+        "allowNetworkInterfaceDeletion": "true",
+        "exclusivePolicies": "true",
+        "roleName": "qbusiness-aem",
+        "rolePath": "/connectors/",
+        "roleDescription": "AEM",
+        "permissionsBoundaryArn": "arn:aws:iam::111122223333:policy/boundary",
+        "tags": '{"Team": "search"}',
+    }
+    assert set(settings) == {"aws:region", *KEYS.values()}
+    deployment = deploy(monkeypatch, settings)
+    assert deployment.error is None
+    assert len(deployment.registrations) == 5
+    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert {key: value for key, value in deployment.role.items() if key != "assumeRolePolicy"} == {
+        "name": "qbusiness-aem",
+        "path": "/connectors/",
+        "description": "AEM",
+        "permissionsBoundary": "arn:aws:iam::111122223333:policy/boundary",
+        "tags": {"Team": "search"},
+        "forceDetachPolicies": True,
+    }
+
+
+def test_blank_keys_are_left_out(monkeypatch: pytest.MonkeyPatch):
+    deployment = deploy(monkeypatch, {**BLANKS, **MINIMAL})
+    assert deployment.error is None
+    assert len(deployment.registrations) == 3
+    assert in_one_line(deployment.role_policy["policy"]) == golden("minimal-role-policy")
+    assert set(deployment.role) == {"assumeRolePolicy", "forceDetachPolicies"}
+
+
+@pytest.mark.parametrize("key", MINIMAL)
+@pytest.mark.parametrize("blank", [True, False], ids=["blank", "missing"])
+def test_a_required_key_that_is_blank_or_missing_is_told(
+    monkeypatch: pytest.MonkeyPatch, key: str, blank: bool
+):
+    settings = {name: value for name, value in MINIMAL.items() if name != key}
+    text = message(monkeypatch, {**settings, key: ""} if blank else settings)
+    assert f"  {key}: is required and not set\n" in text
+    assert f"mend it: pulumi config set --stack test {key} " in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "command"),
+    [
+        ("applicationId", "x", "pulumi config set --stack test applicationId a1b2c3d4-"),
+        ("aws:region", "us-west-2", "pulumi config set --stack test aws:region us-east-1"),
+        ("roleDescription", "\x00", "config set --stack test roleDescription 'Amazon Q Business, AEM"),
+        (
+            "vpcConfiguration",
+            '{"subnetIds": ["x"], "securityGroupIds": ["sg-01234567"]}',
+            "--path 'vpcConfiguration.subnetIds[0]' subnet-0123456789abcdef0 --type string",
+        ),
+        (
+            "tags",
+            '{"cost.center": 7}',
+            "config set --stack test --path 'tags[\"cost.center\"]' VALUE --type string",
+        ),
+        ("tags", '{"aws:x": "v"}', "pulumi config rm --stack test --path 'tags[\"aws:x\"]'"),
+        (
+            "allowNetworkInterfaceDeletion",
+            "true",
+            "set --stack test allowNetworkInterfaceDeletion false",
+        ),
+        ("exclusivePolicies", "maybe", "pulumi config set --stack test exclusivePolicies false"),
+    ],
+)
+def test_a_problem_comes_with_the_command_that_mends_it(
+    monkeypatch: pytest.MonkeyPatch, key: str, value: str, command: str
+):
+    assert command in message(monkeypatch, {**MINIMAL, key: value})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("kmsKeyID", "kmsKeyId"), ("kms_key_id", "kmsKeyId"), ("vpcConfig", "vpcConfiguration")],
+)
+def test_a_misspelt_key_is_refused_with_the_nearest_one(
+    monkeypatch: pytest.MonkeyPatch, wrong: str, right: str
+):
+    text = message(monkeypatch, {**MINIMAL, wrong: "x"}, refuse_unknown_keys=True)
+    assert f"  {wrong}: is not a setting; did you mean {right}?\n" in text
+    assert f"mend it: pulumi config rm --stack test {wrong}" in text
+
+
+def test_a_misspelt_key_and_a_wrong_value_are_told_together(monkeypatch: pytest.MonkeyPatch):
+    text = message(monkeypatch, {**MINIMAL, "kmsKey": "x", "indexId": "y"}, refuse_unknown_keys=True)
+    assert re.findall(r"^  (\w+):", text, re.MULTILINE) == ["kmsKey", "indexId"]
+
+
+def test_in_another_project_other_keys_are_left_alone(monkeypatch: pytest.MonkeyPatch):
+    assert deploy(monkeypatch, {**MINIMAL, "somethingElse": "x"}).error is None
+
+
+def test_keys_of_other_namespaces_are_left_alone(monkeypatch: pytest.MonkeyPatch):
+    settings = {**MINIMAL, "aws:profile": "x", "other:kmsKeyID": "y"}
+    assert deploy(monkeypatch, settings, refuse_unknown_keys=True).error is None
+
+
+def test_another_namespace_is_named_in_messages_and_commands(monkeypatch: pytest.MonkeyPatch):
+    text = message(monkeypatch, {**MINIMAL, "indexId": "x"}, namespace="search")
+    assert '  search:indexId: "x" is not an index ID\n' in text
+    assert "pulumi config set --stack test search:indexId " in text
+
+
+@pytest.mark.parametrize("member", ["subnetids", "subnet_ids", "SubnetIds"])
+def test_a_misspelt_member_of_the_vpc_is_refused(monkeypatch: pytest.MonkeyPatch, member: str):
+    vpc = json.dumps({member: ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]})
+    text = message(monkeypatch, {**MINIMAL, "vpcConfiguration": vpc})
+    assert f"  vpcConfiguration.{member}: is not a setting; did you mean" in text
+
+
+def test_a_description_that_reads_like_json_stays_text(monkeypatch: pytest.MonkeyPatch):
+    deployment = deploy(monkeypatch, {**MINIMAL, "roleDescription": '{"a": true}'})
+    assert deployment.role["description"] == '{"a": true}'
+
+
+def test_a_value_with_quotes_gives_a_command_that_a_shell_can_take(monkeypatch: pytest.MonkeyPatch):
+    text = message(monkeypatch, {**MINIMAL, "it's": "x"}, refuse_unknown_keys=True)
+    assert """pulumi config rm --stack test 'it'"'"'s'""" in text
+
+
+def test_a_tag_is_called_by_its_own_key(monkeypatch: pytest.MonkeyPatch):
+    tags = json.dumps({"role_name": 1, "subnet_ids": 2, "0": 3})
+    text = message(monkeypatch, {**MINIMAL, "tags": tags})
+    assert re.findall(r"^  (tags\S+):", text, re.MULTILINE) == [
+        "tags.role_name",
+        "tags.subnet_ids",
+        'tags["0"]',
+    ]
+
+
+def test_a_key_called_region_is_not_the_provider_s(monkeypatch: pytest.MonkeyPatch):
+    text = message(monkeypatch, {**MINIMAL, "region": "x"}, refuse_unknown_keys=True)
+    assert "  region: is not a setting" in text

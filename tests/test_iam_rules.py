@@ -1,0 +1,188 @@
+"""The sandbox's IAM refuses what AWS refuses, or a green `make up` would prove nothing."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.stacks import Aws
+from tests.support import golden
+
+TRUST: dict[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "qbusiness.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+POLICY: dict[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
+}
+RIGHT_TRUST = json.dumps(TRUST)
+
+
+def changed(document: dict[str, Any], **members: object) -> str:
+    """Return the document with members of its statement changed; None takes one away."""
+    statement = {**document["Statement"][0], **members}
+    kept = {name: value for name, value in statement.items() if value is not None}
+    return json.dumps({**document, "Statement": [kept]})
+
+
+@pytest.fixture
+def iam(aws: Aws) -> Iterator[Any]:
+    yield aws.iam
+    for role in aws.roles():
+        for name in aws.role_policies(role):
+            aws.iam.delete_role_policy(RoleName=role, PolicyName=name)
+        aws.iam.delete_role(RoleName=role)
+
+
+def create(iam: Any, name: str = "role", trust: str = RIGHT_TRUST, **options: object) -> None:
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, **options)
+
+
+def refused(code: str) -> Any:
+    return pytest.raises(ClientError, match=rf"\({code}\)")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "r" * 65},
+        {"name": "a b"},
+        {"name": "rôle"},
+        {"Path": "no-slash"},
+        {"Path": "/" + "p" * 512 + "/"},
+        {"Description": "d" * 1001},
+        {"Description": "\u20ac"},
+        {"MaxSessionDuration": 3599},
+        {"MaxSessionDuration": 43201},
+        {"PermissionsBoundary": "arn:aws:iam::123456789012:role/not-a-policy"},
+        {"Tags": [{"Key": "aws:x", "Value": "v"}]},
+        {"Tags": [{"Key": "k!", "Value": "v"}]},
+        {"Tags": [{"Key": "k", "Value": "v" * 257}]},
+        {"Tags": [{"Key": f"k{n}", "Value": "v"} for n in range(51)]},
+    ],
+    ids="-".join,
+)
+def test_a_role_with_a_wrong_parameter_is_refused(iam: Any, options: dict[str, Any]):
+    with refused("ValidationError"):
+        create(iam, **options)
+
+
+def test_the_limits_themselves_are_accepted(iam: Any):
+    tags = [{"Key": f"k{n}" + "k" * 124, "Value": "v" * 256} for n in range(50)]
+    create(iam, "r" * 64, Path="/" + "p" * 510 + "/", Description="d" * 1000, Tags=tags)
+
+
+def test_tag_keys_that_differ_in_case_alone_are_refused(iam: Any):
+    with refused("InvalidInput"):
+        create(iam, Tags=[{"Key": "Team", "Value": "a"}, {"Key": "team", "Value": "b"}])
+
+
+def test_a_role_name_is_taken_whatever_its_case(iam: Any):
+    create(iam, "qbusiness-role")
+    for name in ("qbusiness-role", "QBusiness-Role"):
+        with refused("EntityAlreadyExists"):
+            create(iam, name)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "no JSON",
+        "[]",
+        "{}",
+        changed(TRUST, Principal=None),
+        changed(TRUST, Action=None),
+        changed(TRUST, Effect=None),
+        changed(TRUST, Effect="allow"),
+        changed(TRUST, Resource="*"),
+        changed(TRUST, Sid="with space"),
+        changed(TRUST, Principal={"Service": "qbusiness"}),
+        changed(TRUST, Condition={"StringEqual": {"aws:SourceAccount": "1"}}),
+        changed(TRUST, Condition={"StringEquals": {"SourceAccount": "1"}}),
+        json.dumps({**TRUST, "Version": "2012-10-18"}),
+        json.dumps({**TRUST, "Statement": []}),
+        json.dumps({**TRUST, "Comment": "x"}),
+    ],
+)
+def test_a_malformed_trust_policy_is_refused_at_creation_and_at_update(iam: Any, document: str):
+    with refused("MalformedPolicyDocument"):
+        create(iam, trust=document)
+    create(iam)
+    with refused("MalformedPolicyDocument"):
+        iam.update_assume_role_policy(RoleName="role", PolicyDocument=document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "no JSON",
+        changed(POLICY, Resource=None),
+        changed(POLICY, Action=None),
+        changed(POLICY, Action="GetObject"),
+        changed(POLICY, Resource="bucket"),
+        changed(POLICY, Resource=[["*"]]),
+        changed(POLICY, Principal="*"),
+        changed(POLICY, NotAction="s3:PutObject"),
+        json.dumps({**POLICY, "Statement": [{**POLICY["Statement"][0], "Sid": "Same"}] * 2}),
+    ],
+)
+def test_a_malformed_role_policy_is_refused(iam: Any, document: str):
+    create(iam)
+    with refused("MalformedPolicyDocument"):
+        iam.put_role_policy(RoleName="role", PolicyName="policy", PolicyDocument=document)
+
+
+def test_the_inline_policies_of_a_role_share_one_quota_without_white_space(iam: Any):
+    create(iam)
+    empty = len(json.dumps(POLICY, separators=(",", ":")).replace('"*"', '""'))
+
+    def of_size(size: int) -> str:
+        return changed(POLICY, Resource="arn:aws:s3:::" + "b" * (size - empty - 13))
+
+    def put(name: str, document: str) -> None:
+        iam.put_role_policy(RoleName="role", PolicyName=name, PolicyDocument=document)
+
+    put("first", of_size(10_000))
+    put("second", of_size(240).replace(" ", "      "))
+    with refused("LimitExceeded"):
+        put("second", of_size(241))
+    put("first", of_size(9_999))
+    put("second", of_size(241))
+
+
+def test_a_trust_policy_beyond_its_quota_is_refused(iam: Any):
+    with refused("LimitExceeded"):
+        create(iam, trust=RIGHT_TRUST + " " * (2_049 - len(RIGHT_TRUST)))
+    create(iam, trust=RIGHT_TRUST + " " * (2_048 - len(RIGHT_TRUST)))
+
+
+def test_a_role_with_an_inline_policy_cannot_be_deleted(iam: Any):
+    create(iam)
+    iam.put_role_policy(RoleName="role", PolicyName="policy", PolicyDocument=json.dumps(POLICY))
+    with refused("DeleteConflict"):
+        iam.delete_role(RoleName="role")
+
+
+def test_a_role_with_an_attached_policy_cannot_be_deleted(iam: Any):
+    create(iam)
+    arn = iam.create_policy(PolicyName="p", PolicyDocument=json.dumps(POLICY))["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="role", PolicyArn=arn)
+    with refused("DeleteConflict"):
+        iam.delete_role(RoleName="role")
+    iam.detach_role_policy(RoleName="role", PolicyArn=arn)
+    iam.delete_policy(PolicyArn=arn)
+
+
+def test_the_documents_of_the_page_are_accepted(iam: Any):
+    create(iam, trust=golden("trust-policy"))
+    for name in ("default-role-policy", "minimal-role-policy"):
+        iam.put_role_policy(RoleName="role", PolicyName=name, PolicyDocument=golden(name))
