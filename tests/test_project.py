@@ -1,0 +1,158 @@
+"""What the files of the project say of each other is true."""
+
+import ast
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pulumi.provider.experimental.analyzer import Analyzer
+
+from components import settings
+from components.configuration import KEYS
+from components.connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
+from sandbox.engine import VERSION
+from sandbox.environment import PROJECT
+from tests.mocked import PROJECT as PROJECT_NAME
+from tests.mocked import Deployment
+
+README = (PROJECT / "README.md").read_text()
+DECLARED: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
+REQUIRED = ["applicationId", "indexId", "secretId"]
+
+
+def modules(*places: str) -> list[Path]:
+    return [
+        PROJECT / "__main__.py",
+        *(path for place in places for path in (PROJECT / place).rglob("*.py")),
+    ]
+
+
+def test_pulumi_yaml_declares_every_key_and_no_other():
+    assert list(DECLARED) == list(KEYS.values())
+
+
+@pytest.mark.parametrize("key", DECLARED)
+def test_a_declaration_has_a_type_a_description_and_a_blank_default_unless_required(key: str):
+    name = next(name for name, spelled in KEYS.items() if spelled == key)
+    declared = DECLARED[key]
+    if name in settings.OBJECTS:
+        expected, blank = "object", {}
+    elif name in settings.BOOLEANS:
+        expected, blank = "boolean", False
+    else:
+        expected, blank = "string", ""
+    assert declared["type"] == expected
+    assert len(declared["description"]) > 10
+    assert declared.get("default") == (None if key in REQUIRED else blank)
+
+
+def test_the_arguments_are_the_settings_in_snake_case():
+    assert set(ConnectorRoleArgs.__annotations__) == set(settings.NAMES)
+    assert tuple(VpcConfiguration.__annotations__) == settings.VPC_MEMBERS
+    assert ConnectorRoleArgs.__required_keys__ == {"application_id", "index_id", "secret_id"}
+
+
+def test_the_table_of_the_readme_is_that_of_pulumi_yaml():
+    rows = [
+        f"| `{key}` | {it['type']}{', required' if key in REQUIRED else ''} | {it['description']} |"
+        for key, it in DECLARED.items()
+    ]
+    table = README.partition("<!-- table of Pulumi.yaml")[2].partition("<!-- end of table -->")[0]
+    assert table.strip().splitlines()[3:] == rows
+
+
+def test_the_readme_names_every_place_of_the_components():
+    for path in (PROJECT / "components").glob("[a-z]*.py"):
+        assert f"`components/{path.name}`" in README
+
+
+def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch):
+    (component,) = (
+        block
+        for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+        if "from components" in block
+    )
+    monkeypatch.syspath_prepend(PROJECT)
+    deployment = Deployment(lambda: exec(component, {"pulumi": __import__("pulumi")}))  # noqa: S102
+    assert deployment.error is None
+    assert len(deployment.registrations) == 3
+
+
+def test_the_commands_of_the_readme_are_targets_of_make():
+    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"make ([a-z]+)", README)) <= targets
+
+
+def test_the_example_configuration_is_valid_and_shows_a_key_and_a_vpc(monkeypatch: pytest.MonkeyPatch):
+    example = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
+    config = {key: it if isinstance(it, str) else json.dumps(it) for key, it in example.items()}
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+    deployment = Deployment(lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True))
+    assert deployment.error is None
+    assert deployment.warnings == []
+    for sid in ("AllowsAmazonQToDecryptSecret", "AllowsAmazonQToCreateAndDeleteNI"):
+        assert sid in deployment.role_policy["policy"]
+    assert {f"{PROJECT_NAME}:{key}" for key in REQUIRED} <= set(config)
+
+
+def test_the_component_can_become_a_package_with_everything_described():
+    component = (
+        Analyzer("qbusiness-connector").analyze([ConnectorRole]).component_definitions["ConnectorRole"]
+    )
+    assert set(component.inputs) == {"region", *KEYS.values()}
+    assert set(component.outputs) == {"roleArn", "roleName"}
+    for described in (*component.inputs.values(), *component.outputs.values()):
+        assert described.description
+
+
+def test_the_program_needs_nothing_of_the_tests_and_the_sandbox():
+    for path in modules("components"):
+        imported = {
+            name.partition(".")[0]
+            for node in ast.walk(ast.parse(path.read_text()))
+            for name in (
+                [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else [it.name for it in node.names]
+                if isinstance(node, ast.Import)
+                else []
+            )
+        }
+        assert not imported & {"tests", "sandbox", "guardrails", "adopt", "boto3", "moto"}
+
+
+def test_only_the_component_knows_resources():
+    for name in ("settings", "examination", "documents", "configuration"):
+        assert "pulumi_aws" not in (PROJECT / "components" / f"{name}.py").read_text()
+
+
+def test_every_module_answers_a_question_in_its_first_line():
+    for path in modules("components", "sandbox"):
+        first = (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[0]
+        assert first.endswith("?") or path.name in ("__main__.py", "__init__.py"), path
+
+
+def test_the_program_depends_on_pulumi_and_its_aws_provider_alone():
+    lines = (PROJECT / "requirements.txt").read_text().splitlines()
+    requirements = [line for line in lines if line and not line.startswith("#")]
+    assert [re.split(r"[<>=]", line)[0] for line in requirements] == ["pulumi", "pulumi-aws"]
+    assert all(re.fullmatch(r"[a-z-]+>=[\d.]+,<\d+", line) for line in requirements)
+
+
+def test_the_engine_s_version_is_the_one_of_its_module():
+    assert (
+        f"github.com/pulumi/pulumi/pkg/v3 v{VERSION}" in (PROJECT / "sandbox/engine/go.mod").read_text()
+    )
+    assert f"v{VERSION}" in README
+
+
+def test_each_rule_that_the_linter_leaves_out_has_its_reason():
+    text = (PROJECT / "pyproject.toml").read_text()
+    ruff = tomllib.loads(text)["tool"]["ruff"]["lint"]
+    ignored = [*ruff["ignore"], *(rule for rules in ruff["per-file-ignores"].values() for rule in rules)]
+    for rule in ignored:
+        assert re.search(rf'"{rule}",\s+# \S', text), rule
