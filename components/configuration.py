@@ -50,6 +50,12 @@ class StackConfiguration:
             "region": pulumi.Config("aws").get("region"),
             **{name: _value(name, config.get(key)) for name, key in KEYS.items()},
         }
+        # A switch decides what is made, which no one can hide.
+        self.secrets: Sequence[str] = [
+            name
+            for name, key in KEYS.items()
+            if name not in settings.BOOLEANS and pulumi.runtime.is_config_secret(config.full_key(key))
+        ]
         vpc = self.arguments["vpc_configuration"]
         if vpc and isinstance(vpc, Mapping):
             self.arguments["vpc_configuration"] = self._members(cast("Mapping[str, object]", vpc))

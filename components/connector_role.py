@@ -7,8 +7,7 @@ valid: a role without its policy, or with half of it, would fail at the next syn
 AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-iam-role.html
 """
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, NotRequired, TypedDict, cast
 
 import pulumi
@@ -17,6 +16,7 @@ import pulumi_aws as aws
 from components import documents
 from components.configuration import StackConfiguration
 from components.examination import LATER, Place, examine, has_later
+from components.outputs import lift, map_outputs
 from components.settings import ROLE_NAME_SUFFIX, Arguments, SettingsError, Source
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
@@ -90,23 +90,24 @@ class ConnectorRole(pulumi.ComponentResource):
         the update, before the role is made, for Outputs.
         """
         source = _source or Arguments()
-        # An awaitable can be awaited once, an Output again and again.
-        given: dict[str, Any] = _map_outputs(args, lambda output: output)
-        draft = _draft(name, _map_outputs(given, lambda _: LATER), source, Place())
+        given: dict[str, Any] = map_outputs(args, lambda output: output)
+        draft = _draft(name, map_outputs(given, lambda _: LATER), source, Place())
         super().__init__(TOKEN, name, None, opts)
         for warning in draft.warnings:
             pulumi.warn(warning, self)
-        final = draft if draft.complete else self._finish(name, given, source, draft)
+        given |= {key: pulumi.Output.secret(given[key]) for key in source.secrets}
+        known = draft.complete and not source.secrets
+        final = draft if known else self._finish(name, given, source, draft)
 
         children = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
-            name=_lift(given.get("role_name"), _left_out),
-            path=_lift(given.get("role_path"), _left_out),
-            description=_lift(given.get("role_description"), _left_out),
-            permissions_boundary=_lift(given.get("permissions_boundary_arn"), _left_out),
-            tags=_lift(given.get("tags"), _left_out),
-            assume_role_policy=_lift(final, lambda draft: draft.trust_policy),
+            name=lift(given.get("role_name"), _left_out),
+            path=lift(given.get("role_path"), _left_out),
+            description=lift(given.get("role_description"), _left_out),
+            permissions_boundary=lift(given.get("permissions_boundary_arn"), _left_out),
+            tags=lift(given.get("tags"), _left_out),
+            assume_role_policy=lift(final, lambda draft: draft.trust_policy),
             force_detach_policies=True,
             opts=children,
         )
@@ -114,7 +115,7 @@ class ConnectorRole(pulumi.ComponentResource):
             f"{name}-qbusiness-policy",
             name=POLICY_NAME,
             role=role.name,
-            policy=_lift(final, lambda draft: draft.role_policy),
+            policy=lift(final, lambda draft: draft.role_policy),
             opts=children,
         )
         if given.get("exclusive_policies"):
@@ -130,7 +131,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 policy_arns=[],
                 opts=children,
             )
-        account = _lift(final, lambda draft: draft.account)
+        account = lift(final, lambda draft: draft.account)
         pulumi.Output.all(role.arn, account).apply(self._warn_of_other_account)
         self.role_arn = pulumi.Output.all(role.arn, policy.id).apply(lambda both: both[0])
         self.role_name = role.name
@@ -160,11 +161,12 @@ class ConnectorRole(pulumi.ComponentResource):
         self, name: str, given: dict[str, object], source: Source, draft: "_Draft"
     ) -> "pulumi.Output[_Draft]":
         """Draft again once the Outputs, and what the provider says of itself, are known."""
-        provider = _lift(
+        provider = lift(
             pulumi.Output.from_input(given["application_id"]),
             lambda application: self._ask_provider(application, given),
         )
-        later = {key: value for key, value in given.items() if _has_output(value)}
+        plain = map_outputs(given, lambda _: LATER)
+        later = {key: value for key, value in given.items() if has_later(plain[key])}
         later["provider"] = provider
         unknown = pulumi.Output.all(**later)
 
@@ -178,7 +180,7 @@ class ConnectorRole(pulumi.ComponentResource):
             # During a preview something is still unknown here, and so are the documents.
             return final if final.complete else cast("pulumi.Output[_Draft]", unknown)
 
-        marked = _map_outputs(later, lambda output: output.apply(_mark, run_with_unknowns=True))
+        marked = map_outputs(later, lambda output: output.apply(_mark, run_with_unknowns=True))
         return pulumi.Output.all(**cast("dict[str, object]", marked)).apply(finish)
 
     def _ask_provider(
@@ -234,35 +236,8 @@ def _draft(name: str, given: Mapping[str, object], source: Source, provider: Pla
     return _Draft(complete, warnings, trust_policy, role_policy, settings.account)
 
 
-def _map_outputs(value: object, function: Callable[[pulumi.Output[Any]], object]) -> Any:
-    """Return the value with `function` applied to each Output in it, at any depth."""
-    match value:
-        case pulumi.Output():
-            return function(cast("pulumi.Output[Any]", value))
-        case Mapping():
-            members = cast("Mapping[str, object]", value)
-            return {key: _map_outputs(member, function) for key, member in members.items()}
-        case list() | tuple():
-            return [_map_outputs(member, function) for member in cast("list[object]", value)]
-        case _ if inspect.isawaitable(value):
-            return function(pulumi.Output.from_input(value))
-        case _:
-            return value
-
-
-def _has_output(value: object) -> bool:
-    return has_later(_map_outputs(value, lambda _: LATER))
-
-
 def _mark(value: object) -> object:
     return LATER if pulumi.contains_unknowns(value) else value
-
-
-def _lift(value: object, function: Callable[[Any], Any]) -> Any:
-    """Apply a function now to a plain value, later to an Output."""
-    if isinstance(value, pulumi.Output):
-        return cast("pulumi.Output[Any]", value).apply(function)
-    return function(value)
 
 
 def _left_out(value: object) -> object:

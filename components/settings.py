@@ -70,6 +70,8 @@ class Source(Protocol):
     """Whether leaving out the Region is a problem: stack configuration has to name it."""
     problems: Sequence[Problem]
     """What reading the settings already brought to light."""
+    secrets: Sequence[str]
+    """Names of settings that were given in the clear and are to be handled as secrets."""
 
     def name(self, path: Path) -> str:
         """Return what the person who wrote the setting calls it."""
@@ -85,6 +87,7 @@ class Arguments:
 
     region_required = False
     problems: Sequence[Problem] = ()
+    secrets: Sequence[str] = ()  # an argument that is secret is an Output, and says so itself
 
     def name(self, path: Path) -> str:
         """Return the argument's name, with its members as Python writes them."""

@@ -229,6 +229,25 @@ def test_two_components_in_one_stack_and_outputs_between_them(new_stack: NewStac
     assert stack.up("--expect-no-changes").changes == {"same": 7}
 
 
+def test_a_setting_given_as_a_secret_is_nowhere_in_the_clear(new_stack: NewStack, aws: Aws):
+    stack = new_stack({**FULL, "secretId": ""})
+    stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", SECRET_ID)
+    assert SECRET_ID not in stack.preview().text + stack.up().text
+    assert SECRET_ID not in json.dumps(stack.resources())
+    policies = documents(aws, stack.outputs()["roleName"])[1]
+    assert policies == {"qbusiness-aem-connector": golden("default-role-policy")}
+    assert stack.up("--expect-no-changes").changes == {"same": 4}
+
+
+def test_a_setting_given_as_a_secret_is_examined_before_anything_is_made(new_stack: NewStack):
+    stack = new_stack(MINIMAL)
+    stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", "hidden name")
+    update = stack.up(check=False)
+    assert "is not a secret's ARN or NAME-XXXXXX" in update.text
+    assert "hidden name" not in update.text
+    assert len(stack.resources()) == 1
+
+
 def test_destroy_leaves_nothing(new_stack: NewStack, aws: Aws):
     before = aws.roles()
     stack = new_stack({**FULL, "exclusivePolicies": True})
