@@ -1,0 +1,179 @@
+"""What someone changes by hand is found, named and put back, and nothing else is touched."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.page import run_section
+from tests.stacks import Aws, Stack
+from tests.support import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID, golden
+
+NewStack = Callable[..., Stack]
+
+ROLE = "aem-connector-qbusiness-role"
+POLICY = "aem-connector-qbusiness-policy"
+INLINE = "aem-connector-qbusiness-policies-exclusive"
+ATTACHED = "aem-connector-qbusiness-policy-attachments-exclusive"
+NAME = "qbusiness-drift"
+SETTINGS: dict[str, Any] = {
+    "aws:region": REGION,
+    "applicationId": APPLICATION_ARN,
+    "indexId": INDEX_ID,
+    "secretId": SECRET_ID,
+    "kmsKeyId": KEY_ID,
+    "roleName": NAME,
+    "roleDescription": "AEM",
+    "tags": {"Team": "search"},
+}
+WIDE = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
+    }
+)
+ANYONE = golden("trust-policy").replace('"qbusiness.amazonaws.com"', '"ec2.amazonaws.com"')
+
+
+def delete_policy(iam: Any) -> None:
+    iam.delete_role_policy(RoleName=NAME, PolicyName="qbusiness-aem-connector")
+
+
+def delete_role(iam: Any) -> None:
+    delete_policy(iam)
+    iam.delete_role(RoleName=NAME)
+
+
+def edit_policy(iam: Any) -> None:
+    iam.put_role_policy(RoleName=NAME, PolicyName="qbusiness-aem-connector", PolicyDocument=WIDE)
+
+
+CHANGES: dict[str, tuple[Callable[[Any], object], list[tuple[str, str]]]] = {
+    "policy edited": (edit_policy, [(POLICY, "policy")]),
+    "policy deleted": (delete_policy, [(POLICY, "")]),
+    "trust policy edited": (
+        lambda iam: iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=ANYONE),
+        [(ROLE, "assumeRolePolicy")],
+    ),
+    "tag added": (
+        lambda iam: iam.tag_role(RoleName=NAME, Tags=[{"Key": "Owner", "Value": "me"}]),
+        [(ROLE, "Owner")],
+    ),
+    "tag removed": (lambda iam: iam.untag_role(RoleName=NAME, TagKeys=["Team"]), [(ROLE, "tags")]),
+    "tag changed": (
+        lambda iam: iam.tag_role(RoleName=NAME, Tags=[{"Key": "Team", "Value": "other"}]),
+        [(ROLE, "Team")],
+    ),
+    "description edited": (
+        lambda iam: iam.update_role(RoleName=NAME, Description="mine now"),
+        [(ROLE, "description")],
+    ),
+    "session duration edited": (
+        lambda iam: iam.update_role(RoleName=NAME, MaxSessionDuration=7200, Description="AEM"),
+        [(ROLE, "maxSessionDuration")],
+    ),
+    "boundary added": (
+        lambda iam: iam.put_role_permissions_boundary(
+            RoleName=NAME, PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess"
+        ),
+        [(ROLE, "permissionsBoundary")],
+    ),
+    "role deleted": (delete_role, [(ROLE, ""), (POLICY, "")]),
+}
+
+
+def everything(aws: Aws) -> tuple[Any, ...]:
+    """Return all that IAM says of the role, except for what a new role has of its own."""
+    role = aws.iam.get_role(RoleName=NAME)["Role"]
+    own = {name: it for name, it in role.items() if name not in ("RoleId", "CreateDate")}
+    attached = aws.iam.list_attached_role_policies(RoleName=NAME)["AttachedPolicies"]
+    return own, aws.role_policies(NAME), attached
+
+
+@pytest.fixture
+def deployed(new_stack: NewStack) -> Stack:
+    stack = new_stack(SETTINGS)
+    stack.up()
+    return stack
+
+
+@pytest.fixture
+def managed_policy(aws: Aws) -> Iterator[str]:
+    arn = aws.iam.create_policy(PolicyName="by-hand", PolicyDocument=WIDE)["Policy"]["Arn"]
+    yield arn
+    for role in aws.iam.list_entities_for_policy(PolicyArn=arn)["PolicyRoles"]:
+        aws.iam.detach_role_policy(RoleName=role["RoleName"], PolicyArn=arn)
+    aws.iam.delete_policy(PolicyArn=arn)
+
+
+@pytest.mark.parametrize(("change", "expected"), CHANGES.values(), ids=CHANGES)
+def test_a_change_by_hand_is_found_named_and_put_back(
+    deployed: Stack, aws: Aws, change: Callable[[Any], object], expected: list[tuple[str, str]]
+):
+    before = everything(aws)
+    change(aws.iam)
+    found = run_section(deployed, "Find drift", check=False)
+    assert found.returncode != 0
+    for resource, named in expected:
+        assert resource in found.stdout
+        assert named in found.stdout
+    untouched = {ROLE, POLICY} - {resource for resource, _ in expected}
+    for resource in untouched:
+        assert f"::{resource}]" not in found.stdout
+    run_section(deployed, "Put drift back")
+    assert everything(aws) == before
+    assert run_section(deployed, "Find drift").returncode == 0
+    assert deployed.up("--expect-no-changes").changes == {"same": 4}
+
+
+def test_policies_added_by_hand_are_found_and_removed_where_the_stack_owns_all(
+    new_stack: NewStack, aws: Aws, managed_policy: str
+):
+    stack = new_stack({**SETTINGS, "exclusivePolicies": True})
+    stack.up()
+    before = everything(aws)
+    aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=WIDE)
+    aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
+    found = run_section(stack, "Find drift", check=False)
+    assert found.returncode != 0
+    for resource, named in ((INLINE, "by-hand"), (ATTACHED, managed_policy)):
+        assert resource in found.stdout
+        assert named in found.stdout
+    run_section(stack, "Put drift back")
+    assert everything(aws) == before
+    assert run_section(stack, "Find drift").returncode == 0
+
+
+def test_policies_added_by_hand_are_left_alone_where_the_stack_does_not_own_them(
+    deployed: Stack, aws: Aws, managed_policy: str
+):
+    aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=WIDE)
+    aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
+    before = everything(aws)
+    assert run_section(deployed, "Find drift").returncode == 0
+    run_section(deployed, "Put drift back")
+    assert everything(aws) == before
+
+
+def test_owning_all_policies_can_be_switched_on_later_and_off_again(
+    new_stack: NewStack, aws: Aws, managed_policy: str
+):
+    stack = new_stack(SETTINGS)
+    stack.up()
+    aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
+    stack.configure({**SETTINGS, "exclusivePolicies": True})
+    assert stack.up().changes == {"same": 4, "create": 2}
+    assert everything(aws)[2] == []
+    stack.configure(SETTINGS)
+    assert stack.up().changes == {"same": 4, "delete": 2}
+    assert list(aws.role_policies(NAME)) == ["qbusiness-aem-connector"]
+
+
+def test_destroy_removes_a_role_with_policies_that_were_added_by_hand(
+    deployed: Stack, aws: Aws, managed_policy: str
+):
+    aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=WIDE)
+    aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
+    deployed.destroy()
+    assert NAME not in aws.roles()
