@@ -129,7 +129,8 @@ class ConnectorRole(pulumi.ComponentResource):
                 f"{name}-qbusiness-policy-attachments-exclusive",
                 role_name=role.name,
                 policy_arns=[],
-                opts=children,
+                # What an adopted role had is detached only once it has the new policy.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
         account = lift(final, lambda draft: draft.account)
         pulumi.Output.all(role.arn, account).apply(self._warn_of_other_account)

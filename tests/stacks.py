@@ -61,6 +61,11 @@ class Stack:
         )
         self.config_file.write_text(json.dumps({"encryptionsalt": salt, "config": config}))
 
+    def take_required_keys_away(self) -> None:
+        """Let another program than this project's run: it has no required keys."""
+        project = self.directory / "Pulumi.yaml"
+        project.write_text(project.read_text().partition("config:")[0])
+
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `pulumi` and return what it said."""
         done = subprocess.run(

@@ -170,8 +170,7 @@ def test_a_value_that_becomes_known_during_the_update_is_examined_then(
     new_stack: Callable[..., Stack], aws: Aws
 ):
     stack = new_stack({"aws:region": REGION}, LATE_PROBLEM)
-    project = stack.directory / "Pulumi.yaml"
-    project.write_text(project.read_text().partition("config:")[0])
+    stack.take_required_keys_away()
     assert stack.preview().exit_code == 0  # the ARN is not known yet
     update = stack.up(check=False)
     assert update.exit_code != 0

@@ -215,9 +215,7 @@ def test_a_preview_knows_the_documents_and_makes_nothing(new_stack: NewStack, aw
 
 def test_two_components_in_one_stack_and_outputs_between_them(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, TWO_COMPONENTS)
-    # Required keys of Pulumi.yaml belong to the program that this one replaces.
-    project = stack.directory / "Pulumi.yaml"
-    project.write_text(project.read_text().partition("config:")[0])
+    stack.take_required_keys_away()
     assert stack.preview().changes == {"create": 7}
     assert stack.up().changes == {"create": 7}
     outputs = stack.outputs()

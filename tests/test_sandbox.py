@@ -49,8 +49,7 @@ def kill(process: int) -> None:
 
 def program(new_stack: NewStack, body: str, **settings: object) -> Stack:
     stack = new_stack({"aws:region": REGION, **settings}, PROGRAM.format(body=body))
-    project = stack.directory / "Pulumi.yaml"
-    project.write_text(project.read_text().partition("config:")[0])
+    stack.take_required_keys_away()
     return stack
 
 

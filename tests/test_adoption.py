@@ -1,0 +1,149 @@
+"""A role that exists is taken over in place: never without its permissions, never made again."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.page import PAGE, commands, run_section
+from tests.stacks import Aws, Stack
+from tests.support import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID, golden, in_one_line
+
+NewStack = Callable[..., Stack]
+
+NAME = "AmazonQBusiness-DataSource-x1y2z"
+ROLE = "aem-connector-qbusiness-role"
+POLICY = "aem-connector-qbusiness-policy"
+SETTINGS: dict[str, Any] = {
+    "aws:region": REGION,
+    "applicationId": APPLICATION_ARN,
+    "indexId": INDEX_ID,
+    "secretId": SECRET_ID,
+    "roleName": NAME,
+    "rolePath": "/service-role/",
+    "roleDescription": "Made by the console",
+    "tags": {"CreatedBy": "console"},
+}
+WIDE = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "secretsmanager:GetSecretValue",
+                "Resource": f"arn:aws:secretsmanager:{REGION}:111122223333:secret:*",
+            }
+        ],
+    },
+    indent=4,
+)
+RAW = """
+import pulumi
+import pulumi_aws as aws
+
+TRUST = '''{trust}'''
+POLICY = '''{policy}'''
+role = aws.iam.Role("role", name="{name}", assume_role_policy=TRUST, force_detach_policies=True)
+aws.iam.RolePolicy("policy", role=role.name, policy=POLICY)
+"""
+COMPONENT = """
+import pulumi
+from components.connector_role import ConnectorRole
+
+{keep}
+ConnectorRole("aem", {{
+    "application_id": "{application}",
+    "index_id": "{index}",
+    "secret_id": "{secret}",
+    "role_name": "{name}",
+}}, opts)
+"""
+
+
+def console_role(aws: Aws, policy_name: str) -> str:
+    """Make a role as the console would and return its unique ID."""
+    made = aws.iam.create_role(
+        RoleName=NAME,
+        Path="/service-role/",
+        Description="Made by the console",
+        Tags=[{"Key": "CreatedBy", "Value": "console"}],
+        AssumeRolePolicyDocument=json.dumps(json.loads(golden("trust-policy")), indent=8),
+    )
+    aws.iam.put_role_policy(RoleName=NAME, PolicyName=policy_name, PolicyDocument=WIDE)
+    return made["Role"]["RoleId"]
+
+
+def identity(aws: Aws) -> str:
+    return aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
+
+
+def import_files() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the import file of the page, and the entry that it tells to add."""
+    blocks = re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
+    file, entry = (json.loads(block.replace("ROLE", NAME)) for block in blocks[:2])
+    return file, entry
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_a_role_of_the_console_is_updated_in_place(new_stack: NewStack, aws: Aws, exclusive: bool):
+    unique = console_role(aws, "AmazonQBusiness-Policy")
+    stack = new_stack({**SETTINGS, "exclusivePolicies": exclusive})
+    (stack.directory / "import.json").write_text(json.dumps(import_files()[0]))
+    taken = run_section(stack, "Take over a role that exists")
+    assert "replace" not in taken.stdout
+    assert "deleted" not in taken.stdout
+    assert identity(aws) == unique
+    policies = aws.role_policies(NAME)
+    assert in_one_line(policies.pop("qbusiness-aem-connector")) == golden("minimal-role-policy")
+    assert list(policies) == ([] if exclusive else ["AmazonQBusiness-Policy"])
+    if exclusive:
+        order = [line for line in taken.stdout.splitlines() if re.search(r"(cre|upd)ated \(", line)]
+        created = next(i for i, line in enumerate(order) if "-qbusiness-policy " in line)
+        removed = next(i for i, line in enumerate(order) if "-policies-exclusive " in line)
+        assert created < removed
+    assert stack.drift().exit_code == 0
+    assert stack.up("--expect-no-changes").exit_code == 0
+
+
+def test_the_preview_of_a_takeover_shows_the_difference_of_the_policy_and_nothing_else(
+    new_stack: NewStack, aws: Aws
+):
+    unique = console_role(aws, "qbusiness-aem-connector")
+    stack = new_stack(SETTINGS)
+    file, entry = import_files()
+    file["resources"].append(entry)
+    (stack.directory / "import.json").write_text(json.dumps(file))
+    imported, *_ = commands("Take over a role that exists").splitlines()
+    stack.run(*imported.split()[1:])
+    steps = [step for step in stack.preview("--diff").steps if step[0] != "same"]
+    assert steps == [
+        # How to delete the role is no property of the role in AWS.
+        ("update", ROLE, ("forceDetachPolicies",)),
+        ("update", POLICY, ("policy",)),
+    ]
+    assert stack.up().changes == {"same": 2, "update": 2}
+    assert identity(aws) == unique
+    policies = {name: in_one_line(text) for name, text in aws.role_policies(NAME).items()}
+    assert policies == {"qbusiness-aem-connector": golden("minimal-role-policy")}
+    assert in_one_line(aws.trust_policy(NAME)) == golden("trust-policy")
+
+
+def test_raw_resources_move_into_the_component_without_being_replaced(new_stack: NewStack, aws: Aws):
+    raw = RAW.format(trust=golden("trust-policy"), policy=WIDE, name=NAME)
+    stack = new_stack({"aws:region": REGION}, raw)
+    stack.take_required_keys_away()
+    assert stack.up().changes == {"create": 3}
+    unique, (policy_name,) = identity(aws), aws.role_policies(NAME)
+    keep = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)[0]
+    program = COMPONENT.format(
+        keep=keep, application=APPLICATION_ARN, index=INDEX_ID, secret=SECRET_ID, name=NAME
+    )
+    (stack.directory / "__main__.py").write_text(program)
+    assert stack.up().changes == {"same": 2, "create": 1, "update": 1}
+    assert identity(aws) == unique
+    policies = {name: in_one_line(text) for name, text in aws.role_policies(NAME).items()}
+    assert policies == {policy_name: golden("minimal-role-policy")}
+    (stack.directory / "__main__.py").write_text(program.replace("aliases=[alias], ", ""))
+    assert stack.up("--expect-no-changes").changes == {"same": 4}
