@@ -1,0 +1,219 @@
+"""Renames and resource options do what Pulumi's documentation promises, and what the page says."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.page import run_section
+from tests.stacks import Aws, Stack
+from tests.support import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID, golden, in_one_line
+
+NewStack = Callable[..., Stack]
+
+ROLE = "aem-connector-qbusiness-role"
+POLICY = "aem-connector-qbusiness-policy"
+SETTINGS: dict[str, Any] = {
+    "aws:region": REGION,
+    "applicationId": APPLICATION_ARN,
+    "indexId": INDEX_ID,
+    "secretId": SECRET_ID,
+}
+PROGRAM = """
+import pulumi
+import pulumi_aws as aws
+from components.connector_role import ConnectorRole
+
+def ignore_tags(args):
+    if args.type_ != "aws:iam/role:Role":
+        return None
+    ignore = pulumi.ResourceOptions(ignore_changes=["tags"])
+    return pulumi.ResourceTransformResult(args.props, pulumi.ResourceOptions.merge(args.opts, ignore))
+
+component = ConnectorRole("{name}", {{
+    "application_id": "{application}",
+    "index_id": "{index}",
+    "secret_id": "{secret}",
+    "role_name": "{role}",
+    "tags": {tags},
+}}, pulumi.ResourceOptions({options}))
+pulumi.export("roleArn", component.role_arn)
+"""
+
+
+def program(
+    name: str = "aem", options: str = "", role: str = "", application: str = APPLICATION_ARN, **tags: str
+) -> str:
+    return PROGRAM.format(
+        name=name,
+        options=options,
+        role=role,
+        application=application,
+        index=INDEX_ID,
+        secret=SECRET_ID,
+        tags=tags,
+    )
+
+
+@pytest.fixture
+def new_program(new_stack: NewStack) -> NewStack:
+    def make(text: str, **settings: object) -> Stack:
+        stack = new_stack({"aws:region": REGION, **settings}, text)
+        stack.take_required_keys_away()
+        return stack
+
+    return make
+
+
+def rewrite(stack: Stack, text: str) -> None:
+    (stack.directory / "__main__.py").write_text(text)
+
+
+def order(stack: Stack) -> list[tuple[str, str]]:
+    """Deploy and return what was done, in order, without what stayed the same."""
+    return [(operation, name) for operation, name, _ in stack.up().steps if operation != "same"]
+
+
+# The role's name.
+
+
+def test_a_role_with_a_name_of_its_own_is_deleted_before_the_next_is_made(new_stack: NewStack, aws: Aws):
+    stack = new_stack({**SETTINGS, "roleName": "qbusiness-one"})
+    stack.up()
+    stack.configure({**SETTINGS, "roleName": "qbusiness-two"})
+    assert order(stack) == [
+        ("delete-replaced", POLICY),
+        ("delete-replaced", ROLE),
+        ("replace", ROLE),
+        ("create-replacement", ROLE),
+        ("replace", POLICY),
+        ("create-replacement", POLICY),
+    ]
+    assert "qbusiness-one" not in aws.roles()
+    assert stack.outputs()["roleArn"].endswith("/qbusiness-two")
+
+
+def test_a_role_with_an_automatic_name_is_made_before_the_old_one_is_deleted(
+    new_stack: NewStack, aws: Aws
+):
+    stack = new_stack(SETTINGS)
+    stack.up()
+    old = stack.outputs()["roleName"]
+    stack.configure({**SETTINGS, "rolePath": "/connectors/"})
+    done = order(stack)
+    assert done.index(("create-replacement", ROLE)) < done.index(("delete-replaced", ROLE))
+    assert old not in aws.roles()
+
+
+def test_a_rename_that_fails_loses_nothing_that_the_page_does_not_bring_back(
+    new_stack: NewStack, aws: Aws
+):
+    stack = new_stack({**SETTINGS, "roleName": "qbusiness-old"})
+    stack.up()
+    arn = stack.outputs()["roleArn"]
+    aws.iam.create_role(RoleName="qbusiness-taken", AssumeRolePolicyDocument=golden("trust-policy"))
+    stack.configure({**SETTINGS, "roleName": "qbusiness-taken"})
+    failed = stack.up(check=False)
+    assert failed.exit_code != 0
+    assert "EntityAlreadyExists" in failed.text
+    assert "Role with name qbusiness-taken already exists" in failed.text
+    run_section(stack, "Rename the role", NAME="qbusiness-old")
+    assert stack.outputs()["roleArn"] == arn
+    assert in_one_line(aws.trust_policy("qbusiness-old")) == golden("trust-policy")
+    policies = {name: in_one_line(text) for name, text in aws.role_policies("qbusiness-old").items()}
+    assert policies == {"qbusiness-aem-connector": golden("minimal-role-policy")}
+    assert stack.drift().exit_code == 0
+    aws.iam.delete_role(RoleName="qbusiness-taken")
+
+
+# The component's name.
+
+
+def test_the_names_of_the_children_are_frozen(new_program: NewStack):
+    # They are in the state of every stack: another name replaces the role.
+    stack = new_program(program())
+    stack.up()
+    kind = "qbusiness-connector:index:ConnectorRole"
+    assert [it["urn"].partition("qbusiness-aem-connector::")[2] for it in stack.resources()[1:]] == [
+        f"{kind}::aem",
+        stack.resources()[2]["urn"].partition("qbusiness-aem-connector::")[2],  # the default provider
+        f"{kind}$aws:iam/role:Role::aem-qbusiness-role",
+        f"{kind}$aws:iam/rolePolicy:RolePolicy::aem-qbusiness-policy",
+    ]
+
+
+def test_with_an_alias_another_name_of_the_component_changes_nothing(new_program: NewStack):
+    stack = new_program(program("old"))
+    stack.up()
+    arn = stack.outputs()["roleArn"]
+    rewrite(stack, program("new", 'aliases=[pulumi.Alias(name="old")]'))
+    assert stack.up("--expect-no-changes").changes == {"same": 4}
+    assert stack.outputs()["roleArn"] == arn
+    rewrite(stack, program("new"))
+    assert stack.up("--expect-no-changes").changes == {"same": 4}
+
+
+def test_without_an_alias_another_name_of_the_component_makes_all_again(new_program: NewStack):
+    stack = new_program(program("old"))
+    stack.up()
+    rewrite(stack, program("new"))
+    assert stack.up().changes == {"same": 1, "create": 3, "delete": 3}
+
+
+# Options.
+
+
+def test_a_protected_role_is_not_destroyed(new_program: NewStack, aws: Aws):
+    stack = new_program(program(options="protect=True"))
+    stack.up()
+    role = stack.outputs()["roleArn"].rpartition("/")[2]
+    refused = stack.operate("destroy", "--yes", "--skip-preview", check=False)
+    assert refused.exit_code != 0
+    assert "protected" in refused.text
+    assert list(aws.role_policies(role)) == ["qbusiness-aem-connector"]
+    rewrite(stack, program())
+    stack.up()
+    assert stack.destroy().changes == {"delete": 4}
+
+
+def test_a_retained_role_is_forgotten_and_left_alone(new_program: NewStack, aws: Aws):
+    stack = new_program(program(options="retain_on_delete=True", role="qbusiness-kept"))
+    stack.up()
+    stack.destroy()
+    assert stack.resources() == []
+    assert list(aws.role_policies("qbusiness-kept")) == ["qbusiness-aem-connector"]
+    aws.iam.delete_role_policy(RoleName="qbusiness-kept", PolicyName="qbusiness-aem-connector")
+    aws.iam.delete_role(RoleName="qbusiness-kept")
+
+
+def test_a_transform_reaches_the_role(new_program: NewStack):
+    stack = new_program(program(options="transforms=[ignore_tags]", Team="search"))
+    stack.up()
+    rewrite(stack, program(options="transforms=[ignore_tags]", Team="other"))
+    assert stack.up("--expect-no-changes").changes == {"same": 4}
+
+
+def test_a_provider_given_to_the_component_makes_its_resources(new_program: NewStack):
+    other = 'providers=[aws.Provider("china", region="cn-north-1")]'
+    text = program(options=other, application=APPLICATION_ARN.partition("/")[2])
+    stack = new_program(text)
+    stack.up()
+    assert stack.outputs()["roleArn"].startswith("arn:aws-cn:iam::")
+    providers = {it["provider"] for it in stack.resources() if it["type"].startswith("aws:iam")}
+    assert len(providers) == 1
+    assert "::china::" in providers.pop()
+    assert "cn-north-1" in json.dumps([it for it in stack.resources() if "Policy" in it["type"]])
+
+
+def test_only_what_is_targeted_changes(new_stack: NewStack, aws: Aws):
+    stack = new_stack({**SETTINGS, "roleName": "qbusiness-target"})
+    stack.up()
+    urns = {it["urn"].rpartition("::")[2]: it["urn"] for it in stack.resources()}
+    stack.configure(
+        {**SETTINGS, "roleName": "qbusiness-target", "secretId": "other-a1B2c3", "tags": {"a": "b"}}
+    )
+    assert stack.up("--target", urns[POLICY]).changes["update"] == 1
+    assert "other-a1B2c3" in aws.role_policies("qbusiness-target")["qbusiness-aem-connector"]
+    assert aws.iam.list_role_tags(RoleName="qbusiness-target")["Tags"] == []
+    assert stack.up().changes == {"same": 3, "update": 1}
