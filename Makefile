@@ -5,7 +5,7 @@ PYTHON ?= python3
 STACK := dev
 SANDBOX = venv/bin/python -m sandbox run --
 
-.PHONY: help up preview drift down test check format lock
+.PHONY: help up preview drift down test generated check format lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -16,15 +16,18 @@ up: venv/installed ## deploy the stack dev to the sandbox; ends with the role's 
 preview: venv/installed ## show what `make up` would change
 	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
 
-drift: venv/installed ## fail when AWS differs from the stack, and show where
+drift: venv/installed ## fail when the role is not as the stack made it, and show where
 	@$(SANDBOX) pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff
 
-down: venv/installed ## destroy the stack and stop the sandbox
+down: venv/installed ## destroy the stack, stop the sandbox and forget all that was in it
 	@$(SANDBOX) pulumi destroy --stack $(STACK) --yes --skip-preview
 	@venv/bin/python -m sandbox stop
 
 test: venv/installed ## run everything that must hold, the engine included
 	@venv/bin/python -m pytest
+
+generated: venv/installed ## run at least 10,000 generated settings; make test runs fewer
+	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/test_generated_settings.py
 
 check: venv/installed ## check format, lint and types
 	@venv/bin/ruff format --check .

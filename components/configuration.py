@@ -50,7 +50,7 @@ class StackConfiguration:
             "region": pulumi.Config("aws").get("region"),
             **{name: _value(name, config.get(key)) for name, key in KEYS.items()},
         }
-        # A switch decides what is made, which no one can hide.
+        # Not booleans: what they do shows in every preview.
         self.secrets: Sequence[str] = [
             name
             for name, key in KEYS.items()
@@ -72,7 +72,12 @@ class StackConfiguration:
         )
 
     def command(self, problem: Problem) -> str:
-        """Return the command that sets the key to an example, or removes it."""
+        """Return the command that sets the key to an example, or removes it.
+
+        No command shortens a list by more than one member: that is done in the file.
+        """
+        if problem.path[-1] in _MEMBERS:
+            return f"shorten the list in Pulumi.{pulumi.get_stack()}.yaml"
         path = " --path" if len(problem.path) > 1 else ""
         key = shlex.quote(self.name(problem.path))
         stack = shlex.quote(pulumi.get_stack())

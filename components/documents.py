@@ -1,6 +1,7 @@
 """What do the trust policy and the role policy say?
 
-Both follow the AWS page "IAM role for Amazon Q AEM (Cloud) connector" to the letter:
+Both follow the AWS page "IAM role for Amazon Q AEM (Cloud) connector" to the letter, but for the one
+statement whose docstring says that it is not on the page:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-iam-role.html
 The docstring of each statement is the reason why the connector needs it.
 """
@@ -46,7 +47,7 @@ def excess(role_policy: str, settings: Settings) -> Problem | None:
         dropped += 1
         freed += len(subnets[-dropped]) + len('"",')
     return Problem(
-        ("vpc_configuration", "subnet_ids", len(subnets) - 1),
+        ("vpc_configuration", "subnet_ids"),
         f"the role policy has {size:,} characters without white space, {over:,} more than IAM takes",
         f"{MAXIMUM_INLINE_SIZE:,} characters: drop {dropped} of the {len(subnets)} subnets",
     )
@@ -207,7 +208,7 @@ STATEMENTS: Final[Sequence[Callable[[Settings], Statement | None]]] = (
     describe_vpc,
     delete_network_interface,
 )
-"""The role policy, in the order of AWS's page."""
+"""The role policy, in the order of AWS's page; what is not on the page comes last."""
 
 
 def _allow(

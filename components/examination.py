@@ -345,7 +345,7 @@ class _Examination:
         network = _Network(tuple(dict.fromkeys(subnets)), tuple(dict.fromkeys(groups)))
         if len(network.security_groups) > settings.MAXIMUM_SECURITY_GROUPS:
             self._refuse(
-                (name, "security_group_ids", len(groups) - 1),
+                (name, "security_group_ids"),
                 f"there are {len(network.security_groups)} security groups",
                 f"1 to {settings.MAXIMUM_SECURITY_GROUPS} security groups",
             )

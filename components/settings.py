@@ -2,7 +2,7 @@
 
 Every name, form and limit of a setting has its home here, and the one exception that refuses one.
 No form of an identifier admits a wildcard, a policy variable, a quote, white space or a control
-character, so that no setting can widen the role policy.
+character, so that no value can reach beyond the one resource that it names.
 """
 
 import json
@@ -107,7 +107,7 @@ class SettingsError(pulumi.RunError):
         self.problems = tuple(problems)
         """What is wrong, one entry a problem."""
         count = "a setting is" if len(problems) == 1 else f"{len(problems)} settings are"
-        lines = [f"{count} wrong; no role and no policy was written"]
+        lines = [f"{count} wrong; no role and no policy was made or changed"]
         for problem in problems:
             lines += ["", f"  {source.name(problem.path)}: {problem.what}"]
             lines += [f"    allowed: {problem.allowed}"]
@@ -139,7 +139,7 @@ REGION: Final = Form("a Region", re.compile(_REGION), "a Region such as us-east-
 ACCOUNT_ID: Final = Form(
     "an account ID",
     re.compile(_ACCOUNT),
-    "12 digits, in quotes: YAML reads an unquoted number that begins with 0 as another number",
+    "12 digits, as a string: YAML reads an unquoted number that begins with 0 as another number",
     "111122223333",
 )
 APPLICATION: Final = Form(

@@ -77,7 +77,7 @@ def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch):
         if "from components" in block
     )
     monkeypatch.syspath_prepend(PROJECT)
-    deployment = Deployment(lambda: exec(component, {"pulumi": __import__("pulumi")}))  # noqa: S102
+    deployment = Deployment(lambda: exec(component, {}))  # noqa: S102
     assert deployment.error is None
     assert len(deployment.registrations) == 3
 
@@ -121,7 +121,7 @@ def test_the_program_needs_nothing_of_the_tests_and_the_sandbox():
                 else []
             )
         }
-        assert not imported & {"tests", "sandbox", "guardrails", "adopt", "boto3", "moto"}
+        assert not imported & {"tests", "sandbox", "boto3", "moto"}
 
 
 def test_only_the_component_knows_resources():

@@ -221,7 +221,7 @@ def test_the_message_says_what_was_given_and_what_is_allowed():
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, "index_id": "x*"})
     assert str(caught.value) == (
-        "a setting is wrong; no role and no policy was written\n"
+        "a setting is wrong; no role and no policy was made or changed\n"
         "\n"
         '  index_id: "x*" is not an index ID\n'
         "    allowed: 36 letters, digits and hyphens, not beginning with a hyphen (the ID, not the ARN)"

@@ -1,0 +1,229 @@
+"""Bad input, by the thousand: whatever is given, a document says what was asked or is not written.
+
+`make generated` runs at least 10,000 settings; `make test` runs a smaller number, the same each time.
+"""
+
+import json
+import os
+import string
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from components import documents
+from components.examination import Examined, Place, examine
+from components.settings import INGEST_SCOPES, NAMES, Arguments, SettingsError
+from sandbox.iam_rules import Role, judge
+
+settings.register_profile("everyday", max_examples=300, derandomize=True, database=None, deadline=None)
+settings.register_profile(
+    "full", max_examples=4_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
+
+HEX = "0123456789abcdef"
+WORD = string.ascii_letters + string.digits
+INJECTIONS = [
+    *("*", "?", "${aws:username}", "${*}", '"', "'", "\\", "\n", "\r", "\t", " ", "\x00", "\x7f"),
+    *("\u0430", "\uff10", "\u200b", "\u2028", "\u00a0", "\ufeff", "\U0001f511", '"},{"Effect":"Allow"'),
+]
+
+
+def text(alphabet: str, minimum: int, maximum: int | None = None) -> st.SearchStrategy[str]:
+    return st.text(alphabet, min_size=minimum, max_size=minimum if maximum is None else maximum)
+
+
+def joined(*parts: str | st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    strategies = [st.just(part) if isinstance(part, str) else part for part in parts]
+    return st.tuples(*strategies).map("".join)
+
+
+ACCOUNTS = text(string.digits, 12)
+IDS = joined(text(WORD, 1), text(WORD + "-", 35))
+SECRET_NAMES = joined(text(WORD + "/_+=.@-", 1, 512), "-", text(WORD, 6))
+KEY_IDS = st.one_of(
+    joined(text(HEX, 8), "-", text(HEX, 4), "-", text(HEX, 4), "-", text(HEX, 4), "-", text(HEX, 12)),
+    joined("mrk-", text(HEX, 32)),
+)
+SUBNET_IDS = joined("subnet-", st.one_of(text(HEX, 8), text(HEX, 17)))
+GROUP_IDS = joined("sg-", st.one_of(text(HEX, 8), text(HEX, 17)))
+TAG_TEXT = WORD + " _.:/=+-@äß日"
+
+
+@st.composite
+def right(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Draw valid settings, and what the documents have to say for them."""
+    partition = draw(st.sampled_from(["aws", "aws-cn", "aws-us-gov"]))
+    region = draw(st.sampled_from(["us-east-1", "eu-west-1", "ap-southeast-2", "us-gov-west-1"]))
+    account = draw(ACCOUNTS)
+    application, index = draw(IDS), draw(IDS)
+
+    def named(ids: st.SearchStrategy[str], service: str, kind: str, *, foreign: bool) -> tuple[str, str]:
+        identifier = draw(ids)
+        owner = draw(st.one_of(st.just(account), ACCOUNTS)) if foreign else account
+        arn = f"arn:{partition}:{service}:{region}:{owner}:{kind}{identifier}"
+        local = owner == account and draw(st.booleans())
+        return (identifier if local else arn), arn
+
+    given, arn = named(st.just(application), "qbusiness", "application/", foreign=False)
+    secret, secret_arn = named(SECRET_NAMES, "secretsmanager", "secret:", foreign=True)
+    result: dict[str, Any] = {"application_id": given, "index_id": index, "secret_id": secret}
+    expected: dict[str, Any] = {"place": Place(partition, region, account), "application": arn}
+    expected |= {"index": f"{arn}/index/{index}", "secret": secret_arn, "key": None, "network": []}
+    result["region"] = region
+    if draw(st.booleans()):
+        result["account_id"] = account
+    if draw(st.booleans()):
+        result["kms_key_id"], expected["key"] = named(KEY_IDS, "kms", "key/", foreign=True)
+    if draw(st.booleans()):
+        count = draw(st.integers(1, 8))
+        subnets = [named(SUBNET_IDS, "ec2", "subnet/", foreign=True) for _ in range(count)]
+        groups = draw(st.lists(GROUP_IDS, min_size=1, max_size=10))
+        result["vpc_configuration"] = {
+            "subnet_ids": [it for it, _ in subnets],
+            "security_group_ids": groups,
+        }
+        network = [it for _, it in subnets]
+        network += [f"arn:{partition}:ec2:{region}:{account}:security-group/{it}" for it in groups]
+        expected["network"] = list(dict.fromkeys(network))
+        result["allow_network_interface_deletion"] = draw(st.booleans())
+    result["ingest_scope"] = draw(st.sampled_from(["", *INGEST_SCOPES]))
+    if draw(st.booleans()):
+        result["role_name"] = draw(text(WORD + "_+=,.@-", 1, 64))
+    if draw(st.booleans()):
+        result["tags"] = draw(
+            st.dictionaries(text(TAG_TEXT, 1, 20).map("k".__add__), text(TAG_TEXT, 0, 256), max_size=5)
+        )
+        keys = [key.casefold() for key in result["tags"]]
+        if len(set(keys)) < len(keys):
+            del result["tags"]
+    return result, expected
+
+
+def look(given: dict[str, Any], place: Place) -> Examined:
+    return examine("aem", given, Arguments(), place)
+
+
+def resources(policy: dict[str, Any]) -> dict[str, Any]:
+    return {it["Sid"]: it["Resource"] for it in policy["Statement"]}
+
+
+def check_documents(examined: Examined, given: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Compare the documents with what was asked, and let IAM judge them."""
+    assert examined.complete
+    assert examined.settings is not None
+    written = documents.write(examined.settings)
+    policy, trust = json.loads(written.role_policy), json.loads(written.trust_policy)
+    place, arn, index = expected["place"], expected["application"], expected["index"]
+    interfaces = f"arn:{place.partition}:ec2:{place.region}:{place.account}:network-interface/*"
+    wanted: dict[str, Any] = {
+        "AllowsAmazonQToGetSecret": [expected["secret"]],
+        "AllowsAmazonQToIngestDocuments": index if given["ingest_scope"] == "index" else [arn, index],
+        "AllowsAmazonQToIngestPrincipalMapping": [arn, index, f"{index}/data-source/*"],
+    }
+    if expected["key"]:
+        wanted["AllowsAmazonQToDecryptSecret"] = [expected["key"]]
+    if expected["network"]:
+        wanted |= {
+            "AllowsAmazonQToCreateAndDeleteNI": expected["network"],
+            "AllowsAmazonQToCreateAndDeleteNIForSpecificTag": interfaces,
+            "AllowsAmazonQToCreateTags": interfaces,
+            "AllowsAmazonQToCreateNetworkInterfacePermission": interfaces,
+            "AllowsAmazonQToDescribeResourcesForVPC": "*",
+        }
+    if given.get("allow_network_interface_deletion"):
+        wanted["AllowsAmazonQToDeleteTaggedNI"] = interfaces
+    assert resources(policy) == wanted
+    assert trust["Statement"][0]["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": place.account},
+        "ArnEquals": {"aws:SourceArn": arn},
+    }
+    parameters = {"RoleName": "role", "PolicyName": "policy", "Path": "/"}
+    judge("CreateRole", {**parameters, "AssumeRolePolicyDocument": written.trust_policy}, {})
+    roles = {"role": Role("role", {})}
+    judge("PutRolePolicy", {**parameters, "PolicyDocument": written.role_policy}, roles)
+
+
+@pytest.fixture
+def count(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Count examples by what became of them; the figures stand in the summary of the run."""
+    counts: dict[str, int] = {}
+
+    def add(what: str) -> None:
+        counts[what] = counts.get(what, 0) + 1
+        record_property("figure", {"generated settings": counts})
+
+    return add
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(drawn=right())
+def test_right_settings_give_documents_that_say_what_was_asked_and_that_iam_takes(
+    drawn: tuple[dict[str, Any], dict[str, Any]], count: Callable[[str], None]
+):
+    given_settings, expected = drawn
+    check_documents(look(given_settings, expected["place"]), given_settings, expected)
+    count("right, and written as asked")
+
+
+WRONG_TYPES = st.one_of(
+    st.integers(), st.floats(), st.booleans(), st.lists(st.none(), min_size=1), st.binary(min_size=1)
+)
+
+
+@st.composite
+def wrong(draw: st.DrawFn) -> tuple[dict[str, Any], Place, str]:
+    """Draw settings that are right but for one value, which no form admits."""
+    result, expected = draw(right())
+    candidates = [name for name in result if name not in ("tags", "allow_network_interface_deletion")]
+    name = draw(st.sampled_from([it for it in candidates if result[it]]))
+    value = result[name]
+    holder: Any = result
+    key: Any = name
+    if isinstance(value, dict):
+        holder = value[draw(st.sampled_from(sorted(value)))]
+        key = draw(st.integers(0, len(holder) - 1))
+        value = holder[key]
+    at = draw(st.integers(0, len(value)))
+    injected = st.sampled_from(INJECTIONS).map(lambda it: f"{value[:at]}{it}{value[at:]}")
+    holder[key] = draw(st.one_of(injected, WRONG_TYPES))
+    return result, expected["place"], name
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(drawn=wrong())
+def test_one_wrong_value_among_right_ones_is_refused_by_its_name(
+    drawn: tuple[dict[str, Any], Place, str], count: Callable[[str], None]
+):
+    given_settings, place, name = drawn
+    with pytest.raises(SettingsError) as caught:
+        look(given_settings, place)
+    assert name in {problem.path[0] for problem in caught.value.problems}
+    assert str(caught.value).isascii() or "/…/" in str(caught.value)
+    count("wrong in one value, and refused")
+
+
+ANYTHING = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=40), IDS, SECRET_NAMES
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner)),
+    max_leaves=5,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(given_settings=st.dictionaries(st.one_of(st.sampled_from(NAMES), st.text(max_size=9)), ANYTHING))
+def test_anything_at_all_is_either_right_or_refused(
+    given_settings: dict[str, Any], count: Callable[[str], None]
+):
+    try:
+        examined = look(given_settings, Place("aws", "us-east-1", "111122223333"))
+    except SettingsError:
+        count("anything, and refused")
+    else:
+        assert examined.settings is not None
+        count("anything, and right")
