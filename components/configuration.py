@@ -74,17 +74,19 @@ class StackConfiguration:
     def command(self, problem: Problem) -> str:
         """Return the command that sets the key to an example, or removes it.
 
-        No command shortens a list by more than one member: that is done in the file.
+        More than one member at a time, and a key that no path can name, are a matter of the file.
         """
-        if problem.path[-1] in _MEMBERS:
-            return f"shorten the list in Pulumi.{pulumi.get_stack()}.yaml"
-        path = " --path" if len(problem.path) > 1 else ""
-        key = shlex.quote(self.name(problem.path))
+        key = self.name(problem.path)
+        if problem.path[-1] in (*settings.OBJECTS, *_MEMBERS) or not key.isprintable() or "\\" in key:
+            return f"edit Pulumi.{pulumi.get_stack()}.yaml"
         stack = shlex.quote(pulumi.get_stack())
+        path = " --path" if len(problem.path) > 1 else ""
         if problem.example is None:
-            return f"pulumi config rm --stack {stack}{path} {key}"
+            return f"pulumi config rm --stack {stack}{path} -- {shlex.quote(key)}"
+        kept = "--secret" if problem.path[0] in self.secrets else "--plaintext"
         typed = " --type string" if path else ""
-        return f"pulumi config set --stack {stack}{path} {key} {shlex.quote(problem.example)}{typed}"
+        value = f"{shlex.quote(key)} {shlex.quote(problem.example)}"
+        return f"pulumi config set --stack {stack} {kept}{path}{typed} -- {value}"
 
     def _other_keys(self) -> list[str]:
         keys = (key.partition(":") for key in pulumi.runtime.get_config_env())
@@ -110,7 +112,8 @@ def _spelled(name: str, keys: Mapping[str, str]) -> str:
 
 
 def _member(key: str) -> str:
-    return f".{key}" if key.isidentifier() else f"[{json.dumps(key)}]"
+    quoted = key.replace('"', '\\"')
+    return f".{key}" if key.isidentifier() and key.isascii() else f'["{quoted}"]'
 
 
 def _value(name: str, text: str | None) -> object:

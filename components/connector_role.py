@@ -7,7 +7,7 @@ valid: a role without its policy, or with half of it, would fail at the next syn
 AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-iam-role.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple, NotRequired, TypedDict, cast
 
 import pulumi
@@ -90,6 +90,8 @@ class ConnectorRole(pulumi.ComponentResource):
         the update, before the role is made, for Outputs.
         """
         source = _source or Arguments()
+        if not (isinstance(name, str) and isinstance(args, Mapping)):  # pyright: ignore[reportUnnecessaryIsInstance] nobody checks the types of a program that runs
+            raise pulumi.RunError("ConnectorRole takes a name and a dictionary of arguments")
         given: dict[str, Any] = map_outputs(args, lambda output: output)
         draft = _draft(name, map_outputs(given, lambda _: LATER), source, Place())
         super().__init__(TOKEN, name, None, opts)
@@ -132,8 +134,8 @@ class ConnectorRole(pulumi.ComponentResource):
                 # What an adopted role had is detached only once it has the new policy.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
-        account = lift(final, lambda draft: draft.account)
-        pulumi.Output.all(role.arn, account).apply(self._warn_of_other_account)
+        home = lift(final, lambda draft: draft.home)
+        pulumi.Output.all(role.arn, home).apply(self._warn_of_other_account)
         self.role_arn = pulumi.Output.all(role.arn, policy.id).apply(lambda both: both[0])
         self.role_name = role.name
         self.register_outputs({"role_arn": self.role_arn, "role_name": self.role_name})
@@ -168,13 +170,15 @@ class ConnectorRole(pulumi.ComponentResource):
         )
         plain = map_outputs(given, lambda _: LATER)
         later = {key: value for key, value in given.items() if has_later(plain[key])}
+        secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in later.items()}
         later["provider"] = provider
         unknown = pulumi.Output.all(**later)
 
         def finish(values: dict[str, object]) -> "pulumi.Input[_Draft]":
-            facts = values.pop("provider")
+            facts, secrets = values.pop("provider"), cast("dict[str, bool]", values.pop("secret"))
             place = Place(**cast("dict[str, str]", facts)) if facts is not LATER else Place()
-            final = _draft(name, {**given, **values}, source, place)
+            hidden = [key for key, is_secret in secrets.items() if is_secret]
+            final = _draft(name, {**given, **values}, source, place, hidden)
             for warning in final.warnings:
                 if warning not in draft.warnings:
                     pulumi.warn(warning, self)
@@ -182,7 +186,7 @@ class ConnectorRole(pulumi.ComponentResource):
             return final if final.complete else cast("pulumi.Output[_Draft]", unknown)
 
         marked = map_outputs(later, lambda output: output.apply(_mark, run_with_unknowns=True))
-        return pulumi.Output.all(**cast("dict[str, object]", marked)).apply(finish)
+        return pulumi.Output.all(**cast("dict[str, object]", marked), secret=secret).apply(finish)
 
     def _ask_provider(
         self, application: object, given: dict[str, object]
@@ -204,15 +208,20 @@ class ConnectorRole(pulumi.ComponentResource):
 
     def _warn_of_other_account(self, known: list[str]) -> None:
         """Tell that a role is of no use to an application of another account."""
-        role_arn, account = known
-        role_account = role_arn.split(":")[4]
-        if role_account != account:
-            pulumi.warn(
-                f"the role is in account {role_account}, the application in account {account}: a role "
-                "can be passed only to a service of its own account. Deploy with credentials of "
-                f"account {account}.",
-                self,
-            )
+        role_arn, home = known
+        partition, account = home.split(":")
+        role_partition, role_account = role_arn.split(":")[1:5:3]
+        for what, ours, theirs in (
+            ("partition", role_partition, partition),
+            ("account", role_account, account),
+        ):
+            if ours != theirs:
+                pulumi.warn(
+                    f"the role is in {what} {ours}, the application in {what} {theirs}: a role can be "
+                    "passed only to a service of its own account. Deploy with credentials of account "
+                    f"{account} in partition {partition}.",
+                    self,
+                )
 
 
 class _Draft(NamedTuple):
@@ -223,18 +232,26 @@ class _Draft(NamedTuple):
     warnings: tuple[str, ...]
     trust_policy: str = ""
     role_policy: str = ""
-    account: str = ""
+    home: str = ""
+    """Partition and account of the application."""
 
 
-def _draft(name: str, given: Mapping[str, object], source: Source, provider: Place) -> _Draft:
+def _draft(
+    name: str,
+    given: Mapping[str, object],
+    source: Source,
+    provider: Place,
+    hidden: Collection[str] = (),
+) -> _Draft:
     """Examine the settings and write the documents; raises SettingsError."""
-    settings, complete, warnings = examine(name, given, source, provider)
+    settings, complete, warnings = examine(name, given, source, provider, hidden)
     if settings is None:
         return _Draft(complete, warnings)
     trust_policy, role_policy = documents.write(settings)
     if problem := documents.excess(role_policy, settings):
         raise SettingsError([problem], source)
-    return _Draft(complete, warnings, trust_policy, role_policy, settings.account)
+    home = f"{settings.partition}:{settings.account}"
+    return _Draft(complete, warnings, trust_policy, role_policy, home)
 
 
 def _mark(value: object) -> object:

@@ -7,7 +7,7 @@ the same rules.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final, NamedTuple, TypeVar, cast
 
@@ -58,25 +58,32 @@ class _Network(NamedTuple):
 
 
 def examine(
-    component_name: str, given: Mapping[str, object], source: Source, provider: Place | None = None
+    component_name: str,
+    given: Mapping[str, object],
+    source: Source,
+    provider: Place | None = None,
+    hidden: Collection[str] = (),
 ) -> Examined:
     """Return the settings that were given, or raise every problem found in them.
 
     `given` maps the names in `settings.NAMES` to values of any type; None, "" and {} mean left out,
     `LATER` may stand for any value or member. `provider` is asked only for what the application
-    leaves open.
+    leaves open. Values of the settings in `hidden` are secrets and are never shown.
 
     Raises SettingsError.
     """
-    return _Examination(component_name, given, source, provider or Place()).result()
+    hidden = {*hidden, *source.secrets}
+    return _Examination(component_name, given, source, provider or Place(), hidden).result()
 
 
 def unknown_name(source: Source, path: Path, known: Iterable[Path]) -> Problem:
     """Return the problem of a name that is not in the table, with the nearest one that is."""
-    names = [source.name(other) for other in known]
-    near = get_close_matches(source.name(path), names, n=1, cutoff=0.5)
-    what = f"is not a setting; did you mean {near[0]}?" if near else "is not a setting"
-    return Problem(path, what, ", ".join(names))
+    # What stands before a member is the same for all, and would make everything near.
+    same = len(source.name(path[:1])) if len(path) > 1 else 0
+    names = {source.name(other)[same:]: source.name(other) for other in known}
+    near = get_close_matches(source.name(path)[same:], names, n=1, cutoff=0.5)
+    what = f"is not a setting; did you mean {names[near[0]]}?" if near else "is not a setting"
+    return Problem(path, what, ", ".join(names.values()))
 
 
 def has_later(value: object) -> bool:
@@ -92,10 +99,17 @@ def has_later(value: object) -> bool:
             return False
 
 
-def _show(value: object) -> str:
+def _quote(value: object) -> str:
     """Quote a value for a message: ASCII only, on one line, shortened."""
-    text = json.dumps(value, default=lambda _: "...")
+    try:
+        text = json.dumps(value, default=lambda _: "...")
+    except (TypeError, ValueError, RecursionError):
+        text = _kind(value)
     return text[:_SHOWN] + "..." * (len(text) > _SHOWN)
+
+
+def _blank(value: object) -> bool:
+    return value is None or (isinstance(value, (str, Mapping)) and not value)
 
 
 _KINDS: Final[Mapping[type, str]] = {
@@ -129,12 +143,18 @@ class _Examination:
     """One pass over the settings, which collects problems and warnings on its way."""
 
     def __init__(
-        self, component_name: str, given: Mapping[str, object], source: Source, provider: Place
+        self,
+        component_name: str,
+        given: Mapping[str, object],
+        source: Source,
+        provider: Place,
+        hidden: Collection[str],
     ) -> None:
         self.component_name = component_name
-        self.given = {name: value for name, value in given.items() if value not in (None, "", {})}
+        self.given = {name: value for name, value in given.items() if not _blank(value)}
         self.source = source
         self.provider = provider
+        self.hidden = hidden
         self.problems = list(source.problems)
         self.warnings: list[str] = []
 
@@ -189,6 +209,13 @@ class _Examination:
 
     # What was given, by form.
 
+    def _show(self, name: str, value: object) -> str:
+        return "[secret]" if name in self.hidden else _quote(value)
+
+    def _mistyped(self, name: str, value: object) -> str:
+        advice = "; quote it" if isinstance(value, (int, float)) else ""
+        return f"{self._show(name, value)} is {_kind(value)}, not a string{advice}"
+
     def _refuse(self, path: Path, what: str, allowed: str, example: str | None = None) -> None:
         self.problems.append(Problem(path, what, allowed, example))
 
@@ -197,9 +224,9 @@ class _Examination:
         if isinstance(value, Later):
             return value
         if not isinstance(value, str):
-            what = f"{_show(value)} is {_kind(value)}, not a string; quote it"
+            what = self._mistyped(path[0], value)
         elif not form.pattern.fullmatch(value):
-            what = f"{_show(value)} is not {form.name}"
+            what = f"{self._show(path[0], value)} is not {form.name}"
         else:
             return value
         self._refuse(path, what, form.allowed, form.example)
@@ -228,7 +255,7 @@ class _Examination:
         value = self.given[name]
         if isinstance(value, (bool, Later)):
             return value
-        self._refuse((name,), f"{_show(value)} is {_kind(value)}", "true or false", "false")
+        self._refuse((name,), f"{self._show(name, value)} is {_kind(value)}", "true or false", "false")
         return LATER
 
     # What was given, by setting.
@@ -254,7 +281,7 @@ class _Examination:
             ("account_id", account, application.account),
         ):
             if isinstance(given, str) and expected and given != expected:
-                what = f"{_show(given)} is not where the application's ARN says it is"
+                what = f"{self._show(name, given)} is not where the application's ARN says it is"
                 self._refuse((name,), what, expected, expected)
         place = Place(
             application.partition or self.provider.partition,
@@ -275,7 +302,7 @@ class _Examination:
             if theirs and isinstance(ours, str) and theirs != ours:
                 self._refuse(
                     path,
-                    f"{_show(given)} is in {what} {theirs}; the application is in {ours}",
+                    f"{self._show(path[0], given)} is in {what} {theirs}; the application is in {ours}",
                     f"an ARN of {what} {ours}",
                     "ARN",
                 )
@@ -295,7 +322,7 @@ class _Examination:
             suffix = secret.id.rpartition("-")[2]
             if suffix.isalpha() and suffix.islower():
                 self.warnings.append(
-                    f"{self.source.name((name,))}: {_show(self.given[name])} ends in {suffix!r}, "
+                    f"{self.source.name((name,))}: the value ends in six lower-case letters, "
                     "which looks like part of the secret's name and not like the six characters "
                     "that Secrets Manager adds. The full ARN stands in `aws secretsmanager "
                     "describe-secret --secret-id NAME --query ARN`"
@@ -310,7 +337,8 @@ class _Examination:
         if isinstance(value, str) and "alias/" in value:
             self._refuse(
                 (name,),
-                f"{_show(value)} is an alias; a policy that names an alias does not cover its key",
+                f"{self._show(name, value)} is an alias; a policy that names an alias does not cover "
+                "its key",
                 f"{settings.KEY.allowed}; `aws kms describe-key --key-id ALIAS "
                 "--query KeyMetadata.Arn` tells it",
                 settings.KEY.example,
@@ -325,7 +353,9 @@ class _Examination:
             return _Network()
         if not isinstance(value, Mapping):
             expected = " and ".join(self.source.name((name, member)) for member in settings.VPC_MEMBERS)
-            self._refuse((name,), f"{_show(value)} is {_kind(value)}", f"an object: {expected}")
+            self._refuse(
+                (name,), f"{self._show(name, value)} is {_kind(value)}", f"an object: {expected}"
+            )
             return _Network()
         members = cast("Mapping[object, object]", value)
         known = [(name, member) for member in settings.VPC_MEMBERS]
@@ -363,13 +393,14 @@ class _Examination:
         value = members.get(path[-1])
         if isinstance(value, Later):
             return []
-        if not isinstance(value, (list, tuple)):
-            what = "is required and not set" if value is None else f"{_show(value)} is {_kind(value)}"
-        elif not value:
-            what = "the list is empty"
-        else:
+        allowed = f"a list, each {form.allowed}"
+        if value is None or value == []:
+            what = "is required and not set" if value is None else "the list is empty"
+            self._refuse((*path, 0), what, allowed, form.example)
+        elif isinstance(value, (list, tuple)):
             return [((*path, i), item) for i, item in enumerate(cast("Sequence[object]", value))]
-        self._refuse((*path, 0), what, f"a list, each {form.allowed}", form.example)
+        else:
+            self._refuse(path, f"{self._show(path[0], value)} is {_kind(value)}", allowed)
         return []
 
     def _deletion(self) -> bool | Later:
@@ -390,9 +421,10 @@ class _Examination:
         if name is None:
             self._automatic_name()
         elif isinstance(name, str) and not any(word in name for word in settings.LISTED_NAMES):
+            listed = " or ".join(settings.LISTED_NAMES)
             self.warnings.append(
                 f"{self.source.name(('role_name',))}: the Amazon Q Business console lists only roles "
-                f"whose name contains {' or '.join(settings.LISTED_NAMES)}, so not {_show(name)}"
+                f"whose name contains {listed}, so not {self._show('role_name', name)}"
             )
         self._text("role_path", settings.ROLE_PATH)
         self._text("role_description", settings.ROLE_DESCRIPTION)
@@ -411,7 +443,7 @@ class _Examination:
             return
         self._refuse(
             ("role_name",),
-            f"is left out, and the component's name {_show(name)}, from which it would follow, {what}",
+            f"is left out, and the component's name {_quote(name)}, from which it would follow, {what}",
             f"a component's name of at most {settings.MAXIMUM_COMPONENT_NAME} letters, digits and "
             "_+=,.@-, or a role name",
             settings.ROLE_NAME.example,
@@ -422,37 +454,41 @@ class _Examination:
         if isinstance(value, Later):
             return
         if not isinstance(value, Mapping):
-            self._refuse(("tags",), f"{_show(value)} is {_kind(value)}", "an object of strings")
+            self._refuse(
+                ("tags",), f"{self._show('tags', value)} is {_kind(value)}", "an object of strings"
+            )
             return
         tags = cast("Mapping[object, object]", value)
         if len(tags) > settings.MAXIMUM_TAGS:
             allowed = f"at most {settings.MAXIMUM_TAGS}"
-            self._refuse(("tags", str(list(tags)[-1])), f"there are {len(tags)} tags", allowed)
+            self._refuse(("tags",), f"there are {len(tags)} tags", allowed)
         seen: dict[str, str] = {}
         for key, item in tags.items():
             path = ("tags", str(key))
             if isinstance(key, str):
-                self._tag_key(path, key, seen.setdefault(key.casefold(), key))
+                self._tag_key(path, key, seen.setdefault(key.lower(), key))
                 self._tag_value(path, item)
             else:
-                self._refuse(path, f"{_show(key)} is {_kind(key)}", "a key that is a string")
+                self._refuse(path, f"{_quote(key)} is {_kind(key)}", "a key that is a string")
 
     def _tag_key(self, path: Path, key: str, twin: str) -> None:
         if not key or not settings.is_tag_text(key, settings.MAXIMUM_TAG_KEY):
-            self._refuse(path, f"{_show(key)} is not a tag key", _tag(settings.MAXIMUM_TAG_KEY))
+            self._refuse(path, f"{_quote(key)} is not a tag key", _tag(settings.MAXIMUM_TAG_KEY))
         if key.lower().startswith("aws:"):
-            self._refuse(path, f"{_show(key)} is reserved", "a key that does not begin with aws:")
+            self._refuse(path, f"{_quote(key)} is reserved", "a key that does not begin with aws:")
         if twin != key:
-            what = f"{_show(key)} and {_show(twin)} differ in case alone"
+            what = f"{_quote(key)} and {_quote(twin)} differ in case alone"
             self._refuse(path, what, "keys that differ in more: IAM ignores case in tag keys")
 
     def _tag_value(self, path: Path, value: object) -> None:
         if isinstance(value, Later):
             return
         if not isinstance(value, str):
-            what = f"{_show(value)} is {_kind(value)}, not a string; quote it"
+            what = self._mistyped("tags", value)
+        elif settings.YAML_DATE.fullmatch(value):
+            what = f"{self._show('tags', value)} is what YAML makes of a date; quote it"
         elif not settings.is_tag_text(value, settings.MAXIMUM_TAG_VALUE):
-            what = f"{_show(value)} is not a tag value"
+            what = f"{self._show('tags', value)} is not a tag value"
         else:
             return
         self._refuse(path, what, _tag(settings.MAXIMUM_TAG_VALUE), "VALUE")

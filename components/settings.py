@@ -60,7 +60,7 @@ class Problem(NamedTuple):
     """What was given and why it is refused."""
     allowed: str
     example: str | None = None
-    """A value that would do; None where the setting has to go."""
+    """A value that would do; None where the setting, or some of its members, have to go."""
 
 
 class Source(Protocol):
@@ -91,7 +91,8 @@ class Arguments:
 
     def name(self, path: Path) -> str:
         """Return the argument's name, with its members as Python writes them."""
-        return str(path[0]) + "".join(f"[{json.dumps(part)}]" for part in path[1:])
+        head = path[0] if path[0].isidentifier() and path[0].isascii() else json.dumps(path[0])
+        return head + "".join(f"[{json.dumps(part)}]" for part in path[1:])
 
     def command(self, problem: Problem) -> str | None:
         """Return None: arguments are mended in the program, not by a command."""
@@ -238,6 +239,8 @@ MAXIMUM_CONSOLE_SUBNETS: Final = 6
 MAXIMUM_TAGS: Final = 50
 MAXIMUM_TAG_KEY: Final = 128
 MAXIMUM_TAG_VALUE: Final = 256
+YAML_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?: \S+)* UTC")
+"""What the engine makes of an unquoted date in a stack's configuration."""
 TAG_CHARACTERS: Final = "letters, digits, spaces and _.:/=+-@"
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html"""
 LISTED_NAMES: Final = ("qbusiness", "QBusiness")

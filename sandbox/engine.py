@@ -59,7 +59,11 @@ def _on_path() -> Path | None:
     if found is None:
         return None
     own = Path(found).resolve().parent
-    return own if shutil.which("pulumi-language-python", path=f"{own}:{os.environ['PATH']}") else None
+    return (
+        own
+        if shutil.which("pulumi-language-python", path=f"{own}:{os.environ.get('PATH', os.defpath)}")
+        else None
+    )
 
 
 def _digest() -> str:

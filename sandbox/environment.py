@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -62,10 +62,26 @@ class Sandbox:
         return self._environment(binaries, port)
 
     def prepare_stack(self, environment: Mapping[str, str]) -> None:
-        """Make the project's stack for practising, and select it, unless it is there."""
-        stacks = self.state / ".pulumi" / "stacks" / "qbusiness-aem-connector"
-        if list(stacks.glob(f"{STACK}.json*")):
-            return
+        """Make the project's stack for practising, and select it, unless it is there.
+
+        Raises SandboxError.
+        """
+        with self._lock():
+            self._forget_locks_of_the_dead()
+            stacks = self.state / ".pulumi" / "stacks" / "qbusiness-aem-connector"
+            if not any((stacks / f"{STACK}.{ending}").exists() for ending in ("json", "json.gz")):
+                self._make_stack(environment)
+
+    def _forget_locks_of_the_dead(self) -> None:
+        """Do what `pulumi cancel` does for a stack whose update was killed on this machine."""
+        for lock in (self.state / ".pulumi" / "locks").rglob("*.json"):
+            with suppress(FileNotFoundError, json.JSONDecodeError, KeyError, PermissionError):
+                try:
+                    os.kill(json.loads(lock.read_text())["pid"], 0)
+                except ProcessLookupError:
+                    lock.unlink()
+
+    def _make_stack(self, environment: Mapping[str, str]) -> None:
         made = subprocess.run(
             ["pulumi", "stack", "init", STACK, "--non-interactive"],
             cwd=PROJECT,
@@ -82,8 +98,7 @@ class Sandbox:
         with self._lock():
             self.aws.mkdir(exist_ok=True)
             if self._serving():
-                server = json.loads((self.aws / "server.json").read_text())
-                os.kill(server["process"], signal.SIGTERM)
+                os.kill(int((self.aws / "server.lock").read_text()), signal.SIGTERM)
             for place in (self.aws, self.state, self.home / "workspaces"):
                 shutil.rmtree(place, ignore_errors=True)
 
@@ -129,8 +144,13 @@ class Sandbox:
                 )
         deadline = time.monotonic() + _SERVER_PATIENCE
         while not state.exists():
-            if time.monotonic() > deadline:
-                raise SandboxError(f"The stand-in for IAM did not start:\n{log.read_text().strip()}")
+            if not self._serving() or time.monotonic() > deadline:
+                last_line = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
+                raise SandboxError(
+                    f"The stand-in for IAM did not start: {last_line}\n"
+                    "`venv/bin/python -m sandbox stop` forgets what it held and lets the next command "
+                    f"start afresh; its log is {log}"
+                )
             time.sleep(0.02)
         return json.loads(state.read_text())["port"]
 
@@ -151,7 +171,7 @@ class Sandbox:
             or not (name.startswith(("AWS_", "PULUMI_")) or name.lower().endswith("_proxy"))
         }
         return kept | {
-            "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PULUMI_HOME": str(self.home),
             "PULUMI_BACKEND_URL": self.state.as_uri(),
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,

@@ -8,7 +8,8 @@ the program that they judge.
 
 import json
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 
@@ -28,6 +29,8 @@ class Role(NamedTuple):
 
     name: str
     inline_policies: Mapping[str, str]
+    tags: tuple[str, ...] = ()
+    """The keys of its tags."""
 
 
 _MAXIMUM_INLINE: Final = 10_240
@@ -48,16 +51,16 @@ _PARAMETERS: Final = {
 }
 _DOCUMENT: Final = re.compile(r"[\t\n\r\x20-\xff]+")
 _SID: Final = re.compile(r"[A-Za-z0-9]*")
-_ACTION: Final = re.compile(r"\*|[a-z0-9-]+:[A-Za-z0-9*?]+")
-_RESOURCE: Final = re.compile(r"\*|arn:(?:aws[a-z-]*|\*):[a-z0-9*-]+:[^:\s]*:[^:\s]*:\S+")
-_SERVICE: Final = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(?:\.cn)?")
+_ACTION: Final = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
+_RESOURCE: Final = re.compile(r"\*|arn:(?:aws[a-z-]*|\*):[a-z0-9*-]+:[^:\s]*:[^:\s]*:[ -~]+")
+_SERVICE: Final = re.compile(r"\*|[a-z0-9.-]+\.amazonaws\.com(?:\.cn)?")
 _CONDITION: Final = re.compile(
     r"(?:(?:ForAllValues|ForAnyValue):)?"
     r"(?:String(?:Not)?(?:Equals|EqualsIgnoreCase|Like)|Arn(?:Not)?(?:Equals|Like)|Bool|Null"
     r"|(?:Numeric|Date)(?:(?:Not)?Equals|(?:Less|Greater)Than(?:Equals)?)|(?:Not)?IpAddress|BinaryEquals)"
     r"(?:IfExists)?"
 )
-_CONDITION_KEY: Final = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9-]+(?:/[\w.:/=+@-]+)?")
+_CONDITION_KEY: Final = re.compile(r"[A-Za-z0-9._/-]+:[\w.:/=+@ -]+")
 _IDENTITY_MEMBERS: Final = frozenset(
     ("Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
 )
@@ -74,7 +77,7 @@ def judge(action: str, parameters: Mapping[str, str], roles: Mapping[str, Role])
     match action:
         case "CreateRole":
             _judge_trust(parameters["AssumeRolePolicyDocument"])
-            _judge_tags(parameters)
+            _judge_tags(parameters, ())
             taken = {name.casefold() for name in roles}
             if parameters["RoleName"].casefold() in taken:
                 message = f"Role with name {parameters['RoleName']} already exists."
@@ -84,7 +87,8 @@ def judge(action: str, parameters: Mapping[str, str], roles: Mapping[str, Role])
         case "PutRolePolicy":
             _judge_inline(parameters, roles)
         case "TagRole":
-            _judge_tags(parameters)
+            role = roles.get(parameters["RoleName"])
+            _judge_tags(parameters, role.tags if role else ())
         case "DeleteRole":
             role = roles.get(parameters["RoleName"])
             if role and role.inline_policies:
@@ -112,9 +116,9 @@ def _judge_inline(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> N
         raise RefusalError(409, "LimitExceeded", message)
 
 
-def _judge_tags(parameters: Mapping[str, str]) -> None:
+def _judge_tags(parameters: Mapping[str, str], present: Iterable[str]) -> None:
     tags = {name.removesuffix(".Key"): key for name, key in parameters.items() if name.endswith(".Key")}
-    if len(tags) > _MAXIMUM_TAGS:
+    if len({*tags.values(), *present}) > _MAXIMUM_TAGS:
         raise RefusalError(400, "ValidationError", f"more than {_MAXIMUM_TAGS} tags")
     if len({key.casefold() for key in tags.values()}) < len(tags):
         raise RefusalError(400, "InvalidInput", "Duplicate tag keys found. Keys are case insensitive.")
@@ -125,7 +129,7 @@ def _judge_tags(parameters: Mapping[str, str]) -> None:
 
 
 def _is_tag(text: str, minimum: int, maximum: int) -> bool:
-    characters = all(c.isalnum() or c.isspace() or c in "_.:/=+-@" for c in text)
+    characters = all(unicodedata.category(c)[0] in "LNZ" or c in "_.:/=+-@" for c in text)
     return minimum <= len(text) <= maximum and characters
 
 
@@ -134,7 +138,7 @@ def _judge_document(text: str, members: frozenset[str]) -> None:
         raise _invalid("policyDocument", text)
     try:
         document: Any = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         raise _malformed("This policy contains invalid Json") from None
     if not isinstance(document, dict) or set(document) - {"Version", "Id", "Statement"}:
         raise _malformed("Syntax errors in policy.")
@@ -161,7 +165,9 @@ def _judge_statement(statement: dict[str, Any], members: frozenset[str]) -> None
         if name in members and (name in statement) == (f"Not{name}" in statement):
             raise _malformed(f"Policy statement must contain {name.lower()}s.")
     principal = statement.get("Principal", {})
-    services = principal.get("Service") if isinstance(principal, dict) else None
+    services = principal.get("Service", ["*"]) if isinstance(principal, dict) else principal
+    if "Principal" in statement and not _listed(services):
+        raise _malformed("Invalid principal in policy")
     for what, values, pattern in (
         ("Action", statement.get("Action", statement.get("NotAction")), _ACTION),
         ("Resource", statement.get("Resource", statement.get("NotResource")), _RESOURCE),

@@ -55,13 +55,17 @@ class StrictIam:
         """Answer one request."""
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
-        parameters = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        parameters = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
         action = parameters.get("Action", "")
         with self.lock:
             try:
                 judge(action, parameters, _roles())
             except RefusalError as refusal:
                 return _refuse(refusal, start_response)
+            except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+                # The rules take the shape of a call for granted; one of another shape is malformed.
+                malformed = RefusalError(400, "ValidationError", f"malformed call: {error!r}")
+                return _refuse(malformed, start_response)
             answer: Iterable[bytes] = list(self.application(environ, start_response))
             if not action.startswith(_READING):
                 self._keep()
@@ -80,7 +84,7 @@ def _backends() -> list[IAMBackend]:
 
 def _roles() -> dict[str, Role]:
     return {
-        role.name: Role(role.name, role.policies)
+        role.name: Role(role.name, role.policies, tuple(tag["Key"] for tag in role.tags))
         for backend in _backends()
         for role in backend.roles.values()
     }
@@ -98,10 +102,15 @@ def _refuse(refusal: RefusalError, start_response: Start) -> Iterable[bytes]:
 
 def main(directory: Path) -> None:
     """Serve in a process of its own, which nobody has to wait for, until a signal ends it."""
+    lock = (directory / "server.lock").open("a+")
+    # Taken before the process divides, so that whoever waits for the first finds it held.
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if os.fork():
-        return
-    with (directory / "server.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os._exit(0)  # the lock stays with the other
+    with lock:
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         application = StrictIam(
             DomainDispatcherApplication(create_backend_app), directory / "iam.pickle"
         )

@@ -104,32 +104,40 @@ def test_a_required_key_that_is_blank_or_missing_is_told(
     settings = {name: value for name, value in MINIMAL.items() if name != key}
     text = message(monkeypatch, {**settings, key: ""} if blank else settings)
     assert f"  {key}: is required and not set\n" in text
-    assert f"mend it: pulumi config set --stack test {key} " in text
+    assert f"mend it: pulumi config set --stack test --plaintext -- {key} " in text
 
 
 @pytest.mark.parametrize(
     ("key", "value", "command"),
     [
-        ("applicationId", "x", "pulumi config set --stack test applicationId a1b2c3d4-"),
-        ("aws:region", "us-west-2", "pulumi config set --stack test aws:region us-east-1"),
-        ("roleDescription", "\x00", "config set --stack test roleDescription 'Amazon Q Business, AEM"),
+        ("applicationId", "x", "pulumi config set --stack test --plaintext -- applicationId a1b2c3d4-"),
+        (
+            "aws:region",
+            "us-west-2",
+            "pulumi config set --stack test --plaintext -- aws:region us-east-1",
+        ),
+        (
+            "roleDescription",
+            "\x00",
+            "--plaintext -- roleDescription 'Amazon Q Business, AEM",
+        ),
         (
             "vpcConfiguration",
             '{"subnetIds": ["x"], "securityGroupIds": ["sg-01234567"]}',
-            "--path 'vpcConfiguration.subnetIds[0]' subnet-0123456789abcdef0 --type string",
+            "--path --type string -- 'vpcConfiguration.subnetIds[0]' subnet-0123456789abcdef0",
         ),
         (
             "tags",
             '{"cost.center": 7}',
-            "config set --stack test --path 'tags[\"cost.center\"]' VALUE --type string",
+            "--plaintext --path --type string -- 'tags[\"cost.center\"]' VALUE",
         ),
-        ("tags", '{"aws:x": "v"}', "pulumi config rm --stack test --path 'tags[\"aws:x\"]'"),
+        ("tags", '{"aws:x": "v"}', "pulumi config rm --stack test --path -- 'tags[\"aws:x\"]'"),
         (
             "allowNetworkInterfaceDeletion",
             "true",
-            "set --stack test allowNetworkInterfaceDeletion false",
+            "--plaintext -- allowNetworkInterfaceDeletion false",
         ),
-        ("exclusivePolicies", "maybe", "pulumi config set --stack test exclusivePolicies false"),
+        ("exclusivePolicies", "maybe", "--plaintext -- exclusivePolicies false"),
     ],
 )
 def test_a_problem_comes_with_the_command_that_mends_it(
@@ -147,7 +155,7 @@ def test_a_misspelt_key_is_refused_with_the_nearest_one(
 ):
     text = message(monkeypatch, {**MINIMAL, wrong: "x"}, refuse_unknown_keys=True)
     assert f"  {wrong}: is not a setting; did you mean {right}?\n" in text
-    assert f"mend it: pulumi config rm --stack test {wrong}" in text
+    assert f"mend it: pulumi config rm --stack test -- {wrong}" in text
 
 
 def test_a_misspelt_key_and_a_wrong_value_are_told_together(monkeypatch: pytest.MonkeyPatch):
@@ -167,7 +175,7 @@ def test_keys_of_other_namespaces_are_left_alone(monkeypatch: pytest.MonkeyPatch
 def test_another_namespace_is_named_in_messages_and_commands(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "indexId": "x"}, namespace="search")
     assert '  search:indexId: "x" is not an index ID\n' in text
-    assert "pulumi config set --stack test search:indexId " in text
+    assert "pulumi config set --stack test --plaintext -- search:indexId " in text
 
 
 @pytest.mark.parametrize("member", ["subnetids", "subnet_ids", "SubnetIds"])
@@ -184,7 +192,7 @@ def test_a_description_that_reads_like_json_stays_text(monkeypatch: pytest.Monke
 
 def test_a_value_with_quotes_gives_a_command_that_a_shell_can_take(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "it's": "x"}, refuse_unknown_keys=True)
-    assert """pulumi config rm --stack test 'it'"'"'s'""" in text
+    assert """pulumi config rm --stack test -- 'it'"'"'s'""" in text
 
 
 def test_a_tag_is_called_by_its_own_key(monkeypatch: pytest.MonkeyPatch):

@@ -9,6 +9,7 @@ https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
 import functools
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -182,6 +183,7 @@ def _end_with(parent: int) -> None:
 
 def main() -> None:
     """Serve the engine that started this process: `python -m sandbox.provider VERSION ENGINE`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine decides when to stop
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     server = grpc.server(ThreadPoolExecutor(max_workers=16))
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(sys.argv[1]), server)
