@@ -69,7 +69,7 @@ class Stack:
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `pulumi` and return what it said."""
         done = subprocess.run(
-            ["pulumi", *arguments, "--non-interactive"],
+            ["pulumi", "--non-interactive", *arguments],
             cwd=self.directory,
             env=self.environment,
             stdout=subprocess.PIPE,
