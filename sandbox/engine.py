@@ -4,6 +4,7 @@ In this order: the `pulumi` on PATH; a build of the published Go module of the C
 host of our own beside it (the module has none); the official installer, where it can be reached.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -43,8 +44,13 @@ def directory(cache: Path) -> Path:
     if own := _on_path():
         return own
     built = cache / _digest()
-    if not (built / "pulumi").exists():
-        cache.mkdir(parents=True, exist_ok=True)
+    if built.exists():
+        return built
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # sandboxes share the cache, and one of them builds
+        if built.exists():
+            return built
         with tempfile.TemporaryDirectory(dir=cache, prefix="unfinished-") as unfinished:
             target = Path(unfinished) / "bin"
             target.mkdir()
