@@ -356,3 +356,33 @@ def test_the_documents_name_nothing_but_what_was_set():
     for value in (APPLICATION_ID, INDEX_ID, SECRET_ID, SUBNET_ID):
         text = text.replace(value, "")
     assert not [word for word in json.dumps(text).split('"') if "1111-" in word or "2222-" in word]
+
+
+def test_a_secret_that_is_refused_is_not_shown():
+    deployment = Deployment(
+        lambda: component(
+            {**FULL, "secret_id": pulumi.Output.secret("hunter2*"), "index_id": later("x")}
+        )
+    )
+    assert isinstance(deployment.error, SettingsError)
+    assert "hunter2" not in str(deployment.error)
+    assert "secret_id: [secret] is not a secret's ARN" in str(deployment.error)
+    assert 'index_id: "x" is not an index ID' in str(deployment.error)
+
+
+@pytest.mark.parametrize(("name", "args"), [(5, MINIMAL), ("aem", None), ("aem", "text")])
+def test_what_is_no_name_or_no_arguments_is_refused_without_a_traceback(name: Any, args: Any):
+    deployment = Deployment(lambda: ConnectorRole(name, args))
+    assert isinstance(deployment.error, pulumi.RunError)
+
+
+@pytest.mark.parametrize("value", [10**5000, {b"x": 1}, b"x", [[{("a", 1): 2}]]], ids=type)
+def test_a_value_that_cannot_be_shown_is_refused_all_the_same(value: Any):
+    deployment = deploy({**MINIMAL, "kms_key_id": value})
+    assert isinstance(deployment.error, SettingsError)
+
+
+def test_a_role_in_another_partition_than_the_application_s_is_warned_about():
+    application = APPLICATION_ARN.replace("arn:aws:", "arn:aws-cn:")
+    (warning,) = deploy({**MINIMAL, "application_id": application}).warnings
+    assert "the role is in partition aws, the application in partition aws-cn" in warning

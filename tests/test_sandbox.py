@@ -304,3 +304,19 @@ def test_an_application_id_without_a_region_is_told_by_the_program(new_stack: Ne
     update = stack.up(check=False)
     assert "mend it: pulumi config set --stack" in update.text
     assert "aws:region us-east-1" in update.text
+
+
+def test_the_lock_of_an_update_that_was_killed_does_not_stay(
+    own: tuple[Sandbox, dict[str, str]],
+):
+    sandbox, environment = own
+    locks = sandbox.state / ".pulumi" / "locks" / "organization" / "qbusiness-aem-connector" / "dev"
+    locks.mkdir(parents=True)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for name, process in (("dead", ended.pid), ("alive", os.getpid())):
+        (locks / f"{name}.json").write_text(json.dumps({"pid": process}))
+    (sandbox.state / ".pulumi" / "stacks" / "qbusiness-aem-connector").mkdir(parents=True)
+    (sandbox.state / ".pulumi" / "stacks" / "qbusiness-aem-connector" / "dev.json").touch()
+    sandbox.prepare_stack(environment)
+    assert [lock.name for lock in locks.iterdir()] == ["alive.json"]
