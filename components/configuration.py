@@ -83,10 +83,11 @@ class StackConfiguration:
         path = " --path" if len(problem.path) > 1 else ""
         if problem.example is None:
             return f"pulumi config rm --stack {stack}{path} -- {shlex.quote(key)}"
-        kept = "--secret" if problem.path[0] in self.secrets else "--plaintext"
-        typed = " --type string" if path else ""
+        # These three exclude each other; without any, Pulumi asks about what looks like a secret.
+        plain = "--type string" if path else "--plaintext"
+        kind = "--secret" if problem.path[0] in self.secrets else plain
         value = f"{shlex.quote(key)} {shlex.quote(problem.example)}"
-        return f"pulumi config set --stack {stack} {kept}{path}{typed} -- {value}"
+        return f"pulumi config set --stack {stack}{path} {kind} -- {value}"
 
     def _other_keys(self) -> list[str]:
         keys = (key.partition(":") for key in pulumi.runtime.get_config_env())

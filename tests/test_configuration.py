@@ -129,7 +129,7 @@ def test_a_required_key_that_is_blank_or_missing_is_told(
         (
             "tags",
             '{"cost.center": 7}',
-            "--plaintext --path --type string -- 'tags[\"cost.center\"]' VALUE",
+            "--path --type string -- 'tags[\"cost.center\"]' VALUE",
         ),
         ("tags", '{"aws:x": "v"}', "pulumi config rm --stack test --path -- 'tags[\"aws:x\"]'"),
         (
