@@ -64,5 +64,5 @@ def proxy(upstream: str) -> Generator[Proxy]:
                 time.sleep(0.05)
         yield started
     finally:
-        process.terminate()
+        process.kill()  # a polite end would wait for the connections that it holds open
         process.wait()
