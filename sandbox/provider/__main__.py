@@ -15,15 +15,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import grpc
 from google.protobuf import json_format, struct_pb2
 from google.protobuf.empty_pb2 import Empty
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from sandbox.provider import resources, schema
-from sandbox.provider.resources import Configuration, ProviderError
+from sandbox.provider.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from sandbox.provider.resources import Configuration, HalfDoneError, ProviderError
 
 Properties = dict[str, Any]
 
@@ -46,15 +46,23 @@ def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
     def answer(self: "Provider", request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return method(self, request)
+        except HalfDoneError as error:
+            _keep(context, error)
         except ProviderError as error:
-            _abort(context, str(error))
+            context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
     return answer
 
 
-def _abort(context: grpc.ServicerContext, message: str) -> NoReturn:
-    context.abort(grpc.StatusCode.UNKNOWN, message)
-    raise AssertionError  # abort has raised
+def _keep(context: grpc.ServicerContext, error: HalfDoneError) -> None:
+    """Fail in the way that lets the engine write down what there is nonetheless."""
+    detail = provider_pb2.ErrorResourceInitFailed(
+        id=error.identifier, properties=_encode(error.state), reasons=[str(error)]
+    )
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
+    status.details.add().Pack(detail)
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):

@@ -5,7 +5,7 @@ seven characters; JSON documents compared by meaning; deletion before replacemen
 chose the name; the provider's default tags in `tagsAll`; `allowedAccountIds`.
 
 It leaves out: every other resource, function and property (each is refused by name), `namePrefix`,
-`ignoreTags`, assumed roles and profiles, retries of its own beyond those of boto3, and the parts of
+`ignoreTags`, assumed roles and profiles, retries of its own beyond those of botocore, and the parts of
 IAM that moto does not have. What AWS itself refuses is decided in `sandbox/iam_rules.py`.
 """
 
@@ -29,6 +29,16 @@ _PATIENCE: Final = 30
 
 class ProviderError(Exception):
     """Raised with a message for the user when something cannot be done."""
+
+
+class HalfDoneError(ProviderError):
+    """Raised when IAM has done what it was asked, and reading the result failed."""
+
+    def __init__(self, identifier: str, state: Properties, reason: ProviderError) -> None:
+        """Say what there is by now."""
+        super().__init__(str(reason))
+        self.identifier = identifier
+        self.state = state
 
 
 class Configuration(NamedTuple):
@@ -96,7 +106,7 @@ def find(token: str) -> "Resource":
 
 def warm_up() -> None:
     """Load what the first call needs, while the engine still waits for the program."""
-    threading.Thread(target=_boto3, daemon=True).start()
+    threading.Thread(target=_botocore, daemon=True).start()
 
 
 class Resource:
@@ -224,7 +234,10 @@ class Resource:
         return wanted
 
     def _state(self, iam: Any, identifier: str, wanted: Properties) -> Properties:
-        present = _call(f"read {self.token}", self.fetch, iam, identifier) or {}
+        try:
+            present = _call(f"read {self.token}", self.fetch, iam, identifier) or {}
+        except ProviderError as error:
+            raise HalfDoneError(identifier, wanted, error) from error
         return {name: value for name, value in {**present, **wanted}.items() if value is not None}
 
 
@@ -360,28 +373,30 @@ class RolePolicy(Resource):
         _unless_gone(iam.delete_role_policy, RoleName=role, PolicyName=name)
 
 
-class RolePoliciesExclusive(Resource):
-    """Ownership of a role's inline policies; its ID is the role's name.
+class Exclusive(Resource):
+    """Ownership of all policies of one kind that a role has; its ID is the role's name."""
 
-    https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepoliciesexclusive/
-    """
+    members: str
+    """The property that lists the policies."""
 
-    token = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
-    properties: Mapping[str, Property] = {
-        "roleName": Property(required=True, replaces=True),
-        "policyNames": Property("array", required=True),
-    }
+    def present(self, iam: Any, role: str) -> list[str] | None:
+        """Read which policies of this kind the role has; None without the role."""
+        raise NotImplementedError
+
+    def align(self, iam: Any, role: str, surplus: Sequence[str], missing: Sequence[str]) -> None:
+        """Take the surplus away, and add what is missing where that is its business."""
+        raise NotImplementedError
 
     def fetch(self, iam: Any, identifier: str) -> Properties | None:
-        """Read which inline policies the role has."""
-        names = _inline_names(iam, identifier)
-        return None if names is None else {"roleName": identifier, "policyNames": names}
+        """Read which policies the role has."""
+        members = self.present(iam, identifier)
+        return None if members is None else {"roleName": identifier, self.members: members}
 
     def make(self, iam: Any, wanted: Properties) -> str:
-        """Remove every inline policy that is not wanted; adding is not its business."""
+        """Leave the role with the wanted policies."""
         role = wanted["roleName"]
-        for name in sorted(set(_inline_names(iam, role) or []) - set(wanted["policyNames"])):
-            iam.delete_role_policy(RoleName=role, PolicyName=name)
+        there, members = set(self.present(iam, role) or ()), set(wanted[self.members])
+        self.align(iam, role, sorted(there - members), sorted(members - there))
         return role
 
     def change(self, iam: Any, identifier: str, present: Properties, wanted: Properties) -> None:
@@ -394,41 +409,53 @@ class RolePoliciesExclusive(Resource):
         del iam, identifier, state
 
 
-class RolePolicyAttachmentsExclusive(Resource):
-    """Ownership of a role's managed policies; its ID is the role's name.
+class RolePoliciesExclusive(Exclusive):
+    """Ownership of a role's inline policies; it adds none.
+
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepoliciesexclusive/
+    """
+
+    token = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
+    members = "policyNames"
+    properties: Mapping[str, Property] = {
+        "roleName": Property(required=True, replaces=True),
+        "policyNames": Property("array", required=True),
+    }
+
+    def present(self, iam: Any, role: str) -> list[str] | None:
+        """Read the names of the inline policies."""
+        return _inline_names(iam, role)
+
+    def align(self, iam: Any, role: str, surplus: Sequence[str], missing: Sequence[str]) -> None:
+        """Delete the surplus."""
+        del missing
+        for name in surplus:
+            iam.delete_role_policy(RoleName=role, PolicyName=name)
+
+
+class RolePolicyAttachmentsExclusive(Exclusive):
+    """Ownership of a role's managed policies.
 
     https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepolicyattachmentsexclusive/
     """
 
     token = "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
+    members = "policyArns"
     properties: Mapping[str, Property] = {
         "roleName": Property(required=True, replaces=True),
         "policyArns": Property("array", required=True),
     }
 
-    def fetch(self, iam: Any, identifier: str) -> Properties | None:
-        """Read which managed policies are attached to the role."""
-        arns = _attached_arns(iam, identifier)
-        return None if arns is None else {"roleName": identifier, "policyArns": arns}
+    def present(self, iam: Any, role: str) -> list[str] | None:
+        """Read the ARNs of the attached policies."""
+        return _attached_arns(iam, role)
 
-    def make(self, iam: Any, wanted: Properties) -> str:
-        """Detach what is not wanted and attach what is."""
-        role = wanted["roleName"]
-        present = set(_attached_arns(iam, role) or [])
-        for arn in sorted(present - set(wanted["policyArns"])):
+    def align(self, iam: Any, role: str, surplus: Sequence[str], missing: Sequence[str]) -> None:
+        """Detach the surplus, attach what is missing."""
+        for arn in surplus:
             iam.detach_role_policy(RoleName=role, PolicyArn=arn)
-        for arn in sorted(set(wanted["policyArns"]) - present):
+        for arn in missing:
             iam.attach_role_policy(RoleName=role, PolicyArn=arn)
-        return role
-
-    def change(self, iam: Any, identifier: str, present: Properties, wanted: Properties) -> None:
-        """Do the same again."""
-        del identifier, present
-        self.make(iam, wanted)
-
-    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Leave the attachments alone: only their ownership ends."""
-        del iam, identifier, state
 
 
 RESOURCES: Final[Mapping[str, Resource]] = {
@@ -453,9 +480,7 @@ def _get_caller_identity(configuration: Configuration) -> Properties:
 
 
 def _get_partition(configuration: Configuration) -> Properties:
-    import botocore.session
-
-    session = botocore.session.get_session()
+    session = _botocore()
     partition = session.get_partition_for_region(configuration.region)
     suffix = session.get_component("endpoint_resolver").get_partition_dns_suffix(partition)
     prefix = ".".join(reversed(suffix.split(".")))
@@ -475,10 +500,11 @@ FUNCTIONS: Final[Mapping[str, Callable[[Configuration], Properties]]] = {
 
 
 @functools.cache
-def _boto3() -> Any:
-    import boto3  # a third of a second, which an update without a call to AWS need not spend
+def _botocore() -> Any:
+    # Not at the start: an update without a call to AWS need not wait for it.
+    import botocore.session
 
-    return boto3
+    return botocore.session.get_session()
 
 
 def _client(service: str, configuration: Configuration) -> Any:
@@ -487,7 +513,7 @@ def _client(service: str, configuration: Configuration) -> Any:
     if "AWS_ENDPOINT_URL" not in os.environ:
         raise ProviderError("this is the sandbox's provider; it works in the sandbox alone")
     options = Config(connect_timeout=_PATIENCE, read_timeout=_PATIENCE)
-    return _boto3().client(service, region_name=configuration.region, config=options)
+    return _botocore().create_client(service, region_name=configuration.region, config=options)
 
 
 def _iam(configuration: Configuration) -> Any:

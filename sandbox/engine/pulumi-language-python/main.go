@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -96,6 +97,7 @@ func (host *languageHost) GetRequiredPackages(
 	return &pulumirpc.GetRequiredPackagesResponse{}, nil
 }
 
+// About leaves out pip's version: asking for it takes a third of the time of a whole preview.
 func (host *languageHost) About(
 	ctx context.Context, request *pulumirpc.AboutRequest,
 ) (*pulumirpc.AboutResponse, error) {
@@ -103,14 +105,17 @@ func (host *languageHost) About(
 	if err != nil {
 		return nil, err
 	}
-	about, err := tools.About(ctx)
+	question := "import platform, sys; print(sys.executable, platform.python_version(), sep='\n')"
+	python, err := tools.Command(ctx, "-c", question)
 	if err != nil {
 		return nil, err
 	}
-	return &pulumirpc.AboutResponse{
-		Executable: about.PythonExecutable,
-		Version:    about.PythonVersion.String(),
-	}, nil
+	answer, err := python.Output()
+	if err != nil {
+		return nil, err
+	}
+	executable, version, _ := strings.Cut(strings.TrimSpace(string(answer)), "\n")
+	return &pulumirpc.AboutResponse{Executable: executable, Version: version}, nil
 }
 
 func (host *languageHost) GetProgramDependencies(

@@ -1,0 +1,32 @@
+"""Where do the messages of the provider's protocol come from? From Pulumi's SDK, and nothing else of it.
+
+Whoever imports a package imports all that its `__init__` asks for: here the whole SDK, a fifth of a
+second at every start of the provider. The two packages above the messages are stood in for.
+"""
+
+import importlib.util
+import sys
+from types import ModuleType
+
+
+def _stand_in_for(name: str) -> None:
+    if name not in sys.modules:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.submodule_search_locations is None:
+            raise ModuleNotFoundError(name)
+        package = ModuleType(name)
+        package.__path__ = spec.submodule_search_locations
+        sys.modules[name] = package
+
+
+_stand_in_for("pulumi")
+_stand_in_for("pulumi.runtime")
+
+from pulumi.runtime.proto import (  # noqa: E402 only now
+    plugin_pb2,
+    provider_pb2,
+    provider_pb2_grpc,
+    status_pb2,
+)
+
+__all__ = ["plugin_pb2", "provider_pb2", "provider_pb2_grpc", "status_pb2"]
