@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.environment import Sandbox
 from tests.stacks import Aws, Stack, prepared
+from tests.support import golden
 
 # An Output in an f-string is an error, and not a surprise in AWS.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
@@ -59,3 +60,15 @@ def new_stack(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[
     for stack in stacks:
         if stack.resources():
             stack.destroy()
+
+
+@pytest.fixture
+def managed_policy(aws: Aws) -> Iterator[str]:
+    """Make a managed policy for somebody to attach by hand; return its ARN."""
+    arn = aws.iam.create_policy(PolicyName="by-hand", PolicyDocument=golden("minimal-role-policy"))[
+        "Policy"
+    ]["Arn"]
+    yield arn
+    for role in aws.iam.list_entities_for_policy(PolicyArn=arn)["PolicyRoles"]:
+        aws.iam.detach_role_policy(RoleName=role["RoleName"], PolicyArn=arn)
+    aws.iam.delete_policy(PolicyArn=arn)

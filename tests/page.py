@@ -10,10 +10,15 @@ from tests.stacks import Stack
 PAGE: Final = PROJECT / "docs" / "operations.md"
 
 
-def commands(section: str) -> str:
-    """Return the shell commands of a section, by its heading."""
+def prose(section: str) -> str:
+    """Return the text of a section, by its heading."""
     text = re.split(rf"^#+ {re.escape(section)}$", PAGE.read_text(), flags=re.MULTILINE)[1]
-    text = re.split(r"^#+ ", text, maxsplit=1, flags=re.MULTILINE)[0] if "\n#" in text else text
+    return re.split(r"^#+ ", text, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def commands(section: str) -> str:
+    """Return the shell commands of a section."""
+    text = prose(section)
     return "\n".join(re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL))
 
 
@@ -23,15 +28,4 @@ def run_section(
     """Type the commands of a section, with the stack selected, and stop at the first that fails."""
     script = commands(section)
     assert script, f"the page has no commands under '{section}'"
-    done = subprocess.run(
-        ["sh", "-euc", script],
-        cwd=stack.directory,
-        env=stack.environment | variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert not (check and done.returncode), done.stdout
-    return done
+    return stack.execute("sh", "-euc", script, check=check, **variables)

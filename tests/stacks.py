@@ -68,10 +68,17 @@ class Stack:
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `pulumi` and return what it said."""
+        return self.execute("pulumi", "--non-interactive", *arguments, check=check)
+
+    def execute(
+        self, *command: str, check: bool = True, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command where the stack's program is, and return what it said."""
         done = subprocess.run(
-            ["pulumi", "--non-interactive", *arguments],
+            command,
             cwd=self.directory,
-            env=self.environment,
+            env={**self.environment, **variables},
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -79,6 +86,18 @@ class Stack:
         )
         assert not (check and done.returncode), done.stdout
         return done
+
+    def start(self, *arguments: str, output: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+        """Start an operation on this stack that goes on beside the test."""
+        return subprocess.Popen(
+            ["pulumi", "--non-interactive", *arguments, "--stack", self.name],
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def operate(self, *arguments: str, check: bool = True) -> Update:
         """Run an operation on this stack and return what the engine reported of it."""
@@ -130,10 +149,11 @@ class Aws:
     """The account behind the sandbox, seen as its owner sees it."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
+        self.url = environment["AWS_ENDPOINT_URL"]
         self.iam: Any = boto3.client(
             "iam",
             region_name="us-east-1",
-            endpoint_url=environment["AWS_ENDPOINT_URL"],
+            endpoint_url=self.url,
             aws_access_key_id="tests",
             aws_secret_access_key="tests",
             # The SDK would refuse some of it by itself; it is IAM's answer that matters.

@@ -29,6 +29,13 @@ VPC: Final[Mapping[str, Any]] = {
     "subnet_ids": [SUBNET_ID, SHARED_SUBNET_ARN],
     "security_group_ids": [SECURITY_GROUP_ID],
 }
+REQUIRED: Final[Mapping[str, Any]] = {
+    "aws:region": REGION,
+    "applicationId": APPLICATION_ARN,
+    "indexId": INDEX_ID,
+    "secretId": SECRET_ID,
+}
+"""The same as a stack's configuration."""
 FULL: Final[Mapping[str, Any]] = {
     **MINIMAL,
     "kms_key_id": KEY_ID,
@@ -36,6 +43,12 @@ FULL: Final[Mapping[str, Any]] = {
     "allow_network_interface_deletion": True,
 }
 """The arguments behind `golden/default-role-policy.json`."""
+
+ROLE: Final = "aem-connector-qbusiness-role"
+"""How the program's resources are called."""
+POLICY: Final = "aem-connector-qbusiness-policy"
+INLINE_POLICIES: Final = "aem-connector-qbusiness-policies-exclusive"
+ATTACHED_POLICIES: Final = "aem-connector-qbusiness-policy-attachments-exclusive"
 
 
 def in_one_line(text: str) -> str:

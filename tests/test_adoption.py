@@ -9,18 +9,23 @@ import pytest
 
 from tests.page import PAGE, commands, run_section
 from tests.stacks import Aws, Stack
-from tests.support import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID, golden, in_one_line
+from tests.support import (
+    APPLICATION_ARN,
+    INDEX_ID,
+    POLICY,
+    REGION,
+    REQUIRED,
+    ROLE,
+    SECRET_ID,
+    golden,
+    in_one_line,
+)
 
 NewStack = Callable[..., Stack]
 
 NAME = "AmazonQBusiness-DataSource-x1y2z"
-ROLE = "aem-connector-qbusiness-role"
-POLICY = "aem-connector-qbusiness-policy"
 SETTINGS: dict[str, Any] = {
-    "aws:region": REGION,
-    "applicationId": APPLICATION_ARN,
-    "indexId": INDEX_ID,
-    "secretId": SECRET_ID,
+    **REQUIRED,
     "roleName": NAME,
     "rolePath": "/service-role/",
     "roleDescription": "Made by the console",

@@ -9,41 +9,24 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.faults import proxy
 from tests.page import run_section
 from tests.stacks import Aws, Stack
-from tests.support import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID, golden, in_one_line
+from tests.support import REQUIRED, golden, in_one_line
 
 NewStack = Callable[..., Stack]
 
 POINTS = 25
-SETTINGS: dict[str, Any] = {
-    "aws:region": REGION,
-    "applicationId": APPLICATION_ARN,
-    "indexId": INDEX_ID,
-    "secretId": SECRET_ID,
-}
 UP = ("up", "--yes", "--skip-preview")
 DESTROY = ("destroy", "--yes", "--skip-preview")
 
 
-def start(stack: Stack, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        ["pulumi", *arguments, "--stack", stack.name, "--non-interactive"],
-        cwd=stack.directory,
-        env=stack.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
 def kill_at(stack: Stack, arguments: tuple[str, ...], seconds: float) -> bool:
     """Kill an operation after some time; return whether it was still running."""
-    process = start(stack, arguments)
+    process = stack.start(*arguments)
     try:
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -75,7 +58,7 @@ def durations() -> dict[tuple[str, ...], float]:
 def duration(known: dict[tuple[str, ...], float], stack: Stack, arguments: tuple[str, ...]) -> None:
     if arguments not in known:
         begin = time.monotonic()
-        assert start(stack, arguments).wait() == 0
+        assert stack.start(*arguments).wait() == 0
         known[arguments] = time.monotonic() - begin
 
 
@@ -87,11 +70,11 @@ def test_a_kill_at_any_moment_of_an_update_and_of_a_destroy_loses_nothing(
     point: int,
     record_property: Callable[[str, object], None],
 ):
-    stack = new_stack(SETTINGS)
+    stack = new_stack(REQUIRED)
     name = f"qbusiness-crash-{os.getpid()}-{point}"
     if point % 2:
         # Every other role has a name of its own: a second attempt would meet it.
-        stack.configure({**SETTINGS, "roleName": name})
+        stack.configure({**REQUIRED, "roleName": name})
         prefix = name
     else:
         program = (stack.directory / "__main__.py").read_text()
@@ -120,7 +103,7 @@ def test_a_kill_at_any_moment_of_an_update_and_of_a_destroy_loses_nothing(
 def test_a_kill_inside_create_role_leaves_no_orphan(
     new_stack: NewStack, environment: dict[str, str], aws: Aws, role_name: str, applied: bool
 ):
-    stack = new_stack({**SETTINGS, "roleName": role_name})
+    stack = new_stack({**REQUIRED, "roleName": role_name})
     before = set(aws.roles())
     with proxy(environment["AWS_ENDPOINT_URL"]) as iam:
         iam.set_rules(
@@ -129,7 +112,7 @@ def test_a_kill_inside_create_role_leaves_no_orphan(
             else {"operation": "CreateRole", "timeout_ms": 30_000}
         )
         stack.environment["AWS_ENDPOINT_URL"] = iam.url
-        process = start(stack, UP)
+        process = stack.start(*UP)
         deadline = time.monotonic() + 20
         while not iam.fired() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -162,7 +145,7 @@ def processes_of(directory: Path) -> list[str]:
 
 
 def test_a_kill_leaves_no_process_behind(new_stack: NewStack):
-    stack = new_stack(SETTINGS)
+    stack = new_stack(REQUIRED)
     assert kill_at(stack, UP, 0.6)
     deadline = time.monotonic() + 10
     while processes_of(stack.directory) and time.monotonic() < deadline:

@@ -1,27 +1,20 @@
 """What someone changes by hand is found, named and put back, and nothing else is touched."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.page import run_section
 from tests.stacks import Aws, Stack
-from tests.support import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID, golden
+from tests.support import ATTACHED_POLICIES, INLINE_POLICIES, KEY_ID, POLICY, REQUIRED, ROLE, golden
 
 NewStack = Callable[..., Stack]
 
-ROLE = "aem-connector-qbusiness-role"
-POLICY = "aem-connector-qbusiness-policy"
-INLINE = "aem-connector-qbusiness-policies-exclusive"
-ATTACHED = "aem-connector-qbusiness-policy-attachments-exclusive"
 NAME = "qbusiness-drift"
 SETTINGS: dict[str, Any] = {
-    "aws:region": REGION,
-    "applicationId": APPLICATION_ARN,
-    "indexId": INDEX_ID,
-    "secretId": SECRET_ID,
+    **REQUIRED,
     "kmsKeyId": KEY_ID,
     "roleName": NAME,
     "roleDescription": "AEM",
@@ -98,15 +91,6 @@ def deployed(new_stack: NewStack) -> Stack:
     return stack
 
 
-@pytest.fixture
-def managed_policy(aws: Aws) -> Iterator[str]:
-    arn = aws.iam.create_policy(PolicyName="by-hand", PolicyDocument=WIDE)["Policy"]["Arn"]
-    yield arn
-    for role in aws.iam.list_entities_for_policy(PolicyArn=arn)["PolicyRoles"]:
-        aws.iam.detach_role_policy(RoleName=role["RoleName"], PolicyArn=arn)
-    aws.iam.delete_policy(PolicyArn=arn)
-
-
 @pytest.mark.parametrize(("change", "expected"), CHANGES.values(), ids=CHANGES)
 def test_a_change_by_hand_is_found_named_and_put_back(
     deployed: Stack, aws: Aws, change: Callable[[Any], object], expected: list[tuple[str, str]]
@@ -137,7 +121,7 @@ def test_policies_added_by_hand_are_found_and_removed_where_the_stack_owns_all(
     aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
     found = run_section(stack, "Find drift", check=False)
     assert found.returncode != 0
-    for resource, named in ((INLINE, "by-hand"), (ATTACHED, managed_policy)):
+    for resource, named in ((INLINE_POLICIES, "by-hand"), (ATTACHED_POLICIES, managed_policy)):
         assert resource in found.stdout
         assert named in found.stdout
     run_section(stack, "Put drift back")

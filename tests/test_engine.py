@@ -11,9 +11,11 @@ from tests.support import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,
-    INDEX_ID,
     KEY_ID,
+    POLICY,
     REGION,
+    REQUIRED,
+    ROLE,
     SECRET_ID,
     SECURITY_GROUP_ID,
     SHARED_SUBNET_ARN,
@@ -25,16 +27,8 @@ from tests.support import (
 NewStack = Callable[..., Stack]
 
 SANDBOX_ACCOUNT = "123456789012"
-ROLE = "aem-connector-qbusiness-role"
-POLICY = "aem-connector-qbusiness-policy"
-MINIMAL: dict[str, Any] = {
-    "aws:region": REGION,
-    "applicationId": APPLICATION_ARN,
-    "indexId": INDEX_ID,
-    "secretId": SECRET_ID,
-}
 FULL: dict[str, Any] = {
-    **MINIMAL,
+    **REQUIRED,
     "kmsKeyId": KEY_ID,
     "vpcConfiguration": {
         "subnetIds": [SUBNET_ID, SHARED_SUBNET_ARN],
@@ -90,7 +84,7 @@ def test_up_makes_the_role_with_the_documents_and_prints_its_arn(new_stack: NewS
 
 
 def test_the_outputs_are_the_arn_and_then_the_name(new_stack: NewStack):
-    stack = new_stack(MINIMAL)
+    stack = new_stack(REQUIRED)
     text = stack.up().text
     assert list(stack.outputs()) == ["roleArn", "roleName"]
     assert text.index("roleArn") < text.index("roleName")
@@ -116,11 +110,11 @@ def test_a_second_up_and_a_refresh_change_nothing(new_stack: NewStack):
 def test_an_option_off_and_on_updates_the_policy_in_place(
     new_stack: NewStack, aws: Aws, key: str, value: object
 ):
-    stack = new_stack({**MINIMAL, key: value})
+    stack = new_stack({**REQUIRED, key: value})
     stack.up()
     name = stack.outputs()["roleName"]
     on = documents(aws, name)
-    for settings in (MINIMAL, {**MINIMAL, key: value}):
+    for settings in (REQUIRED, {**REQUIRED, key: value}):
         stack.configure(settings)
         assert changed(stack) == [("update", POLICY, ("policy",))]
     assert documents(aws, name) == on
@@ -137,9 +131,9 @@ def test_an_option_off_and_on_updates_the_policy_in_place(
 def test_a_property_of_the_role_off_and_on_updates_the_role_in_place(
     new_stack: NewStack, key: str, value: object, properties: tuple[str, ...]
 ):
-    stack = new_stack({**MINIMAL, key: value})
+    stack = new_stack({**REQUIRED, key: value})
     stack.up()
-    for settings in (MINIMAL, {**MINIMAL, key: value}):
+    for settings in (REQUIRED, {**REQUIRED, key: value}):
         stack.configure(settings)
         assert changed(stack) == [("update", ROLE, properties)]
 
@@ -170,9 +164,9 @@ def test_other_ids_update_role_and_policy_in_place(new_stack: NewStack, aws: Aws
 
 
 def test_another_role_name_replaces_the_role_and_its_policy(new_stack: NewStack, aws: Aws):
-    stack = new_stack({**MINIMAL, "roleName": "qbusiness-old"})
+    stack = new_stack({**REQUIRED, "roleName": "qbusiness-old"})
     stack.up()
-    stack.configure({**MINIMAL, "roleName": "qbusiness-new"})
+    stack.configure({**REQUIRED, "roleName": "qbusiness-new"})
     steps = {(operation, name) for operation, name, _ in changed(stack)}
     assert {("replace", ROLE), ("replace", POLICY)} <= steps
     assert stack.outputs()["roleArn"] == f"arn:aws:iam::{SANDBOX_ACCOUNT}:role/qbusiness-new"
@@ -190,7 +184,7 @@ def test_with_a_plain_application_id_the_account_is_the_deploying_one(new_stack:
 
 
 def test_another_partition_comes_from_the_provider(new_stack: NewStack):
-    stack = new_stack({**MINIMAL, "aws:region": "cn-north-1", "applicationId": APPLICATION_ID})
+    stack = new_stack({**REQUIRED, "aws:region": "cn-north-1", "applicationId": APPLICATION_ID})
     stack.up()
     assert stack.outputs()["roleArn"].startswith("arn:aws-cn:iam::")
     # moto keeps the roles of each partition apart, so the stack's state has to tell.
@@ -238,7 +232,7 @@ def test_a_setting_given_as_a_secret_is_nowhere_in_the_clear(new_stack: NewStack
 
 
 def test_a_setting_given_as_a_secret_is_examined_before_anything_is_made(new_stack: NewStack):
-    stack = new_stack(MINIMAL)
+    stack = new_stack(REQUIRED)
     stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", "hidden name")
     update = stack.up(check=False)
     assert "is not a secret's ARN or NAME-XXXXXX" in update.text
@@ -257,7 +251,7 @@ def test_destroy_leaves_nothing(new_stack: NewStack, aws: Aws):
 
 
 def test_a_warning_is_seen_and_the_role_is_made(new_stack: NewStack):
-    stack = new_stack({**MINIMAL, "roleName": "aem", "secretId": "aem-secret"})
+    stack = new_stack({**REQUIRED, "roleName": "aem", "secretId": "aem-secret"})
     update = stack.up()
     assert "lists only roles whose name contains qbusiness or QBusiness" in update.text
     assert "describe-secret" in update.text

@@ -2,24 +2,25 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from tests.page import run_section
 from tests.stacks import Aws, Stack
-from tests.support import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID, golden, in_one_line
+from tests.support import (
+    APPLICATION_ARN,
+    INDEX_ID,
+    POLICY,
+    REGION,
+    REQUIRED,
+    ROLE,
+    SECRET_ID,
+    golden,
+    in_one_line,
+)
 
 NewStack = Callable[..., Stack]
 
-ROLE = "aem-connector-qbusiness-role"
-POLICY = "aem-connector-qbusiness-policy"
-SETTINGS: dict[str, Any] = {
-    "aws:region": REGION,
-    "applicationId": APPLICATION_ARN,
-    "indexId": INDEX_ID,
-    "secretId": SECRET_ID,
-}
 PROGRAM = """
 import pulumi
 import pulumi_aws as aws
@@ -79,9 +80,9 @@ def order(stack: Stack) -> list[tuple[str, str]]:
 
 
 def test_a_role_with_a_name_of_its_own_is_deleted_before_the_next_is_made(new_stack: NewStack, aws: Aws):
-    stack = new_stack({**SETTINGS, "roleName": "qbusiness-one"})
+    stack = new_stack({**REQUIRED, "roleName": "qbusiness-one"})
     stack.up()
-    stack.configure({**SETTINGS, "roleName": "qbusiness-two"})
+    stack.configure({**REQUIRED, "roleName": "qbusiness-two"})
     assert order(stack) == [
         ("delete-replaced", POLICY),
         ("delete-replaced", ROLE),
@@ -97,10 +98,10 @@ def test_a_role_with_a_name_of_its_own_is_deleted_before_the_next_is_made(new_st
 def test_a_role_with_an_automatic_name_is_made_before_the_old_one_is_deleted(
     new_stack: NewStack, aws: Aws
 ):
-    stack = new_stack(SETTINGS)
+    stack = new_stack(REQUIRED)
     stack.up()
     old = stack.outputs()["roleName"]
-    stack.configure({**SETTINGS, "rolePath": "/connectors/"})
+    stack.configure({**REQUIRED, "rolePath": "/connectors/"})
     done = order(stack)
     assert done.index(("create-replacement", ROLE)) < done.index(("delete-replaced", ROLE))
     assert old not in aws.roles()
@@ -109,11 +110,11 @@ def test_a_role_with_an_automatic_name_is_made_before_the_old_one_is_deleted(
 def test_a_rename_that_fails_loses_nothing_that_the_page_does_not_bring_back(
     new_stack: NewStack, aws: Aws
 ):
-    stack = new_stack({**SETTINGS, "roleName": "qbusiness-old"})
+    stack = new_stack({**REQUIRED, "roleName": "qbusiness-old"})
     stack.up()
     arn = stack.outputs()["roleArn"]
     aws.iam.create_role(RoleName="qbusiness-taken", AssumeRolePolicyDocument=golden("trust-policy"))
-    stack.configure({**SETTINGS, "roleName": "qbusiness-taken"})
+    stack.configure({**REQUIRED, "roleName": "qbusiness-taken"})
     failed = stack.up(check=False)
     assert failed.exit_code != 0
     assert "EntityAlreadyExists" in failed.text
@@ -207,11 +208,11 @@ def test_a_provider_given_to_the_component_makes_its_resources(new_program: NewS
 
 
 def test_only_what_is_targeted_changes(new_stack: NewStack, aws: Aws):
-    stack = new_stack({**SETTINGS, "roleName": "qbusiness-target"})
+    stack = new_stack({**REQUIRED, "roleName": "qbusiness-target"})
     stack.up()
     urns = {it["urn"].rpartition("::")[2]: it["urn"] for it in stack.resources()}
     stack.configure(
-        {**SETTINGS, "roleName": "qbusiness-target", "secretId": "other-a1B2c3", "tags": {"a": "b"}}
+        {**REQUIRED, "roleName": "qbusiness-target", "secretId": "other-a1B2c3", "tags": {"a": "b"}}
     )
     assert stack.up("--target", urns[POLICY]).changes["update"] == 1
     assert "other-a1B2c3" in aws.role_policies("qbusiness-target")["qbusiness-aem-connector"]

@@ -9,22 +9,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sandbox.environment import PROJECT, Sandbox
 from tests.stacks import Aws, Stack, prepared
-from tests.support import APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
+from tests.support import APPLICATION_ID, REGION, REQUIRED
 
 NewStack = Callable[..., Stack]
 
-SETTINGS: dict[str, Any] = {
-    "aws:region": REGION,
-    "applicationId": APPLICATION_ARN,
-    "indexId": INDEX_ID,
-    "secretId": SECRET_ID,
-}
 PROGRAM = """
 import pulumi_aws as aws
 {body}
@@ -68,7 +61,7 @@ def test_a_server_that_died_is_replaced_and_its_roles_are_still_there(
 ):
     sandbox, environment = own
     stack = Stack(tmp_path, environment)
-    stack.configure(SETTINGS)
+    stack.configure(REQUIRED)
     stack.up()
     kill(server(sandbox)["process"])
     environment = sandbox.prepare()
@@ -239,7 +232,7 @@ pulumi.export("region", aws.get_region().region)
 def test_default_tags_are_on_the_role_and_changes_of_them_are_seen(new_stack: NewStack, aws: Aws):
     def settings(**default_tags: str) -> dict[str, object]:
         tags = {"Team": "search", "Stage": "own"}
-        return {**SETTINGS, "tags": tags, "aws:defaultTags": {"tags": default_tags}}
+        return {**REQUIRED, "tags": tags, "aws:defaultTags": {"tags": default_tags}}
 
     stack = new_stack(settings(Owner="platform", Stage="default"))
     stack.up()
@@ -257,12 +250,12 @@ def test_default_tags_are_on_the_role_and_changes_of_them_are_seen(new_stack: Ne
 
 
 def test_an_account_that_is_not_allowed_is_refused(new_stack: NewStack):
-    stack = new_stack({**SETTINGS, "aws:allowedAccountIds": ["444455556666"]})
+    stack = new_stack({**REQUIRED, "aws:allowedAccountIds": ["444455556666"]})
     update = stack.up(check=False)
     assert update.exit_code != 0
     assert "AWS account ID not allowed: 123456789012" in update.text
     assert stack.outputs() == {}
-    stack.configure({**SETTINGS, "aws:allowedAccountIds": ["123456789012"]})
+    stack.configure({**REQUIRED, "aws:allowedAccountIds": ["123456789012"]})
     stack.up()
 
 
@@ -281,7 +274,7 @@ aws.iam.Role("role", description=pulumi.Output.secret("hidden text"), assume_rol
 
 
 def test_a_role_and_its_policy_can_be_imported(new_stack: NewStack):
-    stack = new_stack({**SETTINGS, "tags": {"Team": "search"}})
+    stack = new_stack({**REQUIRED, "tags": {"Team": "search"}})
     stack.up()
     role = stack.outputs()["roleName"]
     other = program(new_stack, "")
@@ -300,7 +293,7 @@ def test_a_role_and_its_policy_can_be_imported(new_stack: NewStack):
 
 
 def test_an_application_id_without_a_region_is_told_by_the_program(new_stack: NewStack):
-    stack = new_stack({**SETTINGS, "applicationId": APPLICATION_ID, "aws:region": None})
+    stack = new_stack({**REQUIRED, "applicationId": APPLICATION_ID, "aws:region": None})
     update = stack.up(check=False)
     assert "mend it: pulumi config set --stack" in update.text
     assert "aws:region us-east-1" in update.text

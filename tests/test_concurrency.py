@@ -1,0 +1,70 @@
+"""Two updates at once: of one stack, one of them is refused; of two stacks, both are right."""
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults import proxy
+from tests.page import run_section
+from tests.stacks import Aws, Stack
+from tests.support import POLICY, REQUIRED, ROLE, SECRET_ID, golden, in_one_line
+
+NewStack = Callable[..., Stack]
+
+UP = ("up", "--yes", "--skip-preview")
+OTHER_SECRET = "qbusiness/aem-cloud-prod-a1B2c3"
+
+
+def test_of_two_updates_of_one_stack_one_wins_and_the_other_says_why(
+    new_stack: NewStack, environment: dict[str, str], aws: Aws
+):
+    stack = new_stack(REQUIRED)
+    before = set(aws.roles())
+    with proxy(environment["AWS_ENDPOINT_URL"]) as iam:
+        # Slow enough for both to be at work at the same time, however fast they start.
+        iam.set_rules({"operation": "*", "latency": {"min": 1500, "max": 1500}})
+        stack.environment["AWS_ENDPOINT_URL"] = iam.url
+        updates = [stack.start(*UP, output=subprocess.PIPE) for _ in range(2)]
+        said = [update.communicate()[0] for update in updates]
+    stack.environment["AWS_ENDPOINT_URL"] = aws.url
+    refused, won = sorted(zip([it.returncode for it in updates], said, strict=True), reverse=True)
+    assert won[0] == 0
+    assert refused[0] != 0
+    assert "the stack is currently locked by 1 lock(s)" in refused[1]
+    assert "pulumi cancel" in refused[1]
+    (role,) = set(aws.roles()) - before
+    assert stack.outputs()["roleName"] == role
+    assert [it["urn"].rpartition("::")[2] for it in stack.resources()][-2:] == [ROLE, POLICY]
+    assert stack.up("--refresh", "--expect-no-changes").exit_code == 0
+    assert run_section(stack, "Find drift").returncode == 0
+
+
+@pytest.mark.parametrize("own_names", [False, True], ids=["automatic names", "own names"])
+def test_two_stacks_of_one_account_do_not_meet(new_stack: NewStack, aws: Aws, own_names: bool):
+    secrets = {"dev": SECRET_ID, "prod": OTHER_SECRET}
+    stacks = {
+        name: new_stack(
+            {
+                **REQUIRED,
+                "secretId": secret,
+                "roleName": f"qbusiness-{name}" if own_names else "",
+                "exclusivePolicies": True,
+            }
+        )
+        for name, secret in secrets.items()
+    }
+    updates = [stack.start(*UP, output=subprocess.PIPE) for stack in stacks.values()]
+    for update in updates:
+        said, _ = update.communicate()
+        assert update.returncode == 0, said
+    roles = {name: stack.outputs()["roleName"] for name, stack in stacks.items()}
+    assert roles["dev"] != roles["prod"]
+    for name, role in roles.items():
+        policies = {it: in_one_line(text) for it, text in aws.role_policies(role).items()}
+        expected = golden("minimal-role-policy").replace(SECRET_ID, secrets[name])
+        assert policies == {"qbusiness-aem-connector": expected}
+        assert in_one_line(aws.trust_policy(role)) == golden("trust-policy")
+    stacks["dev"].destroy()
+    assert roles["dev"] not in aws.roles()
+    assert stacks["prod"].drift().exit_code == 0
