@@ -1,0 +1,143 @@
+"""The stack that makes the data source gets the role's ARN, and the new one when the role changes."""
+
+import json
+import runpy
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+
+from sandbox.environment import PROJECT
+from tests.mocked import Deployment
+from tests.stacks import Aws, Stack
+from tests.support import REQUIRED
+
+NewStack = Callable[..., Stack]
+
+# Pulumi's SDK, on a property whose type is Any.
+pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
+
+EXAMPLE = PROJECT / "examples" / "data-source"
+SETTINGS: dict[str, Any] = yaml.safe_load((EXAMPLE / "Pulumi.example.yaml").read_text())["config"]
+ROLE_SETTINGS: dict[str, Any] = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
+ARN = "arn:aws:iam::123456789012:role/aem-connector-qbusiness-role-1234567"
+# The sandbox has no provider for the data source: a component of the same arguments shows what it got.
+PROGRAM = f"""
+import runpy
+import pulumi
+import pulumi_aws_native as aws_native
+
+class DataSource(pulumi.ComponentResource):
+    def __init__(self, name, **inputs):
+        super().__init__("test:index:DataSource", name)
+        self.data_source_arn = pulumi.Output.from_input(inputs["role_arn"])
+        pulumi.export("seen", inputs["role_arn"])
+        pulumi.export("secret", inputs["configuration"]["secretArn"])
+
+aws_native.qbusiness.DataSource = DataSource
+runpy.run_path("{EXAMPLE / "__main__.py"}")
+"""
+
+
+def setting(name: str, settings: dict[str, Any] = SETTINGS) -> Any:
+    return next(it for key, it in settings.items() if key.partition(":")[2] == name)
+
+
+class Consumer(Deployment):
+    """A run of the example, with the outputs of the stack that it refers to."""
+
+    def __init__(self, outputs: dict[str, str], *, preview: bool = False) -> None:
+        self.role_outputs = outputs
+        super().__init__(lambda: runpy.run_path(str(EXAMPLE / "__main__.py")), preview=preview)
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if args.typ == "pulumi:pulumi:StackReference":
+            state = {"outputs": self.role_outputs, "secretOutputNames": []}
+            return args.name, {"name": args.name, **state}
+        return super().new_resource(args)
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch):
+    config = {
+        key.replace("qbusiness-aem-data-source:", "qbusiness-aem-connector:"): it
+        if isinstance(it, str)
+        else json.dumps(it)
+        for key, it in SETTINGS.items()
+    }
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("preview", [False, True])
+def test_the_data_source_runs_under_the_role_of_the_other_stack(preview: bool):
+    consumer = Consumer({"roleArn": ARN, "roleName": "unused"}, preview=preview)
+    assert consumer.error is None
+    (data_source,) = consumer.of_type("aws-native:qbusiness:DataSource")
+    assert data_source.inputs == {
+        "applicationId": setting("applicationId"),
+        "configuration": {**setting("aem"), "type": "AEM", "secretArn": setting("secretArn")},
+        "displayName": "AEM",
+        "indexId": setting("indexId"),
+        "roleArn": ARN,
+        "vpcConfiguration": setting("vpcConfiguration"),
+    }
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_stack_without_the_output_is_an_error_and_not_a_data_source_without_a_role():
+    consumer = Consumer({"roleName": "no ARN yet"})
+    assert consumer.of_type("aws-native:qbusiness:DataSource") == []
+    assert "roleArn" in str(consumer.error)
+
+
+def test_the_example_names_what_the_role_of_dev_may_use(new_stack: NewStack, aws: Aws):
+    role = new_stack(ROLE_SETTINGS)
+    role.up()
+    policy = json.loads(aws.role_policies(role.outputs()["roleName"])["qbusiness-aem-connector"])
+    resources: dict[str, Any] = {it["Sid"]: it["Resource"] for it in policy["Statement"]}
+    assert resources["AllowsAmazonQToGetSecret"] == [setting("secretArn")]
+    application = f"application/{setting('applicationId')}"
+    ingest = resources["AllowsAmazonQToIngestDocuments"]
+    assert [arn.partition(":123456789012:")[2] for arn in ingest] == [
+        application,
+        f"{application}/index/{setting('indexId')}",
+    ]
+    assert setting("vpcConfiguration") == setting("vpcConfiguration", ROLE_SETTINGS)
+
+
+def test_the_consumer_sees_the_new_arn_of_a_role_that_was_made_anew(new_stack: NewStack):
+    role = new_stack(REQUIRED)
+    consumer = new_stack({"aws:region": "us-east-1"}, PROGRAM)
+    project = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())
+    (consumer.directory / "Pulumi.yaml").write_text(
+        yaml.safe_dump({**project, "name": "qbusiness-aem-connector"})
+    )
+    settings = {
+        key.partition(":")[2] if key.startswith("qbusiness") else key: it for key, it in SETTINGS.items()
+    }
+    consumer.configure({**settings, "roleStack": f"organization/qbusiness-aem-connector/{role.name}"})
+    missing = consumer.up(check=False)
+    assert missing.exit_code != 0
+    assert "KeyError: 'roleArn'" in missing.text  # Pulumi's words
+    role.up()
+    consumer.up()
+    first = role.outputs()["roleArn"]
+    assert consumer.outputs() == {
+        "dataSourceArn": first,
+        "seen": first,
+        "secret": setting("secretArn"),
+    }
+    role.configure({**REQUIRED, "rolePath": "/connectors/"})
+    role.up()
+    second = role.outputs()["roleArn"]
+    assert second != first
+    # A preview looks at the other stack anew, too.
+    assert consumer.preview("--diff").text.count(second) >= 1
+    consumer.up()
+    assert consumer.outputs()["seen"] == second
+    role.configure({**REQUIRED, "rolePath": "/connectors/", "tags": {"Team": "search"}})
+    role.up()
+    assert consumer.up("--expect-no-changes").exit_code == 0
