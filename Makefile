@@ -19,7 +19,8 @@ preview: venv/installed ## show what `make up` would change
 	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
 
 drift: venv/installed ## fail when the role is not as the stack made it, and show where
-	@$(SANDBOX) pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff
+	@$(SANDBOX) pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff || \
+		{ echo "Not as the stack made it (or not to be read): docs/operations.md has 'Put drift back'."; exit 1; }
 
 down: venv/installed ## destroy the stack, stop the sandbox and forget all that was in it
 	@$(SANDBOX) pulumi destroy --stack $(STACK) --yes --skip-preview

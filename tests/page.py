@@ -7,6 +7,7 @@ from typing import Final
 from sandbox.environment import PROJECT
 from tests.stacks import Stack
 
+AWS_CLI: Final = PROJECT / "tests" / "bin"
 PAGE: Final = PROJECT / "docs" / "operations.md"
 
 
@@ -28,4 +29,5 @@ def run_section(
     """Type the commands of a section, with the stack selected, and stop at the first that fails."""
     script = commands(section)
     assert script, f"the page has no commands under '{section}'"
-    return stack.execute("sh", "-euc", script, check=check, **variables)
+    path = f"{AWS_CLI}:{stack.environment['PATH']}"
+    return stack.execute("sh", "-euc", script, check=check, PATH=path, **variables)

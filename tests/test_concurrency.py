@@ -54,10 +54,17 @@ def test_two_stacks_of_one_account_do_not_meet(new_stack: NewStack, aws: Aws, ow
         )
         for name, secret in secrets.items()
     }
-    updates = [stack.start(*UP, output=subprocess.PIPE) for stack in stacks.values()]
-    for update in updates:
-        said, _ = update.communicate()
-        assert update.returncode == 0, said
+    with proxy(aws.url) as iam:
+        # Slow enough for both to be at work at the same time.
+        iam.set_rules({"operation": "*", "latency": {"min": 500, "max": 500}})
+        for stack in stacks.values():
+            stack.environment["AWS_ENDPOINT_URL"] = iam.url
+        updates = [stack.start(*UP, output=subprocess.PIPE) for stack in stacks.values()]
+        for update in updates:
+            said, _ = update.communicate()
+            assert update.returncode == 0, said
+    for stack in stacks.values():
+        stack.environment["AWS_ENDPOINT_URL"] = aws.url
     roles = {name: stack.outputs()["roleName"] for name, stack in stacks.items()}
     assert roles["dev"] != roles["prod"]
     for name, role in roles.items():

@@ -2,7 +2,7 @@
 
 import json
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pulumi
@@ -48,7 +48,7 @@ def setting(name: str, settings: dict[str, Any] = SETTINGS) -> Any:
 class Consumer(Deployment):
     """A run of the example, with the outputs of the stack that it refers to."""
 
-    def __init__(self, outputs: dict[str, str], *, preview: bool = False) -> None:
+    def __init__(self, outputs: Mapping[str, str], *, preview: bool = False) -> None:
         self.role_outputs = outputs
         super().__init__(lambda: runpy.run_path(str(EXAMPLE / "__main__.py")), preview=preview)
 
@@ -59,20 +59,21 @@ class Consumer(Deployment):
         return super().new_resource(args)
 
 
-@pytest.fixture
-def configured(monkeypatch: pytest.MonkeyPatch):
+def configure(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
+    settings = {key.partition(":")[2]: it for key, it in SETTINGS.items()} | changed
     config = {
-        key.replace("qbusiness-aem-data-source:", "qbusiness-aem-connector:"): it
-        if isinstance(it, str)
-        else json.dumps(it)
-        for key, it in SETTINGS.items()
+        f"qbusiness-aem-connector:{name}": it if isinstance(it, str) else json.dumps(it)
+        for name, it in settings.items()
     }
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
 
 
-@pytest.mark.usefixtures("configured")
 @pytest.mark.parametrize("preview", [False, True])
-def test_the_data_source_runs_under_the_role_of_the_other_stack(preview: bool):
+@pytest.mark.parametrize("vpc", [setting("vpcConfiguration"), {}], ids=["VPC", "no VPC"])
+def test_the_data_source_runs_under_the_role_of_the_other_stack(
+    monkeypatch: pytest.MonkeyPatch, vpc: dict[str, list[str]], preview: bool
+):
+    configure(monkeypatch, vpcConfiguration=vpc)
     consumer = Consumer({"roleArn": ARN, "roleName": "unused"}, preview=preview)
     assert consumer.error is None
     (data_source,) = consumer.of_type("aws-native:qbusiness:DataSource")
@@ -82,12 +83,14 @@ def test_the_data_source_runs_under_the_role_of_the_other_stack(preview: bool):
         "displayName": "AEM",
         "indexId": setting("indexId"),
         "roleArn": ARN,
-        "vpcConfiguration": setting("vpcConfiguration"),
+        **({"vpcConfiguration": vpc} if vpc else {}),
     }
 
 
-@pytest.mark.usefixtures("configured")
-def test_a_stack_without_the_output_is_an_error_and_not_a_data_source_without_a_role():
+def test_a_stack_without_the_output_is_an_error_and_not_a_data_source_without_a_role(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    configure(monkeypatch)
     consumer = Consumer({"roleName": "no ARN yet"})
     assert consumer.of_type("aws-native:qbusiness:DataSource") == []
     assert "roleArn" in str(consumer.error)

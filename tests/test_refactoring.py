@@ -107,10 +107,11 @@ def test_a_role_with_an_automatic_name_is_made_before_the_old_one_is_deleted(
     assert old not in aws.roles()
 
 
+@pytest.mark.parametrize("old_path", ["/", "/connectors/"])
 def test_a_rename_that_fails_loses_nothing_that_the_page_does_not_bring_back(
-    new_stack: NewStack, aws: Aws
+    new_stack: NewStack, aws: Aws, old_path: str
 ):
-    stack = new_stack({**REQUIRED, "roleName": "qbusiness-old"})
+    stack = new_stack({**REQUIRED, "roleName": "qbusiness-old", "rolePath": old_path})
     stack.up()
     arn = stack.outputs()["roleArn"]
     aws.iam.create_role(RoleName="qbusiness-taken", AssumeRolePolicyDocument=golden("trust-policy"))
@@ -119,7 +120,7 @@ def test_a_rename_that_fails_loses_nothing_that_the_page_does_not_bring_back(
     assert failed.exit_code != 0
     assert "EntityAlreadyExists" in failed.text
     assert "Role with name qbusiness-taken already exists" in failed.text
-    run_section(stack, "Rename the role", NAME="qbusiness-old")
+    run_section(stack, "Rename the role", NAME="qbusiness-old", ROLE_PATH=old_path)
     assert stack.outputs()["roleArn"] == arn
     assert in_one_line(aws.trust_policy("qbusiness-old")) == golden("trust-policy")
     policies = {name: in_one_line(text) for name, text in aws.role_policies("qbusiness-old").items()}

@@ -34,9 +34,9 @@ class ProviderError(Exception):
 class HalfDoneError(ProviderError):
     """Raised when IAM has done what it was asked, and reading the result failed."""
 
-    def __init__(self, identifier: str, state: Properties, reason: ProviderError) -> None:
+    def __init__(self, identifier: str, state: Properties, reason: str) -> None:
         """Say what there is by now."""
-        super().__init__(str(reason))
+        super().__init__(reason)
         self.identifier = identifier
         self.state = state
 
@@ -184,7 +184,7 @@ class Resource:
         wanted = self._wanted(configuration, inputs)
         iam = _iam(configuration)
         identifier = _call(f"create {self.token}", self.make, iam, wanted)
-        return identifier, self._state(iam, identifier, wanted)
+        return identifier, self._state(iam, identifier, {}, wanted)
 
     def read(
         self, configuration: Configuration, identifier: str, olds: Properties, inputs: Properties
@@ -219,7 +219,7 @@ class Resource:
         wanted = self._wanted(configuration, news)
         iam = _iam(configuration)
         _call(f"update {self.token}", self.change, iam, identifier, olds, wanted)
-        return self._state(iam, identifier, wanted)
+        return self._state(iam, identifier, olds, wanted)
 
     def delete(self, configuration: Configuration, identifier: str, state: Properties) -> None:
         """Remove the resource."""
@@ -233,11 +233,14 @@ class Resource:
             wanted["tagsAll"] = UNKNOWN if unknown else {**configuration.default_tags, **tags}
         return wanted
 
-    def _state(self, iam: Any, identifier: str, wanted: Properties) -> Properties:
+    def _state(self, iam: Any, identifier: str, olds: Properties, wanted: Properties) -> Properties:
+        known = {name: it for name, it in olds.items() if name in self.properties} | wanted
         try:
-            present = _call(f"read {self.token}", self.fetch, iam, identifier) or {}
+            present = _call(f"read {self.token}", self.fetch, iam, identifier)
         except ProviderError as error:
-            raise HalfDoneError(identifier, wanted, error) from error
+            raise HalfDoneError(identifier, known, str(error)) from error
+        if present is None:
+            raise HalfDoneError(identifier, known, f"read {self.token}: {identifier} is not there yet")
         return {name: value for name, value in {**present, **wanted}.items() if value is not None}
 
 

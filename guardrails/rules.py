@@ -1,0 +1,285 @@
+"""What must hold for a role that Amazon Q Business assumes?
+
+Each rule is a function of a role that returns what it objects to. The AWS page behind them:
+https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles-ds.html
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from roles import Policy, Role, Statement, listed, trusts_service
+
+MAXIMUM_INLINE_SIZE = 10_240
+MAXIMUM_TRUST_SIZE = 2_048
+"""Without a quota increase. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_APPLICATION = re.compile(
+    r"arn:aws(?:-[a-z]+)*:qbusiness:[a-z0-9-]+:(?P<account>[0-9]{12}):application/[a-zA-Z0-9-]{36}"
+)
+_PLACEHOLDER = re.compile(
+    r"\[\[|\]\]|\{\{|\}\}|<|>|\b(?:secret|key|account|source_account|application|index|subnet|your)_(?:ids?|account|region)\b",
+    re.IGNORECASE,
+)
+_WIDE_ATTACHMENTS = ("AdministratorAccess*", "PowerUserAccess", "*FullAccess")
+
+
+class Finding(NamedTuple):
+    """One thing that a rule objects to."""
+
+    urn: str
+    what: str
+    mend: str
+
+
+class Rule(NamedTuple):
+    """A rule of the pack; `advisory` ones warn and stop nothing."""
+
+    name: str
+    description: str
+    check: Callable[[Role], Iterator[Finding]]
+    advisory: bool = False
+
+
+def trust_account(role: Role) -> Iterator[Finding]:
+    """Pin the trust to one account."""
+    for statement in filter(trusts_service, role.trust.statements):
+        accounts = _condition(statement, "aws:sourceaccount")
+        if not accounts or not all(map(_ACCOUNT.fullmatch, accounts)):
+            given = f"aws:SourceAccount {', '.join(accounts)}" if accounts else "no aws:SourceAccount"
+            yield Finding(
+                role.urn,
+                f"the trust policy lets Amazon Q Business assume the role with {given}",
+                'add the condition "StringEquals": {"aws:SourceAccount": "ACCOUNT"}, with 12 digits',
+            )
+
+
+def trust_application(role: Role) -> Iterator[Finding]:
+    """Pin the trust to one application, which lies in that account."""
+    for statement in filter(trusts_service, role.trust.statements):
+        sources = _condition(statement, "aws:sourcearn")
+        matches = [_APPLICATION.fullmatch(source) for source in sources]
+        accounts = {match["account"] for match in matches if match}
+        pinned = set(_condition(statement, "aws:sourceaccount"))
+        if len(sources) != 1 or not all(matches) or (pinned and accounts != pinned):
+            given = ", ".join(sources) or "no aws:SourceArn"
+            yield Finding(
+                role.urn,
+                f"the trust policy does not name one application of its account: {given}",
+                'add the condition "ArnEquals": {"aws:SourceArn": '
+                '"arn:aws:qbusiness:REGION:ACCOUNT:application/ID"}, without a wildcard',
+            )
+
+
+def trust_service_alone(role: Role) -> Iterator[Finding]:
+    """Let in the service, and not whoever meets the conditions."""
+    for statement in filter(trusts_service, role.trust.statements):
+        principal = statement["Principal"]
+        if principal == "*" or "*" in listed(principal.get("Service")) or set(principal) != {"Service"}:
+            yield Finding(
+                role.urn,
+                f"the trust policy lets in more than the service: {principal}",
+                'name the principal {"Service": "qbusiness.amazonaws.com"} alone',
+            )
+
+
+def secret(role: Role) -> Iterator[Finding]:
+    """Read one secret, named to its last six characters."""
+    yield from _wide(
+        role,
+        "secretsmanager:GetSecretValue",
+        lambda resource: resource.split(":")[5:6] == ["secret"] and not _has_wildcard(resource),
+        "name the secret's ARN to its last six characters",
+    )
+
+
+def key(role: Role) -> Iterator[Finding]:
+    """Decrypt with one key, named by its ARN."""
+    yield from _wide(
+        role,
+        "kms:Decrypt",
+        lambda resource: ":key/" in resource and not _has_wildcard(resource),
+        "name the key's ARN (an alias covers no key)",
+    )
+
+
+def decrypt_through_secrets_manager(role: Role) -> Iterator[Finding]:
+    """Decrypt what Secrets Manager asks for, and nothing else."""
+    for policy, statement in _allowing(role, "kms:Decrypt"):
+        through = _condition(statement, "kms:viaservice")
+        if not through or not all(it.startswith("secretsmanager.") for it in through):
+            yield Finding(
+                policy.urn,
+                "kms:Decrypt is allowed without Secrets Manager in between",
+                'add the condition "StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}',
+            )
+
+
+def application(role: Role) -> Iterator[Finding]:
+    """Write to one application and its index; its data sources may be a wildcard."""
+    for action in ("BatchPutDocument", "BatchDeleteDocument", "PutGroup", "CreateUser"):
+        yield from _wide(
+            role,
+            f"qbusiness:{action}",
+            lambda resource: (
+                resource.split(":")[2:3] == ["qbusiness"]
+                and not _has_wildcard(resource.removesuffix("/data-source/*"))
+            ),
+            "name the ARN of one application, and of one of its indexes",
+        )
+
+
+def ingest(role: Role) -> Iterator[Finding]:
+    """Ingest into the application and the index: the actions need both."""
+    resources: dict[str, str] = {}
+    for policy, statement in _allowing(role, "qbusiness:BatchPutDocument"):
+        resources |= dict.fromkeys(map(str, listed(statement.get("Resource"))), policy.urn)
+    applications = [it for it in resources if "/index/" not in it]
+    for resource, urn in resources.items():
+        if "/index/" in resource and resource.partition("/index/")[0] not in applications:
+            yield Finding(
+                urn,
+                f"documents may be put into {resource}, but not into its application",
+                "add the application's ARN: qbusiness:BatchPutDocument needs both",
+            )
+
+
+def subnets(role: Role) -> Iterator[Finding]:
+    """Let network interfaces be made in subnets, which carry no tags of the request."""
+    for policy, statement in _allowing(role, "ec2:CreateNetworkInterface"):
+        tags = any(
+            name.lower().startswith("aws:requesttag/")
+            for keys in statement.get("Condition", {}).values()
+            for name in keys
+        )
+        if tags and any(":subnet/" in str(it) for it in listed(statement.get("Resource"))):
+            yield Finding(
+                policy.urn,
+                "a condition on aws:RequestTag covers subnets, which never meets it",
+                "allow subnets and security groups in a statement without this condition",
+            )
+
+
+def placeholders(role: Role) -> Iterator[Finding]:
+    """Fill in what a template left open."""
+    for policy in (role.trust, *role.policies):
+        for statement in policy.statements:
+            for text in _texts(statement):
+                if _PLACEHOLDER.search(text):
+                    yield Finding(policy.urn, f"{text} is a placeholder", "put the real value there")
+
+
+def administrator(role: Role) -> Iterator[Finding]:
+    """Grant what the connector needs, and no more."""
+    for attachment in role.attachments:
+        name = attachment.arn.rpartition("/")[2]
+        if any(fnmatchcase(name, pattern) for pattern in _WIDE_ATTACHMENTS):
+            yield Finding(
+                attachment.urn,
+                f"{name} is attached to a role that Amazon Q Business assumes",
+                "detach it, and grant the connector's actions alone",
+            )
+    for policy in role.policies:
+        for statement in policy.statements:
+            everything = {"*", "*:*"} & set(listed(statement.get("Action")))
+            if statement.get("Effect") == "Allow" and (everything or "NotAction" in statement):
+                yield Finding(
+                    policy.urn,
+                    "a statement allows all actions, or all but some",
+                    "name the connector's actions",
+                )
+
+
+def listed_name(role: Role) -> Iterator[Finding]:
+    """Have a name under which the console lists the role."""
+    if role.name and not ("qbusiness" in role.name or "QBusiness" in role.name):
+        yield Finding(
+            role.urn,
+            f"the Amazon Q Business console does not list {role.name}",
+            "have the role's name contain qbusiness",
+        )
+
+
+def quotas(role: Role) -> Iterator[Finding]:
+    """Stay within what IAM takes."""
+    inline = sum(policy.size for policy in role.policies if policy.inline)
+    for what, size, maximum in (
+        ("inline policies have", inline, MAXIMUM_INLINE_SIZE),
+        ("trust policy has", role.trust.size, MAXIMUM_TRUST_SIZE),
+    ):
+        if size > maximum:
+            yield Finding(
+                role.urn,
+                f"the role's {what} {size:,} characters without white space; IAM takes {maximum:,}",
+                "name fewer resources, or use a managed policy",
+            )
+
+
+RULES = (
+    Rule("trust-account", "The trust policy names one account.", trust_account),
+    Rule("trust-application", "The trust policy names one application.", trust_application),
+    Rule("trust-service-alone", "Only the service may assume the role.", trust_service_alone),
+    Rule("secret", "One secret may be read.", secret),
+    Rule("key", "One key may be used.", key),
+    Rule(
+        "decrypt-through-secrets-manager",
+        "The key is used through Secrets Manager alone.",
+        decrypt_through_secrets_manager,
+    ),
+    Rule("application", "One application and index may be written to.", application),
+    Rule("ingest", "The application is covered, as well as the index.", ingest, advisory=True),
+    Rule("subnets", "Subnets are not under a condition that they never meet.", subnets),
+    Rule("placeholders", "No placeholder of a template is left.", placeholders),
+    Rule("administrator", "No policy for administrators is attached.", administrator),
+    Rule("listed-name", "The console lists the role.", listed_name, advisory=True),
+    Rule("quotas", "The documents are within IAM's quotas.", quotas),
+)
+
+
+def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
+    """Return the statements that allow an action, whatever else they allow."""
+    for policy in role.policies:
+        for statement in policy.statements:
+            patterns = [str(it).lower() for it in listed(statement.get("Action"))]
+            if statement.get("Effect") == "Allow" and any(
+                fnmatchcase(action.lower(), pattern) for pattern in patterns
+            ):
+                yield policy, statement
+
+
+def _wide(role: Role, action: str, is_narrow: Callable[[str], bool], mend: str) -> Iterator[Finding]:
+    for policy, statement in _allowing(role, action):
+        resources = listed(statement.get("Resource")) or ["everything but NotResource"]
+        for resource in resources:
+            if not is_narrow(str(resource)):
+                yield Finding(policy.urn, f"{action} is allowed on {resource}", mend)
+
+
+def _has_wildcard(text: str) -> bool:
+    return "*" in text or "?" in text or "${" in text
+
+
+def _condition(statement: Statement, key: str) -> list[str]:
+    """Return the values that a condition demands of a key; where the key may be absent, none.
+
+    Of two operators on one key both must hold, so that the narrower one counts.
+    """
+    demanded: list[list[str]] = []
+    for operator, keys in statement.get("Condition", {}).items():
+        if operator in ("StringEquals", "StringLike", "ArnEquals", "ArnLike"):
+            for name, values in keys.items():
+                if name.lower() == key:
+                    demanded.append([*map(str, listed(values))])
+    if not demanded:
+        return []
+    return min(demanded, key=lambda values: (any(map(_has_wildcard, values)), len(values)))
+
+
+def _texts(statement: Statement) -> Iterator[str]:
+    """Return every resource and every value of a condition."""
+    yield from map(str, listed(statement.get("Resource")))
+    for keys in statement.get("Condition", {}).values():
+        for values in keys.values():
+            yield from map(str, listed(values))

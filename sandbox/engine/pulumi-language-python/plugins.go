@@ -1,0 +1,103 @@
+// How does the engine run what a Python program is besides a program: a policy pack?
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strconv"
+
+	"github.com/pulumi/pulumi/sdk/v3"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+func (host *languageHost) RunPlugin(
+	request *pulumirpc.RunPluginRequest, stream grpc.ServerStreamingServer[pulumirpc.RunPluginResponse],
+) error {
+	if request.GetKind() != string(apitype.AnalyzerPlugin) {
+		return status.Errorf(codes.Unimplemented, "the sandbox runs no plugin of kind %q", request.GetKind())
+	}
+	closer, stdout, stderr, err := rpcutil.MakeRunPluginStreams(stream, false)
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	err = host.runPolicyPack(stream.Context(), request, stdout, stderr)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return stream.Send(&pulumirpc.RunPluginResponse{
+			Output: &pulumirpc.RunPluginResponse_Exitcode{Exitcode: int32(exit.ExitCode())},
+		})
+	}
+	return err
+}
+
+// runPolicyPack starts a pack behind upstream's proxy. Pulumi's policy SDK for Python learns the stack
+// and its configuration from environment variables alone; the proxy waits until the engine has told them.
+func (host *languageHost) runPolicyPack(
+	ctx context.Context, request *pulumirpc.RunPluginRequest, stdout, stderr io.Writer,
+) error {
+	proxy, packOutput, err := sdk.NewPolicyProxy(ctx, stdout)
+	if err != nil {
+		return err
+	}
+	stack, err := proxy.AwaitConfiguration(ctx)
+	if err != nil {
+		return err
+	}
+	tools, err := resolve(request.GetInfo())
+	if err != nil {
+		return err
+	}
+	pack, err := tools.ModuleCommand(ctx, "pulumi.policy",
+		append(request.GetArgs(), request.GetInfo().GetProgramDirectory())...)
+	if err != nil {
+		return err
+	}
+	settings, err := stackEnvironment(stack)
+	if err != nil {
+		return err
+	}
+	pack.Dir = request.GetPwd()
+	pack.Env = append(append(pack.Env, request.GetEnv()...), settings...)
+	pack.Stdout, pack.Stderr = packOutput, stderr
+	if err := pack.Start(); err != nil {
+		return err
+	}
+	return proxy.Attach(ctx, pack)
+}
+
+// stackEnvironment describes the stack in the variables that the policy SDK reads.
+func stackEnvironment(stack *pulumirpc.AnalyzerStackConfigureRequest) ([]string, error) {
+	if stack == nil {
+		return nil, nil // the pack itself is looked at, and no stack
+	}
+	config, err := json.Marshal(stack.GetConfig())
+	if err != nil {
+		return nil, err
+	}
+	secretKeys, err := json.Marshal(stack.GetConfigSecretKeys())
+	if err != nil {
+		return nil, err
+	}
+	settings := []string{"PYTHONUNBUFFERED=1"}
+	for name, value := range map[string]string{
+		"PULUMI_ORGANIZATION":       stack.GetOrganization(),
+		"PULUMI_PROJECT":            stack.GetProject(),
+		"PULUMI_STACK":              stack.GetStack(),
+		"PULUMI_DRY_RUN":            strconv.FormatBool(stack.GetDryRun()),
+		"PULUMI_CONFIG":             string(config),
+		"PULUMI_CONFIG_SECRET_KEYS": string(secretKeys),
+	} {
+		settings = append(settings, fmt.Sprintf("%s=%s", name, value))
+	}
+	return settings, nil
+}

@@ -1,0 +1,117 @@
+"""How could the documents be wrong? By one part dropped or widened, each in a document of its own."""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+Statement = dict[str, Any]
+
+
+class Mutant(NamedTuple):
+    """A document that differs from the right one in one thing."""
+
+    what: str
+    policy: dict[str, Any]
+    position: int
+    """Of the statement that was changed, or that is missing."""
+
+
+def mutants(policy: dict[str, Any]) -> Iterator[Mutant]:
+    """Return the mutants of a role policy or a trust policy."""
+    for position, statement in enumerate(policy["Statement"]):
+        sid = statement["Sid"]
+        changed = copy.deepcopy(policy)
+        del changed["Statement"][position]
+        yield Mutant(f"{sid}: dropped", changed, position)
+        for what, mutate in _changes(statement):
+            changed = copy.deepcopy(policy)
+            mutate(changed["Statement"][position])
+            yield Mutant(f"{sid}: {what}", changed, position)
+
+
+def _changes(statement: Statement) -> Iterator[tuple[str, Callable[[Statement], object]]]:
+    yield "Effect Deny", lambda it: it.update(Effect="Deny")
+    yield from _changes_of_values(statement, "Action", _wider_actions)
+    yield from _changes_of_values(statement, "Resource", _wider_resources)
+    if "Principal" in statement:
+        for principal in _OTHER_PRINCIPALS:
+            yield f"Principal {principal}", lambda it, new=principal: it.update(Principal=new)
+    yield from _changes_of_conditions(statement)
+
+
+def _changes_of_values(
+    statement: Statement, member: str, wider: Callable[[str], list[str]]
+) -> Iterator[tuple[str, Callable[[Statement], object]]]:
+    if member not in statement:
+        return
+    values: list[str] = _listed(statement[member])
+    for value in values:
+        others = [it for it in values if it != value]
+        if others:
+            yield f"{member} {value} dropped", lambda it, new=others: it.update({member: new})
+        for other in wider(value):
+            if other != value:
+                new = [*others, other]
+                yield f"{member} {value} -> {other}", lambda it, new=new: it.update({member: new})
+
+
+def _wider_actions(action: str) -> list[str]:
+    service, _, name = action.partition(":")
+    return [f"{service}:*", f"{service}:{name[:4]}*", "*"]
+
+
+def _wider_resources(arn: str) -> list[str]:
+    if arn == "*":
+        return []
+    head, partition, service, region, account, resource = arn.split(":", 5)
+    type_, separator, _ = resource.partition("/" if "/" in resource.split(":")[0] else ":")
+    wider = [
+        (partition, service, region, account, f"{type_}{separator}*"),
+        (partition, service, region, "*", resource),
+        (partition, service, "*", account, resource),
+        (partition, service, region, account, "*"),
+    ]
+    return [
+        *(":".join((head, *parts)) for parts in wider if sum("*" in part for part in parts) == 1),
+        *([f"{arn}*"] if "*" not in arn else []),
+        "*",
+    ]
+
+
+_OTHER_PRINCIPALS: tuple[Any, ...] = (
+    "*",
+    {"AWS": "*"},
+    {"Service": "ec2.amazonaws.com"},
+    {"Service": ["qbusiness.amazonaws.com", "lambda.amazonaws.com"]},
+    {"AWS": "arn:aws:iam::111122223333:root"},
+)
+
+
+def _changes_of_conditions(
+    statement: Statement,
+) -> Iterator[tuple[str, Callable[[Statement], object]]]:
+    condition = statement.get("Condition")
+    if not condition:
+        return
+    yield "Condition dropped", lambda it: it.pop("Condition")
+    for operator, keys in condition.items():
+        others = {name: it for name, it in condition.items() if name != operator}
+        if others:
+            yield f"{operator} dropped", lambda it, new=others: it.update(Condition=new)
+        for other in (f"{operator}IfExists", operator.replace("ForAllValues", "ForAnyValue")):
+            if other != operator:
+                new = {**others, other: keys}
+                yield f"{operator} -> {other}", lambda it, new=new: it.update(Condition=new)
+        like = operator.replace("Equals", "Like")
+        for key, values in keys.items():
+            for value in _listed(values):
+                for pattern in ("*", f"{value[:10]}*", *([f"{value}*"] if "*" not in value else [])):
+                    new = {**others, like: {key: pattern}}
+                    yield (
+                        f"{key} {value} -> {like} {pattern}",
+                        lambda it, new=new: it.update(Condition=new),
+                    )
+
+
+def _listed(values: Any) -> list[str]:
+    return [values] if isinstance(values, str) else values
