@@ -144,8 +144,9 @@ def _policy(urn: str, text: Any) -> Policy:
     """Read a document; text that is none has no statements, and IAM refuses it."""
     try:
         document = json.loads(text)
-        found = [it for it in listed(document["Statement"]) if isinstance(it, dict)]
-        statements = cast("list[Statement]", found)
+        statements: list[Statement] = [
+            cast("Statement", it) for it in listed(document["Statement"]) if isinstance(it, dict)
+        ]
     except (KeyError, TypeError, ValueError):
         return Policy(urn, ())
     return Policy(urn, tuple(statements), len("".join(text.split())))

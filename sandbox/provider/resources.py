@@ -376,6 +376,69 @@ class RolePolicy(Resource):
         _unless_gone(iam.delete_role_policy, RoleName=role, PolicyName=name)
 
 
+class Policy(Resource):
+    """A managed policy; its ID is its ARN. It can be made and removed, not changed.
+
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/policy/
+    """
+
+    token = "aws:iam/policy:Policy"
+    properties: Mapping[str, Property] = {
+        "name": Property(replaces=True),
+        "policy": Property(required=True, replaces=True, document=True),
+        "arn": Property(computed=True),
+    }
+
+    def fetch(self, iam: Any, identifier: str) -> Properties | None:
+        """Read the policy with the text of its default version."""
+        found = _unless_gone(iam.get_policy, PolicyArn=identifier)
+        if found is None:
+            return None
+        policy = found["Policy"]
+        version = iam.get_policy_version(PolicyArn=identifier, VersionId=policy["DefaultVersionId"])
+        text = json.dumps(version["PolicyVersion"]["Document"])
+        return {"name": policy["PolicyName"], "policy": text, "arn": policy["Arn"]}
+
+    def make(self, iam: Any, wanted: Properties) -> str:
+        """Make the policy."""
+        made = iam.create_policy(PolicyName=wanted["name"], PolicyDocument=wanted["policy"])
+        return made["Policy"]["Arn"]
+
+    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
+        """Remove the policy."""
+        del state
+        _unless_gone(iam.delete_policy, PolicyArn=identifier)
+
+
+class RolePolicyAttachment(Resource):
+    """The attachment of a managed policy to a role; its ID is ROLE-ARN, and it cannot be changed.
+
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepolicyattachment/
+    """
+
+    token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+    properties: Mapping[str, Property] = {
+        "role": Property(required=True, replaces=True),
+        "policyArn": Property(required=True, replaces=True),
+    }
+
+    def fetch(self, iam: Any, identifier: str) -> Properties | None:
+        """Look whether the policy is attached."""
+        role, _, arn = identifier.partition("-arn:")
+        arn = f"arn:{arn}"
+        return {"role": role, "policyArn": arn} if arn in (_attached_arns(iam, role) or ()) else None
+
+    def make(self, iam: Any, wanted: Properties) -> str:
+        """Attach the policy."""
+        iam.attach_role_policy(RoleName=wanted["role"], PolicyArn=wanted["policyArn"])
+        return f"{wanted['role']}-{wanted['policyArn']}"
+
+    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
+        """Detach the policy."""
+        del identifier
+        _unless_gone(iam.detach_role_policy, RoleName=state["role"], PolicyArn=state["policyArn"])
+
+
 class Exclusive(Resource):
     """Ownership of all policies of one kind that a role has; its ID is the role's name."""
 
@@ -466,6 +529,8 @@ RESOURCES: Final[Mapping[str, Resource]] = {
     for resource in (
         Role(),
         RolePolicy(),
+        Policy(),
+        RolePolicyAttachment(),
         RolePoliciesExclusive(),
         RolePolicyAttachmentsExclusive(),
     )

@@ -98,10 +98,11 @@ def _changes_of_conditions(
         others = {name: it for name, it in condition.items() if name != operator}
         if others:
             yield f"{operator} dropped", lambda it, new=others: it.update(Condition=new)
-        for other in (f"{operator}IfExists", operator.replace("ForAllValues", "ForAnyValue")):
-            if other != operator:
-                new = {**others, other: keys}
-                yield f"{operator} -> {other}", lambda it, new=new: it.update(Condition=new)
+        # For all values of a key that is absent, everything holds: IfExists would add nothing.
+        all_values = operator.startswith("ForAllValues")
+        other = operator.replace("All", "Any") if all_values else f"{operator}IfExists"
+        new = {**others, other: keys}
+        yield f"{operator} -> {other}", lambda it, new=new: it.update(Condition=new)
         like = operator.replace("Equals", "Like")
         for key, values in keys.items():
             for value in _listed(values):
