@@ -7,7 +7,7 @@ SANDBOX = venv/bin/python -m sandbox run --
 # Where there is no npm, the tests that ask the policy simulator are skipped.
 SIMULATOR = $(if $(shell command -v npm),tests/authorization/node_modules/.package-lock.json)
 
-.PHONY: help up preview drift down test generated check format lock
+.PHONY: help up preview drift down test generated mutation permissions check format lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -31,6 +31,14 @@ test: venv/installed $(SIMULATOR) ## run everything that must hold, the engine i
 
 generated: venv/installed ## run at least 10,000 generated settings; make test runs fewer
 	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/test_generated_settings.py
+
+mutation: venv/installed $(SIMULATOR) ## check that tests notice every part of the documents and of components/
+	@MUTANTS=all venv/bin/python -m pytest tests/authorization/test_mutants.py
+	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
+	@venv/bin/python -m tests.mutation
+
+permissions: venv/installed ## write docs/permissions.md
+	@venv/bin/python -m tests.authorization.permissions_page
 
 check: venv/installed ## check format, lint and types
 	@venv/bin/ruff format --check .

@@ -1,6 +1,7 @@
 """The policy pack stops what public templates get wrong, and lets this project's role pass."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -470,6 +471,22 @@ def test_levels_and_exemptions_are_configurable(
     file.write_text(json.dumps(config | level).replace("{role}", urn))
     exit_code, text = update(stack, pack, "--policy-pack-config", str(file), check=False)
     assert (exit_code != 0) == stopped, text
+
+
+def test_the_configuration_of_the_readme_is_taken_as_it_stands(
+    new_stack: NewStack, pack: Path, tmp_path: Path
+):
+    file = tmp_path / "config.json"
+    file.write_text(re.findall(r"```json\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)[-1])
+    stack = raw(
+        new_stack,
+        policy=FAULTY_POLICY["any secret"][0],
+        trust=FAULTY_TRUST["no conditions"][0],
+    )
+    exit_code, text = update(stack, pack, "--policy-pack-config", str(file), check=False)
+    assert exit_code != 0
+    assert "[mandatory]  secret " in text
+    assert "[advisory]  trust-account " in text
 
 
 def test_the_pack_says_what_it_is_and_needs():

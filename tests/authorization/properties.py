@@ -1,0 +1,151 @@
+"""What must a role never allow, and how may it differ from AWS's page? As formulas over one request."""
+
+import json
+from typing import Any
+
+import z3
+
+from tests.authorization.cases import APPLICATION_ARN, SERVICE, Options
+from tests.authorization.proofs import Formula, Request, in_service
+from tests.support import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, golden
+
+SERVICES = ("secretsmanager", "kms", "qbusiness", "ec2")
+
+
+def seed(options: Options) -> dict[str, Any]:
+    """Fill in AWS's page by hand, in the edition that the project follows to the letter."""
+    text = golden(
+        "aws-page-role-policy",
+        {
+            "{{region}}": REGION,
+            "{{account_id}}": ACCOUNT,
+            "{{source_account}}": ACCOUNT,
+            "{{application_id}}": APPLICATION_ID,
+            "{{index_id}}": INDEX_ID,
+        },
+    )
+    policy = json.loads(text)
+    for statement in policy["Statement"]:
+        match statement["Sid"]:
+            case "AllowsAmazonQToGetSecret":
+                statement["Resource"] = [options.secret_arn]
+            case "AllowsAmazonQToDecryptSecret":
+                statement["Resource"] = [options.key_arn]
+            case "AllowsAmazonQToCreateAndDeleteNI":
+                statement["Resource"] = list(options.network_arns)
+            case _:
+                pass
+    return policy
+
+
+# The listed differences from the page: nothing else may be allowed beyond it.
+DIFFERENCES: list[dict[str, Any]] = [
+    {
+        "Sid": "IngestDocumentsOfTheApplication",  # AWS's current page
+        "Effect": "Allow",
+        "Action": ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"],
+        "Resource": APPLICATION_ARN,
+    },
+    {
+        "Sid": "DeleteTaggedNetworkInterfaces",  # allowNetworkInterfaceDeletion
+        "Effect": "Allow",
+        "Action": "ec2:DeleteNetworkInterface",
+        "Resource": f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*",
+        "Condition": {
+            "StringLike": {"aws:ResourceTag/AMAZON_Q": f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_*"}
+        },
+    },
+]
+
+
+def forbidden(options: Options, request: Request) -> dict[str, Any]:
+    """Return what must never be allowed, as formulas."""
+    through = request.key("kms:ViaService")
+    secrets_manager = z3.And(
+        through.present,
+        z3.PrefixOf(z3.StringVal("secretsmanager."), through.first),
+        z3.SuffixOf(z3.StringVal(".amazonaws.com"), through.first),
+    )
+    index = f"{APPLICATION_ARN}/index/{INDEX_ID}"
+    ours = z3.Or(
+        request.resource == APPLICATION_ARN,
+        request.resource == index,
+        z3.PrefixOf(z3.StringVal(f"{index}/data-source/"), request.resource),
+    )
+    tag = z3.StringVal(f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_")
+    request_tag, resource_tag = (
+        request.key("aws:RequestTag/AMAZON_Q"),
+        request.key("aws:ResourceTag/AMAZON_Q"),
+    )
+    tagged = z3.Or(
+        [z3.And(it.present, z3.PrefixOf(tag, it.first)) for it in (request_tag, resource_tag)]
+    )
+    keys = request.key("aws:TagKeys")
+    network_interface = z3.PrefixOf(
+        z3.StringVal(f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/"), request.resource
+    )
+    at_creation = request.key("ec2:CreateAction")
+    return {
+        "another service": z3.And([z3.Not(in_service(request, it)) for it in SERVICES]),
+        "another secret": z3.And(
+            in_service(request, "secretsmanager"), request.resource != options.secret_arn
+        ),
+        "anything with the secret but reading it": z3.And(
+            in_service(request, "secretsmanager"), request.action != "secretsmanager:getsecretvalue"
+        ),
+        "another key": z3.And(
+            in_service(request, "kms"),
+            request.resource != (options.key_arn or ""),
+        ),
+        "decryption but through Secrets Manager": z3.And(
+            in_service(request, "kms"), z3.Not(secrets_manager)
+        ),
+        "anything with the key but decryption": z3.And(
+            in_service(request, "kms"), request.action != "kms:decrypt"
+        ),
+        "another application or index": z3.And(in_service(request, "qbusiness"), z3.Not(ours)),
+        "a network interface without the application's tag": z3.And(
+            z3.Or(
+                request.action == "ec2:createnetworkinterface",
+                request.action == "ec2:deletenetworkinterface",
+                request.action == "ec2:createnetworkinterfacepermission",
+            ),
+            network_interface,
+            z3.Not(tagged),
+        ),
+        "a tag beside the application's": z3.And(
+            request.action == "ec2:createnetworkinterface",
+            network_interface,
+            keys.present,
+            keys.second != "AMAZON_Q",
+        ),
+        "tags for what exists already": z3.And(
+            request.action == "ec2:createtags",
+            z3.Not(z3.And(at_creation.present, at_creation.first == "CreateNetworkInterface")),
+        ),
+        "deleting a network interface unless it is asked for": z3.And(
+            z3.BoolVal(val=not options.deletion),
+            request.action == "ec2:deletenetworkinterface",
+            network_interface,
+            z3.Not(request_tag.present),  # a deletion carries no tags
+        ),
+        "anything of EC2 but these subnets and groups, and network interfaces": z3.And(
+            in_service(request, "ec2"),
+            z3.Not(z3.PrefixOf(z3.StringVal("ec2:describe"), request.action)),
+            z3.Not(network_interface),
+            z3.And([request.resource != arn for arn in options.network_arns]),
+        ),
+    }
+
+
+def forbidden_trust(request: Request) -> dict[str, Formula]:
+    """Return the ways to assume the role that must not be, as formulas."""
+    account, source = request.key("aws:SourceAccount"), request.key("aws:SourceArn")
+    return {
+        "by another principal than Amazon Q Business": z3.Or(
+            request.principal_type != "Service", request.principal != SERVICE
+        ),
+        "by another action than sts:AssumeRole": request.action != "sts:assumerole",
+        "for another account": z3.Not(z3.And(account.present, account.first == ACCOUNT)),
+        "for another application": z3.Not(z3.And(source.present, source.first == APPLICATION_ARN)),
+    }
