@@ -159,7 +159,7 @@ def test_messages_stand_as_written(monkeypatch: pytest.MonkeyPatch):
 def test_a_secret_is_set_as_a_secret(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
     secret = ("aem:secretId", "aem:tags", "aem:exclusivePolicies")
-    monkeypatch.setattr(pulumi.runtime, "is_config_secret", lambda key: key in secret)
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
     config = StackConfiguration(pulumi.Config("aem"), refuse_unknown_keys=False)
     assert config.secrets == ["secret_id", "tags"]
     given = {**RIGHT, "secret_id": "x", "tags": {"Team": 5}, "index_id": "y"}

@@ -43,8 +43,8 @@ SECRETS: Final = {
         f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3",
     ),
     "long secret name with slashes": (
-        f"{'a/very-long/' * 42}name-a1B2c3",
-        f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{'a/very-long/' * 42}name-a1B2c3",
+        f"{'a/very-long/' * 8}name-a1B2c3",
+        f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{'a/very-long/' * 8}name-a1B2c3",
     ),
     "secret of another account": (
         f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",

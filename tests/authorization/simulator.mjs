@@ -81,12 +81,12 @@ async function somebodyElses(type) {
   // The Reference names a few types that it does not describe.
   const form = types.includes(name.join('/'))
     ? (await iamResourceTypeDetails(service, name.join('/'))).arn
-    : `arn:aws:${service}:us-east-1:${ACCOUNT}:${name.join('/')}/somebody-elses`
+    : `arn:aws:${service}:us-east-1:${ACCOUNT}:${name.join('/')}/x`
   return form
     .replace('${Partition}', 'aws')
     .replace('${Region}', 'us-east-1')
     .replace('${Account}', ACCOUNT)
-    .replace(/\$\{\w+\}/g, 'somebody-elses')
+    .replace(/\$\{\w+\}/g, 'x')
 }
 
 async function describe(actions, resources) {
