@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 import pulumi
@@ -149,16 +150,16 @@ def test_two_components_live_in_one_stack():
 def test_a_provider_given_to_the_component_is_the_children_s_and_the_invoke_s_too():
     import pulumi_aws as aws  # noqa: PLC0415 the other tests need no provider
 
-    def program() -> None:
+    def program(**given: str) -> None:
         provider = aws.Provider("other", region=REGION)
-        args = {**MINIMAL, "application_id": APPLICATION_ID, "region": REGION}
-        component(args, providers=[provider])
+        component({**MINIMAL, "application_id": APPLICATION_ID, **given}, providers=[provider])
 
-    deployment = Deployment(program)
-    requests = [it.request for it in deployment.registrations if it.type.startswith("aws:iam")]
-    providers = {request.provider for request in [*requests, *deployment.invokes]}
-    assert (len(requests), len(deployment.invokes)) == (2, 1)
-    assert providers == {f"{IN_STACK}pulumi:providers:aws::other::other-id"}
+    for given, invokes in (({}, 2), ({"region": REGION, "account_id": ACCOUNT}, 1)):
+        deployment = Deployment(partial(program, **given))
+        requests = [it.request for it in deployment.registrations if it.type.startswith("aws:iam")]
+        providers = {request.provider for request in [*requests, *deployment.invokes]}
+        assert (len(requests), len(deployment.invokes)) == (2, invokes)
+        assert providers == {f"{IN_STACK}pulumi:providers:aws::other::other-id"}
 
 
 # Questions to the provider.
@@ -242,6 +243,17 @@ def test_in_a_preview_an_unknown_application_leaves_the_rest_of_the_role_known()
     assert deployment.invokes == []
     assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
     assert (deployment.role["name"], deployment.role["tags"]) == ("qbusiness-aem", {"Team": "search"})
+
+
+def test_in_a_preview_a_wrong_output_is_refused_while_another_is_unknown():
+    def program() -> None:
+        component(
+            {**FULL, "kms_key_id": later(FULL["kms_key_id"]), "index_id": pulumi.Output.from_input("x")}
+        )
+
+    deployment = Deployment(program, preview=True)
+    assert isinstance(deployment.error, SettingsError)
+    assert deployment.of_type("aws:iam/role:Role") == []
 
 
 def test_an_awaitable_is_an_input_too():

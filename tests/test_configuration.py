@@ -208,3 +208,8 @@ def test_a_tag_is_called_by_its_own_key(monkeypatch: pytest.MonkeyPatch):
 def test_a_key_called_region_is_not_the_provider_s(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "region": "x"}, refuse_unknown_keys=True)
     assert "  region: is not a setting" in text
+
+
+def test_options_reach_the_component(monkeypatch: pytest.MonkeyPatch):
+    deployment = deploy(monkeypatch, MINIMAL, opts=pulumi.ResourceOptions(protect=True))
+    assert [it.request.protect for it in deployment.registrations] == [True] * 3

@@ -175,8 +175,10 @@ def test_a_secret_is_set_as_a_secret(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_secret_is_never_shown():
     assert "[secret]" in (shown := collect(Arguments(), hidden=NAMES))
-    given = (APPLICATION_ARN, "alias/aem", "boundary", "my role", "us-west-2", SECRET_ID)
-    assert [it for it in given if f'"{it}"' in shown] == []
+    given = (APPLICATION_ARN, "alias/aem", "boundary", "my role", "us-west-2", SECRET_ID, "vpc", "x")
+    members = ("subnet-1", "sg", SUBNET_ID, "yes", "2026-01-02 00:00:00 +0000 UTC", "a\\nb", "number")
+    assert [it for it in (*given, *members) if f'"{it}"' in shown] == []
+    assert "5 is a number" not in shown
 
 
 def test_warnings_stand_as_written():
