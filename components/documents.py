@@ -140,7 +140,10 @@ def tagged_network_interface(settings: Settings) -> Statement | None:
 
 
 def create_tags(settings: Settings) -> Statement | None:
-    """Set that tag, while the network interface is being created and at no other time."""
+    """Set tags while a network interface is being created, and at no other time.
+
+    Which tags these may be, the statement before decides: without its condition nothing is created.
+    """
     return _in_vpc(
         settings,
         "AllowsAmazonQToCreateTags",

@@ -32,10 +32,12 @@ class Policy(NamedTuple):
     """A policy of a role, and the resource that declares it."""
 
     urn: str
-    statements: tuple[Statement, ...]
+    statements: tuple[Statement, ...] = ()
     size: int = 0
     """Characters without white space, as IAM counts them."""
     inline: bool = True
+    known: bool = True
+    readable: bool = True
 
 
 class Attachment(NamedTuple):
@@ -57,23 +59,35 @@ class Role(NamedTuple):
 
 
 def roles_of(resources: Iterable[Resource]) -> Iterator[Role]:
-    """Return the roles of a stack that Amazon Q Business may assume."""
+    """Return the roles of a stack that Amazon Q Business may assume.
+
+    While a trust policy is not known, a role counts if its policies name actions of the service.
+    """
     resources = list(resources)
     for resource in resources:
         if resource.resource_type == "aws:iam/role:Role":
             trust = _policy(resource.urn, _known(resource, "assumeRolePolicy"))
-            if any(trusts_service(statement) for statement in trust.statements):
-                policies, attachments = _policies_of(resource, resources)
-                yield Role(
-                    resource.urn, _known(resource, "name"), trust, tuple(policies), tuple(attachments)
-                )
+            policies, attachments = _policies_of(resource, resources)
+            if any(map(trusts_service, trust.statements)) or (
+                not trust.known and any(_is_of_service(policy) for policy in policies)
+            ):
+                name = _known(resource, "name")
+                yield Role(resource.urn, name, trust, tuple(policies), tuple(attachments))
 
 
 def trusts_service(statement: Statement) -> bool:
     """Tell whether a statement of a trust policy lets Amazon Q Business in."""
-    principal = statement.get("Principal", {})
-    services = principal if isinstance(principal, str) else principal.get("Service", [])
-    return statement.get("Effect") == "Allow" and bool({"*", SERVICE} & set(listed(services)))
+    principal = statement.get("Principal")
+    services = [principal, *listed(members(principal).get("Service"))]
+    return statement.get("Effect") == "Allow" and ("*" in services or SERVICE in services)
+
+
+def _is_of_service(policy: Policy) -> bool:
+    return any(
+        str(action).lower().startswith("qbusiness:")
+        for statement in policy.statements
+        for action in listed(statement.get("Action"))
+    )
 
 
 def listed(value: Any) -> list[Any]:
@@ -83,23 +97,28 @@ def listed(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
-def _policies_of(role: Resource, resources: Iterable[Resource]) -> tuple[list[Policy], list[Attachment]]:
-    inline = listed(_known(role, "inlinePolicies"))
-    policies = [_policy(role.urn, it.get("policy")) for it in inline if it]
-    arns = listed(_known(role, "managedPolicyArns"))
-    attachments = [Attachment(role.urn, arn) for arn in arns if isinstance(arn, str)]
+def members(value: Any) -> Mapping[str, Any]:
+    """Return what may be an object as one; what is none has no members."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _policies_of(role: Resource, resources: Sequence[Resource]) -> tuple[list[Policy], list[Attachment]]:
+    inline = [members(it) for it in listed(_known(role, "inlinePolicies"))]
+    policies = [_policy(role.urn, it.get("policy")) for it in inline]
+    attachments: list[Attachment] = []
+    _attach(role, "managedPolicyArns", resources, policies, attachments)
     for other in resources:
         match other.resource_type:
             case "aws:iam/rolePolicy:RolePolicy" if _belongs(other, "role", role):
                 policies.append(_policy(other.urn, _known(other, "policy")))
             case "aws:iam/rolePolicyAttachment:RolePolicyAttachment" if _belongs(other, "role", role):
-                _attach(other, "policyArn", policies, attachments)
+                _attach(other, "policyArn", resources, policies, attachments)
             case "aws:iam/policyAttachment:PolicyAttachment" if _belongs(other, "roles", role):
-                _attach(other, "policyArn", policies, attachments)
+                _attach(other, "policyArn", resources, policies, attachments)
             case "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive" if _belongs(
                 other, "roleName", role
             ):
-                _attach(other, "policyArns", policies, attachments)
+                _attach(other, "policyArns", resources, policies, attachments)
             case _:
                 pass
     return policies, attachments
@@ -114,17 +133,22 @@ def _belongs(resource: Resource, property_name: str, role: Resource) -> bool:
 
 
 def _attach(
-    resource: Resource, property_name: str, policies: list[Policy], attachments: list[Attachment]
+    resource: Resource,
+    property_name: str,
+    resources: Sequence[Resource],
+    policies: list[Policy],
+    attachments: list[Attachment],
 ) -> None:
     """Add managed policies: with their text where the stack declares it, else by their ARNs."""
-    declared = resource.property_dependencies.get(property_name, [])
+    referred = [it.urn for it in resource.property_dependencies.get(property_name, [])]
+    arns = [it for it in listed(_known(resource, property_name)) if isinstance(it, str)]
     policies += [
-        _policy(it.urn, _known(it, "policy"))._replace(inline=False)
-        for it in declared
-        if it.resource_type == "aws:iam/policy:Policy"
+        _policy(other.urn, _known(other, "policy"))._replace(inline=False)
+        for other in resources
+        if other.resource_type == "aws:iam/policy:Policy"
+        and (other.urn in referred or _known(other, "arn") in arns)
     ]
-    arns = listed(_known(resource, property_name))
-    attachments += [Attachment(resource.urn, arn) for arn in arns if isinstance(arn, str)]
+    attachments += [Attachment(resource.urn, arn) for arn in arns]
 
 
 def _known(resource: Resource, name: str) -> Any:
@@ -137,16 +161,29 @@ def _known(resource: Resource, name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return {**cast("Mapping[str, Any]", value)} if isinstance(value, Mapping) else value
+    return {**members(value)} if isinstance(value, Mapping) else value
 
 
-def _policy(urn: str, text: Any) -> Policy:
-    """Read a document; text that is none has no statements, and IAM refuses it."""
+def _policy(urn: str, given: Any) -> Policy:
+    """Read a document, as text or as an object."""
+    if given is None:
+        return Policy(urn, known=False)
+    text = json.dumps(given) if isinstance(given, dict) else str(given)
     try:
         document = json.loads(text)
-        statements: list[Statement] = [
-            cast("Statement", it) for it in listed(document["Statement"]) if isinstance(it, dict)
-        ]
-    except (KeyError, TypeError, ValueError):
-        return Policy(urn, ())
+        statements = [_statement(it) for it in listed(document["Statement"])]
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return Policy(urn, readable=False)
     return Policy(urn, tuple(statements), len("".join(text.split())))
+
+
+def _statement(given: Any) -> Statement:
+    """Return a statement if its members have the shapes that IAM takes; raises TypeError."""
+    conditions = [*given.get("Condition", {}).values()]
+    actions, resources = listed(given.get("Action")), listed(given.get("Resource"))
+    principal = given.get("Principal", "*")
+    if not all(isinstance(it, str) for it in (*actions, *resources)):
+        raise TypeError
+    if not all(isinstance(it, dict) for it in conditions) or not isinstance(principal, (str, dict)):
+        raise TypeError
+    return given

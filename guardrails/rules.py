@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from roles import Policy, Role, Statement, listed, trusts_service
+from roles import SERVICE, Policy, Role, Statement, listed, members, trusts_service
 
 MAXIMUM_INLINE_SIZE = 10_240
 MAXIMUM_TRUST_SIZE = 2_048
@@ -19,11 +19,16 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _APPLICATION = re.compile(
     r"arn:aws(?:-[a-z]+)*:qbusiness:[a-z0-9-]+:(?P<account>[0-9]{12}):application/[a-zA-Z0-9-]{36}"
 )
+_SECRET = re.compile(r"arn:[^:*?$]+:secretsmanager:[^:*?$]+:[0-9]{12}:secret:[^*?$]+-[A-Za-z0-9]{6}")
+_KEY = re.compile(r"arn:[^:*?$]+:kms:[^:*?$]+:[0-9]{12}:key/[^*?$]+")
 _PLACEHOLDER = re.compile(
-    r"\[\[|\]\]|\{\{|\}\}|<|>|\b(?:secret|key|account|source_account|application|index|subnet|your)_(?:ids?|account|region)\b",
+    r"\[\[|\]\]|\{\{|\}\}|<|>|\byour[-_]"
+    r"|:(?:account_id|source_account|region):|:secret:secret_id\b"
+    r"|key/key_id|application/application_id|index/index_id|subnet/subnet_ids?|security-group/security_group",
     re.IGNORECASE,
 )
-_WIDE_ATTACHMENTS = ("AdministratorAccess*", "PowerUserAccess", "*FullAccess")
+_FOR_ADMINISTRATORS = ("iam:", "sts:", "organizations:", "account:", "sso:")
+_AWS_MANAGED = re.compile(r"arn:[^:]+:iam::aws:policy/")
 
 
 class Finding(NamedTuple):
@@ -74,35 +79,50 @@ def trust_application(role: Role) -> Iterator[Finding]:
 
 
 def trust_service_alone(role: Role) -> Iterator[Finding]:
-    """Let in the service, and not whoever meets the conditions."""
-    for statement in filter(trusts_service, role.trust.statements):
-        principal = statement["Principal"]
-        if principal == "*" or "*" in listed(principal.get("Service")) or set(principal) != {"Service"}:
+    """Let in the service to assume the role, and nobody else, and for nothing else."""
+    for statement in role.trust.statements:
+        if statement.get("Effect") != "Allow":
+            continue
+        principal = statement.get("Principal")
+        if {name: listed(it) for name, it in members(principal).items()} != {"Service": [SERVICE]}:
             yield Finding(
                 role.urn,
-                f"the trust policy lets in more than the service: {principal}",
+                f"the trust policy lets in more than the service: {principal or 'NotPrincipal'}",
                 'name the principal {"Service": "qbusiness.amazonaws.com"} alone',
+            )
+        actions = listed(statement.get("Action"))
+        if [it.lower() for it in actions] != ["sts:assumerole"]:
+            yield Finding(
+                role.urn,
+                f"the trust policy allows {', '.join(actions) or 'NotAction'}",
+                "allow sts:AssumeRole alone",
+            )
+
+
+def readable(role: Role) -> Iterator[Finding]:
+    """Be a policy document: what cannot be read cannot be judged."""
+    for policy in (role.trust, *role.policies):
+        if not policy.readable:
+            yield Finding(
+                policy.urn,
+                "a policy of the role is no policy document",
+                "write it as IAM's grammar says, as JSON",
             )
 
 
 def secret(role: Role) -> Iterator[Finding]:
-    """Read one secret, named to its last six characters."""
+    """Read secrets that are named to their last six characters."""
     yield from _wide(
         role,
         "secretsmanager:GetSecretValue",
-        lambda resource: resource.split(":")[5:6] == ["secret"] and not _has_wildcard(resource),
+        _SECRET,
         "name the secret's ARN to its last six characters",
     )
 
 
 def key(role: Role) -> Iterator[Finding]:
-    """Decrypt with one key, named by its ARN."""
-    yield from _wide(
-        role,
-        "kms:Decrypt",
-        lambda resource: ":key/" in resource and not _has_wildcard(resource),
-        "name the key's ARN (an alias covers no key)",
-    )
+    """Decrypt with keys that are named by their ARNs."""
+    yield from _wide(role, "kms:Decrypt", _KEY, "name the key's ARN (an alias covers no key)")
 
 
 def decrypt_through_secrets_manager(role: Role) -> Iterator[Finding]:
@@ -118,17 +138,28 @@ def decrypt_through_secrets_manager(role: Role) -> Iterator[Finding]:
 
 
 def application(role: Role) -> Iterator[Finding]:
-    """Write to one application and its index; its data sources may be a wildcard."""
-    for action in ("BatchPutDocument", "BatchDeleteDocument", "PutGroup", "CreateUser"):
-        yield from _wide(
-            role,
-            f"qbusiness:{action}",
-            lambda resource: (
-                resource.split(":")[2:3] == ["qbusiness"]
-                and not _has_wildcard(resource.removesuffix("/data-source/*"))
-            ),
-            "name the ARN of one application, and of one of its indexes",
-        )
+    """Act on the application of the trust policy, and on its indexes; data sources may be a wildcard."""
+    trusted = [
+        source
+        for statement in filter(trusts_service, role.trust.statements)
+        for source in _condition(statement, "aws:sourcearn")
+        if _APPLICATION.fullmatch(source)
+    ]
+    ours = "|".join(map(re.escape, trusted)) or _APPLICATION.pattern
+    narrow = re.compile(rf"(?:{ours})(?:/index/[a-zA-Z0-9-]+(?:/data-source/[a-zA-Z0-9*-]+)?)?")
+    for policy in role.policies:
+        for statement in policy.statements:
+            if statement.get("Effect") == "Allow" and any(
+                action.lower().startswith("qbusiness:") for action in listed(statement.get("Action"))
+            ):
+                for resource in listed(statement.get("Resource")) or ["what NotResource leaves"]:
+                    if not narrow.fullmatch(resource):
+                        yield Finding(
+                            policy.urn,
+                            f"actions of qbusiness are allowed on {resource}",
+                            "name the ARNs of the application that the trust policy names, and of "
+                            "its index",
+                        )
 
 
 def ingest(role: Role) -> Iterator[Finding]:
@@ -151,13 +182,14 @@ def subnets(role: Role) -> Iterator[Finding]:
     for policy, statement in _allowing(role, "ec2:CreateNetworkInterface"):
         tags = any(
             name.lower().startswith("aws:requesttag/")
-            for keys in statement.get("Condition", {}).values()
+            for operator, keys in statement.get("Condition", {}).items()
+            if operator.lower() != "null"
             for name in keys
         )
-        if tags and any(":subnet/" in str(it) for it in listed(statement.get("Resource"))):
+        if tags and any(":subnet/" in it for it in listed(statement.get("Resource"))):
             yield Finding(
                 policy.urn,
-                "a condition on aws:RequestTag covers subnets, which never meets it",
+                "a condition on aws:RequestTag covers subnets, which never meet it",
                 "allow subnets and security groups in a statement without this condition",
             )
 
@@ -174,20 +206,26 @@ def placeholders(role: Role) -> Iterator[Finding]:
 def administrator(role: Role) -> Iterator[Finding]:
     """Grant what the connector needs, and no more."""
     for attachment in role.attachments:
-        name = attachment.arn.rpartition("/")[2]
-        if any(fnmatchcase(name, pattern) for pattern in _WIDE_ATTACHMENTS):
+        if _AWS_MANAGED.match(attachment.arn):
             yield Finding(
                 attachment.urn,
-                f"{name} is attached to a role that Amazon Q Business assumes",
-                "detach it, and grant the connector's actions alone",
+                f"{attachment.arn} is attached to a role that Amazon Q Business assumes",
+                "detach it, and grant the connector's actions alone: no policy of AWS's is made for it",
             )
     for policy in role.policies:
         for statement in policy.statements:
-            everything = {"*", "*:*"} & set(listed(statement.get("Action")))
-            if statement.get("Effect") == "Allow" and (everything or "NotAction" in statement):
+            actions = [action.lower() for action in listed(statement.get("Action"))] or ["notaction"]
+            wide = [
+                action
+                for action in actions
+                if action in ("*", "notaction")
+                or action.endswith(":*")
+                or action.startswith(_FOR_ADMINISTRATORS)
+            ]
+            if statement.get("Effect") == "Allow" and wide:
                 yield Finding(
                     policy.urn,
-                    "a statement allows all actions, or all but some",
+                    f"a statement allows what no connector needs: {', '.join(wide)}",
                     "name the connector's actions",
                 )
 
@@ -218,21 +256,22 @@ def quotas(role: Role) -> Iterator[Finding]:
 
 
 RULES = (
+    Rule("readable", "Every policy is a policy document.", readable),
     Rule("trust-account", "The trust policy names one account.", trust_account),
     Rule("trust-application", "The trust policy names one application.", trust_application),
     Rule("trust-service-alone", "Only the service may assume the role.", trust_service_alone),
-    Rule("secret", "One secret may be read.", secret),
-    Rule("key", "One key may be used.", key),
+    Rule("secret", "Secrets that may be read are named.", secret),
+    Rule("key", "Keys that may be used are named.", key),
     Rule(
         "decrypt-through-secrets-manager",
-        "The key is used through Secrets Manager alone.",
+        "Keys are used through Secrets Manager alone.",
         decrypt_through_secrets_manager,
     ),
-    Rule("application", "One application and index may be written to.", application),
+    Rule("application", "The application of the trust policy may be acted on alone.", application),
     Rule("ingest", "The application is covered, as well as the index.", ingest, advisory=True),
     Rule("subnets", "Subnets are not under a condition that they never meet.", subnets),
     Rule("placeholders", "No placeholder of a template is left.", placeholders),
-    Rule("administrator", "No policy for administrators is attached.", administrator),
+    Rule("administrator", "Nothing is allowed that no connector needs.", administrator),
     Rule("listed-name", "The console lists the role.", listed_name, advisory=True),
     Rule("quotas", "The documents are within IAM's quotas.", quotas),
 )
@@ -249,16 +288,18 @@ def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
                 yield policy, statement
 
 
-def _wide(role: Role, action: str, is_narrow: Callable[[str], bool], mend: str) -> Iterator[Finding]:
+def _wide(role: Role, action: str, narrow: re.Pattern[str], mend: str) -> Iterator[Finding]:
     for policy, statement in _allowing(role, action):
-        resources = listed(statement.get("Resource")) or ["everything but NotResource"]
-        for resource in resources:
-            if not is_narrow(str(resource)):
+        for resource in listed(statement.get("Resource")) or ["what NotResource leaves"]:
+            if not narrow.fullmatch(resource):
                 yield Finding(policy.urn, f"{action} is allowed on {resource}", mend)
 
 
 def _has_wildcard(text: str) -> bool:
     return "*" in text or "?" in text or "${" in text
+
+
+_DEMANDING = ("stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike")
 
 
 def _condition(statement: Statement, key: str) -> list[str]:
@@ -268,7 +309,7 @@ def _condition(statement: Statement, key: str) -> list[str]:
     """
     demanded: list[list[str]] = []
     for operator, keys in statement.get("Condition", {}).items():
-        if operator in ("StringEquals", "StringLike", "ArnEquals", "ArnLike"):
+        if operator.lower().removeprefix("foranyvalue:") in _DEMANDING:
             for name, values in keys.items():
                 if name.lower() == key:
                     demanded.append([*map(str, listed(values))])

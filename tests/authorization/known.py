@@ -10,7 +10,10 @@ KNOWN_FINDINGS = {
         "RESOURCE_MISMATCH",
         "ec2:CreateNetworkInterface",
     ): "AWS's page spreads its resources over two statements",
-    ("RESOURCE_MISMATCH", "ec2:DeleteNetworkInterface"): "AWS's page; inert, as the next table says",
+    (
+        "RESOURCE_MISMATCH",
+        "ec2:DeleteNetworkInterface",
+    ): "AWS's page; it has no effect, as the table of pairs says",
 }
 # Action and resource: the reason why the pair, which no request can have, is in the policy.
 OF_AWS = "AWS's page; the action does not take this type of resource"

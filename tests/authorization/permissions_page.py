@@ -111,9 +111,28 @@ which the solver Z3 finds no request that is allowed and is one of these:
 """
 
 _GAPS: Final = """
-The same way it is proved that the role policy allows nothing beyond AWS's page but two listed differences:
-documents may be ingested into the application as well as the index (AWS's current page), and tagged network
-interfaces may be deleted (`allowNetworkInterfaceDeletion`).
+The same way it is proved that the role policy allows what AWS's page does, no more and no less, but for two listed
+differences: documents may be ingested into the application as well as the index (AWS's current page; not with
+`ingestScope: index`), and tagged network interfaces may be deleted (with `allowNetworkInterfaceDeletion`).
+
+There are 120 combinations of the options. The decisions of the simulator cover all of them; the proofs one of each
+kind, which differ from the others in the text of ARNs alone, and the one on this page.
+
+## What remains possible
+
+What AWS's page grants, and this role with it:
+
+- Any data source of the application may run under the role: the trust policy names the application.
+- The connector may put, change and delete users and groups of the application, and so decide who may see which
+  document. The actions have no narrower resource.
+- `ec2:CreateNetworkInterfacePermission` does not say to whom the network interface may be attached: the page has no
+  condition on `ec2:AuthorizedService`. It holds for network interfaces with the application's tag alone.
+- `kms:ViaService` is a pattern over Regions, `secretsmanager.*.amazonaws.com`; the key itself is of one Region.
+
+Outside of the role, and not judged here: the policies of the secret and of the key (one in another account has to let
+the role in), a permissions boundary and service control policies (they only take away), and who may pass the role:
+grant `iam:PassRole` for this role's ARN, with the condition `iam:PassedToService` = `qbusiness.amazonaws.com`, to
+whoever makes the data source, and to nobody else.
 
 ## What AWS's page leaves open
 

@@ -165,9 +165,12 @@ def _is_principal(principal: Any, request: Request) -> Formula:
         return z3.BoolVal(val=True)
     return z3.Or(
         [
-            z3.And(request.principal_type == kind, _any(names, lambda it: request.principal == it))
-            if names != "*"
-            else request.principal_type == kind
+            z3.And(
+                request.principal_type == kind,
+                z3.BoolVal(val=True)
+                if "*" in _listed(names)
+                else _any(names, lambda it: request.principal == it),
+            )
             for kind, names in principal.items()
         ]
     )

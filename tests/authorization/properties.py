@@ -1,7 +1,7 @@
 """What must a role never allow, and how may it differ from AWS's page? As formulas over one request."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import z3
 
@@ -38,24 +38,58 @@ def seed(options: Options) -> dict[str, Any]:
     return policy
 
 
-# The listed differences from the page: nothing else may be allowed beyond it.
-DIFFERENCES: list[dict[str, Any]] = [
-    {
-        "Sid": "IngestDocumentsOfTheApplication",  # AWS's current page
-        "Effect": "Allow",
-        "Action": ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"],
-        "Resource": APPLICATION_ARN,
-    },
-    {
-        "Sid": "DeleteTaggedNetworkInterfaces",  # allowNetworkInterfaceDeletion
-        "Effect": "Allow",
-        "Action": "ec2:DeleteNetworkInterface",
-        "Resource": f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*",
-        "Condition": {
-            "StringLike": {"aws:ResourceTag/AMAZON_Q": f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_*"}
-        },
-    },
-]
+# The listed differences from the page, by the option that brings each: nothing else may be allowed.
+_INGEST_INTO_THE_APPLICATION: Final[dict[str, Any]] = {
+    "Sid": "IngestDocumentsOfTheApplication",  # AWS's current page
+    "Effect": "Allow",
+    "Action": ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"],
+    "Resource": APPLICATION_ARN,
+}
+_DELETE_TAGGED_NETWORK_INTERFACES: Final[dict[str, Any]] = {
+    "Sid": "DeleteTaggedNetworkInterfaces",
+    "Effect": "Allow",
+    "Action": "ec2:DeleteNetworkInterface",
+    "Resource": f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*",
+    "Condition": {"StringLike": {"aws:ResourceTag/AMAZON_Q": f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_*"}},
+}
+ACTIONS: Final = (
+    "secretsmanager:GetSecretValue",
+    "kms:Decrypt",
+    *(
+        f"qbusiness:{action}"
+        for action in (
+            *("BatchPutDocument", "BatchDeleteDocument", "PutGroup", "CreateUser", "DeleteGroup"),
+            *("UpdateUser", "ListGroups"),
+        )
+    ),
+    *(
+        f"ec2:{action}"
+        for action in (
+            *("CreateNetworkInterface", "DeleteNetworkInterface", "CreateTags"),
+            *("CreateNetworkInterfacePermission", "DescribeNetworkInterfaces"),
+            *("DescribeAvailabilityZones", "DescribeNetworkInterfaceAttribute", "DescribeVpcs"),
+            *("DescribeRegions", "DescribeNetworkInterfacePermissions", "DescribeSubnets"),
+        )
+    ),
+)
+"""All that the page names."""
+
+
+def expected(options: Options) -> dict[str, Any]:
+    """Return what the role policy of these options may allow: the page's, and the listed differences."""
+    statements = seed(options)["Statement"]
+    if options.key_arn is None:
+        statements = [it for it in statements if "Decrypt" not in it["Sid"]]
+    if not options.network_arns:
+        statements = [it for it in statements if not it["Sid"].endswith(_OF_THE_VPC)]
+    if options.ingest_scope == "applicationAndIndex":
+        statements.append(_INGEST_INTO_THE_APPLICATION)
+    if options.deletion:
+        statements.append(_DELETE_TAGGED_NETWORK_INTERFACES)
+    return {"Statement": statements}
+
+
+_OF_THE_VPC: Final = ("NI", "SpecificTag", "CreateTags", "InterfacePermission", "ForVPC")
 
 
 def forbidden(options: Options, request: Request) -> dict[str, Any]:
@@ -73,19 +107,21 @@ def forbidden(options: Options, request: Request) -> dict[str, Any]:
         z3.PrefixOf(z3.StringVal(f"{index}/data-source/"), request.resource),
     )
     tag = z3.StringVal(f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_")
-    request_tag, resource_tag = (
-        request.key("aws:RequestTag/AMAZON_Q"),
-        request.key("aws:ResourceTag/AMAZON_Q"),
-    )
-    tagged = z3.Or(
-        [z3.And(it.present, z3.PrefixOf(tag, it.first)) for it in (request_tag, resource_tag)]
-    )
+
+    def tagged(kind: str) -> Formula:
+        key = request.key(f"aws:{kind}/AMAZON_Q")
+        return z3.And(key.present, z3.PrefixOf(tag, key.first))
+
+    request_tag = request.key("aws:RequestTag/AMAZON_Q")
     keys = request.key("aws:TagKeys")
     network_interface = z3.PrefixOf(
         z3.StringVal(f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/"), request.resource
     )
     at_creation = request.key("ec2:CreateAction")
     return {
+        "an action that AWS's page does not name": z3.And(
+            [request.action != action.lower() for action in ACTIONS]
+        ),
         "another service": z3.And([z3.Not(in_service(request, it)) for it in SERVICES]),
         "another secret": z3.And(
             in_service(request, "secretsmanager"), request.resource != options.secret_arn
@@ -104,26 +140,32 @@ def forbidden(options: Options, request: Request) -> dict[str, Any]:
             in_service(request, "kms"), request.action != "kms:decrypt"
         ),
         "another application or index": z3.And(in_service(request, "qbusiness"), z3.Not(ours)),
-        "a network interface without the application's tag": z3.And(
-            z3.Or(
-                request.action == "ec2:createnetworkinterface",
-                request.action == "ec2:deletenetworkinterface",
-                request.action == "ec2:createnetworkinterfacepermission",
-            ),
+        "creating a network interface without the application's tag": z3.And(
+            request.action == "ec2:createnetworkinterface",
             network_interface,
-            z3.Not(tagged),
+            z3.Not(tagged("RequestTag")),
         ),
-        "a tag beside the application's": z3.And(
+        "creating a network interface with a tag beside the application's": z3.And(
             request.action == "ec2:createnetworkinterface",
             network_interface,
             keys.present,
             keys.second != "AMAZON_Q",
         ),
+        "a permission for a network interface without the application's tag": z3.And(
+            request.action == "ec2:createnetworkinterfacepermission",
+            z3.Not(tagged("ResourceTag")),
+        ),
+        "deleting a network interface without the application's tag": z3.And(
+            request.action == "ec2:deletenetworkinterface",
+            network_interface,
+            z3.Not(request_tag.present),  # a deletion sets no tags
+            z3.Not(tagged("ResourceTag")),
+        ),
         "tags for what exists already": z3.And(
             request.action == "ec2:createtags",
             z3.Not(z3.And(at_creation.present, at_creation.first == "CreateNetworkInterface")),
         ),
-        "deleting a network interface unless it is asked for": z3.And(
+        "deleting any network interface, unless allowNetworkInterfaceDeletion is set": z3.And(
             z3.BoolVal(val=not options.deletion),
             request.action == "ec2:deletenetworkinterface",
             network_interface,

@@ -49,6 +49,8 @@ def test_each_combination_of_the_options_allows_what_the_connector_does_and_no_d
     for (options, calls), answer in zip(asked, ask(questions), strict=True):
         decided = iter(answer["decisions"])
         outcomes = [[next(decided) for _ in call.requests] for call in calls]
+        # Anything else would be the simulator's refusal to decide, which denies nothing.
+        assert {it for outcome in outcomes for it in outcome} <= {"Allowed", "ImplicitlyDenied"}
         problems += [f"{options}: {it}" for it in wrong(calls, outcomes)]
     assert problems == []
     everything = [call for _, calls in asked for call in calls]
