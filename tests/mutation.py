@@ -16,6 +16,16 @@ REASONS: Final = {
     "X is a letter already, and no category": re.compile(r'"(?:XX)?(?:_\.:/=\+-@|LNZ)(?:XX)?"'),
 }
 """Parts of a line that may change without any effect, or with none that a test could see."""
+ELSEWHERE: Final = {
+    "the engine's tests see the order": "depends_on=[policy]",
+    "the engine's tests see that a secret stays one": "source.secrets",
+    "the documents are the same, and the update is slower": "final = draft if known",
+    "a warning is the same without its resource": "pulumi.warn(warning, self)",
+    "its arguments are as long as one another": "strict=True",
+    "only an error of ours could reach it": "isinstance(value, Later):",
+    "None is false, as False is": "_Draft(complete, warnings)",
+}
+"""Why a change of a line with this text is no matter of the tests that mutmut runs."""
 AT_IMPORT: Final = ("x__camel_case__", "x__id_or_arn__")
 """Functions that run when their module is imported: mutmut changes them only after that."""
 
@@ -43,9 +53,9 @@ def _reason(name: str, shown: list[str]) -> str:
         return "changed after it has run"
     before = "".join(line[1:].strip() for line in shown if line[0] == "-")
     after = "".join(line[1:].strip() for line in shown if line[0] == "+")
-    return next(
-        (why for why, part in REASONS.items() if part.sub("", before) == part.sub("", after)), ""
-    )
+    elsewhere = (why for why, text in ELSEWHERE.items() if text in before)
+    same = (why for why, part in REASONS.items() if part.sub("", before) == part.sub("", after))
+    return next(elsewhere, None) or next(same, "")
 
 
 def _mutmut(*arguments: str) -> list[str]:

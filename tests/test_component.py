@@ -353,7 +353,11 @@ def test_a_warning_about_an_output_is_told_once_it_is_known():
 
 def test_a_role_in_another_account_than_the_application_s_is_warned_about():
     (warning,) = deploy(FULL, account=OTHER_ACCOUNT).warnings
-    assert f"the role is in account {OTHER_ACCOUNT}, the application in account {ACCOUNT}" in warning
+    assert warning == (
+        f"the role is in account {OTHER_ACCOUNT}, the application in account {ACCOUNT}: a role can be "
+        "passed only to a service of its own account. Deploy with credentials of account "
+        f"{ACCOUNT} in partition aws."
+    )
 
 
 def test_a_role_in_the_application_s_account_gives_no_warning():
@@ -386,6 +390,7 @@ def test_a_secret_that_is_refused_is_not_shown():
 def test_what_is_no_name_or_no_arguments_is_refused_without_a_traceback(name: Any, args: Any):
     deployment = Deployment(lambda: ConnectorRole(name, args))
     assert isinstance(deployment.error, pulumi.RunError)
+    assert str(deployment.error) == "ConnectorRole takes a name and a dictionary of arguments"
 
 
 @pytest.mark.parametrize("value", [10**5000, {b"x": 1}, b"x", [[{("a", 1): 2}]]], ids=type)

@@ -94,6 +94,10 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
             "subnet_ids": [f"arn:aws:ec2:eu-west-1:{ACCOUNT}:subnet/{SUBNET_ID}"],
         },
     },
+    "another place than the Region alone": {
+        "application_id": "docs",
+        "secret_id": f"arn:aws:secretsmanager:us-west-2:{ACCOUNT}:secret:{SECRET_ID}",
+    },
     "deletion without a VPC": {"allow_network_interface_deletion": True},
     "an Output where it cannot be": {"exclusive_policies": LATER},
     "tags": {
@@ -178,7 +182,10 @@ def test_a_secret_is_never_shown():
     given = (APPLICATION_ARN, "alias/aem", "boundary", "my role", "us-west-2", SECRET_ID, "vpc", "x")
     members = ("subnet-1", "sg", SUBNET_ID, "yes", "2026-01-02 00:00:00 +0000 UTC", "a\\nb", "number")
     assert [it for it in (*given, *members) if f'"{it}"' in shown] == []
-    assert "5 is a number" not in shown
+    for given_too in ("5 is a number", '["a"]', "arn:aws:ec2", "140 is"):
+        assert given_too not in shown
+    warned = examine("aem", {**RIGHT, "role_name": "connector"}, Arguments(), KNOWN, ["role_name"])
+    assert "connector" not in warned.warnings[0]
 
 
 def test_warnings_stand_as_written():
@@ -186,7 +193,7 @@ def test_warnings_stand_as_written():
         **MINIMAL,
         "application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"),
         "index_id": INDEX_ID,
-        "secret_id": "aem-secret",
+        "secret_id": "aem-prod-secret",
         "role_name": "connector",
         "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]},
     }
