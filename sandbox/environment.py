@@ -173,7 +173,9 @@ class Sandbox:
         return kept | {
             "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PULUMI_HOME": str(self.home),
-            "PULUMI_BACKEND_URL": self.state.as_uri(),
+            # No notes beside each file: one that a kill leaves empty keeps the stack from being read
+            # (docs/operations.md, "If the stack cannot be read").
+            "PULUMI_BACKEND_URL": f"{self.state.as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             # Nothing is looked up or fetched from the network.
             "PULUMI_SKIP_UPDATE_CHECK": "true",

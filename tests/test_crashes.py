@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -234,3 +235,15 @@ def test_a_kill_leaves_no_process_behind(new_stack: NewStack):
             assert program in running.replace("--non-interactive ", "")
     eventually(lambda: not processes_in(stack.directory))
     run_section(stack, "After a crash of an update")
+
+
+def test_a_stack_whose_notes_are_empty_can_be_read_again(new_stack: NewStack):
+    stack = new_stack(REQUIRED)
+    stack.up()
+    backend = Path(urlsplit(stack.environment["PULUMI_BACKEND_URL"]).path)
+    (state,) = backend.rglob(f"stacks/*/{stack.name}.json")
+    Path(f"{state}.attrs").touch()
+    unreadable = stack.run("stack", "export", "--stack", stack.name, check=False)
+    assert "failed to load checkpoint: EOF" in unreadable.stdout
+    run_section(stack, "If the stack cannot be read", BACKEND=str(backend))
+    assert stack.up("--refresh", "--expect-no-changes").exit_code == 0
