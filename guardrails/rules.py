@@ -147,19 +147,15 @@ def application(role: Role) -> Iterator[Finding]:
     ]
     ours = "|".join(map(re.escape, trusted)) or _APPLICATION.pattern
     narrow = re.compile(rf"(?:{ours})(?:/index/[a-zA-Z0-9-]+(?:/data-source/[a-zA-Z0-9*-]+)?)?")
-    for policy in role.policies:
-        for statement in policy.statements:
-            if statement.get("Effect") == "Allow" and any(
-                action.lower().startswith("qbusiness:") for action in listed(statement.get("Action"))
-            ):
-                for resource in listed(statement.get("Resource")) or ["what NotResource leaves"]:
-                    if not narrow.fullmatch(resource):
-                        yield Finding(
-                            policy.urn,
-                            f"actions of qbusiness are allowed on {resource}",
-                            "name the ARNs of the application that the trust policy names, and of "
-                            "its index",
-                        )
+    for policy, statement in _allow_statements(role):
+        if any(action.lower().startswith("qbusiness:") for action in listed(statement.get("Action"))):
+            for resource in _resources(statement):
+                if not narrow.fullmatch(resource):
+                    yield Finding(
+                        policy.urn,
+                        f"actions of qbusiness are allowed on {resource}",
+                        "name the ARNs of the application that the trust policy names, and of its index",
+                    )
 
 
 def ingest(role: Role) -> Iterator[Finding]:
@@ -212,22 +208,21 @@ def administrator(role: Role) -> Iterator[Finding]:
                 f"{attachment.arn} is attached to a role that Amazon Q Business assumes",
                 "detach it, and grant the connector's actions alone: no policy of AWS's is made for it",
             )
-    for policy in role.policies:
-        for statement in policy.statements:
-            actions = [action.lower() for action in listed(statement.get("Action"))] or ["notaction"]
-            wide = [
-                action
-                for action in actions
-                if action in ("*", "notaction")
-                or action.endswith(":*")
-                or action.startswith(_FOR_ADMINISTRATORS)
-            ]
-            if statement.get("Effect") == "Allow" and wide:
-                yield Finding(
-                    policy.urn,
-                    f"a statement allows what no connector needs: {', '.join(wide)}",
-                    "name the connector's actions",
-                )
+    for policy, statement in _allow_statements(role):
+        actions = [action.lower() for action in listed(statement.get("Action"))] or ["notaction"]
+        wide = [
+            action
+            for action in actions
+            if action in ("*", "notaction")
+            or action.endswith(":*")
+            or action.startswith(_FOR_ADMINISTRATORS)
+        ]
+        if wide:
+            yield Finding(
+                policy.urn,
+                f"a statement allows what no connector needs: {', '.join(wide)}",
+                "name the connector's actions",
+            )
 
 
 def listed_name(role: Role) -> Iterator[Finding]:
@@ -277,20 +272,28 @@ RULES = (
 )
 
 
-def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
-    """Return the statements that allow an action, whatever else they allow."""
+def _allow_statements(role: Role) -> Iterator[tuple[Policy, Statement]]:
     for policy in role.policies:
         for statement in policy.statements:
-            patterns = [str(it).lower() for it in listed(statement.get("Action"))]
-            if statement.get("Effect") == "Allow" and any(
-                fnmatchcase(action.lower(), pattern) for pattern in patterns
-            ):
+            if statement.get("Effect") == "Allow":
                 yield policy, statement
+
+
+def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
+    """Return the statements that allow an action, whatever else they allow."""
+    for policy, statement in _allow_statements(role):
+        patterns = [str(it).lower() for it in listed(statement.get("Action"))]
+        if any(fnmatchcase(action.lower(), pattern) for pattern in patterns):
+            yield policy, statement
+
+
+def _resources(statement: Statement) -> list[str]:
+    return listed(statement.get("Resource")) or ["what NotResource leaves"]
 
 
 def _wide(role: Role, action: str, narrow: re.Pattern[str], mend: str) -> Iterator[Finding]:
     for policy, statement in _allowing(role, action):
-        for resource in listed(statement.get("Resource")) or ["what NotResource leaves"]:
+        for resource in _resources(statement):
             if not narrow.fullmatch(resource):
                 yield Finding(policy.urn, f"{action} is allowed on {resource}", mend)
 
