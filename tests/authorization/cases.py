@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -349,6 +349,22 @@ def deviations(call: Call, options: Options) -> Iterator[Call]:
     for request in call.requests:
         for what, other in _other_requests(request, options):
             yield Call(call.sid, call.what, (other,), allowed=False, deviation=what)
+
+
+def requests_of(calls: Iterable[Call]) -> list[dict[str, Any]]:
+    """Return the requests of calls, one after another, as the simulator takes them."""
+    return [request.json() for call in calls for request in call.requests]
+
+
+def wrong(calls: Iterable[Call], decisions: Iterable[str]) -> list[str]:
+    """Return the calls that are not decided as expected; `decisions` are those on `requests_of` them."""
+    decided = iter(decisions)
+    outcomes = [(call, [next(decided, "no decision") for _ in call.requests]) for call in calls]
+    return [
+        f"{call.what} ({call.deviation}): {outcome}"
+        for call, outcome in outcomes
+        if call.allowed != all(it == "Allowed" for it in outcome)
+    ]
 
 
 def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, Request]]:

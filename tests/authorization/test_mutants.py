@@ -12,7 +12,16 @@ from typing import Any
 
 import z3
 
-from tests.authorization.cases import ASSUME, FULL, Call, connector_calls, deviations, render
+from tests.authorization.cases import (
+    ASSUME,
+    FULL,
+    Call,
+    connector_calls,
+    deviations,
+    render,
+    requests_of,
+    wrong,
+)
 from tests.authorization.mutants import Mutant, mutants
 from tests.authorization.proofs import Request, allows, counterexample
 from tests.authorization.properties import expected, forbidden, forbidden_trust
@@ -29,18 +38,12 @@ TRUST_CALLS = [ASSUME, *deviations(ASSUME, FULL)]
 
 def caught_by_decisions(kind: str, found: list[Mutant], calls: list[Call]) -> set[str]:
     """Ask the simulator what it asks of the right document, and of every mutant."""
-    requests = [request.json() for call in calls for request in call.requests]
-    answers = ask([{kind: mutant.policy, "requests": requests} for mutant in found])
-    caught: set[str] = set()
-    for mutant, answer in zip(found, answers, strict=True):
-        decided = iter(answer.get("decisions", []))
-        outcomes = [[next(decided, "invalid") for _ in call.requests] for call in calls]
-        if any(
-            call.allowed != all(it == "Allowed" for it in outcome)
-            for call, outcome in zip(calls, outcomes, strict=True)
-        ):
-            caught.add(mutant.what)
-    return caught
+    answers = ask([{kind: mutant.policy, "requests": requests_of(calls)} for mutant in found])
+    return {
+        mutant.what
+        for mutant, answer in zip(found, answers, strict=True)
+        if wrong(calls, answer.get("decisions", []))
+    }
 
 
 def is_forbidden(mutant: Mutant, properties: Callable[[Request], dict[str, Any]]) -> bool:
