@@ -5,10 +5,11 @@ The kills are spread over the whole run of an update and of a destroy, by the ti
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -112,18 +113,31 @@ def test_a_kill_at_any_moment_of_an_update_and_of_a_destroy_loses_nothing(
 
 
 @contextmanager
+def iam_that_answers_slowly(upstream: str) -> Generator[str]:
+    """IAM whose reply to CreateRole takes longer than anybody waits, once it has done it."""
+    with proxy(upstream) as iam:
+        iam.set_rules({"operation": "CreateRole", "response": {"bandwidth_kbps": 1}})
+        yield iam.url
+
+
+@contextmanager
 def killed_inside_create_role(stack: Stack, *, applied: bool) -> Generator[None]:
     """Kill an update while it waits for the answer to CreateRole, which IAM has done or not heard."""
-    with proxy(stack.environment["AWS_ENDPOINT_URL"]) as iam:
-        reply = {"response": {"bandwidth_kbps": 1}} if applied else {"timeout_ms": 30_000}
-        iam.set_rules({"operation": "CreateRole", **reply})
+    with ExitStack() as until_the_end:
+        listener = until_the_end.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener.settimeout(PATIENCE)
+        if applied:
+            slow = iam_that_answers_slowly(stack.environment["AWS_ENDPOINT_URL"])
+            url = until_the_end.enter_context(slow)
+        else:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         environment = dict(stack.environment)
-        stack.environment["AWS_ENDPOINT_URL"] = iam.url
+        stack.environment["AWS_ENDPOINT_URL"] = url
         process = stack.start(*UP)
         try:
-            # A proxy that holds a reply back may answer nobody else.
             if not applied:
-                eventually(iam.fired)
+                # CreateRole is the first call of an update: who calls, waits for its answer.
+                until_the_end.enter_context(listener.accept()[0])
             yield
         finally:
             process.kill()

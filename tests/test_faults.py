@@ -54,10 +54,16 @@ AFTER: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def failing(environment: dict[str, str]) -> Iterator[Proxy]:
-    with proxy(environment["AWS_ENDPOINT_URL"]) as iam:
+@pytest.fixture(scope="session")
+def one_proxy(prepared_sandbox: tuple[object, dict[str, str]]) -> Iterator[Proxy]:
+    with proxy(prepared_sandbox[1]["AWS_ENDPOINT_URL"]) as iam:
         yield iam
+
+
+@pytest.fixture
+def failing(one_proxy: Proxy) -> Proxy:
+    one_proxy.set_rules()
+    return one_proxy
 
 
 @pytest.fixture
