@@ -62,14 +62,10 @@ class StackConfiguration:
 
     def name(self, path: Path) -> str:
         """Return the key, with its path for a member of an object."""
-        key = _spelled(path[0], {**KEYS, "region": "aws:region"})
-        if ":" not in key and self.namespace != pulumi.get_project():
-            key = f"{self.namespace}:{key}"
-        members = _MEMBERS if path[0] == "vpc_configuration" else {}
-        return key + "".join(
-            f"[{part}]" if isinstance(part, int) else _member(_spelled(part, members))
-            for part in path[1:]
-        )
+        if (key := _spelled(path[0], {"region": "aws:region"})) == "aws:region":
+            return key
+        own = self.namespace == pulumi.get_project() or ":" in key
+        return ("" if own else f"{self.namespace}:") + in_camel_case(path)
 
     def command(self, problem: Problem) -> str:
         """Return the command that sets the key to an example, or removes it.
@@ -106,6 +102,14 @@ class StackConfiguration:
             ),
         ]
         return {name: vpc.get(key) for name, key in _MEMBERS.items()}
+
+
+def in_camel_case(path: Path) -> str:
+    """Return a setting's name, with the path to a member, as configuration and packages write it."""
+    members = _MEMBERS if path[0] == "vpc_configuration" else {}
+    return _spelled(path[0], KEYS) + "".join(
+        f"[{part}]" if isinstance(part, int) else _member(_spelled(part, members)) for part in path[1:]
+    )
 
 
 def _spelled(name: str, keys: Mapping[str, str]) -> str:

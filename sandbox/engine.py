@@ -21,7 +21,11 @@ VERSION: Final = "3.259.0"
 
 _SOURCE: Final = Path(__file__).parent / "engine"
 _SDK_MODULE: Final = "github.com/pulumi/pulumi/sdk/v3"
-_CLI_PACKAGE: Final = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+_CLI_PACKAGES: Final = (
+    "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+    "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
+)
+"""The CLI, and the language host for YAML programs, which the official CLI brings too."""
 _PROGRESS_INTERVAL: Final = 15.0
 """Seconds between two lines of progress where they cannot overwrite each other."""
 _INSTALLER_PATIENCE: Final = 5
@@ -90,7 +94,7 @@ def _build(target: Path) -> None:
     command = [
         *("go", "build", "-v", "-trimpath", "-tags", "osusergo,grpcnotrace", "-ldflags"),
         f"-s -w -X {_SDK_MODULE}/go/common/version.Version=v{VERSION}",
-        *("-o", f"{target}{os.sep}", _CLI_PACKAGE, "./pulumi-language-python"),
+        *("-o", f"{target}{os.sep}", *_CLI_PACKAGES, "./pulumi-language-python"),
     ]
     environment = {**os.environ, "GOWORK": "off"}
     with subprocess.Popen(

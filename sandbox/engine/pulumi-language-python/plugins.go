@@ -1,4 +1,4 @@
-// How does the engine run what a Python program is besides a program: a policy pack?
+// How does the engine run what Python code is besides a program: a component package, a policy pack?
 package main
 
 import (
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 
 	"github.com/pulumi/pulumi/sdk/v3"
@@ -22,7 +23,11 @@ import (
 func (host *languageHost) RunPlugin(
 	request *pulumirpc.RunPluginRequest, stream grpc.ServerStreamingServer[pulumirpc.RunPluginResponse],
 ) error {
-	if request.GetKind() != string(apitype.AnalyzerPlugin) {
+	run := map[string]pluginRunner{
+		string(apitype.AnalyzerPlugin): runPolicyPack,
+		string(apitype.ResourcePlugin): runComponentPackage,
+	}[request.GetKind()]
+	if run == nil {
 		return status.Errorf(codes.Unimplemented, "the sandbox runs no plugin of kind %q", request.GetKind())
 	}
 	closer, stdout, stderr, err := rpcutil.MakeRunPluginStreams(stream, false)
@@ -30,7 +35,7 @@ func (host *languageHost) RunPlugin(
 		return err
 	}
 	defer closer.Close()
-	err = host.runPolicyPack(stream.Context(), request, stdout, stderr)
+	err = run(stream.Context(), request, stdout, stderr)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return stream.Send(&pulumirpc.RunPluginResponse{
@@ -40,9 +45,32 @@ func (host *languageHost) RunPlugin(
 	return err
 }
 
+type pluginRunner func(
+	ctx context.Context, request *pulumirpc.RunPluginRequest, stdout, stderr io.Writer,
+) error
+
+// runComponentPackage starts a package, which serves the engine by itself.
+func runComponentPackage(
+	ctx context.Context, request *pulumirpc.RunPluginRequest, stdout, stderr io.Writer,
+) error {
+	tools, err := resolve(request.GetInfo())
+	if err != nil {
+		return err
+	}
+	program := filepath.Join(request.GetInfo().GetProgramDirectory(), request.GetInfo().GetEntryPoint())
+	provider, err := tools.Command(ctx, append([]string{"-u", program}, request.GetArgs()...)...)
+	if err != nil {
+		return err
+	}
+	provider.Dir = request.GetPwd()
+	provider.Env = append(provider.Env, request.GetEnv()...)
+	provider.Stdout, provider.Stderr = stdout, stderr
+	return provider.Run()
+}
+
 // runPolicyPack starts a pack behind upstream's proxy. Pulumi's policy SDK for Python learns the stack
 // and its configuration from environment variables alone; the proxy waits until the engine has told them.
-func (host *languageHost) runPolicyPack(
+func runPolicyPack(
 	ctx context.Context, request *pulumirpc.RunPluginRequest, stdout, stderr io.Writer,
 ) error {
 	proxy, packOutput, err := sdk.NewPolicyProxy(ctx, stdout)

@@ -1,0 +1,68 @@
+"""How do programs in any Pulumi language use the component? As a package, which this serves.
+
+The host of Pulumi's SDK infers the package's schema from the component's types and docstrings. What is
+added here is that a wrong setting is called what the schema calls it, and shown without a traceback:
+https://www.pulumi.com/docs/iac/guides/building-extending/components/build-a-component/
+"""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import pulumi
+import pulumi.provider
+from pulumi.provider.experimental.component import ComponentProvider
+from pulumi.provider.server import ComponentInitError
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+from components import connector_role, settings
+from components.configuration import in_camel_case
+
+NAME: Final = connector_role.TOKEN.partition(":")[0]
+VERSION: Final = "0.1.0"
+"""Of the schema: https://semver.org/."""
+
+
+class Inputs(settings.Arguments):
+    """Settings given to the component in another language."""
+
+    def name(self, path: settings.Path) -> str:
+        """Return the input's name in the schema, with the path to a member."""
+        return in_camel_case(path)
+
+
+class ConnectorRole(connector_role.ConnectorRole):
+    """The IAM role of an Amazon Q Business data source connector for AEM Cloud."""
+
+    def __init__(
+        self,
+        name: str,
+        args: connector_role.ConnectorRoleArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare the role and its policy; raises SettingsError."""
+        super().__init__(name, args, opts, _source=Inputs())
+
+
+class Provider(ComponentProvider):
+    """Serves the component to the engine."""
+
+    def construct(
+        self,
+        name: str,
+        resource_type: str,
+        inputs: pulumi.Inputs,
+        options: pulumi.ResourceOptions | None = None,
+    ) -> pulumi.provider.ConstructResult:
+        """Declare a component; raises InputPropertiesError, which Pulumi shows as it is."""
+        try:
+            return super().construct(name, resource_type, inputs, options)
+        except ComponentInitError as error:
+            if isinstance(error.inner, settings.SettingsError):
+                raise pulumi.InputPropertiesError(str(error.inner), []) from None
+            raise
+
+
+if __name__ == "__main__":
+    pulumi.provider.main(Provider([ConnectorRole], NAME, version=VERSION), sys.argv[1:])
