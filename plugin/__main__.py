@@ -35,6 +35,12 @@ class Inputs(settings.Arguments):
 class ConnectorRole(connector_role.ConnectorRole):
     """The IAM role of an Amazon Q Business data source connector for AEM Cloud."""
 
+    # Declared once more, since the schema takes descriptions from the class itself.
+    role_arn: pulumi.Output[str]
+    """ARN of the role; resolves once the role's policy is in place."""
+    role_name: pulumi.Output[str]
+    """Name of the role."""
+
     def __init__(
         self,
         name: str,

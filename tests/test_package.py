@@ -1,0 +1,336 @@
+"""Programs in other languages get the same role through the package, and the same messages.
+
+The schema is what they are compiled against: a change of it is a change of their programs.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from components.configuration import KEYS
+from sandbox.environment import PROJECT
+from tests.stacks import PROJECT_NAME, Aws, Stack
+from tests.support import (
+    APPLICATION_ARN,
+    GOLDEN,
+    INDEX_ID,
+    KEY_ID,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SHARED_SUBNET_ARN,
+    SUBNET_ID,
+    golden,
+    in_one_line,
+)
+
+NewStack = Callable[..., Stack]
+Schema = dict[str, Any]
+
+TYPE: Final = "qbusiness-connector:index:ConnectorRole"
+REQUIRED: Final = {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "secretId": SECRET_ID}
+FULL: Final = {
+    **REQUIRED,
+    "region": REGION,
+    "accountId": "111122223333",
+    "kmsKeyId": KEY_ID,
+    "vpcConfiguration": {
+        "subnetIds": [SUBNET_ID, SHARED_SUBNET_ARN],
+        "securityGroupIds": [SECURITY_GROUP_ID],
+    },
+    "ingestScope": "applicationAndIndex",
+    "allowNetworkInterfaceDeletion": True,
+    "exclusivePolicies": True,
+    "roleName": "qbusiness-from-yaml",
+    "rolePath": "/connectors/",
+    "roleDescription": "AEM",
+    "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",
+    "tags": {"Team": "search"},
+}
+"""Every input, with the values behind `golden/default-role-policy.json`."""
+PROGRAM: Final = """
+import pulumi
+import pulumi_qbusiness_connector as qbusiness_connector
+
+docs = qbusiness_connector.ConnectorRole(
+    "docs",
+    application_id="{applicationId}",
+    index_id="{indexId}",
+    secret_id="{secretId}",
+)
+pulumi.export("roleArn", docs.role_arn)
+"""
+
+
+def lend_packages(directory: Path) -> None:
+    """Make a virtual environment that has the project's packages without another download."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "venv"], check=True)
+    paths = {"base": str(directory / "venv"), "platbase": str(directory / "venv")}
+    own = sysconfig.get_path("purelib", vars=paths)
+    (Path(own) / "lent.pth").write_text(sysconfig.get_path("purelib"))
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lay the package out as a clone of the repository has it."""
+    clone = tmp_path_factory.mktemp("clone")
+    for place in ("components", "plugin"):
+        ignored = shutil.ignore_patterns("venv", "__pycache__")
+        shutil.copytree(PROJECT / place, clone / place, ignore=ignored)
+    shutil.copy(PROJECT / "requirements.txt", clone)
+    lend_packages(clone / "plugin")
+    return clone / "plugin"
+
+
+@pytest.fixture
+def new_program(new_stack: NewStack, package: Path) -> Callable[..., Stack]:
+    """Make stacks with a YAML program: `new_program(docs=inputs)` declares a role called docs."""
+
+    def make(**components: Mapping[str, object]) -> Stack:
+        stack = new_stack({"aws:region": REGION})
+        program = {
+            "name": PROJECT_NAME,
+            "runtime": "yaml",
+            "packages": {"qbusiness-connector": str(package)},
+            "resources": {
+                name: {"type": TYPE, "properties": inputs} for name, inputs in components.items()
+            },
+            "outputs": {name: "${docs." + name + "}" for name in ("roleArn", "roleName")},
+        }
+        (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump(program))
+        return stack
+
+    return make
+
+
+@pytest.fixture
+def schema(new_stack: NewStack, package: Path) -> Schema:
+    asked = subprocess.run(
+        ["pulumi", "package", "get-schema", str(package)],
+        env=new_stack({}).environment,
+        check=True,
+        capture_output=True,
+    )
+    return json.loads(asked.stdout)
+
+
+def golden_text(name: str) -> str:
+    return (GOLDEN / f"{name}.txt").read_text()
+
+
+def frozen() -> Schema:
+    return json.loads((GOLDEN / "package-schema.json").read_text())
+
+
+def breaking_changes(before: Schema, after: Schema) -> list[str]:
+    """Say what a program that was compiled against the schema before can no longer rely on."""
+    found: list[str] = []
+    for group, old_things in ((it, before[it]) for it in ("resources", "types")):
+        for token, old in old_things.items():
+            new = after[group].get(token)
+            if new is None:
+                found.append(f"{token} is gone")
+                continue
+            for inputs in ("inputProperties", "properties"):
+                for name, it in old.get(inputs, {}).items():
+                    there = new[inputs].get(name)
+                    if there is None:
+                        found.append(f"{token}: {name} is gone")
+                    elif shape(there) != shape(it):
+                        found.append(f"{token}: {name} has another type")
+            found += [
+                f"{token}: {name} has become required"
+                for need in (("requiredInputs",) if group == "resources" else ("required",))
+                for name in {*new.get(need, ())} - {*old.get(need, ())}
+            ]
+            if group == "resources":
+                lost = {*old["required"]} - {*new["required"]}
+                found += [f"{token}: {name} may be missing" for name in lost]
+    return found
+
+
+def shape(it: object) -> object:
+    """Leave out what only people read."""
+    if isinstance(it, dict):
+        return {name: shape(member) for name, member in it.items() if name != "description"}
+    return it
+
+
+def test_the_schema_is_the_one_that_was_published(schema: Schema):
+    assert breaking_changes(frozen(), schema) == []
+    assert schema == frozen(), "no breaking change: write the schema to tests/golden"
+
+
+def changed(path: tuple[str, ...], value: object) -> Schema:
+    """Return the published schema with one part changed, or taken away."""
+    schema = frozen()
+    place = schema
+    for part in path[:-1]:
+        place = place[part]
+    if value is None:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (("resources", TYPE), None, f"{TYPE} is gone"),
+        (("resources", TYPE, "inputProperties", "tags"), None, f"{TYPE}: tags is gone"),
+        (("resources", TYPE, "properties", "roleArn"), None, f"{TYPE}: roleArn is gone"),
+        (
+            ("resources", TYPE, "inputProperties", "tags", "type"),
+            "string",
+            f"{TYPE}: tags has another type",
+        ),
+        (
+            ("resources", TYPE, "requiredInputs"),
+            ["applicationId", "indexId", "region", "secretId"],
+            f"{TYPE}: region has become required",
+        ),
+        (("resources", TYPE, "required"), ["roleName"], f"{TYPE}: roleArn may be missing"),
+    ],
+)
+def test_a_breaking_change_of_the_schema_is_noticed(path: tuple[str, ...], value: object, expected: str):
+    assert breaking_changes(frozen(), changed(path, value)) == [expected]
+
+
+def test_a_new_input_and_a_better_description_break_nothing():
+    described = ("resources", TYPE, "inputProperties", "tags", "description")
+    assert breaking_changes(frozen(), changed(described, "Tags.")) == []
+    added = ("resources", TYPE, "inputProperties", "new")
+    assert breaking_changes(frozen(), changed(added, {"type": "string"})) == []
+
+
+def test_the_inputs_are_the_keys_of_the_configuration_and_each_is_described():
+    resource = frozen()["resources"][TYPE]
+    assert {*resource["inputProperties"]} == {*KEYS.values(), "region"}
+    assert [*resource["properties"]] == ["roleArn", "roleName"]
+    (vpc,) = frozen()["types"].values()
+    described = [resource, vpc]
+    for group in (resource["inputProperties"], resource["properties"], vpc["properties"]):
+        described += group.values()
+    assert all(it["description"].endswith(".") for it in described)
+
+
+def test_a_yaml_program_deploys_the_role_and_gets_its_arn(new_program: Callable[..., Stack], aws: Aws):
+    stack = new_program(docs=REQUIRED)
+    stack.run("install")
+    stack.up()
+    name = stack.outputs()["roleName"]
+    role = aws.iam.get_role(RoleName=name)["Role"]
+    assert name.startswith("docs-qbusiness-role-")
+    assert stack.outputs()["roleArn"] == role["Arn"]
+    assert in_one_line(aws.trust_policy(name)) == golden("trust-policy")
+    policies = {policy: in_one_line(it) for policy, it in aws.role_policies(name).items()}
+    assert policies == {"qbusiness-aem-connector": golden("minimal-role-policy")}
+    assert stack.up("--expect-no-changes").exit_code == 0
+    stack.destroy()
+    assert name not in aws.roles()
+
+
+def test_every_input_reaches_the_role(new_program: Callable[..., Stack], aws: Aws):
+    stack = new_program(docs=FULL)
+    assert stack.preview().changes == {"create": 6}
+    stack.up()
+    role = aws.iam.get_role(RoleName="qbusiness-from-yaml")["Role"]
+    policies = aws.role_policies("qbusiness-from-yaml")
+    assert in_one_line(policies["qbusiness-aem-connector"]) == golden("default-role-policy")
+    assert role["Path"] == "/connectors/"
+    assert role["Description"] == "AEM"
+    assert role["Tags"] == [{"Key": "Team", "Value": "search"}]
+    assert role["PermissionsBoundary"]["PermissionsBoundaryArn"].endswith("/ReadOnlyAccess")
+    kinds = {it["type"].rpartition("/")[2] for it in stack.resources()}
+    assert {"rolePoliciesExclusive:RolePoliciesExclusive", "role:Role"} <= kinds
+
+
+def test_a_secret_input_stays_one(new_program: Callable[..., Stack], aws: Aws):
+    stack = new_program(docs={**REQUIRED, "secretId": {"fn::secret": SECRET_ID}})
+    stack.up()
+    assert SECRET_ID in str(aws.role_policies(stack.outputs()["roleName"]))
+    assert SECRET_ID not in stack.run("stack", "export", "--stack", stack.name).stdout
+
+
+def test_a_python_project_deploys_the_role_through_the_package(
+    new_stack: NewStack, package: Path, aws: Aws
+):
+    stack = new_stack({"aws:region": REGION}, PROGRAM.format(**REQUIRED))
+    runtime = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
+    project = {"name": PROJECT_NAME, "runtime": runtime}
+    (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+    (stack.directory / "requirements.txt").write_text("pulumi\n")
+    for place in ("components", "venv"):  # only the package may bring the component
+        (stack.directory / place).unlink()
+    lend_packages(stack.directory)
+    added = stack.run("package", "add", str(package))
+    assert "import pulumi_qbusiness_connector" in added.stdout
+    stack.up()
+    name = stack.outputs()["roleArn"].rpartition("/")[2]
+    assert in_one_line(aws.trust_policy(name)) == golden("trust-policy")
+
+    wrong = {**REQUIRED, "indexId": "short", "secretId": "*"}
+    (stack.directory / "__main__.py").write_text(PROGRAM.format(**wrong))
+    refused = stack.preview(check=False)
+    assert refused.exit_code != 0
+    assert "2 settings are wrong; no role and no policy was made or changed" in refused.text
+    misspelt = PROGRAM.replace("secret_id", "secretid").format(**REQUIRED)
+    (stack.directory / "__main__.py").write_text(misspelt)
+    refused = stack.preview(check=False)
+    assert refused.exit_code != 0
+    assert "unexpected keyword argument 'secretid'" in refused.text
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ({**REQUIRED, "kmsKey": KEY_ID}, "Property kmsKey does not exist on 'qbusiness-connector"),
+        ({"indexId": INDEX_ID, "secretId": SECRET_ID}, "Missing required property 'applicationId'"),
+    ],
+    ids=["misspelt", "missing"],
+)
+def test_pulumi_itself_refuses_an_input_that_is_misspelt_or_missing(
+    new_program: Callable[..., Stack], aws: Aws, inputs: dict[str, object], expected: str
+):
+    before = aws.roles()
+    refused = new_program(docs=inputs).up(check=False)
+    assert refused.exit_code != 0
+    assert expected in refused.text
+    assert aws.roles() == before
+
+
+def test_bad_values_are_all_told_at_once_by_the_inputs_names_and_without_a_traceback(
+    new_program: Callable[..., Stack], aws: Aws
+):
+    vpc = {"subnetIds": [SUBNET_ID, "subnet-*"], "securityGroupIds": [SECURITY_GROUP_ID]}
+    wrong = {**REQUIRED, "secretId": "NAME-*", "vpcConfiguration": vpc}
+    before = aws.roles()
+    refused = new_program(docs=wrong).up(check=False)
+    assert refused.exit_code != 0
+    said = refused.text.partition("    error: ")[2].partition("Resources:")[0]
+    assert said == golden_text("package-message")
+    assert aws.roles() == before
+
+
+def test_a_bad_value_that_is_known_only_during_the_update_makes_no_role(
+    new_program: Callable[..., Stack], aws: Aws
+):
+    stack = new_program(other=REQUIRED, docs={**REQUIRED, "secretId": "${other.roleName}"})
+    before = aws.roles()
+    refused = stack.up(check=False)
+    assert refused.exit_code != 0
+    # Pulumi's host puts the name of the exception before a message that comes this late.
+    assert "a setting is wrong; no role and no policy was made or changed" in refused.text
+    assert "is not a secret's ARN or NAME-XXXXXX" in refused.text
+    assert "Traceback" not in refused.text
+    (made,) = {*aws.roles()} - {*before}
+    assert made.startswith("other-qbusiness-role-")
