@@ -6,8 +6,9 @@ STACK := dev
 SANDBOX = venv/bin/python -m sandbox run --
 # Where there is no npm, the tests that ask the policy simulator are skipped.
 SIMULATOR = $(if $(shell command -v npm),tests/authorization/node_modules/.package-lock.json)
+ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-.PHONY: help up preview drift down test generated mutation permissions check format lock
+.PHONY: help up preview drift down test generated mutation pages site check format lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -37,13 +38,23 @@ mutation: venv/installed $(SIMULATOR) ## check that tests notice every part of t
 	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
 	@venv/bin/python -m tests.mutation
 
-permissions: venv/installed ## write docs/permissions.md
+pages: venv/installed ## write the pages of docs/ that follow from the program
 	@venv/bin/python -m tests.authorization.permissions_page
+	@venv/bin/python -m tests.configuration_page
+	@venv/bin/python -m tests.package_page
 
-check: venv/installed ## check format, lint and types
+site: venv/installed ## build the website of docs/ in site/
+	@venv/bin/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+check: venv/installed ## check format, lint, types and workflows
 	@venv/bin/ruff format --check .
 	@venv/bin/ruff check .
 	@venv/bin/basedpyright
+	@venv/bin/zizmor --offline --quiet .github
+	@if command -v go >/dev/null || test -n "$$CI"; then \
+		go run $(ACTIONLINT) -shellcheck venv/bin/shellcheck; \
+	else echo "actionlint is left out: there is no Go"; fi
 
 format: venv/installed ## format the code and mend what the linter can
 	@venv/bin/ruff format .

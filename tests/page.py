@@ -1,7 +1,8 @@
-"""How do the tests run what docs/operations.md tells people to type?"""
+"""How do the tests run what the pages in docs/ tell people to type?"""
 
 import re
 import subprocess
+from pathlib import Path
 from typing import Final
 
 from sandbox.environment import PROJECT
@@ -11,23 +12,23 @@ AWS_CLI: Final = PROJECT / "tests" / "bin"
 PAGE: Final = PROJECT / "docs" / "operations.md"
 
 
-def prose(section: str) -> str:
+def prose(section: str, page: Path = PAGE) -> str:
     """Return the text of a section, by its heading."""
-    text = re.split(rf"^#+ {re.escape(section)}$", PAGE.read_text(), flags=re.MULTILINE)[1]
+    text = re.split(rf"^#+ {re.escape(section)}$", page.read_text(), flags=re.MULTILINE)[1]
     return re.split(r"^#+ ", text, maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def commands(section: str) -> str:
+def commands(section: str, page: Path = PAGE) -> str:
     """Return the shell commands of a section."""
-    text = prose(section)
+    text = prose(section, page)
     return "\n".join(re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL))
 
 
 def run_section(
-    stack: Stack, section: str, *, check: bool = True, **variables: str
+    stack: Stack, section: str, *, page: Path = PAGE, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Type the commands of a section, with the stack selected, and stop at the first that fails."""
-    script = commands(section)
+    script = commands(section, page)
     assert script, f"the page has no commands under '{section}'"
     path = f"{AWS_CLI}:{stack.environment['PATH']}"
     return stack.execute("sh", "-euc", script, check=check, PATH=path, **variables)
