@@ -44,7 +44,7 @@ pages: venv/installed ## write the pages of docs/ that follow from the program
 	@venv/bin/python -m tests.package_page
 
 site: venv/installed ## build the website of docs/ in site/
-	@venv/bin/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 venv/bin/mkdocs build --strict --quiet
 	@echo "site/index.html"
 
 check: venv/installed ## check format, lint, types and workflows

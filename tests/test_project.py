@@ -56,30 +56,9 @@ def test_the_arguments_are_the_settings_in_snake_case():
     assert ConnectorRoleArgs.__required_keys__ == {"application_id", "index_id", "secret_id"}
 
 
-def test_the_table_of_the_readme_is_that_of_pulumi_yaml():
-    rows = [
-        f"| `{key}` | {it['type']}{', required' if key in REQUIRED else ''} | {it['description']} |"
-        for key, it in DECLARED.items()
-    ]
-    table = README.partition("<!-- table of Pulumi.yaml")[2].partition("<!-- end of table -->")[0]
-    assert table.strip().splitlines()[3:] == rows
-
-
 def test_the_readme_names_every_place_of_the_components():
     for path in (PROJECT / "components").glob("[a-z]*.py"):
         assert f"`components/{path.name}`" in README
-
-
-def test_the_python_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch):
-    (component,) = (
-        block
-        for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-        if "from components" in block
-    )
-    monkeypatch.syspath_prepend(PROJECT)
-    deployment = Deployment(lambda: exec(component, {}))  # noqa: S102
-    assert deployment.error is None
-    assert len(deployment.registrations) == 3
 
 
 def test_the_commands_of_the_readme_are_targets_of_make():

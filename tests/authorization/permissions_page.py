@@ -1,4 +1,4 @@
-"""What does docs/permissions.md say? `make permissions` writes it, from the program and its evidence.
+"""What does docs/permissions.md say? `make pages` writes it, from the program and its evidence.
 
 Reasons are the docstrings of the statements, the statements are the rendered ones, and what proved them
 are the requests and properties that the tests of this folder use.
@@ -44,6 +44,7 @@ def page() -> str:
 def _page() -> Iterator[str]:
     rendered = render(EXAMPLE)
     yield _INTRODUCTION
+    yield _picture()
     yield "## Who may assume the role\n"
     trust = rendered.trust_policy["Statement"][0]
     yield from _statement(trust, documents.trust_statement, "always", [ASSUME])
@@ -67,6 +68,13 @@ def _page() -> Iterator[str]:
     yield "\nWhat the linter parliament objects to, and why it stays:\n"
     yield from (f"- {kind}, `{action}`: {why}" for (kind, action), why in KNOWN_FINDINGS.items())
     yield _EVIDENCE
+
+
+def _picture() -> str:
+    """Return the summary of the README, picture and legend."""
+    readme = (PROJECT / "README.md").read_text()
+    picture, _, legend = readme.partition("```mermaid\n")[2].partition("```\n")
+    return f"```mermaid\n{picture}```\n{legend.partition(' The picture is')[0]}\n"
 
 
 def _statement(
@@ -94,7 +102,7 @@ def _when(sid: str) -> str:
 
 _INTRODUCTION: Final = """# Permissions
 
-<!-- Written by `make permissions`; a test keeps it true. -->
+<!-- Written by `make pages`; a test keeps it true. -->
 
 For the reviewer who has to approve the role. Every statement stands here as the program renders it, with the
 reason for it, the option that brings it, and the requests that proved it: what the connector does is allowed,

@@ -4,7 +4,7 @@ from tests.authorization.cases import FULL, render
 from tests.authorization.permissions_page import PAGE, page
 
 
-def test_the_page_is_the_one_that_make_permissions_writes():
+def test_the_page_is_the_one_that_make_pages_writes():
     assert PAGE.read_text() == page()
 
 

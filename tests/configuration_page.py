@@ -1,0 +1,102 @@
+"""What does docs/configuration.md say? `make pages` writes it, from Pulumi.yaml and the messages.
+
+What is allowed is what the program itself says when it refuses a value.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import yaml
+
+from components import settings
+from components.configuration import KEYS, in_camel_case
+from components.examination import Place, examine
+from sandbox.environment import PROJECT
+from tests.support import MINIMAL
+
+PAGE: Final = PROJECT / "docs" / "configuration.md"
+
+_WRONG: Final = "\0"
+"""What no form admits."""
+_MORE: Final = {
+    "kms_key_id": """\
+Leave it out if the secret is under the AWS managed key `aws/secretsmanager`. The policy of a customer
+managed key must also let the role, or IAM in its account, use the key: see
+[frequent questions](faq.md#access-denied-to-the-kms-key).""",
+    "ingest_scope": """\
+AWS's current page names the application and the index as resources of the ingest statement; an older
+edition of it named the index alone. Both actions require both resource types.""",
+    "allow_network_interface_deletion": """\
+AWS's page grants `ec2:DeleteNetworkInterface` only under a condition that a deletion cannot meet. This
+adds one statement that grants it for network interfaces with the application's tag.""",
+    "exclusive_policies": """\
+Without it, policies that somebody adds to the role by hand are not the stack's: drift does not show them
+and an update leaves them alone.""",
+}
+
+
+def page() -> str:
+    """Return the whole page."""
+    return "\n".join(_page())
+
+
+def _page() -> Iterator[str]:
+    declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
+    yield _INTRODUCTION
+    yield "| key | type | meaning |\n|---|---|---|"
+    yield f"| `aws:region` | string, required | {_REGION} |"
+    for key, it in declared.items():
+        yield f"| `{key}` | {_type(it)} | {it['description']} |"
+    yield ""
+    for name in settings.NAMES:
+        key = KEYS.get(name, "aws:region")
+        yield f"## {key}\n"
+        yield from (f"{problem}\n" for problem in _allowed(name))
+        if name in _MORE:
+            yield f"{_MORE[name]}\n"
+
+
+def _type(declaration: dict[str, Any]) -> str:
+    return declaration["type"] if "default" in declaration else f"{declaration['type']}, required"
+
+
+def _allowed(name: str) -> Iterator[str]:
+    """Ask the program what it would take in place of something wrong."""
+    if name == "vpc_configuration":
+        wrong: object = {member: [_WRONG] for member in settings.VPC_MEMBERS}
+    elif name == "tags":
+        wrong = {"KEY": 1}
+    else:
+        wrong = _WRONG
+    try:
+        examine("docs", {**MINIMAL, name: wrong}, settings.Arguments(), Place())
+    except settings.SettingsError as refused:
+        for problem in refused.problems:
+            member = f"`{in_camel_case(problem.path)}`: " if len(problem.path) > 1 else ""
+            example = f" Example: `{problem.example}`." if problem.example else ""
+            yield f"{member or 'Allowed: '}{problem.allowed}.{example}"
+
+
+_REGION: Final = "Region of the application; every ARN among the settings has to agree with it"
+
+_INTRODUCTION: Final = """\
+# Configuration
+
+Everything that `pulumi config set` takes. The keys are in the project's namespace,
+`qbusiness-aem-connector`, but for `aws:region`. The same settings are the arguments of the component, in
+snake case, and the inputs of the [package](other-languages.md); there the Region is `region`.
+
+A value that is not of the form below is refused before anything is made, all of them at once, with the
+command that mends each. A key that is not in the table is refused too, so that a misspelt `kmsKeyId`
+does not silently drop the KMS statement. Put numbers in quotes: YAML reads an unquoted `012345670123`
+as another number. Members of objects are set by their path:
+
+```sh
+pulumi config set --path 'vpcConfiguration.subnetIds[0]' --type string subnet-0a1b2c3d4e5f60718
+pulumi config set --path 'vpcConfiguration.securityGroupIds[0]' --type string sg-0c3d4e5f607182930
+pulumi config set --path 'tags.CostCenter' --type string search
+```
+"""
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,147 @@
+"""What the pages in docs/ tell people to type works, and what they say of the program is true."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from components.configuration import KEYS
+from sandbox.environment import PROJECT
+from tests import configuration_page
+from tests.mocked import Deployment
+from tests.page import commands, run_section
+from tests.stacks import Aws, Stack
+from tests.support import REQUIRED
+
+NewStack = Callable[..., Stack]
+
+DOCS = PROJECT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+QUICK_START = DOCS / "index.md"
+ENVIRONMENTS = DOCS / "environments.md"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def typed(new_stack: NewStack) -> Iterator[Callable[[str, Path], str]]:
+    """Type the commands of a section, beside a stack that is there already and is prod's twin."""
+    stack = new_stack(REQUIRED)
+    # Nobody is there to confirm.
+    stack.environment |= {"PULUMI_OPTION_YES": "true", "PULUMI_OPTION_NON_INTERACTIVE": "true"}
+    yield lambda section, page: run_section(stack, section, page=page).stdout
+    for file in stack.directory.glob("Pulumi.*.yaml"):
+        name = file.name.split(".")[1]
+        if name != stack.name:
+            for command in (["destroy"], ["stack", "rm"]):
+                stack.run(*command, "--yes", "--stack", name)
+
+
+def test_the_configuration_page_is_the_one_that_make_pages_writes():
+    assert configuration_page.PAGE.read_text() == configuration_page.page()
+
+
+@pytest.mark.parametrize("key", ["aws:region", *KEYS.values()])
+def test_the_configuration_page_says_of_every_key_what_is_allowed(key: str):
+    section = configuration_page.PAGE.read_text().partition(f"\n## {key}\n")[2].partition("\n## ")[0]
+    assert re.match(r"\n(Allowed|`vpcConfiguration.subnetIds\[0\]`|`tags.KEY`): \S", section)
+
+
+def test_the_quick_start_ends_with_the_arn_of_the_role(typed: Callable[[str, Path], str], aws: Aws):
+    said = typed("Deploy", QUICK_START)
+    arn = said.splitlines()[-1]
+    role = aws.iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]
+    assert role["Arn"] == arn
+    seen = typed("See what there is", QUICK_START)
+    assert "roleArn" in seen
+    assert "KIND" in seen
+
+
+def test_another_environment_is_a_copy_with_a_role_of_its_own(
+    typed: Callable[[str, Path], str], aws: Aws
+):
+    typed("Deploy", QUICK_START)
+    before = set(aws.roles())
+    typed("Another environment", ENVIRONMENTS)
+    (role,) = set(aws.roles()) - before
+    assert "a1b2c3d4-5678-90ab-cdef-333333333333" in aws.trust_policy(role)
+    assert "aem-cloud-staging-a1B2c3" in str(aws.role_policies(role))
+    typed("Which account", ENVIRONMENTS)
+
+
+def test_the_program_of_the_quick_start_runs(monkeypatch: pytest.MonkeyPatch):
+    (component,) = (it for it in blocks(QUICK_START, "python") if "from components" in it)
+    monkeypatch.syspath_prepend(PROJECT)
+    deployment = Deployment(lambda: exec(component, {}))  # noqa: S102 what users copy
+    assert deployment.error is None
+    assert len(deployment.registrations) == 3
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_json_of_a_page_parses(page: Path):
+    for block in blocks(page, "json"):
+        json.loads(block)
+
+
+def test_the_keys_that_pages_set_are_keys_of_the_program():
+    keys = {
+        key
+        for page in PAGES
+        for script in blocks(page, "sh")
+        for key in re.findall(r"(?:--plaintext|--path) '?([a-z][A-Za-z:]*)", script)
+    }
+    assert keys >= {"applicationId", "aws:region", "tags", "vpcConfiguration"}
+    assert keys <= {*KEYS.values(), "aws:region", "aws:allowedAccountIds"}
+
+
+def test_the_path_of_a_member_is_set_as_the_configuration_page_says(new_stack: NewStack):
+    stack = new_stack({**REQUIRED})
+    lines = blocks(configuration_page.PAGE, "sh")
+    stack.execute("sh", "-euc", "".join(lines))
+    stack.up()
+    shown = json.loads(stack.run("config", "--json").stdout)
+    assert json.loads(shown["qbusiness-aem-connector:tags"]["value"]) == {"CostCenter": "search"}
+
+
+def test_the_commands_on_the_pages_are_targets_of_make():
+    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    for page in (PROJECT / "README.md", *PAGES):
+        typed = re.findall(r"(?:`|^)make ([a-z]+)", page.read_text(), re.MULTILINE)
+        assert set(typed) <= targets, page
+
+
+def test_make_help_lists_every_target():
+    listed = subprocess.run(["make", "help"], cwd=PROJECT, check=True, capture_output=True, text=True)
+    phony = re.findall(r"^\.PHONY: (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)[0]
+    assert [line.split()[1] for line in listed.stdout.splitlines()] == phony.split()
+
+
+def test_every_link_between_the_pages_leads_somewhere(tmp_path: Path):
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path],
+        cwd=PROJECT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stderr
+    assert {path.parent.name for path in tmp_path.glob("*/index.html")} >= {
+        page.stem for page in PAGES if page != QUICK_START
+    }
+
+
+def test_the_readme_names_every_page():
+    readme = (PROJECT / "README.md").read_text()
+    for page in PAGES:
+        assert f"(docs/{page.name})" in readme
+        assert f"{page.name}" in (PROJECT / "mkdocs.yml").read_text()
+
+
+def test_a_section_without_commands_is_noticed():
+    assert commands("Next", QUICK_START) == ""
