@@ -1,0 +1,177 @@
+"""What is written? A stack's configuration, an import file, and the documents to come.
+
+The settings are examined, and the documents written, by the program itself.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import yaml
+
+from adopt.reading import Connection, InputError, Role
+from components import documents, settings
+from components.configuration import KEYS
+from components.connector_role import POLICY_NAME, TOKEN
+from components.documents import Documents
+from components.examination import examine
+from components.settings import Problem, SettingsError
+
+COMPONENT: Final = "aem-connector"
+"""What `__main__.py` calls the component."""
+IMPORT_FILE: Final = "import.json"
+_PROJECT_FILE: Final = "Pulumi.yaml"
+_MEMBERS: Final[Mapping[str, str]] = dict(
+    zip(settings.VPC_MEMBERS, ("subnetIds", "securityGroupIds"), strict=True)
+)
+"""The members of a VPC configuration, as the program and as the API calls them."""
+
+
+class Keys:
+    """Settings that were read from AWS, called as in a stack's configuration."""
+
+    region_required = True
+    problems: Sequence[Problem] = ()
+    secrets: Sequence[str] = ()
+
+    def name(self, path: settings.Path) -> str:
+        """Return the key, with the path of a member."""
+        return KEYS.get(path[0], "aws:region") + "".join(
+            f"[{part}]" if isinstance(part, int) else f".{_MEMBERS.get(part, part)}" for part in path[1:]
+        )
+
+    def command(self, problem: Problem) -> str | None:
+        """Return None: what AWS has is mended in AWS."""
+        del problem
+        return None
+
+
+class Plan(NamedTuple):
+    """What the program will be given, and what it will make of it."""
+
+    config: Mapping[str, object]
+    """The stack's configuration: keys with their namespace."""
+    import_file: Mapping[str, object]
+    """As `pulumi import --file` takes it."""
+    documents: Documents
+    warnings: tuple[str, ...]
+
+
+def project_name() -> str:
+    """Return the name of the project in this directory; raises InputError if there is none."""
+    try:
+        return yaml.safe_load(Path(_PROJECT_FILE).read_text(encoding="utf-8"))["name"]
+    except FileNotFoundError:
+        raise InputError(f"there is no {_PROJECT_FILE} here: go to the project's directory") from None
+
+
+def plan(connection: Connection, project: str) -> Plan:
+    """Return what is to be written; raises SettingsError if the program would refuse it."""
+    role = connection.role
+    vpc = connection.vpc_configuration
+    texts = {
+        "application_id": connection.application_arn,
+        "index_id": connection.index_id,
+        "secret_id": connection.secret_arn,
+        "kms_key_id": connection.key_arn or "",
+        "role_name": role.name,
+        "role_path": "" if role.path == "/" else role.path,
+        "role_description": role.description,
+        "permissions_boundary_arn": role.permissions_boundary_arn,
+    }
+    given: dict[str, object] = {
+        **texts,
+        "region": connection.region,
+        "vpc_configuration": {name: vpc[member] for name, member in _MEMBERS.items()} if vpc else {},
+        "tags": role.tags,
+    }
+    source = Keys()
+    examined = examine(COMPONENT, given, source)
+    assert examined.settings is not None  # noqa: S101 nothing is left for later
+    written = documents.write(examined.settings)
+    if problem := documents.excess(written.role_policy, examined.settings):
+        raise SettingsError([problem], source)
+    config: dict[str, object] = {
+        "aws:region": connection.region,
+        **{f"{project}:{KEYS[name]}": text for name, text in texts.items() if text},
+    }
+    if vpc:
+        config[f"{project}:{KEYS['vpc_configuration']}"] = {
+            member: vpc[member] for member in _MEMBERS.values()
+        }
+    if role.tags:
+        config[f"{project}:{KEYS['tags']}"] = dict(role.tags)
+    return Plan(config, _import_file(role), written, examined.warnings)
+
+
+def config_file(stack: str) -> Path:
+    """Return where a stack's configuration stands; the organization is no part of the file's name."""
+    return Path(f"Pulumi.{stack.rpartition('/')[2]}.yaml")
+
+
+def check_absent(stack: str) -> None:
+    """Raise InputError if there is a configuration or an import file to be overwritten."""
+    there = [str(config_file(stack))] if _stack_file(stack).get("config") else []
+    if Path(IMPORT_FILE).exists():
+        there.append(IMPORT_FILE)
+    if there:
+        raise InputError(f"{' and '.join(there)} would be overwritten: give --force, or another --stack")
+
+
+def write(plan: Plan, stack: str) -> list[str]:
+    """Write both files whole, or none; return their names.
+
+    What a stack's file has beside the configuration, such as the salt of its secrets, is kept.
+    """
+    # Every string in quotes: YAML would read some as numbers, dates or booleans.
+    config = yaml.safe_dump(
+        {**_stack_file(stack), "config": plan.config},
+        default_style='"',
+        allow_unicode=True,
+        sort_keys=False,
+        width=math.inf,
+    )
+    contents = {
+        config_file(stack): config,
+        Path(IMPORT_FILE): json.dumps(plan.import_file, indent=2) + "\n",
+    }
+    unfinished = {path: path.with_suffix(".unfinished") for path in contents}
+    try:
+        for path, content in contents.items():
+            unfinished[path].write_text(content, encoding="utf-8")
+        for path, other in unfinished.items():
+            other.replace(path)
+    finally:
+        for other in unfinished.values():
+            other.unlink(missing_ok=True)
+    return [str(path) for path in contents]
+
+
+def _stack_file(stack: str) -> dict[str, Any]:
+    path = config_file(stack)
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+
+
+def _import_file(role: Role) -> dict[str, object]:
+    """Name the role, and its policy if it has one by the name that the program's has."""
+    entries: list[dict[str, object]] = [
+        {"type": TOKEN, "name": COMPONENT, "component": True},
+        {
+            "type": "aws:iam/role:Role",
+            "name": f"{COMPONENT}{settings.ROLE_NAME_SUFFIX}",
+            "id": role.name,
+            "parent": COMPONENT,
+        },
+    ]
+    if POLICY_NAME in role.inline_policies:
+        entries.append(
+            {
+                "type": "aws:iam/rolePolicy:RolePolicy",
+                "name": f"{COMPONENT}-qbusiness-policy",
+                "id": f"{role.name}:{POLICY_NAME}",
+                "parent": COMPONENT,
+            }
+        )
+    return {"resources": entries}

@@ -1,0 +1,888 @@
+"""A role of the console's becomes a stack's: found, compared, written down, and AWS stays as it is."""
+
+import io
+import json
+import re
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+import pytest
+import yaml
+from moto.iam.models import iam_backends
+
+from adopt.__main__ import main
+from adopt.difference import TRUST_POLICY, compare, statements
+from adopt.reading import PERMISSIONS
+from components.connector_role import ConnectorRole
+from sandbox.environment import PROJECT
+from sandbox.iam_server import ACCOUNT as SANDBOX_ACCOUNT
+from tests.mocked import Deployment
+from tests.page import run_section
+from tests.qbusiness_server import DATA_SOURCE_ID, Server, served
+from tests.stacks import PROJECT_NAME, Aws, Stack
+from tests.support import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    POLICY,
+    REGION,
+    ROLE,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+    golden,
+    in_one_line,
+)
+
+PAGE = PROJECT / "docs" / "adopt.md"
+NAME = "QBusiness-DataSource-x1y2z"
+OWN = "qbusiness-aem-connector"
+SECRET_NAME = "qbusiness/aem-cloud"
+OTHER_ID = "d4e5f6a7-8901-23ab-cdef-444444444444"
+KEY_ARN = f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}"
+INDEX_ARN = f"{APPLICATION_ARN}/index/{INDEX_ID}"
+VPC = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
+INGEST = ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"]
+
+
+class Console:
+    """What a person made in the console before: a data source, its secret and its role."""
+
+    def __init__(self, server: Server, url: str = "") -> None:
+        self.server = server
+        credentials = {"aws_access_key_id": "tests", "aws_secret_access_key": "tests"}
+        place = {"region_name": REGION, "endpoint_url": url or server.url}
+        self.iam: Any = boto3.client("iam", **place, **credentials)
+        self.secrets: Any = boto3.client("secretsmanager", **place, **credentials)
+        self.secret_arn = ""
+        self.role_arn = ""
+
+    def make(
+        self,
+        trust: str = "",
+        policies: dict[str, str] | None = None,
+        secret: dict[str, str] | None = None,
+        configuration: dict[str, str] | None = None,
+        role: dict[str, Any] | None = None,
+        **data_source: Any,
+    ) -> None:
+        made = self.secrets.create_secret(Name=SECRET_NAME, SecretString="{}", **(secret or {}))
+        self.secret_arn = made["ARN"]
+        made = self.iam.create_role(
+            RoleName=NAME, AssumeRolePolicyDocument=trust or golden("trust-policy"), **(role or {})
+        )
+        self.role_arn = made["Role"]["Arn"]
+        for name, text in (policies or {}).items():
+            document = text.replace("SECRET", self.secret_arn)
+            self.iam.put_role_policy(RoleName=NAME, PolicyName=name, PolicyDocument=document)
+        configuration = {"type": "AEM", "secretArn": self.secret_arn} | (configuration or {})
+        self.server.add(configuration=configuration, roleArn=self.role_arn, **data_source)
+        self.server.calls.clear()
+
+
+class Said(NamedTuple):
+    """What one run said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+
+Adopt = Callable[..., Said]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with served() as server:
+        yield server
+
+
+@pytest.fixture
+def console(server: Server) -> Console:
+    return Console(server)
+
+
+@pytest.fixture
+def adopt(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Adopt:
+    """Run `python -m adopt --stack prod` in a directory with a project, and check that it only reads."""
+    (tmp_path / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
+    monkeypatch.chdir(tmp_path)
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "tests",
+        "AWS_SECRET_ACCESS_KEY": "tests",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*options: str) -> Said:
+        code = main(["--stack", "prod", *options])
+        assert all(re.fullmatch(r"\w+:(Get|List|Describe)\w+", call) for call in server.calls)
+        assert set(server.calls) <= set(PERMISSIONS)
+        out, err = capsys.readouterr()
+        return Said(code, out, err)
+
+    return run
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(action: Any, resource: Any, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def own_policy() -> str:
+    """Return the program's role policy, with the secret to be filled in."""
+    text = golden("minimal-role-policy")
+    return re.sub(r'"arn:aws:secretsmanager[^"]*"', '"SECRET"', text)
+
+
+def one_line(said: Said) -> str:
+    """Return the line of a failure: no traceback, nothing else."""
+    assert said.code == 1
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    return line
+
+
+TEMPLATE = policy(
+    allow("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:*"),
+    allow(INGEST, INDEX_ARN, Sid="Ingest"),
+)
+WIDE = policy(allow("*", "*", Sid="Everything"))
+
+
+# What is written.
+
+
+def test_the_configuration_has_what_the_data_source_and_the_role_have(
+    console: Console, adopt: Adopt, tmp_path: Path
+):
+    tags = [{"Key": "CostCentre", "Value": "0893"}, {"Key": "yes", "Value": "2026-01-01"}]
+    role = {
+        "Path": "/service-role/",
+        "Description": "Q: the console's\n",
+        "PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+        "Tags": tags,
+    }
+    boundary = console.iam.create_policy(PolicyName="boundary", PolicyDocument=WIDE)
+    assert boundary["Policy"]["Arn"] == role["PermissionsBoundary"]
+    console.server.answers["kms:DescribeKey"] = {
+        "KeyMetadata": {"KeyId": KEY_ID, "Arn": KEY_ARN, "KeyManager": "CUSTOMER"}
+    }
+    console.make(role=role, secret={"KmsKeyId": KEY_ARN}, vpcConfiguration=VPC)
+    said = adopt()
+    assert said.code == 0
+    text = (tmp_path / "Pulumi.prod.yaml").read_text()
+    expected: dict[str, Any] = {
+        "applicationId": APPLICATION_ARN,
+        "indexId": INDEX_ID,
+        "secretId": console.secret_arn,
+        "kmsKeyId": KEY_ARN,
+        "roleName": NAME,
+        "rolePath": "/service-role/",
+        "roleDescription": "Q: the console's\n",
+        "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+        "vpcConfiguration": VPC,
+        "tags": {"CostCentre": "0893", "yes": "2026-01-01"},
+    }
+    namespaced = {f"{PROJECT_NAME}:{key}": value for key, value in expected.items()}
+    assert yaml.safe_load(text) == {"config": {"aws:region": REGION, **namespaced}}
+    assert '"CostCentre": "0893"' in text
+    assert json.loads((tmp_path / "import.json").read_text()) == {
+        "resources": [
+            {
+                "type": "qbusiness-connector:index:ConnectorRole",
+                "name": "aem-connector",
+                "component": True,
+            },
+            {"type": "aws:iam/role:Role", "name": ROLE, "id": NAME, "parent": "aem-connector"},
+        ]
+    }
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "Pulumi.prod.yaml",
+        "Pulumi.yaml",
+        "import.json",
+    ]
+
+
+def test_the_program_takes_the_configuration_and_writes_what_was_compared(
+    console: Console, adopt: Adopt, monkeypatch: pytest.MonkeyPatch
+):
+    console.make(policies={OWN: own_policy()}, role={"Path": "/service-role/"})
+    config = adopt("--json").json["config"]
+    text = {key: it if isinstance(it, str) else json.dumps(it) for key, it in config.items()}
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(text))
+    program = lambda: ConnectorRole.from_config("aem-connector", refuse_unknown_keys=True)  # noqa: E731
+    deployment = Deployment(program)
+    assert deployment.error is None
+    written = deployment.role_policy["policy"]
+    assert written == in_one_line(own_policy().replace("SECRET", console.secret_arn))
+
+
+def test_a_policy_by_the_program_s_name_is_imported_too(console: Console, adopt: Adopt):
+    console.make(policies={"another": WIDE, OWN: WIDE})
+    said = adopt("--json").json
+    assert said["import"]["resources"][2] == {
+        "type": "aws:iam/rolePolicy:RolePolicy",
+        "name": POLICY,
+        "id": f"{NAME}:{OWN}",
+        "parent": "aem-connector",
+    }
+    assert said["keptPolicies"] == ["another"]
+
+
+def test_without_a_vpc_and_a_key_there_is_neither_in_the_configuration(console: Console, adopt: Adopt):
+    console.make()
+    keys = adopt("--json", "--dry-run").json["config"]
+    assert not {key for key in keys if "vpc" in key or "kms" in key}
+
+
+def test_a_secret_given_by_its_name_is_written_as_its_arn(console: Console, adopt: Adopt):
+    console.make(configuration={"secretArn": SECRET_NAME})
+    assert adopt("--json").json["config"][f"{PROJECT_NAME}:secretId"] == console.secret_arn
+
+
+@pytest.mark.parametrize(
+    ("key", "manager", "expected"),
+    [
+        ("alias/aws/secretsmanager", None, None),
+        (f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aws/secretsmanager", None, None),
+        (KEY_ID, "AWS", None),
+        ("alias/own", "CUSTOMER", KEY_ARN),
+        (KEY_ARN, "CUSTOMER", KEY_ARN),
+    ],
+)
+def test_only_a_customer_managed_key_is_written(
+    console: Console, adopt: Adopt, key: str, manager: str | None, expected: str | None
+):
+    if manager:
+        metadata = {"KeyId": KEY_ID, "Arn": KEY_ARN, "KeyManager": manager}
+        console.server.answers["kms:DescribeKey"] = {"KeyMetadata": metadata}
+    console.make(secret={"KmsKeyId": key})
+    assert adopt("--json").json["config"].get(f"{PROJECT_NAME}:kmsKeyId") == expected
+    assert ("kms:DescribeKey" in console.server.calls) is bool(manager)
+
+
+def test_what_the_stack_s_file_has_beside_the_configuration_stays(
+    console: Console, adopt: Adopt, tmp_path: Path
+):
+    console.make()
+    (tmp_path / "Pulumi.prod.yaml").write_text("encryptionsalt: v1:abc=:v1:def\n")
+    assert adopt().code == 0
+    assert (
+        yaml.safe_load((tmp_path / "Pulumi.prod.yaml").read_text())["encryptionsalt"] == "v1:abc=:v1:def"
+    )
+
+
+def test_files_are_overwritten_by_force_alone(console: Console, adopt: Adopt, tmp_path: Path):
+    console.make()
+    assert adopt().code == 0
+    before = (tmp_path / "Pulumi.prod.yaml").read_text()
+    (tmp_path / "Pulumi.prod.yaml").write_text("config: {a: b}\n")
+    console.server.calls.clear()
+    line = one_line(adopt())
+    assert "Pulumi.prod.yaml and import.json would be overwritten: give --force" in line
+    assert console.server.calls == []
+    assert (tmp_path / "Pulumi.prod.yaml").read_text() == "config: {a: b}\n"
+    assert adopt("--force").code == 0
+    assert (tmp_path / "Pulumi.prod.yaml").read_text() == before
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(console: Console, adopt: Adopt, tmp_path: Path):
+    console.make()
+    dry = adopt("--dry-run", "--json").json
+    assert "Nothing was written." in adopt("--dry-run").out
+    assert [path.name for path in tmp_path.iterdir()] == ["Pulumi.yaml"]
+    assert adopt("--json").json == {**dry, "files": ["Pulumi.prod.yaml", "import.json"]}
+
+
+def test_a_directory_that_cannot_be_written_keeps_no_half_of_the_files(
+    console: Console, adopt: Adopt, tmp_path: Path
+):
+    console.make()
+    (tmp_path / "import.unfinished").mkdir()
+    said = adopt()
+    assert said.code == 1
+    assert "import.unfinished" in said.err
+    assert "Traceback" not in said.err
+    assert not (tmp_path / "Pulumi.prod.yaml").exists()
+
+
+def test_the_file_of_a_stack_has_no_organization_in_its_name(console: Console, adopt: Adopt):
+    console.make()
+    assert adopt("--stack", "acme/prod", "--json").json["files"] == ["Pulumi.prod.yaml", "import.json"]
+
+
+def test_outside_a_project_nothing_is_asked(console: Console, adopt: Adopt, tmp_path: Path):
+    console.make()
+    (tmp_path / "Pulumi.yaml").unlink()
+    assert "go to the project's directory" in one_line(adopt())
+    assert console.server.calls == []
+
+
+def test_a_setting_that_the_program_would_refuse_is_told_before_anything_is_written(
+    console: Console, adopt: Adopt, tmp_path: Path
+):
+    console.make(vpcConfiguration={"subnetIds": ["subnet-1"], "securityGroupIds": [SECURITY_GROUP_ID]})
+    said = adopt()
+    assert said.code == 1
+    assert 'vpcConfiguration.subnetIds[0]: "subnet-1" is not a subnet ID or ARN' in said.err
+    assert not (tmp_path / "Pulumi.prod.yaml").exists()
+
+
+# Which data source.
+
+
+def test_other_connectors_are_offered_only_if_asked_for(console: Console, adopt: Adopt):
+    console.make()
+    console.server.add(OTHER_ID, "S3")
+    assert adopt("--json", "--dry-run").json["dataSource"]["dataSourceId"] == DATA_SOURCE_ID
+    assert "the only choice" in adopt("--dry-run").err
+    said = adopt("--json", "--any")
+    assert said.code == 1
+    assert [it["type"] for it in said.json["choices"]] == ["AEM", "S3"]
+    line = one_line(adopt("--data-source", OTHER_ID))
+    assert "these types: AEM, S3" in line
+    assert "--any" in line
+
+
+def test_an_ambiguous_choice_lists_the_options_to_give(console: Console, adopt: Adopt):
+    console.make()
+    console.server.add(OTHER_ID, configuration={}, roleArn=console.role_arn)
+    said = adopt()
+    assert said.code == 1
+    for identifier in (DATA_SOURCE_ID, OTHER_ID):
+        assert f"--data-source {identifier}  Pages (AEM, ACTIVE) of application Docs" in said.err
+    assert adopt("--data-source", DATA_SOURCE_ID, "--application", APPLICATION_ID).code == 0
+
+
+def test_a_person_is_asked_until_the_answer_is_one_of_the_choices(
+    console: Console, adopt: Adopt, monkeypatch: pytest.MonkeyPatch
+):
+    console.make()
+    console.server.add(OTHER_ID, configuration={}, roleArn=console.role_arn)
+
+    def answer(text: str) -> None:
+        terminal = io.StringIO(text)
+        monkeypatch.setattr(terminal, "isatty", lambda: True)
+        monkeypatch.setattr("sys.stdin", terminal)
+
+    answer("first\n0\n3\n1\n")
+    said = adopt("--dry-run")
+    assert said.code == 0
+    assert f"  2  --data-source {OTHER_ID}" in said.out
+    assert said.out.count("Which data source, 1 to 2?") == 4
+    answer("")
+    assert adopt().code == 130
+
+
+def test_long_lists_are_read_to_their_end_with_progress(console: Console, adopt: Adopt):
+    server = console.server
+    server.page_size = 2
+    console.make(policies={f"policy-{number}": WIDE for number in range(3)})
+    source = server.data_sources.pop(DATA_SOURCE_ID)
+    for number in range(4):
+        server.add(f"{number}{OTHER_ID[1:]}", "S3")
+        server.applications = {**server.applications, f"{number}{APPLICATION_ID[1:]}": "More"}
+        server.indexes = {f"{number}{INDEX_ID[1:]}": "Other", **server.indexes}
+    server.data_sources[DATA_SOURCE_ID] = source
+    said = adopt("--application", APPLICATION_ID, "--json")
+    assert said.code == 1
+    assert len(said.json["choices"]) == 5
+    assert "reading indices: 4 so far" in said.err
+    assert "reading data sources: 4 so far" in said.err
+    said = adopt("--json")
+    assert "reading applications: 4 so far" in said.err
+    assert "looking through 5 applications" in said.err
+    assert len(said.json["choices"]) == 25
+
+
+def test_one_page_has_no_progress_and_json_has_standard_output_to_itself(console: Console, adopt: Adopt):
+    console.make()
+    said = adopt("--json")
+    assert said.json["files"] == ["Pulumi.prod.yaml", "import.json"]
+    (line,) = said.err.splitlines()
+    assert "the only choice" in line
+
+
+def test_role_policies_of_more_than_a_page_are_all_read(console: Console, adopt: Adopt):
+    console.make()
+    for number in range(101):
+        document = policy(allow("s3:GetObject", f"arn:aws:s3:::bucket/{number}"))
+        arn = console.iam.create_policy(PolicyName=f"p{number}", PolicyDocument=document)["Policy"][
+            "Arn"
+        ]
+        console.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
+    console.server.calls.clear()
+    said = adopt("--json")
+    assert "reading attached role policies: 100 so far" in said.err
+    assert len(said.json["keptPolicies"]) == 101
+
+
+# What is too much, and what too little.
+
+
+def test_a_role_that_equals_the_program_s_has_nothing_too_much_and_nothing_too_little(
+    console: Console, adopt: Adopt
+):
+    document = json.loads(own_policy())
+    for number, statement in enumerate(document["Statement"]):
+        statement["Sid"] = f"Other{number}"
+        statement["Action"].reverse()
+        statement["Resource"] = statement["Resource"][0] if number == 0 else statement["Resource"][::-1]
+    document["Statement"].reverse()
+    trust = golden("trust-policy").replace("ArnEquals", "ArnLike").replace("aws:S", "AWS:s")
+    console.make(trust=trust, policies={"console": json.dumps(document)})
+    said = adopt()
+    assert "Nothing too much, nothing too little." in said.out
+    assert [line.rpartition(": ")[2] for line in said.out.splitlines() if line.startswith("  ")] == [
+        *["covered"] * 4,
+        *["same"] * 4,
+    ]
+
+
+def test_wildcards_and_what_is_missing_are_named(console: Console, adopt: Adopt):
+    trust = policy(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "qbusiness.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    )
+    console.make(trust=trust, policies={"console": TEMPLATE})
+    difference = adopt("--json").json["difference"]
+    program = {it["statement"]: it for it in difference["program"]}
+    assert program["AllowsAmazonQServicePrincipal"]["verdict"] == "covered"
+    assert program["AllowsAmazonQToGetSecret"]["verdict"] == "covered"
+    assert program["AllowsAmazonQToIngestDocuments"]["what"] == [
+        {"actions": INGEST, "targets": [APPLICATION_ARN], "condition": False}
+    ]
+    assert program["AllowsAmazonQToIngestPrincipalMapping"]["verdict"] == "missing"
+    assert [(it["policy"], it["statement"], it["verdict"]) for it in difference["role"]] == [
+        ("trust policy", "statement 1", "too much"),
+        ("console", "statement 1", "too much"),
+        ("console", "Ingest", "no more"),
+    ]
+    assert difference["role"][0]["what"] == [
+        {
+            "actions": ["sts:AssumeRole"],
+            "targets": ["Service:qbusiness.amazonaws.com"],
+            "condition": True,
+        }
+    ]
+    assert difference["nothing"] is False
+
+
+def test_policies_that_are_attached_are_compared_as_well(console: Console, adopt: Adopt):
+    console.make()
+    document = own_policy().replace("SECRET", console.secret_arn)
+    arn = console.iam.create_policy(PolicyName="managed", PolicyDocument=document)["Policy"]["Arn"]
+    console.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
+    console.server.calls.clear()
+    said = adopt("--json").json
+    assert said["difference"]["nothing"]
+    assert said["keptPolicies"] == [arn]
+
+
+SECRET = "arn:aws:secretsmanager:us-east-1:111122223333:secret:aem-a1B2c3"
+GET = allow(["secretsmanager:GetSecretValue"], [SECRET])
+LIKE = {"StringLike": {"kms:ViaService": ["secretsmanager.*.amazonaws.com"]}}
+DECRYPT = allow(["kms:Decrypt"], [KEY_ARN], Condition=LIKE)
+
+
+@pytest.mark.parametrize(
+    ("program", "role", "expected"),
+    [
+        (GET, [{**GET, "Action": "SecretsManager:getsecretvalue"}], "covered same"),
+        (GET, [{**GET, "Resource": SECRET[:-1] + "?"}], "covered too much"),
+        (GET, [{**GET, "Resource": SECRET[:-1] + "4"}], "missing too much"),
+        (GET, [{**GET, "Action": "secretsmanager:*"}], "covered too much"),
+        (GET, [allow("*", "*")], "covered too much"),
+        (GET, [GET, {**GET, "Effect": "Deny", "Resource": "*"}], "missing same denies"),
+        (GET, [GET, {**GET, "Effect": "Deny", "Condition": LIKE}], "covered same denies"),
+        (GET, [GET, {**GET, "Effect": "Deny", "Action": "s3:*"}], "covered same denies"),
+        (GET, [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}], "covered too much"),
+        (
+            GET,
+            [{"Effect": "Allow", "NotAction": "secretsmanager:*", "Resource": "*"}],
+            "missing too much",
+        ),
+        (
+            GET,
+            [GET, {"Effect": "Deny", "NotAction": "qbusiness:*", "Resource": "*"}],
+            "missing same denies",
+        ),
+        (GET, [{**GET, "Condition": LIKE}], "missing no more"),
+        (DECRYPT, [{**DECRYPT, "Condition": {}}], "covered too much"),
+        (
+            DECRYPT,
+            [
+                {
+                    **DECRYPT,
+                    "Condition": {"StringEquals": {"KMS:viaservice": "secretsmanager.x.amazonaws.com"}},
+                }
+            ],
+            "missing no more",
+        ),
+        (
+            DECRYPT,
+            [{**DECRYPT, "Condition": {"StringLike": {"kms:ViaService": "*"}}}],
+            "covered too much",
+        ),
+        (
+            DECRYPT,
+            [{**DECRYPT, "Condition": {"StringLikeIfExists": LIKE["StringLike"]}}],
+            "covered too much",
+        ),
+        (
+            DECRYPT,
+            [{**DECRYPT, "Condition": {"StringNotLike": LIKE["StringLike"]}}],
+            "missing too much",
+        ),
+        (
+            DECRYPT,
+            [{**DECRYPT, "Condition": {**LIKE, "Bool": {"aws:SecureTransport": True}}}],
+            "missing no more",
+        ),
+        (
+            {**GET, "Condition": {"StringNotEquals": {"aws:PrincipalTag/a": ["x", "y"]}}},
+            [{**GET, "Condition": {"StringNotEquals": {"aws:PrincipalTag/a": "x"}}}],
+            "covered too much",
+        ),
+        (
+            {**GET, "Condition": {"Bool": {"aws:SecureTransport": "true"}}},
+            [{**GET, "Condition": {"Bool": {"aws:SecureTransport": True}}}],
+            "covered same",
+        ),
+        (allow("a:One", "arn:x/*"), [allow("a:One", "arn:x/?")], "missing no more"),
+        (
+            allow(["a:One", "a:Two"], ["arn:x", "arn:y"]),
+            [allow("a:One", "*"), allow("a:T*", "arn:x"), allow("a:Two", "arn:y")],
+            "covered too much too much no more",
+        ),
+    ],
+)
+def test_statements_are_compared_by_what_they_allow(
+    program: dict[str, Any], role: list[dict[str, Any]], expected: str
+):
+    found = compare(
+        list(statements(OWN, {"Statement": program})), list(statements("console", {"Statement": role}))
+    )
+    assert " ".join(it.verdict for it in (*found.program, *found.role)) == expected
+
+
+@pytest.mark.parametrize(
+    ("principal", "verdict"),
+    [
+        ({"Service": ["qbusiness.amazonaws.com"]}, "same"),
+        ({"Service": ["qbusiness.amazonaws.com", "ec2.amazonaws.com"]}, "too much"),
+        ({"AWS": "*"}, "too much"),
+        ("*", "too much"),
+        ({"AWS": f"arn:aws:iam::{ACCOUNT}:root", "Service": "qbusiness.amazonaws.com"}, "too much"),
+    ],
+)
+def test_principals_of_a_trust_policy_are_compared_too(principal: Any, verdict: str):
+    document = json.loads(golden("trust-policy"))
+    program = list(statements(TRUST_POLICY, document))
+    document["Statement"][0]["Principal"] = principal
+    found = compare(program, list(statements(TRUST_POLICY, document)))
+    assert [it.verdict for it in (*found.program, *found.role)] == ["covered", verdict]
+
+
+def test_a_policy_of_the_role_is_never_weighed_against_its_trust_policy():
+    everything = list(statements("console", json.loads(WIDE)))
+    found = compare(list(statements(TRUST_POLICY, json.loads(golden("trust-policy")))), everything)
+    assert found.program[0].verdict == "missing"
+
+
+# What goes wrong.
+
+
+@pytest.mark.parametrize(
+    "action", [it for it in PERMISSIONS if it.startswith(("q", "s"))] + ["iam:GetRole"]
+)
+def test_a_permission_that_is_missing_is_named_and_nothing_is_written(
+    console: Console, adopt: Adopt, tmp_path: Path, action: str
+):
+    console.make()
+    console.server.refusals[action] = (
+        403,
+        "AccessDenied" if "iam" in action else "AccessDeniedException",
+    )
+    line = adopt().err.splitlines()[-1]
+    assert line.startswith(f"adopt: {action} is not allowed")
+    assert "docs/adopt.md has the whole policy" in line
+    assert not (tmp_path / "import.json").exists()
+
+
+@pytest.mark.parametrize("action", [it for it in PERMISSIONS if re.search(r"iam:.*Polic", it)])
+def test_without_permission_for_a_policy_the_files_are_right_and_the_comparison_says_what_it_lacks(
+    console: Console, adopt: Adopt, action: str
+):
+    console.make(policies={OWN: own_policy()})
+    arn = console.iam.create_policy(PolicyName="managed", PolicyDocument=WIDE)["Policy"]["Arn"]
+    console.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
+    console.server.calls.clear()
+    console.server.refusals[action] = (403, "AccessDenied")
+    said = adopt("--json")
+    assert said.code == 0
+    assert f"warning: {action} is not allowed" in said.err
+    assert said.json["difference"]["complete"] is False
+    assert "Nothing too much" not in adopt("--force").out
+
+
+def test_without_permission_for_the_key_one_given_itself_is_taken_and_an_alias_is_not(
+    console: Console, adopt: Adopt
+):
+    console.server.refusals["kms:DescribeKey"] = (400, "AccessDeniedException")
+    console.make(secret={"KmsKeyId": KEY_ARN})
+    said = adopt("--json")
+    assert said.json["config"][f"{PROJECT_NAME}:kmsKeyId"] == KEY_ARN
+    assert "warning: kms:DescribeKey is not allowed" in said.err
+    console.secrets.update_secret(SecretId=SECRET_NAME, KmsKeyId="alias/own")
+    console.server.calls.clear()
+    said = adopt("--force")
+    assert said.code == 1
+    assert "adopt: kms:DescribeKey is not allowed" in said.err
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (429, "ThrottlingException", "AWS throttles qbusiness:ListApplications: wait a minute"),
+        (
+            403,
+            "ExpiredTokenException",
+            "AWS does not accept the credentials (ExpiredTokenException): sign in",
+        ),
+        (403, "UnrecognizedClientException", "AWS does not accept the credentials"),
+        (404, "ResourceNotFoundException", "qbusiness:ListApplications found nothing"),
+        (500, "InternalServerException", "qbusiness:ListApplications failed"),
+    ],
+)
+def test_what_aws_refuses_is_one_line_with_what_to_do(
+    server: Server, adopt: Adopt, status: int, code: str, advice: str
+):
+    server.refusals["qbusiness:ListApplications"] = (status, code)
+    assert advice in one_line(adopt())
+
+
+@pytest.mark.parametrize(
+    ("variables", "advice"),
+    [
+        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials"),
+        ({"AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials"),
+        ({"AWS_PROFILE": "nobody"}, "AWS_PROFILE names it"),
+        ({"AWS_DEFAULT_REGION": None}, "You must specify a region. Give --region, one of us-east-1"),
+    ],
+)
+def test_missing_credentials_and_regions_are_one_line_with_what_to_do(
+    server: Server,
+    adopt: Adopt,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str | None],
+    advice: str,
+):
+    for name, value in variables.items():
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
+    assert advice in one_line(adopt())
+    assert server.calls == []
+
+
+def test_the_region_is_the_option_s_or_that_of_the_environment(
+    server: Server, adopt: Adopt, monkeypatch: pytest.MonkeyPatch
+):
+    server.applications.clear()
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    assert "no application of Amazon Q Business in us-west-2" in one_line(adopt())
+    assert "in eu-west-1 for these credentials: give" in one_line(adopt("--region", "eu-west-1"))
+    assert "Give --region, one of us-east-1" in one_line(adopt("--region", "us east"))
+
+
+def test_a_network_that_is_not_there_is_one_line_with_what_to_do(
+    adopt: Adopt, monkeypatch: pytest.MonkeyPatch
+):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        line = one_line(adopt())
+    assert "AWS cannot be reached" in line
+    assert "Amazon Q Business is in us-east-1" in line
+
+
+@pytest.mark.parametrize(
+    ("more", "advice"),
+    [
+        ({"configuration": {"secretArn": ""}}, "has no secretArn at its top"),
+        ({"roleArn": None}, "has no role: deploy the program"),
+        ({"roleArn": f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"}, "make a new role with the program"),
+    ],
+)
+def test_a_data_source_that_the_program_is_not_for_is_refused(
+    console: Console, adopt: Adopt, more: dict[str, Any], advice: str
+):
+    console.make(configuration=more.get("configuration"))
+    source = console.server.data_sources[DATA_SOURCE_ID]
+    if "roleArn" in more:
+        source["roleArn"] = more["roleArn"]
+    if not source["roleArn"]:
+        del source["roleArn"]
+    said = adopt()
+    assert said.code == 1
+    assert advice in said.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("gone", ["secretsmanager:DescribeSecret", "iam:GetRole"])
+def test_a_data_source_whose_secret_or_role_is_gone_is_one_line_with_what_to_do(
+    console: Console, adopt: Adopt, gone: str
+):
+    console.make()
+    if "secret" in gone:
+        console.secrets.delete_secret(SecretId=SECRET_NAME, ForceDeleteWithoutRecovery=True)
+    else:
+        console.iam.delete_role(RoleName=NAME)
+    console.server.calls.clear()
+    line = adopt().err.splitlines()[-1]
+    assert line.startswith(f"adopt: {gone} found nothing")
+    assert "whether the data source still has the secret, key and role that it names" in line
+
+
+def test_a_stack_file_that_is_no_yaml_is_said_and_left_alone(
+    console: Console, adopt: Adopt, tmp_path: Path
+):
+    console.make()
+    (tmp_path / "Pulumi.prod.yaml").write_text("config: [")
+    said = adopt()
+    assert said.code == 1
+    assert said.err.startswith("adopt: while parsing")
+    assert (tmp_path / "Pulumi.prod.yaml").read_text() == "config: ["
+
+
+def test_a_failure_in_json_is_one_document_too(server: Server, adopt: Adopt):
+    server.applications.clear()
+    said = adopt("--json")
+    assert said.code == 1
+    assert set(said.json) == {"error", "choices"}
+
+
+def test_tags_of_aws_and_a_longer_session_are_told(
+    console: Console, adopt: Adopt, monkeypatch: pytest.MonkeyPatch
+):
+    console.make(role={"MaxSessionDuration": 7200})
+    # IAM lets nobody set such a tag; CloudFormation does.
+    tags = [{"Key": "aws:cloudformation:stack-name", "Value": "q"}, {"Key": "Team", "Value": "web"}]
+    role: Any = iam_backends[ACCOUNT]["aws"].get_role(NAME)
+    monkeypatch.setattr(role, "tags", tags)
+    said = adopt("--json")
+    assert said.json["config"][f"{PROJECT_NAME}:tags"] == {"Team": "web"}
+    assert "tags of AWS's own (aws:cloudformation:stack-name)" in said.err
+    assert "longest session of 7200 seconds becomes an hour" in said.err
+
+
+# The page.
+
+
+def test_the_policy_of_the_page_is_what_is_called(console: Console, adopt: Adopt):
+    console.server.answers["kms:DescribeKey"] = {
+        "KeyMetadata": {"KeyId": KEY_ID, "Arn": KEY_ARN, "KeyManager": "CUSTOMER"}
+    }
+    console.make(secret={"KmsKeyId": KEY_ARN}, policies={"console": WIDE})
+    arn = console.iam.create_policy(PolicyName="managed", PolicyDocument=WIDE)["Policy"]["Arn"]
+    console.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
+    console.server.calls.clear()
+    assert adopt().code == 0
+    (block,) = re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
+    (statement,) = json.loads(block)["Statement"]
+    assert set(statement["Action"]) == set(console.server.calls) == set(PERMISSIONS)
+
+
+def test_the_page_shows_what_is_printed(console: Console, adopt: Adopt):
+    console.make(policies={"template": TEMPLATE}, role={"Path": "/service-role/"})
+    shown = re.search(r"```text\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    assert shown
+    assert shown[1] == adopt().out
+
+
+def test_the_page_has_every_option(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    page = PAGE.read_text().partition("## Read what it prints")[0]
+    assert options == set(re.findall(r"(?<!-)--[a-z][a-z-]+", page)) - {"--quiet", "--create"}
+
+
+# The whole way, on the real engine.
+
+
+@pytest.mark.parametrize("name", ["AmazonQBusiness-Policy", OWN])
+def test_a_console_s_role_is_taken_over_in_place_as_the_pages_say(
+    new_stack: Callable[..., Stack], aws: Aws, environment: dict[str, str], name: str
+):
+    with served(SANDBOX_ACCOUNT) as server:
+        console = Console(server, environment["AWS_ENDPOINT_URL"])
+        trust = golden("trust-policy").replace(ACCOUNT, SANDBOX_ACCOUNT).replace("ArnEquals", "ArnLike")
+        console.make(
+            trust=json.dumps(json.loads(trust), indent=4),
+            policies={name: WIDE},
+            role={
+                "Path": "/service-role/",
+                "Description": "Made by the console",
+                "Tags": [{"Key": "CostCentre", "Value": "0893"}],
+            },
+        )
+        try:
+            stack = new_stack({})
+            (stack.directory / "adopt").symlink_to(PROJECT / "adopt")
+            said = run_section(
+                stack,
+                "Write the files",
+                page=PAGE,
+                STACK=stack.name,
+                AWS_REGION=REGION,
+                AWS_ENDPOINT_URL_QBUSINESS=server.url,
+            )
+            assert "Everything: too much\n      *\n        on *\n" in said.stdout
+            unique = aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
+            taken = run_section(stack, "Take over a role that exists")
+            assert "~ assumeRolePolicy" in taken.stdout
+            foreseen = "~ 2 to update" if name == OWN else "+ 1 to create\n    ~ 1 to update"
+            assert f"Resources:\n    {foreseen}\n" in taken.stdout
+            assert "replace" not in taken.stdout
+            assert "deleted" not in taken.stdout
+            role = aws.iam.get_role(RoleName=NAME)["Role"]
+            assert (role["RoleId"], role["Arn"]) == (unique, console.role_arn)
+            assert server.data_sources[DATA_SOURCE_ID]["roleArn"] == stack.outputs()["roleArn"]
+            assert role["Description"] == "Made by the console"
+            assert role["Tags"] == [{"Key": "CostCentre", "Value": "0893"}]
+            assert in_one_line(aws.trust_policy(NAME)) == trust.replace("ArnLike", "ArnEquals")
+            written = in_one_line(aws.role_policies(NAME)[OWN])
+            expected = own_policy().replace(ACCOUNT, SANDBOX_ACCOUNT)
+            assert written == expected.replace("SECRET", console.secret_arn)
+            assert set(aws.role_policies(NAME)) == {name, OWN}
+            assert stack.drift().exit_code == 0
+            assert stack.up("--expect-no-changes").exit_code == 0
+        finally:
+            console.secrets.delete_secret(SecretId=SECRET_NAME, ForceDeleteWithoutRecovery=True)
