@@ -135,8 +135,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
         home = lift(final, lambda draft: draft.home)
-        pulumi.Output.all(role.arn, home).apply(self._warn_of_other_account)
-        self.role_arn = pulumi.Output.all(role.arn, policy.id).apply(lambda both: both[0])
+        self.role_arn = pulumi.Output.all(role.arn, home, policy.id).apply(self._arn_in_its_home)
         self.role_name = role.name
         self.register_outputs({"role_arn": self.role_arn, "role_name": self.role_name})
 
@@ -206,9 +205,9 @@ class ConnectorRole(pulumi.ComponentResource):
             facts["region"] = aws.get_region_output(opts=options).region
         return pulumi.Output.all(**facts)
 
-    def _warn_of_other_account(self, known: list[str]) -> None:
-        """Tell that a role is of no use to an application of another account."""
-        role_arn, home = known
+    def _arn_in_its_home(self, known: list[str]) -> str:
+        """Return the ARN, and tell if the role is of no use to an application of another account."""
+        role_arn, home, _ = known
         partition, account = home.split(":")
         role_partition, role_account = role_arn.split(":")[1:5:3]
         for what, ours, theirs in (
@@ -222,6 +221,7 @@ class ConnectorRole(pulumi.ComponentResource):
                     f"{account} in partition {partition}.",
                     self,
                 )
+        return role_arn
 
 
 class _Draft(NamedTuple):
