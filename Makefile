@@ -8,7 +8,7 @@ SANDBOX = venv/bin/python -m sandbox run --
 SIMULATOR = $(if $(shell command -v npm),tests/authorization/node_modules/.package-lock.json)
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-.PHONY: help up preview drift down test generated mutation pages site check format lock
+.PHONY: help up preview drift down test generated bench mutation pages site check format lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: venv/installed $(SIMULATOR) ## run everything that must hold, the engine i
 
 generated: venv/installed ## run at least 10,000 generated settings; make test runs fewer
 	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/test_generated_settings.py
+
+bench: venv/installed ## measure speed and write docs/performance.md; about 40 minutes
+	@venv/bin/python -m benchmarks
 
 mutation: venv/installed $(SIMULATOR) ## check that tests notice every part of the documents and of components/
 	@MUTANTS=all venv/bin/python -m pytest tests/authorization/test_mutants.py

@@ -13,7 +13,7 @@ import yaml
 
 from adopt.reading import Connection, InputError, Role
 from components import documents, settings
-from components.configuration import KEYS
+from components.configuration import KEYS, in_camel_case
 from components.connector_role import POLICY_NAME, TOKEN
 from components.documents import Documents
 from components.examination import examine
@@ -38,9 +38,7 @@ class Keys:
 
     def name(self, path: settings.Path) -> str:
         """Return the key, with the path of a member."""
-        return KEYS.get(path[0], "aws:region") + "".join(
-            f"[{part}]" if isinstance(part, int) else f".{_MEMBERS.get(part, part)}" for part in path[1:]
-        )
+        return "aws:region" if path[0] == "region" else in_camel_case(path)
 
     def command(self, problem: Problem) -> str | None:
         """Return None: what AWS has is mended in AWS."""

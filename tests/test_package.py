@@ -4,6 +4,7 @@ The schema is what they are compiled against: a change of it is a change of thei
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import yaml
 
 from components.configuration import KEYS
 from sandbox.environment import PROJECT
+from tests.package_page import PAGE, page
+from tests.page import run_section
 from tests.stacks import PROJECT_NAME, Aws, Stack
 from tests.support import (
     APPLICATION_ARN,
@@ -106,6 +109,24 @@ def new_program(new_stack: NewStack, package: Path) -> Callable[..., Stack]:
             "outputs": {name: "${docs." + name + "}" for name in ("roleArn", "roleName")},
         }
         (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump(program))
+        return stack
+
+    return make
+
+
+@pytest.fixture
+def new_python_project(new_stack: NewStack) -> Callable[[str], Stack]:
+    """Make stacks with a Python program in a project of its own, which only a package may extend."""
+
+    def make(program: str) -> Stack:
+        stack = new_stack({"aws:region": REGION}, program)
+        runtime = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
+        project = {"name": PROJECT_NAME, "runtime": runtime}
+        (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+        (stack.directory / "requirements.txt").write_text("pulumi\n")
+        for place in ("components", "venv"):
+            (stack.directory / place).unlink()
+        lend_packages(stack.directory)
         return stack
 
     return make
@@ -262,16 +283,9 @@ def test_a_secret_input_stays_one(new_program: Callable[..., Stack], aws: Aws):
 
 
 def test_a_python_project_deploys_the_role_through_the_package(
-    new_stack: NewStack, package: Path, aws: Aws
+    new_python_project: Callable[[str], Stack], package: Path, aws: Aws
 ):
-    stack = new_stack({"aws:region": REGION}, PROGRAM.format(**REQUIRED))
-    runtime = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
-    project = {"name": PROJECT_NAME, "runtime": runtime}
-    (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump(project))
-    (stack.directory / "requirements.txt").write_text("pulumi\n")
-    for place in ("components", "venv"):  # only the package may bring the component
-        (stack.directory / place).unlink()
-    lend_packages(stack.directory)
+    stack = new_python_project(PROGRAM.format(**REQUIRED))
     added = stack.run("package", "add", str(package))
     assert "import pulumi_qbusiness_connector" in added.stdout
     stack.up()
@@ -334,3 +348,62 @@ def test_a_bad_value_that_is_known_only_during_the_update_makes_no_role(
     assert "Traceback" not in refused.text
     (made,) = {*aws.roles()} - {*before}
     assert made.startswith("other-qbusiness-role-")
+
+
+def test_the_page_is_the_one_that_make_pages_writes():
+    assert PAGE.read_text() == page()
+
+
+def test_the_page_describes_every_input_and_output():
+    text = PAGE.read_text()
+    resource = frozen()["resources"][TYPE]
+    (vpc,) = frozen()["types"].values()
+    described = [
+        *resource["inputProperties"].items(),
+        *((f"vpcConfiguration.{member}", it) for member, it in vpc["properties"].items()),
+        *resource["properties"].items(),
+    ]
+    for name, it in described:
+        row = rf"^\| `{re.escape(name)}` \| .* \| {re.escape(it['description'])} \|$"
+        assert re.search(row, text, re.MULTILINE), name
+    required = re.findall(r"^\| `(\w+)` \| \w+ \| required \|", text, re.MULTILINE)
+    assert required == resource["requiredInputs"]
+
+
+def program_on_the_page(language: str) -> str:
+    (program,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    return program
+
+
+def statement_ids(policy: str) -> list[str]:
+    return [statement["Sid"] for statement in json.loads(policy)["Statement"]]
+
+
+def check_that_the_program_on_the_page_deploys_the_role(stack: Stack, package: Path, aws: Aws) -> None:
+    run_section(stack, "From a clone", page=PAGE, CLONE=str(package.parent))
+    stack.up()
+    arn = stack.outputs()["roleArn"]
+    name = arn.rpartition("/")[2]
+    role = aws.iam.get_role(RoleName=name)["Role"]
+    assert role["Arn"] == arn
+    assert role["Tags"] == [{"Key": "Team", "Value": "search"}]
+    (policy,) = aws.role_policies(name).values()
+    *expected, deletion = statement_ids(golden("default-role-policy"))
+    assert deletion == "AllowsAmazonQToDeleteTaggedNI"  # it was not asked for
+    assert statement_ids(policy) == expected
+    for what in (KEY_ID, SUBNET_ID, SECURITY_GROUP_ID):
+        assert what in policy
+
+
+def test_the_yaml_program_on_the_page_deploys_the_role(new_stack: NewStack, package: Path, aws: Aws):
+    stack = new_stack({"aws:region": REGION})
+    program = program_on_the_page("yaml").replace("my-program", PROJECT_NAME)
+    (stack.directory / "Pulumi.yaml").write_text(program)
+    check_that_the_program_on_the_page_deploys_the_role(stack, package, aws)
+
+
+def test_the_python_program_on_the_page_deploys_the_role(
+    new_python_project: Callable[[str], Stack], package: Path, aws: Aws
+):
+    stack = new_python_project(program_on_the_page("python"))
+    check_that_the_program_on_the_page_deploys_the_role(stack, package, aws)

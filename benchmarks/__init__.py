@@ -1,0 +1,1 @@
+"""What does the role cost in time, beside what one would write by hand? `make bench` measures it."""

@@ -1,0 +1,65 @@
+"""What does it cost? `make bench` measures everything; `python -m benchmarks one-role …` some of it.
+
+Each section of docs/performance.md is written anew by the measurement that it is about.
+"""
+
+import argparse
+import datetime as dt
+import sys
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from benchmarks import many_roles, one_role, sandbox_and_tests, start
+from benchmarks.programs import versions
+from sandbox.environment import PROJECT
+
+PAGE: Final = PROJECT / "docs" / "performance.md"
+SECTIONS: Final[Mapping[str, Callable[[], str]]] = {
+    "one-role": one_role.section,
+    "many-roles": many_roles.section,
+    "start": start.section,
+    "sandbox-and-tests": sandbox_and_tests.section,
+}
+_INTRODUCTION: Final = """\
+# Performance
+
+<!-- Written by `make bench`. -->
+
+What the component costs beside what one would write by hand, on Pulumi's real engine with the
+sandbox's stand-in for AWS. Rounds are interleaved, so that whatever else the machine does meets all of
+them alike; figures are medians, with the least and the most in brackets, after one run that does not
+count. **Ratios are what to look at**: they are medians of the ratios within a round. Processor time is
+that of all processes of a command but the stand-in for IAM; memory is that of the largest process. AWS
+itself takes longer than all of this.
+"""
+
+
+def main() -> None:
+    """Measure the sections that are asked for, and write them into the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure.")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    asked = parser.parse_args().sections or list(SECTIONS)
+    if unknown := [name for name in asked if name not in SECTIONS]:
+        sys.exit(f"no section {', '.join(unknown)}: there are {', '.join(SECTIONS)}")
+    for name in asked:
+        today = dt.datetime.now(tz=dt.UTC).date()
+        text = f"{SECTIONS[name]()}\nMeasured on {today}: {versions()}.\n"
+        _write(name, text)
+
+
+def _write(name: str, text: str) -> None:
+    """Put a section in its place, and leave the others as they are."""
+    page = PAGE.read_text() if PAGE.exists() else ""
+    parts = {it: _between(page, it) for it in SECTIONS} | {name: text}
+    body = "\n".join(
+        f"<!-- {it} -->\n{part}<!-- end of {it} -->\n" for it, part in parts.items() if part
+    )
+    PAGE.write_text(f"{_INTRODUCTION}\n{body}")
+
+
+def _between(page: str, name: str) -> str:
+    return page.partition(f"<!-- {name} -->\n")[2].partition(f"<!-- end of {name} -->\n")[0]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""How is a command measured, beside others, so that the figures can be compared?
+
+Rounds are interleaved (A B C A B C …): what the machine does meanwhile meets all of them alike.
+"""
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+ROUNDS: Final = 9
+MEBIBYTE: Final = 1024
+"""In the unit of `ru_maxrss` on Linux."""
+
+
+class Run(NamedTuple):
+    """What one run of a command took."""
+
+    wall: float
+    """Seconds."""
+    processor: float
+    """Seconds of processor time, of the command and of all processes that it started and waited for."""
+    memory: float
+    """MiB that its largest process had at most."""
+
+
+class Command(NamedTuple):
+    """A command that is measured."""
+
+    arguments: Sequence[str]
+    directory: Path
+    environment: Mapping[str, str]
+    before: Callable[[], object] | None = None
+    """What has to be done before each run, and is not measured."""
+
+    def run(self) -> Run:
+        """Run it once; raises RuntimeError with its output if it fails."""
+        if self.before:
+            self.before()
+        begin = time.monotonic()
+        process = subprocess.Popen(
+            self.arguments,
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None  # noqa: S101 a type guard
+        output = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.monotonic() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(self.arguments)} in {self.directory}\n{output}")
+        return Run(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / MEBIBYTE)
+
+
+class Spread(NamedTuple):
+    """A median, and how far the figures were apart."""
+
+    median: float
+    least: float
+    most: float
+
+
+def spread(figures: Sequence[float]) -> Spread:
+    """Summarize the figures of several rounds."""
+    return Spread(statistics.median(figures), min(figures), max(figures))
+
+
+def measure(
+    commands: Mapping[str, Command], rounds: int = ROUNDS, *, warm: bool = True
+) -> dict[str, list[Run]]:
+    """Run all commands in turn, and return their runs; `warm` runs each once before, unmeasured."""
+    for command in commands.values() if warm else ():
+        command.run()
+    runs: dict[str, list[Run]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            runs[name].append(command.run())
+    return runs
+
+
+def ratio(runs: Sequence[Run], base: Sequence[Run], what: str) -> float:
+    """Return the median of the ratios of the rounds: each round is compared with itself."""
+    pairs = zip(runs, base, strict=True)
+    return statistics.median(getattr(run, what) / getattr(other, what) for run, other in pairs)

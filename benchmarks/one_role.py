@@ -1,0 +1,66 @@
+"""What does one role cost?"""
+
+import json
+import os
+import subprocess
+from typing import Final
+
+from benchmarks.measuring import Command, measure
+from benchmarks.programs import SETTINGS, Laboratory, laboratory, operation
+from benchmarks.table import table
+from sandbox.environment import PROJECT
+from tests.support import APPLICATION_ID
+
+CDK: Final = PROJECT / "benchmarks" / "cdk"
+_ROUNDS: Final = 15
+
+
+def section() -> str:
+    """Measure a preview and an update without changes, and return the section."""
+    with laboratory() as here:
+        arn = {
+            "this program": here.this_program(),
+            "the same by hand": here.by_hand(),
+            "the same by hand, as a component": here.component_by_hand(),
+            "an empty program": here.empty(),
+        }
+        identifier = {
+            "this program": here.this_program({**SETTINGS, "applicationId": APPLICATION_ID}),
+            "the same by hand, asking for the account": here.by_hand(asks_account=True),
+        }
+        for stack in (*arn.values(), *identifier.values()):
+            stack.up()
+        text = "## One role\n\n"
+        for title, arguments in (
+            ("`pulumi preview`", ["preview"]),
+            ("`pulumi up` without a change", ["up", "--yes", "--skip-preview"]),
+        ):
+            for which, stacks in (("ARN", arn), ("ID", identifier)):
+                commands = {name: operation(it, *arguments) for name, it in stacks.items()}
+                base = [*stacks][1]
+                runs = measure(commands, _ROUNDS)
+                text += f"{title}, with the application's {which}:\n\n{table(runs, base)}\n"
+        return text + _cdk(here)
+
+
+def _cdk(here: Laboratory) -> str:
+    """Measure the synthesis of the same two resources by AWS CDK."""
+    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel", "error"], cwd=CDK, check=True)
+    documents = here.directory / "documents.json"
+    documents.write_text(
+        json.dumps({"trust": json.loads(here.trust), "policy": json.loads(here.policy)})
+    )
+    environment = {**os.environ, "DOCUMENTS": str(documents), "CDK_DISABLE_CLI_TELEMETRY": "true"}
+    output = str(here.directory / "cdk.out")
+    synthesis = Command(
+        ["npx", "cdk", "synth", "--quiet", "--app", "node app.js", "--output", output], CDK, environment
+    )
+    stack = here.this_program()
+    stack.up()
+    runs = measure(
+        {"`cdk synth`, the same resources": synthesis, "this program": operation(stack, "preview")}
+    )
+    return (
+        "AWS CDK, which only writes a template and compares it with nothing, beside the preview of this "
+        f"program:\n\n{table(runs, 'this program')}"
+    )

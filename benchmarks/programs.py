@@ -1,0 +1,204 @@
+"""Which programs are compared? This one, the same resources by hand, and nothing at all."""
+
+import os
+import platform
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.measuring import Command
+from sandbox.engine import VERSION
+from sandbox.environment import PROJECT, Sandbox
+from tests.stacks import Stack
+from tests.support import APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
+
+ACCOUNT: Final = "123456789012"
+"""The account of the sandbox."""
+APPLICATION_ARN: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
+SETTINGS: Final = {
+    "aws:region": REGION,
+    "applicationId": APPLICATION_ARN,
+    "indexId": INDEX_ID,
+    "secretId": SECRET_ID,
+    "kmsKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab",
+    "vpcConfiguration": {
+        "subnetIds": ["subnet-0a1b2c3d4e5f60718"],
+        "securityGroupIds": ["sg-0c3d4e5f607182930"],
+    },
+}
+"""All nine statements."""
+
+_COMPONENTS: Final = """
+import pulumi
+from components.connector_role import ConnectorRole
+
+for number in range({number}):
+    connector = ConnectorRole(
+        f"connector-{{number}}",
+        {{
+            "application_id": {application!r},
+            "index_id": {index!r},
+            "secret_id": {secret!r},
+            "kms_key_id": {key!r},
+            "vpc_configuration": {{"subnet_ids": {subnets!r}, "security_group_ids": {groups!r}}},
+        }},
+    )
+    pulumi.export(f"roleArn{{number}}", connector.role_arn)
+"""
+_BY_HAND: Final = """
+import pulumi
+import pulumi_aws as aws
+
+{begin}
+for number in range({number}):
+    role = aws.iam.Role(
+        f"connector-{{number}}-qbusiness-role",
+        force_detach_policies=True,
+        assume_role_policy={trust},
+    )
+    policy = aws.iam.RolePolicy(
+        f"connector-{{number}}-qbusiness-policy",
+        name="qbusiness-aem-connector",
+        role=role.name,
+        policy={policy},
+    )
+    pulumi.export(f"roleArn{{number}}", role.arn)
+"""
+_COMPONENT_BY_HAND: Final = """
+import pulumi
+import pulumi_aws as aws
+
+
+class Connector(pulumi.ComponentResource):
+    def __init__(self, name):
+        super().__init__("benchmark:index:Connector", name)
+        children = pulumi.ResourceOptions(parent=self)
+        role = aws.iam.Role(
+            f"{{name}}-qbusiness-role",
+            force_detach_policies=True,
+            assume_role_policy={trust},
+            opts=children,
+        )
+        policy = aws.iam.RolePolicy(
+            f"{{name}}-qbusiness-policy",
+            name="qbusiness-aem-connector",
+            role=role.name,
+            policy={policy},
+            opts=children,
+        )
+        self.role_arn = role.arn
+        self.register_outputs({{"role_arn": role.arn, "role_name": role.name}})
+
+
+for number in range({number}):
+    pulumi.export(f"roleArn{{number}}", Connector(f"connector-{{number}}").role_arn)
+"""
+
+
+class Laboratory:
+    """A sandbox with the programs that are compared."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        """Deploy this program once, to learn the documents that the others have as literals."""
+        self.directory = directory
+        self.environment = environment
+        deployed = self.stack((PROJECT / "__main__.py").read_text(), SETTINGS)
+        deployed.up()
+        inputs: dict[str, Any] = {
+            it["type"].rpartition(":")[2]: it["inputs"] for it in deployed.resources() if "inputs" in it
+        }
+        self.trust: str = inputs["Role"]["assumeRolePolicy"]
+        self.policy: str = inputs["RolePolicy"]["policy"]
+
+    def stack(self, program: str, settings: Mapping[str, object]) -> Stack:
+        """Make a stack with a program."""
+        made = Stack(self.directory, self.environment, program)
+        made.configure(settings)
+        return made
+
+    def this_program(self, settings: Mapping[str, object] = SETTINGS) -> Stack:
+        """Make a stack of this project's program."""
+        return self.stack((PROJECT / "__main__.py").read_text(), settings)
+
+    def empty(self) -> Stack:
+        """Make a stack whose program declares nothing."""
+        return self.stack("", SETTINGS)
+
+    def components(self, number: int) -> Stack:
+        """Make a stack of so many of this project's components."""
+        vpc: Any = SETTINGS["vpcConfiguration"]
+        program = _COMPONENTS.format(
+            number=number,
+            application=SETTINGS["applicationId"],
+            index=SETTINGS["indexId"],
+            secret=SETTINGS["secretId"],
+            key=SETTINGS["kmsKeyId"],
+            subnets=vpc["subnetIds"],
+            groups=vpc["securityGroupIds"],
+        )
+        return self.stack(program, {"aws:region": REGION})
+
+    def by_hand(self, number: int = 1, *, asks_account: bool = False) -> Stack:
+        """Make a stack of so many pairs of a role and a policy, with the documents as literals.
+
+        With `asks_account`, the account in them comes from the provider, as for an application's ID.
+        """
+        trust, policy = (repr(it) for it in (self.trust, self.policy))
+        begin = ""
+        if asks_account:
+            begin = "account = aws.get_caller_identity().account_id"
+            trust, policy = (f"{it}.replace({ACCOUNT!r}, account)" for it in (trust, policy))
+        program = _BY_HAND.format(number=number, begin=begin, trust=trust, policy=policy)
+        return self.stack(program, {"aws:region": REGION})
+
+    def component_by_hand(self, number: int = 1) -> Stack:
+        """Make a stack of so many components of the same two resources that check nothing."""
+        program = _COMPONENT_BY_HAND.format(
+            number=number, trust=repr(self.trust), policy=repr(self.policy)
+        )
+        return self.stack(program, {"aws:region": REGION})
+
+
+def operation(stack: Stack, *arguments: str, fresh: bool = False) -> Command:
+    """Return an operation on a stack to be measured; `fresh` destroys what is there before it."""
+    return Command(
+        ["pulumi", "--non-interactive", *arguments, "--stack", stack.name],
+        stack.directory,
+        stack.environment,
+        stack.destroy if fresh else None,
+    )
+
+
+@contextmanager
+def laboratory() -> Generator[Laboratory]:
+    """Set up a sandbox that is forgotten at the end."""
+    with tempfile.TemporaryDirectory() as directory:
+        sandbox = Sandbox(Path(directory) / "sandbox")
+        environment = sandbox.prepare()
+        # As on a user's machine: Python keeps what it has compiled.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        try:
+            yield Laboratory(Path(directory), environment)
+        finally:
+            sandbox.stop()
+
+
+def versions() -> str:
+    """Tell the machine and what takes part."""
+    model = next(
+        (
+            line.partition(": ")[2]
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**30
+    return (
+        f"{os.cpu_count()} cores of {model}, {memory} GiB, {platform.system()} {platform.release()}; "
+        f"Python {platform.python_version()}, Pulumi {VERSION}, pulumi {version('pulumi')}, "
+        f"pulumi-aws {version('pulumi-aws')}"
+    )

@@ -1,0 +1,93 @@
+"""What do the program's start and the documents cost?"""
+
+import os
+import re
+import subprocess
+import sys
+import timeit
+from typing import Any, Final
+
+from benchmarks.measuring import Command, measure, spread
+from benchmarks.table import table
+from components import documents, settings
+from components.examination import examine
+from sandbox.environment import PROJECT
+from tests.support import FULL
+
+_ROUNDS: Final = 25
+_REPETITIONS: Final = 2_000
+_IMPORTS: Final = "import pulumi, pulumi_aws.iam"
+_PROGRAM: Final = f"""{_IMPORTS}
+class Mocks(pulumi.runtime.Mocks):
+    def new_resource(self, args): return args.name, args.inputs
+    def call(self, args): return {{}}
+pulumi.runtime.set_mocks(Mocks())
+"""
+_COMPONENT: Final = f"""{_PROGRAM}
+from components.connector_role import ConnectorRole
+ConnectorRole("docs", {dict(FULL)!r})
+"""
+_LARGE: Final[dict[str, Any]] = {
+    **FULL,
+    "vpc_configuration": {
+        "subnet_ids": [f"subnet-{number:017x}" for number in range(10)],
+        "security_group_ids": [f"sg-{number:017x}" for number in range(10)],
+    },
+}
+
+
+def section() -> str:
+    """Measure start and rendering, and return the section."""
+    environment = {name: it for name, it in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    commands = {
+        name: Command([sys.executable, "-c", program], PROJECT, environment)
+        for name, program in (
+            ("program and component", _COMPONENT),
+            ("Pulumi and its AWS provider's `iam`, with mocks", _PROGRAM),
+        )
+    }
+    runs = measure(commands, _ROUNDS)
+    counted = {name: _instructions(it) for name, it in commands.items()}
+    ours, theirs = counted.values()
+    text = (
+        "## Start and rendering\n\n"
+        "A Python process that imports the program's modules and declares one component, against one "
+        "that imports Pulumi's packages alone:\n\n"
+        f"{table(runs, [*runs][1])}\n"
+        f"Instructions, by valgrind: {ours / 1e6:,.0f} and {theirs / 1e6:,.0f} million, ratio "
+        f"{ours / theirs:.3f}.\n\n"
+        "Examining the settings and writing both documents, processor time:\n\n"
+        "| | µs |\n|---|---|\n"
+    )
+    for name, given in (("one connector", dict(FULL)), ("10 subnets, 10 groups", _LARGE)):
+        text += f"| {name} | {_render(given)} |\n"
+    return text
+
+
+def _render(given: dict[str, Any]) -> str:
+    def once() -> None:
+        found = examine("docs", given, settings.Arguments()).settings
+        assert found is not None  # noqa: S101 everything is given
+        documents.write(found)
+
+    clock = timeit.Timer(once, timer=_processor_time)
+    figures = [took / _REPETITIONS * 1e6 for took in clock.repeat(9, _REPETITIONS)]
+    median, least, most = spread(figures)
+    return f"{median:.0f} ({least:.0f} to {most:.0f})"
+
+
+def _processor_time() -> float:
+    used = os.times()
+    return used.user + used.system
+
+
+def _instructions(command: Command) -> int:
+    counted = subprocess.run(
+        ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command.arguments],
+        cwd=command.directory,
+        env=command.environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return int(re.findall(r"Collected : (\d+)", counted.stderr)[0])

@@ -1,0 +1,30 @@
+"""How are the runs of several commands shown?"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from benchmarks.measuring import Run, ratio, spread
+
+
+def table(runs: Mapping[str, Sequence[Run]], base: str) -> str:
+    """Return a table of wall time, processor time and memory, with ratios to the base."""
+    header = ("", "wall, s", "ratio", "processor, s", "ratio", "memory, MiB", "ratio")
+    lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
+    for name, its in runs.items():
+        cells = [name]
+        for what, show in (("wall", seconds), ("processor", seconds), ("memory", mebibytes)):
+            figures = [getattr(run, what) for run in its]
+            cells += [show(figures), f"{ratio(its, runs[base], what):.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _show(digits: int) -> Callable[[Sequence[float]], str]:
+    def show(figures: Sequence[float]) -> str:
+        median, least, most = (f"{it:.{digits}f}" for it in spread(figures))
+        return f"{median} ({least} to {most})"
+
+    return show
+
+
+seconds = _show(2)
+mebibytes = _show(0)

@@ -1,0 +1,396 @@
+"""What does docs/other-languages.md say? `make pages` writes it, from the schema of the package.
+
+How a language spells the schema's names is known from Pulumi's own generators of SDKs; the programs that
+the engine of the sandbox cannot run were held against what these generators write:
+https://www.pulumi.com/docs/iac/guides/building-extending/packages/local-sdks/
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from string import Template
+from typing import Any, Final, NamedTuple
+
+import yaml
+
+from sandbox.environment import PROJECT
+from tests.support import (
+    APPLICATION_ARN,
+    GOLDEN,
+    INDEX_ID,
+    KEY_ID,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
+
+PAGE: Final = PROJECT / "docs" / "other-languages.md"
+
+_SCHEMA: Final[dict[str, Any]] = json.loads((GOLDEN / "package-schema.json").read_text())
+_PACKAGE: Final[str] = _SCHEMA["name"]
+((_TOKEN, _COMPONENT),) = _SCHEMA["resources"].items()
+_INPUTS: Final[Mapping[str, Any]] = _COMPONENT["inputProperties"]
+_OUTPUT: Final = "roleArn"
+_EXAMPLE: Final[Mapping[str, object]] = {
+    "applicationId": APPLICATION_ARN,
+    "indexId": INDEX_ID,
+    "secretId": SECRET_ID,
+    "kmsKeyId": KEY_ID,
+    "tags": {"Team": "search"},
+    "vpcConfiguration": {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]},
+}
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().replace("-", "_")
+
+
+def _pascal_case(name: str) -> str:
+    return "".join(part[0].upper() + part[1:] for part in name.split("-"))
+
+
+def _camel_case(name: str) -> str:
+    return name[0] + _pascal_case(name)[1:]
+
+
+def _type(reference: str) -> dict[str, Any]:
+    return _SCHEMA["types"][reference.removeprefix("#/types/")]
+
+
+class _Language(NamedTuple):
+    """How a language writes a program; a pair is what stands before and after something."""
+
+    title: str
+    code: str
+    """What a block of code in the language is marked with."""
+    package: str
+    """What the program imports."""
+    package_of_organization: str
+    """The same for a package from a repository, which is named after the repository's owner."""
+    alias: str
+    """What the package is called in the program."""
+    program: str
+    name: Callable[[str], str]
+    """Spells a property."""
+    indent: str
+    depth: int
+    """How far the inputs are indented."""
+    equals: str
+    string: tuple[str, str]
+    array: tuple[str, str]
+    map: tuple[str, str]
+    entry: tuple[str, str, str]
+    """What stands around the key and the value of a map."""
+    object: tuple[str, str]
+    """TYPE stands for the type's name."""
+    aligned: bool = False
+    """Whether the language's formatter puts the values of neighbours into one column."""
+
+    def write(self) -> str:
+        """Return the program."""
+        return Template(self.program).substitute(
+            package=self.package,
+            alias=self.alias,
+            component=_TOKEN.rpartition(":")[2],
+            inputs="\n".join(self._properties(_INPUTS, _EXAMPLE, self.depth)),
+            name=_OUTPUT,
+            output=self.name(_OUTPUT),
+        )
+
+    def _properties(
+        self, properties: Mapping[str, Any], values: Mapping[str, Any], depth: int
+    ) -> Iterator[str]:
+        written = {
+            self.name(name): self._value(properties[name], value, depth)
+            for name, value in values.items()
+        }
+        neighbours = [len(name) for name, value in written.items() if "\n" not in value]
+        for name, value in written.items():
+            aligned = self.aligned and "\n" not in value
+            gap = " " * (max(neighbours) - len(name)) if aligned else ""
+            yield f"{self.indent * depth}{name}{self.equals}{gap}{value},"
+
+    def _value(self, declared: Mapping[str, Any], value: Any, depth: int) -> str:
+        if reference := declared.get("$ref"):
+            margin = self.indent * depth
+            before, after = self.object
+            before = before.replace("TYPE", reference.rpartition(":")[2] + "Args")
+            members = self._properties(_type(reference)["properties"], value, depth + 1)
+            return "\n".join([before.replace("\n", f"\n{margin}"), *members, f"{margin}{after}"])
+        if declared["type"] == "array":
+            before, after = self.array
+            content = ", ".join(self._value(declared["items"], item, depth) for item in value)
+        elif declared["type"] == "object":
+            before, after = self.map
+            first, middle, last = self.entry
+            items = {
+                key: self._value(declared["additionalProperties"], value[key], depth) for key in value
+            }
+            content = ", ".join(f'{first}"{key}"{middle}{item}{last}' for key, item in items.items())
+        else:
+            before, after = self.string
+            content = f'"{value}"'
+        return f"{before}{content}{after}"
+
+
+_PYTHON: Final = _Language(
+    title="Python",
+    code="python",
+    package=f"pulumi_{_snake_case(_PACKAGE)}",
+    package_of_organization=f"organization_{_snake_case(_PACKAGE)}",
+    alias=_snake_case(_PACKAGE),
+    program="""\
+import pulumi
+import $package as $alias
+
+connector = $alias.$component(
+    "docs",
+$inputs
+)
+pulumi.export("$name", connector.$output)
+""",
+    name=_snake_case,
+    indent="    ",
+    depth=1,
+    equals="=",
+    string=("", ""),
+    array=("[", "]"),
+    map=("{", "}"),
+    entry=("", ": ", ""),
+    object=(f"{_snake_case(_PACKAGE)}.TYPE(", ")"),
+)
+_TYPESCRIPT: Final = _Language(
+    title="TypeScript",
+    code="typescript",
+    package=f"@pulumi/{_PACKAGE}",
+    package_of_organization=f"@organization/{_PACKAGE}",
+    alias=_camel_case(_PACKAGE),
+    program="""\
+import * as $alias from "$package";
+
+const connector = new $alias.$component("docs", {
+$inputs
+});
+export const $name = connector.$output;
+""",
+    name=str,
+    indent="    ",
+    depth=1,
+    equals=": ",
+    string=("", ""),
+    array=("[", "]"),
+    map=("{ ", " }"),
+    entry=("", ": ", ""),
+    object=("{", "}"),
+)
+_GO_ALIAS: Final = _PACKAGE.replace("-", "")
+_GO_PACKAGE: Final = f"pulumi-{_PACKAGE}/sdk/go/{_GO_ALIAS}"
+_GO: Final = _Language(
+    title="Go",
+    code="go",
+    package=f"example.com/{_GO_PACKAGE}",
+    package_of_organization=f"github.com/organization/{_GO_PACKAGE}",
+    alias=_GO_ALIAS,
+    program="""\
+package main
+
+import (
+	"$package"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+func main() {
+	pulumi.Run(func(ctx *pulumi.Context) error {
+		connector, err := $alias.New$component(ctx, "docs", &$alias.${component}Args{
+$inputs
+		})
+		if err != nil {
+			return err
+		}
+		ctx.Export("$name", connector.$output)
+		return nil
+	})
+}
+""",
+    name=_pascal_case,
+    indent="\t",
+    depth=3,
+    equals=": ",
+    string=("pulumi.String(", ")"),
+    array=("pulumi.StringArray{", "}"),
+    map=("pulumi.StringMap{", "}"),
+    entry=("", ": ", ""),
+    # A pointer, and no input of Pulumi's: the schema calls the property plain.
+    object=(f"&{_GO_ALIAS}.TYPE{{", "}"),
+    aligned=True,
+)
+_CSHARP: Final = _Language(
+    title="C#",
+    code="csharp",
+    package=f"Pulumi.{_pascal_case(_PACKAGE)}",
+    package_of_organization=f"Organization.{_pascal_case(_PACKAGE)}",
+    alias="",
+    program="""\
+using System.Collections.Generic;
+using Pulumi;
+using $package;
+using $package.Inputs;
+
+return await Deployment.RunAsync(() =>
+{
+    var connector = new $component("docs", new ${component}Args
+    {
+$inputs
+    });
+    return new Dictionary<string, object?> { ["$name"] = connector.$output };
+});
+""",
+    name=_pascal_case,
+    indent="    ",
+    depth=2,
+    equals=" = ",
+    string=("", ""),
+    array=("{ ", " }"),
+    map=("{ ", " }"),
+    entry=("{ ", ", ", " }"),
+    object=("new TYPE\n{", "}"),
+)
+_LANGUAGES: Final = (_PYTHON, _TYPESCRIPT, _GO, _CSHARP)
+
+
+def page() -> str:
+    """Return the whole page."""
+    return "\n".join(_page())
+
+
+def _page() -> Iterator[str]:
+    yield _INTRODUCTION
+    yield "| language | from a clone | from a repository of ORGANIZATION |\n|---|---|---|"
+    for it in _LANGUAGES:
+        yield f"| {it.title} | `{it.package}` | `{it.package_of_organization}` |"
+    yield _PROGRAMS
+    yield f"## YAML\n\n```yaml\n{_yaml()}```\n"
+    for it in _LANGUAGES:
+        yield f"## {it.title}\n\n```{it.code}\n{it.write()}```\n"
+    yield _INPUTS_AND_OUTPUTS
+    yield "| input | type | need | description |\n|---|---|---|---|"
+    required = _COMPONENT["requiredInputs"]
+    yield from (_row(name, _INPUTS[name], "required") for name in required)
+    for name in (it for it in _INPUTS if it not in required):
+        yield _row(name, _INPUTS[name], "optional")
+        if reference := _INPUTS[name].get("$ref"):
+            members = _type(reference)["properties"].items()
+            yield from (_row(f"{name}.{member}", it, f"with `{name}`") for member, it in members)
+    yield "\n| output | type | description |\n|---|---|---|"
+    for name, it in _COMPONENT["properties"].items():
+        yield f"| `{name}` | {_kind(it)} | {it['description']} |"
+    yield _ERRORS
+    message = (GOLDEN / "package-message.txt").read_text().rstrip()
+    yield f"```text\n{message}\n```"
+    yield _LATE_ERRORS
+
+
+def _yaml() -> str:
+    program = {
+        "name": "my-program",
+        "runtime": "yaml",
+        "resources": {"docs": {"type": _TOKEN, "properties": dict(_EXAMPLE)}},
+        "outputs": {_OUTPUT: f"${{docs.{_OUTPUT}}}"},
+    }
+    return yaml.safe_dump(program, sort_keys=False)
+
+
+def _row(name: str, declared: Mapping[str, Any], need: str) -> str:
+    return f"| `{name}` | {_kind(declared)} | {need} | {declared['description']} |"
+
+
+def _kind(declared: Mapping[str, Any]) -> str:
+    """Say what a property takes, in words of every language."""
+    if reference := declared.get("$ref"):
+        return f"`{reference.rpartition(':')[2]}`"
+    if declared["type"] == "array":
+        return f"list of {_kind(declared['items'])}s"
+    if declared["type"] == "object":
+        return f"map of {_kind(declared['additionalProperties'])}s"
+    return declared["type"]
+
+
+_INTRODUCTION: Final = f"""\
+# Other languages
+
+<!-- Written by `make pages`; a test keeps it true. -->
+
+`plugin/` holds the component as a package for programs in every Pulumi language. The names on this page
+follow from its schema. What was tried, and what was not:
+
+- The YAML and the Python program are taken from this page by the tests of this project, and deployed on
+  Pulumi's real engine in the sandbox, with the package from a clone.
+- The TypeScript and the Go program compile against the SDKs that Pulumi 3.259.0 generates from the
+  schema. They were not run.
+- The C# program was compared by eye with the SDK that Pulumi 3.150.0 generates. It was neither compiled
+  nor run.
+- No package was added from a repository on GitHub.
+
+## What it needs
+
+The Pulumi CLI (3.250 or newer), and Python 3.11 or newer on the machine that runs it, whatever the
+language of your program: the package is a Python program that the engine starts. The stack needs what
+every program for AWS does: `aws:region` in its configuration, and credentials for the application's
+account.
+
+## From a clone
+
+In the directory of your program, with the directory of the clone in CLONE:
+
+```sh
+pulumi package add "$CLONE/plugin"
+```
+
+## From a repository
+
+```console
+$ pulumi package add github.com/ORGANIZATION/REPOSITORY/plugin@v{_SCHEMA["version"]}
+```
+
+The version is a tag of the repository and the version of the schema; SDKs ask for it. For a private
+repository, Pulumi takes the token in `GITHUB_TOKEN`.
+
+## What adding does
+
+It makes the package's virtual environment (in about half a minute), enters the package in `Pulumi.yaml`,
+generates an SDK in `sdks/`, adds the SDK to your project, and prints the line that imports it. On
+another machine, `pulumi install` does the same again from `Pulumi.yaml`. YAML imports nothing. In the
+other languages, a package from a repository is named after the repository's owner, in lower case:
+"""
+
+_PROGRAMS: Final = """
+The programs that follow use the package from a clone.
+"""
+
+_INPUTS_AND_OUTPUTS: Final = """\
+## Inputs and outputs
+
+Names are as in YAML and TypeScript; in Python they are in snake case, in Go and C# they begin with a
+capital. What is allowed stands in [configuration](configuration.md). An input may be an output of
+another resource, but not `exclusivePolicies`, which decides what resources there are, and not
+`vpcConfiguration` as a whole: its members may.
+"""
+
+_ERRORS: Final = """
+## Errors
+
+An input that is misspelt or missing is refused by the compiler or by Pulumi, in its own words (`Property
+kmsKey does not exist on …`, `Missing required property 'applicationId'`). Wrong values are told all at
+once, by the inputs' names in the table, before a role is made or changed:
+"""
+
+_LATE_ERRORS: Final = """
+An output of another resource is examined once it is known, which may be during the update. The message
+is the same, with `Unexpected <class …>:` in front, which Pulumi's host of components puts there, and no
+role is made; the other resource may be there by then. In a Python program, Pulumi's SDK may add a
+traceback of the program to the message.
+"""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
