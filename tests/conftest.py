@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -36,8 +37,14 @@ def prepared_sandbox(
 
 
 @pytest.fixture
-def environment(prepared_sandbox: tuple[Sandbox, dict[str, str]]) -> dict[str, str]:
-    return prepared_sandbox[1]
+def environment(prepared_sandbox: tuple[Sandbox, dict[str, str]]) -> Iterator[dict[str, str]]:
+    """Return the environment of commands in a sandbox whose account is empty, and is emptied again."""
+    _, variables = prepared_sandbox
+    yield variables
+    # Not by `pulumi destroy`, which would take as long as most tests.
+    address = f"{variables['AWS_ENDPOINT_URL']}/moto-api/reset"
+    with urlopen(Request(address, method="POST"), timeout=10):  # noqa: S310 our own address
+        pass
 
 
 @pytest.fixture
@@ -46,29 +53,19 @@ def aws(environment: dict[str, str]) -> Aws:
 
 
 @pytest.fixture
-def new_stack(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Stack]]:
-    """Make stacks with `new_stack(settings, program=...)`; what they leave is destroyed."""
-    stacks: list[Stack] = []
+def new_stack(environment: dict[str, str], tmp_path: Path) -> Callable[..., Stack]:
+    """Make stacks with `new_stack(settings, program=...)`."""
 
     def make(settings: dict[str, object], program: str | None = None) -> Stack:
         stack = Stack(tmp_path, environment, program)
         stack.configure(settings)
-        stacks.append(stack)
         return stack
 
-    yield make
-    for stack in stacks:
-        if stack.resources():
-            stack.destroy()
+    return make
 
 
 @pytest.fixture
-def managed_policy(aws: Aws) -> Iterator[str]:
+def managed_policy(aws: Aws) -> str:
     """Make a managed policy for somebody to attach by hand; return its ARN."""
-    arn = aws.iam.create_policy(PolicyName="by-hand", PolicyDocument=golden("minimal-role-policy"))[
-        "Policy"
-    ]["Arn"]
-    yield arn
-    for role in aws.iam.list_entities_for_policy(PolicyArn=arn)["PolicyRoles"]:
-        aws.iam.detach_role_policy(RoleName=role["RoleName"], PolicyArn=arn)
-    aws.iam.delete_policy(PolicyArn=arn)
+    made = aws.iam.create_policy(PolicyName="by-hand", PolicyDocument=golden("minimal-role-policy"))
+    return made["Policy"]["Arn"]

@@ -1,5 +1,6 @@
 """How do tests drive the real engine? Through stacks in a sandbox of their own."""
 
+import hashlib
 import itertools
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -49,7 +51,21 @@ class Stack:
             (self.directory / place).symlink_to(PROJECT / place)
         program = program or (PROJECT / "__main__.py").read_text()
         (self.directory / "__main__.py").write_text(program)
-        self.run("stack", "init", self.name)
+        self._initialize()
+
+    def _initialize(self) -> None:
+        """Write what `pulumi stack init` writes: a stack without resources, and that it is selected."""
+        backend = self.environment["PULUMI_BACKEND_URL"]
+        state = Path(urlsplit(backend).path) / ".pulumi" / "stacks" / PROJECT_NAME
+        state.mkdir(parents=True, exist_ok=True)
+        self.state_file = state / f"{self.name}.json"
+        name = f"organization/{PROJECT_NAME}/{self.name}"
+        self.state_file.write_text(json.dumps({"version": 3, "checkpoint": {"stack": name}}))
+        project = hashlib.sha1(bytes(self.directory / "Pulumi.yaml")).hexdigest()  # noqa: S324 Pulumi's
+        workspaces = Path(self.environment["PULUMI_HOME"]) / "workspaces"
+        workspaces.mkdir(exist_ok=True)
+        selection = workspaces / f"{PROJECT_NAME}-{project}-workspace.json"
+        selection.write_text(json.dumps({"stacks": {backend: name}}))
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Write the settings as YAML (JSON is YAML too), without changing any type."""
@@ -137,12 +153,16 @@ class Stack:
     def destroy(self) -> Update:
         return self.operate("destroy", "--yes", "--skip-preview")
 
-    def outputs(self) -> dict[str, str]:
-        return json.loads(self.run("stack", "output", "--json", "--stack", self.name).stdout)
+    def state(self) -> dict[str, Any]:
+        """Return what the backend has of the stack, which is what `pulumi stack export` shows."""
+        return json.loads(self.state_file.read_text())["checkpoint"].get("latest") or {}
 
     def resources(self) -> list[dict[str, Any]]:
-        exported = json.loads(self.run("stack", "export", "--stack", self.name).stdout)
-        return exported["deployment"].get("resources", [])
+        return self.state().get("resources", [])
+
+    def outputs(self) -> dict[str, Any]:
+        stacks = (it for it in self.resources() if it["type"] == "pulumi:pulumi:Stack")
+        return next((it["outputs"] for it in stacks if "outputs" in it), {})
 
 
 class Aws:
@@ -182,5 +202,7 @@ def prepared(directory: Path) -> Iterator[tuple[Sandbox, dict[str, str]]]:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"no engine: {error}")
+    # As on a user's machine: Python keeps what it has compiled.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     yield sandbox, environment
     sandbox.stop()

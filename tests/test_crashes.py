@@ -3,7 +3,6 @@
 The kills are spread over the whole run of an update and of a destroy, by the time that each takes here.
 """
 
-import json
 import os
 import socket
 import subprocess
@@ -11,7 +10,6 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -59,8 +57,7 @@ def assert_one_role_with_its_policy(stack: Stack, aws: Aws, prefix: str) -> None
     policies = {name: in_one_line(text) for name, text in aws.role_policies(role).items()}
     assert policies == {"qbusiness-aem-connector": golden("minimal-role-policy")}
     assert stack.up("--refresh", "--expect-no-changes").exit_code == 0
-    exported = json.loads(stack.run("stack", "export").stdout)["deployment"]
-    assert not exported.get("pending_operations")
+    assert not stack.state().get("pending_operations")
 
 
 @pytest.fixture(scope="session")
@@ -254,9 +251,8 @@ def test_a_kill_leaves_no_process_behind(new_stack: NewStack):
 def test_a_stack_whose_notes_are_empty_can_be_read_again(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     stack.up()
-    backend = Path(urlsplit(stack.environment["PULUMI_BACKEND_URL"]).path)
-    (state,) = backend.rglob(f"stacks/*/{stack.name}.json")
-    Path(f"{state}.attrs").touch()
+    backend = stack.state_file.parents[3]
+    Path(f"{stack.state_file}.attrs").touch()
     unreadable = stack.run("stack", "export", "--stack", stack.name, check=False)
     assert "failed to load checkpoint: EOF" in unreadable.stdout
     run_section(stack, "If the stack cannot be read", BACKEND=str(backend))
