@@ -8,7 +8,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from sandbox.environment import Sandbox
-from tests.stacks import Aws, Stack, prepared
+from tests.stacks import Aws, Stack, prepared, running_provider
 from tests.support import golden
 
 # An Output in an f-string is an error, and not a surprise in AWS.
@@ -52,12 +52,26 @@ def aws(environment: dict[str, str]) -> Aws:
     return Aws(environment)
 
 
+@pytest.fixture(scope="session")
+def shared_provider(prepared_sandbox: tuple[Sandbox, dict[str, str]]) -> Iterator[dict[str, str]]:
+    with running_provider(prepared_sandbox[1]) as attached:
+        yield attached
+
+
 @pytest.fixture
-def new_stack(environment: dict[str, str], tmp_path: Path) -> Callable[..., Stack]:
+def provider(shared_provider: dict[str, str]) -> dict[str, str]:
+    """Say how operations come to a provider; an empty dictionary lets each start its own."""
+    return shared_provider
+
+
+@pytest.fixture
+def new_stack(
+    environment: dict[str, str], provider: dict[str, str], tmp_path: Path
+) -> Callable[..., Stack]:
     """Make stacks with `new_stack(settings, program=...)`."""
 
     def make(settings: dict[str, object], program: str | None = None) -> Stack:
-        stack = Stack(tmp_path, environment, program)
+        stack = Stack(tmp_path, {**environment, **provider}, program)
         stack.configure(settings)
         return stack
 

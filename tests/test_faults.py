@@ -1,13 +1,14 @@
 """IAM may fail at any call and in any way: an update says so, the next one goes on where it stopped."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from tests.faults import Proxy, proxy
 from tests.page import run_section
-from tests.stacks import Aws, Stack, Update
+from tests.stacks import Aws, Stack, Update, running_provider
 from tests.support import APPLICATION_ID, REQUIRED, ROLE, golden, in_one_line
 
 NewStack = Callable[..., Stack]
@@ -67,15 +68,18 @@ def failing(one_proxy: Proxy) -> Proxy:
 
 
 @pytest.fixture
-def new_stack(failing: Proxy, new_stack: NewStack) -> NewStack:
+def new_stack(environment: dict[str, str], failing: Proxy, new_stack: NewStack) -> Iterator[NewStack]:
     """Make stacks whose calls pass the proxy; `attempts` limits how often a call is tried."""
+    with ExitStack() as until_the_end:
 
-    def make(settings: dict[str, object], attempts: int = 5) -> Stack:
-        stack = new_stack(settings)
-        stack.environment |= {"AWS_ENDPOINT_URL": failing.url, "AWS_MAX_ATTEMPTS": str(attempts)}
-        return stack
+        def make(settings: dict[str, object], attempts: int = 5) -> Stack:
+            calls = {"AWS_ENDPOINT_URL": failing.url, "AWS_MAX_ATTEMPTS": str(attempts)}
+            provider = until_the_end.enter_context(running_provider({**environment, **calls}))
+            stack = new_stack(settings)
+            stack.environment |= calls | provider
+            return stack
 
-    return make
+        yield make
 
 
 def rule(operation: str, fault: str, times: int = 1) -> dict[str, Any]:

@@ -40,6 +40,12 @@ def kill(process: int) -> None:
         time.sleep(0.01)
 
 
+@pytest.fixture
+def provider() -> dict[str, str]:
+    """Let each operation start a provider of its own, as it is for users."""
+    return {}
+
+
 def program(new_stack: NewStack, body: str, **settings: object) -> Stack:
     stack = new_stack({"aws:region": REGION, **settings}, PROGRAM.format(body=body))
     stack.take_required_keys_away()

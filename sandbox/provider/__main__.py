@@ -45,7 +45,7 @@ def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def answer(self: "Provider", request: Any, context: grpc.ServicerContext) -> Any:
         try:
-            return method(self, request)
+            return method(self.connected(context.peer()), request)
         except HalfDoneError as error:
             _keep(context, error)
         except ProviderError as error:
@@ -66,12 +66,26 @@ def _keep(context: grpc.ServicerContext, error: HalfDoneError) -> None:
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """One configured provider; what it does not override is not implemented."""
+    """One configured provider; what it does not override is not implemented.
+
+    A process usually serves one. An engine that attaches to one that runs (PULUMI_DEBUG_PROVIDERS)
+    connects once for each provider of its program, and configures each connection.
+    """
 
     def __init__(self, version: str) -> None:
         """Wait for the engine to configure it."""
         self.version = version
         self.configuration = Configuration()
+        self._connected: dict[str, Provider] = {}
+
+    def connected(self, engine: str) -> "Provider":
+        """Return the provider of a connection, by the address at its other end."""
+        return self._connected.setdefault(engine, Provider(self.version))
+
+    @_answer
+    def Attach(self, request: plugin_pb2.PluginAttach) -> Empty:
+        del request
+        return Empty()
 
     @_answer
     def GetPluginInfo(self, request: Empty) -> plugin_pb2.PluginInfo:
