@@ -59,18 +59,6 @@ FULL: Final = {
     "tags": {"Team": "search"},
 }
 """Every input, with the values behind `golden/default-role-policy.json`."""
-PROGRAM: Final = """
-import pulumi
-import pulumi_qbusiness_connector as qbusiness_connector
-
-docs = qbusiness_connector.ConnectorRole(
-    "docs",
-    application_id="{applicationId}",
-    index_id="{indexId}",
-    secret_id="{secretId}",
-)
-pulumi.export("roleArn", docs.role_arn)
-"""
 
 
 def lend_packages(directory: Path) -> None:
@@ -282,28 +270,6 @@ def test_a_secret_input_stays_one(new_program: Callable[..., Stack], aws: Aws):
     assert SECRET_ID not in stack.run("stack", "export", "--stack", stack.name).stdout
 
 
-def test_a_python_project_deploys_the_role_through_the_package(
-    new_python_project: Callable[[str], Stack], package: Path, aws: Aws
-):
-    stack = new_python_project(PROGRAM.format(**REQUIRED))
-    added = stack.run("package", "add", str(package))
-    assert "import pulumi_qbusiness_connector" in added.stdout
-    stack.up()
-    name = stack.outputs()["roleArn"].rpartition("/")[2]
-    assert in_one_line(aws.trust_policy(name)) == golden("trust-policy")
-
-    wrong = {**REQUIRED, "indexId": "short", "secretId": "*"}
-    (stack.directory / "__main__.py").write_text(PROGRAM.format(**wrong))
-    refused = stack.preview(check=False)
-    assert refused.exit_code != 0
-    assert "2 settings are wrong; no role and no policy was made or changed" in refused.text
-    misspelt = PROGRAM.replace("secret_id", "secretid").format(**REQUIRED)
-    (stack.directory / "__main__.py").write_text(misspelt)
-    refused = stack.preview(check=False)
-    assert refused.exit_code != 0
-    assert "unexpected keyword argument 'secretid'" in refused.text
-
-
 @pytest.mark.parametrize(
     ("inputs", "expected"),
     [
@@ -402,8 +368,19 @@ def test_the_yaml_program_on_the_page_deploys_the_role(new_stack: NewStack, pack
     check_that_the_program_on_the_page_deploys_the_role(stack, package, aws)
 
 
-def test_the_python_program_on_the_page_deploys_the_role(
+def test_the_python_program_on_the_page_deploys_the_role_and_is_told_what_is_wrong(
     new_python_project: Callable[[str], Stack], package: Path, aws: Aws
 ):
-    stack = new_python_project(program_on_the_page("python"))
+    program = program_on_the_page("python")
+    stack = new_python_project(program)
     check_that_the_program_on_the_page_deploys_the_role(stack, package, aws)
+    (stack.directory / "__main__.py").write_text(
+        program.replace(INDEX_ID, "short").replace(SECRET_ID, "*")
+    )
+    refused = stack.preview(check=False)
+    assert refused.exit_code != 0
+    assert "2 settings are wrong; no role and no policy was made or changed" in refused.text
+    (stack.directory / "__main__.py").write_text(program.replace("secret_id=", "secretid="))
+    refused = stack.preview(check=False)
+    assert refused.exit_code != 0
+    assert "unexpected keyword argument 'secretid'" in refused.text
