@@ -33,7 +33,7 @@ test: venv/installed $(SIMULATOR) ## run everything that must hold, the engine i
 generated: venv/installed ## run at least 10,000 generated settings; make test runs fewer
 	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/test_generated_settings.py
 
-bench: venv/installed ## measure speed and write docs/performance.md; about 40 minutes
+bench: venv/installed ## measure speed and write docs/performance.md; about an hour
 	@venv/bin/python -m benchmarks
 
 mutation: venv/installed $(SIMULATOR) ## check that tests notice every part of the documents and of components/

@@ -7,6 +7,7 @@ import argparse
 import datetime as dt
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from benchmarks import many_roles, one_role, sandbox_and_tests, start
@@ -16,7 +17,7 @@ from sandbox.environment import PROJECT
 PAGE: Final = PROJECT / "docs" / "performance.md"
 SECTIONS: Final[Mapping[str, Callable[[], str]]] = {
     "one-role": one_role.section,
-    "many-roles": many_roles.section,
+    **{f"roles-{number}": partial(many_roles.section, number) for number in (1, 10, 100, 1000)},
     "start": start.section,
     "sandbox-and-tests": sandbox_and_tests.section,
 }

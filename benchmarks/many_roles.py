@@ -1,74 +1,80 @@
 """What do many roles in one stack cost?"""
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from benchmarks.measuring import ROUNDS, Run, measure, spread
-from benchmarks.programs import laboratory, operation
+from benchmarks.programs import Laboratory, laboratory, operation
 from benchmarks.table import table
+from tests.stacks import Stack
 
-NUMBERS: Final = (1, 10, 100, 1000)
-_LARGE: Final = 1000
+_ROUNDS_OF_PREVIEWS: Final = {1000: 3}
+_ROUNDS_OF_UPDATES: Final = {100: 3, 1000: 1}
+"""Where they are fewer, since each takes minutes."""
 _UP: Final = ("up", "--yes", "--skip-preview")
 _BASE: Final = "pairs by hand"
-_TEXT: Final = """\
-## Many roles
-
+_EXPLANATION: Final = """\
 A component is a resource of its own to Pulumi: it is registered, and its outputs are, beside the role
 and the policy. That is what sets the components by hand apart from the pairs by hand; what this project
 adds is the difference between its components and those by hand, which check nothing.
 """
 
 
-def section() -> str:
-    """Measure previews and first updates of more and more roles, and return the section."""
-    text = f"{_TEXT}\n"
-    growth: dict[str, dict[int, Run]] = {}
-    for number in NUMBERS:
-        with laboratory() as here:
-            stacks = {
-                "this project's components": here.components(number),
-                "components by hand": here.component_by_hand(number),
-                _BASE: here.by_hand(number),
-            }
-            large = number == _LARGE
-            previews = measure(
-                {name: operation(it, "preview") for name, it in stacks.items()},
-                3 if large else ROUNDS,
-                warm=not large,
+def section(number: int) -> str:
+    """Measure previews and first updates of so many roles, and return the section."""
+    with laboratory() as here:
+        stacks = _stacks(here, number)
+        warm = number not in _ROUNDS_OF_PREVIEWS
+        previews = measure(
+            {name: operation(it, "preview") for name, it in stacks.items()},
+            _ROUNDS_OF_PREVIEWS.get(number, ROUNDS),
+            warm=warm,
+        )
+        growth = ""
+        if number > 1:
+            fewer = measure(
+                {name: operation(it, "preview") for name, it in _stacks(here, number // 10).items()},
+                len(previews[_BASE]),
             )
-            text += f"{number} roles, `pulumi preview` of their creation:\n\n{table(previews, _BASE)}\n"
-            updates = measure(
-                {name: operation(it, *_UP, fresh=not large) for name, it in stacks.items()},
-                1 if large else ROUNDS,
-                warm=not large,
-            )
-            text += f"{number} roles, first `pulumi up`:\n\n{table(updates, _BASE)}\n"
-        for name, runs in previews.items():
-            medians = (spread([getattr(run, what) for run in runs]).median for what in Run._fields)
-            growth.setdefault(name, {})[number] = Run(*medians)
-    return text + _growth(growth)
-
-
-def _growth(growth: dict[str, dict[int, Run]]) -> str:
-    """Show what one role more costs, among few and among many."""
-    header = (
-        "",
-        *(f"{what}, {steps}" for what in ("ms", "KiB") for steps in ("10 to 100", "100 to 1000")),
+            growth = f"{_growth(number, previews, fewer)}\n"
+        updates = measure(
+            {name: operation(it, *_UP, fresh=warm) for name, it in stacks.items()},
+            _ROUNDS_OF_UPDATES.get(number, ROUNDS),
+            warm=warm,
+        )
+    counts = f"{len(previews[_BASE])} rounds of previews, {len(updates[_BASE])} of updates"
+    title = "One role in a loop" if number == 1 else f"{number} roles"
+    return (
+        f"## {title}\n\n{f'{_EXPLANATION}{chr(10)}' if number == 1 else ''}"
+        f"`pulumi preview` of their creation ({counts}):\n\n{table(previews, _BASE)}\n{growth}"
+        f"First `pulumi up`:\n\n{table(updates, _BASE)}"
     )
+
+
+def _stacks(here: Laboratory, number: int) -> dict[str, Stack]:
+    return {
+        "this project's components": here.components(number),
+        "components by hand": here.component_by_hand(number),
+        _BASE: here.by_hand(number),
+    }
+
+
+def _growth(number: int, more: Mapping[str, Sequence[Run]], fewer: Mapping[str, Sequence[Run]]) -> str:
+    """Show what one role more costs."""
+    few = number // 10
     lines = [
-        "What each further role adds to a preview, in processor time and memory:\n",
-        f"| {' | '.join(header)} |",
-        f"|{'---|' * len(header)}",
+        f"What each role beyond {few} adds to a preview:\n",
+        "|  | processor, ms | memory, KiB |",
+        "|---|---|---|",
     ]
-    for name, by_number in growth.items():
-        slopes = [
-            _slope(by_number, what, few, more) * scale
+    for name in more:
+        cells = [
+            (_median(more[name], what) - _median(fewer[name], what)) / (number - few) * scale
             for what, scale in (("processor", 1000), ("memory", 1024))
-            for few, more in ((10, 100), (100, 1000))
         ]
-        lines.append(f"| {name} | {' | '.join(f'{slope:.2f}' for slope in slopes)} |")
+        lines.append(f"| {name} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _slope(by_number: dict[int, Run], what: str, few: int, more: int) -> float:
-    return (getattr(by_number[more], what) - getattr(by_number[few], what)) / (more - few)
+def _median(runs: Sequence[Run], what: str) -> float:
+    return spread([getattr(run, what) for run in runs]).median

@@ -41,7 +41,7 @@ class Command(NamedTuple):
         if self.before:
             self.before()
         begin = time.monotonic()
-        process = subprocess.Popen(
+        with subprocess.Popen(
             self.arguments,
             cwd=self.directory,
             env=self.environment,
@@ -49,12 +49,12 @@ class Command(NamedTuple):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        )
-        assert process.stdout is not None  # noqa: S101 a type guard
-        output = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        wall = time.monotonic() - begin
-        process.returncode = os.waitstatus_to_exitcode(status)
+        ) as process:
+            assert process.stdout is not None  # noqa: S101 a type guard
+            output = process.stdout.read()
+            _, status, used = os.wait4(process.pid, 0)
+            wall = time.monotonic() - begin
+            process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise RuntimeError(f"{' '.join(self.arguments)} in {self.directory}\n{output}")
         return Run(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / MEBIBYTE)

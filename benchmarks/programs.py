@@ -117,6 +117,8 @@ class Laboratory:
         """Make a stack with a program."""
         made = Stack(self.directory, self.environment, program)
         made.configure(settings)
+        if "applicationId" not in settings:
+            made.take_required_keys_away()
         return made
 
     def this_program(self, settings: Mapping[str, object] = SETTINGS) -> Stack:

@@ -52,8 +52,8 @@ class Stack:
         shutil.copyfile(PROJECT / "Pulumi.yaml", self.directory / "Pulumi.yaml")
         for place in ("components", "venv"):
             (self.directory / place).symlink_to(PROJECT / place)
-        program = program or (PROJECT / "__main__.py").read_text()
-        (self.directory / "__main__.py").write_text(program)
+        own = (PROJECT / "__main__.py").read_text()
+        (self.directory / "__main__.py").write_text(own if program is None else program)
         self._initialize()
 
     def _initialize(self) -> None:
