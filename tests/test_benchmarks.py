@@ -70,7 +70,9 @@ def test_the_programs_that_are_compared_make_the_same_documents(
 
 
 def test_each_section_of_the_page_names_the_machine_that_measured_it():
-    sections = re.findall(r"^<!-- ([\w-]+) -->\n(.*?)^<!-- end of \1 -->", PAGE.read_text(), re.M | re.S)
+    sections = re.findall(
+        r"^<!-- ([\w-]+) -->\n(.*?)^<!-- end of \1 -->", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
     assert {"one-role", "start"} <= {name for name, _ in sections} <= set(SECTIONS)
     for _, text in sections:
-        assert re.search(r"^Measured on \d{4}-\d\d-\d\d: \d+ cores of .*pulumi-aws", text, re.M)
+        assert re.search(r"^Measured on \d{4}-\d\d-\d\d: \d+ cores of .*pulumi-aws", text, re.MULTILINE)
