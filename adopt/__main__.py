@@ -50,18 +50,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options().parse_args(arguments)
     try:
         result = _adopt(options)
-    except (InputError, SettingsError, BotoCoreError, ClientError, OSError, YAMLError) as error:
-        text = explain(error) if isinstance(error, (BotoCoreError, ClientError)) else str(error)
-        _note(text)
-        if options.json:
-            choices = error.choices if isinstance(error, _AmbiguousError) else ()
-            print(json.dumps({"error": text, "choices": [_ids(it) for it in choices]}, indent=2))
-        return 1
+    except (InputError, SettingsError, OSError, YAMLError) as error:
+        return _fail(str(error), error.choices if isinstance(error, _AmbiguousError) else (), options)
+    except (BotoCoreError, ClientError) as error:
+        return _fail(explain(error), (), options)
+    except ValueError as error:
+        # The SDK's way to refuse its own settings.
+        return _fail(f"the SDK does not take its settings (AWS_…): {error}", (), options)
     except (KeyboardInterrupt, EOFError):
-        _note("interrupted; nothing was written")
+        _note("interrupted")
         return _INTERRUPTED
     print(json.dumps(_document(result), indent=2) if options.json else "\n".join(_report(result)))
     return 0
+
+
+def _fail(text: str, choices: Sequence[DataSource], options: argparse.Namespace) -> int:
+    _note(text)
+    if options.json:
+        print(json.dumps({"error": text, "choices": [_ids(it) for it in choices]}, indent=2))
+    return 1
 
 
 def _options() -> argparse.ArgumentParser:
@@ -86,8 +93,10 @@ def _adopt(options: argparse.Namespace) -> _Result:
     if not (options.dry_run or options.force):
         writing.check_absent(options.stack)
     account = Account(options.region, _note, lambda text: _note(f"warning: {text}"))
-    data_source = _choose(list(account.data_sources(options.application)), options)
+    found = list(account.data_sources(options.application))
+    data_source = _choose(found, options)
     connection = account.connection(data_source)
+    account.warn_of_others(connection.role, (it for it in found if it.id != data_source.id))
     plan = writing.plan(connection, project)
     for warning in plan.warnings:
         _note(f"warning: {warning}")

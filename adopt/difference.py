@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, cast
 
 TRUST_POLICY: Final = "trust policy"
+_VARIABLE: Final = re.compile(r"\$\{[^}]*\}")
+_EXACT: Final = ("StringEquals", "StringLike", "ArnEquals", "ArnLike")
+"""Operators that mean the same for values without a wildcard."""
 
 
 class Side(NamedTuple):
@@ -185,15 +188,24 @@ def _implied(strict: Sequence[Condition], lax: Sequence[Condition]) -> bool:
 def _implies(strict: Condition, lax: Condition) -> bool:
     if strict.key != lax.key:
         return False
-    ours, theirs = (it.operator.replace("ArnEquals", "ArnLike") for it in (strict, lax))
+    ours, theirs = map(_operator, (strict, lax))
     theirs = theirs if ours.endswith("IfExists") else theirs.removesuffix("IfExists")
-    if theirs not in (ours, ours.replace("StringEquals", "StringLike")):
+    wider = (ours.replace("StringEquals", like) for like in ("StringLike", "ArnLike"))
+    if theirs not in (ours, *wider):
         return False
     if "Not" in theirs:
         return strict.values >= lax.values
     if theirs.removesuffix("IfExists").endswith("Like"):
         return all(any(_covers(it, value) for it in lax.values) for value in strict.values)
     return strict.values <= lax.values
+
+
+def _operator(condition: Condition) -> str:
+    """Name the operator by what it does to these values."""
+    base = condition.operator.removesuffix("IfExists")
+    exact = base in _EXACT and not any(sign in value for value in condition.values for sign in "*?")
+    name = "StringEquals" if exact else base.replace("ArnEquals", "ArnLike")
+    return name + condition.operator.removeprefix(base)
 
 
 def _covers(pattern: str, other: str, flags: re.RegexFlag = re.NOFLAG) -> bool:
@@ -203,7 +215,24 @@ def _covers(pattern: str, other: str, flags: re.RegexFlag = re.NOFLAG) -> bool:
 
 
 def _overlap(one: str, other: str, flags: re.RegexFlag) -> bool:
-    return _covers(one, other, flags) or _covers(other, one, flags)
+    """Tell whether something fits both patterns; a policy variable may stand for anything."""
+    first, second = (
+        _VARIABLE.sub("*", it.casefold() if flags & re.IGNORECASE else it) for it in (one, other)
+    )
+    # Whether the rest of the first from here, and the rest of the second from each place, can agree.
+    rows = [[False] * (len(second) + 1) for _ in range(len(first) + 1)]
+    for i in range(len(first), -1, -1):
+        for j in range(len(second), -1, -1):
+            ours, theirs = first[i : i + 1], second[j : j + 1]
+            if "*" in (ours, theirs):
+                rows[i][j] = (ours == "*" and (rows[i + 1][j] or (theirs != "" and rows[i][j + 1]))) or (
+                    theirs == "*" and (rows[i][j + 1] or (ours != "" and rows[i + 1][j]))
+                )
+            elif ours and theirs:
+                rows[i][j] = (ours == theirs or "?" in (ours, theirs)) and rows[i + 1][j + 1]
+            else:
+                rows[i][j] = not ours and not theirs
+    return rows[0][0]
 
 
 def _side(statement: Mapping[str, Any], name: str) -> Side:

@@ -5,7 +5,7 @@ botocore, which `adopt/refusals.py` explains; `InputError` is for what AWS has, 
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import boto3
@@ -125,16 +125,30 @@ class Account:
                         it.get("status", ""),
                     )
 
+    def warn_of_others(self, role: Role, others: Iterable[DataSource]) -> None:
+        """Tell which other data sources run under the role: what it loses, they lose."""
+        for other in others:
+            found = self._get(other)
+            if found.get("roleArn") == role.arn:
+                self._warn(
+                    f"data source {other.id} of index {other.index_id} and application "
+                    f"{other.application_id} runs under the same role, which will be for this one "
+                    "alone: give the other a role of its own first"
+                )
+
+    def _get(self, data_source: DataSource) -> dict[str, Any]:
+        return self._qbusiness.get_data_source(
+            applicationId=data_source.application_id,
+            indexId=data_source.index_id,
+            dataSourceId=data_source.id,
+        )
+
     def connection(self, data_source: DataSource) -> Connection:
         """Read a data source, its secret's key and its role.
 
         Raises InputError for a data source without a secret or a role.
         """
-        found = self._qbusiness.get_data_source(
-            applicationId=data_source.application_id,
-            indexId=data_source.index_id,
-            dataSourceId=data_source.id,
-        )
+        found = self._get(data_source)
         named = f"data source {data_source.id} ({data_source.type})"
         secret_id = found["configuration"].get("secretArn")
         if not isinstance(secret_id, str) or not secret_id:
@@ -216,7 +230,8 @@ class Account:
                 f"the role has tags of AWS's own ({', '.join(own)}), which no stack can keep: whatever "
                 "made them, such as a CloudFormation stack, must give up the role first"
             )
-        inline = self._unless_denied(lambda: dict(self._inline_policies(name)))
+        # What is imported follows from these; what is attached is only needed for the comparison.
+        inline = dict(self._inline_policies(name))
         attached = self._unless_denied(lambda: dict(self._attached_policies(name)))
         return Role(
             role["Arn"],
@@ -226,9 +241,9 @@ class Account:
             role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
             {key: value for key, value in tags.items() if key not in own},
             role["AssumeRolePolicyDocument"],
-            inline or {},
+            inline,
             attached or {},
-            complete=inline is not None and attached is not None,
+            complete=attached is not None,
         )
 
     def _inline_policies(self, role: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -247,10 +262,7 @@ class Account:
     def _unless_denied(
         self, read: Callable[[], dict[str, Mapping[str, Any]]]
     ) -> dict[str, Mapping[str, Any]] | None:
-        """Read policies; without permission, say which one is missing and return None.
-
-        The files are right without them: what the role has is only needed for the comparison.
-        """
+        """Read policies; without permission, say which one is missing and return None."""
         try:
             return read()
         except ClientError as error:

@@ -7,13 +7,13 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import yaml
 
 from adopt.reading import Connection, InputError, Role
 from components import documents, settings
-from components.configuration import KEYS, in_camel_case
+from components.configuration import KEYS, MEMBERS, in_camel_case
 from components.connector_role import POLICY_NAME, TOKEN
 from components.documents import Documents
 from components.examination import examine
@@ -23,10 +23,6 @@ COMPONENT: Final = "aem-connector"
 """What `__main__.py` calls the component."""
 IMPORT_FILE: Final = "import.json"
 _PROJECT_FILE: Final = "Pulumi.yaml"
-_MEMBERS: Final[Mapping[str, str]] = dict(
-    zip(settings.VPC_MEMBERS, ("subnetIds", "securityGroupIds"), strict=True)
-)
-"""The members of a VPC configuration, as the program and as the API calls them."""
 
 
 class Keys:
@@ -59,15 +55,20 @@ class Plan(NamedTuple):
 
 def project_name() -> str:
     """Return the name of the project in this directory; raises InputError if there is none."""
-    try:
-        return yaml.safe_load(Path(_PROJECT_FILE).read_text(encoding="utf-8"))["name"]
-    except FileNotFoundError:
-        raise InputError(f"there is no {_PROJECT_FILE} here: go to the project's directory") from None
+    name = _mapping(Path(_PROJECT_FILE)).get("name")
+    if not isinstance(name, str):
+        raise InputError(f"there is no {_PROJECT_FILE} with a name here: go to the project's directory")
+    return name
 
 
 def plan(connection: Connection, project: str) -> Plan:
     """Return what is to be written; raises SettingsError if the program would refuse it."""
     role = connection.role
+    if set(role.tags) == {"secure"}:
+        raise InputError(
+            'the role has one tag, called "secure", which a stack\'s configuration takes for a secret: '
+            "give the role another tag beside it"
+        )
     vpc = connection.vpc_configuration
     texts = {
         "application_id": connection.application_arn,
@@ -82,7 +83,7 @@ def plan(connection: Connection, project: str) -> Plan:
     given: dict[str, object] = {
         **texts,
         "region": connection.region,
-        "vpc_configuration": {name: vpc[member] for name, member in _MEMBERS.items()} if vpc else {},
+        "vpc_configuration": {name: vpc[member] for name, member in MEMBERS.items()} if vpc else {},
         "tags": role.tags,
     }
     source = Keys()
@@ -97,7 +98,7 @@ def plan(connection: Connection, project: str) -> Plan:
     }
     if vpc:
         config[f"{project}:{KEYS['vpc_configuration']}"] = {
-            member: vpc[member] for member in _MEMBERS.values()
+            member: vpc[member] for member in MEMBERS.values()
         }
     if role.tags:
         config[f"{project}:{KEYS['tags']}"] = dict(role.tags)
@@ -135,6 +136,9 @@ def write(plan: Plan, stack: str) -> list[str]:
         config_file(stack): config,
         Path(IMPORT_FILE): json.dumps(plan.import_file, indent=2) + "\n",
     }
+    for path in contents:
+        if path.is_dir():
+            raise InputError(f"{path} is a directory: move it away")
     unfinished = {path: path.with_suffix(".unfinished") for path in contents}
     try:
         for path, content in contents.items():
@@ -148,8 +152,20 @@ def write(plan: Plan, stack: str) -> list[str]:
 
 
 def _stack_file(stack: str) -> dict[str, Any]:
-    path = config_file(stack)
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+    return _mapping(config_file(stack))
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds an object; one that is not there is empty."""
+    if not path.exists():
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        content = "not UTF-8"
+    if not isinstance(content, dict | None):
+        raise InputError(f"{path} is not what Pulumi writes: mend it, or move it away")
+    return cast("dict[str, Any]", content or {})
 
 
 def _import_file(role: Role) -> dict[str, object]:

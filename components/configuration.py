@@ -25,10 +25,11 @@ def _camel_case(name: str) -> str:
 
 KEYS: Final = {name: _camel_case(name) for name in settings.NAMES if name != "region"}
 """The key of each setting in the project's namespace."""
-_MEMBERS: Final = {name: _camel_case(name) for name in settings.VPC_MEMBERS}
+MEMBERS: Final = {name: _camel_case(name) for name in settings.VPC_MEMBERS}
+"""The members of a VPC configuration, as the component and as the API call them."""
 
 
-class _AsGiven(str):
+class AsGiven(str):
     """A key that is no setting: called what it is, even if a setting's argument is called so."""
 
     __slots__ = ()
@@ -43,7 +44,7 @@ class StackConfiguration:
         """Read every key in the table; with `refuse_unknown_keys`, object to any other."""
         self.namespace = config.name
         self.problems: Sequence[Problem] = [
-            unknown_name(self, (_AsGiven(key),), [(name,) for name in KEYS])
+            unknown_name(self, (AsGiven(key),), [(name,) for name in KEYS])
             for key in (self._other_keys() if refuse_unknown_keys else ())
         ]
         self.arguments: dict[str, object] = {
@@ -73,7 +74,7 @@ class StackConfiguration:
         More than one member at a time, and a key that no path can name, are a matter of the file.
         """
         key = self.name(problem.path)
-        if problem.path[-1] in (*settings.OBJECTS, *_MEMBERS) or not key.isprintable() or "\\" in key:
+        if problem.path[-1] in (*settings.OBJECTS, *MEMBERS) or not key.isprintable() or "\\" in key:
             return f"edit Pulumi.{pulumi.get_stack()}.yaml"
         stack = shlex.quote(pulumi.get_stack())
         path = " --path" if len(problem.path) > 1 else ""
@@ -92,28 +93,28 @@ class StackConfiguration:
 
     def _members(self, vpc: Mapping[str, object]) -> dict[str, object]:
         """Name the members as the component does, and object to those that it does not have."""
-        known = [("vpc_configuration", member) for member in _MEMBERS]
+        known = [("vpc_configuration", member) for member in MEMBERS]
         self.problems = [
             *self.problems,
             *(
-                unknown_name(self, ("vpc_configuration", _AsGiven(key)), known)
+                unknown_name(self, ("vpc_configuration", AsGiven(key)), known)
                 for key in vpc
-                if key not in _MEMBERS.values()
+                if key not in MEMBERS.values()
             ),
         ]
-        return {name: vpc.get(key) for name, key in _MEMBERS.items()}
+        return {name: vpc.get(key) for name, key in MEMBERS.items()}
 
 
 def in_camel_case(path: Path) -> str:
     """Return a setting's name, with the path to a member, as configuration and packages write it."""
-    members = _MEMBERS if path[0] == "vpc_configuration" else {}
+    members = MEMBERS if path[0] == "vpc_configuration" else {}
     return _spelled(path[0], KEYS) + "".join(
         f"[{part}]" if isinstance(part, int) else _member(_spelled(part, members)) for part in path[1:]
     )
 
 
 def _spelled(name: str, keys: Mapping[str, str]) -> str:
-    return name if isinstance(name, _AsGiven) else keys.get(name, name)
+    return name if isinstance(name, AsGiven) else keys.get(name, name)
 
 
 def _member(key: str) -> str:

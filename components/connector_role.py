@@ -208,17 +208,18 @@ class ConnectorRole(pulumi.ComponentResource):
     def _arn_in_its_home(self, known: list[str]) -> str:
         """Return the ARN, and tell if the role is of no use to an application of another account."""
         role_arn, home, _ = known
-        partition, account = home.split(":")
+        partition, account, secret = home.split(":")
         role_partition, role_account = role_arn.split(":")[1:5:3]
         for what, ours, theirs in (
             ("partition", role_partition, partition),
             ("account", role_account, account),
         ):
             if ours != theirs:
+                there = f"{what} {theirs}" if not secret else f"another {what}"
+                place = f"account {account} in partition {partition}" if not secret else "its account"
                 pulumi.warn(
-                    f"the role is in {what} {ours}, the application in {what} {theirs}: a role can be "
-                    "passed only to a service of its own account. Deploy with credentials of account "
-                    f"{account} in partition {partition}.",
+                    f"the role is in {what} {ours}, the application in {there}: a role can be passed "
+                    f"only to a service of its own account. Deploy with credentials of {place}.",
                     self,
                 )
         return role_arn
@@ -233,7 +234,7 @@ class _Draft(NamedTuple):
     trust_policy: str = ""
     role_policy: str = ""
     home: str = ""
-    """Partition and account of the application."""
+    """Partition and account of the application, and whether a setting that tells them is a secret."""
 
 
 def _draft(
@@ -250,7 +251,8 @@ def _draft(
     trust_policy, role_policy = documents.write(settings)
     if problem := documents.excess(role_policy, settings):
         raise SettingsError([problem], source)
-    home = f"{settings.partition}:{settings.account}"
+    secret = {*hidden, *source.secrets} & {"application_id", "account_id"}
+    home = f"{settings.partition}:{settings.account}:{'secret' if secret else ''}"
     return _Draft(complete, warnings, trust_policy, role_policy, home)
 
 

@@ -282,7 +282,10 @@ class _Examination:
         ):
             if isinstance(given, str) and expected and given != expected:
                 what = f"{self._show(name, given)} is not where the application's ARN says it is"
-                self._refuse((name,), what, expected, expected)
+                if "application_id" in self.hidden:
+                    self._refuse((name,), what, "that of the application, or nothing")
+                else:
+                    self._refuse((name,), what, expected, expected)
         place = Place(
             application.partition or self.provider.partition,
             application.region or region or self.provider.region,
@@ -300,10 +303,12 @@ class _Examination:
         expected = (place.partition, place.region)
         for what, theirs, ours in zip(("partition", "Region"), where, expected, strict=True):
             if theirs and isinstance(ours, str) and theirs != ours:
+                there = "[secret]" if path[0] in self.hidden else theirs
+                here = "[secret]" if "application_id" in self.hidden else ours
                 self._refuse(
                     path,
-                    f"{self._show(path[0], given)} is in {what} {theirs}; the application is in {ours}",
-                    f"an ARN of {what} {ours}",
+                    f"{self._show(path[0], given)} is in {what} {there}; the application is in {here}",
+                    f"an ARN of {what} {here}",
                     "ARN",
                 )
 

@@ -47,7 +47,9 @@ def find(path: str, member: str, line: str) -> dict[str, Any] | None:
     """Return the first of a listing that this author has written and whose first line is that."""
     pages = github("GET", f"{path}per_page=100")
     for item in (item for page in pages for item in page):
-        if item["user"]["login"] == AUTHOR and f"{item[member]}\n".startswith(f"{line}\n"):
+        # GitHub names no user whose account is gone.
+        author = item["user"]["login"] if item["user"] else None
+        if author == AUTHOR and f"{item[member]}\n".startswith(f"{line}\n"):
             return item
     return None
 

@@ -6,18 +6,20 @@ https://www.pulumi.com/docs/iac/guides/building-extending/components/build-a-com
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import pulumi
 import pulumi.provider
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.server import ComponentInitError
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from components import connector_role, settings
-from components.configuration import in_camel_case
+from components.configuration import MEMBERS, AsGiven, in_camel_case
+from components.examination import unknown_name
 
 NAME: Final = connector_role.TOKEN.partition(":")[0]
 VERSION: Final = "0.1.0"
@@ -51,6 +53,21 @@ class ConnectorRole(connector_role.ConnectorRole):
         super().__init__(name, args, opts, _source=Inputs())
 
 
+def _strangers(given: dict[str, Any]) -> Iterator[settings.Problem]:
+    """Object to inputs that the schema does not have, and to a VPC configuration that is no object."""
+    names = {in_camel_case((name,)) for name in settings.NAMES}
+    for name in {*given} - names:
+        yield unknown_name(Inputs(), (AsGiven(name),), [(it,) for it in settings.NAMES])
+    vpc = given.get("vpcConfiguration", {})
+    if not isinstance(vpc, dict):
+        allowed = f"an object of {' and '.join(MEMBERS.values())}, which may be outputs"
+        yield settings.Problem(("vpc_configuration",), "is not a plain object", allowed)
+        return
+    for member in {*cast("dict[str, object]", vpc)} - {*MEMBERS.values()}:
+        known = [("vpc_configuration", it) for it in MEMBERS]
+        yield unknown_name(Inputs(), ("vpc_configuration", AsGiven(member)), known)
+
+
 class Provider(ComponentProvider):
     """Serves the component to the engine."""
 
@@ -62,8 +79,13 @@ class Provider(ComponentProvider):
         options: pulumi.ResourceOptions | None = None,
     ) -> pulumi.provider.ConstructResult:
         """Declare a component; raises InputPropertiesError, which Pulumi shows as it is."""
+        # Pulumi's host leaves out what the schema does not have, and the engine does not look: from a
+        # language without types, a misspelt input would be one that was not given.
+        given: dict[str, Any] = {name: it for name, it in inputs.items() if it != {}}
+        if problems := list(_strangers(given)):
+            raise pulumi.InputPropertiesError(str(settings.SettingsError(problems, Inputs())), [])
         try:
-            return super().construct(name, resource_type, inputs, options)
+            return super().construct(name, resource_type, given, options)
         except ComponentInitError as error:
             if isinstance(error.inner, settings.SettingsError):
                 raise pulumi.InputPropertiesError(str(error.inner), []) from None

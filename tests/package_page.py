@@ -340,7 +340,19 @@ account.
 
 ## From a clone
 
-In the directory of your program, with the directory of the clone in CLONE:
+Write your program's `Pulumi.yaml` first: adding enters the package there. A Python program has a
+`requirements.txt`, and says which virtual environment is its own; without one, Pulumi installs into the
+Python on PATH:
+
+```yaml
+runtime:
+  name: python
+  options:
+    toolchain: pip
+    virtualenv: venv
+```
+
+Then, in the directory of your program, with the directory of the clone in CLONE:
 
 ```sh
 pulumi package add "$CLONE/plugin"
@@ -359,12 +371,16 @@ repository, Pulumi takes the token in `GITHUB_TOKEN`.
 
 It makes the package's virtual environment (in about half a minute), enters the package in `Pulumi.yaml`,
 generates an SDK in `sdks/`, adds the SDK to your project, and prints the line that imports it. On
-another machine, `pulumi install` does the same again from `Pulumi.yaml`. YAML imports nothing. In the
+another machine, `pulumi install` does the same again from `Pulumi.yaml`: give the path of a clone as a
+relative one. YAML imports nothing. In the
 other languages, a package from a repository is named after the repository's owner, in lower case:
 """
 
 _PROGRAMS: Final = """
-The programs that follow use the package from a clone.
+The programs that follow use the package from a clone. To practise, begin with
+`venv/bin/python -m sandbox run -- sh` in the clone, `export PIP_CONSTRAINT=$PWD/requirements-dev.txt`,
+go to your program, and type `pulumi stack init test`, `pulumi config set aws:region us-east-1` and
+`pulumi up`. The warning about accounts is to be expected: the sandbox's is 123456789012.
 """
 
 _INPUTS_AND_OUTPUTS: Final = """\

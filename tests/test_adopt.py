@@ -353,6 +353,39 @@ def test_a_setting_that_the_program_would_refuse_is_told_before_anything_is_writ
 # Which data source.
 
 
+@pytest.mark.parametrize("content", [b"[]", b"hello", b"name: 1", b"\xff\xfe"])
+def test_a_project_file_that_is_none_is_one_line(
+    console: Console, adopt: Adopt, tmp_path: Path, content: bytes
+):
+    console.make()
+    (tmp_path / "Pulumi.yaml").write_bytes(content)
+    assert "Pulumi.yaml" in one_line(adopt())
+
+
+def test_an_import_file_that_is_a_directory_leaves_the_configuration_alone(
+    console: Console, adopt: Adopt, tmp_path: Path
+):
+    console.make()
+    (tmp_path / "import.json").mkdir()
+    assert "import.json is a directory" in adopt("--force").err
+    assert not (tmp_path / "Pulumi.prod.yaml").exists()
+
+
+def test_a_role_whose_tags_pulumi_would_take_for_a_secret_is_refused(console: Console, adopt: Adopt):
+    console.make(role={"Tags": [{"Key": "secure", "Value": "yes"}]})
+    assert "another tag beside it" in adopt().err
+
+
+def test_another_data_source_under_the_same_role_is_warned_about(console: Console, adopt: Adopt):
+    console.make()
+    console.server.add(OTHER_ID, "S3", configuration={}, roleArn=console.role_arn)
+    said = adopt("--json")
+    assert said.code == 0
+    assert f"warning: data source {OTHER_ID} of index {INDEX_ID}" in said.err
+    console.server.add(OTHER_ID, "S3", configuration={}, roleArn=f"{console.role_arn}2")
+    assert OTHER_ID not in adopt("--json", "--force").err
+
+
 def test_other_connectors_are_offered_only_if_asked_for(console: Console, adopt: Adopt):
     console.make()
     console.server.add(OTHER_ID, "S3")
@@ -533,6 +566,40 @@ DECRYPT = allow(["kms:Decrypt"], [KEY_ARN], Condition=LIKE)
             "missing same denies",
         ),
         (GET, [{**GET, "Condition": LIKE}], "missing no more"),
+        # Patterns that meet although neither stands for all of the other.
+        (
+            allow("ec2:One", "arn:aws:ec2:us-east-1:1:network-interface/*"),
+            [
+                allow("ec2:*", "*"),
+                {
+                    "Effect": "Deny",
+                    "Action": "ec2:*",
+                    "Resource": "arn:aws:ec2:*:*:network-interface/eni-*",
+                },
+            ],
+            "missing too much denies",
+        ),
+        (
+            allow("a:One", "arn:*/x"),
+            [allow("a:*", "*"), {"Effect": "Deny", "Action": "A:o*", "Resource": "arn:y/?"}],
+            "missing too much denies",
+        ),
+        (
+            GET,
+            [GET, {**GET, "Effect": "Deny", "Resource": SECRET[:40] + "${aws:PrincipalTag/a}"}],
+            "missing same denies",
+        ),
+        (
+            allow("a:One", "arn:x/*"),
+            [allow("a:*", "*"), {"Effect": "Deny", "Action": "a:One", "Resource": "arn:y/*"}],
+            "covered too much denies",
+        ),
+        # Without a wildcard, these operators ask for the same.
+        (
+            {**GET, "Condition": {"ArnEquals": {"aws:SourceArn": "arn:x"}}},
+            [{**GET, "Condition": {"StringLike": {"aws:SourceArn": "arn:x"}}}],
+            "covered same",
+        ),
         (DECRYPT, [{**DECRYPT, "Condition": {}}], "covered too much"),
         (
             DECRYPT,
@@ -635,8 +702,10 @@ def test_a_permission_that_is_missing_is_named_and_nothing_is_written(
     assert not (tmp_path / "import.json").exists()
 
 
-@pytest.mark.parametrize("action", [it for it in PERMISSIONS if re.search(r"iam:.*Polic", it)])
-def test_without_permission_for_a_policy_the_files_are_right_and_the_comparison_says_what_it_lacks(
+@pytest.mark.parametrize(
+    "action", ["iam:ListAttachedRolePolicies", "iam:GetPolicy", "iam:GetPolicyVersion"]
+)
+def test_without_permission_for_attached_policies_the_comparison_says_what_it_lacks(
     console: Console, adopt: Adopt, action: str
 ):
     console.make(policies={OWN: own_policy()})
@@ -649,6 +718,19 @@ def test_without_permission_for_a_policy_the_files_are_right_and_the_comparison_
     assert f"warning: {action} is not allowed" in said.err
     assert said.json["difference"]["complete"] is False
     assert "Nothing too much" not in adopt("--force").out
+
+
+@pytest.mark.parametrize("action", ["iam:ListRolePolicies", "iam:GetRolePolicy"])
+def test_without_permission_for_inline_policies_nothing_is_written(
+    console: Console, adopt: Adopt, action: str, tmp_path: Path
+):
+    # Whether the policy is imported depends on them: an update would overwrite it unseen.
+    console.make(policies={OWN: own_policy()})
+    console.server.refusals[action] = (403, "AccessDenied")
+    said = adopt()
+    assert said.code == 1
+    assert f"adopt: {action} is not allowed" in said.err
+    assert not (tmp_path / "import.json").exists()
 
 
 def test_without_permission_for_the_key_one_given_itself_is_taken_and_an_alias_is_not(

@@ -360,6 +360,17 @@ def test_a_role_in_another_account_than_the_application_s_is_warned_about():
     )
 
 
+def test_the_account_of_a_secret_application_is_told_to_nobody():
+    secret = {**FULL, "application_id": pulumi.Output.secret(APPLICATION_ARN)}
+    (warning,) = deploy(secret, account=OTHER_ACCOUNT).warnings
+    assert ACCOUNT not in warning
+    assert "the application in another account" in warning
+    wrong = {**secret, "account_id": OTHER_ACCOUNT}
+    error = str(Deployment(lambda: component(wrong)).error)
+    assert "account_id" in error
+    assert ACCOUNT not in error
+
+
 def test_a_role_in_the_application_s_account_gives_no_warning():
     assert deploy(FULL).warnings == []
 

@@ -61,6 +61,25 @@ FULL: Final = {
 """Every input, with the values behind `golden/default-role-policy.json`."""
 
 
+UNTYPED: Final = f"""
+import pulumi
+
+pulumi.ComponentResource(
+    "{TYPE}",
+    "docs",
+    {{
+        "applicationId": "{APPLICATION_ARN}",
+        "indexId": "{INDEX_ID}",
+        "secretId": "{SECRET_ID}",
+        "permissionsBoundaryARN": "arn:aws:iam::aws:policy/ReadOnlyAccess",
+        "vpcConfiguration": {{"subnets": ["{SUBNET_ID}"]}},
+    }},
+    remote=True,
+)
+"""
+"""What a program in JavaScript sends, say: nothing has looked at its inputs."""
+
+
 def lend_packages(directory: Path) -> None:
     """Make a virtual environment that has the project's packages without another download."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "venv"], check=True)
@@ -288,6 +307,37 @@ def test_pulumi_itself_refuses_an_input_that_is_misspelt_or_missing(
     assert aws.roles() == before
 
 
+def test_a_language_without_types_cannot_lose_an_input_by_misspelling_it(
+    new_stack: NewStack, package: Path, aws: Aws
+):
+    stack = new_stack({"aws:region": REGION}, UNTYPED)
+    project = {
+        "name": PROJECT_NAME,
+        "runtime": yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["runtime"],
+    }
+    plugins = {"providers": [{"name": "qbusiness-connector", "path": str(package)}]}
+    (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "plugins": plugins}))
+    before = aws.roles()
+    refused = stack.up(check=False)
+    assert refused.exit_code != 0
+    assert (
+        "permissionsBoundaryARN: is not a setting; did you mean permissionsBoundaryArn?" in refused.text
+    )
+    assert (
+        "vpcConfiguration.subnets: is not a setting; did you mean vpcConfiguration.subnetIds?"
+        in refused.text
+    )
+    assert aws.roles() == before
+
+
+@pytest.mark.parametrize("vpc", [[], "x", {"fn::secret": {"subnetIds": [SUBNET_ID]}}])
+def test_a_vpc_that_is_no_plain_object_is_called_so(new_program: Callable[..., Stack], vpc: object):
+    refused = new_program(docs={**REQUIRED, "vpcConfiguration": vpc}).preview(check=False)
+    assert refused.exit_code != 0
+    assert "vpcConfiguration" in refused.text
+    assert "Missing required input" not in refused.text
+
+
 def test_bad_values_are_all_told_at_once_by_the_inputs_names_and_without_a_traceback(
     new_program: Callable[..., Stack], aws: Aws
 ):
@@ -337,7 +387,7 @@ def test_the_page_describes_every_input_and_output():
 
 
 def program_on_the_page(language: str) -> str:
-    (program,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    *_, program = re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     return program
 
 

@@ -60,7 +60,7 @@ def test_the_quick_start_ends_with_the_arn_of_the_role(typed: Callable[[str, Pat
     assert role["Arn"] == arn
     seen = typed("See what there is", QUICK_START)
     assert "roleArn" in seen
-    assert "KIND" in seen
+    assert "This project is written in python" in seen
 
 
 def test_another_environment_is_a_copy_with_a_role_of_its_own(

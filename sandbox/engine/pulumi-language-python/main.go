@@ -105,7 +105,7 @@ func (host *languageHost) About(
 	if err != nil {
 		return nil, err
 	}
-	question := "import platform, sys; print(sys.executable, platform.python_version(), sep='\n')"
+	question := "import platform, sys; print(sys.executable, platform.python_version(), sep='\\n')"
 	python, err := tools.Command(ctx, "-c", question)
 	if err != nil {
 		return nil, err
