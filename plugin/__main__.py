@@ -56,14 +56,14 @@ class ConnectorRole(connector_role.ConnectorRole):
 def _strangers(given: dict[str, Any]) -> Iterator[settings.Problem]:
     """Object to inputs that the schema does not have, and to a VPC configuration that is no object."""
     names = {in_camel_case((name,)) for name in settings.NAMES}
-    for name in {*given} - names:
+    for name in sorted({*given} - names):
         yield unknown_name(Inputs(), (AsGiven(name),), [(it,) for it in settings.NAMES])
     vpc = given.get("vpcConfiguration", {})
     if not isinstance(vpc, dict):
         allowed = f"an object of {' and '.join(MEMBERS.values())}, which may be outputs"
         yield settings.Problem(("vpc_configuration",), "is not a plain object", allowed)
         return
-    for member in {*cast("dict[str, object]", vpc)} - {*MEMBERS.values()}:
+    for member in sorted({*cast("dict[str, object]", vpc)} - {*MEMBERS.values()}):
         known = [("vpc_configuration", it) for it in MEMBERS]
         yield unknown_name(Inputs(), ("vpc_configuration", AsGiven(member)), known)
 
