@@ -119,7 +119,8 @@ def test_the_commands_on_the_pages_are_targets_of_make():
 def test_make_help_lists_every_target():
     listed = subprocess.run(["make", "help"], cwd=PROJECT, check=True, capture_output=True, text=True)
     phony = re.findall(r"^\.PHONY: (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)[0]
-    assert [line.split()[1] for line in listed.stdout.splitlines()] == phony.split()
+    # A make within a make says where it works, too.
+    assert re.findall(r"^  make (\w+)\t", listed.stdout, re.MULTILINE) == phony.split()
 
 
 def test_every_link_between_the_pages_leads_somewhere(tmp_path: Path):
