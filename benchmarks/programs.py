@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from benchmarks.measuring import Command
 from sandbox.engine import VERSION
-from sandbox.environment import PROJECT, Sandbox
-from tests.stacks import Stack
+from tests.stacks import Stack, prepared
 from tests.support import APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 
 ACCOUNT: Final = "123456789012"
@@ -105,7 +104,7 @@ class Laboratory:
         """Deploy this program once, to learn the documents that the others have as literals."""
         self.directory = directory
         self.environment = environment
-        deployed = self.stack((PROJECT / "__main__.py").read_text(), SETTINGS)
+        deployed = self.this_program()
         deployed.up()
         inputs: dict[str, Any] = {
             it["type"].rpartition(":")[2]: it["inputs"] for it in deployed.resources() if "inputs" in it
@@ -113,8 +112,8 @@ class Laboratory:
         self.trust: str = inputs["Role"]["assumeRolePolicy"]
         self.policy: str = inputs["RolePolicy"]["policy"]
 
-    def stack(self, program: str, settings: Mapping[str, object]) -> Stack:
-        """Make a stack with a program."""
+    def stack(self, program: str | None, settings: Mapping[str, object]) -> Stack:
+        """Make a stack with a program; None is this project's."""
         made = Stack(self.directory, self.environment, program)
         made.configure(settings)
         if "applicationId" not in settings:
@@ -123,7 +122,7 @@ class Laboratory:
 
     def this_program(self, settings: Mapping[str, object] = SETTINGS) -> Stack:
         """Make a stack of this project's program."""
-        return self.stack((PROJECT / "__main__.py").read_text(), settings)
+        return self.stack(None, settings)
 
     def empty(self) -> Stack:
         """Make a stack whose program declares nothing."""
@@ -177,15 +176,11 @@ def operation(stack: Stack, *arguments: str, fresh: bool = False) -> Command:
 @contextmanager
 def laboratory() -> Generator[Laboratory]:
     """Set up a sandbox that is forgotten at the end."""
-    with tempfile.TemporaryDirectory() as directory:
-        sandbox = Sandbox(Path(directory) / "sandbox")
-        environment = sandbox.prepare()
-        # As on a user's machine: Python keeps what it has compiled.
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        try:
-            yield Laboratory(Path(directory), environment)
-        finally:
-            sandbox.stop()
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        contextmanager(prepared)(Path(directory) / "sandbox") as (_, environment),
+    ):
+        yield Laboratory(Path(directory), environment)
 
 
 def versions() -> str:

@@ -81,7 +81,7 @@ class Provider(ComponentProvider):
         """Declare a component; raises InputPropertiesError, which Pulumi shows as it is."""
         # Pulumi's host leaves out what the schema does not have, and the engine does not look: from a
         # language without types, a misspelt input would be one that was not given.
-        given: dict[str, Any] = {name: it for name, it in inputs.items() if it != {}}
+        given: dict[str, Any] = {key: it for key, it in inputs.items() if it != {}}
         if problems := list(_strangers(given)):
             raise pulumi.InputPropertiesError(str(settings.SettingsError(problems, Inputs())), [])
         try:

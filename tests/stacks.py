@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -214,7 +214,7 @@ def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]
             provider.kill()
 
 
-def prepared(directory: Path) -> Iterator[tuple[Sandbox, dict[str, str]]]:
+def prepared(directory: Path) -> Generator[tuple[Sandbox, dict[str, str]]]:
     """Set up a sandbox for tests; without an engine they fail in CI and are skipped elsewhere."""
     sandbox = Sandbox(directory)
     try:
@@ -225,5 +225,7 @@ def prepared(directory: Path) -> Iterator[tuple[Sandbox, dict[str, str]]]:
         pytest.skip(f"no engine: {error}")
     # As on a user's machine: Python keeps what it has compiled.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    yield sandbox, environment
-    sandbox.stop()
+    try:
+        yield sandbox, environment
+    finally:
+        sandbox.stop()
