@@ -23,6 +23,8 @@ from sandbox.environment import PROJECT, Sandbox
 
 PROJECT_NAME: Final = "qbusiness-aem-connector"
 _NUMBERS: Final = itertools.count(1)
+_ATTACHED: Final = "PULUMI_DEBUG_PROVIDERS"
+"""Tells an engine which provider runs already; without it, the engine starts one."""
 
 
 class Update(NamedTuple):
@@ -107,11 +109,15 @@ class Stack:
         return done
 
     def start(self, *arguments: str, output: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
-        """Start an operation on this stack that goes on beside the test."""
+        """Start an operation on this stack that goes on beside the test, or is killed by it.
+
+        As for a user, it has a provider of its own, which its end ends too.
+        """
+        environment = {name: it for name, it in self.environment.items() if name != _ATTACHED}
         return subprocess.Popen(
             ["pulumi", "--non-interactive", *arguments, "--stack", self.name],
             cwd=self.directory,
-            env=self.environment,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -209,7 +215,7 @@ def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]
     ) as provider:
         assert provider.stdout is not None
         try:
-            yield {"PULUMI_DEBUG_PROVIDERS": f"aws:{provider.stdout.readline().strip()}"}
+            yield {_ATTACHED: f"aws:{provider.stdout.readline().strip()}"}
         finally:
             provider.kill()
 

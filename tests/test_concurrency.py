@@ -16,12 +16,6 @@ UP = ("up", "--yes", "--skip-preview")
 OTHER_SECRET = "qbusiness/aem-cloud-prod-a1B2c3"
 
 
-@pytest.fixture
-def provider() -> dict[str, str]:
-    """Let each operation start a provider of its own, as it is for users."""
-    return {}
-
-
 def test_of_two_updates_of_one_stack_one_wins_and_the_other_says_why(
     new_stack: NewStack, environment: dict[str, str], aws: Aws
 ):

@@ -27,12 +27,6 @@ UP = ("up", "--yes", "--skip-preview")
 DESTROY = ("destroy", "--yes", "--skip-preview")
 
 
-@pytest.fixture
-def provider() -> dict[str, str]:
-    """Let each operation start a provider of its own, which its end ends too."""
-    return {}
-
-
 def kill_at(stack: Stack, arguments: tuple[str, ...], seconds: float) -> bool:
     """Kill an operation after some time; return whether it was still running."""
     process = stack.start(*arguments)

@@ -1,31 +1,46 @@
 """IAM may fail at any call and in any way: an update says so, the next one goes on where it stopped."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from tests.faults import Proxy, proxy
 from tests.page import run_section
 from tests.stacks import Aws, Stack, Update, running_provider
-from tests.support import APPLICATION_ID, REQUIRED, ROLE, golden, in_one_line
+from tests.support import APPLICATION_ID, REGION, REQUIRED, ROLE, golden, in_one_line
 
 NewStack = Callable[..., Stack]
 Record = Callable[[str, object], None]
 
-FAULTS: Mapping[str, dict[str, Any]] = {
-    "throttled": {"error": {"code": "Throttling", "message": "Rate exceeded", "status": 400}},
-    "server error": {"error": {"code": "ServiceFailure", "message": "Try again", "status": 500}},
-    "connection reset": {"reset": True},
-    "reply lost": {"response": {"abort_frac": 0.3}},
-}
-"""What happens to a call. When its reply is lost, IAM has done what it was asked."""
-REASONS = {
-    "throttled": "Rate exceeded",
-    "server error": "Try again",
-    "connection reset": "Connection was closed",
-    "reply lost": "Connection was closed",
+
+class Fault(NamedTuple):
+    """What happens to a call."""
+
+    effect: Mapping[str, Any]
+    """As the proxy is told."""
+    action: str
+    """As the proxy tells that it has happened."""
+    reason: str
+    """As the user is told."""
+
+
+FAULTS: Mapping[str, Fault] = {
+    "throttled": Fault(
+        {"error": {"code": "Throttling", "message": "Rate exceeded", "status": 400}},
+        "error:Throttling",
+        "Rate exceeded",
+    ),
+    "server-error": Fault(
+        {"error": {"code": "ServiceFailure", "message": "Try again", "status": 500}},
+        "error:ServiceFailure",
+        "Try again",
+    ),
+    "connection-reset": Fault({"reset": True}, "reset", "Connection was closed"),
+    # IAM has done what it was asked.
+    "reply-lost": Fault({"response": {"abort_frac": 0.3}}, "response:abort", "Connection was closed"),
 }
 # Every call that the role's life needs, where it comes first.
 CREATE = (
@@ -39,6 +54,15 @@ UPDATE = (
 REFRESH = ("DetachRolePolicy", "DeleteRolePolicy")
 DESTROY = ("DeleteRolePolicy", "DeleteRole")
 NAME = "qbusiness-faults"
+NAMES = {fault: f"{NAME}-{fault}" for fault in FAULTS}
+A_ROLE_FOR_EACH_FAULT = f"""
+import pulumi
+from components.connector_role import ConnectorRole
+
+for fault in {[*FAULTS]}:
+    role = ConnectorRole.from_config(fault, pulumi.Config(fault))
+    pulumi.export(fault, role.role_arn)
+"""
 BEFORE: dict[str, Any] = {
     **REQUIRED,
     "roleName": NAME,
@@ -72,18 +96,60 @@ def new_stack(environment: dict[str, str], failing: Proxy, new_stack: NewStack) 
     """Make stacks whose calls pass the proxy; `attempts` limits how often a call is tried."""
     with ExitStack() as until_the_end:
 
-        def make(settings: dict[str, object], attempts: int = 5) -> Stack:
+        def make(settings: dict[str, object], program: str | None = None, *, attempts: int = 5) -> Stack:
             calls = {"AWS_ENDPOINT_URL": failing.url, "AWS_MAX_ATTEMPTS": str(attempts)}
             provider = until_the_end.enter_context(running_provider({**environment, **calls}))
-            stack = new_stack(settings)
+            stack = new_stack(settings, program)
             stack.environment |= calls | provider
             return stack
 
         yield make
 
 
-def rule(operation: str, fault: str, times: int = 1) -> dict[str, Any]:
-    return {"operation": operation, "times": times, **FAULTS[fault]}
+def rule(operation: str, fault: str) -> dict[str, Any]:
+    return {"operation": operation, "times": 1, **FAULTS[fault].effect}
+
+
+def rules(operations: Collection[str], *, but: tuple[str, str] | None = None) -> list[dict[str, Any]]:
+    """Let each operation fail once for each role, in the way after which the role is called."""
+    return [
+        {**rule(operation, fault), "body": f"RoleName=='{name}'"}
+        for fault, name in NAMES.items()
+        for operation in operations
+        if (operation, fault) != but
+    ]
+
+
+def firings(operations: Collection[str], *, but: tuple[str, str] | None = None) -> list[str]:
+    """Return what the proxy has to tell once all of these have failed, in no order."""
+    return sorted(
+        f"{operation} {it.action}"
+        for fault, it in FAULTS.items()
+        for operation in operations
+        if (operation, fault) != but
+    )
+
+
+def for_each_fault(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a stack with a role for each fault."""
+    own = {key: it for key, it in settings.items() if ":" not in key}
+    return {"aws:region": REGION} | {
+        f"{fault}:{key}": it
+        for fault, name in NAMES.items()
+        for key, it in {**own, "roleName": name}.items()
+    }
+
+
+@pytest.fixture
+def new_stack_of_four(new_stack: NewStack) -> NewStack:
+    """Make stacks with a role for each fault; all of them fail in the same operation."""
+
+    def make(attempts: int) -> Stack:
+        stack = new_stack(for_each_fault(BEFORE), A_ROLE_FOR_EACH_FAULT, attempts=attempts)
+        stack.take_required_keys_away()
+        return stack
+
+    return make
 
 
 def role_outputs(stack: Stack) -> dict[str, Any]:
@@ -93,105 +159,112 @@ def role_outputs(stack: Stack) -> dict[str, Any]:
 
 def assert_fails_clearly(update: Update, fault: str) -> None:
     assert update.exit_code != 0
-    assert REASONS[fault] in update.text
+    assert FAULTS[fault].reason in update.text
 
 
-def assert_right(aws: Aws, settings: Mapping[str, Any]) -> None:
-    """Check that there is one role, one policy, and nothing but what was asked for."""
-    name = settings["roleName"]
-    assert [role for role in aws.roles() if "qbusiness-faults" in role] == [name]
-    role = aws.iam.get_role(RoleName=name)["Role"]
-    assert in_one_line(aws.trust_policy(name)) == golden("trust-policy").replace(
-        REQUIRED["applicationId"], settings["applicationId"]
-    )
-    assert role["Description"] == settings["roleDescription"]
-    assert {tag["Key"]: tag["Value"] for tag in role["Tags"]} == settings["tags"]
-    boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-    assert boundary == settings.get("permissionsBoundaryArn")
-    policies = {policy: in_one_line(text) for policy, text in aws.role_policies(name).items()}
-    expected = golden("minimal-role-policy").replace(
-        REQUIRED["applicationId"], settings["applicationId"]
-    )
-    assert policies == {"qbusiness-aem-connector": expected}
-    assert aws.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
+def assert_right(aws: Aws, settings: Mapping[str, Any], *names: str) -> None:
+    """Check that there are these roles, each with one policy, and nothing but what was asked for."""
+    assert sorted(role for role in aws.roles() if NAME in role) == sorted(names)
+    for name in names:
+        role = aws.iam.get_role(RoleName=name)["Role"]
+        assert in_one_line(aws.trust_policy(name)) == golden("trust-policy").replace(
+            REQUIRED["applicationId"], settings["applicationId"]
+        )
+        assert role["Description"] == settings["roleDescription"]
+        assert {tag["Key"]: tag["Value"] for tag in role["Tags"]} == settings["tags"]
+        boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+        assert boundary == settings.get("permissionsBoundaryArn")
+        policies = {policy: in_one_line(text) for policy, text in aws.role_policies(name).items()}
+        expected = golden("minimal-role-policy").replace(
+            REQUIRED["applicationId"], settings["applicationId"]
+        )
+        assert policies == {"qbusiness-aem-connector": expected}
+        assert aws.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_each_call_may_fail_for_good_and_the_next_update_goes_on(  # noqa: PLR0913, PLR0917 fixtures
-    new_stack: NewStack,
+def test_each_call_may_fail_for_good_and_the_next_update_goes_on(
+    new_stack_of_four: NewStack,
     failing: Proxy,
     aws: Aws,
     managed_policy: str,
-    fault: str,
     record_property: Record,
 ):
-    stack = new_stack(BEFORE, attempts=1)
+    stack = new_stack_of_four(attempts=1)
     faults = 0
 
     def fail_at_each(operations: tuple[str, ...], *command: str) -> None:
         """Repeat the command, as a person would: each call fails once, and only once."""
         nonlocal faults
-        failing.set_rules(*(rule(operation, fault) for operation in operations))
-        for _ in range(len(operations)):
-            done = stack.operate(*command, "--yes", "--skip-preview", check=False)
+        failing.set_rules(*rules(operations))
+        fired: list[str] = []
+        for _ in range(len(operations) + 1):
+            done = stack.operate(*command, "--yes", "--skip-preview", "--continue-on-error", check=False)
+            new, fired = failing.fired()[len(fired) :], failing.fired()
+            assert (done.exit_code == 0) == (not new)
             if done.exit_code == 0:
                 break
-            assert_fails_clearly(done, fault)
+            actions = [it.partition(" ")[2] for it in new]
+            reasons = Counter(
+                it.reason for it in FAULTS.values() for _ in range(actions.count(it.action))
+            )
+            for reason, times in reasons.items():
+                assert done.text.count(reason) >= times
             assert "Traceback" not in done.text
-            if NAME in aws.roles() and not any(it.get("id") == NAME for it in stack.resources()):
+            known = {it.get("id") for it in stack.resources()}
+            for orphan in {role for role in aws.roles() if NAME in role} - known:
                 # The role is there, and Pulumi has not heard of it.
-                assert fault == "reply lost"
-                aws.iam.delete_role(RoleName=NAME)
-        else:
-            stack.operate(*command, "--yes", "--skip-preview")
-        fired = [it.partition(" ")[0] for it in failing.fired()]
-        assert sorted(fired) == sorted(operations)
+                assert orphan == NAMES["reply-lost"]
+                aws.iam.delete_role(RoleName=orphan)
+        assert sorted(fired) == firings(operations)
         faults += len(fired)
 
     fail_at_each(CREATE, "up")
-    assert_right(aws, BEFORE)
-    stack.configure(AFTER)
+    assert_right(aws, BEFORE, *NAMES.values())
+    stack.configure(for_each_fault(AFTER))
     # Each part of an update that got through is repeated by the next: none of them adds anything.
     fail_at_each(UPDATE, "up")
-    assert_right(aws, AFTER)
-    assert stack.outputs()["roleArn"] == aws.iam.get_role(RoleName=NAME)["Role"]["Arn"]
-    aws.iam.put_role_policy(
-        RoleName=NAME, PolicyName="by-hand", PolicyDocument=golden("minimal-role-policy")
-    )
-    aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
+    assert_right(aws, AFTER, *NAMES.values())
+    for fault, name in NAMES.items():
+        assert stack.outputs()[fault] == aws.iam.get_role(RoleName=name)["Role"]["Arn"]
+        aws.iam.put_role_policy(
+            RoleName=name, PolicyName="by-hand", PolicyDocument=golden("minimal-role-policy")
+        )
+        aws.iam.attach_role_policy(RoleName=name, PolicyArn=managed_policy)
     fail_at_each(REFRESH, "up", "--refresh")
-    assert_right(aws, AFTER)
-    stack.configure({key: it for key, it in AFTER.items() if key != "permissionsBoundaryArn"})
+    assert_right(aws, AFTER, *NAMES.values())
+    without = {key: it for key, it in AFTER.items() if key != "permissionsBoundaryArn"}
+    stack.configure(for_each_fault(without))
     fail_at_each(("DeleteRolePermissionsBoundary",), "up")
+    assert_right(aws, without, *NAMES.values())
     fail_at_each(DESTROY, "destroy")
-    assert NAME not in aws.roles()
-    record_property("figure", {"faults, each ending an update": {fault: faults}})
+    assert_right(aws, {})
+    record_property("figure", {"faults, each ending the update of a role": {"all four ways": faults}})
 
 
-@pytest.mark.parametrize("fault", FAULTS)
 def test_a_call_that_fails_once_is_tried_again_within_the_update(
-    new_stack: NewStack, failing: Proxy, aws: Aws, fault: str, record_property: Record
+    new_stack_of_four: NewStack, failing: Proxy, aws: Aws, record_property: Record
 ):
-    stack = new_stack(BEFORE)
+    stack = new_stack_of_four(attempts=5)
+    faults = 0
+
+    def fail_once(
+        operations: tuple[str, ...], *command: str, but: tuple[str, str] | None = None
+    ) -> None:
+        nonlocal faults
+        failing.set_rules(*rules(operations, but=but))
+        stack.operate(*command, "--yes", "--skip-preview")
+        assert sorted(failing.fired()) == firings(operations, but=but)
+        faults += len(failing.fired())
+
     # A retry cannot tell its own role from another's: that is the next test.
-    retried = [it for it in CREATE if (it, fault) != ("CreateRole", "reply lost")]
-    failing.set_rules(*(rule(operation, fault) for operation in retried))
-    stack.up()
-    faults = len(failing.fired())
-    assert faults == len(retried)
-    assert_right(aws, BEFORE)
-    stack.configure(AFTER)
-    failing.set_rules(*(rule(operation, fault) for operation in UPDATE))
-    stack.up()
-    faults += len(failing.fired())
-    assert faults == len(retried) + len(UPDATE)
-    assert_right(aws, AFTER)
-    failing.set_rules(*(rule(operation, fault) for operation in DESTROY))
-    stack.destroy()
-    faults += len(failing.fired())
-    assert faults == len(retried) + len(UPDATE) + len(DESTROY)
-    assert NAME not in aws.roles()
-    record_property("figure", {"faults, got over by a retry": {fault: faults}})
+    fail_once(CREATE, "up", but=("CreateRole", "reply-lost"))
+    assert_right(aws, BEFORE, *NAMES.values())
+    stack.configure(for_each_fault(AFTER))
+    fail_once(UPDATE, "up")
+    assert_right(aws, AFTER, *NAMES.values())
+    fail_once(DESTROY, "destroy")
+    assert_right(aws, {})
+    record_property("figure", {"faults, got over by a retry": {"all four ways": faults}})
 
 
 @pytest.mark.parametrize("role_name", ["", NAME], ids=["automatic name", "own name"])
@@ -201,7 +274,7 @@ def test_a_role_whose_creation_was_not_confirmed_is_found_and_removed(
 ):
     stack = new_stack({**REQUIRED, "roleName": role_name}, attempts=attempts)
     before = set(aws.roles())
-    failing.set_rules(rule("CreateRole", "reply lost"))
+    failing.set_rules(rule("CreateRole", "reply-lost"))
     failed = stack.up(check=False)
     assert failed.exit_code != 0
     (orphan,) = set(aws.roles()) - before
@@ -232,7 +305,7 @@ def test_a_read_that_fails_after_an_update_forgets_nothing_of_the_role(
     assert [after[name] for name in computed] == [before[name] for name in computed]
     assert after["description"] == AFTER["roleDescription"]
     stack.up()
-    assert_right(aws, AFTER)
+    assert_right(aws, AFTER, NAME)
 
 
 def test_a_role_that_is_in_use_is_not_removed_by_mistake(new_stack: NewStack, aws: Aws):
@@ -250,7 +323,7 @@ def test_a_slow_iam_is_waited_for(new_stack: NewStack, failing: Proxy, aws: Aws)
     stack = new_stack(BEFORE)
     failing.set_rules({"operation": "*", "latency": {"min": 400, "max": 400}})
     stack.up()
-    assert_right(aws, BEFORE)
+    assert_right(aws, BEFORE, NAME)
     stack.destroy()
     assert NAME not in aws.roles()
 
