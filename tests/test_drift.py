@@ -1,6 +1,8 @@
 """What someone changes by hand is found, named and put back, and nothing else is touched."""
 
+import itertools
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +20,7 @@ SETTINGS: dict[str, Any] = {
     "kmsKeyId": KEY_ID,
     "roleName": NAME,
     "roleDescription": "AEM",
-    "tags": {"Team": "search"},
+    "tags": {"Team": "search", "Owner": "me"},
 }
 WIDE = json.dumps(
     {
@@ -42,38 +44,31 @@ def edit_policy(iam: Any) -> None:
     iam.put_role_policy(RoleName=NAME, PolicyName="qbusiness-aem-connector", PolicyDocument=WIDE)
 
 
-CHANGES: dict[str, tuple[Callable[[Any], object], list[tuple[str, str]]]] = {
-    "policy edited": (edit_policy, [(POLICY, "policy")]),
-    "policy deleted": (delete_policy, [(POLICY, "")]),
-    "trust policy edited": (
-        lambda iam: iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=ANYONE),
-        [(ROLE, "assumeRolePolicy")],
+def edit_role(iam: Any) -> None:
+    iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=ANYONE)
+    iam.update_role(RoleName=NAME, Description="mine now", MaxSessionDuration=7200)
+    iam.put_role_permissions_boundary(
+        RoleName=NAME, PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess"
+    )
+
+
+def edit_tags(iam: Any) -> None:
+    tags = {"Stage": "test", "Team": "other"}
+    iam.tag_role(RoleName=NAME, Tags=[{"Key": key, "Value": it} for key, it in tags.items()])
+    iam.untag_role(RoleName=NAME, TagKeys=["Owner"])
+
+
+CHANGES: dict[str, tuple[Callable[[Any], object], dict[str, list[str]]]] = {
+    "policy edited": (edit_policy, {POLICY: ["policy"]}),
+    "policy deleted": (delete_policy, {POLICY: []}),
+    "role edited": (
+        edit_role,
+        {ROLE: ["assumeRolePolicy", "description", "maxSessionDuration", "permissionsBoundary"]},
     ),
-    "tag added": (
-        lambda iam: iam.tag_role(RoleName=NAME, Tags=[{"Key": "Owner", "Value": "me"}]),
-        [(ROLE, "Owner")],
-    ),
-    "tag removed": (lambda iam: iam.untag_role(RoleName=NAME, TagKeys=["Team"]), [(ROLE, "tags")]),
-    "tag changed": (
-        lambda iam: iam.tag_role(RoleName=NAME, Tags=[{"Key": "Team", "Value": "other"}]),
-        [(ROLE, "Team")],
-    ),
-    "description edited": (
-        lambda iam: iam.update_role(RoleName=NAME, Description="mine now"),
-        [(ROLE, "description")],
-    ),
-    "session duration edited": (
-        lambda iam: iam.update_role(RoleName=NAME, MaxSessionDuration=7200, Description="AEM"),
-        [(ROLE, "maxSessionDuration")],
-    ),
-    "boundary added": (
-        lambda iam: iam.put_role_permissions_boundary(
-            RoleName=NAME, PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess"
-        ),
-        [(ROLE, "permissionsBoundary")],
-    ),
-    "role deleted": (delete_role, [(ROLE, ""), (POLICY, "")]),
+    "tags added, changed and removed": (edit_tags, {ROLE: ["Stage", "Team", "Owner"]}),
+    "role deleted": (delete_role, {ROLE: [], POLICY: []}),
 }
+"""What somebody does, and the properties that are named for each resource."""
 
 
 def everything(aws: Aws) -> tuple[Any, ...]:
@@ -93,18 +88,16 @@ def deployed(new_stack: NewStack) -> Stack:
 
 @pytest.mark.parametrize(("change", "expected"), CHANGES.values(), ids=CHANGES)
 def test_a_change_by_hand_is_found_named_and_put_back(
-    deployed: Stack, aws: Aws, change: Callable[[Any], object], expected: list[tuple[str, str]]
+    deployed: Stack, aws: Aws, change: Callable[[Any], object], expected: dict[str, list[str]]
 ):
     before = everything(aws)
     change(aws.iam)
     found = run_section(deployed, "Find drift", check=False)
     assert found.returncode != 0
-    for resource, named in expected:
-        assert resource in found.stdout
-        assert named in found.stdout
-    untouched = {ROLE, POLICY} - {resource for resource, _ in expected}
-    for resource in untouched:
-        assert f"::{resource}]" not in found.stdout
+    for resource in (ROLE, POLICY):
+        assert (f"::{resource}]" in found.stdout) == (resource in expected)
+    for named in itertools.chain(*expected.values()):
+        assert re.search(rf"[~+-] {named}\s*:", found.stdout), named
     run_section(deployed, "Put drift back")
     assert everything(aws) == before
     assert run_section(deployed, "Find drift").returncode == 0
