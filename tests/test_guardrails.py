@@ -455,26 +455,33 @@ def test_a_policy_of_another_role_is_not_this_one_s():
 # The pack, on the engine.
 
 RAW = """
+import json
 import pulumi_aws as aws
 
-TRUST = '''{trust}'''
-POLICY = '''{policy}'''
-role = aws.iam.Role("role", name="{name}", assume_role_policy=TRUST)
-if {managed}:
-    policy = aws.iam.Policy("policy", policy=POLICY)
-    aws.iam.RolePolicyAttachment("attachment", role=role.name, policy_arn=policy.arn)
-else:
-    aws.iam.RolePolicy("policy", role=role.name, policy=POLICY)
-if "{attached}":
-    aws.iam.RolePolicyAttachment("administrator", role=role.name, policy_arn="{attached}")
+for name, it in json.loads({roles!r}).items():
+    role = aws.iam.Role(name, name=it["name"], assume_role_policy=it["trust"])
+    document = it["policy"]
+    if it["managed"]:
+        policy = aws.iam.Policy(f"{{name}}-policy", policy=document)
+        aws.iam.RolePolicyAttachment(f"{{name}}-attachment", role=role.name, policy_arn=policy.arn)
+    else:
+        aws.iam.RolePolicy(f"{{name}}-policy", role=role.name, policy=document)
+    if it["attached"]:
+        aws.iam.RolePolicyAttachment(
+            f"{{name}}-administrator", role=role.name, policy_arn=it["attached"]
+        )
 """
 
 
-def raw(new_stack: NewStack, **changes: Any) -> Stack:
-    """Make a stack that declares the role by hand, as templates do."""
-    parts: dict[str, Any] = {"trust": TRUST, "policy": POLICY, "name": NAME, "attached": "", **changes}
-    texts = {name: json.dumps(it) if isinstance(it, dict) else it for name, it in parts.items()}
-    stack = new_stack({"aws:region": REGION}, RAW.format(**{"managed": False, **texts}))
+def raw(new_stack: NewStack, roles: Mapping[str, Mapping[str, Any]], program: str = RAW) -> Stack:
+    """Make a stack that declares roles by hand, as templates do; each says what is not right."""
+    declared: dict[str, dict[str, Any]] = {}
+    for name, changes in roles.items():
+        right = {"trust": TRUST, "policy": POLICY, "name": NAME, "managed": False, "attached": ""}
+        parts = {**right, **changes}
+        documents = {part: json.dumps(parts[part]) for part in ("trust", "policy")}
+        declared[name] = {**parts, **documents}
+    stack = new_stack({"aws:region": REGION}, program.format(roles=json.dumps(declared)))
     stack.take_required_keys_away()
     return stack
 
@@ -488,35 +495,21 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-FAULTY_PROGRAMS: dict[str, tuple[dict[str, Any], str]] = {
+FAULTY_ROLES: dict[str, tuple[dict[str, Any], set[str]]] = {
     **{
-        f"trust: {what}": ({"trust": FAULTY_TRUST[what][0]}, rule)
-        for what, rule in (
-            ("no conditions", "trust-account"),
-            ("account alone", "trust-application"),
-            ("any application", "trust-application"),
-            ("any account", "trust-account"),
-            ("everybody", "trust-service-alone"),
-        )
+        f"trust {what}": ({"trust": FAULTY_TRUST[what][0]}, FAULTY_TRUST[what][1])
+        for what in ("no conditions", "account alone", "any application", "any account", "everybody")
     },
     **{
-        f"policy: {what}": ({"policy": FAULTY_POLICY[what][0]}, rule)
-        for what, rule in (
-            ("any secret", "secret"),
-            ("any secret of a name", "secret"),
-            ("any key", "key"),
-            ("decryption for whoever asks", "decrypt-through-secrets-manager"),
-            ("any application", "application"),
-            ("any index", "application"),
-            ("a literal placeholder", "placeholders"),
-            ("subnets under a tag of the request", "subnets"),
+        f"policy {what}": ({"policy": FAULTY_POLICY[what][0]}, FAULTY_POLICY[what][1])
+        for what in (
+            *("any secret", "any secret of a name", "any key", "decryption for whoever asks"),
+            *("any application", "any index", "a literal placeholder"),
+            "subnets under a tag of the request",
         )
     },
-    "managed policy: any secret": (
-        {"policy": FAULTY_POLICY["any secret"][0], "managed": True},
-        "secret",
-    ),
-    "administrator": ({"attached": ADMINISTRATOR}, "administrator"),
+    "managed": ({"policy": FAULTY_POLICY["any secret"][0], "managed": True}, {"secret"}),
+    "administrator": ({"attached": ADMINISTRATOR}, {"administrator"}),
 }
 
 
@@ -525,23 +518,28 @@ def update(stack: Stack, pack: Path, *options: str, check: bool = True) -> tuple
     return done.exit_code, done.text
 
 
-@pytest.mark.parametrize("what", FAULTY_PROGRAMS)
-def test_a_faulty_program_is_stopped_by_the_right_rule(
-    new_stack: NewStack,
-    aws: Aws,
-    pack: Path,
-    what: str,
-    record_property: Callable[[str, object], None],
+def test_each_faulty_role_of_a_program_is_stopped_by_its_rules_alone(
+    new_stack: NewStack, aws: Aws, pack: Path, record_property: Callable[[str, object], None]
 ):
-    changes, rule = FAULTY_PROGRAMS[what]
-    stack = raw(new_stack, **changes)
+    names = {what: what.replace(" ", "_") for what in FAULTY_ROLES}
+    stack = raw(
+        new_stack,
+        {
+            name: {**FAULTY_ROLES[what][0], "name": f"{NAME}-{number}"}
+            for number, (what, name) in enumerate(names.items())
+        },
+    )
     exit_code, text = update(stack, pack, check=False)
     assert exit_code != 0
-    assert f"[mandatory]  {rule}  (aws:iam:" in text
-    assert "Mend it: " in text
-    assert NAME not in aws.roles()
+    found = re.findall(r"\[mandatory\]  (\S+)  \(aws:iam:\w+: (\w+?)(?:-\w+)?\)", text)
+    assert sorted(found) == sorted(
+        (rule, names[what]) for what, (_, rules) in FAULTY_ROLES.items() for rule in rules
+    )
+    assert text.count("Mend it: ") == len(found)
+    assert aws.roles() == []
     assert stack.resources() == []
-    record_property("figure", {"faulty programs stopped, nothing created": {what: 1}})
+    counts = dict.fromkeys(FAULTY_ROLES, 1)
+    record_property("figure", {"faulty roles stopped, nothing created": counts})
 
 
 @pytest.mark.parametrize(
@@ -556,7 +554,7 @@ def test_the_stack_of_this_project_passes(new_stack: NewStack, pack: Path, setti
 
 
 def test_a_role_written_by_hand_passes_if_it_is_right(new_stack: NewStack, pack: Path):
-    exit_code, text = update(raw(new_stack), pack)
+    exit_code, text = update(raw(new_stack, {"role": {}}), pack)
     assert exit_code == 0
     assert "[advisory]" not in text
 
@@ -564,19 +562,12 @@ def test_a_role_written_by_hand_passes_if_it_is_right(new_stack: NewStack, pack:
 def test_an_unknown_value_in_a_preview_breaks_nothing_and_the_update_examines_it(
     new_stack: NewStack, aws: Aws, pack: Path
 ):
-    program = RAW.replace(
-        "POLICY = '''{policy}'''",
-        "other = aws.iam.Policy('other', policy='''{policy}''')\n"
-        "POLICY = other.arn.apply(lambda _: '''{policy}''')",
-    ).format(
-        trust=json.dumps(TRUST),
-        policy=json.dumps(FAULTY_POLICY["any secret"][0]),
-        name=NAME,
-        managed=False,
-        attached="",
+    unknown = RAW.replace(
+        'document = it["policy"]',
+        'other = aws.iam.Policy("other", policy=it["policy"])\n'
+        '    document = other.arn.apply(lambda _: it["policy"])',
     )
-    stack = new_stack({"aws:region": REGION}, program)
-    stack.take_required_keys_away()
+    stack = raw(new_stack, {"role": {"policy": FAULTY_POLICY["any secret"][0]}}, unknown)
     preview = stack.preview("--policy-pack", str(pack))
     assert "mandatory" not in preview.text
     exit_code, text = update(stack, pack, check=False)
@@ -600,7 +591,7 @@ def test_an_unknown_value_in_a_preview_breaks_nothing_and_the_update_examines_it
 def test_levels_and_exemptions_are_configurable(
     new_stack: NewStack, pack: Path, tmp_path: Path, config: dict[str, Any], stopped: bool
 ):
-    stack = raw(new_stack, policy=FAULTY_POLICY["any secret"][0], name="aem")
+    stack = raw(new_stack, {"role": {"policy": FAULTY_POLICY["any secret"][0], "name": "aem"}})
     urn = f"urn:pulumi:{stack.name}::qbusiness-aem-connector::aws:iam/role:Role::role"
     file = tmp_path / "config.json"
     level = {} if "secret" in config else {"secret": "advisory"}
@@ -614,11 +605,8 @@ def test_the_configuration_of_the_readme_is_taken_as_it_stands(
 ):
     file = tmp_path / "config.json"
     file.write_text(re.findall(r"```json\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)[-1])
-    stack = raw(
-        new_stack,
-        policy=FAULTY_POLICY["any secret"][0],
-        trust=FAULTY_TRUST["no conditions"][0],
-    )
+    faults = {"policy": FAULTY_POLICY["any secret"][0], "trust": FAULTY_TRUST["no conditions"][0]}
+    stack = raw(new_stack, {"role": faults})
     exit_code, text = update(stack, pack, "--policy-pack-config", str(file), check=False)
     assert exit_code != 0
     assert "[mandatory]  secret " in text
