@@ -26,6 +26,8 @@ _CLI_PACKAGES: Final = (
     "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
 )
 """The CLI, and the language host for YAML programs, which the official CLI brings too."""
+_OWN_PACKAGES: Final = ("./pulumi-language-python", "./generate-python-package")
+"""The language host for Python programs, and what it needs beside it."""
 _PROGRESS_INTERVAL: Final = 15.0
 """Seconds between two lines of progress where they cannot overwrite each other."""
 _INSTALLER_PATIENCE: Final = 5
@@ -94,7 +96,7 @@ def _build(target: Path) -> None:
     command = [
         *("go", "build", "-v", "-trimpath", "-tags", "osusergo,grpcnotrace", "-ldflags"),
         f"-s -w -X {_SDK_MODULE}/go/common/version.Version=v{VERSION}",
-        *("-o", f"{target}{os.sep}", *_CLI_PACKAGES, "./pulumi-language-python"),
+        *("-o", f"{target}{os.sep}", *_CLI_PACKAGES, *_OWN_PACKAGES),
     ]
     environment = {**os.environ, "GOWORK": "off"}
     with subprocess.Popen(

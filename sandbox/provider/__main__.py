@@ -22,8 +22,9 @@ from google.protobuf import json_format, struct_pb2
 from google.protobuf.empty_pb2 import Empty
 
 from sandbox.provider import resources, schema
+from sandbox.provider.calls import CALLS_AT_ONCE, ProviderError, warm_up
+from sandbox.provider.lifecycle import Configuration, HalfDoneError
 from sandbox.provider.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
-from sandbox.provider.resources import Configuration, HalfDoneError, ProviderError
 
 Properties = dict[str, Any]
 
@@ -208,12 +209,12 @@ def main() -> None:
     # The engine ends a provider by SIGINT: at once, since it waits, and without Python's traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    server = grpc.server(ThreadPoolExecutor(max_workers=16))
+    server = grpc.server(ThreadPoolExecutor(max_workers=CALLS_AT_ONCE))
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(sys.argv[1]), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)  # the engine reads it from the first line
-    resources.warm_up()
+    warm_up()
     server.wait_for_termination()
 
 

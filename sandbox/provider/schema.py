@@ -5,7 +5,8 @@ https://www.pulumi.com/docs/iac/guides/building-extending/packages/schema/
 
 from typing import Any
 
-from sandbox.provider.resources import FUNCTIONS, RESOURCES, Property, Resource
+from sandbox.provider.lifecycle import Property, Resource
+from sandbox.provider.resources import FUNCTIONS, RESOURCES
 
 
 def schema(version: str) -> dict[str, Any]:

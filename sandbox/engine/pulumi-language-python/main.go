@@ -105,7 +105,7 @@ func (host *languageHost) About(
 	if err != nil {
 		return nil, err
 	}
-	question := "import platform, sys; print(sys.executable, platform.python_version(), sep='\\n')"
+	question := "import sys; print(sys.executable, sys.version.split()[0], sep='\\n')"
 	python, err := tools.Command(ctx, "-c", question)
 	if err != nil {
 		return nil, err
@@ -202,16 +202,12 @@ func outcome(err error) (*pulumirpc.RunResponse, error) {
 }
 
 func (host *languageHost) executorArguments(request *pulumirpc.RunRequest) ([]string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	self, err = filepath.EvalSymlinks(self)
+	executor, err := beside("pulumi-language-python-exec")
 	if err != nil {
 		return nil, err
 	}
 	arguments := []string{
-		"-u", filepath.Join(filepath.Dir(self), "pulumi-language-python-exec"),
+		"-u", executor,
 		"--monitor", request.GetMonitorAddress(),
 		"--engine", host.engineAddress,
 		"--project", request.GetProject(),
@@ -226,6 +222,16 @@ func (host *languageHost) executorArguments(request *pulumirpc.RunRequest) ([]st
 	}
 	entry := filepath.Join(request.GetInfo().GetProgramDirectory(), request.GetInfo().GetEntryPoint())
 	return append(append(arguments, entry), request.GetArgs()...), nil
+}
+
+// beside returns the path of a file that was built or copied into this program's folder.
+func beside(name string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	self, err = filepath.EvalSymlinks(self)
+	return filepath.Join(filepath.Dir(self), name), err
 }
 
 // configuration hands the stack's settings over as the SDK reads them.

@@ -2,56 +2,42 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
-	"github.com/pulumi/pulumi/pkg/v3/codegen/python"
-	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/protobuf/proto"
 )
 
-// GeneratePackage writes the package that a program imports, by upstream's generator.
+// GeneratePackage has the package written that a program imports, by the program beside this one.
 func (host *languageHost) GeneratePackage(
-	_ context.Context, request *pulumirpc.GeneratePackageRequest,
+	ctx context.Context, request *pulumirpc.GeneratePackageRequest,
 ) (*pulumirpc.GeneratePackageResponse, error) {
-	loader, err := schema.NewLoaderClient(request.GetLoaderTarget())
+	generator, err := beside("generate-python-package")
 	if err != nil {
 		return nil, err
 	}
-	var specification schema.PackageSpec
-	if err := json.Unmarshal([]byte(request.GetSchema()), &specification); err != nil {
-		return nil, err
-	}
-	described, problems, err := schema.BindSpec(specification, loader, schema.ValidationOptions{})
+	asked, err := proto.Marshal(request)
 	if err != nil {
 		return nil, err
 	}
-	response := &pulumirpc.GeneratePackageResponse{
-		Diagnostics: plugin.HclDiagnosticsToRPCDiagnostics(problems),
+	generate := exec.CommandContext(ctx, generator)
+	generate.Stdin = bytes.NewReader(asked)
+	told, err := generate.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return nil, fmt.Errorf("generate the package: %s", bytes.TrimSpace(exit.Stderr))
 	}
-	if problems.HasErrors() {
-		return response, nil
-	}
-	files, err := python.GeneratePackage(
-		"pulumi-language-python", described, request.GetExtraFiles(), schema.NewCachedLoader(loader))
 	if err != nil {
 		return nil, err
 	}
-	for name, content := range files {
-		file := filepath.Join(request.GetDirectory(), name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(file, content, 0o644); err != nil {
-			return nil, err
-		}
-	}
-	return response, nil
+	var response pulumirpc.GeneratePackageResponse
+	return &response, proto.Unmarshal(told, &response)
 }
 
 // Link adds generated packages to what the program requires, and says how to import them.

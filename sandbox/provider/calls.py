@@ -1,0 +1,71 @@
+"""How does the stand-in provider call AWS? With botocore, loaded where it is needed and not before."""
+
+import functools
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+_PATIENCE: Final = 30
+"""Seconds until a call counts as lost."""
+CALLS_AT_ONCE: Final = 16
+"""How many requests of the engine are answered, and connections to AWS kept, at the same time."""
+_LOCK: Final = threading.Lock()
+
+
+class ProviderError(Exception):
+    """Raised with a message for the user when something cannot be done."""
+
+
+@functools.cache
+def session() -> Any:
+    """Return botocore's session."""
+    # Not at the start: an update without a call to AWS need not wait for it.
+    import botocore.session
+
+    return botocore.session.get_session()
+
+
+def warm_up() -> None:
+    """Load what the first call needs, while the engine still waits for the program."""
+    threading.Thread(target=session, daemon=True).start()
+
+
+def client(service: str, region: str) -> Any:
+    """Return the client of a service, which any number of threads may use; raises ProviderError."""
+    with _LOCK:  # a session, unlike a client, is for one thread at a time
+        return _client(service, region)
+
+
+@functools.cache
+def _client(service: str, region: str) -> Any:
+    from botocore.config import Config
+
+    if "AWS_ENDPOINT_URL" not in os.environ:
+        raise ProviderError("this is the sandbox's provider; it works in the sandbox alone")
+    options = Config(
+        connect_timeout=_PATIENCE, read_timeout=_PATIENCE, max_pool_connections=CALLS_AT_ONCE
+    )
+    return session().create_client(service, region_name=region, config=options)
+
+
+def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call AWS; raises ProviderError with its answer, or what kept it from answering."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return function(*arguments)
+    except (BotoCoreError, ClientError) as error:
+        raise ProviderError(f"{what}: {error}") from error
+
+
+def unless_gone(function: Callable[..., Any], **arguments: str) -> Any:
+    """Call IAM and return its answer, or None where what was named is not there."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return function(**arguments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchEntity":
+            return None
+        raise
