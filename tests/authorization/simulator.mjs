@@ -14,6 +14,15 @@ import { createValidatedPolicy, validateIdentityPolicy, validateResourcePolicy, 
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 import { createInterface } from 'node:readline'
 
+// The simulator compares characters by localeCompare, which makes a collator at each call: half of the
+// time that decisions take. One collator says the same.
+const collator = new Intl.Collator(undefined, { sensitivity: 'accent' })
+const { localeCompare } = String.prototype
+String.prototype.localeCompare = function (other, locales, options) {
+  const known = locales === undefined && Object.keys(options ?? {}).join() === 'sensitivity' && options.sensitivity === 'accent'
+  return known ? collator.compare(this, other) : localeCompare.call(this, other, locales, options)
+}
+
 const ACCOUNT = '111122223333'
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/role`
 // A key policy, or the policy of a resource in another account, that leaves the decision to the role's.
