@@ -15,8 +15,14 @@ _UP: Final = ("up", "--yes", "--skip-preview")
 _BASE: Final = "pairs by hand"
 _EXPLANATION: Final = """\
 A component is a resource of its own to Pulumi: it is registered, and its outputs are, beside the role
-and the policy. That is what sets the components by hand apart from the pairs by hand; what this project
-adds is the difference between its components and those by hand, which check nothing.
+and the policy. That is what sets the components by hand apart from the pairs by hand. They promise what
+this project's components do, an ARN that is known once the policy is in place, and check nothing: what
+this project adds is the difference between the two.
+
+In a backend of files, as here, the engine writes the whole state before and after each step. A first
+update therefore costs what grows with the square of its resources, whoever declares them; at 100 roles
+four fifths of the CLI's time are that (`pulumi up --profiling FILE` shows it), and a component, with a
+step more for itself and one for its outputs, has its part in it.
 """
 
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.measuring import Command
-from sandbox.engine import VERSION
+from sandbox import engine
+from sandbox.environment import Sandbox
 from tests.stacks import Stack, prepared
 from tests.support import APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 
@@ -88,8 +90,8 @@ class Connector(pulumi.ComponentResource):
             policy={policy},
             opts=children,
         )
-        self.role_arn = role.arn
-        self.register_outputs({{"role_arn": role.arn, "role_name": role.name}})
+        self.role_arn = pulumi.Output.all(role.arn, policy.id).apply(lambda known: known[0])
+        self.register_outputs({{"role_arn": self.role_arn, "role_name": role.name}})
 
 
 for number in range({number}):
@@ -156,7 +158,10 @@ class Laboratory:
         return self.stack(program, {"aws:region": REGION})
 
     def component_by_hand(self, number: int = 1) -> Stack:
-        """Make a stack of so many components of the same two resources that check nothing."""
+        """Make a stack of so many components that keep the same promise, and check nothing.
+
+        The promise is that the ARN is known once the policy is in place, and not before.
+        """
         program = _COMPONENT_BY_HAND.format(
             number=number, trust=repr(self.trust), policy=repr(self.policy)
         )
@@ -193,9 +198,11 @@ def versions() -> str:
         ),
         platform.machine(),
     )
+    binaries = engine.directory(Sandbox().engines)
+    told = subprocess.run([binaries / "pulumi", "version"], check=True, capture_output=True, text=True)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**30
     return (
         f"{os.cpu_count()} cores of {model}, {memory} GiB, {platform.system()} {platform.release()}; "
-        f"Python {platform.python_version()}, Pulumi {VERSION}, pulumi {version('pulumi')}, "
+        f"Python {platform.python_version()}, Pulumi {told.stdout.strip()}, pulumi {version('pulumi')}, "
         f"pulumi-aws {version('pulumi-aws')}"
     )
