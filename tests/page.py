@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -30,5 +31,6 @@ def run_section(
     """Type the commands of a section, with the stack selected, and stop at the first that fails."""
     script = commands(section, page)
     assert script, f"the page has no commands under '{section}'"
-    path = f"{AWS_CLI}:{stack.environment['PATH']}"
+    # The python3 of the pages is any: this one has no shims of a version manager before it.
+    path = f"{AWS_CLI}:{Path(sys.executable).parent}:{stack.environment['PATH']}"
     return stack.execute("sh", "-euc", script, check=check, PATH=path, **variables)
