@@ -99,6 +99,37 @@ for number in range({number}):
 """
 
 
+def components(number: int) -> str:
+    """Return a program of so many of this project's components."""
+    vpc: Any = SETTINGS["vpcConfiguration"]
+    return _COMPONENTS.format(
+        number=number,
+        application=SETTINGS["applicationId"],
+        index=SETTINGS["indexId"],
+        secret=SETTINGS["secretId"],
+        key=SETTINGS["kmsKeyId"],
+        subnets=vpc["subnetIds"],
+        groups=vpc["securityGroupIds"],
+    )
+
+
+def by_hand(number: int, trust: str, policy: str, *, asks_account: bool = False) -> str:
+    """Return a program of so many pairs of a role and a policy, with the documents as literals."""
+    begin, trust, policy = "", repr(trust), repr(policy)
+    if asks_account:
+        begin = "account = aws.get_caller_identity().account_id"
+        trust, policy = (f"{it}.replace({ACCOUNT!r}, account)" for it in (trust, policy))
+    return _BY_HAND.format(number=number, begin=begin, trust=trust, policy=policy)
+
+
+def component_by_hand(number: int, trust: str, policy: str) -> str:
+    """Return a program of so many components of such pairs.
+
+    Their ARN is known once the policy is in place and not before, as this project's promise.
+    """
+    return _COMPONENT_BY_HAND.format(number=number, trust=repr(trust), policy=repr(policy))
+
+
 class Laboratory:
     """A sandbox with the programs that are compared."""
 
@@ -132,39 +163,19 @@ class Laboratory:
 
     def components(self, number: int) -> Stack:
         """Make a stack of so many of this project's components."""
-        vpc: Any = SETTINGS["vpcConfiguration"]
-        program = _COMPONENTS.format(
-            number=number,
-            application=SETTINGS["applicationId"],
-            index=SETTINGS["indexId"],
-            secret=SETTINGS["secretId"],
-            key=SETTINGS["kmsKeyId"],
-            subnets=vpc["subnetIds"],
-            groups=vpc["securityGroupIds"],
-        )
-        return self.stack(program, {"aws:region": REGION})
+        return self.stack(components(number), {"aws:region": REGION})
 
     def by_hand(self, number: int = 1, *, asks_account: bool = False) -> Stack:
-        """Make a stack of so many pairs of a role and a policy, with the documents as literals.
+        """Make a stack of so many pairs of a role and a policy.
 
         With `asks_account`, the account in them comes from the provider, as for an application's ID.
         """
-        trust, policy = (repr(it) for it in (self.trust, self.policy))
-        begin = ""
-        if asks_account:
-            begin = "account = aws.get_caller_identity().account_id"
-            trust, policy = (f"{it}.replace({ACCOUNT!r}, account)" for it in (trust, policy))
-        program = _BY_HAND.format(number=number, begin=begin, trust=trust, policy=policy)
+        program = by_hand(number, self.trust, self.policy, asks_account=asks_account)
         return self.stack(program, {"aws:region": REGION})
 
     def component_by_hand(self, number: int = 1) -> Stack:
-        """Make a stack of so many components that keep the same promise, and check nothing.
-
-        The promise is that the ARN is known once the policy is in place, and not before.
-        """
-        program = _COMPONENT_BY_HAND.format(
-            number=number, trust=repr(self.trust), policy=repr(self.policy)
-        )
+        """Make a stack of so many components that keep the same promise, and check nothing."""
+        program = component_by_hand(number, self.trust, self.policy)
         return self.stack(program, {"aws:region": REGION})
 
 

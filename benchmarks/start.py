@@ -5,21 +5,24 @@ import re
 import subprocess
 import sys
 import timeit
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from benchmarks import programs
 from benchmarks.measuring import Command, measure, spread
 from benchmarks.table import table
 from components import documents, settings
 from components.examination import examine
 from sandbox.environment import PROJECT
-from tests.support import FULL
+from tests.support import FULL, golden
 
 _ROUNDS: Final = 25
 _REPETITIONS: Final = 2_000
 _IMPORTS: Final = "import pulumi, pulumi_aws.iam"
+_ROLE_ARN: Final = f"arn:aws:iam::{programs.ACCOUNT}:role/role"
 _MOCKS: Final = f"""{_IMPORTS}
 class Mocks(pulumi.runtime.Mocks):
-    def new_resource(self, args): return args.name, args.inputs
+    def new_resource(self, args): return args.name, {{**args.inputs, "arn": "{_ROLE_ARN}"}}
     def call(self, args): return {{}}
 pulumi.runtime.set_mocks(Mocks())
 """
@@ -38,6 +41,14 @@ from components.connector_role import ConnectorRole
 ConnectorRole("docs", {dict(FULL)!r})
 """,
 }
+_DOCUMENTS: Final = (golden("trust-policy"), golden("default-role-policy"))
+_PAIRS: Final = "pairs by hand"
+_MANY: Final[Mapping[str, Callable[[int], str]]] = {
+    "this project's components": programs.components,
+    "components by hand": lambda number: programs.component_by_hand(number, *_DOCUMENTS),
+    _PAIRS: lambda number: programs.by_hand(number, *_DOCUMENTS),
+}
+_MORE: Final = 50
 _LARGE: Final[dict[str, Any]] = {
     **FULL,
     "vpc_configuration": {
@@ -66,6 +77,13 @@ def section() -> str:
     for name, count in counted.items():
         ratios = (f"{count / counted[base]:.3f}" for base in (_BASE, _BY_HAND))
         text += f"| {name} | {count / 1e6:,.0f} | {' | '.join(ratios)} |\n"
+    each = {name: _each(program, environment) for name, program in _MANY.items()}
+    text += (
+        "\nWhat each further role adds to a program, in instructions of its process:\n\n"
+        "| | million | ratio |\n|---|---|---|\n"
+    )
+    for name, more in each.items():
+        text += f"| {name} | {more / 1e6:.1f} | {more / each[_PAIRS]:.2f} |\n"
     text += (
         "\nThe first resource makes Pulumi's provider load much of itself, whoever declares it.\n\n"
         "Examining the settings and writing both documents, processor time:\n\n"
@@ -86,6 +104,17 @@ def _render(given: dict[str, Any]) -> str:
     figures = [took / _REPETITIONS * 1e6 for took in clock.repeat(9, _REPETITIONS)]
     median, least, most = spread(figures)
     return f"{median:.0f} ({least:.0f} to {most:.0f})"
+
+
+def _each(program: Callable[[int], str], environment: Mapping[str, str]) -> float:
+    """Count what one role more makes a program do."""
+
+    def count(number: int) -> int:
+        # With this decorator Pulumi waits until all resources are registered.
+        run = f"@pulumi.runtime.test\ndef run():\n    exec({program(number)!r}, {{}})\nrun()\n"
+        return _instructions(Command([sys.executable, "-c", _MOCKS + run], PROJECT, environment))
+
+    return (count(1 + _MORE) - count(1)) / _MORE
 
 
 def _processor_time() -> float:
