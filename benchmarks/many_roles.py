@@ -20,9 +20,9 @@ this project's components do, an ARN that is known once the policy is in place, 
 this project adds is the difference between the two.
 
 In a backend of files, as here, the engine writes the whole state before and after each step. A first
-update therefore costs what grows with the square of its resources, whoever declares them; at 100 roles
-four fifths of the CLI's time are that (`pulumi up --profiling FILE` shows it), and a component, with a
-step more for itself and one for its outputs, has its part in it.
+update therefore costs what grows with the square of its resources, whoever declares them: at 100 roles
+this is most of what the CLI does (`pulumi up --profiling FILE` shows it), and a component, with a step
+more for itself and one for its outputs, has its part in it.
 """
 
 

@@ -14,39 +14,46 @@ from benchmarks.measuring import Command
 from sandbox import engine
 from sandbox.environment import Sandbox
 from tests.stacks import Stack, prepared
-from tests.support import APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
+from tests.support import (
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
 
 ACCOUNT: Final = "123456789012"
 """The account of the sandbox."""
 APPLICATION_ARN: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
+ARGUMENTS: Final[Mapping[str, Any]] = {
+    "application_id": APPLICATION_ARN,
+    "index_id": INDEX_ID,
+    "secret_id": SECRET_ID,
+    "kms_key_id": KEY_ID,
+    "vpc_configuration": {
+        "subnet_ids": [SUBNET_ID],
+        "security_group_ids": [SECURITY_GROUP_ID],
+    },
+}
+"""All nine statements."""
 SETTINGS: Final = {
     "aws:region": REGION,
     "applicationId": APPLICATION_ARN,
     "indexId": INDEX_ID,
     "secretId": SECRET_ID,
-    "kmsKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab",
-    "vpcConfiguration": {
-        "subnetIds": ["subnet-0a1b2c3d4e5f60718"],
-        "securityGroupIds": ["sg-0c3d4e5f607182930"],
-    },
+    "kmsKeyId": KEY_ID,
+    "vpcConfiguration": {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]},
 }
-"""All nine statements."""
+"""The same as a stack's configuration."""
 
 _COMPONENTS: Final = """
 import pulumi
 from components.connector_role import ConnectorRole
 
 for number in range({number}):
-    connector = ConnectorRole(
-        f"connector-{{number}}",
-        {{
-            "application_id": {application!r},
-            "index_id": {index!r},
-            "secret_id": {secret!r},
-            "kms_key_id": {key!r},
-            "vpc_configuration": {{"subnet_ids": {subnets!r}, "security_group_ids": {groups!r}}},
-        }},
-    )
+    connector = ConnectorRole(f"connector-{{number}}", {arguments!r})
     pulumi.export(f"roleArn{{number}}", connector.role_arn)
 """
 _BY_HAND: Final = """
@@ -101,16 +108,7 @@ for number in range({number}):
 
 def components(number: int) -> str:
     """Return a program of so many of this project's components."""
-    vpc: Any = SETTINGS["vpcConfiguration"]
-    return _COMPONENTS.format(
-        number=number,
-        application=SETTINGS["applicationId"],
-        index=SETTINGS["indexId"],
-        secret=SETTINGS["secretId"],
-        key=SETTINGS["kmsKeyId"],
-        subnets=vpc["subnetIds"],
-        groups=vpc["securityGroupIds"],
-    )
+    return _COMPONENTS.format(number=number, arguments=ARGUMENTS)
 
 
 def by_hand(number: int, trust: str, policy: str, *, asks_account: bool = False) -> str:

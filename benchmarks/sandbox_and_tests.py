@@ -21,7 +21,7 @@ _WHY: Final = {
     "tests/authorization/test_mutants.py": "runs the simulator on mutants of the documents",
     "tests/authorization/test_never.py": "proofs by a solver",
     "tests/test_generated_settings.py": "900 generated settings",
-    "tests/test_guardrails.py": "faulty programs on the engine, each with the policy pack",
+    "tests/test_guardrails.py": "programs on the engine, with the policy pack, a process more",
 }
 
 

@@ -31,6 +31,6 @@ def run_section(
     """Type the commands of a section, with the stack selected, and stop at the first that fails."""
     script = commands(section, page)
     assert script, f"the page has no commands under '{section}'"
-    # The python3 of the pages is any: this one has no shims of a version manager before it.
+    # The pages need no more than a python3's own library, and a version manager's is slow to start.
     path = f"{AWS_CLI}:{Path(sys.executable).parent}:{stack.environment['PATH']}"
     return stack.execute("sh", "-euc", script, check=check, PATH=path, **variables)

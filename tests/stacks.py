@@ -23,7 +23,7 @@ from sandbox.environment import PROJECT, Sandbox
 
 PROJECT_NAME: Final = "qbusiness-aem-connector"
 _NUMBERS: Final = itertools.count(1)
-_ATTACHED: Final = "PULUMI_DEBUG_PROVIDERS"
+ATTACHED: Final = "PULUMI_DEBUG_PROVIDERS"
 """Tells an engine which provider runs already; without it, the engine starts one."""
 
 
@@ -37,6 +37,8 @@ class Update(NamedTuple):
     """How many resources were created, updated, replaced, deleted, or stayed the same."""
     steps: list[tuple[str, str, tuple[str, ...]]]
     """Operation, name of the resource and properties that differ, in the order of the engine."""
+    errors: list[tuple[str, str]]
+    """Name of the resource and message of each error."""
 
 
 class Stack:
@@ -113,7 +115,7 @@ class Stack:
 
         As for a user, it has a provider of its own, which its end ends too.
         """
-        environment = {name: it for name, it in self.environment.items() if name != _ATTACHED}
+        environment = {name: it for name, it in self.environment.items() if name != ATTACHED}
         return subprocess.Popen(
             ["pulumi", "--non-interactive", *arguments, "--stack", self.name],
             cwd=self.directory,
@@ -134,6 +136,11 @@ class Stack:
         steps = [
             event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event
         ]
+        errors = [
+            event["diagnosticEvent"]
+            for event in events
+            if event.get("diagnosticEvent", {}).get("severity") == "error"
+        ]
         summaries = [event["summaryEvent"] for event in events if "summaryEvent" in event]
         return Update(
             done.returncode,
@@ -148,6 +155,7 @@ class Stack:
                 for step in steps
                 if not step["type"].startswith("pulumi:providers:")
             ],
+            [(it.get("urn", "").rpartition("::")[2], it["message"]) for it in errors],
         )
 
     def up(self, *options: str, check: bool = True) -> Update:
@@ -215,7 +223,7 @@ def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]
     ) as provider:
         assert provider.stdout is not None
         try:
-            yield {_ATTACHED: f"aws:{provider.stdout.readline().strip()}"}
+            yield {ATTACHED: f"aws:{provider.stdout.readline().strip()}"}
         finally:
             provider.kill()
 

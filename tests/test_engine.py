@@ -104,7 +104,8 @@ def test_options_off_and_on_update_the_policy_in_place(new_stack: NewStack, aws:
     stack.up()
     name = stack.outputs()["roleName"]
     on = documents(aws, name)
-    stack.configure(REQUIRED)
+    off = {"kmsKeyId": "", "vpcConfiguration": {}, "allowNetworkInterfaceDeletion": False}
+    stack.configure({**REQUIRED, **off, "ingestScope": "applicationAndIndex"})
     assert changed(stack) == [("update", POLICY, ("policy",))]
     assert documents(aws, name) == (golden("trust-policy"), {POLICY_NAME: golden("minimal-role-policy")})
     stack.configure(options)

@@ -25,7 +25,7 @@ from sandbox.provider.resources import (
     _inline_names,  # pyright: ignore[reportPrivateUsage]
 )
 from tests.page import AWS_CLI as STAND_INS
-from tests.stacks import Aws, Stack
+from tests.stacks import ATTACHED, Aws, Stack
 from tests.support import REQUIRED, golden
 
 NewStack = Callable[..., Stack]
@@ -363,10 +363,10 @@ def test_a_check_that_cannot_be_made_fails_its_job_and_opens_and_closes_no_issue
     title = f"Drift in {deployed.stack.name}"
     deployed.write(**{"in": "issues", "user": {"login": "github-actions[bot]"}, "title": title})
     url = deployed.stack.environment["AWS_ENDPOINT_URL"]
-    attached = deployed.stack.environment.pop("PULUMI_DEBUG_PROVIDERS")
+    attached = deployed.stack.environment.pop(ATTACHED)
     deployed.stack.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
     assert deployed.run("drift").returncode not in (0, 7)
-    deployed.stack.environment |= {"AWS_ENDPOINT_URL": url, "PULUMI_DEBUG_PROVIDERS": attached}
+    deployed.stack.environment |= {"AWS_ENDPOINT_URL": url, ATTACHED: attached}
     (issue,) = deployed.written()
     assert (issue["state"], issue["edited"]) == ("open", 0)
 

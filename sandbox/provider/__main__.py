@@ -23,10 +23,8 @@ from google.protobuf.empty_pb2 import Empty
 
 from sandbox.provider import resources, schema
 from sandbox.provider.calls import CALLS_AT_ONCE, ProviderError, warm_up
-from sandbox.provider.lifecycle import Configuration, HalfDoneError
+from sandbox.provider.lifecycle import Configuration, HalfDoneError, Properties
 from sandbox.provider.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
-
-Properties = dict[str, Any]
 
 _PARENT_CHECK: Final = 1.0
 """Seconds between two looks at whether the engine that started this process is still there."""

@@ -11,6 +11,7 @@ _PATIENCE: Final = 30
 CALLS_AT_ONCE: Final = 16
 """How many requests of the engine are answered, and connections to AWS kept, at the same time."""
 _LOCK: Final = threading.Lock()
+"""For the session: unlike a client, it is for one thread at a time."""
 
 
 class ProviderError(Exception):
@@ -18,8 +19,7 @@ class ProviderError(Exception):
 
 
 @functools.cache
-def session() -> Any:
-    """Return botocore's session."""
+def _session() -> Any:
     # Not at the start: an update without a call to AWS need not wait for it.
     import botocore.session
 
@@ -28,12 +28,25 @@ def session() -> Any:
 
 def warm_up() -> None:
     """Load what the first call needs, while the engine still waits for the program."""
-    threading.Thread(target=session, daemon=True).start()
+
+    def load() -> None:
+        with _LOCK:
+            _session()
+
+    threading.Thread(target=load, daemon=True).start()
+
+
+def partition(region: str) -> tuple[str, str]:
+    """Return the partition of a Region and the suffix of its host names."""
+    with _LOCK:
+        name = _session().get_partition_for_region(region)
+        resolver = _session().get_component("endpoint_resolver")
+        return name, resolver.get_partition_dns_suffix(name)
 
 
 def client(service: str, region: str) -> Any:
     """Return the client of a service, which any number of threads may use; raises ProviderError."""
-    with _LOCK:  # a session, unlike a client, is for one thread at a time
+    with _LOCK:
         return _client(service, region)
 
 
@@ -46,7 +59,7 @@ def _client(service: str, region: str) -> Any:
     options = Config(
         connect_timeout=_PATIENCE, read_timeout=_PATIENCE, max_pool_connections=CALLS_AT_ONCE
     )
-    return session().create_client(service, region_name=region, config=options)
+    return _session().create_client(service, region_name=region, config=options)
 
 
 def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:

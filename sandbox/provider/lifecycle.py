@@ -197,7 +197,7 @@ class Resource:
 
 
 def from_json(value: Any) -> Any:
-    """Read a setting of the provider: one that is not a string comes as JSON in a string."""
+    """Return what a text of JSON stands for, and anything else as it is."""
     try:
         return json.loads(value)
     except (TypeError, ValueError):

@@ -1,15 +1,16 @@
 """Which resources and functions does the stand-in provider have, and what do they ask of IAM?
 
-It leaves out: every other resource, function and property (each is refused by name), `namePrefix`,
-`ignoreTags`, assumed roles and profiles, retries of its own beyond those of botocore, and the parts of
-IAM that moto does not have. What AWS itself refuses is decided in `sandbox/iam_rules.py`.
+It shares with pulumi-aws that `allowedAccountIds` may refuse an account. It leaves out: every other
+resource, function and property (each is refused by name), `namePrefix`, `ignoreTags`, assumed roles and
+profiles, retries of its own beyond those of botocore, and the parts of IAM that moto does not have. What
+AWS itself refuses is decided in `sandbox/iam_rules.py`.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sandbox.provider.calls import ProviderError, call, client, session, unless_gone
+from sandbox.provider.calls import ProviderError, call, client, partition, unless_gone
 from sandbox.provider.lifecycle import Configuration, Properties, Property, Resource, from_json
 
 
@@ -37,7 +38,7 @@ def invoke(configuration: Configuration, token: str) -> Properties:
     return FUNCTIONS[token](configuration)
 
 
-def find(token: str) -> "Resource":
+def find(token: str) -> Resource:
     """Return the resource of a type; a child of a component brings its parents' types along."""
     kind = token.rpartition("$")[2]
     if kind not in RESOURCES:
@@ -349,10 +350,9 @@ def _get_caller_identity(configuration: Configuration) -> Properties:
 
 
 def _get_partition(configuration: Configuration) -> Properties:
-    partition = session().get_partition_for_region(configuration.region)
-    suffix = session().get_component("endpoint_resolver").get_partition_dns_suffix(partition)
+    name, suffix = partition(configuration.region)
     prefix = ".".join(reversed(suffix.split(".")))
-    return {"id": partition, "partition": partition, "dnsSuffix": suffix, "reverseDnsPrefix": prefix}
+    return {"id": name, "partition": name, "dnsSuffix": suffix, "reverseDnsPrefix": prefix}
 
 
 def _get_region(configuration: Configuration) -> Properties:

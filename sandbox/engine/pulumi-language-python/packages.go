@@ -31,7 +31,7 @@ func (host *languageHost) GeneratePackage(
 	told, err := generate.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return nil, fmt.Errorf("generate the package: %s", bytes.TrimSpace(exit.Stderr))
+		return nil, fmt.Errorf("generate the package: %w: %s", err, bytes.TrimSpace(exit.Stderr))
 	}
 	if err != nil {
 		return nil, err
