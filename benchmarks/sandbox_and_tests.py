@@ -12,13 +12,16 @@ from benchmarks.table import table
 from sandbox.environment import PROJECT
 
 _WHY: Final = {
+    "tests/test_benchmarks.py": "deploys each of the programs that are compared",
+    "tests/test_concurrency.py": "waits until two updates are at work at once",
     "tests/test_crashes.py": "kills an update and a destroy, recovers, and updates again",
-    "tests/test_faults.py": "fails one call of an update after the other, with an update for each",
+    "tests/test_faults.py": "fails each call of an update, for four roles at once",
     "tests/test_package.py": "`pulumi install` and `pulumi package add` install packages",
     "tests/test_adopt.py": "the whole way of a takeover",
     "tests/authorization/test_all_of_aws.py": "decides about every action of AWS",
     "tests/authorization/test_decisions.py": "decides 14,000 requests in the policy simulator",
     "tests/authorization/test_mutants.py": "runs the simulator on mutants of the documents",
+    "tests/authorization/test_permissions_page.py": "asks simulator and solver for what the page says",
     "tests/authorization/test_never.py": "proofs by a solver",
     "tests/test_generated_settings.py": "900 generated settings",
     "tests/test_guardrails.py": "programs on the engine, with the policy pack, a process more",
