@@ -1,8 +1,9 @@
 """Which resources are the role of the AEM connector?
 
-The component makes an IAM role, its role policy and nothing else. It makes no provider, reads no
-configuration of its own accord (`from_config` does), and writes no document before all settings are
-valid: a role without its policy, or with half of it, would fail at the next sync and not here.
+The component makes an IAM role, its role policy and, where the stack is to own every policy of the role,
+the two resources that say so; nothing else. It makes no provider, reads no configuration of its own
+accord (`from_config` does), and writes no document before all settings are valid: a role without its
+policy, or with half of it, would fail at the next sync and not here.
 
 AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-iam-role.html
 """

@@ -219,8 +219,8 @@ class _Examination:
     def _refuse(self, path: Path, what: str, allowed: str, example: str | None = None) -> None:
         self.problems.append(Problem(path, what, allowed, example))
 
-    def _string(self, path: Path, value: object, form: Form) -> str | Later | None:
-        """Return the text, None if it is left out, LATER if it is not known or refused here."""
+    def _string(self, path: Path, value: object, form: Form) -> str | Later:
+        """Return the text, LATER if it is not known or refused here."""
         if isinstance(value, Later):
             return value
         if not isinstance(value, str):
@@ -237,7 +237,7 @@ class _Examination:
 
     def _required(self, name: str, form: Form) -> str | Later:
         if name in self.given:
-            return self._string((name,), self.given[name], form) or LATER
+            return self._string((name,), self.given[name], form)
         self._refuse((name,), "is required and not set", form.allowed, form.example)
         return LATER
 
@@ -313,7 +313,7 @@ class _Examination:
                 )
 
     def _located(self, path: Path, value: object, form: Form, place: Place) -> Reference | Later:
-        reference = self._reference(self._string(path, value, form) or LATER, form)
+        reference = self._reference(self._string(path, value, form), form)
         if isinstance(reference, Reference):
             self._agree(path, value, (reference.partition, reference.region), place)
         return reference
@@ -374,7 +374,7 @@ class _Examination:
             for path, subnet in self._list((name, "subnet_ids"), members, settings.SUBNET)
         ]
         groups = [
-            self._string(path, group, settings.SECURITY_GROUP) or LATER
+            self._string(path, group, settings.SECURITY_GROUP)
             for path, group in self._list((name, "security_group_ids"), members, settings.SECURITY_GROUP)
         ]
         network = _Network(tuple(dict.fromkeys(subnets)), tuple(dict.fromkeys(groups)))

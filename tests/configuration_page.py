@@ -82,14 +82,14 @@ _REGION: Final = "Region of the application; every ARN among the settings has to
 _INTRODUCTION: Final = """\
 # Configuration
 
-Everything that `pulumi config set` takes. The keys are in the project's namespace,
+Every setting of this program. The keys are in the project's namespace,
 `qbusiness-aem-connector`, but for `aws:region`. The same settings are the arguments of the component, in
 snake case, and the inputs of the [package](other-languages.md); there the Region is `region`.
 
 A value that is not of the form below is refused before anything is made, all of them at once, with the
-command that mends each. A key that is not in the table is refused too, so that a misspelt `kmsKeyId`
-does not silently drop the KMS statement. Put numbers in quotes: YAML reads an unquoted `012345670123`
-as another number. Members of objects are set by their path:
+command that mends each. A key of this namespace that is not in the table is refused too, so that a
+misspelt `kmsKeyId` does not silently drop the KMS statement. Put numbers in quotes: YAML reads an
+unquoted `012345670123` as another number. Members of objects are set by their path:
 
 ```sh
 pulumi config set --path 'vpcConfiguration.subnetIds[0]' --type string subnet-0a1b2c3d4e5f60718
