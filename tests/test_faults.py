@@ -130,8 +130,8 @@ def firings(operations: Collection[str], *, but: tuple[str, str] | None = None) 
     )
 
 
-def actions(fired: Collection[str]) -> set[str]:
-    return {it.partition(" ")[2] for it in fired}
+def actions(fired: Collection[str]) -> list[str]:
+    return [it.partition(" ")[2] for it in fired]
 
 
 def role_of(resource: str) -> str:
@@ -235,7 +235,7 @@ def test_each_call_may_fail_for_good_and_the_next_update_goes_on(
         else:
             pytest.fail("it never got through")
         assert sorted(fired) == firings(operations)
-        faults.update(it.partition(" ")[2] for it in fired)
+        faults.update(actions(fired))
 
     fail_at_each(CREATE, "up")
     assert_right(aws, BEFORE, *NAMES.values())
@@ -272,7 +272,7 @@ def test_a_call_that_fails_once_is_tried_again_within_the_update(
         failing.set_rules(*rules(operations, but=but))
         stack.operate(*command, "--yes", "--skip-preview")
         assert sorted(failing.fired()) == firings(operations, but=but)
-        faults.update(it.partition(" ")[2] for it in failing.fired())
+        faults.update(actions(failing.fired()))
 
     # A retry cannot tell its own role from another's: that is the next test.
     fail_once(CREATE, "up", but=("CreateRole", "reply-lost"))
