@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from moto.iam.models import IAMBackend, iam_backends
 from moto.moto_server.werkzeug_app import (
@@ -66,6 +66,9 @@ class StrictIam:
                 # The rules take the shape of a call for granted; one of another shape is malformed.
                 malformed = RefusalError(400, "ValidationError", f"malformed call: {error!r}")
                 return _refuse(malformed, start_response)
+            if action == "UpdateRole":
+                body = _complete(parameters)
+                environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
             answer: Iterable[bytes] = list(self.application(environ, start_response))
             if not action.startswith(_READING):
                 self._keep()
@@ -88,6 +91,15 @@ def _roles() -> dict[str, Role]:
         for backend in _backends()
         for role in backend.roles.values()
     }
+
+
+def _complete(parameters: dict[str, str]) -> bytes:
+    """Add what a call of UpdateRole leaves out: moto would remove it, AWS leaves it as it is."""
+    for role in (role for backend in _backends() for role in backend.roles.values()):
+        if role.name == parameters.get("RoleName"):
+            kept = {"Description": role.description, "MaxSessionDuration": role.max_session_duration}
+            parameters = {name: str(value) for name, value in kept.items() if value} | parameters
+    return urlencode(parameters).encode()
 
 
 def _refuse(refusal: RefusalError, start_response: Start) -> Iterable[bytes]:

@@ -201,13 +201,29 @@ class Aws:
         return [role["RoleName"] for role in self.iam.list_roles()["Roles"]]
 
     def trust_policy(self, role: str) -> str:
-        return json.dumps(self.iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"])
+        return _in_order(self.iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"])
 
     def role_policies(self, role: str) -> dict[str, str]:
         return {
-            name: json.dumps(self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
+            name: _in_order(self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
             for name in self.iam.list_role_policies(RoleName=role)["PolicyNames"]
         }
+
+
+_ORDER: Final = (
+    *("Version", "Statement", "Sid", "Effect", "Principal", "Action", "Resource", "Condition"),
+    *("StringEquals", "StringLike", "ArnEquals", "ForAllValues:StringEquals"),
+)
+"""The order of members on the AWS page. The provider sends documents with members sorted by name."""
+
+
+def _in_order(document: object) -> str:
+    def sort(members: dict[str, Any]) -> dict[str, Any]:
+        return dict(
+            sorted(members.items(), key=lambda it: _ORDER.index(it[0]) if it[0] in _ORDER else 99)
+        )
+
+    return json.dumps(json.loads(json.dumps(document), object_hook=sort))
 
 
 @contextmanager

@@ -208,18 +208,26 @@ def test_another_function_is_refused_by_name(new_stack: NewStack):
 
 
 def test_another_property_is_refused_by_name(new_stack: NewStack):
-    role = 'aws.iam.Role("role", assume_role_policy="{}", managed_policy_arns=["x"])'
+    role = 'aws.iam.Role("role", assume_role_policy="{}", name_prefix="x")'
     update = program(new_stack, role).up(check=False)
     assert update.exit_code != 0
-    assert "has no managedPolicyArns; it has assumeRolePolicy," in update.text
+    assert "has no namePrefix; it has assumeRolePolicy," in update.text
+
+
+def test_a_document_that_is_not_json_is_refused_in_the_preview(new_stack: NewStack):
+    preview = program(new_stack, 'aws.iam.Role("role", assume_role_policy="no JSON")').preview(
+        check=False
+    )
+    assert preview.exit_code != 0
+    assert "assumeRolePolicy contains an invalid JSON policy" in preview.text
 
 
 def test_what_iam_refuses_is_shown_as_iam_says_it(new_stack: NewStack):
-    role = 'aws.iam.Role("role", assume_role_policy="no JSON")'
+    role = """aws.iam.Role("role", assume_role_policy='{"Version": "2020-01-01"}')"""
     update = program(new_stack, role).up(check=False)
     assert update.exit_code != 0
     assert "MalformedPolicyDocument" in update.text
-    assert "This policy contains invalid Json" in update.text
+    assert "The policy must contain a valid version string" in update.text
 
 
 def test_the_three_functions_answer_for_the_region(new_stack: NewStack):

@@ -1,6 +1,6 @@
-"""How does the engine talk to the stand-in provider?
+"""Serve the sandbox's provider to the engine, by the ResourceProvider protocol over gRPC on loopback.
 
-By the ResourceProvider protocol over gRPC, on loopback. Property bags stay as they come: plain JSON
+ Property bags stay as they come: plain JSON
 values, with one marker string for what is not known yet. Secrets are the engine's business: a
 provider that does not accept them gets plain values, and the engine marks its answers.
 https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
@@ -23,7 +23,14 @@ from google.protobuf.empty_pb2 import Empty
 
 from sandbox.provider import resources, schema
 from sandbox.provider.calls import CALLS_AT_ONCE, ProviderError, warm_up
-from sandbox.provider.lifecycle import Configuration, HalfDoneError, Properties
+from sandbox.provider.lifecycle import (
+    AutomaticName,
+    Configuration,
+    Lifecycle,
+    Properties,
+    ResourceInitError,
+    top_level,
+)
 from sandbox.provider.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 _PARENT_CHECK: Final = 1.0
@@ -39,22 +46,22 @@ def _encode(properties: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn our refusals into errors of the protocol, which the engine shows as they are."""
+    """Turn exceptions into errors of the protocol, which the engine shows as they are."""
 
     @functools.wraps(method)
     def answer(self: "Provider", request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return method(self.connected(context.peer()), request)
-        except HalfDoneError as error:
-            _keep(context, error)
+        except ResourceInitError as error:
+            _abort_and_store(context, error)
         except ProviderError as error:
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
     return answer
 
 
-def _keep(context: grpc.ServicerContext, error: HalfDoneError) -> None:
-    """Fail in the way that lets the engine write down what there is nonetheless."""
+def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) -> None:
+    """Fail in the way that makes the engine store the resource all the same."""
     detail = provider_pb2.ErrorResourceInitFailed(
         id=error.identifier, properties=_encode(error.state), reasons=[str(error)]
     )
@@ -109,7 +116,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @_answer
     def Configure(self, request: provider_pb2.ConfigureRequest) -> provider_pb2.ConfigureResponse:
         self.configuration = resources.configure(_decode(request.args))
-        return provider_pb2.ConfigureResponse(supportsPreview=True)
+        return provider_pb2.ConfigureResponse(
+            supportsPreview=True, supports_autonaming_configuration=True
+        )
 
     @_answer
     def Invoke(self, request: provider_pb2.InvokeRequest) -> provider_pb2.InvokeResponse:
@@ -119,55 +128,57 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         getattr(response, "return").CopyFrom(_encode(result))
         return response
 
+    def _lifecycle(self, type_token: str) -> Lifecycle:
+        return Lifecycle(resources.find(type_token), self.configuration)
+
     @_answer
     def Check(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
-        kind = resources.find(request.type)
-        inputs, failures = kind.check(
-            request.name, _decode(request.olds), _decode(request.news), request.randomSeed
+        name = AutomaticName(request.name, request.randomSeed)
+        if request.HasField("autonaming"):
+            mode = provider_pb2.CheckRequest.AutonamingOptions.Mode.Name(request.autonaming.mode)
+            name = name._replace(mode=mode, proposed_name=request.autonaming.proposed_name)
+        inputs, failures = self._lifecycle(request.type).check(
+            _decode(request.olds), _decode(request.news), name
         )
         response = provider_pb2.CheckResponse(inputs=_encode(inputs))
-        for name, reason in failures:
-            response.failures.add(property=name, reason=reason)
+        for key, reason in failures:
+            response.failures.add(property=key, reason=reason)
         return response
 
     @_answer
     def Diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
-        kind = resources.find(request.type)
-        diff = kind.diff(self.configuration, _decode(request.olds), _decode(request.news))
+        diff = self._lifecycle(request.type).diff(
+            _decode(request.olds), _decode(request.news), request.ignoreChanges
+        )
         response = provider_pb2.DiffResponse(
             changes=provider_pb2.DiffResponse.DIFF_SOME
-            if diff.changed
+            if diff.changes
             else provider_pb2.DiffResponse.DIFF_NONE,
             replaces=diff.replaces,
-            deleteBeforeReplace=diff.delete_first,
-            diffs=[*diff.changed],
+            deleteBeforeReplace=diff.delete_before_replace,
+            diffs=sorted(set(map(top_level, diff.changes))),
             hasDetailedDiff=True,
         )
-        for name, change in diff.changed.items():
-            suffix = "_REPLACE" if name in diff.replaces else ""
-            kind_of_change = provider_pb2.PropertyDiff.Kind.Value(f"{change}{suffix}")
-            response.detailedDiff[name].kind = kind_of_change
+        for path, change in diff.changes.items():
+            suffix = "_REPLACE" if top_level(path) in diff.replaces else ""
+            response.detailedDiff[path].kind = provider_pb2.PropertyDiff.Kind.Value(f"{change}{suffix}")
         return response
 
     @_answer
     def Create(self, request: provider_pb2.CreateRequest) -> provider_pb2.CreateResponse:
-        kind = resources.find(request.type)
-        inputs = _decode(request.properties)
+        lifecycle, inputs = self._lifecycle(request.type), _decode(request.properties)
         if request.preview:
-            return provider_pb2.CreateResponse(
-                properties=_encode(kind.preview(self.configuration, inputs, {}))
-            )
-        identifier, state = kind.create(self.configuration, inputs)
+            return provider_pb2.CreateResponse(properties=_encode(lifecycle.preview({}, inputs, ())))
+        identifier, state = lifecycle.create(inputs)
         return provider_pb2.CreateResponse(id=identifier, properties=_encode(state))
 
     @_answer
     def Read(self, request: provider_pb2.ReadRequest) -> provider_pb2.ReadResponse:
-        kind = resources.find(request.type)
-        found = kind.read(
-            self.configuration, request.id, _decode(request.properties), _decode(request.inputs)
+        found = self._lifecycle(request.type).read(
+            request.id, _decode(request.properties), _decode(request.inputs)
         )
         if found is None:
-            return provider_pb2.ReadResponse()  # without an ID: it is gone
+            return provider_pb2.ReadResponse()  # without an ID: it does not exist
         inputs, state = found
         return provider_pb2.ReadResponse(
             id=request.id, inputs=_encode(inputs), properties=_encode(state)
@@ -175,18 +186,17 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @_answer
     def Update(self, request: provider_pb2.UpdateRequest) -> provider_pb2.UpdateResponse:
-        kind = resources.find(request.type)
-        olds, news = _decode(request.olds), _decode(request.news)
+        lifecycle = self._lifecycle(request.type)
+        olds, news, ignored = _decode(request.olds), _decode(request.news), request.ignoreChanges
         if request.preview:
-            state = kind.preview(self.configuration, news, olds)
+            state = lifecycle.preview(olds, news, ignored)
         else:
-            state = kind.update(self.configuration, request.id, olds, news)
+            state = lifecycle.update(request.id, olds, news, ignored)
         return provider_pb2.UpdateResponse(properties=_encode(state))
 
     @_answer
     def Delete(self, request: provider_pb2.DeleteRequest) -> Empty:
-        kind = resources.find(request.type)
-        kind.delete(self.configuration, request.id, _decode(request.properties))
+        self._lifecycle(request.type).delete(request.id, _decode(request.properties))
         return Empty()
 
     @_answer

@@ -72,7 +72,7 @@ def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         raise ProviderError(f"{what}: {error}") from error
 
 
-def unless_gone(function: Callable[..., Any], **arguments: str) -> Any:
+def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
     """Call IAM and return its answer, or None where what was named is not there."""
     from botocore.exceptions import ClientError
 

@@ -1,30 +1,30 @@
-"""What does the engine ask of a resource, whatever its type, and what is the answer?
+"""Answer what the engine asks of a resource, as the Pulumi Terraform bridge does for pulumi-aws.
 
-Peculiarities that the answers share with pulumi-aws 7: automatic names of the resource's name, a
-hyphen and seven characters; JSON documents compared by meaning; deletion before replacement where the
-user chose the name; the provider's default tags in `tagsAll`.
+Each method names the one of the bridge (https://github.com/pulumi/pulumi-terraform-bridge, package
+`tfbridge`) that it follows. What the two do not share is listed in docs/testing.md.
 """
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 from sandbox.provider.calls import ProviderError, call, client
+from sandbox.provider.policy_equivalence import are_equivalent, normalize
 
 Properties = dict[str, Any]
 
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """What the protocol sends in place of a value that is not known yet."""
-_DEFAULTS: Final = "__defaults"
-"""Names the properties that the provider and not the user has set, as the real provider does."""
+DEFAULTS: Final = "__defaults"
+"""The input that names the inputs that were not given: the provider has set them."""
 
 
-class HalfDoneError(ProviderError):
-    """Raised when IAM has done what it was asked, and reading the result failed."""
+class ResourceInitError(ProviderError):
+    """Raised when a resource exists and a call failed; the engine stores `state` nevertheless."""
 
     def __init__(self, identifier: str, state: Properties, reason: str) -> None:
-        """Say what there is by now."""
+        """Take the ID and the state that the engine is to store."""
         super().__init__(reason)
         self.identifier = identifier
         self.state = state
@@ -37,189 +37,303 @@ class Configuration(NamedTuple):
     default_tags: Mapping[str, str] = {}
 
 
+class AutomaticName(NamedTuple):
+    """What the automatic name of a resource is made from."""
+
+    resource_name: str
+    seed: bytes
+    mode: str = ""
+    """The stack's `pulumi:autonaming`: PROPOSE, ENFORCE or DISABLE, empty where it says nothing."""
+    proposed_name: str = ""
+
+    def compute(self) -> str:
+        """Return the name: `ComputeAutoNameDefault` in tfbridge/info."""
+        match self.mode:
+            case "DISABLE":
+                raise ProviderError("automatic naming is disabled but no explicit name was provided")
+            case "PROPOSE" | "ENFORCE":
+                return self.proposed_name
+            case _:
+                suffix = random.Random(self.seed).getrandbits(28)  # noqa: S311 a name, no secret
+                return f"{self.resource_name}-{suffix:07x}"
+
+
 class Property(NamedTuple):
     """One property of a resource."""
 
     kind: str = "string"
-    """Its type in a Pulumi schema: string, boolean, integer, or an object or array of strings."""
+    """Its type in a Pulumi schema: string, boolean, integer, policies; object or array (of strings)."""
     default: object = None
     required: bool = False
     replaces: bool = False
-    """Whether a change of it makes another resource."""
+    """Whether a change of it replaces the resource."""
     document: bool = False
     """Whether it is a policy document, compared by meaning."""
     computed: bool = False
-    """Whether IAM sets it."""
+    """Whether AWS sets it where it is not given."""
+    output_only: bool = False
+    """Whether only AWS sets it."""
 
 
 class Diff(NamedTuple):
-    """How a resource would change."""
+    """How an update would change a resource."""
 
-    changed: Mapping[str, str]
-    """ADD, UPDATE or DELETE for each property."""
-    replaces: Sequence[str]
-    delete_first: bool
+    changes: Mapping[str, str]
+    """ADD, UPDATE or DELETE for the path of each value that differs, such as `tags.Team`."""
+    replaces: Collection[str]
+    """The properties for whose change the resource is replaced."""
+    delete_before_replace: bool
 
 
 class Resource:
-    """What all resources have in common; a subclass says what IAM has to do."""
+    """A type of resource; a subclass calls AWS."""
 
     token: str
     properties: Mapping[str, Property]
+    stores_failed_updates = True
+    """Whether a failed update stores the planned values: so do Terraform's SDK resources."""
 
-    # The three answers of IAM, as properties.
-
-    def fetch(self, iam: Any, identifier: str) -> Properties | None:
-        """Return the resource as it is, None if it is not there."""
+    def read(self, iam: Any, identifier: str) -> Properties | None:
+        """Return the resource as AWS has it, None if it does not exist."""
         raise NotImplementedError
 
-    def make(self, iam: Any, wanted: Properties) -> str:
-        """Make the resource and return its ID."""
+    def create(self, iam: Any, desired: Properties) -> str:
+        """Create the resource and return its ID."""
         raise NotImplementedError
 
-    def change(self, iam: Any, identifier: str, present: Properties, wanted: Properties) -> None:
-        """Turn the resource as it is into the one that is wanted."""
+    def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
+        """Change the resource from its recorded state to the desired one."""
         raise NotImplementedError
 
-    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Remove the resource; one that is gone already is no error."""
+    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
+        """Delete the resource; one that does not exist is no error."""
         raise NotImplementedError
 
-    # What the engine asks.
+
+class Lifecycle:
+    """The operations of the engine on one type of resource."""
+
+    def __init__(self, resource: Resource, configuration: Configuration) -> None:
+        """Take the resource and the provider's configuration."""
+        self.resource = resource
+        self.configuration = configuration
 
     def check(
-        self, name: str, olds: Properties, news: Properties, seed: bytes
+        self, olds: Properties, news: Properties, name: AutomaticName
     ) -> tuple[Properties, list[tuple[str, str]]]:
-        """Return the inputs with their defaults, and what is wrong with them."""
-        known = {name for name, it in self.properties.items() if not it.computed}
-        given = {name: value for name, value in news.items() if not name.startswith("__")}
+        """Return the inputs with defaults and all tags, and the refused ones: `Provider.Check`.
+
+        A default of an earlier update stays. Where no list of defaults was stored, any old value of a
+        property that has a default counts as one (`applyDefaults`).
+        """
+        properties = self.resource.properties
+        known = {key for key, it in properties.items() if not it.output_only}
+        inputs = {key: value for key, value in news.items() if value is not None and key != DEFAULTS}
         failures = [
-            (other, f"the sandbox's {self.token} has no {other}; it has {', '.join(sorted(known))}")
-            for other in sorted(set(given) - known)
+            (key, f"the sandbox's {self.resource.token} has no {key}; it has {', '.join(sorted(known))}")
+            for key in sorted(set(inputs) - known)
         ]
-        defaults = {
-            name: it.default
-            for name, it in self.properties.items()
-            if it.default is not None and name not in given
-        }
-        if "name" in known and "name" not in given:
-            kept = olds["name"] if "name" in olds.get(_DEFAULTS, []) else None
-            suffix = f"{random.Random(seed).getrandbits(28):07x}"  # noqa: S311 a name, no secret
-            defaults["name"] = kept or f"{name}-{suffix}"
         failures += [
-            (name, f"{name} is required")
-            for name, it in self.properties.items()
-            if it.required and name not in given
+            (key, f"{key} is required")
+            for key, it in properties.items()
+            if it.required and key not in inputs
         ]
-        return {**given, **defaults, _DEFAULTS: sorted(defaults)}, failures
-
-    def diff(self, configuration: Configuration, olds: Properties, news: Properties) -> Diff:
-        """Compare the state with the inputs."""
-        wanted = self._wanted(configuration, news)
-        changed: dict[str, str] = {}
-        for name, it in self.properties.items():
-            old, new = olds.get(name) or None, wanted.get(name) or None
-            if (it.computed and name not in wanted) or _same(old, new, document=it.document):
+        failures += [
+            (key, f"{key} contains an invalid JSON policy")
+            for key, it in properties.items()
+            if it.document and not _is_json(inputs.get(key, UNKNOWN))
+        ]
+        listed = olds.get(DEFAULTS, olds)
+        old_defaults = {key: value for key, value in olds.items() if key in listed}
+        defaults: list[str] = []
+        for key, it in properties.items():
+            if key in inputs or (it.default is None and key != "name"):
                 continue
-            changed[name] = "ADD" if old is None else "DELETE" if new is None else "UPDATE"
-        replaces = [name for name in changed if self.properties[name].replaces]
-        delete_first = bool(replaces) and "name" not in news.get(_DEFAULTS, [])
-        return Diff(changed, replaces, delete_first)
+            default = old_defaults.get(key, it.default)
+            if default is None:
+                default = name.compute()
+            if default:  # an empty one is Terraform's business
+                inputs[key] = default
+                defaults.append(key)
+        if "tagsAll" in known:
+            inputs["tagsAll"] = self._all_tags(inputs.get("tags") or {})
+        return {**inputs, DEFAULTS: sorted(defaults)}, failures
 
-    def preview(self, configuration: Configuration, inputs: Properties, olds: Properties) -> Properties:
-        """Return the state to be expected: what IAM sets stays, or is not known yet."""
-        computed = {name: olds.get(name, UNKNOWN) for name, it in self.properties.items() if it.computed}
-        return computed | self._wanted(configuration, inputs)
+    def _all_tags(self, tags: Any) -> Any:
+        """Return the resource's tags and the provider's default tags: `applyTags` of pulumi-aws."""
+        if tags == UNKNOWN or UNKNOWN in tags.values():
+            return UNKNOWN
+        return {**self.configuration.default_tags, **tags}
 
-    def create(self, configuration: Configuration, inputs: Properties) -> tuple[str, Properties]:
-        """Make the resource; return its ID and its state."""
-        wanted = self._wanted(configuration, inputs)
-        iam = client("iam", configuration.region)
-        identifier = call(f"create {self.token}", self.make, iam, wanted)
-        return identifier, self._state(iam, identifier, {}, wanted)
+    def diff(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Diff:
+        """Compare the state with the plan: `Provider.Diff`, `makeDetailedDiffV2`."""
+        planned = self._plan(state, inputs, ignored)
+        changes: dict[str, str] = {}
+        for key, it in self.resource.properties.items():
+            if not it.output_only:
+                changes |= _changes(key, state.get(key), planned.get(key))
+        changed = set(map(top_level, changes))
+        replaces = sorted(key for key in changed if self.resource.properties[key].replaces)
+        named_by_user = "name" in inputs and "name" not in inputs.get(DEFAULTS, ["name"])
+        return Diff(changes, replaces, bool(replaces) and named_by_user)
 
-    def read(
-        self, configuration: Configuration, identifier: str, olds: Properties, inputs: Properties
-    ) -> tuple[Properties, Properties] | None:
-        """Return inputs and state as IAM has them; without `olds`, for an import."""
-        state = call(f"read {self.token}", self.fetch, client("iam", configuration.region), identifier)
-        if state is None:
-            return None
-        for name, it in self.properties.items():
-            # Equal documents stay as they were written.
-            if it.document and _same(olds.get(name), state[name], document=True):
-                state[name] = olds[name]
-            if name not in state and not it.computed:
-                state[name] = olds.get(name, it.default)
-        if "tagsAll" in state:
-            defaults = configuration.default_tags.items() - (inputs.get("tags") or {}).items()
-            state["tags"] = dict(state["tagsAll"].items() - defaults)
-        present = {name: value for name, value in state.items() if value is not None}
-        found = {
-            name: value
-            for name, value in present.items()
-            if not self.properties[name].computed
-            and (name in inputs or value not in (self.properties[name].default, {}, []))
-        }
-        kept = [name for name in inputs.get(_DEFAULTS, []) if found.get(name) == inputs.get(name)]
-        return {**found, _DEFAULTS: kept}, present
+    def _plan(self, state: Properties, inputs: Properties, ignored: Collection[str] = ()) -> Properties:
+        """Return the state that an update aims at.
+
+        A document that is equivalent to the one in the state stays; another one is normalized
+        (`StateFunc`).
+        """
+        planned: Properties = {}
+        for key, it in self.resource.properties.items():
+            old, new = state.get(key), inputs.get(key)
+            if key in ignored or it.output_only or (new is None and it.computed):
+                new = old
+            elif new is None:
+                new = it.default
+            elif it.document and new != UNKNOWN:
+                new = old if old and are_equivalent(old, new) else normalize(new)
+            planned[key] = new
+        return _without_nulls(planned)
+
+    def preview(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Properties:
+        """Return the expected state: what AWS sets is not known before the resource exists."""
+        properties = self.resource.properties.items()
+        by_aws = {key: UNKNOWN for key, it in properties if it.computed or it.output_only}
+        return {**({} if state else by_aws), **self._plan(state, inputs, ignored)}
+
+    def create(self, inputs: Properties) -> tuple[str, Properties]:
+        """Create the resource; return its ID and its state: `Provider.Create`."""
+        planned = self._plan({}, inputs)
+        identifier = self._call("create", self.resource.create, planned)
+        try:
+            return identifier, self._read_back(identifier, planned)
+        except ProviderError as error:
+            raise ResourceInitError(identifier, planned, str(error)) from error
 
     def update(
-        self, configuration: Configuration, identifier: str, olds: Properties, news: Properties
+        self, identifier: str, state: Properties, inputs: Properties, ignored: Collection[str]
     ) -> Properties:
-        """Change the resource in place; return its state."""
-        wanted = self._wanted(configuration, news)
-        iam = client("iam", configuration.region)
-        call(f"update {self.token}", self.change, iam, identifier, olds, wanted)
-        return self._state(iam, identifier, olds, wanted)
+        """Change the resource in place; return its state: `Provider.Update`.
 
-    def delete(self, configuration: Configuration, identifier: str, state: Properties) -> None:
-        """Remove the resource."""
-        call(f"delete {self.token}", self.remove, client("iam", configuration.region), identifier, state)
-
-    def _wanted(self, configuration: Configuration, inputs: Properties) -> Properties:
-        wanted = {name: value for name, value in inputs.items() if not name.startswith("__")}
-        if "tagsAll" in self.properties:
-            tags = inputs.get("tags") or {}
-            unknown = tags == UNKNOWN
-            wanted["tagsAll"] = UNKNOWN if unknown else {**configuration.default_tags, **tags}
-        return wanted
-
-    def _state(self, iam: Any, identifier: str, olds: Properties, wanted: Properties) -> Properties:
-        known = {name: it for name, it in olds.items() if name in self.properties} | wanted
+        After a failed call, the state holds what was planned and not what AWS has (`Resource.Apply` and
+        `ResourceData.State` of terraform-plugin-sdk): only a refresh can find what is missing.
+        """
+        planned = self._plan(state, inputs, ignored)
         try:
-            present = call(f"read {self.token}", self.fetch, iam, identifier)
+            self._call("update", self.resource.update, identifier, state, planned)
+            return self._read_back(identifier, planned)
         except ProviderError as error:
-            raise HalfDoneError(identifier, known, str(error)) from error
-        if present is None:
-            raise HalfDoneError(identifier, known, f"read {self.token}: {identifier} is not there yet")
-        return {name: value for name, value in {**present, **wanted}.items() if value is not None}
+            if self.resource.stores_failed_updates:
+                raise ResourceInitError(identifier, planned, str(error)) from error
+            raise
+
+    def delete(self, identifier: str, state: Properties) -> None:
+        """Delete the resource."""
+        self._call("delete", self.resource.delete, identifier, state)
+
+    def read(
+        self, identifier: str, state: Properties, inputs: Properties
+    ) -> tuple[Properties, Properties] | None:
+        """Return inputs and state as AWS has them, None if there is no such resource: `Provider.Read`.
+
+        Without a state it is an import.
+        """
+        actual = self._read(identifier, state)
+        if actual is None:
+            return None
+        return self._refreshed(inputs, actual) if state else self._imported(actual), actual
+
+    def _read_back(self, identifier: str, planned: Properties) -> Properties:
+        actual = self._read(identifier, planned)
+        if actual is None:
+            raise ProviderError(f"read {self.resource.token}: {identifier} does not exist")
+        return actual
+
+    def _read(self, identifier: str, state: Properties) -> Properties | None:
+        """Return the state as AWS has it; what AWS does not know stays as it was."""
+        actual = self._call("read", self.resource.read, identifier)
+        if actual is None:
+            return None
+        for key, it in self.resource.properties.items():
+            if it.document:
+                old, new = state.get(key), normalize(actual[key])
+                actual[key] = old if old and are_equivalent(old, new) else new
+            elif key not in actual:
+                actual[key] = state.get(key, it.default)
+        if "tagsAll" in actual:
+            # A default tag counts as the resource's own only where the resource has it too.
+            own = state.get("tags") or {}
+            default = self.configuration.default_tags.items() - own.items()
+            actual["tags"] = dict(actual["tagsAll"].items() - default)
+        return _without_nulls(actual)
+
+    def _refreshed(self, inputs: Properties, actual: Properties) -> Properties:
+        """Return the inputs with the values that AWS has: `extractInputsObject`.
+
+        Only what was an input already: other people's tags do not enter, nor do other properties. A
+        document stays as it was written. A default that changed is no default any more.
+        """
+        refreshed: Properties = {}
+        for key, value in inputs.items():
+            if key != DEFAULTS and key in actual:
+                document = self.resource.properties[key].document
+                refreshed[key] = value if document else _common(value, actual[key])
+        defaults = [key for key in inputs.get(DEFAULTS, []) if refreshed.get(key) == inputs[key]]
+        return {**refreshed, DEFAULTS: defaults} if defaults else refreshed
+
+    def _imported(self, actual: Properties) -> Properties:
+        """Return every input that has another value than its default: `extractSchemaInputsObject`."""
+        found = {
+            key: actual[key]
+            for key, it in self.resource.properties.items()
+            if not it.output_only and actual.get(key) and (it.required or actual[key] != it.default)
+        }
+        return {**found, DEFAULTS: []}
+
+    def _call(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        iam = client("iam", self.configuration.region)
+        return call(f"{what} {self.resource.token}", function, iam, *arguments)
 
 
-def from_json(value: Any) -> Any:
-    """Return what a text of JSON stands for, and anything else as it is."""
+def top_level(path: str) -> str:
+    """Return the property that a path begins with."""
+    return path.partition(".")[0].partition("[")[0]
+
+
+def _is_json(text: str) -> bool:
     try:
-        return json.loads(value)
-    except (TypeError, ValueError):
-        return value
+        json.loads(text)
+    except ValueError:
+        return text == UNKNOWN
+    return True
 
 
-def _same(old: Any, new: Any, *, document: bool) -> bool:
-    if document and isinstance(old, str) and isinstance(new, str):
-        return _meaning(from_json(old)) == _meaning(from_json(new))
+def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
+    """Return the paths at which two values differ."""
+    old, new = old or None, new or None  # an empty value is none at all
+    if isinstance(old, dict) and isinstance(new, dict):
+        found: dict[str, str] = {}
+        for key in sorted({*old, *new}):
+            member = f"{path}.{key}" if key.isidentifier() else f"{path}[{json.dumps(key)}]"
+            found |= _changes(member, old.get(key), new.get(key))
+        return found
     if isinstance(old, list) and isinstance(new, list):
-        return sorted(old) == sorted(new)
-    return old == new
+        return {f"{path}[{i}]": "DELETE" for i, it in enumerate(old) if it not in new} | {
+            f"{path}[{i}]": "ADD" for i, it in enumerate(new) if it not in old
+        }
+    if old == new:
+        return {}
+    return {path: "ADD" if old is None else "DELETE" if new is None else "UPDATE"}
 
 
-def _meaning(value: Any) -> Any:
-    """Bring a policy document into the one form that all documents of its meaning share."""
-    if isinstance(value, dict):
-        return {key: _meaning(member) for key, member in value.items()}
-    if isinstance(value, list):
-        if len(value) == 1:
-            return _meaning(value[0])
-        if all(isinstance(member, str) for member in value):
-            return sorted(value)
-        return [_meaning(member) for member in value]
-    return value
+def _common(old: Any, new: Any) -> Any:
+    """Return the new value; of an object or a list, the members that the old one has too."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {key: new[key] for key in old if key in new}
+    if isinstance(old, list) and isinstance(new, list):
+        return [member for member in old if member in new]
+    return new
+
+
+def _without_nulls(properties: Properties) -> Properties:
+    return {key: value for key, value in properties.items() if value is not None}

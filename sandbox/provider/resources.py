@@ -1,22 +1,24 @@
-"""Which resources and functions does the stand-in provider have, and what do they ask of IAM?
+"""Provide the IAM resources and functions that the sandbox has, as pulumi-aws 7 does.
 
-It shares with pulumi-aws that `allowedAccountIds` may refuse an account. It leaves out: every other
-resource, function and property (each is refused by name), `namePrefix`, `ignoreTags`, assumed roles and
-profiles, retries of its own beyond those of botocore, and the parts of IAM that moto does not have. What
-AWS itself refuses is decided in `sandbox/iam_rules.py`.
+Every other resource, function and property is refused by name. What AWS itself refuses is decided in
+`sandbox/iam_rules.py`; in what else this differs from the real provider is listed in docs/testing.md.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sandbox.provider.calls import ProviderError, call, client, partition, unless_gone
-from sandbox.provider.lifecycle import Configuration, Properties, Property, Resource, from_json
+from sandbox.provider.calls import ProviderError, call, client, ignore_not_found, partition
+from sandbox.provider.lifecycle import Configuration, Properties, Property, Resource
+from sandbox.provider.policy_equivalence import normalize
 
 
 def configure(arguments: Properties) -> Configuration:
-    """Read the provider's settings; refuse a missing Region and an account that is not allowed."""
-    settings = {name: from_json(value) for name, value in arguments.items()}
+    """Read the provider's settings, and ask STS for the account before anything else is done.
+
+    Raises ProviderError for a missing Region, refused credentials, and an account that is not allowed.
+    """
+    settings = {name: _parsed(value) for name, value in arguments.items()}
     region = settings.get("region")
     if not region:
         raise ProviderError(
@@ -24,11 +26,19 @@ def configure(arguments: Properties) -> Configuration:
             "takes no Region from your environment.)"
         )
     configuration = Configuration(region, (settings.get("defaultTags") or {}).get("tags") or {})
-    if allowed := settings.get("allowedAccountIds"):
-        account = _caller(configuration)["Account"]
-        if account not in map(str, allowed):
-            raise ProviderError(f"AWS account ID not allowed: {account}; allowed are {allowed}")
+    account = _caller(configuration)["Account"]
+    allowed = settings.get("allowedAccountIds")
+    if allowed and account not in map(str, allowed):
+        raise ProviderError(f"AWS account ID not allowed: {account}; allowed are {allowed}")
     return configuration
+
+
+def _parsed(value: Any) -> Any:
+    """Return what a text of JSON stands for, and anything else as it is."""
+    try:
+        return json.loads(value)
+    except (TypeError, ValueError):
+        return value
 
 
 def invoke(configuration: Configuration, token: str) -> Properties:
@@ -49,7 +59,8 @@ def find(token: str) -> Resource:
 class Role(Resource):
     """A role; its ID is its name.
 
-    https://www.pulumi.com/registry/packages/aws/api-docs/iam/role/
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/role/, with the calls and their order as in
+    `internal/service/iam/role.go` of terraform-provider-aws.
     """
 
     token = "aws:iam/role:Role"
@@ -61,19 +72,22 @@ class Role(Resource):
         "maxSessionDuration": Property("integer", default=3600),
         "permissionsBoundary": Property(),
         "forceDetachPolicies": Property("boolean", default=False),
+        "inlinePolicies": Property("policies", computed=True),
+        "managedPolicyArns": Property("array", computed=True),
         "tags": Property("object"),
         "tagsAll": Property("object", computed=True),
-        "arn": Property(computed=True),
-        "createDate": Property(computed=True),
-        "uniqueId": Property(computed=True),
+        "arn": Property(output_only=True),
+        "createDate": Property(output_only=True),
+        "uniqueId": Property(output_only=True),
     }
 
-    def fetch(self, iam: Any, identifier: str) -> Properties | None:
-        """Read the role with its tags."""
-        found = unless_gone(iam.get_role, RoleName=identifier)
+    def read(self, iam: Any, identifier: str) -> Properties | None:
+        """Read the role with its tags and policies."""
+        found = ignore_not_found(iam.get_role, RoleName=identifier)
         if found is None:
             return None
         role = found["Role"]
+        tags = {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])}
         return {
             "name": role["RoleName"],
             "path": role["Path"],
@@ -81,61 +95,97 @@ class Role(Resource):
             "assumeRolePolicy": json.dumps(role["AssumeRolePolicyDocument"]),
             "maxSessionDuration": role["MaxSessionDuration"],
             "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
-            "tagsAll": {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
+            "inlinePolicies": [
+                {"name": name, "policy": normalize(_inline_policy(iam, identifier, name) or "{}")}
+                for name in _inline_names(iam, identifier) or []
+            ],
+            "managedPolicyArns": _attached_arns(iam, identifier) or [],
+            # AWS's own tags are not the user's to set.
+            "tagsAll": {key: value for key, value in tags.items() if not key.startswith("aws:")},
             "arn": role["Arn"],
             "createDate": role["CreateDate"].isoformat(),
             "uniqueId": role["RoleId"],
         }
 
-    def make(self, iam: Any, wanted: Properties) -> str:
-        """Make the role, tags and boundary included, in one call."""
+    def create(self, iam: Any, desired: Properties) -> str:
+        """Create the role, tags and boundary included, in one call; then its policies."""
+        name = desired["name"]
         optional = {
-            "Description": wanted.get("description"),
-            "PermissionsBoundary": wanted.get("permissionsBoundary"),
-            "Tags": _tags(wanted["tagsAll"]),
+            "Description": desired.get("description"),
+            "PermissionsBoundary": desired.get("permissionsBoundary"),
+            "Tags": _tags(desired["tagsAll"]),
         }
         iam.create_role(
-            RoleName=wanted["name"],
-            Path=wanted["path"],
-            AssumeRolePolicyDocument=wanted["assumeRolePolicy"],
-            MaxSessionDuration=int(wanted["maxSessionDuration"]),
-            **{name: value for name, value in optional.items() if value},
+            RoleName=name,
+            Path=desired["path"],
+            AssumeRolePolicyDocument=desired["assumeRolePolicy"],
+            MaxSessionDuration=int(desired["maxSessionDuration"]),
+            **{parameter: value for parameter, value in optional.items() if value},
         )
-        return wanted["name"]
+        self._update_policies(iam, name, {}, desired)
+        return name
 
-    def change(self, iam: Any, identifier: str, present: Properties, wanted: Properties) -> None:
-        """Change what differs; each part has a call of its own."""
-
-        def differs(*names: str) -> bool:
-            return any(present.get(name) != wanted.get(name) for name in names)
-
-        if differs("assumeRolePolicy"):
-            iam.update_assume_role_policy(RoleName=identifier, PolicyDocument=wanted["assumeRolePolicy"])
-        if differs("description", "maxSessionDuration"):
-            iam.update_role(
-                RoleName=identifier,
-                Description=wanted.get("description") or "",
-                MaxSessionDuration=int(wanted["maxSessionDuration"]),
-            )
-        if differs("permissionsBoundary"):
-            if boundary := wanted.get("permissionsBoundary"):
-                iam.put_role_permissions_boundary(RoleName=identifier, PermissionsBoundary=boundary)
-            else:
-                iam.delete_role_permissions_boundary(RoleName=identifier)
-        old, new = present.get("tagsAll") or {}, wanted["tagsAll"]
-        if gone := sorted(set(old) - set(new)):
-            iam.untag_role(RoleName=identifier, TagKeys=gone)
+    def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
+        """Change what differs from the recorded state, each property by its own call: tags first."""
+        old, new = actual.get("tagsAll") or {}, desired.get("tagsAll") or {}
+        if removed := sorted(set(old) - set(new)):
+            iam.untag_role(RoleName=identifier, TagKeys=removed)
         if added := dict(new.items() - old.items()):
             iam.tag_role(RoleName=identifier, Tags=_tags(added))
 
-    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Remove the role, and its policies first where it was told to."""
-        if state.get("forceDetachPolicies"):
-            for name in _inline_names(iam, identifier) or []:
-                unless_gone(iam.delete_role_policy, RoleName=identifier, PolicyName=name)
+        def differs(name: str) -> bool:
+            return actual.get(name) != desired.get(name)
+
+        if differs("assumeRolePolicy"):
+            document = desired["assumeRolePolicy"]
+            iam.update_assume_role_policy(RoleName=identifier, PolicyDocument=document)
+        if differs("description"):
+            description = desired.get("description") or ""
+            iam.update_role_description(RoleName=identifier, Description=description)
+        if differs("maxSessionDuration"):
+            duration = int(desired["maxSessionDuration"])
+            iam.update_role(RoleName=identifier, MaxSessionDuration=duration)
+        if differs("permissionsBoundary"):
+            if boundary := desired.get("permissionsBoundary"):
+                iam.put_role_permissions_boundary(RoleName=identifier, PermissionsBoundary=boundary)
+            else:
+                iam.delete_role_permissions_boundary(RoleName=identifier)
+        self._update_policies(iam, identifier, actual, desired)
+
+    def _update_policies(self, iam: Any, role: str, actual: Properties, desired: Properties) -> None:
+        """Change the policies that are given as properties of the role."""
+        old = {it["name"]: it["policy"] for it in actual.get("inlinePolicies") or []}
+        new = {it["name"]: it["policy"] for it in desired.get("inlinePolicies") or []}
+        for name in sorted(old.keys() - new.keys()):
+            ignore_not_found(iam.delete_role_policy, RoleName=role, PolicyName=name)
+        for name, policy in sorted(new.items() - old.items()):
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=policy)
+        old_arns, new_arns = (
+            actual.get("managedPolicyArns") or [],
+            desired.get("managedPolicyArns") or [],
+        )
+        for arn in sorted(set(old_arns) - set(new_arns)):
+            ignore_not_found(iam.detach_role_policy, RoleName=role, PolicyArn=arn)
+        for arn in sorted(set(new_arns) - set(old_arns)):
+            iam.attach_role_policy(RoleName=role, PolicyArn=arn)
+
+    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
+        """Take the role out of instance profiles, remove its policies where asked to, and delete it."""
+        profiles = ignore_not_found(iam.list_instance_profiles_for_role, RoleName=identifier) or {}
+        for profile in profiles.get("InstanceProfiles", []):
+            ignore_not_found(
+                iam.remove_role_from_instance_profile,
+                RoleName=identifier,
+                InstanceProfileName=profile["InstanceProfileName"],
+            )
+        force = state.get("forceDetachPolicies")
+        if force or state.get("managedPolicyArns"):
             for arn in _attached_arns(iam, identifier) or []:
-                unless_gone(iam.detach_role_policy, RoleName=identifier, PolicyArn=arn)
-        unless_gone(iam.delete_role, RoleName=identifier)
+                ignore_not_found(iam.detach_role_policy, RoleName=identifier, PolicyArn=arn)
+        if force or state.get("inlinePolicies"):
+            for name in _inline_names(iam, identifier) or []:
+                ignore_not_found(iam.delete_role_policy, RoleName=identifier, PolicyName=name)
+        ignore_not_found(iam.delete_role, RoleName=identifier)
 
 
 class RolePolicy(Resource):
@@ -151,35 +201,33 @@ class RolePolicy(Resource):
         "policy": Property(required=True, document=True),
     }
 
-    def fetch(self, iam: Any, identifier: str) -> Properties | None:
+    def read(self, iam: Any, identifier: str) -> Properties | None:
         """Read the inline policy."""
         role, _, name = identifier.partition(":")
-        found = unless_gone(iam.get_role_policy, RoleName=role, PolicyName=name)
-        if found is None:
-            return None
-        return {"role": role, "name": name, "policy": json.dumps(found["PolicyDocument"])}
+        policy = _inline_policy(iam, role, name)
+        return None if policy is None else {"role": role, "name": name, "policy": policy}
 
-    def make(self, iam: Any, wanted: Properties) -> str:
+    def create(self, iam: Any, desired: Properties) -> str:
         """Put the policy; IAM overwrites one of the same name."""
         iam.put_role_policy(
-            RoleName=wanted["role"], PolicyName=wanted["name"], PolicyDocument=wanted["policy"]
+            RoleName=desired["role"], PolicyName=desired["name"], PolicyDocument=desired["policy"]
         )
-        return f"{wanted['role']}:{wanted['name']}"
+        return f"{desired['role']}:{desired['name']}"
 
-    def change(self, iam: Any, identifier: str, present: Properties, wanted: Properties) -> None:
+    def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
         """Put the new text in place of the old."""
-        del identifier, present
-        self.make(iam, wanted)
+        del identifier, actual
+        self.create(iam, desired)
 
-    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Remove the inline policy."""
+    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
+        """Delete the inline policy."""
         del state
         role, _, name = identifier.partition(":")
-        unless_gone(iam.delete_role_policy, RoleName=role, PolicyName=name)
+        ignore_not_found(iam.delete_role_policy, RoleName=role, PolicyName=name)
 
 
 class Policy(Resource):
-    """A managed policy; its ID is its ARN. It can be made and removed, not changed.
+    """A managed policy; its ID is its ARN. It can be created and deleted, not changed.
 
     https://www.pulumi.com/registry/packages/aws/api-docs/iam/policy/
     """
@@ -188,12 +236,12 @@ class Policy(Resource):
     properties: Mapping[str, Property] = {
         "name": Property(replaces=True),
         "policy": Property(required=True, replaces=True, document=True),
-        "arn": Property(computed=True),
+        "arn": Property(output_only=True),
     }
 
-    def fetch(self, iam: Any, identifier: str) -> Properties | None:
+    def read(self, iam: Any, identifier: str) -> Properties | None:
         """Read the policy with the text of its default version."""
-        found = unless_gone(iam.get_policy, PolicyArn=identifier)
+        found = ignore_not_found(iam.get_policy, PolicyArn=identifier)
         if found is None:
             return None
         policy = found["Policy"]
@@ -201,15 +249,15 @@ class Policy(Resource):
         text = json.dumps(version["PolicyVersion"]["Document"])
         return {"name": policy["PolicyName"], "policy": text, "arn": policy["Arn"]}
 
-    def make(self, iam: Any, wanted: Properties) -> str:
-        """Make the policy."""
-        made = iam.create_policy(PolicyName=wanted["name"], PolicyDocument=wanted["policy"])
-        return made["Policy"]["Arn"]
+    def create(self, iam: Any, desired: Properties) -> str:
+        """Create the policy."""
+        created = iam.create_policy(PolicyName=desired["name"], PolicyDocument=desired["policy"])
+        return created["Policy"]["Arn"]
 
-    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Remove the policy."""
+    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
+        """Delete the policy."""
         del state
-        unless_gone(iam.delete_policy, PolicyArn=identifier)
+        ignore_not_found(iam.delete_policy, PolicyArn=identifier)
 
 
 class RolePolicyAttachment(Resource):
@@ -224,61 +272,72 @@ class RolePolicyAttachment(Resource):
         "policyArn": Property(required=True, replaces=True),
     }
 
-    def fetch(self, iam: Any, identifier: str) -> Properties | None:
-        """Look whether the policy is attached."""
+    def read(self, iam: Any, identifier: str) -> Properties | None:
+        """Return the attachment if the policy is attached."""
         role, _, arn = identifier.partition("-arn:")
         arn = f"arn:{arn}"
         return {"role": role, "policyArn": arn} if arn in (_attached_arns(iam, role) or ()) else None
 
-    def make(self, iam: Any, wanted: Properties) -> str:
+    def create(self, iam: Any, desired: Properties) -> str:
         """Attach the policy."""
-        iam.attach_role_policy(RoleName=wanted["role"], PolicyArn=wanted["policyArn"])
-        return f"{wanted['role']}-{wanted['policyArn']}"
+        iam.attach_role_policy(RoleName=desired["role"], PolicyArn=desired["policyArn"])
+        return f"{desired['role']}-{desired['policyArn']}"
 
-    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
+    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
         """Detach the policy."""
         del identifier
-        unless_gone(iam.detach_role_policy, RoleName=state["role"], PolicyArn=state["policyArn"])
+        ignore_not_found(iam.detach_role_policy, RoleName=state["role"], PolicyArn=state["policyArn"])
 
 
 class Exclusive(Resource):
-    """Ownership of all policies of one kind that a role has; its ID is the role's name."""
+    """Ownership of all policies of one kind that a role has; its ID is the role's name.
 
+    Terraform's plugin framework provides these, not its SDK: a failed update leaves the state alone.
+    """
+
+    stores_failed_updates = False
     members: str
     """The property that lists the policies."""
 
-    def present(self, iam: Any, role: str) -> list[str] | None:
-        """Read which policies of this kind the role has; None without the role."""
+    def list(self, iam: Any, role: str) -> Sequence[str] | None:
+        """Return the policies of this kind that the role has; None if the role does not exist."""
         raise NotImplementedError
 
-    def align(self, iam: Any, role: str, surplus: Sequence[str], missing: Sequence[str]) -> None:
-        """Take the surplus away, and add what is missing where that is its business."""
+    def add(self, iam: Any, role: str, member: str) -> None:
+        """Give the role a policy that is listed and missing."""
         raise NotImplementedError
 
-    def fetch(self, iam: Any, identifier: str) -> Properties | None:
+    def remove(self, iam: Any, role: str, member: str) -> None:
+        """Take a policy that is not listed away from the role."""
+        raise NotImplementedError
+
+    def read(self, iam: Any, identifier: str) -> Properties | None:
         """Read which policies the role has."""
-        members = self.present(iam, identifier)
+        members = self.list(iam, identifier)
         return None if members is None else {"roleName": identifier, self.members: members}
 
-    def make(self, iam: Any, wanted: Properties) -> str:
-        """Leave the role with the wanted policies."""
-        role = wanted["roleName"]
-        there, members = set(self.present(iam, role) or ()), set(wanted[self.members])
-        self.align(iam, role, sorted(there - members), sorted(members - there))
+    def create(self, iam: Any, desired: Properties) -> str:
+        """Leave the role with the listed policies: first add, then remove (`syncAttachments`)."""
+        role, members = desired["roleName"], set(desired[self.members])
+        actual = set(self.list(iam, role) or ())
+        for member in sorted(members - actual):
+            self.add(iam, role, member)
+        for member in sorted(actual - members):
+            self.remove(iam, role, member)
         return role
 
-    def change(self, iam: Any, identifier: str, present: Properties, wanted: Properties) -> None:
+    def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
         """Do the same again."""
-        del identifier, present
-        self.make(iam, wanted)
+        del identifier, actual
+        self.create(iam, desired)
 
-    def remove(self, iam: Any, identifier: str, state: Properties) -> None:
+    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
         """Leave the policies alone: only their ownership ends."""
         del iam, identifier, state
 
 
 class RolePoliciesExclusive(Exclusive):
-    """Ownership of a role's inline policies; it adds none.
+    """Ownership of a role's inline policies.
 
     https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepoliciesexclusive/
     """
@@ -290,15 +349,17 @@ class RolePoliciesExclusive(Exclusive):
         "policyNames": Property("array", required=True),
     }
 
-    def present(self, iam: Any, role: str) -> list[str] | None:
-        """Read the names of the inline policies."""
+    def list(self, iam: Any, role: str) -> Sequence[str] | None:
+        """Return the names of the inline policies."""
         return _inline_names(iam, role)
 
-    def align(self, iam: Any, role: str, surplus: Sequence[str], missing: Sequence[str]) -> None:
-        """Delete the surplus."""
-        del missing
-        for name in surplus:
-            iam.delete_role_policy(RoleName=role, PolicyName=name)
+    def add(self, iam: Any, role: str, member: str) -> None:
+        """Put a policy without a document, which the AWS SDK refuses to send, as the provider does."""
+        iam.put_role_policy(RoleName=role, PolicyName=member)
+
+    def remove(self, iam: Any, role: str, member: str) -> None:
+        """Delete an inline policy."""
+        iam.delete_role_policy(RoleName=role, PolicyName=member)
 
 
 class RolePolicyAttachmentsExclusive(Exclusive):
@@ -314,16 +375,17 @@ class RolePolicyAttachmentsExclusive(Exclusive):
         "policyArns": Property("array", required=True),
     }
 
-    def present(self, iam: Any, role: str) -> list[str] | None:
-        """Read the ARNs of the attached policies."""
+    def list(self, iam: Any, role: str) -> Sequence[str] | None:
+        """Return the ARNs of the attached policies."""
         return _attached_arns(iam, role)
 
-    def align(self, iam: Any, role: str, surplus: Sequence[str], missing: Sequence[str]) -> None:
-        """Detach the surplus, attach what is missing."""
-        for arn in surplus:
-            iam.detach_role_policy(RoleName=role, PolicyArn=arn)
-        for arn in missing:
-            iam.attach_role_policy(RoleName=role, PolicyArn=arn)
+    def add(self, iam: Any, role: str, member: str) -> None:
+        """Attach a managed policy."""
+        iam.attach_role_policy(RoleName=role, PolicyArn=member)
+
+    def remove(self, iam: Any, role: str, member: str) -> None:
+        """Detach a managed policy."""
+        iam.detach_role_policy(RoleName=role, PolicyArn=member)
 
 
 RESOURCES: Final[Mapping[str, Resource]] = {
@@ -371,13 +433,18 @@ def _caller(configuration: Configuration) -> dict[str, str]:
     return call("ask STS", client("sts", configuration.region).get_caller_identity)
 
 
-def _inline_names(iam: Any, role: str) -> list[str] | None:
-    found = unless_gone(iam.list_role_policies, RoleName=role)
+def _inline_policy(iam: Any, role: str, name: str) -> str | None:
+    found = ignore_not_found(iam.get_role_policy, RoleName=role, PolicyName=name)
+    return None if found is None else json.dumps(found["PolicyDocument"])
+
+
+def _inline_names(iam: Any, role: str) -> Sequence[str] | None:
+    found = ignore_not_found(iam.list_role_policies, RoleName=role)
     return None if found is None else found["PolicyNames"]
 
 
-def _attached_arns(iam: Any, role: str) -> list[str] | None:
-    found = unless_gone(iam.list_attached_role_policies, RoleName=role)
+def _attached_arns(iam: Any, role: str) -> Sequence[str] | None:
+    found = ignore_not_found(iam.list_attached_role_policies, RoleName=role)
     return None if found is None else [it["PolicyArn"] for it in found["AttachedPolicies"]]
 
 

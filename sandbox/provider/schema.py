@@ -1,4 +1,4 @@
-"""Which schema does the stand-in provider show? `pulumi import` and YAML programs ask for it.
+"""Describe the sandbox's provider in Pulumi's schema, for `pulumi import` and YAML programs.
 
 https://www.pulumi.com/docs/iac/guides/building-extending/packages/schema/
 """
@@ -26,12 +26,12 @@ def schema(version: str) -> dict[str, Any]:
 
 def _resource(resource: Resource) -> dict[str, Any]:
     properties = resource.properties
-    inputs = {name: it for name, it in properties.items() if not it.computed}
+    inputs = {name: it for name, it in properties.items() if not it.output_only}
     return {
         "inputProperties": {name: _type(it) for name, it in inputs.items()},
         "requiredInputs": [name for name, it in inputs.items() if it.required],
         "properties": {name: _type(it) for name, it in properties.items()},
-        "required": [name for name, it in properties.items() if it.computed or it.required],
+        "required": [name for name, it in properties.items() if it.output_only or it.required],
     }
 
 
@@ -39,6 +39,9 @@ def _type(it: Property) -> dict[str, Any]:
     match it.kind:
         case "object":
             return {"type": "object", "additionalProperties": {"type": "string"}}
+        case "policies":
+            policy = {"type": "object", "additionalProperties": {"type": "string"}}
+            return {"type": "array", "items": policy}
         case "array":
             return {"type": "array", "items": {"type": "string"}}
         case _:

@@ -1,0 +1,74 @@
+"""Compare policy documents as the real AWS provider does.
+
+It shows no difference between equivalent documents. Its rules are those of `PoliciesAreEquivalent`:
+https://github.com/hashicorp/awspolicyequivalence/blob/main/aws_policy_equivalence.go
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+_ACCOUNT_ROOT: Final = re.compile(r"arn:[a-z-]+:iam::(\d{12}):root")
+_SETS: Final = ("Action", "NotAction", "Resource", "NotResource")
+_PRINCIPALS: Final = ("Principal", "NotPrincipal")
+
+
+def normalize(document: str) -> str:
+    """Return the document as the provider sends and stores it: compact, with members in order."""
+    return json.dumps(json.loads(document), separators=(",", ":"), sort_keys=True)
+
+
+def are_equivalent(one: str, other: str) -> bool:
+    """Return whether two documents differ only in ways that the provider ignores.
+
+    It ignores the order of statements and of values, a list of one value, the case of `Effect`, members
+    that are not in IAM's grammar, and the two spellings of an account as a principal. Sid, Version, Id,
+    condition operators and condition keys are compared exactly.
+    """
+    return _document(one) == _document(other)
+
+
+def _document(text: str) -> object:
+    document = json.loads(text)
+    statements = {
+        json.dumps(_statement(statement), sort_keys=True)
+        for statement in _as_list(document.get("Statement"))
+    }
+    count = len(_as_list(document.get("Statement")))
+    return document.get("Version", ""), document.get("Id", ""), statements, count
+
+
+def _statement(statement: dict[str, Any]) -> dict[str, object]:
+    conditions = statement.get("Condition", {})
+    return {
+        "Sid": statement.get("Sid", ""),
+        "Effect": statement.get("Effect", "").casefold(),
+        **{name: sorted(_strings(statement.get(name))) for name in _SETS},
+        **{name: _principal(statement.get(name)) for name in _PRINCIPALS},
+        "Condition": {
+            operator: {key: sorted(set(_strings(values))) for key, values in keys.items()}
+            for operator, keys in conditions.items()
+        },
+    }
+
+
+def _principal(principal: Any) -> object:
+    if isinstance(principal, dict):
+        return {kind: sorted(map(_account, _strings(values))) for kind, values in principal.items()}
+    return None if principal is None else _account(str(principal))
+
+
+def _account(principal: str) -> str:
+    root = _ACCOUNT_ROOT.fullmatch(principal)
+    return root.group(1) if root else principal
+
+
+def _strings(values: Any) -> Iterable[str]:
+    return [value if isinstance(value, str) else json.dumps(value) for value in _as_list(values)]
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
