@@ -153,7 +153,8 @@ class Stack:
                     tuple(sorted(step.get("detailedDiff") or {})),
                 )
                 for step in steps
-                if not step["type"].startswith("pulumi:providers:")
+                # Each operation reads what there is first.
+                if step["op"] != "refresh" and not step["type"].startswith("pulumi:providers:")
             ],
             [(it.get("urn", "").rpartition("::")[2], it["message"]) for it in errors],
         )

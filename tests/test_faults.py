@@ -1,5 +1,6 @@
 """IAM may fail at any call and in any way: an update says so, the next one goes on where it stopped."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
@@ -47,10 +48,17 @@ CREATE = (
     *("CreateRole", "GetRole", "PutRolePolicy", "GetRolePolicy"),
     *("ListRolePolicies", "ListAttachedRolePolicies"),
 )
-UPDATE = (
-    *("UpdateAssumeRolePolicy", "UpdateRole", "PutRolePermissionsBoundary", "UntagRole", "TagRole"),
-    *("GetRole", "PutRolePolicy", "GetRolePolicy"),
+CHANGES = (
+    *("UntagRole", "TagRole", "UpdateAssumeRolePolicy", "UpdateRoleDescription"),
+    *("PutRolePermissionsBoundary", "PutRolePolicy"),
 )
+THERE_AND_BACK = (
+    *("UntagRole", "TagRole", "PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary"),
+    *("UpdateAssumeRolePolicy", "UpdateRoleDescription", "PutRolePolicy"),
+)
+"""Every call that changes a role in place: each other one is needed on the way to AFTER, and back."""
+READS = ("GetRole", "ListRolePolicies", "GetRolePolicy", "ListAttachedRolePolicies")
+UPDATE = (*READS, *CHANGES)
 REFRESH = ("DetachRolePolicy", "DeleteRolePolicy")
 DESTROY = ("DeleteRolePolicy", "DeleteRole")
 NAME = "qbusiness-faults"
@@ -209,7 +217,8 @@ def test_each_call_may_fail_for_good_and_the_next_update_goes_on(
         """
         failing.set_rules(*rules(operations))
         fired: list[str] = []
-        for _ in range(len(operations) + 1):
+        # A read may be due to different roles in different updates.
+        for _ in range(2 * len(operations) + 1):
             done = stack.operate(*command, "--yes", "--skip-preview", "--continue-on-error", check=False)
             before, fired = fired, failing.fired()
             new = fired[len(before) :]
@@ -258,6 +267,50 @@ def test_each_call_may_fail_for_good_and_the_next_update_goes_on(
     fail_at_each(DESTROY, "destroy")
     assert_right(aws, {})
     record_property("figure", {"faults, each ending the update of a role": dict(faults)})
+
+
+def test_after_any_call_of_an_update_that_failed_for_good_a_plain_up_applies_what_was_lost(
+    new_stack_of_four: NewStack, failing: Proxy, aws: Aws, record_property: Record
+):
+    stack = new_stack_of_four(attempts=1)
+    stack.up()
+    # There and back, so that each update begins where the last one ended.
+    updates = zip(THERE_AND_BACK, itertools.cycle([AFTER, BEFORE]), strict=False)
+    table: dict[str, int] = {}
+    for call, settings in updates:
+        stack.configure(for_each_fault(settings))
+        failing.set_rules(*rules((call,)))
+        failed = stack.up("--continue-on-error", check=False)
+        assert failed.exit_code != 0
+        assert sorted(failing.fired()) == firings((call,))
+        for fault, it in FAULTS.items():
+            messages = [message for name, message in failed.errors if role_of(name) == fault]
+            assert any(it.reason in message for message in messages)
+        stack.up()
+        assert_right(aws, settings, *NAMES.values())
+        table[f"{call}: first up failed, second up applied it, AWS equals the program"] = len(FAULTS)
+    assert stack.drift().exit_code == 0
+    record_property("figure", {"updates that failed and were applied by the next plain up": table})
+
+
+def test_without_a_refresh_the_next_update_reports_success_and_applies_nothing(
+    new_stack: NewStack, failing: Proxy, aws: Aws
+):
+    # Why Pulumi.yaml refreshes always: https://github.com/pulumi/pulumi/issues/21458.
+    stack = new_stack(BEFORE, attempts=1)
+    stack.up()
+    stack.configure({**BEFORE, "roleDescription": "lost"})
+    failing.set_rules(rule("UpdateRoleDescription", "throttled"))
+    assert_fails_clearly(stack.up("--refresh=false", check=False), "throttled")
+    (role,) = (it for it in stack.resources() if it["type"] == "aws:iam/role:Role")
+    assert role["inputs"]["description"] == BEFORE["roleDescription"]
+    assert role["outputs"]["description"] == "lost"
+    assert role["initErrors"]
+    again = stack.up("--refresh=false")
+    assert (ROLE, again.exit_code) in [(name, 0) for _, name, _ in again.steps]
+    assert aws.iam.get_role(RoleName=NAME)["Role"]["Description"] == BEFORE["roleDescription"]
+    stack.up()
+    assert aws.iam.get_role(RoleName=NAME)["Role"]["Description"] == "lost"
 
 
 def test_a_call_that_fails_once_is_tried_again_within_the_update(
@@ -334,7 +387,7 @@ def test_a_read_that_fails_after_an_update_forgets_nothing_of_the_role(
     before = role_outputs(stack)
     stack.configure(AFTER)
     failing.set_rules(rule("GetRole", "throttled"))
-    assert_fails_clearly(stack.up(check=False), "throttled")
+    assert_fails_clearly(stack.up("--refresh=false", check=False), "throttled")
     after = role_outputs(stack)
     computed = ("arn", "uniqueId", "createDate")
     assert [after[name] for name in computed] == [before[name] for name in computed]
