@@ -1,0 +1,367 @@
+"""The sandbox's provider behaves as pulumi-aws does; each test names the function that it follows.
+
+`tfbridge` is the package of https://github.com/pulumi/pulumi-terraform-bridge, `role.go` and the other files
+of IAM are in `internal/service/iam` of https://github.com/hashicorp/terraform-provider-aws.
+"""
+
+import datetime
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.provider.policy_equivalence import are_equivalent, normalize
+from sandbox.provider.resources import Role
+from tests.faults import Proxy, proxy
+from tests.stacks import Aws, Stack
+from tests.support import REGION
+
+NewStack = Callable[..., Stack]
+
+NAME = "qbusiness-provider"
+TRUST = """{
+  "Version": "2012-10-17",
+  "Statement": [
+    {"Sid": "One", "Effect": "Allow", "Principal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"},
+    {"Sid": "Two", "Effect": "Allow", "Principal": {"Service": "qbusiness.amazonaws.com"},
+     "Action": ["sts:AssumeRole"]}
+  ]
+}"""
+POLICY = """{
+  "Version": "2012-10-17",
+  "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}]
+}"""
+ROLE = "aws:iam/role:Role"
+PROGRAM = f"""
+import pulumi
+import pulumi_aws as aws
+
+TRUST = '''{TRUST}'''
+POLICY = '''{POLICY}'''
+ROLE = dict(name="{NAME}", assume_role_policy=TRUST)
+"""
+
+
+@pytest.fixture
+def new_program(new_stack: NewStack) -> NewStack:
+    """Make stacks whose operations do not refresh on their own, so that each refresh is seen."""
+
+    def make(body: str) -> Stack:
+        stack = new_stack({"aws:region": REGION}, PROGRAM + body)
+        (stack.directory / "Pulumi.yaml").write_text("name: qbusiness-aem-connector\nruntime: python\n")
+        return stack
+
+    return make
+
+
+@pytest.fixture
+def iam(environment: dict[str, str]) -> Iterator[Proxy]:
+    """Run a proxy in front of IAM and STS; the stack's operations start a provider of their own."""
+    with proxy(environment["AWS_ENDPOINT_URL"]) as running:
+        yield running
+
+
+def resource(stack: Stack, token: str = ROLE) -> dict[str, Any]:
+    (found,) = (it for it in stack.resources() if it["type"] == token)
+    return found
+
+
+def refresh(stack: Stack) -> None:
+    stack.operate("refresh", "--yes")
+
+
+def changes(stack: Stack, *options: str) -> list[tuple[str, str, tuple[str, ...]]]:
+    return [step for step in stack.preview(*options).steps if step[0] != "same"]
+
+
+def policy(**statement: object) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Sid": "A", **statement}]})
+
+
+# Policies in the state of a role.
+
+
+def test_a_role_shows_its_real_policies_after_a_refresh_and_in_the_inputs_after_an_import(
+    new_program: NewStack, aws: Aws, managed_policy: str
+):
+    # resourceRoleRead in role.go; extractSchemaInputsObject in tfbridge/schema.go.
+    stack = new_program('aws.iam.Role("role", **ROLE)')
+    stack.up()
+    assert resource(stack)["outputs"]["inlinePolicies"] == []
+    assert resource(stack)["outputs"]["managedPolicyArns"] == []
+    aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=POLICY)
+    aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
+    refresh(stack)
+    inline = [{"name": "by-hand", "policy": normalize(POLICY)}]
+    assert resource(stack)["outputs"]["inlinePolicies"] == inline
+    assert resource(stack)["outputs"]["managedPolicyArns"] == [managed_policy]
+    assert "inlinePolicies" not in resource(stack)["inputs"]
+    assert changes(stack) == []
+    other = new_program("")
+    imported = ("--yes", "--protect=false", "--generate-code=false")
+    other.operate("import", ROLE, "role", NAME, *imported)
+    assert resource(other)["inputs"]["inlinePolicies"] == inline
+    assert resource(other)["inputs"]["managedPolicyArns"] == [managed_policy]
+
+
+def test_policies_given_as_properties_of_the_role_are_its_only_ones(new_program: NewStack, aws: Aws):
+    # resourceRoleCreate and resourceRoleUpdate in role.go.
+    stack = new_program('aws.iam.Role("role", **ROLE, inline_policies=[{"name": "own", "policy": POLICY}])')
+    stack.up()
+    aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=POLICY)
+    assert stack.up("--refresh").changes["update"] == 1
+    assert list(aws.role_policies(NAME)) == ["own"]
+
+
+# Refreshes.
+
+
+def test_a_refresh_leaves_foreign_tags_out_of_the_inputs_and_the_next_update_removes_them(
+    new_program: NewStack, aws: Aws
+):
+    # extractInputsObject in tfbridge/schema.go.
+    stack = new_program('aws.iam.Role("role", **ROLE, tags={"Team": "search"})')
+    stack.up()
+    aws.iam.tag_role(RoleName=NAME, Tags=[{"Key": "Foreign", "Value": "x"}])
+    refresh(stack)
+    assert resource(stack)["inputs"]["tags"] == {"Team": "search"}
+    assert resource(stack)["outputs"]["tags"] == {"Team": "search", "Foreign": "x"}
+    assert changes(stack) == [("update", "role", ("tags.Foreign", "tagsAll.Foreign"))]
+
+
+@pytest.mark.parametrize(
+    ("ignored", "left"), [(["tags"], ("tagsAll.Foreign",)), (["tags", "tagsAll"], None)], ids=str
+)
+def test_foreign_tags_are_left_alone_only_if_all_tags_are_ignored_too(
+    new_program: NewStack, aws: Aws, ignored: list[str], left: tuple[str, ...] | None
+):
+    # applyTags in pulumi-aws, provider/tags.go: Check computes tagsAll from the inputs.
+    options = f"opts=pulumi.ResourceOptions(ignore_changes={ignored})"
+    stack = new_program(f'aws.iam.Role("role", **ROLE, tags={{"Team": "search"}}, {options})')
+    stack.up()
+    aws.iam.tag_role(RoleName=NAME, Tags=[{"Key": "Foreign", "Value": "x"}])
+    refresh(stack)
+    assert changes(stack) == ([("update", "role", left)] if left else [])
+
+
+def test_all_tags_are_in_the_inputs(new_program: NewStack):
+    # applyTags in pulumi-aws, provider/tags.go.
+    stack = new_program('aws.iam.Role("role", **ROLE, tags={"Team": "search"})')
+    stack.up()
+    assert resource(stack)["inputs"]["tagsAll"] == {"Team": "search"}
+
+
+def test_a_document_stays_as_written_so_that_its_drift_is_reported_until_it_is_corrected(
+    new_program: NewStack, aws: Aws
+):
+    # extractInputs in tfbridge/schema.go: a property with a StateFunc keeps its old input.
+    stack = new_program('aws.iam.Role("role", **ROLE)')
+    stack.up()
+    edited = TRUST.replace("111122223333", "444455556666")
+    aws.iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=edited)
+    refresh(stack)
+    assert resource(stack)["inputs"]["assumeRolePolicy"] == TRUST
+    assert resource(stack)["outputs"]["assumeRolePolicy"] == normalize(edited)
+    assert stack.drift().exit_code != 0
+    stack.up()
+    assert stack.drift().exit_code == 0
+
+
+@pytest.mark.parametrize(("name", "corrected"), [("", True), (f"name='{NAME}', path='/p/',", False)])
+def test_the_maximum_session_duration_is_corrected_only_where_another_default_stands_beside_it(
+    new_program: NewStack, aws: Aws, name: str, corrected: bool
+):
+    # deleteDefaultsKey in tfbridge/defaults.go, then useOldDefault in applyDefaults.
+    stack = new_program(f'pulumi.export("name", aws.iam.Role("role", {name} assume_role_policy=TRUST).name)')
+    stack.up()
+    role = stack.outputs()["name"]
+    aws.iam.update_role(RoleName=role, MaxSessionDuration=7200)
+    stack.up("--refresh")
+    assert aws.iam.get_role(RoleName=role)["Role"]["MaxSessionDuration"] == (3600 if corrected else 7200)
+
+
+# Differences.
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equivalent"),
+    [
+        ({"Effect": "Allow"}, {"Effect": "allow"}, True),
+        ({"Action": ["a:B", "a:C"]}, {"Action": ["a:C", "a:B"]}, True),
+        ({"Action": ["a:B"]}, {"Action": "a:B"}, True),
+        ({"Action": "a:B"}, {"Action": "a:b"}, False),
+        ({"Principal": {"AWS": "111122223333"}}, {"Principal": {"AWS": "arn:aws:iam::111122223333:root"}}, True),
+        ({"Principal": {"AWS": "111122223333"}}, {"Principal": {"AWS": "444455556666"}}, False),
+        ({"Principal": "*"}, {"Principal": {"AWS": "*"}}, False),
+        ({"Comment": "x"}, {}, True),
+        ({"Sid": "B"}, {"Sid": "b"}, False),
+        ({"Condition": {"StringLike": {"a:b": "c"}}}, {"Condition": {"StringLike": {"a:b": ["c"]}}}, True),
+        ({"Condition": {"StringLike": {"a:b": "c"}}}, {"Condition": {"StringLike": {"a:B": "c"}}}, False),
+        ({"Condition": {"StringLike": {"a:b": "c"}}}, {"Condition": {"stringlike": {"a:b": "c"}}}, False),
+        ({"Condition": {"Bool": {"a:b": True}}}, {"Condition": {"Bool": {"a:b": "true"}}}, True),
+    ],
+    ids=str,
+)
+def test_documents_are_compared_as_the_provider_does(
+    one: dict[str, object], other: dict[str, object], equivalent: bool
+):
+    # PoliciesAreEquivalent in hashicorp/awspolicyequivalence.
+    assert are_equivalent(policy(**one), policy(**other)) == equivalent
+
+
+def test_other_statements_versions_and_ids_are_differences():
+    one = json.loads(TRUST)
+    turned = {**one, "Statement": one["Statement"][::-1]}
+    assert are_equivalent(TRUST, json.dumps(turned))
+    for other in (
+        {**one, "Version": "2008-10-17"},
+        {**one, "Id": "x"},
+        {**one, "Statement": one["Statement"][:1]},
+        {**one, "Statement": [*one["Statement"], one["Statement"][0]]},
+    ):
+        assert not are_equivalent(TRUST, json.dumps(other))
+
+
+def test_a_document_is_sent_and_stored_compact_and_sorted(new_program: NewStack):
+    # structure.NormalizeJsonString of terraform-plugin-sdk, in resourceRoleCreate and in the StateFunc.
+    stack = new_program('aws.iam.Role("role", **ROLE)')
+    stack.up()
+    assert resource(stack)["outputs"]["assumeRolePolicy"] == (
+        '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"AWS":"111122223333"},'
+        '"Sid":"One"},{"Action":["sts:AssumeRole"],"Effect":"Allow","Principal":'
+        '{"Service":"qbusiness.amazonaws.com"},"Sid":"Two"}],"Version":"2012-10-17"}'
+    )
+
+
+def test_a_difference_is_named_by_its_path(new_program: NewStack):
+    # makeDetailedDiffV2 in tfbridge/detailed_diff.go.
+    tags = {"Team": "search", "cost.center": "1", "Gone": "x"}
+    stack = new_program(f'aws.iam.Role("role", **ROLE, tags={tags})')
+    stack.up()
+    changed = {"Team": "content", "cost.center": "2"}
+    stack.write_program(PROGRAM + f'aws.iam.Role("role", **ROLE, tags={changed})')
+    paths = ("tags.Gone", "tags.Team", 'tags["cost.center"]')
+    both = (*paths, *(path.replace("tags", "tagsAll", 1) for path in paths))
+    assert changes(stack) == [("update", "role", tuple(sorted(both)))]
+
+
+# Exclusive ownership.
+
+
+def test_an_exclusive_policy_that_does_not_exist_fails_before_anything_is_sent(new_program: NewStack):
+    # syncAttachments in role_policies_exclusive.go puts it without a document.
+    stack = new_program(
+        'role = aws.iam.Role("role", **ROLE)\n'
+        'aws.iam.RolePoliciesExclusive("all", role_name=role.name, policy_names=["missing"])'
+    )
+    failed = stack.up(check=False)
+    assert failed.exit_code != 0
+    assert 'Missing required parameter in input: "PolicyDocument"' in failed.text
+
+
+def test_exclusive_resources_are_created_before_the_old_ones_are_deleted(new_program: NewStack):
+    # Provider.DiffWithContext in pf/tfbridge/provider_diff.go asks for no deletion before replacement.
+    body = (
+        'role = aws.iam.Role("role", name="{name}", assume_role_policy=TRUST)\n'
+        'aws.iam.RolePoliciesExclusive("all", role_name="{name}", policy_names=[],\n'
+        "    opts=pulumi.ResourceOptions(depends_on=[role]))"
+    )
+    stack = new_program(body.format(name=f"{NAME}-one"))
+    stack.up()
+    stack.write_program(PROGRAM + body.format(name=f"{NAME}-two"))
+    steps = [operation for operation, name, _ in stack.up().steps if name == "all"]
+    assert steps == ["create-replacement", "replace", "delete-replaced"]
+
+
+# Calls.
+
+
+def test_the_account_is_asked_for_before_anything_else(new_program: NewStack, iam: Proxy):
+    # validateCredentials in pulumi-aws, provider/resources.go.
+    stack = new_program('aws.iam.Role("role", **ROLE)')
+    stack.environment |= {"AWS_ENDPOINT_URL": iam.url, "AWS_MAX_ATTEMPTS": "1"}
+    denied = {"error": {"code": "ExpiredToken", "message": "The token has expired", "status": 403}}
+    iam.set_rules({"service": "sts", "operation": "GetCallerIdentity", **denied})
+    failed = stack.preview(check=False)
+    assert failed.exit_code != 0
+    assert "The token has expired" in failed.text
+
+
+def test_destroy_detaches_and_deletes_in_the_order_of_the_provider(
+    new_program: NewStack, aws: Aws, iam: Proxy, managed_policy: str
+):
+    # deleteRole in role.go.
+    stack = new_program('aws.iam.Role("role", **ROLE, force_detach_policies=True)')
+    stack.environment["AWS_ENDPOINT_URL"] = iam.url
+    stack.up()
+    aws.iam.create_instance_profile(InstanceProfileName=NAME)
+    aws.iam.add_role_to_instance_profile(InstanceProfileName=NAME, RoleName=NAME)
+    aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
+    aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=POLICY)
+    iam.set_rules({"operation": "*", "latency": {"min": 0, "max": 0}})
+    stack.destroy()
+    calls = [it.partition(" ")[0] for it in iam.fired()]
+    assert [it for it in calls if not it.startswith(("List", "Get"))] == [
+        "RemoveRoleFromInstanceProfile",
+        "DetachRolePolicy",
+        "DeleteRolePolicy",
+        "DeleteRole",
+    ]
+
+
+def test_tags_of_aws_itself_are_not_seen():
+    # IgnoreSystem in internal/provider/sdkv2/tags_interceptor.go.
+    class Iam:
+        def get_role(self, **_: str) -> dict[str, Any]:
+            tags = {"aws:cloudformation:stack-name": "x", "Team": "search"}
+            role = {"RoleName": NAME, "Path": "/", "MaxSessionDuration": 3600, "Arn": "arn", "RoleId": "id"}
+            return {
+                "Role": {
+                    **role,
+                    "AssumeRolePolicyDocument": {},
+                    "CreateDate": datetime.datetime.now(datetime.UTC),
+                    "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+                }
+            }
+
+        def list_role_policies(self, **_: str) -> dict[str, Any]:
+            return {"PolicyNames": []}
+
+        def list_attached_role_policies(self, **_: str) -> dict[str, Any]:
+            return {"AttachedPolicies": []}
+
+    found = Role().read(Iam(), NAME)
+    assert found is not None
+    assert found["tagsAll"] == {"Team": "search"}
+
+
+# Automatic names.
+
+
+@pytest.mark.parametrize(
+    ("autonaming", "name"),
+    [
+        ({"mode": "verbatim"}, "role"),
+        ({"pattern": "q-${name}-${stack}"}, "q-role-STACK"),
+        ({"providers": {"aws": {"pattern": "aws-${name}"}}}, "aws-role"),
+    ],
+    ids=str,
+)
+def test_the_stack_s_autonaming_decides_the_name(
+    new_program: NewStack, autonaming: dict[str, object], name: str
+):
+    # ComputeAutoNameDefault in tfbridge/info/autonaming.go.
+    stack = new_program('pulumi.export("name", aws.iam.Role("role", assume_role_policy=TRUST).name)')
+    stack.configure({"aws:region": REGION, "pulumi:autonaming": autonaming})
+    stack.up()
+    assert stack.outputs()["name"] == name.replace("STACK", stack.name)
+
+
+def test_without_autonaming_a_name_is_required(new_program: NewStack):
+    # ComputeAutoNameDefault in tfbridge/info/autonaming.go.
+    stack = new_program('aws.iam.Role("role", assume_role_policy=TRUST)')
+    stack.configure({"aws:region": REGION, "pulumi:autonaming": {"mode": "disabled"}})
+    preview = stack.preview(check=False)
+    assert preview.exit_code != 0
+    assert "automatic naming is disabled but no explicit name was provided" in preview.text
