@@ -1,11 +1,31 @@
 """Which processes run? Those that tests start are known by where they work, or by their environment."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from sandbox.environment import PROJECT
 from tests.support import PATIENCE
+
+
+def start_tests(directory: Path, text: str, *options: str, **variables: str) -> subprocess.Popen[str]:
+    """Start pytest on a module of tests that is not the project's, but has its fixtures."""
+    module = directory / "test_in_a_test.py"
+    module.write_text(text)
+    project = ["-c", PROJECT / "pyproject.toml", "-p", "tests.conftest"]
+    own_directories = ["-p", "no:cacheprovider", f"--basetemp={directory / 'temporary'}"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", *project, *own_directories, *options, module],
+        cwd=PROJECT,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def eventually(happens: Callable[[], object], what: str) -> None:
