@@ -2,7 +2,9 @@
 
 `python -m sandbox.iam_server DIRECTORY` leaves a server behind. In that directory `server.json` names
 its process and port, a lock on `server.lock` shows that it lives, and `iam.pickle` keeps what IAM
-holds, so that nothing is lost with a server that died.
+holds, so that nothing is lost with a server that died. The server outlives the command that started
+it, unless there is a file `owner.lock` beside the directory: then it ends once nobody holds a lock on
+that file, which every process gives up when it ends, however it ends.
 """
 
 import fcntl
@@ -112,6 +114,12 @@ def _refuse(refusal: RefusalError, start_response: Start) -> Iterable[bytes]:
     return [document.encode()]
 
 
+def _end_with_the_holder_of(owner: Path) -> None:
+    with owner.open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+    os._exit(0)
+
+
 def main(directory: Path) -> None:
     """Serve in a process of its own, which nobody has to wait for, until a signal ends it."""
     lock = (directory / "server.lock").open("a+")
@@ -119,6 +127,9 @@ def main(directory: Path) -> None:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if os.fork():
         os._exit(0)  # the lock stays with the other
+    owner = directory.parent / "owner.lock"
+    if owner.exists():
+        threading.Thread(target=_end_with_the_holder_of, args=(owner,), daemon=True).start()
     with lock:
         lock.truncate(0)
         lock.write(str(os.getpid()))

@@ -9,8 +9,15 @@ import pytest
 
 from sandbox.environment import Sandbox
 from tests.stacks import Aws, Stack, prepared, running_provider
-from tests.support import golden
+from tests.support import PATIENCE, golden
 
+# What the user has set for AWS, Pulumi and the terminal is no matter of the tests, and servers on this
+# machine are not reached through a proxy.
+for name in list(os.environ):
+    if name.startswith(("AWS_", "PULUMI_")) or name in ("COLUMNS", "FORCE_COLOR"):
+        del os.environ[name]
+for name in ("NO_PROXY", "no_proxy"):
+    os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost"
 # An Output in an f-string is an error, and not a surprise in AWS.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
@@ -43,7 +50,7 @@ def environment(prepared_sandbox: tuple[Sandbox, dict[str, str]]) -> Iterator[di
     yield variables
     # Not by `pulumi destroy`, which would take as long as most tests.
     address = f"{variables['AWS_ENDPOINT_URL']}/moto-api/reset"
-    with urlopen(Request(address, method="POST"), timeout=10):  # noqa: S310 our own address
+    with urlopen(Request(address, method="POST"), timeout=PATIENCE):  # noqa: S310 our own address
         pass
 
 

@@ -1,18 +1,23 @@
-"""How do tests make IAM fail? By microburst, a proxy that knows AWS's protocols, in front of it."""
+"""How do tests make IAM fail, or wait? By proxies in front of it.
 
+microburst, which knows AWS's protocols, lets calls fail; a gate holds a call back until a test opens it.
+"""
+
+import asyncio
 import json
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Semaphore, Thread
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
-_PATIENCE = 15.0
-"""Seconds for the proxy to start; it takes about one."""
+from aiohttp import web
+from microburst.app import make_app
+from microburst.core.pipeline import Microburst
+
+from tests.support import PATIENCE
 
 
 class Proxy:
@@ -31,38 +36,101 @@ class Proxy:
         return [f"{it['operation']} {it['action']}" for it in self._call("GET", "fired")]
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
-        request = urllib.request.Request(  # noqa: S310 our own address
+        request = Request(  # noqa: S310 our own address
             f"{self.url}/_microburst/{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 our own address
+        with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 our own address
             return json.loads(answer.read() or b"null")
+
+
+async def _started(upstream: str) -> web.AppRunner:
+    # A polite end would wait for the connections that are held open.
+    runner = web.AppRunner(make_app(Microburst(upstream)), access_log=None, shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner
 
 
 @contextmanager
 def proxy(upstream: str) -> Generator[Proxy]:
-    """Run a proxy on a free port for as long as the context lasts."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "microburst", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--upstream", upstream], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    """Run a proxy for as long as the context lasts: in a thread, which ends with the tests' process."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    runner = asyncio.run_coroutine_threadsafe(_started(upstream), loop).result()
     try:
-        started = Proxy(port)
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                started.fired()
-                break
-            except urllib.error.URLError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-        yield started
+        yield Proxy(runner.addresses[0][1])
     finally:
-        process.kill()  # a polite end would wait for the connections that it holds open
-        process.wait()
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+class Gate:
+    """IAM behind a gate: whoever calls CreateRole waits there, before IAM has done it or after."""
+
+    def __init__(self, upstream: str, *, applied: bool) -> None:
+        self.upstream = upstream
+        self.applied = applied
+        self.url = ""
+        self._waiting = Semaphore(0)
+        self._settled = Event()
+        self._opened = False
+
+    def wait_for_call(self) -> None:
+        """Wait until somebody has come to the gate; each time for somebody else."""
+        assert self._waiting.acquire(timeout=PATIENCE), "nobody has called CreateRole"
+
+    def open(self) -> None:
+        """Let everybody through."""
+        self._opened = True
+        self._settled.set()
+
+    def close(self) -> None:
+        """Leave those who still wait without an answer."""
+        self._settled.set()
+
+    def lets_through(self) -> bool:
+        """Wait at the gate; tell whether it was opened."""
+        self._waiting.release()
+        self._settled.wait()
+        return self._opened
+
+
+@contextmanager
+def gate(upstream: str, *, applied: bool = False) -> Generator[Gate]:
+    """Put a gate before IAM for as long as the context lasts."""
+    there = Gate(upstream, applied=applied)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            create = b"Action=CreateRole" in body
+            if create and not there.applied and not there.lets_through():
+                return
+            call = Request(there.upstream, body, dict(self.headers))  # noqa: S310 our own address
+            try:
+                with urlopen(call, timeout=PATIENCE) as answer:  # noqa: S310 our own address
+                    status, content = 200, answer.read()
+            except HTTPError as refusal:
+                status, content = refusal.code, refusal.read()
+            if create and there.applied and not there.lets_through():
+                return
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *_: object) -> None: ...  # noqa: A002 as it is called there
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        there.url = f"http://127.0.0.1:{server.server_port}"
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield there
+        finally:
+            there.close()
+            server.shutdown()

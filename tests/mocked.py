@@ -1,6 +1,7 @@
 """How do tests run a Pulumi program without an engine? By mocks that record all that it asks for."""
 
-import gc
+import asyncio
+import contextvars
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -13,6 +14,13 @@ from tests.support import ACCOUNT, REGION
 
 PROJECT: Final = "qbusiness-aem-connector"
 STACK: Final = "test"
+_LOOP: Final = asyncio.new_event_loop()
+# An Output belongs to the loop that is set when it is made, which may be before a run.
+asyncio.set_event_loop(_LOOP)
+# A program that fails leaves futures with its error, which Deployment has recorded; when Python collects
+# them, maybe in the middle of another test, there is nothing more to say. (Showing their tracebacks then
+# even breaks what Python 3.11 is compiling at that moment: python/cpython#106905.)
+_LOOP.set_exception_handler(lambda _loop, _context: None)
 
 
 class Registration(NamedTuple):
@@ -46,18 +54,21 @@ class Deployment(pulumi.runtime.Mocks):
         self.invokes: list[resource_pb2.ResourceInvokeRequest] = []
         self.warnings: list[str] = []
         self.error: Exception | None = None
+        # Pulumi keeps its settings, its configuration and its stack in context variables.
+        contextvars.copy_context().run(self._run, program)
+
+    def _run(self, program: Callable[[], object]) -> None:
         logger = logging.Logger("pulumi")  # noqa: LOG001 one for each run, known to nobody else
         logger.addHandler(_Collector(self.warnings))
         pulumi.runtime.set_mocks(
-            self, PROJECT, STACK, preview=preview, logger=logger, monitor=_Monitor(self)
+            self, PROJECT, STACK, preview=self.preview, logger=logger, monitor=_Monitor(self)
         )
         try:
             pulumi.runtime.test(program)()
         except Exception as error:  # noqa: BLE001 whatever the program raised is part of the recording
             self.error = error
-            # Futures that carry the same error are reported when they are collected: now, and not
-            # in the middle of another test, where Python 3.11 trips over it (python/cpython#106905).
-            gc.collect()
+        finally:
+            _end_what_still_runs()
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         state = dict(args.inputs)
@@ -91,6 +102,13 @@ class Deployment(pulumi.runtime.Mocks):
     def role_policy(self) -> Mapping[str, Any]:
         (policy,) = self.of_type("aws:iam/rolePolicy:RolePolicy")
         return policy.inputs
+
+
+def _end_what_still_runs() -> None:
+    tasks = asyncio.all_tasks(_LOOP)
+    for task in tasks:
+        task.cancel()
+    _LOOP.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
 
 class _Monitor(MockMonitor):

@@ -1,10 +1,13 @@
 """How do tests drive the real engine? Through stacks in a sandbox of their own."""
 
+import fcntl
 import hashlib
 import importlib.metadata
+import importlib.util
 import itertools
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -56,8 +59,7 @@ class Stack:
         shutil.copyfile(PROJECT / "Pulumi.yaml", self.directory / "Pulumi.yaml")
         for place in ("components", "venv"):
             (self.directory / place).symlink_to(PROJECT / place)
-        own = (PROJECT / "__main__.py").read_text()
-        (self.directory / "__main__.py").write_text(own if program is None else program)
+        self.write_program((PROJECT / "__main__.py").read_text() if program is None else program)
         self._initialize()
 
     def _initialize(self) -> None:
@@ -84,6 +86,19 @@ class Stack:
         )
         self.config_file.write_text(json.dumps({"encryptionsalt": salt, "config": config}))
 
+    @property
+    def program(self) -> str:
+        return (self.directory / "__main__.py").read_text()
+
+    def write_program(self, text: str) -> None:
+        """Replace the program, and forget the old one.
+
+        Python would run what it has compiled of a program as long, written in the same second.
+        """
+        path = self.directory / "__main__.py"
+        path.write_text(text)
+        Path(importlib.util.cache_from_source(path)).unlink(missing_ok=True)
+
     def take_required_keys_away(self) -> None:
         """Let another program than this project's run: it has no required keys."""
         project = self.directory / "Pulumi.yaml"
@@ -96,7 +111,10 @@ class Stack:
     def execute(
         self, *command: str, check: bool = True, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command where the stack's program is, and return what it said."""
+        """Run a command where the stack's program is, and return what it said.
+
+        It is printed as well: pytest shows with a test that fails all that its commands have said.
+        """
         done = subprocess.run(
             command,
             cwd=self.directory,
@@ -107,21 +125,24 @@ class Stack:
             text=True,
             check=False,
         )
-        assert not (check and done.returncode), done.stdout
+        _print(f"$ {shlex.join(command)}\n{done.stdout}(exit code {done.returncode})")
+        assert not (check and done.returncode), f"it failed, see its output: {shlex.join(command)}"
         return done
 
-    def start(self, *arguments: str, output: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start an operation on this stack that goes on beside the test, or is killed by it.
 
-        As for a user, it has a provider of its own, which its end ends too.
+        As for a user, it has a provider of its own, which its end ends too. What it says goes where
+        the test's own output goes.
         """
         environment = {name: it for name, it in self.environment.items() if name != ATTACHED}
+        command = ["pulumi", "--non-interactive", *arguments, "--stack", self.name]
+        _print(f"$ {shlex.join(command)} &")
         return subprocess.Popen(
-            ["pulumi", "--non-interactive", *arguments, "--stack", self.name],
+            command,
             cwd=self.directory,
-            env=environment,
+            env={**environment, **variables},
             stdin=subprocess.DEVNULL,
-            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
         )
@@ -181,6 +202,11 @@ class Stack:
     def outputs(self) -> dict[str, Any]:
         stacks = (it for it in self.resources() if it["type"] == "pulumi:pulumi:Stack")
         return next((it["outputs"] for it in stacks if "outputs" in it), {})
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 class Aws:
@@ -246,17 +272,23 @@ def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]
 
 
 def prepared(directory: Path) -> Generator[tuple[Sandbox, dict[str, str]]]:
-    """Set up a sandbox for tests; without an engine they fail in CI and are skipped elsewhere."""
+    """Set up a sandbox that ends with this process, even if it is killed.
+
+    Without an engine, tests fail in CI and are skipped elsewhere.
+    """
     sandbox = Sandbox(directory)
-    try:
-        environment = sandbox.prepare()
-    except NoEngineError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no engine: {error}")
-    # As on a user's machine: Python keeps what it has compiled.
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    try:
-        yield sandbox, environment
-    finally:
-        sandbox.stop()
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "owner.lock").open("w") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        try:
+            environment = sandbox.prepare()
+        except NoEngineError as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"no engine: {error}")
+        # As on a user's machine: Python keeps what it has compiled.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        try:
+            yield sandbox, environment
+        finally:
+            sandbox.stop()

@@ -7,6 +7,9 @@ from typing import Any, Final
 
 GOLDEN: Final = Path(__file__).parent / "golden"
 
+PATIENCE: Final = 120.0
+"""Seconds after which a test gives up on what it waits for, on a machine with much else to do."""
+
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "111122223333"
 OTHER_ACCOUNT: Final = "444455556666"

@@ -1,11 +1,11 @@
 """A role of the console's becomes a stack's: found, compared, written down, and AWS stays as it is."""
 
-import io
 import json
 import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import boto3
@@ -415,17 +415,21 @@ def test_a_person_is_asked_until_the_answer_is_one_of_the_choices(
     console.make()
     console.server.add(OTHER_ID, configuration={}, roleArn=console.role_arn)
 
-    def answer(text: str) -> None:
-        terminal = io.StringIO(text)
-        monkeypatch.setattr(terminal, "isatty", lambda: True)
-        monkeypatch.setattr("sys.stdin", terminal)
+    answers = iter(["first", "0", "3", "1"])
 
-    answer("first\n0\n3\n1\n")
+    def answer(question: str) -> str:
+        assert question == "Which data source, 1 to 2? "
+        try:
+            return next(answers)
+        except StopIteration:
+            raise EOFError from None  # the terminal was closed
+
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     said = adopt("--dry-run")
     assert said.code == 0
     assert f"  2  --data-source {OTHER_ID}" in said.out
-    assert said.out.count("Which data source, 1 to 2?") == 4
-    answer("")
+    assert list(answers) == []
     assert adopt().code == 130
 
 

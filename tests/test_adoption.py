@@ -145,10 +145,10 @@ def test_raw_resources_move_into_the_component_without_being_replaced(new_stack:
     program = COMPONENT.format(
         keep=keep, application=APPLICATION_ARN, index=INDEX_ID, secret=SECRET_ID, name=NAME
     )
-    (stack.directory / "__main__.py").write_text(program)
+    stack.write_program(program)
     assert stack.up().changes == {"same": 2, "create": 1, "update": 1}
     assert identity(aws) == unique
     policies = {name: in_one_line(text) for name, text in aws.role_policies(NAME).items()}
     assert policies == {policy_name: golden("minimal-role-policy")}
-    (stack.directory / "__main__.py").write_text(program.replace("aliases=[alias], ", ""))
+    stack.write_program(program.replace("aliases=[alias], ", ""))
     assert stack.up("--expect-no-changes").changes == {"same": 4}

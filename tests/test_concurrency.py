@@ -1,11 +1,10 @@
 """Two updates at once: of one stack, one of them is refused; of two stacks, both are right."""
 
-import subprocess
 from collections.abc import Callable
 
 import pytest
 
-from tests.faults import proxy
+from tests.faults import gate
 from tests.page import run_section
 from tests.stacks import Aws, Stack
 from tests.support import POLICY, REQUIRED, ROLE, SECRET_ID, golden, in_one_line
@@ -16,23 +15,18 @@ UP = ("up", "--yes", "--skip-preview")
 OTHER_SECRET = "qbusiness/aem-cloud-prod-a1B2c3"
 
 
-def test_of_two_updates_of_one_stack_one_wins_and_the_other_says_why(
-    new_stack: NewStack, environment: dict[str, str], aws: Aws
-):
+def test_of_two_updates_of_one_stack_one_wins_and_the_other_says_why(new_stack: NewStack, aws: Aws):
     stack = new_stack(REQUIRED)
     before = set(aws.roles())
-    with proxy(environment["AWS_ENDPOINT_URL"]) as iam:
-        # Slow enough for both to be at work at the same time, however fast they start.
-        iam.set_rules({"operation": "*", "latency": {"min": 1500, "max": 1500}})
-        stack.environment["AWS_ENDPOINT_URL"] = iam.url
-        updates = [stack.start(*UP, output=subprocess.PIPE) for _ in range(2)]
-        said = [update.communicate()[0] for update in updates]
-    stack.environment["AWS_ENDPOINT_URL"] = aws.url
-    refused, won = sorted(zip([it.returncode for it in updates], said, strict=True), reverse=True)
-    assert won[0] == 0
-    assert refused[0] != 0
-    assert "the stack is currently locked by 1 lock(s)" in refused[1]
-    assert "pulumi cancel" in refused[1]
+    with gate(aws.url) as iam:
+        first = stack.start(*UP, AWS_ENDPOINT_URL=iam.url)
+        iam.wait_for_call()
+        second = stack.up(check=False)
+        iam.open()
+        assert first.wait() == 0
+    assert second.exit_code != 0
+    assert "the stack is currently locked by 1 lock(s)" in second.text
+    assert "pulumi cancel" in second.text
     (role,) = set(aws.roles()) - before
     assert stack.outputs()["roleName"] == role
     assert [it["urn"].rpartition("::")[2] for it in stack.resources()][-2:] == [ROLE, POLICY]
@@ -54,17 +48,12 @@ def test_two_stacks_of_one_account_do_not_meet(new_stack: NewStack, aws: Aws, ow
         )
         for name, secret in secrets.items()
     }
-    with proxy(aws.url) as iam:
-        # Slow enough for both to be at work at the same time.
-        iam.set_rules({"operation": "*", "latency": {"min": 500, "max": 500}})
-        for stack in stacks.values():
-            stack.environment["AWS_ENDPOINT_URL"] = iam.url
-        updates = [stack.start(*UP, output=subprocess.PIPE) for stack in stacks.values()]
-        for update in updates:
-            said, _ = update.communicate()
-            assert update.returncode == 0, said
-    for stack in stacks.values():
-        stack.environment["AWS_ENDPOINT_URL"] = aws.url
+    with gate(aws.url) as iam:
+        updates = [stack.start(*UP, AWS_ENDPOINT_URL=iam.url) for stack in stacks.values()]
+        for _ in updates:
+            iam.wait_for_call()
+        iam.open()
+        assert [update.wait() for update in updates] == [0, 0]
     roles = {name: stack.outputs()["roleName"] for name, stack in stacks.items()}
     assert roles["dev"] != roles["prod"]
     for name, role in roles.items():

@@ -8,21 +8,19 @@ import subprocess
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
-from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.faults import gate
 from tests.page import run_section
+from tests.processes import commands_in, eventually
 from tests.stacks import Aws, Stack
 from tests.support import REQUIRED, golden, in_one_line
 
 NewStack = Callable[..., Stack]
 
 POINTS = 25
-PATIENCE = 20.0
 UP = ("up", "--yes", "--skip-preview")
 DESTROY = ("destroy", "--yes", "--skip-preview")
 
@@ -33,10 +31,16 @@ def kill_at(stack: Stack, arguments: tuple[str, ...], seconds: float) -> bool:
     try:
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        kill(stack, process)
         return True
     return False
+
+
+def kill(stack: Stack, process: subprocess.Popen[str]) -> None:
+    """Kill an operation, and wait until what it has started has noticed and ended."""
+    process.kill()
+    process.wait()
+    eventually(lambda: not commands_in(stack.directory), "its processes have ended")
 
 
 def recover(stack: Stack, name: str) -> None:
@@ -96,8 +100,7 @@ def test_a_kill_at_any_moment_of_an_update_and_of_a_destroy_loses_nothing(
         stack.configure({**REQUIRED, "roleName": name})
         prefix = name
     else:
-        program = (stack.directory / "__main__.py").read_text()
-        (stack.directory / "__main__.py").write_text(program.replace("aem-connector", name[-30:]))
+        stack.write_program(stack.program.replace("aem-connector", name[-30:]))
         prefix = f"{name[-30:]}-qbusiness-role"
     duration(durations, stack, UP)
     duration(durations, stack, DESTROY)
@@ -118,62 +121,15 @@ def test_a_kill_at_any_moment_of_an_update_and_of_a_destroy_loses_nothing(
 
 
 @contextmanager
-def iam_that_never_answers(upstream: str, *, applied: bool) -> Generator[tuple[str, Event]]:
-    """IAM that leaves whoever calls CreateRole waiting, done or not; the event tells of the call."""
-    asked, over = Event(), Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            create = b"Action=CreateRole" in body
-            call = Request(upstream, body, dict(self.headers))  # noqa: S310 our own address
-            if create and not applied:
-                self.leave_waiting()
-                return
-            answer = urlopen(call, timeout=PATIENCE).read()  # noqa: S310 our own address
-            if create:
-                self.leave_waiting()
-                return
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def leave_waiting(self) -> None:
-            asked.set()
-            over.wait()
-
-        def log_message(self, format: str, *_: object) -> None: ...  # noqa: A002 as it is called there
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            over.set()
-            server.shutdown()
-
-
-@contextmanager
 def killed_inside_create_role(stack: Stack, *, applied: bool) -> Generator[None]:
     """Kill an update while it waits for the answer to CreateRole, which IAM has done or not heard."""
-    environment = dict(stack.environment)
-    with iam_that_never_answers(environment["AWS_ENDPOINT_URL"], applied=applied) as (url, asked):
-        stack.environment["AWS_ENDPOINT_URL"] = url
-        process = stack.start(*UP)
+    with gate(stack.environment["AWS_ENDPOINT_URL"], applied=applied) as iam:
+        process = stack.start(*UP, AWS_ENDPOINT_URL=iam.url)
         try:
-            assert asked.wait(PATIENCE)
+            iam.wait_for_call()
             yield
         finally:
-            process.kill()
-            process.wait()
-            stack.environment.update(environment)
-
-
-def eventually(happens: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happens():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+            kill(stack, process)
 
 
 @pytest.mark.parametrize("role_name", ["", "qbusiness-orphan"], ids=["automatic name", "own name"])
@@ -254,27 +210,13 @@ def test_a_recovery_that_fails_says_so_and_can_be_repeated(new_stack: NewStack, 
     assert_one_role_with_its_policy(stack, aws, role)
 
 
-def processes_in(directory: Path) -> list[str]:
-    """Return the processes that work in a directory."""
-    found: list[str] = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            works = (process / "cwd").readlink()
-            told = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-        if works == directory:
-            found.append(told)
-    return found
-
-
 def test_a_kill_leaves_no_process_behind(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     with killed_inside_create_role(stack, applied=False):
-        running = " ".join(processes_in(stack.directory))
+        running = " ".join(commands_in(stack.directory))
         for program in ("pulumi up", "pulumi-language-python", "sandbox.provider"):
             assert program in running.replace("--non-interactive ", "")
-    eventually(lambda: not processes_in(stack.directory))
+    assert commands_in(stack.directory) == []
     run_section(stack, "After a crash of an update")
 
 

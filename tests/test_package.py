@@ -424,13 +424,11 @@ def test_the_python_program_on_the_page_deploys_the_role_and_is_told_what_is_wro
     program = program_on_the_page("python")
     stack = new_python_project(program)
     check_that_the_program_on_the_page_deploys_the_role(stack, package, aws)
-    (stack.directory / "__main__.py").write_text(
-        program.replace(INDEX_ID, "short").replace(SECRET_ID, "*")
-    )
+    stack.write_program(program.replace(INDEX_ID, "short").replace(SECRET_ID, "*"))
     refused = stack.preview(check=False)
     assert refused.exit_code != 0
     assert "2 settings are wrong; no role and no policy was made or changed" in refused.text
-    (stack.directory / "__main__.py").write_text(program.replace("secret_id=", "secretid="))
+    stack.write_program(program.replace("secret_id=", "secretid="))
     refused = stack.preview(check=False)
     assert refused.exit_code != 0
     assert "unexpected keyword argument 'secretid'" in refused.text

@@ -68,7 +68,7 @@ def new_program(new_stack: NewStack) -> NewStack:
 
 
 def rewrite(stack: Stack, text: str) -> None:
-    (stack.directory / "__main__.py").write_text(text)
+    stack.write_program(text)
 
 
 def order(stack: Stack) -> list[tuple[str, str]]:

@@ -1,22 +1,25 @@
 """The sandbox keeps what it has, mends what is broken, and touches nothing outside itself."""
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from sandbox.environment import PROJECT, Sandbox
+from sandbox.environment import DIRECTORY, PROJECT, Sandbox
+from tests.processes import eventually
 from tests.stacks import Aws, Stack, prepared
 from tests.support import APPLICATION_ID, REGION, REQUIRED
 
 NewStack = Callable[..., Stack]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 PROGRAM = """
 import pulumi_aws as aws
@@ -34,10 +37,19 @@ def server(sandbox: Sandbox) -> dict[str, int]:
     return json.loads((sandbox.aws / "server.json").read_text())
 
 
-def kill(process: int) -> None:
-    os.kill(process, signal.SIGKILL)
-    while Path(f"/proc/{process}").exists():
-        time.sleep(0.01)
+def kill(sandbox: Sandbox) -> None:
+    os.kill(server(sandbox)["process"], signal.SIGKILL)
+    eventually(lambda: not serving(sandbox), "the server has ended")
+
+
+def serving(sandbox: Sandbox) -> bool:
+    """Tell whether the lock of a server is held."""
+    with (sandbox.aws / "server.lock").open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 @pytest.fixture
@@ -69,7 +81,7 @@ def test_a_server_that_died_is_replaced_and_its_roles_are_still_there(
     stack = Stack(tmp_path, environment)
     stack.configure(REQUIRED)
     stack.up()
-    kill(server(sandbox)["process"])
+    kill(sandbox)
     environment = sandbox.prepare()
     stack.environment |= environment
     assert stack.drift().exit_code == 0
@@ -81,7 +93,7 @@ def test_a_stale_file_of_a_server_is_noticed_even_if_its_process_id_is_taken(
     own: tuple[Sandbox, dict[str, str]],
 ):
     sandbox, _ = own
-    kill(server(sandbox)["process"])
+    kill(sandbox)
     (sandbox.aws / "server.json").write_text(json.dumps({"process": os.getpid(), "port": 9}))
     environment = sandbox.prepare()
     assert Aws(environment).roles() == []
@@ -117,13 +129,9 @@ def test_the_server_listens_on_loopback_alone(own: tuple[Sandbox, dict[str, str]
 
 def test_after_a_stop_nothing_runs_and_nothing_is_remembered(own: tuple[Sandbox, dict[str, str]]):
     sandbox, _ = own
-    process = server(sandbox)["process"]
-    sandbox.stop()
-    for _ in range(500):
-        if not Path(f"/proc/{process}").exists():
-            break
-        time.sleep(0.01)
-    assert not Path(f"/proc/{process}").exists()
+    with (sandbox.aws / "server.lock").open() as lock:
+        sandbox.stop()
+        fcntl.flock(lock, fcntl.LOCK_EX)  # it is free once the server has ended
     assert not sandbox.aws.exists()
     assert not sandbox.state.exists()
     sandbox.stop()  # once more is no error
@@ -158,22 +166,38 @@ def test_nothing_of_the_user_s_aws_pulumi_and_proxies_gets_in(
     assert kept == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sandbox", *command],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Run `python -m sandbox` in a copy of the project: in the project itself, people practise."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py"):
+        shutil.copy(PROJECT / name, copy)
+    shutil.copytree(PROJECT / "sandbox", copy / "sandbox")
+    for name in ("components", "venv"):
+        (copy / name).symlink_to(PROJECT / name)
+    (copy / ".sandbox").mkdir()
+    (copy / ".sandbox" / "engine").symlink_to(DIRECTORY / "engine")
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "sandbox", *command],
+            cwd=copy,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    # Its server ends with the tests, and is the one that the commands find.
+    for _ in prepared(copy / ".sandbox"):
+        yield run
 
 
-def test_the_exit_code_of_a_command_is_passed_on():
+def test_the_exit_code_of_a_command_is_passed_on(run: Run):
     assert run("run", "--", "sh", "-c", "exit 7").returncode == 7
     assert run("run", "sh", "-c", "exit 0").returncode == 0
 
 
-def test_a_command_that_does_not_exist_is_told_in_one_line():
+def test_a_command_that_does_not_exist_is_told_in_one_line(run: Run):
     done = run("run", "--", "no-such-command")
     assert (done.returncode, done.stderr) == (
         127,
@@ -181,13 +205,13 @@ def test_a_command_that_does_not_exist_is_told_in_one_line():
     )
 
 
-def test_without_a_command_the_usage_is_shown():
+def test_without_a_command_the_usage_is_shown(run: Run):
     done = run("run")
     assert done.returncode == 2
     assert "python -m sandbox run -- pulumi preview" in done.stderr
 
 
-def test_the_stack_dev_is_there_and_selected():
+def test_the_stack_dev_is_there_and_selected(run: Run):
     done = run("run", "--", "pulumi", "stack", "--show-name")
     assert done.stdout == "dev\n"
 

@@ -1,0 +1,57 @@
+"""Which processes run? Those that tests start are known by where they work, or by their environment."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from sandbox.environment import PROJECT
+from tests.support import PATIENCE
+
+
+def start_tests(directory: Path, text: str, *options: str, **variables: str) -> subprocess.Popen[str]:
+    """Start pytest on a module of tests that is not the project's, but has its fixtures."""
+    module = directory / "test_in_a_test.py"
+    module.write_text(text)
+    project = ["-c", PROJECT / "pyproject.toml", "-p", "tests.conftest"]
+    own_directories = ["-p", "no:cacheprovider", f"--basetemp={directory / 'temporary'}"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", *project, *own_directories, *options, module],
+        cwd=PROJECT,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def eventually(happens: Callable[[], object], what: str) -> None:
+    """Wait until something happens."""
+    deadline = time.monotonic() + PATIENCE
+    while not happens():
+        assert time.monotonic() < deadline, f"not in {PATIENCE:.0f} seconds: {what}"
+        time.sleep(0.02)
+
+
+def commands_in(directory: Path) -> list[str]:
+    """Return the commands of the processes that work in a directory."""
+    return _commands(lambda process: (process / "cwd").readlink() == directory)
+
+
+def commands_with(variable: str) -> list[str]:
+    """Return the commands of the processes that have a variable, as `NAME=value`."""
+    return _commands(
+        lambda process: variable.encode() in (process / "environ").read_bytes().split(b"\0")
+    )
+
+
+def _commands(wanted: Callable[[Path], bool]) -> list[str]:
+    found: list[str] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is another user's
+            if wanted(process):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found

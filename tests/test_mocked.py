@@ -1,0 +1,55 @@
+"""A program that runs against mocks leaves nothing for the next one, nor for the next test."""
+
+import gc
+import os
+from functools import partial
+from typing import Any
+
+import pulumi
+import pytest
+
+from tests.mocked import Deployment, Upstream
+
+
+def fail(_: object) -> None:
+    raise ValueError("told by the program")
+
+
+def test_a_run_leaves_pulumi_as_it_was():
+    def state() -> tuple[object, ...]:
+        settings: Any = pulumi.runtime.settings
+        return pulumi.get_project(), settings.get_monitor(), settings.get_root_resource()
+
+    before = state()
+    Deployment(lambda: Upstream("upstream", "value"))
+    assert state() == before
+
+
+def test_a_run_knows_nothing_of_the_one_before():
+    root: Any = pulumi.runtime.settings.get_root_resource
+    seen: list[object] = []
+
+    def program(name: str) -> None:
+        seen.append(pulumi.runtime.get_config("project:name"))
+        pulumi.runtime.set_all_config({"project:name": name})
+        pulumi.export(name, "value")
+        seen.append(dict(root().outputs))
+
+    for name in ("first", "second"):
+        assert Deployment(partial(program, name)).error is None
+    assert seen == [None, {"first": "value"}, None, {"second": "value"}]
+
+
+def test_a_run_that_fails_is_recorded_and_says_nothing_later(caplog: pytest.LogCaptureFixture):
+    def program() -> None:
+        value = Upstream("upstream", "value").value.apply(fail)
+        Upstream("other", [value, value])
+
+    assert "told by the program" in str(Deployment(program).error)
+    gc.collect()
+    assert caplog.text == ""
+
+
+def test_nothing_that_the_user_has_set_reaches_a_test():
+    own = {name for name in os.environ if name.startswith(("AWS_", "PULUMI_"))}
+    assert own == {"PULUMI_ERROR_OUTPUT_STRING"}

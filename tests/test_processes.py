@@ -1,0 +1,77 @@
+"""However tests end: nothing that they started outlives them, and a failure shows all that was said."""
+
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.processes import commands_with, eventually, start_tests
+from tests.stacks import Stack
+
+NewStack = Callable[..., Stack]
+
+ENDLESS = """
+from pathlib import Path
+
+from tests.faults import gate
+from tests.support import REQUIRED
+
+
+def test_that_does_not_end(new_stack, aws):
+    stack = new_stack(REQUIRED)
+    with gate(aws.url) as iam:
+        update = stack.start("up", "--yes", "--skip-preview", AWS_ENDPOINT_URL=iam.url)
+        iam.wait_for_call()
+        Path("{ready}").touch()
+        update.wait()
+"""
+FAILING = """
+from tests.support import REQUIRED
+
+
+def test_that_fails(new_stack):
+    stack = new_stack({**REQUIRED, "indexId": "x"})
+    stack.start("preview").wait()
+    assert stack.up(check=False).exit_code == 0
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are looked up in /proc")
+@pytest.mark.usefixtures("environment")  # there is an engine, or this test is skipped
+@pytest.mark.parametrize("workers", ["-n0", "-n1"], ids=["one process", "a controller with a worker"])
+def test_of_tests_that_are_killed_no_process_stays(tmp_path: Path, workers: str):
+    ready = tmp_path / "ready"
+    mark = str(uuid.uuid4())
+    tests = start_tests(tmp_path, ENDLESS.format(ready=ready), workers, STARTED_BY=mark)
+    with tests:
+        try:
+            eventually(lambda: ready.exists() or tests.poll() is not None, "the update is under way")
+            running = " ".join(commands_with(f"STARTED_BY={mark}"))
+        finally:
+            tests.kill()
+    for program in ("pulumi --non-interactive up", "language-python", "iam_server", "sandbox.provider"):
+        assert program in running
+    eventually(lambda: not commands_with(f"STARTED_BY={mark}"), "all that they started has ended")
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("workers", ["-n0", "-n1"], ids=["one process", "a controller with a worker"])
+def test_a_test_that_fails_shows_what_its_commands_said(tmp_path: Path, workers: str):
+    said = start_tests(tmp_path, FAILING, workers).communicate()[0]
+    assert "1 failed" in said
+    for operation in ("preview", "up"):
+        _, command, output = said.partition(f"$ pulumi --non-interactive {operation} ")
+        assert command
+        assert 'indexId: "x" is not an index ID' in output
+
+
+def test_of_two_programs_of_the_same_size_and_second_the_second_runs(new_stack: NewStack):
+    stack = new_stack({}, "print('one')")
+    main = stack.directory / "__main__.py"
+    written = main.stat().st_mtime
+    assert stack.execute("venv/bin/python", ".").stdout == "one\n"
+    stack.write_program("print('two')")
+    os.utime(main, (written, written))
+    assert stack.execute("venv/bin/python", ".").stdout == "two\n"
