@@ -1,20 +1,21 @@
 """The sandbox's provider behaves as pulumi-aws does; each test names the function that it follows.
 
-`tfbridge` is the package of https://github.com/pulumi/pulumi-terraform-bridge, `role.go` and the other files
-of IAM are in `internal/service/iam` of https://github.com/hashicorp/terraform-provider-aws.
+`tfbridge` is a package of https://github.com/pulumi/pulumi-terraform-bridge; `role.go` and the other
+files of IAM are in `internal/service/iam` of https://github.com/hashicorp/terraform-provider-aws.
 """
 
-import datetime
+import datetime as dt
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 from sandbox.provider.resources import Role
 from tests.faults import Proxy, proxy
-from tests.stacks import Aws, Stack
+from tests.stacks import ATTACHED, Aws, Stack
 from tests.support import REGION
 
 NewStack = Callable[..., Stack]
@@ -49,7 +50,8 @@ def new_program(new_stack: NewStack) -> NewStack:
 
     def make(body: str) -> Stack:
         stack = new_stack({"aws:region": REGION}, PROGRAM + body)
-        (stack.directory / "Pulumi.yaml").write_text("name: qbusiness-aem-connector\nruntime: python\n")
+        project = stack.directory / "Pulumi.yaml"
+        project.write_text(project.read_text().partition("\noptions:\n")[0])
         return stack
 
     return make
@@ -57,9 +59,14 @@ def new_program(new_stack: NewStack) -> NewStack:
 
 @pytest.fixture
 def iam(environment: dict[str, str]) -> Iterator[Proxy]:
-    """Run a proxy in front of IAM and STS; the stack's operations start a provider of their own."""
     with proxy(environment["AWS_ENDPOINT_URL"]) as running:
         yield running
+
+
+def through(iam: Proxy, stack: Stack) -> None:
+    """Let the stack's operations start providers of their own, whose calls pass the proxy."""
+    del stack.environment[ATTACHED]
+    stack.environment |= {"AWS_ENDPOINT_URL": iam.url, "AWS_MAX_ATTEMPTS": "1"}
 
 
 def resource(stack: Stack, token: str = ROLE) -> dict[str, Any]:
@@ -107,7 +114,9 @@ def test_a_role_shows_its_real_policies_after_a_refresh_and_in_the_inputs_after_
 
 def test_policies_given_as_properties_of_the_role_are_its_only_ones(new_program: NewStack, aws: Aws):
     # resourceRoleCreate and resourceRoleUpdate in role.go.
-    stack = new_program('aws.iam.Role("role", **ROLE, inline_policies=[{"name": "own", "policy": POLICY}])')
+    stack = new_program(
+        'aws.iam.Role("role", **ROLE, inline_policies=[{"name": "own", "policy": POLICY}])'
+    )
     stack.up()
     aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=POLICY)
     assert stack.up("--refresh").changes["update"] == 1
@@ -173,7 +182,9 @@ def test_the_maximum_session_duration_is_corrected_only_where_another_default_st
     new_program: NewStack, aws: Aws, name: str, corrected: bool
 ):
     # deleteDefaultsKey in tfbridge/defaults.go, then useOldDefault in applyDefaults.
-    stack = new_program(f'pulumi.export("name", aws.iam.Role("role", {name} assume_role_policy=TRUST).name)')
+    stack = new_program(
+        f'pulumi.export("name", aws.iam.Role("role", {name} assume_role_policy=TRUST).name)'
+    )
     stack.up()
     role = stack.outputs()["name"]
     aws.iam.update_role(RoleName=role, MaxSessionDuration=7200)
@@ -191,14 +202,30 @@ def test_the_maximum_session_duration_is_corrected_only_where_another_default_st
         ({"Action": ["a:B", "a:C"]}, {"Action": ["a:C", "a:B"]}, True),
         ({"Action": ["a:B"]}, {"Action": "a:B"}, True),
         ({"Action": "a:B"}, {"Action": "a:b"}, False),
-        ({"Principal": {"AWS": "111122223333"}}, {"Principal": {"AWS": "arn:aws:iam::111122223333:root"}}, True),
+        (
+            {"Principal": {"AWS": "111122223333"}},
+            {"Principal": {"AWS": "arn:aws:iam::111122223333:root"}},
+            True,
+        ),
         ({"Principal": {"AWS": "111122223333"}}, {"Principal": {"AWS": "444455556666"}}, False),
         ({"Principal": "*"}, {"Principal": {"AWS": "*"}}, False),
         ({"Comment": "x"}, {}, True),
         ({"Sid": "B"}, {"Sid": "b"}, False),
-        ({"Condition": {"StringLike": {"a:b": "c"}}}, {"Condition": {"StringLike": {"a:b": ["c"]}}}, True),
-        ({"Condition": {"StringLike": {"a:b": "c"}}}, {"Condition": {"StringLike": {"a:B": "c"}}}, False),
-        ({"Condition": {"StringLike": {"a:b": "c"}}}, {"Condition": {"stringlike": {"a:b": "c"}}}, False),
+        (
+            {"Condition": {"StringLike": {"a:b": "c"}}},
+            {"Condition": {"StringLike": {"a:b": ["c"]}}},
+            True,
+        ),
+        (
+            {"Condition": {"StringLike": {"a:b": "c"}}},
+            {"Condition": {"StringLike": {"a:B": "c"}}},
+            False,
+        ),
+        (
+            {"Condition": {"StringLike": {"a:b": "c"}}},
+            {"Condition": {"stringlike": {"a:b": "c"}}},
+            False,
+        ),
         ({"Condition": {"Bool": {"a:b": True}}}, {"Condition": {"Bool": {"a:b": "true"}}}, True),
     ],
     ids=str,
@@ -280,7 +307,7 @@ def test_exclusive_resources_are_created_before_the_old_ones_are_deleted(new_pro
 def test_the_account_is_asked_for_before_anything_else(new_program: NewStack, iam: Proxy):
     # validateCredentials in pulumi-aws, provider/resources.go.
     stack = new_program('aws.iam.Role("role", **ROLE)')
-    stack.environment |= {"AWS_ENDPOINT_URL": iam.url, "AWS_MAX_ATTEMPTS": "1"}
+    through(iam, stack)
     denied = {"error": {"code": "ExpiredToken", "message": "The token has expired", "status": 403}}
     iam.set_rules({"service": "sts", "operation": "GetCallerIdentity", **denied})
     failed = stack.preview(check=False)
@@ -288,50 +315,63 @@ def test_the_account_is_asked_for_before_anything_else(new_program: NewStack, ia
     assert "The token has expired" in failed.text
 
 
-def test_destroy_detaches_and_deletes_in_the_order_of_the_provider(
-    new_program: NewStack, aws: Aws, iam: Proxy, managed_policy: str
+def test_destroy_removes_a_role_from_its_instance_profile_and_from_all_policies(
+    new_program: NewStack, aws: Aws, managed_policy: str
 ):
     # deleteRole in role.go.
     stack = new_program('aws.iam.Role("role", **ROLE, force_detach_policies=True)')
-    stack.environment["AWS_ENDPOINT_URL"] = iam.url
     stack.up()
     aws.iam.create_instance_profile(InstanceProfileName=NAME)
     aws.iam.add_role_to_instance_profile(InstanceProfileName=NAME, RoleName=NAME)
     aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
     aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=POLICY)
-    iam.set_rules({"operation": "*", "latency": {"min": 0, "max": 0}})
     stack.destroy()
-    calls = [it.partition(" ")[0] for it in iam.fired()]
-    assert [it for it in calls if not it.startswith(("List", "Get"))] == [
-        "RemoveRoleFromInstanceProfile",
-        "DetachRolePolicy",
-        "DeleteRolePolicy",
-        "DeleteRole",
+    assert NAME not in aws.roles()
+    assert aws.iam.get_instance_profile(InstanceProfileName=NAME)["InstanceProfile"]["Roles"] == []
+
+
+def answering(**answers: dict[str, Any]) -> Mock:
+    """Return an IAM that gives these answers and records what it was asked."""
+    return Mock(**{f"{call}.return_value": answer for call, answer in answers.items()})
+
+
+def test_a_deletion_removes_managed_policies_before_inline_ones():
+    # deleteRole in role.go.
+    iam = answering(
+        list_instance_profiles_for_role={"InstanceProfiles": [{"InstanceProfileName": "profile"}]},
+        list_attached_role_policies={"AttachedPolicies": [{"PolicyArn": "arn"}]},
+        list_role_policies={"PolicyNames": ["name"]},
+    )
+    Role().delete(iam, NAME, {"forceDetachPolicies": True})
+    assert [name for name, _, _ in iam.method_calls if not name.startswith("list_")] == [
+        "remove_role_from_instance_profile",
+        "detach_role_policy",
+        "delete_role_policy",
+        "delete_role",
     ]
 
 
 def test_tags_of_aws_itself_are_not_seen():
     # IgnoreSystem in internal/provider/sdkv2/tags_interceptor.go.
-    class Iam:
-        def get_role(self, **_: str) -> dict[str, Any]:
-            tags = {"aws:cloudformation:stack-name": "x", "Team": "search"}
-            role = {"RoleName": NAME, "Path": "/", "MaxSessionDuration": 3600, "Arn": "arn", "RoleId": "id"}
-            return {
-                "Role": {
-                    **role,
-                    "AssumeRolePolicyDocument": {},
-                    "CreateDate": datetime.datetime.now(datetime.UTC),
-                    "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
-                }
-            }
-
-        def list_role_policies(self, **_: str) -> dict[str, Any]:
-            return {"PolicyNames": []}
-
-        def list_attached_role_policies(self, **_: str) -> dict[str, Any]:
-            return {"AttachedPolicies": []}
-
-    found = Role().read(Iam(), NAME)
+    role = {
+        "RoleName": NAME,
+        "Path": "/",
+        "MaxSessionDuration": 3600,
+        "Arn": "arn",
+        "RoleId": "id",
+        "AssumeRolePolicyDocument": {},
+        "CreateDate": dt.datetime.now(dt.UTC),
+        "Tags": [
+            {"Key": "aws:cloudformation:stack-name", "Value": "x"},
+            {"Key": "Team", "Value": "search"},
+        ],
+    }
+    iam = answering(
+        get_role={"Role": role},
+        list_role_policies={"PolicyNames": []},
+        list_attached_role_policies={"AttachedPolicies": []},
+    )
+    found = Role().read(iam, NAME)
     assert found is not None
     assert found["tagsAll"] == {"Team": "search"}
 
