@@ -43,7 +43,7 @@ REQUIRED: Final = {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "secre
 FULL: Final = {
     **REQUIRED,
     "region": REGION,
-    "accountId": "111122223333",
+    "accountId": "123456789012",
     "kmsKeyId": KEY_ID,
     "vpcConfiguration": {
         "subnetIds": [SUBNET_ID, SHARED_SUBNET_ARN],
