@@ -18,7 +18,7 @@ from components import documents
 from components.configuration import StackConfiguration, autonaming_warning
 from components.examination import LATER, Place, examine, has_later
 from components.outputs import lift, map_outputs
-from components.settings import ROLE_NAME_SUFFIX, Arguments, SettingsError, Source
+from components.settings import OF_THE_ROLE, ROLE_NAME_SUFFIX, Arguments, SettingsError, Source
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
 POLICY_NAME: Final = "qbusiness-aem-connector"
@@ -112,8 +112,7 @@ class ConnectorRole(pulumi.ComponentResource):
             force_detach_policies=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # What the provider fills in, the engine does not know to be a secret.
-                additional_secret_outputs=["inlinePolicies", "tagsAll"],
+                additional_secret_outputs=_filled_in_with_secrets(given),
             ),
         )
         policy = aws.iam.RolePolicy(
@@ -235,6 +234,16 @@ def _draft(
 
 def _mark(value: object) -> object:
     return LATER if pulumi.contains_unknowns(value) else value
+
+
+def _filled_in_with_secrets(given: Mapping[str, object]) -> list[str]:
+    """Name the properties that the provider fills in with what may be secret; the engine cannot know.
+
+    Whether an Output is secret is not known yet. Without one, nothing is hidden from a preview.
+    """
+    outputs = {name for name, value in given.items() if has_later(map_outputs(value, lambda _: LATER))}
+    found = {"inlinePolicies": outputs - {*OF_THE_ROLE}, "tagsAll": outputs & {"tags"}}
+    return [name for name, reached_by in found.items() if reached_by]
 
 
 def _left_out(value: object) -> object:

@@ -277,6 +277,8 @@ NAMES: Final = (
     "tags",
 )
 """Every setting, in the order in which problems are told."""
+OF_THE_ROLE: Final = NAMES[NAMES.index("role_name") :]
+"""Settings that no document depends on."""
 OBJECTS: Final = ("vpc_configuration", "tags")
 BOOLEANS: Final = ("allow_network_interface_deletion", "exclusive_policies")
 VPC_MEMBERS: Final = ("subnet_ids", "security_group_ids")

@@ -273,6 +273,24 @@ def test_a_secret_input_makes_a_secret_document():
     assert in_one_line(text) == golden("default-role-policy")
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, []),
+        ({"tags": {"Team": "search"}}, []),
+        ({"tags": {"Team": pulumi.Output.secret("search")}}, ["tagsAll"]),
+        ({"tags": pulumi.Output.secret({"Team": "search"})}, ["tagsAll"]),
+        ({"kms_key_id": pulumi.Output.secret(FULL["kms_key_id"])}, ["inlinePolicies"]),
+        ({"role_description": pulumi.Output.secret("AEM")}, []),
+    ],
+)
+def test_what_the_provider_fills_in_with_a_secret_is_kept_as_one(
+    given: dict[str, Any], expected: list[str]
+):
+    (role,) = deploy({**MINIMAL, **given}).of_type("aws:iam/role:Role")
+    assert [*role.request.additionalSecretOutputs] == expected
+
+
 # Refusals.
 
 
