@@ -23,7 +23,7 @@ _ROLE_ARN: Final = f"arn:aws:iam::{programs.ACCOUNT}:role/role"
 _MOCKS: Final = f"""{_IMPORTS}
 class Mocks(pulumi.runtime.Mocks):
     def new_resource(self, args): return args.name, {{**args.inputs, "arn": "{_ROLE_ARN}"}}
-    def call(self, args): return {{}}
+    def call(self, args): return {{"accountId": "{programs.ACCOUNT}", "arn": "{_ROLE_ARN}"}}
 pulumi.runtime.set_mocks(Mocks())
 """
 _BASE: Final = "imports of Pulumi and its AWS provider's `iam`"

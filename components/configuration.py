@@ -15,7 +15,7 @@ import pulumi
 
 from components import settings
 from components.examination import unknown_name
-from components.settings import Path, Problem
+from components.settings import Path, Problem, printable
 
 
 def _camel_case(name: str) -> str:
@@ -74,7 +74,7 @@ class StackConfiguration:
         More than one member at a time, and a key that no path can name, are a matter of the file.
         """
         key = self.name(problem.path)
-        if problem.path[-1] in (*settings.OBJECTS, *MEMBERS) or not key.isprintable() or "\\" in key:
+        if problem.path[-1] in (*settings.OBJECTS, *MEMBERS) or printable(key) != key or "\\" in key:
             return f"edit Pulumi.{pulumi.get_stack()}.yaml"
         stack = shlex.quote(pulumi.get_stack())
         path = " --path" if len(problem.path) > 1 else ""
@@ -105,6 +105,31 @@ class StackConfiguration:
         return {name: vpc.get(key) for name, key in MEMBERS.items()}
 
 
+def autonaming_warning(source: StackConfiguration) -> str | None:
+    """Say so if the stack names its roles otherwise than the documentation takes for granted.
+
+    https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
+    """
+    stack = pulumi.Config("pulumi").get_object("autonaming")
+    place: object = stack
+    chosen: Mapping[str, object] = {}
+    for step in ("", "providers", "aws", "resources", "aws:iam/role:Role"):
+        place = cast("Mapping[str, object]", place).get(step) if step else place
+        if not isinstance(place, Mapping):
+            break
+        if "mode" in place or "pattern" in place:
+            chosen = cast("Mapping[str, object]", place)
+    pattern, mode = chosen.get("pattern"), chosen.get("mode", "default")
+    if (mode == "default" and not pattern) or str(pattern).startswith("${name}-"):
+        return None
+    return (
+        f"{source.name(('role_name',))} is not set, and pulumi:autonaming ({pattern or mode}) decides "
+        "the role's name. It may lack qbusiness, without which the Amazon Q Business console does not "
+        "list the role, and permissions for roles named after the component do not cover it: set a "
+        "role name"
+    )
+
+
 def in_camel_case(path: Path) -> str:
     """Return a setting's name, with the path to a member, as configuration and packages write it."""
     members = MEMBERS if path[0] == "vpc_configuration" else {}
@@ -125,6 +150,7 @@ def _member(key: str) -> str:
 def _value(name: str, text: str | None) -> object:
     """Return what the text stands for; text that is not JSON stays as it is, to be refused by form."""
     if text and name in (*settings.OBJECTS, *settings.BOOLEANS):
-        with suppress(json.JSONDecodeError):
+        # Too many digits, and too deep: neither is an object or a boolean of ours.
+        with suppress(ValueError, RecursionError):
             return json.loads(text)
     return text

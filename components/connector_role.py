@@ -15,10 +15,10 @@ import pulumi
 import pulumi_aws as aws
 
 from components import documents
-from components.configuration import StackConfiguration
+from components.configuration import StackConfiguration, autonaming_warning
 from components.examination import LATER, Place, examine, has_later
 from components.outputs import lift, map_outputs
-from components.settings import ROLE_NAME_SUFFIX, Arguments, SettingsError, Source
+from components.settings import OF_THE_ROLE, ROLE_NAME_SUFFIX, Arguments, SettingsError, Source
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
 POLICY_NAME: Final = "qbusiness-aem-connector"
@@ -91,16 +91,14 @@ class ConnectorRole(pulumi.ComponentResource):
         the update, before the role is made, for Outputs.
         """
         source = _source or Arguments()
-        if not (isinstance(name, str) and isinstance(args, Mapping)):  # pyright: ignore[reportUnnecessaryIsInstance] nobody checks the types of a program that runs
-            raise pulumi.RunError("ConnectorRole takes a name and a dictionary of arguments")
+        _check_types(name, args)
         given: dict[str, Any] = map_outputs(args, lambda output: output)
         draft = _draft(name, map_outputs(given, lambda _: LATER), source, Place())
         super().__init__(TOKEN, name, None, opts)
         for warning in draft.warnings:
             pulumi.warn(warning, self)
         given |= {key: pulumi.Output.secret(given[key]) for key in source.secrets}
-        known = draft.complete and not source.secrets
-        final = draft if known else self._finish(name, given, source, draft)
+        final = self._finish(name, given, source, draft)
 
         children = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
@@ -112,14 +110,19 @@ class ConnectorRole(pulumi.ComponentResource):
             tags=lift(given.get("tags"), _left_out),
             assume_role_policy=lift(final, lambda draft: draft.trust_policy),
             force_detach_policies=True,
-            opts=children,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                additional_secret_outputs=_filled_in_with_secrets(given),
+            ),
         )
         policy = aws.iam.RolePolicy(
             f"{name}-qbusiness-policy",
             name=POLICY_NAME,
             role=role.name,
             policy=lift(final, lambda draft: draft.role_policy),
-            opts=children,
+            # Its name is fixed, and the provider would delete it before the role that comes in
+            # place of this one is there.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         if given.get("exclusive_policies"):
             aws.iam.RolePoliciesExclusive(
@@ -135,8 +138,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 # What an adopted role had is detached only once it has the new policy.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
-        home = lift(final, lambda draft: draft.home)
-        self.role_arn = pulumi.Output.all(role.arn, home, policy.id).apply(self._arn_in_its_home)
+        self.role_arn = pulumi.Output.all(role.arn, policy.id).apply(lambda known: known[0])
         self.role_name = role.name
         self.register_outputs({"role_arn": self.role_arn, "role_name": self.role_name})
 
@@ -158,20 +160,19 @@ class ConnectorRole(pulumi.ComponentResource):
         Raises SettingsError, with the keys' names and the commands that mend them.
         """
         source = StackConfiguration(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
-        return cls(name, cast("ConnectorRoleArgs", source.arguments), opts, _source=source)
+        role = cls(name, cast("ConnectorRoleArgs", source.arguments), opts, _source=source)
+        if not source.arguments["role_name"] and (warning := autonaming_warning(source)):
+            pulumi.warn(warning, role)
+        return role
 
     def _finish(
         self, name: str, given: dict[str, object], source: Source, draft: "_Draft"
     ) -> "pulumi.Output[_Draft]":
         """Draft again once the Outputs, and what the provider says of itself, are known."""
-        provider = lift(
-            pulumi.Output.from_input(given["application_id"]),
-            lambda application: self._ask_provider(application, given),
-        )
         plain = map_outputs(given, lambda _: LATER)
         later = {key: value for key, value in given.items() if has_later(plain[key])}
         secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in later.items()}
-        later["provider"] = provider
+        later["provider"] = pulumi.Output.all(**self._ask_provider(given))
         unknown = pulumi.Output.all(**later)
 
         def finish(values: dict[str, object]) -> "pulumi.Input[_Draft]":
@@ -188,42 +189,20 @@ class ConnectorRole(pulumi.ComponentResource):
         marked = map_outputs(later, lambda output: output.apply(_mark, run_with_unknowns=True))
         return pulumi.Output.all(**cast("dict[str, object]", marked), secret=secret).apply(finish)
 
-    def _ask_provider(
-        self, application: object, given: dict[str, object]
-    ) -> pulumi.Input[dict[str, str]]:
-        """Ask the provider for the parts of `Place` that the application's ARN does not tell."""
-        if isinstance(application, str) and application.startswith("arn:"):
-            return {}
+    def _ask_provider(self, given: dict[str, object]) -> dict[str, pulumi.Output[str]]:
+        """Ask the provider whose credentials it has, and for its Region where no setting has one."""
         options = pulumi.InvokeOptions(parent=self)
-        facts: dict[str, pulumi.Output[str]] = {}
-        if _is_text(given.get("account_id")):
-            facts["partition"] = aws.get_partition_output(opts=options).partition
-        else:
-            caller = aws.get_caller_identity_output(opts=options)
-            facts["account"] = caller.account_id
-            facts["partition"] = caller.arn.apply(lambda arn: arn.split(":")[1])
-        if not _is_text(given.get("region")):
-            facts["region"] = aws.get_region_output(opts=options).region
-        return pulumi.Output.all(**facts)
-
-    def _arn_in_its_home(self, known: list[str]) -> str:
-        """Return the ARN, and tell if the role is of no use to an application of another account."""
-        role_arn, home, _ = known
-        partition, account, secret = home.split(":")
-        role_partition, role_account = role_arn.split(":")[1:5:3]
-        for what, ours, theirs in (
-            ("partition", role_partition, partition),
-            ("account", role_account, account),
+        caller = aws.get_caller_identity_output(opts=options)
+        facts = {
+            "account": caller.account_id,
+            "partition": caller.arn.apply(lambda arn: arn.split(":")[1]),
+        }
+        application = given["application_id"]
+        if not given.get("region") and not (
+            isinstance(application, str) and application.startswith("arn:")
         ):
-            if ours != theirs:
-                there = f"{what} {theirs}" if not secret else f"another {what}"
-                place = f"account {account} in partition {partition}" if not secret else "its account"
-                pulumi.warn(
-                    f"the role is in {what} {ours}, the application in {there}: a role can be passed "
-                    f"only to a service of its own account. Deploy with credentials of {place}.",
-                    self,
-                )
-        return role_arn
+            facts["region"] = aws.get_region_output(opts=options).region
+        return facts
 
 
 class _Draft(NamedTuple):
@@ -234,8 +213,6 @@ class _Draft(NamedTuple):
     warnings: tuple[str, ...]
     trust_policy: str = ""
     role_policy: str = ""
-    home: str = ""
-    """Partition and account of the application, and whether a setting that tells them is a secret."""
 
 
 def _draft(
@@ -252,18 +229,31 @@ def _draft(
     trust_policy, role_policy = documents.write(settings)
     if problem := documents.excess(role_policy, settings):
         raise SettingsError([problem], source)
-    secret = {*hidden, *source.secrets} & {"application_id", "account_id"}
-    home = f"{settings.partition}:{settings.account}:{'secret' if secret else ''}"
-    return _Draft(complete, warnings, trust_policy, role_policy, home)
+    return _Draft(complete, warnings, trust_policy, role_policy)
 
 
 def _mark(value: object) -> object:
     return LATER if pulumi.contains_unknowns(value) else value
 
 
+def _filled_in_with_secrets(given: Mapping[str, object]) -> list[str]:
+    """Name the properties that the provider fills in with what may be secret; the engine cannot know.
+
+    Whether an Output is secret is not known yet. Without one, nothing is hidden from a preview.
+    """
+    outputs = {name for name, value in given.items() if has_later(map_outputs(value, lambda _: LATER))}
+    found = {"inlinePolicies": outputs - {*OF_THE_ROLE}, "tagsAll": outputs & {"tags"}}
+    return [name for name, reached_by in found.items() if reached_by]
+
+
 def _left_out(value: object) -> object:
     return None if value in ("", {}) else value
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != ""
+def _check_types(name: object, args: object) -> None:
+    """Refuse what no setting can be read from; nobody checks the types of a program that runs."""
+    if isinstance(name, str) and isinstance(args, Mapping):
+        keys = cast("Mapping[object, object]", args)
+        if all(isinstance(key, str) for key in keys):
+            return
+    raise pulumi.RunError("ConnectorRole takes a name and a dictionary of arguments by their names")

@@ -12,7 +12,16 @@ from difflib import get_close_matches
 from typing import Final, NamedTuple, TypeVar, cast
 
 from components import settings
-from components.settings import Form, Path, Problem, Reference, Settings, SettingsError, Source
+from components.settings import (
+    Form,
+    Path,
+    Problem,
+    Reference,
+    Settings,
+    SettingsError,
+    Source,
+    printable,
+)
 
 T = TypeVar("T")
 
@@ -80,7 +89,7 @@ def unknown_name(source: Source, path: Path, known: Iterable[Path]) -> Problem:
     """Return the problem of a name that is not in the table, with the nearest one that is."""
     # What stands before a member is the same for all, and would make everything near.
     same = len(source.name(path[:1])) if len(path) > 1 else 0
-    names = {source.name(other)[same:]: source.name(other) for other in known}
+    names = {source.name(other)[same:]: printable(source.name(other)) for other in known}
     near = get_close_matches(source.name(path)[same:], names, n=1, cutoff=0.5)
     what = f"is not a setting; did you mean {names[near[0]]}?" if near else "is not a setting"
     return Problem(path, what, ", ".join(names.values()))
@@ -105,7 +114,7 @@ def _quote(value: object) -> str:
         text = json.dumps(value, default=lambda _: "...")
     except (TypeError, ValueError, RecursionError):
         text = _kind(value)
-    return text[:_SHOWN] + "..." * (len(text) > _SHOWN)
+    return printable(text[:_SHOWN]) + "..." * (len(text) > _SHOWN)
 
 
 def _blank(value: object) -> bool:
@@ -164,7 +173,7 @@ class _Examination:
         place = self._place(application)
         index_id = self._required("index_id", settings.INDEX_ID)
         secret = self._secret(place)
-        key = self._key(place)
+        key = self._key(secret, place)
         network = self._network(place)
         ingest_scope = self._text("ingest_scope", settings.INGEST_SCOPE)
         deletion = self._deletion()
@@ -291,17 +300,39 @@ class _Examination:
             application.region or region or self.provider.region,
             application.account or account or self.provider.account,
         )
+        self._credentials(place)
         if isinstance(place.region, str) and place.region not in settings.SUPPORTED_REGIONS:
             supported = ", ".join(settings.SUPPORTED_REGIONS)
             self.warnings.append(f"Amazon Q Business is not offered in {place.region}: {supported}")
         return place
 
+    def _credentials(self, application: Place) -> None:
+        """Refuse credentials of another partition or account: their role could never be used."""
+        for what, ours, theirs in (
+            ("partition", application.partition, self.provider.partition),
+            ("account", application.account, self.provider.account),
+        ):
+            if isinstance(ours, str) and isinstance(theirs, str) and ours != theirs:
+                of_arn = not isinstance(self.given.get("account_id"), str)
+                name = "application_id" if of_arn or what == "partition" else "account_id"
+                shown = "[secret]" if {"application_id", "account_id"} & {*self.hidden} else ours
+                self.problems.append(
+                    Problem(
+                        (name,),
+                        f"the application is in {what} {shown}, the credentials are of {what} {theirs}; "
+                        "a role can be passed only to a service of its own account",
+                        f"credentials of {what} {shown}, which `aws sts get-caller-identity` shows",
+                        remedy=f"deploy with credentials of {what} {shown}",
+                    )
+                )
+                return
+
     def _agree(
-        self, path: Path, given: object, where: tuple[str | None, str | None], place: Place
+        self, path: Path, given: object, where: tuple[str | None, str | None, str | None], place: Place
     ) -> None:
-        """Refuse an ARN of another partition or Region than the application's."""
-        expected = (place.partition, place.region)
-        for what, theirs, ours in zip(("partition", "Region"), where, expected, strict=True):
+        """Refuse an ARN of another partition, Region or account than the application's."""
+        expected = (place.partition, place.region, place.account)
+        for what, theirs, ours in zip(("partition", "Region", "account"), where, expected, strict=True):
             if theirs and isinstance(ours, str) and theirs != ours:
                 there = "[secret]" if path[0] in self.hidden else theirs
                 here = "[secret]" if "application_id" in self.hidden else ours
@@ -315,7 +346,7 @@ class _Examination:
     def _located(self, path: Path, value: object, form: Form, place: Place) -> Reference | Later:
         reference = self._reference(self._string(path, value, form), form)
         if isinstance(reference, Reference):
-            self._agree(path, value, (reference.partition, reference.region), place)
+            self._agree(path, value, (reference.partition, reference.region, None), place)
         return reference
 
     def _secret(self, place: Place) -> Reference | Later:
@@ -334,9 +365,22 @@ class _Examination:
                 )
         return secret
 
-    def _key(self, place: Place) -> Reference | Later | None:
+    def _key_of_another_account(self, secret: Reference | Later, place: Place) -> None:
+        """Refuse a secret of another account without a key: the AWS managed key stays in its own."""
+        theirs = secret.account if isinstance(secret, Reference) else None
+        if theirs and isinstance(place.account, str) and theirs != place.account:
+            where = "another account" if "secret_id" in self.hidden else f"account {theirs}"
+            self._refuse(
+                ("kms_key_id",),
+                f"is not set, and the secret is in {where}, where the AWS managed key cannot be used",
+                f"the customer managed key that encrypts the secret: {settings.KEY.allowed}",
+                settings.KEY.example,
+            )
+
+    def _key(self, secret: Reference | Later, place: Place) -> Reference | Later | None:
         name = "kms_key_id"
         if name not in self.given:
+            self._key_of_another_account(secret, place)
             return None
         value = self.given[name]
         if isinstance(value, str) and "alias/" in value:
@@ -435,8 +479,10 @@ class _Examination:
         self._text("role_description", settings.ROLE_DESCRIPTION)
         boundary = self._text("permissions_boundary_arn", settings.PERMISSIONS_BOUNDARY)
         if isinstance(boundary, str):
-            partition = _known(settings.PERMISSIONS_BOUNDARY.pattern.fullmatch(boundary))["partition"]
-            self._agree(("permissions_boundary_arn",), boundary, (partition, None), place)
+            parts = _known(settings.PERMISSIONS_BOUNDARY.pattern.fullmatch(boundary))
+            account = None if parts["account"] == "aws" else parts["account"]
+            where = (parts["partition"], None, account)
+            self._agree(("permissions_boundary_arn",), boundary, where, place)
 
     def _automatic_name(self) -> None:
         name = self.component_name
@@ -490,8 +536,6 @@ class _Examination:
             return
         if not isinstance(value, str):
             what = self._mistyped("tags", value)
-        elif settings.YAML_DATE.fullmatch(value):
-            what = f"{self._show('tags', value)} is what YAML makes of a date; quote it"
         elif not settings.is_tag_text(value, settings.MAXIMUM_TAG_VALUE):
             what = f"{self._show('tags', value)} is not a tag value"
         else:

@@ -61,6 +61,8 @@ class Problem(NamedTuple):
     allowed: str
     example: str | None = None
     """A value that would do; None where the setting, or some of its members, have to go."""
+    remedy: str | None = None
+    """What fixes it, where no change of the setting does."""
 
 
 class Source(Protocol):
@@ -110,11 +112,19 @@ class SettingsError(pulumi.RunError):
         count = "a setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         lines = [f"{count} wrong; no role and no policy was made or changed"]
         for problem in problems:
-            lines += ["", f"  {source.name(problem.path)}: {problem.what}"]
+            lines += ["", f"  {printable(source.name(problem.path))}: {problem.what}"]
             lines += [f"    allowed: {problem.allowed}"]
-            if command := source.command(problem):
+            if command := problem.remedy or source.command(problem):
                 lines += [f"    mend it: {command}"]
         super().__init__("\n".join(lines))
+
+
+def printable(text: str) -> str:
+    """Escape everything but printable ASCII, so that no text can look like another part of a message."""
+    return "".join(
+        character if " " <= character <= "~" else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 # Forms. Patterns are matched against the whole text and are ASCII only.
@@ -223,7 +233,8 @@ ROLE_DESCRIPTION: Final = Form(
 PERMISSIONS_BOUNDARY: Final = Form(
     "the ARN of an IAM policy",
     re.compile(
-        rf"(?=.{{20,2048}}\Z)arn:(?P<partition>{_PARTITION}):iam::(?:{_ACCOUNT}|aws):policy"
+        rf"(?=.{{20,2048}}\Z)arn:(?P<partition>{_PARTITION}):iam::(?P<account>{_ACCOUNT}|aws)"
+        r":policy"
         rf"{_PATH}{_ENTITY_NAME}{{1,128}}"
     ),
     "arn:PARTITION:iam::ACCOUNT:policy/NAME, 20 to 2,048 characters",
@@ -239,8 +250,6 @@ MAXIMUM_CONSOLE_SUBNETS: Final = 6
 MAXIMUM_TAGS: Final = 50
 MAXIMUM_TAG_KEY: Final = 128
 MAXIMUM_TAG_VALUE: Final = 256
-YAML_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?: \S+)* UTC")
-"""What the engine makes of an unquoted date in a stack's configuration."""
 TAG_CHARACTERS: Final = "letters, digits, spaces and _.:/=+-@"
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html"""
 LISTED_NAMES: Final = ("qbusiness", "QBusiness")
@@ -268,6 +277,8 @@ NAMES: Final = (
     "tags",
 )
 """Every setting, in the order in which problems are told."""
+OF_THE_ROLE: Final = NAMES[NAMES.index("role_name") :]
+"""Settings that no document depends on."""
 OBJECTS: Final = ("vpc_configuration", "tags")
 BOOLEANS: Final = ("allow_network_interface_deletion", "exclusive_policies")
 VPC_MEMBERS: Final = ("subnet_ids", "security_group_ids")

@@ -58,10 +58,13 @@ def _strangers(given: dict[str, Any]) -> Iterator[settings.Problem]:
     names = {in_camel_case((name,)) for name in settings.NAMES}
     for name in sorted({*given} - names):
         yield unknown_name(Inputs(), (AsGiven(name),), [(it,) for it in settings.NAMES])
-    vpc = given.get("vpcConfiguration", {})
-    if not isinstance(vpc, dict):
+    vpc = given.get("vpcConfiguration")
+    if vpc is None:
+        return
+    if not isinstance(vpc, dict) or not vpc:
         allowed = f"an object of {' and '.join(MEMBERS.values())}, which may be outputs"
-        yield settings.Problem(("vpc_configuration",), "is not a plain object", allowed)
+        what = "has no members" if vpc == {} else "is not a plain object"
+        yield settings.Problem(("vpc_configuration",), what, allowed)
         return
     for member in sorted({*cast("dict[str, object]", vpc)} - {*MEMBERS.values()}):
         known = [("vpc_configuration", it) for it in MEMBERS]
@@ -81,7 +84,10 @@ class Provider(ComponentProvider):
         """Declare a component; raises InputPropertiesError, which Pulumi shows as it is."""
         # Pulumi's host leaves out what the schema does not have, and the engine does not look: from a
         # language without types, a misspelt input would be one that was not given.
-        given: dict[str, Any] = {key: it for key, it in inputs.items() if it != {}}
+        # An object whose members are all null arrives as an empty one: no way to leave out a VPC.
+        given: dict[str, Any] = {
+            key: it for key, it in inputs.items() if it != {} or key == "vpcConfiguration"
+        }
         if problems := list(_strangers(given)):
             raise pulumi.InputPropertiesError(str(settings.SettingsError(problems, Inputs())), [])
         try:

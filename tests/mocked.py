@@ -45,10 +45,16 @@ class Deployment(pulumi.runtime.Mocks):
     """The recording of one run of a program: an update, or a preview."""
 
     def __init__(
-        self, program: Callable[[], object], *, preview: bool = False, account: str = ACCOUNT
+        self,
+        program: Callable[[], object],
+        *,
+        preview: bool = False,
+        account: str = ACCOUNT,
+        partition: str = "aws",
     ) -> None:
         self.preview = preview
         self.account = account
+        self.partition = partition
         self.registrations: list[Registration] = []
         self.outputs: dict[str, Mapping[str, Any]] = {}
         self.invokes: list[resource_pb2.ResourceInvokeRequest] = []
@@ -76,16 +82,15 @@ class Deployment(pulumi.runtime.Mocks):
             return f"{args.name}-id", {} if self.preview else {"value": state["given"]}
         if args.typ == "aws:iam/role:Role" and not self.preview:
             state.setdefault("name", f"{args.name}-1234567")
-            state["arn"] = f"arn:aws:iam::{self.account}:role/{state['name']}"
+            state["arn"] = f"arn:{self.partition}:iam::{self.account}:role/{state['name']}"
         return None if self.preview else f"{args.name}-id", state
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         answers = {
             "aws:index/getCallerIdentity:getCallerIdentity": {
                 "accountId": self.account,
-                "arn": f"arn:aws:sts::{self.account}:assumed-role/deployer/session",
+                "arn": f"arn:{self.partition}:sts::{self.account}:assumed-role/deployer/session",
             },
-            "aws:index/getPartition:getPartition": {"partition": "aws"},
             "aws:index/getRegion:getRegion": {"region": REGION},
         }
         return answers[args.token], []

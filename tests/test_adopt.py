@@ -541,7 +541,7 @@ def test_policies_that_are_attached_are_compared_as_well(console: Console, adopt
     assert said["keptPolicies"] == [arn]
 
 
-SECRET = "arn:aws:secretsmanager:us-east-1:111122223333:secret:aem-a1B2c3"
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:aem-a1B2c3"
 GET = allow(["secretsmanager:GetSecretValue"], [SECRET])
 LIKE = {"StringLike": {"kms:ViaService": ["secretsmanager.*.amazonaws.com"]}}
 DECRYPT = allow(["kms:Decrypt"], [KEY_ARN], Condition=LIKE)

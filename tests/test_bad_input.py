@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.stacks import Aws, Stack
+from tests.stacks import PROJECT_NAME, Aws, Stack
 from tests.support import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,
     INDEX_ID,
     KEY_ID,
+    OTHER_ACCOUNT,
     REGION,
     SECRET_ID,
     SECURITY_GROUP_ID,
@@ -117,6 +118,13 @@ ConnectorRole("second", {
 """
 
 
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 def configured(new_stack: Callable[..., Stack], changes: dict[str, Any]) -> Stack:
     settings = {**RIGHT, **changes}
     return new_stack({key: value for key, value in settings.items() if value is not ...})
@@ -180,6 +188,54 @@ def test_what_only_the_provider_knows_stops_the_update_before_the_role(
     assert "Traceback" not in update.text
     assert not [it for it in stack.resources() if it["type"].startswith("aws:iam")]
     assert aws.roles() == roles
+
+
+def test_credentials_of_another_account_are_refused_in_the_preview_already(
+    new_stack: Callable[..., Stack], aws: Aws
+):
+    elsewhere = APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+    for changes in ({"applicationId": elsewhere}, {"accountId": OTHER_ACCOUNT}):
+        stack = configured(new_stack, changes)
+        preview = stack.preview(check=False)
+        assert preview.exit_code != 0
+        (error,) = (message for _, message in preview.errors if "account" in message)
+        assert f"the application is in account {OTHER_ACCOUNT}" in error
+        assert f"the credentials are of account {ACCOUNT}" in error
+        assert not [step for step in preview.steps if step[1].endswith("-qbusiness-role")]
+        assert "Traceback" not in preview.text
+        assert stack.up(check=False).exit_code != 0
+        assert aws.roles() == []
+
+
+FORGED = "x\n  indexId fine\x1b[1A\u202e"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"tags": {FORGED: 5}}, r'tags["x\n  indexId fine\x1b[1A\u202e"]: '),
+        ({f"{PROJECT_NAME}:{FORGED}": "x"}, r"x\n  indexId fine\x1b[1A\u202e: is not a setting"),
+        ({"vpcConfiguration": {**VPC, "subnetIds": nested(500)}}, "vpcConfiguration.subnetIds[0]: "),
+        ({"tags": {"Number": int("9" * 300)}}, "tags.Number: "),
+    ],
+    ids=["tag key", "key", "deep", "number"],
+)
+def test_the_strangest_values_are_refused_with_a_plain_message(
+    new_stack: Callable[..., Stack], aws: Aws, changes: dict[str, Any], expected: str
+):
+    text = assert_refused(configured(new_stack, changes), aws, expected)
+    assert "\x1b[1A" not in text
+    assert "\u202e" not in text
+    assert "\n  indexId fine" not in text
+
+
+def test_a_value_that_is_nested_too_deep_for_python_is_refused_too(
+    new_stack: Callable[..., Stack], aws: Aws
+):
+    stack = configured(new_stack, {"vpcConfiguration": {"subnetIds": "DEEP"}})
+    text = stack.config_file.read_text()
+    stack.config_file.write_text(text.replace('"DEEP"', "[" * 1_200 + "]" * 1_200))
+    assert_refused(stack, aws, "vpcConfiguration: ")
 
 
 def test_a_value_that_becomes_known_during_the_update_is_examined_then(

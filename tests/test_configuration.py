@@ -63,14 +63,14 @@ def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
         **MINIMAL,
         "kmsKeyId": KEY_ID,
         "vpcConfiguration": VPC_CONFIGURATION,
-        "accountId": "111122223333",
+        "accountId": "123456789012",
         "ingestScope": "applicationAndIndex",
         "allowNetworkInterfaceDeletion": "true",
         "exclusivePolicies": "true",
         "roleName": "qbusiness-aem",
         "rolePath": "/connectors/",
         "roleDescription": "AEM",
-        "permissionsBoundaryArn": "arn:aws:iam::111122223333:policy/boundary",
+        "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
         "tags": '{"Team": "search"}',
     }
     assert set(settings) == {"aws:region", *KEYS.values()}
@@ -82,7 +82,7 @@ def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
         "name": "qbusiness-aem",
         "path": "/connectors/",
         "description": "AEM",
-        "permissionsBoundary": "arn:aws:iam::111122223333:policy/boundary",
+        "permissionsBoundary": "arn:aws:iam::123456789012:policy/boundary",
         "tags": {"Team": "search"},
         "forceDetachPolicies": True,
     }
@@ -208,6 +208,68 @@ def test_a_tag_is_called_by_its_own_key(monkeypatch: pytest.MonkeyPatch):
 def test_a_key_called_region_is_not_the_provider_s(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "region": "x"}, refuse_unknown_keys=True)
     assert "  region: is not a setting" in text
+
+
+DEEP = 1_200
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("vpcConfiguration", '{"subnetIds": ' + "[" * 500 + "]" * 500 + ', "securityGroupIds": []}'),
+        ("vpcConfiguration", "[" * DEEP + "]" * DEEP),
+        ("tags", '{"a":' * DEEP + "1" + "}" * DEEP),
+        ("tags", '{"a":' + "1" * 5_000 + "}"),
+        ("exclusivePolicies", "1" * 5_000),
+    ],
+    ids=["deep", "deeper", "deeper object", "long number", "long boolean"],
+)
+def test_json_that_python_does_not_take_is_refused_with_a_message(
+    monkeypatch: pytest.MonkeyPatch, key: str, value: str
+):
+    assert f"  {key}" in message(monkeypatch, {**MINIMAL, key: value})
+
+
+def test_a_key_cannot_forge_a_line_of_the_message(monkeypatch: pytest.MonkeyPatch):
+    forged = "x\n  indexId\x1b\u202e"
+    settings = {**MINIMAL, forged: "x", "tags": json.dumps({forged: 5})}
+    text = message(monkeypatch, settings, refuse_unknown_keys=True)
+    assert text.replace("\n", "").isprintable()
+    assert "  x\\n  indexId\\x1b\\u202e: is not a setting" in text
+    assert '  tags["x\\n  indexId\\x1b\\u202e"]: 5 is a number' in text
+    assert text.count("mend it: edit Pulumi.test.yaml") == 3
+
+
+ROLE = "aws:iam/role:Role"
+
+
+@pytest.mark.parametrize(
+    ("autonaming", "named_by"),
+    [
+        ({"mode": "disabled"}, "disabled"),
+        ({"mode": "verbatim"}, "verbatim"),
+        ({"pattern": "${stack}-${name}"}, "${stack}-${name}"),
+        ({"providers": {"aws": {"mode": "disabled"}}}, "disabled"),
+        ({"providers": {"aws": {"resources": {ROLE: {"pattern": "r-${hex(4)}"}}}}}, "r-${hex(4)}"),
+        ({"mode": "default", "providers": {"aws": {"mode": "verbatim"}}}, "verbatim"),
+        ({"mode": "verbatim", "providers": {"aws": {"mode": "default"}}}, None),
+        ({"mode": "default"}, None),
+        ({"pattern": "${name}-${hex(4)}"}, None),
+        ({"providers": {"azure-native": {"mode": "disabled"}}}, None),
+        ({"providers": {"aws": {"resources": {"aws:s3/bucket:Bucket": {"mode": "disabled"}}}}}, None),
+    ],
+)
+def test_autonaming_that_gives_the_role_another_name_is_warned_about(
+    monkeypatch: pytest.MonkeyPatch, autonaming: dict[str, Any], named_by: str | None
+):
+    settings = {**MINIMAL, "pulumi:autonaming": json.dumps(autonaming)}
+    warnings = deploy(monkeypatch, settings).warnings
+    if named_by is None:
+        assert warnings == []
+    else:
+        (warning,) = warnings
+        assert warning.startswith(f"roleName is not set, and pulumi:autonaming ({named_by}) decides")
+    assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
 
 
 def test_options_reach_the_component(monkeypatch: pytest.MonkeyPatch):

@@ -76,7 +76,7 @@ def right(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     result["region"] = region
     if draw(st.booleans()):
         result["account_id"] = account
-    if draw(st.booleans()):
+    if secret_arn.split(":")[4] != account or draw(st.booleans()):
         result["kms_key_id"], expected["key"] = named(KEY_IDS, "kms", "key/", foreign=True)
     if draw(st.booleans()):
         count = draw(st.integers(1, 8))

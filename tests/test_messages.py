@@ -88,7 +88,7 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "account_id": OTHER_ACCOUNT,
         "secret_id": f"arn:aws-cn:secretsmanager:us-west-2:{ACCOUNT}:secret:{SECRET_ID}",
         "kms_key_id": "alias/aem",
-        "permissions_boundary_arn": "arn:aws-cn:iam::111122223333:policy/boundary",
+        "permissions_boundary_arn": f"arn:aws-cn:iam::{OTHER_ACCOUNT}:policy/boundary",
         "vpc_configuration": {
             **NETWORK,
             "subnet_ids": [f"arn:aws:ec2:eu-west-1:{ACCOUNT}:subnet/{SUBNET_ID}"],
@@ -98,12 +98,14 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "application_id": "docs",
         "secret_id": f"arn:aws:secretsmanager:us-west-2:{ACCOUNT}:secret:{SECRET_ID}",
     },
+    "a secret of another account": {
+        "secret_id": f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:{SECRET_ID}",
+    },
     "deletion without a VPC": {"allow_network_interface_deletion": True},
     "an Output where it cannot be": {"exclusive_policies": LATER},
     "tags": {
         "tags": {
             "Team": 5,
-            "Date": "2026-01-02 00:00:00 +0000 UTC",
             "Bad*Key": "a",
             "team": "b",
             "aws:x": "c",
@@ -130,9 +132,15 @@ class Refused:
         self.hidden = hidden
         self.sections: list[str] = []
 
-    def add(self, title: str, given: Mapping[str, Any], component: str = "aem") -> None:
+    def add(
+        self,
+        title: str,
+        given: Mapping[str, Any],
+        component: str = "aem",
+        provider: Place = KNOWN,
+    ) -> None:
         with pytest.raises(SettingsError) as caught:
-            examine(component, {**RIGHT, **given}, self.source, KNOWN, self.hidden)
+            examine(component, {**RIGHT, **given}, self.source, provider, self.hidden)
         self.sections.append(f"== {type(self.source).__name__}: {title} ==\n{caught.value}\n")
 
 
@@ -140,6 +148,7 @@ def collect(source: Source, hidden: Collection[str] = ()) -> str:
     refused = Refused(source, hidden)
     for title, given in WRONG.items():
         refused.add(title, given)
+    refused.add("credentials of another account", {}, provider=KNOWN._replace(account=OTHER_ACCOUNT))
     refused.add("the component's name is too long", {}, "a" * 42)
     refused.add("the component's name is none for a role", {}, "a b")
     settings, _, _ = examine("aem", TOO_LONG, source, KNOWN)
@@ -180,7 +189,7 @@ def test_a_secret_is_set_as_a_secret(monkeypatch: pytest.MonkeyPatch):
 def test_a_secret_is_never_shown():
     assert "[secret]" in (shown := collect(Arguments(), hidden=NAMES))
     given = (APPLICATION_ARN, "alias/aem", "boundary", "my role", "us-west-2", SECRET_ID, "vpc", "x")
-    members = ("subnet-1", "sg", SUBNET_ID, "yes", "2026-01-02 00:00:00 +0000 UTC", "a\\nb", "number")
+    members = ("subnet-1", "sg", SUBNET_ID, "yes", "a\\nb", "number")
     assert [it for it in (*given, *members) if f'"{it}"' in shown] == []
     for given_too in ("5 is a number", '["a"]', "arn:aws:ec2", "140 is"):
         assert given_too not in shown

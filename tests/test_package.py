@@ -43,7 +43,7 @@ REQUIRED: Final = {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "secre
 FULL: Final = {
     **REQUIRED,
     "region": REGION,
-    "accountId": "111122223333",
+    "accountId": "123456789012",
     "kmsKeyId": KEY_ID,
     "vpcConfiguration": {
         "subnetIds": [SUBNET_ID, SHARED_SUBNET_ARN],
@@ -330,7 +330,10 @@ def test_a_language_without_types_cannot_lose_an_input_by_misspelling_it(
     assert aws.roles() == before
 
 
-@pytest.mark.parametrize("vpc", [[], "x", {"fn::secret": {"subnetIds": [SUBNET_ID]}}])
+@pytest.mark.parametrize(
+    "vpc",
+    [[], "x", {"fn::secret": {"subnetIds": [SUBNET_ID]}}, {"subnetIds": None, "securityGroupIds": None}],
+)
 def test_a_vpc_that_is_no_plain_object_is_called_so(new_program: Callable[..., Stack], vpc: object):
     refused = new_program(docs={**REQUIRED, "vpcConfiguration": vpc}).preview(check=False)
     assert refused.exit_code != 0

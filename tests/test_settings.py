@@ -62,7 +62,7 @@ ACCEPTED: dict[str, list[Any]] = {
         "aem-a1B2c3",
         "a/b_c+d=e.f@g-h-a1B2c3",
         "n" * 512 + "-a1B2c3",
-        f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:team/aem-a1B2c3",
+        f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:team/aem-a1B2c3",
     ],
     "kms_key_id": [
         KEY_ID,
@@ -78,11 +78,18 @@ ACCEPTED: dict[str, list[Any]] = {
     "role_path": ["/", "/a/", "/a/b-c_d/", "/" + "p" * 510 + "/", ""],
     "role_description": ["Grüße, Tab\tund\nZeile", "d" * 1000, ""],
     "permissions_boundary_arn": [
-        f"arn:aws:iam::{OTHER_ACCOUNT}:policy/boundary",
+        f"arn:aws:iam::{ACCOUNT}:policy/boundary",
         "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",
         "",
     ],
-    "tags": [{}, {"k" * 128: "v" * 256}, {"Kosten stelle": ""}, {f"k{n}": "v" for n in range(50)}, None],
+    "tags": [
+        {"Date": "2024-05-01 12:00:00 +0000 UTC"},
+        {},
+        {"k" * 128: "v" * 256},
+        {"Kosten stelle": ""},
+        {f"k{n}": "v" for n in range(50)},
+        None,
+    ],
     "vpc_configuration": [
         {},
         None,
@@ -116,7 +123,7 @@ REFUSED: dict[str, list[Any]] = {
         f"arn:aws:kms:{OTHER_REGION}:{ACCOUNT}:key/{KEY_ID}",
         f"arn:aws-us-gov:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}",
     ],
-    "account_id": ["1402433619", "12345678901a", "1" * 13, 111122223333, OTHER_ACCOUNT],
+    "account_id": ["1402433619", "12345678901a", "1" * 13, 123456789012, OTHER_ACCOUNT],
     "region": ["useast1", "us_east_1", "US-EAST-1", OTHER_REGION, 1],
     "ingest_scope": ["Index", "both", "application", True],
     "role_name": ["r" * 65, "a b", "a/b", "a:b", "rôle", 5],
@@ -135,6 +142,7 @@ REFUSED: dict[str, list[Any]] = {
     "permissions_boundary_arn": [
         *("boundary", f"arn:aws:iam::{ACCOUNT}:role/boundary", f"arn:aws:iam::{ACCOUNT}:policy/*"),
         f"arn:aws-cn:iam::{ACCOUNT}:policy/boundary",
+        f"arn:aws:iam::{OTHER_ACCOUNT}:policy/boundary",
         f"arn:aws:iam::{ACCOUNT}:policy/" + "p" * 129,
     ],
     "tags": [
@@ -265,6 +273,67 @@ def test_network_interface_deletion_without_a_vpc_is_refused():
 def test_an_account_that_disagrees_with_the_application_arn_is_refused():
     (problem,) = problems({"account_id": OTHER_ACCOUNT})
     assert problem.allowed == ACCOUNT
+
+
+FOREIGN_SECRET = f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3"
+
+
+def test_a_secret_of_another_account_needs_a_customer_managed_key():
+    (problem,) = problems({"secret_id": FOREIGN_SECRET})
+    assert problem.path == ("kms_key_id",)
+    assert problem.what == (
+        f"is not set, and the secret is in account {OTHER_ACCOUNT}, where the AWS managed key cannot be "
+        "used"
+    )
+    assert look({**MINIMAL, "secret_id": FOREIGN_SECRET, "kms_key_id": KEY_ID}).complete
+
+
+def test_credentials_of_another_account_are_refused():
+    theirs = f"the credentials are of account {OTHER_ACCOUNT}"
+    reason = "a role can be passed only to a service of its own account"
+    for given, name in (
+        ({}, "application_id"),
+        ({"application_id": APPLICATION_ID, "account_id": ACCOUNT}, "account_id"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            look({**MINIMAL, **given}, provider=Place("aws", REGION, OTHER_ACCOUNT))
+        (problem,) = caught.value.problems
+        assert problem.path == (name,)
+        assert str(caught.value).splitlines()[2:] == [
+            f"  {name}: the application is in account {ACCOUNT}, {theirs}; {reason}",
+            f"    allowed: credentials of account {ACCOUNT}, which `aws sts get-caller-identity` shows",
+            f"    mend it: deploy with credentials of account {ACCOUNT}",
+        ]
+
+
+def test_credentials_of_another_partition_are_refused_by_that_alone():
+    with pytest.raises(SettingsError) as caught:
+        look(dict(MINIMAL), provider=Place("aws-cn", REGION, OTHER_ACCOUNT))
+    (problem,) = caught.value.problems
+    assert "the application is in partition aws, the credentials are of partition aws-cn" in problem.what
+
+
+FORGED = "x\n  secretId: fine\x1b[2K\u202e\x7f\u00e9"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {FORGED: "x"},
+        {"tags": {FORGED: "x"}},
+        {"tags": {"Team": FORGED + "*"}},
+        {"vpc_configuration": {**FULL["vpc_configuration"], FORGED: []}},
+        {"role_name": FORGED},
+    ],
+    ids=["name", "tag key", "tag value", "member", "value"],
+)
+def test_no_text_that_was_given_can_forge_a_line_of_the_message(given: dict[str, Any]):
+    with pytest.raises(SettingsError) as caught:
+        look({**MINIMAL, **given})
+    text = str(caught.value)
+    assert text.replace("\n", "").isascii()
+    assert text.replace("\n", "").isprintable()
+    assert not [line for line in text.splitlines() if line.startswith("  secretId")]
 
 
 @pytest.mark.parametrize(
