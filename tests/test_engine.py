@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.stacks import Aws, Stack
 from tests.support import (
     ACCOUNT,
@@ -34,6 +36,27 @@ FULL: dict[str, Any] = {
         "securityGroupIds": [SECURITY_GROUP_ID],
     },
     "allowNetworkInterfaceDeletion": True,
+}
+IMPORT = {
+    "resources": [
+        {
+            "type": "qbusiness-connector:index:ConnectorRole",
+            "name": "aem-connector",
+            "component": True,
+        },
+        {
+            "type": "aws:iam/role:Role",
+            "name": ROLE,
+            "id": "qbusiness-secret",
+            "parent": "aem-connector",
+        },
+        {
+            "type": "aws:iam/rolePolicy:RolePolicy",
+            "name": POLICY,
+            "id": f"qbusiness-secret:{POLICY_NAME}",
+            "parent": "aem-connector",
+        },
+    ]
 }
 TWO_COMPONENTS = """
 import pulumi
@@ -211,6 +234,67 @@ def test_a_setting_given_as_a_secret_is_nowhere_in_the_clear(new_stack: NewStack
     policies = documents(aws, stack.outputs()["roleName"])[1]
     assert policies == {POLICY_NAME: golden("default-role-policy")}
     assert stack.up("--expect-no-changes").changes == {"same": 4}
+
+
+def test_a_secret_setting_stays_out_of_the_state_whatever_is_done_with_the_role(new_stack: NewStack):
+    def configured() -> Stack:
+        stack = new_stack({**FULL, "secretId": "", "roleName": "qbusiness-secret"})
+        stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", SECRET_ID)
+        return stack
+
+    stack = configured()
+    for command in ("up", "refresh", "up"):
+        stack.operate(command, "--yes", "--skip-preview")
+        assert SECRET_ID not in json.dumps(stack.resources())
+    role = next(it for it in stack.resources() if it["type"] == "aws:iam/role:Role")
+    assert "ciphertext" in role["outputs"]["inlinePolicies"]
+    stack = configured()
+    (stack.directory / "import.json").write_text(json.dumps(IMPORT))
+    stack.operate("import", "--file", "import.json", "--yes", "--protect=false", "--generate-code=false")
+    # No program has said yet that it is a secret.
+    assert SECRET_ID in json.dumps(stack.resources())
+    stack.up()
+    assert SECRET_ID not in json.dumps(stack.resources())
+
+
+def test_secret_tags_are_in_the_clear_only_in_the_inputs_of_the_role(new_stack: NewStack):
+    stack = new_stack(REQUIRED)
+    stack.run("config", "set", "--stack", stack.name, "--secret", "--path", "tags.Team", "hidden")
+    for command in ("up", "refresh", "up"):
+        stack.operate(command, "--yes", "--skip-preview")
+    (role,) = (it for it in stack.resources() if it["type"] == "aws:iam/role:Role")
+    assert "hidden" not in json.dumps(role["outputs"])
+    # The provider computes them, and no option of a resource hides an input.
+    assert role["inputs"].pop("tagsAll") == {"Team": "hidden"}
+    assert "hidden" not in json.dumps(role["inputs"])
+
+
+@pytest.mark.parametrize(
+    ("autonaming", "name"),
+    [({"mode": "verbatim"}, ROLE), ({"pattern": "${stack}-${name}"}, f"STACK-{ROLE}")],
+    ids=["verbatim", "pattern"],
+)
+def test_with_autonaming_the_role_works_and_a_warning_says_what_may_not_fit(
+    new_stack: NewStack, aws: Aws, autonaming: dict[str, str], name: str
+):
+    stack = new_stack({**REQUIRED, "pulumi:autonaming": autonaming})
+    update = stack.up()
+    assert "roleName is not set, and pulumi:autonaming" in update.text
+    name = name.replace("STACK", stack.name)
+    assert stack.outputs()["roleName"] == name
+    assert documents(aws, name)[1] == {POLICY_NAME: golden("minimal-role-policy")}
+    assert stack.up("--expect-no-changes").exit_code == 0
+
+
+def test_with_autonaming_disabled_a_role_name_is_required(new_stack: NewStack):
+    stack = new_stack({**REQUIRED, "pulumi:autonaming": {"mode": "disabled"}})
+    preview = stack.preview(check=False)
+    assert preview.exit_code != 0
+    assert "automatic naming is disabled but no explicit name was provided" in preview.text
+    assert "set a role name" in preview.text
+    stack.configure({**REQUIRED, "roleName": "qbusiness-aem", "pulumi:autonaming": {"mode": "disabled"}})
+    update = stack.up()
+    assert "pulumi:autonaming" not in update.text
 
 
 def test_a_setting_given_as_a_secret_is_examined_before_anything_is_made(new_stack: NewStack):

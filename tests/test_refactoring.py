@@ -95,15 +95,21 @@ def test_a_role_with_a_name_of_its_own_is_deleted_before_the_next_is_made(new_st
     assert stack.outputs()["roleArn"].endswith("/qbusiness-two")
 
 
-def test_a_role_with_an_automatic_name_is_made_before_the_old_one_is_deleted(
+def test_a_replaced_role_with_an_automatic_name_keeps_its_policy_until_the_new_one_has_its_own(
     new_stack: NewStack, aws: Aws
 ):
     stack = new_stack(REQUIRED)
     stack.up()
     old = stack.outputs()["roleName"]
     stack.configure({**REQUIRED, "rolePath": "/connectors/"})
-    done = order(stack)
-    assert done.index(("create-replacement", ROLE)) < done.index(("delete-replaced", ROLE))
+    assert order(stack) == [
+        ("create-replacement", ROLE),
+        ("replace", ROLE),
+        ("create-replacement", POLICY),
+        ("replace", POLICY),
+        ("delete-replaced", POLICY),
+        ("delete-replaced", ROLE),
+    ]
     assert old not in aws.roles()
 
 

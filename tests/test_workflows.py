@@ -16,7 +16,15 @@ import yaml
 
 from sandbox.engine import VERSION
 from sandbox.environment import PROJECT
-from sandbox.provider import resources
+from sandbox.provider.resources import (
+    Role,
+    RolePoliciesExclusive,
+    RolePolicy,
+    RolePolicyAttachmentsExclusive,
+    attached_arns,
+    inline_names,
+    inline_policy,
+)
 from tests.page import AWS_CLI as STAND_INS
 from tests.stacks import ATTACHED, Aws, Stack
 from tests.support import REQUIRED, golden
@@ -156,7 +164,7 @@ def document(name: str) -> Any:
     return json.loads(page.partition(f"<!-- {name} -->\n```json\n")[2].partition("```")[0])
 
 
-def calls(*functions: object) -> set[str]:
+def calls(*functions: Callable[..., Any]) -> set[str]:
     """Return the actions of IAM that the sources of the provider name."""
     source = "".join(map(inspect.getsource, functions))
     names = re.findall(r"\biam\.([a-z]+_[a-z_]+)", source)
@@ -164,10 +172,10 @@ def calls(*functions: object) -> set[str]:
 
 
 def test_the_roles_of_the_page_may_call_what_the_provider_calls():
-    shared = (resources._inline_policy, resources._inline_names, resources._attached_arns)
-    exclusive = (resources.RolePoliciesExclusive, resources.RolePolicyAttachmentsExclusive)
-    read = calls(resources.Role.read, *shared)
-    called = calls(resources.Role, resources.RolePolicy, *exclusive, *shared)
+    shared = (inline_policy, inline_names, attached_arns)
+    exclusive = (RolePoliciesExclusive, RolePolicyAttachmentsExclusive)
+    read = calls(Role.read, *shared)
+    called = calls(Role, RolePolicy, *exclusive, *shared)
     allowed = {
         name: {
             action

@@ -96,10 +96,10 @@ class Role(Resource):
             "maxSessionDuration": role["MaxSessionDuration"],
             "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
             "inlinePolicies": [
-                {"name": name, "policy": normalize(_inline_policy(iam, identifier, name) or "{}")}
-                for name in _inline_names(iam, identifier) or []
+                {"name": name, "policy": normalize(inline_policy(iam, identifier, name) or "{}")}
+                for name in inline_names(iam, identifier) or []
             ],
-            "managedPolicyArns": _attached_arns(iam, identifier) or [],
+            "managedPolicyArns": attached_arns(iam, identifier) or [],
             # AWS's own tags are not the user's to set.
             "tagsAll": {key: value for key, value in tags.items() if not key.startswith("aws:")},
             "arn": role["Arn"],
@@ -180,10 +180,10 @@ class Role(Resource):
             )
         force = state.get("forceDetachPolicies")
         if force or state.get("managedPolicyArns"):
-            for arn in _attached_arns(iam, identifier) or []:
+            for arn in attached_arns(iam, identifier) or []:
                 ignore_not_found(iam.detach_role_policy, RoleName=identifier, PolicyArn=arn)
         if force or state.get("inlinePolicies"):
-            for name in _inline_names(iam, identifier) or []:
+            for name in inline_names(iam, identifier) or []:
                 ignore_not_found(iam.delete_role_policy, RoleName=identifier, PolicyName=name)
         ignore_not_found(iam.delete_role, RoleName=identifier)
 
@@ -204,7 +204,7 @@ class RolePolicy(Resource):
     def read(self, iam: Any, identifier: str) -> Properties | None:
         """Read the inline policy."""
         role, _, name = identifier.partition(":")
-        policy = _inline_policy(iam, role, name)
+        policy = inline_policy(iam, role, name)
         return None if policy is None else {"role": role, "name": name, "policy": policy}
 
     def create(self, iam: Any, desired: Properties) -> str:
@@ -276,7 +276,7 @@ class RolePolicyAttachment(Resource):
         """Return the attachment if the policy is attached."""
         role, _, arn = identifier.partition("-arn:")
         arn = f"arn:{arn}"
-        return {"role": role, "policyArn": arn} if arn in (_attached_arns(iam, role) or ()) else None
+        return {"role": role, "policyArn": arn} if arn in (attached_arns(iam, role) or ()) else None
 
     def create(self, iam: Any, desired: Properties) -> str:
         """Attach the policy."""
@@ -351,7 +351,7 @@ class RolePoliciesExclusive(Exclusive):
 
     def list(self, iam: Any, role: str) -> Sequence[str] | None:
         """Return the names of the inline policies."""
-        return _inline_names(iam, role)
+        return inline_names(iam, role)
 
     def add(self, iam: Any, role: str, member: str) -> None:
         """Put a policy without a document, which the AWS SDK refuses to send, as the provider does."""
@@ -377,7 +377,7 @@ class RolePolicyAttachmentsExclusive(Exclusive):
 
     def list(self, iam: Any, role: str) -> Sequence[str] | None:
         """Return the ARNs of the attached policies."""
-        return _attached_arns(iam, role)
+        return attached_arns(iam, role)
 
     def add(self, iam: Any, role: str, member: str) -> None:
         """Attach a managed policy."""
@@ -433,17 +433,20 @@ def _caller(configuration: Configuration) -> dict[str, str]:
     return call("ask STS", client("sts", configuration.region).get_caller_identity)
 
 
-def _inline_policy(iam: Any, role: str, name: str) -> str | None:
+def inline_policy(iam: Any, role: str, name: str) -> str | None:
+    """Return the text of an inline policy, None if it does not exist."""
     found = ignore_not_found(iam.get_role_policy, RoleName=role, PolicyName=name)
     return None if found is None else json.dumps(found["PolicyDocument"])
 
 
-def _inline_names(iam: Any, role: str) -> Sequence[str] | None:
+def inline_names(iam: Any, role: str) -> Sequence[str] | None:
+    """Return the names of a role's inline policies, None if the role does not exist."""
     found = ignore_not_found(iam.list_role_policies, RoleName=role)
     return None if found is None else found["PolicyNames"]
 
 
-def _attached_arns(iam: Any, role: str) -> Sequence[str] | None:
+def attached_arns(iam: Any, role: str) -> Sequence[str] | None:
+    """Return the ARNs of the managed policies attached to a role, None if the role does not exist."""
     found = ignore_not_found(iam.list_attached_role_policies, RoleName=role)
     return None if found is None else [it["PolicyArn"] for it in found["AttachedPolicies"]]
 
