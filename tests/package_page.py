@@ -352,6 +352,14 @@ runtime:
     virtualenv: venv
 ```
 
+In every language, let each operation read what AWS has before it compares. Without this, the AWS provider loses
+the rest of [an update that failed](operations.md#after-an-update-that-failed):
+
+```yaml
+options:
+  refresh: always
+```
+
 Then, in the directory of your program, with the directory of the clone in CLONE:
 
 ```sh
