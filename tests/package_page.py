@@ -352,8 +352,8 @@ runtime:
     virtualenv: venv
 ```
 
-In every language, let each operation read what AWS has before it compares. Without this, the AWS provider loses
-the rest of [an update that failed](operations.md#after-an-update-that-failed):
+In every language, let each operation read what AWS has before it compares. Without this, the AWS
+provider loses the rest of [an update that failed](operations.md#after-an-update-that-failed):
 
 ```yaml
 options:
