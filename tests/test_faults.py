@@ -313,6 +313,17 @@ def test_without_a_refresh_the_next_update_reports_success_and_applies_nothing(
     assert aws.iam.get_role(RoleName=NAME)["Role"]["Description"] == "lost"
 
 
+def test_a_preview_needs_nothing_but_to_read(new_stack: NewStack, failing: Proxy):
+    stack = new_stack(BEFORE, attempts=1)
+    stack.up()
+    stack.configure(AFTER)
+    denied = {"error": {"code": "AccessDenied", "message": "Not authorized", "status": 403}}
+    writes = {*CREATE, *CHANGES, *REFRESH, *DESTROY} - {*READS}
+    failing.set_rules(*({"operation": operation, **denied} for operation in writes))
+    assert stack.preview().changes["update"] == 2
+    assert failing.fired() == []
+
+
 def test_a_call_that_fails_once_is_tried_again_within_the_update(
     new_stack_of_four: NewStack, failing: Proxy, aws: Aws, record_property: Record
 ):
