@@ -1,4 +1,4 @@
-"""From a data source that exists, with a role of the console's, to a stack of this program.
+"""Import the role of an existing data source into a stack of this program.
 
-The program does not know of it, and nothing here changes anything in AWS.
+The program does not import this package, and nothing here changes anything in AWS.
 """

@@ -1,9 +1,10 @@
-"""What does the role allow too much, or too little, compared with what the program will write?
+"""Compare what a role allows with what the program's policies will allow.
 
-Two sets of statements are compared by what they allow: an action on a resource under a condition, or by
-a principal in a trust policy. Sids, order, case of actions, and one value in place of a list of one
-make no difference. The rules are those of
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+Statements are compared by what they allow: an action on a resource under a condition, or by a principal
+in a trust policy. Sids, order, case of actions and condition keys, and one value in place of a list of
+one make no difference; the case of condition operators does. The rules are those of
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html and
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
 """
 
 import re
@@ -26,13 +27,13 @@ class Side(NamedTuple):
     """IGNORECASE for actions."""
 
     def covers(self, pattern: str) -> bool:
-        """Tell whether all that the pattern stands for is meant."""
+        """Tell whether all that the pattern matches is meant."""
         if self.negated:
             return not any(_overlap(own, pattern, self.flags) for own in self.patterns)
         return any(_covers(own, pattern, self.flags) for own in self.patterns)
 
     def meets(self, pattern: str) -> bool:
-        """Tell whether some of what the pattern stands for is meant."""
+        """Tell whether some of what the pattern matches is meant."""
         if self.negated:
             return not any(_covers(own, pattern, self.flags) for own in self.patterns)
         return any(_overlap(own, pattern, self.flags) for own in self.patterns)
@@ -43,10 +44,11 @@ class Side(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """One key that a request is asked for."""
+    """One condition key with the values that a request needs."""
 
     operator: str
     key: str
+    """In lower case."""
     values: frozenset[str]
 
 
@@ -72,7 +74,7 @@ class Statement(NamedTuple):
         return self.actions.meets(action) and self.targets.meets(target)
 
 
-class Excess(NamedTuple):
+class Access(NamedTuple):
     """Actions on targets that one side allows and the other does not."""
 
     actions: tuple[str, ...]
@@ -82,14 +84,14 @@ class Excess(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What became of one statement."""
+    """How one statement compares with the statements of the other side."""
 
     policy: str
     statement: str
-    verdict: Literal["covered", "missing", "same", "no more", "too much", "denies"]
-    """The first two are of the program's statements, the others of the role's."""
-    what: tuple[Excess, ...] = ()
-    """What is missing, too much or denied."""
+    verdict: Literal["covered", "missing", "equivalent", "subset", "excess", "denies"]
+    """The first two are for the program's statements, the others for the role's."""
+    access: tuple[Access, ...] = ()
+    """What is missing, in excess or denied."""
 
 
 class Difference(NamedTuple):
@@ -99,75 +101,89 @@ class Difference(NamedTuple):
     role: tuple[Verdict, ...]
 
     @property
-    def nothing(self) -> bool:
-        """Whether the role allows neither more nor less than the program's documents."""
-        return all(it.verdict in ("covered", "same", "no more") for it in (*self.program, *self.role))
+    def equivalent(self) -> bool:
+        """Whether the role allows exactly what the program's documents allow."""
+        verdicts = {verdict.verdict for verdict in (*self.program, *self.role)}
+        return verdicts <= {"covered", "equivalent", "subset"}
 
 
 def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Difference:
     """Compare the statements that the program will write with those that the role has."""
-    denials = [it for it in role if not it.allows]
-    present = [it for it in role if it.allows]
+    denials = [statement for statement in role if not statement.allows]
+    allowed = [statement for statement in role if statement.allows]
     # A statement that denies under a condition may never apply: it is shown, and takes nothing away.
-    always = [it for it in denials if not it.conditions]
-    missing = [(it, _uncovered(it, _kin(it, present), _kin(it, always))) for it in program]
+    always = [statement for statement in denials if not statement.conditions]
+    verdicts: list[Verdict] = []
+    for statement in program:
+        missing = _uncovered(
+            statement, _of_same_kind(statement, allowed), _of_same_kind(statement, always)
+        )
+        verdict = "missing" if missing else "covered"
+        verdicts.append(Verdict(statement.policy, statement.name, verdict, missing))
     return Difference(
-        tuple(
-            Verdict(it.policy, it.name, "missing" if what else "covered", what) for it, what in missing
-        ),
-        tuple(_judge(it, _kin(it, program)) for it in role),
+        tuple(verdicts),
+        tuple(_role_verdict(statement, _of_same_kind(statement, program)) for statement in role),
     )
 
 
 def statements(policy: str, document: Mapping[str, Any]) -> Iterator[Statement]:
-    """Return the statements of a document; `TRUST_POLICY` as `policy` says that it is one."""
-    for number, it in enumerate(_listed(document.get("Statement")), start=1):
+    """Return the statements of a document; `TRUST_POLICY` as `policy` marks a trust policy."""
+    for number, statement in enumerate(as_list(document.get("Statement")), start=1):
         yield Statement(
             policy,
-            it.get("Sid") or f"statement {number}",
-            it.get("Effect") == "Allow",
-            _side(it, "Action"),
-            _side(it, "Principal" if policy == TRUST_POLICY else "Resource"),
+            statement.get("Sid") or f"statement {number}",
+            statement.get("Effect") == "Allow",
+            _side(statement, "Action"),
+            _side(statement, "Principal" if policy == TRUST_POLICY else "Resource"),
             tuple(
-                Condition(operator, key.lower(), frozenset(map(_text, _listed(values))))
-                for operator, keys in (it.get("Condition") or {}).items()
+                Condition(operator, key.lower(), frozenset(map(_text, as_list(values))))
+                for operator, keys in (statement.get("Condition") or {}).items()
                 for key, values in keys.items()
             ),
         )
 
 
-def _kin(statement: Statement, others: Iterable[Statement]) -> list[Statement]:
+def as_list(value: Any) -> list[Any]:
+    """Return the values of a policy's member, which may be one value in place of a list."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _of_same_kind(statement: Statement, others: Iterable[Statement]) -> list[Statement]:
     """Return the statements of the same kind: those of trust policies, or of the others."""
     trust = statement.policy == TRUST_POLICY
-    return [it for it in others if (it.policy == TRUST_POLICY) == trust]
+    return [other for other in others if (other.policy == TRUST_POLICY) == trust]
 
 
-def _judge(statement: Statement, program: Sequence[Statement]) -> Verdict:
+def _role_verdict(statement: Statement, program: Sequence[Statement]) -> Verdict:
     policy, name = statement.policy, statement.name
     if not statement.allows:
         return Verdict(policy, name, "denies", _uncovered(statement, ()))
-    if what := _uncovered(statement, program):
-        return Verdict(policy, name, "too much", what)
-    same = any(not _uncovered(it, [statement]) and not _uncovered(statement, [it]) for it in program)
-    return Verdict(policy, name, "same" if same else "no more")
+    if excess := _uncovered(statement, program):
+        return Verdict(policy, name, "excess", excess)
+    equivalent = any(
+        not _uncovered(other, [statement]) and not _uncovered(statement, [other]) for other in program
+    )
+    return Verdict(policy, name, "equivalent" if equivalent else "subset")
 
 
 def _uncovered(
     statement: Statement, others: Sequence[Statement], denials: Sequence[Statement] = ()
-) -> tuple[Excess, ...]:
-    """Return what of a statement none of the others allows, or one denies; like targets together."""
+) -> tuple[Access, ...]:
+    """Return the access of a statement that none of the others allows, or one denies."""
     groups: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
     for action in statement.actions.listed():
         left: dict[bool, list[str]] = {}
         for target in statement.targets.listed():
-            reach = [it for it in others if it.covers(action, target)]
-            denied = any(it.meets(action, target) for it in denials)
-            if denied or not any(_implied(statement.conditions, it.conditions) for it in reach):
+            reach = [other for other in others if other.covers(action, target)]
+            denied = any(denial.meets(action, target) for denial in denials)
+            if denied or not any(_implied(statement.conditions, other.conditions) for other in reach):
                 left.setdefault(bool(reach) and not denied, []).append(target)
         for condition, targets in left.items():
             groups.setdefault((condition, tuple(targets)), []).append(action)
     return tuple(
-        Excess(
+        Access(
             _shown(statement.actions, actions),
             _shown(statement.targets, targets),
             condition,
@@ -190,18 +206,27 @@ def _implies(strict: Condition, lax: Condition) -> bool:
         return False
     ours, theirs = map(_operator, (strict, lax))
     theirs = theirs if ours.endswith("IfExists") else theirs.removesuffix("IfExists")
+    negated = "Not" in theirs
+    have, wanted = strict.values, lax.values
+    # StringEquals implies StringEqualsIgnoreCase, StringNotEqualsIgnoreCase implies StringNotEquals.
+    exact, loose = (theirs, ours) if negated else (ours, theirs)
+    if "IgnoreCase" in exact and "IgnoreCase" not in loose:
+        return False
+    if "IgnoreCase" in loose:
+        ours, theirs = (name.replace("IgnoreCase", "") for name in (ours, theirs))
+        have, wanted = (frozenset(map(str.casefold, values)) for values in (have, wanted))
     wider = (ours.replace("StringEquals", like) for like in ("StringLike", "ArnLike"))
     if theirs not in (ours, *wider):
         return False
-    if "Not" in theirs:
-        return strict.values >= lax.values
+    if negated:
+        return have >= wanted
     if theirs.removesuffix("IfExists").endswith("Like"):
-        return all(any(_covers(it, value) for it in lax.values) for value in strict.values)
-    return strict.values <= lax.values
+        return all(any(_covers(pattern, value) for pattern in wanted) for value in have)
+    return have <= wanted
 
 
 def _operator(condition: Condition) -> str:
-    """Name the operator by what it does to these values."""
+    """Name the operator by its effect on these values."""
     base = condition.operator.removesuffix("IfExists")
     exact = base in _EXACT and not any(sign in value for value in condition.values for sign in "*?")
     name = "StringEquals" if exact else base.replace("ArnEquals", "ArnLike")
@@ -209,15 +234,17 @@ def _operator(condition: Condition) -> str:
 
 
 def _covers(pattern: str, other: str, flags: re.RegexFlag = re.NOFLAG) -> bool:
-    """Tell whether the pattern stands for all that the other stands for."""
-    parts = (".*" if it == "*" else "[^*]" if it == "?" else re.escape(it) for it in pattern)
+    """Tell whether the pattern matches all that the other matches."""
+    wildcards = {"*": ".*", "?": "[^*]"}
+    parts = (wildcards.get(character) or re.escape(character) for character in pattern)
     return re.fullmatch("".join(parts), other, re.DOTALL | flags) is not None
 
 
 def _overlap(one: str, other: str, flags: re.RegexFlag) -> bool:
-    """Tell whether something fits both patterns; a policy variable may stand for anything."""
+    """Tell whether a text can match both patterns; a policy variable matches any text."""
     first, second = (
-        _VARIABLE.sub("*", it.casefold() if flags & re.IGNORECASE else it) for it in (one, other)
+        _VARIABLE.sub("*", pattern.casefold() if flags & re.IGNORECASE else pattern)
+        for pattern in (one, other)
     )
     # Whether the rest of the first from here, and the rest of the second from each place, can agree.
     rows = [[False] * (len(second) + 1) for _ in range(len(first) + 1)]
@@ -241,18 +268,12 @@ def _side(statement: Mapping[str, Any], name: str) -> Side:
     if isinstance(values, Mapping):
         # {"AWS": "*"} is everybody, as "*" is.
         values = [
-            "*" if (kind, it) == ("AWS", "*") else f"{kind}:{it}"
-            for kind, listed in cast("Mapping[str, Any]", values).items()
-            for it in _listed(listed)
+            "*" if (kind, name) == ("AWS", "*") else f"{kind}:{name}"
+            for kind, names in cast("Mapping[str, Any]", values).items()
+            for name in as_list(names)
         ]
     flags = re.IGNORECASE if name == "Action" else re.NOFLAG
-    return Side(tuple(map(str, _listed(values))), negated, flags)
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
+    return Side(tuple(map(str, as_list(values))), negated, flags)
 
 
 def _text(value: object) -> str:

@@ -1,16 +1,17 @@
-"""What is there? The data sources, and one of them with its secret's key and its role.
+"""Read the data sources of an account, and one of them with its secret, key and role.
 
-Every operation is one that reads: `PERMISSIONS` is the whole list. A refusal is an exception of
-botocore, which `adopt/refusals.py` explains; `InputError` is for what AWS has, and cannot be used.
+Every operation only reads: `PERMISSIONS` is the whole list. An error of AWS is an exception of botocore,
+which `adopt/refusals.py` explains; `InputError` is for a data source or role that cannot be used.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 PERMISSIONS: Final = (
     "qbusiness:ListApplications",
@@ -32,12 +33,21 @@ _MANAGED_KEY: Final = "alias/aws/secretsmanager"
 _CONNECT_TIMEOUT: Final = 10
 """Seconds; an address that does not answer is tried several times."""
 _HOUR: Final = 3600
+_FIRST_ERROR: Final = 300
+"""HTTP status from which botocore raises an answer as an error."""
+_PAGE: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
 
 Say = Callable[[str], None]
 
 
 class InputError(Exception):
-    """Raised when what was asked for is not there or cannot be used; one line says what to do."""
+    """Raised when what was asked for does not exist or cannot be used; its line says what to do."""
+
+
+class PageError(BotoCoreError):
+    """Raised when a page answers in place of AWS, such as a proxy's for signing in."""
+
+    fmt = "{operation} was answered with an HTML page"
 
 
 class DataSource(NamedTuple):
@@ -55,7 +65,7 @@ class DataSource(NamedTuple):
 
 
 class Role(NamedTuple):
-    """The role as it is."""
+    """The role as IAM has it."""
 
     arn: str
     name: str
@@ -73,7 +83,7 @@ class Role(NamedTuple):
 
 
 class Connection(NamedTuple):
-    """What the data source connects: the resources that its role has to reach."""
+    """The resources that the role of a data source has to reach, and the role."""
 
     application_arn: str
     region: str
@@ -93,6 +103,7 @@ class Account:
         """Take a Region, or None for the one of the environment or profile."""
         # The SDK itself looks at AWS_DEFAULT_REGION alone, and Pulumi's provider at both.
         session = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))
+        session.events.register("before-parse", _check_answer)
         options = Config(connect_timeout=_CONNECT_TIMEOUT)
         self._qbusiness: Any = session.client("qbusiness", config=options)
         self._secrets: Any = session.client("secretsmanager", config=options)
@@ -113,27 +124,27 @@ class Account:
                 found = self._list(
                     self._qbusiness, "list_data_sources", "dataSources", indexId=index["indexId"], **of
                 )
-                for it in found:
+                for source in found:
                     yield DataSource(
                         application,
                         name,
                         index["indexId"],
                         index.get("displayName", ""),
-                        it["dataSourceId"],
-                        it.get("displayName", ""),
-                        it.get("type", ""),
-                        it.get("status", ""),
+                        source["dataSourceId"],
+                        source.get("displayName", ""),
+                        source.get("type", ""),
+                        source.get("status", ""),
                     )
 
     def warn_of_others(self, role: Role, others: Iterable[DataSource]) -> None:
-        """Tell which other data sources run under the role: what it loses, they lose."""
+        """Warn of other data sources that run under the role: what it loses, they lose."""
         for other in others:
             found = self._get(other)
             if found.get("roleArn") == role.arn:
                 self._warn(
                     f"data source {other.id} of index {other.index_id} and application "
                     f"{other.application_id} runs under the same role, which will be for this one "
-                    "alone: give the other a role of its own first"
+                    "only: give the other a role of its own first"
                 )
 
     def _get(self, data_source: DataSource) -> dict[str, Any]:
@@ -153,8 +164,8 @@ class Account:
         secret_id = found["configuration"].get("secretArn")
         if not isinstance(secret_id, str) or not secret_id:
             raise InputError(
-                f"the configuration of {named} has no secretArn at its top, where connectors with a "
-                "role like AEM's have it: this program's role is not for it"
+                f"the configuration of {named} has no secretArn at its top level, where connectors with "
+                "a role like AEM's have it: this program's role is not for it"
             )
         role_arn = found.get("roleArn")
         if not role_arn:
@@ -164,7 +175,7 @@ class Account:
         if account != role_account:
             raise InputError(
                 f"{named} is in account {account} and its role in {role_account}: Amazon Q Business "
-                "can be passed only roles of its own account; make a new role with the program"
+                "can be passed only roles of its own account; create a new role with the program"
             )
         secret_arn, key_arn = self._secret(secret_id)
         return Connection(
@@ -179,7 +190,9 @@ class Account:
 
     def _applications(self) -> dict[str, str]:
         found = self._list(self._qbusiness, "list_applications", "applications")
-        names = {it["applicationId"]: it.get("displayName", "") for it in found}
+        names = {
+            application["applicationId"]: application.get("displayName", "") for application in found
+        }
         if not names:
             raise InputError(
                 f"there is no application of Amazon Q Business in {self.region} for these credentials: "
@@ -188,7 +201,7 @@ class Account:
         return names
 
     def _list(self, client: Any, operation: str, key: str, **parameters: str) -> list[Any]:
-        """Read a list to its end, and tell of it if it takes more than a page."""
+        """Read a list to its end, and report progress if it takes more than a page."""
         items: list[Any] = []
         for page in client.get_paginator(operation).paginate(**parameters):
             if items:
@@ -206,12 +219,12 @@ class Account:
         try:
             key = self._kms.describe_key(KeyId=key_id)["KeyMetadata"]
         except ClientError as error:
-            # An alias says nothing of its key; of a key itself, only who manages it is left open.
+            # An alias does not name its key; for a key itself, only who manages it is unknown.
             if not _denied(error) or "alias/" in key_id:
                 raise
             self._warn(
-                f"kms:DescribeKey is not allowed for {key_id}, so it is taken for a customer managed "
-                f"key; if it is the one of {_MANAGED_KEY}, take kmsKeyId out of the file"
+                f"kms:DescribeKey is not allowed for {key_id}, which is assumed to be customer managed: "
+                f"if it is the key of {_MANAGED_KEY}, remove kmsKeyId from the file"
             )
             return secret["ARN"], key_id
         return secret["ARN"], None if key["KeyManager"] == "AWS" else key["Arn"]
@@ -221,16 +234,16 @@ class Account:
         name = role["RoleName"]
         if role.get("MaxSessionDuration", _HOUR) != _HOUR:
             self._warn(
-                f"the role's longest session of {role['MaxSessionDuration']} seconds becomes an hour; "
-                "sessions of AWS's services do not depend on it"
+                f"the role's maximum session duration of {role['MaxSessionDuration']} seconds becomes "
+                "an hour; it does not limit sessions of AWS services"
             )
-        tags = {it["Key"]: it["Value"] for it in role.get("Tags", [])}
+        tags = {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])}
         if own := [key for key in tags if key.lower().startswith("aws:")]:
             self._warn(
-                f"the role has tags of AWS's own ({', '.join(own)}), which no stack can keep: whatever "
-                "made them, such as a CloudFormation stack, must give up the role first"
+                f"the role has tags that only AWS can set ({', '.join(own)}), and no stack can keep "
+                "them: what created them, such as a CloudFormation stack, must release the role first"
             )
-        # What is imported follows from these; what is attached is only needed for the comparison.
+        # The inline policies decide what is imported; the attached ones are only compared.
         inline = dict(self._inline_policies(name))
         attached = self._unless_denied(lambda: dict(self._attached_policies(name)))
         return Role(
@@ -253,8 +266,8 @@ class Account:
 
     def _attached_policies(self, role: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         operation = "list_attached_role_policies"
-        for it in self._list(self._iam, operation, "AttachedPolicies", RoleName=role):
-            arn = it["PolicyArn"]
+        for attached in self._list(self._iam, operation, "AttachedPolicies", RoleName=role):
+            arn = attached["PolicyArn"]
             version = self._iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
             policy = self._iam.get_policy_version(PolicyArn=arn, VersionId=version)
             yield arn, policy["PolicyVersion"]["Document"]
@@ -262,18 +275,24 @@ class Account:
     def _unless_denied(
         self, read: Callable[[], dict[str, Mapping[str, Any]]]
     ) -> dict[str, Mapping[str, Any]] | None:
-        """Read policies; without permission, say which one is missing and return None."""
+        """Read policies; without permission, warn which one is missing and return None."""
         try:
             return read()
         except ClientError as error:
             if not _denied(error):
                 raise
             self._warn(
-                f"iam:{error.operation_name} is not allowed: the policies that it reads are left out of "
-                "the comparison, so that more may be too much and less may be missing than it shows"
+                f"iam:{error.operation_name} is not allowed: the comparison lacks the policies that it "
+                "reads, so that more may be in excess and less may be missing than it shows"
             )
             return None
 
 
 def _denied(error: ClientError) -> bool:
     return error.response["Error"]["Code"] in DENIED
+
+
+def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
+    """Raise PageError for success with a page, which botocore would read as an empty answer."""
+    if response_dict["status_code"] < _FIRST_ERROR and _PAGE.match(response_dict["body"]):
+        raise PageError(operation=operation_model.name)

@@ -1,5 +1,6 @@
-"""What does an error of AWS, or of the way to it, mean, and what mends it?"""
+"""Explain errors of AWS and of the connection to it, with what to do."""
 
+import os
 from typing import Final
 
 from botocore.exceptions import (
@@ -16,8 +17,9 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 
-from adopt.reading import DENIED, PERMISSIONS
+from adopt.reading import DENIED, PERMISSIONS, PageError
 from components.settings import SUPPORTED_REGIONS
 
 _SIGN_IN: Final = (
@@ -42,7 +44,7 @@ _THROTTLED: Final = (
 _GONE: Final = ("NoSuchEntity", "NotFoundException", "ResourceNotFoundException")
 
 
-def explain(error: BotoCoreError | ClientError) -> str:
+def explain(error: BotoCoreError | ClientError | ResponseParserError) -> str:
     """Return one line: what happened, and what to do."""
     match error:
         case ClientError():
@@ -52,7 +54,7 @@ def explain(error: BotoCoreError | ClientError) -> str:
         case SSOError() | TokenRetrievalError():
             text = f"the sign-in has ended ({error}): {_SIGN_IN}"
         case ProfileNotFound():
-            text = f"{error}: AWS_PROFILE names it; `aws configure list-profiles` shows those there are"
+            text = f"{error}: AWS_PROFILE names it; `aws configure list-profiles` lists those that exist"
         case NoRegionError() | InvalidRegionError():
             text = f"{error} Give --region, one of {', '.join(SUPPORTED_REGIONS)}"
         case ConnectionError() | HTTPClientError():
@@ -60,6 +62,11 @@ def explain(error: BotoCoreError | ClientError) -> str:
                 f"AWS cannot be reached ({error}): look at the network and its proxy, and at the "
                 f"Region; Amazon Q Business is in {', '.join(SUPPORTED_REGIONS)}"
             )
+        case PageError():
+            text = _explain_other_server(str(error))
+        case ResponseParserError():
+            # Its message holds the whole answer.
+            text = _explain_other_server("an answer is not in the format of the API")
         case _:
             text = str(error)
     return " ".join(text.split())
@@ -68,11 +75,14 @@ def explain(error: BotoCoreError | ClientError) -> str:
 def _explain_answer(error: ClientError) -> str:
     code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     operation = error.operation_name
-    action = next((it for it in PERMISSIONS if it.endswith(f":{operation}")), operation)
+    action = next((name for name in PERMISSIONS if name.endswith(f":{operation}")), operation)
+    if code.isdigit():
+        # The HTTP status, in place of the code that every error of an API has.
+        return _explain_other_server(f"{action} was answered with HTTP {code} and no error code")
     if code in DENIED:
         return (
-            f"{action} is not allowed ({said}): let these credentials have it, and the resource's own "
-            "policy if it is in another account; docs/adopt.md has the whole policy"
+            f"{action} is not allowed ({said}): allow it for these credentials, and in the resource's "
+            "own policy if it is in another account; docs/adopt.md has the whole policy"
         )
     if code in _BAD_CREDENTIALS:
         return f"AWS does not accept the credentials ({code}): {_SIGN_IN}"
@@ -84,3 +94,12 @@ def _explain_answer(error: ClientError) -> str:
             "source still has the secret, key and role that it names"
         )
     return f"{action} failed ({code}: {said}): repeat the command"
+
+
+def _explain_other_server(text: str) -> str:
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        return (
+            f"the sandbox has no Amazon Q Business; run adopt outside the sandbox, with AWS credentials "
+            f"({text}, by AWS_ENDPOINT_URL={endpoint})"
+        )
+    return f"{text}, as by a proxy or an outage: check the network's proxy, then repeat the command"

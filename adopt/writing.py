@@ -1,6 +1,6 @@
-"""What is written? A stack's configuration, an import file, and the documents to come.
+"""Write a stack's configuration, its import file, and copies of policies for which there is no room.
 
-The settings are examined, and the documents written, by the program itself.
+The program itself validates the settings and writes the documents.
 """
 
 import json
@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 import yaml
 
 from adopt.reading import Connection, InputError, Role
+from adopt.room import Room, copy_file, find_room
 from components import documents, settings
 from components.configuration import KEYS, MEMBERS, in_camel_case
 from components.connector_role import POLICY_NAME, TOKEN
@@ -20,13 +21,13 @@ from components.examination import examine
 from components.settings import Problem, SettingsError
 
 COMPONENT: Final = "aem-connector"
-"""What `__main__.py` calls the component."""
+"""The component's name in `__main__.py`."""
 IMPORT_FILE: Final = "import.json"
 _PROJECT_FILE: Final = "Pulumi.yaml"
 
 
 class Keys:
-    """Settings that were read from AWS, called as in a stack's configuration."""
+    """Settings that were read from AWS, named as in a stack's configuration."""
 
     region_required = True
     problems: Sequence[Problem] = ()
@@ -37,19 +38,20 @@ class Keys:
         return "aws:region" if path[0] == "region" else in_camel_case(path)
 
     def command(self, problem: Problem) -> str | None:
-        """Return None: what AWS has is mended in AWS."""
+        """Return None: a value that AWS has is changed in AWS."""
         del problem
         return None
 
 
 class Plan(NamedTuple):
-    """What the program will be given, and what it will make of it."""
+    """The program's configuration, the import file, and the documents that the program will write."""
 
     config: Mapping[str, object]
     """The stack's configuration: keys with their namespace."""
     import_file: Mapping[str, object]
     """As `pulumi import --file` takes it."""
     documents: Documents
+    room: Room
     warnings: tuple[str, ...]
 
 
@@ -67,7 +69,7 @@ def plan(connection: Connection, project: str) -> Plan:
     if set(role.tags) == {"secure"}:
         raise InputError(
             'the role has one tag, called "secure", which a stack\'s configuration takes for a secret: '
-            "give the role another tag beside it"
+            "add another tag to the role"
         )
     vpc = connection.vpc_configuration
     texts = {
@@ -88,7 +90,7 @@ def plan(connection: Connection, project: str) -> Plan:
     }
     source = Keys()
     examined = examine(COMPONENT, given, source)
-    assert examined.settings is not None  # noqa: S101 nothing is left for later
+    assert examined.settings is not None  # noqa: S101 no value is unknown
     written = documents.write(examined.settings)
     if problem := documents.excess(written.role_policy, examined.settings):
         raise SettingsError([problem], source)
@@ -102,27 +104,29 @@ def plan(connection: Connection, project: str) -> Plan:
         }
     if role.tags:
         config[f"{project}:{KEYS['tags']}"] = dict(role.tags)
-    return Plan(config, _import_file(role), written, examined.warnings)
+    room = find_room(role, written.role_policy)
+    return Plan(config, _import_file(role), written, room, examined.warnings)
 
 
 def config_file(stack: str) -> Path:
-    """Return where a stack's configuration stands; the organization is no part of the file's name."""
+    """Return the file of a stack's configuration; its name is without the organization."""
     return Path(f"Pulumi.{stack.rpartition('/')[2]}.yaml")
 
 
 def check_absent(stack: str) -> None:
-    """Raise InputError if there is a configuration or an import file to be overwritten."""
-    there = [str(config_file(stack))] if _stack_file(stack).get("config") else []
-    if Path(IMPORT_FILE).exists():
-        there.append(IMPORT_FILE)
-    if there:
-        raise InputError(f"{' and '.join(there)} would be overwritten: give --force, or another --stack")
+    """Raise InputError if there is a configuration, import file or copy to be overwritten."""
+    existing = [str(config_file(stack))] if _stack_file(stack).get("config") else []
+    existing += [name for name in (IMPORT_FILE, copy_file(1)) if Path(name).exists()]
+    if existing:
+        raise InputError(
+            f"{' and '.join(existing)} would be overwritten: give --force, or another --stack"
+        )
 
 
 def write(plan: Plan, stack: str) -> list[str]:
-    """Write both files whole, or none; return their names.
+    """Write all files completely, or none; return their names.
 
-    What a stack's file has beside the configuration, such as the salt of its secrets, is kept.
+    Other members of a stack's file, such as the salt of its secrets, are kept.
     """
     # Every string in quotes: YAML would read some as numbers, dates or booleans.
     config = yaml.safe_dump(
@@ -135,6 +139,7 @@ def write(plan: Plan, stack: str) -> list[str]:
     contents = {
         config_file(stack): config,
         Path(IMPORT_FILE): json.dumps(plan.import_file, indent=2) + "\n",
+        **{Path(copy.file): json.dumps(copy.document, indent=2) + "\n" for copy in plan.room.copies},
     }
     for path in contents:
         if path.is_dir():
@@ -156,7 +161,7 @@ def _stack_file(stack: str) -> dict[str, Any]:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds an object; one that is not there is empty."""
+    """Read a YAML file that holds an object; one that does not exist is empty."""
     if not path.exists():
         return {}
     try:
@@ -164,12 +169,12 @@ def _mapping(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         content = "not UTF-8"
     if not isinstance(content, dict | None):
-        raise InputError(f"{path} is not what Pulumi writes: mend it, or move it away")
+        raise InputError(f"{path} is not a file of Pulumi's: fix it, or move it away")
     return cast("dict[str, Any]", content or {})
 
 
 def _import_file(role: Role) -> dict[str, object]:
-    """Name the role, and its policy if it has one by the name that the program's has."""
+    """Return the import file for the role, and for its policy if that has the program's name."""
     entries: list[dict[str, object]] = [
         {"type": TOKEN, "name": COMPONENT, "component": True},
         {

@@ -1,8 +1,9 @@
-"""What stands in for the AWS CLI where tests run docs/operations.md? Its commands on IAM, by boto3."""
+"""Run commands of the AWS CLI on IAM by boto3, where tests run the pages in docs/."""
 
 import argparse
 import json
 import sys
+from pathlib import Path
 
 import boto3
 import jmespath
@@ -11,11 +12,21 @@ from botocore.exceptions import ClientError
 parser = argparse.ArgumentParser()
 parser.add_argument("service", choices=["iam"])
 parser.add_argument("operation")
-parser.add_argument("--role-name")
+PARAMETERS = {
+    "role_name": "RoleName",
+    "policy_name": "PolicyName",
+    "policy_arn": "PolicyArn",
+    "policy_document": "PolicyDocument",
+}
+for option in PARAMETERS:
+    parser.add_argument("--" + option.replace("_", "-"))
 parser.add_argument("--query", default="@")
 parser.add_argument("--output", choices=["json", "text"], default="json")
 arguments = parser.parse_args()
-given = {"RoleName": arguments.role_name} if arguments.role_name else {}
+options = {name: getattr(arguments, option) for option, name in PARAMETERS.items()}
+given = {name: text for name, text in options.items() if text is not None}
+if given.get("PolicyDocument", "").startswith("file://"):
+    given["PolicyDocument"] = Path(given["PolicyDocument"].removeprefix("file://")).read_text()
 operation = arguments.operation.replace("-", "_")
 try:
     answer = getattr(boto3.client("iam", region_name="us-east-1"), operation)(**given)

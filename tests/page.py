@@ -1,4 +1,4 @@
-"""How do the tests run what the pages in docs/ tell people to type?"""
+"""Run the commands of the pages in docs/."""
 
 import re
 import subprocess
@@ -25,12 +25,19 @@ def commands(section: str, page: Path = PAGE) -> str:
     return "\n".join(re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL))
 
 
+def page_path(stack: Stack) -> str:
+    """Return a PATH that has the programs of the pages."""
+    # The pages need no more than a python3's own library, and a version manager's is slow to start.
+    return f"{AWS_CLI}:{Path(sys.executable).parent}:{stack.environment['PATH']}"
+
+
 def run_section(
     stack: Stack, section: str, *, page: Path = PAGE, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Type the commands of a section, with the stack selected, and stop at the first that fails."""
+    """Run the commands of a section, with the stack selected, and stop at the first that fails.
+
+    tests/test_pasting.py pastes them into shells, as people do.
+    """
     script = commands(section, page)
     assert script, f"the page has no commands under '{section}'"
-    # The pages need no more than a python3's own library, and a version manager's is slow to start.
-    path = f"{AWS_CLI}:{Path(sys.executable).parent}:{stack.environment['PATH']}"
-    return stack.execute("sh", "-euc", script, check=check, PATH=path, **variables)
+    return stack.execute("sh", "-euc", script, check=check, PATH=page_path(stack), **variables)

@@ -51,6 +51,8 @@ class Server:
         """Status and error code, by action."""
         self.answers: dict[str, Mapping[str, Any]] = {}
         """What a JSON service says in moto's place, by action."""
+        self.pages: dict[str, int] = {}
+        """Status of the HTML page that answers in place of an API, by action."""
         self.calls: list[str] = []
         """Actions such as `iam:GetRole`."""
         self.misfits: list[str] = []
@@ -74,6 +76,9 @@ class Server:
         operation, parameters = self._operation(service, request)
         action = f"{service}:{operation}"
         self.calls.append(action)
+        if action in self.pages:
+            page = Response("<!doctype html><p>Sign in", self.pages[action], mimetype="text/html")
+            return page(environ, start_response)
         if action in self.refusals:
             return _refusal(service, *self.refusals[action])(environ, start_response)
         if service == "qbusiness":

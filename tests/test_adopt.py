@@ -1,4 +1,4 @@
-"""A role of the console's becomes a stack's: found, compared, written down, and AWS stays as it is."""
+"""A role of the console's is imported into a stack: found, compared, written down, AWS unchanged."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from components.connector_role import ConnectorRole
 from sandbox.environment import PROJECT
 from sandbox.iam_server import ACCOUNT as SANDBOX_ACCOUNT
 from tests.mocked import Deployment
-from tests.page import run_section
+from tests.page import page_path, run_section
 from tests.qbusiness_server import DATA_SOURCE_ID, Server, served
 from tests.stacks import PROJECT_NAME, Aws, Stack
 from tests.support import (
@@ -333,6 +333,16 @@ def test_the_file_of_a_stack_has_no_organization_in_its_name(console: Console, a
     assert adopt("--stack", "acme/prod", "--json").json["files"] == ["Pulumi.prod.yaml", "import.json"]
 
 
+@pytest.mark.parametrize("value", ["2024-05-01", "012", "yes", "1e3", "null", ""])
+def test_a_tag_value_that_yaml_would_read_as_another_type_is_quoted(
+    console: Console, adopt: Adopt, tmp_path: Path, value: str
+):
+    console.make(role={"Tags": [{"Key": "Created", "Value": value}]})
+    assert adopt().code == 0
+    text = (tmp_path / "Pulumi.prod.yaml").read_text()
+    assert f'"{PROJECT_NAME}:tags":\n    "Created": "{value}"\n' in text
+
+
 def test_outside_a_project_nothing_is_asked(console: Console, adopt: Adopt, tmp_path: Path):
     console.make()
     (tmp_path / "Pulumi.yaml").unlink()
@@ -373,7 +383,7 @@ def test_an_import_file_that_is_a_directory_leaves_the_configuration_alone(
 
 def test_a_role_whose_tags_pulumi_would_take_for_a_secret_is_refused(console: Console, adopt: Adopt):
     console.make(role={"Tags": [{"Key": "secure", "Value": "yes"}]})
-    assert "another tag beside it" in adopt().err
+    assert "add another tag" in adopt().err
 
 
 def test_another_data_source_under_the_same_role_is_warned_about(console: Console, adopt: Adopt):
@@ -476,12 +486,10 @@ def test_role_policies_of_more_than_a_page_are_all_read(console: Console, adopt:
     assert len(said.json["keptPolicies"]) == 101
 
 
-# What is too much, and what too little.
+# How the role compares.
 
 
-def test_a_role_that_equals_the_program_s_has_nothing_too_much_and_nothing_too_little(
-    console: Console, adopt: Adopt
-):
+def test_a_role_that_allows_what_the_program_s_allows_is_equivalent(console: Console, adopt: Adopt):
     document = json.loads(own_policy())
     for number, statement in enumerate(document["Statement"]):
         statement["Sid"] = f"Other{number}"
@@ -491,10 +499,10 @@ def test_a_role_that_equals_the_program_s_has_nothing_too_much_and_nothing_too_l
     trust = golden("trust-policy").replace("ArnEquals", "ArnLike").replace("aws:S", "AWS:s")
     console.make(trust=trust, policies={"console": json.dumps(document)})
     said = adopt()
-    assert "Nothing too much, nothing too little." in said.out
+    assert "The role and the program's policies are equivalent." in said.out
     assert [line.rpartition(": ")[2] for line in said.out.splitlines() if line.startswith("  ")] == [
         *["covered"] * 4,
-        *["same"] * 4,
+        *["equivalent"] * 4,
     ]
 
 
@@ -511,23 +519,23 @@ def test_wildcards_and_what_is_missing_are_named(console: Console, adopt: Adopt)
     program = {it["statement"]: it for it in difference["program"]}
     assert program["AllowsAmazonQServicePrincipal"]["verdict"] == "covered"
     assert program["AllowsAmazonQToGetSecret"]["verdict"] == "covered"
-    assert program["AllowsAmazonQToIngestDocuments"]["what"] == [
+    assert program["AllowsAmazonQToIngestDocuments"]["access"] == [
         {"actions": INGEST, "targets": [APPLICATION_ARN], "condition": False}
     ]
     assert program["AllowsAmazonQToIngestPrincipalMapping"]["verdict"] == "missing"
     assert [(it["policy"], it["statement"], it["verdict"]) for it in difference["role"]] == [
-        ("trust policy", "statement 1", "too much"),
-        ("console", "statement 1", "too much"),
-        ("console", "Ingest", "no more"),
+        ("trust policy", "statement 1", "excess"),
+        ("console", "statement 1", "excess"),
+        ("console", "Ingest", "subset"),
     ]
-    assert difference["role"][0]["what"] == [
+    assert difference["role"][0]["access"] == [
         {
             "actions": ["sts:AssumeRole"],
             "targets": ["Service:qbusiness.amazonaws.com"],
             "condition": True,
         }
     ]
-    assert difference["nothing"] is False
+    assert difference["equivalent"] is False
 
 
 def test_policies_that_are_attached_are_compared_as_well(console: Console, adopt: Adopt):
@@ -537,7 +545,7 @@ def test_policies_that_are_attached_are_compared_as_well(console: Console, adopt
     console.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
     console.server.calls.clear()
     said = adopt("--json").json
-    assert said["difference"]["nothing"]
+    assert said["difference"]["equivalent"]
     assert said["keptPolicies"] == [arn]
 
 
@@ -550,26 +558,26 @@ DECRYPT = allow(["kms:Decrypt"], [KEY_ARN], Condition=LIKE)
 @pytest.mark.parametrize(
     ("program", "role", "expected"),
     [
-        (GET, [{**GET, "Action": "SecretsManager:getsecretvalue"}], "covered same"),
-        (GET, [{**GET, "Resource": SECRET[:-1] + "?"}], "covered too much"),
-        (GET, [{**GET, "Resource": SECRET[:-1] + "4"}], "missing too much"),
-        (GET, [{**GET, "Action": "secretsmanager:*"}], "covered too much"),
-        (GET, [allow("*", "*")], "covered too much"),
-        (GET, [GET, {**GET, "Effect": "Deny", "Resource": "*"}], "missing same denies"),
-        (GET, [GET, {**GET, "Effect": "Deny", "Condition": LIKE}], "covered same denies"),
-        (GET, [GET, {**GET, "Effect": "Deny", "Action": "s3:*"}], "covered same denies"),
-        (GET, [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}], "covered too much"),
+        (GET, [{**GET, "Action": "SecretsManager:getsecretvalue"}], "covered equivalent"),
+        (GET, [{**GET, "Resource": SECRET[:-1] + "?"}], "covered excess"),
+        (GET, [{**GET, "Resource": SECRET[:-1] + "4"}], "missing excess"),
+        (GET, [{**GET, "Action": "secretsmanager:*"}], "covered excess"),
+        (GET, [allow("*", "*")], "covered excess"),
+        (GET, [GET, {**GET, "Effect": "Deny", "Resource": "*"}], "missing equivalent denies"),
+        (GET, [GET, {**GET, "Effect": "Deny", "Condition": LIKE}], "covered equivalent denies"),
+        (GET, [GET, {**GET, "Effect": "Deny", "Action": "s3:*"}], "covered equivalent denies"),
+        (GET, [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}], "covered excess"),
         (
             GET,
             [{"Effect": "Allow", "NotAction": "secretsmanager:*", "Resource": "*"}],
-            "missing too much",
+            "missing excess",
         ),
         (
             GET,
             [GET, {"Effect": "Deny", "NotAction": "qbusiness:*", "Resource": "*"}],
-            "missing same denies",
+            "missing equivalent denies",
         ),
-        (GET, [{**GET, "Condition": LIKE}], "missing no more"),
+        (GET, [{**GET, "Condition": LIKE}], "missing subset"),
         # Patterns that meet although neither stands for all of the other.
         (
             allow("ec2:One", "arn:aws:ec2:us-east-1:1:network-interface/*"),
@@ -581,30 +589,30 @@ DECRYPT = allow(["kms:Decrypt"], [KEY_ARN], Condition=LIKE)
                     "Resource": "arn:aws:ec2:*:*:network-interface/eni-*",
                 },
             ],
-            "missing too much denies",
+            "missing excess denies",
         ),
         (
             allow("a:One", "arn:*/x"),
             [allow("a:*", "*"), {"Effect": "Deny", "Action": "A:o*", "Resource": "arn:y/?"}],
-            "missing too much denies",
+            "missing excess denies",
         ),
         (
             GET,
             [GET, {**GET, "Effect": "Deny", "Resource": SECRET[:40] + "${aws:PrincipalTag/a}"}],
-            "missing same denies",
+            "missing equivalent denies",
         ),
         (
             allow("a:One", "arn:x/*"),
             [allow("a:*", "*"), {"Effect": "Deny", "Action": "a:One", "Resource": "arn:y/*"}],
-            "covered too much denies",
+            "covered excess denies",
         ),
         # Without a wildcard, these operators ask for the same.
         (
             {**GET, "Condition": {"ArnEquals": {"aws:SourceArn": "arn:x"}}},
             [{**GET, "Condition": {"StringLike": {"aws:SourceArn": "arn:x"}}}],
-            "covered same",
+            "covered equivalent",
         ),
-        (DECRYPT, [{**DECRYPT, "Condition": {}}], "covered too much"),
+        (DECRYPT, [{**DECRYPT, "Condition": {}}], "covered excess"),
         (
             DECRYPT,
             [
@@ -613,43 +621,71 @@ DECRYPT = allow(["kms:Decrypt"], [KEY_ARN], Condition=LIKE)
                     "Condition": {"StringEquals": {"KMS:viaservice": "secretsmanager.x.amazonaws.com"}},
                 }
             ],
-            "missing no more",
+            "missing subset",
         ),
         (
             DECRYPT,
             [{**DECRYPT, "Condition": {"StringLike": {"kms:ViaService": "*"}}}],
-            "covered too much",
+            "covered excess",
         ),
         (
             DECRYPT,
             [{**DECRYPT, "Condition": {"StringLikeIfExists": LIKE["StringLike"]}}],
-            "covered too much",
+            "covered excess",
         ),
         (
             DECRYPT,
             [{**DECRYPT, "Condition": {"StringNotLike": LIKE["StringLike"]}}],
-            "missing too much",
+            "missing excess",
         ),
         (
             DECRYPT,
             [{**DECRYPT, "Condition": {**LIKE, "Bool": {"aws:SecureTransport": True}}}],
-            "missing no more",
+            "missing subset",
         ),
         (
             {**GET, "Condition": {"StringNotEquals": {"aws:PrincipalTag/a": ["x", "y"]}}},
             [{**GET, "Condition": {"StringNotEquals": {"aws:PrincipalTag/a": "x"}}}],
-            "covered too much",
+            "covered excess",
         ),
         (
             {**GET, "Condition": {"Bool": {"aws:SecureTransport": "true"}}},
             [{**GET, "Condition": {"Bool": {"aws:SecureTransport": True}}}],
-            "covered same",
+            "covered equivalent",
         ),
-        (allow("a:One", "arn:x/*"), [allow("a:One", "arn:x/?")], "missing no more"),
+        # Case counts in values, unless the operator ignores it, and in no part of a key.
+        (
+            {**GET, "Condition": {"StringEquals": {"aws:ResourceTag/Team": "web"}}},
+            [{**GET, "Condition": {"StringEquals": {"AWS:resourceTag/TEAM": "web"}}}],
+            "covered equivalent",
+        ),
+        (
+            {**GET, "Condition": {"StringEquals": {"aws:PrincipalTag/a": "web"}}},
+            [{**GET, "Condition": {"StringEquals": {"aws:PrincipalTag/a": "Web"}}}],
+            "missing excess",
+        ),
+        (
+            {**GET, "Condition": {"StringEqualsIgnoreCase": {"aws:PrincipalTag/a": "web"}}},
+            [{**GET, "Condition": {"StringEqualsIgnoreCase": {"aws:PrincipalTag/a": "Web"}}}],
+            "covered equivalent",
+        ),
+        (
+            {**GET, "Condition": {"StringEquals": {"aws:PrincipalTag/a": "web"}}},
+            [{**GET, "Condition": {"StringEqualsIgnoreCase": {"aws:PrincipalTag/a": "Web"}}}],
+            "covered excess",
+        ),
+        (
+            {**GET, "Condition": {"StringNotEquals": {"aws:PrincipalTag/a": "web"}}},
+            [{**GET, "Condition": {"StringNotEqualsIgnoreCase": {"aws:PrincipalTag/a": "Web"}}}],
+            "missing subset",
+        ),
+        # IAM accepts an operator in no other case, so no request can meet such a condition.
+        (DECRYPT, [{**DECRYPT, "Condition": {"stringlike": LIKE["StringLike"]}}], "missing excess"),
+        (allow("a:One", "arn:x/*"), [allow("a:One", "arn:x/?")], "missing subset"),
         (
             allow(["a:One", "a:Two"], ["arn:x", "arn:y"]),
             [allow("a:One", "*"), allow("a:T*", "arn:x"), allow("a:Two", "arn:y")],
-            "covered too much too much no more",
+            "covered excess excess subset",
         ),
     ],
 )
@@ -665,11 +701,11 @@ def test_statements_are_compared_by_what_they_allow(
 @pytest.mark.parametrize(
     ("principal", "verdict"),
     [
-        ({"Service": ["qbusiness.amazonaws.com"]}, "same"),
-        ({"Service": ["qbusiness.amazonaws.com", "ec2.amazonaws.com"]}, "too much"),
-        ({"AWS": "*"}, "too much"),
-        ("*", "too much"),
-        ({"AWS": f"arn:aws:iam::{ACCOUNT}:root", "Service": "qbusiness.amazonaws.com"}, "too much"),
+        ({"Service": ["qbusiness.amazonaws.com"]}, "equivalent"),
+        ({"Service": ["qbusiness.amazonaws.com", "ec2.amazonaws.com"]}, "excess"),
+        ({"AWS": "*"}, "excess"),
+        ("*", "excess"),
+        ({"AWS": f"arn:aws:iam::{ACCOUNT}:root", "Service": "qbusiness.amazonaws.com"}, "excess"),
     ],
 )
 def test_principals_of_a_trust_policy_are_compared_too(principal: Any, verdict: str):
@@ -684,6 +720,165 @@ def test_a_policy_of_the_role_is_never_weighed_against_its_trust_policy():
     everything = list(statements("console", json.loads(WIDE)))
     found = compare(list(statements(TRUST_POLICY, json.loads(golden("trust-policy")))), everything)
     assert found.program[0].verdict == "missing"
+
+
+# Room for the role policy.
+
+
+def large(name: str, characters: int, statements: int = 1) -> str:
+    """Return a policy of that many characters, white space not counted, in equal statements."""
+    resource = f"arn:aws:s3:::{name}-%02d/%04d"
+    count = (characters - 150 * statements) // (statements * (len(resource % (0, 0)) + 3))
+
+    def document(extra: str = "") -> str:
+        return policy(
+            *(
+                allow(
+                    ["s3:GetObject"],
+                    [
+                        resource % (statement, number) + extra * (statement == number == 0)
+                        for number in range(count)
+                    ],
+                    Sid=f"Part{statement}",
+                )
+                for statement in range(statements)
+            )
+        )
+
+    text = document("x" * (characters - size(document())))
+    assert size(text) == characters
+    return text
+
+
+def size(text: str) -> int:
+    return len("".join(text.split()))
+
+
+def accesses(*documents: Any) -> set[tuple[str, str]]:
+    """Return each action on each resource that the statements allow."""
+    return {
+        (action, resource)
+        for document in documents
+        for statement in document["Statement"]
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+    }
+
+
+ROLE_POLICY_SIZE = size(own_policy()) - len("SECRET")
+"""Without the secret's ARN, whose length depends on the account."""
+
+
+def test_a_role_with_room_for_the_role_policy_gets_no_warning(console: Console, adopt: Adopt):
+    console.make()
+    most = 10_240 - ROLE_POLICY_SIZE - len(console.secret_arn)
+    console.iam.put_role_policy(RoleName=NAME, PolicyName="full", PolicyDocument=large("full", most))
+    console.server.calls.clear()
+    said = adopt("--json")
+    assert said.json["inlinePolicies"] == {
+        "maximum": 10_240,
+        "kept": {"full": most},
+        "rolePolicy": 10_240 - most,
+        "excess": 0,
+        "copies": [],
+        "copy": "",
+        "delete": "",
+    }
+    assert "warning" not in said.err
+    assert "No room" not in adopt("--force").out
+
+
+def test_a_role_without_room_gets_a_warning_with_figures_and_the_commands_that_make_room(
+    console: Console, adopt: Adopt, tmp_path: Path
+):
+    console.make(policies={"a": large("a", 4_400), "b's": large("b", 5_022)}, role={"Path": "/q/"})
+    added = ROLE_POLICY_SIZE + len(console.secret_arn)
+    excess = 9_422 + added - 10_240
+    said = adopt()
+    assert said.code == 0
+    assert (
+        f"adopt: warning: the role's inline policies leave no room for the role policy, by {excess} "
+        "characters: `pulumi up` would fail with LimitExceeded"
+    ) in said.err.splitlines()
+    copy = f"{NAME}-copy-1"
+    assert said.out.partition("\nNo room ")[2] == (
+        "for the role policy: the inline policies of a role may have 10,240 characters together, white "
+        "space not counted.\n"
+        "   4,400  a, stays\n"
+        "   5,022  b's, stays\n"
+        f"  {added:6,}  qbusiness-aem-connector, which `pulumi up` puts\n"
+        f"  {excess:6,}  too many\n"
+        "Before `pulumi up`, which would fail after it has updated the trust policy,\n"
+        "make managed policies of b's. The role keeps every permission meanwhile.\n"
+        "\n"
+        "1. Copy and attach:\n"
+        "\n"
+        f"aws iam create-policy --policy-name '{copy}' --policy-document file://policy-copy-1.json &&\n"
+        f"aws iam attach-role-policy --role-name '{NAME}' "
+        f"--policy-arn 'arn:aws:iam::{ACCOUNT}:policy/{copy}'\n"
+        "\n"
+        "2. Wait a minute, until the copies take effect everywhere. Then delete the originals:\n"
+        "\n"
+        f"aws iam delete-role-policy --role-name '{NAME}' --policy-name 'b'\\''s'\n"
+        "\n"
+        "Written: Pulumi.prod.yaml, import.json, policy-copy-1.json. Next steps: docs/adopt.md.\n"
+    )
+    assert (tmp_path / "policy-copy-1.json").read_text() == (
+        json.dumps(json.loads(large("b", 5_022)), indent=2) + "\n"
+    )
+    assert "and policy-copy-1.json would be overwritten: give --force" in adopt().err
+
+
+@pytest.mark.parametrize(
+    ("characters", "parts", "copies"), [(9_422, 5, 2), (9_422, 1, 2), (6_144, 1, 1)]
+)
+def test_a_policy_larger_than_a_managed_policy_is_divided_and_allows_the_same(
+    console: Console, adopt: Adopt, characters: int, parts: int, copies: int
+):
+    document = large("a", characters, parts)
+    console.make(policies={"a": document, "b": large("b", 4_000)})
+    found = adopt("--json").json["inlinePolicies"]
+    documents = [copy["document"] for copy in found["copies"]]
+    assert len(documents) == copies
+    assert all(size(json.dumps(document)) <= 6_144 for document in documents)
+    assert accesses(*documents) == accesses(json.loads(document))
+    assert {document["Version"] for document in documents} == {"2012-10-17"}
+    for document in documents:
+        sids = [statement["Sid"] for statement in document["Statement"] if "Sid" in statement]
+        assert len(set(sids)) == len(sids)
+
+
+def test_a_policy_that_cannot_be_divided_is_to_be_shortened(console: Console, adopt: Adopt):
+    everything_but = {
+        "Effect": "Allow",
+        "NotAction": "iam:*",
+        "NotResource": json.loads(large("a", 9_422))["Statement"][0]["Resource"],
+    }
+    console.make(policies={"a": policy(everything_but)})
+    kept = size(policy(everything_but))
+    excess = kept + ROLE_POLICY_SIZE + len(console.secret_arn) - 10_240
+    said = adopt()
+    assert (
+        f"shorten the policies that stay, by {excess} characters: they have statements too large"
+        in said.out
+    )
+    assert "aws iam" not in said.out
+    assert "Written: Pulumi.prod.yaml, import.json. Next steps" in said.out
+
+
+def test_more_managed_policies_than_a_role_may_have_are_reported(console: Console, adopt: Adopt):
+    console.make(policies={"a": large("a", 9_422)})
+    for number in range(9):
+        made = console.iam.create_policy(PolicyName=f"p{number}", PolicyDocument=WIDE)
+        console.iam.attach_role_policy(RoleName=NAME, PolicyArn=made["Policy"]["Arn"])
+    console.server.calls.clear()
+    said = adopt("--dry-run").out
+    assert (
+        "That makes 11 managed policies: request an increase of IAM's quota, by default 10 per role."
+        in said
+    )
+    assert "Without --dry-run, adopt writes the documents and prints the commands." in said
+    assert "aws iam" not in said
 
 
 # What goes wrong.
@@ -721,7 +916,7 @@ def test_without_permission_for_attached_policies_the_comparison_says_what_it_la
     assert said.code == 0
     assert f"warning: {action} is not allowed" in said.err
     assert said.json["difference"]["complete"] is False
-    assert "Nothing too much" not in adopt("--force").out
+    assert "policies are equivalent" not in adopt("--force").out
 
 
 @pytest.mark.parametrize("action", ["iam:ListRolePolicies", "iam:GetRolePolicy"])
@@ -774,6 +969,46 @@ def test_what_aws_refuses_is_one_line_with_what_to_do(
 
 
 @pytest.mark.parametrize(
+    ("page", "answered"),
+    [
+        (("qbusiness:ListApplications", 200), "ListApplications was answered with an HTML page"),
+        (("qbusiness:ListApplications", 302), "was answered with HTTP 302 and no error code"),
+        (("qbusiness:ListApplications", 500), "was answered with HTTP 500 and no error code"),
+        (("iam:GetRole", 200), "GetRole was answered with an HTML page"),
+        (("iam:GetRole", 404), "an answer is not in the format of the API"),
+    ],
+)
+def test_what_is_no_answer_of_an_api_is_one_line_without_html(
+    console: Console, adopt: Adopt, monkeypatch: pytest.MonkeyPatch, page: tuple[str, int], answered: str
+):
+    console.make()
+    action, status = page
+    console.server.pages[action] = status
+    line = adopt().err.splitlines()[-1]
+    assert line.startswith(
+        "adopt: the sandbox has no Amazon Q Business; run adopt outside the sandbox, with AWS"
+    )
+    assert answered in line
+    assert f"AWS_ENDPOINT_URL={console.server.url}" in line
+    assert "<" not in line
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    for service in ("QBUSINESS", "IAM", "SECRETS_MANAGER"):
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", console.server.url)
+    line = adopt().err.splitlines()[-1]
+    assert answered in line
+    assert line.endswith("check the network's proxy, then repeat the command")
+
+
+def test_the_sandbox_has_no_amazon_q_business_and_says_so(
+    environment: dict[str, str], adopt: Adopt, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", environment["AWS_ENDPOINT_URL"])
+    line = one_line(adopt())
+    assert line.startswith("adopt: the sandbox has no Amazon Q Business; run adopt outside the sandbox")
+    assert "<" not in line
+
+
+@pytest.mark.parametrize(
     ("variables", "advice"),
     [
         ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials"),
@@ -822,9 +1057,9 @@ def test_a_network_that_is_not_there_is_one_line_with_what_to_do(
 @pytest.mark.parametrize(
     ("more", "advice"),
     [
-        ({"configuration": {"secretArn": ""}}, "has no secretArn at its top"),
+        ({"configuration": {"secretArn": ""}}, "has no secretArn at its top level"),
         ({"roleArn": None}, "has no role: deploy the program"),
-        ({"roleArn": f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"}, "make a new role with the program"),
+        ({"roleArn": f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"}, "create a new role with the program"),
     ],
 )
 def test_a_data_source_that_the_program_is_not_for_is_refused(
@@ -884,8 +1119,8 @@ def test_tags_of_aws_and_a_longer_session_are_told(
     monkeypatch.setattr(role, "tags", tags)
     said = adopt("--json")
     assert said.json["config"][f"{PROJECT_NAME}:tags"] == {"Team": "web"}
-    assert "tags of AWS's own (aws:cloudformation:stack-name)" in said.err
-    assert "longest session of 7200 seconds becomes an hour" in said.err
+    assert "tags that only AWS can set (aws:cloudformation:stack-name)" in said.err
+    assert "maximum session duration of 7200 seconds becomes an hour" in said.err
 
 
 # The page.
@@ -909,66 +1144,146 @@ def test_the_page_shows_what_is_printed(console: Console, adopt: Adopt):
     console.make(policies={"template": TEMPLATE}, role={"Path": "/service-role/"})
     shown = re.search(r"```text\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
     assert shown
-    assert shown[1] == adopt().out
+    assert shown[1].replace("111122223333", ACCOUNT) == adopt().out
 
 
 def test_the_page_has_every_option(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         main(["--help"])
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
-    page = PAGE.read_text().partition("## Read what it prints")[0]
-    assert options == set(re.findall(r"(?<!-)--[a-z][a-z-]+", page)) - {"--quiet", "--create"}
+    listed = re.findall(r"^\| `(--[a-z-]+)[` ]", PAGE.read_text(), flags=re.MULTILINE)
+    assert sorted(options) == sorted(listed)
+
+
+def test_the_page_shows_the_commands_that_make_room(console: Console, adopt: Adopt):
+    console.make(policies={"template": large("a", 9_422, 5)}, role={"Path": "/service-role/"})
+    shown = re.findall(r"```text\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)[1]
+    assert shown.replace("111122223333", ACCOUNT) in adopt().out
 
 
 # The whole way, on the real engine.
 
 
-@pytest.mark.parametrize("name", ["AmazonQBusiness-Policy", OWN])
-def test_a_console_s_role_is_taken_over_in_place_as_the_pages_say(
-    new_stack: Callable[..., Stack], aws: Aws, environment: dict[str, str], name: str
-):
+@pytest.fixture
+def engine_console(environment: dict[str, str]) -> Iterator[Console]:
+    """Let Amazon Q Business answer beside the sandbox, which has none."""
     with served(SANDBOX_ACCOUNT) as server:
         console = Console(server, environment["AWS_ENDPOINT_URL"])
-        trust = golden("trust-policy").replace(ACCOUNT, SANDBOX_ACCOUNT).replace("ArnEquals", "ArnLike")
-        console.make(
-            trust=json.dumps(json.loads(trust), indent=4),
-            policies={name: WIDE},
-            role={
-                "Path": "/service-role/",
-                "Description": "Made by the console",
-                "Tags": [{"Key": "CostCentre", "Value": "0893"}],
-            },
-        )
-        try:
-            stack = new_stack({})
-            (stack.directory / "adopt").symlink_to(PROJECT / "adopt")
-            said = run_section(
-                stack,
-                "Write the files",
-                page=PAGE,
-                STACK=stack.name,
-                AWS_REGION=REGION,
-                AWS_ENDPOINT_URL_QBUSINESS=server.url,
-            )
-            assert "Everything: too much\n      *\n        on *\n" in said.stdout
-            unique = aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
-            taken = run_section(stack, "Take over a role that exists")
-            assert "~ assumeRolePolicy" in taken.stdout
-            foreseen = "~ 2 to update" if name == OWN else "+ 1 to create\n    ~ 1 to update"
-            assert f"Resources:\n    {foreseen}\n" in taken.stdout
-            assert "replace" not in taken.stdout
-            assert "deleted" not in taken.stdout
-            role = aws.iam.get_role(RoleName=NAME)["Role"]
-            assert (role["RoleId"], role["Arn"]) == (unique, console.role_arn)
-            assert server.data_sources[DATA_SOURCE_ID]["roleArn"] == stack.outputs()["roleArn"]
-            assert role["Description"] == "Made by the console"
-            assert role["Tags"] == [{"Key": "CostCentre", "Value": "0893"}]
-            assert in_one_line(aws.trust_policy(NAME)) == trust.replace("ArnLike", "ArnEquals")
-            written = in_one_line(aws.role_policies(NAME)[OWN])
-            expected = own_policy().replace(ACCOUNT, SANDBOX_ACCOUNT)
-            assert written == expected.replace("SECRET", console.secret_arn)
-            assert set(aws.role_policies(NAME)) == {name, OWN}
-            assert stack.drift().exit_code == 0
-            assert stack.up("--expect-no-changes").exit_code == 0
-        finally:
-            console.secrets.delete_secret(SecretId=SECRET_NAME, ForceDeleteWithoutRecovery=True)
+        yield console
+        console.secrets.delete_secret(SecretId=SECRET_NAME, ForceDeleteWithoutRecovery=True)
+
+
+@pytest.fixture
+def stack(new_stack: Callable[..., Stack]) -> Stack:
+    stack = new_stack({})
+    (stack.directory / "adopt").symlink_to(PROJECT / "adopt")
+    return stack
+
+
+def write_files(stack: Stack, console: Console) -> str:
+    """Run the page's commands and return what they printed."""
+    return run_section(
+        stack,
+        "Write the files",
+        page=PAGE,
+        STACK=stack.name,
+        SECRETS_PROVIDER="passphrase",
+        AWS_REGION=REGION,
+        AWS_ENDPOINT_URL_QBUSINESS=console.server.url,
+    ).stdout
+
+
+def trust_of_the_sandbox() -> str:
+    return golden("trust-policy").replace(ACCOUNT, SANDBOX_ACCOUNT)
+
+
+def own_policy_of_the_sandbox(console: Console) -> str:
+    return own_policy().replace(ACCOUNT, SANDBOX_ACCOUNT).replace("SECRET", console.secret_arn)
+
+
+@pytest.mark.parametrize("name", ["AmazonQBusiness-Policy", OWN])
+def test_a_console_s_role_is_imported_in_place_as_the_pages_say(
+    stack: Stack, aws: Aws, engine_console: Console, name: str
+):
+    console = engine_console
+    console.make(
+        trust=json.dumps(json.loads(trust_of_the_sandbox().replace("ArnEquals", "ArnLike")), indent=4),
+        policies={name: WIDE},
+        role={
+            "Path": "/service-role/",
+            "Description": "Made by the console",
+            "Tags": [{"Key": "CostCentre", "Value": "0893"}],
+        },
+    )
+    assert "Everything: excess\n      *\n        on *\n" in write_files(stack, console)
+    unique = aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
+    imported = run_section(stack, "Take over a role that exists")
+    assert "~ assumeRolePolicy" in imported.stdout
+    foreseen = "~ 2 to update" if name == OWN else "+ 1 to create\n    ~ 1 to update"
+    assert f"Resources:\n    {foreseen}\n" in imported.stdout
+    assert "replace" not in imported.stdout
+    assert "deleted" not in imported.stdout
+    role = aws.iam.get_role(RoleName=NAME)["Role"]
+    assert (role["RoleId"], role["Arn"]) == (unique, console.role_arn)
+    assert console.server.data_sources[DATA_SOURCE_ID]["roleArn"] == stack.outputs()["roleArn"]
+    assert role["Description"] == "Made by the console"
+    assert role["Tags"] == [{"Key": "CostCentre", "Value": "0893"}]
+    assert in_one_line(aws.trust_policy(NAME)) == trust_of_the_sandbox()
+    assert in_one_line(aws.role_policies(NAME)[OWN]) == own_policy_of_the_sandbox(console)
+    assert set(aws.role_policies(NAME)) == {name, OWN}
+    assert stack.drift().exit_code == 0
+    assert stack.up("--expect-no-changes").exit_code == 0
+
+
+def role_accesses(aws: Aws) -> set[tuple[str, str]]:
+    """Return what the role's policies allow, inline and attached."""
+    documents = [json.loads(text) for text in aws.role_policies(NAME).values()]
+    for attached in aws.iam.list_attached_role_policies(RoleName=NAME)["AttachedPolicies"]:
+        arn = attached["PolicyArn"]
+        version = aws.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        found = aws.iam.get_policy_version(PolicyArn=arn, VersionId=version)
+        documents.append(found["PolicyVersion"]["Document"])
+    return accesses(*documents)
+
+
+@pytest.mark.parametrize("warned_in_vain", [False, True])
+def test_a_role_without_room_is_imported_and_never_lacks_a_permission_that_it_had(
+    stack: Stack, aws: Aws, engine_console: Console, warned_in_vain: bool
+):
+    console = engine_console
+    console.make(
+        trust=trust_of_the_sandbox(),
+        policies={"large": large("a", 8_500, 3), "small": large("b", 922)},
+    )
+    before = role_accesses(aws)
+    report = write_files(stack, console)
+    if warned_in_vain:
+        failed = run_section(stack, "Take over a role that exists", check=False)
+        assert failed.returncode != 0
+        assert "LimitExceeded" in failed.stdout
+        assert role_accesses(aws) == before
+    commands = re.findall(r"^aws iam .*$", report, flags=re.MULTILINE)
+    assert [command.split()[2] for command in commands] == [
+        *["create-policy", "attach-role-policy"] * 2,
+        "delete-role-policy",
+    ]
+    for command in commands:
+        stack.execute("sh", "-c", command.removesuffix(" &&"), PATH=page_path(stack))
+        assert role_accesses(aws) == before
+    if warned_in_vain:
+        stack.up()
+    else:
+        run_section(stack, "Take over a role that exists")
+    assert role_accesses(aws) > before
+    policies = aws.role_policies(NAME)
+    assert set(policies) == {"small", OWN}
+    assert in_one_line(policies[OWN]) == own_policy_of_the_sandbox(console)
+    assert stack.up("--expect-no-changes").exit_code == 0
+    # The end that the page describes: the stack owns every policy, and the copies go.
+    stack.run("config", "set", "exclusivePolicies", "true")
+    stack.up()
+    for number in (1, 2):
+        arn = f"arn:aws:iam::{SANDBOX_ACCOUNT}:policy/{NAME}-copy-{number}"
+        run_section(stack, "If there is no room for the role policy", page=PAGE, POLICY_ARN=arn)
+    assert set(aws.role_policies(NAME)) == {OWN}
+    assert aws.iam.list_policies(Scope="Local")["Policies"] == []

@@ -1,0 +1,134 @@
+"""Make room for the role policy among the inline policies that a role keeps.
+
+IAM limits the size of all inline policies of a role together, and `pulumi up` adds one. Where they do
+not fit, inline policies are copied into managed policies, which IAM counts apart, and then deleted.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from adopt.difference import as_list
+from adopt.reading import Role
+from components.connector_role import POLICY_NAME
+from components.documents import MAXIMUM_INLINE_SIZE
+
+MAXIMUM_MANAGED_SIZE: Final = 6_144
+"""Characters of a managed policy, white space not counted.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+MAXIMUM_ATTACHED: Final = 10
+"""Managed policies of a role, by default; a quota increase allows more."""
+
+
+class Copy(NamedTuple):
+    """A managed policy with an inline policy, or with a part of one that is larger than IAM allows."""
+
+    name: str
+    file: str
+    """Where its document is written, for the AWS CLI."""
+    document: Mapping[str, Any]
+
+
+class Room(NamedTuple):
+    """The inline policies that the role will have, and those that must become managed policies."""
+
+    role: Role
+    kept: Mapping[str, int]
+    """Sizes of the inline policies that stay, by name."""
+    role_policy: int
+    """Size of the policy that `pulumi up` puts."""
+    moved: tuple[str, ...]
+    """The kept policies to delete once the copies are attached."""
+    copies: tuple[Copy, ...]
+
+    @property
+    def excess(self) -> int:
+        """Characters beyond what IAM allows."""
+        return max(0, sum(self.kept.values()) + self.role_policy - MAXIMUM_INLINE_SIZE)
+
+    @property
+    def remaining_excess(self) -> int:
+        """Characters beyond what IAM allows even without the policies that can be moved."""
+        return max(0, self.excess - sum(self.kept[name] for name in self.moved))
+
+    def copy_commands(self) -> str:
+        """Return the shell commands that create the copies and attach them to the role."""
+        partition, account = self.role.arn.split(":")[1:5:3]
+        return " &&\n".join(
+            f"aws iam create-policy --policy-name {_quote(copy.name)} "
+            f"--policy-document file://{copy.file} &&\n"
+            f"aws iam attach-role-policy --role-name {_quote(self.role.name)} "
+            f"--policy-arn {_quote(f'arn:{partition}:iam::{account}:policy/{copy.name}')}"
+            for copy in self.copies
+        )
+
+    def delete_commands(self) -> str:
+        """Return the shell commands that delete the inline policies that were copied."""
+        role = _quote(self.role.name)
+        return " &&\n".join(
+            f"aws iam delete-role-policy --role-name {role} --policy-name {_quote(name)}"
+            for name in self.moved
+        )
+
+
+def find_room(role: Role, role_policy: str) -> Room:
+    """Choose what has to be moved so that the role policy fits: the largest policies first."""
+    documents = {name: text for name, text in role.inline_policies.items() if name != POLICY_NAME}
+    sizes = {name: _size(document) for name, document in documents.items()}
+    room = Room(role, sizes, _size(json.loads(role_policy)), (), ())
+    for name in sorted(sizes, key=lambda name: -sizes[name]):
+        if not room.remaining_excess:
+            break
+        if parts := _split(documents[name]):
+            first = len(room.copies) + 1
+            copies = [
+                Copy(f"{role.name}-copy-{number}", copy_file(number), document)
+                for number, document in enumerate(parts, start=first)
+            ]
+            room = room._replace(moved=(*room.moved, name), copies=(*room.copies, *copies))
+    return room
+
+
+def copy_file(number: int) -> str:
+    """Return the name of the file with the document of a copy."""
+    return f"policy-copy-{number}.json"
+
+
+def _quote(name: str) -> str:
+    """Quote a name for every shell: zsh expands some that `shlex.quote` leaves as they are."""
+    return "'" + name.replace("'", "'\\''") + "'"
+
+
+def _size(document: Mapping[str, Any]) -> int:
+    """Return the size as IAM counts it."""
+    return len("".join(json.dumps(document, ensure_ascii=False).split()))
+
+
+def _split(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Divide a document into managed policies that allow the same; empty if that cannot be done."""
+    if _size(document) <= MAXIMUM_MANAGED_SIZE:
+        return [document]
+    parts: list[list[Mapping[str, Any]]] = [[]]
+    for statement in as_list(document["Statement"]):
+        for piece in _pieces(document, statement):
+            if _size({**document, "Statement": [*parts[-1], piece]}) > MAXIMUM_MANAGED_SIZE:
+                parts.append([])
+            parts[-1].append(piece)
+    divided: list[Mapping[str, Any]] = [{**document, "Statement": part} for part in parts if part]
+    return divided if all(_size(part) <= MAXIMUM_MANAGED_SIZE for part in divided) else []
+
+
+def _pieces(document: Mapping[str, Any], statement: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Divide the resources or actions of a statement that is too large for a policy of its own."""
+    if _size({**document, "Statement": [statement]}) <= MAXIMUM_MANAGED_SIZE:
+        yield statement
+        return
+    for member in ("Resource", "Action"):
+        values = as_list(statement.get(member))
+        if len(values) > 1:
+            # A Sid is unique in its document, and says nothing of what is allowed.
+            rest = {name: value for name, value in statement.items() if name != "Sid"}
+            for half in (values[: len(values) // 2], values[len(values) // 2 :]):
+                yield from _pieces(document, {**rest, member: half})
+            return
+    yield statement
