@@ -146,6 +146,17 @@ def test_owning_all_policies_can_be_switched_on_later_and_off_again(
     assert list(aws.role_policies(NAME)) == ["qbusiness-aem-connector"]
 
 
+@pytest.mark.parametrize(("path", "duration"), [("", 3600), ("/connectors/", 7200)])
+def test_an_edited_maximum_session_duration_stays_where_name_and_path_are_both_set(
+    new_stack: NewStack, aws: Aws, path: str, duration: int
+):
+    stack = new_stack({**SETTINGS, "rolePath": path})
+    stack.up()
+    aws.iam.update_role(RoleName=NAME, MaxSessionDuration=7200)
+    run_section(stack, "Put drift back")
+    assert aws.iam.get_role(RoleName=NAME)["Role"]["MaxSessionDuration"] == duration
+
+
 def test_destroy_removes_a_role_with_policies_that_were_added_by_hand(
     deployed: Stack, aws: Aws, managed_policy: str
 ):

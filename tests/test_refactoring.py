@@ -29,7 +29,7 @@ from components.connector_role import ConnectorRole
 def ignore_tags(args):
     if args.type_ != "aws:iam/role:Role":
         return None
-    ignore = pulumi.ResourceOptions(ignore_changes=["tags"])
+    ignore = pulumi.ResourceOptions(ignore_changes=["tags", "tagsAll"])
     return pulumi.ResourceTransformResult(args.props, pulumi.ResourceOptions.merge(args.opts, ignore))
 
 component = ConnectorRole("{name}", {{
@@ -198,9 +198,14 @@ def test_a_retained_role_is_forgotten_and_left_alone(new_program: NewStack, aws:
     aws.iam.delete_role(RoleName="qbusiness-kept")
 
 
-def test_a_transform_reaches_the_role(new_program: NewStack):
+def test_a_transform_makes_the_role_ignore_tags_of_its_own_and_of_others(
+    new_program: NewStack, aws: Aws
+):
     stack = new_program(program(options="transforms=[ignore_tags]", Team="search"))
     stack.up()
+    role = stack.outputs()["roleArn"].rpartition("/")[2]
+    aws.iam.tag_role(RoleName=role, Tags=[{"Key": "Foreign", "Value": "x"}])
+    assert stack.up("--expect-no-changes").changes == {"same": 4}
     rewrite(stack, program(options="transforms=[ignore_tags]", Team="other"))
     assert stack.up("--expect-no-changes").changes == {"same": 4}
 
