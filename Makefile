@@ -6,15 +6,22 @@ STACK := dev
 SANDBOX = venv/bin/python -m sandbox run --
 # Where there is no npm, the tests that ask the policy simulator are skipped.
 SIMULATOR = $(if $(shell command -v npm),tests/authorization/node_modules/.package-lock.json)
+# What trying things leaves in the checkout, and continuous integration would take for environments.
+STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' ':!Pulumi.dev.yaml' 2>/dev/null | \
+	sed 's/.*/& is not in Git: delete it if you only tried things; committed, it is an environment in CI/'
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-.PHONY: help up preview drift down test generated bench mutation pages site check format lock
+# With these, Python would find neither venv/ nor what is in this directory.
+unexport PYTHONHOME PYTHONSAFEPATH
+
+.PHONY: help up preview drift down test generated bench mutation pages site check format lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 up: venv/installed ## deploy the stack dev to the sandbox; ends with the role's ARN
-	@$(SANDBOX) sh -c 'pulumi up --stack $(STACK) --yes --skip-preview && pulumi stack output --stack $(STACK) roleArn'
+	@$(SANDBOX) sh -c 'pulumi up --stack $(STACK) --yes --skip-preview && pulumi stack output --stack $(STACK) roleArn' || \
+		{ echo "If the cause is neither the program nor its settings: \`make down\` resets the sandbox."; exit 1; }
 
 preview: venv/installed ## show what `make up` would change
 	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
@@ -24,8 +31,8 @@ drift: venv/installed ## fail when the role is not as the stack made it, and sho
 		{ echo "Not as the stack made it (or not to be read): docs/operations.md has 'Put drift back'."; exit 1; }
 
 down: venv/installed ## destroy the stack, stop the sandbox and forget all that was in it
-	@$(SANDBOX) pulumi destroy --stack $(STACK) --yes --skip-preview
-	@venv/bin/python -m sandbox stop
+	@$(STRAY_STACK_FILES)
+	@venv/bin/python -m sandbox down
 
 test: venv/installed $(SIMULATOR) ## run everything that must hold, the engine included
 	@venv/bin/python -m pytest
@@ -68,12 +75,15 @@ lock: venv/installed ## pin requirements-dev.txt to the newest versions that its
 	@venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--custom-compile-command 'make lock' --output-file requirements-dev.txt requirements-dev.in
 
+clean: ## remove what these commands created: sandbox, packages, caches, site
+	@find . -name .git -prune -o \( -name .sandbox -o -name venv -o -name node_modules -o -name __pycache__ \
+		-o -name .pytest_cache -o -name .ruff_cache -o -name .hypothesis -o -name mutants -o -name site \) \
+		-prune -exec rm -rf {} +
+	@$(STRAY_STACK_FILES)
+
 venv/installed: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 ...")'
-	@echo "installing Python packages into venv/, once; about a minute"
-	@$(PYTHON) -m venv venv
-	@venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@
+	@$(PYTHON) install.py
 
 tests/authorization/node_modules/.package-lock.json: tests/authorization/package-lock.json
 	@npm ci --prefix tests/authorization --no-audit --no-fund --loglevel error >/dev/null

@@ -1,44 +1,105 @@
-"""How does one use the sandbox from a shell?
-
-python -m sandbox run -- COMMAND…    run any command in the sandbox; its exit code is passed on
-python -m sandbox stop               end the server and forget all stacks and roles
-"""
+"""Run commands in the sandbox, and reset it: `python -m sandbox --help`."""
 
 import argparse
 import os
+import shutil
+import signal
+import subprocess
 import sys
+from collections.abc import Mapping
 
 from sandbox.engine import NoEngineError
-from sandbox.environment import Sandbox, SandboxError
+from sandbox.environment import PROJECT, REGION, STACK, Sandbox, SandboxError
 
 
 def main() -> int:
     """Return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="Practise without AWS.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description="Try the program without AWS."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     run = verbs.add_parser("run", help="run a command in the sandbox: run -- pulumi preview")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND…")
+    verbs.add_parser("shell", help="open a shell in the sandbox")
+    verbs.add_parser("down", help=f"destroy the stack {STACK}, and stop")
     verbs.add_parser("stop", help="end the server and forget all stacks and roles")
     arguments = parser.parse_args()
     sandbox = Sandbox()
-    try:
-        if arguments.verb == "stop":
+    match arguments.verb:
+        case "run":
+            command = arguments.command[arguments.command[:1] == ["--"] :]
+            if not command:
+                run.error("expected a command: python -m sandbox run -- pulumi preview")
+            return _run(sandbox, command, {})
+        case "shell":
+            return _run(sandbox, *_shell())
+        case "down":
+            return _down(sandbox)
+        case _:
             sandbox.stop()
             return 0
-        command = arguments.command[arguments.command[:1] == ["--"] :]
-        if not command:
-            run.error("name a command: python -m sandbox run -- pulumi preview")
+
+
+def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> int:
+    """Let a command take this process's place, so that signals and the terminal are its own."""
+    try:
         environment = sandbox.prepare()
         sandbox.prepare_stack(environment)
     except (NoEngineError, SandboxError) as error:
-        print(f"sandbox: {error}", file=sys.stderr)
-        return 1
+        return _fail(error)
     try:
-        # Takes this process's place, so that signals and the terminal are the command's own.
-        os.execvpe(command[0], command, environment)  # noqa: S606 no shell is wanted
+        os.execvpe(command[0], command, {**environment, **variables})  # noqa: S606 no shell is wanted
     except OSError as error:
-        print(f"sandbox: {command[0]}: {error.strerror}", file=sys.stderr)
+        _fail(f"{command[0]}: {error.strerror}")
         return 127
+
+
+def _shell() -> tuple[list[str], Mapping[str, str]]:
+    """Return the command that opens a shell, and the variables that only this command gets."""
+    # The user's own files are not read: they may set another account or another `pulumi`.
+    command = ["bash", "--norc"] if shutil.which("bash") else ["sh"]
+    # Version 1 of the AWS CLI reads the second name only.
+    region = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+    return command, {"PS1": "(sandbox) ${PWD##*/} $ ", **region}
+
+
+def _down(sandbox: Sandbox) -> int:
+    """Destroy the stack, and reset the sandbox whether that works or not.
+
+    Return the exit code of the destroy; 0 if it failed because the state cannot be read.
+    """
+    signal.signal(signal.SIGINT, _leave_it_to_pulumi)
+    exit_code = 0
+    try:
+        environment = sandbox.prepare()
+        sandbox.forget_locks()
+        sandbox.prepare_stack(environment)
+        exit_code = _pulumi("destroy", "--yes", "--skip-preview", environment=environment)
+        if exit_code:
+            _fail("the stack could not be destroyed; it is forgotten all the same")
+            if _pulumi("stack", "export", environment=environment, output=subprocess.DEVNULL):
+                exit_code = 0
+    except (NoEngineError, SandboxError, OSError) as error:
+        _fail(error)
+    sandbox.stop()
+    print("The sandbox is empty: nothing is left to remove. `make up` starts again.")
+    return exit_code
+
+
+def _leave_it_to_pulumi(*_: object) -> None:
+    """Do nothing at Ctrl-C, which Pulumi gets too: it stops in good order."""
+
+
+def _pulumi(*arguments: str, environment: Mapping[str, str], output: int | None = None) -> int:
+    command = ["pulumi", *arguments, "--stack", STACK]
+    return subprocess.run(
+        command, cwd=PROJECT, env=environment, stdout=output, stderr=output, check=False
+    ).returncode
+
+
+def _fail(message: object) -> int:
+    print(f"sandbox: {message}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where does the Pulumi engine come from?
+"""Find or build the Pulumi engine.
 
 In this order: the `pulumi` on PATH; a build of the published Go module of the CLI, with a language
 host of our own beside it (the module has none); the official installer, where it can be reached.

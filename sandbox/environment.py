@@ -1,24 +1,24 @@
-"""In which environment does a command of the sandbox run?
+"""Set up the sandbox and the environment in which its commands run.
 
-With the real engine first on PATH; a Pulumi home, a file backend and a passphrase of its own; the
-stand-in as its AWS provider; and a server on loopback in place of AWS. Everything lies in one
-directory. Credentials and settings of the user for AWS, for Pulumi and for proxies stay outside.
+The real engine comes first on PATH; a Pulumi home, a file backend and a passphrase of its own follow,
+the stand-in as its AWS provider, and a server on loopback in place of AWS. All files are in one
+directory. The user's credentials and settings for AWS, for Pulumi and for proxies stay outside.
 """
 
 import fcntl
+import hashlib
 import importlib.metadata
 import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from sandbox import engine
 
@@ -27,11 +27,20 @@ DIRECTORY: Final = PROJECT / ".sandbox"
 PASSPHRASE: Final = "sandbox"
 """No secret: nothing in the sandbox is one. The salt in `Pulumi.dev.yaml` belongs to it."""
 STACK: Final = "dev"
+REGION: Final = "us-east-1"
+"""The Region of that stack."""
+_PROJECT_NAME: Final = "qbusiness-aem-connector"
 
+_RESET: Final = "`make down` resets the sandbox."
 _SERVER_PATIENCE: Final = 30.0
 """Seconds for the server to start; it takes about one."""
+_END_PATIENCE: Final = 5.0
+"""Seconds for the server to end; one that hangs is left behind, without a lock and without files."""
 # Variables of the user that change what a command shows and not what it reaches.
 _HARMLESS: Final = ("PULUMI_ERROR_OUTPUT_STRING", "PULUMI_OPTION_COLOR")
+# With the first two, a Python finds neither venv/ nor the program; with the others, a shell would run
+# the user's own files, which may set what is kept out here.
+_HARMFUL: Final = ("PYTHONHOME", "PYTHONSAFEPATH", "BASH_ENV", "ENV")
 
 
 class SandboxError(Exception):
@@ -50,7 +59,7 @@ class Sandbox:
         self.state = directory / "state"
 
     def prepare(self) -> dict[str, str]:
-        """Mend or make what is missing, and return the environment for a command.
+        """Create or repair what is missing, and return the environment for a command.
 
         Raises NoEngineError and SandboxError.
         """
@@ -62,45 +71,73 @@ class Sandbox:
         return self._environment(binaries, port)
 
     def prepare_stack(self, environment: Mapping[str, str]) -> None:
-        """Make the project's stack for practising, and select it, unless it is there.
+        """Create the stack `dev` unless it exists, and select it unless a stack is selected.
 
         Raises SandboxError.
         """
         with self._lock():
             self._forget_locks_of_the_dead()
-            stacks = self.state / ".pulumi" / "stacks" / "qbusiness-aem-connector"
+            stacks = self.state / ".pulumi" / "stacks" / _PROJECT_NAME
             if not any((stacks / f"{STACK}.{ending}").exists() for ending in ("json", "json.gz")):
-                self._make_stack(environment)
+                self._use_stack("init", environment)
+            elif not self._selection().exists():
+                self._use_stack("select", environment)
+
+    def forget_locks(self) -> None:
+        """Let the next update have the stack, whatever holds it: `pulumi cancel` in the sandbox."""
+        shutil.rmtree(self.state / ".pulumi" / "locks", ignore_errors=True)
 
     def _forget_locks_of_the_dead(self) -> None:
         """Do what `pulumi cancel` does for a stack whose update was killed on this machine."""
         for lock in (self.state / ".pulumi" / "locks").rglob("*.json"):
-            with suppress(FileNotFoundError, json.JSONDecodeError, KeyError, PermissionError):
-                try:
-                    os.kill(json.loads(lock.read_text())["pid"], 0)
-                except ProcessLookupError:
+            with suppress(OSError, KeyError, TypeError, ValueError):  # gone by now, or no lock of Pulumi
+                if not _runs(json.loads(lock.read_text())["pid"]):
                     lock.unlink()
 
-    def _make_stack(self, environment: Mapping[str, str]) -> None:
-        made = subprocess.run(
-            ["pulumi", "stack", "init", STACK, "--non-interactive"],
+    def _selection(self) -> Path:
+        """Return the file in which Pulumi keeps what is selected here: its name follows from the path.
+
+        Pulumi takes the path from $PWD if that leads here, symbolic links and all.
+        """
+        here = Path(os.environ.get("PWD", ""))
+        project = here if here.is_absolute() and here.exists() and here.samefile(PROJECT) else PROJECT
+        digest = hashlib.sha1(bytes(project / "Pulumi.yaml")).hexdigest()  # noqa: S324 Pulumi's choice
+        return self.home / "workspaces" / f"{_PROJECT_NAME}-{digest}-workspace.json"
+
+    def _use_stack(self, operation: str, environment: Mapping[str, str]) -> None:
+        done = subprocess.run(
+            ["pulumi", "stack", operation, STACK, "--non-interactive"],
             cwd=PROJECT,
             env=environment,
             check=False,
             capture_output=True,
             text=True,
         )
-        if made.returncode:
-            raise SandboxError(f"The stack {STACK} could not be made:\n{made.stderr.strip()}")
+        if done.returncode:
+            raise SandboxError(
+                f"`pulumi stack {operation} {STACK}` failed:\n{done.stderr.strip()}\n{_RESET}"
+            )
 
     def stop(self) -> None:
         """End the server, and forget what it and the backend held; built engines stay."""
         with self._lock():
-            self.aws.mkdir(exist_ok=True)
-            if self._serving():
-                os.kill(int((self.aws / "server.lock").read_text()), signal.SIGTERM)
+            self._end_server()
             for place in (self.aws, self.state, self.home / "workspaces"):
                 shutil.rmtree(place, ignore_errors=True)
+
+    def _end_server(self) -> None:
+        """Delete the server's lock, by which it ends itself, and wait until it has.
+
+        No signal is sent: the number of its process may be another process's by now, or in another
+        container.
+        """
+        self.aws.mkdir(exist_ok=True)
+        path = self.aws / "server.lock"
+        with path.open("a") as lock:
+            path.unlink()
+            deadline = time.monotonic() + _END_PATIENCE
+            while not _take(lock) and time.monotonic() < deadline:
+                time.sleep(0.02)
 
     @contextmanager
     def _lock(self) -> Generator[None]:
@@ -134,7 +171,8 @@ class Sandbox:
             state.unlink(missing_ok=True)
             with log.open("w") as output:
                 subprocess.run(
-                    [sys.executable, "-m", "sandbox.iam_server", str(self.aws)],
+                    # -E: found in the working directory whatever PYTHONSAFEPATH and PYTHONHOME say.
+                    [sys.executable, "-E", "-m", "sandbox.iam_server", str(self.aws)],
                     cwd=PROJECT,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -145,30 +183,28 @@ class Sandbox:
         deadline = time.monotonic() + _SERVER_PATIENCE
         while not state.exists():
             if not self._serving() or time.monotonic() > deadline:
-                last_line = (log.read_text().strip().splitlines() or ["it said nothing"])[-1]
+                last_line = (log.read_text().strip().splitlines() or ["its log is empty"])[-1]
                 raise SandboxError(
-                    f"The stand-in for IAM did not start: {last_line}\n"
-                    "`venv/bin/python -m sandbox stop` forgets what it held and lets the next command "
-                    f"start afresh; its log is {log}"
+                    f"The stand-in for IAM did not start: {last_line}\nIts log is {log}\n{_RESET}"
                 )
             time.sleep(0.02)
         return json.loads(state.read_text())["port"]
 
     def _serving(self) -> bool:
-        """Tell whether a server lives: it holds a lock that ends with it, whatever its end."""
-        with (self.aws / "server.lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+        """Tell whether a server runs: its lock is released when it ends, however it ends."""
+        with (self.aws / "server.lock").open("a") as lock:
+            return not _take(lock)
 
     def _environment(self, binaries: Path, port: int) -> dict[str, str]:
         kept = {
             name: value
             for name, value in os.environ.items()
             if name in _HARMLESS
-            or not (name.startswith(("AWS_", "PULUMI_")) or name.lower().endswith("_proxy"))
+            or not (
+                name in _HARMFUL
+                or name.startswith(("AWS_", "PULUMI_"))
+                or name.lower().endswith("_proxy")
+            )
         }
         return kept | {
             "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
@@ -190,3 +226,24 @@ class Sandbox:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
+
+
+def _runs(process: int) -> bool:
+    """Tell whether a process runs: a zombie, which some containers never collect, does not."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    status = Path(f"/proc/{process}/stat")  # on Linux; the state comes after the name in parentheses
+    return not status.exists() or status.read_text().rpartition(") ")[2][:1] != "Z"
+
+
+def _take(lock: IO[str]) -> bool:
+    """Take a lock, unless another process has it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

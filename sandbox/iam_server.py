@@ -1,10 +1,11 @@
-"""What answers in place of AWS? moto's IAM and STS, behind IAM's rules, on this machine alone.
+"""Serve moto's IAM and STS, behind IAM's rules, on loopback.
 
-`python -m sandbox.iam_server DIRECTORY` leaves a server behind. In that directory `server.json` names
-its process and port, a lock on `server.lock` shows that it lives, and `iam.pickle` keeps what IAM
-holds, so that nothing is lost with a server that died. The server outlives the command that started
-it, unless there is a file `owner.lock` beside the directory: then it ends once nobody holds a lock on
-that file, which every process gives up when it ends, however it ends.
+`python -m sandbox.iam_server DIRECTORY` starts a server in the background. In that directory
+`server.json` holds its process and port, and `iam.pickle` what IAM holds, so that nothing is lost with
+a server that was killed. A lock on `server.lock` shows that the server runs; deleting that file ends it.
+The server outlives the command that started it, unless there is a file `owner.lock` beside the
+directory: then it ends once nobody holds a lock on that file, which every process gives up when it
+ends, however it ends.
 """
 
 import fcntl
@@ -12,13 +13,12 @@ import io
 import json
 import os
 import pickle
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from moto.iam.models import IAMBackend, iam_backends
@@ -33,6 +33,8 @@ from sandbox.iam_rules import RefusalError, Role, judge
 
 ACCOUNT: Final = "123456789012"
 """The account of the sandbox: moto's."""
+_LOCK_CHECK: Final = 0.1
+"""Seconds between two looks at whether the lock is still there, while no request comes."""
 _READING: Final = ("Get", "List", "Simulate")
 # A namespace, not an address: the SDKs look for it in error documents.
 _NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
@@ -121,8 +123,9 @@ def _end_with_the_holder_of(owner: Path) -> None:
 
 
 def main(directory: Path) -> None:
-    """Serve in a process of its own, which nobody has to wait for, until a signal ends it."""
-    lock = (directory / "server.lock").open("a+")
+    """Serve in a process of its own, until its lock is deleted from the directory."""
+    path = directory / "server.lock"
+    lock = path.open("a")
     # Taken before the process divides, so that whoever waits for the first finds it held.
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if os.fork():
@@ -131,9 +134,6 @@ def main(directory: Path) -> None:
     if owner.exists():
         threading.Thread(target=_end_with_the_holder_of, args=(owner,), daemon=True).start()
     with lock:
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
         application = StrictIam(
             DomainDispatcherApplication(create_backend_app), directory / "iam.pickle"
         )
@@ -144,8 +144,16 @@ def main(directory: Path) -> None:
         unfinished = directory / "server.json.unfinished"
         unfinished.write_text(json.dumps({"process": os.getpid(), "port": server.server_port}))
         unfinished.replace(directory / "server.json")
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        server.serve_forever()
+        server.timeout = _LOCK_CHECK
+        while _is_at(path, lock):
+            server.handle_request()
+
+
+def _is_at(path: Path, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 if __name__ == "__main__":

@@ -386,7 +386,7 @@ other languages, a package from a repository is named after the repository's own
 
 _PROGRAMS: Final = """
 The programs that follow use the package from a clone. To practise, begin with
-`venv/bin/python -m sandbox run -- sh` in the clone, `export PIP_CONSTRAINT=$PWD/requirements-dev.txt`,
+`venv/bin/python -m sandbox shell` in the clone, `export PIP_CONSTRAINT=$PWD/requirements-dev.txt`,
 go to your program, and type `pulumi stack init test`, `pulumi config set aws:region us-east-1` and
 `pulumi up`. The sandbox's account is 123456789012, as in the programs.
 """

@@ -4,6 +4,7 @@ The kills are spread over the whole run of an update and of a destroy, by the ti
 """
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Generator
@@ -218,6 +219,52 @@ def test_a_kill_leaves_no_process_behind(new_stack: NewStack):
             assert program in running.replace("--non-interactive ", "")
     assert commands_in(stack.directory) == []
     run_section(stack, "After a crash of an update")
+
+
+def recover_from_a_full_disk(stack: Stack) -> None:
+    backend = stack.state_file.parents[3]
+    run_section(stack, "After a full disk", BACKEND=str(backend), STACK=stack.name)
+    run_section(stack, "After a crash of an update")
+
+
+@pytest.mark.parametrize("size", [0, 512, 4096])
+def test_a_state_that_a_full_disk_has_truncated_is_restored(new_stack: NewStack, aws: Aws, size: int):
+    stack = new_stack(REQUIRED)
+    before = set(aws.roles())
+    stack.up()
+    os.truncate(stack.state_file, size)
+    unreadable = stack.run("stack", "export", "--stack", stack.name, check=False)
+    assert "unexpected end of JSON input" in unreadable.stdout
+    recover_from_a_full_disk(stack)
+    (role,) = set(aws.roles()) - before
+    assert_one_role_with_its_policy(stack, aws, role)
+
+
+def test_a_role_whose_creation_a_full_disk_left_out_of_the_state_is_found(new_stack: NewStack, aws: Aws):
+    stack = new_stack(REQUIRED)
+    before = set(aws.roles())
+    with killed_inside_create_role(stack, applied=True):
+        pass
+    # What Pulumi does with its next write: a copy, and then as much as there is room for.
+    shutil.copyfile(stack.state_file, f"{stack.state_file}.bak")
+    os.truncate(stack.state_file, 512)
+    recover_from_a_full_disk(stack)
+    (role,) = set(aws.roles()) - before
+    assert_one_role_with_its_policy(stack, aws, role)
+
+
+def test_an_empty_lock_of_a_full_disk_is_removed_and_the_state_kept(new_stack: NewStack):
+    stack = new_stack(REQUIRED)
+    stack.up()
+    backend = stack.state_file.parents[3]
+    locks = backend / ".pulumi" / "locks" / "organization" / "qbusiness-aem-connector" / stack.name
+    locks.mkdir(parents=True, exist_ok=True)
+    (locks / "1.json.18eb4521c5fcc0ca.tmp").touch()
+    assert "unexpected end of JSON input" in stack.up(check=False).text
+    before = stack.state_file.read_text()
+    run_section(stack, "After a full disk", BACKEND=str(backend), STACK=stack.name)
+    assert stack.state_file.read_text() == before
+    assert stack.up("--expect-no-changes").exit_code == 0
 
 
 def test_a_stack_whose_notes_are_empty_can_be_read_again(new_stack: NewStack):

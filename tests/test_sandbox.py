@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from sandbox.environment import DIRECTORY, PROJECT, Sandbox
+from sandbox.environment import DIRECTORY, PROJECT, REGION, Sandbox
 from tests.processes import eventually
 from tests.stacks import Aws, Stack, prepared
-from tests.support import APPLICATION_ID, REGION, REQUIRED
+from tests.support import APPLICATION_ID, REQUIRED
 
 NewStack = Callable[..., Stack]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -35,6 +36,11 @@ def own(tmp_path: Path) -> Iterator[tuple[Sandbox, dict[str, str]]]:
 
 def server(sandbox: Sandbox) -> dict[str, int]:
     return json.loads((sandbox.aws / "server.json").read_text())
+
+
+def gone(process: int) -> None:
+    """Wait until a process has ended."""
+    eventually(lambda: not Path(f"/proc/{process}").exists(), "the process has ended")
 
 
 def kill(sandbox: Sandbox) -> None:
@@ -137,6 +143,30 @@ def test_after_a_stop_nothing_runs_and_nothing_is_remembered(own: tuple[Sandbox,
     sandbox.stop()  # once more is no error
 
 
+def test_a_stop_sends_no_signal_to_a_process_that_has_the_number_of_the_server(
+    own: tuple[Sandbox, dict[str, str]],
+):
+    sandbox, _ = own
+    process = server(sandbox)["process"]
+    other = subprocess.Popen(["sleep", "600"])
+    try:
+        (sandbox.aws / "server.lock").write_text(str(other.pid))
+        (sandbox.aws / "server.json").write_text(json.dumps({"process": other.pid, "port": 9}))
+        sandbox.stop()
+        gone(process)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_server_whose_directory_is_deleted_ends(own: tuple[Sandbox, dict[str, str]]):
+    sandbox, _ = own
+    process = server(sandbox)["process"]
+    shutil.rmtree(sandbox.directory)
+    gone(process)
+
+
 # The environment.
 
 
@@ -164,6 +194,18 @@ def test_nothing_of_the_user_s_aws_pulumi_and_proxies_gets_in(
     assert not {value for value in environment.values() if value in secrets.values()}
     kept = {name for name in environment if name in secrets}
     assert kept == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+
+
+def test_nothing_of_what_keeps_a_python_from_its_modules_gets_in(
+    own: tuple[Sandbox, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    sandbox, _ = own
+    sandbox.stop()
+    environment = sandbox.prepare()  # which starts a server
+    assert Aws(environment).roles() == []
+    assert not environment.keys() & {"PYTHONSAFEPATH", "PYTHONHOME"}
 
 
 @pytest.fixture(scope="session")
@@ -205,10 +247,25 @@ def test_a_command_that_does_not_exist_is_told_in_one_line(run: Run):
     )
 
 
-def test_without_a_command_the_usage_is_shown(run: Run):
-    done = run("run")
+@pytest.mark.parametrize("command", [(), ("run",), ("run", "--"), ("reset",)], ids=" ".join)
+def test_without_a_command_or_with_an_unknown_one_the_usage_is_shown(run: Run, command: tuple[str, ...]):
+    done = run(*command)
     assert done.returncode == 2
-    assert "python -m sandbox run -- pulumi preview" in done.stderr
+    assert done.stderr.startswith("usage: python -m sandbox ")
+
+
+def test_the_region_of_a_shell_is_the_one_of_the_stack_dev():
+    settings = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
+    assert settings["aws:region"] == REGION
+
+
+def test_the_region_of_a_shell_is_no_setting_of_the_program(new_stack: NewStack, aws: Aws):
+    stack = new_stack({**REQUIRED, "aws:region": None})
+    stack.environment |= {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+    update = stack.up(check=False)
+    assert update.exit_code != 0
+    assert "aws:region" in update.text
+    assert aws.roles() == []
 
 
 def test_the_stack_dev_is_there_and_selected(run: Run):
@@ -343,11 +400,13 @@ def test_the_lock_of_an_update_that_was_killed_does_not_stay(
     sandbox, environment = own
     locks = sandbox.state / ".pulumi" / "locks" / "organization" / "qbusiness-aem-connector" / "dev"
     locks.mkdir(parents=True)
-    ended = subprocess.Popen(["true"])
+    ended, zombie = subprocess.Popen(["true"]), subprocess.Popen(["true"])
     ended.wait()
-    for name, process in (("dead", ended.pid), ("alive", os.getpid())):
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # has ended, and is not collected
+    for name, process in (("dead", ended.pid), ("zombie", zombie.pid), ("alive", os.getpid())):
         (locks / f"{name}.json").write_text(json.dumps({"pid": process}))
     (sandbox.state / ".pulumi" / "stacks" / "qbusiness-aem-connector").mkdir(parents=True)
     (sandbox.state / ".pulumi" / "stacks" / "qbusiness-aem-connector" / "dev.json").touch()
     sandbox.prepare_stack(environment)
     assert [lock.name for lock in locks.iterdir()] == ["alive.json"]
+    zombie.wait()
