@@ -24,7 +24,7 @@ _WHY: Final = {
     "tests/authorization/test_permissions_page.py": "asks simulator and solver for what the page says",
     "tests/authorization/test_never.py": "proofs by a solver",
     "tests/test_generated_settings.py": "900 generated settings",
-    "tests/test_guardrails.py": "programs on the engine, with the policy pack, a process more",
+    "tests/test_guardrails_engine.py": "programs on the engine, with the policy pack, a process more",
 }
 
 

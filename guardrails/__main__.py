@@ -1,16 +1,19 @@
-"""Which rules does the policy pack hold, and how are they enforced?"""
+"""The policy pack: its rules, and how they are enforced."""
 
+from collections.abc import Collection
 from functools import partial
 
+from declared_roles import roles_of
 from pulumi_policy import (
     EnforcementLevel,
     PolicyConfigSchema,
     PolicyPack,
     ReportViolation,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
     StackValidationArgs,
     StackValidationPolicy,
 )
-from roles import roles_of
 from rules import RULES, Rule
 
 EXEMPT = PolicyConfigSchema(
@@ -24,27 +27,44 @@ EXEMPT = PolicyConfigSchema(
     }
 )
 
+set_by_program: dict[str, Collection[str]] = {}
+"""The properties that the program sets, by the URNs of the resources."""
+
+
+def record(args: ResourceValidationArgs, report: ReportViolation) -> None:
+    """Record what the program sets: the rules look at a whole stack, and see outputs alone."""
+    del report
+    set_by_program[args.urn] = frozenset(args.props)
+
 
 def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> None:
-    """Report what the rule finds in the roles of a stack, each at the resource that it is about."""
+    """Report the rule's findings in the roles of a stack, each at the resource that it is about."""
     exempt = args.get_config().get("exempt", [])
-    for role in roles_of(args.resources):
+    for role in roles_of(args.resources, set_by_program):
         if role.urn not in exempt:
             for finding in rule.check(role):
-                report(f"{finding.what}. Mend it: {finding.mend}", finding.urn)
+                report(f"{finding.message}\nfix: {finding.remediation}", finding.urn)
 
 
 PolicyPack(
     name="qbusiness-roles",
     enforcement_level=EnforcementLevel.MANDATORY,
     policies=[
-        StackValidationPolicy(
-            name=rule.name,
-            description=rule.description,
-            validate=partial(validate, rule),
-            enforcement_level=EnforcementLevel.ADVISORY if rule.advisory else None,
-            config_schema=EXEMPT,
-        )
-        for rule in RULES
+        ResourceValidationPolicy(
+            name="declared",
+            description="Records what the program declares, for the other rules; finds nothing itself.",
+            validate=record,
+            enforcement_level=EnforcementLevel.ADVISORY,
+        ),
+        *(
+            StackValidationPolicy(
+                name=rule.name,
+                description=rule.description,
+                validate=partial(validate, rule),
+                enforcement_level=EnforcementLevel.ADVISORY if rule.advisory else None,
+                config_schema=EXEMPT,
+            )
+            for rule in RULES
+        ),
     ],
 )

@@ -1,42 +1,38 @@
-"""What must hold for a role that Amazon Q Business assumes?
+"""Rules for a role that Amazon Q Business assumes.
 
-Each rule is a function of a role that returns what it objects to. The AWS page behind them:
+Each rule is a function of a role that returns its findings. The AWS page behind them:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles-ds.html
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from roles import SERVICE, Policy, Role, Statement, listed, members, trusts_service
+from connector_grants import Excess, application_of, excess_of
+from declared_roles import SERVICE, Policy, Remainder, Role, demanded_values, trusting_statements
+from policy_documents import Statement
 
-MAXIMUM_INLINE_SIZE = 10_240
-MAXIMUM_TRUST_SIZE = 2_048
+MAXIMUM_INLINE_SIZE: Final = 10_240
+MAXIMUM_TRUST_SIZE: Final = 2_048
 """Without a quota increase. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
-_ACCOUNT = re.compile(r"[0-9]{12}")
-_APPLICATION = re.compile(
-    r"arn:aws(?:-[a-z]+)*:qbusiness:[a-z0-9-]+:(?P<account>[0-9]{12}):application/[a-zA-Z0-9-]{36}"
-)
-_SECRET = re.compile(r"arn:[^:*?$]+:secretsmanager:[^:*?$]+:[0-9]{12}:secret:[^*?$]+-[A-Za-z0-9]{6}")
-_KEY = re.compile(r"arn:[^:*?$]+:kms:[^:*?$]+:[0-9]{12}:key/[^*?$]+")
-_PLACEHOLDER = re.compile(
+_ACCOUNT: Final = re.compile(r"[0-9]{12}")
+_TEMPLATE_TEXT: Final = re.compile(
     r"\[\[|\]\]|\{\{|\}\}|<|>|\byour[-_]"
     r"|:(?:account_id|source_account|region):|:secret:secret_id\b"
     r"|key/key_id|application/application_id|index/index_id|subnet/subnet_ids?|security-group/security_group",
     re.IGNORECASE,
 )
-_FOR_ADMINISTRATORS = ("iam:", "sts:", "organizations:", "account:", "sso:")
-_AWS_MANAGED = re.compile(r"arn:[^:]+:iam::aws:policy/")
+_AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
 
 
 class Finding(NamedTuple):
     """One thing that a rule objects to."""
 
     urn: str
-    what: str
-    mend: str
+    message: str
+    remediation: str
 
 
 class Rule(NamedTuple):
@@ -48,27 +44,48 @@ class Rule(NamedTuple):
     advisory: bool = False
 
 
-def trust_account(role: Role) -> Iterator[Finding]:
-    """Pin the trust to one account."""
-    for statement in filter(trusts_service, role.trust.statements):
-        accounts = _condition(statement, "aws:sourceaccount")
-        if not accounts or not all(map(_ACCOUNT.fullmatch, accounts)):
-            given = f"aws:SourceAccount {', '.join(accounts)}" if accounts else "no aws:SourceAccount"
+def readable(role: Role) -> Iterator[Finding]:
+    """Find documents that IAM refuses: what cannot be read cannot be checked."""
+    for policy in (role.trust, *role.policies):
+        if policy.document.problem:
             yield Finding(
-                role.urn,
-                f"the trust policy lets Amazon Q Business assume the role with {given}",
-                'add the condition "StringEquals": {"aws:SourceAccount": "ACCOUNT"}, with 12 digits',
+                policy.urn,
+                f"a policy of the role is no policy document: {policy.document.problem}",
+                "write it as IAM's grammar says, as JSON",
             )
 
 
+def trust_account(role: Role) -> Iterator[Finding]:
+    """Find roles that are not bound to one account."""
+    accounts: set[str] = set()
+    for statement in trusting_statements(role.trust.document):
+        given = demanded_values(statement, "aws:SourceAccount")
+        accounts.update(given)
+        if not given or not all(map(_ACCOUNT.fullmatch, given)):
+            shown = f"aws:SourceAccount {', '.join(given)}" if given else "no aws:SourceAccount"
+            yield Finding(
+                role.urn,
+                f"the trust policy lets Amazon Q Business assume the role with {shown}",
+                'add the condition "StringEquals": {"aws:SourceAccount": "ACCOUNT"}, with 12 digits',
+            )
+    if len(accounts) > 1:
+        yield Finding(
+            role.urn,
+            f"the trust policy names several accounts: {', '.join(sorted(accounts))}",
+            "declare one role for each account, in that account",
+        )
+
+
 def trust_application(role: Role) -> Iterator[Finding]:
-    """Pin the trust to one application, which lies in that account."""
-    for statement in filter(trusts_service, role.trust.statements):
-        sources = _condition(statement, "aws:sourcearn")
-        matches = [_APPLICATION.fullmatch(source) for source in sources]
-        accounts = {match["account"] for match in matches if match}
-        pinned = set(_condition(statement, "aws:sourceaccount"))
-        if len(sources) != 1 or not all(matches) or (pinned and accounts != pinned):
+    """Find roles that are not bound to one application of the account."""
+    applications: set[str] = set()
+    for statement in trusting_statements(role.trust.document):
+        sources = demanded_values(statement, "aws:SourceArn")
+        applications.update(sources)
+        named = [application_of(source) for source in sources]
+        accounts = {application.account for application in named if application}
+        pinned = {*demanded_values(statement, "aws:SourceAccount")}
+        if not sources or not all(named) or (pinned and accounts - pinned):
             given = ", ".join(sources) or "no aws:SourceArn"
             yield Finding(
                 role.urn,
@@ -76,94 +93,147 @@ def trust_application(role: Role) -> Iterator[Finding]:
                 'add the condition "ArnEquals": {"aws:SourceArn": '
                 '"arn:aws:qbusiness:REGION:ACCOUNT:application/ID"}, without a wildcard',
             )
+    if len(applications) > 1:
+        yield Finding(
+            role.urn,
+            f"the trust policy names several applications: {', '.join(sorted(applications))}",
+            "declare one role for each application",
+        )
 
 
 def trust_service_alone(role: Role) -> Iterator[Finding]:
-    """Let in the service to assume the role, and nobody else, and for nothing else."""
-    for statement in role.trust.statements:
-        if statement.get("Effect") != "Allow":
+    """Find other principals than the service, and other actions than assuming the role."""
+    for statement in role.trust.document.statements:
+        if not statement.allows:
             continue
-        principal = statement.get("Principal")
-        if {name: listed(it) for name, it in members(principal).items()} != {"Service": [SERVICE]}:
+        others = sorted({*statement.principals} - {f"Service:{SERVICE}"})
+        if others:
+            shown = ", ".join("everybody" if one == "*" else one for one in others)
             yield Finding(
                 role.urn,
-                f"the trust policy lets in more than the service: {principal or 'NotPrincipal'}",
+                f"the trust policy lets in more than the service: {shown}",
                 'name the principal {"Service": "qbusiness.amazonaws.com"} alone',
             )
-        actions = listed(statement.get("Action"))
-        if [it.lower() for it in actions] != ["sts:assumerole"]:
+        actions = [one for one in statement.actions if one.lower() != "sts:assumerole"]
+        if actions:
             yield Finding(
                 role.urn,
-                f"the trust policy allows {', '.join(actions) or 'NotAction'}",
+                f"the trust policy allows {', '.join(actions)}",
                 "allow sts:AssumeRole alone",
             )
 
 
-def readable(role: Role) -> Iterator[Finding]:
-    """Be a policy document: what cannot be read cannot be judged."""
-    for policy in (role.trust, *role.policies):
-        if not policy.readable:
-            yield Finding(
-                policy.urn,
-                "a policy of the role is no policy document",
-                "write it as IAM's grammar says, as JSON",
-            )
-
-
 def secret(role: Role) -> Iterator[Finding]:
-    """Read secrets that are named to their last six characters."""
-    yield from _wide(
-        role,
-        "secretsmanager:GetSecretValue",
-        _SECRET,
-        "name the secret's ARN to its last six characters",
+    """Find secrets that are not named to their last six characters."""
+    yield from _on_resources(
+        role, "secret", "name the secret's ARN to its last six characters, in the application's Region"
     )
 
 
 def key(role: Role) -> Iterator[Finding]:
-    """Decrypt with keys that are named by their ARNs."""
-    yield from _wide(role, "kms:Decrypt", _KEY, "name the key's ARN (an alias covers no key)")
-
-
-def decrypt_through_secrets_manager(role: Role) -> Iterator[Finding]:
-    """Decrypt what Secrets Manager asks for, and nothing else."""
-    for policy, statement in _allowing(role, "kms:Decrypt"):
-        through = _condition(statement, "kms:viaservice")
-        if not through or not all(it.startswith("secretsmanager.") for it in through):
-            yield Finding(
-                policy.urn,
-                "kms:Decrypt is allowed without Secrets Manager in between",
-                'add the condition "StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}',
-            )
+    """Find keys that are not named by their ARNs."""
+    yield from _on_resources(
+        role, "key", "name the key's ARN (an alias covers no key), in the application's Region"
+    )
 
 
 def application(role: Role) -> Iterator[Finding]:
-    """Act on the application of the trust policy, and on its indexes; data sources may be a wildcard."""
-    trusted = [
-        source
-        for statement in filter(trusts_service, role.trust.statements)
-        for source in _condition(statement, "aws:sourcearn")
-        if _APPLICATION.fullmatch(source)
-    ]
-    ours = "|".join(map(re.escape, trusted)) or _APPLICATION.pattern
-    narrow = re.compile(rf"(?:{ours})(?:/index/[a-zA-Z0-9-]+(?:/data-source/[a-zA-Z0-9*-]+)?)?")
-    for policy, statement in _allow_statements(role):
-        if any(action.lower().startswith("qbusiness:") for action in listed(statement.get("Action"))):
-            for resource in _resources(statement):
-                if not narrow.fullmatch(resource):
-                    yield Finding(
-                        policy.urn,
-                        f"actions of qbusiness are allowed on {resource}",
-                        "name the ARNs of the application that the trust policy names, and of its index",
-                    )
+    """Find actions on other applications than that of the trust policy, or on what is no index of it."""
+    yield from _on_resources(
+        role,
+        "application",
+        "name the ARNs of the application that the trust policy names, and of its index",
+    )
+
+
+def decrypt_through_secrets_manager(role: Role) -> Iterator[Finding]:
+    """Find keys that decrypt other things than what Secrets Manager asks for."""
+    for policy, _, found in _excess(role):
+        if any(_rule_for(one) == "decrypt-through-secrets-manager" for one in found):
+            yield Finding(
+                policy.urn,
+                "kms:Decrypt is allowed without Secrets Manager in between",
+                'add the condition "StringLike": {"kms:ViaService": ["secretsmanager.*.amazonaws.com"]}',
+            )
+
+
+def excess(role: Role) -> Iterator[Finding]:
+    """Find everything else that the connector's role does not need."""
+    for attachment in role.attachments:
+        if _AWS_MANAGED.match(attachment.arn):
+            yield Finding(
+                attachment.urn,
+                f"{attachment.arn} is attached to a role that Amazon Q Business assumes",
+                "detach it, and allow the connector's actions alone: no policy of AWS's is made for it",
+            )
+    for policy, statement, found in _excess(role):
+        actions: dict[tuple[str | None, str | None], list[str]] = defaultdict(list)
+        for one in found:
+            if _rule_for(one) == "excess":
+                actions[one.resource, one.condition].append(one.action)
+        for (resource, condition), allowed in actions.items():
+            message = f"{statement.name} allows {', '.join(allowed)}"
+            if resource is None:
+                yield Finding(
+                    policy.urn,
+                    f"{message}: no connector needs that",
+                    "name the connector's actions alone",
+                )
+            elif condition is None:
+                yield Finding(
+                    policy.urn,
+                    f"{message} on {resource}: no connector needs that",
+                    "name the resources of this connector, without a wildcard",
+                )
+            else:
+                yield Finding(
+                    policy.urn,
+                    f"{message} on {resource} without the condition of a connector",
+                    f"add the condition {condition}",
+                )
+
+
+def unseen(role: Role) -> Iterator[Finding]:
+    """Find attached policies whose text is not in the stack."""
+    for attachment in role.attachments:
+        if not _AWS_MANAGED.match(attachment.arn):
+            yield Finding(
+                attachment.urn,
+                f"{attachment.arn} is attached, and its text is not in this stack: no rule has seen it",
+                "declare the policy in this stack",
+            )
+
+
+def remainders(role: Role) -> Iterator[Finding]:
+    """Find policies that the role still has, and that the stack does not declare."""
+    for one in role.remainders:
+        kind = "inline policy" if one.inline else "managed policy"
+        yield Finding(
+            role.urn,
+            f"the role still has the {kind} {one.name}, which this stack does not declare",
+            _removal(role, one),
+        )
+
+
+def _removal(role: Role, remainder: Remainder) -> str:
+    name = role.name or "ROLE"
+    if remainder.inline:
+        resource = "RolePoliciesExclusive"
+        command = f"aws iam delete-role-policy --role-name {name} --policy-name {remainder.name}"
+    else:
+        resource = "RolePolicyAttachmentsExclusive"
+        command = f"aws iam detach-role-policy --role-name {name} --policy-arn {remainder.name}"
+    if remainder.removed:
+        return f"nothing to do: the stack's {resource} removes it; `pulumi refresh` shows that"
+    return f"declare {resource} for the role, or run `{command}`, then `pulumi refresh`"
 
 
 def ingest(role: Role) -> Iterator[Finding]:
-    """Ingest into the application and the index: the actions need both."""
+    """Find indexes without their application: the actions need both."""
     resources: dict[str, str] = {}
-    for policy, statement in _allowing(role, "qbusiness:BatchPutDocument"):
-        resources |= dict.fromkeys(map(str, listed(statement.get("Resource"))), policy.urn)
-    applications = [it for it in resources if "/index/" not in it]
+    for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
+        resources |= dict.fromkeys(statement.resources, policy.urn)
+    applications = {resource for resource in resources if "/index/" not in resource}
     for resource, urn in resources.items():
         if "/index/" in resource and resource.partition("/index/")[0] not in applications:
             yield Finding(
@@ -174,15 +244,13 @@ def ingest(role: Role) -> Iterator[Finding]:
 
 
 def subnets(role: Role) -> Iterator[Finding]:
-    """Let network interfaces be made in subnets, which carry no tags of the request."""
-    for policy, statement in _allowing(role, "ec2:CreateNetworkInterface"):
-        tags = any(
-            name.lower().startswith("aws:requesttag/")
-            for operator, keys in statement.get("Condition", {}).items()
-            if operator.lower() != "null"
-            for name in keys
+    """Find conditions under which no network interface can be created in a subnet."""
+    for policy, statement in _allowing(role, "ec2:createnetworkinterface"):
+        on_tags = any(
+            condition.key.lower().startswith("aws:requesttag/") and condition.operator != "Null"
+            for condition in statement.conditions
         )
-        if tags and any(":subnet/" in it for it in listed(statement.get("Resource"))):
+        if on_tags and any(":subnet/" in resource for resource in statement.resources):
             yield Finding(
                 policy.urn,
                 "a condition on aws:RequestTag covers subnets, which never meet it",
@@ -191,42 +259,17 @@ def subnets(role: Role) -> Iterator[Finding]:
 
 
 def placeholders(role: Role) -> Iterator[Finding]:
-    """Fill in what a template left open."""
+    """Find what was left open in a template."""
     for policy in (role.trust, *role.policies):
-        for statement in policy.statements:
-            for text in _texts(statement):
-                if _PLACEHOLDER.search(text):
+        for statement in policy.document.statements:
+            values = [value for condition in statement.conditions for value in condition.values]
+            for text in (*statement.resources, *statement.not_resources, *values):
+                if _TEMPLATE_TEXT.search(text):
                     yield Finding(policy.urn, f"{text} is a placeholder", "put the real value there")
 
 
-def administrator(role: Role) -> Iterator[Finding]:
-    """Grant what the connector needs, and no more."""
-    for attachment in role.attachments:
-        if _AWS_MANAGED.match(attachment.arn):
-            yield Finding(
-                attachment.urn,
-                f"{attachment.arn} is attached to a role that Amazon Q Business assumes",
-                "detach it, and grant the connector's actions alone: no policy of AWS's is made for it",
-            )
-    for policy, statement in _allow_statements(role):
-        actions = [action.lower() for action in listed(statement.get("Action"))] or ["notaction"]
-        wide = [
-            action
-            for action in actions
-            if action in ("*", "notaction")
-            or action.endswith(":*")
-            or action.startswith(_FOR_ADMINISTRATORS)
-        ]
-        if wide:
-            yield Finding(
-                policy.urn,
-                f"a statement allows what no connector needs: {', '.join(wide)}",
-                "name the connector's actions",
-            )
-
-
 def listed_name(role: Role) -> Iterator[Finding]:
-    """Have a name under which the console lists the role."""
+    """Find names under which the console does not list the role."""
     if role.name and not ("qbusiness" in role.name or "QBusiness" in role.name):
         yield Finding(
             role.urn,
@@ -236,11 +279,11 @@ def listed_name(role: Role) -> Iterator[Finding]:
 
 
 def quotas(role: Role) -> Iterator[Finding]:
-    """Stay within what IAM takes."""
-    inline = sum(policy.size for policy in role.policies if policy.inline)
+    """Find documents that are longer than IAM takes."""
+    inline = sum(policy.document.size for policy in role.policies if policy.inline)
     for what, size, maximum in (
         ("inline policies have", inline, MAXIMUM_INLINE_SIZE),
-        ("trust policy has", role.trust.size, MAXIMUM_TRUST_SIZE),
+        ("trust policy has", role.trust.document.size, MAXIMUM_TRUST_SIZE),
     ):
         if size > maximum:
             yield Finding(
@@ -250,7 +293,7 @@ def quotas(role: Role) -> Iterator[Finding]:
             )
 
 
-RULES = (
+RULES: Final = (
     Rule("readable", "Every policy is a policy document.", readable),
     Rule("trust-account", "The trust policy names one account.", trust_account),
     Rule("trust-application", "The trust policy names one application.", trust_application),
@@ -263,67 +306,59 @@ RULES = (
         decrypt_through_secrets_manager,
     ),
     Rule("application", "The application of the trust policy may be acted on alone.", application),
-    Rule("ingest", "The application is covered, as well as the index.", ingest, advisory=True),
+    Rule("excess", "Nothing else is allowed that no connector needs.", excess),
     Rule("subnets", "Subnets are not under a condition that they never meet.", subnets),
     Rule("placeholders", "No placeholder of a template is left.", placeholders),
-    Rule("administrator", "Nothing is allowed that no connector needs.", administrator),
-    Rule("listed-name", "The console lists the role.", listed_name, advisory=True),
     Rule("quotas", "The documents are within IAM's quotas.", quotas),
+    Rule("ingest", "The application is covered, as well as the index.", ingest, advisory=True),
+    Rule("unseen", "The text of every attached policy is in the stack.", unseen, advisory=True),
+    Rule(
+        "remainders",
+        "The role has no policy that the stack does not declare.",
+        remainders,
+        advisory=True,
+    ),
+    Rule("listed-name", "The console lists the role.", listed_name, advisory=True),
 )
 
 
-def _allow_statements(role: Role) -> Iterator[tuple[Policy, Statement]]:
+def _statements(role: Role) -> Iterator[tuple[Policy, Statement]]:
     for policy in role.policies:
-        for statement in policy.statements:
-            if statement.get("Effect") == "Allow":
-                yield policy, statement
-
-
-def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
-    """Return the statements that allow an action, whatever else they allow."""
-    for policy, statement in _allow_statements(role):
-        patterns = [str(it).lower() for it in listed(statement.get("Action"))]
-        if any(fnmatchcase(action.lower(), pattern) for pattern in patterns):
+        for statement in policy.document.statements:
             yield policy, statement
 
 
-def _resources(statement: Statement) -> list[str]:
-    return listed(statement.get("Resource")) or ["what NotResource leaves"]
+def _excess(role: Role) -> Iterator[tuple[Policy, Statement, tuple[Excess, ...]]]:
+    application = role.application
+    for policy, statement in _statements(role):
+        yield policy, statement, excess_of(statement, application)
 
 
-def _wide(role: Role, action: str, narrow: re.Pattern[str], mend: str) -> Iterator[Finding]:
-    for policy, statement in _allowing(role, action):
-        for resource in _resources(statement):
-            if not narrow.fullmatch(resource):
-                yield Finding(policy.urn, f"{action} is allowed on {resource}", mend)
+def _rule_for(found: Excess) -> str:
+    """Say which rule reports it: one whose message says more than `excess`, where there is one."""
+    action = found.action.lower()
+    if found.resource is None:
+        return "excess"
+    if action == "secretsmanager:getsecretvalue":
+        return "secret"
+    if action == "kms:decrypt":
+        return "decrypt-through-secrets-manager" if found.condition else "key"
+    return "application" if action.startswith("qbusiness:") else "excess"
 
 
-def _has_wildcard(text: str) -> bool:
-    return "*" in text or "?" in text or "${" in text
+def _on_resources(role: Role, rule: str, remediation: str) -> Iterator[Finding]:
+    for policy, _, found in _excess(role):
+        actions: dict[str, list[str]] = defaultdict(list)
+        for one in found:
+            if one.resource and _rule_for(one) == rule:
+                actions[one.resource].append(one.action)
+        for resource, allowed in actions.items():
+            verb = "is" if len(allowed) == 1 else "are"
+            yield Finding(policy.urn, f"{', '.join(allowed)} {verb} allowed on {resource}", remediation)
 
 
-_DEMANDING = ("stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike")
-
-
-def _condition(statement: Statement, key: str) -> list[str]:
-    """Return the values that a condition demands of a key; where the key may be absent, none.
-
-    Of two operators on one key both must hold, so that the narrower one counts.
-    """
-    demanded: list[list[str]] = []
-    for operator, keys in statement.get("Condition", {}).items():
-        if operator.lower().removeprefix("foranyvalue:") in _DEMANDING:
-            for name, values in keys.items():
-                if name.lower() == key:
-                    demanded.append([*map(str, listed(values))])
-    if not demanded:
-        return []
-    return min(demanded, key=lambda values: (any(map(_has_wildcard, values)), len(values)))
-
-
-def _texts(statement: Statement) -> Iterator[str]:
-    """Return every resource and every value of a condition."""
-    yield from map(str, listed(statement.get("Resource")))
-    for keys in statement.get("Condition", {}).values():
-        for values in keys.values():
-            yield from map(str, listed(values))
+def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
+    """Return the statements that allow an action by its name."""
+    for policy, statement in _statements(role):
+        if statement.allows and action in map(str.lower, statement.actions):
+            yield policy, statement

@@ -1,616 +1,525 @@
-"""The policy pack stops what public templates get wrong, and lets this project's role pass."""
+"""The rules of the policy pack find what allows too much, and nothing else.
+
+The rules get resources as Pulumi's policy SDK hands them over: through its proxies, which are neither
+lists nor dictionaries, and which raise where a value is not known yet.
+"""
 
 import json
-import re
-import shutil
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import pytest
 import yaml
-from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
-from roles import roles_of
+from declared_roles import roles_of
+from pulumi_policy import PolicyResource
+from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 from rules import MAXIMUM_INLINE_SIZE, RULES, Finding
 
+from components.connector_role import ConnectorRole
 from sandbox.environment import PROJECT
-from tests.stacks import Aws, Stack
+from tests.guardrail_roles import (
+    ADMINISTRATOR,
+    POLICY,
+    RIGHT,
+    SECRETS,
+    TOO_WIDE,
+    TRUST,
+    Declared,
+    Document,
+    extended,
+    policy,
+    trust,
+)
+from tests.mocked import Deployment
 from tests.support import (
     ACCOUNT,
-    APPLICATION_ARN,
+    APPLICATION_ID,
+    FULL,
     INDEX_ID,
     KEY_ID,
-    OTHER_ACCOUNT,
     REGION,
-    REQUIRED,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
     golden,
 )
 
-NewStack = Callable[..., Stack]
-Document = dict[str, Any]
-
-TRUST: Document = json.loads(golden("trust-policy"))
-POLICY: Document = json.loads(golden("default-role-policy"))
-INDEX_ARN = f"{APPLICATION_ARN}/index/{INDEX_ID}"
-SECRETS = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
-NAME = "qbusiness-guarded"
-ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+NAME: Final = "qbusiness-guarded"
+UNKNOWN: Final = UNKNOWN_STRING_VALUE
+ANY_SECRET: Final = policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}*")
+CUSTOMER_MANAGED: Final = f"arn:aws:iam::{ACCOUNT}:policy/own"
 
 
-def trust(**changes: Any) -> Document:
-    """Return the right trust policy with members of its statement changed; None takes one away."""
-    statement = TRUST["Statement"][0] | changes
-    return {**TRUST, "Statement": [{name: it for name, it in statement.items() if it is not None}]}
+class Declaration(PolicyResource):
+    """A resource, and the properties that the program sets."""
+
+    set_by_program: Sequence[str] = ()
 
 
-def policy(sid: str = "", **changes: Any) -> Document:
-    """Return the right role policy with members of one statement changed; None takes one away."""
-    statements = [
-        {name: it for name, it in (statement | changes).items() if it is not None}
-        if statement["Sid"] == sid
-        else statement
-        for statement in POLICY["Statement"]
-    ]
-    return {**POLICY, "Statement": statements}
+def resource(
+    kind: str, name: str, props: Mapping[str, Any], *, observed: Sequence[str] = (), **references: Any
+) -> Declaration:
+    """Return a resource as the SDK gives it to a stack policy.
 
-
-def extended(**statement: Any) -> Document:
-    """Return the right role policy with one statement more."""
-    return {**POLICY, "Statement": [*POLICY["Statement"], {"Effect": "Allow", **statement}]}
-
-
-PINNED = TRUST["Statement"][0]["Condition"]
-FAULTY_TRUST: dict[str, tuple[Document, set[str]]] = {
-    "no conditions": (trust(Condition=None), {"trust-account", "trust-application"}),
-    "account alone": (
-        trust(Condition={"StringEquals": PINNED["StringEquals"]}),
-        {"trust-application"},
-    ),
-    "application alone": (trust(Condition={"ArnEquals": PINNED["ArnEquals"]}), {"trust-account"}),
-    "any application": (
-        trust(
-            Condition={
-                **PINNED,
-                "ArnEquals": {"aws:SourceArn": f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/*"},
-            }
-        ),
-        {"trust-application"},
-    ),
-    "an application of another account": (
-        trust(Condition={**PINNED, "StringEquals": {"aws:SourceAccount": OTHER_ACCOUNT}}),
-        {"trust-application"},
-    ),
-    "any account": (
-        trust(Condition={**PINNED, "StringEquals": {"aws:SourceAccount": "*"}}),
-        {"trust-account", "trust-application"},
-    ),
-    "the account if there is one": (
-        trust(
-            Condition={
-                "StringEqualsIfExists": PINNED["StringEquals"],
-                "ArnEquals": PINNED["ArnEquals"],
-            }
-        ),
-        {"trust-account"},
-    ),
-    "everybody": (trust(Principal="*"), {"trust-service-alone"}),
-    "another service, too": (
-        trust(Principal={"Service": ["qbusiness.amazonaws.com", "lambda.amazonaws.com"]}),
-        {"trust-service-alone"},
-    ),
-    "another statement": (
-        {
-            **TRUST,
-            "Statement": [
-                *TRUST["Statement"],
-                {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"},
-            ],
-        },
-        {"trust-service-alone"},
-    ),
-    "all but a principal": (
-        {
-            **TRUST,
-            "Statement": [
-                *TRUST["Statement"],
-                {"Effect": "Allow", "NotPrincipal": {"AWS": "x"}, "Action": "sts:AssumeRole"},
-            ],
-        },
-        {"trust-service-alone"},
-    ),
-    "every action of STS": (trust(Action="sts:*"), {"trust-service-alone"}),
-    "a user, too": (
-        trust(
-            Principal={
-                "Service": "qbusiness.amazonaws.com",
-                "AWS": f"arn:aws:iam::{ACCOUNT}:user/me",
-            }
-        ),
-        {"trust-service-alone"},
-    ),
-}
-FAULTY_POLICY: dict[str, tuple[Document, set[str]]] = {
-    "any secret": (policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}*"), {"secret"}),
-    "any secret of a name": (
-        policy("AllowsAmazonQToGetSecret", Resource=[f"{SECRETS}aem-*"]),
-        {"secret"},
-    ),
-    "all but a secret": (
-        policy("AllowsAmazonQToGetSecret", Resource=None, NotResource=f"{SECRETS}x-a1B2c3"),
-        {"secret"},
-    ),
-    "a wildcard in the action": (
-        extended(Action="secretsmanager:Get*", Resource="*"),
-        {"secret"},
-    ),
-    "any key": (
-        policy("AllowsAmazonQToDecryptSecret", Resource=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*"),
-        {"key"},
-    ),
-    "an alias": (
-        policy("AllowsAmazonQToDecryptSecret", Resource=f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem"),
-        {"key"},
-    ),
-    "decryption for whoever asks": (
-        policy("AllowsAmazonQToDecryptSecret", Condition=None),
-        {"decrypt-through-secrets-manager"},
-    ),
-    "any application": (
-        policy(
-            "AllowsAmazonQToIngestDocuments",
-            Resource=f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/*",
-        ),
-        {"application"},
-    ),
-    "any index": (
-        policy(
-            "AllowsAmazonQToIngestPrincipalMapping",
-            Resource=[APPLICATION_ARN, f"{APPLICATION_ARN}/index/*"],
-        ),
-        {"application"},
-    ),
-    "everything": (extended(Action="*", Resource=INDEX_ARN), {"administrator", "secret", "key"}),
-    "a secret without its last characters": (
-        policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}aem"),
-        {"secret"},
-    ),
-    "another application": (
-        policy(
-            "AllowsAmazonQToIngestDocuments",
-            Resource=APPLICATION_ARN.replace("111111111111", "222222222222"),
-        ),
-        {"application"},
-    ),
-    "data sources without an index": (
-        extended(Action="qbusiness:DeleteGroup", Resource=f"{APPLICATION_ARN}/data-source/*"),
-        {"application"},
-    ),
-    "a service": (extended(Action="s3:*", Resource="arn:aws:s3:::documents/*"), {"administrator"}),
-    "roles": (extended(Action=["iam:PassRole"], Resource=INDEX_ARN), {"administrator"}),
-    "all but some actions": (
-        extended(NotAction="iam:*", Resource="*"),
-        {"administrator"},
-    ),
-    "a literal placeholder": (
-        policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}secret_id-a1B2c3"),
-        {"placeholders"},
-    ),
-    "a placeholder of AWS's page": (
-        policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}[[secret_id]]"),
-        {"placeholders", "secret"},
-    ),
-    "subnets under a tag of the request": (
-        policy(
-            "AllowsAmazonQToCreateAndDeleteNI",
-            Condition={"StringLike": {"aws:RequestTag/AMAZON_Q": "qbusiness_*"}},
-        ),
-        {"subnets"},
-    ),
-}
-INDEX_ONLY = policy("AllowsAmazonQToIngestDocuments", Resource=INDEX_ARN)
-
-
-# The rules, as functions.
-
-
-class Unknown(dict[str, Any]):
-    """Properties in a preview: asking for one that is not known yet raises."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        value = super().get(key, default)
-        if value is Ellipsis:
-            raise UnknownValueError(UNKNOWN_STRING_VALUE, [key])
-        return value
-
-
-def resource(kind: str, name: str, props: Mapping[str, Any], **dependencies: Any) -> Any:
-    return SimpleNamespace(
-        resource_type=kind, urn=f"urn:{name}", props=Unknown(props), property_dependencies=dependencies
+    The properties that are only `observed` are reported by the provider, and not set by the program. A
+    reference is a property whose value comes from other resources.
+    """
+    declaration = Declaration(
+        resource_type=f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}",
+        props=unknown_checking_proxy(dict(props)),
+        urn=f"urn:{name}",
+        name=name,
+        opts=None,  # type: ignore[arg-type] no rule asks
+        provider=None,
+        parent=None,
+        dependencies=[],
+        property_dependencies=references,
     )
+    declaration.set_by_program = [key for key in props if key not in observed]
+    return declaration
 
 
-def role(document: Any = TRUST, name: Any = NAME, **props: Any) -> Any:
-    text = document if document is Ellipsis else json.dumps(document)
-    return resource("aws:iam/role:Role", "role", {"assumeRolePolicy": text, "name": name, **props})
+def text(document: Any) -> Any:
+    return document if isinstance(document, str) else json.dumps(document)
 
 
-def role_policy(document: Any = POLICY, of: Any = None) -> Any:
-    text = document if document is Ellipsis else json.dumps(document)
-    props = {"policy": text, "role": ... if of else NAME}
-    return resource("aws:iam/rolePolicy:RolePolicy", "policy", props, **({"role": [of]} if of else {}))
+def role(
+    document: Any = TRUST,
+    name: str = NAME,
+    urn: str = "role",
+    observed: Sequence[str] = (),
+    **others: Any,
+) -> Declaration:
+    props = {"assumeRolePolicy": text(document), "name": name, **others}
+    return resource("Role", urn, props, observed=observed)
 
 
-def findings(*resources: Any) -> dict[str, list[Finding]]:
-    found = {
-        rule.name: [finding for it in roles_of(resources) for finding in rule.check(it)]
-        for rule in RULES
-    }
-    return {name: it for name, it in found.items() if it}
+def role_policy(document: Any = POLICY, of: Any = NAME, name: str = "connector") -> Declaration:
+    """Return a policy of a role, given by its name, or as a resource whose name is not known yet."""
+    props = {"name": name, "policy": text(document), "role": of if isinstance(of, str) else UNKNOWN}
+    references = {} if isinstance(of, str) else {"role": [of]}
+    return resource("RolePolicy", f"policy-{name}", props, **references)
 
 
-def test_the_role_of_this_project_passes_every_rule():
-    assert findings(role(), role_policy()) == {}
+def managed_policy(document: Any = POLICY, **props: Any) -> Declaration:
+    return resource("Policy", "managed", {"policy": text(document), **props})
 
 
-@pytest.mark.parametrize(("document", "rules"), FAULTY_TRUST.values(), ids=FAULTY_TRUST)
-def test_a_faulty_trust_policy_is_found_by_its_rules_alone(document: Document, rules: set[str]):
-    found = findings(role(document), role_policy())
-    assert set(found) == rules
-    for finding in (it for found_by_rule in found.values() for it in found_by_rule):
-        assert finding.urn == "urn:role"
-        assert finding.what
-        assert finding.mend
-
-
-@pytest.mark.parametrize("inline", [True, False], ids=["inline", "managed"])
-@pytest.mark.parametrize(("document", "rules"), FAULTY_POLICY.values(), ids=FAULTY_POLICY)
-def test_a_faulty_policy_is_found_wherever_it_stands(document: Document, rules: set[str], inline: bool):
-    it = role()
-    if inline:
-        stack = [it, role_policy(document, of=it)]
+def declared(what: Declared) -> list[Declaration]:
+    """Return the resources of a role in a preview, where only what the program says is known."""
+    its_role = role(what.trust)
+    resources = [its_role]
+    if what.managed:
+        managed = managed_policy(what.policy, arn=UNKNOWN)
+        resources += [managed, attachment(UNKNOWN, role=[its_role], policyArn=[managed])]
     else:
-        managed = resource("aws:iam/policy:Policy", "managed", {"policy": json.dumps(document)})
-        attachment = resource(
-            "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-            "attachment",
-            {"role": ..., "policyArn": ...},
-            role=[it],
-            policyArn=[managed],
+        resources.append(role_policy(what.policy, its_role))
+    if what.attached:
+        resources.append(attachment(what.attached, role=[its_role]))
+    if what.exclusively:
+        props = {"roleName": UNKNOWN, "policyArns": [*what.exclusively]}
+        resources.append(
+            resource("RolePolicyAttachmentsExclusive", "exclusive", props, roleName=[its_role])
         )
-        stack = [it, managed, attachment]
-    found = findings(*stack)
-    assert rules <= set(found) <= rules | {"application", "decrypt-through-secrets-manager", "ingest"}
-    where = "urn:policy" if inline else "urn:managed"
-    assert {finding.urn for name in rules for finding in found[name]} == {where}
+    return resources
 
 
-RIGHT_TRUST = [
-    trust(
-        Condition={
-            "ForAnyValue:StringEquals": PINNED["StringEquals"],
-            "forAnyValue:arnLike": PINNED["ArnEquals"],
-        }
-    ),
-    trust(
-        Condition={
-            "StringEqualsIgnoreCase": {"AWS:sourceAccount": [ACCOUNT]},
-            "StringEquals": {"aws:sourcearn": [APPLICATION_ARN]},
-        }
-    ),
-    {"Version": "2012-10-17", "Statement": TRUST["Statement"][0]},
-]
-RIGHT_POLICY = [
-    extended(Action="secretsmanager:getsecretvalue", Resource=f"{SECRETS}prod/index_id-a1B2c3"),
-    policy(
-        "AllowsAmazonQToCreateAndDeleteNI",
-        Condition={"Null": {"aws:RequestTag/AMAZON_Q": "true"}},
-    ),
-    extended(Effect="Deny", Action="*", Resource="*"),
-    extended(Action="s3:GetObject", Resource="arn:aws:s3:::documents/*"),
-]
+def attachment(arn: str, role: Any = NAME, **references: Any) -> Declaration:
+    props = {"role": role if isinstance(role, str) else UNKNOWN, "policyArn": arn}
+    if not isinstance(role, str):
+        references["role"] = role
+    return resource("RolePolicyAttachment", "attachment", props, **references)
 
 
-@pytest.mark.parametrize("document", RIGHT_TRUST)
-def test_a_trust_policy_that_means_the_same_passes(document: Document):
-    assert findings(role(document), role_policy()) == {}
+def exclusive_policies() -> Declaration:
+    props = {"roleName": NAME, "policyNames": ["connector"]}
+    return resource("RolePoliciesExclusive", "policies-exclusive", props)
 
 
-@pytest.mark.parametrize("document", RIGHT_POLICY)
-def test_a_policy_that_is_right_in_another_way_passes(document: Document):
-    assert findings(role(), role_policy(document)) == {}
+def exclusive_attachments(*arns: str) -> Declaration:
+    props = {"roleName": NAME, "policyArns": [*arns]}
+    return resource("RolePolicyAttachmentsExclusive", "attachments-exclusive", props)
 
 
-ODD: list[Any] = [
-    "no document",
-    [],
-    {"Statement": None, "Version": 1},
-    {"Statement": [None]},
-    {"Statement": [{"Effect": "Allow", "Action": {"a": 1}, "Resource": "*"}]},
-    {"Statement": [{"Effect": "Allow", "Action": [["*"]], "Resource": 1}]},
-    {"Statement": [{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": None}]},
-    {"Statement": [{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": ["x"]}]},
-    {"Statement": [{"Effect": "Allow", "Action": "a:b", "Condition": {"StringEquals": None}}]},
-    {"Statement": [{"Effect": "Allow", "Principal": ["x"], "Action": "sts:AssumeRole"}]},
-]
+def findings(*resources: Declaration) -> dict[str, list[Finding]]:
+    roles = [*roles_of(resources, {one.urn: one.set_by_program for one in resources})]
+    found = {rule.name: [finding for one in roles for finding in rule.check(one)] for rule in RULES}
+    return {name: by_rule for name, by_rule in found.items() if by_rule}
 
 
-@pytest.mark.parametrize("document", ODD)
-def test_a_document_that_is_none_is_found_and_breaks_nothing(document: Any):
-    broken = findings(role(), role_policy(document))
-    assert set(broken) == ({"readable"} if document != {"Statement": None, "Version": 1} else set())
-    assert findings(role(document), role_policy()) == {}
-    assert set(findings(role(), role_policy(), role(inlinePolicies=["x", {"policy": 5}]))) == {
-        "readable"
+def messages(*resources: Declaration) -> list[str]:
+    return [finding.message for found in findings(*resources).values() for finding in found]
+
+
+# What is found.
+
+
+@pytest.mark.parametrize(("what", "rules"), TOO_WIDE.values(), ids=TOO_WIDE)
+def test_a_role_that_is_too_wide_is_found_by_its_rules_alone(what: Declared, rules: set[str]):
+    found = findings(*declared(what))
+    assert set(found) == rules
+    assert not {rule.name for rule in RULES if rule.advisory} & rules
+    for finding in (one for by_rule in found.values() for one in by_rule):
+        assert finding.urn.startswith("urn:")
+        assert finding.message
+        assert finding.remediation
+
+
+@pytest.mark.parametrize(("what", "advisory"), RIGHT.values(), ids=RIGHT)
+def test_a_role_that_is_right_passes(what: Declared, advisory: set[str]):
+    assert set(findings(*declared(what))) == advisory
+
+
+def test_a_finding_is_reported_at_the_resource_that_it_is_about():
+    everybody = trust(Principal="*")
+    found = findings(role(everybody), role_policy(ANY_SECRET), attachment(ADMINISTRATOR))
+    assert {name: [one.urn for one in by_rule] for name, by_rule in found.items()} == {
+        "trust-service-alone": ["urn:role"],
+        "secret": ["urn:policy-connector"],
+        "excess": ["urn:attachment"],
     }
 
 
-def test_a_document_that_is_an_object_is_examined():
-    policies = resource(
-        "aws:iam/rolePolicy:RolePolicy",
-        "policy",
-        {"policy": FAULTY_POLICY["any secret"][0], "role": NAME},
+def test_excess_names_the_statement_its_actions_and_its_resource():
+    tags = policy("AllowsAmazonQToCreateTags", Condition=None)
+    document = {
+        **tags,
+        "Statement": [
+            *tags["Statement"],
+            {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "*"},
+            {"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"},
+            {
+                "Sid": "Subnets",
+                "Effect": "Allow",
+                "Action": "ec2:CreateNetworkInterface",
+                "Resource": "*",
+            },
+        ],
+    }
+    interfaces = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*"
+    without = "without the condition of a connector"
+    assert messages(role(), role_policy(document)) == [
+        f"statement AllowsAmazonQToCreateTags allows ec2:CreateTags on {interfaces} {without}",
+        "statement 11 allows s3:GetObject, s3:PutObject: no connector needs that",
+        "statement 12 allows everything but iam:*, sts:*: no connector needs that",
+        "statement Subnets allows ec2:CreateNetworkInterface on *: no connector needs that",
+    ]
+
+
+def test_the_condition_that_is_missing_is_shown_with_the_application_of_the_role():
+    document = policy("AllowsAmazonQToCreateNetworkInterfacePermission", Condition=None)
+    (finding,) = findings(role(), role_policy(document))["excess"]
+    assert finding.remediation == (
+        'add the condition {"StringLike": {"aws:ResourceTag/AMAZON_Q": '
+        f'["qbusiness_{ACCOUNT}_{APPLICATION_ID}_*"]}}}}'
     )
-    trusting = resource("aws:iam/role:Role", "role", {"assumeRolePolicy": TRUST, "name": NAME})
-    assert set(findings(trusting, policies)) == {"secret"}
 
 
-def test_a_managed_policy_of_the_stack_is_examined_however_it_is_named():
-    document = json.dumps(FAULTY_POLICY["any secret"][0])
-    arn = f"arn:aws:iam::{ACCOUNT}:policy/own"
-    managed = resource("aws:iam/policy:Policy", "managed", {"policy": document, "arn": arn})
-    by_reference = resource(
-        "aws:iam/role:Role",
-        "role",
-        {"assumeRolePolicy": json.dumps(TRUST), "name": NAME, "managedPolicyArns": ...},
-        managedPolicyArns=[managed],
-    )
-    assert set(findings(by_reference, managed)) == {"secret"}
-    assert set(findings(role(managedPolicyArns=[arn]), managed)) == {"secret"}
+# What connectors need.
 
 
-def test_a_role_whose_trust_is_not_known_yet_is_examined_if_its_policies_look_like_it():
-    it = role(...)
-    assert set(findings(it, role_policy(FAULTY_POLICY["any secret"][0], of=it))) == {"secret"}
-    other = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
-    assert findings(it, role_policy(other, of=it)) == {}
+def test_the_pack_s_policy_is_the_one_that_the_component_writes():
+    values = {
+        ":444444444444:secret": ":{secret_account}:secret",
+        ":555555555555:key": ":{key_account}:key",
+        ":666666666666:subnet/subnet-0b2c3d4e5f6071829": ":{subnet_account}:subnet/{subnet_id}",
+        "arn:aws:": "arn:{partition}:",
+        REGION: "{region}",
+        ACCOUNT: "{account}",
+        APPLICATION_ID: "{application_id}",
+        INDEX_ID: "{index_id}",
+        SECRET_ID: "{secret_id}",
+        KEY_ID: "{key_id}",
+        SECURITY_GROUP_ID: "{security_group_id}",
+    }
+    settings: Any = {
+        **FULL,
+        "secret_id": f"arn:aws:secretsmanager:{REGION}:444444444444:secret:{SECRET_ID}",
+        "kms_key_id": f"arn:aws:kms:{REGION}:555555555555:key/{KEY_ID}",
+        "vpc_configuration": {
+            "subnet_ids": [f"arn:aws:ec2:{REGION}:666666666666:subnet/subnet-0b2c3d4e5f6071829"],
+            "security_group_ids": [SECURITY_GROUP_ID],
+        },
+    }
+    deployment = Deployment(lambda: ConnectorRole("aem", settings))
+    assert deployment.error is None
+    written = deployment.role_policy["policy"]
+    for value, placeholder in values.items():
+        assert value in written
+        written = written.replace(value, placeholder)
+    own = json.loads((PROJECT / "guardrails" / "connector_policy.json").read_text())
+    assert own == json.loads(written)
 
 
-def test_ingestion_into_the_index_alone_is_pointed_out():
-    assert set(findings(role(), role_policy(INDEX_ONLY))) == {"ingest"}
-
-
-def test_a_policy_inside_the_role_is_examined():
-    inline = [{"name": "inline", "policy": json.dumps(FAULTY_POLICY["any secret"][0])}]
-    assert set(findings(role(inlinePolicies=inline))) == {"secret"}
+# Where policies are.
 
 
 @pytest.mark.parametrize(
     "resources",
     [
         [role(managedPolicyArns=[ADMINISTRATOR])],
+        [role(), attachment(ADMINISTRATOR)],
         [
             role(),
             resource(
-                "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-                "attachment",
-                {"role": NAME, "policyArn": ADMINISTRATOR},
+                "PolicyAttachment", "several", {"roles": ["other", NAME], "policyArn": ADMINISTRATOR}
             ),
         ],
-        [
-            role(),
-            resource(
-                "aws:iam/policyAttachment:PolicyAttachment",
-                "attachment",
-                {"roles": ["other", NAME], "policyArn": "arn:aws:iam::aws:policy/AmazonS3FullAccess"},
-            ),
-        ],
-        [
-            role(),
-            resource(
-                "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive",
-                "attachment",
-                {"roleName": NAME, "policyArns": [ADMINISTRATOR]},
-            ),
-        ],
+        [role(), exclusive_attachments(CUSTOMER_MANAGED, ADMINISTRATOR)],
     ],
     ids=["of the role", "attached", "attached to several", "exclusive"],
 )
-def test_a_policy_for_administrators_is_found_however_it_is_attached(resources: list[Any]):
-    assert set(findings(*resources)) == {"administrator"}
+def test_a_policy_for_administrators_is_found_however_it_is_attached(resources: list[Declaration]):
+    (finding,) = findings(*resources)["excess"]
+    assert ADMINISTRATOR in finding.message
 
 
-def test_the_console_s_names_and_iam_s_quotas_are_checked():
-    assert set(findings(role(name="aem-connector"))) == {"listed-name"}
-    assert findings(role(name="AmazonQBusiness-DataSource-x")) == {}
+def test_a_policy_inside_the_role_is_checked():
+    inline = [{"name": "right", "policy": text(POLICY)}, {"name": "wide", "policy": text(ANY_SECRET)}]
+    assert set(findings(role(inlinePolicies=inline))) == {"secret"}
+
+
+def test_one_unknown_member_of_a_list_does_not_hide_the_others():
+    inline = [
+        UNKNOWN,
+        {"name": UNKNOWN, "policy": UNKNOWN},
+        {"name": UNKNOWN, "policy": text(ANY_SECRET)},
+    ]
+    assert set(findings(role(inlinePolicies=inline))) == {"secret"}
+    assert set(findings(role(managedPolicyArns=[UNKNOWN, ADMINISTRATOR]))) == {"excess"}
+    assert set(findings(role(), exclusive_attachments(UNKNOWN, ADMINISTRATOR))) == {"excess"}
+    several = {"roles": [UNKNOWN, NAME], "policyArn": ADMINISTRATOR}
+    assert set(findings(role(), resource("PolicyAttachment", "several", several))) == {"excess"}
+
+
+def test_a_document_that_is_an_object_is_checked_though_some_of_it_is_unknown():
+    trusting = resource("Role", "role", {"assumeRolePolicy": TRUST, "name": NAME})
+
+    def found(**statement: Any) -> set[str]:
+        document = {
+            **POLICY,
+            "Statement": [*POLICY["Statement"], UNKNOWN, {"Effect": "Allow", **statement}],
+        }
+        props = {"policy": document, "role": NAME}
+        return set(findings(trusting, resource("RolePolicy", "policy", props)))
+
+    assert found(Action=["ec2:DescribeVpcs", "s3:*"], Resource=["*"]) == {"excess"}
+    assert found(Action=[UNKNOWN, "s3:*"], Resource=["*"]) == {"excess"}
+    assert found(Action="secretsmanager:GetSecretValue", Resource=[UNKNOWN, "*"]) == {"secret"}
+    assert found(Action="s3:*", Resource="*", Condition={"StringEquals": {"aws:x": UNKNOWN}}) == set()
+    assert found(Action="s3:*", Resource="*", Condition=UNKNOWN) == set()
+    assert found(Action=UNKNOWN, Resource="*") == set()
+
+
+@pytest.mark.parametrize("by_reference", [True, False], ids=["reference", "ARN"])
+def test_a_managed_policy_of_the_stack_is_checked_however_it_is_named(by_reference: bool):
+    if by_reference:
+        managed = managed_policy(ANY_SECRET, arn=UNKNOWN)
+        props = {"assumeRolePolicy": text(TRUST), "name": NAME, "managedPolicyArns": UNKNOWN}
+        its_role = resource("Role", "role", props, managedPolicyArns=[managed])
+    else:
+        managed = managed_policy(ANY_SECRET, arn=CUSTOMER_MANAGED)
+        its_role = role(managedPolicyArns=[CUSTOMER_MANAGED])
+    assert set(findings(its_role, managed)) == {"secret"}
+
+
+def test_a_policy_of_another_role_is_not_this_one_s():
+    assert findings(role(name="qbusiness-other"), role_policy(ANY_SECRET)) == {}
+    first, second = role(urn="first", name="qbusiness-1"), role(urn="second", name="qbusiness-2")
+    # Its role's name was chosen from the names of both.
+    props = {"role": "qbusiness-2", "policy": text(ANY_SECRET)}
+    chosen = resource("RolePolicy", "policy", props, role=[first, second])
+    names = [one.name for one in roles_of([first, second, chosen], {}) if one.policies]
+    assert names == ["qbusiness-2"]
+
+
+# What the program declares, and what the role has.
+
+
+def observed(**props: Any) -> Declaration:
+    """Return a role that was imported, refreshed or updated: the provider reports all its policies."""
+    return role(**props, observed=("inlinePolicies", "managedPolicyArns"))
+
+
+def test_the_role_s_own_policies_are_counted_once_though_the_provider_reports_them_again():
+    long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE // 2))
+    inline = [{"name": "connector", "policy": text(long)}]
+    assert findings(observed(inlinePolicies=inline), role_policy(long)) == {}
+    # The same where the program declares one inside the role as well.
+    other = {"name": "other", "policy": golden("minimal-role-policy")}
+    assert findings(role(inlinePolicies=[*inline, other]), role_policy(long)) == {}
+
+
+def test_a_policy_inside_the_role_is_checked_though_its_name_is_that_of_a_right_one():
+    inline = [{"name": "connector", "policy": text(ANY_SECRET)}]
+    assert set(findings(role(inlinePolicies=inline), role_policy())) == {"secret"}
+
+
+def test_a_policy_that_the_stack_does_not_declare_is_pointed_out_and_stops_nothing():
+    its_role = observed(
+        inlinePolicies=[
+            {"name": "connector", "policy": text(POLICY)},
+            {"name": "console", "policy": text(ANY_SECRET)},
+        ],
+        managedPolicyArns=[CUSTOMER_MANAGED, ADMINISTRATOR],
+    )
+    resources = [
+        its_role,
+        role_policy(),
+        attachment(CUSTOMER_MANAGED),
+        managed_policy(arn=CUSTOMER_MANAGED),
+    ]
+    found = findings(*resources)
+    assert {rule.name: rule.advisory for rule in RULES if rule.name in found} == {"remainders": True}
+    inline, managed = found["remainders"]
+    assert inline.message == (
+        "the role still has the inline policy console, which this stack does not declare"
+    )
+    assert inline.remediation == (
+        "declare RolePoliciesExclusive for the role, or run `aws iam delete-role-policy "
+        f"--role-name {NAME} --policy-name console`, then `pulumi refresh`"
+    )
+    assert managed.message == (
+        f"the role still has the managed policy {ADMINISTRATOR}, which this stack does not declare"
+    )
+    assert managed.remediation == (
+        "declare RolePolicyAttachmentsExclusive for the role, or run `aws iam detach-role-policy "
+        f"--role-name {NAME} --policy-arn {ADMINISTRATOR}`, then `pulumi refresh`"
+    )
+    removing = findings(*resources, exclusive_policies(), exclusive_attachments(CUSTOMER_MANAGED))
+    assert [one.remediation for one in removing["remainders"]] == [
+        f"nothing to do: the stack's {resource} removes it; `pulumi refresh` shows that"
+        for resource in ("RolePoliciesExclusive", "RolePolicyAttachmentsExclusive")
+    ]
+
+
+def test_what_a_role_has_counts_as_declared_where_nothing_was_recorded():
+    its_role = observed(inlinePolicies=[{"name": "console", "policy": text(ANY_SECRET)}])
+    unknown = role(urn="unknown", inlinePolicies=UNKNOWN)
+    unrecorded, _ = roles_of([its_role, unknown], {})
+    assert len(unrecorded.policies) == 1
+    assert unrecorded.remainders == ()
+
+
+def test_a_policy_that_nobody_declares_is_no_part_of_the_quota():
     long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * MAXIMUM_INLINE_SIZE)
-    assert set(findings(role(), role_policy(long))) == {"quotas"}
-    blank = json.dumps(POLICY, indent=400)
-    assert len(blank) > MAXIMUM_INLINE_SIZE
-    written_wide = resource("aws:iam/rolePolicy:RolePolicy", "p", {"policy": blank, "role": NAME})
-    assert findings(role(), written_wide) == {}
+    its_role = observed(inlinePolicies=[{"name": "console", "policy": text(long)}])
+    assert set(findings(its_role, role_policy())) == {"remainders"}
 
 
-def test_what_is_not_known_yet_is_left_for_the_update():
-    it = role(name=...)
-    assert findings(role(...), role_policy()) == {}
-    assert findings(it, role_policy(..., of=it)) == {}
-    assert findings(role(...), role_policy(..., of=it)) == {}
-    assert set(findings(it, role_policy(FAULTY_POLICY["any key"][0], of=it))) == {"key"}
-    assert findings(role(inlinePolicies=[{"policy": None}], managedPolicyArns=...)) == {}
+# Which roles are meant, and what is no document.
 
 
 def test_other_roles_are_nobody_s_business():
     other = trust(Principal={"Service": "ec2.amazonaws.com"}, Condition=None)
-    assert findings(role(other), role_policy(FAULTY_POLICY["any secret"][0])) == {}
+    assert findings(role(other), role_policy(ANY_SECRET)) == {}
     denied = trust(Effect="Deny", Condition=None)
     assert findings(role(denied)) == {}
-    assert findings(role("no document"), resource("aws:s3/bucket:Bucket", "bucket", {})) == {}
+    assert findings(role("no document"), resource("Bucket", "bucket", {})) == {}
 
 
-def test_a_policy_of_another_role_is_not_this_one_s():
-    assert findings(role(name="qbusiness-other"), role_policy(FAULTY_POLICY["any secret"][0])) == {}
+def test_a_role_whose_trust_is_not_known_yet_is_checked_if_its_policies_look_like_it():
+    its_role = role(UNKNOWN)
+    assert set(findings(its_role, role_policy(ANY_SECRET, its_role))) == {"secret"}
+    other = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    assert findings(its_role, role_policy(other, its_role)) == {}
 
 
-# The pack, on the engine.
-
-RAW = """
-import json
-import pulumi_aws as aws
-
-for name, it in json.loads({roles!r}).items():
-    role = aws.iam.Role(name, name=it["name"], assume_role_policy=it["trust"])
-    document = it["policy"]
-    if it["managed"]:
-        policy = aws.iam.Policy(f"{{name}}-policy", policy=document)
-        aws.iam.RolePolicyAttachment(f"{{name}}-attachment", role=role.name, policy_arn=policy.arn)
-    else:
-        aws.iam.RolePolicy(f"{{name}}-policy", role=role.name, policy=document)
-    if it["attached"]:
-        aws.iam.RolePolicyAttachment(
-            f"{{name}}-administrator", role=role.name, policy_arn=it["attached"]
-        )
-"""
+def test_what_is_not_known_yet_is_left_for_the_update():
+    its_role = role(name=UNKNOWN)
+    assert findings(role(UNKNOWN), role_policy()) == {}
+    assert findings(its_role, role_policy(UNKNOWN, its_role)) == {}
+    assert findings(role(UNKNOWN), role_policy(UNKNOWN, its_role)) == {}
+    assert set(findings(its_role, role_policy(ANY_SECRET, its_role))) == {"secret"}
+    assert findings(role(inlinePolicies=[{"policy": None}], managedPolicyArns=UNKNOWN)) == {}
 
 
-def raw(new_stack: NewStack, roles: Mapping[str, Mapping[str, Any]], program: str = RAW) -> Stack:
-    """Make a stack that declares roles by hand, as templates do; each says what is not right."""
-    declared: dict[str, dict[str, Any]] = {}
-    for name, changes in roles.items():
-        right = {"trust": TRUST, "policy": POLICY, "name": NAME, "managed": False, "attached": ""}
-        parts = {**right, **changes}
-        documents = {part: json.dumps(parts[part]) for part in ("trust", "policy")}
-        declared[name] = {**parts, **documents}
-    stack = new_stack({"aws:region": REGION}, program.format(roles=json.dumps(declared)))
-    stack.take_required_keys_away()
-    return stack
-
-
-@pytest.fixture(scope="session")
-def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the pack to a place of its own, with the tests' packages in place of an installation."""
-    copy = tmp_path_factory.mktemp("guardrails") / "pack"
-    shutil.copytree(PROJECT / "guardrails", copy, ignore=shutil.ignore_patterns("venv", "__pycache__"))
-    (copy / "venv").symlink_to(PROJECT / "venv")
-    return copy
-
-
-FAULTY_ROLES: dict[str, tuple[dict[str, Any], set[str]]] = {
-    **{
-        f"trust {what}": ({"trust": FAULTY_TRUST[what][0]}, FAULTY_TRUST[what][1])
-        for what in ("no conditions", "account alone", "any application", "any account", "everybody")
-    },
-    **{
-        f"policy {what}": ({"policy": FAULTY_POLICY[what][0]}, FAULTY_POLICY[what][1])
-        for what in (
-            *("any secret", "any secret of a name", "any key", "decryption for whoever asks"),
-            *("any application", "any index", "a literal placeholder"),
-            "subnets under a tag of the request",
-        )
-    },
-    "managed": ({"policy": FAULTY_POLICY["any secret"][0], "managed": True}, {"secret"}),
-    "administrator": ({"attached": ADMINISTRATOR}, {"administrator"}),
+MALFORMED: Mapping[str, tuple[Any, str]] = {
+    "no JSON": ("no document", "it is not JSON"),
+    "a member twice": (
+        '{"Statement": [], "Statement": []}',
+        "it has an object with the same member twice",
+    ),
+    "a list": ([], "the document is no object"),
+    "no statement": ({"Version": "2012-10-17"}, "it has no Statement"),
+    "an element of no document": ({"Statements": []}, "the document has Statements, which"),
+    "null": ({"Statement": [None]}, "statement 1 is no object"),
+    "an action that is an object": (
+        {"Statement": [{"Effect": "Allow", "Action": {"a": 1}, "Resource": "*"}]},
+        "the Action of statement 1 is neither a string nor a list of strings",
+    ),
+    "a list in a list": (
+        {"Statement": [{"Effect": "Allow", "Action": [["*"]], "Resource": "*"}]},
+        "the Action of statement 1 is neither",
+    ),
+    "a number": (
+        {"Statement": [{"Effect": "Allow", "Action": "a:b", "Resource": 1}]},
+        "the Resource of statement 1 is neither",
+    ),
+    "no resource": (
+        {"Statement": [{"Effect": "Allow", "Action": "a:b"}]},
+        "statement 1 needs either Resource or NotResource",
+    ),
+    "both kinds of actions": (
+        {"Statement": [{"Effect": "Allow", "Action": "a:b", "NotAction": "a:c", "Resource": "*"}]},
+        "statement 1 needs either Action or NotAction",
+    ),
+    "another effect": (
+        {"Statement": [{"Effect": "allow", "Action": "a:b", "Resource": "*"}]},
+        'the Effect of statement 1 is neither "Allow" nor "Deny"',
+    ),
+    "a condition that is null": (
+        {"Statement": [{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": None}]},
+        "the Condition of statement 1 is no object of objects",
+    ),
+    "an operator without keys": (
+        {
+            "Statement": [
+                {"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": {"Bool": ["x"]}}
+            ]
+        },
+        "the Condition of statement 1 is no object of objects",
+    ),
+    "a principal in a role policy": (
+        {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "a:b", "Resource": "*"}]},
+        "statement 1 has Principal, which",
+    ),
 }
 
 
-def update(stack: Stack, pack: Path, *options: str, check: bool = True) -> tuple[int, str]:
-    done = stack.operate("up", "--yes", "--policy-pack", str(pack), *options, check=check)
-    return done.exit_code, done.text
+@pytest.mark.parametrize(("document", "problem"), MALFORMED.values(), ids=MALFORMED)
+def test_a_document_that_is_none_is_found_and_breaks_nothing(document: Any, problem: str):
+    (finding,) = findings(role(), role_policy(document))["readable"]
+    assert f"a policy of the role is no policy document: {problem}" in finding.message
+    # As a trust policy it says of no service that it may assume the role: the role's policies do.
+    assert set(findings(role(document), role_policy())) == {"readable"}
+    assert findings(role(document)) == {}
 
 
-def test_each_faulty_role_of_a_program_is_stopped_by_its_rules_alone(
-    new_stack: NewStack, aws: Aws, pack: Path, record_property: Callable[[str, object], None]
-):
-    names = {what: what.replace(" ", "_") for what in FAULTY_ROLES}
-    stack = raw(
-        new_stack,
-        {
-            name: {**FAULTY_ROLES[what][0], "name": f"{NAME}-{number}"}
-            for number, (what, name) in enumerate(names.items())
-        },
-    )
-    exit_code, text = update(stack, pack, check=False)
-    assert exit_code != 0
-    found = re.findall(r"\[mandatory\]  (\S+)  \(aws:iam:\w+: (\w+?)(?:-\w+)?\)", text)
-    assert sorted(found) == sorted(
-        (rule, names[what]) for what, (_, rules) in FAULTY_ROLES.items() for rule in rules
-    )
-    assert text.count("Mend it: ") == len(found)
-    assert aws.roles() == []
-    assert stack.resources() == []
-    counts = dict.fromkeys(FAULTY_ROLES, 1)
-    record_property("figure", {"faulty roles stopped, nothing created": counts})
+def test_a_trust_policy_that_cannot_be_read_counts_if_it_names_the_service():
+    document = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Resource": "*"}]}
+    assert set(findings(role(document))) == {"readable"}
 
 
-@pytest.mark.parametrize(
-    "settings", [REQUIRED, {**REQUIRED, "ingestScope": "index"}], ids=["default", "index"]
-)
-def test_the_stack_of_this_project_passes(new_stack: NewStack, pack: Path, settings: dict[str, Any]):
-    stack = new_stack({**settings, "kmsKeyId": KEY_ID, "exclusivePolicies": True})
-    exit_code, text = update(stack, pack)
-    assert exit_code == 0
-    assert "mandatory" not in text
-    assert ("[advisory]" in text) == ("ingestScope" in settings)
+def test_a_principal_of_another_shape_is_no_trust_policy():
+    for principal in (["x"], {}, {"Service": 1}):
+        assert set(findings(role(trust(Principal=principal)), role_policy())) == {"readable"}
 
 
-def test_a_role_written_by_hand_passes_if_it_is_right(new_stack: NewStack, pack: Path):
-    exit_code, text = update(raw(new_stack, {"role": {}}), pack)
-    assert exit_code == 0
-    assert "[advisory]" not in text
+def test_the_names_of_roles_and_the_sizes_of_documents_are_checked():
+    assert set(findings(role(name="aem-connector"), role_policy(of="aem-connector"))) == {"listed-name"}
+    assert findings(role(name="AmazonQBusiness-DataSource-x")) == {}
+    blank = json.dumps(POLICY, indent=400)
+    assert len(blank) > MAXIMUM_INLINE_SIZE
+    assert findings(role(), role_policy(blank)) == {}
+    documents: list[Document] = [
+        extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE // 2))
+    ] * 2
+    halves = [role_policy(one, name=f"half-{number}") for number, one in enumerate(documents)]
+    assert set(findings(role(), *halves)) == {"quotas"}
+    assert set(findings(role(trust(Sid="x" * 2_048)))) == {"quotas"}
 
 
-def test_an_unknown_value_in_a_preview_breaks_nothing_and_the_update_examines_it(
-    new_stack: NewStack, aws: Aws, pack: Path
-):
-    unknown = RAW.replace(
-        'document = it["policy"]',
-        'other = aws.iam.Policy("other", policy=it["policy"])\n'
-        '    document = other.arn.apply(lambda _: it["policy"])',
-    )
-    stack = raw(new_stack, {"role": {"policy": FAULTY_POLICY["any secret"][0]}}, unknown)
-    preview = stack.preview("--policy-pack", str(pack))
-    assert "mandatory" not in preview.text
-    exit_code, text = update(stack, pack, check=False)
-    assert exit_code != 0
-    assert "secretsmanager:GetSecretValue is allowed on" in text
-    # Too late, as README says: what the preview did not know was judged after it was made.
-    assert NAME in aws.roles()
-
-
-@pytest.mark.parametrize(
-    ("config", "stopped"),
-    [
-        ({"secret": "advisory"}, False),
-        ({"secret": "disabled"}, False),
-        ({"listed-name": "mandatory"}, True),
-        ({"secret": {"exempt": ["urn:of:somebody:else"]}}, True),
-        ({"secret": {"exempt": ["{role}"]}}, False),
-    ],
-    ids=["advisory", "disabled", "mandatory", "another exempt", "exempt"],
-)
-def test_levels_and_exemptions_are_configurable(
-    new_stack: NewStack, pack: Path, tmp_path: Path, config: dict[str, Any], stopped: bool
-):
-    stack = raw(new_stack, {"role": {"policy": FAULTY_POLICY["any secret"][0], "name": "aem"}})
-    urn = f"urn:pulumi:{stack.name}::qbusiness-aem-connector::aws:iam/role:Role::role"
-    file = tmp_path / "config.json"
-    level = {} if "secret" in config else {"secret": "advisory"}
-    file.write_text(json.dumps(config | level).replace("{role}", urn))
-    exit_code, text = update(stack, pack, "--policy-pack-config", str(file), check=False)
-    assert (exit_code != 0) == stopped, text
-
-
-def test_the_configuration_of_the_readme_is_taken_as_it_stands(
-    new_stack: NewStack, pack: Path, tmp_path: Path
-):
-    file = tmp_path / "config.json"
-    file.write_text(re.findall(r"```json\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)[-1])
-    faults = {"policy": FAULTY_POLICY["any secret"][0], "trust": FAULTY_TRUST["no conditions"][0]}
-    stack = raw(new_stack, {"role": faults})
-    exit_code, text = update(stack, pack, "--policy-pack-config", str(file), check=False)
-    assert exit_code != 0
-    assert "[mandatory]  secret " in text
-    assert "[advisory]  trust-account " in text
+# The pack.
 
 
 def test_the_pack_says_what_it_is_and_needs():
@@ -622,3 +531,8 @@ def test_the_pack_says_what_it_is_and_needs():
     for rule in RULES:
         assert rule.description.endswith(".")
         assert rule.check.__doc__
+
+
+def test_every_mandatory_rule_has_a_role_that_it_stops():
+    stopping = {name for _, rules in TOO_WIDE.values() for name in rules}
+    assert stopping == {rule.name for rule in RULES if not rule.advisory}

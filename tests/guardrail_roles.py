@@ -1,0 +1,510 @@
+"""Roles that are right, and roles that allow too much: what the policy pack has to tell apart."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from tests.support import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SUBNET_ID,
+    golden,
+)
+
+Document = dict[str, Any]
+
+TRUST: Final[Document] = json.loads(golden("trust-policy"))
+POLICY: Final[Document] = json.loads(golden("default-role-policy"))
+INDEX_ARN: Final = f"{APPLICATION_ARN}/index/{INDEX_ID}"
+OTHER_APPLICATION: Final = APPLICATION_ARN.replace("111111111111", "222222222222")
+SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
+KEYS: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/"
+INTERFACES: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*"
+ADMINISTRATOR: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
+THROUGH_SECRETS_MANAGER: Final = {
+    "StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}
+}
+PINNED: Final = TRUST["Statement"][0]["Condition"]
+
+
+class Declared(NamedTuple):
+    """A role as a program declares it; without arguments it is right."""
+
+    trust: Document | str = TRUST
+    policy: Document | str = POLICY
+    managed: bool = False
+    """Whether the policy is a managed one of the same stack."""
+    attached: str = ""
+    """The ARN of a managed policy that is attached, too."""
+    exclusively: Sequence[str] = ()
+    """ARNs of managed policies in RolePolicyAttachmentsExclusive."""
+
+    def as_text(self, number: int) -> dict[str, Any]:
+        """Return the members with the documents as JSON, and a name for the role."""
+        texts = {
+            name: document if isinstance(document, str) else json.dumps(document)
+            for name, document in (("trust", self.trust), ("policy", self.policy))
+        }
+        return {**self._asdict(), **texts, "name": f"qbusiness-{number}"}
+
+
+def trust(**changes: Any) -> Document:
+    """Return the right trust policy with members of its statement changed; None removes one."""
+    return {**TRUST, "Statement": [_changed(TRUST["Statement"][0], changes)]}
+
+
+def policy(sid: str = "", **changes: Any) -> Document:
+    """Return the right role policy with members of one statement changed; None removes one."""
+    return {
+        **POLICY,
+        "Statement": [
+            _changed(statement, changes) if statement["Sid"] == sid else statement
+            for statement in POLICY["Statement"]
+        ],
+    }
+
+
+def extended(**statement: Any) -> Document:
+    """Return the right role policy with another statement."""
+    return {**POLICY, "Statement": [*POLICY["Statement"], {"Effect": "Allow", **statement}]}
+
+
+def of_another_partition(document: Document) -> Document:
+    return json.loads(json.dumps(document).replace("arn:aws:", "arn:aws-us-gov:"))
+
+
+def _changed(statement: Mapping[str, Any], changes: Mapping[str, Any]) -> Document:
+    return {name: value for name, value in {**statement, **changes}.items() if value is not None}
+
+
+def _trusting(*conditions: Document) -> Declared:
+    statements = [
+        {**TRUST["Statement"][0], "Sid": f"Trust{number}", "Condition": condition}
+        for number, condition in enumerate(conditions)
+    ]
+    return Declared({**TRUST, "Statement": statements})
+
+
+def _condition(account: object = ACCOUNT, arn: object = APPLICATION_ARN) -> Document:
+    return {"StringEquals": {"aws:SourceAccount": account}, "ArnEquals": {"aws:SourceArn": arn}}
+
+
+def _principal(principal: object, **changes: Any) -> Declared:
+    return Declared(trust(Principal=principal, **changes))
+
+
+def _allowing(action: object, resource: object = "*", **others: Any) -> Declared:
+    return Declared(policy=extended(Action=action, Resource=resource, **others))
+
+
+def _trust_statements(*more: Document) -> Declared:
+    return Declared({**TRUST, "Statement": [*TRUST["Statement"], *more]})
+
+
+_SERVICE: Final = {"Service": "qbusiness.amazonaws.com"}
+_TAGGED: Final = f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_*"
+_UNPINNED: Final = {"trust-account", "trust-application"}
+
+TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
+    # Who may assume the role.
+    "no conditions": (Declared(trust(Condition=None)), _UNPINNED),
+    "account alone": (
+        Declared(trust(Condition={"StringEquals": PINNED["StringEquals"]})),
+        {"trust-application"},
+    ),
+    "application alone": (
+        Declared(trust(Condition={"ArnEquals": PINNED["ArnEquals"]})),
+        {"trust-account"},
+    ),
+    "any application may assume it": (
+        _trusting(_condition(arn=f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/*")),
+        {"trust-application"},
+    ),
+    "an application of another account": (
+        _trusting(_condition(account=OTHER_ACCOUNT)),
+        {"trust-application"},
+    ),
+    "any account": (_trusting(_condition(account="*")), _UNPINNED),
+    "the account if there is one": (
+        Declared(
+            trust(
+                Condition={
+                    "StringEqualsIfExists": PINNED["StringEquals"],
+                    "ArnEquals": PINNED["ArnEquals"],
+                }
+            )
+        ),
+        {"trust-account"},
+    ),
+    "an operator that IAM does not know": (
+        Declared(
+            trust(Condition={"stringEquals": PINNED["StringEquals"], "ArnEquals": PINNED["ArnEquals"]})
+        ),
+        {"trust-account"},
+    ),
+    "two accounts in a condition": (
+        _trusting(_condition(account=[ACCOUNT, OTHER_ACCOUNT])),
+        {"trust-account"},
+    ),
+    "two accounts in two statements": (
+        _trusting(
+            _condition(), _condition(OTHER_ACCOUNT, APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT))
+        ),
+        _UNPINNED,
+    ),
+    "two applications in a condition": (
+        _trusting(_condition(arn=[APPLICATION_ARN, OTHER_APPLICATION])),
+        {"trust-application"},
+    ),
+    "two applications in two statements": (
+        _trusting(_condition(), _condition(arn=OTHER_APPLICATION)),
+        {"trust-application"},
+    ),
+    "everybody": (_principal("*"), {"trust-service-alone"}),
+    "everybody as an AWS principal": (_principal({"AWS": "*"}), {"trust-service-alone"}),
+    "everybody without conditions": (
+        _principal({"AWS": "*"}, Condition=None),
+        {*_UNPINNED, "trust-service-alone"},
+    ),
+    "everybody in a list": (
+        _principal({**_SERVICE, "AWS": [f"arn:aws:iam::{ACCOUNT}:root", "*"]}),
+        {"trust-service-alone"},
+    ),
+    "every service": (_principal({"Service": "*"}), {"trust-service-alone"}),
+    "another service": (
+        _principal({"Service": ["qbusiness.amazonaws.com", "lambda.amazonaws.com"]}),
+        {"trust-service-alone"},
+    ),
+    "a user": (
+        _principal({**_SERVICE, "AWS": f"arn:aws:iam::{ACCOUNT}:user/me"}),
+        {"trust-service-alone"},
+    ),
+    "everybody in another statement": (
+        _trust_statements({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}),
+        {*_UNPINNED, "trust-service-alone"},
+    ),
+    "everybody but a user": (
+        _principal(None, NotPrincipal={"AWS": f"arn:aws:iam::{ACCOUNT}:user/me"}),
+        {"trust-service-alone"},
+    ),
+    "every action of STS": (Declared(trust(Action="sts:*")), {"trust-service-alone"}),
+    "every action but one": (
+        Declared(trust(Action=None, NotAction="sts:TagSession")),
+        {"trust-service-alone"},
+    ),
+    "an effect that IAM does not know": (Declared(trust(Effect="allow")), {"readable"}),
+    # Secrets and keys.
+    "any secret": (
+        Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}*")),
+        {"secret"},
+    ),
+    "any secret of a name": (
+        Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=[f"{SECRETS}aem-*"])),
+        {"secret"},
+    ),
+    "a secret without its last characters": (
+        Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}aem")),
+        {"secret"},
+    ),
+    "all but a secret": (
+        Declared(
+            policy=policy("AllowsAmazonQToGetSecret", Resource=None, NotResource=f"{SECRETS}x-a1B2c3")
+        ),
+        {"secret"},
+    ),
+    "a secret by a variable": (
+        _allowing("secretsmanager:GetSecretValue", f"{SECRETS}${{aws:PrincipalTag/name}}-a1B2c3"),
+        {"secret"},
+    ),
+    "an action by a wildcard": (_allowing("secretsmanager:Get*"), {"excess"}),
+    "the policies of secrets": (_allowing("secretsmanager:PutResourcePolicy"), {"excess"}),
+    "any key": (Declared(policy=policy("AllowsAmazonQToDecryptSecret", Resource=f"{KEYS}*")), {"key"}),
+    "an alias": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToDecryptSecret", Resource=f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem"
+            )
+        ),
+        {"key"},
+    ),
+    "decryption for whoever asks": (
+        Declared(policy=policy("AllowsAmazonQToDecryptSecret", Condition=None)),
+        {"decrypt-through-secrets-manager"},
+    ),
+    "decryption through any service": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToDecryptSecret",
+                Condition={"StringLike": {"kms:ViaService": "*.amazonaws.com"}},
+            )
+        ),
+        {"decrypt-through-secrets-manager"},
+    ),
+    "decryption through Secrets Manager if there is one": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToDecryptSecret",
+                Condition={"StringLikeIfExists": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}},
+            )
+        ),
+        {"decrypt-through-secrets-manager"},
+    ),
+    "grants on keys": (_allowing("kms:CreateGrant", f"{KEYS}{KEY_ID}"), {"excess"}),
+    "the policies of keys": (_allowing("kms:PutKeyPolicy"), {"excess"}),
+    "encryption by a wildcard": (_allowing("kms:ReEncrypt*"), {"excess"}),
+    "decryption by a wildcard": (
+        _allowing("kms:Decryp?", f"{KEYS}{KEY_ID}", Condition=THROUGH_SECRETS_MANAGER),
+        {"excess"},
+    ),
+    # The application.
+    "any application": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToIngestDocuments",
+                Resource=f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/*",
+            )
+        ),
+        {"application"},
+    ),
+    "any index": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToIngestPrincipalMapping",
+                Resource=[APPLICATION_ARN, f"{APPLICATION_ARN}/index/*"],
+            )
+        ),
+        {"application"},
+    ),
+    "another application": (
+        Declared(policy=policy("AllowsAmazonQToIngestDocuments", Resource=OTHER_APPLICATION)),
+        {"application"},
+    ),
+    "data sources without an index": (
+        _allowing("qbusiness:DeleteGroup", f"{APPLICATION_ARN}/data-source/*"),
+        {"application"},
+    ),
+    "every action of Amazon Q": (_allowing("qbusiness:*", APPLICATION_ARN), {"excess"}),
+    "every action of Amazon Q, said otherwise": (_allowing("qbusiness:?*", APPLICATION_ARN), {"excess"}),
+    "deletion by a wildcard": (_allowing("qbusiness:Delete*", APPLICATION_ARN), {"excess"}),
+    "deletion of the index": (_allowing("qbusiness:DeleteIndex", INDEX_ARN), {"excess"}),
+    # The network.
+    "any subnet": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToCreateAndDeleteNI",
+                Resource=f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/*",
+            )
+        ),
+        {"excess"},
+    ),
+    "untagged network interfaces": (
+        Declared(policy=policy("AllowsAmazonQToCreateAndDeleteNIForSpecificTag", Condition=None)),
+        {"excess"},
+    ),
+    "network interfaces with any tags besides": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
+                Condition={"StringLike": {"aws:RequestTag/AMAZON_Q": _TAGGED}},
+            )
+        ),
+        {"excess"},
+    ),
+    "network interfaces of any application": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToCreateNetworkInterfacePermission",
+                Condition={"StringLike": {"aws:ResourceTag/AMAZON_Q": "qbusiness_*"}},
+            )
+        ),
+        {"excess"},
+    ),
+    "network interfaces of another application": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToCreateNetworkInterfacePermission",
+                Condition={
+                    "StringLike": {
+                        "aws:ResourceTag/AMAZON_Q": _TAGGED.replace("111111111111", "222222222222")
+                    }
+                },
+            )
+        ),
+        {"excess"},
+    ),
+    "tags on whatever exists": (
+        Declared(policy=policy("AllowsAmazonQToCreateTags", Condition=None)),
+        {"excess"},
+    ),
+    "deletion of any network interface": (
+        _allowing("ec2:DeleteNetworkInterface", INTERFACES),
+        {"excess"},
+    ),
+    "descriptions by a wildcard": (_allowing("ec2:Describe*"), {"excess"}),
+    "every action of EC2, said otherwise": (_allowing("ec2:?*"), {"excess"}),
+    "subnets under a tag of the request": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToCreateAndDeleteNI",
+                Condition={"StringLike": {"aws:RequestTag/AMAZON_Q": "qbusiness_*"}},
+            )
+        ),
+        {"subnets"},
+    ),
+    # Everything else.
+    "everything": (_allowing("*"), {"excess"}),
+    "everything, said otherwise": (_allowing("**"), {"excess"}),
+    "every action of S3": (_allowing("s3:*", "arn:aws:s3:::documents/*"), {"excess"}),
+    "every action of S3, said otherwise": (_allowing("s3:**"), {"excess"}),
+    "every action of S3, in a third way": (_allowing("S3:?*"), {"excess"}),
+    "objects of a bucket": (_allowing("s3:GetObject", "arn:aws:s3:::documents/*"), {"excess"}),
+    "roles": (_allowing(["iam:PassRole"], "arn:aws:iam::111122223333:role/x"), {"excess"}),
+    "commands": (_allowing("ssm:SendCommand"), {"excess"}),
+    "code of functions": (_allowing("lambda:UpdateFunctionCode"), {"excess"}),
+    "all but some actions": (
+        Declared(policy=extended(NotAction="iam:*", Resource="*")),
+        {"excess"},
+    ),
+    "a right action and another one": (
+        _allowing(["ec2:DescribeVpcs", "ec2:RunInstances"]),
+        {"excess"},
+    ),
+    "a literal placeholder": (
+        Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}secret_id-a1B2c3")),
+        {"placeholders"},
+    ),
+    "a placeholder of the page": (
+        Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}[[secret_id]]")),
+        {"placeholders", "secret"},
+    ),
+    "an element that IAM does not know": (
+        Declared(policy=extended(action="s3:*", Resource="*")),
+        {"readable"},
+    ),
+    "no document": (Declared(policy="no document"), {"readable"}),
+    "too long": (
+        Declared(policy=extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * 10_240)),
+        {"quotas"},
+    ),
+    # Policies that are not the role's own.
+    "a managed policy of the stack": (
+        Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}*"), managed=True),
+        {"secret"},
+    ),
+    "a policy for administrators": (Declared(attached=ADMINISTRATOR), {"excess"}),
+    "a policy for administrators in a list": (Declared(exclusively=[ADMINISTRATOR]), {"excess"}),
+}
+"""Roles that are stopped, each with the mandatory rules that stop it."""
+
+_MINIMAL: Final[Document] = json.loads(golden("minimal-role-policy"))
+
+
+def _without(*sids: str) -> Document:
+    return {**POLICY, "Statement": [one for one in POLICY["Statement"] if one["Sid"] not in sids]}
+
+
+def _sids(statements: Iterable[Mapping[str, Any]], containing: str) -> list[str]:
+    return [one["Sid"] for one in statements if containing in json.dumps(one)]
+
+
+RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
+    "the role of this project": (Declared(), set()),
+    "no key and no VPC": (Declared(policy=_MINIMAL), set()),
+    "no key": (Declared(policy=_without("AllowsAmazonQToDecryptSecret")), set()),
+    "no VPC": (Declared(policy=_without(*_sids(POLICY["Statement"], "ec2:"))), set()),
+    "a managed policy": (Declared(managed=True), set()),
+    "the policy of an older page": (
+        Declared(policy=policy("AllowsAmazonQToIngestDocuments", Resource=INDEX_ARN)),
+        {"ingest"},
+    ),
+    "trust in a single statement": (
+        Declared({"Version": "2012-10-17", "Statement": TRUST["Statement"][0]}),
+        set(),
+    ),
+    "trust by set operators": (
+        Declared(
+            trust(
+                Condition={
+                    "ForAnyValue:StringEquals": PINNED["StringEquals"],
+                    "ForAnyValue:ArnLike": PINNED["ArnEquals"],
+                }
+            )
+        ),
+        set(),
+    ),
+    "trust with keys in another case": (
+        Declared(
+            trust(
+                Condition={
+                    "StringEqualsIgnoreCase": {"AWS:sourceAccount": [ACCOUNT]},
+                    "StringLike": {"aws:sourcearn": [APPLICATION_ARN]},
+                }
+            )
+        ),
+        set(),
+    ),
+    "trust in two statements": (_trusting(_condition(), _condition()), set()),
+    "actions in another case": (
+        _allowing("SecretsManager:getsecretvalue", f"{SECRETS}prod/index_id-a1B2c3"),
+        set(),
+    ),
+    "a secret of another account": (
+        _allowing(
+            "secretsmanager:GetSecretValue",
+            f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
+        ),
+        set(),
+    ),
+    "a key of several Regions": (
+        _allowing(
+            "kms:Decrypt",
+            f"{KEYS}mrk-1234abcd12ab34cd56ef1234567890ab",
+            Condition={"StringLike": {"KMS:viaservice": "secretsmanager.*.amazonaws.com"}},
+        ),
+        set(),
+    ),
+    "a key through Secrets Manager of one Region": (
+        _allowing("kms:Decrypt", f"{KEYS}{KEY_ID}", Condition=THROUGH_SECRETS_MANAGER),
+        set(),
+    ),
+    "another condition besides": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToCreateAndDeleteNI",
+                Condition={"Null": {"aws:RequestTag/AMAZON_Q": "true"}},
+            )
+        ),
+        set(),
+    ),
+    "one data source": (
+        _allowing("qbusiness:PutGroup", f"{INDEX_ARN}/data-source/{INDEX_ID}"),
+        set(),
+    ),
+    "one network interface": (
+        _allowing(
+            "ec2:CreateTags",
+            INTERFACES.replace("*", "eni-0a1b2c3d4e5f60718"),
+            Condition={"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
+        ),
+        set(),
+    ),
+    "a description of one subnet": (
+        _allowing("ec2:DescribeSubnets", f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{SUBNET_ID}"),
+        set(),
+    ),
+    "a denial of everything": (_allowing("*", Effect="Deny"), set()),
+    "another partition": (
+        Declared(of_another_partition(TRUST), of_another_partition(POLICY)),
+        set(),
+    ),
+    "a policy whose text is elsewhere": (
+        Declared(attached=f"arn:aws:iam::{ACCOUNT}:policy/elsewhere"),
+        {"unseen"},
+    ),
+}
+"""Roles that are let through, each with the advisory rules that speak of it."""
