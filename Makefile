@@ -21,7 +21,7 @@ help: ## list the targets
 
 up: venv/installed ## deploy the stack dev to the sandbox; ends with the role's ARN
 	@$(SANDBOX) sh -c 'pulumi up --stack $(STACK) --yes --skip-preview && pulumi stack output --stack $(STACK) roleArn' || \
-		{ echo "If the cause is neither the program nor its settings: \`make down\` resets the sandbox."; exit 1; }
+		{ echo "If the cause is not the program, its settings or another update that runs: \`make down\` resets the sandbox."; exit 1; }
 
 preview: venv/installed ## show what `make up` would change
 	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
