@@ -386,7 +386,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         Declared(policy=extended(action="s3:*", Resource="*")),
         {"readable"},
     ),
-    "no document": (Declared(policy="no document"), {"readable"}),
+    "no document": (Declared(policy={"Statements": []}), {"readable"}),
     "too long": (
         Declared(policy=extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * 10_240)),
         {"quotas"},

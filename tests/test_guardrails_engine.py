@@ -214,10 +214,6 @@ def test_levels_and_exemptions_are_configurable(
 
 # What the provider reports of a role, beside what the program declares.
 
-reports_policies: Final = pytest.mark.skipif(
-    "inlinePolicies" not in (PROJECT / "sandbox" / "provider" / "resources.py").read_text(),
-    reason="the sandbox's Role has no inlinePolicies",
-)
 INSIDE: Final = """
 import json
 import pulumi_aws as aws
@@ -269,7 +265,6 @@ def inside(new_stack: NewStack, roles: Mapping[str, Mapping[str, Any]]) -> Stack
     return stack
 
 
-@reports_policies
 @pytest.mark.parametrize("recorded", [True, False])
 def test_a_policy_that_a_program_declares_inside_the_role_is_stopped(
     new_stack: NewStack, aws: Aws, pack: Path, tmp_path: Path, recorded: bool
@@ -293,7 +288,6 @@ def test_a_policy_that_a_program_declares_inside_the_role_is_stopped(
     assert aws.roles() == []
 
 
-@reports_policies
 def test_a_right_policy_inside_the_role_passes_before_and_after_it_is_there(
     new_stack: NewStack, pack: Path
 ):
@@ -305,7 +299,6 @@ def test_a_right_policy_inside_the_role_passes_before_and_after_it_is_there(
         stack.operate("refresh", "--yes")
 
 
-@reports_policies
 @pytest.mark.parametrize("exclusive", [True, False])
 def test_what_a_role_still_has_from_before_its_adoption_does_not_stop_the_adoption(
     new_stack: NewStack, aws: Aws, pack: Path, exclusive: bool
