@@ -9,15 +9,18 @@ SIMULATOR = $(if $(shell command -v npm),tests/authorization/node_modules/.packa
 # What trying things leaves in the checkout, and continuous integration would take for environments.
 STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' ':!Pulumi.dev.yaml' 2>/dev/null | \
 	sed 's/.*/& is not in Git: delete it if you only tried things; committed, it is an environment in CI/'
+SITE = NO_MKDOCS_2_WARNING=1 venv/bin/mkdocs build --strict --quiet
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 # With these, Python would find neither venv/ nor what is in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
-.PHONY: help up preview drift down test generated bench mutation pages site check format lock clean
+.PHONY: help up preview drift down unit test check format generated bench mutation pages site lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^# \(Group\): \(.*\)/\n\2/p; s/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+# Group: Try the program in the sandbox
 
 up: venv/installed ## deploy the stack dev to the sandbox; ends with the role's ARN
 	@$(SANDBOX) sh -c 'pulumi up --stack $(STACK) --yes --skip-preview && pulumi stack output --stack $(STACK) roleArn' || \
@@ -34,8 +37,27 @@ down: venv/installed ## destroy the stack, stop the sandbox and forget all that 
 	@$(STRAY_STACK_FILES)
 	@venv/bin/python -m sandbox down
 
-test: venv/installed $(SIMULATOR) ## run everything that must hold, the engine included
+# Group: Test and check
+
+unit: venv/installed ## run the tests that need no engine, in seconds
+	@venv/bin/python -m pytest -m "not engine and not slow" --durations=0 --durations-min=1
+
+test: venv/installed $(SIMULATOR) ## run all tests, the engine included
 	@venv/bin/python -m pytest
+
+check: venv/installed ## check format, lint, types, workflows, and the links of the site
+	@venv/bin/ruff format --check .
+	@venv/bin/ruff check .
+	@venv/bin/basedpyright
+	@venv/bin/zizmor --offline --quiet .github
+	@if command -v go >/dev/null || test -n "$$CI"; then \
+		go run $(ACTIONLINT) -shellcheck venv/bin/shellcheck; \
+	else echo "actionlint is left out: there is no Go"; fi
+	@$(SITE)
+
+format: venv/installed ## format the code and fix what the linter can
+	@venv/bin/ruff format .
+	@venv/bin/ruff check --fix .
 
 generated: venv/installed ## run at least 10,000 generated settings; make test runs fewer
 	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/test_generated_settings.py
@@ -48,27 +70,16 @@ mutation: venv/installed $(SIMULATOR) ## check that tests notice every part of t
 	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
 	@venv/bin/python -m tests.mutation
 
+# Group: Write what follows from the code
+
 pages: venv/installed ## write the pages of docs/ that follow from the program
 	@venv/bin/python -m tests.authorization.permissions_page
 	@venv/bin/python -m tests.configuration_page
 	@venv/bin/python -m tests.package_page
 
 site: venv/installed ## build the website of docs/ in site/
-	@NO_MKDOCS_2_WARNING=1 venv/bin/mkdocs build --strict --quiet
+	@$(SITE)
 	@echo "site/index.html"
-
-check: venv/installed ## check format, lint, types and workflows
-	@venv/bin/ruff format --check .
-	@venv/bin/ruff check .
-	@venv/bin/basedpyright
-	@venv/bin/zizmor --offline --quiet .github
-	@if command -v go >/dev/null || test -n "$$CI"; then \
-		go run $(ACTIONLINT) -shellcheck venv/bin/shellcheck; \
-	else echo "actionlint is left out: there is no Go"; fi
-
-format: venv/installed ## format the code and mend what the linter can
-	@venv/bin/ruff format .
-	@venv/bin/ruff check --fix .
 
 lock: venv/installed ## pin requirements-dev.txt to the newest versions that its sources allow
 	@venv/bin/python -m pip install --quiet uv

@@ -22,6 +22,13 @@ for name in ("NO_PROXY", "no_proxy"):
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need an engine: those with a fixture that prepares a sandbox."""
+    for item in items:
+        if {"prepared_sandbox", "own", "run"} & {*getattr(item, "fixturenames", ())}:
+            item.add_marker("engine")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the figures that tests have recorded: how many inputs, faults and kills there were."""
     figures: dict[str, dict[str, int]] = {}

@@ -39,6 +39,8 @@ from tests.support import (
     in_one_line,
 )
 
+pytestmark = pytest.mark.slow
+
 PAGE = PROJECT / "docs" / "adopt.md"
 NAME = "QBusiness-DataSource-x1y2z"
 OWN = "qbusiness-aem-connector"

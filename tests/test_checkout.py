@@ -15,6 +15,8 @@ import pytest
 
 from sandbox.environment import DIRECTORY, PROJECT, REGION
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = ("Makefile", "Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py", "components", "sandbox")
 STATE = Path(".sandbox/state/.pulumi")
 CHECKPOINT = STATE / "stacks/qbusiness-aem-connector/dev.json"

@@ -18,6 +18,8 @@ from components.examination import Examined, Place, examine
 from components.settings import INGEST_SCOPES, NAMES, Arguments, SettingsError
 from sandbox.iam_rules import Role, judge
 
+pytestmark = pytest.mark.slow
+
 settings.register_profile("everyday", max_examples=300, derandomize=True, database=None, deadline=None)
 settings.register_profile(
     "full", max_examples=4_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]

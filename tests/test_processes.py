@@ -10,6 +10,8 @@ import pytest
 from tests.processes import commands_with, eventually, start_tests
 from tests.stacks import Stack
 
+pytestmark = pytest.mark.slow
+
 NewStack = Callable[..., Stack]
 
 ENDLESS = """

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.authorization.cases import (
     APPLICATION_ARN,
     FULL,
@@ -13,6 +15,8 @@ from tests.authorization.cases import (
 )
 from tests.authorization.simulator import ask
 from tests.support import ACCOUNT, OTHER_ACCOUNT, REGION
+
+pytestmark = pytest.mark.slow
 
 SECRET = FULL.secret_arn
 KEY = FULL.key_arn

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.authorization.cases import (
     ASSUME,
     COMBINATIONS,
@@ -15,6 +17,8 @@ from tests.authorization.cases import (
     wrong,
 )
 from tests.authorization.simulator import ask
+
+pytestmark = pytest.mark.slow
 
 Record = Callable[[str, object], None]
 

@@ -17,6 +17,8 @@ from tests.authorization.cases import (
 from tests.authorization.known import INERT, KNOWN_FINDINGS, UNCOVERED
 from tests.authorization.simulator import ask
 
+pytestmark = pytest.mark.slow
+
 ONE_SUBNET = FULL._replace(vpc="VPC")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import pytest
 import z3
 
 from tests.authorization.cases import (
@@ -27,6 +28,8 @@ from tests.authorization.proofs import Request, allows, counterexample
 from tests.authorization.properties import expected, forbidden, forbidden_trust
 from tests.authorization.simulator import ask
 from tests.support import golden
+
+pytestmark = pytest.mark.slow
 
 EVERY = 1 if os.environ.get("MUTANTS") == "all" else 12
 DOCUMENTS = render(FULL)

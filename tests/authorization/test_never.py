@@ -21,6 +21,8 @@ from tests.authorization.proofs import Request, allows, counterexample, decide
 from tests.authorization.properties import expected, forbidden, forbidden_trust, seed
 from tests.support import ACCOUNT, APPLICATION_ID, REGION
 
+pytestmark = pytest.mark.slow
+
 Record = Callable[[str, object], None]
 
 # One of each kind of document; what differs besides is the text of ARNs.

@@ -1,7 +1,11 @@
 """docs/permissions.md says what the program does."""
 
+import pytest
+
 from tests.authorization.cases import FULL, render
 from tests.authorization.permissions_page import PAGE, page
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_page_is_the_one_that_make_pages_writes():
