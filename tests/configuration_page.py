@@ -92,8 +92,8 @@ misspelt `kmsKeyId` does not silently drop the KMS statement. Put numbers in quo
 unquoted `012345670123` as another number. Members of objects are set by their path:
 
 ```sh
-pulumi config set --path 'vpcConfiguration.subnetIds[0]' --type string subnet-0a1b2c3d4e5f60718
-pulumi config set --path 'vpcConfiguration.securityGroupIds[0]' --type string sg-0c3d4e5f607182930
+pulumi config set --path 'vpcConfiguration.subnetIds[0]' --type string subnet-0a1b2c3d4e5f60718 &&
+pulumi config set --path 'vpcConfiguration.securityGroupIds[0]' --type string sg-0c3d4e5f607182930 &&
 pulumi config set --path 'tags.CostCenter' --type string search
 ```
 """

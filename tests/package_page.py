@@ -363,13 +363,13 @@ options:
 Then, in the directory of your program, with the directory of the clone in CLONE:
 
 ```sh
-pulumi package add "$CLONE/plugin"
+pulumi package add "${{CLONE:?set CLONE to the directory of the clone}}/plugin"
 ```
 
 ## From a repository
 
-```console
-$ pulumi package add github.com/ORGANIZATION/REPOSITORY/plugin@v{_SCHEMA["version"]}
+```sh
+pulumi package add github.com/ORGANIZATION/REPOSITORY/plugin@v{_SCHEMA["version"]}
 ```
 
 The version is a tag of the repository and the version of the schema; SDKs ask for it. For a private

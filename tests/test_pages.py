@@ -30,12 +30,16 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 @pytest.fixture
-def typed(new_stack: NewStack) -> Iterator[Callable[[str, Path], str]]:
+def typed(new_stack: NewStack) -> Iterator[Callable[..., str]]:
     """Type the commands of a section, beside a stack that is there already and is prod's twin."""
     stack = new_stack(REQUIRED)
     # Nobody is there to confirm.
     stack.environment |= {"PULUMI_OPTION_YES": "true", "PULUMI_OPTION_NON_INTERACTIVE": "true"}
-    yield lambda section, page: run_section(stack, section, page=page).stdout
+
+    def run(section: str, page: Path, **variables: str) -> str:
+        return run_section(stack, section, page=page, **variables).stdout
+
+    yield run
     for file in stack.directory.glob("Pulumi.*.yaml"):
         name = file.name.split(".")[1]
         if name != stack.name:
@@ -53,7 +57,7 @@ def test_the_configuration_page_says_of_every_key_what_is_allowed(key: str):
     assert re.match(r"\n(Allowed|`vpcConfiguration.subnetIds\[0\]`|`tags.KEY`): \S", section)
 
 
-def test_the_quick_start_ends_with_the_arn_of_the_role(typed: Callable[[str, Path], str], aws: Aws):
+def test_the_quick_start_ends_with_the_arn_of_the_role(typed: Callable[..., str], aws: Aws):
     said = typed("Deploy", QUICK_START)
     arn = said.splitlines()[-1]
     role = aws.iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]
@@ -63,12 +67,16 @@ def test_the_quick_start_ends_with_the_arn_of_the_role(typed: Callable[[str, Pat
     assert "This project is written in python" in seen
 
 
-def test_another_environment_is_a_copy_with_a_role_of_its_own(
-    typed: Callable[[str, Path], str], aws: Aws
-):
+def test_another_environment_is_a_copy_with_a_role_of_its_own(typed: Callable[..., str], aws: Aws):
     typed("Deploy", QUICK_START)
     before = set(aws.roles())
-    typed("Another environment", ENVIRONMENTS)
+    typed(
+        "Another environment",
+        ENVIRONMENTS,
+        APPLICATION_ID="a1b2c3d4-5678-90ab-cdef-333333333333",
+        INDEX_ID="b2c3d4e5-6789-01ab-cdef-444444444444",
+        SECRET_ID="qbusiness/aem-cloud-staging-a1B2c3",
+    )
     (role,) = set(aws.roles()) - before
     assert "a1b2c3d4-5678-90ab-cdef-333333333333" in aws.trust_policy(role)
     assert "aem-cloud-staging-a1B2c3" in str(aws.role_policies(role))

@@ -1,0 +1,260 @@
+"""Paste the shell blocks of the pages into interactive shells, as people do.
+
+A block has to be one command for the shell: what follows a command, Pulumi's CLI reads as its own input.
+"""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import shlex
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from sandbox.environment import PROJECT
+
+PAGES: Final = (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
+PRINTING: Final = PROJECT / "docs" / "adopt.md"
+SHELLS: Final = {
+    "bash": ["bash", "--noprofile", "--norc", "-i"],
+    "dash": ["dash", "-i"],
+    "zsh": ["zsh", "-f", "-i"],
+}
+PROMPT: Final = "ready> "
+BUILTINS: Final = (":", "cd")
+PATIENCE: Final = 60
+"""Seconds after which a shell that prints nothing is taken to hang."""
+PROGRAM: Final = r"""#!/bin/sh
+# Read all input that waits, as Pulumi's CLI does; then record the arguments, and fail if it is the turn.
+PATH=/usr/bin:/bin
+if [ -t 0 ]; then
+  modes=$(stty -g)
+  stty -icanon min 0 time 0
+  cat >/dev/null
+  stty "$modes"
+else
+  cat >/dev/null
+fi
+[ "$1 $2" = "stack export" ] && cat "$STATE"
+number=$(($(ls "$CALLS" | wc -l) + 1))
+printf '%s\0' "${0##*/}" "$@" >"$CALLS/$number"
+[ "$number" != "$(cat "$FAILING")" ]
+"""
+
+
+def blocks() -> dict[str, str]:
+    """Return the shell blocks of all pages by page and number."""
+    found: dict[str, str] = {}
+    for page in PAGES:
+        fences = re.findall(r"^( *)```sh\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL)
+        for number, (indent, text) in enumerate(fences, start=1):
+            found[f"{page.stem} {number}"] = re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
+    # What adopt prints is pasted too.
+    found["printed"] = re.findall(r"^1\. .*\n\n((?:.+\n)+)", PRINTING.read_text(), re.MULTILINE)[0]
+    return found
+
+
+BLOCKS: Final = blocks()
+
+
+class Terminal:
+    """An interactive shell, which is read until it prompts."""
+
+    def __init__(self, command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> None:
+        self.ours, theirs = pty.openpty()
+        # No line is so long that the shell would have to draw it again, with its prompt.
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 1000, 0, 0))
+        self.shell = subprocess.Popen(
+            command,
+            cwd=directory,
+            env=environment,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 no thread locks here
+        )
+        os.close(theirs)
+        self.screen = ""
+        self.seen = 0
+        self.wait_for(re.escape(PROMPT))
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Read until the pattern appears after what was waited for before."""
+        while not (found := re.compile(pattern).search(self.screen, self.seen)):
+            ready, _, _ = select.select([self.ours], [], [], PATIENCE)
+            assert ready, f"the shell waits for more input:\n{self.screen}"
+            try:
+                self.screen += os.read(self.ours, 65536).decode(errors="replace")
+            except OSError:
+                pytest.fail(f"the shell is closed:\n{self.screen}")
+        self.seen = found.end()
+        return found
+
+    def paste(self, text: str) -> int:
+        """Paste, wait for the next prompt, and return the exit status."""
+        os.write(self.ours, text.encode())
+        self.wait_for(re.escape(PROMPT))
+        os.write(self.ours, b'echo "status=$?"\n')
+        status = int(self.wait_for(r"status=(\d+)")[1])
+        self.wait_for(re.escape(PROMPT))
+        return status
+
+    def close(self) -> None:
+        os.killpg(self.shell.pid, signal.SIGKILL)
+        self.shell.wait()
+        os.close(self.ours)
+
+
+class Pasted:
+    """One shell in a directory whose programs record how they were called."""
+
+    def __init__(self, shell: str, directory: Path, programs: set[str]) -> None:
+        self.calls_directory = directory / "calls"
+        self.failing = directory / "failing"
+        self.state = directory / "state.json"
+        self.calls_directory.mkdir()
+        self.state.write_text("{}")
+        bin_directory = directory / "bin"
+        # Places that blocks change to, and the paths by which they call programs.
+        (directory / "guardrails").mkdir()
+        for program in programs:
+            path = directory / program if "/" in program else bin_directory / program
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(PROGRAM)
+            path.chmod(0o755)
+        environment = {
+            "PATH": f"{bin_directory}{os.pathsep}/usr/bin{os.pathsep}/bin",
+            "HOME": str(directory),
+            "INPUTRC": os.devnull,
+            "TERM": "dumb",  # pasting is not bracketed, so that the shell reads line by line
+            "PS1": PROMPT,
+            "PS2": "",
+            "CALLS": str(self.calls_directory),
+            "FAILING": str(self.failing),
+            "STATE": str(self.state),
+        }
+        self.terminal = Terminal(SHELLS[shell], directory, environment)
+
+    def run(self, block: str, failing: int = 0) -> tuple[int, list[list[str]]]:
+        """Paste a block; return the exit status, and the calls until the next prompt."""
+        for call in self.calls_directory.iterdir():
+            call.unlink()
+        self.failing.write_text(str(failing))
+        status = self.terminal.paste(block)
+        files = sorted(self.calls_directory.iterdir(), key=lambda file: int(file.name))
+        return status, [file.read_text().split("\0")[:-1] for file in files]
+
+
+def variables(block: str) -> list[str]:
+    return sorted(set(re.findall(r"\$\{?(\w+)", block)))
+
+
+def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
+    """Return the programs of a block with their arguments, as a shell would call them."""
+    tokens = shlex.shlex(block.replace("\\\n", " "), posix=True, punctuation_chars=True)
+    tokens.whitespace_split = True
+    tokens.commenters = ""
+    commands: list[list[str]] = [[]]
+    for token in tokens:
+        if set(token) <= set("&|();"):
+            commands.append([])
+        else:
+            commands[-1].append(
+                re.sub(r"\$\{?(\w+)(:\?[^}]*\})?", lambda found: values[found[1]], token)
+            )
+    for command in commands:
+        if ">" in command:  # the file is no argument, and ends the command
+            del command[command.index(">") :]
+    return [command for command in commands if command and command[0] not in BUILTINS]
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request: pytest.FixtureRequest) -> str:
+    name = str(request.param)
+    if not shutil.which(name):
+        pytest.skip(f"no {name} here")
+    return name
+
+
+@pytest.fixture(params=BLOCKS)
+def block(request: pytest.FixtureRequest) -> str:
+    return BLOCKS[request.param]
+
+
+@pytest.fixture
+def pasted(shell: str, block: str, tmp_path: Path) -> Iterator[Pasted]:
+    programs = {command[0] for command in calls(block, dict.fromkeys(variables(block), ""))}
+    pasted = Pasted(shell, tmp_path, programs)
+    yield pasted
+    pasted.terminal.close()
+
+
+def test_a_pasted_block_runs_every_command_and_stops_at_the_first_failure(pasted: Pasted, block: str):
+    values = {name: f"the {name.lower()}" for name in variables(block)}
+    for name, value in values.items():
+        pasted.terminal.paste(f"export {name}='{value}'\n")
+    expected = calls(block, values)
+    for command in expected:
+        command[0] = command[0].rpartition("/")[2]
+    assert expected
+    assert pasted.run(block) == (0, expected)
+    for number in range(1, len(expected) + 1):
+        status, called = pasted.run(block, failing=number)
+        assert status != 0
+        assert called == expected[:number]
+    for name, value in values.items():
+        for command in (f"unset {name}\n", f"export {name}=\n"):
+            pasted.terminal.paste(command)
+            status, called = pasted.run(block)
+            assert status != 0
+            assert called == []
+        pasted.terminal.paste(f"export {name}='{value}'\n")
+    assert pasted.run(block) == (0, expected)
+
+
+def test_the_recovery_deletes_what_was_being_created_and_stops_at_the_first_failure(
+    shell: str, tmp_path: Path
+):
+    pasted = Pasted(shell, tmp_path, {"pulumi", "aws"})
+    (tmp_path / "bin" / "python3").symlink_to(sys.executable)
+    resource = {
+        "type": "aws:iam/role:Role",
+        "inputs": {"name": "aem-connector-qbusiness-role-1a2b3c4", "__defaults": ["name"]},
+    }
+    operation = {"type": "creating", "resource": resource}
+    pasted.state.write_text(json.dumps({"deployment": {"pending_operations": [operation]}}))
+    (block,) = (text for text in BLOCKS.values() if "pending_operations" in text)
+    expected = [
+        ["pulumi", "cancel", "--yes"],
+        ["pulumi", "stack", "export", "--show-secrets"],
+        ["aws", "iam", "delete-role", "--role-name", "aem-connector-qbusiness-role-1a2b3c4"],
+        ["pulumi", "refresh", "--yes", "--skip-preview", "--clear-pending-creates"],
+        ["pulumi", "up", "--yes", "--skip-preview"],
+    ]
+    try:
+        assert pasted.run(block) == (0, expected)
+        for number in range(1, len(expected) + 1):
+            status, called = pasted.run(block, failing=number)
+            assert status != 0
+            assert called == expected[:number]
+    finally:
+        pasted.terminal.close()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_page_shows_a_prompt_before_a_command(page: Path):
+    text = page.read_text()
+    assert "```console" not in text
+    assert not re.findall(r"^\s*[$%>] \w+ .*$", text.partition("```")[2], re.MULTILINE)
