@@ -1,36 +1,69 @@
-"""What stands in for GitHub where tests run the workflows? `gh api`, over items in a file."""
+"""Stand in for the GitHub CLI: `gh issue`, with the issues in the file $TEST_GITHUB."""
 
+import argparse
 import json
 import os
-import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-_, _, _, method, path, *_ = sys.argv
-file = Path(os.environ["TEST_GITHUB"])
-store: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"written": []}
-path = path.removeprefix("repos/OWNER/REPOSITORY/")
-if method == "GET":
-    listed, _, query = path.partition("?")
-    items = [
-        item
-        for item in store["written"]
-        if item["in"] == listed and ("state=open" not in query or item["state"] == "open")
-    ]
-    # Two pages, as if one were full.
-    sys.stdout.write(json.dumps([items[:1], items[1:]]))
-    sys.exit()
-fields = json.loads(sys.stdin.read())
-if len(fields.get("body", "")) > 65_536:
-    sys.exit("gh: Validation Failed (HTTP 422): body is too long (maximum is 65536 characters)")
-if method == "POST":
-    number = len(store["written"]) + 1
-    item = {"in": path, "id": number, "number": number, "state": "open", "edited": 0}
-    store["written"].append({**item, "user": {"login": "github-actions[bot]"}, **fields})
-else:
-    match = re.fullmatch(r"issues/(?:comments/)?(\d+)", path)
-    item = store["written"][int(match.group(1) if match else 0) - 1]
-    item.update(fields, edited=item["edited"] + 1)
-file.write_text(json.dumps(store))
-sys.stdout.write("{}")
+LIMIT = 65_536
+"""Characters that GitHub accepts in an issue or a comment."""
+
+
+def command_line() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gh", allow_abbrev=False)
+    commands = parser.add_subparsers(required=True).add_parser("issue").add_subparsers(dest="command")
+    listing = commands.add_parser("list", allow_abbrev=False)
+    listing.add_argument("--state", choices=["open"], required=True)
+    listing.add_argument("--limit", type=int, default=30)
+    listing.add_argument("--json", required=True)
+    listing.add_argument("--jq", required=True)
+    create = commands.add_parser("create", allow_abbrev=False)
+    create.add_argument("--title", required=True)
+    edit = commands.add_parser("edit", allow_abbrev=False)
+    edit.add_argument("number", type=int)
+    for parser_with_body in (create, edit):
+        parser_with_body.add_argument("--body-file", type=Path, required=True)
+    close = commands.add_parser("close", allow_abbrev=False)
+    close.add_argument("number", type=int)
+    close.add_argument("--comment", required=True)
+    return parser
+
+
+def main() -> None:
+    arguments = command_line().parse_args()
+    file = Path(os.environ["TEST_GITHUB"])
+    issues: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
+    if arguments.command == "list":
+        newest_first = [issue for issue in reversed(issues) if issue["state"] == "open"]
+        fields = arguments.json.split(",")
+        shown = [{field: issue[field] for field in fields} for issue in newest_first[: arguments.limit]]
+        subprocess.run(
+            ["jq", "--raw-output", arguments.jq], input=json.dumps(shown), text=True, check=True
+        )
+        return
+    body = (
+        arguments.comment
+        if arguments.command == "close"
+        else arguments.body_file.read_text(errors="replace")
+    )
+    if len(body) > LIMIT:
+        sys.exit(f"GraphQL: Body is too long (maximum is {LIMIT} characters)")
+    if arguments.command == "create":
+        author = {"is_bot": True, "login": "app/github-actions"}
+        new = {"number": len(issues) + 1, "state": "open", "author": author, "edits": 0, "comments": []}
+        issues.append({**new, "title": arguments.title, "body": body})
+    else:
+        issue = issues[arguments.number - 1]
+        if arguments.command == "edit":
+            issue.update(body=body, edits=issue["edits"] + 1)
+        else:
+            issue["state"] = "closed"
+            issue["comments"].append(body)
+    file.write_text(json.dumps(issues))
+
+
+if __name__ == "__main__":
+    main()

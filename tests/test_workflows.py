@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,7 +33,10 @@ from tests.support import REQUIRED, golden
 NewStack = Callable[..., Stack]
 
 GITHUB = PROJECT / ".github"
-FILES = sorted(path for path in GITHUB.rglob("*.yml") if path.name != "zizmor.yml")
+REPORT = GITHUB / "report.sh"
+FILES = sorted(
+    path for path in GITHUB.rglob("*.yml") if path.name not in {"dependabot.yml", "zizmor.yml"}
+)
 WORKFLOWS: dict[str, dict[Any, Any]] = {
     path.stem: yaml.safe_load(path.read_text()) for path in FILES if path.parent.name == "workflows"
 }
@@ -49,7 +53,7 @@ STEPS: list[dict[str, Any]] = [
     )
     for step in steps
 ]
-UNTRUSTED = "``` \n~~~\n```\n@everyone <script> ````````\n"
+UNTRUSTED = "~~~ \n```\n~~~~\n@everyone <script> ~~~~~~~~\n"
 
 
 def triggers(workflow: str) -> set[str]:
@@ -145,6 +149,53 @@ def test_the_pulumi_cli_is_the_version_that_the_sandbox_builds():
     assert [step["with"] for step in installed] == [{"pulumi-version": VERSION}] * 2
 
 
+def test_the_preview_s_report_becomes_one_comment_for_each_environment_even_if_the_preview_failed():
+    preview, comment = ENVIRONMENTS["preview"]["steps"][-2:]
+    assert preview["run"].startswith(".github/report.sh ")
+    assert comment["uses"].startswith("marocchino/sticky-pull-request-comment@")
+    assert comment["if"] == "${{ !cancelled() }}"
+    assert comment["with"] == {
+        "header": "${{ matrix.stack }}",
+        "path": "report.md",
+        "ignore_empty": True,
+    }
+
+
+def test_dependabot_updates_every_place_with_dependencies():
+    updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text())["updates"]
+    places = {
+        (update["package-ecosystem"], place)
+        for update in updates
+        for place in update.get("directories", [update.get("directory")])
+    }
+    assert places == {
+        ("pip", "/"),
+        ("gomod", "/sandbox/engine"),
+        ("npm", "/tests/authorization"),
+        ("npm", "/benchmarks/cdk"),
+        ("github-actions", "/"),
+        ("github-actions", "/.github/actions/pulumi"),
+    }
+    files = {
+        "pip": ["requirements-dev.in", "requirements-dev.txt"],
+        "gomod": ["go.mod", "go.sum"],
+        "npm": ["package.json", "package-lock.json"],
+    }
+    for ecosystem, place in places - {("github-actions", "/")}:
+        for name in files.get(ecosystem, ["action.yml"]):
+            assert (PROJECT / place.lstrip("/") / name).is_file(), (place, name)
+    used = {path.parent for path in FILES if path.parent.name != "workflows"}
+    assert used == {PROJECT / ".github" / "actions" / "pulumi"}
+    for update in updates:
+        assert update["schedule"] == {"interval": "weekly"}
+        assert [group["patterns"] for group in update["groups"].values()] == [["*"]]
+
+
+def test_the_shell_script_of_the_workflows_passes_shellcheck():
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    subprocess.run([shellcheck, REPORT], check=True)
+
+
 def test_tests_type_what_a_person_types():
     steps = JOBS["tests"]["steps"]
     assert [step["run"] for step in steps if "run" in step] == ["make check", "make test"]
@@ -230,51 +281,68 @@ def test_the_environments_are_read_from_the_files(tmp_path: Path, files: list[st
     assert value.count("\n") == 1
 
 
+# The GitHub CLI has its own jq, its stand-in has not. GitHub's machines have it.
+needs_jq = pytest.mark.skipif(
+    not shutil.which("jq") and not os.environ.get("CI"), reason="the stand-in for gh needs jq"
+)
+
+
 class Repository:
     """The repository on GitHub, of which one stack is an environment."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
+        self.report = stack.directory / "report.md"
         self.summary = stack.directory / "summary.md"
         self.store = stack.directory / "github.json"
-        place = "continuous_integration"
-        (stack.directory / place).symlink_to(PROJECT / place)
+        (stack.directory / ".github").symlink_to(GITHUB)
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
-        """Run the commands of a job as GitHub does, with the environment that the job names."""
+        """Run the commands of a job as GitHub does, with the environment that the workflow gives."""
         (step,) = [step for step in ENVIRONMENTS[job]["steps"] if "run" in step]
-        values = {
-            "${{ matrix.stack }}": self.stack.name,
-            "${{ github.token }}": "token",
-            "${{ github.event.pull_request.number }}": "7",
-            "${{ secrets.PULUMI_CONFIG_PASSPHRASE }}": self.stack.environment[
-                "PULUMI_CONFIG_PASSPHRASE"
-            ],
-        }
-        given = {name: values[it] for name, it in {**ENVIRONMENTS[job]["env"], **step["env"]}.items()}
-        assert WORKFLOWS["environments"]["defaults"]["run"]["shell"].startswith("bash")
+        workflow = WORKFLOWS["environments"]
+        assert workflow["defaults"]["run"]["shell"].startswith("bash")
+        named = {**workflow["env"], **ENVIRONMENTS[job]["env"], **step["env"]}
         self.summary.write_text("")
+        self.report.unlink(missing_ok=True)
         return self.stack.execute(
             *("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]),
             check=False,
             PATH=f"{STAND_INS}:{self.stack.environment['PATH']}",
             GITHUB_STEP_SUMMARY=str(self.summary),
-            GITHUB_SERVER_URL="https://github.example",
-            GITHUB_REPOSITORY="OWNER/REPOSITORY",
-            GITHUB_RUN_ID="5",
-            GITHUB_SHA="abc",
             TEST_GITHUB=str(self.store),
-            **given,
+            **{name: self.evaluate(text) for name, text in named.items()},
         )
 
-    def write(self, **fields: object) -> None:
-        """Let somebody write a comment or an issue."""
-        written = self.written()
-        item = {"id": len(written) + 1, "number": len(written) + 1, "state": "open", "edited": 0}
-        self.store.write_text(json.dumps({"written": [*written, {**item, **fields}]}))
+    def evaluate(self, text: str) -> str:
+        """Replace the expressions in a value of the workflow."""
+        values = {
+            "matrix.stack": self.stack.name,
+            "github.token": "token",
+            "github.repository": "OWNER/REPOSITORY",
+            "github.run_id": "5",
+            "github.server_url": "https://github.example",
+            "github.event.pull_request.head.sha || github.sha": "abc",
+            "secrets.PULUMI_CONFIG_PASSPHRASE": self.stack.environment["PULUMI_CONFIG_PASSPHRASE"],
+            "vars.PULUMI_BACKEND_URL": self.stack.environment["PULUMI_BACKEND_URL"],
+        }
+        return re.sub(r"\$\{\{ (.*?) \}\}", lambda match: values[match[1]], text)
 
-    def written(self) -> list[dict[str, Any]]:
-        return json.loads(self.store.read_text())["written"] if self.store.exists() else []
+    def reported(self) -> str:
+        """Return the report, which is in the summary too."""
+        report = self.report.read_text()
+        assert self.summary.read_text() == report
+        return report
+
+    def open_issue(self, title: str, author: str) -> None:
+        """Let somebody open an issue."""
+        login = {"is_bot": author.startswith("app/"), "login": author}
+        issues = self.issues()
+        issue = {"number": len(issues) + 1, "state": "open", "title": title, "author": login}
+        self.store.write_text(json.dumps([*issues, {**issue, "body": "", "edits": 0, "comments": []}]))
+
+    def issues(self) -> list[dict[str, Any]]:
+        return json.loads(self.store.read_text()) if self.store.exists() else []
 
 
 @pytest.fixture
@@ -293,72 +361,92 @@ def edit(aws: Aws, stack: Stack) -> None:
     )
 
 
-def test_a_preview_is_one_comment_and_the_summary_and_changes_nothing(new_stack: NewStack):
+def test_a_preview_is_reported_and_changes_nothing(new_stack: NewStack):
     repository = Repository(new_stack(REQUIRED))
     name = repository.stack.name
-    somebody = {"in": "issues/7/comments", "user": {"login": "somebody"}}
-    repository.write(**somebody, body=f"### Preview of {name}\n\nmine")
-    bot = {"in": "issues/7/comments", "user": {"login": "github-actions[bot]"}}
-    repository.write(**bot, body=f"### Preview of {name}2\n\nanother environment's")
     assert repository.run("preview").returncode == 0
-    assert repository.run("preview").returncode == 0
-    mine, another, comment = repository.written()
-    assert (mine["edited"], another["edited"], comment["edited"]) == (0, 0, 1)
-    assert comment["in"] == "issues/7/comments"
-    assert comment["body"].startswith(f"### Preview of {name}\n\n```text\nPreviewing update ({name})")
-    assert "secretsmanager:GetSecretValue" in comment["body"]
-    assert "+ 4 to create" in comment["body"]
-    assert "https://github.example/OWNER/REPOSITORY/actions/runs/5" in comment["body"]
-    assert repository.summary.read_text() == comment["body"]
+    report = repository.reported()
+    assert report.startswith(f"### Preview of {name}\n\n~~~text\nPreviewing update ({name})")
+    assert "secretsmanager:GetSecretValue" in report
+    assert "+ 4 to create" in report
+    log = "https://github.example/OWNER/REPOSITORY/actions/runs/5"
+    assert report.endswith(f"\n~~~\n\n[The log]({log}), commit abc\n")
     assert repository.stack.resources() == []
 
 
-def test_a_preview_that_fails_says_why_in_the_comment_and_fails_its_job(new_stack: NewStack):
+def test_a_preview_that_fails_reports_why_and_fails_its_job(new_stack: NewStack):
     repository = Repository(new_stack({**REQUIRED, "indexId": "*"}))
     assert repository.run("preview").returncode != 0
-    (comment,) = repository.written()
-    assert "indexId: " in comment["body"]
-    assert "mend it: pulumi config set" in comment["body"]
-    assert repository.summary.read_text() == comment["body"]
+    report = repository.reported()
+    assert "indexId: " in report
+    assert "pulumi config set" in report
 
 
 def test_a_deployment_deploys_without_a_question_and_fails_if_it_cannot(deployed: Repository, aws: Aws):
-    assert deployed.stack.outputs()["roleName"] in aws.roles()
-    assert deployed.run("drift").returncode == 0
-    assert deployed.written() == []
+    role = deployed.stack.outputs()["roleName"]
+    assert role in aws.roles()
+    assert f"### Deployment of {deployed.stack.name}\n" in deployed.reported()
+    assert role in deployed.reported()
     deployed.stack.configure({**REQUIRED, "indexId": "*"})
     assert deployed.run("deploy").returncode != 0
+    assert "indexId: " in deployed.reported()
     deployed.stack.configure(REQUIRED)
 
 
-def test_drift_opens_one_issue_updates_it_and_closes_it_when_it_is_gone(deployed: Repository, aws: Aws):
-    edit(aws, deployed.stack)
-    assert deployed.run("drift").returncode == 7
-    (issue,) = deployed.written()
-    assert issue["in"] == "issues"
-    assert issue["title"] == f"Drift in {deployed.stack.name}"
-    assert "PutSecretValue" in issue["body"]
-    assert deployed.summary.read_text() == issue["body"]
-    assert deployed.run("drift").returncode == 7
-    (issue,) = deployed.written()
-    assert (issue["edited"], issue["state"]) == (1, "open")
-    deployed.stack.up("--refresh")
+@needs_jq
+def test_no_drift_opens_no_issue(deployed: Repository):
     assert deployed.run("drift").returncode == 0
-    issue, comment = deployed.written()
-    assert issue["state"] == "closed"
-    assert comment["in"] == f"issues/{issue['number']}/comments"
-    assert comment["body"].startswith("It is gone.")
+    assert deployed.issues() == []
+
+
+@needs_jq
+def test_drift_opens_one_issue_updates_it_and_closes_it_when_it_is_gone(deployed: Repository, aws: Aws):
+    title = f"Drift in {deployed.stack.name}"
     edit(aws, deployed.stack)
     assert deployed.run("drift").returncode == 7
-    assert [item["state"] for item in deployed.written() if item["in"] == "issues"] == ["closed", "open"]
+    (issue,) = deployed.issues()
+    assert (issue["title"], issue["state"]) == (title, "open")
+    assert "PutSecretValue" in issue["body"]
+    assert issue["body"] == deployed.reported()
+    assert deployed.run("drift").returncode == 7
+    (issue,) = deployed.issues()
+    assert (issue["edits"], issue["state"]) == (1, "open")
+    # The next deployment corrects it.
+    assert deployed.run("deploy").returncode == 0
+    assert deployed.run("drift").returncode == 0
+    (issue,) = deployed.issues()
+    assert (issue["edits"], issue["state"]) == (1, "closed")
+    assert issue["comments"] == [
+        "The drift is gone: https://github.example/OWNER/REPOSITORY/actions/runs/5"
+    ]
+    edit(aws, deployed.stack)
+    assert deployed.run("drift").returncode == 7
+    assert [issue["state"] for issue in deployed.issues()] == ["closed", "open"]
 
 
+@needs_jq
+def test_another_author_s_issue_and_another_environment_s_are_left_alone(deployed: Repository, aws: Aws):
+    name = deployed.stack.name
+    deployed.open_issue(f"Drift in {name}", "somebody")
+    deployed.open_issue(f"Drift in {name}", "app/another-app")
+    deployed.open_issue(f"Drift in {name}-eu", "app/github-actions")
+    others = deployed.issues()
+    assert deployed.run("drift").returncode == 0
+    assert deployed.issues() == others
+    edit(aws, deployed.stack)
+    assert deployed.run("drift").returncode == 7
+    *before, issue = deployed.issues()
+    assert before == others
+    assert issue["title"] == f"Drift in {name}"
+
+
+@needs_jq
 def test_a_preview_and_a_drift_check_write_nothing_into_the_backend(deployed: Repository):
     backend = urlsplit(deployed.stack.environment["PULUMI_BACKEND_URL"]).path
 
     def files() -> dict[Path, tuple[int, int]]:
         state = {path: path.stat() for path in sorted(Path(backend).rglob("*"))}
-        return {path: (it.st_mtime_ns, it.st_size) for path, it in state.items()}
+        return {path: (status.st_mtime_ns, status.st_size) for path, status in state.items()}
 
     before = files()
     assert len(before) > 5
@@ -367,47 +455,57 @@ def test_a_preview_and_a_drift_check_write_nothing_into_the_backend(deployed: Re
     assert files() == before
 
 
-def test_a_check_that_cannot_be_made_fails_its_job_and_opens_and_closes_no_issue(deployed: Repository):
-    title = f"Drift in {deployed.stack.name}"
-    deployed.write(**{"in": "issues", "user": {"login": "github-actions[bot]"}, "title": title})
+@needs_jq
+def test_a_check_that_fails_fails_its_job_and_opens_and_closes_no_issue(deployed: Repository):
+    deployed.open_issue(f"Drift in {deployed.stack.name}", "app/github-actions")
+    before = deployed.issues()
     url = deployed.stack.environment["AWS_ENDPOINT_URL"]
     attached = deployed.stack.environment.pop(ATTACHED)
     deployed.stack.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
     assert deployed.run("drift").returncode not in (0, 7)
     deployed.stack.environment |= {"AWS_ENDPOINT_URL": url, ATTACHED: attached}
-    (issue,) = deployed.written()
-    assert (issue["state"], issue["edited"]) == ("open", 0)
+    assert deployed.issues() == before
 
 
 @pytest.mark.parametrize("length", [1, 10_000])
-def test_no_output_gets_out_of_its_block_or_is_too_long(tmp_path: Path, length: int):
-    output = tmp_path / "output.txt"
-    output.write_text(UNTRUSTED * length + "the end\n")
+def test_no_output_leaves_its_code_block_or_is_too_long(tmp_path: Path, length: int):
+    output = tmp_path / "untrusted.txt"
+    output.write_text(UNTRUSTED * length + "the end")
     environment = {
         **os.environ,
-        "PATH": f"{STAND_INS}:{os.environ['PATH']}",
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-        "GITHUB_SERVER_URL": "https://github.example",
-        "GITHUB_REPOSITORY": "OWNER/REPOSITORY",
-        "GITHUB_RUN_ID": "5",
-        "GITHUB_SHA": "abc",
-        "PULL_REQUEST": "7",
-        "TEST_GITHUB": str(tmp_path / "github.json"),
+        "COMMIT": "abc",
+        "RUN": "https://github.example/OWNER/REPOSITORY/actions/runs/5",
     }
-    command = [
-        sys.executable,
-        PROJECT / "continuous_integration" / "report.py",
-        "comment",
-        "Preview of x",
-        output,
-    ]
-    subprocess.run(command, env=environment, check=True)
-    (comment,) = json.loads((tmp_path / "github.json").read_text())["written"]
-    before, opening, rest = comment["body"].partition("```text\n")
-    inside, closing, after = rest.partition("\n```\n")
+    done = subprocess.run(
+        [REPORT, "Preview of x", "cat", output],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    # The log has everything, unchanged.
+    assert done.stdout == output.read_text()
+    report = (tmp_path / "report.md").read_text()
+    assert len(report) < 65_536
+    before, opening, rest = report.partition("~~~text\n")
+    inside, closing, after = rest.partition("\n~~~\n")
     assert opening
     assert closing
-    assert "```" not in before + inside + after
+    assert "~~~" not in before + inside + after
     assert inside.endswith("the end")
     assert "@everyone" not in before + after
-    assert ("characters are left out" in before) == (length > 1)
+    assert ("The beginning is cut off" in before) == (length > 1)
+
+
+def test_a_report_has_both_streams_and_the_command_s_exit_code(tmp_path: Path):
+    environment = {**os.environ, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
+    command = [REPORT, "Preview of x", "sh", "-c", "echo output; echo error >&2; exit 7"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**environment, "COMMIT": "abc", "RUN": "https://run"}, check=False
+    )
+    assert done.returncode == 7
+    assert (tmp_path / "report.md").read_text() == (
+        "### Preview of x\n\n~~~text\noutput\nerror\n~~~\n\n[The log](https://run), commit abc\n"
+    )

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Run a command and write what it prints to report.md and to the job's summary as well:
+#   report.sh TITLE COMMAND...
+# The exit code is the command's.
+title=$1
+shift
+"$@" 2>&1 | tee output.txt
+code=${PIPESTATUS[0]}
+limit=60000 # GitHub accepts 65,536 characters in a comment or an issue
+{
+  printf '### %s\n\n' "$title"
+  if test "$(wc -c <output.txt)" -gt "$limit"; then
+    printf 'The beginning is cut off; the log has the whole output.\n\n'
+  fi
+  # Nothing in the output can end the code block.
+  printf '~~~text\n%s\n~~~\n\n' "$(tail -c "$limit" output.txt | sed 's/~~~/---/g')"
+  printf '[The log](%s), commit %s\n' "$RUN" "$COMMIT"
+} >report.md
+cat report.md >>"$GITHUB_STEP_SUMMARY"
+exit "$code"
