@@ -211,7 +211,8 @@ def _room(room: Room, *, written: bool) -> Iterator[str]:
         if not room.copies:
             return
         yield "Then"
-    yield f"make managed policies of {', '.join(room.moved)}. The role keeps every permission meanwhile."
+    moved = ", ".join(room.moved)
+    yield f"create managed policies from {moved}. The role keeps every permission meanwhile."
     attached = len(room.role.attached_policies) + len(room.copies)
     if attached > MAXIMUM_ATTACHED:
         yield (

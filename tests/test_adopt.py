@@ -805,7 +805,7 @@ def test_a_role_without_room_gets_a_warning_with_figures_and_the_commands_that_m
         f"  {added:6,}  qbusiness-aem-connector, which `pulumi up` puts\n"
         f"  {excess:6,}  too many\n"
         "Before `pulumi up`, which would fail after it has updated the trust policy,\n"
-        "make managed policies of b's. The role keeps every permission meanwhile.\n"
+        "create managed policies from b's. The role keeps every permission meanwhile.\n"
         "\n"
         "1. Copy and attach:\n"
         "\n"

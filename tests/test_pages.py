@@ -37,7 +37,7 @@ def typed(new_stack: NewStack) -> Iterator[Callable[..., str]]:
     stack.environment |= {"PULUMI_OPTION_YES": "true", "PULUMI_OPTION_NON_INTERACTIVE": "true"}
 
     def run(section: str, page: Path, **variables: str) -> str:
-        return run_section(stack, section, page=page, **variables).stdout
+        return run_section(stack, section, page=page, check=True, **variables).stdout
 
     yield run
     for file in stack.directory.glob("Pulumi.*.yaml"):
