@@ -335,7 +335,9 @@ def test_the_file_of_a_stack_has_no_organization_in_its_name(console: Console, a
     assert adopt("--stack", "acme/prod", "--json").json["files"] == ["Pulumi.prod.yaml", "import.json"]
 
 
-@pytest.mark.parametrize("value", ["2024-05-01", "012", "yes", "1e3", "null", ""])
+@pytest.mark.parametrize(
+    "value", ["2024-05-01 12:00:00 +0000 UTC", "2024-05-01", "012", "yes", "1e3", "null", ""]
+)
 def test_a_tag_value_that_yaml_would_read_as_another_type_is_quoted(
     console: Console, adopt: Adopt, tmp_path: Path, value: str
 ):
@@ -1208,13 +1210,17 @@ def test_a_console_s_role_is_imported_in_place_as_the_pages_say(
     stack: Stack, aws: Aws, engine_console: Console, name: str
 ):
     console = engine_console
+    tags = [
+        {"Key": "CostCentre", "Value": "0893"},
+        {"Key": "Created", "Value": "2024-05-01 12:00:00 +0000 UTC"},
+    ]
     console.make(
         trust=json.dumps(json.loads(trust_of_the_sandbox().replace("ArnEquals", "ArnLike")), indent=4),
         policies={name: WIDE},
         role={
             "Path": "/service-role/",
             "Description": "Made by the console",
-            "Tags": [{"Key": "CostCentre", "Value": "0893"}],
+            "Tags": tags,
         },
     )
     assert "Everything: excess\n      *\n        on *\n" in write_files(stack, console)
@@ -1229,7 +1235,7 @@ def test_a_console_s_role_is_imported_in_place_as_the_pages_say(
     assert (role["RoleId"], role["Arn"]) == (unique, console.role_arn)
     assert console.server.data_sources[DATA_SOURCE_ID]["roleArn"] == stack.outputs()["roleArn"]
     assert role["Description"] == "Made by the console"
-    assert role["Tags"] == [{"Key": "CostCentre", "Value": "0893"}]
+    assert sorted(role["Tags"], key=lambda tag: tag["Key"]) == tags
     assert in_one_line(aws.trust_policy(NAME)) == trust_of_the_sandbox()
     assert in_one_line(aws.role_policies(NAME)[OWN]) == own_policy_of_the_sandbox(console)
     assert set(aws.role_policies(NAME)) == {name, OWN}
