@@ -21,7 +21,7 @@ from adopt.reading import Account, Connection, DataSource, InputError, Role
 from adopt.refusals import explain
 from adopt.writing import Plan
 from components.connector_role import POLICY_NAME
-from components.settings import SettingsError
+from components.errors import SettingsError
 
 _TYPE: Final = "AEM"
 _INTERRUPTED: Final = 130

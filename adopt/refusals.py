@@ -18,7 +18,7 @@ from botocore.exceptions import (
 )
 
 from adopt.reading import DENIED, PERMISSIONS
-from components.settings import SUPPORTED_REGIONS
+from components.formats import SUPPORTED_REGIONS
 
 _SIGN_IN: Final = (
     "sign in (`aws sso login`, `aws configure`), or name a profile in AWS_PROFILE; "
