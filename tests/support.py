@@ -8,7 +8,7 @@ from typing import Any, Final
 GOLDEN: Final = Path(__file__).parent / "golden"
 
 REGION: Final = "us-east-1"
-ACCOUNT: Final = "111122223333"
+ACCOUNT: Final = "123456789012"
 OTHER_ACCOUNT: Final = "444455556666"
 APPLICATION_ID: Final = "a1b2c3d4-5678-90ab-cdef-111111111111"
 APPLICATION_ARN: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"

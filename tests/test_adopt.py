@@ -547,7 +547,7 @@ def test_policies_that_are_attached_are_compared_as_well(console: Console, adopt
     assert said["keptPolicies"] == [arn]
 
 
-SECRET = "arn:aws:secretsmanager:us-east-1:111122223333:secret:aem-a1B2c3"
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:aem-a1B2c3"
 GET = allow(["secretsmanager:GetSecretValue"], [SECRET])
 LIKE = {"StringLike": {"kms:ViaService": ["secretsmanager.*.amazonaws.com"]}}
 DECRYPT = allow(["kms:Decrypt"], [KEY_ARN], Condition=LIKE)
@@ -1142,7 +1142,7 @@ def test_the_page_shows_what_is_printed(console: Console, adopt: Adopt):
     console.make(policies={"template": TEMPLATE}, role={"Path": "/service-role/"})
     shown = re.search(r"```text\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
     assert shown
-    assert shown[1].replace("111122223333", ACCOUNT) == adopt().out
+    assert shown[1] == adopt().out
 
 
 def test_the_page_has_every_option(capsys: pytest.CaptureFixture[str]):
@@ -1156,7 +1156,7 @@ def test_the_page_has_every_option(capsys: pytest.CaptureFixture[str]):
 def test_the_page_shows_the_commands_that_make_room(console: Console, adopt: Adopt):
     console.make(policies={"template": large("a", 9_422, 5)}, role={"Path": "/service-role/"})
     shown = re.findall(r"```text\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)[1]
-    assert shown.replace("111122223333", ACCOUNT) in adopt().out
+    assert shown in adopt().out
 
 
 # The whole way, on the real engine.

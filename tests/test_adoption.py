@@ -38,7 +38,7 @@ WIDE = json.dumps(
             {
                 "Effect": "Allow",
                 "Action": "secretsmanager:GetSecretValue",
-                "Resource": f"arn:aws:secretsmanager:{REGION}:111122223333:secret:*",
+                "Resource": f"arn:aws:secretsmanager:{REGION}:123456789012:secret:*",
             }
         ],
     },

@@ -1,7 +1,7 @@
 """The component registers the role as AWS and Pulumi expect it, and nothing before it is sure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
-from components.settings import SettingsError
+from components.errors import SettingsError
 from tests.mocked import PROJECT, STACK, Deployment, Upstream
 from tests.support import (
     ACCOUNT,
@@ -30,7 +30,6 @@ from tests.support import (
 IN_STACK = f"urn:pulumi:{STACK}::{PROJECT}::pulumi:pulumi:Stack$"
 COMPONENT_URN = f"{IN_STACK}qbusiness-connector:index:ConnectorRole::aem"
 CALLER_IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
-PARTITION = "aws:index/getPartition:getPartition"
 GET_REGION = "aws:index/getRegion:getRegion"
 
 
@@ -94,6 +93,12 @@ def test_what_is_left_out_or_blank_is_no_input_of_the_role():
         assert set(deploy(args).role) == {"assumeRolePolicy", "forceDetachPolicies"}
 
 
+def test_the_policy_is_replaced_only_once_its_new_role_is_there():
+    (policy,) = deploy(FULL).of_type("aws:iam/rolePolicy:RolePolicy")
+    assert policy.request.deleteBeforeReplaceDefined
+    assert not policy.request.deleteBeforeReplace
+
+
 def test_every_child_has_the_component_as_its_parent():
     children = deploy({**FULL, "exclusive_policies": True}).registrations[1:]
     assert [it.request.parent for it in children] == [COMPONENT_URN] * 4
@@ -118,8 +123,8 @@ def test_with_exclusive_policies_the_stack_owns_all_policies_of_the_role():
 def test_the_outputs_are_the_arn_and_the_name_of_the_role():
     deployment = deploy({**MINIMAL, "role_name": "qbusiness-aem"})
     assert deployment.outputs[COMPONENT_URN] == {
-        "role_arn": f"arn:aws:iam::{ACCOUNT}:role/qbusiness-aem",
-        "role_name": "qbusiness-aem",
+        "roleArn": f"arn:aws:iam::{ACCOUNT}:role/qbusiness-aem",
+        "roleName": "qbusiness-aem",
     }
 
 
@@ -154,7 +159,7 @@ def test_a_provider_given_to_the_component_is_the_children_s_and_the_invoke_s_to
         provider = aws.Provider("other", region=REGION)
         component({**MINIMAL, "application_id": APPLICATION_ID, **given}, providers=[provider])
 
-    for given, invokes in (({}, 2), ({"region": REGION, "account_id": ACCOUNT}, 1)):
+    for given, invokes in (({}, 2), ({"region": REGION}, 1)):
         deployment = Deployment(partial(program, **given))
         requests = [it.request for it in deployment.registrations if it.type.startswith("aws:iam")]
         providers = {request.provider for request in [*requests, *deployment.invokes]}
@@ -168,14 +173,13 @@ def test_a_provider_given_to_the_component_is_the_children_s_and_the_invoke_s_to
 @pytest.mark.parametrize(
     ("args", "tokens"),
     [
-        ({}, []),
+        ({}, [CALLER_IDENTITY]),
         ({"application_id": APPLICATION_ID, "region": REGION}, [CALLER_IDENTITY]),
-        ({"application_id": APPLICATION_ID, "region": REGION, "account_id": ACCOUNT}, [PARTITION]),
-        ({"application_id": APPLICATION_ID}, [CALLER_IDENTITY, GET_REGION]),
+        ({"application_id": APPLICATION_ID, "account_id": ACCOUNT}, [CALLER_IDENTITY, GET_REGION]),
     ],
-    ids=["ARN", "ID", "ID and account", "ID without Region"],
+    ids=["ARN", "ID", "ID without Region"],
 )
-def test_the_provider_is_asked_for_what_the_settings_leave_open_and_no_more(
+def test_the_provider_is_asked_who_the_caller_is_and_for_a_region_that_no_setting_has(
     args: dict[str, str], tokens: list[str]
 ):
     deployment = deploy({**FULL, **args})
@@ -185,16 +189,14 @@ def test_the_provider_is_asked_for_what_the_settings_leave_open_and_no_more(
     assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
 
 
-def test_an_output_that_turns_out_to_be_an_arn_is_not_asked_about():
+def test_an_output_may_turn_out_to_be_an_arn():
     deployment = Deployment(lambda: component({**MINIMAL, "application_id": later(APPLICATION_ARN)}))
-    assert deployment.invokes == []
     assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
 
 
-def test_an_output_that_turns_out_to_be_an_id_is_asked_about():
-    args = {**MINIMAL, "application_id": later, "region": REGION}
-    deployment = Deployment(lambda: component({**args, "application_id": later(APPLICATION_ID)}))
-    assert [invoke.tok for invoke in deployment.invokes] == [CALLER_IDENTITY]
+def test_an_output_may_turn_out_to_be_an_id():
+    deployment = Deployment(lambda: component({**MINIMAL, "application_id": later(APPLICATION_ID)}))
+    assert [invoke.tok for invoke in deployment.invokes] == [CALLER_IDENTITY, GET_REGION]
     assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
 
 
@@ -240,7 +242,6 @@ def test_in_a_preview_an_unknown_application_leaves_the_rest_of_the_role_known()
 
     deployment = Deployment(program, preview=True)
     assert deployment.error is None
-    assert deployment.invokes == []
     assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
     assert (deployment.role["name"], deployment.role["tags"]) == ("qbusiness-aem", {"Team": "search"})
 
@@ -265,11 +266,103 @@ def test_an_awaitable_is_an_input_too():
     assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
 
 
-def test_a_secret_input_makes_a_secret_document():
-    deployment = Deployment(lambda: component({**FULL, "secret_id": pulumi.Output.secret(SECRET_ID)}))
+OF_THE_ROLE: dict[str, Any] = {
+    "tags": {"Team": "search"},
+    "role_name": "qbusiness-aem",
+    "role_path": "/connectors/",
+    "role_description": "AEM",
+    "permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+}
+"""Settings that are in neither policy."""
+
+
+def member(value: object, make: Callable[[object], object]) -> object:
+    """Make an Output of a value, or of a member of an object."""
+    return {"Team": make("search")} if isinstance(value, dict) else make(value)
+
+
+@pytest.mark.parametrize("name", OF_THE_ROLE)
+def test_an_unknown_setting_of_the_role_makes_nothing_else_unknown(name: str):
+    def program() -> None:
+        component({**FULL, "role_name": "qbusiness", name: member(OF_THE_ROLE[name], later)})
+
+    deployment = Deployment(program, preview=True, existing=True)
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
+
+
+@pytest.mark.parametrize("unknown", ["index_id", "kms_key_id", "vpc_configuration"])
+def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unknown: str):
+    def program() -> None:
+        value = FULL[unknown]
+        vpc = {**VPC, "subnet_ids": [later(SUBNET_ID)]}
+        component({**FULL, unknown: vpc if unknown == "vpc_configuration" else later(value)})
+
+    deployment = Deployment(program, preview=True, existing=True)
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
+    assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
+
+
+def secret_outputs(deployment: Deployment) -> set[str]:
+    """Return which of the policies and outputs are secret."""
+    (role,) = deployment.of_type("aws:iam/role:Role")
     (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
-    text = policy.request.object.fields["policy"].struct_value.fields["value"].string_value
-    assert in_one_line(text) == golden("default-role-policy")
+    fields = {
+        "trust policy": role.request.object.fields["assumeRolePolicy"],
+        "role policy": policy.request.object.fields["policy"],
+        "ARN": deployment.raw_outputs[COMPONENT_URN].fields["roleArn"],
+    }
+    return {name for name, field in fields.items() if field.HasField("struct_value")}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("tags", {"Team": pulumi.Output.secret("search")}, set()),
+        ("role_description", pulumi.Output.secret("AEM"), set()),
+        ("role_name", pulumi.Output.secret("qbusiness-aem"), {"ARN"}),
+        ("role_path", pulumi.Output.secret("/connectors/"), {"ARN"}),
+        ("index_id", pulumi.Output.secret(INDEX_ID), {"role policy"}),
+        ("secret_id", pulumi.Output.secret(SECRET_ID), {"role policy"}),
+        ("vpc_configuration", {**VPC, "subnet_ids": pulumi.Output.secret([SUBNET_ID])}, {"role policy"}),
+        ("application_id", pulumi.Output.secret(APPLICATION_ID), {"trust policy", "role policy"}),
+        (
+            "application_id",
+            pulumi.Output.secret(APPLICATION_ARN),
+            {"trust policy", "role policy", "ARN"},
+        ),
+        ("account_id", pulumi.Output.secret(ACCOUNT), {"trust policy", "role policy", "ARN"}),
+        ("region", pulumi.Output.secret(REGION), {"trust policy", "role policy"}),
+    ],
+)
+def test_a_secret_makes_secret_what_would_tell_it_and_nothing_else(
+    name: str, value: object, expected: set[str]
+):
+    deployment = Deployment(lambda: component({**FULL, name: value}))
+    assert deployment.error is None
+    assert secret_outputs(deployment) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, []),
+        ({"tags": {"Team": "search"}}, []),
+        ({"tags": {"Team": pulumi.Output.secret("search")}}, ["tagsAll"]),
+        ({"tags": pulumi.Output.secret({"Team": "search"})}, ["tagsAll"]),
+        ({"kms_key_id": pulumi.Output.secret(FULL["kms_key_id"])}, ["inlinePolicies"]),
+        ({"role_description": pulumi.Output.secret("AEM")}, []),
+    ],
+)
+def test_what_the_provider_fills_in_with_a_secret_is_kept_as_one(
+    given: dict[str, Any], expected: list[str]
+):
+    (role,) = deploy({**MINIMAL, **given}).of_type("aws:iam/role:Role")
+    assert [*role.request.additionalSecretOutputs] == expected
 
 
 # Refusals.
@@ -322,18 +415,18 @@ def test_what_only_the_provider_knows_is_checked_before_the_role_is_made():
 
 def test_a_policy_beyond_the_quota_is_refused_before_anything_is_registered():
     vpc = {**VPC, "subnet_ids": [f"subnet-{number:017x}" for number in range(120)]}
-    for application in (APPLICATION_ID, APPLICATION_ARN):
+    for application in (APPLICATION_ARN, APPLICATION_ID):
         args = {**FULL, "application_id": application, "region": REGION, "vpc_configuration": vpc}
         deployment = deploy(args)
         assert isinstance(deployment.error, SettingsError)
-        assert "more than IAM takes" in str(deployment.error)
+        assert "at most 10,240 characters" in str(deployment.error)
         assert deployment.registrations == []
 
 
 def test_whether_policies_are_exclusive_has_to_be_known_at_once():
     deployment = Deployment(lambda: component({**MINIMAL, "exclusive_policies": later(value=True)}))
     assert isinstance(deployment.error, SettingsError)
-    assert "it decides which resources exist" in str(deployment.error)
+    assert "decides which resources exist" in str(deployment.error)
 
 
 # Warnings.
@@ -351,28 +444,40 @@ def test_a_warning_about_an_output_is_told_once_it_is_known():
     assert "describe-secret" in deployment.warnings[0]
 
 
-def test_a_role_in_another_account_than_the_application_s_is_warned_about():
-    (warning,) = deploy(FULL, account=OTHER_ACCOUNT).warnings
-    assert warning == (
-        f"the role is in account {OTHER_ACCOUNT}, the application in account {ACCOUNT}: a role can be "
-        "passed only to a service of its own account. Deploy with credentials of account "
-        f"{ACCOUNT} in partition aws."
-    )
+# Credentials: a role can be passed only to a service of its own account.
+
+
+@pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
+@pytest.mark.parametrize(
+    ("given", "credentials", "name"),
+    [
+        ({}, {"account": OTHER_ACCOUNT}, "application_id"),
+        ({}, {"partition": "aws-cn"}, "application_id"),
+        (
+            {"application_id": APPLICATION_ID, "region": REGION, "account_id": ACCOUNT},
+            {"account": OTHER_ACCOUNT},
+            "account_id",
+        ),
+    ],
+    ids=["account of the ARN", "partition", "account"],
+)
+def test_credentials_that_are_not_the_application_s_make_no_role(
+    given: dict[str, Any], credentials: dict[str, str], name: str, preview: bool
+):
+    deployment = deploy({**FULL, **given}, preview=preview, **credentials)
+    assert isinstance(deployment.error, SettingsError)
+    assert [problem.path for problem in deployment.error.problems] == [(name,)]
+    assert types(deployment) == ["qbusiness-connector:index:ConnectorRole"]
 
 
 def test_the_account_of_a_secret_application_is_told_to_nobody():
     secret = {**FULL, "application_id": pulumi.Output.secret(APPLICATION_ARN)}
-    (warning,) = deploy(secret, account=OTHER_ACCOUNT).warnings
-    assert ACCOUNT not in warning
-    assert "the application in another account" in warning
-    wrong = {**secret, "account_id": OTHER_ACCOUNT}
-    error = str(Deployment(lambda: component(wrong)).error)
-    assert "account_id" in error
-    assert ACCOUNT not in error
-
-
-def test_a_role_in_the_application_s_account_gives_no_warning():
-    assert deploy(FULL).warnings == []
+    for deployment in (
+        deploy(secret, account=OTHER_ACCOUNT),
+        deploy({**secret, "account_id": OTHER_ACCOUNT}),
+    ):
+        assert isinstance(deployment.error, SettingsError)
+        assert ACCOUNT not in str(deployment.error)
 
 
 # The statement that the connector's settings and nothing else decide the documents.
@@ -397,20 +502,32 @@ def test_a_secret_that_is_refused_is_not_shown():
     assert 'index_id: "x" is not an index ID' in str(deployment.error)
 
 
-@pytest.mark.parametrize(("name", "args"), [(5, MINIMAL), ("aem", None), ("aem", "text")])
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [(5, MINIMAL), ("aem", None), ("aem", "text"), ("aem", {**MINIMAL, 5: "x"}), (None, MINIMAL)],
+)
 def test_what_is_no_name_or_no_arguments_is_refused_without_a_traceback(name: Any, args: Any):
     deployment = Deployment(lambda: ConnectorRole(name, args))
     assert isinstance(deployment.error, pulumi.RunError)
-    assert str(deployment.error) == "ConnectorRole takes a name and a dictionary of arguments"
+    assert str(deployment.error) == (
+        "ConnectorRole takes a name and a dictionary of arguments by their names"
+    )
 
 
-@pytest.mark.parametrize("value", [10**5000, {b"x": 1}, b"x", [[{("a", 1): 2}]]], ids=type)
-def test_a_value_that_cannot_be_shown_is_refused_all_the_same(value: Any):
-    deployment = deploy({**MINIMAL, "kms_key_id": value})
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**5000, {b"x": 1}, b"x", [[{("a", 1): 2}]], nested(500), nested(100_000)],
+    ids=["long number", "object", "bytes", "tuple", "deep", "deeper"],
+)
+@pytest.mark.parametrize("name", ["kms_key_id", "tags", "vpc_configuration", "subnet_ids"])
+def test_a_value_that_cannot_be_shown_is_refused_all_the_same(name: str, value: Any):
+    given = {"vpc_configuration": {**VPC, name: value}} if name == "subnet_ids" else {name: value}
+    deployment = deploy({**MINIMAL, **given})
     assert isinstance(deployment.error, SettingsError)
-
-
-def test_a_role_in_another_partition_than_the_application_s_is_warned_about():
-    application = APPLICATION_ARN.replace("arn:aws:", "arn:aws-cn:")
-    (warning,) = deploy({**MINIMAL, "application_id": application}).warnings
-    assert "the role is in partition aws, the application in partition aws-cn" in warning

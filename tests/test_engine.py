@@ -237,5 +237,4 @@ def test_a_warning_is_seen_and_the_role_is_made(new_stack: NewStack):
     update = stack.up()
     assert "lists only roles whose name contains qbusiness or QBusiness" in update.text
     assert "describe-secret" in update.text
-    assert f"the application in account {ACCOUNT}" in update.text
     assert update.changes == {"create": 4}

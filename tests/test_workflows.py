@@ -310,7 +310,7 @@ def test_a_preview_that_fails_says_why_in_the_comment_and_fails_its_job(new_stac
     assert repository.run("preview").returncode != 0
     (comment,) = repository.written()
     assert "indexId: " in comment["body"]
-    assert "mend it: pulumi config set" in comment["body"]
+    assert "fix: pulumi config set" in comment["body"]
     assert repository.summary.read_text() == comment["body"]
 
 

@@ -110,6 +110,8 @@ COMBINATIONS: Final = [
         Options, itertools.product(SECRETS, KEYS, VPCS, ("applicationAndIndex", "index"), (False, True))
     )
     if options.network_arns or not options.deletion
+    # The AWS managed key of another account cannot be used.
+    if options.key_arn or f":{ACCOUNT}:" in options.secret_arn
 ]
 FULL: Final = Options(
     "secret of this account",

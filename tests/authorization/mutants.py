@@ -83,7 +83,7 @@ _OTHER_PRINCIPALS: tuple[Any, ...] = (
     {"AWS": "*"},
     {"Service": "ec2.amazonaws.com"},
     {"Service": ["qbusiness.amazonaws.com", "lambda.amazonaws.com"]},
-    {"AWS": "arn:aws:iam::111122223333:root"},
+    {"AWS": "arn:aws:iam::123456789012:root"},
 )
 
 

@@ -23,7 +23,7 @@ String.prototype.localeCompare = function (other, locales, options) {
   return known ? collator.compare(this, other) : localeCompare.call(this, other, locales, options)
 }
 
-const ACCOUNT = '111122223333'
+const ACCOUNT = '123456789012'
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/role`
 // A key policy, or the policy of a resource in another account, that leaves the decision to the role's.
 const DELEGATION = {
