@@ -23,8 +23,8 @@ from adopt.refusals import explain
 from adopt.room import MAXIMUM_ATTACHED, Room
 from adopt.writing import Plan
 from components.connector_role import POLICY_NAME
-from components.documents import MAXIMUM_INLINE_SIZE
-from components.settings import SettingsError
+from components.errors import SettingsError
+from components.formats import MAXIMUM_INLINE_SIZE
 
 _TYPE: Final = "AEM"
 _INTERRUPTED: Final = 130

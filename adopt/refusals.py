@@ -20,7 +20,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from adopt.reading import DENIED, PERMISSIONS, PageError
-from components.settings import SUPPORTED_REGIONS
+from components.formats import SUPPORTED_REGIONS
 
 _SIGN_IN: Final = (
     "sign in (`aws sso login`, `aws configure`), or name a profile in AWS_PROFILE; "

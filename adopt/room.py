@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from adopt.difference import as_list
 from adopt.reading import Role
 from components.connector_role import POLICY_NAME
-from components.documents import MAXIMUM_INLINE_SIZE
+from components.formats import MAXIMUM_INLINE_SIZE
 
 MAXIMUM_MANAGED_SIZE: Final = 6_144
 """Characters of a managed policy, white space not counted.

@@ -5,7 +5,7 @@ The program itself validates the settings and writes the documents.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
@@ -13,34 +13,25 @@ import yaml
 
 from adopt.reading import Connection, InputError, Role
 from adopt.room import Room, copy_file, find_room
-from components import documents, settings
-from components.configuration import KEYS, MEMBERS, in_camel_case
 from components.connector_role import POLICY_NAME, TOKEN
-from components.documents import Documents
-from components.examination import examine
-from components.settings import Problem, SettingsError
+from components.errors import Naming
+from components.formats import ROLE_NAME_SUFFIX, VPC_MEMBERS
+from components.stack_config import KEYS, camel_case, config_key
+from components.validation import validate
 
 COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
 IMPORT_FILE: Final = "import.json"
 _PROJECT_FILE: Final = "Pulumi.yaml"
+STACK_CONFIGURATION: Final = Naming(config_key)
+"""Settings that were read from AWS, called as in a stack's configuration."""
 
 
-class Keys:
-    """Settings that were read from AWS, named as in a stack's configuration."""
+class Documents(NamedTuple):
+    """The policies that the program will write."""
 
-    region_required = True
-    problems: Sequence[Problem] = ()
-    secrets: Sequence[str] = ()
-
-    def name(self, path: settings.Path) -> str:
-        """Return the key, with the path of a member."""
-        return "aws:region" if path[0] == "region" else in_camel_case(path)
-
-    def command(self, problem: Problem) -> str | None:
-        """Return None: a value that AWS has is changed in AWS."""
-        del problem
-        return None
+    trust_policy: str
+    role_policy: str
 
 
 class Plan(NamedTuple):
@@ -72,6 +63,7 @@ def plan(connection: Connection, project: str) -> Plan:
             "add another tag to the role"
         )
     vpc = connection.vpc_configuration
+    members = {camel_case(name): vpc[camel_case(name)] for name in VPC_MEMBERS} if vpc else None
     texts = {
         "application_id": connection.application_arn,
         "index_id": connection.index_id,
@@ -83,29 +75,25 @@ def plan(connection: Connection, project: str) -> Plan:
         "permissions_boundary_arn": role.permissions_boundary_arn,
     }
     given: dict[str, object] = {
-        **texts,
-        "region": connection.region,
-        "vpc_configuration": {name: vpc[member] for name, member in MEMBERS.items()} if vpc else {},
-        "tags": role.tags,
+        "aws:region": connection.region,
+        **{KEYS[name]: text for name, text in texts.items()},
+        KEYS["vpc_configuration"]: members,
+        KEYS["tags"]: role.tags,
     }
-    source = Keys()
-    examined = examine(COMPONENT, given, source)
-    assert examined.settings is not None  # noqa: S101 no value is unknown
-    written = documents.write(examined.settings)
-    if problem := documents.excess(written.role_policy, examined.settings):
-        raise SettingsError([problem], source)
+    trust_policy, role_policy, warnings = validate(COMPONENT, given, STACK_CONFIGURATION)
+    assert trust_policy is not None  # noqa: S101 every setting is known
+    assert role_policy is not None  # noqa: S101 every setting is known
     config: dict[str, object] = {
         "aws:region": connection.region,
         **{f"{project}:{KEYS[name]}": text for name, text in texts.items() if text},
     }
-    if vpc:
-        config[f"{project}:{KEYS['vpc_configuration']}"] = {
-            member: vpc[member] for member in MEMBERS.values()
-        }
+    if members:
+        config[f"{project}:{KEYS['vpc_configuration']}"] = members
     if role.tags:
         config[f"{project}:{KEYS['tags']}"] = dict(role.tags)
-    room = find_room(role, written.role_policy)
-    return Plan(config, _import_file(role), written, room, examined.warnings)
+    documents = Documents(trust_policy, role_policy)
+    room = find_room(role, role_policy)
+    return Plan(config, _import_file(role), documents, room, tuple(warnings))
 
 
 def config_file(stack: str) -> Path:
@@ -179,7 +167,7 @@ def _import_file(role: Role) -> dict[str, object]:
         {"type": TOKEN, "name": COMPONENT, "component": True},
         {
             "type": "aws:iam/role:Role",
-            "name": f"{COMPONENT}{settings.ROLE_NAME_SUFFIX}",
+            "name": f"{COMPONENT}{ROLE_NAME_SUFFIX}",
             "id": role.name,
             "parent": COMPONENT,
         },

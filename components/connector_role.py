@@ -1,24 +1,29 @@
-"""Which resources are the role of the AEM connector?
+"""Declare the IAM role of an Amazon Q Business data source connector for AEM Cloud.
 
-The component makes an IAM role, its role policy and, where the stack is to own every policy of the role,
-the two resources that say so; nothing else. It makes no provider, reads no configuration of its own
-accord (`from_config` does), and writes no document before all settings are valid: a role without its
-policy, or with half of it, would fail at the next sync and not here.
+The component registers an IAM role, its role policy and, with `exclusive_policies`, the two resources
+that make the stack own every policy of the role. It creates no provider and reads no configuration
+(`from_config` does). Neither role nor policy is created while a setting is invalid: a role without its
+policy, or with a wrong one, would fail at the next sync and not here.
 
 AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-iam-role.html
 """
 
+import inspect
 from collections.abc import Collection, Mapping
-from typing import Any, Final, NamedTuple, NotRequired, TypedDict, cast
+from typing import Any, Final, NotRequired, TypedDict, cast
 
 import pulumi
 import pulumi_aws as aws
 
-from components import documents
-from components.configuration import StackConfiguration, autonaming_warning
-from components.examination import LATER, Place, examine, has_later
-from components.outputs import lift, map_outputs
-from components.settings import OF_THE_ROLE, ROLE_NAME_SUFFIX, Arguments, SettingsError, Source
+from . import stack_config
+from .errors import Naming
+from .formats import ROLE_NAME_SUFFIX, ROLE_POLICY_SETTINGS, SETTINGS, TRUST_POLICY_SETTINGS
+from .validation import (
+    Location,
+    ValidationResult,
+    is_unknown,
+    validate,
+)
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
 POLICY_NAME: Final = "qbusiness-aem-connector"
@@ -35,7 +40,7 @@ class VpcConfiguration(TypedDict):
 
 
 class ConnectorRoleArgs(TypedDict):
-    """The settings of a ConnectorRole; "" and {} mean left out."""
+    """The settings of a ConnectorRole; "" means not set."""
 
     application_id: pulumi.Input[str]
     """Amazon Q Business application: its ID (36 characters) or its ARN."""
@@ -46,16 +51,16 @@ class ConnectorRoleArgs(TypedDict):
     region: NotRequired[pulumi.Input[str]]
     """Region of the application. Default: from its ARN, else the provider's."""
     account_id: NotRequired[pulumi.Input[str]]
-    """Account of the application, 12 digits. Default: from its ARN, else the provider's."""
+    """Account of the application, 12 digits, which has to be the provider's. Default: the provider's."""
     kms_key_id: NotRequired[pulumi.Input[str]]
     """Customer managed key that encrypts the secret: key ID or ARN. Default: no KMS statement."""
     vpc_configuration: NotRequired[VpcConfiguration]
     """Subnets and security groups of the data source. Default: no network statements."""
     ingest_scope: NotRequired[pulumi.Input[str]]
-    """Resources of the ingest statement: applicationAndIndex (default) or index."""
+    """Resources of the ingest statement: applicationAndIndex or index. Default: applicationAndIndex."""
     allow_network_interface_deletion: NotRequired[pulumi.Input[bool]]
-    """Whether to allow deleting the connector's network interfaces; needs a VPC. Default: false."""
-    exclusive_policies: NotRequired[pulumi.Input[bool]]
+    """Whether to allow deleting the connector's network interfaces; requires a VPC. Default: false."""
+    exclusive_policies: NotRequired[bool]
     """Whether the stack owns every policy of the role and removes others. Default: false."""
     role_name: NotRequired[pulumi.Input[str]]
     """Role name, at most 64 characters. Default: from the component's name (at most 41)."""
@@ -77,54 +82,64 @@ class ConnectorRole(pulumi.ComponentResource):
     role_name: pulumi.Output[str]
     """Name of the role."""
 
+    # Not annotated, since Pulumi's package host would take it for an output.
+    naming = Naming()
+
     def __init__(
         self,
         name: str,
         args: ConnectorRoleArgs,
         opts: pulumi.ResourceOptions | None = None,
         *,
-        _source: Source | None = None,
+        _naming: Naming | None = None,
+        _secret_names: Collection[str] = (),
     ) -> None:
         """Declare the role and its policy.
 
-        Raises SettingsError, before anything is registered for values that are known, and during
-        the update, before the role is made, for Outputs.
+        A destroy detaches policies that others have attached to the role (`force_detach_policies`).
+
+        Raises SettingsError: before anything is registered for values that are known, and before the
+        role is created for Outputs and for what only the provider knows.
         """
-        source = _source or Arguments()
         _check_types(name, args)
-        given: dict[str, Any] = map_outputs(args, lambda output: output)
-        draft = _draft(name, map_outputs(given, lambda _: LATER), source, Place())
+        naming = _naming or self.naming
+        # An awaitable can be awaited only once; an Output can be used again.
+        given: dict[str, Any] = {
+            key: pulumi.Output.from_input(value) if inspect.isawaitable(value) else value
+            for key, value in args.items()
+        }
+        warnings = validate(name, given, naming, secret_names=_secret_names).warnings
         super().__init__(TOKEN, name, None, opts)
-        for warning in draft.warnings:
+        for warning in warnings:
             pulumi.warn(warning, self)
-        given |= {key: pulumi.Output.secret(given[key]) for key in source.secrets}
-        final = self._finish(name, given, source, draft)
+        given |= {key: pulumi.Output.secret(given[key]) for key in _secret_names}
+        trust_policy, role_policy = self._policies(name, given, naming, warnings)
+        settings = {setting: given.get(naming.spell(setting)) for setting in SETTINGS}
 
         children = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
-            name=lift(given.get("role_name"), _left_out),
-            path=lift(given.get("role_path"), _left_out),
-            description=lift(given.get("role_description"), _left_out),
-            permissions_boundary=lift(given.get("permissions_boundary_arn"), _left_out),
-            tags=lift(given.get("tags"), _left_out),
-            assume_role_policy=lift(final, lambda draft: draft.trust_policy),
+            name=_none_if_blank(settings["role_name"]),
+            path=_none_if_blank(settings["role_path"]),
+            description=_none_if_blank(settings["role_description"]),
+            permissions_boundary=_none_if_blank(settings["permissions_boundary_arn"]),
+            tags=_none_if_blank(settings["tags"]),
+            assume_role_policy=trust_policy,
             force_detach_policies=True,
             opts=pulumi.ResourceOptions(
-                parent=self,
-                additional_secret_outputs=_filled_in_with_secrets(given),
+                parent=self, additional_secret_outputs=_secret_outputs(settings)
             ),
         )
         policy = aws.iam.RolePolicy(
             f"{name}-qbusiness-policy",
             name=POLICY_NAME,
             role=role.name,
-            policy=lift(final, lambda draft: draft.role_policy),
-            # Its name is fixed, and the provider would delete it before the role that comes in
-            # place of this one is there.
+            policy=role_policy,
+            # Its name is fixed, so the provider would delete it before it creates it for another role:
+            # the old role, still in use, would lose its policy first.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
-        if given.get("exclusive_policies"):
+        if settings["exclusive_policies"]:
             aws.iam.RolePoliciesExclusive(
                 f"{name}-qbusiness-policies-exclusive",
                 role_name=role.name,
@@ -135,12 +150,13 @@ class ConnectorRole(pulumi.ComponentResource):
                 f"{name}-qbusiness-policy-attachments-exclusive",
                 role_name=role.name,
                 policy_arns=[],
-                # What an adopted role had is detached only once it has the new policy.
+                # What an imported role had is detached only once it has the new policy.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
-        self.role_arn = pulumi.Output.all(role.arn, policy.id).apply(lambda known: known[0])
+        known = pulumi.Output.all(role.arn, policy.id, _arn_secrecy(settings))
+        self.role_arn = known.apply(lambda values: values[0])
         self.role_name = role.name
-        self.register_outputs({"role_arn": self.role_arn, "role_name": self.role_name})
+        self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
 
     @classmethod
     def from_config(
@@ -154,100 +170,64 @@ class ConnectorRole(pulumi.ComponentResource):
         """Declare the role with the settings of the stack's configuration.
 
         `config` is the namespace to read, by default the project's own; the Region is `aws:region`.
-        With `refuse_unknown_keys`, a key of that namespace that is no setting is a problem too: for
-        a program to which the whole namespace belongs.
+        With `refuse_unknown_keys`, a key of that namespace that is no setting is an error too: for a
+        program to which the whole namespace belongs.
 
-        Raises SettingsError, with the keys' names and the commands that mend them.
+        Raises SettingsError, with the names of the keys and the commands that fix them.
         """
-        source = StackConfiguration(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
-        role = cls(name, cast("ConnectorRoleArgs", source.arguments), opts, _source=source)
-        if not source.arguments["role_name"] and (warning := autonaming_warning(source)):
+        stack = stack_config.read(config or pulumi.Config(), include_unknown_keys=refuse_unknown_keys)
+        args = cast("ConnectorRoleArgs", stack.args)
+        role = cls(name, args, opts, _naming=stack.naming, _secret_names=stack.secret_names)
+        for warning in stack.warnings:
             pulumi.warn(warning, role)
         return role
 
-    def _finish(
-        self, name: str, given: dict[str, object], source: Source, draft: "_Draft"
-    ) -> "pulumi.Output[_Draft]":
-        """Draft again once the Outputs, and what the provider says of itself, are known."""
-        plain = map_outputs(given, lambda _: LATER)
-        later = {key: value for key, value in given.items() if has_later(plain[key])}
-        secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in later.items()}
-        later["provider"] = pulumi.Output.all(**self._ask_provider(given))
-        unknown = pulumi.Output.all(**later)
+    def _policies(
+        self, name: str, given: Mapping[str, object], naming: Naming, warned: Collection[str]
+    ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        """Return the trust policy and the role policy, once all settings that can be known are valid.
 
-        def finish(values: dict[str, object]) -> "pulumi.Input[_Draft]":
-            facts, secrets = values.pop("provider"), cast("dict[str, bool]", values.pop("secret"))
-            place = Place(**cast("dict[str, str]", facts)) if facts is not LATER else Place()
-            hidden = [key for key, is_secret in secrets.items() if is_secret]
-            final = _draft(name, {**given, **values}, source, place, hidden)
-            for warning in final.warnings:
-                if warning not in draft.warnings:
+        Each is secret, or unknown during a preview, only if a setting is that it depends on.
+        """
+        outputs = {key: value for key, value in given.items() if _has_outputs(value)}
+        secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
+        credentials = self._lookup_location(given, naming)
+
+        def validate_known(known: Any) -> ValidationResult:
+            parts = {part: it for part, it in known["credentials"].items() if not is_unknown(it)}
+            secret_names = [key for key, is_secret in known["secret"].items() if is_secret]
+            args = {**given, **known["outputs"]}
+            result = validate(name, args, naming, Location(**parts), secret_names)
+            for warning in result.warnings:
+                if warning not in warned:
                     pulumi.warn(warning, self)
-            # During a preview something is still unknown here, and so are the documents.
-            return final if final.complete else cast("pulumi.Output[_Draft]", unknown)
+            return result
 
-        marked = map_outputs(later, lambda output: output.apply(_mark, run_with_unknowns=True))
-        return pulumi.Output.all(**cast("dict[str, object]", marked), secret=secret).apply(finish)
+        everything = pulumi.Output.all(outputs=outputs, secret=secret, credentials=credentials)
+        # A secret or unknown tag, say, is validated too, and makes no policy secret or unknown.
+        result = pulumi.Output.unsecret(everything.apply(validate_known, run_with_unknowns=True))
 
-    def _ask_provider(self, given: dict[str, object]) -> dict[str, pulumi.Output[str]]:
-        """Ask the provider whose credentials it has, and for its Region where no setting has one."""
+        def policy(index: int, settings: Collection[str]) -> pulumi.Output[str]:
+            inputs = [given.get(naming.spell(setting)) for setting in settings]
+            return pulumi.Output.all(result, credentials, *inputs).apply(lambda known: known[0][index])
+
+        return policy(0, TRUST_POLICY_SETTINGS), policy(1, ROLE_POLICY_SETTINGS)
+
+    def _lookup_location(
+        self, given: Mapping[str, object], naming: Naming
+    ) -> dict[str, pulumi.Output[str]]:
+        """Look up whose credentials the provider has, and its Region where no setting has one."""
         options = pulumi.InvokeOptions(parent=self)
         caller = aws.get_caller_identity_output(opts=options)
-        facts = {
-            "account": caller.account_id,
+        location = {
             "partition": caller.arn.apply(lambda arn: arn.split(":")[1]),
+            "account": caller.account_id,
         }
-        application = given["application_id"]
-        if not given.get("region") and not (
-            isinstance(application, str) and application.startswith("arn:")
-        ):
-            facts["region"] = aws.get_region_output(opts=options).region
-        return facts
-
-
-class _Draft(NamedTuple):
-    """The documents, as far as the settings are known."""
-
-    complete: bool
-    """Whether the documents hold; if not, something is still unknown."""
-    warnings: tuple[str, ...]
-    trust_policy: str = ""
-    role_policy: str = ""
-
-
-def _draft(
-    name: str,
-    given: Mapping[str, object],
-    source: Source,
-    provider: Place,
-    hidden: Collection[str] = (),
-) -> _Draft:
-    """Examine the settings and write the documents; raises SettingsError."""
-    settings, complete, warnings = examine(name, given, source, provider, hidden)
-    if settings is None:
-        return _Draft(complete, warnings)
-    trust_policy, role_policy = documents.write(settings)
-    if problem := documents.excess(role_policy, settings):
-        raise SettingsError([problem], source)
-    return _Draft(complete, warnings, trust_policy, role_policy)
-
-
-def _mark(value: object) -> object:
-    return LATER if pulumi.contains_unknowns(value) else value
-
-
-def _filled_in_with_secrets(given: Mapping[str, object]) -> list[str]:
-    """Name the properties that the provider fills in with what may be secret; the engine cannot know.
-
-    Whether an Output is secret is not known yet. Without one, nothing is hidden from a preview.
-    """
-    outputs = {name for name, value in given.items() if has_later(map_outputs(value, lambda _: LATER))}
-    found = {"inlinePolicies": outputs - {*OF_THE_ROLE}, "tagsAll": outputs & {"tags"}}
-    return [name for name, reached_by in found.items() if reached_by]
-
-
-def _left_out(value: object) -> object:
-    return None if value in ("", {}) else value
+        application = given[naming.spell("application_id")]
+        in_arn = isinstance(application, str) and application.startswith("arn:")
+        if not given.get(naming.spell("region")) and not in_arn:
+            location["region"] = aws.get_region_output(opts=options).region
+        return location
 
 
 def _check_types(name: object, args: object) -> None:
@@ -257,3 +237,40 @@ def _check_types(name: object, args: object) -> None:
         if all(isinstance(key, str) for key in keys):
             return
     raise pulumi.RunError("ConnectorRole takes a name and a dictionary of arguments by their names")
+
+
+def _has_outputs(value: object) -> bool:
+    """Return whether a valid setting is an Output, or has one in it."""
+    if isinstance(value, Mapping):
+        value = [*cast("Mapping[str, object]", value).values()]
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_outputs, cast("list[object]", value)))
+    return isinstance(value, pulumi.Output)
+
+
+def _secret_outputs(settings: Mapping[str, object]) -> list[str]:
+    """Return the outputs of the role into which the provider copies settings that may be secret.
+
+    The engine cannot know that they are. Without Outputs among the settings, previews hide nothing.
+    """
+    copied = {"inlinePolicies": ROLE_POLICY_SETTINGS, "tagsAll": ("tags",)}
+    return [
+        output for output, names in copied.items() if any(_has_outputs(settings[it]) for it in names)
+    ]
+
+
+def _arn_secrecy(settings: Mapping[str, Any]) -> pulumi.Output[None]:
+    """Return a known Output without a value, as secret as what the role's ARN tells."""
+    application = pulumi.Output.from_input(settings["application_id"])
+    # An ID does not have the account in it.
+    application_arn = pulumi.Output.unsecret(application).apply(
+        lambda known: application if str(known).startswith("arn:") else None
+    )
+    others = (settings[name] for name in ("account_id", "role_name", "role_path"))
+    return pulumi.Output.all(application_arn, *others).apply(lambda _: None, run_with_unknowns=True)
+
+
+def _none_if_blank(value: object) -> Any:
+    if isinstance(value, pulumi.Output):
+        return cast("pulumi.Output[object]", value).apply(_none_if_blank)
+    return value or None

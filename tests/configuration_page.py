@@ -1,6 +1,6 @@
-"""What does docs/configuration.md say? `make pages` writes it, from Pulumi.yaml and the messages.
+"""Write docs/configuration.md, from Pulumi.yaml and the messages; `make pages` runs it.
 
-What is allowed is what the program itself says when it refuses a value.
+What is expected is what the program itself says when it refuses a value.
 """
 
 from collections.abc import Iterator
@@ -8,11 +8,22 @@ from typing import Any, Final
 
 import yaml
 
-from components import settings
-from components.configuration import KEYS, in_camel_case
-from components.examination import Place, examine
+from components.errors import SettingsError
+from components.formats import SETTINGS, VPC_MEMBERS
+from components.stack_config import KEYS, PACKAGE_INPUTS, camel_case
+from components.validation import validate
 from sandbox.environment import PROJECT
-from tests.support import MINIMAL
+from tests.support import (
+    ACCOUNT,
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    REGION,
+    REQUIRED,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
 
 PAGE: Final = PROJECT / "docs" / "configuration.md"
 
@@ -48,10 +59,10 @@ def _page() -> Iterator[str]:
     for key, it in declared.items():
         yield f"| `{key}` | {_type(it)} | {it['description']} |"
     yield ""
-    for name in settings.NAMES:
+    for name in SETTINGS:
         key = KEYS.get(name, "aws:region")
         yield f"## {key}\n"
-        yield from (f"{problem}\n" for problem in _allowed(name))
+        yield from (f"{text}\n" for text in _expected(name))
         if name in _MORE:
             yield f"{_MORE[name]}\n"
 
@@ -60,23 +71,38 @@ def _type(declaration: dict[str, Any]) -> str:
     return declaration["type"] if "default" in declaration else f"{declaration['type']}, required"
 
 
-def _allowed(name: str) -> Iterator[str]:
-    """Ask the program what it would take in place of something wrong."""
+def _expected(name: str) -> Iterator[str]:
+    """Ask the program what it expects in place of something wrong."""
     if name == "vpc_configuration":
-        wrong: object = {member: [_WRONG] for member in settings.VPC_MEMBERS}
+        wrong: object = {camel_case(member): [_WRONG] for member in VPC_MEMBERS}
     elif name == "tags":
         wrong = {"KEY": 1}
     else:
         wrong = _WRONG
+    required = {key: value for key, value in REQUIRED.items() if key in KEYS.values()}
     try:
-        examine("docs", {**MINIMAL, name: wrong}, settings.Arguments(), Place())
-    except settings.SettingsError as refused:
+        validate("docs", {**required, camel_case(name): wrong}, PACKAGE_INPUTS)
+    except SettingsError as refused:
         for problem in refused.problems:
-            member = f"`{in_camel_case(problem.path)}`: " if len(problem.path) > 1 else ""
-            example = f" Example: `{problem.example}`." if problem.example else ""
-            yield f"{member or 'Allowed: '}{problem.allowed}.{example}"
+            member = f"`{problem.name}`: " if len(problem.path) > 1 else "Expected: "
+            example = _EXAMPLES.get(str(problem.path[1 if len(problem.path) > 1 else 0]))
+            yield f"{member}{problem.expected}." + (f" Example: `{example}`." if example else "")
 
 
+_EXAMPLES: Final = {
+    "region": REGION,
+    "applicationId": APPLICATION_ID,
+    "indexId": INDEX_ID,
+    "secretId": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET_ID}",
+    "kmsKeyId": KEY_ID,
+    "subnetIds": SUBNET_ID,
+    "securityGroupIds": SECURITY_GROUP_ID,
+    "accountId": ACCOUNT,
+    "roleName": "qbusiness-aem-connector",
+    "rolePath": "/qbusiness/",
+    "roleDescription": "Amazon Q Business, AEM connector",
+    "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+}
 _REGION: Final = "Region of the application; every ARN among the settings has to agree with it"
 
 _INTRODUCTION: Final = """\
@@ -86,10 +112,11 @@ Every setting of this program. The keys are in the project's namespace,
 `qbusiness-aem-connector`, but for `aws:region`. The same settings are the arguments of the component, in
 snake case, and the inputs of the [package](other-languages.md); there the Region is `region`.
 
-A value that is not of the form below is refused before anything is made, all of them at once, with the
-command that mends each. A key of this namespace that is not in the table is refused too, so that a
-misspelt `kmsKeyId` does not silently drop the KMS statement. Put numbers in quotes: YAML reads an
-unquoted `012345670123` as another number. Members of objects are set by their path:
+A value that is not of the format below is refused before anything is created, all of them at once, with
+the command that fixes each. A key of this namespace that is not in the table is refused too, so that a
+misspelt `kmsKeyId` does not silently drop the KMS statement. Put numbers and dates in quotes: YAML reads
+an unquoted `012345670123` as another number, and an unquoted `2024-05-01` as a time. Members of objects
+are set by their path:
 
 ```sh
 pulumi config set --path 'vpcConfiguration.subnetIds[0]' --type string subnet-0a1b2c3d4e5f60718 &&

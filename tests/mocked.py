@@ -49,14 +49,19 @@ class Deployment(pulumi.runtime.Mocks):
         program: Callable[[], object],
         *,
         preview: bool = False,
+        existing: bool = False,
         account: str = ACCOUNT,
         partition: str = "aws",
     ) -> None:
         self.preview = preview
+        self.existing = existing
+        """Whether a preview knows the outputs of the role, as for one that is there already."""
         self.account = account
         self.partition = partition
         self.registrations: list[Registration] = []
         self.outputs: dict[str, Mapping[str, Any]] = {}
+        self.raw_outputs: dict[str, Any] = {}
+        """As they are sent, with what marks a secret."""
         self.invokes: list[resource_pb2.ResourceInvokeRequest] = []
         self.warnings: list[str] = []
         self.error: Exception | None = None
@@ -80,10 +85,11 @@ class Deployment(pulumi.runtime.Mocks):
         state = dict(args.inputs)
         if args.typ == "test:index:Upstream":
             return f"{args.name}-id", {} if self.preview else {"value": state["given"]}
-        if args.typ == "aws:iam/role:Role" and not self.preview:
+        if args.typ == "aws:iam/role:Role" and (self.existing or not self.preview):
             state.setdefault("name", f"{args.name}-1234567")
             state["arn"] = f"arn:{self.partition}:iam::{self.account}:role/{state['name']}"
-        return None if self.preview else f"{args.name}-id", state
+        known = self.existing or not self.preview
+        return f"{args.name}-id" if known else None, state
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         answers = {
@@ -134,6 +140,7 @@ class _Monitor(MockMonitor):
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 the protocol's name
         outputs = pulumi.runtime.rpc.deserialize_properties(request.outputs, keep_unknowns=True)
         self.deployment.outputs[request.urn] = outputs
+        self.deployment.raw_outputs[request.urn] = request.outputs
         return super().RegisterResourceOutputs(request)
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802 the protocol's name

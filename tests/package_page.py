@@ -395,24 +395,25 @@ _INPUTS_AND_OUTPUTS: Final = """\
 ## Inputs and outputs
 
 Names are as in YAML and TypeScript; in Python they are in snake case, in Go and C# they begin with a
-capital. What is allowed stands in [configuration](configuration.md). An input may be an output of
-another resource, but not `exclusivePolicies`, which decides what resources there are, and not
-`vpcConfiguration` as a whole: its members may.
+capital. [Configuration](configuration.md) shows what is expected. An input may be an output of another
+resource, but not `exclusivePolicies`, which decides which resources exist, and not `vpcConfiguration` as
+a whole: its members may.
 """
 
 _ERRORS: Final = """
 ## Errors
 
 An input that is misspelt or missing is refused by the compiler or by Pulumi, in its own words (`Property
-kmsKey does not exist on …`, `Missing required property 'applicationId'`). Wrong values are told all at
-once, by the inputs' names in the table, before a role is made or changed:
+kmsKey does not exist on …`, `Missing required property 'applicationId'`). Invalid values are reported
+all at once, by the inputs' names in the table, before a role is created or changed:
 """
 
 _LATE_ERRORS: Final = """
-An output of another resource is examined once it is known, which may be during the update. The message
-is the same, with `Unexpected <class …>:` in front, which Pulumi's host of components puts there, and no
-role is made; the other resource may be there by then. In a Python program, Pulumi's SDK may add a
-traceback of the program to the message.
+An output of another resource is validated once it is known, which may be during the update; so are the
+account and the partition, which only the provider knows. The message is the same, with
+`Unexpected <class …>:` in front, which Pulumi's host of components puts there, and no role is created;
+the other resource may exist by then. In a Python program, Pulumi's SDK may add a traceback of the
+program to the message.
 """
 
 

@@ -1148,7 +1148,7 @@ def test_the_page_shows_what_is_printed(console: Console, adopt: Adopt):
     console.make(policies={"template": TEMPLATE}, role={"Path": "/service-role/"})
     shown = re.search(r"```text\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
     assert shown
-    assert shown[1].replace("111122223333", ACCOUNT) == adopt().out
+    assert shown[1] == adopt().out
 
 
 def test_the_page_has_every_option(capsys: pytest.CaptureFixture[str]):
@@ -1162,7 +1162,7 @@ def test_the_page_has_every_option(capsys: pytest.CaptureFixture[str]):
 def test_the_page_shows_the_commands_that_make_room(console: Console, adopt: Adopt):
     console.make(policies={"template": large("a", 9_422, 5)}, role={"Path": "/service-role/"})
     shown = re.findall(r"```text\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)[1]
-    assert shown.replace("111122223333", ACCOUNT) in adopt().out
+    assert shown in adopt().out
 
 
 # The whole way, on the real engine.

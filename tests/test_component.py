@@ -1,7 +1,7 @@
 """The component registers the role as AWS and Pulumi expect it, and nothing before it is sure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
-from components.settings import SettingsError
+from components.errors import SettingsError
 from tests.mocked import PROJECT, STACK, Deployment, Upstream
 from tests.support import (
     ACCOUNT,
@@ -123,8 +123,8 @@ def test_with_exclusive_policies_the_stack_owns_all_policies_of_the_role():
 def test_the_outputs_are_the_arn_and_the_name_of_the_role():
     deployment = deploy({**MINIMAL, "role_name": "qbusiness-aem"})
     assert deployment.outputs[COMPONENT_URN] == {
-        "role_arn": f"arn:aws:iam::{ACCOUNT}:role/qbusiness-aem",
-        "role_name": "qbusiness-aem",
+        "roleArn": f"arn:aws:iam::{ACCOUNT}:role/qbusiness-aem",
+        "roleName": "qbusiness-aem",
     }
 
 
@@ -266,11 +266,85 @@ def test_an_awaitable_is_an_input_too():
     assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
 
 
-def test_a_secret_input_makes_a_secret_document():
-    deployment = Deployment(lambda: component({**FULL, "secret_id": pulumi.Output.secret(SECRET_ID)}))
+OF_THE_ROLE: dict[str, Any] = {
+    "tags": {"Team": "search"},
+    "role_name": "qbusiness-aem",
+    "role_path": "/connectors/",
+    "role_description": "AEM",
+    "permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+}
+"""Settings that are in neither policy."""
+
+
+def member(value: object, make: Callable[[object], object]) -> object:
+    """Make an Output of a value, or of a member of an object."""
+    return {"Team": make("search")} if isinstance(value, dict) else make(value)
+
+
+@pytest.mark.parametrize("name", OF_THE_ROLE)
+def test_an_unknown_setting_of_the_role_makes_nothing_else_unknown(name: str):
+    def program() -> None:
+        component({**FULL, "role_name": "qbusiness", name: member(OF_THE_ROLE[name], later)})
+
+    deployment = Deployment(program, preview=True, existing=True)
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
+
+
+@pytest.mark.parametrize("unknown", ["index_id", "kms_key_id", "vpc_configuration"])
+def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unknown: str):
+    def program() -> None:
+        value = FULL[unknown]
+        vpc = {**VPC, "subnet_ids": [later(SUBNET_ID)]}
+        component({**FULL, unknown: vpc if unknown == "vpc_configuration" else later(value)})
+
+    deployment = Deployment(program, preview=True, existing=True)
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
+    assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
+
+
+def secret_outputs(deployment: Deployment) -> set[str]:
+    """Return which of the policies and outputs are secret."""
+    (role,) = deployment.of_type("aws:iam/role:Role")
     (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
-    text = policy.request.object.fields["policy"].struct_value.fields["value"].string_value
-    assert in_one_line(text) == golden("default-role-policy")
+    fields = {
+        "trust policy": role.request.object.fields["assumeRolePolicy"],
+        "role policy": policy.request.object.fields["policy"],
+        "ARN": deployment.raw_outputs[COMPONENT_URN].fields["roleArn"],
+    }
+    return {name for name, field in fields.items() if field.HasField("struct_value")}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("tags", {"Team": pulumi.Output.secret("search")}, set()),
+        ("role_description", pulumi.Output.secret("AEM"), set()),
+        ("role_name", pulumi.Output.secret("qbusiness-aem"), {"ARN"}),
+        ("role_path", pulumi.Output.secret("/connectors/"), {"ARN"}),
+        ("index_id", pulumi.Output.secret(INDEX_ID), {"role policy"}),
+        ("secret_id", pulumi.Output.secret(SECRET_ID), {"role policy"}),
+        ("vpc_configuration", {**VPC, "subnet_ids": pulumi.Output.secret([SUBNET_ID])}, {"role policy"}),
+        ("application_id", pulumi.Output.secret(APPLICATION_ID), {"trust policy", "role policy"}),
+        (
+            "application_id",
+            pulumi.Output.secret(APPLICATION_ARN),
+            {"trust policy", "role policy", "ARN"},
+        ),
+        ("account_id", pulumi.Output.secret(ACCOUNT), {"trust policy", "role policy", "ARN"}),
+        ("region", pulumi.Output.secret(REGION), {"trust policy", "role policy"}),
+    ],
+)
+def test_a_secret_makes_secret_what_would_tell_it_and_nothing_else(
+    name: str, value: object, expected: set[str]
+):
+    deployment = Deployment(lambda: component({**FULL, name: value}))
+    assert deployment.error is None
+    assert secret_outputs(deployment) == expected
 
 
 @pytest.mark.parametrize(
@@ -341,18 +415,18 @@ def test_what_only_the_provider_knows_is_checked_before_the_role_is_made():
 
 def test_a_policy_beyond_the_quota_is_refused_before_anything_is_registered():
     vpc = {**VPC, "subnet_ids": [f"subnet-{number:017x}" for number in range(120)]}
-    for application in (APPLICATION_ID, APPLICATION_ARN):
+    for application in (APPLICATION_ARN, APPLICATION_ID):
         args = {**FULL, "application_id": application, "region": REGION, "vpc_configuration": vpc}
         deployment = deploy(args)
         assert isinstance(deployment.error, SettingsError)
-        assert "more than IAM takes" in str(deployment.error)
+        assert "at most 10,240 characters" in str(deployment.error)
         assert deployment.registrations == []
 
 
 def test_whether_policies_are_exclusive_has_to_be_known_at_once():
     deployment = Deployment(lambda: component({**MINIMAL, "exclusive_policies": later(value=True)}))
     assert isinstance(deployment.error, SettingsError)
-    assert "it decides which resources exist" in str(deployment.error)
+    assert "decides which resources exist" in str(deployment.error)
 
 
 # Warnings.

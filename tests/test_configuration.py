@@ -1,4 +1,4 @@
-"""Stack configuration becomes the same settings as arguments do; problems are told in its own words."""
+"""Stack configuration becomes the same settings as arguments do; errors have its own names."""
 
 import json
 import re
@@ -8,9 +8,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.configuration import KEYS
 from components.connector_role import ConnectorRole
-from components.settings import SettingsError
+from components.errors import SettingsError
+from components.stack_config import KEYS
 from tests.mocked import PROJECT, Deployment
 from tests.support import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID, VPC, golden, in_one_line
 
@@ -98,19 +98,19 @@ def test_blank_keys_are_left_out(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("key", MINIMAL)
 @pytest.mark.parametrize("blank", [True, False], ids=["blank", "missing"])
-def test_a_required_key_that_is_blank_or_missing_is_told(
+def test_a_required_key_that_is_blank_or_missing_is_reported(
     monkeypatch: pytest.MonkeyPatch, key: str, blank: bool
 ):
     settings = {name: value for name, value in MINIMAL.items() if name != key}
     text = message(monkeypatch, {**settings, key: ""} if blank else settings)
     assert f"  {key}: is required and not set\n" in text
-    assert f"mend it: pulumi config set --stack test --plaintext -- {key} " in text
+    assert f"fix: pulumi config set --stack test --plaintext -- {key} " in text
 
 
 @pytest.mark.parametrize(
     ("key", "value", "command"),
     [
-        ("applicationId", "x", "pulumi config set --stack test --plaintext -- applicationId a1b2c3d4-"),
+        ("applicationId", "x", "set --stack test --plaintext -- applicationId APPLICATION_ID"),
         (
             "aws:region",
             "us-west-2",
@@ -119,17 +119,17 @@ def test_a_required_key_that_is_blank_or_missing_is_told(
         (
             "roleDescription",
             "\x00",
-            "--plaintext -- roleDescription 'Amazon Q Business, AEM",
+            "--plaintext -- roleDescription ROLE_DESCRIPTION",
         ),
         (
             "vpcConfiguration",
             '{"subnetIds": ["x"], "securityGroupIds": ["sg-01234567"]}',
-            "--path --type string -- 'vpcConfiguration.subnetIds[0]' subnet-0123456789abcdef0",
+            "--path --type string -- 'vpcConfiguration.subnetIds[0]' SUBNET_ID",
         ),
         (
             "tags",
             '{"cost.center": 7}',
-            "--path --type string -- 'tags[\"cost.center\"]' VALUE",
+            "--path --type string -- 'tags[\"cost.center\"]' TAG_VALUE",
         ),
         ("tags", '{"aws:x": "v"}', "pulumi config rm --stack test --path -- 'tags[\"aws:x\"]'"),
         (
@@ -140,7 +140,7 @@ def test_a_required_key_that_is_blank_or_missing_is_told(
         ("exclusivePolicies", "maybe", "--plaintext -- exclusivePolicies false"),
     ],
 )
-def test_a_problem_comes_with_the_command_that_mends_it(
+def test_a_problem_comes_with_the_command_that_fixes_it(
     monkeypatch: pytest.MonkeyPatch, key: str, value: str, command: str
 ):
     assert command in message(monkeypatch, {**MINIMAL, key: value})
@@ -155,10 +155,10 @@ def test_a_misspelt_key_is_refused_with_the_nearest_one(
 ):
     text = message(monkeypatch, {**MINIMAL, wrong: "x"}, refuse_unknown_keys=True)
     assert f"  {wrong}: is not a setting; did you mean {right}?\n" in text
-    assert f"mend it: pulumi config rm --stack test -- {wrong}" in text
+    assert f"fix: pulumi config rm --stack test -- {wrong}" in text
 
 
-def test_a_misspelt_key_and_a_wrong_value_are_told_together(monkeypatch: pytest.MonkeyPatch):
+def test_a_misspelt_key_and_a_wrong_value_are_reported_together(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "kmsKey": "x", "indexId": "y"}, refuse_unknown_keys=True)
     assert re.findall(r"^  (\w+):", text, re.MULTILINE) == ["kmsKey", "indexId"]
 
@@ -236,8 +236,8 @@ def test_a_key_cannot_forge_a_line_of_the_message(monkeypatch: pytest.MonkeyPatc
     text = message(monkeypatch, settings, refuse_unknown_keys=True)
     assert text.replace("\n", "").isprintable()
     assert "  x\\n  indexId\\x1b\\u202e: is not a setting" in text
-    assert '  tags["x\\n  indexId\\x1b\\u202e"]: 5 is a number' in text
-    assert text.count("mend it: edit Pulumi.test.yaml") == 3
+    assert '  tags["x\\n  indexId\\x1b\\u202e"]: "x' in text
+    assert text.count("fix: edit Pulumi.test.yaml") == 3
 
 
 ROLE = "aws:iam/role:Role"
@@ -268,8 +268,18 @@ def test_autonaming_that_gives_the_role_another_name_is_warned_about(
         assert warnings == []
     else:
         (warning,) = warnings
-        assert warning.startswith(f"roleName is not set, and pulumi:autonaming ({named_by}) decides")
+        assert warning.startswith(f'roleName is not set, and pulumi:autonaming ("{named_by}") decides')
     assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
+
+
+def test_a_secret_key_makes_secret_what_has_it_and_nothing_else(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT}:secretId"].__contains__)
+    deployment = deploy(monkeypatch, MINIMAL)
+    (role,) = deployment.of_type("aws:iam/role:Role")
+    (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
+    assert policy.request.object.fields["policy"].HasField("struct_value")
+    assert not role.request.object.fields["assumeRolePolicy"].HasField("struct_value")
+    assert [*role.request.additionalSecretOutputs] == ["inlinePolicies"]
 
 
 def test_options_reach_the_component(monkeypatch: pytest.MonkeyPatch):

@@ -1,12 +1,12 @@
 """The documents are what a sync and an audit depend on: they equal AWS's page, letter by letter."""
 
 import json
+from typing import NamedTuple
 
 import pytest
 
-from components import documents
-from components.examination import Place, examine
-from components.settings import Arguments
+from components import policies
+from components.validation import validate
 from tests.support import (
     ACCOUNT,
     APPLICATION_ID,
@@ -35,10 +35,18 @@ PLACEHOLDERS = {
 }
 
 
-def write(**given: object) -> documents.Documents:
-    settings = examine("aem", given, Arguments(), Place()).settings
-    assert settings is not None
-    return documents.write(settings)
+class Policies(NamedTuple):
+    """Both policies, rendered."""
+
+    trust_policy: str
+    role_policy: str
+
+
+def write(**given: object) -> Policies:
+    trust_policy, role_policy, _ = validate("aem", given)
+    assert trust_policy is not None
+    assert role_policy is not None
+    return Policies(trust_policy, role_policy)
 
 
 def sids(document: str) -> list[str]:
@@ -91,7 +99,7 @@ def test_the_two_editions_differ_in_the_resource_of_one_statement_alone():
         ({"kms_key_id": ""}, {"AllowsAmazonQToDecryptSecret"}),
         ({"allow_network_interface_deletion": False}, {"AllowsAmazonQToDeleteTaggedNI"}),
         (
-            {"vpc_configuration": {}, "allow_network_interface_deletion": False},
+            {"vpc_configuration": None, "allow_network_interface_deletion": False},
             {
                 "AllowsAmazonQToCreateAndDeleteNI",
                 "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
@@ -152,5 +160,5 @@ def test_equal_settings_give_equal_text():
 
 
 def test_every_statement_says_in_its_docstring_why_it_is_there():
-    for build in (documents.trust_statement, *documents.STATEMENTS):
+    for build in (policies.trust_statement, *policies.STATEMENTS):
         assert len(build.__doc__ or "") > 40

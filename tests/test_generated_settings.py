@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components import documents
-from components.examination import Examined, Place, examine
-from components.settings import INGEST_SCOPES, NAMES, Arguments, SettingsError
+from components.errors import SettingsError
+from components.formats import INGEST_SCOPES, SETTINGS
+from components.validation import Location, ValidationResult, validate
 from sandbox.iam_rules import Role, judge
 
 pytestmark = pytest.mark.slow
@@ -73,7 +73,7 @@ def right(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     given, arn = named(st.just(application), "qbusiness", "application/", foreign=False)
     secret, secret_arn = named(SECRET_NAMES, "secretsmanager", "secret:", foreign=True)
     result: dict[str, Any] = {"application_id": given, "index_id": index, "secret_id": secret}
-    expected: dict[str, Any] = {"place": Place(partition, region, account), "application": arn}
+    expected: dict[str, Any] = {"place": Location(partition, region, account), "application": arn}
     expected |= {"index": f"{arn}/index/{index}", "secret": secret_arn, "key": None, "network": []}
     result["region"] = region
     if draw(st.booleans()):
@@ -105,19 +105,18 @@ def right(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     return result, expected
 
 
-def look(given: dict[str, Any], place: Place) -> Examined:
-    return examine("aem", given, Arguments(), place)
+def look(given: dict[str, Any], place: Location) -> ValidationResult:
+    return validate("aem", given, credentials=place)
 
 
 def resources(policy: dict[str, Any]) -> dict[str, Any]:
     return {it["Sid"]: it["Resource"] for it in policy["Statement"]}
 
 
-def check_documents(examined: Examined, given: dict[str, Any], expected: dict[str, Any]) -> None:
+def check_documents(written: ValidationResult, given: dict[str, Any], expected: dict[str, Any]) -> None:
     """Compare the documents with what was asked, and let IAM judge them."""
-    assert examined.complete
-    assert examined.settings is not None
-    written = documents.write(examined.settings)
+    assert written.role_policy is not None
+    assert written.trust_policy is not None
     policy, trust = json.loads(written.role_policy), json.loads(written.trust_policy)
     place, arn, index = expected["place"], expected["application"], expected["index"]
     interfaces = f"arn:{place.partition}:ec2:{place.region}:{place.account}:network-interface/*"
@@ -177,7 +176,7 @@ WRONG_TYPES = st.one_of(
 
 
 @st.composite
-def wrong(draw: st.DrawFn) -> tuple[dict[str, Any], Place, str]:
+def wrong(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
     """Draw settings that are right but for one value, which no form admits."""
     result, expected = draw(right())
     candidates = [name for name in result if name not in ("tags", "allow_network_interface_deletion")]
@@ -198,7 +197,7 @@ def wrong(draw: st.DrawFn) -> tuple[dict[str, Any], Place, str]:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=wrong())
 def test_one_wrong_value_among_right_ones_is_refused_by_its_name(
-    drawn: tuple[dict[str, Any], Place, str], count: Callable[[str], None]
+    drawn: tuple[dict[str, Any], Location, str], count: Callable[[str], None]
 ):
     given_settings, place, name = drawn
     with pytest.raises(SettingsError) as caught:
@@ -218,14 +217,18 @@ ANYTHING = st.recursive(
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(given_settings=st.dictionaries(st.one_of(st.sampled_from(NAMES), st.text(max_size=9)), ANYTHING))
+@given(
+    given_settings=st.dictionaries(
+        st.one_of(st.sampled_from([*SETTINGS]), st.text(max_size=9)), ANYTHING
+    )
+)
 def test_anything_at_all_is_either_right_or_refused(
     given_settings: dict[str, Any], count: Callable[[str], None]
 ):
     try:
-        examined = look(given_settings, Place("aws", "us-east-1", "111122223333"))
+        result = look(given_settings, Location("aws", "us-east-1", "111122223333"))
     except SettingsError:
         count("anything, and refused")
     else:
-        assert examined.settings is not None
+        assert result.role_policy is not None
         count("anything, and right")

@@ -7,10 +7,10 @@ from typing import Any, Final
 import pulumi
 import pytest
 
-from components import documents
-from components.configuration import StackConfiguration
-from components.examination import LATER, Place, examine
-from components.settings import NAMES, Arguments, SettingsError, Source
+from components import stack_config
+from components.errors import Naming, SettingsError
+from components.formats import SETTINGS, VPC_MEMBERS, Format
+from components.validation import Location, validate
 from tests.support import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -25,7 +25,7 @@ from tests.support import (
     SUBNET_ID,
 )
 
-KNOWN = Place("aws", REGION, ACCOUNT)
+CREDENTIALS = Location("aws", REGION, ACCOUNT)
 NETWORK: Final[Mapping[str, Any]] = MappingProxyType(
     {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
 )
@@ -102,7 +102,7 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "secret_id": f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:{SECRET_ID}",
     },
     "deletion without a VPC": {"allow_network_interface_deletion": True},
-    "an Output where it cannot be": {"exclusive_policies": LATER},
+    "an Output where it cannot be": {"exclusive_policies": pulumi.UNKNOWN},
     "tags": {
         "tags": {
             "Team": 5,
@@ -115,86 +115,131 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
             7: "number",
         }
     },
+    "too many subnets": {
+        **FULL,
+        "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(140)]},
+    },
     "too many tags": {"tags": {f"t{i}": "" for i in range(51)}},
 }
-TOO_LONG: Mapping[str, Any] = {
-    **RIGHT,
-    **FULL,
-    "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(140)]},
-}
 
 
-class Refused:
-    """The messages that a source of settings leads to, one section each."""
-
-    def __init__(self, source: Source, hidden: Collection[str] = ()) -> None:
-        self.source = source
-        self.hidden = hidden
-        self.sections: list[str] = []
-
-    def add(
-        self,
-        title: str,
-        given: Mapping[str, Any],
-        component: str = "aem",
-        provider: Place = KNOWN,
-    ) -> None:
-        with pytest.raises(SettingsError) as caught:
-            examine(component, {**RIGHT, **given}, self.source, provider, self.hidden)
-        self.sections.append(f"== {type(self.source).__name__}: {title} ==\n{caught.value}\n")
+def spelled(
+    given: Mapping[str, Any], naming: Naming, known: Collection[str] = SETTINGS
+) -> dict[str, Any]:
+    """Write settings, and the members of a VPC, as a source of settings does."""
+    return {
+        naming.spell(name) if name in known else name: spelled(value, naming, VPC_MEMBERS)
+        if name == "vpc_configuration" and isinstance(value, Mapping)
+        else value
+        for name, value in given.items()
+    }
 
 
-def collect(source: Source, hidden: Collection[str] = ()) -> str:
-    refused = Refused(source, hidden)
-    for title, given in WRONG.items():
-        refused.add(title, given)
-    refused.add("credentials of another account", {}, provider=KNOWN._replace(account=OTHER_ACCOUNT))
-    refused.add("the component's name is too long", {}, "a" * 42)
-    refused.add("the component's name is none for a role", {}, "a b")
-    settings, _, _ = examine("aem", TOO_LONG, source, KNOWN)
-    assert settings
-    problem = documents.excess(documents.write(settings).role_policy, settings)
-    assert problem
-    refused.sections.append(
-        f"== {type(source).__name__}: too long ==\n{SettingsError([problem], source)}\n"
-    )
-    return "\n".join(refused.sections)
+def refusal(
+    given: Mapping[str, Any],
+    naming: Naming,
+    component: str = "aem",
+    credentials: Location = CREDENTIALS,
+    secret_names: Collection[str] = (),
+) -> str:
+    with pytest.raises(SettingsError) as caught:
+        validate(component, spelled({**RIGHT, **given}, naming), naming, credentials, secret_names)
+    return str(caught.value)
 
 
-def test_messages_stand_as_written(monkeypatch: pytest.MonkeyPatch):
+def collect(source: str, naming: Naming, secret_names: Collection[str] = ()) -> str:
+    """Return every message, a section each."""
+    told = {title: refusal(given, naming, secret_names=secret_names) for title, given in WRONG.items()}
+    elsewhere = CREDENTIALS._replace(account=OTHER_ACCOUNT)
+    told["credentials for another account"] = refusal({}, naming, "aem", elsewhere, secret_names)
+    for title, component in (("is too long", "a" * 42), ("does not fit a role", "a b")):
+        told[f"the component's name {title}"] = refusal({}, naming, component)
+    return "\n".join(f"== {source}: {title} ==\n{message}\n" for title, message in told.items())
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
     monkeypatch.setattr(pulumi, "get_project", lambda: "qbusiness-aem-connector")
-    config = StackConfiguration(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
-    text = "\n".join([collect(Arguments()), collect(config)])
-    assert text == (GOLDEN / "messages.txt").read_text()
 
 
-def test_a_secret_is_set_as_a_secret(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
-    secret = ("aem:secretId", "aem:tags", "aem:exclusivePolicies")
+def messages() -> str:
+    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), include_unknown_keys=True)
+    sources = {
+        "Arguments": Naming(),
+        "Stack configuration": config.naming,
+    }
+    return "\n".join(collect(source, naming) for source, naming in sources.items())
+
+
+@pytest.mark.usefixtures("stack")
+def test_messages_stand_as_written():
+    assert messages() == (GOLDEN / "messages.txt").read_text()
+
+
+@pytest.mark.usefixtures("stack")
+def test_no_command_in_a_message_sets_a_value_that_is_valid():
+    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), include_unknown_keys=True)
+    for name, kind in SETTINGS.items():
+        if isinstance(kind, Format):
+            message = refusal({name: kind.placeholder}, config.naming)
+            assert f"{kind.placeholder} is a placeholder" in message
+            assert message.endswith(f" {kind.placeholder}")
+    for member, form in VPC_MEMBERS.items():
+        message = refusal({"vpc_configuration": {**NETWORK, member: [form.placeholder]}}, config.naming)
+        assert f"{form.placeholder} is a placeholder" in message
+    assert "TAG_VALUE is a placeholder" in refusal({"tags": {"Team": "TAG_VALUE"}}, config.naming)
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_secret_is_set_as_a_secret_and_no_key_of_it_is_shown(monkeypatch: pytest.MonkeyPatch):
+    secret = ("aem:secretId", "aem:tags", "aem:vpcConfiguration", "aem:exclusivePolicies")
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
-    config = StackConfiguration(pulumi.Config("aem"), refuse_unknown_keys=False)
-    assert config.secrets == ["secret_id", "tags"]
-    given = {**RIGHT, "secret_id": "x", "tags": {"Team": 5}, "index_id": "y"}
-    with pytest.raises(SettingsError) as caught:
-        examine("aem", given, config, KNOWN)
-    index, secret_id, tag = (config.command(problem) for problem in caught.value.problems)
-    example = "arn:aws:secretsmanager:us-east-1:111122223333:secret:NAME-a1B2c3"
-    begin = "pulumi config set --stack prod"
-    assert index == f"{begin} --plaintext -- aem:indexId b2c3d4e5-6789-01ab-cdef-222222222222"
-    assert secret_id == f"{begin} --secret -- aem:secretId {example}"
-    assert tag == f"{begin} --path --secret -- aem:tags.Team VALUE"
+    config = stack_config.read(pulumi.Config("aem"), include_unknown_keys=False)
+    assert config.secret_names == ["aem:secretId", "aem:vpcConfiguration", "aem:tags"]
+    vpc = {"vpc_configuration": {**NETWORK, "hunter2": []}}
+    wrong = {"secret_id": "x", "tags": {"hunter2": 5}, "index_id": "y", **vpc}
+    message = refusal(wrong, config.naming, secret_names=config.secret_names)
+    assert "hunter2" not in message
+    begin = "    fix: pulumi config set --stack prod"
+    assert [line for line in message.splitlines() if line.startswith("    fix: ")] == [
+        f"{begin} --plaintext -- aem:indexId INDEX_ID",
+        f"{begin} --secret -- aem:secretId SECRET_ARN",
+        "    fix: pulumi config rm --stack prod --path -- aem:vpcConfiguration.KEY",
+        f"{begin} --path --secret -- aem:tags.KEY TAG_VALUE",
+    ]
+    pasted = {"tags": {"KEY": "TAG_VALUE"}, "vpc_configuration": {**NETWORK, "KEY": "VALUE"}}
+    assert refusal(pasted, config.naming, secret_names=config.secret_names).startswith(
+        "invalid configuration: 2 errors"
+    )
 
 
 def test_a_secret_is_never_shown():
-    assert "[secret]" in (shown := collect(Arguments(), hidden=NAMES))
+    shown = collect("Arguments", Naming(), secret_names=SETTINGS)
+    assert "[secret]" in shown
     given = (APPLICATION_ARN, "alias/aem", "boundary", "my role", "us-west-2", SECRET_ID, "vpc", "x")
-    members = ("subnet-1", "sg", SUBNET_ID, "yes", "a\\nb", "number")
-    assert [it for it in (*given, *members) if f'"{it}"' in shown] == []
-    for given_too in ("5 is a number", '["a"]', "arn:aws:ec2", "140 is"):
+    members = (
+        "subnet-1",
+        "sg",
+        SUBNET_ID,
+        "yes",
+        "a\\nb",
+        "number",
+        "Bad*Key",
+        "team",
+        "subnets",
+        "c.d",
+    )
+    assert [it for it in (*given, *members) if f'"{it}"' in shown or f".{it}" in shown] == []
+    for given_too in ("(5)", '["a"]', "arn:aws:ec2", "has 11", "has 51", ACCOUNT, "us-west-2"):
         assert given_too not in shown
-    warned = examine("aem", {**RIGHT, "role_name": "connector"}, Arguments(), KNOWN, ["role_name"])
-    assert "connector" not in warned.warnings[0]
+    args = {**RIGHT, "role_name": "connector", "secret_id": "aem-secret"}
+    args |= {"application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"), "region": None}
+    args |= {"vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]}}
+    warnings = " ".join(validate("aem", args, secret_names=SETTINGS).warnings)
+    assert "connector" not in warnings
+    assert "eu-north-1" not in warnings
+    assert "7" not in warnings
 
 
 def test_warnings_stand_as_written():
@@ -206,16 +251,16 @@ def test_warnings_stand_as_written():
         "role_name": "connector",
         "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]},
     }
-    region, secret, subnets, name = examine("aem", given, Arguments(), KNOWN).warnings
+    subnets, region, secret, name = validate("aem", given).warnings
     supported = "us-east-1, us-west-2, eu-west-1, ap-southeast-2"
     assert region == f"Amazon Q Business is not offered in eu-north-1: {supported}"
     assert secret == (
         "secret_id: the value ends in six lower-case letters, which looks like part of the secret's "
-        "name and not like the six characters that Secrets Manager adds. The full ARN stands in `aws "
-        "secretsmanager describe-secret --secret-id NAME --query ARN`"
+        "name and not like the six characters that Secrets Manager adds. `aws "
+        "secretsmanager describe-secret --secret-id NAME --query ARN` shows the full ARN"
     )
     assert subnets == (
-        'vpc_configuration["subnet_ids"] has 7 subnets; the Amazon Q Business console takes at most 6'
+        "vpc_configuration.subnet_ids has 7 subnets; the Amazon Q Business console takes at most 6"
     )
     assert name == (
         "role_name: the Amazon Q Business console lists only roles whose name contains qbusiness or "

@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from components.configuration import KEYS
+from components.stack_config import KEYS
 from sandbox.environment import PROJECT
 from tests.package_page import PAGE, page
 from tests.page import run_section
@@ -341,7 +341,7 @@ def test_a_vpc_that_is_no_plain_object_is_called_so(new_program: Callable[..., S
     assert "Missing required input" not in refused.text
 
 
-def test_bad_values_are_all_told_at_once_by_the_inputs_names_and_without_a_traceback(
+def test_bad_values_are_all_reported_at_once_by_the_inputs_names_and_without_a_traceback(
     new_program: Callable[..., Stack], aws: Aws
 ):
     vpc = {"subnetIds": [SUBNET_ID, "subnet-*"], "securityGroupIds": [SECURITY_GROUP_ID]}
@@ -362,7 +362,7 @@ def test_a_bad_value_that_is_known_only_during_the_update_makes_no_role(
     refused = stack.up(check=False)
     assert refused.exit_code != 0
     # Pulumi's host puts the name of the exception before a message that comes this late.
-    assert "a setting is wrong; no role and no policy was made or changed" in refused.text
+    assert "invalid configuration: 1 error; nothing was created or changed" in refused.text
     assert "is not a secret's ARN or NAME-XXXXXX" in refused.text
     assert "Traceback" not in refused.text
     (made,) = {*aws.roles()} - {*before}
@@ -430,7 +430,7 @@ def test_the_python_program_on_the_page_deploys_the_role_and_is_told_what_is_wro
     stack.write_program(program.replace(INDEX_ID, "short").replace(SECRET_ID, "*"))
     refused = stack.preview(check=False)
     assert refused.exit_code != 0
-    assert "2 settings are wrong; no role and no policy was made or changed" in refused.text
+    assert "invalid configuration: 2 errors; nothing was created or changed" in refused.text
     stack.write_program(program.replace("secret_id=", "secretid="))
     refused = stack.preview(check=False)
     assert refused.exit_code != 0

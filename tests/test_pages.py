@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from components.configuration import KEYS
+from components.stack_config import KEYS
 from sandbox.environment import PROJECT
 from tests import configuration_page
 from tests.mocked import Deployment
@@ -52,9 +52,9 @@ def test_the_configuration_page_is_the_one_that_make_pages_writes():
 
 
 @pytest.mark.parametrize("key", ["aws:region", *KEYS.values()])
-def test_the_configuration_page_says_of_every_key_what_is_allowed(key: str):
+def test_the_configuration_page_says_of_every_key_what_is_expected(key: str):
     section = configuration_page.PAGE.read_text().partition(f"\n## {key}\n")[2].partition("\n## ")[0]
-    assert re.match(r"\n(Allowed|`vpcConfiguration.subnetIds\[0\]`|`tags.KEY`): \S", section)
+    assert re.match(r"\n(Expected|`vpcConfiguration.subnetIds\[0\]`|`tags.KEY`): \S", section)
 
 
 def test_the_quick_start_ends_with_the_arn_of_the_role(typed: Callable[..., str], aws: Aws):

@@ -11,9 +11,10 @@ import pytest
 import yaml
 from pulumi.provider.experimental.analyzer import Analyzer
 
-from components import settings
-from components.configuration import KEYS
 from components.connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
+from components.formats import REQUIRED as REQUIRED_SETTINGS
+from components.formats import SETTINGS, VPC_MEMBERS
+from components.stack_config import KEYS
 from sandbox.engine import VERSION
 from sandbox.environment import PROJECT
 from tests.mocked import PROJECT as PROJECT_NAME
@@ -39,9 +40,9 @@ def test_pulumi_yaml_declares_every_key_and_no_other():
 def test_a_declaration_has_a_type_a_description_and_a_blank_default_unless_required(key: str):
     name = next(name for name, spelled in KEYS.items() if spelled == key)
     declared = DECLARED[key]
-    if name in settings.OBJECTS:
+    if SETTINGS[name] is dict:
         expected, blank = "object", {}
-    elif name in settings.BOOLEANS:
+    elif SETTINGS[name] is bool:
         expected, blank = "boolean", False
     else:
         expected, blank = "string", ""
@@ -51,9 +52,9 @@ def test_a_declaration_has_a_type_a_description_and_a_blank_default_unless_requi
 
 
 def test_the_arguments_are_the_settings_in_snake_case():
-    assert set(ConnectorRoleArgs.__annotations__) == set(settings.NAMES)
-    assert tuple(VpcConfiguration.__annotations__) == settings.VPC_MEMBERS
-    assert ConnectorRoleArgs.__required_keys__ == {"application_id", "index_id", "secret_id"}
+    assert set(ConnectorRoleArgs.__annotations__) == set(SETTINGS)
+    assert set(VpcConfiguration.__annotations__) == set(VPC_MEMBERS)
+    assert ConnectorRoleArgs.__required_keys__ == set(REQUIRED_SETTINGS)
 
 
 def test_the_readme_names_every_place_of_the_components():
@@ -104,8 +105,8 @@ def test_the_program_needs_nothing_of_the_tests_and_the_sandbox():
 
 
 def test_only_the_component_knows_resources():
-    for name in ("settings", "examination", "documents", "configuration"):
-        assert "pulumi_aws" not in (PROJECT / "components" / f"{name}.py").read_text()
+    for path in (PROJECT / "components").glob("*.py"):
+        assert ("pulumi_aws" in path.read_text()) == (path.name == "connector_role.py")
 
 
 def test_the_program_depends_on_pulumi_and_its_aws_provider_alone():

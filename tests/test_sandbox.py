@@ -390,8 +390,8 @@ def test_a_role_and_its_policy_can_be_imported(new_stack: NewStack):
 def test_an_application_id_without_a_region_is_told_by_the_program(new_stack: NewStack):
     stack = new_stack({**REQUIRED, "applicationId": APPLICATION_ID, "aws:region": None})
     update = stack.up(check=False)
-    assert "mend it: pulumi config set --stack" in update.text
-    assert "aws:region us-east-1" in update.text
+    assert "fix: pulumi config set --stack" in update.text
+    assert "aws:region REGION" in update.text
 
 
 def test_the_lock_of_an_update_that_was_killed_does_not_stay(

@@ -1,12 +1,13 @@
 """A wrong setting must never reach a document: each class of mistake is refused, and explained."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import pulumi
 import pytest
 
-from components import documents
-from components.examination import LATER, Examined, Place, examine
-from components.settings import Arguments, Problem, SettingsError
+from components.errors import Problem, SettingsError
+from components.validation import Location, ValidationResult, validate
 from tests.support import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -22,7 +23,7 @@ from tests.support import (
 )
 
 OTHER_REGION = "us-west-2"
-KNOWN = Place("aws", REGION, ACCOUNT)
+CREDENTIALS = Location("aws", REGION, ACCOUNT)
 NOT_ALLOWED_IN_IDENTIFIERS = [
     "*",
     "?",
@@ -37,8 +38,10 @@ NOT_ALLOWED_IN_IDENTIFIERS = [
 ]
 
 
-def look(given: dict[str, Any], component: str = "aem", provider: Place = KNOWN) -> Examined:
-    return examine(component, given, Arguments(), provider)
+def look(
+    given: Mapping[str, Any], component: str = "aem", credentials: Location = CREDENTIALS
+) -> ValidationResult:
+    return validate(component, given, credentials=credentials)
 
 
 def with_vpc(**members: object) -> dict[str, Any]:
@@ -51,8 +54,8 @@ def problems(changes: dict[str, Any], component: str = "aem") -> list[Problem]:
     return list(caught.value.problems)
 
 
-def warnings(**changes: Any) -> tuple[str, ...]:
-    return look({**MINIMAL, **changes}).warnings
+def warnings(**changes: Any) -> list[str]:
+    return [*look({**MINIMAL, **changes}).warnings]
 
 
 ACCEPTED: dict[str, list[Any]] = {
@@ -91,7 +94,6 @@ ACCEPTED: dict[str, list[Any]] = {
         None,
     ],
     "vpc_configuration": [
-        {},
         None,
         {"subnet_ids": ["subnet-01234567"], "security_group_ids": ["sg-01234567"]},
         {"subnet_ids": (SUBNET_ID,), "security_group_ids": [f"sg-{n:017x}" for n in range(10)]},
@@ -151,21 +153,27 @@ REFUSED: dict[str, list[Any]] = {
         *({"": "v"}, {1: "v"}, {"Team": "a", "team": "b"}, {f"k{n}": "v" for n in range(51)}),
     ],
     "vpc_configuration": [
-        *("vpc", [SUBNET_ID], {"subnet_ids": [SUBNET_ID]}, {"security_group_ids": [SECURITY_GROUP_ID]}),
+        *(
+            {},
+            "vpc",
+            [SUBNET_ID],
+            {"subnet_ids": [SUBNET_ID]},
+            {"security_group_ids": [SECURITY_GROUP_ID]},
+        ),
     ],
-    "exclusive_policies": ["yes", "true", 1, LATER],
+    "exclusive_policies": ["yes", "true", 1, pulumi.UNKNOWN],
     "allow_network_interface_deletion": [True, "true", 0],
 }
 
 REFUSED_IN_VPC: dict[str, list[Any]] = {
     "subnet_ids": [
-        *([], None, SUBNET_ID, [None], [1], [[SUBNET_ID]], ["subnet-0123456"], ["subnet-0123456G"]),
+        *([], (), None, SUBNET_ID, [None], [1], [[SUBNET_ID]], ["subnet-0123456"], ["subnet-0123456G"]),
         *(["sg-01234567"], [SUBNET_ID, ""], ["subnet-*"]),
         [f"arn:aws:ec2:{OTHER_REGION}:{ACCOUNT}:subnet/{SUBNET_ID}"],
         [f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"],
     ],
     "security_group_ids": [
-        *([], None, SECURITY_GROUP_ID, [None], [1], ["sg-0123456"], [SUBNET_ID]),
+        *([], (), None, SECURITY_GROUP_ID, [None], [1], ["sg-0123456"], [SUBNET_ID]),
         [f"sg-{n:017x}" for n in range(11)],
         [f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"],
     ],
@@ -176,7 +184,7 @@ REFUSED_IN_VPC: dict[str, list[Any]] = {
     ("name", "value"), [(name, value) for name in ACCEPTED for value in ACCEPTED[name]]
 )
 def test_a_right_value_is_accepted(name: str, value: object):
-    assert look({**MINIMAL, name: value}).complete
+    assert look({**MINIMAL, name: value}).role_policy
 
 
 @pytest.mark.parametrize(
@@ -185,8 +193,8 @@ def test_a_right_value_is_accepted(name: str, value: object):
 def test_a_wrong_value_is_refused_once_and_by_its_name(name: str, value: object):
     (problem,) = problems({name: value}) if name != "vpc_configuration" else problems({name: value})[:1]
     assert problem.path[0] == name
-    assert problem.what
-    assert problem.allowed
+    assert problem.message
+    assert problem.expected
 
 
 @pytest.mark.parametrize(
@@ -220,59 +228,63 @@ def test_no_identifier_takes_a_character_that_could_widen_a_policy(name: str, tr
         assert [problem.path for problem in problems({name: changed})] == [(name,)]
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_the_table():
+def test_all_problems_are_reported_at_once_in_the_order_of_the_table():
     found = problems({"index_id": "x", "tags": {"k": 1}, "application_id": "y", "role_path": "z"})
     assert [problem.path[0] for problem in found] == ["application_id", "index_id", "role_path", "tags"]
 
 
-def test_the_message_says_what_was_given_and_what_is_allowed():
+def test_the_message_says_what_was_given_and_what_is_expected():
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, "index_id": "x*"})
     assert str(caught.value) == (
-        "a setting is wrong; no role and no policy was made or changed\n"
+        "invalid configuration: 1 error; nothing was created or changed\n"
         "\n"
         '  index_id: "x*" is not an index ID\n'
-        "    allowed: 36 letters, digits and hyphens, not beginning with a hyphen (the ID, not the ARN)"
+        "    expected: 36 letters, digits and hyphens, not beginning with a hyphen (the ID, not the ARN)"
     )
 
 
 def test_a_value_is_shown_in_ascii_on_one_line_and_shortened():
     (problem,) = problems({"index_id": "\u0430\n" + "x" * 1000})
-    assert problem.what.startswith(r'"\u0430\nxxx')
-    assert problem.what.endswith("... is not an index ID")
-    assert len(problem.what) < 150
+    assert problem.message.startswith(r'"\u0430\nxxx')
+    assert problem.message.endswith("... is not an index ID")
+    assert len(problem.message) < 150
 
 
 def test_a_misspelt_argument_is_refused_with_the_nearest_name():
     (problem,) = problems({"kms_key": KEY_ID})
-    assert (problem.path, problem.what) == (("kms_key",), "is not a setting; did you mean kms_key_id?")
+    assert (problem.path, problem.message) == (
+        ("kms_key",),
+        "is not a setting; did you mean kms_key_id?",
+    )
 
 
 def test_a_misspelt_member_of_the_vpc_is_refused_with_the_nearest_name():
     (problem,) = problems(with_vpc(subnets=[]))
     assert problem.path == ("vpc_configuration", "subnets")
-    assert "subnet_ids" in problem.what
+    assert "subnet_ids" in problem.message
 
 
 def test_a_number_is_refused_with_the_advice_to_quote_it():
     (problem,) = problems({"account_id": 12345670123})
-    assert problem.what == "12345670123 is a number, not a string; quote it"
+    assert problem.message == "expected a string, got a number (12345670123); quote it"
 
 
 def test_a_kms_alias_is_refused_with_the_reason():
     (problem,) = problems({"kms_key_id": "alias/aem"})
-    assert "a policy that names an alias does not cover its key" in problem.what
-    assert "describe-key" in problem.allowed
+    assert problem.message == '"alias/aem" is not a KMS key ID or ARN'
+    assert "not an alias, which a policy does not resolve: `aws kms describe-key" in problem.expected
 
 
 def test_network_interface_deletion_without_a_vpc_is_refused():
     (problem,) = problems({"allow_network_interface_deletion": True})
-    assert problem.what == "true without vpc_configuration"
+    assert problem.message == "requires vpc_configuration"
 
 
 def test_an_account_that_disagrees_with_the_application_arn_is_refused():
     (problem,) = problems({"account_id": OTHER_ACCOUNT})
-    assert problem.allowed == ACCOUNT
+    assert problem.message == f'"{OTHER_ACCOUNT}" does not match the account of the application'
+    assert problem.expected == f"the account {ACCOUNT}"
 
 
 FOREIGN_SECRET = f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3"
@@ -281,36 +293,46 @@ FOREIGN_SECRET = f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1
 def test_a_secret_of_another_account_needs_a_customer_managed_key():
     (problem,) = problems({"secret_id": FOREIGN_SECRET})
     assert problem.path == ("kms_key_id",)
-    assert problem.what == (
-        f"is not set, and the secret is in account {OTHER_ACCOUNT}, where the AWS managed key cannot be "
-        "used"
+    assert problem.message == (
+        "is required and not set: an AWS managed key cannot be used from another account, and the "
+        f"secret is in account {OTHER_ACCOUNT}"
     )
-    assert look({**MINIMAL, "secret_id": FOREIGN_SECRET, "kms_key_id": KEY_ID}).complete
+    assert look({**MINIMAL, "secret_id": FOREIGN_SECRET, "kms_key_id": KEY_ID}).role_policy
 
 
 def test_credentials_of_another_account_are_refused():
-    theirs = f"the credentials are of account {OTHER_ACCOUNT}"
+    right = f"credentials for account {ACCOUNT}"
+    theirs = f"the credentials are for account {OTHER_ACCOUNT}"
     reason = "a role can be passed only to a service of its own account"
     for given, name in (
         ({}, "application_id"),
         ({"application_id": APPLICATION_ID, "account_id": ACCOUNT}, "account_id"),
     ):
         with pytest.raises(SettingsError) as caught:
-            look({**MINIMAL, **given}, provider=Place("aws", REGION, OTHER_ACCOUNT))
+            look({**MINIMAL, **given}, credentials=Location("aws", REGION, OTHER_ACCOUNT))
         (problem,) = caught.value.problems
         assert problem.path == (name,)
         assert str(caught.value).splitlines()[2:] == [
             f"  {name}: the application is in account {ACCOUNT}, {theirs}; {reason}",
-            f"    allowed: credentials of account {ACCOUNT}, which `aws sts get-caller-identity` shows",
-            f"    mend it: deploy with credentials of account {ACCOUNT}",
+            f"    expected: {right}; `aws sts get-caller-identity` shows yours",
+            f"    fix: deploy with {right}",
         ]
+
+
+def test_an_account_is_compared_with_the_credentials_while_the_application_is_unknown():
+    given = {**MINIMAL, "application_id": pulumi.UNKNOWN}
+    with pytest.raises(SettingsError) as caught:
+        look({**given, "account_id": OTHER_ACCOUNT})
+    assert [problem.path for problem in caught.value.problems] == [("account_id",)]
+    elsewhere = f"arn:aws:secretsmanager:{OTHER_REGION}:{ACCOUNT}:secret:aem-a1B2c3"
+    assert look({**given, "secret_id": elsewhere}).trust_policy is None  # the application may be there
 
 
 def test_credentials_of_another_partition_are_refused_by_that_alone():
     with pytest.raises(SettingsError) as caught:
-        look(dict(MINIMAL), provider=Place("aws-cn", REGION, OTHER_ACCOUNT))
+        look(dict(MINIMAL), credentials=Location("aws-cn", REGION, OTHER_ACCOUNT))
     (problem,) = caught.value.problems
-    assert "the application is in partition aws, the credentials are of partition aws-cn" in problem.what
+    assert "is in partition aws, the credentials are for partition aws-cn" in problem.message
 
 
 FORGED = "x\n  secretId: fine\x1b[2K\u202e\x7f\u00e9"
@@ -342,13 +364,13 @@ def test_no_text_that_was_given_can_forge_a_line_of_the_message(given: dict[str,
 )
 def test_the_automatic_role_name_must_fit_iam(component: str, right: bool):
     if right:
-        assert look(dict(MINIMAL), component).complete
+        assert look(dict(MINIMAL), component).role_policy
     else:
         assert [problem.path for problem in problems({}, component)] == [("role_name",)]
 
 
 def test_with_a_role_name_the_component_may_have_any_name():
-    assert look({**MINIMAL, "role_name": "qbusiness-aem"}, "c" * 100).complete
+    assert look({**MINIMAL, "role_name": "qbusiness-aem"}, "c" * 100).role_policy
 
 
 # The quota of 10,240 characters.
@@ -362,84 +384,66 @@ def sized(secret_name: int) -> dict[str, Any]:
     return {**MINIMAL, "secret_id": "n" * secret_name + "-a1B2c3", "vpc_configuration": vpc}
 
 
-def written(secret_name: int) -> tuple[int, Problem | None]:
-    settings = look(sized(secret_name)).settings
-    assert settings is not None
-    policy = documents.write(settings).role_policy
-    return len("".join(policy.split())), documents.excess(policy, settings)
+def size(secret_name: int) -> int:
+    policy = look(sized(secret_name)).role_policy
+    assert policy
+    return len("".join(policy.split()))
 
 
 def test_a_policy_of_exactly_the_quota_is_accepted_and_one_more_character_is_not():
-    room = 10_240 - written(1)[0]
-    assert written(1 + room) == (10_240, None)
-    size, problem = written(2 + room)
-    assert size == 10_241
-    assert problem is not None
-    assert problem.what == (
-        "the role policy has 10,241 characters without white space, 1 more than IAM takes"
-    )
-    assert problem.allowed == "10,240 characters: drop 1 of the 98 subnets"
-
-
-def test_dropping_the_subnets_that_the_message_asks_for_is_enough_and_one_less_is_not():
-    given = sized(300)
-    subnets = given["vpc_configuration"]["subnet_ids"]
-    settings = look(given).settings
-    assert settings is not None
-    problem = documents.excess(documents.write(settings).role_policy, settings)
-    assert problem is not None
-    drop = int(problem.allowed.split()[3])
-
-    def fits(remaining: list[str]) -> bool:
-        vpc = {**given["vpc_configuration"], "subnet_ids": remaining}
-        shorter = look({**given, "vpc_configuration": vpc}).settings
-        assert shorter is not None
-        return documents.excess(documents.write(shorter).role_policy, shorter) is None
-
-    assert fits(subnets[:-drop])
-    assert not fits(subnets[: 1 - drop])
-
-
-def test_a_policy_drafted_before_the_provider_has_answered_is_never_longer_than_the_one_written():
-    given = {**FULL, "application_id": APPLICATION_ID}
-    draft = look(given, provider=Place())
-    final = look(given)
-    assert (draft.complete, final.complete) == (False, True)
-    assert draft.settings is not None
-    assert final.settings is not None
-    sizes = [len(documents.write(it).role_policy) for it in (draft.settings, final.settings)]
-    assert sizes[0] == sizes[1]  # in the partition with the shortest name
+    room = 10_240 - size(1)
+    assert size(1 + room) == 10_240
+    (problem,) = problems(sized(2 + room))
+    assert problem.path == ("vpc_configuration", "subnet_ids")
+    assert problem.message == "the role policy has 10,241 characters without white space"
+    assert problem.expected == "at most 10,240 characters, so fewer subnets"
 
 
 # Values that are not known yet.
 
 
-def test_while_a_value_is_unknown_the_others_are_examined_already():
+def test_while_a_value_is_unknown_the_others_are_validated_already():
     with pytest.raises(SettingsError) as caught:
-        look({**MINIMAL, "application_id": LATER, "index_id": "x", "tags": {"a": LATER, "b": 1}})
+        look(
+            {
+                **MINIMAL,
+                "application_id": pulumi.UNKNOWN,
+                "index_id": "x",
+                "tags": {"a": pulumi.UNKNOWN, "b": 1},
+            }
+        )
     assert [problem.path for problem in caught.value.problems] == [("index_id",), ("tags", "b")]
 
 
-@pytest.mark.parametrize("name", ["application_id", "index_id", "secret_id", "kms_key_id", "tags"])
-def test_nothing_is_written_while_a_value_is_unknown(name: str):
-    assert look({**FULL, name: LATER}) == (None, False, ())
+@pytest.mark.parametrize("unknown", [pulumi.UNKNOWN, pulumi.Output.from_input("x")])
+@pytest.mark.parametrize("name", ["application_id", "index_id", "secret_id", "kms_key_id"])
+def test_a_policy_is_not_rendered_while_a_value_in_it_is_unknown(name: str, unknown: object):
+    result = look({**FULL, name: unknown})
+    assert result.role_policy is None
+    assert (result.trust_policy is None) == (name == "application_id")
 
 
-def test_nothing_is_written_while_a_member_is_unknown():
-    assert look({**MINIMAL, **with_vpc(subnet_ids=[SUBNET_ID, LATER])}).settings is None
+def test_a_policy_is_not_rendered_while_a_member_in_it_is_unknown():
+    for vpc in (with_vpc(subnet_ids=[SUBNET_ID, pulumi.UNKNOWN]), with_vpc(subnet_ids=pulumi.UNKNOWN)):
+        assert look({**MINIMAL, **vpc}).role_policy is None
 
 
-# Warnings: the role is made, and may not be what was meant.
+@pytest.mark.parametrize("name", ["tags", "role_name", "role_path", "role_description"])
+def test_a_policy_is_rendered_while_a_setting_of_the_role_is_unknown(name: str):
+    assert look({**FULL, name: pulumi.UNKNOWN}) == look(FULL)
+
+
+# Warnings: the role is created, and may not be what was meant.
 
 
 def test_what_is_usual_gives_no_warning():
-    assert warnings(**FULL, role_name="qbusiness-aem") == ()
+    assert warnings(**FULL, role_name="qbusiness-aem") == []
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-west-1", "ap-southeast-2"])
 def test_a_region_of_amazon_q_business_gives_no_warning(region: str):
     arn = f"arn:aws:qbusiness:{region}:{ACCOUNT}:application/{APPLICATION_ID}"
-    assert warnings(application_id=arn) == ()
+    assert warnings(application_id=arn) == []
 
 
 def test_another_region_is_warned_about():
@@ -458,12 +462,12 @@ def test_a_secret_that_ends_like_a_word_is_warned_about(secret: str):
 
 
 def test_a_secret_whose_suffix_has_a_digit_or_a_capital_is_not_warned_about():
-    assert warnings(secret_id="aem-secreT") == warnings(secret_id="aem-secre1") == ()
+    assert warnings(secret_id="aem-secreT") == warnings(secret_id="aem-secre1") == []
 
 
 def test_more_subnets_than_the_console_takes_are_warned_about():
     subnets = [f"subnet-{number:017x}" for number in range(7)]
-    assert warnings(**with_vpc(subnet_ids=subnets[:6])) == ()
+    assert warnings(**with_vpc(subnet_ids=subnets[:6])) == []
     (warning,) = warnings(**with_vpc(subnet_ids=subnets))
     assert "7 subnets" in warning
     assert "at most 6" in warning
@@ -471,7 +475,7 @@ def test_more_subnets_than_the_console_takes_are_warned_about():
 
 @pytest.mark.parametrize("name", ["my-qbusiness-role", "QBusiness"])
 def test_a_role_name_that_the_console_lists_gives_no_warning(name: str):
-    assert warnings(role_name=name) == ()
+    assert warnings(role_name=name) == []
 
 
 @pytest.mark.parametrize("name", ["aem", "QBUSINESS", "Qbusiness", "q-business"])

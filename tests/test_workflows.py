@@ -379,7 +379,7 @@ def test_a_preview_that_fails_reports_why_and_fails_its_job(new_stack: NewStack)
     assert repository.run("preview").returncode != 0
     report = repository.reported()
     assert "indexId: " in report
-    assert "pulumi config set" in report
+    assert "fix: pulumi config set" in report
 
 
 def test_a_deployment_deploys_without_a_question_and_fails_if_it_cannot(deployed: Repository, aws: Aws):

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from components import documents
+from components import policies
 from sandbox.environment import PROJECT
 from tests.authorization.cases import (
     ASSUME,
@@ -47,13 +47,13 @@ def _page() -> Iterator[str]:
     yield _picture()
     yield "## Who may assume the role\n"
     trust = rendered.trust_policy["Statement"][0]
-    yield from _statement(trust, documents.trust_statement, "always", [ASSUME])
+    yield from _statement(trust, policies.trust_statement, "always", [ASSUME])
     yield "Proved for every request that there is, by the solver Z3: the role is never assumed\n"
     yield from (f"- {what}" for what in forbidden_trust(Request()))
     yield ""
     yield "## What the role may do\n"
     calls = connector_calls(EXAMPLE)
-    for builder, statement in zip(documents.STATEMENTS, rendered.role_policy["Statement"], strict=True):
+    for builder, statement in zip(policies.STATEMENTS, rendered.role_policy["Statement"], strict=True):
         yield f"### {statement['Sid']}\n"
         proved_by = [call for call in calls if call.sid == statement["Sid"]]
         yield from _statement(statement, builder, _when(statement["Sid"]), proved_by)

@@ -1,7 +1,7 @@
-"""What do the trust policy and the role policy say?
+"""Render the trust policy and the role policy of a connector role.
 
-Both follow the AWS page "IAM role for Amazon Q AEM (Cloud) connector" to the letter, but for the one
-statement whose docstring says that it is not on the page:
+Both equal the AWS page "IAM role for Amazon Q AEM (Cloud) connector", except for the one statement whose
+docstring says that it is not on the page:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-iam-role.html
 The docstring of each statement is the reason why the connector needs it.
 """
@@ -10,50 +10,56 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from components.settings import INGEST_SCOPES, Problem, Settings
+from .formats import INGEST_SCOPES
 
 Statement = dict[str, object]
 
-MAXIMUM_INLINE_SIZE: Final = 10_240
-"""Characters of all inline policies of a role, white space not counted; no quota raises it.
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+
+class Application(NamedTuple):
+    """The Amazon Q Business application that the role is for."""
+
+    partition: str
+    region: str
+    account: str
+    id: str
+
+    @property
+    def arn(self) -> str:
+        """ARN of the application."""
+        return f"arn:{self.partition}:qbusiness:{self.region}:{self.account}:application/{self.id}"
 
 
-class Documents(NamedTuple):
-    """The two documents as JSON text."""
+class Settings(NamedTuple):
+    """Valid settings of the role policy, with each resource as its ARN."""
 
-    trust_policy: str
-    role_policy: str
-
-
-def write(settings: Settings) -> Documents:
-    """Return both documents; equal settings give equal text."""
-    policy = [statement for build in STATEMENTS if (statement := build(settings))]
-    return Documents(_document([trust_statement(settings)]), _document(policy))
-
-
-def excess(role_policy: str, settings: Settings) -> Problem | None:
-    """Return the problem of a role policy that IAM would refuse for its size, if it is one.
-
-    Only subnets can be that many: each other part of the policy has an upper limit.
-    """
-    size = len("".join(role_policy.split()))
-    over = size - MAXIMUM_INLINE_SIZE
-    if over <= 0:
-        return None
-    subnets = [arn for arn in settings.network_arns if ":subnet/" in arn]
-    dropped = freed = 0
-    while freed < over and dropped < len(subnets):
-        dropped += 1
-        freed += len(subnets[-dropped]) + len('"",')
-    return Problem(
-        ("vpc_configuration", "subnet_ids"),
-        f"the role policy has {size:,} characters without white space, {over:,} more than IAM takes",
-        f"{MAXIMUM_INLINE_SIZE:,} characters: drop {dropped} of the {len(subnets)} subnets",
-    )
+    application: Application
+    index_id: str
+    secret_arn: str
+    key_arn: str | None
+    """None: the AWS managed key encrypts the secret."""
+    network_arns: Sequence[str]
+    """Subnets first, then security groups; empty without a VPC."""
+    ingest_scope: str
+    allow_network_interface_deletion: bool
 
 
-def trust_statement(settings: Settings) -> Statement:
+def trust_policy(application: Application) -> str:
+    """Return the trust policy as JSON."""
+    return _document([trust_statement(application)])
+
+
+def role_policy(settings: Settings) -> str:
+    """Return the role policy as JSON; equal settings give equal text."""
+    in_vpc = bool(settings.network_arns)
+    included = {
+        decrypt_secret: settings.key_arn is not None,
+        **dict.fromkeys(NETWORK_STATEMENTS, in_vpc),
+        delete_network_interface: in_vpc and settings.allow_network_interface_deletion,
+    }
+    return _document([build(settings) for build in STATEMENTS if included.get(build, True)])
+
+
+def trust_statement(application: Application) -> Statement:
     """Let Amazon Q Business assume the role, for this application of this account alone."""
     return {
         "Sid": "AllowsAmazonQServicePrincipal",
@@ -61,8 +67,8 @@ def trust_statement(settings: Settings) -> Statement:
         "Principal": {"Service": "qbusiness.amazonaws.com"},
         "Action": "sts:AssumeRole",
         "Condition": {
-            "StringEquals": {"aws:SourceAccount": settings.account},
-            "ArnEquals": {"aws:SourceArn": _application_arn(settings)},
+            "StringEquals": {"aws:SourceAccount": application.account},
+            "ArnEquals": {"aws:SourceArn": application.arn},
         },
     }
 
@@ -72,10 +78,8 @@ def get_secret(settings: Settings) -> Statement:
     return _allow("AllowsAmazonQToGetSecret", ["secretsmanager:GetSecretValue"], [settings.secret_arn])
 
 
-def decrypt_secret(settings: Settings) -> Statement | None:
+def decrypt_secret(settings: Settings) -> Statement:
     """Decrypt that secret, through Secrets Manager only, where a customer managed key encrypts it."""
-    if settings.key_arn is None:
-        return None
     return _allow(
         "AllowsAmazonQToDecryptSecret",
         ["kms:Decrypt"],
@@ -92,10 +96,11 @@ def ingest_documents(settings: Settings) -> Statement:
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonqbusiness.html
     """
     index = _index_arn(settings)
+    both = settings.ingest_scope == INGEST_SCOPES[0]
     return _allow(
         "AllowsAmazonQToIngestDocuments",
         ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"],
-        [_application_arn(settings), index] if settings.ingest_scope == INGEST_SCOPES[0] else index,
+        [settings.application.arn, index] if both else index,
     )
 
 
@@ -111,24 +116,22 @@ def ingest_principal_mapping(settings: Settings) -> Statement:
             "qbusiness:UpdateUser",
             "qbusiness:ListGroups",
         ],
-        [_application_arn(settings), index, f"{index}/data-source/*"],
+        [settings.application.arn, index, f"{index}/data-source/*"],
     )
 
 
-def network_interface(settings: Settings) -> Statement | None:
+def network_interface(settings: Settings) -> Statement:
     """Attach network interfaces to these subnets and security groups, to reach AEM by the VPC."""
-    return _in_vpc(
-        settings,
+    return _allow(
         "AllowsAmazonQToCreateAndDeleteNI",
         ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"],
-        list(settings.network_arns),
+        settings.network_arns,
     )
 
 
-def tagged_network_interface(settings: Settings) -> Statement | None:
+def tagged_network_interface(settings: Settings) -> Statement:
     """Create only network interfaces that carry the application's AMAZON_Q tag."""
-    return _in_vpc(
-        settings,
+    return _allow(
         "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
         ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"],
         _network_interfaces(settings),
@@ -139,13 +142,12 @@ def tagged_network_interface(settings: Settings) -> Statement | None:
     )
 
 
-def create_tags(settings: Settings) -> Statement | None:
+def create_tags(settings: Settings) -> Statement:
     """Set tags while a network interface is being created, and at no other time.
 
     Which tags these may be, the statement before decides: without its condition nothing is created.
     """
-    return _in_vpc(
-        settings,
+    return _allow(
         "AllowsAmazonQToCreateTags",
         ["ec2:CreateTags"],
         _network_interfaces(settings),
@@ -153,10 +155,9 @@ def create_tags(settings: Settings) -> Statement | None:
     )
 
 
-def network_interface_permission(settings: Settings) -> Statement | None:
+def network_interface_permission(settings: Settings) -> Statement:
     """Let the service attach the network interfaces that carry the application's tag."""
-    return _in_vpc(
-        settings,
+    return _allow(
         "AllowsAmazonQToCreateNetworkInterfacePermission",
         ["ec2:CreateNetworkInterfacePermission"],
         _network_interfaces(settings),
@@ -164,10 +165,10 @@ def network_interface_permission(settings: Settings) -> Statement | None:
     )
 
 
-def describe_vpc(settings: Settings) -> Statement | None:
+def describe_vpc(settings: Settings) -> Statement:
     """Look at the VPC; EC2 has no narrower resource than * for these actions."""
-    return _in_vpc(
-        settings,
+    del settings
+    return _allow(
         "AllowsAmazonQToDescribeResourcesForVPC",
         [
             "ec2:DescribeNetworkInterfaces",
@@ -182,16 +183,13 @@ def describe_vpc(settings: Settings) -> Statement | None:
     )
 
 
-def delete_network_interface(settings: Settings) -> Statement | None:
+def delete_network_interface(settings: Settings) -> Statement:
     """Delete the network interfaces that carry the application's tag.
 
     AWS's page grants this only under a tag of the request, which a deletion does not carry; this
     statement is not on the page and has to be asked for.
     """
-    if not settings.allow_network_interface_deletion:
-        return None
-    return _in_vpc(
-        settings,
+    return _allow(
         "AllowsAmazonQToDeleteTaggedNI",
         ["ec2:DeleteNetworkInterface"],
         _network_interfaces(settings),
@@ -199,55 +197,41 @@ def delete_network_interface(settings: Settings) -> Statement | None:
     )
 
 
-STATEMENTS: Final[Sequence[Callable[[Settings], Statement | None]]] = (
-    get_secret,
-    decrypt_secret,
-    ingest_documents,
-    ingest_principal_mapping,
+Builder = Callable[[Settings], Statement]
+NETWORK_STATEMENTS: Final[Sequence[Builder]] = (
     network_interface,
     tagged_network_interface,
     create_tags,
     network_interface_permission,
     describe_vpc,
+)
+STATEMENTS: Final[Sequence[Builder]] = (
+    get_secret,
+    decrypt_secret,
+    ingest_documents,
+    ingest_principal_mapping,
+    *NETWORK_STATEMENTS,
     delete_network_interface,
 )
-"""The role policy, in the order of AWS's page; what is not on the page comes last."""
+"""The role policy with every option, in the order of AWS's page; what is not on the page is last."""
 
 
-def _allow(
-    sid: str, actions: list[str], resource: str | list[str], condition: object = None
-) -> Statement:
+def _allow(sid: str, actions: Sequence[str], resource: object, condition: object = None) -> Statement:
     statement: Statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
     return {**statement, "Condition": condition} if condition else statement
 
 
-def _in_vpc(
-    settings: Settings,
-    sid: str,
-    actions: list[str],
-    resource: str | list[str],
-    condition: object = None,
-) -> Statement | None:
-    return _allow(sid, actions, resource, condition) if settings.network_arns else None
-
-
-def _application_arn(settings: Settings) -> str:
-    return (
-        f"arn:{settings.partition}:qbusiness:{settings.region}:{settings.account}"
-        f":application/{settings.application_id}"
-    )
-
-
 def _index_arn(settings: Settings) -> str:
-    return f"{_application_arn(settings)}/index/{settings.index_id}"
+    return f"{settings.application.arn}/index/{settings.index_id}"
 
 
 def _network_interfaces(settings: Settings) -> str:
-    return f"arn:{settings.partition}:ec2:{settings.region}:{settings.account}:network-interface/*"
+    partition, region, account, _ = settings.application
+    return f"arn:{partition}:ec2:{region}:{account}:network-interface/*"
 
 
 def _tag_pattern(settings: Settings) -> str:
-    return f"qbusiness_{settings.account}_{settings.application_id}_*"
+    return f"qbusiness_{settings.application.account}_{settings.application.id}_*"
 
 
 def _document(statements: Sequence[Statement]) -> str:

@@ -1,0 +1,206 @@
+"""Define the settings of a connector role: their order, formats and limits.
+
+No format of an identifier admits a wildcard, a policy variable, a quote, white space or a control
+character, so that no value can reach beyond the one resource that it names.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class Format(NamedTuple):
+    """The format of a text value."""
+
+    name: str
+    pattern: re.Pattern[str]
+    """Matches the whole of a valid value, in ASCII. Named groups are the parts of an ARN."""
+    expected: str
+    placeholder: str
+    """Shown in the command that sets the value. Never valid itself."""
+
+
+_PARTITION = r"aws(?:-[a-z]+)*"
+_REGION = r"[a-z]{2,5}(?:-[a-z]+)+-[0-9]{1,2}"
+_ACCOUNT = r"[0-9]{12}"
+# IAM allows all of printable ASCII in a path; this leaves out wildcards, quotes, $ and the backslash.
+_PATH = r"/(?:[!#%&()+,./0-9:;<=>@A-Z\[\]^_a-z{|}~-]+/)?"
+_ENTITY_NAME = r"[A-Za-z0-9_+=,.@-]"
+_QBUSINESS_ID = r"[a-zA-Z0-9][a-zA-Z0-9-]{35}"
+
+
+def _id_or_arn(service: str, resource: str, id_: str) -> re.Pattern[str]:
+    """Match an ID, or an ARN that ends with it, and name the parts."""
+    arn = (
+        rf"arn:(?P<partition>{_PARTITION}):{service}:(?P<region>{_REGION})"
+        rf":(?P<account>{_ACCOUNT}):{resource}"
+    )
+    return re.compile(rf"(?:{arn})?(?P<id>{id_})")
+
+
+REGION: Final = Format(
+    "a Region", re.compile(f"(?P<region>{_REGION})"), "a Region such as us-east-1", "REGION"
+)
+ACCOUNT_ID: Final = Format(
+    "an account ID",
+    re.compile(f"(?P<account>{_ACCOUNT})"),
+    "12 digits, as a string: YAML reads an unquoted number that begins with 0 as another number",
+    "ACCOUNT_ID",
+)
+APPLICATION: Final = Format(
+    "an application ID or ARN",
+    _id_or_arn("qbusiness", "application/", _QBUSINESS_ID),
+    "36 letters, digits and hyphens, not beginning with a hyphen; or "
+    "arn:PARTITION:qbusiness:REGION:ACCOUNT:application/ID",
+    "APPLICATION_ID",
+)
+"""https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetApplication.html"""
+INDEX_ID: Final = Format(
+    "an index ID",
+    re.compile(_QBUSINESS_ID),
+    "36 letters, digits and hyphens, not beginning with a hyphen (the ID, not the ARN)",
+    "INDEX_ID",
+)
+"""https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetIndex.html"""
+SECRET: Final = Format(
+    "a secret's ARN or NAME-XXXXXX",
+    _id_or_arn("secretsmanager", "secret:", r"[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"),
+    "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX, or NAME-XXXXXX, where Secrets "
+    "Manager chose the six characters. The full ARN is shown in the console under 'Secret ARN', and by "
+    "`aws secretsmanager describe-secret --secret-id NAME --query ARN`",
+    "SECRET_ARN",
+)
+"""https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html"""
+KEY: Final = Format(
+    "a KMS key ID or ARN",
+    _id_or_arn(
+        "kms",
+        "key/",
+        r"(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})",
+    ),
+    "a key ID (a UUID in lower case, or mrk- and 32 hexadecimal digits), or "
+    "arn:PARTITION:kms:REGION:ACCOUNT:key/ID; not an alias, which a policy does not resolve: "
+    "`aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn` shows the ARN of its key",
+    "KEY_ID",
+)
+"""https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id"""
+SUBNET: Final = Format(
+    "a subnet ID or ARN",
+    _id_or_arn("ec2", "subnet/", r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})"),
+    "subnet- and 8 or 17 hexadecimal digits, or arn:PARTITION:ec2:REGION:ACCOUNT:subnet/ID for a "
+    "subnet that another account shares",
+    "SUBNET_ID",
+)
+SECURITY_GROUP: Final = Format(
+    "a security group ID",
+    re.compile(r"(?P<id>sg-(?:[0-9a-f]{8}|[0-9a-f]{17}))"),
+    "sg- and 8 or 17 hexadecimal digits",
+    "SECURITY_GROUP_ID",
+)
+"""https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceVpcConfiguration.html"""
+INGEST_SCOPES: Final = ("applicationAndIndex", "index")
+"""The resources of the ingest statement: AWS's current page (default), or its older edition."""
+INGEST_SCOPE: Final = Format(
+    "an ingest scope",
+    re.compile("|".join(INGEST_SCOPES)),
+    " or ".join(INGEST_SCOPES),
+    "INGEST_SCOPE",
+)
+ROLE_NAME: Final = Format(
+    "a role name",
+    re.compile(rf"{_ENTITY_NAME}{{1,64}}"),
+    "1 to 64 letters, digits and _+=,.@-",
+    "ROLE_NAME",
+)
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+ROLE_NAME_SUFFIX: Final = "-qbusiness-role"
+"""Follows the component's name in the name of the role's resource."""
+# Pulumi's automatic name adds a hyphen and seven characters; IAM allows 64.
+_COMPONENT_NAME_LENGTH = 64 - len(f"{ROLE_NAME_SUFFIX}-1234567")
+COMPONENT_NAME: Final = Format(
+    "a component's name",
+    re.compile(rf"{_ENTITY_NAME}{{1,{_COMPONENT_NAME_LENGTH}}}"),
+    f"a component's name of 1 to {_COMPONENT_NAME_LENGTH} letters, digits and _+=,.@-",
+    "",
+)
+ROLE_PATH: Final = Format(
+    "a role path",
+    re.compile(rf"(?={_PATH}\Z).{{1,512}}"),
+    "/ or /…/, at most 512 printable ASCII characters, without quotes, \\, *, ? and $",
+    "ROLE_PATH",
+)
+ROLE_DESCRIPTION: Final = Format(
+    "a role description",
+    re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]{1,1000}"),
+    "at most 1,000 characters of Latin-1",
+    "ROLE_DESCRIPTION",
+)
+PERMISSIONS_BOUNDARY: Final = Format(
+    "the ARN of an IAM policy",
+    re.compile(
+        rf"(?=.{{20,2048}}\Z)arn:(?P<partition>{_PARTITION}):iam::(?P<account>{_ACCOUNT}|aws)"
+        rf":policy{_PATH}{_ENTITY_NAME}{{1,128}}"
+    ),
+    "arn:PARTITION:iam::ACCOUNT:policy/NAME, 20 to 2,048 characters",
+    "POLICY_ARN",
+)
+_TAG_CHARACTERS = "letters, digits, spaces and _.:/=+-@"
+# Letters, digits and _ are \w; spaces are the separators of Unicode.
+_TAG_CHARACTER = r"[\w.:/=+@ \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000-]"
+TAG_KEY: Final = Format(
+    "a tag key", re.compile(rf"{_TAG_CHARACTER}{{1,128}}"), f"1 to 128 {_TAG_CHARACTERS}", "TAG_KEY"
+)
+TAG_VALUE: Final = Format(
+    "a tag value",
+    re.compile(rf"{_TAG_CHARACTER}{{0,256}}"),
+    f"at most 256 {_TAG_CHARACTERS}",
+    "TAG_VALUE",
+)
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html"""
+
+SETTINGS: Final[Mapping[str, Format | type[bool] | type[dict[str, object]]]] = {
+    "region": REGION,
+    "application_id": APPLICATION,
+    "index_id": INDEX_ID,
+    "secret_id": SECRET,
+    "kms_key_id": KEY,
+    "vpc_configuration": dict,
+    "account_id": ACCOUNT_ID,
+    "ingest_scope": INGEST_SCOPE,
+    "allow_network_interface_deletion": bool,
+    "exclusive_policies": bool,
+    "role_name": ROLE_NAME,
+    "role_path": ROLE_PATH,
+    "role_description": ROLE_DESCRIPTION,
+    "permissions_boundary_arn": PERMISSIONS_BOUNDARY,
+    "tags": dict,
+}
+"""Every setting and what it is, in the order in which problems are reported."""
+VPC_MEMBERS: Final[Mapping[str, Format]] = {
+    "subnet_ids": SUBNET,
+    "security_group_ids": SECURITY_GROUP,
+}
+REQUIRED: Final = ("application_id", "index_id", "secret_id")
+TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
+"""The settings that the trust policy depends on."""
+ROLE_POLICY_SETTINGS: Final = (
+    *TRUST_POLICY_SETTINGS,
+    "index_id",
+    "secret_id",
+    "kms_key_id",
+    "vpc_configuration",
+    "ingest_scope",
+    "allow_network_interface_deletion",
+)
+"""The settings that the role policy depends on."""
+
+SUPPORTED_REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast-2")
+"""https://docs.aws.amazon.com/general/latest/gr/amazonq.html"""
+MAXIMUM_SECURITY_GROUPS: Final = 10
+MAXIMUM_CONSOLE_SUBNETS: Final = 6
+MAXIMUM_TAGS: Final = 50
+LISTED_NAMES: Final = ("qbusiness", "QBusiness")
+"""The Amazon Q Business console lists only roles whose name contains one of these."""
+MAXIMUM_INLINE_SIZE: Final = 10_240
+"""Characters of all inline policies of a role, white space not counted; the quota is fixed.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""

@@ -1,0 +1,123 @@
+"""Read the settings of a connector role from stack configuration.
+
+The keys are the settings' names in camel case, and `aws:region`. `Pulumi.yaml` declares which are
+required and their YAML types, which the engine checks; what it lets through is validated like any other
+value: https://www.pulumi.com/docs/iac/concepts/config/
+"""
+
+import json
+import shlex
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Final, NamedTuple, cast
+
+import pulumi
+
+from .errors import REMOVE, Naming, Path, escape, property_path, quote
+from .formats import REQUIRED, SETTINGS
+
+
+def camel_case(name: str) -> str:
+    """Return `roleName` for `role_name`."""
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+KEYS: Final = {name: camel_case(name) for name in SETTINGS if name != "region"}
+"""The key of each setting in the project's namespace."""
+
+
+def config_key(name: str, namespace: str = "") -> str:
+    """Return the key of a setting in stack configuration, or what a member of one is called."""
+    if name == "region":
+        return "aws:region"
+    return namespace + KEYS[name] if name in KEYS else camel_case(name)
+
+
+PACKAGE_INPUTS: Final = Naming(camel_case)
+"""Settings that are inputs of the component in another language."""
+_OBJECTS: Final = [KEYS[name] for name, kind in SETTINGS.items() if kind is dict]
+_BOOLEANS: Final = [KEYS[name] for name, kind in SETTINGS.items() if kind is bool]
+
+
+class StackConfig(NamedTuple):
+    """The settings in a stack's configuration."""
+
+    args: Mapping[str, object]
+    naming: Naming
+    secret_names: Collection[str]
+    """Keys that are secret; not booleans, whose effect shows in every preview."""
+    warnings: Collection[str]
+
+
+def read(config: pulumi.Config, *, include_unknown_keys: bool) -> StackConfig:
+    """Read every setting, and if asked to, every other key of the namespace, to be refused."""
+    namespace = "" if config.name == pulumi.get_project() else f"{config.name}:"
+    keys = [*KEYS.values()]
+    if include_unknown_keys:
+        given = (key.partition(":") for key in pulumi.runtime.get_config_env())
+        keys += [key for space, _, key in given if space == config.name and key not in keys]
+    args = {"aws:region": pulumi.Config("aws").get("region")}
+    args |= {f"{namespace}{key}": _value(key, config.get(key)) for key in keys}
+    secret_names = [
+        f"{namespace}{key}"
+        for key in KEYS.values()
+        if key not in _BOOLEANS and pulumi.runtime.is_config_secret(config.full_key(key))
+    ]
+    spell = partial(config_key, namespace=namespace)
+    naming = Naming(spell, partial(_command, secret_names), (*REQUIRED, "region"))
+    warning = None if args[spell("role_name")] else _autonaming_warning(spell("role_name"))
+    return StackConfig(args, naming, secret_names, [warning] if warning else [])
+
+
+def _value(key: str, text: str | None) -> object:
+    """Return what the text of an object or a boolean says; other text is refused by its type."""
+    if not text or key not in (*_OBJECTS, *_BOOLEANS):
+        return text
+    # Numbers with too many digits, and what is nested too deep, are no settings either.
+    with suppress(ValueError, RecursionError):
+        return None if (value := json.loads(text)) == {} else value
+    return text
+
+
+def _command(secret_names: Collection[str], path: Path, value: str | None) -> str:
+    """Return the command that sets a key, or a member of it, to a value, or removes it."""
+    key = property_path(path)
+    stack = shlex.quote(pulumi.get_stack())
+    secret = path[0] in secret_names
+    if secret and str(path[0]).rpartition(":")[2] in _OBJECTS:
+        # Which member it is must not be shown.
+        key, value = f"{key}.KEY", "VALUE" if value is None else value
+    if value is None or escape(key) != key or "\\" in key:
+        return f"edit Pulumi.{stack}.yaml"
+    option = " --path" if key != path[0] else ""
+    if value == REMOVE:
+        return f"pulumi config rm --stack {stack}{option} -- {shlex.quote(key)}"
+    # These three exclude each other; without any, Pulumi asks about what looks like a secret.
+    kind = "--secret" if secret else "--type string" if option else "--plaintext"
+    return f"pulumi config set --stack {stack}{option} {kind} -- {shlex.quote(key)} {shlex.quote(value)}"
+
+
+def _autonaming_warning(role_name: str) -> str | None:
+    """Return a warning if the stack names its roles otherwise than after the component.
+
+    https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
+    """
+    section: object = pulumi.Config("pulumi").get_object("autonaming")
+    chosen: Mapping[str, object] = {}
+    for step in ("providers", "aws", "resources", "aws:iam/role:Role", None):
+        if not isinstance(section, Mapping):
+            break
+        section = cast("Mapping[str, object]", section)
+        if "mode" in section or "pattern" in section:
+            chosen = section
+        section = section.get(step) if step else None
+    pattern, mode = chosen.get("pattern"), chosen.get("mode", "default")
+    if str(pattern).startswith("${name}-") or (mode == "default" and not pattern):
+        return None
+    return (
+        f"{role_name} is not set, and pulumi:autonaming ({quote(pattern or mode)}) decides the role's "
+        "name. Permissions for roles named after the component may not cover it, and without qbusiness "
+        "in it, the Amazon Q Business console does not list it. Set a role name"
+    )
