@@ -291,7 +291,7 @@ def test_with_autonaming_disabled_a_role_name_is_required(new_stack: NewStack):
     preview = stack.preview(check=False)
     assert preview.exit_code != 0
     assert "automatic naming is disabled but no explicit name was provided" in preview.text
-    assert "set a role name" in preview.text
+    assert "Set a role name" in preview.text
     stack.configure({**REQUIRED, "roleName": "qbusiness-aem", "pulumi:autonaming": {"mode": "disabled"}})
     update = stack.up()
     assert "pulumi:autonaming" not in update.text
