@@ -1,1 +1,1 @@
-"""What does the role cost in time, beside what one would write by hand? `make bench` measures it."""
+"""Measure the overhead compared with hand-written code; `make bench` runs it all."""

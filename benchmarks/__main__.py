@@ -1,4 +1,4 @@
-"""What does it cost? `make bench` measures everything; `python -m benchmarks one-role …` some of it.
+"""Run the benchmarks: `make bench` runs all, `python -m benchmarks one-role …` some.
 
 Each section of docs/performance.md is written anew by the measurement that it is about.
 """

@@ -1,4 +1,4 @@
-"""What do many roles in one stack cost?"""
+"""Measure many roles in one stack."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

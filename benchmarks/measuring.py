@@ -1,4 +1,4 @@
-"""How is a command measured, beside others, so that the figures can be compared?
+"""Measure a command beside others, so that the figures can be compared.
 
 Rounds are interleaved (A B C A B C …): what the machine does meanwhile meets all of them alike.
 """

@@ -1,4 +1,4 @@
-"""What does one role cost?"""
+"""Measure one role."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Which programs are compared? This one, the same resources by hand, and nothing at all."""
+"""Write the programs that are compared: this one, the same resources by hand, and an empty one."""
 
 import os
 import platform

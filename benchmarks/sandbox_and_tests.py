@@ -1,4 +1,4 @@
-"""What do the commands of the Makefile take, when everything is warm?"""
+"""Measure the commands of the Makefile, when everything is warm."""
 
 import os
 import re

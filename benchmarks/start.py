@@ -1,4 +1,4 @@
-"""What do the program's start and the documents cost?"""
+"""Measure the program's start and the rendering of the documents."""
 
 import os
 import re

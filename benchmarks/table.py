@@ -1,4 +1,4 @@
-"""How are the runs of several commands shown?"""
+"""Show the runs of several commands as a table."""
 
 from collections.abc import Callable, Mapping, Sequence
 

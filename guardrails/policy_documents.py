@@ -1,6 +1,6 @@
 """Read IAM policy documents.
 
-What is not known yet in a preview is left out, as far as the rest can be judged without it.
+What is not known yet in a preview is left out, as far as the rest can be checked without it.
 The grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 """
 

@@ -1,9 +1,9 @@
-"""What does IAM refuse that moto lets pass?
+"""Refuse what IAM refuses and moto accepts.
 
 Rules of https://docs.aws.amazon.com/IAM/latest/APIReference/ and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html, as far as they
 concern roles and their inline policies. They are written from AWS's pages and share nothing with
-the program that they judge.
+the program that they check.
 """
 
 import json
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 
-class RefusalError(Exception):
+class IamError(Exception):
     """Raised when IAM refuses a call."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -69,59 +69,59 @@ _TRUST_MEMBERS: Final = frozenset(
 )
 
 
-def judge(action: str, parameters: Mapping[str, str], roles: Mapping[str, Role]) -> None:
-    """Raise RefusalError if IAM would refuse the call; `roles` are those that exist, by name."""
+def validate_request(action: str, parameters: Mapping[str, str], roles: Mapping[str, Role]) -> None:
+    """Raise IamError if IAM would refuse the call; `roles` are those that exist, by name."""
     for name, pattern in _PARAMETERS.items():
         if name in parameters and not pattern.fullmatch(parameters[name]):
             raise _invalid(name, parameters[name])
     match action:
         case "CreateRole":
-            _judge_trust(parameters["AssumeRolePolicyDocument"])
-            _judge_tags(parameters, ())
+            _check_trust(parameters["AssumeRolePolicyDocument"])
+            _check_tags(parameters, ())
             taken = {name.casefold() for name in roles}
             if parameters["RoleName"].casefold() in taken:
                 message = f"Role with name {parameters['RoleName']} already exists."
-                raise RefusalError(409, "EntityAlreadyExists", message)
+                raise IamError(409, "EntityAlreadyExists", message)
         case "UpdateAssumeRolePolicy":
-            _judge_trust(parameters["PolicyDocument"])
+            _check_trust(parameters["PolicyDocument"])
         case "PutRolePolicy":
-            _judge_inline(parameters, roles)
+            _check_inline(parameters, roles)
         case "TagRole":
             role = roles.get(parameters["RoleName"])
-            _judge_tags(parameters, role.tags if role else ())
+            _check_tags(parameters, role.tags if role else ())
         case "DeleteRole":
             role = roles.get(parameters["RoleName"])
             if role and role.inline_policies:
                 message = "Cannot delete entity, must delete policies first."
-                raise RefusalError(409, "DeleteConflict", message)
+                raise IamError(409, "DeleteConflict", message)
         case _:
             pass
 
 
-def _judge_trust(document: str) -> None:
-    _judge_document(document, _TRUST_MEMBERS)
+def _check_trust(document: str) -> None:
+    _check_document(document, _TRUST_MEMBERS)
     if len(document) > _MAXIMUM_TRUST:
         message = f"Cannot exceed quota for ACLSizePerRole: {_MAXIMUM_TRUST}"
-        raise RefusalError(409, "LimitExceeded", message)
+        raise IamError(409, "LimitExceeded", message)
 
 
-def _judge_inline(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> None:
-    _judge_document(parameters["PolicyDocument"], _IDENTITY_MEMBERS)
+def _check_inline(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> None:
+    _check_document(parameters["PolicyDocument"], _IDENTITY_MEMBERS)
     role = roles.get(parameters["RoleName"])
     others = dict(role.inline_policies) if role else {}
     others[parameters["PolicyName"]] = parameters["PolicyDocument"]
     if sum(len("".join(document.split())) for document in others.values()) > _MAXIMUM_INLINE:
         name = parameters["RoleName"]
         message = f"Maximum policy size of {_MAXIMUM_INLINE} bytes exceeded for role {name}"
-        raise RefusalError(409, "LimitExceeded", message)
+        raise IamError(409, "LimitExceeded", message)
 
 
-def _judge_tags(parameters: Mapping[str, str], present: Iterable[str]) -> None:
+def _check_tags(parameters: Mapping[str, str], present: Iterable[str]) -> None:
     tags = {name.removesuffix(".Key"): key for name, key in parameters.items() if name.endswith(".Key")}
     if len({*tags.values(), *present}) > _MAXIMUM_TAGS:
-        raise RefusalError(400, "ValidationError", f"more than {_MAXIMUM_TAGS} tags")
+        raise IamError(400, "ValidationError", f"more than {_MAXIMUM_TAGS} tags")
     if len({key.casefold() for key in tags.values()}) < len(tags):
-        raise RefusalError(400, "InvalidInput", "Duplicate tag keys found. Keys are case insensitive.")
+        raise IamError(400, "InvalidInput", "Duplicate tag keys found. Keys are case insensitive.")
     for member, key in tags.items():
         value = parameters.get(f"{member}.Value", "")
         if not _is_tag(key, 1, 128) or not _is_tag(value, 0, 256) or key.lower().startswith("aws:"):
@@ -133,7 +133,7 @@ def _is_tag(text: str, minimum: int, maximum: int) -> bool:
     return minimum <= len(text) <= maximum and characters
 
 
-def _judge_document(text: str, members: frozenset[str]) -> None:
+def _check_document(text: str, members: frozenset[str]) -> None:
     if not _DOCUMENT.fullmatch(text):
         raise _invalid("policyDocument", text)
     try:
@@ -151,10 +151,10 @@ def _judge_document(text: str, members: frozenset[str]) -> None:
     if len(set(sids)) < len(sids):
         raise _malformed("Statement IDs (SID) in a single policy must be unique.")
     for statement in statements:
-        _judge_statement(statement, members)
+        _check_statement(statement, members)
 
 
-def _judge_statement(statement: dict[str, Any], members: frozenset[str]) -> None:
+def _check_statement(statement: dict[str, Any], members: frozenset[str]) -> None:
     if prohibited := set(statement) - members:
         raise _malformed(f"Has prohibited field {min(prohibited)}")
     if not _SID.fullmatch(statement.get("Sid", "")):
@@ -176,10 +176,10 @@ def _judge_statement(statement: dict[str, Any], members: frozenset[str]) -> None
         for text in _listed(values):
             if not isinstance(text, str) or not pattern.fullmatch(text):
                 raise _malformed(f"{what} {text} is not in the form that the grammar gives.")
-    _judge_condition(statement.get("Condition", {}))
+    _check_condition(statement.get("Condition", {}))
 
 
-def _judge_condition(condition: dict[str, Any]) -> None:
+def _check_condition(condition: dict[str, Any]) -> None:
     for operator, keys in condition.items():
         if not _CONDITION.fullmatch(operator) or not isinstance(keys, dict):
             raise _malformed(f"Invalid Condition type : {operator}.")
@@ -194,12 +194,12 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _malformed(message: str) -> RefusalError:
-    return RefusalError(400, "MalformedPolicyDocument", message)
+def _malformed(message: str) -> IamError:
+    return IamError(400, "MalformedPolicyDocument", message)
 
 
-def _invalid(name: str, value: str) -> RefusalError:
+def _invalid(name: str, value: str) -> IamError:
     shown = value[:_SHOWN] + "..." * (len(value) > _SHOWN)
     name = name[0].lower() + name[1:]
     message = f"1 validation error detected: Value '{shown}' at '{name}' failed to satisfy constraint"
-    return RefusalError(400, "ValidationError", message)
+    return IamError(400, "ValidationError", message)

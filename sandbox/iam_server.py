@@ -29,7 +29,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from sandbox.iam_rules import RefusalError, Role, judge
+from sandbox.iam_rules import IamError, Role, validate_request
 
 ACCOUNT: Final = "123456789012"
 """The account of the sandbox: moto's."""
@@ -63,12 +63,12 @@ class StrictIam:
         action = parameters.get("Action", "")
         with self.lock:
             try:
-                judge(action, parameters, _roles())
-            except RefusalError as refusal:
+                validate_request(action, parameters, _roles())
+            except IamError as refusal:
                 return _refuse(refusal, start_response)
             except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
                 # The rules take the shape of a call for granted; one of another shape is malformed.
-                malformed = RefusalError(400, "ValidationError", f"malformed call: {error!r}")
+                malformed = IamError(400, "ValidationError", f"malformed call: {error!r}")
                 return _refuse(malformed, start_response)
             if action == "UpdateRole":
                 body = _complete(parameters)
@@ -106,7 +106,7 @@ def _complete(parameters: dict[str, str]) -> bytes:
     return urlencode(parameters).encode()
 
 
-def _refuse(refusal: RefusalError, start_response: Start) -> Iterable[bytes]:
+def _refuse(refusal: IamError, start_response: Start) -> Iterable[bytes]:
     document = (
         f'<ErrorResponse xmlns="{_NAMESPACE}"><Error><Type>Sender</Type><Code>{refusal.code}</Code>'
         f"<Message>{escape(refusal.message)}</Message></Error><RequestId>sandbox</RequestId>"

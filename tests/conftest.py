@@ -1,4 +1,4 @@
-"""What do all tests share? One sandbox a session, apart from the one that people practise in."""
+"""Share one sandbox among all tests of a session, apart from the one in the checkout."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""How do tests make IAM fail, or wait? By proxies in front of it.
+"""Make IAM fail, or wait, by proxies in front of it.
 
 microburst, which knows AWS's protocols, lets calls fail; a gate holds a call back until a test opens it.
 """

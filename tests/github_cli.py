@@ -1,4 +1,4 @@
-"""Stand in for the GitHub CLI: `gh issue`, with the issues in the file $TEST_GITHUB."""
+"""Replace the GitHub CLI: `gh issue`, with the issues in the file $TEST_GITHUB."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Roles that are right, and roles that allow too much: what the policy pack has to tell apart."""
+"""Roles that are right, and roles that allow excess: what the policy pack has to tell apart."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

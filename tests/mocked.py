@@ -1,4 +1,4 @@
-"""How do tests run a Pulumi program without an engine? By mocks that record all that it asks for."""
+"""Run a Pulumi program without an engine, by mocks that record all that it asks for."""
 
 import asyncio
 import contextvars

@@ -1,4 +1,4 @@
-"""How much of components/ do the tests notice? `make mutation` changes each expression in turn.
+"""Count how many changes of components/ the tests notice; `make mutation` runs it.
 
 mutmut makes the mutants and runs the tests that reach them. A mutant that survives is listed; of some
 kinds, no test can tell the difference.

@@ -1,4 +1,4 @@
-"""What does docs/other-languages.md say? `make pages` writes it, from the schema of the package.
+"""Write docs/other-languages.md from the package's schema; `make pages` runs it.
 
 How a language spells the schema's names is known from Pulumi's own generators of SDKs; the programs that
 the engine of the sandbox cannot run were held against what these generators write:
@@ -385,7 +385,7 @@ other languages, a package from a repository is named after the repository's own
 """
 
 _PROGRAMS: Final = """
-The programs that follow use the package from a clone. To practise, begin with
+The programs that follow use the package from a clone. To try them, begin with
 `venv/bin/python -m sandbox shell` in the clone, `export PIP_CONSTRAINT=$PWD/requirements-dev.txt`,
 go to your program, and type `pulumi stack init test`, `pulumi config set aws:region us-east-1` and
 `pulumi up`. The sandbox's account is 123456789012, as in the programs.

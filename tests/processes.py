@@ -1,4 +1,4 @@
-"""Which processes run? Those that tests start are known by where they work, or by their environment."""
+"""Find processes by their directory or their environment, and wait for their end."""
 
 import os
 import subprocess

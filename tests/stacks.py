@@ -1,4 +1,4 @@
-"""How do tests drive the real engine? Through stacks in a sandbox of their own."""
+"""Drive the real engine through stacks in a sandbox of their own."""
 
 import fcntl
 import hashlib

@@ -1,4 +1,4 @@
-"""What do the tests of every level share? Example settings, and the documents expected for them."""
+"""Example settings, and the documents expected for them."""
 
 import json
 from collections.abc import Mapping

@@ -297,7 +297,7 @@ def test_with_autonaming_disabled_a_role_name_is_required(new_stack: NewStack):
     assert "pulumi:autonaming" not in update.text
 
 
-def test_a_setting_given_as_a_secret_is_examined_before_anything_is_made(new_stack: NewStack):
+def test_a_setting_given_as_a_secret_is_validated_before_anything_is_created(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", "hidden name")
     update = stack.up(check=False)

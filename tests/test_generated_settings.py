@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from components.errors import SettingsError
 from components.formats import INGEST_SCOPES, SETTINGS
 from components.validation import Location, ValidationResult, validate
-from sandbox.iam_rules import Role, judge
+from sandbox.iam_rules import Role, validate_request
 
 pytestmark = pytest.mark.slow
 
@@ -114,7 +114,7 @@ def resources(policy: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_documents(written: ValidationResult, given: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Compare the documents with what was asked, and let IAM judge them."""
+    """Compare the documents with what was asked, and let IAM check them."""
     assert written.role_policy is not None
     assert written.trust_policy is not None
     policy, trust = json.loads(written.role_policy), json.loads(written.trust_policy)
@@ -143,14 +143,14 @@ def check_documents(written: ValidationResult, given: dict[str, Any], expected: 
         "ArnEquals": {"aws:SourceArn": arn},
     }
     parameters = {"RoleName": "role", "PolicyName": "policy", "Path": "/"}
-    judge("CreateRole", {**parameters, "AssumeRolePolicyDocument": written.trust_policy}, {})
+    validate_request("CreateRole", {**parameters, "AssumeRolePolicyDocument": written.trust_policy}, {})
     roles = {"role": Role("role", {})}
-    judge("PutRolePolicy", {**parameters, "PolicyDocument": written.role_policy}, roles)
+    validate_request("PutRolePolicy", {**parameters, "PolicyDocument": written.role_policy}, roles)
 
 
 @pytest.fixture
 def count(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Count examples by what became of them; the figures stand in the summary of the run."""
+    """Count examples by what became of them; the summary of the run has the figures."""
     counts: dict[str, int] = {}
 
     def add(what: str) -> None:

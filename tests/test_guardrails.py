@@ -1,4 +1,4 @@
-"""The rules of the policy pack find what allows too much, and nothing else.
+"""The rules of the policy pack find excess, and nothing else.
 
 The rules get resources as Pulumi's policy SDK hands them over: through its proxies, which are neither
 lists nor dictionaries, and which raise where a value is not known yet.

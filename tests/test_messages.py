@@ -1,4 +1,4 @@
-"""Every message of a refused setting stands in golden/messages.txt, word for word."""
+"""golden/messages.txt has every message of a refused setting, word for word."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType

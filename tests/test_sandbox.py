@@ -1,4 +1,4 @@
-"""The sandbox keeps what it has, mends what is broken, and touches nothing outside itself."""
+"""The sandbox keeps what it has, repairs what is broken, and touches nothing outside itself."""
 
 import fcntl
 import json
@@ -210,7 +210,7 @@ def test_nothing_of_what_keeps_a_python_from_its_modules_gets_in(
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Run `python -m sandbox` in a copy of the project: in the project itself, people practise."""
+    """Run `python -m sandbox` in a copy of the project: people try things in the project itself."""
     copy = tmp_path_factory.mktemp("checkout")
     for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py"):
         shutil.copy(PROJECT / name, copy)

@@ -1,4 +1,4 @@
-"""Which data source uses the role? One for AEM Cloud, under the role of another stack."""
+"""Create a data source for AEM Cloud, under the role of another stack."""
 
 import pulumi
 import pulumi_aws_native as aws_native

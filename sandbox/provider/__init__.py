@@ -1,4 +1,4 @@
-"""Stand in for Pulumi's AWS provider, which cannot be had without a download.
+"""Replace Pulumi's AWS provider in the sandbox, where it cannot be downloaded.
 
 It speaks the real engine's protocol and follows the real provider's source; docs/testing.md lists what
 differs.

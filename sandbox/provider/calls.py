@@ -1,4 +1,4 @@
-"""How does the stand-in provider call AWS? With botocore, loaded where it is needed and not before."""
+"""Call AWS with botocore, which is loaded where it is needed and not before."""
 
 import functools
 import os

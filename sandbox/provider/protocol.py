@@ -1,7 +1,7 @@
-"""Where do the messages of the provider's protocol come from? From Pulumi's SDK, and nothing else of it.
+"""Import the messages of the provider's protocol from Pulumi's SDK, and nothing else of it.
 
 Whoever imports a package imports all that its `__init__` asks for: here the whole SDK, a fifth of a
-second at every start of the provider. The two packages above the messages are stood in for.
+second at every start of the provider. Empty packages replace the two above the messages.
 """
 
 import importlib.util
@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 
 
-def _stand_in_for(name: str) -> None:
+def _replace_package(name: str) -> None:
     if name not in sys.modules:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.submodule_search_locations is None:
@@ -19,8 +19,8 @@ def _stand_in_for(name: str) -> None:
         sys.modules[name] = package
 
 
-_stand_in_for("pulumi")
-_stand_in_for("pulumi.runtime")
+_replace_package("pulumi")
+_replace_package("pulumi.runtime")
 
 from pulumi.runtime.proto import (  # noqa: E402 only now
     plugin_pb2,

@@ -1,4 +1,4 @@
-"""Which requests does the connector make, and which near ones must the role refuse?
+"""List the requests that the connector makes, and near ones that the role must refuse.
 
 AWS checks one call of an API by one request for each resource that the call needs; the call is allowed
 if all of them are. ARNs are written out here, and never taken from the program.
@@ -384,7 +384,7 @@ def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, R
 
 def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
     for key in request.context:
-        # The tags of a new network interface are judged when it is created, and not once more here.
+        # The tags of a new network interface are checked when it is created, and not once more here.
         if request.action == "ec2:CreateTags" and key != "ec2:CreateAction":
             continue
         for value in _OTHER_VALUES[key]:

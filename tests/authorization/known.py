@@ -1,4 +1,4 @@
-"""Which objections to the policy are known, and why does what they are about stay?"""
+"""List the known findings of the linter, and why what they are about stays."""
 
 from tests.authorization.cases import INDEX_ARN, SECURITY_GROUP_ARN, SUBNET_ARN
 

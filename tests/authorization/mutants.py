@@ -1,4 +1,4 @@
-"""How could the documents be wrong? By one part dropped or widened, each in a document of its own."""
+"""Write wrong policies: with one part dropped or widened, each in a document of its own."""
 
 import copy
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What does docs/permissions.md say? `make pages` writes it, from the program and its evidence.
+"""Write docs/permissions.md from the program and its evidence; `make pages` runs it.
 
 Reasons are the docstrings of the statements, the statements are the rendered ones, and what proved them
 are the requests and properties that the tests of this folder use.
@@ -48,7 +48,7 @@ def _page() -> Iterator[str]:
     yield "## Who may assume the role\n"
     trust = rendered.trust_policy["Statement"][0]
     yield from _statement(trust, policies.trust_statement, "always", [ASSUME])
-    yield "Proved for every request that there is, by the solver Z3: the role is never assumed\n"
+    yield "Proved for all possible requests, by the solver Z3: the role is never assumed\n"
     yield from (f"- {what}" for what in forbidden_trust(Request()))
     yield ""
     yield "## What the role may do\n"
@@ -85,8 +85,8 @@ def _statement(
 ) -> Iterator[str]:
     denied = sum(1 for call in calls for _ in deviations(call, EXAMPLE))
     yield f"{inspect.getdoc(builder)}\n"
-    yield f"- **There:** {when}."
-    yield f"- **Proved by:** {'; '.join(call.what for call in calls)}."
+    yield f"- **Included:** {when}."
+    yield f"- **Evidence:** {'; '.join(call.what for call in calls)}."
     if denied:
         yield f"- **Denied:** {denied} requests that differ from these in one thing."
     yield f"\n```json\n{json.dumps(statement, indent=2)}\n```\n"
@@ -114,7 +114,7 @@ connector](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-iam
 the last one, which is not on the page and has to be asked for.
 """
 
-_NEVER: Final = """Proved for every request that there is, and not for samples: the role policy as formulas, for
+_NEVER: Final = """Proved for all possible requests, and not for samples: the role policy as formulas, for
 which the solver Z3 finds no request that is allowed and is one of these:
 """
 
@@ -137,7 +137,7 @@ What AWS's page grants, and this role with it:
   condition on `ec2:AuthorizedService`. It holds for network interfaces with the application's tag alone.
 - `kms:ViaService` is a pattern over Regions, `secretsmanager.*.amazonaws.com`; the key itself is of one Region.
 
-Outside of the role, and not judged here: the policies of the secret and of the key (one in another account has to let
+Outside of the role, and not checked here: the policies of the secret and of the key (one in another account has to let
 the role in), a permissions boundary and service control policies (they only take away), and who may pass the role:
 grant `iam:PassRole` for this role's ARN, with the condition `iam:PassedToService` = `qbusiness.amazonaws.com`, to
 whoever makes the data source, and to nobody else.

@@ -1,4 +1,4 @@
-"""What can be proved of a policy, for all requests that there are?
+"""Prove properties of a policy for all possible requests.
 
 A policy document becomes a formula over one request: its action, its resource, its principal and the
 condition keys that it carries, each of any text. Z3 then looks for a request that the policy allows

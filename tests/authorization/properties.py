@@ -1,4 +1,4 @@
-"""What must a role never allow, and how may it differ from AWS's page? As formulas over one request."""
+"""State what a role must never allow, and how it may differ from AWS's page, as formulas."""
 
 import json
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""How do tests ask the policy simulator? In one run of Node.js for as many questions as there are."""
+"""Ask the policy simulator, in one run of Node.js for any number of questions."""
 
 import json
 import os
