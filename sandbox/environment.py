@@ -28,8 +28,8 @@ PASSPHRASE: Final = "sandbox"
 """No secret: nothing in the sandbox is one. The salt in `Pulumi.dev.yaml` belongs to it."""
 STACK: Final = "dev"
 
-_SERVER_PATIENCE: Final = 30.0
-"""Seconds for the server to start; it takes about one."""
+_SERVER_PATIENCE: Final = 120.0
+"""Seconds for the server to start; it takes about one, unless the machine has much else to do."""
 # Variables of the user that change what a command shows and not what it reaches.
 _HARMLESS: Final = ("PULUMI_ERROR_OUTPUT_STRING", "PULUMI_OPTION_COLOR")
 
