@@ -32,8 +32,8 @@ REGION: Final = "us-east-1"
 _PROJECT_NAME: Final = "qbusiness-aem-connector"
 
 _RESET: Final = "`make down` resets the sandbox."
-_SERVER_PATIENCE: Final = 30.0
-"""Seconds for the server to start; it takes about one."""
+_SERVER_PATIENCE: Final = 120.0
+"""Seconds for the server to start; it takes about one, unless the machine has much else to do."""
 _END_PATIENCE: Final = 5.0
 """Seconds for the server to end; one that hangs is left behind, without a lock and without files."""
 # Variables of the user that change what a command shows and not what it reaches.

@@ -8,6 +8,7 @@ import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from select import select
 from threading import Event, Semaphore, Thread
 from typing import Any
 from urllib.error import HTTPError
@@ -73,56 +74,51 @@ def proxy(upstream: str) -> Generator[Proxy]:
 class Gate:
     """IAM behind a gate: whoever calls CreateRole waits there, before IAM has done it or after."""
 
-    def __init__(self, upstream: str, *, applied: bool) -> None:
-        self.upstream = upstream
-        self.applied = applied
+    def __init__(self) -> None:
         self.url = ""
-        self._waiting = Semaphore(0)
-        self._settled = Event()
-        self._opened = False
+        self.arrived = Semaphore(0)
+        self.settled = Event()
+        self.opened = False
 
     def wait_for_call(self) -> None:
         """Wait until somebody has come to the gate; each time for somebody else."""
-        assert self._waiting.acquire(timeout=PATIENCE), "nobody has called CreateRole"
+        assert self.arrived.acquire(timeout=PATIENCE), "nobody has called CreateRole"
 
     def open(self) -> None:
-        """Let everybody through."""
-        self._opened = True
-        self._settled.set()
-
-    def close(self) -> None:
-        """Leave those who still wait without an answer."""
-        self._settled.set()
-
-    def lets_through(self) -> bool:
-        """Wait at the gate; tell whether it was opened."""
-        self._waiting.release()
-        self._settled.wait()
-        return self._opened
+        """Let everybody through who waits, and everybody who comes."""
+        self.opened = True
+        self.settled.set()
 
 
 @contextmanager
 def gate(upstream: str, *, applied: bool = False) -> Generator[Gate]:
-    """Put a gate before IAM for as long as the context lasts."""
-    there = Gate(upstream, applied=applied)
+    """Put a gate before IAM; who still waits at the end of the context gets no answer."""
+    there = Gate()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             create = b"Action=CreateRole" in body
-            if create and not there.applied and not there.lets_through():
+            if create and not applied and not self.comes_through():
                 return
-            call = Request(there.upstream, body, dict(self.headers))  # noqa: S310 our own address
+            call = Request(upstream, body, dict(self.headers))  # noqa: S310 our own address
             try:
                 with urlopen(call, timeout=PATIENCE) as answer:  # noqa: S310 our own address
                     status, content = 200, answer.read()
             except HTTPError as refusal:
                 status, content = refusal.code, refusal.read()
-            if create and there.applied and not there.lets_through():
+            if create and applied and not self.comes_through():
                 return
             self.send_response(status)
             self.end_headers()
             self.wfile.write(content)
+
+        def comes_through(self) -> bool:
+            there.arrived.release()
+            there.settled.wait()
+            # A caller that waits sends nothing; one that has given up, to try again, has hung up.
+            hung_up = select([self.connection], [], [], 0)[0]
+            return there.opened and not hung_up
 
         def log_message(self, format: str, *_: object) -> None: ...  # noqa: A002 as it is called there
 
@@ -132,5 +128,5 @@ def gate(upstream: str, *, applied: bool = False) -> Generator[Gate]:
         try:
             yield there
         finally:
-            there.close()
+            there.settled.set()
             server.shutdown()

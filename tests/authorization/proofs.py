@@ -20,8 +20,8 @@ Formula = Any
 
 _COLONS: Final = 5
 """Between the six parts of an ARN."""
-_PATIENCE: Final = 30_000
-"""Milliseconds for one question; most take some."""
+_PATIENCE: Final = 600_000
+"""Milliseconds for one question; most take some, unless the machine has much else to do."""
 
 
 class Key(NamedTuple):
