@@ -18,12 +18,7 @@ import pulumi_aws as aws
 from . import stack_config
 from .errors import Naming
 from .formats import ROLE_NAME_SUFFIX, ROLE_POLICY_SETTINGS, SETTINGS, TRUST_POLICY_SETTINGS
-from .validation import (
-    Location,
-    ValidationResult,
-    is_unknown,
-    validate,
-)
+from .validation import Location, ValidationResult, is_unknown, validate
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
 POLICY_NAME: Final = "qbusiness-aem-connector"

@@ -11,10 +11,10 @@ from .formats import REQUIRED
 
 Path = tuple[str | int, ...]
 """A setting, or a member of one, as it was given: `("vpcConfiguration", "subnetIds", 2)`."""
-
-
 REMOVE: Final = ""
 """In place of a value for a setting that has to go."""
+_SHOWN: Final = 120
+"""Characters of a value that a message repeats."""
 
 
 class Naming(NamedTuple):
@@ -56,10 +56,6 @@ class SettingsError(pulumi.RunError):
             lines += ["", f"  {problem.name}: {problem.message}", f"    expected: {problem.expected}"]
             lines += [f"    fix: {problem.fix}"] if problem.fix else []
         super().__init__("\n".join(lines))
-
-
-_SHOWN: Final = 120
-"""Characters of a value that a message repeats."""
 
 
 def property_path(path: Path) -> str:

@@ -329,6 +329,7 @@ def secret_outputs(deployment: Deployment) -> set[str]:
         ("index_id", pulumi.Output.secret(INDEX_ID), {"role policy"}),
         ("secret_id", pulumi.Output.secret(SECRET_ID), {"role policy"}),
         ("vpc_configuration", {**VPC, "subnet_ids": pulumi.Output.secret([SUBNET_ID])}, {"role policy"}),
+        ("vpc_configuration", pulumi.Output.secret(dict(VPC)), {"role policy"}),
         ("application_id", pulumi.Output.secret(APPLICATION_ID), {"trust policy", "role policy"}),
         (
             "application_id",

@@ -341,6 +341,11 @@ def test_a_vpc_that_is_no_plain_object_is_called_so(new_program: Callable[..., S
     assert "Missing required input" not in refused.text
 
 
+def test_a_vpc_may_be_a_secret(new_program: Callable[..., Stack]):
+    secret = {"fn::secret": FULL["vpcConfiguration"]}
+    assert new_program(docs={**FULL, "vpcConfiguration": secret}).preview().changes == {"create": 6}
+
+
 def test_bad_values_are_all_reported_at_once_by_the_inputs_names_and_without_a_traceback(
     new_program: Callable[..., Stack], aws: Aws
 ):
