@@ -5,10 +5,7 @@ The schema is what they are compiled against: a change of it is a change of thei
 
 import json
 import re
-import shutil
 import subprocess
-import sys
-import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +15,7 @@ import yaml
 
 from components.stack_config import KEYS
 from sandbox.environment import PROJECT
+from tests.installing import copy_repository, install, lend_packages, offline
 from tests.package_page import PAGE, page
 from tests.page import run_section
 from tests.stacks import PROJECT_NAME, Aws, Stack
@@ -80,23 +78,19 @@ pulumi.ComponentResource(
 """What a program in JavaScript sends, say: nothing has looked at its inputs."""
 
 
-def lend_packages(directory: Path) -> None:
-    """Make a virtual environment that has the project's packages without another download."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "venv"], check=True)
-    paths = {"base": str(directory / "venv"), "platbase": str(directory / "venv")}
-    own = sysconfig.get_path("purelib", vars=paths)
-    (Path(own) / "lent.pth").write_text(sysconfig.get_path("purelib"))
+@pytest.fixture
+def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """Let pip, which Pulumi starts, take nothing from the network."""
+    return {**environment, **offline(tmp_path)}
 
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lay the package out as a clone of the repository has it."""
+    """Lay the package out as a clone of the repository has it, installed as Pulumi would."""
     clone = tmp_path_factory.mktemp("clone")
-    for place in ("components", "plugin"):
-        ignored = shutil.ignore_patterns("venv", "__pycache__")
-        shutil.copytree(PROJECT / place, clone / place, ignore=ignored)
-    shutil.copy(PROJECT / "requirements.txt", clone)
+    copy_repository(clone)
     lend_packages(clone / "plugin")
+    install(clone, clone / "plugin")
     return clone / "plugin"
 
 
