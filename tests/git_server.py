@@ -25,7 +25,7 @@ HOST: Final = "git.example.com"
 
 @contextmanager
 def git_server(repositories: Path, directory: Path) -> Generator[dict[str, str]]:
-    """Serve bare repositories; return the variables with which Go programs reach them at HOST."""
+    """Serve bare repositories; return the variables with which git and Go reach them at HOST."""
     certificate = directory / "git-server.pem"
     _write_certificate(certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -40,6 +40,7 @@ def git_server(repositories: Path, directory: Path) -> Generator[dict[str, str]]
         try:
             yield {
                 "HTTPS_PROXY": f"http://127.0.0.1:{server.server_port}",
+                "GIT_SSL_CAINFO": str(certificate),
                 "SSL_CERT_FILE": str(certificate),
             }
         finally:

@@ -301,16 +301,21 @@ def test_pulumi_itself_refuses_an_input_that_is_misspelt_or_missing(
     assert aws.roles() == before
 
 
-def test_a_language_without_types_cannot_lose_an_input_by_misspelling_it(
-    new_stack: NewStack, package: Path, aws: Aws
-):
-    stack = new_stack({"aws:region": REGION}, UNTYPED)
+def declare_package(stack: Stack, package: Path) -> None:
+    """Let a Python program use the package without an SDK."""
     project = {
         "name": PROJECT_NAME,
         "runtime": yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["runtime"],
     }
     plugins = {"providers": [{"name": "qbusiness-connector", "path": str(package)}]}
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "plugins": plugins}))
+
+
+def test_a_language_without_types_cannot_lose_an_input_by_misspelling_it(
+    new_stack: NewStack, package: Path, aws: Aws
+):
+    stack = new_stack({"aws:region": REGION}, UNTYPED)
+    declare_package(stack, package)
     before = aws.roles()
     refused = stack.up(check=False)
     assert refused.exit_code != 0
@@ -321,6 +326,18 @@ def test_a_language_without_types_cannot_lose_an_input_by_misspelling_it(
         "vpcConfiguration.subnets: is not a setting; did you mean vpcConfiguration.subnetIds?"
         in refused.text
     )
+    assert aws.roles() == before
+
+
+def test_a_number_in_place_of_a_string_is_shown_as_it_was_given(
+    new_stack: NewStack, package: Path, aws: Aws
+):
+    stack = new_stack({"aws:region": REGION}, UNTYPED.replace(f'"{INDEX_ID}"', "111122223333"))
+    declare_package(stack, package)
+    before = aws.roles()
+    refused = stack.up(check=False)
+    assert refused.exit_code != 0
+    assert "indexId: expected a string, got a number (111122223333); quote it" in refused.text
     assert aws.roles() == before
 
 

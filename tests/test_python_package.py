@@ -5,13 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from sandbox.environment import PROJECT
 from tests.git_server import HOST, git_server
@@ -24,10 +25,15 @@ from tests.installing import (
     lend_packages,
     offline,
 )
+from tests.page import prose
 from tests.stacks import PROJECT_NAME, Aws, Stack
 from tests.support import APPLICATION_ARN, GOLDEN, INDEX_ID, REGION, SECRET_ID, golden, in_one_line
 
 NewStack = Callable[..., Stack]
+
+ADDRESS: Final = f"https://{HOST}/organization/repository.git"
+QUICK_START: Final = PROJECT / "docs" / "index.md"
+RUNTIME: Final = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
 
 PROGRAM: Final = f"""\
 import pulumi
@@ -37,7 +43,7 @@ connector = ConnectorRole(
     "docs",
     {{"application_id": "{APPLICATION_ARN}", "index_id": "{INDEX_ID}", "secret_id": "{SECRET_ID}"}},
 )
-pulumi.export("roleName", connector.role_name)
+pulumi.export("roleArn", connector.role_arn)
 """
 
 
@@ -69,6 +75,15 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def served(repository: Path, tmp_path: Path) -> Path:
+    """Return the repositories that a git server has: this one, at ADDRESS."""
+    directory = tmp_path / "served"
+    bare = directory / "organization" / "repository.git"
+    git(tmp_path, "clone", "--quiet", "--bare", repository, bare)
+    return directory
+
+
+@pytest.fixture
 def wheel(repository: Path, tmp_path: Path) -> Path:
     return build_wheel(repository, tmp_path / "wheels")
 
@@ -85,9 +100,13 @@ def test_the_package_the_schema_and_the_changelog_have_one_version():
     assert "Tag the commit `vVERSION`" in contributing
 
 
-def test_the_package_needs_what_the_program_needs():
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
-    assert project["tool"]["setuptools"]["dynamic"]["dependencies"] == {"file": "requirements.txt"}
+@pytest.mark.slow
+def test_the_wheel_needs_what_the_program_needs(wheel: Path):
+    listed = (PROJECT / "requirements.txt").read_text().splitlines()
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read(f"qbusiness_connector-{VERSION}.dist-info/METADATA").decode()
+    needed = re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
+    assert {Requirement(it) for it in needed} == {Requirement(it) for it in listed if it[0] != "#"}
 
 
 @pytest.mark.slow
@@ -137,14 +156,14 @@ def new_project(stack: Stack, project: Mapping[str, object]) -> None:
 
 
 def check_the_role(stack: Stack, aws: Aws) -> None:
-    (policy,) = aws.role_policies(stack.outputs()["roleName"]).values()
+    name = stack.outputs()["roleArn"].rpartition("/")[2]
+    (policy,) = aws.role_policies(name).values()
     assert in_one_line(policy) == golden("minimal-role-policy")
 
 
 def test_a_program_uses_the_installed_package(new_stack: NewStack, wheel: Path, aws: Aws):
     stack = new_stack({"aws:region": REGION}, PROGRAM)
-    runtime = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
-    new_project(stack, {"runtime": runtime})
+    new_project(stack, {"runtime": RUNTIME})
     lend_packages(stack.directory)
     install(wheel, stack.directory)
     stack.up()
@@ -156,12 +175,43 @@ def test_a_program_uses_the_installed_package(new_stack: NewStack, wheel: Path, 
     assert "Traceback" not in refused.text
 
 
+def test_the_program_of_the_quick_start_installs_the_package_from_a_tag_and_deploys_the_role(
+    new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws
+):
+    section = prose("Use the component in a program of your own", QUICK_START)
+    (requirement,) = re.findall(r"^```text\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    (program,) = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    assert f'pip install "{requirement.strip()}"' in section
+    stack = new_stack({"aws:region": REGION}, program)
+    new_project(stack, {"runtime": RUNTIME})
+    own = requirement.replace("https://REPOSITORY", ADDRESS)
+    (stack.directory / "requirements.txt").write_text(own)
+    lend_packages(stack.directory)
+    stack.environment |= offline(tmp_path)
+    with git_server(served, tmp_path) as reached:
+        stack.execute("pulumi", "install", check=True, **reached)
+    stack.up()
+    check_the_role(stack, aws)
+
+
+def test_installing_this_program_installs_its_requirements_and_not_the_package(
+    new_stack: NewStack, tmp_path: Path
+):
+    stack = new_stack({"aws:region": REGION})
+    (stack.directory / "venv").unlink()
+    lend_packages(stack.directory)
+    for name in ("pyproject.toml", "requirements.txt"):
+        shutil.copy(PROJECT / name, stack.directory)
+    stack.environment |= offline(tmp_path)
+    said = stack.run("install").stdout
+    assert "Requirement already satisfied: pulumi-aws" in said
+    assert "qbusiness" not in said.replace(str(tmp_path), "")
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="Go reads no certificate from a file on macOS")
 def test_a_package_is_added_from_a_tag_of_a_git_repository(
-    new_stack: NewStack, repository: Path, tmp_path: Path, aws: Aws
+    new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws
 ):
-    bare = tmp_path / "served/organization/repository.git"
-    git(tmp_path, "clone", "--quiet", "--bare", repository, bare)
     stack = new_stack({"aws:region": REGION})
     inputs = {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "secretId": SECRET_ID}
     role = {"type": "qbusiness-connector:index:ConnectorRole", "properties": inputs}
@@ -170,15 +220,15 @@ def test_a_package_is_added_from_a_tag_of_a_git_repository(
         {
             "runtime": "yaml",
             "resources": {"docs": role},
-            "outputs": {"roleName": "${docs.roleName}"},
+            "outputs": {"roleArn": "${docs.roleArn}"},
         },
     )
     stack.environment |= offline(tmp_path)
     stack.environment |= {
         "PYTHONPATH": SITE_PACKAGES,  # in place of a download of what the component needs
     }
-    with git_server(tmp_path / "served", tmp_path) as reached:
-        address = f"https://{HOST}/organization/repository.git/plugin@v{VERSION}"
+    with git_server(served, tmp_path) as reached:
+        address = f"{ADDRESS}/plugin@v{VERSION}"
         stack.execute("pulumi", "package", "add", address, check=True, **reached)
     packages = yaml.safe_load((stack.directory / "Pulumi.yaml").read_text())["packages"]
     assert VERSION in str(packages)
