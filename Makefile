@@ -86,9 +86,10 @@ lock: venv/installed ## pin requirements-dev.txt to the newest versions that its
 	@venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--custom-compile-command 'make lock' --output-file requirements-dev.txt requirements-dev.in
 
-clean: ## remove what these commands created: sandbox, packages, caches, site
+clean: ## remove what these commands created: sandbox, packages, builds, caches, site
 	@find . -name .git -prune -o \( -name .sandbox -o -name venv -o -name node_modules -o -name __pycache__ \
-		-o -name .pytest_cache -o -name .ruff_cache -o -name .hypothesis -o -name mutants -o -name site \) \
+		-o -name .pytest_cache -o -name .ruff_cache -o -name .hypothesis -o -name mutants -o -name site \
+		-o -name '*.egg-info' -o -path ./build \) \
 		-prune -exec rm -rf {} +
 	@$(STRAY_STACK_FILES)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Collection, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import pulumi
 
@@ -15,6 +15,8 @@ REMOVE: Final = ""
 """In place of a value for a setting that has to go."""
 _SHOWN: Final = 120
 """Characters of a value that a message repeats."""
+_EXACT: Final = 2**53
+"""Up to here, a float holds every integer."""
 
 
 class Naming(NamedTuple):
@@ -79,7 +81,19 @@ def escape(text: str) -> str:
 def quote(value: object) -> str:
     """Quote a value for a message: printable ASCII, shortened."""
     try:
-        text = json.dumps(value, default=lambda _: "...")
+        text = json.dumps(_with_integers(value), default=lambda _: "...")
     except (TypeError, ValueError, RecursionError):
         text = "..."
     return escape(text[:_SHOWN]) + "..." * (len(text) > _SHOWN)
+
+
+def _with_integers(value: object) -> object:
+    """Return a value with 111122223333.0 as 111122223333: a package gets every number as a float."""
+    if isinstance(value, float) and abs(value) <= _EXACT and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        members = cast("dict[object, object]", value)
+        return {key: _with_integers(member) for key, member in members.items()}
+    if isinstance(value, list):
+        return [_with_integers(item) for item in cast("list[object]", value)]
+    return value

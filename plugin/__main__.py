@@ -4,8 +4,8 @@ Pulumi's host infers the schema from the component's types and docstrings:
 https://www.pulumi.com/docs/iac/guides/building-extending/components/build-a-component/
 """
 
+import importlib.metadata
 import sys
-from pathlib import Path
 from typing import Final
 
 import pulumi
@@ -14,15 +14,13 @@ from pulumi.provider.experimental.analyzer import ComponentDefinition
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.server import ComponentInitError
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from components.connector_role import TOKEN, ConnectorRole
-from components.errors import SettingsError
-from components.stack_config import PACKAGE_INPUTS
+from qbusiness_connector import ConnectorRole, SettingsError
+from qbusiness_connector.connector_role import TOKEN
+from qbusiness_connector.stack_config import PACKAGE_INPUTS
 
 NAME: Final = TOKEN.partition(":")[0]
-VERSION: Final = "0.1.0"
-"""Of the schema: https://semver.org/."""
+VERSION: Final = importlib.metadata.version(NAME)
+"""Of the schema, and of the Python package: https://semver.org/."""
 
 
 class Provider(ComponentProvider):

@@ -272,6 +272,8 @@ def _page() -> Iterator[str]:
     yield f"## YAML\n\n```yaml\n{_yaml()}```\n"
     for it in _LANGUAGES:
         yield f"## {it.title}\n\n```{it.code}\n{it.write()}```\n"
+        if it is _PYTHON:
+            yield _PYTHON_PACKAGE
     yield _INPUTS_AND_OUTPUTS
     yield "| input | type | need | description |\n|---|---|---|---|"
     required = _COMPONENT["requiredInputs"]
@@ -329,7 +331,8 @@ follow from its schema. What was tried, and what was not:
   schema. They were not run.
 - The C# program was compared by eye with the SDK that Pulumi 3.150.0 generates. It was neither compiled
   nor run.
-- No package was added from a repository on GitHub.
+- The tests add the package from a tag of a git repository, served by HTTPS on the same machine. No
+  package was added from a repository on GitHub.
 
 ## What it needs
 
@@ -373,15 +376,17 @@ pulumi package add github.com/ORGANIZATION/REPOSITORY/plugin@v{_SCHEMA["version"
 ```
 
 The version is a tag of the repository and the version of the schema; SDKs ask for it. For a private
-repository, Pulumi takes the token in `GITHUB_TOKEN`.
+repository, Pulumi takes the token in `GITHUB_TOKEN`. At a host other than GitHub, the address is
+`https://HOST/PATH.git/plugin@v{_SCHEMA["version"]}`.
 
 ## What adding does
 
 It makes the package's virtual environment (in about half a minute), enters the package in `Pulumi.yaml`,
 generates an SDK in `sdks/`, adds the SDK to your project, and prints the line that imports it. On
 another machine, `pulumi install` does the same again from `Pulumi.yaml`: give the path of a clone as a
-relative one. YAML imports nothing. In the
-other languages, a package from a repository is named after the repository's owner, in lower case:
+relative one. The virtual environment holds a copy of the component: after a change in the clone, add the
+package again. YAML imports nothing. In the other languages, a package from a repository is named after
+the repository's owner, in lower case:
 """
 
 _PROGRAMS: Final = """
@@ -389,6 +394,13 @@ The programs that follow use the package from a clone. To try them, begin with
 `venv/bin/python -m sandbox shell` in the clone, `export PIP_CONSTRAINT=$PWD/requirements-dev.txt`,
 go to your program, and type `pulumi stack init test`, `pulumi config set aws:region us-east-1` and
 `pulumi up`. The sandbox's account is 123456789012, as in the programs.
+"""
+
+_PYTHON_PACKAGE: Final = f"""\
+A Python program can also use the component without a generated SDK and without another process:
+`pip install "qbusiness-connector @ git+https://REPOSITORY@v{_SCHEMA["version"]}"`, and
+`from qbusiness_connector import ConnectorRole`. [Quick
+start](index.md#use-the-component-in-a-program-of-your-own) has such a program.
 """
 
 _INPUTS_AND_OUTPUTS: Final = """\

@@ -5,10 +5,7 @@ The schema is what they are compiled against: a change of it is a change of thei
 
 import json
 import re
-import shutil
 import subprocess
-import sys
-import sysconfig
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +15,7 @@ import yaml
 
 from components.stack_config import KEYS
 from sandbox.environment import PROJECT
+from tests.installing import copy_repository, install, lend_packages, offline
 from tests.package_page import PAGE, page
 from tests.page import run_section
 from tests.stacks import PROJECT_NAME, Aws, Stack
@@ -80,23 +78,19 @@ pulumi.ComponentResource(
 """What a program in JavaScript sends, say: nothing has looked at its inputs."""
 
 
-def lend_packages(directory: Path) -> None:
-    """Make a virtual environment that has the project's packages without another download."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "venv"], check=True)
-    paths = {"base": str(directory / "venv"), "platbase": str(directory / "venv")}
-    own = sysconfig.get_path("purelib", vars=paths)
-    (Path(own) / "lent.pth").write_text(sysconfig.get_path("purelib"))
+@pytest.fixture
+def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """Let pip, which Pulumi starts, take nothing from the network."""
+    return {**environment, **offline(tmp_path)}
 
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lay the package out as a clone of the repository has it."""
+    """Lay the package out as a clone of the repository has it, installed as Pulumi would."""
     clone = tmp_path_factory.mktemp("clone")
-    for place in ("components", "plugin"):
-        ignored = shutil.ignore_patterns("venv", "__pycache__")
-        shutil.copytree(PROJECT / place, clone / place, ignore=ignored)
-    shutil.copy(PROJECT / "requirements.txt", clone)
+    copy_repository(clone)
     lend_packages(clone / "plugin")
+    install(clone, clone / "plugin")
     return clone / "plugin"
 
 
@@ -307,16 +301,21 @@ def test_pulumi_itself_refuses_an_input_that_is_misspelt_or_missing(
     assert aws.roles() == before
 
 
-def test_a_language_without_types_cannot_lose_an_input_by_misspelling_it(
-    new_stack: NewStack, package: Path, aws: Aws
-):
-    stack = new_stack({"aws:region": REGION}, UNTYPED)
+def declare_package(stack: Stack, package: Path) -> None:
+    """Let a Python program use the package without an SDK."""
     project = {
         "name": PROJECT_NAME,
         "runtime": yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["runtime"],
     }
     plugins = {"providers": [{"name": "qbusiness-connector", "path": str(package)}]}
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "plugins": plugins}))
+
+
+def test_a_language_without_types_cannot_lose_an_input_by_misspelling_it(
+    new_stack: NewStack, package: Path, aws: Aws
+):
+    stack = new_stack({"aws:region": REGION}, UNTYPED)
+    declare_package(stack, package)
     before = aws.roles()
     refused = stack.up(check=False)
     assert refused.exit_code != 0
@@ -327,6 +326,18 @@ def test_a_language_without_types_cannot_lose_an_input_by_misspelling_it(
         "vpcConfiguration.subnets: is not a setting; did you mean vpcConfiguration.subnetIds?"
         in refused.text
     )
+    assert aws.roles() == before
+
+
+def test_a_number_in_place_of_a_string_is_shown_as_it_was_given(
+    new_stack: NewStack, package: Path, aws: Aws
+):
+    stack = new_stack({"aws:region": REGION}, UNTYPED.replace(f'"{INDEX_ID}"', "111122223333"))
+    declare_package(stack, package)
+    before = aws.roles()
+    refused = stack.up(check=False)
+    assert refused.exit_code != 0
+    assert "indexId: expected a string, got a number (111122223333); quote it" in refused.text
     assert aws.roles() == before
 
 

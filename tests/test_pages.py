@@ -12,7 +12,6 @@ import pytest
 from components.stack_config import KEYS
 from sandbox.environment import PROJECT
 from tests import configuration_page
-from tests.mocked import Deployment
 from tests.page import commands, run_section
 from tests.stacks import Aws, Stack
 from tests.support import REQUIRED
@@ -81,14 +80,6 @@ def test_another_environment_is_a_copy_with_a_role_of_its_own(typed: Callable[..
     assert "a1b2c3d4-5678-90ab-cdef-333333333333" in aws.trust_policy(role)
     assert "aem-cloud-staging-a1B2c3" in str(aws.role_policies(role))
     typed("Which account", ENVIRONMENTS)
-
-
-def test_the_program_of_the_quick_start_runs(monkeypatch: pytest.MonkeyPatch):
-    (component,) = (it for it in blocks(QUICK_START, "python") if "from components" in it)
-    monkeypatch.syspath_prepend(PROJECT)
-    deployment = Deployment(lambda: exec(component, {}))  # noqa: S102 what users copy
-    assert deployment.error is None
-    assert len(deployment.registrations) == 3
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

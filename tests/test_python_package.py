@@ -1,0 +1,235 @@
+"""The component is an installable Python package, for programs of one's own and for the plugin."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from sandbox.environment import PROJECT
+from tests.git_server import HOST, git_server
+from tests.installing import (
+    SITE_PACKAGES,
+    VERSION,
+    build_wheel,
+    copy_repository,
+    install,
+    lend_packages,
+    offline,
+)
+from tests.page import prose
+from tests.stacks import PROJECT_NAME, Aws, Stack
+from tests.support import APPLICATION_ARN, GOLDEN, INDEX_ID, REGION, SECRET_ID, golden, in_one_line
+
+NewStack = Callable[..., Stack]
+
+ADDRESS: Final = f"https://{HOST}/organization/repository.git"
+QUICK_START: Final = PROJECT / "docs" / "index.md"
+RUNTIME: Final = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
+
+PROGRAM: Final = f"""\
+import pulumi
+from qbusiness_connector import ConnectorRole
+
+connector = ConnectorRole(
+    "docs",
+    {{"application_id": "{APPLICATION_ARN}", "index_id": "{INDEX_ID}", "secret_id": "{SECRET_ID}"}},
+)
+pulumi.export("roleArn", connector.role_arn)
+"""
+
+
+def git(directory: Path, *arguments: str | Path) -> str:
+    """Run git with no settings but those of the test."""
+    identity = (
+        "-c",
+        "user.name=test",
+        "-c",
+        "user.email=test@example.com",
+        "-c",
+        "commit.gpgsign=false",
+    )
+    command = ["git", *identity, *arguments]
+    return subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Return a repository with a tag of the version."""
+    directory = tmp_path / "repository"
+    directory.mkdir()
+    copy_repository(directory)
+    git(directory, "init", "--quiet")
+    git(directory, "add", ".")
+    git(directory, "commit", "--quiet", "--message", "Release")
+    git(directory, "tag", f"v{VERSION}")
+    return directory
+
+
+@pytest.fixture
+def served(repository: Path, tmp_path: Path) -> Path:
+    """Return the repositories that a git server has: this one, at ADDRESS."""
+    directory = tmp_path / "served"
+    bare = directory / "organization" / "repository.git"
+    git(tmp_path, "clone", "--quiet", "--bare", repository, bare)
+    return directory
+
+
+@pytest.fixture
+def wheel(repository: Path, tmp_path: Path) -> Path:
+    return build_wheel(repository, tmp_path / "wheels")
+
+
+def test_the_package_the_schema_and_the_changelog_have_one_version():
+    assert json.loads((GOLDEN / "package-schema.json").read_text())["version"] == VERSION
+    released = re.findall(r"^## (\d.*)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0] == VERSION
+    for page in ("index", "other-languages"):
+        text = (PROJECT / "docs" / f"{page}.md").read_text()
+        assert set(re.findall(r"@v(\d+\.\d+\.\d+)", text)) == {VERSION}
+    contributing = (PROJECT / "CONTRIBUTING.md").read_text()
+    assert "version in `pyproject.toml`" in contributing
+    assert "Tag the commit `vVERSION`" in contributing
+
+
+@pytest.mark.slow
+def test_the_wheel_needs_what_the_program_needs(wheel: Path):
+    listed = (PROJECT / "requirements.txt").read_text().splitlines()
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read(f"qbusiness_connector-{VERSION}.dist-info/METADATA").decode()
+    needed = re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
+    assert {Requirement(it) for it in needed} == {Requirement(it) for it in listed if it[0] != "#"}
+
+
+@pytest.mark.slow
+def test_a_build_leaves_nothing_that_git_would_show(repository: Path, wheel: Path):
+    assert wheel.name == f"qbusiness_connector-{VERSION}-py3-none-any.whl"
+    assert git(repository, "status", "--short") == ""
+
+
+def type_errors(directory: Path, program: str) -> list[str]:
+    """Check a program, and the plugin, where the package is installed; return the errors."""
+    (directory / "program.py").write_text(program)
+    settings = {
+        "include": ["program.py", "plugin"],
+        "exclude": ["plugin/venv"],
+        "venvPath": ".",
+        "venv": "venv",
+        "typeCheckingMode": "strict",
+    }
+    (directory / "pyrightconfig.json").write_text(json.dumps(settings))
+    done = subprocess.run(
+        [sys.executable, "-m", "basedpyright", "--project", directory, "--outputjson"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    return [it["message"] for it in found if it["severity"] == "error"]
+
+
+@pytest.mark.slow
+def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, wheel: Path):
+    directory = tmp_path / "program"
+    directory.mkdir()
+    shutil.copytree(PROJECT / "plugin", directory / "plugin", ignore=shutil.ignore_patterns("venv"))
+    lend_packages(directory)
+    install(wheel, directory)
+    assert type_errors(directory, PROGRAM) == []
+    (error,) = type_errors(directory, PROGRAM.replace("index_id", "index"))
+    assert '"index" is an undefined item in type "ConnectorRoleArgs"' in error
+
+
+def new_project(stack: Stack, project: Mapping[str, object]) -> None:
+    """Make a stack's directory a project of its own, without the components of this one."""
+    (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({"name": PROJECT_NAME, **project}))
+    for place in ("components", "venv"):
+        (stack.directory / place).unlink()
+
+
+def check_the_role(stack: Stack, aws: Aws) -> None:
+    name = stack.outputs()["roleArn"].rpartition("/")[2]
+    (policy,) = aws.role_policies(name).values()
+    assert in_one_line(policy) == golden("minimal-role-policy")
+
+
+def test_a_program_uses_the_installed_package(new_stack: NewStack, wheel: Path, aws: Aws):
+    stack = new_stack({"aws:region": REGION}, PROGRAM)
+    new_project(stack, {"runtime": RUNTIME})
+    lend_packages(stack.directory)
+    install(wheel, stack.directory)
+    stack.up()
+    check_the_role(stack, aws)
+    stack.write_program(PROGRAM.replace(INDEX_ID, "short"))
+    refused = stack.preview(check=False)
+    assert refused.exit_code != 0
+    assert "index_id" in refused.text
+    assert "Traceback" not in refused.text
+
+
+def test_the_program_of_the_quick_start_installs_the_package_from_a_tag_and_deploys_the_role(
+    new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws
+):
+    section = prose("Use the component in a program of your own", QUICK_START)
+    (requirement,) = re.findall(r"^```text\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    (program,) = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    assert f'pip install "{requirement.strip()}"' in section
+    stack = new_stack({"aws:region": REGION}, program)
+    new_project(stack, {"runtime": RUNTIME})
+    own = requirement.replace("https://REPOSITORY", ADDRESS)
+    (stack.directory / "requirements.txt").write_text(own)
+    lend_packages(stack.directory)
+    stack.environment |= offline(tmp_path)
+    with git_server(served, tmp_path) as reached:
+        stack.execute("pulumi", "install", check=True, **reached)
+    stack.up()
+    check_the_role(stack, aws)
+
+
+def test_installing_this_program_installs_its_requirements_and_not_the_package(
+    new_stack: NewStack, tmp_path: Path
+):
+    stack = new_stack({"aws:region": REGION})
+    (stack.directory / "venv").unlink()
+    lend_packages(stack.directory)
+    for name in ("pyproject.toml", "requirements.txt"):
+        shutil.copy(PROJECT / name, stack.directory)
+    stack.environment |= offline(tmp_path)
+    said = stack.run("install").stdout
+    assert "Requirement already satisfied: pulumi-aws" in said
+    assert not [*(stack.directory / "venv").rglob("qbusiness*")]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="Go reads no certificate from a file on macOS")
+def test_a_package_is_added_from_a_tag_of_a_git_repository(
+    new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws
+):
+    stack = new_stack({"aws:region": REGION})
+    inputs = {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "secretId": SECRET_ID}
+    role = {"type": "qbusiness-connector:index:ConnectorRole", "properties": inputs}
+    new_project(
+        stack,
+        {
+            "runtime": "yaml",
+            "resources": {"docs": role},
+            "outputs": {"roleArn": "${docs.roleArn}"},
+        },
+    )
+    stack.environment |= offline(tmp_path)
+    # In place of a download of what the component needs.
+    stack.environment["PYTHONPATH"] = SITE_PACKAGES
+    with git_server(served, tmp_path) as reached:
+        address = f"{ADDRESS}/plugin@v{VERSION}"
+        stack.execute("pulumi", "package", "add", address, check=True, **reached)
+    packages = yaml.safe_load((stack.directory / "Pulumi.yaml").read_text())["packages"]
+    assert VERSION in str(packages)
+    stack.up()
+    check_the_role(stack, aws)
