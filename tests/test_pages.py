@@ -145,6 +145,28 @@ def test_every_link_between_the_pages_leads_somewhere(tmp_path: Path):
     }
 
 
+def test_every_link_of_the_readme_leads_to_a_file_or_a_heading():
+    readme = (PROJECT / "README.md").read_text()
+    headings = {
+        re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^#+ (.*)$", readme, re.MULTILINE)
+    }
+    links = re.findall(r"\]\((?!https:)([^)]+)\)", readme)
+    assert "docs/assets/role.svg" in links
+    for link in links:
+        assert link[1:] in headings if link.startswith("#") else (PROJECT / link).is_file(), link
+
+
+def test_no_page_and_no_picture_needs_another_server():
+    site = (PROJECT / "mkdocs.yml").read_text() + (DOCS / "assets" / "site.css").read_text()
+    assert "http" not in site
+    # The name of the namespace is no address.
+    picture = (DOCS / "assets" / "role.svg").read_text().replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"http|@import|url\((?!#)", picture)
+    for page in (PROJECT / "README.md", *PAGES):
+        assert "```mermaid" not in page.read_text(), page
+
+
 def test_the_readme_names_every_page():
     readme = (PROJECT / "README.md").read_text()
     for page in PAGES:
