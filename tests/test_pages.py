@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -81,6 +82,20 @@ def test_another_environment_is_a_copy_with_a_role_of_its_own(typed: Callable[..
     assert "a1b2c3d4-5678-90ab-cdef-333333333333" in aws.trust_policy(role)
     assert "aem-cloud-staging-a1B2c3" in str(aws.role_policies(role))
     typed("Which account", ENVIRONMENTS)
+
+
+def test_the_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
+    stack = new_stack(REQUIRED)
+    stack.up()
+    (exercise,) = (block for block in blocks(QUICK_START, "sh") if "boto3" in block)
+    sandbox, _, arguments = exercise.partition(" -- venv/bin/python ")
+    assert sandbox == "venv/bin/python -m sandbox run"
+    stack.execute(sys.executable, *shlex.split(arguments))
+    found = run_section(stack, "Find drift", check=False)
+    assert found.returncode != 0
+    assert '+ description: "edited by hand"' in found.stdout
+    stack.up()
+    assert run_section(stack, "Find drift").returncode == 0
 
 
 def test_the_program_of_the_quick_start_runs(monkeypatch: pytest.MonkeyPatch):
