@@ -31,7 +31,7 @@ preview: venv/installed ## show what `make up` would change
 
 drift: venv/installed ## fail when the role is not as the stack made it, and show where
 	@$(SANDBOX) pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff || \
-		{ echo "Not as the stack made it (or not to be read): docs/operations.md has 'Put drift back'."; exit 1; }
+		{ echo "Not as the stack made it (or not to be read): docs/operations.md has 'Correct drift'."; exit 1; }
 
 down: venv/installed ## destroy the stack, stop the sandbox and forget all that was in it
 	@$(STRAY_STACK_FILES)

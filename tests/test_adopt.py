@@ -1225,7 +1225,7 @@ def test_a_console_s_role_is_imported_in_place_as_the_pages_say(
     )
     assert "Everything: excess\n      *\n        on *\n" in write_files(stack, console)
     unique = aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
-    imported = run_section(stack, "Take over a role that exists")
+    imported = run_section(stack, "Import an existing role")
     assert "~ assumeRolePolicy" in imported.stdout
     foreseen = "~ 2 to update" if name == OWN else "+ 1 to create\n    ~ 1 to update"
     assert f"Resources:\n    {foreseen}\n" in imported.stdout
@@ -1266,7 +1266,7 @@ def test_a_role_without_room_is_imported_and_never_lacks_a_permission_that_it_ha
     before = role_accesses(aws)
     report = write_files(stack, console)
     if warned_in_vain:
-        failed = run_section(stack, "Take over a role that exists", check=False)
+        failed = run_section(stack, "Import an existing role", check=False)
         assert failed.returncode != 0
         assert "LimitExceeded" in failed.stdout
         assert role_accesses(aws) == before
@@ -1281,7 +1281,7 @@ def test_a_role_without_room_is_imported_and_never_lacks_a_permission_that_it_ha
     if warned_in_vain:
         stack.up()
     else:
-        run_section(stack, "Take over a role that exists")
+        run_section(stack, "Import an existing role")
     assert role_accesses(aws) > before
     policies = aws.role_policies(NAME)
     assert set(policies) == {"small", OWN}

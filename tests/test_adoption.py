@@ -96,7 +96,7 @@ def test_a_role_of_the_console_is_updated_in_place(new_stack: NewStack, aws: Aws
     unique = console_role(aws, "AmazonQBusiness-Policy")
     stack = new_stack({**SETTINGS, "exclusivePolicies": exclusive})
     (stack.directory / "import.json").write_text(json.dumps(import_files()[0]))
-    taken = run_section(stack, "Take over a role that exists")
+    taken = run_section(stack, "Import an existing role")
     assert "replace" not in taken.stdout
     assert "deleted" not in taken.stdout
     assert identity(aws) == unique
@@ -120,7 +120,7 @@ def test_the_preview_of_a_takeover_shows_the_difference_of_the_policy_and_nothin
     file, entry = import_files()
     file["resources"].append(entry)
     (stack.directory / "import.json").write_text(json.dumps(file))
-    imported, *_ = commands("Take over a role that exists").splitlines()
+    imported, *_ = commands("Import an existing role").splitlines()
     stack.run(*imported.split()[1:])
     steps = [step for step in stack.preview("--diff").steps if step[0] != "same"]
     assert steps == [

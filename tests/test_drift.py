@@ -98,7 +98,7 @@ def test_a_change_by_hand_is_found_named_and_put_back(
         assert (f"::{resource}]" in found.stdout) == (resource in expected)
     for named in itertools.chain(*expected.values()):
         assert re.search(rf"[~+-] {named}\s*:", found.stdout), named
-    run_section(deployed, "Put drift back")
+    run_section(deployed, "Correct drift")
     assert everything(aws) == before
     assert run_section(deployed, "Find drift").returncode == 0
 
@@ -116,7 +116,7 @@ def test_policies_added_by_hand_are_found_and_removed_where_the_stack_owns_all(
     for resource, named in ((INLINE_POLICIES, "by-hand"), (ATTACHED_POLICIES, managed_policy)):
         assert resource in found.stdout
         assert named in found.stdout
-    run_section(stack, "Put drift back")
+    run_section(stack, "Correct drift")
     assert everything(aws) == before
     assert run_section(stack, "Find drift").returncode == 0
 
@@ -128,7 +128,7 @@ def test_policies_added_by_hand_are_left_alone_where_the_stack_does_not_own_them
     aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
     before = everything(aws)
     assert run_section(deployed, "Find drift").returncode == 0
-    run_section(deployed, "Put drift back")
+    run_section(deployed, "Correct drift")
     assert everything(aws) == before
 
 
@@ -153,7 +153,7 @@ def test_an_edited_maximum_session_duration_stays_where_name_and_path_are_both_s
     stack = new_stack({**SETTINGS, "rolePath": path})
     stack.up()
     aws.iam.update_role(RoleName=NAME, MaxSessionDuration=7200)
-    run_section(stack, "Put drift back")
+    run_section(stack, "Correct drift")
     assert aws.iam.get_role(RoleName=NAME)["Role"]["MaxSessionDuration"] == duration
 
 

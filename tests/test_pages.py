@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -82,6 +83,20 @@ def test_another_environment_is_a_copy_with_a_role_of_its_own(typed: Callable[..
     typed("Which account", ENVIRONMENTS)
 
 
+def test_the_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
+    stack = new_stack(REQUIRED)
+    stack.up()
+    (exercise,) = (block for block in blocks(QUICK_START, "sh") if "boto3" in block)
+    sandbox, _, arguments = exercise.partition(" -- venv/bin/python ")
+    assert sandbox == "venv/bin/python -m sandbox run"
+    stack.execute(sys.executable, *shlex.split(arguments))
+    found = run_section(stack, "Find drift", check=False)
+    assert found.returncode != 0
+    assert '+ description: "edited by hand"' in found.stdout
+    stack.up()
+    assert run_section(stack, "Find drift").returncode == 0
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_json_of_a_page_parses(page: Path):
     for block in blocks(page, "json"):
@@ -134,6 +149,28 @@ def test_every_link_between_the_pages_leads_somewhere(tmp_path: Path):
     assert {path.parent.name for path in tmp_path.glob("*/index.html")} >= {
         page.stem for page in PAGES if page != QUICK_START
     }
+
+
+def test_every_link_of_the_readme_leads_to_a_file_or_a_heading():
+    readme = (PROJECT / "README.md").read_text()
+    headings = {
+        re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^#+ (.*)$", readme, re.MULTILINE)
+    }
+    links = re.findall(r"\]\((?!https:)([^)]+)\)", readme)
+    assert "docs/assets/role.svg" in links
+    for link in links:
+        assert link[1:] in headings if link.startswith("#") else (PROJECT / link).is_file(), link
+
+
+def test_no_page_and_no_picture_needs_another_server():
+    site = (PROJECT / "mkdocs.yml").read_text() + (DOCS / "assets" / "site.css").read_text()
+    assert "http" not in site
+    # The name of the namespace is no address.
+    picture = (DOCS / "assets" / "role.svg").read_text().replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"http|@import|url\((?!#)", picture)
+    for page in (PROJECT / "README.md", *PAGES):
+        assert "```mermaid" not in page.read_text(), page
 
 
 def test_the_readme_names_every_page():

@@ -71,10 +71,10 @@ def _page() -> Iterator[str]:
 
 
 def _picture() -> str:
-    """Return the summary of the README, picture and legend."""
+    """Return the picture of the README with its legend."""
     readme = (PROJECT / "README.md").read_text()
-    picture, _, legend = readme.partition("```mermaid\n")[2].partition("```\n")
-    return f"```mermaid\n{picture}```\n{legend.partition(' The picture is')[0]}\n"
+    picture = readme[readme.index("![") : readme.index(" The picture is")]
+    return f"{picture.replace('docs/assets/', 'assets/')}\n"
 
 
 def _statement(
