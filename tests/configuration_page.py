@@ -33,7 +33,7 @@ _MORE: Final = {
     "kms_key_id": """\
 Leave it out if the secret is under the AWS managed key `aws/secretsmanager`. The policy of a customer
 managed key must also let the role, or IAM in its account, use the key: see
-[frequent questions](faq.md#access-denied-to-the-kms-key).""",
+[FAQ](faq.md#access-denied-to-the-kms-key).""",
     "ingest_scope": """\
 AWS's current page names the application and the index as resources of the ingest statement; an older
 edition of it named the index alone. Both actions require both resource types.""",

@@ -400,7 +400,7 @@ _PYTHON_PACKAGE: Final = f"""\
 A Python program can also use the component without a generated SDK and without another process:
 `pip install "qbusiness-connector @ git+https://REPOSITORY@v{_SCHEMA["version"]}"`, and
 `from qbusiness_connector import ConnectorRole`. [Quick
-start](index.md#use-the-component-in-a-program-of-your-own) has such a program.
+start](index.md#use-the-component-in-your-own-program) has such a program.
 """
 
 _INPUTS_AND_OUTPUTS: Final = """\

@@ -178,7 +178,7 @@ def test_a_program_uses_the_installed_package(new_stack: NewStack, wheel: Path, 
 def test_the_program_of_the_quick_start_installs_the_package_from_a_tag_and_deploys_the_role(
     new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws
 ):
-    section = prose("Use the component in a program of your own", QUICK_START)
+    section = prose("Use the component in your own program", QUICK_START)
     (requirement,) = re.findall(r"^```text\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     (program,) = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     assert f'pip install "{requirement.strip()}"' in section
