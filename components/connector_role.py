@@ -220,7 +220,9 @@ class ConnectorRole(pulumi.ComponentResource):
         }
         application = given[naming.spell("application_id")]
         in_arn = isinstance(application, str) and application.startswith("arn:")
-        if not given.get(naming.spell("region")) and not in_arn:
+        region = given.get(naming.spell("region"))
+        # An Output may turn out blank.
+        if not in_arn and (not region or isinstance(region, pulumi.Output)):
             location["region"] = aws.get_region_output(opts=options).region
         return location
 

@@ -275,7 +275,9 @@ class _Validator:
         ):
             if ours and theirs and ours != theirs:
                 shown = self.show_application(ours)
-                name = "account_id" if account and part == "account" else "application_id"
+                in_arn = application and application["account"]
+                given = account and part == "account" and not in_arn
+                name = "account_id" if given else "application_id"
                 self.add_error(
                     self.path(name),
                     f"the application is in {part} {shown}, the credentials are for {part} {theirs}; a "
@@ -313,7 +315,7 @@ class _Validator:
         if secret is None:
             return
         suffix = secret["id"].rpartition("-")[2]
-        if suffix.isalpha() and suffix.islower():
+        if suffix.isalpha() and suffix.islower() and not self.is_secret("secret_id"):
             self.warnings.append(
                 f"{self.name('secret_id')}: the value ends in six lower-case letters, which looks like "
                 "part of the secret's name and not like the six characters that Secrets Manager adds. "

@@ -158,12 +158,13 @@ def demanded_values(statement: Statement, key: str) -> tuple[str, ...]:
     demanded = [
         condition.values
         for condition in statement.conditions
-        if condition.is_on(key) and condition.operator.removeprefix("ForAnyValue:") in _DEMANDING
+        if condition.is_on(key) and condition.operator.removeprefix("ForAnyValue:") in DEMANDING
     ]
     return min(demanded, key=lambda values: (any(map(_is_pattern, values)), len(values)), default=())
 
 
-_DEMANDING: Final = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
+DEMANDING: Final = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
+"""Operators that no request meets without the key."""
 
 
 def _is_pattern(text: str) -> bool:

@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from connector_grants import Excess, application_of, excess_of
-from declared_roles import SERVICE, Policy, Remainder, Role, demanded_values, trusting_statements
+from declared_roles import (
+    DEMANDING,
+    SERVICE,
+    Policy,
+    Remainder,
+    Role,
+    demanded_values,
+    trusting_statements,
+)
 from policy_documents import Statement
 
 MAXIMUM_INLINE_SIZE: Final = 10_240
@@ -247,7 +255,8 @@ def subnets(role: Role) -> Iterator[Finding]:
     """Find conditions under which no network interface can be created in a subnet."""
     for policy, statement in _allowing(role, "ec2:createnetworkinterface"):
         on_tags = any(
-            condition.key.lower().startswith("aws:requesttag/") and condition.operator != "Null"
+            condition.key.lower().startswith("aws:requesttag/")
+            and condition.operator.removeprefix("ForAnyValue:") in DEMANDING
             for condition in statement.conditions
         )
         if on_tags and any(":subnet/" in resource for resource in statement.resources):

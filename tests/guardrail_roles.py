@@ -422,6 +422,15 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         Declared(policy=policy("AllowsAmazonQToIngestDocuments", Resource=INDEX_ARN)),
         {"ingest"},
     ),
+    "a condition that requests for subnets meet": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToCreateAndDeleteNI",
+                Condition={"StringNotEquals": {"aws:RequestTag/Stage": "prod"}},
+            )
+        ),
+        set(),
+    ),
     "trust in a single statement": (
         Declared({"Version": "2012-10-17", "Statement": TRUST["Statement"][0]}),
         set(),

@@ -46,6 +46,14 @@ def later(value: object, name: str = "upstream") -> pulumi.Output[Any]:
     return Upstream(name, value).value
 
 
+def test_a_region_that_turns_out_blank_is_the_provider_s():
+    args = {**FULL, "application_id": APPLICATION_ID}
+    deployment = Deployment(lambda: component({**args, "region": later("")}))
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+
+
 def types(deployment: Deployment) -> list[str]:
     return [it.type for it in deployment.registrations]
 

@@ -501,3 +501,10 @@ def test_a_role_name_that_the_console_lists_gives_no_warning(name: str):
 def test_a_role_name_that_the_console_does_not_list_is_warned_about(name: str):
     (warning,) = warnings(role_name=name)
     assert "lists only roles whose name contains qbusiness or QBusiness" in warning
+
+
+def test_the_account_of_an_application_s_arn_is_compared_with_the_credentials_by_the_arn():
+    args = {**MINIMAL, "account_id": OTHER_ACCOUNT}
+    with pytest.raises(SettingsError) as refused:
+        validate("aem", args, credentials=Location("aws", REGION, OTHER_ACCOUNT))
+    assert [problem.name for problem in refused.value.problems] == ["application_id", "account_id"]

@@ -1,8 +1,8 @@
 """Serve the sandbox's provider to the engine, by the ResourceProvider protocol over gRPC on loopback.
 
- Property bags stay as they come: plain JSON
-values, with one marker string for what is not known yet. Secrets are the engine's business: a
-provider that does not accept them gets plain values, and the engine marks its answers.
+Properties stay plain JSON values, with one marker string for what is not known yet. Secrets are the
+engine's business: a provider that does not accept them gets plain values, and the engine marks its
+answers.
 https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
 """
 

@@ -141,7 +141,7 @@ class Lifecycle:
         failures += [
             (key, f"{key} contains an invalid JSON policy")
             for key, it in properties.items()
-            if it.document and not _is_json(inputs.get(key, UNKNOWN))
+            if it.document and not _is_policy(inputs.get(key, UNKNOWN))
         ]
         listed = olds.get(DEFAULTS, olds)
         old_defaults = {key: value for key, value in olds.items() if key in listed}
@@ -282,11 +282,13 @@ class Lifecycle:
         return {**refreshed, DEFAULTS: defaults} if defaults else refreshed
 
     def _imported(self, actual: Properties) -> Properties:
-        """Return every input that has another value than its default: `extractSchemaInputsObject`."""
+        """Return what is required or not its default: `extractSchemaInputsObject`."""
         found = {
             key: actual[key]
             for key, it in self.resource.properties.items()
-            if not it.output_only and actual.get(key) and (it.required or actual[key] != it.default)
+            if not it.output_only
+            and key in actual
+            and (it.required or (actual[key] and actual[key] != it.default))
         }
         return {**found, DEFAULTS: []}
 
@@ -300,12 +302,11 @@ def top_level(path: str) -> str:
     return path.partition(".")[0].partition("[")[0]
 
 
-def _is_json(text: str) -> bool:
+def _is_policy(text: Any) -> bool:
     try:
-        json.loads(text)
-    except ValueError:
-        return text == UNKNOWN
-    return True
+        return text == UNKNOWN or isinstance(json.loads(text), dict)
+    except (TypeError, ValueError):
+        return False
 
 
 def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
@@ -327,11 +328,11 @@ def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
 
 
 def _common(old: Any, new: Any) -> Any:
-    """Return the new value; of an object or a list, the members that the old one has too."""
+    """Return the new value: of an object its old keys, of a list as many members as before."""
     if isinstance(old, dict) and isinstance(new, dict):
         return {key: new[key] for key in old if key in new}
     if isinstance(old, list) and isinstance(new, list):
-        return [member for member in old if member in new]
+        return [member for _, member in zip(old, new, strict=False)]
     return new
 
 

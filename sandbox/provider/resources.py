@@ -319,7 +319,10 @@ class Exclusive(Resource):
     def create(self, iam: Any, desired: Properties) -> str:
         """Leave the role with the listed policies: first add, then remove (`syncAttachments`)."""
         role, members = desired["roleName"], set(desired[self.members])
-        actual = set(self.list(iam, role) or ())
+        found = self.list(iam, role)
+        if found is None:
+            raise ProviderError(f"there is no role {role}")
+        actual = set(found)
         for member in sorted(members - actual):
             self.add(iam, role, member)
         for member in sorted(actual - members):
