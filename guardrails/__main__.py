@@ -43,7 +43,13 @@ def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> 
     for role in roles_of(args.resources, set_by_program):
         if role.urn not in exempt:
             for finding in rule.check(role):
-                report(f"{finding.message}\nfix: {finding.remediation}", finding.urn)
+                message, remediation = _escape(finding.message), _escape(finding.remediation)
+                report(f"{message}\nfix: {remediation}", finding.urn)
+
+
+def _escape(text: str) -> str:
+    """Escape control characters, so that no policy can forge lines of the report."""
+    return "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in text)
 
 
 PolicyPack(

@@ -188,7 +188,10 @@ class Sandbox:
                     f"The stand-in for IAM did not start: {last_line}\nIts log is {log}\n{_RESET}"
                 )
             time.sleep(0.02)
-        return json.loads(state.read_text())["port"]
+        try:
+            return json.loads(state.read_text())["port"]
+        except (KeyError, TypeError, ValueError):
+            raise SandboxError(f"{state} is damaged\n{_RESET}") from None
 
     def _serving(self) -> bool:
         """Tell whether a server runs: its lock is released when it ends, however it ends."""

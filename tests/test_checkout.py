@@ -97,6 +97,10 @@ def break_iam(directory: Path) -> None:
     (aws / "iam.pickle").write_bytes(b"")
 
 
+def damage_the_port(directory: Path) -> None:
+    (directory / ".sandbox/aws/server.json").write_text("[]")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -106,6 +110,7 @@ def break_iam(directory: Path) -> None:
         pytest.param(leave_a_lock("1.json", json.dumps({"pid": os.getpid()})), id="a lock"),
         pytest.param(empty_the_metadata, id="an empty meta.yaml"),
         pytest.param(break_iam, id="an IAM that does not start"),
+        pytest.param(damage_the_port, id="a port that cannot be read"),
     ],
 )
 def test_make_down_resets_a_sandbox_of_any_state_and_make_up_says_so(
