@@ -60,7 +60,7 @@ class ConnectorRoleArgs(TypedDict):
     role_name: NotRequired[pulumi.Input[str]]
     """Role name, at most 64 characters. Default: from the component's name (at most 41)."""
     role_path: NotRequired[pulumi.Input[str]]
-    """Role path, / or /…/, at most 512 characters. Default: /."""
+    """Role path, / or /.../, at most 512 characters. Default: /."""
     role_description: NotRequired[pulumi.Input[str]]
     """Role description, at most 1,000 characters. Default: none."""
     permissions_boundary_arn: NotRequired[pulumi.Input[str]]
@@ -109,7 +109,7 @@ class ConnectorRole(pulumi.ComponentResource):
             pulumi.warn(warning, self)
         given |= {key: pulumi.Output.secret(given[key]) for key in _secret_names}
         trust_policy, role_policy = self._policies(name, given, naming, warnings)
-        settings = {setting: given.get(naming.spell(setting)) for setting in SETTINGS}
+        settings = {setting: given.get(naming.name(setting)) for setting in SETTINGS}
 
         children = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
@@ -148,8 +148,9 @@ class ConnectorRole(pulumi.ComponentResource):
                 # What an imported role had is detached only once it has the new policy.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
-        known = pulumi.Output.all(role.arn, policy.id, _arn_secrecy(settings))
-        self.role_arn = known.apply(lambda values: values[0])
+        # Resolves once the policy is in place, and is as secret as the settings that it shows.
+        arn = pulumi.Output.all(pulumi.Output.unsecret(role.arn), policy.id, _arn_secrecy(settings))
+        self.role_arn = arn.apply(lambda values: values[0])
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
 
@@ -170,7 +171,7 @@ class ConnectorRole(pulumi.ComponentResource):
 
         Raises SettingsError, with the names of the keys and the commands that fix them.
         """
-        stack = stack_config.read(config or pulumi.Config(), include_unknown_keys=refuse_unknown_keys)
+        stack = stack_config.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
         args = cast("ConnectorRoleArgs", stack.args)
         role = cls(name, args, opts, _naming=stack.naming, _secret_names=stack.secret_names)
         for warning in stack.warnings:
@@ -189,7 +190,7 @@ class ConnectorRole(pulumi.ComponentResource):
         credentials = self._lookup_location(given, naming)
 
         def validate_known(known: Any) -> ValidationResult:
-            parts = {part: it for part, it in known["credentials"].items() if not is_unknown(it)}
+            parts = {name: part for name, part in known["credentials"].items() if not is_unknown(part)}
             secret_names = [key for key, is_secret in known["secret"].items() if is_secret]
             args = {**given, **known["outputs"]}
             result = validate(name, args, naming, Location(**parts), secret_names)
@@ -200,13 +201,16 @@ class ConnectorRole(pulumi.ComponentResource):
 
         everything = pulumi.Output.all(outputs=outputs, secret=secret, credentials=credentials)
         # A secret or unknown tag, say, is validated too, and makes no policy secret or unknown.
-        result = pulumi.Output.unsecret(everything.apply(validate_known, run_with_unknowns=True))
+        result: Any = pulumi.Output.unsecret(everything.apply(validate_known, run_with_unknowns=True))
 
-        def policy(index: int, settings: Collection[str]) -> pulumi.Output[str]:
-            inputs = [given.get(naming.spell(setting)) for setting in settings]
-            return pulumi.Output.all(result, credentials, *inputs).apply(lambda known: known[0][index])
+        def policy(document: pulumi.Output[str], settings: Collection[str]) -> pulumi.Output[str]:
+            inputs = [given.get(naming.name(setting)) for setting in settings]
+            return pulumi.Output.all(document, credentials, *inputs).apply(lambda values: values[0])
 
-        return policy(0, TRUST_POLICY_SETTINGS), policy(1, ROLE_POLICY_SETTINGS)
+        return (
+            policy(result.trust_policy, TRUST_POLICY_SETTINGS),
+            policy(result.role_policy, ROLE_POLICY_SETTINGS),
+        )
 
     def _lookup_location(
         self, given: Mapping[str, object], naming: Naming
@@ -218,9 +222,9 @@ class ConnectorRole(pulumi.ComponentResource):
             "partition": caller.arn.apply(lambda arn: arn.split(":")[1]),
             "account": caller.account_id,
         }
-        application = given[naming.spell("application_id")]
+        application = given[naming.name("application_id")]
         in_arn = isinstance(application, str) and application.startswith("arn:")
-        region = given.get(naming.spell("region"))
+        region = given.get(naming.name("region"))
         # An Output may turn out blank.
         if not in_arn and (not region or isinstance(region, pulumi.Output)):
             location["region"] = aws.get_region_output(opts=options).region
@@ -245,25 +249,33 @@ def _has_outputs(value: object) -> bool:
     return isinstance(value, pulumi.Output)
 
 
+_SHOWN_IN_ARN: Final = ("account_id", "role_name", "role_path")
+"""With the account of an application's ARN."""
+
+
 def _secret_outputs(settings: Mapping[str, object]) -> list[str]:
     """Return the outputs of the role into which the provider copies settings that may be secret.
 
     The engine cannot know that they are. Without Outputs among the settings, previews hide nothing.
     """
-    copied = {"inlinePolicies": ROLE_POLICY_SETTINGS, "tagsAll": ("tags",)}
+    copied = {
+        "inlinePolicies": ROLE_POLICY_SETTINGS,
+        "tagsAll": ("tags",),
+        "arn": ("application_id", *_SHOWN_IN_ARN),
+    }
     return [
-        output for output, names in copied.items() if any(_has_outputs(settings[it]) for it in names)
+        output for output, names in copied.items() if any(_has_outputs(settings[name]) for name in names)
     ]
 
 
 def _arn_secrecy(settings: Mapping[str, Any]) -> pulumi.Output[None]:
-    """Return a known Output without a value, as secret as what the role's ARN tells."""
+    """Return a known Output without a value, as secret as what the role's ARN shows."""
     application = pulumi.Output.from_input(settings["application_id"])
     # An ID does not have the account in it.
     application_arn = pulumi.Output.unsecret(application).apply(
-        lambda known: application if str(known).startswith("arn:") else None
+        lambda id_or_arn: application if str(id_or_arn).startswith("arn:") else None
     )
-    others = (settings[name] for name in ("account_id", "role_name", "role_path"))
+    others = (settings[name] for name in _SHOWN_IN_ARN)
     return pulumi.Output.all(application_arn, *others).apply(lambda _: None, run_with_unknowns=True)
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Collection, Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 import pulumi
 
@@ -11,21 +11,19 @@ from .formats import REQUIRED
 
 Path = tuple[str | int, ...]
 """A setting, or a member of one, as it was given: `("vpcConfiguration", "subnetIds", 2)`."""
-REMOVE: Final = ""
-"""In place of a value for a setting that has to go."""
+NOT_SET: Final = ""
+"""A setting that is blank is not set; the command that sets it to this removes it."""
 _SHOWN: Final = 120
 """Characters of a value that a message repeats."""
-_EXACT: Final = 2**53
-"""Up to here, a float holds every integer."""
 
 
 class Naming(NamedTuple):
     """How settings are called where they are given, and which command changes one there."""
 
-    spell: Callable[[str], str] = str
-    """Return what `role_name`, or a member of a setting, is called: `roleName`."""
-    fix: Callable[[Path, str | None], str | None] | None = None
-    """Return the command that sets a path to a value, or to REMOVE; no command shows the value None."""
+    name: Callable[[str], str] = str
+    """Return the name of `role_name`, or of a member of a setting: `roleName`."""
+    command: Callable[[Path, str | None], str] | None = None
+    """Return the command that sets a path to a value; None is a value that cannot be shown."""
     required: Collection[str] = REQUIRED
 
 
@@ -80,20 +78,10 @@ def escape(text: str) -> str:
 
 def quote(value: object) -> str:
     """Quote a value for a message: printable ASCII, shortened."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a package gets every number as a float
     try:
-        text = json.dumps(_with_integers(value), default=lambda _: "...")
+        text = json.dumps(value, default=lambda other: f"a Python {type(other).__name__}")
     except (TypeError, ValueError, RecursionError):
         text = "..."
     return escape(text[:_SHOWN]) + "..." * (len(text) > _SHOWN)
-
-
-def _with_integers(value: object) -> object:
-    """Return a value with 111122223333.0 as 111122223333: a package gets every number as a float."""
-    if isinstance(value, float) and abs(value) <= _EXACT and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        members = cast("dict[object, object]", value)
-        return {key: _with_integers(member) for key, member in members.items()}
-    if isinstance(value, list):
-        return [_with_integers(item) for item in cast("list[object]", value)]
-    return value

@@ -98,7 +98,8 @@ SECURITY_GROUP: Final = Format(
     "SECURITY_GROUP_ID",
 )
 """https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceVpcConfiguration.html"""
-INGEST_SCOPES: Final = ("applicationAndIndex", "index")
+INGEST_APPLICATION_AND_INDEX: Final = "applicationAndIndex"
+INGEST_SCOPES: Final = (INGEST_APPLICATION_AND_INDEX, "index")
 """The resources of the ingest statement: AWS's current page (default), or its older edition."""
 INGEST_SCOPE: Final = Format(
     "an ingest scope",
@@ -126,7 +127,7 @@ COMPONENT_NAME: Final = Format(
 ROLE_PATH: Final = Format(
     "a role path",
     re.compile(rf"(?={_PATH}\Z).{{1,512}}"),
-    "/ or /…/, at most 512 printable ASCII characters, without quotes, \\, *, ? and $",
+    "/ or /.../, at most 512 printable ASCII characters, without quotes, \\, *, ? and $",
     "ROLE_PATH",
 )
 ROLE_DESCRIPTION: Final = Format(

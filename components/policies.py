@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from .formats import INGEST_SCOPES
+from .formats import INGEST_APPLICATION_AND_INDEX
 
 Statement = dict[str, object]
 
@@ -96,7 +96,7 @@ def ingest_documents(settings: Settings) -> Statement:
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonqbusiness.html
     """
     index = _index_arn(settings)
-    both = settings.ingest_scope == INGEST_SCOPES[0]
+    both = settings.ingest_scope == INGEST_APPLICATION_AND_INDEX
     return _allow(
         "AllowsAmazonQToIngestDocuments",
         ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"],
@@ -121,7 +121,7 @@ def ingest_principal_mapping(settings: Settings) -> Statement:
 
 
 def network_interface(settings: Settings) -> Statement:
-    """Attach network interfaces to these subnets and security groups, to reach AEM by the VPC."""
+    """Create network interfaces in these subnets and security groups, to reach AEM through the VPC."""
     return _allow(
         "AllowsAmazonQToCreateAndDeleteNI",
         ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"],

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, cast
 
 import pulumi
 
-from .errors import REMOVE, Naming, Path, escape, property_path, quote
+from .errors import NOT_SET, Naming, Path, escape, property_path, quote
 from .formats import REQUIRED, SETTINGS
 
 
@@ -51,11 +51,11 @@ class StackConfig(NamedTuple):
     warnings: Collection[str]
 
 
-def read(config: pulumi.Config, *, include_unknown_keys: bool) -> StackConfig:
-    """Read every setting, and if asked to, every other key of the namespace, to be refused."""
+def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> StackConfig:
+    """Read every setting; with `refuse_unknown_keys`, every other key of the namespace too."""
     namespace = "" if config.name == pulumi.get_project() else f"{config.name}:"
     keys = [*KEYS.values()]
-    if include_unknown_keys:
+    if refuse_unknown_keys:
         given = (key.partition(":") for key in pulumi.runtime.get_config_env())
         keys += [key for space, _, key in given if space == config.name and key not in keys]
     args = {"aws:region": pulumi.Config("aws").get("region")}
@@ -65,9 +65,13 @@ def read(config: pulumi.Config, *, include_unknown_keys: bool) -> StackConfig:
         for key in KEYS.values()
         if key not in _BOOLEANS and pulumi.runtime.is_config_secret(config.full_key(key))
     ]
-    spell = partial(config_key, namespace=namespace)
-    naming = Naming(spell, partial(_command, secret_names), (*REQUIRED, "region"))
-    warning = None if args[spell("role_name")] else _autonaming_warning(spell("role_name"))
+    naming = Naming(
+        partial(config_key, namespace=namespace),
+        partial(_command, secret_names),
+        (*REQUIRED, "region"),
+    )
+    role_name = naming.name("role_name")
+    warning = None if args[role_name] else _autonaming_warning(role_name)
     return StackConfig(args, naming, secret_names, [warning] if warning else [])
 
 
@@ -92,7 +96,7 @@ def _command(secret_names: Collection[str], path: Path, value: str | None) -> st
     if value is None or escape(key) != key or "\\" in key:
         return f"edit Pulumi.{stack}.yaml"
     option = " --path" if key != path[0] else ""
-    if value == REMOVE:
+    if value == NOT_SET:
         return f"pulumi config rm --stack {stack}{option} -- {shlex.quote(key)}"
     # These three exclude each other; without any, Pulumi asks about what looks like a secret.
     kind = "--secret" if secret else "--type string" if option else "--plaintext"

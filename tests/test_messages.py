@@ -128,7 +128,7 @@ def spelled(
 ) -> dict[str, Any]:
     """Write settings, and the members of a VPC, as a source of settings does."""
     return {
-        naming.spell(name) if name in known else name: spelled(value, naming, VPC_MEMBERS)
+        naming.name(name) if name in known else name: spelled(value, naming, VPC_MEMBERS)
         if name == "vpc_configuration" and isinstance(value, Mapping)
         else value
         for name, value in given.items()
@@ -164,7 +164,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def messages() -> str:
-    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), include_unknown_keys=True)
+    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
     sources = {
         "Arguments": Naming(),
         "Stack configuration": config.naming,
@@ -179,7 +179,7 @@ def test_messages_stand_as_written():
 
 @pytest.mark.usefixtures("stack")
 def test_no_command_in_a_message_sets_a_value_that_is_valid():
-    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), include_unknown_keys=True)
+    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
     for name, kind in SETTINGS.items():
         if isinstance(kind, Format):
             message = refusal({name: kind.placeholder}, config.naming)
@@ -195,7 +195,7 @@ def test_no_command_in_a_message_sets_a_value_that_is_valid():
 def test_a_secret_is_set_as_a_secret_and_no_key_of_it_is_shown(monkeypatch: pytest.MonkeyPatch):
     secret = ("aem:secretId", "aem:tags", "aem:vpcConfiguration", "aem:exclusivePolicies")
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
-    config = stack_config.read(pulumi.Config("aem"), include_unknown_keys=False)
+    config = stack_config.read(pulumi.Config("aem"), refuse_unknown_keys=False)
     assert config.secret_names == ["aem:secretId", "aem:vpcConfiguration", "aem:tags"]
     vpc = {"vpc_configuration": {**NETWORK, "hunter2": []}}
     wrong = {"secret_id": "x", "tags": {"hunter2": 5}, "index_id": "y", **vpc}

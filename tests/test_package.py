@@ -337,7 +337,7 @@ def test_a_number_in_place_of_a_string_is_shown_as_it_was_given(
     before = aws.roles()
     refused = stack.up(check=False)
     assert refused.exit_code != 0
-    assert "indexId: expected a string, got a number (111122223333); quote it" in refused.text
+    assert "indexId: expected a string, got 111122223333; quote it" in refused.text
     assert aws.roles() == before
 
 
