@@ -1,4 +1,4 @@
-"""The IAM role of an Amazon Q Business data source connector for Adobe Experience Manager Cloud."""
+"""The IAM roles of Amazon Q Business data source connectors."""
 
 from .connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
 from .errors import SettingsError

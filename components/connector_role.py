@@ -1,11 +1,11 @@
-"""Declare the IAM role of an Amazon Q Business data source connector for AEM Cloud.
+"""Declare the IAM role of an Amazon Q Business data source connector.
 
 The component registers an IAM role, its role policy and, with `exclusive_policies`, the two resources
 that make the stack own every policy of the role. It creates no provider and reads no configuration
 (`from_config` does). Neither role nor policy is created while a setting is invalid: a role without its
 policy, or with a wrong one, would fail at the next sync and not here.
 
-AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-iam-role.html
+AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
 import inspect
@@ -26,7 +26,7 @@ POLICY_NAME: Final = "qbusiness-aem-connector"
 
 
 class VpcConfiguration(TypedDict):
-    """The VPC through which the connector reaches AEM, as in CreateDataSource."""
+    """The VPC through which the connector reaches the data source, as in CreateDataSource."""
 
     subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
     """Subnet IDs, at least one; an ARN for a subnet that another account shares."""
@@ -41,14 +41,20 @@ class ConnectorRoleArgs(TypedDict):
     """Amazon Q Business application: its ID (36 characters) or its ARN."""
     index_id: pulumi.Input[str]
     """Index ID (36 characters)."""
-    secret_id: pulumi.Input[str]
-    """Secrets Manager secret with the AEM credentials: its ARN, or NAME-XXXXXX."""
+    secret_id: NotRequired[pulumi.Input[str]]
+    """Secrets Manager secret with the credentials: ARN or NAME-XXXXXX. Default: none, as for S3."""
+    connector: NotRequired[str]
+    """Connector, named as in the address of its IAM role page. Default: aem-cloud."""
+    bucket_name: NotRequired[pulumi.Input[str]]
+    """S3 bucket: the data source (s3-v1, s3-v2) or files for it. Default: no S3 statements."""
+    bucket_account_id: NotRequired[pulumi.Input[str]]
+    """Account of the bucket, 12 digits. Default: the application's."""
     region: NotRequired[pulumi.Input[str]]
     """Region of the application. Default: from its ARN, else the provider's."""
     account_id: NotRequired[pulumi.Input[str]]
     """Account of the application, 12 digits, which has to be the provider's. Default: the provider's."""
     kms_key_id: NotRequired[pulumi.Input[str]]
-    """Customer managed key that encrypts the secret: key ID or ARN. Default: no KMS statement."""
+    """Customer managed key of the secret, or of an S3 source: ID or ARN. Default: no KMS statement."""
     vpc_configuration: NotRequired[VpcConfiguration]
     """Subnets and security groups of the data source. Default: no network statements."""
     ingest_scope: NotRequired[pulumi.Input[str]]
@@ -70,7 +76,7 @@ class ConnectorRoleArgs(TypedDict):
 
 
 class ConnectorRole(pulumi.ComponentResource):
-    """The IAM role of an Amazon Q Business data source connector for AEM Cloud."""
+    """The IAM role of an Amazon Q Business data source connector, by default for AEM Cloud."""
 
     role_arn: pulumi.Output[str]
     """ARN of the role; resolves once the role's policy is in place."""

@@ -5,8 +5,10 @@ character, so that no value can reach beyond the one resource that it names.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
+
+from .connectors import CONNECTORS
 
 
 class Format(NamedTuple):
@@ -18,6 +20,8 @@ class Format(NamedTuple):
     expected: str
     placeholder: str
     """Shown in the command that sets the value. Never valid itself."""
+    choices: Collection[str] = ()
+    """Every valid value, if they can be listed."""
 
 
 _PARTITION = r"aws(?:-[a-z]+)*"
@@ -36,6 +40,11 @@ def _id_or_arn(service: str, resource: str, id_: str) -> re.Pattern[str]:
         rf":(?P<account>{_ACCOUNT}):{resource}"
     )
     return re.compile(rf"(?:{arn})?(?P<id>{id_})")
+
+
+def _one_of(name: str, choices: Collection[str], placeholder: str) -> Format:
+    pattern = re.compile("|".join(map(re.escape, choices)))
+    return Format(name, pattern, f"one of {', '.join(choices)}", placeholder, choices)
 
 
 REGION: Final = Format(
@@ -71,6 +80,19 @@ SECRET: Final = Format(
     "SECRET_ARN",
 )
 """https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html"""
+CONNECTOR: Final = _one_of("a connector", CONNECTORS, "CONNECTOR")
+BUCKET: Final = Format(
+    "the name of an S3 bucket",
+    re.compile(
+        r"(?!xn--|sthree-|amzn-s3-demo-|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+\Z|.*\.\.)"
+        r"(?!.*(?:-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)\Z)"
+        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+    ),
+    "3 to 63 lower-case letters, digits, hyphens and single periods, a letter or digit at both ends; "
+    "not an ARN, an IP address, an alias, or a directory or table bucket",
+    "BUCKET_NAME",
+)
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 KEY: Final = Format(
     "a KMS key ID or ARN",
     _id_or_arn(
@@ -101,12 +123,7 @@ SECURITY_GROUP: Final = Format(
 INGEST_APPLICATION_AND_INDEX: Final = "applicationAndIndex"
 INGEST_SCOPES: Final = (INGEST_APPLICATION_AND_INDEX, "index")
 """The resources of the ingest statement: AWS's current page (default), or its older edition."""
-INGEST_SCOPE: Final = Format(
-    "an ingest scope",
-    re.compile("|".join(INGEST_SCOPES)),
-    " or ".join(INGEST_SCOPES),
-    "INGEST_SCOPE",
-)
+INGEST_SCOPE: Final = _one_of("an ingest scope", INGEST_SCOPES, "INGEST_SCOPE")
 ROLE_NAME: Final = Format(
     "a role name",
     re.compile(rf"{_ENTITY_NAME}{{1,64}}"),
@@ -164,6 +181,9 @@ SETTINGS: Final[Mapping[str, Format | type[bool] | type[dict[str, object]]]] = {
     "application_id": APPLICATION,
     "index_id": INDEX_ID,
     "secret_id": SECRET,
+    "connector": CONNECTOR,
+    "bucket_name": BUCKET,
+    "bucket_account_id": ACCOUNT_ID,
     "kms_key_id": KEY,
     "vpc_configuration": dict,
     "account_id": ACCOUNT_ID,
@@ -181,13 +201,18 @@ VPC_MEMBERS: Final[Mapping[str, Format]] = {
     "subnet_ids": SUBNET,
     "security_group_ids": SECURITY_GROUP,
 }
-REQUIRED: Final = ("application_id", "index_id", "secret_id")
+REQUIRED: Final = ("application_id", "index_id")
+"""What every connector needs; the rest is up to the connector."""
+PLAIN: Final = ("connector", "exclusive_policies")
+"""Settings that decide which statements and resources there are: known from the start, never secret."""
 TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
 """The settings that the trust policy depends on."""
 ROLE_POLICY_SETTINGS: Final = (
     *TRUST_POLICY_SETTINGS,
     "index_id",
     "secret_id",
+    "bucket_name",
+    "bucket_account_id",
     "kms_key_id",
     "vpc_configuration",
     "ingest_scope",

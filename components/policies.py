@@ -1,18 +1,15 @@
 """Render the trust policy and the role policy of a connector role.
 
-Both equal the AWS page "IAM role for Amazon Q AEM (Cloud) connector", except for the one statement whose
-docstring says that it is not on the page:
-https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-iam-role.html
-The docstring of each statement is the reason why the connector needs it.
+Every connector gets the statements of the AWS page "IAM role for Amazon Q AEM (Cloud) connector", and
+those for an S3 bucket of the other connectors' pages. One statement, of which its reason says so, is on
+no page: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from .formats import INGEST_APPLICATION_AND_INDEX
-
-Statement = dict[str, object]
 
 
 class Application(NamedTuple):
@@ -29,18 +26,36 @@ class Application(NamedTuple):
         return f"arn:{self.partition}:qbusiness:{self.region}:{self.account}:application/{self.id}"
 
 
+class Bucket(NamedTuple):
+    """The S3 bucket from which the connector reads objects."""
+
+    name: str
+    account: str
+    is_source: bool
+    """Whether the connector synchronizes the bucket; else it reads single files, by their names."""
+
+
 class Settings(NamedTuple):
     """Valid settings of the role policy, with each resource as its ARN."""
 
     application: Application
     index_id: str
-    secret_arn: str
+    ingest_scope: str
+    bucket: Bucket | None
+    secret_arn: str | None
     key_arn: str | None
-    """None: the AWS managed key encrypts the secret."""
+    """None: an AWS managed key encrypts the secret, or no KMS key the bucket."""
     network_arns: Sequence[str]
     """Subnets first, then security groups; empty without a VPC."""
-    ingest_scope: str
     allow_network_interface_deletion: bool
+
+
+class Statement(NamedTuple):
+    """A statement of a policy."""
+
+    reason: str
+    """Why the connector needs it."""
+    json: Mapping[str, object]
 
 
 def trust_policy(application: Application) -> str:
@@ -50,65 +65,66 @@ def trust_policy(application: Application) -> str:
 
 def role_policy(settings: Settings) -> str:
     """Return the role policy as JSON; equal settings give equal text."""
-    in_vpc = bool(settings.network_arns)
-    included = {
-        decrypt_secret: settings.key_arn is not None,
-        **dict.fromkeys(NETWORK_STATEMENTS, in_vpc),
-        delete_network_interface: in_vpc and settings.allow_network_interface_deletion,
-    }
-    return _document([build(settings) for build in STATEMENTS if included.get(build, True)])
+    return _document(role_statements(settings))
 
 
 def trust_statement(application: Application) -> Statement:
-    """Let Amazon Q Business assume the role, for this application of this account alone."""
-    return {
-        "Sid": "AllowsAmazonQServicePrincipal",
-        "Effect": "Allow",
-        "Principal": {"Service": "qbusiness.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-        "Condition": {
-            "StringEquals": {"aws:SourceAccount": application.account},
-            "ArnEquals": {"aws:SourceArn": application.arn},
+    """Return the statement of the trust policy."""
+    return Statement(
+        "Let Amazon Q Business assume the role, for this application of this account alone.",
+        {
+            "Sid": "AllowsAmazonQServicePrincipal",
+            "Effect": "Allow",
+            "Principal": {"Service": "qbusiness.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": application.account},
+                "ArnEquals": {"aws:SourceArn": application.arn},
+            },
         },
-    }
-
-
-def get_secret(settings: Settings) -> Statement:
-    """Read the credentials with which the connector signs in to AEM."""
-    return _allow("AllowsAmazonQToGetSecret", ["secretsmanager:GetSecretValue"], [settings.secret_arn])
-
-
-def decrypt_secret(settings: Settings) -> Statement:
-    """Decrypt that secret, through Secrets Manager only, where a customer managed key encrypts it."""
-    return _allow(
-        "AllowsAmazonQToDecryptSecret",
-        ["kms:Decrypt"],
-        [settings.key_arn],
-        {"StringLike": {"kms:ViaService": ["secretsmanager.*.amazonaws.com"]}},
     )
 
 
-def ingest_documents(settings: Settings) -> Statement:
-    """Put AEM's pages and assets into the index, and remove them when AEM does.
-
-    AWS's current page names the application and the index; an older edition the index alone,
-    although both actions require both resource types:
-    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonqbusiness.html
-    """
-    index = _index_arn(settings)
+def role_statements(settings: Settings) -> Iterator[Statement]:
+    """Return the statements of the role policy, in the order of AWS's pages."""
+    if settings.bucket:
+        yield from _bucket_statements(settings.application.partition, settings.bucket)
+    if settings.secret_arn:
+        yield _allow(
+            "AllowsAmazonQToGetSecret",
+            "Read the credentials with which the connector signs in to the data source.",
+            ["secretsmanager:GetSecretValue"],
+            [settings.secret_arn],
+        )
+    if settings.key_arn:
+        service = "secretsmanager" if settings.secret_arn else "s3"
+        yield _allow(
+            "AllowsAmazonQToDecryptSecret",
+            "Decrypt what a customer managed key encrypts, through one service only: the secret through "
+            "Secrets Manager, or the objects of a bucket that is the data source through Amazon S3.",
+            ["kms:Decrypt"],
+            [settings.key_arn],
+            {"StringLike": {"kms:ViaService": [f"{service}.*.amazonaws.com"]}},
+        )
+    application, index = (
+        settings.application.arn,
+        f"{settings.application.arn}/index/{settings.index_id}",
+    )
     both = settings.ingest_scope == INGEST_APPLICATION_AND_INDEX
-    return _allow(
+    yield _allow(
         "AllowsAmazonQToIngestDocuments",
+        """\
+Put documents into the index, and remove them when the data source does.
+
+AWS's current page names the application and the index; an older edition the index alone,
+although both actions require both resource types:
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonqbusiness.html""",
         ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"],
-        [settings.application.arn, index] if both else index,
+        [application, index] if both else index,
     )
-
-
-def ingest_principal_mapping(settings: Settings) -> Statement:
-    """Keep the users and groups that decide who may see which document."""
-    index = _index_arn(settings)
-    return _allow(
+    yield _allow(
         "AllowsAmazonQToIngestPrincipalMapping",
+        "Keep the users and groups that decide who may see which document.",
         [
             "qbusiness:PutGroup",
             "qbusiness:CreateUser",
@@ -116,60 +132,76 @@ def ingest_principal_mapping(settings: Settings) -> Statement:
             "qbusiness:UpdateUser",
             "qbusiness:ListGroups",
         ],
-        [settings.application.arn, index, f"{index}/data-source/*"],
+        [application, index, f"{index}/data-source/*"],
     )
+    if settings.network_arns:
+        yield from _network_statements(settings)
 
 
-def network_interface(settings: Settings) -> Statement:
-    """Create network interfaces in these subnets and security groups, to reach AEM through the VPC."""
-    return _allow(
+def _bucket_statements(partition: str, bucket: Bucket) -> Iterator[Statement]:
+    condition = {"StringEquals": {"aws:ResourceAccount": bucket.account}}
+    arn = f"arn:{partition}:s3:::{bucket.name}"
+    yield _allow(
+        "AllowsAmazonQToGetObjectfromS3" if bucket.is_source else "AllowsAmazonQToGetS3Objects",
+        "Read the documents of the bucket."
+        if bucket.is_source
+        else "Read files that the data source's configuration names, such as a certificate.",
+        ["s3:GetObject"],
+        [f"{arn}/*"],
+        condition,
+    )
+    if bucket.is_source:
+        yield _allow(
+            "AllowsAmazonQToListS3Buckets",
+            "List the documents of the bucket.",
+            ["s3:ListBucket"],
+            [arn],
+            condition,
+        )
+
+
+def _network_statements(settings: Settings) -> Iterator[Statement]:
+    partition, region, account, application_id = settings.application
+    network_interfaces = f"arn:{partition}:ec2:{region}:{account}:network-interface/*"
+    tag = f"qbusiness_{account}_{application_id}_*"
+    create_and_delete = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"]
+    yield _allow(
         "AllowsAmazonQToCreateAndDeleteNI",
-        ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"],
+        "Create network interfaces in these subnets and security groups, to reach the data source "
+        "through the VPC.",
+        create_and_delete,
         settings.network_arns,
     )
-
-
-def tagged_network_interface(settings: Settings) -> Statement:
-    """Create only network interfaces that carry the application's AMAZON_Q tag."""
-    return _allow(
+    yield _allow(
         "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
-        ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"],
-        _network_interfaces(settings),
+        "Create only network interfaces that carry the application's AMAZON_Q tag.",
+        create_and_delete,
+        network_interfaces,
         {
-            "StringLike": {"aws:RequestTag/AMAZON_Q": _tag_pattern(settings)},
+            "StringLike": {"aws:RequestTag/AMAZON_Q": tag},
             "ForAllValues:StringEquals": {"aws:TagKeys": ["AMAZON_Q"]},
         },
     )
-
-
-def create_tags(settings: Settings) -> Statement:
-    """Set tags while a network interface is being created, and at no other time.
-
-    Which tags these may be, the statement before decides: without its condition nothing is created.
-    """
-    return _allow(
+    yield _allow(
         "AllowsAmazonQToCreateTags",
+        """\
+Set tags while a network interface is being created, and at no other time.
+
+The statement before decides which tags these may be: without its condition nothing is created.""",
         ["ec2:CreateTags"],
-        _network_interfaces(settings),
+        network_interfaces,
         {"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
     )
-
-
-def network_interface_permission(settings: Settings) -> Statement:
-    """Let the service attach the network interfaces that carry the application's tag."""
-    return _allow(
+    yield _allow(
         "AllowsAmazonQToCreateNetworkInterfacePermission",
+        "Let the service attach the network interfaces that carry the application's tag.",
         ["ec2:CreateNetworkInterfacePermission"],
-        _network_interfaces(settings),
-        {"StringLike": {"aws:ResourceTag/AMAZON_Q": _tag_pattern(settings)}},
+        network_interfaces,
+        {"StringLike": {"aws:ResourceTag/AMAZON_Q": tag}},
     )
-
-
-def describe_vpc(settings: Settings) -> Statement:
-    """Look at the VPC; EC2 has no narrower resource than * for these actions."""
-    del settings
-    return _allow(
+    yield _allow(
         "AllowsAmazonQToDescribeResourcesForVPC",
+        "Look at the VPC; EC2 has no narrower resource than * for these actions.",
         [
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeAvailabilityZones",
@@ -181,58 +213,28 @@ def describe_vpc(settings: Settings) -> Statement:
         ],
         "*",
     )
+    if settings.allow_network_interface_deletion:
+        yield _allow(
+            "AllowsAmazonQToDeleteTaggedNI",
+            """\
+Delete the network interfaces that carry the application's tag.
+
+AWS's page grants this only under a tag of the request, which a deletion does not carry. This statement
+is not on the page, and is included only if the settings ask for it.""",
+            ["ec2:DeleteNetworkInterface"],
+            network_interfaces,
+            {"StringLike": {"aws:ResourceTag/AMAZON_Q": tag}},
+        )
 
 
-def delete_network_interface(settings: Settings) -> Statement:
-    """Delete the network interfaces that carry the application's tag.
+def _allow(
+    sid: str, reason: str, actions: Sequence[str], resource: object, condition: object = None
+) -> Statement:
+    statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
+    return Statement(reason, {**statement, "Condition": condition} if condition else statement)
 
-    AWS's page grants this only under a tag of the request, which a deletion does not carry; this
-    statement is not on the page and has to be asked for.
-    """
-    return _allow(
-        "AllowsAmazonQToDeleteTaggedNI",
-        ["ec2:DeleteNetworkInterface"],
-        _network_interfaces(settings),
-        {"StringLike": {"aws:ResourceTag/AMAZON_Q": _tag_pattern(settings)}},
+
+def _document(statements: Iterable[Statement]) -> str:
+    return json.dumps(
+        {"Version": "2012-10-17", "Statement": [statement.json for statement in statements]}
     )
-
-
-Builder = Callable[[Settings], Statement]
-NETWORK_STATEMENTS: Final[Sequence[Builder]] = (
-    network_interface,
-    tagged_network_interface,
-    create_tags,
-    network_interface_permission,
-    describe_vpc,
-)
-STATEMENTS: Final[Sequence[Builder]] = (
-    get_secret,
-    decrypt_secret,
-    ingest_documents,
-    ingest_principal_mapping,
-    *NETWORK_STATEMENTS,
-    delete_network_interface,
-)
-"""The role policy with every option, in the order of AWS's page; what is not on the page is last."""
-
-
-def _allow(sid: str, actions: Sequence[str], resource: object, condition: object = None) -> Statement:
-    statement: Statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
-    return {**statement, "Condition": condition} if condition else statement
-
-
-def _index_arn(settings: Settings) -> str:
-    return f"{settings.application.arn}/index/{settings.index_id}"
-
-
-def _network_interfaces(settings: Settings) -> str:
-    partition, region, account, _ = settings.application
-    return f"arn:{partition}:ec2:{region}:{account}:network-interface/*"
-
-
-def _tag_pattern(settings: Settings) -> str:
-    return f"qbusiness_{settings.application.account}_{settings.application.id}_*"
-
-
-def _document(statements: Sequence[Statement]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, cast
 import pulumi
 
 from .errors import NOT_SET, Naming, Path, escape, property_path, quote
-from .formats import REQUIRED, SETTINGS
+from .formats import PLAIN, REQUIRED, SETTINGS
 
 
 def camel_case(name: str) -> str:
@@ -47,7 +47,7 @@ class StackConfig(NamedTuple):
     args: Mapping[str, object]
     naming: Naming
     secret_names: Collection[str]
-    """Keys that are secret; not booleans, whose effect shows in every preview."""
+    """Keys that are secret; not booleans and the connector, whose effect shows in every preview."""
     warnings: Collection[str]
 
 
@@ -62,8 +62,10 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> StackConfig:
     args |= {f"{namespace}{key}": _value(key, config.get(key)) for key in keys}
     secret_names = [
         f"{namespace}{key}"
-        for key in KEYS.values()
-        if key not in _BOOLEANS and pulumi.runtime.is_config_secret(config.full_key(key))
+        for name, key in KEYS.items()
+        if name not in PLAIN
+        and key not in _BOOLEANS
+        and pulumi.runtime.is_config_secret(config.full_key(key))
     ]
     naming = Naming(
         partial(config_key, namespace=namespace),

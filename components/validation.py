@@ -14,9 +14,10 @@ import pulumi
 from pulumi.output import Unknown
 
 from . import formats, policies
+from .connectors import CONNECTORS, DEFAULT, Connector, Need
 from .errors import NOT_SET, Naming, Path, Problem, SettingsError, property_path, quote
 from .formats import SETTINGS, VPC_MEMBERS, Format
-from .policies import Application, Settings
+from .policies import Application, Bucket, Settings
 
 
 class Location(NamedTuple):
@@ -53,13 +54,13 @@ def validate(
     """
     validator = _Validator(args, naming or Naming(), secret_names)
     validator.check_settings()
+    connector = validator.check_connector()
     location = validator.check_location(credentials or Location())
     validator.check_arns(location)
     validator.check_secret(location)
-    validator.check_deletion()
     validator.check_role_name(component_name)
     validator.raise_problems()
-    return validator.render(location)
+    return validator.render(connector, location)
 
 
 def is_unknown(value: object) -> bool:
@@ -149,29 +150,27 @@ class _Validator:
             if value is None:
                 if name in self.naming.required and isinstance(kind, Format):
                     self.add_error(path, "is required and not set", kind.expected, kind.placeholder)
+            elif is_unknown(value):
+                if name in formats.PLAIN:
+                    message = "is an Output, and decides which statements and resources there are"
+                    self.add_error(path, message, "a plain value")
+                self.unknown.add(name)
             elif isinstance(kind, Format):
                 self.check_text(name, path, value, kind)
-            elif kind is bool:
-                self.check_boolean(name, path, value)
-            elif is_unknown(value):
-                self.unknown.add(name)
-            elif not isinstance(value, Mapping):
-                members = " and ".join(property_path(self.path(name, each)) for each in VPC_MEMBERS)
-                expected = "an object of strings" if name == "tags" else f"an object of {members}"
-                self.add_type_error(path, "an object", value, expected)
-            elif name == "vpc_configuration":
-                self.check_vpc(path, cast("Mapping[str, object]", value))
-            elif name == "tags":
-                self.check_tags(path, cast("Mapping[object, object]", value))
+            elif kind is dict:
+                self.check_object(name, path, value)
+            elif not isinstance(value, bool):
+                self.add_type_error(path, "a boolean", value, "true or false", "false")
 
-    def check_boolean(self, name: str, path: Path, value: object) -> None:
-        if is_unknown(value) and name == "exclusive_policies":
-            message = "is an Output, and decides which resources exist"
-            self.add_error(path, message, "True or False")
-        elif is_unknown(value):
-            self.unknown.add(name)
-        elif not isinstance(value, bool):
-            self.add_type_error(path, "a boolean", value, "true or false", "false")
+    def check_object(self, name: str, path: Path, value: object) -> None:
+        if not isinstance(value, Mapping):
+            members = " and ".join(property_path(self.path(name, member)) for member in VPC_MEMBERS)
+            expected = "an object of strings" if name == "tags" else f"an object of {members}"
+            self.add_type_error(path, "an object", value, expected)
+        elif name == "tags":
+            self.check_tags(path, cast("Mapping[object, object]", value))
+        elif name == "vpc_configuration":
+            self.check_vpc(path, cast("Mapping[str, object]", value))
 
     def check_text(self, name: str, path: Path, value: object, form: Format) -> None:
         if is_unknown(value):
@@ -183,7 +182,13 @@ class _Validator:
         elif match := form.pattern.fullmatch(value):
             self.texts[path] = match
         else:
-            message = f"{self.show(path, quote(value))} is not {form.name}"
+            near = get_close_matches(value.lower(), form.choices, 3, 0.5) if form.choices else []
+            advice = (
+                f"; did you mean {' or '.join(near)}?"
+                if near and path[0] not in self.secret_names
+                else ""
+            )
+            message = f"{self.show(path, quote(value))} is not {form.name}{advice}"
             self.add_error(path, message, form.expected, form.placeholder)
 
     def check_vpc(self, path: Path, value: Mapping[str, object]) -> None:
@@ -250,6 +255,39 @@ class _Validator:
         """Return the matches of the subnets or the security groups."""
         parent = self.path("vpc_configuration", name)
         return [match for path, match in self.texts.items() if path[:-1] == parent]
+
+    def check_connector(self) -> Connector:
+        """Return the connector; refuse what it does not take, and require what it needs."""
+        name = self.text("connector")
+        connector = CONNECTORS[name[0] if name else DEFAULT]
+        if "connector" in self.args and not name:
+            return connector  # refused already
+        for setting, need in (
+            ("secret_id", connector.secret),
+            ("bucket_name", connector.bucket),
+            ("vpc_configuration", connector.vpc),
+        ):
+            path, value, kind = self.path(setting), self.args.get(setting), SETTINGS[setting]
+            title, page = f"the connector {connector.name}", f"see {connector.page}"
+            if need is Need.REQUIRED and value is None and isinstance(kind, Format):
+                message = f"is required and not set: {title} needs it, {page}"
+                self.add_error(path, message, kind.expected, kind.placeholder)
+            elif need is Need.NOT_SUPPORTED and value is not None and not is_unknown(value):
+                message = f"is not supported by {title}: {page}"
+                self.add_error(path, message, f"no {path[0]}", NOT_SET)
+            elif need is Need.EARLIER_VERSIONS and value is not None:
+                self.warnings.append(f"{path[0]}: only earlier versions of {title} support it, {page}")
+        self.check_requirement("allow_network_interface_deletion", "vpc_configuration")
+        self.check_requirement("bucket_account_id", "bucket_name")
+        if connector.secret is Need.OPTIONAL:
+            self.check_requirement("kms_key_id", "secret_id")
+        return connector
+
+    def check_requirement(self, name: str, required: str) -> None:
+        """Refuse a setting that means nothing without another."""
+        if (self.args.get(name) is True or self.text(name)) and required not in self.args:
+            (path, other) = self.path(name), self.path(required)[0]
+            self.add_error(path, f"requires {other}", f"{other}, or no {path[0]}", NOT_SET)
 
     def check_location(self, credentials: Location) -> Location:
         """Return the application's location; refuse credentials that are not for it."""
@@ -326,12 +364,6 @@ class _Validator:
                 formats.KEY.placeholder,
             )
 
-    def check_deletion(self) -> None:
-        name = "allow_network_interface_deletion"
-        if self.args.get(name) is True and "vpc_configuration" not in self.args:
-            (vpc,) = self.path("vpc_configuration")
-            self.add_error(self.path(name), f"requires {vpc}", f"false, or true with {vpc}", "false")
-
     def check_role_name(self, component_name: str) -> None:
         path, name = self.path("role_name"), self.text("role_name")
         if name and not any(word in name[0] for word in formats.LISTED_NAMES):
@@ -351,10 +383,10 @@ class _Validator:
 
     # Policies.
 
-    def render(self, location: Location) -> ValidationResult:
+    def render(self, connector: Connector, location: Location) -> ValidationResult:
         """Render the policies whose settings are known; raises SettingsError for a policy too long."""
         application, index = self.text("application_id"), self.text("index_id")
-        secret, key, ingest_scope = map(self.text, ("secret_id", "kms_key_id", "ingest_scope"))
+        secret, key, bucket = map(self.text, ("secret_id", "kms_key_id", "bucket_name"))
         if application is None:
             return ValidationResult(None, None, self.warnings)
         # To check the size of the policy, what is not known yet is as short as it can be.
@@ -362,7 +394,7 @@ class _Validator:
         region, account = location.region or "us-east-1", location.account or 12 * "0"
         target = Application(partition, region, account, application["id"])
         trust_policy = policies.trust_policy(target) if all(location) else None
-        if not (index and secret and self.unknown.isdisjoint(formats.ROLE_POLICY_SETTINGS)):
+        if index is None or not self.unknown.isdisjoint(formats.ROLE_POLICY_SETTINGS):
             return ValidationResult(trust_policy, None, self.warnings)
 
         def arn(service: str, kind: str, resource: re.Match[str]) -> str:
@@ -374,14 +406,21 @@ class _Validator:
 
         subnets = [arn("ec2", "subnet/", each) for each in self.vpc_members("subnet_ids")]
         groups = [arn("ec2", "security-group/", each) for each in self.vpc_members("security_group_ids")]
+        bucket_account, ingest_scope = self.text("bucket_account_id"), self.text("ingest_scope")
         role_policy = policies.role_policy(
             Settings(
                 application=target,
                 index_id=index[0],
-                secret_arn=arn("secretsmanager", "secret:", secret),
-                key_arn=arn("kms", "key/", key) if key else None,
-                network_arns=[*dict.fromkeys(subnets + groups)],
                 ingest_scope=ingest_scope[0] if ingest_scope else formats.INGEST_APPLICATION_AND_INDEX,
+                bucket=bucket
+                and Bucket(
+                    bucket[0],
+                    bucket_account[0] if bucket_account else account,
+                    is_source=connector.bucket_is_source,
+                ),
+                secret_arn=secret and arn("secretsmanager", "secret:", secret),
+                key_arn=key and arn("kms", "key/", key),
+                network_arns=[*dict.fromkeys(subnets + groups)],
                 allow_network_interface_deletion=bool(self.args.get("allow_network_interface_deletion")),
             )
         )

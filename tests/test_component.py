@@ -435,7 +435,7 @@ def test_a_policy_beyond_the_quota_is_refused_before_anything_is_registered():
 def test_whether_policies_are_exclusive_has_to_be_known_at_once():
     deployment = Deployment(lambda: component({**MINIMAL, "exclusive_policies": later(value=True)}))
     assert isinstance(deployment.error, SettingsError)
-    assert "decides which resources exist" in str(deployment.error)
+    assert "decides which statements and resources there are" in str(deployment.error)
 
 
 # Warnings.

@@ -73,7 +73,8 @@ def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
         "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
         "tags": '{"Team": "search"}',
     }
-    assert set(settings) == {"aws:region", *KEYS.values()}
+    bucket = {"connector", "bucketName", "bucketAccountId"}
+    assert {*settings, *bucket} == {"aws:region", *KEYS.values()}
     deployment = deploy(monkeypatch, settings)
     assert deployment.error is None
     assert len(deployment.registrations) == 5
@@ -103,7 +104,7 @@ def test_a_required_key_that_is_blank_or_missing_is_reported(
 ):
     settings = {name: value for name, value in MINIMAL.items() if name != key}
     text = message(monkeypatch, {**settings, key: ""} if blank else settings)
-    assert f"  {key}: is required and not set\n" in text
+    assert f"  {key}: is required and not set" in text
     assert f"fix: pulumi config set --stack test --plaintext -- {key} " in text
 
 
@@ -135,7 +136,7 @@ def test_a_required_key_that_is_blank_or_missing_is_reported(
         (
             "allowNetworkInterfaceDeletion",
             "true",
-            "--plaintext -- allowNetworkInterfaceDeletion false",
+            "pulumi config rm --stack test -- allowNetworkInterfaceDeletion",
         ),
         ("exclusivePolicies", "maybe", "--plaintext -- exclusivePolicies false"),
     ],

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import pytest
 
-from components import policies
 from components.validation import validate
 from tests.support import (
     ACCOUNT,
@@ -157,8 +156,3 @@ def test_another_partition_is_the_only_thing_that_another_partition_changes():
 
 def test_equal_settings_give_equal_text():
     assert write(**FULL) == write(**FULL)
-
-
-def test_every_statement_says_in_its_docstring_why_it_is_there():
-    for build in (policies.trust_statement, *policies.STATEMENTS):
-        assert len(build.__doc__ or "") > 40

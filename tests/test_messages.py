@@ -17,6 +17,7 @@ from tests.support import (
     FULL,
     GOLDEN,
     INDEX_ID,
+    KEY_ID,
     MINIMAL,
     OTHER_ACCOUNT,
     REGION,
@@ -119,6 +120,19 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         **FULL,
         "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(140)]},
     },
+    "an unknown connector": {"connector": "Confluence", "secret_id": None},
+    "a bucket that the connector does not take": {"bucket_name": "aem-files"},
+    "a connector that takes neither secret nor VPC": {
+        "connector": "s3-v2",
+        "vpc_configuration": NETWORK,
+    },
+    "settings that need others": {
+        "connector": "webcrawler",
+        "secret_id": None,
+        "kms_key_id": KEY_ID,
+        "bucket_account_id": ACCOUNT,
+    },
+    "the name of a bucket": {"connector": "webcrawler", "bucket_name": "arn:aws:s3:::aem-files"},
     "too many tags": {"tags": {f"t{i}": "" for i in range(51)}},
 }
 
@@ -182,7 +196,9 @@ def test_no_command_in_a_message_sets_a_value_that_is_valid():
     config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
     for name, kind in SETTINGS.items():
         if isinstance(kind, Format):
-            message = refusal({name: kind.placeholder}, config.naming)
+            # A connector that takes a bucket.
+            given = {"connector": "webcrawler", "bucket_name": "aem-files", name: kind.placeholder}
+            message = refusal(given, config.naming)
             assert f"{kind.placeholder} is a placeholder" in message
             assert message.endswith(f" {kind.placeholder}")
     for member, form in VPC_MEMBERS.items():
@@ -193,7 +209,13 @@ def test_no_command_in_a_message_sets_a_value_that_is_valid():
 
 @pytest.mark.usefixtures("stack")
 def test_a_secret_is_set_as_a_secret_and_no_key_of_it_is_shown(monkeypatch: pytest.MonkeyPatch):
-    secret = ("aem:secretId", "aem:tags", "aem:vpcConfiguration", "aem:exclusivePolicies")
+    secret = (
+        "aem:secretId",
+        "aem:tags",
+        "aem:vpcConfiguration",
+        "aem:exclusivePolicies",
+        "aem:connector",
+    )
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
     config = stack_config.read(pulumi.Config("aem"), refuse_unknown_keys=False)
     assert config.secret_names == ["aem:secretId", "aem:vpcConfiguration", "aem:tags"]

@@ -22,7 +22,7 @@ from tests.mocked import Deployment
 
 README = (PROJECT / "README.md").read_text()
 DECLARED: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
-REQUIRED = ["applicationId", "indexId", "secretId"]
+REQUIRED = ["applicationId", "indexId"]
 
 
 def modules(*places: str) -> list[Path]:
