@@ -73,9 +73,7 @@ mutation: venv/installed $(SIMULATOR) ## check that tests notice every part of t
 # Group: Write what follows from the code
 
 pages: venv/installed ## write the pages of docs/ that follow from the program
-	@venv/bin/python -m tests.authorization.permissions_page
-	@venv/bin/python -m tests.configuration_page
-	@venv/bin/python -m tests.package_page
+	@venv/bin/python -m pages
 
 site: venv/installed ## build the website of docs/ in site/
 	@$(SITE)

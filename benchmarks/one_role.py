@@ -8,8 +8,8 @@ from typing import Final
 from benchmarks.measuring import Command, measure
 from benchmarks.programs import SETTINGS, Laboratory, laboratory, operation
 from benchmarks.table import table
+from pages.examples import APPLICATION_ID
 from sandbox.environment import PROJECT
-from tests.support import APPLICATION_ID
 
 CDK: Final = PROJECT / "benchmarks" / "cdk"
 _ROUNDS: Final = 15

@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.measuring import Command
-from sandbox import engine
-from sandbox.environment import Sandbox
-from tests.stacks import Stack, prepared
-from tests.support import (
+from pages.examples import (
     APPLICATION_ID,
     INDEX_ID,
     KEY_ID,
@@ -23,6 +20,9 @@ from tests.support import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from sandbox import engine
+from sandbox.environment import Sandbox
+from tests.stacks import Stack, prepared
 
 ACCOUNT: Final = "123456789012"
 """The account of the sandbox."""

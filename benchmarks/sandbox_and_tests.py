@@ -21,7 +21,6 @@ _WHY: Final = {
     "tests/authorization/test_all_of_aws.py": "decides about every action of AWS",
     "tests/authorization/test_decisions.py": "decides 14,000 requests in the policy simulator",
     "tests/authorization/test_mutants.py": "runs the simulator on mutants of the documents",
-    "tests/authorization/test_permissions_page.py": "asks simulator and solver for what the page says",
     "tests/authorization/test_never.py": "proofs by a solver",
     "tests/test_generated_settings.py": "900 generated settings",
     "tests/test_guardrails_engine.py": "programs on the engine, with the policy pack, a process more",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from tests.support import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,
@@ -13,8 +13,8 @@ from tests.support import (
     OTHER_ACCOUNT,
     REGION,
     SUBNET_ID,
-    golden,
 )
+from tests.support import golden
 
 Document = dict[str, Any]
 

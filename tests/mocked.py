@@ -10,7 +10,7 @@ import pulumi
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import resource_pb2
 
-from tests.support import ACCOUNT, REGION
+from pages.examples import ACCOUNT, REGION
 
 PROJECT: Final = "qbusiness-aem-connector"
 STACK: Final = "test"

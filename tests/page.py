@@ -21,8 +21,12 @@ def prose(section: str, page: Path = PAGE) -> str:
 
 def commands(section: str, page: Path = PAGE) -> str:
     """Return the shell commands of a section."""
-    text = prose(section, page)
-    return "\n".join(re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL))
+    return "\n".join(blocks("sh", prose(section, page)))
+
+
+def blocks(language: str, text: str) -> list[str]:
+    """Return the blocks of code in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def page_path(stack: Stack) -> str:

@@ -23,7 +23,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from tests.support import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
+from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
 

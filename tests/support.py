@@ -5,22 +5,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from pages.examples import (
+    APPLICATION_ARN,
+    INDEX_ID,
+    KEY_ID,
+    REGION,
+    REQUIRED_INPUTS,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SHARED_SUBNET_ARN,
+    SUBNET_ID,
+)
+
 GOLDEN: Final = Path(__file__).parent / "golden"
 
 PATIENCE: Final = 120.0
 """Seconds after which a test gives up on what it waits for, on a machine with much else to do."""
-
-REGION: Final = "us-east-1"
-ACCOUNT: Final = "123456789012"
-OTHER_ACCOUNT: Final = "444455556666"
-APPLICATION_ID: Final = "a1b2c3d4-5678-90ab-cdef-111111111111"
-APPLICATION_ARN: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
-INDEX_ID: Final = "b2c3d4e5-6789-01ab-cdef-222222222222"
-SECRET_ID: Final = "qbusiness/aem-cloud-a1B2c3"
-KEY_ID: Final = "1234abcd-12ab-34cd-56ef-1234567890ab"
-SUBNET_ID: Final = "subnet-0a1b2c3d4e5f60718"
-SHARED_SUBNET_ARN: Final = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/subnet-0b2c3d4e5f6071829"
-SECURITY_GROUP_ID: Final = "sg-0c3d4e5f607182930"
 
 MINIMAL: Final[Mapping[str, Any]] = {
     "application_id": APPLICATION_ARN,
@@ -32,12 +32,7 @@ VPC: Final[Mapping[str, Any]] = {
     "subnet_ids": [SUBNET_ID, SHARED_SUBNET_ARN],
     "security_group_ids": [SECURITY_GROUP_ID],
 }
-REQUIRED: Final[Mapping[str, Any]] = {
-    "aws:region": REGION,
-    "applicationId": APPLICATION_ARN,
-    "indexId": INDEX_ID,
-    "secretId": SECRET_ID,
-}
+REQUIRED: Final[Mapping[str, Any]] = {"aws:region": REGION, **REQUIRED_INPUTS}
 """The same as a stack's configuration."""
 FULL: Final[Mapping[str, Any]] = {
     **MINIMAL,

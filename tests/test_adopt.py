@@ -17,27 +17,24 @@ from adopt.__main__ import main
 from adopt.difference import TRUST_POLICY, compare, statements
 from adopt.reading import PERMISSIONS
 from components.connector_role import ConnectorRole
-from sandbox.environment import PROJECT
-from sandbox.iam_server import ACCOUNT as SANDBOX_ACCOUNT
-from tests.mocked import Deployment
-from tests.page import page_path, run_section
-from tests.qbusiness_server import DATA_SOURCE_ID, Server, served
-from tests.stacks import PROJECT_NAME, Aws, Stack
-from tests.support import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,
     INDEX_ID,
     KEY_ID,
     OTHER_ACCOUNT,
-    POLICY,
     REGION,
-    ROLE,
     SECURITY_GROUP_ID,
     SUBNET_ID,
-    golden,
-    in_one_line,
 )
+from sandbox.environment import PROJECT
+from sandbox.iam_server import ACCOUNT as SANDBOX_ACCOUNT
+from tests.mocked import Deployment
+from tests.page import page_path, run_section
+from tests.qbusiness_server import DATA_SOURCE_ID, Server, served
+from tests.stacks import PROJECT_NAME, Aws, Stack
+from tests.support import POLICY, ROLE, golden, in_one_line
 
 pytestmark = pytest.mark.slow
 

@@ -7,19 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.page import PAGE, commands, run_section
+from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
+from tests.page import PAGE, blocks, commands, run_section
 from tests.stacks import Aws, Stack
-from tests.support import (
-    APPLICATION_ARN,
-    INDEX_ID,
-    POLICY,
-    REGION,
-    REQUIRED,
-    ROLE,
-    SECRET_ID,
-    golden,
-    in_one_line,
-)
+from tests.support import POLICY, REQUIRED, ROLE, golden, in_one_line
 
 NewStack = Callable[..., Stack]
 
@@ -86,8 +77,8 @@ def identity(aws: Aws) -> str:
 
 def import_files() -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the import file of the page, and the entry that it tells to add."""
-    blocks = re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
-    file, entry = (json.loads(block.replace("ROLE", NAME)) for block in blocks[:2])
+    documents = blocks("json", PAGE.read_text())
+    file, entry = (json.loads(document.replace("ROLE", NAME)) for document in documents[:2])
     return file, entry
 
 
@@ -141,7 +132,7 @@ def test_raw_resources_move_into_the_component_without_being_replaced(new_stack:
     stack.take_required_keys_away()
     assert stack.up().changes == {"create": 3}
     unique, (policy_name,) = identity(aws), aws.role_policies(NAME)
-    keep = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)[0]
+    keep = blocks("python", PAGE.read_text())[0]
     program = COMPONENT.format(
         keep=keep, application=APPLICATION_ARN, index=INDEX_ID, secret=SECRET_ID, name=NAME
     )

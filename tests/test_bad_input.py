@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.stacks import PROJECT_NAME, Aws, Stack
-from tests.support import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,
@@ -21,6 +20,7 @@ from tests.support import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from tests.stacks import PROJECT_NAME, Aws, Stack
 
 RIGHT: dict[str, Any] = {
     "aws:region": REGION,

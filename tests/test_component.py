@@ -10,22 +10,18 @@ import pytest
 
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
 from components.errors import SettingsError
-from tests.mocked import PROJECT, STACK, Deployment, Upstream
-from tests.support import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,
-    FULL,
     INDEX_ID,
-    MINIMAL,
     OTHER_ACCOUNT,
     REGION,
     SECRET_ID,
     SUBNET_ID,
-    VPC,
-    golden,
-    in_one_line,
 )
+from tests.mocked import PROJECT, STACK, Deployment, Upstream
+from tests.support import FULL, MINIMAL, VPC, golden, in_one_line
 
 IN_STACK = f"urn:pulumi:{STACK}::{PROJECT}::pulumi:pulumi:Stack$"
 COMPONENT_URN = f"{IN_STACK}qbusiness-connector:index:ConnectorRole::aem"

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from pages.examples import SECRET_ID
 from tests.faults import gate
 from tests.page import run_section
 from tests.stacks import Aws, Stack
-from tests.support import POLICY, REQUIRED, ROLE, SECRET_ID, golden, in_one_line
+from tests.support import POLICY, REQUIRED, ROLE, golden, in_one_line
 
 NewStack = Callable[..., Stack]
 

@@ -11,8 +11,9 @@ import pytest
 from components.connector_role import ConnectorRole
 from components.errors import SettingsError
 from components.stack_config import KEYS
+from pages.examples import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID
 from tests.mocked import PROJECT, Deployment
-from tests.support import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID, VPC, golden, in_one_line
+from tests.support import VPC, golden, in_one_line
 
 MINIMAL: dict[str, str] = {
     "aws:region": REGION,

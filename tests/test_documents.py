@@ -6,20 +6,17 @@ from typing import NamedTuple
 import pytest
 
 from components.validation import validate
-from tests.support import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
-    FULL,
     INDEX_ID,
     KEY_ID,
-    MINIMAL,
     REGION,
     SECRET_ID,
     SECURITY_GROUP_ID,
     SUBNET_ID,
-    golden,
-    in_one_line,
 )
+from tests.support import FULL, MINIMAL, golden, in_one_line
 
 PLACEHOLDERS = {
     "{{region}}": REGION,

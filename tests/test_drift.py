@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from pages.examples import KEY_ID
 from tests.page import run_section
 from tests.stacks import Aws, Stack
-from tests.support import ATTACHED_POLICIES, INLINE_POLICIES, KEY_ID, POLICY, REQUIRED, ROLE, golden
+from tests.support import ATTACHED_POLICIES, INLINE_POLICIES, POLICY, REQUIRED, ROLE, golden
 
 NewStack = Callable[..., Stack]
 

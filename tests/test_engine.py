@@ -6,23 +6,19 @@ from typing import Any
 
 import pytest
 
-from tests.stacks import Aws, Stack
-from tests.support import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,
     KEY_ID,
-    POLICY,
     REGION,
-    REQUIRED,
-    ROLE,
     SECRET_ID,
     SECURITY_GROUP_ID,
     SHARED_SUBNET_ARN,
     SUBNET_ID,
-    golden,
-    in_one_line,
 )
+from tests.stacks import Aws, Stack
+from tests.support import POLICY, REQUIRED, ROLE, golden, in_one_line
 
 NewStack = Callable[..., Stack]
 

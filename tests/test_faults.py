@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from pages.examples import APPLICATION_ID, REGION
 from tests.faults import Proxy, proxy
 from tests.page import run_section
 from tests.stacks import Aws, Stack, Update, running_provider
-from tests.support import APPLICATION_ID, REGION, REQUIRED, ROLE, golden, in_one_line
+from tests.support import REQUIRED, ROLE, golden, in_one_line
 
 NewStack = Callable[..., Stack]
 Record = Callable[[str, object], None]

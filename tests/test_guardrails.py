@@ -16,6 +16,15 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 from rules import MAXIMUM_INLINE_SIZE, RULES, Finding
 
 from components.connector_role import ConnectorRole
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+)
 from sandbox.environment import PROJECT
 from tests.guardrail_roles import (
     ADMINISTRATOR,
@@ -31,17 +40,7 @@ from tests.guardrail_roles import (
     trust,
 )
 from tests.mocked import Deployment
-from tests.support import (
-    ACCOUNT,
-    APPLICATION_ID,
-    FULL,
-    INDEX_ID,
-    KEY_ID,
-    REGION,
-    SECRET_ID,
-    SECURITY_GROUP_ID,
-    golden,
-)
+from tests.support import FULL, golden
 
 NAME: Final = "qbusiness-guarded"
 UNKNOWN: Final = UNKNOWN_STRING_VALUE

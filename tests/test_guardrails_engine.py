@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 from rules import RULES
 
+from pages.examples import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.guardrail_roles import (
     ADMINISTRATOR,
@@ -23,8 +24,9 @@ from tests.guardrail_roles import (
     policy,
     trust,
 )
+from tests.page import blocks
 from tests.stacks import Aws, Stack
-from tests.support import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, REQUIRED, SECRET_ID
+from tests.support import REQUIRED
 
 NewStack = Callable[..., Stack]
 
@@ -330,13 +332,8 @@ def test_what_a_role_still_has_from_before_its_adoption_does_not_stop_the_adopti
 PAGE: Final = PROJECT / "docs" / "guardrails.md"
 
 
-def blocks(language: str) -> list[str]:
-    """Return the code blocks of the page in a language."""
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
-
-
 def test_the_page_shows_what_the_pack_says_of_a_role_that_is_too_wide(new_stack: NewStack, pack: Path):
-    (program,) = blocks("python")
+    (program,) = blocks("python", PAGE.read_text())
     stack = new_stack({"aws:region": REGION}, program)
     stack.take_required_keys_away()
     preview = stack.preview("--policy-pack", str(pack), check=False)
@@ -345,7 +342,7 @@ def test_the_page_shows_what_the_pack_says_of_a_role_that_is_too_wide(new_stack:
     # The pack's directory, the project and the stack have other names here.
     shown = shown.replace(str(pack), "guardrails").replace(stack.name, "dev")
     shown = shown.replace("qbusiness-aem-connector", "PROJECT")
-    (expected,) = blocks("text")
+    (expected,) = blocks("text", PAGE.read_text())
     assert [line.rstrip() for line in shown.strip().splitlines()] == expected.strip().splitlines()
 
 
@@ -360,7 +357,7 @@ def test_the_page_s_table_has_every_rule():
 
 
 def test_the_page_s_configuration_is_taken_as_it_is(new_stack: NewStack, pack: Path, tmp_path: Path):
-    (configuration,) = blocks("json")
+    (configuration,) = blocks("json", PAGE.read_text())
     file = tmp_path / "config.json"
     file.write_text(configuration)
     stack = raw(new_stack, {"role": Declared(trust(Condition=None), ANY_SECRET)})

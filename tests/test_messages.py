@@ -11,20 +11,18 @@ from components import stack_config
 from components.errors import Naming, SettingsError
 from components.formats import SETTINGS, VPC_MEMBERS, Format
 from components.validation import Location, validate
-from tests.support import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
-    FULL,
-    GOLDEN,
     INDEX_ID,
     KEY_ID,
-    MINIMAL,
     OTHER_ACCOUNT,
     REGION,
     SECRET_ID,
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from tests.support import FULL, GOLDEN, MINIMAL
 
 CREDENTIALS = Location("aws", REGION, ACCOUNT)
 NETWORK: Final[Mapping[str, Any]] = MappingProxyType(

@@ -4,7 +4,6 @@ The schema is what they are compiled against: a change of it is a change of thei
 """
 
 import json
-import re
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,32 +13,31 @@ import pytest
 import yaml
 
 from components.stack_config import KEYS
-from sandbox.environment import PROJECT
-from tests.installing import copy_repository, install, lend_packages, offline
-from tests.package_page import PAGE, page
-from tests.page import run_section
-from tests.stacks import PROJECT_NAME, Aws, Stack
-from tests.support import (
+from pages.examples import (
     APPLICATION_ARN,
-    GOLDEN,
     INDEX_ID,
     KEY_ID,
     REGION,
+    REQUIRED_INPUTS,
     SECRET_ID,
     SECURITY_GROUP_ID,
     SHARED_SUBNET_ARN,
     SUBNET_ID,
-    golden,
-    in_one_line,
 )
+from pages.other_languages import INVALID_INPUTS
+from sandbox.environment import PROJECT
+from tests.installing import copy_repository, install, lend_packages, offline
+from tests.page import blocks, run_section
+from tests.stacks import PROJECT_NAME, Aws, Stack
+from tests.support import GOLDEN, golden, in_one_line
 
 NewStack = Callable[..., Stack]
 Schema = dict[str, Any]
 
+PAGE: Final = PROJECT / "docs" / "other-languages.md"
 TYPE: Final = "qbusiness-connector:index:ConnectorRole"
-REQUIRED: Final = {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "secretId": SECRET_ID}
 FULL: Final = {
-    **REQUIRED,
+    **REQUIRED_INPUTS,
     "region": REGION,
     "accountId": "123456789012",
     "kmsKeyId": KEY_ID,
@@ -144,10 +142,6 @@ def schema(new_stack: NewStack, package: Path) -> Schema:
     return json.loads(asked.stdout)
 
 
-def golden_text(name: str) -> str:
-    return (GOLDEN / f"{name}.txt").read_text()
-
-
 def frozen() -> Schema:
     return json.loads((GOLDEN / "package-schema.json").read_text())
 
@@ -246,7 +240,7 @@ def test_the_inputs_are_the_keys_of_the_configuration_and_each_is_described():
 
 
 def test_a_yaml_program_deploys_the_role_and_gets_its_arn(new_program: Callable[..., Stack], aws: Aws):
-    stack = new_program(docs=REQUIRED)
+    stack = new_program(docs=REQUIRED_INPUTS)
     stack.run("install")
     stack.up()
     name = stack.outputs()["roleName"]
@@ -277,7 +271,7 @@ def test_every_input_reaches_the_role(new_program: Callable[..., Stack], aws: Aw
 
 
 def test_a_secret_input_stays_one(new_program: Callable[..., Stack], aws: Aws):
-    stack = new_program(docs={**REQUIRED, "secretId": {"fn::secret": SECRET_ID}})
+    stack = new_program(docs={**REQUIRED_INPUTS, "secretId": {"fn::secret": SECRET_ID}})
     stack.up()
     assert SECRET_ID in str(aws.role_policies(stack.outputs()["roleName"]))
     assert SECRET_ID not in stack.run("stack", "export", "--stack", stack.name).stdout
@@ -286,7 +280,10 @@ def test_a_secret_input_stays_one(new_program: Callable[..., Stack], aws: Aws):
 @pytest.mark.parametrize(
     ("inputs", "expected"),
     [
-        ({**REQUIRED, "kmsKey": KEY_ID}, "Property kmsKey does not exist on 'qbusiness-connector"),
+        (
+            {**REQUIRED_INPUTS, "kmsKey": KEY_ID},
+            "Property kmsKey does not exist on 'qbusiness-connector",
+        ),
         ({"indexId": INDEX_ID, "secretId": SECRET_ID}, "Missing required property 'applicationId'"),
     ],
     ids=["misspelt", "missing"],
@@ -346,7 +343,7 @@ def test_a_number_in_place_of_a_string_is_shown_as_it_was_given(
     [[], "x", {"fn::secret": {"subnetIds": [SUBNET_ID]}}, {"subnetIds": None, "securityGroupIds": None}],
 )
 def test_a_vpc_that_is_no_plain_object_is_called_so(new_program: Callable[..., Stack], vpc: object):
-    refused = new_program(docs={**REQUIRED, "vpcConfiguration": vpc}).preview(check=False)
+    refused = new_program(docs={**REQUIRED_INPUTS, "vpcConfiguration": vpc}).preview(check=False)
     assert refused.exit_code != 0
     assert "vpcConfiguration" in refused.text
     assert "Missing required input" not in refused.text
@@ -360,20 +357,19 @@ def test_a_vpc_may_be_a_secret(new_program: Callable[..., Stack]):
 def test_bad_values_are_all_reported_at_once_by_the_inputs_names_and_without_a_traceback(
     new_program: Callable[..., Stack], aws: Aws
 ):
-    vpc = {"subnetIds": [SUBNET_ID, "subnet-*"], "securityGroupIds": [SECURITY_GROUP_ID]}
-    wrong = {**REQUIRED, "secretId": "NAME-*", "vpcConfiguration": vpc}
     before = aws.roles()
-    refused = new_program(docs=wrong).up(check=False)
+    refused = new_program(docs=INVALID_INPUTS).up(check=False)
     assert refused.exit_code != 0
     said = refused.text.partition("    error: ")[2].partition("Resources:")[0]
-    assert said == golden_text("package-message")
+    (expected,) = blocks("text", PAGE.read_text())
+    assert said.rstrip() == expected.rstrip()
     assert aws.roles() == before
 
 
 def test_a_bad_value_that_is_known_only_during_the_update_makes_no_role(
     new_program: Callable[..., Stack], aws: Aws
 ):
-    stack = new_program(other=REQUIRED, docs={**REQUIRED, "secretId": "${other.roleName}"})
+    stack = new_program(other=REQUIRED_INPUTS, docs={**REQUIRED_INPUTS, "secretId": "${other.roleName}"})
     before = aws.roles()
     refused = stack.up(check=False)
     assert refused.exit_code != 0
@@ -383,31 +379,6 @@ def test_a_bad_value_that_is_known_only_during_the_update_makes_no_role(
     assert "Traceback" not in refused.text
     (made,) = {*aws.roles()} - {*before}
     assert made.startswith("other-qbusiness-role-")
-
-
-def test_the_page_is_the_one_that_make_pages_writes():
-    assert PAGE.read_text() == page()
-
-
-def test_the_page_describes_every_input_and_output():
-    text = PAGE.read_text()
-    resource = frozen()["resources"][TYPE]
-    (vpc,) = frozen()["types"].values()
-    described = [
-        *resource["inputProperties"].items(),
-        *((f"vpcConfiguration.{member}", it) for member, it in vpc["properties"].items()),
-        *resource["properties"].items(),
-    ]
-    for name, it in described:
-        row = rf"^\| `{re.escape(name)}` \| .* \| {re.escape(it['description'])} \|$"
-        assert re.search(row, text, re.MULTILINE), name
-    required = re.findall(r"^\| `(\w+)` \| \w+ \| required \|", text, re.MULTILINE)
-    assert required == resource["requiredInputs"]
-
-
-def program_on_the_page(language: str) -> str:
-    *_, program = re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    return program
 
 
 def statement_ids(policy: str) -> list[str]:
@@ -432,7 +403,7 @@ def check_that_the_program_on_the_page_deploys_the_role(stack: Stack, package: P
 
 def test_the_yaml_program_on_the_page_deploys_the_role(new_stack: NewStack, package: Path, aws: Aws):
     stack = new_stack({"aws:region": REGION})
-    program = program_on_the_page("yaml").replace("my-program", PROJECT_NAME)
+    program = blocks("yaml", PAGE.read_text())[-1].replace("my-program", PROJECT_NAME)
     (stack.directory / "Pulumi.yaml").write_text(program)
     check_that_the_program_on_the_page_deploys_the_role(stack, package, aws)
 
@@ -440,7 +411,7 @@ def test_the_yaml_program_on_the_page_deploys_the_role(new_stack: NewStack, pack
 def test_the_python_program_on_the_page_deploys_the_role_and_is_told_what_is_wrong(
     new_python_project: Callable[[str], Stack], package: Path, aws: Aws
 ):
-    program = program_on_the_page("python")
+    program = blocks("python", PAGE.read_text())[-1]
     stack = new_python_project(program)
     check_that_the_program_on_the_page_deploys_the_role(stack, package, aws)
     stack.write_program(program.replace(INDEX_ID, "short").replace(SECRET_ID, "*"))

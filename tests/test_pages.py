@@ -12,8 +12,7 @@ import pytest
 
 from components.stack_config import KEYS
 from sandbox.environment import PROJECT
-from tests import configuration_page
-from tests.page import commands, run_section
+from tests.page import blocks, commands, run_section
 from tests.stacks import Aws, Stack
 from tests.support import REQUIRED
 
@@ -23,10 +22,6 @@ DOCS = PROJECT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 QUICK_START = DOCS / "index.md"
 ENVIRONMENTS = DOCS / "environments.md"
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -45,16 +40,6 @@ def typed(new_stack: NewStack) -> Iterator[Callable[..., str]]:
         if name != stack.name:
             for command in (["destroy"], ["stack", "rm"]):
                 stack.run(*command, "--yes", "--stack", name)
-
-
-def test_the_configuration_page_is_the_one_that_make_pages_writes():
-    assert configuration_page.PAGE.read_text() == configuration_page.page()
-
-
-@pytest.mark.parametrize("key", ["aws:region", *KEYS.values()])
-def test_the_configuration_page_says_of_every_key_what_is_expected(key: str):
-    section = configuration_page.PAGE.read_text().partition(f"\n## {key}\n")[2].partition("\n## ")[0]
-    assert re.match(r"\n(Expected|`vpcConfiguration.subnetIds\[0\]`|`tags.KEY`): \S", section)
 
 
 def test_the_quick_start_ends_with_the_arn_of_the_role(typed: Callable[..., str], aws: Aws):
@@ -86,7 +71,7 @@ def test_another_environment_is_a_copy_with_a_role_of_its_own(typed: Callable[..
 def test_the_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     stack.up()
-    (exercise,) = (block for block in blocks(QUICK_START, "sh") if "boto3" in block)
+    (exercise,) = (block for block in blocks("sh", QUICK_START.read_text()) if "boto3" in block)
     sandbox, _, arguments = exercise.partition(" -- venv/bin/python ")
     assert sandbox == "venv/bin/python -m sandbox run"
     stack.execute(sys.executable, *shlex.split(arguments))
@@ -99,7 +84,7 @@ def test_the_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_json_of_a_page_parses(page: Path):
-    for block in blocks(page, "json"):
+    for block in blocks("json", page.read_text()):
         json.loads(block)
 
 
@@ -107,7 +92,7 @@ def test_the_keys_that_pages_set_are_keys_of_the_program():
     keys = {
         key
         for page in PAGES
-        for script in blocks(page, "sh")
+        for script in blocks("sh", page.read_text())
         for key in re.findall(r"(?:--plaintext|--path) '?([a-z][A-Za-z:]*)", script)
     }
     assert keys >= {"applicationId", "aws:region", "tags", "vpcConfiguration"}
@@ -116,7 +101,7 @@ def test_the_keys_that_pages_set_are_keys_of_the_program():
 
 def test_the_path_of_a_member_is_set_as_the_configuration_page_says(new_stack: NewStack):
     stack = new_stack({**REQUIRED})
-    lines = blocks(configuration_page.PAGE, "sh")
+    lines = blocks("sh", (DOCS / "configuration.md").read_text())
     stack.execute("sh", "-euc", "".join(lines))
     stack.up()
     shown = json.loads(stack.run("config", "--json").stdout)

@@ -12,11 +12,11 @@ from unittest.mock import Mock
 
 import pytest
 
+from pages.examples import REGION
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 from sandbox.provider.resources import Role
 from tests.faults import Proxy, proxy
 from tests.stacks import ATTACHED, Aws, Stack
-from tests.support import REGION
 
 NewStack = Callable[..., Stack]
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.git_server import HOST, git_server
 from tests.installing import (
@@ -25,9 +26,9 @@ from tests.installing import (
     lend_packages,
     offline,
 )
-from tests.page import prose
+from tests.page import blocks, prose
 from tests.stacks import PROJECT_NAME, Aws, Stack
-from tests.support import APPLICATION_ARN, GOLDEN, INDEX_ID, REGION, SECRET_ID, golden, in_one_line
+from tests.support import GOLDEN, golden, in_one_line
 
 NewStack = Callable[..., Stack]
 
@@ -179,8 +180,8 @@ def test_the_program_of_the_quick_start_installs_the_package_from_a_tag_and_depl
     new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws
 ):
     section = prose("Use the component in your own program", QUICK_START)
-    (requirement,) = re.findall(r"^```text\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-    (program,) = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    (requirement,) = blocks("text", section)
+    (program,) = blocks("python", section)
     assert f'pip install "{requirement.strip()}"' in section
     stack = new_stack({"aws:region": REGION}, program)
     new_project(stack, {"runtime": RUNTIME})

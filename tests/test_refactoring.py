@@ -5,19 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
 from tests.page import run_section
 from tests.stacks import Aws, Stack
-from tests.support import (
-    APPLICATION_ARN,
-    INDEX_ID,
-    POLICY,
-    REGION,
-    REQUIRED,
-    ROLE,
-    SECRET_ID,
-    golden,
-    in_one_line,
-)
+from tests.support import POLICY, REQUIRED, ROLE, golden, in_one_line
 
 NewStack = Callable[..., Stack]
 

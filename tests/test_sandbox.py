@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pages.examples import APPLICATION_ID
 from sandbox.environment import DIRECTORY, PROJECT, REGION, Sandbox
 from tests.processes import eventually
 from tests.stacks import Aws, Stack, prepared
-from tests.support import APPLICATION_ID, REQUIRED
+from tests.support import REQUIRED
 
 NewStack = Callable[..., Stack]
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -8,19 +8,18 @@ import pytest
 
 from components.errors import Problem, SettingsError
 from components.validation import Location, ValidationResult, validate
-from tests.support import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,
-    FULL,
     INDEX_ID,
     KEY_ID,
-    MINIMAL,
     OTHER_ACCOUNT,
     REGION,
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from tests.support import FULL, MINIMAL
 
 OTHER_REGION = "us-west-2"
 CREDENTIALS = Location("aws", REGION, ACCOUNT)

@@ -5,9 +5,11 @@ from typing import Any, Final
 
 import z3
 
-from tests.authorization.cases import APPLICATION_ARN, SERVICE, Options
+from pages.connector_calls import SERVICE, Options
+from pages.evidence import NeverAllowed, NeverAssumed
+from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
 from tests.authorization.proofs import Formula, Request, in_service
-from tests.support import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, golden
+from tests.support import golden
 
 SERVICES = ("secretsmanager", "kms", "qbusiness", "ec2")
 
@@ -92,7 +94,7 @@ def expected(options: Options) -> dict[str, Any]:
 _OF_THE_VPC: Final = ("NI", "SpecificTag", "CreateTags", "InterfacePermission", "ForVPC")
 
 
-def forbidden(options: Options, request: Request) -> dict[str, Any]:
+def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]:
     """Return what must never be allowed, as formulas."""
     through = request.key("kms:ViaService")
     secrets_manager = z3.And(
@@ -119,59 +121,55 @@ def forbidden(options: Options, request: Request) -> dict[str, Any]:
     )
     at_creation = request.key("ec2:CreateAction")
     return {
-        "an action that AWS's page does not name": z3.And(
-            [request.action != action.lower() for action in ACTIONS]
-        ),
-        "another service": z3.And([z3.Not(in_service(request, it)) for it in SERVICES]),
-        "another secret": z3.And(
+        NeverAllowed.UNLISTED_ACTION: z3.And([request.action != action.lower() for action in ACTIONS]),
+        NeverAllowed.OTHER_SERVICE: z3.And([z3.Not(in_service(request, it)) for it in SERVICES]),
+        NeverAllowed.OTHER_SECRET: z3.And(
             in_service(request, "secretsmanager"), request.resource != options.secret_arn
         ),
-        "anything with the secret but reading it": z3.And(
+        NeverAllowed.MORE_THAN_READING_THE_SECRET: z3.And(
             in_service(request, "secretsmanager"), request.action != "secretsmanager:getsecretvalue"
         ),
-        "another key": z3.And(
+        NeverAllowed.OTHER_KEY: z3.And(
             in_service(request, "kms"),
             request.resource != (options.key_arn or ""),
         ),
-        "decryption but through Secrets Manager": z3.And(
-            in_service(request, "kms"), z3.Not(secrets_manager)
-        ),
-        "anything with the key but decryption": z3.And(
+        NeverAllowed.DECRYPTION_ELSEWHERE: z3.And(in_service(request, "kms"), z3.Not(secrets_manager)),
+        NeverAllowed.MORE_THAN_DECRYPTION: z3.And(
             in_service(request, "kms"), request.action != "kms:decrypt"
         ),
-        "another application or index": z3.And(in_service(request, "qbusiness"), z3.Not(ours)),
-        "creating a network interface without the application's tag": z3.And(
+        NeverAllowed.OTHER_APPLICATION: z3.And(in_service(request, "qbusiness"), z3.Not(ours)),
+        NeverAllowed.CREATION_WITHOUT_TAG: z3.And(
             request.action == "ec2:createnetworkinterface",
             network_interface,
             z3.Not(tagged("RequestTag")),
         ),
-        "creating a network interface with a tag beside the application's": z3.And(
+        NeverAllowed.CREATION_WITH_OTHER_TAG: z3.And(
             request.action == "ec2:createnetworkinterface",
             network_interface,
             keys.present,
             keys.second != "AMAZON_Q",
         ),
-        "a permission for a network interface without the application's tag": z3.And(
+        NeverAllowed.PERMISSION_WITHOUT_TAG: z3.And(
             request.action == "ec2:createnetworkinterfacepermission",
             z3.Not(tagged("ResourceTag")),
         ),
-        "deleting a network interface without the application's tag": z3.And(
+        NeverAllowed.DELETION_WITHOUT_TAG: z3.And(
             request.action == "ec2:deletenetworkinterface",
             network_interface,
             z3.Not(request_tag.present),  # a deletion sets no tags
             z3.Not(tagged("ResourceTag")),
         ),
-        "tags for what exists already": z3.And(
+        NeverAllowed.TAGGING_LATER: z3.And(
             request.action == "ec2:createtags",
             z3.Not(z3.And(at_creation.present, at_creation.first == "CreateNetworkInterface")),
         ),
-        "deleting any network interface, unless allowNetworkInterfaceDeletion is set": z3.And(
+        NeverAllowed.DELETION_WITHOUT_SETTING: z3.And(
             z3.BoolVal(val=not options.deletion),
             request.action == "ec2:deletenetworkinterface",
             network_interface,
             z3.Not(request_tag.present),  # a deletion carries no tags
         ),
-        "anything of EC2 but these subnets and groups, and network interfaces": z3.And(
+        NeverAllowed.OTHER_NETWORK: z3.And(
             in_service(request, "ec2"),
             z3.Not(z3.PrefixOf(z3.StringVal("ec2:describe"), request.action)),
             z3.Not(network_interface),
@@ -180,14 +178,14 @@ def forbidden(options: Options, request: Request) -> dict[str, Any]:
     }
 
 
-def forbidden_trust(request: Request) -> dict[str, Formula]:
+def forbidden_trust(request: Request) -> dict[NeverAssumed, Formula]:
     """Return the ways to assume the role that must not be, as formulas."""
     account, source = request.key("aws:SourceAccount"), request.key("aws:SourceArn")
     return {
-        "by another principal than Amazon Q Business": z3.Or(
+        NeverAssumed.OTHER_PRINCIPAL: z3.Or(
             request.principal_type != "Service", request.principal != SERVICE
         ),
-        "by another action than sts:AssumeRole": request.action != "sts:assumerole",
-        "for another account": z3.Not(z3.And(account.present, account.first == ACCOUNT)),
-        "for another application": z3.Not(z3.And(source.present, source.first == APPLICATION_ARN)),
+        NeverAssumed.OTHER_ACTION: request.action != "sts:assumerole",
+        NeverAssumed.OTHER_ACCOUNT: z3.Not(z3.And(account.present, account.first == ACCOUNT)),
+        NeverAssumed.OTHER_APPLICATION: z3.Not(z3.And(source.present, source.first == APPLICATION_ARN)),
     }

@@ -5,16 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.authorization.cases import (
-    APPLICATION_ARN,
-    FULL,
-    INDEX_ARN,
-    NETWORK_INTERFACE,
-    TAG,
-    render,
-)
+from pages.connector_calls import FULL, INDEX_ARN, NETWORK_INTERFACE, TAG
+from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
+from tests.authorization.cases import render
 from tests.authorization.simulator import ask
-from tests.support import ACCOUNT, OTHER_ACCOUNT, REGION
 
 pytestmark = pytest.mark.slow
 

@@ -5,17 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.authorization.cases import (
-    ASSUME,
-    COMBINATIONS,
-    FULL,
-    Call,
-    connector_calls,
-    deviations,
-    render,
-    requests_of,
-    wrong,
-)
+from pages.connector_calls import ASSUME, COMBINATIONS, FULL, Call, connector_calls, deviations
+from tests.authorization.cases import render, requests_of, wrong
 from tests.authorization.simulator import ask
 
 pytestmark = pytest.mark.slow

@@ -7,14 +7,10 @@ from typing import Any
 import parliament
 import pytest
 
-from tests.authorization.cases import (
-    APPLICATION_ARN,
-    COMBINATIONS,
-    FULL,
-    Options,
-    render,
-)
-from tests.authorization.known import INERT, KNOWN_FINDINGS, UNCOVERED
+from pages.connector_calls import COMBINATIONS, FULL, Options
+from pages.evidence import INERT, KNOWN_FINDINGS, UNCOVERED
+from pages.examples import APPLICATION_ARN
+from tests.authorization.cases import render
 from tests.authorization.simulator import ask
 
 pytestmark = pytest.mark.slow

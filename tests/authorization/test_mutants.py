@@ -6,23 +6,15 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import pytest
 import z3
 
-from tests.authorization.cases import (
-    ASSUME,
-    FULL,
-    Call,
-    connector_calls,
-    deviations,
-    render,
-    requests_of,
-    wrong,
-)
+from pages.connector_calls import ASSUME, FULL, Call, connector_calls, deviations
+from tests.authorization.cases import render, requests_of, wrong
 from tests.authorization.mutants import Mutant, mutants
 from tests.authorization.proofs import Request, allows, counterexample
 from tests.authorization.properties import expected, forbidden, forbidden_trust
@@ -49,7 +41,7 @@ def caught_by_decisions(kind: str, found: list[Mutant], calls: list[Call]) -> se
     }
 
 
-def is_forbidden(mutant: Mutant, properties: Callable[[Request], dict[str, Any]]) -> bool:
+def is_forbidden(mutant: Mutant, properties: Callable[[Request], Mapping[Any, Any]]) -> bool:
     """Look for a request of the changed statement that must never be allowed."""
     request = Request()
     changed = {"Statement": mutant.policy["Statement"][mutant.position :][:1]}

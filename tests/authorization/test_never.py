@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 import z3
 
-from tests.authorization.cases import (
-    APPLICATION_ARN,
+from pages.connector_calls import (
     ASSUME,
     FULL,
     NETWORK_INTERFACE,
@@ -15,11 +14,12 @@ from tests.authorization.cases import (
     Options,
     connector_calls,
     deviations,
-    render,
 )
+from pages.evidence import NeverAllowed, NeverAssumed
+from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, REGION
+from tests.authorization.cases import render
 from tests.authorization.proofs import Request, allows, counterexample, decide
 from tests.authorization.properties import expected, forbidden, forbidden_trust, seed
-from tests.support import ACCOUNT, APPLICATION_ID, REGION
 
 pytestmark = pytest.mark.slow
 
@@ -121,65 +121,70 @@ def test_the_proofs_and_the_simulator_mean_the_same(record_property: Record):
     record_property("figure", {"requests on which proofs and simulator agree": {"calls": len(calls)}})
 
 
-TOO_WIDE: dict[str, dict[str, Any]] = {
-    "an action that AWS's page does not name": {
+def test_every_property_that_the_page_lists_has_a_formula():
+    assert [*forbidden(FULL, Request())] == [*NeverAllowed]
+    assert [*forbidden_trust(Request())] == [*NeverAssumed]
+
+
+TOO_WIDE: dict[NeverAllowed, dict[str, Any]] = {
+    NeverAllowed.UNLISTED_ACTION: {
         "Action": "qbusiness:DeleteApplication",
         "Resource": APPLICATION_ARN,
     },
-    "another service": {"Action": "s3:GetObject", "Resource": "*"},
-    "another secret": {
+    NeverAllowed.OTHER_SERVICE: {"Action": "s3:GetObject", "Resource": "*"},
+    NeverAllowed.OTHER_SECRET: {
         "Action": "secretsmanager:GetSecretValue",
         "Resource": f"{FULL.secret_arn[:-6]}*",
     },
-    "anything with the secret but reading it": {
+    NeverAllowed.MORE_THAN_READING_THE_SECRET: {
         "Action": "secretsmanager:PutSecretValue",
         "Resource": FULL.secret_arn,
     },
-    "another key": {
+    NeverAllowed.OTHER_KEY: {
         "Action": "kms:Decrypt",
         "Resource": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*",
         "Condition": {"StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}},
     },
-    "decryption but through Secrets Manager": {"Action": "kms:Decrypt", "Resource": FULL.key_arn},
-    "anything with the key but decryption": {"Action": "kms:Encrypt", "Resource": FULL.key_arn},
-    "another application or index": {
+    NeverAllowed.DECRYPTION_ELSEWHERE: {"Action": "kms:Decrypt", "Resource": FULL.key_arn},
+    NeverAllowed.MORE_THAN_DECRYPTION: {"Action": "kms:Encrypt", "Resource": FULL.key_arn},
+    NeverAllowed.OTHER_APPLICATION: {
         "Action": "qbusiness:BatchPutDocument",
         "Resource": APPLICATION_ARN.replace(APPLICATION_ID, OTHER_APPLICATION_ID),
     },
-    "creating a network interface without the application's tag": {
+    NeverAllowed.CREATION_WITHOUT_TAG: {
         "Action": "ec2:CreateNetworkInterface",
         "Resource": NETWORK_INTERFACE,
     },
-    "creating a network interface with a tag beside the application's": {
+    NeverAllowed.CREATION_WITH_OTHER_TAG: {
         "Action": "ec2:CreateNetworkInterface",
         "Resource": NETWORK_INTERFACE,
         "Condition": {"StringLike": {"aws:RequestTag/AMAZON_Q": "qbusiness_*"}},
     },
-    "a permission for a network interface without the application's tag": {
+    NeverAllowed.PERMISSION_WITHOUT_TAG: {
         "Action": "ec2:CreateNetworkInterfacePermission",
         "Resource": NETWORK_INTERFACE,
         "Condition": {"StringLike": {"aws:RequestTag/AMAZON_Q": "qbusiness_*"}},
     },
-    "deleting a network interface without the application's tag": {
+    NeverAllowed.DELETION_WITHOUT_TAG: {
         "Action": "ec2:DeleteNetworkInterface",
         "Resource": NETWORK_INTERFACE,
     },
-    "tags for what exists already": {"Action": "ec2:CreateTags", "Resource": NETWORK_INTERFACE},
-    "deleting any network interface, unless allowNetworkInterfaceDeletion is set": {
+    NeverAllowed.TAGGING_LATER: {"Action": "ec2:CreateTags", "Resource": NETWORK_INTERFACE},
+    NeverAllowed.DELETION_WITHOUT_SETTING: {
         "Action": "ec2:DeleteNetworkInterface",
         "Resource": NETWORK_INTERFACE,
     },
-    "anything of EC2 but these subnets and groups, and network interfaces": {
+    NeverAllowed.OTHER_NETWORK: {
         "Action": "ec2:CreateNetworkInterface",
         "Resource": f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/*",
     },
 }
 
 
-@pytest.mark.parametrize("what", forbidden(FULL, Request()))
-def test_a_policy_that_is_too_wide_has_a_counterexample(what: str):
+@pytest.mark.parametrize("what", NeverAllowed)
+def test_a_policy_that_is_too_wide_has_a_counterexample(what: NeverAllowed):
     request = Request()
-    options = FULL._replace(deletion="unless" not in what)
+    options = FULL._replace(deletion=what != NeverAllowed.DELETION_WITHOUT_SETTING)
     policy = render(options).role_policy
     policy["Statement"].append({"Effect": "Allow", **TOO_WIDE[what]})
     assert counterexample(policy, request, forbidden(options, request)[what])

@@ -1,17 +1,16 @@
-"""Write docs/permissions.md from the program and its evidence; `make pages` runs it.
+"""Write docs/permissions.md from the program and its evidence.
 
-Reasons are the docstrings of the statements, the statements are the rendered ones, and what proved them
-are the requests and properties that the tests of this folder use.
+The statements and the reasons for them are those of the program, and the evidence is what the tests ask
+and prove.
 """
 
-import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from components import policies
-from sandbox.environment import PROJECT
-from tests.authorization.cases import (
+from components.validation import ValidationResult, validate
+from pages.connector_calls import (
     ASSUME,
     COMBINATIONS,
     FULL,
@@ -19,16 +18,34 @@ from tests.authorization.cases import (
     Options,
     connector_calls,
     deviations,
-    render,
 )
-from tests.authorization.known import INERT, KNOWN_FINDINGS, UNCOVERED
-from tests.authorization.proofs import Request
-from tests.authorization.properties import forbidden, forbidden_trust
+from pages.evidence import INERT, KNOWN_FINDINGS, UNCOVERED, NeverAllowed, NeverAssumed
+from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
+from pages.markdown import bullets, table
+from sandbox.environment import PROJECT
 
-PAGE: Final = PROJECT / "docs" / "permissions.md"
 EXAMPLE: Final = FULL._replace(vpc="VPC")
+"""The options of the role on the page."""
 
-_CONDITIONS: Final[dict[str, Callable[[Options], bool]]] = {
+_APPLICATION: Final = policies.Application("aws", REGION, ACCOUNT, APPLICATION_ID)
+# Which reason a statement has does not depend on the values.
+_STATEMENTS: Final = [
+    policies.trust_statement(_APPLICATION),
+    *policies.role_statements(
+        policies.Settings(
+            application=_APPLICATION,
+            index_id=INDEX_ID,
+            ingest_scope="",
+            bucket=None,
+            secret_arn=SECRET_ID,
+            key_arn="KEY",
+            network_arns=["SUBNET"],
+            allow_network_interface_deletion=True,
+        )
+    ),
+]
+_REASONS: Final = {statement.json["Sid"]: statement.reason for statement in _STATEMENTS}
+_CONDITIONS: Final[Mapping[str, Callable[[Options], bool]]] = {
     "always": lambda _: True,
     "with `kmsKeyId`": lambda options: options.key_arn is not None,
     "with `vpcConfiguration`": lambda options: bool(options.network_arns),
@@ -37,37 +54,29 @@ _CONDITIONS: Final[dict[str, Callable[[Options], bool]]] = {
 
 
 def page() -> str:
-    """Return the whole page."""
-    return "\n".join(_page())
-
-
-def _page() -> Iterator[str]:
-    rendered = render(EXAMPLE)
-    yield _INTRODUCTION
-    yield _picture()
-    yield "## Who may assume the role\n"
-    trust = rendered.trust_policy["Statement"][0]
-    yield from _statement(trust, policies.trust_statement, "always", [ASSUME])
-    yield "Proved for all possible requests, by the solver Z3: the role is never assumed\n"
-    yield from (f"- {what}" for what in forbidden_trust(Request()))
-    yield ""
-    yield "## What the role may do\n"
-    calls = connector_calls(EXAMPLE)
-    for builder, statement in zip(policies.STATEMENTS, rendered.role_policy["Statement"], strict=True):
-        yield f"### {statement['Sid']}\n"
-        proved_by = [call for call in calls if call.sid == statement["Sid"]]
-        yield from _statement(statement, builder, _when(statement["Sid"]), proved_by)
-    yield "## What the role may never do\n"
-    yield _NEVER
-    yield from (f"- {what}" for what in forbidden(EXAMPLE, Request()))
-    yield _GAPS
-    yield "| action | resource | why the pair is there |\n|---|---|---|"
-    yield from (f"| `{action}` | `{arn}` | {reason} |" for (action, arn), reason in INERT.items())
-    yield "\nWith `ingestScope: index`, these required resource types are not covered:\n"
-    yield from (f"- `{action}` on `{kind}`: {reason}" for (action, kind), reason in UNCOVERED.items())
-    yield "\nWhat the linter parliament objects to, and why it stays:\n"
-    yield from (f"- {kind}, `{action}`: {why}" for (kind, action), why in KNOWN_FINDINGS.items())
-    yield _EVIDENCE
+    """Return the text of the page."""
+    return "\n".join(
+        [
+            _INTRODUCTION,
+            _picture(),
+            _trust(EXAMPLE),
+            _statements(EXAMPLE),
+            _NEVER,
+            bullets(NeverAllowed),
+            _GAPS,
+            table(
+                ("action", "resource", "why the pair is there"),
+                ((f"`{action}`", f"`{arn}`", reason) for (action, arn), reason in INERT.items()),
+            ),
+            "With `ingestScope: index`, these required resource types are not covered:\n",
+            bullets(f"`{action}` on `{kind}`: {reason}" for (action, kind), reason in UNCOVERED.items()),
+            "What the linter parliament reports, and the reason to accept it:\n",
+            bullets(
+                f"{kind}, `{action}`: {reason}" for (kind, action), reason in KNOWN_FINDINGS.items()
+            ),
+            _EVIDENCE,
+        ]
+    )
 
 
 def _picture() -> str:
@@ -77,27 +86,67 @@ def _picture() -> str:
     return f"{picture.replace('docs/assets/', 'assets/')}\n"
 
 
-def _statement(
-    statement: dict[str, Any],
-    builder: Callable[..., Any],
+def _trust(options: Options) -> str:
+    """Return the section about the trust policy."""
+    (statement,) = json.loads(_validated(options).trust_policy or "")["Statement"]
+    return "\n".join(
+        [
+            "## Who may assume the role\n",
+            _explained(statement, _REASONS[statement["Sid"]], "always", [ASSUME], options),
+            "Proved for all possible requests, by the solver Z3: the role is never assumed\n",
+            bullets(NeverAssumed),
+        ]
+    )
+
+
+def _statements(options: Options) -> str:
+    """Return the section about the role policy."""
+    sections = ["## What the role may do\n"]
+    calls = connector_calls(options)
+    included = {combination: _sids(combination) for combination in COMBINATIONS}
+    for statement in _role_statements(options):
+        sid = statement["Sid"]
+        of_statement = [call for call in calls if call.sid == sid]
+        when = _when({combination: sid in sids for combination, sids in included.items()})
+        sections += [f"### {sid}\n", _explained(statement, _REASONS[sid], when, of_statement, options)]
+    return "\n".join(sections)
+
+
+def _validated(options: Options) -> ValidationResult:
+    return validate("docs", options.arguments)
+
+
+def _role_statements(options: Options) -> list[dict[str, Any]]:
+    return json.loads(_validated(options).role_policy or "")["Statement"]
+
+
+def _sids(options: Options) -> set[str]:
+    return {statement["Sid"] for statement in _role_statements(options)}
+
+
+def _when(included: Mapping[Options, bool]) -> str:
+    """Return the condition under which a statement is included, for each combination of the options."""
+    return next(
+        text
+        for text, condition in _CONDITIONS.items()
+        if all(condition(options) == is_included for options, is_included in included.items())
+    )
+
+
+def _explained(
+    statement: Mapping[str, Any],
+    reason: str,
     when: str,
-    calls: list[Call],
-) -> Iterator[str]:
-    denied = sum(1 for call in calls for _ in deviations(call, EXAMPLE))
-    yield f"{inspect.getdoc(builder)}\n"
-    yield f"- **Included:** {when}."
-    yield f"- **Evidence:** {'; '.join(call.what for call in calls)}."
+    calls: Collection[Call],
+    options: Options,
+) -> str:
+    """Return a statement with its reason, its condition and its evidence."""
+    denied = sum(1 for call in calls for _ in deviations(call, options))
+    facts = [f"**Included:** {when}.", f"**Evidence:** {'; '.join(call.what for call in calls)}."]
     if denied:
-        yield f"- **Denied:** {denied} requests that differ from these in one thing."
-    yield f"\n```json\n{json.dumps(statement, indent=2)}\n```\n"
-
-
-def _when(sid: str) -> str:
-    """Say with which options a statement is there, from all combinations of them."""
-    there = [
-        sid in {it["Sid"] for it in render(options).role_policy["Statement"]} for options in COMBINATIONS
-    ]
-    return next(when for when, holds in _CONDITIONS.items() if [*map(holds, COMBINATIONS)] == there)
+        facts.append(f"**Denied:** {denied} requests that differ from these in one thing.")
+    document = f"```json\n{json.dumps(statement, indent=2)}\n```\n"
+    return "\n".join([f"{reason}\n", bullets(facts), document])
 
 
 _INTRODUCTION: Final = """# Permissions
@@ -114,11 +163,14 @@ connector](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-iam
 the last one, which is not on the page and has to be asked for.
 """
 
-_NEVER: Final = """Proved for all possible requests, and not for samples: the role policy as formulas, for
+_NEVER: Final = """\
+## What the role may never do
+
+Proved for all possible requests, and not for samples: the role policy as formulas, for
 which the solver Z3 finds no request that is allowed and is one of these:
 """
 
-_GAPS: Final = """
+_GAPS: Final = """\
 The same way it is proved that the role policy allows what AWS's page does, no more and no less, but for two listed
 differences: documents may be ingested into the application as well as the index (AWS's current page; not with
 `ingestScope: index`), and tagged network interfaces may be deleted (with `allowNetworkInterfaceDeletion`).
@@ -155,7 +207,7 @@ whoever makes the data source, and to nobody else.
    AWS's text, and harmless:
 """
 
-_EVIDENCE: Final = """
+_EVIDENCE: Final = """\
 ## How to check this yourself
 
 `make test` runs all of it, and prints how many requests and proofs there were; `make mutation` drops or widens each
@@ -173,7 +225,3 @@ The simulator is [iam-simulate](https://github.com/cloud-copilot/iam-simulate) w
 Authorization Reference. It is licensed under the AGPL-3.0: the tests alone use it, and nothing of it is part of the
 program. It decides as AWS documents that IAM does; no request was made to AWS.
 """
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page())

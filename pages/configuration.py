@@ -1,6 +1,6 @@
-"""Write docs/configuration.md, from Pulumi.yaml and the messages; `make pages` runs it.
+"""Write docs/configuration.md from Pulumi.yaml and the messages of the program.
 
-What is expected is what the program itself says when it refuses a value.
+What a setting expects is what the program itself says when it refuses a value.
 """
 
 from collections.abc import Iterator
@@ -12,24 +12,67 @@ from components.errors import SettingsError
 from components.formats import SETTINGS, VPC_MEMBERS
 from components.stack_config import KEYS, PACKAGE_INPUTS, camel_case
 from components.validation import validate
-from sandbox.environment import PROJECT
-from tests.support import (
+from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
     INDEX_ID,
     KEY_ID,
     REGION,
-    REQUIRED,
+    REQUIRED_INPUTS,
     SECRET_ID,
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from pages.markdown import table
+from sandbox.environment import PROJECT
 
-PAGE: Final = PROJECT / "docs" / "configuration.md"
 
-_WRONG: Final = "\0"
-"""What no form admits."""
-_MORE: Final = {
+def page() -> str:
+    """Return the text of the page."""
+    sections = [_section(name) for name in SETTINGS]
+    return "\n".join([_INTRODUCTION, _table(), *sections])
+
+
+def _table() -> str:
+    """Return the table of all settings, as Pulumi.yaml declares them."""
+    region = ("`aws:region`", "string, required", _REGION)
+    declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
+    rows = [(f"`{key}`", _type(setting), setting["description"]) for key, setting in declared.items()]
+    return table(("key", "type", "meaning"), [region, *rows])
+
+
+def _type(declared: dict[str, Any]) -> str:
+    return declared["type"] if "default" in declared else f"{declared['type']}, required"
+
+
+def _section(name: str) -> str:
+    """Return the section of one setting."""
+    paragraphs = [f"## {KEYS.get(name, 'aws:region')}", *_expected(name)]
+    if name in _NOTES:
+        paragraphs.append(_NOTES[name])
+    return "".join(f"{paragraph}\n\n" for paragraph in paragraphs).removesuffix("\n")
+
+
+def _expected(name: str) -> Iterator[str]:
+    """Ask the program what it expects in place of an invalid value."""
+    if name == "vpc_configuration":
+        invalid: object = {camel_case(member): [_INVALID] for member in VPC_MEMBERS}
+    elif name == "tags":
+        invalid = {"KEY": 1}
+    else:
+        invalid = _INVALID
+    try:
+        validate("docs", {**REQUIRED_INPUTS, camel_case(name): invalid}, PACKAGE_INPUTS)
+    except SettingsError as error:
+        for problem in error.problems:
+            member = f"`{problem.name}`: " if len(problem.path) > 1 else "Expected: "
+            example = _EXAMPLES.get(str(problem.path[1 if len(problem.path) > 1 else 0]))
+            yield f"{member}{problem.expected}." + (f" Example: `{example}`." if example else "")
+
+
+_INVALID: Final = "\0"
+"""A value that no format allows."""
+_NOTES: Final = {
     "kms_key_id": """\
 Leave it out if the secret is under the AWS managed key `aws/secretsmanager`. The policy of a customer
 managed key must also let the role, or IAM in its account, use the key: see
@@ -44,51 +87,6 @@ adds one statement that grants it for network interfaces with the application's 
 Without it, policies that somebody adds to the role by hand are not the stack's: drift does not show them
 and an update leaves them alone.""",
 }
-
-
-def page() -> str:
-    """Return the whole page."""
-    return "\n".join(_page())
-
-
-def _page() -> Iterator[str]:
-    declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
-    yield _INTRODUCTION
-    yield "| key | type | meaning |\n|---|---|---|"
-    yield f"| `aws:region` | string, required | {_REGION} |"
-    for key, it in declared.items():
-        yield f"| `{key}` | {_type(it)} | {it['description']} |"
-    yield ""
-    for name in SETTINGS:
-        key = KEYS.get(name, "aws:region")
-        yield f"## {key}\n"
-        yield from (f"{text}\n" for text in _expected(name))
-        if name in _MORE:
-            yield f"{_MORE[name]}\n"
-
-
-def _type(declaration: dict[str, Any]) -> str:
-    return declaration["type"] if "default" in declaration else f"{declaration['type']}, required"
-
-
-def _expected(name: str) -> Iterator[str]:
-    """Ask the program what it expects in place of something wrong."""
-    if name == "vpc_configuration":
-        wrong: object = {camel_case(member): [_WRONG] for member in VPC_MEMBERS}
-    elif name == "tags":
-        wrong = {"KEY": 1}
-    else:
-        wrong = _WRONG
-    required = {key: value for key, value in REQUIRED.items() if key in KEYS.values()}
-    try:
-        validate("docs", {**required, camel_case(name): wrong}, PACKAGE_INPUTS)
-    except SettingsError as refused:
-        for problem in refused.problems:
-            member = f"`{problem.name}`: " if len(problem.path) > 1 else "Expected: "
-            example = _EXAMPLES.get(str(problem.path[1 if len(problem.path) > 1 else 0]))
-            yield f"{member}{problem.expected}." + (f" Example: `{example}`." if example else "")
-
-
 _EXAMPLES: Final = {
     "region": REGION,
     "applicationId": APPLICATION_ID,
@@ -127,6 +125,3 @@ pulumi config set --path 'vpcConfiguration.securityGroupIds[0]' --type string sg
 pulumi config set --path 'tags.CostCenter' --type string search
 ```
 """
-
-if __name__ == "__main__":
-    PAGE.write_text(page())

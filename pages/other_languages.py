@@ -1,44 +1,52 @@
-"""Write docs/other-languages.md from the package's schema; `make pages` runs it.
+"""Write docs/other-languages.md from the schema of the package.
 
 How a language spells the schema's names is known from Pulumi's own generators of SDKs; the programs that
-the engine of the sandbox cannot run were held against what these generators write:
+the engine of the sandbox cannot run were compared with what these generators write:
 https://www.pulumi.com/docs/iac/guides/building-extending/packages/local-sdks/
 """
 
 import json
 import re
+import textwrap
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from string import Template
 from typing import Any, Final, NamedTuple
 
 import yaml
+from pulumi.provider.experimental.component import ComponentProvider
 
+from components.connector_role import TOKEN, ConnectorRole
+from components.errors import SettingsError
+from components.stack_config import PACKAGE_INPUTS
+from components.validation import validate
+from pages.examples import KEY_ID, REQUIRED_INPUTS, SECURITY_GROUP_ID, SUBNET_ID
+from pages.markdown import table
 from sandbox.environment import PROJECT
-from tests.support import (
-    APPLICATION_ARN,
-    GOLDEN,
-    INDEX_ID,
-    KEY_ID,
-    SECRET_ID,
-    SECURITY_GROUP_ID,
-    SUBNET_ID,
+
+_PACKAGE: Final = TOKEN.partition(":")[0]
+_VERSION: Final[str] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+_SCHEMA: Final[dict[str, Any]] = json.loads(
+    ComponentProvider([ConnectorRole], _PACKAGE, version=_VERSION).schema or ""
 )
-
-PAGE: Final = PROJECT / "docs" / "other-languages.md"
-
-_SCHEMA: Final[dict[str, Any]] = json.loads((GOLDEN / "package-schema.json").read_text())
-_PACKAGE: Final[str] = _SCHEMA["name"]
-((_TOKEN, _COMPONENT),) = _SCHEMA["resources"].items()
+_COMPONENT: Final[Mapping[str, Any]] = _SCHEMA["resources"][TOKEN]
 _INPUTS: Final[Mapping[str, Any]] = _COMPONENT["inputProperties"]
 _OUTPUT: Final = "roleArn"
 _EXAMPLE: Final[Mapping[str, object]] = {
-    "applicationId": APPLICATION_ARN,
-    "indexId": INDEX_ID,
-    "secretId": SECRET_ID,
+    **REQUIRED_INPUTS,
     "kmsKeyId": KEY_ID,
     "tags": {"Team": "search"},
     "vpcConfiguration": {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]},
 }
+INVALID_INPUTS: Final[Mapping[str, object]] = {
+    **REQUIRED_INPUTS,
+    "secretId": "NAME-*",
+    "vpcConfiguration": {
+        "subnetIds": [SUBNET_ID, "subnet-*"],
+        "securityGroupIds": [SECURITY_GROUP_ID],
+    },
+}
+"""The inputs of the error message on the page."""
 
 
 def _snake_case(name: str) -> str:
@@ -91,7 +99,7 @@ class _Language(NamedTuple):
         return Template(self.program).substitute(
             package=self.package,
             alias=self.alias,
-            component=_TOKEN.rpartition(":")[2],
+            component=TOKEN.rpartition(":")[2],
             inputs="\n".join(self._properties(_INPUTS, _EXAMPLE, self.depth)),
             name=_OUTPUT,
             output=self.name(_OUTPUT),
@@ -259,55 +267,67 @@ _LANGUAGES: Final = (_PYTHON, _TYPESCRIPT, _GO, _CSHARP)
 
 
 def page() -> str:
-    """Return the whole page."""
-    return "\n".join(_page())
+    """Return the text of the page."""
+    return "\n".join(
+        [
+            _INTRODUCTION,
+            table(
+                ("language", "from a clone", "from a repository of ORGANIZATION"),
+                (
+                    (language.title, f"`{language.package}`", f"`{language.package_of_organization}`")
+                    for language in _LANGUAGES
+                ),
+            ),
+            _PROGRAMS,
+            f"## YAML\n\n```yaml\n{_yaml()}```\n",
+            *map(_section, _LANGUAGES),
+            _INPUTS_AND_OUTPUTS,
+            table(("input", "type", "need", "description"), _inputs()),
+            table(("output", "type", "description"), _outputs()),
+            _ERRORS,
+            f"```text\n{_error_message()}\n```",
+            _LATE_ERRORS,
+        ]
+    )
 
 
-def _page() -> Iterator[str]:
-    yield _INTRODUCTION
-    yield "| language | from a clone | from a repository of ORGANIZATION |\n|---|---|---|"
-    for it in _LANGUAGES:
-        yield f"| {it.title} | `{it.package}` | `{it.package_of_organization}` |"
-    yield _PROGRAMS
-    yield f"## YAML\n\n```yaml\n{_yaml()}```\n"
-    for it in _LANGUAGES:
-        yield f"## {it.title}\n\n```{it.code}\n{it.write()}```\n"
-        if it is _PYTHON:
-            yield _PYTHON_PACKAGE
-    yield _INPUTS_AND_OUTPUTS
-    yield "| input | type | need | description |\n|---|---|---|---|"
-    required = _COMPONENT["requiredInputs"]
-    yield from (_row(name, _INPUTS[name], "required") for name in required)
-    for name in (it for it in _INPUTS if it not in required):
-        yield _row(name, _INPUTS[name], "optional")
-        if reference := _INPUTS[name].get("$ref"):
-            members = _type(reference)["properties"].items()
-            yield from (_row(f"{name}.{member}", it, f"with `{name}`") for member, it in members)
-    yield "\n| output | type | description |\n|---|---|---|"
-    for name, it in _COMPONENT["properties"].items():
-        yield f"| `{name}` | {_kind(it)} | {it['description']} |"
-    yield _ERRORS
-    message = (GOLDEN / "package-message.txt").read_text().rstrip()
-    yield f"```text\n{message}\n```"
-    yield _LATE_ERRORS
+def _section(language: _Language) -> str:
+    """Return the section of one language."""
+    section = f"## {language.title}\n\n```{language.code}\n{language.write()}```\n"
+    return f"{section}\n{_PYTHON_PACKAGE}" if language is _PYTHON else section
 
 
 def _yaml() -> str:
     program = {
         "name": "my-program",
         "runtime": "yaml",
-        "resources": {"docs": {"type": _TOKEN, "properties": dict(_EXAMPLE)}},
+        "resources": {"docs": {"type": TOKEN, "properties": dict(_EXAMPLE)}},
         "outputs": {_OUTPUT: f"${{docs.{_OUTPUT}}}"},
     }
     return yaml.safe_dump(program, sort_keys=False)
 
 
-def _row(name: str, declared: Mapping[str, Any], need: str) -> str:
-    return f"| `{name}` | {_kind(declared)} | {need} | {declared['description']} |"
+def _inputs() -> Iterator[tuple[str, str, str, str]]:
+    """Return the rows of the inputs, the required ones first."""
+    required = _COMPONENT["requiredInputs"]
+    for name, declared in sorted(_INPUTS.items(), key=lambda row: row[0] not in required):
+        yield _row(name, declared, "required" if name in required else "optional")
+        if reference := declared.get("$ref"):
+            for member, declared_member in _type(reference)["properties"].items():
+                yield _row(f"{name}.{member}", declared_member, f"with `{name}`")
+
+
+def _row(name: str, declared: Mapping[str, Any], need: str) -> tuple[str, str, str, str]:
+    return f"`{name}`", _kind(declared), need, declared["description"]
+
+
+def _outputs() -> Iterator[tuple[str, str, str]]:
+    for name, declared in _COMPONENT["properties"].items():
+        yield f"`{name}`", _kind(declared), declared["description"]
 
 
 def _kind(declared: Mapping[str, Any]) -> str:
-    """Say what a property takes, in words of every language."""
+    """Describe the type of a property in words of every language."""
     if reference := declared.get("$ref"):
         return f"`{reference.rpartition(':')[2]}`"
     if declared["type"] == "array":
@@ -315,6 +335,16 @@ def _kind(declared: Mapping[str, Any]) -> str:
     if declared["type"] == "object":
         return f"map of {_kind(declared['additionalProperties'])}s"
     return declared["type"]
+
+
+def _error_message() -> str:
+    """Return the message for the invalid inputs, as Pulumi prints it."""
+    try:
+        validate("docs", INVALID_INPUTS, PACKAGE_INPUTS)
+    except SettingsError as error:
+        message = textwrap.indent(str(error), "    ", lambda _: True).lstrip()
+        return f"{TOKEN} resource 'docs' has a problem: {message}"
+    raise AssertionError("the inputs are valid")
 
 
 _INTRODUCTION: Final = f"""\
@@ -372,12 +402,12 @@ pulumi package add "${{CLONE:?set CLONE to the directory of the clone}}/plugin"
 ## From a repository
 
 ```sh
-pulumi package add github.com/ORGANIZATION/REPOSITORY/plugin@v{_SCHEMA["version"]}
+pulumi package add github.com/ORGANIZATION/REPOSITORY/plugin@v{_VERSION}
 ```
 
 The version is a tag of the repository and the version of the schema; SDKs ask for it. For a private
 repository, Pulumi takes the token in `GITHUB_TOKEN`. At a host other than GitHub, the address is
-`https://HOST/PATH.git/plugin@v{_SCHEMA["version"]}`.
+`https://HOST/PATH.git/plugin@v{_VERSION}`.
 
 ## What adding does
 
@@ -389,7 +419,7 @@ package again. YAML imports nothing. In the other languages, a package from a re
 the repository's owner, in lower case:
 """
 
-_PROGRAMS: Final = """
+_PROGRAMS: Final = """\
 The programs that follow use the package from a clone. To try them, begin with
 `venv/bin/python -m sandbox shell` in the clone, `export PIP_CONSTRAINT=$PWD/requirements-dev.txt`,
 go to your program, and type `pulumi stack init test`, `pulumi config set aws:region us-east-1` and
@@ -398,7 +428,7 @@ go to your program, and type `pulumi stack init test`, `pulumi config set aws:re
 
 _PYTHON_PACKAGE: Final = f"""\
 A Python program can also use the component without a generated SDK and without another process:
-`pip install "qbusiness-connector @ git+https://REPOSITORY@v{_SCHEMA["version"]}"`, and
+`pip install "qbusiness-connector @ git+https://REPOSITORY@v{_VERSION}"`, and
 `from qbusiness_connector import ConnectorRole`. [Quick
 start](index.md#use-the-component-in-your-own-program) has such a program.
 """
@@ -412,7 +442,7 @@ resource, but not `exclusivePolicies`, which decides which resources exist, and 
 a whole: its members may.
 """
 
-_ERRORS: Final = """
+_ERRORS: Final = """\
 ## Errors
 
 An input that is misspelt or missing is refused by the compiler or by Pulumi, in its own words (`Property
@@ -427,7 +457,3 @@ account and the partition, which only the provider knows. The message is the sam
 the other resource may exist by then. In a Python program, Pulumi's SDK may add a traceback of the
 program to the message.
 """
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page())

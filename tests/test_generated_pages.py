@@ -1,0 +1,53 @@
+"""The generated pages are up to date, and say everything that they are for."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.stack_config import KEYS
+from pages import permissions
+from pages.__main__ import PAGES
+from sandbox.environment import PROJECT
+from tests.authorization.cases import render
+from tests.page import prose
+from tests.support import GOLDEN
+
+DOCS = PROJECT / "docs"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_the_page_is_the_one_that_make_pages_writes(path: Path):
+    assert path.read_text() == PAGES[path]()
+
+
+@pytest.mark.parametrize("key", ["aws:region", *KEYS.values()])
+def test_the_configuration_page_says_of_every_key_what_is_expected(key: str):
+    section = prose(key, DOCS / "configuration.md")
+    assert re.match(r"\n\n(Expected|`vpcConfiguration.subnetIds\[0\]`|`tags.KEY`): \S", section)
+
+
+def test_the_package_page_describes_every_input_and_output():
+    text = (DOCS / "other-languages.md").read_text()
+    schema: dict[str, Any] = json.loads((GOLDEN / "package-schema.json").read_text())
+    (component,) = schema["resources"].values()
+    (vpc,) = schema["types"].values()
+    described = {
+        **component["inputProperties"],
+        **{f"vpcConfiguration.{name}": member for name, member in vpc["properties"].items()},
+        **component["properties"],
+    }
+    for name, declared in described.items():
+        row = rf"^\| `{re.escape(name)}` \| .* \| {re.escape(declared['description'])} \|$"
+        assert re.search(row, text, re.MULTILINE), name
+    required = re.findall(r"^\| `(\w+)` \| \w+ \| required \|", text, re.MULTILINE)
+    assert required == component["requiredInputs"]
+
+
+def test_the_permissions_page_shows_every_statement_that_the_component_gives_to_iam():
+    text = (DOCS / "permissions.md").read_text()
+    for policy in render(permissions.EXAMPLE):
+        for statement in policy["Statement"]:
+            assert json.dumps(statement, indent=2) in text, statement["Sid"]
