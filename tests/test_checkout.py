@@ -244,8 +244,8 @@ def repository(tmp_path: Path) -> Path:
 def test_make_clean_removes_what_is_ignored_and_names_the_stacks_that_are_not_in_git(repository: Path):
     done = make(repository, "clean")
     assert done.stdout == (
-        "Pulumi.prod.yaml is not in Git: delete it if you only tried things; "
-        "committed, it is an environment in CI\n"
+        "Pulumi.prod.yaml is not in Git: delete it if it was a trial; "
+        "if you commit it, CI treats it as an environment\n"
     )
     left = execute(repository, "git", "status", "--short", "--ignored", "--untracked-files=all").stdout
     assert "!!" not in left
