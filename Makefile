@@ -4,15 +4,15 @@
 PYTHON ?= python3
 STACK := dev
 SANDBOX = venv/bin/python -m sandbox run --
-# Where there is no npm, the tests that ask the policy simulator are skipped.
+# Without npm, the tests that use the policy simulator are skipped.
 SIMULATOR = $(if $(shell command -v npm),tests/authorization/node_modules/.package-lock.json)
-# What trying things leaves in the checkout, and continuous integration would take for environments.
+# Settings of trial stacks: if you commit them, continuous integration treats them as environments.
 STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' ':!Pulumi.dev.yaml' 2>/dev/null | \
-	sed 's/.*/& is not in Git: delete it if you only tried things; committed, it is an environment in CI/'
+	sed 's/.*/& is not in Git: delete it if it was a trial; if you commit it, CI treats it as an environment/'
 SITE = NO_MKDOCS_2_WARNING=1 venv/bin/mkdocs build --strict --quiet
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-# With these, Python would find neither venv/ nor what is in this directory.
+# With these, Python would find neither venv/ nor the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
 .PHONY: help up preview drift down unit test check format generated bench mutation pages site lock clean
@@ -24,16 +24,16 @@ help: ## list the targets
 
 up: venv/installed ## deploy the stack dev to the sandbox; ends with the role's ARN
 	@$(SANDBOX) sh -c 'pulumi up --stack $(STACK) --yes --skip-preview && pulumi stack output --stack $(STACK) roleArn' || \
-		{ echo "If the cause is not the program, its settings or another update that runs: \`make down\` resets the sandbox."; exit 1; }
+		{ echo "If the program, its settings, or another running update is not the cause: \`make down\` resets the sandbox."; exit 1; }
 
 preview: venv/installed ## show what `make up` would change
 	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
 
-drift: venv/installed ## fail when the role is not as the stack made it, and show where
+drift: venv/installed ## fail if the role or its policy differs from the stack, and show the difference
 	@$(SANDBOX) pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff || \
-		{ echo "Not as the stack made it (or not to be read): docs/operations.md has 'Correct drift'."; exit 1; }
+		{ echo "The role differs from the stack, or could not be read: see 'Correct drift' in docs/operations.md."; exit 1; }
 
-down: venv/installed ## destroy the stack, stop the sandbox and forget all that was in it
+down: venv/installed ## destroy the stack and reset the sandbox
 	@$(STRAY_STACK_FILES)
 	@venv/bin/python -m sandbox down
 
@@ -52,7 +52,7 @@ check: venv/installed ## check format, lint, types, workflows, and the links of 
 	@venv/bin/zizmor --offline --quiet .github
 	@if command -v go >/dev/null || test -n "$$CI"; then \
 		go run $(ACTIONLINT) -shellcheck venv/bin/shellcheck; \
-	else echo "actionlint is left out: there is no Go"; fi
+	else echo "actionlint is skipped: Go is not installed"; fi
 	@$(SITE)
 
 format: venv/installed ## format the code and fix what the linter can
@@ -65,14 +65,14 @@ generated: venv/installed ## run at least 10,000 generated settings; make test r
 bench: venv/installed ## measure speed and write docs/performance.md; about an hour
 	@venv/bin/python -m benchmarks
 
-mutation: venv/installed $(SIMULATOR) ## check that tests notice every part of the documents and of components/
+mutation: venv/installed $(SIMULATOR) ## check that the tests detect a change in any part of the documents and of components/
 	@MUTANTS=all venv/bin/python -m pytest tests/authorization/test_mutants.py
 	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
 	@venv/bin/python -m tests.mutation
 
-# Group: Write what follows from the code
+# Group: Generate files
 
-pages: venv/installed ## write the pages of docs/ that follow from the program
+pages: venv/installed ## generate the pages of docs/ that describe the settings, the package, and the permissions
 	@venv/bin/python -m pages
 
 site: venv/installed ## build the website of docs/ in site/

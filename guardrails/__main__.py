@@ -22,7 +22,7 @@ EXEMPT = PolicyConfigSchema(
             "type": "array",
             "items": {"type": "string"},
             "default": [],
-            "description": "URNs of roles that the rule leaves alone",
+            "description": "URNs of roles that the rule ignores",
         }
     }
 )
@@ -32,13 +32,13 @@ set_by_program: dict[str, Collection[str]] = {}
 
 
 def record(args: ResourceValidationArgs, report: ReportViolation) -> None:
-    """Record what the program sets: the rules look at a whole stack, and see outputs alone."""
+    """Record what the program sets: the rules check a whole stack, and see only outputs."""
     del report
     set_by_program[args.urn] = frozenset(args.props)
 
 
 def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> None:
-    """Report the rule's findings in the roles of a stack, each at the resource that it is about."""
+    """Report the rule's findings in the roles of a stack, each on its resource."""
     exempt = args.get_config().get("exempt", [])
     for role in roles_of(args.resources, set_by_program):
         if role.urn not in exempt:
@@ -49,7 +49,10 @@ def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> 
 
 def _escape(text: str) -> str:
     """Escape control characters, so that no policy can forge lines of the report."""
-    return "".join(it if it.isprintable() else it.encode("unicode_escape").decode() for it in text)
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 PolicyPack(

@@ -31,7 +31,7 @@ _PLACEHOLDERS: Final = {
     "subnet_id": rf"subnet-{_HEX}",
     "security_group_id": rf"sg-{_HEX}",
 }
-"""What may take the place of each placeholder: never a wildcard, nor a policy variable."""
+"""What may replace each placeholder: never a wildcard or a policy variable."""
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 
 _APPLICATION: Final = re.compile(
@@ -56,23 +56,23 @@ class Application(NamedTuple):
 
 
 class Excess(NamedTuple):
-    """What a statement allows, and the role of a connector does not."""
+    """A permission of a statement that the role of a connector does not have."""
 
     action: str
     resource: str | None = None
-    """None: no connector needs the action, on whatever resource."""
+    """None: no connector needs the action on any resource."""
     condition: str | None = None
     """The condition, as JSON, without which no connector needs it."""
 
 
 class _Pattern(NamedTuple):
-    """What stands for nothing but what a text of `connector_policy.json` stands for."""
+    """A text of `connector_policy.json`, which covers an IAM pattern that matches nothing else."""
 
     text: str
     expression: re.Pattern[str]
 
     def covers(self, text: str, application: Application | None) -> bool:
-        """Tell whether an IAM pattern is covered; its placeholders are those of the application."""
+        """Return whether an IAM pattern is covered; its placeholders are those of the application."""
         match = self.expression.fullmatch(text)
         if match is None or application is None:
             return match is not None
@@ -96,7 +96,7 @@ def application_of(arn: str) -> Application | None:
 
 @cache
 def excess_of(statement: Statement, application: Application | None) -> tuple[Excess, ...]:
-    """Return what a statement allows beyond the connector of an application, or of any for None."""
+    """Return what a statement allows beyond the application's connector, or any connector for None."""
     return tuple(_excess_of(statement, application)) if statement.allows else ()
 
 
@@ -122,7 +122,7 @@ def _allowing(action: str) -> tuple[_Grant, ...]:
 
 
 def _shown(pattern: str, negated: tuple[str, ...]) -> str:
-    return f"everything but {', '.join(negated)}" if negated else pattern
+    return f"everything except {', '.join(negated)}" if negated else pattern
 
 
 def _covers(patterns: tuple[_Pattern, ...], text: str, application: Application | None) -> bool:
@@ -130,7 +130,7 @@ def _covers(patterns: tuple[_Pattern, ...], text: str, application: Application 
 
 
 def _meets(conditions: tuple[Condition, ...], grant: _Grant, application: Application | None) -> bool:
-    """Tell whether every request that meets the conditions meets those of the grant."""
+    """Return whether every request that meets the conditions meets those of the grant."""
     return all(
         any(
             condition.is_on(demanded.key)

@@ -1,7 +1,8 @@
 """Find the roles that Amazon Q Business may assume, with the policies that a stack declares for them.
 
 A stack policy sees the outputs of resources, not what the program declares. For an existing role, the
-provider reports every policy that the role has, whoever made it: what counts is what the program sets.
+provider reports every policy that the role has, including those that other tools created. Only what the
+program sets counts.
 """
 
 from collections import defaultdict
@@ -37,7 +38,7 @@ _ATTACHES_IN: Final = {
 
 
 class Resource(Protocol):
-    """What this module needs of a resource in a stack; Pulumi's `PolicyResource` has it."""
+    """A resource in a stack, as this module uses it; Pulumi's `PolicyResource` is one."""
 
     @property
     def resource_type(self) -> str: ...
@@ -58,7 +59,7 @@ class Policy(NamedTuple):
 
 
 class Attachment(NamedTuple):
-    """A managed policy of which the stack declares the ARN alone, and the resource that attaches it."""
+    """A managed policy that the stack attaches by its ARN and does not declare."""
 
     urn: str
     arn: str
@@ -144,16 +145,16 @@ def roles_of(
 
 
 def trusting_statements(trust: Document) -> Iterator[Statement]:
-    """Return the statements of a trust policy that let Amazon Q Business in."""
+    """Return the statements of a trust policy that let Amazon Q Business assume the role."""
     for statement in trust.statements:
         if statement.allows and {"*", f"Service:{SERVICE}"}.intersection(statement.principals):
             yield statement
 
 
 def demanded_values(statement: Statement, key: str) -> tuple[str, ...]:
-    """Return the values that a condition demands of a key; where the key may be absent, none.
+    """Return the values that a condition demands of a key; none if the key may be absent.
 
-    Of two operators on one key both must hold, so that the narrower one counts.
+    A request has to meet both of two operators on one key, so that the narrower one counts.
     """
     demanded = [
         condition.values
@@ -237,7 +238,7 @@ class _Managed:
 def _belonging(
     roles: Iterable[_Declaration], declarations: Iterable[_Declaration]
 ) -> Mapping[str, list[_Declaration]]:
-    """Return for each role what names it: by a reference to it, or by its name."""
+    """Return the declarations that name each role, by a reference to it or by its name."""
     names = {role.urn: role.text("name") for role in roles}
     by_name: dict[str, list[str]] = defaultdict(list)
     for urn, name in names.items():
@@ -289,7 +290,7 @@ def _inline_policies(
         if isinstance(one, dict)  # pyright: ignore[reportUnnecessaryIsInstance] the program's
     ]
     if "inlinePolicies" in role.set_by_program:
-        # After an update these hold the policies of the resources, too.
+        # After an update these contain the policies of the resources, too.
         declared = [
             (one.text("name"), policy.document) for one, policy in zip(resources, policies, strict=True)
         ]
@@ -302,7 +303,7 @@ def _inline_policies(
 def _managed_policies(
     role: _Declaration, belonging: Iterable[_Declaration], managed: _Managed
 ) -> tuple[list[Policy], list[Attachment], list[str]]:
-    """Return what the stack attaches, as texts and else as ARNs, and the ARNs of the role's others."""
+    """Return the attached policies that the stack declares, the others, and the role's other ARNs."""
     declares = "managedPolicyArns" in role.set_by_program
     attached: dict[str, _Declaration] = {}
     attachments: dict[str, Attachment] = {}

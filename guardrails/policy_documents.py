@@ -1,6 +1,6 @@
 """Read IAM policy documents.
 
-What is not known yet in a preview is left out, as far as the rest can be checked without it.
+Values that are not known yet in a preview are skipped if the rest can be checked without them.
 The grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 """
 
@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple, cast
 
 UNKNOWN: Final = object()
-"""Takes the place of a value that is not known yet."""
+"""Replaces a value that is not known yet."""
 
 _DOCUMENT_ELEMENTS: Final = {"Version", "Id", "Statement"}
 _STATEMENT_ELEMENTS: Final = {"Sid", "Effect", "Action", "NotAction", "Condition"}
@@ -28,7 +28,7 @@ class Condition(NamedTuple):
     values: tuple[str, ...]
 
     def is_on(self, key: str) -> bool:
-        """Tell whether it is a condition on the key."""
+        """Return whether it is a condition on the key."""
         return self.key.lower() == key.lower()
 
 
@@ -36,7 +36,7 @@ class Statement(NamedTuple):
     """One statement of a policy document."""
 
     name: str
-    """`statement` and its Sid, or its place in the document."""
+    """`statement` and its Sid, or its number in the document."""
     allows: bool
     actions: tuple[str, ...]
     """`*` for NotAction, which means all actions but some."""
@@ -45,7 +45,7 @@ class Statement(NamedTuple):
     """`*` for NotResource. Empty in a trust policy."""
     not_resources: tuple[str, ...]
     principals: tuple[str, ...]
-    """Such as `Service:qbusiness.amazonaws.com`; `*` for everybody and for NotPrincipal."""
+    """For example `Service:qbusiness.amazonaws.com`; `*` for everybody and for NotPrincipal."""
     conditions: tuple[Condition, ...]
 
 
@@ -185,7 +185,7 @@ def _members(given: Any, number: int) -> Iterable[tuple[str, Any]]:
     if given is UNKNOWN:
         return [("", UNKNOWN)]
     if not isinstance(given, Mapping):
-        raise _MalformedError(f"the Condition of statement {number} is no object of objects")
+        raise _MalformedError(f"the Condition of statement {number} is not an object of objects")
     return cast("Mapping[str, Any]", given).items()
 
 
@@ -198,10 +198,10 @@ def _value(given: Any) -> Any:
 
 def _check_elements(given: Any, allowed: set[str], what: str) -> None:
     if not isinstance(given, Mapping):
-        raise _MalformedError(f"{what} is no object")
+        raise _MalformedError(f"{what} is not an object")
     surplus = sorted(cast("Mapping[str, Any]", given).keys() - allowed)
     if surplus:
-        raise _MalformedError(f"{what} has {', '.join(surplus)}, which has no place there")
+        raise _MalformedError(f"{what} has {', '.join(surplus)}, which is not allowed there")
 
 
 def _texts(given: Any, what: str) -> tuple[Any, ...]:

@@ -44,7 +44,7 @@ class Finding(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A rule of the pack; `advisory` ones warn and stop nothing."""
+    """A rule of the pack; an `advisory` one warns and does not stop the operation."""
 
     name: str
     description: str
@@ -58,8 +58,8 @@ def readable(role: Role) -> Iterator[Finding]:
         if policy.document.problem:
             yield Finding(
                 policy.urn,
-                f"a policy of the role is no policy document: {policy.document.problem}",
-                "write it as IAM's grammar says, as JSON",
+                f"a policy of the role is not a policy document: {policy.document.problem}",
+                "write it as JSON that follows IAM's policy grammar",
             )
 
 
@@ -119,15 +119,15 @@ def trust_service_alone(role: Role) -> Iterator[Finding]:
             shown = ", ".join("everybody" if one == "*" else one for one in others)
             yield Finding(
                 role.urn,
-                f"the trust policy lets in more than the service: {shown}",
-                'name the principal {"Service": "qbusiness.amazonaws.com"} alone',
+                f"the trust policy allows other principals than the service: {shown}",
+                'allow only the principal {"Service": "qbusiness.amazonaws.com"}',
             )
         actions = [one for one in statement.actions if one.lower() != "sts:assumerole"]
         if actions:
             yield Finding(
                 role.urn,
                 f"the trust policy allows {', '.join(actions)}",
-                "allow sts:AssumeRole alone",
+                "allow only sts:AssumeRole",
             )
 
 
@@ -146,7 +146,7 @@ def key(role: Role) -> Iterator[Finding]:
 
 
 def application(role: Role) -> Iterator[Finding]:
-    """Find actions on other applications than that of the trust policy, or on what is no index of it."""
+    """Find actions on anything but the trust policy's application and its indexes and data sources."""
     yield from _on_resources(
         role,
         "application",
@@ -155,24 +155,24 @@ def application(role: Role) -> Iterator[Finding]:
 
 
 def decrypt_through_secrets_manager(role: Role) -> Iterator[Finding]:
-    """Find keys that decrypt other things than what Secrets Manager asks for."""
+    """Find keys that decrypt for others than Secrets Manager."""
     for policy, _, found in _excess(role):
         if any(_rule_for(one) == "decrypt-through-secrets-manager" for one in found):
             yield Finding(
                 policy.urn,
-                "kms:Decrypt is allowed without Secrets Manager in between",
+                "kms:Decrypt is allowed for requests that do not come through Secrets Manager",
                 'add the condition "StringLike": {"kms:ViaService": ["secretsmanager.*.amazonaws.com"]}',
             )
 
 
 def excess(role: Role) -> Iterator[Finding]:
-    """Find everything else that the connector's role does not need."""
+    """Find other permissions that the connector's role does not need."""
     for attachment in role.attachments:
         if _AWS_MANAGED.match(attachment.arn):
             yield Finding(
                 attachment.urn,
                 f"{attachment.arn} is attached to a role that Amazon Q Business assumes",
-                "detach it, and allow the connector's actions alone: no policy of AWS's is made for it",
+                "detach it, and allow only the connector's actions: no AWS managed policy fits the role",
             )
     for policy, statement, found in _excess(role):
         actions: dict[tuple[str | None, str | None], list[str]] = defaultdict(list)
@@ -185,7 +185,7 @@ def excess(role: Role) -> Iterator[Finding]:
                 yield Finding(
                     policy.urn,
                     f"{message}: no connector needs that",
-                    "name the connector's actions alone",
+                    "allow only the connector's actions",
                 )
             elif condition is None:
                 yield Finding(
@@ -202,12 +202,12 @@ def excess(role: Role) -> Iterator[Finding]:
 
 
 def unseen(role: Role) -> Iterator[Finding]:
-    """Find attached policies whose text is not in the stack."""
+    """Find attached policies that the stack does not declare."""
     for attachment in role.attachments:
         if not _AWS_MANAGED.match(attachment.arn):
             yield Finding(
                 attachment.urn,
-                f"{attachment.arn} is attached, and its text is not in this stack: no rule has seen it",
+                f"{attachment.arn} is attached, but not declared in this stack: no rule has checked it",
                 "declare the policy in this stack",
             )
 
@@ -237,7 +237,7 @@ def _removal(role: Role, remainder: Remainder) -> str:
 
 
 def ingest(role: Role) -> Iterator[Finding]:
-    """Find indexes without their application: the actions need both."""
+    """Find indexes without their application: the actions require both."""
     resources: dict[str, str] = {}
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
         resources |= dict.fromkeys(statement.resources, policy.urn)
@@ -247,7 +247,7 @@ def ingest(role: Role) -> Iterator[Finding]:
             yield Finding(
                 urn,
                 f"documents may be put into {resource}, but not into its application",
-                "add the application's ARN: qbusiness:BatchPutDocument needs both",
+                "add the application's ARN: qbusiness:BatchPutDocument requires both",
             )
 
 
@@ -268,13 +268,15 @@ def subnets(role: Role) -> Iterator[Finding]:
 
 
 def placeholders(role: Role) -> Iterator[Finding]:
-    """Find what was left open in a template."""
+    """Find placeholders of a template."""
     for policy in (role.trust, *role.policies):
         for statement in policy.document.statements:
             values = [value for condition in statement.conditions for value in condition.values]
             for text in (*statement.resources, *statement.not_resources, *values):
                 if _TEMPLATE_TEXT.search(text):
-                    yield Finding(policy.urn, f"{text} is a placeholder", "put the real value there")
+                    yield Finding(
+                        policy.urn, f"{text} is a placeholder", "replace it with the real value"
+                    )
 
 
 def listed_name(role: Role) -> Iterator[Finding]:
@@ -283,12 +285,12 @@ def listed_name(role: Role) -> Iterator[Finding]:
         yield Finding(
             role.urn,
             f"the Amazon Q Business console does not list {role.name}",
-            "have the role's name contain qbusiness",
+            "use a role name that contains qbusiness",
         )
 
 
 def quotas(role: Role) -> Iterator[Finding]:
-    """Find documents that are longer than IAM takes."""
+    """Find documents that are longer than IAM allows."""
     inline = sum(policy.document.size for policy in role.policies if policy.inline)
     for what, size, maximum in (
         ("inline policies have", inline, MAXIMUM_INLINE_SIZE),
@@ -297,7 +299,7 @@ def quotas(role: Role) -> Iterator[Finding]:
         if size > maximum:
             yield Finding(
                 role.urn,
-                f"the role's {what} {size:,} characters without white space; IAM takes {maximum:,}",
+                f"the role's {what} {size:,} characters without white space; IAM allows {maximum:,}",
                 "name fewer resources, or use a managed policy",
             )
 
@@ -307,20 +309,20 @@ RULES: Final = (
     Rule("trust-account", "The trust policy names one account.", trust_account),
     Rule("trust-application", "The trust policy names one application.", trust_application),
     Rule("trust-service-alone", "Only the service may assume the role.", trust_service_alone),
-    Rule("secret", "Secrets that may be read are named.", secret),
-    Rule("key", "Keys that may be used are named.", key),
+    Rule("secret", "The policies name each secret that the role can read.", secret),
+    Rule("key", "The policies name each key that the role can use.", key),
     Rule(
         "decrypt-through-secrets-manager",
-        "Keys are used through Secrets Manager alone.",
+        "The role uses keys only through Secrets Manager.",
         decrypt_through_secrets_manager,
     ),
-    Rule("application", "The application of the trust policy may be acted on alone.", application),
-    Rule("excess", "Nothing else is allowed that no connector needs.", excess),
-    Rule("subnets", "Subnets are not under a condition that they never meet.", subnets),
-    Rule("placeholders", "No placeholder of a template is left.", placeholders),
+    Rule("application", "The role can act only on the application of its trust policy.", application),
+    Rule("excess", "The role has only permissions that a connector needs.", excess),
+    Rule("subnets", "Subnets have no condition that they never meet.", subnets),
+    Rule("placeholders", "No placeholder of a template remains.", placeholders),
     Rule("quotas", "The documents are within IAM's quotas.", quotas),
-    Rule("ingest", "The application is covered, as well as the index.", ingest, advisory=True),
-    Rule("unseen", "The text of every attached policy is in the stack.", unseen, advisory=True),
+    Rule("ingest", "The ingest actions cover the application and the index.", ingest, advisory=True),
+    Rule("unseen", "The stack declares every attached policy.", unseen, advisory=True),
     Rule(
         "remainders",
         "The role has no policy that the stack does not declare.",
@@ -344,7 +346,7 @@ def _excess(role: Role) -> Iterator[tuple[Policy, Statement, tuple[Excess, ...]]
 
 
 def _rule_for(found: Excess) -> str:
-    """Say which rule reports it: one whose message says more than `excess`, where there is one."""
+    """Return the rule that reports it: `excess`, unless another has a more specific message."""
     action = found.action.lower()
     if found.resource is None:
         return "excess"

@@ -22,7 +22,7 @@ def main() -> int:
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND…")
     verbs.add_parser("shell", help="open a shell in the sandbox")
     verbs.add_parser("down", help=f"destroy the stack {STACK}, and stop")
-    verbs.add_parser("stop", help="end the server and forget all stacks and roles")
+    verbs.add_parser("stop", help="stop the server, and delete all stacks and roles")
     arguments = parser.parse_args()
     sandbox = Sandbox()
     match arguments.verb:
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> int:
-    """Let a command take this process's place, so that signals and the terminal are its own."""
+    """Replace this process with a command, which then gets the signals and the terminal."""
     try:
         environment = sandbox.prepare()
         sandbox.prepare_stack(environment)
@@ -76,7 +76,7 @@ def _down(sandbox: Sandbox) -> int:
         sandbox.prepare_stack(environment)
         exit_code = _pulumi("destroy", "--yes", "--skip-preview", environment=environment)
         if exit_code:
-            _fail("the stack could not be destroyed; it is forgotten all the same")
+            _fail("the stack could not be destroyed; the sandbox is reset nevertheless")
             if _pulumi("stack", "export", environment=environment, output=subprocess.DEVNULL):
                 exit_code = 0
     except (NoEngineError, SandboxError, OSError) as error:
@@ -87,7 +87,7 @@ def _down(sandbox: Sandbox) -> int:
 
 
 def _leave_it_to_pulumi(*_: object) -> None:
-    """Do nothing at Ctrl-C, which Pulumi gets too: it stops in good order."""
+    """Ignore Ctrl-C: Pulumi receives it too, and stops the update properly."""
 
 
 def _pulumi(*arguments: str, environment: Mapping[str, str], output: int | None = None) -> int:

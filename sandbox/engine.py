@@ -1,7 +1,7 @@
 """Find or build the Pulumi engine.
 
-In this order: the `pulumi` on PATH; a build of the published Go module of the CLI, with a language
-host of our own beside it (the module has none); the official installer, where it can be reached.
+In this order: the `pulumi` on PATH; a build of the CLI's published Go module and of our own language
+host, which the module does not contain; the official installer, if it can be reached.
 """
 
 import fcntl
@@ -25,25 +25,25 @@ _CLI_PACKAGES: Final = (
     "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
     "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
 )
-"""The CLI, and the language host for YAML programs, which the official CLI brings too."""
+"""The CLI, and the language host for YAML programs, which the official CLI includes."""
 _OWN_PACKAGES: Final = ("./pulumi-language-python", "./generate-python-package")
-"""The language host for Python programs, and what it needs beside it."""
+"""The language host for Python programs, and the program that it calls."""
 _PROGRESS_INTERVAL: Final = 15.0
 """Seconds between two lines of progress where they cannot overwrite each other."""
 _INSTALLER_PATIENCE: Final = 5
 """Seconds to wait for the installer's site before saying that it cannot be reached."""
 _ADVICE: Final = (
-    "Install the Pulumi CLI (https://www.pulumi.com/docs/install/), or a Go toolchain as new as "
-    "sandbox/engine/go.mod asks for (https://go.dev/doc/install), and repeat the command."
+    "Install the Pulumi CLI (https://www.pulumi.com/docs/install/), or a Go toolchain of at least the "
+    "version in sandbox/engine/go.mod (https://go.dev/doc/install), and repeat the command."
 )
 
 
 class NoEngineError(Exception):
-    """Raised when no engine can be had; the message says what was tried and what to install."""
+    """Raised when there is no engine; the message says what was tried and what to install."""
 
 
 def directory(cache: Path) -> Path:
-    """Return the directory that holds `pulumi`, building it below `cache` if need be.
+    """Return the directory that contains `pulumi`; build it in `cache` if necessary.
 
     Raises NoEngineError.
     """
@@ -66,7 +66,7 @@ def directory(cache: Path) -> Path:
 
 
 def _on_path() -> Path | None:
-    """Return where the user's own CLI is, if it can run Python programs."""
+    """Return the directory of the user's own CLI, if it can run Python programs."""
     found = shutil.which("pulumi")
     if found is None:
         return None
@@ -79,7 +79,7 @@ def _on_path() -> Path | None:
 
 
 def _digest() -> str:
-    """Name a build after all that it is made from, so that a change makes another one."""
+    """Return a digest of the sources, so that a change causes a new build."""
     sources = sorted(path for path in _SOURCE.rglob("*") if path.is_file())
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
@@ -114,14 +114,14 @@ def _build(target: Path) -> None:
         capture_output=True,
         text=True,
     )
-    # The executor is Pulumi's own file; its place in the module is part of no contract, so that a
-    # newer release may need another path here.
+    # The executor is Pulumi's own file. Its path in the module is undocumented: a newer release may
+    # need another path here.
     executor = Path(module.stdout.strip()) / "python" / "cmd" / "pulumi-language-python-exec"
     shutil.copyfile(executor, target / executor.name)
 
 
 def _show_progress(lines: IO[str]) -> str:
-    """Count what the compiler says it has done; return its last lines, in case it fails."""
+    """Show how many lines the compiler has printed; return the last ones, in case it fails."""
     start = shown = time.monotonic()
     last: deque[str] = deque(maxlen=12)
     for count, line in enumerate(lines, start=1):
@@ -139,7 +139,7 @@ def _show_progress(lines: IO[str]) -> str:
 
 
 def _install(target: Path) -> None:
-    """Let Pulumi's SDK run the official installer; a site out of reach is known in seconds."""
+    """Run the official installer through Pulumi's SDK; an unreachable site fails in seconds."""
     _say("there is no Go toolchain; trying Pulumi's official installer")
     program = (
         "import socket, sys, semver; socket.setdefaulttimeout(float(sys.argv[3]))\n"

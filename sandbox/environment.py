@@ -1,8 +1,8 @@
 """Set up the sandbox and the environment in which its commands run.
 
-The real engine comes first on PATH; a Pulumi home, a file backend and a passphrase of its own follow,
-the stand-in as its AWS provider, and a server on loopback in place of AWS. All files are in one
-directory. The user's credentials and settings for AWS, for Pulumi and for proxies stay outside.
+The environment puts the real engine first on PATH. It has its own Pulumi home, file backend and
+passphrase, the stand-in as AWS provider, and a server on loopback instead of AWS. All files are in one
+directory. The user's credentials and settings for AWS, Pulumi and proxies are removed.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ from sandbox import engine
 PROJECT: Final = Path(__file__).resolve().parent.parent
 DIRECTORY: Final = PROJECT / ".sandbox"
 PASSPHRASE: Final = "sandbox"
-"""No secret: nothing in the sandbox is one. The salt in `Pulumi.dev.yaml` belongs to it."""
+"""Not a secret: the sandbox has none. The salt in `Pulumi.dev.yaml` belongs to it."""
 STACK: Final = "dev"
 REGION: Final = "us-east-1"
 """The Region of that stack."""
@@ -33,13 +33,13 @@ _PROJECT_NAME: Final = "qbusiness-aem-connector"
 
 _RESET: Final = "`make down` resets the sandbox."
 _SERVER_PATIENCE: Final = 120.0
-"""Seconds for the server to start; it takes about one, unless the machine has much else to do."""
+"""Seconds for the server to start; it takes about one, unless the machine is busy."""
 _END_PATIENCE: Final = 5.0
-"""Seconds for the server to end; one that hangs is left behind, without a lock and without files."""
+"""Seconds for the server to end; one that hangs is abandoned, without a lock and without files."""
 # Variables of the user that change what a command shows and not what it reaches.
 _HARMLESS: Final = ("PULUMI_ERROR_OUTPUT_STRING", "PULUMI_OPTION_COLOR")
-# With the first two, a Python finds neither venv/ nor the program; with the others, a shell would run
-# the user's own files, which may set what is kept out here.
+# With the first two, Python finds neither venv/ nor the program. With the others, a shell would run
+# the user's own files, which may set variables that are removed here.
 _HARMFUL: Final = ("PYTHONHOME", "PYTHONSAFEPATH", "BASH_ENV", "ENV")
 
 
@@ -51,7 +51,7 @@ class Sandbox:
     """One set of state, IAM and engine below one directory."""
 
     def __init__(self, directory: Path = DIRECTORY, engines: Path = DIRECTORY / "engine") -> None:
-        """Take a directory for the state and one in which built engines are kept."""
+        """Use one directory for the state and another for built engines."""
         self.directory = directory
         self.engines = engines
         self.aws = directory / "aws"
@@ -84,7 +84,7 @@ class Sandbox:
                 self._use_stack("select", environment)
 
     def forget_locks(self) -> None:
-        """Let the next update have the stack, whatever holds it: `pulumi cancel` in the sandbox."""
+        """Unlock all stacks, even during an update: `pulumi cancel` in the sandbox."""
         shutil.rmtree(self.state / ".pulumi" / "locks", ignore_errors=True)
 
     def _forget_locks_of_the_dead(self) -> None:
@@ -119,7 +119,7 @@ class Sandbox:
             )
 
     def stop(self) -> None:
-        """End the server, and forget what it and the backend held; built engines stay."""
+        """Stop the server, and delete its contents and the backend's; keep built engines."""
         with self._lock():
             self._end_server()
             for place in (self.aws, self.state, self.home / "workspaces"):
@@ -171,7 +171,7 @@ class Sandbox:
             state.unlink(missing_ok=True)
             with log.open("w") as output:
                 subprocess.run(
-                    # -E: found in the working directory whatever PYTHONSAFEPATH and PYTHONHOME say.
+                    # -E ignores PYTHONSAFEPATH and PYTHONHOME, which would hide the working directory.
                     [sys.executable, "-E", "-m", "sandbox.iam_server", str(self.aws)],
                     cwd=PROJECT,
                     stdin=subprocess.DEVNULL,
@@ -194,7 +194,7 @@ class Sandbox:
             raise SandboxError(f"{state} is damaged\n{_RESET}") from None
 
     def _serving(self) -> bool:
-        """Tell whether a server runs: its lock is released when it ends, however it ends."""
+        """Return whether a server runs: the system releases its lock when it ends."""
         with (self.aws / "server.lock").open("a") as lock:
             return not _take(lock)
 
@@ -212,18 +212,18 @@ class Sandbox:
         return kept | {
             "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PULUMI_HOME": str(self.home),
-            # No notes beside each file: one that a kill leaves empty keeps the stack from being read
+            # No `.attrs` files: a crash can leave one empty, and the stack then cannot be read
             # (docs/operations.md, "If the stack cannot be read").
             "PULUMI_BACKEND_URL": f"{self.state.as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-            # The engine lives for a second: most of its garbage need not be collected.
+            # The engine runs for a second: it need not collect most of its garbage.
             "GOGC": "400",
             # Nothing is looked up or fetched from the network.
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            # The server takes any credentials; these keep an SDK from looking for the user's.
+            # The server accepts any credentials; these keep an SDK from looking for the user's.
             "AWS_ACCESS_KEY_ID": "sandbox",
             "AWS_SECRET_ACCESS_KEY": "sandbox",
             "AWS_CONFIG_FILE": os.devnull,
@@ -232,7 +232,7 @@ class Sandbox:
 
 
 def _runs(process: int) -> bool:
-    """Tell whether a process runs: a zombie, which some containers never collect, does not."""
+    """Return whether a process runs: a zombie, which some containers never collect, does not."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -244,7 +244,7 @@ def _runs(process: int) -> bool:
 
 
 def _take(lock: IO[str]) -> bool:
-    """Take a lock, unless another process has it."""
+    """Acquire a lock, unless another process has it; return whether it is acquired."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -2,8 +2,8 @@
 
 Rules of https://docs.aws.amazon.com/IAM/latest/APIReference/ and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html, as far as they
-concern roles and their inline policies. They are written from AWS's pages and share nothing with
-the program that they check.
+concern roles and their inline policies. They follow AWS's pages and share no code with the program
+that they check.
 """
 
 import json
@@ -17,7 +17,7 @@ class IamError(Exception):
     """Raised when IAM refuses a call."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        """Keep what the error document says."""
+        """Store the parts of the error document."""
         super().__init__(message)
         self.status = status
         self.code = code
@@ -25,7 +25,7 @@ class IamError(Exception):
 
 
 class Role(NamedTuple):
-    """What the rules need to know of a role that exists."""
+    """The attributes of an existing role that the rules use."""
 
     name: str
     inline_policies: Mapping[str, str]

@@ -1,11 +1,11 @@
 """Serve moto's IAM and STS, behind IAM's rules, on loopback.
 
-`python -m sandbox.iam_server DIRECTORY` starts a server in the background. In that directory
-`server.json` holds its process and port, and `iam.pickle` what IAM holds, so that nothing is lost with
-a server that was killed. A lock on `server.lock` shows that the server runs; deleting that file ends it.
-The server outlives the command that started it, unless there is a file `owner.lock` beside the
-directory: then it ends once nobody holds a lock on that file, which every process gives up when it
-ends, however it ends.
+`python -m sandbox.iam_server DIRECTORY` starts a server in the background. In that directory,
+`server.json` contains its process and port, and `iam.pickle` the contents of IAM, so that nothing is
+lost if the server is killed. A lock on `server.lock` shows that the server runs; deleting that file
+stops it. The server outlives the command that started it, unless there is a file `owner.lock` next to
+the directory. The server then stops when no process has a lock on that file: the system releases the
+lock of a process that ends.
 """
 
 import fcntl
@@ -34,7 +34,7 @@ from sandbox.iam_rules import IamError, Role, validate_request
 ACCOUNT: Final = "123456789012"
 """The account of the sandbox: moto's."""
 _LOCK_CHECK: Final = 0.1
-"""Seconds between two looks at whether the lock is still there, while no request comes."""
+"""Seconds between two checks of the lock, while no request comes."""
 _READING: Final = ("Get", "List", "Simulate")
 # A namespace, not an address: the SDKs look for it in error documents.
 _NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
@@ -46,10 +46,10 @@ class StrictIam:
     """A WSGI application: IAM's rules first, then moto; keeps the contents on disk."""
 
     def __init__(self, application: Any, contents: Path) -> None:
-        """Take up what an earlier server left behind."""
+        """Load the contents that an earlier server saved."""
         self.application = application
         self.contents = contents
-        # One call at a time: a rule must still hold when moto acts on it.
+        # One call at a time: nothing may change between the check of a call and moto's answer.
         self.lock = threading.Lock()
         if contents.exists():
             for (account, partition), kept in pickle.loads(contents.read_bytes()).items():  # noqa: S301 our own file
@@ -67,7 +67,7 @@ class StrictIam:
             except IamError as refusal:
                 return _refuse(refusal, start_response)
             except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-                # The rules take the shape of a call for granted; one of another shape is malformed.
+                # The rules assume that a call has the right shape.
                 malformed = IamError(400, "ValidationError", f"malformed call: {error!r}")
                 return _refuse(malformed, start_response)
             if action == "UpdateRole":
@@ -98,7 +98,7 @@ def _roles() -> dict[str, Role]:
 
 
 def _complete(parameters: dict[str, str]) -> bytes:
-    """Add what a call of UpdateRole leaves out: moto would remove it, AWS leaves it as it is."""
+    """Add what a call of UpdateRole omits: moto would remove it, but AWS keeps it."""
     for role in (role for backend in _backends() for role in backend.roles.values()):
         if role.name == parameters.get("RoleName"):
             kept = {"Description": role.description, "MaxSessionDuration": role.max_session_duration}
@@ -126,10 +126,10 @@ def main(directory: Path) -> None:
     """Serve in a process of its own, until its lock is deleted from the directory."""
     path = directory / "server.lock"
     lock = path.open("a")
-    # Taken before the process divides, so that whoever waits for the first finds it held.
+    # Acquired before the fork, so that it is locked when the parent ends.
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if os.fork():
-        os._exit(0)  # the lock stays with the other
+        os._exit(0)  # the child keeps the lock
     owner = directory.parent / "owner.lock"
     if owner.exists():
         threading.Thread(target=_end_with_the_holder_of, args=(owner,), daemon=True).start()
@@ -140,7 +140,7 @@ def main(directory: Path) -> None:
         server = make_server(
             "127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler
         )
-        # Whoever waits for the file must find it whole.
+        # A process that waits for the file must find it complete.
         unfinished = directory / "server.json.unfinished"
         unfinished.write_text(json.dumps({"process": os.getpid(), "port": server.server_port}))
         unfinished.replace(directory / "server.json")

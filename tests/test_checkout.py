@@ -130,7 +130,9 @@ def test_make_down_fails_if_pulumi_can_read_the_stack_and_not_destroy_it(checkou
     in_sandbox(checkout, "pulumi", "state", "protect", "--all", "--yes")
     failed = make(checkout, "down", check=False)
     assert failed.returncode != 0
-    assert "sandbox: the stack could not be destroyed; it is forgotten all the same\n" in failed.stdout
+    assert (
+        "sandbox: the stack could not be destroyed; the sandbox is reset nevertheless\n" in failed.stdout
+    )
     assert not (checkout / STATE).exists()
     assert make(checkout, "up").stdout.splitlines()[-1].startswith("arn:aws:iam::123456789012:role/")
     assert make(checkout, "down").stdout.endswith(EMPTY)
@@ -242,8 +244,8 @@ def repository(tmp_path: Path) -> Path:
 def test_make_clean_removes_what_is_ignored_and_names_the_stacks_that_are_not_in_git(repository: Path):
     done = make(repository, "clean")
     assert done.stdout == (
-        "Pulumi.prod.yaml is not in Git: delete it if you only tried things; "
-        "committed, it is an environment in CI\n"
+        "Pulumi.prod.yaml is not in Git: delete it if it was a trial; "
+        "if you commit it, CI treats it as an environment\n"
     )
     left = execute(repository, "git", "status", "--short", "--ignored", "--untracked-files=all").stdout
     assert "!!" not in left

@@ -199,7 +199,7 @@ def test_excess_names_the_statement_its_actions_and_its_resource():
     assert messages(role(), role_policy(document)) == [
         f"statement AllowsAmazonQToCreateTags allows ec2:CreateTags on {interfaces} {without}",
         "statement 11 allows s3:GetObject, s3:PutObject: no connector needs that",
-        "statement 12 allows everything but iam:*, sts:*: no connector needs that",
+        "statement 12 allows everything except iam:*, sts:*: no connector needs that",
         "statement Subnets allows ec2:CreateNetworkInterface on *: no connector needs that",
     ]
 
@@ -438,10 +438,10 @@ MALFORMED: Mapping[str, tuple[Any, str]] = {
         '{"Statement": [], "Statement": []}',
         "it has an object with the same member twice",
     ),
-    "a list": ([], "the document is no object"),
+    "a list": ([], "the document is not an object"),
     "no statement": ({"Version": "2012-10-17"}, "it has no Statement"),
     "an element of no document": ({"Statements": []}, "the document has Statements, which"),
-    "null": ({"Statement": [None]}, "statement 1 is no object"),
+    "null": ({"Statement": [None]}, "statement 1 is not an object"),
     "an action that is an object": (
         {"Statement": [{"Effect": "Allow", "Action": {"a": 1}, "Resource": "*"}]},
         "the Action of statement 1 is neither a string nor a list of strings",
@@ -468,7 +468,7 @@ MALFORMED: Mapping[str, tuple[Any, str]] = {
     ),
     "a condition that is null": (
         {"Statement": [{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": None}]},
-        "the Condition of statement 1 is no object of objects",
+        "the Condition of statement 1 is not an object of objects",
     ),
     "an operator without keys": (
         {
@@ -476,7 +476,7 @@ MALFORMED: Mapping[str, tuple[Any, str]] = {
                 {"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": {"Bool": ["x"]}}
             ]
         },
-        "the Condition of statement 1 is no object of objects",
+        "the Condition of statement 1 is not an object of objects",
     ),
     "a principal in a role policy": (
         {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "a:b", "Resource": "*"}]},
@@ -488,7 +488,7 @@ MALFORMED: Mapping[str, tuple[Any, str]] = {
 @pytest.mark.parametrize(("document", "problem"), MALFORMED.values(), ids=MALFORMED)
 def test_a_document_that_is_none_is_found_and_breaks_nothing(document: Any, problem: str):
     (finding,) = findings(role(), role_policy(document))["readable"]
-    assert f"a policy of the role is no policy document: {problem}" in finding.message
+    assert f"a policy of the role is not a policy document: {problem}" in finding.message
     # As a trust policy it says of no service that it may assume the role: the role's policies do.
     assert set(findings(role(document), role_policy())) == {"readable"}
     assert findings(role(document)) == {}

@@ -47,7 +47,7 @@ def test_the_quick_start_ends_with_the_arn_of_the_role(typed: Callable[..., str]
     arn = said.splitlines()[-1]
     role = aws.iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]
     assert role["Arn"] == arn
-    seen = typed("See what there is", QUICK_START)
+    seen = typed("Inspect the stack", QUICK_START)
     assert "roleArn" in seen
     assert "This project is written in python" in seen
 

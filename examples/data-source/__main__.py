@@ -4,9 +4,9 @@ import pulumi
 import pulumi_aws_native as aws_native
 
 config = pulumi.Config()
-# Not get_output: a stack without the role has to be an error, and not a data source without one.
+# Not get_output: without the role's stack, it would create a data source without a role.
 role_arn = pulumi.StackReference(config.require("roleStack")).require_output("roleArn")
-# The role may read this secret and use this VPC, and no other: the same values as in the role's stack.
+# The role can read only this secret and use only this VPC: use the values of the role's stack.
 secret_arn = config.require("secretArn")
 vpc: dict[str, list[str]] = config.get_object("vpcConfiguration", {})
 

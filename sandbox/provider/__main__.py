@@ -34,7 +34,7 @@ from sandbox.provider.lifecycle import (
 from sandbox.provider.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 _PARENT_CHECK: Final = 1.0
-"""Seconds between two looks at whether the engine that started this process is still there."""
+"""Seconds between two checks whether the engine that started this process still runs."""
 
 
 def _decode(bag: struct_pb2.Struct) -> Properties:
@@ -61,7 +61,7 @@ def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) -> None:
-    """Fail in the way that makes the engine store the resource all the same."""
+    """Fail with the error for which the engine stores the resource nevertheless."""
     detail = provider_pb2.ErrorResourceInitFailed(
         id=error.identifier, properties=_encode(error.state), reasons=[str(error)]
     )
@@ -206,7 +206,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def _end_with(parent: int) -> None:
-    """End the process once the engine is gone: one that was killed cannot say so."""
+    """End the process when the engine no longer runs: a killed engine sends no signal."""
     while os.getppid() == parent:
         time.sleep(_PARENT_CHECK)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Call AWS with botocore, which is loaded where it is needed and not before."""
+"""Call AWS with botocore, which is loaded only when it is needed."""
 
 import functools
 import os
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _PATIENCE: Final = 30
-"""Seconds until a call counts as lost."""
+"""Seconds until a call times out."""
 CALLS_AT_ONCE: Final = 16
 """How many requests of the engine are answered, and connections to AWS kept, at the same time."""
 _LOCK: Final = threading.Lock()
-"""For the session: unlike a client, it is for one thread at a time."""
+"""Protects the session: unlike a client, it is not thread-safe."""
 
 
 class ProviderError(Exception):
@@ -55,7 +55,7 @@ def _client(service: str, region: str) -> Any:
     from botocore.config import Config
 
     if "AWS_ENDPOINT_URL" not in os.environ:
-        raise ProviderError("this is the sandbox's provider; it works in the sandbox alone")
+        raise ProviderError("this is the sandbox's provider; it works only in the sandbox")
     options = Config(
         connect_timeout=_PATIENCE, read_timeout=_PATIENCE, max_pool_connections=CALLS_AT_ONCE
     )
@@ -73,7 +73,7 @@ def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
-    """Call IAM and return its answer, or None where what was named is not there."""
+    """Call IAM and return its answer, or None if the named entity does not exist."""
     from botocore.exceptions import ClientError
 
     try:

@@ -15,7 +15,7 @@ from sandbox.provider.policy_equivalence import are_equivalent, normalize
 Properties = dict[str, Any]
 
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What the protocol sends in place of a value that is not known yet."""
+"""What the protocol sends for a value that is not known yet."""
 DEFAULTS: Final = "__defaults"
 """The input that names the inputs that were not given: the provider has set them."""
 
@@ -24,7 +24,7 @@ class ResourceInitError(ProviderError):
     """Raised when a resource exists and a call failed; the engine stores `state` nevertheless."""
 
     def __init__(self, identifier: str, state: Properties, reason: str) -> None:
-        """Take the ID and the state that the engine is to store."""
+        """Store the ID and the state for the engine."""
         super().__init__(reason)
         self.identifier = identifier
         self.state = state
@@ -38,12 +38,12 @@ class Configuration(NamedTuple):
 
 
 class AutomaticName(NamedTuple):
-    """What the automatic name of a resource is made from."""
+    """The parts of a resource's automatic name."""
 
     resource_name: str
     seed: bytes
     mode: str = ""
-    """The stack's `pulumi:autonaming`: PROPOSE, ENFORCE or DISABLE, empty where it says nothing."""
+    """The stack's `pulumi:autonaming`: PROPOSE, ENFORCE or DISABLE; empty if it is not set."""
     proposed_name: str = ""
 
     def compute(self) -> str:
@@ -70,7 +70,7 @@ class Property(NamedTuple):
     document: bool = False
     """Whether it is a policy document, compared by meaning."""
     computed: bool = False
-    """Whether AWS sets it where it is not given."""
+    """Whether AWS sets it if the program does not."""
     output_only: bool = False
     """Whether only AWS sets it."""
 
@@ -127,7 +127,7 @@ class Lifecycle:
         property that has a default counts as one (`applyDefaults`).
         """
         properties = self.resource.properties
-        known = {key for key, it in properties.items() if not it.output_only}
+        known = {key for key, declared in properties.items() if not declared.output_only}
         inputs = {key: value for key, value in news.items() if value is not None and key != DEFAULTS}
         failures = [
             (key, f"the sandbox's {self.resource.token} has no {key}; it has {', '.join(sorted(known))}")
@@ -135,24 +135,24 @@ class Lifecycle:
         ]
         failures += [
             (key, f"{key} is required")
-            for key, it in properties.items()
-            if it.required and key not in inputs
+            for key, declared in properties.items()
+            if declared.required and key not in inputs
         ]
         failures += [
             (key, f"{key} contains an invalid JSON policy")
-            for key, it in properties.items()
-            if it.document and not _is_policy(inputs.get(key, UNKNOWN))
+            for key, declared in properties.items()
+            if declared.document and not _is_policy(inputs.get(key, UNKNOWN))
         ]
         listed = olds.get(DEFAULTS, olds)
         old_defaults = {key: value for key, value in olds.items() if key in listed}
         defaults: list[str] = []
-        for key, it in properties.items():
-            if key in inputs or (it.default is None and key != "name"):
+        for key, declared in properties.items():
+            if key in inputs or (declared.default is None and key != "name"):
                 continue
-            default = old_defaults.get(key, it.default)
+            default = old_defaults.get(key, declared.default)
             if default is None:
                 default = name.compute()
-            if default:  # an empty one is Terraform's business
+            if default:  # Terraform sets an empty one itself
                 inputs[key] = default
                 defaults.append(key)
         if "tagsAll" in known:
@@ -169,8 +169,8 @@ class Lifecycle:
         """Compare the state with the plan: `Provider.Diff`, `makeDetailedDiffV2`."""
         planned = self._plan(state, inputs, ignored)
         changes: dict[str, str] = {}
-        for key, it in self.resource.properties.items():
-            if not it.output_only:
+        for key, declared in self.resource.properties.items():
+            if not declared.output_only:
                 changes |= _changes(key, state.get(key), planned.get(key))
         changed = set(map(top_level, changes))
         replaces = sorted(key for key in changed if self.resource.properties[key].replaces)
@@ -178,19 +178,19 @@ class Lifecycle:
         return Diff(changes, replaces, bool(replaces) and named_by_user)
 
     def _plan(self, state: Properties, inputs: Properties, ignored: Collection[str] = ()) -> Properties:
-        """Return the state that an update aims at.
+        """Return the desired state of an update.
 
         A document that is equivalent to the one in the state stays; another one is normalized
         (`StateFunc`).
         """
         planned: Properties = {}
-        for key, it in self.resource.properties.items():
+        for key, declared in self.resource.properties.items():
             old, new = state.get(key), inputs.get(key)
-            if key in ignored or it.output_only or (new is None and it.computed):
+            if key in ignored or declared.output_only or (new is None and declared.computed):
                 new = old
             elif new is None:
-                new = it.default
-            elif it.document and new != UNKNOWN:
+                new = declared.default
+            elif declared.document and new != UNKNOWN:
                 new = old if old and are_equivalent(old, new) else normalize(new)
             planned[key] = new
         return _without_nulls(planned)
@@ -198,7 +198,9 @@ class Lifecycle:
     def preview(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Properties:
         """Return the expected state: what AWS sets is not known before the resource exists."""
         properties = self.resource.properties.items()
-        by_aws = {key: UNKNOWN for key, it in properties if it.computed or it.output_only}
+        by_aws = {
+            key: UNKNOWN for key, declared in properties if declared.computed or declared.output_only
+        }
         return {**({} if state else by_aws), **self._plan(state, inputs, ignored)}
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
@@ -250,16 +252,16 @@ class Lifecycle:
         return actual
 
     def _read(self, identifier: str, state: Properties) -> Properties | None:
-        """Return the state as AWS has it; what AWS does not know stays as it was."""
+        """Return the state as AWS has it; what AWS does not know stays unchanged."""
         actual = self._call("read", self.resource.read, identifier)
         if actual is None:
             return None
-        for key, it in self.resource.properties.items():
-            if it.document:
+        for key, declared in self.resource.properties.items():
+            if declared.document:
                 old, new = state.get(key), normalize(actual[key])
                 actual[key] = old if old and are_equivalent(old, new) else new
             elif key not in actual:
-                actual[key] = state.get(key, it.default)
+                actual[key] = state.get(key, declared.default)
         if "tagsAll" in actual:
             # A default tag counts as the resource's own only where the resource has it too.
             own = state.get("tags") or {}
@@ -285,10 +287,10 @@ class Lifecycle:
         """Return what is required or not its default: `extractSchemaInputsObject`."""
         found = {
             key: actual[key]
-            for key, it in self.resource.properties.items()
-            if not it.output_only
+            for key, declared in self.resource.properties.items()
+            if not declared.output_only
             and key in actual
-            and (it.required or (actual[key] and actual[key] != it.default))
+            and (declared.required or (actual[key] and actual[key] != declared.default))
         }
         return {**found, DEFAULTS: []}
 
@@ -319,8 +321,8 @@ def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
             found |= _changes(member, old.get(key), new.get(key))
         return found
     if isinstance(old, list) and isinstance(new, list):
-        return {f"{path}[{i}]": "DELETE" for i, it in enumerate(old) if it not in new} | {
-            f"{path}[{i}]": "ADD" for i, it in enumerate(new) if it not in old
+        return {f"{path}[{i}]": "DELETE" for i, item in enumerate(old) if item not in new} | {
+            f"{path}[{i}]": "ADD" for i, item in enumerate(new) if item not in old
         }
     if old == new:
         return {}
@@ -328,7 +330,7 @@ def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
 
 
 def _common(old: Any, new: Any) -> Any:
-    """Return the new value: of an object its old keys, of a list as many members as before."""
+    """Return the new value: only the old keys of an object, and the old length of a list."""
     if isinstance(old, dict) and isinstance(new, dict):
         return {key: new[key] for key in old if key in new}
     if isinstance(old, list) and isinstance(new, list):

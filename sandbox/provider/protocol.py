@@ -1,7 +1,7 @@
 """Import the messages of the provider's protocol from Pulumi's SDK, and nothing else of it.
 
-Whoever imports a package imports all that its `__init__` asks for: here the whole SDK, a fifth of a
-second at every start of the provider. Empty packages replace the two above the messages.
+Importing a package runs its `__init__`, which here imports the whole SDK and takes a fifth of a second
+at every start of the provider. Empty packages replace the two packages that contain the messages.
 """
 
 import importlib.util

@@ -1,7 +1,7 @@
 """Provide the IAM resources and functions that the sandbox has, as pulumi-aws 7 does.
 
-Every other resource, function and property is refused by name. What AWS itself refuses is decided in
-`sandbox/iam_rules.py`; in what else this differs from the real provider is listed in docs/testing.md.
+Every other resource, function and property is refused by name. `sandbox/iam_rules.py` decides what AWS
+refuses. docs/testing.md lists the differences from the real provider.
 """
 
 import json
@@ -23,18 +23,18 @@ def configure(arguments: Properties) -> Configuration:
     if not region:
         raise ProviderError(
             "aws:region is not set; `pulumi config set aws:region us-east-1` sets it. (The sandbox "
-            "takes no Region from your environment.)"
+            "does not read the Region from your environment.)"
         )
     configuration = Configuration(region, (settings.get("defaultTags") or {}).get("tags") or {})
     account = _caller(configuration)["Account"]
     allowed = settings.get("allowedAccountIds")
     if allowed and account not in map(str, allowed):
-        raise ProviderError(f"AWS account ID not allowed: {account}; allowed are {allowed}")
+        raise ProviderError(f"AWS account ID not allowed: {account}; expected one of {allowed}")
     return configuration
 
 
 def _parsed(value: Any) -> Any:
-    """Return what a text of JSON stands for, and anything else as it is."""
+    """Return the value of a JSON text, and anything else unchanged."""
     try:
         return json.loads(value)
     except (TypeError, ValueError):
@@ -49,7 +49,7 @@ def invoke(configuration: Configuration, token: str) -> Properties:
 
 
 def find(token: str) -> Resource:
-    """Return the resource of a type; a child of a component brings its parents' types along."""
+    """Return the resource of a type; the type of a component's child includes its parents' types."""
     kind = token.rpartition("$")[2]
     if kind not in RESOURCES:
         raise ProviderError(f"the sandbox has no resource {kind}; it has {', '.join(RESOURCES)}")
@@ -100,7 +100,7 @@ class Role(Resource):
                 for name in inline_names(iam, identifier) or []
             ],
             "managedPolicyArns": attached_arns(iam, identifier) or [],
-            # AWS's own tags are not the user's to set.
+            # Users cannot set AWS's own tags.
             "tagsAll": {key: value for key, value in tags.items() if not key.startswith("aws:")},
             "arn": role["Arn"],
             "createDate": role["CreateDate"].isoformat(),
@@ -154,8 +154,8 @@ class Role(Resource):
 
     def _update_policies(self, iam: Any, role: str, actual: Properties, desired: Properties) -> None:
         """Change the policies that are given as properties of the role."""
-        old = {it["name"]: it["policy"] for it in actual.get("inlinePolicies") or []}
-        new = {it["name"]: it["policy"] for it in desired.get("inlinePolicies") or []}
+        old = {entry["name"]: entry["policy"] for entry in actual.get("inlinePolicies") or []}
+        new = {entry["name"]: entry["policy"] for entry in desired.get("inlinePolicies") or []}
         for name in sorted(old.keys() - new.keys()):
             ignore_not_found(iam.delete_role_policy, RoleName=role, PolicyName=name)
         for name, policy in sorted(new.items() - old.items()):
@@ -170,7 +170,7 @@ class Role(Resource):
             iam.attach_role_policy(RoleName=role, PolicyArn=arn)
 
     def delete(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Take the role out of instance profiles, remove its policies where asked to, and delete it."""
+        """Remove the role from instance profiles, remove its policies if asked to, and delete it."""
         profiles = ignore_not_found(iam.list_instance_profiles_for_role, RoleName=identifier) or {}
         for profile in profiles.get("InstanceProfiles", []):
             ignore_not_found(
@@ -215,7 +215,7 @@ class RolePolicy(Resource):
         return f"{desired['role']}:{desired['name']}"
 
     def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
-        """Put the new text in place of the old."""
+        """Replace the text of the policy."""
         del identifier, actual
         self.create(iam, desired)
 
@@ -304,11 +304,11 @@ class Exclusive(Resource):
         raise NotImplementedError
 
     def add(self, iam: Any, role: str, member: str) -> None:
-        """Give the role a policy that is listed and missing."""
+        """Add a listed policy that the role does not have."""
         raise NotImplementedError
 
     def remove(self, iam: Any, role: str, member: str) -> None:
-        """Take a policy that is not listed away from the role."""
+        """Remove a policy that is not listed from the role."""
         raise NotImplementedError
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
@@ -317,7 +317,7 @@ class Exclusive(Resource):
         return None if members is None else {"roleName": identifier, self.members: members}
 
     def create(self, iam: Any, desired: Properties) -> str:
-        """Leave the role with the listed policies: first add, then remove (`syncAttachments`)."""
+        """Give the role exactly the listed policies: first add, then remove (`syncAttachments`)."""
         role, members = desired["roleName"], set(desired[self.members])
         found = self.list(iam, role)
         if found is None:
@@ -335,7 +335,7 @@ class Exclusive(Resource):
         self.create(iam, desired)
 
     def delete(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Leave the policies alone: only their ownership ends."""
+        """Keep the policies: only their ownership ends."""
         del iam, identifier, state
 
 
@@ -451,7 +451,7 @@ def inline_names(iam: Any, role: str) -> Sequence[str] | None:
 def attached_arns(iam: Any, role: str) -> Sequence[str] | None:
     """Return the ARNs of the managed policies attached to a role, None if the role does not exist."""
     found = ignore_not_found(iam.list_attached_role_policies, RoleName=role)
-    return None if found is None else [it["PolicyArn"] for it in found["AttachedPolicies"]]
+    return None if found is None else [policy["PolicyArn"] for policy in found["AttachedPolicies"]]
 
 
 def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -26,17 +26,19 @@ def schema(version: str) -> dict[str, Any]:
 
 def _resource(resource: Resource) -> dict[str, Any]:
     properties = resource.properties
-    inputs = {name: it for name, it in properties.items() if not it.output_only}
+    inputs = {name: declared for name, declared in properties.items() if not declared.output_only}
     return {
-        "inputProperties": {name: _type(it) for name, it in inputs.items()},
-        "requiredInputs": [name for name, it in inputs.items() if it.required],
-        "properties": {name: _type(it) for name, it in properties.items()},
-        "required": [name for name, it in properties.items() if it.output_only or it.required],
+        "inputProperties": {name: _type(declared) for name, declared in inputs.items()},
+        "requiredInputs": [name for name, declared in inputs.items() if declared.required],
+        "properties": {name: _type(declared) for name, declared in properties.items()},
+        "required": [
+            name for name, declared in properties.items() if declared.output_only or declared.required
+        ],
     }
 
 
-def _type(it: Property) -> dict[str, Any]:
-    match it.kind:
+def _type(declared: Property) -> dict[str, Any]:
+    match declared.kind:
         case "object":
             return {"type": "object", "additionalProperties": {"type": "string"}}
         case "policies":
@@ -45,4 +47,4 @@ def _type(it: Property) -> dict[str, Any]:
         case "array":
             return {"type": "array", "items": {"type": "string"}}
         case _:
-            return {"type": it.kind}
+            return {"type": declared.kind}
