@@ -1,4 +1,4 @@
-"""Answer `python -m adopt` in place of AWS: Amazon Q Business by its model, the rest by moto.
+"""Answer `python -m roles` in place of AWS: Amazon Q Business by its model, the rest by moto.
 
 moto has no Amazon Q Business: here a call and its answer have to fit the service model that botocore
 itself uses, else the test fails. Calls are recorded, and can be refused or answered otherwise.

@@ -13,9 +13,6 @@ import pytest
 import yaml
 from moto.iam.models import iam_backends
 
-from adopt.__main__ import main
-from adopt.difference import TRUST_POLICY, compare, statements
-from adopt.reading import PERMISSIONS
 from components.connector_role import ConnectorRole
 from pages.examples import (
     ACCOUNT,
@@ -28,6 +25,9 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
+from roles.__main__ import main
+from roles.actions import ACTIONS
+from roles.difference import TRUST_POLICY, compare, statements
 from sandbox.environment import PROJECT
 from sandbox.iam_server import ACCOUNT as SANDBOX_ACCOUNT
 from tests.mocked import Deployment
@@ -114,7 +114,7 @@ def console(server: Server) -> Console:
 def adopt(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Adopt:
-    """Run `python -m adopt --stack prod` in a directory with a project, and check that it only reads."""
+    """Run `roles adopt --stack prod` in a directory with a project, and check that it only reads."""
     (tmp_path / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
     monkeypatch.chdir(tmp_path)
     for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
@@ -132,9 +132,9 @@ def adopt(
         monkeypatch.setenv(name, value)
 
     def run(*options: str) -> Said:
-        code = main(["--stack", "prod", *options])
+        code = main(["adopt", "--stack", "prod", *options])
         assert all(re.fullmatch(r"\w+:(Get|List|Describe)\w+", call) for call in server.calls)
-        assert set(server.calls) <= set(PERMISSIONS)
+        assert set(server.calls) <= set(ACTIONS["adopt"])
         out, err = capsys.readouterr()
         return Said(code, out, err)
 
@@ -157,7 +157,7 @@ def own_policy() -> str:
 
 def one_line(said: Said) -> str:
     """Return the line of a failure: no traceback, nothing else."""
-    assert said.code == 1
+    assert said.code == 2
     assert said.out == ""
     (line,) = said.err.splitlines()
     return line
@@ -321,7 +321,7 @@ def test_a_directory_that_cannot_be_written_keeps_no_half_of_the_files(
     console.make()
     (tmp_path / "import.unfinished").mkdir()
     said = adopt()
-    assert said.code == 1
+    assert said.code == 2
     assert "import.unfinished" in said.err
     assert "Traceback" not in said.err
     assert not (tmp_path / "Pulumi.prod.yaml").exists()
@@ -356,7 +356,7 @@ def test_a_setting_that_the_program_would_refuse_is_told_before_anything_is_writ
 ):
     console.make(vpcConfiguration={"subnetIds": ["subnet-1"], "securityGroupIds": [SECURITY_GROUP_ID]})
     said = adopt()
-    assert said.code == 1
+    assert said.code == 2
     assert 'vpcConfiguration.subnetIds[0]: "subnet-1" is not a subnet ID or ARN' in said.err
     assert not (tmp_path / "Pulumi.prod.yaml").exists()
 
@@ -403,7 +403,7 @@ def test_other_connectors_are_offered_only_if_asked_for(console: Console, adopt:
     assert adopt("--json", "--dry-run").json["dataSource"]["dataSourceId"] == DATA_SOURCE_ID
     assert "the only choice" in adopt("--dry-run").err
     said = adopt("--json", "--any")
-    assert said.code == 1
+    assert said.code == 2
     assert [it["type"] for it in said.json["choices"]] == ["AEM", "S3"]
     line = one_line(adopt("--data-source", OTHER_ID))
     assert "these types: AEM, S3" in line
@@ -414,7 +414,7 @@ def test_an_ambiguous_choice_lists_the_options_to_give(console: Console, adopt: 
     console.make()
     console.server.add(OTHER_ID, configuration={}, roleArn=console.role_arn)
     said = adopt()
-    assert said.code == 1
+    assert said.code == 2
     for identifier in (DATA_SOURCE_ID, OTHER_ID):
         assert f"--data-source {identifier}  Pages (AEM, ACTIVE) of application Docs" in said.err
     assert adopt("--data-source", DATA_SOURCE_ID, "--application", APPLICATION_ID).code == 0
@@ -455,7 +455,7 @@ def test_long_lists_are_read_to_their_end_with_progress(console: Console, adopt:
         server.indexes = {f"{number}{INDEX_ID[1:]}": "Other", **server.indexes}
     server.data_sources[DATA_SOURCE_ID] = source
     said = adopt("--application", APPLICATION_ID, "--json")
-    assert said.code == 1
+    assert said.code == 2
     assert len(said.json["choices"]) == 5
     assert "reading indices: 4 so far" in said.err
     assert "reading data sources: 4 so far" in said.err
@@ -882,11 +882,60 @@ def test_more_managed_policies_than_a_role_may_have_are_reported(console: Consol
     assert "aws iam" not in said
 
 
-# What goes wrong.
+def test_a_copy_never_has_the_name_of_a_policy_that_exists(console: Console, adopt: Adopt):
+    console.make(policies={"a": large("a", 9_422)})
+    # IAM's names are unique whatever their case and path.
+    for name in (f"{NAME}-copy-1", f"{NAME.lower()}-COPY-3"):
+        console.iam.create_policy(PolicyName=name, PolicyDocument=WIDE, Path="/other/")
+    console.server.calls.clear()
+    copies = adopt("--json").json["inlinePolicies"]["copies"]
+    assert [(copy["name"], copy["file"]) for copy in copies] == [
+        (f"{NAME}-copy-2", "policy-copy-1.json"),
+        (f"{NAME}-copy-4", "policy-copy-2.json"),
+    ]
+    console.server.refusals["iam:ListPolicies"] = (403, "AccessDenied")
+    said = adopt("--json", "--force")
+    assert said.code == 0
+    assert "warning: iam:ListPolicies is not allowed: if create-policy fails" in said.err
 
 
 @pytest.mark.parametrize(
-    "action", [it for it in PERMISSIONS if it.startswith(("q", "s"))] + ["iam:GetRole"]
+    ("action", "expected"),
+    [
+        ("iam:ListAttachedRolePolicies", "How many managed policies the role has already could not be"),
+        ("iam:GetPolicy", "That makes 11 managed policies"),
+        ("iam:GetPolicyVersion", "That makes 11 managed policies"),
+    ],
+)
+def test_attached_policies_that_cannot_be_read_are_counted_all_the_same(
+    console: Console, adopt: Adopt, action: str, expected: str
+):
+    console.make(policies={"a": large("a", 9_422)})
+    for number in range(9):
+        made = console.iam.create_policy(PolicyName=f"p{number}", PolicyDocument=WIDE)
+        console.iam.attach_role_policy(RoleName=NAME, PolicyArn=made["Policy"]["Arn"])
+    console.server.calls.clear()
+    console.server.refusals[action] = (403, "AccessDenied")
+    assert expected in adopt("--dry-run").out
+
+
+# What goes wrong.
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b/c/d", "prod!", "-x", "a" * 101])
+def test_what_is_no_name_of_a_stack_is_refused_before_anything_is_read(
+    server: Server, adopt: Adopt, capsys: pytest.CaptureFixture[str], name: str
+):
+    with pytest.raises(SystemExit) as stopped:
+        adopt(f"--stack={name}")
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"{name!r} is not the name of a stack: expected STACK, ORGANIZATION/STACK or" in said
+    assert server.calls == []
+
+
+@pytest.mark.parametrize(
+    "action", [it for it in ACTIONS["adopt"] if it.startswith(("q", "s"))] + ["iam:GetRole"]
 )
 def test_a_permission_that_is_missing_is_named_and_nothing_is_written(
     console: Console, adopt: Adopt, tmp_path: Path, action: str
@@ -928,7 +977,7 @@ def test_without_permission_for_inline_policies_nothing_is_written(
     console.make(policies={OWN: own_policy()})
     console.server.refusals[action] = (403, "AccessDenied")
     said = adopt()
-    assert said.code == 1
+    assert said.code == 2
     assert f"adopt: {action} is not allowed" in said.err
     assert not (tmp_path / "import.json").exists()
 
@@ -944,7 +993,7 @@ def test_without_permission_for_the_key_one_given_itself_is_taken_and_an_alias_i
     console.secrets.update_secret(SecretId=SECRET_NAME, KmsKeyId="alias/own")
     console.server.calls.clear()
     said = adopt("--force")
-    assert said.code == 1
+    assert said.code == 2
     assert "adopt: kms:DescribeKey is not allowed" in said.err
 
 
@@ -967,6 +1016,33 @@ def test_what_aws_refuses_is_one_line_with_what_to_do(
 ):
     server.refusals["qbusiness:ListApplications"] = (status, code)
     assert advice in one_line(adopt())
+
+
+def test_what_aws_throttles_is_repeated(console: Console, adopt: Adopt, monkeypatch: pytest.MonkeyPatch):
+    console.make()
+    monkeypatch.delenv("AWS_MAX_ATTEMPTS")
+    monkeypatch.setattr("botocore.endpoint.time.sleep", str)
+    console.server.refusals["iam:GetRole"] = (400, "Throttling")
+    assert "AWS throttles iam:GetRole" in adopt().err
+    assert console.server.calls.count("iam:GetRole") == 5
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    console.server.calls.clear()
+    assert "AWS throttles iam:GetRole" in adopt().err
+    assert console.server.calls.count("iam:GetRole") == 2
+
+
+@pytest.mark.parametrize("bundle", ["missing.pem", "not-pem.pem", "."])
+def test_certificates_that_cannot_be_used_are_one_line_with_what_to_do(
+    adopt: Adopt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: str
+):
+    (tmp_path / "not-pem.pem").write_text("no certificate")
+    monkeypatch.setenv("AWS_CA_BUNDLE", bundle)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{server.getsockname()[1]}")
+        line = one_line(adopt())
+    assert line.startswith(f"adopt: the certificates in AWS_CA_BUNDLE={bundle} cannot be used")
 
 
 @pytest.mark.parametrize(
@@ -1073,7 +1149,7 @@ def test_a_data_source_that_the_program_is_not_for_is_refused(
     if not source["roleArn"]:
         del source["roleArn"]
     said = adopt()
-    assert said.code == 1
+    assert said.code == 2
     assert advice in said.err.splitlines()[-1]
 
 
@@ -1098,7 +1174,7 @@ def test_a_stack_file_that_is_no_yaml_is_said_and_left_alone(
     console.make()
     (tmp_path / "Pulumi.prod.yaml").write_text("config: [")
     said = adopt()
-    assert said.code == 1
+    assert said.code == 2
     assert said.err.startswith("adopt: while parsing")
     assert (tmp_path / "Pulumi.prod.yaml").read_text() == "config: ["
 
@@ -1106,8 +1182,8 @@ def test_a_stack_file_that_is_no_yaml_is_said_and_left_alone(
 def test_a_failure_in_json_is_one_document_too(server: Server, adopt: Adopt):
     server.applications.clear()
     said = adopt("--json")
-    assert said.code == 1
-    assert set(said.json) == {"error", "choices"}
+    assert said.code == 2
+    assert set(said.json) == {"error"}
 
 
 def test_tags_of_aws_and_a_longer_session_are_told(
@@ -1131,14 +1207,14 @@ def test_the_policy_of_the_page_is_what_is_called(console: Console, adopt: Adopt
     console.server.answers["kms:DescribeKey"] = {
         "KeyMetadata": {"KeyId": KEY_ID, "Arn": KEY_ARN, "KeyManager": "CUSTOMER"}
     }
-    console.make(secret={"KmsKeyId": KEY_ARN}, policies={"console": WIDE})
+    console.make(secret={"KmsKeyId": KEY_ARN}, policies={"console": large("a", 10_000, 5)})
     arn = console.iam.create_policy(PolicyName="managed", PolicyDocument=WIDE)["Policy"]["Arn"]
     console.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
     console.server.calls.clear()
     assert adopt().code == 0
     (block,) = re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
     (statement,) = json.loads(block)["Statement"]
-    assert set(statement["Action"]) == set(console.server.calls) == set(PERMISSIONS)
+    assert set(statement["Action"]) == set(console.server.calls) == set(ACTIONS["adopt"])
 
 
 def test_the_page_shows_what_is_printed(console: Console, adopt: Adopt):
@@ -1150,7 +1226,7 @@ def test_the_page_shows_what_is_printed(console: Console, adopt: Adopt):
 
 def test_the_page_has_every_option(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
-        main(["--help"])
+        main(["adopt", "--help"])
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
     listed = re.findall(r"^\| `(--[a-z-]+)[` ]", PAGE.read_text(), flags=re.MULTILINE)
     assert sorted(options) == sorted(listed)
@@ -1177,7 +1253,7 @@ def engine_console(environment: dict[str, str]) -> Iterator[Console]:
 @pytest.fixture
 def stack(new_stack: Callable[..., Stack]) -> Stack:
     stack = new_stack({})
-    (stack.directory / "adopt").symlink_to(PROJECT / "adopt")
+    (stack.directory / "roles").symlink_to(PROJECT / "roles")
     return stack
 
 

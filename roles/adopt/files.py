@@ -5,26 +5,22 @@ The program itself validates the settings and writes the documents.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
 import yaml
 
-from adopt.reading import Connection, InputError, Role
-from adopt.room import Room, copy_file, find_room
 from components.connector_role import POLICY_NAME, TOKEN
-from components.errors import Naming
-from components.formats import ROLE_NAME_SUFFIX, VPC_MEMBERS
-from components.stack_config import KEYS, camel_case, config_key
-from components.validation import validate
+from components.formats import ROLE_NAME_SUFFIX
+from components.stack_config import config_key
+from roles.account import Role
+from roles.adopt.room import Room, copy_file, find_room
+from roles.connection import COMPONENT, Connection
+from roles.errors import InputError
 
-COMPONENT: Final = "aem-connector"
-"""The component's name in `__main__.py`."""
 IMPORT_FILE: Final = "import.json"
 _PROJECT_FILE: Final = "Pulumi.yaml"
-STACK_CONFIGURATION: Final = Naming(config_key)
-"""Settings that were read from AWS, called as in a stack's configuration."""
 
 
 class Documents(NamedTuple):
@@ -54,45 +50,24 @@ def project_name() -> str:
     return name
 
 
-def plan(connection: Connection, project: str) -> Plan:
-    """Return what is to be written; raises SettingsError if the program would refuse it."""
+def plan(connection: Connection, project: str, policy_names: Callable[[], Collection[str]]) -> Plan:
+    """Return what is to be written; raises SettingsError if the program would refuse it.
+
+    `policy_names` returns the names of the account's managed policies; most roles do not need them.
+    """
     role = connection.role
-    if set(role.tags) == {"secure"}:
+    settings = connection.settings()
+    if settings.get("tags", {}).keys() == {"secure"}:
         raise InputError(
             'the role has one tag, called "secure", which a stack\'s configuration takes for a secret: '
             "add another tag to the role"
         )
-    vpc = connection.vpc_configuration
-    members = {camel_case(name): vpc[camel_case(name)] for name in VPC_MEMBERS} if vpc else None
-    texts = {
-        "application_id": connection.application_arn,
-        "index_id": connection.index_id,
-        "secret_id": connection.secret_arn,
-        "kms_key_id": connection.key_arn or "",
-        "role_name": role.name,
-        "role_path": "" if role.path == "/" else role.path,
-        "role_description": role.description,
-        "permissions_boundary_arn": role.permissions_boundary_arn,
-    }
-    given: dict[str, object] = {
-        "aws:region": connection.region,
-        **{KEYS[name]: text for name, text in texts.items()},
-        KEYS["vpc_configuration"]: members,
-        KEYS["tags"]: role.tags,
-    }
-    trust_policy, role_policy, warnings = validate(COMPONENT, given, STACK_CONFIGURATION)
+    trust_policy, role_policy, warnings = connection.render()
     assert trust_policy is not None  # noqa: S101 every setting is known
     assert role_policy is not None  # noqa: S101 every setting is known
-    config: dict[str, object] = {
-        "aws:region": connection.region,
-        **{f"{project}:{KEYS[name]}": text for name, text in texts.items() if text},
-    }
-    if members:
-        config[f"{project}:{KEYS['vpc_configuration']}"] = members
-    if role.tags:
-        config[f"{project}:{KEYS['tags']}"] = dict(role.tags)
+    config = {config_key(name, f"{project}:"): value for name, value in settings.items()}
     documents = Documents(trust_policy, role_policy)
-    room = find_room(role, role_policy)
+    room = find_room(role, role_policy, policy_names)
     return Plan(config, _import_file(role), documents, room, tuple(warnings))
 
 

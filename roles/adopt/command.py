@@ -1,43 +1,33 @@
-"""Import the role of a data source from a shell.
+"""Prepare the import of a data source's role into a stack.
 
-python -m adopt --stack STACK    find the data source; write Pulumi.STACK.yaml and import.json; compare
-                                 its role with what the program will write
-
-docs/adopt.md describes the steps before and after. Nothing in AWS is changed.
+The data source is found, `Pulumi.STACK.yaml` and `import.json` are written, and its role is compared
+with what the program will write. docs/adopt.md describes the steps before and after.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-from yaml import YAMLError
+from botocore.exceptions import ClientError
 
-from adopt import writing
-from adopt.difference import TRUST_POLICY, Difference, Statement, Verdict, compare, statements
-from adopt.reading import Account, Connection, DataSource, InputError, Role
-from adopt.refusals import explain
-from adopt.room import MAXIMUM_ATTACHED, Room
-from adopt.writing import Plan
 from components.connector_role import POLICY_NAME
-from components.errors import SettingsError
 from components.formats import MAXIMUM_INLINE_SIZE
+from roles.account import Account, DataSource, Role
+from roles.adopt import files
+from roles.adopt.files import Plan
+from roles.adopt.room import MAXIMUM_ATTACHED, Room
+from roles.connection import Connection, is_reserved, read_connection
+from roles.difference import TRUST_POLICY, Difference, Statement, Verdict, compare, statements
+from roles.errors import FINE, InputError, action, is_denied
+from roles.notes import Notes
+from roles.stack_name import stack_name
 
+HELP: Final = "write the stack configuration and import file for the role of a data source"
 _TYPE: Final = "AEM"
-_INTERRUPTED: Final = 130
-
-
-class _AmbiguousError(InputError):
-    """Raised when there are several data sources and nobody to ask."""
-
-    def __init__(self, choices: Sequence[DataSource]) -> None:
-        super().__init__(
-            "\n".join(["which data source? Give one of", *(f"  {_named(choice)}" for choice in choices)])
-        )
-        self.choices = choices
+_HOUR: Final = 3600
 
 
 class _Result(NamedTuple):
@@ -48,65 +38,42 @@ class _Result(NamedTuple):
     files: list[str]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code."""
-    options = _options().parse_args(arguments)
-    try:
-        result = _adopt(options)
-    except (InputError, SettingsError, OSError, YAMLError) as error:
-        return _fail(str(error), error.choices if isinstance(error, _AmbiguousError) else (), options)
-    except (BotoCoreError, ClientError, ResponseParserError) as error:
-        return _fail(explain(error), (), options)
-    except ValueError as error:
-        # The SDK's exception for its own settings.
-        return _fail(f"the SDK does not accept its settings (AWS_…): {error}", (), options)
-    except (KeyboardInterrupt, EOFError):
-        _note("interrupted")
-        return _INTERRUPTED
-    print(json.dumps(_document(result), indent=2) if options.json else "\n".join(_report(result)))
-    return 0
-
-
-def _fail(text: str, choices: Sequence[DataSource], options: argparse.Namespace) -> int:
-    _note(text)
-    if options.json:
-        print(json.dumps({"error": text, "choices": [_ids(choice) for choice in choices]}, indent=2))
-    return 1
-
-
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m adopt",
-        description="Write the stack configuration and import file for the role of a data source.",
-        epilog="Credentials are the SDK's: AWS_PROFILE and the rest. docs/adopt.md describes all steps.",
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    parser.add_argument(
+        "--stack", type=stack_name, required=True, help="the stack that is to own the role"
     )
-    parser.add_argument("--stack", required=True, help="the stack that is to own the role")
-    parser.add_argument("--region", help="Region of the application; default: that of the profile")
     parser.add_argument("--application", metavar="ID", help="look in this application only")
     parser.add_argument("--data-source", metavar="ID", help="take this data source")
     parser.add_argument("--any", action="store_true", help="offer connectors other than AEM too")
     parser.add_argument("--dry-run", action="store_true", help="write no file")
     parser.add_argument("--force", action="store_true", help="overwrite files that exist")
-    parser.add_argument("--json", action="store_true", help="print one JSON document, ask nothing")
-    return parser
 
 
-def _adopt(options: argparse.Namespace) -> _Result:
-    project = writing.project_name()
+def run(options: argparse.Namespace, notes: Notes) -> int:
+    """Write the files, print the comparison, and return the exit code."""
+    result = _adopt(options, notes)
+    print(json.dumps(_document(result), indent=2) if options.json else "\n".join(_report(result)))
+    return FINE
+
+
+def _adopt(options: argparse.Namespace, notes: Notes) -> _Result:
+    project = files.project_name()
     if not (options.dry_run or options.force):
-        writing.check_absent(options.stack)
-    account = Account(options.region, _note, lambda text: _note(f"warning: {text}"))
+        files.check_absent(options.stack)
+    account = Account(options.region, notes)
     found = list(account.data_sources(options.application))
-    data_source = _choose(found, options)
-    connection = account.connection(data_source)
-    account.warn_of_others(connection.role, (other for other in found if other.id != data_source.id))
-    plan = writing.plan(connection, project)
+    data_source = _choose(found, options, notes)
+    connection = read_connection(account, data_source, notes)
+    _warn_of_role(connection.role, notes)
+    _warn_of_others(account, connection.role, [it for it in found if it.id != data_source.id], notes)
+    plan = files.plan(connection, project, partial(_policy_names, account, connection.role, notes))
     for warning in plan.warnings:
-        _note(f"warning: {warning}")
+        notes.warn(warning)
     if plan.room.excess:
-        _note(
-            f"warning: the role's inline policies leave no room for the role policy, by "
-            f"{plan.room.excess:,} characters: `pulumi up` would fail with LimitExceeded"
+        notes.warn(
+            f"the role's inline policies leave no room for the role policy, by {plan.room.excess:,} "
+            "characters: `pulumi up` would fail with LimitExceeded"
         )
     difference = compare(
         [
@@ -115,8 +82,49 @@ def _adopt(options: argparse.Namespace) -> _Result:
         ],
         list(_present(connection.role)),
     )
-    files = [] if options.dry_run else writing.write(plan, options.stack)
-    return _Result(data_source, connection, plan, difference, files)
+    written = [] if options.dry_run else files.write(plan, options.stack)
+    return _Result(data_source, connection, plan, difference, written)
+
+
+def _warn_of_role(role: Role, notes: Notes) -> None:
+    """Warn of what a stack cannot keep."""
+    if role.maximum_session_duration != _HOUR:
+        notes.warn(
+            f"the role's maximum session duration of {role.maximum_session_duration} seconds becomes "
+            "an hour; it does not limit sessions of AWS services"
+        )
+    if own := [key for key in role.tags if is_reserved(key)]:
+        notes.warn(
+            f"the role has tags that only AWS can set ({', '.join(own)}), and no stack can keep "
+            "them: what created them, such as a CloudFormation stack, must release the role first"
+        )
+
+
+def _warn_of_others(account: Account, role: Role, others: Sequence[DataSource], notes: Notes) -> None:
+    """Warn of other data sources that run under the role: what it loses, they lose."""
+    for number, other in enumerate(others, start=1):
+        found = account.data_source(other)
+        notes.progress("other data sources", number, len(others))
+        if found.get("roleArn") == role.arn:
+            notes.warn(
+                f"data source {other.id} of index {other.index_id} and application "
+                f"{other.application_id} runs under the same role, which will be for this one "
+                "only: give the other a role of its own first"
+            )
+
+
+def _policy_names(account: Account, role: Role, notes: Notes) -> Collection[str]:
+    """Return the names that copies cannot have; without permission, those of attached policies."""
+    try:
+        return account.policy_names()
+    except ClientError as error:
+        if not is_denied(error):
+            raise
+        notes.warn(
+            f"{action(error)} is not allowed: if create-policy fails with EntityAlreadyExists, choose "
+            "another name for the copy"
+        )
+        return [arn.rpartition("/")[2] for arn in role.attached or ()]
 
 
 def _present(role: Role) -> Iterator[Statement]:
@@ -125,7 +133,7 @@ def _present(role: Role) -> Iterator[Statement]:
         yield from statements(name, document)
 
 
-def _choose(found: Sequence[DataSource], options: argparse.Namespace) -> DataSource:
+def _choose(found: Sequence[DataSource], options: argparse.Namespace, notes: Notes) -> DataSource:
     """Return the only data source that matches the options, or the one that the user chooses."""
     of_type = [source for source in found if options.any or source.type.casefold() == _TYPE.casefold()]
     choices = [source for source in of_type if options.data_source in (None, source.id)]
@@ -139,10 +147,13 @@ def _choose(found: Sequence[DataSource], options: argparse.Namespace) -> DataSou
             f"--application and --region{advice}"
         )
     if len(choices) == 1:
-        _note(f"the only choice: {_named(choices[0])}")
+        notes(f"the only choice: {_named(choices[0])}")
         return choices[0]
     if options.json or not sys.stdin.isatty():
-        raise _AmbiguousError(choices)
+        raise InputError(
+            "\n".join(["which data source? Give one of", *(f"  {_named(it)}" for it in choices)]),
+            {"choices": [_ids(choice) for choice in choices]},
+        )
     for number, choice in enumerate(choices, start=1):
         print(f"{number:3}  {_named(choice)}")
     while True:
@@ -213,10 +224,15 @@ def _room(room: Room, *, written: bool) -> Iterator[str]:
         yield "Then"
     moved = ", ".join(room.moved)
     yield f"create managed policies from {moved}. The role keeps every permission meanwhile."
-    attached = len(room.role.attached_policies) + len(room.copies)
-    if attached > MAXIMUM_ATTACHED:
+    attached = room.role.attached
+    if attached is None:
         yield (
-            f"That makes {attached} managed policies: request an increase of IAM's quota, by default "
+            f"How many managed policies the role has already could not be read; IAM's quota is by "
+            f"default {MAXIMUM_ATTACHED} per role."
+        )
+    elif (count := len(attached) + len(room.copies)) > MAXIMUM_ATTACHED:
+        yield (
+            f"That makes {count} managed policies: request an increase of IAM's quota, by default "
             f"{MAXIMUM_ATTACHED} per role."
         )
     if not written:
@@ -233,7 +249,7 @@ def _room(room: Room, *, written: bool) -> Iterator[str]:
 
 
 def _kept(role: Role) -> list[str]:
-    return [name for name in (*role.inline_policies, *role.attached_policies) if name != POLICY_NAME]
+    return [name for name in (*role.inline_policies, *(role.attached or ())) if name != POLICY_NAME]
 
 
 def _document(result: _Result) -> dict[str, object]:
@@ -276,11 +292,3 @@ def _ids(source: DataSource) -> dict[str, str]:
 
 def _plain(verdict: Verdict) -> dict[str, object]:
     return {**verdict._asdict(), "access": [access._asdict() for access in verdict.access]}
-
-
-def _note(text: str) -> None:
-    print(f"adopt: {text}", file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

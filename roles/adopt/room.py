@@ -4,14 +4,15 @@ IAM limits the size of all inline policies of a role together, and `pulumi up` a
 not fit, inline policies are copied into managed policies, which IAM counts apart, and then deleted.
 """
 
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from adopt.difference import as_list
-from adopt.reading import Role
 from components.connector_role import POLICY_NAME
 from components.formats import MAXIMUM_INLINE_SIZE
+from roles.account import Role
+from roles.difference import as_list
 
 MAXIMUM_MANAGED_SIZE: Final = 6_144
 """Characters of a managed policy, white space not counted.
@@ -71,22 +72,35 @@ class Room(NamedTuple):
         )
 
 
-def find_room(role: Role, role_policy: str) -> Room:
-    """Choose what has to be moved so that the role policy fits: the largest policies first."""
+def find_room(role: Role, role_policy: str, policy_names: Callable[[], Collection[str]]) -> Room:
+    """Choose what has to be moved so that the role policy fits: the largest policies first.
+
+    `policy_names` returns the names of the managed policies that the account has.
+    """
     documents = {name: text for name, text in role.inline_policies.items() if name != POLICY_NAME}
     sizes = {name: _size(document) for name, document in documents.items()}
     room = Room(role, sizes, _size(json.loads(role_policy)), (), ())
+    if not room.excess:
+        return room
+    names = _free_names(role.name, policy_names())
     for name in sorted(sizes, key=lambda name: -sizes[name]):
         if not room.remaining_excess:
             break
         if parts := _split(documents[name]):
             first = len(room.copies) + 1
             copies = [
-                Copy(f"{role.name}-copy-{number}", copy_file(number), document)
+                Copy(next(names), copy_file(number), document)
                 for number, document in enumerate(parts, start=first)
             ]
             room = room._replace(moved=(*room.moved, name), copies=(*room.copies, *copies))
     return room
+
+
+def _free_names(role: str, taken: Collection[str]) -> Iterator[str]:
+    """Return names for copies that no managed policy has: IAM ignores case and path in them."""
+    lower = {name.lower() for name in taken}
+    names = (f"{role}-copy-{number}" for number in itertools.count(1))
+    return (name for name in names if name.lower() not in lower)
 
 
 def copy_file(number: int) -> str:

@@ -1,0 +1,236 @@
+"""Read one account and Region of AWS.
+
+All calls to AWS are here, and each of them only reads: `roles/actions.py` lists them by verb. An error
+of AWS is an exception of botocore, which `roles/errors.py` explains.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from roles.errors import InputError, PageError, action, is_denied
+from roles.notes import Notes
+
+_CONNECT_TIMEOUT: Final = 10
+"""Seconds; an address that does not answer is tried several times."""
+_ATTEMPTS: Final = 5
+"""For each call, where the environment and the profile say nothing else."""
+_FIRST_ERROR: Final = 300
+"""HTTP status from which botocore raises an answer as an error."""
+_PAGE: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
+
+
+class DataSource(NamedTuple):
+    """A data source, and where it belongs."""
+
+    application_id: str
+    application_name: str
+    index_id: str
+    index_name: str
+    id: str
+    name: str
+    type: str
+    """The connector, such as AEM or S3."""
+    status: str
+
+
+class Role(NamedTuple):
+    """A role and its policies as IAM has them."""
+
+    arn: str
+    name: str
+    path: str
+    description: str
+    permissions_boundary_arn: str
+    maximum_session_duration: int
+    """Seconds."""
+    tags: Mapping[str, str]
+    trust_policy: Mapping[str, Any]
+    inline_policies: Mapping[str, Mapping[str, Any]]
+    """Documents by name."""
+    attached: tuple[str, ...] | None
+    """ARNs of the attached policies; None if they could not be listed."""
+    attached_policies: Mapping[str, Mapping[str, Any]]
+    """Documents by ARN, of those that could be read."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every policy could be read."""
+        return self.attached is not None and set(self.attached) == set(self.attached_policies)
+
+
+class Account:
+    """The account and Region of the credentials, for reading alone."""
+
+    def __init__(self, region: str | None, notes: Notes) -> None:
+        """Take a Region, or None for the one of the environment or profile."""
+        core = botocore.session.get_session()
+        # The SDK itself looks at AWS_DEFAULT_REGION alone, and Pulumi's provider at both.
+        self._session = boto3.Session(
+            region_name=region or os.environ.get("AWS_REGION"), botocore_session=core
+        )
+        self._session.events.register("before-parse", _check_answer)
+        attempts: Any = core.get_config_variable("max_attempts") or _ATTEMPTS
+        self._options = Config(
+            connect_timeout=_CONNECT_TIMEOUT,
+            # This mode waits and repeats what was throttled, by every name that AWS has for it.
+            retries={"mode": "standard", "total_max_attempts": attempts},
+        )
+        self._clients: dict[str, Any] = {}
+        self._notes = notes
+        self.region: str = self._client("qbusiness").meta.region_name
+
+    # Amazon Q Business.
+
+    def applications(self) -> dict[str, str]:
+        """Return the names of all applications by ID; raises InputError if there is none."""
+        found = self._list("qbusiness", "list_applications", "applications")
+        if not found:
+            raise InputError(
+                f"there is no application of Amazon Q Business in {self.region} for these credentials: "
+                "give the application's Region with --region, or its account's profile in AWS_PROFILE"
+            )
+        return {
+            application["applicationId"]: application.get("displayName", "") for application in found
+        }
+
+    def data_sources(self, application_id: str | None = None) -> Iterator[DataSource]:
+        """Find the data sources of one application, or of all."""
+        names = {application_id: ""} if application_id else self.applications()
+        if len(names) > 1:
+            self._notes(f"looking through {len(names)} applications")
+        for application, name in names.items():
+            of = {"applicationId": application}
+            for index in self._list("qbusiness", "list_indices", "indices", **of):
+                found = self._list(
+                    "qbusiness", "list_data_sources", "dataSources", indexId=index["indexId"], **of
+                )
+                for source in found:
+                    yield DataSource(
+                        application,
+                        name,
+                        index["indexId"],
+                        index.get("displayName", ""),
+                        source["dataSourceId"],
+                        source.get("displayName", ""),
+                        source.get("type", ""),
+                        source.get("status", ""),
+                    )
+
+    def data_source(self, data_source: DataSource) -> dict[str, Any]:
+        """Return what GetDataSource says: role, configuration, VPC."""
+        return self._client("qbusiness").get_data_source(
+            applicationId=data_source.application_id,
+            indexId=data_source.index_id,
+            dataSourceId=data_source.id,
+        )
+
+    # Its secret and key.
+
+    def secret(self, secret_id: str) -> dict[str, Any]:
+        """Return what DescribeSecret says of a secret, which is everything but its value."""
+        return self._client("secretsmanager").describe_secret(SecretId=secret_id)
+
+    def key(self, key_id: str) -> dict[str, Any]:
+        """Return the metadata of a key, by ID, ARN or alias."""
+        return self._client("kms").describe_key(KeyId=key_id)["KeyMetadata"]
+
+    # Its role.
+
+    def role(self, name: str) -> Role:
+        """Read a role and its policies.
+
+        Without permission for the attached policies, a warning says what is missing.
+        """
+        role = self._client("iam").get_role(RoleName=name)["Role"]
+        inline_policies = self.inline_policies(role["RoleName"])
+        attached, attached_policies = self._attached_policies(role["RoleName"])
+        return Role(
+            role["Arn"],
+            role["RoleName"],
+            role["Path"],
+            role.get("Description", ""),
+            role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
+            role["MaxSessionDuration"],
+            {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
+            role["AssumeRolePolicyDocument"],
+            inline_policies,
+            attached,
+            attached_policies,
+        )
+
+    def inline_policies(self, role: str) -> dict[str, Mapping[str, Any]]:
+        """Return the documents of a role's inline policies by name."""
+        names = self._list("iam", "list_role_policies", "PolicyNames", RoleName=role)
+        client = self._client("iam")
+        return {
+            name: client.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            for name in names
+        }
+
+    def attached_policies(self, role: str) -> list[str]:
+        """Return the ARNs of the policies that are attached to a role."""
+        operation = "list_attached_role_policies"
+        found = self._list("iam", operation, "AttachedPolicies", RoleName=role)
+        return [policy["PolicyArn"] for policy in found]
+
+    def managed_policy(self, arn: str) -> Mapping[str, Any]:
+        """Return the document of a managed policy, in its default version."""
+        iam = self._client("iam")
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        return iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+
+    def policy_names(self) -> list[str]:
+        """Return the names of the account's own managed policies."""
+        return [
+            policy["PolicyName"]
+            for policy in self._list("iam", "list_policies", "Policies", Scope="Local")
+        ]
+
+    def _attached_policies(
+        self, role: str
+    ) -> tuple[tuple[str, ...] | None, dict[str, Mapping[str, Any]]]:
+        """Return the attached policies, as many of them as may be read."""
+        attached: tuple[str, ...] | None = None
+        documents: dict[str, Mapping[str, Any]] = {}
+        try:
+            attached = tuple(self.attached_policies(role))
+            for arn in attached:
+                documents[arn] = self.managed_policy(arn)
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            self._notes.warn(
+                f"{action(error)} is not allowed: the comparison lacks the policies that it reads, so "
+                "that more may be in excess and less may be missing than it shows"
+            )
+        return attached, documents
+
+    # How AWS is asked.
+
+    def _client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self._session.client(service, config=self._options)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownMemberType]
+        return self._clients[service]
+
+    def _list(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
+        """Read a list to its end, and report progress if it takes more than a page."""
+        items: list[Any] = []
+        for page in self._client(service).get_paginator(operation).paginate(**parameters):
+            if items:
+                what = operation.partition("_")[2].replace("_", " ")
+                self._notes(f"reading {what}: {len(items)} so far")
+            items += page[key]
+        return items
+
+
+def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
+    """Raise PageError for success with a page, which botocore would read as an empty answer."""
+    if response_dict["status_code"] < _FIRST_ERROR and _PAGE.match(response_dict["body"]):
+        raise PageError(operation=operation_model.name)

@@ -1,0 +1,30 @@
+"""List the IAM actions that each verb calls; all of them only read.
+
+The pages in docs/ have the same lists as policies. A verb that is not allowed one of its actions says so
+and skips what needs it, unless nothing is left without it.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+_LISTS: Final = (
+    "qbusiness:ListApplications",
+    "qbusiness:ListIndices",
+    "qbusiness:ListDataSources",
+)
+_CONNECTION: Final = (
+    "qbusiness:GetDataSource",
+    "secretsmanager:DescribeSecret",
+    "kms:DescribeKey",
+    "iam:GetRole",
+    "iam:ListRolePolicies",
+    "iam:GetRolePolicy",
+    "iam:ListAttachedRolePolicies",
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
+)
+"""What a data source uses: its secret, the secret's key, and its role with all policies."""
+
+ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "adopt": (*_LISTS, *_CONNECTION, "iam:ListPolicies"),
+}

@@ -1,0 +1,1 @@
+"""Import the role of an existing data source into a stack of this program."""

@@ -1,0 +1,154 @@
+"""Explain errors of AWS and of the connection to it, with what to do."""
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004 botocore's, which is not Python's
+    CredentialRetrievalError,
+    HTTPClientError,
+    InvalidRegionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSLError,
+    SSOError,
+    TokenRetrievalError,
+)
+from botocore.parsers import ResponseParserError
+
+from components.formats import SUPPORTED_REGIONS
+from roles.actions import ACTIONS
+
+FINE: Final = 0
+PROBLEMS: Final = 1
+COULD_NOT_LOOK: Final = 2
+"""Exit codes of every verb."""
+
+_SIGN_IN: Final = (
+    "sign in (`aws sso login`, `aws configure`), or name a profile in AWS_PROFILE; "
+    "`aws sts get-caller-identity` shows who you are"
+)
+_DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+_BAD_CREDENTIALS: Final = (
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+)
+_THROTTLED: Final = (
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+)
+_GONE: Final = ("NoSuchEntity", "NotFoundException", "ResourceNotFoundException")
+
+
+class InputError(Exception):
+    """Raised when what was asked for does not exist or cannot be used; its line says what to do."""
+
+    def __init__(self, text: str, details: Mapping[str, object] | None = None) -> None:
+        """Take the line, and what else `--json` shows."""
+        super().__init__(text)
+        self.details = details or {}
+
+
+class PageError(BotoCoreError):
+    """Raised when a page answers in place of AWS, such as a proxy's for signing in."""
+
+    fmt = "{operation} was answered with an HTML page"
+
+
+def is_denied(error: ClientError) -> bool:
+    """Tell whether the credentials lack the permission for what they asked."""
+    return error.response["Error"]["Code"] in _DENIED
+
+
+def action(error: ClientError) -> str:
+    """Return the IAM action that was called, such as `iam:GetRole`."""
+    known = {name.partition(":")[2]: name for names in ACTIONS.values() for name in names}
+    operation = str(error.operation_name)
+    return known.get(operation, operation)
+
+
+def explain(error: BotoCoreError | ClientError | ResponseParserError, verb: str) -> str:
+    """Return one line: what happened, and what to do."""
+    match error:
+        case ClientError():
+            text = _explain_answer(error, verb)
+        case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
+            text = f"there are no AWS credentials ({error}): {_SIGN_IN}"
+        case SSOError() | TokenRetrievalError():
+            text = f"the sign-in has ended ({error}): {_SIGN_IN}"
+        case ProfileNotFound():
+            text = f"{error}: AWS_PROFILE names it; `aws configure list-profiles` lists those that exist"
+        case NoRegionError() | InvalidRegionError():
+            text = f"{error} Give --region, one of {', '.join(SUPPORTED_REGIONS)}"
+        case SSLError():
+            text = _explain_certificate(error)
+        case ConnectionError() | HTTPClientError():
+            text = (
+                f"AWS cannot be reached ({error}): look at the network and its proxy, and at the "
+                f"Region; Amazon Q Business is in {', '.join(SUPPORTED_REGIONS)}"
+            )
+        case PageError():
+            text = _explain_other_server(str(error), verb)
+        case ResponseParserError():
+            # Its message holds the whole answer.
+            text = _explain_other_server("an answer is not in the format of the API", verb)
+        case _:
+            text = str(error)
+    return " ".join(text.split())
+
+
+def _explain_certificate(error: SSLError) -> str:
+    if bundle := os.environ.get("AWS_CA_BUNDLE"):
+        return (
+            f"the certificates in AWS_CA_BUNDLE={bundle} cannot be used, or are not those of this "
+            f"network's proxy ({error}): name a file of certificates in PEM format, or unset it"
+        )
+    return (
+        f"the certificate of AWS cannot be verified ({error}): behind a proxy with a certificate of its "
+        "own, name the file of that certificate in AWS_CA_BUNDLE"
+    )
+
+
+def _explain_answer(error: ClientError, verb: str) -> str:
+    code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    called = action(error)
+    if code.isdigit():
+        # The HTTP status, in place of the code that every error of an API has.
+        return _explain_other_server(f"{called} was answered with HTTP {code} and no error code", verb)
+    if code in _DENIED:
+        return (
+            f"{called} is not allowed ({said}): allow it for these credentials, and in the resource's "
+            f"own policy if it is in another account; docs/{verb}.md has the whole policy"
+        )
+    if code in _BAD_CREDENTIALS:
+        return f"AWS does not accept the credentials ({code}): {_SIGN_IN}"
+    if code in _THROTTLED:
+        return f"AWS throttles {called}: wait a minute and repeat, or set AWS_MAX_ATTEMPTS=10"
+    if code in _GONE:
+        return (
+            f"{called} found nothing ({said}): look at the IDs and --region, and whether the data "
+            "source still has the secret, key and role that it names"
+        )
+    return f"{called} failed ({code}: {said}): repeat the command"
+
+
+def _explain_other_server(text: str, verb: str) -> str:
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        return (
+            f"the sandbox has no Amazon Q Business; run {verb} outside the sandbox, with AWS "
+            f"credentials ({text}, by AWS_ENDPOINT_URL={endpoint})"
+        )
+    return f"{text}, as by a proxy or an outage: check the network's proxy, then repeat the command"
