@@ -34,7 +34,7 @@ class Proxy:
 
     def fired(self) -> list[str]:
         """Return which rules have fired, as operation and action."""
-        return [f"{it['operation']} {it['action']}" for it in self._call("GET", "fired")]
+        return [f"{fault['operation']} {fault['action']}" for fault in self._call("GET", "fired")]
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
         request = Request(  # noqa: S310 our own address

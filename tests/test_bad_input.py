@@ -136,7 +136,7 @@ def assert_refused(stack: Stack, aws: Aws, expected: str) -> str:
     assert update.exit_code != 0
     assert expected in update.text
     assert "Traceback" not in update.text
-    assert {it["type"] for it in stack.resources()} <= {"pulumi:pulumi:Stack"}
+    assert {resource["type"] for resource in stack.resources()} <= {"pulumi:pulumi:Stack"}
     assert aws.roles() == roles
     return update.text
 
@@ -186,9 +186,12 @@ def test_what_only_the_provider_knows_stops_the_update_before_the_role(
     update = stack.up(check=False)
     assert update.exit_code != 0
     assert "does not match the partition of the application" in update.text
-    assert len([it for _, it in update.errors if "invalid configuration: 1 error" in it]) == 1
+    assert (
+        len([message for _, message in update.errors if "invalid configuration: 1 error" in message])
+        == 1
+    )
     assert "Traceback" not in update.text
-    assert not [it for it in stack.resources() if it["type"].startswith("aws:iam")]
+    assert not [resource for resource in stack.resources() if resource["type"].startswith("aws:iam")]
     assert aws.roles() == roles
 
 

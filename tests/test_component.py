@@ -51,13 +51,13 @@ def test_a_region_that_turns_out_blank_is_the_provider_s():
 
 
 def types(deployment: Deployment) -> list[str]:
-    return [it.type for it in deployment.registrations]
+    return [registration.type for registration in deployment.registrations]
 
 
 def test_the_role_and_its_policy_are_registered_and_nothing_else():
     deployment = deploy(FULL)
     assert deployment.error is None
-    assert [(it.type, it.name) for it in deployment.registrations] == [
+    assert [(registration.type, registration.name) for registration in deployment.registrations] == [
         ("qbusiness-connector:index:ConnectorRole", "aem"),
         ("aws:iam/role:Role", "aem-qbusiness-role"),
         ("aws:iam/rolePolicy:RolePolicy", "aem-qbusiness-policy"),
@@ -105,7 +105,7 @@ def test_the_policy_is_replaced_only_once_its_new_role_is_there():
 
 def test_every_child_has_the_component_as_its_parent():
     children = deploy({**FULL, "exclusive_policies": True}).registrations[1:]
-    assert [it.request.parent for it in children] == [COMPONENT_URN] * 4
+    assert [child.request.parent for child in children] == [COMPONENT_URN] * 4
 
 
 def test_with_exclusive_policies_the_stack_owns_all_policies_of_the_role():
@@ -150,7 +150,7 @@ def test_two_components_live_in_one_stack():
 
     deployment = Deployment(program)
     assert deployment.error is None
-    assert {it.name for it in deployment.of_type("aws:iam/role:Role")} == {
+    assert {role.name for role in deployment.of_type("aws:iam/role:Role")} == {
         "docs-qbusiness-role",
         "intranet-qbusiness-role",
     }
@@ -165,7 +165,11 @@ def test_a_provider_given_to_the_component_is_the_children_s_and_the_invoke_s_to
 
     for given, invokes in (({}, 2), ({"region": REGION}, 1)):
         deployment = Deployment(partial(program, **given))
-        requests = [it.request for it in deployment.registrations if it.type.startswith("aws:iam")]
+        requests = [
+            registration.request
+            for registration in deployment.registrations
+            if registration.type.startswith("aws:iam")
+        ]
         providers = {request.provider for request in [*requests, *deployment.invokes]}
         assert (len(requests), len(deployment.invokes)) == (2, invokes)
         assert providers == {f"{IN_STACK}pulumi:providers:aws::other::other-id"}

@@ -30,7 +30,7 @@ def test_of_two_updates_of_one_stack_one_wins_and_the_other_says_why(new_stack: 
     assert "pulumi cancel" in second.text
     (role,) = set(aws.roles()) - before
     assert stack.outputs()["roleName"] == role
-    assert [it["urn"].rpartition("::")[2] for it in stack.resources()][-2:] == [ROLE, POLICY]
+    assert [resource["urn"].rpartition("::")[2] for resource in stack.resources()][-2:] == [ROLE, POLICY]
     assert stack.up("--refresh", "--expect-no-changes").exit_code == 0
     assert run_section(stack, "Find drift").returncode == 0
 
@@ -58,7 +58,7 @@ def test_two_stacks_of_one_account_do_not_meet(new_stack: NewStack, aws: Aws, ow
     roles = {name: stack.outputs()["roleName"] for name, stack in stacks.items()}
     assert roles["dev"] != roles["prod"]
     for name, role in roles.items():
-        policies = {it: in_one_line(text) for it, text in aws.role_policies(role).items()}
+        policies = {policy: in_one_line(text) for policy, text in aws.role_policies(role).items()}
         expected = golden("minimal-role-policy").replace(SECRET_ID, secrets[name])
         assert policies == {"qbusiness-aem-connector": expected}
         assert in_one_line(aws.trust_policy(role)) == golden("trust-policy")

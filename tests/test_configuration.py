@@ -286,4 +286,4 @@ def test_a_secret_key_makes_secret_what_has_it_and_nothing_else(monkeypatch: pyt
 
 def test_options_reach_the_component(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, MINIMAL, opts=pulumi.ResourceOptions(protect=True))
-    assert [it.request.protect for it in deployment.registrations] == [True] * 3
+    assert [registration.request.protect for registration in deployment.registrations] == [True] * 3

@@ -63,9 +63,12 @@ def assert_one_role_with_its_policy(stack: Stack, aws: Aws, prefix: str) -> None
     policies = {name: in_one_line(text) for name, text in aws.role_policies(role).items()}
     assert policies == {"qbusiness-aem-connector": golden("minimal-role-policy")}
     # The page's last command, an update, has made of the state what AWS has.
-    own = [it for it in stack.resources() if it["type"].startswith("aws:iam/")]
-    assert [it["type"] for it in own] == ["aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"]
-    assert not any(it.get("delete") for it in own)
+    own = [resource for resource in stack.resources() if resource["type"].startswith("aws:iam/")]
+    assert [resource["type"] for resource in own] == [
+        "aws:iam/role:Role",
+        "aws:iam/rolePolicy:RolePolicy",
+    ]
+    assert not any(resource.get("delete") for resource in own)
     present = aws.iam.get_role(RoleName=role)["Role"]
     assert [own[0]["outputs"][name] for name in ("uniqueId", "arn", "path")] == [
         present[name] for name in ("RoleId", "Arn", "Path")

@@ -55,7 +55,7 @@ def edit_role(iam: Any) -> None:
 
 def edit_tags(iam: Any) -> None:
     tags = {"Stage": "test", "Team": "other"}
-    iam.tag_role(RoleName=NAME, Tags=[{"Key": key, "Value": it} for key, it in tags.items()])
+    iam.tag_role(RoleName=NAME, Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
     iam.untag_role(RoleName=NAME, TagKeys=["Owner"])
 
 
@@ -75,7 +75,7 @@ CHANGES: dict[str, tuple[Callable[[Any], object], dict[str, list[str]]]] = {
 def everything(aws: Aws) -> tuple[Any, ...]:
     """Return all that IAM says of the role, except for what a new role has of its own."""
     role = aws.iam.get_role(RoleName=NAME)["Role"]
-    own = {name: it for name, it in role.items() if name not in ("RoleId", "CreateDate")}
+    own = {name: value for name, value in role.items() if name not in ("RoleId", "CreateDate")}
     attached = aws.iam.list_attached_role_policies(RoleName=NAME)["AttachedPolicies"]
     return own, aws.role_policies(NAME), attached
 

@@ -189,7 +189,9 @@ def test_another_partition_comes_from_the_provider(new_stack: NewStack):
     stack.up()
     assert stack.outputs()["roleArn"].startswith("arn:aws-cn:iam::")
     # moto keeps the roles of each partition apart, so the stack's state has to tell.
-    policy = next(it for it in stack.resources() if it["type"] == "aws:iam/rolePolicy:RolePolicy")
+    policy = next(
+        resource for resource in stack.resources() if resource["type"] == "aws:iam/rolePolicy:RolePolicy"
+    )
     assert "arn:aws-cn:qbusiness:cn-north-1:" in policy["outputs"]["policy"]
     assert '"arn:aws:' not in policy["outputs"]["policy"]
 
@@ -242,7 +244,7 @@ def test_a_secret_setting_stays_out_of_the_state_whatever_is_done_with_the_role(
     for command in ("up", "refresh", "up"):
         stack.operate(command, "--yes", "--skip-preview")
         assert SECRET_ID not in json.dumps(stack.resources())
-    role = next(it for it in stack.resources() if it["type"] == "aws:iam/role:Role")
+    role = next(resource for resource in stack.resources() if resource["type"] == "aws:iam/role:Role")
     assert "ciphertext" in role["outputs"]["inlinePolicies"]
     stack = configured()
     (stack.directory / "import.json").write_text(json.dumps(IMPORT))
@@ -258,7 +260,7 @@ def test_secret_tags_are_in_the_clear_only_in_the_inputs_of_the_role(new_stack: 
     stack.run("config", "set", "--stack", stack.name, "--secret", "--path", "tags.Team", "hidden")
     for command in ("up", "refresh", "up"):
         stack.operate(command, "--yes", "--skip-preview")
-    (role,) = (it for it in stack.resources() if it["type"] == "aws:iam/role:Role")
+    (role,) = (resource for resource in stack.resources() if resource["type"] == "aws:iam/role:Role")
     assert "hidden" not in json.dumps(role["outputs"])
     # The provider computes them, and no option of a resource hides an input.
     assert role["inputs"].pop("tagsAll") == {"Team": "hidden"}

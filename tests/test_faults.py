@@ -132,15 +132,15 @@ def rules(operations: Collection[str], *, but: tuple[str, str] | None = None) ->
 def firings(operations: Collection[str], *, but: tuple[str, str] | None = None) -> list[str]:
     """Return what the proxy has to tell once all of these have failed, in no order."""
     return sorted(
-        f"{operation} {it.action}"
-        for fault, it in FAULTS.items()
+        f"{operation} {details.action}"
+        for fault, details in FAULTS.items()
         for operation in operations
         if (operation, fault) != but
     )
 
 
 def actions(fired: Collection[str]) -> list[str]:
-    return [it.partition(" ")[2] for it in fired]
+    return [call.partition(" ")[2] for call in fired]
 
 
 def role_of(resource: str) -> str:
@@ -150,11 +150,11 @@ def role_of(resource: str) -> str:
 
 def for_each_fault(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configuration of a stack with a role for each fault."""
-    own = {key: it for key, it in settings.items() if ":" not in key}
+    own = {key: value for key, value in settings.items() if ":" not in key}
     return {"aws:region": REGION} | {
-        f"{fault}:{key}": it
+        f"{fault}:{key}": value
         for fault, name in NAMES.items()
-        for key, it in {**own, "roleName": name}.items()
+        for key, value in {**own, "roleName": name}.items()
     }
 
 
@@ -171,7 +171,7 @@ def new_stack_of_four(new_stack: NewStack) -> NewStack:
 
 
 def role_outputs(stack: Stack) -> dict[str, Any]:
-    (role,) = (it for it in stack.resources() if it["type"] == "aws:iam/role:Role")
+    (role,) = (resource for resource in stack.resources() if resource["type"] == "aws:iam/role:Role")
     return role["outputs"]
 
 
@@ -226,18 +226,18 @@ def test_each_call_may_fail_for_good_and_the_next_update_goes_on(
             assert (done.exit_code == 0) == (not new)
             if done.exit_code == 0:
                 break
-            failed = {fault for fault, it in FAULTS.items() if it.action in actions(new)}
+            failed = {fault for fault, details in FAULTS.items() if details.action in actions(new)}
             # What happened to a role is told of that role, and of no other.
             told = {role_of(name) for name, _ in done.errors} - {""}
             assert told == failed
             assert told == {
                 fault
-                for fault, it in FAULTS.items()
+                for fault, details in FAULTS.items()
                 for name, message in done.errors
-                if role_of(name) == fault and it.reason in message
+                if role_of(name) == fault and details.reason in message
             }
             assert "Traceback" not in done.text
-            known = {it.get("id") for it in stack.resources()}
+            known = {resource.get("id") for resource in stack.resources()}
             for orphan in {role for role in aws.roles() if NAME in role} - known:
                 # The role is there, and Pulumi has not heard of it.
                 assert orphan == NAMES["reply-lost"]
@@ -261,7 +261,7 @@ def test_each_call_may_fail_for_good_and_the_next_update_goes_on(
         aws.iam.attach_role_policy(RoleName=name, PolicyArn=managed_policy)
     fail_at_each(REFRESH, "up", "--refresh")
     assert_right(aws, AFTER, *NAMES.values())
-    without = {key: it for key, it in AFTER.items() if key != "permissionsBoundaryArn"}
+    without = {key: value for key, value in AFTER.items() if key != "permissionsBoundaryArn"}
     stack.configure(for_each_fault(without))
     fail_at_each(("DeleteRolePermissionsBoundary",), "up")
     assert_right(aws, without, *NAMES.values())
@@ -287,9 +287,9 @@ def test_after_any_call_of_an_update_that_failed_for_good_a_plain_up_applies_wha
             failed = stack.up("--continue-on-error", check=False)
             assert failed.exit_code != 0
             errors += failed.errors
-        for fault, it in FAULTS.items():
+        for fault, details in FAULTS.items():
             messages = [message for name, message in errors if role_of(name) == fault]
-            assert any(it.reason in message for message in messages)
+            assert any(details.reason in message for message in messages)
         stack.up()
         assert_right(aws, settings, *NAMES.values())
         table[f"{call}: first up failed, second up applied it, AWS equals the program"] = len(FAULTS)
@@ -306,7 +306,7 @@ def test_without_a_refresh_the_next_update_reports_success_and_applies_nothing(
     stack.configure({**BEFORE, "roleDescription": "lost"})
     failing.set_rules(rule("UpdateRoleDescription", "throttled"))
     assert_fails_clearly(stack.up("--refresh=false", check=False), "throttled")
-    (role,) = (it for it in stack.resources() if it["type"] == "aws:iam/role:Role")
+    (role,) = (resource for resource in stack.resources() if resource["type"] == "aws:iam/role:Role")
     assert role["inputs"]["description"] == BEFORE["roleDescription"]
     assert role["outputs"]["description"] == "lost"
     assert role["initErrors"]
@@ -372,7 +372,7 @@ def test_the_same_command_goes_on_where_the_last_one_stopped(
 
 @pytest.mark.parametrize("role_name", ["", NAME], ids=["automatic name", "own name"])
 @pytest.mark.parametrize(
-    "failure", [rule(*it) for it in itertools.product(DESTROY, ["throttled", "reply-lost"])], ids=str
+    "failure", [rule(*pair) for pair in itertools.product(DESTROY, ["throttled", "reply-lost"])], ids=str
 )
 def test_after_a_change_of_path_that_failed_the_updates_of_the_page_leave_one_role_with_its_policy(
     new_stack: NewStack, failing: Proxy, aws: Aws, role_name: str, failure: dict[str, Any]

@@ -250,7 +250,7 @@ def test_a_secret_is_never_shown():
         "subnets",
         "c.d",
     )
-    assert [it for it in (*given, *members) if f'"{it}"' in shown or f".{it}" in shown] == []
+    assert [value for value in (*given, *members) if f'"{value}"' in shown or f".{value}" in shown] == []
     for given_too in ("(5)", '["a"]', "arn:aws:ec2", "has 11", "has 51", ACCOUNT, "us-west-2"):
         assert given_too not in shown
     args = {**RIGHT, "role_name": "connector", "secret_id": "aem-secret"}

@@ -149,18 +149,18 @@ def frozen() -> Schema:
 def breaking_changes(before: Schema, after: Schema) -> list[str]:
     """Say what a program that was compiled against the schema before can no longer rely on."""
     found: list[str] = []
-    for group, old_things in ((it, before[it]) for it in ("resources", "types")):
-        for token, old in old_things.items():
+    for group in ("resources", "types"):
+        for token, old in before[group].items():
             new = after[group].get(token)
             if new is None:
                 found.append(f"{token} is gone")
                 continue
             for inputs in ("inputProperties", "properties"):
-                for name, it in old.get(inputs, {}).items():
+                for name, definition in old.get(inputs, {}).items():
                     there = new[inputs].get(name)
                     if there is None:
                         found.append(f"{token}: {name} is gone")
-                    elif shape(there) != shape(it):
+                    elif shape(there) != shape(definition):
                         found.append(f"{token}: {name} has another type")
             found += [
                 f"{token}: {name} has become required"
@@ -173,11 +173,11 @@ def breaking_changes(before: Schema, after: Schema) -> list[str]:
     return found
 
 
-def shape(it: object) -> object:
+def shape(definition: object) -> object:
     """Leave out what only people read."""
-    if isinstance(it, dict):
-        return {name: shape(member) for name, member in it.items() if name != "description"}
-    return it
+    if isinstance(definition, dict):
+        return {name: shape(member) for name, member in definition.items() if name != "description"}
+    return definition
 
 
 def test_the_schema_is_the_one_that_was_published(schema: Schema):
@@ -211,7 +211,7 @@ def changed(path: tuple[str, ...], value: object) -> Schema:
         ),
         (
             ("resources", TYPE, "requiredInputs"),
-            ["applicationId", "indexId", "region", "secretId"],
+            ["applicationId", "indexId", "region"],
             f"{TYPE}: region has become required",
         ),
         (("resources", TYPE, "required"), ["roleName"], f"{TYPE}: roleArn may be missing"),
@@ -236,7 +236,7 @@ def test_the_inputs_are_the_keys_of_the_configuration_and_each_is_described():
     described = [resource, vpc]
     for group in (resource["inputProperties"], resource["properties"], vpc["properties"]):
         described += group.values()
-    assert all(it["description"].endswith(".") for it in described)
+    assert all(resource["description"].endswith(".") for resource in described)
 
 
 def test_a_yaml_program_deploys_the_role_and_gets_its_arn(new_program: Callable[..., Stack], aws: Aws):
@@ -248,7 +248,7 @@ def test_a_yaml_program_deploys_the_role_and_gets_its_arn(new_program: Callable[
     assert name.startswith("docs-qbusiness-role-")
     assert stack.outputs()["roleArn"] == role["Arn"]
     assert in_one_line(aws.trust_policy(name)) == golden("trust-policy")
-    policies = {policy: in_one_line(it) for policy, it in aws.role_policies(name).items()}
+    policies = {policy: in_one_line(text) for policy, text in aws.role_policies(name).items()}
     assert policies == {"qbusiness-aem-connector": golden("minimal-role-policy")}
     assert stack.up("--expect-no-changes").exit_code == 0
     stack.destroy()
@@ -266,7 +266,7 @@ def test_every_input_reaches_the_role(new_program: Callable[..., Stack], aws: Aw
     assert role["Description"] == "AEM"
     assert role["Tags"] == [{"Key": "Team", "Value": "search"}]
     assert role["PermissionsBoundary"]["PermissionsBoundaryArn"].endswith("/ReadOnlyAccess")
-    kinds = {it["type"].rpartition("/")[2] for it in stack.resources()}
+    kinds = {resource["type"].rpartition("/")[2] for resource in stack.resources()}
     assert {"rolePoliciesExclusive:RolePoliciesExclusive", "role:Role"} <= kinds
 
 

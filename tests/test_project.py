@@ -69,7 +69,9 @@ def test_the_commands_of_the_readme_are_targets_of_make():
 
 def test_the_example_configuration_is_valid_and_shows_a_key_and_a_vpc(monkeypatch: pytest.MonkeyPatch):
     example = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
-    config = {key: it if isinstance(it, str) else json.dumps(it) for key, it in example.items()}
+    config = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in example.items()
+    }
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
     deployment = Deployment(lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True))
     assert deployment.error is None
@@ -96,7 +98,7 @@ def test_the_program_needs_nothing_of_the_tests_and_the_sandbox():
             for name in (
                 [node.module or ""]
                 if isinstance(node, ast.ImportFrom)
-                else [it.name for it in node.names]
+                else [alias.name for alias in node.names]
                 if isinstance(node, ast.Import)
                 else []
             )

@@ -70,7 +70,7 @@ def through(iam: Proxy, stack: Stack) -> None:
 
 
 def resource(stack: Stack, token: str = ROLE) -> dict[str, Any]:
-    (found,) = (it for it in stack.resources() if it["type"] == token)
+    (found,) = (resource for resource in stack.resources() if resource["type"] == token)
     return found
 
 

@@ -107,7 +107,9 @@ def test_the_wheel_needs_what_the_program_needs(wheel: Path):
     with zipfile.ZipFile(wheel) as archive:
         metadata = archive.read(f"qbusiness_connector-{VERSION}.dist-info/METADATA").decode()
     needed = re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
-    assert {Requirement(it) for it in needed} == {Requirement(it) for it in listed if it[0] != "#"}
+    assert {Requirement(line) for line in needed} == {
+        Requirement(line) for line in listed if line[0] != "#"
+    }
 
 
 @pytest.mark.slow
@@ -134,7 +136,7 @@ def type_errors(directory: Path, program: str) -> list[str]:
         check=False,
     )
     found = json.loads(done.stdout)["generalDiagnostics"]
-    return [it["message"] for it in found if it["severity"] == "error"]
+    return [problem["message"] for problem in found if problem["severity"] == "error"]
 
 
 @pytest.mark.slow

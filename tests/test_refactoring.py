@@ -135,9 +135,9 @@ def test_the_names_of_the_children_are_frozen(new_program: NewStack):
     stack.up()
     kind = "qbusiness-connector:index:ConnectorRole"
     assert [
-        it["urn"].partition("qbusiness-aem-connector::")[2]
-        for it in stack.resources()
-        if not it["type"].startswith("pulumi:")
+        resource["urn"].partition("qbusiness-aem-connector::")[2]
+        for resource in stack.resources()
+        if not resource["type"].startswith("pulumi:")
     ] == [
         f"{kind}::aem",
         f"{kind}$aws:iam/role:Role::aem-qbusiness-role",
@@ -207,16 +207,20 @@ def test_a_provider_given_to_the_component_makes_its_resources(new_program: NewS
     stack = new_program(text)
     stack.up()
     assert stack.outputs()["roleArn"].startswith("arn:aws-cn:iam::")
-    providers = {it["provider"] for it in stack.resources() if it["type"].startswith("aws:iam")}
+    providers = {
+        resource["provider"] for resource in stack.resources() if resource["type"].startswith("aws:iam")
+    }
     assert len(providers) == 1
     assert "::china::" in providers.pop()
-    assert "cn-north-1" in json.dumps([it for it in stack.resources() if "Policy" in it["type"]])
+    assert "cn-north-1" in json.dumps(
+        [resource for resource in stack.resources() if "Policy" in resource["type"]]
+    )
 
 
 def test_only_what_is_targeted_changes(new_stack: NewStack, aws: Aws):
     stack = new_stack({**REQUIRED, "roleName": "qbusiness-target"})
     stack.up()
-    urns = {it["urn"].rpartition("::")[2]: it["urn"] for it in stack.resources()}
+    urns = {resource["urn"].rpartition("::")[2]: resource["urn"] for resource in stack.resources()}
     stack.configure(
         {**REQUIRED, "roleName": "qbusiness-target", "secretId": "other-a1B2c3", "tags": {"a": "b"}}
     )

@@ -380,7 +380,7 @@ def test_a_role_and_its_policy_can_be_imported(new_stack: NewStack):
         ("aws:iam/rolePolicy:RolePolicy", f"{role}:qbusiness-aem-connector"),
     ):
         other.operate("import", kind, "taken", identifier, *unprotected)
-    found = {it["type"]: it for it in other.resources()}
+    found = {resource["type"]: resource for resource in other.resources()}
     assert found["aws:iam/role:Role"]["outputs"]["tagsAll"] == {"Team": "search"}
     assert found["aws:iam/rolePolicy:RolePolicy"]["outputs"]["role"] == role
     missing = other.operate("import", "aws:iam/role:Role", "none", "no-such-role", "--yes", check=False)

@@ -80,11 +80,11 @@ def test_each_action_is_pinned_by_its_commit_with_its_version_beside_it():
 
 
 def test_each_workflow_gives_nothing_and_each_job_the_least():
-    assert {name: it["permissions"] for name, it in WORKFLOWS.items()} == {
+    assert {name: workflow["permissions"] for name, workflow in WORKFLOWS.items()} == {
         "environments": {},
         "tests": {},
     }
-    assert {name: it["permissions"] for name, it in JOBS.items()} == {
+    assert {name: job["permissions"] for name, job in JOBS.items()} == {
         "tests": {"contents": "read"},
         "list": {"contents": "read"},
         "preview": {"contents": "read", "id-token": "write", "pull-requests": "write"},
