@@ -16,7 +16,9 @@ UP = ("up", "--yes", "--skip-preview")
 OTHER_SECRET = "qbusiness/aem-cloud-prod-a1B2c3"
 
 
-def test_of_two_updates_of_one_stack_one_wins_and_the_other_says_why(new_stack: NewStack, aws: Aws):
+def test_of_two_updates_of_one_stack_one_runs_and_the_other_reports_the_lock(
+    new_stack: NewStack, aws: Aws
+):
     stack = new_stack(REQUIRED)
     before = set(aws.roles())
     with gate(aws.url) as iam:
@@ -36,7 +38,7 @@ def test_of_two_updates_of_one_stack_one_wins_and_the_other_says_why(new_stack: 
 
 
 @pytest.mark.parametrize("own_names", [False, True], ids=["automatic names", "own names"])
-def test_two_stacks_of_one_account_do_not_meet(new_stack: NewStack, aws: Aws, own_names: bool):
+def test_two_stacks_of_one_account_are_independent(new_stack: NewStack, aws: Aws, own_names: bool):
     secrets = {"dev": SECRET_ID, "prod": OTHER_SECRET}
     stacks = {
         name: new_stack(

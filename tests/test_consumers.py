@@ -113,7 +113,7 @@ def test_the_example_names_what_the_role_of_dev_may_use(new_stack: NewStack, aws
     assert setting("vpcConfiguration") == setting("vpcConfiguration", ROLE_SETTINGS)
 
 
-def test_the_consumer_sees_the_new_arn_of_a_role_that_was_made_anew(new_stack: NewStack):
+def test_the_consumer_gets_the_new_arn_of_a_recreated_role(new_stack: NewStack):
     role = new_stack(REQUIRED)
     consumer = new_stack({"aws:region": "us-east-1"}, PROGRAM)
     project = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())

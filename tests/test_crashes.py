@@ -90,7 +90,7 @@ def duration(known: dict[tuple[str, ...], float], stack: Stack, arguments: tuple
 
 
 @pytest.mark.parametrize("point", range(POINTS))
-def test_a_kill_at_any_moment_of_an_update_and_of_a_destroy_loses_nothing(
+def test_a_kill_at_any_moment_of_an_update_or_a_destroy_loses_nothing(
     new_stack: NewStack,
     aws: Aws,
     durations: dict[tuple[str, ...], float],
@@ -138,7 +138,7 @@ def killed_inside_create_role(stack: Stack, *, applied: bool) -> Generator[None]
 
 @pytest.mark.parametrize("role_name", ["", "qbusiness-orphan"], ids=["automatic name", "own name"])
 @pytest.mark.parametrize("applied", [True, False], ids=["IAM made it", "IAM never heard"])
-def test_a_kill_inside_create_role_leaves_no_orphan(
+def test_a_kill_during_create_role_leaves_no_orphan(
     new_stack: NewStack, aws: Aws, role_name: str, applied: bool
 ):
     stack = new_stack({**REQUIRED, "roleName": role_name})
@@ -154,7 +154,7 @@ def test_a_kill_inside_create_role_leaves_no_orphan(
 
 
 @pytest.mark.parametrize("role_name", ["", "qbusiness-replaced"], ids=["automatic name", "own name"])
-def test_a_kill_inside_a_replacement_loses_nothing(new_stack: NewStack, aws: Aws, role_name: str):
+def test_a_kill_during_a_replacement_loses_nothing(new_stack: NewStack, aws: Aws, role_name: str):
     before = set(aws.roles())
     stack = new_stack({**REQUIRED, "roleName": role_name})
     stack.up()
@@ -169,7 +169,7 @@ def test_a_kill_inside_a_replacement_loses_nothing(new_stack: NewStack, aws: Aws
     assert stack.drift().exit_code == 0
 
 
-def test_the_recovery_leaves_somebody_elses_role_alone(new_stack: NewStack, aws: Aws):
+def test_the_recovery_does_not_touch_another_role(new_stack: NewStack, aws: Aws):
     name = "qbusiness-somebody-elses"
     made = aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
     stack = new_stack({**REQUIRED, "roleName": name})
@@ -182,7 +182,7 @@ def test_the_recovery_leaves_somebody_elses_role_alone(new_stack: NewStack, aws:
     aws.iam.delete_role(RoleName=name)
 
 
-def test_the_recovery_leaves_the_stack_s_own_role_alone(new_stack: NewStack, aws: Aws):
+def test_the_recovery_does_not_touch_the_stack_s_own_role(new_stack: NewStack, aws: Aws):
     # The record of the kill stays in the state, since the user goes on without the page.
     stack = new_stack({**REQUIRED, "roleName": "qbusiness-stale"})
     with killed_inside_create_role(stack, applied=False):
@@ -195,7 +195,7 @@ def test_the_recovery_leaves_the_stack_s_own_role_alone(new_stack: NewStack, aws
     assert_one_role_with_its_policy(stack, aws, "qbusiness-stale")
 
 
-def test_a_recovery_that_fails_says_so_and_can_be_repeated(new_stack: NewStack, aws: Aws):
+def test_a_failed_recovery_reports_the_failure_and_can_be_repeated(new_stack: NewStack, aws: Aws):
     stack = new_stack(REQUIRED)
     before = set(aws.roles())
     with killed_inside_create_role(stack, applied=True):
@@ -214,7 +214,7 @@ def test_a_recovery_that_fails_says_so_and_can_be_repeated(new_stack: NewStack, 
     assert_one_role_with_its_policy(stack, aws, role)
 
 
-def test_a_kill_leaves_no_process_behind(new_stack: NewStack):
+def test_a_kill_leaves_no_process(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     with killed_inside_create_role(stack, applied=False):
         running = " ".join(commands_in(stack.directory))
@@ -271,7 +271,7 @@ def test_an_empty_lock_of_a_full_disk_is_removed_and_the_state_kept(new_stack: N
     assert stack.up("--expect-no-changes").exit_code == 0
 
 
-def test_a_stack_whose_notes_are_empty_can_be_read_again(new_stack: NewStack):
+def test_a_stack_with_an_empty_notes_file_can_be_read_again(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     stack.up()
     backend = stack.state_file.parents[3]

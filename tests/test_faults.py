@@ -200,7 +200,7 @@ def assert_right(aws: Aws, settings: Mapping[str, Any], *names: str) -> None:
         assert aws.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
 
 
-def test_each_call_may_fail_for_good_and_the_next_update_goes_on(
+def test_after_a_call_fails_for_good_the_next_update_continues(
     new_stack_of_four: NewStack,
     failing: Proxy,
     aws: Aws,
@@ -270,7 +270,7 @@ def test_each_call_may_fail_for_good_and_the_next_update_goes_on(
     record_property("figure", {"faults, each ending the update of a role": dict(faults)})
 
 
-def test_after_any_call_of_an_update_that_failed_for_good_a_plain_up_applies_what_was_lost(
+def test_after_any_failed_call_of_an_update_a_plain_up_applies_what_was_lost(
     new_stack_of_four: NewStack, failing: Proxy, aws: Aws, record_property: Record
 ):
     stack = new_stack_of_four(attempts=1)
@@ -317,7 +317,7 @@ def test_without_a_refresh_the_next_update_reports_success_and_applies_nothing(
     assert aws.iam.get_role(RoleName=NAME)["Role"]["Description"] == "lost"
 
 
-def test_a_preview_needs_nothing_but_to_read(new_stack: NewStack, failing: Proxy):
+def test_a_preview_needs_only_read_access(new_stack: NewStack, failing: Proxy):
     stack = new_stack(BEFORE, attempts=1)
     stack.up()
     stack.configure(AFTER)
@@ -328,7 +328,7 @@ def test_a_preview_needs_nothing_but_to_read(new_stack: NewStack, failing: Proxy
     assert failing.fired() == []
 
 
-def test_a_call_that_fails_once_is_tried_again_within_the_update(
+def test_a_call_that_fails_once_is_retried_within_the_update(
     new_stack_of_four: NewStack, failing: Proxy, aws: Aws, record_property: Record
 ):
     stack = new_stack_of_four(attempts=5)
@@ -354,7 +354,7 @@ def test_a_call_that_fails_once_is_tried_again_within_the_update(
 
 
 @pytest.mark.parametrize("fault", ["throttled", "reply-lost"])
-def test_the_same_command_goes_on_where_the_last_one_stopped(
+def test_the_same_command_continues_where_the_last_one_stopped(
     new_stack: NewStack, failing: Proxy, aws: Aws, fault: str
 ):
     stack = new_stack(BEFORE, attempts=1)
@@ -374,7 +374,7 @@ def test_the_same_command_goes_on_where_the_last_one_stopped(
 @pytest.mark.parametrize(
     "failure", [rule(*pair) for pair in itertools.product(DESTROY, ["throttled", "reply-lost"])], ids=str
 )
-def test_after_a_change_of_path_that_failed_the_updates_of_the_page_leave_one_role_with_its_policy(
+def test_after_a_failed_change_of_path_the_documented_updates_leave_one_role_with_its_policy(
     new_stack: NewStack, failing: Proxy, aws: Aws, role_name: str, failure: dict[str, Any]
 ):
     before = set(aws.roles())
@@ -396,7 +396,7 @@ def test_after_a_change_of_path_that_failed_the_updates_of_the_page_leave_one_ro
 
 @pytest.mark.parametrize("role_name", ["", NAME], ids=["automatic name", "own name"])
 @pytest.mark.parametrize("attempts", [1, 5], ids=["not retried", "retried"])
-def test_a_role_whose_creation_was_not_confirmed_is_found_and_removed(
+def test_a_role_whose_creation_was_not_confirmed_is_found_and_deleted(
     new_stack: NewStack, failing: Proxy, aws: Aws, role_name: str, attempts: int
 ):
     stack = new_stack({**REQUIRED, "roleName": role_name}, attempts=attempts)
@@ -418,7 +418,7 @@ def test_a_role_whose_creation_was_not_confirmed_is_found_and_removed(
     assert set(aws.roles()) == before
 
 
-def test_a_read_that_fails_after_an_update_forgets_nothing_of_the_role(
+def test_a_read_that_fails_after_an_update_keeps_the_role_in_the_state(
     new_stack: NewStack, failing: Proxy, aws: Aws
 ):
     stack = new_stack(BEFORE, attempts=1)
@@ -435,7 +435,7 @@ def test_a_read_that_fails_after_an_update_forgets_nothing_of_the_role(
     assert_right(aws, AFTER, NAME)
 
 
-def test_a_role_that_is_in_use_is_not_removed_by_mistake(new_stack: NewStack, aws: Aws):
+def test_a_role_in_use_is_not_deleted_by_mistake(new_stack: NewStack, aws: Aws):
     neighbour, stack = new_stack(REQUIRED), new_stack(REQUIRED)
     neighbour.up()
     name = neighbour.outputs()["roleName"]
@@ -446,7 +446,7 @@ def test_a_role_that_is_in_use_is_not_removed_by_mistake(new_stack: NewStack, aw
     assert name in aws.roles()
 
 
-def test_a_slow_iam_is_waited_for(new_stack: NewStack, failing: Proxy, aws: Aws):
+def test_an_update_waits_for_a_slow_iam(new_stack: NewStack, failing: Proxy, aws: Aws):
     stack = new_stack(BEFORE)
     failing.set_rules({"operation": "*", "latency": {"min": 400, "max": 400}})
     stack.up()
@@ -456,7 +456,7 @@ def test_a_slow_iam_is_waited_for(new_stack: NewStack, failing: Proxy, aws: Aws)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_nothing_is_made_while_the_account_cannot_be_asked(
+def test_nothing_is_created_while_the_account_is_unavailable(
     new_stack: NewStack, failing: Proxy, aws: Aws, fault: str
 ):
     settings = {**REQUIRED, "applicationId": APPLICATION_ID, "roleName": NAME}

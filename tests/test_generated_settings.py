@@ -162,7 +162,7 @@ def count(record_property: Callable[[str, object], None]) -> Callable[[str], Non
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=right())
-def test_right_settings_give_documents_that_say_what_was_asked_and_that_iam_takes(
+def test_valid_settings_give_documents_that_contain_them_and_that_iam_accepts(
     drawn: tuple[dict[str, Any], dict[str, Any]], count: Callable[[str], None]
 ):
     given_settings, expected = drawn
@@ -196,7 +196,7 @@ def wrong(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=wrong())
-def test_one_wrong_value_among_right_ones_is_refused_by_its_name(
+def test_one_invalid_value_among_valid_ones_is_refused_by_name(
     drawn: tuple[dict[str, Any], Location, str], count: Callable[[str], None]
 ):
     given_settings, place, name = drawn
@@ -222,7 +222,7 @@ ANYTHING = st.recursive(
         st.one_of(st.sampled_from([*SETTINGS]), st.text(max_size=9)), ANYTHING
     )
 )
-def test_anything_at_all_is_either_right_or_refused(
+def test_arbitrary_settings_are_either_valid_or_refused(
     given_settings: dict[str, Any], count: Callable[[str], None]
 ):
     try:

@@ -180,7 +180,7 @@ def shape(definition: object) -> object:
     return definition
 
 
-def test_the_schema_is_the_one_that_was_published(schema: Schema):
+def test_the_schema_equals_the_published_one(schema: Schema):
     assert breaking_changes(frozen(), schema) == []
     assert schema == frozen(), "no breaking change: write the schema to tests/golden"
 
@@ -217,11 +217,13 @@ def changed(path: tuple[str, ...], value: object) -> Schema:
         (("resources", TYPE, "required"), ["roleName"], f"{TYPE}: roleArn may be missing"),
     ],
 )
-def test_a_breaking_change_of_the_schema_is_noticed(path: tuple[str, ...], value: object, expected: str):
+def test_a_breaking_change_of_the_schema_is_detected(
+    path: tuple[str, ...], value: object, expected: str
+):
     assert breaking_changes(frozen(), changed(path, value)) == [expected]
 
 
-def test_a_new_input_and_a_better_description_break_nothing():
+def test_a_new_input_or_another_description_is_not_a_breaking_change():
     described = ("resources", TYPE, "inputProperties", "tags", "description")
     assert breaking_changes(frozen(), changed(described, "Tags.")) == []
     added = ("resources", TYPE, "inputProperties", "new")
@@ -270,7 +272,7 @@ def test_every_input_reaches_the_role(new_program: Callable[..., Stack], aws: Aw
     assert {"rolePoliciesExclusive:RolePoliciesExclusive", "role:Role"} <= kinds
 
 
-def test_a_secret_input_stays_one(new_program: Callable[..., Stack], aws: Aws):
+def test_a_secret_input_stays_secret(new_program: Callable[..., Stack], aws: Aws):
     stack = new_program(docs={**REQUIRED_INPUTS, "secretId": {"fn::secret": SECRET_ID}})
     stack.up()
     assert SECRET_ID in str(aws.role_policies(stack.outputs()["roleName"]))
@@ -288,7 +290,7 @@ def test_a_secret_input_stays_one(new_program: Callable[..., Stack], aws: Aws):
     ],
     ids=["misspelt", "missing"],
 )
-def test_pulumi_itself_refuses_an_input_that_is_misspelt_or_missing(
+def test_pulumi_refuses_a_misspelled_or_missing_input(
     new_program: Callable[..., Stack], aws: Aws, inputs: dict[str, object], expected: str
 ):
     before = aws.roles()
@@ -308,7 +310,7 @@ def declare_package(stack: Stack, package: Path) -> None:
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "plugins": plugins}))
 
 
-def test_a_language_without_types_cannot_lose_an_input_by_misspelling_it(
+def test_a_misspelled_input_of_an_untyped_language_is_refused(
     new_stack: NewStack, package: Path, aws: Aws
 ):
     stack = new_stack({"aws:region": REGION}, UNTYPED)
@@ -326,7 +328,7 @@ def test_a_language_without_types_cannot_lose_an_input_by_misspelling_it(
     assert aws.roles() == before
 
 
-def test_a_number_in_place_of_a_string_is_shown_as_it_was_given(
+def test_a_number_instead_of_a_string_is_shown_as_it_was_set(
     new_stack: NewStack, package: Path, aws: Aws
 ):
     stack = new_stack({"aws:region": REGION}, UNTYPED.replace(f'"{INDEX_ID}"', "111122223333"))
@@ -342,19 +344,21 @@ def test_a_number_in_place_of_a_string_is_shown_as_it_was_given(
     "vpc",
     [[], "x", {"fn::secret": {"subnetIds": [SUBNET_ID]}}, {"subnetIds": None, "securityGroupIds": None}],
 )
-def test_a_vpc_that_is_no_plain_object_is_called_so(new_program: Callable[..., Stack], vpc: object):
+def test_a_vpc_that_is_not_a_plain_object_is_refused_with_that_reason(
+    new_program: Callable[..., Stack], vpc: object
+):
     refused = new_program(docs={**REQUIRED_INPUTS, "vpcConfiguration": vpc}).preview(check=False)
     assert refused.exit_code != 0
     assert "vpcConfiguration" in refused.text
     assert "Missing required input" not in refused.text
 
 
-def test_a_vpc_may_be_a_secret(new_program: Callable[..., Stack]):
+def test_a_vpc_configuration_may_be_secret(new_program: Callable[..., Stack]):
     secret = {"fn::secret": FULL["vpcConfiguration"]}
     assert new_program(docs={**FULL, "vpcConfiguration": secret}).preview().changes == {"create": 6}
 
 
-def test_bad_values_are_all_reported_at_once_by_the_inputs_names_and_without_a_traceback(
+def test_invalid_inputs_are_all_reported_at_once_by_name_and_without_a_traceback(
     new_program: Callable[..., Stack], aws: Aws
 ):
     before = aws.roles()
@@ -366,7 +370,7 @@ def test_bad_values_are_all_reported_at_once_by_the_inputs_names_and_without_a_t
     assert aws.roles() == before
 
 
-def test_a_bad_value_that_is_known_only_during_the_update_makes_no_role(
+def test_an_invalid_value_known_only_during_the_update_creates_no_role(
     new_program: Callable[..., Stack], aws: Aws
 ):
     stack = new_program(other=REQUIRED_INPUTS, docs={**REQUIRED_INPUTS, "secretId": "${other.roleName}"})
@@ -408,7 +412,7 @@ def test_the_yaml_program_on_the_page_deploys_the_role(new_stack: NewStack, pack
     check_that_the_program_on_the_page_deploys_the_role(stack, package, aws)
 
 
-def test_the_python_program_on_the_page_deploys_the_role_and_is_told_what_is_wrong(
+def test_the_python_program_on_the_page_deploys_the_role_and_reports_invalid_inputs(
     new_python_project: Callable[[str], Stack], package: Path, aws: Aws
 ):
     program = blocks("python", PAGE.read_text())[-1]

@@ -102,7 +102,7 @@ def test_the_package_the_schema_and_the_changelog_have_one_version():
 
 
 @pytest.mark.slow
-def test_the_wheel_needs_what_the_program_needs(wheel: Path):
+def test_the_wheel_has_the_requirements_of_the_program(wheel: Path):
     listed = (PROJECT / "requirements.txt").read_text().splitlines()
     with zipfile.ZipFile(wheel) as archive:
         metadata = archive.read(f"qbusiness_connector-{VERSION}.dist-info/METADATA").decode()
@@ -113,7 +113,7 @@ def test_the_wheel_needs_what_the_program_needs(wheel: Path):
 
 
 @pytest.mark.slow
-def test_a_build_leaves_nothing_that_git_would_show(repository: Path, wheel: Path):
+def test_a_build_leaves_git_status_clean(repository: Path, wheel: Path):
     assert wheel.name == f"qbusiness_connector-{VERSION}-py3-none-any.whl"
     assert git(repository, "status", "--short") == ""
 

@@ -47,7 +47,7 @@ def test_each_combination_of_the_options_allows_what_the_connector_does_and_no_d
     record_property("figure", {"requests decided by the policy simulator": counts})
 
 
-def test_amazon_q_business_may_assume_the_role_for_this_application_alone(record_property: Record):
+def test_amazon_q_business_may_assume_the_role_only_for_this_application(record_property: Record):
     calls = [ASSUME, *deviations(ASSUME, FULL)]
     trust = render(FULL).trust_policy
     assert wrong(calls, decisions({"trust": trust}, calls)) == []

@@ -28,7 +28,7 @@ def pairs(policy: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("options", COMBINATIONS[:: len(COMBINATIONS) // 12], ids=str)
-def test_parliament_finds_what_is_known_and_nothing_else(options: Options):
+def test_parliament_reports_only_the_known_findings(options: Options):
     analysis = parliament.analyze_policy_string(json.dumps(render(options).role_policy))
     found = {
         (finding.issue, detail["action"]) for finding in analysis.findings for detail in finding.detail

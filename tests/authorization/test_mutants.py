@@ -59,7 +59,7 @@ def is_not_the_page(mutant: Mutant, page: dict[str, Any]) -> bool:
     )
 
 
-def test_every_mutant_of_the_documents_is_caught(record_property: Callable[[str, object], None]):
+def test_every_mutant_of_the_documents_is_detected(record_property: Callable[[str, object], None]):
     by: Counter[str] = Counter()
     missed: list[str] = []
     for kind, right, calls, page, properties in (

@@ -81,7 +81,7 @@ def test_the_role_policy_is_no_narrower_than_the_page_for_these_options(
     )
 
 
-def test_with_every_statement_and_the_older_scope_it_means_what_the_seed_of_the_project_means():
+def test_with_every_statement_and_the_index_scope_the_policy_is_equivalent_to_the_older_page():
     request = Request()
     options = FULL._replace(ingest_scope="index", deletion=False)
     rendered, page = render(options).role_policy, seed(options)
@@ -89,7 +89,9 @@ def test_with_every_statement_and_the_older_scope_it_means_what_the_seed_of_the_
     assert counterexample(page, request, z3.Not(allows(rendered, request))) is None
 
 
-def test_nobody_assumes_the_role_but_amazon_q_business_for_this_application(record_property: Record):
+def test_only_amazon_q_business_may_assume_the_role_and_only_for_this_application(
+    record_property: Record,
+):
     request = Request()
     trust_policy = render(FULL).trust_policy
     assert counterexample(trust_policy, request)
@@ -101,7 +103,7 @@ def test_nobody_assumes_the_role_but_amazon_q_business_for_this_application(reco
     record_property("figure", {"proofs over all requests": {"never: trust": len(found)}})
 
 
-def test_the_proofs_and_the_simulator_mean_the_same(record_property: Record):
+def test_the_proofs_agree_with_the_simulator(record_property: Record):
     # What test_decisions.py expects of the simulator, the formula says too.
     request, trust_request = Request(), Request()
     documents = render(FULL)
