@@ -211,7 +211,7 @@ def changed(path: tuple[str, ...], value: object) -> Schema:
         ),
         (
             ("resources", TYPE, "requiredInputs"),
-            ["applicationId", "indexId", "region", "secretId"],
+            ["applicationId", "indexId", "region"],
             f"{TYPE}: region has become required",
         ),
         (("resources", TYPE, "required"), ["roleName"], f"{TYPE}: roleArn may be missing"),
