@@ -1,6 +1,6 @@
 """Run the benchmarks: `make bench` runs all, `python -m benchmarks one-role …` some.
 
-Each section of docs/performance.md is written anew by the measurement that it is about.
+Each measurement writes its own section of docs/performance.md.
 """
 
 import argparse

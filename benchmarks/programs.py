@@ -1,4 +1,4 @@
-"""Write the programs that are compared: this one, the same resources by hand, and an empty one."""
+"""Write the programs to compare: this one, the same resources written by hand, and an empty one."""
 
 import os
 import platform

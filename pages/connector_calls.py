@@ -1,7 +1,7 @@
-"""List the requests that the connector makes, and near ones that the role must refuse.
+"""List the requests that the connector makes, and similar ones that the role must not allow.
 
 AWS checks one call of an API by one request for each resource that the call needs; the call is allowed
-if all of them are. ARNs are written out here, and never taken from the program.
+if all of them are. ARNs are written out here, not taken from the program.
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 

@@ -1,6 +1,7 @@
-"""Make IAM fail, or wait, by proxies in front of it.
+"""Make IAM fail or wait, by proxies in front of it.
 
-microburst, which knows AWS's protocols, lets calls fail; a gate holds a call back until a test opens it.
+The proxy microburst, which knows AWS's protocols, makes calls fail; a gate delays a call until a test
+opens it.
 """
 
 import asyncio

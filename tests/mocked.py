@@ -1,4 +1,4 @@
-"""Run a Pulumi program without an engine, by mocks that record all that it asks for."""
+"""Run a Pulumi program without an engine, with mocks that record its requests."""
 
 import asyncio
 import contextvars

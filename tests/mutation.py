@@ -1,7 +1,7 @@
-"""Count how many changes of components/ the tests notice; `make mutation` runs it.
+"""Count the mutants of components/ that the tests detect; `make mutation` runs it.
 
-mutmut makes the mutants and runs the tests that reach them. A mutant that survives is listed; of some
-kinds, no test can tell the difference.
+mutmut writes the mutants and runs the tests that reach them. A mutant that survives is listed. No test
+can detect mutants of some kinds.
 """
 
 import re

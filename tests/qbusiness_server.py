@@ -1,7 +1,7 @@
-"""Answer `python -m roles` in place of AWS: Amazon Q Business by its model, the rest by moto.
+"""Replace AWS for `python -m roles`: Amazon Q Business by its service model, the rest by moto.
 
-moto has no Amazon Q Business: here a call and its answer have to fit the service model that botocore
-itself uses, else the test fails. Calls are recorded, and can be refused or answered otherwise.
+moto does not implement Amazon Q Business. Each call and its answer must fit the service model that
+botocore uses, or the test fails. Calls are recorded, and a test can set other answers.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Drive the real engine through stacks in a sandbox of their own."""
+"""Run the real engine on stacks in a sandbox of the tests."""
 
 import fcntl
 import hashlib

@@ -1,6 +1,6 @@
-"""Bad input on the real engine: the message is seen, the exit code is not zero, nothing is created.
+"""Test invalid input on the real engine: message, exit code, and that nothing is created.
 
-What the rules are, and that they hold, is tested in test_settings.py; this is about what a person sees.
+test_settings.py tests the rules themselves; this module tests what a user sees.
 """
 
 from collections.abc import Callable

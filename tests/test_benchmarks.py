@@ -1,4 +1,4 @@
-"""The benchmarks compare what they say they compare, and show it as it was measured."""
+"""Test that the benchmarks compare equal programs and show the figures as measured."""
 
 import re
 import sys

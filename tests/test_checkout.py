@@ -1,4 +1,4 @@
-"""The installation, the sandbox and `make clean` work in a checkout, whatever its state and place."""
+"""Test the installation, the sandbox commands and `make clean` in checkouts of any state and path."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The component registers the role as AWS and Pulumi expect it, and nothing before it is sure."""
+"""Test which resources the component registers, with which inputs, and what it checks first."""
 
 import json
 from collections.abc import Callable, Mapping

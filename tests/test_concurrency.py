@@ -1,4 +1,4 @@
-"""Two updates at once: of one stack, one of them is refused; of two stacks, both are right."""
+"""Test two updates at the same time: of one stack and of two stacks."""
 
 from collections.abc import Callable
 

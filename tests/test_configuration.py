@@ -1,4 +1,4 @@
-"""Stack configuration becomes the same settings as arguments do; errors have its own names."""
+"""Test that stack configuration gives the same settings as arguments, with its own names in errors."""
 
 import json
 import re

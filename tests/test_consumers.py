@@ -1,4 +1,4 @@
-"""The stack that makes the data source gets the role's ARN, and the new one when the role changes."""
+"""Test the stack that creates the data source: it gets the role's ARN, also after a replacement."""
 
 import json
 import runpy

@@ -1,6 +1,6 @@
-"""The CLI may be killed at any moment: what the page says brings everything back, and leaves nothing.
+"""Test that the documented recovery restores a stack after the CLI was killed at any moment.
 
-The kills are spread over the whole run of an update and of a destroy, by the time that each takes here.
+The kills are spread over the duration of an update and of a destroy, as measured on this machine.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The documents are what a sync and an audit depend on: they equal AWS's page, letter by letter."""
+"""Test that the policy documents equal AWS's page, byte for byte."""
 
 import json
 from typing import NamedTuple

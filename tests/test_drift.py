@@ -1,4 +1,4 @@
-"""What someone changes by hand is found, named and put back, and nothing else is touched."""
+"""Test that manual changes are found, named and corrected, and nothing else is touched."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""The main job on the real engine: what a person sees who types `pulumi up`, again and again."""
+"""Test updates, previews, refreshes and destroys on the real engine."""
 
 import json
 from collections.abc import Callable

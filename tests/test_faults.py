@@ -1,4 +1,4 @@
-"""IAM may fail at any call and in any way: an update says so, the next one goes on where it stopped."""
+"""Test updates while calls of IAM fail: they report the failure, and the next update continues."""
 
 import itertools
 from collections import Counter

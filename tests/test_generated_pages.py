@@ -1,4 +1,4 @@
-"""The generated pages are up to date, and say everything that they are for."""
+"""Test that the generated pages are up to date and complete."""
 
 import json
 import re

@@ -1,6 +1,6 @@
-"""Bad input, by the thousand: whatever is given, a document says what was asked or is not written.
+"""Test generated settings: a document contains what was set, or is not written.
 
-`make generated` runs at least 10,000 settings; `make test` runs a smaller number, the same each time.
+`make generated` runs at least 10,000 settings; `make test` runs fewer, the same each time.
 """
 
 import json

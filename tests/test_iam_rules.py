@@ -1,4 +1,4 @@
-"""The sandbox's IAM refuses what AWS refuses, or a green `make up` would prove nothing."""
+"""Test that the sandbox's IAM refuses what AWS refuses."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""golden/messages.txt has every message of a refused setting, word for word."""
+"""Test every message of an invalid setting against golden/messages.txt."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""A program that runs against mocks leaves nothing for the next one, nor for the next test."""
+"""Test that a program run against mocks does not affect the next run or test."""
 
 import gc
 import os

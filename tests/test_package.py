@@ -1,6 +1,6 @@
-"""Programs in other languages get the same role through the package, and the same messages.
+"""Test the package for other languages: the same role and the same messages.
 
-The schema is what they are compiled against: a change of it is a change of their programs.
+Programs are compiled against the schema: a breaking change of the schema breaks them.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the pages in docs/ tell people to type works, and what they say of the program is true."""
+"""Test that the commands on the pages in docs/ work, and that links and names are correct."""
 
 import json
 import re

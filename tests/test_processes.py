@@ -1,4 +1,4 @@
-"""However tests end: nothing that they started outlives them, and a failure shows all that was said."""
+"""Test that tests leave no process and that a failed test shows the output of its commands."""
 
 import os
 import uuid

@@ -1,4 +1,4 @@
-"""What the files of the project say of each other is true."""
+"""Test that the files of the project agree with each other."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""The sandbox's provider behaves as pulumi-aws does; each test names the function that it follows.
+"""Test that the sandbox's provider behaves as pulumi-aws does; each test names the function it follows.
 
 `tfbridge` is a package of https://github.com/pulumi/pulumi-terraform-bridge; `role.go` and the other
 files of IAM are in `internal/service/iam` of https://github.com/hashicorp/terraform-provider-aws.

@@ -1,4 +1,4 @@
-"""The component is an installable Python package, for programs of one's own and for the plugin."""
+"""Test the Python package: for programs that install it, and for the plugin."""
 
 import json
 import re

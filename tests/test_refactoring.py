@@ -1,4 +1,4 @@
-"""Renames and resource options do what Pulumi's documentation promises, and what the page says."""
+"""Test renames and resource options against Pulumi's documentation and the page."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the verbs of `python -m roles` share: actions that only read, exit codes, notes and progress."""
+"""Test what the commands of `python -m roles` share: actions, exit codes, notes and progress."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""The sandbox keeps what it has, repairs what is broken, and touches nothing outside itself."""
+"""Test the sandbox: its server, its environment, its commands and its provider."""
 
 import fcntl
 import json

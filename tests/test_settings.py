@@ -1,4 +1,4 @@
-"""A wrong setting must never reach a document: each class of mistake is refused, and explained."""
+"""Test that every class of invalid settings is refused with a message that explains it."""
 
 from collections.abc import Mapping
 from typing import Any

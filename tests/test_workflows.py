@@ -1,4 +1,4 @@
-"""The workflows for GitHub hold what they promise; their commands run here, GitHub itself does not."""
+"""Test the GitHub workflows: their files, and their commands without GitHub."""
 
 import inspect
 import json
