@@ -22,30 +22,30 @@ help: ## list the targets
 
 # Group: Try the program in the sandbox
 
-up: venv/installed ## deploy the stack dev to the sandbox; ends with the role's ARN
+up: venv/sandbox-installed ## deploy the stack dev to the sandbox; ends with the role's ARN
 	@$(SANDBOX) sh -c 'pulumi up --stack $(STACK) --yes --skip-preview && pulumi stack output --stack $(STACK) roleArn' || \
 		{ echo "If the program, its settings, or another running update is not the cause: \`make down\` resets the sandbox."; exit 1; }
 
-preview: venv/installed ## show what `make up` would change
+preview: venv/sandbox-installed ## show what `make up` would change
 	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
 
-drift: venv/installed ## fail if the role or its policy differs from the stack, and show the difference
+drift: venv/sandbox-installed ## fail if the role or its policy differs from the stack, and show the difference
 	@$(SANDBOX) pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff || \
 		{ echo "The role differs from the stack, or could not be read: see 'Correct drift' in docs/operations.md."; exit 1; }
 
-down: venv/installed ## destroy the stack and reset the sandbox
+down: venv/sandbox-installed ## destroy the stack and reset the sandbox
 	@$(STRAY_STACK_FILES)
 	@venv/bin/python -m sandbox down
 
 # Group: Test and check
 
-unit: venv/installed ## run the tests that need no engine, in seconds
+unit: venv/development-installed ## run the tests that need no engine, in seconds
 	@venv/bin/python -m pytest -m "not engine and not slow" --durations=0 --durations-min=1
 
-test: venv/installed $(SIMULATOR) ## run all tests, the engine included
+test: venv/development-installed $(SIMULATOR) ## run all tests, the engine included
 	@venv/bin/python -m pytest
 
-check: venv/installed ## check format, lint, types, workflows, and the links of the site
+check: venv/development-installed ## check format, lint, types, workflows, and the links of the site
 	@venv/bin/ruff format --check .
 	@venv/bin/ruff check .
 	@venv/bin/basedpyright
@@ -55,31 +55,31 @@ check: venv/installed ## check format, lint, types, workflows, and the links of 
 	else echo "actionlint is skipped: Go is not installed"; fi
 	@$(SITE)
 
-format: venv/installed ## format the code and fix what the linter can
+format: venv/development-installed ## format the code and fix what the linter can
 	@venv/bin/ruff format .
 	@venv/bin/ruff check --fix .
 
-generated: venv/installed ## run at least 10,000 generated settings; make test runs fewer
+generated: venv/development-installed ## run at least 10,000 generated settings; make test runs fewer
 	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/test_generated_settings.py
 
-bench: venv/installed ## measure speed and write docs/performance.md; about an hour
+bench: venv/development-installed ## measure speed and write docs/performance.md; about an hour
 	@venv/bin/python -m benchmarks
 
-mutation: venv/installed $(SIMULATOR) ## check that the tests detect a change in any part of the documents and of components/
+mutation: venv/development-installed $(SIMULATOR) ## check that the tests detect a change in any part of the documents and of components/
 	@MUTANTS=all venv/bin/python -m pytest tests/authorization/test_mutants.py
 	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
 	@venv/bin/python -m tests.mutation
 
 # Group: Generate files
 
-pages: venv/installed ## generate the pages of docs/ that describe the settings, the package, and the permissions
+pages: venv/development-installed ## generate the pages of docs/ that describe the settings, the package, and the permissions
 	@venv/bin/python -m pages
 
-site: venv/installed ## build the website of docs/ in site/
+site: venv/development-installed ## build the website of docs/ in site/
 	@$(SITE)
 	@echo "site/index.html"
 
-lock: venv/installed ## pin requirements-dev.txt to the newest versions that its sources allow
+lock: venv/development-installed ## pin requirements-dev.txt to the newest versions that its sources allow
 	@venv/bin/python -m pip install --quiet uv
 	@venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--custom-compile-command 'make lock' --output-file requirements-dev.txt requirements-dev.in
@@ -91,9 +91,9 @@ clean: ## remove what these commands created: sandbox, packages, builds, caches,
 		-prune -exec rm -rf {} +
 	@$(STRAY_STACK_FILES)
 
-venv/installed: requirements-dev.txt
+venv/%-installed: requirements-dev.txt sandbox/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 ...")'
-	@$(PYTHON) install.py
+	@$(PYTHON) install.py $*
 
 tests/authorization/node_modules/.package-lock.json: tests/authorization/package-lock.json
 	@npm ci --prefix tests/authorization --no-audit --no-fund --loglevel error >/dev/null

@@ -1,4 +1,8 @@
-"""Install the packages of requirements-dev.txt into venv/; `make` runs this."""
+"""Install what the commands of the Makefile need; `make` runs this.
+
+`sandbox` installs the packages that `make up` needs, and builds the engine beside it. `development`
+installs all packages of requirements-dev.txt.
+"""
 
 import fcntl
 import os
@@ -8,36 +12,47 @@ import subprocess
 import sys
 from pathlib import Path
 
-REQUIREMENTS = Path("requirements-dev.txt")
 VENV = Path("venv")
-INSTALLED = VENV / "installed"
 UNFINISHED = VENV / "unfinished"
+PINS = "requirements-dev.txt"
+REQUIREMENTS = {"sandbox": "sandbox/requirements.txt", "development": PINS}
 
 
-def main() -> None:
+def main(purpose: str) -> None:
     """Install unless venv/ is up to date; a second process waits for the first."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C needs no traceback
     os.chdir(Path(__file__).parent)
-    with REQUIREMENTS.open() as requirements:
-        fcntl.flock(requirements, fcntl.LOCK_EX)
-        if not _is_current():
-            _install()
+    with Path(PINS).open() as pins:
+        fcntl.flock(pins, fcntl.LOCK_EX)
+        if not _is_current(purpose):
+            _install(purpose)
 
 
-def _is_current() -> bool:
-    return INSTALLED.exists() and INSTALLED.stat().st_mtime >= REQUIREMENTS.stat().st_mtime
+def _installed(purpose: str) -> Path:
+    return VENV / f"{purpose}-installed"
 
 
-def _install() -> None:
-    print("installing Python packages into venv/, once; about a minute", flush=True)
+def _is_current(purpose: str) -> bool:
+    installed = _installed(purpose)
+    return installed.exists() and all(
+        installed.stat().st_mtime >= Path(file).stat().st_mtime for file in (REQUIREMENTS[purpose], PINS)
+    )
+
+
+def _install(purpose: str) -> None:
+    print(f"installing the Python packages for {purpose} into venv/, once", flush=True)
     if UNFINISHED.exists():
         shutil.rmtree(VENV)  # an installation was interrupted, and may have left half a package
+    build = subprocess.Popen([sys.executable, "-m", "sandbox.engine"]) if purpose == "sandbox" else None
     VENV.mkdir(exist_ok=True)
     UNFINISHED.touch()
-    _run(sys.executable, "-m", "venv", str(VENV))
+    if not (VENV / "bin" / "python").exists():
+        _run(sys.executable, "-m", "venv", str(VENV))
     pip = (str(VENV / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
-    _run(*pip, "install", "-r", str(REQUIREMENTS))
-    UNFINISHED.replace(INSTALLED)
+    _run(*pip, "install", "--requirement", REQUIREMENTS[purpose], "--constraint", PINS)
+    UNFINISHED.replace(_installed(purpose))
+    if build and build.wait():
+        sys.exit(build.returncode)
 
 
 def _run(*command: str) -> None:
@@ -47,4 +62,4 @@ def _run(*command: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

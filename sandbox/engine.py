@@ -1,12 +1,14 @@
 """Find or build the Pulumi engine.
 
 In this order: the `pulumi` on PATH; a build of the CLI's published Go module and of our own language
-host, which the module does not contain; the official installer, if it can be reached.
+host, which the module does not contain; the official installer, if it can be reached. What `make up`
+does not need is built when it is first run.
 """
 
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,15 +21,17 @@ from typing import IO, Final
 VERSION: Final = "3.259.0"
 """The release that is built or installed; equals the one in `engine/go.mod`."""
 
+CACHE: Final = Path(__file__).resolve().parent.parent / ".sandbox" / "engine"
+"""Where built engines are kept."""
 _SOURCE: Final = Path(__file__).parent / "engine"
 _SDK_MODULE: Final = "github.com/pulumi/pulumi/sdk/v3"
-_CLI_PACKAGES: Final = (
-    "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+_PACKAGES: Final = ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "./pulumi-language-python")
+"""The CLI, and our language host for Python programs."""
+_LATER_PACKAGES: Final = (
     "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
+    "./generate-python-package",
 )
-"""The CLI, and the language host for YAML programs, which the official CLI includes."""
-_OWN_PACKAGES: Final = ("./pulumi-language-python", "./generate-python-package")
-"""The language host for Python programs, and the program that it calls."""
+"""The language host for YAML programs, and the generator of Python packages: built when first run."""
 _PROGRESS_INTERVAL: Final = 15.0
 """Seconds between two lines of progress where they cannot overwrite each other."""
 _INSTALLER_PATIENCE: Final = 5
@@ -93,47 +97,87 @@ def _make(target: Path) -> None:
 
 def _build(target: Path) -> None:
     _say(f"building the Pulumi engine v{VERSION} from its Go module, once; about three minutes")
-    command = [
-        *("go", "build", "-v", "-trimpath", "-tags", "osusergo,grpcnotrace", "-ldflags"),
-        f"-s -w -X {_SDK_MODULE}/go/common/version.Version=v{VERSION}",
-        *("-o", f"{target}{os.sep}", *_CLI_PACKAGES, *_OWN_PACKAGES),
-    ]
-    environment = {**os.environ, "GOWORK": "off"}
-    with subprocess.Popen(
-        command, cwd=_SOURCE, env=environment, stderr=subprocess.PIPE, text=True
-    ) as build:
-        assert build.stderr is not None  # noqa: S101 a type guard
-        last_lines = _show_progress(build.stderr)
-    if build.returncode:
-        raise NoEngineError(f"The engine did not build:\n{last_lines}\n{_ADVICE}")
-    module = subprocess.run(
-        ["go", "list", "-m", "-f", "{{.Dir}}", _SDK_MODULE],
-        cwd=_SOURCE,
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    _compile(target, *_PACKAGES)
     # The executor is Pulumi's own file. Its path in the module is undocumented: a newer release may
     # need another path here.
-    executor = Path(module.stdout.strip()) / "python" / "cmd" / "pulumi-language-python-exec"
+    module = Path(_go("finding", "list", "-m", "-f", "{{.Dir}}", _SDK_MODULE)[0])
+    executor = module / "python" / "cmd" / "pulumi-language-python-exec"
     shutil.copyfile(executor, target / executor.name)
+    for package in _LATER_PACKAGES:
+        program = target / _name(package)
+        program.write_text(
+            "#!/bin/sh\n"
+            f"PYTHONPATH={shlex.quote(str(_SOURCE.parent.parent))} {shlex.quote(sys.executable)} "
+            f'-m sandbox.engine {package} "$0" && exec "$0" "$@"\n'
+        )
+        program.chmod(0o755)
 
 
-def _show_progress(lines: IO[str]) -> str:
-    """Show how many lines the compiler has printed; return the last ones, in case it fails."""
+def _replace(program: Path, package: str) -> None:
+    """Replace the script that stands for a program by the program."""
+    with (program.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.read_bytes().startswith(b"#!"):
+            return  # another process has built it
+        with tempfile.TemporaryDirectory(dir=program.parent, prefix="unfinished-") as unfinished:
+            _compile(Path(unfinished), package)
+            (Path(unfinished) / program.name).replace(program)
+
+
+def _name(package: str) -> str:
+    return package.rpartition("/")[2]
+
+
+def _compile(target: Path, *packages: str) -> None:
+    """Build Go packages into a directory."""
+    names = ", ".join(map(_name, packages))
+    needed = _go(f"downloads for {names}", "list", "-deps", *packages)
+    _go(
+        f"of {len(needed)} packages compiled for {names}",
+        *("build", "-v", "-trimpath", "-tags", "osusergo,grpcnotrace"),
+        # The linker would drop debug information, so the compiler does not write it.
+        *("-gcflags=all=-dwarf=false", "-ldflags"),
+        f"-s -w -X {_SDK_MODULE}/go/common/version.Version=v{VERSION}",
+        *("-o", f"{target}{os.sep}", *packages),
+    )
+
+
+def _go(step: str, *arguments: str) -> list[str]:
+    """Run Go, and return the lines of its output; the lines of its progress are counted and shown.
+
+    Raises NoEngineError.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        with subprocess.Popen(
+            ["go", *arguments],
+            cwd=_SOURCE,
+            env={**os.environ, "GOWORK": "off"},
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stderr is not None  # noqa: S101 a type guard
+            last_lines = _show_progress(process.stderr, step)
+        if process.returncode:
+            raise NoEngineError(f"The engine did not build:\n{last_lines}\n{_ADVICE}")
+        output.seek(0)
+        return output.read().splitlines()
+
+
+def _show_progress(lines: IO[str], step: str) -> str:
+    """Show how many lines a step has printed; return the last ones, in case it fails."""
     start = shown = time.monotonic()
     last: deque[str] = deque(maxlen=12)
     for count, line in enumerate(lines, start=1):
         last.append(line.rstrip())
         now = time.monotonic()
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r  {now - start:4.0f} s  {count} downloads and packages ")
+            sys.stderr.write(f"\r  {now - start:4.0f} s  {count} {step} ")
             sys.stderr.flush()
         elif now - shown > _PROGRESS_INTERVAL:
             shown = now
-            _say(f"{now - start:.0f} s, {count} downloads and packages")
-    if sys.stderr.isatty():
+            _say(f"{now - start:.0f} s, {count} {step}")
+    if last and sys.stderr.isatty():
         sys.stderr.write("\n")
     return "\n".join(last)
 
@@ -159,3 +203,21 @@ def _install(target: Path) -> None:
 
 def _say(text: str) -> None:
     print(f"sandbox: {text}", file=sys.stderr, flush=True)
+
+
+def main(*arguments: str) -> int:
+    """Build the engine if Go has to, or the program of a package; return the exit code."""
+    try:
+        if arguments:
+            package, program = arguments
+            _replace(Path(program), package)
+        elif shutil.which("go"):
+            directory(CACHE)
+    except NoEngineError as error:
+        _say(str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -50,7 +50,7 @@ class SandboxError(Exception):
 class Sandbox:
     """One set of state, IAM and engine below one directory."""
 
-    def __init__(self, directory: Path = DIRECTORY, engines: Path = DIRECTORY / "engine") -> None:
+    def __init__(self, directory: Path = DIRECTORY, engines: Path = engine.CACHE) -> None:
         """Use one directory for the state and another for built engines."""
         self.directory = directory
         self.engines = engines

@@ -49,7 +49,7 @@ def make(
     directory: Path, target: str, *, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run make, where the packages are installed and older than the list of them."""
-    return execute(directory, "make", "-o", "venv/installed", target, check=check, **variables)
+    return execute(directory, "make", "-o", "venv/development-installed", target, check=check, **variables)
 
 
 def in_sandbox(directory: Path, *command: str) -> str:
@@ -233,7 +233,7 @@ def repository(tmp_path: Path) -> Path:
         "qbusiness_connector.egg-info/a",
         "site/a",
         "tests/authorization/node_modules/a",
-        "venv/installed",
+        "venv/development-installed",
     ):
         file = directory / name
         file.parent.mkdir(parents=True)
@@ -286,7 +286,7 @@ def uninstalled(tmp_path: Path) -> Path:
     return directory
 
 
-INSTALL = ("make", "venv/installed", f"PYTHON={sys.executable}")
+INSTALL = ("make", "venv/development-installed", f"PYTHON={sys.executable}")
 
 
 def test_a_second_installation_waits_for_the_first(uninstalled: Path):
@@ -311,9 +311,9 @@ def test_an_interrupted_installation_starts_again(uninstalled: Path, end: signal
         os.killpg(process.pid, end)
     half = uninstalled / "venv/half-a-package"
     half.touch()
-    assert not (uninstalled / "venv/installed").exists()
+    assert not (uninstalled / "venv/development-installed").exists()
     execute(uninstalled, *INSTALL)
-    assert (uninstalled / "venv/installed").exists()
+    assert (uninstalled / "venv/development-installed").exists()
     assert not half.exists()
 
 
@@ -322,12 +322,12 @@ def test_a_failed_installation_is_not_marked_as_installed(uninstalled: Path):
     failed = execute(uninstalled, *INSTALL, check=False, PIP_NO_INDEX="1")
     assert failed.returncode != 0
     assert "Traceback" not in failed.stdout
-    assert not (uninstalled / "venv/installed").exists()
+    assert not (uninstalled / "venv/development-installed").exists()
 
 
 def test_packages_are_installed_again_after_their_list_changes(uninstalled: Path):
     (uninstalled / "venv").mkdir()
-    (uninstalled / "venv/installed").touch()
-    os.utime(uninstalled / "venv/installed", (0, 0))
+    (uninstalled / "venv/development-installed").touch()
+    os.utime(uninstalled / "venv/development-installed", (0, 0))
     assert "installing Python packages" in execute(uninstalled, *INSTALL).stdout
     assert "up to date" in execute(uninstalled, *INSTALL).stdout
