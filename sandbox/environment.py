@@ -172,7 +172,7 @@ class Sandbox:
             with log.open("w") as output:
                 subprocess.run(
                     # -E ignores PYTHONSAFEPATH and PYTHONHOME, which would hide the working directory.
-                    [sys.executable, "-E", "-m", "sandbox.iam_server", str(self.aws)],
+                    [sys.executable, "-E", "-m", "sandbox.aws_server", str(self.aws)],
                     cwd=PROJECT,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -185,7 +185,7 @@ class Sandbox:
             if not self._serving() or time.monotonic() > deadline:
                 last_line = (log.read_text().strip().splitlines() or ["its log is empty"])[-1]
                 raise SandboxError(
-                    f"The stand-in for IAM did not start: {last_line}\nIts log is {log}\n{_RESET}"
+                    f"The stand-in for AWS did not start: {last_line}\nIts log is {log}\n{_RESET}"
                 )
             time.sleep(0.02)
         try:
