@@ -22,7 +22,7 @@ import pytest
 from botocore.config import Config
 
 from sandbox.engine import NoEngineError
-from sandbox.environment import PROJECT, Sandbox
+from sandbox.environment import PROJECT, REGION, Sandbox
 
 PROJECT_NAME: Final = "qbusiness-aem-connector"
 _NUMBERS: Final = itertools.count(1)
@@ -214,13 +214,18 @@ class Aws:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.url = environment["AWS_ENDPOINT_URL"]
-        self.iam: Any = boto3.client(
-            "iam",
-            region_name="us-east-1",
+        self.iam = self.client("iam")
+
+    def client(self, service: str, region: str = REGION) -> Any:
+        """Return the client of a service."""
+        create: Any = boto3.client
+        return create(
+            service,
+            region_name=region,
             endpoint_url=self.url,
             aws_access_key_id="tests",
             aws_secret_access_key="tests",
-            # The SDK would refuse some of it by itself; it is IAM's answer that matters.
+            # The SDK would refuse some of it by itself; it is AWS's answer that matters.
             config=Config(parameter_validation=False),
         )
 

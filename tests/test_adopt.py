@@ -28,8 +28,8 @@ from pages.examples import (
 from roles.__main__ import main
 from roles.actions import ACTIONS
 from roles.difference import TRUST_POLICY, compare, statements
-from sandbox.environment import PROJECT
 from sandbox.account import ACCOUNT as SANDBOX_ACCOUNT
+from sandbox.environment import PROJECT
 from tests.mocked import Deployment
 from tests.page import page_path, run_section
 from tests.qbusiness_server import DATA_SOURCE_ID, Server, served
