@@ -30,7 +30,7 @@ What the component costs beside what one would write by hand, on Pulumi's real e
 sandbox's stand-in for AWS. Rounds are interleaved, so that whatever else the machine does meets all of
 them alike; figures are medians, with the least and the most in brackets, after one run that does not
 count. **Ratios are what to look at**: they are medians of the ratios within a round. Processor time is
-that of all processes of a command but the stand-in for IAM; memory is that of the largest process. AWS
+that of all processes of a command but the stand-in for AWS; memory is that of the largest process. AWS
 itself takes longer than all of this.
 """
 

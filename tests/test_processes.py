@@ -53,7 +53,7 @@ def test_of_tests_that_are_killed_no_process_stays(tmp_path: Path, workers: str)
             running = " ".join(commands_with(f"STARTED_BY={mark}"))
         finally:
             tests.kill()
-    for program in ("pulumi --non-interactive up", "language-python", "iam_server", "sandbox.provider"):
+    for program in ("pulumi --non-interactive up", "language-python", "aws_server", "sandbox.provider"):
         assert program in running
     eventually(lambda: not commands_with(f"STARTED_BY={mark}"), "all that they started has ended")
 
