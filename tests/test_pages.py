@@ -68,6 +68,16 @@ def test_another_environment_is_a_copy_with_a_role_of_its_own(typed: Callable[..
     typed("Which account", ENVIRONMENTS)
 
 
+def test_another_connector_is_a_stack_with_a_role_of_its_own(typed: Callable[..., str], aws: Aws):
+    typed("Deploy", QUICK_START)
+    before = set(aws.roles())
+    typed("Several connectors", ENVIRONMENTS, SECRET_ID="qbusiness/slack-a1B2c3")
+    (role,) = set(aws.roles()) - before
+    policy = str(aws.role_policies(role))
+    assert "qbusiness/slack-a1B2c3" in policy
+    assert "aem-cloud" not in policy
+
+
 def test_the_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     stack.up()
