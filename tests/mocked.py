@@ -1,4 +1,4 @@
-"""Run a Pulumi program without an engine, by mocks that record all that it asks for."""
+"""Run a Pulumi program without an engine, with mocks that record its requests."""
 
 import asyncio
 import contextvars
@@ -102,7 +102,7 @@ class Deployment(pulumi.runtime.Mocks):
         return answers[args.token], []
 
     def of_type(self, kind: str) -> list[Registration]:
-        return [it for it in self.registrations if it.type == kind]
+        return [registration for registration in self.registrations if registration.type == kind]
 
     @property
     def role(self) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Drive the real engine through stacks in a sandbox of their own."""
+"""Run the real engine on stacks in a sandbox of the tests."""
 
 import fcntl
 import hashlib
@@ -78,7 +78,9 @@ class Stack:
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Write the settings as YAML (JSON is YAML too), without changing any type."""
-        config = {key if ":" in key else f"{PROJECT_NAME}:{key}": it for key, it in settings.items()}
+        config = {
+            key if ":" in key else f"{PROJECT_NAME}:{key}": value for key, value in settings.items()
+        }
         salt = next(
             line.partition(": ")[2]
             for line in (PROJECT / "Pulumi.dev.yaml").read_text().splitlines()
@@ -135,7 +137,7 @@ class Stack:
         As for a user, it has a provider of its own, which its end ends too. What it says goes where
         the test's own output goes.
         """
-        environment = {name: it for name, it in self.environment.items() if name != ATTACHED}
+        environment = {name: value for name, value in self.environment.items() if name != ATTACHED}
         command = ["pulumi", "--non-interactive", *arguments, "--stack", self.name]
         _print(f"$ {shlex.join(command)} &")
         return subprocess.Popen(
@@ -177,7 +179,7 @@ class Stack:
                 # Each operation reads what there is first.
                 if step["op"] != "refresh" and not step["type"].startswith("pulumi:providers:")
             ],
-            [(it.get("urn", "").rpartition("::")[2], it["message"]) for it in errors],
+            [(error.get("urn", "").rpartition("::")[2], error["message"]) for error in errors],
         )
 
     def up(self, *options: str, check: bool = True) -> Update:
@@ -200,8 +202,8 @@ class Stack:
         return self.state().get("resources", [])
 
     def outputs(self) -> dict[str, Any]:
-        stacks = (it for it in self.resources() if it["type"] == "pulumi:pulumi:Stack")
-        return next((it["outputs"] for it in stacks if "outputs" in it), {})
+        stacks = (resource for resource in self.resources() if resource["type"] == "pulumi:pulumi:Stack")
+        return next((stack["outputs"] for stack in stacks if "outputs" in stack), {})
 
 
 def _print(text: str) -> None:
@@ -247,7 +249,10 @@ _ORDER: Final = (
 def _in_order(document: object) -> str:
     def sort(members: dict[str, Any]) -> dict[str, Any]:
         return dict(
-            sorted(members.items(), key=lambda it: _ORDER.index(it[0]) if it[0] in _ORDER else 99)
+            sorted(
+                members.items(),
+                key=lambda member: _ORDER.index(member[0]) if member[0] in _ORDER else 99,
+            )
         )
 
     return json.dumps(json.loads(json.dumps(document), object_hook=sort))

@@ -1,4 +1,4 @@
-"""Stack configuration becomes the same settings as arguments do; errors have its own names."""
+"""Test that stack configuration gives the same settings as arguments, with its own names in errors."""
 
 import json
 import re
@@ -90,7 +90,7 @@ def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
     }
 
 
-def test_blank_keys_are_left_out(monkeypatch: pytest.MonkeyPatch):
+def test_a_blank_key_is_not_set(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {**BLANKS, **MINIMAL})
     assert deployment.error is None
     assert len(deployment.registrations) == 3
@@ -152,7 +152,7 @@ def test_a_problem_comes_with_the_command_that_fixes_it(
     ("wrong", "right"),
     [("kmsKeyID", "kmsKeyId"), ("kms_key_id", "kmsKeyId"), ("vpcConfig", "vpcConfiguration")],
 )
-def test_a_misspelt_key_is_refused_with_the_nearest_one(
+def test_a_misspelled_key_is_refused_with_the_nearest_one(
     monkeypatch: pytest.MonkeyPatch, wrong: str, right: str
 ):
     text = message(monkeypatch, {**MINIMAL, wrong: "x"}, refuse_unknown_keys=True)
@@ -160,16 +160,16 @@ def test_a_misspelt_key_is_refused_with_the_nearest_one(
     assert f"fix: pulumi config rm --stack test -- {wrong}" in text
 
 
-def test_a_misspelt_key_and_a_wrong_value_are_reported_together(monkeypatch: pytest.MonkeyPatch):
+def test_a_misspelled_key_and_an_invalid_value_are_reported_together(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "kmsKey": "x", "indexId": "y"}, refuse_unknown_keys=True)
     assert re.findall(r"^  (\w+):", text, re.MULTILINE) == ["kmsKey", "indexId"]
 
 
-def test_in_another_project_other_keys_are_left_alone(monkeypatch: pytest.MonkeyPatch):
+def test_in_another_project_other_keys_are_ignored(monkeypatch: pytest.MonkeyPatch):
     assert deploy(monkeypatch, {**MINIMAL, "somethingElse": "x"}).error is None
 
 
-def test_keys_of_other_namespaces_are_left_alone(monkeypatch: pytest.MonkeyPatch):
+def test_keys_of_other_namespaces_are_ignored(monkeypatch: pytest.MonkeyPatch):
     settings = {**MINIMAL, "aws:profile": "x", "other:kmsKeyID": "y"}
     assert deploy(monkeypatch, settings, refuse_unknown_keys=True).error is None
 
@@ -181,23 +181,23 @@ def test_another_namespace_is_named_in_messages_and_commands(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("member", ["subnetids", "subnet_ids", "SubnetIds"])
-def test_a_misspelt_member_of_the_vpc_is_refused(monkeypatch: pytest.MonkeyPatch, member: str):
+def test_a_misspelled_member_of_the_vpc_is_refused(monkeypatch: pytest.MonkeyPatch, member: str):
     vpc = json.dumps({member: ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]})
     text = message(monkeypatch, {**MINIMAL, "vpcConfiguration": vpc})
     assert f"  vpcConfiguration.{member}: is not a setting; did you mean" in text
 
 
-def test_a_description_that_reads_like_json_stays_text(monkeypatch: pytest.MonkeyPatch):
+def test_a_description_that_looks_like_json_stays_text(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {**MINIMAL, "roleDescription": '{"a": true}'})
     assert deployment.role["description"] == '{"a": true}'
 
 
-def test_a_value_with_quotes_gives_a_command_that_a_shell_can_take(monkeypatch: pytest.MonkeyPatch):
+def test_a_value_with_quotes_is_quoted_for_the_shell(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "it's": "x"}, refuse_unknown_keys=True)
     assert """pulumi config rm --stack test -- 'it'"'"'s'""" in text
 
 
-def test_a_tag_is_called_by_its_own_key(monkeypatch: pytest.MonkeyPatch):
+def test_a_message_about_a_tag_names_its_key(monkeypatch: pytest.MonkeyPatch):
     tags = json.dumps({"role_name": 1, "subnet_ids": 2, "0": 3})
     text = message(monkeypatch, {**MINIMAL, "tags": tags})
     assert re.findall(r"^  (tags\S+):", text, re.MULTILINE) == [
@@ -207,7 +207,7 @@ def test_a_tag_is_called_by_its_own_key(monkeypatch: pytest.MonkeyPatch):
     ]
 
 
-def test_a_key_called_region_is_not_the_provider_s(monkeypatch: pytest.MonkeyPatch):
+def test_a_key_named_region_is_not_the_provider_s(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "region": "x"}, refuse_unknown_keys=True)
     assert "  region: is not a setting" in text
 
@@ -226,7 +226,7 @@ DEEP = 1_200
     ],
     ids=["deep", "deeper", "deeper object", "long number", "long boolean"],
 )
-def test_json_that_python_does_not_take_is_refused_with_a_message(
+def test_json_that_python_cannot_parse_is_refused_with_a_message(
     monkeypatch: pytest.MonkeyPatch, key: str, value: str
 ):
     assert f"  {key}" in message(monkeypatch, {**MINIMAL, key: value})
@@ -261,7 +261,7 @@ ROLE = "aws:iam/role:Role"
         ({"providers": {"aws": {"resources": {"aws:s3/bucket:Bucket": {"mode": "disabled"}}}}}, None),
     ],
 )
-def test_autonaming_that_gives_the_role_another_name_is_warned_about(
+def test_autonaming_that_gives_the_role_another_name_is_a_warning(
     monkeypatch: pytest.MonkeyPatch, autonaming: dict[str, Any], named_by: str | None
 ):
     settings = {**MINIMAL, "pulumi:autonaming": json.dumps(autonaming)}
@@ -274,7 +274,7 @@ def test_autonaming_that_gives_the_role_another_name_is_warned_about(
     assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
 
 
-def test_a_secret_key_makes_secret_what_has_it_and_nothing_else(monkeypatch: pytest.MonkeyPatch):
+def test_a_secret_key_makes_only_what_contains_it_secret(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT}:secretId"].__contains__)
     deployment = deploy(monkeypatch, MINIMAL)
     (role,) = deployment.of_type("aws:iam/role:Role")
@@ -286,4 +286,4 @@ def test_a_secret_key_makes_secret_what_has_it_and_nothing_else(monkeypatch: pyt
 
 def test_options_reach_the_component(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, MINIMAL, opts=pulumi.ResourceOptions(protect=True))
-    assert [it.request.protect for it in deployment.registrations] == [True] * 3
+    assert [registration.request.protect for registration in deployment.registrations] == [True] * 3

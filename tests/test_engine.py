@@ -1,4 +1,4 @@
-"""The main job on the real engine: what a person sees who types `pulumi up`, again and again."""
+"""Test updates, previews, refreshes and destroys on the real engine."""
 
 import json
 from collections.abc import Callable
@@ -88,7 +88,7 @@ def changed(stack: Stack) -> list[tuple[str, str, tuple[str, ...]]]:
     return [step for step in stack.up().steps if step[0] != "same"]
 
 
-def test_up_makes_the_role_with_the_documents_and_prints_its_arn(new_stack: NewStack, aws: Aws):
+def test_up_creates_the_role_with_the_documents_and_prints_its_arn(new_stack: NewStack, aws: Aws):
     stack = new_stack(FULL)
     update = stack.up()
     assert update.changes == {"create": 4}
@@ -117,7 +117,7 @@ def test_a_second_up_and_a_refresh_change_nothing(new_stack: NewStack):
     assert stack.up("--expect-no-changes").changes == {"same": 4}
 
 
-def test_options_off_and_on_update_the_policy_in_place(new_stack: NewStack, aws: Aws):
+def test_switching_options_off_and_on_updates_the_policy_in_place(new_stack: NewStack, aws: Aws):
     options = {**FULL, "ingestScope": "index"}
     stack = new_stack(options)
     stack.up()
@@ -132,7 +132,7 @@ def test_options_off_and_on_update_the_policy_in_place(new_stack: NewStack, aws:
     assert documents(aws, name) == on
 
 
-def test_properties_of_the_role_off_and_on_update_the_role_in_place(new_stack: NewStack):
+def test_removing_and_setting_properties_of_the_role_updates_it_in_place(new_stack: NewStack):
     properties = {
         "roleDescription": "AEM",
         "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/b",
@@ -189,12 +189,14 @@ def test_another_partition_comes_from_the_provider(new_stack: NewStack):
     stack.up()
     assert stack.outputs()["roleArn"].startswith("arn:aws-cn:iam::")
     # moto keeps the roles of each partition apart, so the stack's state has to tell.
-    policy = next(it for it in stack.resources() if it["type"] == "aws:iam/rolePolicy:RolePolicy")
+    policy = next(
+        resource for resource in stack.resources() if resource["type"] == "aws:iam/rolePolicy:RolePolicy"
+    )
     assert "arn:aws-cn:qbusiness:cn-north-1:" in policy["outputs"]["policy"]
     assert '"arn:aws:' not in policy["outputs"]["policy"]
 
 
-def test_a_preview_knows_the_documents_and_makes_nothing(new_stack: NewStack, aws: Aws):
+def test_a_preview_shows_the_documents_and_creates_nothing(new_stack: NewStack, aws: Aws):
     stack = new_stack(FULL)
     roles = aws.roles()
     preview = json.loads(stack.run("preview", "--json", "--stack", stack.name).stdout)
@@ -222,7 +224,7 @@ def test_two_components_in_one_stack_and_outputs_between_them(new_stack: NewStac
     assert stack.up("--expect-no-changes").changes == {"same": 7}
 
 
-def test_a_setting_given_as_a_secret_is_nowhere_in_the_clear(new_stack: NewStack, aws: Aws):
+def test_a_secret_setting_is_nowhere_in_the_clear(new_stack: NewStack, aws: Aws):
     stack = new_stack({**FULL, "secretId": ""})
     stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", SECRET_ID)
     assert SECRET_ID not in stack.preview().text + stack.up().text
@@ -232,7 +234,7 @@ def test_a_setting_given_as_a_secret_is_nowhere_in_the_clear(new_stack: NewStack
     assert stack.up("--expect-no-changes").changes == {"same": 4}
 
 
-def test_a_secret_setting_stays_out_of_the_state_whatever_is_done_with_the_role(new_stack: NewStack):
+def test_a_secret_setting_stays_encrypted_in_the_state_after_every_operation(new_stack: NewStack):
     def configured() -> Stack:
         stack = new_stack({**FULL, "secretId": "", "roleName": "qbusiness-secret"})
         stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", SECRET_ID)
@@ -242,7 +244,7 @@ def test_a_secret_setting_stays_out_of_the_state_whatever_is_done_with_the_role(
     for command in ("up", "refresh", "up"):
         stack.operate(command, "--yes", "--skip-preview")
         assert SECRET_ID not in json.dumps(stack.resources())
-    role = next(it for it in stack.resources() if it["type"] == "aws:iam/role:Role")
+    role = next(resource for resource in stack.resources() if resource["type"] == "aws:iam/role:Role")
     assert "ciphertext" in role["outputs"]["inlinePolicies"]
     stack = configured()
     (stack.directory / "import.json").write_text(json.dumps(IMPORT))
@@ -258,7 +260,7 @@ def test_secret_tags_are_in_the_clear_only_in_the_inputs_of_the_role(new_stack: 
     stack.run("config", "set", "--stack", stack.name, "--secret", "--path", "tags.Team", "hidden")
     for command in ("up", "refresh", "up"):
         stack.operate(command, "--yes", "--skip-preview")
-    (role,) = (it for it in stack.resources() if it["type"] == "aws:iam/role:Role")
+    (role,) = (resource for resource in stack.resources() if resource["type"] == "aws:iam/role:Role")
     assert "hidden" not in json.dumps(role["outputs"])
     # The provider computes them, and no option of a resource hides an input.
     assert role["inputs"].pop("tagsAll") == {"Team": "hidden"}
@@ -270,7 +272,7 @@ def test_secret_tags_are_in_the_clear_only_in_the_inputs_of_the_role(new_stack: 
     [({"mode": "verbatim"}, ROLE), ({"pattern": "${stack}-${name}"}, f"STACK-{ROLE}")],
     ids=["verbatim", "pattern"],
 )
-def test_with_autonaming_the_role_works_and_a_warning_says_what_may_not_fit(
+def test_with_autonaming_the_role_is_created_and_a_warning_explains_its_name(
     new_stack: NewStack, aws: Aws, autonaming: dict[str, str], name: str
 ):
     stack = new_stack({**REQUIRED, "pulumi:autonaming": autonaming})
@@ -293,7 +295,7 @@ def test_with_autonaming_disabled_a_role_name_is_required(new_stack: NewStack):
     assert "pulumi:autonaming" not in update.text
 
 
-def test_a_setting_given_as_a_secret_is_validated_before_anything_is_created(new_stack: NewStack):
+def test_a_secret_setting_is_validated_before_anything_is_created(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", "hidden name")
     update = stack.up(check=False)
@@ -312,7 +314,7 @@ def test_destroy_leaves_nothing(new_stack: NewStack, aws: Aws):
     assert stack.resources() == []
 
 
-def test_a_warning_is_seen_and_the_role_is_made(new_stack: NewStack):
+def test_a_warning_is_shown_and_the_role_is_created(new_stack: NewStack):
     stack = new_stack({**REQUIRED, "roleName": "aem", "secretId": "aem-secret"})
     update = stack.up()
     assert "lists only roles whose name contains qbusiness or QBusiness" in update.text
