@@ -147,11 +147,9 @@ class Laboratory:
 
     def stack(self, program: str | None, settings: Mapping[str, object]) -> Stack:
         """Make a stack with a program; None is this project's."""
-        made = Stack(self.directory, self.environment, program)
-        made.configure(settings)
-        if "applicationId" not in settings:
-            made.take_required_keys_away()
-        return made
+        stack = Stack(self.directory, self.environment, program)
+        stack.configure(settings)
+        return stack
 
     def this_program(self, settings: Mapping[str, object] = SETTINGS) -> Stack:
         """Make a stack of this project's program."""

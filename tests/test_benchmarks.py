@@ -2,7 +2,6 @@
 
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,7 @@ from benchmarks.__main__ import PAGE, SECTIONS
 from benchmarks.measuring import Command, Run, measure, ratio, spread
 from benchmarks.programs import Laboratory
 from benchmarks.table import table
-from tests.stacks import Aws, Stack
-
-NewStack = Callable[..., Stack]
+from tests.stacks import Aws
 
 
 def test_a_ratio_compares_the_runs_of_one_round():

@@ -20,10 +20,10 @@ from pages.examples import (
     SECRET_ID,
     SUBNET_ID,
 )
-from tests.mocked import PROJECT, STACK, Deployment, Upstream
-from tests.support import FULL, MINIMAL, VPC, golden, in_one_line
+from tests.mocked import STACK, Deployment, Upstream
+from tests.support import FULL, MINIMAL, PROJECT_NAME, VPC, golden, in_one_line
 
-IN_STACK = f"urn:pulumi:{STACK}::{PROJECT}::pulumi:pulumi:Stack$"
+IN_STACK = f"urn:pulumi:{STACK}::{PROJECT_NAME}::pulumi:pulumi:Stack$"
 COMPONENT_URN = f"{IN_STACK}qbusiness-connector:index:ConnectorRole::aem"
 CALLER_IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
 GET_REGION = "aws:index/getRegion:getRegion"

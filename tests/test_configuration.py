@@ -12,8 +12,8 @@ from components.connector_role import ConnectorRole
 from components.errors import SettingsError
 from components.stack_config import KEYS
 from pages.examples import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID
-from tests.mocked import PROJECT, Deployment
-from tests.support import VPC, golden, in_one_line
+from tests.mocked import Deployment
+from tests.support import PROJECT_NAME, VPC, golden, in_one_line
 
 MINIMAL: dict[str, str] = {
     "aws:region": REGION,
@@ -39,14 +39,14 @@ BLANKS = {
 def deploy(
     monkeypatch: pytest.MonkeyPatch,
     settings: Mapping[str, str],
-    namespace: str = PROJECT,
+    namespace: str = PROJECT_NAME,
     **options: Any,
 ) -> Deployment:
     config = {key if ":" in key else f"{namespace}:{key}": value for key, value in settings.items()}
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
 
     def program() -> None:
-        config = None if namespace == PROJECT else pulumi.Config(namespace)
+        config = None if namespace == PROJECT_NAME else pulumi.Config(namespace)
         ConnectorRole.from_config("aem", config, **options)
 
     return Deployment(program)
@@ -275,7 +275,7 @@ def test_autonaming_that_gives_the_role_another_name_is_a_warning(
 
 
 def test_a_secret_key_makes_only_what_contains_it_secret(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT}:secretId"].__contains__)
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:secretId"].__contains__)
     deployment = deploy(monkeypatch, MINIMAL)
     (role,) = deployment.of_type("aws:iam/role:Role")
     (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")

@@ -2,7 +2,7 @@
 
 import json
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -11,10 +11,8 @@ import yaml
 
 from sandbox.environment import PROJECT
 from tests.mocked import Deployment
-from tests.stacks import Aws, Stack
-from tests.support import REQUIRED
-
-NewStack = Callable[..., Stack]
+from tests.stacks import Aws, NewStack
+from tests.support import PROJECT_NAME, REQUIRED, as_pulumi_config
 
 # Pulumi's SDK, on a property whose type is Any.
 pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
@@ -61,11 +59,8 @@ class Consumer(Deployment):
 
 def configure(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
     settings = {key.partition(":")[2]: value for key, value in SETTINGS.items()} | changed
-    config = {
-        f"qbusiness-aem-connector:{name}": value if isinstance(value, str) else json.dumps(value)
-        for name, value in settings.items()
-    }
-    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+    config = {f"{PROJECT_NAME}:{name}": value for name, value in settings.items()}
+    monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(config))
 
 
 @pytest.mark.parametrize("preview", [False, True])

@@ -16,14 +16,10 @@ import pytest
 from tests.faults import gate
 from tests.page import run_section
 from tests.processes import commands_in, eventually
-from tests.stacks import Aws, Stack
-from tests.support import REQUIRED, golden, in_one_line
-
-NewStack = Callable[..., Stack]
+from tests.stacks import DESTROY, UP, Aws, NewStack, Stack
+from tests.support import REQUIRED, golden
 
 POINTS = 25
-UP = ("up", "--yes", "--skip-preview")
-DESTROY = ("destroy", "--yes", "--skip-preview")
 
 
 def kill_at(stack: Stack, arguments: tuple[str, ...], seconds: float) -> bool:
@@ -59,9 +55,8 @@ def own_roles(aws: Aws, prefix: str) -> list[str]:
 def assert_one_role_with_its_policy(stack: Stack, aws: Aws, prefix: str) -> None:
     (role,) = own_roles(aws, prefix)
     assert stack.outputs()["roleName"] == role
-    assert in_one_line(aws.trust_policy(role)) == golden("trust-policy")
-    policies = {name: in_one_line(text) for name, text in aws.role_policies(role).items()}
-    assert policies == {"qbusiness-aem-connector": golden("minimal-role-policy")}
+    assert aws.trust_policy(role) == golden("trust-policy")
+    assert aws.role_policies(role) == {"qbusiness-aem-connector": golden("minimal-role-policy")}
     # The page's last command, an update, has made of the state what AWS has.
     own = [resource for resource in stack.resources() if resource["type"].startswith("aws:iam/")]
     assert [resource["type"] for resource in own] == [

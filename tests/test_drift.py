@@ -10,10 +10,8 @@ import pytest
 
 from pages.examples import KEY_ID
 from tests.page import run_section
-from tests.stacks import Aws, Stack
+from tests.stacks import Aws, NewStack, Stack
 from tests.support import ATTACHED_POLICIES, INLINE_POLICIES, POLICY, REQUIRED, ROLE, golden
-
-NewStack = Callable[..., Stack]
 
 NAME = "qbusiness-drift"
 SETTINGS: dict[str, Any] = {

@@ -1,7 +1,6 @@
 """Test updates, previews, refreshes and destroys on the real engine."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,10 +16,8 @@ from pages.examples import (
     SHARED_SUBNET_ARN,
     SUBNET_ID,
 )
-from tests.stacks import Aws, Stack
+from tests.stacks import Aws, NewStack, Stack
 from tests.support import POLICY, REQUIRED, ROLE, golden, in_one_line
-
-NewStack = Callable[..., Stack]
 
 POLICY_NAME = "qbusiness-aem-connector"
 SANDBOX_ACCOUNT = "123456789012"
@@ -80,8 +77,7 @@ pulumi.export("second", second.role_arn)
 
 
 def documents(aws: Aws, role: str) -> tuple[str, dict[str, str]]:
-    policies = {name: in_one_line(text) for name, text in aws.role_policies(role).items()}
-    return in_one_line(aws.trust_policy(role)), policies
+    return aws.trust_policy(role), aws.role_policies(role)
 
 
 def changed(stack: Stack) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -188,10 +184,8 @@ def test_another_partition_comes_from_the_provider(new_stack: NewStack):
     stack = new_stack({**REQUIRED, "aws:region": "cn-north-1", "applicationId": APPLICATION_ID})
     stack.up()
     assert stack.outputs()["roleArn"].startswith("arn:aws-cn:iam::")
-    # moto keeps the roles of each partition apart, so the stack's state has to tell.
-    policy = next(
-        resource for resource in stack.resources() if resource["type"] == "aws:iam/rolePolicy:RolePolicy"
-    )
+    # moto has separate roles for each partition, so look in the stack's state.
+    policy = stack.resource("aws:iam/rolePolicy:RolePolicy")
     assert "arn:aws-cn:qbusiness:cn-north-1:" in policy["outputs"]["policy"]
     assert '"arn:aws:' not in policy["outputs"]["policy"]
 
@@ -212,7 +206,6 @@ def test_a_preview_shows_the_documents_and_creates_nothing(new_stack: NewStack, 
 
 def test_two_components_in_one_stack_and_outputs_between_them(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, TWO_COMPONENTS)
-    stack.take_required_keys_away()
     assert stack.preview().changes == {"create": 7}
     assert stack.up().changes == {"create": 7}
     outputs = stack.outputs()
@@ -244,12 +237,12 @@ def test_a_secret_setting_stays_encrypted_in_the_state_after_every_operation(new
     for command in ("up", "refresh", "up"):
         stack.operate(command, "--yes", "--skip-preview")
         assert SECRET_ID not in json.dumps(stack.resources())
-    role = next(resource for resource in stack.resources() if resource["type"] == "aws:iam/role:Role")
+    role = stack.resource("aws:iam/role:Role")
     assert "ciphertext" in role["outputs"]["inlinePolicies"]
     stack = configured()
     (stack.directory / "import.json").write_text(json.dumps(IMPORT))
     stack.operate("import", "--file", "import.json", "--yes", "--protect=false", "--generate-code=false")
-    # No program has said yet that it is a secret.
+    # No program has marked the value as a secret yet.
     assert SECRET_ID in json.dumps(stack.resources())
     stack.up()
     assert SECRET_ID not in json.dumps(stack.resources())
@@ -260,9 +253,9 @@ def test_secret_tags_are_in_the_clear_only_in_the_inputs_of_the_role(new_stack: 
     stack.run("config", "set", "--stack", stack.name, "--secret", "--path", "tags.Team", "hidden")
     for command in ("up", "refresh", "up"):
         stack.operate(command, "--yes", "--skip-preview")
-    (role,) = (resource for resource in stack.resources() if resource["type"] == "aws:iam/role:Role")
+    role = stack.resource("aws:iam/role:Role")
     assert "hidden" not in json.dumps(role["outputs"])
-    # The provider computes them, and no option of a resource hides an input.
+    # The provider computes tagsAll, and no resource option makes an input secret.
     assert role["inputs"].pop("tagsAll") == {"Team": "hidden"}
     assert "hidden" not in json.dumps(role["inputs"])
 

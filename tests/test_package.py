@@ -28,10 +28,9 @@ from pages.other_languages import INVALID_INPUTS
 from sandbox.environment import PROJECT
 from tests.installing import copy_repository, install, lend_packages, offline
 from tests.page import blocks, run_section
-from tests.stacks import PROJECT_NAME, Aws, Stack
-from tests.support import GOLDEN, golden, in_one_line
+from tests.stacks import Aws, NewStack, Stack
+from tests.support import GOLDEN, PROJECT_NAME, golden
 
-NewStack = Callable[..., Stack]
 Schema = dict[str, Any]
 
 PAGE: Final = PROJECT / "docs" / "other-languages.md"
@@ -249,9 +248,8 @@ def test_a_yaml_program_deploys_the_role_and_gets_its_arn(new_program: Callable[
     role = aws.iam.get_role(RoleName=name)["Role"]
     assert name.startswith("docs-qbusiness-role-")
     assert stack.outputs()["roleArn"] == role["Arn"]
-    assert in_one_line(aws.trust_policy(name)) == golden("trust-policy")
-    policies = {policy: in_one_line(text) for policy, text in aws.role_policies(name).items()}
-    assert policies == {"qbusiness-aem-connector": golden("minimal-role-policy")}
+    assert aws.trust_policy(name) == golden("trust-policy")
+    assert aws.role_policies(name) == {"qbusiness-aem-connector": golden("minimal-role-policy")}
     assert stack.up("--expect-no-changes").exit_code == 0
     stack.destroy()
     assert name not in aws.roles()
@@ -263,7 +261,7 @@ def test_every_input_reaches_the_role(new_program: Callable[..., Stack], aws: Aw
     stack.up()
     role = aws.iam.get_role(RoleName="qbusiness-from-yaml")["Role"]
     policies = aws.role_policies("qbusiness-from-yaml")
-    assert in_one_line(policies["qbusiness-aem-connector"]) == golden("default-role-policy")
+    assert policies["qbusiness-aem-connector"] == golden("default-role-policy")
     assert role["Path"] == "/connectors/"
     assert role["Description"] == "AEM"
     assert role["Tags"] == [{"Key": "Team", "Value": "search"}]

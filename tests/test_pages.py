@@ -13,10 +13,8 @@ import pytest
 from components.stack_config import KEYS
 from sandbox.environment import PROJECT
 from tests.page import blocks, commands, run_section
-from tests.stacks import Aws, Stack
+from tests.stacks import Aws, NewStack
 from tests.support import REQUIRED
-
-NewStack = Callable[..., Stack]
 
 DOCS = PROJECT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))

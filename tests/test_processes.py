@@ -2,17 +2,14 @@
 
 import os
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.processes import commands_with, eventually, start_tests
-from tests.stacks import Stack
+from tests.stacks import NewStack
 
 pytestmark = pytest.mark.slow
-
-NewStack = Callable[..., Stack]
 
 ENDLESS = """
 from pathlib import Path

@@ -1,7 +1,6 @@
 """Test that the files of the project agree with each other."""
 
 import ast
-import json
 import re
 import tomllib
 from pathlib import Path
@@ -18,8 +17,8 @@ from components.formats import SETTINGS, VPC_MEMBERS
 from components.stack_config import KEYS
 from sandbox.engine import VERSION
 from sandbox.environment import PROJECT
-from tests.mocked import PROJECT as PROJECT_NAME
 from tests.mocked import Deployment
+from tests.support import PROJECT_NAME, as_pulumi_config
 
 README = (PROJECT / "README.md").read_text()
 DECLARED: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
@@ -75,16 +74,13 @@ def test_the_commands_of_the_readme_are_targets_of_make():
 
 def test_the_example_configuration_is_valid_and_shows_a_key_and_a_vpc(monkeypatch: pytest.MonkeyPatch):
     example = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
-    config = {
-        key: value if isinstance(value, str) else json.dumps(value) for key, value in example.items()
-    }
-    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+    monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(example))
     deployment = Deployment(lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True))
     assert deployment.error is None
     assert deployment.warnings == []
     for sid in ("AllowsAmazonQToDecryptSecret", "AllowsAmazonQToCreateAndDeleteNI"):
         assert sid in deployment.role_policy["policy"]
-    assert {f"{PROJECT_NAME}:{key}" for key in REQUIRED} <= set(config)
+    assert {f"{PROJECT_NAME}:{key}" for key in REQUIRED} <= set(example)
 
 
 def test_the_component_can_become_a_package_with_everything_described():

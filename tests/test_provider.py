@@ -6,7 +6,7 @@ files of IAM are in `internal/service/iam` of https://github.com/hashicorp/terra
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock
 
@@ -16,9 +16,7 @@ from pages.examples import REGION
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 from sandbox.provider.resources import Role
 from tests.faults import Proxy, proxy
-from tests.stacks import ATTACHED, Aws, Stack
-
-NewStack = Callable[..., Stack]
+from tests.stacks import ATTACHED, Aws, NewStack, Stack
 
 NAME = "qbusiness-provider"
 TRUST = """{

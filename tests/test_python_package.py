@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +27,8 @@ from tests.installing import (
     offline,
 )
 from tests.page import blocks, prose
-from tests.stacks import PROJECT_NAME, Aws, Stack
-from tests.support import GOLDEN, golden, in_one_line
-
-NewStack = Callable[..., Stack]
+from tests.stacks import Aws, NewStack, Stack
+from tests.support import GOLDEN, PROJECT_NAME, golden
 
 ADDRESS: Final = f"https://{HOST}/organization/repository.git"
 QUICK_START: Final = PROJECT / "docs" / "index.md"
@@ -161,7 +159,7 @@ def new_project(stack: Stack, project: Mapping[str, object]) -> None:
 def check_the_role(stack: Stack, aws: Aws) -> None:
     name = stack.outputs()["roleArn"].rpartition("/")[2]
     (policy,) = aws.role_policies(name).values()
-    assert in_one_line(policy) == golden("minimal-role-policy")
+    assert policy == golden("minimal-role-policy")
 
 
 def test_a_program_uses_the_installed_package(new_stack: NewStack, wheel: Path, aws: Aws):

@@ -17,10 +17,9 @@ import yaml
 from pages.examples import APPLICATION_ID
 from sandbox.environment import DIRECTORY, PROJECT, REGION, Sandbox
 from tests.processes import eventually
-from tests.stacks import Aws, Stack, prepared
+from tests.stacks import Aws, NewStack, Stack, prepared
 from tests.support import REQUIRED
 
-NewStack = Callable[..., Stack]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 PROGRAM = """
@@ -66,9 +65,7 @@ def provider() -> dict[str, str]:
 
 
 def program(new_stack: NewStack, body: str, **settings: object) -> Stack:
-    stack = new_stack({"aws:region": REGION, **settings}, PROGRAM.format(body=body))
-    stack.take_required_keys_away()
-    return stack
+    return new_stack({"aws:region": REGION, **settings}, PROGRAM.format(body=body))
 
 
 # The server.

@@ -27,10 +27,8 @@ from sandbox.provider.resources import (
     inline_policy,
 )
 from tests.page import AWS_CLI as STAND_INS
-from tests.stacks import ATTACHED, Aws, Stack
+from tests.stacks import ATTACHED, Aws, NewStack, Stack
 from tests.support import REQUIRED, golden
-
-NewStack = Callable[..., Stack]
 
 GITHUB = PROJECT / ".github"
 REPORT = GITHUB / "report.sh"
