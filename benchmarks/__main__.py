@@ -26,12 +26,12 @@ _INTRODUCTION: Final = """\
 
 <!-- Written by `make bench`. -->
 
-What the component costs beside what one would write by hand, on Pulumi's real engine with the
-sandbox's stand-in for AWS. Rounds are interleaved, so that whatever else the machine does meets all of
-them alike; figures are medians, with the least and the most in brackets, after one run that does not
-count. **Ratios are what to look at**: they are medians of the ratios within a round. Processor time is
-that of all processes of a command but the stand-in for IAM; memory is that of the largest process. AWS
-itself takes longer than all of this.
+The overhead of the component, compared with hand-written code, on Pulumi's real engine with the
+sandbox's stand-in for AWS. The compared commands run in turn, round after round, so that other work on
+the machine affects all of them. Figures are medians, with the minimum and the maximum in brackets; one
+warm-up run is not counted. **The ratios are the result**: each is the median of the ratios within a
+round. Processor time is the sum over all processes of a command, without the stand-in for IAM. Memory
+is that of the largest process. AWS itself takes longer than all of this.
 """
 
 

@@ -14,15 +14,16 @@ _ROUNDS_OF_UPDATES: Final = {100: 3, 1000: 1}
 _UP: Final = ("up", "--yes", "--skip-preview")
 _BASE: Final = "pairs by hand"
 _EXPLANATION: Final = """\
-A component is a resource of its own to Pulumi: it is registered, and its outputs are, beside the role
-and the policy. That is what sets the components by hand apart from the pairs by hand. They promise what
-this project's components do, an ARN that is known once the policy is in place, and check nothing: what
-this project adds is the difference between the two.
+To Pulumi, a component is a resource: in addition to the role and the policy, Pulumi registers the
+component and its outputs. This is the difference between "components by hand" and "pairs by hand". The
+components by hand have the same outputs as this project's, with an ARN that is known once the policy is
+in place, but validate nothing. The difference between them and this project's components is what this
+project adds.
 
-In a backend of files, as here, the engine writes the whole state before and after each step. A first
-update therefore costs what grows with the square of its resources, whoever declares them: at 100 roles
-this is most of what the CLI does (`pulumi up --profiling FILE` shows it), and a component, with a step
-more for itself and one for its outputs, has its part in it.
+In a local file backend, as here, the engine writes the whole state before and after each step. The time
+of a first update therefore grows with the square of the number of resources, whoever declares them. At
+100 roles, this is most of what the CLI does (`pulumi up --profiling FILE` shows it). A component adds
+two steps: one for itself, and one for its outputs.
 """
 
 
@@ -69,7 +70,7 @@ def _stacks(here: Laboratory, number: int) -> dict[str, Stack]:
 
 
 def _growth(number: int, more: Mapping[str, Sequence[Run]], fewer: Mapping[str, Sequence[Run]]) -> str:
-    """Show what one role more costs."""
+    """Show what one more role adds."""
     few = number // 10
     lines = [
         f"What each role beyond {few} adds to a preview:\n",

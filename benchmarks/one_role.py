@@ -61,6 +61,6 @@ def _cdk(here: Laboratory) -> str:
         {"`cdk synth`, the same resources": synthesis, "this program": operation(stack, "preview")}
     )
     return (
-        "AWS CDK, which only writes a template and compares it with nothing, beside the preview of this "
-        f"program:\n\n{table(runs, 'this program')}"
+        "AWS CDK, which writes a template and compares it with nothing, and the preview of this program:"
+        f"\n\n{table(runs, 'this program')}"
     )

@@ -45,7 +45,8 @@ def section() -> str:
         runs = measure(commands)
     return (
         "## Sandbox and tests\n\n"
-        "Commands of the Makefile in a warm sandbox, beside what this project cannot make faster:\n\n"
+        "Commands of the Makefile in a warm sandbox, compared with the engine's own time, which this "
+        "project cannot reduce:\n\n"
         f"{table(runs, 'preview of an empty program')}\n"
         f"{_tests()}"
     )

@@ -71,8 +71,8 @@ def section() -> str:
     counted = {name: _instructions(command) for name, command in commands.items()}
     text = (
         "## Start and rendering\n\n"
-        "What a Python process does until its first resources are declared, with mocks in place of the "
-        f"engine:\n\n{table(runs, _BASE)}\n"
+        "A Python process until its first resources are declared, with mocks instead of the engine:"
+        f"\n\n{table(runs, _BASE)}\n"
         "The same in instructions, which valgrind counts without noise:\n\n"
         "| | million | ratio | ratio to the resources by hand |\n|---|---|---|---|\n"
     )
@@ -81,7 +81,7 @@ def section() -> str:
         text += f"| {name} | {count / 1e6:,.0f} | {' | '.join(ratios)} |\n"
     each = {name: _each(program, environment) for name, program in _MANY.items()}
     text += (
-        "\nThe first resource makes Pulumi's provider load much of itself, whoever declares it.\n"
+        "\nWith the first resource, Pulumi's provider loads many modules, whoever declares it.\n"
         "\nWhat each further role adds to a program, in instructions of its process:\n\n"
         "| | million | ratio |\n|---|---|---|\n"
     )
@@ -109,7 +109,7 @@ def _render(given: dict[str, Any]) -> str:
 
 
 def _each(program: Callable[[int], str], environment: Mapping[str, str]) -> float:
-    """Count what one role more makes a program do."""
+    """Count the instructions that one more role adds to a program."""
 
     def count(number: int) -> int:
         # With this decorator Pulumi waits until all resources are registered.
