@@ -132,10 +132,12 @@ def test_options_off_and_on_update_the_policy_in_place(new_stack: NewStack, aws:
     assert documents(aws, name) == on
 
 
-def test_properties_of_the_role_off_and_on_update_the_role_in_place(new_stack: NewStack):
+def test_properties_of_the_role_off_and_on_update_the_role_in_place(
+    new_stack: NewStack, managed_policy: str
+):
     properties = {
         "roleDescription": "AEM",
-        "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/b",
+        "permissionsBoundaryArn": managed_policy,
         "tags": {"Team": "search"},
     }
     stack = new_stack({**REQUIRED, **properties})
