@@ -128,10 +128,12 @@ def test_switching_options_off_and_on_updates_the_policy_in_place(new_stack: New
     assert documents(aws, name) == on
 
 
-def test_removing_and_setting_properties_of_the_role_updates_it_in_place(new_stack: NewStack):
+def test_removing_and_setting_properties_of_the_role_updates_it_in_place(
+    new_stack: NewStack, managed_policy: str
+):
     properties = {
         "roleDescription": "AEM",
-        "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/b",
+        "permissionsBoundaryArn": managed_policy,
         "tags": {"Team": "search"},
     }
     stack = new_stack({**REQUIRED, **properties})
