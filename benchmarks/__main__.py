@@ -26,30 +26,29 @@ _INTRODUCTION: Final = """\
 
 <!-- Written by `make bench`. -->
 
-The overhead of the component, compared with hand-written code, on Pulumi's real engine with the
-sandbox's stand-in for AWS. The compared commands run in turn, round after round, so that other work on
-the machine affects all of them. Figures are medians, with the minimum and the maximum in brackets; one
-warm-up run is not counted. **The ratios are the result**: each is the median of the ratios within a
-round. Processor time is the sum over all processes of a command, without the stand-in for IAM. Memory
-is that of the largest process. AWS itself takes longer than all of this.
+The overhead compared with hand-written code, on Pulumi's real engine with the sandbox instead of AWS.
+Rounds are interleaved, so that a slow period of the machine affects all commands alike. Figures are
+medians, with minimum and maximum in parentheses, after a warm-up run. **Compare the ratios**: they are
+medians of the ratios within a round. Processor time is that of all processes of a command except the
+sandbox's IAM; memory is that of the largest process. AWS itself takes longer than all of this.
 """
 
 
 def main() -> None:
-    """Measure the sections that are asked for, and write them into the page."""
+    """Measure the given sections and write them into the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure.")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
-    asked = parser.parse_args().sections or list(SECTIONS)
-    if unknown := [name for name in asked if name not in SECTIONS]:
-        sys.exit(f"no section {', '.join(unknown)}: there are {', '.join(SECTIONS)}")
-    for name in asked:
+    names = parser.parse_args().sections or list(SECTIONS)
+    if unknown := [name for name in names if name not in SECTIONS]:
+        sys.exit(f"no section {', '.join(unknown)}; expected: {', '.join(SECTIONS)}")
+    for name in names:
         today = dt.datetime.now(tz=dt.UTC).date()
         text = f"{SECTIONS[name]()}\nMeasured on {today}: {versions()}.\n"
         _write(name, text)
 
 
 def _write(name: str, text: str) -> None:
-    """Put a section in its place, and leave the others as they are."""
+    """Replace a section and keep the others."""
     page = PAGE.read_text() if PAGE.exists() else ""
     parts = {section: _between(page, section) for section in SECTIONS} | {name: text}
     body = "\n".join(

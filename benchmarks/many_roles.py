@@ -6,29 +6,28 @@ from typing import Final
 from benchmarks.measuring import ROUNDS, Run, measure, spread
 from benchmarks.programs import Laboratory, laboratory, operation
 from benchmarks.table import table
-from tests.stacks import Stack
+from tests.stacks import UP, Stack
 
 _ROUNDS_OF_PREVIEWS: Final = {1000: 3}
 _ROUNDS_OF_UPDATES: Final = {100: 3, 1000: 1}
-"""Where they are fewer, since each takes minutes."""
-_UP: Final = ("up", "--yes", "--skip-preview")
-_BASE: Final = "pairs by hand"
+"""Fewer rounds where each takes minutes."""
+_BASE: Final = "hand-written resources"
 _EXPLANATION: Final = """\
-To Pulumi, a component is a resource: in addition to the role and the policy, Pulumi registers the
-component and its outputs. This is the difference between "components by hand" and "pairs by hand". The
-components by hand have the same outputs as this project's, with an ARN that is known once the policy is
-in place, but validate nothing. The difference between them and this project's components is what this
-project adds.
+To Pulumi, a component is a resource of its own: the engine registers it, and its outputs, in addition
+to the role and the policy. This is the difference between hand-written components and hand-written
+resources. Hand-written components give the same guarantee as this project's components, an ARN that
+resolves after the policy exists, but validate nothing: the difference between the two is this project's
+overhead.
 
-In a local file backend, as here, the engine writes the whole state before and after each step. The time
-of a first update therefore grows with the square of the number of resources, whoever declares them. At
-100 roles, this is most of what the CLI does (`pulumi up --profiling FILE` shows it). A component adds
-two steps: one for itself, and one for its outputs.
+With a file backend, as here, the engine writes the whole state before and after each step. The time of
+a first update therefore grows with the square of the number of resources, in any program: at 100 roles
+this is most of the CLI's time (`pulumi up --profiling FILE` shows it). A component adds one step for
+itself and one for its outputs.
 """
 
 
 def section(number: int) -> str:
-    """Measure previews and first updates of so many roles, and return the section."""
+    """Measure previews and first updates of a number of roles, and return the section."""
     with laboratory() as here:
         stacks = _stacks(here, number)
         warm = number not in _ROUNDS_OF_PREVIEWS
@@ -48,7 +47,7 @@ def section(number: int) -> str:
             )
             growth = f"{_growth(number, previews, fewer)}\n"
         updates = measure(
-            {name: operation(stack, *_UP, fresh=warm) for name, stack in stacks.items()},
+            {name: operation(stack, *UP, fresh=warm) for name, stack in stacks.items()},
             _ROUNDS_OF_UPDATES.get(number, ROUNDS),
             warm=warm,
         )
@@ -56,7 +55,7 @@ def section(number: int) -> str:
     title = "One role in a loop" if number == 1 else f"{number} roles"
     return (
         f"## {title}\n\n{f'{_EXPLANATION}{chr(10)}' if number == 1 else ''}"
-        f"`pulumi preview` of their creation ({counts}):\n\n{table(previews, _BASE)}\n{growth}"
+        f"`pulumi preview` before the first update ({counts}):\n\n{table(previews, _BASE)}\n{growth}"
         f"First `pulumi up`:\n\n{table(updates, _BASE)}"
     )
 
@@ -64,16 +63,16 @@ def section(number: int) -> str:
 def _stacks(here: Laboratory, number: int) -> dict[str, Stack]:
     return {
         "this project's components": here.components(number),
-        "components by hand": here.component_by_hand(number),
+        "hand-written components": here.component_by_hand(number),
         _BASE: here.by_hand(number),
     }
 
 
 def _growth(number: int, more: Mapping[str, Sequence[Run]], fewer: Mapping[str, Sequence[Run]]) -> str:
-    """Show what one more role adds."""
+    """Show the cost of each further role."""
     few = number // 10
     lines = [
-        f"What each role beyond {few} adds to a preview:\n",
+        f"Cost of each role beyond {few} in a preview:\n",
         "|  | processor, ms | memory, KiB |",
         "|---|---|---|",
     ]
