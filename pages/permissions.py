@@ -195,9 +195,9 @@ as the program renders it: the reason for it, the setting that includes it, and 
 connector does is allowed. The same request with another secret, key, bucket, application, index, account, Region,
 partition, subnet, security group, tag, service, or principal is denied. The values are examples.
 
-The roles of the other connectors have the statements of these that they need, and [others for Amazon
-S3](#statements-of-other-connectors). This command prints the statements of one connector, by its name in the table of
-[connectors](configuration.md#connectors):
+Most connectors need the same statements. The Amazon S3 connectors need no secret, and several connectors need
+[statements for Amazon S3](#statements-of-other-connectors). This command prints the statements of one connector, by its
+name in the table of [connectors](configuration.md#connectors):
 
 ```sh
 venv/bin/python -m pages permissions --connector s3-v2
