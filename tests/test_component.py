@@ -33,7 +33,7 @@ S3: Mapping[str, Any] = {
     "application_id": APPLICATION_ARN,
     "index_id": INDEX_ID,
     "connector": "s3-v2",
-    "bucket_name": "team-documents",
+    "bucket_name": "qbusiness-documents",
 }
 """The arguments of a connector that takes a bucket and no secret."""
 
@@ -114,8 +114,8 @@ def test_a_connector_without_a_secret_gets_a_role_too():
     assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
     statements = json.loads(deployment.role_policy["policy"])["Statement"]
     assert [(statement["Sid"], statement["Resource"]) for statement in statements[:2]] == [
-        ("AllowsAmazonQToGetObjectfromS3", ["arn:aws:s3:::team-documents/*"]),
-        ("AllowsAmazonQToListS3Buckets", ["arn:aws:s3:::team-documents"]),
+        ("AllowsAmazonQToGetObjectfromS3", ["arn:aws:s3:::qbusiness-documents/*"]),
+        ("AllowsAmazonQToListS3Buckets", ["arn:aws:s3:::qbusiness-documents"]),
     ]
     assert "secretsmanager" not in deployment.role_policy["policy"]
 
@@ -135,7 +135,7 @@ def test_connectors_of_one_application_live_in_one_stack():
     assert policies.keys() == {"aem", "wiki", "files"}
     assert in_one_line(policies["aem"]) == golden("minimal-role-policy")
     assert in_one_line(policies["wiki"]) == golden("minimal-role-policy")
-    assert "team-documents" in policies["files"]
+    assert "qbusiness-documents" in policies["files"]
 
 
 def test_what_is_left_out_or_blank_is_no_input_of_the_role():
@@ -314,7 +314,7 @@ def test_what_the_connector_does_not_take_may_turn_out_blank(args: Mapping[str, 
 
     for preview in (False, True):
         assert deploy_later("", preview=preview).error is None
-    given = VPC if name == "vpc_configuration" else "team-documents"
+    given = VPC if name == "vpc_configuration" else "qbusiness-documents"
     assert deploy_later(given, preview=True).error is None
     refused = deploy_later(given, preview=False)
     assert isinstance(refused.error, SettingsError)
@@ -432,7 +432,7 @@ def secret_outputs(deployment: Deployment) -> set[str]:
         ),
         ("account_id", pulumi.Output.secret(ACCOUNT), {"trust policy", "role policy", "ARN"}),
         ("region", pulumi.Output.secret(REGION), {"trust policy", "role policy"}),
-        ("bucket_name", pulumi.Output.secret("team-documents"), {"role policy"}),
+        ("bucket_name", pulumi.Output.secret("qbusiness-documents"), {"role policy"}),
         ("bucket_account_id", pulumi.Output.secret(OTHER_ACCOUNT), {"role policy"}),
     ],
 )

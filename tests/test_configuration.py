@@ -26,7 +26,7 @@ S3: dict[str, str] = {
     "applicationId": APPLICATION_ARN,
     "indexId": INDEX_ID,
     "connector": "s3-v1",
-    "bucketName": "team-documents",
+    "bucketName": "qbusiness-documents",
     "bucketAccountId": OTHER_ACCOUNT,
 }
 VPC_CONFIGURATION = json.dumps(
@@ -107,14 +107,14 @@ def test_the_keys_of_a_bucket_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
         "Sid": "AllowsAmazonQToGetObjectfromS3",
         "Effect": "Allow",
         "Action": ["s3:GetObject"],
-        "Resource": ["arn:aws:s3:::team-documents/*"],
+        "Resource": ["arn:aws:s3:::qbusiness-documents/*"],
         "Condition": of_the_account,
     }
     assert bucket == {
         "Sid": "AllowsAmazonQToListS3Buckets",
         "Effect": "Allow",
         "Action": ["s3:ListBucket"],
-        "Resource": ["arn:aws:s3:::team-documents"],
+        "Resource": ["arn:aws:s3:::qbusiness-documents"],
         "Condition": of_the_account,
     }
     assert [statement["Sid"] for statement in others] == [
@@ -182,7 +182,7 @@ def test_a_required_key_that_is_blank_or_missing_is_reported(
         ("connector", "asana", "set --stack test --plaintext -- connector CONNECTOR"),
         ("connector", "s3-v2", "rm --stack test -- secretId"),
         ("connector", "s3-v2", "set --stack test --plaintext -- bucketName BUCKET_NAME"),
-        ("bucketName", "team-documents", "rm --stack test -- bucketName"),
+        ("bucketName", "qbusiness-documents", "rm --stack test -- bucketName"),
         ("bucketAccountId", "1402433619", "--plaintext -- bucketAccountId ACCOUNT_ID"),
         ("bucketAccountId", OTHER_ACCOUNT, "rm --stack test -- bucketAccountId"),
     ],
@@ -259,7 +259,7 @@ def test_namespaces_side_by_side_are_connectors_side_by_side(monkeypatch: pytest
     policies = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
     named = {policy.name: policy.inputs["policy"] for policy in policies}
     assert in_one_line(named["wiki-qbusiness-policy"]) == golden("minimal-role-policy")
-    assert "team-documents" in named["files-qbusiness-policy"]
+    assert "qbusiness-documents" in named["files-qbusiness-policy"]
 
 
 @pytest.mark.parametrize("member", ["subnetids", "subnet_ids", "SubnetIds"])

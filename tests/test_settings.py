@@ -403,7 +403,7 @@ S3: dict[str, Any] = {
     "application_id": APPLICATION_ARN,
     "index_id": INDEX_ID,
     "connector": "s3-v2",
-    "bucket_name": "team-documents",
+    "bucket_name": "qbusiness-documents",
 }
 """The arguments that the Amazon S3 connectors need."""
 
@@ -445,7 +445,7 @@ def taking(connector: Connector, *needs: Need) -> dict[str, Any]:
     """Return a secret, a bucket and a VPC, each if the connector has one of these needs for it."""
     decided = {
         "secret_id": (connector.secret, SECRET_ID),
-        "bucket_name": (connector.bucket, "team-documents"),
+        "bucket_name": (connector.bucket, "qbusiness-documents"),
         "vpc_configuration": (connector.vpc, dict(VPC)),
     }
     return {name: value for name, (need, value) in decided.items() if need in needs}
@@ -502,7 +502,7 @@ def test_every_connector_takes_what_it_needs_or_allows_and_refuses_the_rest(conn
             "3 to 63 lower-case letters",
         ),
         (
-            {"bucket_name": "team-documents"},
+            {"bucket_name": "qbusiness-documents"},
             "bucket_name",
             f"is not supported by the connector aem-cloud: see {PAGES}aem-cloud-iam-role.html",
             "no bucket_name, or another connector",
@@ -578,7 +578,7 @@ def test_a_setting_that_the_connector_does_not_take_is_refused_once_whatever_its
 
 def test_what_belongs_to_a_setting_that_is_refused_is_refused_with_it():
     deletion = {**with_vpc(), "allow_network_interface_deletion": True}
-    bucket = {"bucket_name": "team-documents", "bucket_account_id": OTHER_ACCOUNT}
+    bucket = {"bucket_name": "qbusiness-documents", "bucket_account_id": OTHER_ACCOUNT}
     for given, name, other in (
         ({**S3, **deletion}, "vpc_configuration", "allow_network_interface_deletion"),
         ({**MINIMAL, **bucket}, "bucket_name", "bucket_account_id"),
@@ -596,7 +596,7 @@ def test_the_account_of_a_bucket_that_is_missing_is_not_refused():
 
 
 def test_problems_with_the_connector_are_reported_with_all_others():
-    wrong = {"index_id": "x", "secret_id": "", "bucket_name": "team-documents", "tags": {"k": 1}}
+    wrong = {"index_id": "x", "secret_id": "", "bucket_name": "qbusiness-documents", "tags": {"k": 1}}
     wrong |= {"bucket_account_id": OTHER_ACCOUNT, "allow_network_interface_deletion": True}
     names = ["index_id", "secret_id", "bucket_name", "bucket_account_id"]
     names += ["allow_network_interface_deletion", "tags"]
@@ -619,7 +619,7 @@ def test_the_key_of_an_amazon_s3_source_needs_no_secret():
 
 
 BUCKETS_ACCEPTED = [
-    *("abc", "123", "team-documents", "team.documents", "a" * 63, "a.b.c.d", "192.168.5", "x-y--z"),
+    *("abc", "123", "qbusiness-documents", "team.documents", "a" * 63, "a.b.c.d", "192.168.5", "x-y--z"),
     *("192.168.5.4a", "s3alias-docs", "xn-docs", f"docs-{ACCOUNT}-us-east-1-an"),
 ]
 BUCKETS_REFUSED: list[Any] = [
