@@ -1,6 +1,6 @@
 """Run the benchmarks: `make bench` runs all, `python -m benchmarks one-role …` some.
 
-Each section of docs/performance.md is written anew by the measurement that it is about.
+Each measurement writes its own section of docs/performance.md.
 """
 
 import argparse
@@ -51,9 +51,11 @@ def main() -> None:
 def _write(name: str, text: str) -> None:
     """Put a section in its place, and leave the others as they are."""
     page = PAGE.read_text() if PAGE.exists() else ""
-    parts = {it: _between(page, it) for it in SECTIONS} | {name: text}
+    parts = {section: _between(page, section) for section in SECTIONS} | {name: text}
     body = "\n".join(
-        f"<!-- {it} -->\n{part}<!-- end of {it} -->\n" for it, part in parts.items() if part
+        f"<!-- {section} -->\n{part}<!-- end of {section} -->\n"
+        for section, part in parts.items()
+        if part
     )
     PAGE.write_text(f"{_INTRODUCTION}\n{body}")
 

@@ -32,19 +32,22 @@ def section(number: int) -> str:
         stacks = _stacks(here, number)
         warm = number not in _ROUNDS_OF_PREVIEWS
         previews = measure(
-            {name: operation(it, "preview") for name, it in stacks.items()},
+            {name: operation(stack, "preview") for name, stack in stacks.items()},
             _ROUNDS_OF_PREVIEWS.get(number, ROUNDS),
             warm=warm,
         )
         growth = ""
         if number > 1:
             fewer = measure(
-                {name: operation(it, "preview") for name, it in _stacks(here, number // 10).items()},
+                {
+                    name: operation(stack, "preview")
+                    for name, stack in _stacks(here, number // 10).items()
+                },
                 len(previews[_BASE]),
             )
             growth = f"{_growth(number, previews, fewer)}\n"
         updates = measure(
-            {name: operation(it, *_UP, fresh=warm) for name, it in stacks.items()},
+            {name: operation(stack, *_UP, fresh=warm) for name, stack in stacks.items()},
             _ROUNDS_OF_UPDATES.get(number, ROUNDS),
             warm=warm,
         )

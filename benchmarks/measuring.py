@@ -1,6 +1,6 @@
-"""Measure a command beside others, so that the figures can be compared.
+"""Measure several commands so that their figures can be compared.
 
-Rounds are interleaved (A B C A B C …): what the machine does meanwhile meets all of them alike.
+Rounds are interleaved (A B C A B C …): a slow period of the machine affects every command.
 """
 
 import os

@@ -36,7 +36,7 @@ def section() -> str:
             ("`pulumi up` without a change", ["up", "--yes", "--skip-preview"]),
         ):
             for which, stacks in (("ARN", arn), ("ID", identifier)):
-                commands = {name: operation(it, *arguments) for name, it in stacks.items()}
+                commands = {name: operation(stack, *arguments) for name, stack in stacks.items()}
                 base = [*stacks][1]
                 runs = measure(commands, _ROUNDS)
                 text += f"{title}, with the application's {which}:\n\n{table(runs, base)}\n"

@@ -1,4 +1,4 @@
-"""Write the programs that are compared: this one, the same resources by hand, and an empty one."""
+"""Write the programs to compare: this one, the same resources written by hand, and an empty one."""
 
 import os
 import platform
@@ -116,7 +116,7 @@ def by_hand(number: int, trust: str, policy: str, *, asks_account: bool = False)
     begin, trust, policy = "", repr(trust), repr(policy)
     if asks_account:
         begin = "account = aws.get_caller_identity().account_id"
-        trust, policy = (f"{it}.replace({ACCOUNT!r}, account)" for it in (trust, policy))
+        trust, policy = (f"{document}.replace({ACCOUNT!r}, account)" for document in (trust, policy))
     return _BY_HAND.format(number=number, begin=begin, trust=trust, policy=policy)
 
 
@@ -138,18 +138,18 @@ class Laboratory:
         deployed = self.this_program()
         deployed.up()
         inputs: dict[str, Any] = {
-            it["type"].rpartition(":")[2]: it["inputs"] for it in deployed.resources() if "inputs" in it
+            resource["type"].rpartition(":")[2]: resource["inputs"]
+            for resource in deployed.resources()
+            if "inputs" in resource
         }
         self.trust: str = inputs["Role"]["assumeRolePolicy"]
         self.policy: str = inputs["RolePolicy"]["policy"]
 
     def stack(self, program: str | None, settings: Mapping[str, object]) -> Stack:
         """Make a stack with a program; None is this project's."""
-        made = Stack(self.directory, self.environment, program)
-        made.configure(settings)
-        if "applicationId" not in settings:
-            made.take_required_keys_away()
-        return made
+        stack = Stack(self.directory, self.environment, program)
+        stack.configure(settings)
+        return stack
 
     def this_program(self, settings: Mapping[str, object] = SETTINGS) -> Stack:
         """Make a stack of this project's program."""

@@ -1,4 +1,4 @@
-"""Measure the commands of the Makefile, when everything is warm."""
+"""Measure the commands of the Makefile after a warm-up run."""
 
 import os
 import re

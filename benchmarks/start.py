@@ -60,13 +60,15 @@ _LARGE: Final[dict[str, Any]] = {
 
 def section() -> str:
     """Measure start and rendering, and return the section."""
-    environment = {name: it for name, it in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = {
+        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
     commands = {
         name: Command([sys.executable, "-c", program], PROJECT, environment)
         for name, program in _PROGRAMS.items()
     }
     runs = measure(commands, _ROUNDS)
-    counted = {name: _instructions(it) for name, it in commands.items()}
+    counted = {name: _instructions(command) for name, command in commands.items()}
     text = (
         "## Start and rendering\n\n"
         "What a Python process does until its first resources are declared, with mocks in place of the "

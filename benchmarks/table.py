@@ -20,7 +20,7 @@ def table(runs: Mapping[str, Sequence[Run]], base: str) -> str:
 
 def _show(digits: int) -> Callable[[Sequence[float]], str]:
     def show(figures: Sequence[float]) -> str:
-        median, least, most = (f"{it:.{digits}f}" for it in spread(figures))
+        median, least, most = (f"{figure:.{digits}f}" for figure in spread(figures))
         return f"{median} ({least} to {most})"
 
     return show

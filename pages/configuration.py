@@ -1,6 +1,6 @@
 """Write docs/configuration.md from Pulumi.yaml and the messages of the program.
 
-What a setting expects is what the program itself says when it refuses a value.
+What a setting expects is quoted from the message that refuses an invalid value.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
-"""Make IAM fail, or wait, by proxies in front of it.
+"""Make IAM fail or wait, by proxies in front of it.
 
-microburst, which knows AWS's protocols, lets calls fail; a gate holds a call back until a test opens it.
+The proxy microburst, which knows AWS's protocols, makes calls fail; a gate delays a call until a test
+opens it.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ class Proxy:
 
     def fired(self) -> list[str]:
         """Return which rules have fired, as operation and action."""
-        return [f"{it['operation']} {it['action']}" for it in self._call("GET", "fired")]
+        return [f"{fault['operation']} {fault['action']}" for fault in self._call("GET", "fired")]
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
         request = Request(  # noqa: S310 our own address

@@ -1,8 +1,8 @@
-"""Serve git repositories by HTTPS, as a host on the internet would.
+"""Serve Git repositories by HTTPS, as a host on the internet does.
 
-The engine takes packages from HTTPS addresses alone, and a port in one would be a part of the directory
-in which Python refuses to create a virtual environment. So the server is a proxy, which answers for
-every host.
+The engine takes packages only from HTTPS addresses. A port in an address would become a part of the name
+of a directory in which Python refuses to create a virtual environment. The server is therefore a proxy
+that answers for every host.
 """
 
 import datetime as dt

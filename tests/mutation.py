@@ -1,7 +1,7 @@
-"""Count how many changes of components/ the tests notice; `make mutation` runs it.
+"""Count the mutants of components/ that the tests detect; `make mutation` runs it.
 
-mutmut makes the mutants and runs the tests that reach them. A mutant that survives is listed; of some
-kinds, no test can tell the difference.
+mutmut writes the mutants and runs the tests that reach them. A mutant that survives is listed. No test
+can detect mutants of some kinds.
 """
 
 import re
@@ -39,7 +39,7 @@ def survivors() -> Iterator[Survivor]:
     for line in _mutmut("results"):
         name, _, outcome = line.strip().partition(": ")
         if outcome in ("survived", "no tests", "timeout", "suspicious"):
-            shown = [it for it in _mutmut("show", name) if re.match(r"[-+] ", it)]
+            shown = [change for change in _mutmut("show", name) if re.match(r"[-+] ", change)]
             yield Survivor(name, "\n".join(shown), _reason(name, shown))
 
 
@@ -65,11 +65,11 @@ def main() -> int:
     subprocess.run([sys.executable, "-m", "mutmut", "run"], check=True)
     total = sum(1 for line in _mutmut("results", "--all", "true") if ": " in line)
     found = list(survivors())
-    for survivor in sorted(found, key=lambda it: (it.reason, it.name)):
+    for survivor in sorted(found, key=lambda mutant: (mutant.reason, mutant.name)):
         sys.stdout.write(f"{survivor.name}: {survivor.reason or 'survived'}\n")
         if not survivor.reason:
             sys.stdout.write(f"{survivor.change}\n")
-    explained = sum(1 for it in found if it.reason)
+    explained = sum(1 for mutant in found if mutant.reason)
     killed = total - len(found)
     share = killed / (total - explained)
     sys.stdout.write(

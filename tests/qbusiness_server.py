@@ -1,7 +1,7 @@
-"""Answer `python -m roles` in place of AWS: Amazon Q Business by its model, the rest by moto.
+"""Replace AWS for `python -m roles`: Amazon Q Business by its service model, the rest by moto.
 
-moto has no Amazon Q Business: here a call and its answer have to fit the service model that botocore
-itself uses, else the test fails. Calls are recorded, and can be refused or answered otherwise.
+moto does not implement Amazon Q Business. Each call and its answer must fit the service model that
+botocore uses, or the test fails. Calls are recorded, and a test can set other answers.
 """
 
 import io
@@ -34,6 +34,8 @@ def _models(*services: str) -> dict[str, ServiceModel]:
 
 
 MODELS = _models("qbusiness", "iam", "kms", "secretsmanager")
+_BUCKET_ACTIONS = {"encryption": "GetEncryptionConfiguration"}
+"""What IAM calls the operations on a bucket, by their query."""
 
 
 class Server:
@@ -92,6 +94,9 @@ class Server:
     def _operation(self, service: str, request: Request) -> tuple[str, dict[str, Any]]:
         if service == "qbusiness":
             return self._route(request)
+        if service == "s3":
+            query = request.query_string.decode().partition("&")[0].rstrip("=")
+            return _BUCKET_ACTIONS.get(query, f"{request.method} {request.full_path}"), {}
         target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         return target or dict(parse_qsl(request.get_data(as_text=True)))["Action"], {}
 
@@ -134,17 +139,26 @@ class Server:
         lists: dict[str, Callable[[], tuple[str, list[dict[str, Any]]]]] = {
             "ListApplications": lambda: (
                 "applications",
-                [{"applicationId": it, "displayName": name} for it, name in self.applications.items()],
+                [
+                    {"applicationId": identifier, "displayName": name}
+                    for identifier, name in self.applications.items()
+                ],
             ),
             "ListIndices": lambda: (
                 "indices",
-                [{"indexId": it, "displayName": name} for it, name in self.indexes.items()],
+                [
+                    {"indexId": identifier, "displayName": name}
+                    for identifier, name in self.indexes.items()
+                ],
             ),
             "ListDataSources": lambda: (
                 "dataSources",
                 [
-                    {"dataSourceId": it, **{key: its[key] for key in ("displayName", "type", "status")}}
-                    for it, its in self.data_sources.items()
+                    {
+                        "dataSourceId": identifier,
+                        **{key: data_source[key] for key in ("displayName", "type", "status")},
+                    }
+                    for identifier, data_source in self.data_sources.items()
                 ],
             ),
         }
@@ -158,7 +172,7 @@ class Server:
             more = {"nextToken": str(end)} if end < len(items) else {}
             return self._fitting(model, {key: items[start:end], **more})
         if operation == "GetDataSource":
-            parts = [given[it] for it in ("applicationId", "indexId", "dataSourceId")]
+            parts = [given[name] for name in ("applicationId", "indexId", "dataSourceId")]
             path = "application/{}/index/{}/data-source/{}".format(*parts)
             arn = f"arn:aws:qbusiness:{REGION}:{self.account}:{path}"
             return self._fitting(model, {**self.data_sources[parts[2]], "dataSourceArn": arn, **given})
@@ -173,6 +187,9 @@ class _Quiet(WSGIRequestHandler):
 
 def _refusal(service: str, status: int, code: str) -> Response:
     message = f"{code} by the test"
+    if service == "s3":
+        text = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+        return Response(text, status, mimetype="text/xml")
     if service == "iam":
         text = (
             f"<ErrorResponse><Error><Type>Sender</Type><Code>{escape(code)}</Code>"

@@ -1,8 +1,8 @@
-"""The stack that makes the data source gets the role's ARN, and the new one when the role changes."""
+"""Test the stack that creates the data source: it gets the role's ARN, also after a replacement."""
 
 import json
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -11,10 +11,8 @@ import yaml
 
 from sandbox.environment import PROJECT
 from tests.mocked import Deployment
-from tests.stacks import Aws, Stack
-from tests.support import REQUIRED
-
-NewStack = Callable[..., Stack]
+from tests.stacks import Aws, NewStack
+from tests.support import PROJECT_NAME, REQUIRED, as_pulumi_config
 
 # Pulumi's SDK, on a property whose type is Any.
 pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
@@ -42,7 +40,7 @@ runpy.run_path("{EXAMPLE / "__main__.py"}")
 
 
 def setting(name: str, settings: dict[str, Any] = SETTINGS) -> Any:
-    return next(it for key, it in settings.items() if key.partition(":")[2] == name)
+    return next(value for key, value in settings.items() if key.partition(":")[2] == name)
 
 
 class Consumer(Deployment):
@@ -60,12 +58,9 @@ class Consumer(Deployment):
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
-    settings = {key.partition(":")[2]: it for key, it in SETTINGS.items()} | changed
-    config = {
-        f"qbusiness-aem-connector:{name}": it if isinstance(it, str) else json.dumps(it)
-        for name, it in settings.items()
-    }
-    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+    settings = {key.partition(":")[2]: value for key, value in SETTINGS.items()} | changed
+    config = {f"{PROJECT_NAME}:{name}": value for name, value in settings.items()}
+    monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(config))
 
 
 @pytest.mark.parametrize("preview", [False, True])
@@ -100,7 +95,9 @@ def test_the_example_names_what_the_role_of_dev_may_use(new_stack: NewStack, aws
     role = new_stack(ROLE_SETTINGS)
     role.up()
     policy = json.loads(aws.role_policies(role.outputs()["roleName"])["qbusiness-aem-connector"])
-    resources: dict[str, Any] = {it["Sid"]: it["Resource"] for it in policy["Statement"]}
+    resources: dict[str, Any] = {
+        statement["Sid"]: statement["Resource"] for statement in policy["Statement"]
+    }
     assert resources["AllowsAmazonQToGetSecret"] == [setting("secretArn")]
     application = f"application/{setting('applicationId')}"
     ingest = resources["AllowsAmazonQToIngestDocuments"]
@@ -111,7 +108,7 @@ def test_the_example_names_what_the_role_of_dev_may_use(new_stack: NewStack, aws
     assert setting("vpcConfiguration") == setting("vpcConfiguration", ROLE_SETTINGS)
 
 
-def test_the_consumer_sees_the_new_arn_of_a_role_that_was_made_anew(new_stack: NewStack):
+def test_the_consumer_gets_the_new_arn_of_a_recreated_role(new_stack: NewStack):
     role = new_stack(REQUIRED)
     consumer = new_stack({"aws:region": "us-east-1"}, PROGRAM)
     project = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())
@@ -119,7 +116,8 @@ def test_the_consumer_sees_the_new_arn_of_a_role_that_was_made_anew(new_stack: N
         yaml.safe_dump({**project, "name": "qbusiness-aem-connector"})
     )
     settings = {
-        key.partition(":")[2] if key.startswith("qbusiness") else key: it for key, it in SETTINGS.items()
+        key.partition(":")[2] if key.startswith("qbusiness") else key: value
+        for key, value in SETTINGS.items()
     }
     consumer.configure({**settings, "roleStack": f"organization/qbusiness-aem-connector/{role.name}"})
     missing = consumer.up(check=False)

@@ -1,6 +1,6 @@
-"""The CLI may be killed at any moment: what the page says brings everything back, and leaves nothing.
+"""Test that the documented recovery restores a stack after the CLI was killed at any moment.
 
-The kills are spread over the whole run of an update and of a destroy, by the time that each takes here.
+The kills are spread over the duration of an update and of a destroy, as measured on this machine.
 """
 
 import os
@@ -16,14 +16,10 @@ import pytest
 from tests.faults import gate
 from tests.page import run_section
 from tests.processes import commands_in, eventually
-from tests.stacks import Aws, Stack
-from tests.support import REQUIRED, golden, in_one_line
-
-NewStack = Callable[..., Stack]
+from tests.stacks import DESTROY, UP, Aws, NewStack, Stack
+from tests.support import REQUIRED, golden
 
 POINTS = 25
-UP = ("up", "--yes", "--skip-preview")
-DESTROY = ("destroy", "--yes", "--skip-preview")
 
 
 def kill_at(stack: Stack, arguments: tuple[str, ...], seconds: float) -> bool:
@@ -59,13 +55,15 @@ def own_roles(aws: Aws, prefix: str) -> list[str]:
 def assert_one_role_with_its_policy(stack: Stack, aws: Aws, prefix: str) -> None:
     (role,) = own_roles(aws, prefix)
     assert stack.outputs()["roleName"] == role
-    assert in_one_line(aws.trust_policy(role)) == golden("trust-policy")
-    policies = {name: in_one_line(text) for name, text in aws.role_policies(role).items()}
-    assert policies == {"qbusiness-aem-connector": golden("minimal-role-policy")}
+    assert aws.trust_policy(role) == golden("trust-policy")
+    assert aws.role_policies(role) == {"qbusiness-aem-connector": golden("minimal-role-policy")}
     # The page's last command, an update, has made of the state what AWS has.
-    own = [it for it in stack.resources() if it["type"].startswith("aws:iam/")]
-    assert [it["type"] for it in own] == ["aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"]
-    assert not any(it.get("delete") for it in own)
+    own = [resource for resource in stack.resources() if resource["type"].startswith("aws:iam/")]
+    assert [resource["type"] for resource in own] == [
+        "aws:iam/role:Role",
+        "aws:iam/rolePolicy:RolePolicy",
+    ]
+    assert not any(resource.get("delete") for resource in own)
     present = aws.iam.get_role(RoleName=role)["Role"]
     assert [own[0]["outputs"][name] for name in ("uniqueId", "arn", "path")] == [
         present[name] for name in ("RoleId", "Arn", "Path")
@@ -87,7 +85,7 @@ def duration(known: dict[tuple[str, ...], float], stack: Stack, arguments: tuple
 
 
 @pytest.mark.parametrize("point", range(POINTS))
-def test_a_kill_at_any_moment_of_an_update_and_of_a_destroy_loses_nothing(
+def test_a_kill_at_any_moment_of_an_update_or_a_destroy_loses_nothing(
     new_stack: NewStack,
     aws: Aws,
     durations: dict[tuple[str, ...], float],
@@ -135,7 +133,7 @@ def killed_inside_create_role(stack: Stack, *, applied: bool) -> Generator[None]
 
 @pytest.mark.parametrize("role_name", ["", "qbusiness-orphan"], ids=["automatic name", "own name"])
 @pytest.mark.parametrize("applied", [True, False], ids=["IAM made it", "IAM never heard"])
-def test_a_kill_inside_create_role_leaves_no_orphan(
+def test_a_kill_during_create_role_leaves_no_orphan(
     new_stack: NewStack, aws: Aws, role_name: str, applied: bool
 ):
     stack = new_stack({**REQUIRED, "roleName": role_name})
@@ -151,7 +149,7 @@ def test_a_kill_inside_create_role_leaves_no_orphan(
 
 
 @pytest.mark.parametrize("role_name", ["", "qbusiness-replaced"], ids=["automatic name", "own name"])
-def test_a_kill_inside_a_replacement_loses_nothing(new_stack: NewStack, aws: Aws, role_name: str):
+def test_a_kill_during_a_replacement_loses_nothing(new_stack: NewStack, aws: Aws, role_name: str):
     before = set(aws.roles())
     stack = new_stack({**REQUIRED, "roleName": role_name})
     stack.up()
@@ -166,7 +164,7 @@ def test_a_kill_inside_a_replacement_loses_nothing(new_stack: NewStack, aws: Aws
     assert stack.drift().exit_code == 0
 
 
-def test_the_recovery_leaves_somebody_elses_role_alone(new_stack: NewStack, aws: Aws):
+def test_the_recovery_does_not_touch_another_role(new_stack: NewStack, aws: Aws):
     name = "qbusiness-somebody-elses"
     made = aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
     stack = new_stack({**REQUIRED, "roleName": name})
@@ -179,7 +177,7 @@ def test_the_recovery_leaves_somebody_elses_role_alone(new_stack: NewStack, aws:
     aws.iam.delete_role(RoleName=name)
 
 
-def test_the_recovery_leaves_the_stack_s_own_role_alone(new_stack: NewStack, aws: Aws):
+def test_the_recovery_does_not_touch_the_stack_s_own_role(new_stack: NewStack, aws: Aws):
     # The record of the kill stays in the state, since the user goes on without the page.
     stack = new_stack({**REQUIRED, "roleName": "qbusiness-stale"})
     with killed_inside_create_role(stack, applied=False):
@@ -192,7 +190,7 @@ def test_the_recovery_leaves_the_stack_s_own_role_alone(new_stack: NewStack, aws
     assert_one_role_with_its_policy(stack, aws, "qbusiness-stale")
 
 
-def test_a_recovery_that_fails_says_so_and_can_be_repeated(new_stack: NewStack, aws: Aws):
+def test_a_failed_recovery_reports_the_failure_and_can_be_repeated(new_stack: NewStack, aws: Aws):
     stack = new_stack(REQUIRED)
     before = set(aws.roles())
     with killed_inside_create_role(stack, applied=True):
@@ -211,7 +209,7 @@ def test_a_recovery_that_fails_says_so_and_can_be_repeated(new_stack: NewStack, 
     assert_one_role_with_its_policy(stack, aws, role)
 
 
-def test_a_kill_leaves_no_process_behind(new_stack: NewStack):
+def test_a_kill_leaves_no_process(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     with killed_inside_create_role(stack, applied=False):
         running = " ".join(commands_in(stack.directory))
@@ -268,7 +266,7 @@ def test_an_empty_lock_of_a_full_disk_is_removed_and_the_state_kept(new_stack: N
     assert stack.up("--expect-no-changes").exit_code == 0
 
 
-def test_a_stack_whose_notes_are_empty_can_be_read_again(new_stack: NewStack):
+def test_a_stack_with_an_empty_notes_file_can_be_read_again(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     stack.up()
     backend = stack.state_file.parents[3]

@@ -1,6 +1,6 @@
-"""Bad input, by the thousand: whatever is given, a document says what was asked or is not written.
+"""Test generated settings: a document contains what was set, or is not written.
 
-`make generated` runs at least 10,000 settings; `make test` runs a smaller number, the same each time.
+`make generated` runs at least 10,000 settings; `make test` runs fewer, the same each time.
 """
 
 import json
@@ -85,11 +85,11 @@ def right(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
         subnets = [named(SUBNET_IDS, "ec2", "subnet/", foreign=True) for _ in range(count)]
         groups = draw(st.lists(GROUP_IDS, min_size=1, max_size=10))
         result["vpc_configuration"] = {
-            "subnet_ids": [it for it, _ in subnets],
+            "subnet_ids": [subnet for subnet, _ in subnets],
             "security_group_ids": groups,
         }
-        network = [it for _, it in subnets]
-        network += [f"arn:{partition}:ec2:{region}:{account}:security-group/{it}" for it in groups]
+        network = [arn for _, arn in subnets]
+        network += [f"arn:{partition}:ec2:{region}:{account}:security-group/{group}" for group in groups]
         expected["network"] = list(dict.fromkeys(network))
         result["allow_network_interface_deletion"] = draw(st.booleans())
     result["ingest_scope"] = draw(st.sampled_from(["", *INGEST_SCOPES]))
@@ -110,7 +110,7 @@ def look(given: dict[str, Any], place: Location) -> ValidationResult:
 
 
 def resources(policy: dict[str, Any]) -> dict[str, Any]:
-    return {it["Sid"]: it["Resource"] for it in policy["Statement"]}
+    return {statement["Sid"]: statement["Resource"] for statement in policy["Statement"]}
 
 
 def check_documents(written: ValidationResult, given: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -162,7 +162,7 @@ def count(record_property: Callable[[str, object], None]) -> Callable[[str], Non
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=right())
-def test_right_settings_give_documents_that_say_what_was_asked_and_that_iam_takes(
+def test_valid_settings_give_documents_that_contain_them_and_that_iam_accepts(
     drawn: tuple[dict[str, Any], dict[str, Any]], count: Callable[[str], None]
 ):
     given_settings, expected = drawn
@@ -180,7 +180,7 @@ def wrong(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
     """Draw settings that are right but for one value, which no form admits."""
     result, expected = draw(right())
     candidates = [name for name in result if name not in ("tags", "allow_network_interface_deletion")]
-    name = draw(st.sampled_from([it for it in candidates if result[it]]))
+    name = draw(st.sampled_from([candidate for candidate in candidates if result[candidate]]))
     value = result[name]
     holder: Any = result
     key: Any = name
@@ -189,14 +189,14 @@ def wrong(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
         key = draw(st.integers(0, len(holder) - 1))
         value = holder[key]
     at = draw(st.integers(0, len(value)))
-    injected = st.sampled_from(INJECTIONS).map(lambda it: f"{value[:at]}{it}{value[at:]}")
+    injected = st.sampled_from(INJECTIONS).map(lambda injection: f"{value[:at]}{injection}{value[at:]}")
     holder[key] = draw(st.one_of(injected, WRONG_TYPES))
     return result, expected["place"], name
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=wrong())
-def test_one_wrong_value_among_right_ones_is_refused_by_its_name(
+def test_one_invalid_value_among_valid_ones_is_refused_by_name(
     drawn: tuple[dict[str, Any], Location, str], count: Callable[[str], None]
 ):
     given_settings, place, name = drawn
@@ -222,7 +222,7 @@ ANYTHING = st.recursive(
         st.one_of(st.sampled_from([*SETTINGS]), st.text(max_size=9)), ANYTHING
     )
 )
-def test_anything_at_all_is_either_right_or_refused(
+def test_arbitrary_settings_are_either_valid_or_refused(
     given_settings: dict[str, Any], count: Callable[[str], None]
 ):
     try:

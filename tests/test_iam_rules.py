@@ -1,4 +1,4 @@
-"""The sandbox's IAM refuses what AWS refuses, or a green `make up` would prove nothing."""
+"""Test that the sandbox's IAM refuses what AWS refuses."""
 
 import json
 from collections.abc import Iterator
@@ -71,22 +71,22 @@ def refused(code: str) -> Any:
     ],
     ids="-".join,
 )
-def test_a_role_with_a_wrong_parameter_is_refused(iam: Any, options: dict[str, Any]):
+def test_a_role_with_an_invalid_parameter_is_refused(iam: Any, options: dict[str, Any]):
     with refused("ValidationError"):
         create(iam, **options)
 
 
-def test_the_limits_themselves_are_accepted(iam: Any):
+def test_values_at_the_limits_are_accepted(iam: Any):
     tags = [{"Key": f"k{n}" + "k" * 124, "Value": "v" * 256} for n in range(50)]
     create(iam, "r" * 64, Path="/" + "p" * 510 + "/", Description="d" * 1000, Tags=tags)
 
 
-def test_tag_keys_that_differ_in_case_alone_are_refused(iam: Any):
+def test_tag_keys_that_differ_only_in_case_are_refused(iam: Any):
     with refused("InvalidInput"):
         create(iam, Tags=[{"Key": "Team", "Value": "a"}, {"Key": "team", "Value": "b"}])
 
 
-def test_a_role_name_is_taken_whatever_its_case(iam: Any):
+def test_a_role_name_is_unique_regardless_of_case(iam: Any):
     create(iam, "qbusiness-role")
     for name in ("qbusiness-role", "QBusiness-Role"):
         with refused("EntityAlreadyExists"):
@@ -141,7 +141,7 @@ def test_a_malformed_role_policy_is_refused(iam: Any, document: str):
         iam.put_role_policy(RoleName="role", PolicyName="policy", PolicyDocument=document)
 
 
-def test_the_inline_policies_of_a_role_share_one_quota_without_white_space(iam: Any):
+def test_the_inline_policies_of_a_role_share_a_quota_that_ignores_white_space(iam: Any):
     create(iam)
     empty = len(json.dumps(POLICY, separators=(",", ":")).replace('"*"', '""'))
 
@@ -182,7 +182,7 @@ def test_a_role_with_an_attached_policy_cannot_be_deleted(iam: Any):
     iam.delete_policy(PolicyArn=arn)
 
 
-def test_the_documents_of_the_page_are_accepted(iam: Any):
+def test_the_expected_documents_are_accepted(iam: Any):
     create(iam, trust=golden("trust-policy"))
     for name in ("default-role-policy", "minimal-role-policy"):
         iam.put_role_policy(RoleName="role", PolicyName=name, PolicyDocument=golden(name))

@@ -1,4 +1,4 @@
-"""golden/messages.txt has every message of a refused setting, word for word."""
+"""Test every message of an invalid setting against golden/messages.txt."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -198,7 +198,7 @@ def messages() -> str:
 
 
 @pytest.mark.usefixtures("stack")
-def test_messages_stand_as_written():
+def test_the_messages_are_the_expected_ones():
     assert messages() == (GOLDEN / "messages.txt").read_text()
 
 
@@ -219,7 +219,9 @@ def test_no_command_in_a_message_sets_a_value_that_is_valid():
 
 
 @pytest.mark.usefixtures("stack")
-def test_a_secret_is_set_as_a_secret_and_no_key_of_it_is_shown(monkeypatch: pytest.MonkeyPatch):
+def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
+    monkeypatch: pytest.MonkeyPatch,
+):
     secret = (
         "aem:secretId",
         "aem:tags",
@@ -268,7 +270,7 @@ def test_a_secret_is_never_shown():
         "subnets",
         "c.d",
     )
-    assert [it for it in (*given, *members) if f'"{it}"' in shown or f".{it}" in shown] == []
+    assert [value for value in (*given, *members) if f'"{value}"' in shown or f".{value}" in shown] == []
     for given_too in ("(5)", '["a"]', "arn:aws:ec2", "has 11", "has 51", ACCOUNT, "us-west-2"):
         assert given_too not in shown
     for given_too in ("aem-files", "1402433619", "confluence-cloud or"):
@@ -282,7 +284,7 @@ def test_a_secret_is_never_shown():
     assert "7" not in warnings
 
 
-def test_warnings_stand_as_written():
+def test_the_warnings_are_the_expected_ones():
     given = {
         **MINIMAL,
         "application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"),

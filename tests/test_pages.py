@@ -1,4 +1,4 @@
-"""What the pages in docs/ tell people to type works, and what they say of the program is true."""
+"""Test that the commands on the pages in docs/ work, and that links and names are correct."""
 
 import json
 import re
@@ -13,10 +13,8 @@ import pytest
 from components.stack_config import KEYS
 from sandbox.environment import PROJECT
 from tests.page import blocks, commands, run_section
-from tests.stacks import Aws, Stack
+from tests.stacks import Aws, NewStack
 from tests.support import REQUIRED
-
-NewStack = Callable[..., Stack]
 
 DOCS = PROJECT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -52,7 +50,7 @@ def test_the_quick_start_ends_with_the_arn_of_the_role(typed: Callable[..., str]
     assert "This project is written in python" in seen
 
 
-def test_another_environment_is_a_copy_with_a_role_of_its_own(typed: Callable[..., str], aws: Aws):
+def test_another_environment_is_a_copy_with_its_own_role(typed: Callable[..., str], aws: Aws):
     typed("Deploy", QUICK_START)
     before = set(aws.roles())
     typed(
@@ -68,7 +66,7 @@ def test_another_environment_is_a_copy_with_a_role_of_its_own(typed: Callable[..
     typed("Which account", ENVIRONMENTS)
 
 
-def test_the_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
+def test_the_drift_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     stack.up()
     (exercise,) = (block for block in blocks("sh", QUICK_START.read_text()) if "boto3" in block)
@@ -122,7 +120,7 @@ def test_make_help_lists_every_target():
     assert re.findall(r"^  make (\w+)\t", listed.stdout, re.MULTILINE) == phony.split()
 
 
-def test_every_link_between_the_pages_leads_somewhere(tmp_path: Path):
+def test_every_link_between_the_pages_resolves(tmp_path: Path):
     built = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path],
         cwd=PROJECT,
@@ -136,7 +134,7 @@ def test_every_link_between_the_pages_leads_somewhere(tmp_path: Path):
     }
 
 
-def test_every_link_of_the_readme_leads_to_a_file_or_a_heading():
+def test_every_link_of_the_readme_resolves_to_a_file_or_a_heading():
     readme = (PROJECT / "README.md").read_text()
     headings = {
         re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-")
@@ -148,7 +146,7 @@ def test_every_link_of_the_readme_leads_to_a_file_or_a_heading():
         assert link[1:] in headings if link.startswith("#") else (PROJECT / link).is_file(), link
 
 
-def test_no_page_and_no_picture_needs_another_server():
+def test_no_page_or_picture_loads_from_another_server():
     site = (PROJECT / "mkdocs.yml").read_text() + (DOCS / "assets" / "site.css").read_text()
     assert "http" not in site
     # The name of the namespace is no address.
@@ -158,12 +156,12 @@ def test_no_page_and_no_picture_needs_another_server():
         assert "```mermaid" not in page.read_text(), page
 
 
-def test_the_readme_names_every_page():
+def test_the_readme_lists_every_page():
     readme = (PROJECT / "README.md").read_text()
     for page in PAGES:
         assert f"(docs/{page.name})" in readme
         assert f"{page.name}" in (PROJECT / "mkdocs.yml").read_text()
 
 
-def test_a_section_without_commands_is_noticed():
+def test_a_section_without_commands_is_detected():
     assert commands("Next", QUICK_START) == ""

@@ -1,6 +1,6 @@
-"""Paste the shell blocks of the pages into interactive shells, as people do.
+"""Test the shell blocks of the pages by pasting them into interactive shells.
 
-A block has to be one command for the shell: what follows a command, Pulumi's CLI reads as its own input.
+A block must be one command for the shell: Pulumi's CLI reads what follows a command as its own input.
 """
 
 import fcntl

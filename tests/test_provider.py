@@ -1,4 +1,4 @@
-"""The sandbox's provider behaves as pulumi-aws does; each test names the function that it follows.
+"""Test that the sandbox's provider behaves as pulumi-aws does; each test names the function it follows.
 
 `tfbridge` is a package of https://github.com/pulumi/pulumi-terraform-bridge; `role.go` and the other
 files of IAM are in `internal/service/iam` of https://github.com/hashicorp/terraform-provider-aws.
@@ -6,7 +6,7 @@ files of IAM are in `internal/service/iam` of https://github.com/hashicorp/terra
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock
 
@@ -16,9 +16,7 @@ from pages.examples import REGION
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 from sandbox.provider.resources import Role
 from tests.faults import Proxy, proxy
-from tests.stacks import ATTACHED, Aws, Stack
-
-NewStack = Callable[..., Stack]
+from tests.stacks import ATTACHED, Aws, NewStack, Stack
 
 NAME = "qbusiness-provider"
 TRUST = """{
@@ -70,7 +68,7 @@ def through(iam: Proxy, stack: Stack) -> None:
 
 
 def resource(stack: Stack, token: str = ROLE) -> dict[str, Any]:
-    (found,) = (it for it in stack.resources() if it["type"] == token)
+    (found,) = (resource for resource in stack.resources() if resource["type"] == token)
     return found
 
 
@@ -112,7 +110,7 @@ def test_a_role_shows_its_real_policies_after_a_refresh_and_in_the_inputs_after_
     assert resource(other)["inputs"]["managedPolicyArns"] == [managed_policy]
 
 
-def test_policies_given_as_properties_of_the_role_are_its_only_ones(new_program: NewStack, aws: Aws):
+def test_policies_set_as_properties_of_the_role_are_its_only_ones(new_program: NewStack, aws: Aws):
     # resourceRoleCreate and resourceRoleUpdate in role.go.
     stack = new_program(
         'aws.iam.Role("role", **ROLE, inline_policies=[{"name": "own", "policy": POLICY}])'
@@ -126,7 +124,7 @@ def test_policies_given_as_properties_of_the_role_are_its_only_ones(new_program:
 # Refreshes.
 
 
-def test_a_refresh_leaves_foreign_tags_out_of_the_inputs_and_the_next_update_removes_them(
+def test_a_refresh_keeps_foreign_tags_out_of_the_inputs_and_the_next_update_removes_them(
     new_program: NewStack, aws: Aws
 ):
     # extractInputsObject in tfbridge/schema.go.
@@ -142,7 +140,7 @@ def test_a_refresh_leaves_foreign_tags_out_of_the_inputs_and_the_next_update_rem
 @pytest.mark.parametrize(
     ("ignored", "left"), [(["tags"], ("tagsAll.Foreign",)), (["tags", "tagsAll"], None)], ids=str
 )
-def test_foreign_tags_are_left_alone_only_if_all_tags_are_ignored_too(
+def test_foreign_tags_stay_only_if_tags_all_is_ignored_too(
     new_program: NewStack, aws: Aws, ignored: list[str], left: tuple[str, ...] | None
 ):
     # applyTags in pulumi-aws, provider/tags.go: Check computes tagsAll from the inputs.
@@ -154,7 +152,7 @@ def test_foreign_tags_are_left_alone_only_if_all_tags_are_ignored_too(
     assert changes(stack) == ([("update", "role", left)] if left else [])
 
 
-def test_all_tags_are_in_the_inputs(new_program: NewStack):
+def test_tags_all_is_in_the_inputs(new_program: NewStack):
     # applyTags in pulumi-aws, provider/tags.go.
     stack = new_program('aws.iam.Role("role", **ROLE, tags={"Team": "search"})')
     stack.up()
@@ -178,7 +176,7 @@ def test_a_document_stays_as_written_so_that_its_drift_is_reported_until_it_is_c
 
 
 @pytest.mark.parametrize(("name", "corrected"), [("", True), (f"name='{NAME}', path='/p/',", False)])
-def test_the_maximum_session_duration_is_corrected_only_where_another_default_stands_beside_it(
+def test_the_maximum_session_duration_is_corrected_only_if_another_default_is_recorded(
     new_program: NewStack, aws: Aws, name: str, corrected: bool
 ):
     # deleteDefaultsKey in tfbridge/defaults.go, then useOldDefault in applyDefaults.
@@ -237,7 +235,7 @@ def test_documents_are_compared_as_the_provider_does(
     assert are_equivalent(policy(**one), policy(**other)) == equivalent
 
 
-def test_other_statements_versions_and_ids_are_differences():
+def test_different_statements_versions_and_ids_are_differences():
     one = json.loads(TRUST)
     turned = {**one, "Statement": one["Statement"][::-1]}
     assert are_equivalent(TRUST, json.dumps(turned))
@@ -304,7 +302,7 @@ def test_exclusive_resources_are_created_before_the_old_ones_are_deleted(new_pro
 # Calls.
 
 
-def test_the_account_is_asked_for_before_anything_else(new_program: NewStack, iam: Proxy):
+def test_the_provider_looks_up_the_account_first(new_program: NewStack, iam: Proxy):
     # validateCredentials in pulumi-aws, provider/resources.go.
     stack = new_program('aws.iam.Role("role", **ROLE)')
     through(iam, stack)
@@ -351,7 +349,7 @@ def test_a_deletion_removes_managed_policies_before_inline_ones():
     ]
 
 
-def test_tags_of_aws_itself_are_not_seen():
+def test_tags_that_aws_sets_are_ignored():
     # IgnoreSystem in internal/provider/sdkv2/tags_interceptor.go.
     role = {
         "RoleName": NAME,

@@ -1,4 +1,4 @@
-"""The component is an installable Python package, for programs of one's own and for the plugin."""
+"""Test the Python package: for programs that install it, and for the plugin."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +27,8 @@ from tests.installing import (
     offline,
 )
 from tests.page import blocks, prose
-from tests.stacks import PROJECT_NAME, Aws, Stack
-from tests.support import GOLDEN, golden, in_one_line
-
-NewStack = Callable[..., Stack]
+from tests.stacks import Aws, NewStack, Stack
+from tests.support import GOLDEN, PROJECT_NAME, golden
 
 ADDRESS: Final = f"https://{HOST}/organization/repository.git"
 QUICK_START: Final = PROJECT / "docs" / "index.md"
@@ -102,16 +100,18 @@ def test_the_package_the_schema_and_the_changelog_have_one_version():
 
 
 @pytest.mark.slow
-def test_the_wheel_needs_what_the_program_needs(wheel: Path):
+def test_the_wheel_has_the_requirements_of_the_program(wheel: Path):
     listed = (PROJECT / "requirements.txt").read_text().splitlines()
     with zipfile.ZipFile(wheel) as archive:
         metadata = archive.read(f"qbusiness_connector-{VERSION}.dist-info/METADATA").decode()
     needed = re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
-    assert {Requirement(it) for it in needed} == {Requirement(it) for it in listed if it[0] != "#"}
+    assert {Requirement(line) for line in needed} == {
+        Requirement(line) for line in listed if line[0] != "#"
+    }
 
 
 @pytest.mark.slow
-def test_a_build_leaves_nothing_that_git_would_show(repository: Path, wheel: Path):
+def test_a_build_leaves_git_status_clean(repository: Path, wheel: Path):
     assert wheel.name == f"qbusiness_connector-{VERSION}-py3-none-any.whl"
     assert git(repository, "status", "--short") == ""
 
@@ -134,7 +134,7 @@ def type_errors(directory: Path, program: str) -> list[str]:
         check=False,
     )
     found = json.loads(done.stdout)["generalDiagnostics"]
-    return [it["message"] for it in found if it["severity"] == "error"]
+    return [problem["message"] for problem in found if problem["severity"] == "error"]
 
 
 @pytest.mark.slow
@@ -159,7 +159,7 @@ def new_project(stack: Stack, project: Mapping[str, object]) -> None:
 def check_the_role(stack: Stack, aws: Aws) -> None:
     name = stack.outputs()["roleArn"].rpartition("/")[2]
     (policy,) = aws.role_policies(name).values()
-    assert in_one_line(policy) == golden("minimal-role-policy")
+    assert policy == golden("minimal-role-policy")
 
 
 def test_a_program_uses_the_installed_package(new_stack: NewStack, wheel: Path, aws: Aws):
