@@ -14,6 +14,13 @@ UNKNOWN: Final = object()
 
 _DOCUMENT_ELEMENTS: Final = {"Version", "Id", "Statement"}
 _STATEMENT_ELEMENTS: Final = {"Sid", "Effect", "Action", "NotAction", "Condition"}
+_OPERATORS_THAT_REQUIRE_THE_KEY: Final = {
+    "StringEquals",
+    "StringEqualsIgnoreCase",
+    "StringLike",
+    "ArnEquals",
+    "ArnLike",
+}
 
 
 class Condition(NamedTuple):
@@ -27,9 +34,20 @@ class Condition(NamedTuple):
     key: str
     values: tuple[str, ...]
 
+    @property
+    def requires_key(self) -> bool:
+        """Whether no request without the key meets it."""
+        return self.operator.removeprefix("ForAnyValue:") in _OPERATORS_THAT_REQUIRE_THE_KEY
+
     def is_on(self, key: str) -> bool:
         """Return whether it is a condition on the key."""
         return self.key.lower() == key.lower()
+
+    def is_as_strict_as(self, other: "Condition") -> bool:
+        """Return whether a request that meets it with the other's values meets the other."""
+        return self.is_on(other.key) and (
+            self.operator == other.operator or (self.requires_key and other.requires_key)
+        )
 
 
 class Statement(NamedTuple):
