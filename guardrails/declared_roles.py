@@ -318,7 +318,7 @@ def _managed_policies(
         attaching.insert(0, role)
     attached: dict[str, Policy] = {}
     attachments: dict[str, Attachment] = {}
-    arns_of_stack: set[str] = set()
+    attached_arns: set[str] = set()
     for declaration in attaching:
         policies, arns = managed.attached_by(declaration)
         for policy in policies:
@@ -326,12 +326,12 @@ def _managed_policies(
             attached[policy.urn] = Policy(policy.urn, document, inline=False)
         for arn in arns:
             attachments.setdefault(arn, Attachment(declaration.urn, arn))
-        arns_of_stack.update(declaration.values(_ATTACHES_IN[declaration.type]))
+        attached_arns.update(declaration.values(_ATTACHES_IN[declaration.type]))
     removed = bool(_of_type(belonging, _EXCLUSIVE_ATTACHMENTS))
     undeclared = [
         UndeclaredPolicy(arn, inline=False, removed=removed)
         for arn in role.values("managedPolicyArns")
-        if arn not in arns_of_stack
+        if arn not in attached_arns
     ]
     return [*attached.values()], [*attachments.values()], undeclared
 

@@ -60,6 +60,11 @@ class Finding(NamedTuple):
         return "\n".join(map(_escape, lines))
 
 
+def _escape(text: str) -> str:
+    """Escape all but printable ASCII."""
+    return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
 class Rule(NamedTuple):
     """A rule of the pack; an `advisory` one warns and does not stop the operation."""
 
@@ -266,7 +271,7 @@ def ingest(role: Role) -> Iterator[Finding]:
                 urn,
                 f"qbusiness:BatchPutDocument is allowed on {resource}, but not on its application",
                 "both: the action requires the application and the index",
-                f"add {application}",
+                f"add {application} to the statement",
             )
 
 
@@ -315,37 +320,31 @@ def listed_name(role: Role) -> Iterator[Finding]:
 def quotas(role: Role) -> Iterator[Finding]:
     """Find policies that are longer, or more, than IAM allows."""
     staying = [policy for policy in role.undeclared if not policy.removed]
-    inline = [policy.document.size for policy in role.policies if policy.inline]
-    inline += [policy.size for policy in staying if policy.inline]
     managed = [policy for policy in role.policies if not policy.inline]
-    attached = [*managed, *role.attachments, *(policy for policy in staying if not policy.inline)]
-    trust_size = role.trust.document.size
+    inline_size = sum(policy.document.size for policy in role.policies if policy.inline)
+    inline_size += sum(policy.size for policy in staying)
+    attached = len(managed) + len(role.attachments) + sum(not policy.inline for policy in staying)
     fewer = "name fewer resources"
     increase = "or increase the quota and exempt the role from this rule"
-    for urn, number, what, maximum, remediation in (
-        (role.urn, sum(inline), "characters in inline policies", MAXIMUM_INLINE_SIZE, fewer),
-        (
-            role.urn,
-            trust_size,
-            "characters in the trust policy",
-            MAXIMUM_TRUST_SIZE,
-            f"shorten it, {increase}",
-        ),
-        (role.urn, len(attached), "attached policies", MAXIMUM_ATTACHED, f"detach some, {increase}"),
-        *(
-            (
-                policy.urn,
-                policy.document.size,
-                "characters in a managed policy",
-                MAXIMUM_MANAGED_SIZE,
-                fewer,
-            )
-            for policy in managed
-        ),
-    ):
-        if number > maximum:
-            message = f"the role has {number:,} {what}"
-            yield Finding(urn, message, f"at most {maximum:,}, IAM's quota", remediation)
+    yield from _above(role.urn, inline_size, "characters in inline policies", MAXIMUM_INLINE_SIZE, fewer)
+    for policy in managed:
+        size = policy.document.size
+        yield from _above(
+            policy.urn, size, "characters in a managed policy", MAXIMUM_MANAGED_SIZE, fewer
+        )
+    size = role.trust.document.size
+    yield from _above(
+        role.urn, size, "characters in the trust policy", MAXIMUM_TRUST_SIZE, f"shorten it, {increase}"
+    )
+    yield from _above(
+        role.urn, attached, "attached policies", MAXIMUM_ATTACHED, f"detach some, {increase}"
+    )
+
+
+def _above(urn: str, number: int, what: str, maximum: int, remediation: str) -> Iterator[Finding]:
+    if number > maximum:
+        message = f"the role has {number:,} {what}"
+        yield Finding(urn, message, f"at most {maximum:,}, IAM's quota", remediation)
 
 
 RULES: Final = (
@@ -360,7 +359,7 @@ RULES: Final = (
     ),
     Rule(
         "key",
-        "The policies name each key that the role can use through Secrets Manager or Amazon S3.",
+        "The policies name each key, for use through Secrets Manager or Amazon S3 alone.",
         partial(permissions, "key"),
     ),
     Rule(
@@ -396,8 +395,3 @@ def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
     for policy, statement in _statements(role):
         if statement.allows and action in map(str.lower, statement.actions):
             yield policy, statement
-
-
-def _escape(text: str) -> str:
-    """Escape all but printable ASCII."""
-    return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), text)
