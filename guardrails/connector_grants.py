@@ -18,8 +18,8 @@ from policy_documents import Condition, Statement, read_document
 _ACCOUNT: Final = r"[0-9]{12}"
 _QBUSINESS_ID: Final = r"[a-zA-Z0-9][a-zA-Z0-9-]{35}"
 PLACEHOLDERS: Final = {
-    "partition": r"aws(?:-[a-z]+)*",
-    "region": r"[a-z]{2,5}(?:-[a-z]+)+-[0-9]{1,2}",
+    "partition": r"aws(?:-[a-z]{1,16}){0,3}",
+    "region": r"[a-z]{2,5}(?:-[a-z]{1,16}){1,3}-[0-9]{1,2}",
     "account": _ACCOUNT,
     "bucket_account": _ACCOUNT,
     "secret_account": _ACCOUNT,
