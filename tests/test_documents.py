@@ -78,10 +78,10 @@ def test_without_options_the_policy_names_only_the_secret_and_the_index():
 
 
 def test_the_two_scopes_differ_only_in_the_resource_of_one_statement():
-    editions = [json.loads(write(**FULL, ingest_scope=scope).role_policy) for scope in ("index", "")]
+    documents = [json.loads(write(**FULL, ingest_scope=scope).role_policy) for scope in ("index", "")]
     differing = [
         (old["Sid"], old["Resource"], new["Resource"])
-        for old, new in zip(*(edition["Statement"] for edition in editions), strict=True)
+        for old, new in zip(*(document["Statement"] for document in documents), strict=True)
         if old != new
     ]
     application = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
