@@ -34,6 +34,8 @@ def _models(*services: str) -> dict[str, ServiceModel]:
 
 
 MODELS = _models("qbusiness", "iam", "kms", "secretsmanager")
+_BUCKET_ACTIONS = {"encryption": "GetEncryptionConfiguration"}
+"""What IAM calls the operations on a bucket, by their query."""
 
 
 class Server:
@@ -92,6 +94,9 @@ class Server:
     def _operation(self, service: str, request: Request) -> tuple[str, dict[str, Any]]:
         if service == "qbusiness":
             return self._route(request)
+        if service == "s3":
+            query = request.query_string.decode().partition("&")[0].rstrip("=")
+            return _BUCKET_ACTIONS.get(query, f"{request.method} {request.full_path}"), {}
         target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         return target or dict(parse_qsl(request.get_data(as_text=True)))["Action"], {}
 
@@ -182,6 +187,9 @@ class _Quiet(WSGIRequestHandler):
 
 def _refusal(service: str, status: int, code: str) -> Response:
     message = f"{code} by the test"
+    if service == "s3":
+        text = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+        return Response(text, status, mimetype="text/xml")
     if service == "iam":
         text = (
             f"<ErrorResponse><Error><Type>Sender</Type><Code>{escape(code)}</Code>"

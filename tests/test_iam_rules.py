@@ -182,6 +182,22 @@ def test_a_role_with_an_attached_policy_cannot_be_deleted(iam: Any):
     iam.delete_policy(PolicyArn=arn)
 
 
+def test_a_permissions_boundary_has_to_exist(iam: Any):
+    missing = "arn:aws:iam::123456789012:policy/boundary"
+    message = rf"\(NoSuchEntity\).*: Scope ARN: {missing} does not exist or is not attachable\."
+    with pytest.raises(ClientError, match=message):
+        create(iam, PermissionsBoundary=missing)
+    create(iam)
+    with pytest.raises(ClientError, match=message):
+        iam.put_role_permissions_boundary(RoleName="role", PermissionsBoundary=missing)
+    iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(POLICY))
+    iam.put_role_permissions_boundary(RoleName="role", PermissionsBoundary=missing)
+    iam.put_role_permissions_boundary(
+        RoleName="role", PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess"
+    )
+    iam.delete_policy(PolicyArn=missing)
+
+
 def test_the_expected_documents_are_accepted(iam: Any):
     create(iam, trust=golden("trust-policy"))
     for name in ("default-role-policy", "minimal-role-policy"):

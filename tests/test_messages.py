@@ -119,10 +119,18 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(140)]},
     },
     "an unknown connector": {"connector": "Confluence", "secret_id": None},
-    "a bucket that the connector does not use": {"bucket_name": "aem-files"},
+    "an unknown connector without a near name": {"connector": "JDBC"},
+    "a connector that is not a string": {"connector": 5},
+    "a connector that is an Output": {"connector": pulumi.UNKNOWN},
+    "a connector that needs a secret": {"connector": "confluence-cloud", "secret_id": ""},
+    "a bucket that the connector does not use": {
+        "bucket_name": "aem-files",
+        "bucket_account_id": OTHER_ACCOUNT,
+    },
     "a connector without a secret and a VPC": {
         "connector": "s3-v2",
         "vpc_configuration": NETWORK,
+        "allow_network_interface_deletion": True,
     },
     "settings that need others": {
         "connector": "webcrawler",
@@ -133,6 +141,11 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
     "an ARN instead of the name of a bucket": {
         "connector": "webcrawler",
         "bucket_name": "arn:aws:s3:::aem-files",
+    },
+    "a bucket and its account that are not strings": {
+        "connector": "webcrawler",
+        "bucket_name": 5,
+        "bucket_account_id": 0o12345670123,
     },
     "too many tags": {"tags": {f"t{i}": "" for i in range(51)}},
 }
@@ -237,12 +250,17 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
     assert refusal(pasted, config.naming, secret_names=config.secret_names).startswith(
         "invalid configuration: 2 errors"
     )
+    # What the connector does not take has to go as a whole.
+    without_vpc = {"connector": "onedrive-new", "vpc_configuration": NETWORK}
+    message = refusal(without_vpc, config.naming, secret_names=config.secret_names)
+    assert message.endswith("    fix: pulumi config rm --stack prod -- aem:vpcConfiguration")
 
 
 def test_a_secret_is_never_shown():
     shown = collect("Arguments", Naming(), secret_names=SETTINGS)
     assert "[secret]" in shown
     given = (APPLICATION_ARN, "alias/aem", "boundary", "my role", "us-west-2", SECRET_ID, "vpc", "x")
+    given += ("Confluence", "JDBC", "aem-files", "arn:aws:s3:::aem-files")
     members = (
         "subnet-1",
         "sg",
@@ -257,6 +275,8 @@ def test_a_secret_is_never_shown():
     )
     assert [value for value in (*given, *members) if f'"{value}"' in shown or f".{value}" in shown] == []
     for given_too in ("(5)", '["a"]', "arn:aws:ec2", "has 11", "has 51", ACCOUNT, "us-west-2"):
+        assert given_too not in shown
+    for given_too in ("aem-files", "1402433619", "confluence-cloud or"):
         assert given_too not in shown
     args = {**RIGHT, "role_name": "connector", "secret_id": "aem-secret"}
     args |= {"application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"), "region": None}

@@ -66,6 +66,16 @@ def test_another_environment_is_a_copy_with_its_own_role(typed: Callable[..., st
     typed("Which account", ENVIRONMENTS)
 
 
+def test_another_connector_is_a_stack_with_a_role_of_its_own(typed: Callable[..., str], aws: Aws):
+    typed("Deploy", QUICK_START)
+    before = set(aws.roles())
+    typed("Several connectors", ENVIRONMENTS, SECRET_ID="qbusiness/slack-a1B2c3")
+    (role,) = set(aws.roles()) - before
+    policy = str(aws.role_policies(role))
+    assert "qbusiness/slack-a1B2c3" in policy
+    assert "aem-cloud" not in policy
+
+
 def test_the_drift_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     stack.up()
@@ -135,15 +145,18 @@ def test_every_link_between_the_pages_resolves(tmp_path: Path):
 
 
 def test_every_link_of_the_readme_resolves_to_a_file_or_a_heading():
-    readme = (PROJECT / "README.md").read_text()
-    headings = {
-        re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-")
-        for title in re.findall(r"^#+ (.*)$", readme, re.MULTILINE)
-    }
-    links = re.findall(r"\]\((?!https:)([^)]+)\)", readme)
+    links = re.findall(r"\]\((?!https:)([^)]+)\)", (PROJECT / "README.md").read_text())
     assert "docs/assets/role.svg" in links
     for link in links:
-        assert link[1:] in headings if link.startswith("#") else (PROJECT / link).is_file(), link
+        path, _, heading = link.partition("#")
+        page = PROJECT / (path or "README.md")
+        assert page.is_file(), link
+        assert not heading or heading in headings(page), link
+
+
+def headings(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_no_page_or_picture_loads_from_another_server():
