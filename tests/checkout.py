@@ -13,8 +13,8 @@ EMPTY: Final = "The sandbox is empty: nothing is left to remove. `make up` start
 def execute(
     directory: Path, *command: str, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command, and return what a person would see."""
-    # `make test` is a make too, whose settings are not for the make that is tested.
+    """Run a command and return its output, as a user sees it."""
+    # Do not pass the variables of `make test` on to the make under test.
     own = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(
         command,
@@ -33,7 +33,7 @@ def execute(
 def make(
     directory: Path, target: str, *, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run make, where the packages are installed and older than the list of them."""
+    """Run make as if the packages were up to date."""
     return execute(directory, "make", "-o", "venv/installed", target, check=check, **variables)
 
 
@@ -42,8 +42,8 @@ def in_sandbox(directory: Path, *command: str) -> str:
 
 
 def type_in_a_shell(checkout: Path, *lines: str, **variables: str) -> str:
-    """Return what a person sees who types commands in a shell of the sandbox, each at a prompt."""
-    person, terminal = pty.openpty()
+    """Type commands in a shell of the sandbox, each at a prompt, and return the screen."""
+    keyboard, terminal = pty.openpty()
     with subprocess.Popen(
         ["venv/bin/python", "-m", "sandbox", "shell"],
         cwd=checkout,
@@ -57,9 +57,9 @@ def type_in_a_shell(checkout: Path, *lines: str, **variables: str) -> str:
         seen = b""
         for line in (*lines, "exit"):
             while not seen.endswith(b" $ "):
-                seen += os.read(person, 4096)
-            os.write(person, f"{line.strip()}\n".encode())
-            seen += os.read(person, 1)
-    os.close(person)
+                seen += os.read(keyboard, 4096)
+            os.write(keyboard, f"{line.strip()}\n".encode())
+            seen += os.read(keyboard, 1)
+    os.close(keyboard)
     assert shell.returncode == 0, seen
     return seen.decode()

@@ -1,7 +1,7 @@
-"""Answer `python -m roles` in place of AWS: Amazon Q Business as in the sandbox, the rest by moto.
+"""Replace AWS for `python -m roles`: Amazon Q Business as in the sandbox, the rest by moto.
 
-Calls are recorded, and can be refused or answered otherwise. What botocore's model of a service does not
-allow, in a call or in an answer, lets the test fail.
+Calls are recorded, and a test can set other answers. A call or an answer that does not fit botocore's
+model of the service fails the test.
 """
 
 import io
@@ -34,10 +34,12 @@ def _models(*services: str) -> dict[str, ServiceModel]:
 
 
 MODELS = _models("iam", "kms", "secretsmanager")
+_BUCKET_ACTIONS = {"encryption": "GetEncryptionConfiguration"}
+"""What IAM calls the operations on a bucket, by their query."""
 
 
 class Server:
-    """One account, and what was asked of all services."""
+    """One account, and the calls of all services."""
 
     def __init__(self, account: str) -> None:
         self.account = account
@@ -47,13 +49,13 @@ class Server:
         self.refusals: dict[str, tuple[int, str]] = {}
         """Status and error code, by action."""
         self.answers: dict[str, Mapping[str, Any]] = {}
-        """What a JSON service says in moto's place, by action."""
+        """Answer of a JSON service instead of moto's, by action."""
         self.pages: dict[str, int] = {}
-        """Status of the HTML page that answers in place of an API, by action."""
+        """Status of an HTML page that answers instead of an API, by action."""
         self.calls: list[str] = []
         """Actions such as `iam:GetRole`."""
         self.misfits: list[str] = []
-        """What did not fit the model."""
+        """Calls and answers that do not fit the model."""
         self.url = ""
         self._moto = DomainDispatcherApplication(create_backend_app)
 
@@ -64,7 +66,7 @@ class Server:
         )
 
     def data_source(self, identifier: str = DATA_SOURCE_ID) -> dict[str, Any]:
-        """Return what GetDataSource says, to be changed."""
+        """Return the answer of GetDataSource, to be changed."""
         return self.qbusiness.resources[APPLICATION_ID, INDEX_ID, identifier]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -105,17 +107,23 @@ class Server:
 def _operation(service: str, request: Request) -> str:
     if service == "qbusiness":
         return parse(request)[0].name
+    if service == "s3":
+        query = request.query_string.decode().partition("&")[0].rstrip("=")
+        return _BUCKET_ACTIONS.get(query, f"{request.method} {request.full_path}")
     target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
     return target or dict(parse_qsl(request.get_data(as_text=True)))["Action"]
 
 
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 werkzeug's name
-        """Say nothing: the calls are recorded."""
+        """Log nothing: the calls are recorded."""
 
 
 def _refusal(service: str, status: int, code: str) -> Response:
     message = f"{code} by the test"
+    if service == "s3":
+        text = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+        return Response(text, status, mimetype="text/xml")
     if service == "iam":
         text = (
             f"<ErrorResponse><Error><Type>Sender</Type><Code>{escape(code)}</Code>"
@@ -128,7 +136,7 @@ def _refusal(service: str, status: int, code: str) -> Response:
 
 @contextmanager
 def served(account: str = ACCOUNT) -> Generator[Server]:
-    """Serve on loopback for as long as the context lasts; fail if anything did not fit the model."""
+    """Serve on loopback until the context ends; fail if a call or an answer does not fit the model."""
     moto_api_backend.reset()
     mock_random.seed(0)  # a secret's six characters look like part of its name once in 200 times
     server = Server(account)
