@@ -1,8 +1,4 @@
-"""Write docs/permissions.md from the program and its evidence.
-
-The statements and the reasons for them are those of the program, and the evidence is what the tests ask
-and prove.
-"""
+"""Write docs/permissions.md from the documents of the program and the evidence of the tests."""
 
 import json
 from collections.abc import Callable, Collection, Mapping

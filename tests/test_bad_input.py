@@ -1,6 +1,6 @@
-"""Bad input on the real engine: the message is seen, the exit code is not zero, nothing is created.
+"""Test invalid input on the real engine: message, exit code, and that nothing is created.
 
-What the rules are, and that they hold, is tested in test_settings.py; this is about what a person sees.
+test_settings.py tests the rules themselves; this module tests what a user sees.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,8 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.stacks import PROJECT_NAME, Aws, Stack
+from tests.stacks import Aws, Stack
+from tests.support import PROJECT_NAME
 
 RIGHT: dict[str, Any] = {
     "aws:region": REGION,
@@ -136,13 +137,13 @@ def assert_refused(stack: Stack, aws: Aws, expected: str) -> str:
     assert update.exit_code != 0
     assert expected in update.text
     assert "Traceback" not in update.text
-    assert {it["type"] for it in stack.resources()} <= {"pulumi:pulumi:Stack"}
+    assert {resource["type"] for resource in stack.resources()} <= {"pulumi:pulumi:Stack"}
     assert aws.roles() == roles
     return update.text
 
 
 @pytest.mark.parametrize(("changes", "expected"), OURS.values(), ids=OURS)
-def test_wrong_settings_are_refused_all_at_once(
+def test_invalid_settings_are_all_refused_at_once(
     new_stack: Callable[..., Stack], aws: Aws, changes: dict[str, Any], expected: list[str]
 ):
     errors = "1 error" if len(expected) == 1 else f"{len(expected)} errors"
@@ -155,7 +156,7 @@ def test_wrong_settings_are_refused_all_at_once(
 
 
 @pytest.mark.parametrize(("changes", "expected"), THE_ENGINE_S.values(), ids=THE_ENGINE_S)
-def test_presence_and_types_are_the_engine_s_business(
+def test_the_engine_checks_presence_and_types(
     new_stack: Callable[..., Stack], aws: Aws, changes: dict[str, Any], expected: str
 ):
     assert_refused(configured(new_stack, changes), aws, expected)
@@ -177,7 +178,7 @@ def test_the_command_in_the_message_fixes_the_setting(new_stack: Callable[..., S
     assert stack.up().changes == {"same": 1, "create": 3}  # the stack itself is there already
 
 
-def test_what_only_the_provider_knows_stops_the_update_before_the_role(
+def test_an_error_that_needs_the_provider_stops_the_update_before_the_role(
     new_stack: Callable[..., Stack], aws: Aws
 ):
     secret = f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
@@ -186,15 +187,16 @@ def test_what_only_the_provider_knows_stops_the_update_before_the_role(
     update = stack.up(check=False)
     assert update.exit_code != 0
     assert "does not match the partition of the application" in update.text
-    assert len([it for _, it in update.errors if "invalid configuration: 1 error" in it]) == 1
+    assert (
+        len([message for _, message in update.errors if "invalid configuration: 1 error" in message])
+        == 1
+    )
     assert "Traceback" not in update.text
-    assert not [it for it in stack.resources() if it["type"].startswith("aws:iam")]
+    assert not [resource for resource in stack.resources() if resource["type"].startswith("aws:iam")]
     assert aws.roles() == roles
 
 
-def test_credentials_of_another_account_are_refused_in_the_preview_already(
-    new_stack: Callable[..., Stack], aws: Aws
-):
+def test_a_preview_refuses_credentials_of_another_account(new_stack: Callable[..., Stack], aws: Aws):
     elsewhere = APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     for changes in ({"applicationId": elsewhere}, {"accountId": OTHER_ACCOUNT}):
         stack = configured(new_stack, changes)
@@ -222,7 +224,7 @@ FORGED = "x\n  indexId fine\x1b[1A\u202e"
     ],
     ids=["tag key", "key", "deep", "number"],
 )
-def test_the_strangest_values_are_refused_with_a_plain_message(
+def test_unusual_values_are_refused_without_a_traceback(
     new_stack: Callable[..., Stack], aws: Aws, changes: dict[str, Any], expected: str
 ):
     text = assert_refused(configured(new_stack, changes), aws, expected)
@@ -231,20 +233,17 @@ def test_the_strangest_values_are_refused_with_a_plain_message(
     assert "\n  indexId fine" not in text
 
 
-def test_a_value_that_is_nested_too_deep_for_python_is_refused_too(
-    new_stack: Callable[..., Stack], aws: Aws
-):
+def test_a_value_nested_too_deep_for_python_is_refused(new_stack: Callable[..., Stack], aws: Aws):
     stack = configured(new_stack, {"vpcConfiguration": {"subnetIds": "DEEP"}})
     text = stack.config_file.read_text()
     stack.config_file.write_text(text.replace('"DEEP"', "[" * 1_200 + "]" * 1_200))
     assert_refused(stack, aws, "vpcConfiguration: ")
 
 
-def test_a_value_that_becomes_known_during_the_update_is_validated_then(
+def test_a_value_that_becomes_known_during_the_update_is_validated_during_the_update(
     new_stack: Callable[..., Stack], aws: Aws
 ):
     stack = new_stack({"aws:region": REGION}, LATE_PROBLEM)
-    stack.take_required_keys_away()
     assert stack.preview().exit_code == 0  # the ARN is not known yet
     update = stack.up(check=False)
     assert update.exit_code != 0

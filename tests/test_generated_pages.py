@@ -1,4 +1,4 @@
-"""The generated pages are up to date, and say everything that they are for."""
+"""Test that the generated pages are up to date and complete."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.connectors import CONNECTORS
 from components.stack_config import KEYS
 from pages import permissions
 from pages.__main__ import PAGES
@@ -19,17 +20,36 @@ DOCS = PROJECT / "docs"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_the_page_is_the_one_that_make_pages_writes(path: Path):
+def test_the_page_is_up_to_date(path: Path):
     assert path.read_text() == PAGES[path]()
 
 
 @pytest.mark.parametrize("key", ["aws:region", *KEYS.values()])
-def test_the_configuration_page_says_of_every_key_what_is_expected(key: str):
+def test_the_configuration_page_documents_every_key(key: str):
     section = prose(key, DOCS / "configuration.md")
     assert re.match(r"\n\n(Expected|`vpcConfiguration.subnetIds\[0\]`|`tags.KEY`): \S", section)
 
 
-def test_the_package_page_describes_every_input_and_output():
+def test_the_configuration_page_lists_every_connector():
+    section = prose("Connectors", DOCS / "configuration.md")
+    assert re.findall(r"^\| `(.*?)`", section, re.MULTILINE) == [*CONNECTORS]
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "needs"),
+    [
+        ("gmail", "Gmail", "required | no | earlier versions | supported | GMAILV2, GMAIL"),
+        ("s3-v2", "Amazon S3, new", "no | required | no | supported | S3V2"),
+        ("webcrawler", "Web Crawler", "optional | optional | optional | supported | WEBCRAWLERV2"),
+    ],
+)
+def test_the_configuration_page_shows_what_a_connector_needs(name: str, title: str, needs: str):
+    link = f"https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{name}-iam-role.html"
+    row = f"\n| `{name}`<br>[{title}]({link}) | {needs} |\n"
+    assert row in (DOCS / "configuration.md").read_text()
+
+
+def test_the_package_page_documents_every_input_and_output():
     text = (DOCS / "other-languages.md").read_text()
     schema: dict[str, Any] = json.loads((GOLDEN / "package-schema.json").read_text())
     (component,) = schema["resources"].values()
@@ -46,7 +66,7 @@ def test_the_package_page_describes_every_input_and_output():
     assert required == component["requiredInputs"]
 
 
-def test_the_permissions_page_shows_every_statement_that_the_component_gives_to_iam():
+def test_the_permissions_page_shows_every_statement_of_the_documents():
     text = (DOCS / "permissions.md").read_text()
     for policy in render(permissions.EXAMPLE):
         for statement in policy["Statement"]:

@@ -71,9 +71,7 @@ def raw(new_stack: NewStack, roles: Mapping[str, Declared], program: str = PROGR
         name.replace(" ", "_"): declared.as_text(number)
         for number, (name, declared) in enumerate(roles.items())
     }
-    stack = new_stack({"aws:region": REGION}, program.format(roles=json.dumps(texts)))
-    stack.take_required_keys_away()
-    return stack
+    return new_stack({"aws:region": REGION}, program.format(roles=json.dumps(texts)))
 
 
 @pytest.fixture(scope="session")
@@ -184,7 +182,6 @@ def test_a_role_that_the_stack_only_reads_is_not_seen_as_the_page_says(
     aws.iam.create_role(RoleName="qbusiness-read", AssumeRolePolicyDocument=everybody)
     program = 'import pulumi_aws as aws\naws.iam.Role.get("read", "qbusiness-read")\n'
     stack = new_stack({"aws:region": REGION}, program)
-    stack.take_required_keys_away()
     stack.preview("--policy-pack", str(pack))
     assert violations(stack) == []
 
@@ -262,9 +259,7 @@ ConnectorRole(
 def inside(new_stack: NewStack, roles: Mapping[str, Mapping[str, Any]]) -> Stack:
     """Make a stack whose roles declare their policies as properties of their own."""
     declared = {name: {"inline": [], "managed": [], **role} for name, role in roles.items()}
-    stack = new_stack({"aws:region": REGION}, INSIDE.format(trust=TRUST, roles=json.dumps(declared)))
-    stack.take_required_keys_away()
-    return stack
+    return new_stack({"aws:region": REGION}, INSIDE.format(trust=TRUST, roles=json.dumps(declared)))
 
 
 @pytest.mark.parametrize("recorded", [True, False])
@@ -316,7 +311,6 @@ def test_what_a_role_still_has_from_before_its_adoption_does_not_stop_the_adopti
         exclusive=exclusive,
     )
     stack = new_stack({"aws:region": REGION}, program)
-    stack.take_required_keys_away()
     exit_code, text = up(stack, pack)
     assert exit_code == 0, text
     assert {(one.level, one.rule) for one in violations(stack)} == {("advisory", "remainders")}
@@ -335,7 +329,6 @@ PAGE: Final = PROJECT / "docs" / "guardrails.md"
 def test_the_page_shows_what_the_pack_says_of_a_role_that_is_too_wide(new_stack: NewStack, pack: Path):
     (program,) = blocks("python", PAGE.read_text())
     stack = new_stack({"aws:region": REGION}, program)
-    stack.take_required_keys_away()
     preview = stack.preview("--policy-pack", str(pack), check=False)
     assert preview.exit_code != 0
     shown = preview.text[preview.text.index("Policies:") :]

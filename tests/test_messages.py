@@ -1,4 +1,4 @@
-"""golden/messages.txt has every message of a refused setting, word for word."""
+"""Test every message of an invalid setting against golden/messages.txt."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -119,10 +119,18 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(140)]},
     },
     "an unknown connector": {"connector": "Confluence", "secret_id": None},
-    "a bucket that the connector does not take": {"bucket_name": "aem-files"},
+    "a connector like no other": {"connector": "JDBC"},
+    "a connector that is no string": {"connector": 5},
+    "a connector that is an Output": {"connector": pulumi.UNKNOWN},
+    "a connector that needs a secret": {"connector": "confluence-cloud", "secret_id": ""},
+    "a bucket that the connector does not take": {
+        "bucket_name": "aem-files",
+        "bucket_account_id": OTHER_ACCOUNT,
+    },
     "a connector that takes neither secret nor VPC": {
         "connector": "s3-v2",
         "vpc_configuration": NETWORK,
+        "allow_network_interface_deletion": True,
     },
     "settings that need others": {
         "connector": "webcrawler",
@@ -131,6 +139,11 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "bucket_account_id": ACCOUNT,
     },
     "the name of a bucket": {"connector": "webcrawler", "bucket_name": "arn:aws:s3:::aem-files"},
+    "a bucket and its account that are no strings": {
+        "connector": "webcrawler",
+        "bucket_name": 5,
+        "bucket_account_id": 0o12345670123,
+    },
     "too many tags": {"tags": {f"t{i}": "" for i in range(51)}},
 }
 
@@ -185,7 +198,7 @@ def messages() -> str:
 
 
 @pytest.mark.usefixtures("stack")
-def test_messages_stand_as_written():
+def test_the_messages_are_the_expected_ones():
     assert messages() == (GOLDEN / "messages.txt").read_text()
 
 
@@ -206,7 +219,9 @@ def test_no_command_in_a_message_sets_a_value_that_is_valid():
 
 
 @pytest.mark.usefixtures("stack")
-def test_a_secret_is_set_as_a_secret_and_no_key_of_it_is_shown(monkeypatch: pytest.MonkeyPatch):
+def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
+    monkeypatch: pytest.MonkeyPatch,
+):
     secret = (
         "aem:secretId",
         "aem:tags",
@@ -232,12 +247,17 @@ def test_a_secret_is_set_as_a_secret_and_no_key_of_it_is_shown(monkeypatch: pyte
     assert refusal(pasted, config.naming, secret_names=config.secret_names).startswith(
         "invalid configuration: 2 errors"
     )
+    # What the connector does not take has to go as a whole.
+    without_vpc = {"connector": "onedrive-new", "vpc_configuration": NETWORK}
+    message = refusal(without_vpc, config.naming, secret_names=config.secret_names)
+    assert message.endswith("    fix: pulumi config rm --stack prod -- aem:vpcConfiguration")
 
 
 def test_a_secret_is_never_shown():
     shown = collect("Arguments", Naming(), secret_names=SETTINGS)
     assert "[secret]" in shown
     given = (APPLICATION_ARN, "alias/aem", "boundary", "my role", "us-west-2", SECRET_ID, "vpc", "x")
+    given += ("Confluence", "JDBC", "aem-files", "arn:aws:s3:::aem-files")
     members = (
         "subnet-1",
         "sg",
@@ -250,8 +270,10 @@ def test_a_secret_is_never_shown():
         "subnets",
         "c.d",
     )
-    assert [it for it in (*given, *members) if f'"{it}"' in shown or f".{it}" in shown] == []
+    assert [value for value in (*given, *members) if f'"{value}"' in shown or f".{value}" in shown] == []
     for given_too in ("(5)", '["a"]', "arn:aws:ec2", "has 11", "has 51", ACCOUNT, "us-west-2"):
+        assert given_too not in shown
+    for given_too in ("aem-files", "1402433619", "confluence-cloud or"):
         assert given_too not in shown
     args = {**RIGHT, "role_name": "connector", "secret_id": "aem-secret"}
     args |= {"application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"), "region": None}
@@ -262,7 +284,7 @@ def test_a_secret_is_never_shown():
     assert "7" not in warnings
 
 
-def test_warnings_stand_as_written():
+def test_the_warnings_are_the_expected_ones():
     given = {
         **MINIMAL,
         "application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"),

@@ -77,7 +77,7 @@ def test_the_set_of_allowed_actions_is_the_documented_one(
     question = {"policy": render(FULL).role_policy, "resources": OWN + FOREIGN, "context": CONTEXT}
     (answer,) = ask([question])
     allowed = {(action, resource) for action, resource in answer["allowed"]}
-    somebody_elses = {it for it in allowed if it[1].endswith("/x")}
+    somebody_elses = {pair for pair in allowed if pair[1].endswith("/x")}
     # One network interface is like another: the tag decides, and the context has it.
     assert {action for action, _ in somebody_elses} == {
         "ec2:CreateNetworkInterface",
