@@ -177,7 +177,8 @@ class Account:
 
     def key_policy(self, key_id: str) -> Mapping[str, Any]:
         """Return the policy of a key of this account."""
-        return json.loads(self._client("kms").get_key_policy(KeyId=key_id)["Policy"])
+        found = self._client("kms").get_key_policy(KeyId=key_id, PolicyName="default")
+        return json.loads(found["Policy"])
 
     # Its VPC.
 
@@ -196,9 +197,10 @@ class Account:
     def bucket_region(self, bucket: str, owner: str | None = None) -> str:
         """Return the Region of a bucket; with an owner, a bucket of another account is denied."""
         expected = {"ExpectedBucketOwner": owner} if owner else {}
-        found = self._client("s3").get_bucket_location(Bucket=bucket, **expected)["LocationConstraint"]
+        found = self._client("s3").get_bucket_location(Bucket=bucket, **expected)
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
-        return {"EU": "eu-west-1"}.get(found, found) if found else "us-east-1"
+        region = str(found["LocationConstraint"] or "us-east-1")
+        return "eu-west-1" if region == "EU" else region
 
     def bucket_key(self, bucket: str) -> str | None:
         """Return the KMS key of a bucket's default encryption; None without one of its own."""

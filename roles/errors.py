@@ -52,6 +52,8 @@ _THROTTLED: Final = (
 )
 _GONE: Final = ("NoSuchBucket", "NoSuchEntity", "NotFoundException", "ResourceNotFoundException")
 
+_UNKNOWN: Final = ("InvalidAction", "UnknownOperationException")
+
 
 class InputError(Exception):
     """Raised when what was asked for does not exist or cannot be used; its line says what to do."""
@@ -90,8 +92,9 @@ def is_bad_credentials(error: ClientError) -> bool:
 
 def is_unanswered(error: ClientError | PageError | ResponseParserError) -> bool:
     """Tell whether a server in place of AWS, such as the sandbox's, lacks what it was asked for."""
-    in_place_of_aws = bool(os.environ.get("AWS_ENDPOINT_URL"))
-    return in_place_of_aws and (not isinstance(error, ClientError) or code(error).isdigit())
+    if not os.environ.get("AWS_ENDPOINT_URL"):
+        return False
+    return not isinstance(error, ClientError) or code(error) in _UNKNOWN or code(error).isdigit()
 
 
 def explain(error: BotoCoreError | ClientError | ResponseParserError, verb: str) -> str:
