@@ -28,7 +28,7 @@ class Example:
     def settings(self, namespace: str) -> dict[str, Any]:
         """Return the stack's configuration, with the keys of the program in a namespace."""
         return {
-            config_key(name, namespace): {config_key(member): it for member, it in value.items()}
+            config_key(name, namespace): {config_key(member): text for member, text in value.items()}
             if isinstance(value, Mapping)
             else value
             for name, value in self._arguments.items()

@@ -53,7 +53,9 @@ class Stack:
         state = directory / "state"
         state.mkdir()
         # With these, a person gives every command an option.
-        own = {name: it for name, it in os.environ.items() if not name.startswith("PULUMI_OPTION_")}
+        own = {
+            name: value for name, value in os.environ.items() if not name.startswith("PULUMI_OPTION_")
+        }
         self._environment = {
             **own,
             "PULUMI_BACKEND_URL": state.as_uri(),

@@ -246,6 +246,18 @@ class Aws:
         }
 
 
+def assert_refused(stack: Stack, aws: Aws, *expected: str) -> Update:
+    """Check that an update fails with these texts and creates nothing."""
+    roles = aws.roles()
+    update = stack.up(check=False)
+    assert update.exit_code != 0
+    for text in expected:
+        assert text in update.text
+    assert not [resource for resource in stack.resources() if resource["type"].startswith("aws:")]
+    assert aws.roles() == roles
+    return update
+
+
 _ORDER: Final = (
     *("Version", "Statement", "Sid", "Effect", "Principal", "Action", "Resource", "Condition"),
     *("StringEquals", "StringLike", "ArnEquals", "ForAllValues:StringEquals"),
@@ -272,7 +284,7 @@ def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]
     Starting it takes a third of the time of an operation.
     """
     version = importlib.metadata.version("pulumi-aws")
-    command = [sys.executable, "-m", "sandbox.provider", version]
+    command = [sys.executable, "-m", "sandbox.provider", "aws", version]
     with subprocess.Popen(
         command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True
     ) as provider:

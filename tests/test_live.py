@@ -53,7 +53,7 @@ class Run:
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self.directory = directory
         self.environment = {
-            **{name: it for name, it in environment.items() if not name.startswith("AWS_REGION")},
+            **{name: value for name, value in environment.items() if not name.startswith("AWS_REGION")},
             "PYTHONPATH": str(PROJECT),
             "TMPDIR": str(directory),
         }
