@@ -28,10 +28,10 @@ class Example:
     def settings(self, namespace: str) -> dict[str, Any]:
         """Return the stack's configuration, with the keys of the program in a namespace."""
         return {
-            config_key(name, namespace): {config_key(member): it for member, it in value.items()}
+            config_key(setting, namespace): {config_key(name): member for name, member in value.items()}
             if isinstance(value, Mapping)
             else value
-            for name, value in self._arguments.items()
+            for setting, value in self._arguments.items()
         }
 
     def policies(self, component: str) -> ValidationResult:
