@@ -69,14 +69,11 @@ class Stack:
         """Create the stack, with its configuration."""
         configuration = self._directory / f"Pulumi.{self.name}.yaml"
         configuration.write_text(json.dumps({"config": settings}))  # JSON is YAML
-        self._pulumi("stack", "init", self.name, "--no-select", "--secrets-provider", "passphrase")
+        self._succeed("stack", "init", self.name, "--no-select", "--secrets-provider", "passphrase")
 
     def run(self, *arguments: str) -> str:
         """Return the output of a command that succeeds; raises StepError for another."""
-        output = self.try_to(*arguments)
-        if output.exit_code:
-            raise StepError(f"pulumi {arguments[0]}: {_error(output)}")
-        return output.text
+        return self._succeed(*arguments, "--stack", self.name)
 
     def destroy(self) -> None:
         """Delete all resources of the stack; raises StepError if that fails."""
@@ -89,6 +86,12 @@ class Stack:
     def write(self, file: str, document: object) -> None:
         """Write a JSON file for a command."""
         (self._directory / file).write_text(json.dumps(document, indent=2))
+
+    def _succeed(self, *arguments: str) -> str:
+        output = self._pulumi(*arguments)
+        if output.exit_code:
+            raise StepError(f"pulumi {arguments[0]}: {_error(output)}")
+        return output.text
 
     def _pulumi(self, *arguments: str) -> Output:
         command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
