@@ -13,7 +13,7 @@ from pages.connector_calls import FULL, Request, connector_calls, deviations
 from pages.examples import ACCOUNT, REGION
 
 _OPTIONS: Final = FULL._replace(vpc="VPC")
-"""Every statement is there."""
+"""Every statement of the default connector is there."""
 
 
 class Example:
@@ -39,10 +39,9 @@ class Example:
         return validate(component, self._arguments)
 
     def requests(self, *, allowed: bool) -> list[Request]:
-        """Return what the connector does, or what differs from that in one thing and must be denied."""
+        """Return what the connector does, or what it does not and must be denied."""
         calls = connector_calls(_OPTIONS)
-        if not allowed:
-            calls = [other for call in calls for other in deviations(call, _OPTIONS)]
+        calls += [other for call in calls if call.allowed for other in deviations(call, _OPTIONS)]
         return [
             Request(*self._move(request))
             for call in calls

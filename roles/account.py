@@ -14,7 +14,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from roles.errors import InputError, PageError, action, is_denied
+from roles.actions import action
+from roles.errors import InputError, PageError, code, is_denied
 from roles.notes import Notes
 
 _CONNECT_TIMEOUT: Final = 10
@@ -58,11 +59,13 @@ class Role(NamedTuple):
     """ARNs of the attached policies; None if they could not be listed."""
     attached_policies: Mapping[str, Mapping[str, Any]]
     """Documents by ARN, of those that could be read."""
+    denied: str | None
+    """The action without which the attached policies could not be read completely."""
 
     @property
     def complete(self) -> bool:
         """Whether every policy could be read."""
-        return self.attached is not None and set(self.attached) == set(self.attached_policies)
+        return self.denied is None
 
 
 class Account:
@@ -141,16 +144,27 @@ class Account:
         """Return the metadata of a key, by ID, ARN or alias."""
         return self._client("kms").describe_key(KeyId=key_id)["KeyMetadata"]
 
+    # Its bucket.
+
+    def bucket_key(self, bucket: str) -> str | None:
+        """Return the KMS key of a bucket's default encryption; None without one of its own."""
+        try:
+            found = self._client("s3").get_bucket_encryption(Bucket=bucket)
+        except ClientError as error:
+            if code(error) == "ServerSideEncryptionConfigurationNotFoundError":
+                return None
+            raise
+        rules = found["ServerSideEncryptionConfiguration"]["Rules"]
+        default = rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
+        return default.get("KMSMasterKeyID")
+
     # Its role.
 
     def role(self, name: str) -> Role:
-        """Read a role and its policies.
-
-        Without permission for the attached policies, a warning says what is missing.
-        """
+        """Read a role and its policies, those that are attached as far as that is allowed."""
         role = self._client("iam").get_role(RoleName=name)["Role"]
         inline_policies = self.inline_policies(role["RoleName"])
-        attached, attached_policies = self._attached_policies(role["RoleName"])
+        attached, attached_policies, denied = self._attached_policies(role["RoleName"])
         return Role(
             role["Arn"],
             role["RoleName"],
@@ -163,6 +177,7 @@ class Account:
             inline_policies,
             attached,
             attached_policies,
+            denied,
         )
 
     def inline_policies(self, role: str) -> dict[str, Mapping[str, Any]]:
@@ -195,8 +210,8 @@ class Account:
 
     def _attached_policies(
         self, role: str
-    ) -> tuple[tuple[str, ...] | None, dict[str, Mapping[str, Any]]]:
-        """Return the attached policies, as many of them as may be read."""
+    ) -> tuple[tuple[str, ...] | None, dict[str, Mapping[str, Any]], str | None]:
+        """Return the attached policies, as many of them as may be read, and the action that may not."""
         attached: tuple[str, ...] | None = None
         documents: dict[str, Mapping[str, Any]] = {}
         try:
@@ -206,11 +221,8 @@ class Account:
         except ClientError as error:
             if not is_denied(error):
                 raise
-            self._notes.warn(
-                f"{action(error)} is not allowed: the comparison lacks the policies that it reads, so "
-                "that more may be in excess and less may be missing than it shows"
-            )
-        return attached, documents
+            return attached, documents, action(error.operation_name)
+        return attached, documents, None
 
     # How AWS is asked.
 

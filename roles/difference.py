@@ -7,9 +7,13 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, cast
+
+from components.connector_role import POLICY_NAME
+from roles.account import Role
 
 TRUST_POLICY: Final = "trust policy"
 _VARIABLE: Final = re.compile(r"\$\{[^}]*\}")
@@ -105,6 +109,25 @@ class Difference(NamedTuple):
         """Whether the role allows exactly what the program's documents allow."""
         verdicts = {verdict.verdict for verdict in (*self.program, *self.role)}
         return verdicts <= {"covered", "equivalent", "subset"}
+
+
+def compare_role(role: Role, trust_policy: str, role_policy: str) -> Difference:
+    """Compare a role with the policies that the program writes."""
+    policies = {**role.inline_policies, **role.attached_policies}
+    return compare(
+        [
+            *statements(TRUST_POLICY, json.loads(trust_policy)),
+            *statements(POLICY_NAME, json.loads(role_policy)),
+        ],
+        [
+            *statements(TRUST_POLICY, role.trust_policy),
+            *(
+                statement
+                for name, document in policies.items()
+                for statement in statements(name, document)
+            ),
+        ],
+    )
 
 
 def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Difference:

@@ -1,9 +1,8 @@
 """Refuse what IAM refuses and moto accepts.
 
-Rules of https://docs.aws.amazon.com/IAM/latest/APIReference/ and
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html, as far as they
-concern roles and their inline policies. They follow AWS's pages and share no code with the program
-that they check.
+The rules are those of https://docs.aws.amazon.com/IAM/latest/APIReference/ and
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html for roles and their
+inline policies. They share no code with the program that they check.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Answer `python -m roles` in place of AWS: Amazon Q Business by its model, the rest by moto.
+"""Replace AWS for `python -m roles`: Amazon Q Business by its service model, the rest by moto.
 
-moto has no Amazon Q Business: here a call and its answer have to fit the service model that botocore
-itself uses, else the test fails. Calls are recorded, and can be refused or answered otherwise.
+moto does not implement Amazon Q Business. Each call and its answer must fit the service model that
+botocore uses, or the test fails. Calls are recorded, and a test can set other answers.
 """
 
 import io
@@ -34,10 +34,12 @@ def _models(*services: str) -> dict[str, ServiceModel]:
 
 
 MODELS = _models("qbusiness", "iam", "kms", "secretsmanager")
+_BUCKET_ACTIONS = {"encryption": "GetEncryptionConfiguration"}
+"""What IAM calls the operations on a bucket, by their query."""
 
 
 class Server:
-    """One account's applications, and what was asked of all services."""
+    """One account's applications, and the calls of all services."""
 
     def __init__(self, account: str) -> None:
         self.account = account
@@ -46,17 +48,17 @@ class Server:
         self.indexes: dict[str, str] = {INDEX_ID: "Main"}
         """The same in each application."""
         self.data_sources: dict[str, dict[str, Any]] = {}
-        """By ID, in each index: what GetDataSource says of them."""
+        """By ID, in each index: the answer of GetDataSource."""
         self.refusals: dict[str, tuple[int, str]] = {}
         """Status and error code, by action."""
         self.answers: dict[str, Mapping[str, Any]] = {}
-        """What a JSON service says in moto's place, by action."""
+        """Answer of a JSON service instead of moto's, by action."""
         self.pages: dict[str, int] = {}
-        """Status of the HTML page that answers in place of an API, by action."""
+        """Status of an HTML page that answers instead of an API, by action."""
         self.calls: list[str] = []
         """Actions such as `iam:GetRole`."""
         self.misfits: list[str] = []
-        """What did not fit the model."""
+        """Calls and answers that do not fit the model."""
         self.url = ""
         self._moto = DomainDispatcherApplication(create_backend_app)
 
@@ -92,11 +94,14 @@ class Server:
     def _operation(self, service: str, request: Request) -> tuple[str, dict[str, Any]]:
         if service == "qbusiness":
             return self._route(request)
+        if service == "s3":
+            query = request.query_string.decode().partition("&")[0].rstrip("=")
+            return _BUCKET_ACTIONS.get(query, f"{request.method} {request.full_path}"), {}
         target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         return target or dict(parse_qsl(request.get_data(as_text=True)))["Action"], {}
 
     def _route(self, request: Request) -> tuple[str, dict[str, Any]]:
-        """Find the operation of a request, and its parameters, as the model says where they are."""
+        """Return the operation of a request and its parameters, according to the model."""
         model: Any = MODELS["qbusiness"]
         query = {key: value for key, (value,) in parse_qs(request.query_string.decode()).items()}
         for name in model.operation_names:
@@ -134,17 +139,26 @@ class Server:
         lists: dict[str, Callable[[], tuple[str, list[dict[str, Any]]]]] = {
             "ListApplications": lambda: (
                 "applications",
-                [{"applicationId": it, "displayName": name} for it, name in self.applications.items()],
+                [
+                    {"applicationId": identifier, "displayName": name}
+                    for identifier, name in self.applications.items()
+                ],
             ),
             "ListIndices": lambda: (
                 "indices",
-                [{"indexId": it, "displayName": name} for it, name in self.indexes.items()],
+                [
+                    {"indexId": identifier, "displayName": name}
+                    for identifier, name in self.indexes.items()
+                ],
             ),
             "ListDataSources": lambda: (
                 "dataSources",
                 [
-                    {"dataSourceId": it, **{key: its[key] for key in ("displayName", "type", "status")}}
-                    for it, its in self.data_sources.items()
+                    {
+                        "dataSourceId": identifier,
+                        **{key: data_source[key] for key in ("displayName", "type", "status")},
+                    }
+                    for identifier, data_source in self.data_sources.items()
                 ],
             ),
         }
@@ -158,7 +172,7 @@ class Server:
             more = {"nextToken": str(end)} if end < len(items) else {}
             return self._fitting(model, {key: items[start:end], **more})
         if operation == "GetDataSource":
-            parts = [given[it] for it in ("applicationId", "indexId", "dataSourceId")]
+            parts = [given[name] for name in ("applicationId", "indexId", "dataSourceId")]
             path = "application/{}/index/{}/data-source/{}".format(*parts)
             arn = f"arn:aws:qbusiness:{REGION}:{self.account}:{path}"
             return self._fitting(model, {**self.data_sources[parts[2]], "dataSourceArn": arn, **given})
@@ -168,11 +182,14 @@ class Server:
 
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 werkzeug's name
-        """Say nothing: the calls are recorded."""
+        """Log nothing: the calls are recorded."""
 
 
 def _refusal(service: str, status: int, code: str) -> Response:
     message = f"{code} by the test"
+    if service == "s3":
+        text = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+        return Response(text, status, mimetype="text/xml")
     if service == "iam":
         text = (
             f"<ErrorResponse><Error><Type>Sender</Type><Code>{escape(code)}</Code>"
@@ -185,7 +202,7 @@ def _refusal(service: str, status: int, code: str) -> Response:
 
 @contextmanager
 def served(account: str = ACCOUNT) -> Generator[Server]:
-    """Serve on loopback for as long as the context lasts; fail if anything did not fit the model."""
+    """Serve on loopback until the context ends; fail if a call or an answer does not fit the model."""
     moto_api_backend.reset()
     mock_random.seed(0)  # a secret's six characters look like part of its name once in 200 times
     server = Server(account)

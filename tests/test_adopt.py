@@ -14,6 +14,7 @@ import yaml
 from moto.iam.models import iam_backends
 
 from components.connector_role import ConnectorRole
+from components.connectors import CONNECTORS
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -57,6 +58,7 @@ class Console:
         credentials = {"aws_access_key_id": "tests", "aws_secret_access_key": "tests"}
         place = {"region_name": REGION, "endpoint_url": url or server.url}
         self.iam: Any = boto3.client("iam", **place, **credentials)
+        self.s3: Any = boto3.client("s3", **place, **credentials)
         self.secrets: Any = boto3.client("secretsmanager", **place, **credentials)
         self.secret_arn = ""
         self.role_arn = ""
@@ -66,7 +68,7 @@ class Console:
         trust: str = "",
         policies: dict[str, str] | None = None,
         secret: dict[str, str] | None = None,
-        configuration: dict[str, str] | None = None,
+        configuration: dict[str, Any] | None = None,
         role: dict[str, Any] | None = None,
         **data_source: Any,
     ) -> None:
@@ -390,24 +392,27 @@ def test_a_role_whose_tags_pulumi_would_take_for_a_secret_is_refused(console: Co
 def test_another_data_source_under_the_same_role_is_warned_about(console: Console, adopt: Adopt):
     console.make()
     console.server.add(OTHER_ID, "S3", configuration={}, roleArn=console.role_arn)
-    said = adopt("--json")
+    said = adopt("--json", "--data-source", DATA_SOURCE_ID)
     assert said.code == 0
     assert f"warning: data source {OTHER_ID} of index {INDEX_ID}" in said.err
     console.server.add(OTHER_ID, "S3", configuration={}, roleArn=f"{console.role_arn}2")
-    assert OTHER_ID not in adopt("--json", "--force").err
+    assert OTHER_ID not in adopt("--json", "--force", "--data-source", DATA_SOURCE_ID).err
 
 
-def test_other_connectors_are_offered_only_if_asked_for(console: Console, adopt: Adopt):
+def test_data_sources_of_every_connector_are_offered_unless_one_is_asked_for(
+    console: Console, adopt: Adopt
+):
     console.make()
     console.server.add(OTHER_ID, "S3")
-    assert adopt("--json", "--dry-run").json["dataSource"]["dataSourceId"] == DATA_SOURCE_ID
-    assert "the only choice" in adopt("--dry-run").err
-    said = adopt("--json", "--any")
+    console.server.add("e" + OTHER_ID[1:], "CUSTOM")
+    said = adopt("--json")
     assert said.code == 2
-    assert [it["type"] for it in said.json["choices"]] == ["AEM", "S3"]
-    line = one_line(adopt("--data-source", OTHER_ID))
-    assert "these types: AEM, S3" in line
-    assert "--any" in line
+    assert [choice["type"] for choice in said.json["choices"]] == ["AEM", "S3"]
+    said = adopt("--json", "--dry-run", "--connector", "aem-server")
+    assert said.json["dataSource"]["dataSourceId"] == DATA_SOURCE_ID
+    assert said.json["connector"] == "aem-server"
+    line = one_line(adopt("--connector", "box"))
+    assert "no data source of the connector box (there are 3, of these types: AEM, CUSTOM, S3)" in line
 
 
 def test_an_ambiguous_choice_lists_the_options_to_give(console: Console, adopt: Adopt):
@@ -450,7 +455,7 @@ def test_long_lists_are_read_to_their_end_with_progress(console: Console, adopt:
     console.make(policies={f"policy-{number}": WIDE for number in range(3)})
     source = server.data_sources.pop(DATA_SOURCE_ID)
     for number in range(4):
-        server.add(f"{number}{OTHER_ID[1:]}", "S3")
+        server.add(f"{number}{OTHER_ID[1:]}", "CUSTOM")
         server.applications = {**server.applications, f"{number}{APPLICATION_ID[1:]}": "More"}
         server.indexes = {f"{number}{INDEX_ID[1:]}": "Other", **server.indexes}
     server.data_sources[DATA_SOURCE_ID] = source
@@ -485,6 +490,224 @@ def test_role_policies_of_more_than_a_page_are_all_read(console: Console, adopt:
     said = adopt("--json")
     assert "reading attached role policies: 100 so far" in said.err
     assert len(said.json["keptPolicies"]) == 101
+
+
+# Which connector.
+
+
+def configured(kind: str, more: Any = (), **endpoint: Any) -> dict[str, Any]:
+    """Return the configuration of a data source, as the JSON schema of its connector has it."""
+    connection = {"repositoryEndpointMetadata": endpoint}
+    return {"type": kind, "connectionConfiguration": connection, **dict(more)}
+
+
+def nested(**properties: str) -> dict[str, Any]:
+    return {"repositoryAdditionalProperties": properties}
+
+
+@pytest.mark.parametrize(
+    ("connector", "configuration"),
+    [
+        (None, configured("AEM", deploymentType="CLOUD", aemUrl="https://x", authType="OAuth2")),
+        ("aem-server", configured("AEM", deploymentType="ON_PREMISE")),
+        ("alfresco-cloud", configured("ALFRESCO", **nested(type="PAAS", authType="Basic"))),
+        ("alfresco-server", configured("ALFRESCO", **nested(type="ON_PREM"))),
+        ("confluence-cloud", configured("CONFLUENCEV2", type="SAAS")),
+        ("confluence-server", configured("CONFLUENCE", type="ON_PREM")),
+        ("github-cloud", configured("GITHUB", type="SAAS")),
+        ("github-server", configured("GITHUB", type="ON_PREMISE")),
+        ("sharepoint-cloud", configured("SHAREPOINTV2", **nested(version="Online"))),
+        ("sharepoint-server-subscription", configured("SHAREPOINT", **nested(version="Server"))),
+        ("my-sql", configured("JDBC", dbType="mysql")),
+        ("ms-sql-server", configured("JDBC", dbType="sqlserver")),
+        ("ibm-db2", configured("JDBC", dbType="db2")),
+        ("oracle-database", configured("JDBC", dbType="oracle")),
+        ("postgresql", configured("JDBC", dbType="postgresql")),
+        ("exchange", configured("MSEXCHANGE")),
+        ("teams", configured("MSTEAMSV2")),
+        ("googledrive-v1", configured("GOOGLEDRIVE")),
+        ("googledrive-v2", configured("GOOGLEDRIVEV3")),
+        ("webcrawler", configured("WEBCRAWLERV2")),
+        ("Asana", configured("ASANA")),
+    ],
+)
+def test_the_connector_is_what_type_and_configuration_say(
+    console: Console, adopt: Adopt, connector: str | None, configuration: dict[str, Any]
+):
+    console.make(configuration=configuration, kind=configuration["type"])
+    said = adopt("--json")
+    assert said.code == 0
+    assert said.json["config"].get(f"{PROJECT_NAME}:connector") == connector
+    assert said.json["connector"] == (connector or "aem-cloud")
+
+
+@pytest.mark.parametrize(
+    "kind", sorted({kind for row in CONNECTORS.values() for kind in row.types.split()})
+)
+def test_every_type_of_a_connector_can_be_imported_whatever_its_configuration_leaves_out(
+    console: Console, adopt: Adopt, kind: str
+):
+    configuration: dict[str, Any] = {"type": kind}
+    if kind.startswith("S3"):
+        console.s3.create_bucket(Bucket="documents")
+        configuration |= {"secretArn": None, "connectionConfiguration": {"bucketName": "documents"}}
+    console.make(configuration=configuration, kind=kind)
+    said = adopt("--json")
+    assert said.code == 0
+    connector = said.json["config"].get(f"{PROJECT_NAME}:connector", "aem-cloud")
+    assert kind in CONNECTORS[connector].types.split()
+
+
+@pytest.mark.parametrize(
+    ("configuration", "bucket"),
+    [
+        (configured("SHAREPOINTV2", **nested(version="Online", s3bucketName="files")), "files"),
+        (configured("WEBCRAWLERV2", s3SeedUrl="s3://files/seeds.txt", s3SiteMapUrl=None), "files"),
+        (configured("CONFLUENCEV2", type="ON_PREM", sslCertificatePath="s3://files/a.pem"), "files"),
+        (configured("ALFRESCO", {"additionalProperties": {"path": "s3://files/a.pem"}}), "files"),
+        (configured("MSEXCHANGEV2", {"filter": [{"userFilterPath": "s3://files/users"}]}), "files"),
+        (configured("SHAREPOINTV2", **nested(version="Online", s3bucketName="")), None),
+    ],
+)
+def test_a_bucket_that_the_configuration_names_is_written(
+    console: Console, adopt: Adopt, configuration: dict[str, Any], bucket: str | None
+):
+    console.make(configuration=configuration, kind=configuration["type"])
+    said = adopt("--json")
+    assert said.code == 0
+    assert said.json["config"].get(f"{PROJECT_NAME}:bucketName") == bucket
+    assert f"{PROJECT_NAME}:bucketAccountId" not in said.json["config"]
+
+
+def test_a_connector_that_the_configuration_does_not_tell_takes_what_the_data_source_uses(
+    console: Console, adopt: Adopt
+):
+    # Alfresco Cloud has no bucket.
+    console.make(configuration={"type": "ALFRESCO", "bucketName": "files"}, kind="ALFRESCO")
+    assert adopt("--json").json["connector"] == "alfresco-server"
+
+
+def test_a_bucket_that_the_connector_does_not_take_is_a_warning(console: Console, adopt: Adopt):
+    console.make(configuration={"bucketName": "files"})
+    said = adopt("--json")
+    assert said.code == 0
+    assert "names the bucket files, to which the role of the connector aem-cloud gives no" in said.err
+    assert f"{PROJECT_NAME}:bucketName" not in said.json["config"]
+
+
+def test_of_several_buckets_the_first_is_written_with_a_warning(console: Console, adopt: Adopt):
+    endpoint = {"s3SeedUrl": "s3://one/a", "s3SiteMapUrl": "s3://two/b"}
+    console.make(configuration=configured("WEBCRAWLERV2", **endpoint), kind="WEBCRAWLERV2")
+    said = adopt("--json")
+    assert said.json["config"][f"{PROJECT_NAME}:bucketName"] == "one"
+    assert "names several buckets (one, two)" in said.err
+
+
+def test_a_site_without_sign_in_has_no_secret(console: Console, adopt: Adopt):
+    console.make(configuration={"type": "WEBCRAWLERV2", "secretArn": None}, kind="WEBCRAWLERV2")
+    said = adopt("--json")
+    assert said.code == 0
+    assert f"{PROJECT_NAME}:secretId" not in said.json["config"]
+    assert "secretsmanager:DescribeSecret" not in console.server.calls
+
+
+def test_the_secret_of_a_newer_connector_is_found_where_its_schema_has_it(
+    console: Console, adopt: Adopt
+):
+    console.make(configuration={"secretArn": None}, kind="ONEDRIVEV3")
+    configuration = {
+        "type": "ONEDRIVEV3",
+        "connectionConfiguration": {"secretArn": console.secret_arn},
+        "filterConfiguration": {"userFilterPath": "s3://files/users.txt"},
+    }
+    console.server.data_sources[DATA_SOURCE_ID]["configuration"] = configuration
+    config = adopt("--json").json["config"]
+    assert config[f"{PROJECT_NAME}:connector"] == "onedrive-new"
+    assert config[f"{PROJECT_NAME}:secretId"] == console.secret_arn
+    assert config[f"{PROJECT_NAME}:bucketName"] == "files"
+
+
+def s3_source(console: Console, key: str | None = None, account: str = ACCOUNT) -> None:
+    """Make a bucket, and the data source whose documents are in it."""
+    console.s3.create_bucket(Bucket="documents")
+    if key:
+        default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+        console.s3.put_bucket_encryption(
+            Bucket="documents",
+            ServerSideEncryptionConfiguration={
+                "Rules": [{"ApplyServerSideEncryptionByDefault": default}]
+            },
+        )
+    connection = {"bucketName": "documents", "bucketOwnerAccountId": account}
+    console.make(
+        configuration={"type": "S3V2", "secretArn": None, "connectionConfiguration": connection},
+        kind="S3V2",
+    )
+
+
+def test_a_bucket_that_is_the_data_source_has_no_secret_and_no_key_of_its_own(
+    console: Console, adopt: Adopt
+):
+    s3_source(console)
+    assert adopt("--json").json["config"] == {
+        "aws:region": REGION,
+        f"{PROJECT_NAME}:applicationId": APPLICATION_ARN,
+        f"{PROJECT_NAME}:indexId": INDEX_ID,
+        f"{PROJECT_NAME}:connector": "s3-v2",
+        f"{PROJECT_NAME}:bucketName": "documents",
+        f"{PROJECT_NAME}:roleName": NAME,
+    }
+
+
+def test_the_key_of_a_bucket_that_is_the_data_source_and_its_account_are_written(
+    console: Console, adopt: Adopt
+):
+    console.server.answers["kms:DescribeKey"] = {
+        "KeyMetadata": {"KeyId": KEY_ID, "Arn": KEY_ARN, "KeyManager": "CUSTOMER"}
+    }
+    s3_source(console, KEY_ARN, OTHER_ACCOUNT)
+    config = adopt("--json").json["config"]
+    assert config[f"{PROJECT_NAME}:kmsKeyId"] == KEY_ARN
+    assert config[f"{PROJECT_NAME}:bucketAccountId"] == OTHER_ACCOUNT
+
+
+def test_without_permission_for_the_encryption_of_a_bucket_its_key_is_a_warning(
+    console: Console, adopt: Adopt
+):
+    s3_source(console, KEY_ARN)
+    console.server.refusals["s3:GetEncryptionConfiguration"] = (403, "AccessDenied")
+    said = adopt("--json")
+    assert said.code == 0
+    assert "warning: s3:GetEncryptionConfiguration is not allowed for the bucket documents" in said.err
+    assert f"{PROJECT_NAME}:kmsKeyId" not in said.json["config"]
+
+
+def test_a_bucket_that_is_gone_is_one_line(console: Console, adopt: Adopt):
+    s3_source(console)
+    console.s3.delete_bucket(Bucket="documents")
+    console.server.calls.clear()
+    assert "s3:GetEncryptionConfiguration found nothing" in adopt().err
+
+
+def test_a_data_source_of_an_unknown_type_is_imported_as_the_connector_that_is_given(
+    console: Console, adopt: Adopt
+):
+    console.make(configuration={"type": "NEW"}, kind="NEW")
+    assert "there is no data source (there are 1, of these types: NEW)" in adopt().err
+    said = adopt("--data-source", DATA_SOURCE_ID)
+    assert "no connector of this program is of type NEW: give the one whose role" in said.err
+    said = adopt("--data-source", DATA_SOURCE_ID, "--connector", "box", "--json")
+    assert said.json["config"][f"{PROJECT_NAME}:connector"] == "box"
+
+
+def test_a_connector_that_does_not_exist_is_refused_with_the_nearest_names(
+    adopt: Adopt, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as stopped:
+        adopt("--connector", "confluence")
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert "'confluence' is not a connector: expected one of confluence-cloud, confluence-server" in said
 
 
 # How the role compares.
@@ -935,7 +1158,9 @@ def test_what_is_no_name_of_a_stack_is_refused_before_anything_is_read(
 
 
 @pytest.mark.parametrize(
-    "action", [it for it in ACTIONS["adopt"] if it.startswith(("q", "s"))] + ["iam:GetRole"]
+    "action",
+    [action for action in ACTIONS["adopt"] if action.startswith(("qbusiness", "secretsmanager"))]
+    + ["iam:GetRole"],
 )
 def test_a_permission_that_is_missing_is_named_and_nothing_is_written(
     console: Console, adopt: Adopt, tmp_path: Path, action: str
@@ -1134,7 +1359,8 @@ def test_a_network_that_is_not_there_is_one_line_with_what_to_do(
 @pytest.mark.parametrize(
     ("more", "advice"),
     [
-        ({"configuration": {"secretArn": ""}}, "has no secretArn at its top level"),
+        ({"configuration": {"secretArn": ""}}, "has no secretArn, and the connector aem-cloud needs"),
+        ({"configuration": {"type": "CUSTOM"}}, "no connector of this program is of type CUSTOM"),
         ({"roleArn": None}, "has no role: deploy the program"),
         ({"roleArn": f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"}, "create a new role with the program"),
     ],
@@ -1210,8 +1436,14 @@ def test_the_policy_of_the_page_is_what_is_called(console: Console, adopt: Adopt
     console.make(secret={"KmsKeyId": KEY_ARN}, policies={"console": large("a", 10_000, 5)})
     arn = console.iam.create_policy(PolicyName="managed", PolicyDocument=WIDE)["Policy"]["Arn"]
     console.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
+    console.s3.create_bucket(Bucket="documents")
     console.server.calls.clear()
     assert adopt().code == 0
+    console.server.data_sources[DATA_SOURCE_ID] |= {
+        "type": "S3",
+        "configuration": configured("S3", BucketName="documents"),
+    }
+    assert adopt("--force").code == 0
     (block,) = re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
     (statement,) = json.loads(block)["Statement"]
     assert set(statement["Action"]) == set(console.server.calls) == set(ACTIONS["adopt"])

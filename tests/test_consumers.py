@@ -1,8 +1,8 @@
-"""The stack that makes the data source gets the role's ARN, and the new one when the role changes."""
+"""Test the stack that creates the data source: it gets the role's ARN, also after a replacement."""
 
 import json
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -11,19 +11,17 @@ import yaml
 
 from sandbox.environment import PROJECT
 from tests.mocked import Deployment
-from tests.stacks import Aws, Stack
-from tests.support import REQUIRED
+from tests.stacks import Aws, NewStack
+from tests.support import PROJECT_NAME, REQUIRED, as_pulumi_config
 
-NewStack = Callable[..., Stack]
-
-# Pulumi's SDK, on a property whose type is Any.
+# Pulumi's SDK causes this warning, for a property of type Any.
 pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
 
 EXAMPLE = PROJECT / "examples" / "data-source"
 SETTINGS: dict[str, Any] = yaml.safe_load((EXAMPLE / "Pulumi.example.yaml").read_text())["config"]
 ROLE_SETTINGS: dict[str, Any] = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
 ARN = "arn:aws:iam::123456789012:role/aem-connector-qbusiness-role-1234567"
-# The sandbox has no provider for the data source: a component of the same arguments shows what it got.
+# The sandbox has no provider for the data source: a component exports the arguments that it gets.
 PROGRAM = f"""
 import runpy
 import pulumi
@@ -42,11 +40,11 @@ runpy.run_path("{EXAMPLE / "__main__.py"}")
 
 
 def setting(name: str, settings: dict[str, Any] = SETTINGS) -> Any:
-    return next(it for key, it in settings.items() if key.partition(":")[2] == name)
+    return next(value for key, value in settings.items() if key.partition(":")[2] == name)
 
 
 class Consumer(Deployment):
-    """A run of the example, with the outputs of the stack that it refers to."""
+    """Run the example with the outputs of the stack that it refers to."""
 
     def __init__(self, outputs: Mapping[str, str], *, preview: bool = False) -> None:
         self.role_outputs = outputs
@@ -60,12 +58,9 @@ class Consumer(Deployment):
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
-    settings = {key.partition(":")[2]: it for key, it in SETTINGS.items()} | changed
-    config = {
-        f"qbusiness-aem-connector:{name}": it if isinstance(it, str) else json.dumps(it)
-        for name, it in settings.items()
-    }
-    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+    settings = {key.partition(":")[2]: value for key, value in SETTINGS.items()} | changed
+    config = {f"{PROJECT_NAME}:{name}": value for name, value in settings.items()}
+    monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(config))
 
 
 @pytest.mark.parametrize("preview", [False, True])
@@ -100,7 +95,9 @@ def test_the_example_names_what_the_role_of_dev_may_use(new_stack: NewStack, aws
     role = new_stack(ROLE_SETTINGS)
     role.up()
     policy = json.loads(aws.role_policies(role.outputs()["roleName"])["qbusiness-aem-connector"])
-    resources: dict[str, Any] = {it["Sid"]: it["Resource"] for it in policy["Statement"]}
+    resources: dict[str, Any] = {
+        statement["Sid"]: statement["Resource"] for statement in policy["Statement"]
+    }
     assert resources["AllowsAmazonQToGetSecret"] == [setting("secretArn")]
     application = f"application/{setting('applicationId')}"
     ingest = resources["AllowsAmazonQToIngestDocuments"]
@@ -111,7 +108,7 @@ def test_the_example_names_what_the_role_of_dev_may_use(new_stack: NewStack, aws
     assert setting("vpcConfiguration") == setting("vpcConfiguration", ROLE_SETTINGS)
 
 
-def test_the_consumer_sees_the_new_arn_of_a_role_that_was_made_anew(new_stack: NewStack):
+def test_the_consumer_gets_the_new_arn_of_a_recreated_role(new_stack: NewStack):
     role = new_stack(REQUIRED)
     consumer = new_stack({"aws:region": "us-east-1"}, PROGRAM)
     project = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())
@@ -119,12 +116,13 @@ def test_the_consumer_sees_the_new_arn_of_a_role_that_was_made_anew(new_stack: N
         yaml.safe_dump({**project, "name": "qbusiness-aem-connector"})
     )
     settings = {
-        key.partition(":")[2] if key.startswith("qbusiness") else key: it for key, it in SETTINGS.items()
+        key.partition(":")[2] if key.startswith("qbusiness") else key: value
+        for key, value in SETTINGS.items()
     }
     consumer.configure({**settings, "roleStack": f"organization/qbusiness-aem-connector/{role.name}"})
     missing = consumer.up(check=False)
     assert missing.exit_code != 0
-    assert "KeyError: 'roleArn'" in missing.text  # Pulumi's words
+    assert "KeyError: 'roleArn'" in missing.text  # Pulumi's message
     role.up()
     consumer.up()
     first = role.outputs()["roleArn"]
@@ -137,7 +135,7 @@ def test_the_consumer_sees_the_new_arn_of_a_role_that_was_made_anew(new_stack: N
     role.up()
     second = role.outputs()["roleArn"]
     assert second != first
-    # A preview looks at the other stack anew, too.
+    # A preview reads the other stack again.
     assert consumer.preview("--diff").text.count(second) >= 1
     consumer.up()
     assert consumer.outputs()["seen"] == second

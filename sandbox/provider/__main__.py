@@ -1,7 +1,7 @@
-"""Serve the sandbox's provider to the engine, by the ResourceProvider protocol over gRPC on loopback.
+"""Serve the sandbox's provider to the engine: the ResourceProvider protocol over gRPC on loopback.
 
-Properties stay plain JSON values, with one marker string for what is not known yet. Secrets are the
-engine's business: a provider that does not accept them gets plain values, and the engine marks its
+Properties stay plain JSON values, with one marker string for values that are not known yet. The engine
+handles secrets: a provider that does not accept them gets plain values, and the engine marks its
 answers.
 https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
 """

@@ -1,7 +1,7 @@
-"""Answer what the engine asks of a resource, as the Pulumi Terraform bridge does for pulumi-aws.
+"""Answer the engine's requests for a resource, as the Pulumi Terraform bridge does for pulumi-aws.
 
-Each method names the one of the bridge (https://github.com/pulumi/pulumi-terraform-bridge, package
-`tfbridge`) that it follows. What the two do not share is listed in docs/testing.md.
+Each method names the method of the bridge (https://github.com/pulumi/pulumi-terraform-bridge, package
+`tfbridge`) that it follows. docs/testing.md lists the differences.
 """
 
 import json

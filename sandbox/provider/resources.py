@@ -1,4 +1,4 @@
-"""Provide the IAM resources and functions that the sandbox has, as pulumi-aws 7 does.
+"""Provide the sandbox's IAM resources and functions, as pulumi-aws 7 does.
 
 Every other resource, function and property is refused by name. `sandbox/iam_rules.py` decides what AWS
 refuses. docs/testing.md lists the differences from the real provider.

@@ -81,9 +81,11 @@ def expected(options: Options) -> dict[str, Any]:
     """Return what the role policy of these options may allow: the page's, and the listed differences."""
     statements = seed(options)["Statement"]
     if options.key_arn is None:
-        statements = [it for it in statements if "Decrypt" not in it["Sid"]]
+        statements = [statement for statement in statements if "Decrypt" not in statement["Sid"]]
     if not options.network_arns:
-        statements = [it for it in statements if not it["Sid"].endswith(_OF_THE_VPC)]
+        statements = [
+            statement for statement in statements if not statement["Sid"].endswith(_OF_THE_VPC)
+        ]
     if options.ingest_scope == "applicationAndIndex":
         statements.append(_INGEST_INTO_THE_APPLICATION)
     if options.deletion:
@@ -122,7 +124,9 @@ def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]
     at_creation = request.key("ec2:CreateAction")
     return {
         NeverAllowed.UNLISTED_ACTION: z3.And([request.action != action.lower() for action in ACTIONS]),
-        NeverAllowed.OTHER_SERVICE: z3.And([z3.Not(in_service(request, it)) for it in SERVICES]),
+        NeverAllowed.OTHER_SERVICE: z3.And(
+            [z3.Not(in_service(request, service)) for service in SERVICES]
+        ),
         NeverAllowed.OTHER_SECRET: z3.And(
             in_service(request, "secretsmanager"), request.resource != options.secret_arn
         ),

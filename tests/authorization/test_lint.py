@@ -28,7 +28,7 @@ def pairs(policy: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("options", COMBINATIONS[:: len(COMBINATIONS) // 12], ids=str)
-def test_parliament_finds_what_is_known_and_nothing_else(options: Options):
+def test_parliament_reports_only_the_known_findings(options: Options):
     analysis = parliament.analyze_policy_string(json.dumps(render(options).role_policy))
     found = {
         (finding.issue, detail["action"]) for finding in analysis.findings for detail in finding.detail
@@ -45,21 +45,25 @@ def test_each_resource_type_that_an_action_requires_is_covered_and_each_inert_pa
     options: Options, uncovered: set[tuple[str, str]]
 ):
     found = set(pairs(render(options).role_policy))
-    actions, resources = sorted({it for it, _ in found}), sorted({it for _, it in found} - {"*"})
+    actions, resources = (
+        sorted({action for action, _ in found}),
+        sorted({resource for _, resource in found} - {"*"}),
+    )
     (reference,) = ask([{"actions": actions, "resources": resources}])
     types: dict[str, str] = reference["resources"]
     inert = {
         (action, resource)
         for action, resource in found
-        if resource != "*" and types[resource] not in {it["type"] for it in reference["actions"][action]}
+        if resource != "*"
+        and types[resource] not in {target["type"] for target in reference["actions"][action]}
     }
     assert inert == set(INERT)
     missing = {
-        (action, it["type"])
+        (action, target["type"])
         for action in actions
-        for it in reference["actions"][action]
-        if it["required"]
-        and it["type"] not in {types[resource] for other, resource in found if other == action}
+        for target in reference["actions"][action]
+        if target["required"]
+        and target["type"] not in {types[resource] for other, resource in found if other == action}
     }
     assert missing == uncovered
     # An action without types takes * alone, and * is there for no other.

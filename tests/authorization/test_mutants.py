@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 EVERY = 1 if os.environ.get("MUTANTS") == "all" else 12
 DOCUMENTS = render(FULL)
 _CALLS = connector_calls(FULL)
-ROLE_CALLS = [*_CALLS, *(it for call in _CALLS for it in deviations(call, FULL))]
+ROLE_CALLS = [*_CALLS, *(deviation for call in _CALLS for deviation in deviations(call, FULL))]
 TRUST_PAGE = json.loads(golden("trust-policy"))
 TRUST_CALLS = [ASSUME, *deviations(ASSUME, FULL)]
 
@@ -45,7 +45,7 @@ def is_forbidden(mutant: Mutant, properties: Callable[[Request], Mapping[Any, An
     """Look for a request of the changed statement that must never be allowed."""
     request = Request()
     changed = {"Statement": mutant.policy["Statement"][mutant.position :][:1]}
-    return any(counterexample(changed, request, it) for it in properties(request).values())
+    return any(counterexample(changed, request, formula) for formula in properties(request).values())
 
 
 def is_not_the_page(mutant: Mutant, page: dict[str, Any]) -> bool:
@@ -59,7 +59,7 @@ def is_not_the_page(mutant: Mutant, page: dict[str, Any]) -> bool:
     )
 
 
-def test_every_mutant_of_the_documents_is_caught(record_property: Callable[[str, object], None]):
+def test_every_mutant_of_the_documents_is_detected(record_property: Callable[[str, object], None]):
     by: Counter[str] = Counter()
     missed: list[str] = []
     for kind, right, calls, page, properties in (

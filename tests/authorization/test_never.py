@@ -11,6 +11,7 @@ from pages.connector_calls import (
     FULL,
     NETWORK_INTERFACE,
     OTHER_APPLICATION_ID,
+    SECRET_ARN,
     Options,
     connector_calls,
     deviations,
@@ -51,8 +52,8 @@ def test_no_request_with_a_forbidden_property_is_allowed(options: Options, recor
     policy = render(options).role_policy
     assert counterexample(policy, request), "what allows nothing proves nothing"
     properties = forbidden(options, request)
-    found = {what: counterexample(policy, request, it) for what, it in properties.items()}
-    assert {what: it for what, it in found.items() if it} == {}
+    found = {what: counterexample(policy, request, formula) for what, formula in properties.items()}
+    assert {what: example for what, example in found.items() if example} == {}
     counts = {f"never: {name(options)}": len(found)}
     record_property("figure", {"proofs over all requests": counts})
 
@@ -81,7 +82,7 @@ def test_the_role_policy_is_no_narrower_than_the_page_for_these_options(
     )
 
 
-def test_with_every_statement_and_the_older_scope_it_means_what_the_seed_of_the_project_means():
+def test_with_every_statement_and_the_index_scope_the_policy_is_equivalent_to_the_older_page():
     request = Request()
     options = FULL._replace(ingest_scope="index", deletion=False)
     rendered, page = render(options).role_policy, seed(options)
@@ -89,31 +90,38 @@ def test_with_every_statement_and_the_older_scope_it_means_what_the_seed_of_the_
     assert counterexample(page, request, z3.Not(allows(rendered, request))) is None
 
 
-def test_nobody_assumes_the_role_but_amazon_q_business_for_this_application(record_property: Record):
+def test_only_amazon_q_business_may_assume_the_role_and_only_for_this_application(
+    record_property: Record,
+):
     request = Request()
     trust_policy = render(FULL).trust_policy
     assert counterexample(trust_policy, request)
     found = {
-        what: counterexample(trust_policy, request, it) for what, it in forbidden_trust(request).items()
+        what: counterexample(trust_policy, request, formula)
+        for what, formula in forbidden_trust(request).items()
     }
-    assert {what: it for what, it in found.items() if it} == {}
+    assert {what: example for what, example in found.items() if example} == {}
     record_property("figure", {"proofs over all requests": {"never: trust": len(found)}})
 
 
-def test_the_proofs_and_the_simulator_mean_the_same(record_property: Record):
+def test_the_proofs_agree_with_the_simulator(record_property: Record):
     # What test_decisions.py expects of the simulator, the formula says too.
     request, trust_request = Request(), Request()
     documents = render(FULL)
     allowed = allows(documents.role_policy, request)
     trusted = allows(documents.trust_policy, trust_request)
-    calls = [(it, allowed, request) for it in connector_calls(FULL)]
-    calls += [(it, allowed, request) for call, *_ in tuple(calls) for it in deviations(call, FULL)]
-    calls += [(it, trusted, trust_request) for it in (ASSUME, *deviations(ASSUME, FULL))]
+    calls = [(call, allowed, request) for call in connector_calls(FULL)]
+    calls += [
+        (deviation, allowed, request)
+        for call, *_ in tuple(calls)
+        for deviation in deviations(call, FULL)
+    ]
+    calls += [(call, trusted, trust_request) for call in (ASSUME, *deviations(ASSUME, FULL))]
     different: list[str] = []
     for call, formula, which in calls:
         decided = all(
-            decide(formula, which.values(it.action, it.resource, it.context, it.principal))
-            for it in call.requests
+            decide(formula, which.values(part.action, part.resource, part.context, part.principal))
+            for part in call.requests
         )
         if decided != call.allowed:
             different.append(f"{call.what} ({call.deviation})")
@@ -134,7 +142,7 @@ TOO_WIDE: dict[NeverAllowed, dict[str, Any]] = {
     NeverAllowed.OTHER_SERVICE: {"Action": "s3:GetObject", "Resource": "*"},
     NeverAllowed.OTHER_SECRET: {
         "Action": "secretsmanager:GetSecretValue",
-        "Resource": f"{FULL.secret_arn[:-6]}*",
+        "Resource": f"{SECRET_ARN[:-6]}*",
     },
     NeverAllowed.MORE_THAN_READING_THE_SECRET: {
         "Action": "secretsmanager:PutSecretValue",
