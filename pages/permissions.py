@@ -14,6 +14,7 @@ from pages.connector_calls import (
     ASSUME,
     COMBINATIONS,
     FULL,
+    SHAPES,
     Call,
     Options,
     connector_calls,
@@ -110,7 +111,7 @@ def _statements(options: Options) -> str:
     }
     for statement in _role_statements(options):
         sid = statement["Sid"]
-        of_statement = [call for call in calls if call.sid == sid]
+        of_statement = [call for call in calls if call.sid == sid and call.allowed]
         when = _when({combination: sid in sids for combination, sids in included.items()})
         sections += [f"### {sid}\n", _explained(statement, _REASONS[sid], when, of_statement, options)]
     return "\n".join(sections)
@@ -174,13 +175,14 @@ Proved for all possible requests, and not for samples: the role policy as formul
 which the solver Z3 finds no request that is allowed and is one of these:
 """
 
-_GAPS: Final = """\
+_GAPS: Final = f"""\
 The same way it is proved that the role policy allows what AWS's page does, no more and no less, but for two listed
 differences: documents may be ingested into the application as well as the index (AWS's current page; not with
 `ingestScope: index`), and tagged network interfaces may be deleted (with `allowNetworkInterfaceDeletion`).
 
-There are 120 combinations of the options. The decisions of the simulator cover all of them; the proofs one of each
-kind, which differ from the others in the text of ARNs alone, and the one on this page.
+The roles of all connectors have {len(SHAPES)} shapes, and the tests {len(COMBINATIONS)} combinations of the options, with several values of
+each. The decisions of the simulator and these proofs cover all combinations; the comparison with AWS's pages covers one
+role of each shape, from which the others of its shape differ in the text of ARNs alone.
 
 ## What remains possible
 

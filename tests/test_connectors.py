@@ -18,7 +18,7 @@ from pages.examples import (
     OTHER_ACCOUNT,
     SECRET_ID,
 )
-from tests import expected
+from tests import written_out
 from tests.connector_facts import FACTS, Facts, shapes
 from tests.support import MINIMAL, VPC, golden
 
@@ -67,7 +67,7 @@ def test_the_program_knows_of_a_connector_what_its_page_says(facts: Facts):
 def test_the_documents_of_a_connector_are_of_one_of_the_shapes(facts: Facts):
     for options in shapes(facts):
         trust_policy, role_policy, _ = look(facts, options)
-        assert role_policy == json.dumps(expected.role_policy(options))
+        assert role_policy == json.dumps(written_out.role_policy(options))
         assert trust_policy == golden("trust-policy")
 
 
@@ -76,7 +76,7 @@ def test_with_other_values_the_documents_are_of_one_of_the_shapes_too():
         options
         for options in COMBINATIONS
         if validate("qbusiness", options.arguments).role_policy
-        != json.dumps(expected.role_policy(options))
+        != json.dumps(written_out.role_policy(options))
     ]
     assert different == []
 

@@ -1,4 +1,4 @@
-"""Expected role policies for any options, of the statements that golden/ has written out."""
+"""Role policies for any options, of the statements that golden/ has written out."""
 
 import copy
 import json
@@ -28,7 +28,7 @@ def statements(name: str, part_of_sid: str = "") -> list[Statement]:
     return [it for it in policy["Statement"] if part_of_sid in it["Sid"]]
 
 
-def filled(written_out: Iterable[Statement], options: Options) -> list[Statement]:
+def filled(all_statements: Iterable[Statement], options: Options) -> list[Statement]:
     """Return the statements that the options ask for, with the ARNs of the options."""
     objects = f"{options.bucket_arn}/*"
     # What asks for a statement, and its resources; those of the others are the same for all options.
@@ -44,7 +44,7 @@ def filled(written_out: Iterable[Statement], options: Options) -> list[Statement
         "DeleteTaggedNI": (options.deletion, None),
     }
     included: list[Statement] = []
-    for statement in copy.deepcopy([*written_out]):
+    for statement in copy.deepcopy([*all_statements]):
         sid = statement["Sid"].removeprefix("AllowsAmazonQTo")
         asked_for, resource = changing.get(sid, (options.network_arns, None))
         if asked_for:
