@@ -53,8 +53,9 @@ def validate(
     Raises SettingsError.
     """
     validator = _Validator(args, naming or Naming(), secret_names)
-    validator.check_settings()
     connector = validator.check_connector()
+    validator.check_settings()
+    validator.check_requirements(connector)
     location = validator.check_location(credentials or Location())
     validator.check_arns(location)
     validator.check_secret(location)
@@ -99,15 +100,26 @@ class _Validator:
         secret = any(name in self.secret_names for name in self.path(*formats.TRUST_POLICY_SETTINGS))
         return "[secret]" if secret else part
 
+    def suggest(self, path: Path, given: str, names: Collection[str], parent: Path = ()) -> str:
+        """Ask for the names that begin like the given one, or else for the nearest one."""
+        if not given or path[0] in self.secret_names:
+            return ""
+        begin = given.lower()
+        near = [name for name in names if name.lower().startswith(begin)]
+        near = near or get_close_matches(begin, names, 1, 0.5)
+        shown = " or ".join(property_path((*parent, name)) for name in near)
+        return f"; did you mean {shown}?" if near else ""
+
     def add_error(
         self, path: Path, message: str, expected: str, value: str | None = None, fix: str | None = None
     ) -> None:
         """Add a problem; the command that fixes it sets the path to `value`."""
-        if path[0] in self.secret_names:
-            path = path[:1]  # what follows may be a key of the secret
+        secret = path[0] in self.secret_names
+        if secret and len(path) > 1:
+            path = (path[0], "KEY")  # which member it is must not be shown
         if self.naming.command and not fix:
             fix = self.naming.command(path, value)
-        self.problems.append(Problem(path, message, expected, fix))
+        self.problems.append(Problem(path[:1] if secret else path, message, expected, fix))
 
     def add_type_error(
         self, path: Path, kind: str, value: object, expected: str, example: str | None = None
@@ -125,6 +137,35 @@ class _Validator:
             )
             raise SettingsError(self.problems)
 
+    # What the connector takes.
+
+    def check_connector(self) -> Connector:
+        """Return the connector; require what it needs, refuse and forget what it does not take."""
+        name = self.args.get("connector", DEFAULT)
+        connector = CONNECTORS.get(name) if isinstance(name, str) else None
+        if connector is None:
+            return CONNECTORS[DEFAULT]  # check_settings refuses the name
+        title, page = f"the connector {connector.name}", f"see {connector.page}"
+        for setting, need in (
+            ("secret_id", connector.secret),
+            ("bucket_name", connector.bucket),
+            ("vpc_configuration", connector.vpc),
+        ):
+            path, value, kind = self.path(setting), self.args.get(setting), SETTINGS[setting]
+            if need is Need.REQUIRED and value is None and isinstance(kind, Format):
+                message = f"is required and not set: {title} needs it, {page}"
+                self.add_error(path, message, kind.expected, kind.placeholder)
+            if value is None or is_unknown(value):
+                continue  # an Output may turn out blank
+            if need is Need.NOT_SUPPORTED:
+                message = f"is not supported by {title}: {page}"
+                expected = f"no {path[0]}, or another {self.path('connector')[0]}"
+                self.add_error(path, message, expected, NOT_SET)
+                del self.args[setting]
+            elif need is Need.EARLIER_VERSIONS:
+                self.warnings.append(f"{path[0]}: only earlier versions of {title} support it, {page}")
+        return connector
+
     # Each setting by itself.
 
     def read_members(
@@ -139,10 +180,10 @@ class _Validator:
         return {name: value for name, value in values.items() if value not in (None, NOT_SET)}
 
     def refuse_name(self, parent: Path, key: str, names: Collection[str]) -> None:
-        path, shown = (*parent, key), {name: property_path((*parent, name)) for name in names}
-        near = [] if path[0] in self.secret_names else get_close_matches(key, names, 1, 0.5)
-        advice = f"; did you mean {shown[near[0]]}?" if near else ""
-        self.add_error(path, f"is not a setting{advice}", ", ".join(shown.values()), NOT_SET)
+        path = (*parent, key)
+        expected = ", ".join(property_path((*parent, name)) for name in names)
+        advice = self.suggest(path, key, names, parent)
+        self.add_error(path, f"is not a setting{advice}", expected, NOT_SET)
 
     def check_settings(self) -> None:
         for name, kind in SETTINGS.items():
@@ -182,12 +223,7 @@ class _Validator:
         elif match := form.pattern.fullmatch(value):
             self.texts[path] = match
         else:
-            near = get_close_matches(value.lower(), form.choices, 3, 0.5) if form.choices else []
-            advice = (
-                f"; did you mean {' or '.join(near)}?"
-                if near and path[0] not in self.secret_names
-                else ""
-            )
+            advice = self.suggest(path, value, form.choices)
             message = f"{self.show(path, quote(value))} is not {form.name}{advice}"
             self.add_error(path, message, form.expected, form.placeholder)
 
@@ -256,38 +292,21 @@ class _Validator:
         parent = self.path("vpc_configuration", name)
         return [match for path, match in self.texts.items() if path[:-1] == parent]
 
-    def check_connector(self) -> Connector:
-        """Return the connector; refuse what it does not take, and require what it needs."""
-        name = self.text("connector")
-        connector = CONNECTORS[name[0] if name else DEFAULT]
-        if "connector" in self.args and not name:
-            return connector  # refused already
-        for setting, need in (
-            ("secret_id", connector.secret),
-            ("bucket_name", connector.bucket),
-            ("vpc_configuration", connector.vpc),
-        ):
-            path, value, kind = self.path(setting), self.args.get(setting), SETTINGS[setting]
-            title, page = f"the connector {connector.name}", f"see {connector.page}"
-            if need is Need.REQUIRED and value is None and isinstance(kind, Format):
-                message = f"is required and not set: {title} needs it, {page}"
-                self.add_error(path, message, kind.expected, kind.placeholder)
-            elif need is Need.NOT_SUPPORTED and value is not None and not is_unknown(value):
-                message = f"is not supported by {title}: {page}"
-                self.add_error(path, message, f"no {path[0]}", NOT_SET)
-            elif need is Need.EARLIER_VERSIONS and value is not None:
-                self.warnings.append(f"{path[0]}: only earlier versions of {title} support it, {page}")
-        self.check_requirement("allow_network_interface_deletion", "vpc_configuration")
-        self.check_requirement("bucket_account_id", "bucket_name")
-        if connector.secret is Need.OPTIONAL:
-            self.check_requirement("kms_key_id", "secret_id")
-        return connector
-
-    def check_requirement(self, name: str, required: str) -> None:
+    def check_requirements(self, connector: Connector) -> None:
         """Refuse a setting that means nothing without another."""
-        if (self.args.get(name) is True or self.text(name)) and required not in self.args:
-            (path, other) = self.path(name), self.path(required)[0]
-            self.add_error(path, f"requires {other}", f"{other}, or no {path[0]}", NOT_SET)
+        self.check_requirement("allow_network_interface_deletion", "vpc_configuration", connector.vpc)
+        self.check_requirement("bucket_account_id", "bucket_name", connector.bucket)
+        if connector.secret is Need.OPTIONAL:
+            use = f": the connector {connector.name} uses it only for the secret, see {connector.page}"
+            self.check_requirement("kms_key_id", "secret_id", connector.secret, use)
+
+    def check_requirement(self, name: str, required: str, need: Need, reason: str = "") -> None:
+        given = self.args.get(name) is True or self.text(name)
+        if not given or required in self.args or need is Need.REQUIRED:
+            return  # what the connector needs is reported already
+        (path, other) = self.path(name), self.path(required)[0]
+        alternative = "" if need is Need.NOT_SUPPORTED else f"{other}, or "
+        self.add_error(path, f"requires {other}{reason}", f"{alternative}no {path[0]}", NOT_SET)
 
     def check_location(self, credentials: Location) -> Location:
         """Return the application's location; refuse credentials that are not for it."""

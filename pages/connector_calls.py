@@ -1,7 +1,7 @@
-"""List the requests that the connector makes, and near ones that the role must refuse.
+"""List the requests that the connector makes, and similar ones that the role must not allow.
 
 AWS checks one call of an API by one request for each resource that the call needs; the call is allowed
-if all of them are. ARNs are written out here, and never taken from the program.
+if all of them are. ARNs are written out here, not taken from the program.
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
@@ -282,7 +282,9 @@ def connector_calls(options: Options) -> list[Call]:
         sid: str, what: str, action: str, *resources: str, allowed: bool = True, **more: Any
     ) -> Call:
         context: Context = more.get("context", {})
-        return Call(sid, what, tuple(Request(action, it, context) for it in resources), allowed)
+        return Call(
+            sid, what, tuple(Request(action, resource, context) for resource in resources), allowed
+        )
 
     # Without a secret, a key or a bucket, these must not be reachable either.
     secret_arn = options.secret_arn or SECRET_ARN
@@ -521,7 +523,7 @@ def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
         for value in _OTHER_VALUES[key]:
             if value == request.context[key]:
                 continue
-            context = {name: it for name, it in request.context.items() if name != key}
+            context = {name: value for name, value in request.context.items() if name != key}
             if value is None and key == "aws:RequestTag/AMAZON_Q":
                 context.pop("aws:TagKeys")  # no tag, no keys of tags
             if value is not None:

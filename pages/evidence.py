@@ -1,6 +1,6 @@
-"""Name what the tests prove of the role, and what they find and accept.
+"""Name the properties that the tests prove of the role, and the accepted findings.
 
-`tests/authorization/` has the proofs, and fails if anything on these lists is missing or superfluous.
+`tests/authorization/` contains the proofs, and fails if an entry is missing or superfluous.
 """
 
 from enum import StrEnum

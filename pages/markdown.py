@@ -1,4 +1,4 @@
-"""Write the parts of a page that are more than text."""
+"""Format tables and lists in Markdown."""
 
 from collections.abc import Iterable, Sequence
 

@@ -22,9 +22,32 @@ _CONNECTION: Final = (
     "iam:ListAttachedRolePolicies",
     "iam:GetPolicy",
     "iam:GetPolicyVersion",
+    "s3:GetEncryptionConfiguration",
 )
-"""What a data source uses: its secret, the secret's key, and its role with all policies."""
+"""What a data source uses: its secret, bucket and key, and its role with all policies."""
 
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "adopt": (*_LISTS, *_CONNECTION, "iam:ListPolicies"),
+    "check": (
+        "sts:GetCallerIdentity",
+        "qbusiness:GetApplication",
+        "qbusiness:GetIndex",
+        "qbusiness:ListDataSources",
+        "qbusiness:ListDataSourceSyncJobs",
+        *_CONNECTION,
+        "kms:GetKeyPolicy",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeSecurityGroups",
+        "s3:GetBucketLocation",
+        "iam:SimulatePrincipalPolicy",
+        "access-analyzer:ValidatePolicy",
+    ),
 }
+_OTHER_NAMES: Final = {"GetBucketEncryption": "s3:GetEncryptionConfiguration"}
+"""Operations that IAM calls otherwise than the API does."""
+
+
+def action(operation: str) -> str:
+    """Return the IAM action that an operation of the API needs, such as `iam:GetRole`."""
+    known = {name.partition(":")[2]: name for names in ACTIONS.values() for name in names}
+    return {**known, **_OTHER_NAMES}.get(operation, operation)

@@ -7,9 +7,13 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, cast
+
+from components.connector_role import POLICY_NAME
+from roles.account import Role
 
 TRUST_POLICY: Final = "trust policy"
 _VARIABLE: Final = re.compile(r"\$\{[^}]*\}")
@@ -107,6 +111,25 @@ class Difference(NamedTuple):
         return verdicts <= {"covered", "equivalent", "subset"}
 
 
+def compare_role(role: Role, trust_policy: str, role_policy: str) -> Difference:
+    """Compare a role with the policies that the program writes."""
+    policies = {**role.inline_policies, **role.attached_policies}
+    return compare(
+        [
+            *statements(TRUST_POLICY, json.loads(trust_policy)),
+            *statements(POLICY_NAME, json.loads(role_policy)),
+        ],
+        [
+            *statements(TRUST_POLICY, role.trust_policy),
+            *(
+                statement
+                for name, document in policies.items()
+                for statement in statements(name, document)
+            ),
+        ],
+    )
+
+
 def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Difference:
     """Compare the statements that the program will write with those that the role has."""
     denials = [statement for statement in role if not statement.allows]
@@ -178,7 +201,7 @@ def _uncovered(
         for target in statement.targets.listed():
             reach = [other for other in others if other.covers(action, target)]
             denied = any(denial.meets(action, target) for denial in denials)
-            if denied or not any(_implied(statement.conditions, other.conditions) for other in reach):
+            if denied or not any(implied(statement.conditions, other.conditions) for other in reach):
                 left.setdefault(bool(reach) and not denied, []).append(target)
         for condition, targets in left.items():
             groups.setdefault((condition, tuple(targets)), []).append(action)
@@ -196,7 +219,7 @@ def _shown(side: Side, patterns: Iterable[str]) -> tuple[str, ...]:
     return (f"everything but {', '.join(side.patterns)}",) if side.negated else tuple(patterns)
 
 
-def _implied(strict: Sequence[Condition], lax: Sequence[Condition]) -> bool:
+def implied(strict: Sequence[Condition], lax: Sequence[Condition]) -> bool:
     """Tell whether a request that meets the first conditions meets the others too."""
     return all(any(_implies(have, wanted) for have in strict) for wanted in lax)
 

@@ -22,7 +22,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from components.formats import SUPPORTED_REGIONS
-from roles.actions import ACTIONS
+from roles.actions import action
 
 FINE: Final = 0
 PROBLEMS: Final = 1
@@ -50,7 +50,9 @@ _THROTTLED: Final = (
     "ThrottlingException",
     "TooManyRequestsException",
 )
-_GONE: Final = ("NoSuchEntity", "NotFoundException", "ResourceNotFoundException")
+_GONE: Final = ("NoSuchBucket", "NoSuchEntity", "NotFoundException", "ResourceNotFoundException")
+
+_UNKNOWN: Final = ("InvalidAction", "UnknownOperationException")
 
 
 class InputError(Exception):
@@ -68,16 +70,31 @@ class PageError(BotoCoreError):
     fmt = "{operation} was answered with an HTML page"
 
 
+def code(error: ClientError) -> str:
+    """Return the code of an error, or its HTTP status where there is none."""
+    return error.response["Error"]["Code"]
+
+
 def is_denied(error: ClientError) -> bool:
     """Tell whether the credentials lack the permission for what they asked."""
-    return error.response["Error"]["Code"] in _DENIED
+    return code(error) in _DENIED
 
 
-def action(error: ClientError) -> str:
-    """Return the IAM action that was called, such as `iam:GetRole`."""
-    known = {name.partition(":")[2]: name for names in ACTIONS.values() for name in names}
-    operation = str(error.operation_name)
-    return known.get(operation, operation)
+def is_gone(error: ClientError) -> bool:
+    """Tell whether what was asked for does not exist."""
+    return code(error) in _GONE
+
+
+def is_bad_credentials(error: ClientError) -> bool:
+    """Tell whether AWS does not accept the credentials, for whatever is asked."""
+    return code(error) in _BAD_CREDENTIALS
+
+
+def is_unanswered(error: ClientError | PageError | ResponseParserError) -> bool:
+    """Tell whether a server in place of AWS, such as the sandbox's, lacks what it was asked for."""
+    if not os.environ.get("AWS_ENDPOINT_URL"):
+        return False
+    return not isinstance(error, ClientError) or code(error) in _UNKNOWN or code(error).isdigit()
 
 
 def explain(error: BotoCoreError | ClientError | ResponseParserError, verb: str) -> str:
@@ -101,10 +118,10 @@ def explain(error: BotoCoreError | ClientError | ResponseParserError, verb: str)
                 f"Region; Amazon Q Business is in {', '.join(SUPPORTED_REGIONS)}"
             )
         case PageError():
-            text = _explain_other_server(str(error), verb)
+            text = _explain_other_server(str(error))
         case ResponseParserError():
             # Its message holds the whole answer.
-            text = _explain_other_server("an answer is not in the format of the API", verb)
+            text = _explain_other_server("an answer is not in the format of the API")
         case _:
             text = str(error)
     return " ".join(text.split())
@@ -123,32 +140,29 @@ def _explain_certificate(error: SSLError) -> str:
 
 
 def _explain_answer(error: ClientError, verb: str) -> str:
-    code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-    called = action(error)
-    if code.isdigit():
+    reason, said = code(error), error.response["Error"].get("Message", "")
+    called = action(error.operation_name)
+    if reason.isdigit():
         # The HTTP status, in place of the code that every error of an API has.
-        return _explain_other_server(f"{called} was answered with HTTP {code} and no error code", verb)
-    if code in _DENIED:
+        return _explain_other_server(f"{called} was answered with HTTP {reason} and no error code")
+    if is_denied(error):
         return (
             f"{called} is not allowed ({said}): allow it for these credentials, and in the resource's "
             f"own policy if it is in another account; docs/{verb}.md has the whole policy"
         )
-    if code in _BAD_CREDENTIALS:
-        return f"AWS does not accept the credentials ({code}): {_SIGN_IN}"
-    if code in _THROTTLED:
+    if is_bad_credentials(error):
+        return f"AWS does not accept the credentials ({reason}): {_SIGN_IN}"
+    if reason in _THROTTLED:
         return f"AWS throttles {called}: wait a minute and repeat, or set AWS_MAX_ATTEMPTS=10"
-    if code in _GONE:
+    if is_gone(error):
         return (
             f"{called} found nothing ({said}): look at the IDs and --region, and whether the data "
             "source still has the secret, key and role that it names"
         )
-    return f"{called} failed ({code}: {said}): repeat the command"
+    return f"{called} failed ({reason}: {said}): repeat the command"
 
 
-def _explain_other_server(text: str, verb: str) -> str:
+def _explain_other_server(text: str) -> str:
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
-        return (
-            f"the sandbox has no Amazon Q Business; run {verb} outside the sandbox, with AWS "
-            f"credentials ({text}, by AWS_ENDPOINT_URL={endpoint})"
-        )
+        return f"{text}, by AWS_ENDPOINT_URL={endpoint}: unset it to read AWS, then repeat the command"
     return f"{text}, as by a proxy or an outage: check the network's proxy, then repeat the command"

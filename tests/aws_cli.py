@@ -1,4 +1,4 @@
-"""Run commands of the AWS CLI on IAM by boto3, where tests run the pages in docs/."""
+"""Run the AWS CLI's IAM commands with boto3, for tests that run the pages in docs/."""
 
 import argparse
 import json

@@ -1,24 +1,24 @@
 """Share one sandbox among all tests of a session, apart from the one in the checkout."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
 
 from sandbox.environment import Sandbox
-from tests.stacks import Aws, Stack, prepared, running_provider
+from tests.stacks import Aws, NewStack, Stack, prepared, running_provider
 from tests.support import PATIENCE, golden
 
-# What the user has set for AWS, Pulumi and the terminal is no matter of the tests, and servers on this
-# machine are not reached through a proxy.
+# Ignore the user's settings for AWS, Pulumi and the terminal, and reach servers on this machine without
+# a proxy.
 for name in list(os.environ):
     if name.startswith(("AWS_", "PULUMI_")) or name in ("COLUMNS", "FORCE_COLOR"):
         del os.environ[name]
 for name in ("NO_PROXY", "no_proxy"):
     os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost"
-# An Output in an f-string is an error, and not a surprise in AWS.
+# Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
 
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures that tests have recorded: how many inputs, faults and kills there were."""
+    """Print the figures that tests have recorded: the number of inputs, faults and kills."""
     figures: dict[str, dict[str, int]] = {}
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
@@ -52,10 +52,10 @@ def prepared_sandbox(
 
 @pytest.fixture
 def environment(prepared_sandbox: tuple[Sandbox, dict[str, str]]) -> Iterator[dict[str, str]]:
-    """Return the environment of commands in a sandbox whose account is empty, and is emptied again."""
+    """Return the environment of commands in a sandbox whose account is emptied after the test."""
     _, variables = prepared_sandbox
     yield variables
-    # Not by `pulumi destroy`, which would take as long as most tests.
+    # `pulumi destroy` would take as long as most tests.
     address = f"{variables['AWS_ENDPOINT_URL']}/moto-api/reset"
     with urlopen(Request(address, method="POST"), timeout=PATIENCE):  # noqa: S310 our own address
         pass
@@ -74,26 +74,24 @@ def shared_provider(prepared_sandbox: tuple[Sandbox, dict[str, str]]) -> Iterato
 
 @pytest.fixture
 def provider(shared_provider: dict[str, str]) -> dict[str, str]:
-    """Say how operations come to a provider; an empty dictionary lets each start its own."""
+    """Return the variable that makes operations attach to a running provider."""
     return shared_provider
 
 
 @pytest.fixture
-def new_stack(
-    environment: dict[str, str], provider: dict[str, str], tmp_path: Path
-) -> Callable[..., Stack]:
-    """Make stacks with `new_stack(settings, program=...)`."""
+def new_stack(environment: dict[str, str], provider: dict[str, str], tmp_path: Path) -> NewStack:
+    """Create stacks with `new_stack(settings, program=...)`."""
 
-    def make(settings: dict[str, object], program: str | None = None) -> Stack:
+    def create(settings: dict[str, object], program: str | None = None) -> Stack:
         stack = Stack(tmp_path, {**environment, **provider}, program)
         stack.configure(settings)
         return stack
 
-    return make
+    return create
 
 
 @pytest.fixture
 def managed_policy(aws: Aws) -> str:
-    """Make a managed policy for somebody to attach by hand; return its ARN."""
-    made = aws.iam.create_policy(PolicyName="by-hand", PolicyDocument=golden("minimal-role-policy"))
-    return made["Policy"]["Arn"]
+    """Create a managed policy to attach by hand; return its ARN."""
+    created = aws.iam.create_policy(PolicyName="by-hand", PolicyDocument=golden("minimal-role-policy"))
+    return created["Policy"]["Arn"]

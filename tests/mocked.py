@@ -1,4 +1,4 @@
-"""Run a Pulumi program without an engine, by mocks that record all that it asks for."""
+"""Run a Pulumi program without an engine, with mocks that record its requests."""
 
 import asyncio
 import contextvars
@@ -11,15 +11,15 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import resource_pb2
 
 from pages.examples import ACCOUNT, REGION
+from tests.support import PROJECT_NAME, in_one_line
 
-PROJECT: Final = "qbusiness-aem-connector"
 STACK: Final = "test"
 _LOOP: Final = asyncio.new_event_loop()
-# An Output belongs to the loop that is set when it is made, which may be before a run.
+# An Output belongs to the event loop that is set when it is created, which may be before a run.
 asyncio.set_event_loop(_LOOP)
-# A program that fails leaves futures with its error, which Deployment has recorded; when Python collects
-# them, maybe in the middle of another test, there is nothing more to say. (Showing their tracebacks then
-# even breaks what Python 3.11 is compiling at that moment: python/cpython#106905.)
+# A failed program leaves futures with its error, which Deployment has recorded. Do not report them again
+# when Python collects them, maybe during another test. (Printing their tracebacks even breaks what
+# Python 3.11 is compiling at that moment: python/cpython#106905.)
 _LOOP.set_exception_handler(lambda _loop, _context: None)
 
 
@@ -33,7 +33,7 @@ class Registration(NamedTuple):
 
 
 class Upstream(pulumi.CustomResource):
-    """A resource with an Output for a component to take; in a preview the value is unknown."""
+    """A resource with an Output to pass to a component; in a preview the value is unknown."""
 
     value: pulumi.Output[Any]
 
@@ -42,7 +42,7 @@ class Upstream(pulumi.CustomResource):
 
 
 class Deployment(pulumi.runtime.Mocks):
-    """The recording of one run of a program: an update, or a preview."""
+    """Record one run of a program: an update or a preview."""
 
     def __init__(
         self,
@@ -55,13 +55,13 @@ class Deployment(pulumi.runtime.Mocks):
     ) -> None:
         self.preview = preview
         self.existing = existing
-        """Whether a preview knows the outputs of the role, as for one that is there already."""
+        """Whether a preview knows the outputs of the role, as for a role that exists."""
         self.account = account
         self.partition = partition
         self.registrations: list[Registration] = []
         self.outputs: dict[str, Mapping[str, Any]] = {}
         self.raw_outputs: dict[str, Any] = {}
-        """As they are sent, with what marks a secret."""
+        """As sent, with the markers of secrets."""
         self.invokes: list[resource_pb2.ResourceInvokeRequest] = []
         self.warnings: list[str] = []
         self.error: Exception | None = None
@@ -69,17 +69,17 @@ class Deployment(pulumi.runtime.Mocks):
         contextvars.copy_context().run(self._run, program)
 
     def _run(self, program: Callable[[], object]) -> None:
-        logger = logging.Logger("pulumi")  # noqa: LOG001 one for each run, known to nobody else
+        logger = logging.Logger("pulumi")  # noqa: LOG001 a logger of this run only
         logger.addHandler(_Collector(self.warnings))
         pulumi.runtime.set_mocks(
-            self, PROJECT, STACK, preview=self.preview, logger=logger, monitor=_Monitor(self)
+            self, PROJECT_NAME, STACK, preview=self.preview, logger=logger, monitor=_Monitor(self)
         )
         try:
             pulumi.runtime.test(program)()
-        except Exception as error:  # noqa: BLE001 whatever the program raised is part of the recording
+        except Exception as error:  # noqa: BLE001 record whatever the program raises
             self.error = error
         finally:
-            _end_what_still_runs()
+            _cancel_running_tasks()
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         state = dict(args.inputs)
@@ -102,7 +102,12 @@ class Deployment(pulumi.runtime.Mocks):
         return answers[args.token], []
 
     def of_type(self, kind: str) -> list[Registration]:
-        return [it for it in self.registrations if it.type == kind]
+        return [registration for registration in self.registrations if registration.type == kind]
+
+    @property
+    def documents(self) -> tuple[str, str]:
+        """The trust policy and the role policy, each in one line."""
+        return in_one_line(self.role["assumeRolePolicy"]), in_one_line(self.role_policy["policy"])
 
     @property
     def role(self) -> Mapping[str, Any]:
@@ -115,7 +120,7 @@ class Deployment(pulumi.runtime.Mocks):
         return policy.inputs
 
 
-def _end_what_still_runs() -> None:
+def _cancel_running_tasks() -> None:
     tasks = asyncio.all_tasks(_LOOP)
     for task in tasks:
         task.cancel()
@@ -123,7 +128,7 @@ def _end_what_still_runs() -> None:
 
 
 class _Monitor(MockMonitor):
-    """Pulumi's own mock monitor; records the requests as they are."""
+    """Pulumi's mock monitor, which also records the requests."""
 
     def __init__(self, deployment: Deployment) -> None:
         super().__init__(deployment)

@@ -1,4 +1,4 @@
-"""Drive the real engine through stacks in a sandbox of their own."""
+"""Run the real engine on stacks in a sandbox of the tests."""
 
 import fcntl
 import hashlib
@@ -8,10 +8,9 @@ import itertools
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,48 +21,53 @@ import pytest
 from botocore.config import Config
 
 from sandbox.engine import NoEngineError
-from sandbox.environment import PROJECT, Sandbox
+from sandbox.environment import PROJECT, REGION, Sandbox
+from tests.support import PROJECT_NAME
 
-PROJECT_NAME: Final = "qbusiness-aem-connector"
 _NUMBERS: Final = itertools.count(1)
 ATTACHED: Final = "PULUMI_DEBUG_PROVIDERS"
-"""Tells an engine which provider runs already; without it, the engine starts one."""
+"""Variable that names a running provider; without it, each operation starts its own."""
+UP: Final = ("up", "--yes", "--skip-preview")
+DESTROY: Final = ("destroy", "--yes", "--skip-preview")
 
 
 class Update(NamedTuple):
-    """What one command of the engine did, or said it would do."""
+    """The result of one operation of the engine: what it did, or in a preview would do."""
 
     exit_code: int
     text: str
-    """Everything that the user saw."""
+    """The whole output."""
     changes: Mapping[str, int]
-    """How many resources were created, updated, replaced, deleted, or stayed the same."""
+    """The number of resources by operation: create, update, replace, delete, same."""
     steps: list[tuple[str, str, tuple[str, ...]]]
-    """Operation, name of the resource and properties that differ, in the order of the engine."""
+    """Operation, name of the resource, and the properties that differ, in the engine's order."""
     errors: list[tuple[str, str]]
     """Name of the resource and message of each error."""
 
 
 class Stack:
-    """One stack of this project's program, or of another program that uses its components."""
+    """A stack of this project's program, or of another program that uses its components."""
 
     def __init__(
         self, directory: Path, environment: Mapping[str, str], program: str | None = None
     ) -> None:
         self.name = f"test{next(_NUMBERS)}"
         self.directory = directory / self.name
-        # The event log, in which an operation says what it did, is an option for tools only.
+        # Without this variable, the CLI does not accept --event-log.
         self.environment = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
         self.config_file = self.directory / f"Pulumi.{self.name}.yaml"
         self.directory.mkdir()
-        shutil.copyfile(PROJECT / "Pulumi.yaml", self.directory / "Pulumi.yaml")
+        project = (PROJECT / "Pulumi.yaml").read_text()
+        if program is not None:  # without this project's required keys
+            project = project.partition("config:")[0]
+        (self.directory / "Pulumi.yaml").write_text(project)
         for place in ("components", "venv"):
             (self.directory / place).symlink_to(PROJECT / place)
         self.write_program((PROJECT / "__main__.py").read_text() if program is None else program)
         self._initialize()
 
     def _initialize(self) -> None:
-        """Write what `pulumi stack init` writes: a stack without resources, and that it is selected."""
+        """Write the files of `pulumi stack init`: a stack without resources, and its selection."""
         backend = self.environment["PULUMI_BACKEND_URL"]
         state = Path(urlsplit(backend).path) / ".pulumi" / "stacks" / PROJECT_NAME
         state.mkdir(parents=True, exist_ok=True)
@@ -77,8 +81,10 @@ class Stack:
         selection.write_text(json.dumps({"stacks": {backend: name}}))
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        """Write the settings as YAML (JSON is YAML too), without changing any type."""
-        config = {key if ":" in key else f"{PROJECT_NAME}:{key}": it for key, it in settings.items()}
+        """Write the settings as YAML (JSON is YAML), without changing any type."""
+        config = {
+            key if ":" in key else f"{PROJECT_NAME}:{key}": value for key, value in settings.items()
+        }
         salt = next(
             line.partition(": ")[2]
             for line in (PROJECT / "Pulumi.dev.yaml").read_text().splitlines()
@@ -91,29 +97,24 @@ class Stack:
         return (self.directory / "__main__.py").read_text()
 
     def write_program(self, text: str) -> None:
-        """Replace the program, and forget the old one.
+        """Replace the program, and delete the bytecode of the old one.
 
-        Python would run what it has compiled of a program as long, written in the same second.
+        Python would reuse that if the new program has the same length and time stamp.
         """
         path = self.directory / "__main__.py"
         path.write_text(text)
         Path(importlib.util.cache_from_source(path)).unlink(missing_ok=True)
 
-    def take_required_keys_away(self) -> None:
-        """Let another program than this project's run: it has no required keys."""
-        project = self.directory / "Pulumi.yaml"
-        project.write_text(project.read_text().partition("config:")[0])
-
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run `pulumi` and return what it said."""
+        """Run `pulumi` and return its output."""
         return self.execute("pulumi", "--non-interactive", *arguments, check=check)
 
     def execute(
         self, *command: str, check: bool = True, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command where the stack's program is, and return what it said.
+        """Run a command in the stack's directory and return its output.
 
-        It is printed as well: pytest shows with a test that fails all that its commands have said.
+        Print the output too, so that pytest shows it with a failed test.
         """
         done = subprocess.run(
             command,
@@ -126,16 +127,15 @@ class Stack:
             check=False,
         )
         _print(f"$ {shlex.join(command)}\n{done.stdout}(exit code {done.returncode})")
-        assert not (check and done.returncode), f"it failed, see its output: {shlex.join(command)}"
+        assert not (check and done.returncode), f"failed, see the output: {shlex.join(command)}"
         return done
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        """Start an operation on this stack that goes on beside the test, or is killed by it.
+        """Start an operation on this stack in the background; the test may kill it.
 
-        As for a user, it has a provider of its own, which its end ends too. What it says goes where
-        the test's own output goes.
+        As for a user, it starts its own provider, which ends with it. Its output goes to the test's.
         """
-        environment = {name: it for name, it in self.environment.items() if name != ATTACHED}
+        environment = {name: value for name, value in self.environment.items() if name != ATTACHED}
         command = ["pulumi", "--non-interactive", *arguments, "--stack", self.name]
         _print(f"$ {shlex.join(command)} &")
         return subprocess.Popen(
@@ -148,7 +148,7 @@ class Stack:
         )
 
     def operate(self, *arguments: str, check: bool = True) -> Update:
-        """Run an operation on this stack and return what the engine reported of it."""
+        """Run an operation on this stack and return what the engine reports."""
         log = self.directory / "events.json"
         log.unlink(missing_ok=True)
         stack = ("--stack", self.name, "--event-log", str(log))
@@ -174,14 +174,14 @@ class Stack:
                     tuple(sorted(step.get("detailedDiff") or {})),
                 )
                 for step in steps
-                # Each operation reads what there is first.
+                # Every operation refreshes first.
                 if step["op"] != "refresh" and not step["type"].startswith("pulumi:providers:")
             ],
-            [(it.get("urn", "").rpartition("::")[2], it["message"]) for it in errors],
+            [(error.get("urn", "").rpartition("::")[2], error["message"]) for error in errors],
         )
 
     def up(self, *options: str, check: bool = True) -> Update:
-        return self.operate("up", "--yes", "--skip-preview", *options, check=check)
+        return self.operate(*UP, *options, check=check)
 
     def preview(self, *options: str, check: bool = True) -> Update:
         return self.operate("preview", *options, check=check)
@@ -190,18 +190,27 @@ class Stack:
         return self.operate("refresh", "--preview-only", "--expect-no-changes", "--diff", check=False)
 
     def destroy(self) -> Update:
-        return self.operate("destroy", "--yes", "--skip-preview")
+        return self.operate(*DESTROY)
 
     def state(self) -> dict[str, Any]:
-        """Return what the backend has of the stack, which is what `pulumi stack export` shows."""
+        """Return the stack's state, as `pulumi stack export` shows it."""
         return json.loads(self.state_file.read_text())["checkpoint"].get("latest") or {}
 
     def resources(self) -> list[dict[str, Any]]:
         return self.state().get("resources", [])
 
+    def resource(self, kind: str) -> dict[str, Any]:
+        """Return the only resource of a type."""
+        (found,) = (resource for resource in self.resources() if resource["type"] == kind)
+        return found
+
     def outputs(self) -> dict[str, Any]:
-        stacks = (it for it in self.resources() if it["type"] == "pulumi:pulumi:Stack")
-        return next((it["outputs"] for it in stacks if "outputs" in it), {})
+        stacks = (resource for resource in self.resources() if resource["type"] == "pulumi:pulumi:Stack")
+        return next((stack["outputs"] for stack in stacks if "outputs" in stack), {})
+
+
+NewStack = Callable[..., Stack]
+"""The fixture `new_stack`, or one that wraps it."""
 
 
 def _print(text: str) -> None:
@@ -210,17 +219,22 @@ def _print(text: str) -> None:
 
 
 class Aws:
-    """The account behind the sandbox, seen as its owner sees it."""
+    """The sandbox's AWS account. Policy documents are in one line, in the order of AWS's page."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.url = environment["AWS_ENDPOINT_URL"]
-        self.iam: Any = boto3.client(
-            "iam",
-            region_name="us-east-1",
+        self.iam = self.client("iam")
+
+    def client(self, service: str, region: str = REGION) -> Any:
+        """Return the client of a service."""
+        create: Any = boto3.client
+        return create(
+            service,
+            region_name=region,
             endpoint_url=self.url,
             aws_access_key_id="tests",
             aws_secret_access_key="tests",
-            # The SDK would refuse some of it by itself; it is IAM's answer that matters.
+            # Let AWS validate the parameters, not the SDK.
             config=Config(parameter_validation=False),
         )
 
@@ -237,17 +251,32 @@ class Aws:
         }
 
 
+def assert_refused(stack: Stack, aws: Aws, *expected: str) -> Update:
+    """Check that an update fails with these texts and creates nothing."""
+    roles = aws.roles()
+    update = stack.up(check=False)
+    assert update.exit_code != 0
+    for text in expected:
+        assert text in update.text
+    assert not [resource for resource in stack.resources() if resource["type"].startswith("aws:")]
+    assert aws.roles() == roles
+    return update
+
+
 _ORDER: Final = (
     *("Version", "Statement", "Sid", "Effect", "Principal", "Action", "Resource", "Condition"),
     *("StringEquals", "StringLike", "ArnEquals", "ForAllValues:StringEquals"),
 )
-"""The order of members on the AWS page. The provider sends documents with members sorted by name."""
+"""The order of members on AWS's page. The provider sorts them by name."""
 
 
 def _in_order(document: object) -> str:
     def sort(members: dict[str, Any]) -> dict[str, Any]:
         return dict(
-            sorted(members.items(), key=lambda it: _ORDER.index(it[0]) if it[0] in _ORDER else 99)
+            sorted(
+                members.items(),
+                key=lambda member: _ORDER.index(member[0]) if member[0] in _ORDER else 99,
+            )
         )
 
     return json.dumps(json.loads(json.dumps(document), object_hook=sort))
@@ -255,12 +284,12 @@ def _in_order(document: object) -> str:
 
 @contextmanager
 def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]]:
-    """Run the stand-in provider for many operations; return what makes an engine attach to it.
+    """Run the sandbox's provider for many operations; return the variable that makes them attach to it.
 
-    Its start is a third of the time of an operation.
+    Starting it takes a third of the time of an operation.
     """
     version = importlib.metadata.version("pulumi-aws")
-    command = [sys.executable, "-m", "sandbox.provider", version]
+    command = [sys.executable, "-m", "sandbox.provider", "aws", version]
     with subprocess.Popen(
         command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True
     ) as provider:
@@ -272,7 +301,7 @@ def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]
 
 
 def prepared(directory: Path) -> Generator[tuple[Sandbox, dict[str, str]]]:
-    """Set up a sandbox that ends with this process, even if it is killed.
+    """Set up a sandbox that stops with this process, even if the process is killed.
 
     Without an engine, tests fail in CI and are skipped elsewhere.
     """
@@ -286,7 +315,7 @@ def prepared(directory: Path) -> Generator[tuple[Sandbox, dict[str, str]]]:
             if os.environ.get("CI"):
                 raise
             pytest.skip(f"no engine: {error}")
-        # As on a user's machine: Python keeps what it has compiled.
+        # As on a user's machine, Python caches bytecode.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         try:
             yield sandbox, environment

@@ -20,37 +20,48 @@ from pages.examples import (
 GOLDEN: Final = Path(__file__).parent / "golden"
 
 PATIENCE: Final = 120.0
-"""Seconds after which a test gives up on what it waits for, on a machine with much else to do."""
+"""Timeout in seconds for everything that a test waits for, even on a busy machine."""
 
 MINIMAL: Final[Mapping[str, Any]] = {
     "application_id": APPLICATION_ARN,
     "index_id": INDEX_ID,
     "secret_id": SECRET_ID,
 }
-"""The arguments that have to be given, and no other."""
+"""Only the required arguments."""
 VPC: Final[Mapping[str, Any]] = {
     "subnet_ids": [SUBNET_ID, SHARED_SUBNET_ARN],
     "security_group_ids": [SECURITY_GROUP_ID],
 }
 REQUIRED: Final[Mapping[str, Any]] = {"aws:region": REGION, **REQUIRED_INPUTS}
-"""The same as a stack's configuration."""
+"""The same as stack configuration."""
 FULL: Final[Mapping[str, Any]] = {
     **MINIMAL,
     "kms_key_id": KEY_ID,
     "vpc_configuration": VPC,
     "allow_network_interface_deletion": True,
 }
-"""The arguments behind `golden/default-role-policy.json`."""
+"""The arguments of `golden/default-role-policy.json`."""
+
+S3: Final[Mapping[str, Any]] = {
+    "application_id": APPLICATION_ARN,
+    "index_id": INDEX_ID,
+    "connector": "s3-v2",
+    "bucket_name": "qbusiness-documents",
+    "kms_key_id": KEY_ID,
+}
+"""The arguments of `golden/s3-v2-role-policy.json`."""
+
+PROJECT_NAME: Final = "qbusiness-aem-connector"
 
 ROLE: Final = "aem-connector-qbusiness-role"
-"""How the program's resources are called."""
+"""Names of the program's resources."""
 POLICY: Final = "aem-connector-qbusiness-policy"
 INLINE_POLICIES: Final = "aem-connector-qbusiness-policies-exclusive"
 ATTACHED_POLICIES: Final = "aem-connector-qbusiness-policy-attachments-exclusive"
 
 
 def in_one_line(text: str) -> str:
-    """Return a JSON document without its layout; the order of its members stays."""
+    """Return a JSON document in one line; the order of its members stays."""
     return json.dumps(json.loads(text))
 
 
@@ -60,3 +71,11 @@ def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:
     for placeholder, value in (placeholders or {}).items():
         text = text.replace(placeholder, value)
     return in_one_line(text)
+
+
+def as_pulumi_config(settings: Mapping[str, Any]) -> str:
+    """Return stack configuration as the engine passes it to a program, in PULUMI_CONFIG."""
+    texts = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()
+    }
+    return json.dumps(texts)

@@ -1,25 +1,22 @@
-"""A role that exists is taken over in place: never without its permissions, never made again."""
+"""Test that an existing role is imported and updated in place, and keeps its permissions meanwhile."""
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
 from tests.page import PAGE, blocks, commands, run_section
-from tests.stacks import Aws, Stack
-from tests.support import POLICY, REQUIRED, ROLE, golden, in_one_line
-
-NewStack = Callable[..., Stack]
+from tests.stacks import Aws, NewStack
+from tests.support import POLICY, REQUIRED, ROLE, golden
 
 NAME = "AmazonQBusiness-DataSource-x1y2z"
 SETTINGS: dict[str, Any] = {
     **REQUIRED,
     "roleName": NAME,
     "rolePath": "/service-role/",
-    "roleDescription": "Made by the console",
+    "roleDescription": "Created by the console",
     "tags": {"CreatedBy": "console"},
 }
 WIDE = json.dumps(
@@ -59,16 +56,16 @@ ConnectorRole("aem", {{
 
 
 def console_role(aws: Aws, policy_name: str) -> str:
-    """Make a role as the console would and return its unique ID."""
-    made = aws.iam.create_role(
+    """Create a role as the console does, and return its unique ID."""
+    created = aws.iam.create_role(
         RoleName=NAME,
         Path="/service-role/",
-        Description="Made by the console",
+        Description="Created by the console",
         Tags=[{"Key": "CreatedBy", "Value": "console"}],
         AssumeRolePolicyDocument=json.dumps(json.loads(golden("trust-policy")), indent=8),
     )
     aws.iam.put_role_policy(RoleName=NAME, PolicyName=policy_name, PolicyDocument=WIDE)
-    return made["Role"]["RoleId"]
+    return created["Role"]["RoleId"]
 
 
 def identity(aws: Aws) -> str:
@@ -76,7 +73,7 @@ def identity(aws: Aws) -> str:
 
 
 def import_files() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the import file of the page, and the entry that it tells to add."""
+    """Return the import file of the page, and the entry that it adds."""
     documents = blocks("json", PAGE.read_text())
     file, entry = (json.loads(document.replace("ROLE", NAME)) for document in documents[:2])
     return file, entry
@@ -87,15 +84,15 @@ def test_a_role_of_the_console_is_updated_in_place(new_stack: NewStack, aws: Aws
     unique = console_role(aws, "AmazonQBusiness-Policy")
     stack = new_stack({**SETTINGS, "exclusivePolicies": exclusive})
     (stack.directory / "import.json").write_text(json.dumps(import_files()[0]))
-    taken = run_section(stack, "Import an existing role")
-    assert "replace" not in taken.stdout
-    assert "deleted" not in taken.stdout
+    done = run_section(stack, "Import an existing role")
+    assert "replace" not in done.stdout
+    assert "deleted" not in done.stdout
     assert identity(aws) == unique
     policies = aws.role_policies(NAME)
-    assert in_one_line(policies.pop("qbusiness-aem-connector")) == golden("minimal-role-policy")
+    assert policies.pop("qbusiness-aem-connector") == golden("minimal-role-policy")
     assert list(policies) == ([] if exclusive else ["AmazonQBusiness-Policy"])
     if exclusive:
-        order = [line for line in taken.stdout.splitlines() if re.search(r"(cre|upd)ated \(", line)]
+        order = [line for line in done.stdout.splitlines() if re.search(r"(cre|upd)ated \(", line)]
         created = next(i for i, line in enumerate(order) if "-qbusiness-policy " in line)
         removed = next(i for i, line in enumerate(order) if "-policies-exclusive " in line)
         assert created < removed
@@ -103,7 +100,7 @@ def test_a_role_of_the_console_is_updated_in_place(new_stack: NewStack, aws: Aws
     assert stack.up("--expect-no-changes").exit_code == 0
 
 
-def test_the_preview_of_a_takeover_shows_the_difference_of_the_policy_and_nothing_else(
+def test_the_preview_after_an_import_shows_only_the_difference_of_the_policy(
     new_stack: NewStack, aws: Aws
 ):
     unique = console_role(aws, "qbusiness-aem-connector")
@@ -115,21 +112,19 @@ def test_the_preview_of_a_takeover_shows_the_difference_of_the_policy_and_nothin
     stack.run(*imported.split()[1:])
     steps = [step for step in stack.preview("--diff").steps if step[0] != "same"]
     assert steps == [
-        # How to delete the role is no property of the role in AWS.
+        # forceDetachPolicies is not a property of the role in AWS.
         ("update", ROLE, ("forceDetachPolicies",)),
         ("update", POLICY, ("policy",)),
     ]
     assert stack.up().changes == {"same": 2, "update": 2}
     assert identity(aws) == unique
-    policies = {name: in_one_line(text) for name, text in aws.role_policies(NAME).items()}
-    assert policies == {"qbusiness-aem-connector": golden("minimal-role-policy")}
-    assert in_one_line(aws.trust_policy(NAME)) == golden("trust-policy")
+    assert aws.role_policies(NAME) == {"qbusiness-aem-connector": golden("minimal-role-policy")}
+    assert aws.trust_policy(NAME) == golden("trust-policy")
 
 
 def test_raw_resources_move_into_the_component_without_being_replaced(new_stack: NewStack, aws: Aws):
     raw = RAW.format(trust=golden("trust-policy"), policy=WIDE, name=NAME)
     stack = new_stack({"aws:region": REGION}, raw)
-    stack.take_required_keys_away()
     assert stack.up().changes == {"create": 3}
     unique, (policy_name,) = identity(aws), aws.role_policies(NAME)
     keep = blocks("python", PAGE.read_text())[0]
@@ -139,7 +134,6 @@ def test_raw_resources_move_into_the_component_without_being_replaced(new_stack:
     stack.write_program(program)
     assert stack.up().changes == {"same": 2, "create": 1, "update": 1}
     assert identity(aws) == unique
-    policies = {name: in_one_line(text) for name, text in aws.role_policies(NAME).items()}
-    assert policies == {policy_name: golden("minimal-role-policy")}
+    assert aws.role_policies(NAME) == {policy_name: golden("minimal-role-policy")}
     stack.write_program(program.replace("aliases=[alias], ", ""))
     assert stack.up("--expect-no-changes").changes == {"same": 4}

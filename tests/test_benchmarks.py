@@ -1,8 +1,7 @@
-"""The benchmarks compare what they say they compare, and show it as it was measured."""
+"""Test that the benchmarks compare equal programs and show the figures as measured."""
 
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,20 +10,18 @@ from benchmarks.__main__ import PAGE, SECTIONS
 from benchmarks.measuring import Command, Run, measure, ratio, spread
 from benchmarks.programs import Laboratory
 from benchmarks.table import table
-from tests.stacks import Aws, Stack
-
-NewStack = Callable[..., Stack]
+from tests.stacks import Aws
 
 
 def test_a_ratio_compares_the_runs_of_one_round():
-    # The machine was twice as slow in the second round: that is not the command's doing.
+    # The machine was twice as slow in the second round, for both commands.
     ours = [Run(1.1, 1, 1), Run(2.2, 1, 1), Run(1.1, 1, 1)]
     base = [Run(1.0, 1, 1), Run(2.0, 1, 1), Run(1.0, 1, 1)]
     assert ratio(ours, base, "wall") == pytest.approx(1.1)
     assert spread([3, 1, 2]) == (2, 1, 3)
 
 
-def test_commands_are_run_in_turn_and_once_before(tmp_path: Path):
+def test_commands_run_in_turn_after_one_warm_up_run(tmp_path: Path):
     log = tmp_path / "log"
     commands = {
         name: Command(["sh", "-c", f"echo {name} >>{log}"], tmp_path, {"PATH": "/usr/bin:/bin"})
@@ -32,10 +29,10 @@ def test_commands_are_run_in_turn_and_once_before(tmp_path: Path):
     }
     runs = measure(commands, 2)
     assert log.read_text().split() == ["A", "B", "A", "B", "A", "B"]
-    assert [len(its) for its in runs.values()] == [2, 2]
+    assert [len(measured) for measured in runs.values()] == [2, 2]
 
 
-def test_a_command_that_fails_is_no_figure(tmp_path: Path):
+def test_a_failed_command_is_not_measured(tmp_path: Path):
     broken = Command([sys.executable, "-c", "raise SystemExit('no role')"], tmp_path, {})
     with pytest.raises(RuntimeError, match="no role"):
         broken.run()
@@ -48,7 +45,7 @@ def test_a_table_shows_medians_with_their_spread_and_ratios():
     )
 
 
-def test_the_programs_that_are_compared_make_the_same_documents(
+def test_the_compared_programs_write_the_same_documents(
     environment: dict[str, str], aws: Aws, tmp_path: Path
 ):
     here = Laboratory(tmp_path, environment)
@@ -57,7 +54,7 @@ def test_the_programs_that_are_compared_make_the_same_documents(
         here.components(1),
         here.by_hand(),
         here.component_by_hand(),
-        here.by_hand(asks_account=True),
+        here.by_hand(looks_up_account=True),
     ):
         before = set(aws.roles())
         stack.up()

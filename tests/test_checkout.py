@@ -1,8 +1,7 @@
-"""The installation, the sandbox and `make clean` work in a checkout, whatever its state and place."""
+"""Test the installation, the sandbox commands and `make clean` in checkouts of any state and path."""
 
 import json
 import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.environment import DIRECTORY, PROJECT, REGION
+from tests.checkout import EMPTY, execute, in_sandbox, make, type_in_a_shell
 
 pytestmark = pytest.mark.slow
 
@@ -22,44 +22,12 @@ STATE = Path(".sandbox/state/.pulumi")
 CHECKPOINT = STATE / "stacks/qbusiness-aem-connector/dev.json"
 LOCKS = STATE / "locks/organization/qbusiness-aem-connector/dev"
 RESET = "`make down` resets the sandbox."
-EMPTY = "The sandbox is empty: nothing is left to remove. `make up` starts again.\n"
-
-
-def execute(
-    directory: Path, *command: str, check: bool = True, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a command, and return what a person would see."""
-    # `make test` is a make too, whose settings are not for the make that is tested.
-    own = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(
-        command,
-        cwd=directory,
-        env={**own, "PWD": str(directory), **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert not (check and done.returncode), done.stdout
-    return done
-
-
-def make(
-    directory: Path, target: str, *, check: bool = True, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run make, where the packages are installed and older than the list of them."""
-    return execute(directory, "make", "-o", "venv/installed", target, check=check, **variables)
-
-
-def in_sandbox(directory: Path, *command: str) -> str:
-    return execute(directory, "venv/bin/python", "-m", "sandbox", "run", "--", *command).stdout
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
-    """Return a checkout of its own, with the packages and the engine of this one."""
-    del prepared_sandbox  # skips the test where there is no engine
+    """Return another checkout, with the packages and the engine of this one."""
+    del prepared_sandbox  # skips the test if there is no engine
     directory = tmp_path / "checkout"
     (directory / ".sandbox").mkdir(parents=True)
     for name in PROGRAM:
@@ -68,7 +36,7 @@ def checkout(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
     (directory / "venv").symlink_to(PROJECT / "venv")
     (directory / ".sandbox/engine").symlink_to(DIRECTORY / "engine")
     yield directory
-    for place in tmp_path.glob("*/.sandbox"):  # a test may have moved it
+    for place in tmp_path.glob("*/.sandbox"):  # a test may have moved the checkout
         execute(place.parent, "venv/bin/python", "-m", "sandbox", "stop")
 
 
@@ -91,10 +59,10 @@ def leave_a_lock(name: str, text: str) -> Callable[[Path], None]:
     return leave
 
 
-def break_iam(directory: Path) -> None:
+def break_aws(directory: Path) -> None:
     aws = directory / ".sandbox/aws"
     os.kill(json.loads((aws / "server.json").read_text())["process"], signal.SIGKILL)
-    (aws / "iam.pickle").write_bytes(b"")
+    (aws / "contents.pickle").write_bytes(b"")
 
 
 def damage_the_port(directory: Path) -> None:
@@ -109,7 +77,7 @@ def damage_the_port(directory: Path) -> None:
         pytest.param(leave_a_lock("1.json.18eb4521c5fcc0ca.tmp", ""), id="an empty lock"),
         pytest.param(leave_a_lock("1.json", json.dumps({"pid": os.getpid()})), id="a lock"),
         pytest.param(empty_the_metadata, id="an empty meta.yaml"),
-        pytest.param(break_iam, id="an IAM that does not start"),
+        pytest.param(break_aws, id="an AWS that does not start"),
         pytest.param(damage_the_port, id="a port that cannot be read"),
     ],
 )
@@ -125,7 +93,7 @@ def test_make_down_resets_a_sandbox_of_any_state_and_make_up_says_so(
     assert not (checkout / STATE).exists()
 
 
-def test_make_down_fails_if_pulumi_can_read_the_stack_and_not_destroy_it(checkout: Path):
+def test_make_down_fails_if_pulumi_can_read_the_stack_but_not_destroy_it(checkout: Path):
     make(checkout, "up")
     in_sandbox(checkout, "pulumi", "state", "protect", "--all", "--yes")
     failed = make(checkout, "down", check=False)
@@ -163,31 +131,7 @@ def test_a_stack_that_the_user_has_selected_stays_selected(checkout: Path):
 # A shell in the sandbox.
 
 
-def type_in_a_shell(checkout: Path, *lines: str, **variables: str) -> str:
-    """Return what a person sees who types lines in a shell of the sandbox, each at a prompt."""
-    person, terminal = pty.openpty()
-    with subprocess.Popen(
-        ["venv/bin/python", "-m", "sandbox", "shell"],
-        cwd=checkout,
-        env={**os.environ, **variables},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        start_new_session=True,
-    ) as shell:
-        os.close(terminal)
-        seen = b""
-        for line in (*lines, "exit"):
-            while not seen.endswith(b" $ "):
-                seen += os.read(person, 4096)
-            os.write(person, f"{line}\n".encode())
-            seen += os.read(person, 1)
-    os.close(person)
-    assert shell.returncode == 0, seen
-    return seen.decode()
-
-
-def test_a_shell_says_that_it_is_the_sandbox_s_and_has_its_stack_and_a_region(
+def test_a_sandbox_shell_shows_that_it_is_one_and_has_a_stack_and_a_region(
     checkout: Path, tmp_path: Path
 ):
     settings = tmp_path / ".bashrc"
@@ -207,12 +151,12 @@ def test_a_shell_says_that_it_is_the_sandbox_s_and_has_its_stack_and_a_region(
     assert "selected: dev\r\n" in seen
 
 
-# What trying things leaves behind.
+# `make clean`, and stacks that are not in Git.
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Return a checkout in which everything is that commands create."""
+    """Return a checkout with every file that commands create."""
     directory = tmp_path / "checkout"
     directory.mkdir()
     for name in ("Makefile", ".gitignore", "Pulumi.dev.yaml"):
@@ -241,7 +185,7 @@ def repository(tmp_path: Path) -> Path:
     return directory
 
 
-def test_make_clean_removes_what_is_ignored_and_names_the_stacks_that_are_not_in_git(repository: Path):
+def test_make_clean_removes_ignored_files_and_lists_the_stacks_that_are_not_in_git(repository: Path):
     done = make(repository, "clean")
     assert done.stdout == (
         "Pulumi.prod.yaml is not in Git: delete it if it was a trial; "
@@ -262,7 +206,7 @@ def test_make_clean_needs_no_git(repository: Path):
     assert not (repository / "venv").exists()
 
 
-def test_make_down_names_the_stacks_that_are_not_in_git_and_leaves_them(checkout: Path):
+def test_make_down_lists_the_stacks_that_are_not_in_git_and_keeps_them(checkout: Path):
     for command in (["init", "--quiet"], ["add", "Pulumi.yaml", "Pulumi.dev.yaml"]):
         execute(checkout, "git", *command)
     (checkout / "Pulumi.prod.yaml").touch()
@@ -277,7 +221,7 @@ def test_make_down_names_the_stacks_that_are_not_in_git_and_leaves_them(checkout
 
 @pytest.fixture
 def uninstalled(tmp_path: Path) -> Path:
-    """Return a checkout whose packages are not installed, and are none."""
+    """Return a checkout without installed packages, and with an empty list of them."""
     directory = tmp_path / "checkout"
     directory.mkdir()
     for name in ("Makefile", "install.py"):
@@ -289,7 +233,7 @@ def uninstalled(tmp_path: Path) -> Path:
 INSTALL = ("make", "venv/installed", f"PYTHON={sys.executable}")
 
 
-def test_of_two_installations_at_once_one_waits_for_the_other(uninstalled: Path):
+def test_a_second_installation_waits_for_the_first(uninstalled: Path):
     running = [
         subprocess.Popen(INSTALL, cwd=uninstalled, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
@@ -299,7 +243,7 @@ def test_of_two_installations_at_once_one_waits_for_the_other(uninstalled: Path)
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda end: end.name)
-def test_an_installation_that_was_interrupted_is_begun_again(uninstalled: Path, end: signal.Signals):
+def test_an_interrupted_installation_starts_again(uninstalled: Path, end: signal.Signals):
     with subprocess.Popen(
         INSTALL, cwd=uninstalled, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
@@ -317,7 +261,7 @@ def test_an_installation_that_was_interrupted_is_begun_again(uninstalled: Path, 
     assert not half.exists()
 
 
-def test_an_installation_that_failed_is_no_installation(uninstalled: Path):
+def test_a_failed_installation_is_not_marked_as_installed(uninstalled: Path):
     (uninstalled / "requirements-dev.txt").write_text("no-such-package\n")
     failed = execute(uninstalled, *INSTALL, check=False, PIP_NO_INDEX="1")
     assert failed.returncode != 0
@@ -325,7 +269,7 @@ def test_an_installation_that_failed_is_no_installation(uninstalled: Path):
     assert not (uninstalled / "venv/installed").exists()
 
 
-def test_packages_are_installed_again_once_the_list_of_them_has_changed(uninstalled: Path):
+def test_packages_are_installed_again_after_their_list_changes(uninstalled: Path):
     (uninstalled / "venv").mkdir()
     (uninstalled / "venv/installed").touch()
     os.utime(uninstalled / "venv/installed", (0, 0))

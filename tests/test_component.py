@@ -1,4 +1,4 @@
-"""The component registers the role as AWS and Pulumi expect it, and nothing before it is sure."""
+"""Test which resources the component registers, with which inputs, and what it checks first."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -20,11 +20,12 @@ from pages.examples import (
     SECRET_ID,
     SUBNET_ID,
 )
-from tests.mocked import PROJECT, STACK, Deployment, Upstream
-from tests.support import FULL, MINIMAL, VPC, golden, in_one_line
+from tests.mocked import STACK, Deployment, Upstream
+from tests.support import FULL, MINIMAL, PROJECT_NAME, S3, VPC, golden, in_one_line
 
-IN_STACK = f"urn:pulumi:{STACK}::{PROJECT}::pulumi:pulumi:Stack$"
+IN_STACK = f"urn:pulumi:{STACK}::{PROJECT_NAME}::pulumi:pulumi:Stack$"
 COMPONENT_URN = f"{IN_STACK}qbusiness-connector:index:ConnectorRole::aem"
+FULL_DOCUMENTS = (golden("trust-policy"), golden("default-role-policy"))
 CALLER_IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
 GET_REGION = "aws:index/getRegion:getRegion"
 
@@ -42,22 +43,21 @@ def later(value: object, name: str = "upstream") -> pulumi.Output[Any]:
     return Upstream(name, value).value
 
 
-def test_a_region_that_turns_out_blank_is_the_provider_s():
+def test_an_output_region_that_is_blank_falls_back_to_the_provider_s():
     args = {**FULL, "application_id": APPLICATION_ID}
     deployment = Deployment(lambda: component({**args, "region": later("")}))
     assert deployment.error is None
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.documents == FULL_DOCUMENTS
 
 
 def types(deployment: Deployment) -> list[str]:
-    return [it.type for it in deployment.registrations]
+    return [registration.type for registration in deployment.registrations]
 
 
-def test_the_role_and_its_policy_are_registered_and_nothing_else():
+def test_only_the_role_and_its_policy_are_registered():
     deployment = deploy(FULL)
     assert deployment.error is None
-    assert [(it.type, it.name) for it in deployment.registrations] == [
+    assert [(registration.type, registration.name) for registration in deployment.registrations] == [
         ("qbusiness-connector:index:ConnectorRole", "aem"),
         ("aws:iam/role:Role", "aem-qbusiness-role"),
         ("aws:iam/rolePolicy:RolePolicy", "aem-qbusiness-policy"),
@@ -91,13 +91,46 @@ def test_the_inputs_of_role_and_policy_are_the_documents_and_what_was_set():
     }
 
 
-def test_what_is_left_out_or_blank_is_no_input_of_the_role():
+@pytest.mark.parametrize("connector", ["aem-cloud", "", None])
+def test_the_default_connector_may_be_named(connector: str | None):
+    deployment = deploy({**FULL, "connector": connector})
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+
+
+def test_a_connector_without_a_secret_gets_a_role_too():
+    deployment = deploy(S3)
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert in_one_line(deployment.role_policy["policy"]) == golden("s3-v2-role-policy")
+
+
+def test_connectors_of_one_application_live_in_one_stack():
+    def program() -> None:
+        component(MINIMAL, "aem")
+        component({**MINIMAL, "connector": "confluence-cloud"}, "wiki")
+        component(S3, "files")
+
+    deployment = Deployment(program)
+    assert deployment.error is None
+    policies = {
+        policy.name.removesuffix("-qbusiness-policy"): policy.inputs["policy"]
+        for policy in deployment.of_type("aws:iam/rolePolicy:RolePolicy")
+    }
+    assert policies.keys() == {"aem", "wiki", "files"}
+    assert in_one_line(policies["aem"]) == golden("minimal-role-policy")
+    assert in_one_line(policies["wiki"]) == golden("minimal-role-policy")
+    assert in_one_line(policies["files"]) == golden("s3-v2-role-policy")
+
+
+def test_an_unset_or_blank_setting_is_not_an_input_of_the_role():
     blank = dict.fromkeys(["role_name", "role_path", "role_description", "permissions_boundary_arn"], "")
     for args in (MINIMAL, {**MINIMAL, **blank, "tags": {}}):
         assert set(deploy(args).role) == {"assumeRolePolicy", "forceDetachPolicies"}
 
 
-def test_the_policy_is_replaced_only_once_its_new_role_is_there():
+def test_the_policy_is_replaced_after_its_new_role_exists():
     (policy,) = deploy(FULL).of_type("aws:iam/rolePolicy:RolePolicy")
     assert policy.request.deleteBeforeReplaceDefined
     assert not policy.request.deleteBeforeReplace
@@ -105,7 +138,7 @@ def test_the_policy_is_replaced_only_once_its_new_role_is_there():
 
 def test_every_child_has_the_component_as_its_parent():
     children = deploy({**FULL, "exclusive_policies": True}).registrations[1:]
-    assert [it.request.parent for it in children] == [COMPONENT_URN] * 4
+    assert [child.request.parent for child in children] == [COMPONENT_URN] * 4
 
 
 def test_with_exclusive_policies_the_stack_owns_all_policies_of_the_role():
@@ -132,7 +165,7 @@ def test_the_outputs_are_the_arn_and_the_name_of_the_role():
     }
 
 
-def test_whoever_uses_the_arn_waits_for_the_policy():
+def test_the_arn_depends_on_the_policy():
     def program() -> None:
         Upstream("data-source", component(MINIMAL).role_arn)
 
@@ -143,21 +176,21 @@ def test_whoever_uses_the_arn_waits_for_the_policy():
     }
 
 
-def test_two_components_live_in_one_stack():
+def test_one_stack_can_have_two_components():
     def program() -> None:
         component(FULL, "docs")
         component({**MINIMAL, "application_id": APPLICATION_ID}, "intranet")
 
     deployment = Deployment(program)
     assert deployment.error is None
-    assert {it.name for it in deployment.of_type("aws:iam/role:Role")} == {
+    assert {role.name for role in deployment.of_type("aws:iam/role:Role")} == {
         "docs-qbusiness-role",
         "intranet-qbusiness-role",
     }
 
 
-def test_a_provider_given_to_the_component_is_the_children_s_and_the_invoke_s_too():
-    import pulumi_aws as aws  # noqa: PLC0415 the other tests need no provider
+def test_the_children_and_the_invokes_use_the_component_s_provider():
+    import pulumi_aws as aws  # noqa: PLC0415 slow, and only this test needs it
 
     def program(**given: str) -> None:
         provider = aws.Provider("other", region=REGION)
@@ -165,13 +198,17 @@ def test_a_provider_given_to_the_component_is_the_children_s_and_the_invoke_s_to
 
     for given, invokes in (({}, 2), ({"region": REGION}, 1)):
         deployment = Deployment(partial(program, **given))
-        requests = [it.request for it in deployment.registrations if it.type.startswith("aws:iam")]
+        requests = [
+            registration.request
+            for registration in deployment.registrations
+            if registration.type.startswith("aws:iam")
+        ]
         providers = {request.provider for request in [*requests, *deployment.invokes]}
         assert (len(requests), len(deployment.invokes)) == (2, invokes)
         assert providers == {f"{IN_STACK}pulumi:providers:aws::other::other-id"}
 
 
-# Questions to the provider.
+# Look-ups by the provider.
 
 
 @pytest.mark.parametrize(
@@ -183,22 +220,21 @@ def test_a_provider_given_to_the_component_is_the_children_s_and_the_invoke_s_to
     ],
     ids=["ARN", "ID", "ID without Region"],
 )
-def test_the_provider_is_asked_who_the_caller_is_and_for_a_region_that_no_setting_has(
+def test_the_provider_supplies_the_caller_and_a_region_that_is_not_set(
     args: dict[str, str], tokens: list[str]
 ):
     deployment = deploy({**FULL, **args})
     assert deployment.error is None
     assert [invoke.tok for invoke in deployment.invokes] == tokens
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.documents == FULL_DOCUMENTS
 
 
-def test_an_output_may_turn_out_to_be_an_arn():
+def test_an_output_may_resolve_to_an_arn():
     deployment = Deployment(lambda: component({**MINIMAL, "application_id": later(APPLICATION_ARN)}))
     assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
 
 
-def test_an_output_may_turn_out_to_be_an_id():
+def test_an_output_may_resolve_to_an_id():
     deployment = Deployment(lambda: component({**MINIMAL, "application_id": later(APPLICATION_ID)}))
     assert [invoke.tok for invoke in deployment.invokes] == [CALLER_IDENTITY, GET_REGION]
     assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
@@ -225,11 +261,52 @@ def all_later() -> dict[str, Any]:
 def test_every_input_may_be_an_output():
     deployment = Deployment(lambda: component(all_later()))
     assert deployment.error is None
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.documents == FULL_DOCUMENTS
     assert deployment.role["name"] == "qbusiness-aem"
     assert "path" not in deployment.role
     assert deployment.role["tags"] == {"Team": "search"}
+
+
+def test_every_input_for_a_bucket_may_be_an_output():
+    def program() -> None:
+        outputs = {name: later(value, name) for name, value in S3.items()}
+        account = {"bucket_account_id": later(ACCOUNT, "bucket_account_id")}
+        component({**outputs, **account, "connector": "s3-v2"})
+
+    deployment = Deployment(program)
+    assert deployment.error is None
+    assert in_one_line(deployment.role_policy["policy"]) == golden("s3-v2-role-policy")
+
+
+@pytest.mark.parametrize("name", ["bucket_name", "bucket_account_id"])
+def test_in_a_preview_an_unknown_bucket_leaves_the_trust_policy_known(name: str):
+    def program() -> None:
+        component({**S3, name: later(OTHER_ACCOUNT)})
+
+    deployment = Deployment(program, preview=True, existing=True)
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
+    assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
+
+
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [(S3, "secret_id"), (S3, "vpc_configuration"), (MINIMAL, "bucket_name")],
+    ids=["secret", "VPC", "bucket"],
+)
+def test_what_the_connector_does_not_take_may_turn_out_blank(args: Mapping[str, Any], name: str):
+    def deploy_later(value: object, *, preview: bool) -> Deployment:
+        return Deployment(lambda: component({**args, name: later(value)}), preview=preview)
+
+    for preview in (False, True):
+        assert deploy_later("", preview=preview).error is None
+    given = VPC if name == "vpc_configuration" else "qbusiness-documents"
+    assert deploy_later(given, preview=True).error is None
+    refused = deploy_later(given, preview=False)
+    assert isinstance(refused.error, SettingsError)
+    assert f"{name}: is not supported by the connector" in str(refused.error)
+    assert not [kind for kind in types(refused) if kind.startswith("aws:iam")]
 
 
 def test_in_a_preview_unknown_inputs_give_unknown_documents_and_no_error():
@@ -250,7 +327,7 @@ def test_in_a_preview_an_unknown_application_leaves_the_rest_of_the_role_known()
     assert (deployment.role["name"], deployment.role["tags"]) == ("qbusiness-aem", {"Team": "search"})
 
 
-def test_in_a_preview_a_wrong_output_is_refused_while_another_is_unknown():
+def test_in_a_preview_an_invalid_output_is_refused_while_another_is_unknown():
     def program() -> None:
         component(
             {**FULL, "kms_key_id": later(FULL["kms_key_id"]), "index_id": pulumi.Output.from_input("x")}
@@ -261,7 +338,7 @@ def test_in_a_preview_a_wrong_output_is_refused_while_another_is_unknown():
     assert deployment.of_type("aws:iam/role:Role") == []
 
 
-def test_an_awaitable_is_an_input_too():
+def test_an_awaitable_is_an_input():
     async def secret() -> str:
         return SECRET_ID
 
@@ -280,20 +357,19 @@ OF_THE_ROLE: dict[str, Any] = {
 """Settings that are in neither policy."""
 
 
-def member(value: object, make: Callable[[object], object]) -> object:
-    """Make an Output of a value, or of a member of an object."""
-    return {"Team": make("search")} if isinstance(value, dict) else make(value)
+def member(value: object, as_output: Callable[[object], object]) -> object:
+    """Return an Output of a value, or an object with an Output as its member."""
+    return {"Team": as_output("search")} if isinstance(value, dict) else as_output(value)
 
 
 @pytest.mark.parametrize("name", OF_THE_ROLE)
-def test_an_unknown_setting_of_the_role_makes_nothing_else_unknown(name: str):
+def test_an_unknown_setting_of_the_role_makes_only_itself_unknown(name: str):
     def program() -> None:
         component({**FULL, "role_name": "qbusiness", name: member(OF_THE_ROLE[name], later)})
 
     deployment = Deployment(program, preview=True, existing=True)
     assert deployment.error is None
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.documents == FULL_DOCUMENTS
     assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
 
 
@@ -312,7 +388,7 @@ def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unk
 
 
 def secret_outputs(deployment: Deployment) -> set[str]:
-    """Return which of the policies and outputs are secret."""
+    """Return the secret ones of policies and outputs."""
     (role,) = deployment.of_type("aws:iam/role:Role")
     (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
     fields = {
@@ -342,12 +418,13 @@ def secret_outputs(deployment: Deployment) -> set[str]:
         ),
         ("account_id", pulumi.Output.secret(ACCOUNT), {"trust policy", "role policy", "ARN"}),
         ("region", pulumi.Output.secret(REGION), {"trust policy", "role policy"}),
+        ("bucket_name", pulumi.Output.secret("qbusiness-documents"), {"role policy"}),
+        ("bucket_account_id", pulumi.Output.secret(OTHER_ACCOUNT), {"role policy"}),
     ],
 )
-def test_a_secret_makes_secret_what_would_tell_it_and_nothing_else(
-    name: str, value: object, expected: set[str]
-):
-    deployment = Deployment(lambda: component({**FULL, name: value}))
+def test_a_secret_makes_only_what_contains_it_secret(name: str, value: object, expected: set[str]):
+    args = S3 if name.startswith("bucket") else FULL
+    deployment = Deployment(lambda: component({**args, name: value}))
     assert deployment.error is None
     assert secret_outputs(deployment) == expected
 
@@ -363,24 +440,22 @@ def test_a_secret_makes_secret_what_would_tell_it_and_nothing_else(
         ({"role_description": pulumi.Output.secret("AEM")}, []),
     ],
 )
-def test_what_the_provider_fills_in_with_a_secret_is_kept_as_one(
-    given: dict[str, Any], expected: list[str]
-):
+def test_a_secret_that_the_provider_repeats_stays_secret(given: dict[str, Any], expected: list[str]):
     (role,) = deploy({**MINIMAL, **given}).of_type("aws:iam/role:Role")
     assert [*role.request.additionalSecretOutputs] == expected
 
 
-# Refusals.
+# Invalid settings.
 
 
-def test_a_wrong_plain_value_is_refused_before_anything_is_registered():
+def test_an_invalid_plain_value_is_refused_before_anything_is_registered():
     deployment = deploy({**FULL, "index_id": "x"})
     assert isinstance(deployment.error, SettingsError)
     assert deployment.registrations == []
 
 
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
-def test_a_wrong_plain_value_is_refused_before_anything_is_known_of_the_others(preview: bool):
+def test_an_invalid_plain_value_is_refused_while_the_others_are_unknown(preview: bool):
     def program() -> None:
         component({**FULL, "application_id": later(APPLICATION_ID), "index_id": "x"})
 
@@ -403,14 +478,32 @@ def test_a_wrong_plain_value_is_refused_before_anything_is_known_of_the_others(p
         ("secret_id", f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"),
     ],
 )
-def test_a_wrong_output_is_refused_before_the_role_is_made(name: str, wrong: object):
+def test_an_invalid_output_is_refused_before_the_role_is_created(name: str, wrong: object):
     deployment = Deployment(lambda: component({**FULL, name: later(wrong)}))
     assert isinstance(deployment.error, SettingsError)
     assert [problem.path[0] for problem in deployment.error.problems] == [name]
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
-def test_what_only_the_provider_knows_is_checked_before_the_role_is_made():
+@pytest.mark.parametrize(
+    ("args", "name", "refused"),
+    [
+        (MINIMAL, "secret_id", "secret_id"),
+        (S3, "bucket_name", "bucket_name"),
+        ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket_name", "bucket_name"),
+        ({**FULL, "connector": "webcrawler"}, "secret_id", "kms_key_id"),
+    ],
+)
+def test_a_missing_output_that_the_connector_needs_is_refused_before_the_role_is_created(
+    args: Mapping[str, Any], name: str, refused: str
+):
+    deployment = Deployment(lambda: component({**args, name: later("")}))
+    assert isinstance(deployment.error, SettingsError)
+    assert [problem.name for problem in deployment.error.problems] == [refused]
+    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
+
+
+def test_what_only_the_provider_knows_is_checked_before_the_role_is_created():
     args = {"application_id": APPLICATION_ID, "region": REGION}
     secret = f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
     deployment = deploy({**FULL, **args, "secret_id": secret})
@@ -428,22 +521,32 @@ def test_a_policy_beyond_the_quota_is_refused_before_anything_is_registered():
         assert deployment.registrations == []
 
 
-def test_whether_policies_are_exclusive_has_to_be_known_at_once():
-    deployment = Deployment(lambda: component({**MINIMAL, "exclusive_policies": later(value=True)}))
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("exclusive_policies", True), ("connector", "aem-cloud"), ("connector", "")],
+)
+@pytest.mark.parametrize("make", [later, pulumi.Output.secret, pulumi.Output.from_input])
+def test_exclusive_policies_must_be_a_plain_value(
+    make: Callable[[object], pulumi.Output[Any]], name: str, value: object
+):
+    deployment = Deployment(lambda: component({**MINIMAL, name: make(value)}))
     assert isinstance(deployment.error, SettingsError)
-    assert "decides which statements and resources there are" in str(deployment.error)
+    assert f"{name}: is an Output, and decides which statements and resources there are" in str(
+        deployment.error
+    )
+    assert set(types(deployment)) <= {"test:index:Upstream"}
 
 
 # Warnings.
 
 
-def test_a_warning_is_told_once():
+def test_a_warning_is_reported_once():
     deployment = deploy({**FULL, "role_name": "aem", "application_id": APPLICATION_ID, "region": REGION})
     assert len(deployment.warnings) == 1
     assert "lists only roles" in deployment.warnings[0]
 
 
-def test_a_warning_about_an_output_is_told_once_it_is_known():
+def test_a_warning_about_an_output_is_reported_when_the_output_is_known():
     deployment = Deployment(lambda: component({**FULL, "secret_id": later("aem-secret")}))
     assert len(deployment.warnings) == 1
     assert "describe-secret" in deployment.warnings[0]
@@ -466,7 +569,7 @@ def test_a_warning_about_an_output_is_told_once_it_is_known():
     ],
     ids=["account of the ARN", "partition", "account"],
 )
-def test_credentials_that_are_not_the_application_s_make_no_role(
+def test_credentials_of_another_account_create_no_role(
     given: dict[str, Any], credentials: dict[str, str], name: str, preview: bool
 ):
     deployment = deploy({**FULL, **given}, preview=preview, **credentials)
@@ -475,7 +578,7 @@ def test_credentials_that_are_not_the_application_s_make_no_role(
     assert types(deployment) == ["qbusiness-connector:index:ConnectorRole"]
 
 
-def test_the_account_of_a_secret_application_is_told_to_nobody():
+def test_the_account_of_a_secret_application_is_not_shown():
     secret = {**FULL, "application_id": pulumi.Output.secret(APPLICATION_ARN)}
     for deployment in (
         deploy(secret, account=OTHER_ACCOUNT),
@@ -485,17 +588,36 @@ def test_the_account_of_a_secret_application_is_told_to_nobody():
         assert ACCOUNT not in str(deployment.error)
 
 
-# The statement that the connector's settings and nothing else decide the documents.
+# What documents and messages contain.
 
 
-def test_the_documents_name_nothing_but_what_was_set():
+def test_the_documents_name_only_what_was_set():
     text = deploy(FULL).role_policy["policy"]
     for value in (APPLICATION_ID, INDEX_ID, SECRET_ID, SUBNET_ID):
         text = text.replace(value, "")
     assert not [word for word in json.dumps(text).split('"') if "1111-" in word or "2222-" in word]
 
 
-def test_a_secret_that_is_refused_is_not_shown():
+@pytest.mark.parametrize(
+    ("args", "name", "value"),
+    [
+        (S3, "bucket_name", "Hunter2"),
+        (S3, "bucket_account_id", "Hunter2"),
+        (MINIMAL, "bucket_name", "hunter2"),
+        (S3, "secret_id", "hunter2"),
+        (S3, "vpc_configuration", {"hunter2": ["hunter2"]}),
+    ],
+)
+def test_a_secret_that_the_connector_refuses_is_not_shown(
+    args: Mapping[str, Any], name: str, value: object
+):
+    deployment = Deployment(lambda: component({**args, name: pulumi.Output.secret(value)}))
+    assert isinstance(deployment.error, SettingsError)
+    assert [problem.name for problem in deployment.error.problems] == [name]
+    assert "hunter2" not in str(deployment.error).lower()
+
+
+def test_an_invalid_secret_is_not_shown():
     deployment = Deployment(
         lambda: component(
             {**FULL, "secret_id": pulumi.Output.secret("hunter2*"), "index_id": later("x")}
@@ -511,7 +633,7 @@ def test_a_secret_that_is_refused_is_not_shown():
     ("name", "args"),
     [(5, MINIMAL), ("aem", None), ("aem", "text"), ("aem", {**MINIMAL, 5: "x"}), (None, MINIMAL)],
 )
-def test_what_is_no_name_or_no_arguments_is_refused_without_a_traceback(name: Any, args: Any):
+def test_an_invalid_name_or_invalid_arguments_are_refused_without_a_traceback(name: Any, args: Any):
     deployment = Deployment(lambda: ConnectorRole(name, args))
     assert isinstance(deployment.error, pulumi.RunError)
     assert str(deployment.error) == (
@@ -532,7 +654,7 @@ def nested(depth: int) -> list[Any]:
     ids=["long number", "object", "bytes", "tuple", "deep", "deeper"],
 )
 @pytest.mark.parametrize("name", ["kms_key_id", "tags", "vpc_configuration", "subnet_ids"])
-def test_a_value_that_cannot_be_shown_is_refused_all_the_same(name: str, value: Any):
+def test_a_value_that_cannot_be_shown_is_refused(name: str, value: Any):
     given = {"vpc_configuration": {**VPC, name: value}} if name == "subnet_ids" else {name: value}
     deployment = deploy({**MINIMAL, **given})
     assert isinstance(deployment.error, SettingsError)

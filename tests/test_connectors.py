@@ -18,7 +18,7 @@ from pages.examples import (
     OTHER_ACCOUNT,
     SECRET_ID,
 )
-from tests import written_out
+from tests import expected
 from tests.connector_facts import FACTS, Facts, shapes
 from tests.support import MINIMAL, VPC, golden
 
@@ -67,7 +67,7 @@ def test_the_program_knows_of_a_connector_what_its_page_says(facts: Facts):
 def test_the_documents_of_a_connector_are_of_one_of_the_shapes(facts: Facts):
     for options in shapes(facts):
         trust_policy, role_policy, _ = look(facts, options)
-        assert role_policy == json.dumps(written_out.role_policy(options))
+        assert role_policy == json.dumps(expected.role_policy(options))
         assert trust_policy == golden("trust-policy")
 
 
@@ -76,7 +76,7 @@ def test_with_other_values_the_documents_are_of_one_of_the_shapes_too():
         options
         for options in COMBINATIONS
         if validate("qbusiness", options.arguments).role_policy
-        != json.dumps(written_out.role_policy(options))
+        != json.dumps(expected.role_policy(options))
     ]
     assert different == []
 
@@ -137,7 +137,9 @@ def largest(facts: Facts, subnets: int) -> dict[str, Any]:
         args |= {"bucket_name": 63 * "b", "bucket_account_id": OTHER_ACCOUNT}
     if not subnets:
         return args
-    shared = [ARN.format("ec2", OTHER_ACCOUNT, f"subnet/subnet-{it:017x}") for it in range(subnets)]
+    shared = [
+        ARN.format("ec2", OTHER_ACCOUNT, f"subnet/subnet-{number:017x}") for number in range(subnets)
+    ]
     groups = [f"sg-{number:017x}" for number in range(10)]
     vpc = {"subnet_ids": shared, "security_group_ids": groups}
     return {**args, "vpc_configuration": vpc, "allow_network_interface_deletion": True}
@@ -156,10 +158,10 @@ def test_without_a_vpc_the_documents_of_a_connector_are_never_too_long(facts: Fa
 
 
 @pytest.mark.parametrize(
-    "facts", [it for it in FACTS.values() if it.vpc != "no"], ids=lambda it: it.name
+    "facts", [facts for facts in FACTS.values() if facts.vpc != "no"], ids=lambda facts: facts.name
 )
 def test_as_many_subnets_as_fit_are_accepted_and_one_more_is_refused_by_us(facts: Facts):
-    one, two = (size(validate("qbusiness", largest(facts, it)).role_policy) for it in (1, 2))
+    one, two = (size(validate("qbusiness", largest(facts, count)).role_policy) for count in (1, 2))
     fitting = 1 + (10_240 - one) // (two - one)
     assert fitting > 6  # what the console takes
     expected_size = one + (fitting - 1) * (two - one)

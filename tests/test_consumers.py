@@ -1,8 +1,8 @@
-"""The stack that makes the data source gets the role's ARN, and the new one when the role changes."""
+"""Test the stack that creates the data source: it gets the role's ARN, also after a replacement."""
 
 import json
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -11,42 +11,24 @@ import yaml
 
 from sandbox.environment import PROJECT
 from tests.mocked import Deployment
-from tests.stacks import Aws, Stack
-from tests.support import REQUIRED
+from tests.stacks import Aws, NewStack
+from tests.support import PROJECT_NAME, REQUIRED, as_pulumi_config
 
-NewStack = Callable[..., Stack]
-
-# Pulumi's SDK, on a property whose type is Any.
+# Pulumi's SDK causes this warning, for a property of type Any.
 pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
 
 EXAMPLE = PROJECT / "examples" / "data-source"
-SETTINGS: dict[str, Any] = yaml.safe_load((EXAMPLE / "Pulumi.example.yaml").read_text())["config"]
+SETTINGS: dict[str, Any] = yaml.safe_load((EXAMPLE / "Pulumi.dev.yaml").read_text())["config"]
 ROLE_SETTINGS: dict[str, Any] = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
 ARN = "arn:aws:iam::123456789012:role/aem-connector-qbusiness-role-1234567"
-# The sandbox has no provider for the data source: a component of the same arguments shows what it got.
-PROGRAM = f"""
-import runpy
-import pulumi
-import pulumi_aws_native as aws_native
-
-class DataSource(pulumi.ComponentResource):
-    def __init__(self, name, **inputs):
-        super().__init__("test:index:DataSource", name)
-        self.data_source_arn = pulumi.Output.from_input(inputs["role_arn"])
-        pulumi.export("seen", inputs["role_arn"])
-        pulumi.export("secret", inputs["configuration"]["secretArn"])
-
-aws_native.qbusiness.DataSource = DataSource
-runpy.run_path("{EXAMPLE / "__main__.py"}")
-"""
 
 
 def setting(name: str, settings: dict[str, Any] = SETTINGS) -> Any:
-    return next(it for key, it in settings.items() if key.partition(":")[2] == name)
+    return next(value for key, value in settings.items() if key.partition(":")[2] == name)
 
 
 class Consumer(Deployment):
-    """A run of the example, with the outputs of the stack that it refers to."""
+    """Run the example with the outputs of the stack that it refers to."""
 
     def __init__(self, outputs: Mapping[str, str], *, preview: bool = False) -> None:
         self.role_outputs = outputs
@@ -60,12 +42,9 @@ class Consumer(Deployment):
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
-    settings = {key.partition(":")[2]: it for key, it in SETTINGS.items()} | changed
-    config = {
-        f"qbusiness-aem-connector:{name}": it if isinstance(it, str) else json.dumps(it)
-        for name, it in settings.items()
-    }
-    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+    settings = {key.partition(":")[2]: value for key, value in SETTINGS.items()} | changed
+    config = {f"{PROJECT_NAME}:{name}": value for name, value in settings.items()}
+    monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(config))
 
 
 @pytest.mark.parametrize("preview", [False, True])
@@ -100,7 +79,9 @@ def test_the_example_names_what_the_role_of_dev_may_use(new_stack: NewStack, aws
     role = new_stack(ROLE_SETTINGS)
     role.up()
     policy = json.loads(aws.role_policies(role.outputs()["roleName"])["qbusiness-aem-connector"])
-    resources: dict[str, Any] = {it["Sid"]: it["Resource"] for it in policy["Statement"]}
+    resources: dict[str, Any] = {
+        statement["Sid"]: statement["Resource"] for statement in policy["Statement"]
+    }
     assert resources["AllowsAmazonQToGetSecret"] == [setting("secretArn")]
     application = f"application/{setting('applicationId')}"
     ingest = resources["AllowsAmazonQToIngestDocuments"]
@@ -111,36 +92,43 @@ def test_the_example_names_what_the_role_of_dev_may_use(new_stack: NewStack, aws
     assert setting("vpcConfiguration") == setting("vpcConfiguration", ROLE_SETTINGS)
 
 
-def test_the_consumer_sees_the_new_arn_of_a_role_that_was_made_anew(new_stack: NewStack):
+def test_the_consumer_gets_the_new_arn_of_a_recreated_role(new_stack: NewStack, aws: Aws):
     role = new_stack(REQUIRED)
-    consumer = new_stack({"aws:region": "us-east-1"}, PROGRAM)
+    consumer = new_stack({}, (EXAMPLE / "__main__.py").read_text())
     project = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())
     (consumer.directory / "Pulumi.yaml").write_text(
         yaml.safe_dump({**project, "name": "qbusiness-aem-connector"})
     )
     settings = {
-        key.partition(":")[2] if key.startswith("qbusiness") else key: it for key, it in SETTINGS.items()
+        key.partition(":")[2] if key.startswith("qbusiness") else key: value
+        for key, value in SETTINGS.items()
     }
     consumer.configure({**settings, "roleStack": f"organization/qbusiness-aem-connector/{role.name}"})
     missing = consumer.up(check=False)
     assert missing.exit_code != 0
-    assert "KeyError: 'roleArn'" in missing.text  # Pulumi's words
+    assert "KeyError: 'roleArn'" in missing.text  # Pulumi's message
     role.up()
     consumer.up()
-    first = role.outputs()["roleArn"]
-    assert consumer.outputs() == {
-        "dataSourceArn": first,
-        "seen": first,
-        "secret": setting("secretArn"),
-    }
+
+    def data_source() -> dict[str, Any]:
+        index = {"applicationId": setting("applicationId"), "indexId": setting("indexId")}
+        qbusiness = aws.client("qbusiness")
+        (source,) = qbusiness.list_data_sources(**index)["dataSources"]
+        return qbusiness.get_data_source(**index, dataSourceId=source["dataSourceId"])
+
+    first = data_source()
+    assert first["roleArn"] == role.outputs()["roleArn"]
+    assert first["vpcConfiguration"] == setting("vpcConfiguration")
+    assert consumer.outputs() == {"dataSourceArn": first["dataSourceArn"]}
     role.configure({**REQUIRED, "rolePath": "/connectors/"})
     role.up()
-    second = role.outputs()["roleArn"]
-    assert second != first
-    # A preview looks at the other stack anew, too.
-    assert consumer.preview("--diff").text.count(second) >= 1
+    arn = role.outputs()["roleArn"]
+    assert arn != first["roleArn"]
+    # A preview reads the other stack again.
+    assert consumer.preview("--diff").text.count(arn) >= 1
     consumer.up()
-    assert consumer.outputs()["seen"] == second
+    second = data_source()
+    assert (second["roleArn"], second["dataSourceArn"]) == (arn, first["dataSourceArn"])
     role.configure({**REQUIRED, "rolePath": "/connectors/", "tags": {"Team": "search"}})
     role.up()
     assert consumer.up("--expect-no-changes").exit_code == 0

@@ -1,4 +1,4 @@
-"""The documents are what a sync and an audit depend on: they equal AWS's page, letter by letter."""
+"""Test that the policy documents equal AWS's page, byte for byte."""
 
 import json
 from typing import NamedTuple
@@ -60,20 +60,20 @@ def network_resources(document: str) -> list[str]:
     return statement["Resource"]
 
 
-def test_the_index_edition_is_the_page_of_aws_to_the_letter():
+def test_the_index_scope_equals_the_older_aws_page_exactly():
     vpc = {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
     written = write(**MINIMAL, kms_key_id=KEY_ID, vpc_configuration=vpc, ingest_scope="index")
     assert in_one_line(written.role_policy) == golden("aws-page-role-policy", PLACEHOLDERS)
     assert in_one_line(written.trust_policy) == golden("aws-page-trust-policy", PLACEHOLDERS)
 
 
-def test_the_default_edition_with_every_option_is_the_document_written_out():
+def test_the_default_with_every_option_equals_the_expected_document():
     written = write(**FULL)
     assert in_one_line(written.role_policy) == golden("default-role-policy")
     assert in_one_line(written.trust_policy) == golden("trust-policy")
 
 
-def test_without_options_only_the_secret_and_the_index_are_named():
+def test_without_options_the_policy_names_only_the_secret_and_the_index():
     written = write(**MINIMAL)
     assert in_one_line(written.role_policy) == golden("minimal-role-policy")
     assert in_one_line(written.trust_policy) == golden("trust-policy")
@@ -125,11 +125,11 @@ def test_the_bucket_of_another_account_is_that_of_its_owner_alone():
     assert theirs == ours
 
 
-def test_the_two_editions_differ_in_the_resource_of_one_statement_alone():
-    editions = [json.loads(write(**FULL, ingest_scope=scope).role_policy) for scope in ("index", "")]
+def test_the_two_scopes_differ_only_in_the_resource_of_one_statement():
+    documents = [json.loads(write(**FULL, ingest_scope=scope).role_policy) for scope in ("index", "")]
     differing = [
         (old["Sid"], old["Resource"], new["Resource"])
-        for old, new in zip(*(edition["Statement"] for edition in editions), strict=True)
+        for old, new in zip(*(document["Statement"] for document in documents), strict=True)
         if old != new
     ]
     application = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
@@ -156,15 +156,13 @@ def test_the_two_editions_differ_in_the_resource_of_one_statement_alone():
     ],
     ids=["no key", "no deletion", "no VPC"],
 )
-def test_an_option_left_out_drops_its_statements_and_no_other(
-    options: dict[str, object], missing: set[str]
-):
+def test_an_unset_option_drops_only_its_own_statements(options: dict[str, object], missing: set[str]):
     everything = sids(write(**FULL).role_policy)
     remaining = [sid for sid in everything if sid not in missing]
     assert sids(write(**{**FULL, **options}).role_policy) == remaining
 
 
-def test_subnets_come_first_then_security_groups_in_the_order_given_without_repeats():
+def test_subnets_come_before_security_groups_in_order_and_without_repeats():
     vpc = {
         "subnet_ids": [
             "subnet-0000000b",
@@ -189,7 +187,7 @@ def test_a_secret_and_a_key_of_another_account_keep_their_arns():
     assert [policy["Statement"][i]["Resource"] for i in (0, 1)] == [[secret], [key]]
 
 
-def test_another_partition_is_the_only_thing_that_another_partition_changes():
+def test_another_partition_changes_only_the_partition_of_the_arns():
     arn = f"arn:aws-cn:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
     vpc = {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
     given = {**MINIMAL, "kms_key_id": KEY_ID, "vpc_configuration": vpc, "ingest_scope": "index"}
@@ -203,5 +201,5 @@ def test_another_partition_is_the_only_thing_that_another_partition_changes():
     assert in_one_line(written.role_policy) == page.replace('"arn:aws:', '"arn:aws-cn:')
 
 
-def test_equal_settings_give_equal_text():
+def test_equal_settings_render_equal_text():
     assert write(**FULL) == write(**FULL)

@@ -1,4 +1,4 @@
-"""What someone changes by hand is found, named and put back, and nothing else is touched."""
+"""Test that manual changes are found, named and corrected, and nothing else is touched."""
 
 import itertools
 import json
@@ -10,10 +10,8 @@ import pytest
 
 from pages.examples import KEY_ID
 from tests.page import run_section
-from tests.stacks import Aws, Stack
+from tests.stacks import Aws, NewStack, Stack
 from tests.support import ATTACHED_POLICIES, INLINE_POLICIES, POLICY, REQUIRED, ROLE, golden
-
-NewStack = Callable[..., Stack]
 
 NAME = "qbusiness-drift"
 SETTINGS: dict[str, Any] = {
@@ -29,7 +27,7 @@ WIDE = json.dumps(
         "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
     }
 )
-ANYONE = golden("trust-policy").replace('"qbusiness.amazonaws.com"', '"ec2.amazonaws.com"')
+OTHER_SERVICE = golden("trust-policy").replace('"qbusiness.amazonaws.com"', '"ec2.amazonaws.com"')
 
 
 def delete_policy(iam: Any) -> None:
@@ -46,7 +44,7 @@ def edit_policy(iam: Any) -> None:
 
 
 def edit_role(iam: Any) -> None:
-    iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=ANYONE)
+    iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=OTHER_SERVICE)
     iam.update_role(RoleName=NAME, Description="mine now", MaxSessionDuration=7200)
     iam.put_role_permissions_boundary(
         RoleName=NAME, PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess"
@@ -55,7 +53,7 @@ def edit_role(iam: Any) -> None:
 
 def edit_tags(iam: Any) -> None:
     tags = {"Stage": "test", "Team": "other"}
-    iam.tag_role(RoleName=NAME, Tags=[{"Key": key, "Value": it} for key, it in tags.items()])
+    iam.tag_role(RoleName=NAME, Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
     iam.untag_role(RoleName=NAME, TagKeys=["Owner"])
 
 
@@ -69,13 +67,13 @@ CHANGES: dict[str, tuple[Callable[[Any], object], dict[str, list[str]]]] = {
     "tags added, changed and removed": (edit_tags, {ROLE: ["Stage", "Team", "Owner"]}),
     "role deleted": (delete_role, {ROLE: [], POLICY: []}),
 }
-"""What somebody does, and the properties that are named for each resource."""
+"""Manual changes, and the properties that the report names for each resource."""
 
 
 def everything(aws: Aws) -> tuple[Any, ...]:
-    """Return all that IAM says of the role, except for what a new role has of its own."""
+    """Return everything that IAM returns for the role, except what differs for each new role."""
     role = aws.iam.get_role(RoleName=NAME)["Role"]
-    own = {name: it for name, it in role.items() if name not in ("RoleId", "CreateDate")}
+    own = {name: value for name, value in role.items() if name not in ("RoleId", "CreateDate")}
     attached = aws.iam.list_attached_role_policies(RoleName=NAME)["AttachedPolicies"]
     return own, aws.role_policies(NAME), attached
 
@@ -88,7 +86,7 @@ def deployed(new_stack: NewStack) -> Stack:
 
 
 @pytest.mark.parametrize(("change", "expected"), CHANGES.values(), ids=CHANGES)
-def test_a_change_by_hand_is_found_named_and_put_back(
+def test_a_manual_change_is_found_named_and_corrected(
     deployed: Stack, aws: Aws, change: Callable[[Any], object], expected: dict[str, list[str]]
 ):
     before = everything(aws)
@@ -104,7 +102,7 @@ def test_a_change_by_hand_is_found_named_and_put_back(
     assert run_section(deployed, "Find drift").returncode == 0
 
 
-def test_policies_added_by_hand_are_found_and_removed_where_the_stack_owns_all(
+def test_policies_added_by_hand_are_found_and_removed_if_the_stack_owns_all(
     new_stack: NewStack, aws: Aws, managed_policy: str
 ):
     stack = new_stack({**SETTINGS, "exclusivePolicies": True})
@@ -122,7 +120,7 @@ def test_policies_added_by_hand_are_found_and_removed_where_the_stack_owns_all(
     assert run_section(stack, "Find drift").returncode == 0
 
 
-def test_policies_added_by_hand_are_left_alone_where_the_stack_does_not_own_them(
+def test_policies_added_by_hand_are_ignored_if_the_stack_does_not_own_them(
     deployed: Stack, aws: Aws, managed_policy: str
 ):
     aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=WIDE)
@@ -133,7 +131,7 @@ def test_policies_added_by_hand_are_left_alone_where_the_stack_does_not_own_them
     assert everything(aws) == before
 
 
-def test_owning_all_policies_can_be_switched_on_later_and_off_again(
+def test_exclusive_policies_can_be_switched_on_and_off_later(
     new_stack: NewStack, aws: Aws, managed_policy: str
 ):
     stack = new_stack(SETTINGS)
@@ -148,7 +146,7 @@ def test_owning_all_policies_can_be_switched_on_later_and_off_again(
 
 
 @pytest.mark.parametrize(("path", "duration"), [("", 3600), ("/connectors/", 7200)])
-def test_an_edited_maximum_session_duration_stays_where_name_and_path_are_both_set(
+def test_an_edited_maximum_session_duration_stays_if_name_and_path_are_both_set(
     new_stack: NewStack, aws: Aws, path: str, duration: int
 ):
     stack = new_stack({**SETTINGS, "rolePath": path})

@@ -1,6 +1,6 @@
-"""Bad input, by the thousand: whatever is given, a document says what was asked or is not written.
+"""Test generated settings: a document contains what was set, or is not written.
 
-`make generated` runs at least 10,000 settings; `make test` runs a smaller number, the same each time.
+`make generated` runs at least 10,000 settings; `make test` runs fewer, the same each time.
 """
 
 import json
@@ -56,8 +56,8 @@ TAG_TEXT = WORD + " _.:/=+-@äß日"
 
 
 @st.composite
-def right(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Draw valid settings, and what the documents have to say for them."""
+def valid(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Draw valid settings, and the expected parts of their documents."""
     partition = draw(st.sampled_from(["aws", "aws-cn", "aws-us-gov"]))
     region = draw(st.sampled_from(["us-east-1", "eu-west-1", "ap-southeast-2", "us-gov-west-1"]))
     account = draw(ACCOUNTS)
@@ -85,11 +85,11 @@ def right(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
         subnets = [named(SUBNET_IDS, "ec2", "subnet/", foreign=True) for _ in range(count)]
         groups = draw(st.lists(GROUP_IDS, min_size=1, max_size=10))
         result["vpc_configuration"] = {
-            "subnet_ids": [it for it, _ in subnets],
+            "subnet_ids": [subnet for subnet, _ in subnets],
             "security_group_ids": groups,
         }
-        network = [it for _, it in subnets]
-        network += [f"arn:{partition}:ec2:{region}:{account}:security-group/{it}" for it in groups]
+        network = [arn for _, arn in subnets]
+        network += [f"arn:{partition}:ec2:{region}:{account}:security-group/{group}" for group in groups]
         expected["network"] = list(dict.fromkeys(network))
         result["allow_network_interface_deletion"] = draw(st.booleans())
     result["ingest_scope"] = draw(st.sampled_from(["", *INGEST_SCOPES]))
@@ -105,30 +105,30 @@ def right(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     return result, expected
 
 
-def look(given: dict[str, Any], place: Location) -> ValidationResult:
+def result_of(given: dict[str, Any], place: Location) -> ValidationResult:
     return validate("aem", given, credentials=place)
 
 
 def resources(policy: dict[str, Any]) -> dict[str, Any]:
-    return {it["Sid"]: it["Resource"] for it in policy["Statement"]}
+    return {statement["Sid"]: statement["Resource"] for statement in policy["Statement"]}
 
 
 def check_documents(written: ValidationResult, given: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Compare the documents with what was asked, and let IAM check them."""
+    """Compare the documents with the settings, and validate them as IAM does."""
     assert written.role_policy is not None
     assert written.trust_policy is not None
     policy, trust = json.loads(written.role_policy), json.loads(written.trust_policy)
     place, arn, index = expected["place"], expected["application"], expected["index"]
     interfaces = f"arn:{place.partition}:ec2:{place.region}:{place.account}:network-interface/*"
-    wanted: dict[str, Any] = {
+    desired: dict[str, Any] = {
         "AllowsAmazonQToGetSecret": [expected["secret"]],
         "AllowsAmazonQToIngestDocuments": index if given["ingest_scope"] == "index" else [arn, index],
         "AllowsAmazonQToIngestPrincipalMapping": [arn, index, f"{index}/data-source/*"],
     }
     if expected["key"]:
-        wanted["AllowsAmazonQToDecryptSecret"] = [expected["key"]]
+        desired["AllowsAmazonQToDecryptSecret"] = [expected["key"]]
     if expected["network"]:
-        wanted |= {
+        desired |= {
             "AllowsAmazonQToCreateAndDeleteNI": expected["network"],
             "AllowsAmazonQToCreateAndDeleteNIForSpecificTag": interfaces,
             "AllowsAmazonQToCreateTags": interfaces,
@@ -136,8 +136,8 @@ def check_documents(written: ValidationResult, given: dict[str, Any], expected: 
             "AllowsAmazonQToDescribeResourcesForVPC": "*",
         }
     if given.get("allow_network_interface_deletion"):
-        wanted["AllowsAmazonQToDeleteTaggedNI"] = interfaces
-    assert resources(policy) == wanted
+        desired["AllowsAmazonQToDeleteTaggedNI"] = interfaces
+    assert resources(policy) == desired
     assert trust["Statement"][0]["Condition"] == {
         "StringEquals": {"aws:SourceAccount": place.account},
         "ArnEquals": {"aws:SourceArn": arn},
@@ -150,7 +150,7 @@ def check_documents(written: ValidationResult, given: dict[str, Any], expected: 
 
 @pytest.fixture
 def count(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Count examples by what became of them; the summary of the run has the figures."""
+    """Count the examples by their outcome, for the summary of the run."""
     counts: dict[str, int] = {}
 
     def add(what: str) -> None:
@@ -161,13 +161,13 @@ def count(record_property: Callable[[str, object], None]) -> Callable[[str], Non
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(drawn=right())
-def test_right_settings_give_documents_that_say_what_was_asked_and_that_iam_takes(
+@given(drawn=valid())
+def test_valid_settings_give_documents_that_contain_them_and_that_iam_accepts(
     drawn: tuple[dict[str, Any], dict[str, Any]], count: Callable[[str], None]
 ):
     given_settings, expected = drawn
-    check_documents(look(given_settings, expected["place"]), given_settings, expected)
-    count("right, and written as asked")
+    check_documents(result_of(given_settings, expected["place"]), given_settings, expected)
+    count("valid, and the documents contain them")
 
 
 WRONG_TYPES = st.one_of(
@@ -176,11 +176,11 @@ WRONG_TYPES = st.one_of(
 
 
 @st.composite
-def wrong(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
-    """Draw settings that are right but for one value, which no form admits."""
-    result, expected = draw(right())
+def invalid(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
+    """Draw settings that are valid except for one value, which no format accepts."""
+    result, expected = draw(valid())
     candidates = [name for name in result if name not in ("tags", "allow_network_interface_deletion")]
-    name = draw(st.sampled_from([it for it in candidates if result[it]]))
+    name = draw(st.sampled_from([candidate for candidate in candidates if result[candidate]]))
     value = result[name]
     holder: Any = result
     key: Any = name
@@ -189,22 +189,22 @@ def wrong(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
         key = draw(st.integers(0, len(holder) - 1))
         value = holder[key]
     at = draw(st.integers(0, len(value)))
-    injected = st.sampled_from(INJECTIONS).map(lambda it: f"{value[:at]}{it}{value[at:]}")
+    injected = st.sampled_from(INJECTIONS).map(lambda injection: f"{value[:at]}{injection}{value[at:]}")
     holder[key] = draw(st.one_of(injected, WRONG_TYPES))
     return result, expected["place"], name
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(drawn=wrong())
-def test_one_wrong_value_among_right_ones_is_refused_by_its_name(
+@given(drawn=invalid())
+def test_one_invalid_value_among_valid_ones_is_refused_by_name(
     drawn: tuple[dict[str, Any], Location, str], count: Callable[[str], None]
 ):
     given_settings, place, name = drawn
     with pytest.raises(SettingsError) as caught:
-        look(given_settings, place)
+        result_of(given_settings, place)
     assert name in {problem.path[0] for problem in caught.value.problems}
     assert str(caught.value).isascii() or "/…/" in str(caught.value)
-    count("wrong in one value, and refused")
+    count("invalid in one value, and refused")
 
 
 ANYTHING = st.recursive(
@@ -222,13 +222,13 @@ ANYTHING = st.recursive(
         st.one_of(st.sampled_from([*SETTINGS]), st.text(max_size=9)), ANYTHING
     )
 )
-def test_anything_at_all_is_either_right_or_refused(
+def test_arbitrary_settings_are_either_valid_or_refused(
     given_settings: dict[str, Any], count: Callable[[str], None]
 ):
     try:
-        result = look(given_settings, Location("aws", "us-east-1", "111122223333"))
+        result = result_of(given_settings, Location("aws", "us-east-1", "111122223333"))
     except SettingsError:
-        count("anything, and refused")
+        count("arbitrary, and refused")
     else:
         assert result.role_policy is not None
-        count("anything, and right")
+        count("arbitrary, and valid")

@@ -1,4 +1,4 @@
-"""The sandbox's IAM refuses what AWS refuses, or a green `make up` would prove nothing."""
+"""Test that the sandbox's IAM refuses what AWS refuses."""
 
 import json
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ POLICY: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
 }
-RIGHT_TRUST = json.dumps(TRUST)
+VALID_TRUST = json.dumps(TRUST)
 
 
 def changed(document: dict[str, Any], **members: object) -> str:
-    """Return the document with members of its statement changed; None takes one away."""
+    """Return the document with members of its statement changed; None removes one."""
     statement = {**document["Statement"][0], **members}
     kept = {name: value for name, value in statement.items() if value is not None}
     return json.dumps({**document, "Statement": [kept]})
@@ -43,7 +43,7 @@ def iam(aws: Aws) -> Iterator[Any]:
         aws.iam.delete_role(RoleName=role)
 
 
-def create(iam: Any, name: str = "role", trust: str = RIGHT_TRUST, **options: object) -> None:
+def create(iam: Any, name: str = "role", trust: str = VALID_TRUST, **options: object) -> None:
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, **options)
 
 
@@ -71,22 +71,22 @@ def refused(code: str) -> Any:
     ],
     ids="-".join,
 )
-def test_a_role_with_a_wrong_parameter_is_refused(iam: Any, options: dict[str, Any]):
+def test_a_role_with_an_invalid_parameter_is_refused(iam: Any, options: dict[str, Any]):
     with refused("ValidationError"):
         create(iam, **options)
 
 
-def test_the_limits_themselves_are_accepted(iam: Any):
+def test_values_at_the_limits_are_accepted(iam: Any):
     tags = [{"Key": f"k{n}" + "k" * 124, "Value": "v" * 256} for n in range(50)]
     create(iam, "r" * 64, Path="/" + "p" * 510 + "/", Description="d" * 1000, Tags=tags)
 
 
-def test_tag_keys_that_differ_in_case_alone_are_refused(iam: Any):
+def test_tag_keys_that_differ_only_in_case_are_refused(iam: Any):
     with refused("InvalidInput"):
         create(iam, Tags=[{"Key": "Team", "Value": "a"}, {"Key": "team", "Value": "b"}])
 
 
-def test_a_role_name_is_taken_whatever_its_case(iam: Any):
+def test_a_role_name_is_unique_regardless_of_case(iam: Any):
     create(iam, "qbusiness-role")
     for name in ("qbusiness-role", "QBusiness-Role"):
         with refused("EntityAlreadyExists"):
@@ -141,7 +141,7 @@ def test_a_malformed_role_policy_is_refused(iam: Any, document: str):
         iam.put_role_policy(RoleName="role", PolicyName="policy", PolicyDocument=document)
 
 
-def test_the_inline_policies_of_a_role_share_one_quota_without_white_space(iam: Any):
+def test_the_inline_policies_of_a_role_share_a_quota_that_ignores_white_space(iam: Any):
     create(iam)
     empty = len(json.dumps(POLICY, separators=(",", ":")).replace('"*"', '""'))
 
@@ -161,8 +161,8 @@ def test_the_inline_policies_of_a_role_share_one_quota_without_white_space(iam: 
 
 def test_a_trust_policy_beyond_its_quota_is_refused(iam: Any):
     with refused("LimitExceeded"):
-        create(iam, trust=RIGHT_TRUST + " " * (2_049 - len(RIGHT_TRUST)))
-    create(iam, trust=RIGHT_TRUST + " " * (2_048 - len(RIGHT_TRUST)))
+        create(iam, trust=VALID_TRUST + " " * (2_049 - len(VALID_TRUST)))
+    create(iam, trust=VALID_TRUST + " " * (2_048 - len(VALID_TRUST)))
 
 
 def test_a_role_with_an_inline_policy_cannot_be_deleted(iam: Any):
@@ -182,7 +182,23 @@ def test_a_role_with_an_attached_policy_cannot_be_deleted(iam: Any):
     iam.delete_policy(PolicyArn=arn)
 
 
-def test_the_documents_of_the_page_are_accepted(iam: Any):
+def test_a_permissions_boundary_has_to_exist(iam: Any):
+    missing = "arn:aws:iam::123456789012:policy/boundary"
+    message = rf"\(NoSuchEntity\).*: Scope ARN: {missing} does not exist or is not attachable\."
+    with pytest.raises(ClientError, match=message):
+        create(iam, PermissionsBoundary=missing)
+    create(iam)
+    with pytest.raises(ClientError, match=message):
+        iam.put_role_permissions_boundary(RoleName="role", PermissionsBoundary=missing)
+    iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(POLICY))
+    iam.put_role_permissions_boundary(RoleName="role", PermissionsBoundary=missing)
+    iam.put_role_permissions_boundary(
+        RoleName="role", PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess"
+    )
+    iam.delete_policy(PolicyArn=missing)
+
+
+def test_the_expected_documents_are_accepted(iam: Any):
     create(iam, trust=golden("trust-policy"))
     for name in ("default-role-policy", "minimal-role-policy"):
         iam.put_role_policy(RoleName="role", PolicyName=name, PolicyDocument=golden(name))

@@ -1,4 +1,4 @@
-"""A program that runs against mocks leaves nothing for the next one, nor for the next test."""
+"""Test that a program run against mocks does not affect the next run or test."""
 
 import gc
 import os
@@ -12,10 +12,10 @@ from tests.mocked import Deployment, Upstream
 
 
 def fail(_: object) -> None:
-    raise ValueError("told by the program")
+    raise ValueError("raised by the program")
 
 
-def test_a_run_leaves_pulumi_as_it_was():
+def test_a_run_restores_the_state_of_the_sdk():
     def state() -> tuple[object, ...]:
         settings: Any = pulumi.runtime.settings
         return pulumi.get_project(), settings.get_monitor(), settings.get_root_resource()
@@ -25,7 +25,7 @@ def test_a_run_leaves_pulumi_as_it_was():
     assert state() == before
 
 
-def test_a_run_knows_nothing_of_the_one_before():
+def test_a_run_is_independent_of_the_one_before():
     root: Any = pulumi.runtime.settings.get_root_resource
     seen: list[object] = []
 
@@ -40,16 +40,16 @@ def test_a_run_knows_nothing_of_the_one_before():
     assert seen == [None, {"first": "value"}, None, {"second": "value"}]
 
 
-def test_a_run_that_fails_is_recorded_and_says_nothing_later(caplog: pytest.LogCaptureFixture):
+def test_a_failed_run_is_recorded_and_reports_nothing_later(caplog: pytest.LogCaptureFixture):
     def program() -> None:
         value = Upstream("upstream", "value").value.apply(fail)
         Upstream("other", [value, value])
 
-    assert "told by the program" in str(Deployment(program).error)
+    assert "raised by the program" in str(Deployment(program).error)
     gc.collect()
     assert caplog.text == ""
 
 
-def test_nothing_that_the_user_has_set_reaches_a_test():
+def test_the_user_s_environment_does_not_reach_a_test():
     own = {name for name in os.environ if name.startswith(("AWS_", "PULUMI_"))}
     assert own == {"PULUMI_ERROR_OUTPUT_STRING"}

@@ -1,6 +1,6 @@
-"""Programs in other languages get the same role through the package, and the same messages.
+"""Test the package for other languages: the same role and the same messages.
 
-The schema is what they are compiled against: a change of it is a change of their programs.
+Programs are compiled against the schema: a breaking change of the schema breaks them.
 """
 
 import json
@@ -26,12 +26,11 @@ from pages.examples import (
 )
 from pages.other_languages import INVALID_INPUTS
 from sandbox.environment import PROJECT
-from tests.installing import copy_repository, install, lend_packages, offline
+from tests.installing import copy_repository, install, offline, share_packages
 from tests.page import blocks, run_section
-from tests.stacks import PROJECT_NAME, Aws, Stack
-from tests.support import GOLDEN, golden, in_one_line
+from tests.stacks import Aws, NewStack, Stack, assert_refused
+from tests.support import GOLDEN, PROJECT_NAME, golden
 
-NewStack = Callable[..., Stack]
 Schema = dict[str, Any]
 
 PAGE: Final = PROJECT / "docs" / "other-languages.md"
@@ -73,30 +72,30 @@ pulumi.ComponentResource(
     remote=True,
 )
 """
-"""What a program in JavaScript sends, say: nothing has looked at its inputs."""
+"""The request of an untyped language, for example JavaScript: no type checker has seen its inputs."""
 
 
 @pytest.fixture
 def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Let pip, which Pulumi starts, take nothing from the network."""
+    """Let Pulumi's pip work without a network."""
     return {**environment, **offline(tmp_path)}
 
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lay the package out as a clone of the repository has it, installed as Pulumi would."""
+    """Return the plugin of a clone of the repository, installed as Pulumi does."""
     clone = tmp_path_factory.mktemp("clone")
     copy_repository(clone)
-    lend_packages(clone / "plugin")
+    share_packages(clone / "plugin")
     install(clone, clone / "plugin")
     return clone / "plugin"
 
 
 @pytest.fixture
 def new_program(new_stack: NewStack, package: Path) -> Callable[..., Stack]:
-    """Make stacks with a YAML program: `new_program(docs=inputs)` declares a role called docs."""
+    """Create stacks with a YAML program: `new_program(docs=inputs)` declares a role named docs."""
 
-    def make(**components: Mapping[str, object]) -> Stack:
+    def create(**components: Mapping[str, object]) -> Stack:
         stack = new_stack({"aws:region": REGION})
         program = {
             "name": PROJECT_NAME,
@@ -110,14 +109,14 @@ def new_program(new_stack: NewStack, package: Path) -> Callable[..., Stack]:
         (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump(program))
         return stack
 
-    return make
+    return create
 
 
 @pytest.fixture
 def new_python_project(new_stack: NewStack) -> Callable[[str], Stack]:
-    """Make stacks with a Python program in a project of its own, which only a package may extend."""
+    """Create stacks with a Python program in another project, which can only use the package."""
 
-    def make(program: str) -> Stack:
+    def create(program: str) -> Stack:
         stack = new_stack({"aws:region": REGION}, program)
         runtime = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
         project = {"name": PROJECT_NAME, "runtime": runtime}
@@ -125,10 +124,10 @@ def new_python_project(new_stack: NewStack) -> Callable[[str], Stack]:
         (stack.directory / "requirements.txt").write_text("pulumi\n")
         for place in ("components", "venv"):
             (stack.directory / place).unlink()
-        lend_packages(stack.directory)
+        share_packages(stack.directory)
         return stack
 
-    return make
+    return create
 
 
 @pytest.fixture
@@ -147,20 +146,20 @@ def frozen() -> Schema:
 
 
 def breaking_changes(before: Schema, after: Schema) -> list[str]:
-    """Say what a program that was compiled against the schema before can no longer rely on."""
+    """Return the changes that break a program compiled against the schema before."""
     found: list[str] = []
-    for group, old_things in ((it, before[it]) for it in ("resources", "types")):
-        for token, old in old_things.items():
+    for group in ("resources", "types"):
+        for token, old in before[group].items():
             new = after[group].get(token)
             if new is None:
                 found.append(f"{token} is gone")
                 continue
             for inputs in ("inputProperties", "properties"):
-                for name, it in old.get(inputs, {}).items():
-                    there = new[inputs].get(name)
-                    if there is None:
+                for name, definition in old.get(inputs, {}).items():
+                    changed = new[inputs].get(name)
+                    if changed is None:
                         found.append(f"{token}: {name} is gone")
-                    elif shape(there) != shape(it):
+                    elif shape(changed) != shape(definition):
                         found.append(f"{token}: {name} has another type")
             found += [
                 f"{token}: {name} has become required"
@@ -173,28 +172,28 @@ def breaking_changes(before: Schema, after: Schema) -> list[str]:
     return found
 
 
-def shape(it: object) -> object:
-    """Leave out what only people read."""
-    if isinstance(it, dict):
-        return {name: shape(member) for name, member in it.items() if name != "description"}
-    return it
+def shape(definition: object) -> object:
+    """Return a definition without its descriptions."""
+    if isinstance(definition, dict):
+        return {name: shape(member) for name, member in definition.items() if name != "description"}
+    return definition
 
 
-def test_the_schema_is_the_one_that_was_published(schema: Schema):
+def test_the_schema_equals_the_published_one(schema: Schema):
     assert breaking_changes(frozen(), schema) == []
     assert schema == frozen(), "no breaking change: write the schema to tests/golden"
 
 
 def changed(path: tuple[str, ...], value: object) -> Schema:
-    """Return the published schema with one part changed, or taken away."""
+    """Return the published schema with one part changed or removed."""
     schema = frozen()
-    place = schema
+    parent = schema
     for part in path[:-1]:
-        place = place[part]
+        parent = parent[part]
     if value is None:
-        del place[path[-1]]
+        del parent[path[-1]]
     else:
-        place[path[-1]] = value
+        parent[path[-1]] = value
     return schema
 
 
@@ -217,11 +216,13 @@ def changed(path: tuple[str, ...], value: object) -> Schema:
         (("resources", TYPE, "required"), ["roleName"], f"{TYPE}: roleArn may be missing"),
     ],
 )
-def test_a_breaking_change_of_the_schema_is_noticed(path: tuple[str, ...], value: object, expected: str):
+def test_a_breaking_change_of_the_schema_is_detected(
+    path: tuple[str, ...], value: object, expected: str
+):
     assert breaking_changes(frozen(), changed(path, value)) == [expected]
 
 
-def test_a_new_input_and_a_better_description_break_nothing():
+def test_a_new_input_or_another_description_is_not_a_breaking_change():
     described = ("resources", TYPE, "inputProperties", "tags", "description")
     assert breaking_changes(frozen(), changed(described, "Tags.")) == []
     added = ("resources", TYPE, "inputProperties", "new")
@@ -236,7 +237,7 @@ def test_the_inputs_are_the_keys_of_the_configuration_and_each_is_described():
     described = [resource, vpc]
     for group in (resource["inputProperties"], resource["properties"], vpc["properties"]):
         described += group.values()
-    assert all(it["description"].endswith(".") for it in described)
+    assert all(resource["description"].endswith(".") for resource in described)
 
 
 def test_a_yaml_program_deploys_the_role_and_gets_its_arn(new_program: Callable[..., Stack], aws: Aws):
@@ -247,9 +248,8 @@ def test_a_yaml_program_deploys_the_role_and_gets_its_arn(new_program: Callable[
     role = aws.iam.get_role(RoleName=name)["Role"]
     assert name.startswith("docs-qbusiness-role-")
     assert stack.outputs()["roleArn"] == role["Arn"]
-    assert in_one_line(aws.trust_policy(name)) == golden("trust-policy")
-    policies = {policy: in_one_line(it) for policy, it in aws.role_policies(name).items()}
-    assert policies == {"qbusiness-aem-connector": golden("minimal-role-policy")}
+    assert aws.trust_policy(name) == golden("trust-policy")
+    assert aws.role_policies(name) == {"qbusiness-aem-connector": golden("minimal-role-policy")}
     assert stack.up("--expect-no-changes").exit_code == 0
     stack.destroy()
     assert name not in aws.roles()
@@ -261,16 +261,16 @@ def test_every_input_reaches_the_role(new_program: Callable[..., Stack], aws: Aw
     stack.up()
     role = aws.iam.get_role(RoleName="qbusiness-from-yaml")["Role"]
     policies = aws.role_policies("qbusiness-from-yaml")
-    assert in_one_line(policies["qbusiness-aem-connector"]) == golden("default-role-policy")
+    assert policies["qbusiness-aem-connector"] == golden("default-role-policy")
     assert role["Path"] == "/connectors/"
     assert role["Description"] == "AEM"
     assert role["Tags"] == [{"Key": "Team", "Value": "search"}]
     assert role["PermissionsBoundary"]["PermissionsBoundaryArn"].endswith("/ReadOnlyAccess")
-    kinds = {it["type"].rpartition("/")[2] for it in stack.resources()}
+    kinds = {resource["type"].rpartition("/")[2] for resource in stack.resources()}
     assert {"rolePoliciesExclusive:RolePoliciesExclusive", "role:Role"} <= kinds
 
 
-def test_a_secret_input_stays_one(new_program: Callable[..., Stack], aws: Aws):
+def test_a_secret_input_stays_secret(new_program: Callable[..., Stack], aws: Aws):
     stack = new_program(docs={**REQUIRED_INPUTS, "secretId": {"fn::secret": SECRET_ID}})
     stack.up()
     assert SECRET_ID in str(aws.role_policies(stack.outputs()["roleName"]))
@@ -286,16 +286,12 @@ def test_a_secret_input_stays_one(new_program: Callable[..., Stack], aws: Aws):
         ),
         ({"indexId": INDEX_ID, "secretId": SECRET_ID}, "Missing required property 'applicationId'"),
     ],
-    ids=["misspelt", "missing"],
+    ids=["misspelled", "missing"],
 )
-def test_pulumi_itself_refuses_an_input_that_is_misspelt_or_missing(
+def test_pulumi_refuses_a_misspelled_or_missing_input(
     new_program: Callable[..., Stack], aws: Aws, inputs: dict[str, object], expected: str
 ):
-    before = aws.roles()
-    refused = new_program(docs=inputs).up(check=False)
-    assert refused.exit_code != 0
-    assert expected in refused.text
-    assert aws.roles() == before
+    assert_refused(new_program(docs=inputs), aws, expected)
 
 
 def declare_package(stack: Stack, package: Path) -> None:
@@ -308,77 +304,67 @@ def declare_package(stack: Stack, package: Path) -> None:
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "plugins": plugins}))
 
 
-def test_a_language_without_types_cannot_lose_an_input_by_misspelling_it(
+def test_a_misspelled_input_of_an_untyped_language_is_refused(
     new_stack: NewStack, package: Path, aws: Aws
 ):
     stack = new_stack({"aws:region": REGION}, UNTYPED)
     declare_package(stack, package)
-    before = aws.roles()
-    refused = stack.up(check=False)
-    assert refused.exit_code != 0
-    assert (
-        "permissionsBoundaryARN: is not a setting; did you mean permissionsBoundaryArn?" in refused.text
+    assert_refused(
+        stack,
+        aws,
+        "permissionsBoundaryARN: is not a setting; did you mean permissionsBoundaryArn?",
+        "vpcConfiguration.subnets: is not a setting; did you mean vpcConfiguration.subnetIds?",
     )
-    assert (
-        "vpcConfiguration.subnets: is not a setting; did you mean vpcConfiguration.subnetIds?"
-        in refused.text
-    )
-    assert aws.roles() == before
 
 
-def test_a_number_in_place_of_a_string_is_shown_as_it_was_given(
+def test_a_number_instead_of_a_string_is_shown_as_it_was_set(
     new_stack: NewStack, package: Path, aws: Aws
 ):
     stack = new_stack({"aws:region": REGION}, UNTYPED.replace(f'"{INDEX_ID}"', "111122223333"))
     declare_package(stack, package)
-    before = aws.roles()
-    refused = stack.up(check=False)
-    assert refused.exit_code != 0
-    assert "indexId: expected a string, got 111122223333; quote it" in refused.text
-    assert aws.roles() == before
+    assert_refused(stack, aws, "indexId: expected a string, got 111122223333; quote it")
 
 
 @pytest.mark.parametrize(
     "vpc",
     [[], "x", {"fn::secret": {"subnetIds": [SUBNET_ID]}}, {"subnetIds": None, "securityGroupIds": None}],
 )
-def test_a_vpc_that_is_no_plain_object_is_called_so(new_program: Callable[..., Stack], vpc: object):
+def test_a_vpc_that_is_not_a_plain_object_is_refused_with_that_reason(
+    new_program: Callable[..., Stack], vpc: object
+):
     refused = new_program(docs={**REQUIRED_INPUTS, "vpcConfiguration": vpc}).preview(check=False)
     assert refused.exit_code != 0
     assert "vpcConfiguration" in refused.text
     assert "Missing required input" not in refused.text
 
 
-def test_a_vpc_may_be_a_secret(new_program: Callable[..., Stack]):
+def test_a_vpc_configuration_may_be_secret(new_program: Callable[..., Stack]):
     secret = {"fn::secret": FULL["vpcConfiguration"]}
     assert new_program(docs={**FULL, "vpcConfiguration": secret}).preview().changes == {"create": 6}
 
 
-def test_bad_values_are_all_reported_at_once_by_the_inputs_names_and_without_a_traceback(
+def test_invalid_inputs_are_all_reported_at_once_by_name_and_without_a_traceback(
     new_program: Callable[..., Stack], aws: Aws
 ):
-    before = aws.roles()
-    refused = new_program(docs=INVALID_INPUTS).up(check=False)
-    assert refused.exit_code != 0
-    said = refused.text.partition("    error: ")[2].partition("Resources:")[0]
+    update = assert_refused(new_program(docs=INVALID_INPUTS), aws)
+    message = update.text.partition("    error: ")[2].partition("Resources:")[0]
     (expected,) = blocks("text", PAGE.read_text())
-    assert said.rstrip() == expected.rstrip()
-    assert aws.roles() == before
+    assert message.rstrip() == expected.rstrip()
 
 
-def test_a_bad_value_that_is_known_only_during_the_update_makes_no_role(
+def test_an_invalid_value_known_only_during_the_update_creates_no_role(
     new_program: Callable[..., Stack], aws: Aws
 ):
     stack = new_program(other=REQUIRED_INPUTS, docs={**REQUIRED_INPUTS, "secretId": "${other.roleName}"})
     before = aws.roles()
     refused = stack.up(check=False)
     assert refused.exit_code != 0
-    # Pulumi's host puts the name of the exception before a message that comes this late.
+    # Pulumi's host prefixes a message during the update with the name of the exception.
     assert "invalid configuration: 1 error; nothing was created or changed" in refused.text
     assert "is not a secret's ARN or NAME-XXXXXX" in refused.text
     assert "Traceback" not in refused.text
-    (made,) = {*aws.roles()} - {*before}
-    assert made.startswith("other-qbusiness-role-")
+    (created,) = {*aws.roles()} - {*before}
+    assert created.startswith("other-qbusiness-role-")
 
 
 def statement_ids(policy: str) -> list[str]:
@@ -395,7 +381,7 @@ def check_that_the_program_on_the_page_deploys_the_role(stack: Stack, package: P
     assert role["Tags"] == [{"Key": "Team", "Value": "search"}]
     (policy,) = aws.role_policies(name).values()
     *expected, deletion = statement_ids(golden("default-role-policy"))
-    assert deletion == "AllowsAmazonQToDeleteTaggedNI"  # it was not asked for
+    assert deletion == "AllowsAmazonQToDeleteTaggedNI"  # not set
     assert statement_ids(policy) == expected
     for what in (KEY_ID, SUBNET_ID, SECURITY_GROUP_ID):
         assert what in policy
@@ -408,7 +394,7 @@ def test_the_yaml_program_on_the_page_deploys_the_role(new_stack: NewStack, pack
     check_that_the_program_on_the_page_deploys_the_role(stack, package, aws)
 
 
-def test_the_python_program_on_the_page_deploys_the_role_and_is_told_what_is_wrong(
+def test_the_python_program_on_the_page_deploys_the_role_and_reports_invalid_inputs(
     new_python_project: Callable[[str], Stack], package: Path, aws: Aws
 ):
     program = blocks("python", PAGE.read_text())[-1]

@@ -1,4 +1,4 @@
-"""What the pages in docs/ tell people to type works, and what they say of the program is true."""
+"""Test that the commands on the pages in docs/ work, and that links and names are correct."""
 
 import json
 import re
@@ -13,10 +13,8 @@ import pytest
 from components.stack_config import KEYS
 from sandbox.environment import PROJECT
 from tests.page import blocks, commands, run_section
-from tests.stacks import Aws, Stack
+from tests.stacks import Aws, NewStack
 from tests.support import REQUIRED
-
-NewStack = Callable[..., Stack]
 
 DOCS = PROJECT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -26,9 +24,9 @@ ENVIRONMENTS = DOCS / "environments.md"
 
 @pytest.fixture
 def typed(new_stack: NewStack) -> Iterator[Callable[..., str]]:
-    """Type the commands of a section, beside a stack that is there already and is prod's twin."""
+    """Run the commands of a section where a stack with the settings of `prod` exists."""
     stack = new_stack(REQUIRED)
-    # Nobody is there to confirm.
+    # No user confirms.
     stack.environment |= {"PULUMI_OPTION_YES": "true", "PULUMI_OPTION_NON_INTERACTIVE": "true"}
 
     def run(section: str, page: Path, **variables: str) -> str:
@@ -43,16 +41,16 @@ def typed(new_stack: NewStack) -> Iterator[Callable[..., str]]:
 
 
 def test_the_quick_start_ends_with_the_arn_of_the_role(typed: Callable[..., str], aws: Aws):
-    said = typed("Deploy", QUICK_START)
-    arn = said.splitlines()[-1]
+    output = typed("Deploy", QUICK_START)
+    arn = output.splitlines()[-1]
     role = aws.iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]
     assert role["Arn"] == arn
-    seen = typed("Inspect the stack", QUICK_START)
-    assert "roleArn" in seen
-    assert "This project is written in python" in seen
+    output = typed("Inspect the stack", QUICK_START)
+    assert "roleArn" in output
+    assert "This project is written in python" in output
 
 
-def test_another_environment_is_a_copy_with_a_role_of_its_own(typed: Callable[..., str], aws: Aws):
+def test_another_environment_is_a_copy_with_its_own_role(typed: Callable[..., str], aws: Aws):
     typed("Deploy", QUICK_START)
     before = set(aws.roles())
     typed(
@@ -68,7 +66,17 @@ def test_another_environment_is_a_copy_with_a_role_of_its_own(typed: Callable[..
     typed("Which account", ENVIRONMENTS)
 
 
-def test_the_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
+def test_another_connector_is_a_stack_with_a_role_of_its_own(typed: Callable[..., str], aws: Aws):
+    typed("Deploy", QUICK_START)
+    before = set(aws.roles())
+    typed("Several connectors", ENVIRONMENTS, SECRET_ID="qbusiness/slack-a1B2c3")
+    (role,) = set(aws.roles()) - before
+    policy = str(aws.role_policies(role))
+    assert "qbusiness/slack-a1B2c3" in policy
+    assert "aem-cloud" not in policy
+
+
+def test_the_drift_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     stack.up()
     (exercise,) = (block for block in blocks("sh", QUICK_START.read_text()) if "boto3" in block)
@@ -118,11 +126,11 @@ def test_the_commands_on_the_pages_are_targets_of_make():
 def test_make_help_lists_every_target():
     listed = subprocess.run(["make", "help"], cwd=PROJECT, check=True, capture_output=True, text=True)
     phony = re.findall(r"^\.PHONY: (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)[0]
-    # A make within a make says where it works, too.
+    # Ignore the lines in which a nested make prints its directory.
     assert re.findall(r"^  make (\w+)\t", listed.stdout, re.MULTILINE) == phony.split()
 
 
-def test_every_link_between_the_pages_leads_somewhere(tmp_path: Path):
+def test_every_link_between_the_pages_resolves(tmp_path: Path):
     built = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path],
         cwd=PROJECT,
@@ -136,34 +144,37 @@ def test_every_link_between_the_pages_leads_somewhere(tmp_path: Path):
     }
 
 
-def test_every_link_of_the_readme_leads_to_a_file_or_a_heading():
-    readme = (PROJECT / "README.md").read_text()
-    headings = {
-        re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-")
-        for title in re.findall(r"^#+ (.*)$", readme, re.MULTILINE)
-    }
-    links = re.findall(r"\]\((?!https:)([^)]+)\)", readme)
+def test_every_link_of_the_readme_resolves_to_a_file_or_a_heading():
+    links = re.findall(r"\]\((?!https:)([^)]+)\)", (PROJECT / "README.md").read_text())
     assert "docs/assets/role.svg" in links
     for link in links:
-        assert link[1:] in headings if link.startswith("#") else (PROJECT / link).is_file(), link
+        path, _, heading = link.partition("#")
+        page = PROJECT / (path or "README.md")
+        assert page.is_file(), link
+        assert not heading or heading in headings(page), link
 
 
-def test_no_page_and_no_picture_needs_another_server():
+def headings(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_no_page_or_picture_loads_from_another_server():
     site = (PROJECT / "mkdocs.yml").read_text() + (DOCS / "assets" / "site.css").read_text()
     assert "http" not in site
-    # The name of the namespace is no address.
+    # The name of the SVG namespace is not an address.
     picture = (DOCS / "assets" / "role.svg").read_text().replace("http://www.w3.org/2000/svg", "")
     assert not re.search(r"http|@import|url\((?!#)", picture)
     for page in (PROJECT / "README.md", *PAGES):
         assert "```mermaid" not in page.read_text(), page
 
 
-def test_the_readme_names_every_page():
+def test_the_readme_lists_every_page():
     readme = (PROJECT / "README.md").read_text()
     for page in PAGES:
         assert f"(docs/{page.name})" in readme
         assert f"{page.name}" in (PROJECT / "mkdocs.yml").read_text()
 
 
-def test_a_section_without_commands_is_noticed():
+def test_a_section_without_commands_is_detected():
     assert commands("Next", QUICK_START) == ""

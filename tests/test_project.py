@@ -1,7 +1,6 @@
-"""What the files of the project say of each other is true."""
+"""Test that the files of the project agree with each other."""
 
 import ast
-import json
 import re
 import tomllib
 from pathlib import Path
@@ -12,13 +11,14 @@ import yaml
 from pulumi.provider.experimental.analyzer import Analyzer
 
 from components.connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
+from components.connectors import CONNECTORS
 from components.formats import REQUIRED as REQUIRED_SETTINGS
 from components.formats import SETTINGS, VPC_MEMBERS
 from components.stack_config import KEYS
 from sandbox.engine import VERSION
 from sandbox.environment import PROJECT
-from tests.mocked import PROJECT as PROJECT_NAME
 from tests.mocked import Deployment
+from tests.support import PROJECT_NAME, as_pulumi_config
 
 README = (PROJECT / "README.md").read_text()
 DECLARED: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
@@ -32,7 +32,7 @@ def modules(*places: str) -> list[Path]:
     ]
 
 
-def test_pulumi_yaml_declares_every_key_and_no_other():
+def test_pulumi_yaml_declares_exactly_the_keys():
     assert list(DECLARED) == list(KEYS.values())
 
 
@@ -57,9 +57,14 @@ def test_the_arguments_are_the_settings_in_snake_case():
     assert ConnectorRoleArgs.__required_keys__ == set(REQUIRED_SETTINGS)
 
 
-def test_the_readme_names_every_place_of_the_components():
+def test_the_readme_lists_every_module_of_the_components():
     for path in (PROJECT / "components").glob("[a-z]*.py"):
         assert f"`components/{path.name}`" in README
+
+
+def test_the_readme_and_the_quick_start_count_the_connectors():
+    for page in (README, (PROJECT / "docs" / "index.md").read_text()):
+        assert re.findall(r"It supports \[(\d+)\sconnectors\]", page) == [str(len(CONNECTORS))]
 
 
 def test_the_commands_of_the_readme_are_targets_of_make():
@@ -69,14 +74,13 @@ def test_the_commands_of_the_readme_are_targets_of_make():
 
 def test_the_example_configuration_is_valid_and_shows_a_key_and_a_vpc(monkeypatch: pytest.MonkeyPatch):
     example = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
-    config = {key: it if isinstance(it, str) else json.dumps(it) for key, it in example.items()}
-    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+    monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(example))
     deployment = Deployment(lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True))
     assert deployment.error is None
     assert deployment.warnings == []
     for sid in ("AllowsAmazonQToDecryptSecret", "AllowsAmazonQToCreateAndDeleteNI"):
         assert sid in deployment.role_policy["policy"]
-    assert {f"{PROJECT_NAME}:{key}" for key in REQUIRED} <= set(config)
+    assert {f"{PROJECT_NAME}:{key}" for key in REQUIRED} <= set(example)
 
 
 def test_the_component_can_become_a_package_with_everything_described():
@@ -88,28 +92,37 @@ def test_the_component_can_become_a_package_with_everything_described():
         assert described.description
 
 
-def test_the_program_needs_nothing_of_the_tests_and_the_sandbox():
+def imported(path: Path) -> set[str]:
+    """Return the packages that a module imports."""
+    return {
+        name.partition(".")[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    }
+
+
+def test_the_program_imports_nothing_from_the_tests_or_the_sandbox():
     for path in modules("components"):
-        imported = {
-            name.partition(".")[0]
-            for node in ast.walk(ast.parse(path.read_text()))
-            for name in (
-                [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else [it.name for it in node.names]
-                if isinstance(node, ast.Import)
-                else []
-            )
-        }
-        assert not imported & {"tests", "sandbox", "boto3", "moto"}
+        assert not imported(path) & {"tests", "sandbox", "boto3", "moto"}
 
 
-def test_only_the_component_knows_resources():
+def test_the_acceptance_run_imports_nothing_from_the_tests_or_the_sandbox():
+    for path in (PROJECT / "live").glob("*.py"):
+        assert not imported(path) & {"tests", "sandbox", "moto"}
+
+
+def test_only_the_component_imports_resources():
     for path in (PROJECT / "components").glob("*.py"):
         assert ("pulumi_aws" in path.read_text()) == (path.name == "connector_role.py")
 
 
-def test_the_program_depends_on_pulumi_and_its_aws_provider_alone():
+def test_the_program_depends_only_on_pulumi_and_its_aws_provider():
     lines = (PROJECT / "requirements.txt").read_text().splitlines()
     requirements = [line for line in lines if line and not line.startswith("#")]
     assert [re.split(r"[<>=]", line)[0] for line in requirements] == ["pulumi", "pulumi-aws"]
@@ -123,7 +136,7 @@ def test_the_engine_s_version_is_the_one_of_its_module():
     assert f"v{VERSION}" in (PROJECT / "docs" / "testing.md").read_text()
 
 
-def test_each_rule_that_the_linter_leaves_out_has_its_reason():
+def test_each_ignored_rule_of_the_linter_has_a_reason():
     text = (PROJECT / "pyproject.toml").read_text()
     ruff = tomllib.loads(text)["tool"]["ruff"]["lint"]
     ignored = [*ruff["ignore"], *(rule for rules in ruff["per-file-ignores"].values() for rule in rules)]

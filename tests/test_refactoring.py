@@ -1,16 +1,14 @@
-"""Renames and resource options do what Pulumi's documentation promises, and what the page says."""
+"""Test renames and resource options against Pulumi's documentation and the page."""
 
 import json
-from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
 from tests.page import run_section
-from tests.stacks import Aws, Stack
-from tests.support import POLICY, REQUIRED, ROLE, golden, in_one_line
-
-NewStack = Callable[..., Stack]
+from tests.stacks import Aws, NewStack, Stack
+from tests.support import POLICY, REQUIRED, ROLE, golden
 
 PROGRAM = """
 import pulumi
@@ -50,27 +48,20 @@ def program(
 
 @pytest.fixture
 def new_program(new_stack: NewStack) -> NewStack:
-    def make(text: str, **settings: object) -> Stack:
-        stack = new_stack({"aws:region": REGION, **settings}, text)
-        stack.take_required_keys_away()
-        return stack
-
-    return make
-
-
-def rewrite(stack: Stack, text: str) -> None:
-    stack.write_program(text)
+    return partial(new_stack, {"aws:region": REGION})
 
 
 def order(stack: Stack) -> list[tuple[str, str]]:
-    """Deploy and return what was done, in order, without what stayed the same."""
+    """Deploy and return the operations in order, without those that change nothing."""
     return [(operation, name) for operation, name, _ in stack.up().steps if operation != "same"]
 
 
 # The role's name.
 
 
-def test_a_role_with_a_name_of_its_own_is_deleted_before_the_next_is_made(new_stack: NewStack, aws: Aws):
+def test_a_role_with_a_set_name_is_deleted_before_its_replacement_is_created(
+    new_stack: NewStack, aws: Aws
+):
     stack = new_stack({**REQUIRED, "roleName": "qbusiness-one"})
     stack.up()
     stack.configure({**REQUIRED, "roleName": "qbusiness-two"})
@@ -86,7 +77,7 @@ def test_a_role_with_a_name_of_its_own_is_deleted_before_the_next_is_made(new_st
     assert stack.outputs()["roleArn"].endswith("/qbusiness-two")
 
 
-def test_a_replaced_role_with_an_automatic_name_keeps_its_policy_until_the_new_one_has_its_own(
+def test_a_replaced_role_with_an_automatic_name_keeps_its_policy_until_the_new_role_has_one(
     new_stack: NewStack, aws: Aws
 ):
     stack = new_stack(REQUIRED)
@@ -105,7 +96,7 @@ def test_a_replaced_role_with_an_automatic_name_keeps_its_policy_until_the_new_o
 
 
 @pytest.mark.parametrize("old_path", ["/", "/connectors/"])
-def test_a_rename_that_fails_loses_nothing_that_the_page_does_not_bring_back(
+def test_after_a_failed_rename_the_page_restores_everything(
     new_stack: NewStack, aws: Aws, old_path: str
 ):
     stack = new_stack({**REQUIRED, "roleName": "qbusiness-old", "rolePath": old_path})
@@ -119,9 +110,10 @@ def test_a_rename_that_fails_loses_nothing_that_the_page_does_not_bring_back(
     assert "Role with name qbusiness-taken already exists" in failed.text
     run_section(stack, "Rename the role", NAME="qbusiness-old", ROLE_PATH=old_path)
     assert stack.outputs()["roleArn"] == arn
-    assert in_one_line(aws.trust_policy("qbusiness-old")) == golden("trust-policy")
-    policies = {name: in_one_line(text) for name, text in aws.role_policies("qbusiness-old").items()}
-    assert policies == {"qbusiness-aem-connector": golden("minimal-role-policy")}
+    assert aws.trust_policy("qbusiness-old") == golden("trust-policy")
+    assert aws.role_policies("qbusiness-old") == {
+        "qbusiness-aem-connector": golden("minimal-role-policy")
+    }
     assert stack.drift().exit_code == 0
     aws.iam.delete_role(RoleName="qbusiness-taken")
 
@@ -130,14 +122,14 @@ def test_a_rename_that_fails_loses_nothing_that_the_page_does_not_bring_back(
 
 
 def test_the_names_of_the_children_are_frozen(new_program: NewStack):
-    # They are in the state of every stack: another name replaces the role.
+    # Another name would replace the role in every stack.
     stack = new_program(program())
     stack.up()
     kind = "qbusiness-connector:index:ConnectorRole"
     assert [
-        it["urn"].partition("qbusiness-aem-connector::")[2]
-        for it in stack.resources()
-        if not it["type"].startswith("pulumi:")
+        resource["urn"].partition("qbusiness-aem-connector::")[2]
+        for resource in stack.resources()
+        if not resource["type"].startswith("pulumi:")
     ] == [
         f"{kind}::aem",
         f"{kind}$aws:iam/role:Role::aem-qbusiness-role",
@@ -149,17 +141,17 @@ def test_with_an_alias_another_name_of_the_component_changes_nothing(new_program
     stack = new_program(program("old"))
     stack.up()
     arn = stack.outputs()["roleArn"]
-    rewrite(stack, program("new", 'aliases=[pulumi.Alias(name="old")]'))
+    stack.write_program(program("new", 'aliases=[pulumi.Alias(name="old")]'))
     assert stack.up("--expect-no-changes").changes == {"same": 4}
     assert stack.outputs()["roleArn"] == arn
-    rewrite(stack, program("new"))
+    stack.write_program(program("new"))
     assert stack.up("--expect-no-changes").changes == {"same": 4}
 
 
-def test_without_an_alias_another_name_of_the_component_makes_all_again(new_program: NewStack):
+def test_without_an_alias_another_name_of_the_component_recreates_all_resources(new_program: NewStack):
     stack = new_program(program("old"))
     stack.up()
-    rewrite(stack, program("new"))
+    stack.write_program(program("new"))
     assert stack.up().changes == {"same": 1, "create": 3, "delete": 3}
 
 
@@ -174,12 +166,12 @@ def test_a_protected_role_is_not_destroyed(new_program: NewStack, aws: Aws):
     assert refused.exit_code != 0
     assert "protected" in refused.text
     assert list(aws.role_policies(role)) == ["qbusiness-aem-connector"]
-    rewrite(stack, program())
+    stack.write_program(program())
     stack.up()
     assert stack.destroy().changes == {"delete": 4}
 
 
-def test_a_retained_role_is_forgotten_and_left_alone(new_program: NewStack, aws: Aws):
+def test_a_retained_role_leaves_the_state_and_stays_in_aws(new_program: NewStack, aws: Aws):
     stack = new_program(program(options="retain_on_delete=True", role="qbusiness-kept"))
     stack.up()
     stack.destroy()
@@ -189,34 +181,36 @@ def test_a_retained_role_is_forgotten_and_left_alone(new_program: NewStack, aws:
     aws.iam.delete_role(RoleName="qbusiness-kept")
 
 
-def test_a_transform_makes_the_role_ignore_tags_of_its_own_and_of_others(
-    new_program: NewStack, aws: Aws
-):
+def test_a_transform_can_ignore_changes_of_the_tags(new_program: NewStack, aws: Aws):
     stack = new_program(program(options="transforms=[ignore_tags]", Team="search"))
     stack.up()
     role = stack.outputs()["roleArn"].rpartition("/")[2]
     aws.iam.tag_role(RoleName=role, Tags=[{"Key": "Foreign", "Value": "x"}])
     assert stack.up("--expect-no-changes").changes == {"same": 4}
-    rewrite(stack, program(options="transforms=[ignore_tags]", Team="other"))
+    stack.write_program(program(options="transforms=[ignore_tags]", Team="other"))
     assert stack.up("--expect-no-changes").changes == {"same": 4}
 
 
-def test_a_provider_given_to_the_component_makes_its_resources(new_program: NewStack):
+def test_an_explicit_provider_of_the_component_creates_its_resources(new_program: NewStack):
     other = 'providers=[aws.Provider("china", region="cn-north-1")]'
     text = program(options=other, application=APPLICATION_ARN.partition("/")[2])
     stack = new_program(text)
     stack.up()
     assert stack.outputs()["roleArn"].startswith("arn:aws-cn:iam::")
-    providers = {it["provider"] for it in stack.resources() if it["type"].startswith("aws:iam")}
+    providers = {
+        resource["provider"] for resource in stack.resources() if resource["type"].startswith("aws:iam")
+    }
     assert len(providers) == 1
     assert "::china::" in providers.pop()
-    assert "cn-north-1" in json.dumps([it for it in stack.resources() if "Policy" in it["type"]])
+    assert "cn-north-1" in json.dumps(
+        [resource for resource in stack.resources() if "Policy" in resource["type"]]
+    )
 
 
-def test_only_what_is_targeted_changes(new_stack: NewStack, aws: Aws):
+def test_an_update_changes_only_its_targets(new_stack: NewStack, aws: Aws):
     stack = new_stack({**REQUIRED, "roleName": "qbusiness-target"})
     stack.up()
-    urns = {it["urn"].rpartition("::")[2]: it["urn"] for it in stack.resources()}
+    urns = {resource["urn"].rpartition("::")[2]: resource["urn"] for resource in stack.resources()}
     stack.configure(
         {**REQUIRED, "roleName": "qbusiness-target", "secretId": "other-a1B2c3", "tags": {"a": "b"}}
     )

@@ -1,4 +1,4 @@
-"""The sandbox keeps what it has, repairs what is broken, and touches nothing outside itself."""
+"""Test the sandbox: its server, its environment, its commands and its provider."""
 
 import fcntl
 import json
@@ -14,13 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pages.examples import APPLICATION_ID
+from pages.examples import APPLICATION_ID, INDEX_ID, KEY_ID
 from sandbox.environment import DIRECTORY, PROJECT, REGION, Sandbox
 from tests.processes import eventually
-from tests.stacks import Aws, Stack, prepared
+from tests.stacks import Aws, NewStack, Stack, prepared
 from tests.support import REQUIRED
 
-NewStack = Callable[..., Stack]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 PROGRAM = """
@@ -31,7 +30,7 @@ import pulumi_aws as aws
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[tuple[Sandbox, dict[str, str]]]:
-    """Set up a sandbox that a test may break."""
+    """Set up a sandbox that a test may damage."""
     yield from prepared(tmp_path / "sandbox")
 
 
@@ -50,7 +49,7 @@ def kill(sandbox: Sandbox) -> None:
 
 
 def serving(sandbox: Sandbox) -> bool:
-    """Tell whether the lock of a server is held."""
+    """Return whether the lock of a server is held."""
     with (sandbox.aws / "server.lock").open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,27 +60,25 @@ def serving(sandbox: Sandbox) -> bool:
 
 @pytest.fixture
 def provider() -> dict[str, str]:
-    """Let each operation start a provider of its own, as it is for users."""
+    """Let each operation start its own provider, as for users."""
     return {}
 
 
 def program(new_stack: NewStack, body: str, **settings: object) -> Stack:
-    stack = new_stack({"aws:region": REGION, **settings}, PROGRAM.format(body=body))
-    stack.take_required_keys_away()
-    return stack
+    return new_stack({"aws:region": REGION, **settings}, PROGRAM.format(body=body))
 
 
 # The server.
 
 
-def test_a_server_that_runs_is_used_again(own: tuple[Sandbox, dict[str, str]]):
+def test_a_running_server_is_reused(own: tuple[Sandbox, dict[str, str]]):
     sandbox, environment = own
     before = server(sandbox)
     assert sandbox.prepare()["AWS_ENDPOINT_URL"] == environment["AWS_ENDPOINT_URL"]
     assert server(sandbox) == before
 
 
-def test_a_server_that_died_is_replaced_and_its_roles_are_still_there(
+def test_a_server_that_died_is_replaced_and_keeps_its_roles(
     own: tuple[Sandbox, dict[str, str]], tmp_path: Path
 ):
     sandbox, environment = own
@@ -96,7 +93,25 @@ def test_a_server_that_died_is_replaced_and_its_roles_are_still_there(
     stack.destroy()
 
 
-def test_a_stale_file_of_a_server_is_noticed_even_if_its_process_id_is_taken(
+def test_of_a_server_that_died_the_data_sources_are_left_and_other_services_begin_again(
+    own: tuple[Sandbox, dict[str, str]],
+):
+    sandbox, environment = own
+    aws = Aws(environment)
+    index = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
+    configuration = {"type": "AEM"}
+    made = aws.client("qbusiness").create_data_source(
+        **index, displayName="Pages", configuration=configuration
+    )
+    aws.client("kms").disable_key(KeyId=KEY_ID)
+    kill(sandbox)
+    aws = Aws(sandbox.prepare())
+    (found,) = aws.client("qbusiness").list_data_sources(**index)["dataSources"]
+    assert found["dataSourceId"] == made["dataSourceId"]
+    assert aws.client("kms").describe_key(KeyId=KEY_ID)["KeyMetadata"]["Enabled"]
+
+
+def test_a_stale_server_file_is_detected_even_if_its_process_id_is_in_use(
     own: tuple[Sandbox, dict[str, str]],
 ):
     sandbox, _ = own
@@ -107,7 +122,7 @@ def test_a_stale_file_of_a_server_is_noticed_even_if_its_process_id_is_taken(
     assert server(sandbox)["process"] != os.getpid()
 
 
-def test_two_sandboxes_do_not_meet(own: tuple[Sandbox, dict[str, str]], tmp_path: Path):
+def test_two_sandboxes_are_independent(own: tuple[Sandbox, dict[str, str]], tmp_path: Path):
     for other in prepared(tmp_path / "other"):
         mine, theirs = own[1], other[1]
         for name in ("AWS_ENDPOINT_URL", "PULUMI_HOME", "PULUMI_BACKEND_URL"):
@@ -122,7 +137,7 @@ def test_two_sandboxes_do_not_meet(own: tuple[Sandbox, dict[str, str]], tmp_path
         assert Aws(theirs).roles() == []
 
 
-def test_the_server_listens_on_loopback_alone(own: tuple[Sandbox, dict[str, str]]):
+def test_the_server_listens_only_on_loopback(own: tuple[Sandbox, dict[str, str]]):
     port = server(own[0])["port"]
     listening = f":{port:04X}"
     tables = [Path(f"/proc/net/{table}") for table in ("tcp", "tcp6")]
@@ -134,17 +149,17 @@ def test_the_server_listens_on_loopback_alone(own: tuple[Sandbox, dict[str, str]
     assert addresses == [f"{loopback}{listening}"]
 
 
-def test_after_a_stop_nothing_runs_and_nothing_is_remembered(own: tuple[Sandbox, dict[str, str]]):
+def test_after_a_stop_nothing_runs_and_no_state_is_left(own: tuple[Sandbox, dict[str, str]]):
     sandbox, _ = own
     with (sandbox.aws / "server.lock").open() as lock:
         sandbox.stop()
-        fcntl.flock(lock, fcntl.LOCK_EX)  # it is free once the server has ended
+        fcntl.flock(lock, fcntl.LOCK_EX)  # free once the server has ended
     assert not sandbox.aws.exists()
     assert not sandbox.state.exists()
-    sandbox.stop()  # once more is no error
+    sandbox.stop()  # a second stop is not an error
 
 
-def test_a_stop_sends_no_signal_to_a_process_that_has_the_number_of_the_server(
+def test_a_stop_sends_no_signal_to_another_process_with_the_server_s_id(
     own: tuple[Sandbox, dict[str, str]],
 ):
     sandbox, _ = own
@@ -171,7 +186,7 @@ def test_a_server_whose_directory_is_deleted_ends(own: tuple[Sandbox, dict[str, 
 # The environment.
 
 
-def test_nothing_of_the_user_s_aws_pulumi_and_proxies_gets_in(
+def test_the_user_s_aws_pulumi_and_proxy_variables_are_not_passed_on(
     own: tuple[Sandbox, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ):
     secrets = {
@@ -197,21 +212,21 @@ def test_nothing_of_the_user_s_aws_pulumi_and_proxies_gets_in(
     assert kept == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
-def test_nothing_of_what_keeps_a_python_from_its_modules_gets_in(
+def test_variables_that_change_python_s_modules_are_not_passed_on(
     own: tuple[Sandbox, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     sandbox, _ = own
     sandbox.stop()
-    environment = sandbox.prepare()  # which starts a server
+    environment = sandbox.prepare()  # starts a server
     assert Aws(environment).roles() == []
     assert not environment.keys() & {"PYTHONSAFEPATH", "PYTHONHOME"}
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Run `python -m sandbox` in a copy of the project: people try things in the project itself."""
+    """Return a function that runs `python -m sandbox` in a copy of the project."""
     copy = tmp_path_factory.mktemp("checkout")
     for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py"):
         shutil.copy(PROJECT / name, copy)
@@ -230,7 +245,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             check=False,
         )
 
-    # Its server ends with the tests, and is the one that the commands find.
+    # The commands find this server, which ends with the tests.
     for _ in prepared(copy / ".sandbox"):
         yield run
 
@@ -240,7 +255,7 @@ def test_the_exit_code_of_a_command_is_passed_on(run: Run):
     assert run("run", "sh", "-c", "exit 0").returncode == 0
 
 
-def test_a_command_that_does_not_exist_is_told_in_one_line(run: Run):
+def test_a_command_that_does_not_exist_is_reported_in_one_line(run: Run):
     done = run("run", "--", "no-such-command")
     assert (done.returncode, done.stderr) == (
         127,
@@ -260,7 +275,7 @@ def test_the_region_of_a_shell_is_the_one_of_the_stack_dev():
     assert settings["aws:region"] == REGION
 
 
-def test_the_region_of_a_shell_is_no_setting_of_the_program(new_stack: NewStack, aws: Aws):
+def test_the_region_of_a_shell_is_not_a_setting_of_the_program(new_stack: NewStack, aws: Aws):
     stack = new_stack({**REQUIRED, "aws:region": None})
     stack.environment |= {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
     update = stack.up(check=False)
@@ -274,22 +289,22 @@ def test_the_stack_dev_is_there_and_selected(run: Run):
     assert done.stdout == "dev\n"
 
 
-# The stand-in provider.
+# The sandbox's provider.
 
 
-def test_another_resource_is_refused_by_name(new_stack: NewStack):
+def test_an_unsupported_resource_is_refused_by_name(new_stack: NewStack):
     update = program(new_stack, 'aws.s3.Bucket("bucket")').up(check=False)
     assert update.exit_code != 0
     assert "the sandbox has no resource aws:s3/bucket:Bucket; it has aws:iam/role:Role," in update.text
 
 
-def test_another_function_is_refused_by_name(new_stack: NewStack):
+def test_an_unsupported_function_is_refused_by_name(new_stack: NewStack):
     update = program(new_stack, "aws.get_availability_zones()").up(check=False)
     assert update.exit_code != 0
     assert "the sandbox has no function aws:index/getAvailabilityZones:getAvail" in update.text
 
 
-def test_another_property_is_refused_by_name(new_stack: NewStack):
+def test_an_unsupported_property_is_refused_by_name(new_stack: NewStack):
     role = 'aws.iam.Role("role", assume_role_policy="{}", name_prefix="x")'
     update = program(new_stack, role).up(check=False)
     assert update.exit_code != 0
@@ -304,7 +319,7 @@ def test_a_document_that_is_not_json_is_refused_in_the_preview(new_stack: NewSta
     assert "assumeRolePolicy contains an invalid JSON policy" in preview.text
 
 
-def test_what_iam_refuses_is_shown_as_iam_says_it(new_stack: NewStack):
+def test_an_error_of_iam_is_shown_in_its_own_words(new_stack: NewStack):
     role = """aws.iam.Role("role", assume_role_policy='{"Version": "2020-01-01"}')"""
     update = program(new_stack, role).up(check=False)
     assert update.exit_code != 0
@@ -312,7 +327,7 @@ def test_what_iam_refuses_is_shown_as_iam_says_it(new_stack: NewStack):
     assert "The policy must contain a valid version string" in update.text
 
 
-def test_the_three_functions_answer_for_the_region(new_stack: NewStack):
+def test_the_three_functions_return_the_partition_region_and_account(new_stack: NewStack):
     body = """
 import pulumi
 pulumi.export("account", aws.get_caller_identity().account_id)
@@ -325,7 +340,7 @@ pulumi.export("region", aws.get_region().region)
     assert stack.outputs() == expected
 
 
-def test_default_tags_are_on_the_role_and_changes_of_them_are_seen(new_stack: NewStack, aws: Aws):
+def test_default_tags_are_on_the_role_and_their_changes_are_detected(new_stack: NewStack, aws: Aws):
     def settings(**default_tags: str) -> dict[str, object]:
         tags = {"Team": "search", "Stage": "own"}
         return {**REQUIRED, "tags": tags, "aws:defaultTags": {"tags": default_tags}}
@@ -355,17 +370,17 @@ def test_an_account_that_is_not_allowed_is_refused(new_stack: NewStack):
     stack.up()
 
 
-def test_a_secret_stays_one_in_the_state(new_stack: NewStack):
+def test_a_secret_stays_secret_in_the_state(new_stack: NewStack):
     body = """
 import pulumi
-aws.iam.Role("role", description=pulumi.Output.secret("hidden text"), assume_role_policy='''{
+aws.iam.Role("role", description=pulumi.Output.secret("secret text"), assume_role_policy='''{
   "Version": "2012-10-17",
   "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}
 }''')
 """
     stack = program(new_stack, body)
     stack.up()
-    assert "hidden text" not in json.dumps(stack.resources())
+    assert "secret text" not in json.dumps(stack.resources())
     assert stack.up("--expect-no-changes").changes == {"same": 2}
 
 
@@ -379,8 +394,8 @@ def test_a_role_and_its_policy_can_be_imported(new_stack: NewStack):
         ("aws:iam/role:Role", role),
         ("aws:iam/rolePolicy:RolePolicy", f"{role}:qbusiness-aem-connector"),
     ):
-        other.operate("import", kind, "taken", identifier, *unprotected)
-    found = {it["type"]: it for it in other.resources()}
+        other.operate("import", kind, "imported", identifier, *unprotected)
+    found = {resource["type"]: resource for resource in other.resources()}
     assert found["aws:iam/role:Role"]["outputs"]["tagsAll"] == {"Team": "search"}
     assert found["aws:iam/rolePolicy:RolePolicy"]["outputs"]["role"] == role
     missing = other.operate("import", "aws:iam/role:Role", "none", "no-such-role", "--yes", check=False)
@@ -388,14 +403,14 @@ def test_a_role_and_its_policy_can_be_imported(new_stack: NewStack):
     assert "no-such-role" in missing.text
 
 
-def test_an_application_id_without_a_region_is_told_by_the_program(new_stack: NewStack):
+def test_the_program_reports_an_application_id_without_a_region(new_stack: NewStack):
     stack = new_stack({**REQUIRED, "applicationId": APPLICATION_ID, "aws:region": None})
     update = stack.up(check=False)
     assert "fix: pulumi config set --stack" in update.text
     assert "aws:region REGION" in update.text
 
 
-def test_the_lock_of_an_update_that_was_killed_does_not_stay(
+def test_the_lock_of_a_killed_update_is_removed(
     own: tuple[Sandbox, dict[str, str]],
 ):
     sandbox, environment = own
@@ -403,7 +418,7 @@ def test_the_lock_of_an_update_that_was_killed_does_not_stay(
     locks.mkdir(parents=True)
     ended, zombie = subprocess.Popen(["true"]), subprocess.Popen(["true"])
     ended.wait()
-    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # has ended, and is not collected
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # ended, but not reaped
     for name, process in (("dead", ended.pid), ("zombie", zombie.pid), ("alive", os.getpid())):
         (locks / f"{name}.json").write_text(json.dumps({"pid": process}))
     (sandbox.state / ".pulumi" / "stacks" / "qbusiness-aem-connector").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A wrong setting must never reach a document: each class of mistake is refused, and explained."""
+"""Test that every class of invalid settings is refused with a message that explains it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.connectors import CONNECTORS, Connector, Need
 from components.errors import Problem, SettingsError
 from components.validation import Location, ValidationResult, validate
 from pages.examples import (
@@ -16,10 +17,11 @@ from pages.examples import (
     KEY_ID,
     OTHER_ACCOUNT,
     REGION,
+    SECRET_ID,
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.support import FULL, MINIMAL
+from tests.support import FULL, MINIMAL, S3, VPC
 
 OTHER_REGION = "us-west-2"
 CREDENTIALS = Location("aws", REGION, ACCOUNT)
@@ -75,6 +77,7 @@ ACCEPTED: dict[str, list[Any]] = {
     ],
     "account_id": [ACCOUNT, "", None],
     "region": [REGION, "", None],
+    "connector": ["aem-cloud", "Asana", "confluence-cloud", "sharepoint-server-subscription", "", None],
     "ingest_scope": ["applicationAndIndex", "index", "", None],
     "role_name": ["qbusiness", "a" * 55 + "QBusiness", "qbusiness_+=,.@-", "", None],
     "role_path": ["/", "/a/", "/a/b-c_d/", "/" + "p" * 510 + "/", ""],
@@ -126,6 +129,10 @@ REFUSED: dict[str, list[Any]] = {
     ],
     "account_id": ["1402433619", "12345678901a", "1" * 13, 123456789012, OTHER_ACCOUNT],
     "region": ["useast1", "us_east_1", "US-EAST-1", f"us-{'east' * 500}-1", OTHER_REGION, 1],
+    "connector": [
+        *("asana", "AEM-CLOUD", "aem-cloud ", "aem", "s3", "confluence", "CONFLUENCEV2", "JDBC", "*"),
+        *("aem-cloud-iam-role", "x" * 1000, 5, True, ["box"], {"box": "box"}, pulumi.UNKNOWN),
+    ],
     "ingest_scope": ["Index", "both", "application", True],
     "role_name": ["r" * 65, "a b", "a/b", "a:b", "rôle", 5],
     "role_path": [
@@ -182,14 +189,14 @@ REFUSED_IN_VPC: dict[str, list[Any]] = {
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name in ACCEPTED for value in ACCEPTED[name]]
 )
-def test_a_right_value_is_accepted(name: str, value: object):
+def test_a_valid_value_is_accepted(name: str, value: object):
     assert look({**MINIMAL, name: value}).role_policy
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name in REFUSED for value in REFUSED[name]]
 )
-def test_a_wrong_value_is_refused_once_and_by_its_name(name: str, value: object):
+def test_an_invalid_value_is_refused_once_and_by_its_name(name: str, value: object):
     (problem,) = problems({name: value}) if name != "vpc_configuration" else problems({name: value})[:1]
     assert problem.path[0] == name
     assert problem.message
@@ -200,7 +207,7 @@ def test_a_wrong_value_is_refused_once_and_by_its_name(name: str, value: object)
     ("member", "value"),
     [(member, value) for member in REFUSED_IN_VPC for value in REFUSED_IN_VPC[member]],
 )
-def test_a_wrong_member_of_the_vpc_is_refused_by_its_place(member: str, value: object):
+def test_an_invalid_member_of_the_vpc_is_refused_by_its_path(member: str, value: object):
     (problem,) = problems(with_vpc(**{member: value}))
     assert problem.path[:2] == ("vpc_configuration", member)
 
@@ -210,6 +217,9 @@ def test_a_wrong_member_of_the_vpc_is_refused_by_its_place(member: str, value: o
     "name",
     [
         *MINIMAL,
+        "connector",
+        "bucket_name",
+        "bucket_account_id",
         "kms_key_id",
         "account_id",
         "region",
@@ -218,13 +228,14 @@ def test_a_wrong_member_of_the_vpc_is_refused_by_its_place(member: str, value: o
         "permissions_boundary_arn",
     ],
 )
-def test_no_identifier_takes_a_character_that_could_widen_a_policy(name: str, trick: str):
-    right = {**MINIMAL, "kms_key_id": KEY_ID, "account_id": ACCOUNT, "region": REGION}
-    right |= {"role_name": "qbusiness", "role_path": "/a/"}
-    right |= {"permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary"}
-    value = right[name]
+def test_no_identifier_accepts_a_character_that_could_widen_a_policy(name: str, trick: str):
+    bucket = {"connector": "webcrawler", "bucket_name": "site-maps", "bucket_account_id": OTHER_ACCOUNT}
+    valid = {**MINIMAL, **bucket, "kms_key_id": KEY_ID, "account_id": ACCOUNT, "region": REGION}
+    valid |= {"role_name": "qbusiness", "role_path": "/a/"}
+    valid |= {"permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary"}
+    value = valid[name]
     for changed in (value + trick, trick + value, value[:4] + trick + value[4 + len(trick) :]):
-        assert [problem.path for problem in problems({name: changed})] == [(name,)]
+        assert [problem.path for problem in problems({**bucket, name: changed})] == [(name,)]
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_table():
@@ -232,7 +243,7 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_table():
     assert [problem.path[0] for problem in found] == ["application_id", "index_id", "role_path", "tags"]
 
 
-def test_the_message_says_what_was_given_and_what_is_expected():
+def test_the_message_shows_the_value_and_what_is_expected():
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, "index_id": "x*"})
     assert str(caught.value) == (
@@ -250,7 +261,7 @@ def test_a_value_is_shown_in_ascii_on_one_line_and_shortened():
     assert len(problem.message) < 150
 
 
-def test_a_misspelt_argument_is_refused_with_the_nearest_name():
+def test_a_misspelled_argument_is_refused_with_the_nearest_name():
     (problem,) = problems({"kms_key": KEY_ID})
     assert (problem.path, problem.message) == (
         ("kms_key",),
@@ -258,7 +269,7 @@ def test_a_misspelt_argument_is_refused_with_the_nearest_name():
     )
 
 
-def test_a_misspelt_member_of_the_vpc_is_refused_with_the_nearest_name():
+def test_a_misspelled_member_of_the_vpc_is_refused_with_the_nearest_name():
     (problem,) = problems(with_vpc(subnets=[]))
     assert problem.path == ("vpc_configuration", "subnets")
     assert "subnet_ids" in problem.message
@@ -313,7 +324,7 @@ def test_a_secret_of_another_account_needs_a_customer_managed_key():
 
 
 def test_credentials_of_another_account_are_refused():
-    right = f"credentials for account {ACCOUNT}"
+    correct = f"credentials for account {ACCOUNT}"
     theirs = f"the credentials are for account {OTHER_ACCOUNT}"
     reason = "a role can be passed only to a service of its own account"
     for given, name in (
@@ -326,8 +337,8 @@ def test_credentials_of_another_account_are_refused():
         assert problem.path == (name,)
         assert str(caught.value).splitlines()[2:] == [
             f"  {name}: the application is in account {ACCOUNT}, {theirs}; {reason}",
-            f"    expected: {right}; `aws sts get-caller-identity` shows yours",
-            f"    fix: deploy with {right}",
+            f"    expected: {correct}; `aws sts get-caller-identity` shows yours",
+            f"    fix: deploy with {correct}",
         ]
 
 
@@ -361,7 +372,7 @@ FORGED = "x\n  secretId: fine\x1b[2K\u202e\x7f\u00e9"
     ],
     ids=["name", "tag key", "tag value", "member", "value"],
 )
-def test_no_text_that_was_given_can_forge_a_line_of_the_message(given: dict[str, Any]):
+def test_no_value_can_forge_a_line_of_the_message(given: dict[str, Any]):
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, **given})
     text = str(caught.value)
@@ -371,18 +382,309 @@ def test_no_text_that_was_given_can_forge_a_line_of_the_message(given: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("component", "right"),
+    ("component", "valid"),
     [("c" * 41, True), ("c" * 42, False), ("a:b", False), ("a b", False), ("", False)],
 )
-def test_the_automatic_role_name_must_fit_iam(component: str, right: bool):
-    if right:
+def test_the_automatic_role_name_must_fit_iam(component: str, valid: bool):
+    if valid:
         assert look(dict(MINIMAL), component).role_policy
     else:
         assert [problem.path for problem in problems({}, component)] == [("role_name",)]
 
 
-def test_with_a_role_name_the_component_may_have_any_name():
+def test_with_a_role_name_the_component_s_name_may_have_any_length():
     assert look({**MINIMAL, "role_name": "qbusiness-aem"}, "c" * 100).role_policy
+
+
+# What the connector decides.
+
+PAGES = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/"
+
+
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [
+        ("asana", "Asana"),
+        ("aem", "aem-cloud or aem-server"),
+        ("AEM", "aem-cloud or aem-server"),
+        ("s3", "s3-v1 or s3-v2"),
+        ("S3V2", "s3-v2"),
+        ("Confluence", "confluence-cloud or confluence-server"),
+        ("confluencecloud", "confluence-cloud"),
+        ("sharepoint", "sharepoint-cloud or sharepoint-server-subscription"),
+        ("mysql", "my-sql"),
+        ("web-crawler", "webcrawler"),
+        ("aem-cloud ", "aem-cloud"),
+    ],
+)
+def test_an_unknown_connector_is_refused_with_the_names_that_are_near(given: str, near: str):
+    (problem,) = problems({"connector": given})
+    assert problem.message == f'"{given}" is not a connector; did you mean {near}?'
+    assert problem.expected.startswith("one of aem-cloud, aem-server, alfresco-cloud, ")
+
+
+def test_a_connector_like_no_other_is_refused_with_the_list_of_all():
+    (problem,) = problems({"connector": "JDBC"})
+    assert problem.message == '"JDBC" is not a connector'
+    assert len(problem.expected.removeprefix("one of ").split(", ")) == 45
+
+
+@pytest.mark.parametrize("connector", ["aem-cloud", "", None])
+def test_the_connector_is_aem_cloud_unless_another_is_given(connector: str | None):
+    assert look({**FULL, "connector": connector}) == look(FULL)
+
+
+def taking(connector: Connector, *needs: Need) -> dict[str, Any]:
+    """Return a secret, a bucket and a VPC, each if the connector has one of these needs for it."""
+    decided = {
+        "secret_id": (connector.secret, SECRET_ID),
+        "bucket_name": (connector.bucket, "qbusiness-documents"),
+        "vpc_configuration": (connector.vpc, dict(VPC)),
+    }
+    return {name: value for name, (need, value) in decided.items() if need in needs}
+
+
+def refusals(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the message of each problem by the name of the setting."""
+    try:
+        look(given)
+    except SettingsError as error:
+        return {problem.name: problem.message for problem in error.problems}
+    return {}
+
+
+@pytest.mark.parametrize("connector", CONNECTORS.values(), ids=CONNECTORS)
+def test_every_connector_takes_what_it_needs_or_allows_and_refuses_the_rest(connector: Connector):
+    plain = {"application_id": APPLICATION_ARN, "index_id": INDEX_ID, "connector": connector.name}
+    required = taking(connector, Need.REQUIRED)
+    assert refusals({**plain, **required}) == {}
+    allowed = taking(connector, Need.REQUIRED, Need.OPTIONAL, Need.EARLIER_VERSIONS)
+    assert refusals({**plain, **allowed}) == {}
+    missing, refused = refusals(plain), refusals({**plain, **taking(connector, *Need)})
+    assert (missing.keys(), refused.keys()) == (
+        required.keys(),
+        taking(connector, Need.NOT_SUPPORTED).keys(),
+    )
+    for message in (*missing.values(), *refused.values()):
+        assert f"the connector {connector.name}" in message
+        assert message.endswith(f"see {PAGES}{connector.name}-iam-role.html")
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "message", "expected"),
+    [
+        (
+            {"connector": "confluence-cloud", "secret_id": ""},
+            "secret_id",
+            (
+                f"is required and not set: the connector confluence-cloud needs it, see {PAGES}"
+                "confluence-cloud-iam-role.html"
+            ),
+            "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX, or NAME-XXXXXX",
+        ),
+        (
+            {**S3, "secret_id": SECRET_ID},
+            "secret_id",
+            f"is not supported by the connector s3-v2: see {PAGES}s3-v2-iam-role.html",
+            "no secret_id, or another connector",
+        ),
+        (
+            {"connector": "s3-v1", "secret_id": None},
+            "bucket_name",
+            f"is required and not set: the connector s3-v1 needs it, see {PAGES}s3-v1-iam-role.html",
+            "3 to 63 lower-case letters",
+        ),
+        (
+            {"bucket_name": "qbusiness-documents"},
+            "bucket_name",
+            f"is not supported by the connector aem-cloud: see {PAGES}aem-cloud-iam-role.html",
+            "no bucket_name, or another connector",
+        ),
+        (
+            {"connector": "googledrive-v2", **with_vpc()},
+            "vpc_configuration",
+            f"is not supported by the connector googledrive-v2: see {PAGES}googledrive-v2-iam-role.html",
+            "no vpc_configuration, or another connector",
+        ),
+        (
+            {"connector": "webcrawler", "secret_id": "", "kms_key_id": KEY_ID},
+            "kms_key_id",
+            (
+                "requires secret_id: the connector webcrawler uses it only for the secret, see "
+                f"{PAGES}webcrawler-iam-role.html"
+            ),
+            "secret_id, or no kms_key_id",
+        ),
+        (
+            {"connector": "webcrawler", "bucket_account_id": OTHER_ACCOUNT},
+            "bucket_account_id",
+            "requires bucket_name",
+            "bucket_name, or no bucket_account_id",
+        ),
+        (
+            {"bucket_account_id": OTHER_ACCOUNT},
+            "bucket_account_id",
+            "requires bucket_name",
+            "no bucket_account_id",
+        ),
+    ],
+    ids=lambda value: None if isinstance(value, dict) else str(value)[:40],
+)
+def test_what_a_connector_does_not_take_or_needs_is_refused_with_its_page(
+    changes: dict[str, Any], name: str, message: str, expected: str
+):
+    (problem,) = problems(changes)
+    assert (problem.name, problem.message) == (name, message)
+    assert problem.expected.startswith(expected)
+
+
+@pytest.mark.parametrize("connector", ["exchange", "gmail", "teams"])
+def test_a_vpc_that_only_earlier_versions_support_is_warned_about(connector: str):
+    (warning,) = warnings(connector=connector, **with_vpc())
+    assert warning == (
+        f"vpc_configuration: only earlier versions of the connector {connector} support it, "
+        f"see {PAGES}{connector}-iam-role.html"
+    )
+    assert warnings(connector=connector) == []
+    assert warnings(connector=connector, vpc_configuration=pulumi.UNKNOWN) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("secret_id", "aem-*"),
+        ("secret_id", 5),
+        ("secret_id", f"arn:aws:secretsmanager:{OTHER_REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3"),
+        ("vpc_configuration", {}),
+        ("vpc_configuration", "vpc"),
+        ("vpc_configuration", {"subnets": [], "subnet_ids": ["subnet-1"]}),
+    ],
+)
+def test_a_setting_that_the_connector_does_not_take_is_refused_once_whatever_its_value(
+    name: str, value: object
+):
+    with pytest.raises(SettingsError) as refused:
+        look({**S3, name: value})
+    (problem,) = refused.value.problems
+    assert (problem.name, problem.expected) == (name, f"no {name}, or another connector")
+
+
+def test_what_belongs_to_a_setting_that_is_refused_is_refused_with_it():
+    deletion = {**with_vpc(), "allow_network_interface_deletion": True}
+    bucket = {"bucket_name": "qbusiness-documents", "bucket_account_id": OTHER_ACCOUNT}
+    for given, name, other in (
+        ({**S3, **deletion}, "vpc_configuration", "allow_network_interface_deletion"),
+        ({**MINIMAL, **bucket}, "bucket_name", "bucket_account_id"),
+    ):
+        with pytest.raises(SettingsError) as refused:
+            look(given)
+        assert [(problem.name, problem.expected) for problem in refused.value.problems] == [
+            (name, f"no {name}, or another connector"),
+            (other, f"no {other}"),
+        ]
+
+
+def test_the_account_of_a_bucket_that_is_missing_is_not_refused():
+    assert [*refusals({**S3, "bucket_name": "", "bucket_account_id": OTHER_ACCOUNT})] == ["bucket_name"]
+
+
+def test_problems_with_the_connector_are_reported_with_all_others():
+    wrong = {"index_id": "x", "secret_id": "", "bucket_name": "qbusiness-documents", "tags": {"k": 1}}
+    wrong |= {"bucket_account_id": OTHER_ACCOUNT, "allow_network_interface_deletion": True}
+    names = ["index_id", "secret_id", "bucket_name", "bucket_account_id"]
+    names += ["allow_network_interface_deletion", "tags"]
+    assert [problem.path[0] for problem in problems(wrong)] == names
+
+
+def test_with_an_unknown_connector_what_does_not_depend_on_it_is_reported_too():
+    wrong = {"connector": "x", "bucket_account_id": OTHER_ACCOUNT, "secret_id": None}
+    found = problems({**wrong, "allow_network_interface_deletion": True})
+    assert [problem.path[0] for problem in found] == [
+        "connector",
+        "bucket_account_id",
+        "allow_network_interface_deletion",
+    ]
+
+
+def test_the_key_of_an_amazon_s3_source_needs_no_secret():
+    assert "secret_id" not in S3
+    assert f"key/{S3['kms_key_id']}" in str(look(S3).role_policy)
+
+
+BUCKETS_ACCEPTED = [
+    *("abc", "123", "qbusiness-documents", "team.documents", "a" * 63, "a.b.c.d", "192.168.5", "x-y--z"),
+    *("192.168.5.4a", "s3alias-docs", "xn-docs", f"docs-{ACCOUNT}-us-east-1-an"),
+]
+BUCKETS_REFUSED: list[Any] = [
+    *("ab", "a" * 64, "Documents", "team_documents", "-docs", "docs-", ".docs", "docs.", "a..b"),
+    *("192.168.5.4", "999.1.2.3", "xn--docs", "sthree-docs", "sthree-configurator-docs"),
+    *("amzn-s3-demo-bucket", "docs-s3alias", "docs--ol-s3", "docs.mrap", "docs--use1-az4--x-s3"),
+    *("docs--table-s3", "arn:aws:s3:::docs", "s3://docs", "docs/", "docs/*", "docs*", "*", "*.*", "???"),
+    *("${aws:username}", "docs\n", "docs ", "BUCKET_NAME", 123, 1.5, True, ["docs"], {"name": "docs"}),
+]
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+
+
+@pytest.mark.parametrize("name", BUCKETS_ACCEPTED)
+@pytest.mark.parametrize("connector", ["s3-v1", "s3-v2"])
+def test_the_name_of_a_bucket_is_accepted(connector: str, name: str):
+    policy = look({**S3, "connector": connector, "bucket_name": name}).role_policy
+    assert policy
+    assert f'"arn:aws:s3:::{name}/*"' in policy
+    assert f'"arn:aws:s3:::{name}"' in policy
+
+
+@pytest.mark.parametrize("name", BUCKETS_REFUSED)
+def test_what_cannot_be_the_name_of_a_bucket_is_refused(name: object):
+    assert [*refusals({**S3, "bucket_name": name})] == ["bucket_name"]
+
+
+@pytest.mark.parametrize("account", [OTHER_ACCOUNT, "012345670123", "", None])
+def test_the_account_of_a_bucket_is_the_application_s_unless_it_is_given(account: str | None):
+    policy = look({**S3, "bucket_account_id": account}).role_policy
+    assert policy
+    assert policy.count(f'{{"aws:ResourceAccount": "{account or ACCOUNT}"}}') == 2
+
+
+@pytest.mark.parametrize(
+    ("account", "message"),
+    [
+        (0o12345670123, "expected a string, got 1402433619; quote it"),
+        ("1402433619", '"1402433619" is not an account ID'),
+        (444455556666, "expected a string, got 444455556666; quote it"),
+        ("arn:aws:iam::1:root", '"arn:aws:iam::1:root" is not an account ID'),
+        ("*", '"*" is not an account ID'),
+        ([OTHER_ACCOUNT], f'expected a string, got ["{OTHER_ACCOUNT}"]'),
+    ],
+)
+def test_what_is_no_account_of_a_bucket_is_refused_with_the_advice_to_quote_it(
+    account: object, message: str
+):
+    with pytest.raises(SettingsError) as refused:
+        look({**S3, "bucket_account_id": account})
+    (problem,) = refused.value.problems
+    assert (problem.name, problem.message) == ("bucket_account_id", message)
+    assert problem.expected == (
+        "12 digits, as a string: YAML reads an unquoted number that begins with 0 as another number"
+    )
+
+
+def test_while_what_the_connector_does_not_take_is_unknown_it_may_turn_out_blank():
+    for given in (
+        {**S3, "secret_id": pulumi.UNKNOWN},
+        {**S3, "vpc_configuration": pulumi.UNKNOWN},
+        {**MINIMAL, "bucket_name": pulumi.UNKNOWN, "bucket_account_id": OTHER_ACCOUNT},
+    ):
+        result = look(given)
+        assert result.trust_policy
+        assert result.role_policy is None
+
+
+@pytest.mark.parametrize("name", ["bucket_name", "bucket_account_id", "kms_key_id"])
+def test_while_a_setting_of_the_bucket_is_unknown_its_policy_is_not_rendered(name: str):
+    result = look({**S3, name: pulumi.UNKNOWN})
+    assert result.trust_policy
+    assert result.role_policy is None
 
 
 # The quota of 10,240 characters.
@@ -414,7 +716,7 @@ def test_a_policy_of_exactly_the_quota_is_accepted_and_one_more_character_is_not
 # Values that are not known yet.
 
 
-def test_while_a_value_is_unknown_the_others_are_validated_already():
+def test_while_a_value_is_unknown_the_others_are_validated():
     with pytest.raises(SettingsError) as caught:
         look(
             {
@@ -445,10 +747,10 @@ def test_a_policy_is_rendered_while_a_setting_of_the_role_is_unknown(name: str):
     assert look({**FULL, name: pulumi.UNKNOWN}) == look(FULL)
 
 
-# Warnings: the role is created, and may not be what was meant.
+# Warnings.
 
 
-def test_what_is_usual_gives_no_warning():
+def test_usual_settings_give_no_warning():
     assert warnings(**FULL, role_name="qbusiness-aem") == []
 
 
@@ -458,7 +760,7 @@ def test_a_region_of_amazon_q_business_gives_no_warning(region: str):
     assert warnings(application_id=arn) == []
 
 
-def test_another_region_is_warned_about():
+def test_another_region_gives_a_warning():
     arn = f"arn:aws:qbusiness:eu-central-1:{ACCOUNT}:application/{APPLICATION_ID}"
     (warning,) = warnings(application_id=arn)
     assert "not offered in eu-central-1" in warning
@@ -467,17 +769,17 @@ def test_another_region_is_warned_about():
 @pytest.mark.parametrize(
     "secret", ["aem-secret", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-secret"]
 )
-def test_a_secret_that_ends_like_a_word_is_warned_about(secret: str):
+def test_a_secret_that_ends_like_a_word_gives_a_warning(secret: str):
     (warning,) = warnings(secret_id=secret)
     assert warning.startswith("secret_id: ")
     assert "describe-secret" in warning
 
 
-def test_a_secret_whose_suffix_has_a_digit_or_a_capital_is_not_warned_about():
+def test_a_secret_whose_suffix_has_a_digit_or_a_capital_gives_no_warning():
     assert warnings(secret_id="aem-secreT") == warnings(secret_id="aem-secre1") == []
 
 
-def test_more_subnets_than_the_console_takes_are_warned_about():
+def test_more_subnets_than_the_console_accepts_give_a_warning():
     subnets = [f"subnet-{number:017x}" for number in range(7)]
     assert warnings(**with_vpc(subnet_ids=subnets[:6])) == []
     (warning,) = warnings(**with_vpc(subnet_ids=subnets))
@@ -491,12 +793,12 @@ def test_a_role_name_that_the_console_lists_gives_no_warning(name: str):
 
 
 @pytest.mark.parametrize("name", ["aem", "QBUSINESS", "Qbusiness", "q-business"])
-def test_a_role_name_that_the_console_does_not_list_is_warned_about(name: str):
+def test_a_role_name_that_the_console_does_not_list_gives_a_warning(name: str):
     (warning,) = warnings(role_name=name)
     assert "lists only roles whose name contains qbusiness or QBusiness" in warning
 
 
-def test_the_account_of_an_application_s_arn_is_compared_with_the_credentials_by_the_arn():
+def test_a_mismatch_with_the_credentials_is_reported_for_the_application_s_arn():
     args = {**MINIMAL, "account_id": OTHER_ACCOUNT}
     with pytest.raises(SettingsError) as refused:
         validate("aem", args, credentials=Location("aws", REGION, OTHER_ACCOUNT))

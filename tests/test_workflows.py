@@ -1,4 +1,4 @@
-"""The workflows for GitHub hold what they promise; their commands run here, GitHub itself does not."""
+"""Test the GitHub workflows: their files, and their commands without GitHub."""
 
 import inspect
 import json
@@ -26,11 +26,9 @@ from sandbox.provider.resources import (
     inline_names,
     inline_policy,
 )
-from tests.page import AWS_CLI as STAND_INS
-from tests.stacks import ATTACHED, Aws, Stack
+from tests.page import CLIS
+from tests.stacks import ATTACHED, Aws, NewStack, Stack
 from tests.support import REQUIRED, golden
-
-NewStack = Callable[..., Stack]
 
 GITHUB = PROJECT / ".github"
 REPORT = GITHUB / "report.sh"
@@ -60,16 +58,16 @@ def triggers(workflow: str) -> set[str]:
     return set(WORKFLOWS[workflow][True])  # YAML reads `on` as a boolean
 
 
-# What the files say.
+# The files.
 
 
-def test_there_are_workflows_and_an_action():
+def test_there_are_workflows_and_a_composite_action():
     assert sorted(WORKFLOWS) == ["environments", "tests"]
     assert len(FILES) == 3
     assert list(JOBS) == ["list", "preview", "deploy", "drift", "tests"]
 
 
-def test_each_action_is_pinned_by_its_commit_with_its_version_beside_it():
+def test_each_action_is_pinned_to_a_commit_with_its_version_in_a_comment():
     lines = [line for path in FILES for line in path.read_text().splitlines() if "uses:" in line]
     others = [line for line in lines if "uses: ./.github/actions/" not in line]
     assert len(others) >= 8
@@ -79,12 +77,12 @@ def test_each_action_is_pinned_by_its_commit_with_its_version_beside_it():
     assert len({pin.partition("@")[0] for pin in pins}) == len(pins)
 
 
-def test_each_workflow_gives_nothing_and_each_job_the_least():
-    assert {name: it["permissions"] for name, it in WORKFLOWS.items()} == {
+def test_workflows_have_no_permissions_and_jobs_only_what_they_need():
+    assert {name: workflow["permissions"] for name, workflow in WORKFLOWS.items()} == {
         "environments": {},
         "tests": {},
     }
-    assert {name: it["permissions"] for name, it in JOBS.items()} == {
+    assert {name: job["permissions"] for name, job in JOBS.items()} == {
         "tests": {"contents": "read"},
         "list": {"contents": "read"},
         "preview": {"contents": "read", "id-token": "write", "pull-requests": "write"},
@@ -93,13 +91,13 @@ def test_each_workflow_gives_nothing_and_each_job_the_least():
     }
 
 
-def test_no_checkout_leaves_its_token_behind():
+def test_no_checkout_persists_its_token():
     checkouts = [step for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
     assert len(checkouts) == len(JOBS)
     assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
 
 
-def test_no_expression_is_written_into_a_script():
+def test_no_script_contains_an_expression():
     scripts = [step["run"] for step in STEPS if "run" in step]
     assert len(scripts) == 7
     assert not [script for script in scripts if "${{" in script]
@@ -109,7 +107,7 @@ def test_a_pull_request_from_a_fork_is_tested_and_gets_no_credentials():
     assert triggers("tests") == {"pull_request", "push"}
     assert triggers("environments") == {"pull_request", "push", "schedule", "workflow_dispatch"}
     for name, job in JOBS.items():
-        # The token for OIDC is a credential as well: it buys those of AWS.
+        # The OIDC token is a credential too: it is exchanged for those of AWS.
         if "id-token" not in job["permissions"]:
             assert not re.search(r"secrets\.|vars\.", json.dumps(job)), name
             continue
@@ -123,12 +121,12 @@ def test_a_pull_request_from_a_fork_is_tested_and_gets_no_credentials():
 
 
 def test_no_long_lived_key_is_used():
-    said = "".join(path.read_text() for path in FILES)
-    assert set(re.findall(r"secrets\.(\w+)", said)) == {"PULUMI_CONFIG_PASSPHRASE"}
-    assert "aws-access-key-id" not in said
+    text = "".join(path.read_text() for path in FILES)
+    assert set(re.findall(r"secrets\.(\w+)", text)) == {"PULUMI_CONFIG_PASSPHRASE"}
+    assert "aws-access-key-id" not in text
 
 
-def test_two_deployments_of_a_stack_never_overlap_and_go_one_environment_after_the_other():
+def test_deployments_of_a_stack_never_overlap_and_environments_run_in_turn():
     deploy = ENVIRONMENTS["deploy"]
     assert deploy["concurrency"] == {"group": "deploy-${{ matrix.stack }}", "cancel-in-progress": False}
     assert deploy["environment"] == "${{ matrix.stack }}"
@@ -139,7 +137,7 @@ def test_two_deployments_of_a_stack_never_overlap_and_go_one_environment_after_t
     assert preview["group"].startswith("preview-${{ github.event.pull_request.number }}")
 
 
-def test_without_an_environment_no_job_has_an_empty_matrix():
+def test_without_environments_no_job_has_an_empty_matrix():
     for name in ("preview", "deploy", "drift"):
         assert "needs.list.outputs.stacks != '[]'" in ENVIRONMENTS[name]["if"]
 
@@ -191,32 +189,32 @@ def test_dependabot_updates_every_place_with_dependencies():
         assert [group["patterns"] for group in update["groups"].values()] == [["*"]]
 
 
-def test_the_shell_script_of_the_workflows_passes_shellcheck():
+def test_the_shell_scripts_of_the_workflows_pass_shellcheck():
     shellcheck = Path(sys.executable).with_name("shellcheck")
     subprocess.run([shellcheck, REPORT], check=True)
 
 
-def test_tests_type_what_a_person_types():
+def test_the_test_workflow_runs_the_documented_commands():
     steps = JOBS["tests"]["steps"]
     assert [step["run"] for step in steps if "run" in step] == ["make check", "make test"]
 
 
-def test_the_page_names_each_variable_that_is_set_once():
+def test_the_page_lists_each_repository_variable():
     page = (PROJECT / "docs" / "continuous-integration.md").read_text()
-    said = "".join(path.read_text() for path in FILES)
-    names = set(re.findall(r"(?:vars|secrets)\.(\w+)", said))
+    text = "".join(path.read_text() for path in FILES)
+    names = set(re.findall(r"(?:vars|secrets)\.(\w+)", text))
     assert len(names) == 6
     assert names == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
 
 
 def document(name: str) -> Any:
-    """Return the JSON document that the page gives under a name."""
+    """Return a JSON document of the page by its name."""
     page = (PROJECT / "docs" / "continuous-integration.md").read_text()
     return json.loads(page.partition(f"<!-- {name} -->\n```json\n")[2].partition("```")[0])
 
 
 def calls(*functions: Callable[..., Any]) -> set[str]:
-    """Return the actions of IAM that the sources of the provider name."""
+    """Return the actions of IAM that functions of the provider call."""
     source = "".join(map(inspect.getsource, functions))
     names = re.findall(r"\biam\.([a-z]+_[a-z_]+)", source)
     return {"iam:" + name.title().replace("_", "") for name in names}
@@ -237,11 +235,11 @@ def test_the_roles_of_the_page_may_call_what_the_provider_calls():
         for name in ("deployer", "previewer")
     }
     assert allowed["previewer"] == read
-    # The stack owns attached policies only in order to have none.
+    # The stack never attaches policies: it owns them only to detach them.
     assert allowed["deployer"] == called - {"iam:AttachRolePolicy"}
 
 
-def test_the_roles_of_the_page_are_assumed_by_the_jobs_that_need_them():
+def test_the_jobs_assume_the_roles_that_the_page_describes():
     condition = document("deployer's trust policy")["Statement"][0]["Condition"]["StringEquals"]
     issuer = "token.actions.githubusercontent.com"
     assert condition == {
@@ -250,11 +248,11 @@ def test_the_roles_of_the_page_are_assumed_by_the_jobs_that_need_them():
     }
     subjects = ["repo:ORG/REPO:pull_request", "repo:ORG/REPO:ref:refs/heads/main"]
     assert document("previewer's subjects") == {f"{issuer}:sub": subjects}
-    # A job with an environment has another subject.
+    # A job with an environment has a different subject.
     assert [name for name, job in JOBS.items() if "environment" in job] == ["deploy"]
 
 
-# What the commands do.
+# The commands.
 
 
 @pytest.mark.parametrize(
@@ -281,14 +279,14 @@ def test_the_environments_are_read_from_the_files(tmp_path: Path, files: list[st
     assert value.count("\n") == 1
 
 
-# The GitHub CLI has its own jq, its stand-in has not. GitHub's machines have it.
+# The GitHub CLI contains jq; its replacement needs the program, which GitHub's runners have.
 needs_jq = pytest.mark.skipif(
-    not shutil.which("jq") and not os.environ.get("CI"), reason="the stand-in for gh needs jq"
+    not shutil.which("jq") and not os.environ.get("CI"), reason="tests/github_cli.py needs jq"
 )
 
 
 class Repository:
-    """The repository on GitHub, of which one stack is an environment."""
+    """A repository on GitHub with one stack as its environment."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -298,7 +296,7 @@ class Repository:
         (stack.directory / ".github").symlink_to(GITHUB)
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
-        """Run the commands of a job as GitHub does, with the environment that the workflow gives."""
+        """Run the commands of a job as GitHub does, with the environment of the workflow."""
         (step,) = [step for step in ENVIRONMENTS[job]["steps"] if "run" in step]
         workflow = WORKFLOWS["environments"]
         assert workflow["defaults"]["run"]["shell"].startswith("bash")
@@ -308,7 +306,7 @@ class Repository:
         return self.stack.execute(
             *("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]),
             check=False,
-            PATH=f"{STAND_INS}:{self.stack.environment['PATH']}",
+            PATH=f"{CLIS}:{self.stack.environment['PATH']}",
             GITHUB_STEP_SUMMARY=str(self.summary),
             TEST_GITHUB=str(self.store),
             **{name: self.evaluate(text) for name, text in named.items()},
@@ -329,13 +327,13 @@ class Repository:
         return re.sub(r"\$\{\{ (.*?) \}\}", lambda match: values[match[1]], text)
 
     def reported(self) -> str:
-        """Return the report, which is in the summary too."""
+        """Return the report, which is also the summary."""
         report = self.report.read_text()
         assert self.summary.read_text() == report
         return report
 
     def open_issue(self, title: str, author: str) -> None:
-        """Let somebody open an issue."""
+        """Open an issue as an author."""
         login = {"is_bot": author.startswith("app/"), "login": author}
         issues = self.issues()
         issue = {"number": len(issues) + 1, "state": "open", "title": title, "author": login}
@@ -361,7 +359,7 @@ def edit(aws: Aws, stack: Stack) -> None:
     )
 
 
-def test_a_preview_is_reported_and_changes_nothing(new_stack: NewStack):
+def test_a_preview_writes_a_report_and_changes_nothing(new_stack: NewStack):
     repository = Repository(new_stack(REQUIRED))
     name = repository.stack.name
     assert repository.run("preview").returncode == 0
@@ -374,7 +372,7 @@ def test_a_preview_is_reported_and_changes_nothing(new_stack: NewStack):
     assert repository.stack.resources() == []
 
 
-def test_a_preview_that_fails_reports_why_and_fails_its_job(new_stack: NewStack):
+def test_a_failed_preview_reports_why_and_fails_its_job(new_stack: NewStack):
     repository = Repository(new_stack({**REQUIRED, "indexId": "*"}))
     assert repository.run("preview").returncode != 0
     report = repository.reported()
@@ -382,7 +380,7 @@ def test_a_preview_that_fails_reports_why_and_fails_its_job(new_stack: NewStack)
     assert "fix: pulumi config set" in report
 
 
-def test_a_deployment_deploys_without_a_question_and_fails_if_it_cannot(deployed: Repository, aws: Aws):
+def test_a_deployment_asks_nothing_and_fails_if_it_cannot_deploy(deployed: Repository, aws: Aws):
     role = deployed.stack.outputs()["roleName"]
     assert role in aws.roles()
     assert f"### Deployment of {deployed.stack.name}\n" in deployed.reported()
@@ -400,7 +398,7 @@ def test_no_drift_opens_no_issue(deployed: Repository):
 
 
 @needs_jq
-def test_drift_opens_one_issue_updates_it_and_closes_it_when_it_is_gone(deployed: Repository, aws: Aws):
+def test_drift_opens_one_issue_updates_it_and_closes_it_once_corrected(deployed: Repository, aws: Aws):
     title = f"Drift in {deployed.stack.name}"
     edit(aws, deployed.stack)
     assert deployed.run("drift").returncode == 7
@@ -425,9 +423,9 @@ def test_drift_opens_one_issue_updates_it_and_closes_it_when_it_is_gone(deployed
 
 
 @needs_jq
-def test_another_author_s_issue_and_another_environment_s_are_left_alone(deployed: Repository, aws: Aws):
+def test_issues_of_other_authors_and_environments_are_not_touched(deployed: Repository, aws: Aws):
     name = deployed.stack.name
-    deployed.open_issue(f"Drift in {name}", "somebody")
+    deployed.open_issue(f"Drift in {name}", "octocat")
     deployed.open_issue(f"Drift in {name}", "app/another-app")
     deployed.open_issue(f"Drift in {name}-eu", "app/github-actions")
     others = deployed.issues()
@@ -456,7 +454,7 @@ def test_a_preview_and_a_drift_check_write_nothing_into_the_backend(deployed: Re
 
 
 @needs_jq
-def test_a_check_that_fails_fails_its_job_and_opens_and_closes_no_issue(deployed: Repository):
+def test_a_failed_check_fails_its_job_and_opens_or_closes_no_issue(deployed: Repository):
     deployed.open_issue(f"Drift in {deployed.stack.name}", "app/github-actions")
     before = deployed.issues()
     url = deployed.stack.environment["AWS_ENDPOINT_URL"]
@@ -468,7 +466,7 @@ def test_a_check_that_fails_fails_its_job_and_opens_and_closes_no_issue(deployed
 
 
 @pytest.mark.parametrize("length", [1, 10_000])
-def test_no_output_leaves_its_code_block_or_is_too_long(tmp_path: Path, length: int):
+def test_output_stays_inside_its_code_block_and_below_the_size_limit(tmp_path: Path, length: int):
     output = tmp_path / "untrusted.txt"
     output.write_text(UNTRUSTED * length + "the end")
     environment = {
@@ -485,7 +483,7 @@ def test_no_output_leaves_its_code_block_or_is_too_long(tmp_path: Path, length: 
         text=True,
         check=True,
     )
-    # The log has everything, unchanged.
+    # The log contains the unchanged output.
     assert done.stdout == output.read_text()
     report = (tmp_path / "report.md").read_text()
     assert len(report) < 65_536
@@ -499,7 +497,7 @@ def test_no_output_leaves_its_code_block_or_is_too_long(tmp_path: Path, length: 
     assert ("The beginning is cut off" in before) == (length > 1)
 
 
-def test_a_report_has_both_streams_and_the_command_s_exit_code(tmp_path: Path):
+def test_a_report_has_both_streams_and_keeps_the_command_s_exit_code(tmp_path: Path):
     environment = {**os.environ, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
     command = [REPORT, "Preview of x", "sh", "-c", "echo output; echo error >&2; exit 7"]
     done = subprocess.run(

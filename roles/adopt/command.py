@@ -7,6 +7,7 @@ with what the program will write. docs/adopt.md describes the steps before and a
 import argparse
 import json
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
@@ -14,19 +15,22 @@ from typing import Final, NamedTuple
 from botocore.exceptions import ClientError
 
 from components.connector_role import POLICY_NAME
+from components.connectors import Connector
 from components.formats import MAXIMUM_INLINE_SIZE
 from roles.account import Account, DataSource, Role
+from roles.actions import action
 from roles.adopt import files
 from roles.adopt.files import Plan
 from roles.adopt.room import MAXIMUM_ATTACHED, Room
 from roles.connection import Connection, is_reserved, read_connection
-from roles.difference import TRUST_POLICY, Difference, Statement, Verdict, compare, statements
-from roles.errors import FINE, InputError, action, is_denied
+from roles.connector import connector_named, connectors_of
+from roles.difference import TRUST_POLICY, Difference, Verdict, compare_role
+from roles.errors import FINE, InputError, is_denied
 from roles.notes import Notes
+from roles.project import project_name
 from roles.stack_name import stack_name
 
 HELP: Final = "write the stack configuration and import file for the role of a data source"
-_TYPE: Final = "AEM"
 _HOUR: Final = 3600
 
 
@@ -43,9 +47,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stack", type=stack_name, required=True, help="the stack that is to own the role"
     )
+    parser.add_argument("--region", help="Region of the application; default: that of the profile")
     parser.add_argument("--application", metavar="ID", help="look in this application only")
     parser.add_argument("--data-source", metavar="ID", help="take this data source")
-    parser.add_argument("--any", action="store_true", help="offer connectors other than AEM too")
+    parser.add_argument(
+        "--connector",
+        metavar="NAME",
+        type=_connector,
+        help="offer data sources of this connector only, and take it for its connector",
+    )
     parser.add_argument("--dry-run", action="store_true", help="write no file")
     parser.add_argument("--force", action="store_true", help="overwrite files that exist")
 
@@ -58,13 +68,13 @@ def run(options: argparse.Namespace, notes: Notes) -> int:
 
 
 def _adopt(options: argparse.Namespace, notes: Notes) -> _Result:
-    project = files.project_name()
+    project = project_name()
     if not (options.dry_run or options.force):
         files.check_absent(options.stack)
     account = Account(options.region, notes)
     found = list(account.data_sources(options.application))
     data_source = _choose(found, options, notes)
-    connection = read_connection(account, data_source, notes)
+    connection = read_connection(account, data_source, notes, options.connector)
     _warn_of_role(connection.role, notes)
     _warn_of_others(account, connection.role, [it for it in found if it.id != data_source.id], notes)
     plan = files.plan(connection, project, partial(_policy_names, account, connection.role, notes))
@@ -75,19 +85,18 @@ def _adopt(options: argparse.Namespace, notes: Notes) -> _Result:
             f"the role's inline policies leave no room for the role policy, by {plan.room.excess:,} "
             "characters: `pulumi up` would fail with LimitExceeded"
         )
-    difference = compare(
-        [
-            *statements(TRUST_POLICY, json.loads(plan.documents.trust_policy)),
-            *statements(POLICY_NAME, json.loads(plan.documents.role_policy)),
-        ],
-        list(_present(connection.role)),
-    )
+    difference = compare_role(connection.role, *plan.documents)
     written = [] if options.dry_run else files.write(plan, options.stack)
     return _Result(data_source, connection, plan, difference, written)
 
 
 def _warn_of_role(role: Role, notes: Notes) -> None:
-    """Warn of what a stack cannot keep."""
+    """Warn of what could not be read, and of what a stack cannot keep."""
+    if role.denied:
+        notes.warn(
+            f"{role.denied} is not allowed: the comparison lacks the policies that it reads, so that "
+            "more may be in excess and less may be missing than it shows"
+        )
     if role.maximum_session_duration != _HOUR:
         notes.warn(
             f"the role's maximum session duration of {role.maximum_session_duration} seconds becomes "
@@ -121,30 +130,39 @@ def _policy_names(account: Account, role: Role, notes: Notes) -> Collection[str]
         if not is_denied(error):
             raise
         notes.warn(
-            f"{action(error)} is not allowed: if create-policy fails with EntityAlreadyExists, choose "
-            "another name for the copy"
+            f"{action(error.operation_name)} is not allowed: if create-policy fails with "
+            "EntityAlreadyExists, choose another name for the copy"
         )
         return [arn.rpartition("/")[2] for arn in role.attached or ()]
 
 
-def _present(role: Role) -> Iterator[Statement]:
-    yield from statements(TRUST_POLICY, role.trust_policy)
-    for name, document in {**role.inline_policies, **role.attached_policies}.items():
-        yield from statements(name, document)
+def _connector(text: str) -> Connector:
+    """Return a connector by its name, for argparse, which shows what is wrong with another text."""
+    try:
+        return connector_named(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def _is_offered(source: DataSource, options: argparse.Namespace) -> bool:
+    """Return whether the options admit a data source; an unknown type has to be asked for."""
+    if options.data_source:
+        return source.id == options.data_source
+    if options.connector:
+        return source.type.upper() in options.connector.types.split()
+    return bool(connectors_of(source.type))
 
 
 def _choose(found: Sequence[DataSource], options: argparse.Namespace, notes: Notes) -> DataSource:
     """Return the only data source that matches the options, or the one that the user chooses."""
-    of_type = [source for source in found if options.any or source.type.casefold() == _TYPE.casefold()]
-    choices = [source for source in of_type if options.data_source in (None, source.id)]
+    choices = [source for source in found if _is_offered(source, options)]
     if not choices:
         what = f"no data source {options.data_source}" if options.data_source else "no data source"
-        kind = "" if options.any else f" of type {_TYPE}"
+        kind = f" of the connector {options.connector.name}" if options.connector else ""
         types = ", ".join(sorted({source.type for source in found})) or "none"
-        advice = "" if options.any else "; --any takes a connector of another type"
         raise InputError(
             f"there is {what}{kind} (there are {len(found)}, of these types: {types}): check "
-            f"--application and --region{advice}"
+            "--application, --region and --connector, or give --data-source"
         )
     if len(choices) == 1:
         notes(f"the only choice: {_named(choices[0])}")
@@ -172,6 +190,7 @@ def _report(result: _Result) -> Iterator[str]:
     """Say how the role compares, and what comes next."""
     role, difference = result.connection.role, result.difference
     yield f"role: {role.arn}"
+    yield f"connector: {result.connection.connector.name}"
     yield ""
     yield "Statements that the program will write, and whether the role has them:"
     yield from _lines(difference.program)
@@ -256,6 +275,7 @@ def _document(result: _Result) -> dict[str, object]:
     room = result.plan.room
     return {
         "dataSource": _ids(result.data_source),
+        "connector": result.connection.connector.name,
         "role": result.connection.role.arn,
         "config": result.plan.config,
         "import": result.plan.import_file,

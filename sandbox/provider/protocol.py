@@ -1,4 +1,4 @@
-"""Import the messages of the provider's protocol from Pulumi's SDK, and nothing else of it.
+"""Import only the messages of the provider's protocol from Pulumi's SDK.
 
 Importing a package runs its `__init__`, which here imports the whole SDK and takes a fifth of a second
 at every start of the provider. Empty packages replace the two packages that contain the messages.

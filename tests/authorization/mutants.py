@@ -30,12 +30,15 @@ def mutants(policy: dict[str, Any]) -> Iterator[Mutant]:
 
 
 def _changes(statement: Statement) -> Iterator[tuple[str, Callable[[Statement], object]]]:
-    yield "Effect Deny", lambda it: it.update(Effect="Deny")
+    yield "Effect Deny", lambda statement: statement.update(Effect="Deny")
     yield from _changes_of_values(statement, "Action", _wider_actions)
     yield from _changes_of_values(statement, "Resource", _wider_resources)
     if "Principal" in statement:
         for principal in _OTHER_PRINCIPALS:
-            yield f"Principal {principal}", lambda it, new=principal: it.update(Principal=new)
+            yield (
+                f"Principal {principal}",
+                lambda statement, new=principal: statement.update(Principal=new),
+            )
     yield from _changes_of_conditions(statement)
 
 
@@ -46,13 +49,19 @@ def _changes_of_values(
         return
     values: list[str] = _listed(statement[member])
     for value in values:
-        others = [it for it in values if it != value]
+        others = [other for other in values if other != value]
         if others:
-            yield f"{member} {value} dropped", lambda it, new=others: it.update({member: new})
+            yield (
+                f"{member} {value} dropped",
+                lambda statement, new=others: statement.update({member: new}),
+            )
         for other in wider(value):
             if other != value:
                 new = [*others, other]
-                yield f"{member} {value} -> {other}", lambda it, new=new: it.update({member: new})
+                yield (
+                    f"{member} {value} -> {other}",
+                    lambda statement, new=new: statement.update({member: new}),
+                )
 
 
 def _wider_actions(action: str) -> list[str]:
@@ -94,16 +103,16 @@ def _changes_of_conditions(
     condition = statement.get("Condition")
     if not condition:
         return
-    yield "Condition dropped", lambda it: it.pop("Condition")
+    yield "Condition dropped", lambda statement: statement.pop("Condition")
     for operator, keys in condition.items():
-        others = {name: it for name, it in condition.items() if name != operator}
+        others = {name: tests for name, tests in condition.items() if name != operator}
         if others:
-            yield f"{operator} dropped", lambda it, new=others: it.update(Condition=new)
+            yield f"{operator} dropped", lambda statement, new=others: statement.update(Condition=new)
         # For all values of a key that is absent, everything holds: IfExists would add nothing.
         all_values = operator.startswith("ForAllValues")
         other = operator.replace("All", "Any") if all_values else f"{operator}IfExists"
         new = {**others, other: keys}
-        yield f"{operator} -> {other}", lambda it, new=new: it.update(Condition=new)
+        yield f"{operator} -> {other}", lambda statement, new=new: statement.update(Condition=new)
         like = operator.replace("Equals", "Like")
         for key, values in keys.items():
             for value in _listed(values):
@@ -111,7 +120,7 @@ def _changes_of_conditions(
                     new = {**others, like: {key: pattern}}
                     yield (
                         f"{key} {value} -> {like} {pattern}",
-                        lambda it, new=new: it.update(Condition=new),
+                        lambda statement, new=new: statement.update(Condition=new),
                     )
 
 

@@ -67,7 +67,7 @@ class Request:
         }
         values = [(variable, z3.StringVal(text)) for variable, text in texts.items()]
         for name, key in self._keys.items():
-            given = next((it for other, it in context.items() if other.lower() == name), [])
+            given = next((values for other, values in context.items() if other.lower() == name), [])
             first, *others = (given if isinstance(given, list) else [given]) or [None]
             values += [
                 (key.present, z3.BoolVal(val=first is not None)),
@@ -94,8 +94,8 @@ def counterexample(
     the request is, and leave Z3 little to search. For a pattern, a text that nobody has named is tried
     first: it often is the counterexample. Raises AssertionError where Z3 cannot tell.
     """
-    denials = [it for it in policy["Statement"] if it["Effect"] == "Deny"]
-    allowing = [it for it in policy["Statement"] if it["Effect"] == "Allow"]
+    denials = [statement for statement in policy["Statement"] if statement["Effect"] == "Deny"]
+    allowing = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
     text = "" if forbidden is None else forbidden.sexpr()
     for one in (one for statement in allowing for one in _single(statement)):
         question = (json.dumps([one, *denials]), text)
@@ -172,9 +172,9 @@ def in_service(request: Request, service: str) -> Formula:
 
 
 def _matches(statement: Mapping[str, Any], request: Request) -> Formula:
-    parts = [_any(statement["Action"], lambda it: _like(request.action, it.lower()))]
+    parts = [_any(statement["Action"], lambda action: _like(request.action, action.lower()))]
     if statement.get("Resource"):
-        parts.append(_any(statement["Resource"], lambda it: _like_arn(request.resource, it)))
+        parts.append(_any(statement["Resource"], lambda resource: _like_arn(request.resource, resource)))
     if "Principal" in statement:
         parts.append(_is_principal(statement["Principal"], request))
     parts += _conditions(statement.get("Condition", {}), request)
@@ -192,7 +192,7 @@ def _is_principal(principal: Any, request: Request) -> Formula:
                 request.principal_type == kind,
                 z3.BoolVal(val=True)
                 if "*" in _listed(names)
-                else _any(names, lambda it: request.principal == it),
+                else _any(names, lambda name: request.principal == name),
             )
             for kind, names in principal.items()
         ]

@@ -8,8 +8,8 @@ import z3
 from pages.connector_calls import SERVICE, Options
 from pages.evidence import NeverAllowed, NeverAssumed
 from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
-from tests import written_out
 from tests.authorization.proofs import Formula, Request, in_service
+from tests.expected import filled, statements
 from tests.support import golden
 
 _PLACEHOLDERS: Final = {
@@ -23,12 +23,12 @@ _PLACEHOLDERS: Final = {
 
 def page(options: Options) -> dict[str, Any]:
     """Return what AWS's pages grant with these options, in the edition that names the index alone."""
-    statements = json.loads(golden("aws-page-role-policy", _PLACEHOLDERS))["Statement"]
+    aem_cloud = json.loads(golden("aws-page-role-policy", _PLACEHOLDERS))["Statement"]
     if options.bucket_is_source:
         # AWS's page lets the role decrypt through Secrets Manager, which has no part in reading objects.
-        statements[1:2] = written_out.statements("s3-v1", "Decrypt")
-    bucket = written_out.statements("s3-v1" if options.bucket_is_source else "confluence-server", "S3")
-    return {"Statement": written_out.filled([*bucket, *statements], options)}
+        aem_cloud[1:2] = statements("s3-v1", "Decrypt")
+    bucket = statements("s3-v1" if options.bucket_is_source else "confluence-server", "S3")
+    return {"Statement": filled([*bucket, *aem_cloud], options)}
 
 
 # The listed differences from the page, by the option that brings each: nothing else may be allowed.
@@ -72,12 +72,12 @@ ACTIONS: Final = (
 
 def expected(options: Options) -> dict[str, Any]:
     """Return what the role policy of these options may allow: the page's, and the listed differences."""
-    statements = page(options)["Statement"]
+    allowed = page(options)["Statement"]
     if options.ingest_scope == "applicationAndIndex":
-        statements.append(_INGEST_INTO_THE_APPLICATION)
+        allowed.append(_INGEST_INTO_THE_APPLICATION)
     if options.deletion:
-        statements.append(_DELETE_TAGGED_NETWORK_INTERFACES)
-    return {"Statement": statements}
+        allowed.append(_DELETE_TAGGED_NETWORK_INTERFACES)
+    return {"Statement": allowed}
 
 
 def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]:

@@ -26,7 +26,11 @@ pytestmark = pytest.mark.slow
 
 DATA_SOURCE = f"{INDEX_ARN}/data-source/a1b2c3d4-5678-90ab-cdef-333333333333"
 OWN = [
-    *(f"{it.bucket_arn}{key}" for it in (FULL_WITH_FILES, FULL_OF_SOURCE) for key in ("", "/file")),
+    *(
+        f"{options.bucket_arn}{key}"
+        for options in (FULL_WITH_FILES, FULL_OF_SOURCE)
+        for key in ("", "/file")
+    ),
     SECRET_ARN,
     KEY_ARN,
     APPLICATION_ARN,
@@ -117,12 +121,14 @@ def documented(options: Options) -> set[tuple[str, str]]:
 def grants(statements: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
     """Return each action of the statements with each of its resources, and the condition."""
     # Of policies that deny nothing, one with fewer grants allows no more.
-    assert {it["Effect"] for it in statements} == {"Allow"}
+    assert {statement["Effect"] for statement in statements} == {"Allow"}
     return {
-        (action, resource, json.dumps(it.get("Condition", {})))
-        for it in statements
-        for action in it["Action"]
-        for resource in ([it["Resource"]] if isinstance(it["Resource"], str) else it["Resource"])
+        (action, resource, json.dumps(statement.get("Condition", {})))
+        for statement in statements
+        for action in statement["Action"]
+        for resource in (
+            [statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"]
+        )
     }
 
 
@@ -133,7 +139,11 @@ def every_statement() -> list[dict[str, Any]]:
         for options in (FULL_WITH_FILES, FULL_OF_SOURCE)
         for statement in render(options).role_policy["Statement"]
     ]
-    return [it for position, it in enumerate(statements) if it not in statements[:position]]
+    return [
+        statement
+        for position, statement in enumerate(statements)
+        if statement not in statements[:position]
+    ]
 
 
 EVERYTHING_DOCUMENTED = documented(FULL_WITH_FILES) | documented(FULL_OF_SOURCE)
@@ -151,7 +161,7 @@ def test_of_all_actions_the_statements_of_all_roles_together_allow_the_documente
     through_s3 = {**question, "context": context("s3"), "services": ["kms"]}
     answers = ask([question, through_s3])
     allowed = {(action, resource) for answer in answers for action, resource in answer["allowed"]}
-    somebody_elses = {it for it in allowed if it[1].endswith("/x")}
+    somebody_elses = {pair for pair in allowed if pair[1].endswith("/x")}
     # One network interface is like another: the tag decides, and the context has it.
     assert {action for action, _ in somebody_elses} == {
         "ec2:CreateNetworkInterface",

@@ -35,7 +35,7 @@ def test_each_combination_of_the_options_allows_what_the_connector_does_and_no_d
     asked: list[tuple[str, list[Call]]] = []
     for options in COMBINATIONS:
         calls = connector_calls(options)
-        calls += [it for call in calls if call.allowed for it in deviations(call, options)]
+        calls += [deviation for call in calls if call.allowed for deviation in deviations(call, options)]
         calls.append(PASS_ROLE)
         questions.append({"policy": render(options).role_policy, "requests": requests_of(calls)})
         asked.append((str(options), calls))
@@ -43,20 +43,20 @@ def test_each_combination_of_the_options_allows_what_the_connector_does_and_no_d
     for (options, calls), answer in zip(asked, ask(questions), strict=True):
         # Anything else would be the simulator's refusal to decide, which denies nothing.
         assert set(answer["decisions"]) <= {"Allowed", "ImplicitlyDenied"}
-        problems += [f"{options}: {it}" for it in wrong(calls, answer["decisions"])]
+        problems += [f"{options}: {problem}" for problem in wrong(calls, answer["decisions"])]
     assert problems == []
     everything = [call for _, calls in asked for call in calls]
     kinds = {
         f"calls of the connector, {len(COMBINATIONS)} combinations of the options": [
-            it for it in everything if not it.deviation
+            call for call in everything if not call.deviation
         ],
-        "deviations, all denied": [it for it in everything if it.deviation],
+        "deviations, all denied": [call for call in everything if call.deviation],
     }
     counts = {kind: sum(len(call.requests) for call in calls) for kind, calls in kinds.items()}
     record_property("figure", {"requests decided by the policy simulator": counts})
 
 
-def test_amazon_q_business_may_assume_the_role_for_this_application_alone(record_property: Record):
+def test_amazon_q_business_may_assume_the_role_only_for_this_application(record_property: Record):
     calls = [ASSUME, *deviations(ASSUME, FULL)]
     trust = render(FULL).trust_policy
     assert wrong(calls, decisions({"trust": trust}, calls)) == []
@@ -66,13 +66,13 @@ def test_amazon_q_business_may_assume_the_role_for_this_application_alone(record
 
 def test_the_older_edition_of_the_page_allows_ingestion_for_the_index_and_not_for_the_application():
     options = FULL._replace(ingest_scope="index")
-    put = next(it for it in connector_calls(options) if it.what == "put documents")
+    put = next(call for call in connector_calls(options) if call.what == "put documents")
     application, index = decisions({"policy": render(options).role_policy}, [put])
     assert (application, index) == ("ImplicitlyDenied", "Allowed")
 
 
 def test_without_the_option_a_network_interface_cannot_be_deleted_however_it_is_tagged():
     options = FULL._replace(deletion=False)
-    delete = next(it for it in connector_calls(options) if "delete the tagged" in it.what)
+    delete = next(call for call in connector_calls(options) if "delete the tagged" in call.what)
     assert decisions({"policy": render(options).role_policy}, [delete]) == ["ImplicitlyDenied"]
     assert decisions({"policy": render(FULL).role_policy}, [delete]) == ["Allowed"]

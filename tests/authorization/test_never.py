@@ -67,7 +67,7 @@ def test_the_role_policy_is_as_wide_as_the_page_and_the_listed_differences(recor
     record_property("figure", {"proofs over all requests": counts})
 
 
-def test_with_every_statement_and_the_older_scope_it_means_what_the_seed_of_the_project_means():
+def test_with_every_statement_and_the_index_scope_the_policy_is_equivalent_to_the_older_page():
     request = Request()
     options = FULL._replace(ingest_scope="index", deletion=False)
     rendered, of_page = render(options).role_policy, page(options)
@@ -75,33 +75,36 @@ def test_with_every_statement_and_the_older_scope_it_means_what_the_seed_of_the_
     assert counterexample(of_page, request, z3.Not(allows(rendered, request))) is None
 
 
-def test_nobody_assumes_the_role_but_amazon_q_business_for_this_application(record_property: Record):
+def test_only_amazon_q_business_may_assume_the_role_and_only_for_this_application(
+    record_property: Record,
+):
     request = Request()
     trust_policy = render(FULL).trust_policy
     assert counterexample(trust_policy, request)
     found = {
-        what: counterexample(trust_policy, request, it) for what, it in forbidden_trust(request).items()
+        what: counterexample(trust_policy, request, formula)
+        for what, formula in forbidden_trust(request).items()
     }
-    assert {what: it for what, it in found.items() if it} == {}
+    assert {what: example for what, example in found.items() if example} == {}
     record_property("figure", {"proofs over all requests": {"never: trust": len(found)}})
 
 
-def test_the_proofs_and_the_simulator_mean_the_same(record_property: Record):
+def test_the_proofs_agree_with_the_simulator(record_property: Record):
     # What test_decisions.py expects of the simulator, the formula says too.
     different: list[str] = []
     trust_policy = render(FULL).trust_policy
     asked = [(trust_policy, [ASSUME, *deviations(ASSUME, FULL)])]
     for options in (FULL_WITH_FILES, FULL_OF_SOURCE):
         calls = connector_calls(options)
-        calls += [it for call in calls if call.allowed for it in deviations(call, options)]
+        calls += [deviation for call in calls if call.allowed for deviation in deviations(call, options)]
         asked.append((render(options).role_policy, [*calls, PASS_ROLE]))
     for policy, calls in asked:
         request = Request()
         allowed = allows(policy, request)
         for call in calls:
             decided = all(
-                decide(allowed, request.values(it.action, it.resource, it.context, it.principal))
-                for it in call.requests
+                decide(allowed, request.values(part.action, part.resource, part.context, part.principal))
+                for part in call.requests
             )
             if decided != call.allowed:
                 different.append(f"{call.what} ({call.deviation})")

@@ -1,4 +1,4 @@
-"""Role policies for any options, of the statements that golden/ has written out."""
+"""Expected role policies for any options, of the statements that golden/ has written out."""
 
 import copy
 import json
@@ -25,10 +25,10 @@ def role_policy(options: Options) -> dict[str, Any]:
 def statements(name: str, part_of_sid: str = "") -> list[Statement]:
     """Return the statements of a role policy in golden/, or those with this part in the Sid."""
     policy = json.loads(golden(f"{name}-role-policy"))
-    return [it for it in policy["Statement"] if part_of_sid in it["Sid"]]
+    return [statement for statement in policy["Statement"] if part_of_sid in statement["Sid"]]
 
 
-def filled(all_statements: Iterable[Statement], options: Options) -> list[Statement]:
+def filled(written_out: Iterable[Statement], options: Options) -> list[Statement]:
     """Return the statements that the options ask for, with the ARNs of the options."""
     objects = f"{options.bucket_arn}/*"
     # What asks for a statement, and its resources; those of the others are the same for all options.
@@ -44,7 +44,7 @@ def filled(all_statements: Iterable[Statement], options: Options) -> list[Statem
         "DeleteTaggedNI": (options.deletion, None),
     }
     included: list[Statement] = []
-    for statement in copy.deepcopy([*all_statements]):
+    for statement in copy.deepcopy([*written_out]):
         sid = statement["Sid"].removeprefix("AllowsAmazonQTo")
         asked_for, resource = changing.get(sid, (options.network_arns, None))
         if asked_for:

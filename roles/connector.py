@@ -1,0 +1,134 @@
+"""Tell of which connector a data source is, from its type and configuration.
+
+The configurations: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connectors-list.html, each
+with the JSON schema of its connector.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Final, NamedTuple, cast
+
+from components.connectors import CONNECTORS, Connector, Need
+from roles.errors import InputError
+
+_SETTLED_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
+    "AEM": (("deploymentType",), {"CLOUD": "aem-cloud", "ON_PREMISE": "aem-server"}),
+    "ALFRESCO": (
+        ("repositoryAdditionalProperties", "type"),
+        {"PAAS": "alfresco-cloud", "ON_PREM": "alfresco-server"},
+    ),
+    "CONFLUENCE": (("type",), {"SAAS": "confluence-cloud", "ON_PREM": "confluence-server"}),
+    "GITHUB": (("type",), {"SAAS": "github-cloud", "ON_PREMISE": "github-server"}),
+    # Databases of Amazon RDS and Aurora are of the same types, and their roles are the same.
+    "JDBC": (
+        ("dbType",),
+        {
+            "DB2": "ibm-db2",
+            "MYSQL": "my-sql",
+            "ORACLE": "oracle-database",
+            "POSTGRESQL": "postgresql",
+            "SQLSERVER": "ms-sql-server",
+        },
+    ),
+    "SHAREPOINT": (
+        ("repositoryAdditionalProperties", "version"),
+        {"ONLINE": "sharepoint-cloud", "SERVER": "sharepoint-server-subscription"},
+    ),
+}
+"""Types of several connectors, without the version: the member of the endpoint that tells, and what."""
+_ENDPOINT: Final = "repositoryEndpointMetadata"
+_BUCKET_MEMBER: Final = re.compile(r"(?:s3)?bucket_?name", re.IGNORECASE)
+_S3_URL: Final = re.compile(r"s3://([^/]+)", re.IGNORECASE)
+
+
+class Uses(NamedTuple):
+    """What a data source is, and which resources its configuration names."""
+
+    type: str
+    configuration: Mapping[str, Any]
+    secret_id: str | None
+    buckets: Sequence[str]
+    bucket_account: str | None
+    """The bucket's account, where the configuration has it."""
+    vpc: bool
+
+
+def find_uses(data_source: Mapping[str, Any]) -> Uses:
+    """Return what GetDataSource says that the data source uses."""
+    configuration = data_source["configuration"]
+    # Newer connectors have their secret and bucket under connectionConfiguration.
+    connection = _member(configuration, "connectionConfiguration")
+    secret_id = _member(configuration, "secretArn") or _member(connection, "secretArn")
+    bucket_account = _member(connection, "bucketOwnerAccountId")
+    return Uses(
+        str(_member(configuration, "type") or data_source.get("type", "")),
+        configuration,
+        str(secret_id) if secret_id else None,
+        [*dict.fromkeys(_bucket_names(configuration))],
+        str(bucket_account) if bucket_account else None,
+        bool(data_source.get("vpcConfiguration")),
+    )
+
+
+def find_connector(uses: Uses) -> Connector:
+    """Return the connector of a data source.
+
+    If the configuration does not tell, it is one that takes what the data source uses: the roles of all
+    such connectors are the same. Raises InputError for an unknown type.
+    """
+    of_type = connectors_of(uses.type)
+    if not of_type:
+        raise InputError(
+            f"no connector of this program is of type {uses.type}: give the one whose role is the same "
+            f"with --connector, one of {', '.join(CONNECTORS)}"
+        )
+    if len(of_type) > 1:
+        path, names = _SETTLED_BY[re.sub(r"V\d+$", "", uses.type.upper())]
+        told = _member(_member(uses.configuration, "connectionConfiguration"), _ENDPOINT)
+        for name in path:
+            told = _member(told, name)
+        if settled := names.get(str(told).upper()):
+            return CONNECTORS[settled]
+    return next((connector for connector in of_type if _takes(connector, uses)), of_type[0])
+
+
+def connectors_of(kind: str) -> list[Connector]:
+    """Return the connectors of a type; none for an unknown type."""
+    return [connector for connector in CONNECTORS.values() if kind.upper() in connector.types.split()]
+
+
+def connector_named(name: str) -> Connector:
+    """Return the connector of a name; raises ValueError with the nearest names."""
+    if name not in CONNECTORS:
+        near = get_close_matches(name, CONNECTORS, 3) or [*CONNECTORS]
+        raise ValueError(f"{name!r} is not a connector: expected one of {', '.join(near)}")
+    return CONNECTORS[name]
+
+
+def _takes(connector: Connector, uses: Uses) -> bool:
+    """Return whether a connector takes all that a data source uses, and requires nothing else."""
+    has = (uses.secret_id is not None, bool(uses.buckets), uses.vpc)
+    return all(
+        need is not (Need.NOT_SUPPORTED if used else Need.REQUIRED)
+        for need, used in zip((connector.secret, connector.bucket, connector.vpc), has, strict=True)
+    )
+
+
+def _member(value: object, name: str) -> object:
+    return cast("Mapping[str, object]", value).get(name) if isinstance(value, Mapping) else None
+
+
+def _bucket_names(value: object, name: str = "") -> Iterator[str]:
+    """Find the buckets that a configuration names: in members for them, and in addresses of objects."""
+    if isinstance(value, Mapping):
+        for key, member in cast("Mapping[str, object]", value).items():
+            yield from _bucket_names(member, key)
+    elif isinstance(value, list):
+        for member in cast("list[object]", value):
+            yield from _bucket_names(member, name)
+    elif isinstance(value, str) and value:
+        if _BUCKET_MEMBER.fullmatch(name):
+            yield value
+        else:
+            yield from _S3_URL.findall(value)
