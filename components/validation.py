@@ -194,7 +194,7 @@ class _Validator:
             elif is_unknown(value):
                 if name in formats.PLAIN:
                     message = "is an Output, and decides which statements and resources there are"
-                    self.add_error(path, message, "a plain value")
+                    self.add_error(path, message, "a plain value: neither an Output nor a secret")
                 self.unknown.add(name)
             elif isinstance(kind, Format):
                 self.check_text(name, path, value, kind)
