@@ -46,12 +46,13 @@ class Problem(NamedTuple):
 class SettingsError(pulumi.RunError):
     """Raised when settings are invalid; Pulumi shows the message without a traceback."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], component_name: str | None = None) -> None:
         """Write every problem into the message."""
         self.problems = tuple(problems)
         """What is wrong, in the order of the settings."""
+        owner = f" of {quote(component_name)}" if component_name else ""
         count = f"{len(problems)} error{'s' * (len(problems) > 1)}"
-        lines = [f"invalid configuration: {count}; nothing was created or changed"]
+        lines = [f"invalid configuration{owner}: {count}; nothing was created or changed"]
         for problem in problems:
             lines += ["", f"  {problem.name}: {problem.message}", f"    expected: {problem.expected}"]
             lines += [f"    fix: {problem.fix}"] if problem.fix else []
