@@ -63,7 +63,7 @@ class StrictIam:
         action = parameters.get("Action", "")
         with self.lock:
             try:
-                validate_request(action, parameters, _roles())
+                validate_request(action, parameters, _roles(), _managed_policies())
             except IamError as refusal:
                 return _refuse(refusal, start_response)
             except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
@@ -95,6 +95,10 @@ def _roles() -> dict[str, Role]:
         for backend in _backends()
         for role in backend.roles.values()
     }
+
+
+def _managed_policies() -> list[str]:
+    return [arn for backend in _backends() for arn in backend.managed_policies]
 
 
 def _complete(parameters: dict[str, str]) -> bytes:

@@ -39,7 +39,7 @@ _BUCKET_ACTIONS = {"encryption": "GetEncryptionConfiguration"}
 
 
 class Server:
-    """One account's applications, and what was asked of all services."""
+    """One account's applications, and the calls of all services."""
 
     def __init__(self, account: str) -> None:
         self.account = account
@@ -48,17 +48,17 @@ class Server:
         self.indexes: dict[str, str] = {INDEX_ID: "Main"}
         """The same in each application."""
         self.data_sources: dict[str, dict[str, Any]] = {}
-        """By ID, in each index: what GetDataSource says of them."""
+        """By ID, in each index: the answer of GetDataSource."""
         self.refusals: dict[str, tuple[int, str]] = {}
         """Status and error code, by action."""
         self.answers: dict[str, Mapping[str, Any]] = {}
-        """What a JSON service says in moto's place, by action."""
+        """Answer of a JSON service instead of moto's, by action."""
         self.pages: dict[str, int] = {}
-        """Status of the HTML page that answers in place of an API, by action."""
+        """Status of an HTML page that answers instead of an API, by action."""
         self.calls: list[str] = []
         """Actions such as `iam:GetRole`."""
         self.misfits: list[str] = []
-        """What did not fit the model."""
+        """Calls and answers that do not fit the model."""
         self.url = ""
         self._moto = DomainDispatcherApplication(create_backend_app)
 
@@ -101,7 +101,7 @@ class Server:
         return target or dict(parse_qsl(request.get_data(as_text=True)))["Action"], {}
 
     def _route(self, request: Request) -> tuple[str, dict[str, Any]]:
-        """Find the operation of a request, and its parameters, as the model says where they are."""
+        """Return the operation of a request and its parameters, according to the model."""
         model: Any = MODELS["qbusiness"]
         query = {key: value for key, (value,) in parse_qs(request.query_string.decode()).items()}
         for name in model.operation_names:
@@ -182,7 +182,7 @@ class Server:
 
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 werkzeug's name
-        """Say nothing: the calls are recorded."""
+        """Log nothing: the calls are recorded."""
 
 
 def _refusal(service: str, status: int, code: str) -> Response:
@@ -202,7 +202,7 @@ def _refusal(service: str, status: int, code: str) -> Response:
 
 @contextmanager
 def served(account: str = ACCOUNT) -> Generator[Server]:
-    """Serve on loopback for as long as the context lasts; fail if anything did not fit the model."""
+    """Serve on loopback until the context ends; fail if a call or an answer does not fit the model."""
     moto_api_backend.reset()
     mock_random.seed(0)  # a secret's six characters look like part of its name once in 200 times
     server = Server(account)

@@ -28,8 +28,8 @@ EMPTY = "The sandbox is empty: nothing is left to remove. `make up` starts again
 def execute(
     directory: Path, *command: str, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command, and return what a person would see."""
-    # `make test` is a make too, whose settings are not for the make that is tested.
+    """Run a command and return its output, as a user sees it."""
+    # Do not pass the variables of `make test` on to the make under test.
     own = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(
         command,
@@ -48,7 +48,7 @@ def execute(
 def make(
     directory: Path, target: str, *, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run make, where the packages are installed and older than the list of them."""
+    """Run make as if the packages were up to date."""
     return execute(directory, "make", "-o", "venv/installed", target, check=check, **variables)
 
 
@@ -58,8 +58,8 @@ def in_sandbox(directory: Path, *command: str) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
-    """Return a checkout of its own, with the packages and the engine of this one."""
-    del prepared_sandbox  # skips the test where there is no engine
+    """Return another checkout, with the packages and the engine of this one."""
+    del prepared_sandbox  # skips the test if there is no engine
     directory = tmp_path / "checkout"
     (directory / ".sandbox").mkdir(parents=True)
     for name in PROGRAM:
@@ -68,7 +68,7 @@ def checkout(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
     (directory / "venv").symlink_to(PROJECT / "venv")
     (directory / ".sandbox/engine").symlink_to(DIRECTORY / "engine")
     yield directory
-    for place in tmp_path.glob("*/.sandbox"):  # a test may have moved it
+    for place in tmp_path.glob("*/.sandbox"):  # a test may have moved the checkout
         execute(place.parent, "venv/bin/python", "-m", "sandbox", "stop")
 
 
@@ -164,8 +164,8 @@ def test_a_stack_that_the_user_has_selected_stays_selected(checkout: Path):
 
 
 def type_in_a_shell(checkout: Path, *lines: str, **variables: str) -> str:
-    """Return what a person sees who types lines in a shell of the sandbox, each at a prompt."""
-    person, terminal = pty.openpty()
+    """Type lines in a shell of the sandbox, each at a prompt, and return the screen."""
+    keyboard, terminal = pty.openpty()
     with subprocess.Popen(
         ["venv/bin/python", "-m", "sandbox", "shell"],
         cwd=checkout,
@@ -179,10 +179,10 @@ def type_in_a_shell(checkout: Path, *lines: str, **variables: str) -> str:
         seen = b""
         for line in (*lines, "exit"):
             while not seen.endswith(b" $ "):
-                seen += os.read(person, 4096)
-            os.write(person, f"{line}\n".encode())
-            seen += os.read(person, 1)
-    os.close(person)
+                seen += os.read(keyboard, 4096)
+            os.write(keyboard, f"{line}\n".encode())
+            seen += os.read(keyboard, 1)
+    os.close(keyboard)
     assert shell.returncode == 0, seen
     return seen.decode()
 
@@ -207,12 +207,12 @@ def test_a_sandbox_shell_shows_that_it_is_one_and_has_a_stack_and_a_region(
     assert "selected: dev\r\n" in seen
 
 
-# What trying things leaves behind.
+# `make clean`, and stacks that are not in Git.
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Return a checkout in which everything is that commands create."""
+    """Return a checkout with every file that commands create."""
     directory = tmp_path / "checkout"
     directory.mkdir()
     for name in ("Makefile", ".gitignore", "Pulumi.dev.yaml"):
@@ -277,7 +277,7 @@ def test_make_down_lists_the_stacks_that_are_not_in_git_and_keeps_them(checkout:
 
 @pytest.fixture
 def uninstalled(tmp_path: Path) -> Path:
-    """Return a checkout whose packages are not installed, and are none."""
+    """Return a checkout without installed packages, and with an empty list of them."""
     directory = tmp_path / "checkout"
     directory.mkdir()
     for name in ("Makefile", "install.py"):

@@ -529,7 +529,7 @@ def test_a_policy_beyond_the_quota_is_refused_before_anything_is_registered():
     [("exclusive_policies", True), ("connector", "aem-cloud"), ("connector", "")],
 )
 @pytest.mark.parametrize("make", [later, pulumi.Output.secret, pulumi.Output.from_input])
-def test_what_decides_the_statements_and_resources_must_be_a_plain_value(
+def test_exclusive_policies_must_be_a_plain_value(
     make: Callable[[object], pulumi.Output[Any]], name: str, value: object
 ):
     deployment = Deployment(lambda: component({**MINIMAL, name: make(value)}))

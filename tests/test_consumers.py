@@ -14,14 +14,14 @@ from tests.mocked import Deployment
 from tests.stacks import Aws, NewStack
 from tests.support import PROJECT_NAME, REQUIRED, as_pulumi_config
 
-# Pulumi's SDK, on a property whose type is Any.
+# Pulumi's SDK causes this warning, for a property of type Any.
 pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
 
 EXAMPLE = PROJECT / "examples" / "data-source"
 SETTINGS: dict[str, Any] = yaml.safe_load((EXAMPLE / "Pulumi.example.yaml").read_text())["config"]
 ROLE_SETTINGS: dict[str, Any] = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
 ARN = "arn:aws:iam::123456789012:role/aem-connector-qbusiness-role-1234567"
-# The sandbox has no provider for the data source: a component of the same arguments shows what it got.
+# The sandbox has no provider for the data source: a component exports the arguments that it gets.
 PROGRAM = f"""
 import runpy
 import pulumi
@@ -44,7 +44,7 @@ def setting(name: str, settings: dict[str, Any] = SETTINGS) -> Any:
 
 
 class Consumer(Deployment):
-    """A run of the example, with the outputs of the stack that it refers to."""
+    """Run the example with the outputs of the stack that it refers to."""
 
     def __init__(self, outputs: Mapping[str, str], *, preview: bool = False) -> None:
         self.role_outputs = outputs
@@ -122,7 +122,7 @@ def test_the_consumer_gets_the_new_arn_of_a_recreated_role(new_stack: NewStack):
     consumer.configure({**settings, "roleStack": f"organization/qbusiness-aem-connector/{role.name}"})
     missing = consumer.up(check=False)
     assert missing.exit_code != 0
-    assert "KeyError: 'roleArn'" in missing.text  # Pulumi's words
+    assert "KeyError: 'roleArn'" in missing.text  # Pulumi's message
     role.up()
     consumer.up()
     first = role.outputs()["roleArn"]
@@ -135,7 +135,7 @@ def test_the_consumer_gets_the_new_arn_of_a_recreated_role(new_stack: NewStack):
     role.up()
     second = role.outputs()["roleArn"]
     assert second != first
-    # A preview looks at the other stack anew, too.
+    # A preview reads the other stack again.
     assert consumer.preview("--diff").text.count(second) >= 1
     consumer.up()
     assert consumer.outputs()["seen"] == second

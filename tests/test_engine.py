@@ -173,10 +173,12 @@ def test_another_connector_updates_the_policy_of_the_same_role_or_nothing(new_st
     assert documents(aws, before["roleName"])[1] == {POLICY_NAME: golden("minimal-role-policy")}
 
 
-def test_removing_and_setting_properties_of_the_role_updates_it_in_place(new_stack: NewStack):
+def test_removing_and_setting_properties_of_the_role_updates_it_in_place(
+    new_stack: NewStack, managed_policy: str
+):
     properties = {
         "roleDescription": "AEM",
-        "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/b",
+        "permissionsBoundaryArn": managed_policy,
         "tags": {"Team": "search"},
     }
     stack = new_stack({**REQUIRED, **properties})
@@ -329,14 +331,14 @@ def test_a_secret_setting_stays_encrypted_in_the_state_after_every_operation(new
 
 def test_secret_tags_are_in_the_clear_only_in_the_inputs_of_the_role(new_stack: NewStack):
     stack = new_stack(REQUIRED)
-    stack.run("config", "set", "--stack", stack.name, "--secret", "--path", "tags.Team", "hidden")
+    stack.run("config", "set", "--stack", stack.name, "--secret", "--path", "tags.Team", "confidential")
     for command in ("up", "refresh", "up"):
         stack.operate(command, "--yes", "--skip-preview")
     role = stack.resource("aws:iam/role:Role")
-    assert "hidden" not in json.dumps(role["outputs"])
+    assert "confidential" not in json.dumps(role["outputs"])
     # The provider computes tagsAll, and no resource option makes an input secret.
-    assert role["inputs"].pop("tagsAll") == {"Team": "hidden"}
-    assert "hidden" not in json.dumps(role["inputs"])
+    assert role["inputs"].pop("tagsAll") == {"Team": "confidential"}
+    assert "confidential" not in json.dumps(role["inputs"])
 
 
 @pytest.mark.parametrize(
@@ -369,10 +371,10 @@ def test_with_autonaming_disabled_a_role_name_is_required(new_stack: NewStack):
 
 def test_a_secret_setting_is_validated_before_anything_is_created(new_stack: NewStack):
     stack = new_stack(REQUIRED)
-    stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", "hidden name")
+    stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", "secret name")
     update = stack.up(check=False)
     assert "is not a secret's ARN or NAME-XXXXXX" in update.text
-    assert "hidden name" not in update.text
+    assert "secret name" not in update.text
     assert len(stack.resources()) == 1
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.connectors import CONNECTORS
 from components.stack_config import KEYS
 from pages import permissions
 from pages.__main__ import PAGES
@@ -27,6 +28,25 @@ def test_the_page_is_up_to_date(path: Path):
 def test_the_configuration_page_documents_every_key(key: str):
     section = prose(key, DOCS / "configuration.md")
     assert re.match(r"\n\n(Expected|`vpcConfiguration.subnetIds\[0\]`|`tags.KEY`): \S", section)
+
+
+def test_the_configuration_page_lists_every_connector():
+    section = prose("Connectors", DOCS / "configuration.md")
+    assert re.findall(r"^\| `(.*?)`", section, re.MULTILINE) == [*CONNECTORS]
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "needs"),
+    [
+        ("gmail", "Gmail", "required | no | earlier versions | supported | GMAILV2, GMAIL"),
+        ("s3-v2", "Amazon S3, new", "no | required | no | supported | S3V2"),
+        ("webcrawler", "Web Crawler", "optional | optional | optional | supported | WEBCRAWLERV2"),
+    ],
+)
+def test_the_configuration_page_shows_what_a_connector_needs(name: str, title: str, needs: str):
+    link = f"https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{name}-iam-role.html"
+    row = f"\n| `{name}`<br>[{title}]({link}) | {needs} |\n"
+    assert row in (DOCS / "configuration.md").read_text()
 
 
 def test_the_package_page_documents_every_input_and_output():

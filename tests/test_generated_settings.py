@@ -67,8 +67,8 @@ TAGS = st.dictionaries(
 
 
 @st.composite
-def right(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Draw valid settings, and what the documents have to say for them."""
+def valid(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Draw valid settings, and the expected parts of their documents."""
     partition = draw(st.sampled_from(["aws", "aws-cn", "aws-us-gov"]))
     region = draw(st.sampled_from(["us-east-1", "eu-west-1", "ap-southeast-2", "us-gov-west-1"]))
     account = draw(ACCOUNTS)
@@ -123,7 +123,7 @@ def right(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     return result, expected
 
 
-def look(given: dict[str, Any], place: Location) -> ValidationResult:
+def result_of(given: dict[str, Any], place: Location) -> ValidationResult:
     return validate("aem", given, credentials=place)
 
 
@@ -132,30 +132,30 @@ def resources(policy: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_documents(written: ValidationResult, given: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Compare the documents with what was asked, and let IAM check them."""
+    """Compare the documents with the settings, and validate them as IAM does."""
     assert written.role_policy is not None
     assert written.trust_policy is not None
     policy, trust = json.loads(written.role_policy), json.loads(written.trust_policy)
     place, arn, index = expected["place"], expected["application"], expected["index"]
     interfaces = f"arn:{place.partition}:ec2:{place.region}:{place.account}:network-interface/*"
-    wanted: dict[str, Any] = {
+    desired: dict[str, Any] = {
         "AllowsAmazonQToIngestDocuments": index if given["ingest_scope"] == "index" else [arn, index],
         "AllowsAmazonQToIngestPrincipalMapping": [arn, index, f"{index}/data-source/*"],
     }
     if expected["bucket"]:
         objects = "AllowsAmazonQToGet" + ("ObjectfromS3" if expected["source"] else "S3Objects")
-        wanted[objects] = [f"{expected['bucket']}/*"]
+        desired[objects] = [f"{expected['bucket']}/*"]
         if expected["source"]:
-            wanted["AllowsAmazonQToListS3Buckets"] = [expected["bucket"]]
+            desired["AllowsAmazonQToListS3Buckets"] = [expected["bucket"]]
         assert f'"aws:ResourceAccount": "{expected["owner"]}"' in written.role_policy
     if expected["secret"]:
-        wanted["AllowsAmazonQToGetSecret"] = [expected["secret"]]
+        desired["AllowsAmazonQToGetSecret"] = [expected["secret"]]
     if expected["key"]:
-        wanted["AllowsAmazonQToDecryptSecret"] = [expected["key"]]
+        desired["AllowsAmazonQToDecryptSecret"] = [expected["key"]]
         service = "s3" if expected["source"] else "secretsmanager"
         assert f'"kms:ViaService": ["{service}.*.amazonaws.com"]' in written.role_policy
     if expected["network"]:
-        wanted |= {
+        desired |= {
             "AllowsAmazonQToCreateAndDeleteNI": expected["network"],
             "AllowsAmazonQToCreateAndDeleteNIForSpecificTag": interfaces,
             "AllowsAmazonQToCreateTags": interfaces,
@@ -163,8 +163,8 @@ def check_documents(written: ValidationResult, given: dict[str, Any], expected: 
             "AllowsAmazonQToDescribeResourcesForVPC": "*",
         }
     if given.get("allow_network_interface_deletion"):
-        wanted["AllowsAmazonQToDeleteTaggedNI"] = interfaces
-    assert resources(policy) == wanted
+        desired["AllowsAmazonQToDeleteTaggedNI"] = interfaces
+    assert resources(policy) == desired
     assert trust["Statement"][0]["Condition"] == {
         "StringEquals": {"aws:SourceAccount": place.account},
         "ArnEquals": {"aws:SourceArn": arn},
@@ -177,7 +177,7 @@ def check_documents(written: ValidationResult, given: dict[str, Any], expected: 
 
 @pytest.fixture
 def count(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Count examples by what became of them; the summary of the run has the figures."""
+    """Count the examples by their outcome, for the summary of the run."""
     counts: dict[str, int] = {}
 
     def add(what: str) -> None:
@@ -188,13 +188,13 @@ def count(record_property: Callable[[str, object], None]) -> Callable[[str], Non
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(drawn=right())
+@given(drawn=valid())
 def test_valid_settings_give_documents_that_contain_them_and_that_iam_accepts(
     drawn: tuple[dict[str, Any], dict[str, Any]], count: Callable[[str], None]
 ):
     given_settings, expected = drawn
-    check_documents(look(given_settings, expected["place"]), given_settings, expected)
-    count("right, and written as asked")
+    check_documents(result_of(given_settings, expected["place"]), given_settings, expected)
+    count("valid, and the documents contain them")
 
 
 WRONG_TYPES = st.one_of(
@@ -203,9 +203,9 @@ WRONG_TYPES = st.one_of(
 
 
 @st.composite
-def wrong(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
-    """Draw settings that are right but for one value, which no form admits."""
-    result, expected = draw(right())
+def invalid(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
+    """Draw settings that are valid except for one value, which no format accepts."""
+    result, expected = draw(valid())
     candidates = [name for name in result if name not in ("tags", "allow_network_interface_deletion")]
     name = draw(st.sampled_from([candidate for candidate in candidates if result[candidate]]))
     value = result[name]
@@ -222,16 +222,16 @@ def wrong(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(drawn=wrong())
+@given(drawn=invalid())
 def test_one_invalid_value_among_valid_ones_is_refused_by_name(
     drawn: tuple[dict[str, Any], Location, str], count: Callable[[str], None]
 ):
     given_settings, place, name = drawn
     with pytest.raises(SettingsError) as caught:
-        look(given_settings, place)
+        result_of(given_settings, place)
     assert name in {problem.path[0] for problem in caught.value.problems}
     assert str(caught.value).isascii() or "/…/" in str(caught.value)
-    count("wrong in one value, and refused")
+    count("invalid in one value, and refused")
 
 
 ANYTHING = st.recursive(
@@ -253,9 +253,9 @@ def test_arbitrary_settings_are_either_valid_or_refused(
     given_settings: dict[str, Any], count: Callable[[str], None]
 ):
     try:
-        result = look(given_settings, Location("aws", "us-east-1", "111122223333"))
+        result = result_of(given_settings, Location("aws", "us-east-1", "111122223333"))
     except SettingsError:
-        count("anything, and refused")
+        count("arbitrary, and refused")
     else:
         assert result.role_policy is not None
-        count("anything, and right")
+        count("arbitrary, and valid")

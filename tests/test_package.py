@@ -27,7 +27,7 @@ from pages.examples import (
 )
 from pages.other_languages import INVALID_INPUTS
 from sandbox.environment import PROJECT
-from tests.installing import copy_repository, install, lend_packages, offline
+from tests.installing import copy_repository, install, offline, share_packages
 from tests.page import blocks, run_section
 from tests.stacks import Aws, NewStack, Stack
 from tests.support import GOLDEN, PROJECT_NAME, S3, golden
@@ -89,7 +89,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Lay the package out as a clone of the repository has it, installed as Pulumi would."""
     clone = tmp_path_factory.mktemp("clone")
     copy_repository(clone)
-    lend_packages(clone / "plugin")
+    share_packages(clone / "plugin")
     install(clone, clone / "plugin")
     return clone / "plugin"
 
@@ -127,7 +127,7 @@ def new_python_project(new_stack: NewStack) -> Callable[[str], Stack]:
         (stack.directory / "requirements.txt").write_text("pulumi\n")
         for place in ("components", "venv"):
             (stack.directory / place).unlink()
-        lend_packages(stack.directory)
+        share_packages(stack.directory)
         return stack
 
     return make

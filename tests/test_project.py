@@ -11,6 +11,7 @@ import yaml
 from pulumi.provider.experimental.analyzer import Analyzer
 
 from components.connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
+from components.connectors import CONNECTORS
 from components.formats import REQUIRED as REQUIRED_SETTINGS
 from components.formats import SETTINGS, VPC_MEMBERS
 from components.stack_config import KEYS
@@ -59,6 +60,11 @@ def test_the_arguments_are_the_settings_in_snake_case():
 def test_the_readme_lists_every_module_of_the_components():
     for path in (PROJECT / "components").glob("[a-z]*.py"):
         assert f"`components/{path.name}`" in README
+
+
+def test_the_readme_and_the_quick_start_count_the_connectors():
+    for page in (README, (PROJECT / "docs" / "index.md").read_text()):
+        assert re.findall(r"It supports \[(\d+)\sconnectors\]", page) == [str(len(CONNECTORS))]
 
 
 def test_the_commands_of_the_readme_are_targets_of_make():

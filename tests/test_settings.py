@@ -128,7 +128,7 @@ REFUSED: dict[str, list[Any]] = {
         f"arn:aws-us-gov:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}",
     ],
     "account_id": ["1402433619", "12345678901a", "1" * 13, 123456789012, OTHER_ACCOUNT],
-    "region": ["useast1", "us_east_1", "US-EAST-1", OTHER_REGION, 1],
+    "region": ["useast1", "us_east_1", "US-EAST-1", f"us-{'east' * 500}-1", OTHER_REGION, 1],
     "connector": [
         *("asana", "AEM-CLOUD", "aem-cloud ", "aem", "s3", "confluence", "CONFLUENCEV2", "JDBC", "*"),
         *("aem-cloud-iam-role", "x" * 1000, 5, True, ["box"], {"box": "box"}, pulumi.UNKNOWN),

@@ -1,6 +1,7 @@
-"""Create the roles of three connectors of one application: AEM Cloud, Confluence Cloud, and Amazon S3."""
+"""Create the roles of three connectors of one application: AEM Cloud, Confluence Cloud, Amazon S3."""
 
 import pulumi
+
 from qbusiness_connector import ConnectorRole, ConnectorRoleArgs
 
 config = pulumi.Config()
