@@ -50,9 +50,11 @@ class SettingsError(pulumi.RunError):
         """Write every problem into the message."""
         self.problems = tuple(problems)
         """What is wrong, in the order of the settings."""
-        owner = f" of {quote(component_name)}" if component_name else ""
+        owner, outcome = "", "nothing was created or changed"
+        if component_name:  # of a program that may have created others
+            owner, outcome = f" of {quote(component_name)}", "its role was not created or changed"
         count = f"{len(problems)} error{'s' * (len(problems) > 1)}"
-        lines = [f"invalid configuration{owner}: {count}; nothing was created or changed"]
+        lines = [f"invalid configuration{owner}: {count}; {outcome}"]
         for problem in problems:
             lines += ["", f"  {problem.name}: {problem.message}", f"    expected: {problem.expected}"]
             lines += [f"    fix: {problem.fix}"] if problem.fix else []

@@ -246,7 +246,7 @@ def test_the_message_shows_the_value_and_what_is_expected():
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, "index_id": "x*"})
     assert str(caught.value) == (
-        'invalid configuration of "aem": 1 error; nothing was created or changed\n'
+        'invalid configuration of "aem": 1 error; its role was not created or changed\n'
         "\n"
         '  index_id: "x*" is not an index ID\n'
         "    expected: 36 letters, digits and hyphens, not beginning with a hyphen (the ID, not the ARN)"
