@@ -52,6 +52,8 @@ _THROTTLED: Final = (
 )
 _GONE: Final = ("NoSuchBucket", "NoSuchEntity", "NotFoundException", "ResourceNotFoundException")
 
+_UNKNOWN: Final = ("InvalidAction", "UnknownOperationException")
+
 
 class InputError(Exception):
     """Raised when what was asked for does not exist or cannot be used; its line says what to do."""
@@ -81,6 +83,18 @@ def is_denied(error: ClientError) -> bool:
 def is_gone(error: ClientError) -> bool:
     """Tell whether what was asked for does not exist."""
     return code(error) in _GONE
+
+
+def is_bad_credentials(error: ClientError) -> bool:
+    """Tell whether AWS does not accept the credentials, for whatever is asked."""
+    return code(error) in _BAD_CREDENTIALS
+
+
+def is_unanswered(error: ClientError | PageError | ResponseParserError) -> bool:
+    """Tell whether a server in place of AWS, such as the sandbox's, lacks what it was asked for."""
+    if not os.environ.get("AWS_ENDPOINT_URL"):
+        return False
+    return not isinstance(error, ClientError) or code(error) in _UNKNOWN or code(error).isdigit()
 
 
 def explain(error: BotoCoreError | ClientError | ResponseParserError, verb: str) -> str:
@@ -136,7 +150,7 @@ def _explain_answer(error: ClientError, verb: str) -> str:
             f"{called} is not allowed ({said}): allow it for these credentials, and in the resource's "
             f"own policy if it is in another account; docs/{verb}.md has the whole policy"
         )
-    if reason in _BAD_CREDENTIALS:
+    if is_bad_credentials(error):
         return f"AWS does not accept the credentials ({reason}): {_SIGN_IN}"
     if reason in _THROTTLED:
         return f"AWS throttles {called}: wait a minute and repeat, or set AWS_MAX_ATTEMPTS=10"

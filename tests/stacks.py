@@ -284,7 +284,7 @@ def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]
     Starting it takes a third of the time of an operation.
     """
     version = importlib.metadata.version("pulumi-aws")
-    command = [sys.executable, "-m", "sandbox.provider", version]
+    command = [sys.executable, "-m", "sandbox.provider", "aws", version]
     with subprocess.Popen(
         command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True
     ) as provider:

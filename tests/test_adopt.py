@@ -29,8 +29,8 @@ from pages.examples import (
 from roles.__main__ import main
 from roles.actions import ACTIONS
 from roles.difference import TRUST_POLICY, compare, statements
+from sandbox.account import ACCOUNT as SANDBOX_ACCOUNT
 from sandbox.environment import PROJECT
-from sandbox.iam_server import ACCOUNT as SANDBOX_ACCOUNT
 from tests.mocked import Deployment
 from tests.page import page_path, run_section
 from tests.qbusiness_server import DATA_SOURCE_ID, Server, served
@@ -449,16 +449,23 @@ def test_a_person_is_asked_until_the_answer_is_one_of_the_choices(
     assert adopt().code == 130
 
 
+def in_order(last: str) -> list[str]:
+    """Return five IDs."""
+    return [*(f"{number}{last[1:]}" for number in range(4)), last]
+
+
 def test_long_lists_are_read_to_their_end_with_progress(console: Console, adopt: Adopt):
-    server = console.server
-    server.page_size = 2
     console.make(policies={f"policy-{number}": WIDE for number in range(3)})
-    source = server.data_sources.pop(DATA_SOURCE_ID)
-    for number in range(4):
-        server.add(f"{number}{OTHER_ID[1:]}", "CUSTOM")
-        server.applications = {**server.applications, f"{number}{APPLICATION_ID[1:]}": "More"}
-        server.indexes = {f"{number}{INDEX_ID[1:]}": "Other", **server.indexes}
-    server.data_sources[DATA_SOURCE_ID] = source
+    qbusiness = console.server.qbusiness
+    qbusiness.page_size = 2
+    qbusiness.resources.clear()
+    for application in in_order(APPLICATION_ID):
+        qbusiness.add(application, displayName="Docs")
+        for index in in_order(INDEX_ID):
+            qbusiness.add(application, index, displayName="Main")
+            for number, source in enumerate(in_order(DATA_SOURCE_ID)):
+                kind = "CUSTOM" if number < 4 else "AEM"
+                qbusiness.add(application, index, source, displayName="Pages", type=kind)
     said = adopt("--application", APPLICATION_ID, "--json")
     assert said.code == 2
     assert len(said.json["choices"]) == 5
@@ -620,7 +627,7 @@ def test_the_secret_of_a_newer_connector_is_found_where_its_schema_has_it(
         "connectionConfiguration": {"secretArn": console.secret_arn},
         "filterConfiguration": {"userFilterPath": "s3://files/users.txt"},
     }
-    console.server.data_sources[DATA_SOURCE_ID]["configuration"] = configuration
+    console.server.data_source()["configuration"] = configuration
     config = adopt("--json").json["config"]
     assert config[f"{PROJECT_NAME}:connector"] == "onedrive-new"
     assert config[f"{PROJECT_NAME}:secretId"] == console.secret_arn
@@ -1338,7 +1345,7 @@ def test_missing_credentials_and_regions_are_one_line_with_what_to_do(
 def test_the_region_is_the_option_s_or_that_of_the_environment(
     server: Server, adopt: Adopt, monkeypatch: pytest.MonkeyPatch
 ):
-    server.applications.clear()
+    server.qbusiness.resources.clear()
     monkeypatch.setenv("AWS_REGION", "us-west-2")
     assert "no application of Amazon Q Business in us-west-2" in one_line(adopt())
     assert "in eu-west-1 for these credentials: give" in one_line(adopt("--region", "eu-west-1"))
@@ -1369,7 +1376,7 @@ def test_a_data_source_that_the_program_is_not_for_is_refused(
     console: Console, adopt: Adopt, more: dict[str, Any], advice: str
 ):
     console.make(configuration=more.get("configuration"))
-    source = console.server.data_sources[DATA_SOURCE_ID]
+    source = console.server.data_source()
     if "roleArn" in more:
         source["roleArn"] = more["roleArn"]
     if not source["roleArn"]:
@@ -1406,7 +1413,7 @@ def test_a_stack_file_that_is_no_yaml_is_said_and_left_alone(
 
 
 def test_a_failure_in_json_is_one_document_too(server: Server, adopt: Adopt):
-    server.applications.clear()
+    server.qbusiness.resources.clear()
     said = adopt("--json")
     assert said.code == 2
     assert set(said.json) == {"error"}
@@ -1439,10 +1446,9 @@ def test_the_policy_of_the_page_is_what_is_called(console: Console, adopt: Adopt
     console.s3.create_bucket(Bucket="documents")
     console.server.calls.clear()
     assert adopt().code == 0
-    console.server.data_sources[DATA_SOURCE_ID] |= {
-        "type": "S3",
-        "configuration": configured("S3", BucketName="documents"),
-    }
+    console.server.data_source().update(
+        type="S3", configuration=configured("S3", BucketName="documents")
+    )
     assert adopt("--force").code == 0
     (block,) = re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
     (statement,) = json.loads(block)["Statement"]
@@ -1538,7 +1544,7 @@ def test_a_console_s_role_is_imported_in_place_as_the_pages_say(
     assert "deleted" not in imported.stdout
     role = aws.iam.get_role(RoleName=NAME)["Role"]
     assert (role["RoleId"], role["Arn"]) == (unique, console.role_arn)
-    assert console.server.data_sources[DATA_SOURCE_ID]["roleArn"] == stack.outputs()["roleArn"]
+    assert console.server.data_source()["roleArn"] == stack.outputs()["roleArn"]
     assert role["Description"] == "Made by the console"
     assert sorted(role["Tags"], key=lambda tag: tag["Key"]) == tags
     assert in_one_line(aws.trust_policy(NAME)) == trust_of_the_sandbox()

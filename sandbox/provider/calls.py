@@ -73,12 +73,12 @@ def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
-    """Call IAM and return its answer, or None if the named entity does not exist."""
+    """Call AWS and return its answer, or None if the named entity does not exist."""
     from botocore.exceptions import ClientError
 
     try:
         return function(**arguments)
     except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchEntity":
+        if error.response["Error"]["Code"] in ("NoSuchEntity", "ResourceNotFoundException"):
             return None
         raise
