@@ -1,4 +1,4 @@
-"""The policy pack: its rules, and how they are enforced."""
+"""Serve the policy pack: its rules, and how they are enforced."""
 
 from collections.abc import Collection
 from functools import partial

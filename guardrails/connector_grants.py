@@ -145,7 +145,6 @@ def _meets(conditions: tuple[Condition, ...], grant: _Grant, application: Applic
     return all(
         any(
             condition.is_as_strict_as(required)
-            and condition.values
             and all(_covers(patterns, value, application) for value in condition.values)
             for condition in conditions
         )

@@ -325,7 +325,7 @@ def _managed_policies(
             document = _document(policy.properties, "policy")
             attached[policy.urn] = Policy(policy.urn, document, inline=False)
         for arn in arns:
-            attachments.setdefault(arn, Attachment(declaration.urn, arn))
+            attachments[arn] = Attachment(declaration.urn, arn)
         attached_arns.update(declaration.values(_ATTACHES_IN[declaration.type]))
     removed = bool(_of_type(belonging, _EXCLUSIVE_ATTACHMENTS))
     undeclared = [

@@ -4,20 +4,26 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
 from components.connector_role import POLICY_NAME
 from components.formats import ROLE_NAME_SUFFIX
-from live.account import CALL_ERRORS, DENY_ALL, Account, Role, unanswered, wait_until
+from live.account import CALL_ERRORS, DENY_ALL, Account, wait_until
 from live.example import Example
 from live.names import Names
 from live.stack import Stack, StepError
+from pages.connector_calls import Request
+from roles.account import Role
+from roles.errors import PageError, is_denied, is_unanswered
 
-NAMESPACE: Final = "qbusiness-aem-connector:"
+_NAMESPACE: Final = "qbusiness-aem-connector:"
 """Of the program's keys in a stack's configuration: the name in `Pulumi.yaml`."""
-COMPONENT: Final = "aem-connector"
+_COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
-_ROLE: Final = f"{COMPONENT}{ROLE_NAME_SUFFIX}"
-_POLICY: Final = f"{COMPONENT}-qbusiness-policy"
-_POLICIES: Final = f"{COMPONENT}-qbusiness-policies-exclusive"
+_ROLE: Final = f"{_COMPONENT}{ROLE_NAME_SUFFIX}"
+_POLICY: Final = f"{_COMPONENT}-qbusiness-policy"
+_POLICIES: Final = f"{_COMPONENT}-qbusiness-policies-exclusive"
 _TAGS: Final = {"Purpose": "acceptance run"}
 _DESCRIPTION: Final = "AEM connector, acceptance run"
 _SERIOUS: Final = ("ERROR", "SECURITY_WARNING")
@@ -42,13 +48,16 @@ class Step(NamedTuple):
 class Steps:
     """The steps, which share an account, a stack and what has been found so far."""
 
-    def __init__(self, account: Account, stack: Stack, names: Names) -> None:
-        """Take where the steps run, and the names of what they create."""
+    def __init__(
+        self, account: Account, stack: Stack, names: Names, record: Callable[[str], None]
+    ) -> None:
+        """Take where the steps run, the names of what they create, and what details are given to."""
         self._account = account
         self._stack = stack
         self._names = names
-        self._example = Example(account.id, account.region)
-        policies = self._example.policies(COMPONENT)
+        self._record = record
+        self._example = Example(account.identity["Account"], account.region)
+        policies = self._example.policies(_COMPONENT)
         self._trust_policy = policies.trust_policy or ""
         self._role_policy = policies.role_policy or ""
 
@@ -79,14 +88,14 @@ class Steps:
     def _preview(self) -> None:
         self._stack.create(
             {
-                **self._example.settings(NAMESPACE),
-                f"{NAMESPACE}roleName": self._names.role,
-                f"{NAMESPACE}tags": _TAGS,
-                f"{NAMESPACE}exclusivePolicies": True,
+                **self._example.settings(_NAMESPACE),
+                f"{_NAMESPACE}roleName": self._names.role,
+                f"{_NAMESPACE}tags": _TAGS,
+                f"{_NAMESPACE}exclusivePolicies": True,
             }
         )
         self._stack.run("preview", "--diff")
-        if self._account.role(self._names.role):
+        if self._account.role_id(self._names.role):
             raise StepError("the preview created the role")
 
     def _create(self) -> None:
@@ -101,38 +110,38 @@ class Steps:
     # Ask.
 
     def _analyze(self) -> str:
-        role = self._role(self._names.role)
         trust_policy = {"validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument"}
         try:
             findings = [
-                *self._account.findings(role.trust_policy, policyType="RESOURCE_POLICY", **trust_policy),
-                *self._account.findings(role.inline_policies[POLICY_NAME], policyType="IDENTITY_POLICY"),
+                *self._account.policy_findings(self._trust_policy, "RESOURCE_POLICY", **trust_policy),
+                *self._account.policy_findings(self._role_policy, "IDENTITY_POLICY"),
             ]
         except CALL_ERRORS as error:
             raise _skip_or(error) from error
-        listed = "; ".join(f"{kind} {text}" for kind, text in findings)
-        if any(kind in _SERIOUS for kind, _ in findings):
+        listed = "; ".join(
+            f"{finding['findingType']} {finding['issueCode']}: {finding['findingDetails']}"
+            for finding in findings
+        )
+        if any(finding["findingType"] in _SERIOUS for finding in findings):
             raise StepError(listed)
         return listed or "no finding"
 
     def _simulate(self) -> str:
-        role = self._role(self._names.role)
+        arn = self._role(self._names.role).arn
         counts: list[str] = []
         wrong: list[str] = []
         try:
             for allowed in (True, False):
                 requests = self._example.requests(allowed=allowed)
-                for request, decision in self._account.decisions(role.arn, requests):
-                    if (decision == "allowed") != allowed:
-                        wrong.append(
-                            f"{request.action} on {request.resource} with {dict(request.context)} "
-                            f"is {decision}"
-                        )
+                for request, result in self._account.decisions(arn, requests):
+                    if (result["EvalDecision"] == "allowed") != allowed:
+                        wrong.append(_described(request, result))
                 counts.append(f"{len(requests)} {'allowed' if allowed else 'denied'}")
         except CALL_ERRORS as error:
             raise _skip_or(error) from error
         if wrong:
-            raise StepError("; ".join(wrong))
+            self._record("\n".join(wrong))
+            raise StepError(f"{len(wrong)} wrong decisions, such as: {wrong[0]}")
         return ", ".join(counts)
 
     # Drift.
@@ -161,8 +170,8 @@ class Steps:
         boundary = self._account.boundary_arn(self._names)
         output = self._stack.try_to(
             *_UP,
-            *("--config", f"{NAMESPACE}permissionsBoundaryArn={boundary}"),
-            *("--config", f"{NAMESPACE}roleDescription={_DESCRIPTION}"),
+            *("--config", f"{_NAMESPACE}permissionsBoundaryArn={boundary}"),
+            *("--config", f"{_NAMESPACE}roleDescription={_DESCRIPTION}"),
         )
         if not output.exit_code:
             raise StepError("the update succeeded, although there is no such boundary")
@@ -180,8 +189,8 @@ class Steps:
     def _rename(self) -> None:
         self._stack.run(
             *_UP,
-            *("--config", f"{NAMESPACE}permissionsBoundaryArn="),
-            *("--config", f"{NAMESPACE}roleName={self._names.renamed}"),
+            *("--config", f"{_NAMESPACE}permissionsBoundaryArn="),
+            *("--config", f"{_NAMESPACE}roleName={self._names.renamed}"),
         )
         role = self._expect_role(self._names.renamed, _DESCRIPTION)
         self._expect_none(self._names.role)
@@ -196,16 +205,17 @@ class Steps:
         name = self._names.imported
         self._account.create_role(name, self._trust_policy)
         self._account.put_policy(name, "by-hand", DENY_ALL)
-        before = self._role(name)
-        self._stack.run("config", "set", "--plaintext", f"{NAMESPACE}roleName", name)
-        component = {"type": "qbusiness-connector:index:ConnectorRole", "name": COMPONENT}
-        role = {"type": "aws:iam/role:Role", "name": _ROLE, "id": name, "parent": COMPONENT}
+        before = self._account.role_id(name)
+        self._stack.run("config", "set", "--plaintext", f"{_NAMESPACE}roleName", name)
+        component = {"type": "qbusiness-connector:index:ConnectorRole", "name": _COMPONENT}
+        role = {"type": "aws:iam/role:Role", "name": _ROLE, "id": name, "parent": _COMPONENT}
         self._stack.write("import.json", {"resources": [{**component, "component": True}, role]})
         self._stack.run(
             *("import", "--file", "import.json", "--yes", "--protect=false", "--generate-code=false")
         )
         self._stack.run(*_UP)
-        if self._expect_role(name, _DESCRIPTION).id != before.id:
+        self._expect_role(name, _DESCRIPTION)
+        if self._account.role_id(name) != before:
             raise StepError("the role was replaced")
 
     def _destroy_imported(self) -> None:
@@ -215,7 +225,7 @@ class Steps:
     # What AWS has.
 
     def _role(self, name: str) -> Role:
-        role = self._account.role(name)
+        role = self._account.role_if_any(name)
         if role is None:
             raise StepError(f"there is no role {name}")
         return role
@@ -224,14 +234,15 @@ class Steps:
         """Return a role once it is as the program has written it; raises StepError if it never is."""
         expected: Mapping[str, Any] = {
             "description": description,
-            "boundary": boundary,
+            "permissions_boundary_arn": boundary,
             "tags": _TAGS,
             "trust_policy": json.loads(self._trust_policy),
             "inline_policies": {POLICY_NAME: json.loads(self._role_policy)},
+            "attached": (),
         }
 
         def differences() -> list[str]:
-            role = self._account.role(name)
+            role = self._account.role_if_any(name)
             actual = role._asdict() if role else {}
             return [part for part, value in expected.items() if actual.get(part) != value]
 
@@ -240,11 +251,22 @@ class Steps:
         return self._role(name)
 
     def _expect_none(self, name: str) -> None:
-        if not wait_until(lambda: self._account.role(name) is None):
+        if not wait_until(lambda: self._account.role_id(name) is None):
             raise StepError(f"the role {name} still exists")
 
 
-def _skip_or(error: Exception) -> Exception:
-    """Return the reason to skip a question, or else its error."""
-    reason = unanswered(error)
-    return SkipError(reason) if reason else error
+def _described(request: Request, result: Mapping[str, Any]) -> str:
+    """Describe a decision; a policy of the organization can deny what the role's policy allows."""
+    organization = result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
+    reason = "" if organization else ", by a policy of the organization"
+    context = f" with {dict(request.context)}" if request.context else ""
+    return f"{request.action} on {request.resource}{context}: {result['EvalDecision']}{reason}"
+
+
+def _skip_or(error: BotoCoreError | ClientError | ResponseParserError) -> Exception:
+    """Return why a question cannot be asked, or else the error of the question itself."""
+    if isinstance(error, ClientError) and is_denied(error):
+        return SkipError(f"not allowed: {error}")
+    if isinstance(error, ClientError | PageError | ResponseParserError) and is_unanswered(error):
+        return SkipError(f"the endpoint does not have it: {error}")
+    return error

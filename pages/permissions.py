@@ -67,7 +67,7 @@ def page() -> str:
                 ("action", "resource", "why the pair is there"),
                 ((f"`{action}`", f"`{arn}`", reason) for (action, arn), reason in INERT.items()),
             ),
-            "With `ingestScope: index`, the policy does not cover these required resource types:\n",
+            "### Accepted findings\n\nWith `ingestScope: index`, the policy does not cover these required resource types:\n",
             bullets(f"`{action}` on `{kind}`: {reason}" for (action, kind), reason in UNCOVERED.items()),
             "The linter parliament reports these findings, which were accepted for the reason given:\n",
             bullets(
@@ -224,8 +224,9 @@ It is also proved that the role policy allows exactly what AWS's page allows, wi
 ingested into the application and the index (as on AWS's current page; not with `ingestScope: index`), and tagged network
 interfaces can be deleted (with `allowNetworkInterfaceDeletion`).
 
-The simulator decided the requests for {len(COMBINATIONS)} combinations of the options. The proofs cover one of each kind:
-the others differ only in the text of ARNs.
+The roles of all connectors have {len(SHAPES)} shapes. The simulator decided the requests for {len(COMBINATIONS)} combinations of the options, which
+include every shape with several values of each option. What the role can never do is proved for all of these; the
+comparison with AWS's pages, for one role of each shape: the others differ only in the text of ARNs.
 
 ## What remains possible
 
@@ -237,7 +238,8 @@ AWS's pages allow the following, and so does this role:
 - With `bucketName`, the role can read every object of the bucket.
 - `ec2:CreateNetworkInterfacePermission` does not restrict to whom the network interface can be attached, because the
   pages have no condition on `ec2:AuthorizedService`. It applies only to network interfaces with the application's tag.
-- `kms:ViaService` is a pattern for all Regions, `secretsmanager.*.amazonaws.com`; the key itself belongs to one Region.
+- `kms:ViaService` is a pattern for all Regions, such as `secretsmanager.*.amazonaws.com`; the key itself belongs to one
+  Region.
 
 These are outside of the role, and not checked here: the policies of the secret, the key, and the bucket (one in another
 account must allow the role), a permissions boundary and service control policies (which only deny), and who can pass the

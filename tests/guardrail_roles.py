@@ -307,6 +307,10 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         _objects(Condition={"StringEqualsIfExists": {"aws:ResourceAccount": ACCOUNT}}),
         {"bucket"},
     ),
+    "objects of a bucket under a condition on another key": (
+        _objects(Condition={"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}),
+        {"bucket"},
+    ),
     "objects written": (_objects(Action=["s3:GetObject", "s3:PutObject"]), {"excess"}),
     "objects read by a wildcard": (_objects(Action="s3:Get*"), {"excess"}),
     "every action of S3 on a bucket": (_objects(Action="s3:*"), {"excess"}),
@@ -371,6 +375,18 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
             policy=policy(
                 "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
                 Condition={"StringLike": {"aws:RequestTag/AMAZON_Q": _TAGGED}},
+            )
+        ),
+        {"excess"},
+    ),
+    "network interfaces with a tag of this name among others": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
+                Condition={
+                    "StringLike": {"aws:RequestTag/AMAZON_Q": _TAGGED},
+                    "ForAnyValue:StringEquals": {"aws:TagKeys": ["AMAZON_Q"]},
+                },
             )
         ),
         {"excess"},
@@ -458,12 +474,16 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         _objects(Resource="arn:aws:s3:::amzn-s3-demo-bucket/*"),
         {"placeholders"},
     ),
-    "placeholders without brackets": (
+    "a Region by a placeholder": (
         _allowing(
             "kms:Decrypt",
-            "arn:aws:kms:your-region:your-account-id:key/key-id",
+            f"arn:aws:kms:your-region:{ACCOUNT}:key/{KEY_ID}",
             Condition=THROUGH_SECRETS_MANAGER,
         ),
+        {"placeholders", "key"},
+    ),
+    "a key by a placeholder": (
+        _allowing("kms:Decrypt", f"{KEYS}key-id", Condition=THROUGH_SECRETS_MANAGER),
         {"placeholders", "key"},
     ),
     "an application by a placeholder": (
@@ -682,7 +702,10 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     ),
     # Names that contain what could be a placeholder.
     "a secret with words of placeholders in its name": (
-        _allowing("secretsmanager:GetSecretValue", f"{SECRETS}team/your-app/index_id-a1B2c3"),
+        _allowing(
+            "secretsmanager:GetSecretValue",
+            [f"{SECRETS}secret_id-a1B2c3", f"{SECRETS}team/your-app/index_id-a1B2c3"],
+        ),
         set(),
     ),
     "objects with words of placeholders in their names": (
