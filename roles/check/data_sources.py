@@ -40,7 +40,7 @@ def _about(subject: Subject, source: DataSource, found: Mapping[str, Any]) -> It
     if different := [*_differences(subject, found)]:
         yield problem(
             f"{source.name} uses what the settings do not name",
-            "set the same in the stack's configuration and in the data source, then `pulumi up`",
+            f"set the same in the stack's configuration and in the data source, then {subject.up}",
             *different,
         )
     yield _status(subject, source, found)

@@ -15,12 +15,11 @@ _NO_ROLE: Final = "there is no role"
 
 def role(subject: Subject) -> Answer:
     """Ask whether the stack's role exists."""
-    up = f"pulumi up --stack {subject.stack.name}"
     arn = subject.stack.role_arn
     if arn is None:
-        return problem("the stack has no role yet", up)
+        return problem("the stack has no role yet", subject.up)
     if subject.role is None or subject.role.arn != arn:
-        return problem(f"there is no role {arn}", up)
+        return problem(f"there is no role {arn}", subject.up)
     return ok(arn)
 
 
@@ -48,9 +47,7 @@ def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any])
         for verdict in (*difference.program, *difference.role)
         if verdict.verdict in ("missing", "excess", "denies")
     ]
-    return problem(
-        "differs from what the program renders", f"pulumi up --stack {subject.stack.name}", *wrong
-    )
+    return problem("differs from what the program renders", subject.up, *wrong)
 
 
 def other_policies(subject: Subject) -> Answer:
@@ -58,22 +55,13 @@ def other_policies(subject: Subject) -> Answer:
     role = subject.role
     if role is None:
         return skipped(_NO_ROLE)
-    inline = [name for name in role.inline_policies if name != POLICY_NAME]
-    if found := [*inline, *(role.attached or ())]:
-        commands = [
-            *(
-                f"aws iam delete-role-policy --role-name {role.name} --policy-name {name}"
-                for name in inline
-            ),
-            *(
-                f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
-                for arn in role.attached or ()
-            ),
-        ]
+    found = [name for name in role.inline_policies if name != POLICY_NAME]
+    found += role.attached or ()
+    if found:
+        exclusive = bool(subject.stack.get("exclusive_policies"))
         return problem(
             f"the role has {', '.join(found)} in addition",
-            f"{' && '.join(commands)}; or {subject.stack.command('exclusive_policies', 'true')}, "
-            "then `pulumi up`",
+            subject.up if exclusive else subject.set("exclusive_policies", "true"),
         )
     if role.attached is None:
         return not_allowed(str(role.denied))
@@ -89,7 +77,7 @@ def permissions_boundary(subject: Subject) -> Answer:
     if actual != wanted:
         return problem(
             f"the role has {actual or 'none'}, and the settings {wanted or 'none'}",
-            f"pulumi up --stack {subject.stack.name}",
+            subject.up,
         )
     if not actual:
         return ok("the role has none")

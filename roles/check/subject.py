@@ -1,5 +1,6 @@
 """Hold what the questions of `check` are about: a stack, and the account that it is in."""
 
+import shlex
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
@@ -41,6 +42,15 @@ class Subject:
                 )
         self.partition = self.caller_arn.split(":")[1]
         self.policies: Policies = render(stack, Location(self.partition, self.region, self.account_id))
+
+    @property
+    def up(self) -> str:
+        """The command that deploys the stack, which also corrects drift."""
+        return f"pulumi up --stack {shlex.quote(self.stack.name)}"
+
+    def set(self, name: str, value: str | None, *members: str | int) -> str:
+        """Return the commands that set a setting, or a member of it, and deploy; None removes it."""
+        return f"{self.stack.command(name, value, *members)} && {self.up}"
 
     @property
     def application_id(self) -> str:
