@@ -99,7 +99,11 @@ def _statements(options: Options) -> str:
     """Return the section about the role policy."""
     sections = ["## What the role may do\n"]
     calls = connector_calls(options)
-    included = {combination: _sids(combination) for combination in COMBINATIONS}
+    included = {
+        combination: _sids(combination)
+        for combination in COMBINATIONS
+        if combination.connector == options.connector
+    }
     for statement in _role_statements(options):
         sid = statement["Sid"]
         of_statement = [call for call in calls if call.sid == sid]

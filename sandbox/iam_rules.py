@@ -82,6 +82,7 @@ def validate_request(
     for name, pattern in _PARAMETERS.items():
         if name in parameters and not pattern.fullmatch(parameters[name]):
             raise _invalid(name, parameters[name])
+    _check_boundary(parameters, managed_policies)
     match action:
         case "CreateRole":
             _check_trust(parameters["AssumeRolePolicyDocument"])
@@ -90,9 +91,6 @@ def validate_request(
             if parameters["RoleName"].casefold() in taken:
                 message = f"Role with name {parameters['RoleName']} already exists."
                 raise IamError(409, "EntityAlreadyExists", message)
-            _check_boundary(parameters, managed_policies)
-        case "PutRolePermissionsBoundary":
-            _check_boundary(parameters, managed_policies)
         case "UpdateAssumeRolePolicy":
             _check_trust(parameters["PolicyDocument"])
         case "PutRolePolicy":

@@ -42,6 +42,15 @@ FULL: Final[Mapping[str, Any]] = {
 }
 """The arguments of `golden/default-role-policy.json`."""
 
+S3: Final[Mapping[str, Any]] = {
+    "application_id": APPLICATION_ARN,
+    "index_id": INDEX_ID,
+    "connector": "s3-v2",
+    "bucket_name": "qbusiness-documents",
+    "kms_key_id": KEY_ID,
+}
+"""The arguments of `golden/s3-v2-role-policy.json`."""
+
 PROJECT_NAME: Final = "qbusiness-aem-connector"
 
 ROLE: Final = "aem-connector-qbusiness-role"

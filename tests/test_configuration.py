@@ -10,10 +10,10 @@ import pytest
 
 from components.connector_role import ConnectorRole
 from components.errors import SettingsError
-from components.stack_config import KEYS
-from pages.examples import APPLICATION_ARN, INDEX_ID, KEY_ID, OTHER_ACCOUNT, REGION, SECRET_ID
+from components.stack_config import KEYS, config_key
+from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, KEY_ID, OTHER_ACCOUNT, REGION, SECRET_ID
 from tests.mocked import Deployment
-from tests.support import PROJECT_NAME, VPC, golden, in_one_line
+from tests.support import PROJECT_NAME, S3, VPC, golden, in_one_line
 
 MINIMAL: dict[str, str] = {
     "aws:region": REGION,
@@ -21,13 +21,10 @@ MINIMAL: dict[str, str] = {
     "indexId": INDEX_ID,
     "secretId": SECRET_ID,
 }
-S3: dict[str, str] = {
+S3_SETTINGS: dict[str, str] = {
     "aws:region": REGION,
-    "applicationId": APPLICATION_ARN,
-    "indexId": INDEX_ID,
-    "connector": "s3-v1",
-    "bucketName": "team-documents",
-    "bucketAccountId": OTHER_ACCOUNT,
+    "bucketAccountId": ACCOUNT,
+    **{config_key(name): value for name, value in S3.items()},
 }
 VPC_CONFIGURATION = json.dumps(
     {"subnetIds": VPC["subnet_ids"], "securityGroupIds": VPC["security_group_ids"]}
@@ -83,7 +80,7 @@ def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
         "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
         "tags": '{"Team": "search"}',
     }
-    assert {*settings, *S3} == {"aws:region", *KEYS.values()}
+    assert {*settings, *S3_SETTINGS} == {"aws:region", *KEYS.values()}
     deployment = deploy(monkeypatch, settings)
     assert deployment.error is None
     assert len(deployment.registrations) == 5
@@ -99,28 +96,13 @@ def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_keys_of_a_bucket_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
-    deployment = deploy(monkeypatch, S3)
+    deployment = deploy(monkeypatch, S3_SETTINGS)
     assert deployment.error is None
-    objects, bucket, *others = json.loads(deployment.role_policy["policy"])["Statement"]
-    of_the_account = {"StringEquals": {"aws:ResourceAccount": OTHER_ACCOUNT}}
-    assert objects == {
-        "Sid": "AllowsAmazonQToGetObjectfromS3",
-        "Effect": "Allow",
-        "Action": ["s3:GetObject"],
-        "Resource": ["arn:aws:s3:::team-documents/*"],
-        "Condition": of_the_account,
-    }
-    assert bucket == {
-        "Sid": "AllowsAmazonQToListS3Buckets",
-        "Effect": "Allow",
-        "Action": ["s3:ListBucket"],
-        "Resource": ["arn:aws:s3:::team-documents"],
-        "Condition": of_the_account,
-    }
-    assert [statement["Sid"] for statement in others] == [
-        "AllowsAmazonQToIngestDocuments",
-        "AllowsAmazonQToIngestPrincipalMapping",
-    ]
+    assert in_one_line(deployment.role_policy["policy"]) == golden("s3-v2-role-policy")
+    other = deploy(monkeypatch, {**S3_SETTINGS, "bucketAccountId": OTHER_ACCOUNT})
+    assert in_one_line(other.role_policy["policy"]) == golden("s3-v2-role-policy").replace(
+        f'"aws:ResourceAccount": "{ACCOUNT}"', f'"aws:ResourceAccount": "{OTHER_ACCOUNT}"'
+    )
 
 
 def test_a_blank_key_is_not_set(monkeypatch: pytest.MonkeyPatch):
@@ -132,9 +114,9 @@ def test_a_blank_key_is_not_set(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_every_key_may_be_blank_that_the_connector_does_not_need(monkeypatch: pytest.MonkeyPatch):
-    deployment = deploy(monkeypatch, {**BLANKS, **S3, "secretId": ""})
+    deployment = deploy(monkeypatch, {**BLANKS, **S3_SETTINGS, "secretId": ""})
     assert deployment.error is None
-    assert deployment.role_policy == deploy(monkeypatch, S3).role_policy
+    assert deployment.role_policy == deploy(monkeypatch, S3_SETTINGS).role_policy
 
 
 @pytest.mark.parametrize("key", MINIMAL)
@@ -182,7 +164,7 @@ def test_a_required_key_that_is_blank_or_missing_is_reported(
         ("connector", "asana", "set --stack test --plaintext -- connector CONNECTOR"),
         ("connector", "s3-v2", "rm --stack test -- secretId"),
         ("connector", "s3-v2", "set --stack test --plaintext -- bucketName BUCKET_NAME"),
-        ("bucketName", "team-documents", "rm --stack test -- bucketName"),
+        ("bucketName", "qbusiness-documents", "rm --stack test -- bucketName"),
         ("bucketAccountId", "1402433619", "--plaintext -- bucketAccountId ACCOUNT_ID"),
         ("bucketAccountId", OTHER_ACCOUNT, "rm --stack test -- bucketAccountId"),
     ],
@@ -235,14 +217,14 @@ def test_another_namespace_is_named_in_messages_and_commands(monkeypatch: pytest
 
 
 def test_another_namespace_is_named_in_what_a_connector_refuses(monkeypatch: pytest.MonkeyPatch):
-    text = message(monkeypatch, {**S3, "secretId": SECRET_ID}, namespace="search")
-    assert "  search:secretId: is not supported by the connector s3-v1: see https://docs.aws" in text
+    text = message(monkeypatch, {**S3_SETTINGS, "secretId": SECRET_ID}, namespace="search")
+    assert "  search:secretId: is not supported by the connector s3-v2: see https://docs.aws" in text
     assert "    expected: no search:secretId, or another search:connector\n" in text
     assert "    fix: pulumi config rm --stack test -- search:secretId" in text
 
 
 def test_namespaces_side_by_side_are_connectors_side_by_side(monkeypatch: pytest.MonkeyPatch):
-    spaces = {"wiki": {**MINIMAL, "connector": "confluence-cloud"}, "files": S3}
+    spaces = {"wiki": {**MINIMAL, "connector": "confluence-cloud"}, "files": S3_SETTINGS}
     config = {
         key if ":" in key else f"{space}:{key}": value
         for space, settings in spaces.items()
@@ -259,7 +241,7 @@ def test_namespaces_side_by_side_are_connectors_side_by_side(monkeypatch: pytest
     policies = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
     named = {policy.name: policy.inputs["policy"] for policy in policies}
     assert in_one_line(named["wiki-qbusiness-policy"]) == golden("minimal-role-policy")
-    assert "team-documents" in named["files-qbusiness-policy"]
+    assert "qbusiness-documents" in named["files-qbusiness-policy"]
 
 
 @pytest.mark.parametrize("member", ["subnetids", "subnet_ids", "SubnetIds"])
@@ -371,13 +353,13 @@ def test_a_secret_bucket_makes_its_policy_secret_and_is_in_no_message(
     monkeypatch: pytest.MonkeyPatch, key: str
 ):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:{key}"].__contains__)
-    deployment = deploy(monkeypatch, S3)
+    deployment = deploy(monkeypatch, S3_SETTINGS)
     (role,) = deployment.of_type("aws:iam/role:Role")
     (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
     assert policy.request.object.fields["policy"].HasField("struct_value")
     assert not role.request.object.fields["assumeRolePolicy"].HasField("struct_value")
     assert [*role.request.additionalSecretOutputs] == ["inlinePolicies"]
-    text = message(monkeypatch, {**S3, key: "Hunter2"})
+    text = message(monkeypatch, {**S3_SETTINGS, key: "Hunter2"})
     assert f"  {key}: [secret] is not " in text
     assert f"fix: pulumi config set --stack test --secret -- {key} " in text
     assert "Hunter2" not in text
@@ -385,10 +367,10 @@ def test_a_secret_bucket_makes_its_policy_secret_and_is_in_no_message(
 
 def test_a_secret_connector_decides_the_policy_and_is_shown(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:connector"].__contains__)
-    deployment = deploy(monkeypatch, S3)
+    deployment = deploy(monkeypatch, S3_SETTINGS)
     (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
     assert not policy.request.object.fields["policy"].HasField("struct_value")
-    text = message(monkeypatch, {**S3, "connector": "s3"})
+    text = message(monkeypatch, {**S3_SETTINGS, "connector": "s3"})
     assert '  connector: "s3" is not a connector; did you mean s3-v1 or s3-v2?' in text
 
 

@@ -1,0 +1,250 @@
+"""The steps of a run, each of which raises StepError if something is not as it should be."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from components.connector_role import POLICY_NAME
+from components.formats import ROLE_NAME_SUFFIX
+from live.account import CALL_ERRORS, DENY_ALL, Account, Role, unanswered, wait_until
+from live.example import Example
+from live.names import Names
+from live.stack import Stack, StepError
+
+NAMESPACE: Final = "qbusiness-aem-connector:"
+"""Of the program's keys in a stack's configuration: the name in `Pulumi.yaml`."""
+COMPONENT: Final = "aem-connector"
+"""The component's name in `__main__.py`."""
+_ROLE: Final = f"{COMPONENT}{ROLE_NAME_SUFFIX}"
+_POLICY: Final = f"{COMPONENT}-qbusiness-policy"
+_POLICIES: Final = f"{COMPONENT}-qbusiness-policies-exclusive"
+_TAGS: Final = {"Purpose": "acceptance run"}
+_DESCRIPTION: Final = "AEM connector, acceptance run"
+_SERIOUS: Final = ("ERROR", "SECURITY_WARNING")
+"""Types of findings that fail the step."""
+_UP: Final = ("up", "--yes", "--skip-preview", "--suppress-progress")
+
+
+class SkipError(Exception):
+    """Raised when a question cannot be answered here; the message says why."""
+
+
+class Step(NamedTuple):
+    """One step."""
+
+    title: str
+    run: Callable[[], str | None]
+    """Returns what is worth a note."""
+    is_question: bool = False
+    """Whether the next steps do not depend on it."""
+
+
+class Steps:
+    """The steps, which share an account, a stack and what has been found so far."""
+
+    def __init__(self, account: Account, stack: Stack, names: Names) -> None:
+        """Take where the steps run, and the names of what they create."""
+        self._account = account
+        self._stack = stack
+        self._names = names
+        self._example = Example(account.id, account.region)
+        policies = self._example.policies(COMPONENT)
+        self._trust_policy = policies.trust_policy or ""
+        self._role_policy = policies.role_policy or ""
+
+    def all(self) -> list[Step]:
+        """Return the steps in their order."""
+        return [
+            Step("A preview creates nothing", self._preview),
+            Step("An update creates the role with its two policies", self._create),
+            Step("The next update changes nothing", self._update_again),
+            Step("Access Analyzer finds no error in the policies", self._analyze, is_question=True),
+            Step(
+                "IAM allows the connector's requests, and denies similar ones",
+                self._simulate,
+                is_question=True,
+            ),
+            Step("Changes by hand are found", self._find_drift),
+            Step("An update corrects them", self._correct_drift),
+            Step("An update fails: its permissions boundary does not exist", self._fail),
+            Step("With the boundary, the same update applies what is missing", self._repeat),
+            Step("Another name replaces the role", self._rename),
+            Step("A destroy deletes the role", self._destroy),
+            Step("A role created by hand is imported, and updated in place", self._take_over),
+            Step("A destroy deletes that role too", self._destroy_imported),
+        ]
+
+    # Create.
+
+    def _preview(self) -> None:
+        self._stack.create(
+            {
+                **self._example.settings(NAMESPACE),
+                f"{NAMESPACE}roleName": self._names.role,
+                f"{NAMESPACE}tags": _TAGS,
+                f"{NAMESPACE}exclusivePolicies": True,
+            }
+        )
+        self._stack.run("preview", "--diff")
+        if self._account.role(self._names.role):
+            raise StepError("the preview created the role")
+
+    def _create(self) -> None:
+        self._stack.run(*_UP)
+        role = self._expect_role(self._names.role)
+        if role.arn not in self._stack.run("stack", "output", "roleArn"):
+            raise StepError(f"the stack's output roleArn is not {role.arn}")
+
+    def _update_again(self) -> None:
+        self._stack.run(*_UP, "--expect-no-changes")
+
+    # Ask.
+
+    def _analyze(self) -> str:
+        role = self._role(self._names.role)
+        trust_policy = {"validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument"}
+        try:
+            findings = [
+                *self._account.findings(role.trust_policy, policyType="RESOURCE_POLICY", **trust_policy),
+                *self._account.findings(role.inline_policies[POLICY_NAME], policyType="IDENTITY_POLICY"),
+            ]
+        except CALL_ERRORS as error:
+            raise _skip_or(error) from error
+        listed = "; ".join(f"{kind} {text}" for kind, text in findings)
+        if any(kind in _SERIOUS for kind, _ in findings):
+            raise StepError(listed)
+        return listed or "no finding"
+
+    def _simulate(self) -> str:
+        role = self._role(self._names.role)
+        counts: list[str] = []
+        wrong: list[str] = []
+        try:
+            for allowed in (True, False):
+                requests = self._example.requests(allowed=allowed)
+                for request, decision in self._account.decisions(role.arn, requests):
+                    if (decision == "allowed") != allowed:
+                        wrong.append(
+                            f"{request.action} on {request.resource} with {dict(request.context)} "
+                            f"is {decision}"
+                        )
+                counts.append(f"{len(requests)} {'allowed' if allowed else 'denied'}")
+        except CALL_ERRORS as error:
+            raise _skip_or(error) from error
+        if wrong:
+            raise StepError("; ".join(wrong))
+        return ", ".join(counts)
+
+    # Drift.
+
+    def _find_drift(self) -> None:
+        name = self._names.role
+        shorter = json.loads(self._role_policy)
+        del shorter["Statement"][1:]
+        self._account.put_policy(name, POLICY_NAME, json.dumps(shorter))
+        self._account.put_policy(name, "by-hand", DENY_ALL)
+        self._account.tag(name, "Purpose", "changed by hand")
+        output = self._stack.try_to("refresh", "--preview-only", "--expect-no-changes", "--diff")
+        if not output.exit_code:
+            raise StepError("pulumi refresh found no change")
+        for resource in (_ROLE, _POLICY, _POLICIES):
+            if f"::{resource}]" not in output.text:
+                raise StepError(f"pulumi refresh did not find the change of {resource}")
+
+    def _correct_drift(self) -> None:
+        self._stack.run(*_UP, "--refresh")
+        self._expect_role(self._names.role)
+
+    # A failed update.
+
+    def _fail(self) -> None:
+        boundary = self._account.boundary_arn(self._names)
+        output = self._stack.try_to(
+            *_UP,
+            *("--config", f"{NAMESPACE}permissionsBoundaryArn={boundary}"),
+            *("--config", f"{NAMESPACE}roleDescription={_DESCRIPTION}"),
+        )
+        if not output.exit_code:
+            raise StepError("the update succeeded, although there is no such boundary")
+        if "NoSuchEntity" not in output.text:
+            raise StepError("the update failed for another reason than NoSuchEntity")
+
+    def _repeat(self) -> None:
+        self._account.create_boundary(self._names)
+        self._stack.run(*_UP)
+        boundary = self._account.boundary_arn(self._names)
+        self._expect_role(self._names.role, _DESCRIPTION, boundary)
+
+    # Another role.
+
+    def _rename(self) -> None:
+        self._stack.run(
+            *_UP,
+            *("--config", f"{NAMESPACE}permissionsBoundaryArn="),
+            *("--config", f"{NAMESPACE}roleName={self._names.renamed}"),
+        )
+        role = self._expect_role(self._names.renamed, _DESCRIPTION)
+        self._expect_none(self._names.role)
+        if role.arn not in self._stack.run("stack", "output", "roleArn"):
+            raise StepError(f"the stack's output roleArn is not {role.arn}")
+
+    def _destroy(self) -> None:
+        self._stack.destroy()
+        self._expect_none(self._names.renamed)
+
+    def _take_over(self) -> None:
+        name = self._names.imported
+        self._account.create_role(name, self._trust_policy)
+        self._account.put_policy(name, "by-hand", DENY_ALL)
+        before = self._role(name)
+        self._stack.run("config", "set", "--plaintext", f"{NAMESPACE}roleName", name)
+        component = {"type": "qbusiness-connector:index:ConnectorRole", "name": COMPONENT}
+        role = {"type": "aws:iam/role:Role", "name": _ROLE, "id": name, "parent": COMPONENT}
+        self._stack.write("import.json", {"resources": [{**component, "component": True}, role]})
+        self._stack.run(
+            *("import", "--file", "import.json", "--yes", "--protect=false", "--generate-code=false")
+        )
+        self._stack.run(*_UP)
+        if self._expect_role(name, _DESCRIPTION).id != before.id:
+            raise StepError("the role was replaced")
+
+    def _destroy_imported(self) -> None:
+        self._stack.destroy()
+        self._expect_none(self._names.imported)
+
+    # What AWS has.
+
+    def _role(self, name: str) -> Role:
+        role = self._account.role(name)
+        if role is None:
+            raise StepError(f"there is no role {name}")
+        return role
+
+    def _expect_role(self, name: str, description: str = "", boundary: str = "") -> Role:
+        """Return a role once it is as the program has written it; raises StepError if it never is."""
+        expected: Mapping[str, Any] = {
+            "description": description,
+            "boundary": boundary,
+            "tags": _TAGS,
+            "trust_policy": json.loads(self._trust_policy),
+            "inline_policies": {POLICY_NAME: json.loads(self._role_policy)},
+        }
+
+        def differences() -> list[str]:
+            role = self._account.role(name)
+            actual = role._asdict() if role else {}
+            return [part for part, value in expected.items() if actual.get(part) != value]
+
+        if not wait_until(lambda: not differences()):
+            raise StepError(f"the role {name} has another {', '.join(differences())} in AWS")
+        return self._role(name)
+
+    def _expect_none(self, name: str) -> None:
+        if not wait_until(lambda: self._account.role(name) is None):
+            raise StepError(f"the role {name} still exists")
+
+
+def _skip_or(error: Exception) -> Exception:
+    """Return the reason to skip a question, or else its error."""
+    reason = unanswered(error)
+    return SkipError(reason) if reason else error
