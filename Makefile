@@ -15,7 +15,7 @@ ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # With these, Python would find neither venv/ nor the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
-.PHONY: help up example preview drift down unit test check format generated bench mutation pages site lock clean
+.PHONY: help up example preview drift down unit test check format generated bench mutation live pages site lock clean
 
 help: ## list the targets
 	@sed -n 's/^# \(Group\): \(.*\)/\n\2/p; s/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ mutation: venv/installed $(SIMULATOR) ## check that the tests detect a change in
 	@MUTANTS=all venv/bin/python -m pytest tests/authorization/test_mutants.py
 	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
 	@venv/bin/python -m tests.mutation
+
+live: venv/installed ## run the program once on a real AWS account: asks first, leaves nothing, writes a transcript
+	@venv/bin/python -m live
 
 # Group: Generate files
 

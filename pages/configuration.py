@@ -1,10 +1,6 @@
 """Write docs/configuration.md from Pulumi.yaml, the connectors, and the messages of the program.
 
-<<<<<<< HEAD
-What a setting expects is what the program itself reports when it refuses a value.
-=======
 What a setting expects is quoted from the message that refuses an invalid value.
->>>>>>> origin/main
 """
 
 from collections.abc import Iterator

@@ -118,10 +118,10 @@ def explain(error: BotoCoreError | ClientError | ResponseParserError, verb: str)
                 f"Region; Amazon Q Business is in {', '.join(SUPPORTED_REGIONS)}"
             )
         case PageError():
-            text = _explain_other_server(str(error), verb)
+            text = _explain_other_server(str(error))
         case ResponseParserError():
             # Its message holds the whole answer.
-            text = _explain_other_server("an answer is not in the format of the API", verb)
+            text = _explain_other_server("an answer is not in the format of the API")
         case _:
             text = str(error)
     return " ".join(text.split())
@@ -144,7 +144,7 @@ def _explain_answer(error: ClientError, verb: str) -> str:
     called = action(error.operation_name)
     if reason.isdigit():
         # The HTTP status, in place of the code that every error of an API has.
-        return _explain_other_server(f"{called} was answered with HTTP {reason} and no error code", verb)
+        return _explain_other_server(f"{called} was answered with HTTP {reason} and no error code")
     if is_denied(error):
         return (
             f"{called} is not allowed ({said}): allow it for these credentials, and in the resource's "
@@ -162,10 +162,7 @@ def _explain_answer(error: ClientError, verb: str) -> str:
     return f"{called} failed ({reason}: {said}): repeat the command"
 
 
-def _explain_other_server(text: str, verb: str) -> str:
+def _explain_other_server(text: str) -> str:
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
-        return (
-            f"the sandbox has no Amazon Q Business; run {verb} outside the sandbox, with AWS "
-            f"credentials ({text}, by AWS_ENDPOINT_URL={endpoint})"
-        )
+        return f"{text}, by AWS_ENDPOINT_URL={endpoint}: unset it to read AWS, then repeat the command"
     return f"{text}, as by a proxy or an outage: check the network's proxy, then repeat the command"

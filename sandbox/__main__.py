@@ -22,6 +22,10 @@ def main() -> int:
     run = verbs.add_parser("run", help="run a command in the sandbox: run -- pulumi preview")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND…")
     verbs.add_parser("shell", help="open a shell in the sandbox")
+    verbs.add_parser(
+        "console-data-source",
+        help="create a data source and its role, as a person does in the console of AWS",
+    )
     verbs.add_parser("down", help=f"destroy the stack {STACK} and the example's, and stop")
     verbs.add_parser("stop", help="stop the server, and delete all stacks and roles")
     arguments = parser.parse_args()
@@ -34,6 +38,8 @@ def main() -> int:
             return _run(sandbox, command, {})
         case "shell":
             return _run(sandbox, *_shell())
+        case "console-data-source":
+            return _run(sandbox, [sys.executable, "-m", "sandbox.console"], {})
         case "down":
             return _down(sandbox)
         case _:

@@ -101,7 +101,7 @@ class Aws:
         parameters = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
         action = parameters.get("Action", "")
         try:
-            validate_request(action, parameters, _roles())
+            validate_request(action, parameters, _roles(), _managed_policies())
         except IamError as refusal:
             return _refuse(refusal, start_response)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
@@ -181,6 +181,10 @@ def _roles() -> dict[str, Role]:
         role.name: Role(role.name, role.policies, tuple(tag["Key"] for tag in role.tags))
         for role in _all_roles()
     }
+
+
+def _managed_policies() -> list[str]:
+    return [arn for backend in _backends() for arn in backend.managed_policies]
 
 
 def _complete(parameters: dict[str, str]) -> bytes:

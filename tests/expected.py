@@ -25,7 +25,7 @@ def role_policy(options: Options) -> dict[str, Any]:
 def statements(name: str, part_of_sid: str = "") -> list[Statement]:
     """Return the statements of a role policy in golden/, or those with this part in the Sid."""
     policy = json.loads(golden(f"{name}-role-policy"))
-    return [it for it in policy["Statement"] if part_of_sid in it["Sid"]]
+    return [statement for statement in policy["Statement"] if part_of_sid in statement["Sid"]]
 
 
 def filled(written_out: Iterable[Statement], options: Options) -> list[Statement]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-import boto3
 import pytest
 import yaml
 from moto.iam.models import iam_backends
@@ -29,7 +28,6 @@ from pages.examples import (
 from roles.__main__ import main
 from roles.actions import ACTIONS
 from roles.difference import TRUST_POLICY, compare, statements
-from sandbox.account import ACCOUNT as SANDBOX_ACCOUNT
 from sandbox.environment import PROJECT
 from tests.mocked import Deployment
 from tests.page import page_path, run_section
@@ -42,7 +40,7 @@ pytestmark = pytest.mark.slow
 PAGE = PROJECT / "docs" / "adopt.md"
 NAME = "QBusiness-DataSource-x1y2z"
 OWN = "qbusiness-aem-connector"
-SECRET_NAME = "qbusiness/aem-cloud"
+SECRET_NAME = "qbusiness/aem-pages"
 OTHER_ID = "d4e5f6a7-8901-23ab-cdef-444444444444"
 KEY_ARN = f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}"
 INDEX_ARN = f"{APPLICATION_ARN}/index/{INDEX_ID}"
@@ -50,16 +48,11 @@ VPC = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
 INGEST = ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"]
 
 
-class Console:
-    """What a person made in the console before: a data source, its secret and its role."""
+class Maker:
+    """Somebody who made a data source, its secret and its role by hand before."""
 
-    def __init__(self, server: Server, url: str = "") -> None:
-        self.server = server
-        credentials = {"aws_access_key_id": "tests", "aws_secret_access_key": "tests"}
-        place = {"region_name": REGION, "endpoint_url": url or server.url}
-        self.iam: Any = boto3.client("iam", **place, **credentials)
-        self.s3: Any = boto3.client("s3", **place, **credentials)
-        self.secrets: Any = boto3.client("secretsmanager", **place, **credentials)
+    def __init__(self, aws: Aws) -> None:
+        self.iam, self.s3, self.secrets = aws.iam, aws.client("s3"), aws.client("secretsmanager")
         self.secret_arn = ""
         self.role_arn = ""
 
@@ -82,8 +75,39 @@ class Console:
             document = text.replace("SECRET", self.secret_arn)
             self.iam.put_role_policy(RoleName=NAME, PolicyName=name, PolicyDocument=document)
         configuration = {"type": "AEM", "secretArn": self.secret_arn} | (configuration or {})
-        self.server.add(configuration=configuration, roleArn=self.role_arn, **data_source)
+        self.add(configuration=configuration, roleArn=self.role_arn, **data_source)
+
+    def add(self, **data_source: Any) -> None:
+        raise NotImplementedError
+
+
+class Console(Maker):
+    """The console of an account whose calls are recorded."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(Aws({"AWS_ENDPOINT_URL": server.url}))
+        self.server = server
+
+    def add(self, **data_source: Any) -> None:
+        self.server.add(**data_source)
         self.server.calls.clear()
+
+
+class SandboxConsole(Maker):
+    """The console of the sandbox."""
+
+    def __init__(self, aws: Aws) -> None:
+        super().__init__(aws)
+        self.qbusiness = aws.client("qbusiness")
+        self.index = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
+
+    def add(self, **data_source: Any) -> None:
+        self.qbusiness.create_data_source(**self.index, displayName="Pages", **data_source)
+
+    def data_source_role(self) -> str:
+        (source,) = self.qbusiness.list_data_sources(**self.index)["dataSources"]
+        this = {**self.index, "dataSourceId": source["dataSourceId"]}
+        return self.qbusiness.get_data_source(**this)["roleArn"]
 
 
 class Said(NamedTuple):
@@ -1294,11 +1318,8 @@ def test_what_is_no_answer_of_an_api_is_one_line_without_html(
     action, status = page
     console.server.pages[action] = status
     line = adopt().err.splitlines()[-1]
-    assert line.startswith(
-        "adopt: the sandbox has no Amazon Q Business; run adopt outside the sandbox, with AWS"
-    )
     assert answered in line
-    assert f"AWS_ENDPOINT_URL={console.server.url}" in line
+    assert f", by AWS_ENDPOINT_URL={console.server.url}: unset it to read AWS" in line
     assert "<" not in line
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     for service in ("QBUSINESS", "IAM", "SECRETS_MANAGER"):
@@ -1306,15 +1327,6 @@ def test_what_is_no_answer_of_an_api_is_one_line_without_html(
     line = adopt().err.splitlines()[-1]
     assert answered in line
     assert line.endswith("check the network's proxy, then repeat the command")
-
-
-def test_the_sandbox_has_no_amazon_q_business_and_says_so(
-    environment: dict[str, str], adopt: Adopt, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", environment["AWS_ENDPOINT_URL"])
-    line = one_line(adopt())
-    assert line.startswith("adopt: the sandbox has no Amazon Q Business; run adopt outside the sandbox")
-    assert "<" not in line
 
 
 @pytest.mark.parametrize(
@@ -1446,20 +1458,12 @@ def test_the_policy_of_the_page_is_what_is_called(console: Console, adopt: Adopt
     console.s3.create_bucket(Bucket="documents")
     console.server.calls.clear()
     assert adopt().code == 0
-    console.server.data_source().update(
-        type="S3", configuration=configured("S3", BucketName="documents")
-    )
+    configuration = configured("S3", BucketName="documents")
+    console.server.data_source().update(type="S3", configuration=configuration)
     assert adopt("--force").code == 0
     (block,) = re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
     (statement,) = json.loads(block)["Statement"]
     assert set(statement["Action"]) == set(console.server.calls) == set(ACTIONS["adopt"])
-
-
-def test_the_page_shows_what_is_printed(console: Console, adopt: Adopt):
-    console.make(policies={"template": TEMPLATE}, role={"Path": "/service-role/"})
-    shown = re.search(r"```text\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-    assert shown
-    assert shown[1] == adopt().out
 
 
 def test_the_page_has_every_option(capsys: pytest.CaptureFixture[str]):
@@ -1480,12 +1484,8 @@ def test_the_page_shows_the_commands_that_make_room(console: Console, adopt: Ado
 
 
 @pytest.fixture
-def engine_console(environment: dict[str, str]) -> Iterator[Console]:
-    """Let Amazon Q Business answer beside the sandbox, which has none."""
-    with served(SANDBOX_ACCOUNT) as server:
-        console = Console(server, environment["AWS_ENDPOINT_URL"])
-        yield console
-        console.secrets.delete_secret(SecretId=SECRET_NAME, ForceDeleteWithoutRecovery=True)
+def sandbox_console(aws: Aws) -> SandboxConsole:
+    return SandboxConsole(aws)
 
 
 @pytest.fixture
@@ -1495,7 +1495,7 @@ def stack(new_stack: Callable[..., Stack]) -> Stack:
     return stack
 
 
-def write_files(stack: Stack, console: Console) -> str:
+def write_files(stack: Stack) -> str:
     """Run the page's commands and return what they printed."""
     return run_section(
         stack,
@@ -1504,29 +1504,20 @@ def write_files(stack: Stack, console: Console) -> str:
         STACK=stack.name,
         SECRETS_PROVIDER="passphrase",
         AWS_REGION=REGION,
-        AWS_ENDPOINT_URL_QBUSINESS=console.server.url,
     ).stdout
-
-
-def trust_of_the_sandbox() -> str:
-    return golden("trust-policy").replace(ACCOUNT, SANDBOX_ACCOUNT)
-
-
-def own_policy_of_the_sandbox(console: Console) -> str:
-    return own_policy().replace(ACCOUNT, SANDBOX_ACCOUNT).replace("SECRET", console.secret_arn)
 
 
 @pytest.mark.parametrize("name", ["AmazonQBusiness-Policy", OWN])
 def test_a_console_s_role_is_imported_in_place_as_the_pages_say(
-    stack: Stack, aws: Aws, engine_console: Console, name: str
+    stack: Stack, aws: Aws, sandbox_console: SandboxConsole, name: str
 ):
-    console = engine_console
+    console = sandbox_console
     tags = [
         {"Key": "CostCentre", "Value": "0893"},
         {"Key": "Created", "Value": "2024-05-01 12:00:00 +0000 UTC"},
     ]
     console.make(
-        trust=json.dumps(json.loads(trust_of_the_sandbox().replace("ArnEquals", "ArnLike")), indent=4),
+        trust=json.dumps(json.loads(golden("trust-policy").replace("ArnEquals", "ArnLike")), indent=4),
         policies={name: WIDE},
         role={
             "Path": "/service-role/",
@@ -1534,7 +1525,7 @@ def test_a_console_s_role_is_imported_in_place_as_the_pages_say(
             "Tags": tags,
         },
     )
-    assert "Everything: excess\n      *\n        on *\n" in write_files(stack, console)
+    assert "Everything: excess\n      *\n        on *\n" in write_files(stack)
     unique = aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
     imported = run_section(stack, "Import an existing role")
     assert "~ assumeRolePolicy" in imported.stdout
@@ -1544,11 +1535,13 @@ def test_a_console_s_role_is_imported_in_place_as_the_pages_say(
     assert "deleted" not in imported.stdout
     role = aws.iam.get_role(RoleName=NAME)["Role"]
     assert (role["RoleId"], role["Arn"]) == (unique, console.role_arn)
-    assert console.server.data_source()["roleArn"] == stack.outputs()["roleArn"]
+    assert console.data_source_role() == stack.outputs()["roleArn"]
     assert role["Description"] == "Made by the console"
     assert sorted(role["Tags"], key=lambda tag: tag["Key"]) == tags
-    assert in_one_line(aws.trust_policy(NAME)) == trust_of_the_sandbox()
-    assert in_one_line(aws.role_policies(NAME)[OWN]) == own_policy_of_the_sandbox(console)
+    assert in_one_line(aws.trust_policy(NAME)) == golden("trust-policy")
+    assert in_one_line(aws.role_policies(NAME)[OWN]) == own_policy().replace(
+        "SECRET", console.secret_arn
+    )
     assert set(aws.role_policies(NAME)) == {name, OWN}
     assert stack.drift().exit_code == 0
     assert stack.up("--expect-no-changes").exit_code == 0
@@ -1567,15 +1560,15 @@ def role_accesses(aws: Aws) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("warned_in_vain", [False, True])
 def test_a_role_without_room_is_imported_and_never_lacks_a_permission_that_it_had(
-    stack: Stack, aws: Aws, engine_console: Console, warned_in_vain: bool
+    stack: Stack, aws: Aws, sandbox_console: SandboxConsole, warned_in_vain: bool
 ):
-    console = engine_console
+    console = sandbox_console
     console.make(
-        trust=trust_of_the_sandbox(),
+        trust=golden("trust-policy"),
         policies={"large": large("a", 8_500, 3), "small": large("b", 922)},
     )
     before = role_accesses(aws)
-    report = write_files(stack, console)
+    report = write_files(stack)
     if warned_in_vain:
         failed = run_section(stack, "Import an existing role", check=False)
         assert failed.returncode != 0
@@ -1596,13 +1589,13 @@ def test_a_role_without_room_is_imported_and_never_lacks_a_permission_that_it_ha
     assert role_accesses(aws) > before
     policies = aws.role_policies(NAME)
     assert set(policies) == {"small", OWN}
-    assert in_one_line(policies[OWN]) == own_policy_of_the_sandbox(console)
+    assert in_one_line(policies[OWN]) == own_policy().replace("SECRET", console.secret_arn)
     assert stack.up("--expect-no-changes").exit_code == 0
     # The end that the page describes: the stack owns every policy, and the copies go.
     stack.run("config", "set", "exclusivePolicies", "true")
     stack.up()
     for number in (1, 2):
-        arn = f"arn:aws:iam::{SANDBOX_ACCOUNT}:policy/{NAME}-copy-{number}"
+        arn = f"arn:aws:iam::{ACCOUNT}:policy/{NAME}-copy-{number}"
         run_section(stack, "If there is no room for the role policy", page=PAGE, POLICY_ARN=arn)
     assert set(aws.role_policies(NAME)) == {OWN}
     assert aws.iam.list_policies(Scope="Local")["Policies"] == []

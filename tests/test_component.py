@@ -25,6 +25,7 @@ from tests.support import FULL, MINIMAL, PROJECT_NAME, S3, VPC, golden, in_one_l
 
 IN_STACK = f"urn:pulumi:{STACK}::{PROJECT_NAME}::pulumi:pulumi:Stack$"
 COMPONENT_URN = f"{IN_STACK}qbusiness-connector:index:ConnectorRole::aem"
+FULL_DOCUMENTS = (golden("trust-policy"), golden("default-role-policy"))
 CALLER_IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
 GET_REGION = "aws:index/getRegion:getRegion"
 
@@ -46,8 +47,7 @@ def test_an_output_region_that_is_blank_falls_back_to_the_provider_s():
     args = {**FULL, "application_id": APPLICATION_ID}
     deployment = Deployment(lambda: component({**args, "region": later("")}))
     assert deployment.error is None
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.documents == FULL_DOCUMENTS
 
 
 def types(deployment: Deployment) -> list[str]:
@@ -190,7 +190,7 @@ def test_one_stack_can_have_two_components():
 
 
 def test_the_children_and_the_invokes_use_the_component_s_provider():
-    import pulumi_aws as aws  # noqa: PLC0415 the other tests need no provider
+    import pulumi_aws as aws  # noqa: PLC0415 slow, and only this test needs it
 
     def program(**given: str) -> None:
         provider = aws.Provider("other", region=REGION)
@@ -208,7 +208,7 @@ def test_the_children_and_the_invokes_use_the_component_s_provider():
         assert providers == {f"{IN_STACK}pulumi:providers:aws::other::other-id"}
 
 
-# Questions to the provider.
+# Look-ups by the provider.
 
 
 @pytest.mark.parametrize(
@@ -226,8 +226,7 @@ def test_the_provider_supplies_the_caller_and_a_region_that_is_not_set(
     deployment = deploy({**FULL, **args})
     assert deployment.error is None
     assert [invoke.tok for invoke in deployment.invokes] == tokens
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.documents == FULL_DOCUMENTS
 
 
 def test_an_output_may_resolve_to_an_arn():
@@ -262,8 +261,7 @@ def all_later() -> dict[str, Any]:
 def test_every_input_may_be_an_output():
     deployment = Deployment(lambda: component(all_later()))
     assert deployment.error is None
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.documents == FULL_DOCUMENTS
     assert deployment.role["name"] == "qbusiness-aem"
     assert "path" not in deployment.role
     assert deployment.role["tags"] == {"Team": "search"}
@@ -359,9 +357,9 @@ OF_THE_ROLE: dict[str, Any] = {
 """Settings that are in neither policy."""
 
 
-def member(value: object, make: Callable[[object], object]) -> object:
-    """Make an Output of a value, or of a member of an object."""
-    return {"Team": make("search")} if isinstance(value, dict) else make(value)
+def member(value: object, as_output: Callable[[object], object]) -> object:
+    """Return an Output of a value, or an object with an Output as its member."""
+    return {"Team": as_output("search")} if isinstance(value, dict) else as_output(value)
 
 
 @pytest.mark.parametrize("name", OF_THE_ROLE)
@@ -371,8 +369,7 @@ def test_an_unknown_setting_of_the_role_makes_only_itself_unknown(name: str):
 
     deployment = Deployment(program, preview=True, existing=True)
     assert deployment.error is None
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.documents == FULL_DOCUMENTS
     assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
 
 
@@ -391,7 +388,7 @@ def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unk
 
 
 def secret_outputs(deployment: Deployment) -> set[str]:
-    """Return which of the policies and outputs are secret."""
+    """Return the secret ones of policies and outputs."""
     (role,) = deployment.of_type("aws:iam/role:Role")
     (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
     fields = {
@@ -448,7 +445,7 @@ def test_a_secret_that_the_provider_repeats_stays_secret(given: dict[str, Any], 
     assert [*role.request.additionalSecretOutputs] == expected
 
 
-# Refusals.
+# Invalid settings.
 
 
 def test_an_invalid_plain_value_is_refused_before_anything_is_registered():
@@ -591,7 +588,7 @@ def test_the_account_of_a_secret_application_is_not_shown():
         assert ACCOUNT not in str(deployment.error)
 
 
-# The statement that the connector's settings and nothing else decide the documents.
+# What documents and messages contain.
 
 
 def test_the_documents_name_only_what_was_set():

@@ -38,7 +38,7 @@ BLANKS = {
     for key in KEYS.values()
     if key not in MINIMAL
 }
-"""What the engine fills in for the optional keys that a stack does not set."""
+"""The defaults that the engine sets for optional keys."""
 
 
 def deploy(
@@ -176,7 +176,7 @@ def test_a_problem_comes_with_the_command_that_fixes_it(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right"),
+    ("misspelled", "nearest"),
     [
         ("kmsKeyID", "kmsKeyId"),
         ("kms_key_id", "kmsKeyId"),
@@ -189,11 +189,11 @@ def test_a_problem_comes_with_the_command_that_fixes_it(
     ],
 )
 def test_a_misspelled_key_is_refused_with_the_nearest_one(
-    monkeypatch: pytest.MonkeyPatch, wrong: str, right: str
+    monkeypatch: pytest.MonkeyPatch, misspelled: str, nearest: str
 ):
-    text = message(monkeypatch, {**MINIMAL, wrong: "x"}, refuse_unknown_keys=True)
-    assert f"  {wrong}: is not a setting; did you mean {right}?\n" in text
-    assert f"fix: pulumi config rm --stack test -- {wrong}" in text
+    text = message(monkeypatch, {**MINIMAL, misspelled: "x"}, refuse_unknown_keys=True)
+    assert f"  {misspelled}: is not a setting; did you mean {nearest}?\n" in text
+    assert f"fix: pulumi config rm --stack test -- {misspelled}" in text
 
 
 def test_a_misspelled_key_and_an_invalid_value_are_reported_together(monkeypatch: pytest.MonkeyPatch):

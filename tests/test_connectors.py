@@ -137,7 +137,9 @@ def largest(facts: Facts, subnets: int) -> dict[str, Any]:
         args |= {"bucket_name": 63 * "b", "bucket_account_id": OTHER_ACCOUNT}
     if not subnets:
         return args
-    shared = [ARN.format("ec2", OTHER_ACCOUNT, f"subnet/subnet-{it:017x}") for it in range(subnets)]
+    shared = [
+        ARN.format("ec2", OTHER_ACCOUNT, f"subnet/subnet-{number:017x}") for number in range(subnets)
+    ]
     groups = [f"sg-{number:017x}" for number in range(10)]
     vpc = {"subnet_ids": shared, "security_group_ids": groups}
     return {**args, "vpc_configuration": vpc, "allow_network_interface_deletion": True}
@@ -156,10 +158,10 @@ def test_without_a_vpc_the_documents_of_a_connector_are_never_too_long(facts: Fa
 
 
 @pytest.mark.parametrize(
-    "facts", [it for it in FACTS.values() if it.vpc != "no"], ids=lambda it: it.name
+    "facts", [facts for facts in FACTS.values() if facts.vpc != "no"], ids=lambda facts: facts.name
 )
 def test_as_many_subnets_as_fit_are_accepted_and_one_more_is_refused_by_us(facts: Facts):
-    one, two = (size(validate("qbusiness", largest(facts, it)).role_policy) for it in (1, 2))
+    one, two = (size(validate("qbusiness", largest(facts, count)).role_policy) for count in (1, 2))
     fitting = 1 + (10_240 - one) // (two - one)
     assert fitting > 6  # what the console takes
     expected_size = one + (fitting - 1) * (two - one)

@@ -126,10 +126,10 @@ def test_the_bucket_of_another_account_is_that_of_its_owner_alone():
 
 
 def test_the_two_scopes_differ_only_in_the_resource_of_one_statement():
-    editions = [json.loads(write(**FULL, ingest_scope=scope).role_policy) for scope in ("index", "")]
+    documents = [json.loads(write(**FULL, ingest_scope=scope).role_policy) for scope in ("index", "")]
     differing = [
         (old["Sid"], old["Resource"], new["Resource"])
-        for old, new in zip(*(edition["Statement"] for edition in editions), strict=True)
+        for old, new in zip(*(document["Statement"] for document in documents), strict=True)
         if old != new
     ]
     application = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"

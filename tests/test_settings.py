@@ -230,10 +230,10 @@ def test_an_invalid_member_of_the_vpc_is_refused_by_its_path(member: str, value:
 )
 def test_no_identifier_accepts_a_character_that_could_widen_a_policy(name: str, trick: str):
     bucket = {"connector": "webcrawler", "bucket_name": "site-maps", "bucket_account_id": OTHER_ACCOUNT}
-    right = {**MINIMAL, **bucket, "kms_key_id": KEY_ID, "account_id": ACCOUNT, "region": REGION}
-    right |= {"role_name": "qbusiness", "role_path": "/a/"}
-    right |= {"permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary"}
-    value = right[name]
+    valid = {**MINIMAL, **bucket, "kms_key_id": KEY_ID, "account_id": ACCOUNT, "region": REGION}
+    valid |= {"role_name": "qbusiness", "role_path": "/a/"}
+    valid |= {"permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary"}
+    value = valid[name]
     for changed in (value + trick, trick + value, value[:4] + trick + value[4 + len(trick) :]):
         assert [problem.path for problem in problems({**bucket, name: changed})] == [(name,)]
 
@@ -324,7 +324,7 @@ def test_a_secret_of_another_account_needs_a_customer_managed_key():
 
 
 def test_credentials_of_another_account_are_refused():
-    right = f"credentials for account {ACCOUNT}"
+    correct = f"credentials for account {ACCOUNT}"
     theirs = f"the credentials are for account {OTHER_ACCOUNT}"
     reason = "a role can be passed only to a service of its own account"
     for given, name in (
@@ -337,8 +337,8 @@ def test_credentials_of_another_account_are_refused():
         assert problem.path == (name,)
         assert str(caught.value).splitlines()[2:] == [
             f"  {name}: the application is in account {ACCOUNT}, {theirs}; {reason}",
-            f"    expected: {right}; `aws sts get-caller-identity` shows yours",
-            f"    fix: deploy with {right}",
+            f"    expected: {correct}; `aws sts get-caller-identity` shows yours",
+            f"    fix: deploy with {correct}",
         ]
 
 
@@ -382,11 +382,11 @@ def test_no_value_can_forge_a_line_of_the_message(given: dict[str, Any]):
 
 
 @pytest.mark.parametrize(
-    ("component", "right"),
+    ("component", "valid"),
     [("c" * 41, True), ("c" * 42, False), ("a:b", False), ("a b", False), ("", False)],
 )
-def test_the_automatic_role_name_must_fit_iam(component: str, right: bool):
-    if right:
+def test_the_automatic_role_name_must_fit_iam(component: str, valid: bool):
+    if valid:
         assert look(dict(MINIMAL), component).role_policy
     else:
         assert [problem.path for problem in problems({}, component)] == [("role_name",)]
@@ -747,7 +747,7 @@ def test_a_policy_is_rendered_while_a_setting_of_the_role_is_unknown(name: str):
     assert look({**FULL, name: pulumi.UNKNOWN}) == look(FULL)
 
 
-# Warnings: the role is created, and may not be what was meant.
+# Warnings.
 
 
 def test_usual_settings_give_no_warning():

@@ -1,4 +1,4 @@
-"""Serve a provider of the sandbox to the engine, by the ResourceProvider protocol over gRPC on loopback.
+"""Serve a provider of the sandbox to the engine: the ResourceProvider protocol over gRPC on loopback.
 
 Properties stay plain JSON values, with one marker string for values that are not known yet. The engine
 handles secrets: a provider that does not accept them gets plain values, and the engine marks its

@@ -55,7 +55,7 @@ def _client(service: str, region: str) -> Any:
     from botocore.config import Config
 
     if "AWS_ENDPOINT_URL" not in os.environ:
-        raise ProviderError("this is the sandbox's provider; it works only in the sandbox")
+        raise ProviderError("this works only in the sandbox: `python -m sandbox run -- COMMAND`")
     options = Config(
         connect_timeout=_PATIENCE, read_timeout=_PATIENCE, max_pool_connections=CALLS_AT_ONCE
     )

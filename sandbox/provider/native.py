@@ -1,8 +1,8 @@
 """Provide the data source of Amazon Q Business, as pulumi-aws-native 1 does.
 
 Each method names the function of the real provider that it follows; they are in `provider/pkg` of
-https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, whose handler calls Amazon
-Q Business; this one calls Amazon Q Business itself. docs/testing.md lists the differences.
+https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, whose handler calls
+Amazon Q Business; this one calls Amazon Q Business itself. docs/testing.md lists the differences.
 """
 
 from collections.abc import Callable, Collection, Mapping

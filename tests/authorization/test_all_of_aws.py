@@ -26,7 +26,11 @@ pytestmark = pytest.mark.slow
 
 DATA_SOURCE = f"{INDEX_ARN}/data-source/a1b2c3d4-5678-90ab-cdef-333333333333"
 OWN = [
-    *(f"{it.bucket_arn}{key}" for it in (FULL_WITH_FILES, FULL_OF_SOURCE) for key in ("", "/file")),
+    *(
+        f"{options.bucket_arn}{key}"
+        for options in (FULL_WITH_FILES, FULL_OF_SOURCE)
+        for key in ("", "/file")
+    ),
     SECRET_ARN,
     KEY_ARN,
     APPLICATION_ARN,
@@ -118,12 +122,14 @@ def grants(options: Options) -> set[tuple[str, str, str]]:
     """Return each action of the role policy with each of its resources, and the condition."""
     statements = render(options).role_policy["Statement"]
     # Of policies that deny nothing, one with fewer grants allows no more.
-    assert {it["Effect"] for it in statements} == {"Allow"}
+    assert {statement["Effect"] for statement in statements} == {"Allow"}
     return {
-        (action, resource, json.dumps(it.get("Condition", {})))
-        for it in statements
-        for action in it["Action"]
-        for resource in ([it["Resource"]] if isinstance(it["Resource"], str) else it["Resource"])
+        (action, resource, json.dumps(statement.get("Condition", {})))
+        for statement in statements
+        for action in statement["Action"]
+        for resource in (
+            [statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"]
+        )
     }
 
 

@@ -11,6 +11,7 @@ from pages.connector_calls import (
     FULL,
     NETWORK_INTERFACE,
     OTHER_APPLICATION_ID,
+    SECRET_ARN,
     Options,
     connector_calls,
     deviations,
@@ -141,7 +142,7 @@ TOO_WIDE: dict[NeverAllowed, dict[str, Any]] = {
     NeverAllowed.OTHER_SERVICE: {"Action": "s3:GetObject", "Resource": "*"},
     NeverAllowed.OTHER_SECRET: {
         "Action": "secretsmanager:GetSecretValue",
-        "Resource": f"{FULL.secret_arn[:-6]}*",
+        "Resource": f"{SECRET_ARN[:-6]}*",
     },
     NeverAllowed.MORE_THAN_READING_THE_SECRET: {
         "Action": "secretsmanager:PutSecretValue",
