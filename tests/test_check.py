@@ -28,12 +28,16 @@ from pages.examples import (
 from roles.__main__ import main
 from roles.actions import ACTIONS
 from sandbox.account import FILL
+from sandbox.environment import PROJECT
+from tests.page import blocks, prose
 from tests.policy_simulation import policy_simulator
 from tests.qbusiness_server import DATA_SOURCE_ID, Server, Simulation, served
+from tests.stacks import NewStack
 from tests.support import PROJECT_NAME, golden
 
 pytestmark = pytest.mark.slow
 
+PAGE: Final = PROJECT / "docs" / "check.md"
 ROLE_NAME: Final = "aem-connector-qbusiness-role-1234567"
 ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME}"
 POLICY: Final = "qbusiness-aem-connector"
@@ -61,7 +65,6 @@ SETTINGS: Final[dict[str, Any]] = {
 }
 LOADER: Final = cache(create_loader)
 DENIED: Final = {"EvalDecision": "implicitDeny"}
-SYNCHRONIZED: Final = "Pages is ACTIVE, its last sync of 2026-11-01 12:30 SUCCEEDED"
 PULUMI: Final = """\
 #!/bin/sh
 case "$*" in
@@ -243,30 +246,7 @@ def test_every_question_is_answered_when_nothing_is_wrong(world: World, check: C
     world.add_data_source()
     world.add_sync("SUCCEEDED")
     said = check()
-    assert said.out.splitlines() == [
-        f"ok       credentials: account {ACCOUNT} in {REGION}, {USER_ARN}",
-        "ok       application: Docs is active",
-        "ok       index: Main is active, and belongs to the application",
-        f"ok       secret: {SECRET_ARN} exists, and has a value",
-        f"ok       encryption: the secret is encrypted with {KEY_ARN}",
-        f"ok       KMS key: {KEY_ARN} is enabled and symmetric",
-        "ok       key policy: leaves it to the account's IAM policies",
-        "ok       subnets: 2 in vpc-0d4e5f60718293041, use1-az1, use1-az2, with 502 free addresses",
-        "ok       security groups: 1, in the VPC of the subnets",
-        "ok       bucket: the settings have no bucket",
-        f"ok       role: {ROLE_ARN}",
-        "ok       trust policy: means what the program renders",
-        "ok       role policy: means what the program renders",
-        "ok       other policies: the role has none",
-        "ok       permissions boundary: the role has none",
-        "ok       requests allowed: IAM allows all 28 that the connector makes",
-        "ok       requests denied: IAM denies another secret and another application",
-        "ok       policy validation: IAM Access Analyzer finds no error and no security warning",
-        f"ok       iam:PassRole: {USER_ARN} may pass the role to qbusiness.amazonaws.com",
-        f"ok       data source {DATA_SOURCE_ID}: {SYNCHRONIZED}",
-        "",
-        "20 ok, 0 problems, 0 skipped",
-    ]
+    assert [said.out] == blocks("text", prose("Read what it prints", PAGE))
     assert said.code == 0
     assert said.err == ""
 
@@ -496,13 +476,13 @@ BREAKS: list[Break] = [
         lambda world: world.kms.disable_key(KeyId=KEY_ID),
         "KMS key",
         f"{KEY_ARN} is Disabled",
-        f"aws kms enable-key --key-id {KEY_ARN}",
+        f"aws kms enable-key --key-id {KEY_ID}",
     ),
     Break(
         lambda world: world.kms.schedule_key_deletion(KeyId=KEY_ID),
         "KMS key",
         f"{KEY_ARN} is PendingDeletion",
-        f"aws kms cancel-key-deletion --key-id {KEY_ARN} && aws kms enable-key --key-id {KEY_ARN}",
+        f"aws kms cancel-key-deletion --key-id {KEY_ID} && aws kms enable-key --key-id {KEY_ID}",
     ),
     Break(
         lambda world: key_metadata(world, KeyState="PendingImport"),
@@ -532,7 +512,7 @@ BREAKS: list[Break] = [
         lambda world: key_policy(world, allow_key(ROOT, Action="kms:Encrypt")),
         "key policy",
         "neither lets the role decrypt",
-        f"aws kms put-key-policy --key-id {KEY_ARN} --policy file://POLICY_FILE, with",
+        f"aws kms put-key-policy --key-id {KEY_ID} --policy file://POLICY_FILE, with",
     ),
     Break(
         lambda world: key_policy(
@@ -540,7 +520,7 @@ BREAKS: list[Break] = [
         ),
         "key policy",
         "neither lets the role decrypt",
-        f"aws kms put-key-policy --key-id {KEY_ARN}",
+        f"aws kms put-key-policy --key-id {KEY_ID}",
     ),
     Break(
         lambda world: key_policy(
@@ -550,7 +530,7 @@ BREAKS: list[Break] = [
         ),
         "key policy",
         "the key policy denies kms:Decrypt to the role (No)",
-        f"aws kms put-key-policy --key-id {KEY_ARN} --policy file://POLICY_FILE, without",
+        f"aws kms put-key-policy --key-id {KEY_ID} --policy file://POLICY_FILE, without",
     ),
     Break(
         lambda world: world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID),
@@ -784,7 +764,10 @@ def test_policies_in_addition_are_a_problem(world: World, check: Check):
     world.put_policy(WIDE, "by-hand")
     answer = check().answer("other policies")
     assert f"the role has by-hand, {arn} in addition\n" in answer
-    assert f"fix: {set_up('exclusivePolicies', 'true')}\n" in answer
+    assert answer.endswith(
+        f"fix: aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name by-hand && "
+        f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn {arn}\n"
+    )
     world.set(exclusivePolicies=True)
     assert "fix: pulumi up --stack dev\n" in check().answer("other policies")
 
@@ -1266,3 +1249,48 @@ def test_a_page_in_place_of_aws_is_one_line(world: World, check: Check, monkeypa
     said = check()
     assert said.code == 2
     assert said.err.splitlines()[-1].startswith("check: SimulatePrincipalPolicy was answered with an")
+
+
+def test_secret_settings_of_a_stack_are_read_through_pulumi_and_not_shown(new_stack: NewStack):
+    stack = new_stack({**SETTINGS, f"{PROJECT_NAME}:tags": {"Environment": "dev"}})
+    (stack.directory / "roles").symlink_to(PROJECT / "roles")
+    stack.run("config", "set", "--secret", "secretId", SECRET_ID)
+    stack.run("config", "set", "--secret", "--path", "tags.Owner", "somebody")
+    stack.up()
+    command = ("venv/bin/python", "-m", "roles", "check", "--stack", stack.name)
+    said = stack.execute(*command).stdout
+    assert "secret: arn:aws:secretsmanager:us-east-1:123456789012:secret:[secret] exists, and" in said
+    assert "role policy: means what the program renders\n" in said
+    assert said.endswith("16 ok, 0 problems, 4 skipped\n")
+    assert SECRET_ID not in said
+
+
+# The page.
+
+
+def test_the_policy_of_the_page_is_what_is_called(world: World, check: Check):
+    (policy,) = blocks("json", PAGE.read_text())
+    (statement,) = json.loads(policy)["Statement"]
+    assert statement["Action"] == [*ACTIONS["check"]]
+    world.set(permissionsBoundaryArn=boundary(world, WIDE))
+    world.add_data_source()
+    check()
+    called = {*world.server.calls}
+    s3_source(world)
+    check()
+    assert called | {*world.server.calls} == {*ACTIONS["check"]}
+
+
+def test_the_page_has_every_option(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["check", "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    listed = re.findall(r"^\| `(--[a-z-]+)[` ]", PAGE.read_text(), flags=re.MULTILINE)
+    assert sorted(options) == sorted(listed)
+
+
+def test_the_page_has_every_question(check: Check):
+    questions = {answer["question"] for answer in check("--json").json["answers"]}
+    section = prose("Read what it prints", PAGE)
+    listed = re.findall(r"^\| ([\w:, ]+) \| ", section, flags=re.MULTILINE)
+    assert {name for names in listed[1:] for name in names.split(", ")} == questions - {"credentials"}

@@ -1,6 +1,7 @@
 """Ask whether the role is as rendered, and whether AWS allows what the connector does."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -17,9 +18,9 @@ def role(subject: Subject) -> Answer:
     """Ask whether the stack's role exists."""
     arn = subject.stack.role_arn
     if arn is None:
-        return problem("the stack has no role yet", subject.up)
+        return problem("the stack has no role yet", subject.up_command)
     if subject.role is None or subject.role.arn != arn:
-        return problem(f"there is no role {arn}", subject.up)
+        return problem(f"there is no role {arn}", subject.up_command)
     return ok(arn)
 
 
@@ -47,7 +48,7 @@ def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any])
         for verdict in (*difference.program, *difference.role)
         if verdict.verdict in ("missing", "excess", "denies")
     ]
-    return problem("differs from what the program renders", subject.up, *wrong)
+    return problem("differs from what the program renders", subject.up_command, *wrong)
 
 
 def other_policies(subject: Subject) -> Answer:
@@ -55,13 +56,18 @@ def other_policies(subject: Subject) -> Answer:
     role = subject.role
     if role is None:
         return skipped(_NO_ROLE)
-    found = [name for name in role.inline_policies if name != POLICY_NAME]
-    found += role.attached or ()
-    if found:
+    inline = [name for name in role.inline_policies if name != POLICY_NAME]
+    attached = role.attached or ()
+    if inline or attached:
+        of_role = f"--role-name {role.name}"
+        commands = [
+            f"aws iam delete-role-policy {of_role} --policy-name {shlex.quote(name)}" for name in inline
+        ]
+        commands += [f"aws iam detach-role-policy {of_role} --policy-arn {arn}" for arn in attached]
         exclusive = bool(subject.stack.get("exclusive_policies"))
         return problem(
-            f"the role has {', '.join(found)} in addition",
-            subject.up if exclusive else subject.set("exclusive_policies", "true"),
+            f"the role has {', '.join((*inline, *attached))} in addition",
+            subject.up_command if exclusive else " && ".join(commands),
         )
     if role.attached is None:
         return not_allowed(str(role.denied))
@@ -77,7 +83,7 @@ def permissions_boundary(subject: Subject) -> Answer:
     if actual != wanted:
         return problem(
             f"the role has {actual or 'none'}, and the settings {wanted or 'none'}",
-            subject.up,
+            subject.up_command,
         )
     if not actual:
         return ok("the role has none")
