@@ -141,8 +141,8 @@ class _Validator:
             self.problems.sort(
                 key=lambda each: order.index(each.path[0]) if each.path[0] in order else 0
             )
-            # All components have the same arguments. A key of the configuration belongs to one of them,
-            # and of a package the engine shows the component itself.
+            # Arguments are called the same in every component. A key belongs to one component alone, and
+            # the engine names the component of a package.
             arguments = self.naming == Naming()
             raise SettingsError(self.problems, self.component_name if arguments else None)
 
@@ -310,12 +310,12 @@ class _Validator:
             self.check_requirement("kms_key_id", "secret_id", connector.secret, use)
 
     def check_requirement(self, name: str, required: str, need: Need, reason: str = "") -> None:
-        given = self.args.get(name) is True or self.match(name)
-        if not given or required in self.args or need is Need.REQUIRED:
+        if required in self.args or need is Need.REQUIRED:
             return  # what the connector needs is reported already
-        (path, other) = self.path(name), self.path(required)[0]
-        alternative = "" if need is Need.NOT_SUPPORTED else f"{other}, or "
-        self.add_error(path, f"requires {other}{reason}", f"{alternative}no {path[0]}", NOT_SET)
+        if self.args.get(name) is True or self.match(name):
+            (path, other) = self.path(name), self.path(required)[0]
+            alternative = "" if need is Need.NOT_SUPPORTED else f"{other}, or "
+            self.add_error(path, f"requires {other}{reason}", f"{alternative}no {path[0]}", NOT_SET)
 
     def check_location(self, credentials: Location) -> Location:
         """Return the application's location; refuse credentials that are not for it."""
