@@ -1,4 +1,4 @@
-"""The IAM role of the Amazon Q Business data source connector for AEM Cloud, from stack config."""
+"""Create the IAM role of an Amazon Q Business data source connector, from stack configuration."""
 
 import pulumi
 

@@ -26,30 +26,29 @@ _INTRODUCTION: Final = """\
 
 <!-- Written by `make bench`. -->
 
-What the component costs beside what one would write by hand, on Pulumi's real engine with the
-sandbox's stand-in for AWS. Rounds are interleaved, so that whatever else the machine does meets all of
-them alike; figures are medians, with the least and the most in brackets, after one run that does not
-count. **Ratios are what to look at**: they are medians of the ratios within a round. Processor time is
-that of all processes of a command but the stand-in for IAM; memory is that of the largest process. AWS
-itself takes longer than all of this.
+The overhead compared with hand-written code, on Pulumi's real engine with the sandbox instead of AWS.
+Rounds are interleaved, so that a slow period of the machine affects all commands alike. Figures are
+medians, with minimum and maximum in parentheses, after a warm-up run. **Compare the ratios**: they are
+medians of the ratios within a round. Processor time is that of all processes of a command except the
+sandbox's AWS; memory is that of the largest process. AWS itself takes longer than all of this.
 """
 
 
 def main() -> None:
-    """Measure the sections that are asked for, and write them into the page."""
+    """Measure the given sections and write them into the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure.")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
-    asked = parser.parse_args().sections or list(SECTIONS)
-    if unknown := [name for name in asked if name not in SECTIONS]:
-        sys.exit(f"no section {', '.join(unknown)}: there are {', '.join(SECTIONS)}")
-    for name in asked:
+    names = parser.parse_args().sections or list(SECTIONS)
+    if unknown := [name for name in names if name not in SECTIONS]:
+        sys.exit(f"no section {', '.join(unknown)}; expected: {', '.join(SECTIONS)}")
+    for name in names:
         today = dt.datetime.now(tz=dt.UTC).date()
         text = f"{SECTIONS[name]()}\nMeasured on {today}: {versions()}.\n"
         _write(name, text)
 
 
 def _write(name: str, text: str) -> None:
-    """Put a section in its place, and leave the others as they are."""
+    """Replace a section and keep the others."""
     page = PAGE.read_text() if PAGE.exists() else ""
     parts = {section: _between(page, section) for section in SECTIONS} | {name: text}
     body = "\n".join(

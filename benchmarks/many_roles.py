@@ -6,28 +6,28 @@ from typing import Final
 from benchmarks.measuring import ROUNDS, Run, measure, spread
 from benchmarks.programs import Laboratory, laboratory, operation
 from benchmarks.table import table
-from tests.stacks import Stack
+from tests.stacks import UP, Stack
 
 _ROUNDS_OF_PREVIEWS: Final = {1000: 3}
 _ROUNDS_OF_UPDATES: Final = {100: 3, 1000: 1}
-"""Where they are fewer, since each takes minutes."""
-_UP: Final = ("up", "--yes", "--skip-preview")
-_BASE: Final = "pairs by hand"
+"""Fewer rounds where each takes minutes."""
+_BASE: Final = "hand-written resources"
 _EXPLANATION: Final = """\
-A component is a resource of its own to Pulumi: it is registered, and its outputs are, beside the role
-and the policy. That is what sets the components by hand apart from the pairs by hand. They promise what
-this project's components do, an ARN that is known once the policy is in place, and check nothing: what
-this project adds is the difference between the two.
+To Pulumi, a component is a resource of its own: the engine registers it, and its outputs, in addition
+to the role and the policy. This is the difference between hand-written components and hand-written
+resources. Hand-written components give the same guarantee as this project's components, an ARN that
+resolves after the policy exists, but validate nothing: the difference between the two is this project's
+overhead.
 
-In a backend of files, as here, the engine writes the whole state before and after each step. A first
-update therefore costs what grows with the square of its resources, whoever declares them: at 100 roles
-this is most of what the CLI does (`pulumi up --profiling FILE` shows it), and a component, with a step
-more for itself and one for its outputs, has its part in it.
+With a file backend, as here, the engine writes the whole state before and after each step. The time of
+a first update therefore grows with the square of the number of resources, in any program: at 100 roles
+this is most of the CLI's time (`pulumi up --profiling FILE` shows it). A component adds one step for
+itself and one for its outputs.
 """
 
 
 def section(number: int) -> str:
-    """Measure previews and first updates of so many roles, and return the section."""
+    """Measure previews and first updates of a number of roles, and return the section."""
     with laboratory() as here:
         stacks = _stacks(here, number)
         warm = number not in _ROUNDS_OF_PREVIEWS
@@ -47,7 +47,7 @@ def section(number: int) -> str:
             )
             growth = f"{_growth(number, previews, fewer)}\n"
         updates = measure(
-            {name: operation(stack, *_UP, fresh=warm) for name, stack in stacks.items()},
+            {name: operation(stack, *UP, fresh=warm) for name, stack in stacks.items()},
             _ROUNDS_OF_UPDATES.get(number, ROUNDS),
             warm=warm,
         )
@@ -55,7 +55,7 @@ def section(number: int) -> str:
     title = "One role in a loop" if number == 1 else f"{number} roles"
     return (
         f"## {title}\n\n{f'{_EXPLANATION}{chr(10)}' if number == 1 else ''}"
-        f"`pulumi preview` of their creation ({counts}):\n\n{table(previews, _BASE)}\n{growth}"
+        f"`pulumi preview` before the first update ({counts}):\n\n{table(previews, _BASE)}\n{growth}"
         f"First `pulumi up`:\n\n{table(updates, _BASE)}"
     )
 
@@ -63,16 +63,16 @@ def section(number: int) -> str:
 def _stacks(here: Laboratory, number: int) -> dict[str, Stack]:
     return {
         "this project's components": here.components(number),
-        "components by hand": here.component_by_hand(number),
+        "hand-written components": here.component_by_hand(number),
         _BASE: here.by_hand(number),
     }
 
 
 def _growth(number: int, more: Mapping[str, Sequence[Run]], fewer: Mapping[str, Sequence[Run]]) -> str:
-    """Show what one role more costs."""
+    """Show the cost of each further role."""
     few = number // 10
     lines = [
-        f"What each role beyond {few} adds to a preview:\n",
+        f"Cost of each role beyond {few} in a preview:\n",
         "|  | processor, ms | memory, KiB |",
         "|---|---|---|",
     ]

@@ -17,24 +17,24 @@ MEBIBYTE: Final = 1024
 
 
 class Run(NamedTuple):
-    """What one run of a command took."""
+    """The time and memory of one run of a command."""
 
     wall: float
     """Seconds."""
     processor: float
-    """Seconds of processor time, of the command and of all processes that it started and waited for."""
+    """Seconds of processor time, of the command and the processes that it waited for."""
     memory: float
-    """MiB that its largest process had at most."""
+    """Maximum MiB of its largest process."""
 
 
 class Command(NamedTuple):
-    """A command that is measured."""
+    """A command to measure."""
 
     arguments: Sequence[str]
     directory: Path
     environment: Mapping[str, str]
     before: Callable[[], object] | None = None
-    """What has to be done before each run, and is not measured."""
+    """Called before each run, not measured."""
 
     def run(self) -> Run:
         """Run it once; raises RuntimeError with its output if it fails."""
@@ -61,11 +61,11 @@ class Command(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """A median, and how far the figures were apart."""
+    """Median, minimum and maximum."""
 
     median: float
-    least: float
-    most: float
+    minimum: float
+    maximum: float
 
 
 def spread(figures: Sequence[float]) -> Spread:
@@ -76,7 +76,7 @@ def spread(figures: Sequence[float]) -> Spread:
 def measure(
     commands: Mapping[str, Command], rounds: int = ROUNDS, *, warm: bool = True
 ) -> dict[str, list[Run]]:
-    """Run all commands in turn, and return their runs; `warm` runs each once before, unmeasured."""
+    """Run all commands in turn and return their runs; `warm` first runs each once, not measured."""
     for command in commands.values() if warm else ():
         command.run()
     runs: dict[str, list[Run]] = {name: [] for name in commands}
@@ -87,6 +87,6 @@ def measure(
 
 
 def ratio(runs: Sequence[Run], base: Sequence[Run], what: str) -> float:
-    """Return the median of the ratios of the rounds: each round is compared with itself."""
+    """Return the median of the ratios within each round."""
     pairs = zip(runs, base, strict=True)
     return statistics.median(getattr(run, what) / getattr(other, what) for run, other in pairs)

@@ -10,6 +10,7 @@ from benchmarks.programs import SETTINGS, Laboratory, laboratory, operation
 from benchmarks.table import table
 from pages.examples import APPLICATION_ID
 from sandbox.environment import PROJECT
+from tests.stacks import UP
 
 CDK: Final = PROJECT / "benchmarks" / "cdk"
 _ROUNDS: Final = 15
@@ -20,20 +21,20 @@ def section() -> str:
     with laboratory() as here:
         arn = {
             "this program": here.this_program(),
-            "the same by hand": here.by_hand(),
-            "the same by hand, as a component": here.component_by_hand(),
-            "an empty program": here.empty(),
+            "hand-written": here.by_hand(),
+            "hand-written component": here.component_by_hand(),
+            "empty program": here.empty(),
         }
         identifier = {
             "this program": here.this_program({**SETTINGS, "applicationId": APPLICATION_ID}),
-            "the same by hand, asking for the account": here.by_hand(asks_account=True),
+            "hand-written, with a look-up of the account": here.by_hand(looks_up_account=True),
         }
         for stack in (*arn.values(), *identifier.values()):
             stack.up()
         text = "## One role\n\n"
         for title, arguments in (
-            ("`pulumi preview`", ["preview"]),
-            ("`pulumi up` without a change", ["up", "--yes", "--skip-preview"]),
+            ("`pulumi preview`", ("preview",)),
+            ("`pulumi up` without a change", UP),
         ):
             for which, stacks in (("ARN", arn), ("ID", identifier)):
                 commands = {name: operation(stack, *arguments) for name, stack in stacks.items()}
@@ -44,7 +45,7 @@ def section() -> str:
 
 
 def _cdk(here: Laboratory) -> str:
-    """Measure the synthesis of the same two resources by AWS CDK."""
+    """Measure AWS CDK's synthesis of the same two resources."""
     subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel", "error"], cwd=CDK, check=True)
     documents = here.directory / "documents.json"
     documents.write_text(
@@ -61,6 +62,6 @@ def _cdk(here: Laboratory) -> str:
         {"`cdk synth`, the same resources": synthesis, "this program": operation(stack, "preview")}
     )
     return (
-        "AWS CDK, which only writes a template and compares it with nothing, beside the preview of this "
-        f"program:\n\n{table(runs, 'this program')}"
+        "AWS CDK, which writes a template without comparing it with a deployed stack, and the preview "
+        f"of this program:\n\n{table(runs, 'this program')}"
     )

@@ -25,7 +25,7 @@ from sandbox.environment import Sandbox
 from tests.stacks import Stack, prepared
 
 ACCOUNT: Final = "123456789012"
-"""The account of the sandbox."""
+"""The sandbox's account."""
 APPLICATION_ARN: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
 ARGUMENTS: Final[Mapping[str, Any]] = {
     "application_id": APPLICATION_ARN,
@@ -37,7 +37,7 @@ ARGUMENTS: Final[Mapping[str, Any]] = {
         "security_group_ids": [SECURITY_GROUP_ID],
     },
 }
-"""All nine statements."""
+"""Arguments that render all nine statements."""
 SETTINGS: Final = {
     "aws:region": REGION,
     "applicationId": APPLICATION_ARN,
@@ -46,7 +46,7 @@ SETTINGS: Final = {
     "kmsKeyId": KEY_ID,
     "vpcConfiguration": {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]},
 }
-"""The same as a stack's configuration."""
+"""The same as stack configuration."""
 
 _COMPONENTS: Final = """
 import pulumi
@@ -107,32 +107,32 @@ for number in range({number}):
 
 
 def components(number: int) -> str:
-    """Return a program of so many of this project's components."""
+    """Return a program with a number of this project's components."""
     return _COMPONENTS.format(number=number, arguments=ARGUMENTS)
 
 
-def by_hand(number: int, trust: str, policy: str, *, asks_account: bool = False) -> str:
-    """Return a program of so many pairs of a role and a policy, with the documents as literals."""
+def by_hand(number: int, trust: str, policy: str, *, looks_up_account: bool = False) -> str:
+    """Return a program with a number of hand-written roles and policies, the documents as literals."""
     begin, trust, policy = "", repr(trust), repr(policy)
-    if asks_account:
+    if looks_up_account:
         begin = "account = aws.get_caller_identity().account_id"
         trust, policy = (f"{document}.replace({ACCOUNT!r}, account)" for document in (trust, policy))
     return _BY_HAND.format(number=number, begin=begin, trust=trust, policy=policy)
 
 
 def component_by_hand(number: int, trust: str, policy: str) -> str:
-    """Return a program of so many components of such pairs.
+    """Return a program with a number of hand-written components.
 
-    Their ARN is known once the policy is in place and not before, as this project's promise.
+    As with this project's component, the ARN resolves after the policy exists.
     """
     return _COMPONENT_BY_HAND.format(number=number, trust=repr(trust), policy=repr(policy))
 
 
 class Laboratory:
-    """A sandbox with the programs that are compared."""
+    """A sandbox with the programs to compare."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
-        """Deploy this program once, to learn the documents that the others have as literals."""
+        """Deploy this program once to get the documents that the other programs have as literals."""
         self.directory = directory
         self.environment = environment
         deployed = self.this_program()
@@ -146,39 +146,39 @@ class Laboratory:
         self.policy: str = inputs["RolePolicy"]["policy"]
 
     def stack(self, program: str | None, settings: Mapping[str, object]) -> Stack:
-        """Make a stack with a program; None is this project's."""
+        """Create a stack with a program; None is this project's."""
         stack = Stack(self.directory, self.environment, program)
         stack.configure(settings)
         return stack
 
     def this_program(self, settings: Mapping[str, object] = SETTINGS) -> Stack:
-        """Make a stack of this project's program."""
+        """Create a stack of this project's program."""
         return self.stack(None, settings)
 
     def empty(self) -> Stack:
-        """Make a stack whose program declares nothing."""
+        """Create a stack whose program declares nothing."""
         return self.stack("", SETTINGS)
 
     def components(self, number: int) -> Stack:
-        """Make a stack of so many of this project's components."""
+        """Create a stack with a number of this project's components."""
         return self.stack(components(number), {"aws:region": REGION})
 
-    def by_hand(self, number: int = 1, *, asks_account: bool = False) -> Stack:
-        """Make a stack of so many pairs of a role and a policy.
+    def by_hand(self, number: int = 1, *, looks_up_account: bool = False) -> Stack:
+        """Create a stack with a number of hand-written roles and policies.
 
-        With `asks_account`, the account in them comes from the provider, as for an application's ID.
+        With `looks_up_account`, the account comes from the provider, as for an application's ID.
         """
-        program = by_hand(number, self.trust, self.policy, asks_account=asks_account)
+        program = by_hand(number, self.trust, self.policy, looks_up_account=looks_up_account)
         return self.stack(program, {"aws:region": REGION})
 
     def component_by_hand(self, number: int = 1) -> Stack:
-        """Make a stack of so many components that keep the same promise, and check nothing."""
+        """Create a stack with a number of hand-written components."""
         program = component_by_hand(number, self.trust, self.policy)
         return self.stack(program, {"aws:region": REGION})
 
 
 def operation(stack: Stack, *arguments: str, fresh: bool = False) -> Command:
-    """Return an operation on a stack to be measured; `fresh` destroys what is there before it."""
+    """Return an operation on a stack to measure; `fresh` destroys the stack before each run."""
     return Command(
         ["pulumi", "--non-interactive", *arguments, "--stack", stack.name],
         stack.directory,
@@ -189,7 +189,7 @@ def operation(stack: Stack, *arguments: str, fresh: bool = False) -> Command:
 
 @contextmanager
 def laboratory() -> Generator[Laboratory]:
-    """Set up a sandbox that is forgotten at the end."""
+    """Set up a sandbox that is deleted at the end."""
     with (
         tempfile.TemporaryDirectory() as directory,
         contextmanager(prepared)(Path(directory) / "sandbox") as (_, environment),
@@ -198,7 +198,7 @@ def laboratory() -> Generator[Laboratory]:
 
 
 def versions() -> str:
-    """Tell the machine and what takes part."""
+    """Return the machine and the versions."""
     model = next(
         (
             line.partition(": ")[2]
@@ -208,10 +208,10 @@ def versions() -> str:
         platform.machine(),
     )
     binaries = engine.directory(Sandbox().engines)
-    told = subprocess.run([binaries / "pulumi", "version"], check=True, capture_output=True, text=True)
+    cli = subprocess.run([binaries / "pulumi", "version"], check=True, capture_output=True, text=True)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**30
     return (
         f"{os.cpu_count()} cores of {model}, {memory} GiB, {platform.system()} {platform.release()}; "
-        f"Python {platform.python_version()}, Pulumi {told.stdout.strip()}, pulumi {version('pulumi')}, "
+        f"Python {platform.python_version()}, Pulumi {cli.stdout.strip()}, pulumi {version('pulumi')}, "
         f"pulumi-aws {version('pulumi-aws')}"
     )

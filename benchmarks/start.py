@@ -25,25 +25,25 @@ class Mocks(pulumi.runtime.Mocks):
     def call(self, args): return {{"accountId": "{programs.ACCOUNT}", "arn": "{_ROLE_ARN}"}}
 pulumi.runtime.set_mocks(Mocks())
 """
-_BASE: Final = "imports of Pulumi and its AWS provider's `iam`"
-_BY_HAND: Final = "the same, and a role with its policy by hand"
+_BASE: Final = "imports of `pulumi` and `pulumi_aws.iam`"
+_BY_HAND: Final = "the same and a hand-written role and policy"
 _PROGRAMS: Final = {
     _BASE: _IMPORTS,
-    "the same, and this program's modules": f"{_IMPORTS}\nimport components.connector_role",
+    "the same and this program's modules": f"{_IMPORTS}\nimport components.connector_role",
     _BY_HAND: f"""{_MOCKS}
 import pulumi_aws as aws
 role = aws.iam.Role("docs-qbusiness-role", assume_role_policy="{{}}")
 aws.iam.RolePolicy("docs-qbusiness-policy", role=role.name, policy="{{}}")
 """,
-    "the same, and a component": f"""{_MOCKS}
+    "the same and a component": f"""{_MOCKS}
 from components.connector_role import ConnectorRole
 ConnectorRole("docs", {dict(FULL)!r})
 """,
 }
-_PAIRS: Final = "pairs by hand"
+_PAIRS: Final = "hand-written resources"
 _MANY: Final[Mapping[str, Callable[[int], str]]] = {
     "this project's components": programs.components,
-    "components by hand": lambda number: programs.component_by_hand(
+    "hand-written components": lambda number: programs.component_by_hand(
         number, *_documents(programs.ARGUMENTS)
     ),
     _PAIRS: lambda number: programs.by_hand(number, *_documents(programs.ARGUMENTS)),
@@ -59,7 +59,7 @@ _LARGE: Final[dict[str, Any]] = {
 
 
 def section() -> str:
-    """Measure start and rendering, and return the section."""
+    """Measure the start of a program and the rendering, and return the section."""
     environment = {
         name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
     }
@@ -71,24 +71,24 @@ def section() -> str:
     counted = {name: _instructions(command) for name, command in commands.items()}
     text = (
         "## Start and rendering\n\n"
-        "What a Python process does until its first resources are declared, with mocks in place of the "
-        f"engine:\n\n{table(runs, _BASE)}\n"
-        "The same in instructions, which valgrind counts without noise:\n\n"
-        "| | million | ratio | ratio to the resources by hand |\n|---|---|---|---|\n"
+        "A Python process until its first resources are declared, with mocks instead of the engine:\n\n"
+        f"{table(runs, _BASE)}\n"
+        "The same in instructions, which valgrind counts exactly:\n\n"
+        "| | million | ratio | ratio to hand-written |\n|---|---|---|---|\n"
     )
     for name, count in counted.items():
         ratios = (f"{count / counted[base]:.3f}" for base in (_BASE, _BY_HAND))
         text += f"| {name} | {count / 1e6:,.0f} | {' | '.join(ratios)} |\n"
     each = {name: _each(program, environment) for name, program in _MANY.items()}
     text += (
-        "\nThe first resource makes Pulumi's provider load much of itself, whoever declares it.\n"
-        "\nWhat each further role adds to a program, in instructions of its process:\n\n"
+        "\nThe first resource of any program loads much of `pulumi_aws`.\n"
+        "\nInstructions for each further role in a program:\n\n"
         "| | million | ratio |\n|---|---|---|\n"
     )
     for name, more in each.items():
         text += f"| {name} | {more / 1e6:.1f} | {more / each[_PAIRS]:.2f} |\n"
     text += (
-        "\nValidating the settings and rendering both policies, processor time:\n\n| | µs |\n|---|---|\n"
+        "\nProcessor time to validate the settings and render both documents:\n\n| | µs |\n|---|---|\n"
     )
     for name, given in (("one connector", dict(FULL)), ("10 subnets, 10 groups", _LARGE)):
         text += f"| {name} | {_render(given)} |\n"
@@ -97,19 +97,19 @@ def section() -> str:
 
 def _documents(given: Mapping[str, Any]) -> tuple[str, str]:
     trust_policy, role_policy, _ = validate("docs", given)
-    assert trust_policy and role_policy  # noqa: S101,PT018 everything is given
+    assert trust_policy and role_policy  # noqa: S101,PT018 all settings are known
     return trust_policy, role_policy
 
 
 def _render(given: dict[str, Any]) -> str:
     clock = timeit.Timer(lambda: _documents(given), timer=_processor_time)
     figures = [took / _REPETITIONS * 1e6 for took in clock.repeat(9, _REPETITIONS)]
-    median, least, most = spread(figures)
-    return f"{median:.0f} ({least:.0f} to {most:.0f})"
+    median, minimum, maximum = spread(figures)
+    return f"{median:.0f} ({minimum:.0f} to {maximum:.0f})"
 
 
 def _each(program: Callable[[int], str], environment: Mapping[str, str]) -> float:
-    """Count what one role more makes a program do."""
+    """Count the instructions for one more role in a program."""
 
     def count(number: int) -> int:
         # With this decorator Pulumi waits until all resources are registered.

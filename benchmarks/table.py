@@ -9,19 +9,19 @@ def table(runs: Mapping[str, Sequence[Run]], base: str) -> str:
     """Return a table of wall time, processor time and memory, with ratios to the base."""
     header = ("", "wall, s", "ratio", "processor, s", "ratio", "memory, MiB", "ratio")
     lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
-    for name, its in runs.items():
+    for name, measured in runs.items():
         cells = [name]
         for what, show in (("wall", seconds), ("processor", seconds), ("memory", mebibytes)):
-            figures = [getattr(run, what) for run in its]
-            cells += [show(figures), f"{ratio(its, runs[base], what):.2f}"]
+            figures = [getattr(run, what) for run in measured]
+            cells += [show(figures), f"{ratio(measured, runs[base], what):.2f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def _show(digits: int) -> Callable[[Sequence[float]], str]:
     def show(figures: Sequence[float]) -> str:
-        median, least, most = (f"{figure:.{digits}f}" for figure in spread(figures))
-        return f"{median} ({least} to {most})"
+        median, minimum, maximum = (f"{figure:.{digits}f}" for figure in spread(figures))
+        return f"{median} ({minimum} to {maximum})"
 
     return show
 

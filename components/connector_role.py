@@ -76,7 +76,7 @@ class ConnectorRoleArgs(TypedDict):
 
 
 class ConnectorRole(pulumi.ComponentResource):
-    """The IAM role of an Amazon Q Business data source connector, by default for AEM Cloud."""
+    """The IAM role of an Amazon Q Business data source connector, AEM Cloud by default."""
 
     role_arn: pulumi.Output[str]
     """ARN of the role; resolves once the role's policy is in place."""

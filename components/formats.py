@@ -24,8 +24,9 @@ class Format(NamedTuple):
     """Every valid value, if they can be listed."""
 
 
-_PARTITION = r"aws(?:-[a-z]+)*"
-_REGION = r"[a-z]{2,5}(?:-[a-z]+)+-[0-9]{1,2}"
+# The longest ones are shorter; without a limit, a Region could make a policy too long.
+_PARTITION = r"aws(?:-[a-z]{1,16}){0,3}"
+_REGION = r"[a-z]{2,5}(?:-[a-z]{1,16}){1,3}-[0-9]{1,2}"
 _ACCOUNT = r"[0-9]{12}"
 # IAM allows all of printable ASCII in a path; this leaves out wildcards, quotes, $ and the backslash.
 _PATH = r"/(?:[!#%&()+,./0-9:;<=>@A-Z\[\]^_a-z{|}~-]+/)?"

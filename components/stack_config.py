@@ -60,12 +60,11 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> StackConfig:
         keys += [key for space, _, key in given if space == config.name and key not in keys]
     args = {"aws:region": pulumi.Config("aws").get("region")}
     args |= {f"{namespace}{key}": _value(key, config.get(key)) for key in keys}
+    full_keys = {name: f"{config.name}:{key}" for name, key in KEYS.items()} | {"region": "aws:region"}
     secret_names = [
-        f"{namespace}{key}"
-        for name, key in KEYS.items()
-        if name not in PLAIN
-        and key not in _BOOLEANS
-        and pulumi.runtime.is_config_secret(config.full_key(key))
+        config_key(name, namespace)
+        for name, full_key in full_keys.items()
+        if name not in PLAIN and SETTINGS[name] is not bool and pulumi.runtime.is_config_secret(full_key)
     ]
     naming = Naming(
         partial(config_key, namespace=namespace),
@@ -91,17 +90,13 @@ def _command(secret_names: Collection[str], path: Path, value: str | None) -> st
     """Return the command that sets a key, or a member of it, to a value, or removes it."""
     key = property_path(path)
     stack = shlex.quote(pulumi.get_stack())
-    secret = path[0] in secret_names
-    if secret and str(path[0]).rpartition(":")[2] in _OBJECTS:
-        # Which member it is must not be shown.
-        key, value = f"{key}.KEY", "VALUE" if value is None else value
     if value is None or escape(key) != key or "\\" in key:
         return f"edit Pulumi.{stack}.yaml"
     option = " --path" if key != path[0] else ""
     if value == NOT_SET:
         return f"pulumi config rm --stack {stack}{option} -- {shlex.quote(key)}"
     # These three exclude each other; without any, Pulumi asks about what looks like a secret.
-    kind = "--secret" if secret else "--type string" if option else "--plaintext"
+    kind = "--secret" if path[0] in secret_names else "--type string" if option else "--plaintext"
     return f"pulumi config set --stack {stack}{option} {kind} -- {shlex.quote(key)} {shlex.quote(value)}"
 
 

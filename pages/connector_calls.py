@@ -14,6 +14,8 @@ from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,
+    BUCKET_NAME,
+    FILES_BUCKET_NAME,
     INDEX_ID,
     KEY_ID,
     OTHER_ACCOUNT,
@@ -31,14 +33,15 @@ SUBNET_ARN: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{SUBNET_ID}"
 SECURITY_GROUP_ARN: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"
 NETWORK_INTERFACE: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-0d4e5f60718293041"
 TAG: Final = f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_0a1b2c3d"
+SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
+KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
+BUCKET_ARN: Final = f"arn:aws:s3:::{BUCKET_NAME}"
 SERVICE: Final = "qbusiness.amazonaws.com"
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/role"
 
 SECRETS: Final = {
-    "secret of this account": (
-        "aem-a1B2c3",
-        f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3",
-    ),
+    "no secret": None,
+    "secret of this account": ("aem-a1B2c3", SECRET_ARN),
     "long secret name with slashes": (
         f"{'a/very-long/' * 8}name-a1B2c3",
         f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{'a/very-long/' * 8}name-a1B2c3",
@@ -51,7 +54,7 @@ SECRETS: Final = {
 """What is given, and the secret's ARN."""
 KEYS: Final = {
     "AWS managed key": None,
-    "customer managed key": (KEY_ID, f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"),
+    "customer managed key": (KEY_ID, KEY_ARN),
     "multi-Region key": (f"mrk-{'0a' * 16}", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/mrk-{'0a' * 16}"),
     "key of another account": (
         f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}",
@@ -77,6 +80,29 @@ VPCS: Final = {
 }
 
 
+_LONG_BUCKET_NAME: Final = f"{'long.bucket-name.' * 3}twelve-chars"
+
+
+class Bucket(NamedTuple):
+    """A bucket from which the connector reads."""
+
+    name: str
+    account: str
+    is_source: bool
+    """Whether it is the data source; else it has files that the configuration names."""
+
+
+BUCKETS: Final = {
+    "no bucket": None,
+    "files": Bucket(FILES_BUCKET_NAME, ACCOUNT, is_source=False),
+    "files of another account": Bucket(FILES_BUCKET_NAME, OTHER_ACCOUNT, is_source=False),
+    "files in a bucket with a long name": Bucket(_LONG_BUCKET_NAME, ACCOUNT, is_source=False),
+    "source": Bucket(BUCKET_NAME, ACCOUNT, is_source=True),
+    "source of another account": Bucket(BUCKET_NAME, OTHER_ACCOUNT, is_source=True),
+    "source with a long name": Bucket(_LONG_BUCKET_NAME, ACCOUNT, is_source=True),
+}
+
+
 class Options(NamedTuple):
     """One combination of everything that decides what the documents say."""
 
@@ -85,18 +111,33 @@ class Options(NamedTuple):
     vpc: str
     ingest_scope: str
     deletion: bool
+    bucket: str = "no bucket"
+
+    @property
+    def connector(self) -> str:
+        """A connector that takes these options; every other that does gets the same documents."""
+        if self.bucket_is_source:
+            return "s3-v1"
+        return "webcrawler" if self.bucket_arn or not self.secret_arn else "aem-cloud"
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The arguments of the component."""
-        key, vpc = KEYS[self.key], VPCS[self.vpc]
+        secret, key, vpc = SECRETS[self.secret], KEYS[self.key], VPCS[self.vpc]
+        bucket = BUCKETS[self.bucket]
         arguments: dict[str, Any] = {
+            "connector": self.connector,
             "application_id": APPLICATION_ARN,
             "index_id": INDEX_ID,
-            "secret_id": SECRETS[self.secret][0],
             "ingest_scope": self.ingest_scope,
             "allow_network_interface_deletion": self.deletion,
         }
+        if secret:
+            arguments["secret_id"] = secret[0]
+        if bucket:
+            arguments["bucket_name"] = bucket.name
+            if bucket.account != ACCOUNT:
+                arguments["bucket_account_id"] = bucket.account
         if key:
             arguments["kms_key_id"] = key[0]
         if vpc:
@@ -105,9 +146,10 @@ class Options(NamedTuple):
         return arguments
 
     @property
-    def secret_arn(self) -> str:
-        """The ARN of the secret."""
-        return SECRETS[self.secret][1]
+    def secret_arn(self) -> str | None:
+        """The ARN of the secret, if there is one."""
+        secret = SECRETS[self.secret]
+        return secret and secret[1]
 
     @property
     def key_arn(self) -> str | None:
@@ -116,21 +158,78 @@ class Options(NamedTuple):
         return key and key[1]
 
     @property
+    def bucket_arn(self) -> str | None:
+        """The ARN of the bucket, if there is one."""
+        bucket = BUCKETS[self.bucket]
+        return bucket and f"arn:aws:s3:::{bucket.name}"
+
+    @property
+    def bucket_account(self) -> str:
+        """The account of the bucket."""
+        bucket = BUCKETS[self.bucket]
+        return bucket.account if bucket else ACCOUNT
+
+    @property
+    def bucket_is_source(self) -> bool:
+        """Whether the bucket is the data source."""
+        bucket = BUCKETS[self.bucket]
+        return bucket is not None and bucket.is_source
+
+    @property
     def network_arns(self) -> tuple[str, ...]:
         """The ARNs of the subnets and security groups."""
         vpc = VPCS[self.vpc]
         return vpc[1] if vpc else ()
 
 
+def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Options]:
+    """Return a role of each shape, with these values."""
+    return [
+        options
+        for options in itertools.starmap(
+            Options,
+            itertools.product(
+                ("no secret", secret),
+                ("AWS managed key", key),
+                ("no VPC", vpc),
+                ("applicationAndIndex", "index"),
+                (False, True),
+                ("no bucket", *buckets),
+            ),
+        )
+        # A data source that is a bucket takes no secret, and a key is for one of the two.
+        if not (options.secret_arn and options.bucket_is_source)
+        if options.secret_arn or options.bucket_is_source or not options.key_arn
+        if options.network_arns or not options.deletion
+        # The AWS managed key of another account cannot be used.
+        if options.key_arn or options.secret != "secret of another account"
+    ]
+
+
+SHAPES: Final = _combinations("secret of this account", "customer managed key", "VPC", "files", "source")
+"""One role of each shape: what differs besides is the text of ARNs."""
 COMBINATIONS: Final = [
-    options
-    for options in itertools.starmap(
-        Options, itertools.product(SECRETS, KEYS, VPCS, ("applicationAndIndex", "index"), (False, True))
+    *dict.fromkeys(
+        (
+            *SHAPES,
+            *_combinations(
+                "secret of another account",
+                "key of another account",
+                "VPC with several and shared subnets",
+                "files of another account",
+                "source of another account",
+            ),
+            *_combinations(
+                "long secret name with slashes",
+                "multi-Region key",
+                "VPC",
+                "files in a bucket with a long name",
+                "source with a long name",
+            ),
+        )
     )
-    if options.network_arns or not options.deletion
-    # The AWS managed key of another account cannot be used.
-    if options.key_arn or f":{ACCOUNT}:" in options.secret_arn
 ]
+"""The role of each shape with three sets of values."""
 FULL: Final = Options(
     "secret of this account",
     "customer managed key",
@@ -138,7 +237,17 @@ FULL: Final = Options(
     "applicationAndIndex",
     deletion=True,
 )
-"""Every statement is there."""
+"""Every statement of the default connector is there."""
+FULL_WITH_FILES: Final = FULL._replace(bucket="files")
+FULL_OF_SOURCE: Final = Options(
+    "no secret",
+    "customer managed key",
+    "VPC with several and shared subnets",
+    "applicationAndIndex",
+    deletion=True,
+    bucket="source",
+)
+"""With these two, every statement of any connector is there."""
 
 
 class Request(NamedTuple):
@@ -177,22 +286,49 @@ def connector_calls(options: Options) -> list[Call]:
             sid, what, tuple(Request(action, resource, context) for resource in resources), allowed
         )
 
-    key_arn = options.key_arn or f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
-    through = {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}
+    # Without a secret, a key or a bucket, these must not be reachable either.
+    secret_arn = options.secret_arn or SECRET_ARN
+    key_arn = options.key_arn or KEY_ARN
+    bucket_arn = options.bucket_arn or BUCKET_ARN
+    of_bucket = {"aws:ResourceAccount": options.bucket_account}
+    is_source = options.bucket_is_source
     return [
+        call(
+            "AllowsAmazonQToGetObjectfromS3" if is_source else "AllowsAmazonQToGetS3Objects",
+            "read an object of the bucket",
+            "s3:GetObject",
+            f"{bucket_arn}/folder/file",
+            allowed=options.bucket_arn is not None,
+            context=of_bucket,
+        ),
+        call(
+            "AllowsAmazonQToListS3Buckets",
+            "list the objects of the bucket",
+            "s3:ListBucket",
+            bucket_arn,
+            allowed=is_source,
+            context=of_bucket,
+        ),
         call(
             "AllowsAmazonQToGetSecret",
             "read the secret",
             "secretsmanager:GetSecretValue",
-            options.secret_arn,
+            secret_arn,
+            allowed=options.secret_arn is not None,
         ),
-        call(
-            "AllowsAmazonQToDecryptSecret",
-            "decrypt the secret, asked by Secrets Manager",
-            "kms:Decrypt",
-            key_arn,
-            allowed=options.key_arn is not None,
-            context=through,
+        *(
+            call(
+                "AllowsAmazonQToDecryptSecret",
+                f"decrypt {what}",
+                "kms:Decrypt",
+                key_arn,
+                allowed=options.key_arn is not None and is_source == (service == "s3"),
+                context={"kms:ViaService": f"{service}.{REGION}.amazonaws.com"},
+            )
+            for what, service in (
+                ("the secret, asked by Secrets Manager", "secretsmanager"),
+                ("an object of the bucket, asked by Amazon S3", "s3"),
+            )
         ),
         *(
             call(
@@ -292,10 +428,27 @@ ASSUME: Final = Call(
     ),
     allowed=True,
 )
+PASS_ROLE: Final = Call(
+    "",
+    "pass a role, as AWS's pages for Amazon S3 let the connector",
+    (
+        Request(
+            "iam:PassRole",
+            f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-a1b2c",
+            {"iam:PassedToService": SERVICE},
+        ),
+    ),
+    allowed=False,
+    deviation="no connector does",
+)
 
 # What else a condition key may hold; None: the request does not carry it.
 _OTHER_VALUES: Final[Mapping[str, tuple[str | list[str] | None, ...]]] = {
-    "kms:ViaService": (None, f"s3.{REGION}.amazonaws.com", f"ssm.{REGION}.amazonaws.com"),
+    "kms:ViaService": (
+        None,
+        *(f"{service}.{REGION}.amazonaws.com" for service in ("secretsmanager", "s3", "ssm")),
+    ),
+    "aws:ResourceAccount": (None, "999988887777"),
     "aws:RequestTag/AMAZON_Q": (
         None,
         f"qbusiness_{ACCOUNT}_{OTHER_APPLICATION_ID}_0a1b2c3d",
@@ -323,6 +476,12 @@ _OTHER_VALUES: Final[Mapping[str, tuple[str | list[str] | None, ...]]] = {
         f"{APPLICATION_ARN}x",
     ),
 }
+_OTHER_ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "s3:GetObject": ("s3:PutObject", "s3:DeleteObject", "s3:GetObjectVersion"),
+    "s3:ListBucket": ("s3:ListBucketVersions", "s3:GetBucketPolicy", "s3:DeleteBucket"),
+    "secretsmanager:GetSecretValue": ("secretsmanager:PutSecretValue", "secretsmanager:DescribeSecret"),
+    "kms:Decrypt": ("kms:Encrypt", "kms:GenerateDataKey"),
+}
 _OTHER_PRINCIPALS: Final = (
     "ec2.amazonaws.com",
     "lambda.amazonaws.com",
@@ -343,6 +502,8 @@ def deviations(call: Call, options: Options) -> Iterator[Call]:
 
 def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, Request]]:
     yield from _other_contexts(request)
+    for action in _OTHER_ACTIONS.get(request.action, ()):
+        yield f"action {action}", request._replace(action=action)
     if request.principal == SERVICE:
         yield "no source at all", request._replace(context={})
         for principal in _OTHER_PRINCIPALS:
@@ -360,6 +521,8 @@ def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
         if request.action == "ec2:CreateTags" and key != "ec2:CreateAction":
             continue
         for value in _OTHER_VALUES[key]:
+            if value == request.context[key]:
+                continue
             context = {name: value for name, value in request.context.items() if name != key}
             if value is None and key == "aws:RequestTag/AMAZON_Q":
                 context.pop("aws:TagKeys")  # no tag, no keys of tags
@@ -371,13 +534,20 @@ def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
 def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
     """Return ARNs that differ from one in one part."""
     _, partition, service, region, account, resource = arn.split(":", 5)
-    others = {
-        "other partition": ("aws-cn", service, region, account, resource),
-        "other Region": (partition, service, "us-west-2", account, resource),
-        "other account": (partition, service, region, "999988887777", resource),
-    }
+    others = {"other partition": ("aws-cn", service, region, account, resource)}
+    if service != "s3":  # the ARNs of Amazon S3 have neither
+        others["other Region"] = (partition, service, "us-west-2", account, resource)
+        others["other account"] = (partition, service, region, "999988887777", resource)
     for what, parts in others.items():
         yield what, ":".join(("arn", *parts))
+    if service == "s3":
+        bucket, slash, key = resource.partition("/")
+        for what, name in (
+            ("other bucket", f"{bucket[:-1]}0"),
+            ("bucket whose name begins with this one's", f"{bucket}-prod"),
+        ):
+            yield what, f"arn:{partition}:s3:::{name}{slash}{key}"
+        return
     if "network-interface/" in arn:
         return  # there is no telling which one the connector will make
     last = "0" if resource[-1] != "0" else "1"

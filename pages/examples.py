@@ -14,6 +14,8 @@ KEY_ID: Final = "1234abcd-12ab-34cd-56ef-1234567890ab"
 SUBNET_ID: Final = "subnet-0a1b2c3d4e5f60718"
 SHARED_SUBNET_ARN: Final = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/subnet-0b2c3d4e5f6071829"
 SECURITY_GROUP_ID: Final = "sg-0c3d4e5f607182930"
+BUCKET_NAME: Final = "qbusiness-documents"
+FILES_BUCKET_NAME: Final = "qbusiness-files"
 
 REQUIRED_INPUTS: Final[Mapping[str, str]] = {
     "applicationId": APPLICATION_ARN,

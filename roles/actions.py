@@ -1,7 +1,6 @@
 """List the IAM actions that each verb calls; all of them only read.
 
-The pages in docs/ have the same lists as policies. A verb that is not allowed one of its actions says so
-and skips what needs it, unless nothing is left without it.
+The pages in docs/ have the same lists as policies.
 """
 
 from collections.abc import Mapping
@@ -28,6 +27,20 @@ _CONNECTION: Final = (
 
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "adopt": (*_LISTS, *_CONNECTION, "iam:ListPolicies"),
+    "check": (
+        "sts:GetCallerIdentity",
+        "qbusiness:GetApplication",
+        "qbusiness:GetIndex",
+        "qbusiness:ListDataSources",
+        "qbusiness:ListDataSourceSyncJobs",
+        *_CONNECTION,
+        "kms:GetKeyPolicy",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeSecurityGroups",
+        "s3:GetBucketLocation",
+        "iam:SimulatePrincipalPolicy",
+        "access-analyzer:ValidatePolicy",
+    ),
 }
 _OTHER_NAMES: Final = {"GetBucketEncryption": "s3:GetEncryptionConfiguration"}
 """Operations that IAM calls otherwise than the API does."""

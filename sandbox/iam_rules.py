@@ -8,7 +8,7 @@ inline policies. They share no code with the program that they check.
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 
@@ -48,6 +48,7 @@ _PARAMETERS: Final = {
     ),
     "MaxSessionDuration": re.compile(r"3[6-9]\d\d|[4-9]\d{3}|[1-3]\d{4}|4[0-2]\d{3}|43[01]\d\d|43200"),
 }
+_AWS_MANAGED: Final = re.compile(r"arn:aws[a-z-]*:iam::aws:policy/.*")
 _DOCUMENT: Final = re.compile(r"[\t\n\r\x20-\xff]+")
 _SID: Final = re.compile(r"[A-Za-z0-9]*")
 _ACTION: Final = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
@@ -68,11 +69,20 @@ _TRUST_MEMBERS: Final = frozenset(
 )
 
 
-def validate_request(action: str, parameters: Mapping[str, str], roles: Mapping[str, Role]) -> None:
-    """Raise IamError if IAM would refuse the call; `roles` are those that exist, by name."""
+def validate_request(
+    action: str,
+    parameters: Mapping[str, str],
+    roles: Mapping[str, Role],
+    managed_policies: Collection[str] = (),
+) -> None:
+    """Raise IamError if IAM would refuse the call.
+
+    `roles` are those that exist, by name, and `managed_policies` the ARNs of the account's own.
+    """
     for name, pattern in _PARAMETERS.items():
         if name in parameters and not pattern.fullmatch(parameters[name]):
             raise _invalid(name, parameters[name])
+    _check_boundary(parameters, managed_policies)
     match action:
         case "CreateRole":
             _check_trust(parameters["AssumeRolePolicyDocument"])
@@ -88,11 +98,6 @@ def validate_request(action: str, parameters: Mapping[str, str], roles: Mapping[
         case "TagRole":
             role = roles.get(parameters["RoleName"])
             _check_tags(parameters, role.tags if role else ())
-        case "DeleteRole":
-            role = roles.get(parameters["RoleName"])
-            if role and role.inline_policies:
-                message = "Cannot delete entity, must delete policies first."
-                raise IamError(409, "DeleteConflict", message)
         case _:
             pass
 
@@ -102,6 +107,14 @@ def _check_trust(document: str) -> None:
     if len(document) > _MAXIMUM_TRUST:
         message = f"Cannot exceed quota for ACLSizePerRole: {_MAXIMUM_TRUST}"
         raise IamError(409, "LimitExceeded", message)
+
+
+def _check_boundary(parameters: Mapping[str, str], managed_policies: Collection[str]) -> None:
+    """Refuse a boundary that does not exist; all of AWS's own policies count as existing."""
+    boundary = parameters.get("PermissionsBoundary")
+    if boundary and boundary not in managed_policies and not _AWS_MANAGED.fullmatch(boundary):
+        message = f"Scope ARN: {boundary} does not exist or is not attachable."
+        raise IamError(404, "NoSuchEntity", message)
 
 
 def _check_inline(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> None:
@@ -116,20 +129,15 @@ def _check_inline(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> N
 
 
 def _check_tags(parameters: Mapping[str, str], present: Iterable[str]) -> None:
+    """Refuse what moto accepts: reserved keys, characters of values, and the number of all tags."""
     tags = {name.removesuffix(".Key"): key for name, key in parameters.items() if name.endswith(".Key")}
     if len({*tags.values(), *present}) > _MAXIMUM_TAGS:
         raise IamError(400, "ValidationError", f"more than {_MAXIMUM_TAGS} tags")
-    if len({key.casefold() for key in tags.values()}) < len(tags):
-        raise IamError(400, "InvalidInput", "Duplicate tag keys found. Keys are case insensitive.")
     for member, key in tags.items():
         value = parameters.get(f"{member}.Value", "")
-        if not _is_tag(key, 1, 128) or not _is_tag(value, 0, 256) or key.lower().startswith("aws:"):
+        characters = all(unicodedata.category(c)[0] in "LNZ" or c in "_.:/=+-@" for c in value)
+        if not characters or key.lower().startswith("aws:"):
             raise _invalid("tags", f"{key}={value}")
-
-
-def _is_tag(text: str, minimum: int, maximum: int) -> bool:
-    characters = all(unicodedata.category(c)[0] in "LNZ" or c in "_.:/=+-@" for c in text)
-    return minimum <= len(text) <= maximum and characters
 
 
 def _check_document(text: str, members: frozenset[str]) -> None:

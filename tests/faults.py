@@ -23,33 +23,33 @@ from tests.support import PATIENCE
 
 
 class Proxy:
-    """A proxy that lets everything through until it is told otherwise."""
+    """A proxy that passes every call on unless a rule matches."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
 
     def set_rules(self, *rules: dict[str, Any]) -> None:
-        """Replace the rules: each names an operation of IAM and what shall become of it."""
+        """Replace the rules: each names an operation of IAM and its effect."""
         self._call("POST", "rules", [{"service": "iam", **rule} for rule in rules])
         self._call("DELETE", "fired")
 
     def fired(self) -> list[str]:
-        """Return which rules have fired, as operation and action."""
+        """Return the rules that have fired, as operation and action."""
         return [f"{fault['operation']} {fault['action']}" for fault in self._call("GET", "fired")]
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
-        request = Request(  # noqa: S310 our own address
+        request = Request(  # noqa: S310 the proxy's own address
             f"{self.url}/_microburst/{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 our own address
+        with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 the proxy's own address
             return json.loads(answer.read() or b"null")
 
 
 async def _started(upstream: str) -> web.AppRunner:
-    # A polite end would wait for the connections that are held open.
+    # Without a timeout, shutdown would wait for open connections.
     runner = web.AppRunner(make_app(Microburst(upstream)), access_log=None, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -58,7 +58,7 @@ async def _started(upstream: str) -> web.AppRunner:
 
 @contextmanager
 def proxy(upstream: str) -> Generator[Proxy]:
-    """Run a proxy for as long as the context lasts: in a thread, which ends with the tests' process."""
+    """Run a proxy in a thread, which ends with the context or the process of the tests."""
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -73,7 +73,7 @@ def proxy(upstream: str) -> Generator[Proxy]:
 
 
 class Gate:
-    """IAM behind a gate: whoever calls CreateRole waits there, before IAM has done it or after."""
+    """IAM behind a gate: a call of CreateRole waits there, before or after IAM has created the role."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -82,52 +82,52 @@ class Gate:
         self.opened = False
 
     def wait_for_call(self) -> None:
-        """Wait until somebody has come to the gate; each time for somebody else."""
-        assert self.arrived.acquire(timeout=PATIENCE), "nobody has called CreateRole"
+        """Wait until a call arrives at the gate, each time another one."""
+        assert self.arrived.acquire(timeout=PATIENCE), "no call of CreateRole arrived"
 
     def open(self) -> None:
-        """Let everybody through who waits, and everybody who comes."""
+        """Let all waiting and later calls pass."""
         self.opened = True
         self.settled.set()
 
 
 @contextmanager
 def gate(upstream: str, *, applied: bool = False) -> Generator[Gate]:
-    """Put a gate before IAM; who still waits at the end of the context gets no answer."""
-    there = Gate()
+    """Put a gate in front of IAM; calls that wait at the end of the context get no answer."""
+    closed = Gate()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             create = b"Action=CreateRole" in body
-            if create and not applied and not self.comes_through():
+            if create and not applied and not self.passes():
                 return
-            call = Request(upstream, body, dict(self.headers))  # noqa: S310 our own address
+            call = Request(upstream, body, dict(self.headers))  # noqa: S310 the proxy's own address
             try:
-                with urlopen(call, timeout=PATIENCE) as answer:  # noqa: S310 our own address
+                with urlopen(call, timeout=PATIENCE) as answer:  # noqa: S310 the proxy's own address
                     status, content = 200, answer.read()
-            except HTTPError as refusal:
-                status, content = refusal.code, refusal.read()
-            if create and applied and not self.comes_through():
+            except HTTPError as error:
+                status, content = error.code, error.read()
+            if create and applied and not self.passes():
                 return
             self.send_response(status)
             self.end_headers()
             self.wfile.write(content)
 
-        def comes_through(self) -> bool:
-            there.arrived.release()
-            there.settled.wait()
-            # A caller that waits sends nothing; one that has given up, to try again, has hung up.
-            hung_up = select([self.connection], [], [], 0)[0]
-            return there.opened and not hung_up
+        def passes(self) -> bool:
+            closed.arrived.release()
+            closed.settled.wait()
+            # A waiting caller sends nothing; one that retries has closed its connection.
+            disconnected = select([self.connection], [], [], 0)[0]
+            return closed.opened and not disconnected
 
-        def log_message(self, format: str, *_: object) -> None: ...  # noqa: A002 as it is called there
+        def log_message(self, format: str, *_: object) -> None: ...  # noqa: A002 the name in the base class
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        there.url = f"http://127.0.0.1:{server.server_port}"
+        closed.url = f"http://127.0.0.1:{server.server_port}"
         Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield there
+            yield closed
         finally:
-            there.settled.set()
+            closed.settled.set()
             server.shutdown()

@@ -25,7 +25,7 @@ HOST: Final = "git.example.com"
 
 @contextmanager
 def git_server(repositories: Path, directory: Path) -> Generator[dict[str, str]]:
-    """Serve bare repositories; return the variables with which git and Go reach them at HOST."""
+    """Serve bare repositories; return the variables with which Git and Go find them at HOST."""
     certificate = directory / "git-server.pem"
     _write_certificate(certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -48,7 +48,7 @@ def git_server(repositories: Path, directory: Path) -> Generator[dict[str, str]]
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # the end waits for every connection to be closed
+    daemon_threads = False  # server_close waits for every connection
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile = self.connection.makefile("wb", buffering=0)
 
     def do_GET(self) -> None:
-        """Let git answer, by the rules of CGI."""
+        """Answer with git http-backend, a CGI program."""
         path, _, query = self.path.partition("?")
         length = int(self.headers.get("Content-Length", 0))
         done = subprocess.run(
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _write_certificate(path: Path) -> None:
-    """Write a key and a certificate of HOST that is its own authority."""
+    """Write a key and a self-signed certificate of HOST."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
     now = dt.datetime.now(dt.UTC)

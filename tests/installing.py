@@ -18,7 +18,7 @@ _PIP: Final = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-ch
 
 
 def copy_repository(directory: Path) -> None:
-    """Copy what a clone of the repository has for the package and the plugin."""
+    """Copy the files of the repository that the package and the plugin need."""
     for place in ("components", "plugin"):
         ignored = shutil.ignore_patterns("venv", "__pycache__")
         shutil.copytree(PROJECT / place, directory / place, ignore=ignored)
@@ -26,16 +26,16 @@ def copy_repository(directory: Path) -> None:
         shutil.copy(PROJECT / name, directory)
 
 
-def lend_packages(directory: Path) -> None:
-    """Create a virtual environment that has the project's packages without another download."""
+def share_packages(directory: Path) -> None:
+    """Create a virtual environment that uses the packages of the project's own."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "venv"], check=True)
     paths = {"base": str(directory / "venv"), "platbase": str(directory / "venv")}
     own = sysconfig.get_path("purelib", vars=paths)
-    (Path(own) / "lent.pth").write_text(SITE_PACKAGES)
+    (Path(own) / "shared.pth").write_text(SITE_PACKAGES)
 
 
 def build_wheel(repository: Path, directory: Path) -> Path:
-    """Build the wheel of a repository into a directory, and return it."""
+    """Build the wheel of a repository in a directory, and return its path."""
     options = ("--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", directory)
     subprocess.run([*_PIP, "wheel", *options, repository], check=True)
     (wheel,) = directory.glob("*.whl")
@@ -50,9 +50,9 @@ def install(package: Path, directory: Path) -> None:
 
 
 def offline(directory: Path) -> Mapping[str, str]:
-    """Return variables with which pip, started by Pulumi, takes only what is installed.
+    """Return variables with which pip, started by Pulumi, uses only installed packages.
 
-    Pulumi asks for a package called wheel, which nothing needs: a directory gets an empty one.
+    Pulumi installs the package wheel, which nothing needs: write an empty one into the directory.
     """
     name = "wheel-1"
     with zipfile.ZipFile(directory / f"{name}-py3-none-any.whl", "w") as empty:
@@ -64,6 +64,6 @@ def offline(directory: Path) -> Mapping[str, str]:
         empty.writestr(f"{information}/RECORD", "")
     return {
         "PIP_FIND_LINKS": str(directory),
-        "PIP_NO_BUILD_ISOLATION": "0",  # which means yes: https://github.com/pypa/pip/issues/5735
+        "PIP_NO_BUILD_ISOLATION": "0",  # 0 disables it: https://github.com/pypa/pip/issues/5735
         "PIP_NO_INDEX": "1",
     }

@@ -11,7 +11,7 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import resource_pb2
 
 from pages.examples import ACCOUNT, REGION
-from tests.support import PROJECT_NAME
+from tests.support import PROJECT_NAME, in_one_line
 
 STACK: Final = "test"
 _LOOP: Final = asyncio.new_event_loop()
@@ -103,6 +103,11 @@ class Deployment(pulumi.runtime.Mocks):
 
     def of_type(self, kind: str) -> list[Registration]:
         return [registration for registration in self.registrations if registration.type == kind]
+
+    @property
+    def documents(self) -> tuple[str, str]:
+        """The trust policy and the role policy, each in one line."""
+        return in_one_line(self.role["assumeRolePolicy"]), in_one_line(self.role_policy["policy"])
 
     @property
     def role(self) -> Mapping[str, Any]:

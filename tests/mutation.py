@@ -12,30 +12,30 @@ from typing import Final, NamedTuple
 
 GOAL: Final = 0.95
 REASONS: Final = {
-    "for the type checker alone": re.compile(r'\bcast\((?:"[^"]*"|None)'),
+    "only for the type checker": re.compile(r'\bcast\((?:"[^"]*"|None)'),
 }
-"""Parts of a line that may change without any effect, or with none that a test could see."""
+"""Parts of a line whose change has no effect that a test could detect."""
 ELSEWHERE: Final = {
-    "the engine's tests see the order": "depends_on=[policy]",
-    "a warning is the same without its resource": "pulumi.warn(warning, ",
-    "its arguments are as long as one another": "strict=True",
+    "the tests on the engine check the order": "depends_on=[policy]",
+    "the mocks do not record the resource of a warning": "pulumi.warn(warning, ",
+    "the arguments always have the same length": "strict=True",
 }
-"""Why a change of a line with this text is no matter of the tests that mutmut runs."""
+"""Reason and text of lines whose change the tests that mutmut runs cannot detect."""
 AT_IMPORT: Final = ("x_camel_case__", "x__id_or_arn__")
-"""Functions that run when their module is imported: mutmut changes them only after that."""
+"""Functions that run at import: mutmut changes them only afterwards."""
 
 
 class Survivor(NamedTuple):
-    """A mutant that no test noticed."""
+    """A mutant that no test detected."""
 
     name: str
     change: str
     reason: str
-    """Why no test can notice it; empty if one could."""
+    """Why no test can detect it; empty if one could."""
 
 
 def survivors() -> Iterator[Survivor]:
-    """Return the mutants that are not killed."""
+    """Return the mutants that were not killed."""
     for line in _mutmut("results"):
         name, _, outcome = line.strip().partition(": ")
         if outcome in ("survived", "no tests", "timeout", "suspicious"):
@@ -45,7 +45,7 @@ def survivors() -> Iterator[Survivor]:
 
 def _reason(name: str, shown: list[str]) -> str:
     if any(function in name for function in AT_IMPORT):
-        return "changed after it has run"
+        return "changed after it ran at import"
     before = "".join(line[1:].strip() for line in shown if line[0] == "-")
     after = "".join(line[1:].strip() for line in shown if line[0] == "+")
     elsewhere = (why for why, text in ELSEWHERE.items() if text in before)
@@ -61,7 +61,7 @@ def _mutmut(*arguments: str) -> list[str]:
 
 
 def main() -> int:
-    """Run mutmut, list what survived, and fail below the goal."""
+    """Run mutmut, list the survivors, and fail below the goal."""
     subprocess.run([sys.executable, "-m", "mutmut", "run"], check=True)
     total = sum(1 for line in _mutmut("results", "--all", "true") if ": " in line)
     found = list(survivors())
@@ -73,8 +73,8 @@ def main() -> int:
     killed = total - len(found)
     share = killed / (total - explained)
     sys.stdout.write(
-        f"{total:,} mutants, {killed:,} killed, {explained} that no test can notice, "
-        f"{len(found) - explained} survived: {share:.1%} killed of those that count\n"
+        f"{total:,} mutants, {killed:,} killed, {explained} that no test can detect, "
+        f"{len(found) - explained} survived: {share:.1%} of the detectable mutants killed\n"
     )
     return 0 if share >= GOAL else 1
 

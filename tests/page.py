@@ -9,7 +9,7 @@ from typing import Final
 from sandbox.environment import PROJECT
 from tests.stacks import Stack
 
-AWS_CLI: Final = PROJECT / "tests" / "bin"
+CLIS: Final = PROJECT / "tests" / "bin"
 PAGE: Final = PROJECT / "docs" / "operations.md"
 
 
@@ -30,17 +30,17 @@ def blocks(language: str, text: str) -> list[str]:
 
 
 def page_path(stack: Stack) -> str:
-    """Return a PATH that has the programs of the pages."""
-    # The pages need no more than a python3's own library, and a version manager's is slow to start.
-    return f"{AWS_CLI}:{Path(sys.executable).parent}:{stack.environment['PATH']}"
+    """Return a PATH with the programs that the pages use."""
+    # Use this Python: the shim of a version manager is slow to start.
+    return f"{CLIS}:{Path(sys.executable).parent}:{stack.environment['PATH']}"
 
 
 def run_section(
     stack: Stack, section: str, *, page: Path = PAGE, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the commands of a section, with the stack selected, and stop at the first that fails.
+    """Run the commands of a section, with the stack selected, and stop at the first failure.
 
-    tests/test_pasting.py pastes them into shells, as people do.
+    tests/test_pasting.py pastes them into interactive shells.
     """
     script = commands(section, page)
     assert script, f"the page has no commands under '{section}'"

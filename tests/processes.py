@@ -13,7 +13,7 @@ from tests.support import PATIENCE
 
 
 def start_tests(directory: Path, text: str, *options: str, **variables: str) -> subprocess.Popen[str]:
-    """Start pytest on a module of tests that is not the project's, but has its fixtures."""
+    """Start pytest on a module outside the project, with the project's fixtures."""
     module = directory / "test_in_a_test.py"
     module.write_text(text)
     project = ["-c", PROJECT / "pyproject.toml", "-p", "tests.conftest"]
@@ -48,10 +48,10 @@ def commands_with(variable: str) -> list[str]:
     )
 
 
-def _commands(wanted: Callable[[Path], bool]) -> list[str]:
+def _commands(matches: Callable[[Path], bool]) -> list[str]:
     found: list[str] = []
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has ended, or is another user's
-            if wanted(process):
+        with suppress(OSError):  # ended, or another user's
+            if matches(process):
                 found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
     return found

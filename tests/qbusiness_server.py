@@ -1,22 +1,22 @@
-"""Replace AWS for `python -m roles`: Amazon Q Business by its service model, the rest by moto.
+"""Replace AWS for `python -m roles`: Amazon Q Business as in the sandbox, the rest by moto.
 
-moto does not implement Amazon Q Business. Each call and its answer must fit the service model that
-botocore uses, or the test fails. Calls are recorded, and a test can set other answers.
+Calls are recorded, and a test can set other answers. A call or an answer that does not fit botocore's
+model of the service fails the test.
 """
 
 import io
 import json
 import re
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import Any
-from urllib.parse import parse_qs, parse_qsl, unquote
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
-import botocore.session
-from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
+from moto.core.serialize import get_serializer_class
+from moto.core.utils import get_service_model
 from moto.moto_api._internal import mock_random
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -24,165 +24,160 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
+from sandbox.qbusiness import QBusiness, parse
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
 
 
-def _models(*services: str) -> dict[str, ServiceModel]:
-    session = botocore.session.get_session()
-    return {service: session.get_service_model(service) for service in services}
-
-
-MODELS = _models("qbusiness", "iam", "kms", "secretsmanager")
-_BUCKET_ACTIONS = {"encryption": "GetEncryptionConfiguration"}
+_BUCKET_ACTIONS = {"encryption": "GetEncryptionConfiguration", "location": "GetBucketLocation"}
 """What IAM calls the operations on a bucket, by their query."""
+_PATH_ACTIONS = {"/policy/validation": "ValidatePolicy"}
+"""The operations of IAM Access Analyzer, by their path."""
+
+
+class Simulation(NamedTuple):
+    """One call of iam:SimulatePrincipalPolicy."""
+
+    principal: str
+    actions: Sequence[str]
+    resource: str
+    context: Mapping[str, str | list[str]]
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, str]) -> "Simulation":
+        """Read the parameters of the call, in the form of the query protocol."""
+
+        def members(prefix: str) -> list[str]:
+            pattern = re.compile(rf"{re.escape(prefix)}\.member\.\d+")
+            return [value for name, value in parameters.items() if pattern.fullmatch(name)]
+
+        context: dict[str, str | list[str]] = {}
+        for name, key in parameters.items():
+            if found := re.fullmatch(r"(ContextEntries\.member\.\d+)\.ContextKeyName", name):
+                values = members(f"{found[1]}.ContextKeyValues")
+                single = parameters[f"{found[1]}.ContextKeyType"] == "string"
+                context[key] = values[0] if single else values
+        (resource,) = members("ResourceArns")
+        return cls(parameters["PolicySourceArn"], members("ActionNames"), resource, context)
+
+
+Decide = Callable[[Simulation], Mapping[str, Mapping[str, Any]]]
 
 
 class Server:
-    """One account's applications, and what was asked of all services."""
+    """One account, and the calls of all services."""
 
     def __init__(self, account: str) -> None:
         self.account = account
-        self.page_size = 100
-        self.applications: dict[str, str] = {APPLICATION_ID: "Docs"}
-        self.indexes: dict[str, str] = {INDEX_ID: "Main"}
-        """The same in each application."""
-        self.data_sources: dict[str, dict[str, Any]] = {}
-        """By ID, in each index: what GetDataSource says of them."""
+        self.qbusiness = QBusiness(account, REGION)
+        self.qbusiness.add(APPLICATION_ID, displayName="Docs")
+        self.qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main")
         self.refusals: dict[str, tuple[int, str]] = {}
         """Status and error code, by action."""
         self.answers: dict[str, Mapping[str, Any]] = {}
-        """What a JSON service says in moto's place, by action."""
+        """Answer instead of moto's, by action."""
+        self.bucket_owner = account
+        """The account that has every bucket; moto does not ask for it."""
+        self.decide: Decide = lambda _: {}
+        """Decisions of iam:SimulatePrincipalPolicy by action; those that it leaves out are allowed."""
         self.pages: dict[str, int] = {}
-        """Status of the HTML page that answers in place of an API, by action."""
+        """Status of an HTML page that answers instead of an API, by action."""
         self.calls: list[str] = []
         """Actions such as `iam:GetRole`."""
         self.misfits: list[str] = []
-        """What did not fit the model."""
+        """Calls and answers that do not fit the model."""
         self.url = ""
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def add(self, identifier: str = DATA_SOURCE_ID, kind: str = "AEM", **more: Any) -> None:
-        self.data_sources[identifier] = {
-            "displayName": "Pages",
-            "type": kind,
-            "status": "ACTIVE",
-            **more,
-        }
+        """Add a data source to the index."""
+        self.qbusiness.add(
+            APPLICATION_ID, INDEX_ID, identifier, **{"displayName": "Pages", "type": kind, **more}
+        )
+
+    def data_source(self, identifier: str = DATA_SOURCE_ID) -> dict[str, Any]:
+        """Return the answer of GetDataSource, to be changed."""
+        return self.qbusiness.resources[APPLICATION_ID, INDEX_ID, identifier]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         environ["wsgi.input"] = io.BytesIO(request.get_data())  # moto reads it again
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self.account
         scope = request.headers.get("Authorization", "").partition("Credential=")[2].split("/")
         service = scope[3] if len(scope) > 3 else "unsigned"
-        operation, parameters = self._operation(service, request)
+        operation = _operation(service, request)
+        self.calls.append(f"{service}:{operation}")
+        try:
+            answer = self._answer(service, operation, request) or self._moto
+        except Exception as error:
+            self.misfits.append(repr(error))  # what is tested may take it for an outage
+            raise
+        return answer(environ, start_response)
+
+    def _answer(self, service: str, operation: str, request: Request) -> Response | None:
+        """Return an answer of this server; None leaves it to moto."""
         action = f"{service}:{operation}"
-        self.calls.append(action)
+        owner = request.headers.get("x-amz-expected-bucket-owner", self.bucket_owner)
         if action in self.pages:
-            page = Response("<!doctype html><p>Sign in", self.pages[action], mimetype="text/html")
-            return page(environ, start_response)
-        if action in self.refusals:
-            return _refusal(service, *self.refusals[action])(environ, start_response)
+            return Response("<!doctype html><p>Sign in", self.pages[action], mimetype="text/html")
+        if action in self.refusals or owner != self.bucket_owner:
+            return _refusal(service, *self.refusals.get(action, (403, "AccessDenied")))
         if service == "qbusiness":
-            return self._qbusiness(operation, parameters)(environ, start_response)
-        if action in self.answers:
-            answer = self._fitting(MODELS[service].operation_model(operation), self.answers[action])
-            return answer(environ, start_response)
-        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self.account
-        return self._moto(environ, start_response)
+            return self._answer_for_qbusiness(request)
+        if action == "iam:SimulatePrincipalPolicy":
+            return self._simulate(request)
+        answer = self.answers.get(action)
+        return None if answer is None else self._by_model(service, operation, answer)
 
-    def _operation(self, service: str, request: Request) -> tuple[str, dict[str, Any]]:
-        if service == "qbusiness":
-            return self._route(request)
-        if service == "s3":
-            query = request.query_string.decode().partition("&")[0].rstrip("=")
-            return _BUCKET_ACTIONS.get(query, f"{request.method} {request.full_path}"), {}
-        target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
-        return target or dict(parse_qsl(request.get_data(as_text=True)))["Action"], {}
+    def _answer_for_qbusiness(self, request: Request) -> Response:
+        answer = self.qbusiness.answer(request)
+        if answer.headers.get("x-amzn-ErrorType") in ("InternalServerException", "ValidationException"):
+            self.misfits.append(answer.get_data(as_text=True))
+        return answer
 
-    def _route(self, request: Request) -> tuple[str, dict[str, Any]]:
-        """Find the operation of a request, and its parameters, as the model says where they are."""
-        model: Any = MODELS["qbusiness"]
-        query = {key: value for key, (value,) in parse_qs(request.query_string.decode()).items()}
-        for name in model.operation_names:
-            operation: Any = model.operation_model(name)
-            uri = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", operation.http["requestUri"].partition("?")[0])
-            found = re.fullmatch(uri, request.path)
-            if found and operation.http["method"] == request.method and operation.input_shape:
-                given = {key: unquote(value) for key, value in found.groupdict().items()} | query
-                return name, self._parameters(operation, given)
-        self.misfits.append(f"no operation is {request.method} {request.path}")
-        return "Unknown", {}
+    def _simulate(self, request: Request) -> Response:
+        """Answer with a decision for each action on the resource of the call."""
+        simulation = Simulation.read(dict(parse_qsl(request.get_data(as_text=True))))
+        decided = self.decide(simulation)
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalResourceName": simulation.resource,
+                "EvalDecision": "allowed",
+                **decided.get(action, {}),
+            }
+            for action in simulation.actions
+        ]
+        return self._by_model("iam", "SimulatePrincipalPolicy", {"EvaluationResults": results})
 
-    def _parameters(self, operation: Any, given: Mapping[str, str]) -> dict[str, Any]:
-        members = operation.input_shape.members
-        names = {shape.serialization.get("name", name): name for name, shape in members.items()}
-        parameters = {
-            names.get(key, key): int(value)
-            if key in names and members[names[key]].type_name == "integer"
-            else value
-            for key, value in given.items()
-        }
-        self._check(operation.name, parameters, operation.input_shape)
-        return parameters
-
-    def _check(self, what: str, value: Any, shape: Any) -> None:
-        report = ParamValidator().validate(value, shape)
+    def _by_model(self, service: str, operation: str, answer: Mapping[str, Any]) -> Response:
+        """Write an answer in the protocol of its service."""
+        name = {"access-analyzer": "accessanalyzer"}.get(service, service)
+        service_model: Any = get_service_model(name)
+        model = service_model.operation_model(operation)
+        report = ParamValidator().validate(answer, model.output_shape)
         if report.has_errors():
-            self.misfits.append(f"{what}: {report.generate_report()}")
+            self.misfits.append(f"answer of {operation}: {report.generate_report()}")
+        serializer = get_serializer_class(name, service_model.resolved_protocol)(model)
+        written = serializer.serialize(answer)
+        return Response(written["body"], written["status_code"], written["headers"])
 
-    def _fitting(self, operation: Any, answer: Mapping[str, Any]) -> Response:
-        self._check(f"answer of {operation.name}", answer, operation.output_shape)
-        return Response(json.dumps(answer), mimetype="application/json")
 
-    def _qbusiness(self, operation: str, given: Mapping[str, Any]) -> Response:
-        lists: dict[str, Callable[[], tuple[str, list[dict[str, Any]]]]] = {
-            "ListApplications": lambda: (
-                "applications",
-                [
-                    {"applicationId": identifier, "displayName": name}
-                    for identifier, name in self.applications.items()
-                ],
-            ),
-            "ListIndices": lambda: (
-                "indices",
-                [
-                    {"indexId": identifier, "displayName": name}
-                    for identifier, name in self.indexes.items()
-                ],
-            ),
-            "ListDataSources": lambda: (
-                "dataSources",
-                [
-                    {
-                        "dataSourceId": identifier,
-                        **{key: data_source[key] for key in ("displayName", "type", "status")},
-                    }
-                    for identifier, data_source in self.data_sources.items()
-                ],
-            ),
-        }
-        if given.get("applicationId") not in (None, *self.applications):
-            return _refusal("qbusiness", 404, "ResourceNotFoundException")
-        model = MODELS["qbusiness"].operation_model(operation)
-        if operation in lists:
-            key, items = lists[operation]()
-            start = int(given.get("nextToken", "0"))
-            end = start + self.page_size
-            more = {"nextToken": str(end)} if end < len(items) else {}
-            return self._fitting(model, {key: items[start:end], **more})
-        if operation == "GetDataSource":
-            parts = [given[name] for name in ("applicationId", "indexId", "dataSourceId")]
-            path = "application/{}/index/{}/data-source/{}".format(*parts)
-            arn = f"arn:aws:qbusiness:{REGION}:{self.account}:{path}"
-            return self._fitting(model, {**self.data_sources[parts[2]], "dataSourceArn": arn, **given})
-        self.misfits.append(f"{operation} is not served")
-        return _refusal("qbusiness", 500, "InternalServerException")
+def _operation(service: str, request: Request) -> str:
+    if service == "qbusiness":
+        return parse(request)[0].name
+    if service == "s3":
+        query = request.query_string.decode().partition("&")[0].rstrip("=")
+        return _BUCKET_ACTIONS.get(query, f"{request.method} {request.full_path}")
+    if request.path in _PATH_ACTIONS:
+        return _PATH_ACTIONS[request.path]
+    target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+    return target or dict(parse_qsl(request.get_data(as_text=True)))["Action"]
 
 
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 werkzeug's name
-        """Say nothing: the calls are recorded."""
+        """Log nothing: the calls are recorded."""
 
 
 def _refusal(service: str, status: int, code: str) -> Response:
@@ -190,7 +185,13 @@ def _refusal(service: str, status: int, code: str) -> Response:
     if service == "s3":
         text = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
         return Response(text, status, mimetype="text/xml")
-    if service == "iam":
+    if service == "ec2":
+        text = (
+            f"<Response><Errors><Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+            "</Error></Errors><RequestID>test</RequestID></Response>"
+        )
+        return Response(text, status, mimetype="text/xml")
+    if service in ("iam", "sts"):
         text = (
             f"<ErrorResponse><Error><Type>Sender</Type><Code>{escape(code)}</Code>"
             f"<Message>{escape(message)}</Message></Error><RequestId>test</RequestId></ErrorResponse>"
@@ -202,7 +203,7 @@ def _refusal(service: str, status: int, code: str) -> Response:
 
 @contextmanager
 def served(account: str = ACCOUNT) -> Generator[Server]:
-    """Serve on loopback for as long as the context lasts; fail if anything did not fit the model."""
+    """Serve on loopback until the context ends; fail if a call or an answer does not fit the model."""
     moto_api_backend.reset()
     mock_random.seed(0)  # a secret's six characters look like part of its name once in 200 times
     server = Server(account)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pages.examples import (
     APPLICATION_ARN,
+    BUCKET_NAME,
     INDEX_ID,
     KEY_ID,
     REGION,
@@ -41,6 +42,15 @@ FULL: Final[Mapping[str, Any]] = {
     "allow_network_interface_deletion": True,
 }
 """The arguments of `golden/default-role-policy.json`."""
+
+S3: Final[Mapping[str, Any]] = {
+    "application_id": APPLICATION_ARN,
+    "index_id": INDEX_ID,
+    "connector": "s3-v2",
+    "bucket_name": BUCKET_NAME,
+    "kms_key_id": KEY_ID,
+}
+"""The arguments of `golden/s3-v2-role-policy.json`."""
 
 PROJECT_NAME: Final = "qbusiness-aem-connector"
 

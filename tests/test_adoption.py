@@ -1,4 +1,4 @@
-"""A role that exists is taken over in place: never without its permissions, never made again."""
+"""Test that an existing role is imported and updated in place, and keeps its permissions meanwhile."""
 
 import json
 import re
@@ -16,7 +16,7 @@ SETTINGS: dict[str, Any] = {
     **REQUIRED,
     "roleName": NAME,
     "rolePath": "/service-role/",
-    "roleDescription": "Made by the console",
+    "roleDescription": "Created by the console",
     "tags": {"CreatedBy": "console"},
 }
 WIDE = json.dumps(
@@ -56,16 +56,16 @@ ConnectorRole("aem", {{
 
 
 def console_role(aws: Aws, policy_name: str) -> str:
-    """Make a role as the console would and return its unique ID."""
-    made = aws.iam.create_role(
+    """Create a role as the console does, and return its unique ID."""
+    created = aws.iam.create_role(
         RoleName=NAME,
         Path="/service-role/",
-        Description="Made by the console",
+        Description="Created by the console",
         Tags=[{"Key": "CreatedBy", "Value": "console"}],
         AssumeRolePolicyDocument=json.dumps(json.loads(golden("trust-policy")), indent=8),
     )
     aws.iam.put_role_policy(RoleName=NAME, PolicyName=policy_name, PolicyDocument=WIDE)
-    return made["Role"]["RoleId"]
+    return created["Role"]["RoleId"]
 
 
 def identity(aws: Aws) -> str:
@@ -73,7 +73,7 @@ def identity(aws: Aws) -> str:
 
 
 def import_files() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the import file of the page, and the entry that it tells to add."""
+    """Return the import file of the page, and the entry that it adds."""
     documents = blocks("json", PAGE.read_text())
     file, entry = (json.loads(document.replace("ROLE", NAME)) for document in documents[:2])
     return file, entry
@@ -84,15 +84,15 @@ def test_a_role_of_the_console_is_updated_in_place(new_stack: NewStack, aws: Aws
     unique = console_role(aws, "AmazonQBusiness-Policy")
     stack = new_stack({**SETTINGS, "exclusivePolicies": exclusive})
     (stack.directory / "import.json").write_text(json.dumps(import_files()[0]))
-    taken = run_section(stack, "Import an existing role")
-    assert "replace" not in taken.stdout
-    assert "deleted" not in taken.stdout
+    done = run_section(stack, "Import an existing role")
+    assert "replace" not in done.stdout
+    assert "deleted" not in done.stdout
     assert identity(aws) == unique
     policies = aws.role_policies(NAME)
     assert policies.pop("qbusiness-aem-connector") == golden("minimal-role-policy")
     assert list(policies) == ([] if exclusive else ["AmazonQBusiness-Policy"])
     if exclusive:
-        order = [line for line in taken.stdout.splitlines() if re.search(r"(cre|upd)ated \(", line)]
+        order = [line for line in done.stdout.splitlines() if re.search(r"(cre|upd)ated \(", line)]
         created = next(i for i, line in enumerate(order) if "-qbusiness-policy " in line)
         removed = next(i for i, line in enumerate(order) if "-policies-exclusive " in line)
         assert created < removed
@@ -100,7 +100,7 @@ def test_a_role_of_the_console_is_updated_in_place(new_stack: NewStack, aws: Aws
     assert stack.up("--expect-no-changes").exit_code == 0
 
 
-def test_the_preview_of_a_takeover_shows_the_difference_of_the_policy_and_nothing_else(
+def test_the_preview_after_an_import_shows_only_the_difference_of_the_policy(
     new_stack: NewStack, aws: Aws
 ):
     unique = console_role(aws, "qbusiness-aem-connector")
@@ -112,7 +112,7 @@ def test_the_preview_of_a_takeover_shows_the_difference_of_the_policy_and_nothin
     stack.run(*imported.split()[1:])
     steps = [step for step in stack.preview("--diff").steps if step[0] != "same"]
     assert steps == [
-        # How to delete the role is no property of the role in AWS.
+        # forceDetachPolicies is not a property of the role in AWS.
         ("update", ROLE, ("forceDetachPolicies",)),
         ("update", POLICY, ("policy",)),
     ]

@@ -3,7 +3,6 @@
 test_settings.py tests the rules themselves; this module tests what a user sees.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,18 +19,19 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.stacks import Aws, Stack
+from tests.stacks import Aws, NewStack, Stack, Update, assert_refused
 from tests.support import PROJECT_NAME
 
-RIGHT: dict[str, Any] = {
+VALID: dict[str, Any] = {
     "aws:region": REGION,
     "applicationId": APPLICATION_ID,
     "indexId": INDEX_ID,
     "secretId": SECRET_ID,
 }
 VPC = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
-OURS: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "by their form": (
+PAGES = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug"
+PROGRAM_ERRORS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "formats": (
         {
             "kmsKeyID": KEY_ID,
             "indexId": "",
@@ -55,7 +55,7 @@ OURS: dict[str, tuple[dict[str, Any], list[str]]] = {
             "tags.CostCenter: expected a string, got 7; quote it",
         ],
     ),
-    "for being left out": (
+    "missing": (
         {
             "aws:region": None,
             "applicationId": "x",
@@ -69,7 +69,7 @@ OURS: dict[str, tuple[dict[str, Any], list[str]]] = {
             "allowNetworkInterfaceDeletion: requires vpcConfiguration",
         ],
     ),
-    "for what others say": (
+    "contradictions": (
         {
             "applicationId": APPLICATION_ARN,
             "aws:region": "eu-west-1",
@@ -84,15 +84,41 @@ OURS: dict[str, tuple[dict[str, Any], list[str]]] = {
             'accountId: "444455556666" does not match the account of the application',
         ],
     ),
-    "for the size of the policy": (
+    "connector": (
+        {
+            "bucket": "qbusiness-documents",
+            "connector": "s3-v2",
+            "bucketAccountId": 0o12345670123,
+            "vpcConfiguration": {"subnetIds": [12]},
+            "allowNetworkInterfaceDeletion": True,
+        },
+        [
+            "bucket: is not a setting; did you mean bucketName or bucketAccountId?",
+            f"secretId: is not supported by the connector s3-v2: see {PAGES}/s3-v2-iam-role.html",
+            f"bucketName: is required and not set: the connector s3-v2 needs it, see {PAGES}/s3-v2-iam",
+            'bucketAccountId: "1402433619" is not an account ID',
+            f"vpcConfiguration: is not supported by the connector s3-v2: see {PAGES}/s3-v2-iam",
+            "allowNetworkInterfaceDeletion: requires vpcConfiguration",
+        ],
+    ),
+    "unknown connector": (
+        {"connector": "asana", "bucketName": "s3://documents", "indexId": ""},
+        [
+            "indexId: is required and not set",
+            'connector: "asana" is not a connector; did you mean Asana?',
+            'bucketName: "s3://documents" is not the name of an S3 bucket',
+        ],
+    ),
+    "size of the policy": (
         {"vpcConfiguration": {**VPC, "subnetIds": [f"subnet-{n:017x}" for n in range(120)]}},
         ["characters without white space"],
     ),
 }
-"""Settings, and what is said about them, in this order."""
-THE_ENGINE_S: dict[str, tuple[dict[str, Any], str]] = {
+"""Settings, and the errors that the program reports, in this order."""
+ENGINE_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
     "missing": ({"indexId": ...}, "missing configuration value 'indexId'"),
     "list for a string": ({"secretId": ["x"]}, "'secretId' must be of type 'string'"),
+    "list for the connector": ({"connector": ["box"]}, "'connector' must be of type 'string'"),
     "text for an object": ({"vpcConfiguration": "x"}, "'vpcConfiguration' must be of type 'object'"),
     "text for a boolean": (
         {"exclusivePolicies": "maybe"},
@@ -126,77 +152,75 @@ def nested(depth: int) -> list[Any]:
     return value
 
 
-def configured(new_stack: Callable[..., Stack], changes: dict[str, Any]) -> Stack:
-    settings = {**RIGHT, **changes}
+def configured(new_stack: NewStack, changes: dict[str, Any]) -> Stack:
+    settings = {**VALID, **changes}
     return new_stack({key: value for key, value in settings.items() if value is not ...})
 
 
-def assert_refused(stack: Stack, aws: Aws, expected: str) -> str:
-    roles = aws.roles()
-    update = stack.up(check=False)
-    assert update.exit_code != 0
-    assert expected in update.text
+def refused(stack: Stack, aws: Aws, expected: str) -> Update:
+    update = assert_refused(stack, aws, expected)
     assert "Traceback" not in update.text
-    assert {resource["type"] for resource in stack.resources()} <= {"pulumi:pulumi:Stack"}
-    assert aws.roles() == roles
-    return update.text
+    return update
 
 
-@pytest.mark.parametrize(("changes", "expected"), OURS.values(), ids=OURS)
+@pytest.mark.parametrize(("changes", "expected"), PROGRAM_ERRORS.values(), ids=PROGRAM_ERRORS)
 def test_invalid_settings_are_all_refused_at_once(
-    new_stack: Callable[..., Stack], aws: Aws, changes: dict[str, Any], expected: list[str]
+    new_stack: NewStack, aws: Aws, changes: dict[str, Any], expected: list[str]
 ):
     errors = "1 error" if len(expected) == 1 else f"{len(expected)} errors"
     reported = f"invalid configuration: {errors}; nothing was created or changed"
-    text = assert_refused(configured(new_stack, changes), aws, reported)
+    text = refused(configured(new_stack, changes), aws, reported).text
     assert text.count("expected: ") == text.count("fix: ") == len(expected)
     for problem in expected:
         assert problem in text
         text = text.partition(problem)[2]
 
 
-@pytest.mark.parametrize(("changes", "expected"), THE_ENGINE_S.values(), ids=THE_ENGINE_S)
+@pytest.mark.parametrize(("changes", "expected"), ENGINE_ERRORS.values(), ids=ENGINE_ERRORS)
 def test_the_engine_checks_presence_and_types(
-    new_stack: Callable[..., Stack], aws: Aws, changes: dict[str, Any], expected: str
+    new_stack: NewStack, aws: Aws, changes: dict[str, Any], expected: str
 ):
-    assert_refused(configured(new_stack, changes), aws, expected)
+    refused(configured(new_stack, changes), aws, expected)
 
 
-def test_a_preview_refuses_what_an_update_refuses(new_stack: Callable[..., Stack]):
+def test_a_preview_refuses_what_an_update_refuses(new_stack: NewStack):
     preview = configured(new_stack, {"indexId": "x"}).preview(check=False)
     assert preview.exit_code != 0
     assert 'indexId: "x" is not an index ID' in preview.text
 
 
-def test_the_command_in_the_message_fixes_the_setting(new_stack: Callable[..., Stack], aws: Aws):
+def test_the_command_in_the_message_fixes_the_setting(new_stack: NewStack, aws: Aws):
     stack = configured(new_stack, {"vpcConfiguration": {**VPC, "subnetIds": [SUBNET_ID, 12]}})
-    text = assert_refused(stack, aws, "quote it")
+    text = refused(stack, aws, "quote it").text
     command = text.partition("fix: pulumi ")[2].splitlines()[0].replace("'", "")
     stack.run(*command.split())
-    assert_refused(stack, aws, "SUBNET_ID is a placeholder")
+    refused(stack, aws, "SUBNET_ID is a placeholder")
     stack.run(*command.replace("SUBNET_ID", "subnet-01234567").split())
-    assert stack.up().changes == {"same": 1, "create": 3}  # the stack itself is there already
+    assert stack.up().changes == {"same": 1, "create": 3}  # the stack itself exists
+
+
+def test_the_commands_in_the_message_switch_the_connector(new_stack: NewStack, aws: Aws):
+    stack = configured(new_stack, {"connector": "s3-v2", "vpcConfiguration": VPC})
+    text = refused(stack, aws, "invalid configuration: 3 errors").text
+    for line in text.split("fix: pulumi ")[1:]:
+        stack.run(*line.splitlines()[0].replace("BUCKET_NAME", "qbusiness-documents").split())
+    assert stack.up().changes == {"same": 1, "create": 3}
+    (policy,) = aws.role_policies(stack.outputs()["roleName"]).values()
+    assert "arn:aws:s3:::qbusiness-documents/*" in policy
+    assert "secretsmanager" not in policy
+    assert SUBNET_ID not in policy
 
 
 def test_an_error_that_needs_the_provider_stops_the_update_before_the_role(
-    new_stack: Callable[..., Stack], aws: Aws
+    new_stack: NewStack, aws: Aws
 ):
     secret = f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
     stack = configured(new_stack, {"secretId": secret})
-    roles = aws.roles()
-    update = stack.up(check=False)
-    assert update.exit_code != 0
-    assert "does not match the partition of the application" in update.text
-    assert (
-        len([message for _, message in update.errors if "invalid configuration: 1 error" in message])
-        == 1
-    )
-    assert "Traceback" not in update.text
-    assert not [resource for resource in stack.resources() if resource["type"].startswith("aws:iam")]
-    assert aws.roles() == roles
+    update = refused(stack, aws, "does not match the partition of the application")
+    (_,) = (message for _, message in update.errors if "invalid configuration: 1 error" in message)
 
 
-def test_a_preview_refuses_credentials_of_another_account(new_stack: Callable[..., Stack], aws: Aws):
+def test_a_preview_refuses_credentials_of_another_account(new_stack: NewStack, aws: Aws):
     elsewhere = APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     for changes in ({"applicationId": elsewhere}, {"accountId": OTHER_ACCOUNT}):
         stack = configured(new_stack, changes)
@@ -225,23 +249,23 @@ FORGED = "x\n  indexId fine\x1b[1A\u202e"
     ids=["tag key", "key", "deep", "number"],
 )
 def test_unusual_values_are_refused_without_a_traceback(
-    new_stack: Callable[..., Stack], aws: Aws, changes: dict[str, Any], expected: str
+    new_stack: NewStack, aws: Aws, changes: dict[str, Any], expected: str
 ):
-    text = assert_refused(configured(new_stack, changes), aws, expected)
+    text = refused(configured(new_stack, changes), aws, expected).text
     assert "\x1b[1A" not in text
     assert "\u202e" not in text
     assert "\n  indexId fine" not in text
 
 
-def test_a_value_nested_too_deep_for_python_is_refused(new_stack: Callable[..., Stack], aws: Aws):
+def test_a_value_nested_too_deep_for_python_is_refused(new_stack: NewStack, aws: Aws):
     stack = configured(new_stack, {"vpcConfiguration": {"subnetIds": "DEEP"}})
     text = stack.config_file.read_text()
     stack.config_file.write_text(text.replace('"DEEP"', "[" * 1_200 + "]" * 1_200))
-    assert_refused(stack, aws, "vpcConfiguration: ")
+    refused(stack, aws, "vpcConfiguration: ")
 
 
 def test_a_value_that_becomes_known_during_the_update_is_validated_during_the_update(
-    new_stack: Callable[..., Stack], aws: Aws
+    new_stack: NewStack, aws: Aws
 ):
     stack = new_stack({"aws:region": REGION}, LATE_PROBLEM)
     assert stack.preview().exit_code == 0  # the ARN is not known yet

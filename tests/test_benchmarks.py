@@ -14,7 +14,7 @@ from tests.stacks import Aws
 
 
 def test_a_ratio_compares_the_runs_of_one_round():
-    # The machine was twice as slow in the second round: that is not the command's doing.
+    # The machine was twice as slow in the second round, for both commands.
     ours = [Run(1.1, 1, 1), Run(2.2, 1, 1), Run(1.1, 1, 1)]
     base = [Run(1.0, 1, 1), Run(2.0, 1, 1), Run(1.0, 1, 1)]
     assert ratio(ours, base, "wall") == pytest.approx(1.1)
@@ -29,7 +29,7 @@ def test_commands_run_in_turn_after_one_warm_up_run(tmp_path: Path):
     }
     runs = measure(commands, 2)
     assert log.read_text().split() == ["A", "B", "A", "B", "A", "B"]
-    assert [len(its) for its in runs.values()] == [2, 2]
+    assert [len(measured) for measured in runs.values()] == [2, 2]
 
 
 def test_a_failed_command_is_not_measured(tmp_path: Path):
@@ -54,7 +54,7 @@ def test_the_compared_programs_write_the_same_documents(
         here.components(1),
         here.by_hand(),
         here.component_by_hand(),
-        here.by_hand(asks_account=True),
+        here.by_hand(looks_up_account=True),
     ):
         before = set(aws.roles())
         stack.up()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.environment import DIRECTORY, PROJECT, REGION
+from tests.checkout import EMPTY, execute, in_sandbox, make, type_in_a_shell
 
 pytestmark = pytest.mark.slow
 
@@ -22,44 +22,12 @@ STATE = Path(".sandbox/state/.pulumi")
 CHECKPOINT = STATE / "stacks/qbusiness-aem-connector/dev.json"
 LOCKS = STATE / "locks/organization/qbusiness-aem-connector/dev"
 RESET = "`make down` resets the sandbox."
-EMPTY = "The sandbox is empty: nothing is left to remove. `make up` starts again.\n"
-
-
-def execute(
-    directory: Path, *command: str, check: bool = True, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a command, and return what a person would see."""
-    # `make test` is a make too, whose settings are not for the make that is tested.
-    own = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(
-        command,
-        cwd=directory,
-        env={**own, "PWD": str(directory), **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert not (check and done.returncode), done.stdout
-    return done
-
-
-def make(
-    directory: Path, target: str, *, check: bool = True, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run make, where the packages are installed and older than the list of them."""
-    return execute(directory, "make", "-o", "venv/development-installed", target, check=check, **variables)
-
-
-def in_sandbox(directory: Path, *command: str) -> str:
-    return execute(directory, "venv/bin/python", "-m", "sandbox", "run", "--", *command).stdout
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
-    """Return a checkout of its own, with the packages and the engine of this one."""
-    del prepared_sandbox  # skips the test where there is no engine
+    """Return another checkout, with the packages and the engine of this one."""
+    del prepared_sandbox  # skips the test if there is no engine
     directory = tmp_path / "checkout"
     (directory / ".sandbox").mkdir(parents=True)
     for name in PROGRAM:
@@ -68,7 +36,7 @@ def checkout(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
     (directory / "venv").symlink_to(PROJECT / "venv")
     (directory / ".sandbox/engine").symlink_to(DIRECTORY / "engine")
     yield directory
-    for place in tmp_path.glob("*/.sandbox"):  # a test may have moved it
+    for place in tmp_path.glob("*/.sandbox"):  # a test may have moved the checkout
         execute(place.parent, "venv/bin/python", "-m", "sandbox", "stop")
 
 
@@ -91,10 +59,10 @@ def leave_a_lock(name: str, text: str) -> Callable[[Path], None]:
     return leave
 
 
-def break_iam(directory: Path) -> None:
+def break_aws(directory: Path) -> None:
     aws = directory / ".sandbox/aws"
     os.kill(json.loads((aws / "server.json").read_text())["process"], signal.SIGKILL)
-    (aws / "iam.pickle").write_bytes(b"")
+    (aws / "contents.pickle").write_bytes(b"")
 
 
 def damage_the_port(directory: Path) -> None:
@@ -109,7 +77,7 @@ def damage_the_port(directory: Path) -> None:
         pytest.param(leave_a_lock("1.json.18eb4521c5fcc0ca.tmp", ""), id="an empty lock"),
         pytest.param(leave_a_lock("1.json", json.dumps({"pid": os.getpid()})), id="a lock"),
         pytest.param(empty_the_metadata, id="an empty meta.yaml"),
-        pytest.param(break_iam, id="an IAM that does not start"),
+        pytest.param(break_aws, id="an AWS that does not start"),
         pytest.param(damage_the_port, id="a port that cannot be read"),
     ],
 )
@@ -163,30 +131,6 @@ def test_a_stack_that_the_user_has_selected_stays_selected(checkout: Path):
 # A shell in the sandbox.
 
 
-def type_in_a_shell(checkout: Path, *lines: str, **variables: str) -> str:
-    """Return what a person sees who types lines in a shell of the sandbox, each at a prompt."""
-    person, terminal = pty.openpty()
-    with subprocess.Popen(
-        ["venv/bin/python", "-m", "sandbox", "shell"],
-        cwd=checkout,
-        env={**os.environ, **variables},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        start_new_session=True,
-    ) as shell:
-        os.close(terminal)
-        seen = b""
-        for line in (*lines, "exit"):
-            while not seen.endswith(b" $ "):
-                seen += os.read(person, 4096)
-            os.write(person, f"{line}\n".encode())
-            seen += os.read(person, 1)
-    os.close(person)
-    assert shell.returncode == 0, seen
-    return seen.decode()
-
-
 def test_a_sandbox_shell_shows_that_it_is_one_and_has_a_stack_and_a_region(
     checkout: Path, tmp_path: Path
 ):
@@ -207,12 +151,12 @@ def test_a_sandbox_shell_shows_that_it_is_one_and_has_a_stack_and_a_region(
     assert "selected: dev\r\n" in seen
 
 
-# What trying things leaves behind.
+# `make clean`, and stacks that are not in Git.
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Return a checkout in which everything is that commands create."""
+    """Return a checkout with every file that commands create."""
     directory = tmp_path / "checkout"
     directory.mkdir()
     for name in ("Makefile", ".gitignore", "Pulumi.dev.yaml"):
@@ -277,12 +221,14 @@ def test_make_down_lists_the_stacks_that_are_not_in_git_and_keeps_them(checkout:
 
 @pytest.fixture
 def uninstalled(tmp_path: Path) -> Path:
-    """Return a checkout whose packages are not installed, and are none."""
+    """Return a checkout without installed packages, and with an empty list of them."""
     directory = tmp_path / "checkout"
     directory.mkdir()
-    for name in ("Makefile", "install.py"):
+    (directory / "sandbox").mkdir()
+    for name in ("Makefile", "install.py", "sandbox/engine.py"):
         shutil.copyfile(PROJECT / name, directory / name)
-    (directory / "requirements-dev.txt").write_text("# none\n")
+    for name in ("requirements-dev.txt", "sandbox/requirements.txt"):
+        (directory / name).write_text("# none\n")
     return directory
 
 
@@ -295,7 +241,7 @@ def test_a_second_installation_waits_for_the_first(uninstalled: Path):
     ]
     outputs = "".join(process.communicate()[0] for process in running)
     assert [process.returncode for process in running] == [0, 0]
-    assert outputs.count("installing Python packages into venv/") == 1
+    assert outputs.count("installing the Python packages for development into venv/") == 1
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda end: end.name)
@@ -329,5 +275,5 @@ def test_packages_are_installed_again_after_their_list_changes(uninstalled: Path
     (uninstalled / "venv").mkdir()
     (uninstalled / "venv/development-installed").touch()
     os.utime(uninstalled / "venv/development-installed", (0, 0))
-    assert "installing Python packages" in execute(uninstalled, *INSTALL).stdout
+    assert "installing the Python packages" in execute(uninstalled, *INSTALL).stdout
     assert "up to date" in execute(uninstalled, *INSTALL).stdout

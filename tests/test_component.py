@@ -21,10 +21,11 @@ from pages.examples import (
     SUBNET_ID,
 )
 from tests.mocked import STACK, Deployment, Upstream
-from tests.support import FULL, MINIMAL, PROJECT_NAME, VPC, golden, in_one_line
+from tests.support import FULL, MINIMAL, PROJECT_NAME, S3, VPC, golden, in_one_line
 
 IN_STACK = f"urn:pulumi:{STACK}::{PROJECT_NAME}::pulumi:pulumi:Stack$"
 COMPONENT_URN = f"{IN_STACK}qbusiness-connector:index:ConnectorRole::aem"
+FULL_DOCUMENTS = (golden("trust-policy"), golden("default-role-policy"))
 CALLER_IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
 GET_REGION = "aws:index/getRegion:getRegion"
 
@@ -46,8 +47,7 @@ def test_an_output_region_that_is_blank_falls_back_to_the_provider_s():
     args = {**FULL, "application_id": APPLICATION_ID}
     deployment = Deployment(lambda: component({**args, "region": later("")}))
     assert deployment.error is None
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.documents == FULL_DOCUMENTS
 
 
 def types(deployment: Deployment) -> list[str]:
@@ -89,6 +89,39 @@ def test_the_inputs_of_role_and_policy_are_the_documents_and_what_was_set():
         "role": "qbusiness-aem",
         "policy": golden("default-role-policy"),
     }
+
+
+@pytest.mark.parametrize("connector", ["aem-cloud", "", None])
+def test_the_default_connector_may_be_named(connector: str | None):
+    deployment = deploy({**FULL, "connector": connector})
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+
+
+def test_a_connector_without_a_secret_gets_a_role_too():
+    deployment = deploy(S3)
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert in_one_line(deployment.role_policy["policy"]) == golden("s3-v2-role-policy")
+
+
+def test_connectors_of_one_application_live_in_one_stack():
+    def program() -> None:
+        component(MINIMAL, "aem")
+        component({**MINIMAL, "connector": "confluence-cloud"}, "wiki")
+        component(S3, "files")
+
+    deployment = Deployment(program)
+    assert deployment.error is None
+    policies = {
+        policy.name.removesuffix("-qbusiness-policy"): policy.inputs["policy"]
+        for policy in deployment.of_type("aws:iam/rolePolicy:RolePolicy")
+    }
+    assert policies.keys() == {"aem", "wiki", "files"}
+    assert in_one_line(policies["aem"]) == golden("minimal-role-policy")
+    assert in_one_line(policies["wiki"]) == golden("minimal-role-policy")
+    assert in_one_line(policies["files"]) == golden("s3-v2-role-policy")
 
 
 def test_an_unset_or_blank_setting_is_not_an_input_of_the_role():
@@ -157,7 +190,7 @@ def test_one_stack_can_have_two_components():
 
 
 def test_the_children_and_the_invokes_use_the_component_s_provider():
-    import pulumi_aws as aws  # noqa: PLC0415 the other tests need no provider
+    import pulumi_aws as aws  # noqa: PLC0415 slow, and only this test needs it
 
     def program(**given: str) -> None:
         provider = aws.Provider("other", region=REGION)
@@ -175,7 +208,7 @@ def test_the_children_and_the_invokes_use_the_component_s_provider():
         assert providers == {f"{IN_STACK}pulumi:providers:aws::other::other-id"}
 
 
-# Questions to the provider.
+# Look-ups by the provider.
 
 
 @pytest.mark.parametrize(
@@ -193,8 +226,7 @@ def test_the_provider_supplies_the_caller_and_a_region_that_is_not_set(
     deployment = deploy({**FULL, **args})
     assert deployment.error is None
     assert [invoke.tok for invoke in deployment.invokes] == tokens
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.documents == FULL_DOCUMENTS
 
 
 def test_an_output_may_resolve_to_an_arn():
@@ -229,11 +261,52 @@ def all_later() -> dict[str, Any]:
 def test_every_input_may_be_an_output():
     deployment = Deployment(lambda: component(all_later()))
     assert deployment.error is None
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.documents == FULL_DOCUMENTS
     assert deployment.role["name"] == "qbusiness-aem"
     assert "path" not in deployment.role
     assert deployment.role["tags"] == {"Team": "search"}
+
+
+def test_every_input_for_a_bucket_may_be_an_output():
+    def program() -> None:
+        outputs = {name: later(value, name) for name, value in S3.items()}
+        account = {"bucket_account_id": later(ACCOUNT, "bucket_account_id")}
+        component({**outputs, **account, "connector": "s3-v2"})
+
+    deployment = Deployment(program)
+    assert deployment.error is None
+    assert in_one_line(deployment.role_policy["policy"]) == golden("s3-v2-role-policy")
+
+
+@pytest.mark.parametrize("name", ["bucket_name", "bucket_account_id"])
+def test_in_a_preview_an_unknown_bucket_leaves_the_trust_policy_known(name: str):
+    def program() -> None:
+        component({**S3, name: later(OTHER_ACCOUNT)})
+
+    deployment = Deployment(program, preview=True, existing=True)
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
+    assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
+
+
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [(S3, "secret_id"), (S3, "vpc_configuration"), (MINIMAL, "bucket_name")],
+    ids=["secret", "VPC", "bucket"],
+)
+def test_what_the_connector_does_not_take_may_turn_out_blank(args: Mapping[str, Any], name: str):
+    def deploy_later(value: object, *, preview: bool) -> Deployment:
+        return Deployment(lambda: component({**args, name: later(value)}), preview=preview)
+
+    for preview in (False, True):
+        assert deploy_later("", preview=preview).error is None
+    given = VPC if name == "vpc_configuration" else "qbusiness-documents"
+    assert deploy_later(given, preview=True).error is None
+    refused = deploy_later(given, preview=False)
+    assert isinstance(refused.error, SettingsError)
+    assert f"{name}: is not supported by the connector" in str(refused.error)
+    assert not [kind for kind in types(refused) if kind.startswith("aws:iam")]
 
 
 def test_in_a_preview_unknown_inputs_give_unknown_documents_and_no_error():
@@ -284,9 +357,9 @@ OF_THE_ROLE: dict[str, Any] = {
 """Settings that are in neither policy."""
 
 
-def member(value: object, make: Callable[[object], object]) -> object:
-    """Make an Output of a value, or of a member of an object."""
-    return {"Team": make("search")} if isinstance(value, dict) else make(value)
+def member(value: object, as_output: Callable[[object], object]) -> object:
+    """Return an Output of a value, or an object with an Output as its member."""
+    return {"Team": as_output("search")} if isinstance(value, dict) else as_output(value)
 
 
 @pytest.mark.parametrize("name", OF_THE_ROLE)
@@ -296,8 +369,7 @@ def test_an_unknown_setting_of_the_role_makes_only_itself_unknown(name: str):
 
     deployment = Deployment(program, preview=True, existing=True)
     assert deployment.error is None
-    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert deployment.documents == FULL_DOCUMENTS
     assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
 
 
@@ -316,7 +388,7 @@ def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unk
 
 
 def secret_outputs(deployment: Deployment) -> set[str]:
-    """Return which of the policies and outputs are secret."""
+    """Return the secret ones of policies and outputs."""
     (role,) = deployment.of_type("aws:iam/role:Role")
     (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
     fields = {
@@ -346,10 +418,13 @@ def secret_outputs(deployment: Deployment) -> set[str]:
         ),
         ("account_id", pulumi.Output.secret(ACCOUNT), {"trust policy", "role policy", "ARN"}),
         ("region", pulumi.Output.secret(REGION), {"trust policy", "role policy"}),
+        ("bucket_name", pulumi.Output.secret("qbusiness-documents"), {"role policy"}),
+        ("bucket_account_id", pulumi.Output.secret(OTHER_ACCOUNT), {"role policy"}),
     ],
 )
 def test_a_secret_makes_only_what_contains_it_secret(name: str, value: object, expected: set[str]):
-    deployment = Deployment(lambda: component({**FULL, name: value}))
+    args = S3 if name.startswith("bucket") else FULL
+    deployment = Deployment(lambda: component({**args, name: value}))
     assert deployment.error is None
     assert secret_outputs(deployment) == expected
 
@@ -370,7 +445,7 @@ def test_a_secret_that_the_provider_repeats_stays_secret(given: dict[str, Any], 
     assert [*role.request.additionalSecretOutputs] == expected
 
 
-# Refusals.
+# Invalid settings.
 
 
 def test_an_invalid_plain_value_is_refused_before_anything_is_registered():
@@ -410,6 +485,24 @@ def test_an_invalid_output_is_refused_before_the_role_is_created(name: str, wron
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
+@pytest.mark.parametrize(
+    ("args", "name", "refused"),
+    [
+        (MINIMAL, "secret_id", "secret_id"),
+        (S3, "bucket_name", "bucket_name"),
+        ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket_name", "bucket_name"),
+        ({**FULL, "connector": "webcrawler"}, "secret_id", "kms_key_id"),
+    ],
+)
+def test_a_missing_output_that_the_connector_needs_is_refused_before_the_role_is_created(
+    args: Mapping[str, Any], name: str, refused: str
+):
+    deployment = Deployment(lambda: component({**args, name: later("")}))
+    assert isinstance(deployment.error, SettingsError)
+    assert [problem.name for problem in deployment.error.problems] == [refused]
+    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
+
+
 def test_what_only_the_provider_knows_is_checked_before_the_role_is_created():
     args = {"application_id": APPLICATION_ID, "region": REGION}
     secret = f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
@@ -428,10 +521,20 @@ def test_a_policy_beyond_the_quota_is_refused_before_anything_is_registered():
         assert deployment.registrations == []
 
 
-def test_exclusive_policies_must_be_a_plain_value():
-    deployment = Deployment(lambda: component({**MINIMAL, "exclusive_policies": later(value=True)}))
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("exclusive_policies", True), ("connector", "aem-cloud"), ("connector", "")],
+)
+@pytest.mark.parametrize("make", [later, pulumi.Output.secret, pulumi.Output.from_input])
+def test_exclusive_policies_must_be_a_plain_value(
+    make: Callable[[object], pulumi.Output[Any]], name: str, value: object
+):
+    deployment = Deployment(lambda: component({**MINIMAL, name: make(value)}))
     assert isinstance(deployment.error, SettingsError)
-    assert "decides which statements and resources there are" in str(deployment.error)
+    assert f"{name}: is an Output, and decides which statements and resources there are" in str(
+        deployment.error
+    )
+    assert set(types(deployment)) <= {"test:index:Upstream"}
 
 
 # Warnings.
@@ -485,7 +588,7 @@ def test_the_account_of_a_secret_application_is_not_shown():
         assert ACCOUNT not in str(deployment.error)
 
 
-# The statement that the connector's settings and nothing else decide the documents.
+# What documents and messages contain.
 
 
 def test_the_documents_name_only_what_was_set():
@@ -493,6 +596,25 @@ def test_the_documents_name_only_what_was_set():
     for value in (APPLICATION_ID, INDEX_ID, SECRET_ID, SUBNET_ID):
         text = text.replace(value, "")
     assert not [word for word in json.dumps(text).split('"') if "1111-" in word or "2222-" in word]
+
+
+@pytest.mark.parametrize(
+    ("args", "name", "value"),
+    [
+        (S3, "bucket_name", "Hunter2"),
+        (S3, "bucket_account_id", "Hunter2"),
+        (MINIMAL, "bucket_name", "hunter2"),
+        (S3, "secret_id", "hunter2"),
+        (S3, "vpc_configuration", {"hunter2": ["hunter2"]}),
+    ],
+)
+def test_a_secret_that_the_connector_refuses_is_not_shown(
+    args: Mapping[str, Any], name: str, value: object
+):
+    deployment = Deployment(lambda: component({**args, name: pulumi.Output.secret(value)}))
+    assert isinstance(deployment.error, SettingsError)
+    assert [problem.name for problem in deployment.error.problems] == [name]
+    assert "hunter2" not in str(deployment.error).lower()
 
 
 def test_an_invalid_secret_is_not_shown():

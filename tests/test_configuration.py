@@ -10,16 +10,21 @@ import pytest
 
 from components.connector_role import ConnectorRole
 from components.errors import SettingsError
-from components.stack_config import KEYS
-from pages.examples import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID
+from components.stack_config import KEYS, config_key
+from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, KEY_ID, OTHER_ACCOUNT, REGION, SECRET_ID
 from tests.mocked import Deployment
-from tests.support import PROJECT_NAME, VPC, golden, in_one_line
+from tests.support import PROJECT_NAME, S3, VPC, golden, in_one_line
 
 MINIMAL: dict[str, str] = {
     "aws:region": REGION,
     "applicationId": APPLICATION_ARN,
     "indexId": INDEX_ID,
     "secretId": SECRET_ID,
+}
+S3_SETTINGS: dict[str, str] = {
+    "aws:region": REGION,
+    "bucketAccountId": ACCOUNT,
+    **{config_key(name): value for name, value in S3.items()},
 }
 VPC_CONFIGURATION = json.dumps(
     {"subnetIds": VPC["subnet_ids"], "securityGroupIds": VPC["security_group_ids"]}
@@ -33,7 +38,7 @@ BLANKS = {
     for key in KEYS.values()
     if key not in MINIMAL
 }
-"""What the engine fills in for the optional keys that a stack does not set."""
+"""The defaults that the engine sets for optional keys."""
 
 
 def deploy(
@@ -62,6 +67,7 @@ def message(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str], **how:
 def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
     settings = {
         **MINIMAL,
+        "connector": "aem-cloud",
         "kmsKeyId": KEY_ID,
         "vpcConfiguration": VPC_CONFIGURATION,
         "accountId": "123456789012",
@@ -74,8 +80,7 @@ def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
         "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
         "tags": '{"Team": "search"}',
     }
-    bucket = {"connector", "bucketName", "bucketAccountId"}
-    assert {*settings, *bucket} == {"aws:region", *KEYS.values()}
+    assert {*settings, *S3_SETTINGS} == {"aws:region", *KEYS.values()}
     deployment = deploy(monkeypatch, settings)
     assert deployment.error is None
     assert len(deployment.registrations) == 5
@@ -90,12 +95,28 @@ def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
     }
 
 
+def test_the_keys_of_a_bucket_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
+    deployment = deploy(monkeypatch, S3_SETTINGS)
+    assert deployment.error is None
+    assert in_one_line(deployment.role_policy["policy"]) == golden("s3-v2-role-policy")
+    other = deploy(monkeypatch, {**S3_SETTINGS, "bucketAccountId": OTHER_ACCOUNT})
+    assert in_one_line(other.role_policy["policy"]) == golden("s3-v2-role-policy").replace(
+        f'"aws:ResourceAccount": "{ACCOUNT}"', f'"aws:ResourceAccount": "{OTHER_ACCOUNT}"'
+    )
+
+
 def test_a_blank_key_is_not_set(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {**BLANKS, **MINIMAL})
     assert deployment.error is None
     assert len(deployment.registrations) == 3
     assert in_one_line(deployment.role_policy["policy"]) == golden("minimal-role-policy")
     assert set(deployment.role) == {"assumeRolePolicy", "forceDetachPolicies"}
+
+
+def test_every_key_may_be_blank_that_the_connector_does_not_need(monkeypatch: pytest.MonkeyPatch):
+    deployment = deploy(monkeypatch, {**BLANKS, **S3_SETTINGS, "secretId": ""})
+    assert deployment.error is None
+    assert deployment.role_policy == deploy(monkeypatch, S3_SETTINGS).role_policy
 
 
 @pytest.mark.parametrize("key", MINIMAL)
@@ -140,6 +161,12 @@ def test_a_required_key_that_is_blank_or_missing_is_reported(
             "pulumi config rm --stack test -- allowNetworkInterfaceDeletion",
         ),
         ("exclusivePolicies", "maybe", "--plaintext -- exclusivePolicies false"),
+        ("connector", "asana", "set --stack test --plaintext -- connector CONNECTOR"),
+        ("connector", "s3-v2", "rm --stack test -- secretId"),
+        ("connector", "s3-v2", "set --stack test --plaintext -- bucketName BUCKET_NAME"),
+        ("bucketName", "qbusiness-documents", "rm --stack test -- bucketName"),
+        ("bucketAccountId", "1402433619", "--plaintext -- bucketAccountId ACCOUNT_ID"),
+        ("bucketAccountId", OTHER_ACCOUNT, "rm --stack test -- bucketAccountId"),
     ],
 )
 def test_a_problem_comes_with_the_command_that_fixes_it(
@@ -149,15 +176,24 @@ def test_a_problem_comes_with_the_command_that_fixes_it(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right"),
-    [("kmsKeyID", "kmsKeyId"), ("kms_key_id", "kmsKeyId"), ("vpcConfig", "vpcConfiguration")],
+    ("misspelled", "nearest"),
+    [
+        ("kmsKeyID", "kmsKeyId"),
+        ("kms_key_id", "kmsKeyId"),
+        ("vpcConfig", "vpcConfiguration"),
+        ("bucket", "bucketName or bucketAccountId"),
+        ("bucketname", "bucketName"),
+        ("bucketAccount", "bucketAccountId"),
+        ("Connector", "connector"),
+        ("connectorType", "connector"),
+    ],
 )
 def test_a_misspelled_key_is_refused_with_the_nearest_one(
-    monkeypatch: pytest.MonkeyPatch, wrong: str, right: str
+    monkeypatch: pytest.MonkeyPatch, misspelled: str, nearest: str
 ):
-    text = message(monkeypatch, {**MINIMAL, wrong: "x"}, refuse_unknown_keys=True)
-    assert f"  {wrong}: is not a setting; did you mean {right}?\n" in text
-    assert f"fix: pulumi config rm --stack test -- {wrong}" in text
+    text = message(monkeypatch, {**MINIMAL, misspelled: "x"}, refuse_unknown_keys=True)
+    assert f"  {misspelled}: is not a setting; did you mean {nearest}?\n" in text
+    assert f"fix: pulumi config rm --stack test -- {misspelled}" in text
 
 
 def test_a_misspelled_key_and_an_invalid_value_are_reported_together(monkeypatch: pytest.MonkeyPatch):
@@ -178,6 +214,34 @@ def test_another_namespace_is_named_in_messages_and_commands(monkeypatch: pytest
     text = message(monkeypatch, {**MINIMAL, "indexId": "x"}, namespace="search")
     assert '  search:indexId: "x" is not an index ID\n' in text
     assert "pulumi config set --stack test --plaintext -- search:indexId " in text
+
+
+def test_another_namespace_is_named_in_what_a_connector_refuses(monkeypatch: pytest.MonkeyPatch):
+    text = message(monkeypatch, {**S3_SETTINGS, "secretId": SECRET_ID}, namespace="search")
+    assert "  search:secretId: is not supported by the connector s3-v2: see https://docs.aws" in text
+    assert "    expected: no search:secretId, or another search:connector\n" in text
+    assert "    fix: pulumi config rm --stack test -- search:secretId" in text
+
+
+def test_namespaces_side_by_side_are_connectors_side_by_side(monkeypatch: pytest.MonkeyPatch):
+    spaces = {"wiki": {**MINIMAL, "connector": "confluence-cloud"}, "files": S3_SETTINGS}
+    config = {
+        key if ":" in key else f"{space}:{key}": value
+        for space, settings in spaces.items()
+        for key, value in settings.items()
+    }
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+
+    def program() -> None:
+        for space in spaces:
+            ConnectorRole.from_config(space, pulumi.Config(space), refuse_unknown_keys=True)
+
+    deployment = Deployment(program)
+    assert deployment.error is None
+    policies = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
+    named = {policy.name: policy.inputs["policy"] for policy in policies}
+    assert in_one_line(named["wiki-qbusiness-policy"]) == golden("minimal-role-policy")
+    assert "qbusiness-documents" in named["files-qbusiness-policy"]
 
 
 @pytest.mark.parametrize("member", ["subnetids", "subnet_ids", "SubnetIds"])
@@ -274,6 +338,13 @@ def test_autonaming_that_gives_the_role_another_name_is_a_warning(
     assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
 
 
+def test_a_secret_region_is_in_no_message(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", ["aws:region"].__contains__)
+    text = message(monkeypatch, {**MINIMAL, "aws:region": "Hunter2"})
+    assert "  aws:region: [secret] is not a Region" in text
+    assert "Hunter2" not in text
+
+
 def test_a_secret_key_makes_only_what_contains_it_secret(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:secretId"].__contains__)
     deployment = deploy(monkeypatch, MINIMAL)
@@ -282,6 +353,32 @@ def test_a_secret_key_makes_only_what_contains_it_secret(monkeypatch: pytest.Mon
     assert policy.request.object.fields["policy"].HasField("struct_value")
     assert not role.request.object.fields["assumeRolePolicy"].HasField("struct_value")
     assert [*role.request.additionalSecretOutputs] == ["inlinePolicies"]
+
+
+@pytest.mark.parametrize("key", ["bucketName", "bucketAccountId"])
+def test_a_secret_bucket_makes_its_policy_secret_and_is_in_no_message(
+    monkeypatch: pytest.MonkeyPatch, key: str
+):
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:{key}"].__contains__)
+    deployment = deploy(monkeypatch, S3_SETTINGS)
+    (role,) = deployment.of_type("aws:iam/role:Role")
+    (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
+    assert policy.request.object.fields["policy"].HasField("struct_value")
+    assert not role.request.object.fields["assumeRolePolicy"].HasField("struct_value")
+    assert [*role.request.additionalSecretOutputs] == ["inlinePolicies"]
+    text = message(monkeypatch, {**S3_SETTINGS, key: "Hunter2"})
+    assert f"  {key}: [secret] is not " in text
+    assert f"fix: pulumi config set --stack test --secret -- {key} " in text
+    assert "Hunter2" not in text
+
+
+def test_a_secret_connector_decides_the_policy_and_is_shown(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:connector"].__contains__)
+    deployment = deploy(monkeypatch, S3_SETTINGS)
+    (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
+    assert not policy.request.object.fields["policy"].HasField("struct_value")
+    text = message(monkeypatch, {**S3_SETTINGS, "connector": "s3"})
+    assert '  connector: "s3" is not a connector; did you mean s3-v1 or s3-v2?' in text
 
 
 def test_options_reach_the_component(monkeypatch: pytest.MonkeyPatch):

@@ -23,7 +23,7 @@ POINTS = 25
 
 
 def kill_at(stack: Stack, arguments: tuple[str, ...], seconds: float) -> bool:
-    """Kill an operation after some time; return whether it was still running."""
+    """Kill an operation after a number of seconds; return whether it was still running."""
     process = stack.start(*arguments)
     try:
         process.wait(timeout=seconds)
@@ -34,14 +34,14 @@ def kill_at(stack: Stack, arguments: tuple[str, ...], seconds: float) -> bool:
 
 
 def kill(stack: Stack, process: subprocess.Popen[str]) -> None:
-    """Kill an operation, and wait until what it has started has noticed and ended."""
+    """Kill an operation, and wait until the processes that it started have ended."""
     process.kill()
     process.wait()
     eventually(lambda: not commands_in(stack.directory), "its processes have ended")
 
 
 def recover(stack: Stack, name: str) -> None:
-    """Do what the page says; a role with a name of one's own is looked at before it is removed."""
+    """Follow the page; a role with a set name has to be inspected before it is deleted."""
     done = run_section(stack, "After a crash of an update", check=False)
     if done.returncode:
         assert f"Role with name {name} already exists" in done.stdout
@@ -57,7 +57,7 @@ def assert_one_role_with_its_policy(stack: Stack, aws: Aws, prefix: str) -> None
     assert stack.outputs()["roleName"] == role
     assert aws.trust_policy(role) == golden("trust-policy")
     assert aws.role_policies(role) == {"qbusiness-aem-connector": golden("minimal-role-policy")}
-    # The page's last command, an update, has made of the state what AWS has.
+    # After the page's last command, an update, the state agrees with AWS.
     own = [resource for resource in stack.resources() if resource["type"].startswith("aws:iam/")]
     assert [resource["type"] for resource in own] == [
         "aws:iam/role:Role",
@@ -73,7 +73,7 @@ def assert_one_role_with_its_policy(stack: Stack, aws: Aws, prefix: str) -> None
 
 @pytest.fixture(scope="session")
 def durations() -> dict[tuple[str, ...], float]:
-    """Remember how long an operation takes that nobody kills."""
+    """Return the durations of operations that are not killed."""
     return {}
 
 
@@ -95,7 +95,7 @@ def test_a_kill_at_any_moment_of_an_update_or_a_destroy_loses_nothing(
     stack = new_stack(REQUIRED)
     name = f"qbusiness-crash-{os.getpid()}-{point}"
     if point % 2:
-        # Every other role has a name of its own: a second attempt would meet it.
+        # Every second role has a set name: a second CreateRole would conflict with it.
         stack.configure({**REQUIRED, "roleName": name})
         prefix = name
     else:
@@ -121,7 +121,7 @@ def test_a_kill_at_any_moment_of_an_update_or_a_destroy_loses_nothing(
 
 @contextmanager
 def killed_inside_create_role(stack: Stack, *, applied: bool) -> Generator[None]:
-    """Kill an update while it waits for the answer to CreateRole, which IAM has done or not heard."""
+    """Kill an update during CreateRole, which IAM has `applied` or not received."""
     with gate(stack.environment["AWS_ENDPOINT_URL"], applied=applied) as iam:
         process = stack.start(*UP, AWS_ENDPOINT_URL=iam.url)
         try:
@@ -131,8 +131,8 @@ def killed_inside_create_role(stack: Stack, *, applied: bool) -> Generator[None]
             kill(stack, process)
 
 
-@pytest.mark.parametrize("role_name", ["", "qbusiness-orphan"], ids=["automatic name", "own name"])
-@pytest.mark.parametrize("applied", [True, False], ids=["IAM made it", "IAM never heard"])
+@pytest.mark.parametrize("role_name", ["", "qbusiness-orphan"], ids=["automatic name", "set name"])
+@pytest.mark.parametrize("applied", [True, False], ids=["applied", "not received"])
 def test_a_kill_during_create_role_leaves_no_orphan(
     new_stack: NewStack, aws: Aws, role_name: str, applied: bool
 ):
@@ -148,7 +148,7 @@ def test_a_kill_during_create_role_leaves_no_orphan(
     assert set(aws.roles()) == before
 
 
-@pytest.mark.parametrize("role_name", ["", "qbusiness-replaced"], ids=["automatic name", "own name"])
+@pytest.mark.parametrize("role_name", ["", "qbusiness-replaced"], ids=["automatic name", "set name"])
 def test_a_kill_during_a_replacement_loses_nothing(new_stack: NewStack, aws: Aws, role_name: str):
     before = set(aws.roles())
     stack = new_stack({**REQUIRED, "roleName": role_name})
@@ -165,20 +165,20 @@ def test_a_kill_during_a_replacement_loses_nothing(new_stack: NewStack, aws: Aws
 
 
 def test_the_recovery_does_not_touch_another_role(new_stack: NewStack, aws: Aws):
-    name = "qbusiness-somebody-elses"
-    made = aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
+    name = "qbusiness-other"
+    created = aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
     stack = new_stack({**REQUIRED, "roleName": name})
     with killed_inside_create_role(stack, applied=False):
         pass
     done = run_section(stack, "After a crash of an update", check=False)
     assert done.returncode != 0
     assert f"Role with name {name} already exists" in done.stdout
-    assert aws.iam.get_role(RoleName=name)["Role"]["RoleId"] == made["Role"]["RoleId"]
+    assert aws.iam.get_role(RoleName=name)["Role"]["RoleId"] == created["Role"]["RoleId"]
     aws.iam.delete_role(RoleName=name)
 
 
 def test_the_recovery_does_not_touch_the_stack_s_own_role(new_stack: NewStack, aws: Aws):
-    # The record of the kill stays in the state, since the user goes on without the page.
+    # The pending operation stays in the state, since the user continues without the page.
     stack = new_stack({**REQUIRED, "roleName": "qbusiness-stale"})
     with killed_inside_create_role(stack, applied=False):
         pass
@@ -196,7 +196,7 @@ def test_a_failed_recovery_reports_the_failure_and_can_be_repeated(new_stack: Ne
     with killed_inside_create_role(stack, applied=True):
         pass
     (orphan,) = set(aws.roles()) - before
-    # Somebody has given it a policy meanwhile.
+    # Meanwhile, the role has got a policy by hand.
     aws.iam.put_role_policy(
         RoleName=orphan, PolicyName="by-hand", PolicyDocument=golden("minimal-role-policy")
     )
@@ -244,7 +244,7 @@ def test_a_role_whose_creation_a_full_disk_left_out_of_the_state_is_found(new_st
     before = set(aws.roles())
     with killed_inside_create_role(stack, applied=True):
         pass
-    # What Pulumi does with its next write: a copy, and then as much as there is room for.
+    # On a full disk, Pulumi's next write makes a copy and then truncates the state.
     shutil.copyfile(stack.state_file, f"{stack.state_file}.bak")
     os.truncate(stack.state_file, 512)
     recover_from_a_full_disk(stack)

@@ -9,6 +9,8 @@ from components.validation import validate
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
+    BUCKET_NAME,
+    FILES_BUCKET_NAME,
     INDEX_ID,
     KEY_ID,
     REGION,
@@ -77,11 +79,57 @@ def test_without_options_the_policy_names_only_the_secret_and_the_index():
     assert in_one_line(written.trust_policy) == golden("trust-policy")
 
 
+@pytest.mark.parametrize(
+    ("connector", "written_out", "changes"),
+    [
+        ("zendesk", "default", {"allow_network_interface_deletion": True}),
+        ("confluence-server", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
+        ("sharepoint-cloud", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
+        ("webcrawler", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
+        (
+            "webcrawler",
+            "webcrawler",
+            {"bucket_name": FILES_BUCKET_NAME, "secret_id": "", "kms_key_id": ""},
+        ),
+        ("googledrive-v2", "googledrive-v2", {"vpc_configuration": None}),
+        ("s3-v1", "s3-v1", {"secret_id": "", "bucket_name": BUCKET_NAME}),
+        (
+            "s3-v2",
+            "s3-v2",
+            {"secret_id": "", "bucket_name": BUCKET_NAME, "vpc_configuration": None},
+        ),
+        (
+            "smartsheet",
+            "smartsheet",
+            {"bucket_name": FILES_BUCKET_NAME, "vpc_configuration": None},
+        ),
+    ],
+)
+def test_a_connector_of_each_kind_of_page_has_the_documents_written_out(
+    connector: str, written_out: str, changes: dict[str, object]
+):
+    everything = {**FULL, "allow_network_interface_deletion": False, "connector": connector}
+    written = write(**{**everything, **changes})
+    assert in_one_line(written.role_policy) == golden(f"{written_out}-role-policy")
+    assert in_one_line(written.trust_policy) == golden("trust-policy")
+
+
+def test_the_bucket_of_another_account_is_that_of_its_owner_alone():
+    bucket = {"connector": "webcrawler", "bucket_name": BUCKET_NAME}
+    ours, theirs = (
+        json.loads(write(**MINIMAL, **bucket, **account).role_policy)
+        for account in ({}, {"bucket_account_id": "444455556666"})
+    )
+    assert ours["Statement"][0]["Condition"] == {"StringEquals": {"aws:ResourceAccount": ACCOUNT}}
+    ours["Statement"][0]["Condition"]["StringEquals"]["aws:ResourceAccount"] = "444455556666"
+    assert theirs == ours
+
+
 def test_the_two_scopes_differ_only_in_the_resource_of_one_statement():
-    editions = [json.loads(write(**FULL, ingest_scope=scope).role_policy) for scope in ("index", "")]
+    documents = [json.loads(write(**FULL, ingest_scope=scope).role_policy) for scope in ("index", "")]
     differing = [
         (old["Sid"], old["Resource"], new["Resource"])
-        for old, new in zip(*(edition["Statement"] for edition in editions), strict=True)
+        for old, new in zip(*(document["Statement"] for document in documents), strict=True)
         if old != new
     ]
     application = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
@@ -147,6 +195,10 @@ def test_another_partition_changes_only_the_partition_of_the_arns():
     for name, document in (("role", written.role_policy), ("trust", written.trust_policy)):
         page = golden(f"aws-page-{name}-policy", PLACEHOLDERS)
         assert in_one_line(document) == page.replace('"arn:aws:', '"arn:aws-cn:')
+    bucket = {"connector": "s3-v2", "bucket_name": BUCKET_NAME, "kms_key_id": KEY_ID}
+    written = write(application_id=arn, index_id=INDEX_ID, **bucket)
+    page = golden("s3-v2-role-policy")
+    assert in_one_line(written.role_policy) == page.replace('"arn:aws:', '"arn:aws-cn:')
 
 
 def test_equal_settings_render_equal_text():

@@ -27,7 +27,7 @@ WIDE = json.dumps(
         "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
     }
 )
-ANYONE = golden("trust-policy").replace('"qbusiness.amazonaws.com"', '"ec2.amazonaws.com"')
+OTHER_SERVICE = golden("trust-policy").replace('"qbusiness.amazonaws.com"', '"ec2.amazonaws.com"')
 
 
 def delete_policy(iam: Any) -> None:
@@ -44,7 +44,7 @@ def edit_policy(iam: Any) -> None:
 
 
 def edit_role(iam: Any) -> None:
-    iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=ANYONE)
+    iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=OTHER_SERVICE)
     iam.update_role(RoleName=NAME, Description="mine now", MaxSessionDuration=7200)
     iam.put_role_permissions_boundary(
         RoleName=NAME, PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess"
@@ -67,11 +67,11 @@ CHANGES: dict[str, tuple[Callable[[Any], object], dict[str, list[str]]]] = {
     "tags added, changed and removed": (edit_tags, {ROLE: ["Stage", "Team", "Owner"]}),
     "role deleted": (delete_role, {ROLE: [], POLICY: []}),
 }
-"""What somebody does, and the properties that are named for each resource."""
+"""Manual changes, and the properties that the report names for each resource."""
 
 
 def everything(aws: Aws) -> tuple[Any, ...]:
-    """Return all that IAM says of the role, except for what a new role has of its own."""
+    """Return everything that IAM returns for the role, except what differs for each new role."""
     role = aws.iam.get_role(RoleName=NAME)["Role"]
     own = {name: value for name, value in role.items() if name not in ("RoleId", "CreateDate")}
     attached = aws.iam.list_attached_role_policies(RoleName=NAME)["AttachedPolicies"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from components.stack_config import config_key
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -17,7 +18,7 @@ from pages.examples import (
     SUBNET_ID,
 )
 from tests.stacks import Aws, NewStack, Stack
-from tests.support import POLICY, REQUIRED, ROLE, golden, in_one_line
+from tests.support import POLICY, REQUIRED, ROLE, S3, golden, in_one_line
 
 POLICY_NAME = "qbusiness-aem-connector"
 SANDBOX_ACCOUNT = "123456789012"
@@ -29,6 +30,10 @@ FULL: dict[str, Any] = {
         "securityGroupIds": [SECURITY_GROUP_ID],
     },
     "allowNetworkInterfaceDeletion": True,
+}
+S3_SETTINGS: dict[str, Any] = {
+    "aws:region": REGION,
+    **{config_key(name): value for name, value in S3.items()},
 }
 IMPORT = {
     "resources": [
@@ -51,6 +56,25 @@ IMPORT = {
         },
     ]
 }
+UNKNOWN_BUCKET = """
+import pulumi
+from components.connector_role import ConnectorRole
+
+application = {
+    "application_id": "arn:aws:qbusiness:us-east-1:123456789012:application/"
+    "a1b2c3d4-5678-90ab-cdef-111111111111",
+    "index_id": "b2c3d4e5-6789-01ab-cdef-222222222222",
+}
+first = ConnectorRole("first", {**application, "secret_id": "qbusiness/aem-cloud-a1B2c3"})
+second = ConnectorRole("second", {
+    **application,
+    "connector": "s3-v2",
+    "bucket_name": first.role_arn.apply(lambda _: "qbusiness-documents"),
+    "secret_id": first.role_arn.apply(lambda _: ""),
+    "kms_key_id": "1234abcd-12ab-34cd-56ef-1234567890ab",
+})
+pulumi.export("second", second.role_name)
+"""
 TWO_COMPONENTS = """
 import pulumi
 from components.connector_role import ConnectorRole
@@ -128,10 +152,33 @@ def test_switching_options_off_and_on_updates_the_policy_in_place(new_stack: New
     assert documents(aws, name) == on
 
 
-def test_removing_and_setting_properties_of_the_role_updates_it_in_place(new_stack: NewStack):
+def test_another_connector_updates_the_policy_of_the_same_role_or_nothing(new_stack: NewStack, aws: Aws):
+    stack = new_stack(REQUIRED)
+    stack.up()
+    before = stack.outputs()
+    for connector in ("confluence-cloud", "webcrawler"):
+        stack.configure({**REQUIRED, "connector": connector})
+        assert stack.up("--expect-no-changes").changes == {"same": 4}
+    stack.configure({**S3_SETTINGS, "secretId": ""})
+    assert changed(stack) == [("update", POLICY, ("policy",))]
+    assert stack.outputs() == before
+    assert documents(aws, before["roleName"]) == (
+        golden("trust-policy"),
+        {POLICY_NAME: golden("s3-v2-role-policy")},
+    )
+    assert stack.up("--expect-no-changes").changes == {"same": 4}
+    assert stack.drift().exit_code == 0
+    stack.configure(REQUIRED)
+    assert changed(stack) == [("update", POLICY, ("policy",))]
+    assert documents(aws, before["roleName"])[1] == {POLICY_NAME: golden("minimal-role-policy")}
+
+
+def test_removing_and_setting_properties_of_the_role_updates_it_in_place(
+    new_stack: NewStack, managed_policy: str
+):
     properties = {
         "roleDescription": "AEM",
-        "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/b",
+        "permissionsBoundaryArn": managed_policy,
         "tags": {"Team": "search"},
     }
     stack = new_stack({**REQUIRED, **properties})
@@ -217,6 +264,40 @@ def test_two_components_in_one_stack_and_outputs_between_them(new_stack: NewStac
     assert stack.up("--expect-no-changes").changes == {"same": 7}
 
 
+def test_a_bucket_of_another_resource_is_unknown_in_the_preview_and_in_the_policy_afterwards(
+    new_stack: NewStack, aws: Aws
+):
+    stack = new_stack({"aws:region": REGION}, UNKNOWN_BUCKET)
+    preview = json.loads(stack.run("preview", "--json", "--stack", stack.name).stdout)
+    inputs = {step["urn"].rpartition("::")[2]: step["newState"] for step in preview["steps"]}
+    role, policy = (inputs[f"second-qbusiness-{kind}"]["inputs"] for kind in ("role", "policy"))
+    assert in_one_line(role["assumeRolePolicy"]) == golden("trust-policy")
+    assert "qbusiness-documents" not in json.dumps(policy)
+    stack.up()
+    name = stack.outputs()["second"]
+    assert documents(aws, name) == (golden("trust-policy"), {POLICY_NAME: golden("s3-v2-role-policy")})
+    assert stack.up("--expect-no-changes").changes == {"same": 7}
+
+
+def test_a_secret_bucket_is_nowhere_in_the_clear_and_a_secret_connector_is_shown(
+    new_stack: NewStack, aws: Aws
+):
+    stack = new_stack({**S3_SETTINGS, "connector": "", "bucketName": ""})
+    for key in ("connector", "bucketName"):
+        secret = str(S3_SETTINGS[key])
+        stack.run("config", "set", "--stack", stack.name, "--secret", key, secret)
+    assert "qbusiness-documents" not in stack.preview("--diff").text + stack.up().text
+    assert "qbusiness-documents" not in json.dumps(stack.resources())
+    assert documents(aws, stack.outputs()["roleName"])[1] == {POLICY_NAME: golden("s3-v2-role-policy")}
+    assert stack.up("--expect-no-changes").changes == {"same": 4}
+    stack.run("config", "set", "--stack", stack.name, "--secret", "bucketName", "QBusiness-Documents")
+    stack.run("config", "set", "--stack", stack.name, "--secret", "connector", "s3")
+    refused = stack.preview(check=False).text
+    assert 'connector: "s3" is not a connector; did you mean s3-v1 or s3-v2?' in refused
+    assert "bucketName: [secret] is not the name of an S3 bucket" in refused
+    assert "QBusiness-Documents" not in refused
+
+
 def test_a_secret_setting_is_nowhere_in_the_clear(new_stack: NewStack, aws: Aws):
     stack = new_stack({**FULL, "secretId": ""})
     stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", SECRET_ID)
@@ -250,14 +331,14 @@ def test_a_secret_setting_stays_encrypted_in_the_state_after_every_operation(new
 
 def test_secret_tags_are_in_the_clear_only_in_the_inputs_of_the_role(new_stack: NewStack):
     stack = new_stack(REQUIRED)
-    stack.run("config", "set", "--stack", stack.name, "--secret", "--path", "tags.Team", "hidden")
+    stack.run("config", "set", "--stack", stack.name, "--secret", "--path", "tags.Team", "confidential")
     for command in ("up", "refresh", "up"):
         stack.operate(command, "--yes", "--skip-preview")
     role = stack.resource("aws:iam/role:Role")
-    assert "hidden" not in json.dumps(role["outputs"])
+    assert "confidential" not in json.dumps(role["outputs"])
     # The provider computes tagsAll, and no resource option makes an input secret.
-    assert role["inputs"].pop("tagsAll") == {"Team": "hidden"}
-    assert "hidden" not in json.dumps(role["inputs"])
+    assert role["inputs"].pop("tagsAll") == {"Team": "confidential"}
+    assert "confidential" not in json.dumps(role["inputs"])
 
 
 @pytest.mark.parametrize(
@@ -290,10 +371,10 @@ def test_with_autonaming_disabled_a_role_name_is_required(new_stack: NewStack):
 
 def test_a_secret_setting_is_validated_before_anything_is_created(new_stack: NewStack):
     stack = new_stack(REQUIRED)
-    stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", "hidden name")
+    stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", "secret name")
     update = stack.up(check=False)
     assert "is not a secret's ARN or NAME-XXXXXX" in update.text
-    assert "hidden name" not in update.text
+    assert "secret name" not in update.text
     assert len(stack.resources()) == 1
 
 
@@ -308,8 +389,11 @@ def test_destroy_leaves_nothing(new_stack: NewStack, aws: Aws):
 
 
 def test_a_warning_is_shown_and_the_role_is_created(new_stack: NewStack):
-    stack = new_stack({**REQUIRED, "roleName": "aem", "secretId": "aem-secret"})
+    vpc = {**FULL["vpcConfiguration"]}
+    settings = {**REQUIRED, "roleName": "aem", "secretId": "aem-secret"}
+    stack = new_stack({**settings, "connector": "gmail", "vpcConfiguration": vpc})
     update = stack.up()
+    assert "vpcConfiguration: only earlier versions of the connector gmail support it" in update.text
     assert "lists only roles whose name contains qbusiness or QBusiness" in update.text
     assert "describe-secret" in update.text
     assert update.changes == {"create": 4}

@@ -19,14 +19,14 @@ Record = Callable[[str, object], None]
 
 
 class Fault(NamedTuple):
-    """What happens to a call."""
+    """A way in which a call fails."""
 
     effect: Mapping[str, Any]
-    """As the proxy is told."""
+    """Members of the proxy's rule."""
     action: str
-    """As the proxy tells that it has happened."""
+    """As the proxy reports it."""
     reason: str
-    """As the user is told."""
+    """As Pulumi reports it."""
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -41,10 +41,10 @@ FAULTS: Mapping[str, Fault] = {
         "Try again",
     ),
     "connection-reset": Fault({"reset": True}, "reset", "Connection was closed"),
-    # IAM has done what it was asked.
+    # IAM has executed the call.
     "reply-lost": Fault({"response": {"abort_frac": 0.3}}, "response:abort", "Connection was closed"),
 }
-# Every call that the role's life needs, where it comes first.
+# Every call in the life of the role, in the operation that first needs it.
 CREATE = (
     *("CreateRole", "GetRole", "PutRolePolicy", "GetRolePolicy"),
     *("ListRolePolicies", "ListAttachedRolePolicies"),
@@ -57,7 +57,7 @@ THERE_AND_BACK = (
     *("UntagRole", "TagRole", "PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary"),
     *("UpdateAssumeRolePolicy", "UpdateRoleDescription", "PutRolePolicy"),
 )
-"""Every call that changes a role in place: each other one is needed on the way to AFTER, and back."""
+"""Every call that changes a role in place, in turn for an update to AFTER and one back to BEFORE."""
 READS = ("GetRole", "ListRolePolicies", "GetRolePolicy", "ListAttachedRolePolicies")
 UPDATE = (*READS, *CHANGES)
 REFRESH = ("DetachRolePolicy", "DeleteRolePolicy")
@@ -102,17 +102,19 @@ def failing(one_proxy: Proxy) -> Proxy:
 
 @pytest.fixture
 def new_stack(environment: dict[str, str], failing: Proxy, new_stack: NewStack) -> Iterator[NewStack]:
-    """Make stacks whose calls pass the proxy; `attempts` limits how often a call is tried."""
-    with ExitStack() as until_the_end:
+    """Create stacks whose calls pass the proxy; `attempts` is the maximum number of tries of a call."""
+    with ExitStack() as cleanup:
 
-        def make(settings: dict[str, object], program: str | None = None, *, attempts: int = 5) -> Stack:
+        def create(
+            settings: dict[str, object], program: str | None = None, *, attempts: int = 5
+        ) -> Stack:
             calls = {"AWS_ENDPOINT_URL": failing.url, "AWS_MAX_ATTEMPTS": str(attempts)}
-            provider = until_the_end.enter_context(running_provider({**environment, **calls}))
+            provider = cleanup.enter_context(running_provider({**environment, **calls}))
             stack = new_stack(settings, program)
             stack.environment |= calls | provider
             return stack
 
-        yield make
+        yield create
 
 
 def rule(operation: str, fault: str) -> dict[str, Any]:
@@ -120,7 +122,7 @@ def rule(operation: str, fault: str) -> dict[str, Any]:
 
 
 def rules(operations: Collection[str], *, but: tuple[str, str] | None = None) -> list[dict[str, Any]]:
-    """Let each operation fail once for each role, in the way after which the role is called."""
+    """Let each operation fail once for each role, with the fault that the role is named after."""
     return [
         {**rule(operation, fault), "body": f"RoleName=='{name}'"}
         for fault, name in NAMES.items()
@@ -130,7 +132,7 @@ def rules(operations: Collection[str], *, but: tuple[str, str] | None = None) ->
 
 
 def firings(operations: Collection[str], *, but: tuple[str, str] | None = None) -> list[str]:
-    """Return what the proxy has to tell once all of these have failed, in no order."""
+    """Return what the proxy reports after all of these have failed, sorted."""
     return sorted(
         f"{operation} {details.action}"
         for fault, details in FAULTS.items()
@@ -144,7 +146,7 @@ def actions(fired: Collection[str]) -> list[str]:
 
 
 def role_of(resource: str) -> str:
-    """Return the fault to whose role a resource belongs; "" for the stack itself."""
+    """Return the fault of the role that a resource belongs to; "" for the stack itself."""
     return next((fault for fault in FAULTS if resource.startswith(f"{fault}-qbusiness-")), "")
 
 
@@ -174,8 +176,8 @@ def assert_fails_clearly(update: Update, fault: str) -> None:
     assert FAULTS[fault].reason in update.text
 
 
-def assert_right(aws: Aws, settings: Mapping[str, Any], *names: str) -> None:
-    """Check that there are these roles, each with one policy, and nothing but what was asked for."""
+def assert_correct(aws: Aws, settings: Mapping[str, Any], *names: str) -> None:
+    """Check that exactly these roles exist, each with its policy and the settings."""
     assert sorted(role for role in aws.roles() if NAME in role) == sorted(names)
     for name in names:
         role = aws.iam.get_role(RoleName=name)["Role"]
@@ -204,14 +206,13 @@ def test_after_a_call_fails_for_good_the_next_update_continues(
     faults: Counter[str] = Counter()
 
     def fail_at_each(operations: tuple[str, ...], *command: str) -> None:
-        """Repeat the command, as a person would: each call fails once, and only once.
+        """Repeat the command, as a user would: each call fails exactly once.
 
-        A plain command stops at the first error, and three roles would wait for the fourth: the next
-        test but one is about that.
+        Continue on errors, so that the failure of one role does not stop the other three.
         """
         failing.set_rules(*rules(operations))
         fired: list[str] = []
-        # A read may be due to different roles in different updates.
+        # Different updates may read different roles.
         for _ in range(2 * len(operations) + 1):
             done = stack.operate(*command, "--yes", "--skip-preview", "--continue-on-error", check=False)
             before, fired = fired, failing.fired()
@@ -220,10 +221,10 @@ def test_after_a_call_fails_for_good_the_next_update_continues(
             if done.exit_code == 0:
                 break
             failed = {fault for fault, details in FAULTS.items() if details.action in actions(new)}
-            # What happened to a role is told of that role, and of no other.
-            told = {role_of(name) for name, _ in done.errors} - {""}
-            assert told == failed
-            assert told == {
+            # Each error names the role that it concerns.
+            reported = {role_of(name) for name, _ in done.errors} - {""}
+            assert reported == failed
+            assert reported == {
                 fault
                 for fault, details in FAULTS.items()
                 for name, message in done.errors
@@ -232,20 +233,20 @@ def test_after_a_call_fails_for_good_the_next_update_continues(
             assert "Traceback" not in done.text
             known = {resource.get("id") for resource in stack.resources()}
             for orphan in {role for role in aws.roles() if NAME in role} - known:
-                # The role is there, and Pulumi has not heard of it.
+                # The role exists, but is not in Pulumi's state.
                 assert orphan == NAMES["reply-lost"]
                 aws.iam.delete_role(RoleName=orphan)
         else:
-            pytest.fail("it never got through")
+            pytest.fail("the command still fails")
         assert sorted(fired) == firings(operations)
         faults.update(actions(fired))
 
     fail_at_each(CREATE, "up")
-    assert_right(aws, BEFORE, *NAMES.values())
+    assert_correct(aws, BEFORE, *NAMES.values())
     stack.configure(for_each_fault(AFTER))
-    # Each part of an update that got through is repeated by the next: none of them adds anything.
+    # The next update repeats the successful parts of the last one, which are idempotent.
     fail_at_each(UPDATE, "up")
-    assert_right(aws, AFTER, *NAMES.values())
+    assert_correct(aws, AFTER, *NAMES.values())
     for fault, name in NAMES.items():
         assert stack.outputs()[fault] == aws.iam.get_role(RoleName=name)["Role"]["Arn"]
         aws.iam.put_role_policy(
@@ -253,14 +254,14 @@ def test_after_a_call_fails_for_good_the_next_update_continues(
         )
         aws.iam.attach_role_policy(RoleName=name, PolicyArn=managed_policy)
     fail_at_each(REFRESH, "up", "--refresh")
-    assert_right(aws, AFTER, *NAMES.values())
+    assert_correct(aws, AFTER, *NAMES.values())
     without = {key: value for key, value in AFTER.items() if key != "permissionsBoundaryArn"}
     stack.configure(for_each_fault(without))
     fail_at_each(("DeleteRolePermissionsBoundary",), "up")
-    assert_right(aws, without, *NAMES.values())
+    assert_correct(aws, without, *NAMES.values())
     fail_at_each(DESTROY, "destroy")
-    assert_right(aws, {})
-    record_property("figure", {"faults, each ending the update of a role": dict(faults)})
+    assert_correct(aws, {})
+    record_property("figure", {"faults, each of which ends the update of a role": dict(faults)})
 
 
 def test_after_any_failed_call_of_an_update_a_plain_up_applies_what_was_lost(
@@ -268,14 +269,14 @@ def test_after_any_failed_call_of_an_update_a_plain_up_applies_what_was_lost(
 ):
     stack = new_stack_of_four(attempts=1)
     stack.up()
-    # There and back, so that each update begins where the last one ended.
+    # Alternate, so that each update changes everything.
     updates = zip(THERE_AND_BACK, itertools.cycle([AFTER, BEFORE]), strict=False)
     table: dict[str, int] = {}
     for call, settings in updates:
         stack.configure(for_each_fault(settings))
         failing.set_rules(*rules((call,)))
         errors: list[tuple[str, str]] = []
-        # The policy of a role whose update failed ends the whole update, maybe before another role's.
+        # A failed role stops its policy and ends the whole update, maybe before that of another role.
         while sorted(failing.fired()) != firings((call,)):
             failed = stack.up("--continue-on-error", check=False)
             assert failed.exit_code != 0
@@ -284,7 +285,7 @@ def test_after_any_failed_call_of_an_update_a_plain_up_applies_what_was_lost(
             messages = [message for name, message in errors if role_of(name) == fault]
             assert any(details.reason in message for message in messages)
         stack.up()
-        assert_right(aws, settings, *NAMES.values())
+        assert_correct(aws, settings, *NAMES.values())
         table[f"{call}: first up failed, second up applied it, AWS equals the program"] = len(FAULTS)
     assert stack.drift().exit_code == 0
     record_property("figure", {"updates that failed and were applied by the next plain up": table})
@@ -293,7 +294,7 @@ def test_after_any_failed_call_of_an_update_a_plain_up_applies_what_was_lost(
 def test_without_a_refresh_the_next_update_reports_success_and_applies_nothing(
     new_stack: NewStack, failing: Proxy, aws: Aws
 ):
-    # Why Pulumi.yaml refreshes always: https://github.com/pulumi/pulumi/issues/21458.
+    # This is why Pulumi.yaml has `refresh: always`: https://github.com/pulumi/pulumi/issues/21458.
     stack = new_stack(BEFORE, attempts=1)
     stack.up()
     stack.configure({**BEFORE, "roleDescription": "lost"})
@@ -335,15 +336,15 @@ def test_a_call_that_fails_once_is_retried_within_the_update(
         assert sorted(failing.fired()) == firings(operations, but=but)
         faults.update(actions(failing.fired()))
 
-    # A retry cannot tell its own role from another's: that is the next test.
+    # After a lost reply to CreateRole, a retry fails: a test below is about that.
     fail_once(CREATE, "up", but=("CreateRole", "reply-lost"))
-    assert_right(aws, BEFORE, *NAMES.values())
+    assert_correct(aws, BEFORE, *NAMES.values())
     stack.configure(for_each_fault(AFTER))
     fail_once(UPDATE, "up")
-    assert_right(aws, AFTER, *NAMES.values())
+    assert_correct(aws, AFTER, *NAMES.values())
     fail_once(DESTROY, "destroy")
-    assert_right(aws, {})
-    record_property("figure", {"faults, got over by a retry": dict(faults)})
+    assert_correct(aws, {})
+    record_property("figure", {"faults, each overcome by a retry": dict(faults)})
 
 
 @pytest.mark.parametrize("fault", ["throttled", "reply-lost"])
@@ -356,14 +357,14 @@ def test_the_same_command_continues_where_the_last_one_stopped(
     failing.set_rules(rule("PutRolePolicy", fault))
     assert_fails_clearly(stack.up(check=False), fault)
     stack.up()
-    assert_right(aws, AFTER, NAME)
+    assert_correct(aws, AFTER, NAME)
     failing.set_rules(rule("DeleteRole", fault))
     assert_fails_clearly(stack.operate("destroy", "--yes", "--skip-preview", check=False), fault)
     stack.destroy()
-    assert_right(aws, {})
+    assert_correct(aws, {})
 
 
-@pytest.mark.parametrize("role_name", ["", NAME], ids=["automatic name", "own name"])
+@pytest.mark.parametrize("role_name", ["", NAME], ids=["automatic name", "set name"])
 @pytest.mark.parametrize(
     "failure", [rule(*pair) for pair in itertools.product(DESTROY, ["throttled", "reply-lost"])], ids=str
 )
@@ -386,7 +387,7 @@ def test_after_a_failed_change_of_path_the_documented_updates_leave_one_role_wit
     assert stack.drift().exit_code == 0
 
 
-@pytest.mark.parametrize("role_name", ["", NAME], ids=["automatic name", "own name"])
+@pytest.mark.parametrize("role_name", ["", NAME], ids=["automatic name", "set name"])
 @pytest.mark.parametrize("attempts", [1, 5], ids=["not retried", "retried"])
 def test_a_role_whose_creation_was_not_confirmed_is_found_and_deleted(
     new_stack: NewStack, failing: Proxy, aws: Aws, role_name: str, attempts: int
@@ -424,17 +425,17 @@ def test_a_read_that_fails_after_an_update_keeps_the_role_in_the_state(
     assert [after[name] for name in computed] == [before[name] for name in computed]
     assert after["description"] == AFTER["roleDescription"]
     stack.up()
-    assert_right(aws, AFTER, NAME)
+    assert_correct(aws, AFTER, NAME)
 
 
 def test_a_role_in_use_is_not_deleted_by_mistake(new_stack: NewStack, aws: Aws):
-    neighbour, stack = new_stack(REQUIRED), new_stack(REQUIRED)
-    neighbour.up()
-    name = neighbour.outputs()["roleName"]
+    other, stack = new_stack(REQUIRED), new_stack(REQUIRED)
+    other.up()
+    name = other.outputs()["roleName"]
     done = run_section(stack, "After a reply that was lost", check=False, NAME=name)
     assert done.returncode != 0
     assert "DeleteConflict" in done.stdout
-    assert neighbour.up("--refresh", "--expect-no-changes").exit_code == 0
+    assert other.up("--refresh", "--expect-no-changes").exit_code == 0
     assert name in aws.roles()
 
 
@@ -442,7 +443,7 @@ def test_an_update_waits_for_a_slow_iam(new_stack: NewStack, failing: Proxy, aws
     stack = new_stack(BEFORE)
     failing.set_rules({"operation": "*", "latency": {"min": 400, "max": 400}})
     stack.up()
-    assert_right(aws, BEFORE, NAME)
+    assert_correct(aws, BEFORE, NAME)
     stack.destroy()
     assert NAME not in aws.roles()
 

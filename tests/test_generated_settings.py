@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.connectors import CONNECTORS, Need
 from components.errors import SettingsError
 from components.formats import INGEST_SCOPES, SETTINGS
 from components.validation import Location, ValidationResult, validate
@@ -52,12 +53,22 @@ KEY_IDS = st.one_of(
 )
 SUBNET_IDS = joined("subnet-", st.one_of(text(HEX, 8), text(HEX, 17)))
 GROUP_IDS = joined("sg-", st.one_of(text(HEX, 8), text(HEX, 17)))
+BUCKETS = st.from_regex(r"[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,40}[a-z0-9]", fullmatch=True).filter(
+    lambda name: (
+        not name.startswith(("xn--", "sthree-", "amzn-s3-demo-"))
+        and not name.endswith(("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"))
+        and not name.replace(".", "").isdigit()
+    )
+)
 TAG_TEXT = WORD + " _.:/=+-@äß日"
+TAGS = st.dictionaries(
+    text(TAG_TEXT, 1, 20).map("k".__add__), text(TAG_TEXT, 0, 256), max_size=5
+).filter(lambda tags: len({key.casefold() for key in tags}) == len(tags))
 
 
 @st.composite
-def right(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Draw valid settings, and what the documents have to say for them."""
+def valid(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Draw valid settings, and the expected parts of their documents."""
     partition = draw(st.sampled_from(["aws", "aws-cn", "aws-us-gov"]))
     region = draw(st.sampled_from(["us-east-1", "eu-west-1", "ap-southeast-2", "us-gov-west-1"]))
     account = draw(ACCOUNTS)
@@ -70,17 +81,31 @@ def right(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
         local = owner == account and draw(st.booleans())
         return (identifier if local else arn), arn
 
+    def chosen(need: Need) -> bool:
+        supported = need is not Need.NOT_SUPPORTED
+        return need is Need.REQUIRED or (supported and draw(st.booleans()))
+
+    connector = draw(st.sampled_from([*CONNECTORS.values()]))
     given, arn = named(st.just(application), "qbusiness", "application/", foreign=False)
-    secret, secret_arn = named(SECRET_NAMES, "secretsmanager", "secret:", foreign=True)
-    result: dict[str, Any] = {"application_id": given, "index_id": index, "secret_id": secret}
+    result: dict[str, Any] = {"application_id": given, "index_id": index, "connector": connector.name}
     expected: dict[str, Any] = {"place": Location(partition, region, account), "application": arn}
-    expected |= {"index": f"{arn}/index/{index}", "secret": secret_arn, "key": None, "network": []}
-    result["region"] = region
-    if draw(st.booleans()):
-        result["account_id"] = account
-    if secret_arn.split(":")[4] != account or draw(st.booleans()):
+    expected |= {"index": f"{arn}/index/{index}", "secret": None, "key": None, "network": []}
+    expected |= {"bucket": None, "source": connector.secret is Need.NOT_SUPPORTED}
+    result |= {"region": region, "account_id": draw(st.sampled_from(["", account]))}
+    foreign_secret = False
+    if chosen(connector.secret):
+        result["secret_id"], expected["secret"] = named(
+            SECRET_NAMES, "secretsmanager", "secret:", foreign=True
+        )
+        foreign_secret = expected["secret"].split(":")[4] != account
+    if chosen(connector.bucket):
+        bucket, owner = draw(BUCKETS), draw(st.one_of(st.just(""), ACCOUNTS))
+        result |= {"bucket_name": bucket, "bucket_account_id": owner}
+        expected |= {"bucket": f"arn:{partition}:s3:::{bucket}", "owner": owner or account}
+    encrypted = expected["secret"] or expected["source"]
+    if foreign_secret or (encrypted and draw(st.booleans())):
         result["kms_key_id"], expected["key"] = named(KEY_IDS, "kms", "key/", foreign=True)
-    if draw(st.booleans()):
+    if chosen(connector.vpc):
         count = draw(st.integers(1, 8))
         subnets = [named(SUBNET_IDS, "ec2", "subnet/", foreign=True) for _ in range(count)]
         groups = draw(st.lists(GROUP_IDS, min_size=1, max_size=10))
@@ -93,19 +118,12 @@ def right(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
         expected["network"] = list(dict.fromkeys(network))
         result["allow_network_interface_deletion"] = draw(st.booleans())
     result["ingest_scope"] = draw(st.sampled_from(["", *INGEST_SCOPES]))
-    if draw(st.booleans()):
-        result["role_name"] = draw(text(WORD + "_+=,.@-", 1, 64))
-    if draw(st.booleans()):
-        result["tags"] = draw(
-            st.dictionaries(text(TAG_TEXT, 1, 20).map("k".__add__), text(TAG_TEXT, 0, 256), max_size=5)
-        )
-        keys = [key.casefold() for key in result["tags"]]
-        if len(set(keys)) < len(keys):
-            del result["tags"]
+    result["role_name"] = draw(text(WORD + "_+=,.@-", 0, 64))
+    result["tags"] = draw(st.one_of(st.none(), TAGS))
     return result, expected
 
 
-def look(given: dict[str, Any], place: Location) -> ValidationResult:
+def result_of(given: dict[str, Any], place: Location) -> ValidationResult:
     return validate("aem", given, credentials=place)
 
 
@@ -114,21 +132,30 @@ def resources(policy: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_documents(written: ValidationResult, given: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Compare the documents with what was asked, and let IAM check them."""
+    """Compare the documents with the settings, and validate them as IAM does."""
     assert written.role_policy is not None
     assert written.trust_policy is not None
     policy, trust = json.loads(written.role_policy), json.loads(written.trust_policy)
     place, arn, index = expected["place"], expected["application"], expected["index"]
     interfaces = f"arn:{place.partition}:ec2:{place.region}:{place.account}:network-interface/*"
-    wanted: dict[str, Any] = {
-        "AllowsAmazonQToGetSecret": [expected["secret"]],
+    desired: dict[str, Any] = {
         "AllowsAmazonQToIngestDocuments": index if given["ingest_scope"] == "index" else [arn, index],
         "AllowsAmazonQToIngestPrincipalMapping": [arn, index, f"{index}/data-source/*"],
     }
+    if expected["bucket"]:
+        objects = "AllowsAmazonQToGet" + ("ObjectfromS3" if expected["source"] else "S3Objects")
+        desired[objects] = [f"{expected['bucket']}/*"]
+        if expected["source"]:
+            desired["AllowsAmazonQToListS3Buckets"] = [expected["bucket"]]
+        assert f'"aws:ResourceAccount": "{expected["owner"]}"' in written.role_policy
+    if expected["secret"]:
+        desired["AllowsAmazonQToGetSecret"] = [expected["secret"]]
     if expected["key"]:
-        wanted["AllowsAmazonQToDecryptSecret"] = [expected["key"]]
+        desired["AllowsAmazonQToDecryptSecret"] = [expected["key"]]
+        service = "s3" if expected["source"] else "secretsmanager"
+        assert f'"kms:ViaService": ["{service}.*.amazonaws.com"]' in written.role_policy
     if expected["network"]:
-        wanted |= {
+        desired |= {
             "AllowsAmazonQToCreateAndDeleteNI": expected["network"],
             "AllowsAmazonQToCreateAndDeleteNIForSpecificTag": interfaces,
             "AllowsAmazonQToCreateTags": interfaces,
@@ -136,8 +163,8 @@ def check_documents(written: ValidationResult, given: dict[str, Any], expected: 
             "AllowsAmazonQToDescribeResourcesForVPC": "*",
         }
     if given.get("allow_network_interface_deletion"):
-        wanted["AllowsAmazonQToDeleteTaggedNI"] = interfaces
-    assert resources(policy) == wanted
+        desired["AllowsAmazonQToDeleteTaggedNI"] = interfaces
+    assert resources(policy) == desired
     assert trust["Statement"][0]["Condition"] == {
         "StringEquals": {"aws:SourceAccount": place.account},
         "ArnEquals": {"aws:SourceArn": arn},
@@ -150,7 +177,7 @@ def check_documents(written: ValidationResult, given: dict[str, Any], expected: 
 
 @pytest.fixture
 def count(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Count examples by what became of them; the summary of the run has the figures."""
+    """Count the examples by their outcome, for the summary of the run."""
     counts: dict[str, int] = {}
 
     def add(what: str) -> None:
@@ -161,13 +188,13 @@ def count(record_property: Callable[[str, object], None]) -> Callable[[str], Non
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(drawn=right())
+@given(drawn=valid())
 def test_valid_settings_give_documents_that_contain_them_and_that_iam_accepts(
     drawn: tuple[dict[str, Any], dict[str, Any]], count: Callable[[str], None]
 ):
     given_settings, expected = drawn
-    check_documents(look(given_settings, expected["place"]), given_settings, expected)
-    count("right, and written as asked")
+    check_documents(result_of(given_settings, expected["place"]), given_settings, expected)
+    count("valid, and the documents contain them")
 
 
 WRONG_TYPES = st.one_of(
@@ -176,9 +203,9 @@ WRONG_TYPES = st.one_of(
 
 
 @st.composite
-def wrong(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
-    """Draw settings that are right but for one value, which no form admits."""
-    result, expected = draw(right())
+def invalid(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
+    """Draw settings that are valid except for one value, which no format accepts."""
+    result, expected = draw(valid())
     candidates = [name for name in result if name not in ("tags", "allow_network_interface_deletion")]
     name = draw(st.sampled_from([candidate for candidate in candidates if result[candidate]]))
     value = result[name]
@@ -195,16 +222,16 @@ def wrong(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(drawn=wrong())
+@given(drawn=invalid())
 def test_one_invalid_value_among_valid_ones_is_refused_by_name(
     drawn: tuple[dict[str, Any], Location, str], count: Callable[[str], None]
 ):
     given_settings, place, name = drawn
     with pytest.raises(SettingsError) as caught:
-        look(given_settings, place)
+        result_of(given_settings, place)
     assert name in {problem.path[0] for problem in caught.value.problems}
     assert str(caught.value).isascii() or "/…/" in str(caught.value)
-    count("wrong in one value, and refused")
+    count("invalid in one value, and refused")
 
 
 ANYTHING = st.recursive(
@@ -226,9 +253,9 @@ def test_arbitrary_settings_are_either_valid_or_refused(
     given_settings: dict[str, Any], count: Callable[[str], None]
 ):
     try:
-        result = look(given_settings, Location("aws", "us-east-1", "111122223333"))
+        result = result_of(given_settings, Location("aws", "us-east-1", "111122223333"))
     except SettingsError:
-        count("anything, and refused")
+        count("arbitrary, and refused")
     else:
         assert result.role_policy is not None
-        count("anything, and right")
+        count("arbitrary, and valid")

@@ -24,11 +24,11 @@ POLICY: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
 }
-RIGHT_TRUST = json.dumps(TRUST)
+VALID_TRUST = json.dumps(TRUST)
 
 
 def changed(document: dict[str, Any], **members: object) -> str:
-    """Return the document with members of its statement changed; None takes one away."""
+    """Return the document with members of its statement changed; None removes one."""
     statement = {**document["Statement"][0], **members}
     kept = {name: value for name, value in statement.items() if value is not None}
     return json.dumps({**document, "Statement": [kept]})
@@ -43,7 +43,7 @@ def iam(aws: Aws) -> Iterator[Any]:
         aws.iam.delete_role(RoleName=role)
 
 
-def create(iam: Any, name: str = "role", trust: str = RIGHT_TRUST, **options: object) -> None:
+def create(iam: Any, name: str = "role", trust: str = VALID_TRUST, **options: object) -> None:
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, **options)
 
 
@@ -66,6 +66,9 @@ def refused(code: str) -> Any:
         {"PermissionsBoundary": "arn:aws:iam::123456789012:role/not-a-policy"},
         {"Tags": [{"Key": "aws:x", "Value": "v"}]},
         {"Tags": [{"Key": "k!", "Value": "v"}]},
+        {"Tags": [{"Key": "", "Value": "v"}]},
+        {"Tags": [{"Key": "k" * 129, "Value": "v"}]},
+        {"Tags": [{"Key": "k", "Value": "v!"}]},
         {"Tags": [{"Key": "k", "Value": "v" * 257}]},
         {"Tags": [{"Key": f"k{n}", "Value": "v"} for n in range(51)]},
     ],
@@ -161,8 +164,8 @@ def test_the_inline_policies_of_a_role_share_a_quota_that_ignores_white_space(ia
 
 def test_a_trust_policy_beyond_its_quota_is_refused(iam: Any):
     with refused("LimitExceeded"):
-        create(iam, trust=RIGHT_TRUST + " " * (2_049 - len(RIGHT_TRUST)))
-    create(iam, trust=RIGHT_TRUST + " " * (2_048 - len(RIGHT_TRUST)))
+        create(iam, trust=VALID_TRUST + " " * (2_049 - len(VALID_TRUST)))
+    create(iam, trust=VALID_TRUST + " " * (2_048 - len(VALID_TRUST)))
 
 
 def test_a_role_with_an_inline_policy_cannot_be_deleted(iam: Any):
@@ -180,6 +183,22 @@ def test_a_role_with_an_attached_policy_cannot_be_deleted(iam: Any):
         iam.delete_role(RoleName="role")
     iam.detach_role_policy(RoleName="role", PolicyArn=arn)
     iam.delete_policy(PolicyArn=arn)
+
+
+def test_a_permissions_boundary_has_to_exist(iam: Any):
+    missing = "arn:aws:iam::123456789012:policy/boundary"
+    message = rf"\(NoSuchEntity\).*: Scope ARN: {missing} does not exist or is not attachable\."
+    with pytest.raises(ClientError, match=message):
+        create(iam, PermissionsBoundary=missing)
+    create(iam)
+    with pytest.raises(ClientError, match=message):
+        iam.put_role_permissions_boundary(RoleName="role", PermissionsBoundary=missing)
+    iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(POLICY))
+    iam.put_role_permissions_boundary(RoleName="role", PermissionsBoundary=missing)
+    iam.put_role_permissions_boundary(
+        RoleName="role", PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess"
+    )
+    iam.delete_policy(PolicyArn=missing)
 
 
 def test_the_expected_documents_are_accepted(iam: Any):

@@ -30,8 +30,8 @@ NETWORK: Final[Mapping[str, Any]] = MappingProxyType(
 )
 RIGHT: Final[Mapping[str, Any]] = MappingProxyType({"region": REGION, **MINIMAL})
 WRONG: Mapping[str, Mapping[str, Any]] = {
-    "nothing given": dict.fromkeys(("region", *MINIMAL)),
-    "forms": {
+    "missing settings": dict.fromkeys(("region", *MINIMAL)),
+    "formats": {
         "application_id": "docs",
         "index_id": "x" * 200,
         "secret_id": "aem",
@@ -58,7 +58,7 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "role_description": object,
         "tags": ["a"],
     },
-    "names that Python does not take": {
+    "names that are not Python identifiers": {
         "a b": "x",
         "\u00e9": "x",
         "back\\slash": "x",
@@ -75,13 +75,13 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
     },
     "empty lists": {"vpc_configuration": {"subnet_ids": [], "security_group_ids": []}},
     "missing lists": {"vpc_configuration": {"zzz": []}},
-    "lists that are none": {
+    "values that are not lists": {
         "vpc_configuration": {"subnet_ids": SUBNET_ID, "security_group_ids": {"a": "b"}}
     },
     "too many groups": {
         "vpc_configuration": {**NETWORK, "security_group_ids": [f"sg-{i:08x}" for i in range(11)]}
     },
-    "another place": {
+    "another location": {
         "application_id": APPLICATION_ARN,
         "region": "us-west-2",
         "account_id": OTHER_ACCOUNT,
@@ -93,7 +93,7 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
             "subnet_ids": [f"arn:aws:ec2:eu-west-1:{ACCOUNT}:subnet/{SUBNET_ID}"],
         },
     },
-    "another place than the Region alone": {
+    "another Region": {
         "application_id": "docs",
         "secret_id": f"arn:aws:secretsmanager:us-west-2:{ACCOUNT}:secret:{SECRET_ID}",
     },
@@ -101,7 +101,7 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "secret_id": f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:{SECRET_ID}",
     },
     "deletion without a VPC": {"allow_network_interface_deletion": True},
-    "an Output where it cannot be": {"exclusive_policies": pulumi.UNKNOWN},
+    "an Output for exclusive_policies": {"exclusive_policies": pulumi.UNKNOWN},
     "tags": {
         "tags": {
             "Team": 5,
@@ -119,10 +119,18 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(140)]},
     },
     "an unknown connector": {"connector": "Confluence", "secret_id": None},
-    "a bucket that the connector does not take": {"bucket_name": "aem-files"},
-    "a connector that takes neither secret nor VPC": {
+    "an unknown connector without a near name": {"connector": "JDBC"},
+    "a connector that is not a string": {"connector": 5},
+    "a connector that is an Output": {"connector": pulumi.UNKNOWN},
+    "a connector that needs a secret": {"connector": "confluence-cloud", "secret_id": ""},
+    "a bucket that the connector does not use": {
+        "bucket_name": "aem-files",
+        "bucket_account_id": OTHER_ACCOUNT,
+    },
+    "a connector without a secret and a VPC": {
         "connector": "s3-v2",
         "vpc_configuration": NETWORK,
+        "allow_network_interface_deletion": True,
     },
     "settings that need others": {
         "connector": "webcrawler",
@@ -130,7 +138,15 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
         "kms_key_id": KEY_ID,
         "bucket_account_id": ACCOUNT,
     },
-    "the name of a bucket": {"connector": "webcrawler", "bucket_name": "arn:aws:s3:::aem-files"},
+    "an ARN instead of the name of a bucket": {
+        "connector": "webcrawler",
+        "bucket_name": "arn:aws:s3:::aem-files",
+    },
+    "a bucket and its account that are not strings": {
+        "connector": "webcrawler",
+        "bucket_name": 5,
+        "bucket_account_id": 0o12345670123,
+    },
     "too many tags": {"tags": {f"t{i}": "" for i in range(51)}},
 }
 
@@ -138,7 +154,7 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
 def spelled(
     given: Mapping[str, Any], naming: Naming, known: Collection[str] = SETTINGS
 ) -> dict[str, Any]:
-    """Write settings, and the members of a VPC, as a source of settings does."""
+    """Rename settings and the members of a VPC as their source does."""
     return {
         naming.name(name) if name in known else name: spelled(value, naming, VPC_MEMBERS)
         if name == "vpc_configuration" and isinstance(value, Mapping)
@@ -160,13 +176,13 @@ def refusal(
 
 
 def collect(source: str, naming: Naming, secret_names: Collection[str] = ()) -> str:
-    """Return every message, a section each."""
-    told = {title: refusal(given, naming, secret_names=secret_names) for title, given in WRONG.items()}
+    """Return every message in a section of its own."""
+    found = {title: refusal(given, naming, secret_names=secret_names) for title, given in WRONG.items()}
     elsewhere = CREDENTIALS._replace(account=OTHER_ACCOUNT)
-    told["credentials for another account"] = refusal({}, naming, "aem", elsewhere, secret_names)
+    found["credentials for another account"] = refusal({}, naming, "aem", elsewhere, secret_names)
     for title, component in (("is too long", "a" * 42), ("does not fit a role", "a b")):
-        told[f"the component's name {title}"] = refusal({}, naming, component)
-    return "\n".join(f"== {source}: {title} ==\n{message}\n" for title, message in told.items())
+        found[f"the component's name {title}"] = refusal({}, naming, component)
+    return "\n".join(f"== {source}: {title} ==\n{message}\n" for title, message in found.items())
 
 
 @pytest.fixture
@@ -194,7 +210,7 @@ def test_no_command_in_a_message_sets_a_value_that_is_valid():
     config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
     for name, kind in SETTINGS.items():
         if isinstance(kind, Format):
-            # A connector that takes a bucket.
+            # A connector that uses a bucket.
             given = {"connector": "webcrawler", "bucket_name": "aem-files", name: kind.placeholder}
             message = refusal(given, config.naming)
             assert f"{kind.placeholder} is a placeholder" in message
@@ -234,12 +250,17 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
     assert refusal(pasted, config.naming, secret_names=config.secret_names).startswith(
         "invalid configuration: 2 errors"
     )
+    # What the connector does not take has to go as a whole.
+    without_vpc = {"connector": "onedrive-new", "vpc_configuration": NETWORK}
+    message = refusal(without_vpc, config.naming, secret_names=config.secret_names)
+    assert message.endswith("    fix: pulumi config rm --stack prod -- aem:vpcConfiguration")
 
 
 def test_a_secret_is_never_shown():
     shown = collect("Arguments", Naming(), secret_names=SETTINGS)
     assert "[secret]" in shown
     given = (APPLICATION_ARN, "alias/aem", "boundary", "my role", "us-west-2", SECRET_ID, "vpc", "x")
+    given += ("Confluence", "JDBC", "aem-files", "arn:aws:s3:::aem-files")
     members = (
         "subnet-1",
         "sg",
@@ -254,6 +275,8 @@ def test_a_secret_is_never_shown():
     )
     assert [value for value in (*given, *members) if f'"{value}"' in shown or f".{value}" in shown] == []
     for given_too in ("(5)", '["a"]', "arn:aws:ec2", "has 11", "has 51", ACCOUNT, "us-west-2"):
+        assert given_too not in shown
+    for given_too in ("aem-files", "1402433619", "confluence-cloud or"):
         assert given_too not in shown
     args = {**RIGHT, "role_name": "connector", "secret_id": "aem-secret"}
     args |= {"application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"), "region": None}

@@ -12,7 +12,7 @@ from tests.mocked import Deployment, Upstream
 
 
 def fail(_: object) -> None:
-    raise ValueError("told by the program")
+    raise ValueError("raised by the program")
 
 
 def test_a_run_restores_the_state_of_the_sdk():
@@ -45,7 +45,7 @@ def test_a_failed_run_is_recorded_and_reports_nothing_later(caplog: pytest.LogCa
         value = Upstream("upstream", "value").value.apply(fail)
         Upstream("other", [value, value])
 
-    assert "told by the program" in str(Deployment(program).error)
+    assert "raised by the program" in str(Deployment(program).error)
     gc.collect()
     assert caplog.text == ""
 

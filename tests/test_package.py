@@ -12,8 +12,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from components.stack_config import KEYS
+from components.stack_config import KEYS, PACKAGE_INPUTS
 from pages.examples import (
+    ACCOUNT,
     APPLICATION_ARN,
     INDEX_ID,
     KEY_ID,
@@ -26,10 +27,10 @@ from pages.examples import (
 )
 from pages.other_languages import INVALID_INPUTS
 from sandbox.environment import PROJECT
-from tests.installing import copy_repository, install, lend_packages, offline
+from tests.installing import copy_repository, install, offline, share_packages
 from tests.page import blocks, run_section
-from tests.stacks import Aws, NewStack, Stack
-from tests.support import GOLDEN, PROJECT_NAME, golden
+from tests.stacks import Aws, NewStack, Stack, assert_refused
+from tests.support import GOLDEN, PROJECT_NAME, S3, golden
 
 Schema = dict[str, Any]
 
@@ -39,6 +40,7 @@ FULL: Final = {
     **REQUIRED_INPUTS,
     "region": REGION,
     "accountId": "123456789012",
+    "connector": "aem-cloud",
     "kmsKeyId": KEY_ID,
     "vpcConfiguration": {
         "subnetIds": [SUBNET_ID, SHARED_SUBNET_ARN],
@@ -53,8 +55,8 @@ FULL: Final = {
     "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",
     "tags": {"Team": "search"},
 }
-"""Every input, with the values behind `golden/default-role-policy.json`."""
-
+"""Every input without a bucket, with the values behind `golden/default-role-policy.json`."""
+S3_INPUTS: Final = {PACKAGE_INPUTS.name(name): value for name, value in S3.items()}
 
 UNTYPED: Final = f"""
 import pulumi
@@ -67,35 +69,36 @@ pulumi.ComponentResource(
         "indexId": "{INDEX_ID}",
         "secretId": "{SECRET_ID}",
         "permissionsBoundaryARN": "arn:aws:iam::aws:policy/ReadOnlyAccess",
+        "bucket": "qbusiness-documents",
         "vpcConfiguration": {{"subnets": ["{SUBNET_ID}"]}},
     }},
     remote=True,
 )
 """
-"""What a program in JavaScript sends, say: nothing has looked at its inputs."""
+"""The request of an untyped language, for example JavaScript: no type checker has seen its inputs."""
 
 
 @pytest.fixture
 def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Let pip, which Pulumi starts, take nothing from the network."""
+    """Let Pulumi's pip work without a network."""
     return {**environment, **offline(tmp_path)}
 
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lay the package out as a clone of the repository has it, installed as Pulumi would."""
+    """Return the plugin of a clone of the repository, installed as Pulumi does."""
     clone = tmp_path_factory.mktemp("clone")
     copy_repository(clone)
-    lend_packages(clone / "plugin")
+    share_packages(clone / "plugin")
     install(clone, clone / "plugin")
     return clone / "plugin"
 
 
 @pytest.fixture
 def new_program(new_stack: NewStack, package: Path) -> Callable[..., Stack]:
-    """Make stacks with a YAML program: `new_program(docs=inputs)` declares a role called docs."""
+    """Create stacks with a YAML program: `new_program(docs=inputs)` declares a role named docs."""
 
-    def make(**components: Mapping[str, object]) -> Stack:
+    def create(**components: Mapping[str, object]) -> Stack:
         stack = new_stack({"aws:region": REGION})
         program = {
             "name": PROJECT_NAME,
@@ -109,14 +112,14 @@ def new_program(new_stack: NewStack, package: Path) -> Callable[..., Stack]:
         (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump(program))
         return stack
 
-    return make
+    return create
 
 
 @pytest.fixture
 def new_python_project(new_stack: NewStack) -> Callable[[str], Stack]:
-    """Make stacks with a Python program in a project of its own, which only a package may extend."""
+    """Create stacks with a Python program in another project, which can only use the package."""
 
-    def make(program: str) -> Stack:
+    def create(program: str) -> Stack:
         stack = new_stack({"aws:region": REGION}, program)
         runtime = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
         project = {"name": PROJECT_NAME, "runtime": runtime}
@@ -124,10 +127,10 @@ def new_python_project(new_stack: NewStack) -> Callable[[str], Stack]:
         (stack.directory / "requirements.txt").write_text("pulumi\n")
         for place in ("components", "venv"):
             (stack.directory / place).unlink()
-        lend_packages(stack.directory)
+        share_packages(stack.directory)
         return stack
 
-    return make
+    return create
 
 
 @pytest.fixture
@@ -146,7 +149,7 @@ def frozen() -> Schema:
 
 
 def breaking_changes(before: Schema, after: Schema) -> list[str]:
-    """Say what a program that was compiled against the schema before can no longer rely on."""
+    """Return the changes that break a program compiled against the schema before."""
     found: list[str] = []
     for group in ("resources", "types"):
         for token, old in before[group].items():
@@ -156,10 +159,10 @@ def breaking_changes(before: Schema, after: Schema) -> list[str]:
                 continue
             for inputs in ("inputProperties", "properties"):
                 for name, definition in old.get(inputs, {}).items():
-                    there = new[inputs].get(name)
-                    if there is None:
+                    changed = new[inputs].get(name)
+                    if changed is None:
                         found.append(f"{token}: {name} is gone")
-                    elif shape(there) != shape(definition):
+                    elif shape(changed) != shape(definition):
                         found.append(f"{token}: {name} has another type")
             found += [
                 f"{token}: {name} has become required"
@@ -173,7 +176,7 @@ def breaking_changes(before: Schema, after: Schema) -> list[str]:
 
 
 def shape(definition: object) -> object:
-    """Leave out what only people read."""
+    """Return a definition without its descriptions."""
     if isinstance(definition, dict):
         return {name: shape(member) for name, member in definition.items() if name != "description"}
     return definition
@@ -185,15 +188,15 @@ def test_the_schema_equals_the_published_one(schema: Schema):
 
 
 def changed(path: tuple[str, ...], value: object) -> Schema:
-    """Return the published schema with one part changed, or taken away."""
+    """Return the published schema with one part changed or removed."""
     schema = frozen()
-    place = schema
+    parent = schema
     for part in path[:-1]:
-        place = place[part]
+        parent = parent[part]
     if value is None:
-        del place[path[-1]]
+        del parent[path[-1]]
     else:
-        place[path[-1]] = value
+        parent[path[-1]] = value
     return schema
 
 
@@ -240,6 +243,15 @@ def test_the_inputs_are_the_keys_of_the_configuration_and_each_is_described():
     assert all(resource["description"].endswith(".") for resource in described)
 
 
+def test_only_what_decides_the_statements_and_resources_is_plain():
+    inputs = frozen()["resources"][TYPE]["inputProperties"]
+    assert {name for name, schema in inputs.items() if schema.get("plain")} == {
+        "connector",
+        "exclusivePolicies",
+        "vpcConfiguration",  # whose members are not
+    }
+
+
 def test_a_yaml_program_deploys_the_role_and_gets_its_arn(new_program: Callable[..., Stack], aws: Aws):
     stack = new_program(docs=REQUIRED_INPUTS)
     stack.run("install")
@@ -270,6 +282,48 @@ def test_every_input_reaches_the_role(new_program: Callable[..., Stack], aws: Aw
     assert {"rolePoliciesExclusive:RolePoliciesExclusive", "role:Role"} <= kinds
 
 
+def test_the_inputs_of_an_amazon_s3_source_reach_the_role(new_program: Callable[..., Stack], aws: Aws):
+    stack = new_program(docs={**S3_INPUTS, "bucketAccountId": ACCOUNT, "secretId": ""})
+    stack.up()
+    policies = aws.role_policies(stack.outputs()["roleName"])
+    assert policies == {"qbusiness-aem-connector": golden("s3-v2-role-policy")}
+    assert stack.up("--expect-no-changes").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        (
+            {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "connector": "jira"},
+            ["secretId: is required and not set: the connector jira needs it, see https://docs.aws"],
+        ),
+        (
+            {**S3_INPUTS, "secretId": SECRET_ID, "bucketAccountId": 12345670123},
+            [
+                "secretId: is not supported by the connector s3-v2: see https://docs.aws.amazon.com",
+                "bucketAccountId: expected a string, got 12345670123; quote it",
+            ],
+        ),
+        (
+            {**REQUIRED_INPUTS, "connector": {"fn::secret": "confluence-cloud"}},
+            ["connector: is an Output, and decides which statements and resources there are"],
+        ),
+        (
+            {**S3_INPUTS, "bucketName": {"fn::secret": "Hunter2"}},
+            ["bucketName: [secret] is not the name of an S3 bucket"],
+        ),
+    ],
+    ids=["nothing", "secret", "secret connector", "secret bucket"],
+)
+def test_inputs_that_do_not_fit_the_connector_are_refused_by_name(
+    new_program: Callable[..., Stack], aws: Aws, inputs: dict[str, object], expected: list[str]
+):
+    errors = f"invalid configuration: {len(expected)} error"
+    text = assert_refused(new_program(docs=inputs), aws, errors, *expected).text
+    assert "Traceback" not in text
+    assert "Hunter2" not in text
+
+
 def test_a_secret_input_stays_secret(new_program: Callable[..., Stack], aws: Aws):
     stack = new_program(docs={**REQUIRED_INPUTS, "secretId": {"fn::secret": SECRET_ID}})
     stack.up()
@@ -286,16 +340,12 @@ def test_a_secret_input_stays_secret(new_program: Callable[..., Stack], aws: Aws
         ),
         ({"indexId": INDEX_ID, "secretId": SECRET_ID}, "Missing required property 'applicationId'"),
     ],
-    ids=["misspelt", "missing"],
+    ids=["misspelled", "missing"],
 )
 def test_pulumi_refuses_a_misspelled_or_missing_input(
     new_program: Callable[..., Stack], aws: Aws, inputs: dict[str, object], expected: str
 ):
-    before = aws.roles()
-    refused = new_program(docs=inputs).up(check=False)
-    assert refused.exit_code != 0
-    assert expected in refused.text
-    assert aws.roles() == before
+    assert_refused(new_program(docs=inputs), aws, expected)
 
 
 def declare_package(stack: Stack, package: Path) -> None:
@@ -313,17 +363,13 @@ def test_a_misspelled_input_of_an_untyped_language_is_refused(
 ):
     stack = new_stack({"aws:region": REGION}, UNTYPED)
     declare_package(stack, package)
-    before = aws.roles()
-    refused = stack.up(check=False)
-    assert refused.exit_code != 0
-    assert (
-        "permissionsBoundaryARN: is not a setting; did you mean permissionsBoundaryArn?" in refused.text
+    assert_refused(
+        stack,
+        aws,
+        "permissionsBoundaryARN: is not a setting; did you mean permissionsBoundaryArn?",
+        "vpcConfiguration.subnets: is not a setting; did you mean vpcConfiguration.subnetIds?",
+        "bucket: is not a setting; did you mean bucketName or bucketAccountId?",
     )
-    assert (
-        "vpcConfiguration.subnets: is not a setting; did you mean vpcConfiguration.subnetIds?"
-        in refused.text
-    )
-    assert aws.roles() == before
 
 
 def test_a_number_instead_of_a_string_is_shown_as_it_was_set(
@@ -331,11 +377,7 @@ def test_a_number_instead_of_a_string_is_shown_as_it_was_set(
 ):
     stack = new_stack({"aws:region": REGION}, UNTYPED.replace(f'"{INDEX_ID}"', "111122223333"))
     declare_package(stack, package)
-    before = aws.roles()
-    refused = stack.up(check=False)
-    assert refused.exit_code != 0
-    assert "indexId: expected a string, got 111122223333; quote it" in refused.text
-    assert aws.roles() == before
+    assert_refused(stack, aws, "indexId: expected a string, got 111122223333; quote it")
 
 
 @pytest.mark.parametrize(
@@ -359,13 +401,10 @@ def test_a_vpc_configuration_may_be_secret(new_program: Callable[..., Stack]):
 def test_invalid_inputs_are_all_reported_at_once_by_name_and_without_a_traceback(
     new_program: Callable[..., Stack], aws: Aws
 ):
-    before = aws.roles()
-    refused = new_program(docs=INVALID_INPUTS).up(check=False)
-    assert refused.exit_code != 0
-    said = refused.text.partition("    error: ")[2].partition("Resources:")[0]
+    update = assert_refused(new_program(docs=INVALID_INPUTS), aws)
+    message = update.text.partition("    error: ")[2].partition("Resources:")[0]
     (expected,) = blocks("text", PAGE.read_text())
-    assert said.rstrip() == expected.rstrip()
-    assert aws.roles() == before
+    assert message.rstrip() == expected.rstrip()
 
 
 def test_an_invalid_value_known_only_during_the_update_creates_no_role(
@@ -375,12 +414,12 @@ def test_an_invalid_value_known_only_during_the_update_creates_no_role(
     before = aws.roles()
     refused = stack.up(check=False)
     assert refused.exit_code != 0
-    # Pulumi's host puts the name of the exception before a message that comes this late.
+    # Pulumi's host prefixes a message during the update with the name of the exception.
     assert "invalid configuration: 1 error; nothing was created or changed" in refused.text
     assert "is not a secret's ARN or NAME-XXXXXX" in refused.text
     assert "Traceback" not in refused.text
-    (made,) = {*aws.roles()} - {*before}
-    assert made.startswith("other-qbusiness-role-")
+    (created,) = {*aws.roles()} - {*before}
+    assert created.startswith("other-qbusiness-role-")
 
 
 def statement_ids(policy: str) -> list[str]:
@@ -397,7 +436,7 @@ def check_that_the_program_on_the_page_deploys_the_role(stack: Stack, package: P
     assert role["Tags"] == [{"Key": "Team", "Value": "search"}]
     (policy,) = aws.role_policies(name).values()
     *expected, deletion = statement_ids(golden("default-role-policy"))
-    assert deletion == "AllowsAmazonQToDeleteTaggedNI"  # it was not asked for
+    assert deletion == "AllowsAmazonQToDeleteTaggedNI"  # not set
     assert statement_ids(policy) == expected
     for what in (KEY_ID, SUBNET_ID, SECURITY_GROUP_ID):
         assert what in policy

@@ -24,9 +24,9 @@ ENVIRONMENTS = DOCS / "environments.md"
 
 @pytest.fixture
 def typed(new_stack: NewStack) -> Iterator[Callable[..., str]]:
-    """Type the commands of a section, beside a stack that is there already and is prod's twin."""
+    """Run the commands of a section where a stack with the settings of `prod` exists."""
     stack = new_stack(REQUIRED)
-    # Nobody is there to confirm.
+    # No user confirms.
     stack.environment |= {"PULUMI_OPTION_YES": "true", "PULUMI_OPTION_NON_INTERACTIVE": "true"}
 
     def run(section: str, page: Path, **variables: str) -> str:
@@ -41,13 +41,13 @@ def typed(new_stack: NewStack) -> Iterator[Callable[..., str]]:
 
 
 def test_the_quick_start_ends_with_the_arn_of_the_role(typed: Callable[..., str], aws: Aws):
-    said = typed("Deploy", QUICK_START)
-    arn = said.splitlines()[-1]
+    output = typed("Deploy", QUICK_START)
+    arn = output.splitlines()[-1]
     role = aws.iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]
     assert role["Arn"] == arn
-    seen = typed("Inspect the stack", QUICK_START)
-    assert "roleArn" in seen
-    assert "This project is written in python" in seen
+    output = typed("Inspect the stack", QUICK_START)
+    assert "roleArn" in output
+    assert "This project is written in python" in output
 
 
 def test_another_environment_is_a_copy_with_its_own_role(typed: Callable[..., str], aws: Aws):
@@ -64,6 +64,16 @@ def test_another_environment_is_a_copy_with_its_own_role(typed: Callable[..., st
     assert "a1b2c3d4-5678-90ab-cdef-333333333333" in aws.trust_policy(role)
     assert "aem-cloud-staging-a1B2c3" in str(aws.role_policies(role))
     typed("Which account", ENVIRONMENTS)
+
+
+def test_another_connector_is_a_stack_with_a_role_of_its_own(typed: Callable[..., str], aws: Aws):
+    typed("Deploy", QUICK_START)
+    before = set(aws.roles())
+    typed("Several connectors", ENVIRONMENTS, SECRET_ID="qbusiness/slack-a1B2c3")
+    (role,) = set(aws.roles()) - before
+    policy = str(aws.role_policies(role))
+    assert "qbusiness/slack-a1B2c3" in policy
+    assert "aem-cloud" not in policy
 
 
 def test_the_drift_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
@@ -116,7 +126,7 @@ def test_the_commands_on_the_pages_are_targets_of_make():
 def test_make_help_lists_every_target():
     listed = subprocess.run(["make", "help"], cwd=PROJECT, check=True, capture_output=True, text=True)
     phony = re.findall(r"^\.PHONY: (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)[0]
-    # A make within a make says where it works, too.
+    # Ignore the lines in which a nested make prints its directory.
     assert re.findall(r"^  make (\w+)\t", listed.stdout, re.MULTILINE) == phony.split()
 
 
@@ -135,21 +145,24 @@ def test_every_link_between_the_pages_resolves(tmp_path: Path):
 
 
 def test_every_link_of_the_readme_resolves_to_a_file_or_a_heading():
-    readme = (PROJECT / "README.md").read_text()
-    headings = {
-        re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-")
-        for title in re.findall(r"^#+ (.*)$", readme, re.MULTILINE)
-    }
-    links = re.findall(r"\]\((?!https:)([^)]+)\)", readme)
+    links = re.findall(r"\]\((?!https:)([^)]+)\)", (PROJECT / "README.md").read_text())
     assert "docs/assets/role.svg" in links
     for link in links:
-        assert link[1:] in headings if link.startswith("#") else (PROJECT / link).is_file(), link
+        path, _, heading = link.partition("#")
+        page = PROJECT / (path or "README.md")
+        assert page.is_file(), link
+        assert not heading or heading in headings(page), link
+
+
+def headings(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_no_page_or_picture_loads_from_another_server():
     site = (PROJECT / "mkdocs.yml").read_text() + (DOCS / "assets" / "site.css").read_text()
     assert "http" not in site
-    # The name of the namespace is no address.
+    # The name of the SVG namespace is not an address.
     picture = (DOCS / "assets" / "role.svg").read_text().replace("http://www.w3.org/2000/svg", "")
     assert not re.search(r"http|@import|url\((?!#)", picture)
     for page in (PROJECT / "README.md", *PAGES):

@@ -34,9 +34,9 @@ SHELLS: Final = {
 PROMPT: Final = "ready> "
 BUILTINS: Final = (":", "cd")
 PATIENCE: Final = 60
-"""Seconds after which a shell that prints nothing is taken to hang."""
+"""Seconds without output after which a shell hangs."""
 PROGRAM: Final = r"""#!/bin/sh
-# Read all input that waits, as Pulumi's CLI does; then record the arguments, and fail if it is the turn.
+# Read all pending input, as Pulumi's CLI does; record the arguments; fail if this call is to fail.
 PATH=/usr/bin:/bin
 if [ -t 0 ]; then
   modes=$(stty -g)
@@ -60,7 +60,7 @@ def blocks() -> dict[str, str]:
         fences = re.findall(r"^( *)```sh\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL)
         for number, (indent, text) in enumerate(fences, start=1):
             found[f"{page.stem} {number}"] = re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
-    # What adopt prints is pasted too.
+    # The commands that adopt prints are pasted too.
     found["printed"] = re.findall(r"^1\. .*\n\n((?:.+\n)+)", PRINTING.read_text(), re.MULTILINE)[0]
     return found
 
@@ -69,11 +69,11 @@ BLOCKS: Final = blocks()
 
 
 class Terminal:
-    """An interactive shell, which is read until it prompts."""
+    """An interactive shell on a pseudoterminal."""
 
     def __init__(self, command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> None:
         self.ours, theirs = pty.openpty()
-        # No line is so long that the shell would have to draw it again, with its prompt.
+        # Wide enough that the shell never redraws a line.
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 1000, 0, 0))
         self.shell = subprocess.Popen(
             command,
@@ -83,7 +83,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 no thread locks here
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 no threads here
         )
         os.close(theirs)
         self.screen = ""
@@ -91,7 +91,7 @@ class Terminal:
         self.wait_for(re.escape(PROMPT))
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """Read until the pattern appears after what was waited for before."""
+        """Read until the pattern appears after the last match."""
         while not (found := re.compile(pattern).search(self.screen, self.seen)):
             ready, _, _ = select.select([self.ours], [], [], PATIENCE)
             assert ready, f"the shell waits for more input:\n{self.screen}"
@@ -103,7 +103,7 @@ class Terminal:
         return found
 
     def paste(self, text: str) -> int:
-        """Paste, wait for the next prompt, and return the exit status."""
+        """Paste text, wait for the next prompt, and return the exit status."""
         os.write(self.ours, text.encode())
         self.wait_for(re.escape(PROMPT))
         os.write(self.ours, b'echo "status=$?"\n')
@@ -118,7 +118,7 @@ class Terminal:
 
 
 class Pasted:
-    """One shell in a directory whose programs record how they were called."""
+    """A shell in a directory whose programs record their calls."""
 
     def __init__(self, shell: str, directory: Path, programs: set[str]) -> None:
         self.calls_directory = directory / "calls"
@@ -127,7 +127,7 @@ class Pasted:
         self.calls_directory.mkdir()
         self.state.write_text("{}")
         bin_directory = directory / "bin"
-        # Places that blocks change to, and the paths by which they call programs.
+        # Directories and program paths that the blocks use.
         (directory / "guardrails").mkdir()
         for program in programs:
             path = directory / program if "/" in program else bin_directory / program
@@ -138,7 +138,7 @@ class Pasted:
             "PATH": f"{bin_directory}{os.pathsep}/usr/bin{os.pathsep}/bin",
             "HOME": str(directory),
             "INPUTRC": os.devnull,
-            "TERM": "dumb",  # pasting is not bracketed, so that the shell reads line by line
+            "TERM": "dumb",  # no bracketed paste: the shell reads line by line
             "PS1": PROMPT,
             "PS2": "",
             "CALLS": str(self.calls_directory),
@@ -156,13 +156,21 @@ class Pasted:
         files = sorted(self.calls_directory.iterdir(), key=lambda file: int(file.name))
         return status, [file.read_text().split("\0")[:-1] for file in files]
 
+    def assert_stops_at_each_failure(self, block: str, expected: list[list[str]]) -> None:
+        """Check that the block runs all calls, or stops at the first that fails."""
+        assert self.run(block) == (0, expected)
+        for number in range(1, len(expected) + 1):
+            status, called = self.run(block, failing=number)
+            assert status != 0
+            assert called == expected[:number]
+
 
 def variables(block: str) -> list[str]:
     return sorted(set(re.findall(r"\$\{?(\w+)", block)))
 
 
 def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
-    """Return the programs of a block with their arguments, as a shell would call them."""
+    """Return the calls of programs in a block, with their arguments."""
     tokens = shlex.shlex(block.replace("\\\n", " "), posix=True, punctuation_chars=True)
     tokens.whitespace_split = True
     tokens.commenters = ""
@@ -175,7 +183,7 @@ def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
                 re.sub(r"\$\{?(\w+)(:\?[^}]*\})?", lambda found: values[found[1]], token)
             )
     for command in commands:
-        if ">" in command:  # the file is no argument, and ends the command
+        if ">" in command:  # the file is not an argument, and ends the command
             del command[command.index(">") :]
     return [command for command in commands if command and command[0] not in BUILTINS]
 
@@ -209,11 +217,7 @@ def test_a_pasted_block_runs_every_command_and_stops_at_the_first_failure(pasted
     for command in expected:
         command[0] = command[0].rpartition("/")[2]
     assert expected
-    assert pasted.run(block) == (0, expected)
-    for number in range(1, len(expected) + 1):
-        status, called = pasted.run(block, failing=number)
-        assert status != 0
-        assert called == expected[:number]
+    pasted.assert_stops_at_each_failure(block, expected)
     for name, value in values.items():
         for command in (f"unset {name}\n", f"export {name}=\n"):
             pasted.terminal.paste(command)
@@ -244,11 +248,7 @@ def test_the_recovery_deletes_what_was_being_created_and_stops_at_the_first_fail
         ["pulumi", "up", "--yes", "--skip-preview"],
     ]
     try:
-        assert pasted.run(block) == (0, expected)
-        for number in range(1, len(expected) + 1):
-            status, called = pasted.run(block, failing=number)
-            assert status != 0
-            assert called == expected[:number]
+        pasted.assert_stops_at_each_failure(block, expected)
     finally:
         pasted.terminal.close()
 

@@ -38,32 +38,34 @@ def test_that_fails(new_stack):
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are looked up in /proc")
-@pytest.mark.usefixtures("environment")  # there is an engine, or this test is skipped
+@pytest.mark.usefixtures("environment")  # skips this test if there is no engine
 @pytest.mark.parametrize("workers", ["-n0", "-n1"], ids=["one process", "a controller with a worker"])
 def test_killed_tests_leave_no_process(tmp_path: Path, workers: str):
     ready = tmp_path / "ready"
-    mark = str(uuid.uuid4())
-    tests = start_tests(tmp_path, ENDLESS.format(ready=ready), workers, STARTED_BY=mark)
+    identifier = str(uuid.uuid4())
+    tests = start_tests(tmp_path, ENDLESS.format(ready=ready), workers, STARTED_BY=identifier)
     with tests:
         try:
-            eventually(lambda: ready.exists() or tests.poll() is not None, "the update is under way")
-            running = " ".join(commands_with(f"STARTED_BY={mark}"))
+            eventually(lambda: ready.exists() or tests.poll() is not None, "the update is running")
+            running = " ".join(commands_with(f"STARTED_BY={identifier}"))
         finally:
             tests.kill()
-    for program in ("pulumi --non-interactive up", "language-python", "iam_server", "sandbox.provider"):
+    for program in ("pulumi --non-interactive up", "language-python", "aws_server", "sandbox.provider"):
         assert program in running
-    eventually(lambda: not commands_with(f"STARTED_BY={mark}"), "all that they started has ended")
+    eventually(
+        lambda: not commands_with(f"STARTED_BY={identifier}"), "all processes of the tests have ended"
+    )
 
 
 @pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize("workers", ["-n0", "-n1"], ids=["one process", "a controller with a worker"])
 def test_a_failed_test_shows_the_output_of_its_commands(tmp_path: Path, workers: str):
-    said = start_tests(tmp_path, FAILING, workers).communicate()[0]
-    assert "1 failed" in said
+    output = start_tests(tmp_path, FAILING, workers).communicate()[0]
+    assert "1 failed" in output
     for operation in ("preview", "up"):
-        _, command, output = said.partition(f"$ pulumi --non-interactive {operation} ")
+        _, command, shown = output.partition(f"$ pulumi --non-interactive {operation} ")
         assert command
-        assert 'indexId: "x" is not an index ID' in output
+        assert 'indexId: "x" is not an index ID' in shown
 
 
 def test_a_program_rewritten_in_the_same_second_and_size_is_not_cached(new_stack: NewStack):

@@ -11,6 +11,7 @@ import yaml
 from pulumi.provider.experimental.analyzer import Analyzer
 
 from components.connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
+from components.connectors import CONNECTORS
 from components.formats import REQUIRED as REQUIRED_SETTINGS
 from components.formats import SETTINGS, VPC_MEMBERS
 from components.stack_config import KEYS
@@ -61,6 +62,11 @@ def test_the_readme_lists_every_module_of_the_components():
         assert f"`components/{path.name}`" in README
 
 
+def test_the_readme_and_the_quick_start_count_the_connectors():
+    for page in (README, (PROJECT / "docs" / "index.md").read_text()):
+        assert re.findall(r"It supports \[(\d+)\sconnectors\]", page) == [str(len(CONNECTORS))]
+
+
 def test_the_commands_of_the_readme_are_targets_of_make():
     targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"make ([a-z]+)", README)) <= targets
@@ -86,20 +92,29 @@ def test_the_component_can_become_a_package_with_everything_described():
         assert described.description
 
 
+def imported(path: Path) -> set[str]:
+    """Return the packages that a module imports."""
+    return {
+        name.partition(".")[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    }
+
+
 def test_the_program_imports_nothing_from_the_tests_or_the_sandbox():
     for path in modules("components"):
-        imported = {
-            name.partition(".")[0]
-            for node in ast.walk(ast.parse(path.read_text()))
-            for name in (
-                [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else []
-            )
-        }
-        assert not imported & {"tests", "sandbox", "boto3", "moto"}
+        assert not imported(path) & {"tests", "sandbox", "boto3", "moto"}
+
+
+def test_the_acceptance_run_imports_nothing_from_the_tests_or_the_sandbox():
+    for path in (PROJECT / "live").glob("*.py"):
+        assert not imported(path) & {"tests", "sandbox", "moto"}
 
 
 def test_only_the_component_imports_resources():

@@ -44,15 +44,15 @@ ROLE = dict(name="{NAME}", assume_role_policy=TRUST)
 
 @pytest.fixture
 def new_program(new_stack: NewStack) -> NewStack:
-    """Make stacks whose operations do not refresh on their own, so that each refresh is seen."""
+    """Create stacks without `refresh: always`."""
 
-    def make(body: str) -> Stack:
+    def create(body: str) -> Stack:
         stack = new_stack({"aws:region": REGION}, PROGRAM + body)
         project = stack.directory / "Pulumi.yaml"
         project.write_text(project.read_text().partition("\noptions:\n")[0])
         return stack
 
-    return make
+    return create
 
 
 @pytest.fixture
@@ -62,14 +62,13 @@ def iam(environment: dict[str, str]) -> Iterator[Proxy]:
 
 
 def through(iam: Proxy, stack: Stack) -> None:
-    """Let the stack's operations start providers of their own, whose calls pass the proxy."""
+    """Let the stack's operations start their own providers, whose calls pass the proxy."""
     del stack.environment[ATTACHED]
     stack.environment |= {"AWS_ENDPOINT_URL": iam.url, "AWS_MAX_ATTEMPTS": "1"}
 
 
-def resource(stack: Stack, token: str = ROLE) -> dict[str, Any]:
-    (found,) = (resource for resource in stack.resources() if resource["type"] == token)
-    return found
+def role(stack: Stack) -> dict[str, Any]:
+    return stack.resource(ROLE)
 
 
 def refresh(stack: Stack) -> None:
@@ -93,21 +92,21 @@ def test_a_role_shows_its_real_policies_after_a_refresh_and_in_the_inputs_after_
     # resourceRoleRead in role.go; extractSchemaInputsObject in tfbridge/schema.go.
     stack = new_program('aws.iam.Role("role", **ROLE)')
     stack.up()
-    assert resource(stack)["outputs"]["inlinePolicies"] == []
-    assert resource(stack)["outputs"]["managedPolicyArns"] == []
+    assert role(stack)["outputs"]["inlinePolicies"] == []
+    assert role(stack)["outputs"]["managedPolicyArns"] == []
     aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=POLICY)
     aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
     refresh(stack)
     inline = [{"name": "by-hand", "policy": normalize(POLICY)}]
-    assert resource(stack)["outputs"]["inlinePolicies"] == inline
-    assert resource(stack)["outputs"]["managedPolicyArns"] == [managed_policy]
-    assert "inlinePolicies" not in resource(stack)["inputs"]
+    assert role(stack)["outputs"]["inlinePolicies"] == inline
+    assert role(stack)["outputs"]["managedPolicyArns"] == [managed_policy]
+    assert "inlinePolicies" not in role(stack)["inputs"]
     assert changes(stack) == []
     other = new_program("")
     imported = ("--yes", "--protect=false", "--generate-code=false")
     other.operate("import", ROLE, "role", NAME, *imported)
-    assert resource(other)["inputs"]["inlinePolicies"] == inline
-    assert resource(other)["inputs"]["managedPolicyArns"] == [managed_policy]
+    assert role(other)["inputs"]["inlinePolicies"] == inline
+    assert role(other)["inputs"]["managedPolicyArns"] == [managed_policy]
 
 
 def test_policies_set_as_properties_of_the_role_are_its_only_ones(new_program: NewStack, aws: Aws):
@@ -132,8 +131,8 @@ def test_a_refresh_keeps_foreign_tags_out_of_the_inputs_and_the_next_update_remo
     stack.up()
     aws.iam.tag_role(RoleName=NAME, Tags=[{"Key": "Foreign", "Value": "x"}])
     refresh(stack)
-    assert resource(stack)["inputs"]["tags"] == {"Team": "search"}
-    assert resource(stack)["outputs"]["tags"] == {"Team": "search", "Foreign": "x"}
+    assert role(stack)["inputs"]["tags"] == {"Team": "search"}
+    assert role(stack)["outputs"]["tags"] == {"Team": "search", "Foreign": "x"}
     assert changes(stack) == [("update", "role", ("tags.Foreign", "tagsAll.Foreign"))]
 
 
@@ -156,7 +155,7 @@ def test_tags_all_is_in_the_inputs(new_program: NewStack):
     # applyTags in pulumi-aws, provider/tags.go.
     stack = new_program('aws.iam.Role("role", **ROLE, tags={"Team": "search"})')
     stack.up()
-    assert resource(stack)["inputs"]["tagsAll"] == {"Team": "search"}
+    assert role(stack)["inputs"]["tagsAll"] == {"Team": "search"}
 
 
 def test_a_document_stays_as_written_so_that_its_drift_is_reported_until_it_is_corrected(
@@ -168,8 +167,8 @@ def test_a_document_stays_as_written_so_that_its_drift_is_reported_until_it_is_c
     edited = TRUST.replace("111122223333", "444455556666")
     aws.iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=edited)
     refresh(stack)
-    assert resource(stack)["inputs"]["assumeRolePolicy"] == TRUST
-    assert resource(stack)["outputs"]["assumeRolePolicy"] == normalize(edited)
+    assert role(stack)["inputs"]["assumeRolePolicy"] == TRUST
+    assert role(stack)["outputs"]["assumeRolePolicy"] == normalize(edited)
     assert stack.drift().exit_code != 0
     stack.up()
     assert stack.drift().exit_code == 0
@@ -184,10 +183,12 @@ def test_the_maximum_session_duration_is_corrected_only_if_another_default_is_re
         f'pulumi.export("name", aws.iam.Role("role", {name} assume_role_policy=TRUST).name)'
     )
     stack.up()
-    role = stack.outputs()["name"]
-    aws.iam.update_role(RoleName=role, MaxSessionDuration=7200)
+    role_name = stack.outputs()["name"]
+    aws.iam.update_role(RoleName=role_name, MaxSessionDuration=7200)
     stack.up("--refresh")
-    assert aws.iam.get_role(RoleName=role)["Role"]["MaxSessionDuration"] == (3600 if corrected else 7200)
+    assert aws.iam.get_role(RoleName=role_name)["Role"]["MaxSessionDuration"] == (
+        3600 if corrected else 7200
+    )
 
 
 # Differences.
@@ -252,7 +253,7 @@ def test_a_document_is_sent_and_stored_compact_and_sorted(new_program: NewStack)
     # structure.NormalizeJsonString of terraform-plugin-sdk, in resourceRoleCreate and in the StateFunc.
     stack = new_program('aws.iam.Role("role", **ROLE)')
     stack.up()
-    assert resource(stack)["outputs"]["assumeRolePolicy"] == (
+    assert role(stack)["outputs"]["assumeRolePolicy"] == (
         '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"AWS":"111122223333"},'
         '"Sid":"One"},{"Action":["sts:AssumeRole"],"Effect":"Allow","Principal":'
         '{"Service":"qbusiness.amazonaws.com"},"Sid":"Two"}],"Version":"2012-10-17"}'
@@ -329,7 +330,7 @@ def test_destroy_removes_a_role_from_its_instance_profile_and_from_all_policies(
 
 
 def answering(**answers: dict[str, Any]) -> Mock:
-    """Return an IAM that gives these answers and records what it was asked."""
+    """Return a client of IAM that gives these answers and records its calls."""
     return Mock(**{f"{call}.return_value": answer for call, answer in answers.items()})
 
 
@@ -351,7 +352,7 @@ def test_a_deletion_removes_managed_policies_before_inline_ones():
 
 def test_tags_that_aws_sets_are_ignored():
     # IgnoreSystem in internal/provider/sdkv2/tags_interceptor.go.
-    role = {
+    answer = {
         "RoleName": NAME,
         "Path": "/",
         "MaxSessionDuration": 3600,
@@ -365,7 +366,7 @@ def test_tags_that_aws_sets_are_ignored():
         ],
     }
     iam = answering(
-        get_role={"Role": role},
+        get_role={"Role": answer},
         list_role_policies={"PolicyNames": []},
         list_attached_role_policies={"AttachedPolicies": []},
     )

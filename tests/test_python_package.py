@@ -23,14 +23,15 @@ from tests.installing import (
     build_wheel,
     copy_repository,
     install,
-    lend_packages,
     offline,
+    share_packages,
 )
 from tests.page import blocks, prose
 from tests.stacks import Aws, NewStack, Stack
 from tests.support import GOLDEN, PROJECT_NAME, golden
 
 ADDRESS: Final = f"https://{HOST}/organization/repository.git"
+EXAMPLE: Final = PROJECT / "examples" / "three-connectors"
 QUICK_START: Final = PROJECT / "docs" / "index.md"
 RUNTIME: Final = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
 
@@ -47,7 +48,7 @@ pulumi.export("roleArn", connector.role_arn)
 
 
 def git(directory: Path, *arguments: str | Path) -> str:
-    """Run git with no settings but those of the test."""
+    """Run Git independently of the user's settings."""
     identity = (
         "-c",
         "user.name=test",
@@ -62,7 +63,7 @@ def git(directory: Path, *arguments: str | Path) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Return a repository with a tag of the version."""
+    """Return a repository with a tag for the version."""
     directory = tmp_path / "repository"
     directory.mkdir()
     copy_repository(directory)
@@ -75,7 +76,7 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def served(repository: Path, tmp_path: Path) -> Path:
-    """Return the repositories that a git server has: this one, at ADDRESS."""
+    """Return the directory that a Git server serves: the repository, at ADDRESS."""
     directory = tmp_path / "served"
     bare = directory / "organization" / "repository.git"
     git(tmp_path, "clone", "--quiet", "--bare", repository, bare)
@@ -91,9 +92,9 @@ def test_the_package_the_schema_and_the_changelog_have_one_version():
     assert json.loads((GOLDEN / "package-schema.json").read_text())["version"] == VERSION
     released = re.findall(r"^## (\d.*)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0] == VERSION
-    for page in ("index", "other-languages"):
-        text = (PROJECT / "docs" / f"{page}.md").read_text()
-        assert set(re.findall(r"@v(\d+\.\d+\.\d+)", text)) == {VERSION}
+    pages = [PROJECT / "docs" / f"{page}.md" for page in ("index", "other-languages")]
+    for file in (*pages, EXAMPLE / "requirements.txt"):
+        assert set(re.findall(r"@v(\d+\.\d+\.\d+)", file.read_text())) == {VERSION}
     contributing = (PROJECT / "CONTRIBUTING.md").read_text()
     assert "version in `pyproject.toml`" in contributing
     assert "Tag the commit `vVERSION`" in contributing
@@ -117,7 +118,7 @@ def test_a_build_leaves_git_status_clean(repository: Path, wheel: Path):
 
 
 def type_errors(directory: Path, program: str) -> list[str]:
-    """Check a program, and the plugin, where the package is installed; return the errors."""
+    """Check the types of a program and the plugin where the package is installed; return the errors."""
     (directory / "program.py").write_text(program)
     settings = {
         "include": ["program.py", "plugin"],
@@ -142,15 +143,16 @@ def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, wh
     directory = tmp_path / "program"
     directory.mkdir()
     shutil.copytree(PROJECT / "plugin", directory / "plugin", ignore=shutil.ignore_patterns("venv"))
-    lend_packages(directory)
+    share_packages(directory)
     install(wheel, directory)
-    assert type_errors(directory, PROGRAM) == []
+    for program in (PROGRAM, (EXAMPLE / "__main__.py").read_text()):
+        assert type_errors(directory, program) == []
     (error,) = type_errors(directory, PROGRAM.replace("index_id", "index"))
     assert '"index" is an undefined item in type "ConnectorRoleArgs"' in error
 
 
 def new_project(stack: Stack, project: Mapping[str, object]) -> None:
-    """Make a stack's directory a project of its own, without the components of this one."""
+    """Make a stack's directory another project, without this project's components."""
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({"name": PROJECT_NAME, **project}))
     for place in ("components", "venv"):
         (stack.directory / place).unlink()
@@ -165,7 +167,7 @@ def check_the_role(stack: Stack, aws: Aws) -> None:
 def test_a_program_uses_the_installed_package(new_stack: NewStack, wheel: Path, aws: Aws):
     stack = new_stack({"aws:region": REGION}, PROGRAM)
     new_project(stack, {"runtime": RUNTIME})
-    lend_packages(stack.directory)
+    share_packages(stack.directory)
     install(wheel, stack.directory)
     stack.up()
     check_the_role(stack, aws)
@@ -187,10 +189,10 @@ def test_the_program_of_the_quick_start_installs_the_package_from_a_tag_and_depl
     new_project(stack, {"runtime": RUNTIME})
     own = requirement.replace("https://REPOSITORY", ADDRESS)
     (stack.directory / "requirements.txt").write_text(own)
-    lend_packages(stack.directory)
+    share_packages(stack.directory)
     stack.environment |= offline(tmp_path)
-    with git_server(served, tmp_path) as reached:
-        stack.execute("pulumi", "install", check=True, **reached)
+    with git_server(served, tmp_path) as variables:
+        stack.execute("pulumi", "install", check=True, **variables)
     stack.up()
     check_the_role(stack, aws)
 
@@ -200,12 +202,12 @@ def test_installing_this_program_installs_its_requirements_and_not_the_package(
 ):
     stack = new_stack({"aws:region": REGION})
     (stack.directory / "venv").unlink()
-    lend_packages(stack.directory)
+    share_packages(stack.directory)
     for name in ("pyproject.toml", "requirements.txt"):
         shutil.copy(PROJECT / name, stack.directory)
     stack.environment |= offline(tmp_path)
-    said = stack.run("install").stdout
-    assert "Requirement already satisfied: pulumi-aws" in said
+    output = stack.run("install").stdout
+    assert "Requirement already satisfied: pulumi-aws" in output
     assert not [*(stack.directory / "venv").rglob("qbusiness*")]
 
 
@@ -225,11 +227,11 @@ def test_a_package_is_added_from_a_tag_of_a_git_repository(
         },
     )
     stack.environment |= offline(tmp_path)
-    # In place of a download of what the component needs.
+    # Use the installed packages instead of a download.
     stack.environment["PYTHONPATH"] = SITE_PACKAGES
-    with git_server(served, tmp_path) as reached:
+    with git_server(served, tmp_path) as variables:
         address = f"{ADDRESS}/plugin@v{VERSION}"
-        stack.execute("pulumi", "package", "add", address, check=True, **reached)
+        stack.execute("pulumi", "package", "add", address, check=True, **variables)
     packages = yaml.safe_load((stack.directory / "Pulumi.yaml").read_text())["packages"]
     assert VERSION in str(packages)
     stack.up()

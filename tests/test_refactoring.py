@@ -52,7 +52,7 @@ def new_program(new_stack: NewStack) -> NewStack:
 
 
 def order(stack: Stack) -> list[tuple[str, str]]:
-    """Deploy and return what was done, in order, without what stayed the same."""
+    """Deploy and return the operations in order, without those that change nothing."""
     return [(operation, name) for operation, name, _ in stack.up().steps if operation != "same"]
 
 
@@ -122,7 +122,7 @@ def test_after_a_failed_rename_the_page_restores_everything(
 
 
 def test_the_names_of_the_children_are_frozen(new_program: NewStack):
-    # They are in the state of every stack: another name replaces the role.
+    # Another name would replace the role in every stack.
     stack = new_program(program())
     stack.up()
     kind = "qbusiness-connector:index:ConnectorRole"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pages.examples import APPLICATION_ID
+from pages.examples import APPLICATION_ID, INDEX_ID, KEY_ID
 from sandbox.environment import DIRECTORY, PROJECT, REGION, Sandbox
 from tests.processes import eventually
 from tests.stacks import Aws, NewStack, Stack, prepared
@@ -30,7 +30,7 @@ import pulumi_aws as aws
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[tuple[Sandbox, dict[str, str]]]:
-    """Set up a sandbox that a test may break."""
+    """Set up a sandbox that a test may damage."""
     yield from prepared(tmp_path / "sandbox")
 
 
@@ -49,7 +49,7 @@ def kill(sandbox: Sandbox) -> None:
 
 
 def serving(sandbox: Sandbox) -> bool:
-    """Tell whether the lock of a server is held."""
+    """Return whether the lock of a server is held."""
     with (sandbox.aws / "server.lock").open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,7 +60,7 @@ def serving(sandbox: Sandbox) -> bool:
 
 @pytest.fixture
 def provider() -> dict[str, str]:
-    """Let each operation start a provider of its own, as it is for users."""
+    """Let each operation start its own provider, as for users."""
     return {}
 
 
@@ -91,6 +91,24 @@ def test_a_server_that_died_is_replaced_and_keeps_its_roles(
     assert stack.drift().exit_code == 0
     assert Aws(environment).roles() == [stack.outputs()["roleName"]]
     stack.destroy()
+
+
+def test_of_a_server_that_died_the_data_sources_are_left_and_other_services_begin_again(
+    own: tuple[Sandbox, dict[str, str]],
+):
+    sandbox, environment = own
+    aws = Aws(environment)
+    index = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
+    configuration = {"type": "AEM"}
+    made = aws.client("qbusiness").create_data_source(
+        **index, displayName="Pages", configuration=configuration
+    )
+    aws.client("kms").disable_key(KeyId=KEY_ID)
+    kill(sandbox)
+    aws = Aws(sandbox.prepare())
+    (found,) = aws.client("qbusiness").list_data_sources(**index)["dataSources"]
+    assert found["dataSourceId"] == made["dataSourceId"]
+    assert aws.client("kms").describe_key(KeyId=KEY_ID)["KeyMetadata"]["Enabled"]
 
 
 def test_a_stale_server_file_is_detected_even_if_its_process_id_is_in_use(
@@ -135,10 +153,10 @@ def test_after_a_stop_nothing_runs_and_no_state_is_left(own: tuple[Sandbox, dict
     sandbox, _ = own
     with (sandbox.aws / "server.lock").open() as lock:
         sandbox.stop()
-        fcntl.flock(lock, fcntl.LOCK_EX)  # it is free once the server has ended
+        fcntl.flock(lock, fcntl.LOCK_EX)  # free once the server has ended
     assert not sandbox.aws.exists()
     assert not sandbox.state.exists()
-    sandbox.stop()  # once more is no error
+    sandbox.stop()  # a second stop is not an error
 
 
 def test_a_stop_sends_no_signal_to_another_process_with_the_server_s_id(
@@ -201,14 +219,14 @@ def test_variables_that_change_python_s_modules_are_not_passed_on(
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     sandbox, _ = own
     sandbox.stop()
-    environment = sandbox.prepare()  # which starts a server
+    environment = sandbox.prepare()  # starts a server
     assert Aws(environment).roles() == []
     assert not environment.keys() & {"PYTHONSAFEPATH", "PYTHONHOME"}
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Run `python -m sandbox` in a copy of the project: people try things in the project itself."""
+    """Return a function that runs `python -m sandbox` in a copy of the project."""
     copy = tmp_path_factory.mktemp("checkout")
     for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py"):
         shutil.copy(PROJECT / name, copy)
@@ -227,7 +245,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             check=False,
         )
 
-    # Its server ends with the tests, and is the one that the commands find.
+    # The commands find this server, which ends with the tests.
     for _ in prepared(copy / ".sandbox"):
         yield run
 
@@ -271,7 +289,7 @@ def test_the_stack_dev_is_there_and_selected(run: Run):
     assert done.stdout == "dev\n"
 
 
-# The stand-in provider.
+# The sandbox's provider.
 
 
 def test_an_unsupported_resource_is_refused_by_name(new_stack: NewStack):
@@ -355,14 +373,14 @@ def test_an_account_that_is_not_allowed_is_refused(new_stack: NewStack):
 def test_a_secret_stays_secret_in_the_state(new_stack: NewStack):
     body = """
 import pulumi
-aws.iam.Role("role", description=pulumi.Output.secret("hidden text"), assume_role_policy='''{
+aws.iam.Role("role", description=pulumi.Output.secret("secret text"), assume_role_policy='''{
   "Version": "2012-10-17",
   "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}
 }''')
 """
     stack = program(new_stack, body)
     stack.up()
-    assert "hidden text" not in json.dumps(stack.resources())
+    assert "secret text" not in json.dumps(stack.resources())
     assert stack.up("--expect-no-changes").changes == {"same": 2}
 
 
@@ -376,7 +394,7 @@ def test_a_role_and_its_policy_can_be_imported(new_stack: NewStack):
         ("aws:iam/role:Role", role),
         ("aws:iam/rolePolicy:RolePolicy", f"{role}:qbusiness-aem-connector"),
     ):
-        other.operate("import", kind, "taken", identifier, *unprotected)
+        other.operate("import", kind, "imported", identifier, *unprotected)
     found = {resource["type"]: resource for resource in other.resources()}
     assert found["aws:iam/role:Role"]["outputs"]["tagsAll"] == {"Team": "search"}
     assert found["aws:iam/rolePolicy:RolePolicy"]["outputs"]["role"] == role
@@ -400,7 +418,7 @@ def test_the_lock_of_a_killed_update_is_removed(
     locks.mkdir(parents=True)
     ended, zombie = subprocess.Popen(["true"]), subprocess.Popen(["true"])
     ended.wait()
-    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # has ended, and is not collected
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # ended, but not reaped
     for name, process in (("dead", ended.pid), ("zombie", zombie.pid), ("alive", os.getpid())):
         (locks / f"{name}.json").write_text(json.dumps({"pid": process}))
     (sandbox.state / ".pulumi" / "stacks" / "qbusiness-aem-connector").mkdir(parents=True)

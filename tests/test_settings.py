@@ -16,10 +16,11 @@ from pages.examples import (
     KEY_ID,
     OTHER_ACCOUNT,
     REGION,
+    SECRET_ID,
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.support import FULL, MINIMAL
+from tests.support import FULL, MINIMAL, S3
 
 OTHER_REGION = "us-west-2"
 CREDENTIALS = Location("aws", REGION, ACCOUNT)
@@ -75,6 +76,7 @@ ACCEPTED: dict[str, list[Any]] = {
     ],
     "account_id": [ACCOUNT, "", None],
     "region": [REGION, "", None],
+    "connector": ["aem-cloud", "Asana", "confluence-cloud", "sharepoint-server-subscription", "", None],
     "ingest_scope": ["applicationAndIndex", "index", "", None],
     "role_name": ["qbusiness", "a" * 55 + "QBusiness", "qbusiness_+=,.@-", "", None],
     "role_path": ["/", "/a/", "/a/b-c_d/", "/" + "p" * 510 + "/", ""],
@@ -125,7 +127,11 @@ REFUSED: dict[str, list[Any]] = {
         f"arn:aws-us-gov:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}",
     ],
     "account_id": ["1402433619", "12345678901a", "1" * 13, 123456789012, OTHER_ACCOUNT],
-    "region": ["useast1", "us_east_1", "US-EAST-1", OTHER_REGION, 1],
+    "region": ["useast1", "us_east_1", "US-EAST-1", f"us-{'east' * 500}-1", OTHER_REGION, 1],
+    "connector": [
+        *("asana", "AEM-CLOUD", "aem-cloud ", "aem", "s3", "confluence", "CONFLUENCEV2", "JDBC", "*"),
+        *("aem-cloud-iam-role", "x" * 1000, 5, True, ["box"], {"box": "box"}, pulumi.UNKNOWN),
+    ],
     "ingest_scope": ["Index", "both", "application", True],
     "role_name": ["r" * 65, "a b", "a/b", "a:b", "rôle", 5],
     "role_path": [
@@ -210,6 +216,9 @@ def test_an_invalid_member_of_the_vpc_is_refused_by_its_path(member: str, value:
     "name",
     [
         *MINIMAL,
+        "connector",
+        "bucket_name",
+        "bucket_account_id",
         "kms_key_id",
         "account_id",
         "region",
@@ -219,12 +228,13 @@ def test_an_invalid_member_of_the_vpc_is_refused_by_its_path(member: str, value:
     ],
 )
 def test_no_identifier_accepts_a_character_that_could_widen_a_policy(name: str, trick: str):
-    right = {**MINIMAL, "kms_key_id": KEY_ID, "account_id": ACCOUNT, "region": REGION}
-    right |= {"role_name": "qbusiness", "role_path": "/a/"}
-    right |= {"permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary"}
-    value = right[name]
+    bucket = {"connector": "webcrawler", "bucket_name": "site-maps", "bucket_account_id": OTHER_ACCOUNT}
+    valid = {**MINIMAL, **bucket, "kms_key_id": KEY_ID, "account_id": ACCOUNT, "region": REGION}
+    valid |= {"role_name": "qbusiness", "role_path": "/a/"}
+    valid |= {"permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary"}
+    value = valid[name]
     for changed in (value + trick, trick + value, value[:4] + trick + value[4 + len(trick) :]):
-        assert [problem.path for problem in problems({name: changed})] == [(name,)]
+        assert [problem.path for problem in problems({**bucket, name: changed})] == [(name,)]
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_table():
@@ -236,7 +246,7 @@ def test_the_message_shows_the_value_and_what_is_expected():
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, "index_id": "x*"})
     assert str(caught.value) == (
-        "invalid configuration: 1 error; nothing was created or changed\n"
+        'invalid configuration of "aem": 1 error; its role was not created or changed\n'
         "\n"
         '  index_id: "x*" is not an index ID\n'
         "    expected: 36 letters, digits and hyphens, not beginning with a hyphen (the ID, not the ARN)"
@@ -309,11 +319,42 @@ def test_a_secret_of_another_account_needs_a_customer_managed_key():
         "is required and not set: an AWS managed key cannot be used from another account, and the "
         f"secret is in account {OTHER_ACCOUNT}"
     )
-    assert look({**MINIMAL, "secret_id": FOREIGN_SECRET, "kms_key_id": KEY_ID}).role_policy
+    assert problem.expected == (
+        "the ARN of the customer managed key that encrypts the secret, "
+        "arn:PARTITION:kms:REGION:ACCOUNT:key/ID"
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "place"),
+    [
+        ({**MINIMAL, "secret_id": FOREIGN_SECRET}, "secret"),
+        ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket"),
+    ],
+)
+def test_a_key_id_is_a_key_of_the_application_s_account_and_may_be_the_wrong_one(
+    args: dict[str, Any], place: str
+):
+    (warning,) = look({**args, "kms_key_id": KEY_ID}).warnings
+    assert warning == (
+        f"kms_key_id: a key ID means a key of account {ACCOUNT}, and the {place} is in account "
+        f"{OTHER_ACCOUNT}; give the key's ARN if the key is there too"
+    )
+    key = f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}"
+    assert look({**args, "kms_key_id": key}).warnings == []
+
+
+def test_a_region_that_is_not_known_yet_refuses_no_arn():
+    args = {**MINIMAL, "application_id": APPLICATION_ID, "account_id": ACCOUNT}
+    args |= {
+        "region": pulumi.UNKNOWN,
+        "secret_id": f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:aem-a1B2c3",
+    }
+    assert look(args, credentials=Location("aws", "eu-north-1", ACCOUNT)).warnings == []
 
 
 def test_credentials_of_another_account_are_refused():
-    right = f"credentials for account {ACCOUNT}"
+    correct = f"credentials for account {ACCOUNT}"
     theirs = f"the credentials are for account {OTHER_ACCOUNT}"
     reason = "a role can be passed only to a service of its own account"
     for given, name in (
@@ -326,8 +367,8 @@ def test_credentials_of_another_account_are_refused():
         assert problem.path == (name,)
         assert str(caught.value).splitlines()[2:] == [
             f"  {name}: the application is in account {ACCOUNT}, {theirs}; {reason}",
-            f"    expected: {right}; `aws sts get-caller-identity` shows yours",
-            f"    fix: deploy with {right}",
+            f"    expected: {correct}; `aws sts get-caller-identity` shows yours",
+            f"    fix: deploy with {correct}",
         ]
 
 
@@ -371,11 +412,11 @@ def test_no_value_can_forge_a_line_of_the_message(given: dict[str, Any]):
 
 
 @pytest.mark.parametrize(
-    ("component", "right"),
+    ("component", "valid"),
     [("c" * 41, True), ("c" * 42, False), ("a:b", False), ("a b", False), ("", False)],
 )
-def test_the_automatic_role_name_must_fit_iam(component: str, right: bool):
-    if right:
+def test_the_automatic_role_name_must_fit_iam(component: str, valid: bool):
+    if valid:
         assert look(dict(MINIMAL), component).role_policy
     else:
         assert [problem.path for problem in problems({}, component)] == [("role_name",)]
@@ -383,6 +424,268 @@ def test_the_automatic_role_name_must_fit_iam(component: str, right: bool):
 
 def test_with_a_role_name_the_component_s_name_may_have_any_length():
     assert look({**MINIMAL, "role_name": "qbusiness-aem"}, "c" * 100).role_policy
+
+
+# What the connector decides.
+
+PAGES = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/"
+
+
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [
+        ("asana", "Asana"),
+        ("aem", "aem-cloud or aem-server"),
+        ("AEM", "aem-cloud or aem-server"),
+        ("s3", "s3-v1 or s3-v2"),
+        ("S3V2", "s3-v2"),
+        ("Confluence", "confluence-cloud or confluence-server"),
+        ("confluencecloud", "confluence-cloud"),
+        ("sharepoint", "sharepoint-cloud or sharepoint-server-subscription"),
+        ("mysql", "my-sql"),
+        ("web-crawler", "webcrawler"),
+        ("aem-cloud ", "aem-cloud"),
+    ],
+)
+def test_an_unknown_connector_is_refused_with_the_names_that_are_near(given: str, near: str):
+    (problem,) = problems({"connector": given})
+    assert problem.message == f'"{given}" is not a connector; did you mean {near}?'
+    assert problem.expected.startswith("one of aem-cloud, aem-server, alfresco-cloud, ")
+
+
+def test_a_connector_like_no_other_is_refused_with_the_list_of_all():
+    (problem,) = problems({"connector": "JDBC"})
+    assert problem.message == '"JDBC" is not a connector'
+    assert len(problem.expected.removeprefix("one of ").split(", ")) == 45
+
+
+@pytest.mark.parametrize("connector", ["aem-cloud", "", None])
+def test_the_connector_is_aem_cloud_unless_another_is_given(connector: str | None):
+    assert look({**FULL, "connector": connector}) == look(FULL)
+
+
+def refusals(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the message of each problem by the name of the setting."""
+    try:
+        look(given)
+    except SettingsError as error:
+        return {problem.name: problem.message for problem in error.problems}
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "message", "expected"),
+    [
+        (
+            {"connector": "confluence-cloud", "secret_id": ""},
+            "secret_id",
+            (
+                f"is required and not set: the connector confluence-cloud needs it, see {PAGES}"
+                "confluence-cloud-iam-role.html"
+            ),
+            "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX, or NAME-XXXXXX",
+        ),
+        (
+            {**S3, "secret_id": SECRET_ID},
+            "secret_id",
+            f"is not supported by the connector s3-v2: see {PAGES}s3-v2-iam-role.html",
+            "no secret_id, or another connector",
+        ),
+        (
+            {"connector": "s3-v1", "secret_id": None},
+            "bucket_name",
+            f"is required and not set: the connector s3-v1 needs it, see {PAGES}s3-v1-iam-role.html",
+            "3 to 63 lower-case letters",
+        ),
+        (
+            {"bucket_name": "qbusiness-documents"},
+            "bucket_name",
+            f"is not supported by the connector aem-cloud: see {PAGES}aem-cloud-iam-role.html",
+            "no bucket_name, or another connector",
+        ),
+        (
+            {"connector": "googledrive-v2", **with_vpc()},
+            "vpc_configuration",
+            f"is not supported by the connector googledrive-v2: see {PAGES}googledrive-v2-iam-role.html",
+            "no vpc_configuration, or another connector",
+        ),
+        (
+            {"connector": "webcrawler", "secret_id": "", "kms_key_id": KEY_ID},
+            "kms_key_id",
+            (
+                "requires secret_id: the connector webcrawler uses it only for the secret, see "
+                f"{PAGES}webcrawler-iam-role.html"
+            ),
+            "secret_id, or no kms_key_id",
+        ),
+        (
+            {"connector": "webcrawler", "bucket_account_id": OTHER_ACCOUNT},
+            "bucket_account_id",
+            "requires bucket_name",
+            "bucket_name, or no bucket_account_id",
+        ),
+        (
+            {"bucket_account_id": OTHER_ACCOUNT},
+            "bucket_account_id",
+            "requires bucket_name",
+            "no bucket_account_id",
+        ),
+    ],
+    ids=lambda value: None if isinstance(value, dict) else str(value)[:40],
+)
+def test_what_a_connector_does_not_take_or_needs_is_refused_with_its_page(
+    changes: dict[str, Any], name: str, message: str, expected: str
+):
+    (problem,) = problems(changes)
+    assert (problem.name, problem.message) == (name, message)
+    assert problem.expected.startswith(expected)
+
+
+def test_a_vpc_that_only_earlier_versions_support_is_warned_about_once_it_is_known():
+    (warning,) = warnings(connector="gmail", **with_vpc())
+    assert warning == (
+        "vpc_configuration: only earlier versions of the connector gmail support it, see "
+        f"{PAGES}gmail-iam-role.html"
+    )
+    assert warnings(connector="gmail", vpc_configuration=pulumi.UNKNOWN) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("secret_id", "aem-*"),
+        ("secret_id", 5),
+        ("secret_id", f"arn:aws:secretsmanager:{OTHER_REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3"),
+        ("vpc_configuration", {}),
+        ("vpc_configuration", "vpc"),
+        ("vpc_configuration", {"subnets": [], "subnet_ids": ["subnet-1"]}),
+    ],
+)
+def test_a_setting_that_the_connector_does_not_take_is_refused_once_whatever_its_value(
+    name: str, value: object
+):
+    with pytest.raises(SettingsError) as refused:
+        look({**S3, name: value})
+    (problem,) = refused.value.problems
+    assert (problem.name, problem.expected) == (name, f"no {name}, or another connector")
+
+
+def test_what_belongs_to_a_setting_that_is_refused_is_refused_with_it():
+    deletion = {**with_vpc(), "allow_network_interface_deletion": True}
+    bucket = {"bucket_name": "qbusiness-documents", "bucket_account_id": OTHER_ACCOUNT}
+    for given, name, other in (
+        ({**S3, **deletion}, "vpc_configuration", "allow_network_interface_deletion"),
+        ({**MINIMAL, **bucket}, "bucket_name", "bucket_account_id"),
+    ):
+        with pytest.raises(SettingsError) as refused:
+            look(given)
+        assert [(problem.name, problem.expected) for problem in refused.value.problems] == [
+            (name, f"no {name}, or another connector"),
+            (other, f"no {other}"),
+        ]
+
+
+def test_the_account_of_a_bucket_that_is_missing_is_not_refused():
+    assert [*refusals({**S3, "bucket_name": "", "bucket_account_id": OTHER_ACCOUNT})] == ["bucket_name"]
+
+
+def test_problems_with_the_connector_are_reported_with_all_others():
+    wrong = {"index_id": "x", "secret_id": "", "bucket_name": "qbusiness-documents", "tags": {"k": 1}}
+    wrong |= {"bucket_account_id": OTHER_ACCOUNT, "allow_network_interface_deletion": True}
+    names = ["index_id", "secret_id", "bucket_name", "bucket_account_id"]
+    names += ["allow_network_interface_deletion", "tags"]
+    assert [problem.path[0] for problem in problems(wrong)] == names
+
+
+def test_with_an_unknown_connector_what_does_not_depend_on_it_is_reported_too():
+    wrong = {"connector": "x", "bucket_account_id": OTHER_ACCOUNT, "secret_id": None}
+    found = problems({**wrong, "allow_network_interface_deletion": True})
+    assert [problem.path[0] for problem in found] == [
+        "connector",
+        "bucket_account_id",
+        "allow_network_interface_deletion",
+    ]
+
+
+def test_the_key_of_an_amazon_s3_source_needs_no_secret():
+    assert "secret_id" not in S3
+    assert f"key/{S3['kms_key_id']}" in str(look(S3).role_policy)
+
+
+BUCKETS_ACCEPTED = [
+    *("abc", "123", "qbusiness-documents", "team.documents", "a" * 63, "a.b.c.d", "192.168.5", "x-y--z"),
+    *("192.168.5.4a", "s3alias-docs", "xn-docs", f"docs-{ACCOUNT}-us-east-1-an"),
+]
+BUCKETS_REFUSED: list[Any] = [
+    *("ab", "a" * 64, "Documents", "team_documents", "-docs", "docs-", ".docs", "docs.", "a..b"),
+    *("192.168.5.4", "999.1.2.3", "xn--docs", "sthree-docs", "sthree-configurator-docs"),
+    *("amzn-s3-demo-bucket", "docs-s3alias", "docs--ol-s3", "docs.mrap", "docs--use1-az4--x-s3"),
+    *("docs--table-s3", "arn:aws:s3:::docs", "s3://docs", "docs/", "docs/*", "docs*", "*", "*.*", "???"),
+    *("${aws:username}", "docs\n", "docs ", "BUCKET_NAME", 123, 1.5, True, ["docs"], {"name": "docs"}),
+]
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+
+
+@pytest.mark.parametrize("name", BUCKETS_ACCEPTED)
+@pytest.mark.parametrize("connector", ["s3-v1", "s3-v2"])
+def test_the_name_of_a_bucket_is_accepted(connector: str, name: str):
+    policy = look({**S3, "connector": connector, "bucket_name": name}).role_policy
+    assert policy
+    assert f'"arn:aws:s3:::{name}/*"' in policy
+    assert f'"arn:aws:s3:::{name}"' in policy
+
+
+@pytest.mark.parametrize("name", BUCKETS_REFUSED)
+def test_what_cannot_be_the_name_of_a_bucket_is_refused(name: object):
+    assert [*refusals({**S3, "bucket_name": name})] == ["bucket_name"]
+
+
+@pytest.mark.parametrize("account", [OTHER_ACCOUNT, "012345670123", "", None])
+def test_the_account_of_a_bucket_is_the_application_s_unless_it_is_given(account: str | None):
+    policy = look({**S3, "bucket_account_id": account}).role_policy
+    assert policy
+    assert policy.count(f'{{"aws:ResourceAccount": "{account or ACCOUNT}"}}') == 2
+
+
+@pytest.mark.parametrize(
+    ("account", "message"),
+    [
+        (0o12345670123, "expected a string, got 1402433619; quote it"),
+        ("1402433619", '"1402433619" is not an account ID'),
+        (444455556666, "expected a string, got 444455556666; quote it"),
+        ("arn:aws:iam::1:root", '"arn:aws:iam::1:root" is not an account ID'),
+        ("*", '"*" is not an account ID'),
+        ([OTHER_ACCOUNT], f'expected a string, got ["{OTHER_ACCOUNT}"]'),
+    ],
+)
+def test_what_is_no_account_of_a_bucket_is_refused_with_the_advice_to_quote_it(
+    account: object, message: str
+):
+    with pytest.raises(SettingsError) as refused:
+        look({**S3, "bucket_account_id": account})
+    (problem,) = refused.value.problems
+    assert (problem.name, problem.message) == ("bucket_account_id", message)
+    assert problem.expected == (
+        "12 digits, as a string: YAML reads an unquoted number that begins with 0 as another number"
+    )
+
+
+def test_while_what_the_connector_does_not_take_is_unknown_it_may_turn_out_blank():
+    for given in (
+        {**S3, "secret_id": pulumi.UNKNOWN},
+        {**S3, "vpc_configuration": pulumi.UNKNOWN},
+        {**MINIMAL, "bucket_name": pulumi.UNKNOWN, "bucket_account_id": OTHER_ACCOUNT},
+    ):
+        result = look(given)
+        assert result.trust_policy
+        assert result.role_policy is None
+
+
+@pytest.mark.parametrize("name", ["bucket_name", "bucket_account_id", "kms_key_id"])
+def test_while_a_setting_of_the_bucket_is_unknown_its_policy_is_not_rendered(name: str):
+    result = look({**S3, name: pulumi.UNKNOWN})
+    assert result.trust_policy
+    assert result.role_policy is None
 
 
 # The quota of 10,240 characters.
@@ -445,7 +748,7 @@ def test_a_policy_is_rendered_while_a_setting_of_the_role_is_unknown(name: str):
     assert look({**FULL, name: pulumi.UNKNOWN}) == look(FULL)
 
 
-# Warnings: the role is created, and may not be what was meant.
+# Warnings.
 
 
 def test_usual_settings_give_no_warning():

@@ -26,7 +26,7 @@ from sandbox.provider.resources import (
     inline_names,
     inline_policy,
 )
-from tests.page import AWS_CLI as STAND_INS
+from tests.page import CLIS
 from tests.stacks import ATTACHED, Aws, NewStack, Stack
 from tests.support import REQUIRED, golden
 
@@ -58,7 +58,7 @@ def triggers(workflow: str) -> set[str]:
     return set(WORKFLOWS[workflow][True])  # YAML reads `on` as a boolean
 
 
-# What the files say.
+# The files.
 
 
 def test_there_are_workflows_and_a_composite_action():
@@ -107,7 +107,7 @@ def test_a_pull_request_from_a_fork_is_tested_and_gets_no_credentials():
     assert triggers("tests") == {"pull_request", "push"}
     assert triggers("environments") == {"pull_request", "push", "schedule", "workflow_dispatch"}
     for name, job in JOBS.items():
-        # The token for OIDC is a credential as well: it buys those of AWS.
+        # The OIDC token is a credential too: it is exchanged for those of AWS.
         if "id-token" not in job["permissions"]:
             assert not re.search(r"secrets\.|vars\.", json.dumps(job)), name
             continue
@@ -121,9 +121,9 @@ def test_a_pull_request_from_a_fork_is_tested_and_gets_no_credentials():
 
 
 def test_no_long_lived_key_is_used():
-    said = "".join(path.read_text() for path in FILES)
-    assert set(re.findall(r"secrets\.(\w+)", said)) == {"PULUMI_CONFIG_PASSPHRASE"}
-    assert "aws-access-key-id" not in said
+    text = "".join(path.read_text() for path in FILES)
+    assert set(re.findall(r"secrets\.(\w+)", text)) == {"PULUMI_CONFIG_PASSPHRASE"}
+    assert "aws-access-key-id" not in text
 
 
 def test_deployments_of_a_stack_never_overlap_and_environments_run_in_turn():
@@ -201,20 +201,20 @@ def test_the_test_workflow_runs_the_documented_commands():
 
 def test_the_page_lists_each_repository_variable():
     page = (PROJECT / "docs" / "continuous-integration.md").read_text()
-    said = "".join(path.read_text() for path in FILES)
-    names = set(re.findall(r"(?:vars|secrets)\.(\w+)", said))
+    text = "".join(path.read_text() for path in FILES)
+    names = set(re.findall(r"(?:vars|secrets)\.(\w+)", text))
     assert len(names) == 6
     assert names == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
 
 
 def document(name: str) -> Any:
-    """Return the JSON document that the page gives under a name."""
+    """Return a JSON document of the page by its name."""
     page = (PROJECT / "docs" / "continuous-integration.md").read_text()
     return json.loads(page.partition(f"<!-- {name} -->\n```json\n")[2].partition("```")[0])
 
 
 def calls(*functions: Callable[..., Any]) -> set[str]:
-    """Return the actions of IAM that the sources of the provider name."""
+    """Return the actions of IAM that functions of the provider call."""
     source = "".join(map(inspect.getsource, functions))
     names = re.findall(r"\biam\.([a-z]+_[a-z_]+)", source)
     return {"iam:" + name.title().replace("_", "") for name in names}
@@ -235,7 +235,7 @@ def test_the_roles_of_the_page_may_call_what_the_provider_calls():
         for name in ("deployer", "previewer")
     }
     assert allowed["previewer"] == read
-    # The stack owns attached policies only in order to have none.
+    # The stack never attaches policies: it owns them only to detach them.
     assert allowed["deployer"] == called - {"iam:AttachRolePolicy"}
 
 
@@ -248,11 +248,11 @@ def test_the_jobs_assume_the_roles_that_the_page_describes():
     }
     subjects = ["repo:ORG/REPO:pull_request", "repo:ORG/REPO:ref:refs/heads/main"]
     assert document("previewer's subjects") == {f"{issuer}:sub": subjects}
-    # A job with an environment has another subject.
+    # A job with an environment has a different subject.
     assert [name for name, job in JOBS.items() if "environment" in job] == ["deploy"]
 
 
-# What the commands do.
+# The commands.
 
 
 @pytest.mark.parametrize(
@@ -279,14 +279,14 @@ def test_the_environments_are_read_from_the_files(tmp_path: Path, files: list[st
     assert value.count("\n") == 1
 
 
-# The GitHub CLI has its own jq, its stand-in has not. GitHub's machines have it.
+# The GitHub CLI contains jq; its replacement needs the program, which GitHub's runners have.
 needs_jq = pytest.mark.skipif(
-    not shutil.which("jq") and not os.environ.get("CI"), reason="the stand-in for gh needs jq"
+    not shutil.which("jq") and not os.environ.get("CI"), reason="tests/github_cli.py needs jq"
 )
 
 
 class Repository:
-    """The repository on GitHub, of which one stack is an environment."""
+    """A repository on GitHub with one stack as its environment."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -296,7 +296,7 @@ class Repository:
         (stack.directory / ".github").symlink_to(GITHUB)
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
-        """Run the commands of a job as GitHub does, with the environment that the workflow gives."""
+        """Run the commands of a job as GitHub does, with the environment of the workflow."""
         (step,) = [step for step in ENVIRONMENTS[job]["steps"] if "run" in step]
         workflow = WORKFLOWS["environments"]
         assert workflow["defaults"]["run"]["shell"].startswith("bash")
@@ -306,7 +306,7 @@ class Repository:
         return self.stack.execute(
             *("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]),
             check=False,
-            PATH=f"{STAND_INS}:{self.stack.environment['PATH']}",
+            PATH=f"{CLIS}:{self.stack.environment['PATH']}",
             GITHUB_STEP_SUMMARY=str(self.summary),
             TEST_GITHUB=str(self.store),
             **{name: self.evaluate(text) for name, text in named.items()},
@@ -327,13 +327,13 @@ class Repository:
         return re.sub(r"\$\{\{ (.*?) \}\}", lambda match: values[match[1]], text)
 
     def reported(self) -> str:
-        """Return the report, which is in the summary too."""
+        """Return the report, which is also the summary."""
         report = self.report.read_text()
         assert self.summary.read_text() == report
         return report
 
     def open_issue(self, title: str, author: str) -> None:
-        """Let somebody open an issue."""
+        """Open an issue as an author."""
         login = {"is_bot": author.startswith("app/"), "login": author}
         issues = self.issues()
         issue = {"number": len(issues) + 1, "state": "open", "title": title, "author": login}
@@ -425,7 +425,7 @@ def test_drift_opens_one_issue_updates_it_and_closes_it_once_corrected(deployed:
 @needs_jq
 def test_issues_of_other_authors_and_environments_are_not_touched(deployed: Repository, aws: Aws):
     name = deployed.stack.name
-    deployed.open_issue(f"Drift in {name}", "somebody")
+    deployed.open_issue(f"Drift in {name}", "octocat")
     deployed.open_issue(f"Drift in {name}", "app/another-app")
     deployed.open_issue(f"Drift in {name}-eu", "app/github-actions")
     others = deployed.issues()
@@ -483,7 +483,7 @@ def test_output_stays_inside_its_code_block_and_below_the_size_limit(tmp_path: P
         text=True,
         check=True,
     )
-    # The log has everything, unchanged.
+    # The log contains the unchanged output.
     assert done.stdout == output.read_text()
     report = (tmp_path / "report.md").read_text()
     assert len(report) < 65_536

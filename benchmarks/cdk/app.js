@@ -1,4 +1,4 @@
-// The same role and policy by AWS CDK: the documents come from documents.json, beside this file's caller.
+// The same role and policy with AWS CDK; $DOCUMENTS is a JSON file with the two documents.
 const { readFileSync } = require("node:fs");
 const { App, Stack, aws_iam: iam } = require("aws-cdk-lib");
 

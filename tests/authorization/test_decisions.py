@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from pages.connector_calls import ASSUME, COMBINATIONS, FULL, Call, connector_calls, deviations
+from pages.connector_calls import (
+    ASSUME,
+    COMBINATIONS,
+    FULL,
+    PASS_ROLE,
+    Call,
+    connector_calls,
+    deviations,
+)
 from tests.authorization.cases import render, requests_of, wrong
 from tests.authorization.simulator import ask
 
@@ -28,6 +36,7 @@ def test_each_combination_of_the_options_allows_what_the_connector_does_and_no_d
     for options in COMBINATIONS:
         calls = connector_calls(options)
         calls += [deviation for call in calls if call.allowed for deviation in deviations(call, options)]
+        calls.append(PASS_ROLE)
         questions.append({"policy": render(options).role_policy, "requests": requests_of(calls)})
         asked.append((str(options), calls))
     problems: list[str] = []

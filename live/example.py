@@ -1,0 +1,63 @@
+"""Move the example of docs/permissions.md to the account and Region of a run.
+
+None of the resources that it names exists. No application has its ID, so nothing can assume the role.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from components.stack_config import config_key
+from components.validation import ValidationResult, validate
+from pages.connector_calls import FULL, Request, connector_calls, deviations
+from pages.examples import ACCOUNT, REGION
+
+_OPTIONS: Final = FULL._replace(vpc="VPC")
+"""Every statement of the default connector is there."""
+
+
+class Example:
+    """The settings, the policies that they ask for, and requests that IAM has to allow or deny."""
+
+    def __init__(self, account: str, region: str) -> None:
+        """Take the account and Region in which the resources would be."""
+        # Some requests that have to be denied are for another Region: the two change places.
+        self._moved = {ACCOUNT: account, REGION: region, region: REGION}
+        self._arguments: Mapping[str, Any] = self._move({**_OPTIONS.arguments, "region": REGION})
+
+    def settings(self, namespace: str) -> dict[str, Any]:
+        """Return the stack's configuration, with the keys of the program in a namespace."""
+        return {
+            config_key(setting, namespace): {config_key(name): member for name, member in value.items()}
+            if isinstance(value, Mapping)
+            else value
+            for setting, value in self._arguments.items()
+        }
+
+    def policies(self, component: str) -> ValidationResult:
+        """Return the policies that a component of this name writes."""
+        return validate(component, self._arguments)
+
+    def requests(self, *, allowed: bool) -> list[Request]:
+        """Return what the connector does, or what it does not and must be denied."""
+        calls = connector_calls(_OPTIONS)
+        calls += [other for call in calls if call.allowed for other in deviations(call, _OPTIONS)]
+        return [
+            Request(*self._move(request))
+            for call in calls
+            for request in call.requests
+            # IAM knows no resources of another partition.
+            if call.allowed == allowed and request.resource.startswith(("arn:aws:", "*"))
+        ]
+
+    def _move(self, value: Any) -> Any:
+        match value:
+            case str():
+                names = "|".join(map(re.escape, self._moved))
+                return re.sub(names, lambda name: self._moved[name[0]], value)
+            case Mapping():
+                return {self._move(key): self._move(member) for key, member in value.items()}
+            case list() | tuple():
+                return [self._move(member) for member in value]
+            case _:
+                return value

@@ -1,0 +1,55 @@
+"""Note that the run shall end, so that it ends where nothing is lost."""
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Final
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NOTE: Final = b"\nlive: interrupted; what the run has created is removed first\n"
+
+
+class InterruptedRunError(Exception):
+    """Raised where a run can end after a signal."""
+
+    def __init__(self, number: int) -> None:
+        """Take the number of the signal."""
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Interruption:
+    """Knows whether a signal has come that ends a process."""
+
+    def __init__(self) -> None:
+        """Begin without a signal."""
+        self._number = 0
+        self._ignored = False
+
+    def listen(self) -> None:
+        """Receive the signals: Ctrl-C, a request to end, and the end of the terminal."""
+        for number in _SIGNALS:
+            signal.signal(number, self.receive)
+
+    @property
+    def received(self) -> bool:
+        """Whether the run shall end."""
+        return bool(self._number) and not self._ignored
+
+    def check(self) -> None:
+        """Raise InterruptedRunError if the run shall end."""
+        if self.received:
+            raise InterruptedRunError(self._number)
+
+    def ignore(self) -> None:
+        """Let what follows come to its end, whatever signal comes."""
+        self._ignored = True
+
+    def receive(self, number: int, _frame: object = None) -> None:
+        """Receive a signal."""
+        # An exception from here could hide a process that was just being started.
+        if not self._ignored and not self._number:
+            self._number = number
+            with suppress(OSError):
+                os.write(sys.stderr.fileno(), _NOTE)

@@ -1,0 +1,54 @@
+"""Name what a run creates, so that it can be found and removed whatever happened."""
+
+import re
+import secrets
+from argparse import ArgumentTypeError
+from typing import Final, NamedTuple
+
+PREFIX: Final = "qbusiness-live-"
+_PATTERN: Final = re.compile(rf"{PREFIX}[0-9a-f]{{8}}")
+
+
+class Names(NamedTuple):
+    """The names of one run; nothing else in the account has them."""
+
+    run: str
+
+    @classmethod
+    def random(cls) -> "Names":
+        """Return names that no run had before."""
+        return cls(PREFIX + secrets.token_hex(4))
+
+    @classmethod
+    def of(cls, run: str) -> "Names":
+        """Return the names of an earlier run, for argparse, which shows what is wrong."""
+        if not _PATTERN.fullmatch(run):
+            raise ArgumentTypeError(
+                f"{run!r} is not the name of a run: expected {PREFIX} and 8 hexadecimal digits"
+            )
+        return cls(run)
+
+    @property
+    def role(self) -> str:
+        """The role that the program creates."""
+        return self.run
+
+    @property
+    def renamed(self) -> str:
+        """The role that replaces it."""
+        return f"{self.run}-renamed"
+
+    @property
+    def imported(self) -> str:
+        """The role that is created by hand, and imported."""
+        return f"{self.run}-imported"
+
+    @property
+    def boundary(self) -> str:
+        """The managed policy that is a permissions boundary."""
+        return f"{self.run}-boundary"
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """All roles."""
+        return self.role, self.renamed, self.imported

@@ -1,0 +1,58 @@
+"""Take the steps of a run, and remove what they have created, whatever happened."""
+
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from live.account import CALL_ERRORS, Account
+from live.interruption import InterruptedRunError, Interruption
+from live.names import Names
+from live.stack import Stack, StepError
+from live.steps import SkipError, Step, Steps
+from live.transcript import FAILED, INTERRUPTED, PASSED, SKIPPED, Transcript
+
+
+def run(account: Account, names: Names, transcript: Transcript, interruption: Interruption) -> None:
+    """Take the steps and remove everything; the transcript has the result."""
+    with tempfile.TemporaryDirectory(prefix=f"{names.run}-", ignore_cleanup_errors=True) as directory:
+        stack = Stack(Path(directory), names.run, transcript.add, interruption)
+        finished = False
+        try:
+            steps = Steps(account, stack, names, transcript.add).all()
+            finished = all(_take(step, transcript, interruption) for step in steps)
+        finally:
+            interruption.ignore()
+            _remove(account, None if finished else stack, names, transcript)
+
+
+def _take(step: Step, transcript: Transcript, interruption: Interruption) -> bool:
+    """Take a step; return whether the next one may follow."""
+    transcript.begin(step.title)
+    result, note = PASSED, ""
+    try:
+        interruption.check()
+        note = step.run() or ""
+        interruption.check()
+    except SkipError as error:
+        result, note = SKIPPED, str(error)
+    except InterruptedRunError as error:
+        result, note = INTERRUPTED, str(error)
+    except (StepError, OSError, *CALL_ERRORS) as error:
+        result, note = FAILED, str(error)
+    transcript.end(result, note)
+    return result in (PASSED, SKIPPED) or (result == FAILED and step.is_question)
+
+
+def _remove(account: Account, stack: Stack | None, names: Names, transcript: Transcript) -> None:
+    """Remove everything, with the stack's own destroy first if the steps did not end with it."""
+    transcript.begin("Nothing is left")
+    if stack:
+        with suppress(OSError, StepError):
+            stack.try_to("cancel", "--yes")  # a command that was killed has left its lock
+            stack.destroy()
+    removed, left = account.remove(names)
+    if left:
+        command = f"venv/bin/python -m live --remove {names.run}"
+        transcript.end(FAILED, f"still there: {'; '.join(left)}. Repeat the removal: {command}")
+    else:
+        transcript.end(PASSED, f"removed {', '.join(removed)}" if removed else "")

@@ -1,0 +1,140 @@
+"""Run the Pulumi CLI on a stack that has its own project folder, state and passphrase."""
+
+import json
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from live.interruption import Interruption
+
+PROJECT: Final = Path(__file__).resolve().parent.parent
+_LIMIT: Final = 600.0
+"""Seconds that a command may take; the first one may have to download the provider."""
+_GLANCE: Final = 0.2
+"""Seconds between two looks for an interruption."""
+_END_PATIENCE: Final = 60.0
+"""Seconds for an interrupted command to finish the calls that it has begun."""
+_GENERAL: Final = ("update failed", "preview failed", "an unhandled error occurred")
+"""Errors of Pulumi that only say that there was another."""
+
+
+class StepError(Exception):
+    """Raised when something is not as it should be; the message says what."""
+
+
+class Output(NamedTuple):
+    """What a command said."""
+
+    exit_code: int
+    text: str
+
+
+class Stack:
+    """A stack of the program, apart from all stacks of the person who runs it."""
+
+    def __init__(
+        self, directory: Path, name: str, record: Callable[[str], None], interruption: Interruption
+    ) -> None:
+        """Take an empty folder, a name, what each command is given to, and what may end it."""
+        self.name = name
+        self._directory = directory
+        self._record = record
+        self._interruption = interruption
+        for file in ("Pulumi.yaml", "__main__.py"):
+            shutil.copy(PROJECT / file, directory)
+        (directory / "components").symlink_to(PROJECT / "components")
+        (directory / "venv").symlink_to(sys.prefix)
+        state = directory / "state"
+        state.mkdir()
+        # With these, a person gives every command an option.
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("PULUMI_OPTION_")
+        }
+        self._environment = {
+            **inherited,
+            "PULUMI_BACKEND_URL": state.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": secrets.token_hex(),
+        }
+
+    def create(self, settings: Mapping[str, Any]) -> None:
+        """Create the stack, with its configuration."""
+        configuration = self._directory / f"Pulumi.{self.name}.yaml"
+        configuration.write_text(json.dumps({"config": settings}))  # JSON is YAML
+        self._succeed("stack", "init", self.name, "--no-select", "--secrets-provider", "passphrase")
+
+    def run(self, *arguments: str) -> str:
+        """Return the output of a command that succeeds; raises StepError for another."""
+        return self._succeed(*arguments, "--stack", self.name)
+
+    def destroy(self) -> None:
+        """Delete all resources of the stack; raises StepError if that fails."""
+        self.run("destroy", "--yes", "--skip-preview", "--suppress-progress")
+
+    def try_to(self, *arguments: str) -> Output:
+        """Return the exit code and the output of a command."""
+        return self._pulumi(*arguments, "--stack", self.name)
+
+    def write(self, file: str, document: object) -> None:
+        """Write a JSON file for a command."""
+        (self._directory / file).write_text(json.dumps(document, indent=2))
+
+    def _succeed(self, *arguments: str) -> str:
+        output = self._pulumi(*arguments)
+        if output.exit_code:
+            raise StepError(f"pulumi {arguments[0]}: {_error(output)}")
+        return output.text
+
+    def _pulumi(self, *arguments: str) -> Output:
+        command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
+        said = self._directory / "output"
+        end = "interrupted"
+        try:
+            with said.open("w") as file:
+                exit_code = self._wait(command, file.fileno())
+            end = f"exit code {exit_code}"
+        finally:
+            text = said.read_text(errors="replace")
+            self._record(f"$ {shlex.join(command)}\n{text}({end})")
+        return Output(exit_code, text)
+
+    def _wait(self, command: list[str], output: int) -> int:
+        """Return the exit code of a command; end it properly if that is asked for, or takes too long."""
+        with subprocess.Popen(
+            command,
+            cwd=self._directory,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            # A Ctrl-C on the terminal comes to this process alone, which passes it on.
+            process_group=0,
+        ) as process:
+            deadline = time.monotonic() + _LIMIT
+            while not self._interruption.received and time.monotonic() < deadline:
+                with suppress(subprocess.TimeoutExpired):
+                    return process.wait(_GLANCE)
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_END_PATIENCE)
+            # Nothing that it has started may still create something.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        self._interruption.check()
+        raise StepError(f"pulumi {command[1]} did not end in {_LIMIT:.0f} seconds")
+
+
+def _error(output: Output) -> str:
+    """Return the first error that says what happened."""
+    lines = [line.strip() for line in output.text.splitlines()]
+    errors = [line.removeprefix("error:").strip() for line in lines if line.startswith("error:")]
+    specific = [error for error in errors if not error.startswith(_GENERAL)]
+    return next(iter(specific or errors), f"exit code {output.exit_code}")

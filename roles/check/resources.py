@@ -1,0 +1,331 @@
+"""Ask whether the resources that the settings name exist, and the connector can use them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from components.connectors import Need
+from roles.check.answers import Answer, ok, problem, skipped
+from roles.check.subject import Subject, unless_gone
+from roles.difference import TRUST_POLICY, Condition, Statement, implied, statements
+from roles.errors import code, is_denied
+
+_ZONES: Final[Mapping[str, Sequence[str]]] = {
+    "us-east-1": ("use1-az1", "use1-az2", "use1-az4"),
+    "us-west-2": ("usw2-az1", "usw2-az2", "usw2-az3"),
+    "eu-west-1": ("euw1-az1", "euw1-az2", "euw1-az3"),
+    "ap-southeast-2": ("apse2-az1", "apse2-az2", "apse2-az3"),
+}
+"""IDs of the Availability Zones in which the service creates network interfaces.
+https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
+_NO_VPC: Final = "the settings have no VPC"
+_NO_KEY: Final = "the settings have no customer managed key"
+
+
+def credentials(subject: Subject) -> Answer:
+    """Show whose answers these are."""
+    return ok(f"account {subject.account_id} in {subject.region}, {subject.caller_arn}")
+
+
+# Amazon Q Business.
+
+
+def application(subject: Subject) -> Answer:
+    """Ask whether the application exists, and is active."""
+    found = subject.application
+    if found is None:
+        return problem(
+            f"there is no application {subject.application_id} in {subject.region}: "
+            f"`aws qbusiness list-applications --region {subject.region}` lists them",
+            subject.set_command("application_id", "APPLICATION_ID"),
+        )
+    return _active("application", subject.application_id, found, "")
+
+
+def index(subject: Subject) -> Answer:
+    """Ask whether the index exists, is active, and belongs to the application."""
+    if subject.application is None:
+        return skipped("there is no application")
+    found = subject.index
+    if found is None:
+        return problem(
+            f"there is no index {subject.index_id} in this application: "
+            f"`aws qbusiness list-indices --application-id {subject.application_id}` lists them",
+            subject.set_command("index_id", "INDEX_ID"),
+        )
+    return _active("index", subject.index_id, found, ", and belongs to the application")
+
+
+def _active(kind: str, identifier: str, found: Mapping[str, Any], more: str) -> Answer:
+    status, error = found["status"], found.get("error", {}).get("errorMessage", "")
+    if status in ("ACTIVE", "UPDATING"):
+        return ok(f"{found.get('displayName') or identifier} is {status.lower()}{more}")
+    reason = f": {error}" if error else ""
+    return problem(
+        f"{kind} {identifier} is {status}{reason}",
+        "wait until it is ACTIVE"
+        if status == "CREATING"
+        else f"create another {kind}, and set its ID in the stack's configuration",
+    )
+
+
+# The secret and its key.
+
+
+def secret(subject: Subject) -> Answer:
+    """Ask whether the secret exists under exactly the ARN of the policy, with a value."""
+    arn = subject.policies.resource("secretsmanager:GetSecretValue")
+    if arn is None:
+        return ok(f"the connector {subject.stack.connector.name} has none in the settings")
+    found = subject.secret
+    if found is None:
+        return _other_secret(subject, arn)
+    if "DeletedDate" in found:
+        return problem(
+            f"{arn} is scheduled for deletion",
+            f"aws secretsmanager restore-secret --secret-id {arn}",
+        )
+    if not any("AWSCURRENT" in stages for stages in found.get("VersionIdsToStages", {}).values()):
+        return problem(
+            f"{arn} has no value",
+            f"aws secretsmanager put-secret-value --secret-id {arn} --secret-string file://SECRET_FILE",
+        )
+    return ok(f"{arn} exists, and has a value")
+
+
+def _other_secret(subject: Subject, arn: str) -> Answer:
+    """Look for a secret of the same name, which was created again under another ARN."""
+    partial_arn = arn.rpartition("-")[0]
+    found = unless_gone(lambda: subject.account.secret(partial_arn))
+    if found is None:
+        return problem(
+            f"there is no secret {arn}: `aws secretsmanager list-secrets` lists them",
+            subject.set_command("secret_id", "SECRET_ARN"),
+        )
+    return problem(
+        f"there is no secret {arn}, but {found['ARN']}: it was created again, and the policy names the "
+        "old one",
+        subject.set_command("secret_id", found["ARN"]),
+    )
+
+
+def encryption(subject: Subject) -> Answer:
+    """Ask whether the key of the secret, or of the bucket's objects, is the one in the settings."""
+    wanted = subject.policies.resource("kms:Decrypt")
+    if subject.stack.connector.bucket_is_source:
+        bucket = str(subject.stack.get("bucket_name"))
+        what, key_id = f"bucket {bucket}", subject.account.bucket_key(bucket)
+    elif subject.policies.resource("secretsmanager:GetSecretValue") is None:
+        return ok("nothing that the role reads is encrypted with a key of its own")
+    elif subject.secret is None:
+        return skipped("there is no secret")
+    else:
+        what, key_id = "the secret", subject.secret.get("KmsKeyId")
+    # A key by its ARN or ID needs no permission to be compared.
+    named = wanted is not None and key_id in (wanted, wanted.rpartition("/")[2])
+    actual = wanted if named else subject.account.customer_managed_key(key_id)
+    if actual == wanted:
+        return ok(f"{what} is encrypted with {wanted or 'a key that AWS manages'}")
+    if actual is None:
+        return problem(
+            f"{what} is encrypted with a key that AWS manages, and kmsKeyId is {wanted}",
+            subject.set_command("kms_key_id", None),
+        )
+    return problem(
+        f"{what} is encrypted with {actual}, and kmsKeyId is {wanted or 'not set'}",
+        subject.set_command("kms_key_id", actual),
+    )
+
+
+def key(subject: Subject) -> Answer:
+    """Ask whether the key can decrypt."""
+    arn = subject.policies.resource("kms:Decrypt")
+    if arn is None:
+        return ok(_NO_KEY)
+    found = subject.key
+    if found is None:
+        return problem(f"there is no key {arn}", subject.set_command("kms_key_id", "KEY_ID"))
+    if found["KeyState"] != "Enabled":
+        fix = {
+            "Disabled": f"aws kms enable-key --key-id {found['KeyId']}",
+            "PendingDeletion": f"aws kms cancel-key-deletion --key-id {found['KeyId']} && "
+            f"aws kms enable-key --key-id {found['KeyId']}",
+        }
+        return problem(
+            f"{arn} is {found['KeyState']}", fix.get(found["KeyState"], "wait until it is Enabled")
+        )
+    spec = found.get("KeySpec") or found.get("CustomerMasterKeySpec")
+    if spec != "SYMMETRIC_DEFAULT" or found.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
+        return problem(
+            f"{arn} is not a symmetric key for encryption, but {spec} for {found.get('KeyUsage')}",
+            "encrypt the secret with a symmetric key, and set its ID as kmsKeyId",
+        )
+    return ok(f"{arn} is enabled and symmetric")
+
+
+def key_policy(subject: Subject) -> Answer:
+    """Ask whether the policy of the key lets the role decrypt, itself or through IAM."""
+    arn = subject.policies.resource("kms:Decrypt")
+    if arn is None:
+        return ok(_NO_KEY)
+    if subject.key is None:
+        return skipped("there is no key")
+    owner = arn.split(":")[4]
+    if owner != subject.account_id:
+        return skipped(
+            f"only account {owner}, which has the key, can read its policy: it has to let "
+            f"{subject.stack.role_arn or 'the role'} use kms:Decrypt"
+        )
+    policy = [*statements(TRUST_POLICY, subject.account.key_policy(arn))]
+    account = f"arn:{subject.partition}:iam::{subject.account_id}:root"
+    by_iam = {f"AWS:{account}", f"AWS:{subject.account_id}"}
+    role = {f"AWS:{subject.stack.role_arn}"}
+    request = _decryption(subject)
+    command = f"aws kms put-key-policy --key-id {subject.key['KeyId']} --policy file://POLICY_FILE"
+    denied = [each for each in policy if not each.allows and _decides(each, by_iam | role, request)]
+    if denied:
+        return problem(
+            f"the key policy denies kms:Decrypt to the role ({denied[0].name})",
+            f"{command}, without that statement",
+        )
+    allowed = [each for each in policy if each.allows and _decides(each, by_iam | role, request)]
+    if not allowed:
+        return problem(
+            "the key policy neither lets the role decrypt nor leaves it to IAM",
+            f"{command}, with the statement of docs/faq.md#access-denied-to-the-kms-key",
+        )
+    by_name = role & {*allowed[0].targets.patterns}
+    return ok("names the role" if by_name else "leaves it to the account's IAM policies")
+
+
+def _decryption(subject: Subject) -> list[Condition]:
+    """Return the context of the request that the connector's decryption is, as conditions."""
+    secret_arn = subject.policies.resource("secretsmanager:GetSecretValue")
+    values = {
+        "kms:viaservice": f"{'secretsmanager' if secret_arn else 's3'}.{subject.region}.amazonaws.com",
+        "kms:calleraccount": subject.account_id,
+        "kms:encryptioncontext:secretarn": secret_arn,
+        "aws:principalaccount": subject.account_id,
+        "aws:principalarn": subject.stack.role_arn,
+    }
+    return [Condition("StringEquals", key, frozenset({value})) for key, value in values.items() if value]
+
+
+def _decides(statement: Statement, principals: set[str], request: Sequence[Condition]) -> bool:
+    """Return whether a statement of a key policy is about the role's decryption."""
+    return (
+        statement.actions.covers("kms:Decrypt")
+        and any(statement.targets.covers(principal) for principal in principals)
+        and implied(request, statement.conditions)
+    )
+
+
+# The VPC.
+
+
+def subnets(subject: Subject) -> Answer:
+    """Ask whether the subnets exist in one VPC, in supported zones, with free addresses."""
+    wanted = _network_arns(subject, "subnet/")
+    if not wanted:
+        return ok(_NO_VPC)
+    found = _subnets(subject, wanted)
+    wrong: list[str] = []
+    fixes: list[str] = []
+    for number, arn in enumerate(wanted):
+        subnet = found.get(arn.rpartition("/")[2])
+        if text := _wrong_with_subnet(subject, arn, subnet):
+            value = subnet["SubnetArn"] if subnet and subnet["SubnetArn"] != arn else "SUBNET_ID"
+            wrong.append(text)
+            fixes.append(subject.set_command("vpc_configuration", value, "subnet_ids", number))
+    vpcs = sorted({subnet["VpcId"] for subnet in found.values()})
+    if len(vpcs) > 1:
+        places = (f"{identifier} in {subnet['VpcId']}" for identifier, subnet in found.items())
+        wrong.append(f"the subnets are in {len(vpcs)} VPCs: {', '.join(places)}")
+        fixes.append(subject.set_command("vpc_configuration", "SUBNET_ID", "subnet_ids", 0))
+    if wrong:
+        return problem(wrong[0], fixes[0], *wrong[1:])
+    free = sum(subnet["AvailableIpAddressCount"] for subnet in found.values())
+    zones = ", ".join(sorted({subnet["AvailabilityZoneId"] for subnet in found.values()}))
+    return ok(f"{len(found)} in {vpcs[0]}, {zones}, with {free:,} free addresses")
+
+
+def _wrong_with_subnet(subject: Subject, arn: str, subnet: Mapping[str, Any] | None) -> str:
+    """Tell what is wrong with a subnet; nothing is, if the text is empty."""
+    identifier = arn.rpartition("/")[2]
+    if subnet is None:
+        return f"there is no subnet {identifier} in {subject.region}"
+    if subnet["SubnetArn"] != arn:
+        return f"{identifier} belongs to account {subnet['OwnerId']}, which shares it: give its ARN"
+    zone, supported = subnet["AvailabilityZoneId"], _ZONES.get(subject.region, ())
+    if supported and zone not in supported:
+        return f"{identifier} is in {zone}, and Amazon Q Business supports {', '.join(supported)}"
+    return f"{identifier} has no free address" if subnet["AvailableIpAddressCount"] == 0 else ""
+
+
+def security_groups(subject: Subject) -> Answer:
+    """Ask whether the security groups exist, in the VPC of the subnets."""
+    wanted = [arn.rpartition("/")[2] for arn in _network_arns(subject, "security-group/")]
+    if not wanted:
+        return ok(_NO_VPC)
+    found = {group["GroupId"]: group for group in subject.account.security_groups(wanted)}
+    subnets = _subnets(subject, _network_arns(subject, "subnet/"))
+    vpcs = sorted({subnet["VpcId"] for subnet in subnets.values()})
+    for number, identifier in enumerate(wanted):
+        group = found.get(identifier)
+        if group is None:
+            text = f"there is no security group {identifier} in {subject.region}"
+        elif vpcs and group["VpcId"] not in vpcs:
+            text = f"{identifier} is in {group['VpcId']}, and the subnets are in {', '.join(vpcs)}"
+        else:
+            continue
+        fix = subject.set_command("vpc_configuration", "SECURITY_GROUP_ID", "security_group_ids", number)
+        return problem(text, fix)
+    return ok(f"{len(wanted)}, in the VPC of the subnets")
+
+
+def _network_arns(subject: Subject, kind: str) -> list[str]:
+    """Return the ARNs of the subnets or of the security groups, as the policy has them."""
+    arns = subject.policies.resources("ec2:CreateNetworkInterface")
+    return [arn for arn in arns if arn.split(":", 5)[5].startswith(kind)]
+
+
+def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return those of the subnets that exist, by their IDs."""
+    identifiers = [arn.rpartition("/")[2] for arn in arns]
+    return {subnet["SubnetId"]: subnet for subnet in subject.account.subnets(identifiers)}
+
+
+# The bucket.
+
+
+def bucket(subject: Subject) -> Answer:
+    """Ask whether the bucket exists, in the account that the policy names, and in this Region."""
+    name = subject.stack.get("bucket_name")
+    if not name:
+        return ok("the settings have no bucket")
+    owner = subject.stack.get("bucket_account_id") or subject.account_id
+    try:
+        region = subject.account.bucket_region(name)
+    except ClientError as error:
+        if code(error) == "NoSuchBucket":
+            return problem(
+                f"there is no bucket {name}", subject.set_command("bucket_name", "BUCKET_NAME")
+            )
+        raise
+    try:
+        subject.account.bucket_region(name, owner)
+    except ClientError as error:
+        if is_denied(error):
+            return problem(
+                f"bucket {name} does not belong to account {owner}, which the policy names",
+                subject.set_command("bucket_account_id", "ACCOUNT_ID"),
+            )
+        raise
+    if region != subject.region and subject.stack.connector.bucket is Need.REQUIRED:
+        return problem(
+            f"bucket {name} is in {region}, and the index in {subject.region}: Amazon Q Business reads "
+            "buckets of its own Region only",
+            "copy the documents to a bucket of that Region, and set bucketName",
+        )
+    return ok(f"{name} exists in account {owner}, {region}")

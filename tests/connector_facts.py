@@ -1,0 +1,88 @@
+"""What AWS's pages say of each connector, written out again: nothing here is taken from the program."""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from pages.connector_calls import SHAPES, Options
+
+
+class Facts(NamedTuple):
+    """A connector, as the address of its IAM role page names it."""
+
+    name: str
+    types: str
+    """The `type` in CreateDataSource's configuration, the newest first, with commas between."""
+    secret: str
+    bucket: str
+    vpc: str
+    status: str
+
+
+# A bucket that is required is the data source itself. The pages of exchange, onedrive-original,
+# onedrive-new and github-cloud have no bucket, but the configuration of these may name one.
+_TABLE: Final = """
+aem-cloud                       AEM                        required  no        optional  legacy
+aem-server                      AEM                        required  no        optional  legacy
+alfresco-cloud                  ALFRESCO                   required  no        optional  legacy
+Asana                           ASANA                      required  no        optional  preview
+box                             BOX                        required  no        optional  supported
+confluence-cloud                CONFLUENCEV2,CONFLUENCE    required  no        optional  supported
+dropbox                         DROPBOX                    required  no        optional  supported
+exchange                        MSEXCHANGEV2,MSEXCHANGE    required  optional  earlier   supported
+gcal                            GOOGLECALENDAR             required  no        optional  preview
+github-cloud                    GITHUB                     required  optional  optional  supported
+gmail                           GMAILV2,GMAIL              required  no        earlier   supported
+googledrive-v1                  GOOGLEDRIVEV2,GOOGLEDRIVE  required  no        optional  supported
+jira                            JIRA                       required  no        optional  supported
+onedrive-original               ONEDRIVE                   required  optional  optional  supported
+quip                            QUIP                       required  no        optional  legacy
+salesforce                      SALESFORCE                 required  no        optional  supported
+servicenow                      SERVICENOWV2,SERVICENOW    required  no        optional  supported
+slack                           SLACK                      required  no        optional  supported
+teams                           MSTEAMSV2,MSTEAMS          required  no        earlier   supported
+yammer                          YAMMER                     required  no        optional  legacy
+zendesk                         ZENDESK                    required  no        optional  supported
+alfresco-server                 ALFRESCO                   required  optional  optional  legacy
+aurora-mysql                    JDBC                       required  optional  optional  legacy
+aurora-postgresql               JDBC                       required  optional  optional  legacy
+rds-ms-sql-server               JDBC                       required  optional  optional  legacy
+rds-my-sql                      JDBC                       required  optional  optional  legacy
+rds-oracle                      JDBC                       required  optional  optional  legacy
+rds-postgresql                  JDBC                       required  optional  optional  legacy
+ibm-db2                         JDBC                       required  optional  optional  legacy
+ms-sql-server                   JDBC                       required  optional  optional  legacy
+my-sql                          JDBC                       required  optional  optional  legacy
+oracle-database                 JDBC                       required  optional  optional  legacy
+postgresql                      JDBC                       required  optional  optional  legacy
+confluence-server               CONFLUENCEV2,CONFLUENCE    required  optional  optional  supported
+drupal                          DRUPAL                     required  optional  optional  legacy
+fsx-windows                     FSX                        required  optional  optional  supported
+github-server                   GITHUB                     required  optional  optional  supported
+sharepoint-server-subscription  SHAREPOINTV2,SHAREPOINT    required  optional  optional  supported
+sharepoint-cloud                SHAREPOINTV2,SHAREPOINT    required  optional  optional  supported
+webcrawler                      WEBCRAWLERV2,WEBCRAWLER    optional  optional  optional  supported
+googledrive-v2                  GOOGLEDRIVEV3              required  no        no        supported
+onedrive-new                    ONEDRIVEV3                 required  optional  no        supported
+s3-v1                           S3                         no        required  optional  supported
+s3-v2                           S3V2                       no        required  no        supported
+smartsheet                      SMARTSHEET                 required  optional  no        supported
+"""
+FACTS: Final = {row.split()[0]: Facts(*row.split()) for row in _TABLE.strip().splitlines()}
+
+
+def shapes(facts: Facts) -> Iterator[Options]:
+    """Return a role of each shape that the connector can have."""
+    may_have = {
+        "required": {True},
+        "optional": {True, False},
+        "earlier": {True, False},
+        "no": {False},
+    }
+    for options in SHAPES:
+        if (
+            bool(options.secret_arn) in may_have[facts.secret]
+            and bool(options.bucket_arn) in may_have[facts.bucket]
+            and options.bucket_is_source == (facts.bucket == "required")
+            and bool(options.network_arns) in may_have[facts.vpc]
+        ):
+            yield options

@@ -1,0 +1,176 @@
+"""Every connector gets the role that its page asks for, and takes no option that the page does not."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from components.connectors import CONNECTORS
+from components.errors import SettingsError
+from components.validation import ValidationResult, validate
+from pages.connector_calls import COMBINATIONS, SHAPES, Options
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ID,
+    BUCKET_NAME,
+    INDEX_ID,
+    OTHER_ACCOUNT,
+    SECRET_ID,
+)
+from tests import expected
+from tests.connector_facts import FACTS, Facts, shapes
+from tests.support import MINIMAL, VPC, golden
+
+EVERY_CONNECTOR = pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
+PAGE = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{}-iam-role.html"
+NEEDS = {
+    "required": "required",
+    "optional": "optional",
+    "earlier": "earlier versions of the connector only",
+    "no": "not supported",
+}
+ARN = "arn:aws{words}:{{}}:abcde{words}-99:{{}}:{{}}".format(words=3 * f"-{16 * 'w'}")
+"""With the longest partition and Region that are valid; without service, account and resource."""
+
+
+def needs(facts: Facts) -> dict[str, str]:
+    return {
+        "secret_id": facts.secret,
+        "bucket_name": facts.bucket,
+        "vpc_configuration": facts.vpc,
+    }
+
+
+def look(facts: Facts, options: Options) -> ValidationResult:
+    return validate("qbusiness", {**options.arguments, "connector": facts.name})
+
+
+def test_there_are_the_connectors_of_the_pages_and_no_other():
+    assert set(CONNECTORS) == set(FACTS)
+    assert len(FACTS) == 45
+
+
+@EVERY_CONNECTOR
+def test_the_program_knows_of_a_connector_what_its_page_says(facts: Facts):
+    connector = CONNECTORS[facts.name]
+    assert connector.name == facts.name
+    assert connector.types.split() == facts.types.split(",")
+    assert (connector.secret, connector.bucket, connector.vpc) == tuple(
+        NEEDS[need] for need in needs(facts).values()
+    )
+    assert connector.status == facts.status
+    assert connector.page == PAGE.format(facts.name)
+
+
+@EVERY_CONNECTOR
+def test_the_documents_of_a_connector_are_of_one_of_the_shapes(facts: Facts):
+    for options in shapes(facts):
+        trust_policy, role_policy, _ = look(facts, options)
+        assert role_policy == json.dumps(expected.role_policy(options))
+        assert trust_policy == golden("trust-policy")
+
+
+def test_with_other_values_the_documents_are_of_one_of_the_shapes_too():
+    different = [
+        options
+        for options in COMBINATIONS
+        if validate("qbusiness", options.arguments).role_policy
+        != json.dumps(expected.role_policy(options))
+    ]
+    assert different == []
+
+
+def test_the_shapes_are_those_that_the_connectors_can_have():
+    assert {options for facts in FACTS.values() for options in shapes(facts)} == set(SHAPES)
+
+
+@EVERY_CONNECTOR
+def test_a_connector_takes_what_its_page_lets_it_and_requires_what_its_page_does(facts: Facts):
+    values = {"secret_id": SECRET_ID, "bucket_name": BUCKET_NAME, "vpc_configuration": VPC}
+    for given in itertools.product((True, False), repeat=len(values)):
+        chosen = {
+            name: value
+            for (name, value), is_there in zip(values.items(), given, strict=True)
+            if is_there
+        }
+        wrong = {
+            name
+            for name, need in needs(facts).items()
+            if (need == "required" and name not in chosen) or (need == "no" and name in chosen)
+        }
+        args = {**MINIMAL, "secret_id": None, **chosen, "connector": facts.name}
+        try:
+            validate("qbusiness", args)
+            refused = set[object]()
+        except SettingsError as error:
+            refused = {problem.path[0] for problem in error.problems}
+        assert refused == wrong, args
+
+
+def test_three_connectors_warn_that_only_earlier_versions_of_them_support_a_vpc():
+    warnings = {
+        name: [*look(facts, options).warnings]
+        for name, facts in FACTS.items()
+        for options in [*shapes(facts)][-1:]
+    }
+    warning = "vpc_configuration: only earlier versions of the connector {} support it, see {}"
+    assert {name: text for name, text in warnings.items() if text} == {
+        name: [warning.format(name, PAGE.format(name))] for name in ("exchange", "gmail", "teams")
+    }
+
+
+# The quotas: 10,240 characters of the policies of a role, and 2,048 of its trust policy.
+
+
+def largest(facts: Facts, subnets: int) -> dict[str, Any]:
+    """Return settings of a connector that make its documents as long as they can be."""
+    args = {
+        "connector": facts.name,
+        "application_id": ARN.format("qbusiness", ACCOUNT, f"application/{APPLICATION_ID}"),
+        "index_id": INDEX_ID,
+        "kms_key_id": ARN.format("kms", OTHER_ACCOUNT, f"key/mrk-{'0' * 32}"),
+    }
+    if facts.secret != "no":
+        args["secret_id"] = ARN.format("secretsmanager", OTHER_ACCOUNT, f"secret:{'n' * 512}-a1B2c3")
+    if facts.bucket != "no":
+        args |= {"bucket_name": 63 * "b", "bucket_account_id": OTHER_ACCOUNT}
+    if not subnets:
+        return args
+    shared = [
+        ARN.format("ec2", OTHER_ACCOUNT, f"subnet/subnet-{number:017x}") for number in range(subnets)
+    ]
+    groups = [f"sg-{number:017x}" for number in range(10)]
+    vpc = {"subnet_ids": shared, "security_group_ids": groups}
+    return {**args, "vpc_configuration": vpc, "allow_network_interface_deletion": True}
+
+
+def size(document: str | None) -> int:
+    assert document
+    return len("".join(document.split()))
+
+
+@EVERY_CONNECTOR
+def test_without_a_vpc_the_documents_of_a_connector_are_never_too_long(facts: Facts):
+    trust_policy, role_policy, _ = validate("qbusiness", largest(facts, subnets=0))
+    assert size(trust_policy) < 2_048
+    assert size(role_policy) < 10_240
+
+
+@pytest.mark.parametrize(
+    "facts", [facts for facts in FACTS.values() if facts.vpc != "no"], ids=lambda facts: facts.name
+)
+def test_as_many_subnets_as_fit_are_accepted_and_one_more_is_refused_by_us(facts: Facts):
+    one, two = (size(validate("qbusiness", largest(facts, count)).role_policy) for count in (1, 2))
+    fitting = 1 + (10_240 - one) // (two - one)
+    assert fitting > 6  # what the console takes
+    expected_size = one + (fitting - 1) * (two - one)
+    assert size(validate("qbusiness", largest(facts, fitting)).role_policy) == expected_size <= 10_240
+    with pytest.raises(SettingsError) as caught:
+        validate("qbusiness", largest(facts, fitting + 1))
+    (problem,) = caught.value.problems
+    assert problem.path == ("vpc_configuration", "subnet_ids")
+    assert problem.message == (
+        f"the role policy has {expected_size + two - one:,} characters without white space"
+    )
+    assert problem.expected == "at most 10,240 characters, so fewer subnets"
