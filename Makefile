@@ -15,7 +15,7 @@ ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # With these, Python would find neither venv/ nor the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
-.PHONY: help up preview drift down unit test check format generated bench mutation pages site lock clean
+.PHONY: help up example preview drift down unit test check format generated bench mutation live pages site lock clean
 
 help: ## list the targets
 	@sed -n 's/^# \(Group\): \(.*\)/\n\2/p; s/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -26,6 +26,14 @@ up: venv/installed ## deploy the stack dev to the sandbox; ends with the role's 
 	@$(SANDBOX) sh -c 'pulumi up --stack $(STACK) --yes --skip-preview && pulumi stack output --stack $(STACK) roleArn' || \
 		{ echo "If the program, its settings, or another running update is not the cause: \`make down\` resets the sandbox."; exit 1; }
 
+example: up examples/data-source/venv ## deploy the example's data source, under that role; ends with its ARN
+	@$(SANDBOX) sh -c 'cd examples/data-source && pulumi stack select --create $(STACK) && \
+		pulumi up --yes --skip-preview && pulumi stack output dataSourceArn'
+
+# Whoever copies the example installs its packages there; in the sandbox they are those of the project.
+examples/data-source/venv:
+	@ln -s ../../venv $@
+
 preview: venv/installed ## show what `make up` would change
 	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
 
@@ -33,7 +41,7 @@ drift: venv/installed ## fail if the role or its policy differs from the stack, 
 	@$(SANDBOX) pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff || \
 		{ echo "The role differs from the stack, or could not be read: see 'Correct drift' in docs/operations.md."; exit 1; }
 
-down: venv/installed ## destroy the stack and reset the sandbox
+down: venv/installed ## destroy the stacks and reset the sandbox
 	@$(STRAY_STACK_FILES)
 	@venv/bin/python -m sandbox down
 
@@ -69,6 +77,9 @@ mutation: venv/installed $(SIMULATOR) ## check that the tests detect a change in
 	@MUTANTS=all venv/bin/python -m pytest tests/authorization/test_mutants.py
 	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
 	@venv/bin/python -m tests.mutation
+
+live: venv/installed ## run the program once on a real AWS account: asks first, leaves nothing, writes a transcript
+	@venv/bin/python -m live
 
 # Group: Generate files
 

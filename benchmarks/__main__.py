@@ -30,7 +30,7 @@ The overhead compared with hand-written code, on Pulumi's real engine with the s
 Rounds are interleaved, so that a slow period of the machine affects all commands alike. Figures are
 medians, with minimum and maximum in parentheses, after a warm-up run. **Compare the ratios**: they are
 medians of the ratios within a round. Processor time is that of all processes of a command except the
-sandbox's IAM; memory is that of the largest process. AWS itself takes longer than all of this.
+sandbox's AWS; memory is that of the largest process. AWS itself takes longer than all of this.
 """
 
 

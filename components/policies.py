@@ -71,7 +71,7 @@ def role_policy(settings: Settings) -> str:
 def trust_statement(application: Application) -> Statement:
     """Return the statement of the trust policy."""
     return Statement(
-        "Let Amazon Q Business assume the role, for this application of this account alone.",
+        "Let Amazon Q Business assume the role, only for this application of this account.",
         {
             "Sid": "AllowsAmazonQServicePrincipal",
             "Effect": "Allow",
@@ -114,17 +114,17 @@ def role_statements(settings: Settings) -> Iterator[Statement]:
     yield _allow(
         "AllowsAmazonQToIngestDocuments",
         """\
-Put documents into the index, and remove them when the data source does.
+Put documents into the index, and delete them when the data source does.
 
-AWS's current page names the application and the index; an older edition the index alone,
-although both actions require both resource types:
-https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonqbusiness.html""",
+AWS's current page for AEM Cloud names the application and the index. An older edition, and six of the
+other pages, name only the index, although both actions require both resource types:
+<https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonqbusiness.html>""",
         ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"],
         [application, index] if both else index,
     )
     yield _allow(
         "AllowsAmazonQToIngestPrincipalMapping",
-        "Keep the users and groups that decide who may see which document.",
+        "Manage the users and groups that determine who can see which document.",
         [
             "qbusiness:PutGroup",
             "qbusiness:CreateUser",
@@ -174,7 +174,7 @@ def _network_statements(settings: Settings) -> Iterator[Statement]:
     )
     yield _allow(
         "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
-        "Create only network interfaces that carry the application's AMAZON_Q tag.",
+        "Create only network interfaces with the application's AMAZON_Q tag.",
         create_and_delete,
         network_interfaces,
         {
@@ -187,21 +187,21 @@ def _network_statements(settings: Settings) -> Iterator[Statement]:
         """\
 Set tags while a network interface is being created, and at no other time.
 
-The statement before decides which tags these may be: without its condition nothing is created.""",
+The previous statement determines the tag: a network interface with another one is not created.""",
         ["ec2:CreateTags"],
         network_interfaces,
         {"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
     )
     yield _allow(
         "AllowsAmazonQToCreateNetworkInterfacePermission",
-        "Let the service attach the network interfaces that carry the application's tag.",
+        "Let the service attach the network interfaces with the application's tag.",
         ["ec2:CreateNetworkInterfacePermission"],
         network_interfaces,
         {"StringLike": {"aws:ResourceTag/AMAZON_Q": tag}},
     )
     yield _allow(
         "AllowsAmazonQToDescribeResourcesForVPC",
-        "Look at the VPC; EC2 has no narrower resource than * for these actions.",
+        "Read the VPC. EC2 supports only the resource * for these actions.",
         [
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeAvailabilityZones",
@@ -217,10 +217,10 @@ The statement before decides which tags these may be: without its condition noth
         yield _allow(
             "AllowsAmazonQToDeleteTaggedNI",
             """\
-Delete the network interfaces that carry the application's tag.
+Delete the network interfaces with the application's tag.
 
-AWS's page grants this only under a tag of the request, which a deletion does not carry. This statement
-is not on the page, and is included only if the settings ask for it.""",
+AWS's pages allow this only with a tag in the request, which a deletion never has. This statement is on
+none of them.""",
             ["ec2:DeleteNetworkInterface"],
             network_interfaces,
             {"StringLike": {"aws:ResourceTag/AMAZON_Q": tag}},

@@ -1,4 +1,4 @@
-"""The policy pack: its rules, and how they are enforced."""
+"""Serve the policy pack: its rules, and how they are enforced."""
 
 from collections.abc import Collection
 from functools import partial
@@ -43,16 +43,7 @@ def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> 
     for role in roles_of(args.resources, set_by_program):
         if role.urn not in exempt:
             for finding in rule.check(role):
-                message, remediation = _escape(finding.message), _escape(finding.remediation)
-                report(f"{message}\nfix: {remediation}", finding.urn)
-
-
-def _escape(text: str) -> str:
-    """Escape control characters, so that no policy can forge lines of the report."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
+                report(finding.report, finding.urn)
 
 
 PolicyPack(

@@ -1,8 +1,8 @@
 """Compare what a statement allows with what the role of a connector may do.
 
-`connector_policy.json` is the role policy that this project's component writes, with every setting in
-use and placeholders for their values; a test compares it with the component. The pack does not import
-the component: it runs as a process of its own, with its own packages, and may be copied elsewhere.
+`connector_policy.json` has everything that this project's component allows the role of any connector,
+with placeholders for the values; a test compares the two. The pack does not import the component: it
+runs as a process of its own, with its own packages, and may be copied elsewhere.
 """
 
 import json
@@ -15,35 +15,26 @@ from typing import Final, NamedTuple
 
 from policy_documents import Condition, Statement, read_document
 
-_ID: Final = r"[a-zA-Z0-9][a-zA-Z0-9-]{35}"
-_HEX: Final = r"(?:[0-9a-f]{8}|[0-9a-f]{17})"
-_PLACEHOLDERS: Final = {
-    "partition": r"aws(?:-[a-z]+)*",
-    "region": r"[a-z]{2,5}(?:-[a-z]+)+-[0-9]{1,2}",
-    "account": r"[0-9]{12}",
-    "secret_account": r"[0-9]{12}",
-    "key_account": r"[0-9]{12}",
-    "subnet_account": r"[0-9]{12}",
-    "application_id": _ID,
-    "index_id": _ID,
+_ACCOUNT: Final = r"[0-9]{12}"
+_QBUSINESS_ID: Final = r"[a-zA-Z0-9][a-zA-Z0-9-]{35}"
+PLACEHOLDERS: Final = {
+    "partition": r"aws(?:-[a-z]{1,16}){0,3}",
+    "region": r"[a-z]{2,5}(?:-[a-z]{1,16}){1,3}-[0-9]{1,2}",
+    "account": _ACCOUNT,
+    "bucket_account": _ACCOUNT,
+    "secret_account": _ACCOUNT,
+    "key_account": _ACCOUNT,
+    "subnet_account": _ACCOUNT,
+    "application_id": _QBUSINESS_ID,
+    "index_id": _QBUSINESS_ID,
+    "bucket_name": r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
     "secret_id": r"[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}",
-    "key_id": r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})",
-    "subnet_id": rf"subnet-{_HEX}",
-    "security_group_id": rf"sg-{_HEX}",
+    "key_id": r"(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})",
+    "subnet_id": r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})",
+    "security_group_id": r"sg-(?:[0-9a-f]{8}|[0-9a-f]{17})",
 }
 """What may replace each placeholder: never a wildcard or a policy variable."""
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
-
-_APPLICATION: Final = re.compile(
-    "arn:(?P<partition>{partition}):qbusiness:(?P<region>{region}):(?P<account>{account})"
-    ":application/(?P<application_id>{application_id})".format_map(_PLACEHOLDERS)
-)
-# A condition of the connector is also met by these operators: they demand as much, or more.
-_AS_STRICT: Final = {
-    "StringEquals": ("StringEquals", "StringLike", "ForAnyValue:StringEquals", "ForAnyValue:StringLike"),
-    "StringLike": ("StringEquals", "StringLike", "ForAnyValue:StringEquals", "ForAnyValue:StringLike"),
-    "ForAllValues:StringEquals": ("ForAllValues:StringEquals", "ForAllValues:StringLike"),
-}
 
 
 class Application(NamedTuple):
@@ -56,13 +47,15 @@ class Application(NamedTuple):
 
 
 class Excess(NamedTuple):
-    """A permission of a statement that the role of a connector does not have."""
+    """A permission that a connector does not need, or needs only for other resources or requests."""
 
     action: str
     resource: str | None = None
     """None: no connector needs the action on any resource."""
-    condition: str | None = None
-    """The condition, as JSON, without which no connector needs it."""
+    expected_resources: str = ""
+    """The resources on which a connector needs the action; empty if this is one of them."""
+    expected_condition: str = ""
+    """The condition, as JSON, under which a connector needs the action on this resource."""
 
 
 class _Pattern(NamedTuple):
@@ -79,9 +72,14 @@ class _Pattern(NamedTuple):
         found = match.groupdict()
         return all(found.get(name, value) == value for name, value in application._asdict().items())
 
+    def show(self, application: Application | None) -> str:
+        """Return the text with the parts of the application, and other placeholders in capitals."""
+        values = application._asdict() if application else {}
+        return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[1].upper()), self.text)
+
 
 class _Grant(NamedTuple):
-    """What one statement of the connector allows."""
+    """What one statement of `connector_policy.json` allows."""
 
     actions: tuple[_Pattern, ...]
     resources: tuple[_Pattern, ...]
@@ -90,7 +88,7 @@ class _Grant(NamedTuple):
 
 def application_of(arn: str) -> Application | None:
     """Return the application that an ARN names; None if it names none, or several by a wildcard."""
-    match = _APPLICATION.fullmatch(arn)
+    match = _APPLICATION.expression.fullmatch(arn)
     return Application(**match.groupdict()) if match else None
 
 
@@ -102,27 +100,40 @@ def excess_of(statement: Statement, application: Application | None) -> tuple[Ex
 
 def _excess_of(statement: Statement, application: Application | None) -> Iterator[Excess]:
     for action in statement.actions:
-        shown = _shown(action, statement.not_actions)
-        allowing = _allowing(action.lower())
-        if not allowing:
+        shown = _show(action, statement.not_actions)
+        of_action = _grants_of(action.lower())
+        if not of_action:
             yield Excess(shown)
             continue
         for resource in statement.resources:
-            grants = [grant for grant in allowing if _covers(grant.resources, resource, application)]
-            if not any(_meets(statement.conditions, grant, application) for grant in grants):
-                conditions = " or ".join(
-                    dict.fromkeys(_conditions(grant, application) for grant in grants)
-                )
-                yield Excess(shown, _shown(resource, statement.not_resources), conditions or None)
+            grants = [grant for grant in of_action if _covers(grant.resources, resource, application)]
+            if any(_meets(statement.conditions, grant, application) for grant in grants):
+                continue
+            shown_resource = _show(resource, statement.not_resources)
+            if grants:
+                conditions = dict.fromkeys(_show_conditions(grant, application) for grant in grants)
+                yield Excess(shown, shown_resource, expected_condition=" or ".join(conditions))
+            else:
+                patterns = dict.fromkeys(pattern for grant in of_action for pattern in grant.resources)
+                expected = " or ".join(pattern.show(application) for pattern in patterns)
+                yield Excess(shown, shown_resource, expected_resources=expected)
 
 
 @cache
-def _allowing(action: str) -> tuple[_Grant, ...]:
+def _grants_of(action: str) -> tuple[_Grant, ...]:
     return tuple(grant for grant in _GRANTS if _covers(grant.actions, action, None))
 
 
-def _shown(pattern: str, negated: tuple[str, ...]) -> str:
+def _show(pattern: str, negated: tuple[str, ...]) -> str:
     return f"everything except {', '.join(negated)}" if negated else pattern
+
+
+def _show_conditions(grant: _Grant, application: Application | None) -> str:
+    conditions: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    for condition, patterns in grant.conditions:
+        values = [pattern.show(application) for pattern in patterns]
+        conditions[condition.operator][condition.key] = values
+    return json.dumps(conditions)
 
 
 def _covers(patterns: tuple[_Pattern, ...], text: str, application: Application | None) -> bool:
@@ -133,39 +144,26 @@ def _meets(conditions: tuple[Condition, ...], grant: _Grant, application: Applic
     """Return whether every request that meets the conditions meets those of the grant."""
     return all(
         any(
-            condition.is_on(demanded.key)
-            and condition.operator in _AS_STRICT[demanded.operator]
-            and condition.values
+            condition.is_as_strict_as(required)
             and all(_covers(patterns, value, application) for value in condition.values)
             for condition in conditions
         )
-        for demanded, patterns in grant.conditions
+        for required, patterns in grant.conditions
     )
-
-
-def _conditions(grant: _Grant, application: Application | None) -> str:
-    """Return the conditions of a grant as JSON, placeholders without a value in capitals."""
-    values = application._asdict() if application else {}
-    conditions: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    for condition, patterns in grant.conditions:
-        conditions[condition.operator][condition.key] = [
-            _PLACEHOLDER.sub(lambda match: values.get(match[1], match[1].upper()), pattern.text)
-            for pattern in patterns
-        ]
-    return json.dumps(conditions)
 
 
 def _pattern(text: str) -> _Pattern:
     literals_and_names = _PLACEHOLDER.split(text)
     expressions = [
-        f"(?P<{part}>{_PLACEHOLDERS[part]})"
-        if index % 2
-        else re.escape(part).replace(r"\*", ".*").replace(r"\?", "[^*]")
+        f"(?P<{part}>{PLACEHOLDERS[part]})" if index % 2 else re.escape(part).replace(r"\*", ".*")
         for index, part in enumerate(literals_and_names)
     ]
     return _Pattern(text, re.compile("".join(expressions), re.DOTALL))
 
 
+_APPLICATION: Final = _pattern(
+    "arn:{partition}:qbusiness:{region}:{account}:application/{application_id}"
+)
 _GRANTS: Final = tuple(
     _Grant(
         tuple(_pattern(action.lower()) for action in statement.actions),

@@ -2,7 +2,7 @@
 
 A stack policy sees the outputs of resources, not what the program declares. For an existing role, the
 provider reports every policy that the role has, including those that other tools created. Only what the
-program sets counts.
+program sets counts as declared.
 """
 
 from collections import defaultdict
@@ -65,14 +65,16 @@ class Attachment(NamedTuple):
     arn: str
 
 
-class Remainder(NamedTuple):
-    """A policy that a role has, and that the stack does not declare."""
+class UndeclaredPolicy(NamedTuple):
+    """A policy that a role has, and that the stack neither declares nor attaches."""
 
     name: str
     """The name of an inline policy, or the ARN of a managed one."""
     inline: bool
     removed: bool
-    """Whether the stack declares that the role has no other policies than its own."""
+    """Whether the update removes it, since the stack declares all policies that the role may have."""
+    size: int = 0
+    """Characters of an inline policy, as IAM counts them."""
 
 
 class Role(NamedTuple):
@@ -84,7 +86,7 @@ class Role(NamedTuple):
     trust: Policy
     policies: tuple[Policy, ...]
     attachments: tuple[Attachment, ...]
-    remainders: tuple[Remainder, ...]
+    undeclared: tuple[UndeclaredPolicy, ...]
 
     @property
     def application(self) -> Application | None:
@@ -92,7 +94,7 @@ class Role(NamedTuple):
         arns = {
             arn
             for statement in trusting_statements(self.trust.document)
-            for arn in demanded_values(statement, "aws:SourceArn")
+            for arn in required_values(statement, "aws:SourceArn")
         }
         return application_of(*arns) if len(arns) == 1 else None
 
@@ -131,12 +133,14 @@ def roles_of(
     """
     types = {_ROLE, _MANAGED_POLICY, *_NAMES_ITS_ROLE_IN}
     declarations = [
-        _declaration(one, set_by_program.get(one.urn, ()) if set_by_program else [*one.props])
-        for one in resources
-        if one.resource_type in types
+        _declaration(
+            resource, set_by_program.get(resource.urn, ()) if set_by_program else [*resource.props]
+        )
+        for resource in resources
+        if resource.resource_type in types
     ]
-    roles = [one for one in declarations if one.type == _ROLE]
-    managed = _Managed([one for one in declarations if one.type == _MANAGED_POLICY])
+    roles = _of_type(declarations, _ROLE)
+    managed = _Managed(_of_type(declarations, _MANAGED_POLICY))
     belonging = _belonging(roles, declarations)
     for declaration in roles:
         role = _role(declaration, belonging[declaration.urn], managed)
@@ -151,21 +155,17 @@ def trusting_statements(trust: Document) -> Iterator[Statement]:
             yield statement
 
 
-def demanded_values(statement: Statement, key: str) -> tuple[str, ...]:
-    """Return the values that a condition demands of a key; none if the key may be absent.
+def required_values(statement: Statement, key: str) -> tuple[str, ...]:
+    """Return the values that the conditions allow a key to have; none if the key may be absent.
 
-    A request has to meet both of two operators on one key, so that the narrower one counts.
+    A request has to meet both of two conditions on one key, so that the narrower one counts.
     """
-    demanded = [
+    required = [
         condition.values
         for condition in statement.conditions
-        if condition.is_on(key) and condition.operator.removeprefix("ForAnyValue:") in DEMANDING
+        if condition.is_on(key) and condition.requires_key
     ]
-    return min(demanded, key=lambda values: (any(map(_is_pattern, values)), len(values)), default=())
-
-
-DEMANDING: Final = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
-"""Operators that no request meets without the key."""
+    return min(required, key=lambda values: (any(map(_is_pattern, values)), len(values)), default=())
 
 
 def _is_pattern(text: str) -> bool:
@@ -186,13 +186,17 @@ def _is_assumed_by_service(role: Role, declaration: _Declaration) -> bool:
     )
 
 
+def _of_type(declarations: Iterable[_Declaration], type_: str) -> list[_Declaration]:
+    return [declaration for declaration in declarations if declaration.type == type_]
+
+
 def _declaration(resource: Resource, set_by_program: Collection[str]) -> _Declaration:
     return _Declaration(
         resource.urn,
         resource.resource_type,
         _plain(resource.props),
         {
-            name: [one.urn for one in dependencies]
+            name: [dependency.urn for dependency in dependencies]
             for name, dependencies in resource.property_dependencies.items()
         },
         set_by_program,
@@ -221,8 +225,8 @@ class _Managed:
     """The managed policies that the stack declares."""
 
     def __init__(self, declarations: Iterable[_Declaration]) -> None:
-        self.by_urn = {one.urn: one for one in declarations}
-        self.by_arn = {arn: one for one in self.by_urn.values() if (arn := one.text("arn"))}
+        self.by_urn = {policy.urn: policy for policy in declarations}
+        self.by_arn = {arn: policy for policy in self.by_urn.values() if (arn := policy.text("arn"))}
 
     def attached_by(self, declaration: _Declaration) -> tuple[list[_Declaration], list[str]]:
         """Return the policies that a resource attaches, and the ARNs of those not in the stack."""
@@ -238,90 +242,98 @@ class _Managed:
 def _belonging(
     roles: Iterable[_Declaration], declarations: Iterable[_Declaration]
 ) -> Mapping[str, list[_Declaration]]:
-    """Return the declarations that name each role, by a reference to it or by its name."""
-    names = {role.urn: role.text("name") for role in roles}
+    """Return the declarations that name each role, by a reference to it or by its name.
+
+    IAM does not distinguish the names of roles by case:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    names = {role.urn: (role.text("name") or "").lower() for role in roles}
     by_name: dict[str, list[str]] = defaultdict(list)
     for urn, name in names.items():
-        if name:
-            by_name[name].append(urn)
+        by_name[name].append(urn)
     belonging: dict[str, list[_Declaration]] = defaultdict(list)
     for declaration in declarations:
-        name = _NAMES_ITS_ROLE_IN.get(declaration.type)
-        if name is None:
+        property_name = _NAMES_ITS_ROLE_IN.get(declaration.type)
+        if property_name is None:
             continue
-        given = listed(declaration.properties.get(name))
-        referred = [urn for urn in declaration.references.get(name, ()) if urn in names]
+        given = listed(declaration.properties.get(property_name))
+        given_names = [value.lower() for value in given if isinstance(value, str) and value]
+        urns = [urn for urn in declaration.references.get(property_name, ()) if urn in names]
         if given and UNKNOWN not in given:
             # The names are known, and say more than where they come from.
-            referred = [urn for urn in referred if names[urn] in (None, *given)]
-        named = [urn for one in given if isinstance(one, str) for urn in by_name.get(one, ())]
-        for urn in dict.fromkeys(referred + named):
+            urns = [urn for urn in urns if names[urn] in ("", *given_names)]
+        urns += [urn for name in given_names for urn in by_name.get(name, ())]
+        for urn in dict.fromkeys(urns):
             belonging[urn].append(declaration)
     return belonging
 
 
 def _role(role: _Declaration, belonging: Sequence[_Declaration], managed: _Managed) -> Role:
     inline, undeclared = _inline_policies(role, belonging)
-    attached, attachments, undeclared_arns = _managed_policies(role, belonging, managed)
-    types = {one.type for one in belonging}
+    attached, attachments, undeclared_managed = _managed_policies(role, belonging, managed)
     return Role(
         role.urn,
         role.text("name"),
         Policy(role.urn, _document(role.properties, "assumeRolePolicy", trust=True)),
         (*inline, *attached),
         tuple(attachments),
-        tuple(Remainder(name, inline=True, removed=_EXCLUSIVE_POLICIES in types) for name in undeclared)
-        + tuple(
-            Remainder(arn, inline=False, removed=_EXCLUSIVE_ATTACHMENTS in types)
-            for arn in undeclared_arns
-        ),
+        (*undeclared, *undeclared_managed),
     )
 
 
 def _inline_policies(
     role: _Declaration, belonging: Iterable[_Declaration]
-) -> tuple[list[Policy], list[str]]:
-    """Return the inline policies that the stack declares, and the names of the role's others."""
-    resources = [one for one in belonging if one.type == _ROLE_POLICY]
-    policies = [Policy(one.urn, _document(one.properties, "policy")) for one in resources]
+) -> tuple[list[Policy], list[UndeclaredPolicy]]:
+    """Return the inline policies that the stack declares, and the role's others."""
+    resources = _of_type(belonging, _ROLE_POLICY)
+    policies = [Policy(resource.urn, _document(resource.properties, "policy")) for resource in resources]
     inline = [
-        (one.get("name"), _document(one, "policy"))
-        for one in cast("list[dict[str, Any]]", role.values("inlinePolicies"))
-        if isinstance(one, dict)  # pyright: ignore[reportUnnecessaryIsInstance] the program's
+        (member.get("name"), _document(member, "policy"))
+        for member in cast("list[dict[str, Any]]", role.values("inlinePolicies"))
+        if isinstance(member, dict)  # pyright: ignore[reportUnnecessaryIsInstance] the program's
     ]
+    names = [resource.text("name") for resource in resources]
     if "inlinePolicies" in role.set_by_program:
         # After an update these contain the policies of the resources, too.
-        declared = [
-            (one.text("name"), policy.document) for one, policy in zip(resources, policies, strict=True)
-        ]
-        policies += [Policy(role.urn, one[1]) for one in inline if one not in declared]
+        declared = [*zip(names, (policy.document for policy in policies), strict=True)]
+        policies += [Policy(role.urn, member[1]) for member in inline if member not in declared]
         return policies, []
-    names = {one.text("name") for one in resources}
-    return policies, [str(name) for name, _ in inline if name not in names]
+    exclusive = _of_type(belonging, _EXCLUSIVE_POLICIES)
+    kept = {name for resource in exclusive for name in resource.values("policyNames")}
+    return policies, [
+        UndeclaredPolicy(
+            str(name), inline=True, removed=bool(exclusive) and name not in kept, size=document.size
+        )
+        for name, document in inline
+        if name not in names
+    ]
 
 
 def _managed_policies(
     role: _Declaration, belonging: Iterable[_Declaration], managed: _Managed
-) -> tuple[list[Policy], list[Attachment], list[str]]:
-    """Return the attached policies that the stack declares, the others, and the role's other ARNs."""
-    declares = "managedPolicyArns" in role.set_by_program
-    attached: dict[str, _Declaration] = {}
+) -> tuple[list[Policy], list[Attachment], list[UndeclaredPolicy]]:
+    """Return the attached policies that the stack declares, those it does not, and the role's others."""
+    attaching = [declaration for declaration in belonging if declaration.type in _ATTACHES_IN]
+    if "managedPolicyArns" in role.set_by_program:
+        attaching.insert(0, role)
+    attached: dict[str, Policy] = {}
     attachments: dict[str, Attachment] = {}
-    declared: set[str] = set()
-    for one in ([role] if declares else []) + [one for one in belonging if one.type in _ATTACHES_IN]:
-        policies, arns = managed.attached_by(one)
-        attached |= {policy.urn: policy for policy in policies}
-        attachments = {arn: Attachment(one.urn, arn) for arn in arns} | attachments
-        declared.update(one.values(_ATTACHES_IN[one.type]))
-    others = [arn for arn in role.values("managedPolicyArns") if arn not in declared]
-    return (
-        [
-            Policy(one.urn, _document(one.properties, "policy"), inline=False)
-            for one in attached.values()
-        ],
-        [*attachments.values()],
-        others,
-    )
+    attached_arns: set[str] = set()
+    for declaration in attaching:
+        policies, arns = managed.attached_by(declaration)
+        for policy in policies:
+            document = _document(policy.properties, "policy")
+            attached[policy.urn] = Policy(policy.urn, document, inline=False)
+        for arn in arns:
+            attachments[arn] = Attachment(declaration.urn, arn)
+        attached_arns.update(declaration.values(_ATTACHES_IN[declaration.type]))
+    removed = bool(_of_type(belonging, _EXCLUSIVE_ATTACHMENTS))
+    undeclared = [
+        UndeclaredPolicy(arn, inline=False, removed=removed)
+        for arn in role.values("managedPolicyArns")
+        if arn not in attached_arns
+    ]
+    return [*attached.values()], [*attachments.values()], undeclared
 
 
 def _document(properties: Mapping[str, Any], name: str, *, trust: bool = False) -> Document:

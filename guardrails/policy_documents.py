@@ -14,6 +14,13 @@ UNKNOWN: Final = object()
 
 _DOCUMENT_ELEMENTS: Final = {"Version", "Id", "Statement"}
 _STATEMENT_ELEMENTS: Final = {"Sid", "Effect", "Action", "NotAction", "Condition"}
+_OPERATORS_THAT_REQUIRE_THE_KEY: Final = {
+    "StringEquals",
+    "StringEqualsIgnoreCase",
+    "StringLike",
+    "ArnEquals",
+    "ArnLike",
+}
 
 
 class Condition(NamedTuple):
@@ -27,9 +34,20 @@ class Condition(NamedTuple):
     key: str
     values: tuple[str, ...]
 
+    @property
+    def requires_key(self) -> bool:
+        """Whether no request without the key meets it."""
+        return self.operator.removeprefix("ForAnyValue:") in _OPERATORS_THAT_REQUIRE_THE_KEY
+
     def is_on(self, key: str) -> bool:
         """Return whether it is a condition on the key."""
         return self.key.lower() == key.lower()
+
+    def is_as_strict_as(self, other: "Condition") -> bool:
+        """Return whether a request that meets it with the other's values meets the other."""
+        return self.is_on(other.key) and (
+            self.operator == other.operator or (self.requires_key and other.requires_key)
+        )
 
 
 class Statement(NamedTuple):
@@ -71,8 +89,9 @@ def read_document(given: Any, *, trust: bool = False) -> Document:
         return Document(known=False)
     if isinstance(given, str):
         return _read_text(given, trust)
-    size = len("".join(json.dumps(_without_unknown(given)).split()))
-    return _read(given, size, trust)
+    # What is not known yet counts as empty.
+    text = json.dumps(given, default=lambda _unknown: "", ensure_ascii=False)
+    return _read(given, _size(text), trust)
 
 
 @cache
@@ -84,7 +103,11 @@ def _read_text(text: str, trust: bool) -> Document:  # noqa: FBT001 a key of the
         return Document(problem=str(error))
     except (RecursionError, ValueError):
         return Document(problem="it is not JSON")
-    return _read(given, len("".join(text.split())), trust)
+    return _read(given, _size(text), trust)
+
+
+def _size(text: str) -> int:
+    return len("".join(text.split()))
 
 
 def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -97,14 +120,16 @@ def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _read(given: Any, size: int, trust: bool) -> Document:  # noqa: FBT001 as above
     try:
         _check_elements(given, _DOCUMENT_ELEMENTS, "the document")
-        statements = listed(given.get("Statement"))
-        read = [_statement(number, one, trust=trust) for number, one in enumerate(statements, start=1)]
+        statements = [
+            _statement(number, statement, trust=trust)
+            for number, statement in enumerate(listed(given.get("Statement")), start=1)
+        ]
     except _MalformedError as error:
         return Document(problem=str(error))
-    if not read:
+    if not statements:
         return Document(problem="it has no Statement")
-    known = tuple(statement for statement in read if statement)
-    return Document(known, size, known=len(known) == len(read))
+    known = tuple(statement for statement in statements if statement)
+    return Document(known, size, known=len(known) == len(statements))
 
 
 def listed(value: Any) -> list[Any]:
@@ -136,7 +161,12 @@ def _statement(number: int, given: Any, *, trust: bool) -> Statement | None:
     conditions = tuple(_conditions(given.get("Condition", {}), number))
     if effect is UNKNOWN or any(
         UNKNOWN in values
-        for values in (not_actions, not_resources, principals, *(one.values for one in conditions))
+        for values in (
+            not_actions,
+            not_resources,
+            principals,
+            *(condition.values for condition in conditions),
+        )
     ):
         return None
     return Statement(
@@ -213,12 +243,3 @@ def _texts(given: Any, what: str) -> tuple[Any, ...]:
 
 def _known(values: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(value for value in values if value is not UNKNOWN)
-
-
-def _without_unknown(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        members = cast("Mapping[str, Any]", value)
-        return {key: _without_unknown(one) for key, one in members.items() if one is not UNKNOWN}
-    if isinstance(value, list):
-        return [_without_unknown(one) for one in cast("list[Any]", value) if one is not UNKNOWN]
-    return value

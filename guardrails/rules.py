@@ -1,4 +1,4 @@
-"""Rules for a role that Amazon Q Business assumes.
+"""Check a role that Amazon Q Business assumes.
 
 Each rule is a function of a role that returns its findings. The AWS page behind them:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles-ds.html
@@ -6,33 +6,42 @@ https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles-ds.html
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from connector_grants import Excess, application_of, excess_of
 from declared_roles import (
-    DEMANDING,
     SERVICE,
     Policy,
-    Remainder,
     Role,
-    demanded_values,
+    UndeclaredPolicy,
+    required_values,
     trusting_statements,
 )
 from policy_documents import Statement
 
+# Characters, white space not counted; the number of attached policies. The last two can be increased:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MAXIMUM_INLINE_SIZE: Final = 10_240
+MAXIMUM_MANAGED_SIZE: Final = 6_144
 MAXIMUM_TRUST_SIZE: Final = 2_048
-"""Without a quota increase. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+MAXIMUM_ATTACHED: Final = 10
+LISTED_NAMES: Final = ("qbusiness", "QBusiness")
+"""The Amazon Q Business console lists only roles whose name contains one of these."""
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
-_TEMPLATE_TEXT: Final = re.compile(
-    r"\[\[|\]\]|\{\{|\}\}|<|>|\byour[-_]"
-    r"|:(?:account_id|source_account|region):|:secret:secret_id\b"
-    r"|key/key_id|application/application_id|index/index_id|subnet/subnet_ids?|security-group/security_group",
+_AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
+_PLACEHOLDER: Final = re.compile(
+    r"\[\[.+?\]\]|\{\{.+?\}\}|<.+?>"
+    # Without brackets, as a browser shows them or as other pages have them: whole parts of an ARN.
+    r"|:(?:(?:your-)?(?:region|account[_-]id)|source_account):"
+    r"|:(?:secret:secret[_-]id|key/key[_-]id|subnet/subnet_ids?|security-group/security_group"
+    r"|application/application[_-]id|application/[^/]+/index/index[_-]id"
+    r"|::input_bucket_name|::amzn-s3-demo-[^/]+)(?:/|\Z)",
     re.IGNORECASE,
 )
-_AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
+"""The placeholders of AWS's pages."""
 
 
 class Finding(NamedTuple):
@@ -40,7 +49,20 @@ class Finding(NamedTuple):
 
     urn: str
     message: str
+    """What was found."""
+    expected: str
     remediation: str
+
+    @property
+    def report(self) -> str:
+        """The text of the report. Escaped, so that no policy can forge a line of it."""
+        lines = (self.message, f"expected: {self.expected}", f"fix: {self.remediation}")
+        return "\n".join(map(_escape, lines))
+
+
+def _escape(text: str) -> str:
+    """Escape all but printable ASCII."""
+    return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class Rule(NamedTuple):
@@ -59,7 +81,9 @@ def readable(role: Role) -> Iterator[Finding]:
             yield Finding(
                 policy.urn,
                 f"a policy of the role is not a policy document: {policy.document.problem}",
-                "write it as JSON that follows IAM's policy grammar",
+                "JSON that follows IAM's policy grammar",
+                "correct the document: "
+                "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html",
             )
 
 
@@ -67,19 +91,20 @@ def trust_account(role: Role) -> Iterator[Finding]:
     """Find roles that are not bound to one account."""
     accounts: set[str] = set()
     for statement in trusting_statements(role.trust.document):
-        given = demanded_values(statement, "aws:SourceAccount")
+        given = required_values(statement, "aws:SourceAccount")
         accounts.update(given)
         if not given or not all(map(_ACCOUNT.fullmatch, given)):
-            shown = f"aws:SourceAccount {', '.join(given)}" if given else "no aws:SourceAccount"
             yield Finding(
                 role.urn,
-                f"the trust policy lets Amazon Q Business assume the role with {shown}",
-                'add the condition "StringEquals": {"aws:SourceAccount": "ACCOUNT"}, with 12 digits',
+                _trusted(statement, "aws:SourceAccount", given),
+                "one account ID, 12 digits",
+                'set the condition "StringEquals": {"aws:SourceAccount": "ACCOUNT_ID"}',
             )
     if len(accounts) > 1:
         yield Finding(
             role.urn,
-            f"the trust policy names several accounts: {', '.join(sorted(accounts))}",
+            f"the trust policy allows several accounts: {', '.join(sorted(accounts))}",
+            "one account",
             "declare one role for each account, in that account",
         )
 
@@ -88,25 +113,32 @@ def trust_application(role: Role) -> Iterator[Finding]:
     """Find roles that are not bound to one application of the account."""
     applications: set[str] = set()
     for statement in trusting_statements(role.trust.document):
-        sources = demanded_values(statement, "aws:SourceArn")
-        applications.update(sources)
-        named = [application_of(source) for source in sources]
+        given = required_values(statement, "aws:SourceArn")
+        applications.update(given)
+        named = [application_of(arn) for arn in given]
         accounts = {application.account for application in named if application}
-        pinned = {*demanded_values(statement, "aws:SourceAccount")}
-        if not sources or not all(named) or (pinned and accounts - pinned):
-            given = ", ".join(sources) or "no aws:SourceArn"
+        allowed = {*required_values(statement, "aws:SourceAccount")}
+        if not given or not all(named) or (allowed and accounts - allowed):
             yield Finding(
                 role.urn,
-                f"the trust policy does not name one application of its account: {given}",
-                'add the condition "ArnEquals": {"aws:SourceArn": '
-                '"arn:aws:qbusiness:REGION:ACCOUNT:application/ID"}, without a wildcard',
+                _trusted(statement, "aws:SourceArn", given),
+                "the ARN of one application of the account in aws:SourceAccount, without a wildcard",
+                'set the condition "ArnEquals": {"aws:SourceArn": '
+                '"arn:aws:qbusiness:REGION:ACCOUNT_ID:application/APPLICATION_ID"}',
             )
     if len(applications) > 1:
         yield Finding(
             role.urn,
-            f"the trust policy names several applications: {', '.join(sorted(applications))}",
+            f"the trust policy allows several applications: {', '.join(sorted(applications))}",
+            "one application",
             "declare one role for each application",
         )
+
+
+def _trusted(statement: Statement, key: str, values: Sequence[str]) -> str:
+    if values:
+        return f"{statement.name} of the trust policy allows {key} {', '.join(values)}"
+    return f"{statement.name} of the trust policy does not require {key}"
 
 
 def trust_service_alone(role: Role) -> Iterator[Finding]:
@@ -116,124 +148,115 @@ def trust_service_alone(role: Role) -> Iterator[Finding]:
             continue
         others = sorted({*statement.principals} - {f"Service:{SERVICE}"})
         if others:
-            shown = ", ".join("everybody" if one == "*" else one for one in others)
+            shown = ", ".join("everybody" if other == "*" else other for other in others)
             yield Finding(
                 role.urn,
-                f"the trust policy allows other principals than the service: {shown}",
-                'allow only the principal {"Service": "qbusiness.amazonaws.com"}',
+                f"{statement.name} of the trust policy allows other principals: {shown}",
+                f'only the principal {{"Service": "{SERVICE}"}}',
+                "remove the other principals",
             )
-        actions = [one for one in statement.actions if one.lower() != "sts:assumerole"]
+        actions = [action for action in statement.actions if action.lower() != "sts:assumerole"]
         if actions:
             yield Finding(
                 role.urn,
-                f"the trust policy allows {', '.join(actions)}",
-                "allow only sts:AssumeRole",
+                f"{statement.name} of the trust policy allows other actions: {', '.join(actions)}",
+                "only sts:AssumeRole",
+                "remove the other actions",
             )
 
 
-def secret(role: Role) -> Iterator[Finding]:
-    """Find secrets that are not named to their last six characters."""
-    yield from _on_resources(
-        role, "secret", "name the secret's ARN to its last six characters, in the application's Region"
-    )
+_REMEDIATIONS: Final = {
+    "secret": "name the secret by its ARN, to the last six characters",
+    "key": "name the key by its ARN; an alias covers no key",
+    "bucket": "name the bucket, without a wildcard",
+    "application": "name the application of the trust policy, and its index",
+    "excess": "name the resource by its ARN",
+}
+_RULES_BY_SERVICE: Final = {
+    "secretsmanager": "secret",
+    "kms": "key",
+    "s3": "bucket",
+    "qbusiness": "application",
+}
 
 
-def key(role: Role) -> Iterator[Finding]:
-    """Find keys that are not named by their ARNs."""
-    yield from _on_resources(
-        role, "key", "name the key's ARN (an alias covers no key), in the application's Region"
-    )
+def permissions(rule: str, role: Role) -> Iterator[Finding]:
+    """Find permissions that no connector needs, if the rule is the one that reports them."""
+    application = role.application
+    for policy, statement in _statements(role):
+        actions: dict[Excess, list[str]] = defaultdict(list)
+        for found in excess_of(statement, application):
+            if _rule_for(found) == rule:
+                actions[found._replace(action="")].append(found.action)
+        for found, names in actions.items():
+            message = f"{statement.name} allows {', '.join(names)}"
+            if not found.resource:
+                expected = "only actions that a connector needs"
+                remediation = "remove those that no connector needs; name the others without a wildcard"
+            elif found.expected_resources:
+                message += f" on {found.resource}"
+                expected, remediation = found.expected_resources, _REMEDIATIONS[rule]
+            else:
+                message += f" on {found.resource} without the required condition"
+                expected = found.expected_condition
+                remediation = "add the condition to the statement"
+            yield Finding(policy.urn, message, expected, remediation)
 
 
-def application(role: Role) -> Iterator[Finding]:
-    """Find actions on anything but the trust policy's application and its indexes and data sources."""
-    yield from _on_resources(
-        role,
-        "application",
-        "name the ARNs of the application that the trust policy names, and of its index",
-    )
-
-
-def decrypt_through_secrets_manager(role: Role) -> Iterator[Finding]:
-    """Find keys that decrypt for others than Secrets Manager."""
-    for policy, _, found in _excess(role):
-        if any(_rule_for(one) == "decrypt-through-secrets-manager" for one in found):
-            yield Finding(
-                policy.urn,
-                "kms:Decrypt is allowed for requests that do not come through Secrets Manager",
-                'add the condition "StringLike": {"kms:ViaService": ["secretsmanager.*.amazonaws.com"]}',
-            )
+def _rule_for(found: Excess) -> str:
+    """Return the rule that reports it: `excess`, unless it is an action that a connector needs."""
+    service = found.action.partition(":")[0].lower()
+    return _RULES_BY_SERVICE.get(service, "excess") if found.resource else "excess"
 
 
 def excess(role: Role) -> Iterator[Finding]:
-    """Find other permissions that the connector's role does not need."""
+    """Find permissions that no connector needs."""
     for attachment in role.attachments:
         if _AWS_MANAGED.match(attachment.arn):
             yield Finding(
                 attachment.urn,
-                f"{attachment.arn} is attached to a role that Amazon Q Business assumes",
-                "detach it, and allow only the connector's actions: no AWS managed policy fits the role",
+                f"the AWS managed policy {attachment.arn} is attached to the role",
+                "only actions that a connector needs; every AWS managed policy allows others",
+                "detach the policy",
             )
-    for policy, statement, found in _excess(role):
-        actions: dict[tuple[str | None, str | None], list[str]] = defaultdict(list)
-        for one in found:
-            if _rule_for(one) == "excess":
-                actions[one.resource, one.condition].append(one.action)
-        for (resource, condition), allowed in actions.items():
-            message = f"{statement.name} allows {', '.join(allowed)}"
-            if resource is None:
-                yield Finding(
-                    policy.urn,
-                    f"{message}: no connector needs that",
-                    "allow only the connector's actions",
-                )
-            elif condition is None:
-                yield Finding(
-                    policy.urn,
-                    f"{message} on {resource}: no connector needs that",
-                    "name the resources of this connector, without a wildcard",
-                )
-            else:
-                yield Finding(
-                    policy.urn,
-                    f"{message} on {resource} without the condition of a connector",
-                    f"add the condition {condition}",
-                )
+    yield from permissions("excess", role)
 
 
-def unseen(role: Role) -> Iterator[Finding]:
+def unchecked(role: Role) -> Iterator[Finding]:
     """Find attached policies that the stack does not declare."""
     for attachment in role.attachments:
         if not _AWS_MANAGED.match(attachment.arn):
             yield Finding(
                 attachment.urn,
-                f"{attachment.arn} is attached, but not declared in this stack: no rule has checked it",
+                f"{attachment.arn} is attached to the role, and no rule has checked it",
+                "only policies that this stack declares",
                 "declare the policy in this stack",
             )
 
 
-def remainders(role: Role) -> Iterator[Finding]:
-    """Find policies that the role still has, and that the stack does not declare."""
-    for one in role.remainders:
-        kind = "inline policy" if one.inline else "managed policy"
+def undeclared(role: Role) -> Iterator[Finding]:
+    """Find policies that the role has, and that the stack neither declares nor attaches."""
+    for policy in role.undeclared:
+        kind = "inline policy" if policy.inline else "managed policy"
         yield Finding(
             role.urn,
-            f"the role still has the {kind} {one.name}, which this stack does not declare",
-            _removal(role, one),
+            f"the role has the {kind} {policy.name}, which this stack does not declare",
+            "only policies that this stack declares",
+            _removal(role, policy),
         )
 
 
-def _removal(role: Role, remainder: Remainder) -> str:
+def _removal(role: Role, policy: UndeclaredPolicy) -> str:
     name = role.name or "ROLE"
-    if remainder.inline:
+    if policy.inline:
         resource = "RolePoliciesExclusive"
-        command = f"aws iam delete-role-policy --role-name {name} --policy-name {remainder.name}"
+        command = f"aws iam delete-role-policy --role-name {name} --policy-name {policy.name}"
     else:
         resource = "RolePolicyAttachmentsExclusive"
-        command = f"aws iam detach-role-policy --role-name {name} --policy-arn {remainder.name}"
-    if remainder.removed:
+        command = f"aws iam detach-role-policy --role-name {name} --policy-arn {policy.name}"
+    if policy.removed:
         return f"nothing to do: the stack's {resource} removes it; `pulumi refresh` shows that"
-    return f"declare {resource} for the role, or run `{command}`, then `pulumi refresh`"
+    return f"declare it, or declare {resource} for the role, or run `{command}`, then `pulumi refresh`"
 
 
 def ingest(role: Role) -> Iterator[Finding]:
@@ -241,67 +264,87 @@ def ingest(role: Role) -> Iterator[Finding]:
     resources: dict[str, str] = {}
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
         resources |= dict.fromkeys(statement.resources, policy.urn)
-    applications = {resource for resource in resources if "/index/" not in resource}
     for resource, urn in resources.items():
-        if "/index/" in resource and resource.partition("/index/")[0] not in applications:
+        application, separator, _ = resource.partition("/index/")
+        if separator and application not in resources:
             yield Finding(
                 urn,
-                f"documents may be put into {resource}, but not into its application",
-                "add the application's ARN: qbusiness:BatchPutDocument requires both",
+                f"qbusiness:BatchPutDocument is allowed on {resource}, but not on its application",
+                "both: the action requires the application and the index",
+                f"add {application} to the statement",
             )
 
 
 def subnets(role: Role) -> Iterator[Finding]:
     """Find conditions under which no network interface can be created in a subnet."""
     for policy, statement in _allowing(role, "ec2:createnetworkinterface"):
-        on_tags = any(
-            condition.key.lower().startswith("aws:requesttag/")
-            and condition.operator.removeprefix("ForAnyValue:") in DEMANDING
+        requires_tag = any(
+            condition.requires_key and condition.key.lower().startswith("aws:requesttag/")
             for condition in statement.conditions
         )
-        if on_tags and any(":subnet/" in resource for resource in statement.resources):
+        if requires_tag and any(":subnet/" in resource for resource in statement.resources):
             yield Finding(
                 policy.urn,
-                "a condition on aws:RequestTag covers subnets, which never meet it",
-                "allow subnets and security groups in a statement without this condition",
+                f"{statement.name} has a condition on aws:RequestTag for subnets, which never meet it",
+                "no such condition for subnets and security groups",
+                "allow them in a statement of their own",
             )
 
 
 def placeholders(role: Role) -> Iterator[Finding]:
-    """Find placeholders of a template."""
+    """Find placeholders of AWS's pages."""
     for policy in (role.trust, *role.policies):
         for statement in policy.document.statements:
             values = [value for condition in statement.conditions for value in condition.values]
             for text in (*statement.resources, *statement.not_resources, *values):
-                if _TEMPLATE_TEXT.search(text):
+                if _PLACEHOLDER.search(text):
                     yield Finding(
-                        policy.urn, f"{text} is a placeholder", "replace it with the real value"
+                        policy.urn,
+                        f"{statement.name} has a placeholder: {text}",
+                        "values of your account",
+                        "replace the placeholder",
                     )
 
 
 def listed_name(role: Role) -> Iterator[Finding]:
     """Find names under which the console does not list the role."""
-    if role.name and not ("qbusiness" in role.name or "QBusiness" in role.name):
+    if role.name and not any(part in role.name for part in LISTED_NAMES):
         yield Finding(
             role.urn,
-            f"the Amazon Q Business console does not list {role.name}",
-            "use a role name that contains qbusiness",
+            f"the Amazon Q Business console does not list the role {role.name}",
+            f"a name that contains {' or '.join(LISTED_NAMES)}",
+            "rename the role",
         )
 
 
 def quotas(role: Role) -> Iterator[Finding]:
-    """Find documents that are longer than IAM allows."""
-    inline = sum(policy.document.size for policy in role.policies if policy.inline)
-    for what, size, maximum in (
-        ("inline policies have", inline, MAXIMUM_INLINE_SIZE),
-        ("trust policy has", role.trust.document.size, MAXIMUM_TRUST_SIZE),
-    ):
-        if size > maximum:
-            yield Finding(
-                role.urn,
-                f"the role's {what} {size:,} characters without white space; IAM allows {maximum:,}",
-                "name fewer resources, or use a managed policy",
-            )
+    """Find policies that are longer, or more, than IAM allows."""
+    staying = [policy for policy in role.undeclared if not policy.removed]
+    managed = [policy for policy in role.policies if not policy.inline]
+    inline_size = sum(policy.document.size for policy in role.policies if policy.inline)
+    inline_size += sum(policy.size for policy in staying)
+    attached = len(managed) + len(role.attachments) + sum(not policy.inline for policy in staying)
+    fewer = "name fewer resources"
+    increase = "or increase the quota and exempt the role from this rule"
+    yield from _above(role.urn, inline_size, "characters in inline policies", MAXIMUM_INLINE_SIZE, fewer)
+    for policy in managed:
+        size = policy.document.size
+        yield from _above(
+            policy.urn, size, "characters in a managed policy", MAXIMUM_MANAGED_SIZE, fewer
+        )
+    size = role.trust.document.size
+    yield from _above(
+        role.urn, size, "characters in the trust policy", MAXIMUM_TRUST_SIZE, f"shorten it, {increase}"
+    )
+    yield from _above(
+        role.urn, attached, "attached policies", MAXIMUM_ATTACHED, f"detach some, {increase}"
+    )
+
+
+def _above(urn: str, number: int, what: str, maximum: int, remediation: str) -> Iterator[Finding]:
+    if number > maximum:
+        message = f"the role has {number:,} {what}"
+        yield Finding(urn, message, f"at most {maximum:,}, IAM's quota", remediation)
 
 
 RULES: Final = (
@@ -309,63 +352,42 @@ RULES: Final = (
     Rule("trust-account", "The trust policy names one account.", trust_account),
     Rule("trust-application", "The trust policy names one application.", trust_application),
     Rule("trust-service-alone", "Only the service may assume the role.", trust_service_alone),
-    Rule("secret", "The policies name each secret that the role can read.", secret),
-    Rule("key", "The policies name each key that the role can use.", key),
     Rule(
-        "decrypt-through-secrets-manager",
-        "The role uses keys only through Secrets Manager.",
-        decrypt_through_secrets_manager,
+        "secret",
+        "The policies name each secret that the role can read.",
+        partial(permissions, "secret"),
     ),
-    Rule("application", "The role can act only on the application of its trust policy.", application),
+    Rule(
+        "key",
+        "The policies name each key, for use through Secrets Manager or Amazon S3 alone.",
+        partial(permissions, "key"),
+    ),
+    Rule(
+        "bucket",
+        "The policies name each bucket that the role can read, and its account.",
+        partial(permissions, "bucket"),
+    ),
+    Rule(
+        "application",
+        "The role can act only on the application of its trust policy.",
+        partial(permissions, "application"),
+    ),
     Rule("excess", "The role has only permissions that a connector needs.", excess),
     Rule("subnets", "Subnets have no condition that they never meet.", subnets),
-    Rule("placeholders", "No placeholder of a template remains.", placeholders),
-    Rule("quotas", "The documents are within IAM's quotas.", quotas),
+    Rule("placeholders", "No placeholder remains.", placeholders),
+    Rule("quotas", "The policies are within IAM's quotas.", quotas),
     Rule("ingest", "The ingest actions cover the application and the index.", ingest, advisory=True),
-    Rule("unseen", "The stack declares every attached policy.", unseen, advisory=True),
-    Rule(
-        "remainders",
-        "The role has no policy that the stack does not declare.",
-        remainders,
-        advisory=True,
-    ),
+    Rule("unchecked", "The stack declares every policy that it attaches.", unchecked, advisory=True),
+    Rule("undeclared", "The role has only policies that the stack declares.", undeclared, advisory=True),
     Rule("listed-name", "The console lists the role.", listed_name, advisory=True),
 )
+"""The rules, in the order of the page."""
 
 
 def _statements(role: Role) -> Iterator[tuple[Policy, Statement]]:
     for policy in role.policies:
         for statement in policy.document.statements:
             yield policy, statement
-
-
-def _excess(role: Role) -> Iterator[tuple[Policy, Statement, tuple[Excess, ...]]]:
-    application = role.application
-    for policy, statement in _statements(role):
-        yield policy, statement, excess_of(statement, application)
-
-
-def _rule_for(found: Excess) -> str:
-    """Return the rule that reports it: `excess`, unless another has a more specific message."""
-    action = found.action.lower()
-    if found.resource is None:
-        return "excess"
-    if action == "secretsmanager:getsecretvalue":
-        return "secret"
-    if action == "kms:decrypt":
-        return "decrypt-through-secrets-manager" if found.condition else "key"
-    return "application" if action.startswith("qbusiness:") else "excess"
-
-
-def _on_resources(role: Role, rule: str, remediation: str) -> Iterator[Finding]:
-    for policy, _, found in _excess(role):
-        actions: dict[str, list[str]] = defaultdict(list)
-        for one in found:
-            if one.resource and _rule_for(one) == rule:
-                actions[one.resource].append(one.action)
-        for resource, allowed in actions.items():
-            verb = "is" if len(allowed) == 1 else "are"
-            yield Finding(policy.urn, f"{', '.join(allowed)} {verb} allowed on {resource}", remediation)
 
 
 def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:

@@ -89,10 +89,10 @@ class Account:
 
     def role(self, name: str) -> Role | None:
         """Return a role, or None if there is none of this name."""
-        found = _ignore_missing(self._iam.get_role, RoleName=name)
-        if not found:
-            return None
-        role = found["Role"]
+        return _ignore_missing(self._read_role, name)
+
+    def _read_role(self, name: str) -> Role:
+        role = self._iam.get_role(RoleName=name)["Role"]
         return Role(
             role["Arn"],
             role["RoleId"],
@@ -235,10 +235,10 @@ def _context_entries(context: Context) -> list[dict[str, object]]:
     ]
 
 
-def _ignore_missing(call: Callable[..., Any], **parameters: str) -> Any:
+def _ignore_missing(call: Callable[..., Any], *arguments: str, **parameters: str) -> Any:
     """Return the answer of a call, or None if what it is about does not exist."""
     try:
-        return call(**parameters)
+        return call(*arguments, **parameters)
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchEntity":
             raise

@@ -13,7 +13,7 @@ from pages.connector_calls import FULL, Request, connector_calls, deviations
 from pages.examples import ACCOUNT, REGION
 
 _OPTIONS: Final = FULL._replace(vpc="VPC")
-"""Every statement is there."""
+"""Every statement of the default connector is there."""
 
 
 class Example:
@@ -28,10 +28,10 @@ class Example:
     def settings(self, namespace: str) -> dict[str, Any]:
         """Return the stack's configuration, with the keys of the program in a namespace."""
         return {
-            config_key(name, namespace): {config_key(member): text for member, text in value.items()}
+            config_key(setting, namespace): {config_key(name): member for name, member in value.items()}
             if isinstance(value, Mapping)
             else value
-            for name, value in self._arguments.items()
+            for setting, value in self._arguments.items()
         }
 
     def policies(self, component: str) -> ValidationResult:
@@ -39,10 +39,9 @@ class Example:
         return validate(component, self._arguments)
 
     def requests(self, *, allowed: bool) -> list[Request]:
-        """Return what the connector does, or what differs from that in one thing and must be denied."""
+        """Return what the connector does, or what it does not and must be denied."""
         calls = connector_calls(_OPTIONS)
-        if not allowed:
-            calls = [other for call in calls for other in deviations(call, _OPTIONS)]
+        calls += [other for call in calls if call.allowed for other in deviations(call, _OPTIONS)]
         return [
             Request(*self._move(request))
             for call in calls

@@ -18,9 +18,8 @@ def run(account: Account, names: Names, transcript: Transcript, interruption: In
         stack = Stack(Path(directory), names.run, transcript.add, interruption)
         finished = False
         try:
-            finished = all(
-                _take(step, transcript, interruption) for step in Steps(account, stack, names).all()
-            )
+            steps = Steps(account, stack, names, transcript.add).all()
+            finished = all(_take(step, transcript, interruption) for step in steps)
         finally:
             interruption.ignore()
             _remove(account, None if finished else stack, names, transcript)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any, Final, NamedTuple
 from live.interruption import Interruption
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
+_LIMIT: Final = 600.0
+"""Seconds that a command may take; the first one may have to download the provider."""
 _GLANCE: Final = 0.2
 """Seconds between two looks for an interruption."""
 _END_PATIENCE: Final = 60.0
@@ -53,11 +56,11 @@ class Stack:
         state = directory / "state"
         state.mkdir()
         # With these, a person gives every command an option.
-        own = {
+        inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("PULUMI_OPTION_")
         }
         self._environment = {
-            **own,
+            **inherited,
             "PULUMI_BACKEND_URL": state.as_uri(),
             "PULUMI_CONFIG_PASSPHRASE": secrets.token_hex(),
         }
@@ -66,14 +69,11 @@ class Stack:
         """Create the stack, with its configuration."""
         configuration = self._directory / f"Pulumi.{self.name}.yaml"
         configuration.write_text(json.dumps({"config": settings}))  # JSON is YAML
-        self._pulumi("stack", "init", self.name, "--no-select", "--secrets-provider", "passphrase")
+        self._succeed("stack", "init", self.name, "--no-select", "--secrets-provider", "passphrase")
 
     def run(self, *arguments: str) -> str:
         """Return the output of a command that succeeds; raises StepError for another."""
-        output = self.try_to(*arguments)
-        if output.exit_code:
-            raise StepError(f"pulumi {arguments[0]}: {_error(output)}")
-        return output.text
+        return self._succeed(*arguments, "--stack", self.name)
 
     def destroy(self) -> None:
         """Delete all resources of the stack; raises StepError if that fails."""
@@ -86,6 +86,12 @@ class Stack:
     def write(self, file: str, document: object) -> None:
         """Write a JSON file for a command."""
         (self._directory / file).write_text(json.dumps(document, indent=2))
+
+    def _succeed(self, *arguments: str) -> str:
+        output = self._pulumi(*arguments)
+        if output.exit_code:
+            raise StepError(f"pulumi {arguments[0]}: {_error(output)}")
+        return output.text
 
     def _pulumi(self, *arguments: str) -> Output:
         command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
@@ -101,7 +107,7 @@ class Stack:
         return Output(exit_code, text)
 
     def _wait(self, command: list[str], output: int) -> int:
-        """Return the exit code of a command; end it properly when the run is interrupted."""
+        """Return the exit code of a command; end it properly if that is asked for, or takes too long."""
         with subprocess.Popen(
             command,
             cwd=self._directory,
@@ -112,7 +118,8 @@ class Stack:
             # A Ctrl-C on the terminal comes to this process alone, which passes it on.
             process_group=0,
         ) as process:
-            while not self._interruption.received:
+            deadline = time.monotonic() + _LIMIT
+            while not self._interruption.received and time.monotonic() < deadline:
                 with suppress(subprocess.TimeoutExpired):
                     return process.wait(_GLANCE)
             process.send_signal(signal.SIGINT)
@@ -122,7 +129,7 @@ class Stack:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         self._interruption.check()
-        return process.returncode
+        raise StepError(f"pulumi {command[1]} did not end in {_LIMIT:.0f} seconds")
 
 
 def _error(output: Output) -> str:

@@ -11,13 +11,13 @@ from live.example import Example
 from live.names import Names
 from live.stack import Stack, StepError
 
-NAMESPACE: Final = "qbusiness-aem-connector:"
+_NAMESPACE: Final = "qbusiness-aem-connector:"
 """Of the program's keys in a stack's configuration: the name in `Pulumi.yaml`."""
-COMPONENT: Final = "aem-connector"
+_COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
-_ROLE: Final = f"{COMPONENT}{ROLE_NAME_SUFFIX}"
-_POLICY: Final = f"{COMPONENT}-qbusiness-policy"
-_POLICIES: Final = f"{COMPONENT}-qbusiness-policies-exclusive"
+_ROLE: Final = f"{_COMPONENT}{ROLE_NAME_SUFFIX}"
+_POLICY: Final = f"{_COMPONENT}-qbusiness-policy"
+_POLICIES: Final = f"{_COMPONENT}-qbusiness-policies-exclusive"
 _TAGS: Final = {"Purpose": "acceptance run"}
 _DESCRIPTION: Final = "AEM connector, acceptance run"
 _SERIOUS: Final = ("ERROR", "SECURITY_WARNING")
@@ -42,13 +42,16 @@ class Step(NamedTuple):
 class Steps:
     """The steps, which share an account, a stack and what has been found so far."""
 
-    def __init__(self, account: Account, stack: Stack, names: Names) -> None:
-        """Take where the steps run, and the names of what they create."""
+    def __init__(
+        self, account: Account, stack: Stack, names: Names, record: Callable[[str], None]
+    ) -> None:
+        """Take where the steps run, the names of what they create, and what details are given to."""
         self._account = account
         self._stack = stack
         self._names = names
+        self._record = record
         self._example = Example(account.id, account.region)
-        policies = self._example.policies(COMPONENT)
+        policies = self._example.policies(_COMPONENT)
         self._trust_policy = policies.trust_policy or ""
         self._role_policy = policies.role_policy or ""
 
@@ -79,10 +82,10 @@ class Steps:
     def _preview(self) -> None:
         self._stack.create(
             {
-                **self._example.settings(NAMESPACE),
-                f"{NAMESPACE}roleName": self._names.role,
-                f"{NAMESPACE}tags": _TAGS,
-                f"{NAMESPACE}exclusivePolicies": True,
+                **self._example.settings(_NAMESPACE),
+                f"{_NAMESPACE}roleName": self._names.role,
+                f"{_NAMESPACE}tags": _TAGS,
+                f"{_NAMESPACE}exclusivePolicies": True,
             }
         )
         self._stack.run("preview", "--diff")
@@ -132,7 +135,8 @@ class Steps:
         except CALL_ERRORS as error:
             raise _skip_or(error) from error
         if wrong:
-            raise StepError("; ".join(wrong))
+            self._record("\n".join(wrong))
+            raise StepError(f"{len(wrong)} wrong decisions, such as: {wrong[0]}")
         return ", ".join(counts)
 
     # Drift.
@@ -161,8 +165,8 @@ class Steps:
         boundary = self._account.boundary_arn(self._names)
         output = self._stack.try_to(
             *_UP,
-            *("--config", f"{NAMESPACE}permissionsBoundaryArn={boundary}"),
-            *("--config", f"{NAMESPACE}roleDescription={_DESCRIPTION}"),
+            *("--config", f"{_NAMESPACE}permissionsBoundaryArn={boundary}"),
+            *("--config", f"{_NAMESPACE}roleDescription={_DESCRIPTION}"),
         )
         if not output.exit_code:
             raise StepError("the update succeeded, although there is no such boundary")
@@ -180,8 +184,8 @@ class Steps:
     def _rename(self) -> None:
         self._stack.run(
             *_UP,
-            *("--config", f"{NAMESPACE}permissionsBoundaryArn="),
-            *("--config", f"{NAMESPACE}roleName={self._names.renamed}"),
+            *("--config", f"{_NAMESPACE}permissionsBoundaryArn="),
+            *("--config", f"{_NAMESPACE}roleName={self._names.renamed}"),
         )
         role = self._expect_role(self._names.renamed, _DESCRIPTION)
         self._expect_none(self._names.role)
@@ -197,9 +201,9 @@ class Steps:
         self._account.create_role(name, self._trust_policy)
         self._account.put_policy(name, "by-hand", DENY_ALL)
         before = self._role(name)
-        self._stack.run("config", "set", "--plaintext", f"{NAMESPACE}roleName", name)
-        component = {"type": "qbusiness-connector:index:ConnectorRole", "name": COMPONENT}
-        role = {"type": "aws:iam/role:Role", "name": _ROLE, "id": name, "parent": COMPONENT}
+        self._stack.run("config", "set", "--plaintext", f"{_NAMESPACE}roleName", name)
+        component = {"type": "qbusiness-connector:index:ConnectorRole", "name": _COMPONENT}
+        role = {"type": "aws:iam/role:Role", "name": _ROLE, "id": name, "parent": _COMPONENT}
         self._stack.write("import.json", {"resources": [{**component, "component": True}, role]})
         self._stack.run(
             *("import", "--file", "import.json", "--yes", "--protect=false", "--generate-code=false")

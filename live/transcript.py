@@ -25,12 +25,13 @@ class Mask:
 
     def __init__(self, account: str, caller_arn: str, credentials: Collection[str]) -> None:
         """Take the account, who calls it, and with which credentials."""
+        home = str(Path.home())
         self._replacements = {
             **{text: "CREDENTIAL" for text in credentials if len(text) >= _SHORTEST_CREDENTIAL},
             # It has the name of a person.
             caller_arn: "CALLER",
             account: "ACCOUNT",
-            str(Path.home()): "~",
+            **({} if home == "/" else {home: "~"}),
         }
 
     def __call__(self, text: str) -> str:

@@ -1,9 +1,12 @@
-"""Write every generated page: `make pages`."""
+"""Write every generated page (`make pages`), or print the statements of one connector."""
 
+import argparse
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from components.connectors import CONNECTORS, DEFAULT
 from pages import configuration, other_languages, permissions
 from sandbox.environment import PROJECT
 
@@ -14,6 +17,20 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
 }
 """Each generated page, and the function that returns its text."""
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m pages", description="Write every generated page.")
+    commands = parser.add_subparsers(dest="command")
+    statements = commands.add_parser("permissions", help="print the statements of one connector")
+    statements.add_argument("--connector", metavar="NAME", choices=CONNECTORS, default=DEFAULT)
+    options = parser.parse_args()
+    if options.command:
+        sys.stdout.write(permissions.connector_page(options.connector))
+        return
     for path, page in PAGES.items():
         path.write_text(page())
+
+
+if __name__ == "__main__":
+    main()

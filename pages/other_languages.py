@@ -66,7 +66,7 @@ def _type(reference: str) -> dict[str, Any]:
 
 
 class _Language(NamedTuple):
-    """How a language writes a program; a pair is what stands before and after something."""
+    """How a language writes a program; a pair is the text before and after something."""
 
     title: str
     code: str
@@ -88,11 +88,11 @@ class _Language(NamedTuple):
     array: tuple[str, str]
     map: tuple[str, str]
     entry: tuple[str, str, str]
-    """What stands around the key and the value of a map."""
+    """The text around the key and the value of a map."""
     object: tuple[str, str]
-    """TYPE stands for the type's name."""
+    """TYPE is replaced by the type's name."""
     aligned: bool = False
-    """Whether the language's formatter puts the values of neighbours into one column."""
+    """Whether the language's formatter aligns the values of neighbors."""
 
     def write(self) -> str:
         """Return the program."""
@@ -112,10 +112,10 @@ class _Language(NamedTuple):
             self.name(name): self._value(properties[name], value, depth)
             for name, value in values.items()
         }
-        neighbours = [len(name) for name, value in written.items() if "\n" not in value]
+        neighbors = [len(name) for name, value in written.items() if "\n" not in value]
         for name, value in written.items():
             aligned = self.aligned and "\n" not in value
-            gap = " " * (max(neighbours) - len(name)) if aligned else ""
+            gap = " " * (max(neighbors) - len(name)) if aligned else ""
             yield f"{self.indent * depth}{name}{self.equals}{gap}{value},"
 
     def _value(self, declared: Mapping[str, Any], value: Any, depth: int) -> str:

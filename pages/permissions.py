@@ -1,15 +1,16 @@
 """Write docs/permissions.md from the documents of the program and the evidence of the tests."""
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 from components import policies
+from components.connectors import CONNECTORS, DEFAULT, Connector, Need
 from components.validation import ValidationResult, validate
 from pages.connector_calls import (
     ASSUME,
     COMBINATIONS,
-    FULL,
+    SHAPES,
     Call,
     Options,
     connector_calls,
@@ -20,29 +21,31 @@ from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 from pages.markdown import bullets, table
 from sandbox.environment import PROJECT
 
-EXAMPLE: Final = FULL._replace(vpc="VPC")
-"""The options of the role on the page."""
+Statement = Mapping[str, Any]
 
 _APPLICATION: Final = policies.Application("aws", REGION, ACCOUNT, APPLICATION_ID)
 # Which reason a statement has does not depend on the values.
+_FILES: Final = policies.Settings(
+    application=_APPLICATION,
+    index_id=INDEX_ID,
+    ingest_scope="",
+    bucket=policies.Bucket("BUCKET", ACCOUNT, is_source=False),
+    secret_arn=SECRET_ID,
+    key_arn="KEY",
+    network_arns=["SUBNET"],
+    allow_network_interface_deletion=True,
+)
+_SOURCE: Final = _FILES._replace(bucket=policies.Bucket("BUCKET", ACCOUNT, is_source=True))
 _STATEMENTS: Final = [
     policies.trust_statement(_APPLICATION),
-    *policies.role_statements(
-        policies.Settings(
-            application=_APPLICATION,
-            index_id=INDEX_ID,
-            ingest_scope="",
-            bucket=None,
-            secret_arn=SECRET_ID,
-            key_arn="KEY",
-            network_arns=["SUBNET"],
-            allow_network_interface_deletion=True,
-        )
-    ),
+    *policies.role_statements(_FILES),
+    *policies.role_statements(_SOURCE),
 ]
 _REASONS: Final = {statement.json["Sid"]: statement.reason for statement in _STATEMENTS}
 _CONDITIONS: Final[Mapping[str, Callable[[Options], bool]]] = {
     "always": lambda _: True,
+    "with `secretId`": lambda options: options.secret_arn is not None,
+    "with `bucketName`": lambda options: options.bucket_arn is not None,
     "with `kmsKeyId`": lambda options: options.key_arn is not None,
     "with `vpcConfiguration`": lambda options: bool(options.network_arns),
     "with `allowNetworkInterfaceDeletion` (and `vpcConfiguration`)": lambda options: options.deletion,
@@ -50,13 +53,13 @@ _CONDITIONS: Final[Mapping[str, Callable[[Options], bool]]] = {
 
 
 def page() -> str:
-    """Return the text of the page."""
+    """Return the text of the page: the role of the default connector, and what is true of all."""
     return "\n".join(
         [
             _INTRODUCTION,
             _picture(),
-            _trust(EXAMPLE),
-            _statements(EXAMPLE),
+            *_role(CONNECTORS[DEFAULT]),
+            *_other_statements(),
             _NEVER,
             bullets(NeverAllowed),
             _GAPS,
@@ -64,15 +67,22 @@ def page() -> str:
                 ("action", "resource", "why the pair is there"),
                 ((f"`{action}`", f"`{arn}`", reason) for (action, arn), reason in INERT.items()),
             ),
-            "With `ingestScope: index`, these required resource types are not covered:\n",
+            "### Accepted findings\n\nWith `ingestScope: index`, the policy does not cover these required resource types:\n",
             bullets(f"`{action}` on `{kind}`: {reason}" for (action, kind), reason in UNCOVERED.items()),
-            "What the linter parliament reports, and the reason to accept it:\n",
+            "The linter parliament reports these findings, which were accepted for the reason given:\n",
             bullets(
                 f"{kind}, `{action}`: {reason}" for (kind, action), reason in KNOWN_FINDINGS.items()
             ),
             _EVIDENCE,
         ]
     )
+
+
+def connector_page(name: str) -> str:
+    """Return the statements of one connector, as the page shows those of the default."""
+    connector = CONNECTORS[name]
+    title = f"# Permissions: {connector.title}\n\nAWS's page: {connector.page}\n"
+    return "\n".join([title, *_role(connector)])
 
 
 def _picture() -> str:
@@ -82,46 +92,77 @@ def _picture() -> str:
     return f"{picture.replace('docs/assets/', 'assets/')}\n"
 
 
-def _trust(options: Options) -> str:
-    """Return the section about the trust policy."""
-    (statement,) = json.loads(_validated(options).trust_policy or "")["Statement"]
-    return "\n".join(
-        [
-            "## Who may assume the role\n",
-            _explained(statement, _REASONS[statement["Sid"]], "always", [ASSUME], options),
-            "Proved for all possible requests, by the solver Z3: the role is never assumed\n",
-            bullets(NeverAssumed),
-        ]
+def _example(connector: Connector) -> Options:
+    """Return the options with which the role of a connector has every statement."""
+    has_vpc = connector.vpc is not Need.NOT_SUPPORTED
+    bucket = "source" if connector.bucket_is_source else "files"
+    return Options(
+        "no secret" if connector.secret is Need.NOT_SUPPORTED else "secret of this account",
+        "customer managed key",
+        "VPC" if has_vpc else "no VPC",
+        "applicationAndIndex",
+        deletion=has_vpc,
+        bucket="no bucket" if connector.bucket is Need.NOT_SUPPORTED else bucket,
     )
 
 
-def _statements(options: Options) -> str:
-    """Return the section about the role policy."""
-    sections = ["## What the role may do\n"]
-    calls = connector_calls(options)
-    included = {
-        combination: _sids(combination)
-        for combination in COMBINATIONS
-        if combination.connector == options.connector
-    }
-    for statement in _role_statements(options):
+def _role(connector: Connector) -> Iterator[str]:
+    """Return the sections about both policies of a connector."""
+    options = _example(connector)
+    (trust,) = json.loads(_validated(connector, options).trust_policy or "")["Statement"]
+    yield "## Who can assume the role\n"
+    yield _explained(trust, "always", [ASSUME], options)
+    yield "Proved for all possible requests, by the solver Z3: the role is never assumed\n"
+    yield bullets(NeverAssumed)
+    yield "## What the role can do\n"
+    possible = {shape: _sids(connector, shape) for shape in _shapes(connector)}
+    for statement in _role_statements(connector, options):
         sid = statement["Sid"]
-        of_statement = [call for call in calls if call.sid == sid]
-        when = _when({combination: sid in sids for combination, sids in included.items()})
-        sections += [f"### {sid}\n", _explained(statement, _REASONS[sid], when, of_statement, options)]
-    return "\n".join(sections)
+        when = _when({shape: sid in sids for shape, sids in possible.items()})
+        yield f"### {sid}\n"
+        yield _explained(statement, when, connector_calls(options), options)
 
 
-def _validated(options: Options) -> ValidationResult:
-    return validate("docs", options.arguments)
+def _other_statements() -> Iterator[str]:
+    """Return the section about the statements that the default connector does not have."""
+    yield _OTHERS
+    default = CONNECTORS[DEFAULT]
+    shown = {statement["Sid"]: statement for statement in _role_statements(default, _example(default))}
+    for name, when in (
+        ("webcrawler", "with `bucketName`, unless the bucket is the data source"),
+        ("s3-v1", "for `s3-v1` and `s3-v2`"),
+    ):
+        options = _example(CONNECTORS[name])
+        for statement in _role_statements(CONNECTORS[name], options):
+            sid = statement["Sid"]
+            if statement != shown.get(sid):
+                yield f"### {sid}, through Amazon S3\n" if sid in shown else f"### {sid}\n"
+                key = ", with `kmsKeyId`" if "kms:Decrypt" in statement["Action"] else ""
+                yield _explained(statement, f"{when}{key}", connector_calls(options), options)
 
 
-def _role_statements(options: Options) -> list[dict[str, Any]]:
-    return json.loads(_validated(options).role_policy or "")["Statement"]
+def _shapes(connector: Connector) -> Iterator[Options]:
+    """Return the combinations of options that a connector takes."""
+    for shape in SHAPES:
+        given = (shape.secret_arn, shape.bucket_arn, shape.network_arns)
+        needs = (connector.secret, connector.bucket, connector.vpc)
+        if shape.bucket_is_source == connector.bucket_is_source and all(
+            need is not Need.NOT_SUPPORTED if value else need is not Need.REQUIRED
+            for value, need in zip(given, needs, strict=True)
+        ):
+            yield shape
 
 
-def _sids(options: Options) -> set[str]:
-    return {statement["Sid"] for statement in _role_statements(options)}
+def _validated(connector: Connector, options: Options) -> ValidationResult:
+    return validate("docs", {**options.arguments, "connector": connector.name})
+
+
+def _role_statements(connector: Connector, options: Options) -> list[Statement]:
+    return json.loads(_validated(connector, options).role_policy or "")["Statement"]
+
+
+def _sids(connector: Connector, options: Options) -> set[str]:
+    return {statement["Sid"] for statement in _role_statements(connector, options)}
 
 
 def _when(included: Mapping[Options, bool]) -> str:
@@ -133,95 +174,135 @@ def _when(included: Mapping[Options, bool]) -> str:
     )
 
 
-def _explained(
-    statement: Mapping[str, Any],
-    reason: str,
-    when: str,
-    calls: Collection[Call],
-    options: Options,
-) -> str:
+def _explained(statement: Statement, when: str, calls: Collection[Call], options: Options) -> str:
     """Return a statement with its reason, its condition and its evidence."""
-    denied = sum(1 for call in calls for _ in deviations(call, options))
-    facts = [f"**Included:** {when}.", f"**Evidence:** {'; '.join(call.what for call in calls)}."]
+    sid = statement["Sid"]
+    allowed = [call for call in calls if call.sid == sid and call.allowed]
+    denied = sum(1 for call in allowed for _ in deviations(call, options))
+    facts = [f"**Included:** {when}.", f"**Evidence:** {'; '.join(call.what for call in allowed)}."]
     if denied:
         facts.append(f"**Denied:** {denied} requests that differ from these in one thing.")
     document = f"```json\n{json.dumps(statement, indent=2)}\n```\n"
-    return "\n".join([f"{reason}\n", bullets(facts), document])
+    return "\n".join([f"{_REASONS[sid]}\n", bullets(facts), document])
 
 
 _INTRODUCTION: Final = """# Permissions
 
-<!-- Written by `make pages`; a test keeps it true. -->
+<!-- Generated by `make pages`; a test compares it. -->
 
-For the reviewer who has to approve the role. Every statement stands here as the program renders it, with the
-reason for it, the option that brings it, and the requests that proved it: what the connector does is allowed,
-and the same request with another secret, key, application, index, account, Region, partition, subnet, security
-group, tag, service or principal is denied. The values are examples; the form is what counts.
+For the reviewer who approves the role. This page shows each statement of the role of the default connector, AEM Cloud,
+as the program renders it: the reason for it, the setting that includes it, and the requests that were tested. What the
+connector does is allowed. The same request with another secret, key, bucket, application, index, account, Region,
+partition, subnet, security group, tag, service, or principal is denied. The values are examples.
 
-The statements are those of AWS's page [IAM role for Amazon Q AEM (Cloud)
-connector](https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-iam-role.html), to the letter, but for
-the last one, which is not on the page and has to be asked for.
+Most connectors need the same statements. The Amazon S3 connectors need no secret, and several connectors need
+[statements for Amazon S3](#statements-of-other-connectors). This command prints the statements of one connector, by its
+name in the table of [connectors](configuration.md#connectors):
+
+```sh
+venv/bin/python -m pages permissions --connector s3-v2
+```
+
+To see both policies with your own values, run `pulumi preview --diff`.
+"""
+
+_OTHERS: Final = """\
+## Statements of other connectors
+
+In the policy, the first three of these come before all others.
 """
 
 _NEVER: Final = """\
-## What the role may never do
+## What the role can never do
 
-Proved for all possible requests, and not for samples: the role policy as formulas, for
-which the solver Z3 finds no request that is allowed and is one of these:
+Proved for all possible requests, not for samples: the solver Z3 finds no request that the role policy allows and that is
+one of these:
 """
 
-_GAPS: Final = """\
-The same way it is proved that the role policy allows what AWS's page does, no more and no less, but for two listed
-differences: documents may be ingested into the application as well as the index (AWS's current page; not with
-`ingestScope: index`), and tagged network interfaces may be deleted (with `allowNetworkInterfaceDeletion`).
+_GAPS: Final = f"""\
+It is also proved that the role policy allows exactly what AWS's page allows, with two differences: documents can be
+ingested into the application and the index (as on AWS's current page; not with `ingestScope: index`), and tagged network
+interfaces can be deleted (with `allowNetworkInterfaceDeletion`).
 
-There are 120 combinations of the options. The decisions of the simulator cover all of them; the proofs one of each
-kind, which differ from the others in the text of ARNs alone, and the one on this page.
+The simulator decided the requests for {len(COMBINATIONS)} combinations of the options, for all connectors. The proofs cover
+the role of AEM Cloud, with one combination of each kind: the others differ only in the text of ARNs.
 
 ## What remains possible
 
-What AWS's page grants, and this role with it:
+AWS's pages allow the following, and so does this role:
 
-- Any data source of the application may run under the role: the trust policy names the application.
-- The connector may put, change and delete users and groups of the application, and so decide who may see which
+- Every data source of the application can run under the role, because the trust policy names only the application.
+- The connector can create, update, and delete users and groups of the application, and so decide who can see which
   document. The actions have no narrower resource.
-- `ec2:CreateNetworkInterfacePermission` does not say to whom the network interface may be attached: the page has no
-  condition on `ec2:AuthorizedService`. It holds for network interfaces with the application's tag alone.
-- `kms:ViaService` is a pattern over Regions, `secretsmanager.*.amazonaws.com`; the key itself is of one Region.
+- With `bucketName`, the role can read every object of the bucket.
+- `ec2:CreateNetworkInterfacePermission` does not restrict to whom the network interface can be attached, because the
+  pages have no condition on `ec2:AuthorizedService`. It applies only to network interfaces with the application's tag.
+- `kms:ViaService` is a pattern for all Regions, such as `secretsmanager.*.amazonaws.com`; the key itself belongs to one
+  Region.
 
-Outside of the role, and not checked here: the policies of the secret and of the key (one in another account has to let
-the role in), a permissions boundary and service control policies (they only take away), and who may pass the role:
-grant `iam:PassRole` for this role's ARN, with the condition `iam:PassedToService` = `qbusiness.amazonaws.com`, to
-whoever makes the data source, and to nobody else.
+These are outside of the role, and not checked here: the policies of the secret, the key, and the bucket (one in another
+account must allow the role), a permissions boundary and service control policies (which only deny), and who can pass the
+role. Grant `iam:PassRole` on this role's ARN, with the condition `iam:PassedToService` = `qbusiness.amazonaws.com`, only
+to those who create the data source.
 
-## What AWS's page leaves open
+## Differences from AWS's pages
 
-1. **Ingestion.** An older edition of the page names the index alone as the resource of
-   `AllowsAmazonQToIngestDocuments`. By the Service Authorization Reference both actions require the application
-   and the index, so that the simulator denies ingestion under that edition. The current edition names both, and so
-   does this program, unless `ingestScope: index` asks for the older one.
-2. **Network interfaces that are left behind.** The page grants `ec2:DeleteNetworkInterface` under
-   `aws:RequestTag/AMAZON_Q`, a key that a deletion does not carry: it is never allowed.
+AWS has an IAM role page for each connector. The pages agree in what a connector needs, and differ in details. This
+program renders the statements of the page for AEM Cloud for every connector, and the S3 statements of the others.
+
+1. **Labels.** Some pages have other Sids, such as `AllowsAmazonQToAssumeRoleForServicePrincipal` or
+   `AllowsAmazonQToCallPrincipalMappingAPIs`, and `ArnLike` in the trust policy. This program has the Sids and the
+   `ArnEquals` of AEM Cloud for every connector. The permissions are the same: a Sid is only a label, and IAM [treats
+   `ArnEquals` and `ArnLike`
+   identically](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN).
+2. **Ingestion.** Six pages name only the index as the resource of `AllowsAmazonQToIngestDocuments`: `webcrawler`,
+   `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new`. So did an older edition of the page for AEM
+   Cloud. According to the [Service Authorization
+   Reference](https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonqbusiness.html), both actions
+   require the application and the index, and the simulator denies them with the index alone. This program names both,
+   unless you set `ingestScope: index`.
+3. **KMS key of an S3 data source.** Amazon S3 uses the key to decrypt the objects, so this program allows `kms:Decrypt`
+   through `s3.*.amazonaws.com`. The two S3 pages have `secretsmanager.*.amazonaws.com`, which allows no object to be
+   decrypted.
+4. **iam:PassRole.** Both S3 pages also allow `iam:PassRole` on `role/QBusiness-DataSource-*`. This program does not: no
+   documented call of the connector passes a role, and other texts of AWS about the role for S3 do not have the
+   statement. With it, the connector could pass every role with such a name. Whoever creates the data source [needs
+   `iam:PassRole`](faq.md#not-authorized-to-perform-iampassrole); the role does not.
+5. **Buckets.** The configuration of `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` can name files in
+   S3, which their IAM role pages do not mention. You can set `bucketName` for them too; the statement is the same.
+6. **VPC.** If AWS documents that a connector does not support a VPC, the program refuses `vpcConfiguration`. If only
+   earlier versions of the connector support it, the program prints a warning.
+7. **Network interfaces that are left behind.** The pages allow `ec2:DeleteNetworkInterface` under
+   `aws:RequestTag/AMAZON_Q`, a key that a deletion never has, so that no deletion is allowed.
    `allowNetworkInterfaceDeletion` adds a statement that allows it for network interfaces with the application's tag.
-3. **Pairs without effect.** Some actions do not take some of the resources that the page names beside them. They are
-   AWS's text, and harmless:
+8. **Typing errors.** Most of the policies on the pages are not valid JSON: they have a second comma after the version,
+   for example, or blocks that are not closed. One has an example in place of the key's ID. This program renders what is
+   meant.
+9. **Legacy connectors.** AWS supported them for existing customers until 31 May 2026. The program still renders their
+   roles, for the data sources that you keep.
+
+### Pairs without effect
+
+Some actions do not support some of the resources that AWS's pages list with them. These pairs are AWS's text, and have no
+effect:
 """
 
 _EVIDENCE: Final = """\
 ## How to check this yourself
 
-`make test` runs all of it, and prints how many requests and proofs there were; `make mutation` drops or widens each
-part of both documents in turn, and fails if a change goes unnoticed.
+`make test` runs all tests, and prints the number of requests and proofs. `make mutation` removes or widens each part of
+both policies in turn, and fails if the tests do not notice a change.
 
 | evidence | where |
 |---|---|
 | decisions of a policy simulator, for each combination of the options | `tests/authorization/test_decisions.py` |
-| every action of AWS, on the role's own and on foreign resources | `tests/authorization/test_all_of_aws.py` |
-| proofs over all requests, by Z3 | `tests/authorization/test_never.py` |
-| a linter, and the resource types that each action takes | `tests/authorization/test_lint.py` |
-| documents with one part dropped or widened | `tests/authorization/test_mutants.py` |
+| every action of AWS, on the role's own and on other resources | `tests/authorization/test_all_of_aws.py` |
+| proofs for all requests, by Z3 | `tests/authorization/test_never.py` |
+| a linter, and the resource types that each action supports | `tests/authorization/test_lint.py` |
+| policies with one part removed or widened | `tests/authorization/test_mutants.py` |
+| the policies of all connectors, compared with the facts of AWS's pages | `tests/test_connectors.py` |
 
-The simulator is [iam-simulate](https://github.com/cloud-copilot/iam-simulate) with its copy of the Service
-Authorization Reference. It is licensed under the AGPL-3.0: the tests alone use it, and nothing of it is part of the
-program. It decides as AWS documents that IAM does; no request was made to AWS.
+The simulator is [iam-simulate](https://github.com/cloud-copilot/iam-simulate) with its copy of the Service Authorization
+Reference. Its license is the AGPL-3.0: only the tests use it, and it is not part of the program. It decides as AWS
+documents that IAM does. No request was sent to AWS.
 """

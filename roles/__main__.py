@@ -1,6 +1,7 @@
 """Import, compare and check roles of data sources from a shell.
 
 python -m roles adopt --stack STACK    prepare the import of a data source's role into a stack
+python -m roles check --stack STACK    ask AWS whether the sync under a stack's role will work
 
 Every verb reads AWS and changes nothing there. The exit code is 0 if all is well, 1 if there are
 problems, 2 if the answer could not be found, and 130 after an interruption.
@@ -18,10 +19,11 @@ from yaml import YAMLError
 
 from components.errors import SettingsError
 from roles.adopt import command as adopt
+from roles.check import command as check
 from roles.errors import COULD_NOT_LOOK, InputError, explain
 from roles.notes import Notes
 
-_VERBS: Final = {"adopt": adopt}
+_VERBS: Final = {"adopt": adopt, "check": check}
 """Modules with `HELP`, `add_options(parser)` and `run(options, notes)`, which returns the exit code."""
 _INTERRUPTED: Final = 130
 
@@ -65,7 +67,6 @@ def _parser() -> argparse.ArgumentParser:
             epilog=f"Credentials are the SDK's: AWS_PROFILE and the rest. docs/{name}.md describes all.",
         )
         verb.add_options(own)
-        own.add_argument("--region", help="Region of the application; default: that of the profile")
         own.add_argument("--json", action="store_true", help="print one JSON document, ask nothing")
     return parser
 

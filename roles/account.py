@@ -4,9 +4,10 @@ All calls to AWS are here, and each of them only reads: `roles/actions.py` lists
 of AWS is an exception of botocore, which `roles/errors.py` explains.
 """
 
+import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import boto3
@@ -87,7 +88,7 @@ class Account:
         )
         self._clients: dict[str, Any] = {}
         self._notes = notes
-        self.region: str = self._client("qbusiness").meta.region_name
+        self.region = str(self._client("qbusiness").meta.region_name)
 
     # Amazon Q Business.
 
@@ -111,20 +112,32 @@ class Account:
         for application, name in names.items():
             of = {"applicationId": application}
             for index in self._list("qbusiness", "list_indices", "indices", **of):
-                found = self._list(
-                    "qbusiness", "list_data_sources", "dataSources", indexId=index["indexId"], **of
-                )
-                for source in found:
-                    yield DataSource(
-                        application,
-                        name,
-                        index["indexId"],
-                        index.get("displayName", ""),
-                        source["dataSourceId"],
-                        source.get("displayName", ""),
-                        source.get("type", ""),
-                        source.get("status", ""),
-                    )
+                index_name = index.get("displayName", "")
+                for source in self.data_sources_of(application, index["indexId"]):
+                    yield source._replace(application_name=name, index_name=index_name)
+
+    def data_sources_of(self, application_id: str, index_id: str) -> list[DataSource]:
+        """Return the data sources of one index, whose name is not known."""
+        found = self._list(
+            "qbusiness",
+            "list_data_sources",
+            "dataSources",
+            applicationId=application_id,
+            indexId=index_id,
+        )
+        return [
+            DataSource(
+                application_id,
+                "",
+                index_id,
+                "",
+                source["dataSourceId"],
+                source.get("displayName", ""),
+                source.get("type", ""),
+                source.get("status", ""),
+            )
+            for source in found
+        ]
 
     def data_source(self, data_source: DataSource) -> dict[str, Any]:
         """Return what GetDataSource says: role, configuration, VPC."""
@@ -133,6 +146,24 @@ class Account:
             indexId=data_source.index_id,
             dataSourceId=data_source.id,
         )
+
+    def application(self, application_id: str) -> dict[str, Any]:
+        """Return what GetApplication says."""
+        return self._client("qbusiness").get_application(applicationId=application_id)
+
+    def index(self, application_id: str, index_id: str) -> dict[str, Any]:
+        """Return what GetIndex says."""
+        return self._client("qbusiness").get_index(applicationId=application_id, indexId=index_id)
+
+    def last_sync(self, data_source: DataSource) -> dict[str, Any] | None:
+        """Return the sync job that started last; None if there was none."""
+        found = self._client("qbusiness").list_data_source_sync_jobs(
+            applicationId=data_source.application_id,
+            indexId=data_source.index_id,
+            dataSourceId=data_source.id,
+        )
+        jobs = [job for job in found.get("history", []) if "startTime" in job]
+        return max(jobs, key=lambda job: job["startTime"], default=None)
 
     # Its secret and key.
 
@@ -144,7 +175,32 @@ class Account:
         """Return the metadata of a key, by ID, ARN or alias."""
         return self._client("kms").describe_key(KeyId=key_id)["KeyMetadata"]
 
+    def key_policy(self, key_id: str) -> Mapping[str, Any]:
+        """Return the policy of a key of this account."""
+        found = self._client("kms").get_key_policy(KeyId=key_id, PolicyName="default")
+        return json.loads(found["Policy"])
+
+    # Its VPC.
+
+    def subnets(self, subnet_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return those of the subnets that exist."""
+        wanted = [{"Name": "subnet-id", "Values": [*subnet_ids]}]
+        return self._list("ec2", "describe_subnets", "Subnets", Filters=wanted)
+
+    def security_groups(self, group_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return those of the security groups that exist."""
+        wanted = [{"Name": "group-id", "Values": [*group_ids]}]
+        return self._list("ec2", "describe_security_groups", "SecurityGroups", Filters=wanted)
+
     # Its bucket.
+
+    def bucket_region(self, bucket: str, owner: str | None = None) -> str:
+        """Return the Region of a bucket; with an owner, a bucket of another account is denied."""
+        expected = {"ExpectedBucketOwner": owner} if owner else {}
+        found = self._client("s3").get_bucket_location(Bucket=bucket, **expected)
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
+        region = str(found["LocationConstraint"] or "us-east-1")
+        return "eu-west-1" if region == "EU" else region
 
     def bucket_key(self, bucket: str) -> str | None:
         """Return the KMS key of a bucket's default encryption; None without one of its own."""
@@ -180,6 +236,10 @@ class Account:
             denied,
         )
 
+    def role_arn(self, name: str) -> str:
+        """Return the ARN of a role, with its path."""
+        return self._client("iam").get_role(RoleName=name)["Role"]["Arn"]
+
     def inline_policies(self, role: str) -> dict[str, Mapping[str, Any]]:
         """Return the documents of a role's inline policies by name."""
         names = self._list("iam", "list_role_policies", "PolicyNames", RoleName=role)
@@ -207,6 +267,45 @@ class Account:
             policy["PolicyName"]
             for policy in self._list("iam", "list_policies", "Policies", Scope="Local")
         ]
+
+    # What AWS decides.
+
+    def caller(self) -> dict[str, str]:
+        """Return whose credentials these are, which needs no permission."""
+        return self._client("sts").get_caller_identity()
+
+    def simulate(
+        self, principal: str, actions: Sequence[str], resource: str, context: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Return how IAM decides on each action of a principal; a context value is a text or a list."""
+        entries = [
+            {
+                "ContextKeyName": key,
+                "ContextKeyValues": [value] if isinstance(value, str) else value,
+                "ContextKeyType": "string" if isinstance(value, str) else "stringList",
+            }
+            for key, value in context.items()
+        ]
+        return self._list(
+            "iam",
+            "simulate_principal_policy",
+            "EvaluationResults",
+            PolicySourceArn=principal,
+            ActionNames=[*actions],
+            ResourceArns=[resource],
+            ContextEntries=entries,
+        )
+
+    def policy_findings(self, document: str, kind: str, **more: str) -> list[dict[str, Any]]:
+        """Return what IAM Access Analyzer finds in a policy of a kind such as IDENTITY_POLICY."""
+        return self._list(
+            "accessanalyzer",
+            "validate_policy",
+            "findings",
+            policyDocument=document,
+            policyType=kind,
+            **more,
+        )
 
     def _attached_policies(
         self, role: str

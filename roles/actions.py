@@ -28,6 +28,20 @@ _CONNECTION: Final = (
 
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "adopt": (*_LISTS, *_CONNECTION, "iam:ListPolicies"),
+    "check": (
+        "sts:GetCallerIdentity",
+        "qbusiness:GetApplication",
+        "qbusiness:GetIndex",
+        "qbusiness:ListDataSources",
+        "qbusiness:ListDataSourceSyncJobs",
+        *_CONNECTION,
+        "kms:GetKeyPolicy",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeSecurityGroups",
+        "s3:GetBucketLocation",
+        "iam:SimulatePrincipalPolicy",
+        "access-analyzer:ValidatePolicy",
+    ),
 }
 _OTHER_NAMES: Final = {"GetBucketEncryption": "s3:GetEncryptionConfiguration"}
 """Operations that IAM calls otherwise than the API does."""

@@ -201,7 +201,7 @@ def _uncovered(
         for target in statement.targets.listed():
             reach = [other for other in others if other.covers(action, target)]
             denied = any(denial.meets(action, target) for denial in denials)
-            if denied or not any(_implied(statement.conditions, other.conditions) for other in reach):
+            if denied or not any(implied(statement.conditions, other.conditions) for other in reach):
                 left.setdefault(bool(reach) and not denied, []).append(target)
         for condition, targets in left.items():
             groups.setdefault((condition, tuple(targets)), []).append(action)
@@ -219,7 +219,7 @@ def _shown(side: Side, patterns: Iterable[str]) -> tuple[str, ...]:
     return (f"everything but {', '.join(side.patterns)}",) if side.negated else tuple(patterns)
 
 
-def _implied(strict: Sequence[Condition], lax: Sequence[Condition]) -> bool:
+def implied(strict: Sequence[Condition], lax: Sequence[Condition]) -> bool:
     """Tell whether a request that meets the first conditions meets the others too."""
     return all(any(_implies(have, wanted) for have in strict) for wanted in lax)
 

@@ -52,6 +52,8 @@ _THROTTLED: Final = (
 )
 _GONE: Final = ("NoSuchBucket", "NoSuchEntity", "NotFoundException", "ResourceNotFoundException")
 
+_UNKNOWN: Final = ("InvalidAction", "UnknownOperationException")
+
 
 class InputError(Exception):
     """Raised when what was asked for does not exist or cannot be used; its line says what to do."""
@@ -83,6 +85,18 @@ def is_gone(error: ClientError) -> bool:
     return code(error) in _GONE
 
 
+def is_bad_credentials(error: ClientError) -> bool:
+    """Tell whether AWS does not accept the credentials, for whatever is asked."""
+    return code(error) in _BAD_CREDENTIALS
+
+
+def is_unanswered(error: ClientError | PageError | ResponseParserError) -> bool:
+    """Tell whether a server in place of AWS, such as the sandbox's, lacks what it was asked for."""
+    if not os.environ.get("AWS_ENDPOINT_URL"):
+        return False
+    return not isinstance(error, ClientError) or code(error) in _UNKNOWN or code(error).isdigit()
+
+
 def explain(error: BotoCoreError | ClientError | ResponseParserError, verb: str) -> str:
     """Return one line: what happened, and what to do."""
     match error:
@@ -104,10 +118,10 @@ def explain(error: BotoCoreError | ClientError | ResponseParserError, verb: str)
                 f"Region; Amazon Q Business is in {', '.join(SUPPORTED_REGIONS)}"
             )
         case PageError():
-            text = _explain_other_server(str(error), verb)
+            text = _explain_other_server(str(error))
         case ResponseParserError():
             # Its message holds the whole answer.
-            text = _explain_other_server("an answer is not in the format of the API", verb)
+            text = _explain_other_server("an answer is not in the format of the API")
         case _:
             text = str(error)
     return " ".join(text.split())
@@ -130,13 +144,13 @@ def _explain_answer(error: ClientError, verb: str) -> str:
     called = action(error.operation_name)
     if reason.isdigit():
         # The HTTP status, in place of the code that every error of an API has.
-        return _explain_other_server(f"{called} was answered with HTTP {reason} and no error code", verb)
+        return _explain_other_server(f"{called} was answered with HTTP {reason} and no error code")
     if is_denied(error):
         return (
             f"{called} is not allowed ({said}): allow it for these credentials, and in the resource's "
             f"own policy if it is in another account; docs/{verb}.md has the whole policy"
         )
-    if reason in _BAD_CREDENTIALS:
+    if is_bad_credentials(error):
         return f"AWS does not accept the credentials ({reason}): {_SIGN_IN}"
     if reason in _THROTTLED:
         return f"AWS throttles {called}: wait a minute and repeat, or set AWS_MAX_ATTEMPTS=10"
@@ -148,10 +162,7 @@ def _explain_answer(error: ClientError, verb: str) -> str:
     return f"{called} failed ({reason}: {said}): repeat the command"
 
 
-def _explain_other_server(text: str, verb: str) -> str:
+def _explain_other_server(text: str) -> str:
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
-        return (
-            f"the sandbox has no Amazon Q Business; run {verb} outside the sandbox, with AWS "
-            f"credentials ({text}, by AWS_ENDPOINT_URL={endpoint})"
-        )
+        return f"{text}, by AWS_ENDPOINT_URL={endpoint}: unset it to read AWS, then repeat the command"
     return f"{text}, as by a proxy or an outage: check the network's proxy, then repeat the command"

@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from sandbox.engine import NoEngineError
-from sandbox.environment import PROJECT, REGION, STACK, Sandbox, SandboxError
+from sandbox.environment import EXAMPLE, EXAMPLE_NAME, PROJECT, REGION, STACK, Sandbox, SandboxError
 
 
 def main() -> int:
@@ -21,7 +22,11 @@ def main() -> int:
     run = verbs.add_parser("run", help="run a command in the sandbox: run -- pulumi preview")
     run.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND…")
     verbs.add_parser("shell", help="open a shell in the sandbox")
-    verbs.add_parser("down", help=f"destroy the stack {STACK}, and stop")
+    verbs.add_parser(
+        "console-data-source",
+        help="create a data source and its role, as a person does in the console of AWS",
+    )
+    verbs.add_parser("down", help=f"destroy the stack {STACK} and the example's, and stop")
     verbs.add_parser("stop", help="stop the server, and delete all stacks and roles")
     arguments = parser.parse_args()
     sandbox = Sandbox()
@@ -33,6 +38,8 @@ def main() -> int:
             return _run(sandbox, command, {})
         case "shell":
             return _run(sandbox, *_shell())
+        case "console-data-source":
+            return _run(sandbox, [sys.executable, "-m", "sandbox.console"], {})
         case "down":
             return _down(sandbox)
         case _:
@@ -64,7 +71,7 @@ def _shell() -> tuple[list[str], Mapping[str, str]]:
 
 
 def _down(sandbox: Sandbox) -> int:
-    """Destroy the stack, and reset the sandbox whether that works or not.
+    """Destroy the stacks, and reset the sandbox whether that works or not.
 
     Return the exit code of the destroy; 0 if it failed because the state cannot be read.
     """
@@ -73,12 +80,10 @@ def _down(sandbox: Sandbox) -> int:
     try:
         environment = sandbox.prepare()
         sandbox.forget_locks()
+        if sandbox.has_stack(EXAMPLE_NAME):  # its data source uses the role
+            exit_code = _destroy(EXAMPLE, environment)
         sandbox.prepare_stack(environment)
-        exit_code = _pulumi("destroy", "--yes", "--skip-preview", environment=environment)
-        if exit_code:
-            _fail("the stack could not be destroyed; the sandbox is reset nevertheless")
-            if _pulumi("stack", "export", environment=environment, output=subprocess.DEVNULL):
-                exit_code = 0
+        exit_code = _destroy(PROJECT, environment) or exit_code
     except (NoEngineError, SandboxError, OSError) as error:
         _fail(error)
     sandbox.stop()
@@ -86,14 +91,25 @@ def _down(sandbox: Sandbox) -> int:
     return exit_code
 
 
+def _destroy(project: Path, environment: Mapping[str, str]) -> int:
+    exit_code = _pulumi(project, "destroy", "--yes", "--skip-preview", environment=environment)
+    if exit_code:
+        _fail("the stack could not be destroyed; the sandbox is reset nevertheless")
+        if _pulumi(project, "stack", "export", environment=environment, output=subprocess.DEVNULL):
+            return 0
+    return exit_code
+
+
 def _leave_it_to_pulumi(*_: object) -> None:
     """Ignore Ctrl-C: Pulumi receives it too, and stops the update properly."""
 
 
-def _pulumi(*arguments: str, environment: Mapping[str, str], output: int | None = None) -> int:
+def _pulumi(
+    project: Path, *arguments: str, environment: Mapping[str, str], output: int | None = None
+) -> int:
     command = ["pulumi", *arguments, "--stack", STACK]
     return subprocess.run(
-        command, cwd=PROJECT, env=environment, stdout=output, stderr=output, check=False
+        command, cwd=project, env=environment, stdout=output, stderr=output, check=False
     ).returncode
 
 

@@ -1,7 +1,7 @@
 """Set up the sandbox and the environment in which its commands run.
 
 The environment puts the real engine first on PATH. It has its own Pulumi home, file backend and
-passphrase, the stand-in as AWS provider, and a server on loopback instead of AWS. All files are in one
+passphrase, the stand-ins as AWS providers, and a server on loopback instead of AWS. All files are in one
 directory. The user's credentials and settings for AWS, Pulumi and proxies are removed.
 """
 
@@ -29,6 +29,9 @@ PASSPHRASE: Final = "sandbox"
 STACK: Final = "dev"
 REGION: Final = "us-east-1"
 """The Region of that stack."""
+EXAMPLE: Final = PROJECT / "examples" / "data-source"
+EXAMPLE_NAME: Final = "qbusiness-aem-data-source"
+"""The project that is deployed as a second stack."""
 _PROJECT_NAME: Final = "qbusiness-aem-connector"
 
 _RESET: Final = "`make down` resets the sandbox."
@@ -65,10 +68,15 @@ class Sandbox:
         """
         with self._lock():
             binaries = engine.directory(self.engines)
-            self._install_provider()
+            self._install_providers()
             port = self._serve()
         self.state.mkdir(exist_ok=True)
         return self._environment(binaries, port)
+
+    def has_stack(self, project_name: str) -> bool:
+        """Return whether a project has the stack `dev`."""
+        stacks = self.state / ".pulumi" / "stacks" / project_name
+        return any((stacks / f"{STACK}.{ending}").exists() for ending in ("json", "json.gz"))
 
     def prepare_stack(self, environment: Mapping[str, str]) -> None:
         """Create the stack `dev` unless it exists, and select it unless a stack is selected.
@@ -77,8 +85,7 @@ class Sandbox:
         """
         with self._lock():
             self._forget_locks_of_the_dead()
-            stacks = self.state / ".pulumi" / "stacks" / _PROJECT_NAME
-            if not any((stacks / f"{STACK}.{ending}").exists() for ending in ("json", "json.gz")):
+            if not self.has_stack(_PROJECT_NAME):
                 self._use_stack("init", environment)
             elif not self._selection().exists():
                 self._use_stack("select", environment)
@@ -147,20 +154,22 @@ class Sandbox:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _install_provider(self) -> None:
-        """Put the stand-in where the engine looks for the version that the program asks for."""
-        version = importlib.metadata.version("pulumi-aws")
-        plugin = self.home / "plugins" / f"resource-aws-v{version}" / "pulumi-resource-aws"
-        script = (
-            "#!/bin/sh\n"
-            f"PYTHONPATH={shlex.quote(str(PROJECT))} exec {shlex.quote(sys.executable)} "
-            f'-m sandbox.provider {version} "$@"\n'
-        )
-        if plugin.exists() and plugin.read_text() == script:
-            return
-        plugin.parent.mkdir(parents=True, exist_ok=True)
-        plugin.write_text(script)
-        plugin.chmod(0o755)
+    def _install_providers(self) -> None:
+        """Put the stand-ins where the engine looks for the versions that the programs ask for."""
+        for package in ("aws", "aws-native"):
+            version = importlib.metadata.version(f"pulumi-{package}")
+            name = f"resource-{package}"
+            plugin = self.home / "plugins" / f"{name}-v{version}" / f"pulumi-{name}"
+            script = (
+                "#!/bin/sh\n"
+                f"PYTHONPATH={shlex.quote(str(PROJECT))} exec {shlex.quote(sys.executable)} "
+                f'-m sandbox.provider {package} {version} "$@"\n'
+            )
+            if plugin.exists() and plugin.read_text() == script:
+                continue
+            plugin.parent.mkdir(parents=True, exist_ok=True)
+            plugin.write_text(script)
+            plugin.chmod(0o755)
 
     def _serve(self) -> int:
         """Return the port of the server, after starting it if it is not there."""
@@ -172,7 +181,7 @@ class Sandbox:
             with log.open("w") as output:
                 subprocess.run(
                     # -E ignores PYTHONSAFEPATH and PYTHONHOME, which would hide the working directory.
-                    [sys.executable, "-E", "-m", "sandbox.iam_server", str(self.aws)],
+                    [sys.executable, "-E", "-m", "sandbox.aws_server", str(self.aws)],
                     cwd=PROJECT,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -185,7 +194,7 @@ class Sandbox:
             if not self._serving() or time.monotonic() > deadline:
                 last_line = (log.read_text().strip().splitlines() or ["its log is empty"])[-1]
                 raise SandboxError(
-                    f"The stand-in for IAM did not start: {last_line}\nIts log is {log}\n{_RESET}"
+                    f"The stand-in for AWS did not start: {last_line}\nIts log is {log}\n{_RESET}"
                 )
             time.sleep(0.02)
         try:

@@ -1,4 +1,4 @@
-"""Roles that are right, and roles that allow excess: what the policy pack has to tell apart."""
+"""List roles that the policy pack lets through, and roles that it stops."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +29,7 @@ ADMINISTRATOR: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
 THROUGH_SECRETS_MANAGER: Final = {
     "StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}
 }
+BUCKET_ARN: Final = "arn:aws:s3:::example-documents"
 PINNED: Final = TRUST["Statement"][0]["Condition"]
 
 
@@ -102,6 +103,11 @@ def _allowing(action: object, resource: object = "*", **others: Any) -> Declared
     return Declared(policy=extended(Action=action, Resource=resource, **others))
 
 
+def _objects(**changes: Any) -> Declared:
+    """Add the statement for the files of a data source, with members changed."""
+    return Declared(policy=extended(**_changed(_GET_OBJECTS, changes)))
+
+
 def _trust_statements(*more: Document) -> Declared:
     return Declared({**TRUST, "Statement": [*TRUST["Statement"], *more]})
 
@@ -109,6 +115,21 @@ def _trust_statements(*more: Document) -> Declared:
 _SERVICE: Final = {"Service": "qbusiness.amazonaws.com"}
 _TAGGED: Final = f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_*"
 _UNPINNED: Final = {"trust-account", "trust-application"}
+_OF_ACCOUNT: Final = {"StringEquals": {"aws:ResourceAccount": ACCOUNT}}
+_GET_OBJECTS: Final[Document] = {
+    "Sid": "AllowsAmazonQToGetS3Objects",
+    "Action": ["s3:GetObject"],
+    "Resource": [f"{BUCKET_ARN}/*"],
+    "Effect": "Allow",
+    "Condition": _OF_ACCOUNT,
+}
+_LIST_BUCKET: Final[Document] = {
+    "Sid": "AllowsAmazonQToListS3Buckets",
+    "Action": ["s3:ListBucket"],
+    "Resource": [BUCKET_ARN],
+    "Effect": "Allow",
+    "Condition": _OF_ACCOUNT,
+}
 
 TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     # Who may assume the role.
@@ -234,7 +255,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     ),
     "decryption for whoever asks": (
         Declared(policy=policy("AllowsAmazonQToDecryptSecret", Condition=None)),
-        {"decrypt-through-secrets-manager"},
+        {"key"},
     ),
     "decryption through any service": (
         Declared(
@@ -243,7 +264,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
                 Condition={"StringLike": {"kms:ViaService": "*.amazonaws.com"}},
             )
         ),
-        {"decrypt-through-secrets-manager"},
+        {"key"},
     ),
     "decryption through Secrets Manager if there is one": (
         Declared(
@@ -252,7 +273,15 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
                 Condition={"StringLikeIfExists": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}},
             )
         ),
-        {"decrypt-through-secrets-manager"},
+        {"key"},
+    ),
+    "decryption through another service": (
+        _allowing(
+            "kms:Decrypt",
+            f"{KEYS}{KEY_ID}",
+            Condition={"StringLike": {"kms:ViaService": ["s3.*.amazonaws.com", "ec2.*.amazonaws.com"]}},
+        ),
+        {"key"},
     ),
     "grants on keys": (_allowing("kms:CreateGrant", f"{KEYS}{KEY_ID}"), {"excess"}),
     "the policies of keys": (_allowing("kms:PutKeyPolicy"), {"excess"}),
@@ -261,6 +290,41 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         _allowing("kms:Decryp?", f"{KEYS}{KEY_ID}", Condition=THROUGH_SECRETS_MANAGER),
         {"excess"},
     ),
+    # Buckets.
+    "objects of any bucket": (_objects(Resource="arn:aws:s3:::*/*"), {"bucket"}),
+    "objects of everything": (_objects(Resource="*"), {"bucket"}),
+    "objects of any bucket of a name": (_objects(Resource="arn:aws:s3:::example-*/*"), {"bucket"}),
+    "objects of a bucket by a variable": (
+        _objects(Resource="arn:aws:s3:::${aws:PrincipalTag/name}/*"),
+        {"bucket"},
+    ),
+    "objects of a bucket of whatever account": (_objects(Condition=None), {"bucket"}),
+    "objects of a bucket of any account": (
+        _objects(Condition={"StringLike": {"aws:ResourceAccount": "*"}}),
+        {"bucket"},
+    ),
+    "objects of a bucket of an account if there is one": (
+        _objects(Condition={"StringEqualsIfExists": {"aws:ResourceAccount": ACCOUNT}}),
+        {"bucket"},
+    ),
+    "objects of a bucket under a condition on another key": (
+        _objects(Condition={"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}),
+        {"bucket"},
+    ),
+    "objects written": (_objects(Action=["s3:GetObject", "s3:PutObject"]), {"excess"}),
+    "objects read by a wildcard": (_objects(Action="s3:Get*"), {"excess"}),
+    "every action of S3 on a bucket": (_objects(Action="s3:*"), {"excess"}),
+    "every action of S3, said otherwise": (_allowing("s3:**"), {"excess"}),
+    "every action of S3, in a third way": (_allowing("S3:?*"), {"excess"}),
+    "lists of all buckets": (
+        Declared(policy=extended(**_changed(_LIST_BUCKET, {"Resource": "*"}))),
+        {"bucket"},
+    ),
+    "lists of a bucket of whatever account": (
+        Declared(policy=extended(**_changed(_LIST_BUCKET, {"Condition": None}))),
+        {"bucket"},
+    ),
+    "names of all buckets": (_allowing("s3:ListAllMyBuckets"), {"excess"}),
     # The application.
     "any application": (
         Declared(
@@ -315,6 +379,18 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ),
         {"excess"},
     ),
+    "network interfaces with a tag of this name among others": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
+                Condition={
+                    "StringLike": {"aws:RequestTag/AMAZON_Q": _TAGGED},
+                    "ForAnyValue:StringEquals": {"aws:TagKeys": ["AMAZON_Q"]},
+                },
+            )
+        ),
+        {"excess"},
+    ),
     "network interfaces of any application": (
         Declared(
             policy=policy(
@@ -359,11 +435,14 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     # Everything else.
     "everything": (_allowing("*"), {"excess"}),
     "everything, said otherwise": (_allowing("**"), {"excess"}),
-    "every action of S3": (_allowing("s3:*", "arn:aws:s3:::documents/*"), {"excess"}),
-    "every action of S3, said otherwise": (_allowing("s3:**"), {"excess"}),
-    "every action of S3, in a third way": (_allowing("S3:?*"), {"excess"}),
-    "objects of a bucket": (_allowing("s3:GetObject", "arn:aws:s3:::documents/*"), {"excess"}),
-    "roles": (_allowing(["iam:PassRole"], "arn:aws:iam::111122223333:role/x"), {"excess"}),
+    "roles passed, as on the pages for S3": (
+        _allowing(
+            ["iam:PassRole"],
+            [f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"],
+            Condition={"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}},
+        ),
+        {"excess"},
+    ),
     "commands": (_allowing("ssm:SendCommand"), {"excess"}),
     "code of functions": (_allowing("lambda:UpdateFunctionCode"), {"excess"}),
     "all but some actions": (
@@ -374,14 +453,44 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         _allowing(["ec2:DescribeVpcs", "ec2:RunInstances"]),
         {"excess"},
     ),
-    "a literal placeholder": (
-        Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}secret_id-a1B2c3")),
-        {"placeholders"},
+    "a name that forges a line of the report": (
+        _allowing("s3:*", Sid="Documents\nfix: nothing to do"),
+        {"excess"},
     ),
-    "a placeholder of the page": (
+    # Placeholders, as AWS's pages have them.
+    "a placeholder in square brackets": (
         Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}[[secret_id]]")),
         {"placeholders", "secret"},
     ),
+    "a placeholder in braces": (
+        _objects(Resource="arn:aws:s3:::{{input_bucket_name}}/*"),
+        {"placeholders", "bucket"},
+    ),
+    "a placeholder in angle brackets": (
+        _objects(Condition={"StringEquals": {"aws:ResourceAccount": "<Account ID Here>"}}),
+        {"placeholders", "bucket"},
+    ),
+    "the bucket of AWS's examples": (
+        _objects(Resource="arn:aws:s3:::amzn-s3-demo-bucket/*"),
+        {"placeholders"},
+    ),
+    "a Region by a placeholder": (
+        _allowing(
+            "kms:Decrypt",
+            f"arn:aws:kms:your-region:{ACCOUNT}:key/{KEY_ID}",
+            Condition=THROUGH_SECRETS_MANAGER,
+        ),
+        {"placeholders", "key"},
+    ),
+    "a key by a placeholder": (
+        _allowing("kms:Decrypt", f"{KEYS}key-id", Condition=THROUGH_SECRETS_MANAGER),
+        {"placeholders", "key"},
+    ),
+    "an application by a placeholder": (
+        _trusting(_condition(arn=f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/application-id")),
+        {"placeholders", "trust-application"},
+    ),
+    # What IAM refuses.
     "an element that IAM does not know": (
         Declared(policy=extended(action="s3:*", Resource="*")),
         {"readable"},
@@ -391,7 +500,13 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         Declared(policy=extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * 10_240)),
         {"quotas"},
     ),
-    # Policies that are not the role's own.
+    "too long for a managed policy": (
+        Declared(
+            policy=extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * 6_144), managed=True
+        ),
+        {"quotas"},
+    ),
+    # Policies that are not inline.
     "a managed policy of the stack": (
         Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}*"), managed=True),
         {"secret"},
@@ -405,11 +520,45 @@ _MINIMAL: Final[Document] = json.loads(golden("minimal-role-policy"))
 
 
 def _without(*sids: str) -> Document:
-    return {**POLICY, "Statement": [one for one in POLICY["Statement"] if one["Sid"] not in sids]}
+    return {
+        **POLICY,
+        "Statement": [statement for statement in POLICY["Statement"] if statement["Sid"] not in sids],
+    }
 
 
 def _sids(statements: Iterable[Mapping[str, Any]], containing: str) -> list[str]:
-    return [one["Sid"] for one in statements if containing in json.dumps(one)]
+    return [statement["Sid"] for statement in statements if containing in json.dumps(statement)]
+
+
+def _statement(sid: str, **changes: Any) -> Document:
+    """Return a statement of the right role policy with members changed."""
+    (found,) = (statement for statement in POLICY["Statement"] if statement["Sid"] == sid)
+    return _changed(found, changes)
+
+
+_S3_SOURCE: Final[Document] = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {**_GET_OBJECTS, "Sid": "AllowsAmazonQToGetObjectfromS3"},
+        _LIST_BUCKET,
+        _statement(
+            "AllowsAmazonQToDecryptSecret",
+            Condition={"StringLike": {"kms:ViaService": ["s3.*.amazonaws.com"]}},
+        ),
+        _statement("AllowsAmazonQToIngestDocuments", Resource=INDEX_ARN),
+        _statement(
+            "AllowsAmazonQToIngestPrincipalMapping", Sid="AllowsAmazonQToCallPrincipalMappingAPIs"
+        ),
+        _statement("AllowsAmazonQToCreateAndDeleteNI", Sid="AllowsAmazonQToCreateAndDeleteENI"),
+        _statement(
+            "AllowsAmazonQToCreateAndDeleteNIForSpecificTag", Sid="AllowsAmazonQToCreateDeleteENI"
+        ),
+        _statement("AllowsAmazonQToCreateTags"),
+        _statement("AllowsAmazonQToCreateNetworkInterfacePermission"),
+        _statement("AllowsAmazonQToDescribeResourcesForVPC", Sid="AllowsAmazonQToConnectToVPC"),
+    ],
+}
+"""https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v1-iam-role.html, without iam:PassRole."""
 
 
 RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
@@ -513,7 +662,55 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     ),
     "a policy whose text is elsewhere": (
         Declared(attached=f"arn:aws:iam::{ACCOUNT}:policy/elsewhere"),
-        {"unseen"},
+        {"unchecked"},
+    ),
+    # Other connectors.
+    "files in a bucket": (_objects(), set()),
+    "one file in a bucket of another account": (
+        _objects(
+            Resource=f"{BUCKET_ARN}/certificates/aem.pem",
+            Condition={"StringLike": {"AWS:resourceAccount": OTHER_ACCOUNT}},
+        ),
+        set(),
+    ),
+    "one key for the secret and a bucket": (
+        Declared(
+            policy=policy(
+                "AllowsAmazonQToDecryptSecret",
+                Condition={
+                    "StringLike": {
+                        "kms:ViaService": ["secretsmanager.*.amazonaws.com", "s3.*.amazonaws.com"]
+                    }
+                },
+            )
+        ),
+        set(),
+    ),
+    "no secret": (Declared(policy=_without(*_sids(POLICY["Statement"], "secretsmanager"))), set()),
+    "a bucket as the data source, as on its page": (
+        Declared(
+            trust(
+                Sid="AllowsAmazonQToAssumeRoleForServicePrincipal",
+                Condition={
+                    "StringEquals": PINNED["StringEquals"],
+                    "ArnLike": PINNED["ArnEquals"],
+                },
+            ),
+            _S3_SOURCE,
+        ),
+        {"ingest"},
+    ),
+    # Names that contain what could be a placeholder.
+    "a secret with words of placeholders in its name": (
+        _allowing(
+            "secretsmanager:GetSecretValue",
+            [f"{SECRETS}secret_id-a1B2c3", f"{SECRETS}team/your-app/index_id-a1B2c3"],
+        ),
+        set(),
+    ),
+    "objects with words of placeholders in their names": (
+        _objects(Resource=f"{BUCKET_ARN}/region/account_id/key/key_id/*"),
+        set(),
     ),
 }
-"""Roles that are let through, each with the advisory rules that speak of it."""
+"""Roles that are let through, each with the advisory rules that report it."""

@@ -1,18 +1,17 @@
-"""Replace AWS for `python -m roles`: Amazon Q Business by its service model, the rest by moto.
+"""Replace AWS for `python -m roles`: Amazon Q Business as in the sandbox, the rest by moto.
 
-moto does not implement Amazon Q Business. Each call and its answer must fit the service model that
-botocore uses, or the test fails. Calls are recorded, and a test can set other answers.
+Calls are recorded, and a test can set other answers. A call or an answer that does not fit botocore's
+model of the service fails the test.
 """
 
 import io
 import json
-import re
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from html import escape
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import botocore.session
 from botocore.model import ServiceModel
@@ -24,6 +23,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
+from sandbox.qbusiness import QBusiness, parse
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
 
@@ -33,22 +33,19 @@ def _models(*services: str) -> dict[str, ServiceModel]:
     return {service: session.get_service_model(service) for service in services}
 
 
-MODELS = _models("qbusiness", "iam", "kms", "secretsmanager")
+MODELS = _models("iam", "kms", "secretsmanager")
 _BUCKET_ACTIONS = {"encryption": "GetEncryptionConfiguration"}
 """What IAM calls the operations on a bucket, by their query."""
 
 
 class Server:
-    """One account's applications, and the calls of all services."""
+    """One account, and the calls of all services."""
 
     def __init__(self, account: str) -> None:
         self.account = account
-        self.page_size = 100
-        self.applications: dict[str, str] = {APPLICATION_ID: "Docs"}
-        self.indexes: dict[str, str] = {INDEX_ID: "Main"}
-        """The same in each application."""
-        self.data_sources: dict[str, dict[str, Any]] = {}
-        """By ID, in each index: the answer of GetDataSource."""
+        self.qbusiness = QBusiness(account, REGION)
+        self.qbusiness.add(APPLICATION_ID, displayName="Docs")
+        self.qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main")
         self.refusals: dict[str, tuple[int, str]] = {}
         """Status and error code, by action."""
         self.answers: dict[str, Mapping[str, Any]] = {}
@@ -63,19 +60,21 @@ class Server:
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def add(self, identifier: str = DATA_SOURCE_ID, kind: str = "AEM", **more: Any) -> None:
-        self.data_sources[identifier] = {
-            "displayName": "Pages",
-            "type": kind,
-            "status": "ACTIVE",
-            **more,
-        }
+        """Add a data source to the index."""
+        self.qbusiness.add(
+            APPLICATION_ID, INDEX_ID, identifier, **{"displayName": "Pages", "type": kind, **more}
+        )
+
+    def data_source(self, identifier: str = DATA_SOURCE_ID) -> dict[str, Any]:
+        """Return the answer of GetDataSource, to be changed."""
+        return self.qbusiness.resources[APPLICATION_ID, INDEX_ID, identifier]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         environ["wsgi.input"] = io.BytesIO(request.get_data())  # moto reads it again
         scope = request.headers.get("Authorization", "").partition("Credential=")[2].split("/")
         service = scope[3] if len(scope) > 3 else "unsigned"
-        operation, parameters = self._operation(service, request)
+        operation = _operation(service, request)
         action = f"{service}:{operation}"
         self.calls.append(action)
         if action in self.pages:
@@ -84,100 +83,35 @@ class Server:
         if action in self.refusals:
             return _refusal(service, *self.refusals[action])(environ, start_response)
         if service == "qbusiness":
-            return self._qbusiness(operation, parameters)(environ, start_response)
+            return self._answer_for_qbusiness(request)(environ, start_response)
         if action in self.answers:
-            answer = self._fitting(MODELS[service].operation_model(operation), self.answers[action])
-            return answer(environ, start_response)
+            return self._answer_for_moto(service, operation)(environ, start_response)
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self.account
         return self._moto(environ, start_response)
 
-    def _operation(self, service: str, request: Request) -> tuple[str, dict[str, Any]]:
-        if service == "qbusiness":
-            return self._route(request)
-        if service == "s3":
-            query = request.query_string.decode().partition("&")[0].rstrip("=")
-            return _BUCKET_ACTIONS.get(query, f"{request.method} {request.full_path}"), {}
-        target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
-        return target or dict(parse_qsl(request.get_data(as_text=True)))["Action"], {}
+    def _answer_for_qbusiness(self, request: Request) -> Response:
+        answer = self.qbusiness.answer(request)
+        if answer.headers.get("x-amzn-ErrorType") in ("InternalServerException", "ValidationException"):
+            self.misfits.append(answer.get_data(as_text=True))
+        return answer
 
-    def _route(self, request: Request) -> tuple[str, dict[str, Any]]:
-        """Return the operation of a request and its parameters, according to the model."""
-        model: Any = MODELS["qbusiness"]
-        query = {key: value for key, (value,) in parse_qs(request.query_string.decode()).items()}
-        for name in model.operation_names:
-            operation: Any = model.operation_model(name)
-            uri = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", operation.http["requestUri"].partition("?")[0])
-            found = re.fullmatch(uri, request.path)
-            if found and operation.http["method"] == request.method and operation.input_shape:
-                given = {key: unquote(value) for key, value in found.groupdict().items()} | query
-                return name, self._parameters(operation, given)
-        self.misfits.append(f"no operation is {request.method} {request.path}")
-        return "Unknown", {}
-
-    def _parameters(self, operation: Any, given: Mapping[str, str]) -> dict[str, Any]:
-        members = operation.input_shape.members
-        names = {shape.serialization.get("name", name): name for name, shape in members.items()}
-        parameters = {
-            names.get(key, key): int(value)
-            if key in names and members[names[key]].type_name == "integer"
-            else value
-            for key, value in given.items()
-        }
-        self._check(operation.name, parameters, operation.input_shape)
-        return parameters
-
-    def _check(self, what: str, value: Any, shape: Any) -> None:
-        report = ParamValidator().validate(value, shape)
+    def _answer_for_moto(self, service: str, operation: str) -> Response:
+        answer = self.answers[f"{service}:{operation}"]
+        model: Any = MODELS[service].operation_model(operation)
+        report = ParamValidator().validate(answer, model.output_shape)
         if report.has_errors():
-            self.misfits.append(f"{what}: {report.generate_report()}")
-
-    def _fitting(self, operation: Any, answer: Mapping[str, Any]) -> Response:
-        self._check(f"answer of {operation.name}", answer, operation.output_shape)
+            self.misfits.append(f"answer of {operation}: {report.generate_report()}")
         return Response(json.dumps(answer), mimetype="application/json")
 
-    def _qbusiness(self, operation: str, given: Mapping[str, Any]) -> Response:
-        lists: dict[str, Callable[[], tuple[str, list[dict[str, Any]]]]] = {
-            "ListApplications": lambda: (
-                "applications",
-                [
-                    {"applicationId": identifier, "displayName": name}
-                    for identifier, name in self.applications.items()
-                ],
-            ),
-            "ListIndices": lambda: (
-                "indices",
-                [
-                    {"indexId": identifier, "displayName": name}
-                    for identifier, name in self.indexes.items()
-                ],
-            ),
-            "ListDataSources": lambda: (
-                "dataSources",
-                [
-                    {
-                        "dataSourceId": identifier,
-                        **{key: data_source[key] for key in ("displayName", "type", "status")},
-                    }
-                    for identifier, data_source in self.data_sources.items()
-                ],
-            ),
-        }
-        if given.get("applicationId") not in (None, *self.applications):
-            return _refusal("qbusiness", 404, "ResourceNotFoundException")
-        model = MODELS["qbusiness"].operation_model(operation)
-        if operation in lists:
-            key, items = lists[operation]()
-            start = int(given.get("nextToken", "0"))
-            end = start + self.page_size
-            more = {"nextToken": str(end)} if end < len(items) else {}
-            return self._fitting(model, {key: items[start:end], **more})
-        if operation == "GetDataSource":
-            parts = [given[name] for name in ("applicationId", "indexId", "dataSourceId")]
-            path = "application/{}/index/{}/data-source/{}".format(*parts)
-            arn = f"arn:aws:qbusiness:{REGION}:{self.account}:{path}"
-            return self._fitting(model, {**self.data_sources[parts[2]], "dataSourceArn": arn, **given})
-        self.misfits.append(f"{operation} is not served")
-        return _refusal("qbusiness", 500, "InternalServerException")
+
+def _operation(service: str, request: Request) -> str:
+    if service == "qbusiness":
+        return parse(request)[0].name
+    if service == "s3":
+        query = request.query_string.decode().partition("&")[0].rstrip("=")
+        return _BUCKET_ACTIONS.get(query, f"{request.method} {request.full_path}")
+    target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+    return target or dict(parse_qsl(request.get_data(as_text=True)))["Action"]
 
 
 class _Quiet(WSGIRequestHandler):

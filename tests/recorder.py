@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import parse_qsl
 from urllib.request import Request, urlopen
@@ -102,6 +101,12 @@ def simulation(decide: Callable[[str, str], str]) -> Answer:
     return answer
 
 
-def validation(*findings: Mapping[str, Any]) -> Answer:
-    """Answer ValidatePolicy with findings."""
-    return lambda _: (200, json.dumps({"findings": findings}))
+def validation(findings: Mapping[str, tuple[str, str, str]]) -> Answer:
+    """Answer ValidatePolicy, with type, code and text of a finding for each type of policy."""
+
+    def answer(parameters: Mapping[str, str]) -> tuple[int, str]:
+        kind, code, text = findings[parameters["policyType"]]
+        finding = {"findingType": kind, "issueCode": code, "findingDetails": text}
+        return 200, json.dumps({"findings": [finding]})
+
+    return answer

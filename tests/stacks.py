@@ -21,7 +21,7 @@ import pytest
 from botocore.config import Config
 
 from sandbox.engine import NoEngineError
-from sandbox.environment import PROJECT, Sandbox
+from sandbox.environment import PROJECT, REGION, Sandbox
 from tests.support import PROJECT_NAME
 
 _NUMBERS: Final = itertools.count(1)
@@ -223,13 +223,18 @@ class Aws:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.url = environment["AWS_ENDPOINT_URL"]
-        self.iam: Any = boto3.client(
-            "iam",
-            region_name="us-east-1",
+        self.iam = self.client("iam")
+
+    def client(self, service: str, region: str = REGION) -> Any:
+        """Return the client of a service."""
+        create: Any = boto3.client
+        return create(
+            service,
+            region_name=region,
             endpoint_url=self.url,
             aws_access_key_id="tests",
             aws_secret_access_key="tests",
-            # Let IAM validate the parameters, not the SDK.
+            # Let AWS validate the parameters, not the SDK.
             config=Config(parameter_validation=False),
         )
 
@@ -284,7 +289,7 @@ def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]
     Starting it takes a third of the time of an operation.
     """
     version = importlib.metadata.version("pulumi-aws")
-    command = [sys.executable, "-m", "sandbox.provider", version]
+    command = [sys.executable, "-m", "sandbox.provider", "aws", version]
     with subprocess.Popen(
         command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True
     ) as provider:

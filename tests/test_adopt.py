@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-import boto3
 import pytest
 import yaml
 from moto.iam.models import iam_backends
@@ -30,7 +29,6 @@ from roles.__main__ import main
 from roles.actions import ACTIONS
 from roles.difference import TRUST_POLICY, compare, statements
 from sandbox.environment import PROJECT
-from sandbox.iam_server import ACCOUNT as SANDBOX_ACCOUNT
 from tests.mocked import Deployment
 from tests.page import page_path, run_section
 from tests.qbusiness_server import DATA_SOURCE_ID, Server, served
@@ -42,7 +40,7 @@ pytestmark = pytest.mark.slow
 PAGE = PROJECT / "docs" / "adopt.md"
 NAME = "QBusiness-DataSource-x1y2z"
 OWN = "qbusiness-aem-connector"
-SECRET_NAME = "qbusiness/aem-cloud"
+SECRET_NAME = "qbusiness/aem-pages"
 OTHER_ID = "d4e5f6a7-8901-23ab-cdef-444444444444"
 KEY_ARN = f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}"
 INDEX_ARN = f"{APPLICATION_ARN}/index/{INDEX_ID}"
@@ -50,16 +48,11 @@ VPC = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
 INGEST = ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"]
 
 
-class Console:
-    """What a person made in the console before: a data source, its secret and its role."""
+class Maker:
+    """Somebody who made a data source, its secret and its role by hand before."""
 
-    def __init__(self, server: Server, url: str = "") -> None:
-        self.server = server
-        credentials = {"aws_access_key_id": "tests", "aws_secret_access_key": "tests"}
-        place = {"region_name": REGION, "endpoint_url": url or server.url}
-        self.iam: Any = boto3.client("iam", **place, **credentials)
-        self.s3: Any = boto3.client("s3", **place, **credentials)
-        self.secrets: Any = boto3.client("secretsmanager", **place, **credentials)
+    def __init__(self, aws: Aws) -> None:
+        self.iam, self.s3, self.secrets = aws.iam, aws.client("s3"), aws.client("secretsmanager")
         self.secret_arn = ""
         self.role_arn = ""
 
@@ -82,8 +75,39 @@ class Console:
             document = text.replace("SECRET", self.secret_arn)
             self.iam.put_role_policy(RoleName=NAME, PolicyName=name, PolicyDocument=document)
         configuration = {"type": "AEM", "secretArn": self.secret_arn} | (configuration or {})
-        self.server.add(configuration=configuration, roleArn=self.role_arn, **data_source)
+        self.add(configuration=configuration, roleArn=self.role_arn, **data_source)
+
+    def add(self, **data_source: Any) -> None:
+        raise NotImplementedError
+
+
+class Console(Maker):
+    """The console of an account whose calls are recorded."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(Aws({"AWS_ENDPOINT_URL": server.url}))
+        self.server = server
+
+    def add(self, **data_source: Any) -> None:
+        self.server.add(**data_source)
         self.server.calls.clear()
+
+
+class SandboxConsole(Maker):
+    """The console of the sandbox."""
+
+    def __init__(self, aws: Aws) -> None:
+        super().__init__(aws)
+        self.qbusiness = aws.client("qbusiness")
+        self.index = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
+
+    def add(self, **data_source: Any) -> None:
+        self.qbusiness.create_data_source(**self.index, displayName="Pages", **data_source)
+
+    def data_source_role(self) -> str:
+        (source,) = self.qbusiness.list_data_sources(**self.index)["dataSources"]
+        this = {**self.index, "dataSourceId": source["dataSourceId"]}
+        return self.qbusiness.get_data_source(**this)["roleArn"]
 
 
 class Said(NamedTuple):
@@ -449,16 +473,23 @@ def test_a_person_is_asked_until_the_answer_is_one_of_the_choices(
     assert adopt().code == 130
 
 
+def in_order(last: str) -> list[str]:
+    """Return five IDs."""
+    return [*(f"{number}{last[1:]}" for number in range(4)), last]
+
+
 def test_long_lists_are_read_to_their_end_with_progress(console: Console, adopt: Adopt):
-    server = console.server
-    server.page_size = 2
     console.make(policies={f"policy-{number}": WIDE for number in range(3)})
-    source = server.data_sources.pop(DATA_SOURCE_ID)
-    for number in range(4):
-        server.add(f"{number}{OTHER_ID[1:]}", "CUSTOM")
-        server.applications = {**server.applications, f"{number}{APPLICATION_ID[1:]}": "More"}
-        server.indexes = {f"{number}{INDEX_ID[1:]}": "Other", **server.indexes}
-    server.data_sources[DATA_SOURCE_ID] = source
+    qbusiness = console.server.qbusiness
+    qbusiness.page_size = 2
+    qbusiness.resources.clear()
+    for application in in_order(APPLICATION_ID):
+        qbusiness.add(application, displayName="Docs")
+        for index in in_order(INDEX_ID):
+            qbusiness.add(application, index, displayName="Main")
+            for number, source in enumerate(in_order(DATA_SOURCE_ID)):
+                kind = "CUSTOM" if number < 4 else "AEM"
+                qbusiness.add(application, index, source, displayName="Pages", type=kind)
     said = adopt("--application", APPLICATION_ID, "--json")
     assert said.code == 2
     assert len(said.json["choices"]) == 5
@@ -620,7 +651,7 @@ def test_the_secret_of_a_newer_connector_is_found_where_its_schema_has_it(
         "connectionConfiguration": {"secretArn": console.secret_arn},
         "filterConfiguration": {"userFilterPath": "s3://files/users.txt"},
     }
-    console.server.data_sources[DATA_SOURCE_ID]["configuration"] = configuration
+    console.server.data_source()["configuration"] = configuration
     config = adopt("--json").json["config"]
     assert config[f"{PROJECT_NAME}:connector"] == "onedrive-new"
     assert config[f"{PROJECT_NAME}:secretId"] == console.secret_arn
@@ -1287,11 +1318,8 @@ def test_what_is_no_answer_of_an_api_is_one_line_without_html(
     action, status = page
     console.server.pages[action] = status
     line = adopt().err.splitlines()[-1]
-    assert line.startswith(
-        "adopt: the sandbox has no Amazon Q Business; run adopt outside the sandbox, with AWS"
-    )
     assert answered in line
-    assert f"AWS_ENDPOINT_URL={console.server.url}" in line
+    assert f", by AWS_ENDPOINT_URL={console.server.url}: unset it to read AWS" in line
     assert "<" not in line
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     for service in ("QBUSINESS", "IAM", "SECRETS_MANAGER"):
@@ -1299,15 +1327,6 @@ def test_what_is_no_answer_of_an_api_is_one_line_without_html(
     line = adopt().err.splitlines()[-1]
     assert answered in line
     assert line.endswith("check the network's proxy, then repeat the command")
-
-
-def test_the_sandbox_has_no_amazon_q_business_and_says_so(
-    environment: dict[str, str], adopt: Adopt, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", environment["AWS_ENDPOINT_URL"])
-    line = one_line(adopt())
-    assert line.startswith("adopt: the sandbox has no Amazon Q Business; run adopt outside the sandbox")
-    assert "<" not in line
 
 
 @pytest.mark.parametrize(
@@ -1338,7 +1357,7 @@ def test_missing_credentials_and_regions_are_one_line_with_what_to_do(
 def test_the_region_is_the_option_s_or_that_of_the_environment(
     server: Server, adopt: Adopt, monkeypatch: pytest.MonkeyPatch
 ):
-    server.applications.clear()
+    server.qbusiness.resources.clear()
     monkeypatch.setenv("AWS_REGION", "us-west-2")
     assert "no application of Amazon Q Business in us-west-2" in one_line(adopt())
     assert "in eu-west-1 for these credentials: give" in one_line(adopt("--region", "eu-west-1"))
@@ -1369,7 +1388,7 @@ def test_a_data_source_that_the_program_is_not_for_is_refused(
     console: Console, adopt: Adopt, more: dict[str, Any], advice: str
 ):
     console.make(configuration=more.get("configuration"))
-    source = console.server.data_sources[DATA_SOURCE_ID]
+    source = console.server.data_source()
     if "roleArn" in more:
         source["roleArn"] = more["roleArn"]
     if not source["roleArn"]:
@@ -1406,7 +1425,7 @@ def test_a_stack_file_that_is_no_yaml_is_said_and_left_alone(
 
 
 def test_a_failure_in_json_is_one_document_too(server: Server, adopt: Adopt):
-    server.applications.clear()
+    server.qbusiness.resources.clear()
     said = adopt("--json")
     assert said.code == 2
     assert set(said.json) == {"error"}
@@ -1439,21 +1458,12 @@ def test_the_policy_of_the_page_is_what_is_called(console: Console, adopt: Adopt
     console.s3.create_bucket(Bucket="documents")
     console.server.calls.clear()
     assert adopt().code == 0
-    console.server.data_sources[DATA_SOURCE_ID] |= {
-        "type": "S3",
-        "configuration": configured("S3", BucketName="documents"),
-    }
+    configuration = configured("S3", BucketName="documents")
+    console.server.data_source().update(type="S3", configuration=configuration)
     assert adopt("--force").code == 0
     (block,) = re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
     (statement,) = json.loads(block)["Statement"]
     assert set(statement["Action"]) == set(console.server.calls) == set(ACTIONS["adopt"])
-
-
-def test_the_page_shows_what_is_printed(console: Console, adopt: Adopt):
-    console.make(policies={"template": TEMPLATE}, role={"Path": "/service-role/"})
-    shown = re.search(r"```text\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-    assert shown
-    assert shown[1] == adopt().out
 
 
 def test_the_page_has_every_option(capsys: pytest.CaptureFixture[str]):
@@ -1474,12 +1484,8 @@ def test_the_page_shows_the_commands_that_make_room(console: Console, adopt: Ado
 
 
 @pytest.fixture
-def engine_console(environment: dict[str, str]) -> Iterator[Console]:
-    """Let Amazon Q Business answer beside the sandbox, which has none."""
-    with served(SANDBOX_ACCOUNT) as server:
-        console = Console(server, environment["AWS_ENDPOINT_URL"])
-        yield console
-        console.secrets.delete_secret(SecretId=SECRET_NAME, ForceDeleteWithoutRecovery=True)
+def sandbox_console(aws: Aws) -> SandboxConsole:
+    return SandboxConsole(aws)
 
 
 @pytest.fixture
@@ -1489,7 +1495,7 @@ def stack(new_stack: Callable[..., Stack]) -> Stack:
     return stack
 
 
-def write_files(stack: Stack, console: Console) -> str:
+def write_files(stack: Stack) -> str:
     """Run the page's commands and return what they printed."""
     return run_section(
         stack,
@@ -1498,29 +1504,20 @@ def write_files(stack: Stack, console: Console) -> str:
         STACK=stack.name,
         SECRETS_PROVIDER="passphrase",
         AWS_REGION=REGION,
-        AWS_ENDPOINT_URL_QBUSINESS=console.server.url,
     ).stdout
-
-
-def trust_of_the_sandbox() -> str:
-    return golden("trust-policy").replace(ACCOUNT, SANDBOX_ACCOUNT)
-
-
-def own_policy_of_the_sandbox(console: Console) -> str:
-    return own_policy().replace(ACCOUNT, SANDBOX_ACCOUNT).replace("SECRET", console.secret_arn)
 
 
 @pytest.mark.parametrize("name", ["AmazonQBusiness-Policy", OWN])
 def test_a_console_s_role_is_imported_in_place_as_the_pages_say(
-    stack: Stack, aws: Aws, engine_console: Console, name: str
+    stack: Stack, aws: Aws, sandbox_console: SandboxConsole, name: str
 ):
-    console = engine_console
+    console = sandbox_console
     tags = [
         {"Key": "CostCentre", "Value": "0893"},
         {"Key": "Created", "Value": "2024-05-01 12:00:00 +0000 UTC"},
     ]
     console.make(
-        trust=json.dumps(json.loads(trust_of_the_sandbox().replace("ArnEquals", "ArnLike")), indent=4),
+        trust=json.dumps(json.loads(golden("trust-policy").replace("ArnEquals", "ArnLike")), indent=4),
         policies={name: WIDE},
         role={
             "Path": "/service-role/",
@@ -1528,7 +1525,7 @@ def test_a_console_s_role_is_imported_in_place_as_the_pages_say(
             "Tags": tags,
         },
     )
-    assert "Everything: excess\n      *\n        on *\n" in write_files(stack, console)
+    assert "Everything: excess\n      *\n        on *\n" in write_files(stack)
     unique = aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
     imported = run_section(stack, "Import an existing role")
     assert "~ assumeRolePolicy" in imported.stdout
@@ -1538,11 +1535,13 @@ def test_a_console_s_role_is_imported_in_place_as_the_pages_say(
     assert "deleted" not in imported.stdout
     role = aws.iam.get_role(RoleName=NAME)["Role"]
     assert (role["RoleId"], role["Arn"]) == (unique, console.role_arn)
-    assert console.server.data_sources[DATA_SOURCE_ID]["roleArn"] == stack.outputs()["roleArn"]
+    assert console.data_source_role() == stack.outputs()["roleArn"]
     assert role["Description"] == "Made by the console"
     assert sorted(role["Tags"], key=lambda tag: tag["Key"]) == tags
-    assert in_one_line(aws.trust_policy(NAME)) == trust_of_the_sandbox()
-    assert in_one_line(aws.role_policies(NAME)[OWN]) == own_policy_of_the_sandbox(console)
+    assert in_one_line(aws.trust_policy(NAME)) == golden("trust-policy")
+    assert in_one_line(aws.role_policies(NAME)[OWN]) == own_policy().replace(
+        "SECRET", console.secret_arn
+    )
     assert set(aws.role_policies(NAME)) == {name, OWN}
     assert stack.drift().exit_code == 0
     assert stack.up("--expect-no-changes").exit_code == 0
@@ -1561,15 +1560,15 @@ def role_accesses(aws: Aws) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("warned_in_vain", [False, True])
 def test_a_role_without_room_is_imported_and_never_lacks_a_permission_that_it_had(
-    stack: Stack, aws: Aws, engine_console: Console, warned_in_vain: bool
+    stack: Stack, aws: Aws, sandbox_console: SandboxConsole, warned_in_vain: bool
 ):
-    console = engine_console
+    console = sandbox_console
     console.make(
-        trust=trust_of_the_sandbox(),
+        trust=golden("trust-policy"),
         policies={"large": large("a", 8_500, 3), "small": large("b", 922)},
     )
     before = role_accesses(aws)
-    report = write_files(stack, console)
+    report = write_files(stack)
     if warned_in_vain:
         failed = run_section(stack, "Import an existing role", check=False)
         assert failed.returncode != 0
@@ -1590,13 +1589,13 @@ def test_a_role_without_room_is_imported_and_never_lacks_a_permission_that_it_ha
     assert role_accesses(aws) > before
     policies = aws.role_policies(NAME)
     assert set(policies) == {"small", OWN}
-    assert in_one_line(policies[OWN]) == own_policy_of_the_sandbox(console)
+    assert in_one_line(policies[OWN]) == own_policy().replace("SECRET", console.secret_arn)
     assert stack.up("--expect-no-changes").exit_code == 0
     # The end that the page describes: the stack owns every policy, and the copies go.
     stack.run("config", "set", "exclusivePolicies", "true")
     stack.up()
     for number in (1, 2):
-        arn = f"arn:aws:iam::{SANDBOX_ACCOUNT}:policy/{NAME}-copy-{number}"
+        arn = f"arn:aws:iam::{ACCOUNT}:policy/{NAME}-copy-{number}"
         run_section(stack, "If there is no room for the role policy", page=PAGE, POLICY_ARN=arn)
     assert set(aws.role_policies(NAME)) == {OWN}
     assert aws.iam.list_policies(Scope="Local")["Policies"] == []

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.environment import DIRECTORY, PROJECT, REGION
+from tests.checkout import EMPTY, execute, in_sandbox, make, type_in_a_shell
 
 pytestmark = pytest.mark.slow
 
@@ -22,38 +22,6 @@ STATE = Path(".sandbox/state/.pulumi")
 CHECKPOINT = STATE / "stacks/qbusiness-aem-connector/dev.json"
 LOCKS = STATE / "locks/organization/qbusiness-aem-connector/dev"
 RESET = "`make down` resets the sandbox."
-EMPTY = "The sandbox is empty: nothing is left to remove. `make up` starts again.\n"
-
-
-def execute(
-    directory: Path, *command: str, check: bool = True, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a command and return its output, as a user sees it."""
-    # Do not pass the variables of `make test` on to the make under test.
-    own = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(
-        command,
-        cwd=directory,
-        env={**own, "PWD": str(directory), **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert not (check and done.returncode), done.stdout
-    return done
-
-
-def make(
-    directory: Path, target: str, *, check: bool = True, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run make as if the packages were up to date."""
-    return execute(directory, "make", "-o", "venv/installed", target, check=check, **variables)
-
-
-def in_sandbox(directory: Path, *command: str) -> str:
-    return execute(directory, "venv/bin/python", "-m", "sandbox", "run", "--", *command).stdout
 
 
 @pytest.fixture
@@ -91,10 +59,10 @@ def leave_a_lock(name: str, text: str) -> Callable[[Path], None]:
     return leave
 
 
-def break_iam(directory: Path) -> None:
+def break_aws(directory: Path) -> None:
     aws = directory / ".sandbox/aws"
     os.kill(json.loads((aws / "server.json").read_text())["process"], signal.SIGKILL)
-    (aws / "iam.pickle").write_bytes(b"")
+    (aws / "contents.pickle").write_bytes(b"")
 
 
 def damage_the_port(directory: Path) -> None:
@@ -109,7 +77,7 @@ def damage_the_port(directory: Path) -> None:
         pytest.param(leave_a_lock("1.json.18eb4521c5fcc0ca.tmp", ""), id="an empty lock"),
         pytest.param(leave_a_lock("1.json", json.dumps({"pid": os.getpid()})), id="a lock"),
         pytest.param(empty_the_metadata, id="an empty meta.yaml"),
-        pytest.param(break_iam, id="an IAM that does not start"),
+        pytest.param(break_aws, id="an AWS that does not start"),
         pytest.param(damage_the_port, id="a port that cannot be read"),
     ],
 )
@@ -161,30 +129,6 @@ def test_a_stack_that_the_user_has_selected_stays_selected(checkout: Path):
 
 
 # A shell in the sandbox.
-
-
-def type_in_a_shell(checkout: Path, *lines: str, **variables: str) -> str:
-    """Type lines in a shell of the sandbox, each at a prompt, and return the screen."""
-    keyboard, terminal = pty.openpty()
-    with subprocess.Popen(
-        ["venv/bin/python", "-m", "sandbox", "shell"],
-        cwd=checkout,
-        env={**os.environ, **variables},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        start_new_session=True,
-    ) as shell:
-        os.close(terminal)
-        seen = b""
-        for line in (*lines, "exit"):
-            while not seen.endswith(b" $ "):
-                seen += os.read(keyboard, 4096)
-            os.write(keyboard, f"{line}\n".encode())
-            seen += os.read(keyboard, 1)
-    os.close(keyboard)
-    assert shell.returncode == 0, seen
-    return seen.decode()
 
 
 def test_a_sandbox_shell_shows_that_it_is_one_and_has_a_stack_and_a_region(

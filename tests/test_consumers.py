@@ -18,25 +18,9 @@ from tests.support import PROJECT_NAME, REQUIRED, as_pulumi_config
 pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
 
 EXAMPLE = PROJECT / "examples" / "data-source"
-SETTINGS: dict[str, Any] = yaml.safe_load((EXAMPLE / "Pulumi.example.yaml").read_text())["config"]
+SETTINGS: dict[str, Any] = yaml.safe_load((EXAMPLE / "Pulumi.dev.yaml").read_text())["config"]
 ROLE_SETTINGS: dict[str, Any] = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
 ARN = "arn:aws:iam::123456789012:role/aem-connector-qbusiness-role-1234567"
-# The sandbox has no provider for the data source: a component exports the arguments that it gets.
-PROGRAM = f"""
-import runpy
-import pulumi
-import pulumi_aws_native as aws_native
-
-class DataSource(pulumi.ComponentResource):
-    def __init__(self, name, **inputs):
-        super().__init__("test:index:DataSource", name)
-        self.data_source_arn = pulumi.Output.from_input(inputs["role_arn"])
-        pulumi.export("seen", inputs["role_arn"])
-        pulumi.export("secret", inputs["configuration"]["secretArn"])
-
-aws_native.qbusiness.DataSource = DataSource
-runpy.run_path("{EXAMPLE / "__main__.py"}")
-"""
 
 
 def setting(name: str, settings: dict[str, Any] = SETTINGS) -> Any:
@@ -108,9 +92,9 @@ def test_the_example_names_what_the_role_of_dev_may_use(new_stack: NewStack, aws
     assert setting("vpcConfiguration") == setting("vpcConfiguration", ROLE_SETTINGS)
 
 
-def test_the_consumer_gets_the_new_arn_of_a_recreated_role(new_stack: NewStack):
+def test_the_consumer_gets_the_new_arn_of_a_recreated_role(new_stack: NewStack, aws: Aws):
     role = new_stack(REQUIRED)
-    consumer = new_stack({"aws:region": "us-east-1"}, PROGRAM)
+    consumer = new_stack({}, (EXAMPLE / "__main__.py").read_text())
     project = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())
     (consumer.directory / "Pulumi.yaml").write_text(
         yaml.safe_dump({**project, "name": "qbusiness-aem-connector"})
@@ -125,20 +109,26 @@ def test_the_consumer_gets_the_new_arn_of_a_recreated_role(new_stack: NewStack):
     assert "KeyError: 'roleArn'" in missing.text  # Pulumi's message
     role.up()
     consumer.up()
-    first = role.outputs()["roleArn"]
-    assert consumer.outputs() == {
-        "dataSourceArn": first,
-        "seen": first,
-        "secret": setting("secretArn"),
-    }
+
+    def data_source() -> dict[str, Any]:
+        index = {"applicationId": setting("applicationId"), "indexId": setting("indexId")}
+        qbusiness = aws.client("qbusiness")
+        (source,) = qbusiness.list_data_sources(**index)["dataSources"]
+        return qbusiness.get_data_source(**index, dataSourceId=source["dataSourceId"])
+
+    first = data_source()
+    assert first["roleArn"] == role.outputs()["roleArn"]
+    assert first["vpcConfiguration"] == setting("vpcConfiguration")
+    assert consumer.outputs() == {"dataSourceArn": first["dataSourceArn"]}
     role.configure({**REQUIRED, "rolePath": "/connectors/"})
     role.up()
-    second = role.outputs()["roleArn"]
-    assert second != first
+    arn = role.outputs()["roleArn"]
+    assert arn != first["roleArn"]
     # A preview reads the other stack again.
-    assert consumer.preview("--diff").text.count(second) >= 1
+    assert consumer.preview("--diff").text.count(arn) >= 1
     consumer.up()
-    assert consumer.outputs()["seen"] == second
+    second = data_source()
+    assert (second["roleArn"], second["dataSourceArn"]) == (arn, first["dataSourceArn"])
     role.configure({**REQUIRED, "rolePath": "/connectors/", "tags": {"Team": "search"}})
     role.up()
     assert consumer.up("--expect-no-changes").exit_code == 0

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ from components.connectors import CONNECTORS
 from components.stack_config import KEYS
 from pages import permissions
 from pages.__main__ import PAGES
+from pages.connector_calls import FULL, FULL_OF_SOURCE, FULL_WITH_FILES, Options
 from sandbox.environment import PROJECT
+from tests import expected
 from tests.authorization.cases import render
-from tests.page import prose
-from tests.support import GOLDEN
+from tests.connector_facts import FACTS, Facts, shapes
+from tests.page import blocks, prose
+from tests.support import GOLDEN, golden
 
 DOCS = PROJECT / "docs"
 
@@ -66,8 +71,48 @@ def test_the_package_page_documents_every_input_and_output():
     assert required == component["requiredInputs"]
 
 
-def test_the_permissions_page_shows_every_statement_of_the_documents():
+@pytest.mark.parametrize("options", [FULL, FULL_WITH_FILES, FULL_OF_SOURCE], ids=str)
+def test_the_permissions_page_shows_every_statement_of_the_documents(options: Options):
     text = (DOCS / "permissions.md").read_text()
-    for policy in render(permissions.EXAMPLE):
+    for policy in render(options._replace(vpc="VPC")):
         for statement in policy["Statement"]:
             assert json.dumps(statement, indent=2) in text, statement["Sid"]
+
+
+@pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
+def test_the_page_of_a_connector_has_its_statements_and_no_others(facts: Facts):
+    *_, options = shapes(facts)
+    if options.network_arns:
+        options = options._replace(vpc="VPC")
+    shown = [json.loads(block) for block in blocks("json", permissions.connector_page(facts.name))]
+    assert shown == [
+        *json.loads(golden("trust-policy"))["Statement"],
+        *expected.role_policy(options._replace(ingest_scope="applicationAndIndex"))["Statement"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("connector", "sid", "when"),
+    [
+        ("webcrawler", "AllowsAmazonQToGetS3Objects", "with `bucketName`"),
+        ("webcrawler", "AllowsAmazonQToGetSecret", "with `secretId`"),
+        ("s3-v1", "AllowsAmazonQToGetObjectfromS3", "always"),
+        ("s3-v1", "AllowsAmazonQToDecryptSecret", "with `kmsKeyId`"),
+        ("jira", "AllowsAmazonQToGetSecret", "always"),
+        ("jira", "AllowsAmazonQToCreateTags", "with `vpcConfiguration`"),
+    ],
+)
+def test_the_page_of_a_connector_says_when_a_statement_is_included(connector: str, sid: str, when: str):
+    section = permissions.connector_page(connector).split(f"### {sid}\n")[1].split("```")[0]
+    assert f"- **Included:** {when}.\n" in section
+
+
+def test_a_command_prints_the_statements_of_one_connector():
+    command = [sys.executable, "-m", "pages", "permissions", "--connector"]
+    printed = subprocess.run(
+        [*command, "s3-v2"], cwd=PROJECT, check=True, capture_output=True, text=True
+    )
+    assert printed.stdout == permissions.connector_page("s3-v2")
+    refused = subprocess.run([*command, "s3"], cwd=PROJECT, check=False, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "invalid choice: 's3' (choose from 'aem-cloud'," in refused.stderr

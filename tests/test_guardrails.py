@@ -1,23 +1,29 @@
-"""The rules of the policy pack find excess, and nothing else.
+"""Test the rules of the policy pack, without the engine.
 
 The rules get resources as Pulumi's policy SDK hands them over: through its proxies, which are neither
 lists nor dictionaries, and which raise where a value is not known yet.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any, Final
 
 import pytest
 import yaml
+from connector_grants import PLACEHOLDERS
 from declared_roles import roles_of
 from pulumi_policy import PolicyResource
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
-from rules import MAXIMUM_INLINE_SIZE, RULES, Finding
+from rules import LISTED_NAMES, MAXIMUM_INLINE_SIZE, RULES, Finding
 
-from components.connector_role import ConnectorRole
+from components import errors, formats
+from components.connectors import CONNECTORS, Connector, Need
+from components.validation import validate
 from pages.examples import (
     ACCOUNT,
+    APPLICATION_ARN,
     APPLICATION_ID,
     INDEX_ID,
     KEY_ID,
@@ -39,8 +45,7 @@ from tests.guardrail_roles import (
     policy,
     trust,
 )
-from tests.mocked import Deployment
-from tests.support import FULL, golden
+from tests.support import golden
 
 NAME: Final = "qbusiness-guarded"
 UNKNOWN: Final = UNKNOWN_STRING_VALUE
@@ -129,8 +134,8 @@ def attachment(arn: str, role: Any = NAME, **references: Any) -> Declaration:
     return resource("RolePolicyAttachment", "attachment", props, **references)
 
 
-def exclusive_policies() -> Declaration:
-    props = {"roleName": NAME, "policyNames": ["connector"]}
+def exclusive_policies(*names: str) -> Declaration:
+    props = {"roleName": NAME, "policyNames": [*names]}
     return resource("RolePoliciesExclusive", "policies-exclusive", props)
 
 
@@ -140,13 +145,13 @@ def exclusive_attachments(*arns: str) -> Declaration:
 
 
 def findings(*resources: Declaration) -> dict[str, list[Finding]]:
-    roles = [*roles_of(resources, {one.urn: one.set_by_program for one in resources})]
-    found = {rule.name: [finding for one in roles for finding in rule.check(one)] for rule in RULES}
+    roles = [*roles_of(resources, {resource.urn: resource.set_by_program for resource in resources})]
+    found = {rule.name: [finding for role in roles for finding in rule.check(role)] for rule in RULES}
     return {name: by_rule for name, by_rule in found.items() if by_rule}
 
 
-def messages(*resources: Declaration) -> list[str]:
-    return [finding.message for found in findings(*resources).values() for finding in found]
+def reports(*resources: Declaration) -> list[str]:
+    return [finding.report for found in findings(*resources).values() for finding in found]
 
 
 # What is found.
@@ -157,10 +162,9 @@ def test_a_role_that_is_too_wide_is_found_by_its_rules_alone(what: Declared, rul
     found = findings(*declared(what))
     assert set(found) == rules
     assert not {rule.name for rule in RULES if rule.advisory} & rules
-    for finding in (one for by_rule in found.values() for one in by_rule):
+    for finding in (finding for by_rule in found.values() for finding in by_rule):
         assert finding.urn.startswith("urn:")
-        assert finding.message
-        assert finding.remediation
+        assert all([finding.message, finding.expected, finding.remediation])
 
 
 @pytest.mark.parametrize(("what", "advisory"), RIGHT.values(), ids=RIGHT)
@@ -171,85 +175,175 @@ def test_a_role_that_is_right_passes(what: Declared, advisory: set[str]):
 def test_a_finding_is_reported_at_the_resource_that_it_is_about():
     everybody = trust(Principal="*")
     found = findings(role(everybody), role_policy(ANY_SECRET), attachment(ADMINISTRATOR))
-    assert {name: [one.urn for one in by_rule] for name, by_rule in found.items()} == {
+    assert {name: [finding.urn for finding in by_rule] for name, by_rule in found.items()} == {
         "trust-service-alone": ["urn:role"],
         "secret": ["urn:policy-connector"],
         "excess": ["urn:attachment"],
     }
 
 
-def test_excess_names_the_statement_its_actions_and_its_resource():
+def test_a_finding_shows_what_was_found_what_is_expected_and_the_fix():
     tags = policy("AllowsAmazonQToCreateTags", Condition=None)
     document = {
         **tags,
         "Statement": [
             *tags["Statement"],
-            {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": "*"},
+            {"Effect": "Allow", "Action": ["iam:PassRole", "s3:PutObject"], "Resource": "*"},
             {"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"},
-            {
-                "Sid": "Subnets",
-                "Effect": "Allow",
-                "Action": "ec2:CreateNetworkInterface",
-                "Resource": "*",
-            },
+            {"Sid": "Mapping", "Effect": "Allow", "Action": "qbusiness:CreateUser", "Resource": "*"},
         ],
     }
     interfaces = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*"
-    without = "without the condition of a connector"
-    assert messages(role(), role_policy(document)) == [
-        f"statement AllowsAmazonQToCreateTags allows ec2:CreateTags on {interfaces} {without}",
-        "statement 11 allows s3:GetObject, s3:PutObject: no connector needs that",
-        "statement 12 allows everything except iam:*, sts:*: no connector needs that",
-        "statement Subnets allows ec2:CreateNetworkInterface on *: no connector needs that",
-    ]
+    index = f"{APPLICATION_ARN}/index/INDEX_ID"
+    assert (
+        "\n".join(reports(role(), role_policy(document)))
+        == f"""\
+statement Mapping allows qbusiness:CreateUser on *
+expected: {APPLICATION_ARN} or {index} or {index}/data-source/*
+fix: name the application of the trust policy, and its index
+statement AllowsAmazonQToCreateTags allows ec2:CreateTags on {interfaces} without the required condition
+expected: {{"StringEquals": {{"ec2:CreateAction": ["CreateNetworkInterface"]}}}}
+fix: add the condition to the statement
+statement 11 allows iam:PassRole, s3:PutObject
+expected: only actions that a connector needs
+fix: remove those that no connector needs; name the others without a wildcard
+statement 12 allows everything except iam:*, sts:*
+expected: only actions that a connector needs
+fix: remove those that no connector needs; name the others without a wildcard"""
+    )
 
 
-def test_the_condition_that_is_missing_is_shown_with_the_application_of_the_role():
+def test_the_expected_condition_has_the_application_of_the_role():
     document = policy("AllowsAmazonQToCreateNetworkInterfacePermission", Condition=None)
     (finding,) = findings(role(), role_policy(document))["excess"]
-    assert finding.remediation == (
-        'add the condition {"StringLike": {"aws:ResourceTag/AMAZON_Q": '
-        f'["qbusiness_{ACCOUNT}_{APPLICATION_ID}_*"]}}}}'
+    assert finding.expected == (
+        f'{{"StringLike": {{"aws:ResourceTag/AMAZON_Q": ["qbusiness_{ACCOUNT}_{APPLICATION_ID}_*"]}}}}'
     )
+
+
+@pytest.mark.parametrize("text", ["line\nfix: nothing", "\x1b[2K", "\u202e", "é", "\r\t\0", "plain"])
+def test_no_text_of_a_policy_can_forge_a_line_of_the_report(text: str):
+    report = Finding("urn", text, text, text).report
+    shown = errors.escape(text)
+    assert report.splitlines() == [shown, f"expected: {shown}", f"fix: {shown}"]
 
 
 # What connectors need.
 
+SHARED_SUBNET: Final = f"arn:aws:ec2:{REGION}:666666666666:subnet/subnet-0b2c3d4e5f6071829"
+VALUES: Final = {
+    ":444444444444:secret": ":{secret_account}:secret",
+    ":555555555555:key": ":{key_account}:key",
+    ":666666666666:subnet/subnet-0b2c3d4e5f6071829": ":{subnet_account}:subnet/{subnet_id}",
+    "777777777777": "{bucket_account}",
+    "arn:aws:": "arn:{partition}:",
+    REGION: "{region}",
+    ACCOUNT: "{account}",
+    APPLICATION_ID: "{application_id}",
+    INDEX_ID: "{index_id}",
+    SECRET_ID: "{secret_id}",
+    KEY_ID: "{key_id}",
+    SECURITY_GROUP_ID: "{security_group_id}",
+    "example-documents": "{bucket_name}",
+}
+"""The placeholders of the pack, by the values of `documents`."""
 
-def test_the_pack_s_policy_is_the_one_that_the_component_writes():
-    values = {
-        ":444444444444:secret": ":{secret_account}:secret",
-        ":555555555555:key": ":{key_account}:key",
-        ":666666666666:subnet/subnet-0b2c3d4e5f6071829": ":{subnet_account}:subnet/{subnet_id}",
-        "arn:aws:": "arn:{partition}:",
-        REGION: "{region}",
-        ACCOUNT: "{account}",
-        APPLICATION_ID: "{application_id}",
-        INDEX_ID: "{index_id}",
-        SECRET_ID: "{secret_id}",
-        KEY_ID: "{key_id}",
-        SECURITY_GROUP_ID: "{security_group_id}",
+
+def documents(connector: Connector, *, everything: bool) -> tuple[str, str]:
+    """Return the trust policy and the role policy that the component writes for a connector.
+
+    With `everything`, every setting is given that the connector supports, else only those it requires.
+    """
+    secret = f"arn:aws:secretsmanager:{REGION}:444444444444:secret:{SECRET_ID}"
+    key = f"arn:aws:kms:{REGION}:555555555555:key/{KEY_ID}"
+    vpc = {"subnet_ids": [SHARED_SUBNET], "security_group_ids": [SECURITY_GROUP_ID]}
+    given: dict[str, object] = {
+        "application_id": APPLICATION_ARN,
+        "index_id": INDEX_ID,
+        "connector": connector.name,
     }
-    settings: Any = {
-        **FULL,
-        "secret_id": f"arn:aws:secretsmanager:{REGION}:444444444444:secret:{SECRET_ID}",
-        "kms_key_id": f"arn:aws:kms:{REGION}:555555555555:key/{KEY_ID}",
-        "vpc_configuration": {
-            "subnet_ids": [f"arn:aws:ec2:{REGION}:666666666666:subnet/subnet-0b2c3d4e5f6071829"],
-            "security_group_ids": [SECURITY_GROUP_ID],
-        },
-    }
-    deployment = Deployment(lambda: ConnectorRole("aem", settings))
-    assert deployment.error is None
-    written = deployment.role_policy["policy"]
-    for value, placeholder in values.items():
-        assert value in written
-        written = written.replace(value, placeholder)
-    own = json.loads((PROJECT / "guardrails" / "connector_policy.json").read_text())
-    assert own == json.loads(written)
+    for need, settings in (
+        (connector.secret, {"secret_id": secret, "kms_key_id": key}),
+        (
+            connector.bucket,
+            {"bucket_name": "example-documents", "bucket_account_id": "777777777777", "kms_key_id": key},
+        ),
+        (connector.vpc, {"vpc_configuration": vpc, "allow_network_interface_deletion": True}),
+    ):
+        if need is Need.REQUIRED or (everything and need is not Need.NOT_SUPPORTED):
+            given |= settings
+    result = validate("connector", given)
+    assert result.trust_policy
+    assert result.role_policy
+    return result.trust_policy, result.role_policy
 
 
-# Where policies are.
+@pytest.mark.parametrize("everything", [True, False], ids=["everything", "required"])
+@pytest.mark.parametrize("connector", CONNECTORS.values(), ids=CONNECTORS)
+def test_the_role_of_every_connector_passes(connector: Connector, everything: bool):
+    trust_policy, policy_of_role = documents(connector, everything=everything)
+    assert findings(role(trust_policy), role_policy(policy_of_role)) == {}
+
+
+def granted(*policies: str) -> Mapping[Any, set[str]]:
+    """Return the values of conditions, by the actions, resources and condition keys they belong to."""
+    values: dict[Any, set[str]] = defaultdict(set)
+    for statement in (
+        statement for document in policies for statement in json.loads(document)["Statement"]
+    ):
+        conditions = {
+            f"{operator} {key}": listed(given)
+            for operator, keys in statement.get("Condition", {}).items()
+            for key, given in keys.items()
+        }
+        for action, resource in product(listed(statement["Action"]), listed(statement["Resource"])):
+            permission = values[action, resource, frozenset(conditions)]
+            permission.update(f"{key} {value}" for key in conditions for value in conditions[key])
+    return values
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_the_pack_s_policy_grants_what_the_component_grants_all_connectors():
+    written = {documents(connector, everything=True)[1] for connector in CONNECTORS.values()}
+    for value, placeholder in VALUES.items():
+        assert any(value in document for document in written)
+        written = {document.replace(value, placeholder) for document in written}
+    own = (PROJECT / "guardrails" / "connector_policy.json").read_text()
+    assert granted(own) == granted(*written)
+
+
+@pytest.mark.parametrize(
+    ("placeholder", "form"),
+    [
+        ("partition", formats.APPLICATION),
+        ("region", formats.REGION),
+        ("account", formats.ACCOUNT_ID),
+        ("bucket_account", formats.ACCOUNT_ID),
+        ("secret_account", formats.SECRET),
+        ("key_account", formats.KEY),
+        ("subnet_account", formats.SUBNET),
+        ("application_id", formats.APPLICATION),
+        ("index_id", formats.INDEX_ID),
+        ("bucket_name", formats.BUCKET),
+        ("secret_id", formats.SECRET),
+        ("key_id", formats.KEY),
+        ("subnet_id", formats.SUBNET),
+        ("security_group_id", formats.SECURITY_GROUP),
+    ],
+)
+def test_a_placeholder_has_the_format_of_the_component(placeholder: str, form: formats.Format):
+    assert PLACEHOLDERS[placeholder] in form.pattern.pattern
+
+
+def test_the_limits_are_those_of_the_component():
+    assert MAXIMUM_INLINE_SIZE == formats.MAXIMUM_INLINE_SIZE
+    assert LISTED_NAMES == formats.LISTED_NAMES
+
+
+# Where policies are declared.
 
 
 @pytest.mark.parametrize(
@@ -267,7 +361,7 @@ def test_the_pack_s_policy_is_the_one_that_the_component_writes():
     ],
     ids=["of the role", "attached", "attached to several", "exclusive"],
 )
-def test_a_policy_for_administrators_is_found_however_it_is_attached(resources: list[Declaration]):
+def test_an_aws_managed_policy_is_reported_however_it_is_attached(resources: list[Declaration]):
     (finding,) = findings(*resources)["excess"]
     assert ADMINISTRATOR in finding.message
 
@@ -321,14 +415,25 @@ def test_a_managed_policy_of_the_stack_is_checked_however_it_is_named(by_referen
     assert set(findings(its_role, managed)) == {"secret"}
 
 
-def test_a_policy_of_another_role_is_not_this_one_s():
+def test_a_policy_belongs_only_to_the_role_that_it_names():
     assert findings(role(name="qbusiness-other"), role_policy(ANY_SECRET)) == {}
     first, second = role(urn="first", name="qbusiness-1"), role(urn="second", name="qbusiness-2")
     # Its role's name was chosen from the names of both.
     props = {"role": "qbusiness-2", "policy": text(ANY_SECRET)}
     chosen = resource("RolePolicy", "policy", props, role=[first, second])
-    names = [one.name for one in roles_of([first, second, chosen], {}) if one.policies]
+    names = [role.name for role in roles_of([first, second, chosen], {}) if role.policies]
     assert names == ["qbusiness-2"]
+
+
+def test_the_name_of_a_role_joins_it_with_its_policies_in_any_case():
+    its_role = role(name="QBusiness-Guarded")
+    assert set(findings(its_role, role_policy(ANY_SECRET, of="qbusiness-guarded"))) == {"secret"}
+    props = {"role": "qbusiness-GUARDED", "policy": text(ANY_SECRET)}
+    assert set(findings(its_role, resource("RolePolicy", "policy", props, role=[its_role]))) == {
+        "secret"
+    }
+    attached = attachment(ADMINISTRATOR, "QBUSINESS-GUARDED")
+    assert set(findings(its_role, attached)) == {"excess"}
 
 
 # What the program declares, and what the role has.
@@ -353,7 +458,7 @@ def test_a_policy_inside_the_role_is_checked_though_its_name_is_that_of_a_right_
     assert set(findings(role(inlinePolicies=inline), role_policy())) == {"secret"}
 
 
-def test_a_policy_that_the_stack_does_not_declare_is_pointed_out_and_stops_nothing():
+def test_a_policy_that_the_stack_does_not_declare_is_reported_and_stops_nothing():
     its_role = observed(
         inlinePolicies=[
             {"name": "connector", "policy": text(POLICY)},
@@ -368,27 +473,35 @@ def test_a_policy_that_the_stack_does_not_declare_is_pointed_out_and_stops_nothi
         managed_policy(arn=CUSTOMER_MANAGED),
     ]
     found = findings(*resources)
-    assert {rule.name: rule.advisory for rule in RULES if rule.name in found} == {"remainders": True}
-    inline, managed = found["remainders"]
-    assert inline.message == (
-        "the role still has the inline policy console, which this stack does not declare"
-    )
+    assert {rule.name: rule.advisory for rule in RULES if rule.name in found} == {"undeclared": True}
+    inline, managed = found["undeclared"]
+    assert inline.message == "the role has the inline policy console, which this stack does not declare"
     assert inline.remediation == (
-        "declare RolePoliciesExclusive for the role, or run `aws iam delete-role-policy "
+        "declare it, or declare RolePoliciesExclusive for the role, or run `aws iam delete-role-policy "
         f"--role-name {NAME} --policy-name console`, then `pulumi refresh`"
     )
     assert managed.message == (
-        f"the role still has the managed policy {ADMINISTRATOR}, which this stack does not declare"
+        f"the role has the managed policy {ADMINISTRATOR}, which this stack does not declare"
     )
     assert managed.remediation == (
-        "declare RolePolicyAttachmentsExclusive for the role, or run `aws iam detach-role-policy "
-        f"--role-name {NAME} --policy-arn {ADMINISTRATOR}`, then `pulumi refresh`"
+        "declare it, or declare RolePolicyAttachmentsExclusive for the role, or run "
+        f"`aws iam detach-role-policy --role-name {NAME} --policy-arn {ADMINISTRATOR}`, "
+        "then `pulumi refresh`"
     )
-    removing = findings(*resources, exclusive_policies(), exclusive_attachments(CUSTOMER_MANAGED))
-    assert [one.remediation for one in removing["remainders"]] == [
-        f"nothing to do: the stack's {resource} removes it; `pulumi refresh` shows that"
-        for resource in ("RolePoliciesExclusive", "RolePolicyAttachmentsExclusive")
-    ]
+
+
+def test_a_policy_that_the_update_removes_needs_no_fix():
+    its_role = observed(
+        inlinePolicies=[{"name": name, "policy": text(ANY_SECRET)} for name in ("console", "kept")],
+        managedPolicyArns=[ADMINISTRATOR],
+    )
+    exclusive = [exclusive_policies("connector", "kept"), exclusive_attachments()]
+    found = findings(its_role, role_policy(), *exclusive)["undeclared"]
+    nothing = "nothing to do: the stack's {} removes it; `pulumi refresh` shows that"
+    console, kept, administrator = (finding.remediation for finding in found)
+    assert console == nothing.format("RolePoliciesExclusive")
+    assert kept.startswith("declare it")
+    assert administrator == nothing.format("RolePolicyAttachmentsExclusive")
 
 
 def test_what_a_role_has_counts_as_declared_where_nothing_was_recorded():
@@ -396,19 +509,44 @@ def test_what_a_role_has_counts_as_declared_where_nothing_was_recorded():
     unknown = role(urn="unknown", inlinePolicies=UNKNOWN)
     unrecorded, _ = roles_of([its_role, unknown], {})
     assert len(unrecorded.policies) == 1
-    assert unrecorded.remainders == ()
+    assert unrecorded.undeclared == ()
 
 
-def test_a_policy_that_nobody_declares_is_no_part_of_the_quota():
-    long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * MAXIMUM_INLINE_SIZE)
+# Quotas.
+
+
+def test_an_inline_policy_that_the_stack_does_not_declare_counts_unless_the_update_removes_it():
+    long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE - 4_000))
     its_role = observed(inlinePolicies=[{"name": "console", "policy": text(long)}])
-    assert set(findings(its_role, role_policy())) == {"remainders"}
+    assert set(findings(its_role)) == {"undeclared"}
+    assert set(findings(its_role, role_policy())) == {"quotas", "undeclared"}
+    assert set(findings(its_role, role_policy(), exclusive_policies("connector"))) == {"undeclared"}
 
 
-# Which roles are meant, and what is no document.
+def test_at_most_ten_policies_are_attached_wherever_they_are_declared():
+    def role_with(number: int) -> Declaration:
+        arns = [f"{CUSTOMER_MANAGED}-{index}" for index in range(number)]
+        return observed(managedPolicyArns=arns)
+
+    of_stack = managed_policy(arn=UNKNOWN)
+    attached = attachment(UNKNOWN, policyArn=[of_stack])
+    other = resource(
+        "RolePolicyAttachment", "other", {"role": NAME, "policyArn": f"{CUSTOMER_MANAGED}-other"}
+    )
+    assert "quotas" not in findings(role_with(8), of_stack, attached, other)
+    (finding,) = findings(role_with(9), of_stack, attached, other)["quotas"]
+    assert finding.report == (
+        "the role has 11 attached policies\n"
+        "expected: at most 10, IAM's quota\n"
+        "fix: detach some, or increase the quota and exempt the role from this rule"
+    )
+    assert "quotas" not in findings(role_with(9), of_stack, attached, exclusive_attachments())
 
 
-def test_other_roles_are_nobody_s_business():
+# Which roles are checked, and malformed documents.
+
+
+def test_roles_that_the_service_cannot_assume_are_not_checked():
     other = trust(Principal={"Service": "ec2.amazonaws.com"}, Condition=None)
     assert findings(role(other), role_policy(ANY_SECRET)) == {}
     denied = trust(Effect="Deny", Condition=None)
@@ -416,14 +554,14 @@ def test_other_roles_are_nobody_s_business():
     assert findings(role("no document"), resource("Bucket", "bucket", {})) == {}
 
 
-def test_a_role_whose_trust_is_not_known_yet_is_checked_if_its_policies_look_like_it():
+def test_a_role_whose_trust_is_not_known_yet_is_checked_if_its_policies_name_actions_of_the_service():
     its_role = role(UNKNOWN)
     assert set(findings(its_role, role_policy(ANY_SECRET, its_role))) == {"secret"}
     other = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
     assert findings(its_role, role_policy(other, its_role)) == {}
 
 
-def test_what_is_not_known_yet_is_left_for_the_update():
+def test_a_value_that_is_not_known_yet_is_not_checked():
     its_role = role(name=UNKNOWN)
     assert findings(role(UNKNOWN), role_policy()) == {}
     assert findings(its_role, role_policy(UNKNOWN, its_role)) == {}
@@ -486,10 +624,10 @@ MALFORMED: Mapping[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("document", "problem"), MALFORMED.values(), ids=MALFORMED)
-def test_a_document_that_is_none_is_found_and_breaks_nothing(document: Any, problem: str):
+def test_a_malformed_document_is_reported_and_breaks_nothing(document: Any, problem: str):
     (finding,) = findings(role(), role_policy(document))["readable"]
     assert f"a policy of the role is not a policy document: {problem}" in finding.message
-    # As a trust policy it says of no service that it may assume the role: the role's policies do.
+    # As a trust policy it names no service: the role's policies name the actions of one.
     assert set(findings(role(document), role_policy())) == {"readable"}
     assert findings(role(document)) == {}
 
@@ -499,7 +637,7 @@ def test_a_trust_policy_that_cannot_be_read_counts_if_it_names_the_service():
     assert set(findings(role(document))) == {"readable"}
 
 
-def test_a_principal_of_another_shape_is_no_trust_policy():
+def test_a_malformed_principal_is_reported():
     for principal in (["x"], {}, {"Service": 1}):
         assert set(findings(role(trust(Principal=principal)), role_policy())) == {"readable"}
 
@@ -513,7 +651,7 @@ def test_the_names_of_roles_and_the_sizes_of_documents_are_checked():
     documents: list[Document] = [
         extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE // 2))
     ] * 2
-    halves = [role_policy(one, name=f"half-{number}") for number, one in enumerate(documents)]
+    halves = [role_policy(document, name=f"half-{number}") for number, document in enumerate(documents)]
     assert set(findings(role(), *halves)) == {"quotas"}
     assert set(findings(role(trust(Sid="x" * 2_048)))) == {"quotas"}
 
@@ -521,7 +659,7 @@ def test_the_names_of_roles_and_the_sizes_of_documents_are_checked():
 # The pack.
 
 
-def test_the_pack_says_what_it_is_and_needs():
+def test_the_pack_declares_its_runtime_its_packages_and_its_rules():
     project = yaml.safe_load((PROJECT / "guardrails" / "PulumiPolicy.yaml").read_text())
     assert project["runtime"]["name"] == "python"
     assert "pulumi-policy" in (PROJECT / "guardrails" / "requirements.txt").read_text()
@@ -529,7 +667,6 @@ def test_the_pack_says_what_it_is_and_needs():
     assert len(set(names)) == len(names)
     for rule in RULES:
         assert rule.description.endswith(".")
-        assert rule.check.__doc__
 
 
 def test_every_mandatory_rule_has_a_role_that_it_stops():

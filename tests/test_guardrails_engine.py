@@ -1,4 +1,4 @@
-"""The policy pack, on the engine: what is too wide is stopped before anything is created."""
+"""Test the policy pack on the engine: a role that is too wide is stopped before it is created."""
 
 import json
 import re
@@ -31,6 +31,11 @@ from tests.support import REQUIRED
 NewStack = Callable[..., Stack]
 
 ADVISORY: Final = {rule.name for rule in RULES if rule.advisory}
+S3_SOURCE: Final = {
+    **{key: value for key, value in REQUIRED.items() if key != "secretId"},
+    "connector": "s3-v1",
+    "bucketName": "example-documents",
+}
 ANY_SECRET: Final = policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}*")
 PROGRAM: Final = """
 import json
@@ -98,7 +103,7 @@ def violations(stack: Stack) -> list[Violation]:
             event["enforcementLevel"],
             re.sub(r"<\{%.*?%\}>", "", event["message"]),
         )
-        for event in (one["policyEvent"] for one in events if "policyEvent" in one)
+        for event in (event["policyEvent"] for event in events if "policyEvent" in event)
     ]
 
 
@@ -147,13 +152,15 @@ def test_each_role_that_is_right_is_let_through(
 
 
 @pytest.mark.parametrize(
-    "settings", [REQUIRED, {**REQUIRED, "ingestScope": "index"}], ids=["default", "index"]
+    "settings",
+    [REQUIRED, {**REQUIRED, "ingestScope": "index"}, S3_SOURCE],
+    ids=["default", "index", "S3"],
 )
 def test_the_stack_of_this_project_passes(new_stack: NewStack, pack: Path, settings: dict[str, Any]):
     stack = new_stack({**settings, "kmsKeyId": KEY_ID, "exclusivePolicies": True})
     exit_code, _ = up(stack, pack)
     assert exit_code == 0
-    found = {(one.level, one.rule) for one in violations(stack)}
+    found = {(violation.level, violation.rule) for violation in violations(stack)}
     assert found == ({("advisory", "ingest")} if "ingestScope" in settings else set())
 
 
@@ -170,12 +177,12 @@ def test_an_unknown_value_in_a_preview_breaks_nothing_and_the_update_checks_it(
     assert violations(stack) == []
     exit_code, text = up(stack, pack)
     assert exit_code != 0
-    assert "secretsmanager:GetSecretValue is allowed on" in text
+    assert "allows secretsmanager:GetSecretValue on" in text
     # Too late, as the page says: what the preview did not know was checked after it was created.
     assert aws.roles() == ["qbusiness-0"]
 
 
-def test_a_role_that_the_stack_only_reads_is_not_seen_as_the_page_says(
+def test_a_role_that_the_stack_only_reads_is_not_checked_as_the_page_says(
     new_stack: NewStack, aws: Aws, pack: Path
 ):
     everybody = json.dumps(trust(Principal="*"))
@@ -211,7 +218,7 @@ def test_levels_and_exemptions_are_configurable(
     assert (exit_code != 0) == stopped, text
 
 
-# What the provider reports of a role, beside what the program declares.
+# Policies that the provider reports, and those that the program declares.
 
 INSIDE: Final = """
 import json
@@ -297,7 +304,7 @@ def test_a_right_policy_inside_the_role_passes_before_and_after_it_is_there(
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
-def test_what_a_role_still_has_from_before_its_adoption_does_not_stop_the_adoption(
+def test_policies_that_a_role_had_before_its_import_do_not_stop_the_import(
     new_stack: NewStack, aws: Aws, pack: Path, exclusive: bool
 ):
     name = "qbusiness-console"
@@ -313,12 +320,16 @@ def test_what_a_role_still_has_from_before_its_adoption_does_not_stop_the_adopti
     stack = new_stack({"aws:region": REGION}, program)
     exit_code, text = up(stack, pack)
     assert exit_code == 0, text
-    assert {(one.level, one.rule) for one in violations(stack)} == {("advisory", "remainders")}
+    assert {(violation.level, violation.rule) for violation in violations(stack)} == {
+        ("advisory", "undeclared")
+    }
     assert ("console" in aws.role_policies(name)) == (not exclusive)
     stack.operate("refresh", "--yes")
     exit_code, text = up(stack, pack)
     assert exit_code == 0, text
-    assert {one.rule for one in violations(stack)} == (set() if exclusive else {"remainders"})
+    assert {violation.rule for violation in violations(stack)} == (
+        set() if exclusive else {"undeclared"}
+    )
 
 
 # The page.
@@ -326,7 +337,7 @@ def test_what_a_role_still_has_from_before_its_adoption_does_not_stop_the_adopti
 PAGE: Final = PROJECT / "docs" / "guardrails.md"
 
 
-def test_the_page_shows_what_the_pack_says_of_a_role_that_is_too_wide(new_stack: NewStack, pack: Path):
+def test_the_page_shows_the_report_on_its_example(new_stack: NewStack, pack: Path):
     (program,) = blocks("python", PAGE.read_text())
     stack = new_stack({"aws:region": REGION}, program)
     preview = stack.preview("--policy-pack", str(pack), check=False)
@@ -339,7 +350,7 @@ def test_the_page_shows_what_the_pack_says_of_a_role_that_is_too_wide(new_stack:
     assert [line.rstrip() for line in shown.strip().splitlines()] == expected.strip().splitlines()
 
 
-def test_the_page_s_table_has_every_rule():
+def test_the_table_on_the_page_has_every_rule():
     rows = re.findall(
         r"^\| `([a-z-]+)` \| (mandatory|advisory) \| (.*?) \|", PAGE.read_text(), re.MULTILINE
     )
@@ -349,14 +360,14 @@ def test_the_page_s_table_has_every_rule():
     ]
 
 
-def test_the_page_s_configuration_is_taken_as_it_is(new_stack: NewStack, pack: Path, tmp_path: Path):
+def test_the_configuration_on_the_page_works(new_stack: NewStack, pack: Path, tmp_path: Path):
     (configuration,) = blocks("json", PAGE.read_text())
     file = tmp_path / "config.json"
     file.write_text(configuration)
     stack = raw(new_stack, {"role": Declared(trust(Condition=None), ANY_SECRET)})
     exit_code, _ = up(stack, pack, "--policy-pack-config", str(file))
     assert exit_code != 0
-    assert {(one.rule, one.level) for one in violations(stack)} == {
+    assert {(violation.rule, violation.level) for violation in violations(stack)} == {
         ("secret", "mandatory"),
         ("trust-account", "advisory"),
         ("trust-application", "advisory"),

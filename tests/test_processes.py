@@ -50,7 +50,7 @@ def test_killed_tests_leave_no_process(tmp_path: Path, workers: str):
             running = " ".join(commands_with(f"STARTED_BY={identifier}"))
         finally:
             tests.kill()
-    for program in ("pulumi --non-interactive up", "language-python", "iam_server", "sandbox.provider"):
+    for program in ("pulumi --non-interactive up", "language-python", "aws_server", "sandbox.provider"):
         assert program in running
     eventually(
         lambda: not commands_with(f"STARTED_BY={identifier}"), "all processes of the tests have ended"

@@ -92,20 +92,29 @@ def test_the_component_can_become_a_package_with_everything_described():
         assert described.description
 
 
+def imported(path: Path) -> set[str]:
+    """Return the packages that a module imports."""
+    return {
+        name.partition(".")[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    }
+
+
 def test_the_program_imports_nothing_from_the_tests_or_the_sandbox():
     for path in modules("components"):
-        imported = {
-            name.partition(".")[0]
-            for node in ast.walk(ast.parse(path.read_text()))
-            for name in (
-                [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else []
-            )
-        }
-        assert not imported & {"tests", "sandbox", "boto3", "moto"}
+        assert not imported(path) & {"tests", "sandbox", "boto3", "moto"}
+
+
+def test_the_acceptance_run_imports_nothing_from_the_tests_or_the_sandbox():
+    for path in (PROJECT / "live").glob("*.py"):
+        assert not imported(path) & {"tests", "sandbox", "moto"}
 
 
 def test_only_the_component_imports_resources():

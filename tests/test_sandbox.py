@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pages.examples import APPLICATION_ID
+from pages.examples import APPLICATION_ID, INDEX_ID, KEY_ID
 from sandbox.environment import DIRECTORY, PROJECT, REGION, Sandbox
 from tests.processes import eventually
 from tests.stacks import Aws, NewStack, Stack, prepared
@@ -91,6 +91,24 @@ def test_a_server_that_died_is_replaced_and_keeps_its_roles(
     assert stack.drift().exit_code == 0
     assert Aws(environment).roles() == [stack.outputs()["roleName"]]
     stack.destroy()
+
+
+def test_of_a_server_that_died_the_data_sources_are_left_and_other_services_begin_again(
+    own: tuple[Sandbox, dict[str, str]],
+):
+    sandbox, environment = own
+    aws = Aws(environment)
+    index = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
+    configuration = {"type": "AEM"}
+    made = aws.client("qbusiness").create_data_source(
+        **index, displayName="Pages", configuration=configuration
+    )
+    aws.client("kms").disable_key(KeyId=KEY_ID)
+    kill(sandbox)
+    aws = Aws(sandbox.prepare())
+    (found,) = aws.client("qbusiness").list_data_sources(**index)["dataSources"]
+    assert found["dataSourceId"] == made["dataSourceId"]
+    assert aws.client("kms").describe_key(KeyId=KEY_ID)["KeyMetadata"]["Enabled"]
 
 
 def test_a_stale_server_file_is_detected_even_if_its_process_id_is_in_use(

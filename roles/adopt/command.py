@@ -27,6 +27,7 @@ from roles.connector import connector_named, connectors_of
 from roles.difference import TRUST_POLICY, Difference, Verdict, compare_role
 from roles.errors import FINE, InputError, is_denied
 from roles.notes import Notes
+from roles.project import project_name
 from roles.stack_name import stack_name
 
 HELP: Final = "write the stack configuration and import file for the role of a data source"
@@ -46,6 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stack", type=stack_name, required=True, help="the stack that is to own the role"
     )
+    parser.add_argument("--region", help="Region of the application; default: that of the profile")
     parser.add_argument("--application", metavar="ID", help="look in this application only")
     parser.add_argument("--data-source", metavar="ID", help="take this data source")
     parser.add_argument(
@@ -66,7 +68,7 @@ def run(options: argparse.Namespace, notes: Notes) -> int:
 
 
 def _adopt(options: argparse.Namespace, notes: Notes) -> _Result:
-    project = files.project_name()
+    project = project_name()
     if not (options.dry_run or options.force):
         files.check_absent(options.stack)
     account = Account(options.region, notes)

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 import yaml
 
@@ -18,9 +18,9 @@ from roles.account import Role
 from roles.adopt.room import Room, copy_file, find_room
 from roles.connection import COMPONENT, Connection
 from roles.errors import InputError
+from roles.project import read_mapping
 
 IMPORT_FILE: Final = "import.json"
-_PROJECT_FILE: Final = "Pulumi.yaml"
 
 
 class Documents(NamedTuple):
@@ -40,14 +40,6 @@ class Plan(NamedTuple):
     documents: Documents
     room: Room
     warnings: tuple[str, ...]
-
-
-def project_name() -> str:
-    """Return the name of the project in this directory; raises InputError if there is none."""
-    name = _mapping(Path(_PROJECT_FILE)).get("name")
-    if not isinstance(name, str):
-        raise InputError(f"there is no {_PROJECT_FILE} with a name here: go to the project's directory")
-    return name
 
 
 def plan(connection: Connection, project: str, policy_names: Callable[[], Collection[str]]) -> Plan:
@@ -120,20 +112,7 @@ def write(plan: Plan, stack: str) -> list[str]:
 
 
 def _stack_file(stack: str) -> dict[str, Any]:
-    return _mapping(config_file(stack))
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds an object; one that does not exist is empty."""
-    if not path.exists():
-        return {}
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        content = "not UTF-8"
-    if not isinstance(content, dict | None):
-        raise InputError(f"{path} is not a file of Pulumi's: fix it, or move it away")
-    return cast("dict[str, Any]", content or {})
+    return read_mapping(config_file(stack))
 
 
 def _import_file(role: Role) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Serve the sandbox's provider to the engine: the ResourceProvider protocol over gRPC on loopback.
+"""Serve a provider of the sandbox to the engine: the ResourceProvider protocol over gRPC on loopback.
 
 Properties stay plain JSON values, with one marker string for values that are not known yet. The engine
 handles secrets: a provider that does not accept them gets plain values, and the engine marks its
@@ -13,28 +13,46 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import grpc
 from google.protobuf import json_format, struct_pb2
 from google.protobuf.empty_pb2 import Empty
 
-from sandbox.provider import resources, schema
+from sandbox.provider import native, resources
 from sandbox.provider.calls import CALLS_AT_ONCE, ProviderError, warm_up
-from sandbox.provider.lifecycle import (
-    AutomaticName,
-    Configuration,
-    Lifecycle,
-    Properties,
-    ResourceInitError,
-    top_level,
-)
+from sandbox.provider.configuration import Configuration, Properties, configure
+from sandbox.provider.lifecycle import AutomaticName, Lifecycle, Property, ResourceInitError, top_level
 from sandbox.provider.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from sandbox.provider.schema import schema
 
 _PARENT_CHECK: Final = 1.0
 """Seconds between two checks whether the engine that started this process still runs."""
+
+
+class Package(NamedTuple):
+    """What the sandbox has of a Pulumi package."""
+
+    name: str
+    version: str
+    lifecycle: Callable[[str, Configuration], Lifecycle | native.DataSource]
+    """Returns the operations on a type of resource."""
+    invoke: Callable[[Configuration, str], Properties]
+    """Answers a function."""
+    resources: Mapping[str, Mapping[str, Property]]
+    functions: Collection[str] = ()
+
+
+def package(name: str, version: str) -> Package:
+    """Return the package of a name."""
+    if name == "aws-native":
+        properties = {native.TOKEN: native.PROPERTIES}
+        return Package(name, version, native.lifecycle, native.invoke, properties)
+    properties = {token: resource.properties for token, resource in resources.RESOURCES.items()}
+    functions = tuple(resources.FUNCTIONS)
+    return Package(name, version, resources.lifecycle, resources.invoke, properties, functions)
 
 
 def _decode(bag: struct_pb2.Struct) -> Properties:
@@ -78,15 +96,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     connects once for each provider of its program, and configures each connection.
     """
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, package: Package) -> None:
         """Wait for the engine to configure it."""
-        self.version = version
+        self.package = package
         self.configuration = Configuration()
         self._connected: dict[str, Provider] = {}
 
     def connected(self, engine: str) -> "Provider":
         """Return the provider of a connection, by the address at its other end."""
-        return self._connected.setdefault(engine, Provider(self.version))
+        return self._connected.setdefault(engine, Provider(self.package))
 
     @_answer
     def Attach(self, request: plugin_pb2.PluginAttach) -> Empty:
@@ -96,12 +114,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @_answer
     def GetPluginInfo(self, request: Empty) -> plugin_pb2.PluginInfo:
         del request
-        return plugin_pb2.PluginInfo(version=self.version)
+        return plugin_pb2.PluginInfo(version=self.package.version)
 
     @_answer
     def GetSchema(self, request: provider_pb2.GetSchemaRequest) -> provider_pb2.GetSchemaResponse:
         del request
-        return provider_pb2.GetSchemaResponse(schema=json.dumps(schema.schema(self.version)))
+        own = self.package
+        document = schema(own.name, own.version, own.resources, own.functions)
+        return provider_pb2.GetSchemaResponse(schema=json.dumps(document))
 
     @_answer
     def CheckConfig(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
@@ -115,21 +135,22 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @_answer
     def Configure(self, request: provider_pb2.ConfigureRequest) -> provider_pb2.ConfigureResponse:
-        self.configuration = resources.configure(_decode(request.args))
+        self.configuration = configure(self.package.name, _decode(request.args))
         return provider_pb2.ConfigureResponse(
             supportsPreview=True, supports_autonaming_configuration=True
         )
 
     @_answer
     def Invoke(self, request: provider_pb2.InvokeRequest) -> provider_pb2.InvokeResponse:
-        result = resources.invoke(self.configuration, request.tok)
+        result = self.package.invoke(self.configuration, request.tok)
         response = provider_pb2.InvokeResponse()
         # The generated stubs name this field by a Python keyword.
         getattr(response, "return").CopyFrom(_encode(result))
         return response
 
-    def _lifecycle(self, type_token: str) -> Lifecycle:
-        return Lifecycle(resources.find(type_token), self.configuration)
+    def _lifecycle(self, token: str) -> Lifecycle | native.DataSource:
+        # The type of a component's child includes its parents' types.
+        return self.package.lifecycle(token.rpartition("$")[2], self.configuration)
 
     @_answer
     def Check(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
@@ -150,6 +171,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         diff = self._lifecycle(request.type).diff(
             _decode(request.olds), _decode(request.news), request.ignoreChanges
         )
+        if diff.changes is None:
+            return provider_pb2.DiffResponse(
+                changes=provider_pb2.DiffResponse.DIFF_UNKNOWN,
+                deleteBeforeReplace=diff.delete_before_replace,
+            )
         response = provider_pb2.DiffResponse(
             changes=provider_pb2.DiffResponse.DIFF_SOME
             if diff.changes
@@ -213,12 +239,12 @@ def _end_with(parent: int) -> None:
 
 
 def main() -> None:
-    """Serve the engine that started this process: `python -m sandbox.provider VERSION ENGINE`."""
+    """Serve the engine that started this process: `-m sandbox.provider PACKAGE VERSION ENGINE`."""
     # The engine ends a provider by SIGINT: at once, since it waits, and without Python's traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     server = grpc.server(ThreadPoolExecutor(max_workers=CALLS_AT_ONCE))
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(sys.argv[1]), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(package(*sys.argv[1:3])), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)  # the engine reads it from the first line

@@ -55,7 +55,7 @@ def _client(service: str, region: str) -> Any:
     from botocore.config import Config
 
     if "AWS_ENDPOINT_URL" not in os.environ:
-        raise ProviderError("this is the sandbox's provider; it works only in the sandbox")
+        raise ProviderError("this works only in the sandbox: `python -m sandbox run -- COMMAND`")
     options = Config(
         connect_timeout=_PATIENCE, read_timeout=_PATIENCE, max_pool_connections=CALLS_AT_ONCE
     )
@@ -73,12 +73,12 @@ def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
-    """Call IAM and return its answer, or None if the named entity does not exist."""
+    """Call AWS and return its answer, or None if the named entity does not exist."""
     from botocore.exceptions import ClientError
 
     try:
         return function(**arguments)
     except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchEntity":
+        if error.response["Error"]["Code"] in ("NoSuchEntity", "ResourceNotFoundException"):
             return None
         raise

@@ -10,12 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 from sandbox.provider.calls import ProviderError, call, client
+from sandbox.provider.configuration import UNKNOWN, Configuration, Properties
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 
-Properties = dict[str, Any]
-
-UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What the protocol sends for a value that is not known yet."""
 DEFAULTS: Final = "__defaults"
 """The input that names the inputs that were not given: the provider has set them."""
 
@@ -28,13 +25,6 @@ class ResourceInitError(ProviderError):
         super().__init__(reason)
         self.identifier = identifier
         self.state = state
-
-
-class Configuration(NamedTuple):
-    """What the provider was configured with."""
-
-    region: str = ""
-    default_tags: Mapping[str, str] = {}
 
 
 class AutomaticName(NamedTuple):
@@ -62,7 +52,8 @@ class Property(NamedTuple):
     """One property of a resource."""
 
     kind: str = "string"
-    """Its type in a Pulumi schema: string, boolean, integer, policies; object or array (of strings)."""
+    """Its type in a Pulumi schema: string, boolean, integer, any, policies; object or array (of
+    strings); lists, which is an object of arrays."""
     default: object = None
     required: bool = False
     replaces: bool = False
@@ -78,8 +69,9 @@ class Property(NamedTuple):
 class Diff(NamedTuple):
     """How an update would change a resource."""
 
-    changes: Mapping[str, str]
-    """ADD, UPDATE or DELETE for the path of each value that differs, such as `tags.Team`."""
+    changes: Mapping[str, str] | None
+    """ADD, UPDATE or DELETE for the path of each value that differs, such as `tags.Team`; None if the
+    engine is to compare the inputs itself."""
     replaces: Collection[str]
     """The properties for whose change the resource is replaced."""
     delete_before_replace: bool

@@ -8,37 +8,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sandbox.provider.calls import ProviderError, call, client, ignore_not_found, partition
-from sandbox.provider.lifecycle import Configuration, Properties, Property, Resource
+from sandbox.provider.calls import ProviderError, ignore_not_found, partition
+from sandbox.provider.configuration import Configuration, Properties, caller
+from sandbox.provider.lifecycle import Lifecycle, Property, Resource
 from sandbox.provider.policy_equivalence import normalize
-
-
-def configure(arguments: Properties) -> Configuration:
-    """Read the provider's settings, and ask STS for the account before anything else is done.
-
-    Raises ProviderError for a missing Region, refused credentials, and an account that is not allowed.
-    """
-    settings = {name: _parsed(value) for name, value in arguments.items()}
-    region = settings.get("region")
-    if not region:
-        raise ProviderError(
-            "aws:region is not set; `pulumi config set aws:region us-east-1` sets it. (The sandbox "
-            "does not read the Region from your environment.)"
-        )
-    configuration = Configuration(region, (settings.get("defaultTags") or {}).get("tags") or {})
-    account = _caller(configuration)["Account"]
-    allowed = settings.get("allowedAccountIds")
-    if allowed and account not in map(str, allowed):
-        raise ProviderError(f"AWS account ID not allowed: {account}; expected one of {allowed}")
-    return configuration
-
-
-def _parsed(value: Any) -> Any:
-    """Return the value of a JSON text, and anything else unchanged."""
-    try:
-        return json.loads(value)
-    except (TypeError, ValueError):
-        return value
 
 
 def invoke(configuration: Configuration, token: str) -> Properties:
@@ -48,12 +21,11 @@ def invoke(configuration: Configuration, token: str) -> Properties:
     return FUNCTIONS[token](configuration)
 
 
-def find(token: str) -> Resource:
-    """Return the resource of a type; the type of a component's child includes its parents' types."""
-    kind = token.rpartition("$")[2]
-    if kind not in RESOURCES:
-        raise ProviderError(f"the sandbox has no resource {kind}; it has {', '.join(RESOURCES)}")
-    return RESOURCES[kind]
+def lifecycle(token: str, configuration: Configuration) -> Lifecycle:
+    """Return the operations on a type of resource."""
+    if token not in RESOURCES:
+        raise ProviderError(f"the sandbox has no resource {token}; it has {', '.join(RESOURCES)}")
+    return Lifecycle(RESOURCES[token], configuration)
 
 
 class Role(Resource):
@@ -405,12 +377,12 @@ RESOURCES: Final[Mapping[str, Resource]] = {
 
 
 def _get_caller_identity(configuration: Configuration) -> Properties:
-    caller = _caller(configuration)
+    answer = caller(configuration)
     return {
-        "id": caller["Account"],
-        "accountId": caller["Account"],
-        "arn": caller["Arn"],
-        "userId": caller["UserId"],
+        "id": answer["Account"],
+        "accountId": answer["Account"],
+        "arn": answer["Arn"],
+        "userId": answer["UserId"],
     }
 
 
@@ -430,10 +402,6 @@ FUNCTIONS: Final[Mapping[str, Callable[[Configuration], Properties]]] = {
     "aws:index/getPartition:getPartition": _get_partition,
     "aws:index/getRegion:getRegion": _get_region,
 }
-
-
-def _caller(configuration: Configuration) -> dict[str, str]:
-    return call("ask STS", client("sts", configuration.region).get_caller_identity)
 
 
 def inline_policy(iam: Any, role: str, name: str) -> str | None:

@@ -3,29 +3,33 @@
 https://www.pulumi.com/docs/iac/guides/building-extending/packages/schema/
 """
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sandbox.provider.lifecycle import Property, Resource
-from sandbox.provider.resources import FUNCTIONS, RESOURCES
+from sandbox.provider.lifecycle import Property
 
 
-def schema(version: str) -> dict[str, Any]:
-    """Return the schema of the resources and functions that the sandbox has."""
+def schema(
+    package: str,
+    version: str,
+    resources: Mapping[str, Mapping[str, Property]],
+    functions: Collection[str] = (),
+) -> dict[str, Any]:
+    """Return the schema of the resources and functions that the sandbox has of a package."""
     return {
-        "name": "aws",
+        "name": package,
         "version": version,
-        "description": "The sandbox's stand-in for the AWS provider",
+        "description": f"The sandbox's stand-in for the provider {package}",
         "config": {"variables": {"region": {"type": "string"}}},
         "provider": {"inputProperties": {"region": {"type": "string"}}},
-        "resources": {token: _resource(resource) for token, resource in RESOURCES.items()},
+        "resources": {token: _resource(properties) for token, properties in resources.items()},
         "functions": {
-            token: {"outputs": {"properties": {"id": {"type": "string"}}}} for token in FUNCTIONS
+            token: {"outputs": {"properties": {"id": {"type": "string"}}}} for token in functions
         },
     }
 
 
-def _resource(resource: Resource) -> dict[str, Any]:
-    properties = resource.properties
+def _resource(properties: Mapping[str, Property]) -> dict[str, Any]:
     inputs = {name: declared for name, declared in properties.items() if not declared.output_only}
     return {
         "inputProperties": {name: _type(declared) for name, declared in inputs.items()},
@@ -46,5 +50,12 @@ def _type(declared: Property) -> dict[str, Any]:
             return {"type": "array", "items": policy}
         case "array":
             return {"type": "array", "items": {"type": "string"}}
+        case "lists":
+            return {
+                "type": "object",
+                "additionalProperties": {"type": "array", "items": {"type": "string"}},
+            }
+        case "any":
+            return {"$ref": "pulumi.json#/Any"}
         case _:
             return {"type": declared.kind}

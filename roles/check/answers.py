@@ -1,0 +1,47 @@
+"""Give the answers of `check`: fine, a problem with its fix, or skipped with the reason."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class State(StrEnum):
+    """What an answer says of its question."""
+
+    OK = "ok"
+    PROBLEM = "problem"
+    SKIPPED = "skipped"
+
+
+class Answer(NamedTuple):
+    """The answer to one question."""
+
+    state: State
+    text: str
+    fix: str = ""
+    """The command that fixes a problem, or what else to do."""
+    details: tuple[str, ...] = ()
+    """What a problem consists of, one line each."""
+    subject: str = ""
+    """Which of several resources the answer is about."""
+    action: str = ""
+    """The action that AWS did not allow or that failed, if the question was skipped for that."""
+
+
+def ok(text: str) -> Answer:
+    """Return the answer that all is well."""
+    return Answer(State.OK, text)
+
+
+def problem(text: str, fix: str, *details: str) -> Answer:
+    """Return the answer that something is wrong."""
+    return Answer(State.PROBLEM, text, fix, details)
+
+
+def skipped(text: str) -> Answer:
+    """Return the answer that there is nothing to ask about, and why."""
+    return Answer(State.SKIPPED, text)
+
+
+def not_allowed(action: str) -> Answer:
+    """Return the answer that a permission is missing."""
+    return Answer(State.SKIPPED, f"{action} is not allowed for these credentials", action=action)

@@ -1,0 +1,122 @@
+"""Check whether the sync of a data source under a stack's role will work.
+
+The stack's settings and outputs are read through Pulumi, then AWS is asked one question after another.
+docs/check.md describes all.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
+
+from roles.actions import action
+from roles.check import data_sources, permissions, resources
+from roles.check.answers import Answer, State, not_allowed, skipped
+from roles.check.stack import read_stack
+from roles.check.subject import Subject
+from roles.errors import (
+    COULD_NOT_LOOK,
+    FINE,
+    PROBLEMS,
+    PageError,
+    explain,
+    is_bad_credentials,
+    is_denied,
+    is_unanswered,
+)
+from roles.notes import Notes
+from roles.stack_name import stack_name
+
+HELP: Final = "ask AWS whether the sync of a data source under the stack's role will work"
+_QUESTIONS: Final[Mapping[str, Callable[[Subject], Answer | Iterable[Answer]]]] = {
+    "credentials": resources.credentials,
+    "application": resources.application,
+    "index": resources.index,
+    "secret": resources.secret,
+    "encryption": resources.encryption,
+    "KMS key": resources.key,
+    "key policy": resources.key_policy,
+    "subnets": resources.subnets,
+    "security groups": resources.security_groups,
+    "bucket": resources.bucket,
+    "role": permissions.role,
+    "trust policy": permissions.trust_policy,
+    "role policy": permissions.role_policy,
+    "other policies": permissions.other_policies,
+    "permissions boundary": permissions.permissions_boundary,
+    "requests allowed": permissions.requests_allowed,
+    "requests denied": permissions.requests_denied,
+    "policy validation": permissions.policy_findings,
+    "iam:PassRole": permissions.passing,
+    "data source": data_sources.data_sources,
+}
+_UNANSWERED: Final = "the sandbox does not answer this: ask it on AWS"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    parser.add_argument("--stack", type=stack_name, required=True, help="the stack that has the role")
+
+
+def run(options: argparse.Namespace, notes: Notes) -> int:
+    """Ask all questions, print the answers, and return the exit code."""
+    subject = Subject(read_stack(options.stack), notes)
+    answers: list[tuple[str, Answer]] = []
+    for question, ask in _QUESTIONS.items():
+        for answer in _answers(ask, subject):
+            text, fix = map(subject.stack.hide, (answer.text, answer.fix))
+            details = tuple(map(subject.stack.hide, answer.details))
+            answers.append((question, answer._replace(text=text, fix=fix, details=details)))
+            if not options.json:
+                print("\n".join(_lines(*answers[-1])), flush=True)
+    counts = {state: sum(answer.state == state for _, answer in answers) for state in State}
+    if options.json:
+        shown = [_plain(question, answer) for question, answer in answers]
+        print(json.dumps({"stack": options.stack, **counts, "answers": shown}, indent=2))
+    else:
+        ok, problems, skips = counts.values()
+        print(f"\n{ok} ok, {problems} problem{'s' * (problems != 1)}, {skips} skipped")
+    if any(answer.action for _, answer in answers):
+        notes("docs/check.md has the policy with all permissions")
+    if counts[State.PROBLEM]:
+        return PROBLEMS
+    return COULD_NOT_LOOK if any(answer.action for _, answer in answers) else FINE
+
+
+def _answers(ask: Callable[[Subject], Answer | Iterable[Answer]], subject: Subject) -> Iterator[Answer]:
+    """Return the answers to one question; one that AWS does not answer is skipped."""
+    try:
+        found = ask(subject)
+        if isinstance(found, Answer):
+            yield found
+        else:
+            yield from found
+    except (PageError, ResponseParserError) as error:
+        if not is_unanswered(error):
+            raise
+        yield skipped(_UNANSWERED)
+    except ClientError as error:
+        if is_bad_credentials(error):
+            raise
+        if is_unanswered(error):
+            yield skipped(_UNANSWERED)
+        elif is_denied(error):
+            yield not_allowed(action(error.operation_name))
+        else:
+            yield skipped(explain(error, "check"))._replace(action=action(error.operation_name))
+
+
+def _lines(question: str, answer: Answer) -> Iterator[str]:
+    name = f"{question} {answer.subject}".strip()
+    yield f"{answer.state:8} {name}: {answer.text}"
+    yield from (f"{'':9}  {detail}" for detail in answer.details)
+    if answer.fix:
+        yield f"{'':9}fix: {answer.fix}"
+
+
+def _plain(question: str, answer: Answer) -> dict[str, object]:
+    shown = {"question": question, **answer._asdict()}
+    return {name: value for name, value in shown.items() if value}

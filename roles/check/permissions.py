@@ -1,0 +1,324 @@
+"""Ask whether the role is as rendered, and whether AWS allows what the connector does."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from components.connector_role import POLICY_NAME
+from roles.check.answers import Answer, not_allowed, ok, problem, skipped
+from roles.check.subject import Subject
+from roles.difference import TRUST_POLICY, Verdict, compare, statements
+
+SERVICE: Final = "qbusiness.amazonaws.com"
+_NO_ROLE: Final = "there is no role"
+
+
+def role(subject: Subject) -> Answer:
+    """Ask whether the stack's role exists."""
+    up = f"pulumi up --stack {subject.stack.name}"
+    arn = subject.stack.role_arn
+    if arn is None:
+        return problem("the stack has no role yet", up)
+    if subject.role is None or subject.role.arn != arn:
+        return problem(f"there is no role {arn}", up)
+    return ok(arn)
+
+
+def trust_policy(subject: Subject) -> Answer:
+    """Ask whether the role's trust policy means what the program renders."""
+    if subject.role is None:
+        return skipped(_NO_ROLE)
+    return _same(subject, TRUST_POLICY, subject.policies.trust_policy, subject.role.trust_policy)
+
+
+def role_policy(subject: Subject) -> Answer:
+    """Ask whether the role policy means what the program renders."""
+    if subject.role is None:
+        return skipped(_NO_ROLE)
+    actual = subject.role.inline_policies.get(POLICY_NAME, {})
+    return _same(subject, POLICY_NAME, subject.policies.role_policy, actual)
+
+
+def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any]) -> Answer:
+    difference = compare([*statements(name, json.loads(rendered))], [*statements(name, actual)])
+    if difference.equivalent:
+        return ok("means what the program renders")
+    wrong = [
+        f"{verdict.statement}: {verdict.verdict}"
+        for verdict in (*difference.program, *difference.role)
+        if verdict.verdict in ("missing", "excess", "denies")
+    ]
+    return problem(
+        "differs from what the program renders", f"pulumi up --stack {subject.stack.name}", *wrong
+    )
+
+
+def other_policies(subject: Subject) -> Answer:
+    """Ask whether anything is attached beside the role policy."""
+    role = subject.role
+    if role is None:
+        return skipped(_NO_ROLE)
+    inline = [name for name in role.inline_policies if name != POLICY_NAME]
+    if found := [*inline, *(role.attached or ())]:
+        commands = [
+            *(
+                f"aws iam delete-role-policy --role-name {role.name} --policy-name {name}"
+                for name in inline
+            ),
+            *(
+                f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
+                for arn in role.attached or ()
+            ),
+        ]
+        return problem(
+            f"the role has {', '.join(found)} in addition",
+            f"{' && '.join(commands)}; or {subject.stack.command('exclusive_policies', 'true')}, "
+            "then `pulumi up`",
+        )
+    if role.attached is None:
+        return not_allowed(str(role.denied))
+    return ok("the role has none")
+
+
+def permissions_boundary(subject: Subject) -> Answer:
+    """Ask whether the role has the boundary of the settings, and it lets every statement through."""
+    role = subject.role
+    if role is None:
+        return skipped(_NO_ROLE)
+    actual, wanted = role.permissions_boundary_arn, subject.stack.get("permissions_boundary_arn") or ""
+    if actual != wanted:
+        return problem(
+            f"the role has {actual or 'none'}, and the settings {wanted or 'none'}",
+            f"pulumi up --stack {subject.stack.name}",
+        )
+    if not actual:
+        return ok("the role has none")
+    document = subject.account.managed_policy(actual)
+    verdicts = compare(
+        [*statements(POLICY_NAME, json.loads(subject.policies.role_policy))],
+        [*statements(actual, document)],
+    ).program
+    blocked = [line for verdict in verdicts for line in _blocked(verdict)]
+    if blocked:
+        return problem(
+            f"{actual} does not let everything through",
+            "add the actions to the boundary, or set permissionsBoundaryArn to another",
+            *blocked,
+        )
+    return ok(f"{actual} lets every statement through")
+
+
+def _blocked(verdict: Verdict) -> Iterator[str]:
+    for access in verdict.access:
+        yield f"{verdict.statement}: {', '.join(access.actions)} on {', '.join(access.targets)}"
+
+
+# What AWS decides.
+
+
+class Request(NamedTuple):
+    """Actions on one resource, on which IAM decides in one go."""
+
+    actions: Sequence[str]
+    resource: str
+    context: Mapping[str, str | list[str]]
+
+
+def requests_allowed(subject: Subject) -> Answer:
+    """Ask IAM whether the role may do everything that the connector does."""
+    role = subject.role
+    if role is None:
+        return skipped(_NO_ROLE)
+    requests = [*connector_requests(subject)]
+    results: list[dict[str, Any]] = []
+    for number, request in enumerate(requests, start=1):
+        results += _simulate(subject, role.arn, request)
+        subject.notes.progress("simulations", number, len(requests))
+    denied = [
+        f"{_named(result)}: {_reason(result)}"
+        for result in results
+        if result["EvalDecision"] != "allowed"
+    ]
+    if denied:
+        return problem(
+            f"IAM denies {len(denied)} of the {len(results)} requests that the connector makes",
+            "fix what the answers before this one show; a service control policy is your organization's",
+            *denied,
+        )
+    return ok(f"IAM allows all {len(results)} that the connector makes")
+
+
+def requests_denied(subject: Subject) -> Answer:
+    """Ask IAM whether the role may do two things that it must not."""
+    role = subject.role
+    if role is None:
+        return skipped(_NO_ROLE)
+    allowed: list[str] = []
+    for request in foreign_requests(subject):
+        allowed += [
+            f"{_named(result)}: allowed by {_sources(result)}"
+            for result in _simulate(subject, role.arn, request)
+            if result["EvalDecision"] == "allowed"
+        ]
+    if allowed:
+        return problem(
+            "the role may reach another secret or another application",
+            "remove the policies that allow it: see other policies",
+            *allowed,
+        )
+    return ok("IAM denies another secret and another application")
+
+
+def connector_requests(subject: Subject) -> Iterator[Request]:
+    """Return the requests that the connector makes.
+
+    AWS checks one call of an API by one request for each resource that the call needs:
+    https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+    """
+    policies, stack = subject.policies, subject.stack
+    if (secret_arn := policies.resource("secretsmanager:GetSecretValue")) is not None:
+        yield Request(("secretsmanager:GetSecretValue",), secret_arn, {})
+    if (key_arn := policies.resource("kms:Decrypt")) is not None:
+        through = f"{'secretsmanager' if secret_arn else 's3'}.{subject.region}.amazonaws.com"
+        yield Request(("kms:Decrypt",), key_arn, {"kms:ViaService": through})
+    if bucket := stack.get("bucket_name"):
+        arn = f"arn:{subject.partition}:s3:::{bucket}"
+        owner = {"aws:ResourceAccount": stack.get("bucket_account_id") or subject.account_id}
+        yield Request(("s3:GetObject",), f"{arn}/document", owner)
+        if stack.connector.bucket_is_source:
+            yield Request(("s3:ListBucket",), arn, owner)
+    both = (
+        *("qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"),
+        *("qbusiness:PutGroup", "qbusiness:DeleteGroup", "qbusiness:ListGroups"),
+    )
+    application_only = ("qbusiness:CreateUser", "qbusiness:UpdateUser")
+    yield Request((*both, *application_only), policies.application_arn, {})
+    yield Request(both, f"{policies.application_arn}/index/{subject.index_id}", {})
+    yield from _network_requests(subject)
+
+
+def _network_requests(subject: Subject) -> Iterator[Request]:
+    network_arns = subject.policies.resources("ec2:CreateNetworkInterface")
+    if not network_arns:
+        return
+    for arn in network_arns:
+        yield Request(("ec2:CreateNetworkInterface",), arn, {})
+    place = f"arn:{subject.partition}:ec2:{subject.region}:{subject.account_id}"
+    interface = f"{place}:network-interface/eni-00000000000000000"
+    tag = f"qbusiness_{subject.account_id}_{subject.application_id}_1"
+    created: dict[str, str | list[str]] = {
+        "aws:RequestTag/AMAZON_Q": tag,
+        "aws:TagKeys": ["AMAZON_Q"],
+    }
+    tagged = {"aws:ResourceTag/AMAZON_Q": tag}
+    yield Request(("ec2:CreateNetworkInterface",), interface, created)
+    yield Request(
+        ("ec2:CreateTags",), interface, {**created, "ec2:CreateAction": "CreateNetworkInterface"}
+    )
+    yield Request(("ec2:CreateNetworkInterfacePermission",), interface, tagged)
+    if subject.stack.get("allow_network_interface_deletion"):
+        yield Request(("ec2:DeleteNetworkInterface",), interface, tagged)
+    yield Request(
+        (
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeAvailabilityZones",
+            "ec2:DescribeNetworkInterfaceAttribute",
+            "ec2:DescribeVpcs",
+            "ec2:DescribeRegions",
+            "ec2:DescribeNetworkInterfacePermissions",
+            "ec2:DescribeSubnets",
+        ),
+        "*",
+        {},
+    )
+
+
+def foreign_requests(subject: Subject) -> Iterator[Request]:
+    """Return two requests that no connector's role may make."""
+    place = f"{subject.region}:{subject.account_id}"
+    secret_arn = f"arn:{subject.partition}:secretsmanager:{place}:secret:another-secret-AbCdEf"
+    yield Request(("secretsmanager:GetSecretValue",), secret_arn, {})
+    other = "00000000-0000-0000-0000-000000000000"
+    application_arn = f"arn:{subject.partition}:qbusiness:{place}:application/{other}"
+    yield Request(("qbusiness:BatchPutDocument",), application_arn, {})
+
+
+def _simulate(subject: Subject, principal: str, request: Request) -> list[dict[str, Any]]:
+    return subject.account.simulate(principal, request.actions, request.resource, request.context)
+
+
+def _named(result: Mapping[str, Any]) -> str:
+    return f"{result['EvalActionName']} on {result.get('EvalResourceName', '*')}"
+
+
+def _reason(result: Mapping[str, Any]) -> str:
+    """Tell what denied a request."""
+    if not result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True):
+        return "denied by a service control policy of the organization"
+    boundary = result.get("PermissionsBoundaryDecisionDetail", {})
+    if not boundary.get("AllowedByPermissionsBoundary", True):
+        return "not allowed by the permissions boundary"
+    if result["EvalDecision"] == "explicitDeny":
+        return f"denied by {_sources(result)}"
+    return "no policy of the role allows it"
+
+
+def _sources(result: Mapping[str, Any]) -> str:
+    matched = (found.get("SourcePolicyId", "a policy") for found in result.get("MatchedStatements", []))
+    return ", ".join(dict.fromkeys(matched)) or "a policy"
+
+
+def policy_findings(subject: Subject) -> Answer:
+    """Ask IAM Access Analyzer about both policies."""
+    role_findings = subject.account.policy_findings(subject.policies.role_policy, "IDENTITY_POLICY")
+    trust_findings = subject.account.policy_findings(
+        subject.policies.trust_policy,
+        "RESOURCE_POLICY",
+        validatePolicyResourceType="AWS::IAM::AssumeRolePolicyDocument",
+    )
+    findings = [(POLICY_NAME, each) for each in role_findings]
+    findings += [(TRUST_POLICY, each) for each in trust_findings]
+    serious = [
+        f"{name}, {finding['issueCode']}: {finding['findingDetails']} {finding['learnMoreLink']}"
+        for name, finding in findings
+        if finding["findingType"] in ("ERROR", "SECURITY_WARNING")
+    ]
+    if serious:
+        return problem(
+            f"IAM Access Analyzer finds {len(serious)} errors or security warnings",
+            "follow the links; an error in what the program renders is a bug of the program",
+            *serious,
+        )
+    others = f", {len(findings)} warnings or suggestions" if findings else ""
+    return ok(f"IAM Access Analyzer finds no error and no security warning{others}")
+
+
+def passing(subject: Subject) -> Answer:
+    """Ask whether the caller may pass the role to Amazon Q Business."""
+    arn = subject.stack.role_arn
+    if arn is None:
+        return skipped(_NO_ROLE)
+    principal = _principal(subject)
+    if principal is None:
+        return skipped(f"IAM does not simulate {subject.caller_arn}")
+    if principal.endswith(":root"):
+        return ok("the account's root user may do everything")
+    request = Request(("iam:PassRole",), arn, {"iam:PassedToService": SERVICE})
+    (result,) = _simulate(subject, principal, request)
+    if result["EvalDecision"] == "allowed":
+        return ok(f"{principal} may pass the role to {SERVICE}")
+    if subject.data_sources:
+        return ok(f"{principal} may not pass the role, which a data source has already")
+    return problem(
+        f"{principal} may not pass the role to {SERVICE}: {_reason(result)}",
+        "allow iam:PassRole to whoever creates the data source: "
+        "docs/faq.md#not-authorized-to-perform-iampassrole",
+    )
+
+
+def _principal(subject: Subject) -> str | None:
+    """Return the ARN of the user or role behind the credentials; a session's has no path."""
+    kind, _, name = subject.caller_arn.split(":", 5)[5].partition("/")
+    if kind == "assumed-role":
+        return subject.account.role_arn(name.partition("/")[0])
+    return subject.caller_arn if kind in ("user", "root") else None

@@ -1,0 +1,174 @@
+"""Read the settings and outputs of a stack, and what its program renders.
+
+Pulumi's command line reads them, so that every backend, secrets provider and environment works. Values
+of secret settings are read too, since the resources that they name are looked up, and are never shown.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
+
+import pulumi
+from pulumi.runtime import Settings, configure, set_all_config
+
+from components import stack_config
+from components.connectors import CONNECTORS, DEFAULT, Connector
+from components.errors import NOT_SET, Naming
+from components.validation import Location, validate
+from roles.connection import COMPONENT
+from roles.errors import InputError
+from roles.project import project_name
+
+_HIDDEN: Final = "[secret]"
+
+
+class StackSettings(NamedTuple):
+    """The settings of a stack, and the role that it has."""
+
+    name: str
+    args: Mapping[str, Any]
+    """By their keys in the stack configuration."""
+    naming: Naming
+    secret_names: Sequence[str]
+    role_arn: str | None
+    """None until the stack is deployed."""
+
+    def get(self, name: str) -> Any:
+        """Return a setting by its name in the component, such as `index_id`; None if it is not set."""
+        return self.args.get(self.naming.name(name)) or None
+
+    @property
+    def region(self) -> str | None:
+        """The Region of the application."""
+        return self.get("region")
+
+    @property
+    def connector(self) -> Connector:
+        """The connector."""
+        return CONNECTORS[self.get("connector") or DEFAULT]
+
+    @property
+    def application_account(self) -> str | None:
+        """The account that the settings name, if they do."""
+        parts = str(self.get("application_id")).split(":")
+        return parts[4] if len(parts) > 1 else self.get("account_id")
+
+    def command(self, name: str, value: str | None, *members: str | int) -> str:
+        """Return the command that sets a setting, or a member of it; None removes it."""
+        command = self.naming.command
+        assert command  # noqa: S101 that of a stack's configuration
+        path = (
+            self.naming.name(name),
+            *(
+                stack_config.camel_case(member) if isinstance(member, str) else member
+                for member in members
+            ),
+        )
+        return command(path, NOT_SET if value is None else value)
+
+    def hide(self, text: str) -> str:
+        """Replace what secret settings hold."""
+        for value in sorted(set(self._secrets()), key=len, reverse=True):
+            text = text.replace(value, _HIDDEN)
+        return text
+
+    def _secrets(self) -> Iterator[str]:
+        tags = self.naming.name("tags")  # which are never shown
+        for name in self.secret_names:
+            if name != tags:
+                yield from _texts(self.args.get(name))
+
+
+class Policies(NamedTuple):
+    """The policies that the program renders, and the resources that they name."""
+
+    trust_policy: str
+    role_policy: str
+
+    def resources(self, action: str) -> list[str]:
+        """Return the resources of the first statement for an action; none without one."""
+        for statement in json.loads(self.role_policy)["Statement"]:
+            if action in statement["Action"]:
+                resources: str | list[str] = statement["Resource"]
+                return [resources] if isinstance(resources, str) else resources
+        return []
+
+    def resource(self, action: str) -> str | None:
+        """Return the one resource for an action; None if no statement allows it."""
+        return next(iter(self.resources(action)), None)
+
+    @property
+    def application_arn(self) -> str:
+        """ARN of the application."""
+        (statement,) = json.loads(self.trust_policy)["Statement"]
+        return statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+
+
+def read_stack(name: str) -> StackSettings:
+    """Read a stack of the project in this directory.
+
+    Raises InputError if Pulumi does not find it, or cannot decrypt its secrets.
+    """
+    project = project_name()
+    config = _pulumi(name, "config")
+    outputs = _pulumi(name, "stack", "output")
+    # The program's own reader takes them from here.
+    configure(Settings(project, name.rpartition("/")[2]))
+    set_all_config(
+        {key: entry.get("value", "") for key, entry in config.items()},
+        [key for key, entry in config.items() if entry.get("secret")],
+    )
+    stack = stack_config.read(pulumi.Config(project), refuse_unknown_keys=False)
+    role_arn = outputs.get("roleArn")
+    return StackSettings(
+        name,
+        cast("Mapping[str, Any]", stack.args),
+        stack.naming,
+        [*stack.secret_names],
+        role_arn if isinstance(role_arn, str) else None,
+    )
+
+
+def check_settings(stack: StackSettings) -> None:
+    """Raise SettingsError for settings that the program refuses whatever the credentials."""
+    validate(COMPONENT, stack.args, stack.naming, secret_names=stack.secret_names)
+
+
+def render(stack: StackSettings, credentials: Location) -> Policies:
+    """Return what the program renders; raises SettingsError for settings that it refuses."""
+    result = validate(COMPONENT, stack.args, stack.naming, credentials, stack.secret_names)
+    assert result.trust_policy is not None  # noqa: S101 every setting is known
+    assert result.role_policy is not None  # noqa: S101 every setting is known
+    return Policies(result.trust_policy, result.role_policy)
+
+
+def _pulumi(stack: str, *command: str) -> dict[str, Any]:
+    """Run a command of Pulumi that only reads, and return the JSON document that it prints."""
+    arguments = ["pulumi", *command, "--stack", stack, "--json", "--show-secrets", "--non-interactive"]
+    try:
+        done = subprocess.run(
+            arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise InputError(
+            "pulumi is not on PATH: install it (https://www.pulumi.com/docs/install/), or run this "
+            "command in the sandbox: venv/bin/python -m sandbox run -- COMMAND"
+        ) from None
+    if done.returncode:
+        said = " ".join(done.stderr.replace("error: ", "").split())
+        raise InputError(
+            f"`pulumi {' '.join(command)}` failed ({said}): `pulumi stack ls` lists the stacks of this "
+            "project, and `pulumi whoami -v` shows the backend"
+        )
+    return json.loads(done.stdout or "{}")
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = [*cast("Mapping[str, object]", value).values()]
+    if isinstance(value, list):
+        for member in cast("list[object]", value):
+            yield from _texts(member)
+    elif isinstance(value, str) and value:
+        yield value

@@ -1,0 +1,98 @@
+"""Hold what the questions of `check` are about: a stack, and the account that it is in."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from components.validation import Location
+from roles.account import Account, DataSource, Role
+from roles.check.stack import Policies, StackSettings, check_settings, render
+from roles.errors import InputError, is_gone
+from roles.notes import Notes
+
+_T = TypeVar("_T")
+
+
+class Subject:
+    """A stack and its account; what several questions need is read once."""
+
+    def __init__(self, stack: StackSettings, notes: Notes) -> None:
+        """Find out whose credentials these are, and render the policies.
+
+        Raises InputError for credentials of another account, and SettingsError for settings that the
+        program refuses.
+        """
+        check_settings(stack)
+        self.stack = stack
+        self.notes = notes
+        self.account = Account(stack.region, notes)
+        self.region = self.account.region
+        caller = self.account.caller()
+        self.caller_arn, self.account_id = caller["Arn"], caller["Account"]
+        role_account = (stack.role_arn or "").split(":")[4:5]
+        for wanted in (*role_account, stack.application_account):
+            if wanted and wanted != self.account_id:
+                raise InputError(
+                    f"stack {stack.name} is in account {stack.hide(wanted)}, and the credentials are "
+                    f"for account {self.account_id}: name a profile of that account in AWS_PROFILE; "
+                    "`aws sts get-caller-identity` shows who you are"
+                )
+        self.partition = self.caller_arn.split(":")[1]
+        self.policies: Policies = render(stack, Location(self.partition, self.region, self.account_id))
+
+    @property
+    def application_id(self) -> str:
+        """ID of the application."""
+        return self.policies.application_arn.rpartition("/")[2]
+
+    @property
+    def index_id(self) -> str:
+        """ID of the index."""
+        return str(self.stack.get("index_id"))
+
+    @cached_property
+    def application(self) -> dict[str, Any] | None:
+        """The application; None if there is none of this ID."""
+        return unless_gone(lambda: self.account.application(self.application_id))
+
+    @cached_property
+    def secret(self) -> dict[str, Any] | None:
+        """The secret under exactly the ARN of the policy; None if there is none."""
+        arn = self.policies.resource("secretsmanager:GetSecretValue")
+        return unless_gone(lambda: self.account.secret(arn)) if arn else None
+
+    @cached_property
+    def key(self) -> dict[str, Any] | None:
+        """The key of the policy; None if there is none."""
+        arn = self.policies.resource("kms:Decrypt")
+        return unless_gone(lambda: self.account.key(arn)) if arn else None
+
+    @cached_property
+    def role(self) -> Role | None:
+        """The role that the stack has; None before it is deployed, and if the role is gone."""
+        arn = self.stack.role_arn
+        return unless_gone(lambda: self.account.role(arn.rpartition("/")[2])) if arn else None
+
+    @cached_property
+    def data_sources(self) -> list[tuple[DataSource, dict[str, Any]]]:
+        """The data sources of the index that run under the role."""
+        listed = self.account.data_sources_of(self.application_id, self.index_id)
+        found: list[tuple[DataSource, dict[str, Any]]] = []
+        for number, source in enumerate(listed, start=1):
+            details = self.account.data_source(source)
+            self.notes.progress("data sources", number, len(listed))
+            if details.get("roleArn") == self.stack.role_arn:
+                found.append((source, details))
+        return found
+
+
+def unless_gone(read: Callable[[], _T]) -> _T | None:
+    """Return what a call returns; None if AWS does not find what it asks for."""
+    try:
+        return read()
+    except ClientError as error:
+        if not is_gone(error):
+            raise
+        return None

@@ -1,0 +1,92 @@
+"""Fill the sandbox's account with what `Pulumi.dev.yaml` names, so that its role has something to reach.
+
+Nothing else is there, except for what AWS has in every account, such as the default VPC. Each service is
+filled when it is first called, since moto's EC2 takes most of a second to import.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+from unittest.mock import patch
+
+from sandbox.environment import REGION
+from sandbox.qbusiness import QBusiness
+
+ACCOUNT: Final = "123456789012"
+"""The account of the sandbox: moto's."""
+APPLICATION_ID: Final = "a1b2c3d4-5678-90ab-cdef-111111111111"
+INDEX_ID: Final = "b2c3d4e5-6789-01ab-cdef-222222222222"
+SECRET_NAME: Final = "qbusiness/aem-cloud"
+SECRET_SUFFIX: Final = "a1B2c3"
+SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET_NAME}-{SECRET_SUFFIX}"
+KEY_ID: Final = "1234abcd-12ab-34cd-56ef-1234567890ab"
+KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
+VPC_ID: Final = "vpc-0d4e5f60718293041"
+# In zones that Amazon Q Business supports: use1-az1 and use1-az2.
+SUBNETS: Final[Mapping[str, tuple[str, str]]] = {
+    "subnet-0a1b2c3d4e5f60718": (f"{REGION}b", "10.0.0.0/24"),
+    "subnet-0b2c3d4e5f6071829": (f"{REGION}c", "10.0.1.0/24"),
+}
+"""Availability Zone and addresses of each."""
+SECURITY_GROUP_ID: Final = "sg-0c3d4e5f607182930"
+
+
+def fill_qbusiness(qbusiness: QBusiness) -> None:
+    """Add the application with its index."""
+    qbusiness.add(APPLICATION_ID, displayName="Docs", identityType="AWS_IAM_IDC")
+    qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main", type="ENTERPRISE")
+
+
+def _fill_secrets_manager() -> None:
+    from moto.secretsmanager.models import secretsmanager_backends
+    from moto.secretsmanager.utils import SecretsManagerSecretIdentifier
+    from moto.utilities.id_generator import moto_id_manager
+
+    # Only for this secret: one of the same name that replaces it has another ARN.
+    secret = SecretsManagerSecretIdentifier(ACCOUNT, REGION, SECRET_NAME)
+    moto_id_manager.set_custom_id(secret, SECRET_SUFFIX)
+    secretsmanager_backends[ACCOUNT][REGION].create_secret(
+        name=SECRET_NAME,
+        secret_string="{}",
+        secret_binary=None,
+        description="Credentials of AEM",
+        tags=[],
+        kms_key_id=KEY_ARN,
+        client_request_token=None,
+        replica_regions=[],
+        force_overwrite=False,
+    )
+    moto_id_manager.unset_custom_id(secret)
+
+
+def _fill_kms() -> None:
+    from moto.kms import models
+
+    with patch.object(models, "generate_key_id", return_value=KEY_ID):
+        models.kms_backends[ACCOUNT][REGION].create_key(
+            policy=None,
+            key_usage="ENCRYPT_DECRYPT",
+            key_spec="SYMMETRIC_DEFAULT",
+            description="Key of the secret",
+            tags=None,
+        )
+
+
+def _fill_ec2() -> None:
+    from moto.ec2.models import ec2_backends, security_groups, subnets, vpcs
+
+    ec2 = ec2_backends[ACCOUNT][REGION]
+    with patch.object(vpcs, "random_vpc_id", return_value=VPC_ID):
+        ec2.create_vpc("10.0.0.0/16")
+    for subnet_id, (zone, addresses) in SUBNETS.items():
+        with patch.object(subnets, "random_subnet_id", return_value=subnet_id):
+            ec2.create_subnet(VPC_ID, addresses, availability_zone=zone)
+    with patch.object(security_groups, "random_security_group_id", return_value=SECURITY_GROUP_ID):
+        ec2.create_security_group("qbusiness", "Amazon Q Business", VPC_ID)
+
+
+FILL: Final[Mapping[str, Callable[[], None]]] = {
+    "ec2": _fill_ec2,
+    "kms": _fill_kms,
+    "secretsmanager": _fill_secrets_manager,
+}
+"""How moto's services are filled, by the name that requests are signed for."""

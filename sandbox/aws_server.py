@@ -1,0 +1,254 @@
+"""Serve a stand-in for AWS on loopback: moto, behind IAM's rules, and Amazon Q Business.
+
+`python -m sandbox.aws_server DIRECTORY` starts a server in the background. In that directory,
+`server.json` contains its process and port, and `contents.pickle` the contents of IAM and of Amazon Q
+Business, which stacks are made of, so that none of them is lost if the server is killed. Other services
+then have their first contents again. A lock on `server.lock` shows that the server runs; deleting that
+file stops it. The server outlives the command that started it, unless there is a file `owner.lock` next
+to the directory. The server then stops when no process has a lock on that file: the system releases the
+lock of a process that ends.
+"""
+
+import fcntl
+import io
+import json
+import os
+import pickle
+import re
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from html import escape
+from pathlib import Path
+from typing import IO, Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+from moto.iam.models import IAMBackend, iam_backends
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Request
+
+from sandbox.account import ACCOUNT, FILL, fill_qbusiness
+from sandbox.environment import REGION
+from sandbox.iam_rules import IamError, Role, validate_request
+from sandbox.qbusiness import QBusiness, QBusinessError
+
+_LOCK_CHECK: Final = 0.1
+"""Seconds between two checks of the lock, while no request comes."""
+_READING: Final = ("Get", "List", "Simulate")
+_SIGNATURE: Final = re.compile(r"Credential=[^/]+/\d+/([\w-]+)/([\w-]+)/")
+"""Where a request says for which Region and service it is signed."""
+# A namespace, not an address: the SDKs look for it in error documents.
+_NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
+
+Environ = dict[str, Any]
+Start = Callable[..., Any]
+
+
+class Aws:
+    """A WSGI application: one account of AWS; keeps its contents on disk."""
+
+    def __init__(self, contents: Path) -> None:
+        """Load the contents that an earlier server saved."""
+        self.contents = contents
+        self.moto: Any = DomainDispatcherApplication(_moto)
+        # One call at a time: nothing may change between the check of a call and moto's answer.
+        self.lock = threading.Lock()
+        self._start_over()
+        if contents.exists():
+            saved = pickle.loads(contents.read_bytes())  # noqa: S301 our own file
+            for (account, partition), kept in saved["iam"].items():
+                vars(iam_backends[account][partition]).update(kept)
+            for region, resources in saved["qbusiness"].items():
+                self.qbusiness[region].resources = resources
+
+    def _start_over(self) -> None:
+        self.filled: set[str] = set()
+        """The services of moto that have their first contents."""
+        self.qbusiness: dict[str, QBusiness] = _Regions()
+        fill_qbusiness(self.qbusiness[REGION])
+
+    def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
+        """Answer one request."""
+        signature = _SIGNATURE.search(environ.get("HTTP_AUTHORIZATION", ""))
+        region, service = signature.groups() if signature else ("", "")
+        with self.lock:
+            if service == "iam":
+                return self._answer_for_iam(environ, start_response)
+            if service == "qbusiness":
+                return self._answer_for_qbusiness(region, environ, start_response)
+            if service in FILL and service not in self.filled:
+                FILL[service]()
+                self.filled.add(service)
+            try:
+                answer: Iterable[bytes] = list(self.moto(environ, start_response))
+            except NotImplementedError as error:
+                return _refuse_unknown(f"the sandbox does not have it: {error}", start_response)
+            if environ["PATH_INFO"] == "/moto-api/reset":
+                self._start_over()
+                self._keep()
+            return answer
+
+    def _answer_for_iam(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
+        """Apply IAM's rules, and then ask moto."""
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        parameters = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+        action = parameters.get("Action", "")
+        try:
+            validate_request(action, parameters, _roles(), _managed_policies())
+        except IamError as refusal:
+            return _refuse(refusal, start_response)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+            # The rules assume that a call has the right shape.
+            malformed = IamError(400, "ValidationError", f"malformed call: {error!r}")
+            return _refuse(malformed, start_response)
+        if action == "UpdateRole":
+            body = _complete(parameters)
+            environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        try:
+            answer: Iterable[bytes] = list(self.moto(environ, start_response))
+        except NotImplementedError as error:
+            return _refuse(
+                IamError(400, "InvalidAction", f"the sandbox does not have it: {error}"), start_response
+            )
+        if not action.startswith(_READING):
+            self._keep()
+        return answer
+
+    def _answer_for_qbusiness(
+        self, region: str, environ: Environ, start_response: Start
+    ) -> Iterable[bytes]:
+        request = Request(environ)
+        answer = self.qbusiness[region].answer(request)
+        if request.method != "GET":
+            self._keep()
+        return answer(environ, start_response)
+
+    def _keep(self) -> None:
+        kept = {
+            "iam": {(backend.account_id, backend.partition): vars(backend) for backend in _backends()},
+            "qbusiness": {region: there.resources for region, there in self.qbusiness.items()},
+        }
+        unfinished = self.contents.with_suffix(".unfinished")
+        unfinished.write_bytes(pickle.dumps(kept))
+        unfinished.replace(self.contents)
+
+
+def _moto(service: Any) -> Any:
+    """Return moto's application for a service; raise NotImplementedError if moto does not have it."""
+    if service is None:
+        raise NotImplementedError("moto has no such service")
+    return create_backend_app(service)
+
+
+class _Regions(defaultdict[str, QBusiness]):
+    """Amazon Q Business by Region."""
+
+    def __missing__(self, region: str) -> QBusiness:
+        self[region] = QBusiness(ACCOUNT, region, _check_role)
+        return self[region]
+
+
+def _check_role(arn: str) -> None:
+    """Raise QBusinessError for a role that cannot be passed to Amazon Q Business."""
+    if arn.split(":")[4] != ACCOUNT:
+        raise QBusinessError("AccessDeniedException", "Cross-account pass role is not allowed.")
+    documents = {role.arn: role.assume_role_policy_document for role in _all_roles()}
+    if arn not in documents or "qbusiness.amazonaws.com" not in documents[arn]:
+        raise QBusinessError(
+            "ValidationException",
+            f"Amazon Q Business cannot assume the role {arn}",
+            reason="FIELD_VALIDATION_FAILED",
+        )
+
+
+def _backends() -> list[IAMBackend]:
+    return [backend for account in iam_backends.values() for backend in account.values()]
+
+
+def _all_roles() -> list[Any]:
+    return [role for backend in _backends() for role in backend.roles.values()]
+
+
+def _roles() -> dict[str, Role]:
+    return {
+        role.name: Role(role.name, role.policies, tuple(tag["Key"] for tag in role.tags))
+        for role in _all_roles()
+    }
+
+
+def _managed_policies() -> list[str]:
+    return [arn for backend in _backends() for arn in backend.managed_policies]
+
+
+def _complete(parameters: dict[str, str]) -> bytes:
+    """Add what a call of UpdateRole omits: moto would remove it, but AWS keeps it."""
+    for role in _all_roles():
+        if role.name == parameters.get("RoleName"):
+            kept = {"Description": role.description, "MaxSessionDuration": role.max_session_duration}
+            parameters = {name: str(value) for name, value in kept.items() if value} | parameters
+    return urlencode(parameters).encode()
+
+
+def _refuse(refusal: IamError, start_response: Start) -> Iterable[bytes]:
+    document = (
+        f'<ErrorResponse xmlns="{_NAMESPACE}"><Error><Type>Sender</Type><Code>{refusal.code}</Code>'
+        f"<Message>{escape(refusal.message)}</Message></Error><RequestId>sandbox</RequestId>"
+        "</ErrorResponse>"
+    )
+    start_response(f"{refusal.status} {refusal.code}", [("Content-Type", "text/xml")])
+    return [document.encode()]
+
+
+def _refuse_unknown(message: str, start_response: Start) -> Iterable[bytes]:
+    """Refuse a call of a service that speaks JSON."""
+    code = "UnknownOperationException"
+    headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", code)]
+    start_response(f"404 {code}", headers)
+    return [json.dumps({"__type": code, "message": message}).encode()]
+
+
+def _end_with_the_holder_of(owner: Path) -> None:
+    with owner.open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+    os._exit(0)
+
+
+def main(directory: Path) -> None:
+    """Serve in a process of its own, until its lock is deleted from the directory."""
+    path = directory / "server.lock"
+    lock = path.open("a")
+    # Acquired before the fork, so that it is locked when the parent ends.
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if os.fork():
+        os._exit(0)  # the child keeps the lock
+    owner = directory.parent / "owner.lock"
+    if owner.exists():
+        threading.Thread(target=_end_with_the_holder_of, args=(owner,), daemon=True).start()
+    with lock:
+        aws = Aws(directory / "contents.pickle")
+        server = make_server("127.0.0.1", 0, aws, threaded=True, request_handler=MotoRequestHandler)
+        # A process that waits for the file must find it complete.
+        unfinished = directory / "server.json.unfinished"
+        unfinished.write_text(json.dumps({"process": os.getpid(), "port": server.server_port}))
+        unfinished.replace(directory / "server.json")
+        server.timeout = _LOCK_CHECK
+        while _is_at(path, lock):
+            server.handle_request()
+
+
+def _is_at(path: Path, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,212 @@
+"""Provide the data source of Amazon Q Business, as pulumi-aws-native 1 does.
+
+Each method names the function of the real provider that it follows; they are in `provider/pkg` of
+https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, whose handler calls
+Amazon Q Business; this one calls Amazon Q Business itself. docs/testing.md lists the differences.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from sandbox.provider.calls import ProviderError, call, client, ignore_not_found
+from sandbox.provider.configuration import UNKNOWN, Configuration, Properties
+from sandbox.provider.lifecycle import AutomaticName, Diff, Property
+
+TOKEN: Final = "aws-native:qbusiness:DataSource"
+PROPERTIES: Final[Mapping[str, Property]] = {
+    "applicationId": Property(required=True, replaces=True),
+    "configuration": Property("any", required=True),
+    "description": Property(),
+    "displayName": Property(required=True),
+    "indexId": Property(required=True, replaces=True),
+    "roleArn": Property(),
+    "syncSchedule": Property(),
+    "vpcConfiguration": Property("lists"),
+    "createdAt": Property(output_only=True),
+    "dataSourceArn": Property(output_only=True),
+    "dataSourceId": Property(output_only=True),
+    "status": Property(output_only=True),
+    "type": Property(output_only=True),
+    "updatedAt": Property(output_only=True),
+}
+_INPUTS: Final = frozenset(name for name, declared in PROPERTIES.items() if not declared.output_only)
+_STABLE: Final = ("dataSourceArn", "dataSourceId")
+"""The outputs that an update is expected to leave alone: `isStableOutput` in outputs."""
+_IDENTIFIER: Final = ("applicationId", "dataSourceId", "indexId")
+"""The parts of the ID, which `|` separates."""
+_CHECKPOINT: Final = "__inputs"
+"""The member of the state that keeps the inputs, as a secret."""
+_SECRET: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+"""What the protocol sends beside the value of a secret."""
+
+
+def lifecycle(token: str, configuration: Configuration) -> "DataSource":
+    """Return the operations on a type of resource."""
+    if token != TOKEN:
+        raise ProviderError(f"the sandbox has no resource {token}; it has {TOKEN}")
+    return DataSource(configuration)
+
+
+def invoke(configuration: Configuration, token: str) -> Properties:
+    """Refuse a function of the provider."""
+    del configuration
+    raise ProviderError(f"the sandbox has no function {token}")
+
+
+class DataSource:
+    """The operations of the engine on data sources.
+
+    https://www.pulumi.com/registry/packages/aws-native/api-docs/qbusiness/datasource/
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        """Take the provider's configuration."""
+        self.region = configuration.region
+
+    def check(
+        self, olds: Properties, news: Properties, name: AutomaticName
+    ) -> tuple[Properties, list[tuple[str, str]]]:
+        """Return the inputs without nulls, and the refused ones: `ValidateResource` in resources."""
+        del olds, name  # it has no default, and no property that is named automatically
+        inputs: Properties = _without_nulls(news) or {}
+        failures = [
+            (key, f"the sandbox's {TOKEN} has no {key}; it has {', '.join(sorted(_INPUTS))}")
+            for key in sorted(set(inputs) - _INPUTS)
+        ]
+        failures += [
+            (key, f"missing required property {key}")
+            for key, declared in PROPERTIES.items()
+            if declared.required and key not in inputs
+        ]
+        return inputs, failures
+
+    def diff(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Diff:
+        """Say whether anything differs; the engine finds out what: `Diff` in provider."""
+        del ignored  # the engine has put the old values into the inputs
+        same = _sorted(_baseline(state, inputs)) == _sorted(inputs)
+        return Diff({} if same else None, (), delete_before_replace=not same)
+
+    def preview(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Properties:
+        """Return the expected state: `PreviewOutputs` in outputs."""
+        del ignored
+        by_aws = {name: UNKNOWN for name, declared in PROPERTIES.items() if declared.output_only}
+        return {**by_aws, **{name: state[name] for name in _STABLE if name in state}, **inputs}
+
+    def create(self, inputs: Properties) -> tuple[str, Properties]:
+        """Create the data source; return its ID and its state: `Create` in provider."""
+        created = self._call("creating resource", lambda api: api.create_data_source(**inputs))
+        identifier = "|".join(str({**inputs, **created}[name]) for name in _IDENTIFIER)
+        return identifier, self._read_back(identifier, inputs)
+
+    def read(
+        self, identifier: str, state: Properties, inputs: Properties
+    ) -> tuple[Properties, Properties] | None:
+        """Return inputs and state as AWS has them, None if it does not exist: `Read` in provider.
+
+        Inputs that nobody gave do not enter. Without a state it is an import, and all of them do.
+        """
+        del inputs
+        actual = self._read(identifier)
+        if actual is None:
+            return None
+        if _CHECKPOINT in state:
+            old = state[_CHECKPOINT]
+            found = _baseline({**actual, _CHECKPOINT: old}, old)
+            if _sorted(found) == _sorted(old):
+                found = old
+        else:
+            found = {name: value for name, value in actual.items() if name in _INPUTS}
+        return found, _checkpoint(found, actual)
+
+    def update(
+        self, identifier: str, state: Properties, inputs: Properties, ignored: Collection[str]
+    ) -> Properties:
+        """Change what AWS has to what is desired; return its state: `CalcPatch` in resources.
+
+        The handler of Cloud Control applies the patch to all properties that it reads, and sends them.
+        """
+        del ignored
+        removed = _baseline(state, inputs).keys() - inputs.keys()
+        model = {name: state[name] for name in _INPUTS & state.keys() - removed} | inputs
+
+        def change(api: Any) -> None:
+            api.update_data_source(**{**model, **_parameters(identifier)})
+
+        self._call("updating resource", change)
+        return self._read_back(identifier, inputs)
+
+    def delete(self, identifier: str, state: Properties) -> None:
+        """Delete the data source; one that does not exist is no error: `Delete` in client."""
+        del state
+
+        def delete(api: Any) -> None:
+            ignore_not_found(api.delete_data_source, **_parameters(identifier))
+
+        self._call("deleting resource", delete)
+
+    def _read_back(self, identifier: str, inputs: Properties) -> Properties:
+        actual = self._read(identifier)
+        if actual is None:
+            raise ProviderError(f"reading resource state: {identifier} does not exist")
+        return _checkpoint(inputs, actual)
+
+    def _read(self, identifier: str) -> Properties | None:
+        """Return what AWS has of the data source; times as text."""
+        found = self._call(
+            "reading resource state",
+            lambda api: ignore_not_found(api.get_data_source, **_parameters(identifier)),
+        )
+        if found is None:
+            return None
+        times = {name: found[name].isoformat() for name in ("createdAt", "updatedAt")}
+        return {name: value for name, value in {**found, **times}.items() if name in PROPERTIES}
+
+    def _call(self, what: str, function: Callable[[Any], Any]) -> Any:
+        return call(what, function, client("qbusiness", self.region))
+
+
+def _parameters(identifier: str) -> dict[str, str]:
+    """Return the parameters of a call that an ID has; raises ProviderError if it is not one."""
+    parts = identifier.split("|")
+    if len(parts) != len(_IDENTIFIER):
+        raise ProviderError(f"{identifier} is no ID of a data source; expected {'|'.join(_IDENTIFIER)}")
+    return dict(zip(_IDENTIFIER, parts, strict=True))
+
+
+def _checkpoint(inputs: Properties, actual: Properties) -> Properties:
+    """Return the state: what AWS has, and the inputs (`CheckpointObject` in resources)."""
+    return {**actual, _CHECKPOINT: {**_SECRET, "value": inputs}}
+
+
+def _baseline(state: Properties, inputs: Properties) -> Properties:
+    """Return the inputs that AWS has, but none that the program did not give before, or gives now.
+
+    `ActualInputBaselineFromOutputs` in resources.
+    """
+    given = state.get(_CHECKPOINT, {}).keys() | inputs.keys()
+    return {
+        name: value
+        for name, value in state.items()
+        if name in _INPUTS and (PROPERTIES[name].required or name in given)
+    }
+
+
+def _sorted(inputs: Properties) -> Properties:
+    """Sort the subnets and security groups: `suppressUnorderedCollectionDiffs` in resources."""
+    vpc = inputs.get("vpcConfiguration")
+    if not isinstance(vpc, dict):
+        return inputs
+    lists = {name: sorted(ids) if isinstance(ids, list) else ids for name, ids in vpc.items()}
+    return {**inputs, "vpcConfiguration": lists}
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a value without the nulls in it: `filterNullProperties` in provider."""
+    if isinstance(value, dict):
+        found = {name: _without_nulls(member) for name, member in value.items()}
+        return {name: member for name, member in found.items() if member is not None} or (
+            None if value else value
+        )
+    if isinstance(value, list):
+        return [member for member in map(_without_nulls, value) if member is not None]
+    return value

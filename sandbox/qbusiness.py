@@ -1,0 +1,251 @@
+"""Answer for Amazon Q Business, which moto does not have, by the service model of botocore.
+
+Requests, answers and errors have the form that the model gives. What AWS does over time happens at
+once: a new data source is active, and a deleted index is gone.
+"""
+
+import functools
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import unquote
+
+import botocore.session
+from botocore.validate import ParamValidator
+from werkzeug.wrappers import Request, Response
+
+Path = tuple[str, ...]
+"""The IDs of an application, an index in it, and a data source in that; or of the first one or two."""
+
+_LEVELS: Final = ("application", "index", "data-source")
+_IDS: Final = ("applicationId", "indexId", "dataSourceId")
+_ARNS: Final = ("applicationArn", "indexArn", "dataSourceArn")
+
+
+class QBusinessError(Exception):
+    """Raised when Amazon Q Business refuses a call."""
+
+    def __init__(self, code: str, message: str, **members: str) -> None:
+        """Take the name of the error in the model, and its other members."""
+        super().__init__(message)
+        self.code = code
+        self.members = {"message": message, **members}
+
+
+class QBusiness:
+    """The applications, indexes and data sources of one account and Region."""
+
+    def __init__(
+        self, account: str, region: str, check_role: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Start empty; `check_role` raises QBusinessError for a role that cannot be passed."""
+        self.arn = f"arn:aws:qbusiness:{region}:{account}:"
+        self.check_role = check_role
+        self.resources: dict[Path, dict[str, Any]] = {}
+        """What the model's Get operations say of each."""
+        self.sync_jobs: dict[Path, list[dict[str, Any]]] = {}
+        """The history of a data source, the latest first."""
+        self.page_size = 10
+        """Members of a list in one answer, unless a call asks for another number."""
+        self._operations: Mapping[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
+            "CreateDataSource": self._create_data_source,
+            "DeleteApplication": self._delete,
+            "DeleteDataSource": self._delete,
+            "DeleteIndex": self._delete,
+            "GetApplication": self._get,
+            "GetDataSource": self._get,
+            "GetIndex": self._get,
+            "ListApplications": self._list,
+            "ListDataSourceSyncJobs": self._list_sync_jobs,
+            "ListDataSources": self._list,
+            "ListIndices": self._list,
+            "UpdateDataSource": self._update_data_source,
+        }
+
+    def add(self, *path: str, **members: Any) -> dict[str, Any]:
+        """Add an application, an index or a data source, and return it."""
+        arn = self.arn + "/".join(f"{level}/{name}" for level, name in zip(_LEVELS, path, strict=False))
+        now = time.time()
+        self.resources[path] = {
+            **dict(zip(_IDS, path, strict=False)),
+            _ARNS[len(path) - 1]: arn,
+            "status": "ACTIVE",
+            "createdAt": now,
+            "updatedAt": now,
+            **members,
+        }
+        return self.resources[path]
+
+    def answer(self, request: Request) -> Response:
+        """Answer one request."""
+        try:
+            answer = self._answer(*parse(request))
+        except QBusinessError as error:
+            status = _model().shape_for(error.code).metadata["error"]["httpStatusCode"]
+            headers = {"x-amzn-ErrorType": error.code}
+            return Response(json.dumps(error.members), status, headers, mimetype="application/json")
+        return Response(json.dumps(answer), mimetype="application/json")
+
+    def _answer(self, operation: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+        if operation.name not in self._operations:
+            served = ", ".join(self._operations)
+            raise _invalid(f"the sandbox has no {operation.name}; it has {served}", "UNKNOWN_OPERATION")
+        if misfits := _misfits(parameters, operation.input_shape):
+            raise _invalid(misfits)
+        answer = self._operations[operation.name](operation, parameters)
+        if misfits := _misfits(answer, operation.output_shape):
+            raise QBusinessError("InternalServerException", f"{operation.name}: {misfits}")
+        return answer
+
+    def _find(self, path: Path) -> dict[str, Any]:
+        """Return a resource, whose parents have to exist too."""
+        for length in range(1, len(path) + 1):
+            if path[:length] not in self.resources:
+                kind, name = _LEVELS[length - 1], path[length - 1]
+                raise QBusinessError(
+                    "ResourceNotFoundException",
+                    f"there is no {kind} {name}",
+                    resourceId=name,
+                    resourceType=kind,
+                )
+        return self.resources[path]
+
+    def _get(self, operation: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+        return _members(self._find(_path(parameters)), operation.output_shape)
+
+    def _list(self, operation: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+        parent = _path(parameters)
+        if parent:
+            self._find(parent)
+        children = [resource for path, resource in self.resources.items() if path[:-1] == parent]
+        return self._page(operation, parameters, children)
+
+    def _list_sync_jobs(self, operation: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+        path = _path(parameters)
+        self._find(path)
+        return self._page(operation, parameters, self.sync_jobs.get(path, []))
+
+    def _page(
+        self, operation: Any, parameters: dict[str, Any], found: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Return one page of a list, by the only list that the model has in the answer."""
+        (key,) = (
+            name for name, shape in operation.output_shape.members.items() if shape.type_name == "list"
+        )
+        member = operation.output_shape.members[key].member
+        start = int(parameters.get("nextToken", "0"))
+        end = start + parameters.get("maxResults", self.page_size)
+        more = {"nextToken": str(end)} if end < len(found) else {}
+        return {key: [_members(resource, member) for resource in found[start:end]], **more}
+
+    def _create_data_source(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+        parent = _path(parameters)
+        self._find(parent)
+        given = {name: value for name, value in parameters.items() if name not in (*_IDS, "clientToken")}
+        self._check(given)
+        identifier = str(uuid.uuid4())
+        created = self.add(*parent, identifier, **given, type=_type(given["configuration"]))
+        return {"dataSourceId": identifier, "dataSourceArn": created["dataSourceArn"]}
+
+    def _update_data_source(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Change the members that are given; the others stay."""
+        found = self._find(_path(parameters))
+        given = {name: value for name, value in parameters.items() if name not in _IDS}
+        self._check(given)
+        found |= given
+        found |= {"type": _type(found["configuration"]), "updatedAt": time.time()}
+        return {}
+
+    def _check(self, given: Mapping[str, Any]) -> None:
+        if "roleArn" in given:
+            self.check_role(given["roleArn"])
+
+    def _delete(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Delete a resource with all that is in it."""
+        path = _path(parameters)
+        self._find(path)
+        for other in [other for other in self.resources if other[: len(path)] == path]:
+            del self.resources[other]
+            self.sync_jobs.pop(other, None)
+        return {}
+
+
+def parse(request: Request) -> tuple[Any, dict[str, Any]]:
+    """Find the operation of a request, and its parameters where the model says they are.
+
+    Raises QBusinessError if there is none.
+    """
+    for method, pattern, operation in _routes():
+        found = pattern.fullmatch(request.path)
+        if not found or method != request.method:
+            continue
+        members = operation.input_shape.members
+        names = {shape.serialization.get("name", name): name for name, shape in members.items()}
+        query = {
+            names[key]: int(value)
+            if members[names[key]].type_name == "integer" and value.isdecimal()
+            else value
+            for key, value in request.args.items()
+            if key in names
+        }
+        try:
+            body = json.loads(request.get_data() or "{}")
+        except ValueError:
+            raise _invalid("the body is no JSON document", "CANNOT_PARSE") from None
+        path = {name: unquote(value) for name, value in found.groupdict().items()}
+        return operation, {**body, **query, **path}
+    raise _invalid(f"no operation is {request.method} {request.path}", "UNKNOWN_OPERATION")
+
+
+def _type(configuration: Mapping[str, Any]) -> str:
+    """Return the connector that a configuration names."""
+    return str(configuration.get("type", "CUSTOM"))
+
+
+def _path(parameters: Mapping[str, Any]) -> Path:
+    return tuple(parameters[name] for name in _IDS if name in parameters)
+
+
+def _members(resource: Mapping[str, Any], shape: Any) -> dict[str, Any]:
+    """Return the members of a resource that an answer has."""
+    return {name: resource[name] for name in shape.members if name in resource}
+
+
+@functools.cache
+def _model() -> Any:
+    return botocore.session.get_session().get_service_model("qbusiness")
+
+
+@functools.cache
+def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
+    """Return the HTTP method and the pattern of the path of each operation."""
+    operations = [_model().operation_model(name) for name in _model().operation_names]
+    return [
+        (
+            operation.http["method"],
+            re.compile(
+                re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", operation.http["requestUri"].partition("?")[0])
+            ),
+            operation,
+        )
+        for operation in operations
+    ]
+
+
+def _misfits(value: Mapping[str, Any], shape: Any) -> str:
+    """Say what in a value does not have the form that the model gives."""
+    report = ParamValidator().validate(value, shape)
+    patterns = {name: member.metadata.get("pattern") for name, member in shape.members.items()}
+    unmatched = (
+        f"{name} does not match {patterns[name]}"
+        for name, text in value.items()
+        if patterns.get(name) and isinstance(text, str) and not re.fullmatch(patterns[name], text)
+    )
+    return "; ".join(filter(None, (report.generate_report(), *unmatched)))
+
+
+def _invalid(message: str, reason: str = "FIELD_VALIDATION_FAILED") -> QBusinessError:
+    return QBusinessError("ValidationException", message, reason=reason)

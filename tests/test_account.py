@@ -1,0 +1,211 @@
+"""The sandbox's account has what `Pulumi.dev.yaml` names, and people can change it as they do in AWS."""
+
+from typing import Any
+
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+
+from sandbox.environment import PROJECT
+from tests.stacks import Aws
+from tests.support import golden
+
+SETTINGS: dict[str, Any] = {
+    name.partition(":")[2]: value
+    for name, value in yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"].items()
+}
+APPLICATION = {"applicationId": SETTINGS["applicationId"]}
+INDEX = {**APPLICATION, "indexId": SETTINGS["indexId"]}
+SECRET_ARN = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{SETTINGS['secretId']}"
+KEY = SETTINGS["kmsKeyId"]
+VPC: dict[str, list[str]] = SETTINGS["vpcConfiguration"]
+SUPPORTED_ZONES = {"use1-az1", "use1-az2", "use1-az4"}
+"""https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
+CONFIGURATION = {"type": "AEM", "secretArn": SECRET_ARN}
+
+
+def code(error: pytest.ExceptionInfo[ClientError]) -> str:
+    return error.value.response["Error"]["Code"]
+
+
+# What is there.
+
+
+def test_the_application_and_its_index_are_active(aws: Aws):
+    qbusiness = aws.client("qbusiness")
+    application, index = qbusiness.get_application(**APPLICATION), qbusiness.get_index(**INDEX)
+    assert application["status"] == index["status"] == "ACTIVE"
+    arn = f"arn:aws:qbusiness:us-east-1:123456789012:application/{APPLICATION['applicationId']}"
+    assert application["applicationArn"] == arn
+    assert index["indexArn"] == f"{arn}/index/{INDEX['indexId']}"
+    (listed,) = qbusiness.list_applications()["applications"]
+    assert listed["applicationId"] == APPLICATION["applicationId"]
+    (listed,) = qbusiness.list_indices(**APPLICATION)["indices"]
+    assert listed["indexId"] == INDEX["indexId"]
+    assert qbusiness.list_data_sources(**INDEX)["dataSources"] == []
+
+
+@pytest.mark.parametrize("name", [SECRET_ARN, "qbusiness/aem-cloud"])
+def test_the_secret_has_exactly_its_arn_and_the_key(aws: Aws, name: str):
+    secret = aws.client("secretsmanager").describe_secret(SecretId=name)
+    assert secret["ARN"] == SECRET_ARN
+    assert secret["KmsKeyId"] == aws.client("kms").describe_key(KeyId=KEY)["KeyMetadata"]["Arn"]
+    assert "DeletedDate" not in secret
+
+
+def test_the_key_is_customer_managed_and_its_policy_leaves_the_decision_to_iam(aws: Aws):
+    kms = aws.client("kms")
+    key = kms.describe_key(KeyId=KEY)["KeyMetadata"]
+    assert (key["KeyManager"], key["KeySpec"], key["KeyState"]) == (
+        "CUSTOMER",
+        "SYMMETRIC_DEFAULT",
+        "Enabled",
+    )
+    policy = kms.get_key_policy(KeyId=KEY, PolicyName="default")["Policy"]
+    assert "arn:aws:iam::123456789012:root" in policy
+
+
+def test_the_subnets_and_groups_are_in_one_vpc_and_in_zones_that_amazon_q_business_supports(aws: Aws):
+    ec2 = aws.client("ec2")
+    subnets = ec2.describe_subnets(SubnetIds=VPC["subnetIds"])["Subnets"]
+    groups = ec2.describe_security_groups(GroupIds=VPC["securityGroupIds"])["SecurityGroups"]
+    assert len({found["VpcId"] for found in (*subnets, *groups)}) == 1
+    zones = {subnet["AvailabilityZoneId"] for subnet in subnets}
+    assert len(zones) == len(VPC["subnetIds"])
+    assert zones <= SUPPORTED_ZONES
+    assert all(subnet["AvailableIpAddressCount"] > 0 for subnet in subnets)
+
+
+def test_another_region_has_none_of_it(aws: Aws):
+    assert aws.client("qbusiness", "eu-west-1").list_applications()["applications"] == []
+    with pytest.raises(ClientError) as refused:
+        aws.client("secretsmanager", "eu-west-1").describe_secret(SecretId=SECRET_ARN)
+    assert code(refused) == "ResourceNotFoundException"
+
+
+# What can be changed.
+
+
+def test_a_secret_that_replaces_another_of_its_name_has_another_arn(aws: Aws):
+    secrets = aws.client("secretsmanager")
+    secrets.delete_secret(SecretId=SECRET_ARN, ForceDeleteWithoutRecovery=True)
+    made = secrets.create_secret(Name="qbusiness/aem-cloud", SecretString="{}")
+    assert made["ARN"] != SECRET_ARN
+
+
+def test_a_secret_can_be_scheduled_for_deletion_and_a_key_disabled(aws: Aws):
+    secrets, kms = aws.client("secretsmanager"), aws.client("kms")
+    secrets.delete_secret(SecretId=SECRET_ARN)
+    assert "DeletedDate" in secrets.describe_secret(SecretId=SECRET_ARN)
+    kms.disable_key(KeyId=KEY)
+    assert kms.describe_key(KeyId=KEY)["KeyMetadata"]["KeyState"] == "Disabled"
+
+
+def test_an_index_is_deleted_with_its_data_sources(aws: Aws):
+    qbusiness = aws.client("qbusiness")
+    made = qbusiness.create_data_source(**INDEX, displayName="Pages", configuration=CONFIGURATION)
+    qbusiness.delete_index(**INDEX)
+    for find in (
+        lambda: qbusiness.get_index(**INDEX),
+        lambda: qbusiness.get_data_source(**INDEX, dataSourceId=made["dataSourceId"]),
+        lambda: qbusiness.list_data_sources(**INDEX),
+    ):
+        with pytest.raises(ClientError) as refused:
+            find()
+        assert code(refused) == "ResourceNotFoundException"
+        assert refused.value.response["resourceId"] == INDEX["indexId"]
+
+
+# Data sources.
+
+
+def test_a_data_source_is_created_changed_and_deleted(aws: Aws):
+    qbusiness = aws.client("qbusiness")
+    made = qbusiness.create_data_source(**INDEX, displayName="Pages", configuration=CONFIGURATION)
+    this = {**INDEX, "dataSourceId": made["dataSourceId"]}
+    found = qbusiness.get_data_source(**this)
+    assert (found["type"], found["status"]) == ("AEM", "ACTIVE")
+    assert found["configuration"] == CONFIGURATION
+    qbusiness.update_data_source(**this, displayName="Assets", vpcConfiguration=VPC)
+    found = qbusiness.get_data_source(**this)
+    assert (found["displayName"], found["vpcConfiguration"]) == ("Assets", VPC)
+    assert found["configuration"] == CONFIGURATION
+    assert found["dataSourceArn"] == made["dataSourceArn"]
+    assert qbusiness.list_data_source_sync_jobs(**this)["history"] == []
+    qbusiness.delete_data_source(**this)
+    assert qbusiness.list_data_sources(**INDEX)["dataSources"] == []
+
+
+def test_lists_have_pages(aws: Aws):
+    qbusiness = aws.client("qbusiness")
+    for number in range(3):
+        qbusiness.create_data_source(**INDEX, displayName=f"Pages-{number}", configuration=CONFIGURATION)
+    pages = qbusiness.get_paginator("list_data_sources").paginate(
+        **INDEX, PaginationConfig={"PageSize": 2}
+    )
+    names = [[source["displayName"] for source in page["dataSources"]] for page in pages]
+    assert names == [["Pages-0", "Pages-1"], ["Pages-2"]]
+
+
+OTHER_TRUST = golden("trust-policy").replace("qbusiness.amazonaws.com", "kendra.amazonaws.com")
+
+
+@pytest.mark.parametrize(
+    ("arn", "refusal"),
+    [
+        ("arn:aws:iam::123456789012:role/no-such-role", "ValidationException"),
+        ("arn:aws:iam::123456789012:role/of-another-service", "ValidationException"),
+        ("arn:aws:iam::444455556666:role/of-another-account", "AccessDeniedException"),
+    ],
+)
+def test_a_role_that_cannot_be_passed_is_refused(aws: Aws, arn: str, refusal: str):
+    aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
+    qbusiness = aws.client("qbusiness")
+    given = {**INDEX, "displayName": "Pages", "configuration": CONFIGURATION}
+    with pytest.raises(ClientError) as refused:
+        qbusiness.create_data_source(**given, roleArn=arn)
+    assert code(refused) == refusal
+    assert qbusiness.list_data_sources(**INDEX)["dataSources"] == []
+    made = qbusiness.create_data_source(**given)
+    with pytest.raises(ClientError) as refused:
+        qbusiness.update_data_source(**INDEX, dataSourceId=made["dataSourceId"], roleArn=arn)
+    assert code(refused) == refusal
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"displayName": "two words"}, "displayName does not match"),
+        ({"displayName": ""}, "displayName"),
+        ({"displayName": None}, "displayName"),
+        ({"vpcConfiguration": {"subnetIds": ["subnet-1"]}}, "securityGroupIds"),
+        ({"indexId": "short"}, "indexId"),
+    ],
+    ids=str,
+)
+def test_what_the_model_does_not_allow_is_refused(aws: Aws, changed: dict[str, Any], said: str):
+    given = {**INDEX, "displayName": "Pages", "configuration": CONFIGURATION, **changed}
+    with pytest.raises(ClientError, match=said) as refused:
+        aws.client("qbusiness").create_data_source(
+            **{name: value for name, value in given.items() if value is not None}
+        )
+    assert code(refused) == "ValidationException"
+
+
+# What is not there.
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "expected"),
+    [
+        ("qbusiness", "create_index", {**APPLICATION, "displayName": "x"}, "ValidationException"),
+        ("iam", "simulate_principal_policy", {"ActionNames": ["s3:GetObject"]}, "InvalidAction"),
+        ("accessanalyzer", "list_analyzers", {}, "UnknownOperationException"),
+    ],
+)
+def test_what_the_sandbox_does_not_have_is_refused_as_an_operation_that_aws_does_not_have(
+    aws: Aws, service: str, operation: str, parameters: dict[str, Any], expected: str
+):
+    with pytest.raises(ClientError, match="the sandbox") as refused:
+        getattr(aws.client(service), operation)(**parameters)
+    assert code(refused) == expected

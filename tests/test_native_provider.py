@@ -1,0 +1,295 @@
+"""The sandbox's data source behaves as pulumi-aws-native's; each test names what it follows.
+
+The files are in `provider/pkg` of https://github.com/pulumi/pulumi-aws-native. What the resource has,
+such as its ID, follows from AWS's schema of `AWS::QBusiness::DataSource`.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pages.examples import APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
+from sandbox.provider.configuration import UNKNOWN, Configuration
+from sandbox.provider.lifecycle import AutomaticName
+from sandbox.provider.native import DataSource
+from tests.stacks import Aws, Stack
+from tests.support import golden
+
+NewStack = Callable[..., Stack]
+
+TOKEN = "aws-native:qbusiness:DataSource"
+INDEX = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
+VPC = {
+    "subnetIds": [SUBNET_ID, "subnet-0b2c3d4e5f6071829"],
+    "securityGroupIds": [SECURITY_GROUP_ID],
+}
+TURNED = {**VPC, "subnetIds": VPC["subnetIds"][::-1]}
+INPUTS: dict[str, Any] = {
+    **INDEX,
+    "displayName": "Pages",
+    "configuration": {"type": "AEM", "syncMode": "FULL_CRAWL", "empty": {}, "none": None},
+}
+NAMES = {"applicationId": "application_id", "indexId": "index_id", "displayName": "display_name"} | {
+    "roleArn": "role_arn",
+    "vpcConfiguration": "vpc_configuration",
+}
+
+
+def program(*, secret: bool = False, **changed: object) -> str:
+    """Return a program with one data source."""
+    given = {NAMES.get(name, name): value for name, value in (INPUTS | changed).items() if value}
+    configuration = (
+        "pulumi.Output.secret(given['configuration'])" if secret else "given['configuration']"
+    )
+    return (
+        "import pulumi\n"
+        "import pulumi_aws_native as aws_native\n"
+        f"given = {given}\n"
+        f"given['configuration'] = {configuration}\n"
+        "pages = aws_native.qbusiness.DataSource('pages', **given)\n"
+        "pulumi.export('arn', pages.data_source_arn)\n"
+    )
+
+
+@pytest.fixture
+def new_program(new_stack: NewStack) -> NewStack:
+    """Make stacks whose operations do not refresh on their own, so that each refresh is seen."""
+
+    def make(text: str = "", region: str | None = REGION) -> Stack:
+        stack = new_stack({"aws-native:region": region}, text or program())
+        project = stack.directory / "Pulumi.yaml"
+        project.write_text(project.read_text().partition("\noptions:\n")[0])
+        return stack
+
+    return make
+
+
+class Console:
+    """Amazon Q Business, as a person sees it in the console."""
+
+    def __init__(self, aws: Aws) -> None:
+        self.qbusiness = aws.client("qbusiness")
+
+    def sources(self) -> list[dict[str, Any]]:
+        found = self.qbusiness.list_data_sources(**INDEX)["dataSources"]
+        return [
+            self.qbusiness.get_data_source(**INDEX, dataSourceId=source["dataSourceId"])
+            for source in found
+        ]
+
+    def edit(self, **changed: object) -> None:
+        (source,) = self.sources()
+        this = {**INDEX, "dataSourceId": source["dataSourceId"]}
+        self.qbusiness.update_data_source(**this, **changed)
+
+
+@pytest.fixture
+def console(aws: Aws) -> Console:
+    return Console(aws)
+
+
+def resource(stack: Stack) -> dict[str, Any]:
+    (found,) = (resource for resource in stack.resources() if resource["type"] == TOKEN)
+    return found
+
+
+def changes(stack: Stack, *options: str) -> list[tuple[str, str, tuple[str, ...]]]:
+    return [step for step in stack.preview(*options).steps if step[0] != "same"]
+
+
+# The whole life of a data source.
+
+
+def test_a_data_source_is_created_updated_and_deleted(new_program: NewStack, console: Console):
+    # Create, Update and Delete in provider/provider.go; primaryIdentifier in AWS's schema.
+    stack = new_program()
+    assert stack.up().changes == {"create": 2}
+    (source,) = console.sources()
+    assert source["displayName"] == "Pages"
+    assert resource(stack)["id"] == f"{APPLICATION_ID}|{source['dataSourceId']}|{INDEX_ID}"
+    assert stack.outputs()["arn"] == source["dataSourceArn"]
+    assert stack.up("--expect-no-changes").changes == {"same": 2}
+    stack.write_program(program(displayName="Assets", vpcConfiguration=VPC))
+    assert stack.up().changes == {"same": 1, "update": 1}
+    (changed,) = console.sources()
+    assert (changed["displayName"], changed["vpcConfiguration"]) == ("Assets", VPC)
+    assert changed["dataSourceId"] == source["dataSourceId"]
+    stack.destroy()
+    assert console.sources() == []
+
+
+def test_nulls_are_left_out_at_any_depth_and_empty_objects_are_not(
+    new_program: NewStack, console: Console
+):
+    # filterNullProperties in provider/provider.go.
+    new_program().up()
+    (source,) = console.sources()
+    assert source["configuration"] == {"type": "AEM", "syncMode": "FULL_CRAWL", "empty": {}}
+
+
+def test_another_index_means_another_data_source_and_the_old_one_goes_first(new_program: NewStack):
+    # createOnlyProperties in AWS's schema; Diff in provider/provider.go.
+    stack = new_program()
+    stack.up()
+    stack.write_program(program(indexId=f"d{INDEX_ID[1:]}"))
+    steps = [operation for operation, _, _ in changes(stack)]
+    assert steps == ["delete-replaced", "replace", "create-replacement"]
+
+
+def test_a_preview_of_an_update_keeps_the_arn_and_of_a_creation_knows_none():
+    # isStableOutput in outputs/previewOutputs.go.
+    lifecycle = DataSource(Configuration())
+    state = {**INPUTS, "dataSourceArn": "arn", "dataSourceId": "id", "status": "ACTIVE"}
+    preview = lifecycle.preview(state, INPUTS, ())
+    assert (preview["dataSourceArn"], preview["status"]) == ("arn", UNKNOWN)
+    assert lifecycle.preview({}, INPUTS, ())["dataSourceArn"] == UNKNOWN
+
+
+def test_secret_inputs_are_secrets_in_the_state(new_program: NewStack):
+    # CheckpointObject in resources/checkpoint.go.
+    stack = new_program(program(secret=True))
+    stack.up()
+    assert "FULL_CRAWL" not in json.dumps(stack.state())
+    assert stack.up("--expect-no-changes").changes == {"same": 2}
+
+
+# Drift.
+
+
+def test_an_edit_by_hand_is_found_and_corrected(new_program: NewStack, console: Console):
+    # ActualInputBaselineFromOutputs in resources/path_classifier.go.
+    stack = new_program()
+    stack.up()
+    console.edit(displayName="Edited", configuration={**INPUTS["configuration"], "syncMode": "NEW"})
+    assert stack.drift().exit_code != 0
+    stack.up("--refresh")
+    (source,) = console.sources()
+    assert (source["displayName"], source["configuration"]["syncMode"]) == ("Pages", "FULL_CRAWL")
+    assert stack.drift().exit_code == 0
+
+
+def test_what_the_program_never_gave_is_no_drift_and_stays(new_program: NewStack, console: Console):
+    # pruneUnownedComputed in resources/path_classifier.go.
+    stack = new_program()
+    stack.up()
+    console.edit(vpcConfiguration=VPC, description="By hand")
+    stack.operate("refresh", "--yes")
+    assert "vpcConfiguration" not in resource(stack)["inputs"]
+    assert resource(stack)["outputs"]["vpcConfiguration"] == VPC
+    assert changes(stack) == []
+    stack.write_program(program(displayName="Assets"))
+    stack.up()
+    (source,) = console.sources()
+    assert (source["vpcConfiguration"], source["description"]) == (VPC, "By hand")
+
+
+def test_the_order_of_subnets_is_no_difference(new_program: NewStack, console: Console):
+    # suppressUnorderedCollectionDiffs in resources/unordered_collections.go.
+    stack = new_program(program(vpcConfiguration=VPC))
+    stack.up()
+    console.edit(vpcConfiguration=TURNED)
+    stack.operate("refresh", "--yes")
+    assert resource(stack)["inputs"]["vpcConfiguration"] == VPC
+    assert changes(stack) == []
+
+
+def test_a_data_source_that_was_deleted_by_hand_is_created_again(
+    new_program: NewStack, console: Console
+):
+    # Read in client/client.go.
+    stack = new_program()
+    stack.up()
+    (source,) = console.sources()
+    console.qbusiness.delete_data_source(**INDEX, dataSourceId=source["dataSourceId"])
+    assert stack.up("--refresh").changes["create"] == 1
+    (again,) = console.sources()
+    assert again["dataSourceId"] != source["dataSourceId"]
+    console.qbusiness.delete_data_source(**INDEX, dataSourceId=again["dataSourceId"])
+    stack.destroy()  # Delete in client/client.go: what is gone is deleted
+
+
+def test_a_data_source_is_imported_with_all_that_a_program_can_give(
+    new_program: NewStack, console: Console
+):
+    # ProjectWritableOutputState in resources/path_classifier.go.
+    stack = new_program(program(vpcConfiguration=VPC))
+    stack.up()
+    other = new_program(program(vpcConfiguration=VPC))
+    imported = ("--yes", "--protect=false", "--generate-code=false")
+    other.operate("import", TOKEN, "pages", resource(stack)["id"], *imported)
+    (source,) = console.sources()
+    assert resource(other)["inputs"] == {
+        **INDEX,
+        "displayName": "Pages",
+        "configuration": source["configuration"],
+        "vpcConfiguration": VPC,
+    }
+
+
+# What is refused.
+
+
+def check(**changed: object) -> list[str]:
+    """Return why inputs are refused."""
+    given = {name: value for name, value in (INPUTS | changed).items() if value is not ...}
+    _, failures = DataSource(Configuration()).check({}, given, AutomaticName("pages", b""))
+    return [reason for _, reason in failures]
+
+
+def test_missing_and_unknown_properties_are_refused():
+    # ValidateResource in resources/validate.go.
+    assert check() == []
+    assert check(displayName=..., indexId=...) == [
+        "missing required property displayName",
+        "missing required property indexId",
+    ]
+    (reason,) = check(tags=[])
+    assert reason.startswith("the sandbox's aws-native:qbusiness:DataSource has no tags; it has app")
+
+
+@pytest.mark.parametrize(
+    ("arn", "said"),
+    [
+        ("arn:aws:iam::123456789012:role/no-such-role", "ValidationException"),
+        ("arn:aws:iam::444455556666:role/console", "AccessDeniedException"),
+    ],
+)
+def test_with_a_role_that_cannot_be_passed_no_data_source_is_created_or_changed(
+    new_program: NewStack, aws: Aws, arn: str, said: str
+):
+    console = Console(aws)
+    stack = new_program(program(roleArn=arn))
+    failed = stack.up(check=False)
+    assert failed.exit_code != 0
+    assert f"creating resource: An error occurred ({said})" in failed.text
+    assert console.sources() == []
+    aws.iam.create_role(RoleName="console", AssumeRolePolicyDocument=golden("trust-policy"))
+    right = "arn:aws:iam::123456789012:role/console"
+    stack.write_program(program(roleArn=right))
+    stack.up()
+    stack.write_program(program(roleArn=arn))
+    failed = stack.up(check=False)
+    assert failed.exit_code != 0
+    assert f"updating resource: An error occurred ({said})" in failed.text
+    (source,) = console.sources()
+    assert source["roleArn"] == right
+    # Update in provider/provider.go: what failed is not recorded as done.
+    assert [step for step in changes(stack) if step[0] == "update"]
+
+
+def test_the_region_has_to_be_set(new_program: NewStack):
+    # Configure in provider/provider.go.
+    preview = new_program(region=None).preview(check=False)
+    assert preview.exit_code != 0
+    assert (
+        "aws-native:region is not set; `pulumi config set aws-native:region us-east-1`" in preview.text
+    )
+
+
+def test_another_resource_is_refused_by_name(new_program: NewStack):
+    other = "import pulumi_aws_native\npulumi_aws_native.s3.Bucket('bucket')\n"
+    preview = new_program(other).preview(check=False)
+    assert preview.exit_code != 0
+    assert f"the sandbox has no resource aws-native:s3:Bucket; it has {TOKEN}" in preview.text

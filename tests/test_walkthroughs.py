@@ -1,0 +1,116 @@
+"""What README and the pages let a newcomer try works in a fresh clone, and leaves it as it was."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox.environment import DIRECTORY, PROJECT
+from tests.checkout import EMPTY, execute, make, type_in_a_shell
+from tests.page import blocks, prose
+from tests.stacks import Aws
+
+pytestmark = pytest.mark.slow
+
+ADOPT = PROJECT / "docs" / "adopt.md"
+SETTINGS: dict[str, Any] = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
+INDEX = {name: SETTINGS[f"qbusiness-aem-connector:{name}"] for name in ("applicationId", "indexId")}
+ROLE = "QBusiness-DataSource-x1y2z"
+
+
+@pytest.fixture
+def clone(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
+    """Return a clone of what is in Git here, or could be, with the packages and engine of this one."""
+    del prepared_sandbox  # skips the test where there is no engine
+    directory = tmp_path / "clone"
+    listed = execute(PROJECT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in listed.stdout.split("\0")[:-1]:
+        if (PROJECT / name).exists():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, directory / name, follow_symlinks=False)
+    author = ("-c", "user.name=Tests", "-c", "user.email=tests@example.com")
+    for command in (["init", "--quiet"], ["add", "."], [*author, "commit", "--quiet", "-m", "All"]):
+        execute(directory, "git", *command)
+    (directory / "venv").symlink_to(PROJECT / "venv")
+    (directory / ".sandbox").mkdir()
+    (directory / ".sandbox" / "engine").symlink_to(DIRECTORY / "engine")
+    yield directory
+    execute(directory, "venv/bin/python", "-m", "sandbox", "stop")
+
+
+def status(clone: Path) -> str:
+    """Return what Git finds changed or new."""
+    return execute(clone, "git", "status", "--porcelain").stdout
+
+
+def aws(clone: Path) -> Aws:
+    port = json.loads((clone / ".sandbox" / "aws" / "server.json").read_text())["port"]
+    return Aws({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
+
+
+def data_sources(clone: Path) -> dict[str, Any]:
+    """Return the data sources by ARN."""
+    qbusiness = aws(clone).client("qbusiness")
+    found = [
+        qbusiness.get_data_source(**INDEX, dataSourceId=source["dataSourceId"])
+        for source in qbusiness.list_data_sources(**INDEX)["dataSources"]
+    ]
+    return {source["dataSourceArn"]: source for source in found}
+
+
+def test_make_example_creates_the_data_source_under_the_role_and_make_down_deletes_both(clone: Path):
+    role = make(clone, "up").stdout.splitlines()[-1]
+    first = make(clone, "example").stdout.splitlines()[-1]
+    assert {arn: source["roleArn"] for arn, source in data_sources(clone).items()} == {first: role}
+    again = make(clone, "example").stdout
+    assert "2 unchanged" in again
+    assert again.splitlines()[-1] == first
+    assert status(clone) == ""
+    down = make(clone, "down").stdout
+    assert re.findall(r"- (\d) deleted$", down, re.MULTILINE) == ["2", "4"]
+    assert down.endswith(EMPTY)
+    assert status(clone) == ""
+    assert make(clone, "down").stdout.endswith(EMPTY)
+
+
+NAMESPACE = ("unshare", "--user", "--map-root-user", "--net")
+
+
+def test_none_of_it_needs_a_network(clone: Path):
+    if subprocess.run([*NAMESPACE, "ip", "link"], check=False, capture_output=True).returncode:
+        pytest.skip("no namespace without a network can be created here")
+    script = """
+    ip link set lo up
+    make -o venv/installed example
+    venv/bin/python -m sandbox console-data-source
+    make -o venv/installed down
+    """
+    assert execute(clone, *NAMESPACE, "sh", "-euc", script).stdout.endswith(EMPTY)
+
+
+def test_a_data_source_of_the_console_is_adopted_in_the_sandbox_as_the_page_says(clone: Path):
+    create, shell = blocks("sh", prose("Try it in the sandbox", ADOPT))
+    assert shell == "venv/bin/python -m sandbox shell\n"
+    created = execute(clone, "sh", "-euc", create).stdout
+    before = aws(clone).iam.get_role(RoleName=ROLE)["Role"]
+    assert created.endswith(f"role: {before['Arn']}\n")
+    (source,) = data_sources(clone)
+    stack, _, write = blocks("sh", prose("Write the files", ADOPT))
+    import_it = blocks("sh", prose("Import an existing role"))
+    seen = type_in_a_shell(clone, "export STACK=trial", stack, write, *import_it)
+    (shown, _) = re.findall(r"```text\n(.*?)```", ADOPT.read_text(), re.DOTALL)
+    assert shown in seen.replace("\r\n", "\n")
+    there = aws(clone)
+    assert there.iam.get_role(RoleName=ROLE)["Role"]["RoleId"] == before["RoleId"]
+    assert set(there.role_policies(ROLE)) == {"template", "qbusiness-aem-connector"}
+    assert data_sources(clone)[source]["roleArn"] == before["Arn"]
+    assert status(clone) == "?? Pulumi.trial.yaml\n"
+    assert "Pulumi.trial.yaml is not in Git" in make(clone, "down").stdout
+    (clone / "Pulumi.trial.yaml").unlink()
+    assert status(clone) == ""
