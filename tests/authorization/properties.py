@@ -1,4 +1,4 @@
-"""State what a role must never allow, and how it may differ from AWS's page, as formulas."""
+"""Define as formulas what a role must never allow, and how it may differ from AWS's page."""
 
 import json
 from typing import Any, Final
@@ -14,8 +14,8 @@ from tests.support import golden
 SERVICES = ("secretsmanager", "kms", "qbusiness", "ec2")
 
 
-def seed(options: Options) -> dict[str, Any]:
-    """Fill in AWS's page by hand, in the edition that the project follows to the letter."""
+def older_page(options: Options) -> dict[str, Any]:
+    """Return the role policy of AWS's page, in the older edition, with the placeholders filled in."""
     text = golden(
         "aws-page-role-policy",
         {
@@ -40,7 +40,7 @@ def seed(options: Options) -> dict[str, Any]:
     return policy
 
 
-# The listed differences from the page, by the option that brings each: nothing else may be allowed.
+# The listed differences from the page; each belongs to an option. Nothing else may be allowed.
 _INGEST_INTO_THE_APPLICATION: Final[dict[str, Any]] = {
     "Sid": "IngestDocumentsOfTheApplication",  # AWS's current page
     "Effect": "Allow",
@@ -74,12 +74,12 @@ ACTIONS: Final = (
         )
     ),
 )
-"""All that the page names."""
+"""All actions that the page names."""
 
 
 def expected(options: Options) -> dict[str, Any]:
-    """Return what the role policy of these options may allow: the page's, and the listed differences."""
-    statements = seed(options)["Statement"]
+    """Return what the role policy may allow: the page, and the listed differences of the options."""
+    statements = older_page(options)["Statement"]
     if options.key_arn is None:
         statements = [statement for statement in statements if "Decrypt" not in statement["Sid"]]
     if not options.network_arns:
@@ -97,7 +97,7 @@ _OF_THE_VPC: Final = ("NI", "SpecificTag", "CreateTags", "InterfacePermission", 
 
 
 def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]:
-    """Return what must never be allowed, as formulas."""
+    """Return the formulas of what must never be allowed."""
     through = request.key("kms:ViaService")
     secrets_manager = z3.And(
         through.present,
@@ -171,7 +171,7 @@ def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]
             z3.BoolVal(val=not options.deletion),
             request.action == "ec2:deletenetworkinterface",
             network_interface,
-            z3.Not(request_tag.present),  # a deletion carries no tags
+            z3.Not(request_tag.present),  # a deletion sets no tags
         ),
         NeverAllowed.OTHER_NETWORK: z3.And(
             in_service(request, "ec2"),
@@ -183,7 +183,7 @@ def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]
 
 
 def forbidden_trust(request: Request) -> dict[NeverAssumed, Formula]:
-    """Return the ways to assume the role that must not be, as formulas."""
+    """Return the formulas of the ways in which the role must never be assumed."""
     account, source = request.key("aws:SourceAccount"), request.key("aws:SourceArn")
     return {
         NeverAssumed.OTHER_PRINCIPAL: z3.Or(
