@@ -207,7 +207,7 @@ def _refuse(refusal: IamError, start_response: Start) -> Iterable[bytes]:
 
 
 def _refuse_unknown(message: str, start_response: Start) -> Iterable[bytes]:
-    """Refuse a call of a service that speaks JSON."""
+    """Refuse a call of a service with a JSON protocol."""
     code = "UnknownOperationException"
     headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", code)]
     start_response(f"404 {code}", headers)
