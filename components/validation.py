@@ -52,14 +52,14 @@ def validate(
 
     Raises SettingsError.
     """
-    validator = _Validator(args, naming or Naming(), secret_names)
+    validator = _Validator(component_name, args, naming or Naming(), secret_names)
     connector = validator.check_connector()
     validator.check_settings()
     validator.check_requirements(connector)
     location = validator.check_location(credentials or Location())
     validator.check_arns(location)
     validator.check_secret(location)
-    validator.check_role_name(component_name)
+    validator.check_role_name()
     validator.raise_problems()
     return validator.render(connector, location)
 
@@ -73,8 +73,13 @@ class _Validator:
     """One pass over the settings, which collects problems and warnings."""
 
     def __init__(
-        self, args: Mapping[str, object], naming: Naming, secret_names: Collection[str]
+        self,
+        component_name: str,
+        args: Mapping[str, object],
+        naming: Naming,
+        secret_names: Collection[str],
     ) -> None:
+        self.component_name = component_name
         self.naming = naming
         self.secret_names = secret_names
         self.problems: list[Problem] = []
@@ -135,7 +140,10 @@ class _Validator:
             self.problems.sort(
                 key=lambda each: order.index(each.path[0]) if each.path[0] in order else 0
             )
-            raise SettingsError(self.problems)
+            # All components have the same arguments. A key of the configuration belongs to one of them,
+            # and of a package the engine shows the component itself.
+            arguments = self.naming == Naming()
+            raise SettingsError(self.problems, self.component_name if arguments else None)
 
     # What the connector takes.
 
@@ -194,7 +202,7 @@ class _Validator:
             elif is_unknown(value):
                 if name in formats.PLAIN:
                     message = "is an Output, and decides which statements and resources there are"
-                    self.add_error(path, message, "a plain value")
+                    self.add_error(path, message, "a plain value: neither an Output nor a secret")
                 self.unknown.add(name)
             elif isinstance(kind, Format):
                 self.check_text(name, path, value, kind)
@@ -383,13 +391,14 @@ class _Validator:
                 formats.KEY.placeholder,
             )
 
-    def check_role_name(self, component_name: str) -> None:
+    def check_role_name(self) -> None:
         path, name = self.path("role_name"), self.text("role_name")
         if name and not any(word in name[0] for word in formats.LISTED_NAMES):
             self.warnings.append(
                 f"{path[0]}: the Amazon Q Business console lists only roles whose name contains "
                 f"{' or '.join(formats.LISTED_NAMES)}, so not {self.show(path, quote(name[0]))}"
             )
+        component_name = self.component_name
         if "role_name" in self.args or formats.COMPONENT_NAME.pattern.fullmatch(component_name):
             return
         self.add_error(

@@ -206,13 +206,7 @@ def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Option
     ]
 
 
-SHAPES: Final = _combinations(
-    "secret of this account",
-    "customer managed key",
-    "VPC with several and shared subnets",
-    "files",
-    "source",
-)
+SHAPES: Final = _combinations("secret of this account", "customer managed key", "VPC", "files", "source")
 """One role of each shape: all others differ only in the text of ARNs."""
 COMBINATIONS: Final = [
     *dict.fromkeys(
@@ -221,7 +215,7 @@ COMBINATIONS: Final = [
             *_combinations(
                 "secret of another account",
                 "key of another account",
-                "VPC",
+                "VPC with several and shared subnets",
                 "files of another account",
                 "source of another account",
             ),

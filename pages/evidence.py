@@ -12,12 +12,16 @@ from pages.connector_calls import INDEX_ARN, SECURITY_GROUP_ARN, SUBNET_ARN
 class NeverAllowed(StrEnum):
     """What the role policy never allows."""
 
-    UNLISTED_ACTION = "an action that AWS's page does not name"
-    OTHER_SERVICE = "another service"
+    UNLISTED_ACTION = "an action that AWS's pages do not name"
+    OTHER_SERVICE = "a service that no setting requires"
+    OTHER_BUCKET = "another bucket, or a bucket of that name in another account"
+    MORE_THAN_READING_THE_BUCKET = (
+        "any action on the bucket except reading its objects, and listing them if it is the data source"
+    )
     OTHER_SECRET = "another secret"
     MORE_THAN_READING_THE_SECRET = "any action on the secret except reading it"
     OTHER_KEY = "another key"
-    DECRYPTION_ELSEWHERE = "decryption except through Secrets Manager"
+    DECRYPTION_ELSEWHERE = "decryption except through Secrets Manager, or through Amazon S3 if the bucket is the data source"
     MORE_THAN_DECRYPTION = "any action on the key except decryption"
     OTHER_APPLICATION = "another application or index"
     CREATION_WITHOUT_TAG = "creating a network interface without the application's tag"

@@ -224,8 +224,9 @@ It is also proved that the role policy allows exactly what AWS's page allows, wi
 ingested into the application and the index (as on AWS's current page; not with `ingestScope: index`), and tagged network
 interfaces can be deleted (with `allowNetworkInterfaceDeletion`).
 
-The simulator decided the requests for {len(COMBINATIONS)} combinations of the options, for all connectors. The proofs cover
-the role of AEM Cloud, with one combination of each kind: the others differ only in the text of ARNs.
+The roles of all connectors have {len(SHAPES)} shapes. The simulator decided the requests for {len(COMBINATIONS)} combinations of the options, which
+include every shape with several values of each option. What the role can never do is proved for all of these; the
+comparison with AWS's pages, for one role of each shape: the others differ only in the text of ARNs.
 
 ## What remains possible
 

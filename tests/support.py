@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pages.examples import (
     APPLICATION_ARN,
+    BUCKET_NAME,
     INDEX_ID,
     KEY_ID,
     REGION,
@@ -46,7 +47,7 @@ S3: Final[Mapping[str, Any]] = {
     "application_id": APPLICATION_ARN,
     "index_id": INDEX_ID,
     "connector": "s3-v2",
-    "bucket_name": "qbusiness-documents",
+    "bucket_name": BUCKET_NAME,
     "kms_key_id": KEY_ID,
 }
 """The arguments of `golden/s3-v2-role-policy.json`."""

@@ -83,6 +83,7 @@ def _wider_resources(arn: str) -> list[str]:
     return [
         *(":".join((head, *parts)) for parts in wider if sum("*" in part for part in parts) == 1),
         *([f"{arn}*"] if "*" not in arn else []),
+        *([f"{arn[:-2]}*"] if arn.endswith("/*") else []),
         "*",
     ]
 

@@ -10,6 +10,7 @@ looks at one value at a time, for all of them or for any.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -95,24 +96,46 @@ def counterexample(
     """
     denials = [statement for statement in policy["Statement"] if statement["Effect"] == "Deny"]
     allowing = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
+    text = "" if forbidden is None else forbidden.sexpr()
     for one in (one for statement in allowing for one in _single(statement)):
-        formula = allows({"Statement": [one, *denials]}, request)
-        if forbidden is not None:
-            formula = z3.And(formula, forbidden)
-        guess, fixed = (_fixed(one, request, guess=guess) for guess in (True, False))
-        if len(guess) > len(fixed) and (found := _solve(formula, guess)):
-            return f"{one}: {found}"
-        if found := _solve(formula, fixed, certain=True):
-            return f"{one}: {found}"
+        question = (json.dumps([one, *denials]), text)
+        if question not in _ANSWERS:
+            _ANSWERS[question] = _counterexample(one, denials, request, forbidden)
+        if found := _ANSWERS[question]:
+            return found
+    return None
+
+
+_ANSWERS: Final[dict[tuple[str, str], str | None]] = {}
+"""Answers by query: policies share most statements, and their queries."""
+
+
+def _counterexample(
+    one: Mapping[str, Any],
+    denials: list[Mapping[str, Any]],
+    request: Request,
+    forbidden: Formula | None,
+) -> str | None:
+    formula = allows({"Statement": [one, *denials]}, request)
+    if forbidden is not None:
+        formula = z3.And(formula, forbidden)
+    guess, fixed = (_fixed(one, request, guess=guess) for guess in (True, False))
+    if len(guess) > len(fixed) and (found := _solve(formula, guess)):
+        return f"{one}: {found}"
+    if found := _solve(formula, fixed, certain=True):
+        return f"{one}: {found}"
     return None
 
 
 def _solve(
     formula: Formula, known: list[tuple[Formula, Formula]], *, certain: bool = False
 ) -> str | None:
+    simplified = z3.simplify(z3.substitute(formula, *known))
+    if z3.is_false(simplified):
+        return None
     solver = z3.Solver()
     solver.set("timeout", _TIMEOUT)
-    solver.add(z3.simplify(z3.substitute(formula, *known)))
+    solver.add(simplified)
     outcome = solver.check()
     assert outcome != z3.unknown or not certain, solver.reason_unknown()
     return str(solver.model()) if outcome == z3.sat else None
