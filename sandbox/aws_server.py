@@ -17,7 +17,6 @@ import pickle
 import re
 import sys
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
@@ -78,21 +77,32 @@ class Aws:
         signature = _SIGNATURE.search(environ.get("HTTP_AUTHORIZATION", ""))
         region, service = signature.groups() if signature else ("", "")
         with self.lock:
-            if service == "iam":
-                return self._answer_for_iam(environ, start_response)
-            if service == "qbusiness":
-                return self._answer_for_qbusiness(region, environ, start_response)
-            if service in FILL and service not in self.filled:
-                FILL[service]()
-                self.filled.add(service)
             try:
-                answer: Iterable[bytes] = list(self.moto(environ, start_response))
+                match service:
+                    case "iam":
+                        return self._answer_for_iam(environ, start_response)
+                    case "qbusiness":
+                        return self._answer_for_qbusiness(region, environ, start_response)
+                    case _:
+                        return self._answer_for_others(service, environ, start_response)
             except NotImplementedError as error:
-                return _refuse_unknown(f"the sandbox does not have it: {error}", start_response)
-            if environ["PATH_INFO"] == "/moto-api/reset":
-                self._reset()
-                self._keep()
-            return answer
+                return _refuse_unknown(service, f"the sandbox does not have it: {error}", start_response)
+
+    def _answer_for_others(
+        self, service: str, environ: Environ, start_response: Start
+    ) -> Iterable[bytes]:
+        """Pass a call to moto, after the service has its initial contents."""
+        if service in FILL and service not in self.filled:
+            FILL[service]()
+            self.filled.add(service)
+        # moto ignores this header.
+        if environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER", ACCOUNT) != ACCOUNT:
+            return _refuse(IamError(403, "AccessDenied", "Access Denied"), start_response)
+        answer: Iterable[bytes] = list(self.moto(environ, start_response))
+        if environ["PATH_INFO"] == "/moto-api/reset":
+            self._reset()
+            self._keep()
+        return answer
 
     def _answer_for_iam(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         """Validate the call, and pass it to moto."""
@@ -111,12 +121,7 @@ class Aws:
         if action == "UpdateRole":
             body = _complete(parameters)
             environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-        try:
-            answer: Iterable[bytes] = list(self.moto(environ, start_response))
-        except NotImplementedError as error:
-            return _refuse(
-                IamError(400, "InvalidAction", f"the sandbox does not have it: {error}"), start_response
-            )
+        answer: Iterable[bytes] = list(self.moto(environ, start_response))
         if not action.startswith(_READING):
             self._keep()
         return answer
@@ -147,7 +152,7 @@ def _moto(service: Any) -> Any:
     return create_backend_app(service)
 
 
-class _Regions(defaultdict[str, QBusiness]):
+class _Regions(dict[str, QBusiness]):
     """Amazon Q Business by Region."""
 
     def __missing__(self, region: str) -> QBusiness:
@@ -206,8 +211,10 @@ def _refuse(refusal: IamError, start_response: Start) -> Iterable[bytes]:
     return [document.encode()]
 
 
-def _refuse_unknown(message: str, start_response: Start) -> Iterable[bytes]:
-    """Refuse a call of a service with a JSON protocol."""
+def _refuse_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
+    """Refuse an operation like one that AWS does not have: IAM in XML, other services in JSON."""
+    if service == "iam":
+        return _refuse(IamError(400, "InvalidAction", message), start_response)
     code = "UnknownOperationException"
     headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", code)]
     start_response(f"404 {code}", headers)

@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import unquote
 
 import botocore.session
 from botocore.validate import ParamValidator
@@ -45,7 +44,7 @@ class QBusiness:
         self.arn = f"arn:aws:qbusiness:{region}:{account}:"
         self.check_role = check_role
         self.resources: dict[Path, dict[str, Any]] = {}
-        """The answer of the Get operation for each resource."""
+        """The answer of the Get operation for each resource, and further data of it."""
         self.sync_jobs: dict[Path, list[dict[str, Any]]] = {}
         """The history of a data source, the latest first."""
         self.page_size = 10
@@ -195,8 +194,7 @@ def parse(request: Request) -> tuple[Any, dict[str, Any]]:
             body = json.loads(request.get_data() or "{}")
         except ValueError:
             raise _invalid("the body is no JSON document", "CANNOT_PARSE") from None
-        path = {name: unquote(value) for name, value in found.groupdict().items()}
-        return operation, {**body, **query, **path}
+        return operation, {**body, **query, **found.groupdict()}
     raise _invalid(f"no operation is {request.method} {request.path}", "UNKNOWN_OPERATION")
 
 

@@ -60,7 +60,7 @@ fsx-windows                     FSX                        required  optional  o
 github-server                   GITHUB                     required  optional  optional  supported
 sharepoint-server-subscription  SHAREPOINTV2,SHAREPOINT    required  optional  optional  supported
 sharepoint-cloud                SHAREPOINTV2,SHAREPOINT    required  optional  optional  supported
-webcrawler                      WEBCRAWLERV2               optional  optional  optional  supported
+webcrawler                      WEBCRAWLERV2,WEBCRAWLER    optional  optional  optional  supported
 googledrive-v2                  GOOGLEDRIVEV3              required  no        no        supported
 onedrive-new                    ONEDRIVEV3                 required  optional  no        supported
 s3-v1                           S3                         no        required  optional  supported

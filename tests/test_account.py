@@ -116,6 +116,15 @@ def test_an_index_is_deleted_with_its_data_sources(aws: Aws):
         assert refused.value.response["resourceId"] == INDEX["indexId"]
 
 
+def test_every_bucket_belongs_to_the_account(aws: Aws):
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="documents")
+    s3.head_bucket(Bucket="documents", ExpectedBucketOwner="123456789012")
+    with pytest.raises(ClientError) as refused:
+        s3.get_bucket_location(Bucket="documents", ExpectedBucketOwner="444455556666")
+    assert code(refused) == "AccessDenied"
+
+
 # Data sources.
 
 

@@ -319,7 +319,38 @@ def test_a_secret_of_another_account_needs_a_customer_managed_key():
         "is required and not set: an AWS managed key cannot be used from another account, and the "
         f"secret is in account {OTHER_ACCOUNT}"
     )
-    assert look({**MINIMAL, "secret_id": FOREIGN_SECRET, "kms_key_id": KEY_ID}).role_policy
+    assert problem.expected == (
+        "the ARN of the customer managed key that encrypts the secret, "
+        "arn:PARTITION:kms:REGION:ACCOUNT:key/ID"
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "place"),
+    [
+        ({**MINIMAL, "secret_id": FOREIGN_SECRET}, "secret"),
+        ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket"),
+    ],
+)
+def test_a_key_id_is_a_key_of_the_application_s_account_and_may_be_the_wrong_one(
+    args: dict[str, Any], place: str
+):
+    (warning,) = look({**args, "kms_key_id": KEY_ID}).warnings
+    assert warning == (
+        f"kms_key_id: a key ID means a key of account {ACCOUNT}, and the {place} is in account "
+        f"{OTHER_ACCOUNT}; give the key's ARN if the key is there too"
+    )
+    key = f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}"
+    assert look({**args, "kms_key_id": key}).warnings == []
+
+
+def test_a_region_that_is_not_known_yet_refuses_no_arn():
+    args = {**MINIMAL, "application_id": APPLICATION_ID, "account_id": ACCOUNT}
+    args |= {
+        "region": pulumi.UNKNOWN,
+        "secret_id": f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:aem-a1B2c3",
+    }
+    assert look(args, credentials=Location("aws", "eu-north-1", ACCOUNT)).warnings == []
 
 
 def test_credentials_of_another_account_are_refused():
