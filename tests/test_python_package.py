@@ -31,6 +31,7 @@ from tests.stacks import Aws, NewStack, Stack
 from tests.support import GOLDEN, PROJECT_NAME, golden
 
 ADDRESS: Final = f"https://{HOST}/organization/repository.git"
+EXAMPLE: Final = PROJECT / "examples" / "three-connectors"
 QUICK_START: Final = PROJECT / "docs" / "index.md"
 RUNTIME: Final = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
 
@@ -91,9 +92,9 @@ def test_the_package_the_schema_and_the_changelog_have_one_version():
     assert json.loads((GOLDEN / "package-schema.json").read_text())["version"] == VERSION
     released = re.findall(r"^## (\d.*)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0] == VERSION
-    for page in ("index", "other-languages"):
-        text = (PROJECT / "docs" / f"{page}.md").read_text()
-        assert set(re.findall(r"@v(\d+\.\d+\.\d+)", text)) == {VERSION}
+    pages = [PROJECT / "docs" / f"{page}.md" for page in ("index", "other-languages")]
+    for file in (*pages, EXAMPLE / "requirements.txt"):
+        assert set(re.findall(r"@v(\d+\.\d+\.\d+)", file.read_text())) == {VERSION}
     contributing = (PROJECT / "CONTRIBUTING.md").read_text()
     assert "version in `pyproject.toml`" in contributing
     assert "Tag the commit `vVERSION`" in contributing
@@ -144,7 +145,8 @@ def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, wh
     shutil.copytree(PROJECT / "plugin", directory / "plugin", ignore=shutil.ignore_patterns("venv"))
     share_packages(directory)
     install(wheel, directory)
-    assert type_errors(directory, PROGRAM) == []
+    for program in (PROGRAM, (EXAMPLE / "__main__.py").read_text()):
+        assert type_errors(directory, program) == []
     (error,) = type_errors(directory, PROGRAM.replace("index_id", "index"))
     assert '"index" is an undefined item in type "ConnectorRoleArgs"' in error
 

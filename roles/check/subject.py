@@ -1,5 +1,6 @@
 """Hold what the questions of `check` are about: a stack, and the account that it is in."""
 
+import shlex
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
@@ -43,6 +44,15 @@ class Subject:
         self.policies: Policies = render(stack, Location(self.partition, self.region, self.account_id))
 
     @property
+    def up_command(self) -> str:
+        """The command that deploys the stack, which also corrects drift."""
+        return f"pulumi up --stack {shlex.quote(self.stack.name)}"
+
+    def set_command(self, name: str, value: str | None, *members: str | int) -> str:
+        """Return the commands that set a setting, or a member of it, and deploy; None removes it."""
+        return f"{self.stack.command(name, value, *members)} && {self.up_command}"
+
+    @property
     def application_id(self) -> str:
         """ID of the application."""
         return self.policies.application_arn.rpartition("/")[2]
@@ -56,6 +66,13 @@ class Subject:
     def application(self) -> dict[str, Any] | None:
         """The application; None if there is none of this ID."""
         return unless_gone(lambda: self.account.application(self.application_id))
+
+    @cached_property
+    def index(self) -> dict[str, Any] | None:
+        """The index; None if the application has none of this ID."""
+        if self.application is None:
+            return None
+        return unless_gone(lambda: self.account.index(self.application_id, self.index_id))
 
     @cached_property
     def secret(self) -> dict[str, Any] | None:
@@ -78,6 +95,8 @@ class Subject:
     @cached_property
     def data_sources(self) -> list[tuple[DataSource, dict[str, Any]]]:
         """The data sources of the index that run under the role."""
+        if self.index is None:
+            return []
         listed = self.account.data_sources_of(self.application_id, self.index_id)
         found: list[tuple[DataSource, dict[str, Any]]] = []
         for number, source in enumerate(listed, start=1):
