@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sandbox.environment import PROJECT
-from tests.support import PATIENCE
+from tests.support import TIMEOUT
 
 
 def start_tests(directory: Path, text: str, *options: str, **variables: str) -> subprocess.Popen[str]:
@@ -30,9 +30,9 @@ def start_tests(directory: Path, text: str, *options: str, **variables: str) -> 
 
 def eventually(happens: Callable[[], object], what: str) -> None:
     """Wait until something happens."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not happens():
-        assert time.monotonic() < deadline, f"not in {PATIENCE:.0f} seconds: {what}"
+        assert time.monotonic() < deadline, f"not in {TIMEOUT:.0f} seconds: {what}"
         time.sleep(0.02)
 
 

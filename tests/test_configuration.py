@@ -338,6 +338,13 @@ def test_autonaming_that_gives_the_role_another_name_is_a_warning(
     assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
 
 
+def test_a_secret_region_is_in_no_message(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", ["aws:region"].__contains__)
+    text = message(monkeypatch, {**MINIMAL, "aws:region": "Hunter2"})
+    assert "  aws:region: [secret] is not a Region" in text
+    assert "Hunter2" not in text
+
+
 def test_a_secret_key_makes_only_what_contains_it_secret(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:secretId"].__contains__)
     deployment = deploy(monkeypatch, MINIMAL)

@@ -33,7 +33,7 @@ SHELLS: Final = {
 }
 PROMPT: Final = "ready> "
 BUILTINS: Final = (":", "cd")
-PATIENCE: Final = 60
+TIMEOUT: Final = 60
 """Seconds without output after which a shell hangs."""
 PROGRAM: Final = r"""#!/bin/sh
 # Read all pending input, as Pulumi's CLI does; record the arguments; fail if this call is to fail.
@@ -93,7 +93,7 @@ class Terminal:
     def wait_for(self, pattern: str) -> re.Match[str]:
         """Read until the pattern appears after the last match."""
         while not (found := re.compile(pattern).search(self.screen, self.seen)):
-            ready, _, _ = select.select([self.ours], [], [], PATIENCE)
+            ready, _, _ = select.select([self.ours], [], [], TIMEOUT)
             assert ready, f"the shell waits for more input:\n{self.screen}"
             try:
                 self.screen += os.read(self.ours, 65536).decode(errors="replace")

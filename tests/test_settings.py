@@ -20,7 +20,7 @@ from pages.examples import (
     SECURITY_GROUP_ID,
     SUBNET_ID,
 )
-from tests.support import FULL, MINIMAL, S3
+from tests.support import FULL, MINIMAL, S3, size
 
 OTHER_REGION = "us-west-2"
 CREDENTIALS = Location("aws", REGION, ACCOUNT)
@@ -319,7 +319,38 @@ def test_a_secret_of_another_account_needs_a_customer_managed_key():
         "is required and not set: an AWS managed key cannot be used from another account, and the "
         f"secret is in account {OTHER_ACCOUNT}"
     )
-    assert look({**MINIMAL, "secret_id": FOREIGN_SECRET, "kms_key_id": KEY_ID}).role_policy
+    assert problem.expected == (
+        "the ARN of the customer managed key that encrypts the secret, "
+        "arn:PARTITION:kms:REGION:ACCOUNT:key/ID"
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "place"),
+    [
+        ({**MINIMAL, "secret_id": FOREIGN_SECRET}, "secret"),
+        ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket"),
+    ],
+)
+def test_a_key_id_is_a_key_of_the_application_s_account_and_may_be_the_wrong_one(
+    args: dict[str, Any], place: str
+):
+    (warning,) = look({**args, "kms_key_id": KEY_ID}).warnings
+    assert warning == (
+        f"kms_key_id: a key ID means a key of account {ACCOUNT}, and the {place} is in account "
+        f"{OTHER_ACCOUNT}; give the key's ARN if the key is there too"
+    )
+    key = f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}"
+    assert look({**args, "kms_key_id": key}).warnings == []
+
+
+def test_a_region_that_is_not_known_yet_refuses_no_arn():
+    args = {**MINIMAL, "application_id": APPLICATION_ID, "account_id": ACCOUNT}
+    args |= {
+        "region": pulumi.UNKNOWN,
+        "secret_id": f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:aem-a1B2c3",
+    }
+    assert look(args, credentials=Location("aws", "eu-north-1", ACCOUNT)).warnings == []
 
 
 def test_credentials_of_another_account_are_refused():
@@ -668,15 +699,9 @@ def sized(secret_name: int) -> dict[str, Any]:
     return {**MINIMAL, "secret_id": "n" * secret_name + "-a1B2c3", "vpc_configuration": vpc}
 
 
-def size(secret_name: int) -> int:
-    policy = look(sized(secret_name)).role_policy
-    assert policy
-    return len("".join(policy.split()))
-
-
 def test_a_policy_of_exactly_the_quota_is_accepted_and_one_more_character_is_not():
-    room = 10_240 - size(1)
-    assert size(1 + room) == 10_240
+    room = 10_240 - size(look(sized(1)).role_policy)
+    assert size(look(sized(1 + room)).role_policy) == 10_240
     (problem,) = problems(sized(2 + room))
     assert problem.path == ("vpc_configuration", "subnet_ids")
     assert problem.message == "the role policy has 10,241 characters without white space"
