@@ -1,5 +1,6 @@
 """Render the documents of a role, and compare decisions with the expected ones."""
 
+import functools
 import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -18,11 +19,14 @@ class Documents(NamedTuple):
 
 def render(options: Options) -> Documents:
     """Run the component and return the documents that it sends to IAM."""
+    return Documents(*map(json.loads, _rendered(options)))
+
+
+@functools.cache
+def _rendered(options: Options) -> tuple[str, str]:
     deployment = Deployment(lambda: ConnectorRole("aem", options.arguments))  # pyright: ignore[reportArgumentType]
     assert deployment.error is None
-    return Documents(
-        json.loads(deployment.role["assumeRolePolicy"]), json.loads(deployment.role_policy["policy"])
-    )
+    return deployment.role["assumeRolePolicy"], deployment.role_policy["policy"]
 
 
 def requests_of(calls: Iterable[Call]) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ from tests.support import golden
 
 pytestmark = pytest.mark.slow
 
-EVERY = 1 if os.environ.get("MUTANTS") == "all" else 6
+EVERY = 1 if os.environ.get("MUTANTS") == "all" else 12
 
 
 class Document(NamedTuple):
