@@ -20,7 +20,7 @@ REQUIREMENTS = {"sandbox": "sandbox/requirements.txt", "development": PINS}
 
 def main(purpose: str) -> None:
     """Install unless venv/ is up to date; a second process waits for the first."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C needs no traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback after Ctrl-C
     os.chdir(Path(__file__).parent)
     with Path(PINS).open() as pins:
         fcntl.flock(pins, fcntl.LOCK_EX)
@@ -42,7 +42,7 @@ def _is_current(purpose: str) -> bool:
 def _install(purpose: str) -> None:
     print(f"installing the Python packages for {purpose} into venv/, once", flush=True)
     if UNFINISHED.exists():
-        shutil.rmtree(VENV)  # an installation was interrupted, and may have left half a package
+        shutil.rmtree(VENV)  # an interrupted installation can leave half a package
     build = subprocess.Popen([sys.executable, "-m", "sandbox.engine"]) if purpose == "sandbox" else None
     VENV.mkdir(exist_ok=True)
     UNFINISHED.touch()

@@ -29,14 +29,14 @@ class Role(NamedTuple):
     name: str
     inline_policies: Mapping[str, str]
     tags: tuple[str, ...] = ()
-    """The keys of its tags."""
+    """Keys of the tags."""
 
 
 _MAXIMUM_INLINE: Final = 10_240
 _MAXIMUM_TRUST: Final = 2_048
 _MAXIMUM_TAGS: Final = 50
 _SHOWN: Final = 80
-"""Characters of a refused value that the message repeats."""
+"""Maximum number of characters of a value in a message."""
 
 _PARAMETERS: Final = {
     "RoleName": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
@@ -77,7 +77,7 @@ def validate_request(
 ) -> None:
     """Raise IamError if IAM would refuse the call.
 
-    `roles` are those that exist, by name, and `managed_policies` the ARNs of the account's own.
+    `roles` are the existing roles by name, and `managed_policies` the ARNs of customer managed policies.
     """
     for name, pattern in _PARAMETERS.items():
         if name in parameters and not pattern.fullmatch(parameters[name]):
@@ -110,7 +110,7 @@ def _check_trust(document: str) -> None:
 
 
 def _check_boundary(parameters: Mapping[str, str], managed_policies: Collection[str]) -> None:
-    """Refuse a boundary that does not exist; all of AWS's own policies count as existing."""
+    """Refuse a boundary that does not exist; every AWS managed policy counts as existing."""
     boundary = parameters.get("PermissionsBoundary")
     if boundary and boundary not in managed_policies and not _AWS_MANAGED.fullmatch(boundary):
         message = f"Scope ARN: {boundary} does not exist or is not attachable."

@@ -1,4 +1,4 @@
-"""State what a role must never allow, and how it may differ from AWS's page, as formulas."""
+"""Define as formulas what a role must never allow, and how it may differ from AWS's page."""
 
 import json
 from typing import Any, Final
@@ -22,16 +22,16 @@ _PLACEHOLDERS: Final = {
 
 
 def page(options: Options) -> dict[str, Any]:
-    """Return what AWS's pages grant with these options, in the edition that names the index alone."""
+    """Return the statements of AWS's pages for these options, in the edition with only the index."""
     aem_cloud = json.loads(golden("aws-page-role-policy", _PLACEHOLDERS))["Statement"]
     if options.bucket_is_source:
-        # AWS's page lets the role decrypt through Secrets Manager, which has no part in reading objects.
+        # AWS's page allows decryption through Secrets Manager, which does not read objects.
         aem_cloud[1:2] = statements("s3-v1", "Decrypt")
     bucket = statements("s3-v1" if options.bucket_is_source else "confluence-server", "S3")
     return {"Statement": filled([*bucket, *aem_cloud], options)}
 
 
-# The listed differences from the page, by the option that brings each: nothing else may be allowed.
+# The listed differences from the page; each belongs to an option. Nothing else may be allowed.
 _INGEST_INTO_THE_APPLICATION: Final[dict[str, Any]] = {
     "Sid": "IngestDocumentsOfTheApplication",  # AWS's current page
     "Effect": "Allow",
@@ -67,11 +67,11 @@ ACTIONS: Final = (
         )
     ),
 )
-"""All that the pages name."""
+"""All actions that the pages name."""
 
 
 def expected(options: Options) -> dict[str, Any]:
-    """Return what the role policy of these options may allow: the page's, and the listed differences."""
+    """Return what the role policy may allow: the page, and the listed differences of the options."""
     allowed = page(options)["Statement"]
     if options.ingest_scope == "applicationAndIndex":
         allowed.append(_INGEST_INTO_THE_APPLICATION)
@@ -81,7 +81,7 @@ def expected(options: Options) -> dict[str, Any]:
 
 
 def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]:
-    """Return what must never be allowed, as formulas."""
+    """Return the formulas of what must never be allowed."""
     services = {
         "s3": options.bucket_arn,
         "secretsmanager": options.secret_arn,
@@ -187,7 +187,7 @@ def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]
             z3.BoolVal(val=not options.deletion),
             request.action == "ec2:deletenetworkinterface",
             network_interface,
-            z3.Not(request_tag.present),  # a deletion carries no tags
+            z3.Not(request_tag.present),  # a deletion sets no tags
         ),
         NeverAllowed.OTHER_NETWORK: z3.And(
             in_service(request, "ec2"),
@@ -199,7 +199,7 @@ def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]
 
 
 def forbidden_trust(request: Request) -> dict[NeverAssumed, Formula]:
-    """Return the ways to assume the role that must not be, as formulas."""
+    """Return the formulas of the ways in which the role must never be assumed."""
     account, source = request.key("aws:SourceAccount"), request.key("aws:SourceArn")
     return {
         NeverAssumed.OTHER_PRINCIPAL: z3.Or(

@@ -1,4 +1,4 @@
-"""What a linter and the Service Authorization Reference object to is known, with its reason."""
+"""Test that the findings of a linter and of the Service Authorization Reference are the known ones."""
 
 import json
 from collections.abc import Iterator
@@ -66,12 +66,12 @@ def test_each_resource_type_that_an_action_requires_is_covered_and_each_inert_pa
             if action in {other for other, _ in found}
         }
         assert missing == (set(UNCOVERED) if options.ingest_scope == "index" else set())
-    # An action without types takes * alone, and * is there for no other.
+    # Actions without resource types, and only these, have the resource *.
     for action, resource in everything:
         assert (resource == "*") == (not taken[action])
 
 
-def test_the_application_is_what_creating_a_user_takes():
+def test_create_user_requires_the_application():
     (reference,) = ask([{"actions": ["qbusiness:CreateUser"], "resources": [APPLICATION_ARN]}])
     assert reference["actions"]["qbusiness:CreateUser"] == [
         {"type": "qbusiness/application", "required": True}

@@ -1,4 +1,4 @@
-"""Whatever the request, some things are never allowed: proved, for all requests, and not sampled."""
+"""Test what the documents never allow, by proofs for all possible requests."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +39,7 @@ def test_no_request_with_a_forbidden_property_is_allowed(record_property: Record
     for options in COMBINATIONS:
         request = Request()
         policy = render(options).role_policy
-        assert counterexample(policy, request), "what allows nothing proves nothing"
+        assert counterexample(policy, request), "a policy that allows nothing makes the proofs void"
         for what, formula in forbidden(options, request).items():
             proofs += 1
             if counter := counterexample(policy, request, formula):
@@ -49,7 +49,7 @@ def test_no_request_with_a_forbidden_property_is_allowed(record_property: Record
     record_property("figure", {"proofs over all requests": counts})
 
 
-def test_the_role_policy_is_as_wide_as_the_page_and_the_listed_differences(record_property: Record):
+def test_the_role_policy_is_equivalent_to_the_page_with_the_listed_differences(record_property: Record):
     wider: dict[Options, str] = {}
     narrower: dict[Options, str] = {}
     for options in SHAPES:
@@ -90,7 +90,6 @@ def test_only_amazon_q_business_may_assume_the_role_and_only_for_this_applicatio
 
 
 def test_the_proofs_agree_with_the_simulator(record_property: Record):
-    # What test_decisions.py expects of the simulator, the formula says too.
     different: list[str] = []
     trust_policy = render(FULL).trust_policy
     asked = [(trust_policy, [ASSUME, *deviations(ASSUME, FULL)])]
@@ -124,7 +123,7 @@ TOO_WIDE: dict[NeverAllowed, dict[str, Any]] = {
         "Resource": APPLICATION_ARN,
     },
     NeverAllowed.OTHER_SERVICE: {
-        # AWS's pages for Amazon S3 have it.
+        # As on AWS's pages for Amazon S3.
         "Action": "iam:PassRole",
         "Resource": f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*",
     },
