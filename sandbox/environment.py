@@ -158,7 +158,10 @@ class Sandbox:
     def _install_providers(self) -> None:
         """Install the sandbox's providers under the versions that the programs require."""
         for package in ("aws", "aws-native"):
-            version = importlib.metadata.version(f"pulumi-{package}")
+            try:
+                version = importlib.metadata.version(f"pulumi-{package}")
+            except importlib.metadata.PackageNotFoundError:
+                continue  # `make example` installs pulumi-aws-native
             name = f"resource-{package}"
             plugin = self.home / "plugins" / f"{name}-v{version}" / f"pulumi-{name}"
             script = (
