@@ -124,7 +124,7 @@ def _refusal(service: str, status: int, code: str) -> Response:
     if service == "s3":
         text = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
         return Response(text, status, mimetype="text/xml")
-    if service == "iam":
+    if service in ("iam", "sts"):
         text = (
             f"<ErrorResponse><Error><Type>Sender</Type><Code>{escape(code)}</Code>"
             f"<Message>{escape(message)}</Message></Error><RequestId>test</RequestId></ErrorResponse>"
