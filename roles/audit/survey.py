@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import groupby
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from botocore.exceptions import ClientError, ParamValidationError
 
@@ -46,14 +46,24 @@ class State(StrEnum):
     """Something could not be read."""
 
 
-Kind = Literal["excess", "denies", "missing", "shared"]
-"""The first two are about statements of the role, the others about statements of the program: the role
-lacks one, or has one that only some of its data sources need."""
+class Kind(StrEnum):
+    """What a finding says of a statement."""
+
+    EXCESS = "excess"
+    """The role has it, and none of its data sources needs it."""
+    DENIES = "denies"
+    """The role has it, and the program denies nothing."""
+    MISSING = "missing"
+    """The program writes it, and the role does not have it."""
+    SHARED = "shared"
+    """The role has it, and only some of its data sources need it."""
+
+
 LABELS: Final[Mapping[Kind, str]] = {
-    "excess": "in excess",
-    "denies": "denying",
-    "missing": "missing",
-    "shared": "shared",
+    Kind.EXCESS: "in excess",
+    Kind.DENIES: "denying",
+    Kind.MISSING: "missing",
+    Kind.SHARED: "shared",
 }
 
 
@@ -290,7 +300,7 @@ def _compare(
         own = [
             finding
             for finding in findings
-            if finding.kind != "missing" or result.data_source in finding.data_sources
+            if finding.kind is not Kind.MISSING or result.data_source in finding.data_sources
         ]
         state, text = _judge(own, role)
         results.append(result._replace(state=state, text=text))
@@ -312,15 +322,15 @@ def _findings(
         for statement in (*needs.program, *(covered & {*needs.optional})):
             program.setdefault(statement, []).append(result.data_source)
     for verdict in compare([*program], actual).role:
-        if verdict.verdict in ("excess", "denies"):
-            yield Finding(verdict.verdict, verdict.policy, verdict.statement, verdict.access)
+        if verdict.verdict in (Kind.EXCESS, Kind.DENIES):
+            yield Finding(Kind(verdict.verdict), verdict.policy, verdict.statement, verdict.access)
     for statement, data_sources in program.items():
         named = (statement.policy, statement.name)
         if statement not in covered:
-            yield Finding("missing", *named, verdicts[statement].access, tuple(data_sources))
+            yield Finding(Kind.MISSING, *named, verdicts[statement].access, tuple(data_sources))
         elif len(data_sources) < len(compared):
             access = Access(statement.actions.patterns, statement.targets.patterns, condition=False)
-            yield Finding("shared", *named, (access,), tuple(data_sources))
+            yield Finding(Kind.SHARED, *named, (access,), tuple(data_sources))
 
 
 def _judge(findings: Sequence[Finding], role: Role) -> tuple[State, str]:
@@ -328,7 +338,7 @@ def _judge(findings: Sequence[Finding], role: Role) -> tuple[State, str]:
     kinds = [finding.kind for finding in findings]
     text = ", ".join(f"{kinds.count(kind)} {LABELS[kind]}" for kind in LABELS if kind in kinds)
     # What is missing may be in a policy that could not be read.
-    if {*kinds} - {"missing"} or (kinds and role.complete):
+    if {*kinds} - {Kind.MISSING} or (kinds and role.complete):
         return State.DIFFERENT, text
     state = State.EQUIVALENT if role.complete else State.SKIPPED
     return state, text or state

@@ -21,26 +21,31 @@ _NARROWEST: Final = 8
 def lines(found: Survey) -> Iterator[str]:
     """Return a table as wide as the terminal, the statements that differ, and a summary.
 
-    What is no terminal gets every row in one line.
+    What is no terminal gets every row in one line. Control characters of names are escaped.
     """
+    return map(escape, _lines(found))
+
+
+def _lines(found: Survey) -> Iterator[str]:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     users = found.users()
     if found.data_sources:
         yield from _table(found, users, width)
+    if any(result.remarks for result in found.data_sources):
         yield ""
     for result in found.data_sources:
         for remark in result.remarks:
-            yield escape(f"{_named(result.data_source)}: {remark}")
+            yield f"{_named(result.data_source)}: {remark}"
     for role in found.roles:
         if not role.has_details:
             continue
         used_by = [user.data_source for user in users[role.arn]]
         yield ""
-        yield escape(f"{role.arn}: {role.text}")
+        yield f"{role.arn}: {role.text}"
         yield from (f"  used by {_named(data_source)}" for data_source in used_by)
-        yield from (escape(f"  {remark}") for remark in role.remarks)
+        yield from (f"  {remark}" for remark in role.remarks)
         for finding in role.findings:
-            yield from map(escape, _finding(finding, used_by))
+            yield from _finding(finding, used_by)
     yield ""
     counts = [f"{count} {state}" for state, count in found.counts().items() if count]
     place = f"in {found.region}, account {found.account}"
