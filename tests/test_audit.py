@@ -27,15 +27,18 @@ from roles.__main__ import main
 from roles.account import Account
 from roles.actions import ACTIONS
 from roles.audit.page import render
-from roles.audit.survey import survey
+from roles.audit.survey import LABELS, State, survey
 from roles.notes import Notes
+from sandbox.environment import PROJECT
 from tests.chromium import Tab, find_chromium, opened
+from tests.page import blocks, prose
 from tests.qbusiness_server import Server, served
 from tests.stacks import Aws
 from tests.support import golden
 
 pytestmark = pytest.mark.slow
 
+DOCUMENTATION: Final = PROJECT / "docs" / "audit.md"
 OWN: Final = "qbusiness-aem-connector"
 SECRET_IN_GOLDEN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:qbusiness/aem-cloud-a1B2c3"
 KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
@@ -885,7 +888,7 @@ def test_the_page_is_accessible(page: Page):
 
 def with_markup(value: Any) -> Any:
     """Return the same result with markup in every text."""
-    if type(value) is str:
+    if type(value) is str and value:
         return f"{value}{MARKUP}"
     if isinstance(value, tuple):
         members = [with_markup(member) for member in value]
@@ -1037,3 +1040,32 @@ def test_a_browser_shows_names_with_markup_and_runs_none(
     assert tab.evaluate("document.title").startswith("Roles of Amazon Q Business data sources: ")
     assert tab.evaluate("document.querySelectorAll('script, img').length") == 0
     assert name in tab.evaluate("document.body.innerText")
+
+
+# The documentation.
+
+
+def test_the_policy_of_the_documentation_is_what_is_called(world: World, audit: Audit):
+    complete_world(world)
+    assert audit().code == 0
+    (block,) = blocks("json", DOCUMENTATION.read_text())
+    (statement,) = json.loads(block)["Statement"]
+    assert statement["Action"] == [*ACTIONS["audit"]]
+    assert set(ACTIONS["audit"]) == set(world.server.calls)
+
+
+def test_the_documentation_has_every_option(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["audit", "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    listed = re.findall(r"^\| `(--[a-z-]+)[` ]", DOCUMENTATION.read_text(), flags=re.MULTILINE)
+    assert sorted(options) == sorted(listed)
+
+
+def test_the_documentation_has_every_result():
+    listed = re.findall(
+        r"^\| (?:N )?([a-z ,]+) \|", prose("Read what it prints", DOCUMENTATION), re.MULTILINE
+    )
+    single = {State.DIFFERENT: LABELS.values()}
+    expected = [text for state in State for text in single.get(state, [state])]
+    assert sorted(listed) == sorted([*expected, "result", "role, secret, key, or bucket does not exist"])

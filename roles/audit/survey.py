@@ -213,6 +213,8 @@ def _data_sources(account: Account, notes: Notes, skipped: list[str]) -> Iterato
     except InputError as error:
         notes(str(error))
         return
+    if len(applications) > 1:
+        notes(f"looking through {len(applications)} applications")
     for identifier, name in applications.items():
         try:
             for data_source in account.data_sources(identifier):
