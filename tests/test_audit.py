@@ -333,7 +333,7 @@ def test_a_data_source_whose_needs_are_not_known_may_need_what_is_in_excess(worl
     custom = world.add("Queue", role_arn, kind="CUSTOM")
     said = audit()
     assert said.code == 1
-    assert f"  data source {custom} uses it too and could not be compared: what is in exc" in said.out
+    assert f"  also used by {custom}, which could not be compared: what is in excess may" in said.out
 
 
 # What cannot be compared.
@@ -513,7 +513,7 @@ def test_what_could_not_be_compared_is_no_difference(world: World, audit: Audit)
     said = audit("--json")
     assert said.code == 2
     assert said.json["dataSources"][0]["state"] == "not compared"
-    assert said.result(identifier) == "1 missing"
+    assert said.result(identifier) == "1 missing, not completely compared"
     assert said.json["roles"][0]["remarks"] == [
         "iam:GetPolicyVersion is not allowed: the policies that it reads were not compared"
     ]
@@ -841,7 +841,7 @@ def test_the_page_has_every_result_and_finding(page: Page):
     assert f"Application Docs {APPLICATION_ID}, index Main {INDEX_ID}" in page.lines
     first, second, third, _, fifth, sixth, seventh, eighth = map(data_source_id, range(1, 9))
     for row in (
-        f"Pages {first} aem-cloud ACTIVE qbusiness-Pages not compared",
+        f"Pages {first} aem-cloud ACTIVE qbusiness-Pages not completely compared",
         f"Assets {second} aem-cloud ACTIVE qbusiness-assets 2 in excess, 1 denying, 1 missing",
         f"jira {third} aem-cloud ACTIVE qbusiness-shared used by 2 2 shared",
         f"Box {fifth} box ACTIVE gone role does not exist",

@@ -42,11 +42,11 @@ def _unfinished(path: Path) -> Generator[Path]:
     unfinished = path.resolve().with_name(f"{path.name}.unfinished")
     try:
         yield unfinished
-        unfinished.unlink(missing_ok=True)
     except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
         with suppress(OSError):
             unfinished.unlink()
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def render(found: Survey) -> str:

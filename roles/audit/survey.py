@@ -260,7 +260,7 @@ def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, 
     except ClientError as error:
         said = _explain(error)
         if is_gone(error):
-            text = f"{_NOUNS[error.operation_name]} does not exist"
+            text = f"{_NOUNS.get(error.operation_name, 'policy')} does not exist"
         else:
             result = result._replace(state=State.SKIPPED)
             remarks.warn(said)
@@ -290,11 +290,12 @@ def _compare(
         return RoleResult(role_arn, others[0].state, others[0].text), others
     role = compared[0][1].role
     findings = tuple(_findings(compared, role_statements(role)))
-    remarks = [
-        f"data source {other.data_source.id} uses it too and could not be compared: what is in excess "
-        "may be what that one needs"
-        for other in others
-    ]
+    remarks: list[str] = []
+    if others:
+        names = ", ".join(other.data_source.id for other in others)
+        remarks.append(
+            f"also used by {names}, which could not be compared: what is in excess may be needed there"
+        )
     if role.denied:
         remarks.append(f"{role.denied} is not allowed: the policies that it reads were not compared")
     results: list[DataSourceResult] = []
@@ -342,5 +343,6 @@ def _judge(findings: Sequence[Finding], role: Role) -> tuple[State, str]:
     # What is missing may be in a policy that could not be read.
     if {*kinds} - {Kind.MISSING} or (kinds and role.complete):
         return State.DIFFERENT, text
-    state = State.EQUIVALENT if role.complete else State.SKIPPED
-    return state, text or state
+    if role.complete:
+        return State.EQUIVALENT, State.EQUIVALENT
+    return State.SKIPPED, f"{text}{', ' * bool(text)}not completely compared"
