@@ -16,7 +16,7 @@ UNFINISHED = VENV / "unfinished"
 
 def main() -> None:
     """Install unless venv/ is up to date; a second process waits for the first."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C needs no traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback after Ctrl-C
     os.chdir(Path(__file__).parent)
     with REQUIREMENTS.open() as requirements:
         fcntl.flock(requirements, fcntl.LOCK_EX)
@@ -31,7 +31,7 @@ def _is_current() -> bool:
 def _install() -> None:
     print("installing Python packages into venv/, once; about a minute", flush=True)
     if UNFINISHED.exists():
-        shutil.rmtree(VENV)  # an installation was interrupted, and may have left half a package
+        shutil.rmtree(VENV)  # an interrupted installation can leave half a package
     VENV.mkdir(exist_ok=True)
     UNFINISHED.touch()
     _run(sys.executable, "-m", "venv", str(VENV))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run a command and write what it prints to report.md and to the job's summary as well:
+# Run a command and also write its output to report.md and to the job's summary:
 #   report.sh TITLE COMMAND...
 # The exit code is the command's.
 title=$1

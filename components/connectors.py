@@ -98,7 +98,7 @@ _TABLE: Final = (
     ("slack",                          "Slack",                                 "SLACK",                     _YES,      _NO,       _OPTIONAL, _SUPPORTED),
     ("smartsheet",                     "Smartsheet",                            "SMARTSHEET",                _YES,      _OPTIONAL, _NO,       _SUPPORTED),
     ("teams",                          "Microsoft Teams",                       "MSTEAMSV2 MSTEAMS",         _YES,      _NO,       _EARLIER,  _SUPPORTED),
-    ("webcrawler",                     "Web Crawler",                           "WEBCRAWLERV2",              _OPTIONAL, _OPTIONAL, _OPTIONAL, _SUPPORTED),
+    ("webcrawler",                     "Web Crawler",                           "WEBCRAWLERV2 WEBCRAWLER",   _OPTIONAL, _OPTIONAL, _OPTIONAL, _SUPPORTED),
     ("yammer",                         "Microsoft Yammer",                      "YAMMER",                    _YES,      _NO,       _OPTIONAL, _LEGACY),
     ("zendesk",                        "Zendesk",                               "ZENDESK",                   _YES,      _NO,       _OPTIONAL, _SUPPORTED),
 )

@@ -46,12 +46,15 @@ class Problem(NamedTuple):
 class SettingsError(pulumi.RunError):
     """Raised when settings are invalid; Pulumi shows the message without a traceback."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], component_name: str | None = None) -> None:
         """Write every problem into the message."""
         self.problems = tuple(problems)
         """What is wrong, in the order of the settings."""
+        owner, outcome = "", "nothing was created or changed"
+        if component_name:  # of a program that may have created others
+            owner, outcome = f" of {quote(component_name)}", "its role was not created or changed"
         count = f"{len(problems)} error{'s' * (len(problems) > 1)}"
-        lines = [f"invalid configuration: {count}; nothing was created or changed"]
+        lines = [f"invalid configuration{owner}: {count}; {outcome}"]
         for problem in problems:
             lines += ["", f"  {problem.name}: {problem.message}", f"    expected: {problem.expected}"]
             lines += [f"    fix: {problem.fix}"] if problem.fix else []

@@ -1,8 +1,8 @@
 """Render the trust policy and the role policy of a connector role.
 
 Every connector gets the statements of the AWS page "IAM role for Amazon Q AEM (Cloud) connector", and
-those for an S3 bucket of the other connectors' pages. One statement, of which its reason says so, is on
-no page: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
+those for an S3 bucket of the other connectors' pages. Only AllowsAmazonQToDeleteTaggedNI is on no page:
+https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
 import json
@@ -97,7 +97,7 @@ def role_statements(settings: Settings) -> Iterator[Statement]:
             [settings.secret_arn],
         )
     if settings.key_arn:
-        service = "secretsmanager" if settings.secret_arn else "s3"
+        service = "s3" if settings.bucket and settings.bucket.is_source else "secretsmanager"
         yield _allow(
             "AllowsAmazonQToDecryptSecret",
             "Decrypt what a customer managed key encrypts, through one service only: the secret through "

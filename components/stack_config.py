@@ -60,12 +60,11 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> StackConfig:
         keys += [key for space, _, key in given if space == config.name and key not in keys]
     args = {"aws:region": pulumi.Config("aws").get("region")}
     args |= {f"{namespace}{key}": _value(key, config.get(key)) for key in keys}
+    full_keys = {name: f"{config.name}:{key}" for name, key in KEYS.items()} | {"region": "aws:region"}
     secret_names = [
-        f"{namespace}{key}"
-        for name, key in KEYS.items()
-        if name not in PLAIN
-        and key not in _BOOLEANS
-        and pulumi.runtime.is_config_secret(config.full_key(key))
+        config_key(name, namespace)
+        for name, full_key in full_keys.items()
+        if name not in PLAIN and SETTINGS[name] is not bool and pulumi.runtime.is_config_secret(full_key)
     ]
     naming = Naming(
         partial(config_key, namespace=namespace),

@@ -52,14 +52,15 @@ def validate(
 
     Raises SettingsError.
     """
-    validator = _Validator(args, naming or Naming(), secret_names)
+    validator = _Validator(component_name, args, naming or Naming(), secret_names)
     connector = validator.check_connector()
     validator.check_settings()
     validator.check_requirements(connector)
     location = validator.check_location(credentials or Location())
     validator.check_arns(location)
-    validator.check_secret(location)
-    validator.check_role_name(component_name)
+    validator.check_secret()
+    validator.check_key(connector, location)
+    validator.check_role_name()
     validator.raise_problems()
     return validator.render(connector, location)
 
@@ -73,15 +74,20 @@ class _Validator:
     """One pass over the settings, which collects problems and warnings."""
 
     def __init__(
-        self, args: Mapping[str, object], naming: Naming, secret_names: Collection[str]
+        self,
+        component_name: str,
+        args: Mapping[str, object],
+        naming: Naming,
+        secret_names: Collection[str],
     ) -> None:
+        self.component_name = component_name
         self.naming = naming
         self.secret_names = secret_names
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
         self.unknown: set[str] = set()
         """The settings that are not known yet, or have a member that is not."""
-        self.texts: dict[Path, re.Match[str]] = {}
+        self.matches: dict[Path, re.Match[str]] = {}
         """Every text that is known and valid, by its path."""
         self.args = self.read_members((), args, SETTINGS)
         """The settings that are set, by our names."""
@@ -135,7 +141,10 @@ class _Validator:
             self.problems.sort(
                 key=lambda each: order.index(each.path[0]) if each.path[0] in order else 0
             )
-            raise SettingsError(self.problems)
+            # Arguments are called the same in every component. A key belongs to one component alone, and
+            # the engine names the component of a package.
+            arguments = self.naming == Naming()
+            raise SettingsError(self.problems, self.component_name if arguments else None)
 
     # What the connector takes.
 
@@ -194,7 +203,7 @@ class _Validator:
             elif is_unknown(value):
                 if name in formats.PLAIN:
                     message = "is an Output, and decides which statements and resources there are"
-                    self.add_error(path, message, "a plain value")
+                    self.add_error(path, message, "a plain value: neither an Output nor a secret")
                 self.unknown.add(name)
             elif isinstance(kind, Format):
                 self.check_text(name, path, value, kind)
@@ -221,7 +230,7 @@ class _Validator:
         elif value == form.placeholder:
             self.add_error(path, f"{value} is a placeholder", form.expected, value)
         elif match := form.pattern.fullmatch(value):
-            self.texts[path] = match
+            self.matches[path] = match
         else:
             advice = self.suggest(path, value, form.choices)
             message = f"{self.show(path, quote(value))} is not {form.name}{advice}"
@@ -283,14 +292,14 @@ class _Validator:
 
     # Settings that have to agree with one another.
 
-    def text(self, name: str) -> re.Match[str] | None:
+    def match(self, name: str) -> re.Match[str] | None:
         """Return the match of a text; None if it is not set, not known or refused."""
-        return self.texts.get(self.path(name))
+        return self.matches.get(self.path(name))
 
     def vpc_members(self, name: str) -> list[re.Match[str]]:
         """Return the matches of the subnets or the security groups."""
         parent = self.path("vpc_configuration", name)
-        return [match for path, match in self.texts.items() if path[:-1] == parent]
+        return [match for path, match in self.matches.items() if path[:-1] == parent]
 
     def check_requirements(self, connector: Connector) -> None:
         """Refuse a setting that means nothing without another."""
@@ -301,22 +310,24 @@ class _Validator:
             self.check_requirement("kms_key_id", "secret_id", connector.secret, use)
 
     def check_requirement(self, name: str, required: str, need: Need, reason: str = "") -> None:
-        given = self.args.get(name) is True or self.text(name)
-        if not given or required in self.args or need is Need.REQUIRED:
+        if required in self.args or need is Need.REQUIRED:
             return  # what the connector needs is reported already
-        (path, other) = self.path(name), self.path(required)[0]
-        alternative = "" if need is Need.NOT_SUPPORTED else f"{other}, or "
-        self.add_error(path, f"requires {other}{reason}", f"{alternative}no {path[0]}", NOT_SET)
+        if self.args.get(name) is True or self.match(name):
+            (path, other) = self.path(name), self.path(required)[0]
+            alternative = "" if need is Need.NOT_SUPPORTED else f"{other}, or "
+            self.add_error(path, f"requires {other}{reason}", f"{alternative}no {path[0]}", NOT_SET)
 
     def check_location(self, credentials: Location) -> Location:
         """Return the application's location; refuse credentials that are not for it."""
-        application = self.text("application_id")
-        region, account = self.text("region"), self.text("account_id")
+        application = self.match("application_id")
+        region, account = self.match("region"), self.match("account_id")
         location = Location(None, region and region[0], account and account[0])
         if application:
+            # The provider's Region counts only if no setting has another, which may be unknown yet.
+            default_region = None if "region" in self.unknown else credentials.region
             location = Location(
                 application["partition"] or credentials.partition,
-                application["region"] or location.region or credentials.region,
+                application["region"] or location.region or default_region,
                 application["account"] or location.account or credentials.account,
             )
         for part in ("partition", "account"):
@@ -347,7 +358,7 @@ class _Validator:
         """Refuse an ARN, Region or account that is not the application's."""
         # Secrets, keys and subnets may be another account's.
         same_account = self.path("account_id", "permissions_boundary_arn")
-        for path, match in self.texts.items():
+        for path, match in self.matches.items():
             for part, ours in zip(("partition", "Region", "account"), application, strict=True):
                 theirs = match.groupdict().get(part.lower())
                 if part == "account" and (path[0] not in same_account or theirs == "aws"):
@@ -362,34 +373,56 @@ class _Validator:
                         shown if theirs == match[0] and shown == ours else "VALUE",
                     )
 
-    def check_secret(self, application: Location) -> None:
-        path, secret = self.path("secret_id"), self.text("secret_id")
-        if secret is None:
+    def check_secret(self) -> None:
+        path, secret = self.path("secret_id"), self.match("secret_id")
+        if secret is None or path[0] in self.secret_names:
             return
         suffix = secret["id"].rpartition("-")[2]
-        if suffix.isalpha() and suffix.islower() and path[0] not in self.secret_names:
+        if suffix.isalpha() and suffix.islower():
             self.warnings.append(
                 f"{path[0]}: the value ends in six lower-case letters, which looks like part of the "
                 "secret's name and not like the six characters that Secrets Manager adds. "
                 "`aws secretsmanager describe-secret --secret-id NAME --query ARN` shows the full ARN"
             )
-        account = secret["account"] or application.account
-        if application.account and account != application.account and "kms_key_id" not in self.args:
+
+    def check_key(self, connector: Connector, application: Location) -> None:
+        """Require the key of a secret in another account; warn of a key that is elsewhere."""
+        secret, bucket_account = self.match("secret_id"), self.match("bucket_account_id")
+        encrypted, name, account = "secret", "secret_id", secret and secret["account"]
+        if connector.bucket_is_source:
+            encrypted, name, account = (
+                "bucket",
+                "bucket_account_id",
+                bucket_account and bucket_account[0],
+            )
+        if not application.account or account in (None, application.account):
+            return
+        path, key = self.path("kms_key_id"), self.match("kms_key_id")
+        place = f"the {encrypted} is in account {self.show(self.path(name), account)}"
+        if key and not key["account"]:
+            own = self.show_location(application.account)
+            self.warnings.append(
+                f"{path[0]}: a key ID means a key of account {own}, and {place}; give the key's ARN if "
+                "the key is there too"
+            )
+        elif secret and "kms_key_id" not in self.args:
             self.add_error(
-                self.path("kms_key_id"),
+                path,
                 "is required and not set: an AWS managed key cannot be used from another account, and "
-                f"the secret is in account {self.show(path, account)}",
-                f"the customer managed key that encrypts the secret: {formats.KEY.expected}",
-                formats.KEY.placeholder,
+                f"{place}",
+                "the ARN of the customer managed key that encrypts the secret, "
+                "arn:PARTITION:kms:REGION:ACCOUNT:key/ID",
+                "KEY_ARN",
             )
 
-    def check_role_name(self, component_name: str) -> None:
-        path, name = self.path("role_name"), self.text("role_name")
+    def check_role_name(self) -> None:
+        path, name = self.path("role_name"), self.match("role_name")
         if name and not any(word in name[0] for word in formats.LISTED_NAMES):
             self.warnings.append(
                 f"{path[0]}: the Amazon Q Business console lists only roles whose name contains "
                 f"{' or '.join(formats.LISTED_NAMES)}, so not {self.show(path, quote(name[0]))}"
             )
+        component_name = self.component_name
         if "role_name" in self.args or formats.COMPONENT_NAME.pattern.fullmatch(component_name):
             return
         self.add_error(
@@ -404,8 +437,8 @@ class _Validator:
 
     def render(self, connector: Connector, location: Location) -> ValidationResult:
         """Render the policies whose settings are known; raises SettingsError for a policy too long."""
-        application, index = self.text("application_id"), self.text("index_id")
-        secret, key, bucket = map(self.text, ("secret_id", "kms_key_id", "bucket_name"))
+        application, index = self.match("application_id"), self.match("index_id")
+        secret, key, bucket = map(self.match, ("secret_id", "kms_key_id", "bucket_name"))
         if application is None:
             return ValidationResult(None, None, self.warnings)
         # To check the size of the policy, what is not known yet is as short as it can be.
@@ -425,7 +458,7 @@ class _Validator:
 
         subnets = [arn("ec2", "subnet/", each) for each in self.vpc_members("subnet_ids")]
         groups = [arn("ec2", "security-group/", each) for each in self.vpc_members("security_group_ids")]
-        bucket_account, ingest_scope = self.text("bucket_account_id"), self.text("ingest_scope")
+        bucket_account, ingest_scope = self.match("bucket_account_id"), self.match("ingest_scope")
         role_policy = policies.role_policy(
             Settings(
                 application=target,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from components.formats import SUPPORTED_REGIONS
-from live.account import CALL_ERRORS, Account, RegionError
+from live.account import CALL_ERRORS, Account
 from live.interruption import Interruption
 from live.names import Names
 from live.run import run
@@ -28,7 +28,6 @@ _NO_FAILURE: Final = 0
 _FAILURE: Final = 1
 _NOTHING_DONE: Final = 2
 _INTERRUPTED: Final = 130
-_REGIONS: Final = ", ".join(SUPPORTED_REGIONS)
 
 
 class NotStartedError(Exception):
@@ -39,12 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        account = Account(options.region)
+        account = _account(options.region)
         return _remove(account, options.remove) if options.remove else _run(account, agreed=options.yes)
     except CALL_ERRORS as error:
         text = explain(error, "live")
-    except RegionError as error:
-        text = f"{error}: give --region, or set AWS_REGION, to one of {_REGIONS}"
     except NotStartedError as error:
         text = str(error)
     except (KeyboardInterrupt, EOFError):
@@ -68,6 +65,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _account(region: str | None) -> Account:
+    account = Account(region)
+    if account.region not in SUPPORTED_REGIONS:
+        raise NotStartedError(
+            f"Amazon Q Business is not in {account.region}: give --region, one of "
+            f"{', '.join(SUPPORTED_REGIONS)}"
+        )
+    return account
+
+
 def _run(account: Account, *, agreed: bool) -> int:
     if not shutil.which("pulumi"):
         raise NotStartedError(
@@ -80,7 +87,7 @@ def _run(account: Account, *, agreed: bool) -> int:
         _ask()
     interruption = Interruption()
     interruption.listen()
-    mask = Mask(account.id, account.caller_arn, account.credentials)
+    mask = Mask(account.identity, account.credentials)
     transcript = Transcript(path, _facts(account, names), mask)
     run(account, names, transcript, interruption)
     transcript.say(f"\n{transcript.summary()}. Transcript: {path.name}")
@@ -95,8 +102,8 @@ def _plan(account: Account, names: Names, transcript: Path) -> str:
 This creates IAM roles in an AWS account and deletes them again: about two minutes, no costs.
 Nobody can assume the roles, since their application does not exist. No other stack is used.
 
-  account     {account.id}
-  caller      {account.caller_arn}
+  account     {account.identity["Account"]}
+  caller      {account.identity["Arn"]}
   Region      {account.region}
   IAM         {account.endpoint}
   roles       {names.role}, {names.renamed}, {names.imported}

@@ -4,12 +4,18 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
 from components.connector_role import POLICY_NAME
 from components.formats import ROLE_NAME_SUFFIX
-from live.account import CALL_ERRORS, DENY_ALL, Account, Role, unanswered, wait_until
+from live.account import CALL_ERRORS, DENY_ALL, Account, wait_until
 from live.example import Example
 from live.names import Names
 from live.stack import Stack, StepError
+from pages.connector_calls import Request
+from roles.account import Role
+from roles.errors import PageError, is_denied, is_unanswered
 
 _NAMESPACE: Final = "qbusiness-aem-connector:"
 """Of the program's keys in a stack's configuration: the name in `Pulumi.yaml`."""
@@ -50,7 +56,7 @@ class Steps:
         self._stack = stack
         self._names = names
         self._record = record
-        self._example = Example(account.id, account.region)
+        self._example = Example(account.identity["Account"], account.region)
         policies = self._example.policies(_COMPONENT)
         self._trust_policy = policies.trust_policy or ""
         self._role_policy = policies.role_policy or ""
@@ -89,7 +95,7 @@ class Steps:
             }
         )
         self._stack.run("preview", "--diff")
-        if self._account.role(self._names.role):
+        if self._account.role_id(self._names.role):
             raise StepError("the preview created the role")
 
     def _create(self) -> None:
@@ -104,33 +110,32 @@ class Steps:
     # Ask.
 
     def _analyze(self) -> str:
-        role = self._role(self._names.role)
         trust_policy = {"validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument"}
         try:
             findings = [
-                *self._account.findings(role.trust_policy, policyType="RESOURCE_POLICY", **trust_policy),
-                *self._account.findings(role.inline_policies[POLICY_NAME], policyType="IDENTITY_POLICY"),
+                *self._account.policy_findings(self._trust_policy, "RESOURCE_POLICY", **trust_policy),
+                *self._account.policy_findings(self._role_policy, "IDENTITY_POLICY"),
             ]
         except CALL_ERRORS as error:
             raise _skip_or(error) from error
-        listed = "; ".join(f"{kind} {text}" for kind, text in findings)
-        if any(kind in _SERIOUS for kind, _ in findings):
+        listed = "; ".join(
+            f"{finding['findingType']} {finding['issueCode']}: {finding['findingDetails']}"
+            for finding in findings
+        )
+        if any(finding["findingType"] in _SERIOUS for finding in findings):
             raise StepError(listed)
         return listed or "no finding"
 
     def _simulate(self) -> str:
-        role = self._role(self._names.role)
+        arn = self._role(self._names.role).arn
         counts: list[str] = []
         wrong: list[str] = []
         try:
             for allowed in (True, False):
                 requests = self._example.requests(allowed=allowed)
-                for request, decision in self._account.decisions(role.arn, requests):
-                    if (decision == "allowed") != allowed:
-                        wrong.append(
-                            f"{request.action} on {request.resource} with {dict(request.context)} "
-                            f"is {decision}"
-                        )
+                for request, result in self._account.decisions(arn, requests):
+                    if (result["EvalDecision"] == "allowed") != allowed:
+                        wrong.append(_described(request, result))
                 counts.append(f"{len(requests)} {'allowed' if allowed else 'denied'}")
         except CALL_ERRORS as error:
             raise _skip_or(error) from error
@@ -200,7 +205,7 @@ class Steps:
         name = self._names.imported
         self._account.create_role(name, self._trust_policy)
         self._account.put_policy(name, "by-hand", DENY_ALL)
-        before = self._role(name)
+        before = self._account.role_id(name)
         self._stack.run("config", "set", "--plaintext", f"{_NAMESPACE}roleName", name)
         component = {"type": "qbusiness-connector:index:ConnectorRole", "name": _COMPONENT}
         role = {"type": "aws:iam/role:Role", "name": _ROLE, "id": name, "parent": _COMPONENT}
@@ -209,7 +214,8 @@ class Steps:
             *("import", "--file", "import.json", "--yes", "--protect=false", "--generate-code=false")
         )
         self._stack.run(*_UP)
-        if self._expect_role(name, _DESCRIPTION).id != before.id:
+        self._expect_role(name, _DESCRIPTION)
+        if self._account.role_id(name) != before:
             raise StepError("the role was replaced")
 
     def _destroy_imported(self) -> None:
@@ -219,7 +225,7 @@ class Steps:
     # What AWS has.
 
     def _role(self, name: str) -> Role:
-        role = self._account.role(name)
+        role = self._account.role_if_any(name)
         if role is None:
             raise StepError(f"there is no role {name}")
         return role
@@ -228,14 +234,15 @@ class Steps:
         """Return a role once it is as the program has written it; raises StepError if it never is."""
         expected: Mapping[str, Any] = {
             "description": description,
-            "boundary": boundary,
+            "permissions_boundary_arn": boundary,
             "tags": _TAGS,
             "trust_policy": json.loads(self._trust_policy),
             "inline_policies": {POLICY_NAME: json.loads(self._role_policy)},
+            "attached": (),
         }
 
         def differences() -> list[str]:
-            role = self._account.role(name)
+            role = self._account.role_if_any(name)
             actual = role._asdict() if role else {}
             return [part for part, value in expected.items() if actual.get(part) != value]
 
@@ -244,11 +251,22 @@ class Steps:
         return self._role(name)
 
     def _expect_none(self, name: str) -> None:
-        if not wait_until(lambda: self._account.role(name) is None):
+        if not wait_until(lambda: self._account.role_id(name) is None):
             raise StepError(f"the role {name} still exists")
 
 
-def _skip_or(error: Exception) -> Exception:
-    """Return the reason to skip a question, or else its error."""
-    reason = unanswered(error)
-    return SkipError(reason) if reason else error
+def _described(request: Request, result: Mapping[str, Any]) -> str:
+    """Describe a decision; a policy of the organization can deny what the role's policy allows."""
+    organization = result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
+    reason = "" if organization else ", by a policy of the organization"
+    context = f" with {dict(request.context)}" if request.context else ""
+    return f"{request.action} on {request.resource}{context}: {result['EvalDecision']}{reason}"
+
+
+def _skip_or(error: BotoCoreError | ClientError | ResponseParserError) -> Exception:
+    """Return why a question cannot be asked, or else the error of the question itself."""
+    if isinstance(error, ClientError) and is_denied(error):
+        return SkipError(f"not allowed: {error}")
+    if isinstance(error, ClientError | PageError | ResponseParserError) and is_unanswered(error):
+        return SkipError(f"the endpoint does not have it: {error}")
+    return error

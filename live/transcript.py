@@ -23,14 +23,14 @@ _SHORTEST_CREDENTIAL: Final = 16
 class Mask:
     """Replaces what is not for everybody."""
 
-    def __init__(self, account: str, caller_arn: str, credentials: Collection[str]) -> None:
-        """Take the account, who calls it, and with which credentials."""
+    def __init__(self, identity: Mapping[str, str], credentials: Collection[str]) -> None:
+        """Take who calls AWS, as STS says it, and with which credentials."""
         home = str(Path.home())
         self._replacements = {
             **{text: "CREDENTIAL" for text in credentials if len(text) >= _SHORTEST_CREDENTIAL},
             # It has the name of a person.
-            caller_arn: "CALLER",
-            account: "ACCOUNT",
+            identity["Arn"]: "CALLER",
+            identity["Account"]: "ACCOUNT",
             **({} if home == "/" else {home: "~"}),
         }
 

@@ -51,7 +51,7 @@ SECRETS: Final = {
         f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
     ),
 }
-"""What is given, and the secret's ARN."""
+"""The value of the setting, and the secret's ARN."""
 KEYS: Final = {
     "AWS managed key": None,
     "customer managed key": (KEY_ID, KEY_ARN),
@@ -84,12 +84,12 @@ _LONG_BUCKET_NAME: Final = f"{'long.bucket-name.' * 3}twelve-chars"
 
 
 class Bucket(NamedTuple):
-    """A bucket from which the connector reads."""
+    """A bucket that the connector reads."""
 
     name: str
     account: str
     is_source: bool
-    """Whether it is the data source; else it has files that the configuration names."""
+    """Whether it is the data source, or contains files that the configuration names."""
 
 
 BUCKETS: Final = {
@@ -104,7 +104,7 @@ BUCKETS: Final = {
 
 
 class Options(NamedTuple):
-    """One combination of everything that decides what the documents say."""
+    """A combination of all settings that determine the documents."""
 
     secret: str
     key: str
@@ -115,7 +115,7 @@ class Options(NamedTuple):
 
     @property
     def connector(self) -> str:
-        """A connector that takes these options; every other that does gets the same documents."""
+        """A connector that accepts these options; all such connectors get the same documents."""
         if self.bucket_is_source:
             return "s3-v1"
         return "webcrawler" if self.bucket_arn or not self.secret_arn else "aem-cloud"
@@ -183,7 +183,7 @@ class Options(NamedTuple):
 
 
 def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Options]:
-    """Return a role of each shape, with these values."""
+    """Return the options of a role of each shape with these values."""
     return [
         options
         for options in itertools.starmap(
@@ -197,7 +197,7 @@ def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Option
                 ("no bucket", *buckets),
             ),
         )
-        # A data source that is a bucket takes no secret, and a key is for one of the two.
+        # A data source that is a bucket has no secret, and a key is for one of the two.
         if not (options.secret_arn and options.bucket_is_source)
         if options.secret_arn or options.bucket_is_source or not options.key_arn
         if options.network_arns or not options.deletion
@@ -206,14 +206,8 @@ def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Option
     ]
 
 
-SHAPES: Final = _combinations(
-    "secret of this account",
-    "customer managed key",
-    "VPC with several and shared subnets",
-    "files",
-    "source",
-)
-"""One role of each shape: what differs besides is the text of ARNs."""
+SHAPES: Final = _combinations("secret of this account", "customer managed key", "VPC", "files", "source")
+"""One role of each shape: all others differ only in the text of ARNs."""
 COMBINATIONS: Final = [
     *dict.fromkeys(
         (
@@ -221,7 +215,7 @@ COMBINATIONS: Final = [
             *_combinations(
                 "secret of another account",
                 "key of another account",
-                "VPC",
+                "VPC with several and shared subnets",
                 "files of another account",
                 "source of another account",
             ),
@@ -243,7 +237,7 @@ FULL: Final = Options(
     "applicationAndIndex",
     deletion=True,
 )
-"""Every statement of the default connector is there."""
+"""Every statement of the default connector is included."""
 FULL_WITH_FILES: Final = FULL._replace(bucket="files")
 FULL_OF_SOURCE: Final = Options(
     "no secret",
@@ -253,11 +247,11 @@ FULL_OF_SOURCE: Final = Options(
     deletion=True,
     bucket="source",
 )
-"""With these two, every statement of any connector is there."""
+"""These two include every statement of any connector."""
 
 
 class Request(NamedTuple):
-    """What IAM decides on, in one go."""
+    """A request to IAM for one decision."""
 
     action: str
     resource: str
@@ -266,19 +260,19 @@ class Request(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A call that the connector makes, or one that differs from it in one thing."""
+    """A call of the connector, or one that differs from it in one part."""
 
     sid: str
-    """The statement that allows it, or would."""
+    """The statement that allows it, or would if it were included."""
     what: str
     requests: tuple[Request, ...]
     allowed: bool
     deviation: str = ""
-    """How it differs from what the connector does; empty if it does not."""
+    """How it differs from the connector's call; empty for the connector's call."""
 
 
 def connector_calls(options: Options) -> list[Call]:
-    """Return what the connector does, and whether the role of these options lets it."""
+    """Return the calls of the connector, and whether the role of these options allows them."""
     application_and_index = (APPLICATION_ARN, INDEX_ARN)
     in_vpc = bool(options.network_arns)
     create_tagged = {"aws:RequestTag/AMAZON_Q": TAG, "aws:TagKeys": ["AMAZON_Q"]}
@@ -292,7 +286,7 @@ def connector_calls(options: Options) -> list[Call]:
             sid, what, tuple(Request(action, resource, context) for resource in resources), allowed
         )
 
-    # Without a secret, a key or a bucket, these must not be reachable either.
+    # Without a secret, a key or a bucket, the role must not allow these.
     secret_arn = options.secret_arn or SECRET_ARN
     key_arn = options.key_arn or KEY_ARN
     bucket_arn = options.bucket_arn or BUCKET_ARN
@@ -332,8 +326,8 @@ def connector_calls(options: Options) -> list[Call]:
                 context={"kms:ViaService": f"{service}.{REGION}.amazonaws.com"},
             )
             for what, service in (
-                ("the secret, asked by Secrets Manager", "secretsmanager"),
-                ("an object of the bucket, asked by Amazon S3", "s3"),
+                ("the secret, through Secrets Manager", "secretsmanager"),
+                ("an object of the bucket, through Amazon S3", "s3"),
             )
         ),
         *(
@@ -395,7 +389,7 @@ def connector_calls(options: Options) -> list[Call]:
         *(
             call(
                 "AllowsAmazonQToDescribeResourcesForVPC",
-                f"look at the VPC by {action}",
+                f"describe the VPC with {action}",
                 f"ec2:{action}",
                 "*",
                 allowed=in_vpc,
@@ -448,7 +442,7 @@ PASS_ROLE: Final = Call(
     deviation="no connector does",
 )
 
-# What else a condition key may hold; None: the request does not carry it.
+# Other values of a condition key; None: the request does not have the key.
 _OTHER_VALUES: Final[Mapping[str, tuple[str | list[str] | None, ...]]] = {
     "kms:ViaService": (
         None,
@@ -500,7 +494,7 @@ _OTHER_PRINCIPALS: Final = (
 
 
 def deviations(call: Call, options: Options) -> Iterator[Call]:
-    """Return the calls that differ from one that is allowed in one thing, and must all be denied."""
+    """Return the calls that differ from an allowed one in one part; all must be denied."""
     for request in call.requests:
         for what, other in _other_requests(request, options):
             yield Call(call.sid, call.what, (other,), allowed=False, deviation=what)
@@ -511,7 +505,7 @@ def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, R
     for action in _OTHER_ACTIONS.get(request.action, ()):
         yield f"action {action}", request._replace(action=action)
     if request.principal == SERVICE:
-        yield "no source at all", request._replace(context={})
+        yield "no source", request._replace(context={})
         for principal in _OTHER_PRINCIPALS:
             yield f"principal {principal}", request._replace(principal=principal)
     elif request.resource != "*":
@@ -523,7 +517,7 @@ def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, R
 
 def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
     for key in request.context:
-        # The tags of a new network interface are checked when it is created, and not once more here.
+        # The tags of a new network interface are checked by ec2:CreateNetworkInterface.
         if request.action == "ec2:CreateTags" and key != "ec2:CreateAction":
             continue
         for value in _OTHER_VALUES[key]:
@@ -531,17 +525,17 @@ def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
                 continue
             context = {name: value for name, value in request.context.items() if name != key}
             if value is None and key == "aws:RequestTag/AMAZON_Q":
-                context.pop("aws:TagKeys")  # no tag, no keys of tags
+                context.pop("aws:TagKeys")  # without a tag, no tag keys
             if value is not None:
                 context[key] = value
             yield f"{key} {'absent' if value is None else value}", request._replace(context=context)
 
 
 def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
-    """Return ARNs that differ from one in one part."""
+    """Return ARNs that differ from an ARN in one part."""
     _, partition, service, region, account, resource = arn.split(":", 5)
     others = {"other partition": ("aws-cn", service, region, account, resource)}
-    if service != "s3":  # the ARNs of Amazon S3 have neither
+    if service != "s3":  # ARNs of Amazon S3 have neither
         others["other Region"] = (partition, service, "us-west-2", account, resource)
         others["other account"] = (partition, service, region, "999988887777", resource)
     for what, parts in others.items():
@@ -555,7 +549,7 @@ def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
             yield what, f"arn:{partition}:s3:::{name}{slash}{key}"
         return
     if "network-interface/" in arn:
-        return  # there is no telling which one the connector will make
+        return  # the ID of a new network interface is not known
     last = "0" if resource[-1] != "0" else "1"
     yield "other identifier", arn[:-1] + last
     if "/index/" in arn:
@@ -563,4 +557,4 @@ def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
     if service == "secretsmanager":
         name = arn.rpartition("-")[0]
         yield "secret whose name begins with this one's", f"{name}-prod-a1B2c3"
-        yield "secret of this name that was made again", f"{name}-Zz9Yy8"
+        yield "secret that was recreated with this name", f"{name}-Zz9Yy8"

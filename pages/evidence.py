@@ -10,32 +10,38 @@ from pages.connector_calls import INDEX_ARN, SECURITY_GROUP_ARN, SUBNET_ARN
 
 
 class NeverAllowed(StrEnum):
-    """What the role policy never allows, whatever the request."""
+    """What the role policy never allows."""
 
-    UNLISTED_ACTION = "an action that AWS's page does not name"
-    OTHER_SERVICE = "another service"
+    UNLISTED_ACTION = "an action that AWS's pages do not name"
+    OTHER_SERVICE = "a service that no setting requires"
+    OTHER_BUCKET = "another bucket, or a bucket of that name in another account"
+    MORE_THAN_READING_THE_BUCKET = (
+        "any action on the bucket except reading its objects, and listing them if it is the data source"
+    )
     OTHER_SECRET = "another secret"
-    MORE_THAN_READING_THE_SECRET = "anything with the secret but reading it"
+    MORE_THAN_READING_THE_SECRET = "any action on the secret except reading it"
     OTHER_KEY = "another key"
-    DECRYPTION_ELSEWHERE = "decryption but through Secrets Manager"
-    MORE_THAN_DECRYPTION = "anything with the key but decryption"
+    DECRYPTION_ELSEWHERE = "decryption except through Secrets Manager, or through Amazon S3 if the bucket is the data source"
+    MORE_THAN_DECRYPTION = "any action on the key except decryption"
     OTHER_APPLICATION = "another application or index"
     CREATION_WITHOUT_TAG = "creating a network interface without the application's tag"
-    CREATION_WITH_OTHER_TAG = "creating a network interface with a tag beside the application's"
+    CREATION_WITH_OTHER_TAG = "creating a network interface with a tag in addition to the application's"
     PERMISSION_WITHOUT_TAG = "a permission for a network interface without the application's tag"
     DELETION_WITHOUT_TAG = "deleting a network interface without the application's tag"
-    TAGGING_LATER = "tags for what exists already"
+    TAGGING_LATER = "tags for resources that exist"
     DELETION_WITHOUT_SETTING = (
         "deleting any network interface, unless allowNetworkInterfaceDeletion is set"
     )
-    OTHER_NETWORK = "anything of EC2 but these subnets and groups, and network interfaces"
+    OTHER_NETWORK = (
+        "any action of EC2 on resources except these subnets, security groups, and network interfaces"
+    )
 
 
 class NeverAssumed(StrEnum):
-    """How the role is never assumed, whatever the request."""
+    """How the role is never assumed."""
 
-    OTHER_PRINCIPAL = "by another principal than Amazon Q Business"
-    OTHER_ACTION = "by another action than sts:AssumeRole"
+    OTHER_PRINCIPAL = "by a principal other than Amazon Q Business"
+    OTHER_ACTION = "by an action other than sts:AssumeRole"
     OTHER_ACCOUNT = "for another account"
     OTHER_APPLICATION = "for another application"
 
@@ -44,15 +50,15 @@ KNOWN_FINDINGS: Final = {
     (
         "RESOURCE_MISMATCH",
         "ec2:CreateNetworkInterface",
-    ): "AWS's page spreads its resources over two statements",
+    ): "AWS's page divides its resources between two statements",
     (
         "RESOURCE_MISMATCH",
         "ec2:DeleteNetworkInterface",
-    ): "AWS's page; it has no effect, as the table of pairs says",
+    ): "AWS's page; the pair has no effect, see the table above",
 }
-"""Kind of finding of the linter, and action: the reason to accept it."""
+"""Type of the linter's finding, and action: the reason to accept it."""
 
-_OF_AWS: Final = "AWS's page; the action does not take this type of resource"
+_OF_AWS: Final = "AWS's page; the action does not support this type of resource"
 INERT: Final = {
     **{
         (f"qbusiness:{action}", f"{INDEX_ARN}/data-source/*"): _OF_AWS
@@ -63,11 +69,11 @@ INERT: Final = {
     ("ec2:DeleteNetworkInterface", SUBNET_ARN): _OF_AWS,
     ("ec2:DeleteNetworkInterface", SECURITY_GROUP_ARN): _OF_AWS,
 }
-"""Action and resource: the reason why the pair, which no request can have, is in the policy."""
+"""Action and resource that no request can combine: the reason why the policy contains the pair."""
 
 _OLDER_EDITION: Final = "ingestScope: index, AWS's older edition"
 UNCOVERED: Final = {
     ("qbusiness:BatchPutDocument", "qbusiness/application"): _OLDER_EDITION,
     ("qbusiness:BatchDeleteDocument", "qbusiness/application"): _OLDER_EDITION,
 }
-"""Action and type of resource that it requires: the reason why the policy does not cover it."""
+"""Action and required type of resource: the reason why the policy does not cover it."""

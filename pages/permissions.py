@@ -24,7 +24,7 @@ from sandbox.environment import PROJECT
 Statement = Mapping[str, Any]
 
 _APPLICATION: Final = policies.Application("aws", REGION, ACCOUNT, APPLICATION_ID)
-# Which reason a statement has does not depend on the values.
+# The reason for a statement does not depend on the values.
 _FILES: Final = policies.Settings(
     application=_APPLICATION,
     index_id=INDEX_ID,
@@ -53,7 +53,7 @@ _CONDITIONS: Final[Mapping[str, Callable[[Options], bool]]] = {
 
 
 def page() -> str:
-    """Return the text of the page: the role of the default connector, and what is true of all."""
+    """Return the text of the page: the role of the default connector, and the facts about all roles."""
     return "\n".join(
         [
             _INTRODUCTION,
@@ -181,7 +181,7 @@ def _explained(statement: Statement, when: str, calls: Collection[Call], options
     denied = sum(1 for call in allowed for _ in deviations(call, options))
     facts = [f"**Included:** {when}.", f"**Evidence:** {'; '.join(call.what for call in allowed)}."]
     if denied:
-        facts.append(f"**Denied:** {denied} requests that differ from these in one thing.")
+        facts.append(f"**Denied:** {denied} requests that differ from these in one part.")
     document = f"```json\n{json.dumps(statement, indent=2)}\n```\n"
     return "\n".join([f"{_REASONS[sid]}\n", bullets(facts), document])
 
@@ -224,8 +224,9 @@ It is also proved that the role policy allows exactly what AWS's page allows, wi
 ingested into the application and the index (as on AWS's current page; not with `ingestScope: index`), and tagged network
 interfaces can be deleted (with `allowNetworkInterfaceDeletion`).
 
-The simulator decided the requests for {len(COMBINATIONS)} combinations of the options, for all connectors. The proofs cover
-the role of AEM Cloud, with one combination of each kind: the others differ only in the text of ARNs.
+The roles of all connectors have {len(SHAPES)} shapes. The simulator decided the requests for {len(COMBINATIONS)} combinations of the options, which
+include every shape with several values of each option. What the role can never do is proved for all of these; the
+comparison with AWS's pages, for one role of each shape: the others differ only in the text of ARNs.
 
 ## What remains possible
 

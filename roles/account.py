@@ -217,6 +217,13 @@ class Account:
         """Return the metadata of a key, by ID, ARN or alias."""
         return self._client("kms").describe_key(KeyId=key_id)["KeyMetadata"]
 
+    def customer_managed_key(self, key_id: str | None) -> str | None:
+        """Return the ARN of a key by ID, ARN or alias; None for one that AWS manages."""
+        if not key_id or "alias/aws/" in key_id:
+            return None
+        key = self.key(key_id)
+        return None if key["KeyManager"] == "AWS" else key["Arn"]
+
     def key_policy(self, key_id: str) -> Mapping[str, Any]:
         """Return the policy of a key of this account."""
         found = self._client("kms").get_key_policy(KeyId=key_id, PolicyName="default")

@@ -1,7 +1,6 @@
 """List the IAM actions that each verb calls; all of them only read.
 
-The pages in docs/ have the same lists as policies. A verb that is not allowed one of its actions says so
-and skips what needs it, unless nothing is left without it.
+The pages in docs/ have the same lists as policies.
 """
 
 from collections.abc import Mapping

@@ -18,8 +18,6 @@ from roles.notes import Notes
 
 COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
-_MANAGED_KEY: Final = "alias/aws/"
-"""Begins the aliases of the keys that AWS manages."""
 _STACK_CONFIGURATION: Final = Naming(config_key)
 """Settings that were read from AWS, called as in a stack's configuration."""
 
@@ -160,17 +158,14 @@ def _bucket_key(account: Account, bucket: str | None, notes: Notes) -> str | Non
 
 def _customer_managed_key(account: Account, key_id: str | None, notes: Notes) -> str | None:
     """Return the ARN of a key unless AWS manages it."""
-    if not key_id or _MANAGED_KEY in key_id:
-        return None
     try:
-        key = account.key(key_id)
+        return account.customer_managed_key(key_id)
     except ClientError as error:
         # An alias does not name its key; for a key itself, only who manages it is unknown.
-        if not is_denied(error) or "alias/" in key_id:
+        if not is_denied(error) or "alias/" in str(key_id):
             raise
         notes.warn(
             f"{action(error.operation_name)} is not allowed for {key_id}, which is assumed to be "
             "customer managed: if AWS manages it (aws/secretsmanager, aws/s3), leave kmsKeyId out"
         )
         return key_id
-    return None if key["KeyManager"] == "AWS" else key["Arn"]

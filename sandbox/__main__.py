@@ -48,14 +48,14 @@ def main() -> int:
 
 
 def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> int:
-    """Replace this process with a command, which then gets the signals and the terminal."""
+    """Replace this process with a command, which then receives signals and controls the terminal."""
     try:
         environment = sandbox.prepare()
         sandbox.prepare_stack(environment)
     except (NoEngineError, SandboxError) as error:
         return _fail(error)
     try:
-        os.execvpe(command[0], command, {**environment, **variables})  # noqa: S606 no shell is wanted
+        os.execvpe(command[0], command, {**environment, **variables})  # noqa: S606 no shell is needed
     except OSError as error:
         _fail(f"{command[0]}: {error.strerror}")
         return 127
@@ -63,9 +63,9 @@ def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> 
 
 def _shell() -> tuple[list[str], Mapping[str, str]]:
     """Return the command that opens a shell, and the variables that only this command gets."""
-    # The user's own files are not read: they may set another account or another `pulumi`.
+    # Do not read the user's own files: they can set another account or another `pulumi`.
     command = ["bash", "--norc"] if shutil.which("bash") else ["sh"]
-    # Version 1 of the AWS CLI reads the second name only.
+    # Version 1 of the AWS CLI reads only the second name.
     region = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
     return command, {"PS1": "(sandbox) ${PWD##*/} $ ", **region}
 

@@ -1,7 +1,7 @@
-"""Fill the sandbox's account with what `Pulumi.dev.yaml` names, so that its role has something to reach.
+"""Create the resources in the sandbox's account that `Pulumi.dev.yaml` names.
 
-Nothing else is there, except for what AWS has in every account, such as the default VPC. Each service is
-filled when it is first called, since moto's EC2 takes most of a second to import.
+Otherwise the account contains only what every AWS account contains, such as the default VPC. Each
+service is filled at its first call, because moto's EC2 takes most of a second to import.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from sandbox.environment import REGION
 from sandbox.qbusiness import QBusiness
 
 ACCOUNT: Final = "123456789012"
-"""The account of the sandbox: moto's."""
+"""The account of the sandbox, which is moto's."""
 APPLICATION_ID: Final = "a1b2c3d4-5678-90ab-cdef-111111111111"
 INDEX_ID: Final = "b2c3d4e5-6789-01ab-cdef-222222222222"
 SECRET_NAME: Final = "qbusiness/aem-cloud"
@@ -26,7 +26,7 @@ SUBNETS: Final[Mapping[str, tuple[str, str]]] = {
     "subnet-0a1b2c3d4e5f60718": (f"{REGION}b", "10.0.0.0/24"),
     "subnet-0b2c3d4e5f6071829": (f"{REGION}c", "10.0.1.0/24"),
 }
-"""Availability Zone and addresses of each."""
+"""Availability Zone and CIDR block of each subnet."""
 SECURITY_GROUP_ID: Final = "sg-0c3d4e5f607182930"
 
 
@@ -89,4 +89,4 @@ FILL: Final[Mapping[str, Callable[[], None]]] = {
     "kms": _fill_kms,
     "secretsmanager": _fill_secrets_manager,
 }
-"""How moto's services are filled, by the name that requests are signed for."""
+"""Functions that fill moto's services, by the service name in the signature of a request."""

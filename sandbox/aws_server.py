@@ -1,9 +1,9 @@
-"""Serve a stand-in for AWS on loopback: moto, behind IAM's rules, and Amazon Q Business.
+"""Serve AWS on loopback: moto behind IAM's rules, and Amazon Q Business.
 
 `python -m sandbox.aws_server DIRECTORY` starts a server in the background. In that directory,
-`server.json` contains its process and port, and `contents.pickle` the contents of IAM and of Amazon Q
-Business, which stacks are made of, so that none of them is lost if the server is killed. Other services
-then have their first contents again. A lock on `server.lock` shows that the server runs; deleting that
+`server.json` contains its process and port, and `contents.pickle` the contents of IAM and Amazon Q
+Business, so that the resources of stacks are not lost if the server is killed. Other services then have
+their initial contents again. A lock on `server.lock` shows that the server runs; deleting that
 file stops it. The server outlives the command that started it, unless there is a file `owner.lock` next
 to the directory. The server then stops when no process has a lock on that file: the system releases the
 lock of a process that ends.
@@ -17,7 +17,6 @@ import pickle
 import re
 import sys
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
@@ -39,11 +38,11 @@ from sandbox.iam_rules import IamError, Role, validate_request
 from sandbox.qbusiness import QBusiness, QBusinessError
 
 _LOCK_CHECK: Final = 0.1
-"""Seconds between two checks of the lock, while no request comes."""
+"""Seconds between two checks of the lock, without requests."""
 _READING: Final = ("Get", "List", "Simulate")
 _SIGNATURE: Final = re.compile(r"Credential=[^/]+/\d+/([\w-]+)/([\w-]+)/")
-"""Where a request says for which Region and service it is signed."""
-# A namespace, not an address: the SDKs look for it in error documents.
+"""The Region and the service in the signature of a request."""
+# A namespace, not an address: the SDKs require it in error documents.
 _NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 Environ = dict[str, Any]
@@ -51,15 +50,15 @@ Start = Callable[..., Any]
 
 
 class Aws:
-    """A WSGI application: one account of AWS; keeps its contents on disk."""
+    """A WSGI application: one AWS account with its contents on disk."""
 
     def __init__(self, contents: Path) -> None:
         """Load the contents that an earlier server saved."""
         self.contents = contents
         self.moto: Any = DomainDispatcherApplication(_moto)
-        # One call at a time: nothing may change between the check of a call and moto's answer.
+        # One call at a time: nothing may change between the validation of a call and moto's answer.
         self.lock = threading.Lock()
-        self._start_over()
+        self._reset()
         if contents.exists():
             saved = pickle.loads(contents.read_bytes())  # noqa: S301 our own file
             for (account, partition), kept in saved["iam"].items():
@@ -67,9 +66,9 @@ class Aws:
             for region, resources in saved["qbusiness"].items():
                 self.qbusiness[region].resources = resources
 
-    def _start_over(self) -> None:
+    def _reset(self) -> None:
         self.filled: set[str] = set()
-        """The services of moto that have their first contents."""
+        """The services of moto that have their initial contents."""
         self.qbusiness: dict[str, QBusiness] = _Regions()
         fill_qbusiness(self.qbusiness[REGION])
 
@@ -78,24 +77,35 @@ class Aws:
         signature = _SIGNATURE.search(environ.get("HTTP_AUTHORIZATION", ""))
         region, service = signature.groups() if signature else ("", "")
         with self.lock:
-            if service == "iam":
-                return self._answer_for_iam(environ, start_response)
-            if service == "qbusiness":
-                return self._answer_for_qbusiness(region, environ, start_response)
-            if service in FILL and service not in self.filled:
-                FILL[service]()
-                self.filled.add(service)
             try:
-                answer: Iterable[bytes] = list(self.moto(environ, start_response))
+                match service:
+                    case "iam":
+                        return self._answer_for_iam(environ, start_response)
+                    case "qbusiness":
+                        return self._answer_for_qbusiness(region, environ, start_response)
+                    case _:
+                        return self._answer_for_others(service, environ, start_response)
             except NotImplementedError as error:
-                return _refuse_unknown(f"the sandbox does not have it: {error}", start_response)
-            if environ["PATH_INFO"] == "/moto-api/reset":
-                self._start_over()
-                self._keep()
-            return answer
+                return _refuse_unknown(service, f"the sandbox does not have it: {error}", start_response)
+
+    def _answer_for_others(
+        self, service: str, environ: Environ, start_response: Start
+    ) -> Iterable[bytes]:
+        """Pass a call to moto, after the service has its initial contents."""
+        if service in FILL and service not in self.filled:
+            FILL[service]()
+            self.filled.add(service)
+        # moto ignores this header.
+        if environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER", ACCOUNT) != ACCOUNT:
+            return _refuse(IamError(403, "AccessDenied", "Access Denied"), start_response)
+        answer: Iterable[bytes] = list(self.moto(environ, start_response))
+        if environ["PATH_INFO"] == "/moto-api/reset":
+            self._reset()
+            self._keep()
+        return answer
 
     def _answer_for_iam(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        """Apply IAM's rules, and then ask moto."""
+        """Validate the call, and pass it to moto."""
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         parameters = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
@@ -105,18 +115,13 @@ class Aws:
         except IamError as refusal:
             return _refuse(refusal, start_response)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-            # The rules assume that a call has the right shape.
+            # The rules assume the form of a valid call.
             malformed = IamError(400, "ValidationError", f"malformed call: {error!r}")
             return _refuse(malformed, start_response)
         if action == "UpdateRole":
             body = _complete(parameters)
             environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-        try:
-            answer: Iterable[bytes] = list(self.moto(environ, start_response))
-        except NotImplementedError as error:
-            return _refuse(
-                IamError(400, "InvalidAction", f"the sandbox does not have it: {error}"), start_response
-            )
+        answer: Iterable[bytes] = list(self.moto(environ, start_response))
         if not action.startswith(_READING):
             self._keep()
         return answer
@@ -147,7 +152,7 @@ def _moto(service: Any) -> Any:
     return create_backend_app(service)
 
 
-class _Regions(defaultdict[str, QBusiness]):
+class _Regions(dict[str, QBusiness]):
     """Amazon Q Business by Region."""
 
     def __missing__(self, region: str) -> QBusiness:
@@ -206,8 +211,10 @@ def _refuse(refusal: IamError, start_response: Start) -> Iterable[bytes]:
     return [document.encode()]
 
 
-def _refuse_unknown(message: str, start_response: Start) -> Iterable[bytes]:
-    """Refuse a call of a service that speaks JSON."""
+def _refuse_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
+    """Refuse an operation like one that AWS does not have: IAM in XML, other services in JSON."""
+    if service == "iam":
+        return _refuse(IamError(400, "InvalidAction", message), start_response)
     code = "UnknownOperationException"
     headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", code)]
     start_response(f"404 {code}", headers)

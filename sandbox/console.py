@@ -1,4 +1,4 @@
-"""Create a data source and its role, as a person does in the console of AWS."""
+"""Create a data source and its role, as the AWS console does."""
 
 import json
 from typing import Final
@@ -25,7 +25,7 @@ _TRUST_POLICY: Final = {
         }
     ],
 }
-# Of a template for many data sources: wider than AWS's page for the secret, and narrower for the index.
+# As in a template for many data sources: wider than AWS's page for the secret, narrower for the index.
 _POLICY: Final = {
     "Version": "2012-10-17",
     "Statement": [

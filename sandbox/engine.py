@@ -1,7 +1,7 @@
 """Find or build the Pulumi engine.
 
-In this order: the `pulumi` on PATH; a build of the CLI's published Go module and of our own language
-host, which the module does not contain; the official installer, if it can be reached.
+In this order: the `pulumi` on PATH; a build of the CLI's published Go module, with a language host for
+Python, which the module does not contain; the official installer, if it can be reached.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Final
 
 VERSION: Final = "3.259.0"
-"""The release that is built or installed; equals the one in `engine/go.mod`."""
+"""The release to build or install; the same as in `engine/go.mod`."""
 
 _SOURCE: Final = Path(__file__).parent / "engine"
 _SDK_MODULE: Final = "github.com/pulumi/pulumi/sdk/v3"
@@ -29,9 +29,9 @@ _CLI_PACKAGES: Final = (
 _OWN_PACKAGES: Final = ("./pulumi-language-python", "./generate-python-package")
 """The language host for Python programs, and the program that it calls."""
 _PROGRESS_INTERVAL: Final = 15.0
-"""Seconds between two lines of progress where they cannot overwrite each other."""
+"""Seconds between two lines of progress without a terminal."""
 _INSTALLER_PATIENCE: Final = 5
-"""Seconds to wait for the installer's site before saying that it cannot be reached."""
+"""Timeout for the installer's site in seconds."""
 _ADVICE: Final = (
     "Install the Pulumi CLI (https://www.pulumi.com/docs/install/), or a Go toolchain of at least the "
     "version in sandbox/engine/go.mod (https://go.dev/doc/install), and repeat the command."
@@ -39,7 +39,7 @@ _ADVICE: Final = (
 
 
 class NoEngineError(Exception):
-    """Raised when there is no engine; the message says what was tried and what to install."""
+    """Raised when there is no engine; the message lists the attempts and what to install."""
 
 
 def directory(cache: Path) -> Path:
@@ -54,7 +54,7 @@ def directory(cache: Path) -> Path:
         return built
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # sandboxes share the cache, and one of them builds
+        fcntl.flock(lock, fcntl.LOCK_EX)  # sandboxes share the cache; only one of them builds
         if built.exists():
             return built
         with tempfile.TemporaryDirectory(dir=cache, prefix="unfinished-") as unfinished:
@@ -79,7 +79,7 @@ def _on_path() -> Path | None:
 
 
 def _digest() -> str:
-    """Return a digest of the sources, so that a change causes a new build."""
+    """Return a digest of the sources; a change causes a new build."""
     sources = sorted(path for path in _SOURCE.rglob("*") if path.is_file())
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 

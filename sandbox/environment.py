@@ -1,7 +1,7 @@
 """Set up the sandbox and the environment in which its commands run.
 
 The environment puts the real engine first on PATH. It has its own Pulumi home, file backend and
-passphrase, the stand-ins as AWS providers, and a server on loopback instead of AWS. All files are in one
+passphrase, its own AWS providers, and a server on loopback instead of AWS. All files are in one
 directory. The user's credentials and settings for AWS, Pulumi and proxies are removed.
 """
 
@@ -31,15 +31,15 @@ REGION: Final = "us-east-1"
 """The Region of that stack."""
 EXAMPLE: Final = PROJECT / "examples" / "data-source"
 EXAMPLE_NAME: Final = "qbusiness-aem-data-source"
-"""The project that is deployed as a second stack."""
+"""The project of the second stack."""
 _PROJECT_NAME: Final = "qbusiness-aem-connector"
 
 _RESET: Final = "`make down` resets the sandbox."
-_SERVER_PATIENCE: Final = 120.0
-"""Seconds for the server to start; it takes about one, unless the machine is busy."""
-_END_PATIENCE: Final = 5.0
-"""Seconds for the server to end; one that hangs is abandoned, without a lock and without files."""
-# Variables of the user that change what a command shows and not what it reaches.
+_START_TIMEOUT: Final = 120.0
+"""Timeout for the start of the server in seconds; it takes about one, unless the machine is busy."""
+_END_TIMEOUT: Final = 5.0
+"""Timeout for the end of the server in seconds; afterwards it is ignored, without lock and files."""
+# Variables of the user that change the output of a command, but not its account or backend.
 _HARMLESS: Final = ("PULUMI_ERROR_OUTPUT_STRING", "PULUMI_OPTION_COLOR")
 # With the first two, Python finds neither venv/ nor the program. With the others, a shell would run
 # the user's own files, which may set variables that are removed here.
@@ -47,11 +47,11 @@ _HARMFUL: Final = ("PYTHONHOME", "PYTHONSAFEPATH", "BASH_ENV", "ENV")
 
 
 class SandboxError(Exception):
-    """Raised when the sandbox cannot be set up; the message says what to do."""
+    """Raised when the sandbox cannot be set up; the message contains the remediation."""
 
 
 class Sandbox:
-    """One set of state, IAM and engine below one directory."""
+    """State, AWS account and engine below one directory."""
 
     def __init__(self, directory: Path = DIRECTORY, engines: Path = DIRECTORY / "engine") -> None:
         """Use one directory for the state and another for built engines."""
@@ -84,7 +84,7 @@ class Sandbox:
         Raises SandboxError.
         """
         with self._lock():
-            self._forget_locks_of_the_dead()
+            self._remove_stale_locks()
             if not self.has_stack(_PROJECT_NAME):
                 self._use_stack("init", environment)
             elif not self._selection().exists():
@@ -94,10 +94,12 @@ class Sandbox:
         """Unlock all stacks, even during an update: `pulumi cancel` in the sandbox."""
         shutil.rmtree(self.state / ".pulumi" / "locks", ignore_errors=True)
 
-    def _forget_locks_of_the_dead(self) -> None:
-        """Do what `pulumi cancel` does for a stack whose update was killed on this machine."""
+    def _remove_stale_locks(self) -> None:
+        """Unlock stacks whose update was killed on this machine, as `pulumi cancel` does."""
         for lock in (self.state / ".pulumi" / "locks").rglob("*.json"):
-            with suppress(OSError, KeyError, TypeError, ValueError):  # gone by now, or no lock of Pulumi
+            with suppress(
+                OSError, KeyError, TypeError, ValueError
+            ):  # deleted meanwhile, or not a lock of Pulumi
                 if not _runs(json.loads(lock.read_text())["pid"]):
                     lock.unlink()
 
@@ -133,16 +135,15 @@ class Sandbox:
                 shutil.rmtree(place, ignore_errors=True)
 
     def _end_server(self) -> None:
-        """Delete the server's lock, by which it ends itself, and wait until it has.
+        """Delete the server's lock, so that it ends, and wait for its end.
 
-        No signal is sent: the number of its process may be another process's by now, or in another
-        container.
+        Send no signal: the process ID can belong to another process now, or be one of another container.
         """
         self.aws.mkdir(exist_ok=True)
         path = self.aws / "server.lock"
         with path.open("a") as lock:
             path.unlink()
-            deadline = time.monotonic() + _END_PATIENCE
+            deadline = time.monotonic() + _END_TIMEOUT
             while not _take(lock) and time.monotonic() < deadline:
                 time.sleep(0.02)
 
@@ -155,7 +156,7 @@ class Sandbox:
             yield
 
     def _install_providers(self) -> None:
-        """Put the stand-ins where the engine looks for the versions that the programs ask for."""
+        """Install the sandbox's providers under the versions that the programs require."""
         for package in ("aws", "aws-native"):
             version = importlib.metadata.version(f"pulumi-{package}")
             name = f"resource-{package}"
@@ -172,7 +173,7 @@ class Sandbox:
             plugin.chmod(0o755)
 
     def _serve(self) -> int:
-        """Return the port of the server, after starting it if it is not there."""
+        """Return the port of the server; start it if it does not run."""
         self.aws.mkdir(exist_ok=True)
         state = self.aws / "server.json"
         log = self.aws / "server.log"
@@ -187,14 +188,14 @@ class Sandbox:
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
-                    check=False,  # its log says why
+                    check=False,  # its log has the reason
                 )
-        deadline = time.monotonic() + _SERVER_PATIENCE
+        deadline = time.monotonic() + _START_TIMEOUT
         while not state.exists():
             if not self._serving() or time.monotonic() > deadline:
                 last_line = (log.read_text().strip().splitlines() or ["its log is empty"])[-1]
                 raise SandboxError(
-                    f"The stand-in for AWS did not start: {last_line}\nIts log is {log}\n{_RESET}"
+                    f"The server for AWS did not start: {last_line}\nIts log is {log}\n{_RESET}"
                 )
             time.sleep(0.02)
         try:
@@ -225,9 +226,9 @@ class Sandbox:
             # (docs/operations.md, "If the stack cannot be read").
             "PULUMI_BACKEND_URL": f"{self.state.as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-            # The engine runs for a second: it need not collect most of its garbage.
+            # The engine runs for a second: little garbage collection is faster.
             "GOGC": "400",
-            # Nothing is looked up or fetched from the network.
+            # No access to the network.
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "AWS_EC2_METADATA_DISABLED": "true",

@@ -1,7 +1,7 @@
-"""Answer for Amazon Q Business, which moto does not have, by the service model of botocore.
+"""Implement Amazon Q Business, which moto does not have, according to botocore's service model.
 
-Requests, answers and errors have the form that the model gives. What AWS does over time happens at
-once: a new data source is active, and a deleted index is gone.
+Requests, answers and errors have the form that the model defines. Asynchronous operations of AWS finish
+immediately: a new data source is active, and a deleted index does not exist.
 """
 
 import functools
@@ -11,14 +11,13 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import unquote
 
 import botocore.session
 from botocore.validate import ParamValidator
 from werkzeug.wrappers import Request, Response
 
 Path = tuple[str, ...]
-"""The IDs of an application, an index in it, and a data source in that; or of the first one or two."""
+"""The IDs of an application, its index, and its data source; or only the first one or two."""
 
 _LEVELS: Final = ("application", "index", "data-source")
 _IDS: Final = ("applicationId", "indexId", "dataSourceId")
@@ -29,7 +28,7 @@ class QBusinessError(Exception):
     """Raised when Amazon Q Business refuses a call."""
 
     def __init__(self, code: str, message: str, **members: str) -> None:
-        """Take the name of the error in the model, and its other members."""
+        """Store the name of the error in the model, and its other members."""
         super().__init__(message)
         self.code = code
         self.members = {"message": message, **members}
@@ -45,11 +44,11 @@ class QBusiness:
         self.arn = f"arn:aws:qbusiness:{region}:{account}:"
         self.check_role = check_role
         self.resources: dict[Path, dict[str, Any]] = {}
-        """What the model's Get operations say of each."""
+        """The answer of the Get operation for each resource, and further data of it."""
         self.sync_jobs: dict[Path, list[dict[str, Any]]] = {}
         """The history of a data source, the latest first."""
         self.page_size = 10
-        """Members of a list in one answer, unless a call asks for another number."""
+        """Maximum number of members of a list in one answer, unless a call sets it."""
         self._operations: Mapping[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
             "CreateDataSource": self._create_data_source,
             "DeleteApplication": self._delete,
@@ -101,7 +100,7 @@ class QBusiness:
         return answer
 
     def _find(self, path: Path) -> dict[str, Any]:
-        """Return a resource, whose parents have to exist too."""
+        """Return a resource; its parents have to exist."""
         for length in range(1, len(path) + 1):
             if path[:length] not in self.resources:
                 kind, name = _LEVELS[length - 1], path[length - 1]
@@ -131,7 +130,7 @@ class QBusiness:
     def _page(
         self, operation: Any, parameters: dict[str, Any], found: list[dict[str, Any]]
     ) -> dict[str, Any]:
-        """Return one page of a list, by the only list that the model has in the answer."""
+        """Return one page of a list: the answer in the model has one list member."""
         (key,) = (
             name for name, shape in operation.output_shape.members.items() if shape.type_name == "list"
         )
@@ -151,7 +150,7 @@ class QBusiness:
         return {"dataSourceId": identifier, "dataSourceArn": created["dataSourceArn"]}
 
     def _update_data_source(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Change the members that are given; the others stay."""
+        """Change the members of the request and keep the others."""
         found = self._find(_path(parameters))
         given = {name: value for name, value in parameters.items() if name not in _IDS}
         self._check(given)
@@ -164,7 +163,7 @@ class QBusiness:
             self.check_role(given["roleArn"])
 
     def _delete(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Delete a resource with all that is in it."""
+        """Delete a resource and its children."""
         path = _path(parameters)
         self._find(path)
         for other in [other for other in self.resources if other[: len(path)] == path]:
@@ -174,7 +173,7 @@ class QBusiness:
 
 
 def parse(request: Request) -> tuple[Any, dict[str, Any]]:
-    """Find the operation of a request, and its parameters where the model says they are.
+    """Return the operation of a request and its parameters, according to the model.
 
     Raises QBusinessError if there is none.
     """
@@ -195,8 +194,7 @@ def parse(request: Request) -> tuple[Any, dict[str, Any]]:
             body = json.loads(request.get_data() or "{}")
         except ValueError:
             raise _invalid("the body is no JSON document", "CANNOT_PARSE") from None
-        path = {name: unquote(value) for name, value in found.groupdict().items()}
-        return operation, {**body, **query, **path}
+        return operation, {**body, **query, **found.groupdict()}
     raise _invalid(f"no operation is {request.method} {request.path}", "UNKNOWN_OPERATION")
 
 
@@ -236,7 +234,7 @@ def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
 
 
 def _misfits(value: Mapping[str, Any], shape: Any) -> str:
-    """Say what in a value does not have the form that the model gives."""
+    """Return the parts of a value that do not have the form of the model."""
     report = ParamValidator().validate(value, shape)
     patterns = {name: member.metadata.get("pattern") for name, member in shape.members.items()}
     unmatched = (

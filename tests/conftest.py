@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.environment import Sandbox
 from tests.stacks import Aws, NewStack, Stack, prepared, running_provider
-from tests.support import PATIENCE, golden
+from tests.support import TIMEOUT, golden
 
 # Ignore the user's settings for AWS, Pulumi and the terminal, and reach servers on this machine without
 # a proxy.
@@ -57,7 +57,7 @@ def environment(prepared_sandbox: tuple[Sandbox, dict[str, str]]) -> Iterator[di
     yield variables
     # `pulumi destroy` would take as long as most tests.
     address = f"{variables['AWS_ENDPOINT_URL']}/moto-api/reset"
-    with urlopen(Request(address, method="POST"), timeout=PATIENCE):  # noqa: S310 our own address
+    with urlopen(Request(address, method="POST"), timeout=TIMEOUT):  # noqa: S310 an address on loopback
         pass
 
 

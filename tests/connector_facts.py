@@ -1,4 +1,4 @@
-"""What AWS's pages say of each connector, written out again: nothing here is taken from the program."""
+"""List the facts of AWS's pages about each connector, independently of the program."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -7,11 +7,11 @@ from pages.connector_calls import SHAPES, Options
 
 
 class Facts(NamedTuple):
-    """A connector, as the address of its IAM role page names it."""
+    """A connector, by the name in the address of its IAM role page."""
 
     name: str
     types: str
-    """The `type` in CreateDataSource's configuration, the newest first, with commas between."""
+    """Values of `type` in CreateDataSource's configuration, the newest first, separated by commas."""
     secret: str
     bucket: str
     vpc: str
@@ -60,7 +60,7 @@ fsx-windows                     FSX                        required  optional  o
 github-server                   GITHUB                     required  optional  optional  supported
 sharepoint-server-subscription  SHAREPOINTV2,SHAREPOINT    required  optional  optional  supported
 sharepoint-cloud                SHAREPOINTV2,SHAREPOINT    required  optional  optional  supported
-webcrawler                      WEBCRAWLERV2               optional  optional  optional  supported
+webcrawler                      WEBCRAWLERV2,WEBCRAWLER    optional  optional  optional  supported
 googledrive-v2                  GOOGLEDRIVEV3              required  no        no        supported
 onedrive-new                    ONEDRIVEV3                 required  optional  no        supported
 s3-v1                           S3                         no        required  optional  supported

@@ -1,4 +1,4 @@
-"""Expected role policies for any options, of the statements that golden/ has written out."""
+"""Compose the expected role policies for any options from the statements in golden/."""
 
 import copy
 import json
@@ -12,7 +12,7 @@ Statement = dict[str, Any]
 
 
 def role_policy(options: Options) -> dict[str, Any]:
-    """Return the role policy of every connector that takes these options."""
+    """Return the role policy of every connector that accepts these options."""
     (deletion,) = statements("default", "DeleteTaggedNI")
     page = statements("s3-v1" if options.bucket_is_source else "confluence-server")
     included = filled([*page, deletion], options)
@@ -23,15 +23,15 @@ def role_policy(options: Options) -> dict[str, Any]:
 
 
 def statements(name: str, part_of_sid: str = "") -> list[Statement]:
-    """Return the statements of a role policy in golden/, or those with this part in the Sid."""
+    """Return the statements of a role policy in golden/ whose Sid contains a text."""
     policy = json.loads(golden(f"{name}-role-policy"))
     return [statement for statement in policy["Statement"] if part_of_sid in statement["Sid"]]
 
 
 def filled(written_out: Iterable[Statement], options: Options) -> list[Statement]:
-    """Return the statements that the options ask for, with the ARNs of the options."""
+    """Return the statements that the options include, with the ARNs of the options."""
     objects = f"{options.bucket_arn}/*"
-    # What asks for a statement, and its resources; those of the others are the same for all options.
+    # The option that includes a statement, and its resources if they differ.
     changing = {
         "GetS3Objects": (options.bucket_arn, [objects]),
         "GetObjectfromS3": (options.bucket_arn, [objects]),
@@ -46,8 +46,8 @@ def filled(written_out: Iterable[Statement], options: Options) -> list[Statement
     included: list[Statement] = []
     for statement in copy.deepcopy([*written_out]):
         sid = statement["Sid"].removeprefix("AllowsAmazonQTo")
-        asked_for, resource = changing.get(sid, (options.network_arns, None))
-        if asked_for:
+        is_included, resource = changing.get(sid, (options.network_arns, None))
+        if is_included:
             statement["Resource"] = resource or statement["Resource"]
             if "S3" in sid:
                 statement["Condition"]["StringEquals"]["aws:ResourceAccount"] = options.bucket_account

@@ -8,18 +8,17 @@ import asyncio
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from select import select
 from threading import Event, Semaphore, Thread
 from typing import Any
-from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from aiohttp import web
 from microburst.app import make_app
 from microburst.core.pipeline import Microburst
 
-from tests.support import PATIENCE
+from tests.loopback import Handler, serving
+from tests.support import TIMEOUT
 
 
 class Proxy:
@@ -44,7 +43,7 @@ class Proxy:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 the proxy's own address
+        with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 the proxy's own address
             return json.loads(answer.read() or b"null")
 
 
@@ -83,7 +82,7 @@ class Gate:
 
     def wait_for_call(self) -> None:
         """Wait until a call arrives at the gate, each time another one."""
-        assert self.arrived.acquire(timeout=PATIENCE), "no call of CreateRole arrived"
+        assert self.arrived.acquire(timeout=TIMEOUT), "no call of CreateRole arrived"
 
     def open(self) -> None:
         """Let all waiting and later calls pass."""
@@ -96,23 +95,16 @@ def gate(upstream: str, *, applied: bool = False) -> Generator[Gate]:
     """Put a gate in front of IAM; calls that wait at the end of the context get no answer."""
     closed = Gate()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+    class GateHandler(Handler):
+        def do_POST(self) -> None:  # noqa: N802 http.server calls it
+            body = self.body()
             create = b"Action=CreateRole" in body
             if create and not applied and not self.passes():
                 return
-            call = Request(upstream, body, dict(self.headers))  # noqa: S310 the proxy's own address
-            try:
-                with urlopen(call, timeout=PATIENCE) as answer:  # noqa: S310 the proxy's own address
-                    status, content = 200, answer.read()
-            except HTTPError as error:
-                status, content = error.code, error.read()
+            status, content = self.forward(upstream, body)
             if create and applied and not self.passes():
                 return
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(content)
+            self.answer(status, content)
 
         def passes(self) -> bool:
             closed.arrived.release()
@@ -121,13 +113,8 @@ def gate(upstream: str, *, applied: bool = False) -> Generator[Gate]:
             disconnected = select([self.connection], [], [], 0)[0]
             return closed.opened and not disconnected
 
-        def log_message(self, format: str, *_: object) -> None: ...  # noqa: A002 the name in the base class
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        closed.url = f"http://127.0.0.1:{server.server_port}"
-        Thread(target=server.serve_forever, daemon=True).start()
+    with serving(GateHandler) as closed.url:
         try:
             yield closed
         finally:
             closed.settled.set()
-            server.shutdown()

@@ -11,14 +11,15 @@ import ssl
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any, Final
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.loopback import Handler, serving
 
 HOST: Final = "git.example.com"
 
@@ -31,32 +32,28 @@ def git_server(repositories: Path, directory: Path) -> Generator[dict[str, str]]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
-    class Handler(_Handler):
+    class GitHandler(_Handler):
         tls = context
         root = repositories
 
-    with _Server(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield {
-                "HTTPS_PROXY": f"http://127.0.0.1:{server.server_port}",
-                "GIT_SSL_CAINFO": str(certificate),
-                "SSL_CERT_FILE": str(certificate),
-            }
-        finally:
-            server.shutdown()
+    with serving(GitHandler, _Server) as address:
+        yield {
+            "HTTPS_PROXY": address,
+            "GIT_SSL_CAINFO": str(certificate),
+            "SSL_CERT_FILE": str(certificate),
+        }
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = False  # server_close waits for every connection
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
     tls: ssl.SSLContext
     root: Path
 
-    def do_CONNECT(self) -> None:
+    def do_CONNECT(self) -> None:  # noqa: N802 http.server calls it
         self.send_response(200)
         self.end_headers()
         self.rfile.close()
@@ -64,7 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile = self.connection.makefile("rb")
         self.wfile = self.connection.makefile("wb", buffering=0)
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 http.server calls it
         """Answer with git http-backend, a CGI program."""
         path, _, query = self.path.partition("?")
         length = int(self.headers.get("Content-Length", 0))
@@ -100,9 +97,6 @@ class _Handler(BaseHTTPRequestHandler):
     def finish(self) -> None:
         super().finish()
         self.connection.close()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        pass
 
 
 def _write_certificate(path: Path) -> None:

@@ -6,16 +6,17 @@ model of the service fails the test.
 
 import io
 import json
+import re
 import threading
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-import botocore.session
-from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
+from moto.core.serialize import get_serializer_class
+from moto.core.utils import get_service_model
 from moto.moto_api._internal import mock_random
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -28,14 +29,39 @@ from sandbox.qbusiness import QBusiness, parse
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
 
 
-def _models(*services: str) -> dict[str, ServiceModel]:
-    session = botocore.session.get_session()
-    return {service: session.get_service_model(service) for service in services}
-
-
-MODELS = _models("iam", "kms", "secretsmanager")
-_BUCKET_ACTIONS = {"encryption": "GetEncryptionConfiguration"}
+_BUCKET_ACTIONS = {"encryption": "GetEncryptionConfiguration", "location": "GetBucketLocation"}
 """What IAM calls the operations on a bucket, by their query."""
+_PATH_ACTIONS = {"/policy/validation": "ValidatePolicy"}
+"""The operations of IAM Access Analyzer, by their path."""
+
+
+class Simulation(NamedTuple):
+    """One call of iam:SimulatePrincipalPolicy."""
+
+    principal: str
+    actions: Sequence[str]
+    resource: str
+    context: Mapping[str, str | list[str]]
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, str]) -> "Simulation":
+        """Read the parameters of the call, in the form of the query protocol."""
+
+        def members(prefix: str) -> list[str]:
+            pattern = re.compile(rf"{re.escape(prefix)}\.member\.\d+")
+            return [value for name, value in parameters.items() if pattern.fullmatch(name)]
+
+        context: dict[str, str | list[str]] = {}
+        for name, key in parameters.items():
+            if found := re.fullmatch(r"(ContextEntries\.member\.\d+)\.ContextKeyName", name):
+                values = members(f"{found[1]}.ContextKeyValues")
+                single = parameters[f"{found[1]}.ContextKeyType"] == "string"
+                context[key] = values[0] if single else values
+        (resource,) = members("ResourceArns")
+        return cls(parameters["PolicySourceArn"], members("ActionNames"), resource, context)
+
+
+Decide = Callable[[Simulation], Mapping[str, Mapping[str, Any]]]
 
 
 class Server:
@@ -49,7 +75,11 @@ class Server:
         self.refusals: dict[str, tuple[int, str]] = {}
         """Status and error code, by action."""
         self.answers: dict[str, Mapping[str, Any]] = {}
-        """Answer of a JSON service instead of moto's, by action."""
+        """Answer instead of moto's, by action."""
+        self.bucket_owner = account
+        """The account that has every bucket; moto does not ask for it."""
+        self.decide: Decide = lambda _: {}
+        """Decisions of iam:SimulatePrincipalPolicy by action; those that it leaves out are allowed."""
         self.pages: dict[str, int] = {}
         """Status of an HTML page that answers instead of an API, by action."""
         self.calls: list[str] = []
@@ -72,22 +102,32 @@ class Server:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         environ["wsgi.input"] = io.BytesIO(request.get_data())  # moto reads it again
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self.account
         scope = request.headers.get("Authorization", "").partition("Credential=")[2].split("/")
         service = scope[3] if len(scope) > 3 else "unsigned"
         operation = _operation(service, request)
+        self.calls.append(f"{service}:{operation}")
+        try:
+            answer = self._answer(service, operation, request) or self._moto
+        except Exception as error:
+            self.misfits.append(repr(error))  # what is tested may take it for an outage
+            raise
+        return answer(environ, start_response)
+
+    def _answer(self, service: str, operation: str, request: Request) -> Response | None:
+        """Return an answer of this server; None leaves it to moto."""
         action = f"{service}:{operation}"
-        self.calls.append(action)
+        owner = request.headers.get("x-amz-expected-bucket-owner", self.bucket_owner)
         if action in self.pages:
-            page = Response("<!doctype html><p>Sign in", self.pages[action], mimetype="text/html")
-            return page(environ, start_response)
-        if action in self.refusals:
-            return _refusal(service, *self.refusals[action])(environ, start_response)
+            return Response("<!doctype html><p>Sign in", self.pages[action], mimetype="text/html")
+        if action in self.refusals or owner != self.bucket_owner:
+            return _refusal(service, *self.refusals.get(action, (403, "AccessDenied")))
         if service == "qbusiness":
-            return self._answer_for_qbusiness(request)(environ, start_response)
-        if action in self.answers:
-            return self._answer_for_moto(service, operation)(environ, start_response)
-        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self.account
-        return self._moto(environ, start_response)
+            return self._answer_for_qbusiness(request)
+        if action == "iam:SimulatePrincipalPolicy":
+            return self._simulate(request)
+        answer = self.answers.get(action)
+        return None if answer is None else self._by_model(service, operation, answer)
 
     def _answer_for_qbusiness(self, request: Request) -> Response:
         answer = self.qbusiness.answer(request)
@@ -95,13 +135,32 @@ class Server:
             self.misfits.append(answer.get_data(as_text=True))
         return answer
 
-    def _answer_for_moto(self, service: str, operation: str) -> Response:
-        answer = self.answers[f"{service}:{operation}"]
-        model: Any = MODELS[service].operation_model(operation)
+    def _simulate(self, request: Request) -> Response:
+        """Answer with a decision for each action on the resource of the call."""
+        simulation = Simulation.read(dict(parse_qsl(request.get_data(as_text=True))))
+        decided = self.decide(simulation)
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalResourceName": simulation.resource,
+                "EvalDecision": "allowed",
+                **decided.get(action, {}),
+            }
+            for action in simulation.actions
+        ]
+        return self._by_model("iam", "SimulatePrincipalPolicy", {"EvaluationResults": results})
+
+    def _by_model(self, service: str, operation: str, answer: Mapping[str, Any]) -> Response:
+        """Write an answer in the protocol of its service."""
+        name = {"access-analyzer": "accessanalyzer"}.get(service, service)
+        service_model: Any = get_service_model(name)
+        model = service_model.operation_model(operation)
         report = ParamValidator().validate(answer, model.output_shape)
         if report.has_errors():
             self.misfits.append(f"answer of {operation}: {report.generate_report()}")
-        return Response(json.dumps(answer), mimetype="application/json")
+        serializer = get_serializer_class(name, service_model.resolved_protocol)(model)
+        written = serializer.serialize(answer)
+        return Response(written["body"], written["status_code"], written["headers"])
 
 
 def _operation(service: str, request: Request) -> str:
@@ -110,6 +169,8 @@ def _operation(service: str, request: Request) -> str:
     if service == "s3":
         query = request.query_string.decode().partition("&")[0].rstrip("=")
         return _BUCKET_ACTIONS.get(query, f"{request.method} {request.full_path}")
+    if request.path in _PATH_ACTIONS:
+        return _PATH_ACTIONS[request.path]
     target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
     return target or dict(parse_qsl(request.get_data(as_text=True)))["Action"]
 
@@ -123,6 +184,12 @@ def _refusal(service: str, status: int, code: str) -> Response:
     message = f"{code} by the test"
     if service == "s3":
         text = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+        return Response(text, status, mimetype="text/xml")
+    if service == "ec2":
+        text = (
+            f"<Response><Errors><Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+            "</Error></Errors><RequestID>test</RequestID></Response>"
+        )
         return Response(text, status, mimetype="text/xml")
     if service in ("iam", "sts"):
         text = (

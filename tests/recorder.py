@@ -1,23 +1,19 @@
-"""Record what AWS is asked, between a program and the sandbox, and answer some of it otherwise."""
+"""Record the calls of a program to the sandbox, and answer some of them."""
 
 import json
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from html import escape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from urllib.error import HTTPError
 from urllib.parse import parse_qsl
-from urllib.request import Request, urlopen
 
-from tests.support import PATIENCE
+from tests.loopback import Handler, serving
 
 Answer = Callable[[Mapping[str, str]], tuple[int, str]]
-"""Takes the parameters of a call; returns the HTTP status and the document."""
+"""Takes the parameters of a call; returns the HTTP status and the answer."""
 
 
 class Recorder:
-    """What was called, and what is answered by the test itself."""
+    """The recorded calls, and the answers of the test."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -26,7 +22,7 @@ class Recorder:
         self.answers: dict[str, Answer] = {}
 
     def refuse(self, operation: str, code: str, status: int = 403) -> None:
-        """Let an operation fail, with the message that AWS has for denied permissions."""
+        """Make an operation fail with AWS's message for denied permissions."""
         message = (
             f"User: arn:aws:iam::123456789012:user/jane is not authorized to perform: iam:{operation}"
         )
@@ -39,37 +35,23 @@ class Recorder:
 
 @contextmanager
 def recorder(upstream: str) -> Generator[Recorder]:
-    """Run a recorder for as long as the context lasts."""
+    """Run a recorder until the context ends."""
     recorded = Recorder()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+    class RecordingHandler(Handler):
+        def do_POST(self) -> None:  # noqa: N802 http.server calls it
+            body = self.body()
             operation, parameters = _call(self.path, body)
             recorded.calls.append((operation, parameters))
             answer = recorded.answers.get(operation)
-            status, content = answer(parameters) if answer else self.forward(body)
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(content.encode())
+            if answer:
+                status, text = answer(parameters)
+                self.answer(status, text.encode())
+            else:
+                self.answer(*self.forward(upstream, body))
 
-        def forward(self, body: bytes) -> tuple[int, str]:
-            call = Request(upstream + self.path, body, dict(self.headers))  # noqa: S310 our own address
-            try:
-                with urlopen(call, timeout=PATIENCE) as response:  # noqa: S310 our own address
-                    return 200, response.read().decode()
-            except HTTPError as refusal:
-                return refusal.code, refusal.read().decode()
-
-        def log_message(self, format: str, *_: object) -> None: ...  # noqa: A002 as it is called there
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        recorded.url = f"http://127.0.0.1:{server.server_port}"
-        Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield recorded
-        finally:
-            server.shutdown()
+    with serving(RecordingHandler) as recorded.url:
+        yield recorded
 
 
 def _call(path: str, body: bytes) -> tuple[str, Mapping[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pages.examples import (
     APPLICATION_ARN,
+    BUCKET_NAME,
     INDEX_ID,
     KEY_ID,
     REGION,
@@ -19,7 +20,7 @@ from pages.examples import (
 
 GOLDEN: Final = Path(__file__).parent / "golden"
 
-PATIENCE: Final = 120.0
+TIMEOUT: Final = 120.0
 """Timeout in seconds for everything that a test waits for, even on a busy machine."""
 
 MINIMAL: Final[Mapping[str, Any]] = {
@@ -46,7 +47,7 @@ S3: Final[Mapping[str, Any]] = {
     "application_id": APPLICATION_ARN,
     "index_id": INDEX_ID,
     "connector": "s3-v2",
-    "bucket_name": "qbusiness-documents",
+    "bucket_name": BUCKET_NAME,
     "kms_key_id": KEY_ID,
 }
 """The arguments of `golden/s3-v2-role-policy.json`."""
@@ -63,6 +64,12 @@ ATTACHED_POLICIES: Final = "aem-connector-qbusiness-policy-attachments-exclusive
 def in_one_line(text: str) -> str:
     """Return a JSON document in one line; the order of its members stays."""
     return json.dumps(json.loads(text))
+
+
+def size(document: str | None) -> int:
+    """Return the number of characters that count towards IAM's quotas."""
+    assert document
+    return len("".join(document.split()))
 
 
 def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:

@@ -1,4 +1,4 @@
-"""The sandbox's account has what `Pulumi.dev.yaml` names, and people can change it as they do in AWS."""
+"""Test the contents of the sandbox's account, and that it can be changed as an account of AWS."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def code(error: pytest.ExceptionInfo[ClientError]) -> str:
     return error.value.response["Error"]["Code"]
 
 
-# What is there.
+# The contents.
 
 
 def test_the_application_and_its_index_are_active(aws: Aws):
@@ -76,21 +76,21 @@ def test_the_subnets_and_groups_are_in_one_vpc_and_in_zones_that_amazon_q_busine
     assert all(subnet["AvailableIpAddressCount"] > 0 for subnet in subnets)
 
 
-def test_another_region_has_none_of_it(aws: Aws):
+def test_another_region_is_empty(aws: Aws):
     assert aws.client("qbusiness", "eu-west-1").list_applications()["applications"] == []
     with pytest.raises(ClientError) as refused:
         aws.client("secretsmanager", "eu-west-1").describe_secret(SecretId=SECRET_ARN)
     assert code(refused) == "ResourceNotFoundException"
 
 
-# What can be changed.
+# Changes.
 
 
 def test_a_secret_that_replaces_another_of_its_name_has_another_arn(aws: Aws):
     secrets = aws.client("secretsmanager")
     secrets.delete_secret(SecretId=SECRET_ARN, ForceDeleteWithoutRecovery=True)
-    made = secrets.create_secret(Name="qbusiness/aem-cloud", SecretString="{}")
-    assert made["ARN"] != SECRET_ARN
+    created = secrets.create_secret(Name="qbusiness/aem-cloud", SecretString="{}")
+    assert created["ARN"] != SECRET_ARN
 
 
 def test_a_secret_can_be_scheduled_for_deletion_and_a_key_disabled(aws: Aws):
@@ -103,11 +103,11 @@ def test_a_secret_can_be_scheduled_for_deletion_and_a_key_disabled(aws: Aws):
 
 def test_an_index_is_deleted_with_its_data_sources(aws: Aws):
     qbusiness = aws.client("qbusiness")
-    made = qbusiness.create_data_source(**INDEX, displayName="Pages", configuration=CONFIGURATION)
+    created = qbusiness.create_data_source(**INDEX, displayName="Pages", configuration=CONFIGURATION)
     qbusiness.delete_index(**INDEX)
     for find in (
         lambda: qbusiness.get_index(**INDEX),
-        lambda: qbusiness.get_data_source(**INDEX, dataSourceId=made["dataSourceId"]),
+        lambda: qbusiness.get_data_source(**INDEX, dataSourceId=created["dataSourceId"]),
         lambda: qbusiness.list_data_sources(**INDEX),
     ):
         with pytest.raises(ClientError) as refused:
@@ -116,13 +116,22 @@ def test_an_index_is_deleted_with_its_data_sources(aws: Aws):
         assert refused.value.response["resourceId"] == INDEX["indexId"]
 
 
+def test_every_bucket_belongs_to_the_account(aws: Aws):
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="documents")
+    s3.head_bucket(Bucket="documents", ExpectedBucketOwner="123456789012")
+    with pytest.raises(ClientError) as refused:
+        s3.get_bucket_location(Bucket="documents", ExpectedBucketOwner="444455556666")
+    assert code(refused) == "AccessDenied"
+
+
 # Data sources.
 
 
 def test_a_data_source_is_created_changed_and_deleted(aws: Aws):
     qbusiness = aws.client("qbusiness")
-    made = qbusiness.create_data_source(**INDEX, displayName="Pages", configuration=CONFIGURATION)
-    this = {**INDEX, "dataSourceId": made["dataSourceId"]}
+    created = qbusiness.create_data_source(**INDEX, displayName="Pages", configuration=CONFIGURATION)
+    this = {**INDEX, "dataSourceId": created["dataSourceId"]}
     found = qbusiness.get_data_source(**this)
     assert (found["type"], found["status"]) == ("AEM", "ACTIVE")
     assert found["configuration"] == CONFIGURATION
@@ -130,13 +139,13 @@ def test_a_data_source_is_created_changed_and_deleted(aws: Aws):
     found = qbusiness.get_data_source(**this)
     assert (found["displayName"], found["vpcConfiguration"]) == ("Assets", VPC)
     assert found["configuration"] == CONFIGURATION
-    assert found["dataSourceArn"] == made["dataSourceArn"]
+    assert found["dataSourceArn"] == created["dataSourceArn"]
     assert qbusiness.list_data_source_sync_jobs(**this)["history"] == []
     qbusiness.delete_data_source(**this)
     assert qbusiness.list_data_sources(**INDEX)["dataSources"] == []
 
 
-def test_lists_have_pages(aws: Aws):
+def test_lists_are_paginated(aws: Aws):
     qbusiness = aws.client("qbusiness")
     for number in range(3):
         qbusiness.create_data_source(**INDEX, displayName=f"Pages-{number}", configuration=CONFIGURATION)
@@ -166,14 +175,14 @@ def test_a_role_that_cannot_be_passed_is_refused(aws: Aws, arn: str, refusal: st
         qbusiness.create_data_source(**given, roleArn=arn)
     assert code(refused) == refusal
     assert qbusiness.list_data_sources(**INDEX)["dataSources"] == []
-    made = qbusiness.create_data_source(**given)
+    created = qbusiness.create_data_source(**given)
     with pytest.raises(ClientError) as refused:
-        qbusiness.update_data_source(**INDEX, dataSourceId=made["dataSourceId"], roleArn=arn)
+        qbusiness.update_data_source(**INDEX, dataSourceId=created["dataSourceId"], roleArn=arn)
     assert code(refused) == refusal
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"displayName": "two words"}, "displayName does not match"),
         ({"displayName": ""}, "displayName"),
@@ -183,16 +192,18 @@ def test_a_role_that_cannot_be_passed_is_refused(aws: Aws, arn: str, refusal: st
     ],
     ids=str,
 )
-def test_what_the_model_does_not_allow_is_refused(aws: Aws, changed: dict[str, Any], said: str):
+def test_input_that_the_service_model_does_not_allow_is_refused(
+    aws: Aws, changed: dict[str, Any], message: str
+):
     given = {**INDEX, "displayName": "Pages", "configuration": CONFIGURATION, **changed}
-    with pytest.raises(ClientError, match=said) as refused:
+    with pytest.raises(ClientError, match=message) as refused:
         aws.client("qbusiness").create_data_source(
             **{name: value for name, value in given.items() if value is not None}
         )
     assert code(refused) == "ValidationException"
 
 
-# What is not there.
+# Unsupported operations.
 
 
 @pytest.mark.parametrize(
@@ -203,7 +214,7 @@ def test_what_the_model_does_not_allow_is_refused(aws: Aws, changed: dict[str, A
         ("accessanalyzer", "list_analyzers", {}, "UnknownOperationException"),
     ],
 )
-def test_what_the_sandbox_does_not_have_is_refused_as_an_operation_that_aws_does_not_have(
+def test_an_unsupported_operation_is_refused_like_one_that_aws_does_not_have(
     aws: Aws, service: str, operation: str, parameters: dict[str, Any], expected: str
 ):
     with pytest.raises(ClientError, match="the sandbox") as refused:

@@ -29,6 +29,7 @@ VALID: dict[str, Any] = {
     "secretId": SECRET_ID,
 }
 VPC = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
+PAGES = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug"
 PROGRAM_ERRORS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "formats": (
         {
@@ -83,6 +84,31 @@ PROGRAM_ERRORS: dict[str, tuple[dict[str, Any], list[str]]] = {
             'accountId: "444455556666" does not match the account of the application',
         ],
     ),
+    "connector": (
+        {
+            "bucket": "qbusiness-documents",
+            "connector": "s3-v2",
+            "bucketAccountId": 0o12345670123,
+            "vpcConfiguration": {"subnetIds": [12]},
+            "allowNetworkInterfaceDeletion": True,
+        },
+        [
+            "bucket: is not a setting; did you mean bucketName or bucketAccountId?",
+            f"secretId: is not supported by the connector s3-v2: see {PAGES}/s3-v2-iam-role.html",
+            f"bucketName: is required and not set: the connector s3-v2 needs it, see {PAGES}/s3-v2-iam",
+            'bucketAccountId: "1402433619" is not an account ID',
+            f"vpcConfiguration: is not supported by the connector s3-v2: see {PAGES}/s3-v2-iam",
+            "allowNetworkInterfaceDeletion: requires vpcConfiguration",
+        ],
+    ),
+    "unknown connector": (
+        {"connector": "asana", "bucketName": "s3://documents", "indexId": ""},
+        [
+            "indexId: is required and not set",
+            'connector: "asana" is not a connector; did you mean Asana?',
+            'bucketName: "s3://documents" is not the name of an S3 bucket',
+        ],
+    ),
     "size of the policy": (
         {"vpcConfiguration": {**VPC, "subnetIds": [f"subnet-{n:017x}" for n in range(120)]}},
         ["characters without white space"],
@@ -92,6 +118,7 @@ PROGRAM_ERRORS: dict[str, tuple[dict[str, Any], list[str]]] = {
 ENGINE_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
     "missing": ({"indexId": ...}, "missing configuration value 'indexId'"),
     "list for a string": ({"secretId": ["x"]}, "'secretId' must be of type 'string'"),
+    "list for the connector": ({"connector": ["box"]}, "'connector' must be of type 'string'"),
     "text for an object": ({"vpcConfiguration": "x"}, "'vpcConfiguration' must be of type 'object'"),
     "text for a boolean": (
         {"exclusivePolicies": "maybe"},
@@ -170,6 +197,18 @@ def test_the_command_in_the_message_fixes_the_setting(new_stack: NewStack, aws: 
     refused(stack, aws, "SUBNET_ID is a placeholder")
     stack.run(*command.replace("SUBNET_ID", "subnet-01234567").split())
     assert stack.up().changes == {"same": 1, "create": 3}  # the stack itself exists
+
+
+def test_the_commands_in_the_message_switch_the_connector(new_stack: NewStack, aws: Aws):
+    stack = configured(new_stack, {"connector": "s3-v2", "vpcConfiguration": VPC})
+    text = refused(stack, aws, "invalid configuration: 3 errors").text
+    for line in text.split("fix: pulumi ")[1:]:
+        stack.run(*line.splitlines()[0].replace("BUCKET_NAME", "qbusiness-documents").split())
+    assert stack.up().changes == {"same": 1, "create": 3}
+    (policy,) = aws.role_policies(stack.outputs()["roleName"]).values()
+    assert "arn:aws:s3:::qbusiness-documents/*" in policy
+    assert "secretsmanager" not in policy
+    assert SUBNET_ID not in policy
 
 
 def test_an_error_that_needs_the_provider_stops_the_update_before_the_role(

@@ -1,4 +1,4 @@
-"""Every connector gets the role that its page asks for, and takes no option that the page does not."""
+"""Test that each connector gets the documents, the options and the requirements of its page."""
 
 import itertools
 import json
@@ -20,7 +20,7 @@ from pages.examples import (
 )
 from tests import expected
 from tests.connector_facts import FACTS, Facts, shapes
-from tests.support import MINIMAL, VPC, golden
+from tests.support import MINIMAL, VPC, golden, size
 
 EVERY_CONNECTOR = pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
 PAGE = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{}-iam-role.html"
@@ -31,7 +31,7 @@ NEEDS = {
     "no": "not supported",
 }
 ARN = "arn:aws{words}:{{}}:abcde{words}-99:{{}}:{{}}".format(words=3 * f"-{16 * 'w'}")
-"""With the longest partition and Region that are valid; without service, account and resource."""
+"""An ARN with the longest valid partition and Region; without service, account and resource."""
 
 
 def needs(facts: Facts) -> dict[str, str]:
@@ -46,13 +46,13 @@ def look(facts: Facts, options: Options) -> ValidationResult:
     return validate("qbusiness", {**options.arguments, "connector": facts.name})
 
 
-def test_there_are_the_connectors_of_the_pages_and_no_other():
+def test_the_connectors_are_those_of_the_pages():
     assert set(CONNECTORS) == set(FACTS)
     assert len(FACTS) == 45
 
 
 @EVERY_CONNECTOR
-def test_the_program_knows_of_a_connector_what_its_page_says(facts: Facts):
+def test_the_entry_of_a_connector_agrees_with_its_page(facts: Facts):
     connector = CONNECTORS[facts.name]
     assert connector.name == facts.name
     assert connector.types.split() == facts.types.split(",")
@@ -64,14 +64,14 @@ def test_the_program_knows_of_a_connector_what_its_page_says(facts: Facts):
 
 
 @EVERY_CONNECTOR
-def test_the_documents_of_a_connector_are_of_one_of_the_shapes(facts: Facts):
+def test_the_documents_of_a_connector_have_one_of_the_shapes(facts: Facts):
     for options in shapes(facts):
         trust_policy, role_policy, _ = look(facts, options)
         assert role_policy == json.dumps(expected.role_policy(options))
         assert trust_policy == golden("trust-policy")
 
 
-def test_with_other_values_the_documents_are_of_one_of_the_shapes_too():
+def test_with_other_values_the_documents_have_one_of_the_shapes():
     different = [
         options
         for options in COMBINATIONS
@@ -81,12 +81,12 @@ def test_with_other_values_the_documents_are_of_one_of_the_shapes_too():
     assert different == []
 
 
-def test_the_shapes_are_those_that_the_connectors_can_have():
+def test_the_shapes_are_those_of_the_connectors():
     assert {options for facts in FACTS.values() for options in shapes(facts)} == set(SHAPES)
 
 
 @EVERY_CONNECTOR
-def test_a_connector_takes_what_its_page_lets_it_and_requires_what_its_page_does(facts: Facts):
+def test_a_connector_accepts_and_requires_the_settings_that_its_page_does(facts: Facts):
     values = {"secret_id": SECRET_ID, "bucket_name": BUCKET_NAME, "vpc_configuration": VPC}
     for given in itertools.product((True, False), repeat=len(values)):
         chosen = {
@@ -108,7 +108,7 @@ def test_a_connector_takes_what_its_page_lets_it_and_requires_what_its_page_does
         assert refused == wrong, args
 
 
-def test_three_connectors_warn_that_only_earlier_versions_of_them_support_a_vpc():
+def test_three_connectors_warn_that_only_earlier_versions_support_a_vpc():
     warnings = {
         name: [*look(facts, options).warnings]
         for name, facts in FACTS.items()
@@ -124,7 +124,7 @@ def test_three_connectors_warn_that_only_earlier_versions_of_them_support_a_vpc(
 
 
 def largest(facts: Facts, subnets: int) -> dict[str, Any]:
-    """Return settings of a connector that make its documents as long as they can be."""
+    """Return the settings of a connector with which its documents have the maximum size."""
     args = {
         "connector": facts.name,
         "application_id": ARN.format("qbusiness", ACCOUNT, f"application/{APPLICATION_ID}"),
@@ -145,13 +145,8 @@ def largest(facts: Facts, subnets: int) -> dict[str, Any]:
     return {**args, "vpc_configuration": vpc, "allow_network_interface_deletion": True}
 
 
-def size(document: str | None) -> int:
-    assert document
-    return len("".join(document.split()))
-
-
 @EVERY_CONNECTOR
-def test_without_a_vpc_the_documents_of_a_connector_are_never_too_long(facts: Facts):
+def test_without_a_vpc_the_documents_of_a_connector_are_always_within_the_quotas(facts: Facts):
     trust_policy, role_policy, _ = validate("qbusiness", largest(facts, subnets=0))
     assert size(trust_policy) < 2_048
     assert size(role_policy) < 10_240
@@ -160,10 +155,10 @@ def test_without_a_vpc_the_documents_of_a_connector_are_never_too_long(facts: Fa
 @pytest.mark.parametrize(
     "facts", [facts for facts in FACTS.values() if facts.vpc != "no"], ids=lambda facts: facts.name
 )
-def test_as_many_subnets_as_fit_are_accepted_and_one_more_is_refused_by_us(facts: Facts):
+def test_the_largest_number_of_subnets_is_accepted_and_one_more_is_refused(facts: Facts):
     one, two = (size(validate("qbusiness", largest(facts, count)).role_policy) for count in (1, 2))
     fitting = 1 + (10_240 - one) // (two - one)
-    assert fitting > 6  # what the console takes
+    assert fitting > 6  # the maximum of the console
     expected_size = one + (fitting - 1) * (two - one)
     assert size(validate("qbusiness", largest(facts, fitting)).role_policy) == expected_size <= 10_240
     with pytest.raises(SettingsError) as caught:

@@ -239,7 +239,7 @@ def test_a_state_that_a_full_disk_has_truncated_is_restored(new_stack: NewStack,
     assert_one_role_with_its_policy(stack, aws, role)
 
 
-def test_a_role_whose_creation_a_full_disk_left_out_of_the_state_is_found(new_stack: NewStack, aws: Aws):
+def test_a_role_that_a_full_disk_kept_out_of_the_state_is_found(new_stack: NewStack, aws: Aws):
     stack = new_stack(REQUIRED)
     before = set(aws.roles())
     with killed_inside_create_role(stack, applied=True):

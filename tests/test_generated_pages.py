@@ -45,7 +45,11 @@ def test_the_configuration_page_lists_every_connector():
     [
         ("gmail", "Gmail", "required | no | earlier versions | supported | GMAILV2, GMAIL"),
         ("s3-v2", "Amazon S3, new", "no | required | no | supported | S3V2"),
-        ("webcrawler", "Web Crawler", "optional | optional | optional | supported | WEBCRAWLERV2"),
+        (
+            "webcrawler",
+            "Web Crawler",
+            "optional | optional | optional | supported | WEBCRAWLERV2, WEBCRAWLER",
+        ),
     ],
 )
 def test_the_configuration_page_shows_what_a_connector_needs(name: str, title: str, needs: str):

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.connectors import CONNECTORS, Need
 from components.errors import SettingsError
 from components.formats import INGEST_SCOPES, SETTINGS
 from components.validation import Location, ValidationResult, validate
@@ -52,7 +53,17 @@ KEY_IDS = st.one_of(
 )
 SUBNET_IDS = joined("subnet-", st.one_of(text(HEX, 8), text(HEX, 17)))
 GROUP_IDS = joined("sg-", st.one_of(text(HEX, 8), text(HEX, 17)))
+BUCKETS = st.from_regex(r"[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,40}[a-z0-9]", fullmatch=True).filter(
+    lambda name: (
+        not name.startswith(("xn--", "sthree-", "amzn-s3-demo-"))
+        and not name.endswith(("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"))
+        and not name.replace(".", "").isdigit()
+    )
+)
 TAG_TEXT = WORD + " _.:/=+-@äß日"
+TAGS = st.dictionaries(
+    text(TAG_TEXT, 1, 20).map("k".__add__), text(TAG_TEXT, 0, 256), max_size=5
+).filter(lambda tags: len({key.casefold() for key in tags}) == len(tags))
 
 
 @st.composite
@@ -70,17 +81,31 @@ def valid(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
         local = owner == account and draw(st.booleans())
         return (identifier if local else arn), arn
 
+    def chosen(need: Need) -> bool:
+        supported = need is not Need.NOT_SUPPORTED
+        return need is Need.REQUIRED or (supported and draw(st.booleans()))
+
+    connector = draw(st.sampled_from([*CONNECTORS.values()]))
     given, arn = named(st.just(application), "qbusiness", "application/", foreign=False)
-    secret, secret_arn = named(SECRET_NAMES, "secretsmanager", "secret:", foreign=True)
-    result: dict[str, Any] = {"application_id": given, "index_id": index, "secret_id": secret}
+    result: dict[str, Any] = {"application_id": given, "index_id": index, "connector": connector.name}
     expected: dict[str, Any] = {"place": Location(partition, region, account), "application": arn}
-    expected |= {"index": f"{arn}/index/{index}", "secret": secret_arn, "key": None, "network": []}
-    result["region"] = region
-    if draw(st.booleans()):
-        result["account_id"] = account
-    if secret_arn.split(":")[4] != account or draw(st.booleans()):
+    expected |= {"index": f"{arn}/index/{index}", "secret": None, "key": None, "network": []}
+    expected |= {"bucket": None, "source": connector.secret is Need.NOT_SUPPORTED}
+    result |= {"region": region, "account_id": draw(st.sampled_from(["", account]))}
+    foreign_secret = False
+    if chosen(connector.secret):
+        result["secret_id"], expected["secret"] = named(
+            SECRET_NAMES, "secretsmanager", "secret:", foreign=True
+        )
+        foreign_secret = expected["secret"].split(":")[4] != account
+    if chosen(connector.bucket):
+        bucket, owner = draw(BUCKETS), draw(st.one_of(st.just(""), ACCOUNTS))
+        result |= {"bucket_name": bucket, "bucket_account_id": owner}
+        expected |= {"bucket": f"arn:{partition}:s3:::{bucket}", "owner": owner or account}
+    encrypted = expected["secret"] or expected["source"]
+    if foreign_secret or (encrypted and draw(st.booleans())):
         result["kms_key_id"], expected["key"] = named(KEY_IDS, "kms", "key/", foreign=True)
-    if draw(st.booleans()):
+    if chosen(connector.vpc):
         count = draw(st.integers(1, 8))
         subnets = [named(SUBNET_IDS, "ec2", "subnet/", foreign=True) for _ in range(count)]
         groups = draw(st.lists(GROUP_IDS, min_size=1, max_size=10))
@@ -93,15 +118,8 @@ def valid(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
         expected["network"] = list(dict.fromkeys(network))
         result["allow_network_interface_deletion"] = draw(st.booleans())
     result["ingest_scope"] = draw(st.sampled_from(["", *INGEST_SCOPES]))
-    if draw(st.booleans()):
-        result["role_name"] = draw(text(WORD + "_+=,.@-", 1, 64))
-    if draw(st.booleans()):
-        result["tags"] = draw(
-            st.dictionaries(text(TAG_TEXT, 1, 20).map("k".__add__), text(TAG_TEXT, 0, 256), max_size=5)
-        )
-        keys = [key.casefold() for key in result["tags"]]
-        if len(set(keys)) < len(keys):
-            del result["tags"]
+    result["role_name"] = draw(text(WORD + "_+=,.@-", 0, 64))
+    result["tags"] = draw(st.one_of(st.none(), TAGS))
     return result, expected
 
 
@@ -121,12 +139,21 @@ def check_documents(written: ValidationResult, given: dict[str, Any], expected: 
     place, arn, index = expected["place"], expected["application"], expected["index"]
     interfaces = f"arn:{place.partition}:ec2:{place.region}:{place.account}:network-interface/*"
     desired: dict[str, Any] = {
-        "AllowsAmazonQToGetSecret": [expected["secret"]],
         "AllowsAmazonQToIngestDocuments": index if given["ingest_scope"] == "index" else [arn, index],
         "AllowsAmazonQToIngestPrincipalMapping": [arn, index, f"{index}/data-source/*"],
     }
+    if expected["bucket"]:
+        objects = "AllowsAmazonQToGet" + ("ObjectfromS3" if expected["source"] else "S3Objects")
+        desired[objects] = [f"{expected['bucket']}/*"]
+        if expected["source"]:
+            desired["AllowsAmazonQToListS3Buckets"] = [expected["bucket"]]
+        assert f'"aws:ResourceAccount": "{expected["owner"]}"' in written.role_policy
+    if expected["secret"]:
+        desired["AllowsAmazonQToGetSecret"] = [expected["secret"]]
     if expected["key"]:
         desired["AllowsAmazonQToDecryptSecret"] = [expected["key"]]
+        service = "s3" if expected["source"] else "secretsmanager"
+        assert f'"kms:ViaService": ["{service}.*.amazonaws.com"]' in written.role_policy
     if expected["network"]:
         desired |= {
             "AllowsAmazonQToCreateAndDeleteNI": expected["network"],

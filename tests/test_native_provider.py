@@ -1,11 +1,10 @@
-"""The sandbox's data source behaves as pulumi-aws-native's; each test names what it follows.
+"""Test that the sandbox's data source behaves as pulumi-aws-native's; each test names what it follows.
 
-The files are in `provider/pkg` of https://github.com/pulumi/pulumi-aws-native. What the resource has,
-such as its ID, follows from AWS's schema of `AWS::QBusiness::DataSource`.
+The files are in `provider/pkg` of https://github.com/pulumi/pulumi-aws-native. The properties of the
+resource and its ID follow AWS's schema of `AWS::QBusiness::DataSource`.
 """
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,10 +13,8 @@ from pages.examples import APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, 
 from sandbox.provider.configuration import UNKNOWN, Configuration
 from sandbox.provider.lifecycle import AutomaticName
 from sandbox.provider.native import DataSource
-from tests.stacks import Aws, Stack
+from tests.stacks import Aws, NewStack, Stack
 from tests.support import golden
-
-NewStack = Callable[..., Stack]
 
 TOKEN = "aws-native:qbusiness:DataSource"
 INDEX = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
@@ -55,19 +52,19 @@ def program(*, secret: bool = False, **changed: object) -> str:
 
 @pytest.fixture
 def new_program(new_stack: NewStack) -> NewStack:
-    """Make stacks whose operations do not refresh on their own, so that each refresh is seen."""
+    """Create stacks without `refresh: always`."""
 
-    def make(text: str = "", region: str | None = REGION) -> Stack:
+    def create(text: str = "", region: str | None = REGION) -> Stack:
         stack = new_stack({"aws-native:region": region}, text or program())
         project = stack.directory / "Pulumi.yaml"
         project.write_text(project.read_text().partition("\noptions:\n")[0])
         return stack
 
-    return make
+    return create
 
 
 class Console:
-    """Amazon Q Business, as a person sees it in the console."""
+    """Amazon Q Business in the console."""
 
     def __init__(self, aws: Aws) -> None:
         self.qbusiness = aws.client("qbusiness")
@@ -90,16 +87,11 @@ def console(aws: Aws) -> Console:
     return Console(aws)
 
 
-def resource(stack: Stack) -> dict[str, Any]:
-    (found,) = (resource for resource in stack.resources() if resource["type"] == TOKEN)
-    return found
-
-
 def changes(stack: Stack, *options: str) -> list[tuple[str, str, tuple[str, ...]]]:
     return [step for step in stack.preview(*options).steps if step[0] != "same"]
 
 
-# The whole life of a data source.
+# Operations.
 
 
 def test_a_data_source_is_created_updated_and_deleted(new_program: NewStack, console: Console):
@@ -108,7 +100,7 @@ def test_a_data_source_is_created_updated_and_deleted(new_program: NewStack, con
     assert stack.up().changes == {"create": 2}
     (source,) = console.sources()
     assert source["displayName"] == "Pages"
-    assert resource(stack)["id"] == f"{APPLICATION_ID}|{source['dataSourceId']}|{INDEX_ID}"
+    assert stack.resource(TOKEN)["id"] == f"{APPLICATION_ID}|{source['dataSourceId']}|{INDEX_ID}"
     assert stack.outputs()["arn"] == source["dataSourceArn"]
     assert stack.up("--expect-no-changes").changes == {"same": 2}
     stack.write_program(program(displayName="Assets", vpcConfiguration=VPC))
@@ -120,7 +112,7 @@ def test_a_data_source_is_created_updated_and_deleted(new_program: NewStack, con
     assert console.sources() == []
 
 
-def test_nulls_are_left_out_at_any_depth_and_empty_objects_are_not(
+def test_nulls_are_removed_at_any_depth_and_empty_objects_are_kept(
     new_program: NewStack, console: Console
 ):
     # filterNullProperties in provider/provider.go.
@@ -129,7 +121,7 @@ def test_nulls_are_left_out_at_any_depth_and_empty_objects_are_not(
     assert source["configuration"] == {"type": "AEM", "syncMode": "FULL_CRAWL", "empty": {}}
 
 
-def test_another_index_means_another_data_source_and_the_old_one_goes_first(new_program: NewStack):
+def test_another_index_replaces_the_data_source_and_deletes_the_old_one_first(new_program: NewStack):
     # createOnlyProperties in AWS's schema; Diff in provider/provider.go.
     stack = new_program()
     stack.up()
@@ -138,7 +130,7 @@ def test_another_index_means_another_data_source_and_the_old_one_goes_first(new_
     assert steps == ["delete-replaced", "replace", "create-replacement"]
 
 
-def test_a_preview_of_an_update_keeps_the_arn_and_of_a_creation_knows_none():
+def test_in_a_preview_the_arn_is_known_for_an_update_and_unknown_for_a_creation():
     # isStableOutput in outputs/previewOutputs.go.
     lifecycle = DataSource(Configuration())
     state = {**INPUTS, "dataSourceArn": "arn", "dataSourceId": "id", "status": "ACTIVE"}
@@ -147,7 +139,7 @@ def test_a_preview_of_an_update_keeps_the_arn_and_of_a_creation_knows_none():
     assert lifecycle.preview({}, INPUTS, ())["dataSourceArn"] == UNKNOWN
 
 
-def test_secret_inputs_are_secrets_in_the_state(new_program: NewStack):
+def test_secret_inputs_are_secret_in_the_state(new_program: NewStack):
     # CheckpointObject in resources/checkpoint.go.
     stack = new_program(program(secret=True))
     stack.up()
@@ -158,7 +150,7 @@ def test_secret_inputs_are_secrets_in_the_state(new_program: NewStack):
 # Drift.
 
 
-def test_an_edit_by_hand_is_found_and_corrected(new_program: NewStack, console: Console):
+def test_a_manual_change_is_found_and_corrected(new_program: NewStack, console: Console):
     # ActualInputBaselineFromOutputs in resources/path_classifier.go.
     stack = new_program()
     stack.up()
@@ -170,14 +162,16 @@ def test_an_edit_by_hand_is_found_and_corrected(new_program: NewStack, console: 
     assert stack.drift().exit_code == 0
 
 
-def test_what_the_program_never_gave_is_no_drift_and_stays(new_program: NewStack, console: Console):
+def test_a_property_that_the_program_never_set_is_not_drift_and_stays(
+    new_program: NewStack, console: Console
+):
     # pruneUnownedComputed in resources/path_classifier.go.
     stack = new_program()
     stack.up()
     console.edit(vpcConfiguration=VPC, description="By hand")
     stack.operate("refresh", "--yes")
-    assert "vpcConfiguration" not in resource(stack)["inputs"]
-    assert resource(stack)["outputs"]["vpcConfiguration"] == VPC
+    assert "vpcConfiguration" not in stack.resource(TOKEN)["inputs"]
+    assert stack.resource(TOKEN)["outputs"]["vpcConfiguration"] == VPC
     assert changes(stack) == []
     stack.write_program(program(displayName="Assets"))
     stack.up()
@@ -185,19 +179,17 @@ def test_what_the_program_never_gave_is_no_drift_and_stays(new_program: NewStack
     assert (source["vpcConfiguration"], source["description"]) == (VPC, "By hand")
 
 
-def test_the_order_of_subnets_is_no_difference(new_program: NewStack, console: Console):
+def test_the_order_of_subnets_is_not_a_difference(new_program: NewStack, console: Console):
     # suppressUnorderedCollectionDiffs in resources/unordered_collections.go.
     stack = new_program(program(vpcConfiguration=VPC))
     stack.up()
     console.edit(vpcConfiguration=TURNED)
     stack.operate("refresh", "--yes")
-    assert resource(stack)["inputs"]["vpcConfiguration"] == VPC
+    assert stack.resource(TOKEN)["inputs"]["vpcConfiguration"] == VPC
     assert changes(stack) == []
 
 
-def test_a_data_source_that_was_deleted_by_hand_is_created_again(
-    new_program: NewStack, console: Console
-):
+def test_a_manually_deleted_data_source_is_created_again(new_program: NewStack, console: Console):
     # Read in client/client.go.
     stack = new_program()
     stack.up()
@@ -207,10 +199,10 @@ def test_a_data_source_that_was_deleted_by_hand_is_created_again(
     (again,) = console.sources()
     assert again["dataSourceId"] != source["dataSourceId"]
     console.qbusiness.delete_data_source(**INDEX, dataSourceId=again["dataSourceId"])
-    stack.destroy()  # Delete in client/client.go: what is gone is deleted
+    stack.destroy()  # Delete in client/client.go: a missing resource counts as deleted
 
 
-def test_a_data_source_is_imported_with_all_that_a_program_can_give(
+def test_a_data_source_is_imported_with_all_properties_that_a_program_can_set(
     new_program: NewStack, console: Console
 ):
     # ProjectWritableOutputState in resources/path_classifier.go.
@@ -218,9 +210,9 @@ def test_a_data_source_is_imported_with_all_that_a_program_can_give(
     stack.up()
     other = new_program(program(vpcConfiguration=VPC))
     imported = ("--yes", "--protect=false", "--generate-code=false")
-    other.operate("import", TOKEN, "pages", resource(stack)["id"], *imported)
+    other.operate("import", TOKEN, "pages", stack.resource(TOKEN)["id"], *imported)
     (source,) = console.sources()
-    assert resource(other)["inputs"] == {
+    assert other.resource(TOKEN)["inputs"] == {
         **INDEX,
         "displayName": "Pages",
         "configuration": source["configuration"],
@@ -228,11 +220,11 @@ def test_a_data_source_is_imported_with_all_that_a_program_can_give(
     }
 
 
-# What is refused.
+# Errors.
 
 
 def check(**changed: object) -> list[str]:
-    """Return why inputs are refused."""
+    """Return the reasons why inputs are refused."""
     given = {name: value for name, value in (INPUTS | changed).items() if value is not ...}
     _, failures = DataSource(Configuration()).check({}, given, AutomaticName("pages", b""))
     return [reason for _, reason in failures]
@@ -250,36 +242,36 @@ def test_missing_and_unknown_properties_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("arn", "said"),
+    ("arn", "code"),
     [
         ("arn:aws:iam::123456789012:role/no-such-role", "ValidationException"),
         ("arn:aws:iam::444455556666:role/console", "AccessDeniedException"),
     ],
 )
-def test_with_a_role_that_cannot_be_passed_no_data_source_is_created_or_changed(
-    new_program: NewStack, aws: Aws, arn: str, said: str
+def test_a_role_that_cannot_be_passed_is_an_error_at_creation_and_update(
+    new_program: NewStack, aws: Aws, arn: str, code: str
 ):
     console = Console(aws)
     stack = new_program(program(roleArn=arn))
     failed = stack.up(check=False)
     assert failed.exit_code != 0
-    assert f"creating resource: An error occurred ({said})" in failed.text
+    assert f"creating resource: An error occurred ({code})" in failed.text
     assert console.sources() == []
     aws.iam.create_role(RoleName="console", AssumeRolePolicyDocument=golden("trust-policy"))
-    right = "arn:aws:iam::123456789012:role/console"
-    stack.write_program(program(roleArn=right))
+    valid_arn = "arn:aws:iam::123456789012:role/console"
+    stack.write_program(program(roleArn=valid_arn))
     stack.up()
     stack.write_program(program(roleArn=arn))
     failed = stack.up(check=False)
     assert failed.exit_code != 0
-    assert f"updating resource: An error occurred ({said})" in failed.text
+    assert f"updating resource: An error occurred ({code})" in failed.text
     (source,) = console.sources()
-    assert source["roleArn"] == right
-    # Update in provider/provider.go: what failed is not recorded as done.
+    assert source["roleArn"] == valid_arn
+    # Update in provider/provider.go: a failed update keeps the old state.
     assert [step for step in changes(stack) if step[0] == "update"]
 
 
-def test_the_region_has_to_be_set(new_program: NewStack):
+def test_the_region_is_required(new_program: NewStack):
     # Configure in provider/provider.go.
     preview = new_program(region=None).preview(check=False)
     assert preview.exit_code != 0
@@ -288,7 +280,7 @@ def test_the_region_has_to_be_set(new_program: NewStack):
     )
 
 
-def test_another_resource_is_refused_by_name(new_program: NewStack):
+def test_an_unsupported_resource_is_refused_by_name(new_program: NewStack):
     other = "import pulumi_aws_native\npulumi_aws_native.s3.Bucket('bucket')\n"
     preview = new_program(other).preview(check=False)
     assert preview.exit_code != 0

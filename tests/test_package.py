@@ -12,8 +12,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from components.stack_config import KEYS
+from components.stack_config import KEYS, PACKAGE_INPUTS
 from pages.examples import (
+    ACCOUNT,
     APPLICATION_ARN,
     INDEX_ID,
     KEY_ID,
@@ -26,10 +27,10 @@ from pages.examples import (
 )
 from pages.other_languages import INVALID_INPUTS
 from sandbox.environment import PROJECT
-from tests.installing import copy_repository, install, offline, share_packages
+from tests.installing import RUNTIME, copy_repository, install, make_separate, offline, share_packages
 from tests.page import blocks, run_section
 from tests.stacks import Aws, NewStack, Stack, assert_refused
-from tests.support import GOLDEN, PROJECT_NAME, golden
+from tests.support import GOLDEN, PROJECT_NAME, S3, golden
 
 Schema = dict[str, Any]
 
@@ -39,6 +40,7 @@ FULL: Final = {
     **REQUIRED_INPUTS,
     "region": REGION,
     "accountId": "123456789012",
+    "connector": "aem-cloud",
     "kmsKeyId": KEY_ID,
     "vpcConfiguration": {
         "subnetIds": [SUBNET_ID, SHARED_SUBNET_ARN],
@@ -53,8 +55,8 @@ FULL: Final = {
     "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",
     "tags": {"Team": "search"},
 }
-"""Every input, with the values behind `golden/default-role-policy.json`."""
-
+"""Every input without a bucket, with the values behind `golden/default-role-policy.json`."""
+S3_INPUTS: Final = {PACKAGE_INPUTS.name(name): value for name, value in S3.items()}
 
 UNTYPED: Final = f"""
 import pulumi
@@ -67,6 +69,7 @@ pulumi.ComponentResource(
         "indexId": "{INDEX_ID}",
         "secretId": "{SECRET_ID}",
         "permissionsBoundaryARN": "arn:aws:iam::aws:policy/ReadOnlyAccess",
+        "bucket": "qbusiness-documents",
         "vpcConfiguration": {{"subnets": ["{SUBNET_ID}"]}},
     }},
     remote=True,
@@ -118,12 +121,8 @@ def new_python_project(new_stack: NewStack) -> Callable[[str], Stack]:
 
     def create(program: str) -> Stack:
         stack = new_stack({"aws:region": REGION}, program)
-        runtime = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
-        project = {"name": PROJECT_NAME, "runtime": runtime}
-        (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+        make_separate(stack.directory, {"runtime": RUNTIME})
         (stack.directory / "requirements.txt").write_text("pulumi\n")
-        for place in ("components", "venv"):
-            (stack.directory / place).unlink()
         share_packages(stack.directory)
         return stack
 
@@ -240,6 +239,15 @@ def test_the_inputs_are_the_keys_of_the_configuration_and_each_is_described():
     assert all(resource["description"].endswith(".") for resource in described)
 
 
+def test_only_what_decides_the_statements_and_resources_is_plain():
+    inputs = frozen()["resources"][TYPE]["inputProperties"]
+    assert {name for name, schema in inputs.items() if schema.get("plain")} == {
+        "connector",
+        "exclusivePolicies",
+        "vpcConfiguration",  # whose members are not
+    }
+
+
 def test_a_yaml_program_deploys_the_role_and_gets_its_arn(new_program: Callable[..., Stack], aws: Aws):
     stack = new_program(docs=REQUIRED_INPUTS)
     stack.run("install")
@@ -270,6 +278,48 @@ def test_every_input_reaches_the_role(new_program: Callable[..., Stack], aws: Aw
     assert {"rolePoliciesExclusive:RolePoliciesExclusive", "role:Role"} <= kinds
 
 
+def test_the_inputs_of_an_amazon_s3_source_reach_the_role(new_program: Callable[..., Stack], aws: Aws):
+    stack = new_program(docs={**S3_INPUTS, "bucketAccountId": ACCOUNT, "secretId": ""})
+    stack.up()
+    policies = aws.role_policies(stack.outputs()["roleName"])
+    assert policies == {"qbusiness-aem-connector": golden("s3-v2-role-policy")}
+    assert stack.up("--expect-no-changes").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        (
+            {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "connector": "jira"},
+            ["secretId: is required and not set: the connector jira needs it, see https://docs.aws"],
+        ),
+        (
+            {**S3_INPUTS, "secretId": SECRET_ID, "bucketAccountId": 12345670123},
+            [
+                "secretId: is not supported by the connector s3-v2: see https://docs.aws.amazon.com",
+                "bucketAccountId: expected a string, got 12345670123; quote it",
+            ],
+        ),
+        (
+            {**REQUIRED_INPUTS, "connector": {"fn::secret": "confluence-cloud"}},
+            ["connector: is an Output, and decides which statements and resources there are"],
+        ),
+        (
+            {**S3_INPUTS, "bucketName": {"fn::secret": "Hunter2"}},
+            ["bucketName: [secret] is not the name of an S3 bucket"],
+        ),
+    ],
+    ids=["nothing", "secret", "secret connector", "secret bucket"],
+)
+def test_inputs_that_do_not_fit_the_connector_are_refused_by_name(
+    new_program: Callable[..., Stack], aws: Aws, inputs: dict[str, object], expected: list[str]
+):
+    errors = f"invalid configuration: {len(expected)} error"
+    text = assert_refused(new_program(docs=inputs), aws, errors, *expected).text
+    assert "Traceback" not in text
+    assert "Hunter2" not in text
+
+
 def test_a_secret_input_stays_secret(new_program: Callable[..., Stack], aws: Aws):
     stack = new_program(docs={**REQUIRED_INPUTS, "secretId": {"fn::secret": SECRET_ID}})
     stack.up()
@@ -296,10 +346,7 @@ def test_pulumi_refuses_a_misspelled_or_missing_input(
 
 def declare_package(stack: Stack, package: Path) -> None:
     """Let a Python program use the package without an SDK."""
-    project = {
-        "name": PROJECT_NAME,
-        "runtime": yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["runtime"],
-    }
+    project = {"name": PROJECT_NAME, "runtime": RUNTIME}
     plugins = {"providers": [{"name": "qbusiness-connector", "path": str(package)}]}
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "plugins": plugins}))
 
@@ -314,6 +361,7 @@ def test_a_misspelled_input_of_an_untyped_language_is_refused(
         aws,
         "permissionsBoundaryARN: is not a setting; did you mean permissionsBoundaryArn?",
         "vpcConfiguration.subnets: is not a setting; did you mean vpcConfiguration.subnetIds?",
+        "bucket: is not a setting; did you mean bucketName or bucketAccountId?",
     )
 
 

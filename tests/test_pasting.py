@@ -33,7 +33,7 @@ SHELLS: Final = {
 }
 PROMPT: Final = "ready> "
 BUILTINS: Final = (":", "cd")
-PATIENCE: Final = 60
+TIMEOUT: Final = 60
 """Seconds without output after which a shell hangs."""
 PROGRAM: Final = r"""#!/bin/sh
 # Read all pending input, as Pulumi's CLI does; record the arguments; fail if this call is to fail.
@@ -93,7 +93,7 @@ class Terminal:
     def wait_for(self, pattern: str) -> re.Match[str]:
         """Read until the pattern appears after the last match."""
         while not (found := re.compile(pattern).search(self.screen, self.seen)):
-            ready, _, _ = select.select([self.ours], [], [], PATIENCE)
+            ready, _, _ = select.select([self.ours], [], [], TIMEOUT)
             assert ready, f"the shell waits for more input:\n{self.screen}"
             try:
                 self.screen += os.read(self.ours, 65536).decode(errors="replace")
@@ -165,13 +165,19 @@ class Pasted:
             assert called == expected[:number]
 
 
+ASSIGNMENT: Final = re.compile(r"^(\w+)=\$(?=\()", re.MULTILINE)
+"""The beginning of `NAME=$(command)`. The recording programs print nothing, so the variable is empty."""
+
+
 def variables(block: str) -> list[str]:
-    return sorted(set(re.findall(r"\$\{?(\w+)", block)))
+    """Return the variables that the user has to set."""
+    return sorted({*re.findall(r"\$\{?(\w+)", block)} - {*ASSIGNMENT.findall(block)})
 
 
 def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
     """Return the calls of programs in a block, with their arguments."""
-    tokens = shlex.shlex(block.replace("\\\n", " "), posix=True, punctuation_chars=True)
+    commands_only = ASSIGNMENT.sub("", block.replace("\\\n", " "))
+    tokens = shlex.shlex(commands_only, posix=True, punctuation_chars=True)
     tokens.whitespace_split = True
     tokens.commenters = ""
     commands: list[list[str]] = [[]]
@@ -180,7 +186,7 @@ def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
             commands.append([])
         else:
             commands[-1].append(
-                re.sub(r"\$\{?(\w+)(:\?[^}]*\})?", lambda found: values[found[1]], token)
+                re.sub(r"\$\{?(\w+)(:\?[^}]*\})?", lambda found: values.get(found[1], ""), token)
             )
     for command in commands:
         if ">" in command:  # the file is not an argument, and ends the command

@@ -12,14 +12,15 @@ import pytest
 import yaml
 
 from sandbox.environment import DIRECTORY, PROJECT
-from tests.checkout import EMPTY, execute, make, type_in_a_shell
-from tests.page import blocks, prose
+from tests.checkout import EMPTY, execute, in_sandbox, make, type_in_a_shell
+from tests.page import CLIS, blocks, prose
 from tests.stacks import Aws
 
 pytestmark = pytest.mark.slow
 
 ADOPT = PROJECT / "docs" / "adopt.md"
 AUDIT = PROJECT / "docs" / "audit.md"
+CHECK = PROJECT / "docs" / "check.md"
 SETTINGS: dict[str, Any] = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
 INDEX = {name: SETTINGS[f"qbusiness-aem-connector:{name}"] for name in ("applicationId", "indexId")}
 ROLE = "QBusiness-DataSource-x1y2z"
@@ -127,3 +128,32 @@ def test_the_roles_of_the_sandbox_are_audited_as_the_page_says(clone: Path):
     assert shown in said.replace(used_by, "c3d4e5f6-7890-12ab-cdef-333333333333")
     assert (clone / "audit.html").read_text().endswith("</html>")
     assert status(clone) == ""
+
+
+def test_check_finds_what_is_broken_in_the_sandbox_and_the_fix_works_as_the_page_says(clone: Path):
+    text = CHECK.read_text()
+    deploy, shell = blocks("sh", prose("Try it in the sandbox", CHECK))[:2]
+    assert (deploy, shell) == ("make up && make example\n", "venv/bin/python -m sandbox shell\n")
+    (check,) = re.findall(r"`(venv/bin/python -m roles check --stack dev)` finds no problem", text)
+    (name,) = re.findall(r"run `(export ROLE=.*?)`", text)
+    make(clone, "up")
+    make(clone, "example")
+    # No user confirms, and the AWS CLI is the tests'.
+    confirmed = "export PULUMI_OPTION_YES=true PULUMI_OPTION_NON_INTERACTIVE=true PATH=$0:$PATH"
+
+    def run(*script: str) -> str:
+        return in_sandbox(clone, "sh", "-euc", "\n".join((confirmed, name, *script)), str(CLIS))
+
+    assert ", 0 problems, 4 skipped\n" in run(check)
+    role = run("echo $ROLE").strip()
+    section = text.partition("<!-- breaks")[2].partition("<!-- end of breaks")[0]
+    breaks = re.findall(r"```sh\n(.*?)```\n\n```text\n(.*?)```", section, re.DOTALL)
+    assert len(breaks) == 8
+    for break_it, example in breaks:
+        shown = example.replace("ROLE", role)
+        assert shown in run(break_it, f"{check} || test $? = 1")
+        fix = shown.partition("fix: ")[2]
+        if not re.search(r"[A-Z]+_[A-Z]+", fix):
+            assert ", 0 problems, 4 skipped\n" in run(fix, check)
+    assert status(clone) == ""
+    assert make(clone, "down").stdout.endswith(EMPTY)

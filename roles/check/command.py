@@ -80,7 +80,7 @@ def run(options: argparse.Namespace, notes: Notes) -> int:
         ok, problems, skips = counts.values()
         print(f"\n{ok} ok, {problems} problem{'s' * (problems != 1)}, {skips} skipped")
     if any(answer.action for _, answer in answers):
-        notes("docs/check.md has the policy with all permissions")
+        notes("not every question was answered: docs/check.md has the policy with all permissions")
     if counts[State.PROBLEM]:
         return PROBLEMS
     return COULD_NOT_LOOK if any(answer.action for _, answer in answers) else FINE

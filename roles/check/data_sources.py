@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from roles.account import DataSource
-from roles.check.answers import Answer, ok, problem
+from roles.check.answers import Answer, ok, problem, skipped
 from roles.check.subject import Subject
 from roles.connector import find_uses
 
@@ -28,7 +28,9 @@ _ABOUT_THE_ROLE: Final = (
 
 def data_sources(subject: Subject) -> Iterator[Answer]:
     """Ask about each data source of the index that runs under the role."""
-    if not subject.data_sources:
+    if subject.index is None:
+        yield skipped("there is no index")
+    elif not subject.data_sources:
         yield ok("none runs under the role yet")
     for source, found in subject.data_sources:
         for answer in _about(subject, source, found):
@@ -40,7 +42,7 @@ def _about(subject: Subject, source: DataSource, found: Mapping[str, Any]) -> It
     if different := [*_differences(subject, found)]:
         yield problem(
             f"{source.name} uses what the settings do not name",
-            "set the same in the stack's configuration and in the data source, then `pulumi up`",
+            f"set the same in the stack's configuration and the data source, then {subject.up_command}",
             *different,
         )
     yield _status(subject, source, found)

@@ -1,6 +1,7 @@
 """Ask whether the role is as rendered, and whether AWS allows what the connector does."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -15,12 +16,11 @@ _NO_ROLE: Final = "there is no role"
 
 def role(subject: Subject) -> Answer:
     """Ask whether the stack's role exists."""
-    up = f"pulumi up --stack {subject.stack.name}"
     arn = subject.stack.role_arn
     if arn is None:
-        return problem("the stack has no role yet", up)
+        return problem("the stack has no role yet", subject.up_command)
     if subject.role is None or subject.role.arn != arn:
-        return problem(f"there is no role {arn}", up)
+        return problem(f"there is no role {arn}", subject.up_command)
     return ok(arn)
 
 
@@ -48,9 +48,7 @@ def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any])
         for verdict in (*difference.program, *difference.role)
         if verdict.verdict in ("missing", "excess", "denies")
     ]
-    return problem(
-        "differs from what the program renders", f"pulumi up --stack {subject.stack.name}", *wrong
-    )
+    return problem("differs from what the program renders", subject.up_command, *wrong)
 
 
 def other_policies(subject: Subject) -> Answer:
@@ -59,21 +57,17 @@ def other_policies(subject: Subject) -> Answer:
     if role is None:
         return skipped(_NO_ROLE)
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
-    if found := [*inline, *(role.attached or ())]:
+    attached = role.attached or ()
+    if inline or attached:
+        of_role = f"--role-name {role.name}"
         commands = [
-            *(
-                f"aws iam delete-role-policy --role-name {role.name} --policy-name {name}"
-                for name in inline
-            ),
-            *(
-                f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
-                for arn in role.attached or ()
-            ),
+            f"aws iam delete-role-policy {of_role} --policy-name {shlex.quote(name)}" for name in inline
         ]
+        commands += [f"aws iam detach-role-policy {of_role} --policy-arn {arn}" for arn in attached]
+        exclusive = bool(subject.stack.get("exclusive_policies"))
         return problem(
-            f"the role has {', '.join(found)} in addition",
-            f"{' && '.join(commands)}; or {subject.stack.command('exclusive_policies', 'true')}, "
-            "then `pulumi up`",
+            f"the role has {', '.join((*inline, *attached))} in addition",
+            subject.up_command if exclusive else " && ".join(commands),
         )
     if role.attached is None:
         return not_allowed(str(role.denied))
@@ -89,7 +83,7 @@ def permissions_boundary(subject: Subject) -> Answer:
     if actual != wanted:
         return problem(
             f"the role has {actual or 'none'}, and the settings {wanted or 'none'}",
-            f"pulumi up --stack {subject.stack.name}",
+            subject.up_command,
         )
     if not actual:
         return ok("the role has none")

@@ -1,6 +1,6 @@
 """Ask whether the resources that the settings name exist, and the connector can use them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -36,9 +36,9 @@ def application(subject: Subject) -> Answer:
     found = subject.application
     if found is None:
         return problem(
-            f"there is no application {subject.application_id} in {subject.region}",
-            f"{subject.stack.command('application_id', 'APPLICATION_ID')}; "
+            f"there is no application {subject.application_id} in {subject.region}: "
             f"`aws qbusiness list-applications --region {subject.region}` lists them",
+            subject.set_command("application_id", "APPLICATION_ID"),
         )
     return _active("application", subject.application_id, found, "")
 
@@ -47,15 +47,14 @@ def index(subject: Subject) -> Answer:
     """Ask whether the index exists, is active, and belongs to the application."""
     if subject.application is None:
         return skipped("there is no application")
-    application_id, index_id = subject.application_id, subject.index_id
-    found = unless_gone(lambda: subject.account.index(application_id, index_id))
+    found = subject.index
     if found is None:
         return problem(
-            f"there is no index {index_id} in application {application_id}",
-            f"{subject.stack.command('index_id', 'INDEX_ID')}; "
-            f"`aws qbusiness list-indices --application-id {application_id}` lists them",
+            f"there is no index {subject.index_id} in this application: "
+            f"`aws qbusiness list-indices --application-id {subject.application_id}` lists them",
+            subject.set_command("index_id", "INDEX_ID"),
         )
-    return _active("index", index_id, found, ", and belongs to the application")
+    return _active("index", subject.index_id, found, ", and belongs to the application")
 
 
 def _active(kind: str, identifier: str, found: Mapping[str, Any], more: str) -> Answer:
@@ -97,18 +96,17 @@ def secret(subject: Subject) -> Answer:
 
 def _other_secret(subject: Subject, arn: str) -> Answer:
     """Look for a secret of the same name, which was created again under another ARN."""
-    name = arn.split(":", 6)[6].rpartition("-")[0]
-    found = unless_gone(lambda: subject.account.secret(name))
+    partial_arn = arn.rpartition("-")[0]
+    found = unless_gone(lambda: subject.account.secret(partial_arn))
     if found is None:
         return problem(
-            f"there is no secret {arn}",
-            f"{subject.stack.command('secret_id', 'SECRET_ARN')}; "
-            "`aws secretsmanager list-secrets` lists them",
+            f"there is no secret {arn}: `aws secretsmanager list-secrets` lists them",
+            subject.set_command("secret_id", "SECRET_ARN"),
         )
     return problem(
         f"there is no secret {arn}, but {found['ARN']}: it was created again, and the policy names the "
         "old one",
-        f"{subject.stack.command('secret_id', found['ARN'])}, then `pulumi up`",
+        subject.set_command("secret_id", found["ARN"]),
     )
 
 
@@ -124,29 +122,20 @@ def encryption(subject: Subject) -> Answer:
         return skipped("there is no secret")
     else:
         what, key_id = "the secret", subject.secret.get("KmsKeyId")
-    actual = customer_managed_key(subject, key_id)
+    # A key by its ARN or ID needs no permission to be compared.
+    named = wanted is not None and key_id in (wanted, wanted.rpartition("/")[2])
+    actual = wanted if named else subject.account.customer_managed_key(key_id)
     if actual == wanted:
         return ok(f"{what} is encrypted with {wanted or 'a key that AWS manages'}")
     if actual is None:
         return problem(
             f"{what} is encrypted with a key that AWS manages, and kmsKeyId is {wanted}",
-            f"{subject.stack.command('kms_key_id', None)}, then `pulumi up`",
+            subject.set_command("kms_key_id", None),
         )
     return problem(
         f"{what} is encrypted with {actual}, and kmsKeyId is {wanted or 'not set'}",
-        f"{subject.stack.command('kms_key_id', actual)}, then `pulumi up`",
+        subject.set_command("kms_key_id", actual),
     )
-
-
-def customer_managed_key(subject: Subject, key_id: str | None) -> str | None:
-    """Return the ARN of a key by ID, ARN or alias; None for one that AWS manages."""
-    if not key_id or "alias/aws/" in key_id:
-        return None
-    wanted = subject.policies.resource("kms:Decrypt")
-    if wanted and key_id in (wanted, wanted.rpartition("/")[2]):
-        return wanted
-    found = subject.account.key(key_id)
-    return None if found["KeyManager"] == "AWS" else found["Arn"]
 
 
 def key(subject: Subject) -> Answer:
@@ -156,12 +145,12 @@ def key(subject: Subject) -> Answer:
         return ok(_NO_KEY)
     found = subject.key
     if found is None:
-        return problem(f"there is no key {arn}", subject.stack.command("kms_key_id", "KEY_ID"))
+        return problem(f"there is no key {arn}", subject.set_command("kms_key_id", "KEY_ID"))
     if found["KeyState"] != "Enabled":
         fix = {
-            "Disabled": f"aws kms enable-key --key-id {arn}",
-            "PendingDeletion": f"aws kms cancel-key-deletion --key-id {arn} && "
-            f"aws kms enable-key --key-id {arn}",
+            "Disabled": f"aws kms enable-key --key-id {found['KeyId']}",
+            "PendingDeletion": f"aws kms cancel-key-deletion --key-id {found['KeyId']} && "
+            f"aws kms enable-key --key-id {found['KeyId']}",
         }
         return problem(
             f"{arn} is {found['KeyState']}", fix.get(found["KeyState"], "wait until it is Enabled")
@@ -193,18 +182,18 @@ def key_policy(subject: Subject) -> Answer:
     by_iam = {f"AWS:{account}", f"AWS:{subject.account_id}"}
     role = {f"AWS:{subject.stack.role_arn}"}
     request = _decryption(subject)
+    command = f"aws kms put-key-policy --key-id {subject.key['KeyId']} --policy file://POLICY_FILE"
     denied = [each for each in policy if not each.allows and _decides(each, by_iam | role, request)]
     if denied:
         return problem(
             f"the key policy denies kms:Decrypt to the role ({denied[0].name})",
-            f"aws kms put-key-policy --key-id {arn} --policy file://POLICY_FILE, without that statement",
+            f"{command}, without that statement",
         )
     allowed = [each for each in policy if each.allows and _decides(each, by_iam | role, request)]
     if not allowed:
         return problem(
             "the key policy neither lets the role decrypt nor leaves it to IAM",
-            f"aws kms put-key-policy --key-id {arn} --policy file://POLICY_FILE, with the statement of "
-            "docs/faq.md#access-denied-to-the-kms-key",
+            f"{command}, with the statement of docs/faq.md#access-denied-to-the-kms-key",
         )
     by_name = role & {*allowed[0].targets.patterns}
     return ok("names the role" if by_name else "leaves it to the account's IAM policies")
@@ -237,76 +226,74 @@ def _decides(statement: Statement, principals: set[str], request: Sequence[Condi
 
 def subnets(subject: Subject) -> Answer:
     """Ask whether the subnets exist in one VPC, in supported zones, with free addresses."""
-    vpc = subject.stack.get("vpc_configuration")
-    if not vpc:
+    wanted = _network_arns(subject, "subnet/")
+    if not wanted:
         return ok(_NO_VPC)
-    arns = {arn.rpartition("/")[2]: arn for arn in _network_arns(subject, "subnet/")}
-    found = {subnet["SubnetId"]: subnet for subnet in subject.account.subnets([*arns])}
-    zones = _ZONES.get(subject.region, ())
+    found = _subnets(subject, wanted)
     wrong: list[str] = []
     fixes: list[str] = []
-    for number, (identifier, arn) in enumerate(arns.items()):
-        subnet = found.get(identifier)
-        if subnet is None:
-            wrong.append(f"there is no subnet {identifier} in {subject.region}")
-            fixes.append("SUBNET_ID")
-        elif subnet.get("SubnetArn", arn) != arn:
-            wrong.append(f"{identifier} belongs to account {subnet['OwnerId']}, which shares it")
-            fixes.append(subnet["SubnetArn"])
-        elif zones and subnet["AvailabilityZoneId"] not in zones:
-            wrong.append(
-                f"{identifier} is in {subnet['AvailabilityZoneId']}, and Amazon Q Business supports "
-                f"{', '.join(zones)}"
-            )
-            fixes.append("SUBNET_ID")
-        elif subnet["AvailableIpAddressCount"] == 0:
-            wrong.append(f"{identifier} has no free address")
-            fixes.append("SUBNET_ID")
-        else:
-            continue
-        fixes[-1] = subject.stack.command("vpc_configuration", fixes[-1], "subnet_ids", number)
+    for number, arn in enumerate(wanted):
+        subnet = found.get(arn.rpartition("/")[2])
+        if text := _wrong_with_subnet(subject, arn, subnet):
+            value = subnet["SubnetArn"] if subnet and subnet["SubnetArn"] != arn else "SUBNET_ID"
+            wrong.append(text)
+            fixes.append(subject.set_command("vpc_configuration", value, "subnet_ids", number))
     vpcs = sorted({subnet["VpcId"] for subnet in found.values()})
     if len(vpcs) > 1:
-        places = (f"{subnet['SubnetId']} in {subnet['VpcId']}" for subnet in found.values())
+        places = (f"{identifier} in {subnet['VpcId']}" for identifier, subnet in found.items())
         wrong.append(f"the subnets are in {len(vpcs)} VPCs: {', '.join(places)}")
-        fixes.append(subject.stack.command("vpc_configuration", "SUBNET_ID", "subnet_ids", 0))
+        fixes.append(subject.set_command("vpc_configuration", "SUBNET_ID", "subnet_ids", 0))
     if wrong:
-        return problem(wrong[0], f"{fixes[0]}, then `pulumi up`", *wrong[1:])
+        return problem(wrong[0], fixes[0], *wrong[1:])
     free = sum(subnet["AvailableIpAddressCount"] for subnet in found.values())
-    where = ", ".join(sorted({subnet["AvailabilityZoneId"] for subnet in found.values()}))
-    return ok(f"{len(found)} in {vpcs[0]}, {where}, with {free:,} free addresses")
+    zones = ", ".join(sorted({subnet["AvailabilityZoneId"] for subnet in found.values()}))
+    return ok(f"{len(found)} in {vpcs[0]}, {zones}, with {free:,} free addresses")
+
+
+def _wrong_with_subnet(subject: Subject, arn: str, subnet: Mapping[str, Any] | None) -> str:
+    """Tell what is wrong with a subnet; nothing is, if the text is empty."""
+    identifier = arn.rpartition("/")[2]
+    if subnet is None:
+        return f"there is no subnet {identifier} in {subject.region}"
+    if subnet["SubnetArn"] != arn:
+        return f"{identifier} belongs to account {subnet['OwnerId']}, which shares it: give its ARN"
+    zone, supported = subnet["AvailabilityZoneId"], _ZONES.get(subject.region, ())
+    if supported and zone not in supported:
+        return f"{identifier} is in {zone}, and Amazon Q Business supports {', '.join(supported)}"
+    return f"{identifier} has no free address" if subnet["AvailableIpAddressCount"] == 0 else ""
 
 
 def security_groups(subject: Subject) -> Answer:
     """Ask whether the security groups exist, in the VPC of the subnets."""
-    if not subject.stack.get("vpc_configuration"):
-        return ok(_NO_VPC)
     wanted = [arn.rpartition("/")[2] for arn in _network_arns(subject, "security-group/")]
+    if not wanted:
+        return ok(_NO_VPC)
     found = {group["GroupId"]: group for group in subject.account.security_groups(wanted)}
-    subnet_ids = [arn.rpartition("/")[2] for arn in _network_arns(subject, "subnet/")]
-    vpcs = {subnet["VpcId"] for subnet in subject.account.subnets(subnet_ids)}
+    subnets = _subnets(subject, _network_arns(subject, "subnet/"))
+    vpcs = sorted({subnet["VpcId"] for subnet in subnets.values()})
     for number, identifier in enumerate(wanted):
         group = found.get(identifier)
         if group is None:
             text = f"there is no security group {identifier} in {subject.region}"
         elif vpcs and group["VpcId"] not in vpcs:
-            text = f"{identifier} is in {group['VpcId']}, and the subnets in {', '.join(sorted(vpcs))}"
+            text = f"{identifier} is in {group['VpcId']}, and the subnets are in {', '.join(vpcs)}"
         else:
             continue
-        fix = subject.stack.command(
-            "vpc_configuration", "SECURITY_GROUP_ID", "security_group_ids", number
-        )
-        return problem(text, f"{fix}, then `pulumi up`")
+        fix = subject.set_command("vpc_configuration", "SECURITY_GROUP_ID", "security_group_ids", number)
+        return problem(text, fix)
     return ok(f"{len(wanted)}, in the VPC of the subnets")
 
 
 def _network_arns(subject: Subject, kind: str) -> list[str]:
     """Return the ARNs of the subnets or of the security groups, as the policy has them."""
-    return [
-        arn
-        for arn in subject.policies.resources("ec2:CreateNetworkInterface")
-        if arn.split(":", 5)[5].startswith(kind)
-    ]
+    arns = subject.policies.resources("ec2:CreateNetworkInterface")
+    return [arn for arn in arns if arn.split(":", 5)[5].startswith(kind)]
+
+
+def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return those of the subnets that exist, by their IDs."""
+    identifiers = [arn.rpartition("/")[2] for arn in arns]
+    return {subnet["SubnetId"]: subnet for subnet in subject.account.subnets(identifiers)}
 
 
 # The bucket.
@@ -323,7 +310,7 @@ def bucket(subject: Subject) -> Answer:
     except ClientError as error:
         if code(error) == "NoSuchBucket":
             return problem(
-                f"there is no bucket {name}", subject.stack.command("bucket_name", "BUCKET_NAME")
+                f"there is no bucket {name}", subject.set_command("bucket_name", "BUCKET_NAME")
             )
         raise
     try:
@@ -332,7 +319,7 @@ def bucket(subject: Subject) -> Answer:
         if is_denied(error):
             return problem(
                 f"bucket {name} does not belong to account {owner}, which the policy names",
-                f"{subject.stack.command('bucket_account_id', 'ACCOUNT_ID')}, then `pulumi up`",
+                subject.set_command("bucket_account_id", "ACCOUNT_ID"),
             )
         raise
     if region != subject.region and subject.stack.connector.bucket is Need.REQUIRED:

@@ -1,5 +1,5 @@
-"""Replace Pulumi's AWS provider in the sandbox, where it cannot be downloaded.
+"""Replace Pulumi's AWS providers in the sandbox, which does not download them.
 
-It speaks the real engine's protocol and follows the real provider's source; docs/testing.md lists what
-differs.
+They implement the engine's protocol and follow the source of the real providers; docs/testing.md lists
+the differences.
 """

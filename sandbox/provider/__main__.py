@@ -29,11 +29,11 @@ from sandbox.provider.protocol import plugin_pb2, provider_pb2, provider_pb2_grp
 from sandbox.provider.schema import schema
 
 _PARENT_CHECK: Final = 1.0
-"""Seconds between two checks whether the engine that started this process still runs."""
+"""Seconds between two checks that the engine still runs."""
 
 
 class Package(NamedTuple):
-    """What the sandbox has of a Pulumi package."""
+    """The part of a Pulumi package that the sandbox implements."""
 
     name: str
     version: str
@@ -79,7 +79,7 @@ def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) -> None:
-    """Fail with the error for which the engine stores the resource nevertheless."""
+    """Fail with the error that makes the engine store the resource nevertheless."""
     detail = provider_pb2.ErrorResourceInitFailed(
         id=error.identifier, properties=_encode(error.state), reasons=[str(error)]
     )
@@ -90,9 +90,9 @@ def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) ->
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """One configured provider; what it does not override is not implemented.
+    """One configured provider; methods that it does not override are not implemented.
 
-    A process usually serves one. An engine that attaches to one that runs (PULUMI_DEBUG_PROVIDERS)
+    A process usually serves one. An engine that attaches to a running process (PULUMI_DEBUG_PROVIDERS)
     connects once for each provider of its program, and configures each connection.
     """
 
@@ -204,7 +204,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             request.id, _decode(request.properties), _decode(request.inputs)
         )
         if found is None:
-            return provider_pb2.ReadResponse()  # without an ID: it does not exist
+            return provider_pb2.ReadResponse()  # without an ID, the resource does not exist
         inputs, state = found
         return provider_pb2.ReadResponse(
             id=request.id, inputs=_encode(inputs), properties=_encode(state)
@@ -232,7 +232,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def _end_with(parent: int) -> None:
-    """End the process when the engine no longer runs: a killed engine sends no signal."""
+    """End the process when the engine has ended: a killed engine sends no signal."""
     while os.getppid() == parent:
         time.sleep(_PARENT_CHECK)
     os._exit(1)
@@ -240,7 +240,7 @@ def _end_with(parent: int) -> None:
 
 def main() -> None:
     """Serve the engine that started this process: `-m sandbox.provider PACKAGE VERSION ENGINE`."""
-    # The engine ends a provider by SIGINT: at once, since it waits, and without Python's traceback.
+    # The engine ends a provider by SIGINT and waits: end at once, without Python's traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     server = grpc.server(ThreadPoolExecutor(max_workers=CALLS_AT_ONCE))

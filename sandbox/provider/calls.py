@@ -1,4 +1,4 @@
-"""Call AWS with botocore, which is loaded only when it is needed."""
+"""Call AWS with botocore, which is imported only when needed."""
 
 import functools
 import os
@@ -9,7 +9,7 @@ from typing import Any, Final
 _PATIENCE: Final = 30
 """Seconds until a call times out."""
 CALLS_AT_ONCE: Final = 16
-"""How many requests of the engine are answered, and connections to AWS kept, at the same time."""
+"""Number of the engine's requests, and of connections to AWS, at the same time."""
 _LOCK: Final = threading.Lock()
 """Protects the session: unlike a client, it is not thread-safe."""
 
@@ -20,14 +20,14 @@ class ProviderError(Exception):
 
 @functools.cache
 def _session() -> Any:
-    # Not at the start: an update without a call to AWS need not wait for it.
+    # Import it late: an update without a call to AWS does not need it.
     import botocore.session
 
     return botocore.session.get_session()
 
 
 def warm_up() -> None:
-    """Load what the first call needs, while the engine still waits for the program."""
+    """Import the modules for the first call while the engine waits for the program."""
 
     def load() -> None:
         with _LOCK:
@@ -45,7 +45,7 @@ def partition(region: str) -> tuple[str, str]:
 
 
 def client(service: str, region: str) -> Any:
-    """Return the client of a service, which any number of threads may use; raises ProviderError."""
+    """Return the client of a service, which is thread-safe; raises ProviderError."""
     with _LOCK:
         return _client(service, region)
 
@@ -63,7 +63,7 @@ def _client(service: str, region: str) -> Any:
 
 
 def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call AWS; raises ProviderError with its answer, or what kept it from answering."""
+    """Call AWS; raises ProviderError with its error, or with the reason why there is no answer."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

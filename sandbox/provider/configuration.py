@@ -1,4 +1,4 @@
-"""Read the settings of a provider, and ask STS for the account before anything else is done."""
+"""Read the configuration of a provider, and get the account from STS first."""
 
 import json
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from sandbox.provider.calls import ProviderError, call, client
 Properties = dict[str, Any]
 
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What the protocol sends for a value that is not known yet."""
+"""The protocol's marker of a value that is not known yet."""
 
 
 class Configuration(NamedTuple):
-    """What the provider was configured with."""
+    """The configuration of a provider."""
 
     region: str = ""
     default_tags: Mapping[str, str] = {}
 
 
 def configure(package: str, arguments: Properties) -> Configuration:
-    """Return the settings that are given for a package.
+    """Return the configuration for a package.
 
     Raises ProviderError for a missing Region, refused credentials, and an account that is not allowed.
     """
@@ -40,12 +40,12 @@ def configure(package: str, arguments: Properties) -> Configuration:
 
 
 def caller(configuration: Configuration) -> dict[str, str]:
-    """Return what STS says of the credentials."""
+    """Return the caller identity of the credentials."""
     return call("ask STS", client("sts", configuration.region).get_caller_identity)
 
 
 def _parsed(value: Any) -> Any:
-    """Return the value of a JSON text, and anything else unchanged."""
+    """Return the value of a JSON text, and any other value unchanged."""
     try:
         return json.loads(value)
     except (TypeError, ValueError):

@@ -14,7 +14,7 @@ from sandbox.provider.configuration import UNKNOWN, Configuration, Properties
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 
 DEFAULTS: Final = "__defaults"
-"""The input that names the inputs that were not given: the provider has set them."""
+"""The input that lists the inputs that the provider has set by default."""
 
 
 class ResourceInitError(ProviderError):
@@ -44,7 +44,7 @@ class AutomaticName(NamedTuple):
             case "PROPOSE" | "ENFORCE":
                 return self.proposed_name
             case _:
-                suffix = random.Random(self.seed).getrandbits(28)  # noqa: S311 a name, no secret
+                suffix = random.Random(self.seed).getrandbits(28)  # noqa: S311 a name, not a secret
                 return f"{self.resource_name}-{suffix:07x}"
 
 
@@ -59,7 +59,7 @@ class Property(NamedTuple):
     replaces: bool = False
     """Whether a change of it replaces the resource."""
     document: bool = False
-    """Whether it is a policy document, compared by meaning."""
+    """Whether it is a policy document, compared for equivalence."""
     computed: bool = False
     """Whether AWS sets it if the program does not."""
     output_only: bool = False
@@ -83,7 +83,7 @@ class Resource:
     token: str
     properties: Mapping[str, Property]
     stores_failed_updates = True
-    """Whether a failed update stores the planned values: so do Terraform's SDK resources."""
+    """Whether a failed update stores the planned values, as Terraform's SDK resources do."""
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
         """Return the resource as AWS has it, None if it does not exist."""
@@ -98,7 +98,7 @@ class Resource:
         raise NotImplementedError
 
     def delete(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Delete the resource; one that does not exist is no error."""
+        """Delete the resource; a resource that does not exist is not an error."""
         raise NotImplementedError
 
 
@@ -106,7 +106,7 @@ class Lifecycle:
     """The operations of the engine on one type of resource."""
 
     def __init__(self, resource: Resource, configuration: Configuration) -> None:
-        """Take the resource and the provider's configuration."""
+        """Store the resource and the provider's configuration."""
         self.resource = resource
         self.configuration = configuration
 
@@ -188,7 +188,7 @@ class Lifecycle:
         return _without_nulls(planned)
 
     def preview(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Properties:
-        """Return the expected state: what AWS sets is not known before the resource exists."""
+        """Return the expected state: properties that AWS sets are unknown before the resource exists."""
         properties = self.resource.properties.items()
         by_aws = {
             key: UNKNOWN for key, declared in properties if declared.computed or declared.output_only
@@ -209,8 +209,8 @@ class Lifecycle:
     ) -> Properties:
         """Change the resource in place; return its state: `Provider.Update`.
 
-        After a failed call, the state holds what was planned and not what AWS has (`Resource.Apply` and
-        `ResourceData.State` of terraform-plugin-sdk): only a refresh can find what is missing.
+        After a failed call, the state contains the planned values, not the actual ones (`Resource.Apply`
+        and `ResourceData.State` of terraform-plugin-sdk): only a refresh finds the difference.
         """
         planned = self._plan(state, inputs, ignored)
         try:
@@ -228,7 +228,7 @@ class Lifecycle:
     def read(
         self, identifier: str, state: Properties, inputs: Properties
     ) -> tuple[Properties, Properties] | None:
-        """Return inputs and state as AWS has them, None if there is no such resource: `Provider.Read`.
+        """Return the actual inputs and state, None if the resource does not exist: `Provider.Read`.
 
         Without a state it is an import.
         """
@@ -244,7 +244,7 @@ class Lifecycle:
         return actual
 
     def _read(self, identifier: str, state: Properties) -> Properties | None:
-        """Return the state as AWS has it; what AWS does not know stays unchanged."""
+        """Return the actual state; properties that AWS does not store stay unchanged."""
         actual = self._call("read", self.resource.read, identifier)
         if actual is None:
             return None
@@ -255,17 +255,17 @@ class Lifecycle:
             elif key not in actual:
                 actual[key] = state.get(key, declared.default)
         if "tagsAll" in actual:
-            # A default tag counts as the resource's own only where the resource has it too.
+            # A default tag is a tag of the resource only if the resource sets it too.
             own = state.get("tags") or {}
             default = self.configuration.default_tags.items() - own.items()
             actual["tags"] = dict(actual["tagsAll"].items() - default)
         return _without_nulls(actual)
 
     def _refreshed(self, inputs: Properties, actual: Properties) -> Properties:
-        """Return the inputs with the values that AWS has: `extractInputsObject`.
+        """Return the inputs with the actual values: `extractInputsObject`.
 
-        Only what was an input already: other people's tags do not enter, nor do other properties. A
-        document stays as it was written. A default that changed is no default any more.
+        Only existing inputs change: foreign tags and other properties are not added. A document stays as
+        written. A changed default is no longer a default.
         """
         refreshed: Properties = {}
         for key, value in inputs.items():
@@ -276,7 +276,7 @@ class Lifecycle:
         return {**refreshed, DEFAULTS: defaults} if defaults else refreshed
 
     def _imported(self, actual: Properties) -> Properties:
-        """Return what is required or not its default: `extractSchemaInputsObject`."""
+        """Return required properties and those without their default: `extractSchemaInputsObject`."""
         found = {
             key: actual[key]
             for key, declared in self.resource.properties.items()
@@ -305,7 +305,7 @@ def _is_policy(text: Any) -> bool:
 
 def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
     """Return the paths at which two values differ."""
-    old, new = old or None, new or None  # an empty value is none at all
+    old, new = old or None, new or None  # an empty value counts as none
     if isinstance(old, dict) and isinstance(new, dict):
         found: dict[str, str] = {}
         for key in sorted({*old, *new}):

@@ -1,8 +1,8 @@
 """Provide the data source of Amazon Q Business, as pulumi-aws-native 1 does.
 
 Each method names the function of the real provider that it follows; they are in `provider/pkg` of
-https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, whose handler calls
-Amazon Q Business; this one calls Amazon Q Business itself. docs/testing.md lists the differences.
+https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, which calls Amazon Q
+Business; this one calls Amazon Q Business directly. docs/testing.md lists the differences.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -31,13 +31,13 @@ PROPERTIES: Final[Mapping[str, Property]] = {
 }
 _INPUTS: Final = frozenset(name for name, declared in PROPERTIES.items() if not declared.output_only)
 _STABLE: Final = ("dataSourceArn", "dataSourceId")
-"""The outputs that an update is expected to leave alone: `isStableOutput` in outputs."""
+"""Outputs that an update does not change: `isStableOutput` in outputs."""
 _IDENTIFIER: Final = ("applicationId", "dataSourceId", "indexId")
-"""The parts of the ID, which `|` separates."""
+"""The parts of the ID, separated by `|`."""
 _CHECKPOINT: Final = "__inputs"
-"""The member of the state that keeps the inputs, as a secret."""
+"""The member of the state that contains the inputs, as a secret."""
 _SECRET: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
-"""What the protocol sends beside the value of a secret."""
+"""The protocol's marker of a secret value."""
 
 
 def lifecycle(token: str, configuration: Configuration) -> "DataSource":
@@ -60,14 +60,14 @@ class DataSource:
     """
 
     def __init__(self, configuration: Configuration) -> None:
-        """Take the provider's configuration."""
+        """Store the provider's configuration."""
         self.region = configuration.region
 
     def check(
         self, olds: Properties, news: Properties, name: AutomaticName
     ) -> tuple[Properties, list[tuple[str, str]]]:
         """Return the inputs without nulls, and the refused ones: `ValidateResource` in resources."""
-        del olds, name  # it has no default, and no property that is named automatically
+        del olds, name  # no defaults, and no automatic name
         inputs: Properties = _without_nulls(news) or {}
         failures = [
             (key, f"the sandbox's {TOKEN} has no {key}; it has {', '.join(sorted(_INPUTS))}")
@@ -81,8 +81,8 @@ class DataSource:
         return inputs, failures
 
     def diff(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Diff:
-        """Say whether anything differs; the engine finds out what: `Diff` in provider."""
-        del ignored  # the engine has put the old values into the inputs
+        """Return whether anything differs; the engine computes the details: `Diff` in provider."""
+        del ignored  # the engine has copied the old values into the inputs
         same = _sorted(_baseline(state, inputs)) == _sorted(inputs)
         return Diff({} if same else None, (), delete_before_replace=not same)
 
@@ -101,9 +101,9 @@ class DataSource:
     def read(
         self, identifier: str, state: Properties, inputs: Properties
     ) -> tuple[Properties, Properties] | None:
-        """Return inputs and state as AWS has them, None if it does not exist: `Read` in provider.
+        """Return the actual inputs and state, None if it does not exist: `Read` in provider.
 
-        Inputs that nobody gave do not enter. Without a state it is an import, and all of them do.
+        Inputs that were never set are not added. Without a state, this is an import, and all are added.
         """
         del inputs
         actual = self._read(identifier)
@@ -121,7 +121,7 @@ class DataSource:
     def update(
         self, identifier: str, state: Properties, inputs: Properties, ignored: Collection[str]
     ) -> Properties:
-        """Change what AWS has to what is desired; return its state: `CalcPatch` in resources.
+        """Change the data source to the desired state; return its state: `CalcPatch` in resources.
 
         The handler of Cloud Control applies the patch to all properties that it reads, and sends them.
         """
@@ -136,7 +136,7 @@ class DataSource:
         return self._read_back(identifier, inputs)
 
     def delete(self, identifier: str, state: Properties) -> None:
-        """Delete the data source; one that does not exist is no error: `Delete` in client."""
+        """Delete the data source; one that does not exist is not an error: `Delete` in client."""
         del state
 
         def delete(api: Any) -> None:
@@ -151,7 +151,7 @@ class DataSource:
         return _checkpoint(inputs, actual)
 
     def _read(self, identifier: str) -> Properties | None:
-        """Return what AWS has of the data source; times as text."""
+        """Return the actual data source, with times as text."""
         found = self._call(
             "reading resource state",
             lambda api: ignore_not_found(api.get_data_source, **_parameters(identifier)),
@@ -166,7 +166,7 @@ class DataSource:
 
 
 def _parameters(identifier: str) -> dict[str, str]:
-    """Return the parameters of a call that an ID has; raises ProviderError if it is not one."""
+    """Return the parts of an ID as parameters of a call; raises ProviderError for another form."""
     parts = identifier.split("|")
     if len(parts) != len(_IDENTIFIER):
         raise ProviderError(f"{identifier} is no ID of a data source; expected {'|'.join(_IDENTIFIER)}")
@@ -174,12 +174,12 @@ def _parameters(identifier: str) -> dict[str, str]:
 
 
 def _checkpoint(inputs: Properties, actual: Properties) -> Properties:
-    """Return the state: what AWS has, and the inputs (`CheckpointObject` in resources)."""
+    """Return the state: the actual properties and the inputs (`CheckpointObject` in resources)."""
     return {**actual, _CHECKPOINT: {**_SECRET, "value": inputs}}
 
 
 def _baseline(state: Properties, inputs: Properties) -> Properties:
-    """Return the inputs that AWS has, but none that the program did not give before, or gives now.
+    """Return the actual values of the inputs that the program set before or sets now.
 
     `ActualInputBaselineFromOutputs` in resources.
     """
@@ -201,7 +201,7 @@ def _sorted(inputs: Properties) -> Properties:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Return a value without the nulls in it: `filterNullProperties` in provider."""
+    """Return a value without its nulls: `filterNullProperties` in provider."""
     if isinstance(value, dict):
         found = {name: _without_nulls(member) for name, member in value.items()}
         return {name: member for name, member in found.items() if member is not None} or (

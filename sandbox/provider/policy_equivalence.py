@@ -24,7 +24,8 @@ def are_equivalent(one: str, other: str) -> bool:
 
     It ignores the order of statements and of values, a list of one value, the case of `Effect`, members
     that are not in IAM's grammar, and the two spellings of an account as a principal. Sid, Version, Id,
-    condition operators and condition keys are compared exactly. What is no policy is equivalent to none.
+    condition operators and condition keys are compared exactly. Other texts are never
+    equivalent.
     """
     try:
         return _document(one) == _document(other)

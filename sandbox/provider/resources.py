@@ -72,7 +72,7 @@ class Role(Resource):
                 for name in inline_names(iam, identifier) or []
             ],
             "managedPolicyArns": attached_arns(iam, identifier) or [],
-            # Users cannot set AWS's own tags.
+            # Users cannot set tags of AWS.
             "tagsAll": {key: value for key, value in tags.items() if not key.startswith("aws:")},
             "arn": role["Arn"],
             "createDate": role["CreateDate"].isoformat(),
@@ -80,7 +80,7 @@ class Role(Resource):
         }
 
     def create(self, iam: Any, desired: Properties) -> str:
-        """Create the role, tags and boundary included, in one call; then its policies."""
+        """Create the role with tags and boundary in one call; then its policies."""
         name = desired["name"]
         optional = {
             "Description": desired.get("description"),
@@ -98,7 +98,7 @@ class Role(Resource):
         return name
 
     def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
-        """Change what differs from the recorded state, each property by its own call: tags first."""
+        """Change the properties that differ from the recorded state, each by one call: tags first."""
         old, new = actual.get("tagsAll") or {}, desired.get("tagsAll") or {}
         if removed := sorted(set(old) - set(new)):
             iam.untag_role(RoleName=identifier, TagKeys=removed)
@@ -125,7 +125,7 @@ class Role(Resource):
         self._update_policies(iam, identifier, actual, desired)
 
     def _update_policies(self, iam: Any, role: str, actual: Properties, desired: Properties) -> None:
-        """Change the policies that are given as properties of the role."""
+        """Change the policies that are set as properties of the role."""
         old = {entry["name"]: entry["policy"] for entry in actual.get("inlinePolicies") or []}
         new = {entry["name"]: entry["policy"] for entry in desired.get("inlinePolicies") or []}
         for name in sorted(old.keys() - new.keys()):
@@ -142,7 +142,7 @@ class Role(Resource):
             iam.attach_role_policy(RoleName=role, PolicyArn=arn)
 
     def delete(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Remove the role from instance profiles, remove its policies if asked to, and delete it."""
+        """Remove the role from instance profiles, remove its policies if forced to, and delete it."""
         profiles = ignore_not_found(iam.list_instance_profiles_for_role, RoleName=identifier) or {}
         for profile in profiles.get("InstanceProfiles", []):
             ignore_not_found(
@@ -180,7 +180,7 @@ class RolePolicy(Resource):
         return None if policy is None else {"role": role, "name": name, "policy": policy}
 
     def create(self, iam: Any, desired: Properties) -> str:
-        """Put the policy; IAM overwrites one of the same name."""
+        """Put the policy; IAM overwrites a policy with the same name."""
         iam.put_role_policy(
             RoleName=desired["role"], PolicyName=desired["name"], PolicyDocument=desired["policy"]
         )
@@ -262,9 +262,9 @@ class RolePolicyAttachment(Resource):
 
 
 class Exclusive(Resource):
-    """Ownership of all policies of one kind that a role has; its ID is the role's name.
+    """Ownership of all policies of one kind of a role; its ID is the role's name.
 
-    Terraform's plugin framework provides these, not its SDK: a failed update leaves the state alone.
+    These are resources of Terraform's plugin framework, not its SDK: a failed update keeps the state.
     """
 
     stores_failed_updates = False
@@ -272,7 +272,7 @@ class Exclusive(Resource):
     """The property that lists the policies."""
 
     def list(self, iam: Any, role: str) -> Sequence[str] | None:
-        """Return the policies of this kind that the role has; None if the role does not exist."""
+        """Return the role's policies of this kind; None if the role does not exist."""
         raise NotImplementedError
 
     def add(self, iam: Any, role: str, member: str) -> None:
@@ -284,12 +284,12 @@ class Exclusive(Resource):
         raise NotImplementedError
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
-        """Read which policies the role has."""
+        """Read the policies of the role."""
         members = self.list(iam, identifier)
         return None if members is None else {"roleName": identifier, self.members: members}
 
     def create(self, iam: Any, desired: Properties) -> str:
-        """Give the role exactly the listed policies: first add, then remove (`syncAttachments`)."""
+        """Add missing policies, and then remove unlisted ones (`syncAttachments`)."""
         role, members = desired["roleName"], set(desired[self.members])
         found = self.list(iam, role)
         if found is None:
@@ -302,12 +302,12 @@ class Exclusive(Resource):
         return role
 
     def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
-        """Do the same again."""
+        """Do the same as `create`."""
         del identifier, actual
         self.create(iam, desired)
 
     def delete(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Keep the policies: only their ownership ends."""
+        """Keep the policies; only the ownership ends."""
         del iam, identifier, state
 
 

@@ -1,4 +1,4 @@
-"""Describe the sandbox's provider in Pulumi's schema, for `pulumi import` and YAML programs.
+"""Write the schema of the sandbox's providers, for `pulumi import` and YAML programs.
 
 https://www.pulumi.com/docs/iac/guides/building-extending/packages/schema/
 """
@@ -15,11 +15,11 @@ def schema(
     resources: Mapping[str, Mapping[str, Property]],
     functions: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the schema of the resources and functions that the sandbox has of a package."""
+    """Return the schema of the sandbox's resources and functions of a package."""
     return {
         "name": package,
         "version": version,
-        "description": f"The sandbox's stand-in for the provider {package}",
+        "description": f"The sandbox's replacement of the provider {package}",
         "config": {"variables": {"region": {"type": "string"}}},
         "provider": {"inputProperties": {"region": {"type": "string"}}},
         "resources": {token: _resource(properties) for token, properties in resources.items()},

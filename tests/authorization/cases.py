@@ -1,5 +1,6 @@
-"""Render the documents of a role, and compare decisions about them with the expected ones."""
+"""Render the documents of a role, and compare decisions with the expected ones."""
 
+import functools
 import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -10,23 +11,26 @@ from tests.mocked import Deployment
 
 
 class Documents(NamedTuple):
-    """Both documents, as the program renders them."""
+    """Both documents of the program."""
 
     trust_policy: Any
     role_policy: Any
 
 
 def render(options: Options) -> Documents:
-    """Run the component and return the documents that it would give to IAM."""
+    """Run the component and return the documents that it sends to IAM."""
+    return Documents(*map(json.loads, _rendered(options)))
+
+
+@functools.cache
+def _rendered(options: Options) -> tuple[str, str]:
     deployment = Deployment(lambda: ConnectorRole("aem", options.arguments))  # pyright: ignore[reportArgumentType]
     assert deployment.error is None
-    return Documents(
-        json.loads(deployment.role["assumeRolePolicy"]), json.loads(deployment.role_policy["policy"])
-    )
+    return deployment.role["assumeRolePolicy"], deployment.role_policy["policy"]
 
 
 def requests_of(calls: Iterable[Call]) -> list[dict[str, Any]]:
-    """Return the requests of calls, one after another, as the simulator takes them."""
+    """Return the requests of calls in the form that the simulator takes."""
     return [
         {**request._asdict(), "context": dict(request.context)}
         for call in calls
@@ -34,8 +38,8 @@ def requests_of(calls: Iterable[Call]) -> list[dict[str, Any]]:
     ]
 
 
-def wrong(calls: Iterable[Call], decisions: Iterable[str]) -> list[str]:
-    """Return the calls that are not decided as expected; `decisions` are those on `requests_of` them."""
+def mismatches(calls: Iterable[Call], decisions: Iterable[str]) -> list[str]:
+    """Return the calls with unexpected decisions; `decisions` are those on `requests_of(calls)`."""
     decided = iter(decisions)
     outcomes = [(call, [next(decided, "no decision") for _ in call.requests]) for call in calls]
     return [

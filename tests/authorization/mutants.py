@@ -1,4 +1,4 @@
-"""Write wrong policies: with one part dropped or widened, each in a document of its own."""
+"""Write mutants of a policy: documents with one part dropped or widened."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -8,12 +8,12 @@ Statement = dict[str, Any]
 
 
 class Mutant(NamedTuple):
-    """A document that differs from the right one in one thing."""
+    """A document with one change."""
 
     what: str
     policy: dict[str, Any]
     position: int
-    """Of the statement that was changed, or that is missing."""
+    """Index of the statement that was changed or dropped."""
 
 
 def mutants(policy: dict[str, Any]) -> Iterator[Mutant]:
@@ -83,6 +83,7 @@ def _wider_resources(arn: str) -> list[str]:
     return [
         *(":".join((head, *parts)) for parts in wider if sum("*" in part for part in parts) == 1),
         *([f"{arn}*"] if "*" not in arn else []),
+        *([f"{arn[:-2]}*"] if arn.endswith("/*") else []),
         "*",
     ]
 
@@ -107,7 +108,7 @@ def _changes_of_conditions(
         others = {name: tests for name, tests in condition.items() if name != operator}
         if others:
             yield f"{operator} dropped", lambda statement, new=others: statement.update(Condition=new)
-        # For all values of a key that is absent, everything holds: IfExists would add nothing.
+        # ForAllValues is true for an absent key: IfExists would change nothing.
         all_values = operator.startswith("ForAllValues")
         other = operator.replace("All", "Any") if all_values else f"{operator}IfExists"
         new = {**others, other: keys}

@@ -2,7 +2,7 @@
 
 A policy document becomes a formula over one request: its action, its resource, its principal and the
 condition keys that it carries, each of any text. Z3 then looks for a request that the policy allows
-and that has a forbidden property. If it finds none, there is none: that is a proof, and not a sample.
+and that has a forbidden property. If it finds none, there is none: that is a proof, not a sample.
 
 The formula knows the operators that the documents use, and their relatives: an operator that it does
 not know is an error. A key with several values is modelled with two, which is enough: an operator
@@ -10,6 +10,7 @@ looks at one value at a time, for all of them or for any.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -20,12 +21,12 @@ Formula = Any
 
 _COLONS: Final = 5
 """Between the six parts of an ARN."""
-_PATIENCE: Final = 600_000
-"""Milliseconds for one question; most take some, unless the machine has much else to do."""
+_TIMEOUT: Final = 600_000
+"""Timeout of one query in milliseconds; most take a few, unless the machine is busy."""
 
 
 class Key(NamedTuple):
-    """A condition key of the request: perhaps absent, with up to two values."""
+    """A condition key of the request: absent, or with one or two values."""
 
     present: Formula
     first: Formula
@@ -33,19 +34,19 @@ class Key(NamedTuple):
 
 
 class Request:
-    """A request of which nothing is known yet."""
+    """A symbolic request."""
 
     def __init__(self) -> None:
-        """Make one variable for each thing that a policy can ask for."""
+        """Create a variable for each part that a policy can test."""
         self.action = z3.String("action")
-        """In lower case: IAM does not tell cases of actions apart."""
+        """In lower case: IAM ignores the case of actions."""
         self.resource = z3.String("resource")
         self.principal_type = z3.String("principal type")
         self.principal = z3.String("principal")
         self._keys: dict[str, Key] = {}
 
     def key(self, name: str) -> Key:
-        """Return a condition key; names are the same in any case."""
+        """Return a condition key; its name ignores case."""
         name = name.lower()
         if name not in self._keys:
             self._keys[name] = Key(
@@ -56,7 +57,7 @@ class Request:
     def values(
         self, action: str, resource: str, context: Mapping[str, Any], principal: str
     ) -> list[tuple[Formula, Formula]]:
-        """Return a value for each variable: those of a request of which everything is known."""
+        """Return a value for each variable: those of a concrete request."""
         kind = "Service" if principal.endswith(".amazonaws.com") else "AWS"
         texts = {
             self.action: action.lower(),
@@ -77,7 +78,7 @@ class Request:
 
 
 def allows(policy: Mapping[str, Any], request: Request) -> Formula:
-    """Say that the policy allows the request: a statement does, and none denies it."""
+    """Return the formula that a statement allows the request, and none denies it."""
     by_effect: dict[str, list[Formula]] = {"Allow": [], "Deny": []}
     for statement in policy["Statement"]:
         by_effect[statement["Effect"]].append(_matches(statement, request))
@@ -89,30 +90,52 @@ def counterexample(
 ) -> str | None:
     """Return a request with the property that the policy allows, None if there is none.
 
-    Each action of a statement with each of its resources is a question of its own: most of them say what
-    the request is, and leave Z3 little to search. For a pattern, a text that nobody has named is tried
-    first: it often is the counterexample. Raises AssertionError where Z3 cannot tell.
+    Each action of a statement with each of its resources is a separate query: most of them determine the
+    request, and leave Z3 little to search. For a pattern, an arbitrary text is tried first: it often is
+    the counterexample. Raises AssertionError if Z3 finds no answer.
     """
     denials = [statement for statement in policy["Statement"] if statement["Effect"] == "Deny"]
     allowing = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
+    text = "" if forbidden is None else forbidden.sexpr()
     for one in (one for statement in allowing for one in _single(statement)):
-        formula = allows({"Statement": [one, *denials]}, request)
-        if forbidden is not None:
-            formula = z3.And(formula, forbidden)
-        guess, told = (_told(one, request, guess=guess) for guess in (True, False))
-        if len(guess) > len(told) and (found := _solve(formula, guess)):
-            return f"{one}: {found}"
-        if found := _solve(formula, told, certain=True):
-            return f"{one}: {found}"
+        question = (json.dumps([one, *denials]), text)
+        if question not in _ANSWERS:
+            _ANSWERS[question] = _counterexample(one, denials, request, forbidden)
+        if found := _ANSWERS[question]:
+            return found
+    return None
+
+
+_ANSWERS: Final[dict[tuple[str, str], str | None]] = {}
+"""Answers by query: policies share most statements, and their queries."""
+
+
+def _counterexample(
+    one: Mapping[str, Any],
+    denials: list[Mapping[str, Any]],
+    request: Request,
+    forbidden: Formula | None,
+) -> str | None:
+    formula = allows({"Statement": [one, *denials]}, request)
+    if forbidden is not None:
+        formula = z3.And(formula, forbidden)
+    guess, fixed = (_fixed(one, request, guess=guess) for guess in (True, False))
+    if len(guess) > len(fixed) and (found := _solve(formula, guess)):
+        return f"{one}: {found}"
+    if found := _solve(formula, fixed, certain=True):
+        return f"{one}: {found}"
     return None
 
 
 def _solve(
     formula: Formula, known: list[tuple[Formula, Formula]], *, certain: bool = False
 ) -> str | None:
+    simplified = z3.simplify(z3.substitute(formula, *known))
+    if z3.is_false(simplified):
+        return None
     solver = z3.Solver()
-    solver.set("timeout", _PATIENCE)
-    solver.add(z3.simplify(z3.substitute(formula, *known)))
+    solver.set("timeout", _TIMEOUT)
+    solver.add(simplified)
     outcome = solver.check()
     assert outcome != z3.unknown or not certain, solver.reason_unknown()
     return str(solver.model()) if outcome == z3.sat else None
@@ -124,10 +147,10 @@ def _single(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {**statement, "Action": action, "Resource": resource}
 
 
-def _told(
+def _fixed(
     statement: Mapping[str, Any], request: Request, *, guess: bool
 ) -> list[tuple[Formula, Formula]]:
-    """Return what a statement of one action and one resource says of the request, or lets us guess."""
+    """Return the values of action and resource in a statement; `guess` replaces patterns."""
     patterns = ((request.action, statement["Action"].lower()), (request.resource, statement["Resource"]))
     return [
         (variable, z3.StringVal(pattern.replace("*", "unlisted")))
@@ -137,14 +160,14 @@ def _told(
 
 
 def decide(formula: Formula, values: list[tuple[Formula, Formula]]) -> bool:
-    """Tell whether the formula holds for one request of which everything is known."""
+    """Return whether the formula is true for a concrete request."""
     decided = z3.simplify(z3.substitute(formula, *values))
     assert z3.is_true(decided) or z3.is_false(decided), decided
     return z3.is_true(decided)
 
 
 def in_service(request: Request, service: str) -> Formula:
-    """Say that the request is one to this service."""
+    """Return the formula that the request is to this service."""
     return z3.PrefixOf(z3.StringVal(f"{service}:"), request.action)
 
 
@@ -203,8 +226,8 @@ def _condition(operator: str, key: Key, values: Any) -> Formula:
             return z3.Implies(key.present, first) if absent_is_enough else z3.And(key.present, first)
 
 
-def _any(values: Any, says: Callable[[str], Formula]) -> Formula:
-    return z3.Or([says(value) for value in _listed(values)])
+def _any(values: Any, test: Callable[[str], Formula]) -> Formula:
+    return z3.Or([test(value) for value in _listed(values)])
 
 
 def _listed(values: Any) -> list[Any]:
@@ -216,7 +239,7 @@ def _equal(given: Formula, value: str) -> Formula:
 
 
 def _like(given: Formula, pattern: str) -> Formula:
-    """Compare with a pattern; of one asterisk, which is all that is needed, Z3 reasons well."""
+    """Compare with a pattern; Z3 is fast for the usual pattern with one asterisk."""
     literal, *others = pattern.split("*")
     if "?" in pattern or len(others) > 1:
         return z3.InRe(given, _regular(pattern))
@@ -231,7 +254,7 @@ def _like(given: Formula, pattern: str) -> Formula:
 
 
 def _like_arn(given: Formula, pattern: str) -> Formula:
-    """Compare ARNs: a wildcard before the fifth colon does not reach beyond its part."""
+    """Compare ARNs: a wildcard before the fifth colon does not match a colon."""
     before, asterisk, after = pattern.partition("*")
     alike = _like(given, pattern)
     if not asterisk or ":" not in after or before.count(":") >= _COLONS:

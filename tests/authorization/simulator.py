@@ -1,4 +1,4 @@
-"""Ask the policy simulator, in one run of Node.js for any number of questions."""
+"""Run the policy simulator, once for any number of questions."""
 
 import json
 import os
@@ -14,7 +14,7 @@ _PROGRAM: Final = Path(__file__).parent / "simulator.mjs"
 
 
 def ask(questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return an answer for each question; `simulator.mjs` says how they look.
+    """Return an answer for each question; `simulator.mjs` documents their form.
 
     Without Node.js or the simulator, tests fail in CI and are skipped elsewhere.
     """

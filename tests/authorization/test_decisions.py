@@ -1,4 +1,4 @@
-"""The role allows what the connector does, and none of what differs from it in one thing."""
+"""Test that the role allows the connector's requests, and none that differs in one part."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from pages.connector_calls import (
     connector_calls,
     deviations,
 )
-from tests.authorization.cases import render, requests_of, wrong
+from tests.authorization.cases import mismatches, render, requests_of
 from tests.authorization.simulator import ask
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ Record = Callable[[str, object], None]
 
 
 def decisions(document: dict[str, Any], calls: list[Call]) -> list[str]:
-    """Return the decisions on the calls' requests, one after another."""
+    """Return the decisions on the requests of the calls, in order."""
     (answer,) = ask([{**document, "requests": requests_of(calls)}])
     return answer["decisions"]
 
@@ -41,9 +41,9 @@ def test_each_combination_of_the_options_allows_what_the_connector_does_and_no_d
         asked.append((str(options), calls))
     problems: list[str] = []
     for (options, calls), answer in zip(asked, ask(questions), strict=True):
-        # Anything else would be the simulator's refusal to decide, which denies nothing.
+        # Any other value means that the simulator did not decide.
         assert set(answer["decisions"]) <= {"Allowed", "ImplicitlyDenied"}
-        problems += [f"{options}: {problem}" for problem in wrong(calls, answer["decisions"])]
+        problems += [f"{options}: {problem}" for problem in mismatches(calls, answer["decisions"])]
     assert problems == []
     everything = [call for _, calls in asked for call in calls]
     kinds = {
@@ -59,19 +59,19 @@ def test_each_combination_of_the_options_allows_what_the_connector_does_and_no_d
 def test_amazon_q_business_may_assume_the_role_only_for_this_application(record_property: Record):
     calls = [ASSUME, *deviations(ASSUME, FULL)]
     trust = render(FULL).trust_policy
-    assert wrong(calls, decisions({"trust": trust}, calls)) == []
-    counts = {"ways to assume the role, one of them right": len(calls)}
+    assert mismatches(calls, decisions({"trust": trust}, calls)) == []
+    counts = {"ways to assume the role, one of them allowed": len(calls)}
     record_property("figure", {"requests decided by the policy simulator": counts})
 
 
-def test_the_older_edition_of_the_page_allows_ingestion_for_the_index_and_not_for_the_application():
+def test_the_index_scope_allows_ingestion_for_the_index_and_not_for_the_application():
     options = FULL._replace(ingest_scope="index")
     put = next(call for call in connector_calls(options) if call.what == "put documents")
     application, index = decisions({"policy": render(options).role_policy}, [put])
     assert (application, index) == ("ImplicitlyDenied", "Allowed")
 
 
-def test_without_the_option_a_network_interface_cannot_be_deleted_however_it_is_tagged():
+def test_without_the_option_no_network_interface_can_be_deleted():
     options = FULL._replace(deletion=False)
     delete = next(call for call in connector_calls(options) if "delete the tagged" in call.what)
     assert decisions({"policy": render(options).role_policy}, [delete]) == ["ImplicitlyDenied"]

@@ -1,4 +1,4 @@
-"""Whatever the request, some things are never allowed: proved, for all requests, and not sampled."""
+"""Test what the documents never allow, by proofs for all possible requests."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,10 +8,16 @@ import z3
 
 from pages.connector_calls import (
     ASSUME,
+    COMBINATIONS,
     FULL,
+    FULL_OF_SOURCE,
+    FULL_WITH_FILES,
+    KEY_ARN,
     NETWORK_INTERFACE,
     OTHER_APPLICATION_ID,
+    PASS_ROLE,
     SECRET_ARN,
+    SHAPES,
     Options,
     connector_calls,
     deviations,
@@ -20,74 +26,53 @@ from pages.evidence import NeverAllowed, NeverAssumed
 from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, REGION
 from tests.authorization.cases import render
 from tests.authorization.proofs import Request, allows, counterexample, decide
-from tests.authorization.properties import expected, forbidden, forbidden_trust, seed
+from tests.authorization.properties import expected, forbidden, forbidden_trust, page
 
 pytestmark = pytest.mark.slow
 
 Record = Callable[[str, object], None]
 
-# One of each kind of document; what differs besides is the text of ARNs.
-DIFFERENT = [
-    FULL,
-    FULL._replace(vpc="VPC"),  # the one that docs/permissions.md shows
-    FULL._replace(deletion=False),
-    FULL._replace(ingest_scope="index"),
-    FULL._replace(vpc="no VPC", deletion=False),
-    FULL._replace(key="AWS managed key"),
-    Options("secret of another account", "key of another account", "VPC", "index", deletion=False),
-    Options("long secret name with slashes", "multi-Region key", "no VPC", "index", deletion=False),
-]
 
-
-def name(options: Options) -> str:
-    return ", ".join(map(str, options))
-
-
-IDS = [name(options) for options in DIFFERENT]
-
-
-@pytest.mark.parametrize("options", DIFFERENT, ids=IDS)
-def test_no_request_with_a_forbidden_property_is_allowed(options: Options, record_property: Record):
-    request = Request()
-    policy = render(options).role_policy
-    assert counterexample(policy, request), "what allows nothing proves nothing"
-    properties = forbidden(options, request)
-    found = {what: counterexample(policy, request, formula) for what, formula in properties.items()}
-    assert {what: example for what, example in found.items() if example} == {}
-    counts = {f"never: {name(options)}": len(found)}
+def test_no_request_with_a_forbidden_property_is_allowed(record_property: Record):
+    found: dict[str, str] = {}
+    proofs = 0
+    for options in COMBINATIONS:
+        request = Request()
+        policy = render(options).role_policy
+        assert counterexample(policy, request), "a policy that allows nothing makes the proofs void"
+        for what, formula in forbidden(options, request).items():
+            proofs += 1
+            if counter := counterexample(policy, request, formula):
+                found[f"{options}: {what}"] = counter
+    assert found == {}
+    counts = {f"never, {len(COMBINATIONS)} combinations of the options": proofs}
     record_property("figure", {"proofs over all requests": counts})
 
 
-@pytest.mark.parametrize("options", DIFFERENT, ids=IDS)
-def test_the_role_policy_is_no_wider_than_the_page_and_the_listed_differences(
-    options: Options, record_property: Record
-):
-    request = Request()
-    beyond = z3.Not(allows(expected(options), request))
-    assert counterexample(render(options).role_policy, request, beyond) is None
-    record_property(
-        "figure", {"proofs over all requests": {f"no wider than the page: {name(options)}": 1}}
-    )
-
-
-@pytest.mark.parametrize("options", DIFFERENT, ids=IDS)
-def test_the_role_policy_is_no_narrower_than_the_page_for_these_options(
-    options: Options, record_property: Record
-):
-    request = Request()
-    missing = z3.Not(allows(render(options).role_policy, request))
-    assert counterexample(expected(options), request, missing) is None
-    record_property(
-        "figure", {"proofs over all requests": {f"no narrower than the page: {name(options)}": 1}}
-    )
+def test_the_role_policy_is_equivalent_to_the_page_with_the_listed_differences(record_property: Record):
+    wider: dict[Options, str] = {}
+    narrower: dict[Options, str] = {}
+    for options in SHAPES:
+        request = Request()
+        rendered, of_page = render(options).role_policy, expected(options)
+        if counter := counterexample(rendered, request, z3.Not(allows(of_page, request))):
+            wider[options] = counter
+        if counter := counterexample(of_page, request, z3.Not(allows(rendered, request))):
+            narrower[options] = counter
+    assert (wider, narrower) == ({}, {})
+    counts = {
+        f"no {way} than the page, roles of {len(SHAPES)} shapes": len(SHAPES)
+        for way in ("wider", "narrower")
+    }
+    record_property("figure", {"proofs over all requests": counts})
 
 
 def test_with_every_statement_and_the_index_scope_the_policy_is_equivalent_to_the_older_page():
     request = Request()
     options = FULL._replace(ingest_scope="index", deletion=False)
-    rendered, page = render(options).role_policy, seed(options)
-    assert counterexample(rendered, request, z3.Not(allows(page, request))) is None
-    assert counterexample(page, request, z3.Not(allows(rendered, request))) is None
+    rendered, of_page = render(options).role_policy, page(options)
+    assert counterexample(rendered, request, z3.Not(allows(of_page, request))) is None
+    assert counterexample(of_page, request, z3.Not(allows(rendered, request))) is None
 
 
 def test_only_amazon_q_business_may_assume_the_role_and_only_for_this_application(
@@ -105,28 +90,26 @@ def test_only_amazon_q_business_may_assume_the_role_and_only_for_this_applicatio
 
 
 def test_the_proofs_agree_with_the_simulator(record_property: Record):
-    # What test_decisions.py expects of the simulator, the formula says too.
-    request, trust_request = Request(), Request()
-    documents = render(FULL)
-    allowed = allows(documents.role_policy, request)
-    trusted = allows(documents.trust_policy, trust_request)
-    calls = [(call, allowed, request) for call in connector_calls(FULL)]
-    calls += [
-        (deviation, allowed, request)
-        for call, *_ in tuple(calls)
-        for deviation in deviations(call, FULL)
-    ]
-    calls += [(call, trusted, trust_request) for call in (ASSUME, *deviations(ASSUME, FULL))]
     different: list[str] = []
-    for call, formula, which in calls:
-        decided = all(
-            decide(formula, which.values(part.action, part.resource, part.context, part.principal))
-            for part in call.requests
-        )
-        if decided != call.allowed:
-            different.append(f"{call.what} ({call.deviation})")
+    trust_policy = render(FULL).trust_policy
+    asked = [(trust_policy, [ASSUME, *deviations(ASSUME, FULL)])]
+    for options in (FULL_WITH_FILES, FULL_OF_SOURCE):
+        calls = connector_calls(options)
+        calls += [deviation for call in calls if call.allowed for deviation in deviations(call, options)]
+        asked.append((render(options).role_policy, [*calls, PASS_ROLE]))
+    for policy, calls in asked:
+        request = Request()
+        allowed = allows(policy, request)
+        for call in calls:
+            decided = all(
+                decide(allowed, request.values(part.action, part.resource, part.context, part.principal))
+                for part in call.requests
+            )
+            if decided != call.allowed:
+                different.append(f"{call.what} ({call.deviation})")
     assert different == []
-    record_property("figure", {"requests on which proofs and simulator agree": {"calls": len(calls)}})
+    counts = {"calls": sum(len(calls) for _, calls in asked)}
+    record_property("figure", {"requests on which proofs and simulator agree": counts})
 
 
 def test_every_property_that_the_page_lists_has_a_formula():
@@ -139,22 +122,36 @@ TOO_WIDE: dict[NeverAllowed, dict[str, Any]] = {
         "Action": "qbusiness:DeleteApplication",
         "Resource": APPLICATION_ARN,
     },
-    NeverAllowed.OTHER_SERVICE: {"Action": "s3:GetObject", "Resource": "*"},
+    NeverAllowed.OTHER_SERVICE: {
+        # As on AWS's pages for Amazon S3.
+        "Action": "iam:PassRole",
+        "Resource": f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*",
+    },
+    NeverAllowed.OTHER_BUCKET: {"Action": "s3:GetObject", "Resource": f"{FULL_WITH_FILES.bucket_arn}/*"},
+    NeverAllowed.MORE_THAN_READING_THE_BUCKET: {
+        "Action": "s3:ListBucket",
+        "Resource": FULL_WITH_FILES.bucket_arn,
+        "Condition": {"StringEquals": {"aws:ResourceAccount": ACCOUNT}},
+    },
     NeverAllowed.OTHER_SECRET: {
         "Action": "secretsmanager:GetSecretValue",
         "Resource": f"{SECRET_ARN[:-6]}*",
     },
     NeverAllowed.MORE_THAN_READING_THE_SECRET: {
         "Action": "secretsmanager:PutSecretValue",
-        "Resource": FULL.secret_arn,
+        "Resource": SECRET_ARN,
     },
     NeverAllowed.OTHER_KEY: {
         "Action": "kms:Decrypt",
         "Resource": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/*",
         "Condition": {"StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}},
     },
-    NeverAllowed.DECRYPTION_ELSEWHERE: {"Action": "kms:Decrypt", "Resource": FULL.key_arn},
-    NeverAllowed.MORE_THAN_DECRYPTION: {"Action": "kms:Encrypt", "Resource": FULL.key_arn},
+    NeverAllowed.DECRYPTION_ELSEWHERE: {
+        "Action": "kms:Decrypt",
+        "Resource": KEY_ARN,
+        "Condition": {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}},
+    },
+    NeverAllowed.MORE_THAN_DECRYPTION: {"Action": "kms:Encrypt", "Resource": KEY_ARN},
     NeverAllowed.OTHER_APPLICATION: {
         "Action": "qbusiness:BatchPutDocument",
         "Resource": APPLICATION_ARN.replace(APPLICATION_ID, OTHER_APPLICATION_ID),
@@ -192,7 +189,7 @@ TOO_WIDE: dict[NeverAllowed, dict[str, Any]] = {
 @pytest.mark.parametrize("what", NeverAllowed)
 def test_a_policy_that_is_too_wide_has_a_counterexample(what: NeverAllowed):
     request = Request()
-    options = FULL._replace(deletion=what != NeverAllowed.DELETION_WITHOUT_SETTING)
+    options = FULL_WITH_FILES._replace(deletion=what != NeverAllowed.DELETION_WITHOUT_SETTING)
     policy = render(options).role_policy
     policy["Statement"].append({"Effect": "Allow", **TOO_WIDE[what]})
     assert counterexample(policy, request, forbidden(options, request)[what])

@@ -1,8 +1,8 @@
-// What does the package look like that a Python program imports to use a component of any language?
+// Write the Python package that a program imports to use a component of any language.
 //
-// A program of its own, which the language host runs when somebody asks: upstream's generator doubles the
-// time that a process takes to start, and the host starts twice in every command of the CLI. It reads a
-// GeneratePackageRequest on its standard input and writes a GeneratePackageResponse.
+// This is a separate program, which the language host runs when needed: upstream's generator doubles the
+// start time of a process, and the host starts twice in every command of the CLI. It reads a
+// GeneratePackageRequest from its standard input and writes a GeneratePackageResponse.
 package main
 
 import (
@@ -27,23 +27,23 @@ func main() {
 }
 
 func answer(input io.Reader, output io.Writer) error {
-	asked, err := io.ReadAll(input)
+	message, err := io.ReadAll(input)
 	if err != nil {
 		return err
 	}
 	var request pulumirpc.GeneratePackageRequest
-	if err := proto.Unmarshal(asked, &request); err != nil {
+	if err := proto.Unmarshal(message, &request); err != nil {
 		return err
 	}
 	response, err := generate(&request)
 	if err != nil {
 		return err
 	}
-	told, err := proto.Marshal(response)
+	message, err = proto.Marshal(response)
 	if err != nil {
 		return err
 	}
-	_, err = output.Write(told)
+	_, err = output.Write(message)
 	return err
 }
 

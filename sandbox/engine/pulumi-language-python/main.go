@@ -1,8 +1,8 @@
-// How does an engine built from Pulumi's Go module run a Python program?
+// Run Python programs for an engine built from Pulumi's Go module.
 //
-// The official CLI brings pulumi-language-python; the Go module of the CLI does not. This is
-// the part of it that the sandbox needs. Toolchains and virtual environments are upstream's own
-// code, so that the runtime options of Pulumi.yaml mean here what they mean everywhere.
+// The official CLI includes pulumi-language-python; the Go module of the CLI does not. This is the part
+// of it that the sandbox needs. Toolchains and virtual environments are upstream's code, so that the
+// runtime options of Pulumi.yaml have their usual meaning.
 // Protocol: https://github.com/pulumi/pulumi/blob/master/proto/pulumi/language.proto
 package main
 
@@ -30,9 +30,9 @@ import (
 )
 
 const (
-	// The executor exits with this code once it has shown its error to the user.
+	// Exit code of the executor if it has shown the error to the user.
 	exitAfterShownError = 32
-	// An engine that was killed cannot say goodbye: look for it this often.
+	// Interval of the check that the engine still runs: a killed engine sends no signal.
 	engineCheckInterval = time.Second
 )
 
@@ -46,7 +46,7 @@ func main() {
 	}
 }
 
-// serve answers the engine until the engine is gone or a signal ends it.
+// serve answers the engine until the engine ends or a signal arrives.
 func serve(engineAddress string) error {
 	running, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -90,14 +90,14 @@ func (host *languageHost) GetPluginInfo(context.Context, *emptypb.Empty) (*pulum
 	return &pulumirpc.PluginInfo{Version: version.Version}, nil
 }
 
-// GetRequiredPackages names none: the engine then loads each provider when a resource asks for it.
+// GetRequiredPackages returns none: the engine then loads each provider when a resource requires it.
 func (host *languageHost) GetRequiredPackages(
 	context.Context, *pulumirpc.GetRequiredPackagesRequest,
 ) (*pulumirpc.GetRequiredPackagesResponse, error) {
 	return &pulumirpc.GetRequiredPackagesResponse{}, nil
 }
 
-// About leaves out pip's version: asking for it takes a third of the time of a whole preview.
+// About omits pip's version: getting it takes a third of the time of a preview.
 func (host *languageHost) About(
 	ctx context.Context, request *pulumirpc.AboutRequest,
 ) (*pulumirpc.AboutResponse, error) {
@@ -154,7 +154,7 @@ func (host *languageHost) InstallDependencies(
 		request.GetUseLanguageVersionTools(), true, stdout, stderr)
 }
 
-// Run starts the program under the executor that ships with Pulumi's SDK and waits for its end.
+// Run runs the program with the executor of Pulumi's SDK.
 // The request's context ends with the engine's connection, and the program with it.
 func (host *languageHost) Run(
 	ctx context.Context, request *pulumirpc.RunRequest,
@@ -183,7 +183,7 @@ func (host *languageHost) Run(
 	return outcome(program.Run())
 }
 
-// outcome tells a program that has shown its error from one that ended in a way nobody explained.
+// outcome distinguishes a program that has shown its error from one that ended without an explanation.
 func outcome(err error) (*pulumirpc.RunResponse, error) {
 	var exit *exec.ExitError
 	switch {
@@ -192,7 +192,7 @@ func outcome(err error) (*pulumirpc.RunResponse, error) {
 	case errors.As(err, &exit) && exit.ExitCode() == exitAfterShownError:
 		return &pulumirpc.RunResponse{Bail: true}, nil
 	case errors.As(err, &exit):
-		// In upstream's words: what users see in the sandbox is what they see elsewhere.
+		// The same text as upstream's.
 		return &pulumirpc.RunResponse{
 			Error: fmt.Sprintf("Program exited with non-zero exit code: %d", exit.ExitCode()),
 		}, nil
@@ -202,7 +202,7 @@ func outcome(err error) (*pulumirpc.RunResponse, error) {
 }
 
 func (host *languageHost) executorArguments(request *pulumirpc.RunRequest) ([]string, error) {
-	executor, err := beside("pulumi-language-python-exec")
+	executor, err := siblingPath("pulumi-language-python-exec")
 	if err != nil {
 		return nil, err
 	}
@@ -224,8 +224,8 @@ func (host *languageHost) executorArguments(request *pulumirpc.RunRequest) ([]st
 	return append(append(arguments, entry), request.GetArgs()...), nil
 }
 
-// beside returns the path of a file that was built or copied into this program's folder.
-func beside(name string) (string, error) {
+// siblingPath returns the path of a file in this program's directory.
+func siblingPath(name string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
@@ -234,11 +234,11 @@ func beside(name string) (string, error) {
 	return filepath.Join(filepath.Dir(self), name), err
 }
 
-// configuration hands the stack's settings over as the SDK reads them.
+// configuration returns the stack's configuration in the variables that the SDK reads.
 func configuration(request *pulumirpc.RunRequest) ([]string, error) {
 	values, secretKeys := request.GetConfig(), request.GetConfigSecretKeys()
 	if values == nil {
-		values = map[string]string{} // JSON null is no mapping to the SDK
+		values = map[string]string{} // the SDK does not accept null
 	}
 	if secretKeys == nil {
 		secretKeys = []string{}
@@ -257,8 +257,8 @@ func configuration(request *pulumirpc.RunRequest) ([]string, error) {
 	}, nil
 }
 
-// resolve reads the runtime options of Pulumi.yaml. The `typechecker` option is refused rather than
-// passed over: a program that asks for a check must not run unchecked.
+// resolve reads the runtime options of Pulumi.yaml. It refuses the `typechecker` option, which the sandbox
+// does not support, so that no program runs unchecked.
 func resolve(info *pulumirpc.ProgramInfo) (toolchain.Toolchain, error) {
 	options := toolchain.PythonOptions{Root: info.GetRootDirectory(), ProgramDir: info.GetProgramDirectory()}
 	for name, value := range info.GetOptions().GetFields() {

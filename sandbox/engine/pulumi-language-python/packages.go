@@ -1,4 +1,4 @@
-// How does a Python program get the package of a component that is written in any language?
+// Generate and link the packages through which Python programs use components of any language.
 package main
 
 import (
@@ -14,21 +14,21 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// GeneratePackage has the package written that a program imports, by the program beside this one.
+// GeneratePackage writes the package that a program imports, by the program in this program's directory.
 func (host *languageHost) GeneratePackage(
 	ctx context.Context, request *pulumirpc.GeneratePackageRequest,
 ) (*pulumirpc.GeneratePackageResponse, error) {
-	generator, err := beside("generate-python-package")
+	generator, err := siblingPath("generate-python-package")
 	if err != nil {
 		return nil, err
 	}
-	asked, err := proto.Marshal(request)
+	input, err := proto.Marshal(request)
 	if err != nil {
 		return nil, err
 	}
 	generate := exec.CommandContext(ctx, generator)
-	generate.Stdin = bytes.NewReader(asked)
-	told, err := generate.Output()
+	generate.Stdin = bytes.NewReader(input)
+	output, err := generate.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return nil, fmt.Errorf("generate the package: %w: %s", err, bytes.TrimSpace(exit.Stderr))
@@ -37,10 +37,10 @@ func (host *languageHost) GeneratePackage(
 		return nil, err
 	}
 	var response pulumirpc.GeneratePackageResponse
-	return &response, proto.Unmarshal(told, &response)
+	return &response, proto.Unmarshal(output, &response)
 }
 
-// Link adds generated packages to what the program requires, and says how to import them.
+// Link adds generated packages to the requirements of the program, and returns how to import them.
 func (host *languageHost) Link(
 	ctx context.Context, request *pulumirpc.LinkRequest,
 ) (*pulumirpc.LinkResponse, error) {
@@ -66,14 +66,14 @@ func (host *languageHost) Link(
 	}, nil
 }
 
-// importName finds what a generated package is called: it holds one Python package.
+// importName returns the name of a generated package: its directory contains one Python package.
 func importName(directory string) (string, error) {
 	modules, err := filepath.Glob(filepath.Join(directory, "*", "__init__.py"))
 	if err != nil {
 		return "", err
 	}
 	if len(modules) != 1 {
-		return "", fmt.Errorf("%s holds %d Python packages, not one", directory, len(modules))
+		return "", fmt.Errorf("%s contains %d Python packages, expected one", directory, len(modules))
 	}
 	return filepath.Base(filepath.Dir(modules[0])), nil
 }

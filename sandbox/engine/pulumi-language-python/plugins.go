@@ -1,4 +1,4 @@
-// How does the engine run what Python code is besides a program: a component package, a policy pack?
+// Run Python code other than programs: component packages and policy packs.
 package main
 
 import (
@@ -49,7 +49,7 @@ type pluginRunner func(
 	ctx context.Context, request *pulumirpc.RunPluginRequest, stdout, stderr io.Writer,
 ) error
 
-// runComponentPackage starts a package, which serves the engine by itself.
+// runComponentPackage starts a package, which serves the engine directly.
 func runComponentPackage(
 	ctx context.Context, request *pulumirpc.RunPluginRequest, stdout, stderr io.Writer,
 ) error {
@@ -69,7 +69,7 @@ func runComponentPackage(
 }
 
 // runPolicyPack starts a pack behind upstream's proxy. Pulumi's policy SDK for Python learns the stack
-// and its configuration from environment variables alone; the proxy waits until the engine has told them.
+// and its configuration from environment variables only; the proxy waits until the engine has sent them.
 func runPolicyPack(
 	ctx context.Context, request *pulumirpc.RunPluginRequest, stdout, stderr io.Writer,
 ) error {
@@ -106,7 +106,7 @@ func runPolicyPack(
 // stackEnvironment describes the stack in the variables that the policy SDK reads.
 func stackEnvironment(stack *pulumirpc.AnalyzerStackConfigureRequest) ([]string, error) {
 	if stack == nil {
-		return nil, nil // the pack itself is looked at, and no stack
+		return nil, nil // the engine analyzes the pack without a stack
 	}
 	config, err := json.Marshal(stack.GetConfig())
 	if err != nil {

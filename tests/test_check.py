@@ -1,0 +1,1297 @@
+"""`roles check` asks AWS whether a sync will work: each question, what is wrong, and the fix."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import boto3
+import pytest
+from botocore.loaders import create_loader
+
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
+from roles.__main__ import main
+from roles.actions import ACTIONS
+from sandbox.account import FILL
+from sandbox.environment import PROJECT
+from tests.page import blocks, prose
+from tests.policy_simulation import policy_simulator
+from tests.qbusiness_server import DATA_SOURCE_ID, Server, Simulation, served
+from tests.stacks import NewStack
+from tests.support import PROJECT_NAME, golden
+
+pytestmark = pytest.mark.slow
+
+PAGE: Final = PROJECT / "docs" / "check.md"
+ROLE_NAME: Final = "aem-connector-qbusiness-role-1234567"
+ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME}"
+POLICY: Final = "qbusiness-aem-connector"
+SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET_ID}"
+SECRET_NAME: Final = "qbusiness/aem-cloud"
+KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
+OTHER_KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/ffffffff-12ab-34cd-56ef-1234567890ab"
+SECOND_SUBNET_ID: Final = "subnet-0b2c3d4e5f6071829"
+OTHER_ID: Final = "d4e5f6a7-8901-23ab-cdef-444444444444"
+USER_ARN: Final = f"arn:aws:iam::{ACCOUNT}:user/deployer"
+WIDE: Final = (
+    '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}'
+)
+SETTINGS: Final[dict[str, Any]] = {
+    "aws:region": REGION,
+    f"{PROJECT_NAME}:applicationId": APPLICATION_ID,
+    f"{PROJECT_NAME}:indexId": INDEX_ID,
+    f"{PROJECT_NAME}:secretId": SECRET_ID,
+    f"{PROJECT_NAME}:kmsKeyId": KEY_ID,
+    f"{PROJECT_NAME}:vpcConfiguration": {
+        "subnetIds": [SUBNET_ID, SECOND_SUBNET_ID],
+        "securityGroupIds": [SECURITY_GROUP_ID],
+    },
+    f"{PROJECT_NAME}:allowNetworkInterfaceDeletion": True,
+}
+LOADER: Final = cache(create_loader)
+DENIED: Final = {"EvalDecision": "implicitDeny"}
+PULUMI: Final = """\
+#!/bin/sh
+case "$*" in
+"config --stack dev --json --show-secrets --non-interactive") cat config.json ;;
+"stack output --stack dev --json --show-secrets --non-interactive") cat outputs.json ;;
+*) echo "error: no stack named 'nope' found" >&2; exit 6 ;;
+esac
+"""
+"""Answers only the commands that read, and writes nothing."""
+
+
+class Said(NamedTuple):
+    """The output of one run."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+    def lines(self, state: str) -> list[str]:
+        """Return the answers in a state, without it."""
+        return re.findall(rf"^{state} +(.*)$", self.out, flags=re.MULTILINE)
+
+    def answer(self, question: str) -> str:
+        """Return the answer to a question, with its state, details and fix."""
+        pattern = rf"^(?:ok|problem|skipped) +{question}(?: [0-9a-f-]{{36}})?: .*\n(?: .*\n)*"
+        found = re.findall(pattern, self.out, flags=re.MULTILINE)
+        assert found, self.out
+        return "".join(found)
+
+
+class World:
+    """A stack, and everything around its role, in which nothing is wrong."""
+
+    def __init__(self, server: Server, directory: Path) -> None:
+        self.server = server
+        self.directory = directory
+        self.settings = dict(SETTINGS)
+        self.secret_keys: set[str] = set()
+        self.outputs: dict[str, Any] = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
+        place = {"region_name": REGION, "endpoint_url": server.url}
+        credentials = {"aws_access_key_id": "tests", "aws_secret_access_key": "tests"}
+
+        def client(service: str) -> Any:
+            create: Any = boto3.client
+            return create(service, **place, **credentials)
+
+        self.iam, self.kms, self.ec2 = map(client, ("iam", "kms", "ec2"))
+        self.secrets, self.s3 = map(client, ("secretsmanager", "s3"))
+        for fill in FILL.values():
+            fill()
+        self.iam.create_role(RoleName=ROLE_NAME, AssumeRolePolicyDocument=golden("trust-policy"))
+        self.put_policy(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
+        server.answers["sts:GetCallerIdentity"] = {
+            "UserId": "AIDA",
+            "Account": ACCOUNT,
+            "Arn": USER_ARN,
+        }
+        server.answers["access-analyzer:ValidatePolicy"] = {"findings": []}
+        server.decide = self.deny_others
+
+    @staticmethod
+    def deny_others(simulation: Simulation) -> dict[str, dict[str, str]]:
+        """Deny what the role must not reach, and allow the rest."""
+        foreign = "another-secret" in simulation.resource or "0000-0000" in simulation.resource
+        return {action: DENIED for action in simulation.actions if foreign}
+
+    def put_policy(self, document: str, name: str = POLICY) -> None:
+        self.iam.put_role_policy(RoleName=ROLE_NAME, PolicyName=name, PolicyDocument=document)
+
+    def set(self, **settings: Any) -> None:
+        """Set keys of the project's namespace, or remove them with None."""
+        for key, value in settings.items():
+            self.settings[f"{PROJECT_NAME}:{key}"] = value
+        self.settings = {key: value for key, value in self.settings.items() if value is not None}
+
+    def add_data_source(self, identifier: str = DATA_SOURCE_ID, **more: Any) -> dict[str, Any]:
+        """Add a data source as the settings describe it."""
+        data_source: dict[str, Any] = {
+            "configuration": {"type": "AEM", "secretArn": SECRET_ARN},
+            "vpcConfiguration": SETTINGS[f"{PROJECT_NAME}:vpcConfiguration"],
+            "roleArn": ROLE_ARN,
+            **more,
+        }
+        self.server.add(identifier, **data_source)
+        return self.server.data_source(identifier)
+
+    def add_sync(self, status: str, **more: Any) -> None:
+        """Add a sync job of the data source, which becomes the last."""
+        day = len(self.syncs) + 1
+        started = datetime(2026, 11, day, 12, 30, tzinfo=UTC).timestamp()
+        self.syncs.insert(0, {"executionId": OTHER_ID, "startTime": started, "status": status, **more})
+
+    @property
+    def syncs(self) -> list[dict[str, Any]]:
+        path = (APPLICATION_ID, INDEX_ID, DATA_SOURCE_ID)
+        return self.server.qbusiness.sync_jobs.setdefault(path, [])
+
+    def write(self) -> None:
+        """Write what Pulumi prints."""
+        config = {
+            key: {
+                "value": value if isinstance(value, str) else json.dumps(value),
+                "secret": key in self.secret_keys,
+            }
+            for key, value in self.settings.items()
+        }
+        (self.directory / "config.json").write_text(json.dumps(config))
+        (self.directory / "outputs.json").write_text(json.dumps(self.outputs))
+
+
+Check = Callable[..., Said]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with served() as server:
+        yield server
+
+
+@pytest.fixture
+def world(server: Server, tmp_path: Path) -> World:
+    return World(server, tmp_path)
+
+
+@pytest.fixture
+def check(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Check:
+    """Run `roles check --stack dev` in a project's directory, and verify that it only reads."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "pulumi").write_text(PULUMI)
+    (programs / "pulumi").chmod(0o755)
+    (tmp_path / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
+    monkeypatch.chdir(tmp_path)
+    # Reading the models of the services takes longer than all else.
+    monkeypatch.setattr("botocore.session.create_loader", LOADER)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "AWS_ENDPOINT_URL": world.server.url,
+        "AWS_DEFAULT_REGION": "eu-west-1",  # not the stack's
+        "AWS_ACCESS_KEY_ID": "tests",
+        "AWS_SECRET_ACCESS_KEY": "tests",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*options: str) -> Said:
+        world.write()
+        world.server.calls.clear()
+        before = sorted(tmp_path.rglob("*"))
+        code = main(["check", "--stack", "dev", *options])
+        assert sorted(tmp_path.rglob("*")) == before
+        reading = (
+            r"\w+:(Get|List|Describe)\w+|iam:SimulatePrincipalPolicy|access-analyzer:ValidatePolicy"
+        )
+        assert all(re.fullmatch(reading, call) for call in world.server.calls)
+        assert set(world.server.calls) <= set(ACTIONS["check"])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return Said(code, out, err)
+
+    return run
+
+
+# Nothing is wrong.
+
+
+def test_every_question_is_answered_when_nothing_is_wrong(world: World, check: Check):
+    world.add_data_source()
+    world.add_sync("SUCCEEDED")
+    said = check()
+    assert [said.out] == blocks("text", prose("Read what it prints", PAGE))
+    assert said.code == 0
+    assert said.err == ""
+
+
+def test_json_is_one_document_with_every_answer(world: World, check: Check):
+    world.iam.delete_role_policy(RoleName=ROLE_NAME, PolicyName=POLICY)
+    world.server.refusals["kms:GetKeyPolicy"] = (400, "AccessDeniedException")
+    said = check("--json")
+    assert said.code == 1
+    assert {key: said.json[key] for key in ("stack", "ok", "problem", "skipped")} == {
+        "stack": "dev",
+        "ok": 18,
+        "problem": 1,
+        "skipped": 1,
+    }
+    answers = {answer["question"]: answer for answer in said.json["answers"]}
+    assert len(answers) == 20
+    assert answers["key policy"] == {
+        "question": "key policy",
+        "state": "skipped",
+        "text": "kms:GetKeyPolicy is not allowed for these credentials",
+        "action": "kms:GetKeyPolicy",
+    }
+    assert answers["role policy"]["fix"] == "pulumi up --stack dev"
+    assert "AllowsAmazonQToGetSecret: missing" in answers["role policy"]["details"]
+
+
+def test_a_connector_without_secret_and_vpc_is_asked_about_its_bucket(world: World, check: Check):
+    s3_source(world)
+    said = check()
+    assert said.code == 0
+    assert "ok       secret: the connector s3-v2 has none in the settings\n" in said.out
+    assert f"encryption: bucket documents is encrypted with {KEY_ARN}\n" in said.out
+    assert "subnets: the settings have no VPC\n" in said.out
+    assert f"bucket: documents exists in account {ACCOUNT}, {REGION}\n" in said.out
+    assert "requests allowed: IAM allows all 15 that the connector makes" in said.out
+
+
+def s3_source(world: World) -> None:
+    """Make the stack one for a bucket that is the data source."""
+    world.set(
+        connector="s3-v2",
+        bucketName="documents",
+        secretId=None,
+        vpcConfiguration=None,
+        allowNetworkInterfaceDeletion=None,
+    )
+    world.s3.create_bucket(Bucket="documents")
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY_ARN}
+    world.s3.put_bucket_encryption(
+        Bucket="documents",
+        ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": default}]},
+    )
+    policy = golden("s3-v2-role-policy").replace("qbusiness-documents", "documents")
+    world.put_policy(policy)
+
+
+# What is wrong with the resources.
+
+
+@dataclass
+class Break:
+    """One thing that is wrong, and what is printed."""
+
+    apply: Callable[[World], object]
+    question: str
+    text: str
+    fix: str
+
+
+def set_up(setting: str, value: str) -> str:
+    """Return the fix that sets a setting."""
+    return f"pulumi config set --stack dev --plaintext -- {setting} {value} && pulumi up --stack dev"
+
+
+def set_member(member: str, value: str) -> str:
+    path = f"'vpcConfiguration.{member}'"
+    return (
+        f"pulumi config set --stack dev --path --type string -- {path} {value} && pulumi up --stack dev"
+    )
+
+
+def recreate_secret(world: World) -> None:
+    world.secrets.delete_secret(SecretId=SECRET_ARN, ForceDeleteWithoutRecovery=True)
+    world.secrets.create_secret(Name=SECRET_NAME, SecretString="{}", KmsKeyId=KEY_ID)
+
+
+def empty_secret(world: World) -> None:
+    world.server.answers["secretsmanager:DescribeSecret"] = {"ARN": SECRET_ARN, "KmsKeyId": KEY_ARN}
+
+
+def resource(world: World, *path: str, **members: Any) -> None:
+    world.server.qbusiness.resources[path].update(members)
+
+
+def key_metadata(world: World, **members: Any) -> None:
+    world.server.answers["kms:DescribeKey"] = {
+        "KeyMetadata": {
+            "KeyId": KEY_ID,
+            "Arn": KEY_ARN,
+            "KeyState": "Enabled",
+            "KeyManager": "CUSTOMER",
+            "KeySpec": "SYMMETRIC_DEFAULT",
+            "KeyUsage": "ENCRYPT_DECRYPT",
+            **members,
+        }
+    }
+
+
+def key_policy(world: World, *statements: dict[str, Any]) -> None:
+    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    world.kms.put_key_policy(KeyId=KEY_ID, PolicyName="default", Policy=document)
+
+
+def subnet(world: World, **members: Any) -> None:
+    """Change what EC2 says of the first subnet."""
+    wanted = [SUBNET_ID, SECOND_SUBNET_ID]
+    first, second = (
+        {
+            "SubnetId": identifier,
+            "SubnetArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{identifier}",
+            "OwnerId": ACCOUNT,
+            "VpcId": "vpc-1",
+            "AvailabilityZoneId": "use1-az1",
+            "AvailableIpAddressCount": 5,
+        }
+        for identifier in wanted
+    )
+    world.server.answers["ec2:DescribeSubnets"] = {"Subnets": [{**first, **members}, second]}
+    group = {"GroupId": SECURITY_GROUP_ID, "VpcId": "vpc-1"}
+    world.server.answers["ec2:DescribeSecurityGroups"] = {"SecurityGroups": [group]}
+
+
+def allow_key(principal: object, **more: Any) -> dict[str, Any]:
+    return {
+        "Sid": "Statement",
+        "Effect": "Allow",
+        "Principal": principal,
+        "Action": "kms:*",
+        "Resource": "*",
+        **more,
+    }
+
+
+ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+THROUGH: Final = {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
+
+BREAKS: list[Break] = [
+    Break(
+        lambda world: world.server.qbusiness.resources.pop((APPLICATION_ID,)),
+        "application",
+        f"there is no application {APPLICATION_ID} in {REGION}: `aws qbusiness list-applications",
+        set_up("applicationId", "APPLICATION_ID"),
+    ),
+    Break(
+        lambda world: resource(
+            world, APPLICATION_ID, status="FAILED", error={"errorMessage": "No identity provider"}
+        ),
+        "application",
+        f"application {APPLICATION_ID} is FAILED: No identity provider",
+        "create another application, and set its ID",
+    ),
+    Break(
+        lambda world: resource(world, APPLICATION_ID, status="CREATING"),
+        "application",
+        f"application {APPLICATION_ID} is CREATING",
+        "wait until it is ACTIVE",
+    ),
+    Break(
+        lambda world: world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID)),
+        "index",
+        f"there is no index {INDEX_ID} in this application: `aws qbusiness list-indices",
+        set_up("indexId", "INDEX_ID"),
+    ),
+    Break(
+        lambda world: resource(world, APPLICATION_ID, INDEX_ID, status="DELETING"),
+        "index",
+        f"index {INDEX_ID} is DELETING",
+        "create another index",
+    ),
+    Break(
+        lambda world: world.secrets.delete_secret(SecretId=SECRET_ARN),
+        "secret",
+        f"{SECRET_ARN} is scheduled for deletion",
+        f"aws secretsmanager restore-secret --secret-id {SECRET_ARN}",
+    ),
+    Break(
+        lambda world: world.secrets.delete_secret(SecretId=SECRET_ARN, ForceDeleteWithoutRecovery=True),
+        "secret",
+        f"there is no secret {SECRET_ARN}: `aws secretsmanager list-secrets` lists them",
+        set_up("secretId", "SECRET_ARN"),
+    ),
+    Break(
+        recreate_secret,
+        "secret",
+        f"there is no secret {SECRET_ARN}, but arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
+        f"{SECRET_NAME}-",
+        f"-- secretId arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET_NAME}-",
+    ),
+    Break(
+        empty_secret,
+        "secret",
+        f"{SECRET_ARN} has no value",
+        f"aws secretsmanager put-secret-value --secret-id {SECRET_ARN} --secret-string",
+    ),
+    Break(
+        lambda world: world.set(kmsKeyId=None),
+        "encryption",
+        f"the secret is encrypted with {KEY_ARN}, and kmsKeyId is not set",
+        set_up("kmsKeyId", KEY_ARN),
+    ),
+    Break(
+        lambda world: world.set(kmsKeyId=OTHER_KEY_ARN),
+        "encryption",
+        f"the secret is encrypted with {KEY_ARN}, and kmsKeyId is {OTHER_KEY_ARN}",
+        set_up("kmsKeyId", KEY_ARN),
+    ),
+    Break(
+        lambda world: world.secrets.update_secret(
+            SecretId=SECRET_ARN, KmsKeyId="alias/aws/secretsmanager"
+        ),
+        "encryption",
+        f"the secret is encrypted with a key that AWS manages, and kmsKeyId is {KEY_ARN}",
+        "pulumi config rm --stack dev -- kmsKeyId && pulumi up --stack dev",
+    ),
+    Break(
+        lambda world: world.kms.disable_key(KeyId=KEY_ID),
+        "KMS key",
+        f"{KEY_ARN} is Disabled",
+        f"aws kms enable-key --key-id {KEY_ID}",
+    ),
+    Break(
+        lambda world: world.kms.schedule_key_deletion(KeyId=KEY_ID),
+        "KMS key",
+        f"{KEY_ARN} is PendingDeletion",
+        f"aws kms cancel-key-deletion --key-id {KEY_ID} && aws kms enable-key --key-id {KEY_ID}",
+    ),
+    Break(
+        lambda world: key_metadata(world, KeyState="PendingImport"),
+        "KMS key",
+        f"{KEY_ARN} is PendingImport",
+        "wait until it is Enabled",
+    ),
+    Break(
+        lambda world: key_metadata(world, KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY"),
+        "KMS key",
+        f"{KEY_ARN} is not a symmetric key for encryption, but RSA_2048 for SIGN_VERIFY",
+        "encrypt the secret with a symmetric key",
+    ),
+    Break(
+        lambda world: world.set(kmsKeyId=OTHER_KEY_ARN),
+        "KMS key",
+        f"there is no key {OTHER_KEY_ARN}",
+        set_up("kmsKeyId", "KEY_ID"),
+    ),
+    Break(
+        lambda world: key_policy(world, allow_key({"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"})),
+        "key policy",
+        "the key policy neither lets the role decrypt nor leaves it to IAM",
+        "with the statement of docs/faq.md#access-denied-to-the-kms-key",
+    ),
+    Break(
+        lambda world: key_policy(world, allow_key(ROOT, Action="kms:Encrypt")),
+        "key policy",
+        "neither lets the role decrypt",
+        f"aws kms put-key-policy --key-id {KEY_ID} --policy file://POLICY_FILE, with",
+    ),
+    Break(
+        lambda world: key_policy(
+            world, allow_key(ROOT, Condition={"StringEquals": {"kms:ViaService": "s3.amazonaws.com"}})
+        ),
+        "key policy",
+        "neither lets the role decrypt",
+        f"aws kms put-key-policy --key-id {KEY_ID}",
+    ),
+    Break(
+        lambda world: key_policy(
+            world,
+            allow_key(ROOT),
+            allow_key({"AWS": ROLE_ARN}, Effect="Deny", Action="kms:D*", Sid="No"),
+        ),
+        "key policy",
+        "the key policy denies kms:Decrypt to the role (No)",
+        f"aws kms put-key-policy --key-id {KEY_ID} --policy file://POLICY_FILE, without",
+    ),
+    Break(
+        lambda world: world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID),
+        "subnets",
+        f"there is no subnet {SECOND_SUBNET_ID} in {REGION}",
+        set_member("subnetIds[1]", "SUBNET_ID"),
+    ),
+    Break(
+        lambda world: subnet(world, AvailabilityZoneId="use1-az6"),
+        "subnets",
+        f"{SUBNET_ID} is in use1-az6, and Amazon Q Business supports use1-az1, use1-az2, use1-az4",
+        set_member("subnetIds[0]", "SUBNET_ID"),
+    ),
+    Break(
+        lambda world: subnet(world, AvailableIpAddressCount=0),
+        "subnets",
+        f"{SUBNET_ID} has no free address",
+        set_member("subnetIds[0]", "SUBNET_ID"),
+    ),
+    Break(
+        lambda world: subnet(world, VpcId="vpc-2"),
+        "subnets",
+        f"the subnets are in 2 VPCs: {SUBNET_ID} in vpc-2, {SECOND_SUBNET_ID} in vpc-1",
+        set_member("subnetIds[0]", "SUBNET_ID"),
+    ),
+    Break(
+        lambda world: subnet(
+            world,
+            OwnerId=OTHER_ACCOUNT,
+            SubnetArn=f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/{SUBNET_ID}",
+        ),
+        "subnets",
+        f"{SUBNET_ID} belongs to account {OTHER_ACCOUNT}, which shares it: give its ARN",
+        set_member("subnetIds[0]", f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/{SUBNET_ID}"),
+    ),
+    Break(
+        lambda world: world.ec2.delete_security_group(GroupId=SECURITY_GROUP_ID),
+        "security groups",
+        f"there is no security group {SECURITY_GROUP_ID} in {REGION}",
+        set_member("securityGroupIds[0]", "SECURITY_GROUP_ID"),
+    ),
+    Break(
+        lambda world: world.server.answers.update(
+            {
+                "ec2:DescribeSecurityGroups": {
+                    "SecurityGroups": [{"GroupId": SECURITY_GROUP_ID, "VpcId": "vpc-9"}]
+                }
+            }
+        ),
+        "security groups",
+        f"{SECURITY_GROUP_ID} is in vpc-9, and the subnets are in vpc-0d4e5f60718293041",
+        set_member("securityGroupIds[0]", "SECURITY_GROUP_ID"),
+    ),
+]
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.text[:60])
+def test_what_is_wrong_with_a_resource_is_printed_with_the_command_that_fixes_it(
+    world: World, check: Check, broken: Break
+):
+    broken.apply(world)
+    said = check()
+    assert said.code == 1
+    answer = said.answer(broken.question)
+    assert answer.startswith(f"problem  {broken.question}: ")
+    assert broken.text in answer
+    assert f"fix: {broken.fix}" in answer or broken.fix in answer.partition("fix: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("statements", "text"),
+    [
+        ([allow_key({"AWS": ROLE_ARN}, Action="kms:Decrypt")], "names the role"),
+        ([allow_key({"AWS": ACCOUNT})], "leaves it to the account's IAM policies"),
+        ([allow_key("*", Condition=THROUGH)], "leaves it to the account's IAM policies"),
+        (
+            [allow_key("*", Condition={"StringEquals": {"kms:CallerAccount": ACCOUNT}})],
+            "leaves it to the account's IAM policies",
+        ),
+        (
+            [allow_key(ROOT), allow_key("*", Effect="Deny", Action="kms:ScheduleKeyDeletion")],
+            "leaves it to the account's IAM policies",
+        ),
+    ],
+)
+def test_key_policies_that_let_the_role_decrypt(
+    world: World, check: Check, statements: list[dict[str, Any]], text: str
+):
+    key_policy(world, *statements)
+    assert check().answer("key policy") == f"ok       key policy: {text}\n"
+
+
+def test_the_policy_of_a_key_in_another_account_is_left_to_that_account(world: World, check: Check):
+    arn = KEY_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+    world.set(kmsKeyId=arn)
+    key_metadata(world, Arn=arn)
+    world.put_policy(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT).replace(KEY_ARN, arn))
+    world.server.answers["secretsmanager:DescribeSecret"] = {
+        "ARN": SECRET_ARN,
+        "KmsKeyId": arn,
+        "VersionIdsToStages": {"a" * 32: ["AWSCURRENT"]},
+    }
+    said = check()
+    assert f"only account {OTHER_ACCOUNT}, which has the key, can read" in said.answer("key policy")
+    assert said.code == 0
+
+
+def test_a_key_that_the_secret_has_by_its_alias_is_resolved(world: World, check: Check):
+    world.kms.create_alias(AliasName="alias/own", TargetKeyId=KEY_ID)
+    world.secrets.update_secret(SecretId=SECRET_ARN, KmsKeyId="alias/own")
+    assert check().answer("encryption").startswith("ok ")
+
+
+BUCKET_BREAKS: list[Break] = [
+    Break(
+        lambda world: world.set(bucketName="nothing"),
+        "bucket",
+        "there is no bucket nothing",
+        set_up("bucketName", "BUCKET_NAME"),
+    ),
+    Break(
+        lambda world: world.server.answers.update(
+            {"s3:GetBucketLocation": {"LocationConstraint": "eu-west-1"}}
+        ),
+        "bucket",
+        f"bucket documents is in eu-west-1, and the index in {REGION}",
+        "copy the documents to a bucket of that Region",
+    ),
+    Break(
+        lambda world: world.set(kmsKeyId=None),
+        "encryption",
+        f"bucket documents is encrypted with {KEY_ARN}, and kmsKeyId is not set",
+        set_up("kmsKeyId", KEY_ARN),
+    ),
+]
+
+
+@pytest.mark.parametrize("broken", BUCKET_BREAKS, ids=lambda broken: broken.text[:60])
+def test_what_is_wrong_with_the_bucket_is_printed_with_the_command_that_fixes_it(
+    world: World, check: Check, broken: Break
+):
+    s3_source(world)
+    broken.apply(world)
+    answer = check().answer(broken.question)
+    assert answer.startswith(f"problem  {broken.question}: {broken.text}")
+    assert f"fix: {broken.fix}" in answer
+
+
+def test_a_bucket_of_another_account_than_the_policy_names_is_a_problem(world: World, check: Check):
+    s3_source(world)
+    world.server.bucket_owner = OTHER_ACCOUNT
+    answer = check().answer("bucket")
+    assert f"bucket documents does not belong to account {ACCOUNT}, which the policy" in answer
+    assert f"fix: {set_up('bucketAccountId', 'ACCOUNT_ID')}\n" in answer
+    world.set(bucketAccountId=OTHER_ACCOUNT)
+    assert check().answer("bucket").startswith("ok ")
+
+
+# What is wrong with the role.
+
+
+def attach(world: World) -> str:
+    arn = world.iam.create_policy(PolicyName="wide", PolicyDocument=WIDE)["Policy"]["Arn"]
+    world.iam.attach_role_policy(RoleName=ROLE_NAME, PolicyArn=arn)
+    return arn
+
+
+def delete_role(world: World) -> None:
+    world.iam.delete_role_policy(RoleName=ROLE_NAME, PolicyName=POLICY)
+    world.iam.delete_role(RoleName=ROLE_NAME)
+
+
+def test_before_the_first_deployment_there_is_no_role(world: World, check: Check):
+    world.outputs = {}
+    said = check()
+    assert said.code == 1
+    assert said.answer("role") == (
+        "problem  role: the stack has no role yet\n         fix: pulumi up --stack dev\n"
+    )
+    assert said.lines("skipped") == [
+        f"{question}: there is no role"
+        for question in (
+            *("trust policy", "role policy", "other policies", "permissions boundary"),
+            *("requests allowed", "requests denied", "iam:PassRole"),
+        )
+    ]
+    assert said.answer("policy validation").startswith("ok ")
+
+
+def test_a_role_that_somebody_deleted_is_a_problem(world: World, check: Check):
+    delete_role(world)
+    said = check()
+    assert said.answer("role").startswith(f"problem  role: there is no role {ROLE_ARN}\n")
+    assert said.answer("role policy") == "skipped  role policy: there is no role\n"
+
+
+def test_a_role_under_another_path_than_the_stack_s_is_another_role(world: World, check: Check):
+    world.outputs["roleArn"] = f"arn:aws:iam::{ACCOUNT}:role/q/{ROLE_NAME}"
+    assert f"there is no role arn:aws:iam::{ACCOUNT}:role/q/" in check().answer("role")
+
+
+def test_drift_of_the_policies_names_the_statements(world: World, check: Check):
+    statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    world.iam.update_assume_role_policy(
+        RoleName=ROLE_NAME, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement})
+    )
+    world.put_policy(golden("minimal-role-policy"))
+    said = check()
+    assert said.answer("trust policy") == (
+        "problem  trust policy: differs from what the program renders\n"
+        "           AllowsAmazonQServicePrincipal: missing\n"
+        "           statement 1: excess\n"
+        "         fix: pulumi up --stack dev\n"
+    ).replace("           AllowsAmazonQServicePrincipal: missing\n", "")
+    answer = said.answer("role policy")
+    assert "AllowsAmazonQToDecryptSecret: missing\n" in answer
+    assert "AllowsAmazonQToGetSecret" not in answer
+
+
+def test_policies_that_differ_in_form_only_mean_the_same(world: World, check: Check):
+    document = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
+    document["Statement"].reverse()
+    for statement in document["Statement"]:
+        del statement["Sid"]
+    world.put_policy(json.dumps(document))
+    assert check().answer("role policy").startswith("ok ")
+
+
+def test_policies_in_addition_are_a_problem(world: World, check: Check):
+    arn = attach(world)
+    world.put_policy(WIDE, "by-hand")
+    answer = check().answer("other policies")
+    assert f"the role has by-hand, {arn} in addition\n" in answer
+    assert answer.endswith(
+        f"fix: aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name by-hand && "
+        f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn {arn}\n"
+    )
+    world.set(exclusivePolicies=True)
+    assert "fix: pulumi up --stack dev\n" in check().answer("other policies")
+
+
+def boundary(world: World, document: str) -> str:
+    arn = world.iam.create_policy(PolicyName="boundary", PolicyDocument=document)["Policy"]["Arn"]
+    world.iam.put_role_permissions_boundary(RoleName=ROLE_NAME, PermissionsBoundary=arn)
+    return arn
+
+
+def test_a_boundary_that_the_settings_do_not_have_is_a_problem(world: World, check: Check):
+    arn = boundary(world, WIDE)
+    answer = check().answer("permissions boundary")
+    assert answer.startswith(f"problem  permissions boundary: the role has {arn}, and the settings none")
+    world.set(permissionsBoundaryArn=arn)
+    assert check().answer("permissions boundary") == (
+        f"ok       permissions boundary: {arn} lets every statement through\n"
+    )
+
+
+def test_what_a_boundary_does_not_let_through_is_named(world: World, check: Check):
+    document = {"Effect": "Allow", "NotAction": ["kms:*", "ec2:*"], "Resource": "*"}
+    arn = boundary(world, json.dumps({"Version": "2012-10-17", "Statement": document}))
+    world.set(permissionsBoundaryArn=arn)
+    answer = check().answer("permissions boundary")
+    assert f"{arn} does not let everything through\n" in answer
+    assert f"AllowsAmazonQToDecryptSecret: kms:Decrypt on {KEY_ARN}\n" in answer
+    assert "AllowsAmazonQToDescribeResourcesForVPC: ec2:DescribeNetworkInterfaces, ec2" in answer
+    assert "AllowsAmazonQToGetSecret" not in answer
+
+
+# What AWS decides.
+
+
+def test_the_policies_of_the_program_pass_the_simulation(world: World, check: Check):
+    with policy_simulator() as world.server.decide:
+        world.iam.create_user(UserName="deployer")
+        world.iam.put_user_policy(UserName="deployer", PolicyName="wide", PolicyDocument=WIDE)
+        said = check()
+    assert said.code == 0
+    assert "IAM allows all 28 that the connector makes" in said.answer("requests allowed")
+
+
+def test_the_policies_of_a_connector_for_a_bucket_pass_the_simulation(world: World, check: Check):
+    s3_source(world)
+    with policy_simulator() as world.server.decide:
+        world.iam.create_user(UserName="deployer")
+        world.iam.put_user_policy(UserName="deployer", PolicyName="wide", PolicyDocument=WIDE)
+        said = check()
+    assert said.code == 0
+
+
+def test_the_older_ingest_scope_does_not_pass_the_simulation(world: World, check: Check):
+    world.set(ingestScope="index")
+    document = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
+    for statement in document["Statement"]:
+        if statement["Sid"] == "AllowsAmazonQToIngestDocuments":
+            statement["Resource"] = statement["Resource"][1]
+    world.put_policy(json.dumps(document))
+    with policy_simulator() as world.server.decide:
+        world.iam.create_user(UserName="deployer")
+        said = check()
+    assert said.answer("role policy").startswith("ok ")
+    answer = said.answer("requests allowed")
+    assert answer.startswith("problem  requests allowed: IAM denies 2 of the 28 requests")
+    assert f"qbusiness:BatchPutDocument on {APPLICATION_ARN}: no policy of the role allows it" in answer
+
+
+def test_a_boundary_and_a_policy_that_is_too_wide_are_found_by_the_simulation(
+    world: World, check: Check
+):
+    document = {"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}
+    boundary(world, json.dumps({"Version": "2012-10-17", "Statement": document}))
+    world.put_policy(WIDE, "by-hand")
+    with policy_simulator() as world.server.decide:
+        world.iam.create_user(UserName="deployer")
+        said = check()
+    assert f"kms:Decrypt on {KEY_ARN}: not allowed by the permissions boundary\n" in said.answer(
+        "requests allowed"
+    )
+    assert ":secret:another-secret-AbCdEf: allowed by by-hand\n" in said.answer("requests denied")
+
+
+@pytest.mark.parametrize(
+    ("decision", "reason"),
+    [
+        (DENIED, "no policy of the role allows it"),
+        (
+            {
+                "EvalDecision": "explicitDeny",
+                "MatchedStatements": [{"SourcePolicyId": "guard"}, {"SourcePolicyId": "guard"}],
+            },
+            "denied by guard",
+        ),
+        (
+            {
+                "EvalDecision": "implicitDeny",
+                "OrganizationsDecisionDetail": {"AllowedByOrganizations": False},
+            },
+            "denied by a service control policy of the organization",
+        ),
+    ],
+)
+def test_the_reason_of_a_denial_is_told(
+    world: World, check: Check, decision: dict[str, Any], reason: str
+):
+    world.server.decide = lambda simulation: (
+        {"secretsmanager:GetSecretValue": decision}
+        if simulation.resource == SECRET_ARN
+        else world.deny_others(simulation)
+    )
+    answer = check().answer("requests allowed")
+    assert "IAM denies 1 of the 28 requests that the connector makes\n" in answer
+    assert f"secretsmanager:GetSecretValue on {SECRET_ARN}: {reason}\n" in answer
+
+
+def test_findings_of_access_analyzer_are_problems_if_they_are_serious(world: World, check: Check):
+    finding = {
+        "issueCode": "PASS_ROLE_WITH_STAR_IN_RESOURCE",
+        "findingDetails": "Details.",
+        "learnMoreLink": "https://docs.aws.amazon.com/x",
+        "locations": [],
+    }
+    suggestion = {**finding, "findingType": "SUGGESTION"}
+    world.server.answers["access-analyzer:ValidatePolicy"] = {"findings": [suggestion]}
+    answer = check().answer("policy validation")
+    assert answer.endswith("no error and no security warning, 2 warnings or suggestions\n")
+    serious = {**finding, "findingType": "SECURITY_WARNING"}
+    world.server.answers["access-analyzer:ValidatePolicy"] = {"findings": [suggestion, serious]}
+    answer = check().answer("policy validation")
+    assert "finds 2 errors or security warnings\n" in answer
+    assert "trust policy, PASS_ROLE_WITH_STAR_IN_RESOURCE: Details. https://docs.aws" in answer
+
+
+def caller(world: World, arn: str) -> None:
+    world.server.answers["sts:GetCallerIdentity"] = {"UserId": "A", "Account": ACCOUNT, "Arn": arn}
+
+
+def deny_passing(world: World) -> None:
+    world.server.decide = lambda simulation: (
+        {"iam:PassRole": DENIED}
+        if "iam:PassRole" in simulation.actions
+        else world.deny_others(simulation)
+    )
+
+
+def test_a_session_s_role_is_simulated_with_its_path(world: World, check: Check):
+    world.iam.create_role(RoleName="admin", Path="/team/", AssumeRolePolicyDocument=WIDE)
+    caller(world, f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me")
+    principals: list[str] = []
+
+    def decide(simulation: Simulation) -> Any:
+        principals.append(simulation.principal)
+        if simulation.actions == ["iam:PassRole"]:
+            assert (simulation.resource, simulation.context) == (
+                ROLE_ARN,
+                {"iam:PassedToService": "qbusiness.amazonaws.com"},
+            )
+        return world.deny_others(simulation)
+
+    world.server.decide = decide
+    admin = f"arn:aws:iam::{ACCOUNT}:role/team/admin"
+    assert check().answer("iam:PassRole") == (
+        f"ok       iam:PassRole: {admin} may pass the role to qbusiness.amazonaws.com\n"
+    )
+    assert set(principals) == {ROLE_ARN, admin}
+
+
+def test_the_root_user_may_pass_every_role(world: World, check: Check):
+    caller(world, f"arn:aws:iam::{ACCOUNT}:root")
+    assert "the account's root user may do everything" in check().answer("iam:PassRole")
+
+
+def test_a_caller_that_iam_cannot_simulate_is_skipped(world: World, check: Check):
+    caller(world, f"arn:aws:sts::{ACCOUNT}:federated-user/me")
+    said = check()
+    assert said.answer("iam:PassRole").startswith("skipped  iam:PassRole: IAM does not simulate")
+    assert said.code == 0
+
+
+def test_who_may_not_pass_the_role_cannot_create_the_data_source(world: World, check: Check):
+    deny_passing(world)
+    answer = check().answer("iam:PassRole")
+    assert f"problem  iam:PassRole: {USER_ARN} may not pass the role to qbusiness" in answer
+    assert "docs/faq.md#not-authorized-to-perform-iampassrole\n" in answer
+
+
+def test_a_role_that_a_data_source_has_already_needs_not_be_passed(world: World, check: Check):
+    deny_passing(world)
+    world.add_data_source()
+    said = check()
+    assert "may not pass the role, which a data source has already" in said.answer("iam:PassRole")
+    assert said.code == 0
+
+
+# The data sources.
+
+
+def test_data_sources_under_other_roles_are_none_of_this_stack_s(world: World, check: Check):
+    world.add_data_source(roleArn=f"{ROLE_ARN}-2", configuration={"type": "S3"})
+    world.server.add(OTHER_ID, "CUSTOM", configuration={"type": "CUSTOM"})
+    assert check().answer("data source") == "ok       data source: none runs under the role yet\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        (
+            {"configuration": {"type": "AEM", "secretArn": f"{SECRET_ARN[:-6]}ffffff"}},
+            f"its secret is {SECRET_ARN[:-6]}ffffff, and secretId {SECRET_ARN}",
+        ),
+        (
+            {"configuration": {"type": "AEM"}},
+            f"its secret is none, and secretId {SECRET_ARN}",
+        ),
+        (
+            {"configuration": {"type": "BOX", "secretArn": SECRET_ARN}},
+            "its type is BOX, and the connector aem-cloud is of type AEM",
+        ),
+        (
+            {"configuration": {"type": "AEM", "secretArn": SECRET_ARN, "bucketName": "files"}},
+            "its bucket is files, and bucketName not set",
+        ),
+        (
+            {"vpcConfiguration": None},
+            f"its VPC has nothing, and vpcConfiguration {SECURITY_GROUP_ID}, {SUBNET_ID}",
+        ),
+    ],
+)
+def test_what_a_data_source_uses_beside_the_settings_is_a_problem(
+    world: World, check: Check, more: dict[str, Any], text: str
+):
+    data_source = world.add_data_source()
+    data_source.update(more)
+    if data_source["vpcConfiguration"] is None:
+        del data_source["vpcConfiguration"]
+    said = check()
+    assert said.code == 1
+    answer = said.answer(f"data source {DATA_SOURCE_ID}")
+    assert answer.startswith(
+        f"problem  data source {DATA_SOURCE_ID}: Pages uses what the settings do not name\n"
+    )
+    assert text in answer
+    assert f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE" in answer
+
+
+@pytest.mark.parametrize("name", [SECRET_ID, SECRET_NAME])
+def test_a_data_source_may_name_its_secret_without_the_arn(world: World, check: Check, name: str):
+    world.add_data_source(configuration={"type": "AEM", "secretArn": name})
+    assert check().code == 0
+
+
+@pytest.mark.parametrize(
+    ("message", "about"),
+    [
+        ("Access denied: kms:Decrypt", "the key: see KMS key and key policy"),
+        ("The secret could not be read", "the secret: see secret and role policy"),
+        ("Cannot create a network interface", "the VPC: see subnets, security groups and role policy"),
+        ("Access Denied to the S3 object", "the bucket: see bucket and role policy"),
+        ("Amazon Q cannot assume the role", "the trust policy: see trust policy"),
+        (
+            "User is not authorized to perform: qbusiness:BatchPutDocument",
+            "the role: see role policy and requests allowed",
+        ),
+    ],
+)
+@pytest.mark.parametrize("status", ["FAILED", "INCOMPLETE"])
+def test_a_sync_that_failed_is_explained_if_it_is_about_the_role(
+    world: World, check: Check, message: str, about: str, status: str
+):
+    world.add_data_source()
+    world.add_sync("SUCCEEDED")
+    world.add_sync(status, error={"errorMessage": message, "errorCode": "InvalidRequest"})
+    answer = check().answer(f"data source {DATA_SOURCE_ID}")
+    assert answer == (
+        f"problem  data source {DATA_SOURCE_ID}: Pages is ACTIVE, its last sync of 2026-11-02 12:30 "
+        f"{status}: {message}\n"
+        f"           this is about {about}\n"
+        "         fix: when it is fixed, aws qbusiness start-data-source-sync-job --application-id "
+        f"{APPLICATION_ID} --index-id {INDEX_ID} --data-source-id {DATA_SOURCE_ID}\n"
+    )
+
+
+def test_a_sync_that_failed_for_another_reason_is_a_problem_without_explanation(
+    world: World, check: Check
+):
+    world.add_data_source()
+    world.add_sync("FAILED", error={"errorMessage": "Too slow"}, dataSourceErrorCode="AEM-1")
+    answer = check().answer(f"data source {DATA_SOURCE_ID}")
+    assert answer.splitlines()[0].endswith("FAILED: Too slow, code AEM-1")
+    assert "this is about" not in answer
+
+
+@pytest.mark.parametrize("status", ["SYNCING", "ABORTED", "INCOMPLETE"])
+def test_other_ends_of_a_sync_are_told(world: World, check: Check, status: str):
+    world.add_data_source()
+    world.add_sync(status, error={"errorMessage": "3 pages were too large"})
+    said = check()
+    assert said.code == 0
+    assert f"12:30 {status}: 3 pages were too large\n" in said.answer("data source")
+
+
+def test_a_data_source_that_failed_is_a_problem(world: World, check: Check):
+    world.add_data_source(status="FAILED", error={"errorMessage": "cannot assume the role"})
+    answer = check().answer(f"data source {DATA_SOURCE_ID}")
+    assert "Pages is FAILED: cannot assume the role\n" in answer
+    assert "this is about the trust policy" in answer
+
+
+def test_500_data_sources_are_read_with_progress(world: World, check: Check):
+    for number in range(500):
+        world.add_data_source(f"{number:04}{OTHER_ID[4:]}", roleArn=f"{ROLE_ARN}-2")
+    world.add_data_source()
+    said = check()
+    assert said.code == 0
+    assert f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE" in said.out
+    assert "check: data sources: 500 of 501\n" in said.err
+
+
+# What goes wrong.
+
+NEEDED_FOR_A_BUCKET: Final = ("s3:GetBucketLocation", "s3:GetEncryptionConfiguration")
+CODES: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "s3": "AccessDenied"}
+
+
+@pytest.mark.parametrize("action", ACTIONS["check"])
+def test_without_a_permission_its_questions_are_skipped_with_one_line_each(
+    world: World, check: Check, action: str
+):
+    if action in NEEDED_FOR_A_BUCKET:
+        s3_source(world)
+    else:
+        world.add_data_source()
+    if action in ("iam:GetPolicy", "iam:GetPolicyVersion"):
+        world.set(permissionsBoundaryArn=boundary(world, WIDE))
+    code = CODES.get(action.partition(":")[0], "AccessDeniedException")
+    world.server.refusals[action] = (403, code)
+    said = check()
+    assert said.code == 2
+    if action == "sts:GetCallerIdentity":
+        assert said.out == ""
+        assert said.err.startswith("check: sts:GetCallerIdentity is not allowed")
+        return
+    skipped = said.lines("skipped")
+    assert skipped
+    assert all(line.endswith(f": {action} is not allowed for these credentials") for line in skipped)
+    assert said.lines("problem") == []
+    assert said.err.splitlines()[-1] == (
+        "check: not every question was answered: docs/check.md has the policy with all permissions"
+    )
+
+
+def test_what_aws_throttles_is_repeated_and_then_skipped(
+    world: World, check: Check, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("AWS_MAX_ATTEMPTS")
+    monkeypatch.setattr("botocore.endpoint.time.sleep", str)
+    world.server.refusals["iam:GetRole"] = (400, "Throttling")
+    said = check()
+    assert said.code == 2
+    assert "AWS throttles iam:GetRole: wait a minute" in said.answer("role policy")
+    # Not again for each question about the role.
+    assert world.server.calls.count("iam:GetRole") == 5
+
+
+def test_a_problem_counts_more_than_a_question_that_was_skipped(world: World, check: Check):
+    world.kms.disable_key(KeyId=KEY_ID)
+    world.server.refusals["qbusiness:GetIndex"] = (403, "AccessDeniedException")
+    assert check().code == 1
+
+
+@pytest.mark.parametrize(
+    "action", ["sts:GetCallerIdentity", "qbusiness:GetApplication", "iam:SimulatePrincipalPolicy"]
+)
+def test_credentials_that_aws_does_not_accept_end_everything(world: World, check: Check, action: str):
+    world.server.refusals[action] = (403, "ExpiredToken")
+    said = check()
+    assert said.code == 2
+    assert said.err.splitlines()[-1].startswith("check: AWS does not accept the credentials (Expired")
+
+
+def test_without_credentials_there_is_one_line(check: Check, monkeypatch: pytest.MonkeyPatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    said = check()
+    assert said.code == 2
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    assert line.startswith("check: there are no AWS credentials")
+
+
+def test_a_stack_that_does_not_exist_is_one_line(world: World, check: Check):
+    said = check("--stack", "nope")
+    assert said.code == 2
+    (line,) = said.err.splitlines()
+    assert line.startswith(
+        "check: `pulumi config` failed (no stack named 'nope' found): `pulumi stack ls`"
+    )
+    assert world.server.calls == []
+
+
+def test_outside_a_project_there_is_one_line(world: World, check: Check):
+    (world.directory / "Pulumi.yaml").unlink()
+    assert "go to the project's directory" in check().err
+
+
+def test_without_pulumi_there_is_one_line(check: Check, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    said = check()
+    assert said.code == 2
+    assert said.err.startswith("check: pulumi is not on PATH: install it")
+
+
+ANOTHER_ACCOUNT: list[Callable[[World], object]] = [
+    lambda world: world.outputs.update(roleArn=ROLE_ARN.replace(ACCOUNT, OTHER_ACCOUNT)),
+    lambda world: world.set(applicationId=APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)),
+    lambda world: world.set(accountId=OTHER_ACCOUNT),
+]
+
+
+@pytest.mark.parametrize("apply", ANOTHER_ACCOUNT, ids=["role", "application", "setting"])
+def test_credentials_of_another_account_are_one_line(
+    world: World, check: Check, apply: Callable[[World], object]
+):
+    apply(world)
+    said = check()
+    assert said.code == 2
+    (line,) = said.err.splitlines()
+    assert line.startswith(
+        f"check: stack dev is in account {OTHER_ACCOUNT}, and the credentials are for account {ACCOUNT}"
+    )
+    assert world.server.calls == ["sts:GetCallerIdentity"]
+
+
+def test_another_region_than_the_application_s_is_a_problem(world: World, check: Check):
+    world.settings["aws:region"] = "us-west-2"
+    world.server.answers["sts:GetCallerIdentity"] = {"Account": ACCOUNT, "Arn": USER_ARN}
+    world.server.refusals["qbusiness:GetApplication"] = (404, "ResourceNotFoundException")
+    answer = check().answer("application")
+    assert f"there is no application {APPLICATION_ID} in us-west-2: `aws qbusiness list-app" in answer
+    assert "--region us-west-2` lists them" in answer
+
+
+def test_settings_that_the_program_refuses_are_printed_as_the_program_does(world: World, check: Check):
+    del world.settings["aws:region"]
+    world.set(indexId="short")
+    said = check()
+    assert said.code == 2
+    assert "aws:region: is required and not set" in said.err
+    assert 'indexId: "short" is not an index ID' in said.err
+    assert "fix: pulumi config set --stack dev --plaintext -- indexId INDEX_ID" in said.err
+    assert world.server.calls == []
+
+
+def test_the_values_of_secret_settings_are_not_shown(world: World, check: Check):
+    world.secret_keys = {f"{PROJECT_NAME}:{key}" for key in ("secretId", "vpcConfiguration")}
+    recreate_secret(world)
+    subnet(world, AvailabilityZoneId="use1-az6")
+    world.add_data_source()
+    said = check()
+    assert said.code == 1
+    for value in (SECRET_ID, SUBNET_ID, SECOND_SUBNET_ID, SECURITY_GROUP_ID):
+        assert value not in said.out + said.err
+    assert (
+        f"there is no secret arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:[secret], but" in said.out
+    )
+
+
+def test_a_page_in_place_of_aws_is_one_line(world: World, check: Check, monkeypatch: pytest.MonkeyPatch):
+    # In the sandbox, what it does not have is skipped.
+    world.server.pages["iam:SimulatePrincipalPolicy"] = 200
+    said = check()
+    assert said.answer("requests allowed") == (
+        "skipped  requests allowed: the sandbox does not answer this: ask it on AWS\n"
+    )
+    assert said.code == 0
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    for service in ("QBUSINESS", "IAM", "SECRETS_MANAGER", "STS", "EC2", "KMS"):
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", world.server.url)
+    said = check()
+    assert said.code == 2
+    assert said.err.splitlines()[-1].startswith("check: SimulatePrincipalPolicy was answered with an")
+
+
+def test_secret_settings_of_a_stack_are_read_through_pulumi_and_not_shown(new_stack: NewStack):
+    stack = new_stack({**SETTINGS, f"{PROJECT_NAME}:tags": {"Environment": "dev"}})
+    (stack.directory / "roles").symlink_to(PROJECT / "roles")
+    stack.run("config", "set", "--secret", "secretId", SECRET_ID)
+    stack.run("config", "set", "--secret", "--path", "tags.Owner", "somebody")
+    stack.up()
+    command = ("venv/bin/python", "-m", "roles", "check", "--stack", stack.name)
+    said = stack.execute(*command).stdout
+    assert "secret: arn:aws:secretsmanager:us-east-1:123456789012:secret:[secret] exists, and" in said
+    assert "role policy: means what the program renders\n" in said
+    assert said.endswith("16 ok, 0 problems, 4 skipped\n")
+    assert SECRET_ID not in said
+
+
+# The page.
+
+
+def test_the_policy_of_the_page_is_what_is_called(world: World, check: Check):
+    (policy,) = blocks("json", PAGE.read_text())
+    (statement,) = json.loads(policy)["Statement"]
+    assert statement["Action"] == [*ACTIONS["check"]]
+    world.set(permissionsBoundaryArn=boundary(world, WIDE))
+    world.add_data_source()
+    check()
+    called = {*world.server.calls}
+    s3_source(world)
+    check()
+    assert called | {*world.server.calls} == {*ACTIONS["check"]}
+
+
+def test_the_page_has_every_option(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["check", "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    listed = re.findall(r"^\| `(--[a-z-]+)[` ]", PAGE.read_text(), flags=re.MULTILINE)
+    assert sorted(options) == sorted(listed)
+
+
+def test_the_page_has_every_question(check: Check):
+    questions = {answer["question"] for answer in check("--json").json["answers"]}
+    section = prose("Read what it prints", PAGE)
+    listed = re.findall(r"^\| ([\w:, ]+) \| ", section, flags=re.MULTILINE)
+    assert {name for names in listed[1:] for name in names.split(", ")} == questions - {"credentials"}
