@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support import PATIENCE
+from tests.support import TIMEOUT
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 _OPTIONS: Final = (
@@ -102,7 +102,7 @@ class Tab:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._received:
-            assert select.select([self._answers], [], [], PATIENCE)[0], "Chromium does not answer"
+            assert select.select([self._answers], [], [], TIMEOUT)[0], "Chromium does not answer"
             received = os.read(self._answers, 1 << 20)
             assert received, "Chromium has ended"
             self._received += received
@@ -132,7 +132,7 @@ def opened(chromium: str, directory: Path) -> Generator[Tab]:
         os.close(to_chromium)
         os.close(from_chromium)
         try:
-            process.wait(PATIENCE / 4)
+            process.wait(TIMEOUT / 4)
         finally:
             process.kill()
             process.wait()
