@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from components.connectors import Need
 from roles.check.answers import Answer, ok, problem, skipped
-from roles.check.subject import Subject, unless_gone
+from roles.check.subject import Subject, ignore_not_found
 from roles.difference import TRUST_POLICY, Condition, Statement, implied, statements
 from roles.errors import code, is_denied
 
@@ -97,7 +97,7 @@ def secret(subject: Subject) -> Answer:
 def _other_secret(subject: Subject, arn: str) -> Answer:
     """Look for a secret of the same name, which was created again under another ARN."""
     partial_arn = arn.rpartition("-")[0]
-    found = unless_gone(lambda: subject.account.secret(partial_arn))
+    found = ignore_not_found(lambda: subject.account.secret(partial_arn))
     if found is None:
         return problem(
             f"there is no secret {arn}: `aws secretsmanager list-secrets` lists them",
