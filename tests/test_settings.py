@@ -7,6 +7,7 @@ import pulumi
 import pytest
 
 from components.errors import Problem, SettingsError
+from components.formats import SETTINGS
 from components.validation import Location, ValidationResult, validate
 from pages.examples import (
     ACCOUNT,
@@ -169,6 +170,13 @@ REFUSED: dict[str, list[Any]] = {
     "exclusive_policies": ["yes", "true", 1, pulumi.UNKNOWN],
     "allow_network_interface_deletion": [True, "true", 0],
 }
+
+
+def test_every_setting_has_values_that_are_accepted_and_refused():
+    of_a_bucket = {"bucket_name", "bucket_account_id"}  # below, with a connector that takes them
+    assert {*ACCEPTED} | of_a_bucket == {*SETTINGS}
+    assert {*REFUSED} | of_a_bucket == {*SETTINGS}
+
 
 REFUSED_IN_VPC: dict[str, list[Any]] = {
     "subnet_ids": [
@@ -386,7 +394,7 @@ def test_an_account_is_compared_with_the_credentials_while_the_application_is_un
     assert look({**given, "secret_id": elsewhere}).trust_policy is None  # the application may be there
 
 
-def test_credentials_of_another_partition_are_refused_by_that_alone():
+def test_credentials_of_another_partition_are_refused_only_for_that():
     with pytest.raises(SettingsError) as caught:
         look(dict(MINIMAL), credentials=Location("aws-cn", REGION, OTHER_ACCOUNT))
     (problem,) = caught.value.problems
@@ -566,7 +574,7 @@ def test_a_vpc_that_only_earlier_versions_support_is_warned_about_once_it_is_kno
         ("vpc_configuration", {"subnets": [], "subnet_ids": ["subnet-1"]}),
     ],
 )
-def test_a_setting_that_the_connector_does_not_take_is_refused_once_whatever_its_value(
+def test_a_setting_that_the_connector_does_not_support_is_refused_once_for_any_value(
     name: str, value: object
 ):
     with pytest.raises(SettingsError) as refused:
