@@ -334,7 +334,11 @@ def test_autonaming_that_gives_the_role_another_name_is_a_warning(
         assert warnings == []
     else:
         (warning,) = warnings
-        assert warning.startswith(f'roleName is not set, and pulumi:autonaming ("{named_by}") decides')
+        assert warning == (
+            f'roleName is not set, and pulumi:autonaming ("{named_by}") decides the role\'s name. '
+            "Permissions for roles named after the component may not cover it, and without qbusiness in "
+            "it, the Amazon Q Business console does not list it. Set a role name"
+        )
     assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
 
 

@@ -242,6 +242,11 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_table():
     assert [problem.path[0] for problem in found] == ["application_id", "index_id", "role_path", "tags"]
 
 
+def test_every_invalid_tag_is_reported():
+    found = problems({"tags": {1: "v", 2: "v", "k!": "v", "k": 1}})
+    assert [problem.name for problem in found] == ['tags["1"]', 'tags["2"]', 'tags["k!"]', "tags.k"]
+
+
 def test_the_message_shows_the_value_and_what_is_expected():
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, "index_id": "x*"})
