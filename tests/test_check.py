@@ -512,7 +512,7 @@ BREAKS: list[Break] = [
         lambda world: key_policy(world, allow_key(ROOT, Action="kms:Encrypt")),
         "key policy",
         "neither lets the role decrypt",
-        f"aws kms put-key-policy --key-id {KEY_ID} --policy file://POLICY_FILE, with",
+        f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy file://POLICY_FILE, with",
     ),
     Break(
         lambda world: key_policy(
@@ -530,7 +530,7 @@ BREAKS: list[Break] = [
         ),
         "key policy",
         "the key policy denies kms:Decrypt to the role (No)",
-        f"aws kms put-key-policy --key-id {KEY_ID} --policy file://POLICY_FILE, without",
+        f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy file://POLICY_FILE, without",
     ),
     Break(
         lambda world: world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID),

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox.environment import DIRECTORY, PROJECT
+from sandbox.environment import AWS_CLI, DIRECTORY, PROJECT
 from tests.checkout import EMPTY, execute, in_sandbox, make, type_in_a_shell
-from tests.page import CLIS, blocks, prose
+from tests.page import blocks, prose
 from tests.stacks import Aws
 
 pytestmark = pytest.mark.slow
@@ -124,22 +124,25 @@ def test_check_finds_what_is_broken_in_the_sandbox_and_the_fix_works_as_the_page
     (check,) = re.findall(r"`(venv/bin/python -m roles check --stack dev)` finds no problem", text)
     make(clone, "up")
     make(clone, "example")
-    # No user confirms, and the AWS CLI is the tests'.
-    confirmed = "export PULUMI_OPTION_YES=true PULUMI_OPTION_NON_INTERACTIVE=true PATH=$0:$PATH"
+    # No user confirms, and the AWS CLI is the sandbox's.
+    prepare = (
+        "export PULUMI_OPTION_YES=true PULUMI_OPTION_SKIP_PREVIEW=true PULUMI_OPTION_NON_INTERACTIVE=true",
+        "PATH=$0:$PATH",
+    )
 
     def run(*script: str) -> str:
-        return in_sandbox(clone, "sh", "-euc", "\n".join((confirmed, *script)), str(CLIS))
+        return in_sandbox(clone, "sh", "-euc", "\n".join((*prepare, *script)), str(AWS_CLI))
 
     assert ", 0 problems, 4 skipped\n" in run(check)
-    role = run("pulumi stack output --stack dev roleName").strip()
     section = text.partition("<!-- breaks")[2].partition("<!-- end of breaks")[0]
-    breaks = re.findall(r"```sh\n(.*?)```\n\n```text\n(.*?)```", section, re.DOTALL)
+    breaks = section.split("\n**")[1:]
     assert len(breaks) == 8
-    for break_it, example in breaks:
-        shown = example.replace("ROLE", role)
-        assert shown in run(break_it, f"{check} || test $? = 1")
-        fix = shown.partition("fix: ")[2]
-        if not re.search(r"[A-Z]+_[A-Z]+", fix):
-            assert ", 0 problems, 4 skipped\n" in run(fix, check)
+    for described in breaks:
+        break_it, *repair = blocks("sh", described)
+        (example,) = blocks("text", described)
+        expected = re.sub(r"\b(ROLE|GROUP|SUBNET|VPC)\b", r"[\\w-]+", re.escape(example))
+        printed = re.search(expected, run(break_it, f"{check} || test $? = 1"))
+        assert printed, described
+        assert ", 0 problems, 4 skipped\n" in run(*(repair or [printed[0].partition("fix: ")[2]]), check)
     assert status(clone) == ""
     assert make(clone, "down").stdout.endswith(EMPTY)

@@ -182,7 +182,10 @@ def key_policy(subject: Subject) -> Answer:
     by_iam = {f"AWS:{account}", f"AWS:{subject.account_id}"}
     role = {f"AWS:{subject.stack.role_arn}"}
     request = _decryption(subject)
-    command = f"aws kms put-key-policy --key-id {subject.key['KeyId']} --policy file://POLICY_FILE"
+    command = (
+        f"aws kms put-key-policy --key-id {subject.key['KeyId']} --policy-name default "
+        "--policy file://POLICY_FILE"
+    )
     denied = [each for each in policy if not each.allows and _decides(each, by_iam | role, request)]
     if denied:
         return problem(
