@@ -1,10 +1,12 @@
-"""Run the commands of the project in a checkout, as a person does."""
+"""Run the commands of the project in a checkout, as a user does."""
 
 import os
 import pty
 import subprocess
 from pathlib import Path
 from typing import Final
+
+from tests.processes import run
 
 EMPTY: Final = "The sandbox is empty: nothing is left to remove. `make up` starts again.\n"
 """The last line of `make down`."""
@@ -16,18 +18,7 @@ def execute(
     """Run a command and return its output, as a user sees it."""
     # Do not pass the variables of `make test` on to the make under test.
     own = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
-    done = subprocess.run(
-        command,
-        cwd=directory,
-        env={**own, "PWD": str(directory), **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert not (check and done.returncode), done.stdout
-    return done
+    return run(directory, command, {**own, "PWD": str(directory), **variables}, check=check)
 
 
 def make(

@@ -10,9 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 from sandbox.environment import PROJECT
+from tests.support import PROJECT_NAME
 
 VERSION: Final[str] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+RUNTIME: Final = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
 SITE_PACKAGES: Final = sysconfig.get_path("purelib")
 _PIP: Final = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
 
@@ -32,6 +36,13 @@ def share_packages(directory: Path) -> None:
     paths = {"base": str(directory / "venv"), "platbase": str(directory / "venv")}
     own = sysconfig.get_path("purelib", vars=paths)
     (Path(own) / "shared.pth").write_text(SITE_PACKAGES)
+
+
+def make_separate(directory: Path, project: Mapping[str, object]) -> None:
+    """Turn a stack's directory into another project, without this project's components and packages."""
+    (directory / "Pulumi.yaml").write_text(yaml.safe_dump({"name": PROJECT_NAME, **project}))
+    for name in ("components", "venv"):
+        (directory / name).unlink()
 
 
 def build_wheel(repository: Path, directory: Path) -> Path:

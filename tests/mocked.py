@@ -110,6 +110,17 @@ class Deployment(pulumi.runtime.Mocks):
         return in_one_line(self.role["assumeRolePolicy"]), in_one_line(self.role_policy["policy"])
 
     @property
+    def secret_documents(self) -> set[str]:
+        """The documents that were sent as secrets."""
+        (role,) = self.of_type("aws:iam/role:Role")
+        (policy,) = self.of_type("aws:iam/rolePolicy:RolePolicy")
+        sent = {
+            "trust policy": role.request.object.fields["assumeRolePolicy"],
+            "role policy": policy.request.object.fields["policy"],
+        }
+        return {name for name, value in sent.items() if value.HasField("struct_value")}
+
+    @property
     def role(self) -> Mapping[str, Any]:
         (role,) = self.of_type("aws:iam/role:Role")
         return role.inputs

@@ -21,7 +21,7 @@ ELSEWHERE: Final = {
     "the arguments always have the same length": "strict=True",
 }
 """Reason and text of lines whose change the tests that mutmut runs cannot detect."""
-AT_IMPORT: Final = ("x_camel_case__", "x__id_or_arn__")
+AT_IMPORT: Final = ("x_camel_case__", "x__id_or_arn__", "x__one_of__")
 """Functions that run at import: mutmut changes them only afterwards."""
 
 

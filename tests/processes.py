@@ -1,15 +1,44 @@
-"""Find processes by their directory or their environment, and wait for their end."""
+"""Run commands, and find processes by their directory or their environment."""
 
 import os
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from sandbox.environment import PROJECT
 from tests.support import TIMEOUT
+
+
+def run(
+    directory: Path, command: Sequence[str], environment: Mapping[str, str], *, check: bool
+) -> subprocess.CompletedProcess[str]:
+    """Run a command and return its output, standard error included.
+
+    Print the output too, so that pytest shows it with a failed test.
+    """
+    done = subprocess.run(
+        command,
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    show(f"$ {shlex.join(command)}\n{done.stdout}(exit code {done.returncode})")
+    assert not (check and done.returncode), f"failed, see the output: {shlex.join(command)}"
+    return done
+
+
+def show(text: str) -> None:
+    """Print a line in the order of the output of other processes."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def start_tests(directory: Path, text: str, *options: str, **variables: str) -> subprocess.Popen[str]:

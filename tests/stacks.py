@@ -22,6 +22,7 @@ from botocore.config import Config
 
 from sandbox.engine import NoEngineError
 from sandbox.environment import PROJECT, REGION, Sandbox
+from tests.processes import run, show
 from tests.support import PROJECT_NAME
 
 _NUMBERS: Final = itertools.count(1)
@@ -112,23 +113,8 @@ class Stack:
     def execute(
         self, *command: str, check: bool = True, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the stack's directory and return its output.
-
-        Print the output too, so that pytest shows it with a failed test.
-        """
-        done = subprocess.run(
-            command,
-            cwd=self.directory,
-            env={**self.environment, **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        _print(f"$ {shlex.join(command)}\n{done.stdout}(exit code {done.returncode})")
-        assert not (check and done.returncode), f"failed, see the output: {shlex.join(command)}"
-        return done
+        """Run a command in the stack's directory and return its output."""
+        return run(self.directory, command, {**self.environment, **variables}, check=check)
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start an operation on this stack in the background; the test may kill it.
@@ -137,7 +123,7 @@ class Stack:
         """
         environment = {name: value for name, value in self.environment.items() if name != ATTACHED}
         command = ["pulumi", "--non-interactive", *arguments, "--stack", self.name]
-        _print(f"$ {shlex.join(command)} &")
+        show(f"$ {shlex.join(command)} &")
         return subprocess.Popen(
             command,
             cwd=self.directory,
@@ -211,11 +197,6 @@ class Stack:
 
 NewStack = Callable[..., Stack]
 """The fixture `new_stack`, or one that wraps it."""
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 class Aws:

@@ -1125,11 +1125,12 @@ def test_what_aws_throttles_is_repeated_and_then_skipped(
 ):
     monkeypatch.delenv("AWS_MAX_ATTEMPTS")
     monkeypatch.setattr("botocore.endpoint.time.sleep", str)
-    world.server.refusals["qbusiness:GetIndex"] = (429, "ThrottlingException")
+    world.server.refusals["iam:GetRole"] = (400, "Throttling")
     said = check()
     assert said.code == 2
-    assert "AWS throttles qbusiness:GetIndex: wait a minute" in said.answer("index")
-    assert world.server.calls.count("qbusiness:GetIndex") == 5
+    assert "AWS throttles iam:GetRole: wait a minute" in said.answer("role policy")
+    # Not again for each question about the role.
+    assert world.server.calls.count("iam:GetRole") == 5
 
 
 def test_a_problem_counts_more_than_a_question_that_was_skipped(world: World, check: Check):

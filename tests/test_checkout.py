@@ -81,7 +81,7 @@ def damage_the_port(directory: Path) -> None:
         pytest.param(damage_the_port, id="a port that cannot be read"),
     ],
 )
-def test_make_down_resets_a_sandbox_of_any_state_and_make_up_says_so(
+def test_make_down_resets_a_sandbox_in_any_state_and_make_up_names_the_command(
     checkout: Path, damage: Callable[[Path], None]
 ):
     make(checkout, "up")
@@ -106,7 +106,7 @@ def test_make_down_fails_if_pulumi_can_read_the_stack_but_not_destroy_it(checkou
     assert make(checkout, "down").stdout.endswith(EMPTY)
 
 
-def test_make_up_works_whatever_the_user_has_set_for_python(checkout: Path):
+def test_make_up_is_independent_of_the_user_s_python_variables(checkout: Path):
     done = make(checkout, "up", PYTHONSAFEPATH="1", PYTHONHOME="/nowhere")
     assert done.stdout.splitlines()[-1].startswith("arn:aws:iam::123456789012:role/")
 

@@ -388,15 +388,9 @@ def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unk
 
 
 def secret_outputs(deployment: Deployment) -> set[str]:
-    """Return the secret ones of policies and outputs."""
-    (role,) = deployment.of_type("aws:iam/role:Role")
-    (policy,) = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
-    fields = {
-        "trust policy": role.request.object.fields["assumeRolePolicy"],
-        "role policy": policy.request.object.fields["policy"],
-        "ARN": deployment.raw_outputs[COMPONENT_URN].fields["roleArn"],
-    }
-    return {name for name, field in fields.items() if field.HasField("struct_value")}
+    """Return the secret ones of documents and outputs."""
+    arn = deployment.raw_outputs[COMPONENT_URN].fields["roleArn"]
+    return deployment.secret_documents | ({"ARN"} if arn.HasField("struct_value") else set())
 
 
 @pytest.mark.parametrize(

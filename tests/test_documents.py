@@ -114,7 +114,7 @@ def test_a_connector_of_each_kind_of_page_has_the_documents_written_out(
     assert in_one_line(written.trust_policy) == golden("trust-policy")
 
 
-def test_the_bucket_of_another_account_is_that_of_its_owner_alone():
+def test_a_bucket_of_another_account_is_restricted_to_that_account():
     bucket = {"connector": "webcrawler", "bucket_name": BUCKET_NAME}
     ours, theirs = (
         json.loads(write(**MINIMAL, **bucket, **account).role_policy)

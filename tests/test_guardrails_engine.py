@@ -25,10 +25,8 @@ from tests.guardrail_roles import (
     trust,
 )
 from tests.page import blocks
-from tests.stacks import Aws, Stack
+from tests.stacks import Aws, NewStack, Stack
 from tests.support import REQUIRED
-
-NewStack = Callable[..., Stack]
 
 ADVISORY: Final = {rule.name for rule in RULES if rule.advisory}
 S3_SOURCE: Final = {

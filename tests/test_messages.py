@@ -283,8 +283,8 @@ def test_a_secret_is_never_shown():
     args |= {"vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]}}
     warnings = " ".join(validate("aem", args, secret_names=SETTINGS).warnings)
     assert "connector" not in warnings
-    assert "eu-north-1" not in warnings
-    assert "7" not in warnings
+    assert "Amazon Q Business is not offered in [secret]: " in warnings
+    assert "has [secret] subnets" in warnings
 
 
 def test_the_warnings_are_the_expected_ones():

@@ -27,7 +27,7 @@ from pages.examples import (
 )
 from pages.other_languages import INVALID_INPUTS
 from sandbox.environment import PROJECT
-from tests.installing import copy_repository, install, offline, share_packages
+from tests.installing import RUNTIME, copy_repository, install, make_separate, offline, share_packages
 from tests.page import blocks, run_section
 from tests.stacks import Aws, NewStack, Stack, assert_refused
 from tests.support import GOLDEN, PROJECT_NAME, S3, golden
@@ -121,12 +121,8 @@ def new_python_project(new_stack: NewStack) -> Callable[[str], Stack]:
 
     def create(program: str) -> Stack:
         stack = new_stack({"aws:region": REGION}, program)
-        runtime = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
-        project = {"name": PROJECT_NAME, "runtime": runtime}
-        (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+        make_separate(stack.directory, {"runtime": RUNTIME})
         (stack.directory / "requirements.txt").write_text("pulumi\n")
-        for place in ("components", "venv"):
-            (stack.directory / place).unlink()
         share_packages(stack.directory)
         return stack
 
@@ -350,10 +346,7 @@ def test_pulumi_refuses_a_misspelled_or_missing_input(
 
 def declare_package(stack: Stack, package: Path) -> None:
     """Let a Python program use the package without an SDK."""
-    project = {
-        "name": PROJECT_NAME,
-        "runtime": yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["runtime"],
-    }
+    project = {"name": PROJECT_NAME, "runtime": RUNTIME}
     plugins = {"providers": [{"name": "qbusiness-connector", "path": str(package)}]}
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "plugins": plugins}))
 

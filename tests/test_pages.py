@@ -66,7 +66,7 @@ def test_another_environment_is_a_copy_with_its_own_role(typed: Callable[..., st
     typed("Which account", ENVIRONMENTS)
 
 
-def test_another_connector_is_a_stack_with_a_role_of_its_own(typed: Callable[..., str], aws: Aws):
+def test_another_connector_is_a_stack_with_its_own_role(typed: Callable[..., str], aws: Aws):
     typed("Deploy", QUICK_START)
     before = set(aws.roles())
     typed("Several connectors", ENVIRONMENTS, SECRET_ID="qbusiness/slack-a1B2c3")

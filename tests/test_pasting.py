@@ -165,13 +165,19 @@ class Pasted:
             assert called == expected[:number]
 
 
+ASSIGNMENT: Final = re.compile(r"^(\w+)=\$(?=\()", re.MULTILINE)
+"""The beginning of `NAME=$(command)`. The recording programs print nothing, so the variable is empty."""
+
+
 def variables(block: str) -> list[str]:
-    return sorted(set(re.findall(r"\$\{?(\w+)", block)))
+    """Return the variables that the user has to set."""
+    return sorted({*re.findall(r"\$\{?(\w+)", block)} - {*ASSIGNMENT.findall(block)})
 
 
 def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
     """Return the calls of programs in a block, with their arguments."""
-    tokens = shlex.shlex(block.replace("\\\n", " "), posix=True, punctuation_chars=True)
+    commands_only = ASSIGNMENT.sub("", block.replace("\\\n", " "))
+    tokens = shlex.shlex(commands_only, posix=True, punctuation_chars=True)
     tokens.whitespace_split = True
     tokens.commenters = ""
     commands: list[list[str]] = [[]]
@@ -180,7 +186,7 @@ def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
             commands.append([])
         else:
             commands[-1].append(
-                re.sub(r"\$\{?(\w+)(:\?[^}]*\})?", lambda found: values[found[1]], token)
+                re.sub(r"\$\{?(\w+)(:\?[^}]*\})?", lambda found: values.get(found[1], ""), token)
             )
     for command in commands:
         if ">" in command:  # the file is not an argument, and ends the command

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,22 +17,23 @@ from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.git_server import HOST, git_server
 from tests.installing import (
+    RUNTIME,
     SITE_PACKAGES,
     VERSION,
     build_wheel,
     copy_repository,
     install,
+    make_separate,
     offline,
     share_packages,
 )
 from tests.page import blocks, prose
 from tests.stacks import Aws, NewStack, Stack
-from tests.support import GOLDEN, PROJECT_NAME, golden
+from tests.support import GOLDEN, golden
 
 ADDRESS: Final = f"https://{HOST}/organization/repository.git"
 EXAMPLE: Final = PROJECT / "examples" / "three-connectors"
 QUICK_START: Final = PROJECT / "docs" / "index.md"
-RUNTIME: Final = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
 
 PROGRAM: Final = f"""\
 import pulumi
@@ -151,13 +151,6 @@ def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, wh
     assert '"index" is an undefined item in type "ConnectorRoleArgs"' in error
 
 
-def new_project(stack: Stack, project: Mapping[str, object]) -> None:
-    """Make a stack's directory another project, without this project's components."""
-    (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({"name": PROJECT_NAME, **project}))
-    for place in ("components", "venv"):
-        (stack.directory / place).unlink()
-
-
 def check_the_role(stack: Stack, aws: Aws) -> None:
     name = stack.outputs()["roleArn"].rpartition("/")[2]
     (policy,) = aws.role_policies(name).values()
@@ -166,7 +159,7 @@ def check_the_role(stack: Stack, aws: Aws) -> None:
 
 def test_a_program_uses_the_installed_package(new_stack: NewStack, wheel: Path, aws: Aws):
     stack = new_stack({"aws:region": REGION}, PROGRAM)
-    new_project(stack, {"runtime": RUNTIME})
+    make_separate(stack.directory, {"runtime": RUNTIME})
     share_packages(stack.directory)
     install(wheel, stack.directory)
     stack.up()
@@ -186,7 +179,7 @@ def test_the_program_of_the_quick_start_installs_the_package_from_a_tag_and_depl
     (program,) = blocks("python", section)
     assert f'pip install "{requirement.strip()}"' in section
     stack = new_stack({"aws:region": REGION}, program)
-    new_project(stack, {"runtime": RUNTIME})
+    make_separate(stack.directory, {"runtime": RUNTIME})
     own = requirement.replace("https://REPOSITORY", ADDRESS)
     (stack.directory / "requirements.txt").write_text(own)
     share_packages(stack.directory)
@@ -218,8 +211,8 @@ def test_a_package_is_added_from_a_tag_of_a_git_repository(
     stack = new_stack({"aws:region": REGION})
     inputs = {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "secretId": SECRET_ID}
     role = {"type": "qbusiness-connector:index:ConnectorRole", "properties": inputs}
-    new_project(
-        stack,
+    make_separate(
+        stack.directory,
         {
             "runtime": "yaml",
             "resources": {"docs": role},

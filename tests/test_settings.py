@@ -242,6 +242,11 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_table():
     assert [problem.path[0] for problem in found] == ["application_id", "index_id", "role_path", "tags"]
 
 
+def test_every_invalid_tag_is_reported():
+    found = problems({"tags": {1: "v", 2: "v", "k!": "v", "k": 1}})
+    assert [problem.name for problem in found] == ['tags["1"]', 'tags["2"]', 'tags["k!"]', "tags.k"]
+
+
 def test_the_message_shows_the_value_and_what_is_expected():
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, "index_id": "x*"})
@@ -381,7 +386,7 @@ def test_an_account_is_compared_with_the_credentials_while_the_application_is_un
     assert look({**given, "secret_id": elsewhere}).trust_policy is None  # the application may be there
 
 
-def test_credentials_of_another_partition_are_refused_by_that_alone():
+def test_credentials_of_another_partition_are_refused_only_for_that():
     with pytest.raises(SettingsError) as caught:
         look(dict(MINIMAL), credentials=Location("aws-cn", REGION, OTHER_ACCOUNT))
     (problem,) = caught.value.problems
@@ -561,7 +566,7 @@ def test_a_vpc_that_only_earlier_versions_support_is_warned_about_once_it_is_kno
         ("vpc_configuration", {"subnets": [], "subnet_ids": ["subnet-1"]}),
     ],
 )
-def test_a_setting_that_the_connector_does_not_take_is_refused_once_whatever_its_value(
+def test_a_setting_that_the_connector_does_not_support_is_refused_once_for_any_value(
     name: str, value: object
 ):
     with pytest.raises(SettingsError) as refused:

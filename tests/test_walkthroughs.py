@@ -1,4 +1,4 @@
-"""What README and the pages let a newcomer try works in a fresh clone, and leaves it as it was."""
+"""Test the walkthroughs of README and the pages in a fresh clone, which they leave clean."""
 
 import json
 import re
@@ -27,7 +27,7 @@ ROLE = "QBusiness-DataSource-x1y2z"
 
 @pytest.fixture
 def clone(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
-    """Return a clone of what is in Git here, or could be, with the packages and engine of this one."""
+    """Return a clone with the files of this checkout, its packages and its engine."""
     del prepared_sandbox  # skips the test where there is no engine
     directory = tmp_path / "clone"
     listed = execute(PROJECT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -46,7 +46,7 @@ def clone(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
 
 
 def status(clone: Path) -> str:
-    """Return what Git finds changed or new."""
+    """Return the changed and new files."""
     return execute(clone, "git", "status", "--porcelain").stdout
 
 
@@ -83,7 +83,7 @@ def test_make_example_creates_the_data_source_under_the_role_and_make_down_delet
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--net")
 
 
-def test_none_of_it_needs_a_network(clone: Path):
+def test_the_walkthroughs_need_no_network(clone: Path):
     if subprocess.run([*NAMESPACE, "ip", "link"], check=False, capture_output=True).returncode:
         pytest.skip("no namespace without a network can be created here")
     script = """
@@ -95,7 +95,7 @@ def test_none_of_it_needs_a_network(clone: Path):
     assert execute(clone, *NAMESPACE, "sh", "-euc", script).stdout.endswith(EMPTY)
 
 
-def test_a_data_source_of_the_console_is_adopted_in_the_sandbox_as_the_page_says(clone: Path):
+def test_a_data_source_of_the_console_is_adopted_in_the_sandbox_as_documented(clone: Path):
     create, shell = blocks("sh", prose("Try it in the sandbox", ADOPT))
     assert shell == "venv/bin/python -m sandbox shell\n"
     created = execute(clone, "sh", "-euc", create).stdout
@@ -117,7 +117,7 @@ def test_a_data_source_of_the_console_is_adopted_in_the_sandbox_as_the_page_says
     assert status(clone) == ""
 
 
-def test_check_finds_what_is_broken_in_the_sandbox_and_the_fix_works_as_the_page_says(clone: Path):
+def test_check_finds_what_is_broken_in_the_sandbox_and_the_fix_works_as_documented(clone: Path):
     text = CHECK.read_text()
     deploy, shell = blocks("sh", prose("Try it in the sandbox", CHECK))[:2]
     assert (deploy, shell) == ("make up && make example\n", "venv/bin/python -m sandbox shell\n")

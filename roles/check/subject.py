@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -27,6 +26,7 @@ class Subject:
         """
         check_settings(stack)
         self.stack = stack
+        self._outcomes: dict[str, Any] = {}
         self.notes = notes
         self.account = Account(stack.region, notes)
         self.region = self.account.region
@@ -62,41 +62,42 @@ class Subject:
         """ID of the index."""
         return str(self.stack.get("index_id"))
 
-    @cached_property
+    @property
     def application(self) -> dict[str, Any] | None:
         """The application; None if there is none of this ID."""
-        return unless_gone(lambda: self.account.application(self.application_id))
+        return self._once("application", lambda: self.account.application(self.application_id))
 
-    @cached_property
+    @property
     def index(self) -> dict[str, Any] | None:
         """The index; None if the application has none of this ID."""
         if self.application is None:
             return None
-        return unless_gone(lambda: self.account.index(self.application_id, self.index_id))
+        return self._once("index", lambda: self.account.index(self.application_id, self.index_id))
 
-    @cached_property
+    @property
     def secret(self) -> dict[str, Any] | None:
         """The secret under exactly the ARN of the policy; None if there is none."""
         arn = self.policies.resource("secretsmanager:GetSecretValue")
-        return unless_gone(lambda: self.account.secret(arn)) if arn else None
+        return self._once("secret", lambda: self.account.secret(arn)) if arn else None
 
-    @cached_property
+    @property
     def key(self) -> dict[str, Any] | None:
         """The key of the policy; None if there is none."""
         arn = self.policies.resource("kms:Decrypt")
-        return unless_gone(lambda: self.account.key(arn)) if arn else None
+        return self._once("key", lambda: self.account.key(arn)) if arn else None
 
-    @cached_property
+    @property
     def role(self) -> Role | None:
         """The role that the stack has; None before it is deployed, and if the role is gone."""
         arn = self.stack.role_arn
-        return unless_gone(lambda: self.account.role(arn.rpartition("/")[2])) if arn else None
+        return self._once("role", lambda: self.account.role(arn.rpartition("/")[2])) if arn else None
 
-    @cached_property
+    @property
     def data_sources(self) -> list[tuple[DataSource, dict[str, Any]]]:
-        """The data sources of the index that run under the role."""
-        if self.index is None:
-            return []
+        """The data sources of the index that run under the role, with their details."""
+        return self._once("data sources", self._read_data_sources) if self.index else []
+
+    def _read_data_sources(self) -> list[tuple[DataSource, dict[str, Any]]]:
         listed = self.account.data_sources_of(self.application_id, self.index_id)
         found: list[tuple[DataSource, dict[str, Any]]] = []
         for number, source in enumerate(listed, start=1):
@@ -105,6 +106,18 @@ class Subject:
             if details.get("roleArn") == self.stack.role_arn:
                 found.append((source, details))
         return found
+
+    def _once(self, name: str, read: Callable[[], Any]) -> Any:
+        """Return what AWS answers, or None for what it does not find; a refusal is raised each time."""
+        if name not in self._outcomes:
+            try:
+                self._outcomes[name] = unless_gone(read)
+            except ClientError as error:
+                self._outcomes[name] = error
+        outcome = self._outcomes[name]
+        if isinstance(outcome, ClientError):
+            raise outcome
+        return outcome
 
 
 def unless_gone(read: Callable[[], _T]) -> _T | None:
