@@ -1,7 +1,7 @@
 """Call an operation of AWS in the sandbox as the AWS CLI does, where that is not installed.
 
-It has all operations by their names and options, and `--query` and `--output`. It has neither the commands
-of its own that the AWS CLI has, such as `aws s3 ls`, nor its shorthand: a structure is given as JSON.
+It has all operations by their names and options, and `--query` and `--output`. It has neither the AWS
+CLI's own commands, such as `aws s3 ls`, nor its shorthand syntax: a structure is given as JSON.
 """
 
 import argparse

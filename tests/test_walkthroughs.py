@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox.environment import AWS_CLI, DIRECTORY, PROJECT
+from sandbox.environment import DIRECTORY, PROJECT
 from tests.checkout import EMPTY, execute, in_sandbox, make, type_in_a_shell
 from tests.page import blocks, prose
 from tests.stacks import Aws
@@ -125,13 +125,11 @@ def test_check_finds_what_is_broken_in_the_sandbox_and_the_fix_works_as_document
     make(clone, "up")
     make(clone, "example")
     # No user confirms, and the AWS CLI is the sandbox's.
-    prepare = (
-        "export PULUMI_OPTION_YES=true PULUMI_OPTION_SKIP_PREVIEW=true PULUMI_OPTION_NON_INTERACTIVE=true",
-        "PATH=$0:$PATH",
-    )
+    options = ("YES", "SKIP_PREVIEW", "NON_INTERACTIVE")
+    prepare = f"export {' '.join(f'PULUMI_OPTION_{name}=true' for name in options)} PATH=$PWD/sandbox/bin:$PATH"
 
     def run(*script: str) -> str:
-        return in_sandbox(clone, "sh", "-euc", "\n".join((*prepare, *script)), str(AWS_CLI))
+        return in_sandbox(clone, "sh", "-euc", "\n".join((prepare, *script)))
 
     assert ", 0 problems, 4 skipped\n" in run(check)
     section = text.partition("<!-- breaks")[2].partition("<!-- end of breaks")[0]

@@ -38,7 +38,8 @@ def application(subject: Subject) -> Answer:
         return problem(
             f"there is no application {subject.application_id} in {subject.region}: "
             f"`aws qbusiness list-applications --region {subject.region}` lists them",
-            subject.set_command("application_id", "APPLICATION_ID"),
+            f"{subject.set_command('application_id', 'APPLICATION_ID')}; "
+            f"or, if it is in another Region, {subject.set_command('region', 'REGION')}",
         )
     return _active("application", subject.application_id, found, "")
 
