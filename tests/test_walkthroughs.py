@@ -125,8 +125,8 @@ def test_check_finds_what_is_broken_in_the_sandbox_and_the_fix_works_as_document
     make(clone, "up")
     make(clone, "example")
     # No user confirms, and the AWS CLI is the sandbox's.
-    options = ("YES", "SKIP_PREVIEW", "NON_INTERACTIVE")
-    prepare = f"export {' '.join(f'PULUMI_OPTION_{name}=true' for name in options)} PATH=$PWD/sandbox/bin:$PATH"
+    options = ("PULUMI_OPTION_YES=true", "PULUMI_OPTION_SKIP_PREVIEW=true")
+    prepare = f"export {' '.join(options)} PATH=$PWD/sandbox/bin:$PATH"
 
     def run(*script: str) -> str:
         return in_sandbox(clone, "sh", "-euc", "\n".join((prepare, *script)))
