@@ -1,6 +1,7 @@
 """Import, compare and check roles of data sources from a shell.
 
 python -m roles adopt --stack STACK    prepare the import of a data source's role into a stack
+python -m roles audit                  compare the role of every data source with the program's
 python -m roles check --stack STACK    ask AWS whether the sync under a stack's role will work
 
 Every verb reads AWS and changes nothing there. The exit code is 0 if all is well, 1 if there are
@@ -19,11 +20,12 @@ from yaml import YAMLError
 
 from components.errors import SettingsError
 from roles.adopt import command as adopt
+from roles.audit import command as audit
 from roles.check import command as check
 from roles.errors import COULD_NOT_LOOK, InputError, explain
 from roles.notes import Notes
 
-_VERBS: Final = {"adopt": adopt, "check": check}
+_VERBS: Final = {"adopt": adopt, "audit": audit, "check": check}
 """Modules with `HELP`, `add_options(parser)` and `run(options, notes)`, which returns the exit code."""
 _INTERRUPTED: Final = 130
 

@@ -4,11 +4,12 @@ All calls to AWS are here, and each of them only reads: `roles/actions.py` lists
 of AWS is an exception of botocore, which `roles/errors.py` explains.
 """
 
+import functools
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
 import boto3
 import botocore.session
@@ -16,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from roles.actions import action
-from roles.errors import InputError, PageError, code, is_denied
+from roles.errors import DENIED, InputError, PageError, code, is_denied
 from roles.notes import Notes
 
 _CONNECT_TIMEOUT: Final = 10
@@ -26,6 +27,9 @@ _ATTEMPTS: Final = 5
 _FIRST_ERROR: Final = 300
 """HTTP status from which botocore raises an answer as an error."""
 _PAGE: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
+
+_Name = TypeVar("_Name")
+_Answer = TypeVar("_Answer")
 
 
 class DataSource(NamedTuple):
@@ -40,6 +44,17 @@ class DataSource(NamedTuple):
     type: str
     """The connector, such as AEM or S3."""
     status: str
+
+    def document(self) -> dict[str, str]:
+        """Return what `--json` shows."""
+        return {
+            "applicationId": self.application_id,
+            "indexId": self.index_id,
+            "dataSourceId": self.id,
+            "displayName": self.name,
+            "type": self.type,
+            "status": self.status,
+        }
 
 
 class Role(NamedTuple):
@@ -69,6 +84,25 @@ class Role(NamedTuple):
         return self.denied is None
 
 
+def _once(read: Callable[["Account", _Name], _Answer]) -> Callable[["Account", _Name], _Answer]:
+    """Ask AWS once about each name, also if it refuses: several data sources may use the same."""
+
+    @functools.wraps(read)
+    def read_once(account: "Account", name: _Name) -> _Answer:
+        key = (read.__name__, name)
+        if key not in account.answers:
+            try:
+                account.answers[key] = read(account, name)
+            except ClientError as error:
+                account.answers[key] = error
+        answer = account.answers[key]
+        if isinstance(answer, ClientError):
+            raise answer
+        return answer
+
+    return read_once
+
+
 class Account:
     """The account and Region of the credentials, for reading alone."""
 
@@ -80,6 +114,7 @@ class Account:
             region_name=region or os.environ.get("AWS_REGION"), botocore_session=core
         )
         self._session.events.register("before-parse", _check_answer)
+        self._session.events.register("after-call", self._note_denial)
         attempts: Any = core.get_config_variable("max_attempts") or _ATTEMPTS
         self._options = Config(
             connect_timeout=_CONNECT_TIMEOUT,
@@ -88,6 +123,10 @@ class Account:
         )
         self._clients: dict[str, Any] = {}
         self._notes = notes
+        self.answers: dict[tuple[str, object], Any] = {}
+        """What was read, or why it was not, by the method and what it was asked for."""
+        self.denied: list[str] = []
+        """The actions that were not allowed."""
         self.region = str(self._client("qbusiness").meta.region_name)
 
     # Amazon Q Business.
@@ -139,6 +178,7 @@ class Account:
             for source in found
         ]
 
+    @_once
     def data_source(self, data_source: DataSource) -> dict[str, Any]:
         """Return what GetDataSource says: role, configuration, VPC."""
         return self._client("qbusiness").get_data_source(
@@ -167,10 +207,12 @@ class Account:
 
     # Its secret and key.
 
+    @_once
     def secret(self, secret_id: str) -> dict[str, Any]:
         """Return what DescribeSecret says of a secret, which is everything but its value."""
         return self._client("secretsmanager").describe_secret(SecretId=secret_id)
 
+    @_once
     def key(self, key_id: str) -> dict[str, Any]:
         """Return the metadata of a key, by ID, ARN or alias."""
         return self._client("kms").describe_key(KeyId=key_id)["KeyMetadata"]
@@ -209,6 +251,7 @@ class Account:
         region = str(found["LocationConstraint"] or "us-east-1")
         return "eu-west-1" if region == "EU" else region
 
+    @_once
     def bucket_key(self, bucket: str) -> str | None:
         """Return the KMS key of a bucket's default encryption; None without one of its own."""
         try:
@@ -223,6 +266,7 @@ class Account:
 
     # Its role.
 
+    @_once
     def role(self, name: str) -> Role:
         """Read a role and its policies, those that are attached as far as that is allowed."""
         role = self._client("iam").get_role(RoleName=name)["Role"]
@@ -262,6 +306,7 @@ class Account:
         found = self._list("iam", operation, "AttachedPolicies", RoleName=role)
         return [policy["PolicyArn"] for policy in found]
 
+    @_once
     def managed_policy(self, arn: str) -> Mapping[str, Any]:
         """Return the document of a managed policy, in its default version."""
         iam = self._client("iam")
@@ -346,6 +391,11 @@ class Account:
                 self._notes(f"reading {what}: {len(items)} so far")
             items += page[key]
         return items
+
+    def _note_denial(self, parsed: Mapping[str, Any], model: Any, **_: object) -> None:
+        called = action(model.name)
+        if parsed.get("Error", {}).get("Code") in DENIED and called not in self.denied:
+            self.denied.append(called)
 
 
 def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:

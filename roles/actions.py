@@ -27,6 +27,7 @@ _CONNECTION: Final = (
 
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "adopt": (*_LISTS, *_CONNECTION, "iam:ListPolicies"),
+    "audit": ("sts:GetCallerIdentity", *_LISTS, *_CONNECTION),
     "check": (
         "sts:GetCallerIdentity",
         "qbusiness:GetApplication",

@@ -62,9 +62,12 @@ class Connection(NamedTuple):
         }
         return {name: value for name, value in settings.items() if value}
 
-    def render(self) -> ValidationResult:
-        """Return the policies that the program writes; raises SettingsError if it would refuse."""
-        args = {config_key(name): value for name, value in self.settings().items()}
+    def render(self, **options: object) -> ValidationResult:
+        """Return the policies that the program writes; raises SettingsError if it would refuse.
+
+        `options` are settings that do not follow from the data source, such as `ingest_scope`.
+        """
+        args = {config_key(name): value for name, value in {**self.settings(), **options}.items()}
         return validate(COMPONENT, args, _STACK_CONFIGURATION)
 
 

@@ -56,7 +56,7 @@ class Uses(NamedTuple):
 
 def find_uses(data_source: Mapping[str, Any]) -> Uses:
     """Return what GetDataSource says that the data source uses."""
-    configuration = data_source["configuration"]
+    configuration = data_source.get("configuration", {})
     # Newer connectors have their secret and bucket under connectionConfiguration.
     connection = _member(configuration, "connectionConfiguration")
     secret_id = _member(configuration, "secretArn") or _member(connection, "secretArn")

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
 """
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -113,21 +114,24 @@ class Difference(NamedTuple):
 
 def compare_role(role: Role, trust_policy: str, role_policy: str) -> Difference:
     """Compare a role with the policies that the program writes."""
+    return compare(program_statements(trust_policy, role_policy), role_statements(role))
+
+
+def program_statements(trust_policy: str, role_policy: str) -> list[Statement]:
+    """Return the statements that the program writes."""
+    return [
+        *statements(TRUST_POLICY, json.loads(trust_policy)),
+        *statements(POLICY_NAME, json.loads(role_policy)),
+    ]
+
+
+def role_statements(role: Role) -> list[Statement]:
+    """Return the statements of a role's policies, inline and attached."""
     policies = {**role.inline_policies, **role.attached_policies}
-    return compare(
-        [
-            *statements(TRUST_POLICY, json.loads(trust_policy)),
-            *statements(POLICY_NAME, json.loads(role_policy)),
-        ],
-        [
-            *statements(TRUST_POLICY, role.trust_policy),
-            *(
-                statement
-                for name, document in policies.items()
-                for statement in statements(name, document)
-            ),
-        ],
-    )
+    return [
+        *statements(TRUST_POLICY, role.trust_policy),
+        *(statement for name, document in policies.items() for statement in statements(name, document)),
+    ]
 
 
 def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Difference:
@@ -258,9 +262,14 @@ def _operator(condition: Condition) -> str:
 
 def _covers(pattern: str, other: str, flags: re.RegexFlag = re.NOFLAG) -> bool:
     """Tell whether the pattern matches all that the other matches."""
+    return _expression(pattern, flags).fullmatch(other) is not None
+
+
+@functools.cache
+def _expression(pattern: str, flags: re.RegexFlag) -> re.Pattern[str]:
     wildcards = {"*": ".*", "?": "[^*]"}
     parts = (wildcards.get(character) or re.escape(character) for character in pattern)
-    return re.fullmatch("".join(parts), other, re.DOTALL | flags) is not None
+    return re.compile("".join(parts), re.DOTALL | flags)
 
 
 def _overlap(one: str, other: str, flags: re.RegexFlag) -> bool:

@@ -33,7 +33,8 @@ _SIGN_IN: Final = (
     "sign in (`aws sso login`, `aws configure`), or name a profile in AWS_PROFILE; "
     "`aws sts get-caller-identity` shows who you are"
 )
-_DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+"""What AWS calls a missing permission."""
 _BAD_CREDENTIALS: Final = (
     "AuthFailure",
     "ExpiredToken",
@@ -77,7 +78,7 @@ def code(error: ClientError) -> str:
 
 def is_denied(error: ClientError) -> bool:
     """Tell whether the credentials lack the permission for what they asked."""
-    return code(error) in _DENIED
+    return code(error) in DENIED
 
 
 def is_gone(error: ClientError) -> bool:
@@ -88,6 +89,11 @@ def is_gone(error: ClientError) -> bool:
 def is_bad_credentials(error: ClientError) -> bool:
     """Tell whether AWS does not accept the credentials, for whatever is asked."""
     return code(error) in _BAD_CREDENTIALS
+
+
+def is_throttled(error: ClientError) -> bool:
+    """Tell whether AWS throttles the credentials, also after several attempts."""
+    return code(error) in _THROTTLED
 
 
 def is_unanswered(error: ClientError | PageError | ResponseParserError) -> bool:
@@ -152,7 +158,7 @@ def _explain_answer(error: ClientError, verb: str) -> str:
         )
     if is_bad_credentials(error):
         return f"AWS does not accept the credentials ({reason}): {_SIGN_IN}"
-    if reason in _THROTTLED:
+    if is_throttled(error):
         return f"AWS throttles {called}: wait a minute and repeat, or set AWS_MAX_ATTEMPTS=10"
     if is_gone(error):
         return (

@@ -185,10 +185,14 @@ def collect(source: str, naming: Naming, secret_names: Collection[str] = ()) -> 
     return "\n".join(f"== {source}: {title} ==\n{message}\n" for title, message in found.items())
 
 
-@pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> None:
+def select_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
     monkeypatch.setattr(pulumi, "get_project", lambda: "qbusiness-aem-connector")
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    select_stack(monkeypatch)
 
 
 def messages() -> str:
@@ -311,3 +315,10 @@ def test_the_warnings_are_the_expected_ones():
         "role_name: the Amazon Q Business console lists only roles whose name contains qbusiness or "
         'QBusiness, so not "connector"'
     )
+
+
+if __name__ == "__main__":
+    # Accept the messages as they are now; read the difference before you commit it.
+    with pytest.MonkeyPatch.context() as patch:
+        select_stack(patch)
+        (GOLDEN / "messages.txt").write_text(messages())

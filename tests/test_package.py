@@ -58,6 +58,11 @@ FULL: Final = {
 """Every input without a bucket, with the values behind `golden/default-role-policy.json`."""
 S3_INPUTS: Final = {PACKAGE_INPUTS.name(name): value for name, value in S3.items()}
 
+
+def test_the_programs_here_have_every_input():
+    assert {*FULL, *S3_INPUTS, "bucketAccountId"} == {*KEYS.values(), "region"}
+
+
 UNTYPED: Final = f"""
 import pulumi
 

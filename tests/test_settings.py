@@ -7,6 +7,7 @@ import pulumi
 import pytest
 
 from components.errors import Problem, SettingsError
+from components.formats import SETTINGS
 from components.validation import Location, ValidationResult, validate
 from pages.examples import (
     ACCOUNT,
@@ -169,6 +170,13 @@ REFUSED: dict[str, list[Any]] = {
     "exclusive_policies": ["yes", "true", 1, pulumi.UNKNOWN],
     "allow_network_interface_deletion": [True, "true", 0],
 }
+
+
+def test_every_setting_has_values_that_are_accepted_and_refused():
+    of_a_bucket = {"bucket_name", "bucket_account_id"}  # below, with a connector that takes them
+    assert {*ACCEPTED} | of_a_bucket == {*SETTINGS}
+    assert {*REFUSED} | of_a_bucket == {*SETTINGS}
+
 
 REFUSED_IN_VPC: dict[str, list[Any]] = {
     "subnet_ids": [

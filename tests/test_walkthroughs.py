@@ -19,6 +19,7 @@ from tests.stacks import Aws
 pytestmark = pytest.mark.slow
 
 ADOPT = PROJECT / "docs" / "adopt.md"
+AUDIT = PROJECT / "docs" / "audit.md"
 CHECK = PROJECT / "docs" / "check.md"
 SETTINGS: dict[str, Any] = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
 INDEX = {name: SETTINGS[f"qbusiness-aem-connector:{name}"] for name in ("applicationId", "indexId")}
@@ -114,6 +115,18 @@ def test_a_data_source_of_the_console_is_adopted_in_the_sandbox_as_documented(cl
     assert status(clone) == "?? Pulumi.trial.yaml\n"
     assert "Pulumi.trial.yaml is not in Git" in make(clone, "down").stdout
     (clone / "Pulumi.trial.yaml").unlink()
+    assert status(clone) == ""
+
+
+def test_the_roles_of_the_sandbox_are_audited_as_the_page_says(clone: Path):
+    (commands,) = blocks("sh", prose("Try it in the sandbox", AUDIT))
+    run = execute(clone, "sh", "-euc", commands.replace("make ", "make -o venv/installed "), check=False)
+    assert run.returncode == 1  # there are differences
+    (shown,) = re.findall(r"```text\n(.*?)```", AUDIT.read_text(), re.DOTALL)
+    said = re.sub(r"(aem-connector-qbusiness-role)-[0-9a-f]{7}", r"\1-1234567", run.stdout)
+    (used_by,) = re.findall(r"used by Console (\S+)", said)
+    assert shown in said.replace(used_by, "c3d4e5f6-7890-12ab-cdef-333333333333")
+    assert (clone / "audit.html").read_text().endswith("</html>")
     assert status(clone) == ""
 
 

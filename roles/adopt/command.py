@@ -170,7 +170,7 @@ def _choose(found: Sequence[DataSource], options: argparse.Namespace, notes: Not
     if options.json or not sys.stdin.isatty():
         raise InputError(
             "\n".join(["which data source? Give one of", *(f"  {_named(it)}" for it in choices)]),
-            {"choices": [_ids(choice) for choice in choices]},
+            {"choices": [choice.document() for choice in choices]},
         )
     for number, choice in enumerate(choices, start=1):
         print(f"{number:3}  {_named(choice)}")
@@ -274,7 +274,7 @@ def _kept(role: Role) -> list[str]:
 def _document(result: _Result) -> dict[str, object]:
     room = result.plan.room
     return {
-        "dataSource": _ids(result.data_source),
+        "dataSource": result.data_source.document(),
         "connector": result.connection.connector.name,
         "role": result.connection.role.arn,
         "config": result.plan.config,
@@ -296,17 +296,6 @@ def _document(result: _Result) -> dict[str, object]:
             "delete": room.delete_commands(),
         },
         "files": result.files,
-    }
-
-
-def _ids(source: DataSource) -> dict[str, str]:
-    return {
-        "applicationId": source.application_id,
-        "indexId": source.index_id,
-        "dataSourceId": source.id,
-        "displayName": source.name,
-        "type": source.type,
-        "status": source.status,
     }
 
 

@@ -1,0 +1,1 @@
+"""Compare the roles of all data sources with what the program would write for them."""
