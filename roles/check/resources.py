@@ -38,7 +38,8 @@ def application(subject: Subject) -> Answer:
         return problem(
             f"there is no application {subject.application_id} in {subject.region}: "
             f"`aws qbusiness list-applications --region {subject.region}` lists them",
-            subject.set_command("application_id", "APPLICATION_ID"),
+            f"{subject.set_command('application_id', 'APPLICATION_ID')}; "
+            f"or, if it is in another Region, {subject.set_command('region', 'REGION')}",
         )
     return _active("application", subject.application_id, found, "")
 
@@ -182,7 +183,10 @@ def key_policy(subject: Subject) -> Answer:
     by_iam = {f"AWS:{account}", f"AWS:{subject.account_id}"}
     role = {f"AWS:{subject.stack.role_arn}"}
     request = _decryption(subject)
-    command = f"aws kms put-key-policy --key-id {subject.key['KeyId']} --policy file://POLICY_FILE"
+    command = (
+        f"aws kms put-key-policy --key-id {subject.key['KeyId']} --policy-name default "
+        "--policy file://POLICY_FILE"
+    )
     denied = [each for each in policy if not each.allows and _decides(each, by_iam | role, request)]
     if denied:
         return problem(
