@@ -85,10 +85,10 @@ def find_connector(uses: Uses) -> Connector:
         )
     if len(of_type) > 1:
         path, names = _SETTLED_BY[re.sub(r"V\d+$", "", uses.type.upper())]
-        told = _member(_member(uses.configuration, "connectionConfiguration"), _ENDPOINT)
+        value = _member(_member(uses.configuration, "connectionConfiguration"), _ENDPOINT)
         for name in path:
-            told = _member(told, name)
-        if settled := names.get(str(told).upper()):
+            value = _member(value, name)
+        if settled := names.get(str(value).upper()):
             return CONNECTORS[settled]
     return next((connector for connector in of_type if _takes(connector, uses)), of_type[0])
 

@@ -97,7 +97,7 @@ class Aws:
             self.filled.add(service)
         # moto ignores this header.
         if environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER", ACCOUNT) != ACCOUNT:
-            return _refuse(IamError(403, "AccessDenied", "Access Denied"), start_response)
+            return _error_response(IamError(403, "AccessDenied", "Access Denied"), start_response)
         answer: Iterable[bytes] = list(self.moto(environ, start_response))
         if environ["PATH_INFO"] == "/moto-api/reset":
             self._reset()
@@ -113,11 +113,11 @@ class Aws:
         try:
             validate_request(action, parameters, _roles(), _managed_policies())
         except IamError as refusal:
-            return _refuse(refusal, start_response)
+            return _error_response(refusal, start_response)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             # The rules assume the form of a valid call.
             malformed = IamError(400, "ValidationError", f"malformed call: {error!r}")
-            return _refuse(malformed, start_response)
+            return _error_response(malformed, start_response)
         if action == "UpdateRole":
             body = _complete(parameters)
             environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
@@ -201,7 +201,7 @@ def _complete(parameters: dict[str, str]) -> bytes:
     return urlencode(parameters).encode()
 
 
-def _refuse(refusal: IamError, start_response: Start) -> Iterable[bytes]:
+def _error_response(refusal: IamError, start_response: Start) -> Iterable[bytes]:
     document = (
         f'<ErrorResponse xmlns="{_NAMESPACE}"><Error><Type>Sender</Type><Code>{refusal.code}</Code>'
         f"<Message>{escape(refusal.message)}</Message></Error><RequestId>sandbox</RequestId>"
@@ -214,7 +214,7 @@ def _refuse(refusal: IamError, start_response: Start) -> Iterable[bytes]:
 def _refuse_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
     """Refuse an operation like one that AWS does not have: IAM in XML, other services in JSON."""
     if service == "iam":
-        return _refuse(IamError(400, "InvalidAction", message), start_response)
+        return _error_response(IamError(400, "InvalidAction", message), start_response)
     code = "UnknownOperationException"
     headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", code)]
     start_response(f"404 {code}", headers)

@@ -32,6 +32,8 @@ REGION: Final = "us-east-1"
 EXAMPLE: Final = PROJECT / "examples" / "data-source"
 EXAMPLE_NAME: Final = "qbusiness-aem-data-source"
 """The project of the second stack."""
+AWS_CLI: Final = PROJECT / "sandbox" / "bin"
+"""Directory of an `aws` for machines without the AWS CLI."""
 _PROJECT_NAME: Final = "qbusiness-aem-connector"
 
 _RESET: Final = "`make down` resets the sandbox."
@@ -223,7 +225,7 @@ class Sandbox:
             )
         }
         return kept | {
-            "PATH": f"{binaries}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PATH": os.pathsep.join((str(binaries), os.environ.get("PATH", os.defpath), str(AWS_CLI))),
             "PULUMI_HOME": str(self.home),
             # No `.attrs` files: a crash can leave one empty, and the stack then cannot be read
             # (docs/operations.md, "If the stack cannot be read").

@@ -21,14 +21,14 @@ def execute(
     return run(directory, command, {**own, "PWD": str(directory), **variables}, check=check)
 
 
-MAKE = ("make", "-o", "venv/sandbox-installed", "-o", "venv/development-installed")
+MAKE: Final = "make -o venv/sandbox-installed -o venv/development-installed"
 """make, as if the packages were up to date."""
 
 
 def make(
     directory: Path, target: str, *, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    return execute(directory, *MAKE, target, check=check, **variables)
+    return execute(directory, *MAKE.split(), target, check=check, **variables)
 
 
 def in_sandbox(directory: Path, *command: str) -> str:

@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from sandbox.environment import PROJECT
+from sandbox.environment import AWS_CLI, PROJECT
 from tests.stacks import Stack
 
-CLIS: Final = PROJECT / "tests" / "bin"
 PAGE: Final = PROJECT / "docs" / "operations.md"
 
 
@@ -32,7 +31,7 @@ def blocks(language: str, text: str) -> list[str]:
 def page_path(stack: Stack) -> str:
     """Return a PATH with the programs that the pages use."""
     # Use this Python: the shim of a version manager is slow to start.
-    return f"{CLIS}:{Path(sys.executable).parent}:{stack.environment['PATH']}"
+    return f"{AWS_CLI}:{Path(sys.executable).parent}:{stack.environment['PATH']}"
 
 
 def run_section(

@@ -292,7 +292,10 @@ def test_a_role_of_several_data_sources_with_the_same_needs_is_equivalent(world:
     assert said.code == 0
     (role,) = said.json["roles"]
     assert (role["state"], role["dataSources"]) == ("equivalent", [one, other])
-    assert re.search(r"^Assets +aem-cloud +qbusiness-pages +2 +equivalent$", audit().out, re.MULTILINE)
+    said = audit("--html", "audit.html")
+    assert re.search(r"^Assets +aem-cloud +qbusiness-pages +2 +equivalent$", said.out, re.MULTILINE)
+    page = Page(Path("audit.html").read_text())
+    assert f"{role_arn} equivalent Used by: Pages {one} Assets {other}" in page.lines
 
 
 def test_a_role_with_the_access_of_several_data_sources_is_shared(world: World, audit: Audit):
@@ -946,6 +949,7 @@ def test_the_page_replaces_the_one_before_completely(world: World, audit: Audit,
         ("a" * 254, f"audit: {'a' * 254} cannot be written: File name too long"),
         ("file/audit.html", "audit: file/audit.html cannot be written: Not a directory"),
         ("pipe", "audit: pipe is no regular file: give --html another name"),
+        ("loop", "audit: loop is no regular file: give --html another name"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_one_line_before_aws_is_read(
@@ -953,11 +957,12 @@ def test_a_file_that_cannot_be_written_is_one_line_before_aws_is_read(
 ):
     (tmp_path / "file").write_text("")
     os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
     said = audit("--html", file)
     assert (said.code, said.out, said.err) == (2, "", f"{line}\n")
     assert audit("--html", file, "--json").json == {"error": line.removeprefix("audit: ")}
     assert server.calls == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "pipe"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop", "pipe"]
 
 
 def test_a_page_that_cannot_be_finished_leaves_the_one_before(

@@ -512,7 +512,7 @@ BREAKS: list[Break] = [
         lambda world: key_policy(world, allow_key(ROOT, Action="kms:Encrypt")),
         "key policy",
         "neither lets the role decrypt",
-        f"aws kms put-key-policy --key-id {KEY_ID} --policy file://POLICY_FILE, with",
+        f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy file://POLICY_FILE, ",
     ),
     Break(
         lambda world: key_policy(
@@ -530,7 +530,7 @@ BREAKS: list[Break] = [
         ),
         "key policy",
         "the key policy denies kms:Decrypt to the role (No)",
-        f"aws kms put-key-policy --key-id {KEY_ID} --policy file://POLICY_FILE, without",
+        "--policy-name default --policy file://POLICY_FILE, without that statement",
     ),
     Break(
         lambda world: world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID),
@@ -1209,6 +1209,7 @@ def test_another_region_than_the_application_s_is_a_problem(world: World, check:
     answer = check().answer("application")
     assert f"there is no application {APPLICATION_ID} in us-west-2: `aws qbusiness list-app" in answer
     assert "--region us-west-2` lists them" in answer
+    assert "in another Region, pulumi config set --stack dev --plaintext -- aws:region REGION" in answer
 
 
 def test_settings_that_the_program_refuses_are_printed_as_the_program_does(world: World, check: Check):

@@ -39,13 +39,13 @@ def deploy(args: Mapping[str, Any], **how: Any) -> Deployment:
     return Deployment(lambda: component(args), **how)
 
 
-def later(value: object, name: str = "upstream") -> pulumi.Output[Any]:
+def output_of(value: object, name: str = "upstream") -> pulumi.Output[Any]:
     return Upstream(name, value).value
 
 
 def test_an_output_region_that_is_blank_falls_back_to_the_provider_s():
     args = {**FULL, "application_id": APPLICATION_ID}
-    deployment = Deployment(lambda: component({**args, "region": later("")}))
+    deployment = Deployment(lambda: component({**args, "region": output_of("")}))
     assert deployment.error is None
     assert deployment.documents == FULL_DOCUMENTS
 
@@ -230,12 +230,12 @@ def test_the_provider_supplies_the_caller_and_a_region_that_is_not_set(
 
 
 def test_an_output_may_resolve_to_an_arn():
-    deployment = Deployment(lambda: component({**MINIMAL, "application_id": later(APPLICATION_ARN)}))
+    deployment = Deployment(lambda: component({**MINIMAL, "application_id": output_of(APPLICATION_ARN)}))
     assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
 
 
 def test_an_output_may_resolve_to_an_id():
-    deployment = Deployment(lambda: component({**MINIMAL, "application_id": later(APPLICATION_ID)}))
+    deployment = Deployment(lambda: component({**MINIMAL, "application_id": output_of(APPLICATION_ID)}))
     assert [invoke.tok for invoke in deployment.invokes] == [CALLER_IDENTITY, GET_REGION]
     assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
 
@@ -246,15 +246,15 @@ def test_an_output_may_resolve_to_an_id():
 def all_later() -> dict[str, Any]:
     """Return the full settings with each value, at every depth, as an Output."""
     vpc = {
-        member: [later(item, f"{member}-{i}") for i, item in enumerate(items)]
+        member: [output_of(item, f"{member}-{i}") for i, item in enumerate(items)]
         for member, items in VPC.items()
     }
     plain = {name: value for name, value in FULL.items() if name != "vpc_configuration"}
-    return {name: later(value, name) for name, value in plain.items()} | {
+    return {name: output_of(value, name) for name, value in plain.items()} | {
         "vpc_configuration": vpc,
-        "role_name": later("qbusiness-aem", "role"),
-        "role_path": later("", "path"),
-        "tags": {"Team": later("search", "team")},
+        "role_name": output_of("qbusiness-aem", "role"),
+        "role_path": output_of("", "path"),
+        "tags": {"Team": output_of("search", "team")},
     }
 
 
@@ -269,8 +269,8 @@ def test_every_input_may_be_an_output():
 
 def test_every_input_for_a_bucket_may_be_an_output():
     def program() -> None:
-        outputs = {name: later(value, name) for name, value in S3.items()}
-        account = {"bucket_account_id": later(ACCOUNT, "bucket_account_id")}
+        outputs = {name: output_of(value, name) for name, value in S3.items()}
+        account = {"bucket_account_id": output_of(ACCOUNT, "bucket_account_id")}
         component({**outputs, **account, "connector": "s3-v2"})
 
     deployment = Deployment(program)
@@ -281,7 +281,7 @@ def test_every_input_for_a_bucket_may_be_an_output():
 @pytest.mark.parametrize("name", ["bucket_name", "bucket_account_id"])
 def test_in_a_preview_an_unknown_bucket_leaves_the_trust_policy_known(name: str):
     def program() -> None:
-        component({**S3, name: later(OTHER_ACCOUNT)})
+        component({**S3, name: output_of(OTHER_ACCOUNT)})
 
     deployment = Deployment(program, preview=True, existing=True)
     assert deployment.error is None
@@ -297,7 +297,7 @@ def test_in_a_preview_an_unknown_bucket_leaves_the_trust_policy_known(name: str)
 )
 def test_what_the_connector_does_not_take_may_turn_out_blank(args: Mapping[str, Any], name: str):
     def deploy_later(value: object, *, preview: bool) -> Deployment:
-        return Deployment(lambda: component({**args, name: later(value)}), preview=preview)
+        return Deployment(lambda: component({**args, name: output_of(value)}), preview=preview)
 
     for preview in (False, True):
         assert deploy_later("", preview=preview).error is None
@@ -318,7 +318,7 @@ def test_in_a_preview_unknown_inputs_give_unknown_documents_and_no_error():
 
 def test_in_a_preview_an_unknown_application_leaves_the_rest_of_the_role_known():
     def program() -> None:
-        args = {**FULL, "application_id": later(APPLICATION_ARN), "role_name": "qbusiness-aem"}
+        args = {**FULL, "application_id": output_of(APPLICATION_ARN), "role_name": "qbusiness-aem"}
         component({**args, "tags": {"Team": "search"}})
 
     deployment = Deployment(program, preview=True)
@@ -330,7 +330,11 @@ def test_in_a_preview_an_unknown_application_leaves_the_rest_of_the_role_known()
 def test_in_a_preview_an_invalid_output_is_refused_while_another_is_unknown():
     def program() -> None:
         component(
-            {**FULL, "kms_key_id": later(FULL["kms_key_id"]), "index_id": pulumi.Output.from_input("x")}
+            {
+                **FULL,
+                "kms_key_id": output_of(FULL["kms_key_id"]),
+                "index_id": pulumi.Output.from_input("x"),
+            }
         )
 
     deployment = Deployment(program, preview=True)
@@ -365,7 +369,7 @@ def member(value: object, as_output: Callable[[object], object]) -> object:
 @pytest.mark.parametrize("name", OF_THE_ROLE)
 def test_an_unknown_setting_of_the_role_makes_only_itself_unknown(name: str):
     def program() -> None:
-        component({**FULL, "role_name": "qbusiness", name: member(OF_THE_ROLE[name], later)})
+        component({**FULL, "role_name": "qbusiness", name: member(OF_THE_ROLE[name], output_of)})
 
     deployment = Deployment(program, preview=True, existing=True)
     assert deployment.error is None
@@ -377,8 +381,8 @@ def test_an_unknown_setting_of_the_role_makes_only_itself_unknown(name: str):
 def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unknown: str):
     def program() -> None:
         value = FULL[unknown]
-        vpc = {**VPC, "subnet_ids": [later(SUBNET_ID)]}
-        component({**FULL, unknown: vpc if unknown == "vpc_configuration" else later(value)})
+        vpc = {**VPC, "subnet_ids": [output_of(SUBNET_ID)]}
+        component({**FULL, unknown: vpc if unknown == "vpc_configuration" else output_of(value)})
 
     deployment = Deployment(program, preview=True, existing=True)
     assert deployment.error is None
@@ -451,7 +455,7 @@ def test_an_invalid_plain_value_is_refused_before_anything_is_registered():
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
 def test_an_invalid_plain_value_is_refused_while_the_others_are_unknown(preview: bool):
     def program() -> None:
-        component({**FULL, "application_id": later(APPLICATION_ID), "index_id": "x"})
+        component({**FULL, "application_id": output_of(APPLICATION_ID), "index_id": "x"})
 
     deployment = Deployment(program, preview=preview)
     assert isinstance(deployment.error, SettingsError)
@@ -473,7 +477,7 @@ def test_an_invalid_plain_value_is_refused_while_the_others_are_unknown(preview:
     ],
 )
 def test_an_invalid_output_is_refused_before_the_role_is_created(name: str, wrong: object):
-    deployment = Deployment(lambda: component({**FULL, name: later(wrong)}))
+    deployment = Deployment(lambda: component({**FULL, name: output_of(wrong)}))
     assert isinstance(deployment.error, SettingsError)
     assert [problem.path[0] for problem in deployment.error.problems] == [name]
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
@@ -491,7 +495,7 @@ def test_an_invalid_output_is_refused_before_the_role_is_created(name: str, wron
 def test_a_missing_output_that_the_connector_needs_is_refused_before_the_role_is_created(
     args: Mapping[str, Any], name: str, refused: str
 ):
-    deployment = Deployment(lambda: component({**args, name: later("")}))
+    deployment = Deployment(lambda: component({**args, name: output_of("")}))
     assert isinstance(deployment.error, SettingsError)
     assert [problem.name for problem in deployment.error.problems] == [refused]
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
@@ -519,7 +523,7 @@ def test_a_policy_beyond_the_quota_is_refused_before_anything_is_registered():
     ("name", "value"),
     [("exclusive_policies", True), ("connector", "aem-cloud"), ("connector", "")],
 )
-@pytest.mark.parametrize("make", [later, pulumi.Output.secret, pulumi.Output.from_input])
+@pytest.mark.parametrize("make", [output_of, pulumi.Output.secret, pulumi.Output.from_input])
 def test_exclusive_policies_must_be_a_plain_value(
     make: Callable[[object], pulumi.Output[Any]], name: str, value: object
 ):
@@ -541,7 +545,7 @@ def test_a_warning_is_reported_once():
 
 
 def test_a_warning_about_an_output_is_reported_when_the_output_is_known():
-    deployment = Deployment(lambda: component({**FULL, "secret_id": later("aem-secret")}))
+    deployment = Deployment(lambda: component({**FULL, "secret_id": output_of("aem-secret")}))
     assert len(deployment.warnings) == 1
     assert "describe-secret" in deployment.warnings[0]
 
@@ -614,7 +618,7 @@ def test_a_secret_that_the_connector_refuses_is_not_shown(
 def test_an_invalid_secret_is_not_shown():
     deployment = Deployment(
         lambda: component(
-            {**FULL, "secret_id": pulumi.Output.secret("hunter2*"), "index_id": later("x")}
+            {**FULL, "secret_id": pulumi.Output.secret("hunter2*"), "index_id": output_of("x")}
         )
     )
     assert isinstance(deployment.error, SettingsError)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from pages.examples import APPLICATION_ID, INDEX_ID, KEY_ID
-from sandbox.environment import DIRECTORY, PROJECT, REGION, Sandbox
+from sandbox.environment import AWS_CLI, DIRECTORY, PROJECT, REGION, Sandbox
 from tests.processes import eventually
 from tests.stacks import Aws, NewStack, Stack, prepared
 from tests.support import REQUIRED
@@ -222,6 +222,26 @@ def test_variables_that_change_python_s_modules_are_not_passed_on(
     environment = sandbox.prepare()  # starts a server
     assert Aws(environment).roles() == []
     assert not environment.keys() & {"PYTHONSAFEPATH", "PYTHONHOME"}
+
+
+def test_aws_is_the_user_s_own_or_else_the_sandbox_s(
+    own: tuple[Sandbox, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    users = tmp_path / "bin"
+    users.mkdir()
+    monkeypatch.setenv("PATH", f"{users}:/usr/bin:/bin")
+    command = ("sh", "-c", "command -v aws")
+
+    def found() -> str:
+        environment = own[0].prepare()
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    if not any(Path(directory, "aws").exists() for directory in ("/usr/bin", "/bin")):
+        assert found() == f"{AWS_CLI / 'aws'}\n"
+    (users / "aws").touch(mode=0o755)
+    assert found() == f"{users / 'aws'}\n"
 
 
 @pytest.fixture(scope="session")

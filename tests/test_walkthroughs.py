@@ -13,7 +13,7 @@ import yaml
 
 from sandbox.environment import DIRECTORY, PROJECT
 from tests.checkout import EMPTY, MAKE, execute, in_sandbox, make, type_in_a_shell
-from tests.page import CLIS, blocks, prose
+from tests.page import blocks, prose
 from tests.stacks import Aws
 
 pytestmark = pytest.mark.slow
@@ -87,12 +87,11 @@ NAMESPACE = ("unshare", "--user", "--map-root-user", "--net")
 def test_the_walkthroughs_need_no_network(clone: Path):
     if subprocess.run([*NAMESPACE, "ip", "link"], check=False, capture_output=True).returncode:
         pytest.skip("no namespace without a network can be created here")
-    make_installed = " ".join(MAKE)
     script = f"""
     ip link set lo up
-    {make_installed} example
+    {MAKE} example
     venv/bin/python -m sandbox console-data-source
-    {make_installed} down
+    {MAKE} down
     """
     assert execute(clone, *NAMESPACE, "sh", "-euc", script).stdout.endswith(EMPTY)
 
@@ -121,7 +120,7 @@ def test_a_data_source_of_the_console_is_adopted_in_the_sandbox_as_documented(cl
 
 def test_the_roles_of_the_sandbox_are_audited_as_the_page_says(clone: Path):
     (commands,) = blocks("sh", prose("Try it in the sandbox", AUDIT))
-    run = execute(clone, "sh", "-euc", commands.replace("make ", "make -o venv/installed "), check=False)
+    run = execute(clone, "sh", "-euc", commands.replace("make ", f"{MAKE} "), check=False)
     assert run.returncode == 1  # there are differences
     (shown,) = re.findall(r"```text\n(.*?)```", AUDIT.read_text(), re.DOTALL)
     said = re.sub(r"(aem-connector-qbusiness-role)-[0-9a-f]{7}", r"\1-1234567", run.stdout)
@@ -131,30 +130,30 @@ def test_the_roles_of_the_sandbox_are_audited_as_the_page_says(clone: Path):
     assert status(clone) == ""
 
 
-def test_check_finds_what_is_broken_in_the_sandbox_and_the_fix_works_as_the_page_says(clone: Path):
+def test_check_finds_what_is_broken_in_the_sandbox_and_the_fix_works_as_documented(clone: Path):
     text = CHECK.read_text()
     deploy, shell = blocks("sh", prose("Try it in the sandbox", CHECK))[:2]
     assert (deploy, shell) == ("make up && make example\n", "venv/bin/python -m sandbox shell\n")
     (check,) = re.findall(r"`(venv/bin/python -m roles check --stack dev)` finds no problem", text)
-    (name,) = re.findall(r"run `(export ROLE=.*?)`", text)
     make(clone, "up")
     make(clone, "example")
-    # No user confirms, and the AWS CLI is the tests'.
-    confirmed = "export PULUMI_OPTION_YES=true PULUMI_OPTION_NON_INTERACTIVE=true PATH=$0:$PATH"
+    # No user confirms, and the AWS CLI is the sandbox's.
+    options = ("PULUMI_OPTION_YES=true", "PULUMI_OPTION_SKIP_PREVIEW=true")
+    prepare = f"export {' '.join(options)} PATH=$PWD/sandbox/bin:$PATH"
 
     def run(*script: str) -> str:
-        return in_sandbox(clone, "sh", "-euc", "\n".join((confirmed, name, *script)), str(CLIS))
+        return in_sandbox(clone, "sh", "-euc", "\n".join((prepare, *script)))
 
     assert ", 0 problems, 4 skipped\n" in run(check)
-    role = run("echo $ROLE").strip()
     section = text.partition("<!-- breaks")[2].partition("<!-- end of breaks")[0]
-    breaks = re.findall(r"```sh\n(.*?)```\n\n```text\n(.*?)```", section, re.DOTALL)
+    breaks = section.split("\n**")[1:]
     assert len(breaks) == 8
-    for break_it, example in breaks:
-        shown = example.replace("ROLE", role)
-        assert shown in run(break_it, f"{check} || test $? = 1")
-        fix = shown.partition("fix: ")[2]
-        if not re.search(r"[A-Z]+_[A-Z]+", fix):
-            assert ", 0 problems, 4 skipped\n" in run(fix, check)
+    for described in breaks:
+        break_it, *repair = blocks("sh", described)
+        (example,) = blocks("text", described)
+        expected = re.sub(r"\b(ROLE|GROUP|SUBNET|VPC)\b", r"[\\w-]+", re.escape(example))
+        printed = re.search(expected, run(break_it, f"{check} || test $? = 1"))
+        assert printed, described
+        assert ", 0 problems, 4 skipped\n" in run(*(repair or [printed[0].partition("fix: ")[2]]), check)
     assert status(clone) == ""
     assert make(clone, "down").stdout.endswith(EMPTY)

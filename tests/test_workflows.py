@@ -26,11 +26,11 @@ from sandbox.provider.resources import (
     inline_names,
     inline_policy,
 )
-from tests.page import CLIS
 from tests.stacks import ATTACHED, Aws, NewStack, Stack
 from tests.support import REQUIRED, golden
 
 GITHUB = PROJECT / ".github"
+GITHUB_CLI = PROJECT / "tests" / "bin"
 REPORT = GITHUB / "report.sh"
 FILES = sorted(
     path for path in GITHUB.rglob("*.yml") if path.name not in {"dependabot.yml", "zizmor.yml"}
@@ -306,7 +306,7 @@ class Repository:
         return self.stack.execute(
             *("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]),
             check=False,
-            PATH=f"{CLIS}:{self.stack.environment['PATH']}",
+            PATH=f"{GITHUB_CLI}:{self.stack.environment['PATH']}",
             GITHUB_STEP_SUMMARY=str(self.summary),
             TEST_GITHUB=str(self.store),
             **{name: self.evaluate(text) for name, text in named.items()},

@@ -23,7 +23,7 @@ def check_writable(path: Path) -> None:
     """Raise InputError if a page cannot be written there, before AWS is read."""
     if path.is_dir():
         raise InputError(f"{path} is a directory: give --html the name of a file in it")
-    if path.exists() and not path.is_file():
+    if (path.exists() or path.is_symlink()) and not path.is_file():
         raise InputError(f"{path} is no regular file: give --html another name")
     with _unfinished(path) as unfinished:
         unfinished.touch()
@@ -55,11 +55,12 @@ def render(found: Survey) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
-    roles = [role for role in found.roles if role.has_details]
+    users = found.users()
+    roles = [role for role in found.roles if role.has_details or len(users[role.arn]) > 1]
     return template.render(
         found=found,
         roles=roles,
-        users=found.users(),
+        users=users,
         numbers={role.arn: number for number, role in enumerate(roles, start=1)},
         labels=LABELS,
         State=State,

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from components.connectors import Need
 from roles.check.answers import Answer, ok, problem, skipped
-from roles.check.subject import Subject, unless_gone
+from roles.check.subject import Subject, ignore_not_found
 from roles.difference import TRUST_POLICY, Condition, Statement, implied, statements
 from roles.errors import code, is_denied
 
@@ -38,7 +38,8 @@ def application(subject: Subject) -> Answer:
         return problem(
             f"there is no application {subject.application_id} in {subject.region}: "
             f"`aws qbusiness list-applications --region {subject.region}` lists them",
-            subject.set_command("application_id", "APPLICATION_ID"),
+            f"{subject.set_command('application_id', 'APPLICATION_ID')}; "
+            f"or, if it is in another Region, {subject.set_command('region', 'REGION')}",
         )
     return _active("application", subject.application_id, found, "")
 
@@ -97,7 +98,7 @@ def secret(subject: Subject) -> Answer:
 def _other_secret(subject: Subject, arn: str) -> Answer:
     """Look for a secret of the same name, which was created again under another ARN."""
     partial_arn = arn.rpartition("-")[0]
-    found = unless_gone(lambda: subject.account.secret(partial_arn))
+    found = ignore_not_found(lambda: subject.account.secret(partial_arn))
     if found is None:
         return problem(
             f"there is no secret {arn}: `aws secretsmanager list-secrets` lists them",
@@ -182,7 +183,10 @@ def key_policy(subject: Subject) -> Answer:
     by_iam = {f"AWS:{account}", f"AWS:{subject.account_id}"}
     role = {f"AWS:{subject.stack.role_arn}"}
     request = _decryption(subject)
-    command = f"aws kms put-key-policy --key-id {subject.key['KeyId']} --policy file://POLICY_FILE"
+    command = (
+        f"aws kms put-key-policy --key-id {subject.key['KeyId']} --policy-name default "
+        "--policy file://POLICY_FILE"
+    )
     denied = [each for each in policy if not each.allows and _decides(each, by_iam | role, request)]
     if denied:
         return problem(

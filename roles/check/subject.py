@@ -111,7 +111,7 @@ class Subject:
         """Return what AWS answers, or None for what it does not find; a refusal is raised each time."""
         if name not in self._outcomes:
             try:
-                self._outcomes[name] = unless_gone(read)
+                self._outcomes[name] = ignore_not_found(read)
             except ClientError as error:
                 self._outcomes[name] = error
         outcome = self._outcomes[name]
@@ -120,7 +120,7 @@ class Subject:
         return outcome
 
 
-def unless_gone(read: Callable[[], _T]) -> _T | None:
+def ignore_not_found(read: Callable[[], _T]) -> _T | None:
     """Return what a call returns; None if AWS does not find what it asks for."""
     try:
         return read()

@@ -1,0 +1,99 @@
+"""Call an operation of AWS in the sandbox as the AWS CLI does, where that is not installed.
+
+It has all operations by their names and options, and `--query` and `--output`. It has neither the AWS
+CLI's own commands, such as `aws s3 ls`, nor its shorthand syntax: a structure is given as JSON.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import jmespath
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, UnknownServiceError
+from jmespath.exceptions import JMESPathError
+
+from sandbox.environment import REGION
+from sandbox.provider.calls import ProviderError, call, client
+
+
+def main() -> None:
+    """Print the answer; exit with a line that says what is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="aws",
+        usage="aws SERVICE OPERATION [--OPTION VALUE …]",
+        description="Call an operation of AWS in the sandbox, as the AWS CLI does.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("service")
+    parser.add_argument("operation")
+    parser.add_argument("--query", default="@", help="a JMESPath expression: what to print")
+    parser.add_argument("--output", choices=["json", "text"], default="json")
+    parser.add_argument("--region", default=os.environ.get("AWS_REGION", REGION))
+    arguments, options = parser.parse_known_args()
+    try:
+        found = jmespath.search(arguments.query, _ask(arguments, options))
+    except (BotoCoreError, JMESPathError, OSError, ProviderError) as error:
+        sys.exit(f"aws: {error}")
+    if arguments.output == "text":
+        print(_text(found))
+    elif found != {}:
+        print(json.dumps(found, default=str, indent=4))
+
+
+def _ask(arguments: argparse.Namespace, options: list[str]) -> dict[str, Any]:
+    named = f"{arguments.service} {arguments.operation}"
+    try:
+        service = client(arguments.service, arguments.region)
+    except UnknownServiceError:
+        raise ProviderError(f"there is no service {arguments.service}") from None
+    method = arguments.operation.replace("-", "_")
+    operations = service.meta.method_to_api_mapping
+    if method not in operations:
+        raise ProviderError(f"the sandbox has no `aws {named}`: install the AWS CLI if that has it")
+    shape = service.meta.service_model.operation_model(operations[method]).input_shape
+    members = {xform_name(name, "-"): name for name in shape.members} if shape else {}
+    given: dict[str, Any] = {}
+    while options:
+        option = options.pop(0)
+        name = members.get(option.removeprefix("--").removeprefix("no-"))
+        if not option.startswith("--") or name is None:
+            expected = ", ".join(f"--{member}" for member in members)
+            raise ProviderError(f"{named}: unknown option {option}; expected {expected or 'none'}")
+        words: list[str] = []
+        while options and not options[0].startswith("--"):
+            words.append(options.pop(0))
+        given[name] = _value(option, shape.members[name], words)
+    answer = call(named, lambda: getattr(service, method)(**given))
+    del answer["ResponseMetadata"]
+    return answer
+
+
+def _value(option: str, shape: Any, words: list[str]) -> Any:
+    """Turn the words after an option into a value of the member that it sets."""
+    if shape.type_name == "boolean":
+        return not option.startswith("--no-")
+    text = words[0] if words else ""
+    if text.startswith("file://"):
+        text = Path(text.removeprefix("file://")).read_text()
+    if shape.type_name in ("blob", "string", "timestamp"):
+        return text
+    if shape.type_name == "list" and shape.member.type_name == "string" and not text.startswith("["):
+        return words
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ProviderError(f"{option}: expected JSON, got {text!r}") from None
+
+
+def _text(found: Any) -> str:
+    """Return what `--output text` prints: the members of each list in a line."""
+    rows = found if isinstance(found, list) and any(isinstance(row, list) for row in found) else [found]
+    return "\n".join("\t".join(map(str, row if isinstance(row, list) else [row])) for row in rows)
+
+
+if __name__ == "__main__":
+    main()
