@@ -49,7 +49,8 @@ def _install(purpose: str) -> None:
     if not (VENV / "bin" / "python").exists():
         _run(sys.executable, "-m", "venv", str(VENV))
     pip = (str(VENV / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
-    _run(*pip, "install", "--requirement", REQUIREMENTS[purpose], "--constraint", PINS)
+    # Python compiles the modules that it imports; most of those of pulumi_aws it never does.
+    _run(*pip, "install", "--no-compile", "--requirement", REQUIREMENTS[purpose], "--constraint", PINS)
     UNFINISHED.replace(_installed(purpose))
     if build and build.wait():
         sys.exit(build.returncode)
