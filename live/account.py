@@ -60,7 +60,8 @@ class Account(account.Account):
         return found and found["Role"]["RoleId"]
 
     def role_if_any(self, name: str) -> account.Role | None:
-        """Return a role with its policies, or None if there is none of this name."""
+        """Return a role with its policies as it is now, or None if there is none of this name."""
+        self.answers.clear()  # the run changes the role
         return _ignore_missing(self.role, name)
 
     def boundary_arn(self, names: Names) -> str:
