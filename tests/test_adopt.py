@@ -771,14 +771,14 @@ def test_wildcards_and_what_is_missing_are_named(console: Console, adopt: Adopt)
     )
     console.make(trust=trust, policies={"console": TEMPLATE})
     difference = adopt("--json").json["difference"]
-    program = {it["statement"]: it for it in difference["program"]}
+    program = {entry["statement"]: entry for entry in difference["program"]}
     assert program["AllowsAmazonQServicePrincipal"]["verdict"] == "covered"
     assert program["AllowsAmazonQToGetSecret"]["verdict"] == "covered"
     assert program["AllowsAmazonQToIngestDocuments"]["access"] == [
         {"actions": INGEST, "targets": [APPLICATION_ARN], "condition": False}
     ]
     assert program["AllowsAmazonQToIngestPrincipalMapping"]["verdict"] == "missing"
-    assert [(it["policy"], it["statement"], it["verdict"]) for it in difference["role"]] == [
+    assert [(entry["policy"], entry["statement"], entry["verdict"]) for entry in difference["role"]] == [
         ("trust policy", "statement 1", "excess"),
         ("console", "statement 1", "excess"),
         ("console", "Ingest", "subset"),
@@ -950,7 +950,7 @@ def test_statements_are_compared_by_what_they_allow(
     found = compare(
         list(statements(OWN, {"Statement": program})), list(statements("console", {"Statement": role}))
     )
-    assert " ".join(it.verdict for it in (*found.program, *found.role)) == expected
+    assert " ".join(statement.verdict for statement in (*found.program, *found.role)) == expected
 
 
 @pytest.mark.parametrize(
@@ -968,7 +968,7 @@ def test_principals_of_a_trust_policy_are_compared_too(principal: Any, verdict: 
     program = list(statements(TRUST_POLICY, document))
     document["Statement"][0]["Principal"] = principal
     found = compare(program, list(statements(TRUST_POLICY, document)))
-    assert [it.verdict for it in (*found.program, *found.role)] == ["covered", verdict]
+    assert [statement.verdict for statement in (*found.program, *found.role)] == ["covered", verdict]
 
 
 def test_a_policy_of_the_role_is_never_weighed_against_its_trust_policy():

@@ -76,7 +76,9 @@ def _adopt(options: argparse.Namespace, notes: Notes) -> _Result:
     data_source = _choose(found, options, notes)
     connection = read_connection(account, data_source, notes, options.connector)
     _warn_of_role(connection.role, notes)
-    _warn_of_others(account, connection.role, [it for it in found if it.id != data_source.id], notes)
+    _warn_of_others(
+        account, connection.role, [source for source in found if source.id != data_source.id], notes
+    )
     plan = files.plan(connection, project, partial(_policy_names, account, connection.role, notes))
     for warning in plan.warnings:
         notes.warn(warning)
@@ -169,7 +171,9 @@ def _choose(found: Sequence[DataSource], options: argparse.Namespace, notes: Not
         return choices[0]
     if options.json or not sys.stdin.isatty():
         raise InputError(
-            "\n".join(["which data source? Give one of", *(f"  {_named(it)}" for it in choices)]),
+            "\n".join(
+                ["which data source? Give one of", *(f"  {_named(choice)}" for choice in choices)]
+            ),
             {"choices": [choice.document() for choice in choices]},
         )
     for number, choice in enumerate(choices, start=1):
