@@ -165,8 +165,8 @@ All settings of this program. The keys are in the project's namespace, `qbusines
 [package](other-languages.md). There, the Region is `region`. The [connector](#connectors) decides whether it needs a
 secret, a bucket, and a VPC.
 
-The program validates all settings before it creates anything, and reports all errors at once, each with the command
-that fixes it. It also refuses unknown keys in its namespace: a misspelled `kmsKeyId` does not silently remove the KMS
+Pulumi itself first reports required keys that are missing, and values of another YAML type. The program then validates
+all settings before it creates anything, and reports all errors at once, each with the command that fixes it. It also refuses unknown keys in its namespace: a misspelled `kmsKeyId` does not silently remove the KMS
 statement. Put numbers and dates in quotes: YAML reads an unquoted `012345670123` as another number, and an unquoted
 `2024-05-01` as a time. Set members of objects by their path:
 

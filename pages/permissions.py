@@ -82,7 +82,11 @@ def connector_page(name: str) -> str:
     """Return the statements of one connector, as the page shows those of the default."""
     connector = CONNECTORS[name]
     title = f"# Permissions: {connector.title}\n\nAWS's page: {connector.page}\n"
-    return "\n".join([title, *_role(connector)])
+    rest = (
+        "## More\n\ndocs/permissions.md has the differences from AWS's pages, what no role can ever do, and "
+        "what remains possible.\n"
+    )
+    return "\n".join([title, *_role(connector), rest])
 
 
 def _picture() -> str:

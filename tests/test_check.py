@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -225,7 +226,8 @@ def check(
         world.write()
         world.server.calls.clear()
         before = sorted(tmp_path.rglob("*"))
-        code = main(["check", "--stack", "dev", *options])
+        # Pulumi keeps its configuration in context variables: other tests must not find this one's.
+        code = copy_context().run(main, ["check", "--stack", "dev", *options])
         assert sorted(tmp_path.rglob("*")) == before
         reading = (
             r"\w+:(Get|List|Describe)\w+|iam:SimulatePrincipalPolicy|access-analyzer:ValidatePolicy"

@@ -116,7 +116,12 @@ def encryption(subject: Subject) -> Answer:
     wanted = subject.policies.resource("kms:Decrypt")
     if subject.stack.connector.bucket_is_source:
         bucket = str(subject.stack.get("bucket_name"))
-        what, key_id = f"bucket {bucket}", subject.account.bucket_key(bucket)
+        try:
+            what, key_id = f"bucket {bucket}", subject.account.bucket_key(bucket)
+        except ClientError as error:
+            if code(error) == "NoSuchBucket":
+                return skipped(f"there is no bucket {bucket}")
+            raise
     elif subject.policies.resource("secretsmanager:GetSecretValue") is None:
         return ok("nothing that the role reads is encrypted with a key of its own")
     elif subject.secret is None:
