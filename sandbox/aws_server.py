@@ -1,7 +1,7 @@
-"""Serve AWS on loopback: moto behind IAM's rules, and Amazon Q Business.
+"""Serve AWS on loopback (moto behind IAM's rules, and Amazon Q Business) and the providers that call it.
 
 `python -m sandbox.aws_server DIRECTORY` starts a server in the background. In that directory,
-`server.json` contains its process and port, and `contents.pickle` the contents of IAM and Amazon Q
+`server.json` contains its process and ports, and `contents.pickle` the contents of IAM and Amazon Q
 Business, so that the resources of stacks are not lost if the server is killed. Other services then have
 their initial contents again. A lock on `server.lock` shows that the server runs; deleting that
 file stops it. The server outlives the command that started it, unless there is a file `owner.lock` next
@@ -33,8 +33,9 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request
 
 from sandbox.account import ACCOUNT, FILL, fill_qbusiness
-from sandbox.environment import REGION
+from sandbox.environment import REGION, aws_variables, sources
 from sandbox.iam_rules import IamError, Role, validate_request
+from sandbox.provider.server import PACKAGES, serve
 from sandbox.qbusiness import QBusiness, QBusinessError
 
 _LOCK_CHECK: Final = 0.1
@@ -229,6 +230,7 @@ def _end_with_the_holder_of(owner: Path) -> None:
 
 def main(directory: Path) -> None:
     """Serve in a process of its own, until its lock is deleted from the directory."""
+    started_from = sources()
     path = directory / "server.lock"
     lock = path.open("a")
     # Acquired before the fork, so that it is locked when the parent ends.
@@ -241,13 +243,24 @@ def main(directory: Path) -> None:
     with lock:
         aws = Aws(directory / "contents.pickle")
         server = make_server("127.0.0.1", 0, aws, threaded=True, request_handler=MotoRequestHandler)
+        # The providers in this process call this server.
+        os.environ |= aws_variables(server.server_port)
+        providers = {package: serve(package) for package in PACKAGES}
+        state = {
+            "process": os.getpid(),
+            "sources": started_from,
+            "port": server.server_port,
+            "providers": {package: port for package, (_, port) in providers.items()},
+        }
         # A process that waits for the file must find it complete.
         unfinished = directory / "server.json.unfinished"
-        unfinished.write_text(json.dumps({"process": os.getpid(), "port": server.server_port}))
+        unfinished.write_text(json.dumps(state))
         unfinished.replace(directory / "server.json")
         server.timeout = _LOCK_CHECK
         while _is_at(path, lock):
             server.handle_request()
+        for provider, _ in providers.values():
+            provider.stop(grace=None)
 
 
 def _is_at(path: Path, file: IO[str]) -> bool:

@@ -1,7 +1,8 @@
 """Set up the sandbox and the environment in which its commands run.
 
 The environment puts the real engine first on PATH. It has its own Pulumi home, file backend and
-passphrase, its own AWS providers, and a server on loopback instead of AWS. All files are in one
+passphrase, its own AWS providers, and a server on loopback instead of AWS. The engine attaches to the
+providers in that server: to start them takes longer than the rest of a command. All files are in one
 directory. The user's credentials and settings for AWS, Pulumi and proxies are removed.
 """
 
@@ -18,7 +19,7 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from sandbox import engine
 
@@ -71,9 +72,9 @@ class Sandbox:
         with self._lock():
             binaries = engine.directory(self.engines)
             self._install_providers()
-            port = self._serve()
+            server = self._serve()
         self.state.mkdir(exist_ok=True)
-        return self._environment(binaries, port)
+        return self._environment(binaries, server)
 
     def has_stack(self, project_name: str) -> bool:
         """Return whether a project has the stack `dev`."""
@@ -158,7 +159,10 @@ class Sandbox:
             yield
 
     def _install_providers(self) -> None:
-        """Install the sandbox's providers under the versions that the programs require."""
+        """Install the sandbox's providers under the versions that the programs require.
+
+        An engine asks for them before it attaches to others, and starts them if it attaches to none.
+        """
         for package in ("aws", "aws-native"):
             try:
                 version = importlib.metadata.version(f"pulumi-{package}")
@@ -169,7 +173,7 @@ class Sandbox:
             script = (
                 "#!/bin/sh\n"
                 f"PYTHONPATH={shlex.quote(str(PROJECT))} exec {shlex.quote(sys.executable)} "
-                f'-m sandbox.provider {package} {version} "$@"\n'
+                f'-m sandbox.provider {package} "$@"\n'
             )
             if plugin.exists() and plugin.read_text() == script:
                 continue
@@ -177,11 +181,13 @@ class Sandbox:
             plugin.write_text(script)
             plugin.chmod(0o755)
 
-    def _serve(self) -> int:
-        """Return the port of the server; start it if it does not run."""
+    def _serve(self) -> dict[str, Any]:
+        """Return the ports of the server; start it unless it runs, from these sources."""
         self.aws.mkdir(exist_ok=True)
         state = self.aws / "server.json"
         log = self.aws / "server.log"
+        if self._serving() and state.exists() and _read(state).get("sources") != sources():
+            self._end_server()
         if not self._serving():
             state.unlink(missing_ok=True)
             with log.open("w") as output:
@@ -189,6 +195,7 @@ class Sandbox:
                     # -E ignores PYTHONSAFEPATH and PYTHONHOME, which would hide the working directory.
                     [sys.executable, "-E", "-m", "sandbox.aws_server", str(self.aws)],
                     cwd=PROJECT,
+                    env=_kept_variables(),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -203,47 +210,69 @@ class Sandbox:
                     f"The server for AWS did not start: {last_line}\nIts log is {log}\n{_RESET}"
                 )
             time.sleep(0.02)
-        try:
-            return json.loads(state.read_text())["port"]
-        except (KeyError, TypeError, ValueError):
-            raise SandboxError(f"{state} is damaged\n{_RESET}") from None
+        return _read(state)
 
     def _serving(self) -> bool:
         """Return whether a server runs: the system releases its lock when it ends."""
         with (self.aws / "server.lock").open("a") as lock:
             return not _take(lock)
 
-    def _environment(self, binaries: Path, port: int) -> dict[str, str]:
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if name in _HARMLESS
-            or not (
-                name in _HARMFUL
-                or name.startswith(("AWS_", "PULUMI_"))
-                or name.lower().endswith("_proxy")
-            )
-        }
-        return kept | {
+    def _environment(self, binaries: Path, server: Mapping[str, Any]) -> dict[str, str]:
+        providers = ",".join(f"{package}:{port}" for package, port in server["providers"].items())
+        return {
+            **_kept_variables(),
             "PATH": os.pathsep.join((str(binaries), os.environ.get("PATH", os.defpath), str(AWS_CLI))),
             "PULUMI_HOME": str(self.home),
             # No `.attrs` files: a crash can leave one empty, and the stack then cannot be read
             # (docs/operations.md, "If the stack cannot be read").
             "PULUMI_BACKEND_URL": f"{self.state.as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "PULUMI_DEBUG_PROVIDERS": providers,
             # The engine runs for a second: little garbage collection is faster.
             "GOGC": "400",
             # No access to the network.
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            # The server accepts any credentials; these keep an SDK from looking for the user's.
-            "AWS_ACCESS_KEY_ID": "sandbox",
-            "AWS_SECRET_ACCESS_KEY": "sandbox",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            **aws_variables(server["port"]),
         }
+
+
+def aws_variables(port: int) -> dict[str, str]:
+    """Return the variables with which an AWS SDK calls the server at a port."""
+    return {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        # The server accepts any credentials; these keep an SDK from looking for the user's.
+        "AWS_ACCESS_KEY_ID": "sandbox",
+        "AWS_SECRET_ACCESS_KEY": "sandbox",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+def sources() -> str:
+    """Return a digest of the sandbox's Python modules: a server that runs has those of its start."""
+    modules = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"\0".join(module.read_bytes() for module in modules)).hexdigest()
+
+
+def _read(state: Path) -> dict[str, Any]:
+    """Return the members of `server.json`, none if it is damaged."""
+    with suppress(ValueError):
+        return json.loads(state.read_text())
+    return {}
+
+
+def _kept_variables() -> dict[str, str]:
+    """Return the user's variables without those that would lead out of the sandbox."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _HARMLESS
+        or not (
+            name in _HARMFUL or name.startswith(("AWS_", "PULUMI_")) or name.lower().endswith("_proxy")
+        )
+    }
 
 
 def _runs(process: int) -> bool:

@@ -8,7 +8,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from sandbox.environment import Sandbox
-from tests.stacks import Aws, NewStack, Stack, prepared, running_provider
+from tests.stacks import Aws, NewStack, Stack, prepared
 from tests.support import TIMEOUT, golden
 
 # Ignore the user's settings for AWS, Pulumi and the terminal, and reach servers on this machine without
@@ -66,24 +66,12 @@ def aws(environment: dict[str, str]) -> Aws:
     return Aws(environment)
 
 
-@pytest.fixture(scope="session")
-def shared_provider(prepared_sandbox: tuple[Sandbox, dict[str, str]]) -> Iterator[dict[str, str]]:
-    with running_provider(prepared_sandbox[1]) as attached:
-        yield attached
-
-
 @pytest.fixture
-def provider(shared_provider: dict[str, str]) -> dict[str, str]:
-    """Return the variable that makes operations attach to a running provider."""
-    return shared_provider
-
-
-@pytest.fixture
-def new_stack(environment: dict[str, str], provider: dict[str, str], tmp_path: Path) -> NewStack:
+def new_stack(environment: dict[str, str], tmp_path: Path) -> NewStack:
     """Create stacks with `new_stack(settings, program=...)`."""
 
     def create(settings: dict[str, object], program: str | None = None) -> Stack:
-        stack = Stack(tmp_path, {**environment, **provider}, program)
+        stack = Stack(tmp_path, environment, program)
         stack.configure(settings)
         return stack
 

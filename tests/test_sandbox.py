@@ -58,12 +58,6 @@ def serving(sandbox: Sandbox) -> bool:
     return False
 
 
-@pytest.fixture
-def provider() -> dict[str, str]:
-    """Let each operation start its own provider, as for users."""
-    return {}
-
-
 def program(new_stack: NewStack, body: str, **settings: object) -> Stack:
     return new_stack({"aws:region": REGION, **settings}, PROGRAM.format(body=body))
 
@@ -120,6 +114,33 @@ def test_a_stale_server_file_is_detected_even_if_its_process_id_is_in_use(
     environment = sandbox.prepare()
     assert Aws(environment).roles() == []
     assert server(sandbox)["process"] != os.getpid()
+
+
+@pytest.mark.parametrize("state", ['{"process": 1, "port": 9, "sources": "of another version"}', "{"])
+def test_a_server_of_other_sources_or_with_a_damaged_file_is_replaced_and_keeps_its_roles(
+    own: tuple[Sandbox, dict[str, str]], tmp_path: Path, state: str
+):
+    sandbox, environment = own
+    stack = Stack(tmp_path, environment)
+    stack.configure(REQUIRED)
+    stack.up()
+    before = server(sandbox)["process"]
+    (sandbox.aws / "server.json").write_text(state)
+    stack.environment |= sandbox.prepare()
+    gone(before)
+    assert stack.drift().exit_code == 0
+    assert Aws(stack.environment).roles() == [stack.outputs()["roleName"]]
+
+
+def test_updates_attach_to_the_providers_of_the_server_and_start_none(
+    own: tuple[Sandbox, dict[str, str]], tmp_path: Path
+):
+    sandbox, environment = own
+    shutil.rmtree(sandbox.home / "plugins")
+    stack = Stack(tmp_path, environment)
+    stack.configure(REQUIRED)
+    assert stack.up().changes == {"create": 4}
+    assert stack.up().changes == {"same": 4}
 
 
 def test_two_sandboxes_are_independent(own: tuple[Sandbox, dict[str, str]], tmp_path: Path):

@@ -1,234 +1,17 @@
-"""Serve a provider of the sandbox to the engine: the ResourceProvider protocol over gRPC on loopback.
+"""Serve one provider to the engine that started this process: `-m sandbox.provider PACKAGE ENGINE`."""
 
-Properties stay plain JSON values, with one marker string for values that are not known yet. The engine
-handles secrets: a provider that does not accept them gets plain values, and the engine marks its
-answers.
-https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
-"""
-
-import functools
-import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-import grpc
-from google.protobuf import json_format, struct_pb2
-from google.protobuf.empty_pb2 import Empty
-
-from sandbox.provider import native, resources
-from sandbox.provider.calls import CALLS_AT_ONCE, ProviderError, warm_up
-from sandbox.provider.configuration import Configuration, Properties, configure
-from sandbox.provider.lifecycle import AutomaticName, Lifecycle, Property, ResourceInitError, top_level
-from sandbox.provider.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
-from sandbox.provider.schema import schema
+from sandbox.provider.calls import warm_up
+from sandbox.provider.server import serve
 
 _PARENT_CHECK: Final = 1.0
 """Seconds between two checks that the engine still runs."""
-
-
-class Package(NamedTuple):
-    """The part of a Pulumi package that the sandbox implements."""
-
-    name: str
-    version: str
-    lifecycle: Callable[[str, Configuration], Lifecycle | native.DataSource]
-    """Returns the operations on a type of resource."""
-    invoke: Callable[[Configuration, str], Properties]
-    """Answers a function."""
-    resources: Mapping[str, Mapping[str, Property]]
-    functions: Collection[str] = ()
-
-
-def package(name: str, version: str) -> Package:
-    """Return the package of a name."""
-    if name == "aws-native":
-        properties = {native.TOKEN: native.PROPERTIES}
-        return Package(name, version, native.lifecycle, native.invoke, properties)
-    properties = {token: resource.properties for token, resource in resources.RESOURCES.items()}
-    functions = tuple(resources.FUNCTIONS)
-    return Package(name, version, resources.lifecycle, resources.invoke, properties, functions)
-
-
-def _decode(bag: struct_pb2.Struct) -> Properties:
-    return json_format.MessageToDict(bag)
-
-
-def _encode(properties: Mapping[str, Any]) -> struct_pb2.Struct:
-    return json_format.ParseDict(dict(properties), struct_pb2.Struct())
-
-
-def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn exceptions into errors of the protocol, which the engine shows as they are."""
-
-    @functools.wraps(method)
-    def answer(self: "Provider", request: Any, context: grpc.ServicerContext) -> Any:
-        try:
-            return method(self.connected(context.peer()), request)
-        except ResourceInitError as error:
-            _abort_and_store(context, error)
-        except ProviderError as error:
-            context.abort(grpc.StatusCode.UNKNOWN, str(error))
-
-    return answer
-
-
-def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) -> None:
-    """Fail with the error that makes the engine store the resource nevertheless."""
-    detail = provider_pb2.ErrorResourceInitFailed(
-        id=error.identifier, properties=_encode(error.state), reasons=[str(error)]
-    )
-    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
-    status.details.add().Pack(detail)
-    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-    context.abort(grpc.StatusCode.UNKNOWN, str(error))
-
-
-class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """One configured provider; methods that it does not override are not implemented.
-
-    A process usually serves one. An engine that attaches to a running process (PULUMI_DEBUG_PROVIDERS)
-    connects once for each provider of its program, and configures each connection.
-    """
-
-    def __init__(self, package: Package) -> None:
-        """Wait for the engine to configure it."""
-        self.package = package
-        self.configuration = Configuration()
-        self._connected: dict[str, Provider] = {}
-
-    def connected(self, engine: str) -> "Provider":
-        """Return the provider of a connection, by the address at its other end."""
-        return self._connected.setdefault(engine, Provider(self.package))
-
-    @_answer
-    def Attach(self, request: plugin_pb2.PluginAttach) -> Empty:
-        del request
-        return Empty()
-
-    @_answer
-    def GetPluginInfo(self, request: Empty) -> plugin_pb2.PluginInfo:
-        del request
-        return plugin_pb2.PluginInfo(version=self.package.version)
-
-    @_answer
-    def GetSchema(self, request: provider_pb2.GetSchemaRequest) -> provider_pb2.GetSchemaResponse:
-        del request
-        own = self.package
-        document = schema(own.name, own.version, own.resources, own.functions)
-        return provider_pb2.GetSchemaResponse(schema=json.dumps(document))
-
-    @_answer
-    def CheckConfig(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
-        return provider_pb2.CheckResponse(inputs=request.news)
-
-    @_answer
-    def DiffConfig(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
-        same = request.olds == request.news
-        changes = provider_pb2.DiffResponse.DIFF_NONE if same else provider_pb2.DiffResponse.DIFF_SOME
-        return provider_pb2.DiffResponse(changes=changes)
-
-    @_answer
-    def Configure(self, request: provider_pb2.ConfigureRequest) -> provider_pb2.ConfigureResponse:
-        self.configuration = configure(self.package.name, _decode(request.args))
-        return provider_pb2.ConfigureResponse(
-            supportsPreview=True, supports_autonaming_configuration=True
-        )
-
-    @_answer
-    def Invoke(self, request: provider_pb2.InvokeRequest) -> provider_pb2.InvokeResponse:
-        result = self.package.invoke(self.configuration, request.tok)
-        response = provider_pb2.InvokeResponse()
-        # The generated stubs name this field by a Python keyword.
-        getattr(response, "return").CopyFrom(_encode(result))
-        return response
-
-    def _lifecycle(self, token: str) -> Lifecycle | native.DataSource:
-        # The type of a component's child includes its parents' types.
-        return self.package.lifecycle(token.rpartition("$")[2], self.configuration)
-
-    @_answer
-    def Check(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
-        name = AutomaticName(request.name, request.randomSeed)
-        if request.HasField("autonaming"):
-            mode = provider_pb2.CheckRequest.AutonamingOptions.Mode.Name(request.autonaming.mode)
-            name = name._replace(mode=mode, proposed_name=request.autonaming.proposed_name)
-        inputs, failures = self._lifecycle(request.type).check(
-            _decode(request.olds), _decode(request.news), name
-        )
-        response = provider_pb2.CheckResponse(inputs=_encode(inputs))
-        for key, reason in failures:
-            response.failures.add(property=key, reason=reason)
-        return response
-
-    @_answer
-    def Diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
-        diff = self._lifecycle(request.type).diff(
-            _decode(request.olds), _decode(request.news), request.ignoreChanges
-        )
-        if diff.changes is None:
-            return provider_pb2.DiffResponse(
-                changes=provider_pb2.DiffResponse.DIFF_UNKNOWN,
-                deleteBeforeReplace=diff.delete_before_replace,
-            )
-        response = provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME
-            if diff.changes
-            else provider_pb2.DiffResponse.DIFF_NONE,
-            replaces=diff.replaces,
-            deleteBeforeReplace=diff.delete_before_replace,
-            diffs=sorted(set(map(top_level, diff.changes))),
-            hasDetailedDiff=True,
-        )
-        for path, change in diff.changes.items():
-            suffix = "_REPLACE" if top_level(path) in diff.replaces else ""
-            response.detailedDiff[path].kind = provider_pb2.PropertyDiff.Kind.Value(f"{change}{suffix}")
-        return response
-
-    @_answer
-    def Create(self, request: provider_pb2.CreateRequest) -> provider_pb2.CreateResponse:
-        lifecycle, inputs = self._lifecycle(request.type), _decode(request.properties)
-        if request.preview:
-            return provider_pb2.CreateResponse(properties=_encode(lifecycle.preview({}, inputs, ())))
-        identifier, state = lifecycle.create(inputs)
-        return provider_pb2.CreateResponse(id=identifier, properties=_encode(state))
-
-    @_answer
-    def Read(self, request: provider_pb2.ReadRequest) -> provider_pb2.ReadResponse:
-        found = self._lifecycle(request.type).read(
-            request.id, _decode(request.properties), _decode(request.inputs)
-        )
-        if found is None:
-            return provider_pb2.ReadResponse()  # without an ID, the resource does not exist
-        inputs, state = found
-        return provider_pb2.ReadResponse(
-            id=request.id, inputs=_encode(inputs), properties=_encode(state)
-        )
-
-    @_answer
-    def Update(self, request: provider_pb2.UpdateRequest) -> provider_pb2.UpdateResponse:
-        lifecycle = self._lifecycle(request.type)
-        olds, news, ignored = _decode(request.olds), _decode(request.news), request.ignoreChanges
-        if request.preview:
-            state = lifecycle.preview(olds, news, ignored)
-        else:
-            state = lifecycle.update(request.id, olds, news, ignored)
-        return provider_pb2.UpdateResponse(properties=_encode(state))
-
-    @_answer
-    def Delete(self, request: provider_pb2.DeleteRequest) -> Empty:
-        self._lifecycle(request.type).delete(request.id, _decode(request.properties))
-        return Empty()
-
-    @_answer
-    def Cancel(self, request: Empty) -> Empty:
-        del request
-        return Empty()
 
 
 def _end_with(parent: int) -> None:
@@ -239,14 +22,11 @@ def _end_with(parent: int) -> None:
 
 
 def main() -> None:
-    """Serve the engine that started this process: `-m sandbox.provider PACKAGE VERSION ENGINE`."""
+    """Serve until the engine ends."""
     # The engine ends a provider by SIGINT and waits: end at once, without Python's traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    server = grpc.server(ThreadPoolExecutor(max_workers=CALLS_AT_ONCE))
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(package(*sys.argv[1:3])), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
+    server, port = serve(sys.argv[1])
     print(port, flush=True)  # the engine reads it from the first line
     warm_up()
     server.wait_for_termination()
