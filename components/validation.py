@@ -112,7 +112,7 @@ class _Validator:
             return ""
         begin = given.lower()
         near = [name for name in names if name.lower().startswith(begin)]
-        near = near or get_close_matches(begin, names, 1, 0.5)
+        near = near or get_close_matches(begin, names, 1)
         shown = " or ".join(property_path((*parent, name)) for name in near)
         return f"; did you mean {shown}?" if near else ""
 
@@ -130,7 +130,7 @@ class _Validator:
     def add_type_error(
         self, path: Path, kind: str, value: object, expected: str, example: str | None = None
     ) -> None:
-        got = "null" if value is None else self.show(path, quote(value))
+        got = self.show(path, quote(value))
         advice = "; quote it" if kind == "a string" and isinstance(value, (int, float)) else ""
         self.add_error(path, f"expected {kind}, got {got}{advice}", expected, example)
 

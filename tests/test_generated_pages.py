@@ -83,6 +83,17 @@ def test_the_permissions_page_shows_every_statement_of_the_documents(options: Op
             assert json.dumps(statement, indent=2) in text, statement["Sid"]
 
 
+def test_the_permissions_page_gives_the_reason_for_every_statement():
+    def reasons(page: str) -> dict[str, str]:
+        return dict(re.findall(r"^### (\w+)\n\n(.+?)\n\n- \*\*Included", page, re.MULTILINE | re.DOTALL))
+
+    shown = reasons((DOCS / "permissions.md").read_text())
+    for connector in ("aem-cloud", "s3-v2", "webcrawler"):
+        given = reasons(permissions.connector_page(connector))
+        assert len(given) >= 5
+        assert given.items() <= shown.items()
+
+
 @pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
 def test_the_page_of_a_connector_has_its_statements_and_no_others(facts: Facts):
     *_, options = shapes(facts)

@@ -243,6 +243,15 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
     wrong = {"secret_id": "x", "tags": {"hunter2": 5}, "index_id": "y", **vpc}
     message = refusal(wrong, config.naming, secret_names=config.secret_names)
     assert "hunter2" not in message
+    named = [line for line in message.splitlines() if line.startswith("  aem:")]
+    assert [line.partition(": ")[0].strip() for line in named] == [
+        "aem:indexId",
+        "aem:secretId",
+        "aem:vpcConfiguration",
+        "aem:tags",
+    ]
+    assert named[1].partition(": ")[2].startswith("[secret] is not a secret's")
+    assert named[2].partition(": ")[2] == "is not a setting"
     begin = "    fix: pulumi config set --stack prod"
     assert [line for line in message.splitlines() if line.startswith("    fix: ")] == [
         f"{begin} --plaintext -- aem:indexId INDEX_ID",

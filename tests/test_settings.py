@@ -273,12 +273,29 @@ def test_a_value_is_shown_in_ascii_on_one_line_and_shortened():
     assert len(problem.message) < 150
 
 
-def test_a_misspelled_argument_is_refused_with_the_nearest_name():
-    (problem,) = problems({"kms_key": KEY_ID})
-    assert (problem.path, problem.message) == (
-        ("kms_key",),
-        "is not a setting; did you mean kms_key_id?",
-    )
+def test_a_value_of_120_characters_is_shown_whole():
+    (problem,) = problems({"index_id": "x" * 118})
+    assert problem.message == f'"{"x" * 118}" is not an index ID'
+
+
+def test_a_value_that_contains_itself_is_not_shown():
+    endless: list[object] = []
+    endless.append(endless)
+    (problem,) = problems({"index_id": endless})
+    assert problem.message == "expected a string, got ..."
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("kms_key", "; did you mean kms_key_id?"),
+        ("accnt", "; did you mean account_id?"),
+        ("colour", ""),
+    ],
+)
+def test_a_misspelled_argument_is_refused_with_the_nearest_name(given: str, advice: str):
+    (problem,) = problems({given: KEY_ID})
+    assert (problem.path, problem.message) == ((given,), f"is not a setting{advice}")
 
 
 def test_a_misspelled_member_of_the_vpc_is_refused_with_the_nearest_name():
