@@ -15,10 +15,10 @@ ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # With these, Python would find neither venv/ nor the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
-.PHONY: help up example preview drift down unit test check format generated bench mutation live pages site lock clean
+.PHONY: help up example preview drift down unit test check format generated bench bench-full mutation live pages site lock clean
 
 help: ## list the targets
-	@sed -n 's/^# \(Group\): \(.*\)/\n\2/p; s/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^# \(Group\): \(.*\)/\n\2/p; s/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 # Group: Try the program in the sandbox
 
@@ -70,8 +70,11 @@ format: venv/development-installed ## format the code and fix what the linter ca
 generated: venv/development-installed ## run at least 10,000 generated settings; make test runs fewer
 	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/test_generated_settings.py
 
-bench: venv/development-installed ## measure speed and write docs/performance.md; about an hour
+bench: venv/development-installed ## measure what a user waits for, and write docs/performance.md; ten minutes
 	@venv/bin/python -m benchmarks
+
+bench-full: venv/development-installed ## measure also the first `make up`, 100 roles, and the tests; about 40 minutes
+	@venv/bin/python -m benchmarks --full
 
 mutation: venv/development-installed $(SIMULATOR) ## check that the tests detect a change in any part of the documents and of components/
 	@MUTANTS=all venv/bin/python -m pytest tests/authorization/test_mutants.py

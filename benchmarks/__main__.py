@@ -1,4 +1,4 @@
-"""Run the benchmarks: `make bench` runs all, `python -m benchmarks one-role …` some.
+"""Run the benchmarks: `make bench` the quick ones, `make bench-full` all, or those of given sections.
 
 Each measurement writes its own section of docs/performance.md.
 """
@@ -10,17 +10,21 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from benchmarks import many_roles, one_role, sandbox_and_tests, start
+from benchmarks import cold, commands, many_roles, one_role, start, suite
 from benchmarks.programs import versions
 from sandbox.environment import PROJECT
 
 PAGE: Final = PROJECT / "docs" / "performance.md"
 SECTIONS: Final[Mapping[str, Callable[[], str]]] = {
+    "commands": commands.section,
+    "cold": cold.section,
     "one-role": one_role.section,
-    **{f"roles-{number}": partial(many_roles.section, number) for number in (1, 10, 100, 1000)},
+    **{f"roles-{number}": partial(many_roles.section, number) for number in (1, 10, 100)},
     "start": start.section,
-    "sandbox-and-tests": sandbox_and_tests.section,
+    "tests": suite.section,
 }
+_FULL: Final = ("cold", "roles-100", "tests")
+"""The sections that take most of the time."""
 _INTRODUCTION: Final = """\
 # Performance
 
@@ -38,7 +42,9 @@ def main() -> None:
     """Measure the given sections and write them into the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure.")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
-    names = parser.parse_args().sections or list(SECTIONS)
+    parser.add_argument("--full", action="store_true", help=f"also {', '.join(_FULL)}")
+    arguments = parser.parse_args()
+    names = arguments.sections or [name for name in SECTIONS if arguments.full or name not in _FULL]
     if unknown := [name for name in names if name not in SECTIONS]:
         sys.exit(f"no section {', '.join(unknown)}; expected: {', '.join(SECTIONS)}")
     for name in names:

@@ -1,14 +1,10 @@
-"""Measure the commands of the Makefile after a warm-up run."""
+"""Measure `make unit` and `make test`."""
 
-import os
 import re
 import subprocess
 import time
 from typing import Final
 
-from benchmarks.measuring import Command, measure
-from benchmarks.programs import laboratory, operation
-from benchmarks.table import table
 from sandbox.environment import PROJECT
 
 _REASONS: Final = {
@@ -28,37 +24,29 @@ _REASONS: Final = {
 
 
 def section() -> str:
-    """Measure `make up`, `make preview` and `make test`, and return the section."""
-    with laboratory() as here:
-        pair, empty = here.by_hand(), here.empty()
-        for stack in (pair, empty):
-            stack.up()
-        commands = {
-            name: Command(["make", name.partition(" ")[2]], PROJECT, os.environ)
-            for name in ("make up", "make preview")
-        }
-        commands |= {
-            "preview of hand-written resources": operation(pair, "preview"),
-            "preview of an empty program": operation(empty, "preview"),
-        }
-        subprocess.run(["make", "up"], cwd=PROJECT, check=True, capture_output=True)
-        runs = measure(commands)
-    return (
-        "## Sandbox and tests\n\n"
-        "Commands of the Makefile in a warm sandbox, and the fastest comparable programs:\n\n"
-        f"{table(runs, 'preview of an empty program')}\n"
-        f"{_tests()}"
-    )
+    """Run all tests, and return the section."""
+    return f"## Tests\n\n{_unit()}\n{_all()}"
 
 
-def _tests() -> str:
+def _run(target: str) -> tuple[int, float, str]:
+    """Run the tests; return how many passed, the seconds that they took, and the output."""
     begin = time.monotonic()
-    tested = subprocess.run(["make", "test"], cwd=PROJECT, check=True, capture_output=True, text=True)
+    tested = subprocess.run(["make", target], cwd=PROJECT, check=True, capture_output=True, text=True)
     took = time.monotonic() - begin
     (passed,) = re.findall(r"(\d+) passed", tested.stdout)
-    slowest = re.findall(r"^([\d.]+)s \w+ +([^:]+)::(\S.*)$", tested.stdout, re.MULTILINE)
+    return int(passed), took, tested.stdout
+
+
+def _unit() -> str:
+    passed, took, _ = _run("unit")
+    return f"`make unit`: {passed:,} tests in {took:.0f} s.\n"
+
+
+def _all() -> str:
+    passed, took, output = _run("test")
+    slowest = re.findall(r"^([\d.]+)s \w+ +([^:]+)::(\S.*)$", output, re.MULTILINE)
     lines = [
-        f"`make test`: {passed} tests in {took:.0f} s. The slowest tests:\n",
+        f"`make test`: {passed:,} tests in {took:.0f} s. The slowest tests:\n",
         "| s | test | reason |\n|---|---|---|",
         *(
             f"| {seconds} | `{file}`, {name.replace('|', ' ')} | {_REASONS.get(file, '')} |"
