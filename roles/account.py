@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 import boto3
 import botocore.session
@@ -28,7 +28,7 @@ _FIRST_ERROR: Final = 300
 """HTTP status from which botocore raises an answer as an error."""
 _PAGE: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
 
-_Name = TypeVar("_Name")
+_Question = ParamSpec("_Question")
 _Answer = TypeVar("_Answer")
 
 
@@ -84,15 +84,17 @@ class Role(NamedTuple):
         return self.denied is None
 
 
-def _once(read: Callable[["Account", _Name], _Answer]) -> Callable[["Account", _Name], _Answer]:
-    """Ask AWS once about each name, also if it refuses: several data sources may use the same."""
+def _once(
+    read: Callable[Concatenate["Account", _Question], _Answer],
+) -> Callable[Concatenate["Account", _Question], _Answer]:
+    """Ask AWS once, also if it refuses: several data sources may have the same role or secret."""
 
     @functools.wraps(read)
-    def read_once(account: "Account", name: _Name) -> _Answer:
-        key = (read.__name__, name)
+    def read_once(account: "Account", *question: _Question.args, **named: _Question.kwargs) -> _Answer:
+        key = (read.__name__, *question, *named.items())
         if key not in account.answers:
             try:
-                account.answers[key] = read(account, name)
+                account.answers[key] = read(account, *question, **named)
             except ClientError as error:
                 account.answers[key] = error
         answer = account.answers[key]
@@ -123,7 +125,7 @@ class Account:
         )
         self._clients: dict[str, Any] = {}
         self._notes = notes
-        self.answers: dict[tuple[str, object], Any] = {}
+        self.answers: dict[tuple[object, ...], Any] = {}
         """What was read, or why it was not, by the method and what it was asked for."""
         self.denied: list[str] = []
         """The actions that were not allowed."""
@@ -155,6 +157,7 @@ class Account:
                 for source in self.data_sources_of(application, index["indexId"]):
                     yield source._replace(application_name=name, index_name=index_name)
 
+    @_once
     def data_sources_of(self, application_id: str, index_id: str) -> list[DataSource]:
         """Return the data sources of one index, whose name is not known."""
         found = self._list(
@@ -187,10 +190,12 @@ class Account:
             dataSourceId=data_source.id,
         )
 
+    @_once
     def application(self, application_id: str) -> dict[str, Any]:
         """Return what GetApplication says."""
         return self._client("qbusiness").get_application(applicationId=application_id)
 
+    @_once
     def index(self, application_id: str, index_id: str) -> dict[str, Any]:
         """Return what GetIndex says."""
         return self._client("qbusiness").get_index(applicationId=application_id, indexId=index_id)

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
@@ -32,6 +32,7 @@ from sandbox.environment import PROJECT
 from tests.mocked import Deployment
 from tests.page import page_path, run_section
 from tests.qbusiness_server import DATA_SOURCE_ID, Server, served
+from tests.roles_command import Output, Roles
 from tests.stacks import PROJECT_NAME, Aws, Stack
 from tests.support import POLICY, ROLE, golden, in_one_line
 
@@ -110,19 +111,7 @@ class SandboxConsole(Maker):
         return self.qbusiness.get_data_source(**this)["roleArn"]
 
 
-class Said(NamedTuple):
-    """What one run said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        return json.loads(self.out)
-
-
-Adopt = Callable[..., Said]
+Adopt = Callable[..., Output]
 
 
 @pytest.fixture
@@ -140,31 +129,11 @@ def console(server: Server) -> Console:
 def adopt(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Adopt:
-    """Run `roles adopt --stack prod` in a directory with a project, and check that it only reads."""
+    """Run `roles adopt --stack prod` in a directory with a project."""
     (tmp_path / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
     monkeypatch.chdir(tmp_path)
-    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {
-        "AWS_ENDPOINT_URL": server.url,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "tests",
-        "AWS_SECRET_ACCESS_KEY": "tests",
-        "AWS_CONFIG_FILE": "/dev/null",
-        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_MAX_ATTEMPTS": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-
-    def run(*options: str) -> Said:
-        code = main(["adopt", "--stack", "prod", *options])
-        assert all(re.fullmatch(r"\w+:(Get|List|Describe)\w+", call) for call in server.calls)
-        assert set(server.calls) <= set(ACTIONS["adopt"])
-        out, err = capsys.readouterr()
-        return Said(code, out, err)
-
-    return run
+    roles = Roles(server, monkeypatch, capsys)
+    return lambda *options: roles.run("adopt", "--stack", "prod", *options)
 
 
 def policy(*statements: dict[str, Any]) -> str:
@@ -179,14 +148,6 @@ def own_policy() -> str:
     """Return the program's role policy, with the secret to be filled in."""
     text = golden("minimal-role-policy")
     return re.sub(r'"arn:aws:secretsmanager[^"]*"', '"SECRET"', text)
-
-
-def one_line(said: Said) -> str:
-    """Return the line of a failure: no traceback, nothing else."""
-    assert said.code == 2
-    assert said.out == ""
-    (line,) = said.err.splitlines()
-    return line
 
 
 TEMPLATE = policy(
@@ -325,7 +286,7 @@ def test_files_are_overwritten_by_force_alone(console: Console, adopt: Adopt, tm
     before = (tmp_path / "Pulumi.prod.yaml").read_text()
     (tmp_path / "Pulumi.prod.yaml").write_text("config: {a: b}\n")
     console.server.calls.clear()
-    line = one_line(adopt())
+    line = adopt().refusal
     assert "Pulumi.prod.yaml and import.json would be overwritten: give --force" in line
     assert console.server.calls == []
     assert (tmp_path / "Pulumi.prod.yaml").read_text() == "config: {a: b}\n"
@@ -373,7 +334,7 @@ def test_a_tag_value_that_yaml_would_read_as_another_type_is_quoted(
 def test_outside_a_project_nothing_is_asked(console: Console, adopt: Adopt, tmp_path: Path):
     console.make()
     (tmp_path / "Pulumi.yaml").unlink()
-    assert "go to the project's directory" in one_line(adopt())
+    assert "go to the project's directory" in adopt().refusal
     assert console.server.calls == []
 
 
@@ -396,7 +357,7 @@ def test_a_project_file_that_is_none_is_one_line(
 ):
     console.make()
     (tmp_path / "Pulumi.yaml").write_bytes(content)
-    assert "Pulumi.yaml" in one_line(adopt())
+    assert "Pulumi.yaml" in adopt().refusal
 
 
 def test_an_import_file_that_is_a_directory_leaves_the_configuration_alone(
@@ -435,7 +396,7 @@ def test_data_sources_of_every_connector_are_offered_unless_one_is_asked_for(
     said = adopt("--json", "--dry-run", "--connector", "aem-server")
     assert said.json["dataSource"]["dataSourceId"] == DATA_SOURCE_ID
     assert said.json["connector"] == "aem-server"
-    line = one_line(adopt("--connector", "box"))
+    line = adopt("--connector", "box").refusal
     assert "no data source of the connector box (there are 3, of these types: AEM, CUSTOM, S3)" in line
 
 
@@ -1271,7 +1232,7 @@ def test_what_aws_refuses_is_one_line_with_what_to_do(
     server: Server, adopt: Adopt, status: int, code: str, advice: str
 ):
     server.refusals["qbusiness:ListApplications"] = (status, code)
-    assert advice in one_line(adopt())
+    assert advice in adopt().refusal
 
 
 def test_what_aws_throttles_is_repeated(console: Console, adopt: Adopt, monkeypatch: pytest.MonkeyPatch):
@@ -1297,7 +1258,7 @@ def test_certificates_that_cannot_be_used_are_one_line_with_what_to_do(
         server.bind(("127.0.0.1", 0))
         server.listen()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{server.getsockname()[1]}")
-        line = one_line(adopt())
+        line = adopt().refusal
     assert line.startswith(f"adopt: the certificates in AWS_CA_BUNDLE={bundle} cannot be used")
 
 
@@ -1350,7 +1311,7 @@ def test_missing_credentials_and_regions_are_one_line_with_what_to_do(
             monkeypatch.delenv(name)
         else:
             monkeypatch.setenv(name, value)
-    assert advice in one_line(adopt())
+    assert advice in adopt().refusal
     assert server.calls == []
 
 
@@ -1359,9 +1320,9 @@ def test_the_region_is_the_option_s_or_that_of_the_environment(
 ):
     server.qbusiness.resources.clear()
     monkeypatch.setenv("AWS_REGION", "us-west-2")
-    assert "no application of Amazon Q Business in us-west-2" in one_line(adopt())
-    assert "in eu-west-1 for these credentials: give" in one_line(adopt("--region", "eu-west-1"))
-    assert "Give --region, one of us-east-1" in one_line(adopt("--region", "us east"))
+    assert "no application of Amazon Q Business in us-west-2" in adopt().refusal
+    assert "in eu-west-1 for these credentials: give" in adopt("--region", "eu-west-1").refusal
+    assert "Give --region, one of us-east-1" in adopt("--region", "us east").refusal
 
 
 def test_a_network_that_is_not_there_is_one_line_with_what_to_do(
@@ -1370,7 +1331,7 @@ def test_a_network_that_is_not_there_is_one_line_with_what_to_do(
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
-        line = one_line(adopt())
+        line = adopt().refusal
     assert "AWS cannot be reached" in line
     assert "Amazon Q Business is in us-east-1" in line
 

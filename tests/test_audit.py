@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pytest
 
@@ -33,6 +33,7 @@ from sandbox.environment import PROJECT
 from tests.chromium import Tab, find_chromium, opened
 from tests.page import blocks, prose
 from tests.qbusiness_server import Server, served
+from tests.roles_command import Output, Roles
 from tests.stacks import Aws
 from tests.support import golden
 
@@ -103,24 +104,13 @@ class World:
         return self.add(name, self.role(f"qbusiness-{name}", own_policy(secret_arn)), secret_arn)
 
 
-class Said(NamedTuple):
-    """The output of one run."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        return json.loads(self.out)
-
-    def result(self, identifier: str) -> str:
-        """Return the result of a data source."""
-        (found,) = (each for each in self.json["dataSources"] if each["dataSourceId"] == identifier)
-        return found["result"]
+def result(said: Output, identifier: str) -> str:
+    """Return the result of a data source."""
+    (found,) = (each for each in said.json["dataSources"] if each["dataSourceId"] == identifier)
+    return found["result"]
 
 
-Audit = Callable[..., Said]
+Audit = Callable[..., Output]
 
 
 @pytest.fixture
@@ -138,28 +128,10 @@ def world(server: Server) -> World:
 def audit(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Audit:
-    """Run `roles audit` in an empty directory, and verify that it only reads."""
+    """Run `roles audit` in an empty directory."""
     monkeypatch.chdir(tmp_path)
-    for name, value in {
-        "AWS_ENDPOINT_URL": server.url,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "tests",
-        "AWS_SECRET_ACCESS_KEY": "tests",
-        "AWS_CONFIG_FILE": "/dev/null",
-        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_MAX_ATTEMPTS": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-
-    def run(*options: str) -> Said:
-        code = main(["audit", *options])
-        assert all(re.fullmatch(r"\w+:(Get|List|Describe)\w+", call) for call in server.calls)
-        assert set(server.calls) <= set(ACTIONS["audit"])
-        out, err = capsys.readouterr()
-        return Said(code, out, err)
-
-    return run
+    roles = Roles(server, monkeypatch, capsys)
+    return lambda *options: roles.run("audit", *options)
 
 
 def shared_role(world: World, first: str, second: str) -> tuple[str, str]:
@@ -276,7 +248,7 @@ def test_a_key_a_vpc_and_a_bucket_of_the_data_source_are_what_its_role_is_for(
     role_arn = world.role("qbusiness-s3", document)
     files = world.add("Files", role_arn, kind="S3V2", configuration=configuration)
     said = audit("--json")
-    assert [said.result(each) for each in (pages, assets, files)] == ["equivalent"] * 3
+    assert [result(said, each) for each in (pages, assets, files)] == ["equivalent"] * 3
     assert [each["connector"] for each in said.json["dataSources"]] == ["aem-cloud"] * 2 + ["s3-v2"]
     assert said.code == 0
 
@@ -302,7 +274,7 @@ def test_a_role_with_the_access_of_several_data_sources_is_shared(world: World, 
     one, other = shared_role(world, "jira", "wiki")
     said = audit("--json")
     assert said.code == 1
-    assert said.result(one) == said.result(other) == "2 shared"
+    assert result(said, one) == result(said, other) == "2 shared"
     (role,) = said.json["roles"]
     assert role["dataSources"] == [one, other]
     assert [(each["statement"], each["dataSources"]) for each in role["findings"]] == [
@@ -320,8 +292,8 @@ def test_what_a_shared_role_lacks_is_missing_for_the_data_sources_that_need_it(
     pages = world.add("Pages", role_arn, secrets[0])
     assets = world.add("Assets", role_arn, secrets[1])
     said = audit("--json")
-    assert said.result(pages) == "1 shared"
-    assert said.result(assets) == "1 missing, 1 shared"
+    assert result(said, pages) == "1 shared"
+    assert result(said, assets) == "1 missing, 1 shared"
     (missing,) = (
         finding for finding in said.json["roles"][0]["findings"] if finding["finding"] == "missing"
     )
@@ -347,7 +319,7 @@ def test_a_role_that_does_not_exist_any_more_is_said(world: World, audit: Audit)
     identifier = world.add("Pages", f"arn:aws:iam::{ACCOUNT}:role/service-role/gone", secret_arn)
     said = audit("--json")
     assert said.code == 1
-    assert said.result(identifier) == "role does not exist"
+    assert result(said, identifier) == "role does not exist"
     assert said.json["states"]["invalid"] == 1
     assert said.json["roles"][0]["result"] == "role does not exist"
 
@@ -358,7 +330,7 @@ def test_a_role_that_was_created_again_under_another_path_is_another_role(world:
     role_arn = f"arn:aws:iam::{ACCOUNT}:role/service-role/qbusiness-pages"
     identifier = world.add("Pages", role_arn, secret_arn)
     said = audit("--json")
-    assert said.result(identifier) == "role does not exist"
+    assert result(said, identifier) == "role does not exist"
     assert said.json["dataSources"][0]["remarks"] == [
         f"the role of this name is arn:aws:iam::{ACCOUNT}:role/qbusiness-pages"
     ]
@@ -412,7 +384,7 @@ def test_a_secret_or_bucket_that_does_not_exist_any_more_is_said(world: World, a
     world.server.calls.clear()
     said = audit("--json")
     assert said.code == 1
-    assert said.result(identifier) == f"{gone} does not exist"
+    assert result(said, identifier) == f"{gone} does not exist"
 
 
 def test_a_role_of_an_unknown_connector_is_to_be_reviewed_by_hand(world: World, audit: Audit):
@@ -516,7 +488,7 @@ def test_what_could_not_be_compared_is_no_difference(world: World, audit: Audit)
     said = audit("--json")
     assert said.code == 2
     assert said.json["dataSources"][0]["state"] == "not compared"
-    assert said.result(identifier) == "1 missing, not completely compared"
+    assert result(said, identifier) == "1 missing, not completely compared"
     assert said.json["roles"][0]["remarks"] == [
         "iam:GetPolicyVersion is not allowed: the policies that it reads were not compared"
     ]

@@ -3,16 +3,13 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import boto3
 import pytest
-from botocore.loaders import create_loader
 
 from pages.examples import (
     ACCOUNT,
@@ -33,6 +30,7 @@ from sandbox.environment import PROJECT
 from tests.page import blocks, prose
 from tests.policy_simulation import policy_simulator
 from tests.qbusiness_server import DATA_SOURCE_ID, Server, Simulation, served
+from tests.roles_command import Output, Roles
 from tests.stacks import NewStack
 from tests.support import PROJECT_NAME, golden
 
@@ -64,7 +62,6 @@ SETTINGS: Final[dict[str, Any]] = {
     },
     f"{PROJECT_NAME}:allowNetworkInterfaceDeletion": True,
 }
-LOADER: Final = cache(create_loader)
 DENIED: Final = {"EvalDecision": "implicitDeny"}
 PULUMI: Final = """\
 #!/bin/sh
@@ -77,27 +74,17 @@ esac
 """Answers only the commands that read, and writes nothing."""
 
 
-class Said(NamedTuple):
-    """The output of one run."""
+def answers_in(state: str, said: Output) -> list[str]:
+    """Return the answers in a state, without it."""
+    return re.findall(rf"^{state} +(.*)$", said.out, flags=re.MULTILINE)
 
-    code: int
-    out: str
-    err: str
 
-    @property
-    def json(self) -> dict[str, Any]:
-        return json.loads(self.out)
-
-    def lines(self, state: str) -> list[str]:
-        """Return the answers in a state, without it."""
-        return re.findall(rf"^{state} +(.*)$", self.out, flags=re.MULTILINE)
-
-    def answer(self, question: str) -> str:
-        """Return the answer to a question, with its state, details and fix."""
-        pattern = rf"^(?:ok|problem|skipped) +{question}(?: [0-9a-f-]{{36}})?: .*\n(?: .*\n)*"
-        found = re.findall(pattern, self.out, flags=re.MULTILINE)
-        assert found, self.out
-        return "".join(found)
+def answer_to(question: str, said: Output) -> str:
+    """Return the answer to a question, with its state, details and fix."""
+    pattern = rf"^(?:ok|problem|skipped) +{question}(?: [0-9a-f-]{{36}})?: .*\n(?: .*\n)*"
+    found = re.findall(pattern, said.out, flags=re.MULTILINE)
+    assert found, said.out
+    return "".join(found)
 
 
 class World:
@@ -180,7 +167,7 @@ class World:
         (self.directory / "outputs.json").write_text(json.dumps(self.outputs))
 
 
-Check = Callable[..., Said]
+Check = Callable[..., Output]
 
 
 @pytest.fixture
@@ -198,45 +185,24 @@ def world(server: Server, tmp_path: Path) -> World:
 def check(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Check:
-    """Run `roles check --stack dev` in a project's directory, and verify that it only reads."""
+    """Run `roles check --stack dev` in a project's directory."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "pulumi").write_text(PULUMI)
     (programs / "pulumi").chmod(0o755)
     (tmp_path / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
     monkeypatch.chdir(tmp_path)
-    # Reading the models of the services takes longer than all else.
-    monkeypatch.setattr("botocore.session.create_loader", LOADER)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {
-        "AWS_ENDPOINT_URL": world.server.url,
-        "AWS_DEFAULT_REGION": "eu-west-1",  # not the stack's
-        "AWS_ACCESS_KEY_ID": "tests",
-        "AWS_SECRET_ACCESS_KEY": "tests",
-        "AWS_CONFIG_FILE": "/dev/null",
-        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_MAX_ATTEMPTS": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
+    roles = Roles(world.server, monkeypatch, capsys)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # not the stack's
 
-    def run(*options: str) -> Said:
+    def run(*options: str) -> Output:
         world.write()
         world.server.calls.clear()
         before = sorted(tmp_path.rglob("*"))
-        # Pulumi keeps its configuration in context variables: other tests must not find this one's.
-        code = copy_context().run(main, ["check", "--stack", "dev", *options])
+        said = roles.run("check", "--stack", "dev", *options)
         assert sorted(tmp_path.rglob("*")) == before
-        reading = (
-            r"\w+:(Get|List|Describe)\w+|iam:SimulatePrincipalPolicy|access-analyzer:ValidatePolicy"
-        )
-        assert all(re.fullmatch(reading, call) for call in world.server.calls)
-        assert set(world.server.calls) <= set(ACTIONS["check"])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return Said(code, out, err)
+        return said
 
     return run
 
@@ -596,7 +562,7 @@ def test_what_is_wrong_with_a_resource_is_printed_with_the_command_that_fixes_it
     broken.apply(world)
     said = check()
     assert said.code == 1
-    answer = said.answer(broken.question)
+    answer = answer_to(broken.question, said)
     assert answer.startswith(f"problem  {broken.question}: ")
     assert broken.text in answer
     assert f"fix: {broken.fix}" in answer or broken.fix in answer.partition("fix: ")[2]
@@ -622,7 +588,7 @@ def test_key_policies_that_let_the_role_decrypt(
     world: World, check: Check, statements: list[dict[str, Any]], text: str
 ):
     key_policy(world, *statements)
-    assert check().answer("key policy") == f"ok       key policy: {text}\n"
+    assert answer_to("key policy", check()) == f"ok       key policy: {text}\n"
 
 
 def test_the_policy_of_a_key_in_another_account_is_left_to_that_account(world: World, check: Check):
@@ -636,14 +602,14 @@ def test_the_policy_of_a_key_in_another_account_is_left_to_that_account(world: W
         "VersionIdsToStages": {"a" * 32: ["AWSCURRENT"]},
     }
     said = check()
-    assert f"only account {OTHER_ACCOUNT}, which has the key, can read" in said.answer("key policy")
+    assert f"only account {OTHER_ACCOUNT}, which has the key, can read" in answer_to("key policy", said)
     assert said.code == 0
 
 
 def test_a_key_that_the_secret_has_by_its_alias_is_resolved(world: World, check: Check):
     world.kms.create_alias(AliasName="alias/own", TargetKeyId=KEY_ID)
     world.secrets.update_secret(SecretId=SECRET_ARN, KmsKeyId="alias/own")
-    assert check().answer("encryption").startswith("ok ")
+    assert answer_to("encryption", check()).startswith("ok ")
 
 
 BUCKET_BREAKS: list[Break] = [
@@ -676,7 +642,7 @@ def test_what_is_wrong_with_the_bucket_is_printed_with_the_command_that_fixes_it
 ):
     s3_source(world)
     broken.apply(world)
-    answer = check().answer(broken.question)
+    answer = answer_to(broken.question, check())
     assert answer.startswith(f"problem  {broken.question}: {broken.text}")
     assert f"fix: {broken.fix}" in answer
 
@@ -684,11 +650,11 @@ def test_what_is_wrong_with_the_bucket_is_printed_with_the_command_that_fixes_it
 def test_a_bucket_of_another_account_than_the_policy_names_is_a_problem(world: World, check: Check):
     s3_source(world)
     world.server.bucket_owner = OTHER_ACCOUNT
-    answer = check().answer("bucket")
+    answer = answer_to("bucket", check())
     assert f"bucket documents does not belong to account {ACCOUNT}, which the policy" in answer
     assert f"fix: {set_up('bucketAccountId', 'ACCOUNT_ID')}\n" in answer
     world.set(bucketAccountId=OTHER_ACCOUNT)
-    assert check().answer("bucket").startswith("ok ")
+    assert answer_to("bucket", check()).startswith("ok ")
 
 
 # What is wrong with the role.
@@ -709,29 +675,29 @@ def test_before_the_first_deployment_there_is_no_role(world: World, check: Check
     world.outputs = {}
     said = check()
     assert said.code == 1
-    assert said.answer("role") == (
+    assert answer_to("role", said) == (
         "problem  role: the stack has no role yet\n         fix: pulumi up --stack dev\n"
     )
-    assert said.lines("skipped") == [
+    assert answers_in("skipped", said) == [
         f"{question}: there is no role"
         for question in (
             *("trust policy", "role policy", "other policies", "permissions boundary"),
             *("requests allowed", "requests denied", "iam:PassRole"),
         )
     ]
-    assert said.answer("policy validation").startswith("ok ")
+    assert answer_to("policy validation", said).startswith("ok ")
 
 
 def test_a_role_that_somebody_deleted_is_a_problem(world: World, check: Check):
     delete_role(world)
     said = check()
-    assert said.answer("role").startswith(f"problem  role: there is no role {ROLE_ARN}\n")
-    assert said.answer("role policy") == "skipped  role policy: there is no role\n"
+    assert answer_to("role", said).startswith(f"problem  role: there is no role {ROLE_ARN}\n")
+    assert answer_to("role policy", said) == "skipped  role policy: there is no role\n"
 
 
 def test_a_role_under_another_path_than_the_stack_s_is_another_role(world: World, check: Check):
     world.outputs["roleArn"] = f"arn:aws:iam::{ACCOUNT}:role/q/{ROLE_NAME}"
-    assert f"there is no role arn:aws:iam::{ACCOUNT}:role/q/" in check().answer("role")
+    assert f"there is no role arn:aws:iam::{ACCOUNT}:role/q/" in answer_to("role", check())
 
 
 def test_drift_of_the_policies_names_the_statements(world: World, check: Check):
@@ -741,13 +707,13 @@ def test_drift_of_the_policies_names_the_statements(world: World, check: Check):
     )
     world.put_policy(golden("minimal-role-policy"))
     said = check()
-    assert said.answer("trust policy") == (
+    assert answer_to("trust policy", said) == (
         "problem  trust policy: differs from what the program renders\n"
         "           AllowsAmazonQServicePrincipal: missing\n"
         "           statement 1: excess\n"
         "         fix: pulumi up --stack dev\n"
     ).replace("           AllowsAmazonQServicePrincipal: missing\n", "")
-    answer = said.answer("role policy")
+    answer = answer_to("role policy", said)
     assert "AllowsAmazonQToDecryptSecret: missing\n" in answer
     assert "AllowsAmazonQToGetSecret" not in answer
 
@@ -758,20 +724,20 @@ def test_policies_that_differ_in_form_only_mean_the_same(world: World, check: Ch
     for statement in document["Statement"]:
         del statement["Sid"]
     world.put_policy(json.dumps(document))
-    assert check().answer("role policy").startswith("ok ")
+    assert answer_to("role policy", check()).startswith("ok ")
 
 
 def test_policies_in_addition_are_a_problem(world: World, check: Check):
     arn = attach(world)
     world.put_policy(WIDE, "by-hand")
-    answer = check().answer("other policies")
+    answer = answer_to("other policies", check())
     assert f"the role has by-hand, {arn} in addition\n" in answer
     assert answer.endswith(
         f"fix: aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name by-hand && "
         f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn {arn}\n"
     )
     world.set(exclusivePolicies=True)
-    assert "fix: pulumi up --stack dev\n" in check().answer("other policies")
+    assert "fix: pulumi up --stack dev\n" in answer_to("other policies", check())
 
 
 def boundary(world: World, document: str) -> str:
@@ -782,10 +748,10 @@ def boundary(world: World, document: str) -> str:
 
 def test_a_boundary_that_the_settings_do_not_have_is_a_problem(world: World, check: Check):
     arn = boundary(world, WIDE)
-    answer = check().answer("permissions boundary")
+    answer = answer_to("permissions boundary", check())
     assert answer.startswith(f"problem  permissions boundary: the role has {arn}, and the settings none")
     world.set(permissionsBoundaryArn=arn)
-    assert check().answer("permissions boundary") == (
+    assert answer_to("permissions boundary", check()) == (
         f"ok       permissions boundary: {arn} lets every statement through\n"
     )
 
@@ -794,7 +760,7 @@ def test_what_a_boundary_does_not_let_through_is_named(world: World, check: Chec
     document = {"Effect": "Allow", "NotAction": ["kms:*", "ec2:*"], "Resource": "*"}
     arn = boundary(world, json.dumps({"Version": "2012-10-17", "Statement": document}))
     world.set(permissionsBoundaryArn=arn)
-    answer = check().answer("permissions boundary")
+    answer = answer_to("permissions boundary", check())
     assert f"{arn} does not let everything through\n" in answer
     assert f"AllowsAmazonQToDecryptSecret: kms:Decrypt on {KEY_ARN}\n" in answer
     assert "AllowsAmazonQToDescribeResourcesForVPC: ec2:DescribeNetworkInterfaces, ec2" in answer
@@ -810,7 +776,7 @@ def test_the_policies_of_the_program_pass_the_simulation(world: World, check: Ch
         world.iam.put_user_policy(UserName="deployer", PolicyName="wide", PolicyDocument=WIDE)
         said = check()
     assert said.code == 0
-    assert "IAM allows all 28 that the connector makes" in said.answer("requests allowed")
+    assert "IAM allows all 28 that the connector makes" in answer_to("requests allowed", said)
 
 
 def test_the_policies_of_a_connector_for_a_bucket_pass_the_simulation(world: World, check: Check):
@@ -832,8 +798,8 @@ def test_the_older_ingest_scope_does_not_pass_the_simulation(world: World, check
     with policy_simulator() as world.server.decide:
         world.iam.create_user(UserName="deployer")
         said = check()
-    assert said.answer("role policy").startswith("ok ")
-    answer = said.answer("requests allowed")
+    assert answer_to("role policy", said).startswith("ok ")
+    answer = answer_to("requests allowed", said)
     assert answer.startswith("problem  requests allowed: IAM denies 2 of the 28 requests")
     assert f"qbusiness:BatchPutDocument on {APPLICATION_ARN}: no policy of the role allows it" in answer
 
@@ -847,10 +813,10 @@ def test_a_boundary_and_a_policy_that_is_too_wide_are_found_by_the_simulation(
     with policy_simulator() as world.server.decide:
         world.iam.create_user(UserName="deployer")
         said = check()
-    assert f"kms:Decrypt on {KEY_ARN}: not allowed by the permissions boundary\n" in said.answer(
-        "requests allowed"
+    assert f"kms:Decrypt on {KEY_ARN}: not allowed by the permissions boundary\n" in answer_to(
+        "requests allowed", said
     )
-    assert ":secret:another-secret-AbCdEf: allowed by by-hand\n" in said.answer("requests denied")
+    assert ":secret:another-secret-AbCdEf: allowed by by-hand\n" in answer_to("requests denied", said)
 
 
 @pytest.mark.parametrize(
@@ -881,7 +847,7 @@ def test_the_reason_of_a_denial_is_told(
         if simulation.resource == SECRET_ARN
         else world.deny_others(simulation)
     )
-    answer = check().answer("requests allowed")
+    answer = answer_to("requests allowed", check())
     assert "IAM denies 1 of the 28 requests that the connector makes\n" in answer
     assert f"secretsmanager:GetSecretValue on {SECRET_ARN}: {reason}\n" in answer
 
@@ -895,11 +861,11 @@ def test_findings_of_access_analyzer_are_problems_if_they_are_serious(world: Wor
     }
     suggestion = {**finding, "findingType": "SUGGESTION"}
     world.server.answers["access-analyzer:ValidatePolicy"] = {"findings": [suggestion]}
-    answer = check().answer("policy validation")
+    answer = answer_to("policy validation", check())
     assert answer.endswith("no error and no security warning, 2 warnings or suggestions\n")
     serious = {**finding, "findingType": "SECURITY_WARNING"}
     world.server.answers["access-analyzer:ValidatePolicy"] = {"findings": [suggestion, serious]}
-    answer = check().answer("policy validation")
+    answer = answer_to("policy validation", check())
     assert "finds 2 errors or security warnings\n" in answer
     assert "trust policy, PASS_ROLE_WITH_STAR_IN_RESOURCE: Details. https://docs.aws" in answer
 
@@ -932,7 +898,7 @@ def test_a_session_s_role_is_simulated_with_its_path(world: World, check: Check)
 
     world.server.decide = decide
     admin = f"arn:aws:iam::{ACCOUNT}:role/team/admin"
-    assert check().answer("iam:PassRole") == (
+    assert answer_to("iam:PassRole", check()) == (
         f"ok       iam:PassRole: {admin} may pass the role to qbusiness.amazonaws.com\n"
     )
     assert set(principals) == {ROLE_ARN, admin}
@@ -940,19 +906,19 @@ def test_a_session_s_role_is_simulated_with_its_path(world: World, check: Check)
 
 def test_the_root_user_may_pass_every_role(world: World, check: Check):
     caller(world, f"arn:aws:iam::{ACCOUNT}:root")
-    assert "the account's root user may do everything" in check().answer("iam:PassRole")
+    assert "the account's root user may do everything" in answer_to("iam:PassRole", check())
 
 
 def test_a_caller_that_iam_cannot_simulate_is_skipped(world: World, check: Check):
     caller(world, f"arn:aws:sts::{ACCOUNT}:federated-user/me")
     said = check()
-    assert said.answer("iam:PassRole").startswith("skipped  iam:PassRole: IAM does not simulate")
+    assert answer_to("iam:PassRole", said).startswith("skipped  iam:PassRole: IAM does not simulate")
     assert said.code == 0
 
 
 def test_who_may_not_pass_the_role_cannot_create_the_data_source(world: World, check: Check):
     deny_passing(world)
-    answer = check().answer("iam:PassRole")
+    answer = answer_to("iam:PassRole", check())
     assert f"problem  iam:PassRole: {USER_ARN} may not pass the role to qbusiness" in answer
     assert "docs/faq.md#not-authorized-to-perform-iampassrole\n" in answer
 
@@ -961,7 +927,7 @@ def test_a_role_that_a_data_source_has_already_needs_not_be_passed(world: World,
     deny_passing(world)
     world.add_data_source()
     said = check()
-    assert "may not pass the role, which a data source has already" in said.answer("iam:PassRole")
+    assert "may not pass the role, which a data source has already" in answer_to("iam:PassRole", said)
     assert said.code == 0
 
 
@@ -971,7 +937,7 @@ def test_a_role_that_a_data_source_has_already_needs_not_be_passed(world: World,
 def test_data_sources_under_other_roles_are_none_of_this_stack_s(world: World, check: Check):
     world.add_data_source(roleArn=f"{ROLE_ARN}-2", configuration={"type": "S3"})
     world.server.add(OTHER_ID, "CUSTOM", configuration={"type": "CUSTOM"})
-    assert check().answer("data source") == "ok       data source: none runs under the role yet\n"
+    assert answer_to("data source", check()) == "ok       data source: none runs under the role yet\n"
 
 
 @pytest.mark.parametrize(
@@ -1008,7 +974,7 @@ def test_what_a_data_source_uses_beside_the_settings_is_a_problem(
         del data_source["vpcConfiguration"]
     said = check()
     assert said.code == 1
-    answer = said.answer(f"data source {DATA_SOURCE_ID}")
+    answer = answer_to(f"data source {DATA_SOURCE_ID}", said)
     assert answer.startswith(
         f"problem  data source {DATA_SOURCE_ID}: Pages uses what the settings do not name\n"
     )
@@ -1043,7 +1009,7 @@ def test_a_sync_that_failed_is_explained_if_it_is_about_the_role(
     world.add_data_source()
     world.add_sync("SUCCEEDED")
     world.add_sync(status, error={"errorMessage": message, "errorCode": "InvalidRequest"})
-    answer = check().answer(f"data source {DATA_SOURCE_ID}")
+    answer = answer_to(f"data source {DATA_SOURCE_ID}", check())
     assert answer == (
         f"problem  data source {DATA_SOURCE_ID}: Pages is ACTIVE, its last sync of 2026-11-02 12:30 "
         f"{status}: {message}\n"
@@ -1058,7 +1024,7 @@ def test_a_sync_that_failed_for_another_reason_is_a_problem_without_explanation(
 ):
     world.add_data_source()
     world.add_sync("FAILED", error={"errorMessage": "Too slow"}, dataSourceErrorCode="AEM-1")
-    answer = check().answer(f"data source {DATA_SOURCE_ID}")
+    answer = answer_to(f"data source {DATA_SOURCE_ID}", check())
     assert answer.splitlines()[0].endswith("FAILED: Too slow, code AEM-1")
     assert "this is about" not in answer
 
@@ -1069,12 +1035,12 @@ def test_other_ends_of_a_sync_are_told(world: World, check: Check, status: str):
     world.add_sync(status, error={"errorMessage": "3 pages were too large"})
     said = check()
     assert said.code == 0
-    assert f"12:30 {status}: 3 pages were too large\n" in said.answer("data source")
+    assert f"12:30 {status}: 3 pages were too large\n" in answer_to("data source", said)
 
 
 def test_a_data_source_that_failed_is_a_problem(world: World, check: Check):
     world.add_data_source(status="FAILED", error={"errorMessage": "cannot assume the role"})
-    answer = check().answer(f"data source {DATA_SOURCE_ID}")
+    answer = answer_to(f"data source {DATA_SOURCE_ID}", check())
     assert "Pages is FAILED: cannot assume the role\n" in answer
     assert "this is about the trust policy" in answer
 
@@ -1113,10 +1079,10 @@ def test_without_a_permission_its_questions_are_skipped_with_one_line_each(
         assert said.out == ""
         assert said.err.startswith("check: sts:GetCallerIdentity is not allowed")
         return
-    skipped = said.lines("skipped")
+    skipped = answers_in("skipped", said)
     assert skipped
     assert all(line.endswith(f": {action} is not allowed for these credentials") for line in skipped)
-    assert said.lines("problem") == []
+    assert answers_in("problem", said) == []
     assert said.err.splitlines()[-1] == (
         "check: not every question was answered: docs/check.md has the policy with all permissions"
     )
@@ -1130,7 +1096,7 @@ def test_what_aws_throttles_is_repeated_and_then_skipped(
     world.server.refusals["iam:GetRole"] = (400, "Throttling")
     said = check()
     assert said.code == 2
-    assert "AWS throttles iam:GetRole: wait a minute" in said.answer("role policy")
+    assert "AWS throttles iam:GetRole: wait a minute" in answer_to("role policy", said)
     # Not again for each question about the role.
     assert world.server.calls.count("iam:GetRole") == 5
 
@@ -1208,7 +1174,7 @@ def test_another_region_than_the_application_s_is_a_problem(world: World, check:
     world.settings["aws:region"] = "us-west-2"
     world.server.answers["sts:GetCallerIdentity"] = {"Account": ACCOUNT, "Arn": USER_ARN}
     world.server.refusals["qbusiness:GetApplication"] = (404, "ResourceNotFoundException")
-    answer = check().answer("application")
+    answer = answer_to("application", check())
     assert f"there is no application {APPLICATION_ID} in us-west-2: `aws qbusiness list-app" in answer
     assert "--region us-west-2` lists them" in answer
     assert "in another Region, pulumi config set --stack dev --plaintext -- aws:region REGION" in answer
@@ -1243,7 +1209,7 @@ def test_a_page_in_place_of_aws_is_one_line(world: World, check: Check, monkeypa
     # In the sandbox, what it does not have is skipped.
     world.server.pages["iam:SimulatePrincipalPolicy"] = 200
     said = check()
-    assert said.answer("requests allowed") == (
+    assert answer_to("requests allowed", said) == (
         "skipped  requests allowed: the sandbox does not answer this: ask it on AWS\n"
     )
     assert said.code == 0

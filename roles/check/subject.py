@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -16,7 +17,7 @@ _T = TypeVar("_T")
 
 
 class Subject:
-    """A stack and its account; what several questions need is read once."""
+    """A stack and its account, which reads once what several questions need."""
 
     def __init__(self, stack: StackSettings, notes: Notes) -> None:
         """Find out whose credentials these are, and render the policies.
@@ -26,7 +27,6 @@ class Subject:
         """
         check_settings(stack)
         self.stack = stack
-        self._outcomes: dict[str, Any] = {}
         self.notes = notes
         self.account = Account(stack.region, notes)
         self.region = self.account.region
@@ -65,39 +65,38 @@ class Subject:
     @property
     def application(self) -> dict[str, Any] | None:
         """The application; None if there is none of this ID."""
-        return self._once("application", lambda: self.account.application(self.application_id))
+        return ignore_not_found(lambda: self.account.application(self.application_id))
 
     @property
     def index(self) -> dict[str, Any] | None:
         """The index; None if the application has none of this ID."""
         if self.application is None:
             return None
-        return self._once("index", lambda: self.account.index(self.application_id, self.index_id))
+        return ignore_not_found(lambda: self.account.index(self.application_id, self.index_id))
 
     @property
     def secret(self) -> dict[str, Any] | None:
         """The secret under exactly the ARN of the policy; None if there is none."""
         arn = self.policies.resource("secretsmanager:GetSecretValue")
-        return self._once("secret", lambda: self.account.secret(arn)) if arn else None
+        return ignore_not_found(lambda: self.account.secret(arn)) if arn else None
 
     @property
     def key(self) -> dict[str, Any] | None:
         """The key of the policy; None if there is none."""
         arn = self.policies.resource("kms:Decrypt")
-        return self._once("key", lambda: self.account.key(arn)) if arn else None
+        return ignore_not_found(lambda: self.account.key(arn)) if arn else None
 
     @property
     def role(self) -> Role | None:
         """The role that the stack has; None before it is deployed, and if the role is gone."""
         arn = self.stack.role_arn
-        return self._once("role", lambda: self.account.role(arn.rpartition("/")[2])) if arn else None
+        return ignore_not_found(lambda: self.account.role(arn.rpartition("/")[2])) if arn else None
 
-    @property
+    @cached_property
     def data_sources(self) -> list[tuple[DataSource, dict[str, Any]]]:
         """The data sources of the index that run under the role, with their details."""
-        return self._once("data sources", self._read_data_sources) if self.index else []
-
-    def _read_data_sources(self) -> list[tuple[DataSource, dict[str, Any]]]:
+        if not self.index:
+            return []
         listed = self.account.data_sources_of(self.application_id, self.index_id)
         found: list[tuple[DataSource, dict[str, Any]]] = []
         for number, source in enumerate(listed, start=1):
@@ -106,18 +105,6 @@ class Subject:
             if details.get("roleArn") == self.stack.role_arn:
                 found.append((source, details))
         return found
-
-    def _once(self, name: str, read: Callable[[], Any]) -> Any:
-        """Return what AWS answers, or None for what it does not find; a refusal is raised each time."""
-        if name not in self._outcomes:
-            try:
-                self._outcomes[name] = ignore_not_found(read)
-            except ClientError as error:
-                self._outcomes[name] = error
-        outcome = self._outcomes[name]
-        if isinstance(outcome, ClientError):
-            raise outcome
-        return outcome
 
 
 def ignore_not_found(read: Callable[[], _T]) -> _T | None:
