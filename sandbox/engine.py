@@ -113,11 +113,26 @@ def _build(target: Path) -> None:
         program.chmod(0o755)
 
 
+def complete(binaries: Path) -> None:
+    """Build the programs that are otherwise built when they are first run, which needs a network.
+
+    Raises NoEngineError.
+    """
+    for package in _LATER_PACKAGES:
+        program = binaries / _name(package)
+        if _is_script(program):
+            _replace(program, package)
+
+
+def _is_script(program: Path) -> bool:
+    return program.exists() and program.read_bytes()[:2] == b"#!"
+
+
 def _replace(program: Path, package: str) -> None:
     """Replace the script that stands for a program by the program."""
     with (program.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not program.read_bytes().startswith(b"#!"):
+        if not _is_script(program):
             return  # another process has built it
         with tempfile.TemporaryDirectory(dir=program.parent, prefix="unfinished-") as unfinished:
             _compile(Path(unfinished), package)

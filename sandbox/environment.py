@@ -258,9 +258,11 @@ def sources() -> str:
 
 def _read(state: Path) -> dict[str, Any]:
     """Return the members of `server.json`, none if it is damaged."""
-    with suppress(ValueError):
-        return json.loads(state.read_text())
-    return {}
+    try:
+        members = json.loads(state.read_text())
+    except ValueError:
+        return {}
+    return members if isinstance(members, dict) else {}
 
 
 def _kept_variables() -> dict[str, str]:

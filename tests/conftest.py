@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import botocore.loaders
+import botocore.session
 import pytest
 
 from sandbox.environment import Sandbox
@@ -18,6 +21,8 @@ for name in list(os.environ):
         del os.environ[name]
 for name in ("NO_PROXY", "no_proxy"):
     os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost"
+# Read the model of each service once: that takes longer than most calls to it.
+botocore.session.create_loader = cache(botocore.loaders.create_loader)
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 

@@ -3,18 +3,15 @@
 import json
 import re
 from contextvars import copy_context
-from functools import cache
 from typing import Any, Final, NamedTuple
 
 import pytest
-from botocore.loaders import create_loader
 
 from pages.examples import REGION
 from roles.__main__ import main
 from roles.actions import ACTIONS
 from tests.qbusiness_server import Server
 
-_LOADER: Final = cache(create_loader)
 _READING: Final = re.compile(
     r"\w+:(Get|List|Describe)\w+|iam:SimulatePrincipalPolicy|access-analyzer:ValidatePolicy"
 )
@@ -48,8 +45,6 @@ class Roles:
     ) -> None:
         self.server = server
         self.capsys = capsys
-        # Reading the models of the services takes longer than all else.
-        monkeypatch.setattr("botocore.session.create_loader", _LOADER)
         for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name, raising=False)
         for name, value in {

@@ -65,10 +65,6 @@ def break_aws(directory: Path) -> None:
     (aws / "contents.pickle").write_bytes(b"")
 
 
-def damage_the_port(directory: Path) -> None:
-    (directory / ".sandbox/aws/server.json").write_text("[]")
-
-
 @pytest.mark.parametrize(
     "damage",
     [
@@ -78,7 +74,6 @@ def damage_the_port(directory: Path) -> None:
         pytest.param(leave_a_lock("1.json", json.dumps({"pid": os.getpid()})), id="a lock"),
         pytest.param(empty_the_metadata, id="an empty meta.yaml"),
         pytest.param(break_aws, id="an AWS that does not start"),
-        pytest.param(damage_the_port, id="a port that cannot be read"),
     ],
 )
 def test_make_down_resets_a_sandbox_in_any_state_and_make_up_names_the_command(

@@ -26,7 +26,7 @@ from tests.faults import gate
 from tests.page import blocks
 from tests.processes import commands_in, eventually
 from tests.recorder import Recorder, recorder, simulation, validation
-from tests.stacks import Aws, running_provider
+from tests.stacks import ATTACHED, Aws, running_provider
 
 PAGE = PROJECT / "docs" / "live.md"
 ACCOUNT = "123456789012"
@@ -113,7 +113,9 @@ def recorded(environment: dict[str, str]) -> Iterator[Recorder]:
 
 @pytest.fixture
 def live(tmp_path: Path, environment: dict[str, str], recorded: Recorder) -> Run:
-    return Run(tmp_path, {**environment, "AWS_ENDPOINT_URL": recorded.url})
+    # The running providers call the server itself.
+    own = {name: value for name, value in environment.items() if name != ATTACHED}
+    return Run(tmp_path, {**own, "AWS_ENDPOINT_URL": recorded.url})
 
 
 @pytest.fixture

@@ -116,7 +116,9 @@ def test_a_stale_server_file_is_detected_even_if_its_process_id_is_in_use(
     assert server(sandbox)["process"] != os.getpid()
 
 
-@pytest.mark.parametrize("state", ['{"process": 1, "port": 9, "sources": "of another version"}', "{"])
+@pytest.mark.parametrize(
+    "state", ['{"process": 1, "port": 9, "sources": "of another version"}', "{", "[]"]
+)
 def test_a_server_of_other_sources_or_with_a_damaged_file_is_replaced_and_keeps_its_roles(
     own: tuple[Sandbox, dict[str, str]], tmp_path: Path, state: str
 ):
