@@ -225,15 +225,15 @@ class ConnectorRole(pulumi.ComponentResource):
         options = pulumi.InvokeOptions(parent=self)
         caller = aws.get_caller_identity_output(opts=options)
         location = {
-            "partition": caller.arn.apply(lambda arn: arn.split(":")[1]),
-            "account": caller.account_id,
+            "partition": _answer(caller.arn).apply(lambda arn: arn.split(":")[1]),
+            "account": _answer(caller.account_id),
         }
         application = given[naming.name("application_id")]
         in_arn = isinstance(application, str) and application.startswith("arn:")
         region = given.get(naming.name("region"))
         # An Output may turn out blank.
         if not in_arn and (not region or isinstance(region, pulumi.Output)):
-            location["region"] = aws.get_region_output(opts=options).region
+            location["region"] = _answer(aws.get_region_output(opts=options).region)
         return location
 
 
@@ -283,6 +283,15 @@ def _arn_secrecy(settings: Mapping[str, Any]) -> pulumi.Output[None]:
     )
     others = (settings[name] for name in _SHOWN_IN_ARN)
     return pulumi.Output.all(application_arn, *others).apply(lambda _: None, run_with_unknowns=True)
+
+
+def _answer(output: pulumi.Output[Any]) -> pulumi.Output[str]:
+    """Make what a function did not answer unknown.
+
+    During a preview, the engine answers nothing for a provider whose configuration is unknown
+    (`provider.Invoke` in pkg/resource/plugin).
+    """
+    return output.apply(lambda answer: cast("str", pulumi.UNKNOWN) if answer is None else answer)
 
 
 def _none_if_blank(value: object) -> Any:

@@ -50,13 +50,14 @@ class Deployment(pulumi.runtime.Mocks):
         *,
         preview: bool = False,
         existing: bool = False,
-        account: str = ACCOUNT,
+        account: str | None = ACCOUNT,
         partition: str = "aws",
     ) -> None:
         self.preview = preview
         self.existing = existing
         """Whether a preview knows the outputs of the role, as for a role that exists."""
         self.account = account
+        """None is the account of a provider with an unknown configuration, which answers no function."""
         self.partition = partition
         self.registrations: list[Registration] = []
         self.outputs: dict[str, Mapping[str, Any]] = {}
@@ -99,7 +100,7 @@ class Deployment(pulumi.runtime.Mocks):
             },
             "aws:index/getRegion:getRegion": {"region": REGION},
         }
-        return answers[args.token], []
+        return answers[args.token] if self.account else {}, []
 
     def of_type(self, kind: str) -> list[Registration]:
         return [registration for registration in self.registrations if registration.type == kind]

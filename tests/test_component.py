@@ -316,6 +316,15 @@ def test_in_a_preview_unknown_inputs_give_unknown_documents_and_no_error():
     assert pulumi.contains_unknowns(deployment.role_policy["policy"])
 
 
+@pytest.mark.parametrize("application", [APPLICATION_ID, APPLICATION_ARN])
+def test_in_a_preview_a_provider_that_is_not_configured_yet_gives_unknown_documents(application: str):
+    program = partial(component, {**MINIMAL, "application_id": application})
+    deployment = Deployment(program, preview=True, account=None)
+    assert deployment.error is None
+    assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
+    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
+
+
 def test_in_a_preview_an_unknown_application_leaves_the_rest_of_the_role_known():
     def program() -> None:
         args = {**FULL, "application_id": output_of(APPLICATION_ARN), "role_name": "qbusiness-aem"}
@@ -436,6 +445,7 @@ def test_a_secret_makes_only_what_contains_it_secret(name: str, value: object, e
         ({"tags": pulumi.Output.secret({"Team": "search"})}, ["tagsAll"]),
         ({"kms_key_id": pulumi.Output.secret(FULL["kms_key_id"])}, ["inlinePolicies"]),
         ({"role_description": pulumi.Output.secret("AEM")}, []),
+        ({"role_name": pulumi.Output.secret("qbusiness-aem")}, ["arn"]),
     ],
 )
 def test_a_secret_that_the_provider_repeats_stays_secret(given: dict[str, Any], expected: list[str]):

@@ -17,6 +17,7 @@ from pages.examples import (
     SHARED_SUBNET_ARN,
     SUBNET_ID,
 )
+from sandbox.provider.configuration import UNKNOWN
 from tests.stacks import Aws, NewStack, Stack
 from tests.support import POLICY, REQUIRED, ROLE, S3, golden, in_one_line
 
@@ -74,6 +75,25 @@ second = ConnectorRole("second", {
     "kms_key_id": "1234abcd-12ab-34cd-56ef-1234567890ab",
 })
 pulumi.export("second", second.role_name)
+"""
+UNKNOWN_PROVIDER = """
+import pulumi
+import pulumi_aws as aws
+from components.connector_role import ConnectorRole
+
+upstream = ConnectorRole("upstream", {
+    "application_id": "a1b2c3d4-5678-90ab-cdef-111111111111",
+    "index_id": "b2c3d4e5-6789-01ab-cdef-222222222222",
+    "secret_id": "qbusiness/aem-cloud-a1B2c3",
+})
+account = upstream.role_arn.apply(lambda arn: arn.split(":")[4])
+provider = aws.Provider("account", region="us-east-1", allowed_account_ids=[account])
+docs = ConnectorRole("docs", {
+    "application_id": "a1b2c3d4-5678-90ab-cdef-111111111111",
+    "index_id": "b2c3d4e5-6789-01ab-cdef-222222222222",
+    "secret_id": "qbusiness/aem-cloud-a1B2c3",
+}, pulumi.ResourceOptions(providers=[provider]))
+pulumi.export("roleName", docs.role_name)
 """
 TWO_COMPONENTS = """
 import pulumi
@@ -277,6 +297,20 @@ def test_a_bucket_of_another_resource_is_unknown_in_the_preview_and_in_the_polic
     name = stack.outputs()["second"]
     assert documents(aws, name) == (golden("trust-policy"), {POLICY_NAME: golden("s3-v2-role-policy")})
     assert stack.up("--expect-no-changes").changes == {"same": 7}
+
+
+def test_a_provider_that_another_resource_configures_gives_unknown_policies_in_the_preview(
+    new_stack: NewStack, aws: Aws
+):
+    stack = new_stack({"aws:region": REGION}, UNKNOWN_PROVIDER)
+    preview = json.loads(stack.run("preview", "--json", "--stack", stack.name).stdout)
+    inputs = {step["urn"].rpartition("::")[2]: step["newState"] for step in preview["steps"]}
+    role, policy = (inputs[f"docs-qbusiness-{kind}"]["inputs"] for kind in ("role", "policy"))
+    assert role["assumeRolePolicy"] == policy["policy"] == UNKNOWN
+    stack.up()
+    trust_policy, _ = documents(aws, stack.outputs()["roleName"])
+    assert trust_policy == golden("trust-policy")
+    assert stack.up("--expect-no-changes").changes == {"same": 8}
 
 
 def test_a_secret_bucket_is_nowhere_in_the_clear_and_a_secret_connector_is_shown(
