@@ -42,8 +42,8 @@ drift: venv/sandbox-installed ## fail if the role or its policy differs from the
 		{ echo "The role differs from the stack, or could not be read: see 'Correct drift' in docs/operations.md."; exit 1; }
 
 down: venv/sandbox-installed ## destroy the stacks and reset the sandbox
-	@$(STRAY_STACK_FILES)
 	@venv/bin/python -m sandbox down
+	@$(STRAY_STACK_FILES)
 
 # Group: Test and check
 
