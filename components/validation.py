@@ -450,11 +450,9 @@ class _Validator:
             return ValidationResult(trust_policy, None, self.warnings)
 
         def arn(service: str, kind: str, resource: re.Match[str]) -> str:
-            part = resource.groupdict()
-            return (
-                f"arn:{part.get('partition') or partition}:{service}:{part.get('region') or region}:"
-                f"{part.get('account') or account}:{kind}{part['id']}"
-            )
+            # Partition and Region are the application's, also in an ARN that was given.
+            owner = resource.groupdict().get("account") or account
+            return f"arn:{partition}:{service}:{region}:{owner}:{kind}{resource['id']}"
 
         subnets = [arn("ec2", "subnet/", each) for each in self.vpc_members("subnet_ids")]
         groups = [arn("ec2", "security-group/", each) for each in self.vpc_members("security_group_ids")]

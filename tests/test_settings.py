@@ -304,6 +304,17 @@ def test_a_misspelled_member_of_the_vpc_is_refused_with_the_nearest_name():
     assert "subnet_ids" in problem.message
 
 
+def test_a_member_whose_name_is_a_number_is_refused():
+    (problem,) = problems({"vpc_configuration": {**FULL["vpc_configuration"], 1: []}})
+    assert problem.name == 'vpc_configuration["1"]'
+
+
+def test_a_placeholder_is_refused_with_what_is_expected():
+    (problem,) = problems({"index_id": "INDEX_ID"})
+    assert problem.message == "INDEX_ID is a placeholder"
+    assert problem.expected.startswith("36 letters, digits and hyphens")
+
+
 def test_a_number_is_refused_with_the_advice_to_quote_it():
     (problem,) = problems({"account_id": 12345670123})
     assert problem.message == "expected a string, got 12345670123; quote it"
@@ -765,6 +776,14 @@ def test_a_policy_is_not_rendered_while_a_value_in_it_is_unknown(name: str, unkn
 def test_a_policy_is_not_rendered_while_a_member_in_it_is_unknown():
     for vpc in (with_vpc(subnet_ids=[SUBNET_ID, pulumi.UNKNOWN]), with_vpc(subnet_ids=pulumi.UNKNOWN)):
         assert look({**MINIMAL, **vpc}).role_policy is None
+
+
+@pytest.mark.parametrize(
+    "credentials", [Location(), Location("aws", "us-east-1"), Location(account=ACCOUNT)]
+)
+def test_no_policy_is_rendered_while_the_location_is_unknown(credentials: Location):
+    result = look({**MINIMAL, "application_id": APPLICATION_ID}, credentials=credentials)
+    assert result == (None, None, [])
 
 
 @pytest.mark.parametrize("name", ["tags", "role_name", "role_path", "role_description"])
