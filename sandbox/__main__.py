@@ -52,7 +52,7 @@ def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> 
     try:
         environment = sandbox.prepare()
         sandbox.prepare_stack(environment)
-    except (NoEngineError, SandboxError) as error:
+    except (NoEngineError, SandboxError, OSError) as error:
         return _fail(error)
     try:
         os.execvpe(command[0], command, {**environment, **variables})  # noqa: S606 no shell is needed

@@ -1,6 +1,6 @@
 """Serve AWS on loopback (moto behind IAM's rules, and Amazon Q Business) and the providers that call it.
 
-`python -m sandbox.aws_server DIRECTORY` starts a server in the background. In that directory,
+`python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background. In that directory,
 `server.json` contains its process and ports, and `contents.pickle` the contents of IAM and Amazon Q
 Business, so that the resources of stacks are not lost if the server is killed. Other services then have
 their initial contents again. A lock on `server.lock` shows that the server runs; deleting that
@@ -33,13 +33,15 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request
 
 from sandbox.account import ACCOUNT, FILL, fill_qbusiness
-from sandbox.environment import REGION, aws_variables, sources
+from sandbox.environment import PACKAGES, REGION, aws_variables
 from sandbox.iam_rules import IamError, Role, validate_request
-from sandbox.provider.server import PACKAGES, serve
+from sandbox.provider.server import serve
 from sandbox.qbusiness import QBusiness, QBusinessError
 
 _LOCK_CHECK: Final = 0.1
 """Seconds between two checks of the lock, without requests."""
+_GRACE: Final = 4.0
+"""Seconds that calls in progress have when the server is stopped."""
 _READING: Final = ("Get", "List", "Simulate")
 _SIGNATURE: Final = re.compile(r"Credential=[^/]+/\d+/([\w-]+)/([\w-]+)/")
 """The Region and the service in the signature of a request."""
@@ -228,9 +230,11 @@ def _end_with_the_holder_of(owner: Path) -> None:
     os._exit(0)
 
 
-def main(directory: Path) -> None:
-    """Serve in a process of its own, until its lock is deleted from the directory."""
-    started_from = sources()
+def main(directory: Path, sources: str) -> None:
+    """Serve in a process of its own, until its lock is deleted from the directory.
+
+    `sources` is the digest of what the server is started from.
+    """
     path = directory / "server.lock"
     lock = path.open("a")
     # Acquired before the fork, so that it is locked when the parent ends.
@@ -248,7 +252,7 @@ def main(directory: Path) -> None:
         providers = {package: serve(package) for package in PACKAGES}
         state = {
             "process": os.getpid(),
-            "sources": started_from,
+            "sources": sources,
             "port": server.server_port,
             "providers": {package: port for package, (_, port) in providers.items()},
         }
@@ -259,8 +263,10 @@ def main(directory: Path) -> None:
         server.timeout = _LOCK_CHECK
         while _is_at(path, lock):
             server.handle_request()
-        for provider, _ in providers.values():
-            provider.stop(grace=None)
+        # Calls in progress end: the engine must learn what they did.
+        ended = [provider.stop(grace=_GRACE) for provider, _ in providers.values()]
+        while not all(event.is_set() for event in ended):
+            server.handle_request()
 
 
 def _is_at(path: Path, file: IO[str]) -> bool:
@@ -271,4 +277,4 @@ def _is_at(path: Path, file: IO[str]) -> bool:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

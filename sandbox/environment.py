@@ -1,9 +1,9 @@
 """Set up the sandbox and the environment in which its commands run.
 
 The environment puts the real engine first on PATH. It has its own Pulumi home, file backend and
-passphrase, its own AWS providers, and a server on loopback instead of AWS. The engine attaches to the
-providers in that server: to start them takes longer than the rest of a command. All files are in one
-directory. The user's credentials and settings for AWS, Pulumi and proxies are removed.
+passphrase, and a server on loopback instead of AWS. The engine attaches to the providers in that server,
+which is faster than to start them for each command. All files are in one directory. The user's
+credentials and settings for AWS, Pulumi and proxies are removed.
 """
 
 import fcntl
@@ -35,6 +35,8 @@ EXAMPLE_NAME: Final = "qbusiness-aem-data-source"
 """The project of the second stack."""
 AWS_CLI: Final = PROJECT / "sandbox" / "bin"
 """Directory of an `aws` for machines without the AWS CLI."""
+PACKAGES: Final = ("aws", "aws-native")
+"""The packages that the sandbox has a provider for."""
 _PROJECT_NAME: Final = "qbusiness-aem-connector"
 
 _RESET: Final = "`make down` resets the sandbox."
@@ -159,11 +161,8 @@ class Sandbox:
             yield
 
     def _install_providers(self) -> None:
-        """Install the sandbox's providers under the versions that the programs require.
-
-        An engine asks for them before it attaches to others, and starts them if it attaches to none.
-        """
-        for package in ("aws", "aws-native"):
+        """Install the providers for engines that do not attach, in the programs' versions."""
+        for package in PACKAGES:
             try:
                 version = importlib.metadata.version(f"pulumi-{package}")
             except importlib.metadata.PackageNotFoundError:
@@ -186,14 +185,15 @@ class Sandbox:
         self.aws.mkdir(exist_ok=True)
         state = self.aws / "server.json"
         log = self.aws / "server.log"
-        if self._serving() and state.exists() and _read(state).get("sources") != sources():
+        sources = _sources()
+        if self._serving() and _read(state).get("sources") != sources:
             self._end_server()
         if not self._serving():
             state.unlink(missing_ok=True)
             with log.open("w") as output:
                 subprocess.run(
                     # -E ignores PYTHONSAFEPATH and PYTHONHOME, which would hide the working directory.
-                    [sys.executable, "-E", "-m", "sandbox.aws_server", str(self.aws)],
+                    [sys.executable, "-E", "-m", "sandbox.aws_server", str(self.aws), sources],
                     cwd=PROJECT,
                     env=_kept_variables(),
                     stdin=subprocess.DEVNULL,
@@ -250,17 +250,17 @@ def aws_variables(port: int) -> dict[str, str]:
     }
 
 
-def sources() -> str:
-    """Return a digest of the sandbox's Python modules: a server that runs has those of its start."""
-    modules = sorted(Path(__file__).parent.rglob("*.py"))
-    return hashlib.sha256(b"\0".join(module.read_bytes() for module in modules)).hexdigest()
+def _sources() -> str:
+    """Return a digest of what a server is started from: a change of it needs another server."""
+    files = [*Path(__file__).parent.rglob("[!.]*.py"), *PROJECT.glob("requirements*.txt")]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(files))).hexdigest()
 
 
 def _read(state: Path) -> dict[str, Any]:
-    """Return the members of `server.json`, none if it is damaged."""
+    """Return the members of `server.json`, none if it is damaged or deleted."""
     try:
         members = json.loads(state.read_text())
-    except ValueError:
+    except (FileNotFoundError, ValueError):
         return {}
     return members if isinstance(members, dict) else {}
 
@@ -272,7 +272,9 @@ def _kept_variables() -> dict[str, str]:
         for name, value in os.environ.items()
         if name in _HARMLESS
         or not (
-            name in _HARMFUL or name.startswith(("AWS_", "PULUMI_")) or name.lower().endswith("_proxy")
+            name in _HARMFUL
+            or name.startswith(("AWS_", "MOTO_", "PULUMI_"))
+            or name.lower().endswith("_proxy")
         )
     }
 

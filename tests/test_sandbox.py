@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,13 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 PROGRAM = """
 import pulumi_aws as aws
 {body}
+"""
+MANY_ROLES = """
+import pulumi_aws as aws
+for number in range(200):
+    trust = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", \
+        "Principal": {"Service": "qbusiness.amazonaws.com"}}]}'
+    aws.iam.Role(f"role-{number}", assume_role_policy=trust)
 """
 
 
@@ -132,6 +140,22 @@ def test_a_server_of_other_sources_or_with_a_damaged_file_is_replaced_and_keeps_
     gone(before)
     assert stack.drift().exit_code == 0
     assert Aws(stack.environment).roles() == [stack.outputs()["roleName"]]
+
+
+def test_a_server_that_is_replaced_during_an_update_loses_no_role(
+    own: tuple[Sandbox, dict[str, str]], tmp_path: Path
+):
+    sandbox, environment = own
+    stack = Stack(tmp_path, environment, MANY_ROLES)
+    stack.configure({"aws:region": REGION})
+    with ThreadPoolExecutor() as background:
+        update = background.submit(stack.up, check=False)
+        eventually(lambda: Aws(environment).roles(), "the update creates roles")
+        (sandbox.aws / "server.json").unlink()
+        roles = Aws(sandbox.prepare()).roles()
+    assert update.result().exit_code != 0
+    known = [each["id"] for each in stack.resources() if each["type"] == "aws:iam/role:Role"]
+    assert sorted(known) == sorted(roles)
 
 
 def test_updates_attach_to_the_providers_of_the_server_and_start_none(

@@ -9,9 +9,10 @@ https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
 import functools
 import importlib.metadata
 import json
+import traceback
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
 from google.protobuf import json_format, struct_pb2
@@ -23,9 +24,6 @@ from sandbox.provider.configuration import Configuration, Properties, configure
 from sandbox.provider.lifecycle import AutomaticName, Lifecycle, Property, ResourceInitError, top_level
 from sandbox.provider.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 from sandbox.provider.schema import schema
-
-PACKAGES: Final = ("aws", "aws-native")
-"""The packages that the sandbox has a provider for."""
 
 
 class Package(NamedTuple):
@@ -67,11 +65,14 @@ def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def answer(self: "Provider", request: Any, context: grpc.ServicerContext) -> Any:
         try:
-            return method(self.connected(context.peer()), request)
+            return method(self, request, context.peer())
         except ResourceInitError as error:
             _abort_and_store(context, error)
         except ProviderError as error:
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        except Exception:
+            traceback.print_exc()  # the engine shows only the message
+            raise
 
     return answer
 
@@ -88,74 +89,87 @@ def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) ->
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """One configured provider; methods that it does not override are not implemented.
+    """The provider of a package; methods that it does not override are not implemented.
 
-    An engine connects once for each provider of its program, and configures each connection.
+    An engine connects once for each provider of its program, and configures each connection: methods get
+    the address of its other end.
     """
 
     def __init__(self, package: Package) -> None:
-        """Wait for the engine to configure it."""
+        """Wait for connections."""
         self.package = package
-        self.configuration = Configuration()
-        self._connected: dict[str, Provider] = {}
+        self._configurations: dict[str, Configuration] = {}
 
-    def connected(self, engine: str) -> "Provider":
-        """Return the provider of a connection, by the address at its other end."""
-        return self._connected.setdefault(engine, Provider(self.package))
+    def _configuration(self, connection: str) -> Configuration:
+        if connection not in self._configurations:
+            raise ProviderError(f"{self.package.name} is not configured: repeat the command")
+        return self._configurations[connection]
 
     @_answer
-    def Attach(self, request: plugin_pb2.PluginAttach) -> Empty:
-        del request
+    def Attach(self, request: plugin_pb2.PluginAttach, connection: str) -> Empty:
+        del request, connection
         return Empty()
 
     @_answer
-    def GetPluginInfo(self, request: Empty) -> plugin_pb2.PluginInfo:
-        del request
+    def GetPluginInfo(self, request: Empty, connection: str) -> plugin_pb2.PluginInfo:
+        del request, connection
         return plugin_pb2.PluginInfo(version=self.package.version)
 
     @_answer
-    def GetSchema(self, request: provider_pb2.GetSchemaRequest) -> provider_pb2.GetSchemaResponse:
-        del request
+    def GetSchema(
+        self, request: provider_pb2.GetSchemaRequest, connection: str
+    ) -> provider_pb2.GetSchemaResponse:
+        del request, connection
         own = self.package
         document = schema(own.name, own.version, own.resources, own.functions)
         return provider_pb2.GetSchemaResponse(schema=json.dumps(document))
 
     @_answer
-    def CheckConfig(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
+    def CheckConfig(
+        self, request: provider_pb2.CheckRequest, connection: str
+    ) -> provider_pb2.CheckResponse:
+        del connection
         return provider_pb2.CheckResponse(inputs=request.news)
 
     @_answer
-    def DiffConfig(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
+    def DiffConfig(
+        self, request: provider_pb2.DiffRequest, connection: str
+    ) -> provider_pb2.DiffResponse:
+        del connection
         same = request.olds == request.news
         changes = provider_pb2.DiffResponse.DIFF_NONE if same else provider_pb2.DiffResponse.DIFF_SOME
         return provider_pb2.DiffResponse(changes=changes)
 
     @_answer
-    def Configure(self, request: provider_pb2.ConfigureRequest) -> provider_pb2.ConfigureResponse:
-        self.configuration = configure(self.package.name, _decode(request.args))
+    def Configure(
+        self, request: provider_pb2.ConfigureRequest, connection: str
+    ) -> provider_pb2.ConfigureResponse:
+        self._configurations[connection] = configure(self.package.name, _decode(request.args))
         return provider_pb2.ConfigureResponse(
             supportsPreview=True, supports_autonaming_configuration=True
         )
 
     @_answer
-    def Invoke(self, request: provider_pb2.InvokeRequest) -> provider_pb2.InvokeResponse:
-        result = self.package.invoke(self.configuration, request.tok)
+    def Invoke(
+        self, request: provider_pb2.InvokeRequest, connection: str
+    ) -> provider_pb2.InvokeResponse:
+        result = self.package.invoke(self._configuration(connection), request.tok)
         response = provider_pb2.InvokeResponse()
         # The generated stubs name this field by a Python keyword.
         getattr(response, "return").CopyFrom(_encode(result))
         return response
 
-    def _lifecycle(self, token: str) -> Lifecycle | native.DataSource:
+    def _lifecycle(self, token: str, connection: str) -> Lifecycle | native.DataSource:
         # The type of a component's child includes its parents' types.
-        return self.package.lifecycle(token.rpartition("$")[2], self.configuration)
+        return self.package.lifecycle(token.rpartition("$")[2], self._configuration(connection))
 
     @_answer
-    def Check(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
+    def Check(self, request: provider_pb2.CheckRequest, connection: str) -> provider_pb2.CheckResponse:
         name = AutomaticName(request.name, request.randomSeed)
         if request.HasField("autonaming"):
             mode = provider_pb2.CheckRequest.AutonamingOptions.Mode.Name(request.autonaming.mode)
             name = name._replace(mode=mode, proposed_name=request.autonaming.proposed_name)
-        inputs, failures = self._lifecycle(request.type).check(
+        inputs, failures = self._lifecycle(request.type, connection).check(
             _decode(request.olds), _decode(request.news), name
         )
         response = provider_pb2.CheckResponse(inputs=_encode(inputs))
@@ -164,8 +178,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return response
 
     @_answer
-    def Diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
-        diff = self._lifecycle(request.type).diff(
+    def Diff(self, request: provider_pb2.DiffRequest, connection: str) -> provider_pb2.DiffResponse:
+        diff = self._lifecycle(request.type, connection).diff(
             _decode(request.olds), _decode(request.news), request.ignoreChanges
         )
         if diff.changes is None:
@@ -188,16 +202,18 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return response
 
     @_answer
-    def Create(self, request: provider_pb2.CreateRequest) -> provider_pb2.CreateResponse:
-        lifecycle, inputs = self._lifecycle(request.type), _decode(request.properties)
+    def Create(
+        self, request: provider_pb2.CreateRequest, connection: str
+    ) -> provider_pb2.CreateResponse:
+        lifecycle, inputs = self._lifecycle(request.type, connection), _decode(request.properties)
         if request.preview:
             return provider_pb2.CreateResponse(properties=_encode(lifecycle.preview({}, inputs, ())))
         identifier, state = lifecycle.create(inputs)
         return provider_pb2.CreateResponse(id=identifier, properties=_encode(state))
 
     @_answer
-    def Read(self, request: provider_pb2.ReadRequest) -> provider_pb2.ReadResponse:
-        found = self._lifecycle(request.type).read(
+    def Read(self, request: provider_pb2.ReadRequest, connection: str) -> provider_pb2.ReadResponse:
+        found = self._lifecycle(request.type, connection).read(
             request.id, _decode(request.properties), _decode(request.inputs)
         )
         if found is None:
@@ -208,8 +224,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     @_answer
-    def Update(self, request: provider_pb2.UpdateRequest) -> provider_pb2.UpdateResponse:
-        lifecycle = self._lifecycle(request.type)
+    def Update(
+        self, request: provider_pb2.UpdateRequest, connection: str
+    ) -> provider_pb2.UpdateResponse:
+        lifecycle = self._lifecycle(request.type, connection)
         olds, news, ignored = _decode(request.olds), _decode(request.news), request.ignoreChanges
         if request.preview:
             state = lifecycle.preview(olds, news, ignored)
@@ -218,13 +236,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.UpdateResponse(properties=_encode(state))
 
     @_answer
-    def Delete(self, request: provider_pb2.DeleteRequest) -> Empty:
-        self._lifecycle(request.type).delete(request.id, _decode(request.properties))
+    def Delete(self, request: provider_pb2.DeleteRequest, connection: str) -> Empty:
+        self._lifecycle(request.type, connection).delete(request.id, _decode(request.properties))
         return Empty()
 
     @_answer
-    def Cancel(self, request: Empty) -> Empty:
-        del request
+    def Cancel(self, request: Empty, connection: str) -> Empty:
+        del request, connection
         return Empty()
 
 
