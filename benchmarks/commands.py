@@ -2,48 +2,55 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.measuring import Command, measure
-from benchmarks.table import table
+from benchmarks.measuring import Command, Run, measure, ratio
+from benchmarks.table import seconds
 from sandbox.environment import PROJECT, Sandbox
 from tests.stacks import Stack
 
 _UP: Final = "pulumi up --stack {0} --yes --skip-preview && pulumi stack output --stack {0}"
 _PREVIEW: Final = "pulumi preview --stack {0} --diff"
-_EMPTY: Final = "the same of an empty program"
 _SANDBOX: Final = [str(PROJECT / "venv" / "bin" / "python"), "-m", "sandbox", "run", "--"]
 
 
 def section() -> str:
     """Measure `make up` and `make preview`, and return the section."""
-    sandbox = Sandbox()
     with tempfile.TemporaryDirectory() as directory:
-        empty = Stack(Path(directory), sandbox.prepare(), program="")
+        empty = Stack(Path(directory), Sandbox().prepare(), program="")
         empty.configure({})
+        commands = {
+            "make up": Command(["make", "up"], PROJECT, os.environ),
+            "up, empty": _sandboxed(empty, _UP),
+            "make preview": Command(["make", "preview"], PROJECT, os.environ),
+            "preview, empty": _sandboxed(empty, _PREVIEW),
+            "sandbox": _sandboxed(empty, "true"),
+        }
         try:
-            tables = [
-                table(
-                    measure({f"`make {target}`": _make(target), _EMPTY: _sandboxed(empty, command)}),
-                    _EMPTY,
-                )
-                for target, command in (("up", _UP), ("preview", _PREVIEW))
-            ]
-            around = measure({"`python -m sandbox run -- true`": _sandboxed(empty, "true")})
+            runs = measure(commands)
         finally:
             empty.run("stack", "rm", "--stack", empty.name, "--yes", "--force")
-    ((_, runs),) = around.items()
+    rows = [
+        ("`make up`, without a change", "make up", "up, empty"),
+        ("`make preview`", "make preview", "preview, empty"),
+    ]
+    lines = [
+        f"| {title} | {_seconds(runs[name])} | {ratio(runs[name], runs[base], 'wall'):.2f} |"
+        for title, name, base in rows
+    ]
     return (
-        "## In a warm sandbox\n\n"
-        "`make up` without a change, and `make preview`:\n\n"
-        f"{chr(10).join(tables)}\n"
-        f"Of each command, the sandbox takes {1000 * min(run.wall for run in runs):.0f} ms.\n"
+        "## What you wait for\n\n"
+        "In a sandbox in which the stack exists:\n\n"
+        "| | wall, s | ratio to the same command of an empty program |\n|---|---|---|\n"
+        f"{chr(10).join(lines)}\n"
+        f"| of each of them, what is around the engine | {_seconds(runs['sandbox'])} | |\n"
     )
 
 
-def _make(target: str) -> Command:
-    return Command(["make", target], PROJECT, os.environ)
+def _seconds(runs: Sequence[Run]) -> str:
+    return seconds([run.wall for run in runs])
 
 
 def _sandboxed(stack: Stack, command: str) -> Command:
