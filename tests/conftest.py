@@ -23,6 +23,8 @@ for name in ("NO_PROXY", "no_proxy"):
     os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost"
 # Read the model of each service once: that takes longer than most calls to it.
 botocore.session.create_loader = cache(botocore.loaders.create_loader)
+# moto's EC2 would load two thousand images whenever it is reset.
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 

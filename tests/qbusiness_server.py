@@ -4,6 +4,7 @@ Calls are recorded, and a test can set other answers. A call or an answer that d
 model of the service fails the test.
 """
 
+import functools
 import io
 import json
 import re
@@ -17,6 +18,7 @@ from urllib.parse import parse_qsl
 from botocore.validate import ParamValidator
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
+from moto.kms import models as kms
 from moto.moto_api._internal import mock_random
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -27,7 +29,9 @@ from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 from sandbox.qbusiness import QBusiness, parse
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
-
+# Once for all tests: its applications take long to create and keep nothing, and so do RSA keys.
+_MOTO = DomainDispatcherApplication(create_backend_app)
+kms.generate_private_key = functools.cache(kms.generate_private_key)  # pyright: ignore[reportPrivateImportUsage]
 
 _BUCKET_ACTIONS = {"encryption": "GetEncryptionConfiguration", "location": "GetBucketLocation"}
 """What IAM calls the operations on a bucket, by their query."""
@@ -87,7 +91,6 @@ class Server:
         self.misfits: list[str] = []
         """Calls and answers that do not fit the model."""
         self.url = ""
-        self._moto = DomainDispatcherApplication(create_backend_app)
 
     def add(self, identifier: str = DATA_SOURCE_ID, kind: str = "AEM", **more: Any) -> None:
         """Add a data source to the index."""
@@ -108,7 +111,7 @@ class Server:
         operation = _operation(service, request)
         self.calls.append(f"{service}:{operation}")
         try:
-            answer = self._answer(service, operation, request) or self._moto
+            answer = self._answer(service, operation, request) or _MOTO
         except Exception as error:
             self.misfits.append(repr(error))  # what is tested may take it for an outage
             raise

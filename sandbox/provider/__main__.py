@@ -10,7 +10,7 @@ from typing import Final
 from sandbox.provider.calls import warm_up
 from sandbox.provider.server import serve
 
-_PARENT_CHECK: Final = 1.0
+_PARENT_CHECK: Final = 0.1
 """Seconds between two checks that the engine still runs."""
 
 

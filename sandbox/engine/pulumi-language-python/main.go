@@ -33,7 +33,7 @@ const (
 	// Exit code of the executor if it has shown the error to the user.
 	exitAfterShownError = 32
 	// Interval of the check that the engine still runs: a killed engine sends no signal.
-	engineCheckInterval = time.Second
+	engineCheckInterval = 100 * time.Millisecond
 )
 
 func main() {
