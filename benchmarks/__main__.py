@@ -33,8 +33,9 @@ _INTRODUCTION: Final = """\
 The overhead compared with hand-written code, on Pulumi's real engine with the sandbox instead of AWS.
 Rounds are interleaved, so that a slow period of the machine affects all commands alike. Figures are
 medians, with minimum and maximum in parentheses, after a warm-up run. **Compare the ratios**: they are
-medians of the ratios within a round. Processor time is that of all processes of a command except the
-sandbox's AWS; memory is that of the largest process. AWS itself takes longer than all of this.
+medians of the ratios within a round. Processor time is that of all processes of a command, without the
+sandbox's AWS and the provider in it; memory is that of the largest process. AWS itself takes longer than
+all of this, and the real provider is two processes more for each command.
 """
 
 

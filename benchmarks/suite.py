@@ -19,6 +19,10 @@ _REASONS: Final = {
     "tests/authorization/test_mutants.py": "runs the simulator on mutants of the documents",
     "tests/authorization/test_never.py": "proofs by a solver",
     "tests/test_generated_settings.py": "900 generated settings",
+    "tests/test_connectors_engine.py": "previews 286 roles",
+    "tests/test_live.py": "runs the acceptance run in the sandbox",
+    "tests/test_processes.py": "runs tests and kills them",
+    "tests/test_walkthroughs.py": "follows a page in the sandbox",
     "tests/test_guardrails_engine.py": "runs programs with the policy pack, one more process",
 }
 

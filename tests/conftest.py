@@ -29,6 +29,11 @@ os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than there are processors: tests wait for a fifth of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need an engine: those with a fixture that prepares a sandbox."""
     for item in items:
