@@ -11,6 +11,7 @@ AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 import inspect
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NotRequired, TypedDict, cast
+from weakref import WeakKeyDictionary
 
 import pulumi
 import pulumi_aws as aws
@@ -23,6 +24,9 @@ from .validation import Location, ValidationResult, is_unknown, validate
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
 POLICY_NAME: Final = "qbusiness-aem-connector"
 """Fixed: a second attempt after a crash overwrites the policy and does not add another."""
+_GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
+_callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Any]]] = WeakKeyDictionary()
+"""The answer to that function by provider, and by stack for the default provider."""
 
 
 class VpcConfiguration(TypedDict):
@@ -218,12 +222,23 @@ class ConnectorRole(pulumi.ComponentResource):
             policy(result.role_policy, ROLE_POLICY_SETTINGS),
         )
 
+    def _lookup_caller(
+        self, options: pulumi.InvokeOptions
+    ) -> pulumi.Output[aws.GetCallerIdentityResult]:
+        """Look up the caller, once for all components of a program that have the same provider."""
+        provider = self.get_provider(_GET_CALLER_IDENTITY) or pulumi.runtime.get_root_resource()
+        if provider is None:  # in a package, the program is in another process
+            return aws.get_caller_identity_output(opts=options)
+        if provider not in _callers:
+            _callers[provider] = aws.get_caller_identity_output(opts=options)
+        return _callers[provider]
+
     def _lookup_location(
         self, given: Mapping[str, object], naming: Naming
     ) -> dict[str, pulumi.Output[str]]:
         """Look up whose credentials the provider has, and its Region where no setting has one."""
         options = pulumi.InvokeOptions(parent=self)
-        caller = aws.get_caller_identity_output(opts=options)
+        caller = self._lookup_caller(options)
         location = {
             "partition": _answer(caller.arn).apply(lambda arn: arn.split(":")[1]),
             "account": _answer(caller.account_id),

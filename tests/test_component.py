@@ -190,7 +190,7 @@ def test_one_stack_can_have_two_components():
 
 
 def test_the_children_and_the_invokes_use_the_component_s_provider():
-    import pulumi_aws as aws  # noqa: PLC0415 slow, and only this test needs it
+    import pulumi_aws as aws  # noqa: PLC0415 slow, and few tests need it
 
     def program(**given: str) -> None:
         provider = aws.Provider("other", region=REGION)
@@ -206,6 +206,22 @@ def test_the_children_and_the_invokes_use_the_component_s_provider():
         providers = {request.provider for request in [*requests, *deployment.invokes]}
         assert (len(requests), len(deployment.invokes)) == (2, invokes)
         assert providers == {f"{IN_STACK}pulumi:providers:aws::other::other-id"}
+
+
+def test_the_caller_is_looked_up_once_for_each_provider():
+    import pulumi_aws as aws  # noqa: PLC0415 slow, and few tests need it
+
+    def program() -> None:
+        one, other = (aws.Provider(name, region=REGION) for name in ("one", "other"))
+        for name, provider in (("first", one), ("second", one), ("third", other)):
+            component({**MINIMAL, "application_id": APPLICATION_ARN}, name, providers=[provider])
+
+    deployment = Deployment(program)
+    assert deployment.error is None
+    assert sorted(request.provider.rpartition("::")[2] for request in deployment.invokes) == [
+        "one-id",
+        "other-id",
+    ]
 
 
 # Look-ups by the provider.
