@@ -284,13 +284,18 @@ def test_two_components_in_one_stack_and_outputs_between_them(new_stack: NewStac
     assert stack.up("--expect-no-changes").changes == {"same": 7}
 
 
+def previewed(stack: Stack, name: str) -> list[dict[str, Any]]:
+    """Preview an update; return the inputs of the role and of the policy of a component."""
+    preview = json.loads(stack.run("preview", "--json", "--stack", stack.name).stdout)
+    planned = {step["urn"].rpartition("::")[2]: step["newState"] for step in preview["steps"]}
+    return [planned[f"{name}-qbusiness-{kind}"]["inputs"] for kind in ("role", "policy")]
+
+
 def test_a_bucket_of_another_resource_is_unknown_in_the_preview_and_in_the_policy_afterwards(
     new_stack: NewStack, aws: Aws
 ):
     stack = new_stack({"aws:region": REGION}, UNKNOWN_BUCKET)
-    preview = json.loads(stack.run("preview", "--json", "--stack", stack.name).stdout)
-    inputs = {step["urn"].rpartition("::")[2]: step["newState"] for step in preview["steps"]}
-    role, policy = (inputs[f"second-qbusiness-{kind}"]["inputs"] for kind in ("role", "policy"))
+    role, policy = previewed(stack, "second")
     assert in_one_line(role["assumeRolePolicy"]) == golden("trust-policy")
     assert "qbusiness-documents" not in json.dumps(policy)
     stack.up()
@@ -303,9 +308,7 @@ def test_a_provider_that_another_resource_configures_gives_unknown_policies_in_t
     new_stack: NewStack, aws: Aws
 ):
     stack = new_stack({"aws:region": REGION}, UNKNOWN_PROVIDER)
-    preview = json.loads(stack.run("preview", "--json", "--stack", stack.name).stdout)
-    inputs = {step["urn"].rpartition("::")[2]: step["newState"] for step in preview["steps"]}
-    role, policy = (inputs[f"docs-qbusiness-{kind}"]["inputs"] for kind in ("role", "policy"))
+    role, policy = previewed(stack, "docs")
     assert role["assumeRolePolicy"] == policy["policy"] == UNKNOWN
     stack.up()
     trust_policy, _ = documents(aws, stack.outputs()["roleName"])
