@@ -13,7 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from policy_documents import Condition, Statement, read_document
+from iam.conditions import Condition, implied
+from iam.documents import Statement, read_document
+from iam.patterns import Patterns
 
 _ACCOUNT: Final = r"[0-9]{12}"
 _QBUSINESS_ID: Final = r"[a-zA-Z0-9][a-zA-Z0-9-]{35}"
@@ -83,7 +85,7 @@ class _Grant(NamedTuple):
 
     actions: tuple[_Pattern, ...]
     resources: tuple[_Pattern, ...]
-    conditions: tuple[tuple[Condition, tuple[_Pattern, ...]], ...]
+    conditions: tuple[Condition, ...]
 
 
 def application_of(arn: str) -> Application | None:
@@ -99,17 +101,17 @@ def excess_of(statement: Statement, application: Application | None) -> tuple[Ex
 
 
 def _excess_of(statement: Statement, application: Application | None) -> Iterator[Excess]:
-    for action in statement.actions:
-        shown = _show(action, statement.not_actions)
+    for action in statement.actions.listed():
+        shown = _show(action, statement.actions)
         of_action = _grants_of(action.lower())
         if not of_action:
             yield Excess(shown)
             continue
-        for resource in statement.resources:
+        for resource in statement.resources.listed():
             grants = [grant for grant in of_action if _covers(grant.resources, resource, application)]
             if any(_meets(statement.conditions, grant, application) for grant in grants):
                 continue
-            shown_resource = _show(resource, statement.not_resources)
+            shown_resource = _show(resource, statement.resources)
             if grants:
                 conditions = dict.fromkeys(_show_conditions(grant, application) for grant in grants)
                 yield Excess(shown, shown_resource, expected_condition=" or ".join(conditions))
@@ -124,14 +126,14 @@ def _grants_of(action: str) -> tuple[_Grant, ...]:
     return tuple(grant for grant in _GRANTS if _covers(grant.actions, action, None))
 
 
-def _show(pattern: str, negated: tuple[str, ...]) -> str:
-    return f"everything except {', '.join(negated)}" if negated else pattern
+def _show(pattern: str, side: Patterns) -> str:
+    return f"everything except {', '.join(side.values)}" if side.negated else pattern
 
 
 def _show_conditions(grant: _Grant, application: Application | None) -> str:
     conditions: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    for condition, patterns in grant.conditions:
-        values = [pattern.show(application) for pattern in patterns]
+    for condition in grant.conditions:
+        values = [_pattern(value).show(application) for value in condition.values]
         conditions[condition.operator][condition.key] = values
     return json.dumps(conditions)
 
@@ -142,16 +144,12 @@ def _covers(patterns: tuple[_Pattern, ...], text: str, application: Application 
 
 def _meets(conditions: tuple[Condition, ...], grant: _Grant, application: Application | None) -> bool:
     """Return whether every request that meets the conditions meets those of the grant."""
-    return all(
-        any(
-            condition.is_as_strict_as(required)
-            and all(_covers(patterns, value, application) for value in condition.values)
-            for condition in conditions
-        )
-        for required, patterns in grant.conditions
+    return implied(
+        conditions, grant.conditions, lambda wanted, value: _pattern(wanted).covers(value, application)
     )
 
 
+@cache
 def _pattern(text: str) -> _Pattern:
     literals_and_names = _PLACEHOLDER.split(text)
     expressions = [
@@ -166,9 +164,9 @@ _APPLICATION: Final = _pattern(
 )
 _GRANTS: Final = tuple(
     _Grant(
-        tuple(_pattern(action.lower()) for action in statement.actions),
-        tuple(map(_pattern, statement.resources)),
-        tuple((condition, tuple(map(_pattern, condition.values))) for condition in statement.conditions),
+        tuple(_pattern(action.lower()) for action in statement.actions.values),
+        tuple(map(_pattern, statement.resources.values)),
+        statement.conditions,
     )
     for statement in read_document(
         (Path(__file__).parent / "connector_policy.json").read_text(encoding="utf-8")

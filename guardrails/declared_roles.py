@@ -10,7 +10,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 from connector_grants import Application, application_of
-from policy_documents import UNKNOWN, Document, Statement, listed, read_document
+from iam.conditions import certain_values, never_met
+from iam.documents import UNKNOWN, Document, Kind, Statement, listed, read_document
+from iam.patterns import is_pattern
 from pulumi_policy.proxy import UnknownValueError
 
 SERVICE: Final = "qbusiness.amazonaws.com"
@@ -151,7 +153,8 @@ def roles_of(
 def trusting_statements(trust: Document) -> Iterator[Statement]:
     """Return the statements of a trust policy that let Amazon Q Business assume the role."""
     for statement in trust.statements:
-        if statement.allows and {"*", f"Service:{SERVICE}"}.intersection(statement.principals):
+        met = not any(map(never_met, statement.conditions))
+        if statement.allows and met and statement.principals.covers(f"Service:{SERVICE}"):
             yield statement
 
 
@@ -161,15 +164,9 @@ def required_values(statement: Statement, key: str) -> tuple[str, ...]:
     A request has to meet both of two conditions on one key, so that the narrower one counts.
     """
     required = [
-        condition.values
-        for condition in statement.conditions
-        if condition.is_on(key) and condition.requires_key
+        values for condition in statement.conditions if (values := certain_values(condition, key))
     ]
-    return min(required, key=lambda values: (any(map(_is_pattern, values)), len(values)), default=())
-
-
-def _is_pattern(text: str) -> bool:
-    return "*" in text or "?" in text or "${" in text
+    return min(required, key=lambda values: (any(map(is_pattern, values)), len(values)), default=())
 
 
 def _is_assumed_by_service(role: Role, declaration: _Declaration) -> bool:
@@ -182,7 +179,7 @@ def _is_assumed_by_service(role: Role, declaration: _Declaration) -> bool:
         action.lower().startswith("qbusiness:")
         for policy in role.policies
         for statement in policy.document.statements
-        for action in statement.actions
+        for action in statement.actions.values
     )
 
 
@@ -274,7 +271,7 @@ def _role(role: _Declaration, belonging: Sequence[_Declaration], managed: _Manag
     return Role(
         role.urn,
         role.text("name"),
-        Policy(role.urn, _document(role.properties, "assumeRolePolicy", trust=True)),
+        Policy(role.urn, _document(role.properties, "assumeRolePolicy", Kind.TRUST)),
         (*inline, *attached),
         tuple(attachments),
         (*undeclared, *undeclared_managed),
@@ -336,7 +333,7 @@ def _managed_policies(
     return [*attached.values()], [*attachments.values()], undeclared
 
 
-def _document(properties: Mapping[str, Any], name: str, *, trust: bool = False) -> Document:
+def _document(properties: Mapping[str, Any], name: str, kind: Kind = Kind.IDENTITY) -> Document:
     """Read a document; one that the provider has not reported yet is not known yet."""
     given = properties.get(name)
-    return read_document(UNKNOWN if given is None else given, trust=trust)
+    return read_document(UNKNOWN if given is None else given, kind)

@@ -19,7 +19,7 @@ from declared_roles import (
     required_values,
     trusting_statements,
 )
-from policy_documents import Statement
+from iam.documents import Statement
 
 # Characters, white space not counted; the number of attached policies. The last two can be increased:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -137,8 +137,8 @@ def trust_application(role: Role) -> Iterator[Finding]:
 
 def _trusted(statement: Statement, key: str, values: Sequence[str]) -> str:
     if values:
-        return f"{statement.name} of the trust policy allows {key} {', '.join(values)}"
-    return f"{statement.name} of the trust policy does not require {key}"
+        return f"{_title(statement)} of the trust policy allows {key} {', '.join(values)}"
+    return f"{_title(statement)} of the trust policy does not require {key}"
 
 
 def trust_service_alone(role: Role) -> Iterator[Finding]:
@@ -146,20 +146,20 @@ def trust_service_alone(role: Role) -> Iterator[Finding]:
     for statement in role.trust.document.statements:
         if not statement.allows:
             continue
-        others = sorted({*statement.principals} - {f"Service:{SERVICE}"})
+        others = sorted({*statement.principals.listed()} - {f"Service:{SERVICE}"})
         if others:
             shown = ", ".join("everybody" if other == "*" else other for other in others)
             yield Finding(
                 role.urn,
-                f"{statement.name} of the trust policy allows other principals: {shown}",
+                f"{_title(statement)} of the trust policy allows other principals: {shown}",
                 f'only the principal {{"Service": "{SERVICE}"}}',
                 "remove the other principals",
             )
-        actions = [action for action in statement.actions if action.lower() != "sts:assumerole"]
+        actions = [action for action in statement.actions.listed() if action.lower() != "sts:assumerole"]
         if actions:
             yield Finding(
                 role.urn,
-                f"{statement.name} of the trust policy allows other actions: {', '.join(actions)}",
+                f"{_title(statement)} of the trust policy allows other actions: {', '.join(actions)}",
                 "only sts:AssumeRole",
                 "remove the other actions",
             )
@@ -189,7 +189,7 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
             if _rule_for(found) == rule:
                 actions[found._replace(action="")].append(found.action)
         for found, names in actions.items():
-            message = f"{statement.name} allows {', '.join(names)}"
+            message = f"{_title(statement)} allows {', '.join(names)}"
             if not found.resource:
                 expected = "only actions that a connector needs"
                 remediation = "remove those that no connector needs; name the others without a wildcard"
@@ -263,7 +263,7 @@ def ingest(role: Role) -> Iterator[Finding]:
     """Find indexes without their application: the actions require both."""
     resources: dict[str, str] = {}
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
-        resources |= dict.fromkeys(statement.resources, policy.urn)
+        resources |= dict.fromkeys(statement.resources.listed(), policy.urn)
     for resource, urn in resources.items():
         application, separator, _ = resource.partition("/index/")
         if separator and application not in resources:
@@ -282,10 +282,11 @@ def subnets(role: Role) -> Iterator[Finding]:
             condition.requires_key and condition.key.lower().startswith("aws:requesttag/")
             for condition in statement.conditions
         )
-        if requires_tag and any(":subnet/" in resource for resource in statement.resources):
+        if requires_tag and any(":subnet/" in resource for resource in statement.resources.listed()):
             yield Finding(
                 policy.urn,
-                f"{statement.name} has a condition on aws:RequestTag for subnets, which never meet it",
+                f"{_title(statement)} has a condition on aws:RequestTag for subnets, which never meet "
+                "it",
                 "no such condition for subnets and security groups",
                 "allow them in a statement of their own",
             )
@@ -296,11 +297,11 @@ def placeholders(role: Role) -> Iterator[Finding]:
     for policy in (role.trust, *role.policies):
         for statement in policy.document.statements:
             values = [value for condition in statement.conditions for value in condition.values]
-            for text in (*statement.resources, *statement.not_resources, *values):
+            for text in (*statement.resources.values, *values):
                 if _PLACEHOLDER.search(text):
                     yield Finding(
                         policy.urn,
-                        f"{statement.name} has a placeholder: {text}",
+                        f"{_title(statement)} has a placeholder: {text}",
                         "values of your account",
                         "replace the placeholder",
                     )
@@ -384,6 +385,10 @@ RULES: Final = (
 """The rules, in the order of the page."""
 
 
+def _title(statement: Statement) -> str:
+    return f"statement {statement.name.removeprefix('statement ')}"
+
+
 def _statements(role: Role) -> Iterator[tuple[Policy, Statement]]:
     for policy in role.policies:
         for statement in policy.document.statements:
@@ -393,5 +398,5 @@ def _statements(role: Role) -> Iterator[tuple[Policy, Statement]]:
 def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
     """Return the statements that allow an action by its name."""
     for policy, statement in _statements(role):
-        if statement.allows and action in map(str.lower, statement.actions):
+        if statement.allows and action in map(str.lower, statement.actions.listed()):
             yield policy, statement

@@ -61,6 +61,8 @@ class Role(NamedTuple):
     """A role and its policies as IAM has them."""
 
     arn: str
+    id: str
+    """No other role ever has it, not even one of the same name."""
     name: str
     path: str
     description: str
@@ -279,6 +281,7 @@ class Account:
         attached, attached_policies, denied = self._attached_policies(role["RoleName"])
         return Role(
             role["Arn"],
+            role["RoleId"],
             role["RoleName"],
             role["Path"],
             role.get("Description", ""),
@@ -330,6 +333,16 @@ class Account:
     def caller(self) -> dict[str, str]:
         """Return whose credentials these are, which needs no permission."""
         return self._client("sts").get_caller_identity()
+
+    @_once
+    def organization(self) -> str:
+        """Return the ID of the account's organization; empty if it belongs to none."""
+        try:
+            return self._client("organizations").describe_organization()["Organization"]["Id"]
+        except ClientError as error:
+            if code(error) == "AWSOrganizationsNotInUseException":
+                return ""
+            raise
 
     def simulate(
         self, principal: str, actions: Sequence[str], resource: str, context: Mapping[str, Any]

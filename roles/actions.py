@@ -39,6 +39,7 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "ec2:DescribeSubnets",
         "ec2:DescribeSecurityGroups",
         "s3:GetBucketLocation",
+        "organizations:DescribeOrganization",
         "iam:SimulatePrincipalPolicy",
         "access-analyzer:ValidatePolicy",
     ),

@@ -28,6 +28,8 @@ FINE: Final = 0
 PROBLEMS: Final = 1
 COULD_NOT_LOOK: Final = 2
 """Exit codes of every verb."""
+CANNOT_TELL: Final = 3
+"""Exit code of `check` if nothing is wrong, and an answer depends on something unknown."""
 
 _SIGN_IN: Final = (
     "sign in (`aws sso login`, `aws configure`), or name a profile in AWS_PROFILE; "

@@ -824,10 +824,50 @@ DECRYPT = allow(["kms:Decrypt"], [KEY_ARN], Condition=LIKE)
         ),
         # Without a wildcard, these operators ask for the same.
         (
-            {**GET, "Condition": {"ArnEquals": {"aws:SourceArn": "arn:x"}}},
-            [{**GET, "Condition": {"StringLike": {"aws:SourceArn": "arn:x"}}}],
+            {**GET, "Condition": {"ArnEquals": {"aws:SourceArn": APPLICATION_ARN}}},
+            [{**GET, "Condition": {"StringLike": {"aws:SourceArn": APPLICATION_ARN}}}],
             "covered equivalent",
         ),
+        # A condition on ARNs that names none is never met.
+        (
+            {**GET, "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}}},
+            [{**GET, "Condition": {"ArnLike": {"aws:SourceAccount": ACCOUNT}}}],
+            "missing subset",
+        ),
+        # A quantifier makes no difference for a key with one value.
+        (
+            DECRYPT,
+            [{**DECRYPT, "Condition": {"ForAnyValue:StringLike": LIKE["StringLike"]}}],
+            "covered equivalent",
+        ),
+        (
+            DECRYPT,
+            [{**DECRYPT, "Condition": {"ForAllValues:StringLike": LIKE["StringLike"]}}],
+            "covered excess",
+        ),
+        (
+            {**GET, "Condition": {"ForAllValues:StringEquals": {"aws:TagKeys": "a"}}},
+            [{**GET, "Condition": {"ForAllValues:StringLike": {"aws:TagKeys": "a"}}}],
+            "covered equivalent",
+        ),
+        (
+            {**GET, "Condition": {"ForAllValues:StringEquals": {"aws:TagKeys": "a"}}},
+            [{**GET, "Condition": {"ForAnyValue:StringEquals": {"aws:TagKeys": "a"}}}],
+            "missing excess",
+        ),
+        # Digits have no case.
+        (
+            {**GET, "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}}},
+            [{**GET, "Condition": {"StringEqualsIgnoreCase": {"aws:SourceAccount": ACCOUNT}}}],
+            "covered equivalent",
+        ),
+        # The key is there in any case.
+        (
+            DECRYPT,
+            [{**DECRYPT, "Condition": {**LIKE, "Null": {"kms:ViaService": "false"}}}],
+            "covered equivalent",
+        ),
+        (DECRYPT, [{**DECRYPT, "Condition": {"Null": {"kms:ViaService": False}}}], "covered excess"),
         (DECRYPT, [{**DECRYPT, "Condition": {}}], "covered excess"),
         (
             DECRYPT,
@@ -1452,7 +1492,8 @@ def sandbox_console(aws: Aws) -> SandboxConsole:
 @pytest.fixture
 def stack(new_stack: Callable[..., Stack]) -> Stack:
     stack = new_stack({})
-    (stack.directory / "roles").symlink_to(PROJECT / "roles")
+    for package in ("guardrails", "roles"):
+        (stack.directory / package).symlink_to(PROJECT / package)
     return stack
 
 

@@ -81,7 +81,7 @@ def answers_in(state: str, said: Output) -> list[str]:
 
 def answer_to(question: str, said: Output) -> str:
     """Return the answer to a question, with its state, details and fix."""
-    pattern = rf"^(?:ok|problem|skipped) +{question}(?: [0-9a-f-]{{36}})?: .*\n(?: .*\n)*"
+    pattern = rf"^(?:ok|problem|skipped|cannot tell) +{question}(?: [0-9a-f-]{{36}})?: .*\n(?: .*\n)*"
     found = re.findall(pattern, said.out, flags=re.MULTILINE)
     assert found, said.out
     return "".join(found)
@@ -360,6 +360,7 @@ def allow_key(principal: object, **more: Any) -> dict[str, Any]:
 
 
 ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+OF_ORGANIZATION: Final = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
 THROUGH: Final = {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
 
 BREAKS: list[Break] = [
@@ -579,6 +580,14 @@ def test_what_is_wrong_with_a_resource_is_printed_with_the_command_that_fixes_it
             "leaves it to the account's IAM policies",
         ),
         (
+            [
+                allow_key(
+                    ROOT, Condition={"StringNotEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}}
+                )
+            ],
+            "leaves it to the account's IAM policies",
+        ),
+        (
             [allow_key(ROOT), allow_key("*", Effect="Deny", Action="kms:ScheduleKeyDeletion")],
             "leaves it to the account's IAM policies",
         ),
@@ -589,6 +598,181 @@ def test_key_policies_that_let_the_role_decrypt(
 ):
     key_policy(world, *statements)
     assert answer_to("key policy", check()) == f"ok       key policy: {text}\n"
+
+
+ADMIN: Final = f"arn:aws:iam::{ACCOUNT}:role/admin"
+DENYING: Final[list[dict[str, Any]]] = [
+    {"StringNotLike": {"aws:PrincipalArn": ADMIN}},
+    {"StringNotEquals": {"aws:PrincipalArn": ADMIN}},
+    {"ArnNotEquals": {"aws:PrincipalArn": ADMIN}},
+    {"ArnNotLikeIfExists": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/admin*"}},
+    {"StringNotEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}},
+    {"StringNotEqualsIfExists": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}},
+    {"StringNotEquals": {"kms:CallerAccount": OTHER_ACCOUNT}},
+    {"StringNotEquals": {"aws:PrincipalAccount": OTHER_ACCOUNT}},
+    {"StringEquals": {"aws:RequestedRegion": REGION}},
+    {"StringLike": {"aws:userid": "AROA*:*"}},
+    {"StringNotEquals": {"aws:PrincipalTag/team": "security"}},
+    {"Null": {"aws:MultiFactorAuthAge": "true"}},
+    {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
+    {"Bool": {"aws:ViaAWSService": "true"}},
+    {"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}},
+]
+"""Conditions that the connector's request meets; moto's account belongs to no organization."""
+SPARING: Final[list[dict[str, Any]]] = [
+    {"StringNotLike": {"aws:PrincipalArn": [ADMIN, ROLE_ARN]}},
+    {"ArnNotLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/*"}},
+    {"StringNotEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}},
+    {"StringNotEquals": {"kms:CallerAccount": ACCOUNT}},
+    {"StringNotEquals": {"aws:RequestedRegion": [REGION, "eu-west-1"]}},
+    {"Bool": {"aws:SecureTransport": "false"}},
+    {"Bool": {"aws:PrincipalIsAWSService": "true"}},
+    {"StringEquals": {"kms:EncryptionContext:SecretARN": f"{SECRET_ARN}-other"}},
+    # One condition that is not met decides, whatever is not known.
+    {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}, "Bool": {"aws:SecureTransport": "false"}},
+]
+UNKNOWN: Final[list[tuple[dict[str, Any], str]]] = [
+    ({"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}, "aws:SourceVpce"),
+    ({"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, "aws:SourceIp"),
+    ({"DateGreaterThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}}, "aws:CurrentTime"),
+    ({"StringLike": {"aws:userid": "*:me"}}, "aws:userid"),
+    ({"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-1/*"}}, "aws:PrincipalOrgPaths"),
+    ({"stringNotLike": {"aws:PrincipalArn": ADMIN}}, "aws:PrincipalArn"),
+]
+
+
+def denied_under(world: World, condition: dict[str, Any]) -> None:
+    """Let the account use the key, except under a condition."""
+    denial = allow_key("*", Effect="Deny", Action="kms:Decrypt", Sid="Lock", Condition=condition)
+    key_policy(world, allow_key(ROOT), denial)
+
+
+@pytest.mark.parametrize("condition", DENYING, ids=json.dumps)
+def test_a_key_policy_that_denies_the_role_under_a_condition_is_a_problem(
+    world: World, check: Check, condition: dict[str, Any]
+):
+    denied_under(world, condition)
+    said = check()
+    assert said.code == 1
+    assert answer_to("key policy", said).startswith(
+        "problem  key policy: the key policy denies kms:Decrypt to the role (Lock)\n"
+    )
+
+
+@pytest.mark.parametrize("condition", SPARING, ids=json.dumps)
+def test_a_key_policy_that_denies_only_others_lets_the_role_decrypt(
+    world: World, check: Check, condition: dict[str, Any]
+):
+    denied_under(world, condition)
+    said = check()
+    assert said.code == 0
+    assert answer_to("key policy", said) == (
+        "ok       key policy: leaves it to the account's IAM policies\n"
+    )
+
+
+@pytest.mark.parametrize(("condition", "key"), UNKNOWN, ids=json.dumps)
+def test_a_key_policy_under_a_condition_that_nobody_can_read_is_neither_ok_nor_a_problem(
+    world: World, check: Check, condition: dict[str, Any], key: str
+):
+    denied_under(world, condition)
+    said = check()
+    assert said.code == 3
+    assert answer_to("key policy", said) == (
+        "cannot tell key policy: the key policy may let the role decrypt, or not\n"
+        f"           depends on {key} (Lock)\n"
+        f"         find out: repeat with --context {key}=VALUE, or start a sync and look for "
+        "kms:Decrypt in CloudTrail: IAM simulates key policies for users only\n"
+    )
+    assert said.out.endswith("\n19 ok, 0 problems, 0 skipped, 1 cannot tell\n")
+    said = check("--json")
+    assert said.json["cannot tell"] == 1
+    (answer,) = (each for each in said.json["answers"] if each["question"] == "key policy")
+    assert (answer["state"], answer["details"]) == ("cannot tell", [f"depends on {key} (Lock)"])
+
+
+@pytest.mark.parametrize(
+    ("stated", "code", "printed"),
+    [
+        (["aws:SourceVpce=vpce-1"], 0, "aws:SourceVpce is vpce-1"),
+        (["aws:SourceVpce=vpce-2"], 1, "aws:SourceVpce is vpce-2"),
+        (["aws:SourceVpce="], 1, "aws:SourceVpce is absent"),
+        (["AWS:sourcevpce=vpce-1", "aws:SourceIp=192.0.2.1"], 0, "AWS:sourcevpce is vpce-1"),
+    ],
+)
+def test_a_key_that_the_user_states_decides_and_is_printed(
+    world: World, check: Check, stated: list[str], code: int, printed: str
+):
+    denied_under(world, {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}})
+    options = [option for each in stated for option in ("--context", each)]
+    said = check(*options)
+    assert said.code == code
+    assert f"\nwith --context: {printed}\n" in said.out
+    assert check("--json", *options).json["context"]
+
+
+def test_a_problem_counts_more_than_what_cannot_be_told(world: World, check: Check):
+    denied_under(world, {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}})
+    world.kms.disable_key(KeyId=KEY_ID)
+    assert check().code == 1
+
+
+@pytest.mark.parametrize("text", ["aws:SourceVpc", "=vpc-1", "SourceVpc=vpc-1", "aws: x=1"])
+def test_what_is_not_a_condition_key_with_a_value_is_refused(
+    capsys: pytest.CaptureFixture[str], text: str
+):
+    with pytest.raises(SystemExit) as stopped:
+        main(["check", "--stack", "dev", "--context", text])
+    assert stopped.value.code == 2
+    assert f"{text!r} is not a condition key with a value: expected KEY=VALUE" in capsys.readouterr().err
+
+
+def test_the_account_s_organization_is_asked_for_if_a_key_policy_depends_on_it(
+    world: World, check: Check
+):
+    key_policy(world, allow_key(ROOT, Condition=OF_ORGANIZATION))
+    organization = {"Id": "o-a1b2c3d4e5"}
+    world.server.answers["organizations:DescribeOrganization"] = {"Organization": organization}
+    assert check().code == 0
+    organization["Id"] = "o-another123"
+    assert answer_to("key policy", check()).startswith("problem ")
+    world.server.refusals[OPTIONAL] = (400, "AccessDeniedException")
+    said = check()
+    assert said.code == 3
+    assert "depends on aws:PrincipalOrgID (Statement)\n" in answer_to("key policy", said)
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        {"AWS": f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE_NAME}/session"},
+        {"AWS": "AROAEXAMPLEOFAROLETHATIS"},
+        {"Service": "qbusiness.amazonaws.com"},
+    ],
+)
+def test_a_key_policy_that_names_something_else_than_the_role_is_not_ok(
+    world: World, check: Check, principal: dict[str, str]
+):
+    key_policy(world, allow_key(principal))
+    assert not answer_to("key policy", check()).startswith("ok ")
+
+
+@pytest.mark.parametrize(
+    ("spared", "state"),
+    [
+        ([ROLE_ARN, f"arn:aws:iam::{ACCOUNT}:root"], "ok "),
+        ([ROLE_ARN], "cannot tell "),
+        ([ADMIN], "problem "),
+    ],
+)
+def test_a_denial_to_all_but_some_principals_is_read(
+    world: World, check: Check, spared: list[str], state: str
+):
+    denial = allow_key(None, Effect="Deny", NotPrincipal={"AWS": spared})
+    del denial["Principal"]
+    document = {"Version": "2012-10-17", "Statement": [allow_key(ROOT), denial]}
+    world.server.answers["kms:GetKeyPolicy"] = {"Policy": json.dumps(document)}  # moto refuses it
+    assert answer_to("key policy", check()).startswith(state)
 
 
 def test_the_policy_of_a_key_in_another_account_is_left_to_that_account(world: World, check: Check):
@@ -752,7 +936,7 @@ def test_a_boundary_that_the_settings_do_not_have_is_a_problem(world: World, che
     assert answer.startswith(f"problem  permissions boundary: the role has {arn}, and the settings none")
     world.set(permissionsBoundaryArn=arn)
     assert answer_to("permissions boundary", check()) == (
-        f"ok       permissions boundary: {arn} lets every statement through\n"
+        f"ok       permissions boundary: {arn} lets every request through\n"
     )
 
 
@@ -762,9 +946,96 @@ def test_what_a_boundary_does_not_let_through_is_named(world: World, check: Chec
     world.set(permissionsBoundaryArn=arn)
     answer = answer_to("permissions boundary", check())
     assert f"{arn} does not let everything through\n" in answer
-    assert f"AllowsAmazonQToDecryptSecret: kms:Decrypt on {KEY_ARN}\n" in answer
-    assert "AllowsAmazonQToDescribeResourcesForVPC: ec2:DescribeNetworkInterfaces, ec2" in answer
-    assert "AllowsAmazonQToGetSecret" not in answer
+    assert f"  kms:Decrypt on {KEY_ARN}\n" in answer
+    assert "  ec2:DescribeNetworkInterfaces on *\n" in answer
+    assert "secretsmanager:GetSecretValue" not in answer
+
+
+def bounded(world: World, *statements: dict[str, Any]) -> None:
+    """Give the role a boundary that allows everything, with more statements."""
+    document = {"Version": "2012-10-17", "Statement": [json.loads(WIDE)["Statement"], *statements]}
+    world.set(permissionsBoundaryArn=boundary(world, json.dumps(document)))
+
+
+def deny_under(condition: dict[str, Any], action: str = "*") -> dict[str, Any]:
+    return {"Sid": "Lock", "Effect": "Deny", "Action": action, "Resource": "*", "Condition": condition}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}},
+        {"StringEquals": {"aws:RequestedRegion": REGION}},
+        {"StringNotLike": {"aws:PrincipalArn": ADMIN}},
+        {"ArnNotLike": {"aws:PrincipalArn": ADMIN}},
+        {"Null": {"aws:PrincipalTag/team": "true"}},
+        {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
+    ],
+    ids=json.dumps,
+)
+def test_a_boundary_that_denies_under_a_condition_that_is_met_is_a_problem(
+    world: World, check: Check, condition: dict[str, Any]
+):
+    bounded(world, deny_under(condition))
+    answer = answer_to("permissions boundary", check())
+    assert answer.startswith("problem  ")
+    assert f"  secretsmanager:GetSecretValue on {SECRET_ARN}: denied by Lock\n" in answer
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringNotEquals": {"aws:RequestedRegion": [REGION, "us-west-2"]}},
+        {"StringNotLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/aem-*"}},
+        {"Bool": {"aws:SecureTransport": "false"}},
+    ],
+    ids=json.dumps,
+)
+def test_a_boundary_that_denies_under_a_condition_that_is_not_met_lets_everything_through(
+    world: World, check: Check, condition: dict[str, Any]
+):
+    bounded(world, deny_under(condition))
+    said = check()
+    assert said.code == 0
+    assert answer_to("permissions boundary", said).startswith("ok ")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringEquals": {"aws:RequestedRegion": REGION}},
+        {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/*"}},
+    ],
+    ids=json.dumps,
+)
+def test_a_boundary_that_allows_under_a_condition_that_holds_is_ok(
+    world: World, check: Check, condition: dict[str, Any]
+):
+    document = json.loads(WIDE)
+    document["Statement"]["Condition"] = condition
+    world.set(permissionsBoundaryArn=boundary(world, json.dumps(document)))
+    assert check().code == 0
+
+
+def test_a_boundary_under_a_condition_that_nobody_can_read_is_neither_ok_nor_a_problem(
+    world: World, check: Check
+):
+    bounded(world, deny_under({"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}, "kms:*"))
+    said = check()
+    assert said.code == 3
+    answer = answer_to("permissions boundary", said)
+    assert f"\n           kms:Decrypt on {KEY_ARN} depends on aws:SourceVpc (Lock)\n" in answer
+    assert (
+        "find out: repeat with --context aws:SourceVpc=VALUE, or ask `aws iam simulate-principal-policy`"
+        in answer
+    )
+    assert check("--context", "aws:SourceVpc=vpc-1").code == 0
+
+
+def test_a_boundary_for_one_interface_alone_is_not_ok(world: World, check: Check):
+    interfaces = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-0a*"
+    bounded(world, {**deny_under({}, "ec2:*"), "Resource": interfaces})
+    assert "(Lock)" in answer_to("permissions boundary", check())
 
 
 # What AWS decides.
@@ -1058,10 +1329,11 @@ def test_500_data_sources_are_read_with_progress(world: World, check: Check):
 # What goes wrong.
 
 NEEDED_FOR_A_BUCKET: Final = ("s3:GetBucketLocation", "s3:GetEncryptionConfiguration")
+OPTIONAL: Final = "organizations:DescribeOrganization"
 CODES: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "s3": "AccessDenied"}
 
 
-@pytest.mark.parametrize("action", ACTIONS["check"])
+@pytest.mark.parametrize("action", sorted({*ACTIONS["check"]} - {OPTIONAL}))
 def test_without_a_permission_its_questions_are_skipped_with_one_line_each(
     world: World, check: Check, action: str
 ):
@@ -1223,7 +1495,8 @@ def test_a_page_in_place_of_aws_is_one_line(world: World, check: Check, monkeypa
 
 def test_secret_settings_of_a_stack_are_read_through_pulumi_and_not_shown(new_stack: NewStack):
     stack = new_stack({**SETTINGS, f"{PROJECT_NAME}:tags": {"Environment": "dev"}})
-    (stack.directory / "roles").symlink_to(PROJECT / "roles")
+    for package in ("guardrails", "roles"):
+        (stack.directory / package).symlink_to(PROJECT / package)
     stack.run("config", "set", "--secret", "secretId", SECRET_ID)
     stack.run("config", "set", "--secret", "--path", "tags.Owner", "somebody")
     stack.up()
@@ -1243,6 +1516,7 @@ def test_the_policy_of_the_page_is_what_is_called(world: World, check: Check):
     (statement,) = json.loads(policy)["Statement"]
     assert statement["Action"] == [*ACTIONS["check"]]
     world.set(permissionsBoundaryArn=boundary(world, WIDE))
+    key_policy(world, allow_key(ROOT, Condition=OF_ORGANIZATION))
     world.add_data_source()
     check()
     called = {*world.server.calls}

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
 from components.formats import MAXIMUM_INLINE_SIZE
+from guardrails.iam.documents import listed
 from roles.account import Role
-from roles.difference import as_list
 
 MAXIMUM_MANAGED_SIZE: Final = 6_144
 """Characters of a managed policy, white space not counted.
@@ -123,7 +123,7 @@ def _split(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if _size(document) <= MAXIMUM_MANAGED_SIZE:
         return [document]
     parts: list[list[Mapping[str, Any]]] = [[]]
-    for statement in as_list(document["Statement"]):
+    for statement in listed(document["Statement"]):
         for piece in _pieces(document, statement):
             if _size({**document, "Statement": [*parts[-1], piece]}) > MAXIMUM_MANAGED_SIZE:
                 parts.append([])
@@ -138,7 +138,7 @@ def _pieces(document: Mapping[str, Any], statement: Mapping[str, Any]) -> Iterat
         yield statement
         return
     for member in ("Resource", "Action"):
-        values = as_list(statement.get(member))
+        values = listed(statement.get(member))
         if len(values) > 1:
             # A Sid is unique in its document, and says nothing of what is allowed.
             rest = {name: value for name, value in statement.items() if name != "Sid"}

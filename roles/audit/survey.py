@@ -13,11 +13,12 @@ from typing import Final, NamedTuple
 from botocore.exceptions import ClientError, ParamValidationError
 
 from components.errors import SettingsError
+from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
 from roles.actions import action
 from roles.connection import Connection, read_connection
 from roles.connector import connectors_of, find_connector, find_uses
-from roles.difference import Access, Statement, compare, program_statements, role_statements
+from roles.difference import Access, compare, program_statements, role_statements
 from roles.errors import InputError, explain, is_bad_credentials, is_denied, is_gone, is_throttled
 from roles.notes import Notes
 
@@ -332,7 +333,7 @@ def _findings(
         if statement not in covered:
             yield Finding(Kind.MISSING, *named, verdicts[statement].access, tuple(data_sources))
         elif len(data_sources) < len(compared):
-            access = Access(statement.actions.patterns, statement.targets.patterns, condition=False)
+            access = Access(statement.actions.values, statement.targets.values, condition=False)
             yield Finding(Kind.SHARED, *named, (access,), tuple(data_sources))
 
 

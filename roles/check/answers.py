@@ -10,6 +10,8 @@ class State(StrEnum):
     OK = "ok"
     PROBLEM = "problem"
     SKIPPED = "skipped"
+    CANNOT_TELL = "cannot tell"
+    """The answer depends on something that nobody can read."""
 
 
 class Answer(NamedTuple):
@@ -18,7 +20,7 @@ class Answer(NamedTuple):
     state: State
     text: str
     fix: str = ""
-    """The command that fixes a problem, or what else to do."""
+    """The command that fixes a problem, or what else to do; how to find out what cannot be told."""
     details: tuple[str, ...] = ()
     """What a problem consists of, one line each."""
     subject: str = ""
@@ -35,6 +37,11 @@ def ok(text: str) -> Answer:
 def problem(text: str, fix: str, *details: str) -> Answer:
     """Return the answer that something is wrong."""
     return Answer(State.PROBLEM, text, fix, details)
+
+
+def cannot_tell(text: str, how: str, *details: str) -> Answer:
+    """Return the answer that depends on something unknown, and how to find it out."""
+    return Answer(State.CANNOT_TELL, text, how, details)
 
 
 def skipped(text: str) -> Answer:

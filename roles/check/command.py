@@ -6,6 +6,7 @@ docs/check.md describes all.
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
@@ -18,6 +19,7 @@ from roles.check.answers import Answer, State, not_allowed, skipped
 from roles.check.stack import read_stack
 from roles.check.subject import Subject
 from roles.errors import (
+    CANNOT_TELL,
     COULD_NOT_LOOK,
     FINE,
     PROBLEMS,
@@ -59,11 +61,23 @@ _UNANSWERED: Final = "the sandbox does not answer this: ask it on AWS"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("--stack", type=stack_name, required=True, help="the stack that has the role")
+    parser.add_argument(
+        "--context",
+        metavar="KEY=VALUE",
+        type=_context,
+        action="append",
+        default=[],
+        help="a condition key of the connector's requests, such as aws:SourceVpc=vpc-1, that cannot be "
+        "read from AWS; without VALUE, the requests do not carry it; repeat it for several",
+    )
 
 
 def run(options: argparse.Namespace, notes: Notes) -> int:
     """Ask all questions, print the answers, and return the exit code."""
-    subject = Subject(read_stack(options.stack), notes)
+    stated: dict[str, list[str]] = {}
+    for key, value in options.context:
+        stated.setdefault(key, []).extend([value] if value else [])
+    subject = Subject(read_stack(options.stack), notes, stated)
     answers: list[tuple[str, Answer]] = []
     for question, ask in _QUESTIONS.items():
         for answer in _answers(ask, subject):
@@ -75,15 +89,36 @@ def run(options: argparse.Namespace, notes: Notes) -> int:
     counts = {state: sum(answer.state == state for _, answer in answers) for state in State}
     if options.json:
         shown = [_plain(question, answer) for question, answer in answers]
-        print(json.dumps({"stack": options.stack, **counts, "answers": shown}, indent=2))
+        given = {"context": stated} if stated else {}
+        print(json.dumps({"stack": options.stack, **given, **counts, "answers": shown}, indent=2))
     else:
-        ok, problems, skips = counts.values()
-        print(f"\n{ok} ok, {problems} problem{'s' * (problems != 1)}, {skips} skipped")
+        print(f"\n{_summary(counts)}")
+        for key, values in stated.items():
+            print(f"with --context: {key} is {', '.join(values) or 'absent'}")
     if any(answer.action for _, answer in answers):
         notes("not every question was answered: docs/check.md has the policy with all permissions")
     if counts[State.PROBLEM]:
         return PROBLEMS
-    return COULD_NOT_LOOK if any(answer.action for _, answer in answers) else FINE
+    if any(answer.action for _, answer in answers):
+        return COULD_NOT_LOOK
+    return CANNOT_TELL if counts[State.CANNOT_TELL] else FINE
+
+
+def _context(text: str) -> tuple[str, str]:
+    """Return a condition key and its value; raises argparse's error for another text."""
+    key, separator, value = text.partition("=")
+    if not separator or not re.fullmatch(r"[A-Za-z0-9-]+:\S+", key):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a condition key with a value: expected KEY=VALUE, such as "
+            "aws:SourceVpc=vpc-1"
+        )
+    return key, value
+
+
+def _summary(counts: Mapping[State, int]) -> str:
+    ok, problems, skips, unclear = (counts[state] for state in State)
+    text = f"{ok} ok, {problems} problem{'s' * (problems != 1)}, {skips} skipped"
+    return f"{text}, {unclear} cannot tell" if unclear else text
 
 
 def _answers(ask: Callable[[Subject], Answer | Iterable[Answer]], subject: Subject) -> Iterator[Answer]:
@@ -114,7 +149,8 @@ def _lines(question: str, answer: Answer) -> Iterator[str]:
     yield f"{answer.state:8} {name}: {answer.text}"
     yield from (f"{'':9}  {detail}" for detail in answer.details)
     if answer.fix:
-        yield f"{'':9}fix: {answer.fix}"
+        label = "find out" if answer.state is State.CANNOT_TELL else "fix"
+        yield f"{'':9}{label}: {answer.fix}"
 
 
 def _plain(question: str, answer: Answer) -> dict[str, object]:

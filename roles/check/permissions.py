@@ -1,14 +1,24 @@
 """Ask whether the role is as rendered, and whether AWS allows what the connector does."""
 
-import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final
 
 from components.connector_role import POLICY_NAME
-from roles.check.answers import Answer, not_allowed, ok, problem, skipped
+from guardrails.iam.documents import Kind
+from guardrails.iam.patterns import Text
+from guardrails.iam.truth import Truth
+from roles.check.answers import Answer, cannot_tell, not_allowed, ok, problem, skipped
+from roles.check.requests import (
+    Request,
+    connector_requests,
+    decisions,
+    foreign_requests,
+    statement_of_context,
+    unclear,
+)
 from roles.check.subject import Subject
-from roles.difference import TRUST_POLICY, Verdict, compare, statements
+from roles.difference import TRUST_POLICY, compare, readable, statements
 
 SERVICE: Final = "qbusiness.amazonaws.com"
 _NO_ROLE: Final = "there is no role"
@@ -35,12 +45,13 @@ def role_policy(subject: Subject) -> Answer:
     """Ask whether the role policy means what the program renders."""
     if subject.role is None:
         return skipped(_NO_ROLE)
-    actual = subject.role.inline_policies.get(POLICY_NAME, {})
+    actual = subject.role.inline_policies.get(POLICY_NAME)
     return _same(subject, POLICY_NAME, subject.policies.role_policy, actual)
 
 
-def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any]) -> Answer:
-    difference = compare([*statements(name, json.loads(rendered))], [*statements(name, actual)])
+def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] | None) -> Answer:
+    has = statements(name, actual) if actual is not None else ()
+    difference = compare(statements(name, rendered), has)
     if difference.equivalent:
         return ok("means what the program renders")
     wrong = [
@@ -87,35 +98,36 @@ def permissions_boundary(subject: Subject) -> Answer:
         )
     if not actual:
         return ok("the role has none")
-    document = subject.account.managed_policy(actual)
-    verdicts = compare(
-        [*statements(POLICY_NAME, json.loads(subject.policies.role_policy))],
-        [*statements(actual, document)],
-    ).program
-    blocked = [line for verdict in verdicts for line in _blocked(verdict)]
+    policy = readable(subject.account.managed_policy(actual), Kind.IDENTITY, "the boundary")
+    found = [*decisions(subject, policy, connector_requests(subject))]
+    blocked = [
+        f"{request.action} on {request.resource}{f': denied by {names}' if names else ''}"
+        for request, decision in found
+        if decision.allowed is Truth.NO
+        for names in [", ".join(statement.name for statement in decision.statements)]
+    ]
     if blocked:
         return problem(
             f"{actual} does not let everything through",
             "add the actions to the boundary, or set permissionsBoundaryArn to another",
             *blocked,
         )
-    return ok(f"{actual} lets every statement through")
-
-
-def _blocked(verdict: Verdict) -> Iterator[str]:
-    for access in verdict.access:
-        yield f"{verdict.statement}: {', '.join(access.actions)} on {', '.join(access.targets)}"
+    depending = [each for each in found if each[1].allowed is Truth.CANNOT_TELL]
+    if depending:
+        lines = [
+            f"{request.action} on {request.resource} {unclear(decision)}"
+            for request, decision in depending
+        ]
+        return cannot_tell(
+            f"{actual} may let all {len(found)} requests through, or all except {len(depending)}",
+            f"{statement_of_context(*(decision for _, decision in depending))}, or ask "
+            "`aws iam simulate-principal-policy`, with the same key in --context-entries",
+            *lines,
+        )
+    return ok(f"{actual} lets every request through")
 
 
 # What AWS decides.
-
-
-class Request(NamedTuple):
-    """Actions on one resource, on which IAM decides in one go."""
-
-    actions: Sequence[str]
-    resource: str
-    context: Mapping[str, str | list[str]]
 
 
 def requests_allowed(subject: Subject) -> Answer:
@@ -163,82 +175,10 @@ def requests_denied(subject: Subject) -> Answer:
     return ok("IAM denies another secret and another application")
 
 
-def connector_requests(subject: Subject) -> Iterator[Request]:
-    """Return the requests that the connector makes.
-
-    AWS checks one call of an API by one request for each resource that the call needs:
-    https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-    """
-    policies, stack = subject.policies, subject.stack
-    if (secret_arn := policies.resource("secretsmanager:GetSecretValue")) is not None:
-        yield Request(("secretsmanager:GetSecretValue",), secret_arn, {})
-    if (key_arn := policies.resource("kms:Decrypt")) is not None:
-        through = f"{'secretsmanager' if secret_arn else 's3'}.{subject.region}.amazonaws.com"
-        yield Request(("kms:Decrypt",), key_arn, {"kms:ViaService": through})
-    if bucket := stack.get("bucket_name"):
-        arn = f"arn:{subject.partition}:s3:::{bucket}"
-        owner = {"aws:ResourceAccount": stack.get("bucket_account_id") or subject.account_id}
-        yield Request(("s3:GetObject",), f"{arn}/document", owner)
-        if stack.connector.bucket_is_source:
-            yield Request(("s3:ListBucket",), arn, owner)
-    both = (
-        *("qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"),
-        *("qbusiness:PutGroup", "qbusiness:DeleteGroup", "qbusiness:ListGroups"),
-    )
-    application_only = ("qbusiness:CreateUser", "qbusiness:UpdateUser")
-    yield Request((*both, *application_only), policies.application_arn, {})
-    yield Request(both, f"{policies.application_arn}/index/{subject.index_id}", {})
-    yield from _network_requests(subject)
-
-
-def _network_requests(subject: Subject) -> Iterator[Request]:
-    network_arns = subject.policies.resources("ec2:CreateNetworkInterface")
-    if not network_arns:
-        return
-    for arn in network_arns:
-        yield Request(("ec2:CreateNetworkInterface",), arn, {})
-    place = f"arn:{subject.partition}:ec2:{subject.region}:{subject.account_id}"
-    interface = f"{place}:network-interface/eni-00000000000000000"
-    tag = f"qbusiness_{subject.account_id}_{subject.application_id}_1"
-    created: dict[str, str | list[str]] = {
-        "aws:RequestTag/AMAZON_Q": tag,
-        "aws:TagKeys": ["AMAZON_Q"],
-    }
-    tagged = {"aws:ResourceTag/AMAZON_Q": tag}
-    yield Request(("ec2:CreateNetworkInterface",), interface, created)
-    yield Request(
-        ("ec2:CreateTags",), interface, {**created, "ec2:CreateAction": "CreateNetworkInterface"}
-    )
-    yield Request(("ec2:CreateNetworkInterfacePermission",), interface, tagged)
-    if subject.stack.get("allow_network_interface_deletion"):
-        yield Request(("ec2:DeleteNetworkInterface",), interface, tagged)
-    yield Request(
-        (
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeAvailabilityZones",
-            "ec2:DescribeNetworkInterfaceAttribute",
-            "ec2:DescribeVpcs",
-            "ec2:DescribeRegions",
-            "ec2:DescribeNetworkInterfacePermissions",
-            "ec2:DescribeSubnets",
-        ),
-        "*",
-        {},
-    )
-
-
-def foreign_requests(subject: Subject) -> Iterator[Request]:
-    """Return two requests that no connector's role may make."""
-    place = f"{subject.region}:{subject.account_id}"
-    secret_arn = f"arn:{subject.partition}:secretsmanager:{place}:secret:another-secret-AbCdEf"
-    yield Request(("secretsmanager:GetSecretValue",), secret_arn, {})
-    other = "00000000-0000-0000-0000-000000000000"
-    application_arn = f"arn:{subject.partition}:qbusiness:{place}:application/{other}"
-    yield Request(("qbusiness:BatchPutDocument",), application_arn, {})
-
-
 def _simulate(subject: Subject, principal: str, request: Request) -> list[dict[str, Any]]:
-    return subject.account.simulate(principal, request.actions, request.resource, request.context)
+    return subject.account.simulate(
+        principal, request.actions, str(request.resource), request.simulated_context()
+    )
 
 
 def _named(result: Mapping[str, Any]) -> str:
@@ -297,7 +237,7 @@ def passing(subject: Subject) -> Answer:
         return skipped(f"IAM does not simulate {subject.caller_arn}")
     if principal.endswith(":root"):
         return ok("the account's root user may do everything")
-    request = Request(("iam:PassRole",), arn, {"iam:PassedToService": SERVICE})
+    request = Request(("iam:PassRole",), Text(arn), {"iam:PassedToService": SERVICE})
     (result,) = _simulate(subject, principal, request)
     if result["EvalDecision"] == "allowed":
         return ok(f"{principal} may pass the role to {SERVICE}")

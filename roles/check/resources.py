@@ -6,9 +6,12 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from components.connectors import Need
-from roles.check.answers import Answer, ok, problem, skipped
+from guardrails.iam.documents import Kind
+from guardrails.iam.truth import Truth
+from roles.check.answers import Answer, cannot_tell, ok, problem, skipped
+from roles.check.requests import decisions, decryption, statement_of_context, unclear
 from roles.check.subject import Subject, ignore_not_found
-from roles.difference import TRUST_POLICY, Condition, Statement, implied, statements
+from roles.difference import readable
 from roles.errors import code, is_denied
 
 _ZONES: Final[Mapping[str, Sequence[str]]] = {
@@ -183,51 +186,36 @@ def key_policy(subject: Subject) -> Answer:
             f"only account {owner}, which has the key, can read its policy: it has to let "
             f"{subject.stack.role_arn or 'the role'} use kms:Decrypt"
         )
-    policy = [*statements(TRUST_POLICY, subject.account.key_policy(arn))]
-    account = f"arn:{subject.partition}:iam::{subject.account_id}:root"
-    by_iam = {f"AWS:{account}", f"AWS:{subject.account_id}"}
-    role = {f"AWS:{subject.stack.role_arn}"}
-    request = _decryption(subject)
+    return _judge_key_policy(subject, arn, str(subject.key["KeyId"]))
+
+
+def _judge_key_policy(subject: Subject, arn: str, key_id: str) -> Answer:
+    policy = readable(subject.account.key_policy(arn), Kind.RESOURCE, "the key policy")
+    ((_, decision),) = decisions(subject, policy, decryption(subject))
+    names = ", ".join(statement.name for statement in decision.statements)
     command = (
-        f"aws kms put-key-policy --key-id {subject.key['KeyId']} --policy-name default "
-        "--policy file://POLICY_FILE"
+        f"aws kms put-key-policy --key-id {key_id} --policy-name default --policy file://POLICY_FILE"
     )
-    denied = [each for each in policy if not each.allows and _decides(each, by_iam | role, request)]
-    if denied:
-        return problem(
-            f"the key policy denies kms:Decrypt to the role ({denied[0].name})",
-            f"{command}, without that statement",
+    if decision.allowed is Truth.CANNOT_TELL:
+        return cannot_tell(
+            "the key policy may let the role decrypt, or not",
+            f"{statement_of_context(decision)}, or start a sync and look for kms:Decrypt in CloudTrail: "
+            "IAM simulates key policies for users only",
+            unclear(decision),
         )
-    allowed = [each for each in policy if each.allows and _decides(each, by_iam | role, request)]
-    if not allowed:
+    if decision.allowed is Truth.NO:
+        if names:
+            return problem(
+                f"the key policy denies kms:Decrypt to the role ({names})",
+                f"{command}, without that statement",
+            )
         return problem(
             "the key policy neither lets the role decrypt nor leaves it to IAM",
             f"{command}, with the statement of docs/faq.md#access-denied-to-the-kms-key",
         )
-    by_name = role & {*allowed[0].targets.patterns}
+    role = f"AWS:{subject.stack.role_arn}"
+    by_name = any(role in statement.principals.values for statement in decision.statements)
     return ok("names the role" if by_name else "leaves it to the account's IAM policies")
-
-
-def _decryption(subject: Subject) -> list[Condition]:
-    """Return the context of the request that the connector's decryption is, as conditions."""
-    secret_arn = subject.policies.resource("secretsmanager:GetSecretValue")
-    values = {
-        "kms:viaservice": f"{'secretsmanager' if secret_arn else 's3'}.{subject.region}.amazonaws.com",
-        "kms:calleraccount": subject.account_id,
-        "kms:encryptioncontext:secretarn": secret_arn,
-        "aws:principalaccount": subject.account_id,
-        "aws:principalarn": subject.stack.role_arn,
-    }
-    return [Condition("StringEquals", key, frozenset({value})) for key, value in values.items() if value]
-
-
-def _decides(statement: Statement, principals: set[str], request: Sequence[Condition]) -> bool:
-    """Return whether a statement of a key policy is about the role's decryption."""
-    return (
-        statement.actions.covers("kms:Decrypt")
-        and any(statement.targets.covers(principal) for principal in principals)
-        and implied(request, statement.conditions)
-    )
 
 
 # The VPC.

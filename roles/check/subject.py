@@ -1,16 +1,17 @@
 """Hold what the questions of `check` are about: a stack, and the account that it is in."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 from components.validation import Location
+from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Role
 from roles.check.stack import Policies, StackSettings, check_settings, render
-from roles.errors import InputError, is_gone
+from roles.errors import InputError, is_denied, is_gone
 from roles.notes import Notes
 
 _T = TypeVar("_T")
@@ -19,7 +20,9 @@ _T = TypeVar("_T")
 class Subject:
     """A stack and its account, which reads once what several questions need."""
 
-    def __init__(self, stack: StackSettings, notes: Notes) -> None:
+    def __init__(
+        self, stack: StackSettings, notes: Notes, stated_context: Mapping[str, Sequence[str]]
+    ) -> None:
         """Find out whose credentials these are, and render the policies.
 
         Raises InputError for credentials of another account, and SettingsError for settings that the
@@ -28,6 +31,9 @@ class Subject:
         check_settings(stack)
         self.stack = stack
         self.notes = notes
+        self.stated_context = {
+            key.lower(): tuple(map(Text, values)) for key, values in stated_context.items()
+        }
         self.account = Account(stack.region, notes)
         self.region = self.account.region
         caller = self.account.caller()
@@ -91,6 +97,16 @@ class Subject:
         """The role that the stack has; None before it is deployed, and if the role is gone."""
         arn = self.stack.role_arn
         return ignore_not_found(lambda: self.account.role(arn.rpartition("/")[2])) if arn else None
+
+    @property
+    def organization(self) -> str | None:
+        """ID of the account's organization; empty without one, None if the caller may not read it."""
+        try:
+            return self.account.organization()
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            return None
 
     @cached_property
     def data_sources(self) -> list[tuple[DataSource, dict[str, Any]]]:

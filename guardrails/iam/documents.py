@@ -6,65 +6,51 @@ The grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from functools import cache
 from typing import Any, Final, NamedTuple, cast
+
+from .conditions import Condition
+from .patterns import Patterns
 
 UNKNOWN: Final = object()
 """Replaces a value that is not known yet."""
 
 _DOCUMENT_ELEMENTS: Final = {"Version", "Id", "Statement"}
 _STATEMENT_ELEMENTS: Final = {"Sid", "Effect", "Action", "NotAction", "Condition"}
-_OPERATORS_THAT_REQUIRE_THE_KEY: Final = {
-    "StringEquals",
-    "StringEqualsIgnoreCase",
-    "StringLike",
-    "ArnEquals",
-    "ArnLike",
-}
+_VERSION_WITH_VARIABLES: Final = "2012-10-17"
 
 
-class Condition(NamedTuple):
-    """One condition key with the values that it may have.
+class Kind(Enum):
+    """A kind of policy, by the elements that its statements have besides actions."""
 
-    IAM compares operators exactly and keys without regard to case:
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
-    """
-
-    operator: str
-    key: str
-    values: tuple[str, ...]
-
-    @property
-    def requires_key(self) -> bool:
-        """Whether no request without the key meets it."""
-        return self.operator.removeprefix("ForAnyValue:") in _OPERATORS_THAT_REQUIRE_THE_KEY
-
-    def is_on(self, key: str) -> bool:
-        """Return whether it is a condition on the key."""
-        return self.key.lower() == key.lower()
-
-    def is_as_strict_as(self, other: "Condition") -> bool:
-        """Return whether a request that meets it with the other's values meets the other."""
-        return self.is_on(other.key) and (
-            self.operator == other.operator or (self.requires_key and other.requires_key)
-        )
+    IDENTITY = ("Resource",)
+    TRUST = ("Principal",)
+    RESOURCE = ("Principal", "Resource")
+    """Of a key, secret, or bucket."""
 
 
 class Statement(NamedTuple):
     """One statement of a policy document."""
 
+    policy: str
+    """The name of its policy, as it was given to the reader."""
     name: str
-    """`statement` and its Sid, or its number in the document."""
+    """Its Sid, or `statement` and its number in the document."""
     allows: bool
-    actions: tuple[str, ...]
-    """`*` for NotAction, which means all actions but some."""
-    not_actions: tuple[str, ...]
-    resources: tuple[str, ...]
-    """`*` for NotResource. Empty in a trust policy."""
-    not_resources: tuple[str, ...]
-    principals: tuple[str, ...]
-    """For example `Service:qbusiness.amazonaws.com`; `*` for everybody and for NotPrincipal."""
+    actions: Patterns
+    resources: Patterns
+    """Empty in a trust policy."""
+    principals: Patterns
+    """For example `Service:qbusiness.amazonaws.com`; `*` for everybody. Empty in an identity policy."""
     conditions: tuple[Condition, ...]
+    variables: bool
+    """Whether `${…}` is a variable, which depends on the version of the document."""
+
+    @property
+    def targets(self) -> Patterns:
+        """The resources, or, in a trust policy, the principals."""
+        return self.resources if self.resources.values else self.principals
 
 
 class Document(NamedTuple):
@@ -83,19 +69,19 @@ class _MalformedError(Exception):
     """Raised when a document does not follow IAM's grammar."""
 
 
-def read_document(given: Any, *, trust: bool = False) -> Document:
-    """Read a document, given as JSON text or as an object; a trust policy with `trust`."""
+def read_document(given: Any, kind: Kind = Kind.IDENTITY, policy: str = "") -> Document:
+    """Read a document, given as JSON text or as an object; `policy` is the name in its statements."""
     if given is UNKNOWN:
         return Document(known=False)
     if isinstance(given, str):
-        return _read_text(given, trust)
+        return _read_text(given, kind, policy)
     # What is not known yet counts as empty.
     text = json.dumps(given, default=lambda _unknown: "", ensure_ascii=False)
-    return _read(given, _size(text), trust)
+    return _read(given, _size(text), kind, policy)
 
 
 @cache
-def _read_text(text: str, trust: bool) -> Document:  # noqa: FBT001 a key of the cache
+def _read_text(text: str, kind: Kind, policy: str) -> Document:
     # Every rule reads the documents of the whole stack.
     try:
         given = json.loads(text, object_pairs_hook=_members_once)
@@ -103,7 +89,7 @@ def _read_text(text: str, trust: bool) -> Document:  # noqa: FBT001 a key of the
         return Document(problem=str(error))
     except (RecursionError, ValueError):
         return Document(problem="it is not JSON")
-    return _read(given, _size(text), trust)
+    return _read(given, _size(text), kind, policy)
 
 
 def _size(text: str) -> int:
@@ -117,11 +103,12 @@ def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _read(given: Any, size: int, trust: bool) -> Document:  # noqa: FBT001 as above
+def _read(given: Any, size: int, kind: Kind, policy: str) -> Document:
     try:
         _check_elements(given, _DOCUMENT_ELEMENTS, "the document")
+        variables = given.get("Version") == _VERSION_WITH_VARIABLES
         statements = [
-            _statement(number, statement, trust=trust)
+            _statement(number, statement, kind, policy, variables=variables)
             for number, statement in enumerate(listed(given.get("Statement")), start=1)
         ]
     except _MalformedError as error:
@@ -139,76 +126,70 @@ def listed(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
-def _statement(number: int, given: Any, *, trust: bool) -> Statement | None:
+def _statement(number: int, given: Any, kind: Kind, policy: str, *, variables: bool) -> Statement | None:
     """Read a statement; None if what it allows depends on a value that is not known yet."""
     if given is UNKNOWN:
         return None
-    target = "Principal" if trust else "Resource"
-    _check_elements(given, {*_STATEMENT_ELEMENTS, target, f"Not{target}"}, f"statement {number}")
-    for element in ("Action", target):
+    negations = {f"Not{element}" for element in kind.value}
+    _check_elements(given, {*_STATEMENT_ELEMENTS, *kind.value, *negations}, f"statement {number}")
+    for element in ("Action", *kind.value):
         if (element in given) == (f"Not{element}" in given):
             raise _MalformedError(f"statement {number} needs either {element} or Not{element}")
     effect = given.get("Effect")
     if effect not in ("Allow", "Deny", UNKNOWN):
         raise _MalformedError(f'the Effect of statement {number} is neither "Allow" nor "Deny"')
-    actions, not_actions = _either(given, "Action", number)
-    if trust:
-        resources = not_resources = ()
-        principals = _principals(given.get("Principal"), number) if "Principal" in given else ("*",)
-    else:
-        resources, not_resources = _either(given, "Resource", number)
-        principals = ()
+    actions = _patterns(given, "Action", number, ignore_case=True)
+    resources = _patterns(given, "Resource", number) if "Resource" in kind.value else Patterns()
+    principals = _principals(given, number) if "Principal" in kind.value else Patterns()
     conditions = tuple(_conditions(given.get("Condition", {}), number))
-    if effect is UNKNOWN or any(
-        UNKNOWN in values
-        for values in (
-            not_actions,
-            not_resources,
-            principals,
-            *(condition.values for condition in conditions),
-        )
-    ):
+    # Each action and each resource is allowed by itself: an unknown one does not hide the others.
+    decisive = [principals, *(side for side in (actions, resources) if side.negated), *conditions]
+    if effect is UNKNOWN or any(UNKNOWN in part.values for part in decisive):
         return None
+    sid = given.get("Sid")
     return Statement(
-        f"statement {given['Sid'] if isinstance(given.get('Sid'), str) else number}",
+        policy,
+        sid if isinstance(sid, str) and sid else f"statement {number}",
         effect == "Allow",
-        # Each action and each resource is allowed by itself: an unknown one does not hide the others.
-        _known(actions),
-        not_actions,
-        _known(resources),
-        not_resources,
+        actions._replace(values=_known(actions.values)),
+        resources._replace(values=_known(resources.values)),
         principals,
         conditions,
+        variables,
     )
 
 
-def _either(
-    given: Mapping[str, Any], element: str, number: int
-) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Return the values of an element, and of its negation."""
-    if element in given:
-        return _texts(given[element], f"{element} of statement {number}"), ()
-    return ("*",), _texts(given[f"Not{element}"], f"Not{element} of statement {number}")
+def _patterns(
+    given: Mapping[str, Any], element: str, number: int, *, ignore_case: bool = False
+) -> Patterns:
+    """Return the values of an element or of its negation."""
+    name = element if element in given else f"Not{element}"
+    values = _texts(given[name], f"{name} of statement {number}")
+    return Patterns(values, name != element, ignore_case)
 
 
-def _principals(given: Any, number: int) -> tuple[Any, ...]:
-    if given in ("*", UNKNOWN):
-        return (given,)
-    if not isinstance(given, Mapping) or not given:
-        raise _MalformedError(f'the Principal of statement {number} is neither "*" nor an object')
+def _principals(given: Mapping[str, Any], number: int) -> Patterns:
+    name = "Principal" if "Principal" in given else "NotPrincipal"
+    principals = given[name]
+    if principals in ("*", UNKNOWN):
+        return Patterns((principals,), name == "NotPrincipal")
+    if not isinstance(principals, Mapping) or not principals:
+        raise _MalformedError(f'the {name} of statement {number} is neither "*" nor an object')
     # {"AWS": "*"} is everybody, as "*" is:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
-    return tuple(
-        value if value in ("*", UNKNOWN) else f"{kind}:{value}"
-        for kind, values in cast("Mapping[str, Any]", given).items()
-        for value in _texts(values, f"Principal of statement {number}")
+    values = tuple(
+        value if value is UNKNOWN or (kind, value) == ("AWS", "*") else f"{kind}:{value}"
+        for kind, members in cast("Mapping[str, Any]", principals).items()
+        for value in _texts(members, f"{name} of statement {number}")
     )
+    return Patterns(values, name == "NotPrincipal")
 
 
 def _conditions(given: Any, number: int) -> Iterable[Condition]:
     for operator, keys in _members(given, number):
         for key, values in _members(keys, number):
-            yield Condition(operator, key, tuple(map(_value, listed(values))))
+            texts = tuple(_value(value, number) for value in listed(values))
+            yield Condition(operator, key, texts)
 
 
 def _members(given: Any, number: int) -> Iterable[tuple[str, Any]]:
@@ -219,10 +200,12 @@ def _members(given: Any, number: int) -> Iterable[tuple[str, Any]]:
     return cast("Mapping[str, Any]", given).items()
 
 
-def _value(given: Any) -> Any:
+def _value(given: Any, number: int) -> Any:
     """Return a value of a condition as the text that IAM compares."""
     if given is UNKNOWN:
         return given
+    if not isinstance(given, str | bool | int | float):
+        raise _MalformedError(f"a value in the Condition of statement {number} is not a string")
     return str(given).lower() if isinstance(given, bool) else str(given)
 
 

@@ -1,0 +1,131 @@
+"""Compare texts and patterns with the wildcards and variables of IAM policies.
+
+The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html and
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+"""
+
+import re
+from functools import cache
+from typing import Final, NamedTuple
+
+from .truth import Truth
+
+VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
+ARN_PARTS: Final = 6
+"""`arn`, partition, service, Region, account, and the resource, which may hold more colons."""
+
+
+class Text(NamedTuple):
+    """A value of a request, of which only the beginning may be known."""
+
+    known: str
+    example: str = ""
+    """An example of what follows, if that is not known."""
+
+    @property
+    def pattern(self) -> str:
+        """A pattern that matches every text that this may be."""
+        return f"{self.known}*" if self.example else self.known
+
+    def __str__(self) -> str:
+        """Return the text, with the example."""
+        return self.known + self.example
+
+
+class Patterns(NamedTuple):
+    """The actions, resources, or principals of a statement."""
+
+    values: tuple[str, ...] = ()
+    negated: bool = False
+    """Whether everything except the values is meant, as in NotAction."""
+    ignore_case: bool = False
+    """As for actions."""
+
+    def listed(self) -> tuple[str, ...]:
+        """Return the patterns; if they are negated, everything."""
+        return ("*",) if self.negated else self.values
+
+    def covers(self, pattern: str) -> bool:
+        """Return whether everything that the pattern matches is certainly meant."""
+        if self.negated:
+            return not any(overlap(value, pattern, self.ignore_case) for value in self.values)
+        return any(covers(value, pattern, self.ignore_case) for value in self.values)
+
+    def meets(self, pattern: str) -> bool:
+        """Return whether something that the pattern matches may be meant."""
+        if self.negated:
+            return not any(covers(value, pattern, self.ignore_case) for value in self.values)
+        return any(overlap(value, pattern, self.ignore_case) for value in self.values)
+
+
+def is_pattern(text: str) -> bool:
+    """Return whether a text has a wildcard or a policy variable."""
+    return "*" in text or "?" in text or "${" in text
+
+
+def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa: FBT001, FBT002 a detail
+    """Return whether the pattern certainly matches everything that the other pattern matches.
+
+    The value of a variable is not known: it may be any text.
+    """
+    if pattern == other:
+        return True
+    # Only an asterisk covers an asterisk.
+    expression = _expression(pattern, ignore_case, "[^*]")
+    return "${" not in pattern and bool(expression.fullmatch(VARIABLE.sub("*", other)))
+
+
+@cache
+def _expression(pattern: str, ignore_case: bool, one: str) -> re.Pattern[str]:  # noqa: FBT001 a key of the cache
+    """Return a pattern as an expression; `one` is the expression for a question mark."""
+    wildcards = {"*": ".*", "?": one}
+    parts = (wildcards.get(character) or re.escape(character) for character in pattern)
+    return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else re.NOFLAG))
+
+
+@cache
+def overlap(one: str, other: str, ignore_case: bool = False) -> bool:  # noqa: FBT001, FBT002 a detail
+    """Return whether a text may match both patterns; a variable may be any text."""
+    first, second = (
+        VARIABLE.sub("*", pattern.casefold() if ignore_case else pattern) for pattern in (one, other)
+    )
+    # Whether the rest of the first from here, and the rest of the second from each place, can agree.
+    rows = [[False] * (len(second) + 1) for _ in range(len(first) + 1)]
+    for i in range(len(first), -1, -1):
+        for j in range(len(second), -1, -1):
+            ours, theirs = first[i : i + 1], second[j : j + 1]
+            if "*" in (ours, theirs):
+                rows[i][j] = (ours == "*" and (rows[i + 1][j] or (theirs != "" and rows[i][j + 1]))) or (
+                    theirs == "*" and (rows[i][j + 1] or (ours != "" and rows[i + 1][j]))
+                )
+            elif ours and theirs:
+                rows[i][j] = (ours == theirs or "?" in (ours, theirs)) and rows[i + 1][j + 1]
+            else:
+                rows[i][j] = not ours and not theirs
+    return rows[0][0]
+
+
+def matches(pattern: str, text: Text, ignore_case: bool = False) -> Truth:  # noqa: FBT001, FBT002 a detail
+    """Return whether a pattern without variables matches a text."""
+    if not text.example:
+        return Truth.of(bool(_expression(pattern, ignore_case, ".").fullmatch(text.known)))
+    if not overlap(pattern, text.pattern, ignore_case):
+        return Truth.NO
+    return Truth.YES if covers(pattern, text.pattern, ignore_case) else Truth.CANNOT_TELL
+
+
+def split_arn(text: str) -> list[str] | None:
+    """Return the six parts of an ARN, or of a pattern for ARNs; None if it has fewer."""
+    parts = text.split(":", ARN_PARTS - 1)
+    return parts if len(parts) == ARN_PARTS and overlap(parts[0], "arn") else None
+
+
+def split_text(text: Text) -> list[Text] | None:
+    """Return the six parts of an ARN, of which the end may be unknown; None if it has fewer."""
+    parts = split_arn(text.known)
+    return [*map(Text, parts[:-1]), Text(parts[-1], text.example)] if parts else None
+
+
+def may_be_arn(pattern: str) -> bool:
+    """Return whether a pattern may match an ARN."""
+    return overlap(pattern, "arn:*:*:*:*:*")

@@ -1,0 +1,140 @@
+"""Decide whether policies allow a request of which not everything may be known.
+
+The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from .conditions import Context, literal, meets, resolve
+from .documents import Statement
+from .patterns import ARN_PARTS, Text, matches, split_text
+from .truth import Truth, every, some
+
+
+class RolePrincipal(NamedTuple):
+    """The role whose session makes a request."""
+
+    arn: str
+    role_id: str
+    """Such as `AROAEXAMPLE`."""
+
+    @property
+    def account(self) -> str:
+        """The account of the role."""
+        return self.arn.split(":")[4]
+
+
+class Request(NamedTuple):
+    """One request, on one resource."""
+
+    action: str
+    resource: Text
+    context: Context
+    principal: RolePrincipal | None = None
+    """None if the policies belong to the principal, as those of a role do."""
+
+
+class Decision(NamedTuple):
+    """Whether a request is allowed, and why."""
+
+    allowed: Truth
+    statements: tuple[Statement, ...] = ()
+    """Those that decide, or on which it depends; none if no statement allows the request."""
+    depends_on: tuple[str, ...] = ()
+    """The condition keys and the elements that are not known."""
+
+
+def decide(statements: Sequence[Statement], request: Request) -> Decision:
+    """Return whether the statements together allow a request."""
+    by_answer: dict[tuple[bool, Truth], list[Statement]] = {}
+    for statement in statements:
+        by_answer.setdefault((statement.allows, applies(statement, request)), []).append(statement)
+    denying = by_answer.get((False, Truth.YES), [])
+    allowing = by_answer.get((True, Truth.YES), [])
+    possibly = by_answer.get((True, Truth.CANNOT_TELL), [])
+    if denying or not (allowing or possibly):
+        return Decision(Truth.NO, tuple(denying))
+    unclear = by_answer.get((False, Truth.CANNOT_TELL), []) + ([] if allowing else possibly)
+    if unclear:
+        reasons = dict.fromkeys(reason for each in unclear for reason in _unknown(each, request))
+        return Decision(Truth.CANNOT_TELL, tuple(unclear), tuple(reasons))
+    return Decision(Truth.YES, tuple(allowing))
+
+
+def applies(statement: Statement, request: Request) -> Truth:
+    """Return whether a statement is about a request."""
+    return every(answer for _, answer in _parts(statement, request))
+
+
+def _unknown(statement: Statement, request: Request) -> Iterator[str]:
+    """Return the keys and elements for which it is not known whether the request fits them."""
+    return (name for name, answer in _parts(statement, request) if answer is Truth.CANNOT_TELL)
+
+
+def _parts(statement: Statement, request: Request) -> Iterator[tuple[str, Truth]]:
+    """Return whether the request fits each element of a statement, and each key of its conditions."""
+    actions = (
+        matches(value, Text(request.action), ignore_case=True) for value in statement.actions.values
+    )
+    yield "Action", _either(statement.actions.negated, some(actions))
+    if statement.resources.values:
+        read = partial(resolve, context=request.context) if statement.variables else literal
+        resources = (_matches_resource(read(value), request) for value in statement.resources.values)
+        yield "Resource", _either(statement.resources.negated, some(resources))
+    if statement.principals.values and request.principal:
+        yield "Principal", _fits_principal(statement, request.principal)
+    for condition in statement.conditions:
+        yield condition.key, meets(condition, request.context, variables=statement.variables)
+
+
+def _either(negated: bool, answer: Truth) -> Truth:  # noqa: FBT001 whether an element is negated
+    return answer.opposite if negated else answer
+
+
+def _matches_resource(pattern: str | None, request: Request) -> Truth:
+    """Return whether a pattern matches the resource, as a text and part by part.
+
+    IAM completes an ARN that has fewer parts. It does not say whether a wildcard goes beyond a part:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+    """
+    if pattern is None:
+        return Truth.CANNOT_TELL
+    whole = matches(pattern, request.resource)
+    given = split_text(request.resource)
+    if pattern == "*" or given is None:
+        return whole
+    parts = pattern.split(":", ARN_PARTS - 1)
+    completed = [*parts, *["*"] * (ARN_PARTS - len(parts))]
+    by_part = every(map(matches, completed, given))
+    return whole if whole is by_part else Truth.CANNOT_TELL
+
+
+def _fits_principal(statement: Statement, role: RolePrincipal) -> Truth:
+    answers = [_is_principal(value, role) for value in statement.principals.values]
+    if not statement.principals.negated:
+        return some(answers)
+    if some(answers) is Truth.NO:
+        return Truth.YES
+    # A statement spares a session only if it spares its role and its account:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
+    spared = {*statement.principals.values}
+    by_name = f"AWS:{role.arn}" in spared
+    by_account = bool(spared & {*_accounts(role)})
+    return Truth.NO if by_name and by_account else Truth.CANNOT_TELL
+
+
+def _is_principal(value: str, role: RolePrincipal) -> Truth:
+    if value in ("*", f"AWS:{role.arn}", f"AWS:{role.role_id}", *_accounts(role)):
+        return Truth.YES
+    # Which session the service names is not known.
+    session = f"AWS:{role.arn.partition(':iam:')[0]}:sts::{role.account}:assumed-role/"
+    name = role.arn.rpartition("/")[2]
+    return Truth.CANNOT_TELL if value.startswith(f"{session}{name}/") else Truth.NO
+
+
+def _accounts(role: RolePrincipal) -> Iterable[str]:
+    """Return how a policy names the account of the role, which includes the role."""
+    yield f"AWS:{role.account}"
+    yield f"AWS:{role.arn.partition(':role/')[0]}:root"

@@ -1,0 +1,48 @@
+"""Answer a question with yes, no, or cannot tell.
+
+The logic is that of Kleene: one known answer decides wherever it suffices, whatever else is unknown.
+"""
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import NoReturn
+
+
+class Truth(Enum):
+    """The answer to a question about a policy, which may depend on a value that nobody knows."""
+
+    YES = "yes"
+    NO = "no"
+    CANNOT_TELL = "cannot tell"
+
+    @classmethod
+    def of(cls, value: bool) -> "Truth":  # noqa: FBT001 the value is what is converted
+        """Return the answer for a known value."""
+        return cls.YES if value else cls.NO
+
+    @property
+    def opposite(self) -> "Truth":
+        """Return the answer to the opposite question."""
+        opposites = {Truth.YES: Truth.NO, Truth.NO: Truth.YES}
+        return opposites.get(self, self)
+
+    def __bool__(self) -> NoReturn:
+        """Refuse to be taken for true or false: "cannot tell" is neither."""
+        raise TypeError("compare with Truth.YES or Truth.NO")
+
+
+def every(answers: Iterable[Truth]) -> Truth:
+    """Return no if one answer is no, and yes if all are yes."""
+    return _first({*answers}, Truth.NO, Truth.YES)
+
+
+def some(answers: Iterable[Truth]) -> Truth:
+    """Return yes if one answer is yes, and no if all are no."""
+    return _first({*answers}, Truth.YES, Truth.NO)
+
+
+def _first(given: set[Truth], decisive: Truth, otherwise: Truth) -> Truth:
+    for answer in (decisive, Truth.CANNOT_TELL):
+        if answer in given:
+            return answer
+    return otherwise
