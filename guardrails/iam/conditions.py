@@ -9,7 +9,7 @@ import binascii
 import ipaddress
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import product
@@ -85,6 +85,12 @@ _NEGATED: Final = {
     "DateNotEquals": "DateEquals",
     "NotIpAddress": "IpAddress",
 }
+_MULTIVALUED: Final = re.compile(
+    r"aws:(?:tagkeys|calledvia|\w+orgpaths|principalservicenameslist)"
+    r"|kms:(?:encryptioncontextkeys|resourcealiases|grantoperations)",
+    re.IGNORECASE,
+)
+"""Keys that hold several values."""
 _SINGLE_VALUED: Final = re.compile(
     r"aws:(?:source(?:account|arn)|resourceaccount|securetransport|principal(?:account|arn|orgid)"
     r"|(?:request|resource|principal)tag/.+)"
@@ -125,14 +131,15 @@ def meets(condition: Condition, context: Context, *, variables: bool = True) -> 
         return some(_is_absent(value, values) for value in condition.values)
     if not values:
         return _met_by_absence(condition)
-    resolved = [resolve(value, context) if variables else literal(value) for value in condition.values]
-    answers = [_meets_value(parsed, resolved, value) for value in values]
+    patterns = resolve(condition.values, context) if variables else literal(condition.values)
+    answers = [_meets_value(parsed, patterns, value) for value in values]
     if parsed.quantifier == "ForAllValues":
         return every(answers)
     if parsed.quantifier == "ForAnyValue":
         return some(answers)
     # IAM does not say how it compares several values without a quantifier.
-    return answers[0] if len(answers) == 1 else Truth.CANNOT_TELL
+    single = len(answers) == 1 and not _MULTIVALUED.fullmatch(condition.key)
+    return answers[0] if single else Truth.CANNOT_TELL
 
 
 def _is_absent(wanted: str, values: Sequence[Text]) -> Truth:
@@ -148,11 +155,10 @@ def _met_by_absence(condition: Condition) -> Truth:
         return Truth.CANNOT_TELL
     if parsed.base == "Null":
         return some(_is_absent(value, ()) for value in condition.values)
-    return Truth.of(
-        parsed.if_exists
-        or parsed.quantifier == "ForAllValues"
-        or (parsed.negated and parsed.quantifier != "ForAnyValue")
-    )
+    if parsed.quantifier == "ForAnyValue":
+        # IAM does not say which of the two counts more.
+        return Truth.CANNOT_TELL if parsed.if_exists else Truth.NO
+    return Truth.of(parsed.if_exists or parsed.negated or parsed.quantifier == "ForAllValues")
 
 
 def _meets_value(parsed: _Operator, patterns: Sequence[str | None], value: Text) -> Truth:
@@ -169,30 +175,37 @@ def _compare(parsed: _Operator, pattern: str | None, value: Text) -> Truth:
     return _COMPARISONS[parsed.base](pattern, value)
 
 
-def resolve(pattern: str, context: Context) -> str | None:
-    """Replace the variables of a pattern by their values; None if one has no known single value.
+def resolve(patterns: Iterable[str], context: Context) -> list[str | None]:
+    """Replace the variables in patterns by their values; None for a pattern that depends on others.
 
+    A pattern with a variable that has no value, and no default, matches nothing, and is left out:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
     """
-    for found in {*VARIABLE.finditer(pattern)}:
-        name, _, default = found[1].partition(",")
-        values = context.get(name.strip())
+    resolved: list[str | None] = []
+    for pattern in patterns:
+        values = {found[0]: _variable(found[1], context) for found in VARIABLE.finditer(pattern)}
+        if None in values.values():
+            resolved.append(None)
+        elif () not in values.values():
+            resolved.append(VARIABLE.sub(lambda found: str(values[found[0]]), pattern))  # noqa: B023
+    return resolved
+
+
+def _variable(text: str, context: Context) -> str | tuple[()] | None:
+    """Return the value of a variable, nothing if it has none, or None if that is not known."""
+    name, _, default = text.partition(",")
+    values = context.get(name.strip())
+    if not values:
         quoted = re.fullmatch(r"'(.*)'", default.strip())
-        if values == () and quoted:
-            replacement = quoted[1]
-        elif values and len(values) == 1 and not values[0].example:
-            replacement = values[0].known
-        else:
-            return None
-        if is_pattern(replacement):
-            return None  # a wildcard in a value stands for itself, which a pattern cannot say
-        pattern = pattern.replace(found[0], replacement)
-    return pattern
+        return quoted[1] if quoted and values is not None else values
+    value = values[0].known
+    # A wildcard in a value stands for itself, which a pattern cannot say.
+    return None if len(values) > 1 or values[0].example or is_pattern(value) else value
 
 
-def literal(pattern: str) -> str | None:
-    """Return a pattern of a version without variables; None if it has the form of one."""
-    return None if VARIABLE.search(pattern) else pattern
+def literal(patterns: Iterable[str]) -> list[str | None]:
+    """Return patterns of a version without variables; None for one that has the form of a variable."""
+    return [None if VARIABLE.search(pattern) else pattern for pattern in patterns]
 
 
 def _compare_text(pattern: str, value: Text, *, ignore_case: bool = False) -> Truth:

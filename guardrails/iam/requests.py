@@ -4,7 +4,6 @@ The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_e
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from .conditions import Context, literal, meets, resolve
@@ -80,8 +79,11 @@ def _parts(statement: Statement, request: Request) -> Iterator[tuple[str, Truth]
     )
     yield "Action", _either(statement.actions.negated, some(actions))
     if statement.resources.values:
-        read = partial(resolve, context=request.context) if statement.variables else literal
-        resources = (_matches_resource(read(value), request) for value in statement.resources.values)
+        values = statement.resources.values
+        patterns = resolve(values, request.context) if statement.variables else literal(values)
+        resources = [_matches_resource(pattern, statement, request) for pattern in patterns]
+        if statement.resources.negated and len(patterns) < len(values):
+            resources.append(Truth.CANNOT_TELL)  # IAM does not say what a variable without value excludes
         yield "Resource", _either(statement.resources.negated, some(resources))
     if statement.principals.values and request.principal:
         yield "Principal", _fits_principal(statement, request.principal)
@@ -93,22 +95,23 @@ def _either(negated: bool, answer: Truth) -> Truth:  # noqa: FBT001 whether an e
     return answer.opposite if negated else answer
 
 
-def _matches_resource(pattern: str | None, request: Request) -> Truth:
+def _matches_resource(pattern: str | None, statement: Statement, request: Request) -> Truth:
     """Return whether a pattern matches the resource, as a text and part by part.
 
-    IAM completes an ARN that has fewer parts. It does not say whether a wildcard goes beyond a part:
+    IAM completes an ARN that has fewer parts in a policy of a principal. It does not say whether it does
+    so elsewhere, and whether a wildcard goes beyond a part:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
     if pattern is None:
         return Truth.CANNOT_TELL
-    whole = matches(pattern, request.resource)
-    given = split_text(request.resource)
+    whole, given = matches(pattern, request.resource), split_text(request.resource)
     if pattern == "*" or given is None:
         return whole
     parts = pattern.split(":", ARN_PARTS - 1)
-    completed = [*parts, *["*"] * (ARN_PARTS - len(parts))]
-    by_part = every(map(matches, completed, given))
-    return whole if whole is by_part else Truth.CANNOT_TELL
+    missing = ARN_PARTS - len(parts)
+    by_part = every(map(matches, [*parts, *["*"] * missing], given))
+    completed = missing > 0 and not statement.principals.values
+    return by_part if completed or whole is by_part else Truth.CANNOT_TELL
 
 
 def _fits_principal(statement: Statement, role: RolePrincipal) -> Truth:
