@@ -312,10 +312,15 @@ def certain_values(condition: Condition, key: str) -> tuple[str, ...]:
     parsed = _parse(condition.operator)
     if not condition.is_on(key) or not condition.requires_key or parsed is None or parsed.negated:
         return ()
-    wider = parsed.base == "StringEqualsIgnoreCase" and any(
-        value.swapcase() != value for value in condition.values
-    )
-    return condition.values if _is_text(parsed.base) and not wider else ()
+    if parsed.base == "StringEqualsIgnoreCase":
+        return condition.values if all(map(_has_no_case, condition.values)) else ()
+    if parsed.base.startswith("Arn"):
+        return tuple(filter(may_be_arn, condition.values))
+    return condition.values if _is_text(parsed.base) else ()
+
+
+def _has_no_case(text: str) -> bool:
+    return text.swapcase() == text
 
 
 def implied(strict: Sequence[Condition], lax: Sequence[Condition], covers_text: Covers = covers) -> bool:
@@ -400,7 +405,7 @@ def _within(ours: str, value: str, theirs: str, other: str, covers_text: Covers)
         return True  # no text meets it
     exact = ours.startswith("StringEquals")
     wild = "${" in value or (is_pattern(value) and not exact)
-    any_case = ours == "StringEqualsIgnoreCase" and value.swapcase() != value
+    any_case = ours == "StringEqualsIgnoreCase" and not _has_no_case(value)
     if theirs == "StringEqualsIgnoreCase":
         found = not wild and "${" not in other and value.casefold() == other.casefold()
     elif any_case:

@@ -83,7 +83,9 @@ def _parts(statement: Statement, request: Request) -> Iterator[tuple[str, Truth]
         patterns = resolve(values, request.context) if statement.variables else literal(values)
         resources = [_matches_resource(pattern, statement, request) for pattern in patterns]
         if statement.resources.negated and len(patterns) < len(values):
-            resources.append(Truth.CANNOT_TELL)  # IAM does not say what a variable without value excludes
+            resources.append(
+                Truth.CANNOT_TELL
+            )  # IAM does not say what a variable without value excludes
         yield "Resource", _either(statement.resources.negated, some(resources))
     if statement.principals.values and request.principal:
         yield "Principal", _fits_principal(statement, request.principal)

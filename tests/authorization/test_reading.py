@@ -2,7 +2,8 @@
 
 "Yes" and "no" must be what IAM would answer, whatever the unknown parts of a request turn out to be. The
 simulator differs from IAM's documentation in three cases, which are left out: dates in seconds,
-addresses compared with ranges of the other family, and variables without a value under a negated operator.
+addresses compared with ranges of the other family, and variables without a value under a negated
+operator.
 """
 
 import json
