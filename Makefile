@@ -67,8 +67,8 @@ format: venv/development-installed ## format the code and fix what the linter ca
 	@venv/bin/ruff format .
 	@venv/bin/ruff check --fix .
 
-generated: venv/development-installed ## run at least 10,000 generated settings; make test runs fewer
-	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/test_generated_settings.py
+generated: venv/development-installed $(SIMULATOR) ## run at least 10,000 generated settings and policies; make test runs fewer
+	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/test_generated_settings.py tests/authorization/test_reading.py
 
 bench: venv/development-installed ## measure what a user waits for, and write docs/performance.md; ten minutes
 	@venv/bin/python -m benchmarks

@@ -183,24 +183,29 @@ def resolve(patterns: Iterable[str], context: Context) -> list[str | None]:
     """
     resolved: list[str | None] = []
     for pattern in patterns:
-        values = {found[0]: _variable(found[1], context) for found in VARIABLE.finditer(pattern)}
+        values = {name: _variable(name, context) for name in VARIABLE.findall(pattern)}
         if None in values.values():
             resolved.append(None)
-        elif () not in values.values():
-            resolved.append(VARIABLE.sub(lambda found: str(values[found[0]]), pattern))  # noqa: B023
+        elif all(values.values()):
+            resolved.append(_replaced(pattern, values))
     return resolved
 
 
-def _variable(text: str, context: Context) -> str | tuple[()] | None:
-    """Return the value of a variable, nothing if it has none, or None if that is not known."""
+def _replaced(pattern: str, values: Mapping[str, Sequence[str] | None]) -> str:
+    return VARIABLE.sub(lambda found: "".join(values[found[1]] or ()), pattern)
+
+
+def _variable(text: str, context: Context) -> list[str] | None:
+    """Return the value of a variable, none if it has none, or None if that is not known."""
     name, _, default = text.partition(",")
     values = context.get(name.strip())
+    if values is None:
+        return None
     if not values:
-        quoted = re.fullmatch(r"'(.*)'", default.strip())
-        return quoted[1] if quoted and values is not None else values
-    value = values[0].known
+        return re.findall(r"'(.*)'", default)
+    value, *others = values
     # A wildcard in a value stands for itself, which a pattern cannot say.
-    return None if len(values) > 1 or values[0].example or is_pattern(value) else value
+    return None if others or value.example or is_pattern(value.known) else [value.known]
 
 
 def literal(patterns: Iterable[str]) -> list[str | None]:

@@ -28,10 +28,10 @@ pytestmark = pytest.mark.slow
 
 FULL: Final = os.environ.get("HYPOTHESIS_PROFILE") == "full"
 repeatedly: Final[Callable[[Any], Any]] = settings(
-    max_examples=400 if FULL else 25, derandomize=not FULL, database=None, deadline=None
+    max_examples=400 if FULL else 12, derandomize=not FULL, database=None, deadline=None
 )
 often: Final[Callable[[Any], Any]] = settings(
-    max_examples=10_000 if FULL else 600, derandomize=not FULL, database=None, deadline=None
+    max_examples=10_000 if FULL else 300, derandomize=not FULL, database=None, deadline=None
 )
 
 Document = dict[str, Any]
