@@ -107,6 +107,8 @@ def _matches_resource(pattern: str | None, statement: Statement, request: Reques
     if pattern is None:
         return Truth.CANNOT_TELL
     whole, given = matches(pattern, request.resource), split_text(request.resource)
+    if given is None and request.resource.example:
+        return Truth.YES if pattern == "*" else Truth.CANNOT_TELL
     if pattern == "*" or given is None:
         return whole
     parts = pattern.split(":", ARN_PARTS - 1)
