@@ -122,7 +122,7 @@ class Account(account.Account):
                 try:
                     if remove():
                         removed.append(entity)
-                except CALL_ERRORS as error:
+                except (OSError, *CALL_ERRORS) as error:  # the first: a program that gives credentials
                     left.append(f"{entity} ({error})")
             if not left:
                 break

@@ -6,8 +6,9 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_NOTE: Final = b"\nlive: interrupted; what the run has created is removed first\n"
+_SIGNALS: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+_NOTE: Final = "interrupted; what the run has created is removed first"
+_GOES_ON: Final = "still removing what the run has created; wait for its end"
 
 
 class InterruptedRunError(Exception):
@@ -28,7 +29,7 @@ class Interruption:
         self._ignored = False
 
     def listen(self) -> None:
-        """Receive the signals: Ctrl-C, a request to end, and the end of the terminal."""
+        """Receive the signals: of Ctrl-C and its like, a request to end, and the end of the terminal."""
         for number in _SIGNALS:
             signal.signal(number, self.receive)
 
@@ -49,7 +50,9 @@ class Interruption:
     def receive(self, number: int, _frame: object = None) -> None:
         """Receive a signal."""
         # An exception from here could hide a process that was just being started.
-        if not self._ignored and not self._number:
-            self._number = number
-            with suppress(OSError):
-                os.write(sys.stderr.fileno(), _NOTE)
+        note = _GOES_ON if self._ignored or self._number else _NOTE
+        if not self._ignored:
+            self._number = self._number or number
+        # Python's own buffer may be in use just now; and there may be no standard error.
+        with suppress(AttributeError, OSError):
+            os.write(sys.stderr.fileno(), f"\nlive: {note}\n".encode())

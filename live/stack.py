@@ -5,7 +5,6 @@ import os
 import secrets
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from typing import Any, Final, NamedTuple
 from live.interruption import Interruption
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
+_GUARD: Final = Path(__file__).with_name("guard.py")
+"""Runs a command, and ends it if this process does, however that happens."""
 _LIMIT: Final = 600.0
 """Seconds that a command may take; the first one may have to download the provider."""
 _GLANCE: Final = 0.2
@@ -102,34 +103,32 @@ class Stack:
                 exit_code = self._wait(command, file.fileno())
             end = f"exit code {exit_code}"
         finally:
-            text = said.read_text(errors="replace")
+            text = said.read_text(encoding="utf-8", errors="replace")
             self._record(f"$ {shlex.join(command)}\n{text}({end})")
         return Output(exit_code, text)
 
     def _wait(self, command: list[str], output: int) -> int:
         """Return the exit code of a command; end it properly if that is asked for, or takes too long."""
         with subprocess.Popen(
-            command,
+            [sys.executable, "-I", str(_GUARD), str(_END_PATIENCE), *command],
             cwd=self._directory,
             env=self._environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             # A Ctrl-C on the terminal comes to this process alone, which passes it on.
-            process_group=0,
+            start_new_session=True,
         ) as process:
             deadline = time.monotonic() + _LIMIT
-            while not self._interruption.received and time.monotonic() < deadline:
+            exit_code = None
+            while exit_code is None and not self._interruption.received and time.monotonic() < deadline:
                 with suppress(subprocess.TimeoutExpired):
-                    return process.wait(_GLANCE)
-            process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_END_PATIENCE)
-            # Nothing that it has started may still create something.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+                    exit_code = process.wait(_GLANCE)
+            # The end of this block closes the pipe, which ends the command, and waits.
         self._interruption.check()
-        raise StepError(f"pulumi {command[1]} did not end in {_LIMIT:.0f} seconds")
+        if exit_code is None:
+            raise StepError(f"pulumi {command[1]} did not end in {_LIMIT:.0f} seconds")
+        return exit_code
 
 
 def _error(output: Output) -> str:
