@@ -6,6 +6,7 @@ an interruption.
 
 import argparse
 import importlib.metadata
+import io
 import platform
 import shutil
 import subprocess
@@ -37,6 +38,10 @@ class NotStartedError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not if it is closed
+            # An error of AWS may have a character that the terminal lacks.
+            stream.reconfigure(errors="backslashreplace")
     try:
         account = _account(options.region)
         return _remove(account, options.remove) if options.remove else _run(account, agreed=options.yes)
@@ -44,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = explain(error, "live")
     except NotStartedError as error:
         text = str(error)
+    except OSError as error:  # from before the first step: the steps expect it
+        text = f"{error}; nothing was done"
     except (KeyboardInterrupt, EOFError):
         print(file=sys.stderr)
         text = "nothing was done"
@@ -88,9 +95,14 @@ def _run(account: Account, *, agreed: bool) -> int:
     interruption = Interruption()
     interruption.listen()
     mask = Mask(account.identity, account.credentials)
-    transcript = Transcript(path, _facts(account, names), mask)
+    try:
+        transcript = Transcript(path, _facts(account, names), mask)
+    except OSError as error:
+        raise NotStartedError(
+            f"the transcript cannot be written to {path}: {error.strerror}; nothing was done"
+        ) from error
     run(account, names, transcript, interruption)
-    transcript.say(f"\n{transcript.summary()}. Transcript: {path.name}")
+    transcript.say_end()
     if transcript.count(FAILED):
         return _FAILURE
     return _INTERRUPTED if transcript.count(INTERRUPTED) else _NO_FAILURE
@@ -113,7 +125,7 @@ Nobody can assume the roles, since their application does not exist. No other st
 
 
 def _ask() -> None:
-    if not sys.stdin.isatty():
+    if not (sys.stdin and sys.stdin.isatty()):
         raise NotStartedError("there is no terminal to ask for a yes: give --yes; nothing was done")
     if input("Type yes to go on: ").strip().lower() != "yes":
         raise NotStartedError("nothing was done")
@@ -137,7 +149,9 @@ def _facts(account: Account, names: Names) -> dict[str, str]:
 
 def _output(*command: str) -> str:
     """Return the output of a command, or that there is none."""
-    done = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=PROJECT, check=False, capture_output=True, encoding="utf-8", errors="replace"
+    )
     return done.stdout.strip() or "unknown"
 
 

@@ -1,8 +1,12 @@
 """Write what a run does, with account IDs and credentials masked, so that it can be shown to anybody."""
 
+import os
+import pwd
 import re
+import socket
+import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +17,26 @@ FAILED: Final = "failed"
 SKIPPED: Final = "skipped"
 INTERRUPTED: Final = "interrupted"
 
-_ACCOUNT_ID: Final = re.compile(r"(?<![0-9])(?<!\b[0-9a-f]{4}-)[0-9]{12}(?![0-9])")
+_START: Final = r"(?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
+_END: Final = r"(?![0-9A-Za-z])"
+"""Of a whole word; %3A, or \\n in JSON, is not its beginning."""
+_ACCOUNT_ID: Final = re.compile(
+    r"(?:(?<![0-9])|(?<=%[0-9A-Fa-f]{2}))"
+    r"(?<![0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-)"
+    r"[0-9]{12}(?![0-9])"
+)
 """12 digits that are not the end of a UUID."""
-_ACCESS_KEY_ID: Final = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")
+_ACCESS_KEY_ID: Final = re.compile(rf"{_START}(?:AKIA|ASIA)[A-Z0-9]{{16,}}{_END}")
 _SHORTEST_CREDENTIAL: Final = 16
 """Characters of an access key ID, by IAM's API. What is shorter is a placeholder, maybe a word."""
+_SHORTEST_NAME: Final = 3
+_WORD: Final = re.compile(
+    "admin|administrator|aem|application|aws|connector|default|deploy|deployer|deployment|dev|developer|"
+    "iam|index|live|local|localhost|policy|prod|production|pulumi|python|qbusiness|role|root|run|runner|"
+    "sandbox|session|stack|staging|sts|test|ubuntu|update|user",
+    re.IGNORECASE,
+)
+"""Names of nobody in particular. Without these words, nobody could read the output of commands."""
 
 
 class Mask:
@@ -25,20 +44,77 @@ class Mask:
 
     def __init__(self, identity: Mapping[str, str], credentials: Collection[str]) -> None:
         """Take who calls AWS, as STS says it, and with which credentials."""
-        home = str(Path.home())
-        self._replacements = {
-            **{text: "CREDENTIAL" for text in credentials if len(text) >= _SHORTEST_CREDENTIAL},
-            # It has the name of a person.
-            identity["Arn"]: "CALLER",
-            identity["Account"]: "ACCOUNT",
-            **({} if home == "/" else {home: "~"}),
-        }
+        home = os.path.expanduser("~")  # noqa: PTH111 Path.home() fails where there is none
+        credentials = [text for text in credentials if len(text) >= _SHORTEST_CREDENTIAL]
+        self._replacements = [
+            *((_spelled(text), "CREDENTIAL") for text in _longest_first(credentials)),
+            (_spelled(identity["Arn"]) + _END, "CALLER"),
+            (_spelled(identity["Account"]), "ACCOUNT"),
+            *([] if home in ("/", "~") else [(_spelled(home) + _END, "~")]),
+            *((f"{_START}{_spelled(name)}{_END}", "CALLER") for name in _names(_caller(identity))),
+            *((f"{_START}{_spelled(name)}{_END}", "PROFILE") for name in _names(_profiles())),
+            *((f"{_START}{_spelled(name)}{_END}", "USER") for name in _names(_users())),
+            *((f"{_START}{_spelled(name)}{_END}", "HOST") for name in _names(_hosts())),
+            (_ACCESS_KEY_ID, "CREDENTIAL"),
+            (_ACCOUNT_ID, "ACCOUNT"),
+        ]
 
     def __call__(self, text: str) -> str:
-        """Return the text without account IDs, credentials, and the person's name and home."""
-        for secret, replacement in self._replacements.items():
-            text = text.replace(secret, replacement)
-        return _ACCOUNT_ID.sub("ACCOUNT", _ACCESS_KEY_ID.sub("CREDENTIAL", text))
+        """Return the text without account IDs, credentials, and the names of the person and machine."""
+        for pattern, replacement in self._replacements:
+            text = re.sub(pattern, replacement, text)
+        return text
+
+
+def _spelled(text: str) -> str:
+    """Return a pattern of a text in which any character but a letter or digit may be percent-encoded.
+
+    An address inside an address is encoded twice: %3A becomes %253A.
+    """
+    return "".join(
+        character
+        if character.isascii() and character.isalnum()
+        else "(?:{}|{})".format(
+            re.escape(character),
+            "".join(f"%(?:25)*(?i:{byte:02x})" for byte in os.fsencode(character)),
+        )
+        for character in text
+    )
+
+
+def _names(names: Iterable[str | None]) -> list[str]:
+    """Return the names that can be replaced wherever they stand as a word."""
+    found = {name for name in names if name and len(name) >= _SHORTEST_NAME}
+    return _longest_first({name for name in found if not _WORD.fullmatch(name)})
+
+
+def _longest_first(texts: Collection[str]) -> list[str]:
+    """Return the texts in an order in which none is replaced inside another."""
+    return sorted(texts, key=len, reverse=True)
+
+
+def _caller(identity: Mapping[str, str]) -> list[str]:
+    """Return the names of a user, or of a role and its session, and their unique ID."""
+    kind, *names = identity["Arn"].rpartition(":")[2].split("/")
+    names = names if kind == "assumed-role" else names[-1:]  # a user's name follows its path
+    return [*names, *identity.get("UserId", "").split(":")]
+
+
+def _profiles() -> list[str | None]:
+    return [os.environ.get(name) for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")]
+
+
+def _users() -> list[str | None]:
+    """Return the person's name on this machine, which Pulumi shows for a lock, with the machine's."""
+    users = [os.environ.get(name) for name in ("USER", "LOGNAME")]
+    with suppress(KeyError):  # a container's user may have no name
+        users.append(pwd.getpwuid(os.getuid()).pw_name)
+    return users
+
+
+def _hosts() -> list[str]:
+    host = socket.gethostname()
+    return [host, host.partition(".")[0]]
 
 
 @dataclass
@@ -57,12 +133,14 @@ class Transcript:
     """A Markdown file, complete after every step, and lines for the person who watches."""
 
     def __init__(self, path: Path, facts: Mapping[str, str], mask: Mask) -> None:
-        """Take the file, and what the run ran with."""
-        self.path = path
+        """Begin the file, with what the run runs with; raises OSError if it cannot be written."""
+        self._path = path
         self.steps: list[Step] = []
         self._facts = facts
         self._mask = mask
         self._start = 0.0
+        self._error: OSError | None = None
+        self._write()
 
     def begin(self, title: str) -> None:
         """Begin a step."""
@@ -85,8 +163,21 @@ class Transcript:
 
     def say(self, text: str) -> None:
         """Show a line, masked too, to whoever still watches."""
-        with suppress(OSError):
+        try:
             print(self._mask(text), flush=True)
+        except OSError:
+            # Nobody does. What is still in the buffer would be an error again at Python's exit.
+            with Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+    def say_end(self) -> None:
+        """Say how the steps went, and where the transcript is: in the file, or else here."""
+        if self._error is None:
+            self.say(f"\n{self.summary()}. Transcript: {self._path.name}")
+            return
+        reason = self._error.strerror
+        self.say(f"\n{self.summary()}. The transcript, which follows, could not be written to")
+        self.say(f"{self._path}: {reason}\n\n{self._text()}")
 
     def count(self, result: str) -> int:
         """Return how many steps had a result."""
@@ -99,10 +190,16 @@ class Transcript:
 
     def _save(self) -> None:
         # Without space on the disk, the run still goes on to its end, which removes everything.
-        with suppress(OSError):
-            self.path.write_text("\n".join(self._lines()))
+        self._error = None
+        try:
+            self._write()
+        except OSError as error:
+            self._error = error
 
-    def _lines(self) -> list[str]:
+    def _write(self) -> None:
+        self._path.write_text(self._text(), encoding="utf-8", errors="backslashreplace")
+
+    def _text(self) -> str:
         facts = {**self._facts, "steps": self.summary()}
         lines = ["# Acceptance run", "", "| | |", "|---|---|"]
         lines += [f"| {name} | {self._mask(value)} |" for name, value in facts.items()]
@@ -113,7 +210,7 @@ class Transcript:
             lines += ["", f"## {number}. {step.title}", "", _outcome(step)]
             # More backticks than any output has.
             lines += [f"\n``````text\n{detail}\n``````" for detail in step.details]
-        return [*lines, ""]
+        return "\n".join([*lines, ""])
 
 
 def _outcome(step: Step) -> str:
