@@ -5,12 +5,14 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -24,7 +26,7 @@ from tests.authorization.cases import requests_of
 from tests.authorization.simulator import ask
 from tests.faults import gate
 from tests.page import blocks
-from tests.processes import commands_in, eventually
+from tests.processes import commands_in, commands_with, eventually
 from tests.recorder import Recorder, recorder, simulation, validation
 from tests.stacks import ATTACHED, Aws, running_provider
 
@@ -76,11 +78,11 @@ class Run:
         sys.stdout.write(done.stdout + done.stderr)
         return done
 
-    def start(self, **variables: str) -> subprocess.Popen[str]:
-        """Start a run that a test interrupts."""
+    def start(self, directory: str = ".", **variables: str) -> subprocess.Popen[str]:
+        """Start a run that a test interrupts, in a directory of its own."""
         return subprocess.Popen(
             self.command("--yes"),
-            cwd=self.directory,
+            cwd=self.directory / directory,
             env={**self.environment, "AWS_REGION": "us-east-1", **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -255,21 +257,40 @@ def test_what_cannot_be_removed_is_named_with_the_command_that_removes_it(
 # Somebody interrupts it.
 
 
-def test_ctrl_c_while_the_role_is_created_leaves_nothing(
-    live: Run, environment: dict[str, str], aws: Aws
+@pytest.mark.parametrize("key", [signal.SIGINT, signal.SIGQUIT], ids=["ctrl_c", "ctrl_backslash"])
+def test_a_key_that_ends_the_run_while_the_role_is_created_leaves_nothing(
+    live: Run, environment: dict[str, str], aws: Aws, key: signal.Signals
 ):
     with gate(environment["AWS_ENDPOINT_URL"], applied=True) as iam:
         process = live.start(AWS_ENDPOINT_URL=iam.url)
         iam.wait_for_call()
         assert len(aws.roles()) == 1
-        process.send_signal(signal.SIGINT)
+        process.send_signal(key)
         iam.open()
         said, _ = process.communicate()
     assert process.returncode == 130, said
     assert "live: interrupted; what the run has created is removed first" in said
     assert "2. An update creates the role with its two policies: interrupted" in live.results()
+    assert f"\ninterrupted: {key.name}\n" in live.transcript()
     assert left(aws) == []
-    assert commands_in(live.directory) == []
+    assert commands_with(f"TMPDIR={live.directory}") == []
+
+
+def test_a_killed_run_leaves_no_process_and_its_name_removes_the_rest(
+    live: Run, environment: dict[str, str], aws: Aws
+):
+    with gate(environment["AWS_ENDPOINT_URL"], applied=True) as iam:
+        process = live.start(AWS_ENDPOINT_URL=iam.url)
+        iam.wait_for_call()
+        process.kill()
+        process.communicate()
+        assert "pulumi up --yes" in " ".join(commands_with(f"TMPDIR={live.directory}"))
+        iam.open()
+        eventually(lambda: not commands_with(f"TMPDIR={live.directory}"), "all processes have ended")
+    (role,) = left(aws)
+    assert aws.iam.list_role_policies(RoleName=role)["PolicyNames"] == []  # Pulumi did not go on
+    done = live("--remove", role, AWS_REGION="us-east-1")
+    assert (done.returncode, done.stdout) == (0, f"removed role {role}\n")
 
 
 def test_the_end_of_the_session_in_the_middle_leaves_nothing(
@@ -282,17 +303,24 @@ def test_the_end_of_the_session_in_the_middle_leaves_nothing(
         said = ""
         while "Nothing is left" not in said:
             said += process.stdout.readline()
-        process.send_signal(signal.SIGHUP)  # another signal does not stop the removal
+        for another in (signal.SIGHUP, signal.SIGQUIT):  # does not stop the removal
+            process.send_signal(another)
+            said += process.stdout.readline() + process.stdout.readline()
     assert process.returncode == 130, said
+    assert said.endswith(2 * "\nlive: still removing what the run has created; wait for its end\n")
     assert "    interrupted: SIGTERM (" in said
     assert left(aws) == []
+
+
+PLUGIN = f"{sys.executable} -c 'import os, time; os.setpgid(0, 0); time.sleep(600)' &"
+"""As Pulumi starts its plugins: in a process group of their own."""
 
 
 @pytest.mark.parametrize("interrupted", [True, False])
 def test_a_command_that_does_not_end_is_killed_with_all_that_it_has_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: bool
 ):
-    cli(tmp_path, "trap '' INT; sleep 600 & sleep 600", monkeypatch)
+    cli(tmp_path, f"trap '' INT; {PLUGIN} sleep 600", monkeypatch)
     monkeypatch.setattr("live.stack._END_PATIENCE", 0.1)
     directory = tmp_path / "stack"
     directory.mkdir()
@@ -307,6 +335,92 @@ def test_a_command_that_does_not_end_is_killed_with_all_that_it_has_started(
         Stack(directory, "name", said.append, interruption).try_to("up")
     eventually(lambda: not commands_in(directory), "everything has ended")
     assert said == ["$ pulumi up --stack name --non-interactive --color never\n(interrupted)"]
+
+
+def test_a_command_that_is_killed_leaves_no_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    cli(tmp_path, f"{PLUGIN} kill -QUIT $$", monkeypatch)
+    directory = tmp_path / "stack"
+    directory.mkdir()
+    said: list[str] = []
+    output = Stack(directory, "name", said.append, Interruption()).try_to("up")
+    assert output.exit_code == 128 + signal.SIGQUIT
+    assert commands_in(directory) == []
+
+
+# The transcript cannot be written, or nobody watches.
+
+
+def test_a_transcript_that_cannot_be_written_is_shown_at_the_end(
+    attached: Run, recorded: Recorder, aws: Aws
+):
+    recorded.refuse("PutRolePolicy", "AccessDenied")
+    directory = attached.directory / "removed"
+    directory.mkdir()
+    with attached.start(directory.name) as process:
+        eventually(lambda: "CreateRole" in recorded.operations(), "the run has begun")
+        (transcript,) = directory.iterdir()
+        shutil.rmtree(directory)
+        said, _ = process.communicate()
+    assert process.returncode == 1
+    _, announced, shown = said.partition(
+        "\n2 passed, 1 failed. The transcript, which follows, could not be written to\n"
+        f"{transcript}: No such file or directory\n\n"
+    )
+    assert "Transcript: " not in said
+    assert announced, said
+    assert shown.startswith("# Acceptance run\n")
+    assert "## 3. Nothing is left\n\npassed" in shown
+    assert ACCOUNT not in shown
+    assert left(aws) == []
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="nobody can create a file there")
+def test_where_no_transcript_can_be_written_nothing_is_done(live: Run, recorded: Recorder):
+    with live.start("/proc") as process:
+        said, _ = process.communicate()
+    assert process.returncode == 2
+    plan, _, line = said.partition("\n\nlive: ")
+    assert line == (
+        f"the transcript cannot be written to /proc/{plan.split()[-1]}: No such file or directory; "
+        "nothing was done\n"
+    )
+    assert recorded.operations() == ["GetCallerIdentity"]
+
+
+def test_in_a_directory_that_is_gone_nothing_is_done(live: Run):
+    (live.directory / "gone").mkdir()
+    command = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", *live.command("--yes")]
+    environment = {**live.environment, "AWS_REGION": "us-east-1"}
+    done = subprocess.run(
+        command,
+        cwd=live.directory / "gone",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert one_line(done) == "live: [Errno 2] No such file or directory; nothing was done"
+
+
+def test_a_run_that_nobody_watches_goes_on(live: Run, monkeypatch: pytest.MonkeyPatch):
+    cli(live.directory, "echo 'error: no disk'; exit 1", monkeypatch)
+    with live.start(PATH=os.environ["PATH"]) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait() == 1
+    assert "steps | 1 failed, 1 passed |" in live.transcript()
+
+
+def test_characters_that_the_terminal_lacks_do_not_end_the_run(
+    live: Run, monkeypatch: pytest.MonkeyPatch
+):
+    cli(live.directory, "echo 'error: no disk on Jürgen”s laptop'; exit 1", monkeypatch)
+    ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = live("--yes", AWS_REGION="us-east-1", PATH=os.environ["PATH"], **ascii_only)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "failed: pulumi stack: no disk on J\\xfcrgen\\u201ds laptop" in done.stdout
+    assert "Jürgen”s" in live.transcript()
 
 
 # It does not start.
@@ -430,26 +544,82 @@ def test_the_role_of_a_run_allows_the_requests_that_must_be_allowed_and_no_other
         assert f"{len(requests)} " in row
 
 
+KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+ASSUMED = {
+    "Account": "999900001111",
+    "Arn": "arn:aws:sts::999900001111:assumed-role/AWSReservedSSO_Admins_0a1b/jane@example.com",
+    "UserId": "AROAQQQQQQQQQQQQQQQQQ:jane@example.com",
+}
+ASSUMED_ENCODED = quote(ASSUMED["Arn"], safe="")
 MASKED = {
     "arn:aws:iam::999900001111:role/x": "arn:aws:iam::ACCOUNT:role/x",
     "qbusiness_999900001111_a": "qbusiness_ACCOUNT_a",
     "account 444455556666, not 999900001111": "account ACCOUNT, not ACCOUNT",
-    "User: arn:aws:sts::999900001111:assumed-role/Admin/jane is": "User: CALLER is",
+    "arn%3Aaws%3Aiam%3A%3A444455556666%3Arole%2Fx": "arn%3Aaws%3Aiam%3A%3AACCOUNT%3Arole%2Fx",
+    "id=%22444455556666%22%20444455556666": "id=%22ACCOUNT%22%20ACCOUNT",
+    "bucket cafe-444455556666": "bucket cafe-ACCOUNT",
     "with key ASIAQQQQQQQQQQQQQQQQ and AKIAIOSFODNN7EXAMPLE": "with key CREDENTIAL and CREDENTIAL",
-    "signed by wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY": "signed by CREDENTIAL",
+    "Credential%3DAKIAIOSFODNN7EXAMPLE%2F20261125": "Credential%3DCREDENTIAL%2F20261125",
     "a1b2c3d4-5678-90ab-cdef-111111111111": "a1b2c3d4-5678-90ab-cdef-111111111111",
     "1795618721774352289 and 20261125": "1795618721774352289 and 20261125",
     "sandbox": "sandbox",
+    f"signed by {KEY}": "signed by CREDENTIAL",
+    f"k={quote(KEY, safe='')}&": "k=CREDENTIAL&",
+    f"k={quote(KEY, safe='').replace('%2F', '%2f').replace('%2B', '%2b')}&": "k=CREDENTIAL&",
+    f"k={quote(KEY)}&": "k=CREDENTIAL&",
+    f"k={quote(quote(KEY, safe=''))}&": "k=CREDENTIAL&",
+    f"User: {ASSUMED['Arn']} is": "User: CALLER is",
+    f"Arn={ASSUMED_ENCODED}&": "Arn=CALLER&",
+    f"Arn={re.sub('%..', lambda code: code[0].lower(), ASSUMED_ENCODED)}&": "Arn=CALLER&",
+    "assumed-role/AWSReservedSSO_Admins_0a1b/jane@example.com": "assumed-role/CALLER/CALLER",
+    "role/aws-reserved/AWSReservedSSO_Admins_0a1b is": "role/aws-reserved/CALLER is",
+    "session jane@example.com, jane@example.com.": "session CALLER, CALLER.",
+    "name=jane%40example.com&": "name=CALLER&",
+    "name%3Djane%40example.com": "name%3DCALLER",
+    r'"line\njane@example.com"': r'"line\nCALLER"',
+    "AROAQQQQQQQQQQQQQQQQQ:jane@example.com": "CALLER:CALLER",
+    "mary-jane@example.com": "mary-CALLER",
+    "maryjane@example.com": "maryjane@example.com",
+    "in /home/janed/q and file:///home/janed": "in ~/q and file://~",
+    "in /home/janedoe": "in /home/janedoe",
+    "locked by janed@janes-laptop.example.net (pid 7)": "locked by USER@HOST (pid 7)",
+    "on janes-laptop": "on HOST",
+    "profile (jane-at-work)": "profile (PROFILE)",
 }
 
 
 @pytest.mark.parametrize(("text", "shown"), MASKED.items())
-def test_accounts_credentials_and_the_caller_are_masked(text: str, shown: str):
-    mask = Mask(
-        {"Account": "999900001111", "Arn": "arn:aws:sts::999900001111:assumed-role/Admin/jane"},
-        ("ASIAQQQQQQQQQQQQQQQQ", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "sandbox"),
-    )
+def test_accounts_credentials_and_names_are_masked(
+    text: str, shown: str, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in {"HOME": "/home/janed", "USER": "janed", "AWS_PROFILE": "jane-at-work"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("socket.gethostname", lambda: "janes-laptop.example.net")
+    mask = Mask(ASSUMED, ("ASIAQQQQQQQQQQQQQQQQ", KEY, "sandbox"))
     assert mask(text) == shown
+
+
+CALLERS = {
+    ("user/team/jane", "jane, user/team/jane, janet"): "CALLER, user/team/CALLER, janet",
+    ("federated-user/Bob", "Bob, Bobby"): "CALLER, Bobby",
+    # A common word or a short name is part of the ARN alone.
+    ("user/e", "e: arn:aws:sts::999900001111:user/e, user/e"): "e: CALLER, user/e",
+    ("user/Admin", "Admin: arn:aws:sts::999900001111:user/Admin"): "Admin: CALLER",
+    ("assumed-role/deploy/pulumi", "$ pulumi up"): "$ pulumi up",
+    ("root", "root in 999900001111"): "root in ACCOUNT",
+}
+
+
+@pytest.mark.parametrize(
+    ("caller", "text", "shown"), [(*given, shown) for given, shown in CALLERS.items()]
+)
+def test_a_name_is_masked_where_it_is_a_whole_word_unless_it_is_short_or_common(
+    caller: str, text: str, shown: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("socket.gethostname", lambda: "localhost")
+    account = "999900001111"
+    identity = {"Account": account, "Arn": f"arn:aws:sts::{account}:{caller}", "UserId": account}
+    assert Mask(identity, ())(text) == shown
 
 
 def cli(directory: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
