@@ -103,6 +103,7 @@ def _run(account: Account, *, agreed: bool) -> int:
         ) from error
     run(account, names, transcript, interruption)
     transcript.say_end()
+    interruption.stop()
     if transcript.count(FAILED):
         return _FAILURE
     return _INTERRUPTED if transcript.count(INTERRUPTED) else _NO_FAILURE

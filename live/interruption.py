@@ -47,6 +47,11 @@ class Interruption:
         """Let what follows come to its end, whatever signal comes."""
         self._ignored = True
 
+    def stop(self) -> None:
+        """Let the process end with its exit code: Python restores what a signal does by default."""
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
     def receive(self, number: int, _frame: object = None) -> None:
         """Receive a signal."""
         # An exception from here could hide a process that was just being started.

@@ -306,6 +306,9 @@ def test_the_end_of_the_session_in_the_middle_leaves_nothing(
         for another in (signal.SIGHUP, signal.SIGQUIT):  # does not stop the removal
             process.send_signal(another)
             said += process.stdout.readline() + process.stdout.readline()
+        while "Transcript:" not in (end := process.stdout.readline()):
+            assert end
+        process.send_signal(signal.SIGINT)  # nor does one at the end change the exit code
     assert process.returncode == 130, said
     assert said.endswith(2 * "\nlive: still removing what the run has created; wait for its end\n")
     assert "    interrupted: SIGTERM (" in said
