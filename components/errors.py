@@ -15,6 +15,8 @@ NOT_SET: Final = ""
 """A setting that is blank is not set; the command that sets it to this removes it."""
 _SHOWN: Final = 120
 """Characters of a value that a message repeats."""
+_PLAIN_ARGUMENT: Final = re.compile(r"(?!-)[A-Za-z0-9_./:@%+,-]+")
+"""Text that no shell changes. `=ls` and `~user` are not: zsh and other shells expand them."""
 
 
 class Naming(NamedTuple):
@@ -88,3 +90,10 @@ def quote(value: object) -> str:
     except (TypeError, ValueError, RecursionError):
         text = "..."
     return escape(text[:_SHOWN]) + "..." * (len(text) > _SHOWN)
+
+
+def quote_argument(text: str) -> str:
+    """Quote an argument of a command that a message shows, for every shell."""
+    if _PLAIN_ARGUMENT.fullmatch(text):
+        return text
+    return "'" + text.replace("'", "'\\''") + "'"

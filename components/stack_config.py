@@ -6,7 +6,6 @@ value: https://www.pulumi.com/docs/iac/concepts/config/
 """
 
 import json
-import shlex
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import partial
@@ -14,7 +13,7 @@ from typing import Final, NamedTuple, cast
 
 import pulumi
 
-from .errors import NOT_SET, Naming, Path, escape, property_path, quote
+from .errors import NOT_SET, Naming, Path, escape, property_path, quote, quote_argument
 from .formats import PLAIN, REQUIRED, SETTINGS
 
 
@@ -89,15 +88,16 @@ def _value(key: str, text: str | None) -> object:
 def _command(secret_names: Collection[str], path: Path, value: str | None) -> str:
     """Return the command that sets a key, or a member of it, to a value, or removes it."""
     key = property_path(path)
-    stack = shlex.quote(pulumi.get_stack())
+    name = pulumi.get_stack()
     if value is None or escape(key) != key or "\\" in key:
-        return f"edit Pulumi.{stack}.yaml"
+        return f"edit Pulumi.{quote_argument(name.rpartition('/')[2])}.yaml"
+    stack, argument = quote_argument(name), quote_argument(key)
     option = " --path" if key != path[0] else ""
     if value == NOT_SET:
-        return f"pulumi config rm --stack {stack}{option} -- {shlex.quote(key)}"
+        return f"pulumi config rm --stack {stack}{option} -- {argument}"
     # These three exclude each other; without any, Pulumi asks about what looks like a secret.
     kind = "--secret" if path[0] in secret_names else "--type string" if option else "--plaintext"
-    return f"pulumi config set --stack {stack}{option} {kind} -- {shlex.quote(key)} {shlex.quote(value)}"
+    return f"pulumi config set --stack {stack}{option} {kind} -- {argument} {quote_argument(value)}"
 
 
 def _autonaming_warning(role_name: str) -> str | None:

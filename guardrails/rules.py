@@ -31,6 +31,8 @@ LISTED_NAMES: Final = ("qbusiness", "QBusiness")
 """The Amazon Q Business console lists only roles whose name contains one of these."""
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
+_PLAIN_ARGUMENT: Final = re.compile(r"(?!-)[A-Za-z0-9_./:@%+,-]+")
+"""Text that no shell changes."""
 _AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
 _PLACEHOLDER: Final = re.compile(
     r"\[\[.+?\]\]|\{\{.+?\}\}|<.+?>"
@@ -247,16 +249,23 @@ def undeclared(role: Role) -> Iterator[Finding]:
 
 
 def _removal(role: Role, policy: UndeclaredPolicy) -> str:
-    name = role.name or "ROLE"
+    name, policy_name = quote_argument(role.name or "ROLE"), quote_argument(policy.name)
     if policy.inline:
         resource = "RolePoliciesExclusive"
-        command = f"aws iam delete-role-policy --role-name {name} --policy-name {policy.name}"
+        command = f"aws iam delete-role-policy --role-name {name} --policy-name {policy_name}"
     else:
         resource = "RolePolicyAttachmentsExclusive"
-        command = f"aws iam detach-role-policy --role-name {name} --policy-arn {policy.name}"
+        command = f"aws iam detach-role-policy --role-name {name} --policy-arn {policy_name}"
     if policy.removed:
         return f"nothing to do: the stack's {resource} removes it; `pulumi refresh` shows that"
     return f"declare it, or declare {resource} for the role, or run `{command}`, then `pulumi refresh`"
+
+
+def quote_argument(text: str) -> str:
+    """Quote an argument of a command, for every shell."""
+    if _PLAIN_ARGUMENT.fullmatch(text):
+        return text
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def ingest(role: Role) -> Iterator[Finding]:

@@ -258,7 +258,7 @@ def test_a_description_that_looks_like_json_stays_text(monkeypatch: pytest.Monke
 
 def test_a_value_with_quotes_is_quoted_for_the_shell(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**MINIMAL, "it's": "x"}, refuse_unknown_keys=True)
-    assert """pulumi config rm --stack test -- 'it'"'"'s'""" in text
+    assert """pulumi config rm --stack test -- 'it'\\''s'""" in text
 
 
 def test_a_message_about_a_tag_names_its_key(monkeypatch: pytest.MonkeyPatch):

@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any, Final
 
 import pytest
+import rules
 import yaml
 from connector_grants import PLACEHOLDERS
 from declared_roles import roles_of
@@ -488,6 +489,18 @@ def test_a_policy_that_the_stack_does_not_declare_is_reported_and_stops_nothing(
         f"`aws iam detach-role-policy --role-name {NAME} --policy-arn {ADMINISTRATOR}`, "
         "then `pulumi refresh`"
     )
+
+
+def test_the_command_that_removes_a_policy_is_quoted_as_the_program_s_commands_are():
+    names = ("=ls", "a'b", "$(id)", "-x", "~root", "by-hand", "a b")
+    its_role = observed(inlinePolicies=[{"name": each, "policy": text(ANY_SECRET)} for each in names])
+    found = findings(its_role)["undeclared"]
+    assert [each.remediation.partition("--policy-name ")[2].partition("`")[0] for each in found] == [
+        errors.quote_argument(each) for each in names
+    ]
+    for character in map(chr, range(256)):
+        for argument in (character, f"{character}ls", f"ls{character}", ""):
+            assert rules.quote_argument(argument) == errors.quote_argument(argument)
 
 
 def test_a_policy_that_the_update_removes_needs_no_fix():

@@ -22,6 +22,7 @@ from typing import Final
 
 import pytest
 
+from components.errors import quote_argument
 from sandbox.environment import PROJECT
 
 PAGES: Final = (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
@@ -257,6 +258,31 @@ def test_the_recovery_deletes_what_was_being_created_and_stops_at_the_first_fail
         pasted.assert_stops_at_each_failure(block, expected)
     finally:
         pasted.terminal.close()
+
+
+PRINTABLE: Final = "".join(map(chr, range(32, 127)))
+# IAM allows these in names and paths.
+ARGUMENTS: Final = (
+    *PRINTABLE,
+    *(f"{character}ls" for character in PRINTABLE),
+    *(f"ls{character}" for character in PRINTABLE),
+    *("", "$(touch made)", "`touch made`", "~root", "=ls", "it's", "a b", "a\\'b", "!!", "{a,b}", "ä"),
+    *("arn:aws:iam::123456789012:policy/$(touch made)/wide", "/*", "?", "#a", "a=~", "-n"),
+)
+
+
+def test_every_shell_passes_on_the_arguments_of_a_printed_command(shell: str, tmp_path: Path):
+    command = " ".join(("printf", "'%s\\0'", *map(quote_argument, ARGUMENTS)))
+    done = subprocess.run([shell, "-c", command], cwd=tmp_path, capture_output=True, check=True)
+    assert done.stdout.decode().split("\0")[:-1] == [*ARGUMENTS]
+    assert not done.stderr
+    assert not [*tmp_path.iterdir()]
+
+
+def test_an_argument_is_left_as_it_is_only_if_no_shell_changes_it():
+    for text in ARGUMENTS:
+        plain = re.fullmatch(r"[A-Za-z0-9_./:@%+,][A-Za-z0-9_./:@%+,-]*", text)
+        assert quote_argument(text) == (text if plain else "'" + text.replace("'", "'\\''") + "'")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -13,6 +13,7 @@ from components.connector_role import POLICY_NAME
 from components.formats import MAXIMUM_INLINE_SIZE
 from guardrails.iam.documents import listed
 from roles.account import Role
+from roles.aws_cli import aws_command
 
 MAXIMUM_MANAGED_SIZE: Final = 6_144
 """Characters of a managed policy, white space not counted.
@@ -55,19 +56,19 @@ class Room(NamedTuple):
     def copy_commands(self) -> str:
         """Return the shell commands that create the copies and attach them to the role."""
         partition, account = self.role.arn.split(":")[1:5:3]
-        return " &&\n".join(
-            f"aws iam create-policy --policy-name {_quote(copy.name)} "
-            f"--policy-document file://{copy.file} &&\n"
-            f"aws iam attach-role-policy --role-name {_quote(self.role.name)} "
-            f"--policy-arn {_quote(f'arn:{partition}:iam::{account}:policy/{copy.name}')}"
-            for copy in self.copies
-        )
+        commands: list[str] = []
+        for copy in self.copies:
+            document, arn = f"file://{copy.file}", f"arn:{partition}:iam::{account}:policy/{copy.name}"
+            commands += [
+                aws_command("iam create-policy", policy_name=copy.name, policy_document=document),
+                aws_command("iam attach-role-policy", role_name=self.role.name, policy_arn=arn),
+            ]
+        return " &&\n".join(commands)
 
     def delete_commands(self) -> str:
         """Return the shell commands that delete the inline policies that were copied."""
-        role = _quote(self.role.name)
         return " &&\n".join(
-            f"aws iam delete-role-policy --role-name {role} --policy-name {_quote(name)}"
+            aws_command("iam delete-role-policy", role_name=self.role.name, policy_name=name)
             for name in self.moved
         )
 
@@ -106,11 +107,6 @@ def _free_names(role: str, taken: Collection[str]) -> Iterator[str]:
 def copy_file(number: int) -> str:
     """Return the name of the file with the document of a copy."""
     return f"policy-copy-{number}.json"
-
-
-def _quote(name: str) -> str:
-    """Quote a name for every shell: zsh expands some that `shlex.quote` leaves as they are."""
-    return "'" + name.replace("'", "'\\''") + "'"
 
 
 def _size(document: Mapping[str, Any]) -> int:
