@@ -15,7 +15,7 @@ from live.names import Names
 from live.stack import Stack, StepError
 from pages.connector_calls import Request
 from roles.account import Role
-from roles.errors import PageError, is_denied, is_unanswered
+from roles.errors import is_denied, is_unanswered
 
 _NAMESPACE: Final = "qbusiness-aem-connector:"
 """Of the program's keys in a stack's configuration: the name in `Pulumi.yaml`."""
@@ -267,6 +267,6 @@ def _skip_or(error: BotoCoreError | ClientError | ResponseParserError) -> Except
     """Return why a question cannot be asked, or else the error of the question itself."""
     if isinstance(error, ClientError) and is_denied(error):
         return SkipError(f"not allowed: {error}")
-    if isinstance(error, ClientError | PageError | ResponseParserError) and is_unanswered(error):
+    if isinstance(error, ClientError) and is_unanswered(error):
         return SkipError(f"the endpoint does not have it: {error}")
     return error

@@ -220,17 +220,24 @@ class Account:
         return self._client("secretsmanager").describe_secret(SecretId=secret_id)
 
     @_once
+    def secret_policy(self, secret_id: str) -> Mapping[str, Any] | None:
+        """Return the resource policy of a secret; None without one."""
+        found = self._client("secretsmanager").get_resource_policy(SecretId=secret_id)
+        return json.loads(found["ResourcePolicy"]) if found.get("ResourcePolicy") else None
+
+    @_once
     def key(self, key_id: str) -> dict[str, Any]:
         """Return the metadata of a key, by ID, ARN or alias."""
         return self._client("kms").describe_key(KeyId=key_id)["KeyMetadata"]
 
     def customer_managed_key(self, key_id: str | None) -> str | None:
         """Return the ARN of a key by ID, ARN or alias; None for one that AWS manages."""
-        if not key_id or "alias/aws/" in key_id:
+        if not key_id or _resource(key_id).startswith("alias/aws/"):
             return None
         key = self.key(key_id)
         return None if key["KeyManager"] == "AWS" else key["Arn"]
 
+    @_once
     def key_policy(self, key_id: str) -> Mapping[str, Any]:
         """Return the policy of a key of this account."""
         found = self._client("kms").get_key_policy(KeyId=key_id, PolicyName="default")
@@ -271,6 +278,17 @@ class Account:
         default = rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
         return default.get("KMSMasterKeyID")
 
+    @_once
+    def bucket_policy(self, bucket: str) -> Mapping[str, Any] | None:
+        """Return the policy of a bucket of this account; None without one."""
+        try:
+            found = self._client("s3").get_bucket_policy(Bucket=bucket)
+        except ClientError as error:
+            if code(error) == "NoSuchBucketPolicy":
+                return None
+            raise
+        return json.loads(found["Policy"])
+
     # Its role.
 
     @_once
@@ -295,6 +313,7 @@ class Account:
             denied,
         )
 
+    @_once
     def role_arn(self, name: str) -> str:
         """Return the ARN of a role, with its path."""
         return self._client("iam").get_role(RoleName=name)["Role"]["Arn"]
@@ -414,6 +433,16 @@ class Account:
         called = action(model.name)
         if parsed.get("Error", {}).get("Code") in DENIED and called not in self.denied:
             self.denied.append(called)
+
+
+def is_alias(key_id: str) -> bool:
+    """Return whether a key is named by an alias, or by the ARN of one."""
+    return _resource(key_id).startswith("alias/")
+
+
+def _resource(key_id: str) -> str:
+    """Return `key/ID` or `alias/NAME` of an ARN; other text as it is."""
+    return key_id.rpartition(":")[2]
 
 
 def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:

@@ -10,7 +10,7 @@ from components.errors import Naming
 from components.formats import VPC_MEMBERS
 from components.stack_config import camel_case, config_key
 from components.validation import ValidationResult, validate
-from roles.account import Account, DataSource, Role
+from roles.account import Account, DataSource, Role, is_alias
 from roles.actions import action
 from roles.connector import Uses, find_connector, find_uses
 from roles.errors import InputError, is_denied
@@ -162,7 +162,7 @@ def _customer_managed_key(account: Account, key_id: str | None, notes: Notes) ->
         return account.customer_managed_key(key_id)
     except ClientError as error:
         # An alias does not name its key; for a key itself, only who manages it is unknown.
-        if not is_denied(error) or "alias/" in str(key_id):
+        if not is_denied(error) or is_alias(str(key_id)):
             raise
         notes.warn(
             f"{action(error.operation_name)} is not allowed for {key_id}, which is assumed to be "

@@ -1,7 +1,8 @@
 """Explain errors of AWS and of the connection to it, with what to do."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Final
 
 from botocore.exceptions import (
@@ -98,18 +99,29 @@ def is_throttled(error: ClientError) -> bool:
     return code(error) in _THROTTLED
 
 
-def is_unanswered(error: ClientError | PageError | ResponseParserError) -> bool:
-    """Tell whether a server in place of AWS, such as the sandbox's, lacks what it was asked for."""
+def is_unanswered(error: ClientError) -> bool:
+    """Return whether a server in place of AWS, such as the sandbox's, does not have an operation.
+
+    Any other failure of such a server, an outage say, is one.
+    """
     if not os.environ.get("AWS_ENDPOINT_URL"):
         return False
-    return not isinstance(error, ClientError) or code(error) in _UNKNOWN or code(error).isdigit()
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return code(error) in _UNKNOWN or status == HTTPStatus.NOT_IMPLEMENTED
 
 
-def explain(error: BotoCoreError | ClientError | ResponseParserError, verb: str) -> str:
-    """Return one line: what happened, and what to do."""
+def explain(
+    error: BotoCoreError | ClientError | ResponseParserError,
+    verb: str,
+    show: Callable[[str], str] = str,
+) -> str:
+    """Return one line: what happened, and what to do.
+
+    `show` returns how a message is shown that may contain what AWS was asked about.
+    """
     match error:
         case ClientError():
-            text = _explain_answer(error, verb)
+            text = _explain_answer(error, verb, show)
         case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
             text = f"there are no AWS credentials ({error}): {_SIGN_IN}"
         case SSOError() | TokenRetrievalError():
@@ -117,13 +129,13 @@ def explain(error: BotoCoreError | ClientError | ResponseParserError, verb: str)
         case ProfileNotFound():
             text = f"{error}: AWS_PROFILE names it; `aws configure list-profiles` lists those that exist"
         case NoRegionError() | InvalidRegionError():
-            text = f"{error} Give --region, one of {', '.join(SUPPORTED_REGIONS)}"
+            text = f"{show(str(error))} Give --region, one of {', '.join(SUPPORTED_REGIONS)}"
         case SSLError():
-            text = _explain_certificate(error)
+            text = _explain_certificate(show(str(error)))
         case ConnectionError() | HTTPClientError():
             text = (
-                f"AWS cannot be reached ({error}): look at the network and its proxy, and at the "
-                f"Region; Amazon Q Business is in {', '.join(SUPPORTED_REGIONS)}"
+                f"AWS cannot be reached ({show(str(error))}): look at the network and its proxy, and at "
+                f"the Region; Amazon Q Business is in {', '.join(SUPPORTED_REGIONS)}"
             )
         case PageError():
             text = _explain_other_server(str(error))
@@ -131,11 +143,11 @@ def explain(error: BotoCoreError | ClientError | ResponseParserError, verb: str)
             # Its message holds the whole answer.
             text = _explain_other_server("an answer is not in the format of the API")
         case _:
-            text = str(error)
+            text = show(str(error))
     return " ".join(text.split())
 
 
-def _explain_certificate(error: SSLError) -> str:
+def _explain_certificate(error: str) -> str:
     if bundle := os.environ.get("AWS_CA_BUNDLE"):
         return (
             f"the certificates in AWS_CA_BUNDLE={bundle} cannot be used, or are not those of this "
@@ -147,8 +159,8 @@ def _explain_certificate(error: SSLError) -> str:
     )
 
 
-def _explain_answer(error: ClientError, verb: str) -> str:
-    reason, said = code(error), error.response["Error"].get("Message", "")
+def _explain_answer(error: ClientError, verb: str, show: Callable[[str], str]) -> str:
+    reason, said = code(error), show(error.response["Error"].get("Message", ""))
     called = action(error.operation_name)
     if reason.isdigit():
         # The HTTP status, in place of the code that every error of an API has.

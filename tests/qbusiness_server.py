@@ -33,7 +33,11 @@ DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
 _MOTO = DomainDispatcherApplication(create_backend_app)
 kms.generate_private_key = functools.cache(kms.generate_private_key)  # pyright: ignore[reportPrivateImportUsage]
 
-_BUCKET_ACTIONS = {"encryption": "GetEncryptionConfiguration", "location": "GetBucketLocation"}
+_BUCKET_ACTIONS = {
+    "encryption": "GetEncryptionConfiguration",
+    "location": "GetBucketLocation",
+    "policy": "GetBucketPolicy",
+}
 """What IAM calls the operations on a bucket, by their query."""
 _PATH_ACTIONS = {"/policy/validation": "ValidatePolicy"}
 """The operations of IAM Access Analyzer, by their path."""
@@ -78,6 +82,8 @@ class Server:
         self.qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main")
         self.refusals: dict[str, tuple[int, str]] = {}
         """Status and error code, by action."""
+        self.said = "by the test"
+        """End of the message of every refusal."""
         self.answers: dict[str, Mapping[str, Any]] = {}
         """Answer instead of moto's, by action."""
         self.bucket_owner = account
@@ -124,7 +130,7 @@ class Server:
         if action in self.pages:
             return Response("<!doctype html><p>Sign in", self.pages[action], mimetype="text/html")
         if action in self.refusals or owner != self.bucket_owner:
-            return _refusal(service, *self.refusals.get(action, (403, "AccessDenied")))
+            return _refusal(service, *self.refusals.get(action, (403, "AccessDenied")), self.said)
         if service == "qbusiness":
             return self._answer_for_qbusiness(request)
         if action == "iam:SimulatePrincipalPolicy":
@@ -183,8 +189,8 @@ class _Quiet(WSGIRequestHandler):
         """Log nothing: the calls are recorded."""
 
 
-def _refusal(service: str, status: int, code: str) -> Response:
-    message = f"{code} by the test"
+def _refusal(service: str, status: int, code: str, said: str) -> Response:
+    message = f"{code} {said}"
     if service == "s3":
         text = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
         return Response(text, status, mimetype="text/xml")

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import boto3
 import pytest
+from moto.core.utils import get_service_model
 
 from pages.examples import (
     ACCOUNT,
@@ -66,8 +67,9 @@ DENIED: Final = {"EvalDecision": "implicitDeny"}
 PULUMI: Final = """\
 #!/bin/sh
 case "$*" in
-"config --stack dev --json --show-secrets --non-interactive") cat config.json ;;
-"stack output --stack dev --json --show-secrets --non-interactive") cat outputs.json ;;
+"config --stack "*dev" --json --show-secrets --non-interactive") cat config.json ;;
+"stack output --stack "*dev" --json --non-interactive") cat shown-outputs.json ;;
+"stack output --stack "*dev" --json --show-secrets --non-interactive") cat outputs.json ;;
 *) echo "error: no stack named 'nope' found" >&2; exit 6 ;;
 esac
 """
@@ -96,6 +98,7 @@ class World:
         self.settings = dict(SETTINGS)
         self.secret_keys: set[str] = set()
         self.outputs: dict[str, Any] = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
+        self.secret_outputs: set[str] = set()
         place = {"region_name": REGION, "endpoint_url": server.url}
         credentials = {"aws_access_key_id": "tests", "aws_secret_access_key": "tests"}
 
@@ -165,6 +168,8 @@ class World:
         }
         (self.directory / "config.json").write_text(json.dumps(config))
         (self.directory / "outputs.json").write_text(json.dumps(self.outputs))
+        shown = self.outputs | dict.fromkeys(self.secret_outputs, "[secret]")
+        (self.directory / "shown-outputs.json").write_text(json.dumps(shown))
 
 
 Check = Callable[..., Output]
@@ -226,12 +231,12 @@ def test_json_is_one_document_with_every_answer(world: World, check: Check):
     assert said.code == 1
     assert {key: said.json[key] for key in ("stack", "ok", "problem", "skipped")} == {
         "stack": "dev",
-        "ok": 18,
+        "ok": 22,
         "problem": 1,
-        "skipped": 1,
+        "skipped": 2,
     }
     answers = {answer["question"]: answer for answer in said.json["answers"]}
-    assert len(answers) == 20
+    assert len(answers) == 25
     assert answers["key policy"] == {
         "question": "key policy",
         "state": "skipped",
@@ -681,7 +686,7 @@ def test_a_key_policy_under_a_condition_that_nobody_can_read_is_neither_ok_nor_a
     assert answer_to("key policy", said) == (
         "cannot tell key policy: the key policy may let the role decrypt, or not\n"
         f"           depends on {key} (Lock)\n"
-        f"         find out: repeat with --context {key}=VALUE, or start a sync and look for "
+        f"         find out: repeat with --context '{key}=VALUE', or start a sync and look for "
         "kms:Decrypt in CloudTrail: IAM simulates key policies for users only\n"
     )
     assert said.out.endswith("\n19 ok, 0 problems, 0 skipped, 1 cannot tell\n")
@@ -796,6 +801,18 @@ def test_a_key_that_the_secret_has_by_its_alias_is_resolved(world: World, check:
     assert answer_to("encryption", check()).startswith("ok ")
 
 
+def test_only_an_alias_that_begins_with_aws_is_of_a_key_that_aws_manages(world: World, check: Check):
+    world.server.answers["secretsmanager:DescribeSecret"] = {
+        "ARN": SECRET_ARN,
+        "KmsKeyId": "alias/team/alias/aws/x",
+        "VersionIdsToStages": {"a" * 32: ["AWSCURRENT"]},
+    }
+    key_metadata(world)
+    assert answer_to("encryption", check()) == (
+        f"ok       encryption: the secret is encrypted with {KEY_ARN}\n"
+    )
+
+
 BUCKET_BREAKS: list[Break] = [
     Break(
         lambda world: world.set(bucketName="nothing"),
@@ -841,6 +858,138 @@ def test_a_bucket_of_another_account_than_the_policy_names_is_a_problem(world: W
     assert answer_to("bucket", check()).startswith("ok ")
 
 
+def test_a_bucket_that_only_its_owner_can_see_leaves_the_exit_code_as_it_is(world: World, check: Check):
+    s3_source(world)
+    world.set(bucketAccountId=OTHER_ACCOUNT)
+    policy = golden("s3-v2-role-policy").replace("qbusiness-documents", "documents")
+    document = json.loads(policy.replace(ACCOUNT, OTHER_ACCOUNT))
+    world.put_policy(json.dumps(document))
+    world.server.bucket_owner = OTHER_ACCOUNT
+    for action in NEEDED_FOR_A_BUCKET:
+        world.server.refusals[action] = (403, "AccessDenied")
+    said = check()
+    for question, asked in (
+        ("bucket", "s3:GetBucketLocation"),
+        ("encryption", "s3:GetEncryptionConfiguration"),
+    ):
+        assert answer_to(question, said) == (
+            f"skipped  {question}: only account {OTHER_ACCOUNT}, which has the bucket, can see this: "
+            f"its bucket policy has to allow s3:GetObject and s3:ListBucket to {ROLE_ARN}, and {asked} "
+            f"to {USER_ARN}, which asks\n"
+        )
+    assert f"only account {OTHER_ACCOUNT}, which has the bucket" in answer_to("bucket policy", said)
+    assert "s3:GetBucketPolicy" not in world.server.calls
+    assert "not every question" not in said.err
+
+
+# The resource policies.
+
+ROLE_ID: Final = "AROADBQP57FF2AEXAMPLE"
+
+
+def put_secret_policy(world: World, *principals: dict[str, Any]) -> None:
+    statements = [
+        {"Effect": "Allow", "Principal": each, "Action": "secretsmanager:*", "Resource": "*"}
+        for each in principals
+    ]
+    document = {"Version": "2012-10-17", "Statement": statements}
+    world.secrets.put_resource_policy(SecretId=SECRET_ARN, ResourcePolicy=json.dumps(document))
+
+
+def put_bucket_policy(world: World, *principals: dict[str, Any]) -> None:
+    s3_source(world)
+    statements = [
+        {
+            "Effect": "Deny",
+            "NotPrincipal": each,
+            "Action": "s3:*",
+            "Resource": "arn:aws:s3:::documents/*",
+        }
+        for each in principals
+    ]
+    document = {"Version": "2012-10-17", "Statement": statements}
+    world.s3.put_bucket_policy(Bucket="documents", Policy=json.dumps(document))
+
+
+def put_key_policy(world: World, *principals: dict[str, Any]) -> None:
+    key_policy(world, allow_key(ROOT), *map(allow_key, principals))
+
+
+class ResourcePolicy(NamedTuple):
+    """A policy that can name the role, and the command that puts it."""
+
+    question: str
+    what: str
+    put: Callable[..., None]
+    command: str
+
+
+RESOURCE_POLICIES: list[ResourcePolicy] = [
+    ResourcePolicy(
+        "secret policy",
+        "secret",
+        put_secret_policy,
+        f"aws secretsmanager put-resource-policy --secret-id {SECRET_ARN} --resource-policy",
+    ),
+    ResourcePolicy(
+        "key principals",
+        "key",
+        put_key_policy,
+        f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy",
+    ),
+    ResourcePolicy(
+        "bucket policy",
+        "bucket",
+        put_bucket_policy,
+        "aws s3api put-bucket-policy --bucket documents --policy",
+    ),
+]
+
+
+@pytest.mark.parametrize("policy", RESOURCE_POLICIES, ids=lambda policy: policy.what)
+def test_a_resource_policy_that_names_a_deleted_role_is_a_problem(
+    world: World, check: Check, policy: ResourcePolicy
+):
+    policy.put(world, {"AWS": [ROLE_ID, f"arn:aws:iam::{ACCOUNT}:role/admin"]})
+    said = check()
+    assert said.code == 1
+    assert answer_to(policy.question, said) == (
+        f"problem  {policy.question}: the policy of the {policy.what} names {ROLE_ID}, the ID of a role "
+        "that was deleted: a role that is created again is another principal, even under the same ARN\n"
+        f"         fix: if it was this role, {policy.command} file://POLICY_FILE, with {ROLE_ARN} in "
+        f"place of {ROLE_ID}; otherwise, without {ROLE_ID}\n"
+    )
+
+
+@pytest.mark.parametrize("policy", RESOURCE_POLICIES, ids=lambda policy: policy.what)
+def test_a_resource_policy_that_names_the_role_itself_is_well(
+    world: World, check: Check, policy: ResourcePolicy
+):
+    service = {"Service": "qbusiness.amazonaws.com"}
+    policy.put(world, {"AWS": [ROLE_ID, ROLE_ARN]}, {"AWS": ACCOUNT}, service)
+    answer = answer_to(policy.question, check())
+    assert answer == f"ok       {policy.question}: names no role that was deleted\n"
+
+
+def test_the_policy_of_a_secret_in_another_account_is_left_to_that_account(world: World, check: Check):
+    world.set(secretId=SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT), kmsKeyId=KEY_ARN)
+    arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+    world.server.answers["secretsmanager:DescribeSecret"] = {"ARN": arn, "KmsKeyId": KEY_ARN}
+    world.server.refusals["secretsmanager:GetResourcePolicy"] = (400, "AccessDeniedException")
+    assert answer_to("secret policy", check()).startswith(
+        f"skipped  secret policy: only account {OTHER_ACCOUNT}, which has the secret, can read its "
+    )
+
+
+def test_a_secret_that_is_to_be_deleted_has_no_policy_to_read(world: World, check: Check):
+    world.secrets.delete_secret(SecretId=SECRET_ARN)
+    said = check()
+    assert answer_to("secret policy", said) == (
+        "skipped  secret policy: the secret is scheduled for deletion\n"
+    )
+    assert "secretsmanager:GetResourcePolicy" not in world.server.calls
+
+
 # What is wrong with the role.
 
 
@@ -865,7 +1014,8 @@ def test_before_the_first_deployment_there_is_no_role(world: World, check: Check
     assert answers_in("skipped", said) == [
         f"{question}: there is no role"
         for question in (
-            *("trust policy", "role policy", "other policies", "permissions boundary"),
+            *("trust policy", "application ARN", "role policy"),
+            *("other policies", "permissions boundary"),
             *("requests allowed", "requests denied", "iam:PassRole"),
         )
     ]
@@ -902,6 +1052,29 @@ def test_drift_of_the_policies_names_the_statements(world: World, check: Check):
     assert "AllowsAmazonQToGetSecret" not in answer
 
 
+def test_a_trust_policy_for_another_arn_than_the_application_s_is_a_problem(world: World, check: Check):
+    # IAM compares the ARN with case, and an API may not.
+    actual = APPLICATION_ARN.upper().replace(
+        "ARN:AWS:QBUSINESS:US-EAST-1", "arn:aws:qbusiness:us-east-1"
+    )
+    actual = actual.replace("APPLICATION", "application")
+    resource(world, APPLICATION_ID, applicationArn=actual)
+    said = check()
+    assert answer_to("trust policy", said).startswith("ok ")
+    assert answer_to("application ARN", said) == (
+        f"problem  application ARN: the trust policy does not admit {actual}, the ARN of the "
+        f"application in AWS\n         fix: {set_up('applicationId', actual)}\n"
+    )
+
+
+def test_a_trust_policy_that_does_not_name_the_application_is_deployed_again(world: World, check: Check):
+    document = golden("trust-policy").replace(APPLICATION_ID, OTHER_ID)
+    world.iam.update_assume_role_policy(RoleName=ROLE_NAME, PolicyDocument=document)
+    answer = answer_to("application ARN", check())
+    assert f"does not admit {APPLICATION_ARN}, the ARN" in answer
+    assert answer.endswith("fix: pulumi up --stack dev\n")
+
+
 def test_policies_that_differ_in_form_only_mean_the_same(world: World, check: Check):
     document = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
     document["Statement"].reverse()
@@ -922,6 +1095,20 @@ def test_policies_in_addition_are_a_problem(world: World, check: Check):
     )
     world.set(exclusivePolicies=True)
     assert "fix: pulumi up --stack dev\n" in answer_to("other policies", check())
+
+
+def test_names_that_a_shell_would_expand_are_quoted_in_the_commands(world: World, check: Check):
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/$(id)/wide"
+    world.iam.create_policy(PolicyName="wide", Path="/$(id)/", PolicyDocument=WIDE)
+    world.iam.attach_role_policy(RoleName=ROLE_NAME, PolicyArn=arn)
+    for name in ("=ls", "-x"):
+        world.put_policy(WIDE, name)
+    fix = answer_to("other policies", check()).partition("fix: ")[2]
+    assert sorted(fix.strip().split(" && ")) == [
+        f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name '=ls'",
+        f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name='-x'",
+        f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn '{arn}'",
+    ]
 
 
 def boundary(world: World, document: str) -> str:
@@ -1026,7 +1213,7 @@ def test_a_boundary_under_a_condition_that_nobody_can_read_is_neither_ok_nor_a_p
     answer = answer_to("permissions boundary", said)
     assert f"\n           kms:Decrypt on {KEY_ARN} depends on aws:SourceVpc (Lock)\n" in answer
     assert (
-        "find out: repeat with --context aws:SourceVpc=VALUE, or ask `aws iam simulate-principal-policy`"
+        "find out: repeat with --context 'aws:SourceVpc=VALUE', or ask `aws iam simulate-principal-policy`"
         in answer
     )
     assert check("--context", "aws:SourceVpc=vpc-1").code == 0
@@ -1211,6 +1398,95 @@ def test_data_sources_under_other_roles_are_none_of_this_stack_s(world: World, c
     assert answer_to("data source", check()) == "ok       data source: none runs under the role yet\n"
 
 
+OTHER_ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME[:-7]}7654321"
+
+
+def update_data_source(role_arn: str) -> str:
+    return (
+        f"aws qbusiness update-data-source --application-id {APPLICATION_ID} --index-id {INDEX_ID} "
+        f"--data-source-id {DATA_SOURCE_ID} --role-arn {role_arn}"
+    )
+
+
+@pytest.mark.parametrize(
+    "uses",
+    [
+        {"secretArn": SECRET_ARN},
+        {"secretArn": SECRET_NAME},
+        {"connectionConfiguration": {"secretArn": SECRET_ID}},
+    ],
+)
+def test_a_data_source_that_still_names_a_deleted_role_is_a_problem(
+    world: World, check: Check, uses: dict[str, Any]
+):
+    world.add_data_source(roleArn=OTHER_ROLE_ARN, configuration={"type": "AEM", **uses})
+    said = check()
+    assert said.code == 1
+    assert answer_to("data source", said) == "ok       data source: none runs under the role yet\n"
+    assert answer_to("other data source", said) == (
+        f"problem  other data source {DATA_SOURCE_ID}: Pages has the stack's secret, and runs under "
+        f"{OTHER_ROLE_ARN}, a role that does not exist\n"
+        f"         fix: {update_data_source(ROLE_ARN)}\n"
+    )
+
+
+def test_a_data_source_left_behind_is_updated_after_the_role_is_deployed(world: World, check: Check):
+    world.add_data_source(roleArn=OTHER_ROLE_ARN)
+    world.outputs = {}
+    answer = answer_to("other data source", check())
+    assert answer.endswith(f"fix: pulumi up --stack dev, then {update_data_source('ROLE_ARN')}\n")
+
+
+def test_a_data_source_of_the_bucket_that_names_a_deleted_role_is_a_problem(world: World, check: Check):
+    s3_source(world)
+    world.add_data_source(
+        roleArn=OTHER_ROLE_ARN,
+        configuration={
+            "type": "S3V2",
+            "connectionConfiguration": {
+                "repositoryEndpointMetadata": {"BucketName": "documents"},
+            },
+        },
+    )
+    answer = answer_to("other data source", check())
+    assert f"Pages has the stack's bucket, and runs under {OTHER_ROLE_ARN}, a role that" in answer
+
+
+def test_a_role_of_the_same_name_under_another_path_is_not_the_data_source_s(world: World, check: Check):
+    world.add_data_source(roleArn=ROLE_ARN.replace("role/", "role/old/"))
+    assert "role/old/" in answer_to("other data source", check())
+    assert answer_to("other data source", check()).startswith("problem ")
+
+
+def test_two_data_sources_may_share_the_secret_under_two_roles(world: World, check: Check):
+    name = OTHER_ROLE_ARN.rpartition("/")[2]
+    world.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
+    world.add_data_source()
+    for number in range(5):
+        world.add_data_source(f"{OTHER_ID[:-1]}{number}", roleArn=OTHER_ROLE_ARN)
+    said = check()
+    assert said.code == 0
+    assert answer_to("other data source", said) == "".join(
+        f"ok       other data source {OTHER_ID[:-1]}{number}: Pages has the stack's secret, and runs "
+        f"under another role, {OTHER_ROLE_ARN}\n"
+        for number in range(5)
+    )
+    # One call for each role.
+    assert world.server.calls.count("iam:GetRole") == 2
+    assert world.server.calls.count("qbusiness:GetDataSource") == 6
+
+
+def test_a_role_that_may_not_be_read_is_not_said_to_be_deleted(world: World, check: Check):
+    world.add_data_source(roleArn=OTHER_ROLE_ARN)
+    world.server.refusals["iam:GetRole"] = (403, "AccessDenied")
+    said = check()
+    assert said.code == 2
+    assert answer_to("other data source", said) == (
+        f"skipped  other data source {DATA_SOURCE_ID}: iam:GetRole is not allowed for these "
+        "credentials\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("more", "text"),
     [
@@ -1300,13 +1576,69 @@ def test_a_sync_that_failed_for_another_reason_is_a_problem_without_explanation(
     assert "this is about" not in answer
 
 
-@pytest.mark.parametrize("status", ["SYNCING", "ABORTED", "INCOMPLETE"])
+@pytest.mark.parametrize("status", ["SYNCING", "SYNCING_INDEXING", "INCOMPLETE"])
 def test_other_ends_of_a_sync_are_told(world: World, check: Check, status: str):
     world.add_data_source()
     world.add_sync(status, error={"errorMessage": "3 pages were too large"})
     said = check()
     assert said.code == 0
     assert f"12:30 {status}: 3 pages were too large\n" in answer_to("data source", said)
+
+
+@pytest.mark.parametrize("status", ["STOPPING", "ABORTED"])
+def test_a_sync_that_was_stopped_is_a_problem(world: World, check: Check, status: str):
+    world.add_data_source()
+    world.add_sync("SUCCEEDED")
+    world.add_sync(status)
+    answer = answer_to(f"data source {DATA_SOURCE_ID}", check())
+    assert answer.startswith(
+        f"problem  data source {DATA_SOURCE_ID}: Pages is ACTIVE, its last sync of "
+    )
+    assert (
+        f" {status}\n         fix: when it is fixed, aws qbusiness start-data-source-sync-job " in answer
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "fix"),
+    [
+        ("PENDING_CREATION", "wait until it is ACTIVE"),
+        ("CREATING", "wait until it is ACTIVE"),
+        ("DELETING", "create the data source again, unless it is no longer needed"),
+    ],
+)
+def test_a_data_source_that_cannot_synchronize_is_a_problem(
+    world: World, check: Check, status: str, fix: str
+):
+    world.add_data_source(status=status)
+    assert answer_to("data source", check()) == (
+        f"problem  data source {DATA_SOURCE_ID}: Pages is {status}\n         fix: {fix}\n"
+    )
+
+
+def test_every_status_that_aws_documents_is_known_and_no_other_is_well(world: World, check: Check):
+    source = world.add_data_source()
+    model: Any = get_service_model("qbusiness")
+    for status in model.shape_for("DataSourceStatus").enum:
+        source["status"] = status
+        assert "does not know" not in answer_to("data source", check())
+    source["status"] = "PAUSED"
+    said = check()
+    assert said.code == 2
+    assert answer_to("data source", said) == (
+        f"skipped  data source {DATA_SOURCE_ID}: Pages is PAUSED, a state that this version of check "
+        "does not know\n"
+    )
+    source["status"] = "UPDATING"
+    for status in model.shape_for("DataSourceSyncJobStatus").enum:
+        world.add_sync(status)
+        assert "does not know" not in answer_to("data source", check())
+    world.add_sync("THROTTLED")
+    said = check()
+    assert said.code == 2
+    answer = answer_to("data source", said)
+    assert answer.startswith("skipped ")
+    assert answer.endswith(" THROTTLED, a state that this version of check does not know\n")
 
 
 def test_a_data_source_that_failed_is_a_problem(world: World, check: Check):
@@ -1318,7 +1650,7 @@ def test_a_data_source_that_failed_is_a_problem(world: World, check: Check):
 
 def test_500_data_sources_are_read_with_progress(world: World, check: Check):
     for number in range(500):
-        world.add_data_source(f"{number:04}{OTHER_ID[4:]}", roleArn=f"{ROLE_ARN}-2")
+        world.server.add(f"{number:04}{OTHER_ID[4:]}", roleArn=f"{ROLE_ARN}-2")
     world.add_data_source()
     said = check()
     assert said.code == 0
@@ -1328,7 +1660,11 @@ def test_500_data_sources_are_read_with_progress(world: World, check: Check):
 
 # What goes wrong.
 
-NEEDED_FOR_A_BUCKET: Final = ("s3:GetBucketLocation", "s3:GetEncryptionConfiguration")
+NEEDED_FOR_A_BUCKET: Final = (
+    "s3:GetBucketLocation",
+    "s3:GetBucketPolicy",
+    "s3:GetEncryptionConfiguration",
+)
 OPTIONAL: Final = "organizations:DescribeOrganization"
 CODES: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "s3": "AccessDenied"}
 
@@ -1409,6 +1745,33 @@ def test_a_stack_that_does_not_exist_is_one_line(world: World, check: Check):
     assert world.server.calls == []
 
 
+@pytest.mark.parametrize("name", [f"acme/{PROJECT_NAME}/dev", "acme/dev"])
+def test_every_command_names_the_stack_as_it_was_given(world: World, check: Check, name: str):
+    recreate_secret(world)
+    world.iam.delete_role_policy(RoleName=ROLE_NAME, PolicyName=POLICY)
+    said = check("--stack", name)
+    assert said.code == 1
+    named = re.findall(r"--stack (\S+)", said.out)
+    assert len(named) > 2
+    assert set(named) == {name}
+
+
+def test_a_stack_of_another_project_is_one_line(world: World, check: Check):
+    line = check("--stack", "acme/website/dev").refusal
+    assert line == (
+        "check: stack acme/website/dev is of another project, website, and Pulumi.yaml in this "
+        f"directory is of {PROJECT_NAME}: run the command in the directory of that project, or name a "
+        "stack of this one; `pulumi stack ls` lists them"
+    )
+    world.settings = {"aws:region": REGION, "website:domain": "example.com"}
+    line = check().refusal
+    assert line.startswith(
+        "check: stack dev seems to be of another project: its settings are of website, and "
+        f"Pulumi.yaml in this directory is of {PROJECT_NAME}: run the command in"
+    )
+    assert world.server.calls == []
+
+
 def test_outside_a_project_there_is_one_line(world: World, check: Check):
     (world.directory / "Pulumi.yaml").unlink()
     assert "go to the project's directory" in check().err
@@ -1470,24 +1833,226 @@ def test_the_values_of_secret_settings_are_not_shown(world: World, check: Check)
     world.add_data_source()
     said = check()
     assert said.code == 1
-    for value in (SECRET_ID, SUBNET_ID, SECOND_SUBNET_ID, SECURITY_GROUP_ID):
+    for value in (SECRET_NAME, SUBNET_ID, SECOND_SUBNET_ID, SECURITY_GROUP_ID):
         assert value not in said.out + said.err
-    assert (
-        f"there is no secret arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:[secret], but" in said.out
+    arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:[secret]"
+    answer = answer_to("secret", said)
+    assert f"there is no secret {arn}, but {arn}: it was created again" in answer
+    assert "fix: pulumi config set --stack dev --secret -- secretId SECRET_ARN && pulumi up" in answer
+    assert "subnets: [secret] is in use1-az6, and Amazon Q Business supports use1-az1" in said.out
+
+
+BOUNDARY_NAME: Final = "confidential-boundary"
+
+
+def make_all_secret(world: World) -> list[str]:
+    """Make every setting secret, as ARNs where that is possible; return what must not be shown."""
+    boundary_arn = world.iam.create_policy(PolicyName=BOUNDARY_NAME, PolicyDocument=WIDE)["Policy"][
+        "Arn"
+    ]
+    world.iam.put_role_permissions_boundary(RoleName=ROLE_NAME, PermissionsBoundary=boundary_arn)
+    of_ec2 = f"arn:aws:ec2:{REGION}:{ACCOUNT}"
+    world.set(
+        applicationId=APPLICATION_ARN,
+        accountId=ACCOUNT,
+        roleName=ROLE_NAME,
+        rolePath="/confidential-path/",
+        roleDescription="e",
+        permissionsBoundaryArn=boundary_arn,
+        tags={"e": "confidential-tag"},
     )
+    if f"{PROJECT_NAME}:secretId" in world.settings:
+        world.set(
+            secretId=SECRET_ARN,
+            kmsKeyId=KEY_ARN,
+            vpcConfiguration={
+                "subnetIds": [f"{of_ec2}:subnet/{SUBNET_ID}", f"{of_ec2}:subnet/{SECOND_SUBNET_ID}"],
+                "securityGroupIds": [SECURITY_GROUP_ID],
+            },
+        )
+    else:
+        world.set(kmsKeyId=KEY_ARN, bucketAccountId=ACCOUNT)
+    world.secret_keys = {*world.settings}
+    world.secret_outputs = {*world.outputs}
+    return [
+        *(APPLICATION_ID, INDEX_ID, SECRET_NAME, KEY_ID, OTHER_KEY_ARN.rpartition("/")[2]),
+        *("bucket documents", ":documents"),
+        *(SUBNET_ID, SECOND_SUBNET_ID, SECURITY_GROUP_ID, "vpc-", ACCOUNT, OTHER_ACCOUNT, REGION),
+        *(ROLE_NAME, BOUNDARY_NAME, "confidential", "eu-west-1", "use1-"),
+    ]
 
 
-def test_a_page_in_place_of_aws_is_one_line(world: World, check: Check, monkeypatch: pytest.MonkeyPatch):
-    # In the sandbox, what it does not have is skipped.
-    world.server.pages["iam:SimulatePrincipalPolicy"] = 200
+def assert_hidden(hidden: list[str], check: Check) -> Output:
     said = check()
-    assert answer_to("requests allowed", said) == (
-        "skipped  requests allowed: the sandbox does not answer this: ask it on AWS\n"
+    for output in (said, check("--json")):
+        shown = [value for value in hidden if value in output.out + output.err]
+        assert shown == [], output
+    return said
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.text[:60])
+def test_nothing_of_a_secret_setting_is_shown_whatever_is_wrong(
+    world: World, check: Check, broken: Break
+):
+    hidden = make_all_secret(world)
+    world.add_data_source()
+    world.add_sync("FAILED", error={"errorMessage": f"no {SECRET_ARN}", "errorCode": "InvalidRequest"})
+    world.add_data_source(OTHER_ID, roleArn=f"{ROLE_ARN}-2")
+    broken.apply(world)
+    world.secret_keys = {*world.settings}
+    if f"{PROJECT_NAME}:kmsKeyId" not in world.settings:
+        hidden.remove(KEY_ID)  # which no setting has then
+    assert f"problem  {broken.question}: " in assert_hidden(hidden, check).out
+
+
+@pytest.mark.parametrize("broken", BUCKET_BREAKS, ids=lambda broken: broken.text[:60])
+def test_nothing_of_a_secret_bucket_is_shown_whatever_is_wrong(
+    world: World, check: Check, broken: Break
+):
+    s3_source(world)
+    hidden = make_all_secret(world)
+    broken.apply(world)
+    world.secret_keys = {*world.settings}
+    if f"{PROJECT_NAME}:kmsKeyId" not in world.settings:
+        hidden.remove(KEY_ID)  # which no setting has then
+    assert f"problem  {broken.question}: " in assert_hidden([*hidden, "bucket nothing"], check).out
+
+
+def break_the_role(world: World) -> None:
+    attach(world)
+    world.put_policy(golden("minimal-role-policy"))
+    world.add_data_source(configuration={"type": "BOX", "secretArn": f"{SECRET_NAME}-2"})
+    world.add_data_source(OTHER_ID, roleArn=f"{ROLE_ARN}-2")
+    world.put_policy(WIDE, "by-hand")
+    boundary = {"Effect": "Allow", "Action": "kms:Encrypt", "Resource": "*"}
+    arn = world.iam.create_policy(
+        PolicyName=f"{BOUNDARY_NAME}-2",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": boundary}),
+    )["Policy"]["Arn"]
+    world.iam.put_role_permissions_boundary(RoleName=ROLE_NAME, PermissionsBoundary=arn)
+    world.set(permissionsBoundaryArn=arn)
+    finding = {
+        "issueCode": "X",
+        "findingType": "ERROR",
+        "findingDetails": f"{SECRET_ARN} is wrong",
+        "learnMoreLink": "https://docs.aws.amazon.com/x",
+        "locations": [],
+    }
+    world.server.answers["access-analyzer:ValidatePolicy"] = {"findings": [finding]}
+    source = {"SourcePolicyId": f"role_{ROLE_NAME}_by-hand"}
+    world.server.decide = lambda simulation: {
+        action: {"EvalDecision": "explicitDeny", "MatchedStatements": [source]}
+        for action in simulation.actions
+    }
+
+
+MORE_BREAKS: list[Callable[[World], object]] = [
+    break_the_role,
+    delete_role,
+    lambda world: world.outputs.update(roleArn=ROLE_ARN.replace(ACCOUNT, OTHER_ACCOUNT)),
+    lambda world: world.set(accountId=OTHER_ACCOUNT),
+    lambda world: world.set(indexId="confidential"),
+    lambda world: world.server.qbusiness.resources[APPLICATION_ID,].update(
+        status="FAILED", error={"errorMessage": f"no {INDEX_ID}"}
+    ),
+    lambda world: world.server.refusals.update(
+        {
+            "iam:GetRole": (400, "ValidationError"),
+            "ec2:DescribeSubnets": (400, "InvalidRequest"),
+            "kms:DescribeKey": (503, "503"),
+        }
+    ),
+    lambda world: world.server.refusals.update({"sts:GetCallerIdentity": (403, "AccessDenied")}),
+    lambda world: world.server.pages.update({"kms:GetKeyPolicy": 200}),
+    lambda world: caller(world, f"arn:aws:sts::{ACCOUNT}:federated-user/me"),
+    deny_passing,
+    lambda world: put_secret_policy(world, {"AWS": ROLE_ID}),
+    lambda world: put_key_policy(world, {"AWS": ROLE_ID}),
+]
+
+
+@pytest.mark.parametrize("apply", MORE_BREAKS)
+def test_nothing_of_a_secret_setting_is_shown_when_the_role_or_aws_is_wrong(
+    world: World, check: Check, apply: Callable[[World], object]
+):
+    hidden = make_all_secret(world)
+    world.server.said = f"by {APPLICATION_ARN}, {SECRET_ARN}, {KEY_ARN} and {SUBNET_ID}"
+    apply(world)
+    world.secret_keys = {*world.settings}
+    assert_hidden(hidden, check)
+
+
+def test_the_code_of_a_hidden_message_is_shown(world: World, check: Check):
+    world.secret_keys = {f"{PROJECT_NAME}:secretId"}
+    world.server.refusals["ec2:DescribeSubnets"] = (400, "InvalidRequest")
+    assert answer_to("subnets", check()) == (
+        "skipped  subnets: ec2:DescribeSubnets failed (InvalidRequest: its message is hidden, since "
+        "settings are secret): repeat the command\n"
     )
+
+
+def test_a_secret_of_one_letter_changes_no_other_text(world: World, check: Check):
+    world.iam.create_role(RoleName="e", AssumeRolePolicyDocument=golden("trust-policy"))
+    policy = golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT)
+    world.iam.put_role_policy(RoleName="e", PolicyName=POLICY, PolicyDocument=policy)
+    world.iam.put_role_policy(RoleName="e", PolicyName="by-hand", PolicyDocument=WIDE)
+    world.outputs = {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/e", "roleName": "e"}
+    world.set(roleName="e", roleDescription="e", tags={"e": "e"})
+    plain = check().out
+    world.secret_keys = {f"{PROJECT_NAME}:{key}" for key in ("roleName", "roleDescription", "tags")}
+    expected = plain.replace(":role/e", ":role/[secret]").replace(
+        "--role-name e", "--role-name ROLE_NAME"
+    )
+    assert check().out == expected
+    assert "--role-name ROLE_NAME --policy-name by-hand" in expected
+
+
+def test_a_role_arn_that_is_secret_in_the_stack_is_not_shown(world: World, check: Check):
+    world.secret_outputs = {"roleArn"}
+    said = check()
+    assert f"role: arn:aws:iam::{ACCOUNT}:role/[secret]\n" in said.out
+    assert ROLE_NAME not in said.out
+
+
+@pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
+def test_what_the_sandbox_does_not_have_is_skipped(world: World, check: Check, code: str):
+    world.server.refusals["iam:SimulatePrincipalPolicy"] = (400, code)
+    world.server.pages["access-analyzer:ValidatePolicy"] = 501
+    said = check()
+    assert answers_in("skipped", said) == [
+        f"{question}: the sandbox does not answer this: ask it on AWS"
+        for question in ("requests allowed", "requests denied", "policy validation", "iam:PassRole")
+    ]
     assert said.code == 0
-    monkeypatch.delenv("AWS_ENDPOINT_URL")
-    for service in ("QBUSINESS", "IAM", "SECRETS_MANAGER", "STS", "EC2", "KMS"):
-        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", world.server.url)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(500, "InternalFailure"), (503, "ServiceUnavailable"), (400, "Throttling"), (503, "")],
+)
+def test_an_outage_of_the_sandbox_is_not_taken_for_what_it_does_not_have(
+    world: World, check: Check, status: int, code: str
+):
+    for action in ("iam:SimulatePrincipalPolicy", "kms:GetKeyPolicy"):
+        if code:
+            world.server.refusals[action] = (status, code)
+        else:
+            world.server.pages[action] = status
+    said = check()
+    assert said.code == 2
+    assert answer_to("key policy", said).startswith("skipped ")
+    assert "the sandbox does not answer this" not in said.out
+
+
+@pytest.mark.parametrize("endpoint", ["AWS_ENDPOINT_URL", ""])
+def test_a_page_in_place_of_aws_is_one_line(
+    world: World, check: Check, monkeypatch: pytest.MonkeyPatch, endpoint: str
+):
+    world.server.pages["iam:SimulatePrincipalPolicy"] = 200
+    if not endpoint:
+        monkeypatch.delenv("AWS_ENDPOINT_URL")
+        for service in ("QBUSINESS", "IAM", "SECRETS_MANAGER", "STS", "EC2", "KMS"):
+            monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", world.server.url)
     said = check()
     assert said.code == 2
     assert said.err.splitlines()[-1].startswith("check: SimulatePrincipalPolicy was answered with an")
@@ -1499,13 +2064,18 @@ def test_secret_settings_of_a_stack_are_read_through_pulumi_and_not_shown(new_st
         (stack.directory / package).symlink_to(PROJECT / package)
     stack.run("config", "set", "--secret", "secretId", SECRET_ID)
     stack.run("config", "set", "--secret", "--path", "tags.Owner", "somebody")
+    stack.run("config", "set", "--secret", "roleName", "confidential-qbusiness-role")
     stack.up()
+    # The output stays secret until the next deployment.
+    stack.run("config", "set", "--plaintext", "roleName", "confidential-qbusiness-role")
     command = ("venv/bin/python", "-m", "roles", "check", "--stack", stack.name)
     said = stack.execute(*command).stdout
     assert "secret: arn:aws:secretsmanager:us-east-1:123456789012:secret:[secret] exists, and" in said
     assert "role policy: means what the program renders\n" in said
-    assert said.endswith("16 ok, 0 problems, 4 skipped\n")
+    assert said.endswith("21 ok, 0 problems, 4 skipped\n")
+    assert "role: arn:aws:iam::123456789012:role/[secret]\n" in said
     assert SECRET_ID not in said
+    assert "confidential" not in said
 
 
 # The page.

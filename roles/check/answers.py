@@ -49,6 +49,13 @@ def skipped(text: str) -> Answer:
     return Answer(State.SKIPPED, text)
 
 
+def not_known(text: str, action: str) -> Answer:
+    """Return the answer that an action of AWS answered with a state that is unknown here."""
+    return Answer(
+        State.SKIPPED, f"{text}, a state that this version of check does not know", action=action
+    )
+
+
 def not_allowed(action: str) -> Answer:
     """Return the answer that a permission is missing."""
     return Answer(State.SKIPPED, f"{action} is not allowed for these credentials", action=action)

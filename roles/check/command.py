@@ -10,20 +10,20 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from roles.actions import action
-from roles.check import data_sources, permissions, resources
+from roles.check import data_sources, permissions, resource_policies, resources
 from roles.check.answers import Answer, State, not_allowed, skipped
-from roles.check.stack import read_stack
+from roles.check.stack import StackSettings, read_stack
 from roles.check.subject import Subject
 from roles.errors import (
     CANNOT_TELL,
     COULD_NOT_LOOK,
     FINE,
     PROBLEMS,
-    PageError,
+    InputError,
     explain,
     is_bad_credentials,
     is_denied,
@@ -41,11 +41,15 @@ _QUESTIONS: Final[Mapping[str, Callable[[Subject], Answer | Iterable[Answer]]]] 
     "encryption": resources.encryption,
     "KMS key": resources.key,
     "key policy": resources.key_policy,
+    "secret policy": resource_policies.secret_policy,
+    "key principals": resource_policies.key_principals,
     "subnets": resources.subnets,
     "security groups": resources.security_groups,
     "bucket": resources.bucket,
+    "bucket policy": resource_policies.bucket_policy,
     "role": permissions.role,
     "trust policy": permissions.trust_policy,
+    "application ARN": permissions.application_arn,
     "role policy": permissions.role_policy,
     "other policies": permissions.other_policies,
     "permissions boundary": permissions.permissions_boundary,
@@ -54,6 +58,7 @@ _QUESTIONS: Final[Mapping[str, Callable[[Subject], Answer | Iterable[Answer]]]] 
     "policy validation": permissions.policy_findings,
     "iam:PassRole": permissions.passing,
     "data source": data_sources.data_sources,
+    "other data source": data_sources.other_data_sources,
 }
 _UNANSWERED: Final = "the sandbox does not answer this: ask it on AWS"
 
@@ -74,16 +79,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, notes: Notes) -> int:
     """Ask all questions, print the answers, and return the exit code."""
+    stack = read_stack(options.stack)
+    try:
+        return _check(stack, options, notes)
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
+        if not stack.secrecy:
+            raise
+        raise InputError(explain(error, "check", stack.secrecy.message)) from None
+
+
+def _check(stack: StackSettings, options: argparse.Namespace, notes: Notes) -> int:
     stated: dict[str, list[str]] = {}
     for key, value in options.context:
         stated.setdefault(key, []).extend([value] if value else [])
-    subject = Subject(read_stack(options.stack), notes, stated)
+    subject = Subject(stack, notes, stated)
     answers: list[tuple[str, Answer]] = []
     for question, ask in _QUESTIONS.items():
         for answer in _answers(ask, subject):
-            text, fix = map(subject.stack.hide, (answer.text, answer.fix))
-            details = tuple(map(subject.stack.hide, answer.details))
-            answers.append((question, answer._replace(text=text, fix=fix, details=details)))
+            answers.append((question, answer))
             if not options.json:
                 print("\n".join(_lines(*answers[-1])), flush=True)
     counts = {state: sum(answer.state == state for _, answer in answers) for state in State}
@@ -129,10 +142,6 @@ def _answers(ask: Callable[[Subject], Answer | Iterable[Answer]], subject: Subje
             yield found
         else:
             yield from found
-    except (PageError, ResponseParserError) as error:
-        if not is_unanswered(error):
-            raise
-        yield skipped(_UNANSWERED)
     except ClientError as error:
         if is_bad_credentials(error):
             raise
@@ -141,7 +150,8 @@ def _answers(ask: Callable[[Subject], Answer | Iterable[Answer]], subject: Subje
         elif is_denied(error):
             yield not_allowed(action(error.operation_name))
         else:
-            yield skipped(explain(error, "check"))._replace(action=action(error.operation_name))
+            text = explain(error, "check", subject.stack.secrecy.message)
+            yield skipped(text)._replace(action=action(error.operation_name))
 
 
 def _lines(question: str, answer: Answer) -> Iterator[str]:

@@ -4,10 +4,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
+
 from roles.account import DataSource
-from roles.check.answers import Answer, ok, problem, skipped
-from roles.check.subject import Subject
-from roles.connector import find_uses
+from roles.aws_cli import aws_command
+from roles.check.answers import Answer, not_allowed, not_known, ok, problem, skipped
+from roles.check.subject import Subject, ignore_not_found
+from roles.connector import Uses, find_uses
+from roles.errors import is_denied
 
 _ABOUT_THE_ROLE: Final = (
     (r"kms|decrypt", "this is about the key: see KMS key and key policy"),
@@ -24,6 +28,27 @@ _ABOUT_THE_ROLE: Final = (
     ),
 )
 """What an error of a sync that fits is about, the most specific first."""
+_ACTIVE: Final = ("ACTIVE", "UPDATING")
+_WAIT: Final = "wait until it is ACTIVE"
+_NOT_ACTIVE: Final[Mapping[str, str]] = {
+    "PENDING_CREATION": _WAIT,
+    "CREATING": _WAIT,
+    "FAILED": "update or create the data source again",
+    "DELETING": "create the data source again, unless it is no longer needed",
+}
+"""The other members of DataSourceStatus, and what to do.
+https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetDataSource.html"""
+_SYNCS: Final[Mapping[str, bool]] = {
+    "SUCCEEDED": False,
+    "SYNCING": False,
+    "SYNCING_INDEXING": False,
+    "INCOMPLETE": False,
+    "FAILED": True,
+    "STOPPING": True,
+    "ABORTED": True,
+}
+"""The members of DataSourceSyncJobStatus, and whether the sync did not do its work.
+https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.html"""
 
 
 def data_sources(subject: Subject) -> Iterator[Answer]:
@@ -49,25 +74,76 @@ def _about(subject: Subject, source: DataSource, found: Mapping[str, Any]) -> It
 
 
 def _differences(subject: Subject, found: Mapping[str, Any]) -> Iterator[str]:
-    uses = find_uses(found)
+    uses, show = find_uses(found), subject.show
     connector = subject.stack.connector
     if uses.type.upper() not in connector.types.split():
         yield f"its type is {uses.type}, and the connector {connector.name} is of type {connector.types}"
     secret_arn = subject.policies.resource("secretsmanager:GetSecretValue")
     if uses.secret_id != secret_arn and not _names(uses.secret_id, secret_arn):
-        yield f"its secret is {uses.secret_id or 'none'}, and secretId {secret_arn or 'not set'}"
+        theirs, ours = (show(name or "", "secret_id") for name in (uses.secret_id, secret_arn))
+        yield f"its secret is {theirs or 'none'}, and secretId {ours or 'not set'}"
     vpc = found.get("vpcConfiguration") or {}
     arns = subject.policies.resources("ec2:CreateNetworkInterface")
     settings = {arn.rpartition("/")[2] for arn in arns}
     actual = {*vpc.get("subnetIds", ()), *vpc.get("securityGroupIds", ())}
     if actual != settings:
-        yield (
-            f"its VPC has {', '.join(sorted(actual)) or 'nothing'}, and vpcConfiguration "
-            f"{', '.join(sorted(settings)) or 'is not set'}"
+        theirs, ours = (
+            ", ".join(show(name, "vpc_configuration") for name in sorted(names))
+            for names in (actual, settings)
         )
+        yield f"its VPC has {theirs or 'nothing'}, and vpcConfiguration {ours or 'is not set'}"
     bucket = subject.stack.get("bucket_name")
     if uses.buckets and bucket not in uses.buckets:
-        yield f"its bucket is {', '.join(uses.buckets)}, and bucketName {bucket or 'not set'}"
+        theirs = ", ".join(show(name, "bucket_name") for name in uses.buckets)
+        yield f"its bucket is {theirs}, and bucketName {show(bucket or '', 'bucket_name') or 'not set'}"
+
+
+def other_data_sources(subject: Subject) -> Iterator[Answer]:
+    """Ask about each data source that has the stack's secret or bucket, but another role.
+
+    After a role is replaced, the data source still names the old one until it is updated.
+    """
+    if subject.index is None:
+        yield skipped("there is no index")
+        return
+    others = [
+        (source, found["roleArn"], shared)
+        for source, found in subject.every_data_source
+        if found.get("roleArn") not in (None, subject.stack.role_arn)
+        and (shared := _shared(subject, find_uses(found)))
+    ]
+    if not others:
+        yield ok("none has the stack's secret or bucket")
+    for source, role_arn, shared in others:
+        yield _left_behind(subject, source, role_arn, shared)._replace(subject=source.id)
+
+
+def _left_behind(subject: Subject, source: DataSource, role_arn: str, shared: str) -> Answer:
+    """Ask whether the other role of a data source exists."""
+    name = role_arn.rpartition("/")[2]
+    try:
+        actual = ignore_not_found(lambda: subject.account.role_arn(name))
+    except ClientError as error:
+        if is_denied(error):
+            return not_allowed("iam:GetRole")
+        raise
+    shown = subject.show(role_arn)
+    if actual == role_arn:
+        return ok(f"{source.name} has the stack's {shared}, and runs under another role, {shown}")
+    own = subject.argument(subject.stack.role_arn or "ROLE_ARN", "ROLE_ARN")
+    update = aws_command("qbusiness update-data-source", **_options(subject, source), role_arn=own)
+    return problem(
+        f"{source.name} has the stack's {shared}, and runs under {shown}, a role that does not exist",
+        update if subject.role else f"{subject.up_command}, then {update}",
+    )
+
+
+def _shared(subject: Subject, uses: Uses) -> str:
+    """Return which resource of the stack a data source has: its secret or bucket, or none."""
+    secret_arn = subject.policies.resource("secretsmanager:GetSecretValue")
+    if secret_arn and (uses.secret_id == secret_arn or _names(uses.secret_id, secret_arn)):
+        return "secret"
+    return "bucket" if subject.stack.get("bucket_name") in uses.buckets else ""
 
 
 def _names(secret_id: str | None, arn: str | None) -> bool:
@@ -79,33 +155,50 @@ def _names(secret_id: str | None, arn: str | None) -> bool:
 
 
 def _status(subject: Subject, source: DataSource, found: Mapping[str, Any]) -> Answer:
-    """Tell the state of a data source and of its last sync."""
-    state, error = str(found.get("status", "")), found.get("error", {}).get("errorMessage", "")
-    if state == "FAILED":
-        return _failure(f"{source.name} is FAILED", error, "update or create the data source again")
+    """Report the state of a data source and of its last sync."""
+    status, error = str(found.get("status", "")), found.get("error", {})
+    if status not in _ACTIVE:
+        fix = _NOT_ACTIVE.get(status)
+        if fix is None:
+            return not_known(f"{source.name} is {status}", "qbusiness:GetDataSource")
+        return _failure(f"{source.name} is {status}", subject, error, "", fix)
     sync = subject.account.last_sync(source)
     if sync is None:
-        return ok(f"{source.name} is {state}, and has not synchronized yet")
-    error = sync.get("error", {}).get("errorMessage", "")
-    code = sync.get("dataSourceErrorCode")
-    said = ", ".join(filter(None, (error, f"code {code}" if code else "")))
-    text = f"{source.name} is {state}, its last sync of {sync['startTime']:%Y-%m-%d %H:%M} "
-    if sync["status"] == "FAILED" or (sync["status"] == "INCOMPLETE" and _hint(said)):
-        start = (
-            f"aws qbusiness start-data-source-sync-job --application-id {source.application_id} "
-            f"--index-id {source.index_id} --data-source-id {source.id}"
-        )
-        return _failure(f"{text}{sync['status']}", said, f"when it is fixed, {start}")
-    return ok(f"{text}{sync['status']}{f': {said}' if said else ''}")
+        return ok(f"{source.name} is {status}, and has not synchronized yet")
+    outcome, error = sync["status"], sync.get("error", {})
+    text = f"{source.name} is {status}, its last sync of {sync['startTime']:%Y-%m-%d %H:%M} {outcome}"
+    code = f"code {sync['dataSourceErrorCode']}" if sync.get("dataSourceErrorCode") else ""
+    if outcome not in _SYNCS:
+        return not_known(text, "qbusiness:ListDataSourceSyncJobs")
+    if _SYNCS[outcome] or (outcome == "INCOMPLETE" and _hint(error, code)):
+        start = aws_command("qbusiness start-data-source-sync-job", **_options(subject, source))
+        return _failure(text, subject, error, code, f"when it is fixed, {start}")
+    return ok(_with(text, subject, error, code))
 
 
-def _failure(text: str, said: str, fix: str) -> Answer:
-    hint = _hint(said)
-    return problem(f"{text}: {said}" if said else text, fix, *([hint] if hint else []))
+def _failure(text: str, subject: Subject, error: Mapping[str, str], code: str, fix: str) -> Answer:
+    hint = _hint(error, code)
+    return problem(_with(text, subject, error, code), fix, *([hint] if hint else []))
 
 
-def _hint(said: str) -> str:
-    """Explain an error if it is about the role, or what the role reaches."""
+def _with(text: str, subject: Subject, error: Mapping[str, str], code: str) -> str:
+    """Add to a text what Amazon Q Business says of an error."""
+    said = ", ".join(filter(None, (subject.stack.secrecy.error(error), code)))
+    return f"{text}: {said}" if said else text
+
+
+def _options(subject: Subject, source: DataSource) -> dict[str, str]:
+    """Return the options of a command that name a data source."""
+    return {
+        "application_id": subject.argument(source.application_id, "APPLICATION_ID", "application_id"),
+        "index_id": subject.argument(source.index_id, "INDEX_ID", "index_id"),
+        "data_source_id": source.id,
+    }
+
+
+def _hint(error: Mapping[str, str], code: str) -> str:
+    """Explain an error if it is about the role, or a resource that the role reaches."""
+    said = f"{error.get('errorMessage', '')}, {code}"
     return next(
         (text for pattern, text in _ABOUT_THE_ROLE if re.search(pattern, said, re.IGNORECASE)), ""
     )

@@ -1,13 +1,15 @@
 """Ask whether the role is as rendered, and whether AWS allows what the connector does."""
 
-import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
+from components import policies
 from components.connector_role import POLICY_NAME
+from components.policies import Application
 from guardrails.iam.documents import Kind
 from guardrails.iam.patterns import Text
 from guardrails.iam.truth import Truth
+from roles.aws_cli import aws_command
 from roles.check.answers import Answer, cannot_tell, not_allowed, ok, problem, skipped
 from roles.check.requests import (
     Request,
@@ -30,8 +32,8 @@ def role(subject: Subject) -> Answer:
     if arn is None:
         return problem("the stack has no role yet", subject.up_command)
     if subject.role is None or subject.role.arn != arn:
-        return problem(f"there is no role {arn}", subject.up_command)
-    return ok(arn)
+        return problem(f"there is no role {subject.show(arn)}", subject.up_command)
+    return ok(subject.show(arn))
 
 
 def trust_policy(subject: Subject) -> Answer:
@@ -39,6 +41,31 @@ def trust_policy(subject: Subject) -> Answer:
     if subject.role is None:
         return skipped(_NO_ROLE)
     return _same(subject, TRUST_POLICY, subject.policies.trust_policy, subject.role.trust_policy)
+
+
+def application_arn(subject: Subject) -> Answer:
+    """Ask whether the role's trust policy names the application by the ARN that it has in AWS."""
+    if subject.role is None:
+        return skipped(_NO_ROLE)
+    if subject.application is None:
+        return skipped("there is no application")
+    arn: str = subject.application["applicationArn"]
+    _, partition, _, region, account, resource = arn.split(":", 5)
+    application = Application(partition, region, account, resource.rpartition("/")[2])
+    expected = policies.trust_policy(application)
+    difference = compare(
+        statements(TRUST_POLICY, expected),
+        [*statements(TRUST_POLICY, subject.role.trust_policy)],
+    )
+    if all(verdict.verdict != "missing" for verdict in difference.program):
+        return ok(f"the trust policy admits {subject.show(arn)}")
+    named = arn == subject.policies.application_arn
+    return problem(
+        f"the trust policy does not admit {subject.show(arn)}, the ARN of the application in AWS",
+        subject.up_command
+        if named
+        else subject.set_command("application_id", subject.argument(arn, "APPLICATION_ARN")),
+    )
 
 
 def role_policy(subject: Subject) -> Answer:
@@ -70,14 +97,22 @@ def other_policies(subject: Subject) -> Answer:
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
     attached = role.attached or ()
     if inline or attached:
-        of_role = f"--role-name {role.name}"
+        role_name = subject.argument(role.name, "ROLE_NAME", "role_name")
         commands = [
-            f"aws iam delete-role-policy {of_role} --policy-name {shlex.quote(name)}" for name in inline
+            aws_command("iam delete-role-policy", role_name=role_name, policy_name=name)
+            for name in inline
         ]
-        commands += [f"aws iam detach-role-policy {of_role} --policy-arn {arn}" for arn in attached]
+        commands += [
+            aws_command(
+                "iam detach-role-policy",
+                role_name=role_name,
+                policy_arn=subject.argument(arn, "POLICY_ARN"),
+            )
+            for arn in attached
+        ]
         exclusive = bool(subject.stack.get("exclusive_policies"))
         return problem(
-            f"the role has {', '.join((*inline, *attached))} in addition",
+            f"the role has {', '.join((*inline, *map(subject.show, attached)))} in addition",
             subject.up_command if exclusive else " && ".join(commands),
         )
     if role.attached is None:
@@ -93,7 +128,7 @@ def permissions_boundary(subject: Subject) -> Answer:
     actual, wanted = role.permissions_boundary_arn, subject.stack.get("permissions_boundary_arn") or ""
     if actual != wanted:
         return problem(
-            f"the role has {actual or 'none'}, and the settings {wanted or 'none'}",
+            f"the role has {_boundary(subject, actual)}, and the settings {_boundary(subject, wanted)}",
             subject.up_command,
         )
     if not actual:
@@ -101,30 +136,36 @@ def permissions_boundary(subject: Subject) -> Answer:
     policy = readable(subject.account.managed_policy(actual), Kind.IDENTITY, "the boundary")
     found = [*decisions(subject, policy, connector_requests(subject))]
     blocked = [
-        f"{request.action} on {request.resource}{f': denied by {names}' if names else ''}"
+        f"{request.action} on {subject.show(str(request.resource))}"
+        f"{f': denied by {names}' if names else ''}"
         for request, decision in found
         if decision.allowed is Truth.NO
         for names in [", ".join(statement.name for statement in decision.statements)]
     ]
     if blocked:
         return problem(
-            f"{actual} does not let everything through",
+            f"{_boundary(subject, actual)} does not let everything through",
             "add the actions to the boundary, or set permissionsBoundaryArn to another",
             *blocked,
         )
     depending = [each for each in found if each[1].allowed is Truth.CANNOT_TELL]
     if depending:
         lines = [
-            f"{request.action} on {request.resource} {unclear(decision)}"
+            f"{request.action} on {subject.show(str(request.resource))} {unclear(decision)}"
             for request, decision in depending
         ]
         return cannot_tell(
-            f"{actual} may let all {len(found)} requests through, or all except {len(depending)}",
+            f"{_boundary(subject, actual)} may let all {len(found)} requests through, or all except "
+            f"{len(depending)}",
             f"{statement_of_context(*(decision for _, decision in depending))}, or ask "
             "`aws iam simulate-principal-policy`, with the same key in --context-entries",
             *lines,
         )
-    return ok(f"{actual} lets every request through")
+    return ok(f"{_boundary(subject, actual)} lets every request through")
+
+
+def _boundary(subject: Subject, arn: str) -> str:
+    return subject.show(arn, "permissions_boundary_arn") if arn else "none"
 
 
 # What AWS decides.
@@ -141,7 +182,7 @@ def requests_allowed(subject: Subject) -> Answer:
         results += _simulate(subject, role.arn, request)
         subject.notes.progress("simulations", number, len(requests))
     denied = [
-        f"{_named(result)}: {_reason(result)}"
+        f"{_named(subject, result)}: {_reason(subject, result)}"
         for result in results
         if result["EvalDecision"] != "allowed"
     ]
@@ -162,7 +203,7 @@ def requests_denied(subject: Subject) -> Answer:
     allowed: list[str] = []
     for request in foreign_requests(subject):
         allowed += [
-            f"{_named(result)}: allowed by {_sources(result)}"
+            f"{_named(subject, result)}: allowed by {_sources(subject, result)}"
             for result in _simulate(subject, role.arn, request)
             if result["EvalDecision"] == "allowed"
         ]
@@ -181,11 +222,11 @@ def _simulate(subject: Subject, principal: str, request: Request) -> list[dict[s
     )
 
 
-def _named(result: Mapping[str, Any]) -> str:
-    return f"{result['EvalActionName']} on {result.get('EvalResourceName', '*')}"
+def _named(subject: Subject, result: Mapping[str, Any]) -> str:
+    return f"{result['EvalActionName']} on {subject.show(result.get('EvalResourceName', '*'))}"
 
 
-def _reason(result: Mapping[str, Any]) -> str:
+def _reason(subject: Subject, result: Mapping[str, Any]) -> str:
     """Tell what denied a request."""
     if not result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True):
         return "denied by a service control policy of the organization"
@@ -193,12 +234,18 @@ def _reason(result: Mapping[str, Any]) -> str:
     if not boundary.get("AllowedByPermissionsBoundary", True):
         return "not allowed by the permissions boundary"
     if result["EvalDecision"] == "explicitDeny":
-        return f"denied by {_sources(result)}"
+        return f"denied by {_sources(subject, result)}"
     return "no policy of the role allows it"
 
 
-def _sources(result: Mapping[str, Any]) -> str:
-    matched = (found.get("SourcePolicyId", "a policy") for found in result.get("MatchedStatements", []))
+def _sources(subject: Subject, result: Mapping[str, Any]) -> str:
+    matched = [
+        # The IDs that IAM gives to policies contain the names of the role and of the policy.
+        subject.show(found["SourcePolicyId"], "role_name", "permissions_boundary_arn")
+        if "SourcePolicyId" in found
+        else "a policy"
+        for found in result.get("MatchedStatements", [])
+    ]
     return ", ".join(dict.fromkeys(matched)) or "a policy"
 
 
@@ -213,7 +260,8 @@ def policy_findings(subject: Subject) -> Answer:
     findings = [(POLICY_NAME, each) for each in role_findings]
     findings += [(TRUST_POLICY, each) for each in trust_findings]
     serious = [
-        f"{name}, {finding['issueCode']}: {finding['findingDetails']} {finding['learnMoreLink']}"
+        f"{name}, {finding['issueCode']}: {subject.stack.secrecy.message(finding['findingDetails'])} "
+        f"{finding['learnMoreLink']}"
         for name, finding in findings
         if finding["findingType"] in ("ERROR", "SECURITY_WARNING")
     ]
@@ -234,17 +282,18 @@ def passing(subject: Subject) -> Answer:
         return skipped(_NO_ROLE)
     principal = _principal(subject)
     if principal is None:
-        return skipped(f"IAM does not simulate {subject.caller_arn}")
+        return skipped(f"IAM does not simulate {subject.show(subject.caller_arn)}")
+    shown = subject.show(principal)
     if principal.endswith(":root"):
         return ok("the account's root user may do everything")
     request = Request(("iam:PassRole",), Text(arn), {"iam:PassedToService": SERVICE})
     (result,) = _simulate(subject, principal, request)
     if result["EvalDecision"] == "allowed":
-        return ok(f"{principal} may pass the role to {SERVICE}")
+        return ok(f"{shown} may pass the role to {SERVICE}")
     if subject.data_sources:
-        return ok(f"{principal} may not pass the role, which a data source has already")
+        return ok(f"{shown} may not pass the role, which a data source has already")
     return problem(
-        f"{principal} may not pass the role to {SERVICE}: {_reason(result)}",
+        f"{shown} may not pass the role to {SERVICE}: {_reason(subject, result)}",
         "allow iam:PassRole to whoever creates the data source: "
         "docs/faq.md#not-authorized-to-perform-iampassrole",
     )

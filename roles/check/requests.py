@@ -4,10 +4,10 @@ AWS checks one call of an API by one request for each resource that the call nee
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from components.errors import quote_argument
 from guardrails.iam.conditions import Context
 from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import Text
@@ -149,7 +149,7 @@ def unclear(decision: Decision) -> str:
 def statement_of_context(*found: Decision) -> str:
     """Return what to do about the keys that are not known."""
     keys = dict.fromkeys(key for decision in found for key in decision.depends_on if ":" in key)
-    options = " ".join(f"--context {shlex.quote(f'{key}=VALUE')}" for key in keys)
+    options = " ".join(f"--context {quote_argument(f'{key}=VALUE')}" for key in keys)
     return f"repeat with {options}" if options else "compare the statement by hand"
 
 

@@ -8,6 +8,8 @@ from botocore.exceptions import ClientError
 from components.connectors import Need
 from guardrails.iam.documents import Kind
 from guardrails.iam.truth import Truth
+from roles.actions import action
+from roles.aws_cli import aws_command
 from roles.check.answers import Answer, cannot_tell, ok, problem, skipped
 from roles.check.requests import decisions, decryption, statement_of_context, unclear
 from roles.check.subject import Subject, ignore_not_found
@@ -23,12 +25,14 @@ _ZONES: Final[Mapping[str, Sequence[str]]] = {
 """IDs of the Availability Zones in which the service creates network interfaces.
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
 _NO_VPC: Final = "the settings have no VPC"
-_NO_KEY: Final = "the settings have no customer managed key"
+NO_KEY: Final = "the settings have no customer managed key"
+NO_BUCKET: Final = "the settings have no bucket"
 
 
 def credentials(subject: Subject) -> Answer:
     """Show whose answers these are."""
-    return ok(f"account {subject.account_id} in {subject.region}, {subject.caller_arn}")
+    account, caller = map(subject.show, (subject.account_id, subject.caller_arn))
+    return ok(f"account {account} in {subject.shown_region}, {caller}")
 
 
 # Amazon Q Business.
@@ -37,14 +41,16 @@ def credentials(subject: Subject) -> Answer:
 def application(subject: Subject) -> Answer:
     """Ask whether the application exists, and is active."""
     found = subject.application
+    identifier = subject.show(subject.application_id, "application_id")
     if found is None:
+        region = subject.argument(subject.region, "REGION", "region")
         return problem(
-            f"there is no application {subject.application_id} in {subject.region}: "
-            f"`aws qbusiness list-applications --region {subject.region}` lists them",
+            f"there is no application {identifier} in {subject.shown_region}: "
+            f"`{aws_command('qbusiness list-applications', region=region)}` lists them",
             f"{subject.set_command('application_id', 'APPLICATION_ID')}; "
             f"or, if it is in another Region, {subject.set_command('region', 'REGION')}",
         )
-    return _active("application", subject.application_id, found, "")
+    return _active(subject, "application", identifier, found, "")
 
 
 def index(subject: Subject) -> Answer:
@@ -52,17 +58,19 @@ def index(subject: Subject) -> Answer:
     if subject.application is None:
         return skipped("there is no application")
     found = subject.index
+    identifier = subject.show(subject.index_id, "index_id")
     if found is None:
+        of = subject.argument(subject.application_id, "APPLICATION_ID", "application_id")
         return problem(
-            f"there is no index {subject.index_id} in this application: "
-            f"`aws qbusiness list-indices --application-id {subject.application_id}` lists them",
+            f"there is no index {identifier} in this application: "
+            f"`{aws_command('qbusiness list-indices', application_id=of)}` lists them",
             subject.set_command("index_id", "INDEX_ID"),
         )
-    return _active("index", subject.index_id, found, ", and belongs to the application")
+    return _active(subject, "index", identifier, found, ", and belongs to the application")
 
 
-def _active(kind: str, identifier: str, found: Mapping[str, Any], more: str) -> Answer:
-    status, error = found["status"], found.get("error", {}).get("errorMessage", "")
+def _active(subject: Subject, kind: str, identifier: str, found: Mapping[str, Any], more: str) -> Answer:
+    status, error = found["status"], subject.stack.secrecy.error(found.get("error", {}))
     if status in ("ACTIVE", "UPDATING"):
         return ok(f"{found.get('displayName') or identifier} is {status.lower()}{more}")
     reason = f": {error}" if error else ""
@@ -85,17 +93,22 @@ def secret(subject: Subject) -> Answer:
     found = subject.secret
     if found is None:
         return _other_secret(subject, arn)
+    shown, argument = subject.show(arn), subject.argument(arn, "SECRET_ARN")
     if "DeletedDate" in found:
         return problem(
-            f"{arn} is scheduled for deletion",
-            f"aws secretsmanager restore-secret --secret-id {arn}",
+            f"{shown} is scheduled for deletion",
+            aws_command("secretsmanager restore-secret", secret_id=argument),
         )
     if not any("AWSCURRENT" in stages for stages in found.get("VersionIdsToStages", {}).values()):
         return problem(
-            f"{arn} has no value",
-            f"aws secretsmanager put-secret-value --secret-id {arn} --secret-string file://SECRET_FILE",
+            f"{shown} has no value",
+            aws_command(
+                "secretsmanager put-secret-value",
+                secret_id=argument,
+                secret_string="file://SECRET_FILE",  # noqa: S106 a placeholder
+            ),
         )
-    return ok(f"{arn} exists, and has a value")
+    return ok(f"{shown} exists, and has a value")
 
 
 def _other_secret(subject: Subject, arn: str) -> Answer:
@@ -104,13 +117,13 @@ def _other_secret(subject: Subject, arn: str) -> Answer:
     found = ignore_not_found(lambda: subject.account.secret(partial_arn))
     if found is None:
         return problem(
-            f"there is no secret {arn}: `aws secretsmanager list-secrets` lists them",
+            f"there is no secret {subject.show(arn)}: `aws secretsmanager list-secrets` lists them",
             subject.set_command("secret_id", "SECRET_ARN"),
         )
     return problem(
-        f"there is no secret {arn}, but {found['ARN']}: it was created again, and the policy names the "
-        "old one",
-        subject.set_command("secret_id", found["ARN"]),
+        f"there is no secret {subject.show(arn)}, but {subject.show(found['ARN'])}: it was created "
+        "again, and the policy names the old one",
+        subject.set_command("secret_id", subject.argument(found["ARN"], "SECRET_ARN")),
     )
 
 
@@ -119,12 +132,11 @@ def encryption(subject: Subject) -> Answer:
     wanted = subject.policies.resource("kms:Decrypt")
     if subject.stack.connector.bucket_is_source:
         bucket = str(subject.stack.get("bucket_name"))
+        what = f"bucket {subject.show(bucket, 'bucket_name')}"
         try:
-            what, key_id = f"bucket {bucket}", subject.account.bucket_key(bucket)
+            key_id = subject.account.bucket_key(bucket)
         except ClientError as error:
-            if code(error) == "NoSuchBucket":
-                return skipped(f"there is no bucket {bucket}")
-            raise
+            return _unseen_bucket(subject, error)
     elif subject.policies.resource("secretsmanager:GetSecretValue") is None:
         return ok("nothing that the role reads is encrypted with a key of its own")
     elif subject.secret is None:
@@ -134,16 +146,17 @@ def encryption(subject: Subject) -> Answer:
     # A key by its ARN or ID needs no permission to be compared.
     named = wanted is not None and key_id in (wanted, wanted.rpartition("/")[2])
     actual = wanted if named else subject.account.customer_managed_key(key_id)
+    managed, shown = "a key that AWS manages", subject.show(wanted or "")
     if actual == wanted:
-        return ok(f"{what} is encrypted with {wanted or 'a key that AWS manages'}")
+        return ok(f"{what} is encrypted with {shown or managed}")
     if actual is None:
         return problem(
-            f"{what} is encrypted with a key that AWS manages, and kmsKeyId is {wanted}",
+            f"{what} is encrypted with {managed}, and kmsKeyId is {shown}",
             subject.set_command("kms_key_id", None),
         )
     return problem(
-        f"{what} is encrypted with {actual}, and kmsKeyId is {wanted or 'not set'}",
-        subject.set_command("kms_key_id", actual),
+        f"{what} is encrypted with {subject.show(actual)}, and kmsKeyId is {shown or 'not set'}",
+        subject.set_command("kms_key_id", subject.argument(actual, "KEY_ARN")),
     )
 
 
@@ -151,51 +164,50 @@ def key(subject: Subject) -> Answer:
     """Ask whether the key can decrypt."""
     arn = subject.policies.resource("kms:Decrypt")
     if arn is None:
-        return ok(_NO_KEY)
+        return ok(NO_KEY)
     found = subject.key
+    shown = subject.show(arn)
     if found is None:
-        return problem(f"there is no key {arn}", subject.set_command("kms_key_id", "KEY_ID"))
+        return problem(f"there is no key {shown}", subject.set_command("kms_key_id", "KEY_ID"))
     if found["KeyState"] != "Enabled":
+        key_id = subject.argument(found["KeyId"], "KEY_ID", "kms_key_id")
+        enable = aws_command("kms enable-key", key_id=key_id)
         fix = {
-            "Disabled": f"aws kms enable-key --key-id {found['KeyId']}",
-            "PendingDeletion": f"aws kms cancel-key-deletion --key-id {found['KeyId']} && "
-            f"aws kms enable-key --key-id {found['KeyId']}",
+            "Disabled": enable,
+            "PendingDeletion": f"{aws_command('kms cancel-key-deletion', key_id=key_id)} && {enable}",
         }
         return problem(
-            f"{arn} is {found['KeyState']}", fix.get(found["KeyState"], "wait until it is Enabled")
+            f"{shown} is {found['KeyState']}", fix.get(found["KeyState"], "wait until it is Enabled")
         )
     spec = found.get("KeySpec") or found.get("CustomerMasterKeySpec")
     if spec != "SYMMETRIC_DEFAULT" or found.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
         return problem(
-            f"{arn} is not a symmetric key for encryption, but {spec} for {found.get('KeyUsage')}",
+            f"{shown} is not a symmetric key for encryption, but {spec} for {found.get('KeyUsage')}",
             "encrypt the secret with a symmetric key, and set its ID as kmsKeyId",
         )
-    return ok(f"{arn} is enabled and symmetric")
+    return ok(f"{shown} is enabled and symmetric")
 
 
 def key_policy(subject: Subject) -> Answer:
     """Ask whether the policy of the key lets the role decrypt, itself or through IAM."""
     arn = subject.policies.resource("kms:Decrypt")
     if arn is None:
-        return ok(_NO_KEY)
+        return ok(NO_KEY)
     if subject.key is None:
         return skipped("there is no key")
     owner = arn.split(":")[4]
     if owner != subject.account_id:
         return skipped(
-            f"only account {owner}, which has the key, can read its policy: it has to let "
-            f"{subject.stack.role_arn or 'the role'} use kms:Decrypt"
+            f"only account {subject.show(owner, 'kms_key_id')}, which has the key, can read its policy: "
+            f"it has to let {subject.show(subject.stack.role_arn or 'the role')} use kms:Decrypt"
         )
-    return _judge_key_policy(subject, arn, str(subject.key["KeyId"]))
+    return _judge_key_policy(subject, arn, put_key_policy(subject, subject.key))
 
 
-def _judge_key_policy(subject: Subject, arn: str, key_id: str) -> Answer:
+def _judge_key_policy(subject: Subject, arn: str, command: str) -> Answer:
     policy = readable(subject.account.key_policy(arn), Kind.RESOURCE, "the key policy")
     ((_, decision),) = decisions(subject, policy, decryption(subject))
     names = ", ".join(statement.name for statement in decision.statements)
-    command = (
-        f"aws kms put-key-policy --key-id {key_id} --policy-name default --policy file://POLICY_FILE"
-    )
     if decision.allowed is Truth.CANNOT_TELL:
         return cannot_tell(
             "the key policy may let the role decrypt, or not",
@@ -218,6 +230,16 @@ def _judge_key_policy(subject: Subject, arn: str, key_id: str) -> Answer:
     return ok("names the role" if by_name else "leaves it to the account's IAM policies")
 
 
+def put_key_policy(subject: Subject, key: Mapping[str, Any]) -> str:
+    """Return the command that puts the policy of a key."""
+    return aws_command(
+        "kms put-key-policy",
+        key_id=subject.argument(key["KeyId"], "KEY_ID", "kms_key_id"),
+        policy_name="default",
+        policy="file://POLICY_FILE",
+    )
+
+
 # The VPC.
 
 
@@ -233,30 +255,38 @@ def subnets(subject: Subject) -> Answer:
         subnet = found.get(arn.rpartition("/")[2])
         if text := _wrong_with_subnet(subject, arn, subnet):
             value = subnet["SubnetArn"] if subnet and subnet["SubnetArn"] != arn else "SUBNET_ID"
+            value = subject.argument(value, "SUBNET_ARN")
             wrong.append(text)
             fixes.append(subject.set_command("vpc_configuration", value, "subnet_ids", number))
     vpcs = sorted({subnet["VpcId"] for subnet in found.values()})
     if len(vpcs) > 1:
-        places = (f"{identifier} in {subnet['VpcId']}" for identifier, subnet in found.items())
+        places = (
+            f"{_in_vpc(subject, identifier)} in {_in_vpc(subject, subnet['VpcId'])}"
+            for identifier, subnet in found.items()
+        )
         wrong.append(f"the subnets are in {len(vpcs)} VPCs: {', '.join(places)}")
         fixes.append(subject.set_command("vpc_configuration", "SUBNET_ID", "subnet_ids", 0))
     if wrong:
         return problem(wrong[0], fixes[0], *wrong[1:])
     free = sum(subnet["AvailableIpAddressCount"] for subnet in found.values())
-    zones = ", ".join(sorted({subnet["AvailabilityZoneId"] for subnet in found.values()}))
-    return ok(f"{len(found)} in {vpcs[0]}, {zones}, with {free:,} free addresses")
+    zones = sorted({subject.show(subnet["AvailabilityZoneId"], "region") for subnet in found.values()})
+    return ok(
+        f"{len(found)} in {_in_vpc(subject, vpcs[0])}, {', '.join(zones)}, with {free:,} free addresses"
+    )
 
 
 def _wrong_with_subnet(subject: Subject, arn: str, subnet: Mapping[str, Any] | None) -> str:
     """Tell what is wrong with a subnet; nothing is, if the text is empty."""
-    identifier = arn.rpartition("/")[2]
+    identifier = _in_vpc(subject, arn.rpartition("/")[2])
     if subnet is None:
-        return f"there is no subnet {identifier} in {subject.region}"
+        return f"there is no subnet {identifier} in {subject.shown_region}"
     if subnet["SubnetArn"] != arn:
-        return f"{identifier} belongs to account {subnet['OwnerId']}, which shares it: give its ARN"
+        owner = _in_vpc(subject, subnet["OwnerId"])
+        return f"{identifier} belongs to account {owner}, which shares it: give its ARN"
     zone, supported = subnet["AvailabilityZoneId"], _ZONES.get(subject.region, ())
     if supported and zone not in supported:
-        return f"{identifier} is in {zone}, and Amazon Q Business supports {', '.join(supported)}"
+        zone, others = (subject.show(text, "region") for text in (zone, ", ".join(supported)))
+        return f"{identifier} is in {zone}, and Amazon Q Business supports {others}"
     return f"{identifier} has no free address" if subnet["AvailableIpAddressCount"] == 0 else ""
 
 
@@ -269,16 +299,22 @@ def security_groups(subject: Subject) -> Answer:
     subnets = _subnets(subject, _network_arns(subject, "subnet/"))
     vpcs = sorted({subnet["VpcId"] for subnet in subnets.values()})
     for number, identifier in enumerate(wanted):
-        group = found.get(identifier)
+        group, shown = found.get(identifier), _in_vpc(subject, identifier)
         if group is None:
-            text = f"there is no security group {identifier} in {subject.region}"
+            text = f"there is no security group {shown} in {subject.shown_region}"
         elif vpcs and group["VpcId"] not in vpcs:
-            text = f"{identifier} is in {group['VpcId']}, and the subnets are in {', '.join(vpcs)}"
+            theirs, ours = (_in_vpc(subject, text) for text in (group["VpcId"], ", ".join(vpcs)))
+            text = f"{shown} is in {theirs}, and the subnets are in {ours}"
         else:
             continue
         fix = subject.set_command("vpc_configuration", "SECURITY_GROUP_ID", "security_group_ids", number)
         return problem(text, fix)
     return ok(f"{len(wanted)}, in the VPC of the subnets")
+
+
+def _in_vpc(subject: Subject, value: str) -> str:
+    """Return an ID in the VPC, as it may be shown."""
+    return subject.show(value, "vpc_configuration")
 
 
 def _network_arns(subject: Subject, kind: str) -> list[str]:
@@ -300,29 +336,51 @@ def bucket(subject: Subject) -> Answer:
     """Ask whether the bucket exists, in the account that the policy names, and in this Region."""
     name = subject.stack.get("bucket_name")
     if not name:
-        return ok("the settings have no bucket")
-    owner = subject.stack.get("bucket_account_id") or subject.account_id
+        return ok(NO_BUCKET)
+    owner, shown = bucket_owner(subject), subject.show(name, "bucket_name")
     try:
         region = subject.account.bucket_region(name)
     except ClientError as error:
         if code(error) == "NoSuchBucket":
             return problem(
-                f"there is no bucket {name}", subject.set_command("bucket_name", "BUCKET_NAME")
+                f"there is no bucket {shown}", subject.set_command("bucket_name", "BUCKET_NAME")
             )
-        raise
+        return _unseen_bucket(subject, error)
     try:
         subject.account.bucket_region(name, owner)
     except ClientError as error:
         if is_denied(error):
             return problem(
-                f"bucket {name} does not belong to account {owner}, which the policy names",
+                f"bucket {shown} does not belong to account {subject.show(owner)}, which the policy "
+                "names",
                 subject.set_command("bucket_account_id", "ACCOUNT_ID"),
             )
         raise
     if region != subject.region and subject.stack.connector.bucket is Need.REQUIRED:
         return problem(
-            f"bucket {name} is in {region}, and the index in {subject.region}: Amazon Q Business reads "
-            "buckets of its own Region only",
+            f"bucket {shown} is in {subject.show(region, 'region')}, and the index in "
+            f"{subject.shown_region}: Amazon Q Business reads buckets of its own Region only",
             "copy the documents to a bucket of that Region, and set bucketName",
         )
-    return ok(f"{name} exists in account {owner}, {region}")
+    return ok(f"{shown} exists in account {subject.show(owner)}, {subject.show(region, 'region')}")
+
+
+def bucket_owner(subject: Subject) -> str:
+    """Return the account of the bucket, as the settings have it."""
+    return subject.stack.get("bucket_account_id") or subject.account_id
+
+
+def _unseen_bucket(subject: Subject, error: ClientError) -> Answer:
+    """Return the answer for a bucket that is not there, or that another account does not show."""
+    if code(error) == "NoSuchBucket":
+        return skipped("there is no bucket")
+    owner = bucket_owner(subject)
+    if not is_denied(error) or owner == subject.account_id:
+        raise error
+    role = subject.show(subject.stack.role_arn or "the role")
+    is_source = subject.stack.connector.bucket_is_source
+    return skipped(
+        f"only account {subject.show(owner)}, which has the bucket, can see this: its bucket policy has "
+        f"to allow s3:GetObject{' and s3:ListBucket' if is_source else ''} to {role}, and "
+        f"{action(error.operation_name)} to {subject.show(subject.caller_arn)}, which asks"
+    )

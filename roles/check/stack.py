@@ -6,7 +6,7 @@ of secret settings are read too, since the resources that they name are looked u
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 import pulumi
@@ -15,12 +15,19 @@ from pulumi.runtime import Settings, configure, set_all_config
 from components import stack_config
 from components.connectors import CONNECTORS, DEFAULT, Connector
 from components.errors import NOT_SET, Naming
+from components.formats import SETTINGS
 from components.validation import Location, validate
+from roles.check.secrecy import HIDDEN, Secrecy
 from roles.connection import COMPONENT
 from roles.errors import InputError
 from roles.project import project_name
 
-_HIDDEN: Final = "[secret]"
+_PROVIDERS: Final = ("aws", "aws-native", "pulumi")
+"""Namespaces of configuration that are not a project's."""
+_OTHER_PROJECT: Final = (
+    "run the command in the directory of that project, or name a stack of this one; `pulumi stack ls` "
+    "lists them"
+)
 
 
 class StackSettings(NamedTuple):
@@ -31,6 +38,7 @@ class StackSettings(NamedTuple):
     """By their keys in the stack configuration."""
     naming: Naming
     secret_names: Sequence[str]
+    secrecy: Secrecy
     role_arn: str | None
     """None until the stack is deployed."""
 
@@ -67,18 +75,6 @@ class StackSettings(NamedTuple):
         )
         return command(path, NOT_SET if value is None else value)
 
-    def hide(self, text: str) -> str:
-        """Replace what secret settings hold."""
-        for value in sorted(set(self._secrets()), key=len, reverse=True):
-            text = text.replace(value, _HIDDEN)
-        return text
-
-    def _secrets(self) -> Iterator[str]:
-        tags = self.naming.name("tags")  # which are never shown
-        for name in self.secret_names:
-            if name != tags:
-                yield from _texts(self.args.get(name))
-
 
 class Policies(NamedTuple):
     """The policies that the program renders, and the resources that they name."""
@@ -108,26 +104,59 @@ class Policies(NamedTuple):
 def read_stack(name: str) -> StackSettings:
     """Read a stack of the project in this directory.
 
-    Raises InputError if Pulumi does not find it, or cannot decrypt its secrets.
+    Raises InputError if Pulumi does not find it, if it is another project's, or if its secrets cannot be
+    decrypted.
     """
     project = project_name()
-    config = _pulumi(name, "config")
+    _check_project(name, project)
+    config = _pulumi(name, "config", show_secrets=True)
+    _check_namespace(name, project, config)
     outputs = _pulumi(name, "stack", "output")
-    # The program's own reader takes them from here.
-    configure(Settings(project, name.rpartition("/")[2]))
+    if role_is_secret := outputs.get("roleArn") == HIDDEN:
+        outputs = _pulumi(name, "stack", "output", show_secrets=True)
+    # The program's own reader takes them from here; its commands name the stack as it was given.
+    configure(Settings(project, name))
     set_all_config(
         {key: entry.get("value", "") for key, entry in config.items()},
         [key for key, entry in config.items() if entry.get("secret")],
     )
     stack = stack_config.read(pulumi.Config(project), refuse_unknown_keys=False)
+    keys = {setting: stack.naming.name(setting) for setting in SETTINGS}
+    secrets = {name: stack.args.get(key) for name, key in keys.items() if key in stack.secret_names}
     role_arn = outputs.get("roleArn")
     return StackSettings(
         name,
         cast("Mapping[str, Any]", stack.args),
         stack.naming,
         [*stack.secret_names],
+        # The setting may have been secret when the stack was deployed.
+        Secrecy({"role_name": None, **secrets} if role_is_secret else secrets),
         role_arn if isinstance(role_arn, str) else None,
     )
+
+
+def _check_project(name: str, project: str) -> None:
+    """Raise InputError for the full name of a stack of another project."""
+    match name.split("/"):
+        case [_, other, _] if other != project:
+            raise InputError(
+                f"stack {name} is of another project, {other}, and Pulumi.yaml in this directory is of "
+                f"{project}: {_OTHER_PROJECT}"
+            )
+        case _:
+            return
+
+
+def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
+    """Raise InputError for a stack whose settings are all of another project."""
+    namespaces = {key.partition(":")[0] for key in keys}
+    others = namespaces - {*_PROVIDERS, project}
+    if others and project not in namespaces:
+        raise InputError(
+            f"stack {name} seems to be of another project: its settings are of "
+            f"{', '.join(sorted(others))}, and Pulumi.yaml in this directory is of {project}: "
+            f"{_OTHER_PROJECT}"
+        )
 
 
 def check_settings(stack: StackSettings) -> None:
@@ -143,9 +172,10 @@ def render(stack: StackSettings, credentials: Location) -> Policies:
     return Policies(result.trust_policy, result.role_policy)
 
 
-def _pulumi(stack: str, *command: str) -> dict[str, Any]:
+def _pulumi(stack: str, *command: str, show_secrets: bool = False) -> dict[str, Any]:
     """Run a command of Pulumi that only reads, and return the JSON document that it prints."""
-    arguments = ["pulumi", *command, "--stack", stack, "--json", "--show-secrets", "--non-interactive"]
+    options = ["--json", "--show-secrets"] if show_secrets else ["--json"]
+    arguments = ["pulumi", *command, "--stack", stack, *options, "--non-interactive"]
     try:
         done = subprocess.run(
             arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -162,13 +192,3 @@ def _pulumi(stack: str, *command: str) -> dict[str, Any]:
             "project, and `pulumi whoami -v` shows the backend"
         )
     return json.loads(done.stdout or "{}")
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        value = [*cast("Mapping[str, object]", value).values()]
-    if isinstance(value, list):
-        for member in cast("list[object]", value):
-            yield from _texts(member)
-    elif isinstance(value, str) and value:
-        yield value

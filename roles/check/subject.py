@@ -1,12 +1,12 @@
 """Hold what the questions of `check` are about: a stack, and the account that it is in."""
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from components.errors import quote_argument
 from components.validation import Location
 from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Role
@@ -38,13 +38,16 @@ class Subject:
         self.region = self.account.region
         caller = self.account.caller()
         self.caller_arn, self.account_id = caller["Arn"], caller["Account"]
-        role_account = (stack.role_arn or "").split(":")[4:5]
-        for wanted in (*role_account, stack.application_account):
+        role_account = "".join((stack.role_arn or "").split(":")[4:5])
+        for wanted, setting in (
+            (role_account, "role_name"),
+            (stack.application_account, "application_id"),
+        ):
             if wanted and wanted != self.account_id:
                 raise InputError(
-                    f"stack {stack.name} is in account {stack.hide(wanted)}, and the credentials are "
-                    f"for account {self.account_id}: name a profile of that account in AWS_PROFILE; "
-                    "`aws sts get-caller-identity` shows who you are"
+                    f"stack {stack.name} is in account {self.show(wanted, setting)}, and the "
+                    f"credentials are for account {self.show(self.account_id)}: name a profile of that "
+                    "account in AWS_PROFILE; `aws sts get-caller-identity` shows who you are"
                 )
         self.partition = self.caller_arn.split(":")[1]
         self.policies: Policies = render(stack, Location(self.partition, self.region, self.account_id))
@@ -52,11 +55,24 @@ class Subject:
     @property
     def up_command(self) -> str:
         """The command that deploys the stack, which also corrects drift."""
-        return f"pulumi up --stack {shlex.quote(self.stack.name)}"
+        return f"pulumi up --stack {quote_argument(self.stack.name)}"
 
     def set_command(self, name: str, value: str | None, *members: str | int) -> str:
         """Return the commands that set a setting, or a member of it, and deploy; None removes it."""
         return f"{self.stack.command(name, value, *members)} && {self.up_command}"
+
+    def show(self, value: str, *settings: str) -> str:
+        """Return a value that follows from settings, as it may be shown."""
+        return self.stack.secrecy.show(value, *settings)
+
+    def argument(self, value: str, placeholder: str, *settings: str) -> str:
+        """Return a value for a command, or a placeholder if it may not be shown."""
+        return value if self.show(value, *settings) == value else placeholder
+
+    @property
+    def shown_region(self) -> str:
+        """The Region, as it may be shown."""
+        return self.show(self.region, "region")
 
     @property
     def application_id(self) -> str:
@@ -108,18 +124,24 @@ class Subject:
                 raise
             return None
 
-    @cached_property
+    @property
     def data_sources(self) -> list[tuple[DataSource, dict[str, Any]]]:
         """The data sources of the index that run under the role, with their details."""
+        role_arn = self.stack.role_arn
+        if role_arn is None:
+            return []
+        return [each for each in self.every_data_source if each[1].get("roleArn") == role_arn]
+
+    @cached_property
+    def every_data_source(self) -> list[tuple[DataSource, dict[str, Any]]]:
+        """All data sources of the index, with their details."""
         if not self.index:
             return []
         listed = self.account.data_sources_of(self.application_id, self.index_id)
         found: list[tuple[DataSource, dict[str, Any]]] = []
         for number, source in enumerate(listed, start=1):
-            details = self.account.data_source(source)
+            found.append((source, self.account.data_source(source)))
             self.notes.progress("data sources", number, len(listed))
-            if details.get("roleArn") == self.stack.role_arn:
-                found.append((source, details))
         return found
 
 

@@ -1,0 +1,117 @@
+"""Ask whether the resource policies of the secret, the key and the bucket name a role that is deleted.
+
+A policy stores the unique ID of a role that it names, and shows the role's ARN in its place. After the
+role is deleted, only the ID can be shown; a role that is created again under the same ARN has another:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast
+
+from botocore.exceptions import ClientError
+
+from guardrails.iam.documents import listed
+from roles.aws_cli import aws_command
+from roles.check.answers import Answer, ok, problem, skipped
+from roles.check.resources import NO_BUCKET, NO_KEY, bucket_owner, put_key_policy
+from roles.check.subject import Subject
+from roles.errors import code, is_denied
+
+_ROLE_ID: Final = re.compile(r"AROA[A-Z0-9]+")
+
+
+def secret_policy(subject: Subject) -> Answer:
+    """Ask whether the secret's resource policy names a role that is deleted."""
+    arn = subject.policies.resource("secretsmanager:GetSecretValue")
+    if arn is None:
+        return ok("the settings have no secret")
+    if subject.secret is None:
+        return skipped("there is no secret")
+    if "DeletedDate" in subject.secret:
+        return skipped("the secret is scheduled for deletion")
+    owner = arn.split(":")[4]
+    try:
+        policy = subject.account.secret_policy(arn)
+    except ClientError as error:
+        if is_denied(error) and owner != subject.account_id:
+            return _left_to(subject, owner, "secret")
+        raise
+    put = aws_command(
+        "secretsmanager put-resource-policy",
+        secret_id=subject.argument(arn, "SECRET_ARN"),
+        resource_policy="file://POLICY_FILE",
+    )
+    return _answer(subject, "secret", policy, put)
+
+
+def key_principals(subject: Subject) -> Answer:
+    """Ask whether the key policy names a role that is deleted."""
+    arn = subject.policies.resource("kms:Decrypt")
+    if arn is None:
+        return ok(NO_KEY)
+    if subject.key is None:
+        return skipped("there is no key")
+    owner = arn.split(":")[4]
+    if owner != subject.account_id:
+        return _left_to(subject, owner, "key")
+    policy = subject.account.key_policy(arn)
+    return _answer(subject, "key", policy, put_key_policy(subject, subject.key))
+
+
+def bucket_policy(subject: Subject) -> Answer:
+    """Ask whether the bucket policy names a role that is deleted."""
+    name = subject.stack.get("bucket_name")
+    if not name:
+        return ok(NO_BUCKET)
+    owner = bucket_owner(subject)
+    if owner != subject.account_id:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
+        return _left_to(subject, owner, "bucket")
+    try:
+        policy = subject.account.bucket_policy(name)
+    except ClientError as error:
+        if code(error) == "NoSuchBucket":
+            return skipped("there is no bucket")
+        raise
+    put = aws_command(
+        "s3api put-bucket-policy",
+        bucket=subject.argument(name, "BUCKET_NAME", "bucket_name"),
+        policy="file://POLICY_FILE",
+    )
+    return _answer(subject, "bucket", policy, put)
+
+
+def _left_to(subject: Subject, owner: str, what: str) -> Answer:
+    return skipped(
+        f"only account {subject.show(owner)}, which has the {what}, can read its policy: it has to name "
+        f"{subject.show(subject.stack.role_arn or 'the role')} by its ARN again if the role was deleted "
+        "and created again"
+    )
+
+
+def _answer(subject: Subject, what: str, policy: Mapping[str, Any] | None, put: str) -> Answer:
+    if policy is None:
+        return ok(f"the {what} has none")
+    role_arn = subject.stack.role_arn
+    deleted = [*dict.fromkeys(_deleted_roles(policy, role_arn))]
+    if not deleted:
+        return ok("names no role that was deleted")
+    names = ", ".join(deleted)
+    return problem(
+        f"the policy of the {what} names {names}, the ID of a role that was deleted: a role that is "
+        "created again is another principal, even under the same ARN",
+        f"if it was this role, {put}, with {subject.argument(role_arn or 'ROLE_ARN', 'ROLE_ARN')} in "
+        f"place of {names}; otherwise, without {names}",
+    )
+
+
+def _deleted_roles(policy: Mapping[str, Any], role_arn: str | None) -> Iterator[str]:
+    """Return the IDs of deleted roles, from statements that do not name the role itself too."""
+    for statement in listed(policy.get("Statement")):
+        for element in ("Principal", "NotPrincipal"):
+            principal: object = statement.get(element)
+            if isinstance(principal, Mapping):
+                names = listed(cast("Mapping[str, Any]", principal).get("AWS"))
+                if role_arn not in names:
+                    yield from (str(name) for name in names if _ROLE_ID.fullmatch(str(name)))

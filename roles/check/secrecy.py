@@ -1,0 +1,89 @@
+"""Decide how values are shown: `[secret]` in place of what a secret setting holds, or what follows."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, cast
+
+HIDDEN: Final = "[secret]"
+_ARN_PARTS: Final = 6
+_NAMED_IN_ARNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "secretsmanager": ("secret_id",),
+    "kms": ("kms_key_id",),
+    "s3": ("bucket_name",),
+    "ec2": ("vpc_configuration",),
+    "qbusiness": ("application_id", "index_id"),
+}
+"""The settings that an ARN of each service follows from."""
+
+
+class Secrecy:
+    """The one place that decides which values are secret, and how they are shown."""
+
+    def __init__(self, secrets: Mapping[str, object]) -> None:
+        """Take the values of the secret settings, by the settings' names in the component."""
+        self._secrets = secrets
+        texts = {name: [*_texts(value)] for name, value in secrets.items()}
+        self._given_as_arn = {name for name in texts if any(map(_is_arn, texts[name]))}
+        self._arns = {text for held in texts.values() for text in held if _is_arn(text)}
+        self._accounts = {arn.split(":")[4] for arn in self._arns} - {""}
+        for name in ("account_id", "bucket_account_id"):
+            self._accounts.update(texts.get(name, ()))
+
+    def __bool__(self) -> bool:
+        """Return whether any setting is secret, so that AWS's own messages may contain one."""
+        return bool(self._secrets)
+
+    def show(self, value: str, *settings: str) -> str:
+        """Return a value that follows from settings, as it may be shown.
+
+        An ARN of a resource that settings name, and an account, are recognized without `settings`.
+        """
+        if not _is_arn(value):
+            return HIDDEN if value and (self._hides(settings) or value in self._accounts) else value
+        _, partition, service, region, account, resource = value.split(":", _ARN_PARTS - 1)
+        settings = (*settings, *_NAMED_IN_ARNS.get(service, ()))
+        if resource.startswith("role/"):
+            settings = (*settings, "role_name", "role_path")
+        if value in self._arns or (self._hides(settings) and self._given_as_arn.intersection(settings)):
+            return HIDDEN
+        if region and self._hides(["region"]):
+            region = HIDDEN
+        if account in self._accounts:
+            account = HIDDEN
+        if self._hides(settings):
+            kind = "" if service == "s3" else resource[: len(resource) - len(_name(resource))]
+            resource = f"{kind}{HIDDEN}"
+        return f"arn:{partition}:{service}:{region}:{account}:{resource}"
+
+    def message(self, text: str) -> str:
+        """Return a message of AWS's, which may contain what a secret setting holds."""
+        return "its message is hidden, since settings are secret" if self and text else text
+
+    def error(self, error: Mapping[str, str]) -> str:
+        """Return the message of an error that Amazon Q Business keeps with a resource."""
+        text = error.get("errorMessage", "")
+        code = f"{error['errorCode']}, " if self and "errorCode" in error else ""
+        return f"{code}{self.message(text)}" if text else ""
+
+    def _hides(self, settings: Iterable[str]) -> bool:
+        return any(name in self._secrets for name in settings)
+
+
+def _is_arn(text: str) -> bool:
+    return text.startswith("arn:") and text.count(":") >= _ARN_PARTS - 1
+
+
+def _name(resource: str) -> str:
+    """Return a resource of an ARN without its kind: `key/ID`, `secret:NAME`."""
+    separator = min((mark for mark in ":/" if mark in resource), key=resource.index, default="")
+    return resource.partition(separator)[2] if separator else resource
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Find every text that the value of a setting holds."""
+    if isinstance(value, Mapping):
+        value = [*cast("Mapping[str, object]", value).values()]
+    if isinstance(value, list):
+        for member in cast("list[object]", value):
+            yield from _texts(member)
+    elif isinstance(value, str) and value:
+        yield value
