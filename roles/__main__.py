@@ -1,77 +1,57 @@
-"""Import, compare and check roles of data sources from a shell.
+"""Start a command: `python -m roles --help`."""
 
-python -m roles adopt --stack STACK    prepare the import of a data source's role into a stack
-python -m roles audit                  compare the role of every data source with the program's
-python -m roles check --stack STACK    ask AWS whether the sync under a stack's role will work
-
-Every verb reads AWS and changes nothing there. The exit code is 0 if all is well, 1 if there are
-problems, 2 if the answer could not be found, and 130 after an interruption.
-"""
-
-import argparse
-import json
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
 from typing import Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-from yaml import YAMLError
-
-from components.errors import SettingsError
-from roles.adopt import command as adopt
-from roles.audit import command as audit
-from roles.check import command as check
-from roles.errors import COULD_NOT_LOOK, InputError, explain
-from roles.notes import Notes
-
-_VERBS: Final = {"adopt": adopt, "audit": audit, "check": check}
-"""Modules with `HELP`, `add_options(parser)` and `run(options, notes)`, which returns the exit code."""
+_FAILED: Final = 2
 _INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code."""
-    options = _parser().parse_args(arguments)
-    notes = Notes(options.verb)
-    details: object = {}
+    # The SDKs take half a second to import: not before an interruption ends in one line.
+    return import_module("roles.command_line").main(arguments)
+
+
+def _start() -> int:
+    """Return the exit code of a process, in which nothing ends with a traceback."""
+    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if interruptible:
+        signal.signal(signal.SIGINT, _end)
     try:
-        return _VERBS[options.verb].run(options, notes)
-    except (BotoCoreError, ClientError, ResponseParserError) as error:
-        text = explain(error, options.verb)
-    except InputError as error:
-        text, details = str(error), error.details
-    except (SettingsError, OSError, YAMLError) as error:
-        text = str(error)
-    except ValueError as error:
-        # The SDK's exception for its own settings.
-        text = f"the SDK does not accept its settings (AWS_…): {error}"
-    except (KeyboardInterrupt, EOFError):
-        notes("interrupted")
-        return _INTERRUPTED
-    notes(text)
-    if options.json:
-        print(json.dumps({"error": text, **details}, indent=2))
-    return COULD_NOT_LOOK
+        import_module("roles.command_line")
+    except ModuleNotFoundError as error:
+        install = "venv/bin/python -m pip install -r roles/requirements.txt"
+        _report(f"{error.name} is not installed: run `{install}`")
+        return _FAILED
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return main()
+    except KeyboardInterrupt:
+        # While something else was being reported.
+        os._exit(_INTERRUPTED)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m roles",
-        description="Read the roles of Amazon Q Business data sources. Nothing in AWS is changed.",
-    )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(_VERBS))
-    for name, verb in _VERBS.items():
-        own = verbs.add_parser(
-            name,
-            help=verb.HELP,
-            description=f"{verb.HELP[0].upper()}{verb.HELP[1:]}.",
-            epilog=f"Credentials are the SDK's: AWS_PROFILE and the rest. docs/{name}.md describes all.",
-        )
-        verb.add_options(own)
-        own.add_argument("--json", action="store_true", help="print one JSON document, ask nothing")
-    return parser
+def _end(*_: object) -> None:
+    """End after an interruption: nothing has begun, and an import may lose an exception."""
+    _report("interrupted")
+    os._exit(_INTERRUPTED)
+
+
+def _report(text: str) -> None:
+    """Report a failure before anything is imported that could do it."""
+    if "--json" in sys.argv:
+        with suppress(OSError):
+            os.write(1, f'{{\n  "error": "{text}"\n}}\n'.encode())
+    with suppress(OSError):
+        os.write(2, f"roles: {text}\n".encode())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_start())

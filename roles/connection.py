@@ -1,9 +1,9 @@
 """Turn what a data source uses into the settings and policies of this program."""
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from components.connectors import DEFAULT, Connector, Need
 from components.errors import Naming
@@ -13,13 +13,34 @@ from components.validation import ValidationResult, validate
 from roles.account import Account, DataSource, Role, is_alias
 from roles.actions import action
 from roles.connector import Uses, find_connector, find_uses
-from roles.errors import InputError, is_denied
+from roles.errors import is_bad_credentials, is_denied, is_gone, is_throttled
 from roles.notes import Notes
 
 COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
 _STACK_CONFIGURATION: Final = Naming(config_key)
 """Settings that were read from AWS, called as in a stack's configuration."""
+_READ: Final[Mapping[str, tuple[str, str]]] = {
+    "DescribeKey": ("key", "encrypt what the data source reads with a key that exists"),
+    "DescribeSecret": ("secret", "give the data source the ARN of a secret that exists"),
+    "GetBucketEncryption": ("bucket", "give the data source the name of a bucket that exists"),
+    "GetDataSource": ("data source", "it was deleted meanwhile"),
+    "GetRole": ("role", "give the data source the ARN of a role that exists"),
+}
+"""What an operation reads, and what to do if that does not exist."""
+
+_T = TypeVar("_T")
+
+
+class Fault(NamedTuple):
+    """One reason why a data source cannot work under its role, or why that is not known."""
+
+    text: str
+    """In one line."""
+    summary: str = "invalid"
+    """In a few words."""
+    error: ClientError | None = None
+    """Why something could not be read: the data source may be fine."""
 
 
 class Connection(NamedTuple):
@@ -38,6 +59,10 @@ class Connection(NamedTuple):
     vpc_configuration: Mapping[str, list[str]]
     """As in the API; empty without a VPC."""
     role: Role
+    named_secret: str = ""
+    """The secret as the data source names it."""
+    unknown: tuple[str, ...] = ()
+    """Those of `secret`, `bucket` and `key` that do not exist, or could not be read."""
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of the program for this role, without those that are not set."""
@@ -76,52 +101,115 @@ def is_reserved(tag_key: str) -> bool:
     return tag_key.lower().startswith("aws:")
 
 
+class Reading(NamedTuple):
+    """What could be read of a data source, and every reason why it is not all, or not right."""
+
+    connection: Connection | None
+    """None without the role."""
+    faults: list[Fault]
+
+
 def read_connection(
     account: Account, data_source: DataSource, notes: Notes, connector: Connector | None = None
-) -> Connection:
+) -> Reading:
     """Read a data source, its secret, bucket and key, and its role.
 
-    The configuration tells the connector unless it is given. Raises InputError for a data source that no
-    role of this program is for.
+    The configuration tells the connector unless it is given. Raises InputError for an unknown connector.
     """
     found = account.data_source(data_source)
     named = f"data source {data_source.id} ({data_source.type})"
     uses = find_uses(found)
     connector = connector or find_connector(uses)
-    secret_id = uses.secret_id
-    if connector.secret is Need.REQUIRED and not secret_id:
-        raise InputError(
-            f"the configuration of {named} has no secretArn, and the connector {connector.name} needs a "
-            f"secret: see {connector.page}"
-        )
-    role_arn = found.get("roleArn")
-    if not role_arn:
-        raise InputError(f"{named} has no role: deploy the program, and give it the new role's ARN")
+    faults: list[Fault] = []
+    unknown: list[str] = []
     application_arn = found["dataSourceArn"].partition("/index/")[0]
-    application_account, role_account = (arn.split(":")[4] for arn in (application_arn, role_arn))
-    if application_account != role_account:
-        raise InputError(
-            f"{named} is in account {application_account} and its role in {role_account}: Amazon Q "
-            "Business can be passed only roles of its own account; create a new role with the program"
+    application_account = application_arn.split(":")[4]
+    secret_id, secret_arn, key_id = uses.secret_id, None, None
+    if secret_id:
+        if secret := find(lambda: account.secret(secret_id), secret_id, faults):
+            secret_arn, key_id = secret["ARN"], secret.get("KmsKeyId")
+    elif connector.secret is Need.REQUIRED:
+        faults.append(
+            Fault(
+                f"the configuration of {named} has no secretArn, and the connector {connector.name} "
+                f"needs a secret: see {connector.page}"
+            )
         )
-    secret = account.secret(secret_id) if secret_id else {}
+    if faults and faults[0].error and str(secret_id).startswith("arn:"):
+        secret_arn = secret_id  # may well exist
+    elif faults:
+        unknown.append("secret")
     bucket = _bucket(connector, uses, named, notes)
     if connector.bucket_is_source:
-        key_id = _bucket_key(account, bucket, notes)
-    else:
-        key_id = secret.get("KmsKeyId")
-    return Connection(
+        before = len(faults)
+        key_id = find(lambda: _bucket_key(account, bucket, notes), str(bucket), faults)
+        if len(faults) > before and not faults[-1].error:
+            unknown.append("bucket")
+    key_arn = find(lambda: _customer_managed_key(account, key_id, notes), str(key_id), faults)
+    if faults:
+        unknown.append("key")
+    role = _role(account, found.get("roleArn"), application_account, named, faults)
+    connection = role and Connection(
         application_arn,
         account.region,
         data_source.index_id,
         connector,
-        secret.get("ARN"),
+        secret_arn,
         bucket,
         None if not bucket or uses.bucket_account == application_account else uses.bucket_account,
-        _customer_managed_key(account, key_id, notes),
+        key_arn,
         found.get("vpcConfiguration") or {},
-        account.role(role_arn.rpartition("/")[2]),
+        role,
+        secret_id or "",
+        tuple(unknown),
     )
+    return Reading(connection, faults)
+
+
+def find(read: Callable[[], _T], name: str, faults: list[Fault]) -> _T | None:
+    """Return what a call reads; None, and one more fault, if AWS does not find or does not allow it.
+
+    Raises errors that concern every call.
+    """
+    try:
+        return read()
+    except ParamValidationError as error:
+        faults.append(Fault(" ".join(str(error).split())))
+    except ClientError as error:
+        if is_bad_credentials(error) or is_throttled(error):
+            raise
+        noun, fix = _READ.get(error.operation_name, ("", ""))
+        if noun and is_gone(error):
+            faults.append(Fault(f"there is no {noun} {name}: {fix}", f"{noun} does not exist"))
+        else:
+            faults.append(Fault(str(error), "not compared", error))
+    return None
+
+
+def _role(
+    account: Account, arn: str | None, application_account: str, named: str, faults: list[Fault]
+) -> Role | None:
+    """Return the role that a data source names; IAM looks roles up without their path."""
+    if not arn:
+        faults.append(Fault(f"{named} has no role: deploy the program, and give it the new role's ARN"))
+        return None
+    role_account = "".join(arn.split(":")[4:5])
+    if role_account != application_account:
+        faults.append(
+            Fault(
+                f"{named} is in account {application_account} and its role in {role_account}: Amazon Q "
+                "Business can be passed only roles of its own account; create a new role with the "
+                "program"
+            )
+        )
+        return None
+    role = find(lambda: account.role(arn.rpartition("/")[2]), arn, faults)
+    if role and role.arn != arn:
+        noun, fix = _READ["GetRole"]
+        text = f"there is no role {arn}, and the role of this name is {role.arn}: {fix}"
+        faults.append(Fault(text, f"{noun} does not exist"))
+        return None
+    return role
 
 
 def _bucket(connector: Connector, uses: Uses, named: str, notes: Notes) -> str | None:

@@ -62,9 +62,10 @@ _UNKNOWN: Final = ("InvalidAction", "UnknownOperationException")
 class InputError(Exception):
     """Raised when what was asked for does not exist or cannot be used; its line says what to do."""
 
-    def __init__(self, text: str, details: Mapping[str, object] | None = None) -> None:
-        """Take the line, and what else `--json` shows."""
+    def __init__(self, text: str, *more: str, details: Mapping[str, object] | None = None) -> None:
+        """Take the line, more lines below it, and what else `--json` shows."""
         super().__init__(text)
+        self.lines = (text, *more)
         self.details = details or {}
 
 

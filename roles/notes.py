@@ -1,26 +1,36 @@
 """Write notes, warnings and progress to standard error, which leaves standard output to the result."""
 
+import os
+import shutil
 import sys
-from typing import Final
+from contextlib import suppress
+from typing import Final, TextIO
+
+from components.errors import escape
 
 _WIDTH: Final = 30
 """Characters of the bar."""
 _STEP: Final = 100
-"""Items between two lines of progress where there is no terminal."""
+"""Items between two lines of progress where there is no bar."""
 
 
 class Notes:
-    """The notes of one verb, each line of which begins with the verb."""
+    """The notes of one verb, each of which begins with the verb.
+
+    All but printable ASCII is escaped, so that no name of AWS's can look like another line, or change
+    the terminal. A closed standard error does not stop the work.
+    """
 
     def __init__(self, verb: str) -> None:
         """Take the verb."""
         self.verb = verb
-        self._bar = False
+        self._in_line = False
 
-    def __call__(self, text: str) -> None:
-        """Write a note."""
-        self._end_bar()
-        print(f"{self.verb}: {text}", file=sys.stderr, flush=True)
+    def __call__(self, text: str, *more: str) -> None:
+        """Write a note, and more lines below it."""
+        self._end_line()
+        for line in (f"{self.verb}: {text}", *more):
+            self._write(f"{escape(line)}\n")
 
     def warn(self, text: str) -> None:
         """Write a warning."""
@@ -29,17 +39,42 @@ class Notes:
     def progress(self, what: str, done: int, total: int) -> None:
         """Show how many of a known number are done: a bar on a terminal, else a line now and then."""
         text = f"{what}: {done} of {total}"
-        if not sys.stderr.isatty():
+        filled = "#" * (_WIDTH * done // total)
+        bar = escape(f"{self.verb}: [{filled:{_WIDTH}}] {text}")
+        if not self._has_room(bar):
             if done % _STEP == 0:
                 self(text)
             return
-        filled = "#" * (_WIDTH * done // total)
-        print(f"\r{self.verb}: [{filled:{_WIDTH}}] {text}", end="", file=sys.stderr, flush=True)
-        self._bar = True
+        self._write(f"\r{bar}")
+        self._in_line = True
         if done == total:
-            self._end_bar()
+            self._end_line()
 
-    def _end_bar(self) -> None:
-        if self._bar:
-            print(file=sys.stderr, flush=True)
-            self._bar = False
+    @staticmethod
+    def _has_room(bar: str) -> bool:
+        """Return whether a line can be written again and again."""
+        if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+            return False
+        return len(bar) < shutil.get_terminal_size().columns
+
+    def _end_line(self) -> None:
+        if self._in_line:
+            self._write("\n")
+            self._in_line = False
+
+    def _write(self, text: str) -> None:
+        """Write escaped text."""
+        if sys.stderr is None:
+            return
+        try:
+            print(text, end="", file=sys.stderr, flush=True)
+        except OSError:
+            silence(sys.stderr)
+
+
+def silence(stream: TextIO) -> None:
+    """Discard what a stream still holds and all that follows: Python writes the rest at its end."""
+    with suppress(OSError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

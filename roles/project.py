@@ -23,9 +23,13 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # A named pipe has nothing to read.
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else "no file"
     except UnicodeDecodeError:
         content = "not UTF-8"
+    except yaml.YAMLError as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"{path} is not valid YAML ({said}): fix it, or move it away") from None
     if not isinstance(content, dict | None):
         raise InputError(f"{path} is not a file of Pulumi's: fix it, or move it away")
     return cast("dict[str, Any]", content or {})

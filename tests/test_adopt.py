@@ -1,8 +1,12 @@
 """A role of the console's is imported into a stack: found, compared, written down, AWS unchanged."""
 
+import errno
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -294,6 +298,18 @@ def test_files_are_overwritten_by_force_alone(console: Console, adopt: Adopt, tm
     assert (tmp_path / "Pulumi.prod.yaml").read_text() == before
 
 
+def test_the_report_ends_with_the_next_command(console: Console, adopt: Adopt):
+    console.make()
+    assert adopt("--stack", "acme/test").out.endswith(
+        "Written: Pulumi.test.yaml, import.json. Next steps: docs/adopt.md.\n"
+        "Import the role, which changes nothing in AWS:\n"
+        "\n"
+        "pulumi import --stack acme/test --file import.json --yes --protect=false "
+        "--generate-code=false\n"
+    )
+    assert "pulumi import" not in adopt("--dry-run").out
+
+
 def test_a_dry_run_says_the_same_and_writes_nothing(console: Console, adopt: Adopt, tmp_path: Path):
     console.make()
     dry = adopt("--dry-run", "--json").json
@@ -302,16 +318,86 @@ def test_a_dry_run_says_the_same_and_writes_nothing(console: Console, adopt: Ado
     assert adopt("--json").json == {**dry, "files": ["Pulumi.prod.yaml", "import.json"]}
 
 
-def test_a_directory_that_cannot_be_written_keeps_no_half_of_the_files(
+def test_a_file_that_cannot_be_written_leaves_no_half_of_the_others(
+    console: Console, adopt: Adopt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    console.make()
+    (tmp_path / "Pulumi.prod.yaml").write_text("encryptionsalt: v1:abc\n")
+    write = Path.write_text
+
+    def fail(path: Path, text: str, **more: Any) -> int:
+        if path.name == "import.json":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, text, **more)
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    assert adopt("--data-source", DATA_SOURCE_ID).refusal == (
+        "adopt: import.json cannot be written: No space left on device"
+    )
+    assert (tmp_path / "Pulumi.prod.yaml").read_text() == "encryptionsalt: v1:abc\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Pulumi.prod.yaml", "Pulumi.yaml"]
+
+
+def test_a_link_stays_a_link_a_file_keeps_its_permissions_and_others_are_left_alone(
     console: Console, adopt: Adopt, tmp_path: Path
 ):
     console.make()
-    (tmp_path / "import.unfinished").mkdir()
-    said = adopt()
-    assert said.code == 2
-    assert "import.unfinished" in said.err
-    assert "Traceback" not in said.err
-    assert not (tmp_path / "Pulumi.prod.yaml").exists()
+    (tmp_path / "stacks").mkdir()
+    stack_file = tmp_path / "stacks" / "prod.yaml"
+    stack_file.write_text("encryptionsalt: v1:abc\n")
+    stack_file.chmod(0o640)
+    (tmp_path / "Pulumi.prod.yaml").symlink_to("stacks/prod.yaml")
+    (tmp_path / "import.unfinished").write_text("mine")
+    (tmp_path / "Pulumi.prod.unfinished").write_text("mine")
+    before = os.umask(0o027)
+    try:
+        assert adopt().code == 0
+    finally:
+        os.umask(before)
+    assert (tmp_path / "Pulumi.prod.yaml").readlink() == Path("stacks/prod.yaml")
+    assert set(yaml.safe_load(stack_file.read_text())) == {"encryptionsalt", "config"}
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("Pulumi.prod.yaml", "import.json")]
+    assert modes == [0o640, 0o640]
+    assert (tmp_path / "import.unfinished").read_text() == "mine"
+    assert (tmp_path / "Pulumi.prod.unfinished").read_text() == "mine"
+    assert len([*tmp_path.iterdir()]) == 6
+
+
+@pytest.mark.parametrize("name", ["import.json", "Pulumi.prod.yaml", "Pulumi.yaml"])
+def test_a_file_that_is_not_regular_is_one_line_before_aws_is_asked(
+    console: Console, adopt: Adopt, tmp_path: Path, name: str
+):
+    console.make()
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    assert adopt("--force").refusal.startswith(f"adopt: {name} is not a ")
+    assert console.server.calls == []
+    assert (tmp_path / name).is_fifo()
+
+
+@pytest.mark.usefixtures("adopt")
+def test_of_commands_at_the_same_time_one_writes_its_files(console: Console, tmp_path: Path):
+    console.make()
+    command = [sys.executable, "-m", "roles", "adopt", "--stack"]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    names = ["one", "one", "two", "two"]
+    running = [
+        subprocess.Popen([*command, name], env=environment, stderr=subprocess.PIPE, text=True)
+        for name in names
+    ]
+    ended = [(process.communicate()[1], process.returncode) for process in running]
+    codes = [code for _, code in ended]
+    assert sorted(codes) == [0, 2, 2, 2], ended
+    winner = names[codes.index(0)]
+    for said, code in ended:
+        assert code == 0 or said.splitlines()[-1].endswith(
+            "import.json would be overwritten: give --force, or another --stack"
+        )
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"Pulumi.{winner}.yaml",
+        "Pulumi.yaml",
+        "import.json",
+    ]
 
 
 def test_the_file_of_a_stack_has_no_organization_in_its_name(console: Console, adopt: Adopt):
@@ -407,7 +493,31 @@ def test_an_ambiguous_choice_lists_the_options_to_give(console: Console, adopt: 
     assert said.code == 2
     for identifier in (DATA_SOURCE_ID, OTHER_ID):
         assert f"--data-source {identifier}  Pages (AEM, ACTIVE) of application Docs" in said.err
-    assert adopt("--data-source", DATA_SOURCE_ID, "--application", APPLICATION_ID).code == 0
+    said = adopt("--data-source", DATA_SOURCE_ID, "--application", APPLICATION_ID)
+    assert said.code == 0
+    assert "the only choice" not in said.err
+
+
+def test_a_name_looks_like_no_other_line(
+    console: Console, adopt: Adopt, monkeypatch: pytest.MonkeyPatch
+):
+    forged = "Docs\r\nadopt: \x1b[31mFORGED\u202e\u2066\u200b\u2028\x9b\U000e0041"
+    shown = "Docs\\r\\nadopt: \\x1b[31mFORGED\\u202e\\u2066\\u200b\\u2028\\x9b\\U000e0041"
+    console.make()
+    console.server.qbusiness.resources[APPLICATION_ID,]["displayName"] = forged
+    (line,) = adopt("--dry-run").err.splitlines()
+    assert line.endswith(f"Pages (AEM, ACTIVE) of application {shown} {APPLICATION_ID}")
+    console.server.add(OTHER_ID)
+    said = adopt("--dry-run")
+    assert len(said.err.splitlines()) == 3
+    assert said.err.count(shown) == 2
+    monkeypatch.setattr("builtins.input", lambda: "1")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    said = adopt("--dry-run")
+    assert said.err.count(shown) == 2
+    assert re.sub("[\r\n]", "", said.err).isascii()
+    assert re.sub("[\r\n]", "", said.err).isprintable()
 
 
 def test_a_person_is_asked_until_the_answer_is_one_of_the_choices(
@@ -418,8 +528,8 @@ def test_a_person_is_asked_until_the_answer_is_one_of_the_choices(
 
     answers = iter(["first", "0", "3", "1"])
 
-    def answer(question: str) -> str:
-        assert question == "Which data source, 1 to 2? "
+    def answer(question: str = "") -> str:
+        assert question == ""  # it is on standard error
         try:
             return next(answers)
         except StopIteration:
@@ -427,11 +537,17 @@ def test_a_person_is_asked_until_the_answer_is_one_of_the_choices(
 
     monkeypatch.setattr("builtins.input", answer)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    assert "which data source? Give one of" in adopt().err  # nobody sees a question
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     said = adopt("--dry-run")
     assert said.code == 0
-    assert f"  2  --data-source {OTHER_ID}" in said.out
+    assert f"  2  --data-source {OTHER_ID}" in said.err
+    assert said.err.count("Which data source, 1 to 2? ") == 4
+    assert said.out.startswith("role: ")
     assert list(answers) == []
-    assert adopt().code == 130
+    said = adopt()
+    assert said.code == 130
+    assert said.err.endswith("Which data source, 1 to 2? \nadopt: interrupted\n")
 
 
 def in_order(last: str) -> list[str]:
@@ -678,7 +794,7 @@ def test_a_bucket_that_is_gone_is_one_line(console: Console, adopt: Adopt):
     s3_source(console)
     console.s3.delete_bucket(Bucket="documents")
     console.server.calls.clear()
-    assert "s3:GetEncryptionConfiguration found nothing" in adopt().err
+    assert "there is no bucket documents: give the data source the name of a bucket" in adopt().err
 
 
 def test_a_data_source_of_an_unknown_type_is_imported_as_the_connector_that_is_given(
@@ -1078,6 +1194,9 @@ def test_a_role_without_room_gets_a_warning_with_figures_and_the_commands_that_m
         f"aws iam delete-role-policy --role-name {NAME} --policy-name 'b'\\''s'\n"
         "\n"
         "Written: Pulumi.prod.yaml, import.json, policy-copy-1.json. Next steps: docs/adopt.md.\n"
+        "After these commands, import the role, which changes nothing in AWS:\n"
+        "\n"
+        "pulumi import --stack prod --file import.json --yes --protect=false --generate-code=false\n"
     )
     assert (tmp_path / "policy-copy-1.json").read_text() == (
         json.dumps(json.loads(large("b", 5_022)), indent=2) + "\n"
@@ -1399,19 +1518,50 @@ def test_a_data_source_that_the_program_is_not_for_is_refused(
     assert advice in said.err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("gone", ["secretsmanager:DescribeSecret", "iam:GetRole"])
+@pytest.mark.parametrize("gone", ["secret", "role"])
 def test_a_data_source_whose_secret_or_role_is_gone_is_one_line_with_what_to_do(
     console: Console, adopt: Adopt, gone: str
 ):
     console.make()
-    if "secret" in gone:
+    if gone == "secret":
         console.secrets.delete_secret(SecretId=SECRET_NAME, ForceDeleteWithoutRecovery=True)
     else:
         console.iam.delete_role(RoleName=NAME)
     console.server.calls.clear()
+    arn = console.secret_arn if gone == "secret" else console.role_arn
     line = adopt().err.splitlines()[-1]
-    assert line.startswith(f"adopt: {gone} found nothing")
-    assert "whether the data source still has the secret, key and role that it names" in line
+    assert (
+        line == f"adopt: there is no {gone} {arn}: give the data source the ARN of a {gone} that exists"
+    )
+
+
+def test_a_role_of_the_same_name_under_another_path_is_another_role(
+    console: Console, adopt: Adopt, tmp_path: Path
+):
+    console.make(role={"Path": "/service-role/"})
+    named = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
+    console.server.data_source()["roleArn"] = named
+    said = adopt()
+    assert said.code == 2
+    assert said.err.splitlines()[-1] == (
+        f"adopt: there is no role {named}, and the role of this name is {console.role_arn}: give the "
+        "data source the ARN of a role that exists"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["Pulumi.yaml"]
+
+
+def test_every_reason_not_to_import_a_role_is_said_at_once(console: Console, adopt: Adopt):
+    console.make()
+    console.secrets.delete_secret(SecretId=SECRET_NAME, ForceDeleteWithoutRecovery=True)
+    console.server.calls.clear()
+    console.server.refusals["iam:GetRole"] = (403, "AccessDenied")
+    said = adopt()
+    assert said.code == 2
+    title, secret, role = said.err.splitlines()[-3:]
+    assert title == f"adopt: the role of data source {DATA_SOURCE_ID} cannot be imported, for 2 reasons:"
+    assert secret.startswith(f"  there is no secret {console.secret_arn}: ")
+    assert role.startswith("  iam:GetRole is not allowed (AccessDenied by the test): allow it")
+    assert adopt("--json").json["error"].splitlines()[1:] == [secret, role]
 
 
 def test_a_stack_file_that_is_no_yaml_is_said_and_left_alone(
@@ -1419,9 +1569,7 @@ def test_a_stack_file_that_is_no_yaml_is_said_and_left_alone(
 ):
     console.make()
     (tmp_path / "Pulumi.prod.yaml").write_text("config: [")
-    said = adopt()
-    assert said.code == 2
-    assert said.err.startswith("adopt: while parsing")
+    assert adopt().refusal.startswith("adopt: Pulumi.prod.yaml is not valid YAML (while parsing")
     assert (tmp_path / "Pulumi.prod.yaml").read_text() == "config: ["
 
 

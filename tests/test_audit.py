@@ -331,9 +331,11 @@ def test_a_role_that_was_created_again_under_another_path_is_another_role(world:
     identifier = world.add("Pages", role_arn, secret_arn)
     said = audit("--json")
     assert result(said, identifier) == "role does not exist"
-    assert said.json["dataSources"][0]["remarks"] == [
-        f"the role of this name is arn:aws:iam::{ACCOUNT}:role/qbusiness-pages"
-    ]
+    (remark,) = said.json["dataSources"][0]["remarks"]
+    assert remark == (
+        f"there is no role {role_arn}, and the role of this name is arn:aws:iam::{ACCOUNT}:role/"
+        "qbusiness-pages: give the data source the ARN of a role that exists"
+    )
 
 
 @pytest.mark.parametrize(
@@ -384,7 +386,103 @@ def test_a_secret_or_bucket_that_does_not_exist_any_more_is_said(world: World, a
     world.server.calls.clear()
     said = audit("--json")
     assert said.code == 1
-    assert result(said, identifier) == f"{gone} does not exist"
+    # The AEM connector's role reads a secret, and Amazon S3 has none.
+    excess = ", 1 in excess" if gone == "bucket" else ""
+    assert result(said, identifier) == f"{gone} does not exist{excess}"
+
+
+@pytest.mark.parametrize("named", ["by its ARN", "by its name"])
+def test_a_role_is_compared_although_the_secret_does_not_exist(
+    world: World, audit: Audit, tmp_path: Path, named: str
+):
+    # It may read the secret, one that was created again, and a key; wildcards are in excess.
+    secret_arn = world.secret("wiki/pages")
+    through = {"StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}}
+    again = f"{secret_arn[:-6]}AbCdE9"
+    document = own_policy(
+        secret_arn,
+        allow("secretsmanager:GetSecretValue", again, Sid="Again"),
+        allow("secretsmanager:GetSecretValue", f"{secret_arn[:-12]}other-AbCdE9", Sid="Other"),
+        allow("secretsmanager:GetSecretValue", "*", Sid="Every"),
+        allow("kms:Decrypt", KEY_ARN, Condition=through, Sid="Key"),
+        allow("kms:*", KEY_ARN, Sid="Everything"),
+        without="AllowsAmazonQToIngestDocuments",
+    )
+    role_arn = world.role("qbusiness-pages", document)
+    secret_id = secret_arn if named == "by its ARN" else "wiki/pages"
+    identifier = world.add("Pages", role_arn, secret_id)
+    world.secrets.delete_secret(SecretId=secret_arn, ForceDeleteWithoutRecovery=True)
+    world.server.calls.clear()
+    said = audit("--json")
+    assert said.code == 1
+    assert result(said, identifier) == "secret does not exist, 3 in excess, 1 missing"
+    assert said.json["states"]["invalid"] == 1
+    (role,) = said.json["roles"]
+    assert (role["state"], role["result"]) == ("different", "3 in excess, 1 missing")
+    assert [finding["statement"] for finding in role["findings"]] == [
+        "Other",
+        "Every",
+        "Everything",
+        "AllowsAmazonQToIngestDocuments",
+    ]
+    remarks = said.json["dataSources"][0]["remarks"]
+    assert remarks == [
+        f"there is no secret {secret_id}: give the data source the ARN of a secret that exists",
+        "access to its secret and key counts as neither missing nor in excess",
+    ]
+    said = audit("--html", "audit.html")
+    assert f"Pages {identifier}: {remarks[0]}\n" in said.out
+    page = Page((tmp_path / "audit.html").read_text())
+    assert f"secret does not exist, 3 in excess, 1 missing {' '.join(remarks)}" in page.lines
+
+
+def test_every_reason_is_said_and_without_the_role_nothing_is_compared(world: World, audit: Audit):
+    metadata = {"KeyId": KEY_ID, "Arn": KEY_ARN, "KeyManager": "CUSTOMER"}
+    world.server.answers["kms:DescribeKey"] = {"KeyMetadata": metadata}
+    secret_arn = world.secret("pages", KmsKeyId=KEY_ARN)
+    world.server.refusals["kms:DescribeKey"] = (400, "NotFoundException")
+    role_arn = f"arn:aws:iam::{ACCOUNT}:role/gone"
+    identifier = world.add("Pages", role_arn, secret_arn)
+    said = audit("--json")
+    assert said.code == 1
+    assert result(said, identifier) == "key does not exist, role does not exist"
+    assert said.json["dataSources"][0]["remarks"] == [
+        f"there is no key {KEY_ARN}: encrypt what the data source reads with a key that exists",
+        f"there is no role {role_arn}: give the data source the ARN of a role that exists",
+    ]
+
+
+def test_a_setting_that_is_in_no_policy_does_not_hide_what_is_in_excess(world: World, audit: Audit):
+    secret_arn = world.secret("pages")
+    boundary = world.iam.create_policy(
+        PolicyName="boundary", PolicyDocument=policy(allow("*", "*")), Path="/a*/"
+    )["Policy"]["Arn"]
+    document = own_policy(secret_arn, allow("sqs:*", "*"))
+    role_arn = world.role("qbusiness-pages", document, PermissionsBoundary=boundary)
+    identifier = world.add("Pages", role_arn, secret_arn)
+    said = audit("--json")
+    assert result(said, identifier) == "invalid, 1 in excess"
+    assert said.json["dataSources"][0]["remarks"][0].startswith("permissionsBoundaryArn: ")
+
+
+def test_without_permission_for_the_secret_its_role_is_compared_all_the_same(world: World, audit: Audit):
+    secret_arn = world.secret("pages")
+    role_arn = world.role("qbusiness-pages", own_policy(secret_arn))
+    identifier = world.add("Pages", role_arn, secret_arn)
+    world.server.refusals["secretsmanager:DescribeSecret"] = (403, "AccessDenied")
+    said = audit("--json")
+    assert said.code == 2
+    assert result(said, identifier) == "not completely compared"
+    assert said.json["dataSources"][0]["remarks"] == [
+        "secretsmanager:DescribeSecret is not allowed",
+        "access to its key counts as neither missing nor in excess",
+    ]
+    world.iam.put_role_policy(
+        RoleName="qbusiness-pages", PolicyName="wide", PolicyDocument=policy(allow("sqs:*", "*"))
+    )
+    world.server.calls.clear()
+    said = audit("--json")
+    assert (said.code, result(said, identifier)) == (1, "1 in excess")
 
 
 def test_a_role_of_an_unknown_connector_is_to_be_reviewed_by_hand(world: World, audit: Audit):
@@ -404,15 +502,32 @@ def test_a_custom_connector_needs_no_role(world: World, audit: Audit):
     assert said.out.endswith(f"account {ACCOUNT}: 1 equivalent, 1 without a role\n")
 
 
-def test_no_data_source_at_all_is_fine(server: Server, audit: Audit, tmp_path: Path):
-    nothing = f"\n0 data sources under 0 roles in us-east-1, account {ACCOUNT}\n"
-    said = audit("--html", "audit.html")
-    assert (said.code, said.out) == (0, nothing)
+@pytest.mark.parametrize("empty", ["index", "account"])
+def test_no_data_source_at_all_is_the_wrong_place_unless_it_is_allowed(
+    server: Server, audit: Audit, tmp_path: Path, empty: str
+):
+    if empty == "account":
+        server.qbusiness.resources.clear()
+    (tmp_path / "audit.html").write_text("yesterday's")
+    line = audit("--html", "audit.html").refusal
+    assert line.startswith(
+        f"audit: there is no data source of Amazon Q Business in us-east-1, account {ACCOUNT}: give the "
+        "Region of the applications with --region, or"
+    )
+    assert "--allow-empty" in line
+    assert (tmp_path / "audit.html").read_text() == "yesterday's"
+    assert audit("--json").json == {
+        "error": line.removeprefix("audit: "),
+        "account": ACCOUNT,
+        "region": REGION,
+    }
+    said = audit("--html", "audit.html", "--allow-empty")
+    assert (said.code, said.out) == (
+        0,
+        f"\n0 data sources under 0 roles in us-east-1, account {ACCOUNT}\n",
+    )
     assert "There are 0 data sources under 0 roles." in (tmp_path / "audit.html").read_text()
-    server.qbusiness.resources.clear()
-    said = audit()
-    assert (said.code, said.out) == (0, nothing)
-    assert "there is no application of Amazon Q Business in us-east-1 for these credentials" in said.err
+    assert audit("--json", "--allow-empty").json["dataSources"] == []
 
 
 # What could not be read.
@@ -545,7 +660,7 @@ def test_another_error_about_one_resource_skips_its_data_source(world: World, au
     said = audit("--json")
     assert said.code == 2
     assert [each["state"] for each in said.json["dataSources"]] == ["equivalent", "not compared"]
-    (remark,) = said.json["dataSources"][1]["remarks"]
+    remark, _ = said.json["dataSources"][1]["remarks"]
     assert remark.startswith("s3:GetEncryptionConfiguration failed (InvalidRequest")
 
 
@@ -596,7 +711,7 @@ def test_what_is_refused_is_not_asked_again(world: World, audit: Audit):
     assert world.server.calls.count("kms:DescribeKey") == 1
     world.server.calls.clear()
     world.server.refusals["secretsmanager:DescribeSecret"] = (403, "AccessDenied")
-    assert audit().code == 2
+    assert audit().code == 1
     assert world.server.calls.count("secretsmanager:DescribeSecret") == 1
 
 
@@ -884,6 +999,18 @@ def test_markup_in_any_name_is_text(world: World, audit: Audit):
     assert marked.text.count(MARKUP) > 100
 
 
+def test_what_a_browser_does_not_show_is_escaped(world: World, audit: Audit, tmp_path: Path):
+    name = "Docs \u202egnp.exe\u2066\u200f\u200b\x1b\x9b\u2028 gr\xf6\xdfer \u6587\u66f8"
+    world.server.qbusiness.resources[APPLICATION_ID,]["displayName"] = name
+    world.add_equal("Pages")
+    assert audit("--html", "audit.html").code == 0
+    text = (tmp_path / "audit.html").read_text()
+    shown = r"Docs \u202egnp.exe\u2066\u200f\u200b\x1b\x9b\u2028 gr\xf6\xdfer \u6587\u66f8"
+    shown = shown.replace(r"gr\xf6\xdfer \u6587\u66f8", "gr\xf6\xdfer \u6587\u66f8")
+    assert shown in text
+    assert text.replace("\n", "").isprintable()
+
+
 def test_markup_that_aws_accepts_is_text(world: World, audit: Audit, tmp_path: Path):
     world.server.qbusiness.resources[APPLICATION_ID,]["displayName"] = MARKUP
     secret_arn = world.secret("pages")
@@ -913,15 +1040,38 @@ def test_the_page_replaces_the_one_before_completely(world: World, audit: Audit,
     assert [path.name for path in (tmp_path / "filed").iterdir()] == ["audit.html"]
 
 
+def test_the_page_is_as_private_as_the_one_before(world: World, audit: Audit, tmp_path: Path):
+    world.add_equal("Pages")
+    (tmp_path / "private.html").write_text("yesterday's")
+    (tmp_path / "private.html").chmod(0o600)
+    (tmp_path / "private.html.unfinished").write_text("mine")
+    (tmp_path / "next.html").symlink_to("later.html")
+    before = os.umask(0o037)
+    try:
+        for name in ("private.html", "new.html", "next.html"):
+            assert audit("--html", name).code == 0
+    finally:
+        os.umask(before)
+    assert (tmp_path / "private.html.unfinished").read_text() == "mine"
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("*.html")}
+    assert modes == {
+        "private.html": 0o600,
+        "new.html": 0o640,
+        "next.html": 0o640,
+        "later.html": 0o640,
+    }
+    assert len([*tmp_path.iterdir()]) == 5
+
+
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        (".", "audit: . is a directory: give --html the name of a file in it"),
+        (".", "audit: . is a directory: give another name, or move it away"),
         ("missing/audit.html", "audit: missing/audit.html cannot be written: No such file or directory"),
-        ("a" * 254, f"audit: {'a' * 254} cannot be written: File name too long"),
+        ("a" * 256, f"audit: {'a' * 256} cannot be written: File name too long"),
         ("file/audit.html", "audit: file/audit.html cannot be written: Not a directory"),
-        ("pipe", "audit: pipe is no regular file: give --html another name"),
-        ("loop", "audit: loop is no regular file: give --html another name"),
+        ("pipe", "audit: pipe is not a regular file: give another name, or move it away"),
+        ("loop", "audit: loop is not a regular file: give another name, or move it away"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_one_line_before_aws_is_read(

@@ -1213,8 +1213,8 @@ def test_a_boundary_under_a_condition_that_nobody_can_read_is_neither_ok_nor_a_p
     answer = answer_to("permissions boundary", said)
     assert f"\n           kms:Decrypt on {KEY_ARN} depends on aws:SourceVpc (Lock)\n" in answer
     assert (
-        "find out: repeat with --context 'aws:SourceVpc=VALUE', or ask `aws iam simulate-principal-policy`"
-        in answer
+        "find out: repeat with --context 'aws:SourceVpc=VALUE', or ask "
+        "`aws iam simulate-principal-policy`" in answer
     )
     assert check("--context", "aws:SourceVpc=vpc-1").code == 0
 

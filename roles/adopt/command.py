@@ -5,8 +5,7 @@ with what the program will write. docs/adopt.md describes the steps before and a
 """
 
 import argparse
-import json
-import sys
+import shlex
 from argparse import ArgumentTypeError
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
@@ -20,13 +19,14 @@ from components.formats import MAXIMUM_INLINE_SIZE
 from roles.account import Account, DataSource, Role
 from roles.actions import action
 from roles.adopt import files
-from roles.adopt.files import Plan
+from roles.adopt.files import IMPORT_FILE, Plan
 from roles.adopt.room import MAXIMUM_ATTACHED, Room
 from roles.connection import Connection, is_reserved, read_connection
 from roles.connector import connector_named, connectors_of
 from roles.difference import TRUST_POLICY, Difference, Verdict, compare_role
-from roles.errors import FINE, InputError, is_denied
+from roles.errors import FINE, InputError, explain, is_denied
 from roles.notes import Notes
+from roles.output import Output
 from roles.project import project_name
 from roles.stack_name import stack_name
 
@@ -60,36 +60,56 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite files that exist")
 
 
-def run(options: argparse.Namespace, notes: Notes) -> int:
+def run(options: argparse.Namespace, output: Output) -> int:
     """Write the files, print the comparison, and return the exit code."""
-    result = _adopt(options, notes)
-    print(json.dumps(_document(result), indent=2) if options.json else "\n".join(_report(result)))
+    result = _adopt(options, output)
+    if options.json:
+        output.json(_document(result))
+    else:
+        for line in _report(result, options.stack):
+            output.line(line)
     return FINE
 
 
-def _adopt(options: argparse.Namespace, notes: Notes) -> _Result:
+def _adopt(options: argparse.Namespace, output: Output) -> _Result:
     project = project_name()
-    if not (options.dry_run or options.force):
-        files.check_absent(options.stack)
-    account = Account(options.region, notes)
+    if not options.dry_run:
+        files.check(options.stack, overwrite=options.force)
+    account = Account(options.region, output)
     found = list(account.data_sources(options.application))
-    data_source = _choose(found, options, notes)
-    connection = read_connection(account, data_source, notes, options.connector)
-    _warn_of_role(connection.role, notes)
+    data_source = _choose(found, options, output)
+    connection = _connection(account, data_source, output, options.connector)
+    _warn_of_role(connection.role, output)
     _warn_of_others(
-        account, connection.role, [source for source in found if source.id != data_source.id], notes
+        account, connection.role, [source for source in found if source.id != data_source.id], output
     )
-    plan = files.plan(connection, project, partial(_policy_names, account, connection.role, notes))
+    plan = files.plan(connection, project, partial(_policy_names, account, connection.role, output))
     for warning in plan.warnings:
-        notes.warn(warning)
+        output.warn(warning)
     if plan.room.excess:
-        notes.warn(
+        output.warn(
             f"the role's inline policies leave no room for the role policy, by {plan.room.excess:,} "
             "characters: `pulumi up` would fail with LimitExceeded"
         )
     difference = compare_role(connection.role, *plan.documents)
-    written = [] if options.dry_run else files.write(plan, options.stack)
+    written = [] if options.dry_run else files.write(plan, options.stack, overwrite=options.force)
     return _Result(data_source, connection, plan, difference, written)
+
+
+def _connection(
+    account: Account, data_source: DataSource, notes: Notes, connector: Connector | None
+) -> Connection:
+    """Return what the role has to reach; raises InputError with every reason not to import it."""
+    connection, faults = read_connection(account, data_source, notes, connector)
+    if connection and not faults:
+        return connection
+    reasons = [explain(fault.error, "adopt") if fault.error else fault.text for fault in faults]
+    if len(reasons) == 1:
+        raise InputError(*reasons)
+    raise InputError(
+        f"the role of data source {data_source.id} cannot be imported, for {len(reasons)} reasons:",
+        *(f"  {reason}" for reason in reasons),
+    )
 
 
 def _warn_of_role(role: Role, notes: Notes) -> None:
@@ -155,7 +175,7 @@ def _is_offered(source: DataSource, options: argparse.Namespace) -> bool:
     return bool(connectors_of(source.type))
 
 
-def _choose(found: Sequence[DataSource], options: argparse.Namespace, notes: Notes) -> DataSource:
+def _choose(found: Sequence[DataSource], options: argparse.Namespace, output: Output) -> DataSource:
     """Return the only data source that matches the options, or the one that the user chooses."""
     choices = [source for source in found if _is_offered(source, options)]
     if not choices:
@@ -167,21 +187,21 @@ def _choose(found: Sequence[DataSource], options: argparse.Namespace, notes: Not
             "--application, --region and --connector, or give --data-source"
         )
     if len(choices) == 1:
-        notes(f"the only choice: {_named(choices[0])}")
+        if not options.data_source:
+            output(f"the only choice: {_named(choices[0])}")
         return choices[0]
-    if options.json or not sys.stdin.isatty():
+    if options.json or not output.can_ask:
         raise InputError(
-            "\n".join(
-                ["which data source? Give one of", *(f"  {_named(choice)}" for choice in choices)]
-            ),
-            {"choices": [choice.document() for choice in choices]},
+            "which data source? Give one of",
+            *(f"  {_named(choice)}" for choice in choices),
+            details={"choices": [choice.document() for choice in choices]},
         )
-    for number, choice in enumerate(choices, start=1):
-        print(f"{number:3}  {_named(choice)}")
+    menu = [f"{number:3}  {_named(choice)}" for number, choice in enumerate(choices, start=1)]
     while True:
-        answer = input(f"Which data source, 1 to {len(choices)}? ")
+        answer = output.ask(f"Which data source, 1 to {len(choices)}? ", *menu)
         if answer.isdecimal() and 1 <= int(answer) <= len(choices):
             return choices[int(answer) - 1]
+        menu = []
 
 
 def _named(source: DataSource) -> str:
@@ -190,7 +210,7 @@ def _named(source: DataSource) -> str:
     return f"--data-source {source.id}  {source.name} ({kind}) of application {application}"
 
 
-def _report(result: _Result) -> Iterator[str]:
+def _report(result: _Result, stack: str) -> Iterator[str]:
     """Say how the role compares, and what comes next."""
     role, difference = result.connection.role, result.difference
     yield f"role: {role.arn}"
@@ -212,6 +232,13 @@ def _report(result: _Result) -> Iterator[str]:
         yield ""
     if result.files:
         yield f"Written: {', '.join(result.files)}. Next steps: docs/adopt.md."
+        before = "After these commands, import" if result.plan.room.copies else "Import"
+        yield f"{before} the role, which changes nothing in AWS:"
+        yield ""
+        yield (
+            f"pulumi import --stack {shlex.quote(stack)} --file {IMPORT_FILE} --yes --protect=false "
+            "--generate-code=false"
+        )
     else:
         yield "Nothing was written."
 
@@ -264,11 +291,11 @@ def _room(room: Room, *, written: bool) -> Iterator[str]:
     yield ""
     yield "1. Copy and attach:"
     yield ""
-    yield room.copy_commands()
+    yield from room.copy_commands().split("\n")
     yield ""
     yield "2. Wait a minute, until the copies take effect everywhere. Then delete the originals:"
     yield ""
-    yield room.delete_commands()
+    yield from room.delete_commands().split("\n")
 
 
 def _kept(role: Role) -> list[str]:

@@ -3,9 +3,12 @@
 The program itself validates the settings and writes the documents.
 """
 
+import fcntl
 import json
 import math
-from collections.abc import Callable, Collection, Mapping
+import os
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +22,8 @@ from roles.adopt.room import Room, copy_file, find_room
 from roles.connection import COMPONENT, Connection
 from roles.errors import InputError
 from roles.project import read_mapping
+from roles.writing import check_writable
+from roles.writing import write as write_files
 
 IMPORT_FILE: Final = "import.json"
 
@@ -68,47 +73,51 @@ def config_file(stack: str) -> Path:
     return Path(f"Pulumi.{stack.rpartition('/')[2]}.yaml")
 
 
-def check_absent(stack: str) -> None:
-    """Raise InputError if there is a configuration, import file or copy to be overwritten."""
+def check(stack: str, *, overwrite: bool) -> None:
+    """Raise InputError if there is something to be overwritten, or a file cannot be written."""
     existing = [str(config_file(stack))] if _stack_file(stack).get("config") else []
     existing += [name for name in (IMPORT_FILE, copy_file(1)) if Path(name).exists()]
-    if existing:
+    if existing and not overwrite:
         raise InputError(
             f"{' and '.join(existing)} would be overwritten: give --force, or another --stack"
         )
+    check_writable(config_file(stack), Path(IMPORT_FILE))
 
 
-def write(plan: Plan, stack: str) -> list[str]:
+def write(plan: Plan, stack: str, *, overwrite: bool) -> list[str]:
     """Write all files completely, or none; return their names.
 
     Other members of a stack's file, such as the salt of its secrets, are kept.
     """
-    # Every string in quotes: YAML would read some as numbers, dates or booleans.
-    config = yaml.safe_dump(
-        {**_stack_file(stack), "config": plan.config},
-        default_style='"',
-        allow_unicode=True,
-        sort_keys=False,
-        width=math.inf,
-    )
-    contents = {
-        config_file(stack): config,
-        Path(IMPORT_FILE): json.dumps(plan.import_file, indent=2) + "\n",
-        **{Path(copy.file): json.dumps(copy.document, indent=2) + "\n" for copy in plan.room.copies},
-    }
-    for path in contents:
-        if path.is_dir():
-            raise InputError(f"{path} is a directory: move it away")
-    unfinished = {path: path.with_suffix(".unfinished") for path in contents}
-    try:
-        for path, content in contents.items():
-            unfinished[path].write_text(content, encoding="utf-8")
-        for path, other in unfinished.items():
-            other.replace(path)
-    finally:
-        for other in unfinished.values():
-            other.unlink(missing_ok=True)
+    with _locked_directory():
+        # Another command may have written the import file of another role meanwhile.
+        check(stack, overwrite=overwrite)
+        # Every string in quotes: YAML would read some as numbers, dates or booleans.
+        config = yaml.safe_dump(
+            {**_stack_file(stack), "config": plan.config},
+            default_style='"',
+            allow_unicode=True,
+            sort_keys=False,
+            width=math.inf,
+        )
+        contents = {
+            config_file(stack): config,
+            Path(IMPORT_FILE): json.dumps(plan.import_file, indent=2) + "\n",
+            **{Path(copy.file): json.dumps(copy.document, indent=2) + "\n" for copy in plan.room.copies},
+        }
+        write_files(contents)
     return [str(path) for path in contents]
+
+
+@contextmanager
+def _locked_directory() -> Generator[None]:
+    """Let no other command write here."""
+    directory = os.open(".", os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 def _stack_file(stack: str) -> dict[str, Any]:

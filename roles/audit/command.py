@@ -5,15 +5,15 @@ security team. docs/audit.md describes all.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Final
 
 from roles.account import Account
 from roles.audit import page, table
 from roles.audit.survey import Finding, State, Survey, survey
-from roles.errors import COULD_NOT_LOOK, FINE, PROBLEMS
-from roles.notes import Notes
+from roles.errors import COULD_NOT_LOOK, FINE, PROBLEMS, InputError
+from roles.output import Output
+from roles.writing import check_writable, write
 
 HELP: Final = "compare the role of every data source with the one that the program would create"
 
@@ -24,22 +24,34 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="write a page with all findings, in one file"
     )
+    parser.add_argument("--allow-empty", action="store_true", help="accept that there is no data source")
 
 
-def run(options: argparse.Namespace, notes: Notes) -> int:
+def run(options: argparse.Namespace, output: Output) -> int:
     """Print and write what was found, and return the exit code."""
     if options.html:
-        page.check_writable(options.html)
-    found = survey(Account(options.region, notes), notes)
+        check_writable(options.html)
+    found = survey(Account(options.region, output), output)
+    if not (found.data_sources or found.skipped or options.allow_empty):
+        raise InputError(
+            f"there is no data source of Amazon Q Business in {found.region}, account {found.account}: "
+            "give the Region of the applications with --region, or a profile of their account in "
+            "AWS_PROFILE; if there is to be none, give --allow-empty",
+            details={"account": found.account, "region": found.region},
+        )
     if options.html:
-        page.write(found, options.html)
-    print(json.dumps(_document(found), indent=2) if options.json else "\n".join(table.lines(found)))
+        write({options.html: page.render(found)})
+    if options.json:
+        output.json(_document(found))
+    else:
+        for line in table.lines(found):
+            output.line(line)
     if options.html:
-        notes(f"{options.html} is written")
+        output(f"{options.html} is written")
     for skipped in found.skipped:
-        notes(f"skipped: {skipped}")
+        output(f"skipped: {skipped}")
     for denied in found.denied:
-        notes(f"{denied} is not allowed, at least for some resources: docs/audit.md has the policy")
+        output(f"{denied} is not allowed, at least for some resources: docs/audit.md has the policy")
     return _exit_code(found)
 
 

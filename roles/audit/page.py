@@ -4,55 +4,27 @@ import importlib.metadata
 import platform
 import subprocess
 import tomllib
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, StrictUndefined
 
+from components.errors import escape
 from roles.audit.survey import LABELS, State, Survey
 from roles.difference import TRUST_POLICY
-from roles.errors import InputError
 
 _TEMPLATE: Final = Path(__file__).with_name("page.html")
 _PROJECT: Final = Path(__file__).parents[2]
 
 
-def check_writable(path: Path) -> None:
-    """Raise InputError if a page cannot be written there, before AWS is read."""
-    if path.is_dir():
-        raise InputError(f"{path} is a directory: give --html the name of a file in it")
-    if (path.exists() or path.is_symlink()) and not path.is_file():
-        raise InputError(f"{path} is no regular file: give --html another name")
-    with _unfinished(path) as unfinished:
-        unfinished.touch()
-
-
-def write(found: Survey, path: Path) -> None:
-    """Write the page completely, or leave what is there; raises InputError if it cannot be written."""
-    with _unfinished(path) as unfinished:
-        unfinished.write_text(render(found), encoding="utf-8")
-        unfinished.replace(path.resolve())  # a symbolic link stays one
-
-
-@contextmanager
-def _unfinished(path: Path) -> Generator[Path]:
-    """Return where a page is written before it replaces another one."""
-    unfinished = path.resolve().with_name(f"{path.name}.unfinished")
-    try:
-        yield unfinished
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            unfinished.unlink()
-
-
 def render(found: Survey) -> str:
     """Return the page. Every value is escaped, because the template's environment does it."""
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        finalize=_show,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     users = found.users()
@@ -67,6 +39,13 @@ def render(found: Survey) -> str:
         trust_policy=TRUST_POLICY,
         versions=_versions(),
     )
+
+
+def _show(value: object) -> object:
+    """Escape what a browser would not show, such as characters that change the order of others."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value  # no text, or a part of the page
+    return "".join(character if character.isprintable() else escape(character) for character in value)
 
 
 def _versions() -> dict[str, str]:

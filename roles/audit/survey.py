@@ -10,27 +10,21 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import ClientError
 
 from components.errors import SettingsError
+from components.formats import KEY, ROLE_POLICY_SETTINGS, SECRET
+from components.stack_config import config_key
 from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
 from roles.actions import action
-from roles.connection import Connection, read_connection
+from roles.connection import Connection, Fault, find, read_connection
 from roles.connector import connectors_of, find_connector, find_uses
 from roles.difference import Access, compare, program_statements, role_statements
-from roles.errors import InputError, explain, is_bad_credentials, is_denied, is_gone, is_throttled
+from roles.errors import InputError, explain, is_bad_credentials, is_denied, is_throttled
 from roles.notes import Notes
 
 VERB: Final = "audit"
-_NOUNS: Final[Mapping[str, str]] = {
-    "DescribeKey": "key",
-    "DescribeSecret": "secret",
-    "GetBucketEncryption": "bucket",
-    "GetDataSource": "data source",
-    "GetRole": "role",
-}
-"""What an operation reads."""
 
 
 class State(StrEnum):
@@ -162,7 +156,10 @@ class _Needs(NamedTuple):
     role: Role
     program: tuple[Statement, ...]
     optional: tuple[Statement, ...]
-    """What `allowNetworkInterfaceDeletion` adds: only the role tells whether it is set."""
+    """What it writes with `allowNetworkInterfaceDeletion`, and for what is not known or does not exist.
+
+    Whether the role needs these statements cannot be told: they are neither missing nor in excess.
+    """
 
 
 class _Remarks(Notes):
@@ -211,9 +208,8 @@ def _data_sources(account: Account, notes: Notes, skipped: list[str]) -> Iterato
     """Find the data sources of all applications; add to `skipped` those that cannot be listed."""
     try:
         applications = account.applications()
-    except InputError as error:
-        notes(str(error))
-        return
+    except InputError:
+        return  # there is none
     if len(applications) > 1:
         notes(f"looking through {len(applications)} applications")
     for identifier, name in applications.items():
@@ -234,51 +230,121 @@ def _explain(error: ClientError) -> str:
 
 
 def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, _Needs | None]:
-    """Read what a data source uses; it has a result already if its role cannot be compared."""
+    """Read what a data source uses. Without needs, its role cannot be compared."""
     remarks = _Remarks()
-    result = DataSourceResult(data_source, "", "", State.INVALID, "")
-    needs = None
-    text = ""
+    faults: list[Fault] = []
+    result = DataSourceResult(data_source, "", "", State.EQUIVALENT, "")
+    needs, unknown = None, ()
     try:
-        found = account.data_source(data_source)
+        found = find(lambda: account.data_source(data_source), data_source.id, faults) or {}
         result = result._replace(role_arn=found.get("roleArn", ""))
         uses = find_uses(found)
-        if connectors_of(uses.type):
+        if found and connectors_of(uses.type):
             result = result._replace(connector=find_connector(uses).name)
-            connection = read_connection(account, data_source, remarks)
-            if connection.role.arn == result.role_arn:
-                needs = _needs(connection)
-            else:
-                text = "role does not exist"
-                remarks.warn(f"the role of this name is {connection.role.arn}")
-        else:
-            result = result._replace(state=State.UNKNOWN if result.role_arn else State.NO_ROLE)
-    except (InputError, ParamValidationError) as error:
-        remarks.warn(" ".join(str(error).split()))
+            connection, read = read_connection(account, data_source, remarks)
+            faults += read
+            needs = _needs(connection, faults) if connection else None
+            unknown = connection.unknown if connection and needs else ()
+        elif found:
+            state = State.UNKNOWN if result.role_arn else State.NO_ROLE
+            return result._replace(state=state, text=state), None
+    except InputError as error:
+        faults.append(Fault(" ".join(error.lines)))
+    for fault in faults:
+        remarks.warn(_explain(fault.error) if fault.error else fault.text)
+    if unknown:
+        remarks.warn(f"access to its {' and '.join(unknown)} counts as neither missing nor in excess")
+    wrong = dict.fromkeys(fault.summary for fault in faults if not fault.error)
+    if wrong:
+        # Something that does not exist says more.
+        shown = [summary for summary in wrong if summary != State.INVALID or len(wrong) == 1]
+        result = result._replace(state=State.INVALID, text=", ".join(shown))
+    elif faults:
+        result = result._replace(state=State.SKIPPED, text=State.SKIPPED)
+    return result._replace(remarks=tuple(remarks.texts)), needs
+
+
+def _needs(connection: Connection, faults: list[Fault]) -> _Needs | None:
+    """Render what the program writes; settings that it refuses are more faults."""
+    try:
+        return _render(connection)
     except SettingsError as error:
-        for problem in error.problems:
-            remarks.warn(f"{problem.name}: {problem.message}; expected {problem.expected}")
-    except ClientError as error:
-        said = _explain(error)
-        if is_gone(error):
-            text = f"{_NOUNS.get(error.operation_name, 'policy')} does not exist"
-        else:
-            result = result._replace(state=State.SKIPPED)
-            remarks.warn(said)
-    return result._replace(text=text or result.state, remarks=tuple(remarks.texts)), needs
+        faults += [
+            Fault(f"{problem.name}: {problem.message}; expected {problem.expected}")
+            for problem in error.problems
+        ]
+        refused = {str(problem.path[0]) for problem in error.problems}
+    # The policies are the same without a tag that the program refuses.
+    blank = {
+        name: None
+        for name in connection.settings()
+        if config_key(name) in refused and name not in ROLE_POLICY_SETTINGS
+    }
+    try:
+        return _render(connection, **blank)
+    except SettingsError:
+        return None
 
 
-def _needs(connection: Connection) -> _Needs:
-    """Render what the program writes; raises SettingsError if it would refuse."""
-    *documents, _ = connection.render()
-    program = tuple(program_statements(*map(str, documents)))
-    if not connection.vpc_configuration:
-        return _Needs(connection.role, program, ())
-    *documents, _ = connection.render(allow_network_interface_deletion=True)
-    more = program_statements(*map(str, documents))
-    return _Needs(
-        connection.role, program, tuple(statement for statement in more if statement not in program)
-    )
+def _render(connection: Connection, **options: object) -> _Needs:
+    """Return what the program writes in any case, and in some; raises SettingsError if in none."""
+    partition, _, _, account = connection.application_arn.split(":")[1:5]
+    no_secret = f"arn:{partition}:secretsmanager:{connection.region}:{account}:secret:unknown-000000"
+    deletion = {"allow_network_interface_deletion": True}
+    written: list[list[Statement]] = []
+    refused: SettingsError | None = None
+    for case in _cases(connection, no_secret):
+        for more in ({}, deletion) if connection.vpc_configuration else ({},):
+            try:
+                *documents, _ = case.render(**options, **more)
+            except SettingsError as error:
+                refused = refused or error
+            else:
+                written.append([*program_statements(*map(str, documents))])
+    if refused and not written:
+        raise refused
+    known = [
+        statement
+        for statement in dict.fromkeys(statement for statements in written for statement in statements)
+        if no_secret not in statement.targets.values
+    ]
+    program = [
+        statement
+        for statement in known
+        if all(statement in each for each in written)
+        and not _is_for_unknown_bucket(statement, connection)
+    ]
+    optional = [statement for statement in known if statement not in program]
+    return _Needs(connection.role, tuple(program), tuple(optional))
+
+
+def _cases(connection: Connection, no_secret: str) -> Iterator[Connection]:
+    """Return the connection; what is not known of it is nothing, or one that the role may read."""
+    statements = role_statements(connection.role)
+    named = dict.fromkeys(arn for each in statements for arn in each.targets.values)
+    secrets, keys = [connection.secret_arn], [connection.key_arn]
+    if "secret" in connection.unknown:
+        own = connection.named_secret
+        secrets = [no_secret, *(arn for arn in named if _is_secret(arn, own))]
+    if "key" in connection.unknown:
+        keys = [None, *(arn for arn in named if KEY.pattern.fullmatch(arn))]
+    for secret_arn in secrets:
+        for key_arn in keys:
+            yield connection._replace(secret_arn=secret_arn, key_arn=key_arn)
+
+
+def _is_secret(arn: str, named: str) -> bool:
+    """Return whether an ARN is of one secret, which has the name of another one."""
+    if not SECRET.pattern.fullmatch(arn):
+        return False
+    name, own = (text.rpartition(":secret:")[2] for text in (arn, named))
+    return not own or own in (name, name[:-7]) or name[:-7] == own[:-7]
+
+
+def _is_for_unknown_bucket(statement: Statement, connection: Connection) -> bool:
+    """Return whether a statement is about a bucket that the data source names and nobody has."""
+    buckets = {target.partition(":s3:::")[2].partition("/")[0] for target in statement.targets.values}
+    return "bucket" in connection.unknown and connection.bucket in buckets
 
 
 def _compare(
@@ -306,10 +372,23 @@ def _compare(
             for finding in findings
             if finding.kind is not Kind.MISSING or result.data_source in finding.data_sources
         ]
-        state, text = _judge(own, role)
-        results.append(result._replace(state=state, text=text))
-    state, text = _judge(findings, role)
+        results.append(_judge_data_source(result, own, role))
+    complete = role.complete and all(result.state is not State.SKIPPED for result, _ in compared)
+    state, text = _judge(findings, complete=complete)
+    invalid = [result for result, _ in compared if result.state is State.INVALID]
+    if invalid and not findings:
+        state, text = invalid[0].state, invalid[0].text
     return RoleResult(role_arn, state, text, findings, tuple(remarks)), [*others, *results]
+
+
+def _judge_data_source(
+    result: DataSourceResult, findings: Sequence[Finding], role: Role
+) -> DataSourceResult:
+    """Return the result for a data source whose role was compared as far as it is known."""
+    state, text = _judge(findings, complete=role.complete and result.state is not State.SKIPPED)
+    if result.state is State.INVALID:
+        return result._replace(text=f"{result.text}, {text}" if findings else result.text)
+    return result._replace(state=state, text=text)
 
 
 def _findings(
@@ -337,13 +416,13 @@ def _findings(
             yield Finding(Kind.SHARED, *named, (access,), tuple(data_sources))
 
 
-def _judge(findings: Sequence[Finding], role: Role) -> tuple[State, str]:
+def _judge(findings: Sequence[Finding], *, complete: bool) -> tuple[State, str]:
     """Return the state that follows from findings, and their number."""
     kinds = [finding.kind for finding in findings]
     text = ", ".join(f"{kinds.count(kind)} {LABELS[kind]}" for kind in LABELS if kind in kinds)
     # What is missing may be in a policy that could not be read.
-    if {*kinds} - {Kind.MISSING} or (kinds and role.complete):
+    if {*kinds} - {Kind.MISSING} or (kinds and complete):
         return State.DIFFERENT, text
-    if role.complete:
+    if complete:
         return State.EQUIVALENT, State.EQUIVALENT
     return State.SKIPPED, f"{text}{', ' * bool(text)}not completely compared"

@@ -21,12 +21,8 @@ _NARROWEST: Final = 8
 def lines(found: Survey) -> Iterator[str]:
     """Return a table as wide as the terminal, the statements that differ, and a summary.
 
-    What is no terminal gets every row in one line. Control characters of names are escaped.
+    What is no terminal gets every row in one line.
     """
-    return map(escape, _lines(found))
-
-
-def _lines(found: Survey) -> Iterator[str]:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     users = found.users()
     if found.data_sources:

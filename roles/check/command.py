@@ -5,7 +5,6 @@ docs/check.md describes all.
 """
 
 import argparse
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
@@ -29,7 +28,7 @@ from roles.errors import (
     is_denied,
     is_unanswered,
 )
-from roles.notes import Notes
+from roles.output import Output
 from roles.stack_name import stack_name
 
 HELP: Final = "ask AWS whether the sync of a data source under the stack's role will work"
@@ -77,42 +76,49 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace, notes: Notes) -> int:
+def run(options: argparse.Namespace, output: Output) -> int:
     """Ask all questions, print the answers, and return the exit code."""
     stack = read_stack(options.stack)
     try:
-        return _check(stack, options, notes)
+        return _check(stack, options, output)
     except (BotoCoreError, ClientError, ResponseParserError) as error:
         if not stack.secrecy:
             raise
         raise InputError(explain(error, "check", stack.secrecy.message)) from None
 
 
-def _check(stack: StackSettings, options: argparse.Namespace, notes: Notes) -> int:
+def _check(stack: StackSettings, options: argparse.Namespace, output: Output) -> int:
     stated: dict[str, list[str]] = {}
     for key, value in options.context:
         stated.setdefault(key, []).extend([value] if value else [])
-    subject = Subject(stack, notes, stated)
+    subject = Subject(stack, output, stated)
     answers: list[tuple[str, Answer]] = []
     for question, ask in _QUESTIONS.items():
         for answer in _answers(ask, subject):
             answers.append((question, answer))
             if not options.json:
-                print("\n".join(_lines(*answers[-1])), flush=True)
+                for line in _lines(*answers[-1]):
+                    output.line(line)
     counts = {state: sum(answer.state == state for _, answer in answers) for state in State}
     if options.json:
         shown = [_plain(question, answer) for question, answer in answers]
         given = {"context": stated} if stated else {}
-        print(json.dumps({"stack": options.stack, **given, **counts, "answers": shown}, indent=2))
+        output.json({"stack": options.stack, **given, **counts, "answers": shown})
     else:
-        print(f"\n{_summary(counts)}")
+        output.line()
+        output.line(_summary(counts))
         for key, values in stated.items():
-            print(f"with --context: {key} is {', '.join(values) or 'absent'}")
-    if any(answer.action for _, answer in answers):
-        notes("not every question was answered: docs/check.md has the policy with all permissions")
+            output.line(f"with --context: {key} is {', '.join(values) or 'absent'}")
+    unanswered = any(answer.action for _, answer in answers)
+    if unanswered:
+        output("not every question was answered: docs/check.md has the policy with all permissions")
+    return _exit_code(counts, unanswered=unanswered)
+
+
+def _exit_code(counts: Mapping[State, int], *, unanswered: bool) -> int:
     if counts[State.PROBLEM]:
         return PROBLEMS
-    if any(answer.action for _, answer in answers):
+    if unanswered:
         return COULD_NOT_LOOK
     return CANNOT_TELL if counts[State.CANNOT_TELL] else FINE
 

@@ -1,0 +1,95 @@
+"""Import, compare and check roles of data sources from a shell.
+
+python -m roles adopt --stack STACK    prepare the import of a data source's role into a stack
+python -m roles audit                  compare the role of every data source with the program's
+python -m roles check --stack STACK    ask AWS whether the sync under a stack's role will work
+
+Every verb reads AWS and changes nothing there. The exit code is 0 if all is well, 1 if there are
+problems, 2 if the answer could not be found, and 130 after an interruption.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final, NoReturn
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from components.errors import SettingsError, escape
+from roles.adopt import command as adopt
+from roles.audit import command as audit
+from roles.check import command as check
+from roles.errors import COULD_NOT_LOOK, InputError, explain
+from roles.notes import silence
+from roles.output import Output, OutputError
+
+_VERBS: Final = {"adopt": adopt, "audit": audit, "check": check}
+"""Modules with `HELP`, `add_options(parser)` and `run(options, output)`, which returns the exit code."""
+_INTERRUPTED: Final = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit code."""
+    options = _parser().parse_args(arguments)
+    output = Output(options.verb)
+    details: Mapping[str, object] = {}
+    exit_code = COULD_NOT_LOOK
+    try:
+        output.check_open()
+        return _VERBS[options.verb].run(options, output)
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
+        lines = [explain(error, options.verb)]
+    except InputError as error:
+        lines, details = [*error.lines], error.details
+    except SettingsError as error:
+        # Its values are quoted: every line break is its own.
+        lines = str(error).split("\n")
+    except OSError as error:
+        lines = [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
+    except OutputError as error:
+        lines = [str(error)]
+    except ValueError as error:
+        # The SDK's exception for its own settings.
+        lines = [f"the SDK does not accept its settings (AWS_...): {error}"]
+    except (KeyboardInterrupt, EOFError):
+        lines, exit_code = ["interrupted"], _INTERRUPTED
+    output(*lines)
+    if options.json:
+        with suppress(OutputError):
+            output.json({"error": "\n".join(lines), **details})
+    return exit_code
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose messages are written like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(escape(message))
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        if sys.stdout is not None:
+            try:
+                sys.stdout.flush()
+            except OSError:
+                silence(sys.stdout)  # its reader has seen enough of the help
+        super().exit(status, message)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m roles",
+        description="Read the roles of Amazon Q Business data sources. Nothing in AWS is changed.",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(_VERBS))
+    for name, verb in _VERBS.items():
+        own = verbs.add_parser(
+            name,
+            help=verb.HELP,
+            description=f"{verb.HELP[0].upper()}{verb.HELP[1:]}.",
+            epilog=f"Credentials are the SDK's: AWS_PROFILE and the rest. docs/{name}.md describes all.",
+        )
+        verb.add_options(own)
+        own.add_argument("--json", action="store_true", help="print one JSON document, ask nothing")
+    return parser

@@ -1,0 +1,66 @@
+"""Write the result of a verb to standard output, and its notes to standard error."""
+
+import errno
+import json
+import sys
+
+from components.errors import escape
+from roles.notes import Notes, silence
+
+
+class OutputError(Exception):
+    """Raised when standard output takes nothing; its line says why."""
+
+
+class Output(Notes):
+    """The only way in which a verb writes: the lines of its result, or one JSON document; and notes."""
+
+    def __init__(self, verb: str) -> None:
+        """Take the verb."""
+        super().__init__(verb)
+        self._has_document = False
+
+    def check_open(self) -> None:
+        """Raise OutputError if nobody can read the result, before there is one."""
+        if sys.stdout is None:
+            raise OutputError("standard output is closed: redirect it to a file or to /dev/null")
+
+    def line(self, text: str = "") -> None:
+        """Write a line of the result."""
+        self._print(escape(text))
+
+    def json(self, document: object) -> None:
+        """Write the document, in ASCII; a second one, after an interruption, is left out."""
+        if not self._has_document:
+            self._has_document = True
+            self._print(json.dumps(document, indent=2))
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody sees a question, and can answer."""
+        return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+    def ask(self, question: str, *choices: str) -> str:
+        """Return the answer to a question below its choices; raises EOFError at the end of input."""
+        for choice in choices:
+            self._write(f"{escape(choice)}\n")
+        self._write(escape(question))
+        self._in_line = True
+        try:
+            answer = input()
+        except UnicodeDecodeError:
+            answer = ""
+        self._in_line = False
+        return answer
+
+    def _print(self, text: str) -> None:
+        self.check_open()
+        try:
+            print(text, flush=True)
+        except OSError as error:
+            silence(sys.stdout)
+            if error.errno == errno.EPIPE:
+                text = "standard output was closed by its reader before everything was written"
+            else:
+                text = f"standard output cannot be written: {error.strerror}"
+            raise OutputError(text) from None

@@ -1,0 +1,70 @@
+"""Write files completely, or leave what is there."""
+
+import os
+import stat
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from roles.errors import InputError
+
+
+def check_writable(*paths: Path) -> None:
+    """Raise InputError if a file cannot be written, before there is something to write."""
+    with ExitStack() as stack:
+        for path in paths:
+            with _explained(path):
+                _unfinished(path, stack).touch()
+
+
+def write(contents: Mapping[Path, str]) -> None:
+    """Write all files, or none; raises InputError if one cannot be written.
+
+    A symbolic link stays one. A file that exists keeps its owner and permissions.
+    """
+    with ExitStack() as stack:
+        finished: dict[Path, Path] = {}
+        for path, content in contents.items():
+            with _explained(path):
+                finished[path] = _unfinished(path, stack)
+                finished[path].write_text(content, encoding="utf-8")
+                _copy_permissions(path, finished[path])
+        for path, other in finished.items():
+            with _explained(path):
+                other.replace(os.path.realpath(path))
+
+
+def _unfinished(path: Path, stack: ExitStack) -> Path:
+    """Return a new path on the same file system, which nobody else uses or can read."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise InputError(f"{path} is a directory: give another name, or move it away")
+    if os.path.lexists(target) and not target.is_file():
+        raise InputError(f"{path} is not a regular file: give another name, or move it away")
+    directory = TemporaryDirectory(dir=target.parent, prefix=".roles-", ignore_cleanup_errors=True)
+    return Path(stack.enter_context(directory)) / target.name
+
+
+def _copy_permissions(path: Path, unfinished: Path) -> None:
+    """Give a new file the owner and permissions of the one that it replaces."""
+    with suppress(FileNotFoundError):
+        old = path.stat()
+        with suppress(PermissionError):
+            os.chown(unfinished, old.st_uid, old.st_gid)
+        unfinished.chmod(stat.S_IMODE(old.st_mode))
+
+
+@contextmanager
+def _explained(path: Path) -> Generator[None]:
+    """Raise InputError in place of an error of the file system."""
+    try:
+        yield
+    except PermissionError:
+        directory = Path(os.path.realpath(path)).parent
+        raise InputError(
+            f"{path} cannot be written: Permission denied: a file is replaced as a whole, so you need "
+            f"write permission for its directory {directory}"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
