@@ -6,20 +6,20 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Final
 
-_FAILED: Final = 2
-_INTERRUPTED: Final = 130
+_FAILED = 2
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code."""
-    # The SDKs take half a second to import: not before an interruption ends in one line.
+    # The SDKs take half a second to import: only once an interruption ends in one line.
     return import_module("roles.command_line").main(arguments)
 
 
 def _start() -> int:
-    """Return the exit code of a process, in which nothing ends with a traceback."""
+    """Return the exit code of a process that ends without a traceback whenever it is interrupted."""
+    # Elsewhere, such as in the background of a script, the signal is ignored.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _end)
@@ -27,30 +27,38 @@ def _start() -> int:
         import_module("roles.command_line")
     except ModuleNotFoundError as error:
         install = "venv/bin/python -m pip install -r roles/requirements.txt"
-        _report(f"{error.name} is not installed: run `{install}`")
-        return _FAILED
+        return _fail(f"{error.name} is not installed: run `{install}`")
+    except OSError as error:
+        return _fail(str(error))  # a disk without room for a temporary file
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return main()
     except KeyboardInterrupt:
-        # While something else was being reported.
-        os._exit(_INTERRUPTED)
+        return _INTERRUPTED  # while something else was being reported
+    finally:
+        if interruptible:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _end(*_: object) -> None:
-    """End after an interruption: nothing has begun, and an import may lose an exception."""
-    _report("interrupted")
+    """End after an interruption: nothing has begun yet, and an import can lose an exception."""
+    _write("interrupted", '"interrupted"')
     os._exit(_INTERRUPTED)
 
 
-def _report(text: str) -> None:
-    """Report a failure before anything is imported that could do it."""
-    if "--json" in sys.argv:
-        with suppress(OSError):
-            os.write(1, f'{{\n  "error": "{text}"\n}}\n'.encode())
+def _fail(text: str) -> int:
+    """Report why there is nothing that could report it, and return the exit code."""
+    _write(text, import_module("json").dumps(text))
+    return _FAILED
+
+
+def _write(text: str, in_json: str) -> None:
     with suppress(OSError):
         os.write(2, f"roles: {text}\n".encode())
+    if "--json" in sys.argv:
+        with suppress(OSError):
+            os.write(1, f'{{\n  "error": {in_json}\n}}\n'.encode())
 
 
 if __name__ == "__main__":

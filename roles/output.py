@@ -60,7 +60,7 @@ class Output(Notes):
         except OSError as error:
             silence(sys.stdout)
             if error.errno == errno.EPIPE:
-                text = "standard output was closed by its reader before everything was written"
+                text = "standard output was closed before the whole result was printed"
             else:
                 text = f"standard output cannot be written: {error.strerror}"
             raise OutputError(text) from None

@@ -40,7 +40,7 @@ def _unfinished(path: Path, stack: ExitStack) -> Path:
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise InputError(f"{path} is a directory: give another name, or move it away")
-    if os.path.lexists(target) and not target.is_file():
+    if (path.exists() or target.is_symlink()) and not path.is_file():
         raise InputError(f"{path} is not a regular file: give another name, or move it away")
     directory = TemporaryDirectory(dir=target.parent, prefix=".roles-", ignore_cleanup_errors=True)
     return Path(stack.enter_context(directory)) / target.name

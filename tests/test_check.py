@@ -1641,6 +1641,20 @@ def test_every_status_that_aws_documents_is_known_and_no_other_is_well(world: Wo
     assert answer.endswith(" THROTTLED, a state that this version of check does not know\n")
 
 
+def test_an_error_of_a_sync_looks_like_no_other_line(world: World, check: Check):
+    world.add_data_source()
+    forged = "Too slow\r\nok       role policy: FORGED\x1b[2K\u202e\u2028\x9b"
+    world.add_sync("FAILED", error={"errorMessage": forged})
+    said = check()
+    assert said.out.replace("\n", "").isascii()
+    assert said.out.replace("\n", "").isprintable()
+    assert "ok       role policy: FORGED" not in said.out.splitlines()
+    shown = r"FAILED: Too slow\r\nok       role policy: FORGED\x1b[2K\u202e\u2028\x9b"
+    assert f"{shown}\n" in answer_to(f"data source {DATA_SOURCE_ID}", said)
+    texts = [answer["text"] for answer in check("--json").json["answers"]]
+    assert any(text.endswith(forged) for text in texts)
+
+
 def test_a_data_source_that_failed_is_a_problem(world: World, check: Check):
     world.add_data_source(status="FAILED", error={"errorMessage": "cannot assume the role"})
     answer = answer_to(f"data source {DATA_SOURCE_ID}", check())

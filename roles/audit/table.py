@@ -58,8 +58,10 @@ def _table(found: Survey, users: Mapping[str, Sequence[DataSourceResult]], width
         cells = (result.data_source.name, connector, role, used_by, result.text)
         rows[result.data_source] = tuple(map(escape, cells))
     widths = [max(map(len, column)) for column in zip(*rows.values(), strict=True)]
-    while sum(widths) + len(_GAP) * (len(widths) - 1) > width and max(widths) > _NARROWEST:
+    gaps = len(_GAP) * (len(widths) - 1)
+    while sum(widths) + gaps > width and max(widths) > _NARROWEST:
         widths[widths.index(max(widths))] -= 1
+    width = max(width, sum(widths) + gaps)
     yield from _row(_HEAD, widths)
     for results in found.by_index():
         place = results[0].data_source
