@@ -5,7 +5,6 @@ of AWS is an exception of botocore, which `roles/errors.py` explains.
 """
 
 import functools
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,11 +13,14 @@ from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
+from components.formats import REGION
 from roles.actions import action
-from roles.errors import DENIED, InputError, PageError, code, is_denied
+from roles.errors import DENIED, InputError, OddAnswerError, PageError, code, is_denied
 from roles.notes import Notes
+from roles.reply import Reply, check_json, check_xml, read
 
 _CONNECT_TIMEOUT: Final = 10
 """Seconds; an address that does not answer is tried several times."""
@@ -27,6 +29,15 @@ _ATTEMPTS: Final = 5
 _FIRST_ERROR: Final = 300
 """HTTP status from which botocore raises an answer as an error."""
 _PAGE: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
+_MAXIMUM_PAGES: Final = 1_000
+"""Of one list; the longest that AWS allows, of an account's policies, has 50."""
+_TOKENS: Final = ("nextToken", "NextToken", "Marker")
+"""What APIs call the place at which the next page of a list begins, in answers and calls."""
+_PARSER_ERRORS: Final = (
+    ResponseParserError,
+    *(ArithmeticError, AttributeError, LookupError, RuntimeError, SyntaxError, TypeError, ValueError),
+)
+"""botocore has an exception of its own for few of the answers that its parsers cannot read."""
 
 _Question = ParamSpec("_Question")
 _Answer = TypeVar("_Answer")
@@ -97,10 +108,10 @@ def _once(
         if key not in account.answers:
             try:
                 account.answers[key] = read(account, *question, **named)
-            except ClientError as error:
+            except (ClientError, OddAnswerError) as error:
                 account.answers[key] = error
         answer = account.answers[key]
-        if isinstance(answer, ClientError):
+        if isinstance(answer, ClientError | OddAnswerError):
             raise answer
         return answer
 
@@ -119,12 +130,7 @@ class Account:
         )
         self._session.events.register("before-parse", _check_answer)
         self._session.events.register("after-call", self._note_denial)
-        attempts: Any = core.get_config_variable("max_attempts") or _ATTEMPTS
-        self._options = Config(
-            connect_timeout=_CONNECT_TIMEOUT,
-            # This mode waits and repeats what was throttled, by every name that AWS has for it.
-            retries={"mode": "standard", "total_max_attempts": attempts},
-        )
+        self._core = core
         self._clients: dict[str, Any] = {}
         self._notes = notes
         self.answers: dict[tuple[object, ...], Any] = {}
@@ -184,73 +190,93 @@ class Account:
         ]
 
     @_once
-    def data_source(self, data_source: DataSource) -> dict[str, Any]:
+    def data_source(self, data_source: DataSource) -> Reply:
         """Return what GetDataSource says: role, configuration, VPC."""
-        return self._client("qbusiness").get_data_source(
+        found = self._call(
+            "qbusiness",
+            "get_data_source",
             applicationId=data_source.application_id,
             indexId=data_source.index_id,
             dataSourceId=data_source.id,
         )
+        found.arn("dataSourceArn", "qbusiness:application/")
+        if "roleArn" in found:
+            found.arn("roleArn", "iam:role/")
+        if vpc := found.get("vpcConfiguration"):
+            for name in ("subnetIds", "securityGroupIds"):
+                if not vpc[name]:
+                    raise found.odd(f"has a VPC without {name}")
+        return found
 
     @_once
-    def application(self, application_id: str) -> dict[str, Any]:
+    def application(self, application_id: str) -> Reply:
         """Return what GetApplication says."""
-        return self._client("qbusiness").get_application(applicationId=application_id)
+        found = self._call("qbusiness", "get_application", applicationId=application_id)
+        found.arn("applicationArn", "qbusiness:application/")
+        return found
 
     @_once
-    def index(self, application_id: str, index_id: str) -> dict[str, Any]:
+    def index(self, application_id: str, index_id: str) -> Reply:
         """Return what GetIndex says."""
-        return self._client("qbusiness").get_index(applicationId=application_id, indexId=index_id)
+        found = self._call("qbusiness", "get_index", applicationId=application_id, indexId=index_id)
+        found.arn("indexArn", "qbusiness:application/")
+        return found
 
-    def last_sync(self, data_source: DataSource) -> dict[str, Any] | None:
+    def last_sync(self, data_source: DataSource) -> Reply | None:
         """Return the sync job that started last; None if there was none."""
-        found = self._client("qbusiness").list_data_source_sync_jobs(
+        found = self._call(
+            "qbusiness",
+            "list_data_source_sync_jobs",
             applicationId=data_source.application_id,
             indexId=data_source.index_id,
             dataSourceId=data_source.id,
         )
-        jobs = [job for job in found.get("history", []) if "startTime" in job]
+        jobs: list[Reply] = found["history"]
         return max(jobs, key=lambda job: job["startTime"], default=None)
 
     # Its secret and key.
 
     @_once
-    def secret(self, secret_id: str) -> dict[str, Any]:
+    def secret(self, secret_id: str) -> Reply:
         """Return what DescribeSecret says of a secret, which is everything but its value."""
-        return self._client("secretsmanager").describe_secret(SecretId=secret_id)
+        found = self._call("secretsmanager", "describe_secret", SecretId=secret_id)
+        found.arn("ARN", "secretsmanager:secret:")
+        return found
 
     @_once
     def secret_policy(self, secret_id: str) -> Mapping[str, Any] | None:
         """Return the resource policy of a secret; None without one."""
-        found = self._client("secretsmanager").get_resource_policy(SecretId=secret_id)
-        return json.loads(found["ResourcePolicy"]) if found.get("ResourcePolicy") else None
+        found = self._call("secretsmanager", "get_resource_policy", SecretId=secret_id)
+        return found.document("ResourcePolicy") if "ResourcePolicy" in found else None
 
     @_once
-    def key(self, key_id: str) -> dict[str, Any]:
+    def key(self, key_id: str) -> Reply:
         """Return the metadata of a key, by ID, ARN or alias."""
-        return self._client("kms").describe_key(KeyId=key_id)["KeyMetadata"]
+        found: Reply = self._call("kms", "describe_key", KeyId=key_id)["KeyMetadata"]
+        found.arn("Arn", "kms:key/")
+        return found
 
     def customer_managed_key(self, key_id: str | None) -> str | None:
         """Return the ARN of a key by ID, ARN or alias; None for one that AWS manages."""
         if not key_id or _resource(key_id).startswith("alias/aws/"):
             return None
         key = self.key(key_id)
-        return None if key["KeyManager"] == "AWS" else key["Arn"]
+        return None if key.choice("KeyManager") == "AWS" else key["Arn"]
 
     @_once
     def key_policy(self, key_id: str) -> Mapping[str, Any]:
         """Return the policy of a key of this account."""
-        found = self._client("kms").get_key_policy(KeyId=key_id, PolicyName="default")
-        return json.loads(found["Policy"])
+        found = self._call("kms", "get_key_policy", KeyId=key_id, PolicyName="default")
+        return found.document("Policy")
 
     # Its VPC.
 
-    def subnets(self, subnet_ids: Sequence[str]) -> list[dict[str, Any]]:
+    def subnets(self, subnet_ids: Sequence[str]) -> list[Reply]:
         """Return those of the subnets that exist."""
         wanted = [{"Name": "subnet-id", "Values": [*subnet_ids]}]
         return self._list("ec2", "describe_subnets", "Subnets", Filters=wanted)
 
-    def security_groups(self, group_ids: Sequence[str]) -> list[dict[str, Any]]:
+    def security_groups(self, group_ids: Sequence[str]) -> list[Reply]:
         """Return those of the security groups that exist."""
         wanted = [{"Name": "group-id", "Values": [*group_ids]}]
         return self._list("ec2", "describe_security_groups", "SecurityGroups", Filters=wanted)
@@ -260,53 +286,61 @@ class Account:
     def bucket_region(self, bucket: str, owner: str | None = None) -> str:
         """Return the Region of a bucket; with an owner, a bucket of another account is denied."""
         expected = {"ExpectedBucketOwner": owner} if owner else {}
-        found = self._client("s3").get_bucket_location(Bucket=bucket, **expected)
+        found = self._call("s3", "get_bucket_location", Bucket=bucket, **expected)
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
-        region = str(found["LocationConstraint"] or "us-east-1")
-        return "eu-west-1" if region == "EU" else region
+        region = str(found.get("LocationConstraint", "us-east-1"))
+        if region == "EU":
+            return "eu-west-1"
+        if not REGION.pattern.fullmatch(region):
+            raise found.odd(f"has the LocationConstraint {region!r}, which is no Region")
+        return region
 
     @_once
     def bucket_key(self, bucket: str) -> str | None:
         """Return the KMS key of a bucket's default encryption; None without one of its own."""
         try:
-            found = self._client("s3").get_bucket_encryption(Bucket=bucket)
+            found = self._call("s3", "get_bucket_encryption", Bucket=bucket)
         except ClientError as error:
             if code(error) == "ServerSideEncryptionConfigurationNotFoundError":
                 return None
             raise
-        rules = found["ServerSideEncryptionConfiguration"]["Rules"]
-        default = rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
+        rules: list[Reply] = found["ServerSideEncryptionConfiguration"]["Rules"]
+        if not rules:
+            raise found.odd("has no Rules")
+        default: Reply = rules[0]["ApplyServerSideEncryptionByDefault"]
+        default.choice("SSEAlgorithm")
         return default.get("KMSMasterKeyID")
 
     @_once
     def bucket_policy(self, bucket: str) -> Mapping[str, Any] | None:
         """Return the policy of a bucket of this account; None without one."""
         try:
-            found = self._client("s3").get_bucket_policy(Bucket=bucket)
+            found = self._call("s3", "get_bucket_policy", Bucket=bucket)
         except ClientError as error:
             if code(error) == "NoSuchBucketPolicy":
                 return None
             raise
-        return json.loads(found["Policy"])
+        return found.document("Policy")
 
     # Its role.
 
     @_once
     def role(self, name: str) -> Role:
         """Read a role and its policies, those that are attached as far as that is allowed."""
-        role = self._client("iam").get_role(RoleName=name)["Role"]
+        role = self._role(name)
         inline_policies = self.inline_policies(role["RoleName"])
         attached, attached_policies, denied = self._attached_policies(role["RoleName"])
+        boundary: Reply | None = role.get("PermissionsBoundary")
         return Role(
             role["Arn"],
             role["RoleId"],
             role["RoleName"],
             role["Path"],
             role.get("Description", ""),
-            role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
+            boundary.arn("PermissionsBoundaryArn", "iam:policy/").text if boundary else "",
             role["MaxSessionDuration"],
-            {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
-            role["AssumeRolePolicyDocument"],
+            {tag["Key"]: tag.get("Value", "") for tag in role.get("Tags", [])},
+            role.document("AssumeRolePolicyDocument"),
             inline_policies,
             attached,
             attached_policies,
@@ -316,14 +350,15 @@ class Account:
     @_once
     def role_arn(self, name: str) -> str:
         """Return the ARN of a role, with its path."""
-        return self._client("iam").get_role(RoleName=name)["Role"]["Arn"]
+        return self._role(name)["Arn"]
 
     def inline_policies(self, role: str) -> dict[str, Mapping[str, Any]]:
         """Return the documents of a role's inline policies by name."""
         names = self._list("iam", "list_role_policies", "PolicyNames", RoleName=role)
-        client = self._client("iam")
         return {
-            name: client.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            name: self._call("iam", "get_role_policy", RoleName=role, PolicyName=name).document(
+                "PolicyDocument"
+            )
             for name in names
         }
 
@@ -331,14 +366,15 @@ class Account:
         """Return the ARNs of the policies that are attached to a role."""
         operation = "list_attached_role_policies"
         found = self._list("iam", operation, "AttachedPolicies", RoleName=role)
-        return [policy["PolicyArn"] for policy in found]
+        return [policy.arn("PolicyArn", "iam:policy/").text for policy in found]
 
     @_once
     def managed_policy(self, arn: str) -> Mapping[str, Any]:
         """Return the document of a managed policy, in its default version."""
-        iam = self._client("iam")
-        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        return iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+        version = self._call("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        found = self._call("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
+        policy_version: Reply = found["PolicyVersion"]
+        return policy_version.document("Document")
 
     def policy_names(self) -> list[str]:
         """Return the names of the account's own managed policies."""
@@ -349,15 +385,18 @@ class Account:
 
     # What AWS decides.
 
-    def caller(self) -> dict[str, str]:
+    def caller(self) -> Reply:
         """Return whose credentials these are, which needs no permission."""
-        return self._client("sts").get_caller_identity()
+        found = self._call("sts", "get_caller_identity")
+        if found["Account"] != found.arn("Arn").account:
+            raise found.odd(f"has the Account {found['Account']!r} and the Arn {found['Arn']!r}")
+        return found
 
     @_once
     def organization(self) -> str:
         """Return the ID of the account's organization; empty if it belongs to none."""
         try:
-            return self._client("organizations").describe_organization()["Organization"]["Id"]
+            return self._call("organizations", "describe_organization")["Organization"]["Id"]
         except ClientError as error:
             if code(error) == "AWSOrganizationsNotInUseException":
                 return ""
@@ -365,7 +404,7 @@ class Account:
 
     def simulate(
         self, principal: str, actions: Sequence[str], resource: str, context: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
+    ) -> list[Reply]:
         """Return how IAM decides on each action of a principal; a context value is a text or a list."""
         entries = [
             {
@@ -375,26 +414,35 @@ class Account:
             }
             for key, value in context.items()
         ]
-        return self._list(
+        operation = "simulate_principal_policy"
+        found = self._list(
             "iam",
-            "simulate_principal_policy",
+            operation,
             "EvaluationResults",
             PolicySourceArn=principal,
             ActionNames=[*actions],
             ResourceArns=[resource],
             ContextEntries=entries,
         )
+        decided = sorted(result["EvalActionName"] for result in found if result.choice("EvalDecision"))
+        if decided != sorted(actions):
+            raise OddAnswerError(
+                operation=action("SimulatePrincipalPolicy"),
+                reason=f"decides on {', '.join(decided) or 'nothing'}, and not on {', '.join(actions)}",
+            )
+        return found
 
-    def policy_findings(self, document: str, kind: str, **more: str) -> list[dict[str, Any]]:
+    def policy_findings(self, document: str, kind: str, **more: str) -> list[Reply]:
         """Return what IAM Access Analyzer finds in a policy of a kind such as IDENTITY_POLICY."""
-        return self._list(
-            "accessanalyzer",
-            "validate_policy",
-            "findings",
-            policyDocument=document,
-            policyType=kind,
-            **more,
-        )
+        given = {"policyDocument": document, "policyType": kind, **more}
+        found = self._list("accessanalyzer", "validate_policy", "findings", **given)
+        return [finding for finding in found if finding.choice("findingType")]
+
+    def _role(self, name: str) -> Reply:
+        role: Reply = self._call("iam", "get_role", RoleName=name)["Role"]
+        if role.arn("Arn", "iam:role/").resource != f"role{role['Path']}{role['RoleName']}":
+            raise role.odd(f"has the Path {role['Path']!r}, which is not that of {role['Arn']!r}")
+        return role
 
     def _attached_policies(
         self, role: str
@@ -416,18 +464,58 @@ class Account:
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
-            self._clients[service] = self._session.client(service, config=self._options)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownMemberType]
+            try:
+                attempts: Any = self._core.get_config_variable("max_attempts") or _ATTEMPTS
+                options = Config(
+                    connect_timeout=_CONNECT_TIMEOUT,
+                    # This mode waits and repeats what was throttled, by every name that AWS has for it.
+                    retries={"mode": "standard", "total_max_attempts": attempts},
+                )
+                self._clients[service] = self._session.client(service, config=options)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownMemberType]
+            except BotoCoreError:
+                raise  # one of which is a ValueError too
+            except ValueError as error:
+                raise InputError(f"the SDK does not accept its settings (AWS_...): {error}") from None
         return self._clients[service]
 
+    def _call(self, service: str, operation: str, **parameters: Any) -> Reply:
+        """Ask AWS one question; raises OddAnswerError for an answer that is not in the API's format."""
+        client = self._client(service)
+        name = client.meta.method_to_api_mapping[operation]
+        try:
+            answer = getattr(client, operation)(**parameters)
+        except BotoCoreError:
+            raise
+        except _PARSER_ERRORS as error:
+            raise OddAnswerError(
+                operation=action(name), reason="is not in the format of the API"
+            ) from error
+        return read(name, answer, client.meta.service_model.operation_model(name).output_shape)
+
     def _list(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
-        """Read a list to its end, and report progress if it takes more than a page."""
+        """Read a list to its end, and report progress if it takes more than a page.
+
+        botocore's paginators go round in circles if AWS does.
+        """
         items: list[Any] = []
-        for page in self._client(service).get_paginator(operation).paginate(**parameters):
+        tokens: set[str] = set()
+        while True:
+            page = self._call(service, operation, **parameters)
             if items:
                 what = operation.partition("_")[2].replace("_", " ")
                 self._notes(f"reading {what}: {len(items)} so far")
             items += page[key]
-        return items
+            name = next((name for name in _TOKENS if name in page), None)
+            if name is None or not page.get("IsTruncated", True):
+                if page.get("IsTruncated"):
+                    raise page.odd("is truncated, and has no valid Marker")
+                return items
+            if page[name] in tokens:
+                raise page.odd(f"has the {name} of a page before it")
+            if len(tokens) == _MAXIMUM_PAGES:
+                raise page.odd(f"has a {name} after {_MAXIMUM_PAGES:,} pages")
+            tokens.add(page[name])
+            parameters[name] = page[name]
 
     def _note_denial(self, parsed: Mapping[str, Any], model: Any, **_: object) -> None:
         called = action(model.name)
@@ -446,6 +534,13 @@ def _resource(key_id: str) -> str:
 
 
 def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
-    """Raise PageError for success with a page, which botocore would read as an empty answer."""
-    if response_dict["status_code"] < _FIRST_ERROR and _PAGE.match(response_dict["body"]):
+    """Raise OddAnswerError for success with what botocore would read as another answer than it is."""
+    if response_dict["status_code"] >= _FIRST_ERROR:
+        return
+    if _PAGE.match(response_dict["body"]):
         raise PageError(operation=operation_model.name)
+    protocol = operation_model.service_model.resolved_protocol
+    check = {"json": check_json, "rest-json": check_json, "query": check_xml, "ec2": check_xml}
+    shape = operation_model.output_shape  # None where an answer has no content
+    if shape and protocol in check:
+        check[protocol](operation_model.name, response_dict["body"], shape)

@@ -10,8 +10,10 @@ problems, 2 if the answer could not be found, and 130 after an interruption.
 
 import argparse
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -50,11 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lines = [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
     except OutputError as error:
         lines = [str(error)]
-    except ValueError as error:
-        # The SDK's exception for its own settings.
-        lines = [f"the SDK does not accept its settings (AWS_...): {error}"]
     except (KeyboardInterrupt, EOFError):
         lines, exit_code = ["interrupted"], _INTERRUPTED
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        # Not its text, which may hold the value of a secret setting.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
+        report = "report it with the output of the same command with PYTHONDEVMODE=1"
+        lines = [f"this is a bug of this program ({place}): {report}"]
     output(*lines)
     if options.json:
         with suppress(OutputError):

@@ -13,8 +13,9 @@ from components.validation import ValidationResult, validate
 from roles.account import Account, DataSource, Role, is_alias
 from roles.actions import action
 from roles.connector import Uses, find_connector, find_uses
-from roles.errors import is_bad_credentials, is_denied, is_gone, is_throttled
+from roles.errors import OddAnswerError, is_bad_credentials, is_denied, is_gone, is_throttled
 from roles.notes import Notes
+from roles.reply import Reply
 
 COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
@@ -39,7 +40,7 @@ class Fault(NamedTuple):
     """In one line."""
     summary: str = "invalid"
     """In a few words."""
-    error: ClientError | None = None
+    error: ClientError | OddAnswerError | None = None
     """Why something could not be read: the data source may be fine."""
 
 
@@ -122,8 +123,10 @@ def read_connection(
     connector = connector or find_connector(uses)
     faults: list[Fault] = []
     unknown: list[str] = []
-    application_arn = found["dataSourceArn"].partition("/index/")[0]
-    application_account = application_arn.split(":")[4]
+    source_arn = find(lambda: found.arn("dataSourceArn"), data_source.id, faults)
+    if source_arn is None:
+        return Reading(None, faults)
+    application_account = source_arn.account
     secret_id, secret_arn, key_id = uses.secret_id, None, None
     if secret_id:
         if secret := find(lambda: account.secret(secret_id), secret_id, faults):
@@ -148,9 +151,9 @@ def read_connection(
     key_arn = find(lambda: _customer_managed_key(account, key_id, notes), str(key_id), faults)
     if faults:
         unknown.append("key")
-    role = _role(account, found.get("roleArn"), application_account, named, faults)
+    role = _role(account, found, application_account, named, faults)
     connection = role and Connection(
-        application_arn,
+        source_arn.text.partition("/index/")[0],
         account.region,
         data_source.index_id,
         connector,
@@ -175,6 +178,8 @@ def find(read: Callable[[], _T], name: str, faults: list[Fault]) -> _T | None:
         return read()
     except ParamValidationError as error:
         faults.append(Fault(" ".join(str(error).split())))
+    except OddAnswerError as error:
+        faults.append(Fault(str(error), "not compared", error))
     except ClientError as error:
         if is_bad_credentials(error) or is_throttled(error):
             raise
@@ -187,26 +192,28 @@ def find(read: Callable[[], _T], name: str, faults: list[Fault]) -> _T | None:
 
 
 def _role(
-    account: Account, arn: str | None, application_account: str, named: str, faults: list[Fault]
+    account: Account, found: Reply, application_account: str, named: str, faults: list[Fault]
 ) -> Role | None:
     """Return the role that a data source names; IAM looks roles up without their path."""
-    if not arn:
+    if "roleArn" not in found:
         faults.append(Fault(f"{named} has no role: deploy the program, and give it the new role's ARN"))
         return None
-    role_account = "".join(arn.split(":")[4:5])
-    if role_account != application_account:
+    arn = find(lambda: found.arn("roleArn"), named, faults)
+    if arn is None:
+        return None
+    if arn.account != application_account:
         faults.append(
             Fault(
-                f"{named} is in account {application_account} and its role in {role_account}: Amazon Q "
+                f"{named} is in account {application_account} and its role in {arn.account}: Amazon Q "
                 "Business can be passed only roles of its own account; create a new role with the "
                 "program"
             )
         )
         return None
-    role = find(lambda: account.role(arn.rpartition("/")[2]), arn, faults)
-    if role and role.arn != arn:
+    role = find(lambda: account.role(arn.name), arn.text, faults)
+    if role and role.arn != arn.text:
         noun, fix = _READ["GetRole"]
-        text = f"there is no role {arn}, and the role of this name is {role.arn}: {fix}"
+        text = f"there is no role {arn.text}, and the role of this name is {role.arn}: {fix}"
         faults.append(Fault(text, f"{noun} does not exist"))
         return None
     return role

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from components.connectors import CONNECTORS, Connector, Need
 from roles.errors import InputError
+from roles.reply import Reply
 
 _SETTLED_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
     "AEM": (("deploymentType",), {"CLOUD": "aem-cloud", "ON_PREMISE": "aem-server"}),
@@ -54,19 +55,27 @@ class Uses(NamedTuple):
     vpc: bool
 
 
-def find_uses(data_source: Mapping[str, Any]) -> Uses:
+def find_uses(data_source: Reply) -> Uses:
     """Return what GetDataSource says that the data source uses."""
-    configuration = data_source.get("configuration", {})
+
+    def text(value: object, name: str) -> str | None:
+        found = _member(value, name)
+        if not isinstance(found, str | None):
+            raise data_source.odd(f"has a {name} in its configuration that is no text")
+        return found or None
+
+    configuration: Mapping[str, Any] = data_source.get("configuration", {})
+    kind = text(configuration, "type") or str(data_source["type"])
+    if connectors_of(kind):
+        configuration = data_source["configuration"]
     # Newer connectors have their secret and bucket under connectionConfiguration.
     connection = _member(configuration, "connectionConfiguration")
-    secret_id = _member(configuration, "secretArn") or _member(connection, "secretArn")
-    bucket_account = _member(connection, "bucketOwnerAccountId")
     return Uses(
-        str(_member(configuration, "type") or data_source.get("type", "")),
+        kind,
         configuration,
-        str(secret_id) if secret_id else None,
+        text(configuration, "secretArn") or text(connection, "secretArn"),
         [*dict.fromkeys(_bucket_names(configuration))],
-        str(bucket_account) if bucket_account else None,
+        text(connection, "bucketOwnerAccountId"),
         bool(data_source.get("vpcConfiguration")),
     )
 

@@ -15,7 +15,7 @@ from guardrails.iam.conditions import implied
 from guardrails.iam.documents import Kind, Statement, read_document
 from guardrails.iam.patterns import Patterns
 from roles.account import Role
-from roles.errors import InputError
+from roles.errors import OddAnswerError
 
 TRUST_POLICY: Final = "trust policy"
 
@@ -91,17 +91,24 @@ def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Differen
 def statements(policy: str, document: Any) -> tuple[Statement, ...]:
     """Return the statements of a document; `TRUST_POLICY` as `policy` marks a trust policy.
 
-    Raises InputError for a document that does not follow IAM's grammar.
+    Raises OddAnswerError for a document that does not follow IAM's grammar.
     """
-    kind = Kind.TRUST if policy == TRUST_POLICY else Kind.IDENTITY
-    return readable(document, kind, policy)
+    if policy == TRUST_POLICY:
+        return readable(document, Kind.TRUST, policy, "iam:GetRole")
+    managed = policy.startswith("arn:")
+    operation = "iam:GetPolicyVersion" if managed else "iam:GetRolePolicy"
+    return readable(document, Kind.IDENTITY, policy, operation)
 
 
-def readable(document: Any, kind: Kind, policy: str) -> tuple[Statement, ...]:
-    """Return the statements of a document of a kind; raises InputError if it cannot be read."""
+def readable(document: Any, kind: Kind, policy: str, operation: str) -> tuple[Statement, ...]:
+    """Return the statements of a document of a kind, which an operation has returned.
+
+    Raises OddAnswerError for a document that does not follow IAM's grammar.
+    """
     found = read_document(document, kind, policy)
     if found.problem:
-        raise InputError(f"{policy} cannot be read: {found.problem}")
+        reason = f"has the policy {policy}, which cannot be read: {found.problem}"
+        raise OddAnswerError(operation=operation, reason=reason)
     return found.statements
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -69,7 +69,13 @@ class InputError(Exception):
         self.details = details or {}
 
 
-class PageError(BotoCoreError):
+class OddAnswerError(BotoCoreError):
+    """Raised when AWS, or what answers in its place, answers what cannot be used."""
+
+    fmt = "an answer of {operation} {reason}"
+
+
+class PageError(OddAnswerError):
     """Raised when a page answers in place of AWS, such as a proxy's for signing in."""
 
     fmt = "{operation} was answered with an HTML page"
@@ -77,7 +83,13 @@ class PageError(BotoCoreError):
 
 def code(error: ClientError) -> str:
     """Return the code of an error, or its HTTP status where there is none."""
-    return error.response["Error"]["Code"]
+    response: Mapping[str, Any] = error.response
+    return response.get("Error", {}).get("Code") or str(response["ResponseMetadata"]["HTTPStatusCode"])
+
+
+def failed_action(error: ClientError | OddAnswerError) -> str:
+    """Return the action of the call that failed, as IAM calls it."""
+    return action(error.operation_name if isinstance(error, ClientError) else error.kwargs["operation"])
 
 
 def is_denied(error: ClientError) -> bool:
@@ -138,8 +150,8 @@ def explain(
                 f"AWS cannot be reached ({show(str(error))}): look at the network and its proxy, and at "
                 f"the Region; Amazon Q Business is in {', '.join(SUPPORTED_REGIONS)}"
             )
-        case PageError():
-            text = _explain_other_server(str(error))
+        case OddAnswerError():
+            text = _explain_other_server(show(str(error)))
         case ResponseParserError():
             # Its message holds the whole answer.
             text = _explain_other_server("an answer is not in the format of the API")
@@ -186,4 +198,7 @@ def _explain_answer(error: ClientError, verb: str, show: Callable[[str], str]) -
 def _explain_other_server(text: str) -> str:
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
         return f"{text}, by AWS_ENDPOINT_URL={endpoint}: unset it to read AWS, then repeat the command"
-    return f"{text}, as by a proxy or an outage: check the network's proxy, then repeat the command"
+    return (
+        f"{text}, as by a proxy, an outage, or a newer API: update boto3, check the network's proxy, "
+        "then repeat the command"
+    )

@@ -1,13 +1,14 @@
 """Replace AWS for `python -m roles`: Amazon Q Business as in the sandbox, the rest by moto.
 
 Calls are recorded, and a test can set other answers. A call or an answer that does not fit botocore's
-model of the service fails the test.
+model of the service fails the test, unless the test spoils it.
 """
 
 import functools
 import io
 import json
 import re
+import socket
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -92,6 +93,10 @@ class Server:
         """Decisions of iam:SimulatePrincipalPolicy by action; those that it leaves out are allowed."""
         self.pages: dict[str, int] = {}
         """Status of an HTML page that answers instead of an API, by action."""
+        self.spoil: dict[str, Callable[[bytes], bytes]] = {}
+        """What is made of the body of an answer, which need not fit the model then, by action."""
+        self.resets: set[str] = set()
+        """Actions whose connection ends without an answer."""
         self.calls: list[str] = []
         """Actions such as `iam:GetRole`."""
         self.misfits: list[str] = []
@@ -116,8 +121,15 @@ class Server:
         service = scope[3] if len(scope) > 3 else "unsigned"
         operation = _operation(service, request)
         self.calls.append(f"{service}:{operation}")
+        if self.calls[-1] in self.resets:
+            start_response("200 OK", [])
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return []
         try:
             answer = self._answer(service, operation, request) or _MOTO
+            if spoil := self.spoil.get(self.calls[-1]):
+                answer = Response.from_app(answer, environ)
+                answer.set_data(spoil(answer.get_data()))
         except Exception as error:
             self.misfits.append(repr(error))  # what is tested may take it for an outage
             raise

@@ -1428,7 +1428,7 @@ def test_certificates_that_cannot_be_used_are_one_line_with_what_to_do(
         (("qbusiness:ListApplications", 302), "was answered with HTTP 302 and no error code"),
         (("qbusiness:ListApplications", 500), "was answered with HTTP 500 and no error code"),
         (("iam:GetRole", 200), "GetRole was answered with an HTML page"),
-        (("iam:GetRole", 404), "an answer is not in the format of the API"),
+        (("iam:GetRole", 404), "an answer of iam:GetRole is not in the format of the API"),
     ],
 )
 def test_what_is_no_answer_of_an_api_is_one_line_without_html(
@@ -1578,6 +1578,31 @@ def test_a_failure_in_json_is_one_document_too(server: Server, adopt: Adopt):
     said = adopt("--json")
     assert said.code == 2
     assert set(said.json) == {"error"}
+
+
+def test_a_bug_is_one_line_and_one_document_with_what_to_report(
+    server: Server, adopt: Adopt, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object) -> None:
+        raise KeyError("a secret")
+
+    monkeypatch.setattr("roles.account.Account.data_sources", fail)
+    line = adopt().refusal
+    assert re.match(
+        r"adopt: this is a bug of this program \(KeyError in test_adopt.py, line \d+\)", line
+    )
+    assert "PYTHONDEVMODE=1" in line
+    assert "a secret" not in line
+    assert set(adopt("--json").json) == {"error"}
+    assert server.calls == []
+
+
+@pytest.mark.parametrize("variable", ["AWS_MAX_ATTEMPTS", "AWS_ENDPOINT_URL"])
+def test_a_setting_that_the_sdk_does_not_accept_is_one_line(
+    adopt: Adopt, monkeypatch: pytest.MonkeyPatch, variable: str
+):
+    monkeypatch.setenv(variable, "odd")
+    assert adopt().refusal.startswith("adopt: the SDK does not accept its settings (AWS_...): ")
 
 
 def test_tags_of_aws_and_a_longer_session_are_told(

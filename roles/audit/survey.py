@@ -17,11 +17,18 @@ from components.formats import KEY, ROLE_POLICY_SETTINGS, SECRET
 from components.stack_config import config_key
 from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
-from roles.actions import action
 from roles.connection import Connection, Fault, find, read_connection
 from roles.connector import connectors_of, find_connector, find_uses
 from roles.difference import Access, compare, program_statements, role_statements
-from roles.errors import InputError, explain, is_bad_credentials, is_denied, is_throttled
+from roles.errors import (
+    InputError,
+    OddAnswerError,
+    explain,
+    failed_action,
+    is_bad_credentials,
+    is_denied,
+    is_throttled,
+)
 from roles.notes import Notes
 
 VERB: Final = "audit"
@@ -216,16 +223,17 @@ def _data_sources(account: Account, notes: Notes, skipped: list[str]) -> Iterato
         try:
             for data_source in account.data_sources(identifier):
                 yield data_source._replace(application_name=name)
-        except ClientError as error:
+        except (ClientError, OddAnswerError) as error:
             skipped.append(f"application {f'{name} {identifier}'.strip()}: {_explain(error)}")
 
 
-def _explain(error: ClientError) -> str:
+def _explain(error: ClientError | OddAnswerError) -> str:
     """Say why one resource could not be read; raise an error that concerns every call."""
-    if is_bad_credentials(error) or is_throttled(error):
-        raise error
-    if is_denied(error):
-        return f"{action(error.operation_name)} is not allowed"
+    if isinstance(error, ClientError):
+        if is_bad_credentials(error) or is_throttled(error):
+            raise error
+        if is_denied(error):
+            return f"{failed_action(error)} is not allowed"
     return explain(error, VERB)
 
 
@@ -236,20 +244,22 @@ def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, 
     result = DataSourceResult(data_source, "", "", State.EQUIVALENT, "")
     needs, unknown = None, ()
     try:
-        found = find(lambda: account.data_source(data_source), data_source.id, faults) or {}
-        result = result._replace(role_arn=found.get("roleArn", ""))
-        uses = find_uses(found)
-        if found and connectors_of(uses.type):
+        found = find(lambda: account.data_source(data_source), data_source.id, faults)
+        if found is not None:
+            uses = find_uses(found)
+            result = result._replace(role_arn=found.get("roleArn", ""))
+            if not connectors_of(uses.type):
+                state = State.UNKNOWN if result.role_arn else State.NO_ROLE
+                return result._replace(state=state, text=state), None
             result = result._replace(connector=find_connector(uses).name)
             connection, read = read_connection(account, data_source, remarks)
             faults += read
             needs = _needs(connection, faults) if connection else None
             unknown = connection.unknown if connection and needs else ()
-        elif found:
-            state = State.UNKNOWN if result.role_arn else State.NO_ROLE
-            return result._replace(state=state, text=state), None
     except InputError as error:
         faults.append(Fault(" ".join(error.lines)))
+    except OddAnswerError as error:
+        faults.append(Fault(str(error), "not compared", error))
     for fault in faults:
         remarks.warn(_explain(fault.error) if fault.error else fault.text)
     if unknown:

@@ -1,7 +1,12 @@
 """Give the answers of `check`: fine, a problem with its fix, or skipped with the reason."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
+
+from botocore.exceptions import ClientError
+
+from roles.errors import OddAnswerError, explain, failed_action
 
 
 class State(StrEnum):
@@ -49,13 +54,14 @@ def skipped(text: str) -> Answer:
     return Answer(State.SKIPPED, text)
 
 
-def not_known(text: str, action: str) -> Answer:
-    """Return the answer that an action of AWS answered with a state that is unknown here."""
-    return Answer(
-        State.SKIPPED, f"{text}, a state that this version of check does not know", action=action
-    )
-
-
 def not_allowed(action: str) -> Answer:
     """Return the answer that a permission is missing."""
     return Answer(State.SKIPPED, f"{action} is not allowed for these credentials", action=action)
+
+
+def unread(error: ClientError | OddAnswerError, show: Callable[[str], str] = str) -> Answer:
+    """Return the answer that AWS failed, or answered what cannot be used.
+
+    `show` returns how a message is shown that may contain what AWS was asked about.
+    """
+    return Answer(State.SKIPPED, explain(error, "check", show), action=failed_action(error))

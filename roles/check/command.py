@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 
-from roles.actions import action
 from roles.check import data_sources, permissions, resource_policies, resources
-from roles.check.answers import Answer, State, not_allowed, skipped
+from roles.check.answers import Answer, State, not_allowed, skipped, unread
 from roles.check.stack import StackSettings, read_stack
 from roles.check.subject import Subject
 from roles.errors import (
@@ -23,7 +21,9 @@ from roles.errors import (
     FINE,
     PROBLEMS,
     InputError,
+    OddAnswerError,
     explain,
+    failed_action,
     is_bad_credentials,
     is_denied,
     is_unanswered,
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     stack = read_stack(options.stack)
     try:
         return _check(stack, options, output)
-    except (BotoCoreError, ClientError, ResponseParserError) as error:
+    except (BotoCoreError, ClientError) as error:
         if not stack.secrecy:
             raise
         raise InputError(explain(error, "check", stack.secrecy.message)) from None
@@ -148,16 +148,17 @@ def _answers(ask: Callable[[Subject], Answer | Iterable[Answer]], subject: Subje
             yield found
         else:
             yield from found
+    except OddAnswerError as error:
+        yield unread(error, subject.stack.secrecy.message)
     except ClientError as error:
         if is_bad_credentials(error):
             raise
         if is_unanswered(error):
             yield skipped(_UNANSWERED)
         elif is_denied(error):
-            yield not_allowed(action(error.operation_name))
+            yield not_allowed(failed_action(error))
         else:
-            text = explain(error, "check", subject.stack.secrecy.message)
-            yield skipped(text)._replace(action=action(error.operation_name))
+            yield unread(error, subject.stack.secrecy.message)
 
 
 def _lines(question: str, answer: Answer) -> Iterator[str]:

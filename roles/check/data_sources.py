@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from botocore.exceptions import ClientError
 
 from roles.account import DataSource
 from roles.aws_cli import aws_command
-from roles.check.answers import Answer, not_allowed, not_known, ok, problem, skipped
+from roles.check.answers import Answer, not_allowed, ok, problem, skipped, unread
 from roles.check.subject import Subject, ignore_not_found
 from roles.connector import Uses, find_uses
-from roles.errors import is_denied
+from roles.errors import OddAnswerError, is_denied
+from roles.reply import Reply
 
 _ABOUT_THE_ROLE: Final = (
     (r"kms|decrypt", "this is about the key: see KMS key and key policy"),
@@ -58,11 +59,17 @@ def data_sources(subject: Subject) -> Iterator[Answer]:
     elif not subject.data_sources:
         yield ok("none runs under the role yet")
     for source, found in subject.data_sources:
-        for answer in _about(subject, source, found):
+        try:
+            if isinstance(found, OddAnswerError):
+                raise found
+            answers = [*_about(subject, source, found)]
+        except OddAnswerError as error:
+            answers = [unread(error, subject.stack.secrecy.message)]
+        for answer in answers:
             yield answer._replace(subject=source.id)
 
 
-def _about(subject: Subject, source: DataSource, found: Mapping[str, Any]) -> Iterator[Answer]:
+def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Answer]:
     """Compare one data source with the settings, and look at its last sync."""
     if different := [*_differences(subject, found)]:
         yield problem(
@@ -73,7 +80,7 @@ def _about(subject: Subject, source: DataSource, found: Mapping[str, Any]) -> It
     yield _status(subject, source, found)
 
 
-def _differences(subject: Subject, found: Mapping[str, Any]) -> Iterator[str]:
+def _differences(subject: Subject, found: Reply) -> Iterator[str]:
     uses, show = find_uses(found), subject.show
     connector = subject.stack.connector
     if uses.type.upper() not in connector.types.split():
@@ -82,7 +89,7 @@ def _differences(subject: Subject, found: Mapping[str, Any]) -> Iterator[str]:
     if uses.secret_id != secret_arn and not _names(uses.secret_id, secret_arn):
         theirs, ours = (show(name or "", "secret_id") for name in (uses.secret_id, secret_arn))
         yield f"its secret is {theirs or 'none'}, and secretId {ours or 'not set'}"
-    vpc = found.get("vpcConfiguration") or {}
+    vpc = found.get("vpcConfiguration", {})
     arns = subject.policies.resources("ec2:CreateNetworkInterface")
     settings = {arn.rpartition("/")[2] for arn in arns}
     actual = {*vpc.get("subnetIds", ()), *vpc.get("securityGroupIds", ())}
@@ -106,16 +113,27 @@ def other_data_sources(subject: Subject) -> Iterator[Answer]:
     if subject.index is None:
         yield skipped("there is no index")
         return
-    others = [
-        (source, found["roleArn"], shared)
-        for source, found in subject.every_data_source
-        if found.get("roleArn") not in (None, subject.stack.role_arn)
-        and (shared := _shared(subject, find_uses(found)))
-    ]
-    if not others:
+    found_any = False
+    for source, found in subject.every_data_source:
+        try:
+            answer = _about_other(subject, source, found)
+        except OddAnswerError as error:
+            answer = unread(error, subject.stack.secrecy.message)
+        if answer:
+            found_any = True
+            yield answer._replace(subject=source.id)
+    if not found_any:
         yield ok("none has the stack's secret or bucket")
-    for source, role_arn, shared in others:
-        yield _left_behind(subject, source, role_arn, shared)._replace(subject=source.id)
+
+
+def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerError) -> Answer | None:
+    """Ask about a data source, if it has the stack's secret or bucket, but another role."""
+    if isinstance(found, OddAnswerError):
+        raise found
+    if found.get("roleArn") in (None, subject.stack.role_arn):
+        return None
+    shared = _shared(subject, find_uses(found))
+    return _left_behind(subject, source, found.arn("roleArn").text, shared) if shared else None
 
 
 def _left_behind(subject: Subject, source: DataSource, role_arn: str, shared: str) -> Answer:
@@ -154,22 +172,17 @@ def _names(secret_id: str | None, arn: str | None) -> bool:
     return secret_id in (resource, resource.rpartition("-")[0])
 
 
-def _status(subject: Subject, source: DataSource, found: Mapping[str, Any]) -> Answer:
+def _status(subject: Subject, source: DataSource, found: Reply) -> Answer:
     """Report the state of a data source and of its last sync."""
-    status, error = str(found.get("status", "")), found.get("error", {})
+    status, error = found.choice("status"), found.get("error", {})
     if status not in _ACTIVE:
-        fix = _NOT_ACTIVE.get(status)
-        if fix is None:
-            return not_known(f"{source.name} is {status}", "qbusiness:GetDataSource")
-        return _failure(f"{source.name} is {status}", subject, error, "", fix)
+        return _failure(f"{source.name} is {status}", subject, error, "", _NOT_ACTIVE[status])
     sync = subject.account.last_sync(source)
     if sync is None:
         return ok(f"{source.name} is {status}, and has not synchronized yet")
-    outcome, error = sync["status"], sync.get("error", {})
+    outcome, error = sync.choice("status"), sync.get("error", {})
     text = f"{source.name} is {status}, its last sync of {sync['startTime']:%Y-%m-%d %H:%M} {outcome}"
     code = f"code {sync['dataSourceErrorCode']}" if sync.get("dataSourceErrorCode") else ""
-    if outcome not in _SYNCS:
-        return not_known(text, "qbusiness:ListDataSourceSyncJobs")
     if _SYNCS[outcome] or (outcome == "INCOMPLETE" and _hint(error, code)):
         start = aws_command("qbusiness start-data-source-sync-job", **_options(subject, source))
         return _failure(text, subject, error, code, f"when it is fixed, {start}")

@@ -1,7 +1,7 @@
 """Ask whether the resources that the settings name exist, and the connector can use them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from botocore.exceptions import ClientError
 
@@ -15,6 +15,7 @@ from roles.check.requests import decisions, decryption, statement_of_context, un
 from roles.check.subject import Subject, ignore_not_found
 from roles.difference import readable
 from roles.errors import code, is_denied
+from roles.reply import Reply
 
 _ZONES: Final[Mapping[str, Sequence[str]]] = {
     "us-east-1": ("use1-az1", "use1-az2", "use1-az4"),
@@ -31,7 +32,7 @@ NO_BUCKET: Final = "the settings have no bucket"
 
 def credentials(subject: Subject) -> Answer:
     """Show whose answers these are."""
-    account, caller = map(subject.show, (subject.account_id, subject.caller_arn))
+    account, caller = map(subject.show, (subject.account_id, subject.caller.text))
     return ok(f"account {account} in {subject.shown_region}, {caller}")
 
 
@@ -69,8 +70,8 @@ def index(subject: Subject) -> Answer:
     return _active(subject, "index", identifier, found, ", and belongs to the application")
 
 
-def _active(subject: Subject, kind: str, identifier: str, found: Mapping[str, Any], more: str) -> Answer:
-    status, error = found["status"], subject.stack.secrecy.error(found.get("error", {}))
+def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: str) -> Answer:
+    status, error = found.choice("status"), subject.stack.secrecy.error(found.get("error", {}))
     if status in ("ACTIVE", "UPDATING"):
         return ok(f"{found.get('displayName') or identifier} is {status.lower()}{more}")
     reason = f": {error}" if error else ""
@@ -169,17 +170,16 @@ def key(subject: Subject) -> Answer:
     shown = subject.show(arn)
     if found is None:
         return problem(f"there is no key {shown}", subject.set_command("kms_key_id", "KEY_ID"))
-    if found["KeyState"] != "Enabled":
+    state = found.choice("KeyState")
+    if state != "Enabled":
         key_id = subject.argument(found["KeyId"], "KEY_ID", "kms_key_id")
         enable = aws_command("kms enable-key", key_id=key_id)
         fix = {
             "Disabled": enable,
             "PendingDeletion": f"{aws_command('kms cancel-key-deletion', key_id=key_id)} && {enable}",
         }
-        return problem(
-            f"{shown} is {found['KeyState']}", fix.get(found["KeyState"], "wait until it is Enabled")
-        )
-    spec = found.get("KeySpec") or found.get("CustomerMasterKeySpec")
+        return problem(f"{shown} is {state}", fix.get(state, "wait until it is Enabled"))
+    spec = found.choice("KeySpec" if "KeySpec" in found else "CustomerMasterKeySpec")
     if spec != "SYMMETRIC_DEFAULT" or found.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
         return problem(
             f"{shown} is not a symmetric key for encryption, but {spec} for {found.get('KeyUsage')}",
@@ -205,7 +205,7 @@ def key_policy(subject: Subject) -> Answer:
 
 
 def _judge_key_policy(subject: Subject, arn: str, command: str) -> Answer:
-    policy = readable(subject.account.key_policy(arn), Kind.RESOURCE, "the key policy")
+    policy = readable(subject.account.key_policy(arn), Kind.RESOURCE, "of the key", "kms:GetKeyPolicy")
     ((_, decision),) = decisions(subject, policy, decryption(subject))
     names = ", ".join(statement.name for statement in decision.statements)
     if decision.allowed is Truth.CANNOT_TELL:
@@ -230,7 +230,7 @@ def _judge_key_policy(subject: Subject, arn: str, command: str) -> Answer:
     return ok("names the role" if by_name else "leaves it to the account's IAM policies")
 
 
-def put_key_policy(subject: Subject, key: Mapping[str, Any]) -> str:
+def put_key_policy(subject: Subject, key: Reply) -> str:
     """Return the command that puts the policy of a key."""
     return aws_command(
         "kms put-key-policy",
@@ -275,7 +275,7 @@ def subnets(subject: Subject) -> Answer:
     )
 
 
-def _wrong_with_subnet(subject: Subject, arn: str, subnet: Mapping[str, Any] | None) -> str:
+def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
     """Tell what is wrong with a subnet; nothing is, if the text is empty."""
     identifier = _in_vpc(subject, arn.rpartition("/")[2])
     if subnet is None:
@@ -323,7 +323,7 @@ def _network_arns(subject: Subject, kind: str) -> list[str]:
     return [arn for arn in arns if arn.split(":", 5)[5].startswith(kind)]
 
 
-def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, dict[str, Any]]:
+def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, Reply]:
     """Return those of the subnets that exist, by their IDs."""
     identifiers = [arn.rpartition("/")[2] for arn in arns]
     return {subnet["SubnetId"]: subnet for subnet in subject.account.subnets(identifiers)}
@@ -382,5 +382,5 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Answer:
     return skipped(
         f"only account {subject.show(owner)}, which has the bucket, can see this: its bucket policy has "
         f"to allow s3:GetObject{' and s3:ListBucket' if is_source else ''} to {role}, and "
-        f"{action(error.operation_name)} to {subject.show(subject.caller_arn)}, which asks"
+        f"{action(error.operation_name)} to {subject.show(subject.caller.text)}, which asks"
     )

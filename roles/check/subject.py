@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -11,8 +11,9 @@ from components.validation import Location
 from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Role
 from roles.check.stack import Policies, StackSettings, check_settings, render
-from roles.errors import InputError, is_denied, is_gone
+from roles.errors import InputError, OddAnswerError, is_denied, is_gone
 from roles.notes import Notes
+from roles.reply import Reply
 
 _T = TypeVar("_T")
 
@@ -37,7 +38,7 @@ class Subject:
         self.account = Account(stack.region, notes)
         self.region = self.account.region
         caller = self.account.caller()
-        self.caller_arn, self.account_id = caller["Arn"], caller["Account"]
+        self.caller, self.account_id = caller.arn("Arn"), caller["Account"]
         role_account = "".join((stack.role_arn or "").split(":")[4:5])
         for wanted, setting in (
             (role_account, "role_name"),
@@ -49,7 +50,7 @@ class Subject:
                     f"credentials are for account {self.show(self.account_id)}: name a profile of that "
                     "account in AWS_PROFILE; `aws sts get-caller-identity` shows who you are"
                 )
-        self.partition = self.caller_arn.split(":")[1]
+        self.partition = self.caller.partition
         self.policies: Policies = render(stack, Location(self.partition, self.region, self.account_id))
 
     @property
@@ -85,25 +86,25 @@ class Subject:
         return str(self.stack.get("index_id"))
 
     @property
-    def application(self) -> dict[str, Any] | None:
+    def application(self) -> Reply | None:
         """The application; None if there is none of this ID."""
         return ignore_not_found(lambda: self.account.application(self.application_id))
 
     @property
-    def index(self) -> dict[str, Any] | None:
+    def index(self) -> Reply | None:
         """The index; None if the application has none of this ID."""
         if self.application is None:
             return None
         return ignore_not_found(lambda: self.account.index(self.application_id, self.index_id))
 
     @property
-    def secret(self) -> dict[str, Any] | None:
+    def secret(self) -> Reply | None:
         """The secret under exactly the ARN of the policy; None if there is none."""
         arn = self.policies.resource("secretsmanager:GetSecretValue")
         return ignore_not_found(lambda: self.account.secret(arn)) if arn else None
 
     @property
-    def key(self) -> dict[str, Any] | None:
+    def key(self) -> Reply | None:
         """The key of the policy; None if there is none."""
         arn = self.policies.resource("kms:Decrypt")
         return ignore_not_found(lambda: self.account.key(arn)) if arn else None
@@ -125,22 +126,30 @@ class Subject:
             return None
 
     @property
-    def data_sources(self) -> list[tuple[DataSource, dict[str, Any]]]:
-        """The data sources of the index that run under the role, with their details."""
+    def data_sources(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
+        """The data sources of the index that run under the role, or may, with their details."""
         role_arn = self.stack.role_arn
         if role_arn is None:
             return []
-        return [each for each in self.every_data_source if each[1].get("roleArn") == role_arn]
+        return [
+            (source, found)
+            for source, found in self.every_data_source
+            if isinstance(found, OddAnswerError) or found.get("roleArn") == role_arn
+        ]
 
     @cached_property
-    def every_data_source(self) -> list[tuple[DataSource, dict[str, Any]]]:
-        """All data sources of the index, with their details."""
+    def every_data_source(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
+        """All data sources of the index, with their details, or why these could not be read."""
         if not self.index:
             return []
         listed = self.account.data_sources_of(self.application_id, self.index_id)
-        found: list[tuple[DataSource, dict[str, Any]]] = []
+        found: list[tuple[DataSource, Reply | OddAnswerError]] = []
         for number, source in enumerate(listed, start=1):
-            found.append((source, self.account.data_source(source)))
+            try:
+                details = self.account.data_source(source)
+            except OddAnswerError as error:
+                details = error
+            found.append((source, details))
             self.notes.progress("data sources", number, len(listed))
         return found
 

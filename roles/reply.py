@@ -1,0 +1,176 @@
+"""Check the replies of AWS against the API's model, and read what the commands need from them.
+
+botocore checks neither: a reply without a member lacks it, and a text in place of a list becomes a list
+of its characters. A reply that cannot be used is an OddAnswerError, raised where it is read.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, NoReturn, cast
+from xml.etree import ElementTree as ET
+
+from roles.actions import action
+from roles.errors import OddAnswerError
+
+_JSON: Final[Mapping[str, tuple[type, ...]]] = {
+    "blob": (str,),
+    "boolean": (bool,),
+    "double": (int, float),
+    "float": (int, float),
+    "integer": (int,),
+    "list": (list,),
+    "long": (int,),
+    "map": (dict,),
+    "string": (str,),
+    "structure": (dict,),
+    "timestamp": (int, float, str),
+}
+"""How each type of a model is written in JSON."""
+_ARN: Final = re.compile(
+    r"arn:(?P<partition>aws(?:-[a-z]+)*):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*)"
+    r":(?P<account>[0-9]{12}|aws):(?P<resource>\S*[^\s/:])"
+)
+
+
+class Arn(NamedTuple):
+    """An ARN, and its parts."""
+
+    text: str
+    partition: str
+    service: str
+    region: str
+    account: str
+    resource: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the resource: a role's name without its path."""
+        return self.resource.rpartition("/")[2]
+
+
+class Reply(dict[str, Any]):
+    """A reply of AWS or a structure in it, without the members that are null or blank.
+
+    To look up a member that it does not have raises OddAnswerError; `get` is for optional ones.
+    """
+
+    def __init__(self, operation: str, shape: Any, members: Mapping[str, Any]) -> None:
+        """Take the operation that was called, and the model of this structure."""
+        super().__init__(members)
+        self._operation = operation
+        self._shape = shape
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise self.odd(f"has no valid {name}")
+
+    def odd(self, reason: str) -> OddAnswerError:
+        """Return the exception for a reply that cannot be used, to be raised."""
+        return OddAnswerError(operation=action(self._operation), reason=reason)
+
+    def choice(self, name: str) -> str:
+        """Return a member that is one of the values in the model."""
+        if self[name] not in self._shape.members[name].enum:
+            raise self.odd(f"has the {name} {self[name]!r}, which this version of boto3 does not know")
+        return self[name]
+
+    def arn(self, name: str, kind: str = "") -> Arn:
+        """Return a member that is an ARN, and whose service and resource begin with `kind`."""
+        found = _ARN.fullmatch(self[name])
+        if not found or not f"{found['service']}:{found['resource']}".startswith(kind):
+            raise self.odd(f"has the {name} {self[name]!r}, which is no ARN{kind and ' of '}{kind}")
+        return Arn(found[0], **found.groupdict())
+
+    def document(self, name: str) -> Mapping[str, Any]:
+        """Return a member that is a policy in JSON, which botocore has parsed or not."""
+        document = self[name]
+        try:
+            parsed = json.loads(document) if isinstance(document, str) else document
+        except (ValueError, RecursionError):
+            parsed = None
+        if not isinstance(parsed, Mapping):
+            raise self.odd(f"has a {name} that is no JSON object")
+        return cast("Mapping[str, Any]", parsed)
+
+
+def check_json(operation: str, body: bytes, shape: Any) -> None:
+    """Raise OddAnswerError for a body that is no JSON, or has other types than the model's."""
+    try:
+        content = json.loads(body or b"{}")
+        place = _misfit(content, shape, "its content")
+    except (ValueError, RecursionError):
+        place = "its content"
+    if place:
+        raise OddAnswerError(operation=action(operation), reason=f"has the wrong type for {place}")
+
+
+def _misfit(value: Any, shape: Any, place: str) -> str:
+    """Return the place of a value that has another type than in the model; blank if there is none."""
+    if type(value) not in _JSON.get(shape.type_name, (type(value),)):
+        return place
+    parts: list[tuple[Any, Any, str]] = []
+    if shape.type_name == "structure":
+        for name, member in shape.members.items():
+            key = member.serialization.get("name", name)
+            if value.get(key) is not None:
+                parts.append((value[key], member, key))
+    elif shape.type_name == "list":
+        parts = [(item, shape.member, f"a member of {place}") for item in value]
+    elif shape.type_name == "map":
+        parts = [(item, shape.value, f"a value of {place}") for item in value.values()]
+    return next(filter(None, (_misfit(*part) for part in parts)), "")
+
+
+def check_xml(operation: str, body: bytes, shape: Any) -> None:
+    """Raise OddAnswerError for text in place of a list, which botocore takes for an empty list."""
+    try:
+        root = ET.fromstring(body)  # noqa: S314 botocore parses it next, in the same way
+    except ET.ParseError:
+        return  # which botocore reports
+    wrapper = shape.serialization.get("resultWrapper")
+    result = root.find(f"{{*}}{wrapper}") if wrapper else root
+    if result is not None and (place := _text_for_list(result, shape)):
+        raise OddAnswerError(operation=action(operation), reason=f"has the wrong type for {place}")
+
+
+def _text_for_list(element: Any, shape: Any) -> str:
+    """Return the name of a list that has a text; blank if there is none."""
+    if shape.type_name == "list":
+        if (element.text or "").strip():
+            return element.tag.rpartition("}")[2]
+        parts = [(child, shape.member) for child in element]
+    elif shape.type_name == "structure":
+        members = {
+            member.serialization.get("name", name): member for name, member in shape.members.items()
+        }
+        tags = ((child, child.tag.rpartition("}")[2]) for child in element)
+        parts = [(child, members[tag]) for child, tag in tags if tag in members]
+    else:
+        return ""
+    return next(filter(None, (_text_for_list(*part) for part in parts)), "")
+
+
+def read(operation: str, value: Any, shape: Any) -> Any:
+    """Return a reply that botocore has parsed, in which each structure is a Reply."""
+    if shape.type_name == "list":
+        if any(_is_missing(item, shape.member) for item in value):
+            raise OddAnswerError(
+                operation=action(operation), reason=f"has no valid member in a {shape.name}"
+            )
+        return [read(operation, item, shape.member) for item in value]
+    if shape.type_name != "structure" or shape.is_document_type:
+        return value
+    members = {
+        name: read(operation, value[name], member)
+        for name, member in shape.members.items()
+        if not _is_missing(value.get(name), member)
+    }
+    return Reply(operation, shape, members)
+
+
+def _is_missing(value: Any, shape: Any) -> bool:
+    """Return whether a member is null, blank, or a text that is shorter than the model allows."""
+    if isinstance(value, str):
+        return len(value) < max(1, shape.metadata.get("min", 0))
+    # A policy may be parsed already; an element of XML that is there twice is a list.
+    return value is None or (shape.type_name == "string" and not isinstance(value, Mapping))
