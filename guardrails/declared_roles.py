@@ -16,6 +16,7 @@ from iam.patterns import is_pattern
 from pulumi_policy.proxy import UnknownValueError
 
 SERVICE: Final = "qbusiness.amazonaws.com"
+_SERVICE_PRINCIPAL: Final = f"Service:{SERVICE}"
 
 _ROLE: Final = "aws:iam/role:Role"
 _ROLE_POLICY: Final = "aws:iam/rolePolicy:RolePolicy"
@@ -153,8 +154,11 @@ def roles_of(
 def trusting_statements(trust: Document) -> Iterator[Statement]:
     """Return the statements of a trust policy that let Amazon Q Business assume the role."""
     for statement in trust.statements:
-        met = not any(map(never_met, statement.conditions))
-        if statement.allows and met and statement.principals.covers(f"Service:{SERVICE}"):
+        if (
+            statement.allows
+            and statement.principals.covers(_SERVICE_PRINCIPAL)
+            and not any(map(never_met, statement.conditions))
+        ):
             yield statement
 
 

@@ -137,8 +137,9 @@ def _uncovered(
     groups: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
     for action in statement.actions.listed():
         left: dict[bool, list[str]] = {}
+        of_action = [other for other in others if other.actions.covers(action)]
         for target in statement.targets.listed():
-            reach = [other for other in others if _covers(other, action, target)]
+            reach = [other for other in of_action if other.targets.covers(target)]
             denied = any(_meets(denial, action, target) for denial in denials)
             if denied or not any(implied(statement.conditions, other.conditions) for other in reach):
                 left.setdefault(bool(reach) and not denied, []).append(target)
@@ -156,11 +157,6 @@ def _uncovered(
 
 def _shown(side: Patterns, patterns: Iterable[str]) -> tuple[str, ...]:
     return (f"everything but {', '.join(side.values)}",) if side.negated else tuple(patterns)
-
-
-def _covers(statement: Statement, action: str, target: str) -> bool:
-    """Return whether the action on the target is certainly meant, leaving conditions aside."""
-    return statement.actions.covers(action) and statement.targets.covers(target)
 
 
 def _meets(statement: Statement, action: str, target: str) -> bool:

@@ -8,8 +8,10 @@ import pytest
 
 from benchmarks.__main__ import PAGE, SECTIONS
 from benchmarks.measuring import Command, Run, measure, ratio, spread
+from benchmarks.policies import figures_of
 from benchmarks.programs import Laboratory
 from benchmarks.table import table
+from sandbox.environment import PROJECT
 from tests.stacks import Aws
 
 
@@ -36,6 +38,18 @@ def test_a_failed_command_is_not_measured(tmp_path: Path):
     broken = Command([sys.executable, "-c", "raise SystemExit('no role')"], tmp_path, {})
     with pytest.raises(RuntimeError, match="no role"):
         broken.run()
+
+
+@pytest.mark.slow
+def test_reading_and_comparing_policies_is_measured_in_a_checkout():
+    figures = figures_of(PROJECT)
+    assert [*figures] == [
+        "guardrails, 50 roles",
+        "guardrails, 500 roles",
+        "audit, 500 data sources under 20 roles",
+        "audit, 500 data sources under 500 roles",
+    ]
+    assert all(seconds > 0 for seconds in figures.values())
 
 
 def test_a_table_shows_medians_with_their_spread_and_ratios():

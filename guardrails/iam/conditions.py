@@ -60,7 +60,7 @@ class Context(NamedTuple):
     def get(self, key: str) -> tuple[Text, ...] | None:
         """Return the values of a key, which are none if it is absent; None if that is not known."""
         key = key.lower()
-        absent = () if key.startswith(self.complete) and self.complete else None
+        absent: tuple[Text, ...] | None = () if self.complete and key.startswith(self.complete) else None
         return self.values.get(key, absent)
 
 
@@ -297,6 +297,7 @@ Covers = Callable[[str, str], bool]
 """Takes a pattern and another one, and returns whether the first certainly covers the other."""
 
 
+@cache
 def never_met(condition: Condition) -> bool:
     """Return whether no request can meet a condition: it compares ARNs, and no value is one."""
     parsed = _parse(condition.operator)
@@ -309,13 +310,16 @@ def never_met(condition: Condition) -> bool:
     )
 
 
+@cache
 def certain_values(condition: Condition, key: str) -> tuple[str, ...]:
     """Return the values that a condition requires a key to have; none if it accepts others, or no key.
 
     A value may be a pattern, if the operator takes patterns.
     """
+    if not condition.is_on(key):
+        return ()
     parsed = _parse(condition.operator)
-    if not condition.is_on(key) or not condition.requires_key or parsed is None or parsed.negated:
+    if not condition.requires_key or parsed is None or parsed.negated:
         return ()
     if parsed.base == "StringEqualsIgnoreCase":
         return condition.values if all(map(_has_no_case, condition.values)) else ()

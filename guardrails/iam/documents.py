@@ -6,6 +6,7 @@ The grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from functools import cache
 from typing import Any, Final, NamedTuple, cast
@@ -20,6 +21,11 @@ _DOCUMENT_ELEMENTS: Final = {"Version", "Id", "Statement"}
 _STATEMENT_ELEMENTS: Final = {"Sid", "Effect", "Action", "NotAction", "Condition"}
 _VERSION_WITH_VARIABLES: Final = "2012-10-17"
 
+# The roles of a stack have most of these in common. Each is kept once: many small objects make Python
+# collect garbage more often.
+_shared_patterns = cache(Patterns)
+_shared_condition = cache(Condition)
+
 
 class Kind(Enum):
     """A kind of policy, by the elements that its statements have besides actions."""
@@ -28,6 +34,9 @@ class Kind(Enum):
     TRUST = ("Principal",)
     RESOURCE = ("Principal", "Resource")
     """Of a key, secret, or bucket."""
+
+    # Every look-up of a document that was read already takes one: this one needs no call of Python.
+    __hash__ = object.__hash__
 
 
 class Statement(NamedTuple):
@@ -107,8 +116,9 @@ def _read(given: Any, size: int, kind: Kind, policy: str) -> Document:
     try:
         _check_elements(given, _DOCUMENT_ELEMENTS, "the document")
         variables = given.get("Version") == _VERSION_WITH_VARIABLES
+        targets = kind.value
         statements = [
-            _statement(number, statement, kind, policy, variables=variables)
+            _statement(number, statement, targets, policy, variables=variables)
             for number, statement in enumerate(listed(given.get("Statement")), start=1)
         ]
     except _MalformedError as error:
@@ -126,21 +136,28 @@ def listed(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
-def _statement(number: int, given: Any, kind: Kind, policy: str, *, variables: bool) -> Statement | None:
+@cache
+def _elements(targets: tuple[str, ...]) -> frozenset[str]:
+    """Return the elements that a statement may have, with those of its kind."""
+    return frozenset({*_STATEMENT_ELEMENTS, *targets, *(f"Not{element}" for element in targets)})
+
+
+def _statement(
+    number: int, given: Any, targets: tuple[str, ...], policy: str, *, variables: bool
+) -> Statement | None:
     """Read a statement; None if what it allows depends on a value that is not known yet."""
     if given is UNKNOWN:
         return None
-    negations = {f"Not{element}" for element in kind.value}
-    _check_elements(given, {*_STATEMENT_ELEMENTS, *kind.value, *negations}, f"statement {number}")
-    for element in ("Action", *kind.value):
+    _check_elements(given, _elements(targets), f"statement {number}")
+    for element in ("Action", *targets):
         if (element in given) == (f"Not{element}" in given):
             raise _MalformedError(f"statement {number} needs either {element} or Not{element}")
     effect = given.get("Effect")
     if effect not in ("Allow", "Deny", UNKNOWN):
         raise _MalformedError(f'the Effect of statement {number} is neither "Allow" nor "Deny"')
     actions = _patterns(given, "Action", number, ignore_case=True)
-    resources = _patterns(given, "Resource", number) if "Resource" in kind.value else Patterns()
-    principals = _principals(given, number) if "Principal" in kind.value else Patterns()
+    resources = _patterns(given, "Resource", number) if "Resource" in targets else _shared_patterns()
+    principals = _principals(given, number) if "Principal" in targets else _shared_patterns()
     conditions = tuple(_conditions(given.get("Condition", {}), number))
     # Each action and each resource is allowed by itself: an unknown one does not hide the others.
     decisive = [principals, *(side for side in (actions, resources) if side.negated), *conditions]
@@ -151,8 +168,8 @@ def _statement(number: int, given: Any, kind: Kind, policy: str, *, variables: b
         policy,
         sid if isinstance(sid, str) and sid else f"statement {number}",
         effect == "Allow",
-        actions._replace(values=_known(actions.values)),
-        resources._replace(values=_known(resources.values)),
+        _known(actions),
+        _known(resources),
         principals,
         conditions,
         variables,
@@ -165,7 +182,7 @@ def _patterns(
     """Return the values of an element or of its negation."""
     name = element if element in given else f"Not{element}"
     values = _texts(given[name], f"{name} of statement {number}")
-    return Patterns(values, name != element, ignore_case)
+    return _shared_patterns(values, name != element, ignore_case)
 
 
 def _principals(given: Mapping[str, Any], number: int) -> Patterns:
@@ -189,7 +206,7 @@ def _conditions(given: Any, number: int) -> Iterable[Condition]:
     for operator, keys in _members(given, number):
         for key, values in _members(keys, number):
             texts = tuple(_value(value, number) for value in listed(values))
-            yield Condition(operator, key, texts)
+            yield _shared_condition(operator, key, texts)
 
 
 def _members(given: Any, number: int) -> Iterable[tuple[str, Any]]:
@@ -209,12 +226,12 @@ def _value(given: Any, number: int) -> Any:
     return str(given).lower() if isinstance(given, bool) else str(given)
 
 
-def _check_elements(given: Any, allowed: set[str], what: str) -> None:
+def _check_elements(given: Any, allowed: AbstractSet[str], what: str) -> None:
     if not isinstance(given, Mapping):
         raise _MalformedError(f"{what} is not an object")
-    surplus = sorted(cast("Mapping[str, Any]", given).keys() - allowed)
+    surplus = cast("Mapping[str, Any]", given).keys() - allowed
     if surplus:
-        raise _MalformedError(f"{what} has {', '.join(surplus)}, which is not allowed there")
+        raise _MalformedError(f"{what} has {', '.join(sorted(surplus))}, which is not allowed there")
 
 
 def _texts(given: Any, what: str) -> tuple[Any, ...]:
@@ -224,5 +241,7 @@ def _texts(given: Any, what: str) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _known(values: tuple[Any, ...]) -> tuple[str, ...]:
-    return tuple(value for value in values if value is not UNKNOWN)
+def _known(given: Patterns) -> Patterns:
+    if UNKNOWN not in given.values:
+        return given
+    return given._replace(values=tuple(value for value in given.values if value is not UNKNOWN))

@@ -49,7 +49,10 @@ class Patterns(NamedTuple):
         """Return whether everything that the pattern matches is certainly meant."""
         if self.negated:
             return not any(overlap(value, pattern, self.ignore_case) for value in self.values)
-        return any(covers(value, pattern, self.ignore_case) for value in self.values)
+        # The same text is looked for first: that is the most frequent case, and takes least.
+        return pattern in self.values or any(
+            covers(value, pattern, self.ignore_case) for value in self.values
+        )
 
     def meets(self, pattern: str) -> bool:
         """Return whether something that the pattern matches may be meant."""
@@ -70,9 +73,13 @@ def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa
     """
     if pattern == other:
         return True
+    if not is_pattern(pattern):  # and not the same text: the answer without an expression
+        return ignore_case and pattern.lower() == other.lower()
+    if "${" in pattern:
+        return False
     # Only an asterisk covers an asterisk.
     expression = _expression(pattern, ignore_case, "[^*]")
-    return "${" not in pattern and bool(expression.fullmatch(VARIABLE.sub("*", other)))
+    return bool(expression.fullmatch(VARIABLE.sub("*", other)))
 
 
 @cache
