@@ -622,6 +622,9 @@ DENYING: Final[list[dict[str, Any]]] = [
     {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
     {"Bool": {"aws:ViaAWSService": "true"}},
     {"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}},
+    {"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-1/*"}},
+    {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}},
+    {"DateGreaterThan": {"aws:EpochTime": "1577836800"}},
 ]
 """Conditions that the connector's request meets; moto's account belongs to no organization."""
 SPARING: Final[list[dict[str, Any]]] = [
@@ -633,15 +636,14 @@ SPARING: Final[list[dict[str, Any]]] = [
     {"Bool": {"aws:SecureTransport": "false"}},
     {"Bool": {"aws:PrincipalIsAWSService": "true"}},
     {"StringEquals": {"kms:EncryptionContext:SecretARN": f"{SECRET_ARN}-other"}},
+    {"Bool": {"kms:GrantIsForAWSResource": "false"}},
+    {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
     # One condition that is not met decides, whatever is not known.
-    {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}, "Bool": {"aws:SecureTransport": "false"}},
+    {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}, "Bool": {"aws:SecureTransport": "false"}},
 ]
 UNKNOWN: Final[list[tuple[dict[str, Any], str]]] = [
-    ({"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}, "aws:SourceVpce"),
     ({"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, "aws:SourceIp"),
-    ({"DateGreaterThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}}, "aws:CurrentTime"),
     ({"StringLike": {"aws:userid": "*:me"}}, "aws:userid"),
-    ({"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-1/*"}}, "aws:PrincipalOrgPaths"),
     ({"stringNotLike": {"aws:PrincipalArn": ADMIN}}, "aws:PrincipalArn"),
 ]
 
@@ -699,16 +701,16 @@ def test_a_key_policy_under_a_condition_that_nobody_can_read_is_neither_ok_nor_a
 @pytest.mark.parametrize(
     ("stated", "code", "printed"),
     [
-        (["aws:SourceVpce=vpce-1"], 0, "aws:SourceVpce is vpce-1"),
-        (["aws:SourceVpce=vpce-2"], 1, "aws:SourceVpce is vpce-2"),
-        (["aws:SourceVpce="], 1, "aws:SourceVpce is absent"),
-        (["AWS:sourcevpce=vpce-1", "aws:SourceIp=192.0.2.1"], 0, "AWS:sourcevpce is vpce-1"),
+        (["aws:SourceIp=192.0.2.1"], 0, "aws:SourceIp is 192.0.2.1"),
+        (["aws:SourceIp=198.51.100.1"], 1, "aws:SourceIp is 198.51.100.1"),
+        (["aws:SourceIp="], 1, "aws:SourceIp is absent"),
+        (["AWS:sourceip=192.0.2.1", "aws:SourceVpc=vpc-1"], 0, "AWS:sourceip is 192.0.2.1"),
     ],
 )
 def test_a_key_that_the_user_states_decides_and_is_printed(
     world: World, check: Check, stated: list[str], code: int, printed: str
 ):
-    denied_under(world, {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}})
+    denied_under(world, {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
     options = [option for each in stated for option in ("--context", each)]
     said = check(*options)
     assert said.code == code
@@ -716,8 +718,24 @@ def test_a_key_that_the_user_states_decides_and_is_printed(
     assert check("--json", *options).json["context"]
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("aws:CurrentTime", "2199-01-01T00:00:00Z"), ("aws:EpochTime", "7226582400")],
+)
+def test_an_answer_that_holds_at_the_time_of_the_check_says_so(
+    world: World, check: Check, key: str, value: str
+):
+    denied_under(world, {"DateGreaterThan": {key: value}})
+    said = check()
+    assert said.code == 0
+    assert answer_to("key policy", said) == (
+        f"ok       key policy: leaves it to the account's IAM policies, at this time: depends on {key}\n"
+    )
+    assert check("--context", f"{key}=2200-01-01T00:00:00Z").code == 1
+
+
 def test_a_problem_counts_more_than_what_cannot_be_told(world: World, check: Check):
-    denied_under(world, {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}})
+    denied_under(world, {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
     world.kms.disable_key(KeyId=KEY_ID)
     assert check().code == 1
 
@@ -1207,11 +1225,12 @@ def test_a_boundary_that_allows_under_a_condition_that_holds_is_ok(
 def test_a_boundary_under_a_condition_that_nobody_can_read_is_neither_ok_nor_a_problem(
     world: World, check: Check
 ):
-    bounded(world, deny_under({"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}, "kms:*"))
+    bounded(world, deny_under({"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}, "secretsmanager:*"))
     said = check()
     assert said.code == 3
     answer = answer_to("permissions boundary", said)
-    assert f"\n           kms:Decrypt on {KEY_ARN} depends on aws:SourceVpc (Lock)\n" in answer
+    request = f"secretsmanager:GetSecretValue on {SECRET_ARN}"
+    assert f"\n           {request} depends on aws:SourceVpc (Lock)\n" in answer
     assert (
         "find out: repeat with --context 'aws:SourceVpc=VALUE', or ask "
         "`aws iam simulate-principal-policy`" in answer

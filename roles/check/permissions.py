@@ -14,6 +14,7 @@ from roles.check.requests import (
     Request,
     connector_requests,
     decisions,
+    for_now,
     foreign_requests,
     statement_of_context,
     unclear,
@@ -162,7 +163,8 @@ def permissions_boundary(subject: Subject) -> Answer:
             "`aws iam simulate-principal-policy`, with the same key in --context-entries",
             *lines,
         )
-    return ok(f"{_boundary(subject, actual)} lets every request through")
+    more = for_now(decision for _, decision in found)
+    return ok(f"{_boundary(subject, actual)} lets every request through{more}")
 
 
 def _boundary(subject: Subject, arn: str) -> str:

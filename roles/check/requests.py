@@ -16,14 +16,52 @@ from guardrails.iam.requests import Request as SingleRequest
 from guardrails.iam.truth import Truth
 from roles.check.subject import Subject
 
-_ORGANIZATION: Final = "aws:PrincipalOrgID"
 _ABSENT: Final = (
     "aws:username",
+    # No session of AssumeRole has them: MFA protects the call of AssumeRole alone.
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
     "aws:multifactorauthpresent",
     "aws:multifactorauthage",
     "aws:federatedprovider",
+    # The role's trust policy does not allow sts:SetSourceIdentity:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
+    "aws:sourceidentity",
+    # Only calls of a service principal have them, which is none that uses a role.
+    "aws:principalservicename",
+    "aws:principalservicenameslist",
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:sourceorgid",
+    "aws:sourceorgpaths",
 )
-"""Keys that no session of a role has that a service assumes."""
+"""Keys that no session of a role has that a service assumes, by the availability of each key:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
+_ABSENT_WITH_SERVICE_ROLE: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
+"""Keys that a call of a service has only if it uses the credentials of another caller (same page)."""
+_ABSENT_FOR_KEY: Final = (
+    # A service that calls for a caller does not pass on the caller's VPC endpoint:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+    "aws:vpcsourceip",
+    # Decrypt is none of the operations that have them:
+    # https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
+    "kms:grantisforawsresource",
+    "kms:grantconstrainttype",
+    "kms:granteeprincipal",
+    "kms:grantoperations",
+    "kms:retiringprincipal",
+)
+"""Keys that the request to decrypt does not have, which another service makes."""
+_SECRET_CONTEXT: Final = ("SecretARN", "SecretVersionId")
+"""The keys of the encryption context of a secret:
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
+_ENCRYPTION_CONTEXT: Final = "kms:encryptioncontext:"
+_OF_ORGANIZATION: Final = (
+    *("aws:principalorgid", "aws:principalorgpaths"),
+    *("aws:resourceorgid", "aws:resourceorgpaths"),
+)
+_OF_TIME: Final = ("aws:currenttime", "aws:epochtime")
 _LISTS: Final = ("aws:TagKeys",)
 """Keys that hold several values."""
 
@@ -133,11 +171,36 @@ def decisions(
         for action in request.actions:
             single = _single(subject, request, action)
             decision = decide(statements, single)
-            if decision.allowed is Truth.CANNOT_TELL and _ORGANIZATION in decision.depends_on:
-                values = {**single.context.values, **_organization(subject, single)}
-                single = single._replace(context=single.context._replace(values=values))
+            if _depends_on(decision, _OF_ORGANIZATION):
+                single = _with(single, _organization(subject, single))
                 decision = decide(statements, single)
+            if _depends_on(decision, _OF_TIME):
+                now = decide(statements, _with(single, _time(subject)))
+                allowed = now.allowed is Truth.YES
+                decision = now._replace(depends_on=_time_keys(decision)) if allowed else now
             yield single, decision
+
+
+def _depends_on(decision: Decision, keys: Sequence[str]) -> bool:
+    return decision.allowed is Truth.CANNOT_TELL and any(
+        key.lower() in keys for key in decision.depends_on
+    )
+
+
+def _with(request: SingleRequest, more: Mapping[str, tuple[Text, ...]]) -> SingleRequest:
+    """Return the request with more that is known of it, unless the user states it."""
+    context = request.context
+    return request._replace(context=context._replace(values={**more, **context.values}))
+
+
+def _time_keys(decision: Decision) -> tuple[str, ...]:
+    return tuple(key for key in decision.depends_on if key.lower() in _OF_TIME)
+
+
+def for_now(found: Iterable[Decision]) -> str:
+    """Return what is added to an answer that holds at this time, and may not later."""
+    keys = dict.fromkeys(key for decision in found for key in decision.depends_on)
+    return f", at this time: depends on {', '.join(keys)}" if keys else ""
 
 
 def unclear(decision: Decision) -> str:
@@ -167,7 +230,7 @@ def _single(subject: Subject, request: Request, action: str) -> SingleRequest:
                 **_of_request(subject, request, action),
                 **subject.stated_context,
             },
-            (*(("aws:principaltag/",) if role else ()), *_tag_prefixes(request)),
+            _complete(subject, request),
         ),
         principal,
     )
@@ -195,26 +258,47 @@ def _of_request(subject: Subject, request: Request, action: str) -> dict[str, tu
     """Return the keys of one request: where it is made, what it is about, and its own."""
     _, _, service, region, account, *_ = (*str(request.resource).split(":"), "", "", "", "", "")
     service = service or action.partition(":")[0]
-    values = {"aws:securetransport": "true"}
+    # Only KMS is called by another service, with the credentials of the session.
+    via_service = service == "kms"
+    values = {"aws:securetransport": "true", "aws:viaawsservice": str(via_service).lower()}
     # The Region of a bucket may be another one.
     if service != "s3" or subject.stack.connector.bucket_is_source:
         values["aws:requestedregion"] = region or subject.region
     if account:
         values["aws:resourceaccount"] = account
     if service == "kms":
-        values |= {"kms:calleraccount": subject.account_id, "aws:viaawsservice": "true"}
+        values["kms:calleraccount"] = subject.account_id
     if service == "secretsmanager":
         tags = {tag["Key"]: tag["Value"] for tag in (subject.secret or {}).get("Tags", [])}
         for prefix in _tag_prefixes(request):
             values |= {f"{prefix}{key.lower()}": value for key, value in tags.items()}
-    known: dict[str, tuple[Text, ...]] = {key: (Text(value),) for key, value in values.items()}
-    if service == "kms" and "kms:EncryptionContext:SecretARN" not in request.context:
-        known["kms:encryptioncontext:secretarn"] = ()
+    known: dict[str, tuple[Text, ...]] = dict.fromkeys(
+        _ABSENT_FOR_KEY if via_service else _ABSENT_WITH_SERVICE_ROLE, ()
+    )
+    known |= {key: (Text(value),) for key, value in values.items()}
+    if _is_of_secret(request):
+        known["kms:encryptioncontextkeys"] = (*map(Text, _SECRET_CONTEXT),)
+        known[f"{_ENCRYPTION_CONTEXT}secretversionid"] = (Text("", "version"),)
+    elif service == "kms":
+        known[f"{_ENCRYPTION_CONTEXT}secretarn"] = ()
     own = {
         key.lower(): (Text(value) if isinstance(value, str) else value,)
         for key, value in request.context.items()
     }
     return {**known, **own}
+
+
+def _complete(subject: Subject, request: Request) -> tuple[str, ...]:
+    """Return the prefixes of the keys that are absent if they are not known."""
+    of_role = ("aws:principaltag/",) if subject.role else ()
+    created = ("aws:requesttag/",) if "aws:TagKeys" in request.context else ()
+    of_secret = (_ENCRYPTION_CONTEXT,) if _is_of_secret(request) else ()
+    return (*of_role, *created, *of_secret, *_tag_prefixes(request))
+
+
+def _is_of_secret(request: Request) -> bool:
+    """Return whether the request decrypts a secret."""
+    return "kms:EncryptionContext:SecretARN" in request.context
 
 
 def _tag_prefixes(request: Request) -> tuple[str, ...]:
@@ -228,6 +312,19 @@ def _organization(subject: Subject, request: SingleRequest) -> dict[str, tuple[T
     found = subject.organization
     if found is None:
         return {}
-    value = (Text(found),) if found else ()
+    # A path begins with the organization; only its management account can read the rest.
+    keys = {
+        "orgid": (Text(found),) if found else (),
+        "orgpaths": (Text(f"{found}/", "r-root/ou-unit/"),) if found else (),
+    }
     own = request.context.values.get("aws:resourceaccount") == (Text(subject.account_id),)
-    return {"aws:principalorgid": value, **({"aws:resourceorgid": value} if own else {})}
+    sides = ("principal", "resource") if own else ("principal",)
+    return {f"aws:{side}{key}": value for side in sides for key, value in keys.items()}
+
+
+def _time(subject: Subject) -> dict[str, tuple[Text, ...]]:
+    """Return the keys for the time of the check."""
+    return {
+        "aws:currenttime": (Text(subject.time.isoformat()),),
+        "aws:epochtime": (Text(str(int(subject.time.timestamp()))),),
+    }

@@ -11,7 +11,7 @@ from guardrails.iam.truth import Truth
 from roles.actions import action
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, cannot_tell, ok, problem, skipped
-from roles.check.requests import decisions, decryption, statement_of_context, unclear
+from roles.check.requests import decisions, decryption, for_now, statement_of_context, unclear
 from roles.check.subject import Subject, ignore_not_found
 from roles.difference import readable
 from roles.errors import code, is_denied
@@ -227,7 +227,8 @@ def _judge_key_policy(subject: Subject, arn: str, command: str) -> Answer:
         )
     role = f"AWS:{subject.stack.role_arn}"
     by_name = any(role in statement.principals.values for statement in decision.statements)
-    return ok("names the role" if by_name else "leaves it to the account's IAM policies")
+    text = "names the role" if by_name else "leaves it to the account's IAM policies"
+    return ok(f"{text}{for_now([decision])}")
 
 
 def put_key_policy(subject: Subject, key: Reply) -> str:

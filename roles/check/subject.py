@@ -1,6 +1,7 @@
 """Hold what the questions of `check` are about: a stack, and the account that it is in."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TypeVar
 
@@ -35,6 +36,7 @@ class Subject:
         self.stated_context = {
             key.lower(): tuple(map(Text, values)) for key, values in stated_context.items()
         }
+        self.time = datetime.now(UTC)
         self.account = Account(stack.region, notes)
         self.region = self.account.region
         caller = self.account.caller()
