@@ -13,12 +13,14 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from pages.examples import ACCOUNT, OTHER_ACCOUNT, REGION
+from pages.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT, REGION
 from tests import test_check
 from tests.page import prose
 from tests.test_check import (
+    KEY_ARN,
     PAGE,
     ROLE_ARN,
+    ROLE_NAME,
     ROOT,
     SECRET_ARN,
     Check,
@@ -406,6 +408,317 @@ PUBLISHED: Final = (
 )
 
 
+UNDER_ROLE: Final = "arn:aws:iam::${aws:PrincipalAccount}:role/" + ROLE_NAME
+
+
+def denying(condition: Condition, **members: Any) -> list[Statement]:
+    """Return a key policy that denies decryption under a condition, and leaves the rest to IAM."""
+    return [OF_ACCOUNT, key(deny(condition, "kms:Decrypt", **members))]
+
+
+def allowing(condition: Condition, **members: Any) -> list[Statement]:
+    """Return a key policy that leaves decryption to the account under a condition."""
+    return [key(allow("kms:*", Condition=condition, **members), ROOT)]
+
+
+def for_principal(*arns: str, effect: str = "Allow") -> list[Statement]:
+    """Return a key policy that allows or denies decryption to principals."""
+    return [*([OF_ACCOUNT] * (effect == "Deny")), key(_statement(effect, "kms:*", {}), {"AWS": arns})]
+
+
+INVENTED_KEY_POLICIES: Final[Mapping[str, tuple[str, Sequence[Statement]]]] = {
+    # Principals.
+    "denied: everybody except an administrator, by NotPrincipal": (
+        "problem",
+        [OF_ACCOUNT, key(deny(NotPrincipal={"AWS": ADMIN}))],
+    ),
+    "denied: everybody except an administrator and the account": (
+        "cannot tell",
+        [OF_ACCOUNT, key(deny(NotPrincipal={"AWS": [ADMIN, ROOT["AWS"]]}))],
+    ),
+    "denied: the account by its ID": ("problem", for_principal(ACCOUNT, effect="Deny")),
+    "denied: another account by its ID": ("ok", for_principal(OTHER_ACCOUNT, effect="Deny")),
+    "denied: a session of the role": (
+        "cannot tell",
+        for_principal(f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE_NAME}/sync", effect="Deny"),
+    ),
+    "allowed: the account of another partition": (
+        "problem",
+        for_principal(f"arn:aws-cn:iam::{ACCOUNT}:root"),
+    ),
+    "allowed: a service-linked role": (
+        "problem",
+        for_principal(f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/q.amazonaws.com/{ROLE_NAME}"),
+    ),
+    "allowed: a role of this name in another account": (
+        "problem",
+        for_principal(ROLE_ARN.replace(ACCOUNT, OTHER_ACCOUNT)),
+    ),
+    "allowed: roles by a wildcard, which a principal cannot have": (
+        "problem",
+        for_principal(f"arn:aws:iam::{ACCOUNT}:role/*"),
+    ),
+    "allowed: Secrets Manager itself": (
+        "problem",
+        [key(allow("kms:*"), {"Service": "secretsmanager.amazonaws.com"})],
+    ),
+    "allowed: the role, among others": ("ok", for_principal(ADMIN, ROLE_ARN)),
+    # Actions and resources.
+    "allowed: everything but Decrypt": ("problem", [key(allow(NotAction="kms:Decrypt"), ROOT)]),
+    "allowed: Decrypt in capitals": ("ok", [key(allow("KMS:DECRYPT"), ROOT)]),
+    "allowed: D?crypt": ("ok", [key(allow("kms:D?crypt"), ROOT)]),
+    "denied: everything but DescribeKey": (
+        "problem",
+        [OF_ACCOUNT, key(deny(NotAction="kms:DescribeKey"))],
+    ),
+    "allowed: another key": ("problem", [key(allow("kms:*", Resource=f"{KEY_ARN}0"), ROOT)]),
+    "allowed: an alias": (
+        "problem",
+        [key(allow("kms:*", Resource=f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/{KEY_ID}"), ROOT)],
+    ),
+    "denied: all keys but this": ("ok", [OF_ACCOUNT, key(deny(NotResource=KEY_ARN))]),
+    # Forms of conditions.
+    "denied: without conditions": ("problem", [OF_ACCOUNT, key(deny(Condition={}))]),
+    "denied: an operator without keys": ("problem", denying({"StringEquals": {}})),
+    "denied: a key without values": ("cannot tell", denying({"StringEquals": {"kms:ViaService": []}})),
+    "denied: two keys, of which one is not met": (
+        "ok",
+        denying({"StringNotEquals": {"aws:PrincipalArn": ADMIN, "kms:ViaService": SECRETS_MANAGER}}),
+    ),
+    "denied: two operators, both met": (
+        "problem",
+        denying(
+            {
+                "StringNotEquals": {"aws:PrincipalArn": ADMIN},
+                "StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"},
+            }
+        ),
+    ),
+    "denied: a key in capitals": ("ok", denying({"StringNotEquals": {"AWS:PRINCIPALARN": ROLE_ARN}})),
+    "denied: a value in capitals": (
+        "problem",
+        denying({"StringNotEquals": {"aws:PrincipalArn": ROLE_ARN.upper()}}),
+    ),
+    "denied: a value in capitals, regardless of case": (
+        "ok",
+        denying({"StringNotEqualsIgnoreCase": {"aws:PrincipalArn": ROLE_ARN.upper()}}),
+    ),
+    "allowed: an account as a number": (
+        "ok",
+        allowing({"StringEquals": {"kms:CallerAccount": int(ACCOUNT)}}),
+    ),
+    "denied: true without quotes": ("problem", denying({"Bool": {"aws:ViaAWSService": True}})),
+    "denied: a missing tag, by IfExists": (
+        "problem",
+        denying({"StringEqualsIfExists": {"aws:PrincipalTag/team": "search"}}),
+    ),
+    "allowed: a missing VPC endpoint, by IfExists": (
+        "ok",
+        allowing({"StringEqualsIfExists": {"aws:SourceVpce": "vpce-1"}}),
+    ),
+    "allowed: a session with MFA": (
+        "problem",
+        allowing({"NumericLessThan": {"aws:MultiFactorAuthAge": 3600}}),
+    ),
+    "denied: one value of many, by ForAnyValue": (
+        "problem",
+        denying({"ForAnyValue:StringNotEquals": {"aws:PrincipalArn": [ADMIN]}}),
+    ),
+    "denied: all keys of the encryption context": (
+        "problem",
+        denying(
+            {
+                "ForAllValues:StringEquals": {
+                    "kms:EncryptionContextKeys": ["SecretARN", "SecretVersionId", "aws:s3:arn"]
+                }
+            }
+        ),
+    ),
+    "allowed: one key of the encryption context alone": (
+        "problem",
+        allowing({"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["SecretARN"]}}),
+    ),
+    "allowed: the encryption context of S3": (
+        "problem",
+        allowing({"StringLike": {"kms:EncryptionContext:aws:s3:arn": "*"}}),
+    ),
+    "allowed: one version of the secret": (
+        "cannot tell",
+        allowing({"StringEquals": {"kms:EncryptionContext:SecretVersionId": "EXAMPLE1"}}),
+    ),
+    "denied: calls through a service, by Null": (
+        "problem",
+        denying({"Null": {"kms:ViaService": "false"}}),
+    ),
+    "denied: no organization, by Null": ("ok", denying({"Null": {"aws:principalorgid": "true"}})),
+    "denied: another organization's paths": (
+        "problem",
+        denying({"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-another123/*"}}),
+    ),
+    "denied: paths outside the organization": (
+        "ok",
+        denying(
+            {"ForAllValues:StringNotLike": {"aws:principalorgpaths": f"{ORGANIZATION}/*"}},
+        ),
+    ),
+    "allowed: calls that name Secrets Manager": (
+        "cannot tell",
+        allowing({"ForAnyValue:StringEquals": {"aws:CalledVia": "secretsmanager.amazonaws.com"}}),
+    ),
+    # Values.
+    "denied: all roles but some, by a wildcard": (
+        "ok",
+        denying({"StringNotLike": {"aws:PrincipalArn": "arn:aws:iam::1234567890??:role/aem-*"}}),
+    ),
+    "denied: a wildcard that is none": (
+        "problem",
+        denying({"StringNotEquals": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/*"}}),
+    ),
+    "denied: all but sessions of the role, which the key never holds": (
+        "problem",
+        denying(
+            {"ArnNotLike": {"aws:PrincipalArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE_NAME}/*"}}
+        ),
+    ),
+    "denied: the role under a path that it does not have": (
+        "problem",
+        denying({"ArnNotLike": {"aws:PrincipalArn": ROLE_ARN.replace(":role/", ":role/q/")}}),
+    ),
+    "denied: a name that is no ARN": (
+        "cannot tell",
+        denying({"ArnNotLike": {"aws:PrincipalArn": ROLE_NAME}}),
+    ),
+    "denied: all roles but this, by a variable": (
+        "ok",
+        denying({"StringNotEquals": {"aws:PrincipalArn": UNDER_ROLE}}),
+    ),
+    "denied: a variable without a value": (
+        "problem",
+        denying({"StringNotEquals": {"aws:PrincipalArn": "${aws:PrincipalTag/owner}"}}),
+    ),
+    "denied: a variable's default": (
+        "ok",
+        denying({"StringEquals": {"kms:CallerAccount": "${aws:PrincipalTag/account, '444455556666'}"}}),
+    ),
+    "denied: the caller's own keys": (
+        "problem",
+        denying({"StringEquals": {"aws:PrincipalAccount": "${aws:ResourceAccount}"}}),
+    ),
+    "allowed: Secrets Manager without a Region": (
+        "problem",
+        allowing({"StringEquals": {"kms:ViaService": "secretsmanager.amazonaws.com"}}),
+    ),
+    "allowed: Secrets Manager of any Region": (
+        "ok",
+        allowing({"StringLike": {"kms:ViaService": "secretsmanager.*"}}),
+    ),
+    "denied: some sessions": ("cannot tell", denying({"StringLike": {"aws:userid": "*:sync-?"}})),
+}
+SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
+INTERFACES: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/"
+OTHER_SERVICES: Final = allow(["kms:Decrypt", "qbusiness:*", "ec2:*"])
+INVENTED_BOUNDARIES: Final[Mapping[str, tuple[str, Sequence[Statement]]]] = {
+    "secrets of a path": (
+        "ok",
+        [OTHER_SERVICES, allow("secretsmanager:Get*", Resource=f"{SECRETS}qbusiness/*")],
+    ),
+    "a secret without its six characters": (
+        "problem",
+        [OTHER_SERVICES, allow("secretsmanager:*", Resource=SECRET_ARN[:-7])],
+    ),
+    "a secret with any six characters": (
+        "ok",
+        [OTHER_SERVICES, allow("secretsmanager:*", Resource=f"{SECRET_ARN[:-6]}??????")],
+    ),
+    "secrets of another partition": (
+        "problem",
+        [OTHER_SERVICES, allow("secretsmanager:*", Resource="arn:aws-us-gov:secretsmanager:*")],
+    ),
+    "indexes without their application": (
+        "problem",
+        [
+            allow(["secretsmanager:*", "kms:*", "ec2:*"]),
+            allow("qbusiness:*", Resource="arn:aws:qbusiness:*:*:application/*/index/*"),
+        ],
+    ),
+    "resources of EC2, and not those that have none": (
+        "problem",
+        [allow(NotAction="ec2:*"), allow("ec2:*", Resource=f"arn:aws:ec2:{REGION}:*:*")],
+    ),
+    "everything of EC2 except subnets, by NotResource": (
+        "problem",
+        [allow(), deny(action="ec2:*", NotResource=f"arn:aws:ec2:*:{ACCOUNT}:subnet/*")],
+    ),
+    "some network interfaces denied": (
+        "cannot tell",
+        [allow(), deny(action="ec2:*", Resource=f"{INTERFACES}eni-0a*")],
+    ),
+    "network interfaces without a tag denied": (
+        "problem",
+        [
+            allow(),
+            deny(
+                {"Null": {"aws:RequestTag/cost-center": "true"}},
+                "ec2:CreateNetworkInterface",
+                Resource=f"{INTERFACES}*",
+            ),
+        ],
+    ),
+    "another tag denied": (
+        "ok",
+        [
+            allow(),
+            deny({"ForAnyValue:StringEquals": {"aws:TagKeys": ["owner"]}}, "ec2:CreateTags"),
+        ],
+    ),
+    "resources of the caller's account": (
+        "ok",
+        [
+            allow(),
+            deny(
+                {"StringNotEquals": {"aws:ResourceAccount": "${aws:PrincipalAccount}"}},
+                ["secretsmanager:*", "kms:*"],
+            ),
+        ],
+    ),
+    "secrets with a tag": (
+        "problem",
+        [
+            allow(),
+            deny({"StringNotEquals": {"aws:ResourceTag/app": "q"}}, "secretsmanager:GetSecretValue"),
+        ],
+    ),
+    "secrets through services alone": (
+        "problem",
+        [allow(), deny({"Bool": {"aws:ViaAWSService": "false"}}, "secretsmanager:*")],
+    ),
+    "keys through services alone": (
+        "ok",
+        [allow(), deny({"BoolIfExists": {"aws:ViaAWSService": "false"}}, "kms:*")],
+    ),
+    "calls through CloudFormation alone": (
+        "problem",
+        [
+            allow(
+                Condition={"ForAnyValue:StringEquals": {"aws:CalledVia": "cloudformation.amazonaws.com"}}
+            )
+        ],
+    ),
+    "an action in another case, and a list of one": (
+        "ok",
+        [allow(["Secretsmanager:getsecretvalue"], Resource=[SECRET_ARN]), OTHER_SERVICES],
+    ),
+}
+INVENTED: Final = [
+    (question, name, given)
+    for question, policies in (
+        ("key policy", INVENTED_KEY_POLICIES),
+        ("permissions boundary", INVENTED_BOUNDARIES),
+    )
+    for name, given in policies.items()
+]
+
+
 def apply(world: World, question: str, document: Mapping[str, Any]) -> None:
     """Give the key its policy, or the role its boundary."""
     text = json.dumps(document)
@@ -431,6 +744,30 @@ def test_policies_in_published_forms_are_answered(
     if published.context:
         options = [option for stated in published.context for option in ("--context", stated)]
         assert state_of(question, world, check, *options) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("question", "name", "given"),
+    INVENTED,
+    ids=[f"{row[0]}: {row[1]}" for row in INVENTED],
+)
+def test_policies_that_are_easily_misread_are_answered(
+    world: World, check: Check, question: str, name: str, given: tuple[str, Sequence[Statement]]
+):
+    state, statements = given
+    apply(world, question, {"Version": "2012-10-17", "Statement": statements})
+    assert (name, state_of(question, world, check)) == (name, state)
+
+
+@pytest.mark.parametrize("version", [{}, {"Version": "2008-10-17"}], ids=json.dumps)
+def test_policies_of_the_first_version_have_no_variables(
+    world: World, check: Check, version: dict[str, str]
+):
+    apply(world, "key policy", {**version, "Statement": OF_ACCOUNT})
+    assert state_of("key policy", world, check) == "ok"
+    variable = denying({"StringNotEquals": {"aws:PrincipalArn": UNDER_ROLE}})
+    apply(world, "key policy", {**version, "Statement": variable})
+    assert state_of("key policy", world, check) != "ok"
 
 
 def test_few_of_the_published_forms_cannot_be_told():
