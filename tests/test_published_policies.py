@@ -612,6 +612,22 @@ INVENTED_KEY_POLICIES: Final[Mapping[str, tuple[str, Sequence[Statement]]]] = {
         "ok",
         allowing({"StringLike": {"kms:ViaService": "secretsmanager.*"}}),
     ),
+    "denied: until a year, or a second of 1970": (
+        "cannot tell",
+        denying({"DateLessThan": {"aws:CurrentTime": "2199"}}),
+    ),
+    "denied: until a day without hyphens, or a second of 1970": (
+        "cannot tell",
+        denying({"DateLessThan": {"aws:CurrentTime": "21990101"}}),
+    ),
+    "denied: until a second of 1970": (
+        "ok",
+        denying({"DateLessThan": {"aws:CurrentTime": "946684799"}}),
+    ),
+    "denied: until a month": (
+        "cannot tell",
+        denying({"DateLessThan": {"aws:CurrentTime": "2199-01"}}),
+    ),
     "denied: some sessions": ("cannot tell", denying({"StringLike": {"aws:userid": "*:sync-?"}})),
 }
 SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
@@ -633,6 +649,18 @@ INVENTED_BOUNDARIES: Final[Mapping[str, tuple[str, Sequence[Statement]]]] = {
     "secrets of another partition": (
         "problem",
         [OTHER_SERVICES, allow("secretsmanager:*", Resource="arn:aws-us-gov:secretsmanager:*")],
+    ),
+    "secrets denied by an ARN that is not complete": (
+        "problem",
+        [allow(), deny(Resource="arn:aws:secretsmanager")],
+    ),
+    "secrets denied by an ARN that is not complete, with a wildcard for several parts": (
+        "cannot tell",
+        [allow(), deny(Resource="arn:aws:secretsmanager:us-*qbusiness*")],
+    ),
+    "secrets denied by an ARN whose wildcard stands for several parts": (
+        "cannot tell",
+        [allow(), deny(Resource="arn:aws:secretsmanager:*:secret:qbusiness/*")],
     ),
     "indexes without their application": (
         "problem",
@@ -768,6 +796,32 @@ def test_policies_of_the_first_version_have_no_variables(
     variable = denying({"StringNotEquals": {"aws:PrincipalArn": UNDER_ROLE}})
     apply(world, "key policy", {**version, "Statement": variable})
     assert state_of("key policy", world, check) != "ok"
+
+
+@pytest.mark.parametrize(
+    ("tags", "state"),
+    [
+        ({"Team": "search"}, "ok"),
+        ({"team": "search", "owner": "docs"}, "ok"),
+        ({"team": "docs"}, "problem"),
+        ({}, "problem"),
+        ({"team": "docs", "Team": "search"}, "cannot tell"),
+        ({"team": "search", "Team": "docs"}, "cannot tell"),
+    ],
+    ids=json.dumps,
+)
+def test_the_tags_of_the_secret_are_read_and_may_differ_in_case_alone(
+    world: World, check: Check, tags: dict[str, str], state: str
+):
+    world.server.answers["secretsmanager:DescribeSecret"] = {
+        "ARN": SECRET_ARN,
+        "KmsKeyId": KEY_ARN,
+        "Tags": [{"Key": name, "Value": value} for name, value in tags.items()],
+    }
+    condition = {"StringNotEquals": {"aws:ResourceTag/team": "search"}}
+    boundary_of_secrets = [allow(), deny(condition, "secretsmanager:*")]
+    apply(world, "permissions boundary", {"Version": "2012-10-17", "Statement": boundary_of_secrets})
+    assert state_of("permissions boundary", world, check) == state
 
 
 def test_few_of_the_published_forms_cannot_be_told():

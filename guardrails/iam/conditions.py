@@ -243,7 +243,9 @@ def _compare_parsed(
 
 
 def _date(text: str) -> datetime:
-    """Read a date, or the seconds since 1970."""
+    """Read a date, or the seconds since 1970; raises ValueError for what may be a year or a day."""
+    if re.fullmatch(r"\d{4}|\d{8}", text, re.ASCII):
+        raise ValueError(text)
     if re.fullmatch(r"\d+(?:\.\d+)?", text):
         return datetime.fromtimestamp(float(text), UTC)
     found = datetime.fromisoformat(text)

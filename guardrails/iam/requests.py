@@ -101,7 +101,7 @@ def _matches_resource(pattern: str | None, statement: Statement, request: Reques
     """Return whether a pattern matches the resource, as a text and part by part.
 
     IAM completes an ARN that has fewer parts in a policy of a principal. It does not say whether it does
-    so elsewhere, and whether a wildcard goes beyond a part:
+    so elsewhere, and not clearly whether a wildcard goes beyond a part:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
     if pattern is None:
@@ -115,7 +115,8 @@ def _matches_resource(pattern: str | None, statement: Statement, request: Reques
     missing = ARN_PARTS - len(parts)
     by_part = every(map(matches, [*parts, *["*"] * missing], given))
     completed = missing > 0 and not statement.principals.values
-    return by_part if completed or whole is by_part else Truth.CANNOT_TELL
+    agreed = whole is by_part or (completed and whole is Truth.NO)
+    return by_part if agreed else Truth.CANNOT_TELL
 
 
 def _fits_principal(statement: Statement, role: RolePrincipal) -> Truth:

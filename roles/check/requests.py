@@ -268,14 +268,12 @@ def _of_request(subject: Subject, request: Request, action: str) -> dict[str, tu
         values["aws:resourceaccount"] = account
     if service == "kms":
         values["kms:calleraccount"] = subject.account_id
-    if service == "secretsmanager":
-        tags = {tag["Key"]: tag["Value"] for tag in (subject.secret or {}).get("Tags", [])}
-        for prefix in _tag_prefixes(request):
-            values |= {f"{prefix}{key.lower()}": value for key, value in tags.items()}
     known: dict[str, tuple[Text, ...]] = dict.fromkeys(
         _ABSENT_FOR_KEY if via_service else _ABSENT_WITH_SERVICE_ROLE, ()
     )
     known |= {key: (Text(value),) for key, value in values.items()}
+    if service == "secretsmanager":
+        known.update(_tags(subject, request))
     if _is_of_secret(request):
         known["kms:encryptioncontextkeys"] = (*map(Text, _SECRET_CONTEXT),)
         known[f"{_ENCRYPTION_CONTEXT}secretversionid"] = (Text("", "version"),)
@@ -299,6 +297,19 @@ def _complete(subject: Subject, request: Request) -> tuple[str, ...]:
 def _is_of_secret(request: Request) -> bool:
     """Return whether the request decrypts a secret."""
     return "kms:EncryptionContext:SecretARN" in request.context
+
+
+def _tags(subject: Subject, request: Request) -> Iterator[tuple[str, tuple[Text, ...]]]:
+    """Return the keys for the tags of a secret.
+
+    Keys of tags may differ in case alone. IAM does not say which of them it then compares.
+    """
+    values: dict[str, set[str]] = {}
+    for tag in (subject.secret or {}).get("Tags", []):
+        values.setdefault(tag["Key"].lower(), set()).add(tag["Value"])
+    for key, (value, *others) in values.items():
+        for prefix in _tag_prefixes(request):
+            yield f"{prefix}{key}", (Text("", "value") if others else Text(value),)
 
 
 def _tag_prefixes(request: Request) -> tuple[str, ...]:
