@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from iam.conditions import Condition, implied
+from iam.conditions import Condition
+from iam.containment import implied
 from iam.documents import Statement, read_document
 from iam.patterns import Patterns
 

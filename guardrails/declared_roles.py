@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 from connector_grants import Application, application_of
-from iam.conditions import certain_values, never_met
+from iam.containment import certain_values, never_met
 from iam.documents import UNKNOWN, Document, Kind, Statement, listed, read_document
 from iam.patterns import is_pattern
 from pulumi_policy.proxy import UnknownValueError

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from components.connector_role import POLICY_NAME
-from guardrails.iam.conditions import implied
+from guardrails.iam.containment import implied
 from guardrails.iam.documents import Kind, Statement, read_document
 from guardrails.iam.patterns import Patterns
 from roles.account import Role

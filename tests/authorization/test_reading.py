@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guardrails.iam.conditions import Condition, Context, implied, meets
+from guardrails.iam.conditions import Condition, Context, meets
+from guardrails.iam.containment import implied
 from guardrails.iam.documents import Kind, read_document
 from guardrails.iam.patterns import Text
 from guardrails.iam.requests import Request, RolePrincipal, decide

@@ -1,0 +1,172 @@
+"""Compare the conditions of IAM policies: a yes is certain, a no may only be unknown."""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import product
+from typing import Final
+
+from .conditions import Condition, met_by_absence
+from .operators import Operator, parse_operator
+from .patterns import covers, is_pattern, may_be_arn, overlap, split_arn
+from .truth import Truth
+
+_SINGLE_VALUED: Final = re.compile(
+    r"aws:(?:source(?:account|arn)|resourceaccount|securetransport|principal(?:account|arn|orgid)"
+    r"|(?:request|resource|principal)tag/.+)"
+    r"|ec2:createaction|iam:passedtoservice|kms:(?:viaservice|calleraccount|encryptioncontext:.+)",
+    re.IGNORECASE,
+)
+"""Keys that certainly hold one value, of those in policies of a connector."""
+Covers = Callable[[str, str], bool]
+"""Takes a pattern and another one, and returns whether the first certainly covers the other."""
+
+
+@cache
+def never_met(condition: Condition) -> bool:
+    """Return whether no request can meet a condition: it compares ARNs, and no value is one."""
+    parsed = parse_operator(condition.operator)
+    return (
+        parsed is not None
+        and parsed.base.startswith("Arn")
+        and not parsed.negated
+        and condition.requires_key
+        and not any(map(may_be_arn, condition.values))
+    )
+
+
+@cache
+def certain_values(condition: Condition, key: str) -> tuple[str, ...]:
+    """Return the values that a condition requires a key to have; none if it accepts others, or no key.
+
+    A value may be a pattern, if the operator takes patterns.
+    """
+    if not condition.is_on(key):
+        return ()
+    parsed = parse_operator(condition.operator)
+    if not condition.requires_key or parsed is None or parsed.negated:
+        return ()
+    if parsed.base == "StringEqualsIgnoreCase":
+        return condition.values if all(map(_has_no_case, condition.values)) else ()
+    if parsed.base.startswith("Arn"):
+        return tuple(filter(may_be_arn, condition.values))
+    return condition.values if _is_text(parsed.base) else ()
+
+
+def _has_no_case(text: str) -> bool:
+    return text.swapcase() == text
+
+
+def implied(strict: Sequence[Condition], lax: Sequence[Condition], covers_text: Covers = covers) -> bool:
+    """Return whether every request that meets the strict conditions certainly meets the others."""
+    return any(map(never_met, strict)) or all(
+        any(_implies(have, wanted, covers_text) for have in strict) for wanted in lax
+    )
+
+
+def _implies(have: Condition, wanted: Condition, covers_text: Covers) -> bool:
+    if not have.is_on(wanted.key):
+        return _implies_tag_keys(have, wanted)
+    ours, theirs = parse_operator(have.operator), parse_operator(wanted.operator)
+    if ours is None or theirs is None or not have.values or not wanted.values:
+        return False
+    if met_by_absence(have) is not Truth.NO and met_by_absence(wanted) is not Truth.YES:
+        return False
+    if theirs.base == "Null":
+        return _absence(wanted) != {True} or (ours.base == "Null" and _absence(have) == {True})
+    if ours.base == "Null":
+        return _absence(have) == {True}
+    return _quantified_alike(ours, theirs, have.key) and _values_imply(
+        ours, have.values, theirs, wanted.values, covers_text
+    )
+
+
+def _values_imply(
+    ours: Operator,
+    have: Sequence[str],
+    theirs: Operator,
+    wanted: Sequence[str],
+    covers_text: Covers,
+) -> bool:
+    """Return whether every text that meets one operator with its values meets the other."""
+    if not theirs.negated:
+        return not ours.negated and all(
+            any(_within(ours.base, value, theirs.base, other, covers_text) for other in wanted)
+            for value in have
+        )
+    if ours.negated:
+        return all(
+            any(_excludes(ours.base, value, theirs.base, other, covers_text) for value in have)
+            for other in wanted
+        )
+    return (
+        _is_text(ours.base)
+        and theirs.base.startswith("String")
+        and not any(overlap(*pair, ignore_case=True) for pair in product(have, wanted))
+    )
+
+
+def _absence(condition: Condition) -> set[bool | None]:
+    """Return whether the values of a Null condition ask for absence; None for another value."""
+    return {{"true": True, "false": False}.get(value.lower()) for value in condition.values}
+
+
+def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
+    """Return whether a condition requires a tag, and the other one that there are tags."""
+    return (
+        have.key.lower().startswith("aws:requesttag/")
+        and have.requires_key
+        and wanted.is_on("aws:TagKeys")
+        and wanted.operator == "Null"
+        and all(value.lower() == "false" for value in wanted.values)
+    )
+
+
+def _quantified_alike(ours: Operator, theirs: Operator, key: str) -> bool:
+    """Return whether it follows for a key of several values if it follows for each value."""
+    return ours.quantifier == theirs.quantifier or bool(_SINGLE_VALUED.fullmatch(key))
+
+
+def _is_text(base: str) -> bool:
+    return base.startswith(("String", "Arn"))
+
+
+def _within(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
+    """Return whether a text that meets one operator with a value meets the other with the other's."""
+    if not (_is_text(ours) and _is_text(theirs)):
+        return ours == theirs and value == other
+    if ours.startswith("Arn") and not may_be_arn(value):
+        return True  # no text meets it
+    exact = ours.startswith("StringEquals")
+    wild = "${" in value or (is_pattern(value) and not exact)
+    any_case = ours == "StringEqualsIgnoreCase" and not _has_no_case(value)
+    if theirs == "StringEqualsIgnoreCase":
+        found = not wild and "${" not in other and value.casefold() == other.casefold()
+    elif any_case:
+        found = False
+    elif theirs == "StringEquals":
+        certain = not wild and not is_pattern(other)
+        found = (exact and value == other) or (certain and covers_text(other, value))
+    elif theirs.startswith("Arn"):
+        found = _within_arn(ours, value, other)
+    else:
+        found = covers_text(other, value)
+    return found
+
+
+def _within_arn(ours: str, value: str, other: str) -> bool:
+    """Return whether an ARN, or every ARN that a pattern matches, certainly matches another pattern."""
+    if ours == "StringLike" and is_pattern(value):
+        return False  # an asterisk may stand for several parts of an ARN
+    have, wanted = split_arn(value), split_arn(other)
+    if have is None or wanted is None or "${" in value + other:
+        return have is not None and wanted is not None and value == other
+    return all(covers(pattern, part) for pattern, part in zip(wanted, have, strict=True))
+
+
+def _excludes(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
+    """Return whether what the other pattern excludes is certainly excluded by this one."""
+    if theirs.startswith("Arn") and not (ours.startswith("Arn") and may_be_arn(other)):
+        # IAM does not say how it compares what is not an ARN.
+        return ours.startswith("Arn") and value == other
+    return _within(theirs, other, ours, value, covers_text)

@@ -1,0 +1,146 @@
+"""Read the condition operators of IAM, and compare values as they do.
+
+The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+"""
+
+import base64
+import binascii
+import ipaddress
+import operator
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import Any, Final, NamedTuple
+
+from .patterns import Text, matches, may_be_arn, split_arn, split_text
+from .truth import Truth, every
+
+
+class Operator(NamedTuple):
+    """An operator by its parts: `ForAnyValue:StringNotEqualsIfExists`."""
+
+    quantifier: str
+    """`ForAllValues`, `ForAnyValue`, or empty."""
+    base: str
+    """The comparison, never negated."""
+    negated: bool
+    if_exists: bool
+
+    def compare(self, pattern: str, value: Text) -> Truth:
+        """Return whether a value fits one pattern, leaving the negation aside."""
+        if self.base.startswith("Arn") and not (may_be_arn(pattern) and may_be_arn(value.pattern)):
+            # It does not fit. IAM does not say whether it meets the negated operator.
+            return Truth.CANNOT_TELL if self.negated else Truth.NO
+        return _COMPARISONS[self.base](pattern, value)
+
+
+_NEGATED: Final = {
+    "StringNotEquals": "StringEquals",
+    "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase",
+    "StringNotLike": "StringLike",
+    "ArnNotEquals": "ArnEquals",
+    "ArnNotLike": "ArnLike",
+    "NumericNotEquals": "NumericEquals",
+    "DateNotEquals": "DateEquals",
+    "NotIpAddress": "IpAddress",
+}
+_NUMERIC_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "Equals": operator.eq,
+    "LessThan": operator.lt,
+    "LessThanEquals": operator.le,
+    "GreaterThan": operator.gt,
+    "GreaterThanEquals": operator.ge,
+}
+
+
+@cache
+def parse_operator(text: str) -> Operator | None:
+    """Return the parts of an operator; None for one that IAM does not have."""
+    quantifier, _, rest = text.rpartition(":")
+    name = rest.removesuffix("IfExists")
+    base = _NEGATED.get(name, name)
+    known = base in _COMPARISONS or (base == "Null" and rest == text)
+    if not known or quantifier not in ("", "ForAllValues", "ForAnyValue") or text.startswith(":"):
+        return None
+    return Operator(quantifier, base, name in _NEGATED, name != rest)
+
+
+def _compare_text(pattern: str, value: Text, *, ignore_case: bool = False) -> Truth:
+    """Compare exactly: a wildcard is a character like the others."""
+    if value.example:
+        wanted, known = (text.casefold() if ignore_case else text for text in (pattern, value.known))
+        return Truth.CANNOT_TELL if wanted.startswith(known) else Truth.NO
+    if ignore_case:
+        return Truth.of(pattern.casefold() == value.known.casefold())
+    return Truth.of(pattern == value.known)
+
+
+def _compare_arn(pattern: str, value: Text) -> Truth:
+    """Compare part by part: no wildcard goes beyond a colon of the first five."""
+    wanted, given = split_arn(pattern), split_text(value)
+    if wanted is None or given is None:
+        return Truth.CANNOT_TELL
+    return every(map(matches, wanted, given))
+
+
+def _compare_parsed(
+    parse: Callable[[str], Any], comparison: Callable[[Any, Any], bool], pattern: str, value: Text
+) -> Truth:
+    """Compare as numbers, dates, or bytes; what has another form cannot be compared."""
+    try:
+        given, wanted = parse(value.known), parse(pattern)
+    except (ValueError, OverflowError, binascii.Error):
+        return Truth.CANNOT_TELL
+    return Truth.CANNOT_TELL if value.example else Truth.of(comparison(given, wanted))
+
+
+def _date(text: str) -> datetime:
+    """Read a date, or the seconds since 1970; raises ValueError for what may be a year or a day."""
+    if re.fullmatch(r"\d{4}|\d{8}", text, re.ASCII):
+        raise ValueError(text)
+    if re.fullmatch(r"\d+(?:\.\d+)?", text):
+        return datetime.fromtimestamp(float(text), UTC)
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _number(text: str) -> float:
+    if not re.fullmatch(r"[+-]?\d+(?:\.\d+)?", text, re.ASCII):
+        raise ValueError(text)
+    return float(text)
+
+
+def _compare_address(pattern: str, value: Text) -> Truth:
+    try:
+        network = ipaddress.ip_network(pattern, strict=False)
+        address = ipaddress.ip_address(value.known)
+    except ValueError:
+        return Truth.CANNOT_TELL
+    return Truth.CANNOT_TELL if value.example else Truth.of(address in network)
+
+
+_COMPARISONS: Final[Mapping[str, Callable[[str, Text], Truth]]] = {
+    "StringEquals": _compare_text,
+    "StringEqualsIgnoreCase": partial(_compare_text, ignore_case=True),
+    "StringLike": matches,
+    "ArnEquals": _compare_arn,
+    "ArnLike": _compare_arn,
+    **{
+        f"Numeric{name}": partial(_compare_parsed, _number, comparison)
+        for name, comparison in _NUMERIC_COMPARISONS.items()
+    },
+    **{
+        f"Date{name}": partial(_compare_parsed, _date, comparison)
+        for name, comparison in _NUMERIC_COMPARISONS.items()
+    },
+    "Bool": partial(_compare_parsed, _boolean, operator.eq),
+    "BinaryEquals": partial(_compare_parsed, partial(base64.b64decode, validate=True), operator.eq),
+    "IpAddress": _compare_address,
+}
