@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.engine import NoEngineError
-from sandbox.environment import EXAMPLE, EXAMPLE_NAME, PROJECT, REGION, STACK, Sandbox, SandboxError
+from sandbox.environment import EXAMPLE, EXAMPLE_NAME, PROJECT, STACK, Sandbox, SandboxError
 
 
 def main() -> int:
@@ -65,9 +65,7 @@ def _shell() -> tuple[list[str], Mapping[str, str]]:
     """Return the command that opens a shell, and the variables that only this command gets."""
     # Do not read the user's own files: they can set another account or another `pulumi`.
     command = ["bash", "--norc"] if shutil.which("bash") else ["sh"]
-    # Version 1 of the AWS CLI reads only the second name.
-    region = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
-    return command, {"PS1": "(sandbox) ${PWD##*/} $ ", **region}
+    return command, {"PS1": "(sandbox) ${PWD##*/} $ "}
 
 
 def _down(sandbox: Sandbox) -> int:

@@ -36,6 +36,14 @@ def fill_qbusiness(qbusiness: QBusiness) -> None:
     qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main", type="ENTERPRISE")
 
 
+def bucket_owner(name: str) -> str | None:
+    """Return the account of a bucket, None if the bucket does not exist."""
+    from moto.s3.models import s3_backends
+
+    _, account = s3_backends.bucket_accounts.get(name, (None, None))
+    return account
+
+
 def _fill_secrets_manager() -> None:
     from moto.secretsmanager.models import secretsmanager_backends
     from moto.secretsmanager.utils import SecretsManagerSecretIdentifier

@@ -18,21 +18,24 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
-from moto.iam.models import IAMBackend, iam_backends
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.models import AWSManagedPolicy, IAMBackend, get_account_id_from, iam_backends
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.utilities.utils import get_partition
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request
 
-from sandbox.account import ACCOUNT, FILL, fill_qbusiness
+from sandbox.account import ACCOUNT, FILL, bucket_owner, fill_qbusiness
 from sandbox.environment import PACKAGES, REGION, aws_variables
 from sandbox.iam_rules import IamError, Role, validate_request
 from sandbox.provider.server import serve
@@ -43,8 +46,10 @@ _LOCK_CHECK: Final = 0.1
 _GRACE: Final = 4.0
 """Seconds that calls in progress have when the server is stopped."""
 _READING: Final = ("Get", "List", "Simulate")
-_SIGNATURE: Final = re.compile(r"Credential=[^/]+/\d+/([\w-]+)/([\w-]+)/")
-"""The Region and the service in the signature of a request."""
+_SIGNATURE: Final = re.compile(r"Credential=([^/]+)/\d+/([\w-]+)/([\w-]+)/")
+"""The access key, the Region and the service in the signature of a request."""
+_AWS_MANAGED: Final = re.compile(r"arn:[a-z-]+:iam::aws:policy/(?:.*/)?([^/]+)")
+"""The ARN of a policy that AWS manages, and its name."""
 # A namespace, not an address: the SDKs require it in error documents.
 _NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
 
@@ -53,7 +58,11 @@ Start = Callable[..., Any]
 
 
 class Aws:
-    """A WSGI application: one AWS account with its contents on disk."""
+    """A WSGI application: AWS with its contents on disk.
+
+    As in moto, the access key decides the account: temporary credentials are of the account of the role,
+    all others of the sandbox's account.
+    """
 
     def __init__(self, contents: Path) -> None:
         """Load the contents that an earlier server saved."""
@@ -66,26 +75,29 @@ class Aws:
             saved = pickle.loads(contents.read_bytes())  # noqa: S301 our own file
             for (account, partition), kept in saved["iam"].items():
                 vars(iam_backends[account][partition]).update(kept)
-            for region, resources in saved["qbusiness"].items():
-                self.qbusiness[region].resources = resources
+            for place, resources in saved.get("applications", {}).items():
+                self.qbusiness[place].resources = resources
 
     def _reset(self) -> None:
         self.filled: set[str] = set()
         """The services of moto that have their initial contents."""
-        self.qbusiness: dict[str, QBusiness] = _Regions()
-        fill_qbusiness(self.qbusiness[REGION])
+        self.qbusiness: dict[tuple[str, str], QBusiness] = _Places()
+        fill_qbusiness(self.qbusiness[ACCOUNT, REGION])
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         """Answer one request."""
         signature = _SIGNATURE.search(environ.get("HTTP_AUTHORIZATION", ""))
-        region, service = signature.groups() if signature else ("", "")
+        access_key, region, service = signature.groups() if signature else ("", "", "")
         with self.lock:
+            account = get_account_id_from(access_key)
             try:
                 match service:
                     case "iam":
-                        return self._answer_for_iam(environ, start_response)
+                        backend = iam_backends[account][get_partition(region)]
+                        return self._answer_for_iam(backend, environ, start_response)
                     case "qbusiness":
-                        return self._answer_for_qbusiness(region, environ, start_response)
+                        qbusiness = self.qbusiness[account, region]
+                        return self._answer_for_qbusiness(qbusiness, environ, start_response)
                     case _:
                         return self._answer_for_others(service, environ, start_response)
             except NotImplementedError as error:
@@ -99,7 +111,8 @@ class Aws:
             FILL[service]()
             self.filled.add(service)
         # moto ignores this header.
-        if environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER", ACCOUNT) != ACCOUNT:
+        expected = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")
+        if expected and bucket_owner(environ["PATH_INFO"].split("/")[1]) not in (expected, None):
             return _error_response(IamError(403, "AccessDenied", "Access Denied"), start_response)
         answer: Iterable[bytes] = list(self.moto(environ, start_response))
         if environ["PATH_INFO"] == "/moto-api/reset":
@@ -107,14 +120,17 @@ class Aws:
             self._keep()
         return answer
 
-    def _answer_for_iam(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
+    def _answer_for_iam(
+        self, iam: IAMBackend, environ: Environ, start_response: Start
+    ) -> Iterable[bytes]:
         """Validate the call, and pass it to moto."""
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         parameters = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
         action = parameters.get("Action", "")
+        _add_aws_managed_policy(iam, parameters.get("PolicyArn", ""))
         try:
-            validate_request(action, parameters, _roles(), _managed_policies())
+            validate_request(action, parameters, _roles(iam), iam.managed_policies)
         except IamError as refusal:
             return _error_response(refusal, start_response)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
@@ -122,7 +138,7 @@ class Aws:
             malformed = IamError(400, "ValidationError", f"malformed call: {error!r}")
             return _error_response(malformed, start_response)
         if action == "UpdateRole":
-            body = _complete(parameters)
+            body = _complete(iam, parameters)
             environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
         answer: Iterable[bytes] = list(self.moto(environ, start_response))
         if not action.startswith(_READING):
@@ -130,10 +146,10 @@ class Aws:
         return answer
 
     def _answer_for_qbusiness(
-        self, region: str, environ: Environ, start_response: Start
+        self, qbusiness: QBusiness, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
         request = Request(environ)
-        answer = self.qbusiness[region].answer(request)
+        answer = qbusiness.answer(request)
         if request.method != "GET":
             self._keep()
         return answer(environ, start_response)
@@ -141,7 +157,7 @@ class Aws:
     def _keep(self) -> None:
         kept = {
             "iam": {(backend.account_id, backend.partition): vars(backend) for backend in _backends()},
-            "qbusiness": {region: there.resources for region, there in self.qbusiness.items()},
+            "applications": {place: there.resources for place, there in self.qbusiness.items()},
         }
         unfinished = self.contents.with_suffix(".unfinished")
         unfinished.write_bytes(pickle.dumps(kept))
@@ -155,19 +171,21 @@ def _moto(service: Any) -> Any:
     return create_backend_app(service)
 
 
-class _Regions(dict[str, QBusiness]):
-    """Amazon Q Business by Region."""
+class _Places(dict[tuple[str, str], QBusiness]):
+    """Amazon Q Business by account and Region."""
 
-    def __missing__(self, region: str) -> QBusiness:
-        self[region] = QBusiness(ACCOUNT, region, _check_role)
-        return self[region]
+    def __missing__(self, place: tuple[str, str]) -> QBusiness:
+        account, region = place
+        self[place] = QBusiness(account, region, partial(_check_role, account))
+        return self[place]
 
 
-def _check_role(arn: str) -> None:
+def _check_role(account: str, arn: str) -> None:
     """Raise QBusinessError for a role that cannot be passed to Amazon Q Business."""
-    if arn.split(":")[4] != ACCOUNT:
+    if arn.split(":")[4] != account:
         raise QBusinessError("AccessDeniedException", "Cross-account pass role is not allowed.")
-    documents = {role.arn: role.assume_role_policy_document for role in _all_roles()}
+    roles = [role for backend in iam_backends[account].values() for role in backend.roles.values()]
+    documents = {role.arn: role.assume_role_policy_document for role in roles}
     if arn not in documents or "qbusiness.amazonaws.com" not in documents[arn]:
         raise QBusinessError(
             "ValidationException",
@@ -180,24 +198,31 @@ def _backends() -> list[IAMBackend]:
     return [backend for account in iam_backends.values() for backend in account.values()]
 
 
-def _all_roles() -> list[Any]:
-    return [role for backend in _backends() for role in backend.roles.values()]
-
-
-def _roles() -> dict[str, Role]:
+def _roles(iam: IAMBackend) -> dict[str, Role]:
     return {
         role.name: Role(role.name, role.policies, tuple(tag["Key"] for tag in role.tags))
-        for role in _all_roles()
+        for role in iam.roles.values()
     }
 
 
-def _managed_policies() -> list[str]:
-    return [arn for backend in _backends() for arn in backend.managed_policies]
+def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
+    """Add a policy of AWS to an account when a call first names it.
+
+    moto would add all 1,500 at the start, and each change of IAM would then be saved with them.
+    """
+    named = _AWS_MANAGED.fullmatch(arn)
+    if not named or arn in iam.managed_policies:
+        return
+    found = json.loads(aws_managed_policies_data).get(named[1])
+    if found:
+        policy = AWSManagedPolicy.from_data(named[1], iam.account_id, iam.region_name, found)
+        if policy.arn == arn:
+            iam.managed_policies[arn] = policy
 
 
-def _complete(parameters: dict[str, str]) -> bytes:
+def _complete(iam: IAMBackend, parameters: dict[str, str]) -> bytes:
     """Add what a call of UpdateRole omits: moto would remove it, but AWS keeps it."""
-    for role in _all_roles():
+    for role in iam.roles.values():
         if role.name == parameters.get("RoleName"):
             kept = {"Description": role.description, "MaxSessionDuration": role.max_session_duration}
             parameters = {name: str(value) for name, value in kept.items() if value} | parameters

@@ -29,7 +29,7 @@ PASSPHRASE: Final = "sandbox"
 """Not a secret: the sandbox has none. The salt in `Pulumi.dev.yaml` belongs to it."""
 STACK: Final = "dev"
 REGION: Final = "us-east-1"
-"""The Region of that stack."""
+"""The Region of that stack, and of commands."""
 EXAMPLE: Final = PROJECT / "examples" / "data-source"
 EXAMPLE_NAME: Final = "qbusiness-aem-data-source"
 """The project of the second stack."""
@@ -240,6 +240,8 @@ class Sandbox:
 def aws_variables(port: int) -> dict[str, str]:
     """Return the variables with which an AWS SDK calls the server at a port."""
     return {
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,  # version 1 of the AWS CLI reads only this name
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         # The server accepts any credentials; these keep an SDK from looking for the user's.

@@ -1,6 +1,7 @@
 """Read the configuration of a provider, and get the account from STS first."""
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -25,18 +26,38 @@ def configure(package: str, arguments: Properties) -> Configuration:
     Raises ProviderError for a missing Region, refused credentials, and an account that is not allowed.
     """
     settings = {name: _parsed(value) for name, value in arguments.items()}
-    region = settings.get("region")
+    # `applyDefaults` in tfbridge for aws, `varsOrEnv` in provider for aws-native.
+    names = ("AWS_REGION", "AWS_DEFAULT_REGION")
+    region = settings.get("region") or next(filter(None, map(os.environ.get, names)), "")
     if not region:
         raise ProviderError(
-            f"{package}:region is not set; `pulumi config set {package}:region us-east-1` sets it. (The "
-            "sandbox does not read the Region from your environment.)"
+            f"{package}:region is not set; `pulumi config set {package}:region us-east-1` sets it. "
+            f"{' and '.join(names)} are not set either."
         )
     configuration = Configuration(region, (settings.get("defaultTags") or {}).get("tags") or {})
-    account = caller(configuration)["Account"]
-    allowed = settings.get("allowedAccountIds")
-    if allowed and account not in map(str, allowed):
-        raise ProviderError(f"AWS account ID not allowed: {account}; expected one of {allowed}")
+    _check_account(package, settings, caller(configuration)["Account"])
     return configuration
+
+
+def _check_account(package: str, settings: Properties, account: str) -> None:
+    """Refuse an account: `VerifyAccountIDAllowed` of aws-sdk-go-base, `validateAccountId` in provider.
+
+    The settings are those of the program's provider, or of its record in the state.
+    """
+    forbidden = _account_ids(package, "forbiddenAccountIds", settings)
+    allowed = _account_ids(package, "allowedAccountIds", settings)
+    if account in forbidden or (allowed and account not in allowed):
+        if package == "aws-native":
+            raise ProviderError(f"account ID not allowed ({account})")
+        # The form of `multierror.Error`, which the bridge makes of Terraform's diagnostics.
+        raise ProviderError(f"1 error occurred:\n\t* AWS account ID not allowed: {account}\n\n")
+
+
+def _account_ids(package: str, name: str, settings: Properties) -> list[str]:
+    found = settings.get(name) or []
+    if not isinstance(found, list):
+        raise ProviderError(f"{package}:{name}: expected a list of account IDs, got {found}")
+    return [*map(str, found)]
 
 
 def caller(configuration: Configuration) -> dict[str, str]:

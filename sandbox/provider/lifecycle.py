@@ -84,6 +84,8 @@ class Resource:
     properties: Mapping[str, Property]
     stores_failed_updates = True
     """Whether a failed update stores the planned values, as Terraform's SDK resources do."""
+    deletes_before_replacing = False
+    """Whether the old resource is always deleted first: `DeleteBeforeReplace` in pulumi-aws."""
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
         """Return the resource as AWS has it, None if it does not exist."""
@@ -167,7 +169,8 @@ class Lifecycle:
         changed = set(map(top_level, changes))
         replaces = sorted(key for key in changed if self.resource.properties[key].replaces)
         named_by_user = "name" in inputs and "name" not in inputs.get(DEFAULTS, ["name"])
-        return Diff(changes, replaces, bool(replaces) and named_by_user)
+        deletes_first = self.resource.deletes_before_replacing or named_by_user
+        return Diff(changes, replaces, bool(replaces) and deletes_first)
 
     def _plan(self, state: Properties, inputs: Properties, ignored: Collection[str] = ()) -> Properties:
         """Return the desired state of an update.

@@ -239,6 +239,7 @@ class RolePolicyAttachment(Resource):
     """
 
     token = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+    deletes_before_replacing = True
     properties: Mapping[str, Property] = {
         "role": Property(required=True, replaces=True),
         "policyArn": Property(required=True, replaces=True),
@@ -292,8 +293,8 @@ class Exclusive(Resource):
         """Add missing policies, and then remove unlisted ones (`syncAttachments`)."""
         role, members = desired["roleName"], set(desired[self.members])
         found = self.list(iam, role)
-        if found is None:
-            raise ProviderError(f"there is no role {role}")
+        if found is None:  # not tried again, and without the code of IAM's error
+            raise ProviderError(f"{role}: couldn't find resource")
         actual = set(found)
         for member in sorted(members - actual):
             self.add(iam, role, member)
