@@ -199,11 +199,26 @@ NewStack = Callable[..., Stack]
 """The fixture `new_stack`, or one that wraps it."""
 
 
+OTHER_ACCOUNT: Final = "210987654321"
+_CREDENTIALS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def other_credentials(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return variables with credentials of the other account."""
+    role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/other"
+    sts = Aws(environment).client("sts")
+    answer = sts.assume_role(RoleArn=role, RoleSessionName="tests")["Credentials"]
+    names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    return {variable: answer[name] for variable, name in zip(_CREDENTIALS, names, strict=True)}
+
+
 class Aws:
-    """The sandbox's AWS account. Policy documents are in one line, in the order of AWS's page."""
+    """The account of an environment. Policy documents are in one line, in the order of AWS's page."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.url = environment["AWS_ENDPOINT_URL"]
+        # The server accepts any credentials.
+        self.credentials = {name.lower(): environment.get(name, "tests") for name in _CREDENTIALS}
         self.iam = self.client("iam")
 
     def client(self, service: str, region: str = REGION) -> Any:
@@ -213,8 +228,7 @@ class Aws:
             service,
             region_name=region,
             endpoint_url=self.url,
-            aws_access_key_id="tests",
-            aws_secret_access_key="tests",
+            **self.credentials,
             # Let AWS validate the parameters, not the SDK.
             config=Config(parameter_validation=False),
         )

@@ -1,5 +1,6 @@
 """Test the contents of the sandbox's account, and that it can be changed as an account of AWS."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 from botocore.exceptions import ClientError
 
 from sandbox.environment import PROJECT
-from tests.stacks import Aws
+from tests.stacks import OTHER_ACCOUNT, Aws, other_credentials
 from tests.support import golden
 
 SETTINGS: dict[str, Any] = {
@@ -22,6 +23,7 @@ VPC: dict[str, list[str]] = SETTINGS["vpcConfiguration"]
 SUPPORTED_ZONES = {"use1-az1", "use1-az2", "use1-az4"}
 """https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
 CONFIGURATION = {"type": "AEM", "secretArn": SECRET_ARN}
+OTHER_TRUST = golden("trust-policy").replace("qbusiness.amazonaws.com", "kendra.amazonaws.com")
 
 
 def code(error: pytest.ExceptionInfo[ClientError]) -> str:
@@ -116,13 +118,92 @@ def test_an_index_is_deleted_with_its_data_sources(aws: Aws):
         assert refused.value.response["resourceId"] == INDEX["indexId"]
 
 
-def test_every_bucket_belongs_to_the_account(aws: Aws):
-    s3 = aws.client("s3")
-    s3.create_bucket(Bucket="documents")
-    s3.head_bucket(Bucket="documents", ExpectedBucketOwner="123456789012")
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:iam::aws:policy/AdministratorAccess",
+        "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+    ],
+)
+def test_a_policy_that_aws_manages_can_be_read_and_attached(aws: Aws, arn: str):
+    aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
+    aws.iam.attach_role_policy(RoleName="of-another-service", PolicyArn=arn)
+    (attached,) = aws.iam.list_attached_role_policies(RoleName="of-another-service")["AttachedPolicies"]
+    assert attached["PolicyArn"] == arn
+    version = aws.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    found = aws.iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
+    assert found["Document"]["Version"] == "2012-10-17"
+    assert aws.iam.list_policies(Scope="Local")["Policies"] == []
+
+
+@pytest.mark.parametrize("name", ["NoSuchPolicy", "path/AdministratorAccess"])
+def test_a_policy_that_aws_does_not_manage_cannot_be_attached(aws: Aws, name: str):
+    aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
     with pytest.raises(ClientError) as refused:
-        s3.get_bucket_location(Bucket="documents", ExpectedBucketOwner="444455556666")
-    assert code(refused) == "AccessDenied"
+        aws.iam.attach_role_policy(
+            RoleName="of-another-service", PolicyArn=f"arn:aws:iam::aws:policy/{name}"
+        )
+    assert code(refused) == "NoSuchEntity"
+
+
+# Another account.
+
+
+@pytest.fixture
+def other(environment: dict[str, str]) -> Aws:
+    return Aws({**environment, **other_credentials(environment)})
+
+
+def test_credentials_of_a_role_of_another_account_act_in_that_account(aws: Aws, other: Aws):
+    role = {"RoleName": "of-another-service", "AssumeRolePolicyDocument": OTHER_TRUST}
+    assert aws.client("sts").get_caller_identity()["Account"] == "123456789012"
+    identity = other.client("sts").get_caller_identity()
+    assert identity["Account"] == OTHER_ACCOUNT
+    assert identity["Arn"] == f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/other/tests"
+    aws.iam.create_role(**role)
+    assert other.roles() == []
+    created = other.iam.create_role(**role)["Role"]
+    assert created["Arn"] == f"arn:aws:iam::{OTHER_ACCOUNT}:role/of-another-service"
+    other.iam.update_role(RoleName="of-another-service", Description="other")
+    assert "Description" not in aws.iam.get_role(RoleName="of-another-service")["Role"]
+
+
+def test_another_account_is_empty(other: Aws):
+    assert other.client("qbusiness").list_applications()["applications"] == []
+    assert other.client("secretsmanager").list_secrets()["SecretList"] == []
+    assert other.client("kms").list_keys()["Keys"] == []
+    with pytest.raises(ClientError) as refused:
+        other.client("ec2").describe_subnets(SubnetIds=VPC["subnetIds"])
+    assert code(refused) == "InvalidSubnetID.NotFound"
+
+
+def test_a_boundary_of_another_account_does_not_exist(aws: Aws, other: Aws):
+    arn = aws.iam.create_policy(PolicyName="boundary", PolicyDocument=golden("default-role-policy"))
+    arn = arn["Policy"]["Arn"]
+    with pytest.raises(ClientError) as refused:
+        other.iam.create_role(
+            RoleName="bounded", AssumeRolePolicyDocument=OTHER_TRUST, PermissionsBoundary=arn
+        )
+    assert code(refused) == "NoSuchEntity"
+
+
+def test_a_bucket_belongs_to_the_account_that_created_it_and_every_account_finds_it(
+    aws: Aws, other: Aws
+):
+    ours, theirs = aws.client("s3"), other.client("s3")
+    ours.create_bucket(Bucket="documents")
+    theirs.create_bucket(Bucket="their-documents")
+    assert [bucket["Name"] for bucket in ours.list_buckets()["Buckets"]] == ["documents"]
+    owners = {"documents": "123456789012", "their-documents": OTHER_ACCOUNT}
+    for s3, (bucket, owner) in itertools.product((ours, theirs), owners.items()):
+        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=owner)
+        for expected in {*owners.values(), "444455556666"} - {owner}:
+            with pytest.raises(ClientError) as refused:
+                s3.get_bucket_location(Bucket=bucket, ExpectedBucketOwner=expected)
+            assert code(refused) == "AccessDenied"
+    with pytest.raises(ClientError) as refused:
+        ours.get_bucket_location(Bucket="no-such-bucket", ExpectedBucketOwner="123456789012")
+    assert code(refused) == "NoSuchBucket"
 
 
 # Data sources.
@@ -154,9 +235,6 @@ def test_lists_are_paginated(aws: Aws):
     )
     names = [[source["displayName"] for source in page["dataSources"]] for page in pages]
     assert names == [["Pages-0", "Pages-1"], ["Pages-2"]]
-
-
-OTHER_TRUST = golden("trust-policy").replace("qbusiness.amazonaws.com", "kendra.amazonaws.com")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pages.examples import APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, 
 from sandbox.provider.configuration import UNKNOWN, Configuration
 from sandbox.provider.lifecycle import AutomaticName
 from sandbox.provider.native import DataSource
-from tests.stacks import Aws, NewStack, Stack
+from tests.stacks import ATTACHED, Aws, NewStack, Stack
 from tests.support import golden
 
 TOKEN = "aws-native:qbusiness:DataSource"
@@ -273,7 +273,10 @@ def test_a_role_that_cannot_be_passed_is_an_error_at_creation_and_update(
 
 def test_the_region_is_required(new_program: NewStack):
     # Configure in provider/provider.go.
-    preview = new_program(region=None).preview(check=False)
+    stack = new_program(region=None)
+    for variable in (ATTACHED, "AWS_REGION", "AWS_DEFAULT_REGION"):
+        del stack.environment[variable]
+    preview = stack.preview(check=False)
     assert preview.exit_code != 0
     assert (
         "aws-native:region is not set; `pulumi config set aws-native:region us-east-1`" in preview.text

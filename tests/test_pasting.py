@@ -33,7 +33,7 @@ SHELLS: Final = {
     "zsh": ["zsh", "-f", "-i"],
 }
 PROMPT: Final = "ready> "
-BUILTINS: Final = (":", "cd")
+BUILTINS: Final = (":", "cd", "eval", "unset")
 TIMEOUT: Final = 60
 """Seconds without output after which a shell hangs."""
 PROGRAM: Final = r"""#!/bin/sh

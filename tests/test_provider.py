@@ -6,15 +6,25 @@ files of IAM are in `internal/service/iam` of https://github.com/hashicorp/terra
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ClientError
 
 from pages.examples import REGION
+from sandbox.provider import configuration
+from sandbox.provider.calls import ProviderError
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
-from sandbox.provider.resources import Role
+from sandbox.provider.resources import (
+    Exclusive,
+    Role,
+    RolePoliciesExclusive,
+    RolePolicyAttachmentsExclusive,
+)
 from tests.faults import Proxy, proxy
 from tests.stacks import ATTACHED, Aws, NewStack, Stack
 
@@ -272,7 +282,40 @@ def test_a_difference_is_named_by_its_path(new_program: NewStack):
     assert changes(stack) == [("update", "role", tuple(sorted(both)))]
 
 
+def test_an_attachment_is_deleted_before_it_is_replaced(new_program: NewStack, managed_policy: str):
+    # DeleteBeforeReplace of aws_iam_role_policy_attachment in pulumi-aws,
+    # provider/resource_overrides.go; Provider.Diff in tfbridge/provider.go.
+    body = (
+        'role = aws.iam.Role("role", **ROLE)\n'
+        'aws.iam.RolePolicyAttachment("attached", role=role.name, policy_arn="{arn}")'
+    )
+    stack = new_program(body.format(arn=managed_policy))
+    stack.up()
+    stack.write_program(PROGRAM + body.format(arn="arn:aws:iam::aws:policy/ReadOnlyAccess"))
+    steps = [operation for operation, name, _ in stack.up().steps if name == "attached"]
+    assert steps == ["delete-replaced", "replace", "create-replacement"]
+
+
 # Exclusive ownership.
+
+
+@pytest.mark.parametrize(
+    ("exclusive", "call", "members"),
+    [
+        (RolePoliciesExclusive(), "list_role_policies", "policyNames"),
+        (RolePolicyAttachmentsExclusive(), "list_attached_role_policies", "policyArns"),
+    ],
+    ids=("inline", "attached"),
+)
+def test_exclusive_resources_list_the_policies_of_a_new_role_only_once(
+    exclusive: Exclusive, call: str, members: str
+):
+    # syncAttachments in role_policies_exclusive.go and role_policy_attachments_exclusive.go.
+    missing = ClientError({"Error": {"Code": "NoSuchEntity", "Message": "not yet"}}, call)
+    iam = Mock(**{f"{call}.side_effect": missing})
+    with pytest.raises(ProviderError, match="couldn't find resource"):
+        exclusive.create(iam, {"roleName": NAME, members: []})
+    assert len(iam.method_calls) == 1
 
 
 def test_an_exclusive_policy_that_does_not_exist_fails_before_anything_is_sent(new_program: NewStack):
@@ -298,6 +341,63 @@ def test_exclusive_resources_are_created_before_the_old_ones_are_deleted(new_pro
     stack.write_program(PROGRAM + body.format(name=f"{NAME}-two"))
     steps = [operation for operation, name, _ in stack.up().steps if name == "all"]
     assert steps == ["create-replacement", "replace", "delete-replaced"]
+
+
+# The configuration of the provider.
+
+
+ACCOUNT = "123456789012"
+OTHER = "444455556666"
+NOT_ALLOWED = f"error occurred:\n\t* AWS account ID not allowed: {ACCOUNT}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "refusal"),
+    [
+        ({"allowedAccountIds": [OTHER, ACCOUNT]}, None),
+        ({"allowedAccountIds": [int(ACCOUNT)]}, None),
+        ({"allowedAccountIds": []}, None),
+        ({"allowedAccountIds": [OTHER]}, NOT_ALLOWED),
+        ({"forbiddenAccountIds": [OTHER]}, None),
+        ({"forbiddenAccountIds": [ACCOUNT]}, NOT_ALLOWED),
+        ({"allowedAccountIds": ACCOUNT}, "allowedAccountIds: expected a list of account IDs, got 1"),
+    ],
+    ids=str,
+)
+def test_an_account_that_is_not_allowed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], refusal: str | None
+):
+    # VerifyAccountIDAllowed in hashicorp/aws-sdk-go-base, which ConfigureProvider in
+    # internal/conns/config.go calls. NewConfigEncoding in tfbridge/config_encoding.go: lists are JSON.
+    monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
+    arguments = {name: json.dumps(value) for name, value in settings.items()}
+    with nullcontext() if refusal is None else pytest.raises(ProviderError, match=re.escape(refusal)):
+        configuration.configure("aws", {"region": REGION, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("configured", "variables", "region"),
+    [
+        ("eu-west-1", {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-east-1"}, "eu-west-1"),
+        (None, {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-east-1"}, "us-west-2"),
+        (None, {"AWS_REGION": "", "AWS_DEFAULT_REGION": "us-east-1"}, "us-east-1"),
+        (None, {"AWS_DEFAULT_REGION": "us-west-2"}, "us-west-2"),
+    ],
+    ids=str,
+)
+def test_the_environment_has_the_region_if_the_configuration_has_none(
+    new_program: NewStack, configured: str | None, variables: dict[str, str], region: str
+):
+    # applyDefaults and multiEnvDefault in tfbridge/schema.go.
+    stack = new_program('pulumi.export("region", aws.get_region().region)')
+    stack.configure({"aws:region": configured} if configured else {})
+    for variable in (ATTACHED, "AWS_REGION", "AWS_DEFAULT_REGION"):
+        del stack.environment[variable]
+    stack.environment |= variables
+    stack.up()
+    assert stack.outputs()["region"] == region
+    (provider,) = (each for each in stack.resources() if each["type"] == "pulumi:providers:aws")
+    assert provider["inputs"].get("region") == configured  # CheckConfig adds no defaults
 
 
 # Calls.
