@@ -6,10 +6,13 @@ resource and its ID follow AWS's schema of `AWS::QBusiness::DataSource`.
 
 import json
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from pages.examples import APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
+from sandbox.provider import configuration
+from sandbox.provider.calls import ProviderError
 from sandbox.provider.configuration import UNKNOWN, Configuration
 from sandbox.provider.lifecycle import AutomaticName
 from sandbox.provider.native import DataSource
@@ -269,6 +272,25 @@ def test_a_role_that_cannot_be_passed_is_an_error_at_creation_and_update(
     assert source["roleArn"] == valid_arn
     # Update in provider/provider.go: a failed update keeps the old state.
     assert [step for step in changes(stack) if step[0] == "update"]
+
+
+@pytest.mark.parametrize("name", ["allowedAccountIds", "forbiddenAccountIds"])
+def test_an_account_that_is_not_allowed_is_refused(monkeypatch: pytest.MonkeyPatch, name: str):
+    # validateAccountId in provider/provider.go.
+    monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": "123456789012"}))
+    accounts = ["123456789012" if name == "forbiddenAccountIds" else "444455556666"]
+    with pytest.raises(ProviderError, match=r"account ID not allowed \(123456789012\)"):
+        configuration.configure("aws-native", {"region": REGION, name: json.dumps(accounts)})
+
+
+def test_the_environment_has_the_region_if_the_configuration_has_none(monkeypatch: pytest.MonkeyPatch):
+    # varsOrEnv in provider/provider.go.
+    monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": "123456789012"}))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+    assert configuration.configure("aws-native", {}).region == "us-west-2"
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert configuration.configure("aws-native", {}).region == "eu-west-1"
+    assert configuration.configure("aws-native", {"region": REGION}).region == REGION
 
 
 def test_the_region_is_required(new_program: NewStack):
