@@ -17,7 +17,7 @@ import pulumi
 import pulumi_aws as aws
 
 from . import stack_config
-from .errors import Naming
+from .errors import Naming, Problem
 from .formats import ROLE_NAME_SUFFIX, ROLE_POLICY_SETTINGS, SETTINGS, TRUST_POLICY_SETTINGS
 from .validation import Location, ValidationResult, is_unknown, validate
 
@@ -98,6 +98,7 @@ class ConnectorRole(pulumi.ComponentResource):
         *,
         _naming: Naming | None = None,
         _secret_names: Collection[str] = (),
+        _problems: Collection[Problem] = (),
     ) -> None:
         """Declare the role and its policy.
 
@@ -113,7 +114,7 @@ class ConnectorRole(pulumi.ComponentResource):
             key: pulumi.Output.from_input(value) if inspect.isawaitable(value) else value
             for key, value in args.items()
         }
-        warnings = validate(name, given, naming, secret_names=_secret_names).warnings
+        warnings = validate(name, given, naming, secret_names=_secret_names, problems=_problems).warnings
         super().__init__(TOKEN, name, None, opts)
         for warning in warnings:
             pulumi.warn(warning, self)
@@ -176,14 +177,21 @@ class ConnectorRole(pulumi.ComponentResource):
         """Declare the role with the settings of the stack's configuration.
 
         `config` is the namespace to read, by default the project's own; the Region is `aws:region`.
-        With `refuse_unknown_keys`, a key of that namespace that is no setting is an error too: for a
-        program to which the whole namespace belongs.
+        With `refuse_unknown_keys`, a key of that namespace that is no setting is an error too, and the
+        default provider's configuration is checked: for a program to which the whole stack belongs.
 
         Raises SettingsError, with the names of the keys and the commands that fix them.
         """
         stack = stack_config.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
         args = cast("ConnectorRoleArgs", stack.args)
-        role = cls(name, args, opts, _naming=stack.naming, _secret_names=stack.secret_names)
+        role = cls(
+            name,
+            args,
+            opts,
+            _naming=stack.naming,
+            _secret_names=stack.secret_names,
+            _problems=stack.problems,
+        )
         for warning in stack.warnings:
             pulumi.warn(warning, role)
         return role

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple, cast
 
 import pulumi
 
-from .errors import NOT_SET, Naming, Path, escape, property_path, quote, quote_argument
+from . import default_provider
+from .errors import NOT_SET, Naming, Path, Problem, escape, property_path, quote, quote_argument
 from .formats import PLAIN, REQUIRED, SETTINGS
 
 
@@ -47,11 +48,17 @@ class StackConfig(NamedTuple):
     naming: Naming
     secret_names: Collection[str]
     """Keys that are secret; not booleans and the connector, whose effect shows in every preview."""
+    problems: Collection[Problem]
+    """What is wrong with the configuration of the default provider."""
     warnings: Collection[str]
 
 
 def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> StackConfig:
-    """Read every setting; with `refuse_unknown_keys`, every other key of the namespace too."""
+    """Read every setting; with `refuse_unknown_keys`, every other key of the namespace too.
+
+    That is for a program of this project's own. It has no other provider than the default one, whose
+    configuration is checked too.
+    """
     namespace = "" if config.name == pulumi.get_project() else f"{config.name}:"
     keys = [*KEYS.values()]
     if refuse_unknown_keys:
@@ -71,8 +78,12 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> StackConfig:
         (*REQUIRED, "region"),
     )
     role_name = naming.name("role_name")
-    warning = None if args[role_name] else _autonaming_warning(role_name)
-    return StackConfig(args, naming, secret_names, [warning] if warning else [])
+    problems, warnings = (
+        default_provider.check(args, naming, secret_names) if refuse_unknown_keys else ([], [])
+    )
+    if not args[role_name] and (warning := _autonaming_warning(role_name)):
+        warnings.append(warning)
+    return StackConfig(args, naming, secret_names, problems, warnings)
 
 
 def _value(key: str, text: str | None) -> object:

@@ -36,23 +36,25 @@ class ValidationResult(NamedTuple):
     warnings: Sequence[str]
 
 
-def validate(
+def validate(  # noqa: PLR0913 most callers need the first two
     component_name: str,
     args: Mapping[str, object],
     naming: Naming | None = None,
     credentials: Location | None = None,
     secret_names: Collection[str] = (),
+    *,
+    problems: Collection[Problem] = (),
 ) -> ValidationResult:
     """Return both policies, or raise every problem in the settings.
 
     `args` has the settings by their names in `naming`, by default those of the component's arguments;
     None, "" and no tags mean not set. `credentials` is where the caller may act: it has to be the
     application's account, and is its location where no setting says more. Values of the settings in
-    `secret_names` are never shown.
+    `secret_names` are never shown. `problems` are raised with those that are found here.
 
     Raises SettingsError.
     """
-    validator = _Validator(component_name, args, naming or Naming(), secret_names)
+    validator = _Validator(component_name, args, naming or Naming(), secret_names, problems)
     connector = validator.check_connector()
     validator.check_settings()
     validator.check_requirements(connector)
@@ -79,11 +81,12 @@ class _Validator:
         args: Mapping[str, object],
         naming: Naming,
         secret_names: Collection[str],
+        problems: Collection[Problem],
     ) -> None:
         self.component_name = component_name
         self.naming = naming
         self.secret_names = secret_names
-        self.problems: list[Problem] = []
+        self.problems: list[Problem] = [*problems]
         self.warnings: list[str] = []
         self.unknown: set[str] = set()
         """The settings that are not known yet, or have a member that is not."""

@@ -196,7 +196,9 @@ def test_the_configuration_has_what_the_data_source_and_the_role_have(
         "tags": {"CostCentre": "0893", "yes": "2026-01-01"},
     }
     namespaced = {f"{PROJECT_NAME}:{key}": value for key, value in expected.items()}
-    assert yaml.safe_load(text) == {"config": {"aws:region": REGION, **namespaced}}
+    provider = {"aws:region": REGION, "aws:allowedAccountIds": [ACCOUNT]}
+    assert yaml.safe_load(text) == {"config": {**provider, **namespaced}}
+    assert f'- "{ACCOUNT}"' in text  # not a number
     assert '"CostCentre": "0893"' in text
     assert json.loads((tmp_path / "import.json").read_text()) == {
         "resources": [
@@ -225,6 +227,7 @@ def test_the_program_takes_the_configuration_and_writes_what_was_compared(
     program = lambda: ConnectorRole.from_config("aem-connector", refuse_unknown_keys=True)  # noqa: E731
     deployment = Deployment(program)
     assert deployment.error is None
+    assert deployment.warnings == []
     written = deployment.role_policy["policy"]
     assert written == in_one_line(own_policy().replace("SECRET", console.secret_arn))
 
@@ -759,6 +762,7 @@ def test_a_bucket_that_is_the_data_source_has_no_secret_and_no_key_of_its_own(
     s3_source(console)
     assert adopt("--json").json["config"] == {
         "aws:region": REGION,
+        "aws:allowedAccountIds": [ACCOUNT],
         f"{PROJECT_NAME}:applicationId": APPLICATION_ARN,
         f"{PROJECT_NAME}:indexId": INDEX_ID,
         f"{PROJECT_NAME}:connector": "s3-v2",

@@ -11,7 +11,16 @@ import pytest
 from components.connector_role import ConnectorRole
 from components.errors import SettingsError
 from components.stack_config import KEYS, config_key
-from pages.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, KEY_ID, OTHER_ACCOUNT, REGION, SECRET_ID
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SECRET_ID,
+)
 from tests.mocked import Deployment
 from tests.support import PROJECT_NAME, S3, VPC, golden, in_one_line
 
@@ -304,6 +313,122 @@ def test_a_key_cannot_forge_a_line_of_the_message(monkeypatch: pytest.MonkeyPatc
     assert "  x\\n  indexId\\x1b\\u202e: is not a setting" in text
     assert '  tags["x\\n  indexId\\x1b\\u202e"]: "x' in text
     assert text.count("fix: edit Pulumi.test.yaml") == 3
+
+
+ACCOUNTS = "aws:allowedAccountIds"
+OF_THE_PROGRAM: dict[str, Any] = {"refuse_unknown_keys": True}
+
+
+@pytest.mark.parametrize(
+    "accounts",
+    [
+        f'["{ACCOUNT}"]',
+        f"[{ACCOUNT}]",  # as `pulumi config set --path` without --type string writes it
+        f' ["{OTHER_ACCOUNT}", {ACCOUNT}]',
+    ],
+)
+def test_a_list_with_the_application_s_account_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, accounts: str
+):
+    deployment = deploy(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
+    assert deployment.error is None
+    assert deployment.warnings == []
+    # Without the application's account, any list is fine: the provider compares it with the credentials.
+    settings = {**MINIMAL, "applicationId": APPLICATION_ID, ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}
+    assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).error is None
+
+
+@pytest.mark.parametrize("missing", [None, "", "[]", "null"])
+@pytest.mark.parametrize(
+    ("application", "account"), [(APPLICATION_ARN, ACCOUNT), (APPLICATION_ID, "ACCOUNT_ID")]
+)
+def test_without_allowed_accounts_the_program_warns_and_shows_the_commands(
+    monkeypatch: pytest.MonkeyPatch, missing: str | None, application: str, account: str
+):
+    settings = {**MINIMAL, "applicationId": application}
+    if missing is not None:
+        settings[ACCOUNTS] = missing
+    deployment = deploy(monkeypatch, settings, **OF_THE_PROGRAM)
+    assert deployment.error is None
+    (warning,) = deployment.warnings
+    assert warning.startswith(f"{ACCOUNTS} is not set: with credentials of another account, ")
+    command = f"pulumi config set --stack test --path --type string -- '{ACCOUNTS}[0]' {account}"
+    assert f"`{command}`" in warning
+    assert warning.endswith("run `pulumi refresh --run-program`, then `pulumi up`")
+
+
+@pytest.mark.parametrize(
+    ("accounts", "member", "got"),
+    [
+        (ACCOUNT, "", f"expected a list, got {ACCOUNT}"),
+        (f'"{ACCOUNT}"', "", f'expected a list, got "{ACCOUNT}"'),
+        (f"{ACCOUNT}, {OTHER_ACCOUNT}", "", f'expected a list, got "{ACCOUNT}, {OTHER_ACCOUNT}"'),
+        ("{}", "", "expected a list, got {}"),
+        ("[12345670123]", "[0]", "12345670123 is not an account ID"),
+        (f'["{ACCOUNT}", "123"]', "[1]", '"123" is not an account ID'),
+        (f'["{ACCOUNT}", true]', "[1]", "true is not an account ID"),
+        ("[123456789012.0]", "[0]", "123456789012 is not an account ID"),
+        (f'["{OTHER_ACCOUNT}"]', "", f"the list does not have the application's account, {ACCOUNT}"),
+    ],
+)
+def test_another_list_of_accounts_is_refused_with_the_command_that_sets_it(
+    monkeypatch: pytest.MonkeyPatch, accounts: str, member: str, got: str
+):
+    text = message(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
+    assert f"  {ACCOUNTS}{member}: {got}\n" in text
+    path = f"{ACCOUNTS}{member or '[0]'}"
+    command = f"pulumi config set --stack test --path --type string -- '{path}' {ACCOUNT}"
+    assert f"fix: {command}" in text
+
+
+def test_the_account_of_the_application_may_come_from_its_own_key(monkeypatch: pytest.MonkeyPatch):
+    settings = {**MINIMAL, "applicationId": APPLICATION_ID, "accountId": ACCOUNT}
+    settings[ACCOUNTS] = f'["{OTHER_ACCOUNT}"]'
+    text = message(monkeypatch, {**settings, "indexId": "x"}, **OF_THE_PROGRAM)
+    assert re.findall(r"^  ([\w:]+): ", text, re.MULTILINE) == [ACCOUNTS, "indexId"]
+    assert "also run `pulumi refresh --run-program`, then `pulumi up`" in text
+
+
+def test_a_secret_account_is_in_no_message_about_the_list(monkeypatch: pytest.MonkeyPatch):
+    secret = [f"{PROJECT_NAME}:applicationId", ACCOUNTS]
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
+    for accounts in (f'["{OTHER_ACCOUNT}"]', OTHER_ACCOUNT, '["44445555"]'):
+        text = message(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
+        assert not re.search(r"\d{6}", text)
+    assert not re.search(r"\d{6}", deploy(monkeypatch, MINIMAL, **OF_THE_PROGRAM).warnings[0])
+
+
+@pytest.mark.parametrize("settings", [{}, {ACCOUNTS: "x"}, {ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}])
+def test_another_program_may_have_another_provider_so_nothing_is_said(
+    monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]
+):
+    deployment = deploy(monkeypatch, {**MINIMAL, **settings})
+    assert deployment.error is None
+    assert deployment.warnings == []
+
+
+def default_tags(**tags: str) -> dict[str, str]:
+    return {ACCOUNTS: f'["{ACCOUNT}"]', "aws:defaultTags": json.dumps({"tags": tags})}
+
+
+def test_a_tag_that_differs_from_a_default_tag_only_in_case_is_refused(monkeypatch: pytest.MonkeyPatch):
+    settings = {**MINIMAL, **default_tags(Team="search"), "tags": '{"team": "aem", "Owner": "me"}'}
+    text = message(monkeypatch, settings, **OF_THE_PROGRAM)
+    assert '  tags.team: "team" and "Team" of aws:defaultTags differ only in case\n' in text
+    assert "fix: pulumi config rm --stack test --path -- tags.team" in text
+    assert "1 error" in text
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:tags"].__contains__)
+    hidden = message(monkeypatch, settings, **OF_THE_PROGRAM)
+    assert "  tags: [secret] and [secret] of aws:defaultTags differ only in case" in hidden
+    assert "eam" not in hidden
+
+
+def test_a_tag_with_the_key_of_a_default_tag_replaces_it(monkeypatch: pytest.MonkeyPatch):
+    settings = {**MINIMAL, **default_tags(Team="search", Owner="me"), "tags": '{"Team": "aem"}'}
+    assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).role["tags"] == {"Team": "aem"}
+    for odd in ("x", "[]", '{"tags": 5}', '{"tags": null}'):  # the provider refuses them
+        settings = {**settings, "aws:defaultTags": odd}
+        assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).error is None
 
 
 ROLE = "aws:iam/role:Role"

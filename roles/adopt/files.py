@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from components.connector_role import POLICY_NAME, TOKEN
+from components.default_provider import ALLOWED_ACCOUNTS
 from components.formats import ROLE_NAME_SUFFIX
 from components.stack_config import config_key
 from roles.account import Role
@@ -62,7 +63,11 @@ def plan(connection: Connection, project: str, policy_names: Callable[[], Collec
     trust_policy, role_policy, warnings = connection.render()
     assert trust_policy is not None  # noqa: S101 every setting is known
     assert role_policy is not None  # noqa: S101 every setting is known
-    config = {config_key(name, f"{project}:"): value for name, value in settings.items()}
+    config = {
+        config_key("region"): connection.region,
+        ALLOWED_ACCOUNTS: [connection.application_arn.split(":")[4]],
+    }
+    config |= {config_key(name, f"{project}:"): value for name, value in settings.items()}
     documents = Documents(trust_policy, role_policy)
     room = find_room(role, role_policy, policy_names)
     return Plan(config, _import_file(role), documents, room, tuple(warnings))
