@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from components.connector_role import POLICY_NAME
+from components.default_provider import ALLOWED_ACCOUNTS
 from components.formats import ROLE_NAME_SUFFIX
 from live.account import CALL_ERRORS, DENY_ALL, Account, wait_until
 from live.example import Example
@@ -89,6 +90,7 @@ class Steps:
         self._stack.create(
             {
                 **self._example.settings(_NAMESPACE),
+                ALLOWED_ACCOUNTS: [self._account.identity["Account"]],
                 f"{_NAMESPACE}roleName": self._names.role,
                 f"{_NAMESPACE}tags": _TAGS,
                 f"{_NAMESPACE}exclusivePolicies": True,

@@ -205,6 +205,7 @@ def test_make_down_lists_the_stacks_that_are_not_in_git_and_keeps_them(checkout:
     for command in (["init", "--quiet"], ["add", "Pulumi.yaml", "Pulumi.dev.yaml"]):
         execute(checkout, "git", *command)
     (checkout / "Pulumi.prod.yaml").touch()
+    (checkout / "Pulumi.prod.deploy.yaml").touch()  # its deployment settings are no environment
     done = make(checkout, "down")
     assert "Pulumi.prod.yaml is not in Git" in done.stdout
     assert done.stdout.count("is not in Git") == 1

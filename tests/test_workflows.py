@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -265,6 +266,8 @@ def test_the_jobs_assume_the_roles_that_the_page_describes():
             ["a.b", "staging", "prod", "production-eu"],
         ),
         (["dev2", "it's $(x)"], ["dev2", "it's $(x)"]),
+        # The deployment settings of stacks: `pulumi deployment settings --help`.
+        (["prod", "Pulumi.prod.deploy.yaml", "Pulumi.dev.deploy.yaml", "deploy"], ["deploy", "prod"]),
     ],
 )
 def test_the_environments_are_read_from_the_files(tmp_path: Path, files: list[str], expected: list[str]):
@@ -277,6 +280,32 @@ def test_the_environments_are_read_from_the_files(tmp_path: Path, files: list[st
     name, _, value = written.read_text().partition("=")
     assert (name, json.loads(value)) == ("stacks", expected)
     assert value.count("\n") == 1
+
+
+def owner(backend: str, organization: str) -> str:
+    """Return what the workflow puts before the names of stacks."""
+    expression = re.fullmatch(r"\$\{\{ (.*) \}\}", WORKFLOWS["environments"]["env"]["OWNER"])
+    assert expression
+    # These operators have the same meaning in Python.
+    python = expression[1].replace("&&", "and").replace("||", "or").replace("!", "not ")
+    variables = SimpleNamespace(PULUMI_BACKEND_URL=backend, PULUMI_ORGANIZATION=organization)
+    names = {"vars": variables, "format": str.format}
+    return eval(python, names)  # noqa: S307 an expression of this repository
+
+
+def test_the_names_of_stacks_are_qualified_in_pulumi_cloud_only():
+    # ParseStackReference in pkg/backend/httpstate of Pulumi.
+    assert owner("", "acme") == "acme/"
+    assert owner("", "") == ""
+    assert owner("s3://BUCKET", "acme") == owner("s3://BUCKET", "") == ""
+    scripts = [step["run"] for name in JOBS for step in JOBS[name]["steps"] if "run" in step]
+    stacks = re.findall(r"--stack (\S+)", "\n".join(scripts))
+    assert stacks == ['"$OWNER$STACK"'] * 3
+
+
+def test_every_command_runs_the_program_before_a_refresh():
+    # RunProgram in sdk/go/common/env of Pulumi.
+    assert WORKFLOWS["environments"]["env"]["PULUMI_RUN_PROGRAM"] == "true"
 
 
 # The GitHub CLI contains jq; its replacement needs the program, which GitHub's runners have.
@@ -324,6 +353,8 @@ class Repository:
             "secrets.PULUMI_CONFIG_PASSPHRASE": self.stack.environment["PULUMI_CONFIG_PASSPHRASE"],
             "vars.PULUMI_BACKEND_URL": self.stack.environment["PULUMI_BACKEND_URL"],
         }
+        if text == WORKFLOWS["environments"]["env"]["OWNER"]:
+            return owner(values["vars.PULUMI_BACKEND_URL"], "acme")
         return re.sub(r"\$\{\{ (.*?) \}\}", lambda match: values[match[1]], text)
 
     def reported(self) -> str:
