@@ -118,7 +118,7 @@ Put documents into the index, and delete them when the data source does.
 
 AWS's current page for AEM Cloud names the application and the index. An older edition, and six of the
 other pages, name only the index, although both actions require both resource types:
-<https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonqbusiness.html>""",
+<https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html>""",
         ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"],
         [application, index] if both else index,
     )

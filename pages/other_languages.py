@@ -366,8 +366,9 @@ its schema. What was tested, and what was not:
 ## Requirements
 
 You need the Pulumi CLI (3.250 or newer), and Python 3.11 or newer on the machine that runs it, for a program in any
-language: the package is a Python program that the engine starts. The stack needs `aws:region` in its configuration, and
-credentials for the account of the application.
+language: the package is a Python program that the engine starts. The stack needs the Region of the application in
+`aws:region`, or in `AWS_REGION` or `AWS_DEFAULT_REGION`, and credentials for its account. Set
+[`aws:allowedAccountIds`](environments.md#which-account), too.
 
 ## From a clone
 

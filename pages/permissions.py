@@ -263,7 +263,7 @@ program renders the statements of the page for AEM Cloud for every connector, an
 2. **Ingestion.** Six pages name only the index as the resource of `AllowsAmazonQToIngestDocuments`: `webcrawler`,
    `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new`. So did an older edition of the page for AEM
    Cloud. According to the [Service Authorization
-   Reference](https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonqbusiness.html), both actions
+   Reference](https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html), both actions
    require the application and the index, and the simulator denies them with the index alone. This program names both,
    unless you set `ingestScope: index`.
 3. **KMS key of an S3 data source.** Amazon S3 uses the key to decrypt the objects, so this program allows `kms:Decrypt`

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pages.examples import ACCOUNT, OTHER_ACCOUNT
 from tests.faults import gate
 from tests.page import run_section
 from tests.processes import commands_in, eventually
@@ -175,6 +176,33 @@ def test_the_recovery_does_not_touch_another_role(new_stack: NewStack, aws: Aws)
     assert f"Role with name {name} already exists" in done.stdout
     assert aws.iam.get_role(RoleName=name)["Role"]["RoleId"] == created["Role"]["RoleId"]
     aws.iam.delete_role(RoleName=name)
+
+
+def test_with_credentials_of_another_account_the_recovery_stops_and_keeps_the_record(
+    new_stack: NewStack, aws: Aws
+):
+    stack = new_stack(REQUIRED)
+    stack.up()
+    stack.configure({**REQUIRED, "rolePath": "/connectors/"})
+    with killed_inside_create_role(stack, applied=True):
+        pass
+    created = set(aws.roles())
+    right = stack.state_file.read_text()
+    arn = stack.outputs()["roleArn"]
+    # Now the credentials are for another account than the role's.
+    stack.state_file.write_text(right.replace(arn, arn.replace(ACCOUNT, OTHER_ACCOUNT)))
+    before = stack.state()
+    stopped = run_section(stack, "After a crash of an update", check=False)
+    assert stopped.returncode != 0
+    assert f"The role is in account {OTHER_ACCOUNT}, and the credentials are for {ACCOUNT}." in (
+        stopped.stdout
+    )
+    assert stack.state() == before
+    assert before["pending_operations"]
+    assert set(aws.roles()) == created
+    stack.state_file.write_text(right)
+    recover(stack, "")
+    assert stack.drift().exit_code == 0
 
 
 def test_the_recovery_does_not_touch_the_stack_s_own_role(new_stack: NewStack, aws: Aws):

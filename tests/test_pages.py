@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from components.default_provider import ALLOWED_ACCOUNTS
 from components.stack_config import KEYS
+from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.page import blocks, commands, run_section
 from tests.stacks import Aws, NewStack
@@ -63,7 +65,38 @@ def test_another_environment_is_a_copy_with_its_own_role(typed: Callable[..., st
     (role,) = set(aws.roles()) - before
     assert "a1b2c3d4-5678-90ab-cdef-333333333333" in aws.trust_policy(role)
     assert "aem-cloud-staging-a1B2c3" in str(aws.role_policies(role))
-    typed("Which account", ENVIRONMENTS)
+    output = typed("Which account", ENVIRONMENTS, ACCOUNT=ACCOUNT)
+    assert f'"Account": "{ACCOUNT}"' in output
+    assert "allowedAccountIds is not set" not in output
+
+
+def test_default_tags_are_set_as_documented(typed: Callable[..., str], aws: Aws):
+    typed("Deploy", QUICK_START)
+    before = set(aws.roles())
+    ids = {"APPLICATION_ID": APPLICATION_ID, "INDEX_ID": INDEX_ID, "SECRET_ID": SECRET_ID}
+    typed("Another environment", ENVIRONMENTS, **ids)
+    typed("Default tags", ENVIRONMENTS)
+    typed("Which account", ENVIRONMENTS, ACCOUNT=ACCOUNT)
+    (role,) = set(aws.roles()) - before
+    tags = aws.iam.list_role_tags(RoleName=role)["Tags"]
+    assert tags == [{"Key": "CostCenter", "Value": "search"}]
+
+
+def test_a_wrong_list_of_accounts_in_the_state_is_replaced_as_documented(new_stack: NewStack):
+    stack = new_stack({**REQUIRED, ALLOWED_ACCOUNTS: [ACCOUNT]})
+    stack.up()
+    # As after an update that was right for the credentials of that time.
+    state = stack.state_file.read_text()
+    stack.state_file.write_text(state.replace(f'[\\"{ACCOUNT}\\"]', f'[\\"{OTHER_ACCOUNT}\\"]'))
+    assert stack.state_file.read_text() != state
+    for command in (["refresh"], ["up"], ["destroy"]):
+        refused = stack.run(*command, "--yes", "--skip-preview", check=False)
+        assert f"AWS account ID not allowed: {ACCOUNT}" in refused.stdout
+    fixed = run_section(
+        stack, "The account is not allowed", page=DOCS / "faq.md", PULUMI_OPTION_YES="true"
+    )
+    assert "4 unchanged" in fixed.stdout
+    assert stack.drift().exit_code == 0
 
 
 def test_another_connector_is_a_stack_with_its_own_role(typed: Callable[..., str], aws: Aws):
@@ -104,7 +137,7 @@ def test_the_keys_that_pages_set_are_keys_of_the_program():
         for key in re.findall(r"(?:--plaintext|--path) '?([a-z][A-Za-z:]*)", script)
     }
     assert keys >= {"applicationId", "aws:region", "tags", "vpcConfiguration"}
-    assert keys <= {*KEYS.values(), "aws:region", "aws:allowedAccountIds"}
+    assert keys <= {*KEYS.values(), "aws:region", ALLOWED_ACCOUNTS, "aws:defaultTags"}
 
 
 def test_the_path_of_a_member_is_set_as_the_configuration_page_says(new_stack: NewStack):

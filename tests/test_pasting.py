@@ -33,7 +33,7 @@ SHELLS: Final = {
     "zsh": ["zsh", "-f", "-i"],
 }
 PROMPT: Final = "ready> "
-BUILTINS: Final = (":", "cd", "eval", "unset")
+BUILTINS: Final = (":", "cd", "eval", "export", "unset")
 TIMEOUT: Final = 60
 """Seconds without output after which a shell hangs."""
 PROGRAM: Final = r"""#!/bin/sh
@@ -250,9 +250,10 @@ def test_the_recovery_deletes_what_was_being_created_and_stops_at_the_first_fail
     expected = [
         ["pulumi", "cancel", "--yes"],
         ["pulumi", "stack", "export", "--show-secrets"],
+        ["aws", "sts", "get-caller-identity", "--query", "Account", "--output", "text"],
         ["aws", "iam", "delete-role", "--role-name", "aem-connector-qbusiness-role-1a2b3c4"],
-        ["pulumi", "refresh", "--yes", "--skip-preview", "--clear-pending-creates"],
-        ["pulumi", "up", "--yes", "--skip-preview"],
+        ["pulumi", "refresh", "--run-program", "--yes", "--skip-preview", "--clear-pending-creates"],
+        ["pulumi", "up", "--run-program", "--yes", "--skip-preview"],
     ]
     try:
         pasted.assert_stops_at_each_failure(block, expected)
