@@ -39,8 +39,8 @@ def check(args: Mapping[str, object], naming: Naming, secret_names: Collection[s
     if given in (None, "", []):
         findings.warnings.append(
             f"{ALLOWED_ACCOUNTS} is not set: with credentials of another account, a refresh drops the "
-            "role from the stack's state, and a destroy forgets it. Set it to the account of the "
-            f"application: `{fix}`. Then make sure that `aws sts get-caller-identity` shows this account, and run "
+            "role from the stack's state, and a destroy forgets it. Set it to the application's account "
+            f"(`{fix}`), make sure that `aws sts get-caller-identity` shows this account, and run "
             f"`pulumi up`. If the list was wrong, correct it, and run {_WAY_OUT}"
         )
         return findings

@@ -99,7 +99,7 @@ def _value(key: str, text: str | None) -> object:
 def _command(secret_names: Collection[str], path: Path, value: str | None) -> str:
     """Return the command that sets a key, or a member of it, to a value, or removes it."""
     key = property_path(path)
-    name = pulumi.get_stack()
+    name = _stack_name()
     if value is None or escape(key) != key or "\\" in key:
         return f"edit Pulumi.{quote_argument(name.rpartition('/')[2])}.yaml"
     stack, argument = quote_argument(name), quote_argument(key)
@@ -109,6 +109,17 @@ def _command(secret_names: Collection[str], path: Path, value: str | None) -> st
     # These three exclude each other; without any, Pulumi asks about what looks like a secret.
     kind = "--secret" if path[0] in secret_names else "--type string" if option else "--plaintext"
     return f"pulumi config set --stack {stack}{option} {kind} -- {argument} {quote_argument(value)}"
+
+
+def _stack_name() -> str:
+    """Return the stack's name for a command, with its organization in Pulumi Cloud.
+
+    There, a name alone belongs to the default organization of whoever runs the command
+    (`ParseStackReference` in pkg/backend/httpstate). Other backends have one, called organization.
+    """
+    organization, name = pulumi.get_organization(), pulumi.get_stack()
+    qualified = organization in (None, "", "organization") or "/" in name
+    return name if qualified else f"{organization}/{name}"
 
 
 def _autonaming_warning(role_name: str) -> str | None:

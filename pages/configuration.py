@@ -9,6 +9,7 @@ from typing import Any, Final
 import yaml
 
 from components.connectors import CONNECTORS, Connector, Need
+from components.default_provider import ALLOWED_ACCOUNTS
 from components.errors import SettingsError
 from components.formats import SETTINGS, VPC_MEMBERS
 from components.stack_config import KEYS, PACKAGE_INPUTS, camel_case
@@ -37,11 +38,12 @@ def page() -> str:
 def _table() -> str:
     """Return the table of all settings, as Pulumi.yaml declares them."""
     region = ("`aws:region`", "string, required", _REGION)
+    accounts = (f"`{ALLOWED_ACCOUNTS}`", "list of strings, recommended", _ACCOUNTS)
     declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
     rows = [
         (f"`{key}`", _type(key, setting), setting["description"]) for key, setting in declared.items()
     ]
-    return table(("key", "type", "meaning"), [region, *rows])
+    return table(("key", "type", "meaning"), [region, accounts, *rows])
 
 
 def _type(key: str, declared: dict[str, Any]) -> str:
@@ -155,15 +157,19 @@ _EXAMPLES: Final = {
     "roleDescription": "Amazon Q Business, connector for AEM Cloud",
     "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
 }
+_ACCOUNTS: Final = (
+    "Accounts that the AWS provider may use, the application's among them: [which "
+    "account](environments.md#which-account)"
+)
 _REGION: Final = "Region of the application; each ARN in the settings must be of this Region"
 
 _INTRODUCTION: Final = """\
 # Configuration
 
-All settings of this program. The keys are in the project's namespace, `qbusiness-aem-connector`, except for
-`aws:region`. The same settings are the arguments of the component, in snake case, and the inputs of the
-[package](other-languages.md). There, the Region is `region`. The [connector](#connectors) decides whether it needs a
-secret, a bucket, and a VPC.
+All settings of this program. The keys are in the project's namespace, `qbusiness-aem-connector`, except for `aws:region`
+and `aws:allowedAccountIds`, which belong to the AWS provider. The same settings are the arguments of the component, in
+snake case, and the inputs of the [package](other-languages.md). There, the Region is `region`. The
+[connector](#connectors) decides whether it needs a secret, a bucket, and a VPC.
 
 Pulumi itself first reports required keys that are missing, and values of another YAML type. The program then validates
 all settings before it creates anything, and reports all errors at once, each with the command that fixes it. It also refuses unknown keys in its namespace: a misspelled `kmsKeyId` does not silently remove the KMS

@@ -37,10 +37,11 @@ def page_path(stack: Stack) -> str:
 def run_section(
     stack: Stack, section: str, *, page: Path = PAGE, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the commands of a section, with the stack selected, and stop at the first failure.
+    """Run the commands of a section, in a session that begins as PAGE does; stop at the first failure.
 
     tests/test_pasting.py pastes them into interactive shells.
     """
     script = commands(section, page)
     assert script, f"the page has no commands under '{section}'"
-    return stack.execute("sh", "-euc", script, check=check, PATH=page_path(stack), **variables)
+    session = {"PATH": page_path(stack), "PULUMI_RUN_PROGRAM": "true", **variables}
+    return stack.execute("sh", "-euc", script, check=check, **session)

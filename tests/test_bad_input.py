@@ -235,6 +235,38 @@ def test_a_preview_refuses_credentials_of_another_account(new_stack: NewStack, a
         assert aws.roles() == []
 
 
+@pytest.mark.parametrize(
+    ("command", "program_first", "kept"),
+    [
+        (["up", "--skip-preview"], False, False),
+        (["up", "--skip-preview"], True, True),
+        (["refresh", "--skip-preview"], True, True),
+        # `Execute` in pkg/resource/deploy of Pulumi refreshes before a destroy, with the program or not.
+        (["destroy", "--skip-preview"], True, False),
+        (["destroy", "--skip-preview", "--refresh=false"], True, True),
+        (["destroy"], True, True),  # its preview refuses
+    ],
+)
+def test_the_program_refuses_before_the_state_changes_if_it_runs_first(
+    new_stack: NewStack, aws: Aws, command: list[str], program_first: bool, kept: bool
+):
+    stack = configured(new_stack, {"applicationId": APPLICATION_ARN})
+    stack.up()
+    role = stack.outputs()["roleName"]
+    # As in an account that does not have the role.
+    aws.iam.delete_role_policy(RoleName=role, PolicyName="qbusiness-aem-connector")
+    aws.iam.delete_role(RoleName=role)
+    stack.configure({**VALID, "applicationId": APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)})
+    stack.environment["PULUMI_RUN_PROGRAM"] = str(program_first).lower()
+    refusal = stack.run(*command, "--yes", check=False)
+    assert refusal.returncode != 0
+    assert f"the application is in account {OTHER_ACCOUNT}" in refusal.stdout
+    left = [resource["id"] for resource in stack.resources() if resource["type"].startswith("aws:iam")]
+    assert (role in left) == kept
+    stack.environment["PULUMI_RUN_PROGRAM"] = "false"
+    stack.configure({**VALID, "applicationId": APPLICATION_ARN})
+
+
 FORGED = "x\n  indexId fine\x1b[1A\u202e"
 
 

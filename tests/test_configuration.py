@@ -185,6 +185,18 @@ def test_a_problem_comes_with_the_command_that_fixes_it(
 
 
 @pytest.mark.parametrize(
+    ("organization", "stack"),
+    [("acme", "acme/test"), ("organization", "test"), ("", "test")],  # the second of a bucket or a file
+)
+def test_a_command_names_the_stack_with_its_organization_in_pulumi_cloud(
+    monkeypatch: pytest.MonkeyPatch, organization: str, stack: str
+):
+    monkeypatch.setattr(pulumi, "get_organization", lambda: organization)
+    text = message(monkeypatch, {**MINIMAL, "indexId": "x"})
+    assert f"fix: pulumi config set --stack {stack} --plaintext -- indexId " in text
+
+
+@pytest.mark.parametrize(
     ("misspelled", "nearest"),
     [
         ("kmsKeyID", "kmsKeyId"),
