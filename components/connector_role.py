@@ -16,9 +16,10 @@ from weakref import WeakKeyDictionary
 import pulumi
 import pulumi_aws as aws
 
-from . import stack_config
+from . import policies, stack_config
+from .connectors import CONNECTORS, DEFAULT, Connector
 from .errors import Naming, Problem
-from .formats import ROLE_NAME_SUFFIX, ROLE_POLICY_SETTINGS, SETTINGS, TRUST_POLICY_SETTINGS
+from .formats import ROLE_NAME_SUFFIX, SETTINGS, TRUST_POLICY_SETTINGS, role_policy_settings
 from .validation import Location, ValidationResult, is_unknown, validate
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
@@ -119,8 +120,9 @@ class ConnectorRole(pulumi.ComponentResource):
         for warning in warnings:
             pulumi.warn(warning, self)
         given |= {key: pulumi.Output.secret(given[key]) for key in _secret_names}
-        trust_policy, role_policy = self._policies(name, given, naming, warnings)
         settings = {setting: given.get(naming.name(setting)) for setting in SETTINGS}
+        connector = CONNECTORS[settings["connector"] or DEFAULT]
+        trust_policy, role_policy = self._policies(name, given, naming, connector, warnings)
 
         children = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
@@ -133,9 +135,14 @@ class ConnectorRole(pulumi.ComponentResource):
             assume_role_policy=trust_policy,
             force_detach_policies=True,
             opts=pulumi.ResourceOptions(
-                parent=self, additional_secret_outputs=_secret_outputs(settings)
+                parent=self, additional_secret_outputs=_secret_outputs(settings, connector)
             ),
         )
+        if connector.bucket_is_source:
+            # Not `role.arn`, which previews do not know.
+            role_policy = pulumi.Output.all(role_policy, role.name).apply(
+                lambda document_and_name: policies.with_role_name(*document_and_name)
+            )
         policy = aws.iam.RolePolicy(
             f"{name}-qbusiness-policy",
             name=POLICY_NAME,
@@ -197,7 +204,12 @@ class ConnectorRole(pulumi.ComponentResource):
         return role
 
     def _policies(
-        self, name: str, given: Mapping[str, object], naming: Naming, warned: Collection[str]
+        self,
+        name: str,
+        given: Mapping[str, object],
+        naming: Naming,
+        connector: Connector,
+        warned: Collection[str],
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         """Return the trust policy and the role policy, once all settings that can be known are valid.
 
@@ -227,7 +239,7 @@ class ConnectorRole(pulumi.ComponentResource):
 
         return (
             policy(result.trust_policy, TRUST_POLICY_SETTINGS),
-            policy(result.role_policy, ROLE_POLICY_SETTINGS),
+            policy(result.role_policy, role_policy_settings(connector)),
         )
 
     def _lookup_caller(
@@ -282,13 +294,13 @@ _SHOWN_IN_ARN: Final = ("account_id", "role_name", "role_path")
 """With the account of an application's ARN."""
 
 
-def _secret_outputs(settings: Mapping[str, object]) -> list[str]:
+def _secret_outputs(settings: Mapping[str, object], connector: Connector) -> list[str]:
     """Return the outputs of the role into which the provider copies settings that may be secret.
 
     The engine cannot know that they are. Without Outputs among the settings, previews hide nothing.
     """
     copied = {
-        "inlinePolicies": ROLE_POLICY_SETTINGS,
+        "inlinePolicies": role_policy_settings(connector),
         "tagsAll": ("tags",),
         "arn": ("application_id", *_SHOWN_IN_ARN),
     }

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple
 
-from .connectors import CONNECTORS
+from .connectors import CONNECTORS, Connector
 
 
 class Format(NamedTuple):
@@ -125,17 +125,18 @@ INGEST_APPLICATION_AND_INDEX: Final = "applicationAndIndex"
 INGEST_SCOPES: Final = (INGEST_APPLICATION_AND_INDEX, "index")
 """The resources of the ingest statement: AWS's current page (default), or its older edition."""
 INGEST_SCOPE: Final = _one_of("an ingest scope", INGEST_SCOPES, "INGEST_SCOPE")
+MAXIMUM_ROLE_NAME_LENGTH: Final = 64
 ROLE_NAME: Final = Format(
     "a role name",
-    re.compile(rf"{_ENTITY_NAME}{{1,64}}"),
-    "1 to 64 letters, digits and _+=,.@-",
+    re.compile(rf"{_ENTITY_NAME}{{1,{MAXIMUM_ROLE_NAME_LENGTH}}}"),
+    f"1 to {MAXIMUM_ROLE_NAME_LENGTH} letters, digits and _+=,.@-",
     "ROLE_NAME",
 )
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 ROLE_NAME_SUFFIX: Final = "-qbusiness-role"
 """Follows the component's name in the name of the role's resource."""
-# Pulumi's automatic name adds a hyphen and seven characters; IAM allows 64.
-_COMPONENT_NAME_LENGTH = 64 - len(f"{ROLE_NAME_SUFFIX}-1234567")
+# Pulumi's automatic name adds a hyphen and seven characters.
+_COMPONENT_NAME_LENGTH = MAXIMUM_ROLE_NAME_LENGTH - len(f"{ROLE_NAME_SUFFIX}-1234567")
 COMPONENT_NAME: Final = Format(
     "a component's name",
     re.compile(rf"{_ENTITY_NAME}{{1,{_COMPONENT_NAME_LENGTH}}}"),
@@ -219,7 +220,17 @@ ROLE_POLICY_SETTINGS: Final = (
     "ingest_scope",
     "allow_network_interface_deletion",
 )
-"""The settings that the role policy depends on."""
+"""The settings that the role policy of every connector depends on."""
+PASSED_ROLE_SETTINGS: Final = ("role_name", "role_path")
+"""The settings that the role policy also depends on if the role passes itself."""
+
+
+def role_policy_settings(connector: Connector) -> Collection[str]:
+    """Return the settings that the role policy of a connector depends on."""
+    if connector.bucket_is_source:
+        return (*ROLE_POLICY_SETTINGS, *PASSED_ROLE_SETTINGS)
+    return ROLE_POLICY_SETTINGS
+
 
 SUPPORTED_REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast-2")
 """https://docs.aws.amazon.com/general/latest/gr/amazonq.html"""

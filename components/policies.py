@@ -7,9 +7,12 @@ https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .formats import INGEST_APPLICATION_AND_INDEX
+
+ROLE_NAME: Final = "<role name>"
+"""Stands for the name of the role in the role policy: no valid name or path has a space."""
 
 
 class Application(NamedTuple):
@@ -45,6 +48,7 @@ class Settings(NamedTuple):
     secret_arn: str | None
     key_arn: str | None
     """None: an AWS managed key encrypts the secret, or no KMS key the bucket."""
+    role_path: str
     network_arns: Sequence[str]
     """Subnets first, then security groups; empty without a VPC."""
     allow_network_interface_deletion: bool
@@ -64,8 +68,13 @@ def trust_policy(application: Application) -> str:
 
 
 def role_policy(settings: Settings) -> str:
-    """Return the role policy as JSON; equal settings give equal text."""
+    """Return the role policy as JSON, with ROLE_NAME in it; equal settings give equal text."""
     return _document(role_statements(settings))
+
+
+def with_role_name(role_policy: str, name: str) -> str:
+    """Return the role policy of the role with this name."""
+    return role_policy.replace(ROLE_NAME, name)
 
 
 def trust_statement(application: Application) -> Statement:
@@ -134,6 +143,21 @@ other pages, name only the index, although both actions require both resource ty
         ],
         [application, index, f"{index}/data-source/*"],
     )
+    if settings.bucket and settings.bucket.is_source:
+        partition, account = settings.application.partition, settings.application.account
+        yield _allow(
+            "AllowsAmazonQToPassCustomerRole",
+            """\
+Pass the role itself to Amazon Q Business, and no other role.
+
+For documents in S3, `BatchPutDocument` takes a role that can read the bucket, and requires that the
+connector may pass it to the service:
+<https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html>. AWS's pages
+allow `role/QBusiness-DataSource-*`, the roles of all data sources with such a name.""",
+            ["iam:PassRole"],
+            [f"arn:{partition}:iam::{account}:role{settings.role_path}{ROLE_NAME}"],
+            {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}},
+        )
     if settings.network_arns:
         yield from _network_statements(settings)
 

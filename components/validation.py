@@ -29,11 +29,19 @@ class Location(NamedTuple):
 
 
 class ValidationResult(NamedTuple):
-    """The policies, each None while a setting that it depends on is not known."""
+    """The policies, each None while a setting that it depends on is not known.
+
+    The role policy has `policies.ROLE_NAME` in place of the role's name.
+    """
 
     trust_policy: str | None
     role_policy: str | None
     warnings: Sequence[str]
+
+    def of_role(self, name: str) -> "ValidationResult":
+        """Return the policies of the role with this name."""
+        role_policy = self.role_policy and policies.with_role_name(self.role_policy, name)
+        return self._replace(role_policy=role_policy)
 
 
 def validate(  # noqa: PLR0913 most callers need the first two
@@ -449,7 +457,7 @@ class _Validator:
         region, account = location.region or "us-east-1", location.account or 12 * "0"
         target = Application(partition, region, account, application["id"])
         trust_policy = policies.trust_policy(target) if all(location) else None
-        if index is None or not self.unknown.isdisjoint(formats.ROLE_POLICY_SETTINGS):
+        if index is None or not self.unknown.isdisjoint(formats.role_policy_settings(connector)):
             return ValidationResult(trust_policy, None, self.warnings)
 
         def arn(service: str, kind: str, resource: re.Match[str]) -> str:
@@ -460,6 +468,7 @@ class _Validator:
         subnets = [arn("ec2", "subnet/", each) for each in self.vpc_members("subnet_ids")]
         groups = [arn("ec2", "security-group/", each) for each in self.vpc_members("security_group_ids")]
         bucket_account, ingest_scope = self.match("bucket_account_id"), self.match("ingest_scope")
+        role_path = self.match("role_path")
         role_policy = policies.role_policy(
             Settings(
                 application=target,
@@ -473,6 +482,7 @@ class _Validator:
                 ),
                 secret_arn=secret and arn("secretsmanager", "secret:", secret),
                 key_arn=key and arn("kms", "key/", key),
+                role_path=role_path[0] if role_path else "/",
                 network_arns=[*dict.fromkeys(subnets + groups)],
                 allow_network_interface_deletion=bool(self.args.get("allow_network_interface_deletion")),
             )
@@ -482,7 +492,9 @@ class _Validator:
 
     def check_size(self, role_policy: str) -> None:
         """Refuse a policy that IAM would refuse; only subnets can be so many, the rest has limits."""
-        size = len("".join(role_policy.split()))
+        role_name = self.match("role_name")
+        longest_name = role_name[0] if role_name else formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
+        size = len("".join(policies.with_role_name(role_policy, longest_name).split()))
         if size > formats.MAXIMUM_INLINE_SIZE:
             path = self.path("vpc_configuration", "subnet_ids")
             message = (

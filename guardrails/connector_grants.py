@@ -8,7 +8,7 @@ runs as a process of its own, with its own packages, and may be copied elsewhere
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -35,6 +35,8 @@ PLACEHOLDERS: Final = {
     "key_id": r"(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})",
     "subnet_id": r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})",
     "security_group_id": r"sg-(?:[0-9a-f]{8}|[0-9a-f]{17})",
+    # A path and a name.
+    "role": r"(?:[!#%&()+,./0-9:;<=>@A-Z\[\]^_a-z{|}~-]+/)?[A-Za-z0-9_+=,.@-]{1,64}",
 }
 """What may replace each placeholder: never a wildcard or a policy variable."""
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
@@ -47,6 +49,19 @@ class Application(NamedTuple):
     region: str
     account: str
     application_id: str
+
+
+class Known(NamedTuple):
+    """The values of placeholders that are known of a role."""
+
+    application: Application | None = None
+    role: str | None = None
+    """Its name, after its path without the first slash. While this is not known, no ARN is its own."""
+
+    def values(self) -> Mapping[str, str | None]:
+        """Return the values by placeholder."""
+        of_application = self.application._asdict() if self.application else {}
+        return {**of_application, "role": self.role}
 
 
 class Excess(NamedTuple):
@@ -67,18 +82,18 @@ class _Pattern(NamedTuple):
     text: str
     expression: re.Pattern[str]
 
-    def covers(self, text: str, application: Application | None) -> bool:
-        """Return whether an IAM pattern is covered; its placeholders are those of the application."""
+    def covers(self, text: str, known: Known) -> bool:
+        """Return whether an IAM pattern is covered; its placeholders have the values that are known."""
         match = self.expression.fullmatch(text)
-        if match is None or application is None:
-            return match is not None
+        if match is None:
+            return False
         found = match.groupdict()
-        return all(found.get(name, value) == value for name, value in application._asdict().items())
+        return all(found.get(name, value) == value for name, value in known.values().items())
 
-    def show(self, application: Application | None) -> str:
-        """Return the text with the parts of the application, and other placeholders in capitals."""
-        values = application._asdict() if application else {}
-        return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[1].upper()), self.text)
+    def show(self, known: Known) -> str:
+        """Return the text with the values that are known, and other placeholders in capitals."""
+        values = known.values()
+        return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or match[1].upper(), self.text)
 
 
 class _Grant(NamedTuple):
@@ -96,12 +111,12 @@ def application_of(arn: str) -> Application | None:
 
 
 @cache
-def excess_of(statement: Statement, application: Application | None) -> tuple[Excess, ...]:
-    """Return what a statement allows beyond the application's connector, or any connector for None."""
-    return tuple(_excess_of(statement, application)) if statement.allows else ()
+def excess_of(statement: Statement, known: Known) -> tuple[Excess, ...]:
+    """Return what a statement of a role allows beyond what a connector needs."""
+    return tuple(_excess_of(statement, known)) if statement.allows else ()
 
 
-def _excess_of(statement: Statement, application: Application | None) -> Iterator[Excess]:
+def _excess_of(statement: Statement, known: Known) -> Iterator[Excess]:
     for action in statement.actions.listed():
         shown = _show(action, statement.actions)
         of_action = _grants_of(action.lower())
@@ -109,44 +124,44 @@ def _excess_of(statement: Statement, application: Application | None) -> Iterato
             yield Excess(shown)
             continue
         for resource in statement.resources.listed():
-            grants = [grant for grant in of_action if _covers(grant.resources, resource, application)]
-            if any(_meets(statement.conditions, grant, application) for grant in grants):
+            grants = [grant for grant in of_action if _covers(grant.resources, resource, known)]
+            if any(_meets(statement.conditions, grant, known) for grant in grants):
                 continue
             shown_resource = _show(resource, statement.resources)
             if grants:
-                conditions = dict.fromkeys(_show_conditions(grant, application) for grant in grants)
+                conditions = dict.fromkeys(_show_conditions(grant, known) for grant in grants)
                 yield Excess(shown, shown_resource, expected_condition=" or ".join(conditions))
             else:
                 patterns = dict.fromkeys(pattern for grant in of_action for pattern in grant.resources)
-                expected = " or ".join(pattern.show(application) for pattern in patterns)
+                expected = " or ".join(pattern.show(known) for pattern in patterns)
                 yield Excess(shown, shown_resource, expected_resources=expected)
 
 
 @cache
 def _grants_of(action: str) -> tuple[_Grant, ...]:
-    return tuple(grant for grant in _GRANTS if _covers(grant.actions, action, None))
+    return tuple(grant for grant in _GRANTS if _covers(grant.actions, action, Known()))
 
 
 def _show(pattern: str, side: Patterns) -> str:
     return f"everything except {', '.join(side.values)}" if side.negated else pattern
 
 
-def _show_conditions(grant: _Grant, application: Application | None) -> str:
+def _show_conditions(grant: _Grant, known: Known) -> str:
     conditions: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for condition in grant.conditions:
-        values = [_pattern(value).show(application) for value in condition.values]
+        values = [_pattern(value).show(known) for value in condition.values]
         conditions[condition.operator][condition.key] = values
     return json.dumps(conditions)
 
 
-def _covers(patterns: tuple[_Pattern, ...], text: str, application: Application | None) -> bool:
-    return any(pattern.covers(text, application) for pattern in patterns)
+def _covers(patterns: tuple[_Pattern, ...], text: str, known: Known) -> bool:
+    return any(pattern.covers(text, known) for pattern in patterns)
 
 
-def _meets(conditions: tuple[Condition, ...], grant: _Grant, application: Application | None) -> bool:
+def _meets(conditions: tuple[Condition, ...], grant: _Grant, known: Known) -> bool:
     """Return whether every request that meets the conditions meets those of the grant."""
     return implied(
-        conditions, grant.conditions, lambda wanted, value: _pattern(wanted).covers(value, application)
+        conditions, grant.conditions, lambda wanted, value: _pattern(wanted).covers(value, known)
     )
 
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, cast
 
-from connector_grants import Application, application_of
+from connector_grants import Application, Known, application_of
 from iam.containment import certain_values, never_met
 from iam.documents import UNKNOWN, Document, Kind, Statement, listed, read_document
 from iam.patterns import is_pattern
@@ -86,6 +86,7 @@ class Role(NamedTuple):
     urn: str
     name: str | None
     """None while it is not known."""
+    path: str | None
     trust: Policy
     policies: tuple[Policy, ...]
     attachments: tuple[Attachment, ...]
@@ -100,6 +101,12 @@ class Role(NamedTuple):
             for arn in required_values(statement, "aws:SourceArn")
         }
         return application_of(*arns) if len(arns) == 1 else None
+
+    @property
+    def known(self) -> Known:
+        """What is known of the role, and of the application that its trust policy names."""
+        named = self.name is not None and self.path is not None
+        return Known(self.application, f"{self.path}{self.name}".removeprefix("/") if named else None)
 
 
 class _Declaration(NamedTuple):
@@ -275,6 +282,7 @@ def _role(role: _Declaration, belonging: Sequence[_Declaration], managed: _Manag
     return Role(
         role.urn,
         role.text("name"),
+        role.text("path") if role.properties.get("path") else "/",
         Policy(role.urn, _document(role.properties, "assumeRolePolicy", Kind.TRUST)),
         (*inline, *attached),
         tuple(attachments),

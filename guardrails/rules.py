@@ -184,10 +184,10 @@ _RULES_BY_SERVICE: Final = {
 
 def permissions(rule: str, role: Role) -> Iterator[Finding]:
     """Find permissions that no connector needs, if the rule is the one that reports them."""
-    application = role.application
+    known = role.known
     for policy, statement in _statements(role):
         actions: dict[Excess, list[str]] = defaultdict(list)
-        for found in excess_of(statement, application):
+        for found in excess_of(statement, known):
             if _rule_for(found) == rule:
                 actions[found._replace(action="")].append(found.action)
         for found, names in actions.items():

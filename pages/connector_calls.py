@@ -37,7 +37,8 @@ SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c
 KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
 BUCKET_ARN: Final = f"arn:aws:s3:::{BUCKET_NAME}"
 SERVICE: Final = "qbusiness.amazonaws.com"
-ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/role"
+ROLE_NAME: Final = "qbusiness-role"
+ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME}"
 
 SECRETS: Final = {
     "no secret": None,
@@ -356,6 +357,14 @@ def connector_calls(options: Options) -> list[Call]:
             )
         ),
         call(
+            "AllowsAmazonQToPassCustomerRole",
+            "pass the role itself to Amazon Q Business, with documents of the bucket",
+            "iam:PassRole",
+            ROLE,
+            allowed=is_source,
+            context={"iam:PassedToService": SERVICE},
+        ),
+        call(
             "AllowsAmazonQToCreateAndDeleteNI",
             "create a network interface in each subnet, with each security group",
             "ec2:CreateNetworkInterface",
@@ -428,9 +437,9 @@ ASSUME: Final = Call(
     ),
     allowed=True,
 )
-PASS_ROLE: Final = Call(
+PASS_OTHER_ROLE: Final = Call(
     "",
-    "pass a role, as AWS's pages for Amazon S3 let the connector",
+    "pass a role that the console created, as AWS's pages for Amazon S3 allow",
     (
         Request(
             "iam:PassRole",
@@ -439,7 +448,7 @@ PASS_ROLE: Final = Call(
         ),
     ),
     allowed=False,
-    deviation="no connector does",
+    deviation="the role of another data source",
 )
 
 # Other values of a condition key; None: the request does not have the key.
@@ -465,6 +474,10 @@ _OTHER_VALUES: Final[Mapping[str, tuple[str | list[str] | None, ...]]] = {
     ),
     "aws:TagKeys": (["AMAZON_Q", "Owner"], ["Owner"], ["amazon_q", "Owner"]),
     "ec2:CreateAction": (None, "RunInstances", "CreateSnapshot"),
+    "iam:PassedToService": (
+        None,
+        *(f"{service}.amazonaws.com" for service in ("q", "ec2", "lambda", "application.qbusiness")),
+    ),
     "aws:SourceAccount": (None, OTHER_ACCOUNT),
     "aws:SourceArn": (
         None,
@@ -481,6 +494,7 @@ _OTHER_ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "s3:ListBucket": ("s3:ListBucketVersions", "s3:GetBucketPolicy", "s3:DeleteBucket"),
     "secretsmanager:GetSecretValue": ("secretsmanager:PutSecretValue", "secretsmanager:DescribeSecret"),
     "kms:Decrypt": ("kms:Encrypt", "kms:GenerateDataKey"),
+    "iam:PassRole": ("iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:DeleteRole"),
 }
 _OTHER_PRINCIPALS: Final = (
     "ec2.amazonaws.com",
@@ -535,8 +549,9 @@ def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
     """Return ARNs that differ from an ARN in one part."""
     _, partition, service, region, account, resource = arn.split(":", 5)
     others = {"other partition": ("aws-cn", service, region, account, resource)}
-    if service != "s3":  # ARNs of Amazon S3 have neither
+    if region:  # ARNs of Amazon S3 and IAM do not have one
         others["other Region"] = (partition, service, "us-west-2", account, resource)
+    if account:  # nor do those of Amazon S3
         others["other account"] = (partition, service, region, "999988887777", resource)
     for what, parts in others.items():
         yield what, ":".join(("arn", *parts))
@@ -554,6 +569,9 @@ def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
     yield "other identifier", arn[:-1] + last
     if "/index/" in arn:
         yield "other application", arn.replace(APPLICATION_ID, OTHER_APPLICATION_ID)
+    if service == "iam":
+        yield "role whose name begins with this one's", f"{arn}-prod"
+        yield "role of this name with a path", arn.replace(ROLE_NAME, f"team/{ROLE_NAME}")
     if service == "secretsmanager":
         name = arn.rpartition("-")[0]
         yield "secret whose name begins with this one's", f"{name}-prod-a1B2c3"

@@ -24,6 +24,11 @@ class NeverAllowed(StrEnum):
     DECRYPTION_ELSEWHERE = "decryption except through Secrets Manager, or through Amazon S3 if the bucket is the data source"
     MORE_THAN_DECRYPTION = "any action on the key except decryption"
     OTHER_APPLICATION = "another application or index"
+    OTHER_ROLE = "any action on another role"
+    MORE_THAN_PASSING_ITSELF = (
+        "any action on the role itself except passing it, if the bucket is the data source"
+    )
+    PASSING_ELSEWHERE = "passing the role to a service except Amazon Q Business"
     CREATION_WITHOUT_TAG = "creating a network interface without the application's tag"
     CREATION_WITH_OTHER_TAG = "creating a network interface with a tag in addition to the application's"
     PERMISSION_WITHOUT_TAG = "a permission for a network interface without the application's tag"

@@ -10,6 +10,7 @@ from components.validation import ValidationResult, validate
 from pages.connector_calls import (
     ASSUME,
     COMBINATIONS,
+    ROLE_NAME,
     SHAPES,
     Call,
     Options,
@@ -32,6 +33,7 @@ _FILES: Final = policies.Settings(
     bucket=policies.Bucket("BUCKET", ACCOUNT, is_source=False),
     secret_arn=SECRET_ID,
     key_arn="KEY",
+    role_path="/",
     network_arns=["SUBNET"],
     allow_network_interface_deletion=True,
 )
@@ -158,7 +160,8 @@ def _shapes(connector: Connector) -> Iterator[Options]:
 
 
 def _validated(connector: Connector, options: Options) -> ValidationResult:
-    return validate("docs", {**options.arguments, "connector": connector.name})
+    settings = {**options.arguments, "connector": connector.name}
+    return validate("docs", settings).of_role(ROLE_NAME)
 
 
 def _role_statements(connector: Connector, options: Options) -> list[Statement]:

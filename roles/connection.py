@@ -94,7 +94,7 @@ class Connection(NamedTuple):
         `options` are settings that do not follow from the data source, such as `ingest_scope`.
         """
         args = {config_key(name): value for name, value in {**self.settings(), **options}.items()}
-        return validate(COMPONENT, args, _STACK_CONFIGURATION)
+        return validate(COMPONENT, args, _STACK_CONFIGURATION).of_role(self.role.name)
 
 
 def is_reserved(tag_key: str) -> bool:

@@ -5,13 +5,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from pages.connector_calls import INDEX_ARN, Options
+from pages.connector_calls import INDEX_ARN, ROLE_NAME, Options
 from tests.support import golden
 
 Statement = dict[str, Any]
 
 
-def role_policy(options: Options) -> dict[str, Any]:
+def role_policy(options: Options, role_name: str = ROLE_NAME) -> dict[str, Any]:
     """Return the role policy of every connector that accepts these options."""
     (deletion,) = statements("default", "DeleteTaggedNI")
     page = statements("s3-v1" if options.bucket_is_source else "confluence-server")
@@ -19,6 +19,9 @@ def role_policy(options: Options) -> dict[str, Any]:
     for statement in included:
         if statement["Sid"] == "AllowsAmazonQToIngestDocuments" and options.ingest_scope == "index":
             statement["Resource"] = INDEX_ARN
+        if statement["Sid"] == "AllowsAmazonQToPassCustomerRole":
+            (arn,) = statement["Resource"]
+            statement["Resource"] = [arn.replace(ROLE_NAME, role_name)]
     return {"Version": "2012-10-17", "Statement": included}
 
 
@@ -40,6 +43,7 @@ def filled(written_out: Iterable[Statement], options: Options) -> list[Statement
         "DecryptSecret": (options.key_arn, [options.key_arn]),
         "IngestDocuments": (True, None),
         "IngestPrincipalMapping": (True, None),
+        "PassCustomerRole": (options.bucket_is_source, None),
         "CreateAndDeleteNI": (options.network_arns, [*options.network_arns]),
         "DeleteTaggedNI": (options.deletion, None),
     }

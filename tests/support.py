@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from pages.connector_calls import ROLE_NAME
 from pages.examples import (
     APPLICATION_ARN,
     BUCKET_NAME,
@@ -78,6 +79,11 @@ def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:
     for placeholder, value in (placeholders or {}).items():
         text = text.replace(placeholder, value)
     return in_one_line(text)
+
+
+def of_role(document: str, role: str) -> str:
+    """Return an expected role policy of the role with this path, name or both."""
+    return document.replace(f":role/{ROLE_NAME}", f":role/{role}")
 
 
 def as_pulumi_config(settings: Mapping[str, Any]) -> str:

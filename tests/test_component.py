@@ -21,7 +21,7 @@ from pages.examples import (
     SUBNET_ID,
 )
 from tests.mocked import STACK, Deployment, Upstream
-from tests.support import FULL, MINIMAL, PROJECT_NAME, S3, VPC, golden, in_one_line
+from tests.support import FULL, MINIMAL, PROJECT_NAME, S3, VPC, golden, in_one_line, of_role
 
 IN_STACK = f"urn:pulumi:{STACK}::{PROJECT_NAME}::pulumi:pulumi:Stack$"
 COMPONENT_URN = f"{IN_STACK}qbusiness-connector:index:ConnectorRole::aem"
@@ -103,7 +103,15 @@ def test_a_connector_without_a_secret_gets_a_role_too():
     deployment = deploy(S3)
     assert deployment.error is None
     assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
-    assert in_one_line(deployment.role_policy["policy"]) == golden("s3-v2-role-policy")
+    expected = of_role(golden("s3-v2-role-policy"), "aem-qbusiness-role-1234567")
+    assert in_one_line(deployment.role_policy["policy"]) == expected
+
+
+def test_a_role_whose_data_source_is_a_bucket_names_itself_with_its_path():
+    deployment = deploy({**S3, "role_name": "qbusiness-files", "role_path": "/a/{role.name}/"})
+    assert deployment.error is None
+    expected = of_role(golden("s3-v2-role-policy"), "a/{role.name}/qbusiness-files")
+    assert in_one_line(deployment.role_policy["policy"]) == expected
 
 
 def test_connectors_of_one_application_live_in_one_stack():
@@ -121,7 +129,8 @@ def test_connectors_of_one_application_live_in_one_stack():
     assert policies.keys() == {"aem", "wiki", "files"}
     assert in_one_line(policies["aem"]) == golden("minimal-role-policy")
     assert in_one_line(policies["wiki"]) == golden("minimal-role-policy")
-    assert in_one_line(policies["files"]) == golden("s3-v2-role-policy")
+    expected = of_role(golden("s3-v2-role-policy"), "files-qbusiness-role-1234567")
+    assert in_one_line(policies["files"]) == expected
 
 
 def test_an_unset_or_blank_setting_is_not_an_input_of_the_role():
@@ -287,17 +296,27 @@ def test_every_input_for_a_bucket_may_be_an_output():
     def program() -> None:
         outputs = {name: output_of(value, name) for name, value in S3.items()}
         account = {"bucket_account_id": output_of(ACCOUNT, "bucket_account_id")}
-        component({**outputs, **account, "connector": "s3-v2"})
+        role = {"role_name": output_of("qbusiness-files", "n"), "role_path": output_of("/a/", "p")}
+        component({**outputs, **account, **role, "connector": "s3-v2"})
 
     deployment = Deployment(program)
     assert deployment.error is None
-    assert in_one_line(deployment.role_policy["policy"]) == golden("s3-v2-role-policy")
+    expected = of_role(golden("s3-v2-role-policy"), "a/qbusiness-files")
+    assert in_one_line(deployment.role_policy["policy"]) == expected
 
 
-@pytest.mark.parametrize("name", ["bucket_name", "bucket_account_id"])
-def test_in_a_preview_an_unknown_bucket_leaves_the_trust_policy_known(name: str):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bucket_name", "qbusiness-documents"),
+        ("bucket_account_id", OTHER_ACCOUNT),
+        ("role_name", "qbusiness-files"),
+        ("role_path", "/connectors/"),
+    ],
+)
+def test_in_a_preview_an_unknown_bucket_or_role_leaves_the_trust_policy_known(name: str, value: str):
     def program() -> None:
-        component({**S3, name: output_of(OTHER_ACCOUNT)})
+        component({**S3, name: output_of(value)})
 
     deployment = Deployment(program, preview=True, existing=True)
     assert deployment.error is None
@@ -453,6 +472,22 @@ def test_a_secret_makes_only_what_contains_it_secret(name: str, value: object, e
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("role_name", "qbusiness-files", {"role policy", "ARN"}),
+        ("role_path", "/connectors/", {"role policy", "ARN"}),
+        ("role_description", "Files", set()),
+    ],
+)
+def test_a_policy_that_names_the_role_is_as_secret_as_the_role_s_name_and_path(
+    name: str, value: str, expected: set[str]
+):
+    deployment = deploy({**S3, name: pulumi.Output.secret(value)})
+    assert deployment.error is None
+    assert secret_outputs(deployment) == expected
+
+
+@pytest.mark.parametrize(
     ("given", "expected"),
     [
         ({}, []),
@@ -467,6 +502,13 @@ def test_a_secret_makes_only_what_contains_it_secret(name: str, value: object, e
 def test_a_secret_that_the_provider_repeats_stays_secret(given: dict[str, Any], expected: list[str]):
     (role,) = deploy({**MINIMAL, **given}).of_type("aws:iam/role:Role")
     assert [*role.request.additionalSecretOutputs] == expected
+
+
+@pytest.mark.parametrize("name", ["role_name", "role_path"])
+def test_a_secret_name_that_the_policy_contains_stays_secret_where_the_provider_repeats_it(name: str):
+    args = {**S3, name: pulumi.Output.secret({"role_name": "qbusiness", "role_path": "/q/"}[name])}
+    (role,) = deploy(args).of_type("aws:iam/role:Role")
+    assert [*role.request.additionalSecretOutputs] == ["inlinePolicies", "arn"]
 
 
 # Invalid settings.

@@ -9,7 +9,7 @@ import pytest
 from components.connectors import CONNECTORS
 from components.errors import SettingsError
 from components.validation import ValidationResult, validate
-from pages.connector_calls import COMBINATIONS, SHAPES, Options
+from pages.connector_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
@@ -43,7 +43,8 @@ def needs(facts: Facts) -> dict[str, str]:
 
 
 def look(facts: Facts, options: Options) -> ValidationResult:
-    return validate("qbusiness", {**options.arguments, "connector": facts.name})
+    settings = {**options.arguments, "connector": facts.name}
+    return validate("qbusiness", settings).of_role(ROLE_NAME)
 
 
 def test_the_connectors_are_those_of_the_pages():
@@ -75,7 +76,7 @@ def test_with_other_values_the_documents_have_one_of_the_shapes():
     different = [
         options
         for options in COMBINATIONS
-        if validate("qbusiness", options.arguments).role_policy
+        if validate("qbusiness", options.arguments).of_role(ROLE_NAME).role_policy
         != json.dumps(expected.role_policy(options))
     ]
     assert different == []
@@ -123,6 +124,9 @@ def test_three_connectors_warn_that_only_earlier_versions_support_a_vpc():
 # The quotas: 10,240 characters of the policies of a role, and 2,048 of its trust policy.
 
 
+LONGEST_NAME = 64 * "r"
+
+
 def largest(facts: Facts, subnets: int) -> dict[str, Any]:
     """Return the settings of a connector with which its documents have the maximum size."""
     args = {
@@ -130,6 +134,8 @@ def largest(facts: Facts, subnets: int) -> dict[str, Any]:
         "application_id": ARN.format("qbusiness", ACCOUNT, f"application/{APPLICATION_ID}"),
         "index_id": INDEX_ID,
         "kms_key_id": ARN.format("kms", OTHER_ACCOUNT, f"key/mrk-{'0' * 32}"),
+        "role_name": LONGEST_NAME,
+        "role_path": f"/{510 * 'p'}/",
     }
     if facts.secret != "no":
         args["secret_id"] = ARN.format("secretsmanager", OTHER_ACCOUNT, f"secret:{'n' * 512}-a1B2c3")
@@ -145,9 +151,13 @@ def largest(facts: Facts, subnets: int) -> dict[str, Any]:
     return {**args, "vpc_configuration": vpc, "allow_network_interface_deletion": True}
 
 
+def largest_policies(facts: Facts, subnets: int) -> ValidationResult:
+    return validate("qbusiness", largest(facts, subnets)).of_role(LONGEST_NAME)
+
+
 @EVERY_CONNECTOR
 def test_without_a_vpc_the_documents_of_a_connector_are_always_within_the_quotas(facts: Facts):
-    trust_policy, role_policy, _ = validate("qbusiness", largest(facts, subnets=0))
+    trust_policy, role_policy, _ = largest_policies(facts, subnets=0)
     assert size(trust_policy) < 2_048
     assert size(role_policy) < 10_240
 
@@ -156,11 +166,11 @@ def test_without_a_vpc_the_documents_of_a_connector_are_always_within_the_quotas
     "facts", [facts for facts in FACTS.values() if facts.vpc != "no"], ids=lambda facts: facts.name
 )
 def test_the_largest_number_of_subnets_is_accepted_and_one_more_is_refused(facts: Facts):
-    one, two = (size(validate("qbusiness", largest(facts, count)).role_policy) for count in (1, 2))
+    one, two = (size(largest_policies(facts, count).role_policy) for count in (1, 2))
     fitting = 1 + (10_240 - one) // (two - one)
     assert fitting > 6  # the maximum of the console
     expected_size = one + (fitting - 1) * (two - one)
-    assert size(validate("qbusiness", largest(facts, fitting)).role_policy) == expected_size <= 10_240
+    assert size(largest_policies(facts, fitting).role_policy) == expected_size <= 10_240
     with pytest.raises(SettingsError) as caught:
         validate("qbusiness", largest(facts, fitting + 1))
     (problem,) = caught.value.problems

@@ -79,6 +79,6 @@ def test_each_connector_has_the_documents_of_its_page_with_each_option_that_it_t
     for namespace, (_, options) in declared.items():
         role, policy = inputs[f"{namespace}-qbusiness-role"], inputs[f"{namespace}-qbusiness-policy"]
         assert in_one_line(role["assumeRolePolicy"]) == golden("trust-policy"), namespace
-        assert json.loads(policy["policy"]) == expected.role_policy(options), namespace
+        assert json.loads(policy["policy"]) == expected.role_policy(options, role["name"]), namespace
     counts = {f"{len(FACTS)} connectors": len(declared)}
     record_property("figure", {"roles previewed by the engine": counts})

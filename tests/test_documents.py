@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from components.validation import validate
+from pages.connector_calls import ROLE_NAME
 from pages.examples import (
     ACCOUNT,
     APPLICATION_ID,
@@ -41,7 +42,7 @@ class Policies(NamedTuple):
 
 
 def write(**given: object) -> Policies:
-    trust_policy, role_policy, _ = validate("aem", given)
+    trust_policy, role_policy, _ = validate("aem", given).of_role(ROLE_NAME)
     assert trust_policy is not None
     assert role_policy is not None
     return Policies(trust_policy, role_policy)

@@ -19,7 +19,17 @@ from pages.examples import (
 )
 from sandbox.provider.configuration import UNKNOWN
 from tests.stacks import Aws, NewStack, Stack
-from tests.support import POLICY, REQUIRED, ROLE, S3, golden, in_one_line
+from tests.support import (
+    ATTACHED_POLICIES,
+    INLINE_POLICIES,
+    POLICY,
+    REQUIRED,
+    ROLE,
+    S3,
+    golden,
+    in_one_line,
+    of_role,
+)
 
 POLICY_NAME = "qbusiness-aem-connector"
 SANDBOX_ACCOUNT = "123456789012"
@@ -184,7 +194,7 @@ def test_another_connector_updates_the_policy_of_the_same_role_or_nothing(new_st
     assert stack.outputs() == before
     assert documents(aws, before["roleName"]) == (
         golden("trust-policy"),
-        {POLICY_NAME: golden("s3-v2-role-policy")},
+        {POLICY_NAME: of_role(golden("s3-v2-role-policy"), before["roleName"])},
     )
     assert stack.up("--expect-no-changes").changes == {"same": 4}
     assert stack.drift().exit_code == 0
@@ -300,8 +310,76 @@ def test_a_bucket_of_another_resource_is_unknown_in_the_preview_and_in_the_polic
     assert "qbusiness-documents" not in json.dumps(policy)
     stack.up()
     name = stack.outputs()["second"]
-    assert documents(aws, name) == (golden("trust-policy"), {POLICY_NAME: golden("s3-v2-role-policy")})
+    policy = of_role(golden("s3-v2-role-policy"), name)
+    assert documents(aws, name) == (golden("trust-policy"), {POLICY_NAME: policy})
     assert stack.up("--expect-no-changes").changes == {"same": 7}
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_a_role_that_passes_itself_is_previewed_with_its_name_and_changes_only_with_it(
+    new_stack: NewStack, aws: Aws, exclusive: bool
+):
+    settings = {**S3_SETTINGS, "rolePath": "/connectors/", "exclusivePolicies": exclusive}
+    stack = new_stack(settings)
+    for _ in range(2):  # a new role, and one that exists
+        role, policy = previewed(stack, "aem-connector")
+        expected = of_role(golden("s3-v2-role-policy"), f"connectors/{role['name']}")
+        assert in_one_line(policy["policy"]) == expected
+        stack.up()
+    name = stack.outputs()["roleName"]
+    assert documents(aws, name)[1] == {
+        POLICY_NAME: of_role(golden("s3-v2-role-policy"), f"connectors/{name}")
+    }
+    assert set(stack.up("--expect-no-changes").changes) == {"same"}
+    assert stack.drift().exit_code == 0
+    exclusives = {("replace", INLINE_POLICIES), ("replace", ATTACHED_POLICIES)} if exclusive else set()
+    for changes, arn in (
+        ({"roleName": "qbusiness-files"}, "connectors/qbusiness-files"),
+        ({"roleName": "qbusiness-files", "rolePath": "/other/"}, "other/qbusiness-files"),
+        ({"roleName": "qbusiness-new", "rolePath": ""}, "qbusiness-new"),
+    ):
+        stack.configure({**settings, **changes})
+        steps = {(operation, name) for operation, name, _ in changed(stack)}
+        assert {("replace", ROLE)} <= steps
+        if arn != "other/qbusiness-files":
+            assert {("replace", POLICY), *exclusives} <= steps
+        name = arn.rpartition("/")[2]
+        assert documents(aws, name)[1] == {POLICY_NAME: of_role(golden("s3-v2-role-policy"), arn)}
+        assert set(stack.up("--expect-no-changes").changes) == {"same"}
+        assert stack.drift().exit_code == 0
+    assert [role for role in aws.roles() if "qbusiness" in role] == ["qbusiness-new"]
+
+
+def test_a_role_from_before_the_statement_is_updated_in_place(new_stack: NewStack, aws: Aws):
+    stack = new_stack({**S3_SETTINGS, "roleName": "qbusiness-files"})
+    complete = stack.program
+    earlier = complete.replace(
+        "ConnectorRole.from_config",
+        "policies.with_role_name = lambda document, _: json.dumps({**json.loads(document), 'Statement': ["
+        "each for each in json.loads(document)['Statement'] if 'Pass' not in each['Sid']]})\n"
+        "ConnectorRole.from_config",
+    )
+    stack.write_program(f"import json\nfrom components import policies\n{earlier}")
+    stack.up()
+    assert "PassRole" not in documents(aws, "qbusiness-files")[1][POLICY_NAME]
+    stack.write_program(complete)
+    assert changed(stack) == [("update", POLICY, ("policy",))]
+    assert documents(aws, "qbusiness-files")[1] == {
+        POLICY_NAME: of_role(golden("s3-v2-role-policy"), "qbusiness-files")
+    }
+
+
+@pytest.mark.parametrize("key", ["roleName", "rolePath"])
+def test_a_secret_name_of_a_role_that_passes_itself_is_nowhere_in_the_clear(
+    new_stack: NewStack, key: str
+):
+    secret = {"roleName": "confidential-qbusiness-role", "rolePath": "/confidential/"}[key]
+    stack = new_stack({**S3_SETTINGS, "tags": {}})
+    stack.run("config", "set", "--stack", stack.name, "--secret", key, secret)
+    assert "confidential" not in stack.preview("--diff").text + stack.up().text
+    policy = stack.resource("aws:iam/rolePolicy:RolePolicy")
+    assert "confidential" not in json.dumps([policy["inputs"]["policy"], policy["outputs"]["policy"]])
+    assert stack.up("--expect-no-changes").changes == {"same": 4}
 
 
 def test_a_provider_that_another_resource_configures_gives_unknown_policies_in_the_preview(
@@ -325,7 +403,9 @@ def test_a_secret_bucket_is_nowhere_in_the_clear_and_a_secret_connector_is_shown
         stack.run("config", "set", "--stack", stack.name, "--secret", key, secret)
     assert "qbusiness-documents" not in stack.preview("--diff").text + stack.up().text
     assert "qbusiness-documents" not in json.dumps(stack.resources())
-    assert documents(aws, stack.outputs()["roleName"])[1] == {POLICY_NAME: golden("s3-v2-role-policy")}
+    name = stack.outputs()["roleName"]
+    policy = of_role(golden("s3-v2-role-policy"), name)
+    assert documents(aws, name)[1] == {POLICY_NAME: policy}
     assert stack.up("--expect-no-changes").changes == {"same": 4}
     stack.run("config", "set", "--stack", stack.name, "--secret", "bucketName", "QBusiness-Documents")
     stack.run("config", "set", "--stack", stack.name, "--secret", "connector", "s3")

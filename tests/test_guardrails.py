@@ -189,7 +189,8 @@ def test_a_finding_shows_what_was_found_what_is_expected_and_the_fix():
         **tags,
         "Statement": [
             *tags["Statement"],
-            {"Effect": "Allow", "Action": ["iam:PassRole", "s3:PutObject"], "Resource": "*"},
+            {"Effect": "Allow", "Action": ["iam:GetRole", "s3:PutObject"], "Resource": "*"},
+            {"Sid": "Pass", "Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"},
             {"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"},
             {"Sid": "Mapping", "Effect": "Allow", "Action": "qbusiness:CreateUser", "Resource": "*"},
         ],
@@ -205,13 +206,82 @@ fix: name the application of the trust policy, and its index
 statement AllowsAmazonQToCreateTags allows ec2:CreateTags on {interfaces} without the required condition
 expected: {{"StringEquals": {{"ec2:CreateAction": ["CreateNetworkInterface"]}}}}
 fix: add the condition to the statement
-statement 11 allows iam:PassRole, s3:PutObject
+statement 11 allows iam:GetRole, s3:PutObject
 expected: only actions that a connector needs
 fix: remove those that no connector needs; name the others without a wildcard
-statement 12 allows everything except iam:*, sts:*
+statement Pass allows iam:PassRole on *
+expected: arn:aws:iam::{ACCOUNT}:role/{NAME}
+fix: name the resource by its ARN
+statement 13 allows everything except iam:*, sts:*
 expected: only actions that a connector needs
 fix: remove those that no connector needs; name the others without a wildcard"""
     )
+
+
+PASSED: Final = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
+TO_SERVICE: Final = {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}}
+
+
+def passing(arn: str | list[str], condition: Any = TO_SERVICE) -> Document:
+    return extended(Action="iam:PassRole", Resource=arn, Condition=condition)
+
+
+def test_a_role_may_pass_itself():
+    assert findings(role(), role_policy(passing(PASSED))) == {}
+    assert findings(role(path="/"), role_policy(passing([PASSED]))) == {}
+    with_path = PASSED.replace(NAME, f"a/b/{NAME}")
+    assert findings(role(path="/a/b/"), role_policy(passing(with_path))) == {}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        passing("*"),
+        passing(f"arn:aws:iam::{ACCOUNT}:role/*"),
+        passing(f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"),
+        passing(f"{PASSED}*"),
+        passing(f"{PASSED}-prod"),
+        passing(PASSED.replace(NAME, f"a/{NAME}")),
+        passing(PASSED.replace(NAME, NAME.upper())),
+        passing(PASSED.replace(ACCOUNT, "444455556666")),
+        passing(PASSED.replace("arn:aws:", "arn:aws-cn:")),
+        passing([PASSED, f"arn:aws:iam::{ACCOUNT}:role/qbusiness-other"]),
+        passing(PASSED, {}),
+        passing(PASSED, {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}),
+        passing(PASSED, {"StringLike": {"iam:PassedToService": "*.amazonaws.com"}}),
+        passing(PASSED, {"StringEqualsIfExists": TO_SERVICE["StringEquals"]}),
+        extended(Action="iam:*", Resource=PASSED, Condition=TO_SERVICE),
+    ],
+    ids=json.dumps,
+)
+def test_a_role_may_pass_no_other_role_and_itself_to_no_other_service(document: Document):
+    assert set(findings(role(), role_policy(document))) == {"excess"}
+
+
+def test_while_the_name_of_a_role_is_not_known_no_arn_is_its_own():
+    its_role = role(name=UNKNOWN)
+    assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
+    # A policy with the role's name is not known either.
+    assert findings(its_role, role_policy(UNKNOWN, its_role)) == {}
+    its_role = role(path=UNKNOWN)
+    assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
+
+
+def test_a_policy_of_two_roles_lets_each_pass_only_itself():
+    document = passing(PASSED)
+    managed = managed_policy(document, arn=CUSTOMER_MANAGED)
+    other = role(name="qbusiness-other", urn="other")
+    found = findings(
+        role(),
+        other,
+        managed,
+        resource("RolePolicyAttachment", "one", {"role": NAME, "policyArn": CUSTOMER_MANAGED}),
+        resource(
+            "RolePolicyAttachment", "two", {"role": "qbusiness-other", "policyArn": CUSTOMER_MANAGED}
+        ),
+    )
+    (finding,) = found["excess"]
+    assert finding.expected == f"arn:aws:iam::{ACCOUNT}:role/qbusiness-other"
 
 
 def test_the_expected_condition_has_the_application_of_the_role():
@@ -246,6 +316,7 @@ VALUES: Final = {
     KEY_ID: "{key_id}",
     SECURITY_GROUP_ID: "{security_group_id}",
     "example-documents": "{bucket_name}",
+    NAME: "{role}",
 }
 """The placeholders of the pack, by the values of `documents`."""
 
@@ -273,7 +344,7 @@ def documents(connector: Connector, *, everything: bool) -> tuple[str, str]:
     ):
         if need is Need.REQUIRED or (everything and need is not Need.NOT_SUPPORTED):
             given |= settings
-    result = validate("connector", given)
+    result = validate("connector", given).of_role(NAME)
     assert result.trust_policy
     assert result.role_policy
     return result.trust_policy, result.role_policy
@@ -337,6 +408,12 @@ def test_the_pack_s_policy_grants_what_the_component_grants_all_connectors():
 )
 def test_a_placeholder_has_the_format_of_the_component(placeholder: str, form: formats.Format):
     assert PLACEHOLDERS[placeholder] in form.pattern.pattern
+
+
+def test_the_placeholder_of_a_role_has_the_formats_of_a_path_and_a_name():
+    path, name = PLACEHOLDERS["role"].split(")?")
+    assert f"/{path})?" in formats.ROLE_PATH.pattern.pattern
+    assert name == formats.ROLE_NAME.pattern.pattern
 
 
 def test_the_limits_are_those_of_the_component():

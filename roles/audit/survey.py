@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from botocore.exceptions import ClientError
 
 from components.errors import SettingsError
-from components.formats import KEY, ROLE_POLICY_SETTINGS, SECRET
+from components.formats import KEY, SECRET, role_policy_settings
 from components.stack_config import config_key
 from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
@@ -285,10 +285,11 @@ def _needs(connection: Connection, faults: list[Fault]) -> _Needs | None:
         ]
         refused = {str(problem.path[0]) for problem in error.problems}
     # The policies are the same without a tag that the program refuses.
+    needed = role_policy_settings(connection.connector)
     blank = {
         name: None
         for name in connection.settings()
-        if config_key(name) in refused and name not in ROLE_POLICY_SETTINGS
+        if config_key(name) in refused and name not in needed
     }
     try:
         return _render(connection, **blank)

@@ -6,16 +6,17 @@ from typing import Any, Final
 from components import policies
 from components.connector_role import POLICY_NAME
 from components.policies import Application
-from guardrails.iam.patterns import Text
 from guardrails.iam.truth import Truth
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, cannot_tell, not_allowed, ok, problem, skipped
 from roles.check.requests import (
+    SERVICE,
     Request,
     connector_requests,
     decisions,
     for_now,
     foreign_requests,
+    pass_request,
     statement_of_context,
     unclear,
 )
@@ -24,7 +25,6 @@ from roles.difference import TRUST_POLICY, compare, statements
 from roles.errors import OddAnswerError
 from roles.reply import Reply
 
-SERVICE: Final = "qbusiness.amazonaws.com"
 _NO_ROLE: Final = "there is no role"
 
 
@@ -199,7 +199,7 @@ def requests_allowed(subject: Subject) -> Answer:
 
 
 def requests_denied(subject: Subject) -> Answer:
-    """Ask IAM whether the role may do two things that it must not."""
+    """Ask IAM whether the role may do what no connector's role may."""
     role = subject.role
     if role is None:
         return skipped(_NO_ROLE)
@@ -212,11 +212,11 @@ def requests_denied(subject: Subject) -> Answer:
         ]
     if allowed:
         return problem(
-            "the role may reach another secret or another application",
+            "the role may reach another secret or another application, or pass another role",
             "remove the policies that allow it: see other policies",
             *allowed,
         )
-    return ok("IAM denies another secret and another application")
+    return ok("IAM denies another secret, another application, and another role")
 
 
 def _simulate(subject: Subject, principal: str, request: Request) -> list[Reply]:
@@ -289,8 +289,7 @@ def passing(subject: Subject) -> Answer:
     shown = subject.show(principal)
     if principal.endswith(":root"):
         return ok("the account's root user may do everything")
-    request = Request(("iam:PassRole",), Text(arn), {"iam:PassedToService": SERVICE})
-    (result,) = _simulate(subject, principal, request)
+    (result,) = _simulate(subject, principal, pass_request(arn))
     if result["EvalDecision"] == "allowed":
         return ok(f"{shown} may pass the role to {SERVICE}")
     unread = [found for _, found in subject.data_sources if isinstance(found, OddAnswerError)]

@@ -62,6 +62,7 @@ _OF_ORGANIZATION: Final = (
     *("aws:resourceorgid", "aws:resourceorgpaths"),
 )
 _OF_TIME: Final = ("aws:currenttime", "aws:epochtime")
+SERVICE: Final = "qbusiness.amazonaws.com"
 _LISTS: Final = ("aws:TagKeys",)
 """Keys that hold several values."""
 
@@ -93,6 +94,8 @@ def connector_requests(subject: Subject) -> Iterator[Request]:
         yield Request(("s3:GetObject",), Text(f"{arn}/", "document"), owner)
         if stack.connector.bucket_is_source:
             yield Request(("s3:ListBucket",), Text(arn), owner)
+    if (passed_arn := policies.resource("iam:PassRole")) is not None:
+        yield pass_request(passed_arn)
     both = (
         *("qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"),
         *("qbusiness:PutGroup", "qbusiness:DeleteGroup", "qbusiness:ListGroups"),
@@ -118,6 +121,11 @@ def decryption(subject: Subject) -> Iterator[Request]:
     if secret_arn:
         context["kms:EncryptionContext:SecretARN"] = secret_arn
     yield Request(("kms:Decrypt",), Text(key_arn), context)
+
+
+def pass_request(role_arn: str) -> Request:
+    """Return the request to pass a role to Amazon Q Business."""
+    return Request(("iam:PassRole",), Text(role_arn), {"iam:PassedToService": SERVICE})
 
 
 def _network_requests(subject: Subject) -> Iterator[Request]:
@@ -154,13 +162,14 @@ def _network_requests(subject: Subject) -> Iterator[Request]:
 
 
 def foreign_requests(subject: Subject) -> Iterator[Request]:
-    """Return two requests that no connector's role may make."""
+    """Return requests that no connector's role may make."""
     place = f"{subject.region}:{subject.account_id}"
     secret_arn = f"arn:{subject.partition}:secretsmanager:{place}:secret:another-secret-AbCdEf"
     yield Request(("secretsmanager:GetSecretValue",), Text(secret_arn), {})
     other = "00000000-0000-0000-0000-000000000000"
     application_arn = f"arn:{subject.partition}:qbusiness:{place}:application/{other}"
     yield Request(("qbusiness:BatchPutDocument",), Text(application_arn), {})
+    yield pass_request(f"arn:{subject.partition}:iam::{subject.account_id}:role/another-qbusiness-role")
 
 
 def decisions(
@@ -261,8 +270,8 @@ def _of_request(subject: Subject, request: Request, action: str) -> dict[str, tu
     # Only KMS is called by another service, with the credentials of the session.
     via_service = service == "kms"
     values = {"aws:securetransport": "true", "aws:viaawsservice": str(via_service).lower()}
-    # The Region of a bucket may be another one.
-    if service != "s3" or subject.stack.connector.bucket_is_source:
+    # The Region of a bucket may be another one. For iam:PassRole, IAM does not document it.
+    if service != "iam" and (service != "s3" or subject.stack.connector.bucket_is_source):
         values["aws:requestedregion"] = region or subject.region
     if account:
         values["aws:resourceaccount"] = account

@@ -15,7 +15,7 @@ from pulumi.runtime import Settings, configure, set_all_config
 from components import stack_config
 from components.connectors import CONNECTORS, DEFAULT, Connector
 from components.errors import NOT_SET, Naming
-from components.formats import SETTINGS
+from components.formats import ROLE_NAME_SUFFIX, SETTINGS
 from components.validation import Location, validate
 from roles.check.secrecy import HIDDEN, Secrecy
 from roles.connection import COMPONENT
@@ -61,6 +61,13 @@ class StackSettings(NamedTuple):
         """The account that the settings name, if they do."""
         parts = str(self.get("application_id")).split(":")
         return parts[4] if len(parts) > 1 else self.get("account_id")
+
+    @property
+    def role_name(self) -> str:
+        """The name of the role; until the stack is deployed, one that the role may get."""
+        if self.role_arn:
+            return self.role_arn.rpartition("/")[2]
+        return self.get("role_name") or f"{COMPONENT}{ROLE_NAME_SUFFIX}"
 
     def command(self, name: str, value: str | None, *members: str | int) -> str:
         """Return the command that sets a setting, or a member of it; None removes it."""
@@ -167,6 +174,7 @@ def check_settings(stack: StackSettings) -> None:
 def render(stack: StackSettings, credentials: Location) -> Policies:
     """Return what the program renders; raises SettingsError for settings that it refuses."""
     result = validate(COMPONENT, stack.args, stack.naming, credentials, stack.secret_names)
+    result = result.of_role(stack.role_name)
     assert result.trust_policy is not None  # noqa: S101 every setting is known
     assert result.role_policy is not None  # noqa: S101 every setting is known
     return Policies(result.trust_policy, result.role_policy)

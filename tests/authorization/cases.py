@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from components.connector_role import ConnectorRole
-from pages.connector_calls import Call, Options
+from pages.connector_calls import ROLE_NAME, Call, Options
 from tests.mocked import Deployment
 
 
@@ -24,7 +24,8 @@ def render(options: Options) -> Documents:
 
 @functools.cache
 def _rendered(options: Options) -> tuple[str, str]:
-    deployment = Deployment(lambda: ConnectorRole("aem", options.arguments))  # pyright: ignore[reportArgumentType]
+    arguments: Any = {**options.arguments, "role_name": ROLE_NAME}
+    deployment = Deployment(lambda: ConnectorRole("aem", arguments))
     assert deployment.error is None
     return deployment.role["assumeRolePolicy"], deployment.role_policy["policy"]
 

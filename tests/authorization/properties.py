@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import z3
 
-from pages.connector_calls import SERVICE, Options
+from pages.connector_calls import ROLE, SERVICE, Options
 from pages.evidence import NeverAllowed, NeverAssumed
 from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
 from tests.authorization.proofs import Formula, Request, in_service
@@ -27,6 +27,8 @@ def page(options: Options) -> dict[str, Any]:
     if options.bucket_is_source:
         # AWS's page allows decryption through Secrets Manager, which does not read objects.
         aem_cloud[1:2] = statements("s3-v1", "Decrypt")
+        # AWS's page allows every role/QBusiness-DataSource-*, the role of the console's data sources.
+        aem_cloud += statements("s3-v1", "PassCustomerRole")
     bucket = statements("s3-v1" if options.bucket_is_source else "confluence-server", "S3")
     return {"Statement": filled([*bucket, *aem_cloud], options)}
 
@@ -50,6 +52,7 @@ ACTIONS: Final = (
     "s3:ListBucket",
     "secretsmanager:GetSecretValue",
     "kms:Decrypt",
+    "iam:PassRole",
     *(
         f"qbusiness:{action}"
         for action in (
@@ -87,6 +90,7 @@ def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]
         "secretsmanager": options.secret_arn,
         "kms": options.key_arn,
         "qbusiness": APPLICATION_ARN,
+        "iam": options.bucket_is_source,
         "ec2": options.network_arns,
     }
     bucket = options.bucket_arn or ""
@@ -105,6 +109,7 @@ def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]
         request.resource == index,
         z3.PrefixOf(z3.StringVal(f"{index}/data-source/"), request.resource),
     )
+    passed_to = request.key("iam:PassedToService")
     tag = z3.StringVal(f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_")
 
     def tagged(kind: str) -> Formula:
@@ -158,6 +163,13 @@ def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]
             in_service(request, "kms"), request.action != "kms:decrypt"
         ),
         NeverAllowed.OTHER_APPLICATION: z3.And(in_service(request, "qbusiness"), z3.Not(ours)),
+        NeverAllowed.OTHER_ROLE: z3.And(in_service(request, "iam"), request.resource != ROLE),
+        NeverAllowed.MORE_THAN_PASSING_ITSELF: z3.And(
+            in_service(request, "iam"), request.action != "iam:passrole"
+        ),
+        NeverAllowed.PASSING_ELSEWHERE: z3.And(
+            in_service(request, "iam"), z3.Not(z3.And(passed_to.present, passed_to.first == SERVICE))
+        ),
         NeverAllowed.CREATION_WITHOUT_TAG: z3.And(
             request.action == "ec2:createnetworkinterface",
             network_interface,

@@ -13,7 +13,9 @@ from pages.connector_calls import (
     INDEX_ARN,
     KEY_ARN,
     NETWORK_INTERFACE,
+    ROLE,
     SECRET_ARN,
+    SERVICE,
     SHAPES,
     TAG,
     Options,
@@ -36,6 +38,7 @@ OWN = [
     APPLICATION_ARN,
     INDEX_ARN,
     DATA_SOURCE,
+    ROLE,
     *FULL_WITH_FILES.network_arns,
     NETWORK_INTERFACE,
 ]
@@ -45,6 +48,7 @@ FOREIGN = [
     f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:payroll-a1B2c3",
     f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
     f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-0000-0000-0000-000000000000",
+    f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-a1b2c",
     f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:network-interface/eni-0d4e5f60718293041",
 ]
 
@@ -58,6 +62,7 @@ def context(service: str) -> dict[str, Any]:
         "aws:ResourceTag/AMAZON_Q": TAG,
         "aws:TagKeys": ["AMAZON_Q"],
         "ec2:CreateAction": "CreateNetworkInterface",
+        "iam:PassedToService": SERVICE,
     }
 
 
@@ -74,6 +79,7 @@ def documented(options: Options) -> set[tuple[str, str]]:
         (options.bucket_is_source, ("s3:ListBucket",), (options.bucket_arn,)),
         (options.secret_arn, ("secretsmanager:GetSecretValue",), (options.secret_arn,)),
         (options.key_arn, ("kms:Decrypt",), (options.key_arn,)),
+        (options.bucket_is_source, ("iam:PassRole",), (ROLE,)),
         (
             True,
             ("qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"),

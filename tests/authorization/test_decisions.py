@@ -9,7 +9,7 @@ from pages.connector_calls import (
     ASSUME,
     COMBINATIONS,
     FULL,
-    PASS_ROLE,
+    PASS_OTHER_ROLE,
     Call,
     connector_calls,
     deviations,
@@ -36,7 +36,7 @@ def test_each_combination_of_the_options_allows_what_the_connector_does_and_no_d
     for options in COMBINATIONS:
         calls = connector_calls(options)
         calls += [deviation for call in calls if call.allowed for deviation in deviations(call, options)]
-        calls.append(PASS_ROLE)
+        calls.append(PASS_OTHER_ROLE)
         questions.append({"policy": render(options).role_policy, "requests": requests_of(calls)})
         asked.append((str(options), calls))
     problems: list[str] = []

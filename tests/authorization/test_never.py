@@ -15,8 +15,10 @@ from pages.connector_calls import (
     KEY_ARN,
     NETWORK_INTERFACE,
     OTHER_APPLICATION_ID,
-    PASS_ROLE,
+    PASS_OTHER_ROLE,
+    ROLE,
     SECRET_ARN,
+    SERVICE,
     SHAPES,
     Options,
     connector_calls,
@@ -96,7 +98,7 @@ def test_the_proofs_agree_with_the_simulator(record_property: Record):
     for options in (FULL_WITH_FILES, FULL_OF_SOURCE):
         calls = connector_calls(options)
         calls += [deviation for call in calls if call.allowed for deviation in deviations(call, options)]
-        asked.append((render(options).role_policy, [*calls, PASS_ROLE]))
+        asked.append((render(options).role_policy, [*calls, PASS_OTHER_ROLE]))
     for policy, calls in asked:
         request = Request()
         allowed = allows(policy, request)
@@ -123,9 +125,9 @@ TOO_WIDE: dict[NeverAllowed, dict[str, Any]] = {
         "Resource": APPLICATION_ARN,
     },
     NeverAllowed.OTHER_SERVICE: {
-        # As on AWS's pages for Amazon S3.
         "Action": "iam:PassRole",
-        "Resource": f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*",
+        "Resource": ROLE,
+        "Condition": {"StringEquals": {"iam:PassedToService": SERVICE}},
     },
     NeverAllowed.OTHER_BUCKET: {"Action": "s3:GetObject", "Resource": f"{FULL_WITH_FILES.bucket_arn}/*"},
     NeverAllowed.MORE_THAN_READING_THE_BUCKET: {
@@ -156,6 +158,14 @@ TOO_WIDE: dict[NeverAllowed, dict[str, Any]] = {
         "Action": "qbusiness:BatchPutDocument",
         "Resource": APPLICATION_ARN.replace(APPLICATION_ID, OTHER_APPLICATION_ID),
     },
+    NeverAllowed.OTHER_ROLE: {
+        # As on AWS's pages for Amazon S3.
+        "Action": "iam:PassRole",
+        "Resource": f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*",
+        "Condition": {"StringEquals": {"iam:PassedToService": SERVICE}},
+    },
+    NeverAllowed.MORE_THAN_PASSING_ITSELF: {"Action": "iam:PutRolePolicy", "Resource": ROLE},
+    NeverAllowed.PASSING_ELSEWHERE: {"Action": "iam:PassRole", "Resource": ROLE},
     NeverAllowed.CREATION_WITHOUT_TAG: {
         "Action": "ec2:CreateNetworkInterface",
         "Resource": NETWORK_INTERFACE,
