@@ -216,7 +216,8 @@ To see both policies with your own values, run `pulumi preview --diff`.
 _OTHERS: Final = """\
 ## Statements of other connectors
 
-In the policy, the first three of these come before all others.
+In the policy, the first three of these come before all others, and `AllowsAmazonQToPassCustomerRole` comes after
+`AllowsAmazonQToIngestPrincipalMapping`.
 """
 
 _NEVER: Final = """\
@@ -229,7 +230,8 @@ one of these:
 _GAPS: Final = f"""\
 It is also proved that the role policy allows exactly what AWS's page allows, with two differences: documents can be
 ingested into the application and the index (as on AWS's current page; not with `ingestScope: index`), and tagged network
-interfaces can be deleted (with `allowNetworkInterfaceDeletion`).
+interfaces can be deleted (with `allowNetworkInterfaceDeletion`). For an S3 data source, the key and the role to pass are
+those of [differences 3 and 4](#differences-from-awss-pages).
 
 The roles of all connectors have {len(SHAPES)} shapes. The simulator decided the requests for {len(COMBINATIONS)} combinations of the options, which
 include every shape with several values of each option. What the role can never do is proved for all of these; the
@@ -243,6 +245,8 @@ AWS's pages allow the following, and so does this role:
 - The connector can create, update, and delete users and groups of the application, and so decide who can see which
   document. The actions have no narrower resource.
 - With `bucketName`, the role can read every object of the bucket.
+- For an S3 data source, whatever runs under the role can give the role itself, and no other, to Amazon Q Business. The
+  role's trust policy still admits only the application.
 - `ec2:CreateNetworkInterfacePermission` does not restrict to whom the network interface can be attached, because the
   pages have no condition on `ec2:AuthorizedService`. It applies only to network interfaces with the application's tag.
 - `kms:ViaService` is a pattern for all Regions, such as `secretsmanager.*.amazonaws.com`; the key itself belongs to one
@@ -250,8 +254,8 @@ AWS's pages allow the following, and so does this role:
 
 These are outside of the role, and not checked here: the policies of the secret, the key, and the bucket (one in another
 account must allow the role), a permissions boundary and service control policies (which only deny), and who can pass the
-role. Grant `iam:PassRole` on this role's ARN, with the condition `iam:PassedToService` = `qbusiness.amazonaws.com`, only
-to those who create the data source.
+role from outside. Grant `iam:PassRole` on this role's ARN, with the condition `iam:PassedToService` =
+`qbusiness.amazonaws.com`, only to those who create the data source.
 
 ## Differences from AWS's pages
 
@@ -272,10 +276,10 @@ program renders the statements of the page for AEM Cloud for every connector, an
 3. **KMS key of an S3 data source.** Amazon S3 uses the key to decrypt the objects, so this program allows `kms:Decrypt`
    through `s3.*.amazonaws.com`. The two S3 pages have `secretsmanager.*.amazonaws.com`, which allows no object to be
    decrypted.
-4. **iam:PassRole.** Both S3 pages also allow `iam:PassRole` on `role/QBusiness-DataSource-*`. This program does not: no
-   documented call of the connector passes a role, and other texts of AWS about the role for S3 do not have the
-   statement. With it, the connector could pass every role with such a name. Whoever creates the data source [needs
-   `iam:PassRole`](faq.md#not-authorized-to-perform-iampassrole); the role does not.
+4. **iam:PassRole of an S3 data source.** Both S3 pages allow `iam:PassRole` on `role/QBusiness-DataSource-*`, the form of
+   the console's role names, so that the connector could pass the roles of other data sources. This program names only
+   the role itself. Whoever creates the data source [needs
+   `iam:PassRole`](faq.md#not-authorized-to-perform-iampassrole) too.
 5. **Buckets.** The configuration of `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` can name files in
    S3, which their IAM role pages do not mention. You can set `bucketName` for them too; the statement is the same.
 6. **VPC.** If AWS documents that a connector does not support a VPC, the program refuses `vpcConfiguration`. If only

@@ -435,7 +435,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     # Everything else.
     "everything": (_allowing("*"), {"excess"}),
     "everything, said otherwise": (_allowing("**"), {"excess"}),
-    "roles passed, as on the pages for S3": (
+    "every role of the console passed, as on the pages for S3": (
         _allowing(
             ["iam:PassRole"],
             [f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"],

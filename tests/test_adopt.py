@@ -38,7 +38,7 @@ from tests.page import page_path, run_section
 from tests.qbusiness_server import DATA_SOURCE_ID, Server, served
 from tests.roles_command import Output, Roles
 from tests.stacks import PROJECT_NAME, Aws, Stack
-from tests.support import POLICY, ROLE, golden, in_one_line
+from tests.support import POLICY, ROLE, golden, in_one_line, of_role
 
 pytestmark = pytest.mark.slow
 
@@ -738,7 +738,7 @@ def test_the_secret_of_a_newer_connector_is_found_where_its_schema_has_it(
     assert config[f"{PROJECT_NAME}:bucketName"] == "files"
 
 
-def s3_source(console: Console, key: str | None = None, account: str = ACCOUNT) -> None:
+def s3_source(console: Console, key: str | None = None, account: str = ACCOUNT, **made: Any) -> None:
     """Make a bucket, and the data source whose documents are in it."""
     console.s3.create_bucket(Bucket="documents")
     if key:
@@ -753,7 +753,49 @@ def s3_source(console: Console, key: str | None = None, account: str = ACCOUNT) 
     console.make(
         configuration={"type": "S3V2", "secretArn": None, "connectionConfiguration": connection},
         kind="S3V2",
+        **made,
     )
+
+
+def s3_policy(role: str) -> str:
+    """Return the program's policy of a role for a bucket, without a key."""
+    statements = json.loads(golden("s3-v2-role-policy").replace("qbusiness-documents", "documents"))
+    document = policy(*(each for each in statements["Statement"] if "Decrypt" not in each["Sid"]))
+    return of_role(document, role)
+
+
+ANY_CONSOLE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"
+
+
+def console_s3_policy() -> str:
+    """Return the policy of AWS's page for such a role."""
+    document = json.loads(s3_policy("QBusiness-DataSource-*"))
+    for statement in document["Statement"]:
+        if "IngestDocuments" in statement["Sid"]:
+            statement["Resource"] = INDEX_ARN
+    return json.dumps(document)
+
+
+def test_a_role_that_passes_every_role_of_the_console_has_more_than_the_program_writes(
+    console: Console, adopt: Adopt
+):
+    s3_source(console, policies={"console": console_s3_policy()})
+    said = adopt()
+    assert "qbusiness-aem-connector, AllowsAmazonQToPassCustomerRole: covered\n" in said.out
+    assert (
+        "console, AllowsAmazonQToPassCustomerRole: excess\n"
+        f"      iam:PassRole\n        on {ANY_CONSOLE_ROLE}\n" in said.out
+    )
+
+
+@pytest.mark.parametrize(("path", "role"), [("/", NAME), ("/service-role/", f"service-role/{NAME}")])
+def test_a_role_that_passes_itself_is_compared_with_its_own_arn(
+    console: Console, adopt: Adopt, path: str, role: str
+):
+    s3_source(console, policies={OWN: s3_policy(role)}, role={"Path": path})
+    said = adopt()
+    assert f"{OWN}, AllowsAmazonQToPassCustomerRole: covered\n" in said.out
+    assert f"{OWN}, AllowsAmazonQToPassCustomerRole: equivalent\n" in said.out
 
 
 def test_a_bucket_that_is_the_data_source_has_no_secret_and_no_key_of_its_own(
@@ -1722,6 +1764,33 @@ def test_a_console_s_role_is_imported_in_place_as_the_pages_say(
         "SECRET", console.secret_arn
     )
     assert set(aws.role_policies(NAME)) == {name, OWN}
+    assert stack.drift().exit_code == 0
+    assert stack.up("--expect-no-changes").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["console", OWN])
+def test_a_console_s_role_for_a_bucket_is_imported_in_place(
+    stack: Stack, aws: Aws, sandbox_console: SandboxConsole, name: str
+):
+    console = sandbox_console
+    console.s3.create_bucket(Bucket="documents")
+    console.make(
+        policies={name: console_s3_policy()},
+        configuration={
+            "type": "S3V2",
+            "secretArn": None,
+            "connectionConfiguration": {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT},
+        },
+        role={"Path": "/service-role/"},
+    )
+    written = write_files(stack)
+    assert f"      iam:PassRole\n        on {ANY_CONSOLE_ROLE}\n" in written
+    imported = run_section(stack, "Import an existing role")
+    foreseen = "~ 2 to update" if name == OWN else "+ 1 to create\n    ~ 1 to update"
+    assert f"Resources:\n    {foreseen}\n" in imported.stdout
+    assert "replace" not in imported.stdout
+    assert aws.iam.get_role(RoleName=NAME)["Role"]["Arn"] == console.role_arn
+    assert in_one_line(aws.role_policies(NAME)[OWN]) == s3_policy(f"service-role/{NAME}")
     assert stack.drift().exit_code == 0
     assert stack.up("--expect-no-changes").exit_code == 0
 

@@ -9,7 +9,7 @@ import pytest
 from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
 from tests.page import PAGE, blocks, commands, run_section
 from tests.stacks import Aws, NewStack
-from tests.support import POLICY, REQUIRED, ROLE, S3, golden, of_role
+from tests.support import POLICY, REQUIRED, ROLE, golden
 
 NAME = "AmazonQBusiness-DataSource-x1y2z"
 SETTINGS: dict[str, Any] = {

@@ -35,7 +35,7 @@ from tests.page import blocks, prose
 from tests.qbusiness_server import Server, served
 from tests.roles_command import Output, Roles
 from tests.stacks import Aws
-from tests.support import golden
+from tests.support import golden, of_role
 
 pytestmark = pytest.mark.slow
 
@@ -245,7 +245,7 @@ def test_a_key_a_vpc_and_a_bucket_of_the_data_source_are_what_its_role_is_for(
         )
     )
     configuration = {"type": "S3V2", "connectionConfiguration": {"bucketName": "qbusiness-documents"}}
-    role_arn = world.role("qbusiness-s3", document)
+    role_arn = world.role("qbusiness-s3", of_role(document, "qbusiness-s3"))
     files = world.add("Files", role_arn, kind="S3V2", configuration=configuration)
     said = audit("--json")
     assert [result(said, each) for each in (pages, assets, files)] == ["equivalent"] * 3
@@ -386,9 +386,9 @@ def test_a_secret_or_bucket_that_does_not_exist_any_more_is_said(world: World, a
     world.server.calls.clear()
     said = audit("--json")
     assert said.code == 1
-    # The AEM connector's role reads a secret, and Amazon S3 has none.
-    excess = ", 1 in excess" if gone == "bucket" else ""
-    assert result(said, identifier) == f"{gone} does not exist{excess}"
+    # The AEM connector's role reads a secret, which Amazon S3 does not have, and does not pass itself.
+    different = ", 1 in excess, 1 missing" if gone == "bucket" else ""
+    assert result(said, identifier) == f"{gone} does not exist{different}"
 
 
 @pytest.mark.parametrize("named", ["by its ARN", "by its name"])
@@ -546,8 +546,9 @@ def complete_world(world: World) -> None:
     world.add("Pages", role_arn, secret_arn)
     world.s3.create_bucket(Bucket="qbusiness-documents")
     statements = json.loads(golden("s3-v1-role-policy"))["Statement"]
-    kept = ("S3", "Ingest")
+    kept = ("S3", "Ingest", "Pass")
     document = policy(*(each for each in statements if any(part in each["Sid"] for part in kept)))
+    document = of_role(document, "qbusiness-s3")
     configuration = {"type": "S3", "bucketName": "qbusiness-documents"}
     world.add("Files", world.role("qbusiness-s3", document), kind="S3", configuration=configuration)
 

@@ -25,6 +25,7 @@ from pages.examples import (
     SUBNET_ID,
 )
 from roles.__main__ import main
+from roles.account import Account
 from roles.actions import ACTIONS
 from sandbox.account import FILL
 from sandbox.environment import PROJECT
@@ -33,7 +34,7 @@ from tests.policy_simulation import policy_simulator
 from tests.qbusiness_server import DATA_SOURCE_ID, Server, Simulation, served
 from tests.roles_command import Output, Roles
 from tests.stacks import NewStack
-from tests.support import PROJECT_NAME, golden
+from tests.support import PROJECT_NAME, golden, of_role
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +124,7 @@ class World:
     @staticmethod
     def deny_others(simulation: Simulation) -> dict[str, dict[str, str]]:
         """Deny what the role must not reach, and allow the rest."""
-        foreign = "another-secret" in simulation.resource or "0000-0000" in simulation.resource
+        foreign = any(part in simulation.resource for part in ("another", "0000-0000"))
         return {action: DENIED for action in simulation.actions if foreign}
 
     def put_policy(self, document: str, name: str = POLICY) -> None:
@@ -255,7 +256,7 @@ def test_a_connector_without_secret_and_vpc_is_asked_about_its_bucket(world: Wor
     assert f"encryption: bucket documents is encrypted with {KEY_ARN}\n" in said.out
     assert "subnets: the settings have no VPC\n" in said.out
     assert f"bucket: documents exists in account {ACCOUNT}, {REGION}\n" in said.out
-    assert "requests allowed: IAM allows all 15 that the connector makes" in said.out
+    assert "requests allowed: IAM allows all 16 that the connector makes" in said.out
 
 
 def s3_source(world: World) -> None:
@@ -274,7 +275,7 @@ def s3_source(world: World) -> None:
         ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": default}]},
     )
     policy = golden("s3-v2-role-policy").replace("qbusiness-documents", "documents")
-    world.put_policy(policy)
+    world.put_policy(of_role(policy, ROLE_NAME))
 
 
 # What is wrong with the resources.
@@ -1265,6 +1266,78 @@ def test_the_policies_of_a_connector_for_a_bucket_pass_the_simulation(world: Wor
     assert said.code == 0
 
 
+def passing_policy(resource: str) -> dict[str, Any]:
+    """Return the policy of a stack for a bucket that is the data source, which passes other roles."""
+    policy = json.loads(golden("s3-v2-role-policy").replace("qbusiness-documents", "documents"))
+    (statement,) = (each for each in policy["Statement"] if "Pass" in each["Sid"])
+    statement["Resource"] = [f"arn:aws:iam::{ACCOUNT}:role/{resource}"]
+    return policy
+
+
+@pytest.mark.parametrize("resource", ["QBusiness-DataSource-*", "*"])
+def test_a_role_that_may_pass_other_roles_is_found(world: World, check: Check, resource: str):
+    s3_source(world)
+    world.put_policy(json.dumps(passing_policy(resource)))
+    with policy_simulator() as world.server.decide:
+        world.iam.create_user(UserName="deployer")
+        said = check()
+    answer = answer_to("requests denied", said)
+    assert answer.startswith("problem  requests denied: the role may reach")
+    assert f":role/QBusiness-DataSource-another: allowed by {POLICY}\n" in answer
+    assert "AllowsAmazonQToPassCustomerRole: excess\n" in answer_to("role policy", said)
+
+
+def test_a_role_that_passes_another_role_lacks_the_permission_to_pass_itself(world: World, check: Check):
+    s3_source(world)
+    world.put_policy(json.dumps(passing_policy("qbusiness-other")))
+    with policy_simulator() as world.server.decide:
+        world.iam.create_user(UserName="deployer")
+        said = check()
+    assert "AllowsAmazonQToPassCustomerRole: missing\n" in answer_to("role policy", said)
+    denied = f"iam:PassRole on {ROLE_ARN}: no policy of the role allows it\n"
+    assert denied in answer_to("requests allowed", said)
+
+
+@pytest.mark.parametrize(
+    ("condition", "state"),
+    [
+        ({"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}}, "ok "),
+        ({"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}, "problem "),
+        ({"StringEquals": {"aws:RequestedRegion": REGION}}, "cannot tell "),
+    ],
+    ids=json.dumps,
+)
+def test_a_boundary_has_to_let_a_role_pass_itself(
+    world: World, check: Check, condition: dict[str, Any], state: str
+):
+    s3_source(world)
+    statements = [
+        {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"},
+        {"Effect": "Allow", "Action": "iam:PassRole", "Resource": ROLE_ARN, "Condition": condition},
+    ]
+    document = {"Version": "2012-10-17", "Statement": statements}
+    world.set(permissionsBoundaryArn=boundary(world, json.dumps(document)))
+    answer = answer_to("permissions boundary", check())
+    assert answer.startswith(state)
+    assert (f"iam:PassRole on {ROLE_ARN}" in answer) == (state != "ok ")
+
+
+def test_before_the_first_deployment_the_policy_has_a_name_that_the_role_may_get(
+    world: World, check: Check, monkeypatch: pytest.MonkeyPatch
+):
+    s3_source(world)
+    world.outputs = {}
+    validated: list[str] = []
+    monkeypatch.setattr(
+        Account, "policy_findings", lambda _, text, *__, **___: validated.append(text) or []
+    )
+    check()
+    assert ':role/aem-connector-qbusiness-role"' in validated[0]
+    world.set(roleName="qbusiness-files", rolePath="/connectors/")
+    check()
+    assert ':role/connectors/qbusiness-files"' in validated[2]
+
+
 def test_the_older_ingest_scope_does_not_pass_the_simulation(world: World, check: Check):
     world.set(ingestScope="index")
     document = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
@@ -1366,7 +1439,7 @@ def test_a_session_s_role_is_simulated_with_its_path(world: World, check: Check)
 
     def decide(simulation: Simulation) -> Any:
         principals.append(simulation.principal)
-        if simulation.actions == ["iam:PassRole"]:
+        if simulation.actions == ["iam:PassRole"] and simulation.principal != ROLE_ARN:
             assert (simulation.resource, simulation.context) == (
                 ROLE_ARN,
                 {"iam:PassedToService": "qbusiness.amazonaws.com"},

@@ -72,6 +72,16 @@ def test_the_documents_of_a_connector_have_one_of_the_shapes(facts: Facts):
         assert trust_policy == golden("trust-policy")
 
 
+def test_only_a_connector_whose_data_source_is_a_bucket_passes_its_role():
+    passing = {
+        facts.name
+        for facts in FACTS.values()
+        for options in shapes(facts)
+        if "iam:PassRole" in str(look(facts, options).role_policy)
+    }
+    assert passing == {"s3-v1", "s3-v2"}
+
+
 def test_with_other_values_the_documents_have_one_of_the_shapes():
     different = [
         options

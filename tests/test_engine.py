@@ -105,6 +105,17 @@ docs = ConnectorRole("docs", {
 }, pulumi.ResourceOptions(providers=[provider]))
 pulumi.export("roleName", docs.role_name)
 """
+WITHOUT_THE_STATEMENT = """
+import json
+from components import policies
+
+def without(document, name):
+    policy = json.loads(document)
+    policy["Statement"] = [each for each in policy["Statement"] if "Pass" not in each["Sid"]]
+    return json.dumps(policy)
+
+policies.with_role_name = without
+"""
 TWO_COMPONENTS = """
 import pulumi
 from components.connector_role import ConnectorRole
@@ -353,13 +364,7 @@ def test_a_role_that_passes_itself_is_previewed_with_its_name_and_changes_only_w
 def test_a_role_from_before_the_statement_is_updated_in_place(new_stack: NewStack, aws: Aws):
     stack = new_stack({**S3_SETTINGS, "roleName": "qbusiness-files"})
     complete = stack.program
-    earlier = complete.replace(
-        "ConnectorRole.from_config",
-        "policies.with_role_name = lambda document, _: json.dumps({**json.loads(document), 'Statement': ["
-        "each for each in json.loads(document)['Statement'] if 'Pass' not in each['Sid']]})\n"
-        "ConnectorRole.from_config",
-    )
-    stack.write_program(f"import json\nfrom components import policies\n{earlier}")
+    stack.write_program(f"{WITHOUT_THE_STATEMENT}{complete}")
     stack.up()
     assert "PassRole" not in documents(aws, "qbusiness-files")[1][POLICY_NAME]
     stack.write_program(complete)

@@ -750,30 +750,23 @@ def test_a_policy_of_exactly_the_quota_is_accepted_and_one_more_character_is_not
 
 
 @pytest.mark.parametrize(
-    ("role", "longest"),
-    [
-        ({"role_name": "qbusiness-files"}, "qbusiness-files"),
-        ({}, "n" * 64),
-        ({"role_path": "/a/"}, "n" * 64),
-    ],
+    ("name", "longest"),
+    [({"role_name": "qbusiness-files"}, "qbusiness-files"), ({}, 64 * "n")],
+    ids=["given", "automatic"],
 )
 def test_the_size_of_a_policy_with_the_role_s_name_counts_the_longest_one(
-    role: dict[str, Any], longest: str
+    name: dict[str, Any], longest: str
 ):
-    of_source = {"connector": "s3-v1", "secret_id": None, **role}
+    def settings(path: int) -> dict[str, Any]:
+        subnets = [f"subnet-{number:017x}" for number in range(94)]
+        vpc = {**sized(1)["vpc_configuration"], "subnet_ids": subnets}
+        source = {"connector": "s3-v1", "bucket_name": "documents", "vpc_configuration": vpc}
+        return {**MINIMAL, "secret_id": None, **source, **name, "role_path": f"/{'p' * path}/"}
 
-    def settings(bucket_name: int) -> dict[str, Any]:
-        # With each character the policy has two more.
-        return {**sized(1), **of_source, "bucket_name": "b" * bucket_name}
-
-    vpc = sized(1)["vpc_configuration"]
-    vpc["subnet_ids"] = vpc["subnet_ids"][:-1]
-    of_source["vpc_configuration"] = vpc
-    room = 10_240 - size(look(settings(3)).of_role(longest).role_policy)
-    assert 0 <= room < 2 * 60
-    assert look(settings(3 + room // 2)).role_policy
-    (problem,) = problems(settings(4 + room // 2))
-    assert "characters without white space" in problem.message
+    room = 10_240 - size(look(settings(1)).of_role(longest).role_policy)
+    assert look(settings(1 + room)).role_policy
+    (problem,) = problems(settings(2 + room))
+    assert problem.message == "the role policy has 10,241 characters without white space"
 
 
 # Values that are not known yet.

@@ -169,7 +169,9 @@ def foreign_requests(subject: Subject) -> Iterator[Request]:
     other = "00000000-0000-0000-0000-000000000000"
     application_arn = f"arn:{subject.partition}:qbusiness:{place}:application/{other}"
     yield Request(("qbusiness:BatchPutDocument",), Text(application_arn), {})
-    yield pass_request(f"arn:{subject.partition}:iam::{subject.account_id}:role/another-qbusiness-role")
+    # As the console calls roles: AWS's pages for Amazon S3 allow this one.
+    role = "role/QBusiness-DataSource-another"
+    yield pass_request(f"arn:{subject.partition}:iam::{subject.account_id}:{role}")
 
 
 def decisions(
