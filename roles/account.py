@@ -31,6 +31,8 @@ _FIRST_ERROR: Final = 300
 _PAGE: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
 _MAXIMUM_PAGES: Final = 1_000
 """Of one list; the longest that AWS allows, of an account's policies, has 50."""
+_ORGANIZATION: Final = re.compile(r"o-[a-z0-9]{10,32}")
+"""https://docs.aws.amazon.com/organizations/latest/APIReference/API_Organization.html"""
 _TOKENS: Final = ("nextToken", "NextToken", "Marker")
 """What APIs call the place at which the next page of a list begins, in answers and calls."""
 _PARSER_ERRORS: Final = (
@@ -247,6 +249,7 @@ class Account:
     def secret_policy(self, secret_id: str) -> Mapping[str, Any] | None:
         """Return the resource policy of a secret; None without one."""
         found = self._call("secretsmanager", "get_resource_policy", SecretId=secret_id)
+        found.arn("ARN", "secretsmanager:secret:")  # which an answer without a policy has too
         return found.document("ResourcePolicy") if "ResourcePolicy" in found else None
 
     @_once
@@ -396,11 +399,14 @@ class Account:
     def organization(self) -> str:
         """Return the ID of the account's organization; empty if it belongs to none."""
         try:
-            return self._call("organizations", "describe_organization")["Organization"]["Id"]
+            found: Reply = self._call("organizations", "describe_organization")["Organization"]
         except ClientError as error:
             if code(error) == "AWSOrganizationsNotInUseException":
                 return ""
             raise
+        if not _ORGANIZATION.fullmatch(found["Id"]):
+            raise found.odd(f"has the Id {found['Id']!r}, which is no organization's")
+        return found["Id"]
 
     def simulate(
         self, principal: str, actions: Sequence[str], resource: str, context: Mapping[str, Any]

@@ -35,9 +35,17 @@ Run = Callable[..., Output]
 EVERYTHING: Final = "everything"
 """What is not known if the run ends."""
 ROLE: Final = (
-    "role, trust policy, role policy, other policies, permissions boundary, requests allowed, "
-    "requests denied"
+    "key policy, role, trust policy, application ARN, role policy, other policies, "
+    "permissions boundary, requests allowed, requests denied"
 )
+"""The key policy and the boundary are decided for the ID and the tags of the role."""
+SOURCES: Final = "data source, other data source"
+INDEX: Final = f"index, {SOURCES}"
+APPLICATION: Final = f"application, index, application ARN, {SOURCES}"
+SECRET: Final = "secret, encryption, secret policy, permissions boundary"
+"""The boundary is decided for the tags of the secret."""
+KEY: Final = "KMS key, key policy, key principals"
+KEY_POLICY: Final = "key policy, key principals"
 
 SIMULATED: Final = "requests allowed, requests denied, iam:PassRole"
 DEFAULT_ENCRYPTION: Final = "ApplyServerSideEncryptionByDefault"
@@ -45,13 +53,13 @@ DEFAULT_ENCRYPTION: Final = "ApplyServerSideEncryptionByDefault"
 # What `check` cannot answer if the answer of a call cannot be used.
 UNANSWERED: Final[Mapping[str, str]] = {
     "sts:GetCallerIdentity": EVERYTHING,
-    "qbusiness:GetApplication": "application, index, data source",
-    "qbusiness:GetIndex": "index, data source",
-    "qbusiness:ListDataSources": "data source",
+    "qbusiness:GetApplication": APPLICATION,
+    "qbusiness:GetIndex": INDEX,
+    "qbusiness:ListDataSources": SOURCES,
     "qbusiness:ListDataSourceSyncJobs": "data source",
-    "qbusiness:GetDataSource": "data source",
-    "secretsmanager:DescribeSecret": "secret, encryption",
-    "kms:DescribeKey": "KMS key, key policy",
+    "qbusiness:GetDataSource": SOURCES,
+    "secretsmanager:DescribeSecret": SECRET,
+    "kms:DescribeKey": KEY,
     "iam:GetRole": ROLE,
     "iam:ListRolePolicies": ROLE,
     "iam:GetRolePolicy": ROLE,
@@ -59,10 +67,13 @@ UNANSWERED: Final[Mapping[str, str]] = {
     "iam:GetPolicy": "permissions boundary",
     "iam:GetPolicyVersion": "permissions boundary",
     "s3:GetEncryptionConfiguration": "encryption",
-    "kms:GetKeyPolicy": "key policy",
+    "secretsmanager:GetResourcePolicy": "secret policy",
+    "kms:GetKeyPolicy": KEY_POLICY,
     "ec2:DescribeSubnets": "subnets, security groups",
     "ec2:DescribeSecurityGroups": "security groups",
     "s3:GetBucketLocation": "bucket",
+    "s3:GetBucketPolicy": "bucket policy",
+    "organizations:DescribeOrganization": "key policy",
     "iam:SimulatePrincipalPolicy": SIMULATED,
     "access-analyzer:ValidatePolicy": "policy validation",
 }
@@ -70,16 +81,16 @@ UNANSWERED: Final[Mapping[str, str]] = {
 MEMBERS: Final[Mapping[str, tuple[tuple[str, str, str], ...]]] = {
     "sts:GetCallerIdentity": (("Arn", "Arn", EVERYTHING), ("Account", "Account", EVERYTHING)),
     "qbusiness:GetApplication": (
-        ("applicationArn", "applicationArn", "application, index, data source"),
+        ("applicationArn", "applicationArn", APPLICATION),
         ("status", "status", "application"),
     ),
     "qbusiness:GetIndex": (
-        ("indexArn", "indexArn", "index, data source"),
+        ("indexArn", "indexArn", INDEX),
         ("status", "status", "index"),
     ),
     "qbusiness:ListDataSources": (
-        ("dataSources", "dataSources", "data source"),
-        ("dataSourceId", "dataSourceId", "data source"),
+        ("dataSources", "dataSources", SOURCES),
+        ("dataSourceId", "dataSourceId", SOURCES),
     ),
     "qbusiness:ListDataSourceSyncJobs": (
         ("history", "history", "data source"),
@@ -87,22 +98,23 @@ MEMBERS: Final[Mapping[str, tuple[tuple[str, str, str], ...]]] = {
         ("status", "status", "data source"),
     ),
     "qbusiness:GetDataSource": (
-        ("dataSourceArn", "dataSourceArn", "data source"),
+        ("dataSourceArn", "dataSourceArn", SOURCES),
         ("configuration", "configuration", "data source"),
         ("status", "status", "data source"),
     ),
-    "secretsmanager:DescribeSecret": (("ARN", "ARN", "secret, encryption"),),
+    "secretsmanager:DescribeSecret": (("ARN", "ARN", SECRET),),
     "kms:DescribeKey": (
-        ("KeyMetadata", "KeyMetadata", "KMS key, key policy"),
-        ("Arn", "Arn", "KMS key, key policy"),
-        ("KeyId", "KeyId", "key policy"),
+        ("KeyMetadata", "KeyMetadata", KEY),
+        ("Arn", "Arn", KEY),
+        ("KeyId", "KeyId", KEY_POLICY),
         ("KeyState", "KeyState", "KMS key"),
         ("KeySpec|CustomerMasterKeySpec", "CustomerMasterKeySpec", "KMS key"),
     ),
     "iam:GetRole": tuple(
         (name, name, ROLE)
         for name in (
-            *("Role", "Arn", "RoleName", "Path", "MaxSessionDuration", "AssumeRolePolicyDocument"),
+            *("Role", "Arn", "RoleId", "RoleName", "Path", "MaxSessionDuration"),
+            "AssumeRolePolicyDocument",
         )
     ),
     "iam:ListRolePolicies": (("PolicyNames", "PolicyNames", ROLE),),
@@ -121,7 +133,9 @@ MEMBERS: Final[Mapping[str, tuple[tuple[str, str, str], ...]]] = {
         (DEFAULT_ENCRYPTION, DEFAULT_ENCRYPTION, "encryption"),
         ("SSEAlgorithm", "SSEAlgorithm", "encryption"),
     ),
-    "kms:GetKeyPolicy": (("Policy", "Policy", "key policy"),),
+    # An answer without ResourcePolicy is the one for a secret that has none.
+    "secretsmanager:GetResourcePolicy": (("ARN", "ARN", "secret policy"),),
+    "kms:GetKeyPolicy": (("Policy", "Policy", KEY_POLICY),),
     "ec2:DescribeSubnets": (
         ("subnetSet", "Subnets", "subnets, security groups"),
         ("subnetId", "SubnetId", "subnets, security groups"),
@@ -137,6 +151,12 @@ MEMBERS: Final[Mapping[str, tuple[tuple[str, str, str], ...]]] = {
     ),
     # An answer without it is the one for us-east-1.
     "s3:GetBucketLocation": (),
+    # The answer is the policy itself.
+    "s3:GetBucketPolicy": (),
+    "organizations:DescribeOrganization": (
+        ("Organization", "Organization", "key policy"),
+        ("Id", "Id", "key policy"),
+    ),
     "iam:SimulatePrincipalPolicy": (
         ("EvaluationResults", "EvaluationResults", SIMULATED),
         ("EvalActionName", "EvalActionName", SIMULATED),
@@ -151,14 +171,14 @@ MEMBERS: Final[Mapping[str, tuple[tuple[str, str, str], ...]]] = {
 UNKNOWN_VALUES: Final = (
     ("sts:GetCallerIdentity", "Arn", EVERYTHING),
     ("sts:GetCallerIdentity", "Account", EVERYTHING),
-    ("qbusiness:GetApplication", "applicationArn", "application, index, data source"),
+    ("qbusiness:GetApplication", "applicationArn", APPLICATION),
     ("qbusiness:GetApplication", "status", "application"),
     ("qbusiness:GetIndex", "status", "index"),
     ("qbusiness:ListDataSourceSyncJobs", "status", "data source"),
     ("qbusiness:GetDataSource", "status", "data source"),
-    ("qbusiness:GetDataSource", "roleArn", "data source"),
-    ("secretsmanager:DescribeSecret", "ARN", "secret, encryption"),
-    ("kms:DescribeKey", "Arn", "KMS key, key policy"),
+    ("qbusiness:GetDataSource", "roleArn", SOURCES),
+    ("secretsmanager:DescribeSecret", "ARN", SECRET),
+    ("kms:DescribeKey", "Arn", KEY),
     ("kms:DescribeKey", "KeyState", "KMS key"),
     ("kms:DescribeKey", "KeySpec", "KMS key"),
     ("iam:GetRole", "Arn", ROLE),
@@ -169,7 +189,9 @@ UNKNOWN_VALUES: Final = (
     ("iam:GetPolicyVersion", "Document", "permissions boundary"),
     ("s3:GetEncryptionConfiguration", "SSEAlgorithm", "encryption"),
     ("s3:GetBucketLocation", "LocationConstraint", "bucket"),
-    ("kms:GetKeyPolicy", "Policy", "key policy"),
+    ("secretsmanager:GetResourcePolicy", "ResourcePolicy", "secret policy"),
+    ("kms:GetKeyPolicy", "Policy", KEY_POLICY),
+    ("organizations:DescribeOrganization", "Id", "key policy"),
     ("iam:SimulatePrincipalPolicy", "EvalDecision", SIMULATED),
     ("access-analyzer:ValidatePolicy", "findingType", "policy validation"),
 )
@@ -427,7 +449,7 @@ def full(world: test_check.World, request: pytest.FixtureRequest) -> test_check.
     if action in FOUND:
         world.server.answers[action] = FOUND[action]
     if action.startswith("s3:"):
-        test_check.s3_source(world)
+        test_check.put_bucket_policy(world, {"AWS": test_check.ROLE_ARN})
     elif action.startswith("ec2:"):
         world.add_data_source()
     else:
@@ -437,6 +459,12 @@ def full(world: test_check.World, request: pytest.FixtureRequest) -> test_check.
         world.put_policy(json.dumps({**document, "Statement": kept}))
         del world.add_data_source()["vpcConfiguration"]
         world.add_sync("SUCCEEDED")
+        test_check.put_secret_policy(world, {"AWS": test_check.ROLE_ARN})
+        if action.startswith("organizations:"):
+            condition = test_check.OF_ORGANIZATION
+            test_check.key_policy(world, test_check.allow_key(test_check.ROOT, Condition=condition))
+            organization = {"Id": condition["StringEquals"]["aws:PrincipalOrgID"]}
+            world.server.answers[action] = {"Organization": organization}
         world.set(permissionsBoundaryArn=test_check.boundary(world, test_check.WIDE))
     return world
 
@@ -501,6 +529,71 @@ def test_fewer_other_and_repeated_decisions_are_no_answer(world: test_check.Worl
         world.server.spoil = {action: change}
         reason = f"an answer of {action} "
         expect_skipped(check("--json"), action, action, SIMULATED, reason)
+
+
+READABLE: Final = {
+    "Effect": "Allow",
+    "Principal": {"AWS": test_check.ROLE_ID},
+    "Action": "kms:*",
+    "Resource": "*",
+}
+MALFORMED: Final[Mapping[str, Any]] = {
+    "a number": 5,
+    "no Effect": [READABLE, {**READABLE, "Effect": None}],
+    "a Principal that is a number": [READABLE, {**READABLE, "Principal": 5}],
+    "a Condition that is a list": [READABLE, {**READABLE, "Condition": ["odd"]}],
+    "a Statement in a Statement": [READABLE, [READABLE]],
+}
+"""Statements that do not follow IAM's grammar, though some of them name a deleted role."""
+DOCUMENTS: Final[Mapping[str, tuple[str, str]]] = {
+    "iam:GetRole": ("AssumeRolePolicyDocument", "trust policy, application ARN"),
+    "iam:GetRolePolicy": ("PolicyDocument", "role policy"),
+    "iam:GetPolicyVersion": ("Document", "permissions boundary"),
+    "secretsmanager:GetResourcePolicy": ("ResourcePolicy", "secret policy"),
+    "kms:GetKeyPolicy": ("Policy", KEY_POLICY),
+    "s3:GetBucketPolicy": ("", "bucket policy"),
+}
+"""The member that holds a policy, and what `check` cannot answer without it."""
+
+
+def malformed(action: str, statement: Any) -> Spoil:
+    """Put a policy in the place of the one in an answer."""
+    text = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    member, _ = DOCUMENTS[action]
+
+    def change(item: Any) -> Any:
+        if not _is_xml(item):
+            return text
+        item.text = text
+        return item
+
+    return lambda body: replace(body, member, change) if member else text.encode()
+
+
+@pytest.mark.parametrize("action", DOCUMENTS)
+def test_a_policy_that_does_not_follow_the_grammar_is_no_answer(
+    full: test_check.World, check: Run, action: str
+):
+    for kind, statement in MALFORMED.items():
+        full.server.spoil = {action: malformed(action, statement)}
+        reason = f"an answer of {action} has the policy "
+        expect_skipped(check("--json"), action, kind, DOCUMENTS[action][1], reason)
+
+
+@pytest.mark.parametrize("action", [each for each in DOCUMENTS if each in ACTIONS["audit"]])
+def test_a_role_whose_policy_does_not_follow_the_grammar_is_not_compared(
+    server: Server, audit: Run, action: str
+):
+    complete_world(server)
+    for statement in MALFORMED.values():
+        server.spoil = {action: malformed(action, statement)}
+        said = audit("--json")
+        assert said.code == 2
+        pages, files = said.json["dataSources"]
+        assert pages["state"] == "not compared"
+        assert files["state"] == ("not compared" if "Files" in NOT_COMPARED[action] else "equivalent")
+        (remark,) = pages["remarks"]
+        assert remark.startswith(f"an answer of {action} has the policy ")
 
 
 def test_an_odd_data_source_does_not_hide_another_one(
@@ -586,7 +679,9 @@ def test_a_data_source_about_which_aws_does_not_answer_is_not_compared(
             states = {each["displayName"]: each["state"] for each in found["dataSources"]}
             compared = dict.fromkeys(DATA_SOURCES, "equivalent")
             assert (kind, states) == (kind, {**compared, **dict.fromkeys(expected, "not compared")})
-            texts = [text for each in found["dataSources"] for text in each["remarks"]]
+            remarks = [text for each in found["dataSources"] for text in each["remarks"]]
+            texts = [text for text in remarks if not text.startswith("access to its ")]
+            assert len(texts) == len(expected), (kind, remarks)
         assert all(text.startswith(reasons) for text in texts), (kind, texts)
 
     assert audit("--json").code == 0

@@ -317,7 +317,7 @@ def _tags(subject: Subject, request: Request) -> Iterator[tuple[str, tuple[Text,
     """
     values: dict[str, set[str]] = {}
     for tag in (subject.secret or {}).get("Tags", []):
-        values.setdefault(tag["Key"].lower(), set()).add(tag["Value"])
+        values.setdefault(tag["Key"].lower(), set()).add(tag.get("Value", ""))
     for key, (value, *others) in values.items():
         for prefix in _tag_prefixes(request):
             yield f"{prefix}{key}", (Text("", "value") if others else Text(value),)

@@ -6,19 +6,20 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#iden
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from guardrails.iam.documents import listed
+from guardrails.iam.documents import Kind, Statement
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, ok, problem, skipped
 from roles.check.resources import NO_BUCKET, NO_KEY, bucket_owner, put_key_policy
 from roles.check.subject import Subject
+from roles.difference import readable
 from roles.errors import code, is_denied
 
-_ROLE_ID: Final = re.compile(r"AROA[A-Z0-9]+")
+_ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
 
 
 def secret_policy(subject: Subject) -> Answer:
@@ -42,7 +43,7 @@ def secret_policy(subject: Subject) -> Answer:
         secret_id=subject.argument(arn, "SECRET_ARN"),
         resource_policy="file://POLICY_FILE",
     )
-    return _answer(subject, "secret", policy, put)
+    return _answer(subject, "secret", policy, put, "secretsmanager:GetResourcePolicy")
 
 
 def key_principals(subject: Subject) -> Answer:
@@ -56,7 +57,8 @@ def key_principals(subject: Subject) -> Answer:
     if owner != subject.account_id:
         return _left_to(subject, owner, "key")
     policy = subject.account.key_policy(arn)
-    return _answer(subject, "key", policy, put_key_policy(subject, subject.key))
+    put = put_key_policy(subject, subject.key)
+    return _answer(subject, "key", policy, put, "kms:GetKeyPolicy")
 
 
 def bucket_policy(subject: Subject) -> Answer:
@@ -79,7 +81,7 @@ def bucket_policy(subject: Subject) -> Answer:
         bucket=subject.argument(name, "BUCKET_NAME", "bucket_name"),
         policy="file://POLICY_FILE",
     )
-    return _answer(subject, "bucket", policy, put)
+    return _answer(subject, "bucket", policy, put, "s3:GetBucketPolicy")
 
 
 def _left_to(subject: Subject, owner: str, what: str) -> Answer:
@@ -90,11 +92,14 @@ def _left_to(subject: Subject, owner: str, what: str) -> Answer:
     )
 
 
-def _answer(subject: Subject, what: str, policy: Mapping[str, Any] | None, put: str) -> Answer:
+def _answer(
+    subject: Subject, what: str, policy: Mapping[str, Any] | None, put: str, operation: str
+) -> Answer:
     if policy is None:
         return ok(f"the {what} has none")
     role_arn = subject.stack.role_arn
-    deleted = [*dict.fromkeys(_deleted_roles(policy, role_arn))]
+    statements = readable(policy, Kind.RESOURCE, f"of the {what}", operation)
+    deleted = [*dict.fromkeys(_deleted_roles(statements, role_arn))]
     if not deleted:
         return ok("names no role that was deleted")
     names = ", ".join(deleted)
@@ -106,12 +111,9 @@ def _answer(subject: Subject, what: str, policy: Mapping[str, Any] | None, put: 
     )
 
 
-def _deleted_roles(policy: Mapping[str, Any], role_arn: str | None) -> Iterator[str]:
+def _deleted_roles(statements: Sequence[Statement], role_arn: str | None) -> Iterator[str]:
     """Return the IDs of deleted roles, from statements that do not name the role itself too."""
-    for statement in listed(policy.get("Statement")):
-        for element in ("Principal", "NotPrincipal"):
-            principal: object = statement.get(element)
-            if isinstance(principal, Mapping):
-                names = listed(cast("Mapping[str, Any]", principal).get("AWS"))
-                if role_arn not in names:
-                    yield from (str(name) for name in names if _ROLE_ID.fullmatch(str(name)))
+    for statement in statements:
+        names = statement.principals.values
+        if f"AWS:{role_arn}" not in names:
+            yield from (found[1] for name in names if (found := _ROLE_ID.fullmatch(name)))
