@@ -116,7 +116,8 @@ def recorded(environment: dict[str, str]) -> Iterator[Recorder]:
 @pytest.fixture
 def live(tmp_path: Path, environment: dict[str, str], recorded: Recorder) -> Run:
     # The running providers call the server itself.
-    own = {name: value for name, value in environment.items() if name != ATTACHED}
+    without = (ATTACHED, "AWS_REGION", "AWS_DEFAULT_REGION")
+    own = {name: value for name, value in environment.items() if name not in without}
     return Run(tmp_path, {**own, "AWS_ENDPOINT_URL": recorded.url})
 
 
