@@ -18,9 +18,9 @@ class Facts(NamedTuple):
     status: str
 
 
-# A bucket that is required is the data source itself; the pages of these connectors, and no others, pass a
-# role. The pages of exchange, onedrive-original,
-# onedrive-new and github-cloud have no bucket, but the configuration of these may name one.
+# A bucket that is required is the data source itself: only these pages let the role pass roles. The
+# pages of exchange, onedrive-original, onedrive-new and github-cloud have no bucket, but the
+# configuration of these may name one.
 _TABLE: Final = """
 aem-cloud                       AEM                        required  no        optional  legacy
 aem-server                      AEM                        required  no        optional  legacy

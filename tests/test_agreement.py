@@ -14,8 +14,8 @@ from components.connector_role import POLICY_NAME
 from pages.examples import ACCOUNT
 from roles.difference import TRUST_POLICY, compare, statements
 from tests.guardrail_roles import POLICY, TRUST, Declared
-from tests.support import golden
-from tests.test_guardrails import declared
+from tests.support import golden, of_role
+from tests.test_guardrails import NAME, declared
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ OPERATORS: Final = (
 DOCUMENTS: Final[dict[str, Document]] = {
     TRUST_POLICY: TRUST,
     POLICY_NAME: POLICY,
-    "of a bucket": json.loads(golden("s3-v2-role-policy")),
+    "of a bucket": json.loads(of_role(golden("s3-v2-role-policy"), NAME)),
 }
 CASES: Final = [
     (name, position)

@@ -1335,9 +1335,12 @@ def test_before_the_first_deployment_the_policy_has_a_name_that_the_role_may_get
     s3_source(world)
     world.outputs = {}
     validated: list[str] = []
-    monkeypatch.setattr(
-        Account, "policy_findings", lambda _, text, *__, **___: validated.append(text) or []
-    )
+
+    def validate(_: Account, document: str, *_more: str, **_types: str) -> list[dict[str, Any]]:
+        validated.append(document)
+        return []
+
+    monkeypatch.setattr(Account, "policy_findings", validate)
     check()
     assert ':role/aem-connector-qbusiness-role"' in validated[0]
     world.set(roleName="qbusiness-files", rolePath="/connectors/")

@@ -22,7 +22,7 @@ from pages.examples import (
     SECRET_ID,
 )
 from tests.mocked import Deployment
-from tests.support import PROJECT_NAME, S3, VPC, golden, in_one_line
+from tests.support import PROJECT_NAME, S3, VPC, golden, in_one_line, of_role
 
 MINIMAL: dict[str, str] = {
     "aws:region": REGION,
@@ -107,9 +107,10 @@ def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
 def test_the_keys_of_a_bucket_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, S3_SETTINGS)
     assert deployment.error is None
-    assert in_one_line(deployment.role_policy["policy"]) == golden("s3-v2-role-policy")
+    expected = of_role(golden("s3-v2-role-policy"), "aem-qbusiness-role-1234567")
+    assert in_one_line(deployment.role_policy["policy"]) == expected
     other = deploy(monkeypatch, {**S3_SETTINGS, "bucketAccountId": OTHER_ACCOUNT})
-    assert in_one_line(other.role_policy["policy"]) == golden("s3-v2-role-policy").replace(
+    assert in_one_line(other.role_policy["policy"]) == expected.replace(
         f'"aws:ResourceAccount": "{ACCOUNT}"', f'"aws:ResourceAccount": "{OTHER_ACCOUNT}"'
     )
 

@@ -119,6 +119,7 @@ def valid(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
         result["allow_network_interface_deletion"] = draw(st.booleans())
     result["ingest_scope"] = draw(st.sampled_from(["", *INGEST_SCOPES]))
     result["role_name"] = draw(text(WORD + "_+=,.@-", 0, 64))
+    result["role_path"] = draw(st.sampled_from(["", "/", "/connectors/", "/<role.name>/{}/"]))
     result["tags"] = draw(st.one_of(st.none(), TAGS))
     return result, expected
 
@@ -133,6 +134,8 @@ def resources(policy: dict[str, Any]) -> dict[str, Any]:
 
 def check_documents(written: ValidationResult, given: dict[str, Any], expected: dict[str, Any]) -> None:
     """Compare the documents with the settings, and validate them as IAM does."""
+    role_name = given["role_name"] or "aem-qbusiness-role-1234567"
+    written = written.of_role(role_name)
     assert written.role_policy is not None
     assert written.trust_policy is not None
     policy, trust = json.loads(written.role_policy), json.loads(written.trust_policy)
@@ -147,6 +150,9 @@ def check_documents(written: ValidationResult, given: dict[str, Any], expected: 
         desired[objects] = [f"{expected['bucket']}/*"]
         if expected["source"]:
             desired["AllowsAmazonQToListS3Buckets"] = [expected["bucket"]]
+            role = f"role{given['role_path'] or '/'}{role_name}"
+            passed_arn = f"arn:{place.partition}:iam::{place.account}:{role}"
+            desired["AllowsAmazonQToPassCustomerRole"] = [passed_arn]
         assert f'"aws:ResourceAccount": "{expected["owner"]}"' in written.role_policy
     if expected["secret"]:
         desired["AllowsAmazonQToGetSecret"] = [expected["secret"]]

@@ -30,7 +30,7 @@ from sandbox.environment import PROJECT
 from tests.installing import RUNTIME, copy_repository, install, make_separate, offline, share_packages
 from tests.page import blocks, run_section
 from tests.stacks import Aws, NewStack, Stack, assert_refused
-from tests.support import GOLDEN, PROJECT_NAME, S3, golden
+from tests.support import GOLDEN, PROJECT_NAME, S3, golden, of_role
 
 Schema = dict[str, Any]
 
@@ -286,8 +286,9 @@ def test_every_input_reaches_the_role(new_program: Callable[..., Stack], aws: Aw
 def test_the_inputs_of_an_amazon_s3_source_reach_the_role(new_program: Callable[..., Stack], aws: Aws):
     stack = new_program(docs={**S3_INPUTS, "bucketAccountId": ACCOUNT, "secretId": ""})
     stack.up()
-    policies = aws.role_policies(stack.outputs()["roleName"])
-    assert policies == {"qbusiness-aem-connector": golden("s3-v2-role-policy")}
+    name = stack.outputs()["roleName"]
+    policy = of_role(golden("s3-v2-role-policy"), name)
+    assert aws.role_policies(name) == {"qbusiness-aem-connector": policy}
     assert stack.up("--expect-no-changes").exit_code == 0
 
 
