@@ -119,7 +119,7 @@ Nobody can assume the roles, since their application does not exist. No other st
   caller      {account.identity["Arn"]}
   Region      {account.region}
   IAM         {account.endpoint}
-  roles       {names.role}, {names.renamed}, {names.imported}
+  roles       {", ".join(names.roles)}
   policy      {names.boundary}
   transcript  {transcript.name}
 """

@@ -44,6 +44,11 @@ class Names(NamedTuple):
         return f"{self.run}-imported"
 
     @property
+    def s3(self) -> str:
+        """The role of the connector for Amazon S3."""
+        return f"{self.run}-s3"
+
+    @property
     def boundary(self) -> str:
         """The managed policy that is a permissions boundary."""
         return f"{self.run}-boundary"
@@ -51,4 +56,4 @@ class Names(NamedTuple):
     @property
     def roles(self) -> tuple[str, ...]:
         """All roles."""
-        return self.role, self.renamed, self.imported
+        return self.role, self.renamed, self.imported, self.s3

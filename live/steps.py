@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,7 +27,7 @@ _ROLE: Final = f"{_COMPONENT}{ROLE_NAME_SUFFIX}"
 _POLICY: Final = f"{_COMPONENT}-qbusiness-policy"
 _POLICIES: Final = f"{_COMPONENT}-qbusiness-policies-exclusive"
 _TAGS: Final = {"Purpose": "acceptance run"}
-_DESCRIPTION: Final = "AEM connector, acceptance run"
+_DESCRIPTION: Final = "Created by an acceptance run"
 _SERIOUS: Final = ("ERROR", "SECURITY_WARNING")
 """Types of findings that fail the step."""
 _UP: Final = ("up", "--yes", "--skip-preview", "--suppress-progress")
@@ -57,10 +58,13 @@ class Steps:
         self._stack = stack
         self._names = names
         self._record = record
-        self._example = Example(account.identity["Account"], account.region)
+        location = account.identity["Account"], account.region
+        self._example = Example("aem-cloud", names.role, *location)
+        self._s3_example = Example("s3-v2", names.s3, *location)
         policies = self._example.policies(_COMPONENT)
         self._trust_policy = policies.trust_policy or ""
         self._role_policy = policies.role_policy or ""
+        self._s3_role_policy = self._s3_example.policies(_COMPONENT).role_policy or ""
 
     def all(self) -> list[Step]:
         """Return the steps in their order."""
@@ -71,7 +75,7 @@ class Steps:
             Step("Access Analyzer finds no error in the policies", self._analyze, is_question=True),
             Step(
                 "IAM allows the connector's requests, and denies similar ones",
-                self._simulate,
+                partial(self._simulate, self._example),
                 is_question=True,
             ),
             Step("Changes by hand are found", self._find_drift),
@@ -79,23 +83,35 @@ class Steps:
             Step("An update fails: its permissions boundary does not exist", self._fail),
             Step("With the boundary, the same update applies what is missing", self._repeat),
             Step("Another name replaces the role", self._rename),
-            Step("A destroy deletes the role", self._destroy),
+            Step("A destroy deletes the role", partial(self._destroy, self._names.renamed)),
             Step("A role created by hand is imported, and updated in place", self._take_over),
-            Step("A destroy deletes that role too", self._destroy_imported),
+            Step("A destroy deletes that role too", partial(self._destroy, self._names.imported)),
+            Step(
+                "An update creates the role of an S3 data source, which may pass itself", self._create_s3
+            ),
+            Step(
+                "IAM allows the S3 connector's requests, and denies similar ones",
+                partial(self._simulate, self._s3_example),
+                is_question=True,
+            ),
+            Step("A destroy deletes the S3 role", partial(self._destroy, self._names.s3)),
         ]
 
     # Create.
 
-    def _preview(self) -> None:
+    def _create_stack(self, example: Example) -> None:
         self._stack.create(
             {
-                **self._example.settings(_NAMESPACE),
+                **example.settings(_NAMESPACE),
                 ALLOWED_ACCOUNTS: [self._account.identity["Account"]],
-                f"{_NAMESPACE}roleName": self._names.role,
+                f"{_NAMESPACE}roleName": example.role_name,
                 f"{_NAMESPACE}tags": _TAGS,
                 f"{_NAMESPACE}exclusivePolicies": True,
             }
         )
+
+    def _preview(self) -> None:
+        self._create_stack(self._example)
         self._stack.run("preview", "--diff")
         if self._account.role_id(self._names.role):
             raise StepError("the preview created the role")
@@ -117,6 +133,7 @@ class Steps:
             findings = [
                 *self._account.policy_findings(self._trust_policy, "RESOURCE_POLICY", **trust_policy),
                 *self._account.policy_findings(self._role_policy, "IDENTITY_POLICY"),
+                *self._account.policy_findings(self._s3_role_policy, "IDENTITY_POLICY"),
             ]
         except CALL_ERRORS as error:
             raise _skip_or(error) from error
@@ -128,13 +145,13 @@ class Steps:
             raise StepError(listed)
         return listed or "no finding"
 
-    def _simulate(self) -> str:
-        arn = self._role(self._names.role).arn
+    def _simulate(self, example: Example) -> str:
+        arn = self._role(example.role_name).arn
         counts: list[str] = []
         wrong: list[str] = []
         try:
             for allowed in (True, False):
-                requests = self._example.requests(allowed=allowed)
+                requests = example.requests(allowed=allowed)
                 for request, result in self._account.decisions(arn, requests):
                     if (result["EvalDecision"] == "allowed") != allowed:
                         wrong.append(_described(request, result))
@@ -199,9 +216,9 @@ class Steps:
         if role.arn not in self._stack.run("stack", "output", "roleArn"):
             raise StepError(f"the stack's output roleArn is not {role.arn}")
 
-    def _destroy(self) -> None:
+    def _destroy(self, name: str) -> None:
         self._stack.destroy()
-        self._expect_none(self._names.renamed)
+        self._expect_none(name)
 
     def _take_over(self) -> None:
         name = self._names.imported
@@ -220,9 +237,13 @@ class Steps:
         if self._account.role_id(name) != before:
             raise StepError("the role was replaced")
 
-    def _destroy_imported(self) -> None:
-        self._stack.destroy()
-        self._expect_none(self._names.imported)
+    # Another connector.
+
+    def _create_s3(self) -> None:
+        self._stack.run("stack", "rm", "--yes")
+        self._create_stack(self._s3_example)
+        self._stack.run(*_UP)
+        self._expect_role(self._names.s3, role_policy=self._s3_role_policy)
 
     # What AWS has.
 
@@ -232,14 +253,16 @@ class Steps:
             raise StepError(f"there is no role {name}")
         return role
 
-    def _expect_role(self, name: str, description: str = "", boundary: str = "") -> Role:
+    def _expect_role(
+        self, name: str, description: str = "", boundary: str = "", role_policy: str = ""
+    ) -> Role:
         """Return a role once it is as the program has written it; raises StepError if it never is."""
         expected: Mapping[str, Any] = {
             "description": description,
             "permissions_boundary_arn": boundary,
             "tags": _TAGS,
             "trust_policy": json.loads(self._trust_policy),
-            "inline_policies": {POLICY_NAME: json.loads(self._role_policy)},
+            "inline_policies": {POLICY_NAME: json.loads(role_policy or self._role_policy)},
             "attached": (),
         }
 

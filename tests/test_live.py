@@ -46,7 +46,10 @@ STEPS = """\
 11. A destroy deletes the role: passed
 12. A role created by hand is imported, and updated in place: passed
 13. A destroy deletes that role too: passed
-14. Nothing is left: passed
+14. An update creates the role of an S3 data source, which may pass itself: passed
+15. IAM allows the S3 connector's requests, and denies similar ones: skipped
+16. A destroy deletes the S3 role: passed
+17. Nothing is left: passed
 """
 
 
@@ -154,16 +157,27 @@ def test_a_run_passes_with_the_permissions_on_the_page_and_leaves_a_transcript_a
     assert [path.suffix for path in attached.directory.iterdir()] == [".md"]
 
     transcript = attached.transcript()
-    assert "steps | 12 passed, 2 skipped |" in transcript
+    assert "steps | 14 passed, 3 skipped |" in transcript
     for named in ("date", "program", "Pulumi CLI", "package pulumi-aws", "Python"):
         assert re.search(rf"^\| {named} \| .*\d.* \|$", transcript, re.MULTILINE), named
     assert f"| endpoint of IAM | {recorded.url} |" in transcript
-    for question in ("Access Analyzer finds", "IAM allows the connector's"):
+    for question in (
+        "Access Analyzer finds",
+        "IAM allows the connector's",
+        "IAM allows the S3 connector's",
+    ):
         assert re.search(rf"{question}.*\n\nskipped: the endpoint does not have it", transcript)
     assert "arn:aws:iam::ACCOUNT:role/qbusiness-live-" in transcript
     for hidden in (ACCOUNT, str(attached.directory), "arn:aws:sts::ACCOUNT:user/moto"):
         assert hidden not in transcript
 
+    run = next(iter(attached.directory.iterdir())).stem
+    asked_about = [
+        parameters["PolicySourceArn"].rpartition("/")[2]
+        for operation, parameters in recorded.calls
+        if operation == "SimulatePrincipalPolicy"
+    ]
+    assert [*dict.fromkeys(asked_about)] == [run, f"{run}-s3"]
     asked_for = {needed(operation, parameters) for operation, parameters in recorded.calls}
     permissions = json.loads(blocks("json", PAGE.read_text())[0])["Statement"]
     for action, resource in asked_for - {("sts:GetCallerIdentity", "*")}:
@@ -219,6 +233,7 @@ def test_a_denied_permission_ends_the_run_in_one_line_and_what_it_created_is_rem
     analyzed, simulated, denied = re.findall(r"    failed: (.*) \(\d+ s\)", done.stdout)
     assert analyzed == (
         "SUGGESTION EMPTY_OBJECT_CONDITION: Add a condition.; "
+        "ERROR INVALID_ACTION: The action does not exist.; "
         "ERROR INVALID_ACTION: The action does not exist."
     )
     assert "wrong decisions, such as: secretsmanager:GetSecretValue on arn:aws:" in simulated
@@ -534,11 +549,15 @@ def test_the_page_lists_the_steps_in_their_order():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("region", ["us-east-1", "us-west-2"])
-def test_the_role_of_a_run_allows_the_requests_that_must_be_allowed_and_no_other(region: str):
+@pytest.mark.parametrize(("connector", "role"), [("aem-cloud", "the"), ("s3-v2", "the S3")])
+def test_the_roles_of_a_run_allow_the_requests_that_must_be_allowed_and_no_other(
+    connector: str, role: str, region: str
+):
     account = "999900001111"
-    example = Example(account, region)
+    example = Example(connector, "qbusiness-live-0a1b2c3d", account, region)
     policy = example.policies("aem-connector").role_policy or ""
-    (row,) = (line for line in PAGE.read_text().splitlines() if "SimulatePrincipalPolicy` for" in line)
+    rows = PAGE.read_text().splitlines()
+    (row,) = (line for line in rows if line.startswith(f"| IAM allows {role} connector's requests"))
     for allowed, decisions in ((True, {"Allowed"}), (False, {"ImplicitlyDenied"})):
         requests = [Call("", "", (request,), allowed) for request in example.requests(allowed=allowed)]
         question = json.dumps({"policy": json.loads(policy), "requests": requests_of(requests)})
@@ -546,7 +565,36 @@ def test_the_role_of_a_run_allows_the_requests_that_must_be_allowed_and_no_other
         # The simulator knows this account alone.
         (answer,) = ask([json.loads(question.replace(account, ACCOUNT))])
         assert set(answer["decisions"]) == decisions
-        assert f"{len(requests)} " in row
+        assert f" {len(requests)} " in row
+
+
+def test_the_s3_role_of_a_run_may_pass_itself_and_no_other_role_and_to_no_other_service():
+    example = Example("s3-v2", "qbusiness-live-0a1b2c3d-s3", ACCOUNT, "us-east-1")
+    allowed, denied = (
+        {
+            (request.resource, request.context.get("iam:PassedToService"))
+            for request in example.requests(allowed=allowed)
+            if request.action == "iam:PassRole"
+        }
+        for allowed in (True, False)
+    )
+    roles = f"arn:aws:iam::{ACCOUNT}:role"
+    role = f"{roles}/qbusiness-live-0a1b2c3d-s3"
+    service = "qbusiness.amazonaws.com"
+    assert allowed == {(role, service)}
+    assert denied >= {
+        (role, "ec2.amazonaws.com"),
+        (role, None),
+        (f"{role}-prod", service),
+        (f"{roles}/QBusiness-DataSource-a1b2c", service),
+    }
+
+
+@pytest.mark.parametrize("connector", ["aem-cloud", "s3-v2"])
+@pytest.mark.parametrize("allowed", [True, False])
+def test_no_question_has_an_action_twice(connector: str, allowed: bool):
+    requests = Example(connector, "role", ACCOUNT, "us-east-1").requests(allowed=allowed)
+    assert all(requests.count(request) == 1 for request in requests)
 
 
 KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
