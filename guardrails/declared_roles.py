@@ -16,6 +16,7 @@ from iam.patterns import is_pattern
 from pulumi_policy.proxy import UnknownValueError
 
 SERVICE: Final = "qbusiness.amazonaws.com"
+_ASSUME: Final = "sts:AssumeRole"
 _SERVICE_PRINCIPAL: Final = f"Service:{SERVICE}"
 
 _ROLE: Final = "aws:iam/role:Role"
@@ -163,6 +164,7 @@ def trusting_statements(trust: Document) -> Iterator[Statement]:
     for statement in trust.statements:
         if (
             statement.allows
+            and statement.actions.meets("sts:AssumeRole")
             and statement.principals.covers(_SERVICE_PRINCIPAL)
             and not any(map(never_met, statement.conditions))
         ):

@@ -5,7 +5,7 @@ python -m roles audit                  compare the role of every data source wit
 python -m roles check --stack STACK    ask AWS whether the sync under a stack's role will work
 
 Every verb reads AWS and changes nothing there. The exit code is 0 if all is well, 1 if there are
-problems, 2 if the answer could not be found, and 130 after an interruption.
+problems, 2 if the answer could not be found, 3 if `check` cannot tell, and 130 after an interruption.
 """
 
 import argparse

@@ -98,7 +98,7 @@ class Connection(NamedTuple):
 
 
 def is_reserved(tag_key: str) -> bool:
-    """Tell whether only AWS can set a tag."""
+    """Return whether only AWS can set a tag."""
     return tag_key.lower().startswith("aws:")
 
 

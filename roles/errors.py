@@ -93,22 +93,22 @@ def failed_action(error: ClientError | OddAnswerError) -> str:
 
 
 def is_denied(error: ClientError) -> bool:
-    """Tell whether the credentials lack the permission for what they asked."""
+    """Return whether the credentials lack the permission for what they asked."""
     return code(error) in DENIED
 
 
 def is_gone(error: ClientError) -> bool:
-    """Tell whether what was asked for does not exist."""
+    """Return whether what was asked for does not exist."""
     return code(error) in _GONE
 
 
 def is_bad_credentials(error: ClientError) -> bool:
-    """Tell whether AWS does not accept the credentials, for whatever is asked."""
+    """Return whether AWS does not accept the credentials, for whatever is asked."""
     return code(error) in _BAD_CREDENTIALS
 
 
 def is_throttled(error: ClientError) -> bool:
-    """Tell whether AWS throttles the credentials, also after several attempts."""
+    """Return whether AWS throttles the credentials, also after several attempts."""
     return code(error) in _THROTTLED
 
 

@@ -78,7 +78,7 @@ class Reply(dict[str, Any]):
         """Return a member that is an ARN, and whose service and resource begin with `kind`."""
         found = _ARN.fullmatch(self[name])
         if not found or not f"{found['service']}:{found['resource']}".startswith(kind):
-            raise self.odd(f"has the {name} {self[name]!r}, which is no ARN{kind and ' of '}{kind}")
+            raise self.odd(f"has the {name} {self[name]!r}, which is not an ARN{kind and ' of '}{kind}")
         return Arn(found[0], **found.groupdict())
 
     def document(self, name: str) -> Mapping[str, Any]:

@@ -19,9 +19,10 @@ def check_writable(*paths: Path) -> None:
 
 
 def write(contents: Mapping[Path, str]) -> None:
-    """Write all files, or none; raises InputError if one cannot be written.
+    """Prepare all files, then replace each; raises InputError if one cannot be written.
 
-    A symbolic link stays one. A file that exists keeps its owner and permissions.
+    A symbolic link stays one. A file that exists keeps its permissions, and its owner where the system
+    allows that.
     """
     with ExitStack() as stack:
         finished: dict[Path, Path] = {}

@@ -367,6 +367,7 @@ def allow_key(principal: object, **more: Any) -> dict[str, Any]:
 
 ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 OF_ORGANIZATION: Final = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
+EVERYBODY: Final = "lets everybody decrypt who meets its conditions, as the role does"
 THROUGH: Final = {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
 
 BREAKS: list[Break] = [
@@ -580,10 +581,10 @@ def test_what_is_wrong_with_a_resource_is_printed_with_the_command_that_fixes_it
     [
         ([allow_key({"AWS": ROLE_ARN}, Action="kms:Decrypt")], "names the role"),
         ([allow_key({"AWS": ACCOUNT})], "leaves it to the account's IAM policies"),
-        ([allow_key("*", Condition=THROUGH)], "leaves it to the account's IAM policies"),
+        ([allow_key("*", Condition=THROUGH)], EVERYBODY),
         (
             [allow_key("*", Condition={"StringEquals": {"kms:CallerAccount": ACCOUNT}})],
-            "leaves it to the account's IAM policies",
+            EVERYBODY,
         ),
         (
             [
@@ -625,7 +626,6 @@ DENYING: Final[list[dict[str, Any]]] = [
     {"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}},
     {"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-1/*"}},
     {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}},
-    {"DateGreaterThan": {"aws:EpochTime": "1577836800"}},
 ]
 """Conditions that the connector's request meets; moto's account belongs to no organization."""
 SPARING: Final[list[dict[str, Any]]] = [
@@ -645,7 +645,6 @@ SPARING: Final[list[dict[str, Any]]] = [
 UNKNOWN: Final[list[tuple[dict[str, Any], str]]] = [
     ({"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}, "aws:SourceIp"),
     ({"StringLike": {"aws:userid": "*:me"}}, "aws:userid"),
-    ({"stringNotLike": {"aws:PrincipalArn": ADMIN}}, "aws:PrincipalArn"),
 ]
 
 
@@ -700,6 +699,31 @@ def test_a_key_policy_under_a_condition_that_nobody_can_read_is_neither_ok_nor_a
 
 
 @pytest.mark.parametrize(
+    ("condition", "depends_on", "how"),
+    [
+        (
+            {"stringNotLike": {"aws:PrincipalArn": ADMIN}},
+            "stringNotLike on aws:PrincipalArn",
+            "compare the statement by hand, or start",
+        ),
+        (
+            {"StringNotEquals": {"aws:PrincipalTag/vpc": "${aws:SourceIp}"}},
+            "aws:SourceIp",
+            "repeat with --context 'aws:SourceIp=VALUE', or start",
+        ),
+    ],
+)
+def test_the_advice_names_only_what_the_user_can_state(
+    world: World, check: Check, condition: dict[str, Any], depends_on: str, how: str
+):
+    world.iam.tag_role(RoleName=ROLE_NAME, Tags=[{"Key": "vpc", "Value": "192.0.2.1"}])
+    denied_under(world, condition)
+    answer = answer_to("key policy", check())
+    assert f"\n           depends on {depends_on} (Lock)\n" in answer
+    assert f"\n         find out: {how} a sync" in answer
+
+
+@pytest.mark.parametrize(
     ("stated", "code", "printed"),
     [
         (["aws:SourceIp=192.0.2.1"], 0, "aws:SourceIp is 192.0.2.1"),
@@ -733,6 +757,14 @@ def test_an_answer_that_holds_at_the_time_of_the_check_says_so(
         f"ok       key policy: leaves it to the account's IAM policies, at this time: depends on {key}\n"
     )
     assert check("--context", f"{key}=2200-01-01T00:00:00Z").code == 1
+
+
+def test_a_denial_that_holds_at_the_time_of_the_check_says_so(world: World, check: Check):
+    denied_under(world, {"DateGreaterThan": {"aws:EpochTime": "1577836800"}})
+    assert answer_to("key policy", check()).startswith(
+        "problem  key policy: the key policy denies kms:Decrypt to the role (Lock), at this time: "
+        "depends on aws:EpochTime\n"
+    )
 
 
 def test_a_problem_counts_more_than_what_cannot_be_told(world: World, check: Check):
@@ -1244,6 +1276,26 @@ def test_a_boundary_under_a_condition_that_nobody_can_read_is_neither_ok_nor_a_p
         "`aws iam simulate-principal-policy`" in answer
     )
     assert check("--context", "aws:SourceVpc=vpc-1").code == 0
+
+
+def test_a_boundary_that_asks_for_no_tag_of_the_secret_needs_no_permission_to_read_it(
+    world: World, check: Check
+):
+    bounded(world)
+    world.server.refusals["secretsmanager:DescribeSecret"] = (400, "AccessDeniedException")
+    assert answer_to("permissions boundary", check()).startswith("ok ")
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_tags_of_a_secret_that_cannot_be_read_are_not_known(world: World, check: Check, gone: bool):
+    bounded(world, deny_under({"StringNotEquals": {"aws:ResourceTag/team": "web"}}, "secretsmanager:*"))
+    if gone:
+        world.secrets.delete_secret(SecretId=SECRET_ARN, ForceDeleteWithoutRecovery=True)
+    else:
+        world.server.refusals["secretsmanager:DescribeSecret"] = (400, "AccessDeniedException")
+    answer = answer_to("permissions boundary", check())
+    assert answer.startswith("cannot tell ")
+    assert "depends on aws:ResourceTag/team (Lock)\n" in answer
 
 
 def test_a_boundary_for_one_interface_alone_is_not_ok(world: World, check: Check):

@@ -56,7 +56,10 @@ class Context(NamedTuple):
 
 
 def meets(condition: Condition, context: Context, *, variables: bool = True) -> Truth:
-    """Return whether a request meets a condition; `variables` are read since version 2012-10-17."""
+    """Return whether a request meets a condition.
+
+    `variables`: whether `${…}` is a variable in the version of the document.
+    """
     parsed, values = parse_operator(condition.operator), context.get(condition.key)
     if parsed is None or values is None or not condition.values:
         return Truth.CANNOT_TELL
@@ -67,7 +70,9 @@ def meets(condition: Condition, context: Context, *, variables: bool = True) -> 
     patterns = resolve(condition.values, context) if variables else literal(condition.values)
     answers = [_meets_value(parsed, patterns, value) for value in values]
     if parsed.quantifier == "ForAllValues":
-        return every(answers)
+        answer = every(answers)
+        # An empty value may count as none.
+        return answer if Text("") not in values else some([answer, Truth.CANNOT_TELL])
     if parsed.quantifier == "ForAnyValue":
         return some(answers)
     # IAM does not say how it compares several values without a quantifier.
@@ -98,7 +103,7 @@ def _meets_value(parsed: Operator, patterns: Sequence[str | None], value: Text) 
     answer = some(
         Truth.CANNOT_TELL if pattern is None else parsed.compare(pattern, value) for pattern in patterns
     )
-    return answer.opposite if parsed.negated else answer
+    return answer.negated_if(parsed.negated)
 
 
 def resolve(patterns: Iterable[str], context: Context) -> list[str | None]:
@@ -117,6 +122,12 @@ def resolve(patterns: Iterable[str], context: Context) -> list[str | None]:
     return resolved
 
 
+def variables_in(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return the condition keys that are variables in patterns."""
+    names = (name.partition(",")[0].strip() for each in patterns for name in VARIABLE.findall(each))
+    return tuple(dict.fromkeys(name for name in names if ":" in name))
+
+
 def _replaced(pattern: str, values: Mapping[str, Sequence[str] | None]) -> str:
     return VARIABLE.sub(lambda found: "".join(values[found[1]] or ()), pattern)
 
@@ -128,7 +139,8 @@ def _variable(text: str, context: Context) -> list[str] | None:
     if values is None:
         return None
     if not values:
-        return re.findall(r"'(.*)'", default)
+        found = re.findall(r"'(.*)'", default)
+        return None if any(map(is_pattern, found)) else found
     value, *others = values
     # A wildcard in a value stands for itself, which a pattern cannot say.
     return None if others or value.example or is_pattern(value.known) else [value.known]

@@ -31,6 +31,7 @@ def never_met(condition: Condition) -> bool:
         and parsed.base.startswith("Arn")
         and not parsed.negated
         and condition.requires_key
+        and bool(condition.values)
         and not any(map(may_be_arn, condition.values))
     )
 
@@ -60,7 +61,7 @@ def _has_no_case(text: str) -> bool:
 def implied(strict: Sequence[Condition], lax: Sequence[Condition], covers_text: Covers = covers) -> bool:
     """Return whether every request that meets the strict conditions certainly meets the others."""
     return any(map(never_met, strict)) or all(
-        any(_implies(have, wanted, covers_text) for have in strict) for wanted in lax
+        wanted in strict or any(_implies(have, wanted, covers_text) for have in strict) for wanted in lax
     )
 
 
@@ -73,9 +74,10 @@ def _implies(have: Condition, wanted: Condition, covers_text: Covers) -> bool:
     if met_by_absence(have) is not Truth.NO and met_by_absence(wanted) is not Truth.YES:
         return False
     if theirs.base == "Null":
-        return _absence(wanted) != {True} or (ours.base == "Null" and _absence(have) == {True})
+        # Without the key, see above. With it, only a false is met.
+        return False in _absence(wanted) or (ours.base == "Null" and _absence(have) == {True})
     if ours.base == "Null":
-        return _absence(have) == {True}
+        return _absence(have) == {True}  # no request with the key meets it
     return _quantified_alike(ours, theirs, have.key) and _values_imply(
         ours, have.values, theirs, wanted.values, covers_text
     )
@@ -118,13 +120,16 @@ def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
         and have.requires_key
         and wanted.is_on("aws:TagKeys")
         and wanted.operator == "Null"
-        and all(value.lower() == "false" for value in wanted.values)
+        and _absence(wanted) == {False}
     )
 
 
 def _quantified_alike(ours: Operator, theirs: Operator, key: str) -> bool:
-    """Return whether it follows for a key of several values if it follows for each value."""
-    return ours.quantifier == theirs.quantifier or bool(_SINGLE_VALUED.fullmatch(key))
+    """Return whether what follows for each value of a key follows for all of them together."""
+    alike = ours.quantifier == theirs.quantifier
+    # IAM does not say how it compares several values without a quantifier.
+    certain = bool(ours.quantifier) or ours.negated == theirs.negated
+    return (alike and certain) or bool(_SINGLE_VALUED.fullmatch(key))
 
 
 def _is_text(base: str) -> bool:
@@ -141,7 +146,7 @@ def _within(ours: str, value: str, theirs: str, other: str, covers_text: Covers)
     wild = "${" in value or (is_pattern(value) and not exact)
     any_case = ours == "StringEqualsIgnoreCase" and not _has_no_case(value)
     if theirs == "StringEqualsIgnoreCase":
-        found = not wild and "${" not in other and value.casefold() == other.casefold()
+        found = not wild and "${" not in other and value.lower() == other.lower()
     elif any_case:
         found = False
     elif theirs == "StringEquals":
@@ -159,13 +164,18 @@ def _within_arn(ours: str, value: str, other: str) -> bool:
     if ours == "StringLike" and is_pattern(value):
         return False  # an asterisk may stand for several parts of an ARN
     have, wanted = split_arn(value), split_arn(other)
-    if have is None or wanted is None or "${" in value + other:
-        return have is not None and wanted is not None and value == other
+    if have is None or wanted is None:
+        return False
+    if "${" in value + other:
+        return value == other
     return all(covers(pattern, part) for pattern, part in zip(wanted, have, strict=True))
 
 
 def _excludes(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
-    """Return whether what the other pattern excludes is certainly excluded by this one."""
+    """Return whether what the other pattern excludes is certainly excluded by this one.
+
+    The sides change: what theirs excludes has to be within what ours excludes.
+    """
     if theirs.startswith("Arn") and not (ours.startswith("Arn") and may_be_arn(other)):
         # IAM does not say how it compares what is not an ARN.
         return ours.startswith("Arn") and value == other

@@ -10,6 +10,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
@@ -28,7 +29,7 @@ class Operator(NamedTuple):
     if_exists: bool
 
     def compare(self, pattern: str, value: Text) -> Truth:
-        """Return whether a value fits one pattern, leaving the negation aside."""
+        """Return whether a value fits one pattern, ignoring negation."""
         if self.base.startswith("Arn") and not (may_be_arn(pattern) and may_be_arn(value.pattern)):
             # It does not fit. IAM does not say whether it meets the negated operator.
             return Truth.CANNOT_TELL if self.negated else Truth.NO
@@ -45,6 +46,10 @@ _NEGATED: Final = {
     "DateNotEquals": "DateEquals",
     "NotIpAddress": "IpAddress",
 }
+_DATE: Final = re.compile(
+    r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII
+)
+"""The forms of https://www.w3.org/TR/NOTE-datetime that have a day."""
 _NUMERIC_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "Equals": operator.eq,
     "LessThan": operator.lt,
@@ -60,7 +65,7 @@ def parse_operator(text: str) -> Operator | None:
     quantifier, _, rest = text.rpartition(":")
     name = rest.removesuffix("IfExists")
     base = _NEGATED.get(name, name)
-    known = base in _COMPARISONS or (base == "Null" and rest == text)
+    known = base in _COMPARISONS or text == "Null"
     if not known or quantifier not in ("", "ForAllValues", "ForAnyValue") or text.startswith(":"):
         return None
     return Operator(quantifier, base, name in _NEGATED, name != rest)
@@ -69,10 +74,10 @@ def parse_operator(text: str) -> Operator | None:
 def _compare_text(pattern: str, value: Text, *, ignore_case: bool = False) -> Truth:
     """Compare exactly: a wildcard is a character like the others."""
     if value.example:
-        wanted, known = (text.casefold() if ignore_case else text for text in (pattern, value.known))
+        wanted, known = (text.lower() if ignore_case else text for text in (pattern, value.known))
         return Truth.CANNOT_TELL if wanted.startswith(known) else Truth.NO
     if ignore_case:
-        return Truth.of(pattern.casefold() == value.known.casefold())
+        return Truth.of(pattern.lower() == value.known.lower())
     return Truth.of(pattern == value.known)
 
 
@@ -87,7 +92,7 @@ def _compare_arn(pattern: str, value: Text) -> Truth:
 def _compare_parsed(
     parse: Callable[[str], Any], comparison: Callable[[Any, Any], bool], pattern: str, value: Text
 ) -> Truth:
-    """Compare as numbers, dates, or bytes; what has another form cannot be compared."""
+    """Compare as numbers, dates, or bytes; cannot tell for values in another form."""
     try:
         given, wanted = parse(value.known), parse(pattern)
     except (ValueError, OverflowError, binascii.Error):
@@ -97,10 +102,10 @@ def _compare_parsed(
 
 def _date(text: str) -> datetime:
     """Read a date, or the seconds since 1970; raises ValueError for what may be a year or a day."""
-    if re.fullmatch(r"\d{4}|\d{8}", text, re.ASCII):
-        raise ValueError(text)
-    if re.fullmatch(r"\d+(?:\.\d+)?", text):
+    if re.fullmatch(r"\d{9,}(?:\.\d+)?", text, re.ASCII):
         return datetime.fromtimestamp(float(text), UTC)
+    if not _DATE.fullmatch(text):
+        raise ValueError(text)
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -111,15 +116,17 @@ def _boolean(text: str) -> bool:
     return text.lower() == "true"
 
 
-def _number(text: str) -> float:
+def _number(text: str) -> Decimal:
     if not re.fullmatch(r"[+-]?\d+(?:\.\d+)?", text, re.ASCII):
         raise ValueError(text)
-    return float(text)
+    return Decimal(text)
 
 
 def _compare_address(pattern: str, value: Text) -> Truth:
     try:
         network = ipaddress.ip_network(pattern, strict=False)
+        if "/" in pattern and not pattern.rpartition("/")[2].isdecimal():
+            return Truth.CANNOT_TELL  # a mask in place of the length of a prefix
         address = ipaddress.ip_address(value.known)
     except ValueError:
         return Truth.CANNOT_TELL

@@ -20,7 +20,7 @@ class Text(NamedTuple):
 
     known: str
     example: str = ""
-    """An example of what follows, if that is not known."""
+    """An example of what follows, if that is not known; empty if the text is known to its end."""
 
     @property
     def pattern(self) -> str:
@@ -39,7 +39,7 @@ class Patterns(NamedTuple):
     negated: bool = False
     """Whether everything except the values is meant, as in NotAction."""
     ignore_case: bool = False
-    """As for actions."""
+    """True for actions."""
 
     def listed(self) -> tuple[str, ...]:
         """Return the patterns; if they are negated, everything."""
@@ -49,7 +49,7 @@ class Patterns(NamedTuple):
         """Return whether everything that the pattern matches is certainly meant."""
         if self.negated:
             return not any(overlap(value, pattern, self.ignore_case) for value in self.values)
-        # The same text is looked for first: that is the most frequent case, and takes least.
+        # The same text is looked for first: that is the most common case, and the cheapest.
         return pattern in self.values or any(
             covers(value, pattern, self.ignore_case) for value in self.values
         )
@@ -94,9 +94,9 @@ def _expression(pattern: str, ignore_case: bool, one: str) -> re.Pattern[str]:  
 def overlap(one: str, other: str, ignore_case: bool = False) -> bool:  # noqa: FBT001, FBT002 a detail
     """Return whether a text may match both patterns; a variable may be any text."""
     first, second = (
-        VARIABLE.sub("*", pattern.casefold() if ignore_case else pattern) for pattern in (one, other)
+        VARIABLE.sub("*", pattern.lower() if ignore_case else pattern) for pattern in (one, other)
     )
-    # Whether the rest of the first from here, and the rest of the second from each place, can agree.
+    # rows[i][j]: whether first[i:] and second[j:] can match the same text.
     rows = [[False] * (len(second) + 1) for _ in range(len(first) + 1)]
     for i in range(len(first), -1, -1):
         for j in range(len(second), -1, -1):

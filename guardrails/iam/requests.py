@@ -6,7 +6,7 @@ The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_e
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from .conditions import Context, literal, meets, resolve
+from .conditions import Context, literal, meets, resolve, variables_in
 from .documents import Statement
 from .patterns import ARN_PARTS, Text, matches, split_text
 from .truth import Truth, every, some
@@ -41,8 +41,10 @@ class Decision(NamedTuple):
     allowed: Truth
     statements: tuple[Statement, ...] = ()
     """Those that decide, or on which it depends; none if no statement allows the request."""
-    depends_on: tuple[str, ...] = ()
-    """The condition keys and the elements that are not known."""
+    unknown_keys: tuple[str, ...] = ()
+    """The condition keys on which it depends, and whose values are not known."""
+    unclear: tuple[str, ...] = ()
+    """The elements and operators on which it also depends, and that cannot be evaluated."""
 
 
 def decide(statements: Sequence[Statement], request: Request) -> Decision:
@@ -57,44 +59,57 @@ def decide(statements: Sequence[Statement], request: Request) -> Decision:
         return Decision(Truth.NO, tuple(denying))
     unclear = by_answer.get((False, Truth.CANNOT_TELL), []) + ([] if allowing else possibly)
     if unclear:
-        reasons = dict.fromkeys(reason for each in unclear for reason in _unknown(each, request))
-        return Decision(Truth.CANNOT_TELL, tuple(unclear), tuple(reasons))
+        parts = [part for each in unclear for part in _parts(each, request)]
+        parts = [part for part in parts if part.fits is Truth.CANNOT_TELL]
+        keys = dict.fromkeys(key for part in parts for key in part.unknown_keys(request.context))
+        others = dict.fromkeys(part.name for part in parts if not part.unknown_keys(request.context))
+        return Decision(Truth.CANNOT_TELL, tuple(unclear), tuple(keys), tuple(others))
     return Decision(Truth.YES, tuple(allowing))
 
 
 def applies(statement: Statement, request: Request) -> Truth:
     """Return whether a statement is about a request."""
-    return every(answer for _, answer in _parts(statement, request))
+    return every(part.fits for part in _parts(statement, request))
 
 
-def _unknown(statement: Statement, request: Request) -> Iterator[str]:
-    """Return the keys and elements for which it is not known whether the request fits them."""
-    return (name for name, answer in _parts(statement, request) if answer is Truth.CANNOT_TELL)
+class _Part(NamedTuple):
+    """An element of a statement, or one condition."""
+
+    name: str
+    fits: Truth
+    """Whether the request fits it."""
+    keys: tuple[str, ...] = ()
+    """The condition keys that decide."""
+
+    def unknown_keys(self, context: Context) -> list[str]:
+        """Return the keys whose values are not known to their ends."""
+        values = {key: context.get(key) for key in self.keys}
+        return [
+            key for key, found in values.items() if found is None or any(each.example for each in found)
+        ]
 
 
-def _parts(statement: Statement, request: Request) -> Iterator[tuple[str, Truth]]:
-    """Return whether the request fits each element of a statement, and each key of its conditions."""
+def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
+    """Return the elements of a statement, and its conditions."""
     actions = (
         matches(value, Text(request.action), ignore_case=True) for value in statement.actions.values
     )
-    yield "Action", _either(statement.actions.negated, some(actions))
+    yield _Part("Action", some(actions).negated_if(statement.actions.negated))
     if statement.resources.values:
         values = statement.resources.values
         patterns = resolve(values, request.context) if statement.variables else literal(values)
         resources = [_matches_resource(pattern, statement, request) for pattern in patterns]
+        # IAM does not say whether a variable without a value excludes anything.
         if statement.resources.negated and len(patterns) < len(values):
-            resources.append(
-                Truth.CANNOT_TELL
-            )  # IAM does not say what a variable without value excludes
-        yield "Resource", _either(statement.resources.negated, some(resources))
+            resources.append(Truth.CANNOT_TELL)
+        fits = some(resources).negated_if(statement.resources.negated)
+        yield _Part("Resource", fits, variables_in(values))
     if statement.principals.values and request.principal:
-        yield "Principal", _fits_principal(statement, request.principal)
+        yield _Part("Principal", _fits_principal(statement, request.principal))
     for condition in statement.conditions:
-        yield condition.key, meets(condition, request.context, variables=statement.variables)
-
-
-def _either(negated: bool, answer: Truth) -> Truth:  # noqa: FBT001 whether an element is negated
-    return answer.opposite if negated else answer
+        fits = meets(condition, request.context, variables=statement.variables)
+        name = f"{condition.operator} on {condition.key}"
+        yield _Part(name, fits, (condition.key, *variables_in(condition.values)))
 
 
 def _matches_resource(pattern: str | None, statement: Statement, request: Request) -> Truth:

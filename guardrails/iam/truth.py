@@ -1,6 +1,6 @@
 """Answer a question with yes, no, or cannot tell.
 
-The logic is that of Kleene: one known answer decides wherever it suffices, whatever else is unknown.
+The logic is that of Kleene: a known answer decides if it suffices, even when others are unknown.
 """
 
 from collections.abc import Iterable
@@ -25,6 +25,10 @@ class Truth(Enum):
         """Return the answer to the opposite question."""
         opposites = {Truth.YES: Truth.NO, Truth.NO: Truth.YES}
         return opposites.get(self, self)
+
+    def negated_if(self, negated: bool) -> "Truth":  # noqa: FBT001 as in `of`
+        """Return the answer, or the one to the opposite question."""
+        return self.opposite if negated else self
 
     def __bool__(self) -> NoReturn:
         """Refuse to be taken for true or false: "cannot tell" is neither."""

@@ -413,7 +413,7 @@ def _findings(
     covered = {statement for statement, verdict in verdicts.items() if verdict.verdict == "covered"}
     program: dict[Statement, list[DataSource]] = {}
     for result, needs in compared:
-        for statement in (*needs.program, *(covered & {*needs.optional})):
+        for statement in (*needs.program, *(each for each in needs.optional if each in covered)):
             program.setdefault(statement, []).append(result.data_source)
     for verdict in compare([*program], actual).role:
         if verdict.verdict in (Kind.EXCESS, Kind.DENIES):

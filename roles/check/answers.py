@@ -1,4 +1,4 @@
-"""Give the answers of `check`: fine, a problem with its fix, or skipped with the reason."""
+"""Represent the answers of `check`: ok, problem, skipped, or cannot tell."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -27,7 +27,7 @@ class Answer(NamedTuple):
     fix: str = ""
     """The command that fixes a problem, or what else to do; how to find out what cannot be told."""
     details: tuple[str, ...] = ()
-    """What a problem consists of, one line each."""
+    """Details, one line each."""
     subject: str = ""
     """Which of several resources the answer is about."""
     action: str = ""

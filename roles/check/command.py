@@ -89,8 +89,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _check(stack: StackSettings, options: argparse.Namespace, output: Output) -> int:
     stated: dict[str, list[str]] = {}
+    spelled: dict[str, str] = {}
     for key, value in options.context:
-        stated.setdefault(key, []).extend([value] if value else [])
+        same = spelled.setdefault(key.lower(), key)
+        stated.setdefault(same, []).extend([value] if value else [])
     subject = Subject(stack, output, stated)
     answers: list[tuple[str, Answer]] = []
     for question, ask in _QUESTIONS.items():
@@ -126,7 +128,7 @@ def _exit_code(counts: Mapping[State, int], *, unanswered: bool) -> int:
 def _context(text: str) -> tuple[str, str]:
     """Return a condition key and its value; raises argparse's error for another text."""
     key, separator, value = text.partition("=")
-    if not separator or not re.fullmatch(r"[A-Za-z0-9-]+:\S+", key):
+    if not separator or not re.fullmatch(r"[A-Za-z0-9-]+:\S(?:.*\S)?", key):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a condition key with a value: expected KEY=VALUE, such as "
             "aws:SourceVpc=vpc-1"
@@ -135,8 +137,9 @@ def _context(text: str) -> tuple[str, str]:
 
 
 def _summary(counts: Mapping[State, int]) -> str:
-    ok, problems, skips, unclear = (counts[state] for state in State)
-    text = f"{ok} ok, {problems} problem{'s' * (problems != 1)}, {skips} skipped"
+    problems, unclear = counts[State.PROBLEM], counts[State.CANNOT_TELL]
+    text = f"{counts[State.OK]} ok, {problems} problem{'s' * (problems != 1)}"
+    text += f", {counts[State.SKIPPED]} skipped"
     return f"{text}, {unclear} cannot tell" if unclear else text
 
 

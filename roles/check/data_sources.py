@@ -1,4 +1,4 @@
-"""Ask whether the data sources under the role are as the settings say, and did synchronize."""
+"""Ask whether the data sources under the role match the settings, and have synchronized."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -176,6 +176,8 @@ def _status(subject: Subject, source: DataSource, found: Reply) -> Answer:
     """Report the state of a data source and of its last sync."""
     status, error = found.choice("status"), found.get("error", {})
     if status not in _ACTIVE:
+        if status not in _NOT_ACTIVE:
+            raise found.odd(f"has the status {status}, which this version of check does not know")
         return _failure(f"{source.name} is {status}", subject, error, "", _NOT_ACTIVE[status])
     sync = subject.account.last_sync(source)
     if sync is None:
@@ -183,6 +185,8 @@ def _status(subject: Subject, source: DataSource, found: Reply) -> Answer:
     outcome, error = sync.choice("status"), sync.get("error", {})
     text = f"{source.name} is {status}, its last sync of {sync['startTime']:%Y-%m-%d %H:%M} {outcome}"
     code = f"code {sync['dataSourceErrorCode']}" if sync.get("dataSourceErrorCode") else ""
+    if outcome not in _SYNCS:
+        raise sync.odd(f"has the status {outcome}, which this version of check does not know")
     if _SYNCS[outcome] or (outcome == "INCOMPLETE" and _hint(error, code)):
         start = aws_command("qbusiness start-data-source-sync-job", **_options(subject, source))
         return _failure(text, subject, error, code, f"when it is fixed, {start}")

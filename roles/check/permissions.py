@@ -13,12 +13,12 @@ from roles.check.requests import (
     SERVICE,
     Request,
     connector_requests,
+    context_advice,
     decisions,
+    dependence,
     for_now,
     foreign_requests,
     pass_request,
-    statement_of_context,
-    unclear,
 )
 from roles.check.subject import Subject
 from roles.difference import TRUST_POLICY, compare, statements
@@ -139,7 +139,7 @@ def permissions_boundary(subject: Subject) -> Answer:
     found = [*decisions(subject, policy, connector_requests(subject))]
     blocked = [
         f"{request.action} on {subject.show(str(request.resource))}"
-        f"{f': denied by {names}' if names else ''}"
+        f"{f': denied by {names}' if names else ''}{for_now(decision)}"
         for request, decision in found
         if decision.allowed is Truth.NO
         for names in [", ".join(statement.name for statement in decision.statements)]
@@ -153,17 +153,16 @@ def permissions_boundary(subject: Subject) -> Answer:
     depending = [each for each in found if each[1].allowed is Truth.CANNOT_TELL]
     if depending:
         lines = [
-            f"{request.action} on {subject.show(str(request.resource))} {unclear(decision)}"
+            f"{request.action} on {subject.show(str(request.resource))} {dependence(decision)}"
             for request, decision in depending
         ]
         return cannot_tell(
-            f"{_boundary(subject, actual)} may let all {len(found)} requests through, or all except "
-            f"{len(depending)}",
-            f"{statement_of_context(*(decision for _, decision in depending))}, or ask "
+            f"{_boundary(subject, actual)} may refuse up to {len(depending)} of {len(found)} requests",
+            f"{context_advice(*(decision for _, decision in depending))}, or ask "
             "`aws iam simulate-principal-policy`, with the same key in --context-entries",
             *lines,
         )
-    more = for_now(decision for _, decision in found)
+    more = for_now(*(decision for _, decision in found))
     return ok(f"{_boundary(subject, actual)} lets every request through{more}")
 
 

@@ -61,6 +61,8 @@ _OF_ORGANIZATION: Final = (
     *("aws:principalorgid", "aws:principalorgpaths"),
     *("aws:resourceorgid", "aws:resourceorgpaths"),
 )
+_OF_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
+"""Prefixes of the keys for the tags of a secret."""
 _OF_TIME: Final = ("aws:currenttime", "aws:epochtime")
 SERVICE: Final = "qbusiness.amazonaws.com"
 _LISTS: Final = ("aws:TagKeys",)
@@ -180,49 +182,54 @@ def decisions(
     """Return whether statements allow each action of the requests of the role."""
     for request in requests:
         for action in request.actions:
-            single = _single(subject, request, action)
-            decision = decide(statements, single)
-            if _depends_on(decision, _OF_ORGANIZATION):
-                single = _with(single, _organization(subject, single))
-                decision = decide(statements, single)
-            if _depends_on(decision, _OF_TIME):
-                now = decide(statements, _with(single, _time(subject)))
-                allowed = now.allowed is Truth.YES
-                decision = now._replace(depends_on=_time_keys(decision)) if allowed else now
-            yield single, decision
+            yield _decision(subject, statements, _single(subject, request, action))
 
 
-def _depends_on(decision: Decision, keys: Sequence[str]) -> bool:
-    return decision.allowed is Truth.CANNOT_TELL and any(
-        key.lower() in keys for key in decision.depends_on
-    )
+def _decision(
+    subject: Subject, statements: Sequence[Statement], request: SingleRequest
+) -> tuple[SingleRequest, Decision]:
+    """Return whether statements allow a request; what takes a call is asked for where it matters."""
+    decision = decide(statements, request)
+    for keys, read in ((_OF_TAGS, _tags), (_OF_ORGANIZATION, _organization)):
+        if _depends_on(decision, keys):
+            request = _with(request, read(subject, request))
+            decision = decide(statements, request)
+    if _depends_on(decision, _OF_TIME):
+        time_keys = tuple(key for key in decision.unknown_keys if key.lower() in _OF_TIME)
+        now = decide(statements, _with(request, Context(_time(subject))))
+        if now.allowed is not Truth.CANNOT_TELL:
+            # Kept, so that the answer says that it holds at this time.
+            return request, now._replace(unknown_keys=time_keys)
+    return request, decision
 
 
-def _with(request: SingleRequest, more: Mapping[str, tuple[Text, ...]]) -> SingleRequest:
+def _depends_on(decision: Decision, keys: tuple[str, ...]) -> bool:
+    """Return whether a decision depends on keys, given in lower case or as prefixes."""
+    return any(key.lower().startswith(keys) for key in decision.unknown_keys)
+
+
+def _with(request: SingleRequest, more: Context) -> SingleRequest:
     """Return the request with more that is known of it, unless the user states it."""
     context = request.context
-    return request._replace(context=context._replace(values={**more, **context.values}))
+    values = {**more.values, **context.values}
+    return request._replace(context=Context(values, (*context.complete, *more.complete)))
 
 
-def _time_keys(decision: Decision) -> tuple[str, ...]:
-    return tuple(key for key in decision.depends_on if key.lower() in _OF_TIME)
-
-
-def for_now(found: Iterable[Decision]) -> str:
+def for_now(*found: Decision) -> str:
     """Return what is added to an answer that holds at this time, and may not later."""
-    keys = dict.fromkeys(key for decision in found for key in decision.depends_on)
+    keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
     return f", at this time: depends on {', '.join(keys)}" if keys else ""
 
 
-def unclear(decision: Decision) -> str:
+def dependence(decision: Decision) -> str:
     """Return the statements on which a decision depends, and what is not known of the request."""
     names = ", ".join(statement.name for statement in decision.statements)
-    return f"depends on {', '.join(decision.depends_on)} ({names})"
+    return f"depends on {', '.join((*decision.unknown_keys, *decision.unclear))} ({names})"
 
 
-def statement_of_context(*found: Decision) -> str:
+def context_advice(*found: Decision) -> str:
     """Return what to do about the keys that are not known."""
-    keys = dict.fromkeys(key for decision in found for key in decision.depends_on if ":" in key)
+    keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
     options = " ".join(f"--context {quote_argument(f'{key}=VALUE')}" for key in keys)
     return f"repeat with {options}" if options else "compare the statement by hand"
 
@@ -283,8 +290,6 @@ def _of_request(subject: Subject, request: Request, action: str) -> dict[str, tu
         _ABSENT_FOR_KEY if via_service else _ABSENT_WITH_SERVICE_ROLE, ()
     )
     known |= {key: (Text(value),) for key, value in values.items()}
-    if service == "secretsmanager":
-        known.update(_tags(subject, request))
     if _is_of_secret(request):
         known["kms:encryptioncontextkeys"] = (*map(Text, _SECRET_CONTEXT),)
         known[f"{_ENCRYPTION_CONTEXT}secretversionid"] = (Text("", "version"),)
@@ -302,7 +307,7 @@ def _complete(subject: Subject, request: Request) -> tuple[str, ...]:
     of_role = ("aws:principaltag/",) if subject.role else ()
     created = ("aws:requesttag/",) if "aws:TagKeys" in request.context else ()
     of_secret = (_ENCRYPTION_CONTEXT,) if _is_of_secret(request) else ()
-    return (*of_role, *created, *of_secret, *_tag_prefixes(request))
+    return (*of_role, *created, *of_secret)
 
 
 def _is_of_secret(request: Request) -> bool:
@@ -310,30 +315,30 @@ def _is_of_secret(request: Request) -> bool:
     return "kms:EncryptionContext:SecretARN" in request.context
 
 
-def _tags(subject: Subject, request: Request) -> Iterator[tuple[str, tuple[Text, ...]]]:
-    """Return the keys for the tags of a secret.
+def _tags(subject: Subject, request: SingleRequest) -> Context:
+    """Return the keys for the tags of the secret that a request reads, if they can be read.
 
-    Keys of tags may differ in case alone. IAM does not say which of them it then compares.
+    Keys of tags may differ only in case. IAM does not say which of them it then compares.
     """
+    tags = subject.secret_tags
+    if tags is None or ":secretsmanager:" not in request.resource.known:
+        return Context({})
     values: dict[str, set[str]] = {}
-    for tag in (subject.secret or {}).get("Tags", []):
-        values.setdefault(tag["Key"].lower(), set()).add(tag.get("Value", ""))
-    for key, (value, *others) in values.items():
-        for prefix in _tag_prefixes(request):
-            yield f"{prefix}{key}", (Text("", "value") if others else Text(value),)
+    for key, value in tags:
+        values.setdefault(key.lower(), set()).add(value)
+    known = {
+        f"{prefix}{key}": (Text("", "value") if others else Text(value),)
+        for key, (value, *others) in values.items()
+        for prefix in _OF_TAGS
+    }
+    return Context(known, _OF_TAGS)
 
 
-def _tag_prefixes(request: Request) -> tuple[str, ...]:
-    """Return the prefixes of the keys for the tags of a secret, which are all known."""
-    is_secret = ":secretsmanager:" in request.resource.known
-    return ("aws:resourcetag/", "secretsmanager:resourcetag/") if is_secret else ()
-
-
-def _organization(subject: Subject, request: SingleRequest) -> dict[str, tuple[Text, ...]]:
+def _organization(subject: Subject, request: SingleRequest) -> Context:
     """Return the keys for the organization, if the caller may read it; none if the account has none."""
     found = subject.organization
     if found is None:
-        return {}
+        return Context({})
     # A path begins with the organization; only its management account can read the rest.
     keys = {
         "orgid": (Text(found),) if found else (),
@@ -341,7 +346,7 @@ def _organization(subject: Subject, request: SingleRequest) -> dict[str, tuple[T
     }
     own = request.context.values.get("aws:resourceaccount") == (Text(subject.account_id),)
     sides = ("principal", "resource") if own else ("principal",)
-    return {f"aws:{side}{key}": value for side in sides for key, value in keys.items()}
+    return Context({f"aws:{side}{key}": value for side in sides for key, value in keys.items()})
 
 
 def _time(subject: Subject) -> dict[str, tuple[Text, ...]]:

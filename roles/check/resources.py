@@ -11,7 +11,7 @@ from guardrails.iam.truth import Truth
 from roles.actions import action
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, cannot_tell, ok, problem, skipped
-from roles.check.requests import decisions, decryption, for_now, statement_of_context, unclear
+from roles.check.requests import context_advice, decisions, decryption, dependence, for_now
 from roles.check.subject import Subject, ignore_not_found
 from roles.difference import readable
 from roles.errors import code, is_denied
@@ -211,24 +211,28 @@ def _judge_key_policy(subject: Subject, arn: str, command: str) -> Answer:
     if decision.allowed is Truth.CANNOT_TELL:
         return cannot_tell(
             "the key policy may let the role decrypt, or not",
-            f"{statement_of_context(decision)}, or start a sync and look for kms:Decrypt in CloudTrail: "
+            f"{context_advice(decision)}, or start a sync and look for kms:Decrypt in CloudTrail: "
             "IAM simulates key policies for users only",
-            unclear(decision),
+            dependence(decision),
         )
     if decision.allowed is Truth.NO:
         if names:
             return problem(
-                f"the key policy denies kms:Decrypt to the role ({names})",
+                f"the key policy denies kms:Decrypt to the role ({names}){for_now(decision)}",
                 f"{command}, without that statement",
             )
         return problem(
-            "the key policy neither lets the role decrypt nor leaves it to IAM",
+            f"the key policy neither lets the role decrypt nor leaves it to IAM{for_now(decision)}",
             f"{command}, with the statement of docs/faq.md#access-denied-to-the-kms-key",
         )
-    role = f"AWS:{subject.stack.role_arn}"
-    by_name = any(role in statement.principals.values for statement in decision.statements)
-    text = "names the role" if by_name else "leaves it to the account's IAM policies"
-    return ok(f"{text}{for_now([decision])}")
+    named = {name for statement in decision.statements for name in statement.principals.listed()}
+    if f"AWS:{subject.stack.role_arn}" in named:
+        text = "names the role"
+    elif "*" in named:
+        text = "lets everybody decrypt who meets its conditions, as the role does"
+    else:
+        text = "leaves it to the account's IAM policies"
+    return ok(f"{text}{for_now(decision)}")
 
 
 def put_key_policy(subject: Subject, key: Reply) -> str:

@@ -17,6 +17,7 @@ from components.connectors import CONNECTORS, DEFAULT, Connector
 from components.errors import NOT_SET, Naming
 from components.formats import ROLE_NAME_SUFFIX, SETTINGS
 from components.validation import Location, validate
+from guardrails.iam.documents import listed
 from roles.check.secrecy import HIDDEN, Secrecy
 from roles.connection import COMPONENT
 from roles.errors import InputError
@@ -92,9 +93,8 @@ class Policies(NamedTuple):
     def resources(self, action: str) -> list[str]:
         """Return the resources of the first statement for an action; none without one."""
         for statement in json.loads(self.role_policy)["Statement"]:
-            if action in statement["Action"]:
-                resources: str | list[str] = statement["Resource"]
-                return [resources] if isinstance(resources, str) else resources
+            if action in listed(statement["Action"]):
+                return listed(statement["Resource"])
         return []
 
     def resource(self, action: str) -> str | None:

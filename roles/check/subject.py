@@ -106,6 +106,19 @@ class Subject:
         return ignore_not_found(lambda: self.account.secret(arn)) if arn else None
 
     @property
+    def secret_tags(self) -> list[tuple[str, str]] | None:
+        """Keys and values of the secret's tags; None if they cannot be read."""
+        try:
+            secret = self.secret
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            return None
+        if secret is None:
+            return None
+        return [(tag["Key"], tag.get("Value", "")) for tag in secret.get("Tags", [])]
+
+    @property
     def key(self) -> Reply | None:
         """The key of the policy; None if there is none."""
         arn = self.policies.resource("kms:Decrypt")
