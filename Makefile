@@ -101,7 +101,7 @@ lock: venv/development-installed ## pin requirements-dev.txt to the newest versi
 clean: ## remove what these commands created: sandbox, packages, builds, caches, site
 	@find . -name .git -prune -o \( -name .sandbox -o -name venv -o -name node_modules -o -name __pycache__ \
 		-o -name .pytest_cache -o -name .ruff_cache -o -name .hypothesis -o -name mutants -o -name site \
-		-o -path ./audit.html -o -path ./graph.dot \
+		-o -path ./audit.html -o -path ./graph.dot -o -path ./import.json -o -path './policy-copy-*.json' \
 		-o -name '*.egg-info' -o -path ./build \) \
 		-prune -exec rm -rf {} +
 	@$(STRAY_STACK_FILES)

@@ -394,7 +394,7 @@ def test_of_commands_at_the_same_time_one_writes_its_files(console: Console, tmp
     winner = names[codes.index(0)]
     for said, code in ended:
         assert code == 0 or said.splitlines()[-1].endswith(
-            "import.json would be overwritten: give --force, or another --stack"
+            "import.json would be overwritten: give --force, or move what you need away"
         )
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"Pulumi.{winner}.yaml",

@@ -1646,11 +1646,11 @@ def test_a_role_that_may_not_be_read_is_not_said_to_be_deleted(world: World, che
     [
         (
             {"configuration": {"type": "AEM", "secretArn": f"{SECRET_ARN[:-6]}ffffff"}},
-            f"its secret is {SECRET_ARN[:-6]}ffffff, and secretId {SECRET_ARN}",
+            f"its secret is {SECRET_ARN[:-6]}ffffff, but secretId is {SECRET_ARN}",
         ),
         (
             {"configuration": {"type": "AEM"}},
-            f"its secret is none, and secretId {SECRET_ARN}",
+            f"its secret is none, but secretId is {SECRET_ARN}",
         ),
         (
             {"configuration": {"type": "BOX", "secretArn": SECRET_ARN}},
@@ -1658,11 +1658,11 @@ def test_a_role_that_may_not_be_read_is_not_said_to_be_deleted(world: World, che
         ),
         (
             {"configuration": {"type": "AEM", "secretArn": SECRET_ARN, "bucketName": "files"}},
-            "its bucket is files, and bucketName not set",
+            "its bucket is files, but bucketName is not set",
         ),
         (
             {"vpcConfiguration": None},
-            f"its VPC has nothing, and vpcConfiguration {SECURITY_GROUP_ID}, {SUBNET_ID}",
+            f"its VPC has nothing, but vpcConfiguration has {SECURITY_GROUP_ID}, {SUBNET_ID}",
         ),
     ],
 )
@@ -1677,7 +1677,7 @@ def test_what_a_data_source_uses_beside_the_settings_is_a_problem(
     assert said.code == 1
     answer = answer_to(f"data source {DATA_SOURCE_ID}", said)
     assert answer.startswith(
-        f"problem  data source {DATA_SOURCE_ID}: Pages uses what the settings do not name\n"
+        f"problem  data source {DATA_SOURCE_ID}: Pages does not match the settings\n"
     )
     assert text in answer
     assert f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE" in answer

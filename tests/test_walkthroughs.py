@@ -151,7 +151,9 @@ def test_check_finds_what_is_broken_in_the_sandbox_and_the_fix_works_as_document
     for described in breaks:
         break_it, *repair = blocks("sh", described)
         (example,) = blocks("text", described)
-        expected = re.sub(r"\b(ROLE|DATA_SOURCE|GROUP|SUBNET|VPC)\b", r"[\\w-]+", re.escape(example))
+        expected = re.sub(
+            r"\b(OLD_ROLE|ROLE|DATA_SOURCE|GROUP|SUBNET|OTHER_VPC)\b", r"[\\w-]+", re.escape(example)
+        )
         printed = re.search(expected, run(break_it, f"{check} || test $? = 1"))
         assert printed, described
         assert ", 0 problems, 4 skipped\n" in run(*(repair or [printed[0].partition("fix: ")[2]]), check)

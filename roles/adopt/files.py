@@ -84,7 +84,7 @@ def check(stack: str, *, overwrite: bool) -> None:
     existing += [name for name in (IMPORT_FILE, copy_file(1)) if Path(name).exists()]
     if existing and not overwrite:
         raise InputError(
-            f"{' and '.join(existing)} would be overwritten: give --force, or another --stack"
+            f"{' and '.join(existing)} would be overwritten: give --force, or move what you need away"
         )
     check_writable(config_file(stack), Path(IMPORT_FILE))
 

@@ -73,7 +73,7 @@ def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Answe
     """Compare one data source with the settings, and look at its last sync."""
     if different := [*_differences(subject, found)]:
         yield problem(
-            f"{source.name} uses what the settings do not name",
+            f"{source.name} does not match the settings",
             f"set the same in the stack's configuration and the data source, then {subject.up_command}",
             *different,
         )
@@ -88,7 +88,7 @@ def _differences(subject: Subject, found: Reply) -> Iterator[str]:
     secret_arn = subject.policies.resource("secretsmanager:GetSecretValue")
     if uses.secret_id != secret_arn and not _names(uses.secret_id, secret_arn):
         theirs, ours = (show(name or "", "secret_id") for name in (uses.secret_id, secret_arn))
-        yield f"its secret is {theirs or 'none'}, and secretId {ours or 'not set'}"
+        yield f"its secret is {theirs or 'none'}, but secretId is {ours or 'not set'}"
     vpc = found.get("vpcConfiguration", {})
     arns = subject.policies.resources("ec2:CreateNetworkInterface")
     settings = {arn.rpartition("/")[2] for arn in arns}
@@ -98,11 +98,11 @@ def _differences(subject: Subject, found: Reply) -> Iterator[str]:
             ", ".join(show(name, "vpc_configuration") for name in sorted(names))
             for names in (actual, settings)
         )
-        yield f"its VPC has {theirs or 'nothing'}, and vpcConfiguration {ours or 'is not set'}"
+        yield f"its VPC has {theirs or 'nothing'}, but vpcConfiguration has {ours or 'nothing'}"
     bucket = subject.stack.get("bucket_name")
     if uses.buckets and bucket not in uses.buckets:
         theirs = ", ".join(show(name, "bucket_name") for name in uses.buckets)
-        yield f"its bucket is {theirs}, and bucketName {show(bucket or '', 'bucket_name') or 'not set'}"
+        yield f"its bucket is {theirs}, but bucketName is {show(bucket or '', 'bucket_name') or 'not set'}"
 
 
 def other_data_sources(subject: Subject) -> Iterator[Answer]:
