@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
+from components.connector_role import POLICY_NAME
 from live.example import Example
 from live.interruption import InterruptedRunError, Interruption
 from live.stack import Stack, StepError
@@ -303,8 +304,9 @@ def test_a_killed_run_leaves_no_process_and_its_name_removes_the_rest(
         assert "pulumi up --yes" in " ".join(commands_with(f"TMPDIR={live.directory}"))
         iam.open()
         eventually(lambda: not commands_with(f"TMPDIR={live.directory}"), "all processes have ended")
+    # Pulumi may begin with the role's policy in the moment before the interruption reaches it.
     (role,) = left(aws)
-    assert aws.iam.list_role_policies(RoleName=role)["PolicyNames"] == []  # Pulumi did not go on
+    assert {*aws.iam.list_role_policies(RoleName=role)["PolicyNames"]} <= {POLICY_NAME}
     done = live("--remove", role, AWS_REGION="us-east-1")
     assert (done.returncode, done.stdout) == (0, f"removed role {role}\n")
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from pages.examples import APPLICATION_ID
 from sandbox.environment import PROJECT, Sandbox
 from tests.page import commands, page_path
 from tests.stacks import OTHER_ACCOUNT, Aws, Stack, Update, other_credentials, running_provider
@@ -162,7 +163,9 @@ def test_a_wrong_list_that_a_failed_update_records_locks_the_stack_until_the_pro
     deployed: Deployed, state: str
 ):
     deployed.reset(state)
-    deployed.stack.configure({**REQUIRED, "aws:allowedAccountIds": [OTHER_ACCOUNT]})
+    # With the ARN of the application, the program itself would refuse this list.
+    by_id = {**REQUIRED, "applicationId": APPLICATION_ID}
+    deployed.stack.configure({**by_id, "aws:allowedAccountIds": [OTHER_ACCOUNT]})
     assert deployed.run("up --yes --skip-preview", {}).exit_code != 0
     assert deployed.recorded() == [OTHER_ACCOUNT]
     roles = deployed.roles()
