@@ -102,7 +102,8 @@ def _differences(subject: Subject, found: Reply) -> Iterator[str]:
     bucket = subject.stack.get("bucket_name")
     if uses.buckets and bucket not in uses.buckets:
         theirs = ", ".join(show(name, "bucket_name") for name in uses.buckets)
-        yield f"its bucket is {theirs}, but bucketName is {show(bucket or '', 'bucket_name') or 'not set'}"
+        ours = show(bucket or "", "bucket_name") or "not set"
+        yield f"its bucket is {theirs}, but bucketName is {ours}"
 
 
 def other_data_sources(subject: Subject) -> Iterator[Answer]:
