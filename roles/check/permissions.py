@@ -229,7 +229,7 @@ def _named(subject: Subject, result: Mapping[str, Any]) -> str:
 
 
 def _reason(subject: Subject, result: Mapping[str, Any]) -> str:
-    """Tell what denied a request."""
+    """Return why a request was denied."""
     if not result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True):
         return "denied by a service control policy of the organization"
     boundary = result.get("PermissionsBoundaryDecisionDetail", {})

@@ -281,7 +281,7 @@ def subnets(subject: Subject) -> Answer:
 
 
 def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
-    """Tell what is wrong with a subnet; nothing is, if the text is empty."""
+    """Return what is wrong with a subnet, or an empty string."""
     identifier = _in_vpc(subject, arn.rpartition("/")[2])
     if subnet is None:
         return f"there is no subnet {identifier} in {subject.shown_region}"
