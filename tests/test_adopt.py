@@ -1250,6 +1250,18 @@ def test_a_role_without_room_gets_a_warning_with_figures_and_the_commands_that_m
     assert "and policy-copy-1.json would be overwritten: give --force" in adopt().err
 
 
+def test_no_file_of_a_copy_is_overwritten_without_force(console: Console, adopt: Adopt, tmp_path: Path):
+    console.make(policies={"a": large("a", 9_422)})
+    existing = tmp_path / "policy-copy-2.json"
+    existing.write_text("mine")
+    said = adopt()
+    assert said.code == 2
+    assert "adopt: policy-copy-2.json would be overwritten: give --force" in said.err
+    assert [existing.read_text(), *tmp_path.glob("import.json")] == ["mine"]
+    assert adopt("--force").code == 0
+    assert existing.read_text() != "mine"
+
+
 @pytest.mark.parametrize(
     ("characters", "parts", "copies"), [(9_422, 5, 2), (9_422, 1, 2), (6_144, 1, 1)]
 )

@@ -7,7 +7,7 @@ import fcntl
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -78,10 +78,14 @@ def config_file(stack: str) -> Path:
     return Path(f"Pulumi.{stack.rpartition('/')[2]}.yaml")
 
 
-def check(stack: str, *, overwrite: bool) -> None:
-    """Raise InputError if there is something to be overwritten, or a file cannot be written."""
+def check(stack: str, copies: Iterable[str] = (), *, overwrite: bool) -> None:
+    """Raise InputError if there is something to be overwritten, or a file cannot be written.
+
+    `copies` are the files of copies, of which the first is looked for in any case.
+    """
     existing = [str(config_file(stack))] if _stack_file(stack).get("config") else []
-    existing += [name for name in (IMPORT_FILE, copy_file(1)) if Path(name).exists()]
+    names = dict.fromkeys((IMPORT_FILE, copy_file(1), *copies))
+    existing += [name for name in names if Path(name).exists()]
     if existing and not overwrite:
         raise InputError(
             f"{' and '.join(existing)} would be overwritten: give --force, or move what you need away"
@@ -96,7 +100,7 @@ def write(plan: Plan, stack: str, *, overwrite: bool) -> list[str]:
     """
     with _locked_directory():
         # Another command may have written the import file of another role meanwhile.
-        check(stack, overwrite=overwrite)
+        check(stack, (copy.file for copy in plan.room.copies), overwrite=overwrite)
         # Every string in quotes: YAML would read some as numbers, dates or booleans.
         config = yaml.safe_dump(
             {**_stack_file(stack), "config": plan.config},
