@@ -1082,7 +1082,10 @@ def test_a_role_that_somebody_deleted_is_a_problem(world: World, check: Check):
 
 def test_a_role_under_another_path_than_the_stack_s_is_another_role(world: World, check: Check):
     world.outputs["roleArn"] = f"arn:aws:iam::{ACCOUNT}:role/q/{ROLE_NAME}"
-    assert f"there is no role arn:aws:iam::{ACCOUNT}:role/q/" in answer_to("role", check())
+    said = check()
+    assert f"there is no role arn:aws:iam::{ACCOUNT}:role/q/" in answer_to("role", said)
+    for question in ("trust policy", "role policy", "other policies", "requests allowed"):
+        assert answer_to(question, said) == f"skipped  {question}: there is no role\n"
 
 
 def test_drift_of_the_policies_names_the_statements(world: World, check: Check):

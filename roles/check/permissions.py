@@ -33,7 +33,7 @@ def role(subject: Subject) -> Answer:
     arn = subject.stack.role_arn
     if arn is None:
         return problem("the stack has no role yet", subject.up_command)
-    if subject.role is None or subject.role.arn != arn:
+    if subject.role is None:
         return problem(f"there is no role {subject.show(arn)}", subject.up_command)
     return ok(subject.show(arn))
 

@@ -126,9 +126,13 @@ class Subject:
 
     @property
     def role(self) -> Role | None:
-        """The role that the stack has; None before it is deployed, and if the role is gone."""
+        """The role that the stack has; None before it is deployed, and if the role is gone.
+
+        IAM finds a role by its name alone: one under another path is another role.
+        """
         arn = self.stack.role_arn
-        return ignore_not_found(lambda: self.account.role(arn.rpartition("/")[2])) if arn else None
+        found = ignore_not_found(lambda: self.account.role(arn.rpartition("/")[2])) if arn else None
+        return found if found and found.arn == arn else None
 
     @property
     def organization(self) -> str | None:
