@@ -1121,6 +1121,19 @@ def test_a_trust_policy_for_another_arn_than_the_application_s_is_a_problem(worl
     )
 
 
+def test_a_trust_policy_that_denies_under_a_condition_is_not_said_to_admit_the_application(
+    world: World, check: Check
+):
+    document = json.loads(golden("trust-policy"))
+    (statement,) = document["Statement"]
+    condition = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    document["Statement"].append({**statement, "Sid": "No", "Effect": "Deny", "Condition": condition})
+    world.iam.update_assume_role_policy(RoleName=ROLE_NAME, PolicyDocument=json.dumps(document))
+    said = check()
+    assert "No: denies\n" in answer_to("trust policy", said)
+    assert answer_to("application ARN", said).startswith("skipped ")
+
+
 def test_a_trust_policy_that_does_not_name_the_application_is_deployed_again(world: World, check: Check):
     document = golden("trust-policy").replace(APPLICATION_ID, OTHER_ID)
     world.iam.update_assume_role_policy(RoleName=ROLE_NAME, PolicyDocument=document)

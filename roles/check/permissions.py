@@ -60,6 +60,8 @@ def application_arn(subject: Subject) -> Answer:
         [*statements(TRUST_POLICY, subject.role.trust_policy)],
     )
     if all(verdict.verdict != "missing" for verdict in difference.program):
+        if any(verdict.verdict == "denies" for verdict in difference.role):
+            return skipped("the trust policy has a statement that denies: see trust policy")
         return ok(f"the trust policy admits {subject.show(arn)}")
     named = arn == subject.policies.application_arn
     return problem(
