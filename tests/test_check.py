@@ -1565,7 +1565,10 @@ def test_a_role_that_a_data_source_has_already_needs_not_be_passed(world: World,
 def test_data_sources_under_other_roles_are_none_of_this_stack_s(world: World, check: Check):
     world.add_data_source(roleArn=f"{ROLE_ARN}-2", configuration={"type": "S3"})
     world.server.add(OTHER_ID, "CUSTOM", configuration={"type": "CUSTOM"})
-    assert answer_to("data source", check()) == "ok       data source: none runs under the role yet\n"
+    assert (
+        answer_to("data source", check())
+        == "ok       data source: none of the index runs under the role yet\n"
+    )
 
 
 OTHER_ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME[:-7]}7654321"
@@ -1592,7 +1595,10 @@ def test_a_data_source_that_still_names_a_deleted_role_is_a_problem(
     world.add_data_source(roleArn=OTHER_ROLE_ARN, configuration={"type": "AEM", **uses})
     said = check()
     assert said.code == 1
-    assert answer_to("data source", said) == "ok       data source: none runs under the role yet\n"
+    assert (
+        answer_to("data source", said)
+        == "ok       data source: none of the index runs under the role yet\n"
+    )
     assert answer_to("other data source", said) == (
         f"problem  other data source {DATA_SOURCE_ID}: Pages has the stack's secret, and runs under "
         f"{OTHER_ROLE_ARN}, a role that does not exist\n"

@@ -57,7 +57,7 @@ def data_sources(subject: Subject) -> Iterator[Answer]:
     if subject.index is None:
         yield skipped("there is no index")
     elif not subject.data_sources:
-        yield ok("none runs under the role yet")
+        yield ok("none of the index runs under the role yet")
     for source, found in subject.data_sources:
         try:
             if isinstance(found, OddAnswerError):
