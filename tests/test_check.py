@@ -743,6 +743,48 @@ def test_a_key_that_the_user_states_decides_and_is_printed(
     assert check("--json", *options).json["context"]
 
 
+def test_a_key_is_stated_regardless_of_case(world: World, check: Check):
+    denied_under(world, {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
+    said = check("--context", "aws:SourceIp=198.51.100.1", "--context", "aws:sourceip=192.0.2.1")
+    assert said.code == 3
+    assert "\nwith --context: aws:SourceIp is 198.51.100.1, 192.0.2.1\n" in said.out
+
+
+def test_a_key_cannot_be_stated_to_be_absent_and_to_have_a_value(check: Check):
+    said = check("--context", "aws:SourceIp=", "--context", "aws:SourceIP=192.0.2.1")
+    assert "--context states that aws:SourceIp is absent, and that it has a value" in said.refusal
+
+
+def test_the_key_of_a_tag_may_be_stated_with_spaces(world: World, check: Check):
+    denied_under(world, {"StringEquals": {"aws:ResourceTag/Cost Center": "frozen"}})
+    assert "--context 'aws:ResourceTag/Cost Center=VALUE'" in answer_to("key policy", check())
+    assert check("--context", "aws:ResourceTag/Cost Center=42").code == 0
+
+
+@pytest.mark.parametrize(
+    ("condition", "stated"),
+    [
+        ({"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}, "aws:SourceVpce=vpce-1"),
+        ({"StringNotEquals": {"aws:PrincipalArn": ADMIN}}, f"aws:PrincipalArn={ADMIN}"),
+        ({"Bool": {"aws:ViaAWSService": "true"}}, "aws:ViaAWSService="),
+        ({"StringNotEquals": {"aws:PrincipalTag/team": "security"}}, "aws:PrincipalTag/team=security"),
+    ],
+    ids=json.dumps,
+)
+def test_a_key_that_check_knows_is_not_changed_by_what_the_user_states(
+    world: World, check: Check, condition: dict[str, Any], stated: str
+):
+    denied_under(world, condition)
+    said = check("--context", stated)
+    assert said.code == 1
+    assert answer_to("key policy", said).startswith("problem ")
+
+
+def test_the_unknown_part_of_a_key_can_be_stated(world: World, check: Check):
+    denied_under(world, {"StringLike": {"aws:userid": "*:me"}})
+    assert check("--context", "aws:userid=AROAEXAMPLE:you").code == 0
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [("aws:CurrentTime", "2199-01-01T00:00:00Z"), ("aws:EpochTime", "7226582400")],

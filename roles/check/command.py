@@ -88,11 +88,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _check(stack: StackSettings, options: argparse.Namespace, output: Output) -> int:
-    stated: dict[str, list[str]] = {}
-    spelled: dict[str, str] = {}
-    for key, value in options.context:
-        same = spelled.setdefault(key.lower(), key)
-        stated.setdefault(same, []).extend([value] if value else [])
+    stated = _stated(options.context)
     subject = Subject(stack, output, stated)
     answers: list[tuple[str, Answer]] = []
     for question, ask in _QUESTIONS.items():
@@ -117,6 +113,20 @@ def _check(stack: StackSettings, options: argparse.Namespace, output: Output) ->
     return _exit_code(counts, unanswered=unanswered)
 
 
+def _stated(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the values of each key, which IAM compares regardless of case, as it was first written.
+
+    Raises InputError for a key that is stated to be absent, and to have a value.
+    """
+    given: dict[str, tuple[str, list[str]]] = {}
+    for key, value in context:
+        given.setdefault(key.lower(), (key, []))[1].append(value)
+    for key, values in given.values():
+        if "" in values and any(values):
+            raise InputError(f"--context states that {key} is absent, and that it has a value: give one")
+    return {key: [*filter(None, values)] for key, values in given.values()}
+
+
 def _exit_code(counts: Mapping[State, int], *, unanswered: bool) -> int:
     if counts[State.PROBLEM]:
         return PROBLEMS
@@ -128,6 +138,7 @@ def _exit_code(counts: Mapping[State, int], *, unanswered: bool) -> int:
 def _context(text: str) -> tuple[str, str]:
     """Return a condition key and its value; raises argparse's error for another text."""
     key, separator, value = text.partition("=")
+    # The key of a tag may have spaces.
     if not separator or not re.fullmatch(r"[A-Za-z0-9-]+:\S(?:.*\S)?", key):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a condition key with a value: expected KEY=VALUE, such as "

@@ -239,19 +239,15 @@ def _single(subject: Subject, request: Request, action: str) -> SingleRequest:
     role = subject.role
     unnamed = f"arn:{subject.partition}:iam::{subject.account_id}:role/"
     principal = RolePrincipal(role.arn, role.id) if role else RolePrincipal(unnamed, "")
-    return SingleRequest(
-        action,
-        request.resource,
-        Context(
-            {
-                **_of_principal(subject),
-                **_of_request(subject, request, action),
-                **subject.stated_context,
-            },
-            _complete(subject, request),
-        ),
-        principal,
-    )
+    known = {**_of_principal(subject), **_of_request(subject, request, action)}
+    complete = _complete(subject, request)
+    # The user states a key for all requests, and it may be known of some of them.
+    stated = {
+        key: values
+        for key, values in subject.stated_context.items()
+        if (any(text.example for text in known[key]) if key in known else not key.startswith(complete))
+    }
+    return SingleRequest(action, request.resource, Context({**known, **stated}, complete), principal)
 
 
 def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
