@@ -1522,6 +1522,61 @@ def test_the_reason_of_a_denial_is_told(
     assert f"secretsmanager:GetSecretValue on {SECRET_ARN}: {reason}\n" in answer
 
 
+@pytest.mark.parametrize("in_resource", [False, True])
+def test_a_denial_for_want_of_a_condition_key_is_neither_ok_nor_a_problem(
+    world: World, check: Check, in_resource: bool
+):
+    # IAM names the keys of other statements too.
+    missing = {"MissingContextValues": ["aws:SourceIp", "KMS:viaservice"]}
+    of_resource = {"EvalResourceName": SECRET_ARN, "EvalResourceDecision": "explicitDeny", **missing}
+    decision = {
+        "EvalDecision": "explicitDeny",
+        **({"ResourceSpecificResults": [of_resource]} if in_resource else missing),
+    }
+    world.server.decide = lambda simulation: (
+        {"secretsmanager:GetSecretValue": decision}
+        if simulation.resource == SECRET_ARN
+        else world.deny_others(simulation)
+    )
+    said = check()
+    assert said.code == 3
+    answer = answer_to("requests allowed", said)
+    assert answer.startswith("cannot tell requests allowed: IAM may deny 1 of the 28 requests")
+    assert f"secretsmanager:GetSecretValue on {SECRET_ARN} depends on aws:SourceIp\n" in answer
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        {"MissingContextValues": ["kms:ViaService"]},
+        {
+            "MissingContextValues": ["aws:SourceIp"],
+            "OrganizationsDecisionDetail": {"AllowedByOrganizations": False},
+        },
+    ],
+    ids=["statement for another request", "organization"],
+)
+def test_a_denial_that_no_missing_key_explains_is_a_problem(
+    world: World, check: Check, decision: dict[str, Any]
+):
+    world.server.decide = lambda simulation: (
+        {"secretsmanager:GetSecretValue": {**DENIED, **decision}}
+        if simulation.resource == SECRET_ARN
+        else world.deny_others(simulation)
+    )
+    assert answer_to("requests allowed", check()).startswith("problem ")
+
+
+def test_a_boundary_for_the_region_passes_the_simulation(world: World, check: Check):
+    document = json.loads(WIDE)
+    document["Statement"]["Condition"] = {"StringEquals": {"aws:RequestedRegion": REGION}}
+    world.set(permissionsBoundaryArn=boundary(world, json.dumps(document)))
+    with policy_simulator() as world.server.decide:
+        world.iam.create_user(UserName="deployer")
+        said = check()
+    assert answer_to("requests allowed", said).startswith("ok ")
+
+
 def test_findings_of_access_analyzer_are_problems_if_they_are_serious(world: World, check: Check):
     finding = {
         "issueCode": "PASS_ROLE_WITH_STAR_IN_RESOURCE",

@@ -19,6 +19,7 @@ from roles.check.requests import (
     for_now,
     foreign_requests,
     pass_request,
+    simulated_context,
 )
 from roles.check.subject import Subject
 from roles.difference import TRUST_POLICY, compare, statements
@@ -185,18 +186,49 @@ def requests_allowed(subject: Subject) -> Answer:
     for number, request in enumerate(requests, start=1):
         results += _simulate(subject, role.arn, request)
         subject.notes.progress("simulations", number, len(requests))
-    denied = [
-        f"{_named(subject, result)}: {_reason(subject, result)}"
-        for result in results
-        if result["EvalDecision"] != "allowed"
-    ]
+    denied: list[str] = []
+    depending: list[str] = []
+    for result in results:
+        if result["EvalDecision"] == "allowed":
+            continue
+        if keys := _missing_keys(subject, result):
+            depending.append(f"{_named(subject, result)} depends on {', '.join(keys)}")
+        else:
+            denied.append(f"{_named(subject, result)}: {_reason(subject, result)}")
     if denied:
         return problem(
             f"IAM denies {len(denied)} of the {len(results)} requests that the connector makes",
             "fix what the answers before this one show; a service control policy is your organization's",
             *denied,
         )
+    if depending:
+        return cannot_tell(
+            f"IAM may deny {len(depending)} of the {len(results)} requests that the connector "
+            "makes: its simulation lacks condition keys",
+            "ask `aws iam simulate-principal-policy`, with these keys in --context-entries, or start a "
+            "sync",
+            *depending,
+        )
     return ok(f"IAM allows all {len(results)} that the connector makes")
+
+
+def _missing_keys(subject: Subject, result: Reply) -> list[str]:
+    """Return the condition keys without which IAM has denied a request, and might not otherwise.
+
+    IAM names the keys of all statements of the role, also of those that are not about the request, and
+    none of a service control policy: https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
+    """
+    if _is_denied_by_organization(result):
+        return []
+    rendered = statements(POLICY_NAME, subject.policies.role_policy)
+    known = {condition.key.lower() for statement in rendered for condition in statement.conditions}
+    found = [result, *result.get("ResourceSpecificResults", ())]
+    keys = dict.fromkeys(key for each in found for key in each.get("MissingContextValues", ()))
+    return [key for key in keys if key.lower() not in known]
+
+
+def _is_denied_by_organization(result: Mapping[str, Any]) -> bool:
+    return not result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
 
 
 def requests_denied(subject: Subject) -> Answer:
@@ -222,7 +254,7 @@ def requests_denied(subject: Subject) -> Answer:
 
 def _simulate(subject: Subject, principal: str, request: Request) -> list[Reply]:
     return subject.account.simulate(
-        principal, request.actions, str(request.resource), request.simulated_context()
+        principal, request.actions, str(request.resource), simulated_context(subject, request)
     )
 
 
@@ -232,7 +264,7 @@ def _named(subject: Subject, result: Mapping[str, Any]) -> str:
 
 def _reason(subject: Subject, result: Mapping[str, Any]) -> str:
     """Return why a request was denied."""
-    if not result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True):
+    if _is_denied_by_organization(result):
         return "denied by a service control policy of the organization"
     boundary = result.get("PermissionsBoundaryDecisionDetail", {})
     if not boundary.get("AllowedByPermissionsBoundary", True):

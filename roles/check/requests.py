@@ -77,12 +77,6 @@ class Request(NamedTuple):
     context: Mapping[str, str | Text]
     """The condition keys of these actions; a service adds the global ones."""
 
-    def simulated_context(self) -> dict[str, str | list[str]]:
-        """Return the context as IAM's simulation takes it, with examples for what is not known."""
-        return {
-            key: [str(value)] if key in _LISTS else str(value) for key, value in self.context.items()
-        }
-
 
 def connector_requests(subject: Subject) -> Iterator[Request]:
     """Return the requests that the connector makes."""
@@ -128,6 +122,17 @@ def decryption(subject: Subject) -> Iterator[Request]:
 def pass_request(role_arn: str) -> Request:
     """Return the request to pass a role to Amazon Q Business."""
     return Request(("iam:PassRole",), Text(role_arn), {"iam:PassedToService": SERVICE})
+
+
+def simulated_context(subject: Subject, request: Request) -> dict[str, str | list[str]]:
+    """Return the context as IAM's simulation takes it, with examples for what is not known.
+
+    The simulation does not know the Region, on which boundaries depend:
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+    """
+    region = _region(subject, request, request.actions[0].partition(":")[0])
+    context = {**request.context, **({"aws:RequestedRegion": region} if region else {})}
+    return {key: [str(value)] if key in _LISTS else str(value) for key, value in context.items()}
 
 
 def _network_requests(subject: Subject) -> Iterator[Request]:
@@ -270,14 +275,13 @@ def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
 
 def _of_request(subject: Subject, request: Request, action: str) -> dict[str, tuple[Text, ...]]:
     """Return the keys of one request: where it is made, what it is about, and its own."""
-    _, _, service, region, account, *_ = (*str(request.resource).split(":"), "", "", "", "", "")
-    service = service or action.partition(":")[0]
+    account = "".join(str(request.resource).split(":")[4:5])
+    service = action.partition(":")[0]
     # Only KMS is called by another service, with the credentials of the session.
     via_service = service == "kms"
     values = {"aws:securetransport": "true", "aws:viaawsservice": str(via_service).lower()}
-    # The Region of a bucket may be another one. For iam:PassRole, IAM does not document it.
-    if service != "iam" and (service != "s3" or subject.stack.connector.bucket_is_source):
-        values["aws:requestedregion"] = region or subject.region
+    if region := _region(subject, request, service):
+        values["aws:requestedregion"] = region
     if account:
         values["aws:resourceaccount"] = account
     if service == "kms":
@@ -296,6 +300,14 @@ def _of_request(subject: Subject, request: Request, action: str) -> dict[str, tu
         for key, value in request.context.items()
     }
     return {**known, **own}
+
+
+def _region(subject: Subject, request: Request, service: str) -> str:
+    """Return the Region that a request is made in; empty if it is not known."""
+    # The Region of a bucket may be another one. For iam:PassRole, IAM does not document it.
+    if service == "iam" or (service == "s3" and not subject.stack.connector.bucket_is_source):
+        return ""
+    return "".join(str(request.resource).split(":")[3:4]) or subject.region
 
 
 def _complete(subject: Subject, request: Request) -> tuple[str, ...]:
