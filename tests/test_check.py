@@ -1058,10 +1058,48 @@ def test_a_resource_policy_that_names_a_deleted_role_is_a_problem(
 def test_a_resource_policy_that_names_the_role_itself_is_well(
     world: World, check: Check, policy: ResourcePolicy
 ):
-    service = {"Service": "qbusiness.amazonaws.com"}
-    policy.put(world, {"AWS": [ROLE_ID, ROLE_ARN]}, {"AWS": ACCOUNT}, service)
+    policy.put(world, {"AWS": [ROLE_ID, ROLE_ARN, ACCOUNT]})
     answer = answer_to(policy.question, check())
-    assert answer == f"ok       {policy.question}: names no role that was deleted\n"
+    assert answer.startswith(f"ok       {policy.question}: ")
+    assert answer.endswith("names no role that was deleted\n")
+
+
+def deny_secret(world: World, denial: dict[str, Any]) -> None:
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [denial]})
+    world.server.answers["secretsmanager:GetResourcePolicy"] = {
+        "ARN": SECRET_ARN,
+        "ResourcePolicy": policy,
+    }
+
+
+def deny_bucket(world: World, denial: dict[str, Any]) -> None:
+    s3_source(world)
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [denial]})
+    world.server.answers["s3:GetBucketPolicy"] = {"Policy": policy}
+
+
+@pytest.mark.parametrize(
+    ("question", "deny", "action"),
+    [
+        ("secret policy", deny_secret, "secretsmanager:GetSecretValue"),
+        ("bucket policy", deny_bucket, "s3:GetObject"),
+    ],
+)
+def test_a_resource_policy_that_denies_the_role_is_a_problem(
+    world: World, check: Check, question: str, deny: Callable[..., None], action: str
+):
+    denial = allow_key("*", Effect="Deny", Action=action, Sid="Lock")
+    deny(world, denial)
+    said = check()
+    assert said.code == 1
+    answer = answer_to(question, said)
+    assert f" denies {action} to the role (Lock)\n" in answer
+    assert "policy file://POLICY_FILE, without that statement\n" in answer
+    deny(world, {**denial, "Condition": {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}})
+    assert answer_to(question, check()).startswith(f"cannot tell {question}: ")
+    assert answer_to(question, check("--context", "aws:SourceIp=192.0.2.1")).startswith(
+        f"ok       {question}: denies the role nothing, and names no role that was deleted\n"
+    )
 
 
 def test_the_policy_of_a_secret_in_another_account_is_left_to_that_account(world: World, check: Check):

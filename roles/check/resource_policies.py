@@ -1,4 +1,4 @@
-"""Ask whether the resource policies of the secret, the key and the bucket name a role that is deleted.
+"""Ask whether resource policies deny the role, or name a role that is deleted.
 
 A policy stores the unique ID of a role that it names, and shows the role's ARN in its place. After the
 role is deleted, only the ID can be shown; a role that is created again under the same ARN has another:
@@ -12,18 +12,43 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from guardrails.iam.documents import Kind, Statement
+from guardrails.iam.patterns import Patterns
+from guardrails.iam.truth import Truth
 from roles.aws_cli import aws_command
-from roles.check.answers import Answer, ok, problem, skipped
+from roles.check.answers import Answer, cannot_tell, ok, problem, skipped
+from roles.check.requests import (
+    Request,
+    connector_requests,
+    context_advice,
+    decisions,
+    dependence,
+    for_now,
+)
 from roles.check.resources import NO_BUCKET, NO_KEY, bucket_owner, put_key_policy
 from roles.check.subject import Subject
 from roles.difference import readable
 from roles.errors import code, is_denied
 
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
+_NO_TRACE: Final = "names no role that was deleted"
+_PREFIXES: Final[Mapping[str, str]] = {"secret": "secretsmanager:", "bucket": "s3:"}
+"""How the actions begin that a policy may deny; "key policy" asks about those on the key."""
+_EVERYTHING: Final = Patterns(("*",))
+_ROLE_POLICY: Final = Statement(
+    policy="",
+    name="role policy",
+    allows=True,
+    actions=_EVERYTHING,
+    resources=_EVERYTHING,
+    principals=_EVERYTHING,
+    conditions=(),
+    variables=False,
+)
+"""In its own account, the role's policy allows the connector's requests that no other policy denies."""
 
 
 def secret_policy(subject: Subject) -> Answer:
-    """Ask whether the secret's resource policy names a role that is deleted."""
+    """Ask whether the secret's resource policy denies the role, or names one that is deleted."""
     arn = subject.policies.resource("secretsmanager:GetSecretValue")
     if arn is None:
         return ok("the settings have no secret")
@@ -101,7 +126,7 @@ def _answer(
     statements = readable(policy, Kind.RESOURCE, f"of the {what}", operation)
     deleted = [*dict.fromkeys(_deleted_roles(statements, role_arn))]
     if not deleted:
-        return ok("names no role that was deleted")
+        return _denials(subject, what, statements, put)
     names = ", ".join(deleted)
     return problem(
         f"the policy of the {what} names {names}, the ID of a role that was deleted: a role that is "
@@ -109,6 +134,43 @@ def _answer(
         f"if it was this role, {put}, with {subject.argument(role_arn or 'ROLE_ARN', 'ROLE_ARN')} in "
         f"place of {names}; otherwise, without {names}",
     )
+
+
+def _denials(subject: Subject, what: str, statements: Sequence[Statement], put: str) -> Answer:
+    """Ask whether a policy denies the role what the connector does."""
+    if what not in _PREFIXES:
+        return ok(_NO_TRACE)
+    requests = [
+        request
+        for request in connector_requests(subject)
+        if request.actions[0].startswith(_PREFIXES[what])
+    ]
+    own = all(_account(subject, request) == subject.account_id for request in requests)
+    found = [*decisions(subject, (*statements, _ROLE_POLICY) if own else statements, requests)]
+    for request, decision in found:
+        if decision.allowed is Truth.NO:
+            names = ", ".join(statement.name for statement in decision.statements)
+            refuses = f"denies {request.action} to the role ({names})"
+            change = "without that statement"
+            if not names:
+                refuses = f"does not allow {request.action} to the role"
+                change = "with a statement that allows it"
+            text = f"the policy of the {what} {refuses}{for_now(decision)}"
+            return problem(text, f"{put}, {change}")
+    depending = [decision for _, decision in found if decision.allowed is Truth.CANNOT_TELL]
+    if depending:
+        return cannot_tell(
+            f"the policy of the {what} may deny the role",
+            f"{context_advice(*depending)}, or start a sync",
+            *dict.fromkeys(map(dependence, depending)),
+        )
+    more = for_now(*(decision for _, decision in found))
+    return ok(f"denies the role nothing, and {_NO_TRACE}{more}")
+
+
+def _account(subject: Subject, request: Request) -> str:
+    """Return the account of a request's resource; the ARN of a bucket has none, and it is this one."""
+    return request.resource.known.split(":")[4] or subject.account_id
 
 
 def _deleted_roles(statements: Sequence[Statement], role_arn: str | None) -> Iterator[str]:
