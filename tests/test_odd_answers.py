@@ -35,15 +35,14 @@ Run = Callable[..., Output]
 EVERYTHING: Final = "everything"
 """What is not known if the run ends."""
 ROLE: Final = (
-    "key policy, role, trust policy, application ARN, role policy, other policies, "
+    "key policy, secret policy, role, trust policy, application ARN, role policy, other policies, "
     "permissions boundary, requests allowed, requests denied"
 )
-"""The key policy and the boundary are decided for the ID and the tags of the role."""
+"""The policies of key and secret and the boundary are decided for the ID and the tags of the role."""
 SOURCES: Final = "data source, other data source"
 INDEX: Final = f"index, {SOURCES}"
 APPLICATION: Final = f"application, index, application ARN, {SOURCES}"
-SECRET: Final = "secret, encryption, secret policy, permissions boundary"
-"""The boundary is decided for the tags of the secret."""
+SECRET: Final = "secret, encryption, secret policy"
 KEY: Final = "KMS key, key policy, key principals"
 KEY_POLICY: Final = "key policy, key principals"
 
@@ -449,7 +448,7 @@ def full(world: test_check.World, request: pytest.FixtureRequest) -> test_check.
     if action in FOUND:
         world.server.answers[action] = FOUND[action]
     if action.startswith("s3:"):
-        test_check.put_bucket_policy(world, {"AWS": test_check.ROLE_ARN})
+        test_check.put_bucket_policy(world, {"AWS": [test_check.ROLE_ARN, ACCOUNT]})
     elif action.startswith("ec2:"):
         world.add_data_source()
     else:
