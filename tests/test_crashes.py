@@ -205,6 +205,24 @@ def test_with_credentials_of_another_account_the_recovery_stops_and_keeps_the_re
     assert stack.drift().exit_code == 0
 
 
+def test_after_the_crash_of_a_first_update_the_recovery_keeps_the_record_for_the_right_account(
+    new_stack: NewStack, aws: Aws
+):
+    stack = new_stack(REQUIRED)
+    with killed_inside_create_role(stack, applied=False):
+        pass
+    # Now the credentials are for another account than the application's.
+    application = REQUIRED["applicationId"]
+    stack.configure({**REQUIRED, "applicationId": application.replace(ACCOUNT, OTHER_ACCOUNT)})
+    stopped = run_section(stack, "After a crash of an update", check=False)
+    assert stopped.returncode != 0
+    assert f"the credentials are for account {ACCOUNT}" in stopped.stdout
+    assert stack.state()["pending_operations"]
+    stack.configure(REQUIRED)
+    run_section(stack, "After a crash of an update")
+    assert_one_role_with_its_policy(stack, aws, stack.outputs()["roleName"])
+
+
 def test_the_recovery_does_not_touch_the_stack_s_own_role(new_stack: NewStack, aws: Aws):
     # The pending operation stays in the state, since the user continues without the page.
     stack = new_stack({**REQUIRED, "roleName": "qbusiness-stale"})

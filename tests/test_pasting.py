@@ -252,6 +252,7 @@ def test_the_recovery_deletes_what_was_being_created_and_stops_at_the_first_fail
         ["pulumi", "stack", "export", "--show-secrets"],
         ["aws", "sts", "get-caller-identity", "--query", "Account", "--output", "text"],
         ["aws", "iam", "delete-role", "--role-name", "aem-connector-qbusiness-role-1a2b3c4"],
+        ["pulumi", "preview", "--run-program", "--non-interactive"],
         ["pulumi", "refresh", "--run-program", "--yes", "--skip-preview", "--clear-pending-creates"],
         ["pulumi", "up", "--run-program", "--yes", "--skip-preview"],
     ]

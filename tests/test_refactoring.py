@@ -148,6 +148,22 @@ def test_with_an_alias_another_name_of_the_component_changes_nothing(new_program
     assert stack.up("--expect-no-changes").changes == {"same": 4}
 
 
+def test_with_an_alias_pulumi_panics_if_the_refresh_runs_the_program(new_program: NewStack):
+    # `assertSeen` in pkg/engine/deployment.go. If this fails, Pulumi has fixed it: shorten the page.
+    stack = new_program(program("old"))
+    stack.up()
+    arn = stack.outputs()["roleArn"]
+    stack.write_program(program("new", 'aliases=[pulumi.Alias(name="old")]'))
+    stack.environment = {**stack.environment, "PULUMI_RUN_PROGRAM": "true"}
+    failed = stack.up(check=False)
+    assert failed.exit_code != 0
+    assert "panic" in failed.text
+    stack.run("cancel", "--yes")
+    run_section(stack, "Rename the component")
+    assert stack.outputs()["roleArn"] == arn
+    assert stack.drift().exit_code == 0
+
+
 def test_without_an_alias_another_name_of_the_component_recreates_all_resources(new_program: NewStack):
     stack = new_program(program("old"))
     stack.up()
