@@ -266,7 +266,7 @@ class ConnectorRole(pulumi.ComponentResource):
         application = given[naming.name("application_id")]
         in_arn = isinstance(application, str) and application.startswith("arn:")
         region = given.get(naming.name("region"))
-        # An Output may turn out blank.
+        # The value of an Output may be blank.
         if not in_arn and (not region or isinstance(region, pulumi.Output)):
             location["region"] = _answer(aws.get_region_output(opts=options).region)
         return location

@@ -123,7 +123,7 @@ def _stack_name() -> str:
 
 
 def _autonaming_warning(role_name: str) -> str | None:
-    """Return a warning if the stack names its roles otherwise than after the component.
+    """Return a warning if the stack does not name its roles after the component.
 
     https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
     """

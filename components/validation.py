@@ -176,7 +176,7 @@ class _Validator:
                 message = f"is required and not set: {title} needs it, {page}"
                 self.add_error(path, message, kind.expected, kind.placeholder)
             if value is None or is_unknown(value):
-                continue  # an Output may turn out blank
+                continue  # the value of an Output may be blank
             if need is Need.NOT_SUPPORTED:
                 message = f"is not supported by {title}: {page}"
                 expected = f"no {path[0]}, or another {self.path('connector')[0]}"

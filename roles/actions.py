@@ -47,7 +47,7 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 _OTHER_NAMES: Final = {"GetBucketEncryption": "s3:GetEncryptionConfiguration"}
-"""Operations that IAM calls otherwise than the API does."""
+"""Operations whose IAM action has another name."""
 
 
 def action(operation: str) -> str:

@@ -1,4 +1,4 @@
-"""Tell of which connector a data source is, from its type and configuration.
+"""Identify the connector of a data source from its type and configuration.
 
 The configurations: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connectors-list.html, each
 with the JSON schema of its connector.
