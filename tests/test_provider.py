@@ -450,6 +450,23 @@ def test_a_deletion_removes_managed_policies_before_inline_ones():
     ]
 
 
+def test_the_deletion_of_a_role_waits_for_that_of_its_policies():
+    # deleteRole in role.go: RetryWhenIsA[DeleteConflictException] within propagationTimeout.
+    conflict = ClientError({"Error": {"Code": "DeleteConflict"}}, "DeleteRole")
+    iam = answering(list_instance_profiles_for_role={})
+    iam.delete_role.side_effect = [conflict, conflict, None]
+    Role().delete(iam, NAME, {})
+    assert iam.delete_role.call_count == 3
+
+
+def test_a_role_with_policies_that_stay_is_not_deleted():
+    conflict = ClientError({"Error": {"Code": "DeleteConflict"}}, "DeleteRole")
+    iam = answering(list_instance_profiles_for_role={})
+    iam.delete_role.side_effect = conflict
+    with pytest.raises(ClientError, match="DeleteConflict"):
+        Role().delete(iam, NAME, {})
+
+
 def test_tags_that_aws_sets_are_ignored():
     # IgnoreSystem in internal/provider/sdkv2/tags_interceptor.go.
     answer = {

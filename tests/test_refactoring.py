@@ -51,9 +51,10 @@ def new_program(new_stack: NewStack) -> NewStack:
     return partial(new_stack, {"aws:region": REGION})
 
 
-def order(stack: Stack) -> list[tuple[str, str]]:
+def order(stack: Stack, *options: str) -> list[tuple[str, str]]:
     """Deploy and return the operations in order, without those that change nothing."""
-    return [(operation, name) for operation, name, _ in stack.up().steps if operation != "same"]
+    steps = stack.up(*options).steps
+    return [(operation, name) for operation, name, _ in steps if operation not in ("same", "refresh")]
 
 
 # The role's name.
@@ -92,6 +93,24 @@ def test_a_replaced_role_with_an_automatic_name_keeps_its_policy_until_the_new_r
         ("delete-replaced", POLICY),
         ("delete-replaced", ROLE),
     ]
+    assert old not in aws.roles()
+
+
+def test_after_a_refresh_that_runs_the_program_a_replaced_role_goes_at_the_same_time_as_its_policy(
+    new_stack: NewStack, aws: Aws
+):
+    stack = new_stack(REQUIRED)
+    stack.up()
+    old = stack.outputs()["roleName"]
+    stack.configure({**REQUIRED, "rolePath": "/connectors/"})
+    *replacement, first, second = order(stack, "--run-program")
+    assert replacement == [
+        ("create-replacement", ROLE),
+        ("replace", ROLE),
+        ("create-replacement", POLICY),
+        ("replace", POLICY),
+    ]
+    assert {first, second} == {("delete-replaced", POLICY), ("delete-replaced", ROLE)}
     assert old not in aws.roles()
 
 

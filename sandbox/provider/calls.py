@@ -3,11 +3,14 @@
 import functools
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
 _PATIENCE: Final = 30
 """Seconds until a call times out."""
+_CONFLICT_PATIENCE: Final = 2
+"""Seconds until a conflict counts as an error; in the real provider 120 (`propagationTimeout`)."""
 CALLS_AT_ONCE: Final = 16
 """Number of the engine's requests, and of connections to AWS, at the same time."""
 _LOCK: Final = threading.Lock()
@@ -82,3 +85,19 @@ def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
         if error.response["Error"]["Code"] in ("NoSuchEntity", "ResourceNotFoundException"):
             return None
         raise
+
+
+def delete_when_empty(function: Callable[..., Any], **arguments: str) -> None:
+    """Delete an entity that may not exist; retry while it has contents: `deleteRole` in role.go."""
+    from botocore.exceptions import ClientError
+
+    deadline = time.monotonic() + _CONFLICT_PATIENCE
+    while True:
+        try:
+            ignore_not_found(function, **arguments)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "DeleteConflict" or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return

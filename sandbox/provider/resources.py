@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sandbox.provider.calls import ProviderError, ignore_not_found, partition
+from sandbox.provider.calls import ProviderError, delete_when_empty, ignore_not_found, partition
 from sandbox.provider.configuration import Configuration, Properties, caller
 from sandbox.provider.lifecycle import Lifecycle, Property, Resource
 from sandbox.provider.policy_equivalence import normalize
@@ -157,7 +157,8 @@ class Role(Resource):
         if force or state.get("inlinePolicies"):
             for name in inline_names(iam, identifier) or []:
                 ignore_not_found(iam.delete_role_policy, RoleName=identifier, PolicyName=name)
-        ignore_not_found(iam.delete_role, RoleName=identifier)
+        # With the program run first, the engine deletes a replaced role and its policy at once.
+        delete_when_empty(iam.delete_role, RoleName=identifier)
 
 
 class RolePolicy(Resource):
