@@ -68,7 +68,7 @@ format: venv/development-installed ## format the code and fix what the linter ca
 	@venv/bin/ruff check --fix .
 
 generated: venv/development-installed $(SIMULATOR) ## run at least 10,000 generated settings and policies; make test runs fewer
-	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/test_generated_settings.py tests/authorization/test_reading.py
+	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/components/test_generated_settings.py tests/guardrails/test_reading.py
 
 bench: venv/development-installed ## measure what a user waits for, and write docs/performance.md; ten minutes
 	@venv/bin/python -m benchmarks
@@ -79,7 +79,7 @@ bench-full: venv/development-installed ## measure also the first `make up`, 100 
 mutation: venv/development-installed $(SIMULATOR) ## check that the tests detect a change in any part of the documents and of components/
 	@MUTANTS=all venv/bin/python -m pytest tests/authorization/test_mutants.py
 	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
-	@venv/bin/python -m tests.mutation
+	@venv/bin/python -m tests.helpers.mutation
 
 live: venv/development-installed ## run the program once on a real AWS account: asks first, leaves nothing, writes a transcript
 	@venv/bin/python -m live

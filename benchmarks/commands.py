@@ -9,7 +9,7 @@ from typing import Final
 from benchmarks.measuring import Command, Run, measure, ratio
 from benchmarks.table import seconds
 from sandbox.environment import PROJECT, Sandbox
-from tests.stacks import Stack
+from tests.helpers.stacks import Stack
 
 _UP: Final = "pulumi up --stack {0} --yes --skip-preview && pulumi stack output --stack {0}"
 _PREVIEW: Final = "pulumi preview --stack {0} --diff"

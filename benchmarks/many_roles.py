@@ -6,7 +6,7 @@ from typing import Final
 from benchmarks.measuring import ROUNDS, Command, Run, measure, spread
 from benchmarks.programs import Laboratory, laboratory, operation
 from benchmarks.table import table
-from tests.stacks import UP, Stack
+from tests.helpers.stacks import UP, Stack
 
 _ROUNDS_OF_UPDATES: Final = {100: 3}
 """Fewer rounds where each takes half a minute."""

@@ -10,7 +10,7 @@ from benchmarks.programs import SETTINGS, Laboratory, laboratory, operation
 from benchmarks.table import table
 from pages.examples import APPLICATION_ID
 from sandbox.environment import PROJECT
-from tests.stacks import UP
+from tests.helpers.stacks import UP
 
 CDK: Final = PROJECT / "benchmarks" / "cdk"
 _ROUNDS: Final = 15

@@ -16,8 +16,8 @@ from pages.examples import ACCOUNT, SECRET_ID
 from roles.account import DataSource, Role
 from roles.audit import survey
 from roles.difference import program_statements
-from tests.support import golden
-from tests.test_guardrails import role, role_policy
+from tests.guardrails.test_guardrails import role, role_policy
+from tests.helpers.support import golden
 
 _DATA_SOURCES: Final = 500
 _TRUST_POLICY: Final = golden("trust-policy")

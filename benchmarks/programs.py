@@ -22,7 +22,7 @@ from pages.examples import (
 )
 from sandbox import engine
 from sandbox.environment import Sandbox
-from tests.stacks import Stack, prepared
+from tests.helpers.stacks import Stack, prepared
 
 ACCOUNT: Final = "123456789012"
 """The sandbox's account."""

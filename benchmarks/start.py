@@ -13,7 +13,7 @@ from benchmarks.measuring import Command, measure, spread
 from benchmarks.table import table
 from components.validation import validate
 from sandbox.environment import PROJECT
-from tests.support import FULL
+from tests.helpers.support import FULL
 
 _ROUNDS: Final = 25
 _REPETITIONS: Final = 2_000

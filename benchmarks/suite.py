@@ -8,22 +8,22 @@ from typing import Final
 from sandbox.environment import PROJECT
 
 _REASONS: Final = {
-    "tests/test_benchmarks.py": "deploys each of the compared programs",
-    "tests/test_concurrency.py": "waits until two updates run at the same time",
-    "tests/test_crashes.py": "kills an update and a destroy, recovers, and updates again",
-    "tests/test_faults.py": "fails each call of an update, for four roles",
-    "tests/test_package.py": "`pulumi install` and `pulumi package add` install packages",
-    "tests/test_adopt.py": "imports a role from beginning to end",
+    "tests/project/test_benchmarks.py": "deploys each of the compared programs",
+    "tests/engine/test_concurrency.py": "waits until two updates run at the same time",
+    "tests/engine/test_crashes.py": "kills an update and a destroy, recovers, and updates again",
+    "tests/engine/test_faults.py": "fails each call of an update, for four roles",
+    "tests/plugin/test_package.py": "`pulumi install` and `pulumi package add` install packages",
+    "tests/roles/test_adopt.py": "imports a role from beginning to end",
     "tests/authorization/test_all_of_aws.py": "evaluates every action of AWS",
     "tests/authorization/test_decisions.py": "evaluates 14,000 requests in the policy simulator",
     "tests/authorization/test_mutants.py": "runs the simulator on mutants of the documents",
     "tests/authorization/test_never.py": "proofs by a solver",
-    "tests/test_generated_settings.py": "900 generated settings",
-    "tests/test_connectors_engine.py": "previews 286 roles",
-    "tests/test_live.py": "runs the acceptance run in the sandbox",
-    "tests/test_processes.py": "runs tests and kills them",
-    "tests/test_walkthroughs.py": "follows a page in the sandbox",
-    "tests/test_guardrails_engine.py": "runs programs with the policy pack, one more process",
+    "tests/components/test_generated_settings.py": "900 generated settings",
+    "tests/engine/test_connectors_engine.py": "previews 286 roles",
+    "tests/live/test_live.py": "runs the acceptance run in the sandbox",
+    "tests/project/test_processes.py": "runs tests and kills them",
+    "tests/docs/test_walkthroughs.py": "follows a page in the sandbox",
+    "tests/guardrails/test_guardrails_engine.py": "runs programs with the policy pack, one more process",
 }
 
 

@@ -312,7 +312,7 @@ both policies in turn, and fails if the tests do not notice a change.
 | proofs for all requests, by Z3 | `tests/authorization/test_never.py` |
 | a linter, and the resource types that each action supports | `tests/authorization/test_lint.py` |
 | policies with one part removed or widened | `tests/authorization/test_mutants.py` |
-| the policies of all connectors, compared with the facts of AWS's pages | `tests/test_connectors.py` |
+| the policies of all connectors, compared with the facts of AWS's pages | `tests/components/test_connectors.py` |
 
 The simulator is [iam-simulate](https://github.com/cloud-copilot/iam-simulate) with its copy of the Service Authorization
 Reference. Its license is the AGPL-3.0: only the tests use it, and it is not part of the program. It decides as AWS

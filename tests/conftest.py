@@ -11,8 +11,8 @@ import botocore.session
 import pytest
 
 from sandbox.environment import Sandbox
-from tests.stacks import Aws, NewStack, Stack, prepared
-from tests.support import TIMEOUT, golden
+from tests.helpers.stacks import Aws, NewStack, Stack, prepared
+from tests.helpers.support import TIMEOUT, golden
 
 # Ignore the user's settings for AWS, Pulumi and the terminal, and reach servers on this machine without
 # a proxy.

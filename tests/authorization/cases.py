@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from components.connector_role import ConnectorRole
 from pages.connector_calls import ROLE_NAME, Call, Options
-from tests.mocked import Deployment
+from tests.helpers.mocked import Deployment
 
 
 class Documents(NamedTuple):

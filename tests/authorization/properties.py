@@ -9,8 +9,8 @@ from pages.connector_calls import ROLE, SERVICE, Options
 from pages.evidence import NeverAllowed, NeverAssumed
 from pages.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
 from tests.authorization.proofs import Formula, Request, in_service
-from tests.expected import filled, statements
-from tests.support import golden
+from tests.helpers.expected import filled, statements
+from tests.helpers.support import golden
 
 _PLACEHOLDERS: Final = {
     "{{region}}": REGION,

@@ -27,7 +27,7 @@ from tests.authorization.mutants import Mutant, mutants
 from tests.authorization.proofs import Request, allows, counterexample
 from tests.authorization.properties import expected, forbidden, forbidden_trust
 from tests.authorization.simulator import ask
-from tests.support import golden
+from tests.helpers.support import golden
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,726 @@
+"""Test which resources the component registers, with which inputs, and what it checks first."""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, cast
+
+import pulumi
+import pytest
+
+from components.connector_role import ConnectorRole, ConnectorRoleArgs
+from components.errors import SettingsError
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SECRET_ID,
+    SUBNET_ID,
+)
+from tests.helpers.mocked import STACK, Deployment, Upstream
+from tests.helpers.support import FULL, MINIMAL, PROJECT_NAME, S3, VPC, golden, in_one_line, of_role
+
+IN_STACK = f"urn:pulumi:{STACK}::{PROJECT_NAME}::pulumi:pulumi:Stack$"
+COMPONENT_URN = f"{IN_STACK}qbusiness-connector:index:ConnectorRole::aem"
+FULL_DOCUMENTS = (golden("trust-policy"), golden("default-role-policy"))
+CALLER_IDENTITY = "aws:index/getCallerIdentity:getCallerIdentity"
+GET_REGION = "aws:index/getRegion:getRegion"
+
+
+def component(args: Mapping[str, Any], name: str = "aem", **options: Any) -> ConnectorRole:
+    opts = pulumi.ResourceOptions(**options)
+    return ConnectorRole(name, cast("ConnectorRoleArgs", dict(args)), opts)
+
+
+def deploy(args: Mapping[str, Any], **how: Any) -> Deployment:
+    return Deployment(lambda: component(args), **how)
+
+
+def output_of(value: object, name: str = "upstream") -> pulumi.Output[Any]:
+    return Upstream(name, value).value
+
+
+def test_an_output_region_that_is_blank_falls_back_to_the_provider_s():
+    args = {**FULL, "application_id": APPLICATION_ID}
+    deployment = Deployment(lambda: component({**args, "region": output_of("")}))
+    assert deployment.error is None
+    assert deployment.documents == FULL_DOCUMENTS
+
+
+def types(deployment: Deployment) -> list[str]:
+    return [registration.type for registration in deployment.registrations]
+
+
+def test_only_the_role_and_its_policy_are_registered():
+    deployment = deploy(FULL)
+    assert deployment.error is None
+    assert [(registration.type, registration.name) for registration in deployment.registrations] == [
+        ("qbusiness-connector:index:ConnectorRole", "aem"),
+        ("aws:iam/role:Role", "aem-qbusiness-role"),
+        ("aws:iam/rolePolicy:RolePolicy", "aem-qbusiness-policy"),
+    ]
+
+
+def test_the_inputs_of_role_and_policy_are_the_documents_and_what_was_set():
+    deployment = deploy(
+        {
+            **FULL,
+            "role_name": "qbusiness-aem",
+            "role_path": "/connectors/",
+            "role_description": "AEM",
+            "permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+            "tags": {"Team": "search"},
+        }
+    )
+    assert {**deployment.role, "assumeRolePolicy": in_one_line(deployment.role["assumeRolePolicy"])} == {
+        "name": "qbusiness-aem",
+        "path": "/connectors/",
+        "description": "AEM",
+        "permissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+        "tags": {"Team": "search"},
+        "forceDetachPolicies": True,
+        "assumeRolePolicy": golden("trust-policy"),
+    }
+    assert {**deployment.role_policy, "policy": in_one_line(deployment.role_policy["policy"])} == {
+        "name": "qbusiness-aem-connector",
+        "role": "qbusiness-aem",
+        "policy": golden("default-role-policy"),
+    }
+
+
+@pytest.mark.parametrize("connector", ["aem-cloud", "", None])
+def test_the_default_connector_may_be_named(connector: str | None):
+    deployment = deploy({**FULL, "connector": connector})
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+
+
+def test_a_connector_without_a_secret_gets_a_role_too():
+    deployment = deploy(S3)
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    expected = of_role(golden("s3-v2-role-policy"), "aem-qbusiness-role-1234567")
+    assert in_one_line(deployment.role_policy["policy"]) == expected
+
+
+def test_a_role_whose_data_source_is_a_bucket_names_itself_with_its_path():
+    deployment = deploy({**S3, "role_name": "qbusiness-files", "role_path": "/a/{role.name}/"})
+    assert deployment.error is None
+    expected = of_role(golden("s3-v2-role-policy"), "a/{role.name}/qbusiness-files")
+    assert in_one_line(deployment.role_policy["policy"]) == expected
+
+
+def test_connectors_of_one_application_live_in_one_stack():
+    def program() -> None:
+        component(MINIMAL, "aem")
+        component({**MINIMAL, "connector": "confluence-cloud"}, "wiki")
+        component(S3, "files")
+
+    deployment = Deployment(program)
+    assert deployment.error is None
+    policies = {
+        policy.name.removesuffix("-qbusiness-policy"): policy.inputs["policy"]
+        for policy in deployment.of_type("aws:iam/rolePolicy:RolePolicy")
+    }
+    assert policies.keys() == {"aem", "wiki", "files"}
+    assert in_one_line(policies["aem"]) == golden("minimal-role-policy")
+    assert in_one_line(policies["wiki"]) == golden("minimal-role-policy")
+    expected = of_role(golden("s3-v2-role-policy"), "files-qbusiness-role-1234567")
+    assert in_one_line(policies["files"]) == expected
+
+
+def test_an_unset_or_blank_setting_is_not_an_input_of_the_role():
+    blank = dict.fromkeys(["role_name", "role_path", "role_description", "permissions_boundary_arn"], "")
+    for args in (MINIMAL, {**MINIMAL, **blank, "tags": {}}):
+        assert set(deploy(args).role) == {"assumeRolePolicy", "forceDetachPolicies"}
+
+
+def test_the_policy_is_replaced_after_its_new_role_exists():
+    (policy,) = deploy(FULL).of_type("aws:iam/rolePolicy:RolePolicy")
+    assert policy.request.deleteBeforeReplaceDefined
+    assert not policy.request.deleteBeforeReplace
+
+
+def test_every_child_has_the_component_as_its_parent():
+    children = deploy({**FULL, "exclusive_policies": True}).registrations[1:]
+    assert [child.request.parent for child in children] == [COMPONENT_URN] * 4
+
+
+def test_with_exclusive_policies_the_stack_owns_all_policies_of_the_role():
+    exclusive = deploy({**MINIMAL, "exclusive_policies": True, "role_name": "qbusiness-aem"})
+    (inline,) = exclusive.of_type("aws:iam/rolePoliciesExclusive:RolePoliciesExclusive")
+    (attached,) = exclusive.of_type(
+        "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
+    )
+    assert (inline.name, dict(inline.inputs)) == (
+        "aem-qbusiness-policies-exclusive",
+        {"roleName": "qbusiness-aem", "policyNames": ["qbusiness-aem-connector"]},
+    )
+    assert (attached.name, dict(attached.inputs)) == (
+        "aem-qbusiness-policy-attachments-exclusive",
+        {"roleName": "qbusiness-aem", "policyArns": []},
+    )
+
+
+def test_the_outputs_are_the_arn_and_the_name_of_the_role():
+    deployment = deploy({**MINIMAL, "role_name": "qbusiness-aem"})
+    assert deployment.outputs[COMPONENT_URN] == {
+        "roleArn": f"arn:aws:iam::{ACCOUNT}:role/qbusiness-aem",
+        "roleName": "qbusiness-aem",
+    }
+
+
+def test_the_arn_depends_on_the_policy():
+    def program() -> None:
+        Upstream("data-source", component(MINIMAL).role_arn)
+
+    data_source = Deployment(program).registrations[-1]
+    assert {urn.rpartition("::")[2] for urn in data_source.request.dependencies} == {
+        "aem-qbusiness-policy",
+        "aem-qbusiness-role",
+    }
+
+
+def test_one_stack_can_have_two_components():
+    def program() -> None:
+        component(FULL, "docs")
+        component({**MINIMAL, "application_id": APPLICATION_ID}, "intranet")
+
+    deployment = Deployment(program)
+    assert deployment.error is None
+    assert {role.name for role in deployment.of_type("aws:iam/role:Role")} == {
+        "docs-qbusiness-role",
+        "intranet-qbusiness-role",
+    }
+
+
+def test_the_children_and_the_invokes_use_the_component_s_provider():
+    import pulumi_aws as aws  # noqa: PLC0415 slow, and few tests need it
+
+    def program(**given: str) -> None:
+        provider = aws.Provider("other", region=REGION)
+        component({**MINIMAL, "application_id": APPLICATION_ID, **given}, providers=[provider])
+
+    for given, invokes in (({}, 2), ({"region": REGION}, 1)):
+        deployment = Deployment(partial(program, **given))
+        requests = [
+            registration.request
+            for registration in deployment.registrations
+            if registration.type.startswith("aws:iam")
+        ]
+        providers = {request.provider for request in [*requests, *deployment.invokes]}
+        assert (len(requests), len(deployment.invokes)) == (2, invokes)
+        assert providers == {f"{IN_STACK}pulumi:providers:aws::other::other-id"}
+
+
+def test_the_caller_is_looked_up_once_for_each_provider():
+    import pulumi_aws as aws  # noqa: PLC0415 slow, and few tests need it
+
+    def program() -> None:
+        one, other = (aws.Provider(name, region=REGION) for name in ("one", "other"))
+        for name, provider in (("first", one), ("second", one), ("third", other)):
+            component({**MINIMAL, "application_id": APPLICATION_ARN}, name, providers=[provider])
+
+    deployment = Deployment(program)
+    assert deployment.error is None
+    assert sorted(request.provider.rpartition("::")[2] for request in deployment.invokes) == [
+        "one-id",
+        "other-id",
+    ]
+
+
+# Look-ups by the provider.
+
+
+@pytest.mark.parametrize(
+    ("args", "tokens"),
+    [
+        ({}, [CALLER_IDENTITY]),
+        ({"application_id": APPLICATION_ID, "region": REGION}, [CALLER_IDENTITY]),
+        ({"application_id": APPLICATION_ID, "account_id": ACCOUNT}, [CALLER_IDENTITY, GET_REGION]),
+    ],
+    ids=["ARN", "ID", "ID without Region"],
+)
+def test_the_provider_supplies_the_caller_and_a_region_that_is_not_set(
+    args: dict[str, str], tokens: list[str]
+):
+    deployment = deploy({**FULL, **args})
+    assert deployment.error is None
+    assert [invoke.tok for invoke in deployment.invokes] == tokens
+    assert deployment.documents == FULL_DOCUMENTS
+
+
+def test_an_output_may_resolve_to_an_arn():
+    deployment = Deployment(lambda: component({**MINIMAL, "application_id": output_of(APPLICATION_ARN)}))
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+
+
+def test_an_output_may_resolve_to_an_id():
+    deployment = Deployment(lambda: component({**MINIMAL, "application_id": output_of(APPLICATION_ID)}))
+    assert [invoke.tok for invoke in deployment.invokes] == [CALLER_IDENTITY, GET_REGION]
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+
+
+# Values that become known only during the update.
+
+
+def all_later() -> dict[str, Any]:
+    """Return the full settings with each value, at every depth, as an Output."""
+    vpc = {
+        member: [output_of(item, f"{member}-{i}") for i, item in enumerate(items)]
+        for member, items in VPC.items()
+    }
+    plain = {name: value for name, value in FULL.items() if name != "vpc_configuration"}
+    return {name: output_of(value, name) for name, value in plain.items()} | {
+        "vpc_configuration": vpc,
+        "role_name": output_of("qbusiness-aem", "role"),
+        "role_path": output_of("", "path"),
+        "tags": {"Team": output_of("search", "team")},
+    }
+
+
+def test_every_input_may_be_an_output():
+    deployment = Deployment(lambda: component(all_later()))
+    assert deployment.error is None
+    assert deployment.documents == FULL_DOCUMENTS
+    assert deployment.role["name"] == "qbusiness-aem"
+    assert "path" not in deployment.role
+    assert deployment.role["tags"] == {"Team": "search"}
+
+
+def test_every_input_for_a_bucket_may_be_an_output():
+    def program() -> None:
+        outputs = {name: output_of(value, name) for name, value in S3.items()}
+        account = {"bucket_account_id": output_of(ACCOUNT, "bucket_account_id")}
+        role = {"role_name": output_of("qbusiness-files", "n"), "role_path": output_of("/a/", "p")}
+        component({**outputs, **account, **role, "connector": "s3-v2"})
+
+    deployment = Deployment(program)
+    assert deployment.error is None
+    expected = of_role(golden("s3-v2-role-policy"), "a/qbusiness-files")
+    assert in_one_line(deployment.role_policy["policy"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bucket_name", "qbusiness-documents"),
+        ("bucket_account_id", OTHER_ACCOUNT),
+        ("role_name", "qbusiness-files"),
+        ("role_path", "/connectors/"),
+    ],
+)
+def test_in_a_preview_an_unknown_bucket_or_role_leaves_the_trust_policy_known(name: str, value: str):
+    def program() -> None:
+        component({**S3, name: output_of(value)})
+
+    deployment = Deployment(program, preview=True, existing=True)
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
+    assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
+
+
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [(S3, "secret_id"), (S3, "vpc_configuration"), (MINIMAL, "bucket_name")],
+    ids=["secret", "VPC", "bucket"],
+)
+def test_what_the_connector_does_not_take_may_turn_out_blank(args: Mapping[str, Any], name: str):
+    def deploy_later(value: object, *, preview: bool) -> Deployment:
+        return Deployment(lambda: component({**args, name: output_of(value)}), preview=preview)
+
+    for preview in (False, True):
+        assert deploy_later("", preview=preview).error is None
+    given = VPC if name == "vpc_configuration" else "qbusiness-documents"
+    assert deploy_later(given, preview=True).error is None
+    refused = deploy_later(given, preview=False)
+    assert isinstance(refused.error, SettingsError)
+    assert f"{name}: is not supported by the connector" in str(refused.error)
+    assert not [kind for kind in types(refused) if kind.startswith("aws:iam")]
+
+
+def test_in_a_preview_unknown_inputs_give_unknown_documents_and_no_error():
+    deployment = Deployment(lambda: component(all_later()), preview=True)
+    assert deployment.error is None
+    assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
+    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
+
+
+@pytest.mark.parametrize("application", [APPLICATION_ID, APPLICATION_ARN])
+def test_in_a_preview_a_provider_that_is_not_configured_yet_gives_unknown_documents(application: str):
+    program = partial(component, {**MINIMAL, "application_id": application})
+    deployment = Deployment(program, preview=True, account=None)
+    assert deployment.error is None
+    assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
+    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
+
+
+def test_in_a_preview_an_unknown_application_leaves_the_rest_of_the_role_known():
+    def program() -> None:
+        args = {**FULL, "application_id": output_of(APPLICATION_ARN), "role_name": "qbusiness-aem"}
+        component({**args, "tags": {"Team": "search"}})
+
+    deployment = Deployment(program, preview=True)
+    assert deployment.error is None
+    assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
+    assert (deployment.role["name"], deployment.role["tags"]) == ("qbusiness-aem", {"Team": "search"})
+
+
+def test_in_a_preview_an_invalid_output_is_refused_while_another_is_unknown():
+    def program() -> None:
+        component(
+            {
+                **FULL,
+                "kms_key_id": output_of(FULL["kms_key_id"]),
+                "index_id": pulumi.Output.from_input("x"),
+            }
+        )
+
+    deployment = Deployment(program, preview=True)
+    assert isinstance(deployment.error, SettingsError)
+    assert deployment.of_type("aws:iam/role:Role") == []
+
+
+def test_an_awaitable_is_an_input():
+    async def secret() -> str:
+        return SECRET_ID
+
+    deployment = Deployment(lambda: component({**FULL, "secret_id": secret()}))
+    assert deployment.error is None
+    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+
+
+OF_THE_ROLE: dict[str, Any] = {
+    "tags": {"Team": "search"},
+    "role_name": "qbusiness-aem",
+    "role_path": "/connectors/",
+    "role_description": "AEM",
+    "permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+}
+"""Settings that are in neither policy."""
+
+
+def member(value: object, as_output: Callable[[object], object]) -> object:
+    """Return an Output of a value, or an object with an Output as its member."""
+    return {"Team": as_output("search")} if isinstance(value, dict) else as_output(value)
+
+
+@pytest.mark.parametrize("name", OF_THE_ROLE)
+def test_an_unknown_setting_of_the_role_makes_only_itself_unknown(name: str):
+    def program() -> None:
+        component({**FULL, "role_name": "qbusiness", name: member(OF_THE_ROLE[name], output_of)})
+
+    deployment = Deployment(program, preview=True, existing=True)
+    assert deployment.error is None
+    assert deployment.documents == FULL_DOCUMENTS
+    assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
+
+
+@pytest.mark.parametrize("unknown", ["index_id", "kms_key_id", "vpc_configuration"])
+def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unknown: str):
+    def program() -> None:
+        value = FULL[unknown]
+        vpc = {**VPC, "subnet_ids": [output_of(SUBNET_ID)]}
+        component({**FULL, unknown: vpc if unknown == "vpc_configuration" else output_of(value)})
+
+    deployment = Deployment(program, preview=True, existing=True)
+    assert deployment.error is None
+    assert in_one_line(deployment.role["assumeRolePolicy"]) == golden("trust-policy")
+    assert pulumi.contains_unknowns(deployment.role_policy["policy"])
+    assert deployment.outputs[COMPONENT_URN]["roleArn"].startswith("arn:")
+
+
+def secret_outputs(deployment: Deployment) -> set[str]:
+    """Return the secret ones of documents and outputs."""
+    arn = deployment.raw_outputs[COMPONENT_URN].fields["roleArn"]
+    return deployment.secret_documents | ({"ARN"} if arn.HasField("struct_value") else set())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("tags", {"Team": pulumi.Output.secret("search")}, set()),
+        ("role_description", pulumi.Output.secret("AEM"), set()),
+        ("role_name", pulumi.Output.secret("qbusiness-aem"), {"ARN"}),
+        ("role_path", pulumi.Output.secret("/connectors/"), {"ARN"}),
+        ("index_id", pulumi.Output.secret(INDEX_ID), {"role policy"}),
+        ("secret_id", pulumi.Output.secret(SECRET_ID), {"role policy"}),
+        ("vpc_configuration", {**VPC, "subnet_ids": pulumi.Output.secret([SUBNET_ID])}, {"role policy"}),
+        ("vpc_configuration", pulumi.Output.secret(dict(VPC)), {"role policy"}),
+        ("application_id", pulumi.Output.secret(APPLICATION_ID), {"trust policy", "role policy"}),
+        (
+            "application_id",
+            pulumi.Output.secret(APPLICATION_ARN),
+            {"trust policy", "role policy", "ARN"},
+        ),
+        ("account_id", pulumi.Output.secret(ACCOUNT), {"trust policy", "role policy", "ARN"}),
+        ("region", pulumi.Output.secret(REGION), {"trust policy", "role policy"}),
+        ("bucket_name", pulumi.Output.secret("qbusiness-documents"), {"role policy"}),
+        ("bucket_account_id", pulumi.Output.secret(OTHER_ACCOUNT), {"role policy"}),
+    ],
+)
+def test_a_secret_makes_only_what_contains_it_secret(name: str, value: object, expected: set[str]):
+    args = S3 if name.startswith("bucket") else FULL
+    deployment = Deployment(lambda: component({**args, name: value}))
+    assert deployment.error is None
+    assert secret_outputs(deployment) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("role_name", "qbusiness-files", {"role policy", "ARN"}),
+        ("role_path", "/connectors/", {"role policy", "ARN"}),
+        ("role_description", "Files", set()),
+    ],
+)
+def test_a_policy_that_names_the_role_is_as_secret_as_the_role_s_name_and_path(
+    name: str, value: str, expected: set[str]
+):
+    deployment = deploy({**S3, name: pulumi.Output.secret(value)})
+    assert deployment.error is None
+    assert secret_outputs(deployment) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, []),
+        ({"tags": {"Team": "search"}}, []),
+        ({"tags": {"Team": pulumi.Output.secret("search")}}, ["tagsAll"]),
+        ({"tags": pulumi.Output.secret({"Team": "search"})}, ["tagsAll"]),
+        ({"kms_key_id": pulumi.Output.secret(FULL["kms_key_id"])}, ["inlinePolicies"]),
+        ({"role_description": pulumi.Output.secret("AEM")}, []),
+        ({"role_name": pulumi.Output.secret("qbusiness-aem")}, ["arn"]),
+    ],
+)
+def test_a_secret_that_the_provider_repeats_stays_secret(given: dict[str, Any], expected: list[str]):
+    (role,) = deploy({**MINIMAL, **given}).of_type("aws:iam/role:Role")
+    assert [*role.request.additionalSecretOutputs] == expected
+
+
+@pytest.mark.parametrize("name", ["role_name", "role_path"])
+def test_a_secret_name_that_the_policy_contains_stays_secret_where_the_provider_repeats_it(name: str):
+    args = {**S3, name: pulumi.Output.secret({"role_name": "qbusiness", "role_path": "/q/"}[name])}
+    (role,) = deploy(args).of_type("aws:iam/role:Role")
+    assert [*role.request.additionalSecretOutputs] == ["inlinePolicies", "arn"]
+
+
+# Invalid settings.
+
+
+def test_an_invalid_plain_value_is_refused_before_anything_is_registered():
+    deployment = deploy({**FULL, "index_id": "x"})
+    assert isinstance(deployment.error, SettingsError)
+    assert deployment.registrations == []
+
+
+@pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
+def test_an_invalid_plain_value_is_refused_while_the_others_are_unknown(preview: bool):
+    def program() -> None:
+        component({**FULL, "application_id": output_of(APPLICATION_ID), "index_id": "x"})
+
+    deployment = Deployment(program, preview=preview)
+    assert isinstance(deployment.error, SettingsError)
+    assert types(deployment) == ["test:index:Upstream"]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("application_id", "x"),
+        ("index_id", "x*"),
+        ("secret_id", "aem"),
+        ("kms_key_id", "alias/aem"),
+        ("account_id", OTHER_ACCOUNT),
+        ("role_name", "a b"),
+        ("tags", {"aws:x": "v"}),
+        ("vpc_configuration", {"subnet_ids": [SUBNET_ID], "security_group_ids": []}),
+        ("secret_id", f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"),
+    ],
+)
+def test_an_invalid_output_is_refused_before_the_role_is_created(name: str, wrong: object):
+    deployment = Deployment(lambda: component({**FULL, name: output_of(wrong)}))
+    assert isinstance(deployment.error, SettingsError)
+    assert [problem.path[0] for problem in deployment.error.problems] == [name]
+    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
+
+
+@pytest.mark.parametrize(
+    ("args", "name", "refused"),
+    [
+        (MINIMAL, "secret_id", "secret_id"),
+        (S3, "bucket_name", "bucket_name"),
+        ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket_name", "bucket_name"),
+        ({**FULL, "connector": "webcrawler"}, "secret_id", "kms_key_id"),
+    ],
+)
+def test_a_missing_output_that_the_connector_needs_is_refused_before_the_role_is_created(
+    args: Mapping[str, Any], name: str, refused: str
+):
+    deployment = Deployment(lambda: component({**args, name: output_of("")}))
+    assert isinstance(deployment.error, SettingsError)
+    assert [problem.name for problem in deployment.error.problems] == [refused]
+    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
+
+
+def test_what_only_the_provider_knows_is_checked_before_the_role_is_created():
+    args = {"application_id": APPLICATION_ID, "region": REGION}
+    secret = f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
+    deployment = deploy({**FULL, **args, "secret_id": secret})
+    assert isinstance(deployment.error, SettingsError)
+    assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
+
+
+def test_a_policy_beyond_the_quota_is_refused_before_anything_is_registered():
+    vpc = {**VPC, "subnet_ids": [f"subnet-{number:017x}" for number in range(120)]}
+    for application in (APPLICATION_ARN, APPLICATION_ID):
+        args = {**FULL, "application_id": application, "region": REGION, "vpc_configuration": vpc}
+        deployment = deploy(args)
+        assert isinstance(deployment.error, SettingsError)
+        assert "at most 10,240 characters" in str(deployment.error)
+        assert deployment.registrations == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("exclusive_policies", True), ("connector", "aem-cloud"), ("connector", "")],
+)
+@pytest.mark.parametrize("make", [output_of, pulumi.Output.secret, pulumi.Output.from_input])
+def test_exclusive_policies_must_be_a_plain_value(
+    make: Callable[[object], pulumi.Output[Any]], name: str, value: object
+):
+    deployment = Deployment(lambda: component({**MINIMAL, name: make(value)}))
+    assert isinstance(deployment.error, SettingsError)
+    assert f"{name}: is an Output, and decides which statements and resources there are" in str(
+        deployment.error
+    )
+    assert set(types(deployment)) <= {"test:index:Upstream"}
+
+
+# Warnings.
+
+
+def test_a_warning_is_reported_once():
+    deployment = deploy({**FULL, "role_name": "aem", "application_id": APPLICATION_ID, "region": REGION})
+    assert len(deployment.warnings) == 1
+    assert "lists only roles" in deployment.warnings[0]
+
+
+def test_a_warning_about_an_output_is_reported_when_the_output_is_known():
+    deployment = Deployment(lambda: component({**FULL, "secret_id": output_of("aem-secret")}))
+    assert len(deployment.warnings) == 1
+    assert "describe-secret" in deployment.warnings[0]
+
+
+# Credentials: a role can be passed only to a service of its own account.
+
+
+@pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
+@pytest.mark.parametrize(
+    ("given", "credentials", "name"),
+    [
+        ({}, {"account": OTHER_ACCOUNT}, "application_id"),
+        ({}, {"partition": "aws-cn"}, "application_id"),
+        (
+            {"application_id": APPLICATION_ID, "region": REGION, "account_id": ACCOUNT},
+            {"account": OTHER_ACCOUNT},
+            "account_id",
+        ),
+    ],
+    ids=["account of the ARN", "partition", "account"],
+)
+def test_credentials_of_another_account_create_no_role(
+    given: dict[str, Any], credentials: dict[str, str], name: str, preview: bool
+):
+    deployment = deploy({**FULL, **given}, preview=preview, **credentials)
+    assert isinstance(deployment.error, SettingsError)
+    assert [problem.path for problem in deployment.error.problems] == [(name,)]
+    assert types(deployment) == ["qbusiness-connector:index:ConnectorRole"]
+
+
+def test_the_account_of_a_secret_application_is_not_shown():
+    secret = {**FULL, "application_id": pulumi.Output.secret(APPLICATION_ARN)}
+    for deployment in (
+        deploy(secret, account=OTHER_ACCOUNT),
+        deploy({**secret, "account_id": OTHER_ACCOUNT}),
+    ):
+        assert isinstance(deployment.error, SettingsError)
+        assert ACCOUNT not in str(deployment.error)
+
+
+# What documents and messages contain.
+
+
+def test_the_documents_name_only_what_was_set():
+    text = deploy(FULL).role_policy["policy"]
+    for value in (APPLICATION_ID, INDEX_ID, SECRET_ID, SUBNET_ID):
+        text = text.replace(value, "")
+    assert not [word for word in json.dumps(text).split('"') if "1111-" in word or "2222-" in word]
+
+
+@pytest.mark.parametrize(
+    ("args", "name", "value"),
+    [
+        (S3, "bucket_name", "Hunter2"),
+        (S3, "bucket_account_id", "Hunter2"),
+        (MINIMAL, "bucket_name", "hunter2"),
+        (S3, "secret_id", "hunter2"),
+        (S3, "vpc_configuration", {"hunter2": ["hunter2"]}),
+    ],
+)
+def test_a_secret_that_the_connector_refuses_is_not_shown(
+    args: Mapping[str, Any], name: str, value: object
+):
+    deployment = Deployment(lambda: component({**args, name: pulumi.Output.secret(value)}))
+    assert isinstance(deployment.error, SettingsError)
+    assert [problem.name for problem in deployment.error.problems] == [name]
+    assert "hunter2" not in str(deployment.error).lower()
+
+
+def test_an_invalid_secret_is_not_shown():
+    deployment = Deployment(
+        lambda: component(
+            {**FULL, "secret_id": pulumi.Output.secret("hunter2*"), "index_id": output_of("x")}
+        )
+    )
+    assert isinstance(deployment.error, SettingsError)
+    assert "hunter2" not in str(deployment.error)
+    assert "secret_id: [secret] is not a secret's ARN" in str(deployment.error)
+    assert 'index_id: "x" is not an index ID' in str(deployment.error)
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [(5, MINIMAL), ("aem", None), ("aem", "text"), ("aem", {**MINIMAL, 5: "x"}), (None, MINIMAL)],
+)
+def test_an_invalid_name_or_invalid_arguments_are_refused_without_a_traceback(name: Any, args: Any):
+    deployment = Deployment(lambda: ConnectorRole(name, args))
+    assert isinstance(deployment.error, pulumi.RunError)
+    assert str(deployment.error) == (
+        "ConnectorRole takes a name and a dictionary of arguments by their names"
+    )
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**5000, {b"x": 1}, b"x", [[{("a", 1): 2}]], nested(500), nested(100_000)],
+    ids=["long number", "object", "bytes", "tuple", "deep", "deeper"],
+)
+@pytest.mark.parametrize("name", ["kms_key_id", "tags", "vpc_configuration", "subnet_ids"])
+def test_a_value_that_cannot_be_shown_is_refused(name: str, value: Any):
+    given = {"vpc_configuration": {**VPC, name: value}} if name == "subnet_ids" else {name: value}
+    deployment = deploy({**MINIMAL, **given})
+    assert isinstance(deployment.error, SettingsError)

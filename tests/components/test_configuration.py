@@ -1,0 +1,523 @@
+"""Test that stack configuration gives the same settings as arguments, with its own names in errors."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.connector_role import ConnectorRole
+from components.errors import SettingsError
+from components.stack_config import KEYS, config_key
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SECRET_ID,
+)
+from tests.helpers.mocked import Deployment
+from tests.helpers.support import PROJECT_NAME, S3, VPC, golden, in_one_line, of_role
+
+MINIMAL: dict[str, str] = {
+    "aws:region": REGION,
+    "applicationId": APPLICATION_ARN,
+    "indexId": INDEX_ID,
+    "secretId": SECRET_ID,
+}
+S3_SETTINGS: dict[str, str] = {
+    "aws:region": REGION,
+    "bucketAccountId": ACCOUNT,
+    **{config_key(name): value for name, value in S3.items()},
+}
+VPC_CONFIGURATION = json.dumps(
+    {"subnetIds": VPC["subnet_ids"], "securityGroupIds": VPC["security_group_ids"]}
+)
+BLANKS = {
+    key: "{}"
+    if key in ("vpcConfiguration", "tags")
+    else "false"
+    if key.startswith(("allow", "ex"))
+    else ""
+    for key in KEYS.values()
+    if key not in MINIMAL
+}
+"""The defaults that the engine sets for optional keys."""
+
+
+def deploy(
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Mapping[str, str],
+    namespace: str = PROJECT_NAME,
+    **options: Any,
+) -> Deployment:
+    config = {key if ":" in key else f"{namespace}:{key}": value for key, value in settings.items()}
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+
+    def program() -> None:
+        config = None if namespace == PROJECT_NAME else pulumi.Config(namespace)
+        ConnectorRole.from_config("aem", config, **options)
+
+    return Deployment(program)
+
+
+def message(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str], **how: Any) -> str:
+    deployment = deploy(monkeypatch, settings, **how)
+    assert isinstance(deployment.error, SettingsError)
+    assert deployment.registrations == []
+    return str(deployment.error)
+
+
+def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
+    settings = {
+        **MINIMAL,
+        "connector": "aem-cloud",
+        "kmsKeyId": KEY_ID,
+        "vpcConfiguration": VPC_CONFIGURATION,
+        "accountId": "123456789012",
+        "ingestScope": "applicationAndIndex",
+        "allowNetworkInterfaceDeletion": "true",
+        "exclusivePolicies": "true",
+        "roleName": "qbusiness-aem",
+        "rolePath": "/connectors/",
+        "roleDescription": "AEM",
+        "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
+        "tags": '{"Team": "search"}',
+    }
+    assert {*settings, *S3_SETTINGS} == {"aws:region", *KEYS.values()}
+    deployment = deploy(monkeypatch, settings)
+    assert deployment.error is None
+    assert len(deployment.registrations) == 5
+    assert in_one_line(deployment.role_policy["policy"]) == golden("default-role-policy")
+    assert {key: value for key, value in deployment.role.items() if key != "assumeRolePolicy"} == {
+        "name": "qbusiness-aem",
+        "path": "/connectors/",
+        "description": "AEM",
+        "permissionsBoundary": "arn:aws:iam::123456789012:policy/boundary",
+        "tags": {"Team": "search"},
+        "forceDetachPolicies": True,
+    }
+
+
+def test_the_keys_of_a_bucket_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
+    deployment = deploy(monkeypatch, S3_SETTINGS)
+    assert deployment.error is None
+    expected = of_role(golden("s3-v2-role-policy"), "aem-qbusiness-role-1234567")
+    assert in_one_line(deployment.role_policy["policy"]) == expected
+    other = deploy(monkeypatch, {**S3_SETTINGS, "bucketAccountId": OTHER_ACCOUNT})
+    assert in_one_line(other.role_policy["policy"]) == expected.replace(
+        f'"aws:ResourceAccount": "{ACCOUNT}"', f'"aws:ResourceAccount": "{OTHER_ACCOUNT}"'
+    )
+
+
+def test_a_blank_key_is_not_set(monkeypatch: pytest.MonkeyPatch):
+    deployment = deploy(monkeypatch, {**BLANKS, **MINIMAL})
+    assert deployment.error is None
+    assert len(deployment.registrations) == 3
+    assert in_one_line(deployment.role_policy["policy"]) == golden("minimal-role-policy")
+    assert set(deployment.role) == {"assumeRolePolicy", "forceDetachPolicies"}
+
+
+def test_every_key_may_be_blank_that_the_connector_does_not_need(monkeypatch: pytest.MonkeyPatch):
+    deployment = deploy(monkeypatch, {**BLANKS, **S3_SETTINGS, "secretId": ""})
+    assert deployment.error is None
+    assert deployment.role_policy == deploy(monkeypatch, S3_SETTINGS).role_policy
+
+
+@pytest.mark.parametrize("key", MINIMAL)
+@pytest.mark.parametrize("blank", [True, False], ids=["blank", "missing"])
+def test_a_required_key_that_is_blank_or_missing_is_reported(
+    monkeypatch: pytest.MonkeyPatch, key: str, blank: bool
+):
+    settings = {name: value for name, value in MINIMAL.items() if name != key}
+    text = message(monkeypatch, {**settings, key: ""} if blank else settings)
+    assert f"  {key}: is required and not set" in text
+    assert f"fix: pulumi config set --stack test --plaintext -- {key} " in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "command"),
+    [
+        ("applicationId", "x", "set --stack test --plaintext -- applicationId APPLICATION_ID"),
+        (
+            "aws:region",
+            "us-west-2",
+            "pulumi config set --stack test --plaintext -- aws:region us-east-1",
+        ),
+        (
+            "roleDescription",
+            "\x00",
+            "--plaintext -- roleDescription ROLE_DESCRIPTION",
+        ),
+        (
+            "vpcConfiguration",
+            '{"subnetIds": ["x"], "securityGroupIds": ["sg-01234567"]}',
+            "--path --type string -- 'vpcConfiguration.subnetIds[0]' SUBNET_ID",
+        ),
+        (
+            "tags",
+            '{"cost.center": 7}',
+            "--path --type string -- 'tags[\"cost.center\"]' TAG_VALUE",
+        ),
+        ("tags", '{"aws:x": "v"}', "pulumi config rm --stack test --path -- 'tags[\"aws:x\"]'"),
+        (
+            "allowNetworkInterfaceDeletion",
+            "true",
+            "pulumi config rm --stack test -- allowNetworkInterfaceDeletion",
+        ),
+        ("exclusivePolicies", "maybe", "--plaintext -- exclusivePolicies false"),
+        ("connector", "asana", "set --stack test --plaintext -- connector CONNECTOR"),
+        ("connector", "s3-v2", "rm --stack test -- secretId"),
+        ("connector", "s3-v2", "set --stack test --plaintext -- bucketName BUCKET_NAME"),
+        ("bucketName", "qbusiness-documents", "rm --stack test -- bucketName"),
+        ("bucketAccountId", "1402433619", "--plaintext -- bucketAccountId ACCOUNT_ID"),
+        ("bucketAccountId", OTHER_ACCOUNT, "rm --stack test -- bucketAccountId"),
+    ],
+)
+def test_a_problem_comes_with_the_command_that_fixes_it(
+    monkeypatch: pytest.MonkeyPatch, key: str, value: str, command: str
+):
+    assert command in message(monkeypatch, {**MINIMAL, key: value})
+
+
+@pytest.mark.parametrize(
+    ("organization", "stack"),
+    [("acme", "acme/test"), ("organization", "test"), ("", "test")],  # the second of a bucket or a file
+)
+def test_a_command_names_the_stack_with_its_organization_in_pulumi_cloud(
+    monkeypatch: pytest.MonkeyPatch, organization: str, stack: str
+):
+    monkeypatch.setattr(pulumi, "get_organization", lambda: organization)
+    text = message(monkeypatch, {**MINIMAL, "indexId": "x"})
+    assert f"fix: pulumi config set --stack {stack} --plaintext -- indexId " in text
+
+
+@pytest.mark.parametrize(
+    ("misspelled", "nearest"),
+    [
+        ("kmsKeyID", "kmsKeyId"),
+        ("kms_key_id", "kmsKeyId"),
+        ("vpcConfig", "vpcConfiguration"),
+        ("bucket", "bucketName or bucketAccountId"),
+        ("bucketname", "bucketName"),
+        ("bucketAccount", "bucketAccountId"),
+        ("Connector", "connector"),
+        ("connectorType", "connector"),
+    ],
+)
+def test_a_misspelled_key_is_refused_with_the_nearest_one(
+    monkeypatch: pytest.MonkeyPatch, misspelled: str, nearest: str
+):
+    text = message(monkeypatch, {**MINIMAL, misspelled: "x"}, refuse_unknown_keys=True)
+    assert f"  {misspelled}: is not a setting; did you mean {nearest}?\n" in text
+    assert f"fix: pulumi config rm --stack test -- {misspelled}" in text
+
+
+def test_a_misspelled_key_and_an_invalid_value_are_reported_together(monkeypatch: pytest.MonkeyPatch):
+    text = message(monkeypatch, {**MINIMAL, "kmsKey": "x", "indexId": "y"}, refuse_unknown_keys=True)
+    assert re.findall(r"^  (\w+):", text, re.MULTILINE) == ["kmsKey", "indexId"]
+
+
+def test_in_another_project_other_keys_are_ignored(monkeypatch: pytest.MonkeyPatch):
+    assert deploy(monkeypatch, {**MINIMAL, "somethingElse": "x"}).error is None
+
+
+def test_keys_of_other_namespaces_are_ignored(monkeypatch: pytest.MonkeyPatch):
+    settings = {**MINIMAL, "aws:profile": "x", "other:kmsKeyID": "y"}
+    assert deploy(monkeypatch, settings, refuse_unknown_keys=True).error is None
+
+
+def test_another_namespace_is_named_in_messages_and_commands(monkeypatch: pytest.MonkeyPatch):
+    text = message(monkeypatch, {**MINIMAL, "indexId": "x"}, namespace="search")
+    assert '  search:indexId: "x" is not an index ID\n' in text
+    assert "pulumi config set --stack test --plaintext -- search:indexId " in text
+
+
+def test_another_namespace_is_named_in_what_a_connector_refuses(monkeypatch: pytest.MonkeyPatch):
+    text = message(monkeypatch, {**S3_SETTINGS, "secretId": SECRET_ID}, namespace="search")
+    assert "  search:secretId: is not supported by the connector s3-v2: see https://docs.aws" in text
+    assert "    expected: no search:secretId, or another search:connector\n" in text
+    assert "    fix: pulumi config rm --stack test -- search:secretId" in text
+
+
+def test_namespaces_side_by_side_are_connectors_side_by_side(monkeypatch: pytest.MonkeyPatch):
+    spaces = {"wiki": {**MINIMAL, "connector": "confluence-cloud"}, "files": S3_SETTINGS}
+    config = {
+        key if ":" in key else f"{space}:{key}": value
+        for space, settings in spaces.items()
+        for key, value in settings.items()
+    }
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+
+    def program() -> None:
+        for space in spaces:
+            ConnectorRole.from_config(space, pulumi.Config(space), refuse_unknown_keys=True)
+
+    deployment = Deployment(program)
+    assert deployment.error is None
+    policies = deployment.of_type("aws:iam/rolePolicy:RolePolicy")
+    named = {policy.name: policy.inputs["policy"] for policy in policies}
+    assert in_one_line(named["wiki-qbusiness-policy"]) == golden("minimal-role-policy")
+    assert "qbusiness-documents" in named["files-qbusiness-policy"]
+
+
+@pytest.mark.parametrize("member", ["subnetids", "subnet_ids", "SubnetIds"])
+def test_a_misspelled_member_of_the_vpc_is_refused(monkeypatch: pytest.MonkeyPatch, member: str):
+    vpc = json.dumps({member: ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]})
+    text = message(monkeypatch, {**MINIMAL, "vpcConfiguration": vpc})
+    assert f"  vpcConfiguration.{member}: is not a setting; did you mean" in text
+
+
+def test_a_description_that_looks_like_json_stays_text(monkeypatch: pytest.MonkeyPatch):
+    deployment = deploy(monkeypatch, {**MINIMAL, "roleDescription": '{"a": true}'})
+    assert deployment.role["description"] == '{"a": true}'
+
+
+def test_a_value_with_quotes_is_quoted_for_the_shell(monkeypatch: pytest.MonkeyPatch):
+    text = message(monkeypatch, {**MINIMAL, "it's": "x"}, refuse_unknown_keys=True)
+    assert """pulumi config rm --stack test -- 'it'\\''s'""" in text
+
+
+def test_a_message_about_a_tag_names_its_key(monkeypatch: pytest.MonkeyPatch):
+    tags = json.dumps({"role_name": 1, "subnet_ids": 2, "0": 3})
+    text = message(monkeypatch, {**MINIMAL, "tags": tags})
+    assert re.findall(r"^  (tags\S+):", text, re.MULTILINE) == [
+        "tags.role_name",
+        "tags.subnet_ids",
+        'tags["0"]',
+    ]
+
+
+def test_a_key_named_region_is_not_the_provider_s(monkeypatch: pytest.MonkeyPatch):
+    text = message(monkeypatch, {**MINIMAL, "region": "x"}, refuse_unknown_keys=True)
+    assert "  region: is not a setting" in text
+
+
+DEEP = 1_200
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("vpcConfiguration", '{"subnetIds": ' + "[" * 500 + "]" * 500 + ', "securityGroupIds": []}'),
+        ("vpcConfiguration", "[" * DEEP + "]" * DEEP),
+        ("tags", '{"a":' * DEEP + "1" + "}" * DEEP),
+        ("tags", '{"a":' + "1" * 5_000 + "}"),
+        ("exclusivePolicies", "1" * 5_000),
+    ],
+    ids=["deep", "deeper", "deeper object", "long number", "long boolean"],
+)
+def test_json_that_python_cannot_parse_is_refused_with_a_message(
+    monkeypatch: pytest.MonkeyPatch, key: str, value: str
+):
+    assert f"  {key}" in message(monkeypatch, {**MINIMAL, key: value})
+
+
+def test_a_key_cannot_forge_a_line_of_the_message(monkeypatch: pytest.MonkeyPatch):
+    forged = "x\n  indexId\x1b\u202e"
+    settings = {**MINIMAL, forged: "x", "tags": json.dumps({forged: 5})}
+    text = message(monkeypatch, settings, refuse_unknown_keys=True)
+    assert text.replace("\n", "").isprintable()
+    assert "  x\\n  indexId\\x1b\\u202e: is not a setting" in text
+    assert '  tags["x\\n  indexId\\x1b\\u202e"]: "x' in text
+    assert text.count("fix: edit Pulumi.test.yaml") == 3
+
+
+ACCOUNTS = "aws:allowedAccountIds"
+OF_THE_PROGRAM: dict[str, Any] = {"refuse_unknown_keys": True}
+
+
+@pytest.mark.parametrize(
+    "accounts",
+    [
+        f'["{ACCOUNT}"]',
+        f"[{ACCOUNT}]",  # as `pulumi config set --path` without --type string writes it
+        f' ["{OTHER_ACCOUNT}", {ACCOUNT}]',
+    ],
+)
+def test_a_list_with_the_application_s_account_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, accounts: str
+):
+    deployment = deploy(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
+    assert deployment.error is None
+    assert deployment.warnings == []
+    # Without the application's account, any list is fine: the provider compares it with the credentials.
+    settings = {**MINIMAL, "applicationId": APPLICATION_ID, ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}
+    assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).error is None
+
+
+@pytest.mark.parametrize("missing", [None, "", "[]", "null"])
+@pytest.mark.parametrize(
+    ("application", "account"), [(APPLICATION_ARN, ACCOUNT), (APPLICATION_ID, "ACCOUNT_ID")]
+)
+def test_without_allowed_accounts_the_program_warns_and_shows_the_commands(
+    monkeypatch: pytest.MonkeyPatch, missing: str | None, application: str, account: str
+):
+    settings = {**MINIMAL, "applicationId": application}
+    if missing is not None:
+        settings[ACCOUNTS] = missing
+    deployment = deploy(monkeypatch, settings, **OF_THE_PROGRAM)
+    assert deployment.error is None
+    (warning,) = deployment.warnings
+    assert warning.startswith(f"{ACCOUNTS} is not set: with credentials of another account, ")
+    command = f"pulumi config set --stack test --path --type string -- '{ACCOUNTS}[0]' {account}"
+    assert f"`{command}`" in warning
+    assert warning.endswith("run `pulumi refresh --run-program`, then `pulumi up`")
+
+
+@pytest.mark.parametrize(
+    ("accounts", "member", "got"),
+    [
+        (ACCOUNT, "", f"expected a list, got {ACCOUNT}"),
+        (f'"{ACCOUNT}"', "", f'expected a list, got "{ACCOUNT}"'),
+        (f"{ACCOUNT}, {OTHER_ACCOUNT}", "", f'expected a list, got "{ACCOUNT}, {OTHER_ACCOUNT}"'),
+        ("{}", "", "expected a list, got {}"),
+        ("[12345670123]", "[0]", "12345670123 is not an account ID"),
+        (f'["{ACCOUNT}", "123"]', "[1]", '"123" is not an account ID'),
+        (f'["{ACCOUNT}", true]', "[1]", "true is not an account ID"),
+        ("[123456789012.0]", "[0]", "123456789012 is not an account ID"),
+        (f'["{OTHER_ACCOUNT}"]', "", f"the list does not have the application's account, {ACCOUNT}"),
+    ],
+)
+def test_another_list_of_accounts_is_refused_with_the_command_that_sets_it(
+    monkeypatch: pytest.MonkeyPatch, accounts: str, member: str, got: str
+):
+    text = message(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
+    assert f"  {ACCOUNTS}{member}: {got}\n" in text
+    path = f"{ACCOUNTS}{member or '[0]'}"
+    command = f"pulumi config set --stack test --path --type string -- '{path}' {ACCOUNT}"
+    assert f"fix: {command}" in text
+
+
+def test_the_account_of_the_application_may_come_from_its_own_key(monkeypatch: pytest.MonkeyPatch):
+    settings = {**MINIMAL, "applicationId": APPLICATION_ID, "accountId": ACCOUNT}
+    settings[ACCOUNTS] = f'["{OTHER_ACCOUNT}"]'
+    text = message(monkeypatch, {**settings, "indexId": "x"}, **OF_THE_PROGRAM)
+    assert re.findall(r"^  ([\w:]+): ", text, re.MULTILINE) == [ACCOUNTS, "indexId"]
+    assert "also run `pulumi refresh --run-program`, then `pulumi up`" in text
+
+
+def test_a_secret_account_is_in_no_message_about_the_list(monkeypatch: pytest.MonkeyPatch):
+    secret = [f"{PROJECT_NAME}:applicationId", ACCOUNTS]
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
+    for accounts in (f'["{OTHER_ACCOUNT}"]', OTHER_ACCOUNT, '["44445555"]'):
+        text = message(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
+        assert not re.search(r"\d{6}", text)
+    assert not re.search(r"\d{6}", deploy(monkeypatch, MINIMAL, **OF_THE_PROGRAM).warnings[0])
+
+
+@pytest.mark.parametrize("settings", [{}, {ACCOUNTS: "x"}, {ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}])
+def test_another_program_may_have_another_provider_so_nothing_is_said(
+    monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]
+):
+    deployment = deploy(monkeypatch, {**MINIMAL, **settings})
+    assert deployment.error is None
+    assert deployment.warnings == []
+
+
+def default_tags(**tags: str) -> dict[str, str]:
+    return {ACCOUNTS: f'["{ACCOUNT}"]', "aws:defaultTags": json.dumps({"tags": tags})}
+
+
+def test_a_tag_that_differs_from_a_default_tag_only_in_case_is_refused(monkeypatch: pytest.MonkeyPatch):
+    settings = {**MINIMAL, **default_tags(Team="search"), "tags": '{"team": "aem", "Owner": "me"}'}
+    text = message(monkeypatch, settings, **OF_THE_PROGRAM)
+    assert '  tags.team: "team" and "Team" of aws:defaultTags differ only in case\n' in text
+    assert "fix: pulumi config rm --stack test --path -- tags.team" in text
+    assert "1 error" in text
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:tags"].__contains__)
+    hidden = message(monkeypatch, settings, **OF_THE_PROGRAM)
+    assert "  tags: [secret] and [secret] of aws:defaultTags differ only in case" in hidden
+    assert "eam" not in hidden
+
+
+def test_a_tag_with_the_key_of_a_default_tag_replaces_it(monkeypatch: pytest.MonkeyPatch):
+    settings = {**MINIMAL, **default_tags(Team="search", Owner="me"), "tags": '{"Team": "aem"}'}
+    assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).role["tags"] == {"Team": "aem"}
+    for odd in ("x", "[]", '{"tags": 5}', '{"tags": null}'):  # the provider refuses them
+        settings = {**settings, "aws:defaultTags": odd}
+        assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).error is None
+
+
+ROLE = "aws:iam/role:Role"
+
+
+@pytest.mark.parametrize(
+    ("autonaming", "named_by"),
+    [
+        ({"mode": "disabled"}, "disabled"),
+        ({"mode": "verbatim"}, "verbatim"),
+        ({"pattern": "${stack}-${name}"}, "${stack}-${name}"),
+        ({"providers": {"aws": {"mode": "disabled"}}}, "disabled"),
+        ({"providers": {"aws": {"resources": {ROLE: {"pattern": "r-${hex(4)}"}}}}}, "r-${hex(4)}"),
+        ({"mode": "default", "providers": {"aws": {"mode": "verbatim"}}}, "verbatim"),
+        ({"mode": "verbatim", "providers": {"aws": {"mode": "default"}}}, None),
+        ({"mode": "default"}, None),
+        ({"pattern": "${name}-${hex(4)}"}, None),
+        ({"providers": {"azure-native": {"mode": "disabled"}}}, None),
+        ({"providers": {"aws": {"resources": {"aws:s3/bucket:Bucket": {"mode": "disabled"}}}}}, None),
+    ],
+)
+def test_autonaming_that_gives_the_role_another_name_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, autonaming: dict[str, Any], named_by: str | None
+):
+    settings = {**MINIMAL, "pulumi:autonaming": json.dumps(autonaming)}
+    warnings = deploy(monkeypatch, settings).warnings
+    if named_by is None:
+        assert warnings == []
+    else:
+        (warning,) = warnings
+        assert warning == (
+            f'roleName is not set, and pulumi:autonaming ("{named_by}") decides the role\'s name. '
+            "Permissions for roles named after the component may not cover it, and without qbusiness in "
+            "it, the Amazon Q Business console does not list it. Set a role name"
+        )
+    assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
+
+
+def test_a_secret_region_is_in_no_message(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", ["aws:region"].__contains__)
+    text = message(monkeypatch, {**MINIMAL, "aws:region": "Hunter2"})
+    assert "  aws:region: [secret] is not a Region" in text
+    assert "Hunter2" not in text
+
+
+def test_a_secret_key_makes_only_what_contains_it_secret(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:secretId"].__contains__)
+    deployment = deploy(monkeypatch, MINIMAL)
+    assert deployment.secret_documents == {"role policy"}
+    (role,) = deployment.of_type("aws:iam/role:Role")
+    assert [*role.request.additionalSecretOutputs] == ["inlinePolicies"]
+
+
+@pytest.mark.parametrize("key", ["bucketName", "bucketAccountId"])
+def test_a_secret_bucket_makes_its_policy_secret_and_is_in_no_message(
+    monkeypatch: pytest.MonkeyPatch, key: str
+):
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:{key}"].__contains__)
+    deployment = deploy(monkeypatch, S3_SETTINGS)
+    assert deployment.secret_documents == {"role policy"}
+    (role,) = deployment.of_type("aws:iam/role:Role")
+    assert [*role.request.additionalSecretOutputs] == ["inlinePolicies"]
+    text = message(monkeypatch, {**S3_SETTINGS, key: "Hunter2"})
+    assert f"  {key}: [secret] is not " in text
+    assert f"fix: pulumi config set --stack test --secret -- {key} " in text
+    assert "Hunter2" not in text
+
+
+def test_a_secret_connector_decides_the_policy_and_is_shown(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:connector"].__contains__)
+    deployment = deploy(monkeypatch, S3_SETTINGS)
+    assert deployment.secret_documents == set()
+    text = message(monkeypatch, {**S3_SETTINGS, "connector": "s3"})
+    assert '  connector: "s3" is not a connector; did you mean s3-v1 or s3-v2?' in text
+
+
+def test_options_reach_the_component(monkeypatch: pytest.MonkeyPatch):
+    deployment = deploy(monkeypatch, MINIMAL, opts=pulumi.ResourceOptions(protect=True))
+    assert [registration.request.protect for registration in deployment.registrations] == [True] * 3

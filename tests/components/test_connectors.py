@@ -1,0 +1,191 @@
+"""Test that each connector gets the documents, the options and the requirements of its page."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+from components.connectors import CONNECTORS
+from components.errors import SettingsError
+from components.validation import ValidationResult, validate
+from pages.connector_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ID,
+    BUCKET_NAME,
+    INDEX_ID,
+    OTHER_ACCOUNT,
+    SECRET_ID,
+)
+from tests.helpers import expected
+from tests.helpers.connector_facts import FACTS, Facts, shapes
+from tests.helpers.support import MINIMAL, VPC, golden, size
+
+EVERY_CONNECTOR = pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
+PAGE = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{}-iam-role.html"
+NEEDS = {
+    "required": "required",
+    "optional": "optional",
+    "earlier": "earlier versions of the connector only",
+    "no": "not supported",
+}
+ARN = "arn:aws{words}:{{}}:abcde{words}-99:{{}}:{{}}".format(words=3 * f"-{16 * 'w'}")
+"""An ARN with the longest valid partition and Region; without service, account and resource."""
+
+
+def needs(facts: Facts) -> dict[str, str]:
+    return {
+        "secret_id": facts.secret,
+        "bucket_name": facts.bucket,
+        "vpc_configuration": facts.vpc,
+    }
+
+
+def look(facts: Facts, options: Options) -> ValidationResult:
+    settings = {**options.arguments, "connector": facts.name}
+    return validate("qbusiness", settings).of_role(ROLE_NAME)
+
+
+def test_the_connectors_are_those_of_the_pages():
+    assert set(CONNECTORS) == set(FACTS)
+    assert len(FACTS) == 45
+
+
+@EVERY_CONNECTOR
+def test_the_entry_of_a_connector_agrees_with_its_page(facts: Facts):
+    connector = CONNECTORS[facts.name]
+    assert connector.name == facts.name
+    assert connector.types.split() == facts.types.split(",")
+    assert (connector.secret, connector.bucket, connector.vpc) == tuple(
+        NEEDS[need] for need in needs(facts).values()
+    )
+    assert connector.status == facts.status
+    assert connector.page == PAGE.format(facts.name)
+
+
+@EVERY_CONNECTOR
+def test_the_documents_of_a_connector_have_one_of_the_shapes(facts: Facts):
+    for options in shapes(facts):
+        trust_policy, role_policy, _ = look(facts, options)
+        assert role_policy == json.dumps(expected.role_policy(options))
+        assert trust_policy == golden("trust-policy")
+
+
+def test_only_a_connector_whose_data_source_is_a_bucket_passes_its_role():
+    passing = {
+        facts.name
+        for facts in FACTS.values()
+        for options in shapes(facts)
+        if "iam:PassRole" in str(look(facts, options).role_policy)
+    }
+    assert passing == {"s3-v1", "s3-v2"}
+
+
+def test_with_other_values_the_documents_have_one_of_the_shapes():
+    different = [
+        options
+        for options in COMBINATIONS
+        if validate("qbusiness", options.arguments).of_role(ROLE_NAME).role_policy
+        != json.dumps(expected.role_policy(options))
+    ]
+    assert different == []
+
+
+def test_the_shapes_are_those_of_the_connectors():
+    assert {options for facts in FACTS.values() for options in shapes(facts)} == set(SHAPES)
+
+
+@EVERY_CONNECTOR
+def test_a_connector_accepts_and_requires_the_settings_that_its_page_does(facts: Facts):
+    values = {"secret_id": SECRET_ID, "bucket_name": BUCKET_NAME, "vpc_configuration": VPC}
+    for given in itertools.product((True, False), repeat=len(values)):
+        chosen = {
+            name: value
+            for (name, value), is_there in zip(values.items(), given, strict=True)
+            if is_there
+        }
+        wrong = {
+            name
+            for name, need in needs(facts).items()
+            if (need == "required" and name not in chosen) or (need == "no" and name in chosen)
+        }
+        args = {**MINIMAL, "secret_id": None, **chosen, "connector": facts.name}
+        try:
+            validate("qbusiness", args)
+            refused = set[object]()
+        except SettingsError as error:
+            refused = {problem.path[0] for problem in error.problems}
+        assert refused == wrong, args
+
+
+def test_three_connectors_warn_that_only_earlier_versions_support_a_vpc():
+    warnings = {
+        name: [*look(facts, options).warnings]
+        for name, facts in FACTS.items()
+        for options in [*shapes(facts)][-1:]
+    }
+    warning = "vpc_configuration: only earlier versions of the connector {} support it, see {}"
+    assert {name: text for name, text in warnings.items() if text} == {
+        name: [warning.format(name, PAGE.format(name))] for name in ("exchange", "gmail", "teams")
+    }
+
+
+# The quotas: 10,240 characters of the policies of a role, and 2,048 of its trust policy.
+
+
+LONGEST_NAME = 64 * "r"
+
+
+def largest(facts: Facts, subnets: int) -> dict[str, Any]:
+    """Return the settings of a connector with which its documents have the maximum size."""
+    args = {
+        "connector": facts.name,
+        "application_id": ARN.format("qbusiness", ACCOUNT, f"application/{APPLICATION_ID}"),
+        "index_id": INDEX_ID,
+        "kms_key_id": ARN.format("kms", OTHER_ACCOUNT, f"key/mrk-{'0' * 32}"),
+        "role_name": LONGEST_NAME,
+        "role_path": f"/{510 * 'p'}/",
+    }
+    if facts.secret != "no":
+        args["secret_id"] = ARN.format("secretsmanager", OTHER_ACCOUNT, f"secret:{'n' * 512}-a1B2c3")
+    if facts.bucket != "no":
+        args |= {"bucket_name": 63 * "b", "bucket_account_id": OTHER_ACCOUNT}
+    if not subnets:
+        return args
+    shared = [
+        ARN.format("ec2", OTHER_ACCOUNT, f"subnet/subnet-{number:017x}") for number in range(subnets)
+    ]
+    groups = [f"sg-{number:017x}" for number in range(10)]
+    vpc = {"subnet_ids": shared, "security_group_ids": groups}
+    return {**args, "vpc_configuration": vpc, "allow_network_interface_deletion": True}
+
+
+def largest_policies(facts: Facts, subnets: int) -> ValidationResult:
+    return validate("qbusiness", largest(facts, subnets)).of_role(LONGEST_NAME)
+
+
+@EVERY_CONNECTOR
+def test_without_a_vpc_the_documents_of_a_connector_are_always_within_the_quotas(facts: Facts):
+    trust_policy, role_policy, _ = largest_policies(facts, subnets=0)
+    assert size(trust_policy) < 2_048
+    assert size(role_policy) < 10_240
+
+
+@pytest.mark.parametrize(
+    "facts", [facts for facts in FACTS.values() if facts.vpc != "no"], ids=lambda facts: facts.name
+)
+def test_the_largest_number_of_subnets_is_accepted_and_one_more_is_refused(facts: Facts):
+    one, two = (size(largest_policies(facts, count).role_policy) for count in (1, 2))
+    fitting = 1 + (10_240 - one) // (two - one)
+    assert fitting > 6  # the maximum of the console
+    expected_size = one + (fitting - 1) * (two - one)
+    assert size(largest_policies(facts, fitting).role_policy) == expected_size <= 10_240
+    with pytest.raises(SettingsError) as caught:
+        validate("qbusiness", largest(facts, fitting + 1))
+    (problem,) = caught.value.problems
+    assert problem.path == ("vpc_configuration", "subnet_ids")
+    assert problem.message == (
+        f"the role policy has {expected_size + two - one:,} characters without white space"
+    )
+    assert problem.expected == "at most 10,240 characters, so fewer subnets"

@@ -1,0 +1,206 @@
+"""Test that the policy documents equal AWS's page, byte for byte."""
+
+import json
+from typing import NamedTuple
+
+import pytest
+
+from components.validation import validate
+from pages.connector_calls import ROLE_NAME
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ID,
+    BUCKET_NAME,
+    FILES_BUCKET_NAME,
+    INDEX_ID,
+    KEY_ID,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
+from tests.helpers.support import FULL, MINIMAL, golden, in_one_line
+
+PLACEHOLDERS = {
+    "{{region}}": REGION,
+    "{{account_id}}": ACCOUNT,
+    "{{source_account}}": ACCOUNT,
+    "{{application_id}}": APPLICATION_ID,
+    "{{index_id}}": INDEX_ID,
+    "[[secret_id]]": SECRET_ID,
+    "[[key_id]]": KEY_ID,
+    "[[subnet_ids]]": SUBNET_ID,
+    "[[security_group]]": SECURITY_GROUP_ID,
+}
+
+
+class Policies(NamedTuple):
+    """Both policies, rendered."""
+
+    trust_policy: str
+    role_policy: str
+
+
+def write(**given: object) -> Policies:
+    trust_policy, role_policy, _ = validate("aem", given).of_role(ROLE_NAME)
+    assert trust_policy is not None
+    assert role_policy is not None
+    return Policies(trust_policy, role_policy)
+
+
+def sids(document: str) -> list[str]:
+    return [statement["Sid"] for statement in json.loads(document)["Statement"]]
+
+
+def network_resources(document: str) -> list[str]:
+    (statement,) = (
+        statement
+        for statement in json.loads(document)["Statement"]
+        if statement["Sid"] == "AllowsAmazonQToCreateAndDeleteNI"
+    )
+    return statement["Resource"]
+
+
+def test_the_index_scope_equals_the_older_aws_page_exactly():
+    vpc = {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
+    written = write(**MINIMAL, kms_key_id=KEY_ID, vpc_configuration=vpc, ingest_scope="index")
+    assert in_one_line(written.role_policy) == golden("aws-page-role-policy", PLACEHOLDERS)
+    assert in_one_line(written.trust_policy) == golden("aws-page-trust-policy", PLACEHOLDERS)
+
+
+def test_the_default_with_every_option_equals_the_expected_document():
+    written = write(**FULL)
+    assert in_one_line(written.role_policy) == golden("default-role-policy")
+    assert in_one_line(written.trust_policy) == golden("trust-policy")
+
+
+def test_without_options_the_policy_names_only_the_secret_and_the_index():
+    written = write(**MINIMAL)
+    assert in_one_line(written.role_policy) == golden("minimal-role-policy")
+    assert in_one_line(written.trust_policy) == golden("trust-policy")
+
+
+@pytest.mark.parametrize(
+    ("connector", "written_out", "changes"),
+    [
+        ("zendesk", "default", {"allow_network_interface_deletion": True}),
+        ("confluence-server", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
+        ("sharepoint-cloud", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
+        ("webcrawler", "confluence-server", {"bucket_name": FILES_BUCKET_NAME}),
+        (
+            "webcrawler",
+            "webcrawler",
+            {"bucket_name": FILES_BUCKET_NAME, "secret_id": "", "kms_key_id": ""},
+        ),
+        ("googledrive-v2", "googledrive-v2", {"vpc_configuration": None}),
+        ("s3-v1", "s3-v1", {"secret_id": "", "bucket_name": BUCKET_NAME}),
+        (
+            "s3-v2",
+            "s3-v2",
+            {"secret_id": "", "bucket_name": BUCKET_NAME, "vpc_configuration": None},
+        ),
+        (
+            "smartsheet",
+            "smartsheet",
+            {"bucket_name": FILES_BUCKET_NAME, "vpc_configuration": None},
+        ),
+    ],
+)
+def test_a_connector_of_each_kind_of_page_has_the_documents_written_out(
+    connector: str, written_out: str, changes: dict[str, object]
+):
+    everything = {**FULL, "allow_network_interface_deletion": False, "connector": connector}
+    written = write(**{**everything, **changes})
+    assert in_one_line(written.role_policy) == golden(f"{written_out}-role-policy")
+    assert in_one_line(written.trust_policy) == golden("trust-policy")
+
+
+def test_a_bucket_of_another_account_is_restricted_to_that_account():
+    bucket = {"connector": "webcrawler", "bucket_name": BUCKET_NAME}
+    ours, theirs = (
+        json.loads(write(**MINIMAL, **bucket, **account).role_policy)
+        for account in ({}, {"bucket_account_id": "444455556666"})
+    )
+    assert ours["Statement"][0]["Condition"] == {"StringEquals": {"aws:ResourceAccount": ACCOUNT}}
+    ours["Statement"][0]["Condition"]["StringEquals"]["aws:ResourceAccount"] = "444455556666"
+    assert theirs == ours
+
+
+def test_the_two_scopes_differ_only_in_the_resource_of_one_statement():
+    documents = [json.loads(write(**FULL, ingest_scope=scope).role_policy) for scope in ("index", "")]
+    differing = [
+        (old["Sid"], old["Resource"], new["Resource"])
+        for old, new in zip(*(document["Statement"] for document in documents), strict=True)
+        if old != new
+    ]
+    application = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
+    index = f"{application}/index/{INDEX_ID}"
+    assert differing == [("AllowsAmazonQToIngestDocuments", index, [application, index])]
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [
+        ({"kms_key_id": ""}, {"AllowsAmazonQToDecryptSecret"}),
+        ({"allow_network_interface_deletion": False}, {"AllowsAmazonQToDeleteTaggedNI"}),
+        (
+            {"vpc_configuration": None, "allow_network_interface_deletion": False},
+            {
+                "AllowsAmazonQToCreateAndDeleteNI",
+                "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
+                "AllowsAmazonQToCreateTags",
+                "AllowsAmazonQToCreateNetworkInterfacePermission",
+                "AllowsAmazonQToDescribeResourcesForVPC",
+                "AllowsAmazonQToDeleteTaggedNI",
+            },
+        ),
+    ],
+    ids=["no key", "no deletion", "no VPC"],
+)
+def test_an_unset_option_drops_only_its_own_statements(options: dict[str, object], missing: set[str]):
+    everything = sids(write(**FULL).role_policy)
+    remaining = [sid for sid in everything if sid not in missing]
+    assert sids(write(**{**FULL, **options}).role_policy) == remaining
+
+
+def test_subnets_come_before_security_groups_in_order_and_without_repeats():
+    vpc = {
+        "subnet_ids": [
+            "subnet-0000000b",
+            "subnet-0000000a",
+            f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/subnet-0000000b",
+            "subnet-0000000a",
+        ],
+        "security_group_ids": ["sg-0000000d", "sg-0000000c", "sg-0000000d"],
+    }
+    assert network_resources(write(**MINIMAL, vpc_configuration=vpc).role_policy) == [
+        f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/subnet-0000000b",
+        f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/subnet-0000000a",
+        f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/sg-0000000d",
+        f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/sg-0000000c",
+    ]
+
+
+def test_a_secret_and_a_key_of_another_account_keep_their_arns():
+    secret = f"arn:aws:secretsmanager:{REGION}:444455556666:secret:aem-a1B2c3"
+    key = f"arn:aws:kms:{REGION}:444455556666:key/mrk-{'0' * 32}"
+    policy = json.loads(write(**{**MINIMAL, "secret_id": secret}, kms_key_id=key).role_policy)
+    assert [policy["Statement"][i]["Resource"] for i in (0, 1)] == [[secret], [key]]
+
+
+def test_another_partition_changes_only_the_partition_of_the_arns():
+    arn = f"arn:aws-cn:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
+    vpc = {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
+    given = {**MINIMAL, "kms_key_id": KEY_ID, "vpc_configuration": vpc, "ingest_scope": "index"}
+    written = write(**{**given, "application_id": arn})
+    for name, document in (("role", written.role_policy), ("trust", written.trust_policy)):
+        page = golden(f"aws-page-{name}-policy", PLACEHOLDERS)
+        assert in_one_line(document) == page.replace('"arn:aws:', '"arn:aws-cn:')
+    bucket = {"connector": "s3-v2", "bucket_name": BUCKET_NAME, "kms_key_id": KEY_ID}
+    written = write(application_id=arn, index_id=INDEX_ID, **bucket)
+    page = golden("s3-v2-role-policy")
+    assert in_one_line(written.role_policy) == page.replace('"arn:aws:', '"arn:aws-cn:')
+
+
+def test_equal_settings_render_equal_text():
+    assert write(**FULL) == write(**FULL)

@@ -1,0 +1,333 @@
+"""Test every message of an invalid setting against golden/messages.txt."""
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import pulumi
+import pytest
+
+from components import stack_config
+from components.errors import Naming, SettingsError
+from components.formats import SETTINGS, VPC_MEMBERS, Format
+from components.validation import Location, validate
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    INDEX_ID,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
+from tests.helpers.support import FULL, GOLDEN, MINIMAL
+
+CREDENTIALS = Location("aws", REGION, ACCOUNT)
+NETWORK: Final[Mapping[str, Any]] = MappingProxyType(
+    {"subnet_ids": [SUBNET_ID], "security_group_ids": [SECURITY_GROUP_ID]}
+)
+RIGHT: Final[Mapping[str, Any]] = MappingProxyType({"region": REGION, **MINIMAL})
+WRONG: Mapping[str, Mapping[str, Any]] = {
+    "missing settings": dict.fromkeys(("region", *MINIMAL)),
+    "formats": {
+        "application_id": "docs",
+        "index_id": "x" * 200,
+        "secret_id": "aem",
+        "region": "us",
+        "account_id": "12",
+        "kms_key_id": "key",
+        "ingest_scope": "all",
+        "role_name": "my role",
+        "role_path": "x",
+        "role_description": "\u20ac",
+        "permissions_boundary_arn": "boundary",
+    },
+    "types": {
+        "application_id": 12,
+        "index_id": None,
+        "secret_id": ["a"],
+        "kms_key_id": 1.5,
+        "vpc_configuration": "vpc",
+        "account_id": True,
+        "allow_network_interface_deletion": "yes",
+        "exclusive_policies": 1,
+        "role_name": {"a": 1},
+        "role_path": ("a",),
+        "role_description": object,
+        "tags": ["a"],
+    },
+    "names that are not Python identifiers": {
+        "a b": "x",
+        "\u00e9": "x",
+        "back\\slash": "x",
+        "line\nfeed": "x",
+    },
+    "quotes in names": {"vpc_configuration": {**NETWORK, 'a"b': [], "c.d": []}},
+    "unknown names": {"kms": "x", "vpc": {}, "secret": "x", "zzz": "x"},
+    "members": {
+        "vpc_configuration": {
+            "subnets": [],
+            "subnet_ids": ["subnet-1", 3, None],
+            "security_group_ids": ["sg", SECURITY_GROUP_ID],
+        }
+    },
+    "empty lists": {"vpc_configuration": {"subnet_ids": [], "security_group_ids": []}},
+    "missing lists": {"vpc_configuration": {"zzz": []}},
+    "values that are not lists": {
+        "vpc_configuration": {"subnet_ids": SUBNET_ID, "security_group_ids": {"a": "b"}}
+    },
+    "too many groups": {
+        "vpc_configuration": {**NETWORK, "security_group_ids": [f"sg-{i:08x}" for i in range(11)]}
+    },
+    "another location": {
+        "application_id": APPLICATION_ARN,
+        "region": "us-west-2",
+        "account_id": OTHER_ACCOUNT,
+        "secret_id": f"arn:aws-cn:secretsmanager:us-west-2:{ACCOUNT}:secret:{SECRET_ID}",
+        "kms_key_id": "alias/aem",
+        "permissions_boundary_arn": f"arn:aws-cn:iam::{OTHER_ACCOUNT}:policy/boundary",
+        "vpc_configuration": {
+            **NETWORK,
+            "subnet_ids": [f"arn:aws:ec2:eu-west-1:{ACCOUNT}:subnet/{SUBNET_ID}"],
+        },
+    },
+    "another Region": {
+        "application_id": "docs",
+        "secret_id": f"arn:aws:secretsmanager:us-west-2:{ACCOUNT}:secret:{SECRET_ID}",
+    },
+    "a secret of another account": {
+        "secret_id": f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:{SECRET_ID}",
+    },
+    "deletion without a VPC": {"allow_network_interface_deletion": True},
+    "an Output for exclusive_policies": {"exclusive_policies": pulumi.UNKNOWN},
+    "tags": {
+        "tags": {
+            "Team": 5,
+            "Bad*Key": "a",
+            "team": "b",
+            "aws:x": "c",
+            "Text": "a\nb",
+            "Null": None,
+            "": "empty key",
+            7: "number",
+        }
+    },
+    "too many subnets": {
+        **FULL,
+        "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(140)]},
+    },
+    "an unknown connector": {"connector": "Confluence", "secret_id": None},
+    "an unknown connector without a near name": {"connector": "JDBC"},
+    "a connector that is not a string": {"connector": 5},
+    "a connector that is an Output": {"connector": pulumi.UNKNOWN},
+    "a connector that needs a secret": {"connector": "confluence-cloud", "secret_id": ""},
+    "a bucket that the connector does not use": {
+        "bucket_name": "aem-files",
+        "bucket_account_id": OTHER_ACCOUNT,
+    },
+    "a connector without a secret and a VPC": {
+        "connector": "s3-v2",
+        "vpc_configuration": NETWORK,
+        "allow_network_interface_deletion": True,
+    },
+    "settings that need others": {
+        "connector": "webcrawler",
+        "secret_id": None,
+        "kms_key_id": KEY_ID,
+        "bucket_account_id": ACCOUNT,
+    },
+    "an ARN instead of the name of a bucket": {
+        "connector": "webcrawler",
+        "bucket_name": "arn:aws:s3:::aem-files",
+    },
+    "a bucket and its account that are not strings": {
+        "connector": "webcrawler",
+        "bucket_name": 5,
+        "bucket_account_id": 0o12345670123,
+    },
+    "too many tags": {"tags": {f"t{i}": "" for i in range(51)}},
+}
+
+
+def spelled(
+    given: Mapping[str, Any], naming: Naming, known: Collection[str] = SETTINGS
+) -> dict[str, Any]:
+    """Rename settings and the members of a VPC as their source does."""
+    return {
+        naming.name(name) if name in known else name: spelled(value, naming, VPC_MEMBERS)
+        if name == "vpc_configuration" and isinstance(value, Mapping)
+        else value
+        for name, value in given.items()
+    }
+
+
+def refusal(
+    given: Mapping[str, Any],
+    naming: Naming,
+    component: str = "aem",
+    credentials: Location = CREDENTIALS,
+    secret_names: Collection[str] = (),
+) -> str:
+    with pytest.raises(SettingsError) as caught:
+        validate(component, spelled({**RIGHT, **given}, naming), naming, credentials, secret_names)
+    return str(caught.value)
+
+
+def collect(source: str, naming: Naming, secret_names: Collection[str] = ()) -> str:
+    """Return every message in a section of its own."""
+    found = {title: refusal(given, naming, secret_names=secret_names) for title, given in WRONG.items()}
+    elsewhere = CREDENTIALS._replace(account=OTHER_ACCOUNT)
+    found["credentials for another account"] = refusal({}, naming, "aem", elsewhere, secret_names)
+    for title, component in (("is too long", "a" * 42), ("does not fit a role", "a b")):
+        found[f"the component's name {title}"] = refusal({}, naming, component)
+    return "\n".join(f"== {source}: {title} ==\n{message}\n" for title, message in found.items())
+
+
+def select_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "prod")
+    monkeypatch.setattr(pulumi, "get_project", lambda: "qbusiness-aem-connector")
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    select_stack(monkeypatch)
+
+
+def messages() -> str:
+    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
+    sources = {
+        "Arguments": Naming(),
+        "Stack configuration": config.naming,
+    }
+    return "\n".join(collect(source, naming) for source, naming in sources.items())
+
+
+@pytest.mark.usefixtures("stack")
+def test_the_messages_are_the_expected_ones():
+    assert messages() == (GOLDEN / "messages.txt").read_text()
+
+
+@pytest.mark.usefixtures("stack")
+def test_no_command_in_a_message_sets_a_value_that_is_valid():
+    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
+    for name, kind in SETTINGS.items():
+        if isinstance(kind, Format):
+            # A connector that uses a bucket.
+            given = {"connector": "webcrawler", "bucket_name": "aem-files", name: kind.placeholder}
+            message = refusal(given, config.naming)
+            assert f"{kind.placeholder} is a placeholder" in message
+            assert message.endswith(f" {kind.placeholder}")
+    for member, form in VPC_MEMBERS.items():
+        message = refusal({"vpc_configuration": {**NETWORK, member: [form.placeholder]}}, config.naming)
+        assert f"{form.placeholder} is a placeholder" in message
+    assert "TAG_VALUE is a placeholder" in refusal({"tags": {"Team": "TAG_VALUE"}}, config.naming)
+
+
+@pytest.mark.usefixtures("stack")
+def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    secret = (
+        "aem:secretId",
+        "aem:tags",
+        "aem:vpcConfiguration",
+        "aem:exclusivePolicies",
+        "aem:connector",
+    )
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
+    config = stack_config.read(pulumi.Config("aem"), refuse_unknown_keys=False)
+    assert config.secret_names == ["aem:secretId", "aem:vpcConfiguration", "aem:tags"]
+    vpc = {"vpc_configuration": {**NETWORK, "hunter2": []}}
+    wrong = {"secret_id": "x", "tags": {"hunter2": 5}, "index_id": "y", **vpc}
+    message = refusal(wrong, config.naming, secret_names=config.secret_names)
+    assert "hunter2" not in message
+    named = [line for line in message.splitlines() if line.startswith("  aem:")]
+    assert [line.partition(": ")[0].strip() for line in named] == [
+        "aem:indexId",
+        "aem:secretId",
+        "aem:vpcConfiguration",
+        "aem:tags",
+    ]
+    assert named[1].partition(": ")[2].startswith("[secret] is not a secret's")
+    assert named[2].partition(": ")[2] == "is not a setting"
+    begin = "    fix: pulumi config set --stack prod"
+    assert [line for line in message.splitlines() if line.startswith("    fix: ")] == [
+        f"{begin} --plaintext -- aem:indexId INDEX_ID",
+        f"{begin} --secret -- aem:secretId SECRET_ARN",
+        "    fix: pulumi config rm --stack prod --path -- aem:vpcConfiguration.KEY",
+        f"{begin} --path --secret -- aem:tags.KEY TAG_VALUE",
+    ]
+    pasted = {"tags": {"KEY": "TAG_VALUE"}, "vpc_configuration": {**NETWORK, "KEY": "VALUE"}}
+    assert refusal(pasted, config.naming, secret_names=config.secret_names).startswith(
+        "invalid configuration: 2 errors"
+    )
+    # What the connector does not take has to go as a whole.
+    without_vpc = {"connector": "onedrive-new", "vpc_configuration": NETWORK}
+    message = refusal(without_vpc, config.naming, secret_names=config.secret_names)
+    assert message.endswith("    fix: pulumi config rm --stack prod -- aem:vpcConfiguration")
+
+
+def test_a_secret_is_never_shown():
+    shown = collect("Arguments", Naming(), secret_names=SETTINGS)
+    assert "[secret]" in shown
+    given = (APPLICATION_ARN, "alias/aem", "boundary", "my role", "us-west-2", SECRET_ID, "vpc", "x")
+    given += ("Confluence", "JDBC", "aem-files", "arn:aws:s3:::aem-files")
+    members = (
+        "subnet-1",
+        "sg",
+        SUBNET_ID,
+        "yes",
+        "a\\nb",
+        "number",
+        "Bad*Key",
+        "team",
+        "subnets",
+        "c.d",
+    )
+    assert [value for value in (*given, *members) if f'"{value}"' in shown or f".{value}" in shown] == []
+    for given_too in ("(5)", '["a"]', "arn:aws:ec2", "has 11", "has 51", ACCOUNT, "us-west-2"):
+        assert given_too not in shown
+    for given_too in ("aem-files", "1402433619", "confluence-cloud or"):
+        assert given_too not in shown
+    args = {**RIGHT, "role_name": "connector", "secret_id": "aem-secret"}
+    args |= {"application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"), "region": None}
+    args |= {"vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]}}
+    warnings = " ".join(validate("aem", args, secret_names=SETTINGS).warnings)
+    assert "connector" not in warnings
+    assert "Amazon Q Business is not offered in [secret]: " in warnings
+    assert "has [secret] subnets" in warnings
+
+
+def test_the_warnings_are_the_expected_ones():
+    given = {
+        **MINIMAL,
+        "application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"),
+        "index_id": INDEX_ID,
+        "secret_id": "aem-prod-secret",
+        "role_name": "connector",
+        "vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]},
+    }
+    subnets, region, secret, name = validate("aem", given).warnings
+    supported = "us-east-1, us-west-2, eu-west-1, ap-southeast-2"
+    assert region == f"Amazon Q Business is not offered in eu-north-1: {supported}"
+    assert secret == (
+        "secret_id: the value ends in six lower-case letters, which looks like part of the secret's "
+        "name and not like the six characters that Secrets Manager adds. `aws "
+        "secretsmanager describe-secret --secret-id NAME --query ARN` shows the full ARN"
+    )
+    assert subnets == (
+        "vpc_configuration.subnet_ids has 7 subnets; the Amazon Q Business console takes at most 6"
+    )
+    assert name == (
+        "role_name: the Amazon Q Business console lists only roles whose name contains qbusiness or "
+        'QBusiness, so not "connector"'
+    )
+
+
+if __name__ == "__main__":
+    # Accept the messages as they are now; read the difference before you commit it.
+    with pytest.MonkeyPatch.context() as patch:
+        select_stack(patch)
+        (GOLDEN / "messages.txt").write_text(messages())

@@ -1,0 +1,869 @@
+"""Test that every class of invalid settings is refused with a message that explains it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.errors import Problem, SettingsError
+from components.formats import SETTINGS
+from components.validation import Location, ValidationResult, validate
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
+from tests.helpers.support import FULL, MINIMAL, S3, size
+
+OTHER_REGION = "us-west-2"
+CREDENTIALS = Location("aws", REGION, ACCOUNT)
+NOT_ALLOWED_IN_IDENTIFIERS = [
+    "*",
+    "?",
+    "${aws:username}",
+    " ",
+    "\n",
+    '"',
+    "'",
+    "\u0430",
+    "\x00",
+    "\u200b",
+]
+
+
+def look(
+    given: Mapping[str, Any], component: str = "aem", credentials: Location = CREDENTIALS
+) -> ValidationResult:
+    return validate(component, given, credentials=credentials)
+
+
+def with_vpc(**members: object) -> dict[str, Any]:
+    return {"vpc_configuration": {**FULL["vpc_configuration"], **members}}
+
+
+def problems(changes: dict[str, Any], component: str = "aem") -> list[Problem]:
+    with pytest.raises(SettingsError) as caught:
+        look({**MINIMAL, **changes}, component)
+    return list(caught.value.problems)
+
+
+def warnings(**changes: Any) -> list[str]:
+    return [*look({**MINIMAL, **changes}).warnings]
+
+
+ACCEPTED: dict[str, list[Any]] = {
+    "application_id": [APPLICATION_ID, APPLICATION_ARN, "A" + "-" * 35],
+    "index_id": ["0" * 36, "zZ9-" * 9],
+    "secret_id": [
+        "aem-a1B2c3",
+        "a/b_c+d=e.f@g-h-a1B2c3",
+        "n" * 512 + "-a1B2c3",
+        f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:team/aem-a1B2c3",
+    ],
+    "kms_key_id": [
+        KEY_ID,
+        "mrk-" + "0123456789abcdef" * 2,
+        f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}",
+        "",
+        None,
+    ],
+    "account_id": [ACCOUNT, "", None],
+    "region": [REGION, "", None],
+    "connector": ["aem-cloud", "Asana", "confluence-cloud", "sharepoint-server-subscription", "", None],
+    "ingest_scope": ["applicationAndIndex", "index", "", None],
+    "role_name": ["qbusiness", "a" * 55 + "QBusiness", "qbusiness_+=,.@-", "", None],
+    "role_path": ["/", "/a/", "/a/b-c_d/", "/" + "p" * 510 + "/", ""],
+    "role_description": ["Grüße, Tab\tund\nZeile", "d" * 1000, ""],
+    "permissions_boundary_arn": [
+        f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+        "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",
+        "",
+    ],
+    "tags": [
+        {"Date": "2024-05-01 12:00:00 +0000 UTC"},
+        {},
+        {"k" * 128: "v" * 256},
+        {"Kosten stelle": ""},
+        {f"k{n}": "v" for n in range(50)},
+        None,
+    ],
+    "vpc_configuration": [
+        None,
+        {"subnet_ids": ["subnet-01234567"], "security_group_ids": ["sg-01234567"]},
+        {"subnet_ids": (SUBNET_ID,), "security_group_ids": [f"sg-{n:017x}" for n in range(10)]},
+    ],
+    "exclusive_policies": [True, False, None],
+    "allow_network_interface_deletion": [False, None],
+}
+
+REFUSED: dict[str, list[Any]] = {
+    "application_id": [
+        *(None, "", "short", "a" * 35, "a" * 37, "-" + "a" * 35, 12, True, ["a" * 36], {"a": "b"}),
+        f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/short",
+        f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}/index/{INDEX_ID}",
+        f"arn:aws:qbusiness:{REGION}:12345:application/{APPLICATION_ID}",
+        f"arn:aws:qbusiness::{ACCOUNT}:application/{APPLICATION_ID}",
+        f"arn:*:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}",
+        f"arn:aws:kendra:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}",
+    ],
+    "index_id": [None, "", "short", f"{APPLICATION_ARN}/index/{INDEX_ID}", 1],
+    "secret_id": [
+        *(None, "", "aem", "aem-a1B2c", "aem-a1B2c34x*", "-a1B2c3"[:6], "aem-*", "n" * 513 + "-a1B2c3"),
+        f"arn:aws:secretsmanager:{OTHER_REGION}:{ACCOUNT}:secret:aem-a1B2c3",
+        f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3",
+        f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem",
+    ],
+    "kms_key_id": [
+        *("alias/aem", "key", KEY_ID.upper(), "mrk-" + "0" * 31, 7),
+        f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem",
+        f"arn:aws:kms:{OTHER_REGION}:{ACCOUNT}:key/{KEY_ID}",
+        f"arn:aws-us-gov:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}",
+    ],
+    "account_id": ["1402433619", "12345678901a", "1" * 13, 123456789012, OTHER_ACCOUNT],
+    "region": ["useast1", "us_east_1", "US-EAST-1", f"us-{'east' * 500}-1", OTHER_REGION, 1],
+    "connector": [
+        *("asana", "AEM-CLOUD", "aem-cloud ", "aem", "s3", "confluence", "CONFLUENCEV2", "JDBC", "*"),
+        *("aem-cloud-iam-role", "x" * 1000, 5, True, ["box"], {"box": "box"}, pulumi.UNKNOWN),
+    ],
+    "ingest_scope": ["Index", "both", "application", True],
+    "role_name": ["r" * 65, "a b", "a/b", "a:b", "rôle", 5],
+    "role_path": [
+        "a",
+        "/a",
+        "a/",
+        "//" + "p" * 511,
+        "/" + "p" * 511 + "/",
+        "/a b/",
+        "/ä/",
+        "/a*/",
+        "/${a}/",
+    ],
+    "role_description": ["d" * 1001, "\u20ac", "\x00", 5],
+    "permissions_boundary_arn": [
+        *("boundary", f"arn:aws:iam::{ACCOUNT}:role/boundary", f"arn:aws:iam::{ACCOUNT}:policy/*"),
+        f"arn:aws-cn:iam::{ACCOUNT}:policy/boundary",
+        f"arn:aws:iam::{OTHER_ACCOUNT}:policy/boundary",
+        f"arn:aws:iam::{ACCOUNT}:policy/" + "p" * 129,
+    ],
+    "tags": [
+        *("text", ["list"], {"aws:x": "v"}, {"AWS:x": "v"}, {"k" * 129: "v"}, {"k": "v" * 257}),
+        *({"k": 1}, {"k": None}, {"k": True}, {"k": ["v"]}, {"k!": "v"}, {"k": "v\n"[:-1] + "\x07"}),
+        *({"": "v"}, {1: "v"}, {"Team": "a", "team": "b"}, {f"k{n}": "v" for n in range(51)}),
+    ],
+    "vpc_configuration": [
+        *(
+            {},
+            "vpc",
+            [SUBNET_ID],
+            {"subnet_ids": [SUBNET_ID]},
+            {"security_group_ids": [SECURITY_GROUP_ID]},
+        ),
+    ],
+    "exclusive_policies": ["yes", "true", 1, pulumi.UNKNOWN],
+    "allow_network_interface_deletion": [True, "true", 0],
+}
+
+
+def test_every_setting_has_values_that_are_accepted_and_refused():
+    of_a_bucket = {"bucket_name", "bucket_account_id"}  # below, with a connector that takes them
+    assert {*ACCEPTED} | of_a_bucket == {*SETTINGS}
+    assert {*REFUSED} | of_a_bucket == {*SETTINGS}
+
+
+REFUSED_IN_VPC: dict[str, list[Any]] = {
+    "subnet_ids": [
+        *([], (), None, SUBNET_ID, [None], [1], [[SUBNET_ID]], ["subnet-0123456"], ["subnet-0123456G"]),
+        *(["sg-01234567"], [SUBNET_ID, ""], ["subnet-*"]),
+        [f"arn:aws:ec2:{OTHER_REGION}:{ACCOUNT}:subnet/{SUBNET_ID}"],
+        [f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"],
+    ],
+    "security_group_ids": [
+        *([], (), None, SECURITY_GROUP_ID, [None], [1], ["sg-0123456"], [SUBNET_ID]),
+        [f"sg-{n:017x}" for n in range(11)],
+        [f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/{SECURITY_GROUP_ID}"],
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name in ACCEPTED for value in ACCEPTED[name]]
+)
+def test_a_valid_value_is_accepted(name: str, value: object):
+    assert look({**MINIMAL, name: value}).role_policy
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name in REFUSED for value in REFUSED[name]]
+)
+def test_an_invalid_value_is_refused_once_and_by_its_name(name: str, value: object):
+    (problem,) = problems({name: value}) if name != "vpc_configuration" else problems({name: value})[:1]
+    assert problem.path[0] == name
+    assert problem.message
+    assert problem.expected
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [(member, value) for member in REFUSED_IN_VPC for value in REFUSED_IN_VPC[member]],
+)
+def test_an_invalid_member_of_the_vpc_is_refused_by_its_path(member: str, value: object):
+    (problem,) = problems(with_vpc(**{member: value}))
+    assert problem.path[:2] == ("vpc_configuration", member)
+
+
+@pytest.mark.parametrize("trick", NOT_ALLOWED_IN_IDENTIFIERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *MINIMAL,
+        "connector",
+        "bucket_name",
+        "bucket_account_id",
+        "kms_key_id",
+        "account_id",
+        "region",
+        "role_name",
+        "role_path",
+        "permissions_boundary_arn",
+    ],
+)
+def test_no_identifier_accepts_a_character_that_could_widen_a_policy(name: str, trick: str):
+    bucket = {"connector": "webcrawler", "bucket_name": "site-maps", "bucket_account_id": OTHER_ACCOUNT}
+    valid = {**MINIMAL, **bucket, "kms_key_id": KEY_ID, "account_id": ACCOUNT, "region": REGION}
+    valid |= {"role_name": "qbusiness", "role_path": "/a/"}
+    valid |= {"permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary"}
+    value = valid[name]
+    for changed in (value + trick, trick + value, value[:4] + trick + value[4 + len(trick) :]):
+        assert [problem.path for problem in problems({**bucket, name: changed})] == [(name,)]
+
+
+def test_all_problems_are_reported_at_once_in_the_order_of_the_table():
+    found = problems({"index_id": "x", "tags": {"k": 1}, "application_id": "y", "role_path": "z"})
+    assert [problem.path[0] for problem in found] == ["application_id", "index_id", "role_path", "tags"]
+
+
+def test_every_invalid_tag_is_reported():
+    found = problems({"tags": {1: "v", 2: "v", "k!": "v", "k": 1}})
+    assert [problem.name for problem in found] == ['tags["1"]', 'tags["2"]', 'tags["k!"]', "tags.k"]
+
+
+def test_the_message_shows_the_value_and_what_is_expected():
+    with pytest.raises(SettingsError) as caught:
+        look({**MINIMAL, "index_id": "x*"})
+    assert str(caught.value) == (
+        'invalid configuration of "aem": 1 error; its role was not created or changed\n'
+        "\n"
+        '  index_id: "x*" is not an index ID\n'
+        "    expected: 36 letters, digits and hyphens, not beginning with a hyphen (the ID, not the ARN)"
+    )
+
+
+def test_a_value_is_shown_in_ascii_on_one_line_and_shortened():
+    (problem,) = problems({"index_id": "\u0430\n" + "x" * 1000})
+    assert problem.message.startswith(r'"\u0430\nxxx')
+    assert problem.message.endswith("... is not an index ID")
+    assert len(problem.message) < 150
+
+
+def test_a_value_of_120_characters_is_shown_whole():
+    (problem,) = problems({"index_id": "x" * 118})
+    assert problem.message == f'"{"x" * 118}" is not an index ID'
+
+
+def test_a_value_that_contains_itself_is_not_shown():
+    endless: list[object] = []
+    endless.append(endless)
+    (problem,) = problems({"index_id": endless})
+    assert problem.message == "expected a string, got ..."
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("kms_key", "; did you mean kms_key_id?"),
+        ("accnt", "; did you mean account_id?"),
+        ("colour", ""),
+    ],
+)
+def test_a_misspelled_argument_is_refused_with_the_nearest_name(given: str, advice: str):
+    (problem,) = problems({given: KEY_ID})
+    assert (problem.path, problem.message) == ((given,), f"is not a setting{advice}")
+
+
+def test_a_misspelled_member_of_the_vpc_is_refused_with_the_nearest_name():
+    (problem,) = problems(with_vpc(subnets=[]))
+    assert problem.path == ("vpc_configuration", "subnets")
+    assert "subnet_ids" in problem.message
+
+
+def test_a_member_whose_name_is_a_number_is_refused():
+    (problem,) = problems({"vpc_configuration": {**FULL["vpc_configuration"], 1: []}})
+    assert problem.name == 'vpc_configuration["1"]'
+
+
+def test_a_placeholder_is_refused_with_what_is_expected():
+    (problem,) = problems({"index_id": "INDEX_ID"})
+    assert problem.message == "INDEX_ID is a placeholder"
+    assert problem.expected.startswith("36 letters, digits and hyphens")
+
+
+def test_a_number_is_refused_with_the_advice_to_quote_it():
+    (problem,) = problems({"account_id": 12345670123})
+    assert problem.message == "expected a string, got 12345670123; quote it"
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (111122223333.0, "111122223333"),
+        (1.5, "1.5"),
+        (float("inf"), "Infinity"),
+    ],
+)
+def test_a_float_without_a_fraction_is_shown_as_an_integer(given: float, shown: str):
+    (problem,) = problems({"account_id": given})
+    assert problem.message == f"expected a string, got {shown}; quote it"
+
+
+def test_a_kms_alias_is_refused_with_the_reason():
+    (problem,) = problems({"kms_key_id": "alias/aem"})
+    assert problem.message == '"alias/aem" is not a KMS key ID or ARN'
+    assert "not an alias, which a policy does not resolve: `aws kms describe-key" in problem.expected
+
+
+def test_network_interface_deletion_without_a_vpc_is_refused():
+    (problem,) = problems({"allow_network_interface_deletion": True})
+    assert problem.message == "requires vpc_configuration"
+
+
+def test_an_account_that_disagrees_with_the_application_arn_is_refused():
+    (problem,) = problems({"account_id": OTHER_ACCOUNT})
+    assert problem.message == f'"{OTHER_ACCOUNT}" does not match the account of the application'
+    assert problem.expected == f"the account {ACCOUNT}"
+
+
+FOREIGN_SECRET = f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3"
+
+
+def test_a_secret_of_another_account_needs_a_customer_managed_key():
+    (problem,) = problems({"secret_id": FOREIGN_SECRET})
+    assert problem.path == ("kms_key_id",)
+    assert problem.message == (
+        "is required and not set: an AWS managed key cannot be used from another account, and the "
+        f"secret is in account {OTHER_ACCOUNT}"
+    )
+    assert problem.expected == (
+        "the ARN of the customer managed key that encrypts the secret, "
+        "arn:PARTITION:kms:REGION:ACCOUNT:key/ID"
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "place"),
+    [
+        ({**MINIMAL, "secret_id": FOREIGN_SECRET}, "secret"),
+        ({**S3, "bucket_account_id": OTHER_ACCOUNT}, "bucket"),
+    ],
+)
+def test_a_key_id_is_a_key_of_the_application_s_account_and_may_be_the_wrong_one(
+    args: dict[str, Any], place: str
+):
+    (warning,) = look({**args, "kms_key_id": KEY_ID}).warnings
+    assert warning == (
+        f"kms_key_id: a key ID means a key of account {ACCOUNT}, and the {place} is in account "
+        f"{OTHER_ACCOUNT}; give the key's ARN if the key is there too"
+    )
+    key = f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}"
+    assert look({**args, "kms_key_id": key}).warnings == []
+
+
+def test_a_region_that_is_not_known_yet_refuses_no_arn():
+    args = {**MINIMAL, "application_id": APPLICATION_ID, "account_id": ACCOUNT}
+    args |= {
+        "region": pulumi.UNKNOWN,
+        "secret_id": f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:aem-a1B2c3",
+    }
+    assert look(args, credentials=Location("aws", "eu-north-1", ACCOUNT)).warnings == []
+
+
+def test_credentials_of_another_account_are_refused():
+    correct = f"credentials for account {ACCOUNT}"
+    theirs = f"the credentials are for account {OTHER_ACCOUNT}"
+    reason = "a role can be passed only to a service of its own account"
+    for given, name in (
+        ({}, "application_id"),
+        ({"application_id": APPLICATION_ID, "account_id": ACCOUNT}, "account_id"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            look({**MINIMAL, **given}, credentials=Location("aws", REGION, OTHER_ACCOUNT))
+        (problem,) = caught.value.problems
+        assert problem.path == (name,)
+        assert str(caught.value).splitlines()[2:] == [
+            f"  {name}: the application is in account {ACCOUNT}, {theirs}; {reason}",
+            f"    expected: {correct}; `aws sts get-caller-identity` shows yours",
+            f"    fix: deploy with {correct}",
+        ]
+
+
+def test_an_account_is_compared_with_the_credentials_while_the_application_is_unknown():
+    given = {**MINIMAL, "application_id": pulumi.UNKNOWN}
+    with pytest.raises(SettingsError) as caught:
+        look({**given, "account_id": OTHER_ACCOUNT})
+    assert [problem.path for problem in caught.value.problems] == [("account_id",)]
+    elsewhere = f"arn:aws:secretsmanager:{OTHER_REGION}:{ACCOUNT}:secret:aem-a1B2c3"
+    assert look({**given, "secret_id": elsewhere}).trust_policy is None  # the application may be there
+
+
+def test_credentials_of_another_partition_are_refused_only_for_that():
+    with pytest.raises(SettingsError) as caught:
+        look(dict(MINIMAL), credentials=Location("aws-cn", REGION, OTHER_ACCOUNT))
+    (problem,) = caught.value.problems
+    assert "is in partition aws, the credentials are for partition aws-cn" in problem.message
+
+
+FORGED = "x\n  secretId: fine\x1b[2K\u202e\x7f\u00e9"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {FORGED: "x"},
+        {"tags": {FORGED: "x"}},
+        {"tags": {"Team": FORGED + "*"}},
+        {"vpc_configuration": {**FULL["vpc_configuration"], FORGED: []}},
+        {"role_name": FORGED},
+    ],
+    ids=["name", "tag key", "tag value", "member", "value"],
+)
+def test_no_value_can_forge_a_line_of_the_message(given: dict[str, Any]):
+    with pytest.raises(SettingsError) as caught:
+        look({**MINIMAL, **given})
+    text = str(caught.value)
+    assert text.replace("\n", "").isascii()
+    assert text.replace("\n", "").isprintable()
+    assert not [line for line in text.splitlines() if line.startswith("  secretId")]
+
+
+@pytest.mark.parametrize(
+    ("component", "valid"),
+    [("c" * 41, True), ("c" * 42, False), ("a:b", False), ("a b", False), ("", False)],
+)
+def test_the_automatic_role_name_must_fit_iam(component: str, valid: bool):
+    if valid:
+        assert look(dict(MINIMAL), component).role_policy
+    else:
+        assert [problem.path for problem in problems({}, component)] == [("role_name",)]
+
+
+def test_with_a_role_name_the_component_s_name_may_have_any_length():
+    assert look({**MINIMAL, "role_name": "qbusiness-aem"}, "c" * 100).role_policy
+
+
+# What the connector decides.
+
+PAGES = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/"
+
+
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [
+        ("asana", "Asana"),
+        ("aem", "aem-cloud or aem-server"),
+        ("AEM", "aem-cloud or aem-server"),
+        ("s3", "s3-v1 or s3-v2"),
+        ("S3V2", "s3-v2"),
+        ("Confluence", "confluence-cloud or confluence-server"),
+        ("confluencecloud", "confluence-cloud"),
+        ("sharepoint", "sharepoint-cloud or sharepoint-server-subscription"),
+        ("mysql", "my-sql"),
+        ("web-crawler", "webcrawler"),
+        ("aem-cloud ", "aem-cloud"),
+    ],
+)
+def test_an_unknown_connector_is_refused_with_the_names_that_are_near(given: str, near: str):
+    (problem,) = problems({"connector": given})
+    assert problem.message == f'"{given}" is not a connector; did you mean {near}?'
+    assert problem.expected.startswith("one of aem-cloud, aem-server, alfresco-cloud, ")
+
+
+def test_a_connector_like_no_other_is_refused_with_the_list_of_all():
+    (problem,) = problems({"connector": "JDBC"})
+    assert problem.message == '"JDBC" is not a connector'
+    assert len(problem.expected.removeprefix("one of ").split(", ")) == 45
+
+
+@pytest.mark.parametrize("connector", ["aem-cloud", "", None])
+def test_the_connector_is_aem_cloud_unless_another_is_given(connector: str | None):
+    assert look({**FULL, "connector": connector}) == look(FULL)
+
+
+def refusals(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the message of each problem by the name of the setting."""
+    try:
+        look(given)
+    except SettingsError as error:
+        return {problem.name: problem.message for problem in error.problems}
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "message", "expected"),
+    [
+        (
+            {"connector": "confluence-cloud", "secret_id": ""},
+            "secret_id",
+            (
+                f"is required and not set: the connector confluence-cloud needs it, see {PAGES}"
+                "confluence-cloud-iam-role.html"
+            ),
+            "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX, or NAME-XXXXXX",
+        ),
+        (
+            {**S3, "secret_id": SECRET_ID},
+            "secret_id",
+            f"is not supported by the connector s3-v2: see {PAGES}s3-v2-iam-role.html",
+            "no secret_id, or another connector",
+        ),
+        (
+            {"connector": "s3-v1", "secret_id": None},
+            "bucket_name",
+            f"is required and not set: the connector s3-v1 needs it, see {PAGES}s3-v1-iam-role.html",
+            "3 to 63 lower-case letters",
+        ),
+        (
+            {"bucket_name": "qbusiness-documents"},
+            "bucket_name",
+            f"is not supported by the connector aem-cloud: see {PAGES}aem-cloud-iam-role.html",
+            "no bucket_name, or another connector",
+        ),
+        (
+            {"connector": "googledrive-v2", **with_vpc()},
+            "vpc_configuration",
+            f"is not supported by the connector googledrive-v2: see {PAGES}googledrive-v2-iam-role.html",
+            "no vpc_configuration, or another connector",
+        ),
+        (
+            {"connector": "webcrawler", "secret_id": "", "kms_key_id": KEY_ID},
+            "kms_key_id",
+            (
+                "requires secret_id: the connector webcrawler uses it only for the secret, see "
+                f"{PAGES}webcrawler-iam-role.html"
+            ),
+            "secret_id, or no kms_key_id",
+        ),
+        (
+            {"connector": "webcrawler", "bucket_account_id": OTHER_ACCOUNT},
+            "bucket_account_id",
+            "requires bucket_name",
+            "bucket_name, or no bucket_account_id",
+        ),
+        (
+            {"bucket_account_id": OTHER_ACCOUNT},
+            "bucket_account_id",
+            "requires bucket_name",
+            "no bucket_account_id",
+        ),
+    ],
+    ids=lambda value: None if isinstance(value, dict) else str(value)[:40],
+)
+def test_what_a_connector_does_not_take_or_needs_is_refused_with_its_page(
+    changes: dict[str, Any], name: str, message: str, expected: str
+):
+    (problem,) = problems(changes)
+    assert (problem.name, problem.message) == (name, message)
+    assert problem.expected.startswith(expected)
+
+
+def test_a_vpc_that_only_earlier_versions_support_is_warned_about_once_it_is_known():
+    (warning,) = warnings(connector="gmail", **with_vpc())
+    assert warning == (
+        "vpc_configuration: only earlier versions of the connector gmail support it, see "
+        f"{PAGES}gmail-iam-role.html"
+    )
+    assert warnings(connector="gmail", vpc_configuration=pulumi.UNKNOWN) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("secret_id", "aem-*"),
+        ("secret_id", 5),
+        ("secret_id", f"arn:aws:secretsmanager:{OTHER_REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3"),
+        ("vpc_configuration", {}),
+        ("vpc_configuration", "vpc"),
+        ("vpc_configuration", {"subnets": [], "subnet_ids": ["subnet-1"]}),
+    ],
+)
+def test_a_setting_that_the_connector_does_not_support_is_refused_once_for_any_value(
+    name: str, value: object
+):
+    with pytest.raises(SettingsError) as refused:
+        look({**S3, name: value})
+    (problem,) = refused.value.problems
+    assert (problem.name, problem.expected) == (name, f"no {name}, or another connector")
+
+
+def test_what_belongs_to_a_setting_that_is_refused_is_refused_with_it():
+    deletion = {**with_vpc(), "allow_network_interface_deletion": True}
+    bucket = {"bucket_name": "qbusiness-documents", "bucket_account_id": OTHER_ACCOUNT}
+    for given, name, other in (
+        ({**S3, **deletion}, "vpc_configuration", "allow_network_interface_deletion"),
+        ({**MINIMAL, **bucket}, "bucket_name", "bucket_account_id"),
+    ):
+        with pytest.raises(SettingsError) as refused:
+            look(given)
+        assert [(problem.name, problem.expected) for problem in refused.value.problems] == [
+            (name, f"no {name}, or another connector"),
+            (other, f"no {other}"),
+        ]
+
+
+def test_the_account_of_a_bucket_that_is_missing_is_not_refused():
+    assert [*refusals({**S3, "bucket_name": "", "bucket_account_id": OTHER_ACCOUNT})] == ["bucket_name"]
+
+
+def test_problems_with_the_connector_are_reported_with_all_others():
+    wrong = {"index_id": "x", "secret_id": "", "bucket_name": "qbusiness-documents", "tags": {"k": 1}}
+    wrong |= {"bucket_account_id": OTHER_ACCOUNT, "allow_network_interface_deletion": True}
+    names = ["index_id", "secret_id", "bucket_name", "bucket_account_id"]
+    names += ["allow_network_interface_deletion", "tags"]
+    assert [problem.path[0] for problem in problems(wrong)] == names
+
+
+def test_with_an_unknown_connector_what_does_not_depend_on_it_is_reported_too():
+    wrong = {"connector": "x", "bucket_account_id": OTHER_ACCOUNT, "secret_id": None}
+    found = problems({**wrong, "allow_network_interface_deletion": True})
+    assert [problem.path[0] for problem in found] == [
+        "connector",
+        "bucket_account_id",
+        "allow_network_interface_deletion",
+    ]
+
+
+def test_the_key_of_an_amazon_s3_source_needs_no_secret():
+    assert "secret_id" not in S3
+    assert f"key/{S3['kms_key_id']}" in str(look(S3).role_policy)
+
+
+BUCKETS_ACCEPTED = [
+    *("abc", "123", "qbusiness-documents", "team.documents", "a" * 63, "a.b.c.d", "192.168.5", "x-y--z"),
+    *("192.168.5.4a", "s3alias-docs", "xn-docs", f"docs-{ACCOUNT}-us-east-1-an"),
+]
+BUCKETS_REFUSED: list[Any] = [
+    *("ab", "a" * 64, "Documents", "team_documents", "-docs", "docs-", ".docs", "docs.", "a..b"),
+    *("192.168.5.4", "999.1.2.3", "xn--docs", "sthree-docs", "sthree-configurator-docs"),
+    *("amzn-s3-demo-bucket", "docs-s3alias", "docs--ol-s3", "docs.mrap", "docs--use1-az4--x-s3"),
+    *("docs--table-s3", "arn:aws:s3:::docs", "s3://docs", "docs/", "docs/*", "docs*", "*", "*.*", "???"),
+    *("${aws:username}", "docs\n", "docs ", "BUCKET_NAME", 123, 1.5, True, ["docs"], {"name": "docs"}),
+]
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+
+
+@pytest.mark.parametrize("name", BUCKETS_ACCEPTED)
+@pytest.mark.parametrize("connector", ["s3-v1", "s3-v2"])
+def test_the_name_of_a_bucket_is_accepted(connector: str, name: str):
+    policy = look({**S3, "connector": connector, "bucket_name": name}).role_policy
+    assert policy
+    assert f'"arn:aws:s3:::{name}/*"' in policy
+    assert f'"arn:aws:s3:::{name}"' in policy
+
+
+@pytest.mark.parametrize("name", BUCKETS_REFUSED)
+def test_what_cannot_be_the_name_of_a_bucket_is_refused(name: object):
+    assert [*refusals({**S3, "bucket_name": name})] == ["bucket_name"]
+
+
+@pytest.mark.parametrize("account", [OTHER_ACCOUNT, "012345670123", "", None])
+def test_the_account_of_a_bucket_is_the_application_s_unless_it_is_given(account: str | None):
+    policy = look({**S3, "bucket_account_id": account}).role_policy
+    assert policy
+    assert policy.count(f'{{"aws:ResourceAccount": "{account or ACCOUNT}"}}') == 2
+
+
+@pytest.mark.parametrize(
+    ("account", "message"),
+    [
+        (0o12345670123, "expected a string, got 1402433619; quote it"),
+        ("1402433619", '"1402433619" is not an account ID'),
+        (444455556666, "expected a string, got 444455556666; quote it"),
+        ("arn:aws:iam::1:root", '"arn:aws:iam::1:root" is not an account ID'),
+        ("*", '"*" is not an account ID'),
+        ([OTHER_ACCOUNT], f'expected a string, got ["{OTHER_ACCOUNT}"]'),
+    ],
+)
+def test_what_is_no_account_of_a_bucket_is_refused_with_the_advice_to_quote_it(
+    account: object, message: str
+):
+    with pytest.raises(SettingsError) as refused:
+        look({**S3, "bucket_account_id": account})
+    (problem,) = refused.value.problems
+    assert (problem.name, problem.message) == ("bucket_account_id", message)
+    assert problem.expected == (
+        "12 digits, as a string: YAML reads an unquoted number that begins with 0 as another number"
+    )
+
+
+def test_while_what_the_connector_does_not_take_is_unknown_it_may_turn_out_blank():
+    for given in (
+        {**S3, "secret_id": pulumi.UNKNOWN},
+        {**S3, "vpc_configuration": pulumi.UNKNOWN},
+        {**MINIMAL, "bucket_name": pulumi.UNKNOWN, "bucket_account_id": OTHER_ACCOUNT},
+    ):
+        result = look(given)
+        assert result.trust_policy
+        assert result.role_policy is None
+
+
+@pytest.mark.parametrize("name", ["bucket_name", "bucket_account_id", "kms_key_id"])
+def test_while_a_setting_of_the_bucket_is_unknown_its_policy_is_not_rendered(name: str):
+    result = look({**S3, name: pulumi.UNKNOWN})
+    assert result.trust_policy
+    assert result.role_policy is None
+
+
+# The quota of 10,240 characters.
+
+
+def sized(secret_name: int) -> dict[str, Any]:
+    vpc = {
+        "subnet_ids": [f"subnet-{number:017x}" for number in range(98)],
+        "security_group_ids": [f"sg-{number:017x}" for number in range(10)],
+    }
+    return {**MINIMAL, "secret_id": "n" * secret_name + "-a1B2c3", "vpc_configuration": vpc}
+
+
+def test_a_policy_of_exactly_the_quota_is_accepted_and_one_more_character_is_not():
+    room = 10_240 - size(look(sized(1)).role_policy)
+    assert size(look(sized(1 + room)).role_policy) == 10_240
+    (problem,) = problems(sized(2 + room))
+    assert problem.path == ("vpc_configuration", "subnet_ids")
+    assert problem.message == "the role policy has 10,241 characters without white space"
+    assert problem.expected == "at most 10,240 characters, so fewer subnets"
+
+
+@pytest.mark.parametrize(
+    ("name", "longest"),
+    [({"role_name": "qbusiness-files"}, "qbusiness-files"), ({}, 64 * "n")],
+    ids=["given", "automatic"],
+)
+def test_the_size_of_a_policy_with_the_role_s_name_counts_the_longest_one(
+    name: dict[str, Any], longest: str
+):
+    def settings(path: int) -> dict[str, Any]:
+        subnets = [f"subnet-{number:017x}" for number in range(94)]
+        vpc = {**sized(1)["vpc_configuration"], "subnet_ids": subnets}
+        source = {"connector": "s3-v1", "bucket_name": "documents", "vpc_configuration": vpc}
+        return {**MINIMAL, "secret_id": None, **source, **name, "role_path": f"/{'p' * path}/"}
+
+    room = 10_240 - size(look(settings(1)).of_role(longest).role_policy)
+    assert look(settings(1 + room)).role_policy
+    (problem,) = problems(settings(2 + room))
+    assert problem.message == "the role policy has 10,241 characters without white space"
+
+
+# Values that are not known yet.
+
+
+def test_while_a_value_is_unknown_the_others_are_validated():
+    with pytest.raises(SettingsError) as caught:
+        look(
+            {
+                **MINIMAL,
+                "application_id": pulumi.UNKNOWN,
+                "index_id": "x",
+                "tags": {"a": pulumi.UNKNOWN, "b": 1},
+            }
+        )
+    assert [problem.path for problem in caught.value.problems] == [("index_id",), ("tags", "b")]
+
+
+@pytest.mark.parametrize("unknown", [pulumi.UNKNOWN, pulumi.Output.from_input("x")])
+@pytest.mark.parametrize("name", ["application_id", "index_id", "secret_id", "kms_key_id"])
+def test_a_policy_is_not_rendered_while_a_value_in_it_is_unknown(name: str, unknown: object):
+    result = look({**FULL, name: unknown})
+    assert result.role_policy is None
+    assert (result.trust_policy is None) == (name == "application_id")
+
+
+def test_a_policy_is_not_rendered_while_a_member_in_it_is_unknown():
+    for vpc in (with_vpc(subnet_ids=[SUBNET_ID, pulumi.UNKNOWN]), with_vpc(subnet_ids=pulumi.UNKNOWN)):
+        assert look({**MINIMAL, **vpc}).role_policy is None
+
+
+@pytest.mark.parametrize(
+    "credentials", [Location(), Location("aws", "us-east-1"), Location(account=ACCOUNT)]
+)
+def test_no_policy_is_rendered_while_the_location_is_unknown(credentials: Location):
+    result = look({**MINIMAL, "application_id": APPLICATION_ID}, credentials=credentials)
+    assert result == (None, None, [])
+
+
+@pytest.mark.parametrize("name", ["tags", "role_name", "role_path", "role_description"])
+def test_a_policy_is_rendered_while_a_setting_of_the_role_is_unknown(name: str):
+    assert look({**FULL, name: pulumi.UNKNOWN}) == look(FULL)
+
+
+# Warnings.
+
+
+def test_usual_settings_give_no_warning():
+    assert warnings(**FULL, role_name="qbusiness-aem") == []
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-west-1", "ap-southeast-2"])
+def test_a_region_of_amazon_q_business_gives_no_warning(region: str):
+    arn = f"arn:aws:qbusiness:{region}:{ACCOUNT}:application/{APPLICATION_ID}"
+    assert warnings(application_id=arn) == []
+
+
+def test_another_region_gives_a_warning():
+    arn = f"arn:aws:qbusiness:eu-central-1:{ACCOUNT}:application/{APPLICATION_ID}"
+    (warning,) = warnings(application_id=arn)
+    assert "not offered in eu-central-1" in warning
+
+
+@pytest.mark.parametrize(
+    "secret", ["aem-secret", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-secret"]
+)
+def test_a_secret_that_ends_like_a_word_gives_a_warning(secret: str):
+    (warning,) = warnings(secret_id=secret)
+    assert warning.startswith("secret_id: ")
+    assert "describe-secret" in warning
+
+
+def test_a_secret_whose_suffix_has_a_digit_or_a_capital_gives_no_warning():
+    assert warnings(secret_id="aem-secreT") == warnings(secret_id="aem-secre1") == []
+
+
+def test_more_subnets_than_the_console_accepts_give_a_warning():
+    subnets = [f"subnet-{number:017x}" for number in range(7)]
+    assert warnings(**with_vpc(subnet_ids=subnets[:6])) == []
+    (warning,) = warnings(**with_vpc(subnet_ids=subnets))
+    assert "7 subnets" in warning
+    assert "at most 6" in warning
+
+
+@pytest.mark.parametrize("name", ["my-qbusiness-role", "QBusiness"])
+def test_a_role_name_that_the_console_lists_gives_no_warning(name: str):
+    assert warnings(role_name=name) == []
+
+
+@pytest.mark.parametrize("name", ["aem", "QBUSINESS", "Qbusiness", "q-business"])
+def test_a_role_name_that_the_console_does_not_list_gives_a_warning(name: str):
+    (warning,) = warnings(role_name=name)
+    assert "lists only roles whose name contains qbusiness or QBusiness" in warning
+
+
+def test_a_mismatch_with_the_credentials_is_reported_for_the_application_s_arn():
+    args = {**MINIMAL, "account_id": OTHER_ACCOUNT}
+    with pytest.raises(SettingsError) as refused:
+        validate("aem", args, credentials=Location("aws", REGION, OTHER_ACCOUNT))
+    assert [problem.name for problem in refused.value.problems] == ["application_id", "account_id"]

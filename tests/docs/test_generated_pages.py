@@ -1,0 +1,133 @@
+"""Test that the generated pages are up to date and complete."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.connectors import CONNECTORS
+from components.stack_config import KEYS
+from pages import permissions
+from pages.__main__ import PAGES
+from pages.connector_calls import FULL, FULL_OF_SOURCE, FULL_WITH_FILES, Options
+from sandbox.environment import PROJECT
+from tests.authorization.cases import render
+from tests.helpers import expected
+from tests.helpers.connector_facts import FACTS, Facts, shapes
+from tests.helpers.page import blocks, prose
+from tests.helpers.support import GOLDEN, golden
+
+DOCS = PROJECT / "docs"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_the_page_is_up_to_date(path: Path):
+    assert path.read_text() == PAGES[path]()
+
+
+@pytest.mark.parametrize("key", ["aws:region", *KEYS.values()])
+def test_the_configuration_page_documents_every_key(key: str):
+    section = prose(key, DOCS / "configuration.md")
+    assert re.match(r"\n\n(Expected|`vpcConfiguration.subnetIds\[0\]`|`tags.KEY`): \S", section)
+
+
+def test_the_configuration_page_lists_every_connector():
+    section = prose("Connectors", DOCS / "configuration.md")
+    assert re.findall(r"^\| `(.*?)`", section, re.MULTILINE) == [*CONNECTORS]
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "needs"),
+    [
+        ("gmail", "Gmail", "required | no | earlier versions | supported | GMAILV2, GMAIL"),
+        ("s3-v2", "Amazon S3, new", "no | required | no | supported | S3V2"),
+        (
+            "webcrawler",
+            "Web Crawler",
+            "optional | optional | optional | supported | WEBCRAWLERV2, WEBCRAWLER",
+        ),
+    ],
+)
+def test_the_configuration_page_shows_what_a_connector_needs(name: str, title: str, needs: str):
+    link = f"https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{name}-iam-role.html"
+    row = f"\n| `{name}`<br>[{title}]({link}) | {needs} |\n"
+    assert row in (DOCS / "configuration.md").read_text()
+
+
+def test_the_package_page_documents_every_input_and_output():
+    text = (DOCS / "other-languages.md").read_text()
+    schema: dict[str, Any] = json.loads((GOLDEN / "package-schema.json").read_text())
+    (component,) = schema["resources"].values()
+    (vpc,) = schema["types"].values()
+    described = {
+        **component["inputProperties"],
+        **{f"vpcConfiguration.{name}": member for name, member in vpc["properties"].items()},
+        **component["properties"],
+    }
+    for name, declared in described.items():
+        row = rf"^\| `{re.escape(name)}` \| .* \| {re.escape(declared['description'])} \|$"
+        assert re.search(row, text, re.MULTILINE), name
+    required = re.findall(r"^\| `(\w+)` \| \w+ \| required \|", text, re.MULTILINE)
+    assert required == component["requiredInputs"]
+
+
+@pytest.mark.parametrize("options", [FULL, FULL_WITH_FILES, FULL_OF_SOURCE], ids=str)
+def test_the_permissions_page_shows_every_statement_of_the_documents(options: Options):
+    text = (DOCS / "permissions.md").read_text()
+    for policy in render(options._replace(vpc="VPC")):
+        for statement in policy["Statement"]:
+            assert json.dumps(statement, indent=2) in text, statement["Sid"]
+
+
+def test_the_permissions_page_gives_the_reason_for_every_statement():
+    def reasons(page: str) -> dict[str, str]:
+        return dict(re.findall(r"^### (\w+)\n\n(.+?)\n\n- \*\*Included", page, re.MULTILINE | re.DOTALL))
+
+    shown = reasons((DOCS / "permissions.md").read_text())
+    for connector in ("aem-cloud", "s3-v2", "webcrawler"):
+        given = reasons(permissions.connector_page(connector))
+        assert len(given) >= 5
+        assert given.items() <= shown.items()
+
+
+@pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
+def test_the_page_of_a_connector_has_its_statements_and_no_others(facts: Facts):
+    *_, options = shapes(facts)
+    if options.network_arns:
+        options = options._replace(vpc="VPC")
+    shown = [json.loads(block) for block in blocks("json", permissions.connector_page(facts.name))]
+    assert shown == [
+        *json.loads(golden("trust-policy"))["Statement"],
+        *expected.role_policy(options._replace(ingest_scope="applicationAndIndex"))["Statement"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("connector", "sid", "when"),
+    [
+        ("webcrawler", "AllowsAmazonQToGetS3Objects", "with `bucketName`"),
+        ("webcrawler", "AllowsAmazonQToGetSecret", "with `secretId`"),
+        ("s3-v1", "AllowsAmazonQToGetObjectfromS3", "always"),
+        ("s3-v1", "AllowsAmazonQToDecryptSecret", "with `kmsKeyId`"),
+        ("jira", "AllowsAmazonQToGetSecret", "always"),
+        ("jira", "AllowsAmazonQToCreateTags", "with `vpcConfiguration`"),
+    ],
+)
+def test_the_page_of_a_connector_says_when_a_statement_is_included(connector: str, sid: str, when: str):
+    section = permissions.connector_page(connector).split(f"### {sid}\n")[1].split("```")[0]
+    assert f"- **Included:** {when}.\n" in section
+
+
+def test_a_command_prints_the_statements_of_one_connector():
+    command = [sys.executable, "-m", "pages", "permissions", "--connector"]
+    printed = subprocess.run(
+        [*command, "s3-v2"], cwd=PROJECT, check=True, capture_output=True, text=True
+    )
+    assert printed.stdout == permissions.connector_page("s3-v2")
+    refused = subprocess.run([*command, "s3"], cwd=PROJECT, check=False, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "invalid choice: 's3' (choose from 'aem-cloud'," in refused.stderr

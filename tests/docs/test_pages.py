@@ -1,0 +1,213 @@
+"""Test that the commands on the pages in docs/ work, and that links and names are correct."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from components.default_provider import ALLOWED_ACCOUNTS
+from components.stack_config import KEYS
+from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT, SECRET_ID
+from sandbox.environment import PROJECT
+from tests.helpers.page import blocks, commands, run_section
+from tests.helpers.stacks import Aws, NewStack
+from tests.helpers.support import REQUIRED
+
+DOCS = PROJECT / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+QUICK_START = DOCS / "index.md"
+ENVIRONMENTS = DOCS / "environments.md"
+
+
+@pytest.fixture
+def typed(new_stack: NewStack) -> Iterator[Callable[..., str]]:
+    """Run the commands of a section where a stack with the settings of `prod` exists."""
+    stack = new_stack(REQUIRED)
+    # No user confirms.
+    stack.environment |= {"PULUMI_OPTION_YES": "true", "PULUMI_OPTION_NON_INTERACTIVE": "true"}
+
+    def run(section: str, page: Path, **variables: str) -> str:
+        return run_section(stack, section, page=page, check=True, **variables).stdout
+
+    yield run
+    for file in stack.directory.glob("Pulumi.*.yaml"):
+        name = file.name.split(".")[1]
+        if name != stack.name:
+            for command in (["destroy"], ["stack", "rm"]):
+                stack.run(*command, "--yes", "--stack", name)
+
+
+def test_the_quick_start_ends_with_the_arn_of_the_role(typed: Callable[..., str], aws: Aws):
+    output = typed("Deploy", QUICK_START)
+    arn = output.splitlines()[-1]
+    role = aws.iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]
+    assert role["Arn"] == arn
+    output = typed("Inspect the stack", QUICK_START)
+    assert "roleArn" in output
+    assert "This project is written in python" in output
+
+
+def test_another_environment_is_a_copy_with_its_own_role(typed: Callable[..., str], aws: Aws):
+    typed("Deploy", QUICK_START)
+    before = set(aws.roles())
+    typed(
+        "Another environment",
+        ENVIRONMENTS,
+        APPLICATION_ID="a1b2c3d4-5678-90ab-cdef-333333333333",
+        INDEX_ID="b2c3d4e5-6789-01ab-cdef-444444444444",
+        SECRET_ID="qbusiness/aem-cloud-staging-a1B2c3",
+    )
+    (role,) = set(aws.roles()) - before
+    assert "a1b2c3d4-5678-90ab-cdef-333333333333" in aws.trust_policy(role)
+    assert "aem-cloud-staging-a1B2c3" in str(aws.role_policies(role))
+    output = typed("Which account", ENVIRONMENTS, ACCOUNT=ACCOUNT)
+    assert f'"Account": "{ACCOUNT}"' in output
+    assert "allowedAccountIds is not set" not in output
+
+
+def test_default_tags_are_set_as_documented(typed: Callable[..., str], aws: Aws):
+    typed("Deploy", QUICK_START)
+    before = set(aws.roles())
+    ids = {"APPLICATION_ID": APPLICATION_ID, "INDEX_ID": INDEX_ID, "SECRET_ID": SECRET_ID}
+    typed("Another environment", ENVIRONMENTS, **ids)
+    typed("Default tags", ENVIRONMENTS)
+    typed("Which account", ENVIRONMENTS, ACCOUNT=ACCOUNT)
+    (role,) = set(aws.roles()) - before
+    tags = aws.iam.list_role_tags(RoleName=role)["Tags"]
+    assert tags == [{"Key": "CostCenter", "Value": "search"}]
+
+
+def test_a_wrong_list_of_accounts_in_the_state_is_replaced_as_documented(new_stack: NewStack):
+    stack = new_stack({**REQUIRED, ALLOWED_ACCOUNTS: [ACCOUNT]})
+    stack.up()
+    # As after an update that was right for the credentials of that time.
+    state = stack.state_file.read_text()
+    stack.state_file.write_text(state.replace(f'[\\"{ACCOUNT}\\"]', f'[\\"{OTHER_ACCOUNT}\\"]'))
+    assert stack.state_file.read_text() != state
+    for command in (["refresh"], ["up"], ["destroy"]):
+        refused = stack.run(*command, "--yes", "--skip-preview", check=False)
+        assert f"AWS account ID not allowed: {ACCOUNT}" in refused.stdout
+    fixed = run_section(
+        stack, "The account is not allowed", page=DOCS / "faq.md", PULUMI_OPTION_YES="true"
+    )
+    assert "4 unchanged" in fixed.stdout
+    assert stack.drift().exit_code == 0
+
+
+def test_another_connector_is_a_stack_with_its_own_role(typed: Callable[..., str], aws: Aws):
+    typed("Deploy", QUICK_START)
+    before = set(aws.roles())
+    typed("Several connectors", ENVIRONMENTS, SECRET_ID="qbusiness/slack-a1B2c3")
+    (role,) = set(aws.roles()) - before
+    policy = str(aws.role_policies(role))
+    assert "qbusiness/slack-a1B2c3" in policy
+    assert "aem-cloud" not in policy
+
+
+def test_the_drift_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
+    stack = new_stack(REQUIRED)
+    stack.up()
+    (exercise,) = (block for block in blocks("sh", QUICK_START.read_text()) if "boto3" in block)
+    sandbox, _, arguments = exercise.partition(" -- venv/bin/python ")
+    assert sandbox == "venv/bin/python -m sandbox run"
+    stack.execute(sys.executable, *shlex.split(arguments))
+    found = run_section(stack, "Find drift", check=False)
+    assert found.returncode != 0
+    assert '+ description: "edited by hand"' in found.stdout
+    stack.up()
+    assert run_section(stack, "Find drift").returncode == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_json_of_a_page_parses(page: Path):
+    for block in blocks("json", page.read_text()):
+        json.loads(block)
+
+
+def test_the_keys_that_pages_set_are_keys_of_the_program():
+    keys = {
+        key
+        for page in PAGES
+        for script in blocks("sh", page.read_text())
+        for key in re.findall(r"(?:--plaintext|--path) '?([a-z][A-Za-z:]*)", script)
+    }
+    assert keys >= {"applicationId", "aws:region", "tags", "vpcConfiguration"}
+    assert keys <= {*KEYS.values(), "aws:region", ALLOWED_ACCOUNTS, "aws:defaultTags"}
+
+
+def test_the_path_of_a_member_is_set_as_the_configuration_page_says(new_stack: NewStack):
+    stack = new_stack({**REQUIRED})
+    lines = blocks("sh", (DOCS / "configuration.md").read_text())
+    stack.execute("sh", "-euc", "".join(lines))
+    stack.up()
+    shown = json.loads(stack.run("config", "--json").stdout)
+    assert json.loads(shown["qbusiness-aem-connector:tags"]["value"]) == {"CostCenter": "search"}
+
+
+def test_the_commands_on_the_pages_are_targets_of_make():
+    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    for page in (PROJECT / "README.md", *PAGES):
+        typed = re.findall(r"(?:`|^)make ([a-z]+)", page.read_text(), re.MULTILINE)
+        assert set(typed) <= targets, page
+
+
+def test_make_help_lists_every_target():
+    listed = subprocess.run(["make", "help"], cwd=PROJECT, check=True, capture_output=True, text=True)
+    phony = re.findall(r"^\.PHONY: (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)[0]
+    # Ignore the lines in which a nested make prints its directory.
+    assert re.findall(r"^  make ([\w-]+)\t", listed.stdout, re.MULTILINE) == phony.split()
+
+
+def test_every_link_between_the_pages_resolves(tmp_path: Path):
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path],
+        cwd=PROJECT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stderr
+    assert {path.parent.name for path in tmp_path.glob("*/index.html")} >= {
+        page.stem for page in PAGES if page != QUICK_START
+    }
+
+
+def test_every_link_of_the_readme_resolves_to_a_file_or_a_heading():
+    links = re.findall(r"\]\((?!https:)([^)]+)\)", (PROJECT / "README.md").read_text())
+    assert "docs/assets/role.svg" in links
+    for link in links:
+        path, _, heading = link.partition("#")
+        page = PROJECT / (path or "README.md")
+        assert page.is_file(), link
+        assert not heading or heading in headings(page), link
+
+
+def headings(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_no_page_or_picture_loads_from_another_server():
+    site = (PROJECT / "mkdocs.yml").read_text() + (DOCS / "assets" / "site.css").read_text()
+    assert "http" not in site
+    # The name of the SVG namespace is not an address.
+    picture = (DOCS / "assets" / "role.svg").read_text().replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"http|@import|url\((?!#)", picture)
+    for page in (PROJECT / "README.md", *PAGES):
+        assert "```mermaid" not in page.read_text(), page
+
+
+def test_the_readme_lists_every_page():
+    readme = (PROJECT / "README.md").read_text()
+    for page in PAGES:
+        assert f"(docs/{page.name})" in readme
+        assert f"{page.name}" in (PROJECT / "mkdocs.yml").read_text()
+
+
+def test_a_section_without_commands_is_detected():
+    assert commands("Next", QUICK_START) == ""

@@ -1,0 +1,160 @@
+"""Test the walkthroughs of README and the pages in a fresh clone, which they leave clean."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sandbox.environment import DIRECTORY, PROJECT
+from tests.helpers.checkout import EMPTY, MAKE, execute, in_sandbox, make, type_in_a_shell
+from tests.helpers.page import blocks, prose
+from tests.helpers.stacks import Aws
+
+pytestmark = pytest.mark.slow
+
+ADOPT = PROJECT / "docs" / "adopt.md"
+AUDIT = PROJECT / "docs" / "audit.md"
+CHECK = PROJECT / "docs" / "check.md"
+SETTINGS: dict[str, Any] = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
+INDEX = {name: SETTINGS[f"qbusiness-aem-connector:{name}"] for name in ("applicationId", "indexId")}
+ROLE = "QBusiness-DataSource-x1y2z"
+
+
+@pytest.fixture
+def clone(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
+    """Return a clone with the files of this checkout, its packages and its engine."""
+    del prepared_sandbox  # skips the test where there is no engine
+    directory = tmp_path / "clone"
+    listed = execute(PROJECT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in listed.stdout.split("\0")[:-1]:
+        if (PROJECT / name).exists():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, directory / name, follow_symlinks=False)
+    author = ("-c", "user.name=Tests", "-c", "user.email=tests@example.com")
+    for command in (["init", "--quiet"], ["add", "."], [*author, "commit", "--quiet", "-m", "All"]):
+        execute(directory, "git", *command)
+    (directory / "venv").symlink_to(PROJECT / "venv")
+    (directory / ".sandbox").mkdir()
+    (directory / ".sandbox" / "engine").symlink_to(DIRECTORY / "engine")
+    yield directory
+    execute(directory, "venv/bin/python", "-m", "sandbox", "stop")
+
+
+def status(clone: Path) -> str:
+    """Return the changed and new files."""
+    return execute(clone, "git", "status", "--porcelain").stdout
+
+
+def aws(clone: Path) -> Aws:
+    port = json.loads((clone / ".sandbox" / "aws" / "server.json").read_text())["port"]
+    return Aws({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
+
+
+def data_sources(clone: Path) -> dict[str, Any]:
+    """Return the data sources by ARN."""
+    qbusiness = aws(clone).client("qbusiness")
+    found = [
+        qbusiness.get_data_source(**INDEX, dataSourceId=source["dataSourceId"])
+        for source in qbusiness.list_data_sources(**INDEX)["dataSources"]
+    ]
+    return {source["dataSourceArn"]: source for source in found}
+
+
+def test_make_example_creates_the_data_source_under_the_role_and_make_down_deletes_both(clone: Path):
+    role = make(clone, "up").stdout.splitlines()[-1]
+    first = make(clone, "example").stdout.splitlines()[-1]
+    assert {arn: source["roleArn"] for arn, source in data_sources(clone).items()} == {first: role}
+    again = make(clone, "example").stdout
+    assert "2 unchanged" in again
+    assert again.splitlines()[-1] == first
+    assert status(clone) == ""
+    down = make(clone, "down").stdout
+    assert re.findall(r"- (\d) deleted$", down, re.MULTILINE) == ["2", "4"]
+    assert down.endswith(EMPTY)
+    assert status(clone) == ""
+    assert make(clone, "down").stdout.endswith(EMPTY)
+
+
+NAMESPACE = ("unshare", "--user", "--map-root-user", "--net")
+
+
+def test_the_walkthroughs_need_no_network(clone: Path):
+    if subprocess.run([*NAMESPACE, "ip", "link"], check=False, capture_output=True).returncode:
+        pytest.skip("no namespace without a network can be created here")
+    script = f"""
+    ip link set lo up
+    {MAKE} example
+    venv/bin/python -m sandbox console-data-source
+    {MAKE} down
+    """
+    assert execute(clone, *NAMESPACE, "sh", "-euc", script).stdout.endswith(EMPTY)
+
+
+def test_a_data_source_of_the_console_is_adopted_in_the_sandbox_as_documented(clone: Path):
+    create, shell = blocks("sh", prose("Try it in the sandbox", ADOPT))
+    assert shell == "venv/bin/python -m sandbox shell\n"
+    created = execute(clone, "sh", "-euc", create).stdout
+    before = aws(clone).iam.get_role(RoleName=ROLE)["Role"]
+    assert created.endswith(f"role: {before['Arn']}\n")
+    (source,) = data_sources(clone)
+    stack, _, write = blocks("sh", prose("Write the files", ADOPT))
+    import_it = blocks("sh", prose("Import an existing role"))
+    seen = type_in_a_shell(clone, "export STACK=trial", stack, write, *import_it)
+    (shown, _) = re.findall(r"```text\n(.*?)```", ADOPT.read_text(), re.DOTALL)
+    assert shown in seen.replace("\r\n", "\n")
+    there = aws(clone)
+    assert there.iam.get_role(RoleName=ROLE)["Role"]["RoleId"] == before["RoleId"]
+    assert set(there.role_policies(ROLE)) == {"template", "qbusiness-aem-connector"}
+    assert data_sources(clone)[source]["roleArn"] == before["Arn"]
+    assert status(clone) == "?? Pulumi.trial.yaml\n"
+    assert "Pulumi.trial.yaml is not in Git" in make(clone, "down").stdout
+    (clone / "Pulumi.trial.yaml").unlink()
+    assert status(clone) == ""
+
+
+def test_the_roles_of_the_sandbox_are_audited_as_the_page_says(clone: Path):
+    (commands,) = blocks("sh", prose("Try it in the sandbox", AUDIT))
+    run = execute(clone, "sh", "-euc", commands.replace("make ", f"{MAKE} "), check=False)
+    assert run.returncode == 1  # there are differences
+    (shown,) = re.findall(r"```text\n(.*?)```", AUDIT.read_text(), re.DOTALL)
+    said = re.sub(r"(aem-connector-qbusiness-role)-[0-9a-f]{7}", r"\1-1234567", run.stdout)
+    (used_by,) = re.findall(r"used by Console (\S+)", said)
+    assert shown in said.replace(used_by, "c3d4e5f6-7890-12ab-cdef-333333333333")
+    assert (clone / "audit.html").read_text().endswith("</html>")
+    assert status(clone) == ""
+
+
+def test_check_finds_what_is_broken_in_the_sandbox_and_the_fix_works_as_documented(clone: Path):
+    text = CHECK.read_text()
+    deploy, shell = blocks("sh", prose("Try it in the sandbox", CHECK))[:2]
+    assert (deploy, shell) == ("make example\n", "venv/bin/python -m sandbox shell\n")
+    (check,) = re.findall(r"`(venv/bin/python -m roles check --stack dev)` finds no problem", text)
+    make(clone, "example")
+    # No user confirms, and the AWS CLI is the sandbox's.
+    options = ("PULUMI_OPTION_YES=true", "PULUMI_OPTION_SKIP_PREVIEW=true")
+    prepare = f"export {' '.join(options)} PATH=$PWD/sandbox/bin:$PATH"
+
+    def run(*script: str) -> str:
+        return in_sandbox(clone, "sh", "-euc", "\n".join((prepare, *script)))
+
+    assert ", 0 problems, 4 skipped\n" in run(check)
+    section = text.partition("<!-- breaks")[2].partition("<!-- end of breaks")[0]
+    breaks = section.split("\n**")[1:]
+    assert len(breaks) == 9
+    for described in breaks:
+        break_it, *repair = blocks("sh", described)
+        (example,) = blocks("text", described)
+        expected = re.sub(
+            r"\b(OLD_ROLE|ROLE|DATA_SOURCE|GROUP|SUBNET|OTHER_VPC)\b", r"[\\w-]+", re.escape(example)
+        )
+        printed = re.search(expected, run(break_it, f"{check} || test $? = 1"))
+        assert printed, described
+        assert ", 0 problems, 4 skipped\n" in run(*(repair or [printed[0].partition("fix: ")[2]]), check)
+    assert status(clone) == ""
+    assert make(clone, "down").stdout.endswith(EMPTY)

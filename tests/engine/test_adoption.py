@@ -1,0 +1,139 @@
+"""Test that an existing role is imported and updated in place, and keeps its permissions meanwhile."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
+from tests.helpers.page import PAGE, blocks, commands, run_section
+from tests.helpers.stacks import Aws, NewStack
+from tests.helpers.support import POLICY, REQUIRED, ROLE, golden
+
+NAME = "AmazonQBusiness-DataSource-x1y2z"
+SETTINGS: dict[str, Any] = {
+    **REQUIRED,
+    "roleName": NAME,
+    "rolePath": "/service-role/",
+    "roleDescription": "Created by the console",
+    "tags": {"CreatedBy": "console"},
+}
+WIDE = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "secretsmanager:GetSecretValue",
+                "Resource": f"arn:aws:secretsmanager:{REGION}:123456789012:secret:*",
+            }
+        ],
+    },
+    indent=4,
+)
+RAW = """
+import pulumi
+import pulumi_aws as aws
+
+TRUST = '''{trust}'''
+POLICY = '''{policy}'''
+role = aws.iam.Role("role", name="{name}", assume_role_policy=TRUST, force_detach_policies=True)
+aws.iam.RolePolicy("policy", role=role.name, policy=POLICY)
+"""
+COMPONENT = """
+import pulumi
+from components.connector_role import ConnectorRole
+
+{keep}
+ConnectorRole("aem", {{
+    "application_id": "{application}",
+    "index_id": "{index}",
+    "secret_id": "{secret}",
+    "role_name": "{name}",
+}}, opts)
+"""
+
+
+def console_role(aws: Aws, policy_name: str) -> str:
+    """Create a role as the console does, and return its unique ID."""
+    created = aws.iam.create_role(
+        RoleName=NAME,
+        Path="/service-role/",
+        Description="Created by the console",
+        Tags=[{"Key": "CreatedBy", "Value": "console"}],
+        AssumeRolePolicyDocument=json.dumps(json.loads(golden("trust-policy")), indent=8),
+    )
+    aws.iam.put_role_policy(RoleName=NAME, PolicyName=policy_name, PolicyDocument=WIDE)
+    return created["Role"]["RoleId"]
+
+
+def identity(aws: Aws) -> str:
+    return aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
+
+
+def import_files() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the import file of the page, and the entry that it adds."""
+    documents = blocks("json", PAGE.read_text())
+    file, entry = (json.loads(document.replace("ROLE", NAME)) for document in documents[:2])
+    return file, entry
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_a_role_of_the_console_is_updated_in_place(new_stack: NewStack, aws: Aws, exclusive: bool):
+    unique = console_role(aws, "AmazonQBusiness-Policy")
+    stack = new_stack({**SETTINGS, "exclusivePolicies": exclusive})
+    (stack.directory / "import.json").write_text(json.dumps(import_files()[0]))
+    done = run_section(stack, "Import an existing role")
+    assert "replace" not in done.stdout
+    assert "deleted" not in done.stdout
+    assert identity(aws) == unique
+    policies = aws.role_policies(NAME)
+    assert policies.pop("qbusiness-aem-connector") == golden("minimal-role-policy")
+    assert list(policies) == ([] if exclusive else ["AmazonQBusiness-Policy"])
+    if exclusive:
+        order = [line for line in done.stdout.splitlines() if re.search(r"(cre|upd)ated \(", line)]
+        created = next(i for i, line in enumerate(order) if "-qbusiness-policy " in line)
+        removed = next(i for i, line in enumerate(order) if "-policies-exclusive " in line)
+        assert created < removed
+    assert stack.drift().exit_code == 0
+    assert stack.up("--expect-no-changes").exit_code == 0
+
+
+def test_the_preview_after_an_import_shows_only_the_difference_of_the_policy(
+    new_stack: NewStack, aws: Aws
+):
+    unique = console_role(aws, "qbusiness-aem-connector")
+    stack = new_stack(SETTINGS)
+    file, entry = import_files()
+    file["resources"].append(entry)
+    (stack.directory / "import.json").write_text(json.dumps(file))
+    imported, *_ = commands("Import an existing role").splitlines()
+    stack.run(*imported.split()[1:])
+    steps = [step for step in stack.preview("--diff").steps if step[0] != "same"]
+    assert steps == [
+        # forceDetachPolicies is not a property of the role in AWS.
+        ("update", ROLE, ("forceDetachPolicies",)),
+        ("update", POLICY, ("policy",)),
+    ]
+    assert stack.up().changes == {"same": 2, "update": 2}
+    assert identity(aws) == unique
+    assert aws.role_policies(NAME) == {"qbusiness-aem-connector": golden("minimal-role-policy")}
+    assert aws.trust_policy(NAME) == golden("trust-policy")
+
+
+def test_raw_resources_move_into_the_component_without_being_replaced(new_stack: NewStack, aws: Aws):
+    raw = RAW.format(trust=golden("trust-policy"), policy=WIDE, name=NAME)
+    stack = new_stack({"aws:region": REGION}, raw)
+    assert stack.up().changes == {"create": 3}
+    unique, (policy_name,) = identity(aws), aws.role_policies(NAME)
+    keep = blocks("python", PAGE.read_text())[0]
+    program = COMPONENT.format(
+        keep=keep, application=APPLICATION_ARN, index=INDEX_ID, secret=SECRET_ID, name=NAME
+    )
+    stack.write_program(program)
+    assert stack.up().changes == {"same": 2, "create": 1, "update": 1}
+    assert identity(aws) == unique
+    assert aws.role_policies(NAME) == {policy_name: golden("minimal-role-policy")}
+    stack.write_program(program.replace("aliases=[alias], ", ""))
+    assert stack.up("--expect-no-changes").changes == {"same": 4}

@@ -1,0 +1,112 @@
+"""Test that the guardrails and `roles` agree: a statement is in excess for both, or for none of them."""
+
+import copy
+import json
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, Final
+
+import pytest
+from declared_roles import roles_of
+from rules import RULES
+
+from components.connector_role import POLICY_NAME
+from pages.examples import ACCOUNT
+from roles.difference import TRUST_POLICY, compare, statements
+from tests.guardrails.guardrail_roles import POLICY, TRUST, Declared
+from tests.guardrails.test_guardrails import NAME, declared
+from tests.helpers.support import golden, of_role
+
+pytestmark = pytest.mark.slow
+
+Document = dict[str, Any]
+
+OPERATORS: Final = (
+    *("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"),
+    *("StringNotEquals", "StringNotLike", "ArnNotLike", "Bool", "stringEquals"),
+)
+DOCUMENTS: Final[dict[str, Document]] = {
+    TRUST_POLICY: TRUST,
+    POLICY_NAME: POLICY,
+    "of a bucket": json.loads(of_role(golden("s3-v2-role-policy"), NAME)),
+}
+CASES: Final = [
+    (name, position)
+    for name, document in DOCUMENTS.items()
+    for position, statement in enumerate(document["Statement"])
+    if "Condition" in statement
+]
+
+
+def changed_values(values: list[str]) -> Iterator[list[str]]:
+    """Return other values: the same, in another case, wider, narrower, and none at all."""
+    yield values
+    yield [values[0].swapcase()]
+    yield [*values, "another"]
+    yield [f"{values[0]}*"]
+    yield [values[0].replace(ACCOUNT, f"{ACCOUNT}0").replace("qbusiness_", "q_")]
+    yield ["*"]
+    yield [values[0].replace("*", "x")]
+
+
+def variants(statement: Document) -> Iterator[Document]:
+    """Return the statement with each of its conditions changed, or with another one beside it."""
+    for operator, keys in statement["Condition"].items():
+        for key, given in keys.items():
+            values = given if isinstance(given, list) else [given]
+            rest = copy.deepcopy(statement["Condition"])
+            del rest[operator][key]
+            yield {**statement, "Condition": rest}
+            for quantifier, other, suffix, new in product(
+                ("", "ForAllValues:", "ForAnyValue:"),
+                OPERATORS,
+                ("", "IfExists"),
+                changed_values(values),
+            ):
+                name = f"{quantifier}{other}{suffix}"
+                condition = {**rest, name: {**rest.get(name, {}), key: new}}
+                yield {**statement, "Condition": condition}
+            for beside in (True, False):
+                condition = statement["Condition"] if beside else rest
+                for absent in ("true", "false"):
+                    yield {**statement, "Condition": {**condition, "Null": {key: absent}}}
+
+
+def is_excess_for_roles(name: str, program: Document, statement: Document) -> bool:
+    policy = TRUST_POLICY if name == TRUST_POLICY else POLICY_NAME
+    role = {**program, "Statement": [statement]}
+    (verdict,) = compare(statements(policy, program), statements(policy, role)).role
+    return verdict.verdict == "excess"
+
+
+def is_excess_for_the_pack(name: str, program: Document, position: int, statement: Document) -> bool:
+    document = {
+        **program,
+        "Statement": [
+            statement if number == position else other
+            for number, other in enumerate(program["Statement"])
+        ],
+    }
+    what = Declared(trust=document) if name == TRUST_POLICY else Declared(policy=document)
+    # A role that Amazon Q Business cannot assume is none of the pack's.
+    return any(
+        finding
+        for role in roles_of(declared(what), {})
+        for rule in RULES
+        if not rule.advisory
+        for finding in rule.check(role)
+    )
+
+
+@pytest.mark.parametrize(("name", "position"), CASES)
+def test_the_guardrails_and_the_comparison_of_roles_agree_on_every_variant(name: str, position: int):
+    program = DOCUMENTS[name]
+    differing: list[str] = []
+    found = 0
+    for variant in variants(program["Statement"][position]):
+        ours = is_excess_for_roles(name, program, variant)
+        if ours != is_excess_for_the_pack(name, program, position, variant):
+            differing.append(f"{json.dumps(variant['Condition'])}: {'excess' if ours else 'no excess'}")
+        found += 1
+    assert differing == []
+    assert found >= 200

@@ -1,0 +1,764 @@
+"""Test the rules of the policy pack, without the engine.
+
+The rules get resources as Pulumi's policy SDK hands them over: through its proxies, which are neither
+lists nor dictionaries, and which raise where a value is not known yet.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any, Final
+
+import pytest
+import rules
+import yaml
+from connector_grants import PLACEHOLDERS
+from declared_roles import roles_of
+from pulumi_policy import PolicyResource
+from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
+from rules import LISTED_NAMES, MAXIMUM_INLINE_SIZE, RULES, Finding
+
+from components import errors, formats
+from components.connectors import CONNECTORS, Connector, Need
+from components.validation import validate
+from pages.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+)
+from sandbox.environment import PROJECT
+from tests.guardrails.guardrail_roles import (
+    ADMINISTRATOR,
+    POLICY,
+    RIGHT,
+    SECRETS,
+    TOO_WIDE,
+    TRUST,
+    Declared,
+    Document,
+    extended,
+    policy,
+    trust,
+)
+from tests.helpers.support import golden
+
+NAME: Final = "qbusiness-guarded"
+UNKNOWN: Final = UNKNOWN_STRING_VALUE
+ANY_SECRET: Final = policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}*")
+CUSTOMER_MANAGED: Final = f"arn:aws:iam::{ACCOUNT}:policy/own"
+
+
+class Declaration(PolicyResource):
+    """A resource, and the properties that the program sets."""
+
+    set_by_program: Sequence[str] = ()
+
+
+def resource(
+    kind: str, name: str, props: Mapping[str, Any], *, observed: Sequence[str] = (), **references: Any
+) -> Declaration:
+    """Return a resource as the SDK gives it to a stack policy.
+
+    The properties that are only `observed` are reported by the provider, and not set by the program. A
+    reference is a property whose value comes from other resources.
+    """
+    declaration = Declaration(
+        resource_type=f"aws:iam/{kind[0].lower()}{kind[1:]}:{kind}",
+        props=unknown_checking_proxy(dict(props)),
+        urn=f"urn:{name}",
+        name=name,
+        opts=None,  # type: ignore[arg-type] no rule asks
+        provider=None,
+        parent=None,
+        dependencies=[],
+        property_dependencies=references,
+    )
+    declaration.set_by_program = [key for key in props if key not in observed]
+    return declaration
+
+
+def text(document: Any) -> Any:
+    return document if isinstance(document, str) else json.dumps(document)
+
+
+def role(
+    document: Any = TRUST,
+    name: str = NAME,
+    urn: str = "role",
+    observed: Sequence[str] = (),
+    **others: Any,
+) -> Declaration:
+    props = {"assumeRolePolicy": text(document), "name": name, **others}
+    return resource("Role", urn, props, observed=observed)
+
+
+def role_policy(document: Any = POLICY, of: Any = NAME, name: str = "connector") -> Declaration:
+    """Return a policy of a role, given by its name, or as a resource whose name is not known yet."""
+    props = {"name": name, "policy": text(document), "role": of if isinstance(of, str) else UNKNOWN}
+    references = {} if isinstance(of, str) else {"role": [of]}
+    return resource("RolePolicy", f"policy-{name}", props, **references)
+
+
+def managed_policy(document: Any = POLICY, **props: Any) -> Declaration:
+    return resource("Policy", "managed", {"policy": text(document), **props})
+
+
+def declared(what: Declared) -> list[Declaration]:
+    """Return the resources of a role in a preview, where only what the program says is known."""
+    its_role = role(what.trust)
+    resources = [its_role]
+    if what.managed:
+        managed = managed_policy(what.policy, arn=UNKNOWN)
+        resources += [managed, attachment(UNKNOWN, role=[its_role], policyArn=[managed])]
+    else:
+        resources.append(role_policy(what.policy, its_role))
+    if what.attached:
+        resources.append(attachment(what.attached, role=[its_role]))
+    if what.exclusively:
+        props = {"roleName": UNKNOWN, "policyArns": [*what.exclusively]}
+        resources.append(
+            resource("RolePolicyAttachmentsExclusive", "exclusive", props, roleName=[its_role])
+        )
+    return resources
+
+
+def attachment(arn: str, role: Any = NAME, **references: Any) -> Declaration:
+    props = {"role": role if isinstance(role, str) else UNKNOWN, "policyArn": arn}
+    if not isinstance(role, str):
+        references["role"] = role
+    return resource("RolePolicyAttachment", "attachment", props, **references)
+
+
+def exclusive_policies(*names: str) -> Declaration:
+    props = {"roleName": NAME, "policyNames": [*names]}
+    return resource("RolePoliciesExclusive", "policies-exclusive", props)
+
+
+def exclusive_attachments(*arns: str) -> Declaration:
+    props = {"roleName": NAME, "policyArns": [*arns]}
+    return resource("RolePolicyAttachmentsExclusive", "attachments-exclusive", props)
+
+
+def findings(*resources: Declaration) -> dict[str, list[Finding]]:
+    roles = [*roles_of(resources, {resource.urn: resource.set_by_program for resource in resources})]
+    found = {rule.name: [finding for role in roles for finding in rule.check(role)] for rule in RULES}
+    return {name: by_rule for name, by_rule in found.items() if by_rule}
+
+
+def reports(*resources: Declaration) -> list[str]:
+    return [finding.report for found in findings(*resources).values() for finding in found]
+
+
+# What is found.
+
+
+@pytest.mark.parametrize(("what", "rules"), TOO_WIDE.values(), ids=TOO_WIDE)
+def test_a_role_that_is_too_wide_is_found_by_its_rules_alone(what: Declared, rules: set[str]):
+    found = findings(*declared(what))
+    assert set(found) == rules
+    assert not {rule.name for rule in RULES if rule.advisory} & rules
+    for finding in (finding for by_rule in found.values() for finding in by_rule):
+        assert finding.urn.startswith("urn:")
+        assert all([finding.message, finding.expected, finding.remediation])
+
+
+@pytest.mark.parametrize(("what", "advisory"), RIGHT.values(), ids=RIGHT)
+def test_a_role_that_is_right_passes(what: Declared, advisory: set[str]):
+    assert set(findings(*declared(what))) == advisory
+
+
+def test_a_finding_is_reported_at_the_resource_that_it_is_about():
+    everybody = trust(Principal="*")
+    found = findings(role(everybody), role_policy(ANY_SECRET), attachment(ADMINISTRATOR))
+    assert {name: [finding.urn for finding in by_rule] for name, by_rule in found.items()} == {
+        "trust-service-alone": ["urn:role"],
+        "secret": ["urn:policy-connector"],
+        "excess": ["urn:attachment"],
+    }
+
+
+def test_a_finding_shows_what_was_found_what_is_expected_and_the_fix():
+    tags = policy("AllowsAmazonQToCreateTags", Condition=None)
+    document = {
+        **tags,
+        "Statement": [
+            *tags["Statement"],
+            {"Effect": "Allow", "Action": ["iam:GetRole", "s3:PutObject"], "Resource": "*"},
+            {"Sid": "Pass", "Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"},
+            {"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"},
+            {"Sid": "Mapping", "Effect": "Allow", "Action": "qbusiness:CreateUser", "Resource": "*"},
+        ],
+    }
+    interfaces = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*"
+    index = f"{APPLICATION_ARN}/index/INDEX_ID"
+    assert (
+        "\n".join(reports(role(), role_policy(document)))
+        == f"""\
+statement Mapping allows qbusiness:CreateUser on *
+expected: {APPLICATION_ARN} or {index} or {index}/data-source/*
+fix: name the application of the trust policy, and its index
+statement AllowsAmazonQToCreateTags allows ec2:CreateTags on {interfaces} without the required condition
+expected: {{"StringEquals": {{"ec2:CreateAction": ["CreateNetworkInterface"]}}}}
+fix: add the condition to the statement
+statement 11 allows iam:GetRole, s3:PutObject
+expected: only actions that a connector needs
+fix: remove those that no connector needs; name the others without a wildcard
+statement Pass allows iam:PassRole on *
+expected: arn:aws:iam::{ACCOUNT}:role/{NAME}
+fix: name the resource by its ARN
+statement 13 allows everything except iam:*, sts:*
+expected: only actions that a connector needs
+fix: remove those that no connector needs; name the others without a wildcard"""
+    )
+
+
+PASSED: Final = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
+TO_SERVICE: Final = {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}}
+
+
+def passing(arn: str | list[str], condition: Any = TO_SERVICE) -> Document:
+    return extended(Action="iam:PassRole", Resource=arn, Condition=condition)
+
+
+def test_a_role_may_pass_itself():
+    assert findings(role(), role_policy(passing(PASSED))) == {}
+    assert findings(role(path="/"), role_policy(passing([PASSED]))) == {}
+    with_path = PASSED.replace(NAME, f"a/b/{NAME}")
+    assert findings(role(path="/a/b/"), role_policy(passing(with_path))) == {}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        passing("*"),
+        passing(f"arn:aws:iam::{ACCOUNT}:role/*"),
+        passing(f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"),
+        passing(f"{PASSED}*"),
+        passing(f"{PASSED}-prod"),
+        passing(PASSED.replace(NAME, f"a/{NAME}")),
+        passing(PASSED.replace(NAME, NAME.upper())),
+        passing(PASSED.replace(ACCOUNT, "444455556666")),
+        passing(PASSED.replace("arn:aws:", "arn:aws-cn:")),
+        passing([PASSED, f"arn:aws:iam::{ACCOUNT}:role/qbusiness-other"]),
+        passing(PASSED, {}),
+        passing(PASSED, {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}),
+        passing(PASSED, {"StringLike": {"iam:PassedToService": "*.amazonaws.com"}}),
+        passing(PASSED, {"StringEqualsIfExists": TO_SERVICE["StringEquals"]}),
+        extended(Action="iam:*", Resource=PASSED, Condition=TO_SERVICE),
+    ],
+    ids=json.dumps,
+)
+def test_a_role_may_pass_no_other_role_and_itself_to_no_other_service(document: Document):
+    assert set(findings(role(), role_policy(document))) == {"excess"}
+
+
+def test_while_the_name_of_a_role_is_not_known_no_arn_is_its_own():
+    its_role = role(name=UNKNOWN)
+    assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
+    # A policy with the role's name is not known either.
+    assert findings(its_role, role_policy(UNKNOWN, its_role)) == {}
+    its_role = role(path=UNKNOWN)
+    assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
+
+
+def test_a_policy_of_two_roles_lets_each_pass_only_itself():
+    document = passing(PASSED)
+    managed = managed_policy(document, arn=CUSTOMER_MANAGED)
+    other = role(name="qbusiness-other", urn="other")
+    found = findings(
+        role(),
+        other,
+        managed,
+        resource("RolePolicyAttachment", "one", {"role": NAME, "policyArn": CUSTOMER_MANAGED}),
+        resource(
+            "RolePolicyAttachment", "two", {"role": "qbusiness-other", "policyArn": CUSTOMER_MANAGED}
+        ),
+    )
+    (finding,) = found["excess"]
+    assert finding.expected == f"arn:aws:iam::{ACCOUNT}:role/qbusiness-other"
+
+
+def test_the_expected_condition_has_the_application_of_the_role():
+    document = policy("AllowsAmazonQToCreateNetworkInterfacePermission", Condition=None)
+    (finding,) = findings(role(), role_policy(document))["excess"]
+    assert finding.expected == (
+        f'{{"StringLike": {{"aws:ResourceTag/AMAZON_Q": ["qbusiness_{ACCOUNT}_{APPLICATION_ID}_*"]}}}}'
+    )
+
+
+@pytest.mark.parametrize("text", ["line\nfix: nothing", "\x1b[2K", "\u202e", "é", "\r\t\0", "plain"])
+def test_no_text_of_a_policy_can_forge_a_line_of_the_report(text: str):
+    report = Finding("urn", text, text, text).report
+    shown = errors.escape(text)
+    assert report.splitlines() == [shown, f"expected: {shown}", f"fix: {shown}"]
+
+
+# What connectors need.
+
+SHARED_SUBNET: Final = f"arn:aws:ec2:{REGION}:666666666666:subnet/subnet-0b2c3d4e5f6071829"
+VALUES: Final = {
+    ":444444444444:secret": ":{secret_account}:secret",
+    ":555555555555:key": ":{key_account}:key",
+    ":666666666666:subnet/subnet-0b2c3d4e5f6071829": ":{subnet_account}:subnet/{subnet_id}",
+    "777777777777": "{bucket_account}",
+    "arn:aws:": "arn:{partition}:",
+    REGION: "{region}",
+    ACCOUNT: "{account}",
+    APPLICATION_ID: "{application_id}",
+    INDEX_ID: "{index_id}",
+    SECRET_ID: "{secret_id}",
+    KEY_ID: "{key_id}",
+    SECURITY_GROUP_ID: "{security_group_id}",
+    "example-documents": "{bucket_name}",
+    NAME: "{role}",
+}
+"""The placeholders of the pack, by the values of `documents`."""
+
+
+def documents(connector: Connector, *, everything: bool) -> tuple[str, str]:
+    """Return the trust policy and the role policy that the component writes for a connector.
+
+    With `everything`, every setting is given that the connector supports, else only those it requires.
+    """
+    secret = f"arn:aws:secretsmanager:{REGION}:444444444444:secret:{SECRET_ID}"
+    key = f"arn:aws:kms:{REGION}:555555555555:key/{KEY_ID}"
+    vpc = {"subnet_ids": [SHARED_SUBNET], "security_group_ids": [SECURITY_GROUP_ID]}
+    given: dict[str, object] = {
+        "application_id": APPLICATION_ARN,
+        "index_id": INDEX_ID,
+        "connector": connector.name,
+    }
+    for need, settings in (
+        (connector.secret, {"secret_id": secret, "kms_key_id": key}),
+        (
+            connector.bucket,
+            {"bucket_name": "example-documents", "bucket_account_id": "777777777777", "kms_key_id": key},
+        ),
+        (connector.vpc, {"vpc_configuration": vpc, "allow_network_interface_deletion": True}),
+    ):
+        if need is Need.REQUIRED or (everything and need is not Need.NOT_SUPPORTED):
+            given |= settings
+    result = validate("connector", given).of_role(NAME)
+    assert result.trust_policy
+    assert result.role_policy
+    return result.trust_policy, result.role_policy
+
+
+@pytest.mark.parametrize("everything", [True, False], ids=["everything", "required"])
+@pytest.mark.parametrize("connector", CONNECTORS.values(), ids=CONNECTORS)
+def test_the_role_of_every_connector_passes(connector: Connector, everything: bool):
+    trust_policy, policy_of_role = documents(connector, everything=everything)
+    assert findings(role(trust_policy), role_policy(policy_of_role)) == {}
+
+
+def granted(*policies: str) -> Mapping[Any, set[str]]:
+    """Return the values of conditions, by the actions, resources and condition keys they belong to."""
+    values: dict[Any, set[str]] = defaultdict(set)
+    for statement in (
+        statement for document in policies for statement in json.loads(document)["Statement"]
+    ):
+        conditions = {
+            f"{operator} {key}": listed(given)
+            for operator, keys in statement.get("Condition", {}).items()
+            for key, given in keys.items()
+        }
+        for action, resource in product(listed(statement["Action"]), listed(statement["Resource"])):
+            permission = values[action, resource, frozenset(conditions)]
+            permission.update(f"{key} {value}" for key in conditions for value in conditions[key])
+    return values
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_the_pack_s_policy_grants_what_the_component_grants_all_connectors():
+    written = {documents(connector, everything=True)[1] for connector in CONNECTORS.values()}
+    for value, placeholder in VALUES.items():
+        assert any(value in document for document in written)
+        written = {document.replace(value, placeholder) for document in written}
+    own = (PROJECT / "guardrails" / "connector_policy.json").read_text()
+    assert granted(own) == granted(*written)
+
+
+@pytest.mark.parametrize(
+    ("placeholder", "form"),
+    [
+        ("partition", formats.APPLICATION),
+        ("region", formats.REGION),
+        ("account", formats.ACCOUNT_ID),
+        ("bucket_account", formats.ACCOUNT_ID),
+        ("secret_account", formats.SECRET),
+        ("key_account", formats.KEY),
+        ("subnet_account", formats.SUBNET),
+        ("application_id", formats.APPLICATION),
+        ("index_id", formats.INDEX_ID),
+        ("bucket_name", formats.BUCKET),
+        ("secret_id", formats.SECRET),
+        ("key_id", formats.KEY),
+        ("subnet_id", formats.SUBNET),
+        ("security_group_id", formats.SECURITY_GROUP),
+    ],
+)
+def test_a_placeholder_has_the_format_of_the_component(placeholder: str, form: formats.Format):
+    assert PLACEHOLDERS[placeholder] in form.pattern.pattern
+
+
+def test_the_placeholder_of_a_role_has_the_formats_of_a_path_and_a_name():
+    path, name = PLACEHOLDERS["role"].split(")?")
+    assert f"/{path})?" in formats.ROLE_PATH.pattern.pattern
+    assert name == formats.ROLE_NAME.pattern.pattern
+
+
+def test_the_limits_are_those_of_the_component():
+    assert MAXIMUM_INLINE_SIZE == formats.MAXIMUM_INLINE_SIZE
+    assert LISTED_NAMES == formats.LISTED_NAMES
+
+
+# Where policies are declared.
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        [role(managedPolicyArns=[ADMINISTRATOR])],
+        [role(), attachment(ADMINISTRATOR)],
+        [
+            role(),
+            resource(
+                "PolicyAttachment", "several", {"roles": ["other", NAME], "policyArn": ADMINISTRATOR}
+            ),
+        ],
+        [role(), exclusive_attachments(CUSTOMER_MANAGED, ADMINISTRATOR)],
+    ],
+    ids=["of the role", "attached", "attached to several", "exclusive"],
+)
+def test_an_aws_managed_policy_is_reported_however_it_is_attached(resources: list[Declaration]):
+    (finding,) = findings(*resources)["excess"]
+    assert ADMINISTRATOR in finding.message
+
+
+def test_a_policy_inside_the_role_is_checked():
+    inline = [{"name": "right", "policy": text(POLICY)}, {"name": "wide", "policy": text(ANY_SECRET)}]
+    assert set(findings(role(inlinePolicies=inline))) == {"secret"}
+
+
+def test_one_unknown_member_of_a_list_does_not_hide_the_others():
+    inline = [
+        UNKNOWN,
+        {"name": UNKNOWN, "policy": UNKNOWN},
+        {"name": UNKNOWN, "policy": text(ANY_SECRET)},
+    ]
+    assert set(findings(role(inlinePolicies=inline))) == {"secret"}
+    assert set(findings(role(managedPolicyArns=[UNKNOWN, ADMINISTRATOR]))) == {"excess"}
+    assert set(findings(role(), exclusive_attachments(UNKNOWN, ADMINISTRATOR))) == {"excess"}
+    several = {"roles": [UNKNOWN, NAME], "policyArn": ADMINISTRATOR}
+    assert set(findings(role(), resource("PolicyAttachment", "several", several))) == {"excess"}
+
+
+def test_a_document_that_is_an_object_is_checked_though_some_of_it_is_unknown():
+    trusting = resource("Role", "role", {"assumeRolePolicy": TRUST, "name": NAME})
+
+    def found(**statement: Any) -> set[str]:
+        document = {
+            **POLICY,
+            "Statement": [*POLICY["Statement"], UNKNOWN, {"Effect": "Allow", **statement}],
+        }
+        props = {"policy": document, "role": NAME}
+        return set(findings(trusting, resource("RolePolicy", "policy", props)))
+
+    assert found(Action=["ec2:DescribeVpcs", "s3:*"], Resource=["*"]) == {"excess"}
+    assert found(Action=[UNKNOWN, "s3:*"], Resource=["*"]) == {"excess"}
+    assert found(Action="secretsmanager:GetSecretValue", Resource=[UNKNOWN, "*"]) == {"secret"}
+    assert found(Action="s3:*", Resource="*", Condition={"StringEquals": {"aws:x": UNKNOWN}}) == set()
+    assert found(Action="s3:*", Resource="*", Condition=UNKNOWN) == set()
+    assert found(Action=UNKNOWN, Resource="*") == set()
+
+
+@pytest.mark.parametrize("by_reference", [True, False], ids=["reference", "ARN"])
+def test_a_managed_policy_of_the_stack_is_checked_however_it_is_named(by_reference: bool):
+    if by_reference:
+        managed = managed_policy(ANY_SECRET, arn=UNKNOWN)
+        props = {"assumeRolePolicy": text(TRUST), "name": NAME, "managedPolicyArns": UNKNOWN}
+        its_role = resource("Role", "role", props, managedPolicyArns=[managed])
+    else:
+        managed = managed_policy(ANY_SECRET, arn=CUSTOMER_MANAGED)
+        its_role = role(managedPolicyArns=[CUSTOMER_MANAGED])
+    assert set(findings(its_role, managed)) == {"secret"}
+
+
+def test_a_policy_belongs_only_to_the_role_that_it_names():
+    assert findings(role(name="qbusiness-other"), role_policy(ANY_SECRET)) == {}
+    first, second = role(urn="first", name="qbusiness-1"), role(urn="second", name="qbusiness-2")
+    # Its role's name was chosen from the names of both.
+    props = {"role": "qbusiness-2", "policy": text(ANY_SECRET)}
+    chosen = resource("RolePolicy", "policy", props, role=[first, second])
+    names = [role.name for role in roles_of([first, second, chosen], {}) if role.policies]
+    assert names == ["qbusiness-2"]
+
+
+def test_the_name_of_a_role_joins_it_with_its_policies_in_any_case():
+    its_role = role(name="QBusiness-Guarded")
+    assert set(findings(its_role, role_policy(ANY_SECRET, of="qbusiness-guarded"))) == {"secret"}
+    props = {"role": "qbusiness-GUARDED", "policy": text(ANY_SECRET)}
+    assert set(findings(its_role, resource("RolePolicy", "policy", props, role=[its_role]))) == {
+        "secret"
+    }
+    attached = attachment(ADMINISTRATOR, "QBUSINESS-GUARDED")
+    assert set(findings(its_role, attached)) == {"excess"}
+
+
+# What the program declares, and what the role has.
+
+
+def observed(**props: Any) -> Declaration:
+    """Return a role that was imported, refreshed or updated: the provider reports all its policies."""
+    return role(**props, observed=("inlinePolicies", "managedPolicyArns"))
+
+
+def test_the_role_s_own_policies_are_counted_once_though_the_provider_reports_them_again():
+    long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE // 2))
+    inline = [{"name": "connector", "policy": text(long)}]
+    assert findings(observed(inlinePolicies=inline), role_policy(long)) == {}
+    # The same where the program declares one inside the role as well.
+    other = {"name": "other", "policy": golden("minimal-role-policy")}
+    assert findings(role(inlinePolicies=[*inline, other]), role_policy(long)) == {}
+
+
+def test_a_policy_inside_the_role_is_checked_though_its_name_is_that_of_a_right_one():
+    inline = [{"name": "connector", "policy": text(ANY_SECRET)}]
+    assert set(findings(role(inlinePolicies=inline), role_policy())) == {"secret"}
+
+
+def test_a_policy_that_the_stack_does_not_declare_is_reported_and_stops_nothing():
+    its_role = observed(
+        inlinePolicies=[
+            {"name": "connector", "policy": text(POLICY)},
+            {"name": "console", "policy": text(ANY_SECRET)},
+        ],
+        managedPolicyArns=[CUSTOMER_MANAGED, ADMINISTRATOR],
+    )
+    resources = [
+        its_role,
+        role_policy(),
+        attachment(CUSTOMER_MANAGED),
+        managed_policy(arn=CUSTOMER_MANAGED),
+    ]
+    found = findings(*resources)
+    assert {rule.name: rule.advisory for rule in RULES if rule.name in found} == {"undeclared": True}
+    inline, managed = found["undeclared"]
+    assert inline.message == "the role has the inline policy console, which this stack does not declare"
+    assert inline.remediation == (
+        "declare it, or declare RolePoliciesExclusive for the role, or run `aws iam delete-role-policy "
+        f"--role-name {NAME} --policy-name console`, then `pulumi refresh`"
+    )
+    assert managed.message == (
+        f"the role has the managed policy {ADMINISTRATOR}, which this stack does not declare"
+    )
+    assert managed.remediation == (
+        "declare it, or declare RolePolicyAttachmentsExclusive for the role, or run "
+        f"`aws iam detach-role-policy --role-name {NAME} --policy-arn {ADMINISTRATOR}`, "
+        "then `pulumi refresh`"
+    )
+
+
+def test_the_command_that_removes_a_policy_is_quoted_as_the_program_s_commands_are():
+    names = ("=ls", "a'b", "$(id)", "-x", "~root", "by-hand", "a b")
+    its_role = observed(inlinePolicies=[{"name": each, "policy": text(ANY_SECRET)} for each in names])
+    found = findings(its_role)["undeclared"]
+    assert [each.remediation.partition("--policy-name ")[2].partition("`")[0] for each in found] == [
+        errors.quote_argument(each) for each in names
+    ]
+    for character in map(chr, range(256)):
+        for argument in (character, f"{character}ls", f"ls{character}", ""):
+            assert rules.quote_argument(argument) == errors.quote_argument(argument)
+
+
+def test_a_policy_that_the_update_removes_needs_no_fix():
+    its_role = observed(
+        inlinePolicies=[{"name": name, "policy": text(ANY_SECRET)} for name in ("console", "kept")],
+        managedPolicyArns=[ADMINISTRATOR],
+    )
+    exclusive = [exclusive_policies("connector", "kept"), exclusive_attachments()]
+    found = findings(its_role, role_policy(), *exclusive)["undeclared"]
+    nothing = "nothing to do: the stack's {} removes it; `pulumi refresh` shows that"
+    console, kept, administrator = (finding.remediation for finding in found)
+    assert console == nothing.format("RolePoliciesExclusive")
+    assert kept.startswith("declare it")
+    assert administrator == nothing.format("RolePolicyAttachmentsExclusive")
+
+
+def test_what_a_role_has_counts_as_declared_where_nothing_was_recorded():
+    its_role = observed(inlinePolicies=[{"name": "console", "policy": text(ANY_SECRET)}])
+    unknown = role(urn="unknown", inlinePolicies=UNKNOWN)
+    unrecorded, _ = roles_of([its_role, unknown], {})
+    assert len(unrecorded.policies) == 1
+    assert unrecorded.undeclared == ()
+
+
+# Quotas.
+
+
+def test_an_inline_policy_that_the_stack_does_not_declare_counts_unless_the_update_removes_it():
+    long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE - 4_000))
+    its_role = observed(inlinePolicies=[{"name": "console", "policy": text(long)}])
+    assert set(findings(its_role)) == {"undeclared"}
+    assert set(findings(its_role, role_policy())) == {"quotas", "undeclared"}
+    assert set(findings(its_role, role_policy(), exclusive_policies("connector"))) == {"undeclared"}
+
+
+def test_at_most_ten_policies_are_attached_wherever_they_are_declared():
+    def role_with(number: int) -> Declaration:
+        arns = [f"{CUSTOMER_MANAGED}-{index}" for index in range(number)]
+        return observed(managedPolicyArns=arns)
+
+    of_stack = managed_policy(arn=UNKNOWN)
+    attached = attachment(UNKNOWN, policyArn=[of_stack])
+    other = resource(
+        "RolePolicyAttachment", "other", {"role": NAME, "policyArn": f"{CUSTOMER_MANAGED}-other"}
+    )
+    assert "quotas" not in findings(role_with(8), of_stack, attached, other)
+    (finding,) = findings(role_with(9), of_stack, attached, other)["quotas"]
+    assert finding.report == (
+        "the role has 11 attached policies\n"
+        "expected: at most 10, IAM's quota\n"
+        "fix: detach some, or increase the quota and exempt the role from this rule"
+    )
+    assert "quotas" not in findings(role_with(9), of_stack, attached, exclusive_attachments())
+
+
+# Which roles are checked, and malformed documents.
+
+
+def test_roles_that_the_service_cannot_assume_are_not_checked():
+    other = trust(Principal={"Service": "ec2.amazonaws.com"}, Condition=None)
+    assert findings(role(other), role_policy(ANY_SECRET)) == {}
+    denied = trust(Effect="Deny", Condition=None)
+    assert findings(role(denied)) == {}
+    assert findings(role("no document"), resource("Bucket", "bucket", {})) == {}
+
+
+def test_a_role_whose_trust_is_not_known_yet_is_checked_if_its_policies_name_actions_of_the_service():
+    its_role = role(UNKNOWN)
+    assert set(findings(its_role, role_policy(ANY_SECRET, its_role))) == {"secret"}
+    other = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    assert findings(its_role, role_policy(other, its_role)) == {}
+
+
+def test_a_value_that_is_not_known_yet_is_not_checked():
+    its_role = role(name=UNKNOWN)
+    assert findings(role(UNKNOWN), role_policy()) == {}
+    assert findings(its_role, role_policy(UNKNOWN, its_role)) == {}
+    assert findings(role(UNKNOWN), role_policy(UNKNOWN, its_role)) == {}
+    assert set(findings(its_role, role_policy(ANY_SECRET, its_role))) == {"secret"}
+    assert findings(role(inlinePolicies=[{"policy": None}], managedPolicyArns=UNKNOWN)) == {}
+
+
+MALFORMED: Mapping[str, tuple[Any, str]] = {
+    "no JSON": ("no document", "it is not JSON"),
+    "a member twice": (
+        '{"Statement": [], "Statement": []}',
+        "it has an object with the same member twice",
+    ),
+    "a list": ([], "the document is not an object"),
+    "no statement": ({"Version": "2012-10-17"}, "it has no Statement"),
+    "an element of no document": ({"Statements": []}, "the document has Statements, which"),
+    "null": ({"Statement": [None]}, "statement 1 is not an object"),
+    "an action that is an object": (
+        {"Statement": [{"Effect": "Allow", "Action": {"a": 1}, "Resource": "*"}]},
+        "the Action of statement 1 is neither a string nor a list of strings",
+    ),
+    "a list in a list": (
+        {"Statement": [{"Effect": "Allow", "Action": [["*"]], "Resource": "*"}]},
+        "the Action of statement 1 is neither",
+    ),
+    "a number": (
+        {"Statement": [{"Effect": "Allow", "Action": "a:b", "Resource": 1}]},
+        "the Resource of statement 1 is neither",
+    ),
+    "no resource": (
+        {"Statement": [{"Effect": "Allow", "Action": "a:b"}]},
+        "statement 1 needs either Resource or NotResource",
+    ),
+    "both kinds of actions": (
+        {"Statement": [{"Effect": "Allow", "Action": "a:b", "NotAction": "a:c", "Resource": "*"}]},
+        "statement 1 needs either Action or NotAction",
+    ),
+    "another effect": (
+        {"Statement": [{"Effect": "allow", "Action": "a:b", "Resource": "*"}]},
+        'the Effect of statement 1 is neither "Allow" nor "Deny"',
+    ),
+    "a condition that is null": (
+        {"Statement": [{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": None}]},
+        "the Condition of statement 1 is not an object of objects",
+    ),
+    "an operator without keys": (
+        {
+            "Statement": [
+                {"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": {"Bool": ["x"]}}
+            ]
+        },
+        "the Condition of statement 1 is not an object of objects",
+    ),
+    "a principal in a role policy": (
+        {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "a:b", "Resource": "*"}]},
+        "statement 1 has Principal, which",
+    ),
+}
+
+
+@pytest.mark.parametrize(("document", "problem"), MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_document_is_reported_and_breaks_nothing(document: Any, problem: str):
+    (finding,) = findings(role(), role_policy(document))["readable"]
+    assert f"a policy of the role is not a policy document: {problem}" in finding.message
+    # As a trust policy it names no service: the role's policies name the actions of one.
+    assert set(findings(role(document), role_policy())) == {"readable"}
+    assert findings(role(document)) == {}
+
+
+def test_a_trust_policy_that_cannot_be_read_counts_if_it_names_the_service():
+    document = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Resource": "*"}]}
+    assert set(findings(role(document))) == {"readable"}
+
+
+def test_a_malformed_principal_is_reported():
+    for principal in (["x"], {}, {"Service": 1}):
+        assert set(findings(role(trust(Principal=principal)), role_policy())) == {"readable"}
+
+
+def test_the_names_of_roles_and_the_sizes_of_documents_are_checked():
+    assert set(findings(role(name="aem-connector"), role_policy(of="aem-connector"))) == {"listed-name"}
+    assert findings(role(name="AmazonQBusiness-DataSource-x")) == {}
+    blank = json.dumps(POLICY, indent=400)
+    assert len(blank) > MAXIMUM_INLINE_SIZE
+    assert findings(role(), role_policy(blank)) == {}
+    documents: list[Document] = [
+        extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE // 2))
+    ] * 2
+    halves = [role_policy(document, name=f"half-{number}") for number, document in enumerate(documents)]
+    assert set(findings(role(), *halves)) == {"quotas"}
+    assert set(findings(role(trust(Sid="x" * 2_048)))) == {"quotas"}
+
+
+# The pack.
+
+
+def test_the_pack_declares_its_runtime_its_packages_and_its_rules():
+    project = yaml.safe_load((PROJECT / "guardrails" / "PulumiPolicy.yaml").read_text())
+    assert project["runtime"]["name"] == "python"
+    assert "pulumi-policy" in (PROJECT / "guardrails" / "requirements.txt").read_text()
+    names = [rule.name for rule in RULES]
+    assert len(set(names)) == len(names)
+    for rule in RULES:
+        assert rule.description.endswith(".")
+
+
+def test_every_mandatory_rule_has_a_role_that_it_stops():
+    stopping = {name for _, rules in TOO_WIDE.values() for name in rules}
+    assert stopping == {rule.name for rule in RULES if not rule.advisory}

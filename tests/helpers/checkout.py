@@ -1,0 +1,59 @@
+"""Run the commands of the project in a checkout, as a user does."""
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from tests.helpers.processes import run
+
+EMPTY: Final = "The sandbox is empty: nothing is left to remove. `make up` starts again.\n"
+"""The last line of `make down`."""
+
+
+def execute(
+    directory: Path, *command: str, check: bool = True, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command and return its output, as a user sees it."""
+    # Do not pass the variables of `make test` on to the make under test.
+    own = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
+    return run(directory, command, {**own, "PWD": str(directory), **variables}, check=check)
+
+
+MAKE: Final = "make -o venv/sandbox-installed -o venv/development-installed"
+"""make, as if the packages were up to date."""
+
+
+def make(
+    directory: Path, target: str, *, check: bool = True, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return execute(directory, *MAKE.split(), target, check=check, **variables)
+
+
+def in_sandbox(directory: Path, *command: str) -> str:
+    return execute(directory, "venv/bin/python", "-m", "sandbox", "run", "--", *command).stdout
+
+
+def type_in_a_shell(checkout: Path, *lines: str, **variables: str) -> str:
+    """Type commands in a shell of the sandbox, each at a prompt, and return the screen."""
+    keyboard, terminal = pty.openpty()
+    with subprocess.Popen(
+        ["venv/bin/python", "-m", "sandbox", "shell"],
+        cwd=checkout,
+        env={**os.environ, **variables},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    ) as shell:
+        os.close(terminal)
+        seen = b""
+        for line in (*lines, "exit"):
+            while not seen.endswith(b" $ "):
+                seen += os.read(keyboard, 4096)
+            os.write(keyboard, f"{line.strip()}\n".encode())
+            seen += os.read(keyboard, 1)
+    os.close(keyboard)
+    assert shell.returncode == 0, seen
+    return seen.decode()

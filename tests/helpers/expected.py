@@ -1,0 +1,59 @@
+"""Compose the expected role policies for any options from the statements in golden/."""
+
+import copy
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pages.connector_calls import INDEX_ARN, ROLE_NAME, Options
+from tests.helpers.support import golden
+
+Statement = dict[str, Any]
+
+
+def role_policy(options: Options, role_name: str = ROLE_NAME) -> dict[str, Any]:
+    """Return the role policy of every connector that accepts these options."""
+    (deletion,) = statements("default", "DeleteTaggedNI")
+    page = statements("s3-v1" if options.bucket_is_source else "confluence-server")
+    included = filled([*page, deletion], options)
+    for statement in included:
+        if statement["Sid"] == "AllowsAmazonQToIngestDocuments" and options.ingest_scope == "index":
+            statement["Resource"] = INDEX_ARN
+        if statement["Sid"] == "AllowsAmazonQToPassCustomerRole":
+            (arn,) = statement["Resource"]
+            statement["Resource"] = [arn.replace(ROLE_NAME, role_name)]
+    return {"Version": "2012-10-17", "Statement": included}
+
+
+def statements(name: str, part_of_sid: str = "") -> list[Statement]:
+    """Return the statements of a role policy in golden/ whose Sid contains a text."""
+    policy = json.loads(golden(f"{name}-role-policy"))
+    return [statement for statement in policy["Statement"] if part_of_sid in statement["Sid"]]
+
+
+def filled(written_out: Iterable[Statement], options: Options) -> list[Statement]:
+    """Return the statements that the options include, with the ARNs of the options."""
+    objects = f"{options.bucket_arn}/*"
+    # The option that includes a statement, and its resources if they differ.
+    changing = {
+        "GetS3Objects": (options.bucket_arn, [objects]),
+        "GetObjectfromS3": (options.bucket_arn, [objects]),
+        "ListS3Buckets": (options.bucket_arn, [options.bucket_arn]),
+        "GetSecret": (options.secret_arn, [options.secret_arn]),
+        "DecryptSecret": (options.key_arn, [options.key_arn]),
+        "IngestDocuments": (True, None),
+        "IngestPrincipalMapping": (True, None),
+        "PassCustomerRole": (options.bucket_is_source, None),
+        "CreateAndDeleteNI": (options.network_arns, [*options.network_arns]),
+        "DeleteTaggedNI": (options.deletion, None),
+    }
+    included: list[Statement] = []
+    for statement in copy.deepcopy([*written_out]):
+        sid = statement["Sid"].removeprefix("AllowsAmazonQTo")
+        is_included, resource = changing.get(sid, (options.network_arns, None))
+        if is_included:
+            statement["Resource"] = resource or statement["Resource"]
+            if "S3" in sid:
+                statement["Condition"]["StringEquals"]["aws:ResourceAccount"] = options.bucket_account
+            included.append(statement)
+    return included

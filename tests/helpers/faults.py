@@ -1,0 +1,120 @@
+"""Make IAM fail or wait, by proxies in front of it.
+
+The proxy microburst, which knows AWS's protocols, makes calls fail; a gate delays a call until a test
+opens it.
+"""
+
+import asyncio
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from select import select
+from threading import Event, Semaphore, Thread
+from typing import Any
+from urllib.request import Request, urlopen
+
+from aiohttp import web
+from microburst.app import make_app
+from microburst.core.pipeline import Microburst
+
+from tests.helpers.loopback import Handler, serving
+from tests.helpers.support import TIMEOUT
+
+
+class Proxy:
+    """A proxy that passes every call on unless a rule matches."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+
+    def set_rules(self, *rules: dict[str, Any]) -> None:
+        """Replace the rules: each names an operation of IAM and its effect."""
+        self._call("POST", "rules", [{"service": "iam", **rule} for rule in rules])
+        self._call("DELETE", "fired")
+
+    def fired(self) -> list[str]:
+        """Return the rules that have fired, as operation and action."""
+        return [f"{fault['operation']} {fault['action']}" for fault in self._call("GET", "fired")]
+
+    def _call(self, method: str, path: str, body: object = None) -> Any:
+        request = Request(  # noqa: S310 the proxy's own address
+            f"{self.url}/_microburst/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 the proxy's own address
+            return json.loads(answer.read() or b"null")
+
+
+async def _started(upstream: str) -> web.AppRunner:
+    # Without a timeout, shutdown would wait for open connections.
+    runner = web.AppRunner(make_app(Microburst(upstream)), access_log=None, shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner
+
+
+@contextmanager
+def proxy(upstream: str) -> Generator[Proxy]:
+    """Run a proxy in a thread, which ends with the context or the process of the tests."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    runner = asyncio.run_coroutine_threadsafe(_started(upstream), loop).result()
+    try:
+        yield Proxy(runner.addresses[0][1])
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+class Gate:
+    """IAM behind a gate: a call of CreateRole waits there, before or after IAM has created the role."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.arrived = Semaphore(0)
+        self.settled = Event()
+        self.opened = False
+
+    def wait_for_call(self) -> None:
+        """Wait until a call arrives at the gate, each time another one."""
+        assert self.arrived.acquire(timeout=TIMEOUT), "no call of CreateRole arrived"
+
+    def open(self) -> None:
+        """Let all waiting and later calls pass."""
+        self.opened = True
+        self.settled.set()
+
+
+@contextmanager
+def gate(upstream: str, *, applied: bool = False) -> Generator[Gate]:
+    """Put a gate in front of IAM; calls that wait at the end of the context get no answer."""
+    closed = Gate()
+
+    class GateHandler(Handler):
+        def do_POST(self) -> None:  # noqa: N802 http.server calls it
+            body = self.body()
+            create = b"Action=CreateRole" in body
+            if create and not applied and not self.passes():
+                return
+            status, content = self.forward(upstream, body)
+            if create and applied and not self.passes():
+                return
+            self.answer(status, content)
+
+        def passes(self) -> bool:
+            closed.arrived.release()
+            closed.settled.wait()
+            # A waiting caller sends nothing; one that retries has closed its connection.
+            disconnected = select([self.connection], [], [], 0)[0]
+            return closed.opened and not disconnected
+
+    with serving(GateHandler) as closed.url:
+        try:
+            yield closed
+        finally:
+            closed.settled.set()

@@ -1,0 +1,80 @@
+"""Build the project's Python package and install it, without a network."""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from sandbox.environment import PROJECT
+from tests.helpers.support import PROJECT_NAME
+
+VERSION: Final[str] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+RUNTIME: Final = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
+SITE_PACKAGES: Final = sysconfig.get_path("purelib")
+_PIP: Final = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+
+
+def copy_repository(directory: Path) -> None:
+    """Copy the files of the repository that the package and the plugin need."""
+    for place in ("components", "plugin"):
+        ignored = shutil.ignore_patterns("venv", "__pycache__")
+        shutil.copytree(PROJECT / place, directory / place, ignore=ignored)
+    for name in (".gitignore", "LICENSE", "pyproject.toml", "requirements.txt"):
+        shutil.copy(PROJECT / name, directory)
+
+
+def share_packages(directory: Path) -> None:
+    """Create a virtual environment that uses the packages of the project's own."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "venv"], check=True)
+    paths = {"base": str(directory / "venv"), "platbase": str(directory / "venv")}
+    own = sysconfig.get_path("purelib", vars=paths)
+    (Path(own) / "shared.pth").write_text(SITE_PACKAGES)
+
+
+def make_separate(directory: Path, project: Mapping[str, object]) -> None:
+    """Turn a stack's directory into another project, without this project's components and packages."""
+    (directory / "Pulumi.yaml").write_text(yaml.safe_dump({"name": PROJECT_NAME, **project}))
+    for name in ("components", "venv"):
+        (directory / name).unlink()
+
+
+def build_wheel(repository: Path, directory: Path) -> Path:
+    """Build the wheel of a repository in a directory, and return its path."""
+    options = ("--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", directory)
+    subprocess.run([*_PIP, "wheel", *options, repository], check=True)
+    (wheel,) = directory.glob("*.whl")
+    return wheel
+
+
+def install(package: Path, directory: Path) -> None:
+    """Install a wheel or a repository into the virtual environment of a directory."""
+    python = ("--python", directory / "venv/bin/python")
+    options = ("--no-deps", "--no-index", "--no-build-isolation")
+    subprocess.run([*_PIP, *python, "install", *options, package], check=True)
+
+
+def offline(directory: Path) -> Mapping[str, str]:
+    """Return variables with which pip, started by Pulumi, uses only installed packages.
+
+    Pulumi installs the package wheel, which nothing needs: write an empty one into the directory.
+    """
+    name = "wheel-1"
+    with zipfile.ZipFile(directory / f"{name}-py3-none-any.whl", "w") as empty:
+        information = f"{name}.dist-info"
+        empty.writestr(f"{information}/METADATA", "Metadata-Version: 2.1\nName: wheel\nVersion: 1\n")
+        empty.writestr(
+            f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        empty.writestr(f"{information}/RECORD", "")
+    return {
+        "PIP_FIND_LINKS": str(directory),
+        "PIP_NO_BUILD_ISOLATION": "0",  # 0 disables it: https://github.com/pypa/pip/issues/5735
+        "PIP_NO_INDEX": "1",
+    }

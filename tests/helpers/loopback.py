@@ -1,0 +1,49 @@
+"""Serve HTTP on loopback while a context lasts, and pass calls on to the sandbox."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from tests.helpers.support import TIMEOUT
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers requests, without a log."""
+
+    def forward(self, upstream: str, body: bytes) -> tuple[int, bytes]:
+        """Send this request to another server, and return its status and answer."""
+        call = Request(upstream + self.path, body, dict(self.headers))  # noqa: S310 an address on loopback
+        try:
+            with urlopen(call, timeout=TIMEOUT) as answer:  # noqa: S310 an address on loopback
+                return 200, answer.read()
+        except HTTPError as error:
+            return error.code, error.read()
+
+    def answer(self, status: int, content: bytes) -> None:
+        """Send the answer."""
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def body(self) -> bytes:
+        """Read the body of the request."""
+        return self.rfile.read(int(self.headers["Content-Length"]))
+
+    def log_message(self, format: str, *args: Any) -> None: ...  # noqa: A002 the name in the base class
+
+
+@contextmanager
+def serving(
+    handler: type[BaseHTTPRequestHandler], server_class: type[ThreadingHTTPServer] = ThreadingHTTPServer
+) -> Generator[str]:
+    """Serve in a thread until the context ends; return the address."""
+    with server_class(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()

@@ -1,0 +1,174 @@
+"""Run a Pulumi program without an engine, with mocks that record its requests."""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import pulumi
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.proto import resource_pb2
+
+from pages.examples import ACCOUNT, REGION
+from tests.helpers.support import PROJECT_NAME, in_one_line
+
+STACK: Final = "test"
+_LOOP: Final = asyncio.new_event_loop()
+# An Output belongs to the event loop that is set when it is created, which may be before a run.
+asyncio.set_event_loop(_LOOP)
+# A failed program leaves futures with its error, which Deployment has recorded. Do not report them again
+# when Python collects them, maybe during another test. (Printing their tracebacks even breaks what
+# Python 3.11 is compiling at that moment: python/cpython#106905.)
+_LOOP.set_exception_handler(lambda _loop, _context: None)
+
+
+class Registration(NamedTuple):
+    """One resource that the program registered."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    request: resource_pb2.RegisterResourceRequest
+
+
+class Upstream(pulumi.CustomResource):
+    """A resource with an Output to pass to a component; in a preview the value is unknown."""
+
+    value: pulumi.Output[Any]
+
+    def __init__(self, name: str, value: object) -> None:
+        super().__init__("test:index:Upstream", name, {"given": value, "value": None})
+
+
+class Deployment(pulumi.runtime.Mocks):
+    """Record one run of a program: an update or a preview."""
+
+    def __init__(
+        self,
+        program: Callable[[], object],
+        *,
+        preview: bool = False,
+        existing: bool = False,
+        account: str | None = ACCOUNT,
+        partition: str = "aws",
+    ) -> None:
+        self.preview = preview
+        self.existing = existing
+        """Whether a preview knows the outputs of the role, as for a role that exists."""
+        self.account = account
+        """None is the account of a provider with an unknown configuration, which answers no function."""
+        self.partition = partition
+        self.registrations: list[Registration] = []
+        self.outputs: dict[str, Mapping[str, Any]] = {}
+        self.raw_outputs: dict[str, Any] = {}
+        """As sent, with the markers of secrets."""
+        self.invokes: list[resource_pb2.ResourceInvokeRequest] = []
+        self.warnings: list[str] = []
+        self.error: Exception | None = None
+        # Pulumi keeps its settings, its configuration and its stack in context variables.
+        contextvars.copy_context().run(self._run, program)
+
+    def _run(self, program: Callable[[], object]) -> None:
+        logger = logging.Logger("pulumi")  # noqa: LOG001 a logger of this run only
+        logger.addHandler(_Collector(self.warnings))
+        pulumi.runtime.set_mocks(
+            self, PROJECT_NAME, STACK, preview=self.preview, logger=logger, monitor=_Monitor(self)
+        )
+        try:
+            pulumi.runtime.test(program)()
+        except Exception as error:  # noqa: BLE001 record whatever the program raises
+            self.error = error
+        finally:
+            _cancel_running_tasks()
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        state = dict(args.inputs)
+        if args.typ == "test:index:Upstream":
+            return f"{args.name}-id", {} if self.preview else {"value": state["given"]}
+        if args.typ == "aws:iam/role:Role" and (self.existing or not self.preview):
+            state.setdefault("name", f"{args.name}-1234567")
+            state["arn"] = f"arn:{self.partition}:iam::{self.account}:role/{state['name']}"
+        known = self.existing or not self.preview
+        return f"{args.name}-id" if known else None, state
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        answers = {
+            "aws:index/getCallerIdentity:getCallerIdentity": {
+                "accountId": self.account,
+                "arn": f"arn:{self.partition}:sts::{self.account}:assumed-role/deployer/session",
+            },
+            "aws:index/getRegion:getRegion": {"region": REGION},
+        }
+        return answers[args.token] if self.account else {}, []
+
+    def of_type(self, kind: str) -> list[Registration]:
+        return [registration for registration in self.registrations if registration.type == kind]
+
+    @property
+    def documents(self) -> tuple[str, str]:
+        """The trust policy and the role policy, each in one line."""
+        return in_one_line(self.role["assumeRolePolicy"]), in_one_line(self.role_policy["policy"])
+
+    @property
+    def secret_documents(self) -> set[str]:
+        """The documents that were sent as secrets."""
+        (role,) = self.of_type("aws:iam/role:Role")
+        (policy,) = self.of_type("aws:iam/rolePolicy:RolePolicy")
+        sent = {
+            "trust policy": role.request.object.fields["assumeRolePolicy"],
+            "role policy": policy.request.object.fields["policy"],
+        }
+        return {name for name, value in sent.items() if value.HasField("struct_value")}
+
+    @property
+    def role(self) -> Mapping[str, Any]:
+        (role,) = self.of_type("aws:iam/role:Role")
+        return role.inputs
+
+    @property
+    def role_policy(self) -> Mapping[str, Any]:
+        (policy,) = self.of_type("aws:iam/rolePolicy:RolePolicy")
+        return policy.inputs
+
+
+def _cancel_running_tasks() -> None:
+    tasks = asyncio.all_tasks(_LOOP)
+    for task in tasks:
+        task.cancel()
+    _LOOP.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+
+
+class _Monitor(MockMonitor):
+    """Pulumi's mock monitor, which also records the requests."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        super().__init__(deployment)
+        self.deployment = deployment
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 the protocol's name
+        response = super().RegisterResource(request)
+        inputs = pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=True)
+        registration = Registration(request.type, request.name, inputs, request)
+        if request.type != "pulumi:pulumi:Stack":
+            self.deployment.registrations.append(registration)
+        return response
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 the protocol's name
+        outputs = pulumi.runtime.rpc.deserialize_properties(request.outputs, keep_unknowns=True)
+        self.deployment.outputs[request.urn] = outputs
+        self.deployment.raw_outputs[request.urn] = request.outputs
+        return super().RegisterResourceOutputs(request)
+
+    def Invoke(self, request: Any) -> Any:  # noqa: N802 the protocol's name
+        self.deployment.invokes.append(request)
+        return super().Invoke(request)
+
+
+class _Collector(logging.Handler):
+    def __init__(self, messages: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self.messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())

@@ -1,0 +1,86 @@
+"""Run commands, and find processes by their directory or their environment."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from sandbox.environment import PROJECT
+from tests.helpers.support import TIMEOUT
+
+
+def run(
+    directory: Path, command: Sequence[str], environment: Mapping[str, str], *, check: bool
+) -> subprocess.CompletedProcess[str]:
+    """Run a command and return its output, standard error included.
+
+    Print the output too, so that pytest shows it with a failed test.
+    """
+    done = subprocess.run(
+        command,
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    show(f"$ {shlex.join(command)}\n{done.stdout}(exit code {done.returncode})")
+    assert not (check and done.returncode), f"failed, see the output: {shlex.join(command)}"
+    return done
+
+
+def show(text: str) -> None:
+    """Print a line in the order of the output of other processes."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def start_tests(directory: Path, text: str, *options: str, **variables: str) -> subprocess.Popen[str]:
+    """Start pytest on a module outside the project, with the project's fixtures."""
+    module = directory / "test_in_a_test.py"
+    module.write_text(text)
+    project = ["-c", PROJECT / "pyproject.toml", "-p", "tests.conftest"]
+    own_directories = ["-p", "no:cacheprovider", f"--basetemp={directory / 'temporary'}"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", *project, *own_directories, *options, module],
+        cwd=PROJECT,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def eventually(happens: Callable[[], object], what: str) -> None:
+    """Wait until something happens."""
+    deadline = time.monotonic() + TIMEOUT
+    while not happens():
+        assert time.monotonic() < deadline, f"not in {TIMEOUT:.0f} seconds: {what}"
+        time.sleep(0.02)
+
+
+def commands_in(directory: Path) -> list[str]:
+    """Return the commands of the processes that work in a directory."""
+    return _commands(lambda process: (process / "cwd").readlink() == directory)
+
+
+def commands_with(variable: str) -> list[str]:
+    """Return the commands of the processes that have a variable, as `NAME=value`."""
+    return _commands(
+        lambda process: variable.encode() in (process / "environ").read_bytes().split(b"\0")
+    )
+
+
+def _commands(matches: Callable[[Path], bool]) -> list[str]:
+    found: list[str] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # ended, or another user's
+            if matches(process):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found

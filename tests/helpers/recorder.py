@@ -1,0 +1,94 @@
+"""Record the calls of a program to the sandbox, and answer some of them."""
+
+import json
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from html import escape
+from urllib.parse import parse_qsl
+
+from tests.helpers.loopback import Handler, serving
+
+Answer = Callable[[Mapping[str, str]], tuple[int, str]]
+"""Takes the parameters of a call; returns the HTTP status and the answer."""
+
+
+class Recorder:
+    """The recorded calls, and the answers of the test."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.calls: list[tuple[str, Mapping[str, str]]] = []
+        """Operation and parameters of each call."""
+        self.answers: dict[str, Answer] = {}
+
+    def refuse(self, operation: str, code: str, status: int = 403) -> None:
+        """Make an operation fail with AWS's message for denied permissions."""
+        message = (
+            f"User: arn:aws:iam::123456789012:user/jane is not authorized to perform: iam:{operation}"
+        )
+        error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+        self.answers[operation] = lambda _: (status, f"<ErrorResponse>{error}</ErrorResponse>")
+
+    def operations(self) -> list[str]:
+        return [operation for operation, _ in self.calls]
+
+
+@contextmanager
+def recorder(upstream: str) -> Generator[Recorder]:
+    """Run a recorder until the context ends."""
+    recorded = Recorder()
+
+    class RecordingHandler(Handler):
+        def do_POST(self) -> None:  # noqa: N802 http.server calls it
+            body = self.body()
+            operation, parameters = _call(self.path, body)
+            recorded.calls.append((operation, parameters))
+            answer = recorded.answers.get(operation)
+            if answer:
+                status, text = answer(parameters)
+                self.answer(status, text.encode())
+            else:
+                self.answer(*self.forward(upstream, body))
+
+    with serving(RecordingHandler) as recorded.url:
+        yield recorded
+
+
+def _call(path: str, body: bytes) -> tuple[str, Mapping[str, str]]:
+    if path == "/":  # IAM and STS
+        parameters = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        return parameters["Action"], parameters
+    return path, json.loads(body)
+
+
+def simulation(decide: Callable[[str, str], str]) -> Answer:
+    """Answer SimulatePrincipalPolicy, with the decision on an action and a resource."""
+
+    def answer(parameters: Mapping[str, str]) -> tuple[int, str]:
+        resource = parameters["ResourceArns.member.1"]
+        actions = [value for name, value in parameters.items() if name.startswith("ActionNames.")]
+        members = (
+            f"<member><EvalActionName>{action}</EvalActionName>"
+            f"<EvalResourceName>{escape(resource)}</EvalResourceName>"
+            f"<EvalDecision>{decide(action, resource)}</EvalDecision></member>"
+            for action in actions
+        )
+        results = f"<EvaluationResults>{''.join(members)}</EvaluationResults>"
+        name = "SimulatePrincipalPolicy"
+        return 200, (
+            f"<{name}Response><{name}Result><IsTruncated>false</IsTruncated>{results}"
+            f"</{name}Result></{name}Response>"
+        )
+
+    return answer
+
+
+def validation(findings: Mapping[str, tuple[str, str, str]]) -> Answer:
+    """Answer ValidatePolicy, with type, code and text of a finding for each type of policy."""
+
+    def answer(parameters: Mapping[str, str]) -> tuple[int, str]:
+        kind, code, text = findings[parameters["policyType"]]
+        finding = {"findingType": kind, "issueCode": code, "findingDetails": text}
+        return 200, json.dumps({"findings": [finding]})
+
+    return answer

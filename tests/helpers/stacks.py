@@ -1,0 +1,315 @@
+"""Run the real engine on stacks in a sandbox of the tests."""
+
+import fcntl
+import hashlib
+import importlib.util
+import itertools
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from sandbox import engine
+from sandbox.engine import NoEngineError
+from sandbox.environment import PROJECT, REGION, Sandbox
+from tests.helpers.processes import run, show
+from tests.helpers.support import PROJECT_NAME
+
+_NUMBERS: Final = itertools.count(1)
+ATTACHED: Final = "PULUMI_DEBUG_PROVIDERS"
+"""Variable that names the running providers; without it, each operation starts its own."""
+UP: Final = ("up", "--yes", "--skip-preview")
+DESTROY: Final = ("destroy", "--yes", "--skip-preview")
+
+
+class Update(NamedTuple):
+    """The result of one operation of the engine: what it did, or in a preview would do."""
+
+    exit_code: int
+    text: str
+    """The whole output."""
+    changes: Mapping[str, int]
+    """The number of resources by operation: create, update, replace, delete, same."""
+    steps: list[tuple[str, str, tuple[str, ...]]]
+    """Operation, name of the resource, and the properties that differ, in the engine's order."""
+    errors: list[tuple[str, str]]
+    """Name of the resource and message of each error."""
+
+
+class Stack:
+    """A stack of this project's program, or of another program that uses its components."""
+
+    def __init__(
+        self, directory: Path, environment: Mapping[str, str], program: str | None = None
+    ) -> None:
+        self.name = f"test{next(_NUMBERS)}"
+        self.directory = directory / self.name
+        # Without this variable, the CLI does not accept --event-log.
+        self.environment = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
+        self.config_file = self.directory / f"Pulumi.{self.name}.yaml"
+        self.directory.mkdir()
+        project = (PROJECT / "Pulumi.yaml").read_text()
+        if program is not None:  # without this project's required keys
+            project = project.partition("config:")[0]
+        (self.directory / "Pulumi.yaml").write_text(project)
+        for place in ("components", "venv"):
+            (self.directory / place).symlink_to(PROJECT / place)
+        self.write_program((PROJECT / "__main__.py").read_text() if program is None else program)
+        self._initialize()
+
+    def _initialize(self) -> None:
+        """Write the files of `pulumi stack init`: a stack without resources, and its selection."""
+        backend = self.environment["PULUMI_BACKEND_URL"]
+        state = Path(urlsplit(backend).path) / ".pulumi" / "stacks" / PROJECT_NAME
+        state.mkdir(parents=True, exist_ok=True)
+        self.state_file = state / f"{self.name}.json"
+        name = f"organization/{PROJECT_NAME}/{self.name}"
+        self.state_file.write_text(json.dumps({"version": 3, "checkpoint": {"stack": name}}))
+        project = hashlib.sha1(bytes(self.directory / "Pulumi.yaml")).hexdigest()  # noqa: S324 Pulumi's
+        workspaces = Path(self.environment["PULUMI_HOME"]) / "workspaces"
+        workspaces.mkdir(exist_ok=True)
+        selection = workspaces / f"{PROJECT_NAME}-{project}-workspace.json"
+        selection.write_text(json.dumps({"stacks": {backend: name}}))
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Write the settings as YAML (JSON is YAML), without changing any type."""
+        config = {
+            key if ":" in key else f"{PROJECT_NAME}:{key}": value for key, value in settings.items()
+        }
+        salt = next(
+            line.partition(": ")[2]
+            for line in (PROJECT / "Pulumi.dev.yaml").read_text().splitlines()
+            if line.startswith("encryptionsalt")
+        )
+        self.config_file.write_text(json.dumps({"encryptionsalt": salt, "config": config}))
+
+    @property
+    def program(self) -> str:
+        return (self.directory / "__main__.py").read_text()
+
+    def write_program(self, text: str) -> None:
+        """Replace the program, and delete the bytecode of the old one.
+
+        Python would reuse that if the new program has the same length and time stamp.
+        """
+        path = self.directory / "__main__.py"
+        path.write_text(text)
+        Path(importlib.util.cache_from_source(path)).unlink(missing_ok=True)
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run `pulumi` and return its output."""
+        return self.execute("pulumi", "--non-interactive", *arguments, check=check)
+
+    def execute(
+        self, *command: str, check: bool = True, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the stack's directory and return its output."""
+        return run(self.directory, command, {**self.environment, **variables}, check=check)
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Start an operation on this stack in the background; the test may kill it.
+
+        As for a user, it starts its own provider, which ends with it. Its output goes to the test's.
+        """
+        environment = {name: value for name, value in self.environment.items() if name != ATTACHED}
+        command = ["pulumi", "--non-interactive", *arguments, "--stack", self.name]
+        show(f"$ {shlex.join(command)} &")
+        return subprocess.Popen(
+            command,
+            cwd=self.directory,
+            env={**environment, **variables},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def operate(self, *arguments: str, check: bool = True) -> Update:
+        """Run an operation on this stack and return what the engine reports."""
+        log = self.directory / "events.json"
+        log.unlink(missing_ok=True)
+        stack = ("--stack", self.name, "--event-log", str(log))
+        done = self.run(*arguments, *stack, check=check)
+        events = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        steps = [
+            event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event
+        ]
+        errors = [
+            event["diagnosticEvent"]
+            for event in events
+            if event.get("diagnosticEvent", {}).get("severity") == "error"
+        ]
+        summaries = [event["summaryEvent"] for event in events if "summaryEvent" in event]
+        return Update(
+            done.returncode,
+            done.stdout,
+            summaries[-1]["resourceChanges"] if summaries else {},
+            [
+                (
+                    step["op"],
+                    step["urn"].rpartition("::")[2],
+                    tuple(sorted(step.get("detailedDiff") or {})),
+                )
+                for step in steps
+                # Every operation refreshes first.
+                if step["op"] != "refresh" and not step["type"].startswith("pulumi:providers:")
+            ],
+            [(error.get("urn", "").rpartition("::")[2], error["message"]) for error in errors],
+        )
+
+    def up(self, *options: str, check: bool = True) -> Update:
+        return self.operate(*UP, *options, check=check)
+
+    def preview(self, *options: str, check: bool = True) -> Update:
+        return self.operate("preview", *options, check=check)
+
+    def drift(self) -> Update:
+        return self.operate("refresh", "--preview-only", "--expect-no-changes", "--diff", check=False)
+
+    def destroy(self) -> Update:
+        return self.operate(*DESTROY)
+
+    def state(self) -> dict[str, Any]:
+        """Return the stack's state, as `pulumi stack export` shows it."""
+        return json.loads(self.state_file.read_text())["checkpoint"].get("latest") or {}
+
+    def resources(self) -> list[dict[str, Any]]:
+        return self.state().get("resources", [])
+
+    def resource(self, kind: str) -> dict[str, Any]:
+        """Return the only resource of a type."""
+        (found,) = (resource for resource in self.resources() if resource["type"] == kind)
+        return found
+
+    def outputs(self) -> dict[str, Any]:
+        stacks = (resource for resource in self.resources() if resource["type"] == "pulumi:pulumi:Stack")
+        return next((stack["outputs"] for stack in stacks if "outputs" in stack), {})
+
+
+NewStack = Callable[..., Stack]
+"""The fixture `new_stack`, or one that wraps it."""
+
+
+OTHER_ACCOUNT: Final = "210987654321"
+_CREDENTIALS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def other_credentials(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return variables with credentials of the other account."""
+    role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/other"
+    sts = Aws(environment).client("sts")
+    answer = sts.assume_role(RoleArn=role, RoleSessionName="tests")["Credentials"]
+    names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    return {variable: answer[name] for variable, name in zip(_CREDENTIALS, names, strict=True)}
+
+
+class Aws:
+    """The account of an environment. Policy documents are in one line, in the order of AWS's page."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.url = environment["AWS_ENDPOINT_URL"]
+        # The server accepts any credentials.
+        self.credentials = {name.lower(): environment.get(name, "tests") for name in _CREDENTIALS}
+        self.iam = self.client("iam")
+
+    def client(self, service: str, region: str = REGION) -> Any:
+        """Return the client of a service."""
+        create: Any = boto3.client
+        return create(
+            service,
+            region_name=region,
+            endpoint_url=self.url,
+            **self.credentials,
+            # Let AWS validate the parameters, not the SDK.
+            config=Config(parameter_validation=False),
+        )
+
+    def roles(self) -> list[str]:
+        return [role["RoleName"] for role in self.iam.list_roles()["Roles"]]
+
+    def trust_policy(self, role: str) -> str:
+        return _in_order(self.iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"])
+
+    def role_policies(self, role: str) -> dict[str, str]:
+        return {
+            name: _in_order(self.iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
+            for name in self.iam.list_role_policies(RoleName=role)["PolicyNames"]
+        }
+
+
+def assert_refused(stack: Stack, aws: Aws, *expected: str) -> Update:
+    """Check that an update fails with these texts and creates nothing."""
+    roles = aws.roles()
+    update = stack.up(check=False)
+    assert update.exit_code != 0
+    for text in expected:
+        assert text in update.text
+    assert not [resource for resource in stack.resources() if resource["type"].startswith("aws:")]
+    assert aws.roles() == roles
+    return update
+
+
+_ORDER: Final = (
+    *("Version", "Statement", "Sid", "Effect", "Principal", "Action", "Resource", "Condition"),
+    *("StringEquals", "StringLike", "ArnEquals", "ForAllValues:StringEquals"),
+)
+"""The order of members on AWS's page. The provider sorts them by name."""
+
+
+def _in_order(document: object) -> str:
+    def sort(members: dict[str, Any]) -> dict[str, Any]:
+        return dict(
+            sorted(
+                members.items(),
+                key=lambda member: _ORDER.index(member[0]) if member[0] in _ORDER else 99,
+            )
+        )
+
+    return json.dumps(json.loads(json.dumps(document), object_hook=sort))
+
+
+@contextmanager
+def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]]:
+    """Run a provider in another environment; return the variable that makes the engine attach to it."""
+    command = [sys.executable, "-m", "sandbox.provider", "aws"]
+    with subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as provider:
+        assert provider.stdout is not None
+        try:
+            yield {ATTACHED: f"aws:{provider.stdout.readline().strip()}"}
+        finally:
+            provider.kill()
+
+
+def prepared(directory: Path) -> Generator[tuple[Sandbox, dict[str, str]]]:
+    """Set up a sandbox that stops with this process, even if the process is killed.
+
+    Without an engine, tests fail in CI and are skipped elsewhere.
+    """
+    sandbox = Sandbox(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "owner.lock").open("w") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        try:
+            environment = sandbox.prepare()
+            engine.complete(engine.directory(sandbox.engines))
+        except NoEngineError as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"no engine: {error}")
+        # As on a user's machine, Python caches bytecode.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        try:
+            yield sandbox, environment
+        finally:
+            sandbox.stop()

@@ -1,0 +1,94 @@
+"""Example settings, and the documents expected for them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pages.connector_calls import ROLE_NAME
+from pages.examples import (
+    APPLICATION_ARN,
+    BUCKET_NAME,
+    INDEX_ID,
+    KEY_ID,
+    REGION,
+    REQUIRED_INPUTS,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SHARED_SUBNET_ARN,
+    SUBNET_ID,
+)
+
+GOLDEN: Final = Path(__file__).parents[1] / "golden"
+
+TIMEOUT: Final = 120.0
+"""Timeout in seconds for everything that a test waits for, even on a busy machine."""
+
+MINIMAL: Final[Mapping[str, Any]] = {
+    "application_id": APPLICATION_ARN,
+    "index_id": INDEX_ID,
+    "secret_id": SECRET_ID,
+}
+"""Only the required arguments."""
+VPC: Final[Mapping[str, Any]] = {
+    "subnet_ids": [SUBNET_ID, SHARED_SUBNET_ARN],
+    "security_group_ids": [SECURITY_GROUP_ID],
+}
+REQUIRED: Final[Mapping[str, Any]] = {"aws:region": REGION, **REQUIRED_INPUTS}
+"""The same as stack configuration."""
+FULL: Final[Mapping[str, Any]] = {
+    **MINIMAL,
+    "kms_key_id": KEY_ID,
+    "vpc_configuration": VPC,
+    "allow_network_interface_deletion": True,
+}
+"""The arguments of `golden/default-role-policy.json`."""
+
+S3: Final[Mapping[str, Any]] = {
+    "application_id": APPLICATION_ARN,
+    "index_id": INDEX_ID,
+    "connector": "s3-v2",
+    "bucket_name": BUCKET_NAME,
+    "kms_key_id": KEY_ID,
+}
+"""The arguments of `golden/s3-v2-role-policy.json`."""
+
+PROJECT_NAME: Final = "qbusiness-aem-connector"
+
+ROLE: Final = "aem-connector-qbusiness-role"
+"""Names of the program's resources."""
+POLICY: Final = "aem-connector-qbusiness-policy"
+INLINE_POLICIES: Final = "aem-connector-qbusiness-policies-exclusive"
+ATTACHED_POLICIES: Final = "aem-connector-qbusiness-policy-attachments-exclusive"
+
+
+def in_one_line(text: str) -> str:
+    """Return a JSON document in one line; the order of its members stays."""
+    return json.dumps(json.loads(text))
+
+
+def size(document: str | None) -> int:
+    """Return the number of characters that count towards IAM's quotas."""
+    assert document
+    return len("".join(document.split()))
+
+
+def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:
+    """Return an expected document in one line, with AWS's placeholders filled in."""
+    text = (GOLDEN / f"{name}.json").read_text()
+    for placeholder, value in (placeholders or {}).items():
+        text = text.replace(placeholder, value)
+    return in_one_line(text)
+
+
+def of_role(document: str, role: str) -> str:
+    """Return an expected role policy of the role with this path, name or both."""
+    return document.replace(f":role/{ROLE_NAME}", f":role/{role}")
+
+
+def as_pulumi_config(settings: Mapping[str, Any]) -> str:
+    """Return stack configuration as the engine passes it to a program, in PULUMI_CONFIG."""
+    texts = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()
+    }
+    return json.dumps(texts)

@@ -1,0 +1,231 @@
+"""Test the Python package: for programs that install it, and for the plugin."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
+from sandbox.environment import PROJECT
+from tests.helpers.git_server import HOST, git_server
+from tests.helpers.installing import (
+    RUNTIME,
+    SITE_PACKAGES,
+    VERSION,
+    build_wheel,
+    copy_repository,
+    install,
+    make_separate,
+    offline,
+    share_packages,
+)
+from tests.helpers.page import blocks, prose
+from tests.helpers.stacks import Aws, NewStack, Stack
+from tests.helpers.support import GOLDEN, golden
+
+ADDRESS: Final = f"https://{HOST}/organization/repository.git"
+EXAMPLE: Final = PROJECT / "examples" / "three-connectors"
+QUICK_START: Final = PROJECT / "docs" / "index.md"
+
+PROGRAM: Final = f"""\
+import pulumi
+from qbusiness_connector import ConnectorRole
+
+connector = ConnectorRole(
+    "docs",
+    {{"application_id": "{APPLICATION_ARN}", "index_id": "{INDEX_ID}", "secret_id": "{SECRET_ID}"}},
+)
+pulumi.export("roleArn", connector.role_arn)
+"""
+
+
+def git(directory: Path, *arguments: str | Path) -> str:
+    """Run Git independently of the user's settings."""
+    identity = (
+        "-c",
+        "user.name=test",
+        "-c",
+        "user.email=test@example.com",
+        "-c",
+        "commit.gpgsign=false",
+    )
+    command = ["git", *identity, *arguments]
+    return subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Return a repository with a tag for the version."""
+    directory = tmp_path / "repository"
+    directory.mkdir()
+    copy_repository(directory)
+    git(directory, "init", "--quiet")
+    git(directory, "add", ".")
+    git(directory, "commit", "--quiet", "--message", "Release")
+    git(directory, "tag", f"v{VERSION}")
+    return directory
+
+
+@pytest.fixture
+def served(repository: Path, tmp_path: Path) -> Path:
+    """Return the directory that a Git server serves: the repository, at ADDRESS."""
+    directory = tmp_path / "served"
+    bare = directory / "organization" / "repository.git"
+    git(tmp_path, "clone", "--quiet", "--bare", repository, bare)
+    return directory
+
+
+@pytest.fixture
+def wheel(repository: Path, tmp_path: Path) -> Path:
+    return build_wheel(repository, tmp_path / "wheels")
+
+
+def test_the_package_the_schema_and_the_changelog_have_one_version():
+    assert json.loads((GOLDEN / "package-schema.json").read_text())["version"] == VERSION
+    released = re.findall(r"^## (\d.*)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0] == VERSION
+    pages = [PROJECT / "docs" / f"{page}.md" for page in ("index", "other-languages")]
+    for file in (*pages, EXAMPLE / "requirements.txt"):
+        assert set(re.findall(r"@v(\d+\.\d+\.\d+)", file.read_text())) == {VERSION}
+    contributing = (PROJECT / "CONTRIBUTING.md").read_text()
+    assert "version in `pyproject.toml`" in contributing
+    assert "Tag the commit `vVERSION`" in contributing
+
+
+@pytest.mark.slow
+def test_the_wheel_has_the_requirements_of_the_program(wheel: Path):
+    listed = (PROJECT / "requirements.txt").read_text().splitlines()
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read(f"qbusiness_connector-{VERSION}.dist-info/METADATA").decode()
+    needed = re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
+    assert {Requirement(line) for line in needed} == {
+        Requirement(line) for line in listed if line[0] != "#"
+    }
+
+
+@pytest.mark.slow
+def test_a_build_leaves_git_status_clean(repository: Path, wheel: Path):
+    assert wheel.name == f"qbusiness_connector-{VERSION}-py3-none-any.whl"
+    assert git(repository, "status", "--short") == ""
+
+
+def type_errors(directory: Path, program: str) -> list[str]:
+    """Check the types of a program and the plugin where the package is installed; return the errors."""
+    (directory / "program.py").write_text(program)
+    settings = {
+        "include": ["program.py", "plugin"],
+        "exclude": ["plugin/venv"],
+        "venvPath": ".",
+        "venv": "venv",
+        "typeCheckingMode": "strict",
+    }
+    (directory / "pyrightconfig.json").write_text(json.dumps(settings))
+    done = subprocess.run(
+        [sys.executable, "-m", "basedpyright", "--project", directory, "--outputjson"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    return [problem["message"] for problem in found if problem["severity"] == "error"]
+
+
+@pytest.mark.slow
+def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, wheel: Path):
+    directory = tmp_path / "program"
+    directory.mkdir()
+    shutil.copytree(PROJECT / "plugin", directory / "plugin", ignore=shutil.ignore_patterns("venv"))
+    share_packages(directory)
+    install(wheel, directory)
+    for program in (PROGRAM, (EXAMPLE / "__main__.py").read_text()):
+        assert type_errors(directory, program) == []
+    (error,) = type_errors(directory, PROGRAM.replace("index_id", "index"))
+    assert '"index" is an undefined item in type "ConnectorRoleArgs"' in error
+
+
+def check_the_role(stack: Stack, aws: Aws) -> None:
+    name = stack.outputs()["roleArn"].rpartition("/")[2]
+    (policy,) = aws.role_policies(name).values()
+    assert policy == golden("minimal-role-policy")
+
+
+def test_a_program_uses_the_installed_package(new_stack: NewStack, wheel: Path, aws: Aws):
+    stack = new_stack({"aws:region": REGION}, PROGRAM)
+    make_separate(stack.directory, {"runtime": RUNTIME})
+    share_packages(stack.directory)
+    install(wheel, stack.directory)
+    stack.up()
+    check_the_role(stack, aws)
+    stack.write_program(PROGRAM.replace(INDEX_ID, "short"))
+    refused = stack.preview(check=False)
+    assert refused.exit_code != 0
+    assert "index_id" in refused.text
+    assert "Traceback" not in refused.text
+
+
+def test_the_program_of_the_quick_start_installs_the_package_from_a_tag_and_deploys_the_role(
+    new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws
+):
+    section = prose("Use the component in your own program", QUICK_START)
+    (requirement,) = blocks("text", section)
+    (program,) = blocks("python", section)
+    assert f'pip install "{requirement.strip()}"' in section
+    stack = new_stack({"aws:region": REGION}, program)
+    make_separate(stack.directory, {"runtime": RUNTIME})
+    own = requirement.replace("https://REPOSITORY", ADDRESS)
+    (stack.directory / "requirements.txt").write_text(own)
+    share_packages(stack.directory)
+    stack.environment |= offline(tmp_path)
+    with git_server(served, tmp_path) as variables:
+        stack.execute("pulumi", "install", check=True, **variables)
+    stack.up()
+    check_the_role(stack, aws)
+
+
+def test_installing_this_program_installs_its_requirements_and_not_the_package(
+    new_stack: NewStack, tmp_path: Path
+):
+    stack = new_stack({"aws:region": REGION})
+    (stack.directory / "venv").unlink()
+    share_packages(stack.directory)
+    for name in ("pyproject.toml", "requirements.txt"):
+        shutil.copy(PROJECT / name, stack.directory)
+    stack.environment |= offline(tmp_path)
+    output = stack.run("install").stdout
+    assert "Requirement already satisfied: pulumi-aws" in output
+    assert not [*(stack.directory / "venv").rglob("qbusiness*")]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="Go reads no certificate from a file on macOS")
+def test_a_package_is_added_from_a_tag_of_a_git_repository(
+    new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws
+):
+    stack = new_stack({"aws:region": REGION})
+    inputs = {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "secretId": SECRET_ID}
+    role = {"type": "qbusiness-connector:index:ConnectorRole", "properties": inputs}
+    make_separate(
+        stack.directory,
+        {
+            "runtime": "yaml",
+            "resources": {"docs": role},
+            "outputs": {"roleArn": "${docs.roleArn}"},
+        },
+    )
+    stack.environment |= offline(tmp_path)
+    # Use the installed packages instead of a download.
+    stack.environment["PYTHONPATH"] = SITE_PACKAGES
+    with git_server(served, tmp_path) as variables:
+        address = f"{ADDRESS}/plugin@v{VERSION}"
+        stack.execute("pulumi", "package", "add", address, check=True, **variables)
+    packages = yaml.safe_load((stack.directory / "Pulumi.yaml").read_text())["packages"]
+    assert VERSION in str(packages)
+    stack.up()
+    check_the_role(stack, aws)

@@ -1,0 +1,275 @@
+"""Test the installation, the sandbox commands and `make clean` in checkouts of any state and path."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.environment import DIRECTORY, PROJECT, REGION
+from tests.helpers.checkout import EMPTY, execute, in_sandbox, make, type_in_a_shell
+
+pytestmark = pytest.mark.slow
+
+PROGRAM = ("Makefile", "Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py", "components", "sandbox")
+STATE = Path(".sandbox/state/.pulumi")
+CHECKPOINT = STATE / "stacks/qbusiness-aem-connector/dev.json"
+LOCKS = STATE / "locks/organization/qbusiness-aem-connector/dev"
+RESET = "`make down` resets the sandbox."
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
+    """Return another checkout, with the packages and the engine of this one."""
+    del prepared_sandbox  # skips the test if there is no engine
+    directory = tmp_path / "checkout"
+    (directory / ".sandbox").mkdir(parents=True)
+    for name in PROGRAM:
+        source = PROJECT / name
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, directory / name)
+    (directory / "venv").symlink_to(PROJECT / "venv")
+    (directory / ".sandbox/engine").symlink_to(DIRECTORY / "engine")
+    yield directory
+    for place in tmp_path.glob("*/.sandbox"):  # a test may have moved the checkout
+        execute(place.parent, "venv/bin/python", "-m", "sandbox", "stop")
+
+
+# `make up` and `make down`.
+
+
+def truncate(size: int) -> Callable[[Path], None]:
+    return lambda directory: os.truncate(directory / CHECKPOINT, size)
+
+
+def empty_the_metadata(directory: Path) -> None:
+    (directory / STATE / "meta.yaml").write_text("")
+
+
+def leave_a_lock(name: str, text: str) -> Callable[[Path], None]:
+    def leave(directory: Path) -> None:
+        (directory / LOCKS).mkdir(parents=True, exist_ok=True)
+        (directory / LOCKS / name).write_text(text)
+
+    return leave
+
+
+def break_aws(directory: Path) -> None:
+    aws = directory / ".sandbox/aws"
+    os.kill(json.loads((aws / "server.json").read_text())["process"], signal.SIGKILL)
+    (aws / "contents.pickle").write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(truncate(0), id="an empty checkpoint"),
+        pytest.param(truncate(4096), id="a truncated checkpoint"),
+        pytest.param(leave_a_lock("1.json.18eb4521c5fcc0ca.tmp", ""), id="an empty lock"),
+        pytest.param(leave_a_lock("1.json", json.dumps({"pid": os.getpid()})), id="a lock"),
+        pytest.param(empty_the_metadata, id="an empty meta.yaml"),
+        pytest.param(break_aws, id="an AWS that does not start"),
+    ],
+)
+def test_make_down_resets_a_sandbox_in_any_state_and_make_up_names_the_command(
+    checkout: Path, damage: Callable[[Path], None]
+):
+    make(checkout, "up")
+    damage(checkout)
+    failed = make(checkout, "up", check=False)
+    assert failed.returncode != 0
+    assert RESET in failed.stdout
+    assert make(checkout, "down").stdout.endswith(EMPTY)
+    assert not (checkout / STATE).exists()
+
+
+def test_make_down_fails_if_pulumi_can_read_the_stack_but_not_destroy_it(checkout: Path):
+    make(checkout, "up")
+    in_sandbox(checkout, "pulumi", "state", "protect", "--all", "--yes")
+    failed = make(checkout, "down", check=False)
+    assert failed.returncode != 0
+    assert (
+        "sandbox: the stack could not be destroyed; the sandbox is reset nevertheless\n" in failed.stdout
+    )
+    assert not (checkout / STATE).exists()
+    assert make(checkout, "up").stdout.splitlines()[-1].startswith("arn:aws:iam::123456789012:role/")
+    assert make(checkout, "down").stdout.endswith(EMPTY)
+
+
+def test_make_up_is_independent_of_the_user_s_python_variables(checkout: Path):
+    done = make(checkout, "up", PYTHONSAFEPATH="1", PYTHONHOME="/nowhere")
+    assert done.stdout.splitlines()[-1].startswith("arn:aws:iam::123456789012:role/")
+
+
+def test_the_stack_dev_is_selected_wherever_the_checkout_is_found(checkout: Path):
+    def selected(directory: Path) -> str:
+        return in_sandbox(directory, "pulumi", "stack", "--show-name")
+
+    assert selected(checkout) == "dev\n"
+    link = checkout.with_name("link")
+    link.symlink_to(checkout)
+    assert selected(link) == "dev\n"
+    link.unlink()
+    assert selected(checkout.rename(checkout.with_name("moved"))) == "dev\n"
+
+
+def test_a_stack_that_the_user_has_selected_stays_selected(checkout: Path):
+    in_sandbox(checkout, "pulumi", "stack", "init", "prod")
+    assert in_sandbox(checkout, "pulumi", "stack", "--show-name") == "prod\n"
+
+
+# A shell in the sandbox.
+
+
+def test_a_sandbox_shell_shows_that_it_is_one_and_has_a_stack_and_a_region(
+    checkout: Path, tmp_path: Path
+):
+    settings = tmp_path / ".bashrc"
+    settings.write_text("export AWS_PROFILE=production\n")
+    seen = type_in_a_shell(
+        checkout,
+        "cd components",
+        'echo "<$AWS_REGION> <$AWS_DEFAULT_REGION> <$AWS_PROFILE>"',
+        'echo "selected: $(pulumi stack --show-name </dev/null)"',
+        HOME=str(tmp_path),
+        ENV=str(settings),
+        BASH_ENV=str(settings),
+    )
+    assert "(sandbox) checkout $ " in seen
+    assert "(sandbox) components $ " in seen
+    assert f"<{REGION}> <{REGION}> <>" in seen
+    assert "selected: dev\r\n" in seen
+
+
+# `make clean`, and stacks that are not in Git.
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Return a checkout with every file that commands create."""
+    directory = tmp_path / "checkout"
+    directory.mkdir()
+    for name in ("Makefile", ".gitignore", "Pulumi.dev.yaml"):
+        shutil.copyfile(PROJECT / name, directory / name)
+    (directory / "Pulumi.staging.yaml").touch()
+    for command in (["init", "--quiet"], ["add", "."]):
+        execute(directory, "git", *command)
+    (directory / "Pulumi.prod.yaml").touch()
+    for name in (
+        ".hypothesis/a",
+        ".pytest_cache/a",
+        ".ruff_cache/a",
+        ".sandbox/state/a",
+        "build/lib/a",
+        "components/__pycache__/a",
+        "examples/data-source/venv/a",
+        "mutants/a",
+        "qbusiness_connector.egg-info/a",
+        "site/a",
+        "tests/authorization/node_modules/a",
+        "venv/development-installed",
+    ):
+        file = directory / name
+        file.parent.mkdir(parents=True)
+        file.touch()
+    return directory
+
+
+def test_make_clean_removes_ignored_files_and_lists_the_stacks_that_are_not_in_git(repository: Path):
+    done = make(repository, "clean")
+    assert done.stdout == (
+        "Pulumi.prod.yaml is not in Git: delete it if it was a trial; "
+        "if you commit it, CI treats it as an environment\n"
+    )
+    left = execute(repository, "git", "status", "--short", "--ignored", "--untracked-files=all").stdout
+    assert "!!" not in left
+    assert sorted(file.name for file in repository.glob("Pulumi.*")) == [
+        "Pulumi.dev.yaml",
+        "Pulumi.prod.yaml",
+        "Pulumi.staging.yaml",
+    ]
+
+
+def test_make_clean_needs_no_git(repository: Path):
+    shutil.rmtree(repository / ".git")
+    assert make(repository, "clean").stdout == ""
+    assert not (repository / "venv").exists()
+
+
+def test_make_down_lists_the_stacks_that_are_not_in_git_and_keeps_them(checkout: Path):
+    for command in (["init", "--quiet"], ["add", "Pulumi.yaml", "Pulumi.dev.yaml"]):
+        execute(checkout, "git", *command)
+    (checkout / "Pulumi.prod.yaml").touch()
+    (checkout / "Pulumi.prod.deploy.yaml").touch()  # its deployment settings are no environment
+    done = make(checkout, "down")
+    assert "Pulumi.prod.yaml is not in Git" in done.stdout
+    assert done.stdout.count("is not in Git") == 1
+    assert (checkout / "Pulumi.prod.yaml").exists()
+
+
+# The installation.
+
+
+@pytest.fixture
+def uninstalled(tmp_path: Path) -> Path:
+    """Return a checkout without installed packages, and with an empty list of them."""
+    directory = tmp_path / "checkout"
+    directory.mkdir()
+    (directory / "sandbox").mkdir()
+    for name in ("Makefile", "install.py", "sandbox/engine.py"):
+        shutil.copyfile(PROJECT / name, directory / name)
+    for name in ("requirements-dev.txt", "sandbox/requirements.txt"):
+        (directory / name).write_text("# none\n")
+    return directory
+
+
+INSTALL = ("make", "venv/development-installed", f"PYTHON={sys.executable}")
+
+
+def test_a_second_installation_waits_for_the_first(uninstalled: Path):
+    running = [
+        subprocess.Popen(INSTALL, cwd=uninstalled, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    outputs = "".join(process.communicate()[0] for process in running)
+    assert [process.returncode for process in running] == [0, 0]
+    assert outputs.count("installing the Python packages for development into venv/") == 1
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda end: end.name)
+def test_an_interrupted_installation_starts_again(uninstalled: Path, end: signal.Signals):
+    with subprocess.Popen(
+        INSTALL, cwd=uninstalled, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        while not (uninstalled / "venv/pyvenv.cfg").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, end)
+    half = uninstalled / "venv/half-a-package"
+    half.touch()
+    assert not (uninstalled / "venv/development-installed").exists()
+    execute(uninstalled, *INSTALL)
+    assert (uninstalled / "venv/development-installed").exists()
+    assert not half.exists()
+
+
+def test_a_failed_installation_is_not_marked_as_installed(uninstalled: Path):
+    (uninstalled / "requirements-dev.txt").write_text("no-such-package\n")
+    failed = execute(uninstalled, *INSTALL, check=False, PIP_NO_INDEX="1")
+    assert failed.returncode != 0
+    assert "Traceback" not in failed.stdout
+    assert not (uninstalled / "venv/development-installed").exists()
+
+
+def test_packages_are_installed_again_after_their_list_changes(uninstalled: Path):
+    (uninstalled / "venv").mkdir()
+    (uninstalled / "venv/development-installed").touch()
+    os.utime(uninstalled / "venv/development-installed", (0, 0))
+    assert "installing the Python packages" in execute(uninstalled, *INSTALL).stdout
+    assert "up to date" in execute(uninstalled, *INSTALL).stdout

@@ -1,0 +1,144 @@
+"""Test that the files of the project agree with each other."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pulumi.provider.experimental.analyzer import Analyzer
+
+from components.connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
+from components.connectors import CONNECTORS
+from components.formats import REQUIRED as REQUIRED_SETTINGS
+from components.formats import SETTINGS, VPC_MEMBERS
+from components.stack_config import KEYS
+from sandbox.engine import VERSION
+from sandbox.environment import PROJECT
+from tests.helpers.mocked import Deployment
+from tests.helpers.support import PROJECT_NAME, as_pulumi_config
+
+README = (PROJECT / "README.md").read_text()
+DECLARED: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
+REQUIRED = ["applicationId", "indexId"]
+
+
+def modules(*places: str) -> list[Path]:
+    return [
+        PROJECT / "__main__.py",
+        *(path for place in places for path in (PROJECT / place).rglob("*.py")),
+    ]
+
+
+def test_pulumi_yaml_declares_exactly_the_keys():
+    assert list(DECLARED) == list(KEYS.values())
+
+
+@pytest.mark.parametrize("key", DECLARED)
+def test_a_declaration_has_a_type_a_description_and_a_blank_default_unless_required(key: str):
+    name = next(name for name, spelled in KEYS.items() if spelled == key)
+    declared = DECLARED[key]
+    if SETTINGS[name] is dict:
+        expected, blank = "object", {}
+    elif SETTINGS[name] is bool:
+        expected, blank = "boolean", False
+    else:
+        expected, blank = "string", ""
+    assert declared["type"] == expected
+    assert len(declared["description"]) > 10
+    assert declared.get("default") == (None if key in REQUIRED else blank)
+
+
+def test_the_arguments_are_the_settings_in_snake_case():
+    assert set(ConnectorRoleArgs.__annotations__) == set(SETTINGS)
+    assert set(VpcConfiguration.__annotations__) == set(VPC_MEMBERS)
+    assert ConnectorRoleArgs.__required_keys__ == set(REQUIRED_SETTINGS)
+
+
+def test_the_readme_lists_every_module_of_the_components():
+    for path in (PROJECT / "components").glob("[a-z]*.py"):
+        assert f"`components/{path.name}`" in README
+
+
+def test_the_readme_and_the_quick_start_count_the_connectors():
+    for page in (README, (PROJECT / "docs" / "index.md").read_text()):
+        assert re.findall(r"It supports \[(\d+)\sconnectors\]", page) == [str(len(CONNECTORS))]
+
+
+def test_the_commands_of_the_readme_are_targets_of_make():
+    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"make ([a-z]+)", README)) <= targets
+
+
+def test_the_example_configuration_is_valid_and_shows_a_key_and_a_vpc(monkeypatch: pytest.MonkeyPatch):
+    example = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
+    monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(example))
+    deployment = Deployment(lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True))
+    assert deployment.error is None
+    assert deployment.warnings == []
+    for sid in ("AllowsAmazonQToDecryptSecret", "AllowsAmazonQToCreateAndDeleteNI"):
+        assert sid in deployment.role_policy["policy"]
+    assert {f"{PROJECT_NAME}:{key}" for key in REQUIRED} <= set(example)
+
+
+def test_the_component_can_become_a_package_with_everything_described():
+    analysis = Analyzer("qbusiness-connector").analyze([ConnectorRole])
+    component = analysis["component_definitions"]["ConnectorRole"]
+    assert set(component.inputs) == {"region", *KEYS.values()}
+    assert set(component.outputs) == {"roleArn", "roleName"}
+    for described in (*component.inputs.values(), *component.outputs.values()):
+        assert described.description
+
+
+def imported(path: Path) -> set[str]:
+    """Return the packages that a module imports."""
+    return {
+        name.partition(".")[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    }
+
+
+def test_the_program_imports_nothing_from_the_tests_or_the_sandbox():
+    for path in modules("components"):
+        assert not imported(path) & {"tests", "sandbox", "boto3", "moto"}
+
+
+def test_the_acceptance_run_imports_nothing_from_the_tests_or_the_sandbox():
+    for path in (PROJECT / "live").glob("*.py"):
+        assert not imported(path) & {"tests", "sandbox", "moto"}
+
+
+def test_only_the_component_imports_resources():
+    for path in (PROJECT / "components").glob("*.py"):
+        assert ("pulumi_aws" in path.read_text()) == (path.name == "connector_role.py")
+
+
+def test_the_program_depends_only_on_pulumi_and_its_aws_provider():
+    lines = (PROJECT / "requirements.txt").read_text().splitlines()
+    requirements = [line for line in lines if line and not line.startswith("#")]
+    assert [re.split(r"[<>=]", line)[0] for line in requirements] == ["pulumi", "pulumi-aws"]
+    assert all(re.fullmatch(r"[a-z-]+>=[\d.]+,<\d+", line) for line in requirements)
+
+
+def test_the_engine_s_version_is_the_one_of_its_module():
+    assert (
+        f"github.com/pulumi/pulumi/pkg/v3 v{VERSION}" in (PROJECT / "sandbox/engine/go.mod").read_text()
+    )
+    assert f"v{VERSION}" in (PROJECT / "docs" / "testing.md").read_text()
+
+
+def test_each_ignored_rule_of_the_linter_has_a_reason():
+    text = (PROJECT / "pyproject.toml").read_text()
+    ruff = tomllib.loads(text)["tool"]["ruff"]["lint"]
+    ignored = [*ruff["ignore"], *(rule for rules in ruff["per-file-ignores"].values() for rule in rules)]
+    for rule in ignored:
+        assert re.search(rf'"{rule}",\s+# \S', text), rule

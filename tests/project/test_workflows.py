@@ -1,0 +1,540 @@
+"""Test the GitHub workflows: their files, and their commands without GitHub."""
+
+import inspect
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from sandbox.engine import VERSION
+from sandbox.environment import PROJECT
+from sandbox.provider.resources import (
+    Role,
+    RolePoliciesExclusive,
+    RolePolicy,
+    RolePolicyAttachmentsExclusive,
+    attached_arns,
+    inline_names,
+    inline_policy,
+)
+from tests.helpers.stacks import ATTACHED, Aws, NewStack, Stack
+from tests.helpers.support import REQUIRED, golden
+
+GITHUB = PROJECT / ".github"
+GITHUB_CLI = PROJECT / "tests" / "helpers" / "bin"
+REPORT = GITHUB / "report.sh"
+FILES = sorted(
+    path for path in GITHUB.rglob("*.yml") if path.name not in {"dependabot.yml", "zizmor.yml"}
+)
+WORKFLOWS: dict[str, dict[Any, Any]] = {
+    path.stem: yaml.safe_load(path.read_text()) for path in FILES if path.parent.name == "workflows"
+}
+JOBS: dict[str, dict[str, Any]] = {
+    name: job for workflow in WORKFLOWS.values() for name, job in workflow["jobs"].items()
+}
+ENVIRONMENTS = WORKFLOWS["environments"]["jobs"]
+STEPS: list[dict[str, Any]] = [
+    step
+    for path in FILES
+    for content in [yaml.safe_load(path.read_text())]
+    for steps in (
+        [job["steps"] for job in content.get("jobs", {}).values()] or [content["runs"]["steps"]]
+    )
+    for step in steps
+]
+UNTRUSTED = "~~~ \n```\n~~~~\n@everyone <script> ~~~~~~~~\n"
+
+
+def triggers(workflow: str) -> set[str]:
+    return set(WORKFLOWS[workflow][True])  # YAML reads `on` as a boolean
+
+
+# The files.
+
+
+def test_there_are_workflows_and_a_composite_action():
+    assert sorted(WORKFLOWS) == ["environments", "tests"]
+    assert len(FILES) == 3
+    assert list(JOBS) == ["list", "preview", "deploy", "drift", "tests"]
+
+
+def test_each_action_is_pinned_to_a_commit_with_its_version_in_a_comment():
+    lines = [line for path in FILES for line in path.read_text().splitlines() if "uses:" in line]
+    others = [line for line in lines if "uses: ./.github/actions/" not in line]
+    assert len(others) >= 8
+    for line in others:
+        assert re.search(r"uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+    pins = {line.partition("uses: ")[2] for line in others}
+    assert len({pin.partition("@")[0] for pin in pins}) == len(pins)
+
+
+def test_workflows_have_no_permissions_and_jobs_only_what_they_need():
+    assert {name: workflow["permissions"] for name, workflow in WORKFLOWS.items()} == {
+        "environments": {},
+        "tests": {},
+    }
+    assert {name: job["permissions"] for name, job in JOBS.items()} == {
+        "tests": {"contents": "read"},
+        "list": {"contents": "read"},
+        "preview": {"contents": "read", "id-token": "write", "pull-requests": "write"},
+        "deploy": {"contents": "read", "id-token": "write"},
+        "drift": {"contents": "read", "id-token": "write", "issues": "write"},
+    }
+
+
+def test_no_checkout_persists_its_token():
+    checkouts = [step for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) == len(JOBS)
+    assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
+
+
+def test_no_script_contains_an_expression():
+    scripts = [step["run"] for step in STEPS if "run" in step]
+    assert len(scripts) == 7
+    assert not [script for script in scripts if "${{" in script]
+
+
+def test_a_pull_request_from_a_fork_is_tested_and_gets_no_credentials():
+    assert triggers("tests") == {"pull_request", "push"}
+    assert triggers("environments") == {"pull_request", "push", "schedule", "workflow_dispatch"}
+    for name, job in JOBS.items():
+        # The OIDC token is a credential too: it is exchanged for those of AWS.
+        if "id-token" not in job["permissions"]:
+            assert not re.search(r"secrets\.|vars\.", json.dumps(job)), name
+            continue
+        condition = job["if"]
+        own = "github.event.pull_request.head.repo.full_name == github.repository" in condition
+        assert own == ("'pull_request'" in condition)
+        assert "||" not in re.sub(r"\([^)]*\)", "", condition)
+    assert "github.event_name == 'push'" in ENVIRONMENTS["deploy"]["if"]
+    assert "github.ref == 'refs/heads/main'" in ENVIRONMENTS["drift"]["if"]
+    assert WORKFLOWS["environments"][True]["push"] == {"branches": ["main"]}
+
+
+def test_no_long_lived_key_is_used():
+    text = "".join(path.read_text() for path in FILES)
+    assert set(re.findall(r"secrets\.(\w+)", text)) == {"PULUMI_CONFIG_PASSPHRASE"}
+    assert "aws-access-key-id" not in text
+
+
+def test_deployments_of_a_stack_never_overlap_and_environments_run_in_turn():
+    deploy = ENVIRONMENTS["deploy"]
+    assert deploy["concurrency"] == {"group": "deploy-${{ matrix.stack }}", "cancel-in-progress": False}
+    assert deploy["environment"] == "${{ matrix.stack }}"
+    assert deploy["strategy"]["max-parallel"] == 1
+    assert "fail-fast" not in deploy["strategy"]
+    assert ENVIRONMENTS["drift"]["concurrency"]["group"] == "drift-${{ matrix.stack }}"
+    preview = ENVIRONMENTS["preview"]["concurrency"]
+    assert preview["group"].startswith("preview-${{ github.event.pull_request.number }}")
+
+
+def test_without_environments_no_job_has_an_empty_matrix():
+    for name in ("preview", "deploy", "drift"):
+        assert "needs.list.outputs.stacks != '[]'" in ENVIRONMENTS[name]["if"]
+
+
+def test_the_pulumi_cli_is_the_version_that_the_sandbox_builds():
+    installed = [step for step in STEPS if step.get("uses", "").startswith("pulumi/actions@")]
+    assert [step["with"] for step in installed] == [{"pulumi-version": VERSION}] * 2
+
+
+def test_the_preview_s_report_becomes_one_comment_for_each_environment_even_if_the_preview_failed():
+    preview, comment = ENVIRONMENTS["preview"]["steps"][-2:]
+    assert preview["run"].startswith(".github/report.sh ")
+    assert comment["uses"].startswith("marocchino/sticky-pull-request-comment@")
+    assert comment["if"] == "${{ !cancelled() }}"
+    assert comment["with"] == {
+        "header": "${{ matrix.stack }}",
+        "path": "report.md",
+        "ignore_empty": True,
+    }
+
+
+def test_dependabot_updates_every_place_with_dependencies():
+    updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text())["updates"]
+    places = {
+        (update["package-ecosystem"], place)
+        for update in updates
+        for place in update.get("directories", [update.get("directory")])
+    }
+    assert places == {
+        ("pip", "/"),
+        ("gomod", "/sandbox/engine"),
+        ("npm", "/tests/authorization"),
+        ("npm", "/benchmarks/cdk"),
+        ("github-actions", "/"),
+        ("github-actions", "/.github/actions/pulumi"),
+    }
+    files = {
+        "pip": ["requirements-dev.in", "requirements-dev.txt"],
+        "gomod": ["go.mod", "go.sum"],
+        "npm": ["package.json", "package-lock.json"],
+    }
+    for ecosystem, place in places - {("github-actions", "/")}:
+        for name in files.get(ecosystem, ["action.yml"]):
+            assert (PROJECT / place.lstrip("/") / name).is_file(), (place, name)
+    used = {path.parent for path in FILES if path.parent.name != "workflows"}
+    assert used == {PROJECT / ".github" / "actions" / "pulumi"}
+    for update in updates:
+        assert update["schedule"] == {"interval": "weekly"}
+        assert [group["patterns"] for group in update["groups"].values()] == [["*"]]
+
+
+def test_the_shell_scripts_of_the_workflows_pass_shellcheck():
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    subprocess.run([shellcheck, REPORT], check=True)
+
+
+def test_the_test_workflow_runs_the_documented_commands():
+    steps = JOBS["tests"]["steps"]
+    assert [step["run"] for step in steps if "run" in step] == ["make check", "make test"]
+
+
+def test_the_page_lists_each_repository_variable():
+    page = (PROJECT / "docs" / "continuous-integration.md").read_text()
+    text = "".join(path.read_text() for path in FILES)
+    names = set(re.findall(r"(?:vars|secrets)\.(\w+)", text))
+    assert len(names) == 6
+    assert names == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+
+
+def document(name: str) -> Any:
+    """Return a JSON document of the page by its name."""
+    page = (PROJECT / "docs" / "continuous-integration.md").read_text()
+    return json.loads(page.partition(f"<!-- {name} -->\n```json\n")[2].partition("```")[0])
+
+
+def calls(*functions: Callable[..., Any]) -> set[str]:
+    """Return the actions of IAM that functions of the provider call."""
+    source = "".join(map(inspect.getsource, functions))
+    names = re.findall(r"\biam\.([a-z]+_[a-z_]+)", source)
+    return {"iam:" + name.title().replace("_", "") for name in names}
+
+
+def test_the_roles_of_the_page_may_call_what_the_provider_calls():
+    shared = (inline_policy, inline_names, attached_arns)
+    exclusive = (RolePoliciesExclusive, RolePolicyAttachmentsExclusive)
+    read = calls(Role.read, *shared)
+    called = calls(Role, RolePolicy, *exclusive, *shared)
+    allowed = {
+        name: {
+            action
+            for statement in document(f"{name}'s permissions")["Statement"]
+            for action in statement["Action"]
+            if action.startswith("iam:")
+        }
+        for name in ("deployer", "previewer")
+    }
+    assert allowed["previewer"] == read
+    # The stack never attaches policies: it owns them only to detach them.
+    assert allowed["deployer"] == called - {"iam:AttachRolePolicy"}
+
+
+def test_the_jobs_assume_the_roles_that_the_page_describes():
+    condition = document("deployer's trust policy")["Statement"][0]["Condition"]["StringEquals"]
+    issuer = "token.actions.githubusercontent.com"
+    assert condition == {
+        f"{issuer}:aud": "sts.amazonaws.com",
+        f"{issuer}:sub": "repo:ORG/REPO:environment:prod",
+    }
+    subjects = ["repo:ORG/REPO:pull_request", "repo:ORG/REPO:ref:refs/heads/main"]
+    assert document("previewer's subjects") == {f"{issuer}:sub": subjects}
+    # A job with an environment has a different subject.
+    assert [name for name, job in JOBS.items() if "environment" in job] == ["deploy"]
+
+
+# The commands.
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ([], []),
+        (["Pulumi.yaml", "Pulumi.dev.yaml"], []),
+        (
+            ["prod", "dev", "staging", "production-eu", "a.b"],
+            ["a.b", "staging", "prod", "production-eu"],
+        ),
+        (["dev2", "it's $(x)"], ["dev2", "it's $(x)"]),
+        # The deployment settings of stacks: `pulumi deployment settings --help`.
+        (["prod", "Pulumi.prod.deploy.yaml", "Pulumi.dev.deploy.yaml", "deploy"], ["deploy", "prod"]),
+    ],
+)
+def test_the_environments_are_read_from_the_files(tmp_path: Path, files: list[str], expected: list[str]):
+    for name in files:
+        (tmp_path / (name if name.endswith(".yaml") else f"Pulumi.{name}.yaml")).touch()
+    (step,) = [step for step in ENVIRONMENTS["list"]["steps"] if step.get("shell") == "python"]
+    written = tmp_path / "output"
+    environment = {**os.environ, "GITHUB_OUTPUT": str(written)}
+    subprocess.run([sys.executable, "-c", step["run"]], cwd=tmp_path, env=environment, check=True)
+    name, _, value = written.read_text().partition("=")
+    assert (name, json.loads(value)) == ("stacks", expected)
+    assert value.count("\n") == 1
+
+
+def owner(backend: str, organization: str) -> str:
+    """Return what the workflow puts before the names of stacks."""
+    expression = re.fullmatch(r"\$\{\{ (.*) \}\}", WORKFLOWS["environments"]["env"]["OWNER"])
+    assert expression
+    # These operators have the same meaning in Python.
+    python = expression[1].replace("&&", "and").replace("||", "or").replace("!", "not ")
+    variables = SimpleNamespace(PULUMI_BACKEND_URL=backend, PULUMI_ORGANIZATION=organization)
+    names = {"vars": variables, "format": str.format}
+    return eval(python, names)  # noqa: S307 an expression of this repository
+
+
+def test_the_names_of_stacks_are_qualified_in_pulumi_cloud_only():
+    # ParseStackReference in pkg/backend/httpstate of Pulumi.
+    assert owner("", "acme") == "acme/"
+    assert owner("", "") == ""
+    assert owner("s3://BUCKET", "acme") == owner("s3://BUCKET", "") == ""
+    scripts = [step["run"] for name in JOBS for step in JOBS[name]["steps"] if "run" in step]
+    stacks = re.findall(r"--stack (\S+)", "\n".join(scripts))
+    assert stacks == ['"$OWNER$STACK"'] * 3
+
+
+def test_every_command_runs_the_program_before_a_refresh():
+    # RunProgram in sdk/go/common/env of Pulumi.
+    assert WORKFLOWS["environments"]["env"]["PULUMI_RUN_PROGRAM"] == "true"
+
+
+# The GitHub CLI contains jq; its replacement needs the program, which GitHub's runners have.
+needs_jq = pytest.mark.skipif(
+    not shutil.which("jq") and not os.environ.get("CI"), reason="tests/helpers/github_cli.py needs jq"
+)
+
+
+class Repository:
+    """A repository on GitHub with one stack as its environment."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.report = stack.directory / "report.md"
+        self.summary = stack.directory / "summary.md"
+        self.store = stack.directory / "github.json"
+        (stack.directory / ".github").symlink_to(GITHUB)
+
+    def run(self, job: str) -> subprocess.CompletedProcess[str]:
+        """Run the commands of a job as GitHub does, with the environment of the workflow."""
+        (step,) = [step for step in ENVIRONMENTS[job]["steps"] if "run" in step]
+        workflow = WORKFLOWS["environments"]
+        assert workflow["defaults"]["run"]["shell"].startswith("bash")
+        named = {**workflow["env"], **ENVIRONMENTS[job]["env"], **step["env"]}
+        self.summary.write_text("")
+        self.report.unlink(missing_ok=True)
+        return self.stack.execute(
+            *("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]),
+            check=False,
+            PATH=f"{GITHUB_CLI}:{self.stack.environment['PATH']}",
+            GITHUB_STEP_SUMMARY=str(self.summary),
+            TEST_GITHUB=str(self.store),
+            **{name: self.evaluate(text) for name, text in named.items()},
+        )
+
+    def evaluate(self, text: str) -> str:
+        """Replace the expressions in a value of the workflow."""
+        values = {
+            "matrix.stack": self.stack.name,
+            "github.token": "token",
+            "github.repository": "OWNER/REPOSITORY",
+            "github.run_id": "5",
+            "github.server_url": "https://github.example",
+            "github.event.pull_request.head.sha || github.sha": "abc",
+            "secrets.PULUMI_CONFIG_PASSPHRASE": self.stack.environment["PULUMI_CONFIG_PASSPHRASE"],
+            "vars.PULUMI_BACKEND_URL": self.stack.environment["PULUMI_BACKEND_URL"],
+        }
+        if text == WORKFLOWS["environments"]["env"]["OWNER"]:
+            return owner(values["vars.PULUMI_BACKEND_URL"], "acme")
+        return re.sub(r"\$\{\{ (.*?) \}\}", lambda match: values[match[1]], text)
+
+    def reported(self) -> str:
+        """Return the report, which is also the summary."""
+        report = self.report.read_text()
+        assert self.summary.read_text() == report
+        return report
+
+    def open_issue(self, title: str, author: str) -> None:
+        """Open an issue as an author."""
+        login = {"is_bot": author.startswith("app/"), "login": author}
+        issues = self.issues()
+        issue = {"number": len(issues) + 1, "state": "open", "title": title, "author": login}
+        self.store.write_text(json.dumps([*issues, {**issue, "body": "", "edits": 0, "comments": []}]))
+
+    def issues(self) -> list[dict[str, Any]]:
+        return json.loads(self.store.read_text()) if self.store.exists() else []
+
+
+@pytest.fixture
+def deployed(new_stack: NewStack) -> Repository:
+    repository = Repository(new_stack(REQUIRED))
+    assert repository.run("deploy").returncode == 0
+    return repository
+
+
+def edit(aws: Aws, stack: Stack) -> None:
+    role = stack.outputs()["roleName"]
+    aws.iam.put_role_policy(
+        RoleName=role,
+        PolicyName="qbusiness-aem-connector",
+        PolicyDocument=golden("minimal-role-policy").replace("GetSecretValue", "PutSecretValue"),
+    )
+
+
+def test_a_preview_writes_a_report_and_changes_nothing(new_stack: NewStack):
+    repository = Repository(new_stack(REQUIRED))
+    name = repository.stack.name
+    assert repository.run("preview").returncode == 0
+    report = repository.reported()
+    assert report.startswith(f"### Preview of {name}\n\n~~~text\nPreviewing update ({name})")
+    assert "secretsmanager:GetSecretValue" in report
+    assert "+ 4 to create" in report
+    log = "https://github.example/OWNER/REPOSITORY/actions/runs/5"
+    assert report.endswith(f"\n~~~\n\n[The log]({log}), commit abc\n")
+    assert repository.stack.resources() == []
+
+
+def test_a_failed_preview_reports_why_and_fails_its_job(new_stack: NewStack):
+    repository = Repository(new_stack({**REQUIRED, "indexId": "*"}))
+    assert repository.run("preview").returncode != 0
+    report = repository.reported()
+    assert "indexId: " in report
+    assert "fix: pulumi config set" in report
+
+
+def test_a_deployment_asks_nothing_and_fails_if_it_cannot_deploy(deployed: Repository, aws: Aws):
+    role = deployed.stack.outputs()["roleName"]
+    assert role in aws.roles()
+    assert f"### Deployment of {deployed.stack.name}\n" in deployed.reported()
+    assert role in deployed.reported()
+    deployed.stack.configure({**REQUIRED, "indexId": "*"})
+    assert deployed.run("deploy").returncode != 0
+    assert "indexId: " in deployed.reported()
+    deployed.stack.configure(REQUIRED)
+
+
+@needs_jq
+def test_no_drift_opens_no_issue(deployed: Repository):
+    assert deployed.run("drift").returncode == 0
+    assert deployed.issues() == []
+
+
+@needs_jq
+def test_drift_opens_one_issue_updates_it_and_closes_it_once_corrected(deployed: Repository, aws: Aws):
+    title = f"Drift in {deployed.stack.name}"
+    edit(aws, deployed.stack)
+    assert deployed.run("drift").returncode == 7
+    (issue,) = deployed.issues()
+    assert (issue["title"], issue["state"]) == (title, "open")
+    assert "PutSecretValue" in issue["body"]
+    assert issue["body"] == deployed.reported()
+    assert deployed.run("drift").returncode == 7
+    (issue,) = deployed.issues()
+    assert (issue["edits"], issue["state"]) == (1, "open")
+    # The next deployment corrects it.
+    assert deployed.run("deploy").returncode == 0
+    assert deployed.run("drift").returncode == 0
+    (issue,) = deployed.issues()
+    assert (issue["edits"], issue["state"]) == (1, "closed")
+    assert issue["comments"] == [
+        "The drift is gone: https://github.example/OWNER/REPOSITORY/actions/runs/5"
+    ]
+    edit(aws, deployed.stack)
+    assert deployed.run("drift").returncode == 7
+    assert [issue["state"] for issue in deployed.issues()] == ["closed", "open"]
+
+
+@needs_jq
+def test_issues_of_other_authors_and_environments_are_not_touched(deployed: Repository, aws: Aws):
+    name = deployed.stack.name
+    deployed.open_issue(f"Drift in {name}", "octocat")
+    deployed.open_issue(f"Drift in {name}", "app/another-app")
+    deployed.open_issue(f"Drift in {name}-eu", "app/github-actions")
+    others = deployed.issues()
+    assert deployed.run("drift").returncode == 0
+    assert deployed.issues() == others
+    edit(aws, deployed.stack)
+    assert deployed.run("drift").returncode == 7
+    *before, issue = deployed.issues()
+    assert before == others
+    assert issue["title"] == f"Drift in {name}"
+
+
+@needs_jq
+def test_a_preview_and_a_drift_check_write_nothing_into_the_backend(deployed: Repository):
+    backend = urlsplit(deployed.stack.environment["PULUMI_BACKEND_URL"]).path
+
+    def files() -> dict[Path, tuple[int, int]]:
+        state = {path: path.stat() for path in sorted(Path(backend).rglob("*"))}
+        return {path: (status.st_mtime_ns, status.st_size) for path, status in state.items()}
+
+    before = files()
+    assert len(before) > 5
+    assert deployed.run("preview").returncode == 0
+    assert deployed.run("drift").returncode == 0
+    assert files() == before
+
+
+@needs_jq
+def test_a_failed_check_fails_its_job_and_opens_or_closes_no_issue(deployed: Repository):
+    deployed.open_issue(f"Drift in {deployed.stack.name}", "app/github-actions")
+    before = deployed.issues()
+    url = deployed.stack.environment["AWS_ENDPOINT_URL"]
+    attached = deployed.stack.environment.pop(ATTACHED)
+    deployed.stack.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
+    assert deployed.run("drift").returncode not in (0, 7)
+    deployed.stack.environment |= {"AWS_ENDPOINT_URL": url, ATTACHED: attached}
+    assert deployed.issues() == before
+
+
+@pytest.mark.parametrize("length", [1, 10_000])
+def test_output_stays_inside_its_code_block_and_below_the_size_limit(tmp_path: Path, length: int):
+    output = tmp_path / "untrusted.txt"
+    output.write_text(UNTRUSTED * length + "the end")
+    environment = {
+        **os.environ,
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+        "COMMIT": "abc",
+        "RUN": "https://github.example/OWNER/REPOSITORY/actions/runs/5",
+    }
+    done = subprocess.run(
+        [REPORT, "Preview of x", "cat", output],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    # The log contains the unchanged output.
+    assert done.stdout == output.read_text()
+    report = (tmp_path / "report.md").read_text()
+    assert len(report) < 65_536
+    before, opening, rest = report.partition("~~~text\n")
+    inside, closing, after = rest.partition("\n~~~\n")
+    assert opening
+    assert closing
+    assert "~~~" not in before + inside + after
+    assert inside.endswith("the end")
+    assert "@everyone" not in before + after
+    assert ("The beginning is cut off" in before) == (length > 1)
+
+
+def test_a_report_has_both_streams_and_keeps_the_command_s_exit_code(tmp_path: Path):
+    environment = {**os.environ, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
+    command = [REPORT, "Preview of x", "sh", "-c", "echo output; echo error >&2; exit 7"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**environment, "COMMIT": "abc", "RUN": "https://run"}, check=False
+    )
+    assert done.returncode == 7
+    assert (tmp_path / "report.md").read_text() == (
+        "### Preview of x\n\n~~~text\noutput\nerror\n~~~\n\n[The log](https://run), commit abc\n"
+    )

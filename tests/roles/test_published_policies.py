@@ -1,0 +1,845 @@
+"""`roles check` reads key policies and permissions boundaries in the forms in which companies have them.
+
+A tool that often cannot tell is ignored. `PUBLISHED` has 20 forms of AWS's documentation and sample
+repositories, chosen because they are common. What each answers follows from IAM's documented rules.
+`INVENTED` has policies that are easily misread.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from pages.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT, REGION
+from tests.helpers.page import prose
+from tests.roles import test_check
+from tests.roles.test_check import (
+    KEY_ARN,
+    PAGE,
+    ROLE_ARN,
+    ROLE_NAME,
+    ROOT,
+    SECRET_ARN,
+    Check,
+    World,
+    answer_to,
+    boundary,
+)
+
+pytestmark = pytest.mark.slow
+
+server = test_check.server
+world = test_check.world
+check = test_check.check
+
+Statement = dict[str, Any]
+Condition = Mapping[str, Mapping[str, object]]
+
+ORGANIZATION: Final = "o-a1b2c3d4e5"
+UNIT: Final = f"{ORGANIZATION}/r-ab12/ou-ab12-11111111/"
+ADMIN: Final = f"arn:aws:iam::{ACCOUNT}:role/admin"
+APPLICATION_ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/application"
+POLICY_OF_ROLES: Final = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+SECRETS_MANAGER: Final = f"secretsmanager.{REGION}.amazonaws.com"
+ADDRESSES: Final = ["192.0.2.0/24", "203.0.113.0/24"]
+
+
+def _statement(effect: str, action: object, members: Mapping[str, Any]) -> Statement:
+    resource = {} if "NotResource" in members else {"Resource": "*"}
+    actions = {} if "NotAction" in members else {"Action": action}
+    return {"Effect": effect, **actions, **resource, **members}
+
+
+def allow(action: object = "*", **members: Any) -> Statement:
+    """Return a statement that allows actions, with other members."""
+    return _statement("Allow", action, members)
+
+
+def deny(condition: Condition | None = None, action: object = "*", **members: Any) -> Statement:
+    """Return a statement that denies actions under a condition, with other members."""
+    return _statement("Deny", action, {**({"Condition": condition} if condition else {}), **members})
+
+
+def key(statement: Statement, principal: object = "*") -> Statement:
+    """Return a statement for a key, with its principal."""
+    return {**({} if "NotPrincipal" in statement else {"Principal": principal}), **statement}
+
+
+OF_ACCOUNT: Final = key(allow("kms:*", Sid="EnableIAMPolicies"), ROOT)
+ADMINISTRATION: Final = key(
+    allow(
+        ["kms:Create*", "kms:Describe*", "kms:Enable*", "kms:Put*", "kms:ScheduleKeyDeletion"],
+        Sid="KeyAdministrators",
+    ),
+    {"AWS": ADMIN},
+)
+USE: Final = key(
+    allow(
+        ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+        Sid="KeyUsers",
+    ),
+    {"AWS": [APPLICATION_ROLE]},
+)
+GRANTS: Final = key(
+    allow(
+        ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"],
+        Sid="GrantsForServices",
+        Condition={"Bool": {"kms:GrantIsForAWSResource": True}},
+    ),
+    {"AWS": [APPLICATION_ROLE]},
+)
+
+
+class Published(NamedTuple):
+    """A form in which policies are published."""
+
+    name: str
+    source: str
+    """The page or the repository that has the form."""
+    statements: Sequence[Statement]
+    state: str
+    """The answer without `--context`."""
+    context: Sequence[str] = ()
+    """What a user may state, so that the answer is "ok"."""
+
+
+KEY_POLICIES: Final = (
+    Published(
+        "the account",
+        "KMS guide, Default key policy",
+        [OF_ACCOUNT],
+        "ok",
+    ),
+    Published(
+        "the account, administrators, users, and grants for services",
+        "KMS guide, Default key policy, in the console's form",
+        [OF_ACCOUNT, ADMINISTRATION, USE, GRANTS],
+        "ok",
+    ),
+    Published(
+        "administrators and users, without the account",
+        "KMS guide, Key policies",
+        [ADMINISTRATION, USE, GRANTS],
+        "problem",
+    ),
+    Published(
+        "everybody of the account, through a service",
+        "KMS guide, kms:CallerAccount",
+        [
+            key(
+                allow(
+                    ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:CreateGrant"],
+                    Condition={
+                        "StringEquals": {
+                            "kms:CallerAccount": ACCOUNT,
+                            "kms:ViaService": SECRETS_MANAGER,
+                        }
+                    },
+                ),
+                {"AWS": "*"},
+            ),
+            key(allow(["kms:Describe*", "kms:Get*", "kms:List*"]), ROOT),
+        ],
+        "ok",
+    ),
+    Published(
+        "the role, for one secret",
+        "Secrets Manager guide, Secret encryption and decryption; KMS guide, kms:EncryptionContext",
+        [
+            ADMINISTRATION,
+            key(
+                allow(
+                    ["kms:Decrypt", "kms:DescribeKey"],
+                    Condition={
+                        "StringEquals": {
+                            "kms:ViaService": SECRETS_MANAGER,
+                            "kms:EncryptionContext:SecretARN": SECRET_ARN,
+                        }
+                    },
+                ),
+                {"AWS": ROLE_ARN},
+            ),
+        ],
+        "ok",
+    ),
+    Published(
+        "the organization",
+        "IAM guide, aws:PrincipalOrgID",
+        [
+            ADMINISTRATION,
+            key(
+                allow(
+                    ["kms:Decrypt", "kms:DescribeKey"],
+                    Condition={"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION}},
+                )
+            ),
+        ],
+        "ok",
+    ),
+    Published(
+        "an organizational unit",
+        "IAM guide, aws:PrincipalOrgPaths",
+        [
+            ADMINISTRATION,
+            key(
+                allow(
+                    ["kms:Decrypt", "kms:DescribeKey"],
+                    Condition={"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": f"{UNIT}*"}},
+                )
+            ),
+        ],
+        "cannot tell",
+        [f"aws:PrincipalOrgPaths={UNIT}"],
+    ),
+    Published(
+        "identity perimeter, and encrypted transport",
+        "aws-samples/data-perimeter-policy-examples, resource control policies",
+        [
+            OF_ACCOUNT,
+            key(
+                deny(
+                    {
+                        "StringNotEqualsIfExists": {
+                            "aws:PrincipalOrgID": ORGANIZATION,
+                            "aws:PrincipalAccount": [OTHER_ACCOUNT],
+                            "aws:ResourceTag/dp:exclude:identity": "true",
+                        },
+                        "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+                    },
+                    "kms:*",
+                )
+            ),
+            key(
+                deny(
+                    {
+                        "StringNotEqualsIfExists": {"aws:SourceOrgID": ORGANIZATION},
+                        "Null": {"aws:SourceAccount": "false"},
+                        "Bool": {"aws:PrincipalIsAWSService": "true"},
+                    },
+                    "kms:*",
+                )
+            ),
+            key(deny({"BoolIfExists": {"aws:SecureTransport": "false"}}, "kms:*")),
+        ],
+        "ok",
+    ),
+    Published(
+        "network perimeter, except calls of services",
+        "aws-samples/data-perimeter-policy-examples, network_perimeter_sourcevpc_rcp.json",
+        [
+            OF_ACCOUNT,
+            key(
+                deny(
+                    {
+                        "NotIpAddressIfExists": {"aws:SourceIp": ADDRESSES},
+                        "StringNotEqualsIfExists": {
+                            "aws:SourceVpc": "vpc-0d4e5f60718293041",
+                            "aws:PrincipalTag/dp:exclude:network": "true",
+                        },
+                        "BoolIfExists": {
+                            "aws:PrincipalIsAWSService": "false",
+                            "aws:ViaAWSService": "false",
+                        },
+                        "ArnNotLikeIfExists": {
+                            "aws:PrincipalArn": ["arn:aws:iam::*:role/aws:ec2-infrastructure"]
+                        },
+                    },
+                    "kms:*",
+                )
+            ),
+        ],
+        "ok",
+    ),
+    Published(
+        "one VPC endpoint, without exception",
+        "KMS guide, Using a VPC endpoint in a policy statement",
+        [
+            OF_ACCOUNT,
+            key(
+                deny(
+                    {"StringNotEquals": {"aws:SourceVpce": "vpce-1234abcdf5678c90a"}},
+                    ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"],
+                )
+            ),
+        ],
+        "problem",
+    ),
+    Published(
+        "nobody but some roles, by aws:PrincipalArn",
+        "IAM guide, NotPrincipal, which recommends aws:PrincipalArn",
+        [
+            OF_ACCOUNT,
+            key(
+                deny(
+                    {"ArnNotLike": {"aws:PrincipalArn": [ADMIN, APPLICATION_ROLE]}},
+                    ["kms:Decrypt", "kms:GenerateDataKey*"],
+                )
+            ),
+        ],
+        "problem",
+    ),
+    Published(
+        "nobody but some roles, by aws:userid",
+        "AWS Security Blog, How to restrict Amazon S3 bucket access to a specific IAM role",
+        [
+            OF_ACCOUNT,
+            key(deny({"StringNotLike": {"aws:userid": ["AROAEXAMPLEADMIN:*", ACCOUNT]}}, "kms:*")),
+        ],
+        "problem",
+    ),
+)
+BOUNDARIES: Final = (
+    Published(
+        "everything but IAM and the organization",
+        "AWS managed policy PowerUserAccess",
+        [
+            allow(NotAction=["iam:*", "organizations:*", "account:*"]),
+            allow(
+                ["iam:CreateServiceLinkedRole", "iam:ListRoles", "organizations:DescribeOrganization"]
+            ),
+        ],
+        "ok",
+    ),
+    Published(
+        "everything, and IAM only under the same boundary",
+        "AWS CDK guide, Create and apply permissions boundaries",
+        [
+            allow(Sid="ExplicitAllowAll"),
+            deny(
+                {"StringNotEquals": {"iam:PermissionsBoundary": POLICY_OF_ROLES}},
+                ["iam:CreateUser", "iam:CreateRole", "iam:PutRolePermissionsBoundary"],
+            ),
+            deny(
+                None,
+                ["iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:SetDefaultPolicyVersion"],
+                Resource=POLICY_OF_ROLES,
+            ),
+            deny(None, ["iam:DeleteUserPermissionsBoundary", "iam:DeleteRolePermissionsBoundary"]),
+        ],
+        "ok",
+    ),
+    Published(
+        "no session that says that it is without MFA",
+        "awslabs/landing-zone-accelerator-on-aws, boundary-policy.json",
+        [
+            allow(),
+            deny(
+                {"Bool": {"aws:MultiFactorAuthPresent": "false"}},
+                NotAction=["iam:ChangePassword", "iam:EnableMFADevice", "iam:ListMFADevices"],
+            ),
+        ],
+        "ok",
+    ),
+    Published(
+        "nothing without MFA",
+        "IAM guide, AWS: Allows MFA-authenticated IAM users to manage their own MFA device",
+        [
+            allow(),
+            deny(
+                {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
+                NotAction=["iam:EnableMFADevice", "iam:ListMFADevices", "sts:GetSessionToken"],
+            ),
+        ],
+        "problem",
+    ),
+    Published(
+        "some services",
+        "IAM guide, Permissions boundaries, XCompanyBoundaries",
+        [
+            allow(["s3:*", "cloudwatch:*", "ec2:*", "dynamodb:*"], Sid="ServiceBoundaries"),
+            allow(
+                ["iam:*AccessKey*", "iam:ChangePassword"],
+                Resource=["arn:aws:iam::*:user/${aws:username}"],
+            ),
+            deny(None, "s3:*", Resource=["arn:aws:s3:::logs", "arn:aws:s3:::logs/*"]),
+        ],
+        "problem",
+    ),
+    Published(
+        "some Regions",
+        "IAM guide, AWS: Denies access to AWS based on the requested Region; AWS Control Tower",
+        [
+            allow(),
+            deny(
+                {
+                    "StringNotEquals": {"aws:RequestedRegion": [REGION, "eu-west-1"]},
+                    "ArnNotLike": {"aws:PrincipalARN": ["arn:*:iam::*:role/AWSControlTowerExecution"]},
+                },
+                NotAction=["cloudfront:*", "iam:*", "route53:*", "sts:*", "support:*"],
+            ),
+        ],
+        "ok",
+    ),
+    Published(
+        "some addresses, except calls of services",
+        "IAM guide, AWS: Denies access to AWS based on the source IP",
+        [
+            allow(),
+            deny(
+                {
+                    "NotIpAddress": {"aws:SourceIp": ADDRESSES},
+                    "Bool": {"aws:ViaAWSService": "false"},
+                }
+            ),
+        ],
+        "cannot tell",
+        ["aws:SourceIp=192.0.2.10"],
+    ),
+    Published(
+        "a period of time",
+        "IAM guide, AWS: Allows access based on date and time",
+        [
+            allow(
+                Condition={
+                    "DateGreaterThan": {"aws:CurrentTime": "2020-04-01T00:00:00Z"},
+                    "DateLessThan": {"aws:CurrentTime": "2199-06-30T23:59:59Z"},
+                }
+            )
+        ],
+        "ok",
+    ),
+)
+PUBLISHED: Final = (
+    *(("key policy", published) for published in KEY_POLICIES),
+    *(("permissions boundary", published) for published in BOUNDARIES),
+)
+
+
+UNDER_ROLE: Final = "arn:aws:iam::${aws:PrincipalAccount}:role/" + ROLE_NAME
+
+
+def denying(condition: Condition, **members: Any) -> list[Statement]:
+    """Return a key policy that denies decryption under a condition, and leaves the rest to IAM."""
+    return [OF_ACCOUNT, key(deny(condition, "kms:Decrypt", **members))]
+
+
+def allowing(condition: Condition, **members: Any) -> list[Statement]:
+    """Return a key policy that leaves decryption to the account under a condition."""
+    return [key(allow("kms:*", Condition=condition, **members), ROOT)]
+
+
+def for_principal(*arns: str, effect: str = "Allow") -> list[Statement]:
+    """Return a key policy that allows or denies decryption to principals."""
+    return [*([OF_ACCOUNT] * (effect == "Deny")), key(_statement(effect, "kms:*", {}), {"AWS": arns})]
+
+
+INVENTED_KEY_POLICIES: Final[Mapping[str, tuple[str, Sequence[Statement]]]] = {
+    # Principals.
+    "denied: everybody except an administrator, by NotPrincipal": (
+        "problem",
+        [OF_ACCOUNT, key(deny(NotPrincipal={"AWS": ADMIN}))],
+    ),
+    "denied: everybody except an administrator and the account": (
+        "cannot tell",
+        [OF_ACCOUNT, key(deny(NotPrincipal={"AWS": [ADMIN, ROOT["AWS"]]}))],
+    ),
+    "denied: the account by its ID": ("problem", for_principal(ACCOUNT, effect="Deny")),
+    "denied: another account by its ID": ("ok", for_principal(OTHER_ACCOUNT, effect="Deny")),
+    "denied: a session of the role": (
+        "cannot tell",
+        for_principal(f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE_NAME}/sync", effect="Deny"),
+    ),
+    "allowed: the account of another partition": (
+        "problem",
+        for_principal(f"arn:aws-cn:iam::{ACCOUNT}:root"),
+    ),
+    "allowed: a service-linked role": (
+        "problem",
+        for_principal(f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/q.amazonaws.com/{ROLE_NAME}"),
+    ),
+    "allowed: a role of this name in another account": (
+        "problem",
+        for_principal(ROLE_ARN.replace(ACCOUNT, OTHER_ACCOUNT)),
+    ),
+    "allowed: roles by a wildcard, which a principal cannot have": (
+        "problem",
+        for_principal(f"arn:aws:iam::{ACCOUNT}:role/*"),
+    ),
+    "allowed: Secrets Manager itself": (
+        "problem",
+        [key(allow("kms:*"), {"Service": "secretsmanager.amazonaws.com"})],
+    ),
+    "allowed: the role, among others": ("ok", for_principal(ADMIN, ROLE_ARN)),
+    # Actions and resources.
+    "allowed: everything but Decrypt": ("problem", [key(allow(NotAction="kms:Decrypt"), ROOT)]),
+    "allowed: Decrypt in capitals": ("ok", [key(allow("KMS:DECRYPT"), ROOT)]),
+    "allowed: D?crypt": ("ok", [key(allow("kms:D?crypt"), ROOT)]),
+    "denied: everything but DescribeKey": (
+        "problem",
+        [OF_ACCOUNT, key(deny(NotAction="kms:DescribeKey"))],
+    ),
+    "allowed: another key": ("problem", [key(allow("kms:*", Resource=f"{KEY_ARN}0"), ROOT)]),
+    "allowed: an alias": (
+        "problem",
+        [key(allow("kms:*", Resource=f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/{KEY_ID}"), ROOT)],
+    ),
+    "denied: all keys but this": ("ok", [OF_ACCOUNT, key(deny(NotResource=KEY_ARN))]),
+    # Forms of conditions.
+    "denied: without conditions": ("problem", [OF_ACCOUNT, key(deny(Condition={}))]),
+    "denied: an operator without keys": ("problem", denying({"StringEquals": {}})),
+    "denied: a key without values": ("cannot tell", denying({"StringEquals": {"kms:ViaService": []}})),
+    "denied: two keys, of which one is not met": (
+        "ok",
+        denying({"StringNotEquals": {"aws:PrincipalArn": ADMIN, "kms:ViaService": SECRETS_MANAGER}}),
+    ),
+    "denied: two operators, both met": (
+        "problem",
+        denying(
+            {
+                "StringNotEquals": {"aws:PrincipalArn": ADMIN},
+                "StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"},
+            }
+        ),
+    ),
+    "denied: a key in capitals": ("ok", denying({"StringNotEquals": {"AWS:PRINCIPALARN": ROLE_ARN}})),
+    "denied: a value in capitals": (
+        "problem",
+        denying({"StringNotEquals": {"aws:PrincipalArn": ROLE_ARN.upper()}}),
+    ),
+    "denied: a value in capitals, regardless of case": (
+        "ok",
+        denying({"StringNotEqualsIgnoreCase": {"aws:PrincipalArn": ROLE_ARN.upper()}}),
+    ),
+    "allowed: an account as a number": (
+        "ok",
+        allowing({"StringEquals": {"kms:CallerAccount": int(ACCOUNT)}}),
+    ),
+    "denied: true without quotes": ("problem", denying({"Bool": {"aws:ViaAWSService": True}})),
+    "denied: a missing tag, by IfExists": (
+        "problem",
+        denying({"StringEqualsIfExists": {"aws:PrincipalTag/team": "search"}}),
+    ),
+    "allowed: a missing VPC endpoint, by IfExists": (
+        "ok",
+        allowing({"StringEqualsIfExists": {"aws:SourceVpce": "vpce-1"}}),
+    ),
+    "allowed: a session with MFA": (
+        "problem",
+        allowing({"NumericLessThan": {"aws:MultiFactorAuthAge": 3600}}),
+    ),
+    "denied: one value of many, by ForAnyValue": (
+        "problem",
+        denying({"ForAnyValue:StringNotEquals": {"aws:PrincipalArn": [ADMIN]}}),
+    ),
+    "denied: all keys of the encryption context": (
+        "problem",
+        denying(
+            {
+                "ForAllValues:StringEquals": {
+                    "kms:EncryptionContextKeys": ["SecretARN", "SecretVersionId", "aws:s3:arn"]
+                }
+            }
+        ),
+    ),
+    "allowed: one key of the encryption context alone": (
+        "problem",
+        allowing({"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["SecretARN"]}}),
+    ),
+    "allowed: the encryption context of S3": (
+        "problem",
+        allowing({"StringLike": {"kms:EncryptionContext:aws:s3:arn": "*"}}),
+    ),
+    "allowed: one version of the secret": (
+        "cannot tell",
+        allowing({"StringEquals": {"kms:EncryptionContext:SecretVersionId": "EXAMPLE1"}}),
+    ),
+    "denied: calls through a service, by Null": (
+        "problem",
+        denying({"Null": {"kms:ViaService": "false"}}),
+    ),
+    "denied: no organization, by Null": ("ok", denying({"Null": {"aws:principalorgid": "true"}})),
+    "denied: another organization's paths": (
+        "problem",
+        denying({"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-another123/*"}}),
+    ),
+    "denied: paths outside the organization": (
+        "ok",
+        denying(
+            {"ForAllValues:StringNotLike": {"aws:principalorgpaths": f"{ORGANIZATION}/*"}},
+        ),
+    ),
+    "allowed: calls that name Secrets Manager": (
+        "cannot tell",
+        allowing({"ForAnyValue:StringEquals": {"aws:CalledVia": "secretsmanager.amazonaws.com"}}),
+    ),
+    # Values.
+    "denied: all roles but some, by a wildcard": (
+        "ok",
+        denying({"StringNotLike": {"aws:PrincipalArn": "arn:aws:iam::1234567890??:role/aem-*"}}),
+    ),
+    "denied: a wildcard that is none": (
+        "problem",
+        denying({"StringNotEquals": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/*"}}),
+    ),
+    "denied: all but sessions of the role, which the key never holds": (
+        "problem",
+        denying(
+            {"ArnNotLike": {"aws:PrincipalArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE_NAME}/*"}}
+        ),
+    ),
+    "denied: the role under a path that it does not have": (
+        "problem",
+        denying({"ArnNotLike": {"aws:PrincipalArn": ROLE_ARN.replace(":role/", ":role/q/")}}),
+    ),
+    "denied: a name that is no ARN": (
+        "cannot tell",
+        denying({"ArnNotLike": {"aws:PrincipalArn": ROLE_NAME}}),
+    ),
+    "denied: all roles but this, by a variable": (
+        "ok",
+        denying({"StringNotEquals": {"aws:PrincipalArn": UNDER_ROLE}}),
+    ),
+    "denied: a variable without a value": (
+        "problem",
+        denying({"StringNotEquals": {"aws:PrincipalArn": "${aws:PrincipalTag/owner}"}}),
+    ),
+    "denied: a variable's default": (
+        "ok",
+        denying({"StringEquals": {"kms:CallerAccount": "${aws:PrincipalTag/account, '444455556666'}"}}),
+    ),
+    "denied: the caller's own keys": (
+        "problem",
+        denying({"StringEquals": {"aws:PrincipalAccount": "${aws:ResourceAccount}"}}),
+    ),
+    "allowed: Secrets Manager without a Region": (
+        "problem",
+        allowing({"StringEquals": {"kms:ViaService": "secretsmanager.amazonaws.com"}}),
+    ),
+    "allowed: Secrets Manager of any Region": (
+        "ok",
+        allowing({"StringLike": {"kms:ViaService": "secretsmanager.*"}}),
+    ),
+    "denied: until a year, or a second of 1970": (
+        "cannot tell",
+        denying({"DateLessThan": {"aws:CurrentTime": "2199"}}),
+    ),
+    "denied: until a day without hyphens, or a second of 1970": (
+        "cannot tell",
+        denying({"DateLessThan": {"aws:CurrentTime": "21990101"}}),
+    ),
+    "denied: until a second of 1970": (
+        "ok",
+        denying({"DateLessThan": {"aws:CurrentTime": "946684799"}}),
+    ),
+    "denied: until a month": (
+        "cannot tell",
+        denying({"DateLessThan": {"aws:CurrentTime": "2199-01"}}),
+    ),
+    "denied: some sessions": ("cannot tell", denying({"StringLike": {"aws:userid": "*:sync-?"}})),
+}
+SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
+INTERFACES: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/"
+OTHER_SERVICES: Final = allow(["kms:Decrypt", "qbusiness:*", "ec2:*"])
+INVENTED_BOUNDARIES: Final[Mapping[str, tuple[str, Sequence[Statement]]]] = {
+    "secrets of a path": (
+        "ok",
+        [OTHER_SERVICES, allow("secretsmanager:Get*", Resource=f"{SECRETS}qbusiness/*")],
+    ),
+    "a secret without its six characters": (
+        "problem",
+        [OTHER_SERVICES, allow("secretsmanager:*", Resource=SECRET_ARN[:-7])],
+    ),
+    "a secret with any six characters": (
+        "ok",
+        [OTHER_SERVICES, allow("secretsmanager:*", Resource=f"{SECRET_ARN[:-6]}??????")],
+    ),
+    "secrets of another partition": (
+        "problem",
+        [OTHER_SERVICES, allow("secretsmanager:*", Resource="arn:aws-us-gov:secretsmanager:*")],
+    ),
+    "secrets denied by an ARN that is not complete": (
+        "problem",
+        [allow(), deny(Resource="arn:aws:secretsmanager")],
+    ),
+    "secrets denied by an ARN that is not complete, with a wildcard for several parts": (
+        "cannot tell",
+        [allow(), deny(Resource="arn:aws:secretsmanager:us-*qbusiness*")],
+    ),
+    "secrets denied by an ARN whose wildcard stands for several parts": (
+        "cannot tell",
+        [allow(), deny(Resource="arn:aws:secretsmanager:*:secret:qbusiness/*")],
+    ),
+    "indexes without their application": (
+        "problem",
+        [
+            allow(["secretsmanager:*", "kms:*", "ec2:*"]),
+            allow("qbusiness:*", Resource="arn:aws:qbusiness:*:*:application/*/index/*"),
+        ],
+    ),
+    "resources of EC2, and not those that have none": (
+        "problem",
+        [allow(NotAction="ec2:*"), allow("ec2:*", Resource=f"arn:aws:ec2:{REGION}:*:*")],
+    ),
+    "everything of EC2 except subnets, by NotResource": (
+        "problem",
+        [allow(), deny(action="ec2:*", NotResource=f"arn:aws:ec2:*:{ACCOUNT}:subnet/*")],
+    ),
+    "some network interfaces denied": (
+        "cannot tell",
+        [allow(), deny(action="ec2:*", Resource=f"{INTERFACES}eni-0a*")],
+    ),
+    "network interfaces without a tag denied": (
+        "problem",
+        [
+            allow(),
+            deny(
+                {"Null": {"aws:RequestTag/cost-center": "true"}},
+                "ec2:CreateNetworkInterface",
+                Resource=f"{INTERFACES}*",
+            ),
+        ],
+    ),
+    "another tag denied": (
+        "ok",
+        [
+            allow(),
+            deny({"ForAnyValue:StringEquals": {"aws:TagKeys": ["owner"]}}, "ec2:CreateTags"),
+        ],
+    ),
+    "resources of the caller's account": (
+        "ok",
+        [
+            allow(),
+            deny(
+                {"StringNotEquals": {"aws:ResourceAccount": "${aws:PrincipalAccount}"}},
+                ["secretsmanager:*", "kms:*"],
+            ),
+        ],
+    ),
+    "secrets with a tag": (
+        "problem",
+        [
+            allow(),
+            deny({"StringNotEquals": {"aws:ResourceTag/app": "q"}}, "secretsmanager:GetSecretValue"),
+        ],
+    ),
+    "secrets through services alone": (
+        "problem",
+        [allow(), deny({"Bool": {"aws:ViaAWSService": "false"}}, "secretsmanager:*")],
+    ),
+    "keys through services alone": (
+        "ok",
+        [allow(), deny({"BoolIfExists": {"aws:ViaAWSService": "false"}}, "kms:*")],
+    ),
+    "calls through CloudFormation alone": (
+        "problem",
+        [
+            allow(
+                Condition={"ForAnyValue:StringEquals": {"aws:CalledVia": "cloudformation.amazonaws.com"}}
+            )
+        ],
+    ),
+    "an action in another case, and a list of one": (
+        "ok",
+        [allow(["Secretsmanager:getsecretvalue"], Resource=[SECRET_ARN]), OTHER_SERVICES],
+    ),
+}
+INVENTED: Final = [
+    (question, name, given)
+    for question, policies in (
+        ("key policy", INVENTED_KEY_POLICIES),
+        ("permissions boundary", INVENTED_BOUNDARIES),
+    )
+    for name, given in policies.items()
+]
+
+
+def apply(world: World, question: str, document: Mapping[str, Any]) -> None:
+    """Give the key its policy, or the role its boundary."""
+    text = json.dumps(document)
+    if question == "key policy":
+        world.server.answers["kms:GetKeyPolicy"] = {"Policy": text}  # moto refuses some
+    else:
+        world.set(permissionsBoundaryArn=boundary(world, text))
+
+
+def state_of(question: str, world: World, check: Check, *options: str) -> str:
+    organization = {"Organization": {"Id": ORGANIZATION}}
+    world.server.answers["organizations:DescribeOrganization"] = organization
+    (state,) = re.findall(r"^(ok|problem|cannot tell) ", answer_to(question, check(*options)))
+    return state
+
+
+@pytest.mark.parametrize(("question", "published"), PUBLISHED, ids=lambda value: str(value)[:60])
+def test_policies_in_published_forms_are_answered(
+    world: World, check: Check, question: str, published: Published
+):
+    apply(world, question, {"Version": "2012-10-17", "Statement": published.statements})
+    assert state_of(question, world, check) == published.state
+    if published.context:
+        options = [option for stated in published.context for option in ("--context", stated)]
+        assert state_of(question, world, check, *options) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("question", "name", "given"),
+    INVENTED,
+    ids=[f"{row[0]}: {row[1]}" for row in INVENTED],
+)
+def test_policies_that_are_easily_misread_are_answered(
+    world: World, check: Check, question: str, name: str, given: tuple[str, Sequence[Statement]]
+):
+    state, statements = given
+    apply(world, question, {"Version": "2012-10-17", "Statement": statements})
+    assert (name, state_of(question, world, check)) == (name, state)
+
+
+@pytest.mark.parametrize("version", [{}, {"Version": "2008-10-17"}], ids=json.dumps)
+def test_policies_of_the_first_version_have_no_variables(
+    world: World, check: Check, version: dict[str, str]
+):
+    apply(world, "key policy", {**version, "Statement": OF_ACCOUNT})
+    assert state_of("key policy", world, check) == "ok"
+    variable = denying({"StringNotEquals": {"aws:PrincipalArn": UNDER_ROLE}})
+    apply(world, "key policy", {**version, "Statement": variable})
+    assert state_of("key policy", world, check) != "ok"
+
+
+@pytest.mark.parametrize(
+    ("tags", "state"),
+    [
+        ({"Team": "search"}, "ok"),
+        ({"team": "search", "owner": "docs"}, "ok"),
+        ({"team": "docs"}, "problem"),
+        ({}, "problem"),
+        ({"team": "docs", "Team": "search"}, "cannot tell"),
+        ({"team": "search", "Team": "docs"}, "cannot tell"),
+    ],
+    ids=json.dumps,
+)
+def test_the_tags_of_the_secret_are_read_and_may_differ_in_case_alone(
+    world: World, check: Check, tags: dict[str, str], state: str
+):
+    world.server.answers["secretsmanager:DescribeSecret"] = {
+        "ARN": SECRET_ARN,
+        "KmsKeyId": KEY_ARN,
+        "Tags": [{"Key": name, "Value": value} for name, value in tags.items()],
+    }
+    condition = {"StringNotEquals": {"aws:ResourceTag/team": "search"}}
+    boundary_of_secrets = [allow(), deny(condition, "secretsmanager:*")]
+    apply(world, "permissions boundary", {"Version": "2012-10-17", "Statement": boundary_of_secrets})
+    assert state_of("permissions boundary", world, check) == state
+
+
+def test_few_of_the_published_forms_cannot_be_told():
+    states = Counter(published.state for _, published in PUBLISHED)
+    assert states.total() == 20
+    assert states["cannot tell"] <= 2
+
+
+def test_the_page_lists_the_published_forms_with_their_answers():
+    section = prose("When check cannot tell", PAGE)
+    assert [*_rows()] == re.findall(r"^\| .* \| .* \| .* \| .* \|$", section, flags=re.MULTILINE)[1:]
+    states = Counter(published.state for _, published in PUBLISHED)
+    counts = (
+        f"{states['ok']} are `ok`, {states['problem']} a problem, {states['cannot tell']} `cannot tell`"
+    )
+    assert counts in " ".join(section.split())
+
+
+def _rows() -> Iterator[str]:
+    for question, published in PUBLISHED:
+        yield f"| {question} | {published.name} | {published.source} | {published.state} |"

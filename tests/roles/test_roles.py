@@ -1,0 +1,264 @@
+"""Test what the commands of `python -m roles` share: actions, exit codes, notes and progress."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.session import get_session
+from werkzeug.wrappers import Request, Response
+
+from roles.__main__ import main
+from roles.actions import ACTIONS
+from roles.notes import Notes
+from roles.output import Output
+from sandbox.environment import PROJECT
+from tests.helpers.processes import eventually
+from tests.helpers.qbusiness_server import Server, served
+from tests.helpers.roles_command import Roles
+
+ALL_ACTIONS = sorted({action for actions in ACTIONS.values() for action in actions})
+
+
+@pytest.mark.parametrize("action", ALL_ACTIONS)
+def test_no_action_changes_a_resource_or_reads_a_secret_s_value(action: str):
+    assert action != "secretsmanager:GetSecretValue"
+    assert re.fullmatch(
+        r"[a-z0-9-]+:(Get|List|Describe)\w+|iam:SimulatePrincipalPolicy|access-analyzer:ValidatePolicy",
+        action,
+    )
+
+
+@pytest.mark.parametrize("action", ALL_ACTIONS)
+def test_every_action_is_an_operation_of_its_service(action: str):
+    service, operation = action.split(":")
+    client = {"access-analyzer": "accessanalyzer"}.get(service, service)
+    names: Any = get_session().get_service_model(client).operation_names
+    assert {"GetEncryptionConfiguration": "GetBucketEncryption"}.get(operation, operation) in names
+
+
+def test_errors_can_name_the_action_by_its_operation():
+    operations = [action.partition(":")[2] for action in ALL_ACTIONS]
+    assert len(set(operations)) == len(operations)
+
+
+@pytest.mark.parametrize("arguments", [[], ["forget"], ["adopt"]])
+def test_without_a_verb_and_its_options_the_usage_is_shown(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: python -m roles")
+
+
+def test_progress_is_a_bar_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    notes = Notes("audit")
+    notes.progress("data sources", 1, 4)
+    notes.warn("a warning has a line of its own")
+    notes.progress("data sources", 4, 4)
+    assert capsys.readouterr().err == (
+        "\raudit: [#######                       ] data sources: 1 of 4\n"
+        "audit: warning: a warning has a line of its own\n"
+        "\raudit: [##############################] data sources: 4 of 4\n"
+    )
+
+
+@pytest.mark.parametrize(("variable", "value"), [("TERM", "dumb"), ("COLUMNS", "1")])
+def test_progress_is_no_bar_where_it_cannot_be_drawn(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv(variable, value)
+    Notes("audit").progress("data sources", 100, 200)
+    assert capsys.readouterr().err == "audit: data sources: 100 of 200\n"
+
+
+def test_progress_without_a_terminal_is_a_line_for_each_hundred(capsys: pytest.CaptureFixture[str]):
+    notes = Notes("audit")
+    for done in range(1, 251):
+        notes.progress("data sources", done, 250)
+    assert capsys.readouterr().err == (
+        "audit: data sources: 100 of 250\naudit: data sources: 200 of 250\n"
+    )
+
+
+# What is written.
+
+
+def test_all_but_printable_ascii_is_escaped(capsys: pytest.CaptureFixture[str]):
+    kinds = {
+        "C0, ESC and DEL": "\0\r\n\t\x1b\x7f",
+        "C1": "\x80\x85\x9b",
+        "bidirectional": "\u200e\u200f\u202a\u202e\u2066\u2069",
+        "of no width": "\u200b\u200d\u2060\ufeff",
+        "separators": "\u2028\u2029",
+        "surrogates": "\ud800\udfff",
+        "tags, private and unassigned": "\U000e0041\ue000\U0010ffff\u0378",
+        "letters": "\xe4\u6587\U0001f600",
+    }
+    output = Output("audit")
+    for kind, text in kinds.items():
+        output.line(f"{kind}: {text}")
+        output(text)
+        output.warn(text)
+        output.progress(text, 100, 100)
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == len(kinds)
+    assert len(err.splitlines()) == 3 * len(kinds)
+    assert (out + err).replace("\n", "").isascii()
+    assert (out + err).replace("\n", "").isprintable()
+    assert "separators: \\u2028\\u2029\n" in out
+    assert "surrogates: \\ud800\\udfff\n" in out
+
+
+def test_there_is_one_document(capsys: pytest.CaptureFixture[str]):
+    output = Output("audit")
+    output.json({"name": "\x9b\u202e"})
+    output.json({"error": "interrupted"})
+    said = capsys.readouterr().out
+    assert said.isascii()
+    assert json.loads(said) == {"name": "\x9b\u202e"}
+
+
+def test_wrong_arguments_are_escaped_too(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["audit", "--\x1b[31m\n\u202e"])
+    assert capsys.readouterr().err.splitlines()[-1].endswith(r": --\x1b[31m\n\u202e")
+
+
+# Whole processes.
+
+
+@pytest.fixture
+def server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Server]:
+    """Serve an account with one data source of an unknown type, to processes of an empty directory."""
+    with served() as server:
+        server.add(kind="CUSTOM")
+        Roles(server, monkeypatch, capsys)  # sets the environment
+        monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+        monkeypatch.chdir(tmp_path)
+        yield server
+
+
+def shell(command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of Bash, in which $ROLES is `python -m roles`."""
+    environment = {**os.environ, "ROLES": f"{sys.executable} -m roles"}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    return done
+
+
+CLOSED = "audit: standard output is closed: redirect it to a file or to /dev/null\n"
+GONE = "audit: standard output was closed before the whole result was printed\n"
+FULL = "audit: standard output cannot be written: No space left on device\n"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    ("command", "code", "err"),
+    [
+        ("$ROLES audit >&-", 2, CLOSED),
+        ("$ROLES audit --json >&-", 2, CLOSED),
+        ("$ROLES audit --html audit.html >&-", 2, CLOSED),
+        ("$ROLES audit | true", 2, GONE),
+        ("$ROLES audit --json | true", 2, GONE),
+        ("$ROLES audit >/dev/full", 2, FULL),
+        ("$ROLES audit >&- 2>&-", 2, ""),
+        ("$ROLES adopt --stack prod 2>&-", 2, ""),
+        ("$ROLES audit --html audit.html 2>&- >/dev/null", 0, ""),
+        ("$ROLES audit --html audit.html 2>/dev/full >/dev/null", 0, ""),
+        ("$ROLES --help | true", 0, ""),
+        ("$ROLES audit --help >/dev/full", 0, ""),
+    ],
+)
+def test_a_closed_or_full_stream_ends_in_one_line(tmp_path: Path, command: str, code: int, err: str):
+    said = shell(command)
+    assert (said.returncode, said.stdout, said.stderr) == (code, "", err)
+    assert [path.name for path in tmp_path.iterdir()] == ["audit.html"] * (
+        code == 0 and "html" in command
+    )
+
+
+@pytest.mark.slow
+def test_names_in_any_script_are_printed_where_the_terminal_has_ascii(server: Server):
+    server.qbusiness.resources[next(iter(server.qbusiness.resources))]["displayName"] = (
+        "Gr\xf6\xdfe \u6587"
+    )
+    said = shell("PYTHONIOENCODING=ascii LC_ALL=C $ROLES audit")
+    assert said.returncode == 0
+    assert "application Gr\\xf6\\xdfe \\u6587 " in said.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["import", "call"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_an_interruption_is_one_line_also_while_modules_are_imported(
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    options: list[str],
+):
+    begun = tmp_path / "begun"
+    if where == "import":
+        # An import can lose an exception.
+        (tmp_path / "boto3.py").write_text(
+            "import pathlib, time\n"
+            f"pathlib.Path({str(begun)!r}).touch()\n"
+            "try:\n    time.sleep(60)\nexcept BaseException:\n    pass\n"
+        )
+    else:
+        listing = server.qbusiness.answer
+
+        def wait(request: Request) -> Response:
+            begun.touch()
+            time.sleep(1)
+            return listing(request)
+
+        monkeypatch.setattr(server.qbusiness, "answer", wait)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "roles", "audit", *options],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{PROJECT}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    eventually(begun.exists, "the import or the call begins")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130
+    assert err == f"{'roles' if where == 'import' else 'audit'}: interrupted\n"
+    assert json.loads(out) == {"error": "interrupted"} if options else not out
+
+
+@pytest.mark.slow
+def test_without_the_sdk_one_line_says_how_to_install_it(tmp_path: Path):
+    (tmp_path / "boto3.py").write_text("raise ModuleNotFoundError(name='boto3')")
+    said = shell(f"PYTHONPATH={tmp_path}:{PROJECT} $ROLES audit --json")
+    assert said.returncode == 2
+    text = "boto3 is not installed: run `venv/bin/python -m pip install -r roles/requirements.txt`"
+    assert said.stderr == f"roles: {text}\n"
+    assert json.loads(said.stdout) == {"error": text}

@@ -1,0 +1,300 @@
+"""Test the contents of the sandbox's account, and that it can be changed as an account of AWS."""
+
+import itertools
+from typing import Any
+
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+
+from sandbox.environment import PROJECT
+from tests.helpers.stacks import OTHER_ACCOUNT, Aws, other_credentials
+from tests.helpers.support import golden
+
+SETTINGS: dict[str, Any] = {
+    name.partition(":")[2]: value
+    for name, value in yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"].items()
+}
+APPLICATION = {"applicationId": SETTINGS["applicationId"]}
+INDEX = {**APPLICATION, "indexId": SETTINGS["indexId"]}
+SECRET_ARN = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{SETTINGS['secretId']}"
+KEY = SETTINGS["kmsKeyId"]
+VPC: dict[str, list[str]] = SETTINGS["vpcConfiguration"]
+SUPPORTED_ZONES = {"use1-az1", "use1-az2", "use1-az4"}
+"""https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
+CONFIGURATION = {"type": "AEM", "secretArn": SECRET_ARN}
+OTHER_TRUST = golden("trust-policy").replace("qbusiness.amazonaws.com", "kendra.amazonaws.com")
+
+
+def code(error: pytest.ExceptionInfo[ClientError]) -> str:
+    return error.value.response["Error"]["Code"]
+
+
+# The contents.
+
+
+def test_the_application_and_its_index_are_active(aws: Aws):
+    qbusiness = aws.client("qbusiness")
+    application, index = qbusiness.get_application(**APPLICATION), qbusiness.get_index(**INDEX)
+    assert application["status"] == index["status"] == "ACTIVE"
+    arn = f"arn:aws:qbusiness:us-east-1:123456789012:application/{APPLICATION['applicationId']}"
+    assert application["applicationArn"] == arn
+    assert index["indexArn"] == f"{arn}/index/{INDEX['indexId']}"
+    (listed,) = qbusiness.list_applications()["applications"]
+    assert listed["applicationId"] == APPLICATION["applicationId"]
+    (listed,) = qbusiness.list_indices(**APPLICATION)["indices"]
+    assert listed["indexId"] == INDEX["indexId"]
+    assert qbusiness.list_data_sources(**INDEX)["dataSources"] == []
+
+
+@pytest.mark.parametrize("name", [SECRET_ARN, "qbusiness/aem-cloud"])
+def test_the_secret_has_exactly_its_arn_and_the_key(aws: Aws, name: str):
+    secret = aws.client("secretsmanager").describe_secret(SecretId=name)
+    assert secret["ARN"] == SECRET_ARN
+    assert secret["KmsKeyId"] == aws.client("kms").describe_key(KeyId=KEY)["KeyMetadata"]["Arn"]
+    assert "DeletedDate" not in secret
+
+
+def test_the_key_is_customer_managed_and_its_policy_leaves_the_decision_to_iam(aws: Aws):
+    kms = aws.client("kms")
+    key = kms.describe_key(KeyId=KEY)["KeyMetadata"]
+    assert (key["KeyManager"], key["KeySpec"], key["KeyState"]) == (
+        "CUSTOMER",
+        "SYMMETRIC_DEFAULT",
+        "Enabled",
+    )
+    policy = kms.get_key_policy(KeyId=KEY, PolicyName="default")["Policy"]
+    assert "arn:aws:iam::123456789012:root" in policy
+
+
+def test_the_subnets_and_groups_are_in_one_vpc_and_in_zones_that_amazon_q_business_supports(aws: Aws):
+    ec2 = aws.client("ec2")
+    subnets = ec2.describe_subnets(SubnetIds=VPC["subnetIds"])["Subnets"]
+    groups = ec2.describe_security_groups(GroupIds=VPC["securityGroupIds"])["SecurityGroups"]
+    assert len({found["VpcId"] for found in (*subnets, *groups)}) == 1
+    zones = {subnet["AvailabilityZoneId"] for subnet in subnets}
+    assert len(zones) == len(VPC["subnetIds"])
+    assert zones <= SUPPORTED_ZONES
+    assert all(subnet["AvailableIpAddressCount"] > 0 for subnet in subnets)
+
+
+def test_another_region_is_empty(aws: Aws):
+    assert aws.client("qbusiness", "eu-west-1").list_applications()["applications"] == []
+    with pytest.raises(ClientError) as refused:
+        aws.client("secretsmanager", "eu-west-1").describe_secret(SecretId=SECRET_ARN)
+    assert code(refused) == "ResourceNotFoundException"
+
+
+# Changes.
+
+
+def test_a_secret_that_replaces_another_of_its_name_has_another_arn(aws: Aws):
+    secrets = aws.client("secretsmanager")
+    secrets.delete_secret(SecretId=SECRET_ARN, ForceDeleteWithoutRecovery=True)
+    created = secrets.create_secret(Name="qbusiness/aem-cloud", SecretString="{}")
+    assert created["ARN"] != SECRET_ARN
+
+
+def test_a_secret_can_be_scheduled_for_deletion_and_a_key_disabled(aws: Aws):
+    secrets, kms = aws.client("secretsmanager"), aws.client("kms")
+    secrets.delete_secret(SecretId=SECRET_ARN)
+    assert "DeletedDate" in secrets.describe_secret(SecretId=SECRET_ARN)
+    kms.disable_key(KeyId=KEY)
+    assert kms.describe_key(KeyId=KEY)["KeyMetadata"]["KeyState"] == "Disabled"
+
+
+def test_an_index_is_deleted_with_its_data_sources(aws: Aws):
+    qbusiness = aws.client("qbusiness")
+    created = qbusiness.create_data_source(**INDEX, displayName="Pages", configuration=CONFIGURATION)
+    qbusiness.delete_index(**INDEX)
+    for find in (
+        lambda: qbusiness.get_index(**INDEX),
+        lambda: qbusiness.get_data_source(**INDEX, dataSourceId=created["dataSourceId"]),
+        lambda: qbusiness.list_data_sources(**INDEX),
+    ):
+        with pytest.raises(ClientError) as refused:
+            find()
+        assert code(refused) == "ResourceNotFoundException"
+        assert refused.value.response["resourceId"] == INDEX["indexId"]
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:iam::aws:policy/AdministratorAccess",
+        "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+    ],
+)
+def test_a_policy_that_aws_manages_can_be_read_and_attached(aws: Aws, arn: str):
+    aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
+    aws.iam.attach_role_policy(RoleName="of-another-service", PolicyArn=arn)
+    (attached,) = aws.iam.list_attached_role_policies(RoleName="of-another-service")["AttachedPolicies"]
+    assert attached["PolicyArn"] == arn
+    version = aws.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    found = aws.iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
+    assert found["Document"]["Version"] == "2012-10-17"
+    assert aws.iam.list_policies(Scope="Local")["Policies"] == []
+
+
+@pytest.mark.parametrize("name", ["NoSuchPolicy", "path/AdministratorAccess"])
+def test_a_policy_that_aws_does_not_manage_cannot_be_attached(aws: Aws, name: str):
+    aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
+    with pytest.raises(ClientError) as refused:
+        aws.iam.attach_role_policy(
+            RoleName="of-another-service", PolicyArn=f"arn:aws:iam::aws:policy/{name}"
+        )
+    assert code(refused) == "NoSuchEntity"
+
+
+# Another account.
+
+
+@pytest.fixture
+def other(environment: dict[str, str]) -> Aws:
+    return Aws({**environment, **other_credentials(environment)})
+
+
+def test_credentials_of_a_role_of_another_account_act_in_that_account(aws: Aws, other: Aws):
+    role = {"RoleName": "of-another-service", "AssumeRolePolicyDocument": OTHER_TRUST}
+    assert aws.client("sts").get_caller_identity()["Account"] == "123456789012"
+    identity = other.client("sts").get_caller_identity()
+    assert identity["Account"] == OTHER_ACCOUNT
+    assert identity["Arn"] == f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/other/tests"
+    aws.iam.create_role(**role)
+    assert other.roles() == []
+    created = other.iam.create_role(**role)["Role"]
+    assert created["Arn"] == f"arn:aws:iam::{OTHER_ACCOUNT}:role/of-another-service"
+    other.iam.update_role(RoleName="of-another-service", Description="other")
+    assert "Description" not in aws.iam.get_role(RoleName="of-another-service")["Role"]
+
+
+def test_another_account_is_empty(other: Aws):
+    assert other.client("qbusiness").list_applications()["applications"] == []
+    assert other.client("secretsmanager").list_secrets()["SecretList"] == []
+    assert other.client("kms").list_keys()["Keys"] == []
+    with pytest.raises(ClientError) as refused:
+        other.client("ec2").describe_subnets(SubnetIds=VPC["subnetIds"])
+    assert code(refused) == "InvalidSubnetID.NotFound"
+
+
+def test_a_boundary_of_another_account_does_not_exist(aws: Aws, other: Aws):
+    arn = aws.iam.create_policy(PolicyName="boundary", PolicyDocument=golden("default-role-policy"))
+    arn = arn["Policy"]["Arn"]
+    with pytest.raises(ClientError) as refused:
+        other.iam.create_role(
+            RoleName="bounded", AssumeRolePolicyDocument=OTHER_TRUST, PermissionsBoundary=arn
+        )
+    assert code(refused) == "NoSuchEntity"
+
+
+def test_a_bucket_belongs_to_the_account_that_created_it_and_every_account_finds_it(
+    aws: Aws, other: Aws
+):
+    ours, theirs = aws.client("s3"), other.client("s3")
+    ours.create_bucket(Bucket="documents")
+    theirs.create_bucket(Bucket="their-documents")
+    assert [bucket["Name"] for bucket in ours.list_buckets()["Buckets"]] == ["documents"]
+    owners = {"documents": "123456789012", "their-documents": OTHER_ACCOUNT}
+    for s3, (bucket, owner) in itertools.product((ours, theirs), owners.items()):
+        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=owner)
+        for expected in {*owners.values(), "444455556666"} - {owner}:
+            with pytest.raises(ClientError) as refused:
+                s3.get_bucket_location(Bucket=bucket, ExpectedBucketOwner=expected)
+            assert code(refused) == "AccessDenied"
+    with pytest.raises(ClientError) as refused:
+        ours.get_bucket_location(Bucket="no-such-bucket", ExpectedBucketOwner="123456789012")
+    assert code(refused) == "NoSuchBucket"
+
+
+# Data sources.
+
+
+def test_a_data_source_is_created_changed_and_deleted(aws: Aws):
+    qbusiness = aws.client("qbusiness")
+    created = qbusiness.create_data_source(**INDEX, displayName="Pages", configuration=CONFIGURATION)
+    this = {**INDEX, "dataSourceId": created["dataSourceId"]}
+    found = qbusiness.get_data_source(**this)
+    assert (found["type"], found["status"]) == ("AEM", "ACTIVE")
+    assert found["configuration"] == CONFIGURATION
+    qbusiness.update_data_source(**this, displayName="Assets", vpcConfiguration=VPC)
+    found = qbusiness.get_data_source(**this)
+    assert (found["displayName"], found["vpcConfiguration"]) == ("Assets", VPC)
+    assert found["configuration"] == CONFIGURATION
+    assert found["dataSourceArn"] == created["dataSourceArn"]
+    assert qbusiness.list_data_source_sync_jobs(**this)["history"] == []
+    qbusiness.delete_data_source(**this)
+    assert qbusiness.list_data_sources(**INDEX)["dataSources"] == []
+
+
+def test_lists_are_paginated(aws: Aws):
+    qbusiness = aws.client("qbusiness")
+    for number in range(3):
+        qbusiness.create_data_source(**INDEX, displayName=f"Pages-{number}", configuration=CONFIGURATION)
+    pages = qbusiness.get_paginator("list_data_sources").paginate(
+        **INDEX, PaginationConfig={"PageSize": 2}
+    )
+    names = [[source["displayName"] for source in page["dataSources"]] for page in pages]
+    assert names == [["Pages-0", "Pages-1"], ["Pages-2"]]
+
+
+@pytest.mark.parametrize(
+    ("arn", "refusal"),
+    [
+        ("arn:aws:iam::123456789012:role/no-such-role", "ValidationException"),
+        ("arn:aws:iam::123456789012:role/of-another-service", "ValidationException"),
+        ("arn:aws:iam::444455556666:role/of-another-account", "AccessDeniedException"),
+    ],
+)
+def test_a_role_that_cannot_be_passed_is_refused(aws: Aws, arn: str, refusal: str):
+    aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
+    qbusiness = aws.client("qbusiness")
+    given = {**INDEX, "displayName": "Pages", "configuration": CONFIGURATION}
+    with pytest.raises(ClientError) as refused:
+        qbusiness.create_data_source(**given, roleArn=arn)
+    assert code(refused) == refusal
+    assert qbusiness.list_data_sources(**INDEX)["dataSources"] == []
+    created = qbusiness.create_data_source(**given)
+    with pytest.raises(ClientError) as refused:
+        qbusiness.update_data_source(**INDEX, dataSourceId=created["dataSourceId"], roleArn=arn)
+    assert code(refused) == refusal
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"displayName": "two words"}, "displayName does not match"),
+        ({"displayName": ""}, "displayName"),
+        ({"displayName": None}, "displayName"),
+        ({"vpcConfiguration": {"subnetIds": ["subnet-1"]}}, "securityGroupIds"),
+        ({"indexId": "short"}, "indexId"),
+    ],
+    ids=str,
+)
+def test_input_that_the_service_model_does_not_allow_is_refused(
+    aws: Aws, changed: dict[str, Any], message: str
+):
+    given = {**INDEX, "displayName": "Pages", "configuration": CONFIGURATION, **changed}
+    with pytest.raises(ClientError, match=message) as refused:
+        aws.client("qbusiness").create_data_source(
+            **{name: value for name, value in given.items() if value is not None}
+        )
+    assert code(refused) == "ValidationException"
+
+
+# Unsupported operations.
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "expected"),
+    [
+        ("qbusiness", "create_index", {**APPLICATION, "displayName": "x"}, "ValidationException"),
+        ("iam", "simulate_principal_policy", {"ActionNames": ["s3:GetObject"]}, "InvalidAction"),
+        ("accessanalyzer", "list_analyzers", {}, "UnknownOperationException"),
+    ],
+)
+def test_an_unsupported_operation_is_refused_like_one_that_aws_does_not_have(
+    aws: Aws, service: str, operation: str, parameters: dict[str, Any], expected: str
+):
+    with pytest.raises(ClientError, match="the sandbox") as refused:
+        getattr(aws.client(service), operation)(**parameters)
+    assert code(refused) == expected

@@ -1,0 +1,100 @@
+"""Test the sandbox's `aws`, which machines without the AWS CLI have."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sandbox.environment import AWS_CLI
+from tests.helpers.stacks import Aws
+from tests.helpers.support import golden
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+ACCOUNT = "123456789012"
+SUBNETS = ("subnet-0a1b2c3d4e5f60718", "subnet-0b2c3d4e5f6071829")
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Return a function that runs the sandbox's `aws`."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [AWS_CLI / "aws", *arguments],
+            cwd=tmp_path,
+            env={**environment, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def test_an_operation_takes_its_options_and_prints_its_answer(run: Run, aws: Aws, tmp_path: Path):
+    (tmp_path / "trust.json").write_text(golden("trust-policy"))
+    document = ("--assume-role-policy-document", "file://trust.json")
+    tags = ("--tags", '[{"Key": "Team", "Value": "search"}]')
+    created = run("iam", "create-role", "--role-name", "by-hand", *document, *tags)
+    assert json.loads(created.stdout)["Role"]["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/by-hand"
+    (tag,) = aws.iam.get_role(RoleName="by-hand")["Role"]["Tags"]
+    assert tag == {"Key": "Team", "Value": "search"}
+    deleted = run("iam", "delete-role", "--role-name", "by-hand")
+    assert (deleted.returncode, deleted.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("query", "printed"),
+    [
+        ("Subnets[0].DefaultForAz", "False\n"),
+        ("Subnets[].CidrBlock", "10.0.0.0/24\t10.0.1.0/24\n"),
+        (
+            "Subnets[].[SubnetId, CidrBlock]",
+            f"{SUBNETS[0]}\t10.0.0.0/24\n{SUBNETS[1]}\t10.0.1.0/24\n",
+        ),
+        ("Nothing", "None\n"),
+    ],
+)
+def test_text_output_has_a_line_for_each_list(run: Run, query: str, printed: str):
+    arguments = ("--subnet-ids", *SUBNETS, "--query", query, "--output", "text")
+    assert run("ec2", "describe-subnets", *arguments).stdout == printed
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("nothing get-role", "there is no service nothing"),
+        ("s3 ls", "the sandbox has no `aws s3 ls`: install the AWS CLI if that has it"),
+        ("iam get-role --name x", "iam get-role: unknown option --name; expected --role-name"),
+        ("iam get-role --role-name x", "iam get-role: An error occurred (NoSuchEntity)"),
+        ("iam tag-role --role-name x --tags Key=a,Value=b", "--tags: expected JSON, got 'Key=a,"),
+        ("kms put-key-policy --policy file://nothing", "[Errno 2] No such file or directory: 'nothing'"),
+        ("iam list-roles --query Roles[?", "Invalid jmespath expression"),
+        ("sts get-caller-identity --region a_b", "Provided region_name 'a_b' doesn't match"),
+    ],
+)
+def test_what_is_wrong_is_one_message(run: Run, command: str, message: str):
+    done = run(*command.split())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"aws: {message}")
+    assert "Traceback" not in done.stderr
+
+
+def test_outside_the_sandbox_nothing_is_called(tmp_path: Path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run(
+        [AWS_CLI / "aws", "sts", "get-caller-identity"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "aws: this works only in the sandbox: `python -m sandbox run -- COMMAND`\n",
+    )
