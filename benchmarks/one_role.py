@@ -8,7 +8,7 @@ from typing import Final
 from benchmarks.measuring import Command, measure
 from benchmarks.programs import SETTINGS, Laboratory, laboratory, operation
 from benchmarks.table import table
-from pages.examples import APPLICATION_ID
+from evidence.examples import APPLICATION_ID
 from sandbox.environment import PROJECT
 from tests.helpers.stacks import UP
 

@@ -12,7 +12,7 @@ from declared_roles import roles_of
 from rules import RULES
 
 from components.connector_role import POLICY_NAME
-from pages.examples import ACCOUNT, SECRET_ID
+from evidence.examples import ACCOUNT, SECRET_ID
 from roles.account import DataSource, Role
 from roles.audit import survey
 from roles.difference import program_statements

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.measuring import Command
-from pages.examples import (
+from evidence.examples import (
     APPLICATION_ID,
     INDEX_ID,
     KEY_ID,

@@ -9,8 +9,8 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from evidence.connector_calls import Request
 from live.names import Names
-from pages.connector_calls import Request
 from roles import account
 from roles.errors import is_gone
 from roles.notes import Notes

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from components.stack_config import config_key
 from components.validation import ValidationResult, validate
-from pages.connector_calls import (
+from evidence.connector_calls import (
     FULL,
     FULL_OF_SOURCE,
     PASS_OTHER_ROLE,
@@ -19,7 +19,7 @@ from pages.connector_calls import (
     connector_calls,
     deviations,
 )
-from pages.examples import ACCOUNT, REGION
+from evidence.examples import ACCOUNT, REGION
 
 _OPTIONS: Final[Mapping[str, Options]] = {
     "aem-cloud": FULL._replace(vpc="VPC"),

@@ -11,11 +11,11 @@ from botocore.parsers import ResponseParserError
 from components.connector_role import POLICY_NAME
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.formats import ROLE_NAME_SUFFIX
+from evidence.connector_calls import Request
 from live.account import CALL_ERRORS, DENY_ALL, Account, wait_until
 from live.example import Example
 from live.names import Names
 from live.stack import Stack, StepError
-from pages.connector_calls import Request
 from roles.account import Role
 from roles.errors import is_denied, is_unanswered
 

@@ -14,7 +14,7 @@ from components.errors import SettingsError
 from components.formats import SETTINGS, VPC_MEMBERS
 from components.stack_config import KEYS, PACKAGE_INPUTS, camel_case
 from components.validation import validate
-from pages.examples import (
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ID,
     INDEX_ID,

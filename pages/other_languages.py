@@ -20,7 +20,7 @@ from components.connector_role import TOKEN, ConnectorRole
 from components.errors import SettingsError
 from components.stack_config import PACKAGE_INPUTS
 from components.validation import validate
-from pages.examples import KEY_ID, REQUIRED_INPUTS, SECURITY_GROUP_ID, SUBNET_ID
+from evidence.examples import KEY_ID, REQUIRED_INPUTS, SECURITY_GROUP_ID, SUBNET_ID
 from pages.markdown import table
 from sandbox.environment import PROJECT
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from components import policies
 from components.connectors import CONNECTORS, DEFAULT, Connector, Need
 from components.validation import ValidationResult, validate
-from pages.connector_calls import (
+from evidence.connector_calls import (
     ASSUME,
     COMBINATIONS,
     ROLE_NAME,
@@ -17,8 +17,8 @@ from pages.connector_calls import (
     connector_calls,
     deviations,
 )
-from pages.evidence import INERT, KNOWN_FINDINGS, UNCOVERED, NeverAllowed, NeverAssumed
-from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
+from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
+from evidence.properties import INERT, KNOWN_FINDINGS, UNCOVERED, NeverAllowed, NeverAssumed
 from pages.markdown import bullets, table
 from sandbox.environment import PROJECT
 

@@ -1,5 +1,7 @@
-"""Read the files of the Pulumi project in this directory."""
+"""Read the Pulumi project in this directory, and the names of its stacks."""
 
+import re
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -8,6 +10,8 @@ import yaml
 from roles.errors import InputError
 
 _PROJECT_FILE: Final = "Pulumi.yaml"
+_STACK_NAME: Final = re.compile(r"(?:[A-Za-z0-9_-]+/(?:[A-Za-z0-9_.-]+/)?)?[A-Za-z0-9_.-]{1,100}")
+"""https://www.pulumi.com/docs/iac/concepts/stacks/"""
 
 
 def project_name() -> str:
@@ -33,3 +37,14 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict | None):
         raise InputError(f"{path} is not a file of Pulumi's: fix it, or move it away")
     return cast("dict[str, Any]", content or {})
+
+
+def stack_name(text: str) -> str:
+    """Return a stack's name, for argparse, which shows what is wrong with another text."""
+    if not _STACK_NAME.fullmatch(text) or text.startswith("-"):
+        raise ArgumentTypeError(
+            f"{text!r} is not the name of a stack: expected STACK, ORGANIZATION/STACK or "
+            "ORGANIZATION/PROJECT/STACK, each of letters, digits, hyphens, underscores and periods; "
+            "`pulumi stack ls` lists yours"
+        )
+    return text

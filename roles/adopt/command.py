@@ -21,14 +21,13 @@ from roles.actions import action
 from roles.adopt import files
 from roles.adopt.files import IMPORT_FILE, Plan
 from roles.adopt.room import MAXIMUM_ATTACHED, Room
-from roles.connection import Connection, is_reserved, read_connection
-from roles.connector import connector_named, connectors_of
+from roles.detection import connector_named, connectors_of
 from roles.difference import TRUST_POLICY, Difference, Verdict, compare_role
 from roles.errors import FINE, InputError, explain, is_denied
 from roles.notes import Notes
 from roles.output import Output
-from roles.project import project_name
-from roles.stack_name import stack_name
+from roles.project import project_name, stack_name
+from roles.requirements import Connection, is_reserved, read_connection
 
 HELP: Final = "write the stack configuration and import file for the role of a data source"
 _HOUR: Final = 3600

@@ -20,9 +20,9 @@ from components.formats import ROLE_NAME_SUFFIX
 from components.stack_config import config_key
 from roles.account import Role
 from roles.adopt.room import Room, copy_file, find_room
-from roles.connection import COMPONENT, Connection
 from roles.errors import InputError
 from roles.project import read_mapping
+from roles.requirements import COMPONENT, Connection
 from roles.writing import check_writable
 from roles.writing import write as write_files
 

@@ -17,8 +17,7 @@ from components.formats import KEY, SECRET, role_policy_settings
 from components.stack_config import config_key
 from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
-from roles.connection import Connection, Fault, find, read_connection
-from roles.connector import connectors_of, find_connector, find_uses
+from roles.detection import connectors_of, find_connector, find_uses
 from roles.difference import Access, compare, program_statements, role_statements
 from roles.errors import (
     InputError,
@@ -30,6 +29,7 @@ from roles.errors import (
     is_throttled,
 )
 from roles.notes import Notes
+from roles.requirements import Connection, Fault, find, read_connection
 
 VERB: Final = "audit"
 

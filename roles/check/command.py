@@ -29,7 +29,7 @@ from roles.errors import (
     is_unanswered,
 )
 from roles.output import Output
-from roles.stack_name import stack_name
+from roles.project import stack_name
 
 HELP: Final = "ask AWS whether the sync of a data source under the stack's role will work"
 _QUESTIONS: Final[Mapping[str, Callable[[Subject], Answer | Iterable[Answer]]]] = {

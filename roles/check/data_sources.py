@@ -10,7 +10,7 @@ from roles.account import DataSource
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, not_allowed, ok, problem, skipped, unread
 from roles.check.subject import Subject, ignore_not_found
-from roles.connector import Uses, find_uses
+from roles.detection import Uses, find_uses
 from roles.errors import OddAnswerError, is_denied
 from roles.reply import Reply
 

@@ -19,9 +19,9 @@ from components.formats import ROLE_NAME_SUFFIX, SETTINGS
 from components.validation import Location, validate
 from guardrails.iam.documents import listed
 from roles.check.secrecy import HIDDEN, Secrecy
-from roles.connection import COMPONENT
 from roles.errors import InputError
 from roles.project import project_name
+from roles.requirements import COMPONENT
 
 _PROVIDERS: Final = ("aws", "aws-native", "pulumi")
 """Namespaces of configuration that are not a project's."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from components.connector_role import ConnectorRole
-from pages.connector_calls import ROLE_NAME, Call, Options
+from evidence.connector_calls import ROLE_NAME, Call, Options
 from tests.helpers.mocked import Deployment
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pages.connector_calls import (
+from evidence.connector_calls import (
     FULL_OF_SOURCE,
     FULL_WITH_FILES,
     INDEX_ARN,
@@ -20,7 +20,7 @@ from pages.connector_calls import (
     TAG,
     Options,
 )
-from pages.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
+from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
 from tests.authorization.cases import render
 from tests.authorization.simulator import ask
 

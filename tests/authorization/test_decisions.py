@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pages.connector_calls import (
+from evidence.connector_calls import (
     ASSUME,
     COMBINATIONS,
     FULL,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import z3
 
-from pages.connector_calls import (
+from evidence.connector_calls import (
     ASSUME,
     FULL,
     FULL_OF_SOURCE,

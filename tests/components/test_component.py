@@ -10,7 +10,7 @@ import pytest
 
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
 from components.errors import SettingsError
-from pages.examples import (
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

@@ -11,7 +11,7 @@ import pytest
 from components.connector_role import ConnectorRole
 from components.errors import SettingsError
 from components.stack_config import KEYS, config_key
-from pages.examples import (
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

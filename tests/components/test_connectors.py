@@ -9,8 +9,8 @@ import pytest
 from components.connectors import CONNECTORS
 from components.errors import SettingsError
 from components.validation import ValidationResult, validate
-from pages.connector_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options
-from pages.examples import (
+from evidence.connector_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ID,
     BUCKET_NAME,

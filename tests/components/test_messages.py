@@ -11,7 +11,7 @@ from components import stack_config
 from components.errors import Naming, SettingsError
 from components.formats import SETTINGS, VPC_MEMBERS, Format
 from components.validation import Location, validate
-from pages.examples import (
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     INDEX_ID,

@@ -9,7 +9,7 @@ import pytest
 from components.errors import Problem, SettingsError
 from components.formats import SETTINGS
 from components.validation import Location, ValidationResult, validate
-from pages.examples import (
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

@@ -12,7 +12,7 @@ import pytest
 
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.stack_config import KEYS
-from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT, SECRET_ID
+from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, commands, run_section
 from tests.helpers.stacks import Aws, NewStack

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
+from evidence.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
 from tests.helpers.page import PAGE, blocks, commands, run_section
 from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import POLICY, REQUIRED, ROLE, golden

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pages.examples import (
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

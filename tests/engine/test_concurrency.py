@@ -2,7 +2,7 @@
 
 import pytest
 
-from pages.examples import SECRET_ID
+from evidence.examples import SECRET_ID
 from tests.helpers.faults import gate
 from tests.helpers.page import run_section
 from tests.helpers.stacks import UP, Aws, NewStack

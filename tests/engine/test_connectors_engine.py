@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from components.stack_config import config_key
-from pages.connector_calls import Options
-from pages.examples import APPLICATION_ID, REGION
+from evidence.connector_calls import Options
+from evidence.examples import APPLICATION_ID, REGION
 from tests.helpers import expected
 from tests.helpers.connector_facts import FACTS, Facts, shapes
 from tests.helpers.stacks import NewStack

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pages.examples import ACCOUNT, OTHER_ACCOUNT
+from evidence.examples import ACCOUNT, OTHER_ACCOUNT
 from tests.helpers.faults import gate
 from tests.helpers.page import run_section
 from tests.helpers.processes import commands_in, eventually

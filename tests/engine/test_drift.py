@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pages.examples import KEY_ID
+from evidence.examples import KEY_ID
 from tests.helpers.page import run_section
 from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import ATTACHED_POLICIES, INLINE_POLICIES, POLICY, REQUIRED, ROLE, golden

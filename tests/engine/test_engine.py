@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.stack_config import config_key
-from pages.examples import (
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pages.examples import APPLICATION_ID, REGION
+from evidence.examples import APPLICATION_ID, REGION
 from tests.helpers.faults import Proxy, proxy
 from tests.helpers.page import run_section
 from tests.helpers.stacks import Aws, NewStack, Stack, Update, running_provider

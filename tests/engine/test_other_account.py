@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from pages.examples import APPLICATION_ID
+from evidence.examples import APPLICATION_ID
 from sandbox.environment import PROJECT, Sandbox
 from tests.helpers.page import commands, page_path
 from tests.helpers.stacks import OTHER_ACCOUNT, Aws, Stack, Update, other_credentials, running_provider

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
+from evidence.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
 from tests.helpers.page import run_section
 from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import POLICY, REQUIRED, ROLE, golden

@@ -11,7 +11,7 @@ from declared_roles import roles_of
 from rules import RULES
 
 from components.connector_role import POLICY_NAME
-from pages.examples import ACCOUNT
+from evidence.examples import ACCOUNT
 from roles.difference import TRUST_POLICY, compare, statements
 from tests.guardrails.guardrail_roles import POLICY, TRUST, Declared
 from tests.guardrails.test_guardrails import NAME, declared

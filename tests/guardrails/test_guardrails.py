@@ -22,7 +22,7 @@ from rules import LISTED_NAMES, MAXIMUM_INLINE_SIZE, RULES, Finding
 from components import errors, formats
 from components.connectors import CONNECTORS, Connector, Need
 from components.validation import validate
-from pages.examples import (
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

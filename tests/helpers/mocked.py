@@ -10,7 +10,7 @@ import pulumi
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import resource_pb2
 
-from pages.examples import ACCOUNT, REGION
+from evidence.examples import ACCOUNT, REGION
 from tests.helpers.support import PROJECT_NAME, in_one_line
 
 STACK: Final = "test"

@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.iam.models import iam_backends
 
-from pages.examples import ACCOUNT
+from evidence.examples import ACCOUNT
 from tests.authorization import simulator
 from tests.helpers.qbusiness_server import Decide, Simulation
 

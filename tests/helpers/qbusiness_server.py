@@ -26,7 +26,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from pages.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
+from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 from sandbox.qbusiness import QBusiness, parse
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from pages.examples import REGION
+from evidence.examples import REGION
 from roles.__main__ import main
 from roles.actions import ACTIONS
 from tests.helpers.qbusiness_server import Server

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pages.connector_calls import ROLE_NAME
-from pages.examples import (
+from evidence.connector_calls import ROLE_NAME
+from evidence.examples import (
     APPLICATION_ARN,
     BUCKET_NAME,
     INDEX_ID,

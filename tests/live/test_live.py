@@ -17,11 +17,11 @@ from urllib.parse import quote
 import pytest
 
 from components.connector_role import POLICY_NAME
+from evidence.connector_calls import Call
 from live.example import Example
 from live.interruption import InterruptedRunError, Interruption
 from live.stack import Stack, StepError
 from live.transcript import Mask
-from pages.connector_calls import Call
 from sandbox.environment import PROJECT
 from tests.authorization.cases import requests_of
 from tests.authorization.simulator import ask

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from components.stack_config import KEYS, PACKAGE_INPUTS
-from pages.examples import (
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     INDEX_ID,

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from pages.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
+from evidence.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.git_server import HOST, git_server
 from tests.helpers.installing import (

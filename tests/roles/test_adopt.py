@@ -18,7 +18,7 @@ from moto.iam.models import iam_backends
 
 from components.connector_role import ConnectorRole
 from components.connectors import CONNECTORS
-from pages.examples import (
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

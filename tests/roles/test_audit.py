@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from pages.examples import (
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from moto.core.utils import get_service_model
 
-from pages.examples import (
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

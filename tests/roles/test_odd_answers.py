@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from pages.examples import ACCOUNT, APPLICATION_ID, KEY_ID, OTHER_ACCOUNT
+from evidence.examples import ACCOUNT, APPLICATION_ID, KEY_ID, OTHER_ACCOUNT
 from roles.actions import ACTIONS
 from tests.helpers.qbusiness_server import Server
 from tests.helpers.roles_command import Output

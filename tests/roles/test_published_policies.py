@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from pages.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT, REGION
+from evidence.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.page import prose
 from tests.roles import test_check
 from tests.roles.test_check import (

@@ -10,7 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from pages.examples import APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
+from evidence.examples import APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
 from sandbox.provider import configuration
 from sandbox.provider.calls import ProviderError
 from sandbox.provider.configuration import UNKNOWN, Configuration

@@ -15,7 +15,7 @@ from unittest.mock import Mock
 import pytest
 from botocore.exceptions import ClientError
 
-from pages.examples import REGION
+from evidence.examples import REGION
 from sandbox.provider import configuration
 from sandbox.provider.calls import ProviderError
 from sandbox.provider.policy_equivalence import are_equivalent, normalize

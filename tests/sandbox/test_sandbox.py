@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pages.examples import APPLICATION_ID, INDEX_ID, KEY_ID
+from evidence.examples import APPLICATION_ID, INDEX_ID, KEY_ID
 from sandbox.environment import AWS_CLI, DIRECTORY, PROJECT, REGION, Sandbox
 from tests.helpers.processes import eventually
 from tests.helpers.stacks import Aws, NewStack, Stack, prepared

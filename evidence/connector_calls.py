@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from pages.examples import (
+from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
     APPLICATION_ID,

@@ -6,7 +6,7 @@
 from enum import StrEnum
 from typing import Final
 
-from pages.connector_calls import INDEX_ARN, SECURITY_GROUP_ARN, SUBNET_ARN
+from evidence.connector_calls import INDEX_ARN, SECURITY_GROUP_ARN, SUBNET_ARN
 
 
 class NeverAllowed(StrEnum):
@@ -21,7 +21,9 @@ class NeverAllowed(StrEnum):
     OTHER_SECRET = "another secret"
     MORE_THAN_READING_THE_SECRET = "any action on the secret except reading it"
     OTHER_KEY = "another key"
-    DECRYPTION_ELSEWHERE = "decryption except through Secrets Manager, or through Amazon S3 if the bucket is the data source"
+    DECRYPTION_ELSEWHERE = (
+        "decryption except through Secrets Manager, or through Amazon S3 if the bucket is the data source"
+    )
     MORE_THAN_DECRYPTION = "any action on the key except decryption"
     OTHER_APPLICATION = "another application or index"
     OTHER_ROLE = "any action on another role"

@@ -12,7 +12,7 @@ from components.stack_config import camel_case, config_key
 from components.validation import ValidationResult, validate
 from roles.account import Account, DataSource, Role, is_alias
 from roles.actions import action
-from roles.connector import Uses, find_connector, find_uses
+from roles.detection import Uses, find_connector, find_uses
 from roles.errors import OddAnswerError, is_bad_credentials, is_denied, is_gone, is_throttled
 from roles.notes import Notes
 from roles.reply import Reply
