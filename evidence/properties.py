@@ -21,7 +21,10 @@ class NeverAllowed(StrEnum):
     OTHER_SECRET = "another secret"
     MORE_THAN_READING_THE_SECRET = "any action on the secret except reading it"
     OTHER_KEY = "another key"
-    DECRYPTION_ELSEWHERE = "decryption except through Secrets Manager, or through Amazon S3 if the bucket is the data source"
+    DECRYPTION_ELSEWHERE = (
+        "decryption except through Secrets Manager, or through Amazon S3 if the bucket is the data "
+        "source"
+    )
     MORE_THAN_DECRYPTION = "any action on the key except decryption"
     OTHER_APPLICATION = "another application or index"
     OTHER_ROLE = "any action on another role"
