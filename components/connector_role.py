@@ -1,15 +1,15 @@
 """Declare the IAM role of an Amazon Q Business data source connector.
 
-The component registers an IAM role, its role policy and, with `exclusive_policies`, the two resources
+The component registers an IAM role, its role policy, and, with `exclusive_policies`, the two resources
 that make the stack own every policy of the role. It creates no provider and reads no configuration
-(`from_config` does). Neither role nor policy is created while a setting is invalid: a role without its
-policy, or with a wrong one, would fail at the next sync and not here.
+(`from_config` does). It creates nothing while a setting is invalid: otherwise, the mistake would surface
+only at the next sync.
 
 AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NotRequired, TypedDict, cast
 from weakref import WeakKeyDictionary
 
@@ -18,16 +18,25 @@ import pulumi_aws as aws
 
 from . import policies, stack_config
 from .connectors import CONNECTORS, DEFAULT, Connector
-from .errors import Naming, Problem
-from .formats import ROLE_NAME_SUFFIX, SETTINGS, TRUST_POLICY_SETTINGS, role_policy_settings
-from .validation import Location, ValidationResult, is_unknown, validate
+from .formats import ROLE_NAME_SUFFIX
+from .rules import Location
+from .secrecy import depending_on, has_outputs, revealing, unknown_if_missing
+from .settings import (
+    SETTINGS,
+    TRUST_POLICY_SETTINGS,
+    Arguments,
+    is_unknown,
+    role_policy_settings,
+)
+from .validation import ValidationResult, validate
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
 POLICY_NAME: Final = "qbusiness-aem-connector"
-"""Fixed: a second attempt after a crash overwrites the policy and does not add another."""
+"""The same for every connector and role: a retry after a crash overwrites the policy rather than adding
+another. A different name would replace the policies of existing roles."""
 _GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
-_callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Any]]] = WeakKeyDictionary()
-"""The answer to that function by provider, and by stack for the default provider."""
+_caller_identities: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Any]]] = WeakKeyDictionary()
+"""The result of this function by provider; by stack for the default provider."""
 
 
 class VpcConfiguration(TypedDict):
@@ -57,7 +66,7 @@ class ConnectorRoleArgs(TypedDict):
     region: NotRequired[pulumi.Input[str]]
     """Region of the application. Default: from its ARN, else the provider's."""
     account_id: NotRequired[pulumi.Input[str]]
-    """Account of the application, 12 digits, which has to be the provider's. Default: the provider's."""
+    """Account of the application, 12 digits, must match the provider's. Default: the provider's."""
     kms_key_id: NotRequired[pulumi.Input[str]]
     """Customer managed key of the secret, or of an S3 source: ID or ARN. Default: no KMS statement."""
     vpc_configuration: NotRequired[VpcConfiguration]
@@ -88,43 +97,30 @@ class ConnectorRole(pulumi.ComponentResource):
     role_name: pulumi.Output[str]
     """Name of the role."""
 
-    # Not annotated, since Pulumi's package host would take it for an output.
-    naming = Naming()
-
     def __init__(
-        self,
-        name: str,
-        args: ConnectorRoleArgs,
-        opts: pulumi.ResourceOptions | None = None,
-        *,
-        _naming: Naming | None = None,
-        _secret_names: Collection[str] = (),
-        _problems: Collection[Problem] = (),
+        self, name: str, args: ConnectorRoleArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         """Declare the role and its policy.
 
-        A destroy detaches policies that others have attached to the role (`force_detach_policies`).
+        On destroy, policies that others have attached to the role are detached
+        (`force_detach_policies`).
 
-        Raises SettingsError: before anything is registered for values that are known, and before the
-        role is created for Outputs and for what only the provider knows.
+        Raises SettingsError: for known values, before anything is registered; for Outputs, and for facts
+        that only the provider knows, before the role is created.
         """
         _check_types(name, args)
-        naming = _naming or self.naming
+        arguments = Arguments.of(cast("Mapping[str, object]", args))
         # An awaitable can be awaited only once; an Output can be used again.
-        given: dict[str, Any] = {
-            key: pulumi.Output.from_input(value) if inspect.isawaitable(value) else value
-            for key, value in args.items()
-        }
-        warnings = validate(name, given, naming, secret_names=_secret_names, problems=_problems).warnings
+        awaitables = {key: value for key, value in arguments.items() if inspect.isawaitable(value)}
+        arguments |= {key: pulumi.Output.from_input(value) for key, value in awaitables.items()}
+        validate(name, arguments)
         super().__init__(TOKEN, name, None, opts)
-        for warning in warnings:
-            pulumi.warn(warning, self)
-        given |= {key: pulumi.Output.secret(given[key]) for key in _secret_names}
-        settings = {setting: given.get(naming.name(setting)) for setting in SETTINGS}
-        connector = CONNECTORS[settings["connector"] or DEFAULT]
-        trust_policy, role_policy = self._policies(name, given, naming, connector, warnings)
+        # Only now, since validation skips Outputs.
+        arguments |= {key: pulumi.Output.secret(arguments[key]) for key in arguments.secrets}
 
-        children = pulumi.ResourceOptions(parent=self)
+        settings = {setting: arguments.get(setting) for setting in SETTINGS}
+        connector = CONNECTORS[settings["connector"] or DEFAULT]
+        trust_policy, role_policy = self._policies(name, arguments, connector)
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
             name=_none_if_blank(settings["role_name"]),
@@ -139,7 +135,7 @@ class ConnectorRole(pulumi.ComponentResource):
             ),
         )
         if connector.bucket_is_source:
-            # Not `role.arn`, which previews do not know.
+            # The policy contains the role's ARN, with the name, since previews do not know `role.arn`.
             role_policy = pulumi.Output.all(role_policy, role.name).apply(
                 lambda document_and_name: policies.with_role_name(*document_and_name)
             )
@@ -148,8 +144,8 @@ class ConnectorRole(pulumi.ComponentResource):
             name=POLICY_NAME,
             role=role.name,
             policy=role_policy,
-            # Its name is fixed, so the provider would delete it before it creates it for another role:
-            # the old role, still in use, would lose its policy first.
+            # The name is fixed, so by default the provider deletes the policy before it creates it for a
+            # new role. The old role, still in use, would lose its policy too early.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         if settings["exclusive_policies"]:
@@ -157,18 +153,17 @@ class ConnectorRole(pulumi.ComponentResource):
                 f"{name}-qbusiness-policies-exclusive",
                 role_name=role.name,
                 policy_names=[policy.name],
-                opts=children,
+                opts=pulumi.ResourceOptions(parent=self),
             )
             aws.iam.RolePolicyAttachmentsExclusive(
                 f"{name}-qbusiness-policy-attachments-exclusive",
                 role_name=role.name,
                 policy_arns=[],
-                # What an imported role had is detached only once it has the new policy.
+                # Detach the policies of an imported role only after the new policy is in place.
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
-        # Resolves once the policy is in place, and is as secret as the settings that it shows.
-        arn = pulumi.Output.all(pulumi.Output.unsecret(role.arn), policy.id, _arn_secrecy(settings))
-        self.role_arn = arn.apply(lambda values: values[0])
+        arn_with_policy = pulumi.Output.all(role.arn, policy.id).apply(lambda values: values[0])
+        self.role_arn = revealing(pulumi.Output.unsecret(arn_with_policy), *_shown_in_arn(settings))
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
 
@@ -184,96 +179,72 @@ class ConnectorRole(pulumi.ComponentResource):
         """Declare the role with the settings of the stack's configuration.
 
         `config` is the namespace to read, by default the project's own; the Region is `aws:region`.
-        With `refuse_unknown_keys`, a key of that namespace that is no setting is an error too, and the
-        default provider's configuration is checked: for a program to which the whole stack belongs.
+        `refuse_unknown_keys` is for a program that owns the whole stack: a key in that namespace that is
+        not a setting is an error, and the configuration of the default provider is checked as well.
 
         Raises SettingsError, with the names of the keys and the commands that fix them.
         """
-        stack = stack_config.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
-        args = cast("ConnectorRoleArgs", stack.args)
-        role = cls(
-            name,
-            args,
-            opts,
-            _naming=stack.naming,
-            _secret_names=stack.secret_names,
-            _problems=stack.problems,
-        )
-        for warning in stack.warnings:
-            pulumi.warn(warning, role)
-        return role
+        arguments = stack_config.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
+        return cls(name, cast("ConnectorRoleArgs", arguments), opts)
 
     def _policies(
-        self,
-        name: str,
-        given: Mapping[str, object],
-        naming: Naming,
-        connector: Connector,
-        warned: Collection[str],
+        self, name: str, arguments: Arguments, connector: Connector
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-        """Return the trust policy and the role policy, once all settings that can be known are valid.
-
-        Each is secret, or unknown during a preview, only if a setting is that it depends on.
-        """
-        outputs = {key: value for key, value in given.items() if _has_outputs(value)}
+        """Return the trust policy and the role policy, once all settings that can be known are valid."""
+        outputs = {key: value for key, value in arguments.items() if has_outputs(value)}
         secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
-        credentials = self._lookup_location(given, naming)
+        location = self._lookup_location(arguments)
 
         def validate_known(known: Any) -> ValidationResult:
-            parts = {name: part for name, part in known["credentials"].items() if not is_unknown(part)}
-            secret_names = [key for key, is_secret in known["secret"].items() if is_secret]
-            args = {**given, **known["outputs"]}
-            result = validate(name, args, naming, Location(**parts), secret_names)
+            parts = {part: value for part, value in known["location"].items() if not is_unknown(value)}
+            secrets = [key for key, is_secret in known["secret"].items() if is_secret]
+            result = validate(name, arguments.resolved(known["outputs"], secrets), Location(**parts))
             for warning in result.warnings:
-                if warning not in warned:
-                    pulumi.warn(warning, self)
+                pulumi.warn(warning, self)
             return result
 
-        everything = pulumi.Output.all(outputs=outputs, secret=secret, credentials=credentials)
-        # A secret or unknown tag, say, is validated too, and makes no policy secret or unknown.
+        everything = pulumi.Output.all(outputs=outputs, secret=secret, location=location)
+        # All settings are validated, tags included. The policies are only as secret and as unknown as
+        # the settings that they contain.
         result: Any = pulumi.Output.unsecret(everything.apply(validate_known, run_with_unknowns=True))
 
-        def policy(document: pulumi.Output[str], settings: Collection[str]) -> pulumi.Output[str]:
-            inputs = [given.get(naming.name(setting)) for setting in settings]
-            return pulumi.Output.all(document, credentials, *inputs).apply(lambda values: values[0])
+        def policy(document: pulumi.Output[str], *names: str) -> pulumi.Output[str]:
+            return depending_on(document, location, *map(arguments.get, names))
 
         return (
-            policy(result.trust_policy, TRUST_POLICY_SETTINGS),
-            policy(result.role_policy, role_policy_settings(connector)),
+            policy(result.trust_policy, *TRUST_POLICY_SETTINGS),
+            policy(result.role_policy, *role_policy_settings(connector)),
         )
+
+    def _lookup_location(self, arguments: Arguments) -> dict[str, pulumi.Output[str]]:
+        """Look up the provider's account and partition, and its Region if no setting specifies one."""
+        options = pulumi.InvokeOptions(parent=self)
+        caller = self._lookup_caller(options)
+        location = {
+            "partition": unknown_if_missing(caller.arn).apply(lambda arn: arn.split(":")[1]),
+            "account": unknown_if_missing(caller.account_id),
+        }
+        application, region = arguments["application_id"], arguments.get("region")
+        in_arn = isinstance(application, str) and application.startswith("arn:")
+        # An Output may resolve to an empty string; then the provider's Region applies.
+        if not in_arn and (not region or isinstance(region, pulumi.Output)):
+            location["region"] = unknown_if_missing(aws.get_region_output(opts=options).region)
+        return location
 
     def _lookup_caller(
         self, options: pulumi.InvokeOptions
     ) -> pulumi.Output[aws.GetCallerIdentityResult]:
         """Look up the caller, once for all components of a program that have the same provider."""
-        provider = self.get_provider(_GET_CALLER_IDENTITY) or pulumi.runtime.get_root_resource()
-        if provider is None:  # in a package, the program is in another process
+        provider_or_stack = self.get_provider(_GET_CALLER_IDENTITY) or pulumi.runtime.get_root_resource()
+        if provider_or_stack is None:  # in a package, the program is in another process
             return aws.get_caller_identity_output(opts=options)
-        if provider not in _callers:
-            _callers[provider] = aws.get_caller_identity_output(opts=options)
-        return _callers[provider]
-
-    def _lookup_location(
-        self, given: Mapping[str, object], naming: Naming
-    ) -> dict[str, pulumi.Output[str]]:
-        """Look up whose credentials the provider has, and its Region where no setting has one."""
-        options = pulumi.InvokeOptions(parent=self)
-        caller = self._lookup_caller(options)
-        location = {
-            "partition": _answer(caller.arn).apply(lambda arn: arn.split(":")[1]),
-            "account": _answer(caller.account_id),
-        }
-        application = given[naming.name("application_id")]
-        in_arn = isinstance(application, str) and application.startswith("arn:")
-        region = given.get(naming.name("region"))
-        # The value of an Output may be blank.
-        if not in_arn and (not region or isinstance(region, pulumi.Output)):
-            location["region"] = _answer(aws.get_region_output(opts=options).region)
-        return location
+        if provider_or_stack not in _caller_identities:
+            _caller_identities[provider_or_stack] = aws.get_caller_identity_output(opts=options)
+        return _caller_identities[provider_or_stack]
 
 
 def _check_types(name: object, args: object) -> None:
-    """Refuse what no setting can be read from; nobody checks the types of a program that runs."""
+    """Reject wrongly typed arguments; Python does not enforce annotations."""
     if isinstance(name, str) and isinstance(args, Mapping):
         keys = cast("Mapping[object, object]", args)
         if all(isinstance(key, str) for key in keys):
@@ -281,55 +252,38 @@ def _check_types(name: object, args: object) -> None:
     raise pulumi.RunError("ConnectorRole takes a name and a dictionary of arguments by their names")
 
 
-def _has_outputs(value: object) -> bool:
-    """Return whether a valid setting is an Output, or has one in it."""
-    if isinstance(value, Mapping):
-        value = [*cast("Mapping[str, object]", value).values()]
-    if isinstance(value, (list, tuple)):
-        return any(map(_has_outputs, cast("list[object]", value)))
-    return isinstance(value, pulumi.Output)
+_NAME_AND_ACCOUNT: Final = ("account_id", "role_name", "role_path")
+"""Settings that the role's ARN contains. An application's ARN contains the account, too."""
 
 
-_SHOWN_IN_ARN: Final = ("account_id", "role_name", "role_path")
-"""With the account of an application's ARN."""
+def _shown_in_arn(settings: Mapping[str, Any]) -> list[object]:
+    """Return the settings that the role's ARN reveals."""
+    application = pulumi.Output.from_input(settings["application_id"])
+    # An ID does not contain the account.
+    application_arn = pulumi.Output.unsecret(application).apply(
+        lambda id_or_arn: application if str(id_or_arn).startswith("arn:") else None
+    )
+    return [application_arn, *(settings[name] for name in _NAME_AND_ACCOUNT)]
 
 
 def _secret_outputs(settings: Mapping[str, object], connector: Connector) -> list[str]:
     """Return the outputs of the role into which the provider copies settings that may be secret.
 
-    The engine cannot know that they are. Without Outputs among the settings, previews hide nothing.
+    The engine cannot follow secrets through the provider. Plain settings are not secret: their outputs
+    stay visible in previews.
     """
     copied = {
         "inlinePolicies": role_policy_settings(connector),
         "tagsAll": ("tags",),
-        "arn": ("application_id", *_SHOWN_IN_ARN),
+        "arn": ("application_id", *_NAME_AND_ACCOUNT),
     }
     return [
-        output for output, names in copied.items() if any(_has_outputs(settings[name]) for name in names)
+        output for output, names in copied.items() if any(has_outputs(settings[name]) for name in names)
     ]
 
 
-def _arn_secrecy(settings: Mapping[str, Any]) -> pulumi.Output[None]:
-    """Return a known Output without a value, as secret as what the role's ARN shows."""
-    application = pulumi.Output.from_input(settings["application_id"])
-    # An ID does not have the account in it.
-    application_arn = pulumi.Output.unsecret(application).apply(
-        lambda id_or_arn: application if str(id_or_arn).startswith("arn:") else None
-    )
-    others = (settings[name] for name in _SHOWN_IN_ARN)
-    return pulumi.Output.all(application_arn, *others).apply(lambda _: None, run_with_unknowns=True)
-
-
-def _answer(output: pulumi.Output[Any]) -> pulumi.Output[str]:
-    """Make what a function did not answer unknown.
-
-    During a preview, the engine answers nothing for a provider whose configuration is unknown
-    (`provider.Invoke` in pkg/resource/plugin).
-    """
-    return output.apply(lambda answer: cast("str", pulumi.UNKNOWN) if answer is None else answer)
-
-
 def _none_if_blank(value: object) -> Any:
+    """Return None for a blank value, which means not set."""
     if isinstance(value, pulumi.Output):
         return cast("pulumi.Output[object]", value).apply(_none_if_blank)
     return value or None

@@ -1,4 +1,4 @@
-"""List the connectors of Amazon Q Business, and what the IAM role page of each asks for.
+"""List the connectors of Amazon Q Business, and the requirements on the IAM role page of each.
 
 The pages: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 
 class Need(StrEnum):
-    """Whether a connector takes a secret, a bucket or a VPC."""
+    """How far a connector supports a secret, a bucket, or a VPC."""
 
     REQUIRED = "required"
     OPTIONAL = "optional"
@@ -18,7 +18,7 @@ class Need(StrEnum):
 
 
 class Status(StrEnum):
-    """What AWS says of a connector; a legacy one takes no new customers."""
+    """AWS's support for a connector; a legacy connector is closed to new customers."""
 
     SUPPORTED = "supported"
     PREVIEW = "preview"
@@ -29,20 +29,20 @@ class Connector(NamedTuple):
     """One connector."""
 
     name: str
-    """As in the address of its IAM role page."""
+    """As in the URL of its IAM role page."""
     title: str
     types: str
     """The `type` in CreateDataSource's configuration; several, separated by spaces, the newest first."""
     secret: Need
-    """The secret with which it signs in to the data source."""
+    """A secret with the credentials for the data source."""
     bucket: Need
-    """The bucket with files that its configuration names; a required bucket is the data source itself."""
+    """A bucket: the data source itself if required, else one with files that its configuration names."""
     vpc: Need
     status: Status
 
     @property
     def page(self) -> str:
-        """The address of its IAM role page."""
+        """URL of its IAM role page."""
         return f"https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{self.name}-iam-role.html"
 
     @property
@@ -50,9 +50,14 @@ class Connector(NamedTuple):
         """Whether the bucket is the data source."""
         return self.bucket is Need.REQUIRED
 
+    def need(self, setting: str) -> Need:
+        """Return how far it supports a setting; settings of no special need are optional."""
+        needs = {"secret_id": self.secret, "bucket_name": self.bucket, "vpc_configuration": self.vpc}
+        return needs.get(setting, Need.OPTIONAL)
 
-_YES, _OPTIONAL, _EARLIER, _NO = Need
-_SUPPORTED, _PREVIEW, _LEGACY = Status
+
+_YES, _OPTIONAL, _EARLIER, _NO = Need.REQUIRED, Need.OPTIONAL, Need.EARLIER_VERSIONS, Need.NOT_SUPPORTED
+_SUPPORTED, _PREVIEW, _LEGACY = Status.SUPPORTED, Status.PREVIEW, Status.LEGACY
 # fmt: off
 _TABLE: Final = (
     # name, title, types, secret, bucket, VPC, status

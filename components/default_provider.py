@@ -1,123 +1,179 @@
 """Check the configuration of the default AWS provider against the settings of the role.
 
-Without `aws:allowedAccountIds`, nothing keeps credentials of another account from the state: a refresh
-runs before the program and drops a role that the account does not have, and a destroy runs no program.
+Without `aws:allowedAccountIds`, credentials for the wrong account can damage the state: a refresh runs
+before the program and drops a role that the account does not have, and a destroy does not even run the
+program.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 import pulumi
 
-from .errors import NOT_SET, Naming, Problem, quote
-from .formats import ACCOUNT_ID, APPLICATION
+from .errors import Path, Problem, quote
+from .formats import ACCOUNT_ID, APPLICATION, MAXIMUM_TAGS
+from .report import HIDDEN, REMOVE, Report
 
 ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
+FORBIDDEN_ACCOUNTS: Final = "aws:forbiddenAccountIds"
 DEFAULT_TAGS: Final = "aws:defaultTags"
-_WAY_OUT: Final = "`pulumi refresh --run-program`, then `pulumi up`"
-"""Both take the list from the configuration. Other commands take it from the state, whose list may be
+_RECOVERY: Final = "`pulumi refresh --run-program`, then `pulumi up`"
+"""Both commands read the list from the configuration. Others read it from the state, where it may be
 wrong: `EnsureProvider` in pkg/resource/deploy of Pulumi's engine."""
 
 
-class Findings(NamedTuple):
-    """What is wrong with the provider's configuration, or missing."""
+def check(settings: Mapping[str, object], report: Report) -> None:
+    """Check the allowed accounts and the default tags; settings have their names in the component."""
+    _check_accounts(settings, report)
+    _check_tags(settings, report)
 
-    problems: list[Problem]
-    warnings: list[str]
 
+def _check_accounts(settings: Mapping[str, object], report: Report) -> None:
+    """Require a list of accounts that includes the application's; warn of a missing list."""
+    given, secret = _read(ALLOWED_ACCOUNTS), pulumi.runtime.is_config_secret(ALLOWED_ACCOUNTS)
+    account = _application_account(settings)
+    shown = account and report.show(account, "application_id", "account_id")
+    placeholder = ACCOUNT_ID.placeholder if shown in (None, HIDDEN) else shown
 
-def check(args: Mapping[str, object], naming: Naming, secret_names: Collection[str]) -> Findings:
-    """Check the allowed accounts and the default tags; `args` has the settings by their names."""
-    findings = Findings([*_clashing_tags(args, naming, secret_names)], [])
-    account, shown = _application_account(args, naming, secret_names)
-    path = (ALLOWED_ACCOUNTS, 0)
-    placeholder = ACCOUNT_ID.placeholder if shown in (None, "[secret]") else shown
-    fix = naming.command(path, placeholder) if naming.command else ""
-    given = _read(ALLOWED_ACCOUNTS)
+    def command(index: int = 0) -> str:
+        # To set a member as plain text would replace a secret list.
+        return _command(report, (ALLOWED_ACCOUNTS, index), None if secret else placeholder)
+
     if given in (None, "", []):
-        findings.warnings.append(
-            f"{ALLOWED_ACCOUNTS} is not set: with credentials of another account, a refresh drops the "
-            "role from the stack's state, and a destroy forgets it. Set it to the application's account "
-            f"(`{fix}`), make sure that `aws sts get-caller-identity` shows this account, and run "
-            f"`pulumi up`. If the list was wrong, correct it, and run {_WAY_OUT}"
-        )
-        return findings
-
-    secret = pulumi.runtime.is_config_secret(ALLOWED_ACCOUNTS)
-    expected = "a list of account IDs, each of 12 digits"
+        report.warnings.append(_missing_list(command(), report))
+        return
     if not isinstance(given, list):
-        got = "[secret]" if secret else quote(given)
-        message = f"expected a list, got {got}"
-        findings.problems.append(Problem((ALLOWED_ACCOUNTS,), message, expected, fix))
-        return findings
+        fix = command()
+        if isinstance(given, dict) and not secret:  # Pulumi cannot set a list's member in an object
+            fix = f"{_command(report, (ALLOWED_ACCOUNTS,), REMOVE)} && {fix}"
+        got = _quote(cast("object", given), secret)
+        _refuse(report, (ALLOWED_ACCOUNTS,), f"expected a list, got {got}", fix)
+        return
     accounts = cast("list[object]", given)
-    for index, each in enumerate(accounts):
-        if not _is_account(each):
-            got = "[secret]" if secret else quote(each)
-            member = (ALLOWED_ACCOUNTS, index)
-            command = naming.command(member, placeholder) if naming.command else None
-            message = f"{got} is not {ACCOUNT_ID.name}"
-            findings.problems.append(Problem(member, message, ACCOUNT_ID.expected, command))
-    if account and not findings.problems and account not in map(str, accounts):
-        message = f"the list does not have the application's account, {shown}"
-        fix = f"{fix}; if a wrong list was deployed before, also run {_WAY_OUT}"
-        findings.problems.append(Problem((ALLOWED_ACCOUNTS,), message, f"a list with {shown}", fix))
-    return findings
+    invalid = [index for index, each in enumerate(accounts) if not _is_account(each)]
+    for index in invalid:
+        message = f"{_quote(accounts[index], secret)} is not {ACCOUNT_ID.name}"
+        _refuse(report, (ALLOWED_ACCOUNTS, index), message, command(index), ACCOUNT_ID.expected)
+    if account and not invalid and account not in map(str, accounts):
+        # One account is probably that of another environment; several are probably meant to stay.
+        fix = command(0 if len(accounts) == 1 else len(accounts))
+        _refuse(
+            report,
+            (ALLOWED_ACCOUNTS,),
+            f"the list does not include the application's account, {shown}",
+            f"{fix}; if a wrong list was deployed before, also run {_RECOVERY}",
+            f"a list that includes {shown}",
+        )
+
+
+def _missing_list(command: str, report: Report) -> str:
+    """Return the warning of a missing list."""
+    conflict = ""
+    if _read(FORBIDDEN_ACCOUNTS):
+        removal = _command(report, (FORBIDDEN_ACCOUNTS,), REMOVE)
+        conflict = f"First remove {FORBIDDEN_ACCOUNTS}, which conflicts with it (`{removal}`). "
+    return (
+        f"{ALLOWED_ACCOUNTS} is not set: with credentials of another account, a refresh drops the role "
+        "from the stack's state, and a destroy removes it from the state without deleting it. "
+        f"{conflict}Set it to the application's account (`{command}`), make sure that `aws sts "
+        "get-caller-identity` shows this account, and run `pulumi up`. To correct a wrong list, change "
+        f"it, and run {_RECOVERY}"
+    )
 
 
 def _is_account(value: object) -> bool:
     """Return whether a member of the list is an account; Pulumi may have written it as a number."""
-    return type(value) in (str, int) and bool(ACCOUNT_ID.pattern.fullmatch(str(value)))
+    return type(value) in (str, int) and ACCOUNT_ID.parse(str(value)) is not None
 
 
-def _application_account(
-    args: Mapping[str, object], naming: Naming, secret_names: Collection[str]
-) -> tuple[str | None, str | None]:
-    """Return the account of the application, if a setting has it, and how a message shows it."""
+def _application_account(settings: Mapping[str, object]) -> str | None:
+    """Return the account of the application, if a setting specifies it."""
     for name, form in (("application_id", APPLICATION), ("account_id", ACCOUNT_ID)):
-        key = naming.name(name)
-        match = form.pattern.fullmatch(str(args[key] or ""))
-        if match and match["account"]:
-            return match["account"], "[secret]" if key in secret_names else match["account"]
-    return None, None
+        text = form.parse(str(settings[name] or ""))
+        if text and text.account:
+            return text.account
+    return None
 
 
-def _clashing_tags(
-    args: Mapping[str, object], naming: Naming, secret_names: Collection[str]
-) -> Iterator[Problem]:
-    """Refuse tags whose keys differ from those of default tags only in case.
+def _check_tags(settings: Mapping[str, object], report: Report) -> None:
+    """Reject default tags of the wrong form, and tags that IAM would reject together with them.
 
-    The provider merges both with case (`DefaultConfig.MergeTags` in internal/tags of
-    terraform-provider-aws), and IAM refuses the result, since it ignores the case:
+    The provider merges the two case-sensitively (`DefaultConfig.MergeTags` in internal/tags of
+    terraform-provider-aws), but IAM ignores the case of keys, and rejects the result:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
     """
-    name, default = naming.name("tags"), _read(DEFAULT_TAGS)
-    if isinstance(default, Mapping):
-        default = cast("Mapping[str, object]", default).get("tags")
-    tags = args[name]
-    if not isinstance(tags, Mapping) or not isinstance(default, Mapping):
+    given, secret = _read(DEFAULT_TAGS), pulumi.runtime.is_config_secret(DEFAULT_TAGS)
+    if given in (None, "", {}, {"tags": None}):
         return
-    default_keys = {key.lower(): key for key in cast("Mapping[str, object]", default)}
-    secret = name in secret_names or pulumi.runtime.is_config_secret(DEFAULT_TAGS)
-    for key in cast("Mapping[str, object]", tags):
-        other = default_keys.get(key.lower(), key)
-        if other == key:
-            continue
-        path = (name,) if secret else (name, key)
-        shown, other = ("[secret]", "[secret]") if secret else (quote(key), quote(other))
-        yield Problem(
-            path,
-            f"{shown} and {other} of {DEFAULT_TAGS} differ only in case",
-            "keys that are unique regardless of case, with those of the default tags: IAM ignores the "
-            "case of tag keys",
-            naming.command((name, "KEY" if secret else key), NOT_SET) if naming.command else None,
+    defaults = _mapping(given).get("tags")
+    if not isinstance(defaults, dict):
+        message = f"expected an object of default tags, got {_quote(given, secret)}"
+        fix = _command(report, (DEFAULT_TAGS, "tags", "KEY"), None if secret else "VALUE")
+        _refuse(report, (DEFAULT_TAGS,), message, fix, "an object whose member tags contains them")
+        return
+    tags = _mapping(settings["tags"])
+    merged = {**_mapping(cast("object", defaults)), **tags}
+    hidden = secret or report.is_secret("tags")
+    clashes = [*_clashes(merged)]
+    for key, other in clashes[:1] if hidden else clashes:  # without keys, all would read the same
+        shown, shown_other = (HIDDEN, HIDDEN) if hidden else (quote(key), quote(other))
+        path = ("tags", key) if key in tags else (DEFAULT_TAGS, "tags", key)
+        _refuse_tag(
+            report,
+            path[:1] if hidden else path,
+            f"{shown} and {shown_other} of {DEFAULT_TAGS} differ only in case",
+            "keys that are unique regardless of case, also among default tags: IAM ignores the case of "
+            "tag keys",
         )
+    if len(tags) <= MAXIMUM_TAGS < len(merged):
+        total = HIDDEN if hidden else len(merged)
+        message = f"the role has {total} tags with those of {DEFAULT_TAGS}"
+        report.at("tags").refuse(message, f"at most {MAXIMUM_TAGS}")
+
+
+def _clashes(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Find each key that differs only in case from an earlier one."""
+    first: dict[str, str] = {}
+    for key in keys:
+        if (other := first.setdefault(key.lower(), key)) != key:
+            yield key, other
+
+
+def _refuse_tag(report: Report, path: Path, message: str, expected: str) -> None:
+    """Report a tag, or default tag, that can be removed if its key is shown, and else only edited."""
+    value = None if len(path) == 1 else REMOVE
+    if path[0] == "tags":
+        report.at("tags", *path[1:]).refuse(message, expected, value)
+    else:
+        _refuse(report, path, message, _command(report, path, value), expected)
+
+
+def _refuse(
+    report: Report,
+    path: Path,
+    message: str,
+    fix: str,
+    expected: str = "a list of account IDs, each of 12 digits",
+) -> None:
+    report.problems.append(Problem(path, message, expected, fix))
+
+
+def _command(report: Report, path: Path, value: str | None) -> str:
+    return report.source.command(path, value, secret=False) if report.source.command else ""
+
+
+def _quote(value: object, secret: bool) -> str:  # noqa: FBT001 read at the call: _quote(given, secret)
+    return HIDDEN if secret else quote(value)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
 
 
 def _read(key: str) -> object:
-    """Return the value of a key, which the engine hands over as text: JSON, unless it is a string."""
+    """Return the value of a key, parsed if it is JSON: the engine passes lists and objects as JSON."""
     space, _, name = key.partition(":")
     text = pulumi.Config(space).get(name)
     with suppress(ValueError, RecursionError):

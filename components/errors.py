@@ -1,43 +1,31 @@
-"""Report invalid settings, by the names and with the commands of the place where they were given."""
+"""Represent problems in settings, and write them into one message."""
 
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import pulumi
 
-from .formats import REQUIRED
-
 Path = tuple[str | int, ...]
 """A setting, or a member of one, as it was given: `("vpcConfiguration", "subnetIds", 2)`."""
-NOT_SET: Final = ""
-"""A setting that is blank is not set; the command that sets it to this removes it."""
 _SHOWN: Final = 120
 """Characters of a value that a message repeats."""
 _PLAIN_ARGUMENT: Final = re.compile(r"(?!-)[A-Za-z0-9_./:@%+,-]+")
-"""Text that no shell changes. `=ls` and `~user` are not: zsh and other shells expand them."""
-
-
-class Naming(NamedTuple):
-    """How settings are called where they are given, and which command changes one there."""
-
-    name: Callable[[str], str] = str
-    """Return the name of `role_name`, or of a member of a setting: `roleName`."""
-    command: Callable[[Path, str | None], str] | None = None
-    """Return the command that sets a path to a value; None is a value that cannot be shown."""
-    required: Collection[str] = REQUIRED
+"""Text that POSIX shells leave unchanged. It excludes = and ~, which zsh and others expand."""
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with one setting."""
+    """One problem with one setting."""
 
     path: Path
     message: str
-    """What was given, and why it is refused."""
+    """The value that was given, and the reason for its rejection."""
     expected: str
     fix: str | None = None
-    """What to do about it; None where `expected` says it all."""
+    """The command or action that fixes it; None if `expected` is enough."""
+    setting: str | None = None
+    """The setting by its name in ConnectorRoleArgs; None for other names."""
 
     @property
     def name(self) -> str:
@@ -49,11 +37,15 @@ class SettingsError(pulumi.RunError):
     """Raised when settings are invalid; Pulumi shows the message without a traceback."""
 
     def __init__(self, problems: Sequence[Problem], component_name: str | None = None) -> None:
-        """Write every problem into the message."""
+        """Write every problem into the message.
+
+        `component_name` is the component whose arguments are invalid. The message names it, since other
+        components of the program may have been created.
+        """
         self.problems = tuple(problems)
-        """What is wrong, in the order of the settings."""
+        """The problems, in the order of the settings."""
         owner, outcome = "", "nothing was created or changed"
-        if component_name:  # of a program that may have created others
+        if component_name:
             owner, outcome = f" of {quote(component_name)}", "its role was not created or changed"
         count = f"{len(problems)} error{'s' * (len(problems) > 1)}"
         lines = [f"invalid configuration{owner}: {count}; {outcome}"]
@@ -77,14 +69,14 @@ def property_path(path: Path) -> str:
 
 
 def escape(text: str) -> str:
-    """Escape all but printable ASCII, so that no text can look like another part of a message."""
+    """Escape everything except printable ASCII, so that no text imitates other parts of a message."""
     return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def quote(value: object) -> str:
-    """Quote a value for a message: printable ASCII, shortened."""
+    """Quote a value for a message, in printable ASCII, and shorten it."""
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a package gets every number as a float
+        value = int(value)  # a package receives every number as a float
     try:
         text = json.dumps(value, default=lambda other: f"a Python {type(other).__name__}")
     except (TypeError, ValueError, RecursionError):
@@ -93,7 +85,7 @@ def quote(value: object) -> str:
 
 
 def quote_argument(text: str) -> str:
-    """Quote an argument of a command that a message shows, for every shell."""
+    """Quote an argument of a command in a message, for POSIX shells."""
     if _PLAIN_ARGUMENT.fullmatch(text):
         return text
     return "'" + text.replace("'", "'\\''") + "'"

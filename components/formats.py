@@ -1,34 +1,67 @@
-"""Define the settings of a connector role: their order, formats and limits.
+"""Define the formats of text values, and the limits of AWS.
 
-No format of an identifier admits a wildcard, a policy variable, a quote, white space or a control
+No format of an identifier admits a wildcard, a policy variable, a quote, whitespace, or a control
 character, so that no value can reach beyond the one resource that it names.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from .connectors import CONNECTORS, Connector
+from .connectors import CONNECTORS
+from .errors import quote
+from .report import Place, suggestion
+
+
+class Text(NamedTuple):
+    """A valid text, with the parts of an ARN that it contains."""
+
+    text: str
+    id: str | None = None
+    """The end of an ARN, or the whole text where an ID may stand for the ARN."""
+    partition: str | None = None
+    region: str | None = None
+    account: str | None = None
 
 
 class Format(NamedTuple):
-    """The format of a text value."""
+    """The format of a text value: the most frequent kind of a setting."""
 
     name: str
     pattern: re.Pattern[str]
-    """Matches the whole of a valid value, in ASCII. Named groups are the parts of an ARN."""
+    """Matches a valid value as a whole. Its named groups are fields of Text."""
     expected: str
     placeholder: str
     """Shown in the command that sets the value. Never valid itself."""
     choices: Collection[str] = ()
     """Every valid value, if they can be listed."""
+    yaml_type: str = "string"
+
+    def parse(self, text: str) -> Text | None:
+        """Return the text with its parts; None if it does not have this format."""
+        match = self.pattern.fullmatch(text)
+        return match and Text(text, **match.groupdict())
+
+    def read(self, value: object, at: Place) -> Text | None:
+        """Return a valid text; report any other value."""
+        if not isinstance(value, str):
+            at.refuse_type("a string", value, self.expected, self.placeholder)
+        elif value == self.placeholder:
+            at.refuse(f"{value} is a placeholder", self.expected, value)
+        elif text := self.parse(value):
+            return text
+        else:
+            advice = "" if at.secret else suggestion(value, self.choices)
+            message = f"{at.show(quote(value))} is not {self.name}{advice}"
+            at.refuse(message, self.expected, self.placeholder)
+        return None
 
 
-# The longest ones are shorter; without a limit, a Region could make a policy too long.
+# These limits exceed every real name; without them, a Region could make a policy too long.
 _PARTITION = r"aws(?:-[a-z]{1,16}){0,3}"
 _REGION = r"[a-z]{2,5}(?:-[a-z]{1,16}){1,3}-[0-9]{1,2}"
 _ACCOUNT = r"[0-9]{12}"
-# IAM allows all of printable ASCII in a path; this leaves out wildcards, quotes, $ and the backslash.
+# IAM allows all printable ASCII in a path; this excludes wildcards, quotes, $, and the backslash.
 _PATH = r"/(?:[!#%&()+,./0-9:;<=>@A-Z\[\]^_a-z{|}~-]+/)?"
 _ENTITY_NAME = r"[A-Za-z0-9_+=,.@-]"
 _QBUSINESS_ID = r"[a-zA-Z0-9][a-zA-Z0-9-]{35}"
@@ -54,13 +87,13 @@ REGION: Final = Format(
 ACCOUNT_ID: Final = Format(
     "an account ID",
     re.compile(f"(?P<account>{_ACCOUNT})"),
-    "12 digits, as a string: YAML reads an unquoted number that begins with 0 as another number",
+    "12 digits, in quotes: YAML reads an unquoted number that begins with 0 as an octal number",
     "ACCOUNT_ID",
 )
 APPLICATION: Final = Format(
     "an application ID or ARN",
     _id_or_arn("qbusiness", "application/", _QBUSINESS_ID),
-    "36 letters, digits and hyphens, not beginning with a hyphen; or "
+    "36 letters, digits, and hyphens, not beginning with a hyphen; or "
     "arn:PARTITION:qbusiness:REGION:ACCOUNT:application/ID",
     "APPLICATION_ID",
 )
@@ -68,15 +101,15 @@ APPLICATION: Final = Format(
 INDEX_ID: Final = Format(
     "an index ID",
     re.compile(_QBUSINESS_ID),
-    "36 letters, digits and hyphens, not beginning with a hyphen (the ID, not the ARN)",
+    "36 letters, digits, and hyphens, not beginning with a hyphen (the ID, not the ARN)",
     "INDEX_ID",
 )
 """https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetIndex.html"""
 SECRET: Final = Format(
     "a secret's ARN or NAME-XXXXXX",
     _id_or_arn("secretsmanager", "secret:", r"[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"),
-    "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX, or NAME-XXXXXX, where Secrets "
-    "Manager chose the six characters. The full ARN is shown in the console under 'Secret ARN', and by "
+    "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX, or NAME-XXXXXX, where XXXXXX is "
+    "the suffix that Secrets Manager added. The console shows the full ARN under 'Secret ARN', as does "
     "`aws secretsmanager describe-secret --secret-id NAME --query ARN`",
     "SECRET_ARN",
 )
@@ -85,12 +118,14 @@ CONNECTOR: Final = _one_of("a connector", CONNECTORS, "CONNECTOR")
 BUCKET: Final = Format(
     "the name of an S3 bucket",
     re.compile(
-        r"(?!xn--|sthree-|amzn-s3-demo-|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+\Z|.*\.\.)"
-        r"(?!.*(?:-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)\Z)"
+        r"(?!xn--|sthree-|amzn-s3-demo-)"  # reserved prefixes
+        r"(?!.*(?:-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)\Z)"  # reserved suffixes
+        r"(?![0-9]+\.[0-9]+\.[0-9]+\.[0-9]+\Z)"  # an IP address
+        r"(?!.*\.\.)"
         r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
     ),
-    "3 to 63 lower-case letters, digits, hyphens and single periods, a letter or digit at both ends; "
-    "not an ARN, an IP address, an alias, or a directory or table bucket",
+    "3 to 63 lowercase letters, digits, hyphens, and single periods, beginning and ending with a letter "
+    "or digit; not an ARN, an IP address, an alias, or a directory or table bucket",
     "BUCKET_NAME",
 )
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
@@ -101,7 +136,7 @@ KEY: Final = Format(
         "key/",
         r"(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})",
     ),
-    "a key ID (a UUID in lower case, or mrk- and 32 hexadecimal digits), or "
+    "a key ID (a lowercase UUID, or mrk- and 32 hexadecimal digits), or "
     "arn:PARTITION:kms:REGION:ACCOUNT:key/ID; not an alias, which a policy does not resolve: "
     "`aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn` shows the ARN of its key",
     "KEY_ID",
@@ -123,36 +158,37 @@ SECURITY_GROUP: Final = Format(
 """https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceVpcConfiguration.html"""
 INGEST_APPLICATION_AND_INDEX: Final = "applicationAndIndex"
 INGEST_SCOPES: Final = (INGEST_APPLICATION_AND_INDEX, "index")
-"""The resources of the ingest statement: AWS's current page (default), or its older edition."""
+"""Resources of the ingest statement: as on AWS's current page (the default), or on its older edition."""
 INGEST_SCOPE: Final = _one_of("an ingest scope", INGEST_SCOPES, "INGEST_SCOPE")
 MAXIMUM_ROLE_NAME_LENGTH: Final = 64
 ROLE_NAME: Final = Format(
     "a role name",
     re.compile(rf"{_ENTITY_NAME}{{1,{MAXIMUM_ROLE_NAME_LENGTH}}}"),
-    f"1 to {MAXIMUM_ROLE_NAME_LENGTH} letters, digits and _+=,.@-",
+    f"1 to {MAXIMUM_ROLE_NAME_LENGTH} letters, digits, and _+=,.@-",
     "ROLE_NAME",
 )
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 ROLE_NAME_SUFFIX: Final = "-qbusiness-role"
 """Follows the component's name in the name of the role's resource."""
-# Pulumi's automatic name adds a hyphen and seven characters.
-_COMPONENT_NAME_LENGTH = MAXIMUM_ROLE_NAME_LENGTH - len(f"{ROLE_NAME_SUFFIX}-1234567")
+_AUTOMATIC_SUFFIX = "-1234567"
+"""As long as the random suffix of an automatic name."""
+_COMPONENT_NAME_LENGTH = MAXIMUM_ROLE_NAME_LENGTH - len(ROLE_NAME_SUFFIX + _AUTOMATIC_SUFFIX)
 COMPONENT_NAME: Final = Format(
     "a component's name",
     re.compile(rf"{_ENTITY_NAME}{{1,{_COMPONENT_NAME_LENGTH}}}"),
-    f"a component's name of 1 to {_COMPONENT_NAME_LENGTH} letters, digits and _+=,.@-",
-    "",
+    f"a component's name of 1 to {_COMPONENT_NAME_LENGTH} letters, digits, and _+=,.@-",
+    "NAME",
 )
 ROLE_PATH: Final = Format(
     "a role path",
-    re.compile(rf"(?={_PATH}\Z).{{1,512}}"),
-    "/ or /.../, at most 512 printable ASCII characters, without quotes, \\, *, ? and $",
+    re.compile(rf"(?=.{{1,512}}\Z){_PATH}"),
+    "/ or /.../, at most 512 printable ASCII characters, without quotes, \\, *, ?, and $",
     "ROLE_PATH",
 )
 ROLE_DESCRIPTION: Final = Format(
     "a role description",
     re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]{1,1000}"),
-    "at most 1,000 characters of Latin-1",
+    "at most 1,000 Latin-1 characters",
     "ROLE_DESCRIPTION",
 )
 PERMISSIONS_BOUNDARY: Final = Format(
@@ -164,7 +200,7 @@ PERMISSIONS_BOUNDARY: Final = Format(
     "arn:PARTITION:iam::ACCOUNT:policy/NAME, 20 to 2,048 characters",
     "POLICY_ARN",
 )
-_TAG_CHARACTERS = "letters, digits, spaces and _.:/=+-@"
+_TAG_CHARACTERS = "letters, digits, spaces, and _.:/=+-@"
 # Letters, digits and _ are \w; spaces are the separators of Unicode.
 _TAG_CHARACTER = r"[\w.:/=+@ \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000-]"
 TAG_KEY: Final = Format(
@@ -178,60 +214,6 @@ TAG_VALUE: Final = Format(
 )
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html"""
 
-SETTINGS: Final[Mapping[str, Format | type[bool] | type[dict[str, object]]]] = {
-    "region": REGION,
-    "application_id": APPLICATION,
-    "index_id": INDEX_ID,
-    "secret_id": SECRET,
-    "connector": CONNECTOR,
-    "bucket_name": BUCKET,
-    "bucket_account_id": ACCOUNT_ID,
-    "kms_key_id": KEY,
-    "vpc_configuration": dict,
-    "account_id": ACCOUNT_ID,
-    "ingest_scope": INGEST_SCOPE,
-    "allow_network_interface_deletion": bool,
-    "exclusive_policies": bool,
-    "role_name": ROLE_NAME,
-    "role_path": ROLE_PATH,
-    "role_description": ROLE_DESCRIPTION,
-    "permissions_boundary_arn": PERMISSIONS_BOUNDARY,
-    "tags": dict,
-}
-"""Every setting and what it is, in the order in which problems are reported."""
-VPC_MEMBERS: Final[Mapping[str, Format]] = {
-    "subnet_ids": SUBNET,
-    "security_group_ids": SECURITY_GROUP,
-}
-REQUIRED: Final = ("application_id", "index_id")
-"""What every connector needs; the rest is up to the connector."""
-PLAIN: Final = ("connector", "exclusive_policies")
-"""Settings that decide which statements and resources there are: known from the start, never secret."""
-TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
-"""The settings that the trust policy depends on."""
-ROLE_POLICY_SETTINGS: Final = (
-    *TRUST_POLICY_SETTINGS,
-    "index_id",
-    "secret_id",
-    "bucket_name",
-    "bucket_account_id",
-    "kms_key_id",
-    "vpc_configuration",
-    "ingest_scope",
-    "allow_network_interface_deletion",
-)
-"""The settings that the role policy of every connector depends on."""
-PASSED_ROLE_SETTINGS: Final = ("role_name", "role_path")
-"""The settings that the role policy also depends on if the role passes itself."""
-
-
-def role_policy_settings(connector: Connector) -> Collection[str]:
-    """Return the settings that the role policy of a connector depends on."""
-    if connector.bucket_is_source:
-        return (*ROLE_POLICY_SETTINGS, *PASSED_ROLE_SETTINGS)
-    return ROLE_POLICY_SETTINGS
-
-
 SUPPORTED_REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast-2")
 """https://docs.aws.amazon.com/general/latest/gr/amazonq.html"""
 MAXIMUM_SECURITY_GROUPS: Final = 10
@@ -240,5 +222,5 @@ MAXIMUM_TAGS: Final = 50
 LISTED_NAMES: Final = ("qbusiness", "QBusiness")
 """The Amazon Q Business console lists only roles whose name contains one of these."""
 MAXIMUM_INLINE_SIZE: Final = 10_240
-"""Characters of all inline policies of a role, white space not counted; the quota is fixed.
+"""Characters of all inline policies of a role, not counting whitespace; the quota is fixed.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""

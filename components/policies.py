@@ -1,7 +1,8 @@
 """Render the trust policy and the role policy of a connector role.
 
 Every connector gets the statements of the AWS page "IAM role for Amazon Q AEM (Cloud) connector", and
-those for an S3 bucket of the other connectors' pages. Only AllowsAmazonQToDeleteTaggedNI is on no page:
+the statements for an S3 bucket on the other connectors' pages. Two statements differ from AWS's pages:
+AllowsAmazonQToDeleteTaggedNI is not on them, and AllowsAmazonQToPassCustomerRole names one role:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
@@ -12,7 +13,7 @@ from typing import Final, NamedTuple
 from .formats import INGEST_APPLICATION_AND_INDEX
 
 ROLE_NAME: Final = "<role name>"
-"""Stands for the name of the role in the role policy: no valid name or path has a space."""
+"""Placeholder for the role's name in the role policy; no valid name or path contains a space."""
 
 
 class Application(NamedTuple):
@@ -35,11 +36,11 @@ class Bucket(NamedTuple):
     name: str
     account: str
     is_source: bool
-    """Whether the connector synchronizes the bucket; else it reads single files, by their names."""
+    """Whether the bucket is the data source; otherwise the connector reads individual files by name."""
 
 
-class Settings(NamedTuple):
-    """Valid settings of the role policy, with each resource as its ARN."""
+class Resources(NamedTuple):
+    """The resources that the role policy names, and the settings that shape its statements."""
 
     application: Application
     index_id: str
@@ -47,7 +48,7 @@ class Settings(NamedTuple):
     bucket: Bucket | None
     secret_arn: str | None
     key_arn: str | None
-    """None: an AWS managed key encrypts the secret, or no KMS key the bucket."""
+    """None if an AWS managed key encrypts the secret, or no KMS key encrypts the bucket."""
     role_path: str
     network_arns: Sequence[str]
     """Subnets first, then security groups; empty without a VPC."""
@@ -67,9 +68,9 @@ def trust_policy(application: Application) -> str:
     return _document([trust_statement(application)])
 
 
-def role_policy(settings: Settings) -> str:
-    """Return the role policy as JSON, with ROLE_NAME in it; equal settings give equal text."""
-    return _document(role_statements(settings))
+def role_policy(resources: Resources) -> str:
+    """Return the role policy as JSON, with ROLE_NAME for the role's name; it is deterministic."""
+    return _document(role_statements(resources))
 
 
 def with_role_name(role_policy: str, name: str) -> str:
@@ -94,32 +95,30 @@ def trust_statement(application: Application) -> Statement:
     )
 
 
-def role_statements(settings: Settings) -> Iterator[Statement]:
+def role_statements(resources: Resources) -> Iterator[Statement]:
     """Return the statements of the role policy, in the order of AWS's pages."""
-    if settings.bucket:
-        yield from _bucket_statements(settings.application.partition, settings.bucket)
-    if settings.secret_arn:
+    if resources.bucket:
+        yield from _bucket_statements(resources.application.partition, resources.bucket)
+    if resources.secret_arn:
         yield _allow(
             "AllowsAmazonQToGetSecret",
             "Read the credentials with which the connector signs in to the data source.",
             ["secretsmanager:GetSecretValue"],
-            [settings.secret_arn],
+            [resources.secret_arn],
         )
-    if settings.key_arn:
-        service = "s3" if settings.bucket and settings.bucket.is_source else "secretsmanager"
+    if resources.key_arn:
+        service = "s3" if resources.bucket and resources.bucket.is_source else "secretsmanager"
         yield _allow(
             "AllowsAmazonQToDecryptSecret",
             "Decrypt what a customer managed key encrypts, through one service only: the secret through "
             "Secrets Manager, or the objects of a bucket that is the data source through Amazon S3.",
             ["kms:Decrypt"],
-            [settings.key_arn],
+            [resources.key_arn],
             {"StringLike": {"kms:ViaService": [f"{service}.*.amazonaws.com"]}},
         )
-    application, index = (
-        settings.application.arn,
-        f"{settings.application.arn}/index/{settings.index_id}",
-    )
-    both = settings.ingest_scope == INGEST_APPLICATION_AND_INDEX
+    application = resources.application.arn
+    index = f"{application}/index/{resources.index_id}"
+    both = resources.ingest_scope == INGEST_APPLICATION_AND_INDEX
     yield _allow(
         "AllowsAmazonQToIngestDocuments",
         """\
@@ -143,23 +142,23 @@ other pages, name only the index, although both actions require both resource ty
         ],
         [application, index, f"{index}/data-source/*"],
     )
-    if settings.bucket and settings.bucket.is_source:
-        partition, account = settings.application.partition, settings.application.account
+    if resources.bucket and resources.bucket.is_source:
+        partition, account = resources.application.partition, resources.application.account
         yield _allow(
             "AllowsAmazonQToPassCustomerRole",
             """\
 Pass the role itself to Amazon Q Business, and no other role.
 
-For documents in S3, `BatchPutDocument` takes a role that can read the bucket, and requires that the
-connector may pass it to the service:
+For documents in S3, `BatchPutDocument` accepts a role that can read the bucket, and the connector must
+be allowed to pass it to the service:
 <https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html>. AWS's pages
 allow `role/QBusiness-DataSource-*`, the roles of all data sources with such a name.""",
             ["iam:PassRole"],
-            [f"arn:{partition}:iam::{account}:role{settings.role_path}{ROLE_NAME}"],
+            [f"arn:{partition}:iam::{account}:role{resources.role_path}{ROLE_NAME}"],
             {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}},
         )
-    if settings.network_arns:
-        yield from _network_statements(settings)
+    if resources.network_arns:
+        yield from _network_statements(resources)
 
 
 def _bucket_statements(partition: str, bucket: Bucket) -> Iterator[Statement]:
@@ -184,8 +183,8 @@ def _bucket_statements(partition: str, bucket: Bucket) -> Iterator[Statement]:
         )
 
 
-def _network_statements(settings: Settings) -> Iterator[Statement]:
-    partition, region, account, application_id = settings.application
+def _network_statements(resources: Resources) -> Iterator[Statement]:
+    partition, region, account, application_id = resources.application
     network_interfaces = f"arn:{partition}:ec2:{region}:{account}:network-interface/*"
     tag = f"qbusiness_{account}_{application_id}_*"
     create_and_delete = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"]
@@ -194,7 +193,7 @@ def _network_statements(settings: Settings) -> Iterator[Statement]:
         "Create network interfaces in these subnets and security groups, to reach the data source "
         "through the VPC.",
         create_and_delete,
-        settings.network_arns,
+        resources.network_arns,
     )
     yield _allow(
         "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
@@ -237,7 +236,7 @@ The previous statement determines the tag: a network interface with another one 
         ],
         "*",
     )
-    if settings.allow_network_interface_deletion:
+    if resources.allow_network_interface_deletion:
         yield _allow(
             "AllowsAmazonQToDeleteTaggedNI",
             """\

@@ -11,7 +11,7 @@ import yaml
 from components.connectors import CONNECTORS, Connector, Need
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.errors import SettingsError
-from components.formats import SETTINGS, VPC_MEMBERS
+from components.settings import SETTINGS, VPC_MEMBERS, Arguments
 from components.stack_config import KEYS, PACKAGE_INPUTS, camel_case
 from components.validation import validate
 from evidence.examples import (
@@ -92,7 +92,7 @@ def _expected(name: str) -> Iterator[str]:
         invalid = _INVALID
     try:
         inputs = {**REQUIRED_INPUTS, "connector": _CONNECTOR, camel_case(name): invalid}
-        validate("docs", inputs, PACKAGE_INPUTS)
+        validate("docs", Arguments.of(inputs, PACKAGE_INPUTS))
     except SettingsError as error:
         for problem in error.problems:
             member = f"`{problem.name}`: " if len(problem.path) > 1 else "Expected: "

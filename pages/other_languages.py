@@ -18,6 +18,7 @@ from pulumi.provider.experimental.component import ComponentProvider
 
 from components.connector_role import TOKEN, ConnectorRole
 from components.errors import SettingsError
+from components.settings import Arguments
 from components.stack_config import PACKAGE_INPUTS
 from components.validation import validate
 from evidence.examples import KEY_ID, REQUIRED_INPUTS, SECURITY_GROUP_ID, SUBNET_ID
@@ -340,7 +341,7 @@ def _kind(declared: Mapping[str, Any]) -> str:
 def _error_message() -> str:
     """Return the message for the invalid inputs, as Pulumi prints it."""
     try:
-        validate("docs", INVALID_INPUTS, PACKAGE_INPUTS)
+        validate("docs", Arguments.of(INVALID_INPUTS, PACKAGE_INPUTS))
     except SettingsError as error:
         message = textwrap.indent(str(error), "    ", lambda _: True).lstrip()
         return f"{TOKEN} resource 'docs' has a problem: {message}"

@@ -26,7 +26,7 @@ Statement = Mapping[str, Any]
 
 _APPLICATION: Final = policies.Application("aws", REGION, ACCOUNT, APPLICATION_ID)
 # The reason for a statement does not depend on the values.
-_FILES: Final = policies.Settings(
+_FILES: Final = policies.Resources(
     application=_APPLICATION,
     index_id=INDEX_ID,
     ingest_scope="",

@@ -16,6 +16,7 @@ from pulumi.provider.server import ComponentInitError
 
 from qbusiness_connector import ConnectorRole, SettingsError
 from qbusiness_connector.connector_role import TOKEN
+from qbusiness_connector.settings import Arguments
 from qbusiness_connector.stack_config import PACKAGE_INPUTS
 
 NAME: Final = TOKEN.partition(":")[0]
@@ -27,13 +28,13 @@ class Provider(ComponentProvider):
     """Serves the component to the engine."""
 
     def map_inputs(self, inputs: pulumi.Inputs, component_def: ComponentDefinition) -> pulumi.Inputs:
-        """Return the inputs unchanged: the component validates their names too.
+        """Return the inputs as the component's arguments; the component validates their names, too.
 
         Pulumi's host would drop unknown names, so that a misspelled setting of a program in an untyped
-        language would be ignored.
+        language would have no effect.
         """
         del component_def
-        return inputs
+        return Arguments.of(inputs, PACKAGE_INPUTS)
 
     def construct(
         self,
@@ -57,5 +58,4 @@ class Provider(ComponentProvider):
 
 
 if __name__ == "__main__":
-    ConnectorRole.naming = PACKAGE_INPUTS
     pulumi.provider.main(Provider([ConnectorRole], NAME, version=VERSION), sys.argv[1:])

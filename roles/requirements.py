@@ -6,9 +6,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from botocore.exceptions import ClientError, ParamValidationError
 
 from components.connectors import DEFAULT, Connector, Need
-from components.errors import Naming
-from components.formats import VPC_MEMBERS
-from components.stack_config import camel_case, config_key
+from components.settings import VPC_MEMBERS, Arguments
+from components.stack_config import STACK_CONFIGURATION, camel_case
 from components.validation import ValidationResult, validate
 from roles.account import Account, DataSource, Role, is_alias
 from roles.actions import action
@@ -19,7 +18,6 @@ from roles.reply import Reply
 
 COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
-_STACK_CONFIGURATION: Final = Naming(config_key)
 """Settings that were read from AWS, called as in a stack's configuration."""
 _READ: Final[Mapping[str, tuple[str, str]]] = {
     "DescribeKey": ("key", "encrypt what the data source reads with a key that exists"),
@@ -81,7 +79,7 @@ class Connection(NamedTuple):
             "role_path": "" if role.path == "/" else role.path,
             "role_description": role.description,
             "permissions_boundary_arn": role.permissions_boundary_arn,
-            "vpc_configuration": {camel_case(name): vpc[camel_case(name)] for name in VPC_MEMBERS}
+            "vpc_configuration": {key: vpc[key] for key in map(camel_case, VPC_MEMBERS)}
             if vpc
             else None,
             "tags": {key: value for key, value in role.tags.items() if not is_reserved(key)},
@@ -93,8 +91,8 @@ class Connection(NamedTuple):
 
         `options` are settings that do not follow from the data source, such as `ingest_scope`.
         """
-        args = {config_key(name): value for name, value in {**self.settings(), **options}.items()}
-        return validate(COMPONENT, args, _STACK_CONFIGURATION).of_role(self.role.name)
+        args = Arguments({**self.settings(), **options}, STACK_CONFIGURATION)
+        return validate(COMPONENT, args).of_role(self.role.name)
 
 
 def is_reserved(tag_key: str) -> bool:

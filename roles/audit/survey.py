@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from botocore.exceptions import ClientError
 
 from components.errors import SettingsError
-from components.formats import KEY, SECRET, role_policy_settings
-from components.stack_config import config_key
+from components.formats import KEY, SECRET
+from components.settings import role_policy_settings
 from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
 from roles.detection import connectors_of, find_connector, find_uses
@@ -283,14 +283,10 @@ def _needs(connection: Connection, faults: list[Fault]) -> _Needs | None:
             Fault(f"{problem.name}: {problem.message}; expected {problem.expected}")
             for problem in error.problems
         ]
-        refused = {str(problem.path[0]) for problem in error.problems}
+        refused = {problem.setting for problem in error.problems}
     # The policies are the same without a tag that the program refuses.
     needed = role_policy_settings(connection.connector)
-    blank = {
-        name: None
-        for name in connection.settings()
-        if config_key(name) in refused and name not in needed
-    }
+    blank = {name: None for name in connection.settings() if name in refused and name not in needed}
     try:
         return _render(connection, **blank)
     except SettingsError:

@@ -6,17 +6,19 @@ of secret settings are read too, since the resources that they name are looked u
 
 import json
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, NamedTuple, cast
+from collections.abc import Collection
+from typing import Any, Final, NamedTuple
 
 import pulumi
 from pulumi.runtime import Settings, configure, set_all_config
 
 from components import stack_config
 from components.connectors import CONNECTORS, DEFAULT, Connector
-from components.errors import NOT_SET, Naming
-from components.formats import ROLE_NAME_SUFFIX, SETTINGS
-from components.validation import Location, validate
+from components.formats import ROLE_NAME_SUFFIX
+from components.report import REMOVE
+from components.rules import Location
+from components.settings import Arguments
+from components.validation import validate
 from guardrails.iam.documents import listed
 from roles.check.secrecy import HIDDEN, Secrecy
 from roles.errors import InputError
@@ -35,17 +37,14 @@ class StackSettings(NamedTuple):
     """The settings of a stack, and the role that it has."""
 
     name: str
-    args: Mapping[str, Any]
-    """By their keys in the stack configuration."""
-    naming: Naming
-    secret_names: Sequence[str]
+    args: Arguments
     secrecy: Secrecy
     role_arn: str | None
     """None until the stack is deployed."""
 
     def get(self, name: str) -> Any:
         """Return a setting by its name in the component, such as `index_id`; None if it is not set."""
-        return self.args.get(self.naming.name(name)) or None
+        return self.args.get(name) or None
 
     @property
     def region(self) -> str | None:
@@ -72,16 +71,12 @@ class StackSettings(NamedTuple):
 
     def command(self, name: str, value: str | None, *members: str | int) -> str:
         """Return the command that sets a setting, or a member of it; None removes it."""
-        command = self.naming.command
-        assert command  # noqa: S101 that of a stack's configuration
-        path = (
-            self.naming.name(name),
-            *(
-                stack_config.camel_case(member) if isinstance(member, str) else member
-                for member in members
-            ),
-        )
-        return command(path, NOT_SET if value is None else value)
+        source = self.args.source
+        assert source.command  # noqa: S101 a stack's configuration has commands
+        spelled = (source.spell(member) if isinstance(member, str) else member for member in members)
+        path = (*source.path(name), *spelled)
+        secret = name in self.args.secrets
+        return source.command(path, REMOVE if value is None else value, secret=secret)
 
 
 class Policies(NamedTuple):
@@ -127,15 +122,12 @@ def read_stack(name: str) -> StackSettings:
         {key: entry.get("value", "") for key, entry in config.items()},
         [key for key, entry in config.items() if entry.get("secret")],
     )
-    stack = stack_config.read(pulumi.Config(project), refuse_unknown_keys=False)
-    keys = {setting: stack.naming.name(setting) for setting in SETTINGS}
-    secrets = {name: stack.args.get(key) for name, key in keys.items() if key in stack.secret_names}
+    args = stack_config.read(pulumi.Config(project), refuse_unknown_keys=False)
+    secrets = {name: args.get(name) for name in args.secrets}
     role_arn = outputs.get("roleArn")
     return StackSettings(
         name,
-        cast("Mapping[str, Any]", stack.args),
-        stack.naming,
-        [*stack.secret_names],
+        args,
         # The setting may have been secret when the stack was deployed.
         Secrecy({"role_name": None, **secrets} if role_is_secret else secrets),
         role_arn if isinstance(role_arn, str) else None,
@@ -168,12 +160,12 @@ def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
 
 def check_settings(stack: StackSettings) -> None:
     """Raise SettingsError for settings that the program refuses whatever the credentials."""
-    validate(COMPONENT, stack.args, stack.naming, secret_names=stack.secret_names)
+    validate(COMPONENT, stack.args)
 
 
 def render(stack: StackSettings, credentials: Location) -> Policies:
     """Return what the program renders; raises SettingsError for settings that it refuses."""
-    result = validate(COMPONENT, stack.args, stack.naming, credentials, stack.secret_names)
+    result = validate(COMPONENT, stack.args, credentials)
     result = result.of_role(stack.role_name)
     assert result.trust_policy is not None  # noqa: S101 every setting is known
     assert result.role_policy is not None  # noqa: S101 every setting is known

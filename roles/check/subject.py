@@ -8,7 +8,7 @@ from typing import TypeVar
 from botocore.exceptions import ClientError
 
 from components.errors import quote_argument
-from components.validation import Location
+from components.rules import Location
 from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Role
 from roles.check.stack import Policies, StackSettings, check_settings, render

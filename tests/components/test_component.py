@@ -597,7 +597,7 @@ def test_exclusive_policies_must_be_a_plain_value(
 ):
     deployment = Deployment(lambda: component({**MINIMAL, name: make(value)}))
     assert isinstance(deployment.error, SettingsError)
-    assert f"{name}: is an Output, and decides which statements and resources there are" in str(
+    assert f"{name}: is an Output, and determines which statements and resources exist" in str(
         deployment.error
     )
     assert set(types(deployment)) <= {"test:index:Upstream"}
@@ -618,7 +618,7 @@ def test_a_warning_about_an_output_is_reported_when_the_output_is_known():
     assert "describe-secret" in deployment.warnings[0]
 
 
-# Credentials: a role can be passed only to a service of its own account.
+# Credentials: a role can be passed only to a service in its own account.
 
 
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])

@@ -376,12 +376,11 @@ def test_without_allowed_accounts_the_program_warns_and_shows_the_commands(
         (ACCOUNT, "", f"expected a list, got {ACCOUNT}"),
         (f'"{ACCOUNT}"', "", f'expected a list, got "{ACCOUNT}"'),
         (f"{ACCOUNT}, {OTHER_ACCOUNT}", "", f'expected a list, got "{ACCOUNT}, {OTHER_ACCOUNT}"'),
-        ("{}", "", "expected a list, got {}"),
         ("[12345670123]", "[0]", "12345670123 is not an account ID"),
         (f'["{ACCOUNT}", "123"]', "[1]", '"123" is not an account ID'),
         (f'["{ACCOUNT}", true]', "[1]", "true is not an account ID"),
         ("[123456789012.0]", "[0]", "123456789012 is not an account ID"),
-        (f'["{OTHER_ACCOUNT}"]', "", f"the list does not have the application's account, {ACCOUNT}"),
+        (f'["{OTHER_ACCOUNT}"]', "", f"the list does not include the application's account, {ACCOUNT}"),
     ],
 )
 def test_another_list_of_accounts_is_refused_with_the_command_that_sets_it(
@@ -392,6 +391,44 @@ def test_another_list_of_accounts_is_refused_with_the_command_that_sets_it(
     path = f"{ACCOUNTS}{member or '[0]'}"
     command = f"pulumi config set --stack test --path --type string -- '{path}' {ACCOUNT}"
     assert f"fix: {command}" in text
+
+
+def test_an_account_that_is_missing_among_several_is_added(monkeypatch: pytest.MonkeyPatch):
+    accounts = f'["{OTHER_ACCOUNT}", "111122223333"]'
+    text = message(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
+    assert f"-- '{ACCOUNTS}[2]' {ACCOUNT}; if a wrong list" in text
+
+
+def test_an_object_is_removed_before_a_list_is_set(monkeypatch: pytest.MonkeyPatch):
+    text = message(monkeypatch, {**MINIMAL, ACCOUNTS: "{}"}, **OF_THE_PROGRAM)
+    assert f"  {ACCOUNTS}: expected a list, got {{}}\n" in text
+    assert (
+        f"fix: pulumi config rm --stack test -- {ACCOUNTS} && "
+        f"pulumi config set --stack test --path --type string -- '{ACCOUNTS}[0]' {ACCOUNT}\n"
+        in f"{text}\n"
+    )
+
+
+def test_a_list_of_forbidden_accounts_makes_room_for_one_of_allowed_accounts(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    settings = {**MINIMAL, "aws:forbiddenAccountIds": f'["{OTHER_ACCOUNT}"]'}
+    (warning,) = deploy(monkeypatch, settings, **OF_THE_PROGRAM).warnings
+    assert "`pulumi config rm --stack test -- aws:forbiddenAccountIds`" in warning
+
+
+def test_a_secret_list_is_edited_since_a_command_would_replace_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [ACCOUNTS].__contains__)
+    text = message(monkeypatch, {**MINIMAL, ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}, **OF_THE_PROGRAM)
+    assert "    fix: edit Pulumi.test.yaml; if a wrong list" in text
+
+
+def test_problems_with_the_list_and_with_the_tags_are_reported_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    settings = {**default_tags(Team="x"), ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}
+    text = message(monkeypatch, {**MINIMAL, **settings, "tags": '{"team": "x"}'}, **OF_THE_PROGRAM)
+    assert text.startswith("invalid configuration: 2 errors")
 
 
 def test_the_account_of_the_application_may_come_from_its_own_key(monkeypatch: pytest.MonkeyPatch):
@@ -439,9 +476,43 @@ def test_a_tag_that_differs_from_a_default_tag_only_in_case_is_refused(monkeypat
 def test_a_tag_with_the_key_of_a_default_tag_replaces_it(monkeypatch: pytest.MonkeyPatch):
     settings = {**MINIMAL, **default_tags(Team="search", Owner="me"), "tags": '{"Team": "aem"}'}
     assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).role["tags"] == {"Team": "aem"}
-    for odd in ("x", "[]", '{"tags": 5}', '{"tags": null}'):  # the provider refuses them
-        settings = {**settings, "aws:defaultTags": odd}
+    for empty in ("", "{}", '{"tags": null}', '{"tags": {}}'):
+        settings = {**settings, "aws:defaultTags": empty}
         assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).error is None
+
+
+@pytest.mark.parametrize("wrong", ["x", "[]", '{"tags": 5}', '{"tags": ["Team"]}', '{"Team": "search"}'])
+def test_default_tags_of_another_form_are_refused(monkeypatch: pytest.MonkeyPatch, wrong: str):
+    settings = {**MINIMAL, **default_tags(), "aws:defaultTags": wrong}
+    text = message(monkeypatch, settings, **OF_THE_PROGRAM)
+    assert "  aws:defaultTags: expected an object of default tags, got " in text
+    assert text.endswith(
+        "fix: pulumi config set --stack test --path --type string -- aws:defaultTags.tags.KEY VALUE"
+    )
+
+
+def test_default_tags_that_differ_only_in_case_are_refused_with_and_without_a_tag_of_that_name(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    settings = {**MINIMAL, **default_tags(Env="a", env="b")}
+    for tags in ("{}", '{"env": "c"}'):
+        text = message(monkeypatch, {**settings, "tags": tags}, **OF_THE_PROGRAM)
+        assert '"env" and "Env" of aws:defaultTags differ only in case' in text
+        assert text.startswith("invalid configuration: 1 error")
+    text = message(monkeypatch, settings, **OF_THE_PROGRAM)
+    assert text.endswith("fix: pulumi config rm --stack test --path -- aws:defaultTags.tags.env")
+
+
+def test_tags_and_default_tags_are_counted_together(monkeypatch: pytest.MonkeyPatch):
+    defaults = {f"d{number}": "x" for number in range(25)}
+    tags = {f"t{number}": "x" for number in range(25)} | {"d1": "y"}
+    settings = {**MINIMAL, **default_tags(**defaults)}
+    allowed = deploy(monkeypatch, {**settings, "tags": json.dumps(tags)}, **OF_THE_PROGRAM)
+    assert allowed.error is None
+    text = message(
+        monkeypatch, {**settings, "tags": json.dumps({**tags, "one": "more"})}, **OF_THE_PROGRAM
+    )
+    assert "  tags: the role has 51 tags with those of aws:defaultTags\n    expected: at most 50" in text
 
 
 ROLE = "aws:iam/role:Role"
@@ -473,9 +544,9 @@ def test_autonaming_that_gives_the_role_another_name_is_a_warning(
     else:
         (warning,) = warnings
         assert warning == (
-            f'roleName is not set, and pulumi:autonaming ("{named_by}") decides the role\'s name. '
-            "Permissions for roles named after the component may not cover it, and without qbusiness in "
-            "it, the Amazon Q Business console does not list it. Set a role name"
+            f'roleName is not set, and pulumi:autonaming ("{named_by}") determines the name of the '
+            "role. Permissions for roles that are named after the component may not match it, and the "
+            "Amazon Q Business console hides roles without qbusiness in their names. Set a role name"
         )
     assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
 

@@ -186,6 +186,6 @@ def test_the_largest_number_of_subnets_is_accepted_and_one_more_is_refused(facts
     (problem,) = caught.value.problems
     assert problem.path == ("vpc_configuration", "subnet_ids")
     assert problem.message == (
-        f"the role policy has {expected_size + two - one:,} characters without white space"
+        f"the role policy has {expected_size + two - one:,} characters without whitespace"
     )
-    assert problem.expected == "at most 10,240 characters, so fewer subnets"
+    assert problem.expected == "at most 10,240 characters; use fewer subnets"

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from components.connectors import CONNECTORS, Need
 from components.errors import SettingsError
-from components.formats import INGEST_SCOPES, SETTINGS
-from components.validation import Location, ValidationResult, validate
+from components.formats import INGEST_SCOPES
+from components.rules import Location
+from components.settings import SETTINGS
+from components.validation import ValidationResult, validate
 from sandbox.iam_rules import Role, validate_request
 
 pytestmark = pytest.mark.slow

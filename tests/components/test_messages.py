@@ -8,9 +8,12 @@ import pulumi
 import pytest
 
 from components import stack_config
-from components.errors import Naming, SettingsError
-from components.formats import SETTINGS, VPC_MEMBERS, Format
-from components.validation import Location, validate
+from components.errors import SettingsError
+from components.formats import Format
+from components.report import ARGUMENTS, Source
+from components.rules import Location
+from components.settings import SETTINGS, VPC_MEMBERS, Arguments
+from components.validation import validate
 from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -151,38 +154,37 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def spelled(
-    given: Mapping[str, Any], naming: Naming, known: Collection[str] = SETTINGS
-) -> dict[str, Any]:
-    """Rename settings and the members of a VPC as their source does."""
-    return {
-        naming.name(name) if name in known else name: spelled(value, naming, VPC_MEMBERS)
-        if name == "vpc_configuration" and isinstance(value, Mapping)
-        else value
-        for name, value in given.items()
-    }
+def spelled(given: Mapping[str, Any], source: Source) -> Arguments:
+    """Spell settings and the members of a VPC as their source does."""
+    vpc = given.get("vpc_configuration")
+    if isinstance(vpc, Mapping):
+        members = {source.spell(name) if name in VPC_MEMBERS else name: vpc[name] for name in vpc}
+        given = {**given, "vpc_configuration": members}
+    paths = {name: str(source.path(name)[0]) if name in SETTINGS else name for name in given}
+    return Arguments.of({path: given[name] for name, path in paths.items()}, source)
 
 
 def refusal(
     given: Mapping[str, Any],
-    naming: Naming,
+    source: Source,
     component: str = "aem",
     credentials: Location = CREDENTIALS,
-    secret_names: Collection[str] = (),
+    secrets: Collection[str] = (),
 ) -> str:
+    arguments = spelled({**RIGHT, **given}, source)
     with pytest.raises(SettingsError) as caught:
-        validate(component, spelled({**RIGHT, **given}, naming), naming, credentials, secret_names)
+        validate(component, Arguments(arguments, source, secrets, arguments.problems), credentials)
     return str(caught.value)
 
 
-def collect(source: str, naming: Naming, secret_names: Collection[str] = ()) -> str:
+def collect(name: str, source: Source, secrets: Collection[str] = ()) -> str:
     """Return every message in a section of its own."""
-    found = {title: refusal(given, naming, secret_names=secret_names) for title, given in WRONG.items()}
+    found = {title: refusal(given, source, secrets=secrets) for title, given in WRONG.items()}
     elsewhere = CREDENTIALS._replace(account=OTHER_ACCOUNT)
-    found["credentials for another account"] = refusal({}, naming, "aem", elsewhere, secret_names)
+    found["credentials for another account"] = refusal({}, source, "aem", elsewhere, secrets)
     for title, component in (("is too long", "a" * 42), ("does not fit a role", "a b")):
-        found[f"the component's name {title}"] = refusal({}, naming, component)
-    return "\n".join(f"== {source}: {title} ==\n{message}\n" for title, message in found.items())
+        found[f"the component's name {title}"] = refusal({}, source, component)
+    return "\n".join(f"== {name}: {title} ==\n{message}\n" for title, message in found.items())
 
 
 def select_stack(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,11 +199,8 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def messages() -> str:
     config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
-    sources = {
-        "Arguments": Naming(),
-        "Stack configuration": config.naming,
-    }
-    return "\n".join(collect(source, naming) for source, naming in sources.items())
+    sources = {"Arguments": ARGUMENTS, "Stack configuration": config.source}
+    return "\n".join(collect(name, source) for name, source in sources.items())
 
 
 @pytest.mark.usefixtures("stack")
@@ -212,17 +211,18 @@ def test_the_messages_are_the_expected_ones():
 @pytest.mark.usefixtures("stack")
 def test_no_command_in_a_message_sets_a_value_that_is_valid():
     config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
-    for name, kind in SETTINGS.items():
+    for name, setting in SETTINGS.items():
+        kind = setting.kind
         if isinstance(kind, Format):
             # A connector that uses a bucket.
             given = {"connector": "webcrawler", "bucket_name": "aem-files", name: kind.placeholder}
-            message = refusal(given, config.naming)
+            message = refusal(given, config.source)
             assert f"{kind.placeholder} is a placeholder" in message
             assert message.endswith(f" {kind.placeholder}")
     for member, form in VPC_MEMBERS.items():
-        message = refusal({"vpc_configuration": {**NETWORK, member: [form.placeholder]}}, config.naming)
+        message = refusal({"vpc_configuration": {**NETWORK, member: [form.placeholder]}}, config.source)
         assert f"{form.placeholder} is a placeholder" in message
-    assert "TAG_VALUE is a placeholder" in refusal({"tags": {"Team": "TAG_VALUE"}}, config.naming)
+    assert "TAG_VALUE is a placeholder" in refusal({"tags": {"Team": "TAG_VALUE"}}, config.source)
 
 
 @pytest.mark.usefixtures("stack")
@@ -238,10 +238,10 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
     )
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
     config = stack_config.read(pulumi.Config("aem"), refuse_unknown_keys=False)
-    assert config.secret_names == ["aem:secretId", "aem:vpcConfiguration", "aem:tags"]
+    assert config.secrets == {"secret_id", "vpc_configuration", "tags"}
     vpc = {"vpc_configuration": {**NETWORK, "hunter2": []}}
     wrong = {"secret_id": "x", "tags": {"hunter2": 5}, "index_id": "y", **vpc}
-    message = refusal(wrong, config.naming, secret_names=config.secret_names)
+    message = refusal(wrong, config.source, secrets=config.secrets)
     assert "hunter2" not in message
     named = [line for line in message.splitlines() if line.startswith("  aem:")]
     assert [line.partition(": ")[0].strip() for line in named] == [
@@ -260,17 +260,17 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
         f"{begin} --path --secret -- aem:tags.KEY TAG_VALUE",
     ]
     pasted = {"tags": {"KEY": "TAG_VALUE"}, "vpc_configuration": {**NETWORK, "KEY": "VALUE"}}
-    assert refusal(pasted, config.naming, secret_names=config.secret_names).startswith(
+    assert refusal(pasted, config.source, secrets=config.secrets).startswith(
         "invalid configuration: 2 errors"
     )
     # What the connector does not take has to go as a whole.
     without_vpc = {"connector": "onedrive-new", "vpc_configuration": NETWORK}
-    message = refusal(without_vpc, config.naming, secret_names=config.secret_names)
+    message = refusal(without_vpc, config.source, secrets=config.secrets)
     assert message.endswith("    fix: pulumi config rm --stack prod -- aem:vpcConfiguration")
 
 
 def test_a_secret_is_never_shown():
-    shown = collect("Arguments", Naming(), secret_names=SETTINGS)
+    shown = collect("Arguments", ARGUMENTS, secrets=SETTINGS)
     assert "[secret]" in shown
     given = (APPLICATION_ARN, "alias/aem", "boundary", "my role", "us-west-2", SECRET_ID, "vpc", "x")
     given += ("Confluence", "JDBC", "aem-files", "arn:aws:s3:::aem-files")
@@ -294,9 +294,9 @@ def test_a_secret_is_never_shown():
     args = {**RIGHT, "role_name": "connector", "secret_id": "aem-secret"}
     args |= {"application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"), "region": None}
     args |= {"vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]}}
-    warnings = " ".join(validate("aem", args, secret_names=SETTINGS).warnings)
+    warnings = " ".join(validate("aem", Arguments(args, ARGUMENTS, SETTINGS)).warnings)
     assert "connector" not in warnings
-    assert "Amazon Q Business is not offered in [secret]: " in warnings
+    assert "Amazon Q Business is not available in [secret]; it is" in warnings
     assert "has [secret] subnets" in warnings
 
 
@@ -311,18 +311,18 @@ def test_the_warnings_are_the_expected_ones():
     }
     subnets, region, secret, name = validate("aem", given).warnings
     supported = "us-east-1, us-west-2, eu-west-1, ap-southeast-2"
-    assert region == f"Amazon Q Business is not offered in eu-north-1: {supported}"
+    assert region == f"Amazon Q Business is not available in eu-north-1; it is available in {supported}"
     assert secret == (
-        "secret_id: the value ends in six lower-case letters, which looks like part of the secret's "
-        "name and not like the six characters that Secrets Manager adds. `aws "
+        "secret_id: the value ends in six lowercase letters, which look like part of the secret's "
+        "name rather than the suffix that Secrets Manager adds. `aws "
         "secretsmanager describe-secret --secret-id NAME --query ARN` shows the full ARN"
     )
     assert subnets == (
-        "vpc_configuration.subnet_ids has 7 subnets; the Amazon Q Business console takes at most 6"
+        "vpc_configuration.subnet_ids has 7 subnets; the Amazon Q Business console accepts at most 6"
     )
     assert name == (
         "role_name: the Amazon Q Business console lists only roles whose name contains qbusiness or "
-        'QBusiness, so not "connector"'
+        'QBusiness, so it does not list "connector"'
     )
 
 

@@ -7,8 +7,9 @@ import pulumi
 import pytest
 
 from components.errors import Problem, SettingsError
-from components.formats import SETTINGS
-from components.validation import Location, ValidationResult, validate
+from components.rules import Location
+from components.settings import SETTINGS
+from components.validation import ValidationResult, validate
 from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -262,7 +263,8 @@ def test_the_message_shows_the_value_and_what_is_expected():
         'invalid configuration of "aem": 1 error; its role was not created or changed\n'
         "\n"
         '  index_id: "x*" is not an index ID\n'
-        "    expected: 36 letters, digits and hyphens, not beginning with a hyphen (the ID, not the ARN)"
+        "    expected: 36 letters, digits, and hyphens, not beginning with a hyphen "
+        "(the ID, not the ARN)"
     )
 
 
@@ -312,7 +314,7 @@ def test_a_member_whose_name_is_a_number_is_refused():
 def test_a_placeholder_is_refused_with_what_is_expected():
     (problem,) = problems({"index_id": "INDEX_ID"})
     assert problem.message == "INDEX_ID is a placeholder"
-    assert problem.expected.startswith("36 letters, digits and hyphens")
+    assert problem.expected.startswith("36 letters, digits, and hyphens")
 
 
 def test_a_number_is_refused_with_the_advice_to_quote_it():
@@ -378,8 +380,8 @@ def test_a_key_id_is_a_key_of_the_application_s_account_and_may_be_the_wrong_one
 ):
     (warning,) = look({**args, "kms_key_id": KEY_ID}).warnings
     assert warning == (
-        f"kms_key_id: a key ID means a key of account {ACCOUNT}, and the {place} is in account "
-        f"{OTHER_ACCOUNT}; give the key's ARN if the key is there too"
+        f"kms_key_id: a key ID means a key in account {ACCOUNT}, but the {place} is in account "
+        f"{OTHER_ACCOUNT}; give the key's ARN if the key is there, too"
     )
     key = f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}"
     assert look({**args, "kms_key_id": key}).warnings == []
@@ -396,8 +398,8 @@ def test_a_region_that_is_not_known_yet_refuses_no_arn():
 
 def test_credentials_of_another_account_are_refused():
     correct = f"credentials for account {ACCOUNT}"
-    theirs = f"the credentials are for account {OTHER_ACCOUNT}"
-    reason = "a role can be passed only to a service of its own account"
+    theirs = f"but the credentials are for account {OTHER_ACCOUNT}"
+    reason = "a role can be passed only to a service in its own account"
     for given, name in (
         ({}, "application_id"),
         ({"application_id": APPLICATION_ID, "account_id": ACCOUNT}, "account_id"),
@@ -426,7 +428,7 @@ def test_credentials_of_another_partition_are_refused_only_for_that():
     with pytest.raises(SettingsError) as caught:
         look(dict(MINIMAL), credentials=Location("aws-cn", REGION, OTHER_ACCOUNT))
     (problem,) = caught.value.problems
-    assert "is in partition aws, the credentials are for partition aws-cn" in problem.message
+    assert "is in partition aws, but the credentials are for partition aws-cn" in problem.message
 
 
 FORGED = "x\n  secretId: fine\x1b[2K\u202e\x7f\u00e9"
@@ -536,7 +538,7 @@ def refusals(given: Mapping[str, Any]) -> dict[str, str]:
             {"connector": "s3-v1", "secret_id": None},
             "bucket_name",
             f"is required and not set: the connector s3-v1 needs it, see {PAGES}s3-v1-iam-role.html",
-            "3 to 63 lower-case letters",
+            "3 to 63 lowercase letters",
         ),
         (
             {"bucket_name": "qbusiness-documents"},
@@ -707,7 +709,7 @@ def test_what_is_no_account_of_a_bucket_is_refused_with_the_advice_to_quote_it(
     (problem,) = refused.value.problems
     assert (problem.name, problem.message) == ("bucket_account_id", message)
     assert problem.expected == (
-        "12 digits, as a string: YAML reads an unquoted number that begins with 0 as another number"
+        "12 digits, in quotes: YAML reads an unquoted number that begins with 0 as an octal number"
     )
 
 
@@ -745,8 +747,8 @@ def test_a_policy_of_exactly_the_quota_is_accepted_and_one_more_character_is_not
     assert size(look(sized(1 + room)).role_policy) == 10_240
     (problem,) = problems(sized(2 + room))
     assert problem.path == ("vpc_configuration", "subnet_ids")
-    assert problem.message == "the role policy has 10,241 characters without white space"
-    assert problem.expected == "at most 10,240 characters, so fewer subnets"
+    assert problem.message == "the role policy has 10,241 characters without whitespace"
+    assert problem.expected == "at most 10,240 characters; use fewer subnets"
 
 
 @pytest.mark.parametrize(
@@ -766,7 +768,7 @@ def test_the_size_of_a_policy_with_the_role_s_name_counts_the_longest_one(
     room = 10_240 - size(look(settings(1)).of_role(longest).role_policy)
     assert look(settings(1 + room)).role_policy
     (problem,) = problems(settings(2 + room))
-    assert problem.message == "the role policy has 10,241 characters without white space"
+    assert problem.message == "the role policy has 10,241 characters without whitespace"
 
 
 # Values that are not known yet.
@@ -827,7 +829,7 @@ def test_a_region_of_amazon_q_business_gives_no_warning(region: str):
 def test_another_region_gives_a_warning():
     arn = f"arn:aws:qbusiness:eu-central-1:{ACCOUNT}:application/{APPLICATION_ID}"
     (warning,) = warnings(application_id=arn)
-    assert "not offered in eu-central-1" in warning
+    assert "not available in eu-central-1" in warning
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ PROGRAM_ERRORS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "size of the policy": (
         {"vpcConfiguration": {**VPC, "subnetIds": [f"subnet-{n:017x}" for n in range(120)]}},
-        ["characters without white space"],
+        ["characters without whitespace"],
     ),
 }
 """Settings, and the errors that the program reports, in this order."""
@@ -228,7 +228,7 @@ def test_a_preview_refuses_credentials_of_another_account(new_stack: NewStack, a
         assert preview.exit_code != 0
         (error,) = (message for _, message in preview.errors if "account" in message)
         assert f"the application is in account {OTHER_ACCOUNT}" in error
-        assert f"the credentials are for account {ACCOUNT}" in error
+        assert f"but the credentials are for account {ACCOUNT}" in error
         assert not [step for step in preview.steps if step[1].endswith("-qbusiness-role")]
         assert "Traceback" not in preview.text
         assert stack.up(check=False).exit_code != 0

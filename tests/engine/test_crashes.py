@@ -216,7 +216,7 @@ def test_after_the_crash_of_a_first_update_the_recovery_keeps_the_record_for_the
     stack.configure({**REQUIRED, "applicationId": application.replace(ACCOUNT, OTHER_ACCOUNT)})
     stopped = run_section(stack, "After a crash of an update", check=False)
     assert stopped.returncode != 0
-    assert f"the credentials are for account {ACCOUNT}" in stopped.stdout
+    assert f"but the credentials are for account {ACCOUNT}" in stopped.stdout
     assert stack.state()["pending_operations"]
     stack.configure(REQUIRED)
     run_section(stack, "After a crash of an update")

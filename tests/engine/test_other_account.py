@@ -23,7 +23,7 @@ from tests.helpers.support import REQUIRED
 ACCOUNT: Final = "123456789012"
 ALLOWED: Final = {**REQUIRED, "aws:allowedAccountIds": [ACCOUNT]}
 BY_THE_LIST: Final = f"AWS account ID not allowed: {OTHER_ACCOUNT}"
-BY_THE_PROGRAM: Final = f"the credentials are for account {OTHER_ACCOUNT}"
+BY_THE_PROGRAM: Final = f"but the credentials are for account {OTHER_ACCOUNT}"
 
 KEEPS: Final = "fails, and the state keeps the role and its policy"
 LOSES: Final = "fails after the role and its policy have left the state"

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from components.stack_config import KEYS, PACKAGE_INPUTS
+from components.stack_config import KEYS, camel_case
 from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -63,7 +63,7 @@ FULL: Final = {
     "tags": {"Team": "search"},
 }
 """Every input without a bucket, with the values behind `golden/default-role-policy.json`."""
-S3_INPUTS: Final = {PACKAGE_INPUTS.name(name): value for name, value in S3.items()}
+S3_INPUTS: Final = {camel_case(name): value for name, value in S3.items()}
 
 
 def test_the_programs_here_have_every_input():
@@ -315,7 +315,7 @@ def test_the_inputs_of_an_amazon_s3_source_reach_the_role(new_program: Callable[
         ),
         (
             {**REQUIRED_INPUTS, "connector": {"fn::secret": "confluence-cloud"}},
-            ["connector: is an Output, and decides which statements and resources there are"],
+            ["connector: is an Output, and determines which statements and resources exist"],
         ),
         (
             {**S3_INPUTS, "bucketName": {"fn::secret": "Hunter2"}},

@@ -12,8 +12,7 @@ from pulumi.provider.experimental.analyzer import Analyzer
 
 from components.connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
 from components.connectors import CONNECTORS
-from components.formats import REQUIRED as REQUIRED_SETTINGS
-from components.formats import SETTINGS, VPC_MEMBERS
+from components.settings import SETTINGS, VPC_MEMBERS
 from components.stack_config import KEYS
 from sandbox.engine import VERSION
 from sandbox.environment import PROJECT
@@ -40,13 +39,8 @@ def test_pulumi_yaml_declares_exactly_the_keys():
 def test_a_declaration_has_a_type_a_description_and_a_blank_default_unless_required(key: str):
     name = next(name for name, spelled in KEYS.items() if spelled == key)
     declared = DECLARED[key]
-    if SETTINGS[name] is dict:
-        expected, blank = "object", {}
-    elif SETTINGS[name] is bool:
-        expected, blank = "boolean", False
-    else:
-        expected, blank = "string", ""
-    assert declared["type"] == expected
+    blank = {"string": "", "boolean": False, "object": {}}[declared["type"]]
+    assert declared["type"] == SETTINGS[name].kind.yaml_type
     assert len(declared["description"]) > 10
     assert declared.get("default") == (None if key in REQUIRED else blank)
 
@@ -54,7 +48,9 @@ def test_a_declaration_has_a_type_a_description_and_a_blank_default_unless_requi
 def test_the_arguments_are_the_settings_in_snake_case():
     assert set(ConnectorRoleArgs.__annotations__) == set(SETTINGS)
     assert set(VpcConfiguration.__annotations__) == set(VPC_MEMBERS)
-    assert ConnectorRoleArgs.__required_keys__ == set(REQUIRED_SETTINGS)
+    assert ConnectorRoleArgs.__required_keys__ == {
+        name for name, setting in SETTINGS.items() if setting.required
+    }
 
 
 def test_the_readme_lists_every_module_of_the_components():

@@ -1,0 +1,147 @@
+"""Collect the problems of one role's settings, and decide how messages show names and values."""
+
+from collections.abc import Callable, Collection
+from difflib import get_close_matches
+from typing import Final, NamedTuple, Protocol
+
+from .errors import Path, Problem, property_path, quote
+
+REMOVE: Final = ""
+"""In place of the value that a command sets: the command removes the setting."""
+HIDDEN: Final = "[secret]"
+"""Shown in place of a secret value, and of a value that follows from one."""
+
+
+def _python_path(setting: str) -> Path:
+    return (setting,)
+
+
+class Command(Protocol):
+    """Writes commands for messages."""
+
+    def __call__(self, path: Path, value: str | None, *, secret: bool) -> str:
+        """Return the command that sets a path to a value, or removes it (REMOVE).
+
+        None is a value that no command can set.
+        """
+        ...
+
+
+class Source(NamedTuple):
+    """The place where settings are given, with its names and commands."""
+
+    path: Callable[[str], Path] = _python_path
+    """Return the path of a setting by its name in ConnectorRoleArgs: `("roleName",)` of `role_name`."""
+    spell: Callable[[str], str] = str
+    """Return the name of a member of a setting: `subnetIds` of `subnet_ids`."""
+    command: "Command | None" = None
+    required: Collection[str] = ()
+    """Settings that are required here, in addition to those that every source requires."""
+    belongs_to_component: bool = False
+    """Whether every component has settings of these names, so that messages name the component."""
+
+
+ARGUMENTS: Final = Source(belongs_to_component=True)
+"""The arguments of a component in a Python program."""
+
+
+class Report:
+    """The problems and warnings of one role's settings."""
+
+    def __init__(self, source: Source, secrets: Collection[str] = ()) -> None:
+        """Start an empty report; `secrets` are the settings whose values are never shown."""
+        self.source = source
+        self.problems: list[Problem] = []
+        self.warnings: list[str] = []
+        self.unknown: set[str] = set()
+        """The settings that are not known yet, or have a member that is not."""
+        self._secrets = frozenset(secrets)
+
+    def at(self, setting: str, *members: str | int) -> "Place":
+        """Return the place of a setting, or of a member of one."""
+        return Place(self, setting, tuple(members))
+
+    def is_secret(self, *settings: str) -> bool:
+        """Return whether any of these settings is secret."""
+        return not self._secrets.isdisjoint(settings)
+
+    def show(self, value: object, *settings: str) -> str:
+        """Return a value that follows from these settings, as a message may show it."""
+        return HIDDEN if self.is_secret(*settings) else str(value)
+
+    def name(self, setting: str) -> str:
+        """Return the name of a setting, as a message shows it."""
+        return property_path(self.source.path(setting))
+
+    def refuse_name(self, path: Path, known: Collection[Path], *, hidden: bool = False) -> None:
+        """Add the problem of a name that is not a setting; suggest those that are."""
+        names = [property_path(each) for each in known]
+        near = "" if hidden else suggestion(property_path(path), names)
+        fix = self.source.command(path, REMOVE, secret=False) if self.source.command else None
+        self.problems.append(Problem(path, f"is not a setting{near}", ", ".join(names), fix))
+
+
+class Place(NamedTuple):
+    """A setting, or a member of one, in a report."""
+
+    report: Report
+    setting: str
+    members: tuple[str | int, ...] = ()
+    """Spelled as they were given."""
+
+    @property
+    def path(self) -> Path:
+        """The path as it was given."""
+        return (*self.report.source.path(self.setting), *self.members)
+
+    @property
+    def name(self) -> str:
+        """The path, as a message shows it."""
+        return property_path(self.path)
+
+    @property
+    def secret(self) -> bool:
+        """Whether the value is secret."""
+        return self.report.is_secret(self.setting)
+
+    def member(self, *names: str | int) -> "Place":
+        """Return the place of a member."""
+        return self._replace(members=(*self.members, *names))
+
+    def show(self, value: object) -> str:
+        """Return the value at this place, or one that follows from it, as a message may show it."""
+        return self.report.show(value, self.setting)
+
+    def refuse(
+        self, message: str, expected: str, value: str | None = None, fix: str | None = None
+    ) -> None:
+        """Add a problem; its command sets this place to `value`, or removes it (REMOVE)."""
+        setting = self.report.source.path(self.setting)
+        shown, target = self.path, self.path
+        if self.secret and self.members:  # the name of the member is part of the secret
+            shown, target = setting, (*setting, "KEY")
+        if self.report.source.command and not fix:
+            fix = self.report.source.command(target, value, secret=self.secret)
+        self.report.problems.append(Problem(shown, message, expected, fix, self.setting))
+
+    def refuse_type(self, kind: str, value: object, expected: str, example: str | None = None) -> None:
+        """Add the problem of a value that has another type than `kind`."""
+        advice = "; quote it" if kind == "a string" and isinstance(value, (int, float)) else ""
+        self.refuse(f"expected {kind}, got {self.show(quote(value))}{advice}", expected, example)
+
+    def refuse_member(self, name: str, known: Collection[str]) -> None:
+        """Add the problem of a member that does not exist; suggest those that do."""
+        near = "" if self.secret else suggestion(name, known, self.path)
+        expected = ", ".join(property_path((*self.path, each)) for each in known)
+        self.member(name).refuse(f"is not a setting{near}", expected, REMOVE)
+
+
+def suggestion(given: str, names: Collection[str], parent: Path = ()) -> str:
+    """Suggest the names that begin with a given text, or else the closest one."""
+    if not given:
+        return ""
+    begin = given.lower()
+    near = [name for name in names if name.lower().startswith(begin)]
+    near = near or get_close_matches(begin, names, 1)
+    shown = " or ".join(property_path((*parent, name)) for name in near)
+    return f"; did you mean {shown}?" if near else ""

@@ -1,0 +1,44 @@
+"""Decide which Outputs are secret or unknown.
+
+The rule: a document, or the role's ARN, is secret if a setting that it reveals is, and unknown if a
+setting that it contains is. Combining Outputs with `Output.all` has this effect, and takes time for each
+input, so only inputs that are Outputs, or contain one, are combined.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+import pulumi
+
+T = TypeVar("T")
+
+
+def has_outputs(value: object) -> bool:
+    """Return whether a value is, or contains, an Output."""
+    if isinstance(value, Mapping):
+        return any(map(has_outputs, cast("Mapping[object, object]", value).values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(has_outputs, cast("list[object]", value)))
+    return isinstance(value, pulumi.Output)
+
+
+def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
+    """Return a value that is secret or unknown if one of the inputs is."""
+    outputs = filter(has_outputs, inputs)
+    return pulumi.Output.all(value, *outputs).apply(lambda values: values[0])
+
+
+def revealing(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
+    """Return a value that is secret if one of the inputs is; unknown inputs have no effect on it."""
+    outputs = filter(has_outputs, inputs)
+    marker = pulumi.Output.all(*outputs).apply(lambda _: None, run_with_unknowns=True)
+    return depending_on(value, marker)
+
+
+def unknown_if_missing(answer: pulumi.Output[Any]) -> pulumi.Output[str]:
+    """Treat a missing result of a provider function as unknown.
+
+    During a preview, the engine returns no result for a provider whose configuration is unknown
+    (`provider.Invoke` in pkg/resource/plugin).
+    """
+    return answer.apply(lambda value: cast("str", pulumi.UNKNOWN) if value is None else value)

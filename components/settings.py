@@ -1,0 +1,279 @@
+"""Define the settings of a connector role: one table of their order, kinds, and effects."""
+
+from collections.abc import Collection, Mapping, Sequence
+from enum import Enum, auto
+from typing import Any, Final, NamedTuple, Protocol, cast
+
+import pulumi
+from pulumi.output import Unknown
+
+from . import formats
+from .connectors import Connector
+from .errors import Problem, property_path, quote
+from .formats import Format, Text
+from .report import ARGUMENTS, REMOVE, Place, Report, Source
+
+
+def is_unknown(value: object) -> bool:
+    """Return whether a value is not known yet: an Output, or the contents of one during a preview."""
+    return isinstance(value, (pulumi.Output, Unknown))
+
+
+class Kind(Protocol):
+    """A kind of value."""
+
+    @property
+    def yaml_type(self) -> str:
+        """Its type in `Pulumi.yaml`: string, boolean, integer, or object."""
+        ...
+
+    @property
+    def expected(self) -> str:
+        """Description of a valid value, for messages."""
+        ...
+
+    @property
+    def placeholder(self) -> str:
+        """The value that a command in a message sets."""
+        ...
+
+    def read(self, value: object, at: Place) -> object:
+        """Return a valid value in the form that the rules use; report any other value and return None.
+
+        A value, or a member of one, that is not known yet is recorded in `Report.unknown`.
+        """
+        ...
+
+
+class Flag(NamedTuple):
+    """A boolean."""
+
+    yaml_type: str = "boolean"
+    expected: str = "true or false"
+    placeholder: str = "false"
+
+    def read(self, value: object, at: Place) -> bool | None:
+        """Return a boolean."""
+        if isinstance(value, bool):
+            return value
+        at.refuse_type("a boolean", value, self.expected, self.placeholder)
+        return None
+
+
+class Network(NamedTuple):
+    """The valid IDs of a VPC's subnets and security groups, by their positions in the lists."""
+
+    subnet_ids: Mapping[int, Text]
+    security_group_ids: Mapping[int, Text]
+
+
+VPC_MEMBERS: Final = {"subnet_ids": formats.SUBNET, "security_group_ids": formats.SECURITY_GROUP}
+
+
+class Vpc(NamedTuple):
+    """An object with a list of subnets and a list of security groups."""
+
+    yaml_type: str = "object"
+    expected: str = "an object with a list of subnet IDs and a list of security group IDs"
+    placeholder: str = REMOVE
+
+    def read(self, value: object, at: Place) -> Network | None:
+        """Return the subnets and security groups."""
+        spelled = {at.report.source.spell(name): name for name in VPC_MEMBERS}
+        if not isinstance(value, Mapping):
+            members = " and ".join(property_path((*at.path, name)) for name in spelled)
+            at.refuse_type("an object", value, f"an object of {members}")
+            return None
+        given = cast("Mapping[object, object]", value)
+        for key in given:
+            if key not in spelled:
+                at.refuse_member(key if isinstance(key, str) else quote(key), spelled)
+        network = Network(
+            *(
+                _read_list(given.get(name), at.member(name), VPC_MEMBERS[member])
+                for name, member in spelled.items()
+            )
+        )
+        subnets = {text.text for text in network.subnet_ids.values()}
+        groups = {text.text for text in network.security_group_ids.values()}
+        subnets_at, groups_at = map(at.member, spelled)
+        if len(groups) > formats.MAXIMUM_SECURITY_GROUPS:
+            groups_at.refuse(
+                f"has {at.show(len(groups))} security groups",
+                f"1 to {formats.MAXIMUM_SECURITY_GROUPS} security groups",
+            )
+        if len(subnets) > formats.MAXIMUM_CONSOLE_SUBNETS:
+            at.report.warnings.append(
+                f"{subnets_at.name} has {at.show(len(subnets))} subnets; the Amazon Q "
+                f"Business console accepts at most {formats.MAXIMUM_CONSOLE_SUBNETS}"
+            )
+        return network
+
+
+def _read_list(items: object, at: Place, form: Format) -> Mapping[int, Text]:
+    """Return the valid texts of one list of a VPC, by their positions."""
+    expected = f"a list, each {form.expected}"
+    found: dict[int, Text] = {}
+    if is_unknown(items):
+        at.report.unknown.add(at.setting)
+    elif items in (None, REMOVE, [], ()):
+        message = "is required and not set" if items in (None, REMOVE) else "the list is empty"
+        # The command that fixes it sets the first item.
+        at.member(0).refuse(message, expected, form.placeholder)
+    elif not isinstance(items, (list, tuple)):
+        at.refuse_type("a list", items, expected)
+    else:
+        for index, item in enumerate(cast("Sequence[object]", items)):
+            if is_unknown(item):
+                at.report.unknown.add(at.setting)
+            elif text := form.read(item, at.member(index)):
+                found[index] = text
+    return found
+
+
+class Tags(NamedTuple):
+    """An object of strings."""
+
+    yaml_type: str = "object"
+    expected: str = "an object of strings"
+    placeholder: str = REMOVE
+
+    def read(self, value: object, at: Place) -> Mapping[str, object] | None:
+        """Return the tags."""
+        if not isinstance(value, Mapping):
+            at.refuse_type("an object", value, self.expected)
+            return None
+        tags = cast("Mapping[object, object]", value)
+        if len(tags) > formats.MAXIMUM_TAGS:
+            at.refuse(f"has {at.show(len(tags))} tags", f"at most {formats.MAXIMUM_TAGS}")
+        first: dict[str, str] = {}
+        for key, text in tags.items():
+            shown = at.show(quote(key))
+            if not isinstance(key, str):
+                at.member(quote(key)).refuse(f"{shown} is not a string", "a string", REMOVE)
+                continue
+            tag = at.member(key)
+            if not formats.TAG_KEY.parse(key):
+                tag.refuse(f"{shown} is not a tag key", formats.TAG_KEY.expected, REMOVE)
+            if key.lower().startswith("aws:"):
+                tag.refuse(f"{shown} is reserved", "a key that does not begin with aws:", REMOVE)
+            if (other := first.setdefault(key.lower(), key)) != key:
+                tag.refuse(
+                    f"{shown} and {at.show(quote(other))} differ only in case",
+                    "keys that are unique regardless of case: IAM ignores the case of tag keys",
+                    REMOVE,
+                )
+            if is_unknown(text):
+                at.report.unknown.add(at.setting)
+            else:
+                formats.TAG_VALUE.read(text, tag)
+        return cast("Mapping[str, object]", tags)
+
+
+class Document(Enum):
+    """A document, or a part of one, that depends on a setting."""
+
+    TRUST_POLICY = auto()
+    ROLE_POLICY = auto()
+    PASS_ROLE_STATEMENT = auto()
+    """In the role policy of a connector whose bucket is the data source: the role passes itself."""
+
+
+_BOTH: Final = frozenset({Document.TRUST_POLICY, Document.ROLE_POLICY})
+_ROLE: Final = frozenset({Document.ROLE_POLICY})
+_PASS: Final = frozenset({Document.PASS_ROLE_STATEMENT})
+
+
+class Setting(NamedTuple):
+    """One setting."""
+
+    name: str
+    """As in ConnectorRoleArgs. In stack configuration and in packages, it is in camel case."""
+    kind: Kind
+    required: bool = False
+    """Whether every connector requires it. The others depend on the connector."""
+    structural: bool = False
+    """Whether it determines which statements and resources exist: known from the start, never secret."""
+    documents: Collection[Document] = ()
+    """The documents that depend on it."""
+
+    @property
+    def can_be_secret(self) -> bool:
+        """Whether it can be kept secret; previews reveal flags and structural settings."""
+        return not self.structural and not isinstance(self.kind, Flag)
+
+
+SETTINGS: Final[Mapping[str, Setting]] = {
+    setting.name: setting
+    for setting in (
+        Setting("region", formats.REGION, documents=_BOTH),
+        Setting("application_id", formats.APPLICATION, required=True, documents=_BOTH),
+        Setting("index_id", formats.INDEX_ID, required=True, documents=_ROLE),
+        Setting("secret_id", formats.SECRET, documents=_ROLE),
+        Setting("connector", formats.CONNECTOR, structural=True),
+        Setting("bucket_name", formats.BUCKET, documents=_ROLE),
+        Setting("bucket_account_id", formats.ACCOUNT_ID, documents=_ROLE),
+        Setting("kms_key_id", formats.KEY, documents=_ROLE),
+        Setting("vpc_configuration", Vpc(), documents=_ROLE),
+        Setting("account_id", formats.ACCOUNT_ID, documents=_BOTH),
+        Setting("ingest_scope", formats.INGEST_SCOPE, documents=_ROLE),
+        Setting("allow_network_interface_deletion", Flag(), documents=_ROLE),
+        Setting("exclusive_policies", Flag(), structural=True),
+        Setting("role_name", formats.ROLE_NAME, documents=_PASS),
+        Setting("role_path", formats.ROLE_PATH, documents=_PASS),
+        Setting("role_description", formats.ROLE_DESCRIPTION),
+        Setting("permissions_boundary_arn", formats.PERMISSIONS_BOUNDARY),
+        Setting("tags", Tags()),
+    )
+}
+"""Every setting by its name, in the order in which problems are reported."""
+TRUST_POLICY_SETTINGS: Final = tuple(
+    name for name, setting in SETTINGS.items() if Document.TRUST_POLICY in setting.documents
+)
+"""The settings that the trust policy depends on."""
+
+
+def role_policy_settings(connector: Connector) -> Collection[str]:
+    """Return the settings that the role policy of a connector depends on."""
+    parts = _ROLE | _PASS if connector.bucket_is_source else _ROLE
+    return [name for name, setting in SETTINGS.items() if not parts.isdisjoint(setting.documents)]
+
+
+class Arguments(dict[str, Any]):
+    """The settings of one role by their names in ConnectorRoleArgs, and where they were given."""
+
+    def __init__(
+        self,
+        values: Mapping[str, object],
+        source: Source,
+        secrets: Collection[str] = (),
+        problems: Collection[Problem] = (),
+        warnings: Collection[str] = (),
+    ) -> None:
+        """Hold the settings; `secrets` are those whose values are never shown.
+
+        `problems` and `warnings` concern the source as a whole, such as names that are not settings.
+        """
+        super().__init__(values)
+        self.source = source
+        self.secrets = frozenset(secrets)
+        self.problems = problems
+        self.warnings = warnings
+
+    @classmethod
+    def of(cls, given: Mapping[str, object], source: Source = ARGUMENTS) -> "Arguments":
+        """Take the arguments of a component, which are named as in `source`."""
+        if isinstance(given, Arguments):
+            return given
+        report = Report(source)
+        names = {source.path(name): name for name in SETTINGS}
+        for key in given:
+            if (key,) not in names:
+                report.refuse_name((key,), names)
+        values = {names[(key,)]: value for key, value in given.items() if (key,) in names}
+        return cls(values, source, problems=report.problems)
+
+    def resolved(self, values: Mapping[str, object], secrets: Collection[str]) -> "Arguments":
+        """Return these settings with the values of Outputs, of which some are secret."""
+        resolved = {**self, **values}
+        return Arguments(resolved, self.source, self.secrets | {*secrets}, self.problems, self.warnings)
