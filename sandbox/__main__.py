@@ -26,7 +26,11 @@ def main() -> int:
         "console-data-source",
         help="create a data source and its role, as a person does in the console of AWS",
     )
-    verbs.add_parser("down", help=f"destroy the stack {STACK} and the example's, and stop")
+    verbs.add_parser(
+        "down",
+        help=f"destroy the stack {STACK} and the example's, then reset the sandbox: this also deletes "
+        "the stacks and roles that you created in it",
+    )
     verbs.add_parser("stop", help="stop the server, and delete all stacks and roles")
     arguments = parser.parse_args()
     sandbox = Sandbox()
