@@ -164,7 +164,7 @@ def trusting_statements(trust: Document) -> Iterator[Statement]:
     for statement in trust.statements:
         if (
             statement.allows
-            and statement.actions.meets("sts:AssumeRole")
+            and statement.actions.meets(_ASSUME)
             and statement.principals.covers(_SERVICE_PRINCIPAL)
             and not any(map(never_met, statement.conditions))
         ):
