@@ -87,8 +87,8 @@ def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
         raise
 
 
-def delete_when_empty(function: Callable[..., Any], **arguments: str) -> None:
-    """Delete an entity that may not exist; retry while it has contents: `deleteRole` in role.go."""
+def delete_after_conflicts(function: Callable[..., Any], **arguments: str) -> None:
+    """Delete an entity that may not exist, and retry on DeleteConflict: `deleteRole` in role.go."""
     from botocore.exceptions import ClientError
 
     deadline = time.monotonic() + _CONFLICT_PATIENCE

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sandbox.provider.calls import ProviderError, delete_when_empty, ignore_not_found, partition
+from sandbox.provider.calls import ProviderError, delete_after_conflicts, ignore_not_found, partition
 from sandbox.provider.configuration import Configuration, Properties, caller
 from sandbox.provider.lifecycle import Lifecycle, Property, Resource
 from sandbox.provider.policy_equivalence import normalize
@@ -157,8 +157,8 @@ class Role(Resource):
         if force or state.get("inlinePolicies"):
             for name in inline_names(iam, identifier) or []:
                 ignore_not_found(iam.delete_role_policy, RoleName=identifier, PolicyName=name)
-        # With the program run first, the engine deletes a replaced role and its policy at once.
-        delete_when_empty(iam.delete_role, RoleName=identifier)
+        # With `--run-program`, the engine deletes a replaced role and its policy at the same time.
+        delete_after_conflicts(iam.delete_role, RoleName=identifier)
 
 
 class RolePolicy(Resource):
@@ -294,7 +294,7 @@ class Exclusive(Resource):
         """Add missing policies, and then remove unlisted ones (`syncAttachments`)."""
         role, members = desired["roleName"], set(desired[self.members])
         found = self.list(iam, role)
-        if found is None:  # not tried again, and without the code of IAM's error
+        if found is None:  # like the real provider: no retry, and no IAM error code in the message
             raise ProviderError(f"{role}: couldn't find resource")
         actual = set(found)
         for member in sorted(members - actual):

@@ -274,13 +274,20 @@ def test_a_role_that_cannot_be_passed_is_an_error_at_creation_and_update(
     assert [step for step in changes(stack) if step[0] == "update"]
 
 
-@pytest.mark.parametrize("name", ["allowedAccountIds", "forbiddenAccountIds"])
-def test_an_account_that_is_not_allowed_is_refused(monkeypatch: pytest.MonkeyPatch, name: str):
+@pytest.mark.parametrize(
+    ("name", "account", "reason"),
+    [
+        ("allowedAccountIds", "444455556666", "account ID not allowed"),
+        ("forbiddenAccountIds", "123456789012", "forbidden account ID"),
+    ],
+)
+def test_an_account_that_is_not_allowed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, account: str, reason: str
+):
     # validateAccountId in provider/provider.go.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": "123456789012"}))
-    accounts = ["123456789012" if name == "forbiddenAccountIds" else "444455556666"]
-    with pytest.raises(ProviderError, match=r"account ID not allowed \(123456789012\)"):
-        configuration.configure("aws-native", {"region": REGION, name: json.dumps(accounts)})
+    with pytest.raises(ProviderError, match=rf"^{reason} \(123456789012\)$"):
+        configuration.configure("aws-native", {"region": REGION, name: json.dumps([account])})
 
 
 def test_the_environment_has_the_region_if_the_configuration_has_none(monkeypatch: pytest.MonkeyPatch):

@@ -360,6 +360,10 @@ NOT_ALLOWED = f"error occurred:\n\t* AWS account ID not allowed: {ACCOUNT}"
         ({"allowedAccountIds": [OTHER]}, NOT_ALLOWED),
         ({"forbiddenAccountIds": [OTHER]}, None),
         ({"forbiddenAccountIds": [ACCOUNT]}, NOT_ALLOWED),
+        (
+            {"allowedAccountIds": [ACCOUNT], "forbiddenAccountIds": [OTHER]},
+            '"allowed_account_ids": conflicts with forbidden_account_ids',
+        ),
         ({"allowedAccountIds": ACCOUNT}, "allowedAccountIds: expected a list of account IDs, got 1"),
     ],
     ids=str,
@@ -367,12 +371,20 @@ NOT_ALLOWED = f"error occurred:\n\t* AWS account ID not allowed: {ACCOUNT}"
 def test_an_account_that_is_not_allowed_is_refused(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], refusal: str | None
 ):
+    # ConflictsWith in NewProvider, internal/provider/sdkv2/provider.go of terraform-provider-aws.
     # VerifyAccountIDAllowed in hashicorp/aws-sdk-go-base, which ConfigureProvider in
     # internal/conns/config.go calls. NewConfigEncoding in tfbridge/config_encoding.go: lists are JSON.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
     arguments = {name: json.dumps(value) for name, value in settings.items()}
     with nullcontext() if refusal is None else pytest.raises(ProviderError, match=re.escape(refusal)):
         configuration.configure("aws", {"region": REGION, **arguments})
+
+
+def test_json_that_is_nested_too_deeply_counts_as_text(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
+    deep = "[" * 100_000
+    with pytest.raises(ProviderError, match="allowedAccountIds: expected a list of account IDs"):
+        configuration.configure("aws", {"region": REGION, "allowedAccountIds": deep})
 
 
 @pytest.mark.parametrize(
