@@ -1,12 +1,12 @@
 """Serve AWS on loopback (moto behind IAM's rules, and Amazon Q Business) and the providers that call it.
 
 `python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background. In that directory,
-`server.json` contains its process and ports, and `contents.pickle` the contents of IAM and Amazon Q
-Business, so that the resources of stacks are not lost if the server is killed. Other services then have
-their initial contents again. A lock on `server.lock` shows that the server runs; deleting that
-file stops it. The server outlives the command that started it, unless there is a file `owner.lock` next
-to the directory. The server then stops when no process has a lock on that file: the system releases the
-lock of a process that ends.
+`server.json` contains its process ID and ports. `contents.pickle` contains IAM, STS, and Amazon Q
+Business, so that the resources of stacks and the credentials of roles survive if the server is killed;
+other services then have their initial contents again. A lock on `server.lock` shows that the server
+runs; deleting that file stops it. The server outlives the command that started it, unless a file
+`owner.lock` exists next to the directory. The server then stops when no process holds a lock on that
+file: the system releases the lock of a process that ends.
 """
 
 import fcntl
@@ -31,13 +31,14 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request
 
 from sandbox.account import ACCOUNT, FILL, bucket_owner, fill_qbusiness
 from sandbox.environment import PACKAGES, REGION, aws_variables
-from sandbox.iam_rules import IamError, Role, validate_request
+from sandbox.iam_rules import IamError, Role, listed, validate_request
 from sandbox.provider.server import serve
 from sandbox.qbusiness import QBusiness, QBusinessError
 
@@ -53,6 +54,9 @@ _AWS_MANAGED: Final = re.compile(r"arn:[a-z-]+:iam::aws:policy/(?:.*/)?([^/]+)")
 # A namespace, not an address: the SDKs require it in error documents.
 _NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
 
+_SAVED: Final = {"iam": iam_backends, "sts": sts_backends}
+"""The services of moto whose contents are saved: roles, policies, and the credentials of roles."""
+
 Environ = dict[str, Any]
 Start = Callable[..., Any]
 
@@ -60,8 +64,8 @@ Start = Callable[..., Any]
 class Aws:
     """A WSGI application: AWS with its contents on disk.
 
-    As in moto, the access key decides the account: temporary credentials are of the account of the role,
-    all others of the sandbox's account.
+    As in moto, the access key decides the account: a key that a call created belongs to the account of
+    its role or user, and any other key to the sandbox's account.
     """
 
     def __init__(self, contents: Path) -> None:
@@ -73,8 +77,9 @@ class Aws:
         self._reset()
         if contents.exists():
             saved = pickle.loads(contents.read_bytes())  # noqa: S301 our own file
-            for (account, partition), kept in saved["iam"].items():
-                vars(iam_backends[account][partition]).update(kept)
+            for service, backends in _SAVED.items():
+                for (account, partition), kept in saved.get(service, {}).items():
+                    vars(backends[account][partition]).update(kept)
             for place, resources in saved.get("applications", {}).items():
                 self.qbusiness[place].resources = resources
 
@@ -95,6 +100,8 @@ class Aws:
                     case "iam":
                         backend = iam_backends[account][get_partition(region)]
                         return self._answer_for_iam(backend, environ, start_response)
+                    case "sts":
+                        return self._answer_for_sts(environ, start_response)
                     case "qbusiness":
                         qbusiness = self.qbusiness[account, region]
                         return self._answer_for_qbusiness(qbusiness, environ, start_response)
@@ -124,9 +131,7 @@ class Aws:
         self, iam: IAMBackend, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
         """Validate the call, and pass it to moto."""
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"] = io.BytesIO(body)
-        parameters = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+        parameters = _parameters(environ)
         action = parameters.get("Action", "")
         _add_aws_managed_policy(iam, parameters.get("PolicyArn", ""))
         try:
@@ -145,6 +150,14 @@ class Aws:
             self._keep()
         return answer
 
+    def _answer_for_sts(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
+        """Pass the call to moto, and save the credentials that it creates."""
+        action = _parameters(environ).get("Action", "")
+        answer: Iterable[bytes] = list(self.moto(environ, start_response))
+        if not action.startswith(_READING):
+            self._keep()
+        return answer
+
     def _answer_for_qbusiness(
         self, qbusiness: QBusiness, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
@@ -156,7 +169,7 @@ class Aws:
 
     def _keep(self) -> None:
         kept = {
-            "iam": {(backend.account_id, backend.partition): vars(backend) for backend in _backends()},
+            **{service: _contents(backends) for service, backends in _SAVED.items()},
             "applications": {place: there.resources for place, there in self.qbusiness.items()},
         }
         unfinished = self.contents.with_suffix(".unfinished")
@@ -186,7 +199,7 @@ def _check_role(account: str, arn: str) -> None:
         raise QBusinessError("AccessDeniedException", "Cross-account pass role is not allowed.")
     roles = [role for backend in iam_backends[account].values() for role in backend.roles.values()]
     documents = {role.arn: role.assume_role_policy_document for role in roles}
-    if arn not in documents or "qbusiness.amazonaws.com" not in documents[arn]:
+    if arn not in documents or not _trusts_service(documents[arn]):
         raise QBusinessError(
             "ValidationException",
             f"Amazon Q Business cannot assume the role {arn}",
@@ -194,8 +207,31 @@ def _check_role(account: str, arn: str) -> None:
         )
 
 
-def _backends() -> list[IAMBackend]:
-    return [backend for account in iam_backends.values() for backend in account.values()]
+def _trusts_service(document: str) -> bool:
+    """Return whether a trust policy allows Amazon Q Business, if every condition of an Allow is met."""
+    effects = {
+        statement["Effect"]
+        for statement in listed(json.loads(document)["Statement"])
+        if "qbusiness.amazonaws.com" in str(statement.get("Principal"))
+        and (statement["Effect"] == "Allow" or "Condition" not in statement)
+    }
+    return effects == {"Allow"}
+
+
+def _contents(backends: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the attributes of a service's backends, by account and partition."""
+    return {
+        (backend.account_id, backend.partition): vars(backend)
+        for account in backends.values()
+        for backend in account.values()
+    }
+
+
+def _parameters(environ: Environ) -> dict[str, str]:
+    """Return the parameters in the body of a request, and keep the body readable."""
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
 
 
 def _roles(iam: IAMBackend) -> dict[str, Role]:

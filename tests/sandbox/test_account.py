@@ -1,6 +1,7 @@
 """Test the contents of the sandbox's account, and that it can be changed as an account of AWS."""
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -242,11 +243,16 @@ def test_lists_are_paginated(aws: Aws):
     [
         ("arn:aws:iam::123456789012:role/no-such-role", "ValidationException"),
         ("arn:aws:iam::123456789012:role/of-another-service", "ValidationException"),
+        ("arn:aws:iam::123456789012:role/denying", "ValidationException"),
         ("arn:aws:iam::444455556666:role/of-another-account", "AccessDeniedException"),
     ],
 )
 def test_a_role_that_cannot_be_passed_is_refused(aws: Aws, arn: str, refusal: str):
     aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
+    denial = {"Effect": "Deny", "Principal": {"Service": "qbusiness.amazonaws.com"}}
+    denying = json.loads(golden("trust-policy"))
+    denying["Statement"].append({**denial, "Action": "sts:AssumeRole"})
+    aws.iam.create_role(RoleName="denying", AssumeRolePolicyDocument=json.dumps(denying))
     qbusiness = aws.client("qbusiness")
     given = {**INDEX, "displayName": "Pages", "configuration": CONFIGURATION}
     with pytest.raises(ClientError) as refused:

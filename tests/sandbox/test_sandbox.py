@@ -18,7 +18,7 @@ import yaml
 from evidence.examples import APPLICATION_ID, INDEX_ID, KEY_ID
 from sandbox.environment import AWS_CLI, DIRECTORY, PROJECT, REGION, Sandbox
 from tests.helpers.processes import eventually
-from tests.helpers.stacks import Aws, NewStack, Stack, prepared
+from tests.helpers.stacks import OTHER_ACCOUNT, Aws, NewStack, Stack, other_credentials, prepared
 from tests.helpers.support import REQUIRED
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -111,6 +111,18 @@ def test_of_a_server_that_died_the_data_sources_are_left_and_other_services_begi
     (found,) = aws.client("qbusiness").list_data_sources(**index)["dataSources"]
     assert found["dataSourceId"] == made["dataSourceId"]
     assert aws.client("kms").describe_key(KeyId=KEY_ID)["KeyMetadata"]["Enabled"]
+
+
+def test_credentials_act_in_the_account_of_their_role_after_the_server_died(
+    own: tuple[Sandbox, dict[str, str]],
+):
+    sandbox, environment = own
+    credentials = other_credentials(environment)
+    identity = Aws({**environment, **credentials}).client("sts").get_caller_identity()
+    kill(sandbox)
+    found = Aws({**sandbox.prepare(), **credentials}).client("sts").get_caller_identity()
+    assert found["Account"] == OTHER_ACCOUNT
+    assert found["Arn"] == identity["Arn"]
 
 
 def test_a_stale_server_file_is_detected_even_if_its_process_id_is_in_use(
