@@ -131,9 +131,11 @@ class Steps:
         trust_policy = {"validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument"}
         try:
             findings = [
-                *self._account.policy_findings(self._trust_policy, "RESOURCE_POLICY", **trust_policy),
-                *self._account.policy_findings(self._role_policy, "IDENTITY_POLICY"),
-                *self._account.policy_findings(self._s3_role_policy, "IDENTITY_POLICY"),
+                *self._account.reader.policy_findings(
+                    self._trust_policy, "RESOURCE_POLICY", **trust_policy
+                ),
+                *self._account.reader.policy_findings(self._role_policy, "IDENTITY_POLICY"),
+                *self._account.reader.policy_findings(self._s3_role_policy, "IDENTITY_POLICY"),
             ]
         except CALL_ERRORS as error:
             raise _skip_or(error) from error
