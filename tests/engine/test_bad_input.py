@@ -7,33 +7,23 @@ from typing import Any
 
 import pytest
 
-from evidence.examples import (
-    ACCOUNT,
-    APPLICATION_ARN,
-    APPLICATION_ID,
-    INDEX_ID,
-    KEY_ID,
-    OTHER_ACCOUNT,
-    REGION,
-    SECRET_ID,
-    SECURITY_GROUP_ID,
-    SUBNET_ID,
-)
+from evidence import examples
+from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION, SUBNET_ID
 from tests.helpers.stacks import Aws, NewStack, Stack, Update, assert_refused
 from tests.helpers.support import PROJECT_NAME
 
 VALID: dict[str, Any] = {
     "aws:region": REGION,
-    "applicationId": APPLICATION_ID,
-    "indexId": INDEX_ID,
-    "secretId": SECRET_ID,
+    "applicationId": examples.APPLICATION_ID,
+    "indexId": examples.INDEX_ID,
+    "secretId": examples.SECRET_ID,
 }
-VPC = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
+VPC = {"subnetIds": [SUBNET_ID], "securityGroupIds": [examples.SECURITY_GROUP_ID]}
 PAGES = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug"
 PROGRAM_ERRORS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "formats": (
         {
-            "kmsKeyID": KEY_ID,
+            "kmsKeyID": examples.KEY_ID,
             "indexId": "",
             "secretId": "aem-*",
             "kmsKeyId": "alias/aem",

@@ -6,17 +6,8 @@ from typing import Any
 import pytest
 
 from components.stack_config import config_key
-from evidence.examples import (
-    ACCOUNT,
-    APPLICATION_ARN,
-    APPLICATION_ID,
-    KEY_ID,
-    REGION,
-    SECRET_ID,
-    SECURITY_GROUP_ID,
-    SHARED_SUBNET_ARN,
-    SUBNET_ID,
-)
+from evidence import examples
+from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, KEY_ID, REGION, SECRET_ID
 from sandbox.provider.configuration import UNKNOWN
 from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import (
@@ -37,8 +28,8 @@ FULL: dict[str, Any] = {
     **REQUIRED,
     "kmsKeyId": KEY_ID,
     "vpcConfiguration": {
-        "subnetIds": [SUBNET_ID, SHARED_SUBNET_ARN],
-        "securityGroupIds": [SECURITY_GROUP_ID],
+        "subnetIds": [examples.SUBNET_ID, examples.SHARED_SUBNET_ARN],
+        "securityGroupIds": [examples.SECURITY_GROUP_ID],
     },
     "allowNetworkInterfaceDeletion": True,
 }

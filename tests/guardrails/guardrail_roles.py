@@ -395,7 +395,7 @@ _S3_SOURCE: Final[Document] = {
 """https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v1-iam-role.html, without iam:PassRole."""
 
 RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
-    "the component's role": (Declared(), set()),
+    "the role of the component": (Declared(), set()),
     "no key and no VPC": (Declared(policy=json.loads(golden("minimal-role-policy"))), set()),
     "no key": (_without("kms:"), set()),
     "no VPC": (_without("ec2:"), set()),

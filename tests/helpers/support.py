@@ -5,19 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from evidence import examples
 from evidence.connector_calls import ROLE_NAME
-from evidence.examples import (
-    APPLICATION_ARN,
-    BUCKET_NAME,
-    INDEX_ID,
-    KEY_ID,
-    REGION,
-    REQUIRED_INPUTS,
-    SECRET_ID,
-    SECURITY_GROUP_ID,
-    SHARED_SUBNET_ARN,
-    SUBNET_ID,
-)
+from evidence.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION
 
 GOLDEN: Final = Path(__file__).parents[1] / "golden"
 
@@ -27,14 +17,14 @@ TIMEOUT: Final = 120.0
 MINIMAL: Final[Mapping[str, Any]] = {
     "application_id": APPLICATION_ARN,
     "index_id": INDEX_ID,
-    "secret_id": SECRET_ID,
+    "secret_id": examples.SECRET_ID,
 }
 """Only the required arguments."""
 VPC: Final[Mapping[str, Any]] = {
-    "subnet_ids": [SUBNET_ID, SHARED_SUBNET_ARN],
-    "security_group_ids": [SECURITY_GROUP_ID],
+    "subnet_ids": [examples.SUBNET_ID, examples.SHARED_SUBNET_ARN],
+    "security_group_ids": [examples.SECURITY_GROUP_ID],
 }
-REQUIRED: Final[Mapping[str, Any]] = {"aws:region": REGION, **REQUIRED_INPUTS}
+REQUIRED: Final[Mapping[str, Any]] = {"aws:region": REGION, **examples.REQUIRED_INPUTS}
 """The same as stack configuration."""
 FULL: Final[Mapping[str, Any]] = {
     **MINIMAL,

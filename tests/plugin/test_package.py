@@ -13,18 +13,8 @@ import pytest
 import yaml
 
 from components.stack_config import KEYS, PACKAGE_INPUTS
-from evidence.examples import (
-    ACCOUNT,
-    APPLICATION_ARN,
-    INDEX_ID,
-    KEY_ID,
-    REGION,
-    REQUIRED_INPUTS,
-    SECRET_ID,
-    SECURITY_GROUP_ID,
-    SHARED_SUBNET_ARN,
-    SUBNET_ID,
-)
+from evidence import examples
+from evidence.examples import INDEX_ID, KEY_ID, REGION, REQUIRED_INPUTS, SECRET_ID, SUBNET_ID
 from pages.other_languages import INVALID_INPUTS
 from sandbox.environment import PROJECT
 from tests.helpers.installing import (
@@ -50,8 +40,8 @@ FULL: Final = {
     "connector": "aem-cloud",
     "kmsKeyId": KEY_ID,
     "vpcConfiguration": {
-        "subnetIds": [SUBNET_ID, SHARED_SUBNET_ARN],
-        "securityGroupIds": [SECURITY_GROUP_ID],
+        "subnetIds": [SUBNET_ID, examples.SHARED_SUBNET_ARN],
+        "securityGroupIds": [examples.SECURITY_GROUP_ID],
     },
     "ingestScope": "applicationAndIndex",
     "allowNetworkInterfaceDeletion": True,
@@ -77,7 +67,7 @@ pulumi.ComponentResource(
     "{TYPE}",
     "docs",
     {{
-        "applicationId": "{APPLICATION_ARN}",
+        "applicationId": "{examples.APPLICATION_ARN}",
         "indexId": "{INDEX_ID}",
         "secretId": "{SECRET_ID}",
         "permissionsBoundaryARN": "arn:aws:iam::aws:policy/ReadOnlyAccess",
@@ -291,7 +281,7 @@ def test_every_input_reaches_the_role(new_program: Callable[..., Stack], aws: Aw
 
 
 def test_the_inputs_of_an_amazon_s3_source_reach_the_role(new_program: Callable[..., Stack], aws: Aws):
-    stack = new_program(docs={**S3_INPUTS, "bucketAccountId": ACCOUNT, "secretId": ""})
+    stack = new_program(docs={**S3_INPUTS, "bucketAccountId": examples.ACCOUNT, "secretId": ""})
     stack.up()
     name = stack.outputs()["roleName"]
     policy = of_role(golden("s3-v2-role-policy"), name)
@@ -303,7 +293,7 @@ def test_the_inputs_of_an_amazon_s3_source_reach_the_role(new_program: Callable[
     ("inputs", "expected"),
     [
         (
-            {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "connector": "jira"},
+            {"applicationId": examples.APPLICATION_ARN, "indexId": INDEX_ID, "connector": "jira"},
             ["secretId: is required and not set: the connector jira needs it, see https://docs.aws"],
         ),
         (
@@ -444,7 +434,7 @@ def check_that_the_program_on_the_page_deploys_the_role(stack: Stack, package: P
     *expected, deletion = statement_ids(golden("default-role-policy"))
     assert deletion == "AllowsAmazonQToDeleteTaggedNI"  # not set
     assert statement_ids(policy) == expected
-    for what in (KEY_ID, SUBNET_ID, SECURITY_GROUP_ID):
+    for what in (KEY_ID, SUBNET_ID, examples.SECURITY_GROUP_ID):
         assert what in policy
 
 
