@@ -122,10 +122,11 @@ def test_only_the_component_imports_resources():
         assert ("pulumi_aws" in path.read_text()) == (path.name == "connector_role.py")
 
 
-def test_the_program_depends_only_on_pulumi_and_its_aws_provider():
-    lines = (PROJECT / "requirements.txt").read_text().splitlines()
+@pytest.mark.parametrize(("place", "package"), [(".", "pulumi-aws"), ("guardrails", "pulumi-policy")])
+def test_the_program_and_the_pack_depend_only_on_pulumi_and_one_package(place: str, package: str):
+    lines = (PROJECT / place / "requirements.txt").read_text().splitlines()
     requirements = [line for line in lines if line and not line.startswith("#")]
-    assert [re.split(r"[<>=]", line)[0] for line in requirements] == ["pulumi", "pulumi-aws"]
+    assert [re.split(r"[<>=]", line)[0] for line in requirements] == ["pulumi", package]
     assert all(re.fullmatch(r"[a-z-]+>=[\d.]+,<\d+", line) for line in requirements)
 
 

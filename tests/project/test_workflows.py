@@ -62,23 +62,14 @@ def triggers(workflow: str) -> set[str]:
 # The files.
 
 
-def test_there_are_workflows_and_a_composite_action():
-    assert sorted(WORKFLOWS) == ["environments", "tests"]
-    assert len(FILES) == 3
-    assert list(JOBS) == ["list", "preview", "deploy", "drift", "tests"]
+def test_each_action_has_one_pin_with_its_version_in_a_comment():
+    text = "".join(path.read_text() for path in FILES)
+    pins = {*re.findall(r"uses: ([\w-]+/.*)", text)}
+    assert len(pins) == len({pin.partition("@")[0] for pin in pins})
+    assert all(re.search(r" # v\d+\.\d+\.\d+$", pin) for pin in pins)
 
 
-def test_each_action_is_pinned_to_a_commit_with_its_version_in_a_comment():
-    lines = [line for path in FILES for line in path.read_text().splitlines() if "uses:" in line]
-    others = [line for line in lines if "uses: ./.github/actions/" not in line]
-    assert len(others) >= 8
-    for line in others:
-        assert re.search(r"uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
-    pins = {line.partition("uses: ")[2] for line in others}
-    assert len({pin.partition("@")[0] for pin in pins}) == len(pins)
-
-
-def test_workflows_have_no_permissions_and_jobs_only_what_they_need():
+def test_jobs_have_only_the_permissions_that_they_need():
     assert {name: workflow["permissions"] for name, workflow in WORKFLOWS.items()} == {
         "environments": {},
         "tests": {},
@@ -96,12 +87,6 @@ def test_no_checkout_persists_its_token():
     checkouts = [step for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
     assert len(checkouts) == len(JOBS)
     assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
-
-
-def test_no_script_contains_an_expression():
-    scripts = [step["run"] for step in STEPS if "run" in step]
-    assert len(scripts) == 7
-    assert not [script for script in scripts if "${{" in script]
 
 
 def test_a_pull_request_from_a_fork_is_tested_and_gets_no_credentials():
@@ -162,32 +147,23 @@ def test_the_preview_s_report_becomes_one_comment_for_each_environment_even_if_t
 
 def test_dependabot_updates_every_place_with_dependencies():
     updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text())["updates"]
-    places = {
+    updated = {
         (update["package-ecosystem"], place)
         for update in updates
         for place in update.get("directories", [update.get("directory")])
     }
-    assert places == {
-        ("pip", "/"),
-        ("gomod", "/sandbox/engine"),
-        ("npm", "/tests/authorization"),
-        ("npm", "/benchmarks/cdk"),
-        ("github-actions", "/"),
-        ("github-actions", "/.github/actions/pulumi"),
-    }
     files = {
-        "pip": ["requirements-dev.in", "requirements-dev.txt"],
-        "gomod": ["go.mod", "go.sum"],
-        "npm": ["package.json", "package-lock.json"],
+        "requirements-dev.txt": "pip",
+        "go.sum": "gomod",
+        "package-lock.json": "npm",
+        "action.yml": "github-actions",
     }
-    for ecosystem, place in places - {("github-actions", "/")}:
-        for name in files.get(ecosystem, ["action.yml"]):
-            assert (PROJECT / place.lstrip("/") / name).is_file(), (place, name)
-    used = {path.parent for path in FILES if path.parent.name != "workflows"}
-    assert used == {PROJECT / ".github" / "actions" / "pulumi"}
-    for update in updates:
-        assert update["schedule"] == {"interval": "weekly"}
-        assert [group["patterns"] for group in update["groups"].values()] == [["*"]]
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    paths = [Path("/", line) for line in listed.stdout.splitlines()]
+    found = {(files[path.name], str(path.parent)) for path in paths if path.name in files}
+    assert updated == {*found, ("github-actions", "/")}
 
 
 def test_the_shell_scripts_of_the_workflows_pass_shellcheck():
