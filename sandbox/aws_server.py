@@ -1,4 +1,4 @@
-"""Serve AWS on loopback (moto behind IAM's rules, and Amazon Q Business) and the providers that call it.
+"""Serve AWS on loopback (moto behind IAM's rules, and Amazon Q Business), and the sandbox's providers.
 
 `python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background. In that directory,
 `server.json` contains its process ID and ports. `contents.pickle` contains IAM, STS, and Amazon Q
@@ -43,12 +43,12 @@ from sandbox.provider.server import serve
 from sandbox.qbusiness import QBusiness, QBusinessError
 
 _LOCK_CHECK: Final = 0.1
-"""Seconds between two checks of the lock, without requests."""
+"""Seconds between two checks of the lock while no request arrives."""
 _GRACE: Final = 4.0
-"""Seconds that calls in progress have when the server is stopped."""
+"""Seconds for calls in progress to end when the server is stopped."""
 _READING: Final = ("Get", "List", "Simulate")
 _SIGNATURE: Final = re.compile(r"Credential=([^/]+)/\d+/([\w-]+)/([\w-]+)/")
-"""The access key, the Region and the service in the signature of a request."""
+"""The access key, the Region, and the service in the signature of a request."""
 _AWS_MANAGED: Final = re.compile(r"arn:[a-z-]+:iam::aws:policy/(?:.*/)?([^/]+)")
 """The ARN of a policy that AWS manages, and its name."""
 # A namespace, not an address: the SDKs require it in error documents.
@@ -62,17 +62,17 @@ Start = Callable[..., Any]
 
 
 class Aws:
-    """A WSGI application: AWS with its contents on disk.
+    """A WSGI application that serves AWS and saves its contents to disk.
 
     As in moto, the access key decides the account: a key that a call created belongs to the account of
     its role or user, and any other key to the sandbox's account.
     """
 
     def __init__(self, contents: Path) -> None:
-        """Load the contents that an earlier server saved."""
+        """Load the contents that a previous server saved."""
         self.contents = contents
         self.moto: Any = DomainDispatcherApplication(_moto)
-        # One call at a time: nothing may change between the validation of a call and moto's answer.
+        # One call at a time: nothing may change between the validation of a call and its execution.
         self.lock = threading.Lock()
         self._reset()
         if contents.exists():
@@ -85,12 +85,12 @@ class Aws:
 
     def _reset(self) -> None:
         self.filled: set[str] = set()
-        """The services of moto that have their initial contents."""
+        """The moto services that already contain their initial resources."""
         self.qbusiness: dict[tuple[str, str], QBusiness] = _Places()
         fill_qbusiness(self.qbusiness[ACCOUNT, REGION])
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        """Answer one request."""
+        """Answer a request."""
         signature = _SIGNATURE.search(environ.get("HTTP_AUTHORIZATION", ""))
         access_key, region, service = signature.groups() if signature else ("", "", "")
         with self.lock:
@@ -108,16 +108,18 @@ class Aws:
                     case _:
                         return self._answer_for_others(service, environ, start_response)
             except NotImplementedError as error:
-                return _refuse_unknown(service, f"the sandbox does not have it: {error}", start_response)
+                return _refuse_unknown(
+                    service, f"the sandbox does not support it: {error}", start_response
+                )
 
     def _answer_for_others(
         self, service: str, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
-        """Pass a call to moto, after the service has its initial contents."""
+        """Fill the service if necessary, and pass the call to moto."""
         if service in FILL and service not in self.filled:
             FILL[service]()
             self.filled.add(service)
-        # moto ignores this header.
+        # moto ignores this header, so check it here.
         expected = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")
         if expected and bucket_owner(environ["PATH_INFO"].split("/")[1]) not in (expected, None):
             return _error_response(IamError(403, "AccessDenied", "Access Denied"), start_response)
@@ -130,7 +132,7 @@ class Aws:
     def _answer_for_iam(
         self, iam: IAMBackend, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
-        """Validate the call, and pass it to moto."""
+        """Validate the call and pass it to moto."""
         parameters = _parameters(environ)
         action = parameters.get("Action", "")
         _add_aws_managed_policy(iam, parameters.get("PolicyArn", ""))
@@ -139,7 +141,7 @@ class Aws:
         except IamError as refusal:
             return _error_response(refusal, start_response)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-            # The rules assume the form of a valid call.
+            # The rules assume a well-formed call.
             malformed = IamError(400, "ValidationError", f"malformed call: {error!r}")
             return _error_response(malformed, start_response)
         if action == "UpdateRole":
@@ -178,14 +180,14 @@ class Aws:
 
 
 def _moto(service: Any) -> Any:
-    """Return moto's application for a service; raise NotImplementedError if moto does not have it."""
+    """Return moto's application for a service; raise NotImplementedError if there is none."""
     if service is None:
         raise NotImplementedError("moto has no such service")
     return create_backend_app(service)
 
 
 class _Places(dict[tuple[str, str], QBusiness]):
-    """Amazon Q Business by account and Region."""
+    """Amazon Q Business in each account and Region."""
 
     def __missing__(self, place: tuple[str, str]) -> QBusiness:
         account, region = place
@@ -242,9 +244,9 @@ def _roles(iam: IAMBackend) -> dict[str, Role]:
 
 
 def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
-    """Add a policy of AWS to an account when a call first names it.
+    """Add an AWS managed policy to an account when a call first names it.
 
-    moto would add all 1,500 at the start, and each change of IAM would then be saved with them.
+    moto would add all 1,500 at the start, and each change of IAM would save them again.
     """
     named = _AWS_MANAGED.fullmatch(arn)
     if not named or arn in iam.managed_policies:
@@ -257,7 +259,7 @@ def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
 
 
 def _complete(iam: IAMBackend, parameters: dict[str, str]) -> bytes:
-    """Add what a call of UpdateRole omits: moto would remove it, but AWS keeps it."""
+    """Add the parameters that a call of UpdateRole omits: AWS keeps their values, moto deletes them."""
     for role in iam.roles.values():
         if role.name == parameters.get("RoleName"):
             kept = {"Description": role.description, "MaxSessionDuration": role.max_session_duration}
@@ -276,7 +278,7 @@ def _error_response(refusal: IamError, start_response: Start) -> Iterable[bytes]
 
 
 def _refuse_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
-    """Refuse an operation like one that AWS does not have: IAM in XML, other services in JSON."""
+    """Refuse an operation as if AWS did not have it: IAM in XML, other services in JSON."""
     if service == "iam":
         return _error_response(IamError(400, "InvalidAction", message), start_response)
     code = "UnknownOperationException"
@@ -292,9 +294,9 @@ def _end_with_the_holder_of(owner: Path) -> None:
 
 
 def main(directory: Path, sources: str) -> None:
-    """Serve in a process of its own, until its lock is deleted from the directory.
+    """Serve in a background process until its lock is deleted from the directory.
 
-    `sources` is the digest of what the server is started from.
+    `sources` is the digest of the server's source files.
     """
     path = directory / "server.lock"
     lock = path.open("a")
@@ -324,7 +326,7 @@ def main(directory: Path, sources: str) -> None:
         server.timeout = _LOCK_CHECK
         while _is_at(path, lock):
             server.handle_request()
-        # Calls in progress end: the engine must learn what they did.
+        # Let calls in progress end: the engine must learn their results.
         ended = [provider.stop(grace=_GRACE) for provider, _ in providers.values()]
         while not all(event.is_set() for event in ended):
             server.handle_request()

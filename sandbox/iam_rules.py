@@ -1,8 +1,8 @@
-"""Refuse what IAM refuses and moto accepts.
+"""Refuse the calls that IAM refuses and moto accepts.
 
 The rules are those of https://docs.aws.amazon.com/IAM/latest/APIReference/ and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html for roles and their
-inline policies. They share no code with the program that they check.
+inline policies. To be independent, they share no code with the program.
 """
 
 import json
@@ -16,7 +16,7 @@ class IamError(Exception):
     """Raised when IAM refuses a call."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        """Store the parts of the error document."""
+        """Store the members of the error document."""
         super().__init__(message)
         self.status = status
         self.code = code
@@ -29,7 +29,7 @@ class Role(NamedTuple):
     name: str
     inline_policies: Mapping[str, str]
     tags: tuple[str, ...] = ()
-    """Keys of the tags."""
+    """The keys of the tags."""
 
 
 _MAXIMUM_INLINE: Final = 10_240
@@ -129,7 +129,7 @@ def _check_inline(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> N
 
 
 def _check_tags(parameters: Mapping[str, str], present: Iterable[str]) -> None:
-    """Refuse what moto accepts: reserved keys, characters of values, and the number of all tags."""
+    """Refuse reserved keys, invalid characters in values, and more than 50 tags."""
     tags = {name.removesuffix(".Key"): key for name, key in parameters.items() if name.endswith(".Key")}
     if len({*tags.values(), *present}) > _MAXIMUM_TAGS:
         raise IamError(400, "ValidationError", f"more than {_MAXIMUM_TAGS} tags")
