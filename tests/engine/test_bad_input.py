@@ -279,7 +279,7 @@ def test_unusual_values_are_refused_without_a_traceback(
     assert "\n  indexId fine" not in text
 
 
-def test_a_value_nested_too_deep_for_python_is_refused(new_stack: NewStack, aws: Aws):
+def test_a_value_that_is_nested_too_deeply_is_refused(new_stack: NewStack, aws: Aws):
     stack = configured(new_stack, {"vpcConfiguration": {"subnetIds": "DEEP"}})
     text = stack.config_file.read_text()
     stack.config_file.write_text(text.replace('"DEEP"', "[" * 1_200 + "]" * 1_200))

@@ -348,7 +348,7 @@ def test_a_call_that_fails_once_is_retried_within_the_update(
 
 
 @pytest.mark.parametrize("fault", ["throttled", "reply-lost"])
-def test_the_same_command_continues_where_the_last_one_stopped(
+def test_repeating_the_command_continues_where_it_stopped(
     new_stack: NewStack, failing: Proxy, aws: Aws, fault: str
 ):
     stack = new_stack(BEFORE, attempts=1)

@@ -57,9 +57,7 @@ def test_each_connector_has_a_role_for_its_own_secret_or_bucket(stack: Stack, aw
         ),
     ],
 )
-def test_an_error_shows_which_connector_it_belongs_to(
-    stack: Stack, changed: dict[str, str | None], expected: str
-):
+def test_an_error_names_its_connector(stack: Stack, changed: dict[str, str | None], expected: str):
     settings = {**SETTINGS, **changed}
     stack.configure({key: value for key, value in settings.items() if value is not None})
     refused = stack.preview(check=False)

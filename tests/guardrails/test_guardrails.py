@@ -160,11 +160,11 @@ def test_a_role_that_is_too_wide_is_found_by_its_rules_alone(what: Declared, rul
 
 
 @pytest.mark.parametrize(("what", "advisory"), RIGHT.values(), ids=RIGHT)
-def test_a_role_that_is_right_passes(what: Declared, advisory: set[str]):
+def test_a_correct_role_passes(what: Declared, advisory: set[str]):
     assert set(findings(*declared(what))) == advisory
 
 
-def test_a_finding_is_reported_at_the_resource_that_it_is_about():
+def test_a_finding_is_reported_on_its_resource():
     everybody = trust(Principal="*")
     found = findings(role(everybody), role_policy(ANY_SECRET), attachment(ADMINISTRATOR))
     assert {name: [finding.urn for finding in by_rule] for name, by_rule in found.items()} == {
@@ -175,7 +175,7 @@ def test_a_finding_is_reported_at_the_resource_that_it_is_about():
     assert ADMINISTRATOR in found["excess"][0].message
 
 
-def test_a_finding_shows_what_was_found_what_is_expected_and_the_fix():
+def test_a_finding_shows_the_violation_the_expected_value_and_the_fix():
     tags = policy("AllowsAmazonQToCreateTags", Condition=None)
     document = {
         **tags,
@@ -246,11 +246,11 @@ def test_a_role_may_pass_itself():
     ],
     ids=json.dumps,
 )
-def test_a_role_may_pass_no_other_role_and_itself_to_no_other_service(document: Document):
+def test_a_role_may_pass_only_itself_and_only_to_the_service(document: Document):
     assert set(findings(role(), role_policy(document))) == {"excess"}
 
 
-def test_while_the_name_of_a_role_is_not_known_no_arn_is_its_own():
+def test_no_arn_belongs_to_a_role_with_an_unknown_name():
     its_role = role(name=UNKNOWN)
     assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
     # A policy with the role's name is not known either.
@@ -276,7 +276,7 @@ def test_a_policy_of_two_roles_lets_each_pass_only_itself():
     assert finding.expected == f"arn:aws:iam::{ACCOUNT}:role/qbusiness-other"
 
 
-def test_the_expected_condition_has_the_application_of_the_role():
+def test_the_expected_condition_contains_the_application_of_the_role():
     document = policy("AllowsAmazonQToCreateNetworkInterfacePermission", Condition=None)
     (finding,) = findings(role(), role_policy(document))["excess"]
     assert finding.expected == (
@@ -424,7 +424,7 @@ def test_one_unknown_member_of_a_list_does_not_hide_the_others():
     assert set(findings(role(), resource("PolicyAttachment", "several", several))) == {"excess"}
 
 
-def test_a_document_that_is_an_object_is_checked_though_some_of_it_is_unknown():
+def test_a_partly_unknown_document_is_checked():
     trusting = resource("Role", "role", {"assumeRolePolicy": TRUST, "name": NAME})
 
     def found(**statement: Any) -> set[str]:
@@ -465,7 +465,7 @@ def test_a_policy_belongs_only_to_the_role_that_it_names():
     assert names == ["qbusiness-2"]
 
 
-def test_the_name_of_a_role_joins_it_with_its_policies_in_any_case():
+def test_the_names_of_roles_are_not_case_sensitive():
     its_role = role(name="QBusiness-Guarded")
     assert set(findings(its_role, role_policy(ANY_SECRET, of="qbusiness-guarded"))) == {"secret"}
     props = {"role": "qbusiness-GUARDED", "policy": text(ANY_SECRET)}
@@ -484,7 +484,7 @@ def observed(**props: Any) -> Declaration:
     return role(**props, observed=("inlinePolicies", "managedPolicyArns"))
 
 
-def test_the_role_s_own_policies_are_counted_once_though_the_provider_reports_them_again():
+def test_declared_policies_that_the_provider_also_reports_are_counted_once():
     long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE // 2))
     inline = [{"name": "connector", "policy": text(long)}]
     assert findings(observed(inlinePolicies=inline), role_policy(long)) == {}
@@ -493,7 +493,7 @@ def test_the_role_s_own_policies_are_counted_once_though_the_provider_reports_th
     assert findings(role(inlinePolicies=[*inline, other]), role_policy(long)) == {}
 
 
-def test_a_policy_inside_the_role_is_checked_though_its_name_is_that_of_a_right_one():
+def test_a_policy_inside_the_role_is_checked_even_if_another_has_its_name():
     inline = [{"name": "connector", "policy": text(ANY_SECRET)}]
     assert set(findings(role(inlinePolicies=inline), role_policy())) == {"secret"}
 
@@ -530,7 +530,7 @@ def test_a_policy_that_the_stack_does_not_declare_is_reported_and_stops_nothing(
     )
 
 
-def test_the_command_that_removes_a_policy_is_quoted_as_the_program_s_commands_are():
+def test_the_command_that_removes_a_policy_is_quoted_like_the_commands_of_the_program():
     names = ("=ls", "a'b", "$(id)", "-x", "~root", "by-hand", "a b")
     its_role = observed(inlinePolicies=[{"name": each, "policy": text(ANY_SECRET)} for each in names])
     found = findings(its_role)["undeclared"]
@@ -556,7 +556,7 @@ def test_a_policy_that_the_update_removes_needs_no_fix():
     assert administrator == nothing.format("RolePolicyAttachmentsExclusive")
 
 
-def test_what_a_role_has_counts_as_declared_where_nothing_was_recorded():
+def test_all_policies_count_as_declared_if_nothing_was_recorded():
     its_role = observed(inlinePolicies=[{"name": "console", "policy": text(ANY_SECRET)}])
     unknown = role(urn="unknown", inlinePolicies=UNKNOWN)
     unrecorded, _ = roles_of([its_role, unknown], {})
@@ -606,14 +606,14 @@ def test_roles_that_the_service_cannot_assume_are_not_checked():
     assert findings(role("no document"), resource("Bucket", "bucket", {})) == {}
 
 
-def test_a_role_whose_trust_is_not_known_yet_is_checked_if_its_policies_name_actions_of_the_service():
+def test_a_role_with_unknown_trust_is_checked_if_its_policies_contain_actions_of_the_service():
     its_role = role(UNKNOWN)
     assert set(findings(its_role, role_policy(ANY_SECRET, its_role))) == {"secret"}
     other = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
     assert findings(its_role, role_policy(other, its_role)) == {}
 
 
-def test_a_value_that_is_not_known_yet_is_not_checked():
+def test_an_unknown_value_is_not_checked():
     its_role = role(name=UNKNOWN)
     assert findings(role(UNKNOWN), role_policy()) == {}
     assert findings(its_role, role_policy(UNKNOWN, its_role)) == {}
@@ -674,7 +674,7 @@ def test_a_malformed_document_is_reported_and_breaks_nothing(document: Any, prob
     assert findings(role(document)) == {}
 
 
-def test_a_trust_policy_that_cannot_be_read_counts_if_it_names_the_service():
+def test_a_malformed_trust_policy_counts_if_it_names_the_service():
     document = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Resource": "*"}]}
     assert set(findings(role(document))) == {"readable"}
 

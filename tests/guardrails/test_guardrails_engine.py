@@ -129,7 +129,7 @@ def test_each_role_that_is_too_wide_is_stopped_by_its_rules_alone(
     )
 
 
-def test_each_role_that_is_right_is_let_through(
+def test_each_correct_role_passes(
     new_stack: NewStack, aws: Aws, pack: Path, record_property: Callable[[str, object], None]
 ):
     elsewhere = aws.iam.create_policy(PolicyName="elsewhere", PolicyDocument=json.dumps(POLICY))
@@ -290,7 +290,7 @@ def test_a_policy_that_a_program_declares_inside_the_role_is_stopped(
     assert aws.roles() == []
 
 
-def test_a_right_policy_inside_the_role_passes_before_and_after_it_is_there(
+def test_a_correct_policy_inside_the_role_passes_before_and_after_its_creation(
     new_stack: NewStack, pack: Path
 ):
     stack = inside(new_stack, {"right": {"inline": [POLICY]}})
@@ -348,7 +348,7 @@ def test_the_page_shows_the_report_on_its_example(new_stack: NewStack, pack: Pat
     assert [line.rstrip() for line in shown.strip().splitlines()] == expected.strip().splitlines()
 
 
-def test_the_table_on_the_page_has_every_rule():
+def test_the_table_on_the_page_contains_every_rule():
     rows = re.findall(
         r"^\| `([a-z-]+)` \| (mandatory|advisory) \| (.*?) \|", PAGE.read_text(), re.MULTILINE
     )

@@ -56,7 +56,7 @@ FULL: Final = {
 S3_INPUTS: Final = {PACKAGE_INPUTS.name(name): value for name, value in S3.items()}
 
 
-def test_the_programs_here_have_every_input():
+def test_the_programs_of_the_tests_set_every_input():
     assert {*FULL, *S3_INPUTS, "bucketAccountId"} == {*KEYS.values(), "region"}
 
 
@@ -241,7 +241,7 @@ def test_the_inputs_are_the_keys_of_the_configuration_and_each_is_described():
     assert all(resource["description"].endswith(".") for resource in described)
 
 
-def test_only_what_decides_the_statements_and_resources_is_plain():
+def test_only_inputs_that_decide_the_statements_and_resources_are_plain():
     inputs = frozen()["resources"][TYPE]["inputProperties"]
     assert {name for name, schema in inputs.items() if schema.get("plain")} == {
         "connector",
@@ -314,7 +314,7 @@ def test_the_inputs_of_an_amazon_s3_source_reach_the_role(new_program: Callable[
     ],
     ids=["nothing", "secret", "secret connector", "secret bucket"],
 )
-def test_inputs_that_do_not_fit_the_connector_are_refused_by_name(
+def test_inputs_that_the_connector_does_not_support_are_refused_by_name(
     new_program: Callable[..., Stack], aws: Aws, inputs: dict[str, object], expected: list[str]
 ):
     errors = f"invalid configuration: {len(expected)} error"
@@ -368,9 +368,7 @@ def test_a_misspelled_input_of_an_untyped_language_is_refused(
     )
 
 
-def test_a_number_instead_of_a_string_is_shown_as_it_was_set(
-    new_stack: NewStack, package: Path, aws: Aws
-):
+def test_a_number_instead_of_a_string_is_shown_unchanged(new_stack: NewStack, package: Path, aws: Aws):
     stack = new_stack({"aws:region": REGION}, UNTYPED.replace(f'"{INDEX_ID}"', "111122223333"))
     declare_package(stack, package)
     assert_refused(stack, aws, "indexId: expected a string, got 111122223333; quote it")

@@ -106,7 +106,7 @@ def test_make_up_is_independent_of_the_user_s_python_variables(checkout: Path):
     assert done.stdout.splitlines()[-1].startswith("arn:aws:iam::123456789012:role/")
 
 
-def test_the_stack_dev_is_selected_wherever_the_checkout_is_found(checkout: Path):
+def test_the_stack_dev_is_selected_at_every_path_of_the_checkout(checkout: Path):
     def selected(directory: Path) -> str:
         return in_sandbox(directory, "pulumi", "stack", "--show-name")
 
@@ -118,7 +118,7 @@ def test_the_stack_dev_is_selected_wherever_the_checkout_is_found(checkout: Path
     assert selected(checkout.rename(checkout.with_name("moved"))) == "dev\n"
 
 
-def test_a_stack_that_the_user_has_selected_stays_selected(checkout: Path):
+def test_a_stack_that_the_user_selected_remains_selected(checkout: Path):
     in_sandbox(checkout, "pulumi", "stack", "init", "prod")
     assert in_sandbox(checkout, "pulumi", "stack", "--show-name") == "prod\n"
 
@@ -126,9 +126,7 @@ def test_a_stack_that_the_user_has_selected_stays_selected(checkout: Path):
 # A shell in the sandbox.
 
 
-def test_a_sandbox_shell_shows_that_it_is_one_and_has_a_stack_and_a_region(
-    checkout: Path, tmp_path: Path
-):
+def test_a_sandbox_shell_has_a_distinct_prompt_a_stack_and_a_region(checkout: Path, tmp_path: Path):
     settings = tmp_path / ".bashrc"
     settings.write_text("export AWS_PROFILE=production\n")
     seen = type_in_a_shell(
@@ -195,7 +193,7 @@ def test_make_clean_removes_ignored_files_and_lists_the_stacks_that_are_not_in_g
     ]
 
 
-def test_make_clean_needs_no_git(repository: Path):
+def test_make_clean_works_without_git(repository: Path):
     shutil.rmtree(repository / ".git")
     assert make(repository, "clean").stdout == ""
     assert not (repository / "venv").exists()
@@ -241,7 +239,7 @@ def test_a_second_installation_waits_for_the_first(uninstalled: Path):
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda end: end.name)
-def test_an_interrupted_installation_starts_again(uninstalled: Path, end: signal.Signals):
+def test_an_interrupted_installation_starts_over(uninstalled: Path, end: signal.Signals):
     with subprocess.Popen(
         INSTALL, cwd=uninstalled, stdout=subprocess.PIPE, start_new_session=True
     ) as process:

@@ -89,7 +89,7 @@ def test_no_checkout_persists_its_token():
     assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
 
 
-def test_a_pull_request_from_a_fork_is_tested_and_gets_no_credentials():
+def test_a_pull_request_from_a_fork_is_tested_without_credentials():
     assert triggers("tests") == {"pull_request", "push"}
     assert triggers("environments") == {"pull_request", "push", "schedule", "workflow_dispatch"}
     for name, job in JOBS.items():
@@ -128,7 +128,7 @@ def test_without_environments_no_job_has_an_empty_matrix():
         assert "needs.list.outputs.stacks != '[]'" in ENVIRONMENTS[name]["if"]
 
 
-def test_the_pulumi_cli_is_the_version_that_the_sandbox_builds():
+def test_the_workflows_install_the_pulumi_version_of_the_sandbox():
     installed = [step for step in STEPS if step.get("uses", "").startswith("pulumi/actions@")]
     assert [step["with"] for step in installed] == [{"pulumi-version": VERSION}] * 2
 
@@ -197,7 +197,7 @@ def calls(*functions: Callable[..., Any]) -> set[str]:
     return {"iam:" + name.title().replace("_", "") for name in names}
 
 
-def test_the_roles_of_the_page_may_call_what_the_provider_calls():
+def test_the_roles_of_the_page_allow_the_calls_of_the_provider():
     shared = (inline_policy, inline_names, attached_arns)
     exclusive = (RolePoliciesExclusive, RolePolicyAttachmentsExclusive)
     read = calls(Role.read, *shared)
@@ -387,7 +387,9 @@ def test_a_failed_preview_reports_why_and_fails_its_job(new_stack: NewStack):
     assert "fix: pulumi config set" in report
 
 
-def test_a_deployment_asks_nothing_and_fails_if_it_cannot_deploy(deployed: Repository, aws: Aws):
+def test_a_deployment_needs_no_confirmation_and_fails_if_it_cannot_deploy(
+    deployed: Repository, aws: Aws
+):
     role = deployed.stack.outputs()["roleName"]
     assert role in aws.roles()
     assert f"### Deployment of {deployed.stack.name}\n" in deployed.reported()
@@ -504,7 +506,7 @@ def test_output_stays_inside_its_code_block_and_below_the_size_limit(tmp_path: P
     assert ("The beginning is cut off" in before) == (length > 1)
 
 
-def test_a_report_has_both_streams_and_keeps_the_command_s_exit_code(tmp_path: Path):
+def test_a_report_contains_both_streams_and_keeps_the_exit_code_of_the_command(tmp_path: Path):
     environment = {**os.environ, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
     command = [REPORT, "Preview of x", "sh", "-c", "echo output; echo error >&2; exit 7"]
     done = subprocess.run(

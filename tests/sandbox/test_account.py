@@ -49,7 +49,7 @@ def test_the_application_and_its_index_are_active(aws: Aws):
 
 
 @pytest.mark.parametrize("name", [SECRET_ARN, "qbusiness/aem-cloud"])
-def test_the_secret_has_exactly_its_arn_and_the_key(aws: Aws, name: str):
+def test_the_secret_has_the_expected_arn_and_key(aws: Aws, name: str):
     secret = aws.client("secretsmanager").describe_secret(SecretId=name)
     assert secret["ARN"] == SECRET_ARN
     assert secret["KmsKeyId"] == aws.client("kms").describe_key(KeyId=KEY)["KeyMetadata"]["Arn"]
@@ -89,7 +89,7 @@ def test_another_region_is_empty(aws: Aws):
 # Changes.
 
 
-def test_a_secret_that_replaces_another_of_its_name_has_another_arn(aws: Aws):
+def test_a_secret_that_replaces_another_under_the_same_name_has_another_arn(aws: Aws):
     secrets = aws.client("secretsmanager")
     secrets.delete_secret(SecretId=SECRET_ARN, ForceDeleteWithoutRecovery=True)
     created = secrets.create_secret(Name="qbusiness/aem-cloud", SecretString="{}")

@@ -149,7 +149,7 @@ def test_a_refresh_keeps_foreign_tags_out_of_the_inputs_and_the_next_update_remo
 @pytest.mark.parametrize(
     ("ignored", "left"), [(["tags"], ("tagsAll.Foreign",)), (["tags", "tagsAll"], None)], ids=str
 )
-def test_foreign_tags_stay_only_if_tags_all_is_ignored_too(
+def test_foreign_tags_are_kept_only_if_tags_all_is_also_ignored(
     new_program: NewStack, aws: Aws, ignored: list[str], left: tuple[str, ...] | None
 ):
     # applyTags in pulumi-aws, provider/tags.go: Check computes tagsAll from the inputs.
@@ -168,7 +168,7 @@ def test_tags_all_is_in_the_inputs(new_program: NewStack):
     assert role(stack)["inputs"]["tagsAll"] == {"Team": "search"}
 
 
-def test_a_document_stays_as_written_so_that_its_drift_is_reported_until_it_is_corrected(
+def test_a_document_keeps_its_text_so_that_drift_is_reported_until_it_is_corrected(
     new_program: NewStack, aws: Aws
 ):
     # extractInputs in tfbridge/schema.go: a property with a StateFunc keeps its old input.
@@ -239,14 +239,14 @@ def test_the_maximum_session_duration_is_corrected_only_if_another_default_is_re
     ],
     ids=str,
 )
-def test_documents_are_compared_as_the_provider_does(
+def test_documents_are_compared_like_the_provider(
     one: dict[str, object], other: dict[str, object], equivalent: bool
 ):
     # PoliciesAreEquivalent in hashicorp/awspolicyequivalence.
     assert are_equivalent(policy(**one), policy(**other)) == equivalent
 
 
-def test_different_statements_versions_and_ids_are_differences():
+def test_documents_with_other_statements_versions_or_ids_differ():
     one = json.loads(TRUST)
     turned = {**one, "Statement": one["Statement"][::-1]}
     assert are_equivalent(TRUST, json.dumps(turned))
@@ -397,7 +397,7 @@ def test_json_that_is_nested_too_deeply_counts_as_text(monkeypatch: pytest.Monke
     ],
     ids=str,
 )
-def test_the_environment_has_the_region_if_the_configuration_has_none(
+def test_the_environment_provides_a_region_that_is_not_configured(
     new_program: NewStack, configured: str | None, variables: dict[str, str], region: str
 ):
     # applyDefaults and multiEnvDefault in tfbridge/schema.go.
@@ -462,7 +462,7 @@ def test_a_deletion_removes_managed_policies_before_inline_ones():
     ]
 
 
-def test_the_deletion_of_a_role_waits_for_that_of_its_policies():
+def test_the_deletion_of_a_role_waits_for_the_deletion_of_its_policies():
     # deleteRole in role.go: RetryWhenIsA[DeleteConflictException] within propagationTimeout.
     conflict = ClientError({"Error": {"Code": "DeleteConflict"}}, "DeleteRole")
     iam = answering(list_instance_profiles_for_role={})
@@ -471,7 +471,7 @@ def test_the_deletion_of_a_role_waits_for_that_of_its_policies():
     assert iam.delete_role.call_count == 3
 
 
-def test_a_role_with_policies_that_stay_is_not_deleted():
+def test_a_role_with_remaining_policies_is_not_deleted():
     conflict = ClientError({"Error": {"Code": "DeleteConflict"}}, "DeleteRole")
     iam = answering(list_instance_profiles_for_role={})
     iam.delete_role.side_effect = conflict
