@@ -1,6 +1,6 @@
 """Test invalid input on the real engine: message, exit code, and that nothing is created.
 
-test_settings.py tests the rules themselves; this module tests what a user sees.
+test_settings.py tests the rules themselves; this module tests the messages that a user sees.
 """
 
 from typing import Any

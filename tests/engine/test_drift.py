@@ -71,7 +71,7 @@ CHANGES: dict[str, tuple[Callable[[Any], object], dict[str, list[str]]]] = {
 
 
 def everything(aws: Aws) -> tuple[Any, ...]:
-    """Return everything that IAM returns for the role, except what differs for each new role."""
+    """Return IAM's data of the role, except values that differ for each new role."""
     role = aws.iam.get_role(RoleName=NAME)["Role"]
     own = {name: value for name, value in role.items() if name not in ("RoleId", "CreateDate")}
     attached = aws.iam.list_attached_role_policies(RoleName=NAME)["AttachedPolicies"]

@@ -1,4 +1,4 @@
-"""Test updates, previews, refreshes and destroys on the real engine."""
+"""Test updates, previews, refreshes, and destroys on the real engine."""
 
 import json
 from typing import Any

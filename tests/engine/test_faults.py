@@ -132,7 +132,7 @@ def rules(operations: Collection[str], *, but: tuple[str, str] | None = None) ->
 
 
 def firings(operations: Collection[str], *, but: tuple[str, str] | None = None) -> list[str]:
-    """Return what the proxy reports after all of these have failed, sorted."""
+    """Return the proxy's sorted report after all of these operations failed."""
     return sorted(
         f"{operation} {details.action}"
         for fault, details in FAULTS.items()

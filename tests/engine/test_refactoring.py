@@ -52,7 +52,7 @@ def new_program(new_stack: NewStack) -> NewStack:
 
 
 def order(stack: Stack, *options: str) -> list[tuple[str, str]]:
-    """Deploy and return the operations in order, without those that change nothing."""
+    """Deploy, and return in order the operations that change something."""
     steps = stack.up(*options).steps
     return [(operation, name) for operation, name, _ in steps if operation not in ("same", "refresh")]
 

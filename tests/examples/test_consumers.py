@@ -1,4 +1,4 @@
-"""Test the stack that creates the data source: it gets the role's ARN, also after a replacement."""
+"""Test that the stack of the data source receives the role's ARN, even after a replacement."""
 
 import json
 import runpy
@@ -28,7 +28,7 @@ def setting(name: str, settings: dict[str, Any] = SETTINGS) -> Any:
 
 
 class Consumer(Deployment):
-    """Run the example with the outputs of the stack that it refers to."""
+    """Run the example with the outputs of the referenced stack."""
 
     def __init__(self, outputs: Mapping[str, str], *, preview: bool = False) -> None:
         self.role_outputs = outputs

@@ -19,7 +19,7 @@ SETTINGS: dict[str, Any] = {
 
 @pytest.fixture
 def stack(new_stack: NewStack) -> Stack:
-    """Return a stack of the example, with the components in place of the installed package."""
+    """Return a stack of the example that uses the components instead of the installed package."""
     stack = new_stack(SETTINGS, (EXAMPLE / "__main__.py").read_text())
     project = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "name": PROJECT_NAME}))

@@ -1,7 +1,7 @@
 """Test the rules of the policy pack, without the engine.
 
-The rules get resources as Pulumi's policy SDK hands them over: through its proxies, which are neither
-lists nor dictionaries, and which raise where a value is not known yet.
+The resources use the proxies of Pulumi's policy SDK, which are neither lists nor dictionaries, and which
+raise an exception for an unknown value.
 """
 
 import json
@@ -46,7 +46,7 @@ CUSTOMER_MANAGED: Final = f"arn:aws:iam::{ACCOUNT}:policy/own"
 
 
 class Declaration(PolicyResource):
-    """A resource, and the properties that the program sets."""
+    """A resource and the properties that the program sets."""
 
     set_by_program: Sequence[str] = ()
 
@@ -90,7 +90,7 @@ def role(
 
 
 def role_policy(document: Any = POLICY, of: Any = NAME, name: str = "connector") -> Declaration:
-    """Return a policy of a role, given by its name, or as a resource whose name is not known yet."""
+    """Return a policy of a role, which is a name, or a resource whose name is unknown."""
     props = {"name": name, "policy": text(document), "role": of if isinstance(of, str) else UNKNOWN}
     references = {} if isinstance(of, str) else {"role": [of]}
     return resource("RolePolicy", f"policy-{name}", props, **references)
@@ -101,7 +101,7 @@ def managed_policy(document: Any = POLICY, **props: Any) -> Declaration:
 
 
 def declared(what: Declared) -> list[Declaration]:
-    """Return the resources of a role in a preview, where only what the program says is known."""
+    """Return the resources of a role in a preview, with only the values of the program."""
     its_role = role(what.trust)
     resources = [its_role]
     if what.managed:
@@ -146,7 +146,7 @@ def reports(*resources: Declaration) -> list[str]:
     return [finding.report for found in findings(*resources).values() for finding in found]
 
 
-# What is found.
+# Findings.
 
 
 @pytest.mark.parametrize(("what", "rules"), TOO_WIDE.values(), ids=TOO_WIDE)
@@ -291,7 +291,7 @@ def test_no_text_of_a_policy_can_forge_a_line_of_the_report(text: str):
     assert report.splitlines() == [shown, f"expected: {shown}", f"fix: {shown}"]
 
 
-# What connectors need.
+# The permissions of connectors.
 
 SHARED_SUBNET: Final = f"arn:aws:ec2:{REGION}:666666666666:subnet/subnet-0b2c3d4e5f6071829"
 VALUES: Final = {
@@ -314,9 +314,9 @@ VALUES: Final = {
 
 
 def documents(connector: Connector, *, everything: bool) -> tuple[str, str]:
-    """Return the trust policy and the role policy that the component writes for a connector.
+    """Return the trust policy and the role policy of the component for a connector.
 
-    With `everything`, every setting is given that the connector supports, else only those it requires.
+    With `everything`, all supported settings are set, otherwise only the required ones.
     """
     secret = f"arn:aws:secretsmanager:{REGION}:444444444444:secret:{examples.SECRET_ID}"
     key = f"arn:aws:kms:{REGION}:555555555555:key/{KEY_ID}"
@@ -350,7 +350,7 @@ def test_the_role_of_every_connector_passes(connector: Connector, everything: bo
 
 
 def granted(*policies: str) -> Mapping[Any, set[str]]:
-    """Return the values of conditions, by the actions, resources and condition keys they belong to."""
+    """Return the values of conditions, by action, resource, and condition keys."""
     values: dict[Any, set[str]] = defaultdict(set)
     for statement in (
         statement for document in policies for statement in json.loads(document)["Statement"]
@@ -476,11 +476,11 @@ def test_the_names_of_roles_are_not_case_sensitive():
     assert set(findings(its_role, attached)) == {"excess"}
 
 
-# What the program declares, and what the role has.
+# Declared and undeclared policies.
 
 
 def observed(**props: Any) -> Declaration:
-    """Return a role that was imported, refreshed or updated: the provider reports all its policies."""
+    """Return a role after an import, refresh, or update: the provider reports all its policies."""
     return role(**props, observed=("inlinePolicies", "managedPolicyArns"))
 
 

@@ -88,7 +88,7 @@ KEYS: Final[dict[str, tuple[tuple[Any, ...], tuple[str, ...], tuple[str, ...]]]]
     ),
     "aws:TagKeys": ((["a"], ["a", "b"], ["b", "c"]), ("a", "b", "a*"), _STRINGS),
 }
-"""The values that a request may have, those of conditions, and the operators, by key."""
+"""The values of requests, the values of conditions, and the operators, by key."""
 
 
 @st.composite
@@ -159,7 +159,7 @@ def contexts(draw: st.DrawFn) -> Values:
 
 
 def known(context: Values) -> Context:
-    """Return a context of which everything is known: keys that are not listed are absent."""
+    """Return a completely known context: unlisted keys are absent."""
     values = {
         key.lower(): tuple(map(Text, value if isinstance(value, list) else [value]))
         for key, value in context.items()
@@ -178,7 +178,7 @@ def decided(document: Document, asked: Request, kind: Kind = Kind.IDENTITY) -> T
 
 
 def compare(found: list[Truth], simulated: list[str]) -> None:
-    """Compare answers with the simulator's; all but a few have to be known."""
+    """Compare the answers with those of the simulator; nearly all must be known."""
     wrong = [
         number
         for number, (ours, theirs) in enumerate(zip(found, simulated, strict=True))

@@ -1,4 +1,4 @@
-"""Example settings, and the documents expected for them."""
+"""Provide example settings and the expected documents."""
 
 import json
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ VPC: Final[Mapping[str, Any]] = {
     "security_group_ids": [examples.SECURITY_GROUP_ID],
 }
 REQUIRED: Final[Mapping[str, Any]] = {"aws:region": REGION, **examples.REQUIRED_INPUTS}
-"""The same as stack configuration."""
+"""The required settings as stack configuration."""
 FULL: Final[Mapping[str, Any]] = {
     **MINIMAL,
     "kms_key_id": KEY_ID,
@@ -53,12 +53,12 @@ ATTACHED_POLICIES: Final = "aem-connector-qbusiness-policy-attachments-exclusive
 
 
 def in_one_line(text: str) -> str:
-    """Return a JSON document in one line; the order of its members stays."""
+    """Return a JSON document in one line without reordering its members."""
     return json.dumps(json.loads(text))
 
 
 def size(document: str | None) -> int:
-    """Return the number of characters that count towards IAM's quotas."""
+    """Return the number of characters that count toward IAM's quotas."""
     assert document
     return len("".join(document.split()))
 
@@ -72,7 +72,7 @@ def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:
 
 
 def of_role(document: str, role: str) -> str:
-    """Return an expected role policy of the role with this path, name or both."""
+    """Return an expected role policy for the role with a path, name, or both."""
     return document.replace(f":role/{ROLE_NAME}", f":role/{role}")
 
 

@@ -1,4 +1,4 @@
-"""`make live` takes its steps, shows no secret, and leaves nothing behind, whatever happens."""
+"""Test that `make live` takes its steps, reveals no secret, and leaves nothing behind."""
 
 import fnmatch
 import json
@@ -55,7 +55,7 @@ STEPS = """\
 
 
 class Run:
-    """One run in a directory of its own."""
+    """A run in its own directory."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self.directory = directory
@@ -83,7 +83,7 @@ class Run:
         return done
 
     def start(self, directory: str = ".", **variables: str) -> subprocess.Popen[str]:
-        """Start a run that a test interrupts, in a directory of its own."""
+        """Start a run that a test interrupts, in its own directory."""
         return subprocess.Popen(
             self.command("--yes"),
             cwd=self.directory / directory,
@@ -134,7 +134,7 @@ def attached(live: Run) -> Iterator[Run]:
 
 
 def left(aws: Aws) -> list[str]:
-    """Return what is left in the account."""
+    """Return the roles and policies in the account."""
     policies = aws.iam.list_policies(Scope="Local")["Policies"]
     return [*aws.roles(), *(policy["PolicyName"] for policy in policies)]
 
@@ -147,7 +147,7 @@ def test_a_run_passes_with_the_permissions_on_the_page_and_leaves_a_transcript_a
 ):
     state = Path(attached.environment["PULUMI_BACKEND_URL"].removeprefix("file://").partition("?")[0])
     before = sorted(state.rglob("*"))
-    # What the person has set for the own stacks.
+    # The user's variables for other stacks.
     own = {"PULUMI_OPTION_CONFIG_FILE": "own.yaml", "PULUMI_STACK": "own"}
     done = attached("--yes", AWS_REGION="us-east-1", **own)
     assert done.returncode == 0
@@ -332,7 +332,7 @@ def test_the_end_of_the_session_during_a_run_leaves_nothing(attached: Run, recor
 
 
 PLUGIN = f"{sys.executable} -c 'import os, time; os.setpgid(0, 0); time.sleep(600)' &"
-"""As Pulumi starts its plugins: in a process group of their own."""
+"""A process in its own process group, like Pulumi's plugins."""
 
 
 @pytest.mark.parametrize("interrupted", [True, False])
@@ -366,7 +366,7 @@ def test_a_command_that_is_killed_leaves_no_plugin(tmp_path: Path, monkeypatch: 
     assert commands_in(directory) == []
 
 
-# The transcript cannot be written, or nobody watches.
+# Output problems.
 
 
 def test_a_transcript_that_cannot_be_written_is_shown_at_the_end(
@@ -393,7 +393,7 @@ def test_a_transcript_that_cannot_be_written_is_shown_at_the_end(
     assert left(aws) == []
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="nobody can create a file there")
+@pytest.mark.skipif(not Path("/proc").exists(), reason="requires a directory without new files")
 def test_nothing_is_done_if_no_transcript_can_be_written(live: Run, recorded: Recorder):
     with live.start("/proc") as process:
         said, _ = process.communicate()
@@ -447,7 +447,7 @@ def test_unsupported_characters_of_the_terminal_do_not_end_the_run(
 
 
 def typed(live: Run, answer: str) -> tuple[int, str]:
-    """Answer the question on a terminal; return the exit code and what was shown."""
+    """Type an answer on a terminal; return the exit code and the output."""
     terminal, theirs = pty.openpty()
     environment = {**live.environment, "AWS_REGION": "us-east-1"}
     with subprocess.Popen(
@@ -538,7 +538,7 @@ def test_only_the_resources_of_a_run_can_be_removed(live: Run, recorded: Recorde
     assert recorded.calls == []
 
 
-# What it asks, and what it shows.
+# Questions and output.
 
 
 def test_the_page_lists_the_steps_in_order():
@@ -560,7 +560,7 @@ def test_the_roles_of_a_run_allow_exactly_the_expected_requests(connector: str, 
         requests = [Call("", "", (request,), allowed) for request in example.requests(allowed=allowed)]
         question = json.dumps({"policy": json.loads(policy), "requests": requests_of(requests)})
         assert ACCOUNT not in question
-        # The simulator knows this account alone.
+        # The simulator knows only this account.
         (answer,) = ask([json.loads(question.replace(account, ACCOUNT))])
         assert set(answer["decisions"]) == decisions
         assert f" {len(requests)} " in row
@@ -674,7 +674,7 @@ def test_a_name_is_masked_where_it_is_a_whole_word_unless_it_is_short_or_common(
 
 
 def cli(directory: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put another `pulumi` first on PATH."""
+    """Create another `pulumi` first on PATH."""
     binaries = directory / "bin"
     binaries.mkdir()
     (binaries / "pulumi").write_text(f"#!/bin/sh\n{script}\n")

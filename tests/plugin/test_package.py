@@ -52,7 +52,7 @@ FULL: Final = {
     "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",
     "tags": {"Team": "search"},
 }
-"""Every input without a bucket, with the values behind `golden/default-role-policy.json`."""
+"""Every input without a bucket, with the values of `golden/default-role-policy.json`."""
 S3_INPUTS: Final = {PACKAGE_INPUTS.name(name): value for name, value in S3.items()}
 
 
@@ -77,18 +77,18 @@ pulumi.ComponentResource(
     remote=True,
 )
 """
-"""The request of an untyped language, for example JavaScript: no type checker has seen its inputs."""
+"""The request of an untyped language, such as JavaScript, without type checks of the inputs."""
 
 
 @pytest.fixture
 def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Let Pulumi's pip work without a network."""
+    """Make Pulumi's pip work without a network."""
     return {**environment, **offline(tmp_path)}
 
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the plugin of a clone of the repository, installed as Pulumi does."""
+    """Install the plugin from a clone of the repository, like Pulumi, and return its directory."""
     clone = tmp_path_factory.mktemp("clone")
     copy_repository(clone)
     share_packages(clone / "plugin")
@@ -147,7 +147,7 @@ def frozen() -> Schema:
 
 
 def breaking_changes(before: Schema, after: Schema) -> list[str]:
-    """Return the changes that break a program compiled against the schema before."""
+    """Return the changes that break a program compiled against the previous schema."""
     found: list[str] = []
     for group in ("resources", "types"):
         for token, old in before[group].items():
@@ -348,7 +348,7 @@ def test_pulumi_refuses_a_misspelled_or_missing_input(
 
 
 def declare_package(stack: Stack, package: Path) -> None:
-    """Let a Python program use the package without an SDK."""
+    """Make a Python program use the package without an SDK."""
     project = {"name": PROJECT_NAME, "runtime": RUNTIME}
     plugins = {"providers": [{"name": "qbusiness-connector", "path": str(package)}]}
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "plugins": plugins}))

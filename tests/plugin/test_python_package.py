@@ -1,4 +1,4 @@
-"""Test the Python package: for programs that install it, and for the plugin."""
+"""Test the Python package for programs that install it, and for the plugin."""
 
 import json
 import re

@@ -26,7 +26,7 @@ RESET = "`make down` resets the sandbox."
 
 @pytest.fixture
 def checkout(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
-    """Return another checkout, with the packages and the engine of this one."""
+    """Return another checkout that shares the packages and the engine of this one."""
     del prepared_sandbox  # skips the test if there is no engine
     directory = tmp_path / "checkout"
     (directory / ".sandbox").mkdir(parents=True)
@@ -203,7 +203,7 @@ def test_make_down_lists_the_stacks_that_are_not_in_git_and_keeps_them(checkout:
     for command in (["init", "--quiet"], ["add", "Pulumi.yaml", "Pulumi.dev.yaml"]):
         execute(checkout, "git", *command)
     (checkout / "Pulumi.prod.yaml").touch()
-    (checkout / "Pulumi.prod.deploy.yaml").touch()  # its deployment settings are no environment
+    (checkout / "Pulumi.prod.deploy.yaml").touch()  # deployment settings are not an environment
     done = make(checkout, "down")
     assert "Pulumi.prod.yaml is not in Git" in done.stdout
     assert done.stdout.count("is not in Git") == 1
@@ -215,7 +215,7 @@ def test_make_down_lists_the_stacks_that_are_not_in_git_and_keeps_them(checkout:
 
 @pytest.fixture
 def uninstalled(tmp_path: Path) -> Path:
-    """Return a checkout without installed packages, and with an empty list of them."""
+    """Return a checkout with empty package lists and without installed packages."""
     directory = tmp_path / "checkout"
     directory.mkdir()
     (directory / "sandbox").mkdir()

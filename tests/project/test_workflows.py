@@ -1,4 +1,4 @@
-"""Test the GitHub workflows: their files, and their commands without GitHub."""
+"""Test the files of the GitHub workflows, and their commands without GitHub."""
 
 import inspect
 import json
@@ -259,7 +259,7 @@ def test_the_environments_are_read_from_the_files(tmp_path: Path, files: list[st
 
 
 def owner(backend: str, organization: str) -> str:
-    """Return what the workflow puts before the names of stacks."""
+    """Return the workflow's prefix of stack names."""
     expression = re.fullmatch(r"\$\{\{ (.*) \}\}", WORKFLOWS["environments"]["env"]["OWNER"])
     assert expression
     # These operators have the same meaning in Python.
@@ -301,7 +301,7 @@ class Repository:
         (stack.directory / ".github").symlink_to(GITHUB)
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
-        """Run the commands of a job as GitHub does, with the environment of the workflow."""
+        """Run the commands of a job like GitHub, in the environment of the workflow."""
         (step,) = [step for step in ENVIRONMENTS[job]["steps"] if "run" in step]
         workflow = WORKFLOWS["environments"]
         assert workflow["defaults"]["run"]["shell"].startswith("bash")

@@ -1,4 +1,4 @@
-"""Test the sandbox's `aws`, which machines without the AWS CLI have."""
+"""Test the sandbox's `aws` command for machines without the AWS CLI."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Test that the sandbox's IAM refuses what AWS refuses."""
+"""Test that the sandbox's IAM refuses invalid calls like AWS."""
 
 import json
 from collections.abc import Iterator

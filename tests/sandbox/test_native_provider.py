@@ -1,4 +1,4 @@
-"""Test that the sandbox's data source behaves as pulumi-aws-native's; each test names what it follows.
+"""Test that the sandbox's data source behaves like pulumi-aws-native; tests name the real functions.
 
 The files are in `provider/pkg` of https://github.com/pulumi/pulumi-aws-native. The properties of the
 resource and its ID follow AWS's schema of `AWS::QBusiness::DataSource`.

@@ -1,4 +1,4 @@
-"""Test that the sandbox's provider behaves as pulumi-aws does; each test names the function it follows.
+"""Test that the sandbox's provider behaves like pulumi-aws; each test names the real function.
 
 `tfbridge` is a package of https://github.com/pulumi/pulumi-terraform-bridge; `role.go` and the other
 files of IAM are in `internal/service/iam` of https://github.com/hashicorp/terraform-provider-aws.
@@ -72,7 +72,7 @@ def iam(environment: dict[str, str]) -> Iterator[Proxy]:
 
 
 def through(iam: Proxy, stack: Stack) -> None:
-    """Let the stack's operations start their own providers, whose calls pass the proxy."""
+    """Make the stack's operations start their own providers, whose calls use the proxy."""
     del stack.environment[ATTACHED]
     stack.environment |= {"AWS_ENDPOINT_URL": iam.url, "AWS_MAX_ATTEMPTS": "1"}
 
@@ -330,7 +330,8 @@ def test_an_exclusive_policy_that_does_not_exist_fails_before_anything_is_sent(n
 
 
 def test_exclusive_resources_are_created_before_the_old_ones_are_deleted(new_program: NewStack):
-    # Provider.DiffWithContext in pf/tfbridge/provider_diff.go asks for no deletion before replacement.
+    # Provider.DiffWithContext in pf/tfbridge/provider_diff.go does not request deletion before
+    # replacement.
     body = (
         'role = aws.iam.Role("role", name="{name}", assume_role_policy=TRUST)\n'
         'aws.iam.RolePoliciesExclusive("all", role_name="{name}", policy_names=[],\n'
@@ -442,7 +443,7 @@ def test_destroy_removes_a_role_from_its_instance_profile_and_from_all_policies(
 
 
 def answering(**answers: dict[str, Any]) -> Mock:
-    """Return a client of IAM that gives these answers and records its calls."""
+    """Return an IAM client with fixed responses that records its calls."""
     return Mock(**{f"{call}.return_value": answer for call, answer in answers.items()})
 
 

@@ -1,4 +1,4 @@
-"""Test the sandbox: its server, its environment, its commands and its provider."""
+"""Test the server, the environment, the commands, and the provider of the sandbox."""
 
 import fcntl
 import json
@@ -57,7 +57,7 @@ def kill(sandbox: Sandbox) -> None:
 
 
 def serving(sandbox: Sandbox) -> bool:
-    """Return whether the lock of a server is held."""
+    """Return whether a server holds its lock."""
     with (sandbox.aws / "server.lock").open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
