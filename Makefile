@@ -1,5 +1,5 @@
-# The commands of this project. Each works on a fresh machine with make, Python 3.11 or newer, and
-# either the Pulumi CLI or a Go toolchain.
+# The commands of this project. All work on a fresh machine with make, Python 3.11 or newer, and either
+# the Pulumi CLI or a Go toolchain.
 
 PYTHON ?= python3
 STACK := dev
@@ -30,7 +30,7 @@ example: up venv/development-installed examples/data-source/venv ## deploy the e
 	@$(SANDBOX) sh -c 'cd examples/data-source && pulumi stack select --create $(STACK) && \
 		pulumi up --yes --skip-preview && pulumi stack output dataSourceArn'
 
-# Whoever copies the example installs its packages there; in the sandbox they are those of the project.
+# A copy of the example has its own packages; in the sandbox, the example shares those of the project.
 examples/data-source/venv:
 	@ln -s ../../venv $@
 
@@ -47,10 +47,10 @@ down: venv/sandbox-installed ## destroy the stacks and reset the sandbox
 
 # Group: Test and check
 
-unit: venv/development-installed ## run the tests that need no engine, in seconds
+unit: venv/development-installed ## run the tests that do not need the engine, in seconds
 	@venv/bin/python -m pytest -m "not engine and not slow" --durations=0 --durations-min=1
 
-test: venv/development-installed $(SIMULATOR) ## run all tests, the engine included
+test: venv/development-installed $(SIMULATOR) ## run all tests, including those that need the engine
 	@venv/bin/python -m pytest
 
 check: venv/development-installed ## check format, lint, types, workflows, and the links of the site
@@ -63,25 +63,25 @@ check: venv/development-installed ## check format, lint, types, workflows, and t
 	else echo "actionlint is skipped: Go is not installed"; fi
 	@$(SITE)
 
-format: venv/development-installed ## format the code and fix what the linter can
+format: venv/development-installed ## format the code and apply the linter's automatic fixes
 	@venv/bin/ruff format .
 	@venv/bin/ruff check --fix .
 
 generated: venv/development-installed $(SIMULATOR) ## run at least 10,000 generated settings and policies; make test runs fewer
 	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/components/test_generated_settings.py tests/guardrails/test_reading.py
 
-bench: venv/development-installed ## measure what a user waits for, and write docs/performance.md; ten minutes
+bench: venv/development-installed ## measure wait times and write docs/performance.md; ten minutes
 	@venv/bin/python -m benchmarks
 
-bench-full: venv/development-installed ## measure also the first `make up`, 100 roles, and the tests; about 40 minutes
+bench-full: venv/development-installed ## also measure the first `make up`, 100 roles, and the tests; about 40 minutes
 	@venv/bin/python -m benchmarks --full
 
-mutation: venv/development-installed $(SIMULATOR) ## check that the tests detect a change in any part of the documents and of components/
+mutation: venv/development-installed $(SIMULATOR) ## check that the tests detect changes in every part of the documents and components/
 	@MUTANTS=all venv/bin/python -m pytest tests/authorization/test_mutants.py
 	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
 	@venv/bin/python -m tests.helpers.mutation
 
-live: venv/development-installed ## run the program once on a real AWS account: asks first, leaves nothing, writes a transcript
+live: venv/development-installed ## run the program once on a real AWS account; asks first, leaves nothing behind
 	@venv/bin/python -m live
 
 # Group: Generate files

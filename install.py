@@ -1,7 +1,7 @@
-"""Install what the commands of the Makefile need; `make` runs this.
+"""Install the packages for the commands of the Makefile, which runs this script.
 
-`sandbox` installs the packages that `make up` needs, and builds the engine beside it. `development`
-installs all packages of requirements-dev.txt.
+`sandbox` installs the packages for `make up` and builds the engine at the same time. `development`
+installs all packages in requirements-dev.txt.
 """
 
 import fcntl
@@ -49,7 +49,7 @@ def _install(purpose: str) -> None:
     if not (VENV / "bin" / "python").exists():
         _run(sys.executable, "-m", "venv", str(VENV))
     pip = (str(VENV / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
-    # Python compiles the modules that it imports; most of those of pulumi_aws it never does.
+    # Python compiles modules at their first import; most modules of pulumi_aws are never imported.
     _run(*pip, "install", "--no-compile", "--requirement", REQUIREMENTS[purpose], "--constraint", PINS)
     UNFINISHED.replace(_installed(purpose))
     if build and build.wait():

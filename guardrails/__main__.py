@@ -1,4 +1,4 @@
-"""Serve the policy pack: its rules, and how they are enforced."""
+"""Serve the policy pack: the rules and their enforcement levels."""
 
 from collections.abc import Collection
 from functools import partial
@@ -28,17 +28,17 @@ EXEMPT = PolicyConfigSchema(
 )
 
 set_by_program: dict[str, Collection[str]] = {}
-"""The properties that the program sets, by the URNs of the resources."""
+"""The properties that the program sets, by resource URN."""
 
 
 def record(args: ResourceValidationArgs, report: ReportViolation) -> None:
-    """Record what the program sets: the rules check a whole stack, and see only outputs."""
+    """Record the properties that the program sets: stack policies see only outputs."""
     del report
     set_by_program[args.urn] = frozenset(args.props)
 
 
 def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> None:
-    """Report the rule's findings in the roles of a stack, each on its resource."""
+    """Report the findings of a rule in the roles of a stack, each on its resource."""
     exempt = args.get_config().get("exempt", [])
     for role in roles_of(args.resources, set_by_program):
         if role.urn not in exempt:
@@ -52,7 +52,7 @@ PolicyPack(
     policies=[
         ResourceValidationPolicy(
             name="declared",
-            description="Records what the program declares, for the other rules; finds nothing itself.",
+            description="Records the properties that the program sets; reports nothing.",
             validate=record,
             enforcement_level=EnforcementLevel.ADVISORY,
         ),

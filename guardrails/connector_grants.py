@@ -1,8 +1,8 @@
-"""Compare what a statement allows with what the role of a connector may do.
+"""Find the permissions of a statement that no connector needs.
 
-`connector_policy.json` has everything that this project's component allows the role of any connector,
-with placeholders for the values; a test compares the two. The pack does not import the component: it
-runs as a process of its own, with its own packages, and may be copied elsewhere.
+`connector_policy.json` contains the permissions that this project's component grants to the roles of all
+connectors, with placeholders for the values; a test compares the two. The pack does not import the
+component: it runs in a separate process, with its own packages, and may be copied elsewhere.
 """
 
 import json
@@ -38,12 +38,12 @@ PLACEHOLDERS: Final = {
     # A path and a name.
     "role": r"(?:[!#%&()+,./0-9:;<=>@A-Z\[\]^_a-z{|}~-]+/)?[A-Za-z0-9_+=,.@-]{1,64}",
 }
-"""What may replace each placeholder: never a wildcard or a policy variable."""
+"""The format of each placeholder's value, which never matches a wildcard or a policy variable."""
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 
 
 class Application(NamedTuple):
-    """An application, by the parts of its ARN."""
+    """The parts of an application's ARN."""
 
     partition: str
     region: str
@@ -52,38 +52,38 @@ class Application(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The values of placeholders that are known of a role."""
+    """The known values of a role's placeholders."""
 
     application: Application | None = None
     role: str | None = None
-    """Its name, after its path without the first slash. While this is not known, no ARN is its own."""
+    """The path without the first slash, and the name; None while either is unknown."""
 
     def values(self) -> Mapping[str, str | None]:
-        """Return the values by placeholder."""
+        """Return the values by the name of the placeholder."""
         of_application = self.application._asdict() if self.application else {}
         return {**of_application, "role": self.role}
 
 
 class Excess(NamedTuple):
-    """A permission that a connector does not need, or needs only for other resources or requests."""
+    """A permission that no connector needs, or only for other resources or under a condition."""
 
     action: str
     resource: str | None = None
-    """None: no connector needs the action on any resource."""
+    """None if no connector needs the action on any resource."""
     expected_resources: str = ""
-    """The resources on which a connector needs the action; empty if this is one of them."""
+    """The resources for which a connector needs the action; empty if the resource is one of them."""
     expected_condition: str = ""
-    """The condition, as JSON, under which a connector needs the action on this resource."""
+    """The JSON condition under which a connector needs the action on the resource."""
 
 
 class _Pattern(NamedTuple):
-    """A text of `connector_policy.json`, which covers an IAM pattern that matches nothing else."""
+    """A text of `connector_policy.json` with placeholders."""
 
     text: str
     expression: re.Pattern[str]
 
     def covers(self, text: str, known: Known) -> bool:
-        """Return whether an IAM pattern is covered; its placeholders have the values that are known."""
+        """Return whether the text, with the known values, covers an IAM pattern."""
         match = self.expression.fullmatch(text)
         if match is None:
             return False
@@ -91,13 +91,13 @@ class _Pattern(NamedTuple):
         return all(found.get(name, value) == value for name, value in known.values().items())
 
     def show(self, known: Known) -> str:
-        """Return the text with the values that are known, and other placeholders in capitals."""
+        """Return the text with the known values, and with the other placeholders in capitals."""
         values = known.values()
         return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or match[1].upper(), self.text)
 
 
 class _Grant(NamedTuple):
-    """What one statement of `connector_policy.json` allows."""
+    """The permissions of one statement of `connector_policy.json`."""
 
     actions: tuple[_Pattern, ...]
     resources: tuple[_Pattern, ...]
@@ -105,14 +105,14 @@ class _Grant(NamedTuple):
 
 
 def application_of(arn: str) -> Application | None:
-    """Return the application that an ARN names; None if it names none, or several by a wildcard."""
+    """Return the application of an ARN; None for another ARN or a wildcard."""
     match = _APPLICATION.expression.fullmatch(arn)
     return Application(**match.groupdict()) if match else None
 
 
 @cache
 def excess_of(statement: Statement, known: Known) -> tuple[Excess, ...]:
-    """Return what a statement of a role allows beyond what a connector needs."""
+    """Return the permissions of a role's statement that no connector needs."""
     return tuple(_excess_of(statement, known)) if statement.allows else ()
 
 
@@ -159,7 +159,7 @@ def _covers(patterns: tuple[_Pattern, ...], text: str, known: Known) -> bool:
 
 
 def _meets(conditions: tuple[Condition, ...], grant: _Grant, known: Known) -> bool:
-    """Return whether every request that meets the conditions meets those of the grant."""
+    """Return whether every request that meets the conditions also meets those of the grant."""
     return implied(
         conditions, grant.conditions, lambda wanted, value: _pattern(wanted).covers(value, known)
     )

@@ -1,8 +1,8 @@
-"""Find the roles that Amazon Q Business may assume, with the policies that a stack declares for them.
+"""Find the roles that Amazon Q Business may assume, and the policies that a stack declares for them.
 
-A stack policy sees the outputs of resources, not what the program declares. For an existing role, the
-provider reports every policy that the role has, including those that other tools created. Only what the
-program sets counts as declared.
+A stack policy sees the outputs of resources, not their declarations. For an existing role, the provider
+reports all policies of the role, including those that other tools created. Only policies that the
+program sets count as declared.
 """
 
 from collections import defaultdict
@@ -42,7 +42,7 @@ _ATTACHES_IN: Final = {
 
 
 class Resource(Protocol):
-    """A resource in a stack, as this module uses it; Pulumi's `PolicyResource` is one."""
+    """The members of Pulumi's `PolicyResource` that this module uses."""
 
     @property
     def resource_type(self) -> str: ...
@@ -55,7 +55,7 @@ class Resource(Protocol):
 
 
 class Policy(NamedTuple):
-    """A policy of a role, and the resource that declares it."""
+    """A policy of a role, with the URN of the resource that declares it."""
 
     urn: str
     document: Document
@@ -63,22 +63,22 @@ class Policy(NamedTuple):
 
 
 class Attachment(NamedTuple):
-    """A managed policy that the stack attaches by its ARN and does not declare."""
+    """A managed policy that the stack attaches but does not declare."""
 
     urn: str
     arn: str
 
 
 class UndeclaredPolicy(NamedTuple):
-    """A policy that a role has, and that the stack neither declares nor attaches."""
+    """A policy of a role that the stack neither declares nor attaches."""
 
     name: str
-    """The name of an inline policy, or the ARN of a managed one."""
+    """The name of an inline policy, or the ARN of a managed policy."""
     inline: bool
     removed: bool
-    """Whether the update removes it, since the stack declares all policies that the role may have."""
+    """Whether the update removes the policy, because the stack owns all policies of the role."""
     size: int = 0
-    """Characters of an inline policy, as IAM counts them."""
+    """The number of characters of an inline policy, as IAM counts them."""
 
 
 class Role(NamedTuple):
@@ -86,7 +86,7 @@ class Role(NamedTuple):
 
     urn: str
     name: str | None
-    """None while it is not known."""
+    """None while unknown."""
     path: str | None
     trust: Policy
     policies: tuple[Policy, ...]
@@ -95,7 +95,7 @@ class Role(NamedTuple):
 
     @property
     def application(self) -> Application | None:
-        """The application that the trust policy names; None if it does not name exactly one."""
+        """The application in the trust policy; None unless the policy names exactly one."""
         arns = {
             arn
             for statement in trusting_statements(self.trust.document)
@@ -105,7 +105,7 @@ class Role(NamedTuple):
 
     @property
     def known(self) -> Known:
-        """What is known of the role, and of the application that its trust policy names."""
+        """The known values of the role, and of the application in its trust policy."""
         named = self.name is not None and self.path is not None
         return Known(self.application, f"{self.path}{self.name}".removeprefix("/") if named else None)
 
@@ -117,16 +117,16 @@ class _Declaration(NamedTuple):
     type: str
     properties: Mapping[str, Any]
     references: Mapping[str, Sequence[str]]
-    """The resources that the value of a property comes from."""
+    """The URNs of the resources on which the value of a property depends."""
     set_by_program: Collection[str]
-    """The properties that the program sets; the provider reports others."""
+    """The properties that the program sets; the provider also reports others."""
 
     def values(self, name: str) -> list[Any]:
-        """Return the known values of a property that has one or several."""
+        """Return the known values of a property with one or several values."""
         return [value for value in listed(self.properties.get(name)) if value is not UNKNOWN]
 
     def text(self, name: str) -> str | None:
-        """Return a property that is a string; None while it is not known."""
+        """Return a string property; None while unknown."""
         value = self.properties.get(name)
         return value if isinstance(value, str) else None
 
@@ -136,11 +136,11 @@ def roles_of(
 ) -> Iterator[Role]:
     """Return the roles of a stack that Amazon Q Business may assume.
 
-    `set_by_program` has the names of the properties that the program sets, by the URNs of the resources.
-    If it is empty, which is so if nothing was recorded, every property counts as set by the program.
+    `set_by_program` contains the properties that the program sets, by resource URN. If nothing was
+    recorded, it is empty, and every property counts as set by the program.
 
-    While a trust policy is not known, or if it cannot be read, a role counts if its policies name
-    actions of the service.
+    While a trust policy is unknown, or if it is malformed, the result includes the role if its policies
+    contain actions of the service.
     """
     types = {_ROLE, _MANAGED_POLICY, *_NAMES_ITS_ROLE_IN}
     declarations = [
@@ -164,7 +164,7 @@ def trusting_statements(trust: Document) -> Iterator[Statement]:
     for statement in trust.statements:
         if (
             statement.allows
-            and statement.actions.meets("sts:AssumeRole")
+            and statement.actions.meets(_ASSUME)
             and statement.principals.covers(_SERVICE_PRINCIPAL)
             and not any(map(never_met, statement.conditions))
         ):
@@ -172,9 +172,9 @@ def trusting_statements(trust: Document) -> Iterator[Statement]:
 
 
 def required_values(statement: Statement, key: str) -> tuple[str, ...]:
-    """Return the values that the conditions allow a key to have; none if the key may be absent.
+    """Return the values that the conditions require of a key; empty if the key may be absent.
 
-    A request has to meet both of two conditions on one key, so that the narrower one counts.
+    A request must meet all conditions on a key, so the narrowest one decides.
     """
     required = [
         values for condition in statement.conditions if (values := certain_values(condition, key))
@@ -214,7 +214,7 @@ def _declaration(resource: Resource, set_by_program: Collection[str]) -> _Declar
 
 
 def _plain(value: Any) -> Any:
-    """Return a value without the SDK's proxies, which raise where something is not known yet."""
+    """Return a value without the SDK's proxies, which raise an exception for unknown values."""
     if isinstance(value, Mapping):
         mapping = cast("Mapping[str, Any]", value)
         return {key: _member(mapping, key) for key in mapping}
@@ -239,7 +239,7 @@ class _Managed:
         self.by_arn = {arn: policy for policy in self.by_urn.values() if (arn := policy.text("arn"))}
 
     def attached_by(self, declaration: _Declaration) -> tuple[list[_Declaration], list[str]]:
-        """Return the policies that a resource attaches, and the ARNs of those not in the stack."""
+        """Return the policies that a resource attaches, and the ARNs of those outside of the stack."""
         name = _ATTACHES_IN[declaration.type]
         arns = declaration.values(name)
         attached = {
@@ -252,9 +252,9 @@ class _Managed:
 def _belonging(
     roles: Iterable[_Declaration], declarations: Iterable[_Declaration]
 ) -> Mapping[str, list[_Declaration]]:
-    """Return the declarations that name each role, by a reference to it or by its name.
+    """Return the declarations that refer to each role, by a dependency or by its name.
 
-    IAM does not distinguish the names of roles by case:
+    Role names are not case-sensitive:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
     names = {role.urn: (role.text("name") or "").lower() for role in roles}
@@ -270,7 +270,7 @@ def _belonging(
         given_names = [value.lower() for value in given if isinstance(value, str) and value]
         urns = [urn for urn in declaration.references.get(property_name, ()) if urn in names]
         if given and UNKNOWN not in given:
-            # The names are known, and say more than where they come from.
+            # Known names are more precise than dependencies.
             urns = [urn for urn in urns if names[urn] in ("", *given_names)]
         urns += [urn for name in given_names for urn in by_name.get(name, ())]
         for urn in dict.fromkeys(urns):
@@ -295,7 +295,7 @@ def _role(role: _Declaration, belonging: Sequence[_Declaration], managed: _Manag
 def _inline_policies(
     role: _Declaration, belonging: Iterable[_Declaration]
 ) -> tuple[list[Policy], list[UndeclaredPolicy]]:
-    """Return the inline policies that the stack declares, and the role's others."""
+    """Return the inline policies that the stack declares, and the other inline policies."""
     resources = _of_type(belonging, _ROLE_POLICY)
     policies = [Policy(resource.urn, _document(resource.properties, "policy")) for resource in resources]
     inline = [
@@ -305,7 +305,7 @@ def _inline_policies(
     ]
     names = [resource.text("name") for resource in resources]
     if "inlinePolicies" in role.set_by_program:
-        # After an update these contain the policies of the resources, too.
+        # After an update, this property also contains the policies of the resources.
         declared = [*zip(names, (policy.document for policy in policies), strict=True)]
         policies += [Policy(role.urn, member[1]) for member in inline if member not in declared]
         return policies, []
@@ -323,7 +323,7 @@ def _inline_policies(
 def _managed_policies(
     role: _Declaration, belonging: Iterable[_Declaration], managed: _Managed
 ) -> tuple[list[Policy], list[Attachment], list[UndeclaredPolicy]]:
-    """Return the attached policies that the stack declares, those it does not, and the role's others."""
+    """Return the attached policies that the stack declares, the other attached ones, and the rest."""
     attaching = [declaration for declaration in belonging if declaration.type in _ATTACHES_IN]
     if "managedPolicyArns" in role.set_by_program:
         attaching.insert(0, role)
@@ -348,6 +348,6 @@ def _managed_policies(
 
 
 def _document(properties: Mapping[str, Any], name: str, kind: Kind = Kind.IDENTITY) -> Document:
-    """Read a document; one that the provider has not reported yet is not known yet."""
+    """Read a document; a property that the provider has not reported yet is unknown."""
     given = properties.get(name)
     return read_document(UNKNOWN if given is None else given, kind)

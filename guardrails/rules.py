@@ -1,6 +1,6 @@
-"""Check a role that Amazon Q Business assumes.
+"""Check the roles that Amazon Q Business assumes.
 
-Each rule is a function of a role that returns its findings. The AWS page behind them:
+Each rule is a function that returns the findings in a role. The rules follow this AWS page:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles-ds.html
 """
 
@@ -21,7 +21,7 @@ from declared_roles import (
 )
 from iam.documents import Statement
 
-# Characters, white space not counted; the number of attached policies. The last two can be increased:
+# Characters without whitespace, and the number of attached policies. The last two can be increased:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MAXIMUM_INLINE_SIZE: Final = 10_240
 MAXIMUM_MANAGED_SIZE: Final = 6_144
@@ -32,11 +32,11 @@ LISTED_NAMES: Final = ("qbusiness", "QBusiness")
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _PLAIN_ARGUMENT: Final = re.compile(r"(?!-)[A-Za-z0-9_./:@%+,-]+")
-"""Text that no shell changes."""
+"""An argument that needs no quotes in any shell."""
 _AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
 _PLACEHOLDER: Final = re.compile(
     r"\[\[.+?\]\]|\{\{.+?\}\}|<.+?>"
-    # Without brackets, as a browser shows them or as other pages have them: whole parts of an ARN.
+    # Whole parts of an ARN without brackets, as in a browser or on other pages.
     r"|:(?:(?:your-)?(?:region|account[_-]id)|source_account):"
     r"|:(?:secret:secret[_-]id|key/key[_-]id|subnet/subnet_ids?|security-group/security_group"
     r"|application/application[_-]id|application/[^/]+/index/index[_-]id"
@@ -47,28 +47,28 @@ _PLACEHOLDER: Final = re.compile(
 
 
 class Finding(NamedTuple):
-    """One thing that a rule objects to."""
+    """A violation of a rule."""
 
     urn: str
     message: str
-    """What was found."""
+    """The violation."""
     expected: str
     remediation: str
 
     @property
     def report(self) -> str:
-        """The text of the report. Escaped, so that no policy can forge a line of it."""
+        """The text of the report, escaped so that no policy can forge a line."""
         lines = (self.message, f"expected: {self.expected}", f"fix: {self.remediation}")
         return "\n".join(map(_escape, lines))
 
 
 def _escape(text: str) -> str:
-    """Escape all but printable ASCII."""
+    """Escape everything except printable ASCII."""
     return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class Rule(NamedTuple):
-    """A rule of the pack; an `advisory` one warns and does not stop the operation."""
+    """A rule of the pack; an `advisory` rule warns and does not stop the operation."""
 
     name: str
     description: str
@@ -77,7 +77,7 @@ class Rule(NamedTuple):
 
 
 def readable(role: Role) -> Iterator[Finding]:
-    """Find documents that IAM refuses: what cannot be read cannot be checked."""
+    """Find malformed documents, which no other rule can check."""
     for policy in (role.trust, *role.policies):
         if policy.document.problem:
             yield Finding(
@@ -90,7 +90,7 @@ def readable(role: Role) -> Iterator[Finding]:
 
 
 def trust_account(role: Role) -> Iterator[Finding]:
-    """Find roles that are not bound to one account."""
+    """Find trust policies that are not restricted to one account."""
     accounts: set[str] = set()
     for statement in trusting_statements(role.trust.document):
         given = required_values(statement, "aws:SourceAccount")
@@ -112,7 +112,7 @@ def trust_account(role: Role) -> Iterator[Finding]:
 
 
 def trust_application(role: Role) -> Iterator[Finding]:
-    """Find roles that are not bound to one application of the account."""
+    """Find trust policies that are not restricted to one application of the account."""
     applications: set[str] = set()
     for statement in trusting_statements(role.trust.document):
         given = required_values(statement, "aws:SourceArn")
@@ -144,7 +144,7 @@ def _trusted(statement: Statement, key: str, values: Sequence[str]) -> str:
 
 
 def trust_service_alone(role: Role) -> Iterator[Finding]:
-    """Find other principals than the service, and other actions than assuming the role."""
+    """Find principals other than the service, and actions other than sts:AssumeRole."""
     for statement in role.trust.document.statements:
         if not statement.allows:
             continue
@@ -169,7 +169,7 @@ def trust_service_alone(role: Role) -> Iterator[Finding]:
 
 _REMEDIATIONS: Final = {
     "secret": "name the secret by its ARN, to the last six characters",
-    "key": "name the key by its ARN; an alias covers no key",
+    "key": "name the key by its ARN; the ARN of an alias does not match a key",
     "bucket": "name the bucket, without a wildcard",
     "application": "name the application of the trust policy, and its index",
     "excess": "name the resource by its ARN",
@@ -183,7 +183,7 @@ _RULES_BY_SERVICE: Final = {
 
 
 def permissions(rule: str, role: Role) -> Iterator[Finding]:
-    """Find permissions that no connector needs, if the rule is the one that reports them."""
+    """Find the permissions that no connector needs and that this rule reports."""
     known = role.known
     for policy, statement in _statements(role):
         actions: dict[Excess, list[str]] = defaultdict(list)
@@ -206,13 +206,13 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
 
 
 def _rule_for(found: Excess) -> str:
-    """Return the rule that reports it: `excess`, unless it is an action that a connector needs."""
+    """Return the rule that reports a permission: `excess`, unless a connector needs the action."""
     service = found.action.partition(":")[0].lower()
     return _RULES_BY_SERVICE.get(service, "excess") if found.resource else "excess"
 
 
 def excess(role: Role) -> Iterator[Finding]:
-    """Find permissions that no connector needs."""
+    """Find actions that no connector needs, and AWS managed policies."""
     for attachment in role.attachments:
         if _AWS_MANAGED.match(attachment.arn):
             yield Finding(
@@ -237,7 +237,7 @@ def unchecked(role: Role) -> Iterator[Finding]:
 
 
 def undeclared(role: Role) -> Iterator[Finding]:
-    """Find policies that the role has, and that the stack neither declares nor attaches."""
+    """Find policies of the role that the stack neither declares nor attaches."""
     for policy in role.undeclared:
         kind = "inline policy" if policy.inline else "managed policy"
         yield Finding(
@@ -262,14 +262,14 @@ def _removal(role: Role, policy: UndeclaredPolicy) -> str:
 
 
 def quote_argument(text: str) -> str:
-    """Quote an argument of a command, for every shell."""
+    """Quote a command argument for every shell."""
     if _PLAIN_ARGUMENT.fullmatch(text):
         return text
     return "'" + text.replace("'", "'\\''") + "'"
 
 
 def ingest(role: Role) -> Iterator[Finding]:
-    """Find indexes without their application: the actions require both."""
+    """Find ingestion into an index without its application: the actions require both."""
     resources: dict[str, str] = {}
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
         resources |= dict.fromkeys(statement.resources.listed(), policy.urn)
@@ -285,7 +285,7 @@ def ingest(role: Role) -> Iterator[Finding]:
 
 
 def subnets(role: Role) -> Iterator[Finding]:
-    """Find conditions under which no network interface can be created in a subnet."""
+    """Find conditions that prevent the creation of network interfaces in subnets."""
     for policy, statement in _allowing(role, "ec2:createnetworkinterface"):
         requires_tag = any(
             condition.requires_key and condition.key.lower().startswith("aws:requesttag/")
@@ -302,7 +302,7 @@ def subnets(role: Role) -> Iterator[Finding]:
 
 
 def placeholders(role: Role) -> Iterator[Finding]:
-    """Find placeholders of AWS's pages."""
+    """Find the placeholders of AWS's pages."""
     for policy in (role.trust, *role.policies):
         for statement in policy.document.statements:
             values = [value for condition in statement.conditions for value in condition.values]
@@ -317,7 +317,7 @@ def placeholders(role: Role) -> Iterator[Finding]:
 
 
 def listed_name(role: Role) -> Iterator[Finding]:
-    """Find names under which the console does not list the role."""
+    """Find roles whose name hides them from the console's list."""
     if role.name and not any(part in role.name for part in LISTED_NAMES):
         yield Finding(
             role.urn,
@@ -328,7 +328,7 @@ def listed_name(role: Role) -> Iterator[Finding]:
 
 
 def quotas(role: Role) -> Iterator[Finding]:
-    """Find policies that are longer, or more, than IAM allows."""
+    """Find policies that exceed a quota of IAM."""
     staying = [policy for policy in role.undeclared if not policy.removed]
     managed = [policy for policy in role.policies if not policy.inline]
     inline_size = sum(policy.document.size for policy in role.policies if policy.inline)
@@ -391,7 +391,7 @@ RULES: Final = (
     Rule("undeclared", "The role has only policies that the stack declares.", undeclared, advisory=True),
     Rule("listed-name", "The console lists the role.", listed_name, advisory=True),
 )
-"""The rules, in the order of the page."""
+"""The rules, in the order of docs/guardrails.md."""
 
 
 def _title(statement: Statement) -> str:
@@ -405,7 +405,7 @@ def _statements(role: Role) -> Iterator[tuple[Policy, Statement]]:
 
 
 def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
-    """Return the statements that allow an action by its name."""
+    """Return the statements that allow an action by its full name."""
     for policy, statement in _statements(role):
         if statement.allows and action in map(str.lower, statement.actions.listed()):
             yield policy, statement

@@ -1,7 +1,7 @@
 """Run the program once on a real AWS account: `python -m live --help`.
 
-The exit code is 0 if no step failed and nothing is left, 1 if not, 2 if nothing was done, and 130 after
-an interruption.
+The exit code is 0 if no step failed and nothing is left, 1 otherwise, 2 if nothing was done, and 130
+after an interruption.
 """
 
 import argparse
@@ -32,7 +32,7 @@ _INTERRUPTED: Final = 130
 
 
 class NotStartedError(Exception):
-    """Raised when the run does not start; the message says why."""
+    """Raised when the run does not start; the message contains the reason."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not if it is closed
-            # An error of AWS may have a character that the terminal lacks.
+            # An error of AWS may contain a character that the terminal does not support.
             stream.reconfigure(errors="backslashreplace")
     try:
         account = _account(options.region)
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = explain(error, "live")
     except NotStartedError as error:
         text = str(error)
-    except OSError as error:  # from before the first step: the steps expect it
+    except OSError as error:  # before the first step, because the steps handle it
         text = f"{error}; nothing was done"
     except (KeyboardInterrupt, EOFError):
         print(file=sys.stderr)
@@ -62,12 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m live",
         description="Run the program once on a real AWS account, and leave nothing there.",
-        epilog="Credentials are the SDK's: AWS_PROFILE and the rest. docs/live.md describes all.",
+        epilog="Credentials come from the SDK's usual sources, such as AWS_PROFILE. See docs/live.md.",
     )
-    parser.add_argument("--region", help="Region; default: that of the environment or profile")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--region", help="Region; default: the Region of the environment or profile")
+    parser.add_argument("--yes", action="store_true", help="skip the confirmation")
     parser.add_argument(
-        "--remove", metavar="NAME", type=Names.of, help="only remove what a run of this name has left"
+        "--remove",
+        metavar="NAME",
+        type=Names.of,
+        help="only remove the remaining resources of a run with this name",
     )
     return parser
 
@@ -110,7 +113,7 @@ def _run(account: Account, *, agreed: bool) -> int:
 
 
 def _plan(account: Account, names: Names, transcript: Path) -> str:
-    """Say what the run will do, and where."""
+    """Describe the run and its target."""
     return f"""\
 This creates IAM roles in an AWS account and deletes them again: about two minutes, no costs.
 Nobody can assume the roles, since their application does not exist. No other stack is used.
@@ -127,13 +130,13 @@ Nobody can assume the roles, since their application does not exist. No other st
 
 def _ask() -> None:
     if not (sys.stdin and sys.stdin.isatty()):
-        raise NotStartedError("there is no terminal to ask for a yes: give --yes; nothing was done")
-    if input("Type yes to go on: ").strip().lower() != "yes":
+        raise NotStartedError("not a terminal: pass --yes to confirm; nothing was done")
+    if input("Type yes to continue: ").strip().lower() != "yes":
         raise NotStartedError("nothing was done")
 
 
 def _facts(account: Account, names: Names) -> dict[str, str]:
-    """Return what the run runs with."""
+    """Return the versions and the endpoint for the transcript."""
     packages = {f"package {name}": importlib.metadata.version(name) for name in ("pulumi", "pulumi-aws")}
     return {
         "run": names.run,
@@ -149,7 +152,7 @@ def _facts(account: Account, names: Names) -> dict[str, str]:
 
 
 def _output(*command: str) -> str:
-    """Return the output of a command, or that there is none."""
+    """Return the output of a command, or `unknown`."""
     done = subprocess.run(
         command, cwd=PROJECT, check=False, capture_output=True, encoding="utf-8", errors="replace"
     )

@@ -1,6 +1,6 @@
 """Move the examples of docs/permissions.md to the account and Region of a run.
 
-None of the resources that they name exists. No application has its ID, so nothing can assume the roles.
+None of their resources exist. Since their application does not exist, nothing can assume the roles.
 """
 
 import re
@@ -23,26 +23,26 @@ from evidence.examples import ACCOUNT, REGION
 
 _OPTIONS: Final[Mapping[str, Options]] = {
     "aem-cloud": FULL._replace(vpc="VPC"),
-    # The connector has no VPC.
+    # This connector does not support a VPC.
     "s3-v2": FULL_OF_SOURCE._replace(vpc="no VPC", deletion=False),
 }
-"""Every statement of these connectors is included."""
+"""The options that produce every statement of these connectors."""
 
 
 class Example:
-    """The settings, the policies that they ask for, and requests that IAM has to allow or deny."""
+    """The settings of a role, its policies, and requests that IAM must allow or deny."""
 
     def __init__(self, connector: str, role_name: str, account: str, region: str) -> None:
-        """Take a connector, its role, and the account and Region in which the resources would be."""
+        """Use a connector, the name of its role, and the account and Region of the resources."""
         self.role_name = role_name
         self._options = _OPTIONS[connector]
-        # Some requests that have to be denied are for another Region: the two change places.
+        # Some requests that IAM must deny are for another Region: swap the two Regions.
         self._moved = {ACCOUNT: account, REGION: region, region: REGION, ROLE_NAME: role_name}
         arguments = {**self._options.arguments, "connector": connector, "region": REGION}
         self._arguments: Mapping[str, Any] = self._move(arguments)
 
     def settings(self, namespace: str) -> dict[str, Any]:
-        """Return the stack's configuration, with the keys of the program in a namespace."""
+        """Return the stack configuration with the program's keys in a namespace."""
         return {
             config_key(setting, namespace): {config_key(name): member for name, member in value.items()}
             if isinstance(value, Mapping)
@@ -51,18 +51,18 @@ class Example:
         }
 
     def policies(self, component: str) -> ValidationResult:
-        """Return the policies that a component of this name writes."""
+        """Return the policies that a component with this name creates."""
         return validate(component, self._arguments).of_role(self.role_name)
 
     def requests(self, *, allowed: bool) -> list[Request]:
-        """Return what the connector does, or what it does not and must be denied."""
+        """Return the requests of the connector, or similar requests that IAM must deny."""
         calls = connector_calls(self._options)
         calls += [other for call in calls if call.allowed for other in deviations(call, self._options)]
         calls.append(PASS_OTHER_ROLE)
         requests: list[Request] = []
         for call in calls:
             for request in call.requests:
-                # IAM knows no resources of another partition. Two calls can have the same request.
+                # IAM refuses resources of another partition. Two calls can contain the same request.
                 if (
                     call.allowed == allowed
                     and request.resource.startswith(("arn:aws:", "*"))

@@ -1,8 +1,8 @@
-"""Run a command for as long as the process that wants it: `guard.py PATIENCE COMMAND...`.
+"""Run a command no longer than the parent process: `guard.py PATIENCE COMMAND...`.
 
-Standard input is a pipe, and that process holds its other end. The pipe ends if the process closes it,
-and also if the process is killed. The command is then interrupted, and killed after PATIENCE seconds.
-The guard ends last: nothing that the command has started still runs.
+Standard input is a pipe from the parent. The pipe ends when the parent closes it or is killed. The guard
+then interrupts the command, and kills it after PATIENCE seconds. The guard ends last: no process that
+the command started still runs.
 """
 
 import os
@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Final
 
 _GLANCE: Final = 0.1
-"""Seconds between two looks at the pipe."""
+"""Seconds between two checks of the pipe."""
 _KILLED: Final = 128
-"""The exit code of a command that a signal has killed, less the signal's number, as in a shell."""
+"""The exit code of a killed command, minus the number of the signal, as in a shell."""
 
 
 def main() -> int:
-    """Return the command's exit code."""
+    """Run the command and return its exit code."""
     patience, *command = sys.argv[1:]
-    # Whoever ends all processes of a login also reaches this one, which has to end last. Its command
-    # does not inherit a function, as it would SIG_IGN.
+    # The end of a login session signals all processes, but this one must end last. Unlike SIG_IGN, a
+    # handler is not inherited by the command.
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _go_on)
-    # No signal of a terminal reaches another session.
+    # Signals from the terminal do not reach another session.
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) as process:
         while process.poll() is None and not _is_closed():
             with suppress(subprocess.TimeoutExpired):
@@ -49,9 +49,9 @@ def _is_closed() -> bool:
 
 
 def _kill_session(session: int) -> None:
-    """Kill a command and all that it has started: Pulumi's plugins have process groups of their own."""
+    """Kill a command and all its descendants: Pulumi's plugins have separate process groups."""
     killed: set[int] = set()
-    # One that was just starting another is found in the next round.
+    # The next round finds a process that was just being started.
     while found := {process for process in _processes() if _session(process) == session} - killed:
         for process in found:
             with suppress(ProcessLookupError):
@@ -61,7 +61,7 @@ def _kill_session(session: int) -> None:
 
 def _processes() -> list[int]:
     """Return the IDs of all processes."""
-    names = [path.name for path in Path("/proc").glob("[0-9]*")]  # on Linux, which may lack `ps`
+    names = [path.name for path in Path("/proc").glob("[0-9]*")]  # Linux, possibly without `ps`
     if not names:
         listed = subprocess.run(["ps", "-A", "-o", "pid="], check=True, capture_output=True, text=True)
         names = listed.stdout.split()

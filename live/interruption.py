@@ -1,4 +1,4 @@
-"""Note that the run shall end, so that it ends where nothing is lost."""
+"""Record signals, so that the run ends only where nothing is lost."""
 
 import os
 import signal
@@ -12,52 +12,52 @@ _GOES_ON: Final = "still removing what the run has created; wait for its end"
 
 
 class InterruptedRunError(Exception):
-    """Raised where a run can end after a signal."""
+    """Raised after a signal, where the run can end."""
 
     def __init__(self, number: int) -> None:
-        """Take the number of the signal."""
+        """Store the number of the signal."""
         super().__init__(signal.Signals(number).name)
         self.number = number
 
 
 class Interruption:
-    """Knows whether a signal has come that ends a process."""
+    """Records whether the run received a signal that ends it."""
 
     def __init__(self) -> None:
-        """Begin without a signal."""
+        """Start without a signal."""
         self._number = 0
         self._ignored = False
 
     def listen(self) -> None:
-        """Receive the signals: of Ctrl-C and its like, a request to end, and the end of the terminal."""
+        """Handle the signals of keys such as Ctrl-C, of `kill`, and of a closed terminal."""
         for number in _SIGNALS:
             signal.signal(number, self.receive)
 
     @property
     def received(self) -> bool:
-        """Whether the run shall end."""
+        """Whether the run must end."""
         return bool(self._number) and not self._ignored
 
     def check(self) -> None:
-        """Raise InterruptedRunError if the run shall end."""
+        """Raise InterruptedRunError if the run must end."""
         if self.received:
             raise InterruptedRunError(self._number)
 
     def ignore(self) -> None:
-        """Let what follows come to its end, whatever signal comes."""
+        """Ignore all signals from now on, so that the removal finishes."""
         self._ignored = True
 
     def stop(self) -> None:
-        """Let the process end with its exit code: Python restores what a signal does by default."""
+        """Ignore signals in the operating system, so that none changes the exit code."""
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
     def receive(self, number: int, _frame: object = None) -> None:
-        """Receive a signal."""
-        # An exception from here could hide a process that was just being started.
+        """Handle a signal."""
+        # An exception here could lose track of a process that is just being started.
         note = _GOES_ON if self._ignored or self._number else _NOTE
         if not self._ignored:
             self._number = self._number or number
-        # Python's own buffer may be in use just now; and there may be no standard error.
+        # The interrupted code may be using Python's buffer, and standard error may be closed.
         with suppress(AttributeError, OSError):
             os.write(sys.stderr.fileno(), f"\nlive: {note}\n".encode())

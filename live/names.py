@@ -1,4 +1,4 @@
-"""Name what a run creates, so that it can be found and removed whatever happened."""
+"""Name the resources of a run, so that they can be found and removed after any failure."""
 
 import re
 import secrets
@@ -10,18 +10,18 @@ _PATTERN: Final = re.compile(rf"{PREFIX}[0-9a-f]{{8}}")
 
 
 class Names(NamedTuple):
-    """The names of one run; nothing else in the account has them."""
+    """The names of one run, which nothing else in the account uses."""
 
     run: str
 
     @classmethod
     def random(cls) -> "Names":
-        """Return names that no run had before."""
+        """Return new names."""
         return cls(PREFIX + secrets.token_hex(4))
 
     @classmethod
     def of(cls, run: str) -> "Names":
-        """Return the names of an earlier run, for argparse, which shows what is wrong."""
+        """Return the names of an earlier run; raises an error for argparse."""
         if not _PATTERN.fullmatch(run):
             raise ArgumentTypeError(
                 f"{run!r} is not the name of a run: expected {PREFIX} and 8 hexadecimal digits"
@@ -35,12 +35,12 @@ class Names(NamedTuple):
 
     @property
     def renamed(self) -> str:
-        """The role that replaces it."""
+        """The role that replaces the first one."""
         return f"{self.run}-renamed"
 
     @property
     def imported(self) -> str:
-        """The role that is created by hand, and imported."""
+        """The role that is created manually and imported."""
         return f"{self.run}-imported"
 
     @property
@@ -50,7 +50,7 @@ class Names(NamedTuple):
 
     @property
     def boundary(self) -> str:
-        """The managed policy that is a permissions boundary."""
+        """The managed policy for the permissions boundary."""
         return f"{self.run}-boundary"
 
     @property

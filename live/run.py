@@ -1,4 +1,4 @@
-"""Take the steps of a run, and remove what they have created, whatever happened."""
+"""Take the steps of a run, and remove everything that they created after any result."""
 
 import tempfile
 from contextlib import suppress
@@ -13,7 +13,7 @@ from live.transcript import FAILED, INTERRUPTED, PASSED, SKIPPED, Transcript
 
 
 def run(account: Account, names: Names, transcript: Transcript, interruption: Interruption) -> None:
-    """Take the steps and remove everything; the transcript has the result."""
+    """Take the steps and remove everything; the transcript contains the results."""
     with tempfile.TemporaryDirectory(prefix=f"{names.run}-", ignore_cleanup_errors=True) as directory:
         stack = Stack(Path(directory), names.run, transcript.add, interruption)
         finished = False
@@ -26,7 +26,7 @@ def run(account: Account, names: Names, transcript: Transcript, interruption: In
 
 
 def _take(step: Step, transcript: Transcript, interruption: Interruption) -> bool:
-    """Take a step; return whether the next one may follow."""
+    """Take a step; return whether the run may continue."""
     transcript.begin(step.title)
     result, note = PASSED, ""
     try:
@@ -44,11 +44,11 @@ def _take(step: Step, transcript: Transcript, interruption: Interruption) -> boo
 
 
 def _remove(account: Account, stack: Stack | None, names: Names, transcript: Transcript) -> None:
-    """Remove everything, with the stack's own destroy first if the steps did not end with it."""
+    """Remove everything; unless the steps finished, destroy the stack first."""
     transcript.begin("Nothing is left")
     if stack:
         with suppress(OSError, StepError):
-            stack.try_to("cancel", "--yes")  # a command that was killed has left its lock
+            stack.try_to("cancel", "--yes")  # a killed command leaves its lock
             stack.destroy()
     removed, left = account.remove(names)
     if left:

@@ -1,4 +1,4 @@
-"""Run the Pulumi CLI on a stack that has its own project folder, state and passphrase."""
+"""Run the Pulumi CLI on a stack with its own project directory, state, and passphrase."""
 
 import json
 import os
@@ -17,35 +17,35 @@ from live.interruption import Interruption
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
 _GUARD: Final = Path(__file__).with_name("guard.py")
-"""Runs a command, and ends it if this process does, however that happens."""
+"""Runs a command, and ends it when this process ends for any reason."""
 _LIMIT: Final = 600.0
-"""Seconds that a command may take; the first one may have to download the provider."""
+"""Timeout of a command in seconds; the first command may have to download the provider."""
 _GLANCE: Final = 0.2
-"""Seconds between two looks for an interruption."""
+"""Seconds between two checks for an interruption."""
 _END_PATIENCE: Final = 60.0
-"""Seconds for an interrupted command to finish the calls that it has begun."""
+"""Seconds for an interrupted command to finish its calls in progress."""
 _GENERAL: Final = ("update failed", "preview failed", "an unhandled error occurred")
-"""Errors of Pulumi that only say that there was another."""
+"""Errors of Pulumi that only announce another error."""
 
 
 class StepError(Exception):
-    """Raised when something is not as it should be; the message says what."""
+    """Raised when a step fails; the message contains the reason."""
 
 
 class Output(NamedTuple):
-    """What a command said."""
+    """The result of a command."""
 
     exit_code: int
     text: str
 
 
 class Stack:
-    """A stack of the program, apart from all stacks of the person who runs it."""
+    """A stack of the program, separate from all stacks of the user."""
 
     def __init__(
         self, directory: Path, name: str, record: Callable[[str], None], interruption: Interruption
     ) -> None:
-        """Take an empty folder, a name, what each command is given to, and what may end it."""
+        """Use an empty directory, a name, a function that records commands, and an interruption."""
         self.name = name
         self._directory = directory
         self._record = record
@@ -56,7 +56,7 @@ class Stack:
         (directory / "venv").symlink_to(sys.prefix)
         state = directory / "state"
         state.mkdir()
-        # With these, a person gives every command an option.
+        # These variables add options to every command.
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("PULUMI_OPTION_")
         }
@@ -67,13 +67,13 @@ class Stack:
         }
 
     def create(self, settings: Mapping[str, Any]) -> None:
-        """Create the stack, with its configuration."""
+        """Create the stack with its configuration."""
         configuration = self._directory / f"Pulumi.{self.name}.yaml"
         configuration.write_text(json.dumps({"config": settings}))  # JSON is YAML
         self._succeed("stack", "init", self.name, "--no-select", "--secrets-provider", "passphrase")
 
     def run(self, *arguments: str) -> str:
-        """Return the output of a command that succeeds; raises StepError for another."""
+        """Run a command and return its output; raises StepError if it fails."""
         return self._succeed(*arguments, "--stack", self.name)
 
     def destroy(self) -> None:
@@ -81,7 +81,7 @@ class Stack:
         self.run("destroy", "--yes", "--skip-preview", "--suppress-progress")
 
     def try_to(self, *arguments: str) -> Output:
-        """Return the exit code and the output of a command."""
+        """Run a command that may fail; return its exit code and output."""
         return self._pulumi(*arguments, "--stack", self.name)
 
     def write(self, file: str, document: object) -> None:
@@ -108,7 +108,7 @@ class Stack:
         return Output(exit_code, text)
 
     def _wait(self, command: list[str], output: int) -> int:
-        """Return the exit code of a command; end it properly if that is asked for, or takes too long."""
+        """Return the exit code of a command; interrupt it after a signal or the timeout."""
         with subprocess.Popen(
             [sys.executable, "-I", str(_GUARD), str(_END_PATIENCE), *command],
             cwd=self._directory,
@@ -116,7 +116,7 @@ class Stack:
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            # A Ctrl-C on the terminal comes to this process alone, which passes it on.
+            # Ctrl-C reaches only this process, which passes it on.
             start_new_session=True,
         ) as process:
             deadline = time.monotonic() + _LIMIT
@@ -124,7 +124,7 @@ class Stack:
             while exit_code is None and not self._interruption.received and time.monotonic() < deadline:
                 with suppress(subprocess.TimeoutExpired):
                     exit_code = process.wait(_GLANCE)
-            # The end of this block closes the pipe, which ends the command, and waits.
+            # The end of this block closes the pipe, which ends the command, and waits for the guard.
         self._interruption.check()
         if exit_code is None:
             raise StepError(f"pulumi {command[1]} did not end in {_LIMIT:.0f} seconds")
@@ -132,7 +132,7 @@ class Stack:
 
 
 def _error(output: Output) -> str:
-    """Return the first error that says what happened."""
+    """Return the first specific error."""
     lines = [line.strip() for line in output.text.splitlines()]
     errors = [line.removeprefix("error:").strip() for line in lines if line.startswith("error:")]
     specific = [error for error in errors if not error.startswith(_GENERAL)]

@@ -1,4 +1,4 @@
-"""The steps of a run, each of which raises StepError if something is not as it should be."""
+"""Define the steps of a run; a step raises StepError if it fails."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from roles.account import Role
 from roles.errors import is_denied, is_unanswered
 
 _NAMESPACE: Final = "qbusiness-aem-connector:"
-"""Of the program's keys in a stack's configuration: the name in `Pulumi.yaml`."""
+"""The namespace of the program's keys in the stack configuration: the name in `Pulumi.yaml`."""
 _COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
 _ROLE: Final = f"{_COMPONENT}{ROLE_NAME_SUFFIX}"
@@ -29,31 +29,31 @@ _POLICIES: Final = f"{_COMPONENT}-qbusiness-policies-exclusive"
 _TAGS: Final = {"Purpose": "acceptance run"}
 _DESCRIPTION: Final = "Created by an acceptance run"
 _SERIOUS: Final = ("ERROR", "SECURITY_WARNING")
-"""Types of findings that fail the step."""
+"""The types of findings that fail the step."""
 _UP: Final = ("up", "--yes", "--skip-preview", "--suppress-progress")
 
 
 class SkipError(Exception):
-    """Raised when a question cannot be answered here; the message says why."""
+    """Raised when the account cannot answer a question; the message contains the reason."""
 
 
 class Step(NamedTuple):
-    """One step."""
+    """A step of a run."""
 
     title: str
     run: Callable[[], str | None]
-    """Returns what is worth a note."""
+    """Run the step and return a note for the transcript, if any."""
     is_question: bool = False
-    """Whether the next steps do not depend on it."""
+    """Whether the next steps are independent of the result."""
 
 
 class Steps:
-    """The steps, which share an account, a stack and what has been found so far."""
+    """The steps of a run on one account and stack."""
 
     def __init__(
         self, account: Account, stack: Stack, names: Names, record: Callable[[str], None]
     ) -> None:
-        """Take where the steps run, the names of what they create, and what details are given to."""
+        """Use an account, a stack, the names of the resources, and a function that records details."""
         self._account = account
         self._stack = stack
         self._names = names
@@ -67,7 +67,7 @@ class Steps:
         self._s3_role_policy = self._s3_example.policies(_COMPONENT).role_policy or ""
 
     def all(self) -> list[Step]:
-        """Return the steps in their order."""
+        """Return the steps in order."""
         return [
             Step("A preview creates nothing", self._preview),
             Step("An update creates the role with its two policies", self._create),
@@ -131,9 +131,11 @@ class Steps:
         trust_policy = {"validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument"}
         try:
             findings = [
-                *self._account.policy_findings(self._trust_policy, "RESOURCE_POLICY", **trust_policy),
-                *self._account.policy_findings(self._role_policy, "IDENTITY_POLICY"),
-                *self._account.policy_findings(self._s3_role_policy, "IDENTITY_POLICY"),
+                *self._account.reader.policy_findings(
+                    self._trust_policy, "RESOURCE_POLICY", **trust_policy
+                ),
+                *self._account.reader.policy_findings(self._role_policy, "IDENTITY_POLICY"),
+                *self._account.reader.policy_findings(self._s3_role_policy, "IDENTITY_POLICY"),
             ]
         except CALL_ERRORS as error:
             raise _skip_or(error) from error
@@ -195,7 +197,7 @@ class Steps:
         if not output.exit_code:
             raise StepError("the update succeeded, although there is no such boundary")
         if "NoSuchEntity" not in output.text:
-            raise StepError("the update failed for another reason than NoSuchEntity")
+            raise StepError("the update failed for a reason other than NoSuchEntity")
 
     def _repeat(self) -> None:
         self._account.create_boundary(self._names)
@@ -245,7 +247,7 @@ class Steps:
         self._stack.run(*_UP)
         self._expect_role(self._names.s3, role_policy=self._s3_role_policy)
 
-    # What AWS has.
+    # Check the role in AWS.
 
     def _role(self, name: str) -> Role:
         role = self._account.role_if_any(name)
@@ -256,7 +258,7 @@ class Steps:
     def _expect_role(
         self, name: str, description: str = "", boundary: str = "", role_policy: str = ""
     ) -> Role:
-        """Return a role once it is as the program has written it; raises StepError if it never is."""
+        """Wait until a role matches the program and return it; raises StepError after the timeout."""
         expected: Mapping[str, Any] = {
             "description": description,
             "permissions_boundary_arn": boundary,
@@ -272,7 +274,7 @@ class Steps:
             return [part for part, value in expected.items() if actual.get(part) != value]
 
         if not wait_until(lambda: not differences()):
-            raise StepError(f"the role {name} has another {', '.join(differences())} in AWS")
+            raise StepError(f"the role {name} differs in AWS: {', '.join(differences())}")
         return self._role(name)
 
     def _expect_none(self, name: str) -> None:
@@ -281,7 +283,7 @@ class Steps:
 
 
 def _described(request: Request, result: Mapping[str, Any]) -> str:
-    """Describe a decision; a policy of the organization can deny what the role's policy allows."""
+    """Describe a decision, and whether a policy of the organization caused it."""
     organization = result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
     reason = "" if organization else ", by a policy of the organization"
     context = f" with {dict(request.context)}" if request.context else ""
@@ -289,7 +291,7 @@ def _described(request: Request, result: Mapping[str, Any]) -> str:
 
 
 def _skip_or(error: BotoCoreError | ClientError | ResponseParserError) -> Exception:
-    """Return why a question cannot be asked, or else the error of the question itself."""
+    """Return SkipError if the question is not allowed or not supported, otherwise the error."""
     if isinstance(error, ClientError) and is_denied(error):
         return SkipError(f"not allowed: {error}")
     if isinstance(error, ClientError) and is_unanswered(error):

@@ -1,4 +1,4 @@
-"""Write what a run does, with account IDs and credentials masked, so that it can be shown to anybody."""
+"""Write a transcript of a run that can be published: account IDs and credentials are masked."""
 
 import os
 import pwd
@@ -19,7 +19,7 @@ INTERRUPTED: Final = "interrupted"
 
 _START: Final = r"(?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
 _END: Final = r"(?![0-9A-Za-z])"
-"""Of a whole word; %3A, or \\n in JSON, is not its beginning."""
+"""The boundaries of a word; %3A, or \\n in JSON, does not belong to it."""
 _ACCOUNT_ID: Final = re.compile(
     r"(?:(?<![0-9])|(?<=%[0-9A-Fa-f]{2}))"
     r"(?<![0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-)"
@@ -28,7 +28,7 @@ _ACCOUNT_ID: Final = re.compile(
 """12 digits that are not the end of a UUID."""
 _ACCESS_KEY_ID: Final = re.compile(rf"{_START}(?:AKIA|ASIA)[A-Z0-9]{{16,}}{_END}")
 _SHORTEST_CREDENTIAL: Final = 16
-"""Characters of an access key ID, by IAM's API. What is shorter is a placeholder, maybe a word."""
+"""The length of an access key ID in IAM's API. A shorter text is a placeholder, possibly a word."""
 _SHORTEST_NAME: Final = 3
 _WORD: Final = re.compile(
     "admin|administrator|aem|application|aws|connector|default|deploy|deployer|deployment|dev|developer|"
@@ -36,15 +36,15 @@ _WORD: Final = re.compile(
     "sandbox|session|stack|staging|sts|test|ubuntu|update|user",
     re.IGNORECASE,
 )
-"""Names of nobody in particular. Without these words, nobody could read the output of commands."""
+"""Generic names, which stay visible to keep the output readable."""
 
 
 class Mask:
-    """Replaces what is not for everybody."""
+    """Replaces confidential text."""
 
     def __init__(self, identity: Mapping[str, str], credentials: Collection[str]) -> None:
-        """Take who calls AWS, as STS says it, and with which credentials."""
-        home = os.path.expanduser("~")  # noqa: PTH111 Path.home() fails where there is none
+        """Mask the caller identity and the credentials."""
+        home = os.path.expanduser("~")  # noqa: PTH111 Path.home() fails without one
         credentials = [text for text in credentials if len(text) >= _SHORTEST_CREDENTIAL]
         self._replacements = [
             *((_spelled(text), "CREDENTIAL") for text in _longest_first(credentials)),
@@ -60,16 +60,16 @@ class Mask:
         ]
 
     def __call__(self, text: str) -> str:
-        """Return the text without account IDs, credentials, and the names of the person and machine."""
+        """Return the text without account IDs, credentials, and the names of the user and machine."""
         for pattern, replacement in self._replacements:
             text = re.sub(pattern, replacement, text)
         return text
 
 
 def _spelled(text: str) -> str:
-    """Return a pattern of a text in which any character but a letter or digit may be percent-encoded.
+    """Return a pattern for a text in which characters except letters and digits may be percent-encoded.
 
-    An address inside an address is encoded twice: %3A becomes %253A.
+    A URL inside a URL is encoded twice: %3A becomes %253A.
     """
     return "".join(
         character
@@ -83,18 +83,18 @@ def _spelled(text: str) -> str:
 
 
 def _names(names: Iterable[str | None]) -> list[str]:
-    """Return the names that can be replaced wherever they stand as a word."""
+    """Return the names that can be replaced wherever they are a word."""
     found = {name for name in names if name and len(name) >= _SHORTEST_NAME}
     return _longest_first({name for name in found if not _WORD.fullmatch(name)})
 
 
 def _longest_first(texts: Collection[str]) -> list[str]:
-    """Return the texts in an order in which none is replaced inside another."""
+    """Return the texts in an order that prevents the replacement of one inside another."""
     return sorted(texts, key=len, reverse=True)
 
 
 def _caller(identity: Mapping[str, str]) -> list[str]:
-    """Return the names of a user, or of a role and its session, and their unique ID."""
+    """Return the names of a user, or of a role and its session, and the unique ID."""
     kind, *names = identity["Arn"].rpartition(":")[2].split("/")
     names = names if kind == "assumed-role" else names[-1:]  # a user's name follows its path
     return [*names, *identity.get("UserId", "").split(":")]
@@ -105,7 +105,7 @@ def _profiles() -> list[str | None]:
 
 
 def _users() -> list[str | None]:
-    """Return the person's name on this machine, which Pulumi shows for a lock, with the machine's."""
+    """Return the user's names on this machine, which Pulumi shows with the host of a lock."""
     users = [os.environ.get(name) for name in ("USER", "LOGNAME")]
     with suppress(KeyError):  # a container's user may have no name
         users.append(pwd.getpwuid(os.getuid()).pw_name)
@@ -119,7 +119,7 @@ def _hosts() -> list[str]:
 
 @dataclass
 class Step:
-    """A step, and how it went."""
+    """A step and its result."""
 
     title: str
     result: str = "not finished"
@@ -130,10 +130,10 @@ class Step:
 
 
 class Transcript:
-    """A Markdown file, complete after every step, and lines for the person who watches."""
+    """A Markdown file that is complete after every step, and progress on standard output."""
 
     def __init__(self, path: Path, facts: Mapping[str, str], mask: Mask) -> None:
-        """Begin the file, with what the run runs with; raises OSError if it cannot be written."""
+        """Start the file with facts about the run; raises OSError if it cannot be written."""
         self._path = path
         self.steps: list[Step] = []
         self._facts = facts
@@ -162,16 +162,16 @@ class Transcript:
         self._save()
 
     def say(self, text: str) -> None:
-        """Show a line, masked too, to whoever still watches."""
+        """Print a masked line, if standard output is still open."""
         try:
             print(self._mask(text), flush=True)
         except OSError:
-            # Nobody does. What is still in the buffer would be an error again at Python's exit.
+            # The reader is gone. Flushing the buffer at exit would fail again.
             with Path(os.devnull).open("w") as nowhere:
                 os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
     def say_end(self) -> None:
-        """Say how the steps went, and where the transcript is: in the file, or else here."""
+        """Print the summary and the location of the transcript, or the transcript if it has no file."""
         if self._error is None:
             self.say(f"\n{self.summary()}. Transcript: {self._path.name}")
             return
@@ -180,16 +180,16 @@ class Transcript:
         self.say(f"{self._path}: {reason}\n\n{self._text()}")
 
     def count(self, result: str) -> int:
-        """Return how many steps had a result."""
+        """Return the number of steps with a result."""
         return sum(step.result == result for step in self.steps)
 
     def summary(self) -> str:
-        """Return how the steps went."""
+        """Return the number of steps by result."""
         results = dict.fromkeys(step.result for step in self.steps)
         return ", ".join(f"{self.count(result)} {result}" for result in results)
 
     def _save(self) -> None:
-        # Without space on the disk, the run still goes on to its end, which removes everything.
+        # On a full disk, the run continues to its end, which removes everything.
         self._error = None
         try:
             self._write()
@@ -208,7 +208,7 @@ class Transcript:
             lines.append(f"| {number} | {step.title} | {step.result} | {step.seconds:.1f} |")
         for number, step in enumerate(self.steps, start=1):
             lines += ["", f"## {number}. {step.title}", "", _outcome(step)]
-            # More backticks than any output has.
+            # More backticks than any output contains.
             lines += [f"\n``````text\n{detail}\n``````" for detail in step.details]
         return "\n".join([*lines, ""])
 

@@ -21,17 +21,17 @@ from qbusiness_connector.stack_config import PACKAGE_INPUTS
 
 NAME: Final = TOKEN.partition(":")[0]
 VERSION: Final = importlib.metadata.version(NAME)
-"""Version of the schema and of the Python package: https://semver.org/."""
+"""The version of the schema and of the Python package: https://semver.org/."""
 
 
 class Provider(ComponentProvider):
     """Serves the component to the engine."""
 
     def map_inputs(self, inputs: pulumi.Inputs, component_def: ComponentDefinition) -> pulumi.Inputs:
-        """Return the inputs as the component's arguments; the component validates their names, too.
+        """Return the inputs as the component's arguments; the component validates their names.
 
-        Pulumi's host would drop unknown names, so that a misspelled setting of a program in an untyped
-        language would have no effect.
+        Pulumi's host would drop unknown names, which would hide misspelled settings in untyped
+        languages.
         """
         del component_def
         return Arguments.of(inputs, PACKAGE_INPUTS)
@@ -51,8 +51,8 @@ class Provider(ComponentProvider):
             return super().construct(name, resource_type, inputs, options)
         except ComponentInitError as error:
             if isinstance(error.inner, SettingsError):
-                # The message is complete. With errors by property, the engine would also print the
-                # unescaped values, secrets in objects included.
+                # The message is complete. With errors by property, the engine would also print unescaped
+                # values, including secrets in objects.
                 raise pulumi.InputPropertiesError(str(error.inner), []) from None
             raise
 

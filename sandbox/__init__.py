@@ -1,4 +1,4 @@
-"""Try the program without AWS: Pulumi's real engine, replacements for its AWS providers, moto for AWS.
+"""Run the program without AWS: Pulumi's real engine, replacements for its AWS providers, and moto.
 
-The program does not depend on it, and nothing here is needed to deploy to AWS.
+Neither the program nor a deployment to AWS depends on this package.
 """

@@ -14,9 +14,9 @@ from sandbox.environment import EXAMPLE, EXAMPLE_NAME, PROJECT, STACK, Sandbox, 
 
 
 def main() -> int:
-    """Return the exit code."""
+    """Run the command and return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m sandbox", description="Try the program without AWS."
+        prog="python -m sandbox", description="Run the program without AWS."
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
     run = verbs.add_parser("run", help="run a command in the sandbox: run -- pulumi preview")
@@ -24,10 +24,14 @@ def main() -> int:
     verbs.add_parser("shell", help="open a shell in the sandbox")
     verbs.add_parser(
         "console-data-source",
-        help="create a data source and its role, as a person does in the console of AWS",
+        help="create a data source and its role, as in the AWS console",
     )
-    verbs.add_parser("down", help=f"destroy the stack {STACK} and the example's, and stop")
-    verbs.add_parser("stop", help="stop the server, and delete all stacks and roles")
+    verbs.add_parser(
+        "down",
+        help=f"destroy the stack {STACK} and the example's, then reset the sandbox: this also deletes "
+        "the stacks and roles that you created in it",
+    )
+    verbs.add_parser("stop", help="stop the server and delete all stacks and roles")
     arguments = parser.parse_args()
     sandbox = Sandbox()
     match arguments.verb:
@@ -48,7 +52,7 @@ def main() -> int:
 
 
 def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> int:
-    """Replace this process with a command, which then receives signals and controls the terminal."""
+    """Replace this process with a command, so that it receives signals and controls the terminal."""
     try:
         environment = sandbox.prepare()
         sandbox.prepare_stack(environment)
@@ -62,16 +66,16 @@ def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> 
 
 
 def _shell() -> tuple[list[str], Mapping[str, str]]:
-    """Return the command that opens a shell, and the variables that only this command gets."""
-    # Do not read the user's own files: they can set another account or another `pulumi`.
+    """Return the command that opens a shell, and the additional variables of this command."""
+    # Skip the user's startup files: they can set another account or another `pulumi`.
     command = ["bash", "--norc"] if shutil.which("bash") else ["sh"]
     return command, {"PS1": "(sandbox) ${PWD##*/} $ "}
 
 
 def _down(sandbox: Sandbox) -> int:
-    """Destroy the stacks, and reset the sandbox whether that works or not.
+    """Destroy the stacks, and reset the sandbox even if that fails.
 
-    Return the exit code of the destroy; 0 if it failed because the state cannot be read.
+    Return the exit code of the destroy, or 0 if it failed because the state cannot be read.
     """
     signal.signal(signal.SIGINT, _leave_it_to_pulumi)
     exit_code = 0
@@ -99,7 +103,7 @@ def _destroy(project: Path, environment: Mapping[str, str]) -> int:
 
 
 def _leave_it_to_pulumi(*_: object) -> None:
-    """Ignore Ctrl-C: Pulumi receives it too, and stops the update properly."""
+    """Ignore Ctrl-C: Pulumi also receives it, and ends the update properly."""
 
 
 def _pulumi(

@@ -1,7 +1,7 @@
-"""Create the resources in the sandbox's account that `Pulumi.dev.yaml` names.
+"""Create the resources that `Pulumi.dev.yaml` names in the sandbox's account.
 
-Otherwise the account contains only what every AWS account contains, such as the default VPC. Each
-service is filled at its first call, because moto's EC2 takes most of a second to import.
+The account contains nothing else, apart from the defaults of every AWS account, such as the default VPC.
+Each service is filled at its first call, because moto's EC2 takes most of a second to import.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from sandbox.environment import REGION
 from sandbox.qbusiness import QBusiness
 
 ACCOUNT: Final = "123456789012"
-"""The account of the sandbox, which is moto's."""
+"""The account of the sandbox: the default account of moto."""
 APPLICATION_ID: Final = "a1b2c3d4-5678-90ab-cdef-111111111111"
 INDEX_ID: Final = "b2c3d4e5-6789-01ab-cdef-222222222222"
 SECRET_NAME: Final = "qbusiness/aem-cloud"
@@ -31,13 +31,13 @@ SECURITY_GROUP_ID: Final = "sg-0c3d4e5f607182930"
 
 
 def fill_qbusiness(qbusiness: QBusiness) -> None:
-    """Add the application with its index."""
+    """Add the application and its index."""
     qbusiness.add(APPLICATION_ID, displayName="Docs", identityType="AWS_IAM_IDC")
     qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main", type="ENTERPRISE")
 
 
 def bucket_owner(name: str) -> str | None:
-    """Return the account of a bucket, None if the bucket does not exist."""
+    """Return the account that owns a bucket; None if the bucket does not exist."""
     from moto.s3.models import s3_backends
 
     _, account = s3_backends.bucket_accounts.get(name, (None, None))
@@ -49,7 +49,7 @@ def _fill_secrets_manager() -> None:
     from moto.secretsmanager.utils import SecretsManagerSecretIdentifier
     from moto.utilities.id_generator import moto_id_manager
 
-    # Only for this secret: one of the same name that replaces it has another ARN.
+    # Only for this secret: a secret that replaces it under the same name has another ARN.
     secret = SecretsManagerSecretIdentifier(ACCOUNT, REGION, SECRET_NAME)
     moto_id_manager.set_custom_id(secret, SECRET_SUFFIX)
     secretsmanager_backends[ACCOUNT][REGION].create_secret(
@@ -97,4 +97,4 @@ FILL: Final[Mapping[str, Callable[[], None]]] = {
     "kms": _fill_kms,
     "secretsmanager": _fill_secrets_manager,
 }
-"""Functions that fill moto's services, by the service name in the signature of a request."""
+"""The functions that fill moto's services, by the service name in the signature of a request."""

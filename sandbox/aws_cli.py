@@ -1,7 +1,7 @@
-"""Call an operation of AWS in the sandbox as the AWS CLI does, where that is not installed.
+"""Replace the AWS CLI in the sandbox on machines without it.
 
-It has all operations by their names and options, and `--query` and `--output`. It has neither the AWS
-CLI's own commands, such as `aws s3 ls`, nor its shorthand syntax: a structure is given as JSON.
+It supports every operation by its name and options, `--query`, and `--output`. It supports neither the
+AWS CLI's own commands, such as `aws s3 ls`, nor its shorthand syntax: structures are JSON.
 """
 
 import argparse
@@ -21,16 +21,16 @@ from sandbox.provider.calls import ProviderError, call, client
 
 
 def main() -> None:
-    """Print the answer; exit with a line that says what is wrong."""
+    """Print the result of the operation, or exit with an error message."""
     parser = argparse.ArgumentParser(
         prog="aws",
         usage="aws SERVICE OPERATION [--OPTION VALUE …]",
-        description="Call an operation of AWS in the sandbox, as the AWS CLI does.",
+        description="Call an AWS operation in the sandbox, like the AWS CLI.",
         allow_abbrev=False,
     )
     parser.add_argument("service")
     parser.add_argument("operation")
-    parser.add_argument("--query", default="@", help="a JMESPath expression: what to print")
+    parser.add_argument("--query", default="@", help="a JMESPath expression that selects the output")
     parser.add_argument("--output", choices=["json", "text"], default="json")
     parser.add_argument("--region", default=os.environ.get("AWS_REGION", REGION))
     arguments, options = parser.parse_known_args()
@@ -53,7 +53,7 @@ def _ask(arguments: argparse.Namespace, options: list[str]) -> dict[str, Any]:
     method = arguments.operation.replace("-", "_")
     operations = service.meta.method_to_api_mapping
     if method not in operations:
-        raise ProviderError(f"the sandbox has no `aws {named}`: install the AWS CLI if that has it")
+        raise ProviderError(f"the sandbox does not support `aws {named}`; the AWS CLI may")
     shape = service.meta.service_model.operation_model(operations[method]).input_shape
     members = {xform_name(name, "-"): name for name in shape.members} if shape else {}
     given: dict[str, Any] = {}
@@ -73,7 +73,7 @@ def _ask(arguments: argparse.Namespace, options: list[str]) -> dict[str, Any]:
 
 
 def _value(option: str, shape: Any, words: list[str]) -> Any:
-    """Turn the words after an option into a value of the member that it sets."""
+    """Convert the words after an option to the value of its member."""
     if shape.type_name == "boolean":
         return not option.startswith("--no-")
     text = words[0] if words else ""
@@ -90,7 +90,7 @@ def _value(option: str, shape: Any, words: list[str]) -> Any:
 
 
 def _text(found: Any) -> str:
-    """Return what `--output text` prints: the members of each list in a line."""
+    """Return the output of `--output text`: one line for each list."""
     rows = found if isinstance(found, list) and any(isinstance(row, list) for row in found) else [found]
     return "\n".join("\t".join(map(str, row if isinstance(row, list) else [row])) for row in rows)
 

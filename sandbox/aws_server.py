@@ -1,12 +1,12 @@
-"""Serve AWS on loopback (moto behind IAM's rules, and Amazon Q Business) and the providers that call it.
+"""Serve AWS on loopback (moto behind IAM's rules, and Amazon Q Business), and the sandbox's providers.
 
 `python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background. In that directory,
-`server.json` contains its process and ports, and `contents.pickle` the contents of IAM and Amazon Q
-Business, so that the resources of stacks are not lost if the server is killed. Other services then have
-their initial contents again. A lock on `server.lock` shows that the server runs; deleting that
-file stops it. The server outlives the command that started it, unless there is a file `owner.lock` next
-to the directory. The server then stops when no process has a lock on that file: the system releases the
-lock of a process that ends.
+`server.json` contains its process ID and ports. `contents.pickle` contains IAM, STS, and Amazon Q
+Business, so that the resources of stacks and the credentials of roles survive if the server is killed;
+other services then have their initial contents again. A lock on `server.lock` shows that the server
+runs; deleting that file stops it. The server outlives the command that started it, unless a file
+`owner.lock` exists next to the directory. The server then stops when no process holds a lock on that
+file: the system releases the lock of a process that ends.
 """
 
 import fcntl
@@ -31,61 +31,66 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.sts.models import sts_backends
 from moto.utilities.utils import get_partition
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request
 
 from sandbox.account import ACCOUNT, FILL, bucket_owner, fill_qbusiness
 from sandbox.environment import PACKAGES, REGION, aws_variables
-from sandbox.iam_rules import IamError, Role, validate_request
+from sandbox.iam_rules import IamError, Role, listed, validate_request
 from sandbox.provider.server import serve
 from sandbox.qbusiness import QBusiness, QBusinessError
 
 _LOCK_CHECK: Final = 0.1
-"""Seconds between two checks of the lock, without requests."""
+"""Seconds between two checks of the lock while no request arrives."""
 _GRACE: Final = 4.0
-"""Seconds that calls in progress have when the server is stopped."""
+"""Seconds for calls in progress to end when the server is stopped."""
 _READING: Final = ("Get", "List", "Simulate")
 _SIGNATURE: Final = re.compile(r"Credential=([^/]+)/\d+/([\w-]+)/([\w-]+)/")
-"""The access key, the Region and the service in the signature of a request."""
+"""The access key, the Region, and the service in the signature of a request."""
 _AWS_MANAGED: Final = re.compile(r"arn:[a-z-]+:iam::aws:policy/(?:.*/)?([^/]+)")
 """The ARN of a policy that AWS manages, and its name."""
 # A namespace, not an address: the SDKs require it in error documents.
 _NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
+
+_SAVED: Final = {"iam": iam_backends, "sts": sts_backends}
+"""The services of moto whose contents are saved: roles, policies, and the credentials of roles."""
 
 Environ = dict[str, Any]
 Start = Callable[..., Any]
 
 
 class Aws:
-    """A WSGI application: AWS with its contents on disk.
+    """A WSGI application that serves AWS and saves its contents to disk.
 
-    As in moto, the access key decides the account: temporary credentials are of the account of the role,
-    all others of the sandbox's account.
+    As in moto, the access key decides the account: a key that a call created belongs to the account of
+    its role or user, and any other key to the sandbox's account.
     """
 
     def __init__(self, contents: Path) -> None:
-        """Load the contents that an earlier server saved."""
+        """Load the contents that a previous server saved."""
         self.contents = contents
         self.moto: Any = DomainDispatcherApplication(_moto)
-        # One call at a time: nothing may change between the validation of a call and moto's answer.
+        # One call at a time: nothing may change between the validation of a call and its execution.
         self.lock = threading.Lock()
         self._reset()
         if contents.exists():
             saved = pickle.loads(contents.read_bytes())  # noqa: S301 our own file
-            for (account, partition), kept in saved["iam"].items():
-                vars(iam_backends[account][partition]).update(kept)
+            for service, backends in _SAVED.items():
+                for (account, partition), kept in saved.get(service, {}).items():
+                    vars(backends[account][partition]).update(kept)
             for place, resources in saved.get("applications", {}).items():
                 self.qbusiness[place].resources = resources
 
     def _reset(self) -> None:
         self.filled: set[str] = set()
-        """The services of moto that have their initial contents."""
+        """The moto services that already contain their initial resources."""
         self.qbusiness: dict[tuple[str, str], QBusiness] = _Places()
         fill_qbusiness(self.qbusiness[ACCOUNT, REGION])
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        """Answer one request."""
+        """Answer a request."""
         signature = _SIGNATURE.search(environ.get("HTTP_AUTHORIZATION", ""))
         access_key, region, service = signature.groups() if signature else ("", "", "")
         with self.lock:
@@ -95,22 +100,26 @@ class Aws:
                     case "iam":
                         backend = iam_backends[account][get_partition(region)]
                         return self._answer_for_iam(backend, environ, start_response)
+                    case "sts":
+                        return self._answer_for_sts(environ, start_response)
                     case "qbusiness":
                         qbusiness = self.qbusiness[account, region]
                         return self._answer_for_qbusiness(qbusiness, environ, start_response)
                     case _:
                         return self._answer_for_others(service, environ, start_response)
             except NotImplementedError as error:
-                return _refuse_unknown(service, f"the sandbox does not have it: {error}", start_response)
+                return _refuse_unknown(
+                    service, f"the sandbox does not support it: {error}", start_response
+                )
 
     def _answer_for_others(
         self, service: str, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
-        """Pass a call to moto, after the service has its initial contents."""
+        """Fill the service if necessary, and pass the call to moto."""
         if service in FILL and service not in self.filled:
             FILL[service]()
             self.filled.add(service)
-        # moto ignores this header.
+        # moto ignores this header, so check it here.
         expected = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")
         if expected and bucket_owner(environ["PATH_INFO"].split("/")[1]) not in (expected, None):
             return _error_response(IamError(403, "AccessDenied", "Access Denied"), start_response)
@@ -123,10 +132,8 @@ class Aws:
     def _answer_for_iam(
         self, iam: IAMBackend, environ: Environ, start_response: Start
     ) -> Iterable[bytes]:
-        """Validate the call, and pass it to moto."""
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"] = io.BytesIO(body)
-        parameters = dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+        """Validate the call and pass it to moto."""
+        parameters = _parameters(environ)
         action = parameters.get("Action", "")
         _add_aws_managed_policy(iam, parameters.get("PolicyArn", ""))
         try:
@@ -134,12 +141,20 @@ class Aws:
         except IamError as refusal:
             return _error_response(refusal, start_response)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-            # The rules assume the form of a valid call.
+            # The rules assume a well-formed call.
             malformed = IamError(400, "ValidationError", f"malformed call: {error!r}")
             return _error_response(malformed, start_response)
         if action == "UpdateRole":
             body = _complete(iam, parameters)
             environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        answer: Iterable[bytes] = list(self.moto(environ, start_response))
+        if not action.startswith(_READING):
+            self._keep()
+        return answer
+
+    def _answer_for_sts(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
+        """Pass the call to moto, and save the credentials that it creates."""
+        action = _parameters(environ).get("Action", "")
         answer: Iterable[bytes] = list(self.moto(environ, start_response))
         if not action.startswith(_READING):
             self._keep()
@@ -156,7 +171,7 @@ class Aws:
 
     def _keep(self) -> None:
         kept = {
-            "iam": {(backend.account_id, backend.partition): vars(backend) for backend in _backends()},
+            **{service: _contents(backends) for service, backends in _SAVED.items()},
             "applications": {place: there.resources for place, there in self.qbusiness.items()},
         }
         unfinished = self.contents.with_suffix(".unfinished")
@@ -165,14 +180,14 @@ class Aws:
 
 
 def _moto(service: Any) -> Any:
-    """Return moto's application for a service; raise NotImplementedError if moto does not have it."""
+    """Return moto's application for a service; raise NotImplementedError if there is none."""
     if service is None:
         raise NotImplementedError("moto has no such service")
     return create_backend_app(service)
 
 
 class _Places(dict[tuple[str, str], QBusiness]):
-    """Amazon Q Business by account and Region."""
+    """Amazon Q Business in each account and Region."""
 
     def __missing__(self, place: tuple[str, str]) -> QBusiness:
         account, region = place
@@ -186,7 +201,7 @@ def _check_role(account: str, arn: str) -> None:
         raise QBusinessError("AccessDeniedException", "Cross-account pass role is not allowed.")
     roles = [role for backend in iam_backends[account].values() for role in backend.roles.values()]
     documents = {role.arn: role.assume_role_policy_document for role in roles}
-    if arn not in documents or "qbusiness.amazonaws.com" not in documents[arn]:
+    if arn not in documents or not _trusts_service(documents[arn]):
         raise QBusinessError(
             "ValidationException",
             f"Amazon Q Business cannot assume the role {arn}",
@@ -194,8 +209,31 @@ def _check_role(account: str, arn: str) -> None:
         )
 
 
-def _backends() -> list[IAMBackend]:
-    return [backend for account in iam_backends.values() for backend in account.values()]
+def _trusts_service(document: str) -> bool:
+    """Return whether a trust policy allows Amazon Q Business, if every condition of an Allow is met."""
+    effects = {
+        statement["Effect"]
+        for statement in listed(json.loads(document)["Statement"])
+        if "qbusiness.amazonaws.com" in str(statement.get("Principal"))
+        and (statement["Effect"] == "Allow" or "Condition" not in statement)
+    }
+    return effects == {"Allow"}
+
+
+def _contents(backends: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the attributes of a service's backends, by account and partition."""
+    return {
+        (backend.account_id, backend.partition): vars(backend)
+        for account in backends.values()
+        for backend in account.values()
+    }
+
+
+def _parameters(environ: Environ) -> dict[str, str]:
+    """Return the parameters in the body of a request, and keep the body readable."""
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
 
 
 def _roles(iam: IAMBackend) -> dict[str, Role]:
@@ -206,9 +244,9 @@ def _roles(iam: IAMBackend) -> dict[str, Role]:
 
 
 def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
-    """Add a policy of AWS to an account when a call first names it.
+    """Add an AWS managed policy to an account when a call first names it.
 
-    moto would add all 1,500 at the start, and each change of IAM would then be saved with them.
+    moto would add all 1,500 at the start, and each change of IAM would save them again.
     """
     named = _AWS_MANAGED.fullmatch(arn)
     if not named or arn in iam.managed_policies:
@@ -221,7 +259,7 @@ def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
 
 
 def _complete(iam: IAMBackend, parameters: dict[str, str]) -> bytes:
-    """Add what a call of UpdateRole omits: moto would remove it, but AWS keeps it."""
+    """Add the parameters that a call of UpdateRole omits: AWS keeps their values, moto deletes them."""
     for role in iam.roles.values():
         if role.name == parameters.get("RoleName"):
             kept = {"Description": role.description, "MaxSessionDuration": role.max_session_duration}
@@ -240,7 +278,7 @@ def _error_response(refusal: IamError, start_response: Start) -> Iterable[bytes]
 
 
 def _refuse_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
-    """Refuse an operation like one that AWS does not have: IAM in XML, other services in JSON."""
+    """Refuse an operation as if AWS did not have it: IAM in XML, other services in JSON."""
     if service == "iam":
         return _error_response(IamError(400, "InvalidAction", message), start_response)
     code = "UnknownOperationException"
@@ -256,9 +294,9 @@ def _end_with_the_holder_of(owner: Path) -> None:
 
 
 def main(directory: Path, sources: str) -> None:
-    """Serve in a process of its own, until its lock is deleted from the directory.
+    """Serve in a background process until its lock is deleted from the directory.
 
-    `sources` is the digest of what the server is started from.
+    `sources` is the digest of the server's source files.
     """
     path = directory / "server.lock"
     lock = path.open("a")
@@ -288,7 +326,7 @@ def main(directory: Path, sources: str) -> None:
         server.timeout = _LOCK_CHECK
         while _is_at(path, lock):
             server.handle_request()
-        # Calls in progress end: the engine must learn what they did.
+        # Let calls in progress end: the engine must learn their results.
         ended = [provider.stop(grace=_GRACE) for provider, _ in providers.values()]
         while not all(event.is_set() for event in ended):
             server.handle_request()

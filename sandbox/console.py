@@ -1,4 +1,4 @@
-"""Create a data source and its role, as the AWS console does."""
+"""Create a data source and its role, like the AWS console."""
 
 import json
 from typing import Final
@@ -25,7 +25,8 @@ _TRUST_POLICY: Final = {
         }
     ],
 }
-# As in a template for many data sources: wider than AWS's page for the secret, narrower for the index.
+# Like a template for several data sources: compared with AWS's page, it allows more secrets, and only
+# the index instead of the application.
 _POLICY: Final = {
     "Version": "2012-10-17",
     "Statement": [
@@ -52,7 +53,7 @@ _POLICY: Final = {
 
 
 def main() -> None:
-    """Create what does not exist yet, and print the IDs."""
+    """Create the data source and the role unless they exist, and print their IDs."""
     iam, qbusiness = client("iam", REGION), client("qbusiness", REGION)
     role = {"RoleName": _ROLE_NAME}
     try:

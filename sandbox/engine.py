@@ -2,7 +2,7 @@
 
 In this order: the `pulumi` on PATH; a build of the CLI's published Go module, with a language host for
 Python, which the module does not contain; the official installer, if it can be reached. Programs that
-`make up` does not need are built when they are first run.
+`make up` does not need are built at their first run.
 """
 
 import fcntl
@@ -19,23 +19,23 @@ from pathlib import Path
 from typing import IO, Final
 
 VERSION: Final = "3.259.0"
-"""The release to build or install; the same as in `engine/go.mod`."""
+"""The release to build or install, the same as in `engine/go.mod`."""
 
 CACHE: Final = Path(__file__).resolve().parent.parent / ".sandbox" / "engine"
-"""Where built engines are kept."""
+"""The directory of built engines."""
 _SOURCE: Final = Path(__file__).parent / "engine"
 _SDK_MODULE: Final = "github.com/pulumi/pulumi/sdk/v3"
 _PACKAGES: Final = ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "./pulumi-language-python")
-"""The CLI, and our language host for Python programs."""
+"""The CLI and our language host for Python programs."""
 _LATER_PACKAGES: Final = (
     "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
     "./generate-python-package",
 )
-"""The language host for YAML programs, and the generator of Python packages: built when first run."""
+"""The language host for YAML programs and the generator of Python packages: built at their first run."""
 _PROGRESS_INTERVAL: Final = 15.0
-"""Seconds between two lines of progress without a terminal."""
+"""Seconds between two lines of progress if the output is not a terminal."""
 _INSTALLER_PATIENCE: Final = 5
-"""Timeout for the installer's site in seconds."""
+"""Timeout in seconds for the site of the installer."""
 _ADVICE: Final = (
     "Install the Pulumi CLI (https://www.pulumi.com/docs/install/), or a Go toolchain of at least the "
     "version in sandbox/engine/go.mod (https://go.dev/doc/install), and repeat the command."
@@ -43,11 +43,11 @@ _ADVICE: Final = (
 
 
 class NoEngineError(Exception):
-    """Raised when there is no engine; the message lists the attempts and what to install."""
+    """Raised when there is no engine; the message reports the attempts and the remediation."""
 
 
 def directory(cache: Path) -> Path:
-    """Return the directory that contains `pulumi`; build it in `cache` if necessary.
+    """Return the directory that contains `pulumi`; build the engine in `cache` if necessary.
 
     Raises NoEngineError.
     """
@@ -70,7 +70,7 @@ def directory(cache: Path) -> Path:
 
 
 def _on_path() -> Path | None:
-    """Return the directory of the user's own CLI, if it can run Python programs."""
+    """Return the directory of the user's CLI if it can run Python programs."""
     found = shutil.which("pulumi")
     if found is None:
         return None
@@ -83,7 +83,7 @@ def _on_path() -> Path | None:
 
 
 def _digest() -> str:
-    """Return a digest of the sources; a change causes a new build."""
+    """Return a digest of the source files; a change causes a new build."""
     sources = sorted(path for path in _SOURCE.rglob("*") if path.is_file())
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
@@ -98,8 +98,8 @@ def _make(target: Path) -> None:
 def _build(target: Path) -> None:
     _say(f"building the Pulumi engine v{VERSION} from its Go module, once; about three minutes")
     _compile(target, *_PACKAGES)
-    # The executor is Pulumi's own file. Its path in the module is undocumented: a newer release may
-    # need another path here.
+    # The executor is a file of Pulumi. Its path in the module is undocumented, and may change in a newer
+    # release.
     module = Path(_go("finding", "list", "-m", "-f", "{{.Dir}}", _SDK_MODULE)[0])
     executor = module / "python" / "cmd" / "pulumi-language-python-exec"
     shutil.copyfile(executor, target / executor.name)
@@ -114,7 +114,7 @@ def _build(target: Path) -> None:
 
 
 def complete(binaries: Path) -> None:
-    """Build the programs that are otherwise built when they are first run, which needs a network.
+    """Build the programs that are otherwise built at their first run, which requires a network.
 
     Raises NoEngineError.
     """
@@ -129,7 +129,7 @@ def _is_script(program: Path) -> bool:
 
 
 def _replace(program: Path, package: str) -> None:
-    """Replace the script that stands for a program by the program."""
+    """Build a program and replace its script."""
     with (program.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_script(program):
@@ -144,13 +144,13 @@ def _name(package: str) -> str:
 
 
 def _compile(target: Path, *packages: str) -> None:
-    """Build Go packages into a directory."""
+    """Build Go packages in a directory."""
     names = ", ".join(map(_name, packages))
     needed = _go(f"downloads for {names}", "list", "-deps", *packages)
     _go(
         f"of {len(needed)} packages compiled for {names}",
         *("build", "-v", "-trimpath", "-tags", "osusergo,grpcnotrace"),
-        # The linker would drop debug information, so the compiler does not write it.
+        # The linker drops debug information anyway, so the compiler need not write it.
         *("-gcflags=all=-dwarf=false", "-ldflags"),
         f"-s -w -X {_SDK_MODULE}/go/common/version.Version=v{VERSION}",
         *("-o", f"{target}{os.sep}", *packages),
@@ -158,7 +158,7 @@ def _compile(target: Path, *packages: str) -> None:
 
 
 def _go(step: str, *arguments: str) -> list[str]:
-    """Run Go, and return the lines of its output; the lines of its progress are counted and shown.
+    """Run Go and return the lines of its output; count and show the lines of its progress.
 
     Raises NoEngineError.
     """
@@ -180,7 +180,7 @@ def _go(step: str, *arguments: str) -> list[str]:
 
 
 def _show_progress(lines: IO[str], step: str) -> str:
-    """Show how many lines a step has printed; return the last ones, in case it fails."""
+    """Show the number of lines that a step has printed; return the last lines for an error message."""
     start = shown = time.monotonic()
     last: deque[str] = deque(maxlen=12)
     for count, line in enumerate(lines, start=1):
@@ -198,7 +198,7 @@ def _show_progress(lines: IO[str], step: str) -> str:
 
 
 def _install(target: Path) -> None:
-    """Run the official installer through Pulumi's SDK; an unreachable site fails in seconds."""
+    """Run the official installer through Pulumi's SDK; fail fast if its site is unreachable."""
     _say("there is no Go toolchain; trying Pulumi's official installer")
     program = (
         "import socket, sys, semver; socket.setdefaulttimeout(float(sys.argv[3]))\n"
@@ -221,7 +221,7 @@ def _say(text: str) -> None:
 
 
 def main(*arguments: str) -> int:
-    """Build the engine if Go has to, or the program of a package; return the exit code."""
+    """Build the engine if Go is installed, or the program of a package; return the exit code."""
     try:
         if arguments:
             package, program = arguments

@@ -1,9 +1,9 @@
 """Set up the sandbox and the environment in which its commands run.
 
-The environment puts the real engine first on PATH. It has its own Pulumi home, file backend and
-passphrase, and a server on loopback instead of AWS. The engine attaches to the providers in that server,
-which is faster than to start them for each command. All files are in one directory. The user's
-credentials and settings for AWS, Pulumi and proxies are removed.
+The real engine is first on PATH. The environment has its own Pulumi home, file backend, and passphrase,
+and a server on loopback instead of AWS. The engine attaches to the providers in that server, which is
+faster than starting them for each command. All files are in one directory. The user's credentials and
+settings for AWS, Pulumi, and proxies are removed.
 """
 
 import fcntl
@@ -26,28 +26,28 @@ from sandbox import engine
 PROJECT: Final = Path(__file__).resolve().parent.parent
 DIRECTORY: Final = PROJECT / ".sandbox"
 PASSPHRASE: Final = "sandbox"
-"""Not a secret: the sandbox has none. The salt in `Pulumi.dev.yaml` belongs to it."""
+"""Not confidential: the sandbox contains no secrets. The salt in `Pulumi.dev.yaml` matches it."""
 STACK: Final = "dev"
 REGION: Final = "us-east-1"
-"""The Region of that stack, and of commands."""
+"""The Region of that stack and of commands."""
 EXAMPLE: Final = PROJECT / "examples" / "data-source"
 EXAMPLE_NAME: Final = "qbusiness-aem-data-source"
-"""The project of the second stack."""
+"""The name of the example's project."""
 AWS_CLI: Final = PROJECT / "sandbox" / "bin"
-"""Directory of an `aws` for machines without the AWS CLI."""
+"""The directory of the `aws` command for machines without the AWS CLI."""
 PACKAGES: Final = ("aws", "aws-native")
-"""The packages that the sandbox has a provider for."""
+"""The packages for which the sandbox has a provider."""
 _PROJECT_NAME: Final = "qbusiness-aem-connector"
 
 _RESET: Final = "`make down` resets the sandbox."
 _START_TIMEOUT: Final = 120.0
-"""Timeout for the start of the server in seconds; it takes about one, unless the machine is busy."""
+"""Timeout for the start of the server in seconds; on an idle machine, it takes about one."""
 _END_TIMEOUT: Final = 5.0
-"""Timeout for the end of the server in seconds; afterwards it is ignored, without lock and files."""
-# Variables of the user that change the output of a command, but not its account or backend.
+"""Timeout for the end of the server in seconds; after that, the server is ignored."""
+# Variables of the user that change only the output of a command.
 _HARMLESS: Final = ("PULUMI_ERROR_OUTPUT_STRING", "PULUMI_OPTION_COLOR")
-# With the first two, Python finds neither venv/ nor the program. With the others, a shell would run
-# the user's own files, which may set variables that are removed here.
+# With the first two, Python finds neither venv/ nor the program. With the others, a shell runs startup
+# files of the user, which may set the variables that are removed here.
 _HARMFUL: Final = ("PYTHONHOME", "PYTHONSAFEPATH", "BASH_ENV", "ENV")
 
 
@@ -56,10 +56,10 @@ class SandboxError(Exception):
 
 
 class Sandbox:
-    """State, AWS account and engine below one directory."""
+    """The state, AWS account, and engine in one directory."""
 
     def __init__(self, directory: Path = DIRECTORY, engines: Path = engine.CACHE) -> None:
-        """Use one directory for the state and another for built engines."""
+        """Keep the state in one directory, and built engines in another."""
         self.directory = directory
         self.engines = engines
         self.aws = directory / "aws"
@@ -67,7 +67,7 @@ class Sandbox:
         self.state = directory / "state"
 
     def prepare(self) -> dict[str, str]:
-        """Create or repair what is missing, and return the environment for a command.
+        """Create or repair the sandbox, and return the environment for a command.
 
         Raises NoEngineError and SandboxError.
         """
@@ -104,14 +104,14 @@ class Sandbox:
         for lock in (self.state / ".pulumi" / "locks").rglob("*.json"):
             with suppress(
                 OSError, KeyError, TypeError, ValueError
-            ):  # deleted meanwhile, or not a lock of Pulumi
+            ):  # deleted in the meantime, or not a lock of Pulumi
                 if not _runs(json.loads(lock.read_text())["pid"]):
                     lock.unlink()
 
     def _selection(self) -> Path:
-        """Return the file in which Pulumi keeps what is selected here: its name follows from the path.
+        """Return the file in which Pulumi stores the selected stack, by the project's path.
 
-        Pulumi takes the path from $PWD if that leads here, symbolic links and all.
+        Pulumi prefers the path in $PWD, with its symbolic links, if it is the same directory.
         """
         here = Path(os.environ.get("PWD", ""))
         project = here if here.is_absolute() and here.exists() and here.samefile(PROJECT) else PROJECT
@@ -133,16 +133,16 @@ class Sandbox:
             )
 
     def stop(self) -> None:
-        """Stop the server, and delete its contents and the backend's; keep built engines."""
+        """Stop the server and delete its contents and the backend; keep built engines."""
         with self._lock():
             self._end_server()
             for place in (self.aws, self.state, self.home / "workspaces"):
                 shutil.rmtree(place, ignore_errors=True)
 
     def _end_server(self) -> None:
-        """Delete the server's lock, so that it ends, and wait for its end.
+        """Delete the server's lock, which ends the server, and wait for its end.
 
-        Send no signal: the process ID can belong to another process now, or be one of another container.
+        Do not send a signal: the process ID may now belong to another process or container.
         """
         self.aws.mkdir(exist_ok=True)
         path = self.aws / "server.lock"
@@ -154,14 +154,14 @@ class Sandbox:
 
     @contextmanager
     def _lock(self) -> Generator[None]:
-        """Let one process at a time set up this sandbox."""
+        """Prevent two processes from setting up this sandbox at the same time."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _install_providers(self) -> None:
-        """Install the providers for engines that do not attach, in the programs' versions."""
+        """Install the providers in the SDKs' versions, for engines that do not attach to the server."""
         for package in PACKAGES:
             try:
                 version = importlib.metadata.version(f"pulumi-{package}")
@@ -181,7 +181,7 @@ class Sandbox:
             plugin.chmod(0o755)
 
     def _serve(self) -> dict[str, Any]:
-        """Return the ports of the server; start it unless it runs, from these sources."""
+        """Return the state of the server; start it unless it runs from the current sources."""
         self.aws.mkdir(exist_ok=True)
         state = self.aws / "server.json"
         log = self.aws / "server.log"
@@ -200,7 +200,7 @@ class Sandbox:
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
-                    check=False,  # its log has the reason
+                    check=False,  # the log contains the error
                 )
         deadline = time.monotonic() + _START_TIMEOUT
         while not state.exists():
@@ -228,9 +228,9 @@ class Sandbox:
             "PULUMI_BACKEND_URL": f"{self.state.as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_DEBUG_PROVIDERS": providers,
-            # The engine runs for a second: little garbage collection is faster.
+            # The engine runs for about a second: less garbage collection makes it faster.
             "GOGC": "400",
-            # No access to the network.
+            # Do not access the network.
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             **aws_variables(server["port"]),
@@ -238,13 +238,13 @@ class Sandbox:
 
 
 def aws_variables(port: int) -> dict[str, str]:
-    """Return the variables with which an AWS SDK calls the server at a port."""
+    """Return the variables that make an AWS SDK call the server on a port."""
     return {
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,  # version 1 of the AWS CLI reads only this name
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        # The server accepts any credentials; these keep an SDK from looking for the user's.
+        # The server accepts any credentials; with these, an SDK does not use those of the user.
         "AWS_ACCESS_KEY_ID": "sandbox",
         "AWS_SECRET_ACCESS_KEY": "sandbox",
         "AWS_CONFIG_FILE": os.devnull,
@@ -253,13 +253,13 @@ def aws_variables(port: int) -> dict[str, str]:
 
 
 def _sources() -> str:
-    """Return a digest of what a server is started from: a change of it needs another server."""
+    """Return a digest of the server's source files: after a change, the server is replaced."""
     files = [*Path(__file__).parent.rglob("[!.]*.py"), *PROJECT.glob("requirements*.txt")]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(files))).hexdigest()
 
 
 def _read(state: Path) -> dict[str, Any]:
-    """Return the members of `server.json`, none if it is damaged or deleted."""
+    """Return the contents of `server.json`; empty if it is damaged or deleted."""
     try:
         members = json.loads(state.read_text())
     except (FileNotFoundError, ValueError):
@@ -268,7 +268,7 @@ def _read(state: Path) -> dict[str, Any]:
 
 
 def _kept_variables() -> dict[str, str]:
-    """Return the user's variables without those that would lead out of the sandbox."""
+    """Return the user's variables without those that refer to anything outside of the sandbox."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -282,7 +282,7 @@ def _kept_variables() -> dict[str, str]:
 
 
 def _runs(process: int) -> bool:
-    """Return whether a process runs: a zombie, which some containers never collect, does not."""
+    """Return whether a process runs; a zombie, which some containers never reap, does not count."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -294,7 +294,7 @@ def _runs(process: int) -> bool:
 
 
 def _take(lock: IO[str]) -> bool:
-    """Acquire a lock, unless another process has it; return whether it is acquired."""
+    """Try to acquire a lock; return False if another process holds it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

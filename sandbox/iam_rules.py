@@ -1,8 +1,8 @@
-"""Refuse what IAM refuses and moto accepts.
+"""Refuse the calls that IAM refuses and moto accepts.
 
 The rules are those of https://docs.aws.amazon.com/IAM/latest/APIReference/ and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html for roles and their
-inline policies. They share no code with the program that they check.
+inline policies. To be independent, they share no code with the program.
 """
 
 import json
@@ -16,7 +16,7 @@ class IamError(Exception):
     """Raised when IAM refuses a call."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        """Store the parts of the error document."""
+        """Store the members of the error document."""
         super().__init__(message)
         self.status = status
         self.code = code
@@ -29,7 +29,7 @@ class Role(NamedTuple):
     name: str
     inline_policies: Mapping[str, str]
     tags: tuple[str, ...] = ()
-    """Keys of the tags."""
+    """The keys of the tags."""
 
 
 _MAXIMUM_INLINE: Final = 10_240
@@ -129,7 +129,7 @@ def _check_inline(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> N
 
 
 def _check_tags(parameters: Mapping[str, str], present: Iterable[str]) -> None:
-    """Refuse what moto accepts: reserved keys, characters of values, and the number of all tags."""
+    """Refuse reserved keys, invalid characters in values, and more than 50 tags."""
     tags = {name.removesuffix(".Key"): key for name, key in parameters.items() if name.endswith(".Key")}
     if len({*tags.values(), *present}) > _MAXIMUM_TAGS:
         raise IamError(400, "ValidationError", f"more than {_MAXIMUM_TAGS} tags")
@@ -151,7 +151,7 @@ def _check_document(text: str, members: frozenset[str]) -> None:
         raise _malformed("Syntax errors in policy.")
     if document.get("Version", "2008-10-17") not in ("2012-10-17", "2008-10-17"):
         raise _malformed("The policy must contain a valid version string")
-    statements = _listed(document.get("Statement"))
+    statements = listed(document.get("Statement"))
     if not statements:
         raise _malformed("Syntax errors in policy.")
     sids = [statement["Sid"] for statement in statements if "Sid" in statement]
@@ -173,14 +173,14 @@ def _check_statement(statement: dict[str, Any], members: frozenset[str]) -> None
             raise _malformed(f"Policy statement must contain {name.lower()}s.")
     principal = statement.get("Principal", {})
     services = principal.get("Service", ["*"]) if isinstance(principal, dict) else principal
-    if "Principal" in statement and not _listed(services):
+    if "Principal" in statement and not listed(services):
         raise _malformed("Invalid principal in policy")
     for what, values, pattern in (
         ("Action", statement.get("Action", statement.get("NotAction")), _ACTION),
         ("Resource", statement.get("Resource", statement.get("NotResource")), _RESOURCE),
         ("Principal", services, _SERVICE),
     ):
-        for text in _listed(values):
+        for text in listed(values):
             if not isinstance(text, str) or not pattern.fullmatch(text):
                 raise _malformed(f"{what} {text} is not in the form that the grammar gives.")
     _check_condition(statement.get("Condition", {}))
@@ -195,7 +195,8 @@ def _check_condition(condition: dict[str, Any]) -> None:
                 raise _malformed(f"Condition key {key} is not valid.")
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """Return one value or several as a list."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

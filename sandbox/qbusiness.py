@@ -1,7 +1,7 @@
-"""Implement Amazon Q Business, which moto does not have, according to botocore's service model.
+"""Implement Amazon Q Business, which moto lacks, according to botocore's service model.
 
-Requests, answers and errors have the form that the model defines. Asynchronous operations of AWS finish
-immediately: a new data source is active, and a deleted index does not exist.
+Requests, responses, and errors have the format of the model. Operations that are asynchronous on AWS
+finish immediately: a new data source is active, and a deleted index no longer exists.
 """
 
 import functools
@@ -17,7 +17,7 @@ from botocore.validate import ParamValidator
 from werkzeug.wrappers import Request, Response
 
 Path = tuple[str, ...]
-"""The IDs of an application, its index, and its data source; or only the first one or two."""
+"""The IDs of an application, an index, and a data source, or only the first one or two."""
 
 _LEVELS: Final = ("application", "index", "data-source")
 _IDS: Final = ("applicationId", "indexId", "dataSourceId")
@@ -28,14 +28,14 @@ class QBusinessError(Exception):
     """Raised when Amazon Q Business refuses a call."""
 
     def __init__(self, code: str, message: str, **members: str) -> None:
-        """Store the name of the error in the model, and its other members."""
+        """Store the error's name in the model and its other members."""
         super().__init__(message)
         self.code = code
         self.members = {"message": message, **members}
 
 
 class QBusiness:
-    """The applications, indexes and data sources of one account and Region."""
+    """The applications, indexes, and data sources of one account and Region."""
 
     def __init__(
         self, account: str, region: str, check_role: Callable[[str], None] = lambda _: None
@@ -44,11 +44,11 @@ class QBusiness:
         self.arn = f"arn:aws:qbusiness:{region}:{account}:"
         self.check_role = check_role
         self.resources: dict[Path, dict[str, Any]] = {}
-        """The answer of the Get operation for each resource, and further data of it."""
+        """The response of the Get operation for each resource, with additional members."""
         self.sync_jobs: dict[Path, list[dict[str, Any]]] = {}
-        """The history of a data source, the latest first."""
+        """The sync jobs of each data source, the latest first."""
         self.page_size = 10
-        """Maximum number of members of a list in one answer, unless a call sets it."""
+        """Maximum number of list members in one response, unless the call specifies it."""
         self._operations: Mapping[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
             "CreateDataSource": self._create_data_source,
             "DeleteApplication": self._delete,
@@ -65,7 +65,7 @@ class QBusiness:
         }
 
     def add(self, *path: str, **members: Any) -> dict[str, Any]:
-        """Add an application, an index or a data source, and return it."""
+        """Add an application, index, or data source, and return it."""
         arn = self.arn + "/".join(f"{level}/{name}" for level, name in zip(_LEVELS, path, strict=False))
         now = time.time()
         self.resources[path] = {
@@ -79,7 +79,7 @@ class QBusiness:
         return self.resources[path]
 
     def answer(self, request: Request) -> Response:
-        """Answer one request."""
+        """Answer a request."""
         try:
             answer = self._answer(*parse(request))
         except QBusinessError as error:
@@ -91,7 +91,10 @@ class QBusiness:
     def _answer(self, operation: Any, parameters: dict[str, Any]) -> dict[str, Any]:
         if operation.name not in self._operations:
             served = ", ".join(self._operations)
-            raise _invalid(f"the sandbox has no {operation.name}; it has {served}", "UNKNOWN_OPERATION")
+            raise _invalid(
+                f"the sandbox does not support {operation.name}; it supports {served}",
+                "UNKNOWN_OPERATION",
+            )
         if misfits := _misfits(parameters, operation.input_shape):
             raise _invalid(misfits)
         answer = self._operations[operation.name](operation, parameters)
@@ -100,7 +103,7 @@ class QBusiness:
         return answer
 
     def _find(self, path: Path) -> dict[str, Any]:
-        """Return a resource; its parents have to exist."""
+        """Return a resource; raise QBusinessError if it or one of its parents does not exist."""
         for length in range(1, len(path) + 1):
             if path[:length] not in self.resources:
                 kind, name = _LEVELS[length - 1], path[length - 1]
@@ -130,7 +133,7 @@ class QBusiness:
     def _page(
         self, operation: Any, parameters: dict[str, Any], found: list[dict[str, Any]]
     ) -> dict[str, Any]:
-        """Return one page of a list: the answer in the model has one list member."""
+        """Return one page of a list, which is the only list member of the response in the model."""
         (key,) = (
             name for name, shape in operation.output_shape.members.items() if shape.type_name == "list"
         )
@@ -150,7 +153,7 @@ class QBusiness:
         return {"dataSourceId": identifier, "dataSourceArn": created["dataSourceArn"]}
 
     def _update_data_source(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Change the members of the request and keep the others."""
+        """Change the members that the request contains."""
         found = self._find(_path(parameters))
         given = {name: value for name, value in parameters.items() if name not in _IDS}
         self._check(given)
@@ -173,9 +176,9 @@ class QBusiness:
 
 
 def parse(request: Request) -> tuple[Any, dict[str, Any]]:
-    """Return the operation of a request and its parameters, according to the model.
+    """Return the operation of a request in the model, and its parameters.
 
-    Raises QBusinessError if there is none.
+    Raises QBusinessError for a request without an operation.
     """
     for method, pattern, operation in _routes():
         found = pattern.fullmatch(request.path)
@@ -193,9 +196,9 @@ def parse(request: Request) -> tuple[Any, dict[str, Any]]:
         try:
             body = json.loads(request.get_data() or "{}")
         except ValueError:
-            raise _invalid("the body is no JSON document", "CANNOT_PARSE") from None
+            raise _invalid("the body is not a JSON document", "CANNOT_PARSE") from None
         return operation, {**body, **query, **found.groupdict()}
-    raise _invalid(f"no operation is {request.method} {request.path}", "UNKNOWN_OPERATION")
+    raise _invalid(f"there is no operation {request.method} {request.path}", "UNKNOWN_OPERATION")
 
 
 def _type(configuration: Mapping[str, Any]) -> str:
@@ -208,7 +211,7 @@ def _path(parameters: Mapping[str, Any]) -> Path:
 
 
 def _members(resource: Mapping[str, Any], shape: Any) -> dict[str, Any]:
-    """Return the members of a resource that an answer has."""
+    """Return the members of a resource that a response contains."""
     return {name: resource[name] for name in shape.members if name in resource}
 
 
@@ -219,7 +222,7 @@ def _model() -> Any:
 
 @functools.cache
 def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
-    """Return the HTTP method and the pattern of the path of each operation."""
+    """Return the HTTP method and a pattern for the path of each operation."""
     operations = [_model().operation_model(name) for name in _model().operation_names]
     return [
         (
@@ -234,7 +237,7 @@ def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
 
 
 def _misfits(value: Mapping[str, Any], shape: Any) -> str:
-    """Return the parts of a value that do not have the form of the model."""
+    """Report the members of a value that do not match the model."""
     report = ParamValidator().validate(value, shape)
     patterns = {name: member.metadata.get("pattern") for name, member in shape.members.items()}
     unmatched = (

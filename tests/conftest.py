@@ -1,4 +1,4 @@
-"""Share one sandbox among all tests of a session, apart from the one in the checkout."""
+"""Share one sandbox among all tests of a session, separate from the sandbox of the checkout."""
 
 import os
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from sandbox.environment import Sandbox
 from tests.helpers.stacks import Aws, NewStack, Stack, prepared
 from tests.helpers.support import TIMEOUT, golden
 
-# Ignore the user's settings for AWS, Pulumi and the terminal, and reach servers on this machine without
-# a proxy.
+# Ignore the user's settings for AWS, Pulumi, and the terminal, and access servers on this machine
+# without a proxy.
 for name in list(os.environ):
     if name.startswith(("AWS_", "PULUMI_")) or name in ("COLUMNS", "FORCE_COLOR"):
         del os.environ[name]
@@ -23,14 +23,14 @@ for name in ("NO_PROXY", "no_proxy"):
     os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost"
 # Read the model of each service once: that takes longer than most calls to it.
 botocore.session.create_loader = cache(botocore.loaders.create_loader)
-# moto's EC2 would load two thousand images whenever it is reset.
+# moto's EC2 would load two thousand images at each reset.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one worker more than there are processors: tests wait for a fifth of their time."""
+    """Return one more worker than processors: tests wait for a fifth of their time."""
     return (os.cpu_count() or 1) + 1
 
 
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures that tests have recorded: the number of inputs, faults and kills."""
+    """Print the figures that tests recorded: the numbers of inputs, faults, and kills."""
     figures: dict[str, dict[str, int]] = {}
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
@@ -92,6 +92,6 @@ def new_stack(environment: dict[str, str], tmp_path: Path) -> NewStack:
 
 @pytest.fixture
 def managed_policy(aws: Aws) -> str:
-    """Create a managed policy to attach by hand; return its ARN."""
+    """Create a managed policy for manual attachments; return its ARN."""
     created = aws.iam.create_policy(PolicyName="by-hand", PolicyDocument=golden("minimal-role-policy"))
     return created["Policy"]["Arn"]

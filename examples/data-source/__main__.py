@@ -4,7 +4,7 @@ import pulumi
 import pulumi_aws_native as aws_native
 
 config = pulumi.Config()
-# Not get_output: without the role's stack, it would create a data source without a role.
+# Without the role's stack, get_output would create a data source without a role.
 role_arn = pulumi.StackReference(config.require("roleStack")).require_output("roleArn")
 # The role can read only this secret and use only this VPC: use the values of the role's stack.
 secret_arn = config.require("secretArn")
@@ -16,7 +16,7 @@ data_source = aws_native.qbusiness.DataSource(
     application_id=config.require("applicationId"),
     index_id=config.require("indexId"),
     role_arn=role_arn,
-    # https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-api.html has its JSON schema.
+    # JSON schema: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-api.html
     configuration={**config.require_object("aem"), "type": "AEM", "secretArn": secret_arn},
     vpc_configuration={
         "subnet_ids": vpc["subnetIds"],

@@ -1,4 +1,4 @@
-"""Create the roles of three connectors of one application: AEM Cloud, Confluence Cloud, Amazon S3."""
+"""Create the roles of three connectors of an application: AEM Cloud, Confluence Cloud, Amazon S3."""
 
 import pulumi
 

@@ -1,4 +1,5 @@
-"""Read, evaluate and compare IAM policies, for the guardrails and for the commands of `roles`.
+"""Read, evaluate, and compare IAM policies, for the guardrails and the commands of `roles`.
 
-The package imports nothing of this project: the policy pack runs apart, and may be copied elsewhere.
+The package imports nothing from this project: the policy pack runs in a separate process, and may be
+copied elsewhere.
 """

@@ -17,13 +17,13 @@ _MULTIVALUED: Final = re.compile(
     r"|kms:(?:encryptioncontextkeys|resourcealiases|grantoperations)",
     re.IGNORECASE,
 )
-"""Keys that hold several values."""
+"""Keys with several values."""
 
 
 class Condition(NamedTuple):
-    """One condition key with the values that it may have.
+    """A condition key, its operator, and the values.
 
-    IAM compares operators exactly and keys regardless of case.
+    Keys are not case-sensitive; operators are.
     """
 
     operator: str
@@ -31,12 +31,12 @@ class Condition(NamedTuple):
     values: tuple[str, ...]
 
     def is_on(self, key: str) -> bool:
-        """Return whether it is a condition on the key."""
+        """Return whether the condition applies to the key."""
         return self.key.lower() == key.lower()
 
     @property
     def requires_key(self) -> bool:
-        """Return whether no request without the key meets it."""
+        """Whether a request without the key never meets the condition."""
         return met_by_absence(self) is Truth.NO
 
 
@@ -44,12 +44,12 @@ class Context(NamedTuple):
     """The condition keys of a request."""
 
     values: Mapping[str, tuple[Text, ...]]
-    """Values by key, in lower case; a key that the request does not carry has none."""
+    """Values by lowercase key; empty for a key that the request does not contain."""
     complete: tuple[str, ...] = ()
-    """Prefixes in lower case, such as `aws:principaltag/`, of keys that are absent if not listed."""
+    """Lowercase prefixes, such as `aws:principaltag/`, of keys that are absent unless listed."""
 
     def get(self, key: str) -> tuple[Text, ...] | None:
-        """Return the values of a key, which are none if it is absent; None if that is not known."""
+        """Return the values of a key: empty if the key is absent, None if unknown."""
         key = key.lower()
         absent: tuple[Text, ...] | None = () if self.complete and key.startswith(self.complete) else None
         return self.values.get(key, absent)
@@ -71,11 +71,11 @@ def meets(condition: Condition, context: Context, *, variables: bool = True) -> 
     answers = [_meets_value(parsed, patterns, value) for value in values]
     if parsed.quantifier == "ForAllValues":
         answer = every(answers)
-        # An empty value may count as none.
+        # IAM may treat an empty value as absent.
         return answer if Text("") not in values else some([answer, Truth.CANNOT_TELL])
     if parsed.quantifier == "ForAnyValue":
         return some(answers)
-    # IAM does not say how it compares several values without a quantifier.
+    # IAM does not document the comparison of several values without a quantifier.
     single = len(answers) == 1 and not _MULTIVALUED.fullmatch(condition.key)
     return answers[0] if single else Truth.CANNOT_TELL
 
@@ -94,7 +94,7 @@ def met_by_absence(condition: Condition) -> Truth:
     if parsed.base == "Null":
         return some(_is_absent(value, ()) for value in condition.values)
     if parsed.quantifier == "ForAnyValue":
-        # IAM does not say which of the two counts more.
+        # IAM does not document which of the two takes precedence.
         return Truth.CANNOT_TELL if parsed.if_exists else Truth.NO
     return Truth.of(parsed.if_exists or parsed.negated or parsed.quantifier == "ForAllValues")
 
@@ -107,9 +107,9 @@ def _meets_value(parsed: Operator, patterns: Sequence[str | None], value: Text) 
 
 
 def resolve(patterns: Iterable[str], context: Context) -> list[str | None]:
-    """Replace the variables in patterns by their values; None for a pattern that depends on others.
+    """Replace the variables in patterns with their values; None for a pattern with an unknown variable.
 
-    A pattern with a variable that has no value, and no default, matches nothing, and is left out:
+    A pattern with a variable without value and default matches nothing, and is omitted:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
     """
     resolved: list[str | None] = []
@@ -133,7 +133,7 @@ def _replaced(pattern: str, values: Mapping[str, Sequence[str] | None]) -> str:
 
 
 def _variable(text: str, context: Context) -> list[str] | None:
-    """Return the value of a variable, none if it has none, or None if that is not known."""
+    """Return the value of a variable: empty if it has no value, None if unknown."""
     name, _, default = text.partition(",")
     values = context.get(name.strip())
     if values is None:
@@ -142,10 +142,10 @@ def _variable(text: str, context: Context) -> list[str] | None:
         found = re.findall(r"'(.*)'", default)
         return None if any(map(is_pattern, found)) else found
     value, *others = values
-    # A wildcard in a value stands for itself, which a pattern cannot say.
+    # A pattern cannot express a literal wildcard.
     return None if others or value.example or is_pattern(value.known) else [value.known]
 
 
 def literal(patterns: Iterable[str]) -> list[str | None]:
-    """Return patterns of a version without variables; None for one that has the form of a variable."""
+    """Return the patterns of a version without variables; None for one that looks like a variable."""
     return [None if VARIABLE.search(pattern) else pattern for pattern in patterns]

@@ -1,4 +1,4 @@
-"""Compare the conditions of IAM policies: a yes is certain, a no may only be unknown."""
+"""Compare the conditions of IAM policies: True is certain, and False includes unknown."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -17,14 +17,14 @@ _SINGLE_VALUED: Final = re.compile(
     r"|ec2:createaction|iam:passedtoservice|kms:(?:viaservice|calleraccount|encryptioncontext:.+)",
     re.IGNORECASE,
 )
-"""Keys that certainly hold one value, of those in policies of a connector."""
+"""Keys in the policies of connectors that certainly have one value."""
 Covers = Callable[[str, str], bool]
-"""Takes a pattern and another one, and returns whether the first certainly covers the other."""
+"""Returns whether the first pattern certainly covers the second."""
 
 
 @cache
 def never_met(condition: Condition) -> bool:
-    """Return whether no request can meet a condition: it compares ARNs, and no value is one."""
+    """Return whether no request can meet a condition, because it compares an ARN with other texts."""
     parsed = parse_operator(condition.operator)
     return (
         parsed is not None
@@ -38,9 +38,9 @@ def never_met(condition: Condition) -> bool:
 
 @cache
 def certain_values(condition: Condition, key: str) -> tuple[str, ...]:
-    """Return the values that a condition requires a key to have; none if it accepts others, or no key.
+    """Return the values that a condition requires of a key; empty if it accepts others or no value.
 
-    A value may be a pattern, if the operator takes patterns.
+    A value may be a pattern if the operator accepts patterns.
     """
     if not condition.is_on(key):
         return ()
@@ -74,7 +74,7 @@ def _implies(have: Condition, wanted: Condition, covers_text: Covers) -> bool:
     if met_by_absence(have) is not Truth.NO and met_by_absence(wanted) is not Truth.YES:
         return False
     if theirs.base == "Null":
-        # Without the key, see above. With it, only a false is met.
+        # The check above covers requests without the key. With the key, only `false` is met.
         return False in _absence(wanted) or (ours.base == "Null" and _absence(have) == {True})
     if ours.base == "Null":
         return _absence(have) == {True}  # no request with the key meets it
@@ -109,12 +109,12 @@ def _values_imply(
 
 
 def _absence(condition: Condition) -> set[bool | None]:
-    """Return whether the values of a Null condition ask for absence; None for another value."""
+    """Return whether each value of a Null condition requires absence; None for an invalid value."""
     return {{"true": True, "false": False}.get(value.lower()) for value in condition.values}
 
 
 def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
-    """Return whether a condition requires a tag, and the other one that there are tags."""
+    """Return whether one condition requires a tag, and the other requires any tags."""
     return (
         have.key.lower().startswith("aws:requesttag/")
         and have.requires_key
@@ -125,9 +125,9 @@ def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
 
 
 def _quantified_alike(ours: Operator, theirs: Operator, key: str) -> bool:
-    """Return whether what follows for each value of a key follows for all of them together."""
+    """Return whether an implication for each value of a key holds for all values together."""
     alike = ours.quantifier == theirs.quantifier
-    # IAM does not say how it compares several values without a quantifier.
+    # IAM does not document the comparison of several values without a quantifier.
     certain = bool(ours.quantifier) or ours.negated == theirs.negated
     return (alike and certain) or bool(_SINGLE_VALUED.fullmatch(key))
 
@@ -137,7 +137,7 @@ def _is_text(base: str) -> bool:
 
 
 def _within(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
-    """Return whether a text that meets one operator with a value meets the other with the other's."""
+    """Return whether every text that meets one operator and value meets the other operator and value."""
     if not (_is_text(ours) and _is_text(theirs)):
         return ours == theirs and value == other
     if ours.startswith("Arn") and not may_be_arn(value):
@@ -162,7 +162,7 @@ def _within(ours: str, value: str, theirs: str, other: str, covers_text: Covers)
 def _within_arn(ours: str, value: str, other: str) -> bool:
     """Return whether an ARN, or every ARN that a pattern matches, certainly matches another pattern."""
     if ours == "StringLike" and is_pattern(value):
-        return False  # an asterisk may stand for several parts of an ARN
+        return False  # an asterisk may match several parts of an ARN
     have, wanted = split_arn(value), split_arn(other)
     if have is None or wanted is None:
         return False
@@ -172,11 +172,11 @@ def _within_arn(ours: str, value: str, other: str) -> bool:
 
 
 def _excludes(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
-    """Return whether what the other pattern excludes is certainly excluded by this one.
+    """Return whether one negated operator certainly excludes everything that the other excludes.
 
-    The sides change: what theirs excludes has to be within what ours excludes.
+    The sides swap: the texts that theirs excludes must be within those that ours excludes.
     """
     if theirs.startswith("Arn") and not (ours.startswith("Arn") and may_be_arn(other)):
-        # IAM does not say how it compares what is not an ARN.
+        # IAM does not document the comparison of texts that are not ARNs.
         return ours.startswith("Arn") and value == other
     return _within(theirs, other, ours, value, covers_text)

@@ -1,6 +1,6 @@
 """Read IAM policy documents.
 
-Values that are not known yet in a preview are skipped if the rest can be checked without them.
+The reader skips unknown values of a preview if the rest can be checked without them.
 The grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 """
 
@@ -15,27 +15,27 @@ from .conditions import Condition
 from .patterns import Patterns
 
 UNKNOWN: Final = object()
-"""Replaces a value that is not known yet."""
+"""Replaces an unknown value of a preview."""
 
 _DOCUMENT_ELEMENTS: Final = {"Version", "Id", "Statement"}
 _STATEMENT_ELEMENTS: Final = {"Sid", "Effect", "Action", "NotAction", "Condition"}
 _VERSION_WITH_VARIABLES: Final = "2012-10-17"
 
-# The roles of a stack have most of these in common. Each is kept once: many small objects make Python
+# The roles of a stack share most of these. Each exists once, because many small objects make Python
 # collect garbage more often.
 _shared_patterns = cache(Patterns)
 _shared_condition = cache(Condition)
 
 
 class Kind(Enum):
-    """A kind of policy, by the elements that its statements have besides actions."""
+    """A kind of policy, with the elements of its statements in addition to actions."""
 
     IDENTITY = ("Resource",)
     TRUST = ("Principal",)
     RESOURCE = ("Principal", "Resource")
-    """Of a key, secret, or bucket."""
+    """The policy of a key, secret, or bucket."""
 
-    # Every look-up of a document that was read already takes one: this one needs no call of Python.
+    # Each lookup of a cached document needs the hash: this one is not computed in Python.
     __hash__ = object.__hash__
 
 
@@ -43,35 +43,35 @@ class Statement(NamedTuple):
     """One statement of a policy document."""
 
     policy: str
-    """The name of its policy, as it was given to the reader."""
+    """The name of the policy, as passed to the reader."""
     name: str
-    """Its Sid, or `statement` and its number in the document."""
+    """The Sid, or `statement` and the number in the document."""
     allows: bool
     actions: Patterns
     resources: Patterns
     """Empty in a trust policy."""
     principals: Patterns
-    """For example `Service:qbusiness.amazonaws.com`; `*` for everybody. Empty in an identity policy."""
+    """For example `Service:qbusiness.amazonaws.com`, or `*`. Empty in an identity policy."""
     conditions: tuple[Condition, ...]
     variables: bool
     """Whether `${…}` is a variable, which depends on the version of the document."""
 
     @property
     def targets(self) -> Patterns:
-        """The resources, or, in a trust policy, the principals."""
+        """The resources; in a trust policy, the principals."""
         return self.resources if self.resources.values else self.principals
 
 
 class Document(NamedTuple):
-    """A policy document, as far as it is known."""
+    """The known part of a policy document."""
 
     statements: tuple[Statement, ...] = ()
     size: int = 0
-    """Characters without white space, as IAM counts them."""
+    """The number of characters without whitespace, as IAM counts them."""
     known: bool = True
     """Whether every statement is known."""
     problem: str | None = None
-    """Why IAM refuses the document; it then has no statements."""
+    """The reason why IAM refuses the document, which then has no statements."""
 
 
 class _MalformedError(Exception):
@@ -79,12 +79,12 @@ class _MalformedError(Exception):
 
 
 def read_document(given: Any, kind: Kind = Kind.IDENTITY, policy: str = "") -> Document:
-    """Read a document, given as JSON text or as an object; `policy` is the name in its statements."""
+    """Read a document from JSON text or an object; its statements get the name `policy`."""
     if given is UNKNOWN:
         return Document(known=False)
     if isinstance(given, str):
         return _read_text(given, kind, policy)
-    # What is not known yet counts as empty.
+    # Unknown values count as empty.
     text = json.dumps(given, default=lambda _unknown: "", ensure_ascii=False)
     return _read(given, _size(text), kind, policy)
 
@@ -138,14 +138,14 @@ def listed(value: Any) -> list[Any]:
 
 @cache
 def _elements(targets: tuple[str, ...]) -> frozenset[str]:
-    """Return the elements that a statement may have, with those of its kind."""
+    """Return the elements that a statement may contain, including those of its kind."""
     return frozenset({*_STATEMENT_ELEMENTS, *targets, *(f"Not{element}" for element in targets)})
 
 
 def _statement(
     number: int, given: Any, targets: tuple[str, ...], policy: str, *, variables: bool
 ) -> Statement | None:
-    """Read a statement; None if what it allows depends on a value that is not known yet."""
+    """Read a statement; None if its effect depends on an unknown value."""
     if given is UNKNOWN:
         return None
     _check_elements(given, _elements(targets), f"statement {number}")
@@ -159,7 +159,7 @@ def _statement(
     resources = _patterns(given, "Resource", number) if "Resource" in targets else _shared_patterns()
     principals = _principals(given, number) if "Principal" in targets else _shared_patterns()
     conditions = tuple(_conditions(given.get("Condition", {}), number))
-    # Each action and each resource is allowed by itself: an unknown one does not hide the others.
+    # Actions and resources are independent: an unknown one does not hide the others.
     decisive = [principals, *(side for side in (actions, resources) if side.negated), *conditions]
     if effect is UNKNOWN or any(UNKNOWN in part.values for part in decisive):
         return None
@@ -218,7 +218,7 @@ def _members(given: Any, number: int) -> Iterable[tuple[str, Any]]:
 
 
 def _value(given: Any, number: int) -> Any:
-    """Return a value of a condition as the text that IAM compares."""
+    """Convert a value of a condition to the text that IAM compares."""
     if given is UNKNOWN:
         return given
     if not isinstance(given, str | bool | int | float):

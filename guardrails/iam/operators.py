@@ -1,4 +1,4 @@
-"""Read the condition operators of IAM, and compare values as they do.
+"""Parse the condition operators of IAM, and compare values with them.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
@@ -19,19 +19,19 @@ from .truth import Truth, every
 
 
 class Operator(NamedTuple):
-    """An operator by its parts: `ForAnyValue:StringNotEqualsIfExists`."""
+    """The parts of an operator such as `ForAnyValue:StringNotEqualsIfExists`."""
 
     quantifier: str
     """`ForAllValues`, `ForAnyValue`, or empty."""
     base: str
-    """The comparison, never negated."""
+    """The comparison without negation."""
     negated: bool
     if_exists: bool
 
     def compare(self, pattern: str, value: Text) -> Truth:
-        """Return whether a value fits one pattern, ignoring negation."""
+        """Return whether a value matches a pattern, ignoring negation."""
         if self.base.startswith("Arn") and not (may_be_arn(pattern) and may_be_arn(value.pattern)):
-            # It does not fit. IAM does not say whether it meets the negated operator.
+            # It does not match. IAM does not document whether it meets the negated operator.
             return Truth.CANNOT_TELL if self.negated else Truth.NO
         return _COMPARISONS[self.base](pattern, value)
 
@@ -49,7 +49,7 @@ _NEGATED: Final = {
 _DATE: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII
 )
-"""The forms of https://www.w3.org/TR/NOTE-datetime that have a day."""
+"""The formats of https://www.w3.org/TR/NOTE-datetime that include a day."""
 _NUMERIC_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "Equals": operator.eq,
     "LessThan": operator.lt,
@@ -61,7 +61,7 @@ _NUMERIC_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 @cache
 def parse_operator(text: str) -> Operator | None:
-    """Return the parts of an operator; None for one that IAM does not have."""
+    """Return the parts of an operator; None if IAM does not have the operator."""
     quantifier, _, rest = text.rpartition(":")
     name = rest.removesuffix("IfExists")
     base = _NEGATED.get(name, name)
@@ -72,7 +72,7 @@ def parse_operator(text: str) -> Operator | None:
 
 
 def _compare_text(pattern: str, value: Text, *, ignore_case: bool = False) -> Truth:
-    """Compare exactly: a wildcard is a character like the others."""
+    """Compare exactly: a wildcard is an ordinary character."""
     if value.example:
         wanted, known = (text.lower() if ignore_case else text for text in (pattern, value.known))
         return Truth.CANNOT_TELL if wanted.startswith(known) else Truth.NO
@@ -82,7 +82,7 @@ def _compare_text(pattern: str, value: Text, *, ignore_case: bool = False) -> Tr
 
 
 def _compare_arn(pattern: str, value: Text) -> Truth:
-    """Compare part by part: no wildcard goes beyond a colon of the first five."""
+    """Compare part by part: no wildcard matches one of the first five colons."""
     wanted, given = split_arn(pattern), split_text(value)
     if wanted is None or given is None:
         return Truth.CANNOT_TELL
@@ -92,7 +92,7 @@ def _compare_arn(pattern: str, value: Text) -> Truth:
 def _compare_parsed(
     parse: Callable[[str], Any], comparison: Callable[[Any, Any], bool], pattern: str, value: Text
 ) -> Truth:
-    """Compare as numbers, dates, or bytes; cannot tell for values in another form."""
+    """Compare as numbers, dates, or bytes; cannot tell for values in another format."""
     try:
         given, wanted = parse(value.known), parse(pattern)
     except (ValueError, OverflowError, binascii.Error):
@@ -101,7 +101,7 @@ def _compare_parsed(
 
 
 def _date(text: str) -> datetime:
-    """Read a date, or the seconds since 1970; raises ValueError for what may be a year or a day."""
+    """Parse a date or the seconds since 1970; raises ValueError for an ambiguous number."""
     if re.fullmatch(r"\d{9,}(?:\.\d+)?", text, re.ASCII):
         return datetime.fromtimestamp(float(text), UTC)
     if not _DATE.fullmatch(text):
@@ -126,7 +126,7 @@ def _compare_address(pattern: str, value: Text) -> Truth:
     try:
         network = ipaddress.ip_network(pattern, strict=False)
         if "/" in pattern and not pattern.rpartition("/")[2].isdecimal():
-            return Truth.CANNOT_TELL  # a mask in place of the length of a prefix
+            return Truth.CANNOT_TELL  # a mask instead of a prefix length
         address = ipaddress.ip_address(value.known)
     except ValueError:
         return Truth.CANNOT_TELL

@@ -12,23 +12,23 @@ from .truth import Truth
 
 VARIABLE: Final = re.compile(r"\$\{([^}]*)\}")
 ARN_PARTS: Final = 6
-"""`arn`, partition, service, Region, account, and the resource, which may hold more colons."""
+"""`arn`, partition, service, Region, account, and the resource, which may contain more colons."""
 
 
 class Text(NamedTuple):
-    """A value of a request, of which only the beginning may be known."""
+    """A value of a request; possibly only its beginning is known."""
 
     known: str
     example: str = ""
-    """An example of what follows, if that is not known; empty if the text is known to its end."""
+    """An example of the unknown end; empty if the whole text is known."""
 
     @property
     def pattern(self) -> str:
-        """A pattern that matches every text that this may be."""
+        """A pattern that matches every possible text."""
         return f"{self.known}*" if self.example else self.known
 
     def __str__(self) -> str:
-        """Return the text, with the example."""
+        """Return the text with the example."""
         return self.known + self.example
 
 
@@ -37,43 +37,43 @@ class Patterns(NamedTuple):
 
     values: tuple[str, ...] = ()
     negated: bool = False
-    """Whether everything except the values is meant, as in NotAction."""
+    """Whether the element means everything except the values, like NotAction."""
     ignore_case: bool = False
     """True for actions."""
 
     def listed(self) -> tuple[str, ...]:
-        """Return the patterns; if they are negated, everything."""
+        """Return the patterns, or `*` if they are negated."""
         return ("*",) if self.negated else self.values
 
     def covers(self, pattern: str) -> bool:
-        """Return whether everything that the pattern matches is certainly meant."""
+        """Return whether the element certainly includes everything that the pattern matches."""
         if self.negated:
             return not any(overlap(value, pattern, self.ignore_case) for value in self.values)
-        # The same text is looked for first: that is the most common case, and the cheapest.
+        # Look for the same text first: this case is the most common and the cheapest.
         return pattern in self.values or any(
             covers(value, pattern, self.ignore_case) for value in self.values
         )
 
     def meets(self, pattern: str) -> bool:
-        """Return whether something that the pattern matches may be meant."""
+        """Return whether the element may include something that the pattern matches."""
         if self.negated:
             return not any(covers(value, pattern, self.ignore_case) for value in self.values)
         return any(overlap(value, pattern, self.ignore_case) for value in self.values)
 
 
 def is_pattern(text: str) -> bool:
-    """Return whether a text has a wildcard or a policy variable."""
+    """Return whether a text contains a wildcard or a policy variable."""
     return "*" in text or "?" in text or "${" in text
 
 
 def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa: FBT001, FBT002 a detail
     """Return whether the pattern certainly matches everything that the other pattern matches.
 
-    The value of a variable is not known: it may be any text.
+    The value of a variable is unknown: it may be any text.
     """
     if pattern == other:
         return True
-    if not is_pattern(pattern):  # and not the same text: the answer without an expression
+    if not is_pattern(pattern):  # a different text: no expression is needed
         return ignore_case and pattern.lower() == other.lower()
     if "${" in pattern:
         return False
@@ -84,7 +84,7 @@ def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa
 
 @cache
 def _expression(pattern: str, ignore_case: bool, one: str) -> re.Pattern[str]:  # noqa: FBT001 a key of the cache
-    """Return a pattern as an expression; `one` is the expression for a question mark."""
+    """Convert a pattern to an expression; `one` is the expression for a question mark."""
     wildcards = {"*": ".*", "?": one}
     parts = (wildcards.get(character) or re.escape(character) for character in pattern)
     return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else re.NOFLAG))
@@ -92,7 +92,7 @@ def _expression(pattern: str, ignore_case: bool, one: str) -> re.Pattern[str]:  
 
 @cache
 def overlap(one: str, other: str, ignore_case: bool = False) -> bool:  # noqa: FBT001, FBT002 a detail
-    """Return whether a text may match both patterns; a variable may be any text."""
+    """Return whether one text may match both patterns; a variable may be any text."""
     first, second = (
         VARIABLE.sub("*", pattern.lower() if ignore_case else pattern) for pattern in (one, other)
     )
@@ -122,13 +122,13 @@ def matches(pattern: str, text: Text, ignore_case: bool = False) -> Truth:  # no
 
 
 def split_arn(text: str) -> list[str] | None:
-    """Return the six parts of an ARN, or of a pattern for ARNs; None if it has fewer."""
+    """Return the six parts of an ARN or of a pattern for ARNs; None if there are fewer."""
     parts = text.split(":", ARN_PARTS - 1)
     return parts if len(parts) == ARN_PARTS and overlap(parts[0], "arn") else None
 
 
 def split_text(text: Text) -> list[Text] | None:
-    """Return the six parts of an ARN, of which the end may be unknown; None if it has fewer."""
+    """Return the six parts of an ARN whose end may be unknown; None if there are fewer."""
     parts = split_arn(text.known)
     return [*map(Text, parts[:-1]), Text(parts[-1], text.example)] if parts else None
 

@@ -1,4 +1,4 @@
-"""Decide whether policies allow a request of which not everything may be known.
+"""Decide whether policies allow a request that may be partly unknown.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -26,25 +26,25 @@ class RolePrincipal(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One request, on one resource."""
+    """A request on one resource."""
 
     action: str
     resource: Text
     context: Context
     principal: RolePrincipal | None = None
-    """None if the policies belong to the principal, as those of a role do."""
+    """None if the policies belong to the principal, like those of a role."""
 
 
 class Decision(NamedTuple):
-    """Whether a request is allowed, and why."""
+    """Whether a request is allowed, and the reasons."""
 
     allowed: Truth
     statements: tuple[Statement, ...] = ()
-    """Those that decide, or on which it depends; none if no statement allows the request."""
+    """The statements that decide, or on which the decision depends; empty if none allows the request."""
     unknown_keys: tuple[str, ...] = ()
-    """The condition keys on which it depends, and whose values are not known."""
+    """The condition keys with unknown values on which the decision depends."""
     unclear: tuple[str, ...] = ()
-    """The elements and operators on which it also depends, and that cannot be evaluated."""
+    """The elements and operators on which the decision depends and that cannot be evaluated."""
 
 
 def decide(statements: Sequence[Statement], request: Request) -> Decision:
@@ -68,21 +68,21 @@ def decide(statements: Sequence[Statement], request: Request) -> Decision:
 
 
 def applies(statement: Statement, request: Request) -> Truth:
-    """Return whether a statement is about a request."""
+    """Return whether a statement applies to a request."""
     return every(part.fits for part in _parts(statement, request))
 
 
 class _Part(NamedTuple):
-    """An element of a statement, or one condition."""
+    """An element or a condition of a statement."""
 
     name: str
     fits: Truth
-    """Whether the request fits it."""
+    """Whether the request matches."""
     keys: tuple[str, ...] = ()
-    """The condition keys that decide."""
+    """The condition keys on which the match depends."""
 
     def unknown_keys(self, context: Context) -> list[str]:
-        """Return the keys whose values are not known to their ends."""
+        """Return the keys whose values are unknown or partly unknown."""
         values = {key: context.get(key) for key in self.keys}
         return [
             key for key, found in values.items() if found is None or any(each.example for each in found)
@@ -90,7 +90,7 @@ class _Part(NamedTuple):
 
 
 def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
-    """Return the elements of a statement, and its conditions."""
+    """Return the elements and the conditions of a statement."""
     actions = (
         matches(value, Text(request.action), ignore_case=True) for value in statement.actions.values
     )
@@ -99,7 +99,7 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
         values = statement.resources.values
         patterns = resolve(values, request.context) if statement.variables else literal(values)
         resources = [_matches_resource(pattern, statement, request) for pattern in patterns]
-        # IAM does not say whether a variable without a value excludes anything.
+        # IAM does not document whether a variable without a value excludes anything.
         if statement.resources.negated and len(patterns) < len(values):
             resources.append(Truth.CANNOT_TELL)
         fits = some(resources).negated_if(statement.resources.negated)
@@ -115,8 +115,8 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
 def _matches_resource(pattern: str | None, statement: Statement, request: Request) -> Truth:
     """Return whether a pattern matches the resource, as a text and part by part.
 
-    IAM completes an ARN that has fewer parts in a policy of a principal. It does not say whether it does
-    so elsewhere, and not clearly whether a wildcard goes beyond a part:
+    In a policy of a principal, IAM completes an ARN with fewer parts. It documents neither whether this
+    also holds elsewhere, nor, clearly, whether a wildcard matches several parts:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
     if pattern is None:
@@ -140,7 +140,7 @@ def _fits_principal(statement: Statement, role: RolePrincipal) -> Truth:
         return some(answers)
     if some(answers) is Truth.NO:
         return Truth.YES
-    # A statement spares a session only if it spares its role and its account:
+    # A statement exempts a session only if it exempts its role and its account:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
     spared = {*statement.principals.values}
     by_name = f"AWS:{role.arn}" in spared
@@ -151,13 +151,13 @@ def _fits_principal(statement: Statement, role: RolePrincipal) -> Truth:
 def _is_principal(value: str, role: RolePrincipal) -> Truth:
     if value in ("*", f"AWS:{role.arn}", f"AWS:{role.role_id}", *_accounts(role)):
         return Truth.YES
-    # Which session the service names is not known.
+    # The session name that the service uses is unknown.
     session = f"AWS:{role.arn.partition(':iam:')[0]}:sts::{role.account}:assumed-role/"
     name = role.arn.rpartition("/")[2]
     return Truth.CANNOT_TELL if value.startswith(f"{session}{name}/") else Truth.NO
 
 
 def _accounts(role: RolePrincipal) -> Iterable[str]:
-    """Return how a policy names the account of the role, which includes the role."""
+    """Return the spellings of the role's account in a policy, which include the role."""
     yield f"AWS:{role.account}"
     yield f"AWS:{role.arn.partition(':role/')[0]}:root"

@@ -1,6 +1,6 @@
 """Answer a question with yes, no, or cannot tell.
 
-The logic is that of Kleene: a known answer decides if it suffices, even when others are unknown.
+This is Kleene's three-valued logic: a known answer decides if it suffices, even if others are unknown.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from typing import NoReturn
 
 
 class Truth(Enum):
-    """The answer to a question about a policy, which may depend on a value that nobody knows."""
+    """The answer to a question about a policy, which may depend on unknown values."""
 
     YES = "yes"
     NO = "no"
@@ -27,11 +27,11 @@ class Truth(Enum):
         return opposites.get(self, self)
 
     def negated_if(self, negated: bool) -> "Truth":  # noqa: FBT001 as in `of`
-        """Return the answer, or the one to the opposite question."""
+        """Return the answer, or its opposite if negated."""
         return self.opposite if negated else self
 
     def __bool__(self) -> NoReturn:
-        """Refuse to be taken for true or false: "cannot tell" is neither."""
+        """Refuse a conversion to True or False: "cannot tell" is neither."""
         raise TypeError("compare with Truth.YES or Truth.NO")
 
 

@@ -23,11 +23,11 @@ def _end_with(parent: int) -> None:
 
 def main() -> None:
     """Serve until the engine ends."""
-    # The engine ends a provider by SIGINT and waits: end at once, without Python's traceback.
+    # The engine ends a provider with SIGINT and waits: end immediately, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     server, port = serve(sys.argv[1])
-    print(port, flush=True)  # the engine reads it from the first line
+    print(port, flush=True)  # on the first line, for the engine
     warm_up()
     server.wait_for_termination()
 

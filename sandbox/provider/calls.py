@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _PATIENCE: Final = 30
-"""Seconds until a call times out."""
+"""Timeout of a call in seconds."""
 _CONFLICT_PATIENCE: Final = 2
-"""Seconds until a conflict counts as an error; in the real provider 120 (`propagationTimeout`)."""
+"""Seconds until a conflict is an error; 120 in the real provider (`propagationTimeout`)."""
 CALLS_AT_ONCE: Final = 16
-"""Number of the engine's requests, and of connections to AWS, at the same time."""
+"""Maximum number of concurrent requests of the engine, and of connections to AWS."""
 _LOCK: Final = threading.Lock()
 """Protects the session: unlike a client, it is not thread-safe."""
 
@@ -23,7 +23,7 @@ class ProviderError(Exception):
 
 @functools.cache
 def _session() -> Any:
-    # Import it late: an update without a call to AWS does not need it.
+    # Import it late: an update without AWS calls does not need it.
     import botocore.session
 
     return botocore.session.get_session()
@@ -48,7 +48,7 @@ def partition(region: str) -> tuple[str, str]:
 
 
 def client(service: str, region: str) -> Any:
-    """Return the client of a service, which is thread-safe; raises ProviderError."""
+    """Return the thread-safe client of a service; raises ProviderError outside of the sandbox."""
     with _LOCK:
         return _client(service, region)
 
@@ -66,7 +66,7 @@ def _client(service: str, region: str) -> Any:
 
 
 def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call AWS; raises ProviderError with its error, or with the reason why there is no answer."""
+    """Call AWS; raises ProviderError for an error and for a call without a response."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -76,7 +76,7 @@ def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
-    """Call AWS and return its answer, or None if the named entity does not exist."""
+    """Call AWS and return the response; None if the named entity does not exist."""
     from botocore.exceptions import ClientError
 
     try:
@@ -87,8 +87,8 @@ def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
         raise
 
 
-def delete_when_empty(function: Callable[..., Any], **arguments: str) -> None:
-    """Delete an entity that may not exist; retry while it has contents: `deleteRole` in role.go."""
+def delete_after_conflicts(function: Callable[..., Any], **arguments: str) -> None:
+    """Delete an entity that may not exist, and retry on DeleteConflict: `deleteRole` in role.go."""
     from botocore.exceptions import ClientError
 
     deadline = time.monotonic() + _CONFLICT_PATIENCE

@@ -1,4 +1,4 @@
-"""Read the configuration of a provider, and get the account from STS first."""
+"""Validate the configuration of a provider, and look up the account of its credentials."""
 
 import json
 import os
@@ -26,7 +26,9 @@ def configure(package: str, arguments: Properties) -> Configuration:
     Raises ProviderError for a missing Region, refused credentials, and an account that is not allowed.
     """
     settings = {name: _parsed(value) for name, value in arguments.items()}
-    # `applyDefaults` in tfbridge for aws, `varsOrEnv` in provider for aws-native.
+    # `applyDefaults` in tfbridge for aws, `varsOrEnv` in provider for aws-native. The sandbox sets both
+    # variables for its commands and its server, so this error appears only outside of it. The real
+    # provider would find the variables of those commands, too.
     names = ("AWS_REGION", "AWS_DEFAULT_REGION")
     region = settings.get("region") or next(filter(None, map(os.environ.get, names)), "")
     if not region:
@@ -40,15 +42,24 @@ def configure(package: str, arguments: Properties) -> Configuration:
 
 
 def _check_account(package: str, settings: Properties, account: str) -> None:
-    """Refuse an account: `VerifyAccountIDAllowed` of aws-sdk-go-base, `validateAccountId` in provider.
+    """Raise ProviderError if the settings do not allow the account.
 
-    The settings are those of the program's provider, or of its record in the state.
+    The functions of the real providers: for aws, `ConflictsWith` in `NewProvider` of
+    terraform-provider-aws, and `VerifyAccountIDAllowed` of aws-sdk-go-base; for aws-native,
+    `validateAccountId` in provider. An operation that does not run the program, such as a destroy, gets
+    the settings from the state.
     """
     forbidden = _account_ids(package, "forbiddenAccountIds", settings)
     allowed = _account_ids(package, "allowedAccountIds", settings)
+    if package == "aws" and {"allowedAccountIds", "forbiddenAccountIds"} <= settings.keys():
+        raise ProviderError(
+            "could not validate provider configuration: Conflicting configuration arguments: "
+            '"allowed_account_ids": conflicts with forbidden_account_ids'
+        )
     if account in forbidden or (allowed and account not in allowed):
         if package == "aws-native":
-            raise ProviderError(f"account ID not allowed ({account})")
+            reason = "forbidden account ID" if account in forbidden else "account ID not allowed"
+            raise ProviderError(f"{reason} ({account})")
         # The form of `multierror.Error`, which the bridge makes of Terraform's diagnostics.
         raise ProviderError(f"1 error occurred:\n\t* AWS account ID not allowed: {account}\n\n")
 
@@ -69,5 +80,5 @@ def _parsed(value: Any) -> Any:
     """Return the value of a JSON text, and any other value unchanged."""
     try:
         return json.loads(value)
-    except (TypeError, ValueError):
+    except (RecursionError, TypeError, ValueError):
         return value

@@ -1,7 +1,7 @@
 """Answer the engine's requests for a resource, as the Pulumi Terraform bridge does for pulumi-aws.
 
-Each method names the method of the bridge (https://github.com/pulumi/pulumi-terraform-bridge, package
-`tfbridge`) that it follows. docs/testing.md lists the differences.
+Each docstring names the corresponding method of the bridge, in the package `tfbridge` of
+https://github.com/pulumi/pulumi-terraform-bridge. docs/testing.md lists the differences.
 """
 
 import json
@@ -14,11 +14,11 @@ from sandbox.provider.configuration import UNKNOWN, Configuration, Properties
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 
 DEFAULTS: Final = "__defaults"
-"""The input that lists the inputs that the provider has set by default."""
+"""The input that lists the inputs with a default that the provider set."""
 
 
 class ResourceInitError(ProviderError):
-    """Raised when a resource exists and a call failed; the engine stores `state` nevertheless."""
+    """Raised when a call fails after a resource was created; the engine stores `state` nevertheless."""
 
     def __init__(self, identifier: str, state: Properties, reason: str) -> None:
         """Store the ID and the state for the engine."""
@@ -33,7 +33,7 @@ class AutomaticName(NamedTuple):
     resource_name: str
     seed: bytes
     mode: str = ""
-    """The stack's `pulumi:autonaming`: PROPOSE, ENFORCE or DISABLE; empty if it is not set."""
+    """The stack's `pulumi:autonaming`: PROPOSE, ENFORCE, or DISABLE; empty if it is not set."""
     proposed_name: str = ""
 
     def compute(self) -> str:
@@ -52,14 +52,14 @@ class Property(NamedTuple):
     """One property of a resource."""
 
     kind: str = "string"
-    """Its type in a Pulumi schema: string, boolean, integer, any, policies; object or array (of
-    strings); lists, which is an object of arrays."""
+    """The type in a Pulumi schema: string, boolean, integer, any, policies; object or array (of
+    strings); lists (an object of arrays)."""
     default: object = None
     required: bool = False
     replaces: bool = False
-    """Whether a change of it replaces the resource."""
+    """Whether a change replaces the resource."""
     document: bool = False
-    """Whether it is a policy document, compared for equivalence."""
+    """Whether the value is a policy document, which is compared for equivalence."""
     computed: bool = False
     """Whether AWS sets it if the program does not."""
     output_only: bool = False
@@ -70,10 +70,10 @@ class Diff(NamedTuple):
     """How an update would change a resource."""
 
     changes: Mapping[str, str] | None
-    """ADD, UPDATE or DELETE for the path of each value that differs, such as `tags.Team`; None if the
-    engine is to compare the inputs itself."""
+    """ADD, UPDATE, or DELETE for the path of each different value, such as `tags.Team`; None if the
+    engine must compare the inputs itself."""
     replaces: Collection[str]
-    """The properties for whose change the resource is replaced."""
+    """The changed properties that require a replacement."""
     delete_before_replace: bool
 
 
@@ -88,7 +88,7 @@ class Resource:
     """Whether the old resource is always deleted first: `DeleteBeforeReplace` in pulumi-aws."""
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
-        """Return the resource as AWS has it, None if it does not exist."""
+        """Return the actual resource; None if it does not exist."""
         raise NotImplementedError
 
     def create(self, iam: Any, desired: Properties) -> str:
@@ -105,7 +105,7 @@ class Resource:
 
 
 class Lifecycle:
-    """The operations of the engine on one type of resource."""
+    """The engine's operations on one type of resource."""
 
     def __init__(self, resource: Resource, configuration: Configuration) -> None:
         """Store the resource and the provider's configuration."""
@@ -115,10 +115,10 @@ class Lifecycle:
     def check(
         self, olds: Properties, news: Properties, name: AutomaticName
     ) -> tuple[Properties, list[tuple[str, str]]]:
-        """Return the inputs with defaults and all tags, and the refused ones: `Provider.Check`.
+        """Return the inputs with defaults and all tags, and the refused inputs: `Provider.Check`.
 
-        A default of an earlier update stays. Where no list of defaults was stored, any old value of a
-        property that has a default counts as one (`applyDefaults`).
+        A default of an earlier update is kept. If no list of defaults was stored, every old value of a
+        property with a default counts as a default (`applyDefaults`).
         """
         properties = self.resource.properties
         known = {key for key, declared in properties.items() if not declared.output_only}
@@ -175,7 +175,7 @@ class Lifecycle:
     def _plan(self, state: Properties, inputs: Properties, ignored: Collection[str] = ()) -> Properties:
         """Return the desired state of an update.
 
-        A document that is equivalent to the one in the state stays; another one is normalized
+        A document that is equivalent to the recorded one is ignored; any other is normalized
         (`StateFunc`).
         """
         planned: Properties = {}
@@ -191,7 +191,7 @@ class Lifecycle:
         return _without_nulls(planned)
 
     def preview(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Properties:
-        """Return the expected state: properties that AWS sets are unknown before the resource exists."""
+        """Return the expected state, in which the values from AWS are unknown for a new resource."""
         properties = self.resource.properties.items()
         by_aws = {
             key: UNKNOWN for key, declared in properties if declared.computed or declared.output_only
@@ -199,7 +199,7 @@ class Lifecycle:
         return {**({} if state else by_aws), **self._plan(state, inputs, ignored)}
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
-        """Create the resource; return its ID and its state: `Provider.Create`."""
+        """Create the resource and return its ID and state: `Provider.Create`."""
         planned = self._plan({}, inputs)
         identifier = self._call("create", self.resource.create, planned)
         try:
@@ -210,10 +210,10 @@ class Lifecycle:
     def update(
         self, identifier: str, state: Properties, inputs: Properties, ignored: Collection[str]
     ) -> Properties:
-        """Change the resource in place; return its state: `Provider.Update`.
+        """Update the resource in place and return its state: `Provider.Update`.
 
         After a failed call, the state contains the planned values, not the actual ones (`Resource.Apply`
-        and `ResourceData.State` of terraform-plugin-sdk): only a refresh finds the difference.
+        and `ResourceData.State` of terraform-plugin-sdk): only a refresh detects the difference.
         """
         planned = self._plan(state, inputs, ignored)
         try:
@@ -231,9 +231,9 @@ class Lifecycle:
     def read(
         self, identifier: str, state: Properties, inputs: Properties
     ) -> tuple[Properties, Properties] | None:
-        """Return the actual inputs and state, None if the resource does not exist: `Provider.Read`.
+        """Return the actual inputs and state; None if the resource does not exist: `Provider.Read`.
 
-        Without a state it is an import.
+        Without a state, the operation is an import.
         """
         actual = self._read(identifier, state)
         if actual is None:
@@ -247,7 +247,7 @@ class Lifecycle:
         return actual
 
     def _read(self, identifier: str, state: Properties) -> Properties | None:
-        """Return the actual state; properties that AWS does not store stay unchanged."""
+        """Return the actual state, with unchanged values for properties that AWS does not store."""
         actual = self._call("read", self.resource.read, identifier)
         if actual is None:
             return None
@@ -267,8 +267,8 @@ class Lifecycle:
     def _refreshed(self, inputs: Properties, actual: Properties) -> Properties:
         """Return the inputs with the actual values: `extractInputsObject`.
 
-        Only existing inputs change: foreign tags and other properties are not added. A document stays as
-        written. A changed default is no longer a default.
+        Only existing inputs change: foreign tags and other properties are not added. Documents keep
+        their text. A changed default is no longer a default.
         """
         refreshed: Properties = {}
         for key, value in inputs.items():
@@ -279,7 +279,7 @@ class Lifecycle:
         return {**refreshed, DEFAULTS: defaults} if defaults else refreshed
 
     def _imported(self, actual: Properties) -> Properties:
-        """Return required properties and those without their default: `extractSchemaInputsObject`."""
+        """Return the required and the non-default properties: `extractSchemaInputsObject`."""
         found = {
             key: actual[key]
             for key, declared in self.resource.properties.items()
@@ -295,7 +295,7 @@ class Lifecycle:
 
 
 def top_level(path: str) -> str:
-    """Return the property that a path begins with."""
+    """Return the property at the beginning of a path."""
     return path.partition(".")[0].partition("[")[0]
 
 
@@ -308,7 +308,7 @@ def _is_policy(text: Any) -> bool:
 
 def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
     """Return the paths at which two values differ."""
-    old, new = old or None, new or None  # an empty value counts as none
+    old, new = old or None, new or None  # an empty value equals a missing one
     if isinstance(old, dict) and isinstance(new, dict):
         found: dict[str, str] = {}
         for key in sorted({*old, *new}):
@@ -325,7 +325,7 @@ def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
 
 
 def _common(old: Any, new: Any) -> Any:
-    """Return the new value: only the old keys of an object, and the old length of a list."""
+    """Return the new value, limited to the old keys of an object or the old length of a list."""
     if isinstance(old, dict) and isinstance(new, dict):
         return {key: new[key] for key in old if key in new}
     if isinstance(old, list) and isinstance(new, list):

@@ -1,8 +1,8 @@
-"""Provide the data source of Amazon Q Business, as pulumi-aws-native 1 does.
+"""Provide data sources of Amazon Q Business, as pulumi-aws-native 1 does.
 
-Each method names the function of the real provider that it follows; they are in `provider/pkg` of
+Each docstring names the corresponding function of the real provider, in `provider/pkg` of
 https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, which calls Amazon Q
-Business; this one calls Amazon Q Business directly. docs/testing.md lists the differences.
+Business; this module calls Amazon Q Business directly. docs/testing.md lists the differences.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -31,9 +31,9 @@ PROPERTIES: Final[Mapping[str, Property]] = {
 }
 _INPUTS: Final = frozenset(name for name, declared in PROPERTIES.items() if not declared.output_only)
 _STABLE: Final = ("dataSourceArn", "dataSourceId")
-"""Outputs that an update does not change: `isStableOutput` in outputs."""
+"""The outputs that an update keeps: `isStableOutput` in outputs."""
 _IDENTIFIER: Final = ("applicationId", "dataSourceId", "indexId")
-"""The parts of the ID, separated by `|`."""
+"""The parts of the ID, which `|` separates."""
 _CHECKPOINT: Final = "__inputs"
 """The member of the state that contains the inputs, as a secret."""
 _SECRET: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
@@ -43,18 +43,18 @@ _SECRET: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1
 def lifecycle(token: str, configuration: Configuration) -> "DataSource":
     """Return the operations on a type of resource."""
     if token != TOKEN:
-        raise ProviderError(f"the sandbox has no resource {token}; it has {TOKEN}")
+        raise ProviderError(f"the sandbox does not support the resource {token}; it supports {TOKEN}")
     return DataSource(configuration)
 
 
 def invoke(configuration: Configuration, token: str) -> Properties:
     """Refuse a function of the provider."""
     del configuration
-    raise ProviderError(f"the sandbox has no function {token}")
+    raise ProviderError(f"the sandbox does not support the function {token}")
 
 
 class DataSource:
-    """The operations of the engine on data sources.
+    """The engine's operations on data sources.
 
     https://www.pulumi.com/registry/packages/aws-native/api-docs/qbusiness/datasource/
     """
@@ -66,7 +66,7 @@ class DataSource:
     def check(
         self, olds: Properties, news: Properties, name: AutomaticName
     ) -> tuple[Properties, list[tuple[str, str]]]:
-        """Return the inputs without nulls, and the refused ones: `ValidateResource` in resources."""
+        """Return the inputs without nulls, and the refused inputs: `ValidateResource` in resources."""
         del olds, name  # no defaults, and no automatic name
         inputs: Properties = _without_nulls(news) or {}
         failures = [
@@ -82,7 +82,7 @@ class DataSource:
 
     def diff(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Diff:
         """Return whether anything differs; the engine computes the details: `Diff` in provider."""
-        del ignored  # the engine has copied the old values into the inputs
+        del ignored  # the engine copied the old values into the inputs
         same = _sorted(_baseline(state, inputs)) == _sorted(inputs)
         return Diff({} if same else None, (), delete_before_replace=not same)
 
@@ -93,7 +93,7 @@ class DataSource:
         return {**by_aws, **{name: state[name] for name in _STABLE if name in state}, **inputs}
 
     def create(self, inputs: Properties) -> tuple[str, Properties]:
-        """Create the data source; return its ID and its state: `Create` in provider."""
+        """Create the data source and return its ID and state: `Create` in provider."""
         created = self._call("creating resource", lambda api: api.create_data_source(**inputs))
         identifier = "|".join(str({**inputs, **created}[name]) for name in _IDENTIFIER)
         return identifier, self._read_back(identifier, inputs)
@@ -101,9 +101,9 @@ class DataSource:
     def read(
         self, identifier: str, state: Properties, inputs: Properties
     ) -> tuple[Properties, Properties] | None:
-        """Return the actual inputs and state, None if it does not exist: `Read` in provider.
+        """Return the actual inputs and state; None if there is no data source: `Read` in provider.
 
-        Inputs that were never set are not added. Without a state, this is an import, and all are added.
+        Inputs that the program never set are not added, except without a state, in an import.
         """
         del inputs
         actual = self._read(identifier)
@@ -121,9 +121,10 @@ class DataSource:
     def update(
         self, identifier: str, state: Properties, inputs: Properties, ignored: Collection[str]
     ) -> Properties:
-        """Change the data source to the desired state; return its state: `CalcPatch` in resources.
+        """Update the data source and return its state: `CalcPatch` in resources.
 
-        The handler of Cloud Control applies the patch to all properties that it reads, and sends them.
+        The handler of Cloud Control applies the patch to all properties that it reads, and sends them
+        all.
         """
         del ignored
         removed = _baseline(state, inputs).keys() - inputs.keys()
@@ -136,7 +137,7 @@ class DataSource:
         return self._read_back(identifier, inputs)
 
     def delete(self, identifier: str, state: Properties) -> None:
-        """Delete the data source; one that does not exist is not an error: `Delete` in client."""
+        """Delete the data source; a missing one is not an error: `Delete` in client."""
         del state
 
         def delete(api: Any) -> None:
@@ -151,7 +152,7 @@ class DataSource:
         return _checkpoint(inputs, actual)
 
     def _read(self, identifier: str) -> Properties | None:
-        """Return the actual data source, with times as text."""
+        """Return the actual data source, with timestamps as text."""
         found = self._call(
             "reading resource state",
             lambda api: ignore_not_found(api.get_data_source, **_parameters(identifier)),
@@ -166,10 +167,12 @@ class DataSource:
 
 
 def _parameters(identifier: str) -> dict[str, str]:
-    """Return the parts of an ID as parameters of a call; raises ProviderError for another form."""
+    """Return the parts of an ID as parameters of a call; raises ProviderError for a malformed ID."""
     parts = identifier.split("|")
     if len(parts) != len(_IDENTIFIER):
-        raise ProviderError(f"{identifier} is no ID of a data source; expected {'|'.join(_IDENTIFIER)}")
+        raise ProviderError(
+            f"{identifier} is not the ID of a data source; expected {'|'.join(_IDENTIFIER)}"
+        )
     return dict(zip(_IDENTIFIER, parts, strict=True))
 
 
@@ -179,7 +182,7 @@ def _checkpoint(inputs: Properties, actual: Properties) -> Properties:
 
 
 def _baseline(state: Properties, inputs: Properties) -> Properties:
-    """Return the actual values of the inputs that the program set before or sets now.
+    """Return the actual values of the inputs that the program set before, or sets now.
 
     `ActualInputBaselineFromOutputs` in resources.
     """

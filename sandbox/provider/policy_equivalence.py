@@ -1,6 +1,7 @@
 """Compare policy documents as the real AWS provider does.
 
-It shows no difference between equivalent documents. Its rules are those of `PoliciesAreEquivalent`:
+The provider ignores differences between equivalent documents. The rules are those of
+`PoliciesAreEquivalent`:
 https://github.com/hashicorp/awspolicyequivalence/blob/main/aws_policy_equivalence.go
 """
 
@@ -15,17 +16,17 @@ _PRINCIPALS: Final = ("Principal", "NotPrincipal")
 
 
 def normalize(document: str) -> str:
-    """Return the document as the provider sends and stores it: compact, with members in order."""
+    """Return the document as the provider sends and stores it: compact and with sorted members."""
     return json.dumps(json.loads(document), separators=(",", ":"), sort_keys=True)
 
 
 def are_equivalent(one: str, other: str) -> bool:
     """Return whether two documents differ only in ways that the provider ignores.
 
-    It ignores the order of statements and of values, a list of one value, the case of `Effect`, members
-    that are not in IAM's grammar, and the two spellings of an account as a principal. Sid, Version, Id,
-    condition operators and condition keys are compared exactly. Other texts are never
-    equivalent.
+    It ignores the order of statements and values, the list around a single value, the case of `Effect`,
+    members that are not in IAM's grammar, and the two spellings of an account as a principal. It
+    compares Sid, Version, Id, condition operators, and condition keys exactly. A text that is not a
+    policy document is not equivalent to any other.
     """
     try:
         return _document(one) == _document(other)

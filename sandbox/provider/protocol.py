@@ -1,7 +1,7 @@
 """Import only the messages of the provider's protocol from Pulumi's SDK.
 
 Importing a package runs its `__init__`, which here imports the whole SDK and takes a fifth of a second
-at every start of the provider. Empty packages replace the two packages that contain the messages.
+at every start of the provider. Empty packages replace the two packages around the messages.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ def _replace_package(name: str) -> None:
 _replace_package("pulumi")
 _replace_package("pulumi.runtime")
 
-from pulumi.runtime.proto import (  # noqa: E402 only now
+from pulumi.runtime.proto import (  # noqa: E402 after the replacement
     plugin_pb2,
     provider_pb2,
     provider_pb2_grpc,

@@ -1,14 +1,14 @@
 """Provide the sandbox's IAM resources and functions, as pulumi-aws 7 does.
 
-Every other resource, function and property is refused by name. `sandbox/iam_rules.py` decides what AWS
-refuses. docs/testing.md lists the differences from the real provider.
+Errors name unsupported resources, functions, and properties. `sandbox/iam_rules.py` implements the
+validation of IAM. docs/testing.md lists the differences from the real provider.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sandbox.provider.calls import ProviderError, delete_when_empty, ignore_not_found, partition
+from sandbox.provider.calls import ProviderError, delete_after_conflicts, ignore_not_found, partition
 from sandbox.provider.configuration import Configuration, Properties, caller
 from sandbox.provider.lifecycle import Lifecycle, Property, Resource
 from sandbox.provider.policy_equivalence import normalize
@@ -17,22 +17,26 @@ from sandbox.provider.policy_equivalence import normalize
 def invoke(configuration: Configuration, token: str) -> Properties:
     """Answer a function of the provider."""
     if token not in FUNCTIONS:
-        raise ProviderError(f"the sandbox has no function {token}; it has {', '.join(FUNCTIONS)}")
+        raise ProviderError(
+            f"the sandbox does not support the function {token}; it supports {', '.join(FUNCTIONS)}"
+        )
     return FUNCTIONS[token](configuration)
 
 
 def lifecycle(token: str, configuration: Configuration) -> Lifecycle:
     """Return the operations on a type of resource."""
     if token not in RESOURCES:
-        raise ProviderError(f"the sandbox has no resource {token}; it has {', '.join(RESOURCES)}")
+        raise ProviderError(
+            f"the sandbox does not support the resource {token}; it supports {', '.join(RESOURCES)}"
+        )
     return Lifecycle(RESOURCES[token], configuration)
 
 
 class Role(Resource):
     """A role; its ID is its name.
 
-    https://www.pulumi.com/registry/packages/aws/api-docs/iam/role/, with the calls and their order as in
-    `internal/service/iam/role.go` of terraform-provider-aws.
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/role/. The calls and their order are those
+    of `internal/service/iam/role.go` in terraform-provider-aws.
     """
 
     token = "aws:iam/role:Role"
@@ -72,7 +76,7 @@ class Role(Resource):
                 for name in inline_names(iam, identifier) or []
             ],
             "managedPolicyArns": attached_arns(iam, identifier) or [],
-            # Users cannot set tags of AWS.
+            # Users cannot set tags with this prefix.
             "tagsAll": {key: value for key, value in tags.items() if not key.startswith("aws:")},
             "arn": role["Arn"],
             "createDate": role["CreateDate"].isoformat(),
@@ -80,7 +84,7 @@ class Role(Resource):
         }
 
     def create(self, iam: Any, desired: Properties) -> str:
-        """Create the role with tags and boundary in one call; then its policies."""
+        """Create the role with its tags and boundary in one call, and then its policies."""
         name = desired["name"]
         optional = {
             "Description": desired.get("description"),
@@ -98,7 +102,7 @@ class Role(Resource):
         return name
 
     def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
-        """Change the properties that differ from the recorded state, each by one call: tags first."""
+        """Update the properties that differ from the recorded state, one call for each, tags first."""
         old, new = actual.get("tagsAll") or {}, desired.get("tagsAll") or {}
         if removed := sorted(set(old) - set(new)):
             iam.untag_role(RoleName=identifier, TagKeys=removed)
@@ -125,7 +129,7 @@ class Role(Resource):
         self._update_policies(iam, identifier, actual, desired)
 
     def _update_policies(self, iam: Any, role: str, actual: Properties, desired: Properties) -> None:
-        """Change the policies that are set as properties of the role."""
+        """Update the policies that are properties of the role."""
         old = {entry["name"]: entry["policy"] for entry in actual.get("inlinePolicies") or []}
         new = {entry["name"]: entry["policy"] for entry in desired.get("inlinePolicies") or []}
         for name in sorted(old.keys() - new.keys()):
@@ -142,7 +146,7 @@ class Role(Resource):
             iam.attach_role_policy(RoleName=role, PolicyArn=arn)
 
     def delete(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Remove the role from instance profiles, remove its policies if forced to, and delete it."""
+        """Remove the role from its instance profiles, remove its policies if forced, and delete it."""
         profiles = ignore_not_found(iam.list_instance_profiles_for_role, RoleName=identifier) or {}
         for profile in profiles.get("InstanceProfiles", []):
             ignore_not_found(
@@ -157,8 +161,8 @@ class Role(Resource):
         if force or state.get("inlinePolicies"):
             for name in inline_names(iam, identifier) or []:
                 ignore_not_found(iam.delete_role_policy, RoleName=identifier, PolicyName=name)
-        # With the program run first, the engine deletes a replaced role and its policy at once.
-        delete_when_empty(iam.delete_role, RoleName=identifier)
+        # With `--run-program`, the engine deletes a replaced role and its policy at the same time.
+        delete_after_conflicts(iam.delete_role, RoleName=identifier)
 
 
 class RolePolicy(Resource):
@@ -200,7 +204,7 @@ class RolePolicy(Resource):
 
 
 class Policy(Resource):
-    """A managed policy; its ID is its ARN. It can be created and deleted, not changed.
+    """A managed policy; its ID is its ARN. It can be created and deleted, but not updated.
 
     https://www.pulumi.com/registry/packages/aws/api-docs/iam/policy/
     """
@@ -234,7 +238,7 @@ class Policy(Resource):
 
 
 class RolePolicyAttachment(Resource):
-    """The attachment of a managed policy to a role; its ID is ROLE-ARN, and it cannot be changed.
+    """The attachment of a managed policy to a role; its ID is ROLE-ARN. It cannot be updated.
 
     https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepolicyattachment/
     """
@@ -264,9 +268,9 @@ class RolePolicyAttachment(Resource):
 
 
 class Exclusive(Resource):
-    """Ownership of all policies of one kind of a role; its ID is the role's name.
+    """Ownership of all inline or all managed policies of a role; its ID is the role's name.
 
-    These are resources of Terraform's plugin framework, not its SDK: a failed update keeps the state.
+    Such resources use Terraform's plugin framework, not its SDK: a failed update keeps the state.
     """
 
     stores_failed_updates = False
@@ -278,11 +282,11 @@ class Exclusive(Resource):
         raise NotImplementedError
 
     def add(self, iam: Any, role: str, member: str) -> None:
-        """Add a listed policy that the role does not have."""
+        """Add a listed policy to the role."""
         raise NotImplementedError
 
     def remove(self, iam: Any, role: str, member: str) -> None:
-        """Remove a policy that is not listed from the role."""
+        """Remove an unlisted policy from the role."""
         raise NotImplementedError
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
@@ -294,7 +298,7 @@ class Exclusive(Resource):
         """Add missing policies, and then remove unlisted ones (`syncAttachments`)."""
         role, members = desired["roleName"], set(desired[self.members])
         found = self.list(iam, role)
-        if found is None:  # not tried again, and without the code of IAM's error
+        if found is None:  # like the real provider: no retry, and no IAM error code in the message
             raise ProviderError(f"{role}: couldn't find resource")
         actual = set(found)
         for member in sorted(members - actual):
@@ -304,12 +308,12 @@ class Exclusive(Resource):
         return role
 
     def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
-        """Do the same as `create`."""
+        """Add missing policies and remove unlisted ones."""
         del identifier, actual
         self.create(iam, desired)
 
     def delete(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Keep the policies; only the ownership ends."""
+        """End the ownership; keep the policies."""
         del iam, identifier, state
 
 
@@ -331,7 +335,7 @@ class RolePoliciesExclusive(Exclusive):
         return inline_names(iam, role)
 
     def add(self, iam: Any, role: str, member: str) -> None:
-        """Put a policy without a document, which the AWS SDK refuses to send, as the provider does."""
+        """Put a policy without a document, like the real provider; the AWS SDK refuses to send it."""
         iam.put_role_policy(RoleName=role, PolicyName=member)
 
     def remove(self, iam: Any, role: str, member: str) -> None:
@@ -407,19 +411,19 @@ FUNCTIONS: Final[Mapping[str, Callable[[Configuration], Properties]]] = {
 
 
 def inline_policy(iam: Any, role: str, name: str) -> str | None:
-    """Return the text of an inline policy, None if it does not exist."""
+    """Return the text of an inline policy; None if it does not exist."""
     found = ignore_not_found(iam.get_role_policy, RoleName=role, PolicyName=name)
     return None if found is None else json.dumps(found["PolicyDocument"])
 
 
 def inline_names(iam: Any, role: str) -> Sequence[str] | None:
-    """Return the names of a role's inline policies, None if the role does not exist."""
+    """Return the names of a role's inline policies; None if the role does not exist."""
     found = ignore_not_found(iam.list_role_policies, RoleName=role)
     return None if found is None else found["PolicyNames"]
 
 
 def attached_arns(iam: Any, role: str) -> Sequence[str] | None:
-    """Return the ARNs of the managed policies attached to a role, None if the role does not exist."""
+    """Return the ARNs of a role's managed policies; None if the role does not exist."""
     found = ignore_not_found(iam.list_attached_role_policies, RoleName=role)
     return None if found is None else [policy["PolicyArn"] for policy in found["AttachedPolicies"]]
 

@@ -1,4 +1,4 @@
-"""Write the schema of the sandbox's providers, for `pulumi import` and YAML programs.
+"""Generate the schemas of the sandbox's providers, for `pulumi import` and YAML programs.
 
 https://www.pulumi.com/docs/iac/guides/building-extending/packages/schema/
 """
@@ -19,7 +19,7 @@ def schema(
     return {
         "name": package,
         "version": version,
-        "description": f"The sandbox's replacement of the provider {package}",
+        "description": f"The sandbox's replacement for the provider {package}",
         "config": {"variables": {"region": {"type": "string"}}},
         "provider": {"inputProperties": {"region": {"type": "string"}}},
         "resources": {token: _resource(properties) for token, properties in resources.items()},

@@ -1,8 +1,7 @@
 """Serve the sandbox's providers: the ResourceProvider protocol over gRPC on loopback.
 
-Properties stay plain JSON values, with one marker string for values that are not known yet. The engine
-handles secrets: a provider that does not accept them gets plain values, and the engine marks its
-answers.
+Properties are plain JSON values, with a marker string for unknown values. The engine handles secrets: a
+provider that does not accept secrets receives plain values, and the engine marks its outputs.
 https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
 """
 
@@ -31,15 +30,15 @@ class Package(NamedTuple):
 
     name: str
     lifecycle: Callable[[str, Configuration], Lifecycle | native.DataSource]
-    """Returns the operations on a type of resource."""
+    """Return the operations on a type of resource."""
     invoke: Callable[[Configuration, str], Properties]
-    """Answers a function."""
+    """Run a function."""
     resources: Mapping[str, Mapping[str, Property]]
     functions: Collection[str] = ()
 
     @property
     def version(self) -> str:
-        """The version that is installed, which an upgrade changes while the sandbox runs."""
+        """The installed version, which an upgrade can change while the sandbox runs."""
         return importlib.metadata.version(f"pulumi-{self.name}")
 
 
@@ -60,7 +59,7 @@ def _encode(properties: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn exceptions into errors of the protocol, which the engine shows as they are."""
+    """Convert exceptions to errors of the protocol, which the engine shows unchanged."""
 
     @functools.wraps(method)
     def answer(self: "Provider", request: Any, context: grpc.ServicerContext) -> Any:
@@ -78,7 +77,7 @@ def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) -> None:
-    """Fail with the error that makes the engine store the resource nevertheless."""
+    """Fail with an error that makes the engine store the resource nevertheless."""
     detail = provider_pb2.ErrorResourceInitFailed(
         id=error.identifier, properties=_encode(error.state), reasons=[str(error)]
     )
@@ -89,14 +88,14 @@ def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) ->
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """The provider of a package; methods that it does not override are not implemented.
+    """The provider of a package, with the methods of the protocol that the sandbox needs.
 
-    An engine connects once for each provider of its program, and configures each connection: methods get
-    the address of its other end.
+    An engine opens and configures a connection for each provider of its program: each method receives
+    the address of the other end.
     """
 
     def __init__(self, package: Package) -> None:
-        """Wait for connections."""
+        """Start without configured connections."""
         self.package = package
         self._configurations: dict[str, Configuration] = {}
 
@@ -247,7 +246,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def serve(package_name: str) -> tuple[grpc.Server, int]:
-    """Start to serve the provider of a package; return the server and its port."""
+    """Start a server for the provider of a package; return the server and its port."""
     server = grpc.server(ThreadPoolExecutor(max_workers=CALLS_AT_ONCE))
     provider = Provider(_package(package_name))
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)

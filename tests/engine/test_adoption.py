@@ -1,4 +1,4 @@
-"""Test that an existing role is imported and updated in place, and keeps its permissions meanwhile."""
+"""Test that an existing role is imported and updated in place without losing permissions."""
 
 import json
 import re
@@ -56,7 +56,7 @@ ConnectorRole("aem", {{
 
 
 def console_role(aws: Aws, policy_name: str) -> str:
-    """Create a role as the console does, and return its unique ID."""
+    """Create a role like the console, and return its unique ID."""
     created = aws.iam.create_role(
         RoleName=NAME,
         Path="/service-role/",

@@ -1,39 +1,29 @@
 """Test invalid input on the real engine: message, exit code, and that nothing is created.
 
-test_settings.py tests the rules themselves; this module tests what a user sees.
+test_settings.py tests the rules themselves; this module tests the messages that a user sees.
 """
 
 from typing import Any
 
 import pytest
 
-from evidence.examples import (
-    ACCOUNT,
-    APPLICATION_ARN,
-    APPLICATION_ID,
-    INDEX_ID,
-    KEY_ID,
-    OTHER_ACCOUNT,
-    REGION,
-    SECRET_ID,
-    SECURITY_GROUP_ID,
-    SUBNET_ID,
-)
+from evidence import examples
+from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION, SUBNET_ID
 from tests.helpers.stacks import Aws, NewStack, Stack, Update, assert_refused
 from tests.helpers.support import PROJECT_NAME
 
 VALID: dict[str, Any] = {
     "aws:region": REGION,
-    "applicationId": APPLICATION_ID,
-    "indexId": INDEX_ID,
-    "secretId": SECRET_ID,
+    "applicationId": examples.APPLICATION_ID,
+    "indexId": examples.INDEX_ID,
+    "secretId": examples.SECRET_ID,
 }
-VPC = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
+VPC = {"subnetIds": [SUBNET_ID], "securityGroupIds": [examples.SECURITY_GROUP_ID]}
 PAGES = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug"
 PROGRAM_ERRORS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "formats": (
         {
-            "kmsKeyID": KEY_ID,
+            "kmsKeyID": examples.KEY_ID,
             "indexId": "",
             "secretId": "aem-*",
             "kmsKeyId": "alias/aem",
@@ -289,7 +279,7 @@ def test_unusual_values_are_refused_without_a_traceback(
     assert "\n  indexId fine" not in text
 
 
-def test_a_value_nested_too_deep_for_python_is_refused(new_stack: NewStack, aws: Aws):
+def test_a_value_that_is_nested_too_deeply_is_refused(new_stack: NewStack, aws: Aws):
     stack = configured(new_stack, {"vpcConfiguration": {"subnetIds": "DEEP"}})
     text = stack.config_file.read_text()
     stack.config_file.write_text(text.replace('"DEEP"', "[" * 1_200 + "]" * 1_200))

@@ -11,7 +11,7 @@ from tests.helpers.support import POLICY, REQUIRED, ROLE, golden
 OTHER_SECRET = "qbusiness/aem-cloud-prod-a1B2c3"
 
 
-def test_of_two_updates_of_one_stack_one_runs_and_the_other_reports_the_lock(
+def test_only_one_of_two_updates_of_a_stack_runs_and_the_other_reports_the_lock(
     new_stack: NewStack, aws: Aws
 ):
     stack = new_stack(REQUIRED)
@@ -33,7 +33,7 @@ def test_of_two_updates_of_one_stack_one_runs_and_the_other_reports_the_lock(
 
 
 @pytest.mark.parametrize("own_names", [False, True], ids=["automatic names", "own names"])
-def test_two_stacks_of_one_account_are_independent(new_stack: NewStack, aws: Aws, own_names: bool):
+def test_two_stacks_in_one_account_are_independent(new_stack: NewStack, aws: Aws, own_names: bool):
     secrets = {"dev": SECRET_ID, "prod": OTHER_SECRET}
     stacks = {
         name: new_stack(

@@ -224,7 +224,7 @@ def test_after_the_crash_of_a_first_update_the_recovery_keeps_the_record_for_the
 
 
 def test_the_recovery_does_not_touch_the_stack_s_own_role(new_stack: NewStack, aws: Aws):
-    # The pending operation stays in the state, since the user continues without the page.
+    # The pending operation remains in the state, because the user ignores the page.
     stack = new_stack({**REQUIRED, "roleName": "qbusiness-stale"})
     with killed_inside_create_role(stack, applied=False):
         pass
@@ -242,7 +242,7 @@ def test_a_failed_recovery_reports_the_failure_and_can_be_repeated(new_stack: Ne
     with killed_inside_create_role(stack, applied=True):
         pass
     (orphan,) = set(aws.roles()) - before
-    # Meanwhile, the role has got a policy by hand.
+    # In the meantime, somebody added a policy to the role manually.
     aws.iam.put_role_policy(
         RoleName=orphan, PolicyName="by-hand", PolicyDocument=golden("minimal-role-policy")
     )

@@ -71,7 +71,7 @@ CHANGES: dict[str, tuple[Callable[[Any], object], dict[str, list[str]]]] = {
 
 
 def everything(aws: Aws) -> tuple[Any, ...]:
-    """Return everything that IAM returns for the role, except what differs for each new role."""
+    """Return IAM's data of the role, except values that differ for each new role."""
     role = aws.iam.get_role(RoleName=NAME)["Role"]
     own = {name: value for name, value in role.items() if name not in ("RoleId", "CreateDate")}
     attached = aws.iam.list_attached_role_policies(RoleName=NAME)["AttachedPolicies"]
@@ -86,7 +86,7 @@ def deployed(new_stack: NewStack) -> Stack:
 
 
 @pytest.mark.parametrize(("change", "expected"), CHANGES.values(), ids=CHANGES)
-def test_a_manual_change_is_found_named_and_corrected(
+def test_a_manual_change_is_detected_named_and_corrected(
     deployed: Stack, aws: Aws, change: Callable[[Any], object], expected: dict[str, list[str]]
 ):
     before = everything(aws)
@@ -102,7 +102,7 @@ def test_a_manual_change_is_found_named_and_corrected(
     assert run_section(deployed, "Find drift").returncode == 0
 
 
-def test_policies_added_by_hand_are_found_and_removed_if_the_stack_owns_all(
+def test_manually_added_policies_are_detected_and_removed_if_the_stack_owns_all(
     new_stack: NewStack, aws: Aws, managed_policy: str
 ):
     stack = new_stack({**SETTINGS, "exclusivePolicies": True})
@@ -120,7 +120,7 @@ def test_policies_added_by_hand_are_found_and_removed_if_the_stack_owns_all(
     assert run_section(stack, "Find drift").returncode == 0
 
 
-def test_policies_added_by_hand_are_ignored_if_the_stack_does_not_own_them(
+def test_manually_added_policies_are_ignored_if_the_stack_does_not_own_them(
     deployed: Stack, aws: Aws, managed_policy: str
 ):
     aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=WIDE)
@@ -146,7 +146,7 @@ def test_exclusive_policies_can_be_switched_on_and_off_later(
 
 
 @pytest.mark.parametrize(("path", "duration"), [("", 3600), ("/connectors/", 7200)])
-def test_an_edited_maximum_session_duration_stays_if_name_and_path_are_both_set(
+def test_an_edited_maximum_session_duration_is_kept_if_name_and_path_are_both_set(
     new_stack: NewStack, aws: Aws, path: str, duration: int
 ):
     stack = new_stack({**SETTINGS, "rolePath": path})
@@ -156,7 +156,7 @@ def test_an_edited_maximum_session_duration_stays_if_name_and_path_are_both_set(
     assert aws.iam.get_role(RoleName=NAME)["Role"]["MaxSessionDuration"] == duration
 
 
-def test_destroy_removes_a_role_with_policies_that_were_added_by_hand(
+def test_destroy_deletes_a_role_with_manually_added_policies(
     deployed: Stack, aws: Aws, managed_policy: str
 ):
     aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=WIDE)

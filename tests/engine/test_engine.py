@@ -1,4 +1,4 @@
-"""Test updates, previews, refreshes and destroys on the real engine."""
+"""Test updates, previews, refreshes, and destroys on the real engine."""
 
 import json
 from typing import Any
@@ -6,17 +6,8 @@ from typing import Any
 import pytest
 
 from components.stack_config import config_key
-from evidence.examples import (
-    ACCOUNT,
-    APPLICATION_ARN,
-    APPLICATION_ID,
-    KEY_ID,
-    REGION,
-    SECRET_ID,
-    SECURITY_GROUP_ID,
-    SHARED_SUBNET_ARN,
-    SUBNET_ID,
-)
+from evidence import examples
+from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, KEY_ID, REGION, SECRET_ID
 from sandbox.provider.configuration import UNKNOWN
 from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import (
@@ -37,8 +28,8 @@ FULL: dict[str, Any] = {
     **REQUIRED,
     "kmsKeyId": KEY_ID,
     "vpcConfiguration": {
-        "subnetIds": [SUBNET_ID, SHARED_SUBNET_ARN],
-        "securityGroupIds": [SECURITY_GROUP_ID],
+        "subnetIds": [examples.SUBNET_ID, examples.SHARED_SUBNET_ARN],
+        "securityGroupIds": [examples.SECURITY_GROUP_ID],
     },
     "allowNetworkInterfaceDeletion": True,
 }
@@ -231,7 +222,7 @@ def test_removing_and_setting_properties_of_the_role_updates_it_in_place(
         ]
 
 
-def test_other_ids_update_role_and_policy_in_place(new_stack: NewStack, aws: Aws):
+def test_other_ids_update_the_role_and_its_policy_in_place(new_stack: NewStack, aws: Aws):
     stack = new_stack(FULL)
     stack.up()
     before = stack.outputs()
@@ -259,7 +250,7 @@ def test_another_role_name_replaces_the_role_and_its_policy(new_stack: NewStack,
     assert list(aws.role_policies("qbusiness-new")) == [POLICY_NAME]
 
 
-def test_with_a_plain_application_id_the_account_is_the_deploying_one(new_stack: NewStack, aws: Aws):
+def test_an_application_id_belongs_to_the_deploying_account(new_stack: NewStack, aws: Aws):
     stack = new_stack({**FULL, "applicationId": APPLICATION_ID})
     stack.up()
     trust, policies = documents(aws, stack.outputs()["roleName"])
@@ -375,7 +366,7 @@ def test_a_role_from_before_the_statement_is_updated_in_place(new_stack: NewStac
 
 
 @pytest.mark.parametrize("key", ["roleName", "rolePath"])
-def test_a_secret_name_of_a_role_that_passes_itself_is_nowhere_in_the_clear(
+def test_a_secret_role_name_never_appears_in_plaintext_if_the_role_passes_itself(
     new_stack: NewStack, key: str
 ):
     secret = {"roleName": "confidential-qbusiness-role", "rolePath": "/confidential/"}[key]
@@ -387,7 +378,7 @@ def test_a_secret_name_of_a_role_that_passes_itself_is_nowhere_in_the_clear(
     assert stack.up("--expect-no-changes").changes == {"same": 4}
 
 
-def test_a_provider_that_another_resource_configures_gives_unknown_policies_in_the_preview(
+def test_policies_are_unknown_in_a_preview_if_another_resource_configures_the_provider(
     new_stack: NewStack, aws: Aws
 ):
     stack = new_stack({"aws:region": REGION}, UNKNOWN_PROVIDER)
@@ -399,7 +390,7 @@ def test_a_provider_that_another_resource_configures_gives_unknown_policies_in_t
     assert stack.up("--expect-no-changes").changes == {"same": 8}
 
 
-def test_a_secret_bucket_is_nowhere_in_the_clear_and_a_secret_connector_is_shown(
+def test_a_secret_bucket_never_appears_in_plaintext_and_a_secret_connector_does(
     new_stack: NewStack, aws: Aws
 ):
     stack = new_stack({**S3_SETTINGS, "connector": "", "bucketName": ""})
@@ -420,7 +411,7 @@ def test_a_secret_bucket_is_nowhere_in_the_clear_and_a_secret_connector_is_shown
     assert "QBusiness-Documents" not in refused
 
 
-def test_a_secret_setting_is_nowhere_in_the_clear(new_stack: NewStack, aws: Aws):
+def test_a_secret_setting_never_appears_in_plaintext(new_stack: NewStack, aws: Aws):
     stack = new_stack({**FULL, "secretId": ""})
     stack.run("config", "set", "--stack", stack.name, "--secret", "secretId", SECRET_ID)
     assert SECRET_ID not in stack.preview().text + stack.up().text
@@ -451,7 +442,7 @@ def test_a_secret_setting_stays_encrypted_in_the_state_after_every_operation(new
     assert SECRET_ID not in json.dumps(stack.resources())
 
 
-def test_secret_tags_are_in_the_clear_only_in_the_inputs_of_the_role(new_stack: NewStack):
+def test_secret_tags_appear_in_plaintext_only_in_the_inputs_of_the_role(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     stack.run("config", "set", "--stack", stack.name, "--secret", "--path", "tags.Team", "confidential")
     for command in ("up", "refresh", "up"):

@@ -132,7 +132,7 @@ def rules(operations: Collection[str], *, but: tuple[str, str] | None = None) ->
 
 
 def firings(operations: Collection[str], *, but: tuple[str, str] | None = None) -> list[str]:
-    """Return what the proxy reports after all of these have failed, sorted."""
+    """Return the proxy's sorted report after all of these operations failed."""
     return sorted(
         f"{operation} {details.action}"
         for fault, details in FAULTS.items()
@@ -348,7 +348,7 @@ def test_a_call_that_fails_once_is_retried_within_the_update(
 
 
 @pytest.mark.parametrize("fault", ["throttled", "reply-lost"])
-def test_the_same_command_continues_where_the_last_one_stopped(
+def test_repeating_the_command_continues_where_it_stopped(
     new_stack: NewStack, failing: Proxy, aws: Aws, fault: str
 ):
     stack = new_stack(BEFORE, attempts=1)

@@ -1,4 +1,4 @@
-"""Test what commands leave in the state if the credentials are of another account.
+"""Test the state after commands with the credentials of another account.
 
 The application's ARN names the account, so that the program refuses the credentials. But a refresh and a
 destroy run before the program, or without it: `Execute` in pkg/resource/deploy/deployment_executor.go of
@@ -62,7 +62,7 @@ CELLS: Final = [
 
 
 class Deployed(NamedTuple):
-    """A stack that is deployed in its account, and its states."""
+    """A deployed stack and its states."""
 
     stack: Stack
     states: Mapping[str, str]

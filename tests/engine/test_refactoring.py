@@ -52,7 +52,7 @@ def new_program(new_stack: NewStack) -> NewStack:
 
 
 def order(stack: Stack, *options: str) -> list[tuple[str, str]]:
-    """Deploy and return the operations in order, without those that change nothing."""
+    """Deploy, and return in order the operations that change something."""
     steps = stack.up(*options).steps
     return [(operation, name) for operation, name, _ in steps if operation not in ("same", "refresh")]
 
@@ -96,7 +96,7 @@ def test_a_replaced_role_with_an_automatic_name_keeps_its_policy_until_the_new_r
     assert old not in aws.roles()
 
 
-def test_after_a_refresh_that_runs_the_program_a_replaced_role_goes_at_the_same_time_as_its_policy(
+def test_after_a_refresh_that_runs_the_program_a_replaced_role_and_its_policy_are_deleted_together(
     new_stack: NewStack, aws: Aws
 ):
     stack = new_stack(REQUIRED)

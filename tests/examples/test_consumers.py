@@ -1,4 +1,4 @@
-"""Test the stack that creates the data source: it gets the role's ARN, also after a replacement."""
+"""Test that the stack of the data source receives the role's ARN, even after a replacement."""
 
 import json
 import runpy
@@ -28,7 +28,7 @@ def setting(name: str, settings: dict[str, Any] = SETTINGS) -> Any:
 
 
 class Consumer(Deployment):
-    """Run the example with the outputs of the stack that it refers to."""
+    """Run the example with the outputs of the referenced stack."""
 
     def __init__(self, outputs: Mapping[str, str], *, preview: bool = False) -> None:
         self.role_outputs = outputs
@@ -75,7 +75,7 @@ def test_a_stack_without_the_output_is_an_error_and_not_a_data_source_without_a_
     assert "roleArn" in str(consumer.error)
 
 
-def test_the_example_names_what_the_role_of_dev_may_use(new_stack: NewStack, aws: Aws):
+def test_the_example_uses_the_resources_that_the_role_of_dev_may_use(new_stack: NewStack, aws: Aws):
     role = new_stack(ROLE_SETTINGS)
     role.up()
     policy = json.loads(aws.role_policies(role.outputs()["roleName"])["qbusiness-aem-connector"])
@@ -92,7 +92,7 @@ def test_the_example_names_what_the_role_of_dev_may_use(new_stack: NewStack, aws
     assert setting("vpcConfiguration") == setting("vpcConfiguration", ROLE_SETTINGS)
 
 
-def test_the_consumer_gets_the_new_arn_of_a_recreated_role(new_stack: NewStack, aws: Aws):
+def test_the_consumer_receives_the_new_arn_of_a_recreated_role(new_stack: NewStack, aws: Aws):
     role = new_stack(REQUIRED)
     consumer = new_stack({}, (EXAMPLE / "__main__.py").read_text())
     project = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())

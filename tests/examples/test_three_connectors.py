@@ -19,7 +19,7 @@ SETTINGS: dict[str, Any] = {
 
 @pytest.fixture
 def stack(new_stack: NewStack) -> Stack:
-    """Return a stack of the example, with the components in place of the installed package."""
+    """Return a stack of the example that uses the components instead of the installed package."""
     stack = new_stack(SETTINGS, (EXAMPLE / "__main__.py").read_text())
     project = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "name": PROJECT_NAME}))
@@ -57,9 +57,7 @@ def test_each_connector_has_a_role_for_its_own_secret_or_bucket(stack: Stack, aw
         ),
     ],
 )
-def test_an_error_shows_which_connector_it_belongs_to(
-    stack: Stack, changed: dict[str, str | None], expected: str
-):
+def test_an_error_names_its_connector(stack: Stack, changed: dict[str, str | None], expected: str):
     settings = {**SETTINGS, **changed}
     stack.configure({key: value for key, value in settings.items() if value is not None})
     refused = stack.preview(check=False)

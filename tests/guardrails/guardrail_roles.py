@@ -1,47 +1,36 @@
 """List roles that the policy pack lets through, and roles that it stops."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from evidence.examples import (
-    ACCOUNT,
-    APPLICATION_ARN,
-    APPLICATION_ID,
-    INDEX_ID,
-    KEY_ID,
-    OTHER_ACCOUNT,
-    REGION,
-    SUBNET_ID,
-)
+from evidence import examples
+from evidence.examples import ACCOUNT, APPLICATION_ARN, KEY_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.support import golden
 
 Document = dict[str, Any]
 
 TRUST: Final[Document] = json.loads(golden("trust-policy"))
 POLICY: Final[Document] = json.loads(golden("default-role-policy"))
-INDEX_ARN: Final = f"{APPLICATION_ARN}/index/{INDEX_ID}"
+INDEX_ARN: Final = f"{APPLICATION_ARN}/index/{examples.INDEX_ID}"
 OTHER_APPLICATION: Final = APPLICATION_ARN.replace("111111111111", "222222222222")
 SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
 KEYS: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/"
 INTERFACES: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/*"
 ADMINISTRATOR: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
-THROUGH_SECRETS_MANAGER: Final = {
-    "StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}
-}
 BUCKET_ARN: Final = "arn:aws:s3:::example-documents"
 PINNED: Final = TRUST["Statement"][0]["Condition"]
 
 
 class Declared(NamedTuple):
-    """A role as a program declares it; without arguments it is right."""
+    """A role as a program declares it; without arguments, no rule reports it."""
 
     trust: Document | str = TRUST
     policy: Document | str = POLICY
     managed: bool = False
-    """Whether the policy is a managed one of the same stack."""
+    """Whether the policy is a managed policy of the same stack."""
     attached: str = ""
-    """The ARN of a managed policy that is attached, too."""
+    """The ARN of another attached managed policy."""
     exclusively: Sequence[str] = ()
     """ARNs of managed policies in RolePolicyAttachmentsExclusive."""
 
@@ -55,12 +44,12 @@ class Declared(NamedTuple):
 
 
 def trust(**changes: Any) -> Document:
-    """Return the right trust policy with members of its statement changed; None removes one."""
+    """Return the component's trust policy with members of its statement changed; None removes one."""
     return {**TRUST, "Statement": [_changed(TRUST["Statement"][0], changes)]}
 
 
 def policy(sid: str = "", **changes: Any) -> Document:
-    """Return the right role policy with members of one statement changed; None removes one."""
+    """Return the component's role policy with members of one statement changed; None removes one."""
     return {
         **POLICY,
         "Statement": [
@@ -71,12 +60,8 @@ def policy(sid: str = "", **changes: Any) -> Document:
 
 
 def extended(**statement: Any) -> Document:
-    """Return the right role policy with another statement."""
+    """Return the component's role policy with another statement."""
     return {**POLICY, "Statement": [*POLICY["Statement"], {"Effect": "Allow", **statement}]}
-
-
-def of_another_partition(document: Document) -> Document:
-    return json.loads(json.dumps(document).replace("arn:aws:", "arn:aws-us-gov:"))
 
 
 def _changed(statement: Mapping[str, Any], changes: Mapping[str, Any]) -> Document:
@@ -91,424 +76,287 @@ def _trusting(*conditions: Document) -> Declared:
     return Declared({**TRUST, "Statement": statements})
 
 
-def _condition(account: object = ACCOUNT, arn: object = APPLICATION_ARN) -> Document:
+def _pinned(account: object = ACCOUNT, arn: object = APPLICATION_ARN) -> Document:
     return {"StringEquals": {"aws:SourceAccount": account}, "ArnEquals": {"aws:SourceArn": arn}}
 
 
-def _principal(principal: object, **changes: Any) -> Declared:
-    return Declared(trust(Principal=principal, **changes))
+def _like(key: str, *patterns: str) -> Document:
+    return {"StringLike": {key: patterns[0] if len(patterns) == 1 else [*patterns]}}
+
+
+def _equals(key: str, value: str) -> Document:
+    return {"StringEquals": {key: value}}
+
+
+def _if_exists(key: str, pattern: str) -> Document:
+    return {"StringLikeIfExists": {key: pattern}}
+
+
+def _account_by(operator: str) -> Document:
+    """Return the pinning conditions, with another operator for the account."""
+    return {operator: PINNED["StringEquals"], "ArnEquals": PINNED["ArnEquals"]}
+
+
+def _with_aws(*principals: str) -> Document:
+    return {"Service": _SERVICE, "AWS": [*principals]}
+
+
+def _elsewhere(document: Document) -> Document:
+    """Return a document for another partition."""
+    return json.loads(json.dumps(document).replace("arn:aws:", "arn:aws-us-gov:"))
 
 
 def _allowing(action: object, resource: object = "*", **others: Any) -> Declared:
     return Declared(policy=extended(Action=action, Resource=resource, **others))
 
 
-def _objects(**changes: Any) -> Declared:
-    """Add the statement for the files of a data source, with members changed."""
-    return Declared(policy=extended(**_changed(_GET_OBJECTS, changes)))
+# The statements that the rows change: of the trust policy and of the role policy, by Sid; and three that
+# a row adds to the role policy.
+_TRUST: Final = "AllowsAmazonQServicePrincipal"
+_SECRET: Final = "AllowsAmazonQToGetSecret"
+_KEY: Final = "AllowsAmazonQToDecryptSecret"
+_INGEST: Final = "AllowsAmazonQToIngestDocuments"
+_MAPPING: Final = "AllowsAmazonQToIngestPrincipalMapping"
+_SUBNETS: Final = "AllowsAmazonQToCreateAndDeleteNI"
+_INTERFACES: Final = "AllowsAmazonQToCreateAndDeleteNIForSpecificTag"
+_TAGS: Final = "AllowsAmazonQToCreateTags"
+_PERMISSION: Final = "AllowsAmazonQToCreateNetworkInterfacePermission"
+_OBJECTS: Final = "AllowsAmazonQToGetS3Objects"
+_BUCKET: Final = "AllowsAmazonQToListS3Buckets"
+_DELETION: Final = "AllowsAmazonQToDeleteTaggedNI"
+_DESCRIPTION: Final = "AllowsAmazonQToDescribeResourcesForVPC"
+_NEW: Final = "new"
 
-
-def _trust_statements(*more: Document) -> Declared:
-    return Declared({**TRUST, "Statement": [*TRUST["Statement"], *more]})
-
-
-_SERVICE: Final = {"Service": "qbusiness.amazonaws.com"}
-_TAGGED: Final = f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_*"
-_UNPINNED: Final = {"trust-account", "trust-application"}
-_OF_ACCOUNT: Final = {"StringEquals": {"aws:ResourceAccount": ACCOUNT}}
-_GET_OBJECTS: Final[Document] = {
-    "Sid": "AllowsAmazonQToGetS3Objects",
-    "Action": ["s3:GetObject"],
-    "Resource": [f"{BUCKET_ARN}/*"],
-    "Effect": "Allow",
-    "Condition": _OF_ACCOUNT,
+_ADDED: Final[Mapping[str, Document]] = {
+    _OBJECTS: {
+        "Sid": _OBJECTS,
+        "Action": ["s3:GetObject"],
+        "Resource": [f"{BUCKET_ARN}/*"],
+        "Condition": _equals("aws:ResourceAccount", ACCOUNT),
+    },
+    _BUCKET: {
+        "Sid": _BUCKET,
+        "Action": ["s3:ListBucket"],
+        "Resource": [BUCKET_ARN],
+        "Condition": _equals("aws:ResourceAccount", ACCOUNT),
+    },
+    _NEW: {"Action": "ec2:DescribeVpcs", "Resource": "*"},
 }
-_LIST_BUCKET: Final[Document] = {
-    "Sid": "AllowsAmazonQToListS3Buckets",
-    "Action": ["s3:ListBucket"],
-    "Resource": [BUCKET_ARN],
-    "Effect": "Allow",
-    "Condition": _OF_ACCOUNT,
+
+Row = tuple[str, str, str, object, str]
+"""A name, the Sid of a statement, the element that changes, its value, and the rules that report it."""
+
+
+def _roles(*rows: Row) -> dict[str, tuple[Declared, set[str]]]:
+    return {
+        name: (_role(sid, element, value), {*rules.split()}) for name, sid, element, value, rules in rows
+    }
+
+
+def _role(sid: str, element: str, value: object) -> Declared:
+    """Return a role with one element of a statement changed; NotAction replaces Action, and so on."""
+    changes = {element: value}
+    if element.startswith("Not"):
+        changes[element.removeprefix("Not")] = None
+    if sid == _TRUST:
+        return Declared(trust(**changes))
+    if sid in _ADDED:
+        return Declared(policy=extended(**_changed(_ADDED[sid], changes)))
+    return Declared(policy=policy(sid, **changes))
+
+
+_SERVICE: Final = "qbusiness.amazonaws.com"
+_TWO_SERVICES: Final = {"Service": [_SERVICE, "lambda.amazonaws.com"]}
+_USER: Final = f"arn:aws:iam::{ACCOUNT}:user/me"
+_ROOT: Final = f"arn:aws:iam::{ACCOUNT}:root"
+_EVERYBODY: Final = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+_SOURCE_ACCOUNT: Final = {"StringEquals": PINNED["StringEquals"]}
+_SOURCE_ARN: Final = {"ArnEquals": PINNED["ArnEquals"]}
+_SET_OPERATORS: Final = {
+    "ForAnyValue:StringEquals": PINNED["StringEquals"],
+    "ForAnyValue:ArnLike": PINNED["ArnEquals"],
 }
+_OTHER_CASE: Final = {
+    "StringEqualsIgnoreCase": {"AWS:sourceAccount": [ACCOUNT]},
+    "StringLike": {"aws:sourcearn": [APPLICATION_ARN]},
+}
+_APPLICATIONS: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application"
+_EVERY_APPLICATION: Final = f"{_APPLICATIONS}/*"
+_EVERY_INDEX: Final = f"{APPLICATION_ARN}/index/*"
+_TWO: Final = [APPLICATION_ARN, OTHER_APPLICATION]
+_PLACEHOLDER: Final = _pinned(arn=f"{_APPLICATIONS}/application-id")
+_VARIABLE: Final = "${aws:PrincipalTag/name}"
+_SECRET_OF_OTHER_ACCOUNT: Final = f"{SECRETS.replace(ACCOUNT, OTHER_ACCOUNT)}aem-a1B2c3"
+_SECRETS_LIKE_PLACEHOLDERS: Final = [
+    f"{SECRETS}{name}-a1B2c3" for name in ("secret_id", "team/your-app/index_id", "prod/index_id")
+]
+_VIA: Final = "kms:ViaService"
+_MANAGER: Final = "secretsmanager.*.amazonaws.com"
+_S3: Final = "s3.*.amazonaws.com"
+_KEY_OF_YOUR_REGION: Final = f"arn:aws:kms:your-region:{ACCOUNT}:key/{KEY_ID}"
+_OWNER: Final = "aws:ResourceAccount"
+_CALLER: Final = "aws:PrincipalAccount"
+_ID: Final = "<Account ID Here>"
+_BRACES: Final = "arn:aws:s3:::{{input_bucket_name}}/*"
+_DEMO_BUCKET: Final = "arn:aws:s3:::amzn-s3-demo-bucket/*"
+_FILES_LIKE_PLACEHOLDERS: Final = f"{BUCKET_ARN}/region/account_id/key/key_id/*"
+_TAGGED: Final = f"qbusiness_{ACCOUNT}_{examples.APPLICATION_ID}_*"
+_REQUEST_TAG: Final = "aws:RequestTag/AMAZON_Q"
+_RESOURCE_TAG: Final = "aws:ResourceTag/AMAZON_Q"
+_TAG_AMONG_OTHERS: Final = {
+    **_like(_REQUEST_TAG, _TAGGED),
+    "ForAnyValue:StringEquals": {"aws:TagKeys": ["AMAZON_Q"]},
+}
+_ANY_TAG: Final = _like(_RESOURCE_TAG, "qbusiness_*")
+_OTHER_TAG: Final = _like(_RESOURCE_TAG, _TAGGED.replace("111111111111", "222222222222"))
+_OTHER_STAGE: Final = {"StringNotEquals": {"aws:RequestTag/Stage": "prod"}}
+_ONE_SUBNET: Final = f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{examples.SUBNET_ID}"
 
 TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
-    # Who may assume the role.
-    "no conditions": (Declared(trust(Condition=None)), _UNPINNED),
-    "account alone": (
-        Declared(trust(Condition={"StringEquals": PINNED["StringEquals"]})),
-        {"trust-application"},
-    ),
-    "application alone": (
-        Declared(trust(Condition={"ArnEquals": PINNED["ArnEquals"]})),
-        {"trust-account"},
-    ),
-    "any application may assume it": (
-        _trusting(_condition(arn=f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/*")),
-        {"trust-application"},
-    ),
-    "an application of another account": (
-        _trusting(_condition(account=OTHER_ACCOUNT)),
-        {"trust-application"},
-    ),
-    "any account": (_trusting(_condition(account="*")), _UNPINNED),
-    "the account if there is one": (
-        Declared(
-            trust(
-                Condition={
-                    "StringEqualsIfExists": PINNED["StringEquals"],
-                    "ArnEquals": PINNED["ArnEquals"],
-                }
-            )
-        ),
-        {"trust-account"},
-    ),
-    "an operator that IAM does not know": (
-        Declared(
-            trust(Condition={"stringEquals": PINNED["StringEquals"], "ArnEquals": PINNED["ArnEquals"]})
-        ),
-        {"trust-account"},
-    ),
-    "two accounts in a condition": (
-        _trusting(_condition(account=[ACCOUNT, OTHER_ACCOUNT])),
-        {"trust-account"},
+    # The trust policy.
+    **_roles(
+        ("no conditions", _TRUST, "Condition", None, "trust-account trust-application"),
+        ("account alone", _TRUST, "Condition", _SOURCE_ACCOUNT, "trust-application"),
+        ("application alone", _TRUST, "Condition", _SOURCE_ARN, "trust-account"),
+        ("every application", _TRUST, "Condition", _pinned(arn=_EVERY_APPLICATION), "trust-application"),
+        ("application elsewhere", _TRUST, "Condition", _pinned(OTHER_ACCOUNT), "trust-application"),
+        ("every account", _TRUST, "Condition", _pinned("*"), "trust-account trust-application"),
+        ("account if any", _TRUST, "Condition", _account_by("StringEqualsIfExists"), "trust-account"),
+        ("unknown operator", _TRUST, "Condition", _account_by("stringEquals"), "trust-account"),
+        ("two accounts", _TRUST, "Condition", _pinned([ACCOUNT, OTHER_ACCOUNT]), "trust-account"),
+        ("two applications", _TRUST, "Condition", _pinned(arn=_TWO), "trust-application"),
+        ("everybody", _TRUST, "Principal", "*", "trust-service-alone"),
+        ("every AWS principal", _TRUST, "Principal", {"AWS": "*"}, "trust-service-alone"),
+        ("everybody in a list", _TRUST, "Principal", _with_aws(_ROOT, "*"), "trust-service-alone"),
+        ("every service", _TRUST, "Principal", {"Service": "*"}, "trust-service-alone"),
+        ("another service", _TRUST, "Principal", _TWO_SERVICES, "trust-service-alone"),
+        ("a user", _TRUST, "Principal", _with_aws(_USER), "trust-service-alone"),
+        ("everybody but a user", _TRUST, "NotPrincipal", {"AWS": _USER}, "trust-service-alone"),
+        ("every action of STS", _TRUST, "Action", "sts:*", "trust-service-alone"),
+        ("every action but one", _TRUST, "NotAction", "sts:TagSession", "trust-service-alone"),
+        ("unknown effect", _TRUST, "Effect", "allow", "readable"),
+        ("application placeholder", _TRUST, "Condition", _PLACEHOLDER, "placeholders trust-application"),
     ),
     "two accounts in two statements": (
-        _trusting(
-            _condition(), _condition(OTHER_ACCOUNT, APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT))
-        ),
-        _UNPINNED,
-    ),
-    "two applications in a condition": (
-        _trusting(_condition(arn=[APPLICATION_ARN, OTHER_APPLICATION])),
-        {"trust-application"},
+        _trusting(_pinned(), _pinned(OTHER_ACCOUNT, APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT))),
+        {"trust-account", "trust-application"},
     ),
     "two applications in two statements": (
-        _trusting(_condition(), _condition(arn=OTHER_APPLICATION)),
+        _trusting(_pinned(), _pinned(arn=OTHER_APPLICATION)),
         {"trust-application"},
     ),
-    "everybody": (_principal("*"), {"trust-service-alone"}),
-    "everybody as an AWS principal": (_principal({"AWS": "*"}), {"trust-service-alone"}),
     "everybody without conditions": (
-        _principal({"AWS": "*"}, Condition=None),
-        {*_UNPINNED, "trust-service-alone"},
-    ),
-    "everybody in a list": (
-        _principal({**_SERVICE, "AWS": [f"arn:aws:iam::{ACCOUNT}:root", "*"]}),
-        {"trust-service-alone"},
-    ),
-    "every service": (_principal({"Service": "*"}), {"trust-service-alone"}),
-    "another service": (
-        _principal({"Service": ["qbusiness.amazonaws.com", "lambda.amazonaws.com"]}),
-        {"trust-service-alone"},
-    ),
-    "a user": (
-        _principal({**_SERVICE, "AWS": f"arn:aws:iam::{ACCOUNT}:user/me"}),
-        {"trust-service-alone"},
+        Declared(trust(Principal={"AWS": "*"}, Condition=None)),
+        {"trust-account", "trust-application", "trust-service-alone"},
     ),
     "everybody in another statement": (
-        _trust_statements({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}),
-        {*_UNPINNED, "trust-service-alone"},
+        Declared({**TRUST, "Statement": [*TRUST["Statement"], _EVERYBODY]}),
+        {"trust-account", "trust-application", "trust-service-alone"},
     ),
-    "everybody but a user": (
-        _principal(None, NotPrincipal={"AWS": f"arn:aws:iam::{ACCOUNT}:user/me"}),
-        {"trust-service-alone"},
-    ),
-    "every action of STS": (Declared(trust(Action="sts:*")), {"trust-service-alone"}),
-    "every action but one": (
-        Declared(trust(Action=None, NotAction="sts:TagSession")),
-        {"trust-service-alone"},
-    ),
-    "an effect that IAM does not know": (Declared(trust(Effect="allow")), {"readable"}),
     # Secrets and keys.
-    "any secret": (
-        Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}*")),
-        {"secret"},
-    ),
-    "any secret of a name": (
-        Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=[f"{SECRETS}aem-*"])),
-        {"secret"},
-    ),
-    "a secret without its last characters": (
-        Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}aem")),
-        {"secret"},
-    ),
-    "all but a secret": (
-        Declared(
-            policy=policy("AllowsAmazonQToGetSecret", Resource=None, NotResource=f"{SECRETS}x-a1B2c3")
-        ),
-        {"secret"},
-    ),
-    "a secret by a variable": (
-        _allowing("secretsmanager:GetSecretValue", f"{SECRETS}${{aws:PrincipalTag/name}}-a1B2c3"),
-        {"secret"},
-    ),
-    "an action by a wildcard": (_allowing("secretsmanager:Get*"), {"excess"}),
-    "the policies of secrets": (_allowing("secretsmanager:PutResourcePolicy"), {"excess"}),
-    "any key": (Declared(policy=policy("AllowsAmazonQToDecryptSecret", Resource=f"{KEYS}*")), {"key"}),
-    "an alias": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToDecryptSecret", Resource=f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem"
-            )
-        ),
-        {"key"},
-    ),
-    "decryption for whoever asks": (
-        Declared(policy=policy("AllowsAmazonQToDecryptSecret", Condition=None)),
-        {"key"},
-    ),
-    "decryption through any service": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToDecryptSecret",
-                Condition={"StringLike": {"kms:ViaService": "*.amazonaws.com"}},
-            )
-        ),
-        {"key"},
-    ),
-    "decryption through Secrets Manager if there is one": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToDecryptSecret",
-                Condition={"StringLikeIfExists": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}},
-            )
-        ),
-        {"key"},
-    ),
-    "decryption through another service": (
-        _allowing(
-            "kms:Decrypt",
-            f"{KEYS}{KEY_ID}",
-            Condition={"StringLike": {"kms:ViaService": ["s3.*.amazonaws.com", "ec2.*.amazonaws.com"]}},
-        ),
-        {"key"},
-    ),
-    "grants on keys": (_allowing("kms:CreateGrant", f"{KEYS}{KEY_ID}"), {"excess"}),
-    "the policies of keys": (_allowing("kms:PutKeyPolicy"), {"excess"}),
-    "encryption by a wildcard": (_allowing("kms:ReEncrypt*"), {"excess"}),
-    "decryption by a wildcard": (
-        _allowing("kms:Decryp?", f"{KEYS}{KEY_ID}", Condition=THROUGH_SECRETS_MANAGER),
-        {"excess"},
+    **_roles(
+        ("every secret", _SECRET, "Resource", f"{SECRETS}*", "secret"),
+        ("every secret with a prefix", _SECRET, "Resource", [f"{SECRETS}aem-*"], "secret"),
+        ("secret without its suffix", _SECRET, "Resource", f"{SECRETS}aem", "secret"),
+        ("all but a secret", _SECRET, "NotResource", f"{SECRETS}x-a1B2c3", "secret"),
+        ("secret with a variable", _SECRET, "Resource", f"{SECRETS}{_VARIABLE}-a1B2c3", "secret"),
+        ("secret placeholder", _SECRET, "Resource", f"{SECRETS}[[secret_id]]", "placeholders secret"),
+        ("secrets with a wildcard", _NEW, "Action", "secretsmanager:Get*", "excess"),
+        ("policies of secrets", _NEW, "Action", "secretsmanager:PutResourcePolicy", "excess"),
+        ("every key", _KEY, "Resource", f"{KEYS}*", "key"),
+        ("alias", _KEY, "Resource", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aem", "key"),
+        ("key placeholder", _KEY, "Resource", f"{KEYS}key-id", "placeholders key"),
+        ("Region placeholder", _KEY, "Resource", _KEY_OF_YOUR_REGION, "placeholders key"),
+        ("key through anything", _KEY, "Condition", None, "key"),
+        ("key through every service", _KEY, "Condition", _like(_VIA, "*.amazonaws.com"), "key"),
+        ("key through S3 and EC2", _KEY, "Condition", _like(_VIA, _S3, "ec2.*.amazonaws.com"), "key"),
+        ("key through a service if any", _KEY, "Condition", _if_exists(_VIA, _MANAGER), "key"),
+        ("decryption with a wildcard", _KEY, "Action", "kms:Decryp?", "excess"),
+        ("grants on keys", _KEY, "Action", "kms:CreateGrant", "excess"),
+        ("policies of keys", _NEW, "Action", "kms:PutKeyPolicy", "excess"),
+        ("encryption with a wildcard", _NEW, "Action", "kms:ReEncrypt*", "excess"),
     ),
     # Buckets.
-    "objects of any bucket": (_objects(Resource="arn:aws:s3:::*/*"), {"bucket"}),
-    "objects of everything": (_objects(Resource="*"), {"bucket"}),
-    "objects of any bucket of a name": (_objects(Resource="arn:aws:s3:::example-*/*"), {"bucket"}),
-    "objects of a bucket by a variable": (
-        _objects(Resource="arn:aws:s3:::${aws:PrincipalTag/name}/*"),
-        {"bucket"},
+    **_roles(
+        ("objects of every bucket", _OBJECTS, "Resource", "arn:aws:s3:::*/*", "bucket"),
+        ("every object", _OBJECTS, "Resource", "*", "bucket"),
+        ("objects of a prefix", _OBJECTS, "Resource", "arn:aws:s3:::example-*/*", "bucket"),
+        ("objects of a variable", _OBJECTS, "Resource", f"arn:aws:s3:::{_VARIABLE}/*", "bucket"),
+        ("objects in braces", _OBJECTS, "Resource", _BRACES, "placeholders bucket"),
+        ("objects of AWS's example", _OBJECTS, "Resource", _DEMO_BUCKET, "placeholders"),
+        ("objects of unknown accounts", _OBJECTS, "Condition", None, "bucket"),
+        ("objects of every account", _OBJECTS, "Condition", _like(_OWNER, "*"), "bucket"),
+        ("objects of an account if any", _OBJECTS, "Condition", _if_exists(_OWNER, ACCOUNT), "bucket"),
+        ("objects and another key", _OBJECTS, "Condition", _equals(_CALLER, ACCOUNT), "bucket"),
+        ("objects of <account>", _OBJECTS, "Condition", _equals(_OWNER, _ID), "placeholders bucket"),
+        ("objects written", _OBJECTS, "Action", ["s3:GetObject", "s3:PutObject"], "excess"),
+        ("objects with a wildcard", _OBJECTS, "Action", "s3:Get*", "excess"),
+        ("every action on objects", _OBJECTS, "Action", "s3:*", "excess"),
+        ("lists of all buckets", _BUCKET, "Resource", "*", "bucket"),
+        ("lists of unknown accounts", _BUCKET, "Condition", None, "bucket"),
+        ("names of all buckets", _NEW, "Action", "s3:ListAllMyBuckets", "excess"),
+        ("every action of S3 with two asterisks", _NEW, "Action", "s3:**", "excess"),
+        ("every action of S3 in capitals", _NEW, "Action", "S3:?*", "excess"),
     ),
-    "objects of a bucket of whatever account": (_objects(Condition=None), {"bucket"}),
-    "objects of a bucket of any account": (
-        _objects(Condition={"StringLike": {"aws:ResourceAccount": "*"}}),
-        {"bucket"},
-    ),
-    "objects of a bucket of an account if there is one": (
-        _objects(Condition={"StringEqualsIfExists": {"aws:ResourceAccount": ACCOUNT}}),
-        {"bucket"},
-    ),
-    "objects of a bucket under a condition on another key": (
-        _objects(Condition={"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}),
-        {"bucket"},
-    ),
-    "objects written": (_objects(Action=["s3:GetObject", "s3:PutObject"]), {"excess"}),
-    "objects read by a wildcard": (_objects(Action="s3:Get*"), {"excess"}),
-    "every action of S3 on a bucket": (_objects(Action="s3:*"), {"excess"}),
-    "every action of S3, said otherwise": (_allowing("s3:**"), {"excess"}),
-    "every action of S3, in a third way": (_allowing("S3:?*"), {"excess"}),
-    "lists of all buckets": (
-        Declared(policy=extended(**_changed(_LIST_BUCKET, {"Resource": "*"}))),
-        {"bucket"},
-    ),
-    "lists of a bucket of whatever account": (
-        Declared(policy=extended(**_changed(_LIST_BUCKET, {"Condition": None}))),
-        {"bucket"},
-    ),
-    "names of all buckets": (_allowing("s3:ListAllMyBuckets"), {"excess"}),
     # The application.
-    "any application": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToIngestDocuments",
-                Resource=f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/*",
-            )
-        ),
-        {"application"},
+    **_roles(
+        ("ingest into every application", _INGEST, "Resource", _EVERY_APPLICATION, "application"),
+        ("another application", _INGEST, "Resource", OTHER_APPLICATION, "application"),
+        ("every index", _MAPPING, "Resource", [APPLICATION_ARN, _EVERY_INDEX], "application"),
+        ("no index", _MAPPING, "Resource", f"{APPLICATION_ARN}/data-source/*", "application"),
+        ("every action of Amazon Q", _MAPPING, "Action", "qbusiness:*", "excess"),
+        ("every action with two wildcards", _MAPPING, "Action", "qbusiness:?*", "excess"),
+        ("deletion with a wildcard", _MAPPING, "Action", "qbusiness:Delete*", "excess"),
+        ("deletion of the index", _MAPPING, "Action", "qbusiness:DeleteIndex", "excess"),
     ),
-    "any index": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToIngestPrincipalMapping",
-                Resource=[APPLICATION_ARN, f"{APPLICATION_ARN}/index/*"],
-            )
-        ),
-        {"application"},
-    ),
-    "another application": (
-        Declared(policy=policy("AllowsAmazonQToIngestDocuments", Resource=OTHER_APPLICATION)),
-        {"application"},
-    ),
-    "data sources without an index": (
-        _allowing("qbusiness:DeleteGroup", f"{APPLICATION_ARN}/data-source/*"),
-        {"application"},
-    ),
-    "every action of Amazon Q": (_allowing("qbusiness:*", APPLICATION_ARN), {"excess"}),
-    "every action of Amazon Q, said otherwise": (_allowing("qbusiness:?*", APPLICATION_ARN), {"excess"}),
-    "deletion by a wildcard": (_allowing("qbusiness:Delete*", APPLICATION_ARN), {"excess"}),
-    "deletion of the index": (_allowing("qbusiness:DeleteIndex", INDEX_ARN), {"excess"}),
     # The network.
-    "any subnet": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToCreateAndDeleteNI",
-                Resource=f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/*",
-            )
-        ),
-        {"excess"},
+    **_roles(
+        ("every subnet", _SUBNETS, "Resource", f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/*", "excess"),
+        ("subnets with a tag", _SUBNETS, "Condition", _like(_REQUEST_TAG, "qbusiness_*"), "subnets"),
+        ("interfaces without tags", _INTERFACES, "Condition", None, "excess"),
+        ("interfaces with other tags", _INTERFACES, "Condition", _like(_REQUEST_TAG, _TAGGED), "excess"),
+        ("interfaces with a tag among others", _INTERFACES, "Condition", _TAG_AMONG_OTHERS, "excess"),
+        ("every application's interfaces", _PERMISSION, "Condition", _ANY_TAG, "excess"),
+        ("another application's interfaces", _PERMISSION, "Condition", _OTHER_TAG, "excess"),
+        ("tags on everything", _TAGS, "Condition", None, "excess"),
+        ("deletion of every interface", _DELETION, "Condition", None, "excess"),
+        ("descriptions with a wildcard", _NEW, "Action", "ec2:Describe*", "excess"),
+        ("every action of EC2", _NEW, "Action", "ec2:?*", "excess"),
     ),
-    "untagged network interfaces": (
-        Declared(policy=policy("AllowsAmazonQToCreateAndDeleteNIForSpecificTag", Condition=None)),
-        {"excess"},
+    # Other actions.
+    **_roles(
+        ("everything", _NEW, "Action", "*", "excess"),
+        ("everything with two asterisks", _NEW, "Action", "**", "excess"),
+        ("commands", _NEW, "Action", "ssm:SendCommand", "excess"),
+        ("code of functions", _NEW, "Action", "lambda:UpdateFunctionCode", "excess"),
+        ("all but some actions", _NEW, "NotAction", "iam:*", "excess"),
+        ("another action", _NEW, "Action", ["ec2:DescribeVpcs", "ec2:RunInstances"], "excess"),
     ),
-    "network interfaces with any tags besides": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
-                Condition={"StringLike": {"aws:RequestTag/AMAZON_Q": _TAGGED}},
-            )
-        ),
-        {"excess"},
-    ),
-    "network interfaces with a tag of this name among others": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
-                Condition={
-                    "StringLike": {"aws:RequestTag/AMAZON_Q": _TAGGED},
-                    "ForAnyValue:StringEquals": {"aws:TagKeys": ["AMAZON_Q"]},
-                },
-            )
-        ),
-        {"excess"},
-    ),
-    "network interfaces of any application": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToCreateNetworkInterfacePermission",
-                Condition={"StringLike": {"aws:ResourceTag/AMAZON_Q": "qbusiness_*"}},
-            )
-        ),
-        {"excess"},
-    ),
-    "network interfaces of another application": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToCreateNetworkInterfacePermission",
-                Condition={
-                    "StringLike": {
-                        "aws:ResourceTag/AMAZON_Q": _TAGGED.replace("111111111111", "222222222222")
-                    }
-                },
-            )
-        ),
-        {"excess"},
-    ),
-    "tags on whatever exists": (
-        Declared(policy=policy("AllowsAmazonQToCreateTags", Condition=None)),
-        {"excess"},
-    ),
-    "deletion of any network interface": (
-        _allowing("ec2:DeleteNetworkInterface", INTERFACES),
-        {"excess"},
-    ),
-    "descriptions by a wildcard": (_allowing("ec2:Describe*"), {"excess"}),
-    "every action of EC2, said otherwise": (_allowing("ec2:?*"), {"excess"}),
-    "subnets under a tag of the request": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToCreateAndDeleteNI",
-                Condition={"StringLike": {"aws:RequestTag/AMAZON_Q": "qbusiness_*"}},
-            )
-        ),
-        {"subnets"},
-    ),
-    # Everything else.
-    "everything": (_allowing("*"), {"excess"}),
-    "everything, said otherwise": (_allowing("**"), {"excess"}),
     "every role of the console passed, as on the pages for S3": (
         _allowing(
             ["iam:PassRole"],
             [f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"],
-            Condition={"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}},
+            Condition=_equals("iam:PassedToService", _SERVICE),
         ),
         {"excess"},
     ),
-    "commands": (_allowing("ssm:SendCommand"), {"excess"}),
-    "code of functions": (_allowing("lambda:UpdateFunctionCode"), {"excess"}),
-    "all but some actions": (
-        Declared(policy=extended(NotAction="iam:*", Resource="*")),
-        {"excess"},
-    ),
-    "a right action and another one": (
-        _allowing(["ec2:DescribeVpcs", "ec2:RunInstances"]),
-        {"excess"},
-    ),
-    "a name that forges a line of the report": (
+    "a Sid that forges a line of the report": (
         _allowing("s3:*", Sid="Documents\nfix: nothing to do"),
         {"excess"},
     ),
-    # Placeholders, as AWS's pages have them.
-    "a placeholder in square brackets": (
-        Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}[[secret_id]]")),
-        {"placeholders", "secret"},
-    ),
-    "a placeholder in braces": (
-        _objects(Resource="arn:aws:s3:::{{input_bucket_name}}/*"),
-        {"placeholders", "bucket"},
-    ),
-    "a placeholder in angle brackets": (
-        _objects(Condition={"StringEquals": {"aws:ResourceAccount": "<Account ID Here>"}}),
-        {"placeholders", "bucket"},
-    ),
-    "the bucket of AWS's examples": (
-        _objects(Resource="arn:aws:s3:::amzn-s3-demo-bucket/*"),
-        {"placeholders"},
-    ),
-    "a Region by a placeholder": (
-        _allowing(
-            "kms:Decrypt",
-            f"arn:aws:kms:your-region:{ACCOUNT}:key/{KEY_ID}",
-            Condition=THROUGH_SECRETS_MANAGER,
-        ),
-        {"placeholders", "key"},
-    ),
-    "a key by a placeholder": (
-        _allowing("kms:Decrypt", f"{KEYS}key-id", Condition=THROUGH_SECRETS_MANAGER),
-        {"placeholders", "key"},
-    ),
-    "an application by a placeholder": (
-        _trusting(_condition(arn=f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/application-id")),
-        {"placeholders", "trust-application"},
-    ),
-    # What IAM refuses.
-    "an element that IAM does not know": (
-        Declared(policy=extended(action="s3:*", Resource="*")),
-        {"readable"},
+    # Documents that IAM refuses.
+    **_roles(
+        ("unknown element", _NEW, "action", "s3:*", "readable"),
+        ("too long", _NEW, "Sid", "x" * 10_240, "quotas"),
     ),
     "no document": (Declared(policy={"Statements": []}), {"readable"}),
-    "too long": (
-        Declared(policy=extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * 10_240)),
-        {"quotas"},
-    ),
     "too long for a managed policy": (
-        Declared(
-            policy=extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * 6_144), managed=True
-        ),
+        _role(_NEW, "Sid", "x" * 6_144)._replace(managed=True),
         {"quotas"},
     ),
-    # Policies that are not inline.
-    "a managed policy of the stack": (
-        Declared(policy=policy("AllowsAmazonQToGetSecret", Resource=f"{SECRETS}*"), managed=True),
+    # Managed policies.
+    "every secret in a managed policy": (
+        _role(_SECRET, "Resource", f"{SECRETS}*")._replace(managed=True),
         {"secret"},
     ),
     "a policy for administrators": (Declared(attached=ADMINISTRATOR), {"excess"}),
@@ -516,22 +364,15 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
 }
 """Roles that are stopped, each with the mandatory rules that stop it."""
 
-_MINIMAL: Final[Document] = json.loads(golden("minimal-role-policy"))
 
-
-def _without(*sids: str) -> Document:
-    return {
-        **POLICY,
-        "Statement": [statement for statement in POLICY["Statement"] if statement["Sid"] not in sids],
-    }
-
-
-def _sids(statements: Iterable[Mapping[str, Any]], containing: str) -> list[str]:
-    return [statement["Sid"] for statement in statements if containing in json.dumps(statement)]
+def _without(text: str) -> Declared:
+    """Return a role without the statements that contain a text."""
+    statements = [each for each in POLICY["Statement"] if text not in json.dumps(each)]
+    return Declared(policy={**POLICY, "Statement": statements})
 
 
 def _statement(sid: str, **changes: Any) -> Document:
-    """Return a statement of the right role policy with members changed."""
+    """Return a statement of the component's role policy with members changed."""
     (found,) = (statement for statement in POLICY["Statement"] if statement["Sid"] == sid)
     return _changed(found, changes)
 
@@ -539,178 +380,68 @@ def _statement(sid: str, **changes: Any) -> Document:
 _S3_SOURCE: Final[Document] = {
     "Version": "2012-10-17",
     "Statement": [
-        {**_GET_OBJECTS, "Sid": "AllowsAmazonQToGetObjectfromS3"},
-        _LIST_BUCKET,
-        _statement(
-            "AllowsAmazonQToDecryptSecret",
-            Condition={"StringLike": {"kms:ViaService": ["s3.*.amazonaws.com"]}},
-        ),
-        _statement("AllowsAmazonQToIngestDocuments", Resource=INDEX_ARN),
-        _statement(
-            "AllowsAmazonQToIngestPrincipalMapping", Sid="AllowsAmazonQToCallPrincipalMappingAPIs"
-        ),
-        _statement("AllowsAmazonQToCreateAndDeleteNI", Sid="AllowsAmazonQToCreateAndDeleteENI"),
-        _statement(
-            "AllowsAmazonQToCreateAndDeleteNIForSpecificTag", Sid="AllowsAmazonQToCreateDeleteENI"
-        ),
-        _statement("AllowsAmazonQToCreateTags"),
-        _statement("AllowsAmazonQToCreateNetworkInterfacePermission"),
-        _statement("AllowsAmazonQToDescribeResourcesForVPC", Sid="AllowsAmazonQToConnectToVPC"),
+        {"Effect": "Allow", **_ADDED[_OBJECTS], "Sid": "AllowsAmazonQToGetObjectfromS3"},
+        {"Effect": "Allow", **_ADDED[_BUCKET]},
+        _statement(_KEY, Condition=_like(_VIA, _S3)),
+        _statement(_INGEST, Resource=INDEX_ARN),
+        _statement(_MAPPING, Sid="AllowsAmazonQToCallPrincipalMappingAPIs"),
+        _statement(_SUBNETS, Sid="AllowsAmazonQToCreateAndDeleteENI"),
+        _statement(_INTERFACES, Sid="AllowsAmazonQToCreateDeleteENI"),
+        _statement(_TAGS),
+        _statement(_PERMISSION),
+        _statement(_DESCRIPTION, Sid="AllowsAmazonQToConnectToVPC"),
     ],
 }
 """https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/s3-v1-iam-role.html, without iam:PassRole."""
 
-
 RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
-    "the role of this project": (Declared(), set()),
-    "no key and no VPC": (Declared(policy=_MINIMAL), set()),
-    "no key": (Declared(policy=_without("AllowsAmazonQToDecryptSecret")), set()),
-    "no VPC": (Declared(policy=_without(*_sids(POLICY["Statement"], "ec2:"))), set()),
+    "the role of the component": (Declared(), set()),
+    "no key and no VPC": (Declared(policy=json.loads(golden("minimal-role-policy"))), set()),
+    "no key": (_without("kms:"), set()),
+    "no VPC": (_without("ec2:"), set()),
+    "no secret": (_without("secretsmanager"), set()),
     "a managed policy": (Declared(managed=True), set()),
-    "the policy of an older page": (
-        Declared(policy=policy("AllowsAmazonQToIngestDocuments", Resource=INDEX_ARN)),
-        {"ingest"},
-    ),
-    "a condition that requests for subnets meet": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToCreateAndDeleteNI",
-                Condition={"StringNotEquals": {"aws:RequestTag/Stage": "prod"}},
-            )
-        ),
-        set(),
-    ),
-    "trust in a single statement": (
-        Declared({"Version": "2012-10-17", "Statement": TRUST["Statement"][0]}),
-        set(),
-    ),
-    "trust by set operators": (
-        Declared(
-            trust(
-                Condition={
-                    "ForAnyValue:StringEquals": PINNED["StringEquals"],
-                    "ForAnyValue:ArnLike": PINNED["ArnEquals"],
-                }
-            )
-        ),
-        set(),
-    ),
-    "trust with keys in another case": (
-        Declared(
-            trust(
-                Condition={
-                    "StringEqualsIgnoreCase": {"AWS:sourceAccount": [ACCOUNT]},
-                    "StringLike": {"aws:sourcearn": [APPLICATION_ARN]},
-                }
-            )
-        ),
-        set(),
-    ),
-    "trust in two statements": (_trusting(_condition(), _condition()), set()),
-    "actions in another case": (
-        _allowing("SecretsManager:getsecretvalue", f"{SECRETS}prod/index_id-a1B2c3"),
-        set(),
-    ),
-    "a secret of another account": (
-        _allowing(
-            "secretsmanager:GetSecretValue",
-            f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
-        ),
-        set(),
-    ),
-    "a key of several Regions": (
-        _allowing(
-            "kms:Decrypt",
-            f"{KEYS}mrk-1234abcd12ab34cd56ef1234567890ab",
-            Condition={"StringLike": {"KMS:viaservice": "secretsmanager.*.amazonaws.com"}},
-        ),
-        set(),
-    ),
-    "a key through Secrets Manager of one Region": (
-        _allowing("kms:Decrypt", f"{KEYS}{KEY_ID}", Condition=THROUGH_SECRETS_MANAGER),
-        set(),
-    ),
-    "another condition besides": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToCreateAndDeleteNI",
-                Condition={"Null": {"aws:RequestTag/AMAZON_Q": "true"}},
-            )
-        ),
-        set(),
-    ),
-    "one data source": (
-        _allowing("qbusiness:PutGroup", f"{INDEX_ARN}/data-source/{INDEX_ID}"),
-        set(),
-    ),
-    "one network interface": (
-        _allowing(
-            "ec2:CreateTags",
-            INTERFACES.replace("*", "eni-0a1b2c3d4e5f60718"),
-            Condition={"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
-        ),
-        set(),
-    ),
-    "a description of one subnet": (
-        _allowing("ec2:DescribeSubnets", f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{SUBNET_ID}"),
-        set(),
-    ),
-    "a denial of everything": (_allowing("*", Effect="Deny"), set()),
-    "another partition": (
-        Declared(of_another_partition(TRUST), of_another_partition(POLICY)),
-        set(),
-    ),
-    "a policy whose text is elsewhere": (
+    "a managed policy outside of the stack": (
         Declared(attached=f"arn:aws:iam::{ACCOUNT}:policy/elsewhere"),
         {"unchecked"},
     ),
-    # Other connectors.
-    "files in a bucket": (_objects(), set()),
-    "one file in a bucket of another account": (
-        _objects(
-            Resource=f"{BUCKET_ARN}/certificates/aem.pem",
-            Condition={"StringLike": {"AWS:resourceAccount": OTHER_ACCOUNT}},
-        ),
+    "one trust statement, not in a list": (
+        Declared({**TRUST, "Statement": TRUST["Statement"][0]}),
         set(),
     ),
-    "one key for the secret and a bucket": (
-        Declared(
-            policy=policy(
-                "AllowsAmazonQToDecryptSecret",
-                Condition={
-                    "StringLike": {
-                        "kms:ViaService": ["secretsmanager.*.amazonaws.com", "s3.*.amazonaws.com"]
-                    }
-                },
-            )
-        ),
-        set(),
+    "two trust statements": (_trusting(_pinned(), _pinned()), set()),
+    "a denial of everything": (_allowing("*", Effect="Deny"), set()),
+    "another partition": (Declared(_elsewhere(TRUST), _elsewhere(POLICY)), set()),
+    **_roles(
+        ("trust by set operators", _TRUST, "Condition", _SET_OPERATORS, ""),
+        ("trust with keys in another case", _TRUST, "Condition", _OTHER_CASE, ""),
+        ("the policy of an older page", _INGEST, "Resource", INDEX_ARN, "ingest"),
+        ("a tag that subnets lack", _SUBNETS, "Condition", _OTHER_STAGE, ""),
+        ("an additional condition", _SUBNETS, "Condition", {"Null": {_REQUEST_TAG: "true"}}, ""),
+        ("action in another case", _SECRET, "Action", "SecretsManager:getsecretvalue", ""),
+        ("secret of another account", _SECRET, "Resource", _SECRET_OF_OTHER_ACCOUNT, ""),
+        ("secrets named like placeholders", _SECRET, "Resource", _SECRETS_LIKE_PLACEHOLDERS, ""),
+        ("multi-Region key", _KEY, "Resource", f"{KEYS}mrk-1234abcd12ab34cd56ef1234567890ab", ""),
+        ("condition key in another case", _KEY, "Condition", _like("KMS:viaservice", _MANAGER), ""),
+        ("key in one Region", _KEY, "Condition", _equals(_VIA, _MANAGER.replace("*", REGION)), ""),
+        ("key of secret and bucket", _KEY, "Condition", _like(_VIA, _MANAGER, _S3), ""),
+        ("one data source", _MAPPING, "Resource", f"{INDEX_ARN}/data-source/{examples.INDEX_ID}", ""),
+        ("one interface", _TAGS, "Resource", INTERFACES.replace("*", "eni-0a1b2c3d4e5f60718"), ""),
+        ("one subnet described", _DESCRIPTION, "Resource", _ONE_SUBNET, ""),
+        ("files in a bucket", _OBJECTS, "Action", "s3:GetObject", ""),
+        ("one file", _OBJECTS, "Resource", f"{BUCKET_ARN}/certificates/aem.pem", ""),
+        ("bucket of another account", _OBJECTS, "Condition", _like(_OWNER.lower(), OTHER_ACCOUNT), ""),
+        ("files named like placeholders", _OBJECTS, "Resource", _FILES_LIKE_PLACEHOLDERS, ""),
     ),
-    "no secret": (Declared(policy=_without(*_sids(POLICY["Statement"], "secretsmanager"))), set()),
     "a bucket as the data source, as on its page": (
         Declared(
             trust(
                 Sid="AllowsAmazonQToAssumeRoleForServicePrincipal",
-                Condition={
-                    "StringEquals": PINNED["StringEquals"],
-                    "ArnLike": PINNED["ArnEquals"],
-                },
+                Condition={**_SOURCE_ACCOUNT, "ArnLike": PINNED["ArnEquals"]},
             ),
             _S3_SOURCE,
         ),
         {"ingest"},
-    ),
-    # Names that contain what could be a placeholder.
-    "a secret with words of placeholders in its name": (
-        _allowing(
-            "secretsmanager:GetSecretValue",
-            [f"{SECRETS}secret_id-a1B2c3", f"{SECRETS}team/your-app/index_id-a1B2c3"],
-        ),
-        set(),
-    ),
-    "objects with words of placeholders in their names": (
-        _objects(Resource=f"{BUCKET_ARN}/region/account_id/key/key_id/*"),
-        set(),
     ),
 }
 """Roles that are let through, each with the advisory rules that report it."""

@@ -1,4 +1,4 @@
-"""Test that the guardrails and `roles` agree: a statement is in excess for both, or for none of them."""
+"""Test that the guardrails and `roles` agree on which statements are excessive."""
 
 import copy
 import json
@@ -50,7 +50,7 @@ def changed_values(values: list[str]) -> Iterator[list[str]]:
 
 
 def variants(statement: Document) -> Iterator[Document]:
-    """Return the statement with each of its conditions changed, or with another one beside it."""
+    """Return the statement with each condition changed, or with an additional condition."""
     for operator, keys in statement["Condition"].items():
         for key, given in keys.items():
             values = given if isinstance(given, list) else [given]
@@ -88,7 +88,7 @@ def is_excess_for_the_pack(name: str, program: Document, position: int, statemen
         ],
     }
     what = Declared(trust=document) if name == TRUST_POLICY else Declared(policy=document)
-    # A role that Amazon Q Business cannot assume is none of the pack's.
+    # The pack ignores roles that Amazon Q Business cannot assume.
     return any(
         finding
         for role in roles_of(declared(what), {})

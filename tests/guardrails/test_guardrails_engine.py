@@ -59,17 +59,17 @@ for name, declared in json.loads({roles!r}).items():
 
 
 class Violation(NamedTuple):
-    """What the engine reports of a rule's finding."""
+    """The engine's report of a finding."""
 
     role: str
-    """The name of the program's role whose finding it is."""
+    """The name of the role in the program."""
     rule: str
     level: str
     message: str
 
 
 def raw(new_stack: NewStack, roles: Mapping[str, Declared], program: str = PROGRAM) -> Stack:
-    """Make a stack that declares roles by hand, as templates do."""
+    """Create a stack that declares roles directly, like templates."""
     texts = {
         name.replace(" ", "_"): declared.as_text(number)
         for number, (name, declared) in enumerate(roles.items())
@@ -79,7 +79,7 @@ def raw(new_stack: NewStack, roles: Mapping[str, Declared], program: str = PROGR
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the pack to another place, with the tests' packages in place of an installation."""
+    """Copy the pack to another directory, with the tests' packages instead of an installation."""
     copy = tmp_path_factory.mktemp("guardrails") / "pack"
     shutil.copytree(PROJECT / "guardrails", copy, ignore=shutil.ignore_patterns("venv", "__pycache__"))
     (copy / "venv").symlink_to(PROJECT / "venv")
@@ -92,7 +92,7 @@ def up(stack: Stack, pack: Path, *options: str) -> tuple[int, str]:
 
 
 def violations(stack: Stack) -> list[Violation]:
-    """Return what the last operation on the stack reported."""
+    """Return the violations of the last operation on the stack."""
     events = map(json.loads, (stack.directory / "events.json").read_text().splitlines())
     return [
         Violation(
@@ -129,7 +129,7 @@ def test_each_role_that_is_too_wide_is_stopped_by_its_rules_alone(
     )
 
 
-def test_each_role_that_is_right_is_let_through(
+def test_each_correct_role_passes(
     new_stack: NewStack, aws: Aws, pack: Path, record_property: Callable[[str, object], None]
 ):
     elsewhere = aws.iam.create_policy(PolicyName="elsewhere", PolicyDocument=json.dumps(POLICY))
@@ -176,7 +176,7 @@ def test_an_unknown_value_in_a_preview_breaks_nothing_and_the_update_checks_it(
     exit_code, text = up(stack, pack)
     assert exit_code != 0
     assert "allows secretsmanager:GetSecretValue on" in text
-    # Too late, as the page says: what the preview did not know was checked after it was created.
+    # Too late, as the page says: values unknown to the preview are checked after the creation.
     assert aws.roles() == ["qbusiness-0"]
 
 
@@ -262,7 +262,7 @@ ConnectorRole(
 
 
 def inside(new_stack: NewStack, roles: Mapping[str, Mapping[str, Any]]) -> Stack:
-    """Make a stack whose roles declare their policies as properties of their own."""
+    """Create a stack whose roles declare their policies as properties."""
     declared = {name: {"inline": [], "managed": [], **role} for name, role in roles.items()}
     return new_stack({"aws:region": REGION}, INSIDE.format(trust=TRUST, roles=json.dumps(declared)))
 
@@ -290,7 +290,7 @@ def test_a_policy_that_a_program_declares_inside_the_role_is_stopped(
     assert aws.roles() == []
 
 
-def test_a_right_policy_inside_the_role_passes_before_and_after_it_is_there(
+def test_a_correct_policy_inside_the_role_passes_before_and_after_its_creation(
     new_stack: NewStack, pack: Path
 ):
     stack = inside(new_stack, {"right": {"inline": [POLICY]}})
@@ -348,7 +348,7 @@ def test_the_page_shows_the_report_on_its_example(new_stack: NewStack, pack: Pat
     assert [line.rstrip() for line in shown.strip().splitlines()] == expected.strip().splitlines()
 
 
-def test_the_table_on_the_page_has_every_rule():
+def test_the_table_on_the_page_contains_every_rule():
     rows = re.findall(
         r"^\| `([a-z-]+)` \| (mandatory|advisory) \| (.*?) \|", PAGE.read_text(), re.MULTILINE
     )

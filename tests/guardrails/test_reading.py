@@ -88,7 +88,7 @@ KEYS: Final[dict[str, tuple[tuple[Any, ...], tuple[str, ...], tuple[str, ...]]]]
     ),
     "aws:TagKeys": ((["a"], ["a", "b"], ["b", "c"]), ("a", "b", "a*"), _STRINGS),
 }
-"""The values that a request may have, those of conditions, and the operators, by key."""
+"""The values of requests, the values of conditions, and the operators, by key."""
 
 
 @st.composite
@@ -159,7 +159,7 @@ def contexts(draw: st.DrawFn) -> Values:
 
 
 def known(context: Values) -> Context:
-    """Return a context of which everything is known: keys that are not listed are absent."""
+    """Return a completely known context: unlisted keys are absent."""
     values = {
         key.lower(): tuple(map(Text, value if isinstance(value, list) else [value]))
         for key, value in context.items()
@@ -178,7 +178,7 @@ def decided(document: Document, asked: Request, kind: Kind = Kind.IDENTITY) -> T
 
 
 def compare(found: list[Truth], simulated: list[str]) -> None:
-    """Compare answers with the simulator's; all but a few have to be known."""
+    """Compare the answers with those of the simulator; nearly all must be known."""
     wrong = [
         number
         for number, (ours, theirs) in enumerate(zip(found, simulated, strict=True))
@@ -190,7 +190,7 @@ def compare(found: list[Truth], simulated: list[str]) -> None:
 
 @repeatedly
 @given(st.lists(st.tuples(documents(), contexts()), min_size=60, max_size=60))
-def test_policies_of_a_role_are_evaluated_as_the_simulator_does(cases: list[tuple[Document, Values]]):
+def test_policies_of_a_role_are_evaluated_like_the_simulator(cases: list[tuple[Document, Values]]):
     answers = ask(
         [
             {
@@ -208,7 +208,7 @@ def test_policies_of_a_role_are_evaluated_as_the_simulator_does(cases: list[tupl
 
 @repeatedly
 @given(st.lists(st.tuples(documents(PRINCIPALS), contexts()), min_size=60, max_size=60))
-def test_policies_of_a_key_are_evaluated_as_the_simulator_does(cases: list[tuple[Document, Values]]):
+def test_policies_of_a_key_are_evaluated_like_the_simulator(cases: list[tuple[Document, Values]]):
     everything = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
@@ -236,7 +236,7 @@ def test_policies_of_a_key_are_evaluated_as_the_simulator_does(cases: list[tuple
 
 @often
 @given(documents(), contexts(), st.sets(st.sampled_from([*KEYS, OTHER_TAG]), min_size=1), st.data())
-def test_an_answer_with_unknown_keys_stays_whatever_their_values_are(
+def test_an_answer_with_unknown_keys_holds_for_all_their_values(
     document: Document, context: Values, unknown: set[str], data: st.DataObject
 ):
     values = known(context).values
@@ -259,7 +259,7 @@ def test_an_answer_with_unknown_keys_stays_whatever_their_values_are(
 
 @often
 @given(documents(), contexts(), st.integers(0, len(OBJECT)), st.text("abcx/:*?.", max_size=4))
-def test_an_answer_on_a_resource_of_which_the_beginning_is_known_stays_whatever_follows(
+def test_an_answer_on_a_partly_known_resource_holds_for_every_end(
     document: Document, context: Values, length: int, rest: str
 ):
     beginning = Text(OBJECT[:length], "example")

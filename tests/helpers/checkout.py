@@ -1,4 +1,4 @@
-"""Run the commands of the project in a checkout, as a user does."""
+"""Run the commands of the project in a checkout, like a user."""
 
 import os
 import pty
@@ -15,14 +15,14 @@ EMPTY: Final = "The sandbox is empty: nothing is left to remove. `make up` start
 def execute(
     directory: Path, *command: str, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command and return its output, as a user sees it."""
+    """Run a command and return the output that a user sees."""
     # Do not pass the variables of `make test` on to the make under test.
     own = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
     return run(directory, command, {**own, "PWD": str(directory), **variables}, check=check)
 
 
 MAKE: Final = "make -o venv/sandbox-installed -o venv/development-installed"
-"""make, as if the packages were up to date."""
+"""The `make` command, which treats the packages as up to date."""
 
 
 def make(
@@ -36,7 +36,7 @@ def in_sandbox(directory: Path, *command: str) -> str:
 
 
 def type_in_a_shell(checkout: Path, *lines: str, **variables: str) -> str:
-    """Type commands in a shell of the sandbox, each at a prompt, and return the screen."""
+    """Type commands into a shell of the sandbox, each at a prompt, and return the screen."""
     keyboard, terminal = pty.openpty()
     with subprocess.Popen(
         ["venv/bin/python", "-m", "sandbox", "shell"],

@@ -43,7 +43,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 def find_chromium() -> str | None:
-    """Return the path of a Chromium, if there is one."""
+    """Return the path of Chromium, if it is installed."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
@@ -67,7 +67,7 @@ class Tab:
             pass
 
     def emulate(self, *, width: int, media: str = "screen", scheme: str = "light") -> None:
-        """Take a width in pixels, `screen` or `print`, and the color scheme of the user."""
+        """Set the width in pixels, the medium (`screen` or `print`), and the color scheme."""
         metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
         self._call("Emulation.setDeviceMetricsOverride", **metrics)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -85,7 +85,7 @@ class Tab:
         return base64.b64decode(shot["data"])
 
     def pdf(self) -> bytes:
-        """Return what would be printed."""
+        """Return the printed page as PDF."""
         printed = self._call("Page.printToPDF", printBackground=False, preferCSSPageSize=True)
         return base64.b64decode(printed["data"])
 
@@ -112,7 +112,7 @@ class Tab:
 
 @contextmanager
 def opened(chromium: str, directory: Path) -> Generator[Tab]:
-    """Run Chromium until the context ends; its files are in the directory."""
+    """Run Chromium until the context ends, with its files in a directory."""
     (commands, to_chromium), (from_chromium, answers) = os.pipe(), os.pipe()
     options = (*_OPTIONS, f"--user-data-dir={directory}")
     process = subprocess.Popen(

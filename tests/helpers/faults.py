@@ -1,4 +1,4 @@
-"""Make IAM fail or wait, by proxies in front of it.
+"""Make IAM fail or wait with proxies in front of it.
 
 The proxy microburst, which knows AWS's protocols, makes calls fail; a gate delays a call until a test
 opens it.
@@ -22,7 +22,7 @@ from tests.helpers.support import TIMEOUT
 
 
 class Proxy:
-    """A proxy that passes every call on unless a rule matches."""
+    """A proxy that forwards every call unless a rule matches."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -33,7 +33,7 @@ class Proxy:
         self._call("DELETE", "fired")
 
     def fired(self) -> list[str]:
-        """Return the rules that have fired, as operation and action."""
+        """Return the operation and action of each applied rule."""
         return [f"{fault['operation']} {fault['action']}" for fault in self._call("GET", "fired")]
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
@@ -81,18 +81,18 @@ class Gate:
         self.opened = False
 
     def wait_for_call(self) -> None:
-        """Wait until a call arrives at the gate, each time another one."""
+        """Wait until another call arrives at the gate."""
         assert self.arrived.acquire(timeout=TIMEOUT), "no call of CreateRole arrived"
 
     def open(self) -> None:
-        """Let all waiting and later calls pass."""
+        """Forward all waiting and later calls."""
         self.opened = True
         self.settled.set()
 
 
 @contextmanager
 def gate(upstream: str, *, applied: bool = False) -> Generator[Gate]:
-    """Put a gate in front of IAM; calls that wait at the end of the context get no answer."""
+    """Run a gate in front of IAM; calls that wait at the end of the context get no response."""
     closed = Gate()
 
     class GateHandler(Handler):

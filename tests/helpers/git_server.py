@@ -1,4 +1,4 @@
-"""Serve Git repositories by HTTPS, as a host on the internet does.
+"""Serve Git repositories over HTTPS, like a host on the internet.
 
 The engine takes packages only from HTTPS addresses. A port in an address would become a part of the name
 of a directory in which Python refuses to create a virtual environment. The server is therefore a proxy
@@ -100,7 +100,7 @@ class _Handler(Handler):
 
 
 def _write_certificate(path: Path) -> None:
-    """Write a key and a self-signed certificate of HOST."""
+    """Write a key and a self-signed certificate for HOST."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
     now = dt.datetime.now(dt.UTC)

@@ -1,4 +1,4 @@
-"""Replace the GitHub CLI: `gh issue`, with the issues in the file $TEST_GITHUB."""
+"""Replace `gh issue` of the GitHub CLI, with the issues in the file $TEST_GITHUB."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 65_536
-"""Characters that GitHub accepts in an issue or a comment."""
+"""Maximum number of characters of an issue or a comment on GitHub."""
 
 
 def command_line() -> argparse.ArgumentParser:

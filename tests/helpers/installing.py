@@ -1,4 +1,4 @@
-"""Build the project's Python package and install it, without a network."""
+"""Build and install the project's Python package without a network."""
 
 import shutil
 import subprocess
@@ -31,7 +31,7 @@ def copy_repository(directory: Path) -> None:
 
 
 def share_packages(directory: Path) -> None:
-    """Create a virtual environment that uses the packages of the project's own."""
+    """Create a virtual environment that uses the packages in the project's venv/."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "venv"], check=True)
     paths = {"base": str(directory / "venv"), "platbase": str(directory / "venv")}
     own = sysconfig.get_path("purelib", vars=paths)
@@ -39,7 +39,7 @@ def share_packages(directory: Path) -> None:
 
 
 def make_separate(directory: Path, project: Mapping[str, object]) -> None:
-    """Turn a stack's directory into another project, without this project's components and packages."""
+    """Turn a stack's directory into a project without this project's components and packages."""
     (directory / "Pulumi.yaml").write_text(yaml.safe_dump({"name": PROJECT_NAME, **project}))
     for name in ("components", "venv"):
         (directory / name).unlink()
@@ -61,7 +61,7 @@ def install(package: Path, directory: Path) -> None:
 
 
 def offline(directory: Path) -> Mapping[str, str]:
-    """Return variables with which pip, started by Pulumi, uses only installed packages.
+    """Return variables that restrict Pulumi's pip to installed packages.
 
     Pulumi installs the package wheel, which nothing needs: write an empty one into the directory.
     """

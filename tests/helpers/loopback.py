@@ -1,4 +1,4 @@
-"""Serve HTTP on loopback while a context lasts, and pass calls on to the sandbox."""
+"""Serve HTTP on loopback during a context, and forward calls to the sandbox."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ from tests.helpers.support import TIMEOUT
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers requests, without a log."""
+    """Handles requests without a log."""
 
     def forward(self, upstream: str, body: bytes) -> tuple[int, bytes]:
-        """Send this request to another server, and return its status and answer."""
+        """Forward the request to another server and return the status and response."""
         call = Request(upstream + self.path, body, dict(self.headers))  # noqa: S310 an address on loopback
         try:
             with urlopen(call, timeout=TIMEOUT) as answer:  # noqa: S310 an address on loopback
@@ -24,7 +24,7 @@ class Handler(BaseHTTPRequestHandler):
             return error.code, error.read()
 
     def answer(self, status: int, content: bytes) -> None:
-        """Send the answer."""
+        """Send the response."""
         self.send_response(status)
         self.end_headers()
         self.wfile.write(content)

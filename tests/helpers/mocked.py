@@ -24,7 +24,7 @@ _LOOP.set_exception_handler(lambda _loop, _context: None)
 
 
 class Registration(NamedTuple):
-    """One resource that the program registered."""
+    """A resource that the program registered."""
 
     type: str
     name: str
@@ -33,7 +33,7 @@ class Registration(NamedTuple):
 
 
 class Upstream(pulumi.CustomResource):
-    """A resource with an Output to pass to a component; in a preview the value is unknown."""
+    """A resource with an Output for a component; in a preview, the value is unknown."""
 
     value: pulumi.Output[Any]
 
@@ -55,14 +55,14 @@ class Deployment(pulumi.runtime.Mocks):
     ) -> None:
         self.preview = preview
         self.existing = existing
-        """Whether a preview knows the outputs of the role, as for a role that exists."""
+        """Whether a preview knows the outputs of the role, as for an existing role."""
         self.account = account
         """None is the account of a provider with an unknown configuration, which answers no function."""
         self.partition = partition
         self.registrations: list[Registration] = []
         self.outputs: dict[str, Mapping[str, Any]] = {}
         self.raw_outputs: dict[str, Any] = {}
-        """As sent, with the markers of secrets."""
+        """The inputs as sent, with the markers of secrets."""
         self.invokes: list[resource_pb2.ResourceInvokeRequest] = []
         self.warnings: list[str] = []
         self.error: Exception | None = None

@@ -14,15 +14,15 @@ GOAL: Final = 0.95
 REASONS: Final = {
     "only for the type checker": re.compile(r'\bcast\((?:"[^"]*"|None)'),
 }
-"""Parts of a line whose change has no effect that a test could detect."""
+"""Parts of a line whose changes no test can detect."""
 ELSEWHERE: Final = {
     "the tests on the engine check the order": "depends_on=[policy]",
     "the mocks do not record the resource of a warning": "pulumi.warn(warning, ",
     "the arguments always have the same length": "strict=True",
 }
-"""Reason and text of lines whose change the tests that mutmut runs cannot detect."""
+"""The reason and the text of lines whose changes mutmut's tests cannot detect."""
 AT_IMPORT: Final = ("x_camel_case__", "x__id_or_arn__", "x__one_of__")
-"""Functions that run at import: mutmut changes them only afterwards."""
+"""Functions that run at import, before mutmut changes them."""
 
 
 class Survivor(NamedTuple):
@@ -31,11 +31,11 @@ class Survivor(NamedTuple):
     name: str
     change: str
     reason: str
-    """Why no test can detect it; empty if one could."""
+    """The reason why no test can detect the mutant; empty if a test could."""
 
 
 def survivors() -> Iterator[Survivor]:
-    """Return the mutants that were not killed."""
+    """Return the surviving mutants."""
     for line in _mutmut("results"):
         name, _, outcome = line.strip().partition(": ")
         if outcome in ("survived", "no tests", "timeout", "suspicious"):

@@ -13,7 +13,7 @@ PAGE: Final = PROJECT / "docs" / "operations.md"
 
 
 def prose(section: str, page: Path = PAGE) -> str:
-    """Return the text of a section, by its heading."""
+    """Return the text of the section with a heading."""
     text = re.split(rf"^#+ {re.escape(section)}$", page.read_text(), flags=re.MULTILINE)[1]
     return re.split(r"^#+ ", text, maxsplit=1, flags=re.MULTILINE)[0]
 
@@ -29,7 +29,7 @@ def blocks(language: str, text: str) -> list[str]:
 
 
 def page_path(stack: Stack) -> str:
-    """Return a PATH with the programs that the pages use."""
+    """Return a PATH that contains the programs on the pages."""
     # Use this Python: the shim of a version manager is slow to start.
     return f"{AWS_CLI}:{Path(sys.executable).parent}:{stack.environment['PATH']}"
 

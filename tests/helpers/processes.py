@@ -1,4 +1,4 @@
-"""Run commands, and find processes by their directory or their environment."""
+"""Run commands, and find processes by directory or environment."""
 
 import os
 import shlex
@@ -58,7 +58,7 @@ def start_tests(directory: Path, text: str, *options: str, **variables: str) -> 
 
 
 def eventually(happens: Callable[[], object], what: str) -> None:
-    """Wait until something happens."""
+    """Wait until a condition holds; fail after the timeout."""
     deadline = time.monotonic() + TIMEOUT
     while not happens():
         assert time.monotonic() < deadline, f"not in {TIMEOUT:.0f} seconds: {what}"

@@ -1,4 +1,4 @@
-"""Record the calls of a program to the sandbox, and answer some of them."""
+"""Record a program's calls to the sandbox, and replace some responses."""
 
 import json
 from collections.abc import Callable, Generator, Mapping
@@ -9,16 +9,16 @@ from urllib.parse import parse_qsl
 from tests.helpers.loopback import Handler, serving
 
 Answer = Callable[[Mapping[str, str]], tuple[int, str]]
-"""Takes the parameters of a call; returns the HTTP status and the answer."""
+"""Receives the parameters of a call; returns the HTTP status and the response."""
 
 
 class Recorder:
-    """The recorded calls, and the answers of the test."""
+    """The recorded calls and the responses of the test."""
 
     def __init__(self) -> None:
         self.url = ""
         self.calls: list[tuple[str, Mapping[str, str]]] = []
-        """Operation and parameters of each call."""
+        """The operation and the parameters of each call."""
         self.answers: dict[str, Answer] = {}
 
     def refuse(self, operation: str, code: str, status: int = 403) -> None:
@@ -62,7 +62,7 @@ def _call(path: str, body: bytes) -> tuple[str, Mapping[str, str]]:
 
 
 def simulation(decide: Callable[[str, str], str]) -> Answer:
-    """Answer SimulatePrincipalPolicy, with the decision on an action and a resource."""
+    """Respond to SimulatePrincipalPolicy with the decision on an action and a resource."""
 
     def answer(parameters: Mapping[str, str]) -> tuple[int, str]:
         resource = parameters["ResourceArns.member.1"]
@@ -84,7 +84,7 @@ def simulation(decide: Callable[[str, str], str]) -> Answer:
 
 
 def validation(findings: Mapping[str, tuple[str, str, str]]) -> Answer:
-    """Answer ValidatePolicy, with type, code and text of a finding for each type of policy."""
+    """Respond to ValidatePolicy with the type, code, and text of a finding for each type of policy."""
 
     def answer(parameters: Mapping[str, str]) -> tuple[int, str]:
         kind, code, text = findings[parameters["policyType"]]

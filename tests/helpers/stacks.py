@@ -1,4 +1,4 @@
-"""Run the real engine on stacks in a sandbox of the tests."""
+"""Run the real engine on stacks in the tests' sandbox."""
 
 import fcntl
 import hashlib
@@ -33,7 +33,7 @@ DESTROY: Final = ("destroy", "--yes", "--skip-preview")
 
 
 class Update(NamedTuple):
-    """The result of one operation of the engine: what it did, or in a preview would do."""
+    """The result of an operation of the engine, or the expected result in a preview."""
 
     exit_code: int
     text: str
@@ -41,9 +41,9 @@ class Update(NamedTuple):
     changes: Mapping[str, int]
     """The number of resources by operation: create, update, replace, delete, same."""
     steps: list[tuple[str, str, tuple[str, ...]]]
-    """Operation, name of the resource, and the properties that differ, in the engine's order."""
+    """The operation, the name of the resource, and the changed properties, in the engine's order."""
     errors: list[tuple[str, str]]
-    """Name of the resource and message of each error."""
+    """The name of the resource and the message of each error."""
 
 
 class Stack:
@@ -68,7 +68,7 @@ class Stack:
         self._initialize()
 
     def _initialize(self) -> None:
-        """Write the files of `pulumi stack init`: a stack without resources, and its selection."""
+        """Write the files of `pulumi stack init`: an empty stack and its selection."""
         backend = self.environment["PULUMI_BACKEND_URL"]
         state = Path(urlsplit(backend).path) / ".pulumi" / "stacks" / PROJECT_NAME
         state.mkdir(parents=True, exist_ok=True)
@@ -98,9 +98,9 @@ class Stack:
         return (self.directory / "__main__.py").read_text()
 
     def write_program(self, text: str) -> None:
-        """Replace the program, and delete the bytecode of the old one.
+        """Replace the program and delete the bytecode of the old one.
 
-        Python would reuse that if the new program has the same length and time stamp.
+        Python would reuse the bytecode for a program with the same length and timestamp.
         """
         path = self.directory / "__main__.py"
         path.write_text(text)
@@ -119,7 +119,7 @@ class Stack:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start an operation on this stack in the background; the test may kill it.
 
-        As for a user, it starts its own provider, which ends with it. Its output goes to the test's.
+        As for a user, it starts its own provider, which ends with it. Its output is part of the test's.
         """
         environment = {name: value for name, value in self.environment.items() if name != ATTACHED}
         command = ["pulumi", "--non-interactive", *arguments, "--stack", self.name]
@@ -134,7 +134,7 @@ class Stack:
         )
 
     def operate(self, *arguments: str, check: bool = True) -> Update:
-        """Run an operation on this stack and return what the engine reports."""
+        """Run an operation on this stack and return the engine's report."""
         log = self.directory / "events.json"
         log.unlink(missing_ok=True)
         stack = ("--stack", self.name, "--event-log", str(log))
@@ -213,7 +213,7 @@ def other_credentials(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class Aws:
-    """The account of an environment. Policy documents are in one line, in the order of AWS's page."""
+    """The account of an environment. Documents are in one line, with the member order of AWS's page."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.url = environment["AWS_ENDPOINT_URL"]
@@ -292,7 +292,7 @@ def running_provider(environment: Mapping[str, str]) -> Generator[dict[str, str]
 
 
 def prepared(directory: Path) -> Generator[tuple[Sandbox, dict[str, str]]]:
-    """Set up a sandbox that stops with this process, even if the process is killed.
+    """Set up a sandbox that ends with this process, even if the process is killed.
 
     Without an engine, tests fail in CI and are skipped elsewhere.
     """

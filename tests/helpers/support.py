@@ -1,23 +1,13 @@
-"""Example settings, and the documents expected for them."""
+"""Provide example settings and the expected documents."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from evidence import examples
 from evidence.connector_calls import ROLE_NAME
-from evidence.examples import (
-    APPLICATION_ARN,
-    BUCKET_NAME,
-    INDEX_ID,
-    KEY_ID,
-    REGION,
-    REQUIRED_INPUTS,
-    SECRET_ID,
-    SECURITY_GROUP_ID,
-    SHARED_SUBNET_ARN,
-    SUBNET_ID,
-)
+from evidence.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION
 
 GOLDEN: Final = Path(__file__).parents[1] / "golden"
 
@@ -27,15 +17,15 @@ TIMEOUT: Final = 120.0
 MINIMAL: Final[Mapping[str, Any]] = {
     "application_id": APPLICATION_ARN,
     "index_id": INDEX_ID,
-    "secret_id": SECRET_ID,
+    "secret_id": examples.SECRET_ID,
 }
 """Only the required arguments."""
 VPC: Final[Mapping[str, Any]] = {
-    "subnet_ids": [SUBNET_ID, SHARED_SUBNET_ARN],
-    "security_group_ids": [SECURITY_GROUP_ID],
+    "subnet_ids": [examples.SUBNET_ID, examples.SHARED_SUBNET_ARN],
+    "security_group_ids": [examples.SECURITY_GROUP_ID],
 }
-REQUIRED: Final[Mapping[str, Any]] = {"aws:region": REGION, **REQUIRED_INPUTS}
-"""The same as stack configuration."""
+REQUIRED: Final[Mapping[str, Any]] = {"aws:region": REGION, **examples.REQUIRED_INPUTS}
+"""The required settings as stack configuration."""
 FULL: Final[Mapping[str, Any]] = {
     **MINIMAL,
     "kms_key_id": KEY_ID,
@@ -63,12 +53,12 @@ ATTACHED_POLICIES: Final = "aem-connector-qbusiness-policy-attachments-exclusive
 
 
 def in_one_line(text: str) -> str:
-    """Return a JSON document in one line; the order of its members stays."""
+    """Return a JSON document in one line without reordering its members."""
     return json.dumps(json.loads(text))
 
 
 def size(document: str | None) -> int:
-    """Return the number of characters that count towards IAM's quotas."""
+    """Return the number of characters that count toward IAM's quotas."""
     assert document
     return len("".join(document.split()))
 
@@ -82,7 +72,7 @@ def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:
 
 
 def of_role(document: str, role: str) -> str:
-    """Return an expected role policy of the role with this path, name or both."""
+    """Return an expected role policy for the role with a path, name, or both."""
     return document.replace(f":role/{ROLE_NAME}", f":role/{role}")
 
 

@@ -1,4 +1,4 @@
-"""`make live` takes its steps, shows no secret, and leaves nothing behind, whatever happens."""
+"""Test that `make live` takes its steps, reveals no secret, and leaves nothing behind."""
 
 import fnmatch
 import json
@@ -55,7 +55,7 @@ STEPS = """\
 
 
 class Run:
-    """One run in a directory of its own."""
+    """A run in its own directory."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self.directory = directory
@@ -83,7 +83,7 @@ class Run:
         return done
 
     def start(self, directory: str = ".", **variables: str) -> subprocess.Popen[str]:
-        """Start a run that a test interrupts, in a directory of its own."""
+        """Start a run that a test interrupts, in its own directory."""
         return subprocess.Popen(
             self.command("--yes"),
             cwd=self.directory / directory,
@@ -134,7 +134,7 @@ def attached(live: Run) -> Iterator[Run]:
 
 
 def left(aws: Aws) -> list[str]:
-    """Return what is left in the account."""
+    """Return the roles and policies in the account."""
     policies = aws.iam.list_policies(Scope="Local")["Policies"]
     return [*aws.roles(), *(policy["PolicyName"] for policy in policies)]
 
@@ -147,7 +147,7 @@ def test_a_run_passes_with_the_permissions_on_the_page_and_leaves_a_transcript_a
 ):
     state = Path(attached.environment["PULUMI_BACKEND_URL"].removeprefix("file://").partition("?")[0])
     before = sorted(state.rglob("*"))
-    # What the person has set for the own stacks.
+    # The user's variables for other stacks.
     own = {"PULUMI_OPTION_CONFIG_FILE": "own.yaml", "PULUMI_STACK": "own"}
     done = attached("--yes", AWS_REGION="us-east-1", **own)
     assert done.returncode == 0
@@ -212,7 +212,7 @@ def allows(statement: Mapping[str, Any], action: str, resource: str) -> bool:
 # Something fails.
 
 
-def test_a_denied_permission_ends_the_run_in_one_line_and_what_it_created_is_removed(
+def test_a_denied_permission_ends_the_run_and_everything_is_removed(
     attached: Run, recorded: Recorder, aws: Aws
 ):
     recorded.answers["SimulatePrincipalPolicy"] = simulation(
@@ -246,7 +246,7 @@ def test_a_denied_permission_ends_the_run_in_one_line_and_what_it_created_is_rem
     assert left(aws) == []
 
 
-def test_what_cannot_be_removed_is_named_with_the_command_that_removes_it(
+def test_remaining_resources_are_named_with_the_command_that_removes_them(
     attached: Run, recorded: Recorder, aws: Aws
 ):
     recorded.refuse("PutRolePolicy", "AccessDenied")
@@ -275,7 +275,7 @@ def test_what_cannot_be_removed_is_named_with_the_command_that_removes_it(
 
 
 @pytest.mark.parametrize("key", [signal.SIGINT, signal.SIGQUIT], ids=["ctrl_c", "ctrl_backslash"])
-def test_a_key_that_ends_the_run_while_the_role_is_created_leaves_nothing(
+def test_a_key_that_ends_the_run_during_the_creation_of_the_role_leaves_nothing(
     live: Run, environment: dict[str, str], aws: Aws, key: signal.Signals
 ):
     with gate(environment["AWS_ENDPOINT_URL"], applied=True) as iam:
@@ -311,9 +311,7 @@ def test_a_killed_run_leaves_no_process_and_its_name_removes_the_rest(
     assert (done.returncode, done.stdout) == (0, f"removed role {role}\n")
 
 
-def test_the_end_of_the_session_in_the_middle_leaves_nothing(
-    attached: Run, recorded: Recorder, aws: Aws
-):
+def test_the_end_of_the_session_during_a_run_leaves_nothing(attached: Run, recorded: Recorder, aws: Aws):
     with attached.start() as process:
         assert process.stdout is not None
         eventually(lambda: "CreatePolicy" in recorded.operations(), "there is more than a role")
@@ -334,11 +332,11 @@ def test_the_end_of_the_session_in_the_middle_leaves_nothing(
 
 
 PLUGIN = f"{sys.executable} -c 'import os, time; os.setpgid(0, 0); time.sleep(600)' &"
-"""As Pulumi starts its plugins: in a process group of their own."""
+"""A process in its own process group, like Pulumi's plugins."""
 
 
 @pytest.mark.parametrize("interrupted", [True, False])
-def test_a_command_that_does_not_end_is_killed_with_all_that_it_has_started(
+def test_a_command_that_does_not_end_is_killed_with_its_descendants(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: bool
 ):
     cli(tmp_path, f"trap '' INT; {PLUGIN} sleep 600", monkeypatch)
@@ -368,7 +366,7 @@ def test_a_command_that_is_killed_leaves_no_plugin(tmp_path: Path, monkeypatch: 
     assert commands_in(directory) == []
 
 
-# The transcript cannot be written, or nobody watches.
+# Output problems.
 
 
 def test_a_transcript_that_cannot_be_written_is_shown_at_the_end(
@@ -395,8 +393,8 @@ def test_a_transcript_that_cannot_be_written_is_shown_at_the_end(
     assert left(aws) == []
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="nobody can create a file there")
-def test_where_no_transcript_can_be_written_nothing_is_done(live: Run, recorded: Recorder):
+@pytest.mark.skipif(not Path("/proc").exists(), reason="requires a directory without new files")
+def test_nothing_is_done_if_no_transcript_can_be_written(live: Run, recorded: Recorder):
     with live.start("/proc") as process:
         said, _ = process.communicate()
     assert process.returncode == 2
@@ -408,7 +406,7 @@ def test_where_no_transcript_can_be_written_nothing_is_done(live: Run, recorded:
     assert recorded.operations() == ["GetCallerIdentity"]
 
 
-def test_in_a_directory_that_is_gone_nothing_is_done(live: Run):
+def test_nothing_is_done_in_a_deleted_directory(live: Run):
     (live.directory / "gone").mkdir()
     command = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", *live.command("--yes")]
     environment = {**live.environment, "AWS_REGION": "us-east-1"}
@@ -423,7 +421,7 @@ def test_in_a_directory_that_is_gone_nothing_is_done(live: Run):
     assert one_line(done) == "live: [Errno 2] No such file or directory; nothing was done"
 
 
-def test_a_run_that_nobody_watches_goes_on(live: Run, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_continues_after_its_output_is_closed(live: Run, monkeypatch: pytest.MonkeyPatch):
     cli(live.directory, "echo 'error: no disk'; exit 1", monkeypatch)
     with live.start(PATH=os.environ["PATH"]) as process:
         assert process.stdout is not None
@@ -434,7 +432,7 @@ def test_a_run_that_nobody_watches_goes_on(live: Run, monkeypatch: pytest.Monkey
     assert "steps | 1 failed, 1 passed |" in live.transcript()
 
 
-def test_characters_that_the_terminal_lacks_do_not_end_the_run(
+def test_unsupported_characters_of_the_terminal_do_not_end_the_run(
     live: Run, monkeypatch: pytest.MonkeyPatch
 ):
     cli(live.directory, "echo 'error: no disk on Jürgen”s laptop'; exit 1", monkeypatch)
@@ -449,7 +447,7 @@ def test_characters_that_the_terminal_lacks_do_not_end_the_run(
 
 
 def typed(live: Run, answer: str) -> tuple[int, str]:
-    """Answer the question on a terminal; return the exit code and what was shown."""
+    """Type an answer on a terminal; return the exit code and the output."""
     terminal, theirs = pty.openpty()
     environment = {**live.environment, "AWS_REGION": "us-east-1"}
     with subprocess.Popen(
@@ -468,7 +466,7 @@ def typed(live: Run, answer: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("answer", ["no", "", "y", "yes please"])
-def test_without_a_yes_nothing_is_done(live: Run, recorded: Recorder, answer: str):
+def test_nothing_is_done_without_confirmation(live: Run, recorded: Recorder, answer: str):
     code, shown = typed(live, answer)
     assert code == 2
     assert shown.endswith("live: nothing was done\n")
@@ -478,7 +476,7 @@ def test_without_a_yes_nothing_is_done(live: Run, recorded: Recorder, answer: st
     assert [*live.directory.iterdir()] == []
 
 
-def test_a_yes_on_a_terminal_begins(live: Run, monkeypatch: pytest.MonkeyPatch, aws: Aws):
+def test_a_yes_on_a_terminal_starts_the_run(live: Run, monkeypatch: pytest.MonkeyPatch, aws: Aws):
     cli(live.directory, "echo 'error: no disk'; exit 1", monkeypatch)
     live.environment["PATH"] = os.environ["PATH"]
     code, shown = typed(live, "yes")
@@ -487,13 +485,13 @@ def test_a_yes_on_a_terminal_begins(live: Run, monkeypatch: pytest.MonkeyPatch, 
     assert left(aws) == []
 
 
-def test_without_a_terminal_nothing_is_done(live: Run, recorded: Recorder):
+def test_nothing_is_done_without_a_terminal(live: Run, recorded: Recorder):
     line = one_line(live(AWS_REGION="us-east-1"))
-    assert line == "live: there is no terminal to ask for a yes: give --yes; nothing was done"
+    assert line == "live: not a terminal: pass --yes to confirm; nothing was done"
     assert recorded.operations() == ["GetCallerIdentity"]
 
 
-def test_without_credentials_it_says_how_to_sign_in(live: Run, recorded: Recorder):
+def test_missing_credentials_are_reported_with_the_way_to_sign_in(live: Run, recorded: Recorder):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         del live.environment[name]
     line = one_line(live("--yes", AWS_REGION="us-east-1"))
@@ -502,7 +500,7 @@ def test_without_credentials_it_says_how_to_sign_in(live: Run, recorded: Recorde
     assert recorded.calls == []
 
 
-def test_with_a_token_that_has_expired_it_says_how_to_sign_in(live: Run, recorded: Recorder):
+def test_an_expired_token_is_reported_with_the_way_to_sign_in(live: Run, recorded: Recorder):
     recorded.refuse("GetCallerIdentity", "ExpiredToken")
     line = one_line(live("--yes", AWS_REGION="us-east-1"))
     assert line.startswith("live: AWS does not accept the credentials (ExpiredToken): sign in (")
@@ -517,7 +515,7 @@ def test_with_a_token_that_has_expired_it_says_how_to_sign_in(live: Run, recorde
     ],
     ids=str,
 )
-def test_in_a_region_without_amazon_q_business_it_names_those_with_it(
+def test_an_unsupported_region_is_reported_with_the_supported_ones(
     live: Run, recorded: Recorder, variables: dict[str, str], reason: str
 ):
     assert one_line(live("--yes", **variables)) == (
@@ -526,24 +524,24 @@ def test_in_a_region_without_amazon_q_business_it_names_those_with_it(
     assert recorded.calls == []
 
 
-def test_without_the_cli_it_says_where_to_get_it(live: Run):
+def test_a_missing_cli_is_reported_with_its_installation_page(live: Run):
     line = one_line(live("--yes", "--region", "us-west-2", PATH="/nowhere"))
     assert line == (
         "live: there is no `pulumi` on PATH: install the CLI, https://www.pulumi.com/docs/install/"
     )
 
 
-def test_only_what_a_run_has_created_can_be_removed(live: Run, recorded: Recorder):
+def test_only_the_resources_of_a_run_can_be_removed(live: Run, recorded: Recorder):
     done = live("--remove", "qbusiness-live-", AWS_REGION="us-east-1")
     assert done.returncode == 2
     assert "'qbusiness-live-' is not the name of a run: expected qbusiness-live- and 8 " in done.stderr
     assert recorded.calls == []
 
 
-# What it asks, and what it shows.
+# Questions and output.
 
 
-def test_the_page_lists_the_steps_in_their_order():
+def test_the_page_lists_the_steps_in_order():
     titles = [re.split(r"\d+\. |: \w+$", line)[1] for line in STEPS.splitlines()]
     rows = [line.split(" | ")[0].removeprefix("| ") for line in PAGE.read_text().splitlines()]
     assert [row for row in rows if row in titles] == titles
@@ -552,9 +550,7 @@ def test_the_page_lists_the_steps_in_their_order():
 @pytest.mark.slow
 @pytest.mark.parametrize("region", ["us-east-1", "us-west-2"])
 @pytest.mark.parametrize(("connector", "role"), [("aem-cloud", "the"), ("s3-v2", "the S3")])
-def test_the_roles_of_a_run_allow_the_requests_that_must_be_allowed_and_no_other(
-    connector: str, role: str, region: str
-):
+def test_the_roles_of_a_run_allow_exactly_the_expected_requests(connector: str, role: str, region: str):
     account = "999900001111"
     example = Example(connector, "qbusiness-live-0a1b2c3d", account, region)
     policy = example.policies("aem-connector").role_policy or ""
@@ -564,7 +560,7 @@ def test_the_roles_of_a_run_allow_the_requests_that_must_be_allowed_and_no_other
         requests = [Call("", "", (request,), allowed) for request in example.requests(allowed=allowed)]
         question = json.dumps({"policy": json.loads(policy), "requests": requests_of(requests)})
         assert ACCOUNT not in question
-        # The simulator knows this account alone.
+        # The simulator knows only this account.
         (answer,) = ask([json.loads(question.replace(account, ACCOUNT))])
         assert set(answer["decisions"]) == decisions
         assert f" {len(requests)} " in row
@@ -594,7 +590,7 @@ def test_the_s3_role_of_a_run_may_pass_itself_and_no_other_role_and_to_no_other_
 
 @pytest.mark.parametrize("connector", ["aem-cloud", "s3-v2"])
 @pytest.mark.parametrize("allowed", [True, False])
-def test_no_question_has_an_action_twice(connector: str, allowed: bool):
+def test_no_question_contains_an_action_twice(connector: str, allowed: bool):
     requests = Example(connector, "role", ACCOUNT, "us-east-1").requests(allowed=allowed)
     assert all(requests.count(request) == 1 for request in requests)
 
@@ -678,7 +674,7 @@ def test_a_name_is_masked_where_it_is_a_whole_word_unless_it_is_short_or_common(
 
 
 def cli(directory: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put another `pulumi` first on PATH."""
+    """Create another `pulumi` first on PATH."""
     binaries = directory / "bin"
     binaries.mkdir()
     (binaries / "pulumi").write_text(f"#!/bin/sh\n{script}\n")

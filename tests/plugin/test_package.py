@@ -13,18 +13,8 @@ import pytest
 import yaml
 
 from components.stack_config import KEYS, camel_case
-from evidence.examples import (
-    ACCOUNT,
-    APPLICATION_ARN,
-    INDEX_ID,
-    KEY_ID,
-    REGION,
-    REQUIRED_INPUTS,
-    SECRET_ID,
-    SECURITY_GROUP_ID,
-    SHARED_SUBNET_ARN,
-    SUBNET_ID,
-)
+from evidence import examples
+from evidence.examples import INDEX_ID, KEY_ID, REGION, REQUIRED_INPUTS, SECRET_ID, SUBNET_ID
 from pages.other_languages import INVALID_INPUTS
 from sandbox.environment import PROJECT
 from tests.helpers.installing import (
@@ -50,8 +40,8 @@ FULL: Final = {
     "connector": "aem-cloud",
     "kmsKeyId": KEY_ID,
     "vpcConfiguration": {
-        "subnetIds": [SUBNET_ID, SHARED_SUBNET_ARN],
-        "securityGroupIds": [SECURITY_GROUP_ID],
+        "subnetIds": [SUBNET_ID, examples.SHARED_SUBNET_ARN],
+        "securityGroupIds": [examples.SECURITY_GROUP_ID],
     },
     "ingestScope": "applicationAndIndex",
     "allowNetworkInterfaceDeletion": True,
@@ -62,11 +52,11 @@ FULL: Final = {
     "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",
     "tags": {"Team": "search"},
 }
-"""Every input without a bucket, with the values behind `golden/default-role-policy.json`."""
+"""Every input without a bucket, with the values of `golden/default-role-policy.json`."""
 S3_INPUTS: Final = {camel_case(name): value for name, value in S3.items()}
 
 
-def test_the_programs_here_have_every_input():
+def test_the_programs_of_the_tests_set_every_input():
     assert {*FULL, *S3_INPUTS, "bucketAccountId"} == {*KEYS.values(), "region"}
 
 
@@ -77,7 +67,7 @@ pulumi.ComponentResource(
     "{TYPE}",
     "docs",
     {{
-        "applicationId": "{APPLICATION_ARN}",
+        "applicationId": "{examples.APPLICATION_ARN}",
         "indexId": "{INDEX_ID}",
         "secretId": "{SECRET_ID}",
         "permissionsBoundaryARN": "arn:aws:iam::aws:policy/ReadOnlyAccess",
@@ -87,18 +77,18 @@ pulumi.ComponentResource(
     remote=True,
 )
 """
-"""The request of an untyped language, for example JavaScript: no type checker has seen its inputs."""
+"""The request of an untyped language, such as JavaScript, without type checks of the inputs."""
 
 
 @pytest.fixture
 def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Let Pulumi's pip work without a network."""
+    """Make Pulumi's pip work without a network."""
     return {**environment, **offline(tmp_path)}
 
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the plugin of a clone of the repository, installed as Pulumi does."""
+    """Install the plugin from a clone of the repository, like Pulumi, and return its directory."""
     clone = tmp_path_factory.mktemp("clone")
     copy_repository(clone)
     share_packages(clone / "plugin")
@@ -157,7 +147,7 @@ def frozen() -> Schema:
 
 
 def breaking_changes(before: Schema, after: Schema) -> list[str]:
-    """Return the changes that break a program compiled against the schema before."""
+    """Return the changes that break a program compiled against the previous schema."""
     found: list[str] = []
     for group in ("resources", "types"):
         for token, old in before[group].items():
@@ -251,7 +241,7 @@ def test_the_inputs_are_the_keys_of_the_configuration_and_each_is_described():
     assert all(resource["description"].endswith(".") for resource in described)
 
 
-def test_only_what_decides_the_statements_and_resources_is_plain():
+def test_only_inputs_that_decide_the_statements_and_resources_are_plain():
     inputs = frozen()["resources"][TYPE]["inputProperties"]
     assert {name for name, schema in inputs.items() if schema.get("plain")} == {
         "connector",
@@ -291,7 +281,7 @@ def test_every_input_reaches_the_role(new_program: Callable[..., Stack], aws: Aw
 
 
 def test_the_inputs_of_an_amazon_s3_source_reach_the_role(new_program: Callable[..., Stack], aws: Aws):
-    stack = new_program(docs={**S3_INPUTS, "bucketAccountId": ACCOUNT, "secretId": ""})
+    stack = new_program(docs={**S3_INPUTS, "bucketAccountId": examples.ACCOUNT, "secretId": ""})
     stack.up()
     name = stack.outputs()["roleName"]
     policy = of_role(golden("s3-v2-role-policy"), name)
@@ -303,7 +293,7 @@ def test_the_inputs_of_an_amazon_s3_source_reach_the_role(new_program: Callable[
     ("inputs", "expected"),
     [
         (
-            {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "connector": "jira"},
+            {"applicationId": examples.APPLICATION_ARN, "indexId": INDEX_ID, "connector": "jira"},
             ["secretId: is required and not set: the connector jira needs it, see https://docs.aws"],
         ),
         (
@@ -324,7 +314,7 @@ def test_the_inputs_of_an_amazon_s3_source_reach_the_role(new_program: Callable[
     ],
     ids=["nothing", "secret", "secret connector", "secret bucket"],
 )
-def test_inputs_that_do_not_fit_the_connector_are_refused_by_name(
+def test_inputs_that_the_connector_does_not_support_are_refused_by_name(
     new_program: Callable[..., Stack], aws: Aws, inputs: dict[str, object], expected: list[str]
 ):
     errors = f"invalid configuration: {len(expected)} error"
@@ -358,7 +348,7 @@ def test_pulumi_refuses_a_misspelled_or_missing_input(
 
 
 def declare_package(stack: Stack, package: Path) -> None:
-    """Let a Python program use the package without an SDK."""
+    """Make a Python program use the package without an SDK."""
     project = {"name": PROJECT_NAME, "runtime": RUNTIME}
     plugins = {"providers": [{"name": "qbusiness-connector", "path": str(package)}]}
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "plugins": plugins}))
@@ -378,9 +368,7 @@ def test_a_misspelled_input_of_an_untyped_language_is_refused(
     )
 
 
-def test_a_number_instead_of_a_string_is_shown_as_it_was_set(
-    new_stack: NewStack, package: Path, aws: Aws
-):
+def test_a_number_instead_of_a_string_is_shown_unchanged(new_stack: NewStack, package: Path, aws: Aws):
     stack = new_stack({"aws:region": REGION}, UNTYPED.replace(f'"{INDEX_ID}"', "111122223333"))
     declare_package(stack, package)
     assert_refused(stack, aws, "indexId: expected a string, got 111122223333; quote it")
@@ -444,7 +432,7 @@ def check_that_the_program_on_the_page_deploys_the_role(stack: Stack, package: P
     *expected, deletion = statement_ids(golden("default-role-policy"))
     assert deletion == "AllowsAmazonQToDeleteTaggedNI"  # not set
     assert statement_ids(policy) == expected
-    for what in (KEY_ID, SUBNET_ID, SECURITY_GROUP_ID):
+    for what in (KEY_ID, SUBNET_ID, examples.SECURITY_GROUP_ID):
         assert what in policy
 
 

@@ -1,4 +1,4 @@
-"""Test the Python package: for programs that install it, and for the plugin."""
+"""Test the Python package for programs that install it, and for the plugin."""
 
 import json
 import re
@@ -88,7 +88,7 @@ def wheel(repository: Path, tmp_path: Path) -> Path:
     return build_wheel(repository, tmp_path / "wheels")
 
 
-def test_the_package_the_schema_and_the_changelog_have_one_version():
+def test_the_package_the_schema_and_the_changelog_have_the_same_version():
     assert json.loads((GOLDEN / "package-schema.json").read_text())["version"] == VERSION
     released = re.findall(r"^## (\d.*)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0] == VERSION
@@ -101,7 +101,7 @@ def test_the_package_the_schema_and_the_changelog_have_one_version():
 
 
 @pytest.mark.slow
-def test_the_wheel_has_the_requirements_of_the_program(wheel: Path):
+def test_the_wheel_declares_the_requirements_of_the_program(wheel: Path):
     listed = (PROJECT / "requirements.txt").read_text().splitlines()
     with zipfile.ZipFile(wheel) as archive:
         metadata = archive.read(f"qbusiness_connector-{VERSION}.dist-info/METADATA").decode()

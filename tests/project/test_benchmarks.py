@@ -1,4 +1,4 @@
-"""Test that the benchmarks compare equal programs and show the figures as measured."""
+"""Test that the benchmarks compare equivalent programs and show the measured figures."""
 
 import re
 import sys

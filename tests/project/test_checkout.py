@@ -26,7 +26,7 @@ RESET = "`make down` resets the sandbox."
 
 @pytest.fixture
 def checkout(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
-    """Return another checkout, with the packages and the engine of this one."""
+    """Return another checkout that shares the packages and the engine of this one."""
     del prepared_sandbox  # skips the test if there is no engine
     directory = tmp_path / "checkout"
     (directory / ".sandbox").mkdir(parents=True)
@@ -106,7 +106,7 @@ def test_make_up_is_independent_of_the_user_s_python_variables(checkout: Path):
     assert done.stdout.splitlines()[-1].startswith("arn:aws:iam::123456789012:role/")
 
 
-def test_the_stack_dev_is_selected_wherever_the_checkout_is_found(checkout: Path):
+def test_the_stack_dev_is_selected_at_every_path_of_the_checkout(checkout: Path):
     def selected(directory: Path) -> str:
         return in_sandbox(directory, "pulumi", "stack", "--show-name")
 
@@ -118,7 +118,7 @@ def test_the_stack_dev_is_selected_wherever_the_checkout_is_found(checkout: Path
     assert selected(checkout.rename(checkout.with_name("moved"))) == "dev\n"
 
 
-def test_a_stack_that_the_user_has_selected_stays_selected(checkout: Path):
+def test_a_stack_that_the_user_selected_remains_selected(checkout: Path):
     in_sandbox(checkout, "pulumi", "stack", "init", "prod")
     assert in_sandbox(checkout, "pulumi", "stack", "--show-name") == "prod\n"
 
@@ -126,9 +126,7 @@ def test_a_stack_that_the_user_has_selected_stays_selected(checkout: Path):
 # A shell in the sandbox.
 
 
-def test_a_sandbox_shell_shows_that_it_is_one_and_has_a_stack_and_a_region(
-    checkout: Path, tmp_path: Path
-):
+def test_a_sandbox_shell_has_a_distinct_prompt_a_stack_and_a_region(checkout: Path, tmp_path: Path):
     settings = tmp_path / ".bashrc"
     settings.write_text("export AWS_PROFILE=production\n")
     seen = type_in_a_shell(
@@ -195,7 +193,7 @@ def test_make_clean_removes_ignored_files_and_lists_the_stacks_that_are_not_in_g
     ]
 
 
-def test_make_clean_needs_no_git(repository: Path):
+def test_make_clean_works_without_git(repository: Path):
     shutil.rmtree(repository / ".git")
     assert make(repository, "clean").stdout == ""
     assert not (repository / "venv").exists()
@@ -205,7 +203,7 @@ def test_make_down_lists_the_stacks_that_are_not_in_git_and_keeps_them(checkout:
     for command in (["init", "--quiet"], ["add", "Pulumi.yaml", "Pulumi.dev.yaml"]):
         execute(checkout, "git", *command)
     (checkout / "Pulumi.prod.yaml").touch()
-    (checkout / "Pulumi.prod.deploy.yaml").touch()  # its deployment settings are no environment
+    (checkout / "Pulumi.prod.deploy.yaml").touch()  # deployment settings are not an environment
     done = make(checkout, "down")
     assert "Pulumi.prod.yaml is not in Git" in done.stdout
     assert done.stdout.count("is not in Git") == 1
@@ -217,7 +215,7 @@ def test_make_down_lists_the_stacks_that_are_not_in_git_and_keeps_them(checkout:
 
 @pytest.fixture
 def uninstalled(tmp_path: Path) -> Path:
-    """Return a checkout without installed packages, and with an empty list of them."""
+    """Return a checkout with empty package lists and without installed packages."""
     directory = tmp_path / "checkout"
     directory.mkdir()
     (directory / "sandbox").mkdir()
@@ -241,7 +239,7 @@ def test_a_second_installation_waits_for_the_first(uninstalled: Path):
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda end: end.name)
-def test_an_interrupted_installation_starts_again(uninstalled: Path, end: signal.Signals):
+def test_an_interrupted_installation_starts_over(uninstalled: Path, end: signal.Signals):
     with subprocess.Popen(
         INSTALL, cwd=uninstalled, stdout=subprocess.PIPE, start_new_session=True
     ) as process:

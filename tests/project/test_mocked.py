@@ -25,7 +25,7 @@ def test_a_run_restores_the_state_of_the_sdk():
     assert state() == before
 
 
-def test_a_run_is_independent_of_the_one_before():
+def test_a_run_is_independent_of_the_previous_one():
     root: Any = pulumi.runtime.settings.get_root_resource
     seen: list[object] = []
 

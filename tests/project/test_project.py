@@ -68,7 +68,9 @@ def test_the_commands_of_the_readme_are_targets_of_make():
     assert set(re.findall(r"make ([a-z]+)", README)) <= targets
 
 
-def test_the_example_configuration_is_valid_and_shows_a_key_and_a_vpc(monkeypatch: pytest.MonkeyPatch):
+def test_the_example_configuration_is_valid_and_includes_a_key_and_a_vpc(
+    monkeypatch: pytest.MonkeyPatch,
+):
     example = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
     monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(example))
     deployment = Deployment(lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True))
@@ -118,14 +120,15 @@ def test_only_the_component_imports_resources():
         assert ("pulumi_aws" in path.read_text()) == (path.name == "connector_role.py")
 
 
-def test_the_program_depends_only_on_pulumi_and_its_aws_provider():
-    lines = (PROJECT / "requirements.txt").read_text().splitlines()
+@pytest.mark.parametrize(("place", "package"), [(".", "pulumi-aws"), ("guardrails", "pulumi-policy")])
+def test_the_program_and_the_pack_depend_only_on_pulumi_and_one_package(place: str, package: str):
+    lines = (PROJECT / place / "requirements.txt").read_text().splitlines()
     requirements = [line for line in lines if line and not line.startswith("#")]
-    assert [re.split(r"[<>=]", line)[0] for line in requirements] == ["pulumi", "pulumi-aws"]
+    assert [re.split(r"[<>=]", line)[0] for line in requirements] == ["pulumi", package]
     assert all(re.fullmatch(r"[a-z-]+>=[\d.]+,<\d+", line) for line in requirements)
 
 
-def test_the_engine_s_version_is_the_one_of_its_module():
+def test_the_version_of_the_engine_is_that_of_its_module():
     assert (
         f"github.com/pulumi/pulumi/pkg/v3 v{VERSION}" in (PROJECT / "sandbox/engine/go.mod").read_text()
     )

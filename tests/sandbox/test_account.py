@@ -1,6 +1,7 @@
-"""Test the contents of the sandbox's account, and that it can be changed as an account of AWS."""
+"""Test the contents of the sandbox's account, and that it can be changed like an AWS account."""
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def test_the_application_and_its_index_are_active(aws: Aws):
 
 
 @pytest.mark.parametrize("name", [SECRET_ARN, "qbusiness/aem-cloud"])
-def test_the_secret_has_exactly_its_arn_and_the_key(aws: Aws, name: str):
+def test_the_secret_has_the_expected_arn_and_key(aws: Aws, name: str):
     secret = aws.client("secretsmanager").describe_secret(SecretId=name)
     assert secret["ARN"] == SECRET_ARN
     assert secret["KmsKeyId"] == aws.client("kms").describe_key(KeyId=KEY)["KeyMetadata"]["Arn"]
@@ -88,7 +89,7 @@ def test_another_region_is_empty(aws: Aws):
 # Changes.
 
 
-def test_a_secret_that_replaces_another_of_its_name_has_another_arn(aws: Aws):
+def test_a_secret_that_replaces_another_under_the_same_name_has_another_arn(aws: Aws):
     secrets = aws.client("secretsmanager")
     secrets.delete_secret(SecretId=SECRET_ARN, ForceDeleteWithoutRecovery=True)
     created = secrets.create_secret(Name="qbusiness/aem-cloud", SecretString="{}")
@@ -242,11 +243,16 @@ def test_lists_are_paginated(aws: Aws):
     [
         ("arn:aws:iam::123456789012:role/no-such-role", "ValidationException"),
         ("arn:aws:iam::123456789012:role/of-another-service", "ValidationException"),
+        ("arn:aws:iam::123456789012:role/denying", "ValidationException"),
         ("arn:aws:iam::444455556666:role/of-another-account", "AccessDeniedException"),
     ],
 )
 def test_a_role_that_cannot_be_passed_is_refused(aws: Aws, arn: str, refusal: str):
     aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
+    denial = {"Effect": "Deny", "Principal": {"Service": "qbusiness.amazonaws.com"}}
+    denying = json.loads(golden("trust-policy"))
+    denying["Statement"].append({**denial, "Action": "sts:AssumeRole"})
+    aws.iam.create_role(RoleName="denying", AssumeRolePolicyDocument=json.dumps(denying))
     qbusiness = aws.client("qbusiness")
     given = {**INDEX, "displayName": "Pages", "configuration": CONFIGURATION}
     with pytest.raises(ClientError) as refused:

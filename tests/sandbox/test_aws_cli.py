@@ -1,4 +1,4 @@
-"""Test the sandbox's `aws`, which machines without the AWS CLI have."""
+"""Test the sandbox's `aws` command for machines without the AWS CLI."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def run(environment: dict[str, str], tmp_path: Path) -> Run:
     return run
 
 
-def test_an_operation_takes_its_options_and_prints_its_answer(run: Run, aws: Aws, tmp_path: Path):
+def test_an_operation_accepts_its_options_and_prints_its_response(run: Run, aws: Aws, tmp_path: Path):
     (tmp_path / "trust.json").write_text(golden("trust-policy"))
     document = ("--assume-role-policy-document", "file://trust.json")
     tags = ("--tags", '[{"Key": "Team", "Value": "search"}]')
@@ -59,7 +59,7 @@ def test_an_operation_takes_its_options_and_prints_its_answer(run: Run, aws: Aws
         ("Nothing", "None\n"),
     ],
 )
-def test_text_output_has_a_line_for_each_list(run: Run, query: str, printed: str):
+def test_text_output_contains_a_line_for_each_list(run: Run, query: str, printed: str):
     arguments = ("--subnet-ids", *SUBNETS, "--query", query, "--output", "text")
     assert run("ec2", "describe-subnets", *arguments).stdout == printed
 
@@ -68,7 +68,7 @@ def test_text_output_has_a_line_for_each_list(run: Run, query: str, printed: str
     ("command", "message"),
     [
         ("nothing get-role", "there is no service nothing"),
-        ("s3 ls", "the sandbox has no `aws s3 ls`: install the AWS CLI if that has it"),
+        ("s3 ls", "the sandbox does not support `aws s3 ls`; the AWS CLI may"),
         ("iam get-role --name x", "iam get-role: unknown option --name; expected --role-name"),
         ("iam get-role --role-name x", "iam get-role: An error occurred (NoSuchEntity)"),
         ("iam tag-role --role-name x --tags Key=a,Value=b", "--tags: expected JSON, got 'Key=a,"),
@@ -77,14 +77,14 @@ def test_text_output_has_a_line_for_each_list(run: Run, query: str, printed: str
         ("sts get-caller-identity --region a_b", "Provided region_name 'a_b' doesn't match"),
     ],
 )
-def test_what_is_wrong_is_one_message(run: Run, command: str, message: str):
+def test_an_error_is_one_message(run: Run, command: str, message: str):
     done = run(*command.split())
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"aws: {message}")
     assert "Traceback" not in done.stderr
 
 
-def test_outside_the_sandbox_nothing_is_called(tmp_path: Path):
+def test_outside_the_sandbox_no_call_is_sent(tmp_path: Path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
         [AWS_CLI / "aws", "sts", "get-caller-identity"],

@@ -1,4 +1,4 @@
-"""Test that the sandbox's IAM refuses what AWS refuses."""
+"""Test that the sandbox's IAM refuses invalid calls like AWS."""
 
 import json
 from collections.abc import Iterator
@@ -144,7 +144,7 @@ def test_a_malformed_role_policy_is_refused(iam: Any, document: str):
         iam.put_role_policy(RoleName="role", PolicyName="policy", PolicyDocument=document)
 
 
-def test_the_inline_policies_of_a_role_share_a_quota_that_ignores_white_space(iam: Any):
+def test_the_inline_policies_of_a_role_share_a_quota_that_ignores_whitespace(iam: Any):
     create(iam)
     empty = len(json.dumps(POLICY, separators=(",", ":")).replace('"*"', '""'))
 
@@ -162,7 +162,7 @@ def test_the_inline_policies_of_a_role_share_a_quota_that_ignores_white_space(ia
     put("second", of_size(241))
 
 
-def test_a_trust_policy_beyond_its_quota_is_refused(iam: Any):
+def test_a_trust_policy_over_the_quota_is_refused(iam: Any):
     with refused("LimitExceeded"):
         create(iam, trust=VALID_TRUST + " " * (2_049 - len(VALID_TRUST)))
     create(iam, trust=VALID_TRUST + " " * (2_048 - len(VALID_TRUST)))
@@ -185,7 +185,7 @@ def test_a_role_with_an_attached_policy_cannot_be_deleted(iam: Any):
     iam.delete_policy(PolicyArn=arn)
 
 
-def test_a_permissions_boundary_has_to_exist(iam: Any):
+def test_a_missing_permissions_boundary_is_refused(iam: Any):
     missing = "arn:aws:iam::123456789012:policy/boundary"
     message = rf"\(NoSuchEntity\).*: Scope ARN: {missing} does not exist or is not attachable\."
     with pytest.raises(ClientError, match=message):

@@ -1,4 +1,4 @@
-"""Test that the sandbox's data source behaves as pulumi-aws-native's; each test names what it follows.
+"""Test that the sandbox's data source behaves like pulumi-aws-native; tests name the real functions.
 
 The files are in `provider/pkg` of https://github.com/pulumi/pulumi-aws-native. The properties of the
 resource and its ID follow AWS's schema of `AWS::QBusiness::DataSource`.
@@ -153,7 +153,7 @@ def test_secret_inputs_are_secret_in_the_state(new_program: NewStack):
 # Drift.
 
 
-def test_a_manual_change_is_found_and_corrected(new_program: NewStack, console: Console):
+def test_a_manual_change_is_detected_and_corrected(new_program: NewStack, console: Console):
     # ActualInputBaselineFromOutputs in resources/path_classifier.go.
     stack = new_program()
     stack.up()
@@ -165,7 +165,7 @@ def test_a_manual_change_is_found_and_corrected(new_program: NewStack, console: 
     assert stack.drift().exit_code == 0
 
 
-def test_a_property_that_the_program_never_set_is_not_drift_and_stays(
+def test_a_property_that_the_program_never_set_is_kept_and_is_not_drift(
     new_program: NewStack, console: Console
 ):
     # pruneUnownedComputed in resources/path_classifier.go.
@@ -274,16 +274,23 @@ def test_a_role_that_cannot_be_passed_is_an_error_at_creation_and_update(
     assert [step for step in changes(stack) if step[0] == "update"]
 
 
-@pytest.mark.parametrize("name", ["allowedAccountIds", "forbiddenAccountIds"])
-def test_an_account_that_is_not_allowed_is_refused(monkeypatch: pytest.MonkeyPatch, name: str):
+@pytest.mark.parametrize(
+    ("name", "account", "reason"),
+    [
+        ("allowedAccountIds", "444455556666", "account ID not allowed"),
+        ("forbiddenAccountIds", "123456789012", "forbidden account ID"),
+    ],
+)
+def test_an_account_that_is_not_allowed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, account: str, reason: str
+):
     # validateAccountId in provider/provider.go.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": "123456789012"}))
-    accounts = ["123456789012" if name == "forbiddenAccountIds" else "444455556666"]
-    with pytest.raises(ProviderError, match=r"account ID not allowed \(123456789012\)"):
-        configuration.configure("aws-native", {"region": REGION, name: json.dumps(accounts)})
+    with pytest.raises(ProviderError, match=rf"^{reason} \(123456789012\)$"):
+        configuration.configure("aws-native", {"region": REGION, name: json.dumps([account])})
 
 
-def test_the_environment_has_the_region_if_the_configuration_has_none(monkeypatch: pytest.MonkeyPatch):
+def test_the_environment_provides_a_region_that_is_not_configured(monkeypatch: pytest.MonkeyPatch):
     # varsOrEnv in provider/provider.go.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": "123456789012"}))
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
@@ -309,4 +316,7 @@ def test_an_unsupported_resource_is_refused_by_name(new_program: NewStack):
     other = "import pulumi_aws_native\npulumi_aws_native.s3.Bucket('bucket')\n"
     preview = new_program(other).preview(check=False)
     assert preview.exit_code != 0
-    assert f"the sandbox has no resource aws-native:s3:Bucket; it has {TOKEN}" in preview.text
+    assert (
+        f"the sandbox does not support the resource aws-native:s3:Bucket; it supports {TOKEN}"
+        in preview.text
+    )

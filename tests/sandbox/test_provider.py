@@ -1,4 +1,4 @@
-"""Test that the sandbox's provider behaves as pulumi-aws does; each test names the function it follows.
+"""Test that the sandbox's provider behaves like pulumi-aws; each test names the real function.
 
 `tfbridge` is a package of https://github.com/pulumi/pulumi-terraform-bridge; `role.go` and the other
 files of IAM are in `internal/service/iam` of https://github.com/hashicorp/terraform-provider-aws.
@@ -72,7 +72,7 @@ def iam(environment: dict[str, str]) -> Iterator[Proxy]:
 
 
 def through(iam: Proxy, stack: Stack) -> None:
-    """Let the stack's operations start their own providers, whose calls pass the proxy."""
+    """Make the stack's operations start their own providers, whose calls use the proxy."""
     del stack.environment[ATTACHED]
     stack.environment |= {"AWS_ENDPOINT_URL": iam.url, "AWS_MAX_ATTEMPTS": "1"}
 
@@ -149,7 +149,7 @@ def test_a_refresh_keeps_foreign_tags_out_of_the_inputs_and_the_next_update_remo
 @pytest.mark.parametrize(
     ("ignored", "left"), [(["tags"], ("tagsAll.Foreign",)), (["tags", "tagsAll"], None)], ids=str
 )
-def test_foreign_tags_stay_only_if_tags_all_is_ignored_too(
+def test_foreign_tags_are_kept_only_if_tags_all_is_also_ignored(
     new_program: NewStack, aws: Aws, ignored: list[str], left: tuple[str, ...] | None
 ):
     # applyTags in pulumi-aws, provider/tags.go: Check computes tagsAll from the inputs.
@@ -168,7 +168,7 @@ def test_tags_all_is_in_the_inputs(new_program: NewStack):
     assert role(stack)["inputs"]["tagsAll"] == {"Team": "search"}
 
 
-def test_a_document_stays_as_written_so_that_its_drift_is_reported_until_it_is_corrected(
+def test_a_document_keeps_its_text_so_that_drift_is_reported_until_it_is_corrected(
     new_program: NewStack, aws: Aws
 ):
     # extractInputs in tfbridge/schema.go: a property with a StateFunc keeps its old input.
@@ -239,14 +239,14 @@ def test_the_maximum_session_duration_is_corrected_only_if_another_default_is_re
     ],
     ids=str,
 )
-def test_documents_are_compared_as_the_provider_does(
+def test_documents_are_compared_like_the_provider(
     one: dict[str, object], other: dict[str, object], equivalent: bool
 ):
     # PoliciesAreEquivalent in hashicorp/awspolicyequivalence.
     assert are_equivalent(policy(**one), policy(**other)) == equivalent
 
 
-def test_different_statements_versions_and_ids_are_differences():
+def test_documents_with_other_statements_versions_or_ids_differ():
     one = json.loads(TRUST)
     turned = {**one, "Statement": one["Statement"][::-1]}
     assert are_equivalent(TRUST, json.dumps(turned))
@@ -330,7 +330,8 @@ def test_an_exclusive_policy_that_does_not_exist_fails_before_anything_is_sent(n
 
 
 def test_exclusive_resources_are_created_before_the_old_ones_are_deleted(new_program: NewStack):
-    # Provider.DiffWithContext in pf/tfbridge/provider_diff.go asks for no deletion before replacement.
+    # Provider.DiffWithContext in pf/tfbridge/provider_diff.go does not request deletion before
+    # replacement.
     body = (
         'role = aws.iam.Role("role", name="{name}", assume_role_policy=TRUST)\n'
         'aws.iam.RolePoliciesExclusive("all", role_name="{name}", policy_names=[],\n'
@@ -360,6 +361,10 @@ NOT_ALLOWED = f"error occurred:\n\t* AWS account ID not allowed: {ACCOUNT}"
         ({"allowedAccountIds": [OTHER]}, NOT_ALLOWED),
         ({"forbiddenAccountIds": [OTHER]}, None),
         ({"forbiddenAccountIds": [ACCOUNT]}, NOT_ALLOWED),
+        (
+            {"allowedAccountIds": [ACCOUNT], "forbiddenAccountIds": [OTHER]},
+            '"allowed_account_ids": conflicts with forbidden_account_ids',
+        ),
         ({"allowedAccountIds": ACCOUNT}, "allowedAccountIds: expected a list of account IDs, got 1"),
     ],
     ids=str,
@@ -367,12 +372,20 @@ NOT_ALLOWED = f"error occurred:\n\t* AWS account ID not allowed: {ACCOUNT}"
 def test_an_account_that_is_not_allowed_is_refused(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], refusal: str | None
 ):
+    # ConflictsWith in NewProvider, internal/provider/sdkv2/provider.go of terraform-provider-aws.
     # VerifyAccountIDAllowed in hashicorp/aws-sdk-go-base, which ConfigureProvider in
     # internal/conns/config.go calls. NewConfigEncoding in tfbridge/config_encoding.go: lists are JSON.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
     arguments = {name: json.dumps(value) for name, value in settings.items()}
     with nullcontext() if refusal is None else pytest.raises(ProviderError, match=re.escape(refusal)):
         configuration.configure("aws", {"region": REGION, **arguments})
+
+
+def test_json_that_is_nested_too_deeply_counts_as_text(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
+    deep = "[" * 100_000
+    with pytest.raises(ProviderError, match="allowedAccountIds: expected a list of account IDs"):
+        configuration.configure("aws", {"region": REGION, "allowedAccountIds": deep})
 
 
 @pytest.mark.parametrize(
@@ -385,7 +398,7 @@ def test_an_account_that_is_not_allowed_is_refused(
     ],
     ids=str,
 )
-def test_the_environment_has_the_region_if_the_configuration_has_none(
+def test_the_environment_provides_a_region_that_is_not_configured(
     new_program: NewStack, configured: str | None, variables: dict[str, str], region: str
 ):
     # applyDefaults and multiEnvDefault in tfbridge/schema.go.
@@ -430,7 +443,7 @@ def test_destroy_removes_a_role_from_its_instance_profile_and_from_all_policies(
 
 
 def answering(**answers: dict[str, Any]) -> Mock:
-    """Return a client of IAM that gives these answers and records its calls."""
+    """Return an IAM client with fixed responses that records its calls."""
     return Mock(**{f"{call}.return_value": answer for call, answer in answers.items()})
 
 
@@ -450,7 +463,7 @@ def test_a_deletion_removes_managed_policies_before_inline_ones():
     ]
 
 
-def test_the_deletion_of_a_role_waits_for_that_of_its_policies():
+def test_the_deletion_of_a_role_waits_for_the_deletion_of_its_policies():
     # deleteRole in role.go: RetryWhenIsA[DeleteConflictException] within propagationTimeout.
     conflict = ClientError({"Error": {"Code": "DeleteConflict"}}, "DeleteRole")
     iam = answering(list_instance_profiles_for_role={})
@@ -459,7 +472,7 @@ def test_the_deletion_of_a_role_waits_for_that_of_its_policies():
     assert iam.delete_role.call_count == 3
 
 
-def test_a_role_with_policies_that_stay_is_not_deleted():
+def test_a_role_with_remaining_policies_is_not_deleted():
     conflict = ClientError({"Error": {"Code": "DeleteConflict"}}, "DeleteRole")
     iam = answering(list_instance_profiles_for_role={})
     iam.delete_role.side_effect = conflict

@@ -1,4 +1,4 @@
-"""Test the sandbox: its server, its environment, its commands and its provider."""
+"""Test the server, the environment, the commands, and the provider of the sandbox."""
 
 import fcntl
 import json
@@ -18,7 +18,7 @@ import yaml
 from evidence.examples import APPLICATION_ID, INDEX_ID, KEY_ID
 from sandbox.environment import AWS_CLI, DIRECTORY, PROJECT, REGION, Sandbox
 from tests.helpers.processes import eventually
-from tests.helpers.stacks import Aws, NewStack, Stack, prepared
+from tests.helpers.stacks import OTHER_ACCOUNT, Aws, NewStack, Stack, other_credentials, prepared
 from tests.helpers.support import REQUIRED
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -57,7 +57,7 @@ def kill(sandbox: Sandbox) -> None:
 
 
 def serving(sandbox: Sandbox) -> bool:
-    """Return whether the lock of a server is held."""
+    """Return whether a server holds its lock."""
     with (sandbox.aws / "server.lock").open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,7 +80,7 @@ def test_a_running_server_is_reused(own: tuple[Sandbox, dict[str, str]]):
     assert server(sandbox) == before
 
 
-def test_a_server_that_died_is_replaced_and_keeps_its_roles(
+def test_a_killed_server_is_replaced_and_keeps_its_roles(
     own: tuple[Sandbox, dict[str, str]], tmp_path: Path
 ):
     sandbox, environment = own
@@ -95,7 +95,7 @@ def test_a_server_that_died_is_replaced_and_keeps_its_roles(
     stack.destroy()
 
 
-def test_of_a_server_that_died_the_data_sources_are_left_and_other_services_begin_again(
+def test_data_sources_survive_the_end_of_the_server_and_other_services_start_again(
     own: tuple[Sandbox, dict[str, str]],
 ):
     sandbox, environment = own
@@ -113,6 +113,18 @@ def test_of_a_server_that_died_the_data_sources_are_left_and_other_services_begi
     assert aws.client("kms").describe_key(KeyId=KEY_ID)["KeyMetadata"]["Enabled"]
 
 
+def test_credentials_of_a_role_survive_the_end_of_the_server(
+    own: tuple[Sandbox, dict[str, str]],
+):
+    sandbox, environment = own
+    credentials = other_credentials(environment)
+    identity = Aws({**environment, **credentials}).client("sts").get_caller_identity()
+    kill(sandbox)
+    found = Aws({**sandbox.prepare(), **credentials}).client("sts").get_caller_identity()
+    assert found["Account"] == OTHER_ACCOUNT
+    assert found["Arn"] == identity["Arn"]
+
+
 def test_a_stale_server_file_is_detected_even_if_its_process_id_is_in_use(
     own: tuple[Sandbox, dict[str, str]],
 ):
@@ -127,7 +139,7 @@ def test_a_stale_server_file_is_detected_even_if_its_process_id_is_in_use(
 @pytest.mark.parametrize(
     "state", ['{"process": 1, "port": 9, "sources": "of another version"}', "{", "[]"]
 )
-def test_a_server_of_other_sources_or_with_a_damaged_file_is_replaced_and_keeps_its_roles(
+def test_a_server_with_other_sources_or_a_damaged_file_is_replaced_and_keeps_its_roles(
     own: tuple[Sandbox, dict[str, str]], tmp_path: Path, state: str
 ):
     sandbox, environment = own
@@ -142,7 +154,7 @@ def test_a_server_of_other_sources_or_with_a_damaged_file_is_replaced_and_keeps_
     assert Aws(stack.environment).roles() == [stack.outputs()["roleName"]]
 
 
-def test_a_server_that_is_replaced_during_an_update_loses_no_role(
+def test_replacing_the_server_during_an_update_loses_no_role(
     own: tuple[Sandbox, dict[str, str]], tmp_path: Path
 ):
     sandbox, environment = own
@@ -196,7 +208,7 @@ def test_the_server_listens_only_on_loopback(own: tuple[Sandbox, dict[str, str]]
     assert addresses == [f"{loopback}{listening}"]
 
 
-def test_after_a_stop_nothing_runs_and_no_state_is_left(own: tuple[Sandbox, dict[str, str]]):
+def test_a_stop_ends_the_server_and_deletes_the_state(own: tuple[Sandbox, dict[str, str]]):
     sandbox, _ = own
     with (sandbox.aws / "server.lock").open() as lock:
         sandbox.stop()
@@ -272,7 +284,7 @@ def test_variables_that_change_python_s_modules_are_not_passed_on(
     assert not environment.keys() & {"PYTHONSAFEPATH", "PYTHONHOME"}
 
 
-def test_aws_is_the_user_s_own_or_else_the_sandbox_s(
+def test_the_aws_command_is_that_of_the_user_or_else_that_of_the_sandbox(
     own: tuple[Sandbox, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     users = tmp_path / "bin"
@@ -338,7 +350,7 @@ def test_without_a_command_or_with_an_unknown_one_the_usage_is_shown(run: Run, c
     assert done.stderr.startswith("usage: python -m sandbox ")
 
 
-def test_commands_have_the_region_of_the_stack_dev(run: Run):
+def test_commands_use_the_region_of_the_stack_dev(run: Run):
     settings = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
     assert settings["aws:region"] == REGION
     done = run("run", "--", "sh", "-c", "echo $AWS_REGION $AWS_DEFAULT_REGION")
@@ -353,7 +365,7 @@ def test_the_region_of_commands_is_not_a_setting_of_the_program(new_stack: NewSt
     assert aws.roles() == []
 
 
-def test_the_stack_dev_is_there_and_selected(run: Run):
+def test_the_stack_dev_exists_and_is_selected(run: Run):
     done = run("run", "--", "pulumi", "stack", "--show-name")
     assert done.stdout == "dev\n"
 
@@ -364,13 +376,19 @@ def test_the_stack_dev_is_there_and_selected(run: Run):
 def test_an_unsupported_resource_is_refused_by_name(new_stack: NewStack):
     update = program(new_stack, 'aws.s3.Bucket("bucket")').up(check=False)
     assert update.exit_code != 0
-    assert "the sandbox has no resource aws:s3/bucket:Bucket; it has aws:iam/role:Role," in update.text
+    assert (
+        "the sandbox does not support the resource aws:s3/bucket:Bucket; it supports aws:iam/role:Role,"
+        in update.text
+    )
 
 
 def test_an_unsupported_function_is_refused_by_name(new_stack: NewStack):
     update = program(new_stack, "aws.get_availability_zones()").up(check=False)
     assert update.exit_code != 0
-    assert "the sandbox has no function aws:index/getAvailabilityZones:getAvail" in update.text
+    assert (
+        "the sandbox does not support the function aws:index/getAvailabilityZones:getAvail"
+        in update.text
+    )
 
 
 def test_an_unsupported_property_is_refused_by_name(new_stack: NewStack):
@@ -388,7 +406,7 @@ def test_a_document_that_is_not_json_is_refused_in_the_preview(new_stack: NewSta
     assert "assumeRolePolicy contains an invalid JSON policy" in preview.text
 
 
-def test_an_error_of_iam_is_shown_in_its_own_words(new_stack: NewStack):
+def test_an_error_of_iam_is_shown_unchanged(new_stack: NewStack):
     role = """aws.iam.Role("role", assume_role_policy='{"Version": "2020-01-01"}')"""
     update = program(new_stack, role).up(check=False)
     assert update.exit_code != 0
@@ -429,7 +447,7 @@ def test_default_tags_are_on_the_role_and_their_changes_are_detected(new_stack: 
     assert tags() == {"Team": "search", "Stage": "own", "Owner": "search"}
 
 
-def test_a_secret_stays_secret_in_the_state(new_stack: NewStack):
+def test_a_secret_is_encrypted_in_the_state(new_stack: NewStack):
     body = """
 import pulumi
 aws.iam.Role("role", description=pulumi.Output.secret("secret text"), assume_role_policy='''{
