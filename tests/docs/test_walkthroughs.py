@@ -104,7 +104,7 @@ def test_a_data_source_of_the_console_is_adopted_in_the_sandbox_as_documented(cl
     assert created.endswith(f"role: {before['Arn']}\n")
     (source,) = data_sources(clone)
     stack, _, write = blocks("sh", prose("Write the files", ADOPT))
-    import_it = blocks("sh", prose("Import an existing role"))
+    import_it = blocks("sh", prose("Import the role"))
     seen = type_in_a_shell(clone, "export STACK=trial", stack, write, *import_it)
     (shown, _) = re.findall(r"```text\n(.*?)```", ADOPT.read_text(), re.DOTALL)
     assert shown in seen.replace("\r\n", "\n")

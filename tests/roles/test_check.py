@@ -29,7 +29,7 @@ from roles.account import Account
 from roles.actions import ACTIONS
 from sandbox.account import FILL
 from sandbox.environment import PROJECT
-from tests.helpers.page import blocks, prose
+from tests.helpers.page import blocks, prose, read_actions
 from tests.helpers.policy_simulation import policy_simulator
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID, Server, Simulation, served
 from tests.helpers.roles_command import Output, Roles
@@ -2417,9 +2417,7 @@ def test_secret_settings_of_a_stack_are_read_through_pulumi_and_not_shown(new_st
 
 
 def test_the_policy_of_the_page_is_what_is_called(world: World, check: Check):
-    (policy,) = blocks("json", PAGE.read_text())
-    (statement,) = json.loads(policy)["Statement"]
-    assert statement["Action"] == [*ACTIONS["check"]]
+    assert read_actions("Check") == {*ACTIONS["check"]}
     world.set(permissionsBoundaryArn=boundary(world, WIDE))
     key_policy(world, allow_key(ROOT, Condition=OF_ORGANIZATION))
     world.add_data_source()
