@@ -43,7 +43,8 @@ def _table() -> str:
     ]
     declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
     for name, key in KEYS.items():
-        rows += _rows(key, name, _type(key, declared[key]), declared[key]["description"])
+        meaning = ". ".join(filter(None, (declared[key]["description"], _REMARKS.get(name))))
+        rows += _rows(key, name, _type(key, declared[key]), meaning)
     return table(("setting", "meaning", "expected", "example"), rows)
 
 
@@ -111,13 +112,20 @@ _CONNECTOR: Final = "webcrawler"
 """A connector that accepts every setting."""
 _NEEDS: Final = {Need.EARLIER_VERSIONS: "earlier versions", Need.NOT_SUPPORTED: "no"}
 """Short forms of the program's descriptions, for the table."""
+_REMARKS: Final = {
+    "secret_id": "Web Crawler needs it only for sites or a proxy with a sign-in.",
+    "connector": (
+        "It determines whether `secretId`, `bucketName`, and `vpcConfiguration` are required, optional, or "
+        "refused, and therefore the statements of the role policy. If you change it, the next update changes "
+        "the role policy and keeps the role."
+    ),
+    "vpc_configuration": (
+        "Some [connectors](#connectors) refuse it. If only earlier versions of a connector support a VPC, the "
+        "program prints a warning."
+    ),
+}
+"""Additions to the meaning."""
 _NOTES: Final = {
-    "secret_id": """\
-Most [connectors](#connectors) require it. The Amazon S3 connectors refuse it, because they need no credentials. Web
-Crawler needs it only for sites or a proxy with a sign-in.""",
-    "connector": """\
-It determines whether `secretId`, `bucketName`, and `vpcConfiguration` are required, optional, or refused, and therefore
-the statements of the role policy. If you change it, the next update changes the role policy and keeps the role.""",
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the bucket is the data source: the role can list it and read its objects. For the other
 connectors that accept a bucket, set it only if the data source's configuration names a file in S3: for example, a
@@ -132,9 +140,6 @@ Manager. For `s3-v1` and `s3-v2`, which have no secret, it is the key of the buc
 only through Amazon S3. Do not set it for an AWS managed key, such as `aws/secretsmanager`. The [key
 policy](faq.md#access-denied-to-the-kms-key) must also allow the role, or leave the decision to IAM. No setting covers
 the key of a bucket that is not the data source: encrypt a certificate there with keys of Amazon S3 (SSE-S3).""",
-    "vpc_configuration": """\
-Some [connectors](#connectors) refuse it. If only earlier versions of a connector support a VPC, the program prints a
-warning.""",
     "ingest_scope": """\
 The resources of the ingest statement: the application and the index, as on most of AWS's pages, or only the index, as
 on [the other pages](permissions.md#differences-from-awss-pages) and on older editions. Both actions require both

@@ -20,22 +20,22 @@ def bullets(items: Iterable[str]) -> str:
 
 
 def compact_json(value: object, indent: str = "") -> str:
-    """Return JSON in as few lines as its width allows."""
+    """Return JSON in few lines: neighbors share a line, and brackets stand beside members."""
     line = json.dumps(value)
     if not isinstance(value, dict | list) or (indent and len(indent) + len(line) <= _WIDTH):
         return line
-    deeper = f"{indent}  "
     if isinstance(value, dict):
         named = cast("dict[str, object]", value)
+        deeper = f"{indent} "
         members = [f"{json.dumps(key)}: {compact_json(each, deeper)}" for key, each in named.items()]
-    else:
-        members = [compact_json(each, deeper) for each in cast("list[object]", value)]
-    begin, end = "{}" if isinstance(value, dict) else "[]"
-    return f"{begin}\n{deeper}{f',{chr(10)}{deeper}'.join(_packed(members, deeper))}\n{indent}{end}"
+        return f"{{{_joined(members, deeper)}}}"
+    deeper = f"{indent} "
+    members = [compact_json(each, deeper) for each in cast("list[object]", value)]
+    return f"[{_joined(members, deeper)}]"
 
 
-def _packed(members: Sequence[str], indent: str) -> list[str]:
-    """Join neighbors as long as they fit on one line."""
+def _joined(members: Sequence[str], indent: str) -> str:
+    """Join members, with neighbors on one line as long as they fit."""
     lines: list[str] = []
     for member in members:
         joined = f"{lines[-1]}, {member}" if lines else member
@@ -43,4 +43,4 @@ def _packed(members: Sequence[str], indent: str) -> list[str]:
             lines[-1] = joined
         else:
             lines.append(member)
-    return lines
+    return f",\n{indent}".join(lines)

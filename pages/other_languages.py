@@ -282,8 +282,7 @@ def page() -> str:
             f"## YAML\n\n```yaml\n{_yaml()}```\n",
             *map(_section, _LANGUAGES),
             _INPUTS_AND_OUTPUTS,
-            table(("input", "type", "need", "description"), _inputs()),
-            table(("output", "type", "description"), _outputs()),
+            table(("property", "type", "need", "description"), [*_inputs(), *_outputs()]),
             _ERRORS,
             f"```text\n{_error_message()}\n```",
             _LATE_ERRORS,
@@ -304,7 +303,7 @@ def _yaml() -> str:
         "resources": {"docs": {"type": TOKEN, "properties": dict(_EXAMPLE)}},
         "outputs": {_OUTPUT: f"${{docs.{_OUTPUT}}}"},
     }
-    return yaml.safe_dump(program, sort_keys=False)
+    return yaml.safe_dump(program, sort_keys=False, default_flow_style=None, width=120)
 
 
 def _inputs() -> Iterator[tuple[str, str, str, str]]:
@@ -321,9 +320,9 @@ def _row(name: str, declared: Mapping[str, Any], need: str) -> tuple[str, str, s
     return f"`{name}`", _kind(declared), need, declared["description"]
 
 
-def _outputs() -> Iterator[tuple[str, str, str]]:
+def _outputs() -> Iterator[tuple[str, str, str, str]]:
     for name, declared in _COMPONENT["properties"].items():
-        yield f"`{name}`", _kind(declared), declared["description"]
+        yield _row(name, declared, "output")
 
 
 def _kind(declared: Mapping[str, Any]) -> str:

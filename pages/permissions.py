@@ -1,7 +1,7 @@
 """Write docs/permissions.md from the documents of the program and the evidence of the tests."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from components import policies
@@ -65,30 +65,23 @@ def page() -> str:
             _NEVER,
             bullets(NeverAllowed),
             _GAPS,
-            table(
-                ("resource", "actions", "why the pair is there"),
-                (
-                    (f"`{resource}`", ", ".join(f"`{action}`" for action in actions), reason)
-                    for (resource, reason), actions in _inert().items()
-                ),
-            ),
-            "### Accepted findings\n\nWith `ingestScope: index`, the policy does not cover these required resource types:\n",
-            bullets(f"`{action}` on `{kind}`: {reason}" for (action, kind), reason in UNCOVERED.items()),
-            "The linter parliament reports these findings, which were accepted for the reason given:\n",
-            bullets(
-                f"{kind}, `{action}`: {reason}" for (kind, action), reason in KNOWN_FINDINGS.items()
-            ),
+            table(("finding", "action", "resource", "reason"), _findings()),
             _EVIDENCE,
         ]
     )
 
 
-def _inert() -> dict[tuple[str, str], list[str]]:
-    """Return the actions of the pairs without effect, by resource and reason."""
-    actions: dict[tuple[str, str], list[str]] = {}
+def _findings() -> Iterator[tuple[str, ...]]:
+    """Return the rows of the accepted findings."""
+    inert: dict[tuple[str, str], list[str]] = {}
     for (action, resource), reason in INERT.items():
-        actions.setdefault((resource, reason), []).append(action)
-    return actions
+        inert.setdefault((resource, reason), []).append(f"`{action}`")
+    for (resource, reason), actions in inert.items():
+        yield "pair without effect", ", ".join(actions), f"`{resource}`", reason
+    for (action, kind), reason in UNCOVERED.items():
+        yield "required resource type not covered", f"`{action}`", f"`{kind}`", reason
+    for (kind, action), reason in KNOWN_FINDINGS.items():
+        yield f"{kind} of the linter parliament", f"`{action}`", "", reason
 
 
 def connector_page(name: str) -> str:
@@ -106,7 +99,7 @@ def _picture() -> str:
     """Return the picture of the README with its legend."""
     readme = (PROJECT / "README.md").read_text()
     picture = readme[readme.index("![") : readme.index(" The picture is")]
-    return f"{picture.replace('docs/assets/', 'assets/')}\n"
+    return f"{' '.join(picture.replace('docs/assets/', 'assets/').split())}\n"
 
 
 def _example(connector: Connector) -> Options:
@@ -127,15 +120,15 @@ def _role(connector: Connector) -> Iterator[str]:
     """Return the sections about both policies of a connector."""
     options = _example(connector)
     validated = _validated(connector, options)
-    trust = json.loads(validated.trust_policy or "")
+    trust = json.loads(validated.trust_policy or "")["Statement"]
     yield "## Who can assume the role\n"
-    yield bullets([_explained(trust["Statement"][0], "always", [ASSUME], options)])
-    yield _document(trust)
-    yield "The solver Z3 proved, for all possible requests, that the role is never assumed\n"
-    yield bullets(NeverAssumed)
+    yield bullets([_explained(trust[0], "always", [ASSUME], options)])
+    yield _statements(trust)
+    *most, last = NeverAssumed
+    yield f"The solver Z3 proved, for all possible requests, that the role is never assumed {', '.join(most)}, or {last}.\n"
     yield "## What the role can do\n"
     possible = {shape: _sids(connector, shape) for shape in _shapes(connector)}
-    document = json.loads(validated.role_policy or "")
+    statements = json.loads(validated.role_policy or "")["Statement"]
     yield bullets(
         _explained(
             statement,
@@ -143,9 +136,9 @@ def _role(connector: Connector) -> Iterator[str]:
             connector_calls(options),
             options,
         )
-        for statement in document["Statement"]
+        for statement in statements
     )
-    yield _document(document)
+    yield _statements(statements)
 
 
 def _other_statements() -> Iterator[str]:
@@ -168,7 +161,7 @@ def _other_statements() -> Iterator[str]:
                 explained.append(_explained(statement, f"{when}{key}", calls, options))
                 statements.append(statement)
     yield bullets(explained)
-    yield _document(statements)
+    yield _statements(statements)
 
 
 def _shapes(connector: Connector) -> Iterator[Options]:
@@ -216,8 +209,8 @@ def _explained(statement: Statement, when: str, calls: Collection[Call], options
     return f"**`{sid}`**, {when}: {' '.join(_REASONS[sid].split())} {tested}"
 
 
-def _document(document: object) -> str:
-    return f"```json\n{compact_json(document)}\n```\n"
+def _statements(statements: Sequence[Statement]) -> str:
+    return f"```json\n{compact_json(statements)}\n```\n"
 
 
 _INTRODUCTION: Final = """# Permissions
@@ -295,48 +288,35 @@ This program renders the statements of the page for AEM Cloud for every connecto
    `ArnEquals` and `ArnLike`
    identically](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN).
 2. **Ingestion.** Six pages name only the index as the resource of `AllowsAmazonQToIngestDocuments`: `webcrawler`,
-   `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new`. So did an older edition of the page for AEM
-   Cloud. According to the [Service Authorization
-   Reference](https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html), both actions
-   require the application and the index, and the simulator denies them with the index alone. This program names both,
-   unless you set `ingestScope: index`.
+   `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new`. The simulator denies both actions with the index
+   alone. This program names the index and the application, unless you set
+   [`ingestScope: index`](configuration.md#ingestscope).
 3. **KMS key of an S3 data source.** Amazon S3 uses the key to decrypt the objects, so this program allows `kms:Decrypt`
    through `s3.*.amazonaws.com`. The two S3 pages have `secretsmanager.*.amazonaws.com`, which allows no object to be
    decrypted.
-4. **iam:PassRole of an S3 data source.** Both S3 pages allow `iam:PassRole` on `role/QBusiness-DataSource-*`, the form of
-   the console's role names, so that the connector could pass the roles of other data sources. This program names only
-   the role itself.
+4. **iam:PassRole of an S3 data source.** Both S3 pages allow the role to pass `role/QBusiness-DataSource-*`, the form of
+   the console's role names. This program names only the role itself.
 5. **Buckets.** The configuration of `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` can name files in
    S3, which their IAM role pages do not mention. You can set `bucketName` for them too; the statement is the same.
 6. **VPC.** If AWS documents that a connector does not support a VPC, the program refuses `vpcConfiguration`. If only
    earlier versions of the connector support it, the program prints a warning.
-7. **Network interfaces that are left behind.** The pages allow `ec2:DeleteNetworkInterface` under
-   `aws:RequestTag/AMAZON_Q`, a key that a deletion never has, so that no deletion is allowed. See
-   [`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion).
+7. **Network interfaces that are left behind.** The pages allow no deletion, because a deletion never has the key
+   `aws:RequestTag/AMAZON_Q`: see [`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion).
 8. **Typing errors.** Most of the policies on the pages are not valid JSON: for example, they have a second comma after
    the version, or blocks that are not closed. One has an example in place of the key's ID. This program renders the
    intended policy.
 
-### Pairs without effect
-
-Some actions do not support some of the resources that AWS's pages list with them. The program keeps these pairs, which
-have no effect:
+### Accepted findings
 """
 
 _EVIDENCE: Final = """\
 ## How to check this yourself
 
 `make test` runs all tests, and prints the number of requests and proofs. `make mutation` removes or widens each part of
-both policies in turn, and fails if the tests do not notice a change.
-
-| evidence | where |
-|---|---|
-| decisions of a policy simulator, for each combination of the options | `tests/authorization/test_decisions.py` |
-| every action of AWS, on the role's own and on other resources | `tests/authorization/test_all_of_aws.py` |
-| proofs for all requests, by Z3 | `tests/authorization/test_never.py` |
-| a linter, and the resource types that each action supports | `tests/authorization/test_lint.py` |
-| policies with one part removed or widened | `tests/authorization/test_mutants.py` |
-| the policies of all connectors, compared with the facts of AWS's pages | `tests/components/test_connectors.py` |
+both policies in turn, and fails if the tests do not notice a change. `tests/authorization/` contains the decisions of a
+policy simulator for each combination of the options (`test_decisions.py`) and for every action of AWS
+(`test_all_of_aws.py`), the proofs (`test_never.py`), and a linter (`test_lint.py`).
+`tests/components/test_connectors.py` compares the policies of all connectors with the facts of AWS's pages.
 
 The simulator is [iam-simulate](https://github.com/cloud-copilot/iam-simulate) with its copy of the Service Authorization
 Reference. Its license is the AGPL-3.0: only the tests use it, and it is not part of the program. It decides as AWS

@@ -85,13 +85,8 @@ def test_the_permissions_page_shows_every_statement_of_the_documents(options: Op
 
 
 def statements(page: str) -> list[Any]:
-    """Return the statements of the documents on a page."""
-    documents = [json.loads(block) for block in blocks("json", page)]
-    return [
-        statement
-        for document in documents
-        for statement in (document if isinstance(document, list) else document["Statement"])
-    ]
+    """Return the statements on a page."""
+    return [statement for block in blocks("json", page) for statement in json.loads(block)]
 
 
 def test_the_permissions_page_gives_the_reason_for_every_statement():

@@ -66,7 +66,7 @@ def test_another_environment_is_a_copy_with_its_own_role(typed: Callable[..., st
     (role,) = set(aws.roles()) - before
     assert STAGING in aws.trust_policy(role)
     assert "aem-cloud-staging-a1B2c3" in str(aws.role_policies(role))
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(AssertionError, match="failed, see the output"):
         typed("Which account", ENVIRONMENTS, ACCOUNT=OTHER_ACCOUNT)
     output = typed("Which account", ENVIRONMENTS, ACCOUNT=ACCOUNT)
     assert "allowedAccountIds is not set" not in output
