@@ -178,15 +178,16 @@ _REGION: Final = "Region of the application; each ARN in the settings must be of
 _INTRODUCTION: Final = """\
 # Configuration
 
-All settings of this program. The keys are in the project's namespace, `qbusiness-aem-connector`, except for `aws:region`
-and `aws:allowedAccountIds`, which belong to the AWS provider. The same settings are the arguments of the component, in
-snake case, and the inputs of the [package](other-languages.md), where the Region is `region`. The
+All settings of this program. The keys are in the project's namespace, `qbusiness-aem-connector`, except for
+`aws:region` and `aws:allowedAccountIds`, which belong to the AWS provider. The same settings are the arguments of the
+component, in snake case, and the inputs of the [package](other-languages.md), where the Region is `region`. The
 [connector](#connectors) determines whether you need a secret, a bucket, and a VPC.
 
-Pulumi itself first reports missing required keys, and values of another YAML type. The program then validates
-all settings before it creates anything, and reports all errors at once, each with the command that fixes it. It also
-refuses unknown keys in its namespace: a misspelled `kmsKeyId` does not silently remove the KMS statement. Put numbers and dates in quotes: YAML reads an unquoted `012345670123` as another number, and an unquoted
-`2024-05-01` as a time. Set members of objects by their path:
+Pulumi itself first reports missing required keys, and values of another YAML type. The program then validates all
+settings before it creates anything, and reports all errors at once, each with the command that fixes it. It also
+refuses unknown keys in its namespace: a misspelled `kmsKeyId` does not silently remove the KMS statement. Put numbers
+and dates in quotes: YAML reads an unquoted `012345670123` as another number, and an unquoted `2024-05-01` as a time.
+Set members of objects by their path:
 
 ```sh
 pulumi config set --path 'vpcConfiguration.subnetIds[0]' --type string subnet-0a1b2c3d4e5f60718 &&

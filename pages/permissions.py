@@ -253,9 +253,10 @@ ingested into the application and the index (as on AWS's current page; not with 
 interfaces can be deleted (with `allowNetworkInterfaceDeletion`). For an S3 data source, the key and the role to pass are
 those of [differences 3 and 4](#differences-from-awss-pages).
 
-The roles of all connectors have {len(SHAPES)} shapes. The simulator decided the requests for {len(COMBINATIONS)} combinations
-of the options, which include every shape with several values of each option. The list above is proved for all of these.
-The comparison with AWS's pages is proved for one role of each shape: the others differ only in the text of ARNs.
+The roles of all connectors have {len(SHAPES)} shapes. The simulator decided the requests for {len(COMBINATIONS)}
+combinations of the options, which include every shape with several values of each option. The list above is proved for
+all of these. The comparison with AWS's pages is proved for one role of each shape: the others differ only in the text
+of ARNs.
 
 ## What remains possible
 
@@ -273,8 +274,8 @@ AWS's pages allow the following, and so does this role:
   Region.
 
 These are outside of the role, and not checked here: the policies of the secret, the key, and the bucket (one in another
-account must allow the role), a permissions boundary and service control policies (which only deny), and other principals
-that can pass the role. Allow only those who create the data source to [pass
+account must allow the role), a permissions boundary and service control policies (which only deny), and other
+principals that can pass the role. Allow only those who create the data source to [pass
 it](faq.md#not-authorized-to-perform-iampassrole).
 
 ## Differences from AWS's pages
@@ -288,16 +289,16 @@ This program renders the statements of the page for AEM Cloud for every connecto
    `ArnEquals` and `ArnLike`
    identically](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN).
 2. **Ingestion.** Six pages name only the index as the resource of `AllowsAmazonQToIngestDocuments`: `webcrawler`,
-   `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new`. The simulator denies both actions with the index
-   alone. This program names the index and the application, unless you set
-   [`ingestScope: index`](configuration.md#ingestscope).
+   `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new`. The simulator denies both actions with the
+   index alone. This program names the index and the application, unless you set [`ingestScope:
+   index`](configuration.md#ingestscope).
 3. **KMS key of an S3 data source.** Amazon S3 uses the key to decrypt the objects, so this program allows `kms:Decrypt`
    through `s3.*.amazonaws.com`. The two S3 pages have `secretsmanager.*.amazonaws.com`, which allows no object to be
    decrypted.
-4. **iam:PassRole of an S3 data source.** Both S3 pages allow the role to pass `role/QBusiness-DataSource-*`, the form of
-   the console's role names. This program names only the role itself.
-5. **Buckets.** The configuration of `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` can name files in
-   S3, which their IAM role pages do not mention. You can set `bucketName` for them too; the statement is the same.
+4. **iam:PassRole of an S3 data source.** Both S3 pages allow the role to pass `role/QBusiness-DataSource-*`, the form
+   of the console's role names. This program names only the role itself.
+5. **Buckets.** The configuration of `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` can name files
+   in S3, which their IAM role pages do not mention. You can set `bucketName` for them too; the statement is the same.
 6. **VPC.** If AWS documents that a connector does not support a VPC, the program refuses `vpcConfiguration`. If only
    earlier versions of the connector support it, the program prints a warning.
 7. **Network interfaces that are left behind.** The pages allow no deletion, because a deletion never has the key
