@@ -70,7 +70,7 @@ format: venv/development-installed ## format the code and apply the linter's aut
 generated: venv/development-installed $(SIMULATOR) ## run at least 10,000 generated settings and policies; make test runs fewer
 	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/components/test_generated_settings.py tests/guardrails/test_reading.py
 
-bench: venv/development-installed ## measure wait times and write docs/performance.md; ten minutes
+bench: venv/development-installed ## measure wait times, and write benchmarks/README.md; ten minutes
 	@venv/bin/python -m benchmarks
 
 bench-full: venv/development-installed ## also measure the first `make up`, 100 roles, and the tests; about 40 minutes

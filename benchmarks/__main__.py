@@ -1,6 +1,6 @@
 """Run the benchmarks: `make bench` the quick ones, `make bench-full` all, or those of given sections.
 
-Each measurement writes its own section of docs/performance.md.
+Each measurement writes its own section of benchmarks/README.md.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from benchmarks import cold, commands, many_roles, one_role, start, suite
 from benchmarks.programs import versions
 from sandbox.environment import PROJECT
 
-PAGE: Final = PROJECT / "docs" / "performance.md"
+PAGE: Final = PROJECT / "benchmarks" / "README.md"
 SECTIONS: Final[Mapping[str, Callable[[], str]]] = {
     "commands": commands.section,
     "cold": cold.section,
@@ -26,16 +26,24 @@ SECTIONS: Final[Mapping[str, Callable[[], str]]] = {
 _FULL: Final = ("cold", "roles-100", "tests")
 """The sections that take most of the time."""
 _INTRODUCTION: Final = """\
-# Performance
+# Benchmarks
 
 <!-- Written by `make bench`. -->
 
-The overhead compared with hand-written code, on Pulumi's real engine with the sandbox instead of AWS.
-Rounds are interleaved, so that a slow period of the machine affects all commands alike. Figures are
-medians, with minimum and maximum in parentheses, after a warm-up run. **Compare the ratios**: they are
-medians of the ratios within a round. Processor time is that of all processes of a command, without the
-sandbox's AWS and the provider in it; memory is that of the largest process. AWS itself takes longer than
-all of this, and the real provider is two processes more for each command.
+`make bench` measures the most important figures in ten minutes, `make bench-full` all of them in
+about 40 minutes, and `venv/bin/python -m benchmarks SECTION` one section, such as `one-role` or
+`roles-10`. Each writes its sections of this page. `docs/performance.md` contains the conclusions:
+if the figures of 1, 10, or 100 roles change, a test names the row to update. `venv/bin/python -m
+benchmarks.policies OTHER_CHECKOUT` compares the time to read policies in two checkouts, and only
+prints it.
+
+The figures show the overhead compared with hand-written code, on Pulumi's real engine with the
+sandbox instead of AWS. Rounds are interleaved, so that a slow period of the machine affects all
+commands alike. Figures are medians, with minimum and maximum in parentheses, after a warm-up run.
+**Compare the ratios**: they are medians of the ratios within a round. Processor time is the sum
+over all processes of a command, without the sandbox's AWS and its provider; memory is the maximum
+of the largest process. AWS itself takes longer than all of this, and the real provider adds two
+processes to each command.
 """
 
 

@@ -1,4 +1,4 @@
-"""Measure the first `make up` of a fresh clone: everything is downloaded, installed and built."""
+"""Measure the first `make up` of a fresh clone, which downloads, installs, and builds everything."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def section() -> str:
         )
     return (
         "## The first `make up`\n\n"
-        "In a fresh clone, with empty caches of Go and pip; the time depends on the network too:\n\n"
+        "In a fresh clone, with empty caches of Go and pip; the time also depends on the network:\n\n"
         f"{table(runs, _BASE)}"
     )
 

@@ -1,4 +1,4 @@
-"""Measure the commands that a user runs again and again, in a warm sandbox."""
+"""Measure the commands that a user repeats, in a warm sandbox."""
 
 import os
 import tempfile
@@ -41,11 +41,11 @@ def section() -> str:
         for title, name, base in rows
     ]
     return (
-        "## What you wait for\n\n"
-        "In a sandbox in which the stack exists:\n\n"
+        "## Wait times\n\n"
+        "In a sandbox that contains the stack:\n\n"
         "| | wall, s | ratio to the same command of an empty program |\n|---|---|---|\n"
         f"{chr(10).join(lines)}\n"
-        f"| of each of them, what is around the engine | {_seconds(runs['sandbox'])} | |\n"
+        f"| part of each, outside of the engine | {_seconds(runs['sandbox'])} | |\n"
     )
 
 

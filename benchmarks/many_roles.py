@@ -9,31 +9,28 @@ from benchmarks.table import table
 from tests.helpers.stacks import UP, Stack
 
 _ROUNDS_OF_UPDATES: Final = {100: 3}
-"""Fewer rounds where each takes half a minute."""
+"""Fewer rounds for updates that take half a minute each."""
 _SPLIT: Final = 100
-"""The number of roles from which a stack should be split."""
+"""The number of roles above which a stack should be split."""
 _BASE: Final = "hand-written resources"
 _OURS: Final = "this project's components"
 _ONE_WRITE: Final = {"PULUMI_SKIP_CHECKPOINTS": "true"}
 """With it, the engine writes the state only at the end: `NewSnapshotManager` in pkg/backend."""
 _EXPLANATION: Final = """\
-To Pulumi, a component is a resource of its own: the engine registers it, and its outputs, in addition
-to the role and the policy. This is the difference between hand-written components and hand-written
-resources. Hand-written components give the same guarantee as this project's components, an ARN that
-resolves after the policy exists, but validate nothing: the difference between the two is this project's
-overhead.
+To Pulumi, a component is a separate resource: the engine registers it and its outputs besides the
+role and the policy. This is the difference between hand-written components and hand-written
+resources. Hand-written components provide the same guarantee as this project's components, an ARN
+that resolves after the policy exists, but no validation: the difference between the two is this
+project's overhead.
 """
 _BACKENDS: Final = """\
-The rows "state written once" show what the backend takes: with a backend of your own (a file, S3, Azure
-Blob Storage, Google Cloud Storage, PostgreSQL), the engine writes the whole state before and after each
-operation on a resource (`diySnapshotPersister` in pkg/backend/diy), so the time of a first update grows
-with the square of the number of resources, in any program. On S3, each write is a listing, a copy, and
-an upload, one after the other (`saveCheckpoint`). Pulumi Cloud gets only the changes, many in one
-request (`cloudJournaler` in pkg/backend/httpstate/journal), so that its time grows with the number.
-(From the source of Pulumi; neither was measured here.)
-
-**When to split**: with a backend of your own, keep at most 100 roles in a stack; with Pulumi Cloud,
-split by team and environment, not for speed.
+The rows "state written once" show the cost of the backend: with a self-managed backend (a file, S3,
+Azure Blob Storage, Google Cloud Storage, PostgreSQL), the engine writes the whole state before and
+after each operation on a resource (`diySnapshotPersister` in pkg/backend/diy), so the time of a
+first update grows with the square of the number of resources, in any program. On S3, each write is
+a listing, a copy, and an upload, one after the other (`saveCheckpoint`). Pulumi Cloud receives only
+the changes, many in one request (`cloudJournaler` in pkg/backend/httpstate/journal), so that its
+time grows linearly. (From the source of Pulumi; S3 and Pulumi Cloud were not measured here.)
 """
 
 

@@ -1,6 +1,6 @@
 """Write docs/configuration.md from Pulumi.yaml, the connectors, and the messages of the program.
 
-What a setting expects is quoted from the message that refuses an invalid value.
+The expected values are those in the messages about invalid values.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import yaml
 from components.connectors import CONNECTORS, Connector, Need
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.errors import SettingsError
-from components.settings import SETTINGS, VPC_MEMBERS, Arguments
+from components.settings import VPC_MEMBERS, Arguments
 from components.stack_config import KEYS, PACKAGE_INPUTS, camel_case
 from components.validation import validate
 from evidence.examples import (
@@ -31,19 +31,33 @@ from sandbox.environment import PROJECT
 
 def page() -> str:
     """Return the text of the page."""
-    sections = [_section(name) for name in SETTINGS]
-    return "\n".join([_INTRODUCTION, _table(), *sections, _CONNECTORS, _connectors()])
+    notes = [f"## {KEYS[name]}\n\n{note}\n" for name, note in _NOTES.items()]
+    return "\n".join([_INTRODUCTION, _table(), *notes, _SECRETS, _CONNECTORS, _connectors()])
 
 
 def _table() -> str:
     """Return the table of all settings, as Pulumi.yaml declares them."""
-    region = ("`aws:region`", "string, required", _REGION)
-    accounts = (f"`{ALLOWED_ACCOUNTS}`", "list of strings, recommended", _ACCOUNTS)
-    declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
     rows = [
-        (f"`{key}`", _type(key, setting), setting["description"]) for key, setting in declared.items()
+        *_rows("aws:region", "region", "string, required", _REGION),
+        (f"`{ALLOWED_ACCOUNTS}`<br>list of strings, recommended", _ACCOUNTS, "", ""),
     ]
-    return table(("key", "type", "meaning"), [region, accounts, *rows])
+    declared = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
+    for name, key in KEYS.items():
+        meaning = ". ".join(filter(None, (declared[key]["description"], _REMARKS.get(name))))
+        rows += _rows(key, name, _type(key, declared[key]), meaning)
+    return table(("setting", "meaning", "expected", "example"), rows)
+
+
+def _rows(key: str, name: str, kind: str, meaning: str) -> Iterator[tuple[str, ...]]:
+    """Return the row of a setting, and the rows of its members."""
+    (member, expected, example), *others = _expected(name)
+    if member == key:
+        yield f"`{key}`<br>{kind}", meaning, expected, example
+    else:
+        yield f"`{key}`<br>{kind}", meaning, "", ""
+        others.insert(0, (member, expected, example))
+    for member, expected, example in others:
+        yield f"`{member}`", "", expected, example
 
 
 def _type(key: str, declared: dict[str, Any]) -> str:
@@ -71,18 +85,10 @@ def _connector(connector: Connector) -> tuple[str, ...]:
     )
 
 
-def _section(name: str) -> str:
-    """Return the section of one setting."""
-    paragraphs = [f"## {KEYS.get(name, 'aws:region')}", *_expected(name)]
-    if name in _NOTES:
-        paragraphs.append(_NOTES[name])
-    return "".join(f"{paragraph}\n\n" for paragraph in paragraphs).removesuffix("\n")
-
-
-def _expected(name: str) -> Iterator[str]:
-    """Let the program report what it expects instead of an invalid value."""
+def _expected(name: str) -> Iterator[tuple[str, str, str]]:
+    """Return the key, the expected value, and an example, as in the message about an invalid value."""
     if name == "connector":
-        yield f"Expected: a name from the table of [connectors](#connectors). Example: `{_CONNECTOR}`."
+        yield "connector", "a name from the table of [connectors](#connectors)", f"`{_CONNECTOR}`"
         return
     if name == "vpc_configuration":
         invalid: object = {camel_case(member): [_INVALID] for member in VPC_MEMBERS}
@@ -95,51 +101,57 @@ def _expected(name: str) -> Iterator[str]:
         validate("docs", Arguments.of(inputs, PACKAGE_INPUTS))
     except SettingsError as error:
         for problem in error.problems:
-            member = f"`{problem.name}`: " if len(problem.path) > 1 else "Expected: "
+            key = problem.name if name in KEYS else "aws:region"
             example = _EXAMPLES.get(str(problem.path[1 if len(problem.path) > 1 else 0]))
-            yield f"{member}{problem.expected}." + (f" Example: `{example}`." if example else "")
+            yield key, str(problem.expected), f"`{example}`" if example else ""
 
 
 _INVALID: Final = "\0"
 """A value that no format allows."""
 _CONNECTOR: Final = "webcrawler"
-"""A connector that takes every setting."""
+"""A connector that accepts every setting."""
 _NEEDS: Final = {Need.EARLIER_VERSIONS: "earlier versions", Need.NOT_SUPPORTED: "no"}
-"""How the table writes what the program describes at length."""
+"""Short forms of the program's descriptions, for the table."""
+_REMARKS: Final = {
+    "secret_id": "Web Crawler needs it only for sites or a proxy with a sign-in.",
+    "connector": (
+        "It determines whether `secretId`, `bucketName`, and `vpcConfiguration` are required, optional, or "
+        "refused, and therefore the statements of the role policy. If you change it, the next update changes "
+        "the role policy and keeps the role."
+    ),
+    "vpc_configuration": (
+        "Some [connectors](#connectors) refuse it. If only earlier versions of a connector support a VPC, the "
+        "program prints a warning."
+    ),
+}
+"""Additions to the meaning."""
 _NOTES: Final = {
-    "secret_id": """\
-Most [connectors](#connectors) require it. The Amazon S3 connectors refuse it, because they need no credentials. Web
-Crawler needs it only for sites or a proxy with a sign-in.""",
-    "connector": """\
-It decides whether `secretId`, `bucketName`, and `vpcConfiguration` are required, optional, or refused, and with that,
-which statements the role policy has. If you change it, the next update changes the role policy and keeps the role.""",
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the bucket is the data source: the role can list it and read its objects. For the other
-connectors that take a bucket, set it only if the data source's configuration names a file in S3: a certificate, for
-example, or the seed and sitemap files of Web Crawler. The role can then read each object of this bucket, so keep
-other files elsewhere.""",
+connectors that accept a bucket, set it only if the data source's configuration names a file in S3: for example, a
+certificate, or the seed and sitemap files of Web Crawler. The role can then read every object of this bucket, so keep
+other files in another one.""",
     "bucket_account_id": """\
-Set it if the bucket is in another account than the application. The role can then read the bucket only in this
-account, and the bucket policy there must allow the role.""",
+Set it if the bucket and the application are in different accounts. The role can then read the bucket only in this
+account. The bucket policy must allow `s3:GetObject` to the role, and `s3:ListBucket` for an S3 data source.""",
     "kms_key_id": """\
-Set it if a customer managed key encrypts the secret. For `s3-v1` and `s3-v2`, which have no secret, it is the
-customer managed key of the bucket's objects. Do not set it for an AWS managed key, such as `aws/secretsmanager`. The
-policy of a customer managed key must also allow the role, or IAM in its account: see the
-[FAQ](faq.md#access-denied-to-the-kms-key). No setting covers the key of a bucket that is not the data source: encrypt
-a certificate there with keys of Amazon S3 (SSE-S3).""",
-    "vpc_configuration": """\
-Some [connectors](#connectors) refuse it. Where only earlier versions of a connector support a VPC, the program prints a
-warning.""",
+Set it if a customer managed key encrypts the secret. The role can then decrypt with this key, only through Secrets
+Manager. For `s3-v1` and `s3-v2`, which have no secret, it is the key of the bucket's objects, and the role can use it
+only through Amazon S3. Do not set it for an AWS managed key, such as `aws/secretsmanager`. The [key
+policy](faq.md#access-denied-to-the-kms-key) must also allow the role, or leave the decision to IAM. No setting covers
+the key of a bucket that is not the data source: encrypt a certificate there with keys of Amazon S3 (SSE-S3).""",
     "ingest_scope": """\
 The resources of the ingest statement: the application and the index, as on most of AWS's pages, or only the index, as
 on [the other pages](permissions.md#differences-from-awss-pages) and on older editions. Both actions require both
 resource types.""",
     "allow_network_interface_deletion": """\
-AWS's pages grant `ec2:DeleteNetworkInterface` only under a condition that a deletion cannot meet. This setting adds
-one statement that grants it for network interfaces with the application's tag.""",
+AWS's pages allow `ec2:DeleteNetworkInterface` only under a condition that a deletion cannot meet. This setting adds
+one statement that allows it for network interfaces with the application's tag.""",
     "exclusive_policies": """\
-Without it, policies that somebody adds to the role by hand do not belong to the stack: drift detection does not find
-them, and an update does not remove them.""",
+Without it, policies that somebody adds to the role by hand do not belong to the stack: [drift
+detection](operations.md#find-drift) does not find them, and an update does not remove them. With it, drift detection
+finds them and `pulumi up` removes them. Do not set it if the role needs a policy from another stack or tool. The
+setting adds two resources to the stack, and some reads to each operation.""",
 }
 _EXAMPLES: Final = {
     "region": REGION,
@@ -166,15 +178,16 @@ _REGION: Final = "Region of the application; each ARN in the settings must be of
 _INTRODUCTION: Final = """\
 # Configuration
 
-All settings of this program. The keys are in the project's namespace, `qbusiness-aem-connector`, except for `aws:region`
-and `aws:allowedAccountIds`, which belong to the AWS provider. The same settings are the arguments of the component, in
-snake case, and the inputs of the [package](other-languages.md). There, the Region is `region`. The
-[connector](#connectors) decides whether it needs a secret, a bucket, and a VPC.
+All settings of this program. The keys are in the project's namespace, `qbusiness-aem-connector`, except for
+`aws:region` and `aws:allowedAccountIds`, which belong to the AWS provider. The same settings are the arguments of the
+component, in snake case, and the inputs of the [package](other-languages.md), where the Region is `region`. The
+[connector](#connectors) determines whether you need a secret, a bucket, and a VPC.
 
-Pulumi itself first reports required keys that are missing, and values of another YAML type. The program then validates
-all settings before it creates anything, and reports all errors at once, each with the command that fixes it. It also refuses unknown keys in its namespace: a misspelled `kmsKeyId` does not silently remove the KMS
-statement. Put numbers and dates in quotes: YAML reads an unquoted `012345670123` as another number, and an unquoted
-`2024-05-01` as a time. Set members of objects by their path:
+Pulumi itself first reports missing required keys, and values of another YAML type. The program then validates all
+settings before it creates anything, and reports all errors at once, each with the command that fixes it. It also
+refuses unknown keys in its namespace: a misspelled `kmsKeyId` does not silently remove the KMS statement. Put numbers
+and dates in quotes: YAML reads an unquoted `012345670123` as another number, and an unquoted `2024-05-01` as a time.
+Set members of objects by their path:
 
 ```sh
 pulumi config set --path 'vpcConfiguration.subnetIds[0]' --type string subnet-0a1b2c3d4e5f60718 &&
@@ -183,10 +196,20 @@ pulumi config set --path 'tags.CostCenter' --type string search
 ```
 """
 
+_SECRETS: Final = """\
+## Secret settings
+
+No setting needs to be secret. A setting given with `--secret` makes every policy that contains it secret, and also
+`roleArn` if the ARN would reveal it (`roleName`, `rolePath`, `accountId`, an application's ARN). Previews then show
+`[secret]` instead of the change, and scripts need `pulumi stack output roleArn --show-secrets`. The state encrypts the
+value, with two exceptions. Secret tags are in plaintext in the role's input `tagsAll`, which the AWS provider computes:
+keep secrets out of tags. After an import, the role's properties are in plaintext until the first `pulumi up`.
+"""
 _CONNECTORS: Final = """\
 ## Connectors
 
-Set `connector` to a name from the first column. The names are those in the addresses of AWS's IAM role pages, to which
-the titles lead. "no" means that the connector refuses the setting. AWS supported *legacy* connectors for existing
-customers until 31 May 2026. `type` is the value in the configuration of the data source, `JDBC` for every database.
+Set `connector` to a name from the first column. The names are those in the addresses of AWS's IAM role pages, which the
+titles link to. "no" means that the connector refuses the setting. AWS supported *legacy* connectors for existing
+customers until 31 May 2026; the program still renders their roles, for the data sources that you keep. `type` is the
+value in the configuration of the data source, `JDBC` for every database.
 """

@@ -1,6 +1,11 @@
-"""Format tables and lists in Markdown."""
+"""Format tables, lists, and documents in Markdown."""
 
+import json
 from collections.abc import Iterable, Sequence
+from typing import Final, cast
+
+_WIDTH: Final = 116
+"""The longest line of a document, unless one value alone is longer."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -12,3 +17,30 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def bullets(items: Iterable[str]) -> str:
     """Return a list, one line per item."""
     return "".join(f"- {item}\n" for item in items)
+
+
+def compact_json(value: object, indent: str = "") -> str:
+    """Return JSON in few lines: neighbors share a line, and brackets stand beside members."""
+    line = json.dumps(value)
+    if not isinstance(value, dict | list) or (indent and len(indent) + len(line) <= _WIDTH):
+        return line
+    if isinstance(value, dict):
+        named = cast("dict[str, object]", value)
+        deeper = f"{indent} "
+        members = [f"{json.dumps(key)}: {compact_json(each, deeper)}" for key, each in named.items()]
+        return f"{{{_joined(members, deeper)}}}"
+    deeper = f"{indent} "
+    members = [compact_json(each, deeper) for each in cast("list[object]", value)]
+    return f"[{_joined(members, deeper)}]"
+
+
+def _joined(members: Sequence[str], indent: str) -> str:
+    """Join members, with neighbors on one line as long as they fit."""
+    lines: list[str] = []
+    for member in members:
+        joined = f"{lines[-1]}, {member}" if lines else member
+        if lines and "\n" not in joined and len(indent) + len(joined) <= _WIDTH:
+            lines[-1] = joined
+        else:
+            lines.append(member)
+    return f",\n{indent}".join(lines)

@@ -1,7 +1,7 @@
 """Write docs/permissions.md from the documents of the program and the evidence of the tests."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from components import policies
@@ -19,7 +19,7 @@ from evidence.connector_calls import (
 )
 from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 from evidence.properties import INERT, KNOWN_FINDINGS, UNCOVERED, NeverAllowed, NeverAssumed
-from pages.markdown import bullets, table
+from pages.markdown import bullets, compact_json, table
 from sandbox.environment import PROJECT
 
 Statement = Mapping[str, Any]
@@ -65,19 +65,23 @@ def page() -> str:
             _NEVER,
             bullets(NeverAllowed),
             _GAPS,
-            table(
-                ("action", "resource", "why the pair is there"),
-                ((f"`{action}`", f"`{arn}`", reason) for (action, arn), reason in INERT.items()),
-            ),
-            "### Accepted findings\n\nWith `ingestScope: index`, the policy does not cover these required resource types:\n",
-            bullets(f"`{action}` on `{kind}`: {reason}" for (action, kind), reason in UNCOVERED.items()),
-            "The linter parliament reports these findings, which were accepted for the reason given:\n",
-            bullets(
-                f"{kind}, `{action}`: {reason}" for (kind, action), reason in KNOWN_FINDINGS.items()
-            ),
+            table(("finding", "action", "resource", "reason"), _findings()),
             _EVIDENCE,
         ]
     )
+
+
+def _findings() -> Iterator[tuple[str, ...]]:
+    """Return the rows of the accepted findings."""
+    inert: dict[tuple[str, str], list[str]] = {}
+    for (action, resource), reason in INERT.items():
+        inert.setdefault((resource, reason), []).append(f"`{action}`")
+    for (resource, reason), actions in inert.items():
+        yield "pair without effect", ", ".join(actions), f"`{resource}`", reason
+    for (action, kind), reason in UNCOVERED.items():
+        yield "required resource type not covered", f"`{action}`", f"`{kind}`", reason
+    for (kind, action), reason in KNOWN_FINDINGS.items():
+        yield f"{kind} of the linter parliament", f"`{action}`", "", reason
 
 
 def connector_page(name: str) -> str:
@@ -85,8 +89,8 @@ def connector_page(name: str) -> str:
     connector = CONNECTORS[name]
     title = f"# Permissions: {connector.title}\n\nAWS's page: {connector.page}\n"
     rest = (
-        "## More\n\ndocs/permissions.md has the differences from AWS's pages, what no role can ever do, and "
-        "what remains possible.\n"
+        "## More\n\ndocs/permissions.md describes the differences from AWS's pages, the limits of every role, "
+        "and what remains possible.\n"
     )
     return "\n".join([title, *_role(connector), rest])
 
@@ -95,7 +99,7 @@ def _picture() -> str:
     """Return the picture of the README with its legend."""
     readme = (PROJECT / "README.md").read_text()
     picture = readme[readme.index("![") : readme.index(" The picture is")]
-    return f"{picture.replace('docs/assets/', 'assets/')}\n"
+    return f"{' '.join(picture.replace('docs/assets/', 'assets/').split())}\n"
 
 
 def _example(connector: Connector) -> Options:
@@ -115,18 +119,26 @@ def _example(connector: Connector) -> Options:
 def _role(connector: Connector) -> Iterator[str]:
     """Return the sections about both policies of a connector."""
     options = _example(connector)
-    (trust,) = json.loads(_validated(connector, options).trust_policy or "")["Statement"]
+    validated = _validated(connector, options)
+    trust = json.loads(validated.trust_policy or "")["Statement"]
     yield "## Who can assume the role\n"
-    yield _explained(trust, "always", [ASSUME], options)
-    yield "Proved for all possible requests, by the solver Z3: the role is never assumed\n"
-    yield bullets(NeverAssumed)
+    yield bullets([_explained(trust[0], "always", [ASSUME], options)])
+    yield _statements(trust)
+    *most, last = NeverAssumed
+    yield f"The solver Z3 proved, for all possible requests, that the role is never assumed {', '.join(most)}, or {last}.\n"
     yield "## What the role can do\n"
     possible = {shape: _sids(connector, shape) for shape in _shapes(connector)}
-    for statement in _role_statements(connector, options):
-        sid = statement["Sid"]
-        when = _when({shape: sid in sids for shape, sids in possible.items()})
-        yield f"### {sid}\n"
-        yield _explained(statement, when, connector_calls(options), options)
+    statements = json.loads(validated.role_policy or "")["Statement"]
+    yield bullets(
+        _explained(
+            statement,
+            _when({shape: statement["Sid"] in sids for shape, sids in possible.items()}),
+            connector_calls(options),
+            options,
+        )
+        for statement in statements
+    )
+    yield _statements(statements)
 
 
 def _other_statements() -> Iterator[str]:
@@ -134,6 +146,8 @@ def _other_statements() -> Iterator[str]:
     yield _OTHERS
     default = CONNECTORS[DEFAULT]
     shown = {statement["Sid"]: statement for statement in _role_statements(default, _example(default))}
+    explained: list[str] = []
+    statements: list[Statement] = []
     for name, when in (
         ("webcrawler", "with `bucketName`, unless the bucket is the data source"),
         ("s3-v1", "for `s3-v1` and `s3-v2`"),
@@ -142,9 +156,12 @@ def _other_statements() -> Iterator[str]:
         for statement in _role_statements(CONNECTORS[name], options):
             sid = statement["Sid"]
             if statement != shown.get(sid):
-                yield f"### {sid}, through Amazon S3\n" if sid in shown else f"### {sid}\n"
                 key = ", with `kmsKeyId`" if "kms:Decrypt" in statement["Action"] else ""
-                yield _explained(statement, f"{when}{key}", connector_calls(options), options)
+                calls = connector_calls(options)
+                explained.append(_explained(statement, f"{when}{key}", calls, options))
+                statements.append(statement)
+    yield bullets(explained)
+    yield _statements(statements)
 
 
 def _shapes(connector: Connector) -> Iterator[Options]:
@@ -182,29 +199,33 @@ def _when(included: Mapping[Options, bool]) -> str:
 
 
 def _explained(statement: Statement, when: str, calls: Collection[Call], options: Options) -> str:
-    """Return a statement with its reason, its condition and its evidence."""
+    """Return the condition of a statement, its reason, and the tested requests."""
     sid = statement["Sid"]
     allowed = [call for call in calls if call.sid == sid and call.allowed]
     denied = sum(1 for call in allowed for _ in deviations(call, options))
-    facts = [f"**Included:** {when}.", f"**Evidence:** {'; '.join(call.what for call in allowed)}."]
+    tested = f"**Allowed:** {'; '.join(call.what for call in allowed)}."
     if denied:
-        facts.append(f"**Denied:** {denied} requests that differ from these in one part.")
-    document = f"```json\n{json.dumps(statement, indent=2)}\n```\n"
-    return "\n".join([f"{_REASONS[sid]}\n", bullets(facts), document])
+        tested += f" **Denied:** {denied} similar requests."
+    return f"**`{sid}`**, {when}: {' '.join(_REASONS[sid].split())} {tested}"
+
+
+def _statements(statements: Sequence[Statement]) -> str:
+    return f"```json\n{compact_json(statements)}\n```\n"
 
 
 _INTRODUCTION: Final = """# Permissions
 
 <!-- Generated by `make pages`; a test compares it. -->
 
-For the reviewer who approves the role. This page shows each statement of the role of the default connector, AEM Cloud,
-as the program renders it: the reason for it, the setting that includes it, and the requests that were tested. What the
-connector does is allowed. The same request with another secret, key, bucket, application, index, account, Region,
-partition, subnet, security group, tag, service, or principal is denied. The values are examples.
+This page is for the reviewer who approves the role. It shows each statement of the role of the default connector, AEM
+Cloud, as the program renders it, with the reason for it, the setting that includes it, and the requests that were
+tested. The requests of the connector are allowed. Similar requests, with another secret, key, bucket, application,
+index, account, Region, partition, subnet, security group, tag, service, or principal, are denied. The values are
+examples.
 
 Most connectors need the same statements. The Amazon S3 connectors need no secret, and several connectors need
-[statements for Amazon S3](#statements-of-other-connectors). This command prints the statements of one connector, by its
-name in the table of [connectors](configuration.md#connectors):
+[statements for Amazon S3](#statements-of-other-connectors). This command prints the statements of one
+[connector](configuration.md#connectors):
 
 ```sh
 venv/bin/python -m pages permissions --connector s3-v2
@@ -216,103 +237,87 @@ To see both policies with your own values, run `pulumi preview --diff`.
 _OTHERS: Final = """\
 ## Statements of other connectors
 
-In the policy, the first three of these come before all others, and `AllowsAmazonQToPassCustomerRole` comes after
+In the policy, the first three of these precede all others, and `AllowsAmazonQToPassCustomerRole` follows
 `AllowsAmazonQToIngestPrincipalMapping`.
 """
 
 _NEVER: Final = """\
 ## What the role can never do
 
-Proved for all possible requests, not for samples: the solver Z3 finds no request that the role policy allows and that is
-one of these:
+The solver Z3 proved, for all possible requests, that the role policy never allows any of these:
 """
 
 _GAPS: Final = f"""\
-It is also proved that the role policy allows exactly what AWS's page allows, with two differences: documents can be
+The role policy also provably allows exactly the requests that AWS's page allows, with two differences: documents can be
 ingested into the application and the index (as on AWS's current page; not with `ingestScope: index`), and tagged network
 interfaces can be deleted (with `allowNetworkInterfaceDeletion`). For an S3 data source, the key and the role to pass are
 those of [differences 3 and 4](#differences-from-awss-pages).
 
-The roles of all connectors have {len(SHAPES)} shapes. The simulator decided the requests for {len(COMBINATIONS)} combinations of the options, which
-include every shape with several values of each option. What the role can never do is proved for all of these; the
-comparison with AWS's pages, for one role of each shape: the others differ only in the text of ARNs.
+The roles of all connectors have {len(SHAPES)} shapes. The simulator decided the requests for {len(COMBINATIONS)}
+combinations of the options, which include every shape with several values of each option. The list above is proved for
+all of these. The comparison with AWS's pages is proved for one role of each shape: the others differ only in the text
+of ARNs.
 
 ## What remains possible
 
 AWS's pages allow the following, and so does this role:
 
 - Every data source of the application can run under the role, because the trust policy names only the application.
-- The connector can create, update, and delete users and groups of the application, and so decide who can see which
-  document. The actions have no narrower resource.
+- The connector can create, update, and delete users and groups of the application, and therefore control who can see
+  which document. The actions support no narrower resource.
 - With `bucketName`, the role can read every object of the bucket.
-- For an S3 data source, whatever runs under the role can give the role itself, and no other, to Amazon Q Business. The
-  role's trust policy still admits only the application.
-- `ec2:CreateNetworkInterfacePermission` does not restrict to whom the network interface can be attached, because the
-  pages have no condition on `ec2:AuthorizedService`. It applies only to network interfaces with the application's tag.
+- For an S3 data source, every process that runs under the role can pass the role itself, and no other, to Amazon Q
+  Business. The role's trust policy still admits only the application.
+- `ec2:CreateNetworkInterfacePermission` does not restrict who can attach the network interface, because the pages have
+  no condition on `ec2:AuthorizedService`. It applies only to network interfaces with the application's tag.
 - `kms:ViaService` is a pattern for all Regions, such as `secretsmanager.*.amazonaws.com`; the key itself belongs to one
   Region.
 
 These are outside of the role, and not checked here: the policies of the secret, the key, and the bucket (one in another
-account must allow the role), a permissions boundary and service control policies (which only deny), and who can pass the
-role from outside. Grant `iam:PassRole` on this role's ARN, with the condition `iam:PassedToService` =
-`qbusiness.amazonaws.com`, only to those who create the data source.
+account must allow the role), a permissions boundary and service control policies (which only deny), and other
+principals that can pass the role. Allow only those who create the data source to [pass
+it](faq.md#not-authorized-to-perform-iampassrole).
 
 ## Differences from AWS's pages
 
-AWS has an IAM role page for each connector. The pages agree in what a connector needs, and differ in details. This
-program renders the statements of the page for AEM Cloud for every connector, and the S3 statements of the others.
+AWS publishes an IAM role page for each connector. The pages agree on the needs of a connector, and differ in details.
+This program renders the statements of the page for AEM Cloud for every connector, and the S3 statements of the others.
 
 1. **Labels.** Some pages have other Sids, such as `AllowsAmazonQToAssumeRoleForServicePrincipal` or
-   `AllowsAmazonQToCallPrincipalMappingAPIs`, and `ArnLike` in the trust policy. This program has the Sids and the
+   `AllowsAmazonQToCallPrincipalMappingAPIs`, and `ArnLike` in the trust policy. This program uses the Sids and the
    `ArnEquals` of AEM Cloud for every connector. The permissions are the same: a Sid is only a label, and IAM [treats
    `ArnEquals` and `ArnLike`
    identically](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN).
 2. **Ingestion.** Six pages name only the index as the resource of `AllowsAmazonQToIngestDocuments`: `webcrawler`,
-   `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new`. So did an older edition of the page for AEM
-   Cloud. According to the [Service Authorization
-   Reference](https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html), both actions
-   require the application and the index, and the simulator denies them with the index alone. This program names both,
-   unless you set `ingestScope: index`.
+   `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new`. The simulator denies both actions with the
+   index alone. This program names the index and the application, unless you set [`ingestScope:
+   index`](configuration.md#ingestscope).
 3. **KMS key of an S3 data source.** Amazon S3 uses the key to decrypt the objects, so this program allows `kms:Decrypt`
    through `s3.*.amazonaws.com`. The two S3 pages have `secretsmanager.*.amazonaws.com`, which allows no object to be
    decrypted.
-4. **iam:PassRole of an S3 data source.** Both S3 pages allow `iam:PassRole` on `role/QBusiness-DataSource-*`, the form of
-   the console's role names, so that the connector could pass the roles of other data sources. This program names only
-   the role itself. Whoever creates the data source [needs
-   `iam:PassRole`](faq.md#not-authorized-to-perform-iampassrole) too.
-5. **Buckets.** The configuration of `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` can name files in
-   S3, which their IAM role pages do not mention. You can set `bucketName` for them too; the statement is the same.
+4. **iam:PassRole of an S3 data source.** Both S3 pages allow the role to pass `role/QBusiness-DataSource-*`, the form
+   of the console's role names. This program names only the role itself.
+5. **Buckets.** The configuration of `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` can name files
+   in S3, which their IAM role pages do not mention. You can set `bucketName` for them too; the statement is the same.
 6. **VPC.** If AWS documents that a connector does not support a VPC, the program refuses `vpcConfiguration`. If only
    earlier versions of the connector support it, the program prints a warning.
-7. **Network interfaces that are left behind.** The pages allow `ec2:DeleteNetworkInterface` under
-   `aws:RequestTag/AMAZON_Q`, a key that a deletion never has, so that no deletion is allowed.
-   `allowNetworkInterfaceDeletion` adds a statement that allows it for network interfaces with the application's tag.
-8. **Typing errors.** Most of the policies on the pages are not valid JSON: they have a second comma after the version,
-   for example, or blocks that are not closed. One has an example in place of the key's ID. This program renders what is
-   meant.
-9. **Legacy connectors.** AWS supported them for existing customers until 31 May 2026. The program still renders their
-   roles, for the data sources that you keep.
+7. **Network interfaces that are left behind.** The pages allow no deletion, because a deletion never has the key
+   `aws:RequestTag/AMAZON_Q`: see [`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion).
+8. **Typing errors.** Most of the policies on the pages are not valid JSON: for example, they have a second comma after
+   the version, or blocks that are not closed. One has an example in place of the key's ID. This program renders the
+   intended policy.
 
-### Pairs without effect
-
-Some actions do not support some of the resources that AWS's pages list with them. These pairs are AWS's text, and have no
-effect:
+### Accepted findings
 """
 
 _EVIDENCE: Final = """\
 ## How to check this yourself
 
 `make test` runs all tests, and prints the number of requests and proofs. `make mutation` removes or widens each part of
-both policies in turn, and fails if the tests do not notice a change.
-
-| evidence | where |
-|---|---|
-| decisions of a policy simulator, for each combination of the options | `tests/authorization/test_decisions.py` |
-| every action of AWS, on the role's own and on other resources | `tests/authorization/test_all_of_aws.py` |
-| proofs for all requests, by Z3 | `tests/authorization/test_never.py` |
-| a linter, and the resource types that each action supports | `tests/authorization/test_lint.py` |
-| policies with one part removed or widened | `tests/authorization/test_mutants.py` |
-| the policies of all connectors, compared with the facts of AWS's pages | `tests/components/test_connectors.py` |
+both policies in turn, and fails if the tests do not notice a change. `tests/authorization/` contains the decisions of a
+policy simulator for each combination of the options (`test_decisions.py`) and for every action of AWS
+(`test_all_of_aws.py`), the proofs (`test_never.py`), and a linter (`test_lint.py`).
+`tests/components/test_connectors.py` compares the policies of all connectors with the facts of AWS's pages.
 
 The simulator is [iam-simulate](https://github.com/cloud-copilot/iam-simulate) with its copy of the Service Authorization
 Reference. Its license is the AGPL-3.0: only the tests use it, and it is not part of the program. It decides as AWS

@@ -33,7 +33,7 @@ SHELLS: Final = {
     "zsh": ["zsh", "-f", "-i"],
 }
 PROMPT: Final = "ready> "
-BUILTINS: Final = (":", "cd", "eval", "export", "unset")
+BUILTINS: Final = (":", "cd", "eval", "export", "test", "unset")
 TIMEOUT: Final = 60
 """Seconds without output after which a shell hangs."""
 PROGRAM: Final = r"""#!/bin/sh
@@ -48,6 +48,7 @@ else
   cat >/dev/null
 fi
 [ "$1 $2" = "stack export" ] && cat "$STATE"
+[ "$1 $2" = "sts get-caller-identity" ] && printf '%s\n' "$ACCOUNT"
 number=$(($(ls "$CALLS" | wc -l) + 1))
 printf '%s\0' "${0##*/}" "$@" >"$CALLS/$number"
 [ "$number" != "$(cat "$FAILING")" ]
@@ -167,7 +168,7 @@ class Pasted:
 
 
 ASSIGNMENT: Final = re.compile(r"^(\w+)=\$(?=\()", re.MULTILINE)
-"""The beginning of `NAME=$(command)`. The recording programs print nothing, so the variable is empty."""
+"""The beginning of `NAME=$(command)`. Only the account is printed, so other variables are empty."""
 
 
 def variables(block: str) -> list[str]:

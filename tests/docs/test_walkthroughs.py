@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 ADOPT = PROJECT / "docs" / "adopt.md"
 AUDIT = PROJECT / "docs" / "audit.md"
 CHECK = PROJECT / "docs" / "check.md"
+MORE_BREAKS = PROJECT / "tests" / "docs" / "more_breaks.md"
 SETTINGS: dict[str, Any] = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
 INDEX = {name: SETTINGS[f"qbusiness-aem-connector:{name}"] for name in ("applicationId", "indexId")}
 ROLE = "QBusiness-DataSource-x1y2z"
@@ -104,7 +105,7 @@ def test_a_data_source_of_the_console_is_adopted_in_the_sandbox_as_documented(cl
     assert created.endswith(f"role: {before['Arn']}\n")
     (source,) = data_sources(clone)
     stack, _, write = blocks("sh", prose("Write the files", ADOPT))
-    import_it = blocks("sh", prose("Import an existing role"))
+    import_it = blocks("sh", prose("Import the role"))
     seen = type_in_a_shell(clone, "export STACK=trial", stack, write, *import_it)
     (shown, _) = re.findall(r"```text\n(.*?)```", ADOPT.read_text(), re.DOTALL)
     assert shown in seen.replace("\r\n", "\n")
@@ -145,7 +146,7 @@ def test_check_finds_what_is_broken_in_the_sandbox_and_the_fix_works_as_document
 
     assert ", 0 problems, 4 skipped\n" in run(check)
     section = text.partition("<!-- breaks")[2].partition("<!-- end of breaks")[0]
-    breaks = section.split("\n**")[1:]
+    breaks = [part for each in (section, MORE_BREAKS.read_text()) for part in each.split("\n**")[1:]]
     assert len(breaks) == 9
     for described in breaks:
         break_it, *repair = blocks("sh", described)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from evidence.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
-from tests.helpers.page import PAGE, blocks, commands, run_section
+from tests.helpers.page import blocks, commands, prose, run_section
 from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import POLICY, REQUIRED, ROLE, golden
 
@@ -74,8 +74,8 @@ def identity(aws: Aws) -> str:
 
 def import_files() -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the import file of the page, and the entry that it adds."""
-    documents = blocks("json", PAGE.read_text())
-    file, entry = (json.loads(document.replace("ROLE", NAME)) for document in documents[:2])
+    documents = blocks("json", prose("Write the import file by hand"))
+    file, entry = (json.loads(document.replace("ROLE", NAME)) for document in documents)
     return file, entry
 
 
@@ -84,7 +84,7 @@ def test_a_role_of_the_console_is_updated_in_place(new_stack: NewStack, aws: Aws
     unique = console_role(aws, "AmazonQBusiness-Policy")
     stack = new_stack({**SETTINGS, "exclusivePolicies": exclusive})
     (stack.directory / "import.json").write_text(json.dumps(import_files()[0]))
-    done = run_section(stack, "Import an existing role")
+    done = run_section(stack, "Import the role")
     assert "replace" not in done.stdout
     assert "deleted" not in done.stdout
     assert identity(aws) == unique
@@ -108,7 +108,7 @@ def test_the_preview_after_an_import_shows_only_the_difference_of_the_policy(
     file, entry = import_files()
     file["resources"].append(entry)
     (stack.directory / "import.json").write_text(json.dumps(file))
-    imported, *_ = commands("Import an existing role").splitlines()
+    imported, *_ = commands("Import the role").splitlines()
     stack.run(*imported.split()[1:])
     steps = [step for step in stack.preview("--diff").steps if step[0] != "same"]
     assert steps == [
@@ -127,7 +127,7 @@ def test_raw_resources_move_into_the_component_without_being_replaced(new_stack:
     stack = new_stack({"aws:region": REGION}, raw)
     assert stack.up().changes == {"create": 3}
     unique, (policy_name,) = identity(aws), aws.role_policies(NAME)
-    keep = blocks("python", PAGE.read_text())[0]
+    (keep,) = blocks("python", prose("Move a role from a Pulumi program"))
     program = COMPONENT.format(
         keep=keep, application=APPLICATION_ARN, index=INDEX_ID, secret=SECRET_ID, name=NAME
     )

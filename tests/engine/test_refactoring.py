@@ -78,6 +78,23 @@ def test_a_role_with_a_set_name_is_deleted_before_its_replacement_is_created(
     assert stack.outputs()["roleArn"].endswith("/qbusiness-two")
 
 
+def test_a_role_that_gets_a_name_is_deleted_first_and_one_that_loses_its_name_last(
+    new_stack: NewStack, aws: Aws
+):
+    stack = new_stack(REQUIRED)
+    stack.up()
+    (automatic,) = aws.roles()
+    run_section(stack, "Rename the role", NAME="qbusiness-named", PULUMI_OPTION_YES="true")
+    assert aws.roles() == ["qbusiness-named"]
+    stack.configure(REQUIRED)
+    first, *_ = order(stack)
+    assert first == ("create-replacement", ROLE)
+    assert automatic not in aws.roles()
+    stack.configure({**REQUIRED, "roleName": "qbusiness-named"})
+    first, *_ = order(stack)
+    assert first == ("delete-replaced", POLICY)
+
+
 def test_a_replaced_role_with_an_automatic_name_keeps_its_policy_until_the_new_role_has_one(
     new_stack: NewStack, aws: Aws
 ):
@@ -127,7 +144,7 @@ def test_after_a_failed_rename_the_page_restores_everything(
     assert failed.exit_code != 0
     assert "EntityAlreadyExists" in failed.text
     assert "Role with name qbusiness-taken already exists" in failed.text
-    run_section(stack, "Rename the role", NAME="qbusiness-old", ROLE_PATH=old_path)
+    run_section(stack, "Restore the old name", NAME="qbusiness-old", ROLE_PATH=old_path)
     assert stack.outputs()["roleArn"] == arn
     assert aws.trust_policy("qbusiness-old") == golden("trust-policy")
     assert aws.role_policies("qbusiness-old") == {
@@ -178,6 +195,7 @@ def test_with_an_alias_pulumi_panics_if_the_refresh_runs_the_program(new_program
     assert failed.exit_code != 0
     assert "panic" in failed.text
     stack.run("cancel", "--yes")
+    assert "panic" in stack.operate("preview", check=False).text
     run_section(stack, "Rename the component")
     assert stack.outputs()["roleArn"] == arn
     assert stack.drift().exit_code == 0
@@ -188,6 +206,20 @@ def test_without_an_alias_another_name_of_the_component_recreates_all_resources(
     stack.up()
     stack.write_program(program("new"))
     assert stack.up().changes == {"same": 1, "create": 3, "delete": 3}
+
+
+def test_without_an_alias_a_role_with_a_name_collides_until_the_component_has_its_old_name(
+    new_program: NewStack, aws: Aws
+):
+    stack = new_program(program("old", role="qbusiness-old"))
+    stack.up()
+    before = aws.iam.get_role(RoleName="qbusiness-old")["Role"]["RoleId"]
+    stack.write_program(program("new", role="qbusiness-old"))
+    assert "EntityAlreadyExists" in stack.up(check=False).text
+    stack.write_program(program("old", role="qbusiness-old"))
+    stack.up()
+    assert aws.iam.get_role(RoleName="qbusiness-old")["Role"]["RoleId"] == before
+    assert stack.drift().exit_code == 0
 
 
 # Options.

@@ -1,5 +1,6 @@
 """Run the commands of the pages in docs/."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,23 +10,35 @@ from typing import Final
 from sandbox.environment import AWS_CLI, PROJECT
 from tests.helpers.stacks import Stack
 
-PAGE: Final = PROJECT / "docs" / "operations.md"
+ADOPT: Final = PROJECT / "docs" / "adopt.md"
+PAGES: Final = (ADOPT, PROJECT / "docs" / "operations.md", PROJECT / "docs" / "recovery.md")
+"""The pages for the operator of an existing stack or role."""
 
 
-def prose(section: str, page: Path = PAGE) -> str:
-    """Return the text of the section with a heading."""
-    text = re.split(rf"^#+ {re.escape(section)}$", page.read_text(), flags=re.MULTILINE)[1]
+def prose(section: str, *pages: Path) -> str:
+    """Return the text of a section, by its heading; by default of one of PAGES."""
+    text = "".join(page.read_text() for page in pages or PAGES)
+    text = re.split(rf"^#+ {re.escape(section)}$", text, flags=re.MULTILINE)[1]
     return re.split(r"^#+ ", text, maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def commands(section: str, page: Path = PAGE) -> str:
+def commands(section: str, *pages: Path) -> str:
     """Return the shell commands of a section."""
-    return "\n".join(blocks("sh", prose(section, page)))
+    return "\n".join(blocks("sh", prose(section, *pages)))
 
 
 def blocks(language: str, text: str) -> list[str]:
     """Return the blocks of code in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def read_actions(command: str) -> set[str]:
+    """Return the actions that the page of read permissions grants to a command of `roles`."""
+    (policy,) = blocks("json", (PROJECT / "docs" / "read-permissions.md").read_text())
+    granted = [each["Action"] for each in json.loads(policy)["Statement"] if command in each["Sid"]]
+    return {
+        action for actions in granted for action in ([actions] if isinstance(actions, str) else actions)
+    }
 
 
 def page_path(stack: Stack) -> str:
@@ -35,13 +48,13 @@ def page_path(stack: Stack) -> str:
 
 
 def run_section(
-    stack: Stack, section: str, *, page: Path = PAGE, check: bool = True, **variables: str
+    stack: Stack, section: str, *pages: Path, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the commands of a section, in a session that begins as PAGE does; stop at the first failure.
+    """Run the commands of a section, in a session that begins as on the page of operations.
 
-    tests/docs/test_pasting.py pastes them into interactive shells.
+    Stop at the first failure. tests/docs/test_pasting.py pastes them into interactive shells.
     """
-    script = commands(section, page)
+    script = commands(section, *pages)
     assert script, f"the page has no commands under '{section}'"
     session = {"PATH": page_path(stack), "PULUMI_RUN_PROGRAM": "true", **variables}
     return stack.execute("sh", "-euc", script, check=check, **session)

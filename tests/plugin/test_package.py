@@ -421,7 +421,7 @@ def statement_ids(policy: str) -> list[str]:
 
 
 def check_that_the_program_on_the_page_deploys_the_role(stack: Stack, package: Path, aws: Aws) -> None:
-    run_section(stack, "From a clone", page=PAGE, CLONE=str(package.parent))
+    run_section(stack, "From a clone", PAGE, CLONE=str(package.parent))
     stack.up()
     arn = stack.outputs()["roleArn"]
     name = arn.rpartition("/")[2]

@@ -87,3 +87,14 @@ def test_each_section_of_the_page_names_the_machine_that_measured_it():
     assert {"one-role", "start"} <= {name for name, _ in sections} <= set(SECTIONS)
     for _, text in sections:
         assert re.search(r"^Measured on \d{4}-\d\d-\d\d: \d+ cores of .*pulumi-aws", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", [1, 10, 100])
+def test_the_conclusions_have_the_figures_of_the_measurements(number: int):
+    _, _, section = PAGE.read_text().partition(f"<!-- roles-{number} -->\n")
+    measured = re.findall(
+        r"^\| this project's components \| ([\d.]+) \(.*?\) \| ([\d.]+) ", section, re.MULTILINE
+    )
+    (preview, previewed), (update, updated) = measured[:2]
+    row = f"| {number} | {preview} s | {previewed} | {update} s | {updated} |\n"
+    assert row in (PROJECT / "docs" / "performance.md").read_text()

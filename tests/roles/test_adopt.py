@@ -34,7 +34,7 @@ from roles.actions import ACTIONS
 from roles.difference import TRUST_POLICY, compare, statements
 from sandbox.environment import PROJECT
 from tests.helpers.mocked import Deployment
-from tests.helpers.page import page_path, run_section
+from tests.helpers.page import page_path, read_actions, run_section
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID, Server, served
 from tests.helpers.roles_command import Output, Roles
 from tests.helpers.stacks import PROJECT_NAME, Aws, Stack
@@ -1693,9 +1693,7 @@ def test_the_policy_of_the_page_is_what_is_called(console: Console, adopt: Adopt
     configuration = configured("S3", BucketName="documents")
     console.server.data_source().update(type="S3", configuration=configuration)
     assert adopt("--force").code == 0
-    (block,) = re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL)
-    (statement,) = json.loads(block)["Statement"]
-    assert set(statement["Action"]) == set(console.server.calls) == set(ACTIONS["adopt"])
+    assert read_actions("Adopt") == set(console.server.calls) == set(ACTIONS["adopt"])
 
 
 def test_the_page_has_every_option(capsys: pytest.CaptureFixture[str]):
@@ -1733,7 +1731,7 @@ def write_files(stack: Stack) -> str:
     return run_section(
         stack,
         "Write the files",
-        page=PAGE,
+        PAGE,
         STACK=stack.name,
         SECRETS_PROVIDER="passphrase",
         AWS_REGION=REGION,
@@ -1760,7 +1758,7 @@ def test_a_console_s_role_is_imported_in_place_as_the_pages_say(
     )
     assert "Everything: excess\n      *\n        on *\n" in write_files(stack)
     unique = aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
-    imported = run_section(stack, "Import an existing role")
+    imported = run_section(stack, "Import the role")
     assert "~ assumeRolePolicy" in imported.stdout
     foreseen = "~ 2 to update" if name == OWN else "+ 1 to create\n    ~ 1 to update"
     assert f"Resources:\n    {foreseen}\n" in imported.stdout
@@ -1797,7 +1795,7 @@ def test_a_console_s_role_for_a_bucket_is_imported_in_place(
     )
     written = write_files(stack)
     assert f"      iam:PassRole\n        on {ANY_CONSOLE_ROLE}\n" in written
-    imported = run_section(stack, "Import an existing role")
+    imported = run_section(stack, "Import the role")
     foreseen = "~ 2 to update" if name == OWN else "+ 1 to create\n    ~ 1 to update"
     assert f"Resources:\n    {foreseen}\n" in imported.stdout
     assert "replace" not in imported.stdout
@@ -1830,7 +1828,7 @@ def test_a_role_without_room_is_imported_and_never_lacks_a_permission_that_it_ha
     before = role_accesses(aws)
     report = write_files(stack)
     if warned_in_vain:
-        failed = run_section(stack, "Import an existing role", check=False)
+        failed = run_section(stack, "Import the role", check=False)
         assert failed.returncode != 0
         assert "LimitExceeded" in failed.stdout
         assert role_accesses(aws) == before
@@ -1845,7 +1843,7 @@ def test_a_role_without_room_is_imported_and_never_lacks_a_permission_that_it_ha
     if warned_in_vain:
         stack.up()
     else:
-        run_section(stack, "Import an existing role")
+        run_section(stack, "Import the role")
     assert role_accesses(aws) > before
     policies = aws.role_policies(NAME)
     assert set(policies) == {"small", OWN}
@@ -1856,6 +1854,6 @@ def test_a_role_without_room_is_imported_and_never_lacks_a_permission_that_it_ha
     stack.up()
     for number in (1, 2):
         arn = f"arn:aws:iam::{ACCOUNT}:policy/{NAME}-copy-{number}"
-        run_section(stack, "If there is no room for the role policy", page=PAGE, POLICY_ARN=arn)
+        run_section(stack, "If there is no room for the role policy", PAGE, POLICY_ARN=arn)
     assert set(aws.role_policies(NAME)) == {OWN}
     assert aws.iam.list_policies(Scope="Local")["Policies"] == []
