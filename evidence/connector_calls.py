@@ -1,8 +1,6 @@
-"""List the requests that the connector makes, and similar ones that the role must not allow.
+"""List the calls of connectors with example resources, and similar calls that the role must not allow.
 
-AWS checks one call of an API by one request for each resource that the call needs; the call is allowed
-if all of them are. ARNs are written out here, not taken from the program.
-https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+A call is allowed if all its requests are. ARNs are written out here, not taken from the program.
 """
 
 import itertools
@@ -10,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from evidence.calls import SERVICE, Resources, calls
 from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -36,7 +35,6 @@ TAG: Final = f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_0a1b2c3d"
 SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
 KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
 BUCKET_ARN: Final = f"arn:aws:s3:::{BUCKET_NAME}"
-SERVICE: Final = "qbusiness.amazonaws.com"
 ROLE_NAME: Final = "qbusiness-role"
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME}"
 
@@ -273,155 +271,65 @@ class Call(NamedTuple):
 
 
 def connector_calls(options: Options) -> list[Call]:
-    """Return the calls of the connector, and whether the role of these options allows them."""
-    application_and_index = (APPLICATION_ARN, INDEX_ARN)
-    in_vpc = bool(options.network_arns)
-    create_tagged = {"aws:RequestTag/AMAZON_Q": TAG, "aws:TagKeys": ["AMAZON_Q"]}
-    has_tag = {"aws:ResourceTag/AMAZON_Q": TAG}
-
-    def call(
-        sid: str, what: str, action: str, *resources: str, allowed: bool = True, **more: Any
-    ) -> Call:
-        context: Context = more.get("context", {})
-        return Call(
-            sid, what, tuple(Request(action, resource, context) for resource in resources), allowed
-        )
-
-    # Without a secret, a key or a bucket, the role must not allow these.
-    secret_arn = options.secret_arn or SECRET_ARN
-    key_arn = options.key_arn or KEY_ARN
-    bucket_arn = options.bucket_arn or BUCKET_ARN
-    of_bucket = {"aws:ResourceAccount": options.bucket_account}
-    is_source = options.bucket_is_source
+    """Return the calls of all connectors, and whether the role of these options allows each."""
+    used = _used_resources(options)
     return [
-        call(
-            "AllowsAmazonQToGetObjectfromS3" if is_source else "AllowsAmazonQToGetS3Objects",
-            "read an object of the bucket",
-            "s3:GetObject",
-            f"{bucket_arn}/folder/file",
-            allowed=options.bucket_arn is not None,
-            context=of_bucket,
-        ),
-        call(
-            "AllowsAmazonQToListS3Buckets",
-            "list the objects of the bucket",
-            "s3:ListBucket",
-            bucket_arn,
-            allowed=is_source,
-            context=of_bucket,
-        ),
-        call(
-            "AllowsAmazonQToGetSecret",
-            "read the secret",
-            "secretsmanager:GetSecretValue",
-            secret_arn,
-            allowed=options.secret_arn is not None,
-        ),
-        *(
-            call(
-                "AllowsAmazonQToDecryptSecret",
-                f"decrypt {what}",
-                "kms:Decrypt",
-                key_arn,
-                allowed=options.key_arn is not None and is_source == (service == "s3"),
-                context={"kms:ViaService": f"{service}.{REGION}.amazonaws.com"},
-            )
-            for what, service in (
-                ("the secret, through Secrets Manager", "secretsmanager"),
-                ("an object of the bucket, through Amazon S3", "s3"),
-            )
-        ),
-        *(
-            call(
-                "AllowsAmazonQToIngestDocuments",
-                f"{verb} documents",
-                f"qbusiness:{action}",
-                *application_and_index,
-                allowed=options.ingest_scope == "applicationAndIndex",
-            )
-            for verb, action in (("put", "BatchPutDocument"), ("delete", "BatchDeleteDocument"))
-        ),
-        *(
-            call(
-                "AllowsAmazonQToIngestPrincipalMapping",
-                what,
-                f"qbusiness:{action}",
-                *resources,
-            )
-            for what, action, resources in (
-                ("put a group", "PutGroup", application_and_index),
-                ("delete a group", "DeleteGroup", application_and_index),
-                ("list groups", "ListGroups", application_and_index),
-                ("create a user", "CreateUser", (APPLICATION_ARN,)),
-                ("update a user", "UpdateUser", (APPLICATION_ARN,)),
-            )
-        ),
-        call(
-            "AllowsAmazonQToPassCustomerRole",
-            "pass the role itself to Amazon Q Business, with documents of the bucket",
-            "iam:PassRole",
-            ROLE,
-            allowed=is_source,
-            context={"iam:PassedToService": SERVICE},
-        ),
-        call(
-            "AllowsAmazonQToCreateAndDeleteNI",
-            "create a network interface in each subnet, with each security group",
-            "ec2:CreateNetworkInterface",
-            *(options.network_arns or (SUBNET_ARN, SECURITY_GROUP_ARN)),
-            allowed=in_vpc,
-        ),
-        call(
-            "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
-            "create a network interface with the application's tag",
-            "ec2:CreateNetworkInterface",
-            NETWORK_INTERFACE,
-            allowed=in_vpc,
-            context=create_tagged,
-        ),
-        call(
-            "AllowsAmazonQToCreateTags",
-            "set the tag while creating the network interface",
-            "ec2:CreateTags",
-            NETWORK_INTERFACE,
-            allowed=in_vpc,
-            context={**create_tagged, "ec2:CreateAction": "CreateNetworkInterface"},
-        ),
-        call(
-            "AllowsAmazonQToCreateNetworkInterfacePermission",
-            "let the service attach the tagged network interface",
-            "ec2:CreateNetworkInterfacePermission",
-            NETWORK_INTERFACE,
-            allowed=in_vpc,
-            context=has_tag,
-        ),
-        *(
-            call(
-                "AllowsAmazonQToDescribeResourcesForVPC",
-                f"describe the VPC with {action}",
-                f"ec2:{action}",
-                "*",
-                allowed=in_vpc,
-            )
-            for action in (
-                "DescribeNetworkInterfaces",
-                "DescribeAvailabilityZones",
-                "DescribeNetworkInterfaceAttribute",
-                "DescribeVpcs",
-                "DescribeRegions",
-                "DescribeNetworkInterfacePermissions",
-                "DescribeSubnets",
-            )
-        ),
-        call(
-            "AllowsAmazonQToDeleteTaggedNI",
-            "delete the tagged network interface",
-            "ec2:DeleteNetworkInterface",
-            NETWORK_INTERFACE,
-            allowed=options.deletion,
-            context=has_tag,
-        ),
+        Call(
+            call.sid,
+            call.what,
+            tuple(Request(call.action, arn, call.context) for arn in call.resources),
+            allowed=bool(own.resources)
+            and (call.sid != "AllowsAmazonQToIngestDocuments" or options.ingest_scope != "index"),
+        )
+        for call, own in zip(calls(_all_resources(used, options)), calls(used), strict=True)
+        if call.resources
     ]
+
+
+def _used_resources(options: Options) -> Resources[str]:
+    """Return the resources that the connector uses."""
+    secret, key, bucket = (
+        (arn,) if arn else () for arn in (options.secret_arn, options.key_arn, options.bucket_arn)
+    )
+    objects = tuple(f"{arn}/folder/file" for arn in bucket)
+    is_source, in_vpc = options.bucket_is_source, bool(options.network_arns)
+    return Resources(
+        region=REGION,
+        applications=(APPLICATION_ARN,),
+        indices=(INDEX_ARN,),
+        secrets=secret,
+        secret_keys=() if is_source else key,
+        bucket_account=options.bucket_account,
+        file_objects=() if is_source else objects,
+        source_buckets=bucket if is_source else (),
+        source_objects=objects if is_source else (),
+        source_keys=key if is_source else (),
+        passed_roles=(ROLE,) if is_source else (),
+        network=options.network_arns,
+        described=("*",) if in_vpc else (),
+        network_interfaces=(NETWORK_INTERFACE,) if in_vpc else (),
+        deletable_network_interfaces=(NETWORK_INTERFACE,) if options.deletion else (),
+        tag=TAG,
+    )
+
+
+def _all_resources(used: Resources[str], options: Options) -> Resources[str]:
+    """Add a resource for each call that the connector does not make, and the role must not allow."""
+    bucket = (options.bucket_arn or BUCKET_ARN,)
+    key = (options.key_arn or KEY_ARN,)
+    objects = () if options.bucket_is_source else (f"{BUCKET_ARN}/folder/file",)
+    return used._replace(
+        secrets=used.secrets or (SECRET_ARN,),
+        secret_keys=key,
+        file_objects=used.file_objects or objects,
+        source_buckets=bucket,
+        source_keys=key,
+        passed_roles=(ROLE,),
+        network=used.network or (SUBNET_ARN, SECURITY_GROUP_ARN),
+        described=("*",),
+        network_interfaces=(NETWORK_INTERFACE,),
+        deletable_network_interfaces=(NETWORK_INTERFACE,),
+    )
 
 
 ASSUME: Final = Call(

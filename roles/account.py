@@ -58,12 +58,19 @@ class DataSource(NamedTuple):
     """The connector, such as AEM or S3."""
     status: str
 
-    def document(self) -> dict[str, str]:
-        """Return what `--json` shows."""
+    @property
+    def ids(self) -> dict[str, str]:
+        """The IDs by which the API names the data source."""
         return {
             "applicationId": self.application_id,
             "indexId": self.index_id,
             "dataSourceId": self.id,
+        }
+
+    def document(self) -> dict[str, str]:
+        """Return the members that `--json` shows."""
+        return {
+            **self.ids,
             "displayName": self.name,
             "type": self.type,
             "status": self.status,
@@ -194,13 +201,7 @@ class Account:
     @_once
     def data_source(self, data_source: DataSource) -> Reply:
         """Return what GetDataSource says: role, configuration, VPC."""
-        found = self._call(
-            "qbusiness",
-            "get_data_source",
-            applicationId=data_source.application_id,
-            indexId=data_source.index_id,
-            dataSourceId=data_source.id,
-        )
+        found = self._call("qbusiness", "get_data_source", **data_source.ids)
         found.arn("dataSourceArn", "qbusiness:application/")
         if "roleArn" in found:
             found.arn("roleArn", "iam:role/")
@@ -226,13 +227,7 @@ class Account:
 
     def last_sync(self, data_source: DataSource) -> Reply | None:
         """Return the sync job that started last; None if there was none."""
-        found = self._call(
-            "qbusiness",
-            "list_data_source_sync_jobs",
-            applicationId=data_source.application_id,
-            indexId=data_source.index_id,
-            dataSourceId=data_source.id,
-        )
+        found = self._call("qbusiness", "list_data_source_sync_jobs", **data_source.ids)
         jobs: list[Reply] = found["history"]
         return max(jobs, key=lambda job: job["startTime"], default=None)
 

@@ -7,10 +7,11 @@ of its characters. A reply that cannot be used is an OddAnswerError, raised wher
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, NoReturn, cast
+from typing import Any, Final, NoReturn, cast
 from xml.etree import ElementTree as ET
 
 from roles.actions import action
+from roles.arns import Arn
 from roles.errors import OddAnswerError
 
 _JSON: Final[Mapping[str, tuple[type, ...]]] = {
@@ -28,25 +29,9 @@ _JSON: Final[Mapping[str, tuple[type, ...]]] = {
 }
 """How each type of a model is written in JSON."""
 _ARN: Final = re.compile(
-    r"arn:(?P<partition>aws(?:-[a-z]+)*):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*)"
-    r":(?P<account>[0-9]{12}|aws):(?P<resource>\S*[^\s/:])"
+    r"arn:aws(?:-[a-z]+)*:(?P<service>[a-z0-9-]+):[a-z0-9-]*:(?:[0-9]{12}|aws)"
+    r":(?P<resource>\S*[^\s/:])"
 )
-
-
-class Arn(NamedTuple):
-    """An ARN, and its parts."""
-
-    text: str
-    partition: str
-    service: str
-    region: str
-    account: str
-    resource: str
-
-    @property
-    def name(self) -> str:
-        """The last part of the resource: a role's name without its path."""
-        return self.resource.rpartition("/")[2]
 
 
 class Reply(dict[str, Any]):
@@ -79,7 +64,7 @@ class Reply(dict[str, Any]):
         found = _ARN.fullmatch(self[name])
         if not found or not f"{found['service']}:{found['resource']}".startswith(kind):
             raise self.odd(f"has the {name} {self[name]!r}, which is not an ARN{kind and ' of '}{kind}")
-        return Arn(found[0], **found.groupdict())
+        return Arn.of(found[0])
 
     def document(self, name: str) -> Mapping[str, Any]:
         """Return a member that is a policy in JSON, which botocore has parsed or not."""

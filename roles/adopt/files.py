@@ -20,6 +20,7 @@ from components.formats import ROLE_NAME_SUFFIX
 from components.stack_config import config_key
 from roles.account import Role
 from roles.adopt.room import Room, copy_file, find_room
+from roles.arns import Arn
 from roles.errors import InputError
 from roles.project import read_mapping
 from roles.requirements import COMPONENT, Connection
@@ -65,7 +66,7 @@ def plan(connection: Connection, project: str, policy_names: Callable[[], Collec
     assert role_policy is not None  # noqa: S101 every setting is known
     config = {
         config_key("region"): connection.region,
-        ALLOWED_ACCOUNTS: [connection.application_arn.split(":")[4]],
+        ALLOWED_ACCOUNTS: [Arn.of(connection.application_arn).account],
     }
     config |= {config_key(name, f"{project}:"): value for name, value in settings.items()}
     documents = Documents(trust_policy, role_policy)

@@ -13,6 +13,7 @@ from components.connector_role import POLICY_NAME
 from components.formats import MAXIMUM_INLINE_SIZE
 from guardrails.iam.documents import listed
 from roles.account import Role
+from roles.arns import Arn
 from roles.aws_cli import aws_command
 
 MAXIMUM_MANAGED_SIZE: Final = 6_144
@@ -55,10 +56,11 @@ class Room(NamedTuple):
 
     def copy_commands(self) -> str:
         """Return the shell commands that create the copies and attach them to the role."""
-        partition, account = self.role.arn.split(":")[1:5:3]
+        role = Arn.of(self.role.arn)
         commands: list[str] = []
         for copy in self.copies:
-            document, arn = f"file://{copy.file}", f"arn:{partition}:iam::{account}:policy/{copy.name}"
+            document = f"file://{copy.file}"
+            arn = f"arn:{role.partition}:iam::{role.account}:policy/{copy.name}"
             commands += [
                 aws_command("iam create-policy", policy_name=copy.name, policy_document=document),
                 aws_command("iam attach-role-policy", role_name=self.role.name, policy_arn=arn),

@@ -17,6 +17,7 @@ from components.formats import KEY, SECRET, role_policy_settings
 from components.stack_config import config_key
 from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
+from roles.arns import Arn
 from roles.detection import connectors_of, find_connector, find_uses
 from roles.difference import Access, compare, program_statements, role_statements
 from roles.errors import (
@@ -299,8 +300,9 @@ def _needs(connection: Connection, faults: list[Fault]) -> _Needs | None:
 
 def _render(connection: Connection, **options: object) -> _Needs:
     """Return what the program writes in any case, and in some; raises SettingsError if in none."""
-    partition, _, _, account = connection.application_arn.split(":")[1:5]
-    no_secret = f"arn:{partition}:secretsmanager:{connection.region}:{account}:secret:unknown-000000"
+    application = Arn.of(connection.application_arn)
+    place = f"{connection.region}:{application.account}"
+    no_secret = f"arn:{application.partition}:secretsmanager:{place}:secret:unknown-000000"
     deletion = {"allow_network_interface_deletion": True}
     written: list[list[Statement]] = []
     refused: SettingsError | None = None

@@ -7,6 +7,7 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from roles.account import DataSource
+from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, not_allowed, ok, problem, skipped, unread
 from roles.check.subject import Subject, ignore_not_found
@@ -91,7 +92,7 @@ def _differences(subject: Subject, found: Reply) -> Iterator[str]:
         yield f"its secret is {theirs or 'none'}, but secretId is {ours or 'not set'}"
     vpc = found.get("vpcConfiguration", {})
     arns = subject.policies.resources("ec2:CreateNetworkInterface")
-    settings = {arn.rpartition("/")[2] for arn in arns}
+    settings = {Arn.of(arn).name for arn in arns}
     actual = {*vpc.get("subnetIds", ()), *vpc.get("securityGroupIds", ())}
     if actual != settings:
         theirs, ours = (
@@ -139,7 +140,7 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
 
 def _left_behind(subject: Subject, source: DataSource, role_arn: str, shared: str) -> Answer:
     """Ask whether the other role of a data source exists."""
-    name = role_arn.rpartition("/")[2]
+    name = Arn.of(role_arn).name
     try:
         actual = ignore_not_found(lambda: subject.account.role_arn(name))
     except ClientError as error:
@@ -169,8 +170,8 @@ def _names(secret_id: str | None, arn: str | None) -> bool:
     """Return whether a data source names the secret without its ARN."""
     if not secret_id or not arn:
         return False
-    resource = arn.split(":", 6)[6]
-    return secret_id in (resource, resource.rpartition("-")[0])
+    name = Arn.of(arn).resource.removeprefix("secret:")
+    return secret_id in (name, name.rpartition("-")[0])
 
 
 def _status(subject: Subject, source: DataSource, found: Reply) -> Answer:

@@ -6,17 +6,15 @@ from typing import Any, Final
 from components import policies
 from components.connector_role import POLICY_NAME
 from components.policies import Application
+from evidence.calls import SERVICE
 from guardrails.iam.truth import Truth
+from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, cannot_tell, not_allowed, ok, problem, skipped
+from roles.check.decisions import context_advice, decisions, dependence, for_now
 from roles.check.requests import (
-    SERVICE,
     Request,
     connector_requests,
-    context_advice,
-    decisions,
-    dependence,
-    for_now,
     foreign_requests,
     pass_request,
     simulated_context,
@@ -53,8 +51,8 @@ def application_arn(subject: Subject) -> Answer:
     if subject.application is None:
         return skipped("there is no application")
     arn: str = subject.application["applicationArn"]
-    _, partition, _, region, account, resource = arn.split(":", 5)
-    application = Application(partition, region, account, resource.rpartition("/")[2])
+    named = Arn.of(arn)
+    application = Application(named.partition, named.region, named.account, named.name)
     expected = policies.trust_policy(application)
     difference = compare(
         statements(TRUST_POLICY, expected),
@@ -64,11 +62,10 @@ def application_arn(subject: Subject) -> Answer:
         if any(verdict.verdict == "denies" for verdict in difference.role):
             return skipped("the trust policy has a statement that denies: see trust policy")
         return ok(f"the trust policy admits {subject.show(arn)}")
-    named = arn == subject.policies.application_arn
     return problem(
         f"the trust policy does not admit {subject.show(arn)}, the ARN of the application in AWS",
         subject.up_command
-        if named
+        if arn == subject.policies.application_arn
         else subject.set_command("application_id", subject.argument(arn, "APPLICATION_ARN")),
     )
 

@@ -14,17 +14,12 @@ from botocore.exceptions import ClientError
 from guardrails.iam.documents import Kind, Statement
 from guardrails.iam.patterns import Patterns
 from guardrails.iam.truth import Truth
+from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, cannot_tell, ok, problem, skipped
-from roles.check.requests import (
-    Request,
-    connector_requests,
-    context_advice,
-    decisions,
-    dependence,
-    for_now,
-)
-from roles.check.resources import NO_BUCKET, NO_KEY, bucket_owner, put_key_policy
+from roles.check.decisions import context_advice, decisions, dependence, for_now
+from roles.check.requests import Request, connector_requests
+from roles.check.resources import NO_BUCKET, bucket_owner, existing_key, put_key_policy
 from roles.check.subject import Subject
 from roles.difference import readable
 from roles.errors import code, is_denied
@@ -56,7 +51,7 @@ def secret_policy(subject: Subject) -> Answer:
         return skipped("there is no secret")
     if "DeletedDate" in subject.secret:
         return skipped("the secret is scheduled for deletion")
-    owner = arn.split(":")[4]
+    owner = Arn.of(arn).account
     try:
         policy = subject.account.secret_policy(arn)
     except ClientError as error:
@@ -73,16 +68,14 @@ def secret_policy(subject: Subject) -> Answer:
 
 def key_principals(subject: Subject) -> Answer:
     """Ask whether the key policy names a role that is deleted."""
-    arn = subject.policies.resource("kms:Decrypt")
-    if arn is None:
-        return ok(NO_KEY)
-    if subject.key is None:
-        return skipped("there is no key")
-    owner = arn.split(":")[4]
+    key = existing_key(subject)
+    if isinstance(key, Answer):
+        return key
+    owner = Arn.of(key["Arn"]).account
     if owner != subject.account_id:
         return _left_to(subject, owner, "key")
-    policy = subject.account.key_policy(arn)
-    put = put_key_policy(subject, subject.key)
+    policy = subject.account.key_policy(key["Arn"])
+    put = put_key_policy(subject, key)
     return _answer(subject, "key", policy, put, "kms:GetKeyPolicy")
 
 
@@ -170,7 +163,7 @@ def _denials(subject: Subject, what: str, statements: Sequence[Statement], put: 
 
 def _account(subject: Subject, request: Request) -> str:
     """Return the account of a request's resource; the ARN of a bucket has none, and it is this one."""
-    return request.resource.known.split(":")[4] or subject.account_id
+    return Arn.of(request.resource.known).account or subject.account_id
 
 
 def _deleted_roles(statements: Sequence[Statement], role_arn: str | None) -> Iterator[str]:

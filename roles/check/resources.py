@@ -9,9 +9,11 @@ from components.connectors import Need
 from guardrails.iam.documents import Kind
 from guardrails.iam.truth import Truth
 from roles.actions import action
+from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, cannot_tell, ok, problem, skipped
-from roles.check.requests import context_advice, decisions, decryption, dependence, for_now
+from roles.check.decisions import context_advice, decisions, dependence, for_now
+from roles.check.requests import decryption
 from roles.check.subject import Subject, ignore_not_found
 from roles.difference import readable
 from roles.errors import code, is_denied
@@ -26,7 +28,7 @@ _ZONES: Final[Mapping[str, Sequence[str]]] = {
 """IDs of the Availability Zones in which the service creates network interfaces.
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
 _NO_VPC: Final = "the settings have no VPC"
-NO_KEY: Final = "the settings have no customer managed key"
+_NO_KEY: Final = "the settings have no customer managed key"
 NO_BUCKET: Final = "the settings have no bucket"
 
 
@@ -145,7 +147,7 @@ def encryption(subject: Subject) -> Answer:
     else:
         what, key_id = "the secret", subject.secret.get("KmsKeyId")
     # A key by its ARN or ID needs no permission to be compared.
-    named = wanted is not None and key_id in (wanted, wanted.rpartition("/")[2])
+    named = wanted is not None and key_id in (wanted, Arn.of(wanted).name)
     actual = wanted if named else subject.account.customer_managed_key(key_id)
     managed, shown = "a key that AWS manages", subject.show(wanted or "")
     if actual == wanted:
@@ -165,7 +167,7 @@ def key(subject: Subject) -> Answer:
     """Ask whether the key can decrypt."""
     arn = subject.policies.resource("kms:Decrypt")
     if arn is None:
-        return ok(NO_KEY)
+        return ok(_NO_KEY)
     found = subject.key
     shown = subject.show(arn)
     if found is None:
@@ -190,22 +192,18 @@ def key(subject: Subject) -> Answer:
 
 def key_policy(subject: Subject) -> Answer:
     """Ask whether the policy of the key lets the role decrypt, itself or through IAM."""
-    arn = subject.policies.resource("kms:Decrypt")
-    if arn is None:
-        return ok(NO_KEY)
-    if subject.key is None:
-        return skipped("there is no key")
-    owner = arn.split(":")[4]
+    key = existing_key(subject)
+    if isinstance(key, Answer):
+        return key
+    owner = Arn.of(key["Arn"]).account
     if owner != subject.account_id:
         return skipped(
             f"only account {subject.show(owner, 'kms_key_id')}, which has the key, can read its policy: "
             f"it has to let {subject.show(subject.stack.role_arn or 'the role')} use kms:Decrypt"
         )
-    return _judge_key_policy(subject, arn, put_key_policy(subject, subject.key))
-
-
-def _judge_key_policy(subject: Subject, arn: str, command: str) -> Answer:
-    policy = readable(subject.account.key_policy(arn), Kind.RESOURCE, "of the key", "kms:GetKeyPolicy")
+    command = put_key_policy(subject, key)
+    document = subject.account.key_policy(key["Arn"])
+    policy = readable(document, Kind.RESOURCE, "of the key", "kms:GetKeyPolicy")
     ((_, decision),) = decisions(subject, policy, decryption(subject))
     names = ", ".join(statement.name for statement in decision.statements)
     if decision.allowed is Truth.CANNOT_TELL:
@@ -235,8 +233,15 @@ def _judge_key_policy(subject: Subject, arn: str, command: str) -> Answer:
     return ok(f"{text}{for_now(decision)}")
 
 
+def existing_key(subject: Subject) -> Reply | Answer:
+    """Return the key, or the answer to a question about its policy if there is no key."""
+    if subject.policies.resource("kms:Decrypt") is None:
+        return ok(_NO_KEY)
+    return skipped("there is no key") if subject.key is None else subject.key
+
+
 def put_key_policy(subject: Subject, key: Reply) -> str:
-    """Return the command that puts the policy of a key."""
+    """Return the command that replaces the policy of a key."""
     return aws_command(
         "kms put-key-policy",
         key_id=subject.argument(key["KeyId"], "KEY_ID", "kms_key_id"),
@@ -257,7 +262,7 @@ def subnets(subject: Subject) -> Answer:
     wrong: list[str] = []
     fixes: list[str] = []
     for number, arn in enumerate(wanted):
-        subnet = found.get(arn.rpartition("/")[2])
+        subnet = found.get(Arn.of(arn).name)
         if text := _wrong_with_subnet(subject, arn, subnet):
             value = subnet["SubnetArn"] if subnet and subnet["SubnetArn"] != arn else "SUBNET_ID"
             value = subject.argument(value, "SUBNET_ARN")
@@ -282,7 +287,7 @@ def subnets(subject: Subject) -> Answer:
 
 def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
     """Return what is wrong with a subnet, or an empty string."""
-    identifier = _in_vpc(subject, arn.rpartition("/")[2])
+    identifier = _in_vpc(subject, Arn.of(arn).name)
     if subnet is None:
         return f"there is no subnet {identifier} in {subject.shown_region}"
     if subnet["SubnetArn"] != arn:
@@ -297,7 +302,7 @@ def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
 
 def security_groups(subject: Subject) -> Answer:
     """Ask whether the security groups exist, in the VPC of the subnets."""
-    wanted = [arn.rpartition("/")[2] for arn in _network_arns(subject, "security-group/")]
+    wanted = [Arn.of(arn).name for arn in _network_arns(subject, "security-group/")]
     if not wanted:
         return ok(_NO_VPC)
     found = {group["GroupId"]: group for group in subject.account.security_groups(wanted)}
@@ -325,12 +330,12 @@ def _in_vpc(subject: Subject, value: str) -> str:
 def _network_arns(subject: Subject, kind: str) -> list[str]:
     """Return the ARNs of the subnets or of the security groups, as the policy has them."""
     arns = subject.policies.resources("ec2:CreateNetworkInterface")
-    return [arn for arn in arns if arn.split(":", 5)[5].startswith(kind)]
+    return [arn for arn in arns if Arn.of(arn).resource.startswith(kind)]
 
 
 def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, Reply]:
     """Return those of the subnets that exist, by their IDs."""
-    identifiers = [arn.rpartition("/")[2] for arn in arns]
+    identifiers = [Arn.of(arn).name for arn in arns]
     return {subnet["SubnetId"]: subnet for subnet in subject.account.subnets(identifiers)}
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
+from roles.arns import Arn
+
 HIDDEN: Final = "[secret]"
-_ARN_PARTS: Final = 6
 _NAMED_IN_ARNS: Final[Mapping[str, tuple[str, ...]]] = {
     "secretsmanager": ("secret_id",),
     "kms": ("kms_key_id",),
@@ -24,7 +25,7 @@ class Secrecy:
         texts = {name: [*_texts(value)] for name, value in secrets.items()}
         self._given_as_arn = {name for name in texts if any(map(_is_arn, texts[name]))}
         self._arns = {text for held in texts.values() for text in held if _is_arn(text)}
-        self._accounts = {arn.split(":")[4] for arn in self._arns} - {""}
+        self._accounts = {Arn.of(arn).account for arn in self._arns} - {""}
         for name in ("account_id", "bucket_account_id"):
             self._accounts.update(texts.get(name, ()))
 
@@ -39,7 +40,7 @@ class Secrecy:
         """
         if not _is_arn(value):
             return HIDDEN if value and (self._hides(settings) or value in self._accounts) else value
-        _, partition, service, region, account, resource = value.split(":", _ARN_PARTS - 1)
+        _, partition, service, region, account, resource = Arn.of(value)
         settings = (*settings, *_NAMED_IN_ARNS.get(service, ()))
         if resource.startswith("role/"):
             settings = (*settings, "role_name", "role_path")
@@ -69,7 +70,7 @@ class Secrecy:
 
 
 def _is_arn(text: str) -> bool:
-    return text.startswith("arn:") and text.count(":") >= _ARN_PARTS - 1
+    return Arn.of(text).partition != ""
 
 
 def _name(resource: str) -> str:

@@ -18,6 +18,7 @@ from components.errors import NOT_SET, Naming
 from components.formats import ROLE_NAME_SUFFIX, SETTINGS
 from components.validation import Location, validate
 from guardrails.iam.documents import listed
+from roles.arns import Arn
 from roles.check.secrecy import HIDDEN, Secrecy
 from roles.errors import InputError
 from roles.project import project_name
@@ -60,14 +61,13 @@ class StackSettings(NamedTuple):
     @property
     def application_account(self) -> str | None:
         """The account that the settings name, if they do."""
-        parts = str(self.get("application_id")).split(":")
-        return parts[4] if len(parts) > 1 else self.get("account_id")
+        return Arn.of(str(self.get("application_id"))).account or self.get("account_id")
 
     @property
     def role_name(self) -> str:
         """The name of the role; until the stack is deployed, one that the role may get."""
         if self.role_arn:
-            return self.role_arn.rpartition("/")[2]
+            return Arn.of(self.role_arn).name
         return self.get("role_name") or f"{COMPONENT}{ROLE_NAME_SUFFIX}"
 
     def command(self, name: str, value: str | None, *members: str | int) -> str:

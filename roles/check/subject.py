@@ -11,6 +11,7 @@ from components.errors import quote_argument
 from components.validation import Location
 from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Role
+from roles.arns import Arn
 from roles.check.stack import Policies, StackSettings, check_settings, render
 from roles.errors import InputError, OddAnswerError, is_denied, is_gone
 from roles.notes import Notes
@@ -41,9 +42,8 @@ class Subject:
         self.region = self.account.region
         caller = self.account.caller()
         self.caller, self.account_id = caller.arn("Arn"), caller["Account"]
-        role_account = "".join((stack.role_arn or "").split(":")[4:5])
         for wanted, setting in (
-            (role_account, "role_name"),
+            (Arn.of(stack.role_arn or "").account, "role_name"),
             (stack.application_account, "application_id"),
         ):
             if wanted and wanted != self.account_id:
@@ -80,7 +80,7 @@ class Subject:
     @property
     def application_id(self) -> str:
         """ID of the application."""
-        return self.policies.application_arn.rpartition("/")[2]
+        return Arn.of(self.policies.application_arn).name
 
     @property
     def index_id(self) -> str:
@@ -131,7 +131,7 @@ class Subject:
         IAM finds a role by its name alone: one under another path is another role.
         """
         arn = self.stack.role_arn
-        found = ignore_not_found(lambda: self.account.role(arn.rpartition("/")[2])) if arn else None
+        found = ignore_not_found(lambda: self.account.role(Arn.of(arn).name)) if arn else None
         return found if found and found.arn == arn else None
 
     @property
