@@ -50,7 +50,7 @@ SECRETS: Final = {
         f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
     ),
 }
-"""The value of the setting, and the secret's ARN."""
+"""The values of the setting, and the ARNs of the secrets."""
 KEYS: Final = {
     "AWS managed key": None,
     "customer managed key": (KEY_ID, KEY_ARN),
@@ -88,7 +88,7 @@ class Bucket(NamedTuple):
     name: str
     account: str
     is_source: bool
-    """Whether it is the data source, or contains files that the configuration names."""
+    """Whether the bucket is the data source; if not, it contains files that the configuration names."""
 
 
 BUCKETS: Final = {
@@ -103,7 +103,7 @@ BUCKETS: Final = {
 
 
 class Options(NamedTuple):
-    """A combination of all settings that determine the documents."""
+    """A combination of all settings that determine the policies."""
 
     secret: str
     key: str
@@ -114,7 +114,7 @@ class Options(NamedTuple):
 
     @property
     def connector(self) -> str:
-        """A connector that accepts these options; all such connectors get the same documents."""
+        """A connector that accepts these options; all such connectors get the same policies."""
         if self.bucket_is_source:
             return "s3-v1"
         return "webcrawler" if self.bucket_arn or not self.secret_arn else "aem-cloud"
@@ -182,7 +182,7 @@ class Options(NamedTuple):
 
 
 def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Options]:
-    """Return the options of a role of each shape with these values."""
+    """Return the options for one role of each shape with these values."""
     return [
         options
         for options in itertools.starmap(
@@ -196,7 +196,7 @@ def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Option
                 ("no bucket", *buckets),
             ),
         )
-        # A data source that is a bucket has no secret, and a key is for one of the two.
+        # A connector for a bucket has no secret, and a key encrypts one of the two.
         if not (options.secret_arn and options.bucket_is_source)
         if options.secret_arn or options.bucket_is_source or not options.key_arn
         if options.network_arns or not options.deletion
@@ -228,7 +228,7 @@ COMBINATIONS: Final = [
         )
     )
 ]
-"""The role of each shape with three sets of values."""
+"""Roles of all shapes, with three sets of values."""
 FULL: Final = Options(
     "secret of this account",
     "customer managed key",
@@ -236,7 +236,7 @@ FULL: Final = Options(
     "applicationAndIndex",
     deletion=True,
 )
-"""Every statement of the default connector is included."""
+"""The policies include every statement of the default connector."""
 FULL_WITH_FILES: Final = FULL._replace(bucket="files")
 FULL_OF_SOURCE: Final = Options(
     "no secret",
@@ -246,7 +246,7 @@ FULL_OF_SOURCE: Final = Options(
     deletion=True,
     bucket="source",
 )
-"""These two include every statement of any connector."""
+"""The policies of these two include every statement of any connector."""
 
 
 class Request(NamedTuple):
@@ -262,12 +262,12 @@ class Call(NamedTuple):
     """A call of the connector, or one that differs from it in one part."""
 
     sid: str
-    """The statement that allows it, or would if it were included."""
+    """The statement that allows the call, or would allow it if it were included."""
     what: str
     requests: tuple[Request, ...]
     allowed: bool
     deviation: str = ""
-    """How it differs from the connector's call; empty for the connector's call."""
+    """How the call differs from the connector's; empty for the connector's own call."""
 
 
 def connector_calls(options: Options) -> list[Call]:
@@ -359,7 +359,7 @@ PASS_OTHER_ROLE: Final = Call(
     deviation="the role of another data source",
 )
 
-# Other values of a condition key; None: the request does not have the key.
+# Other values of condition keys; None means that the request does not have the key.
 _OTHER_VALUES: Final[Mapping[str, tuple[str | list[str] | None, ...]]] = {
     "kms:ViaService": (
         None,
@@ -416,7 +416,7 @@ _OTHER_PRINCIPALS: Final = (
 
 
 def deviations(call: Call, options: Options) -> Iterator[Call]:
-    """Return the calls that differ from an allowed one in one part; all must be denied."""
+    """Return the calls that differ from an allowed call in one part; the role must deny all."""
     for request in call.requests:
         for what, other in _other_requests(request, options):
             yield Call(call.sid, call.what, (other,), allowed=False, deviation=what)
@@ -439,7 +439,7 @@ def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, R
 
 def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
     for key in request.context:
-        # The tags of a new network interface are checked by ec2:CreateNetworkInterface.
+        # The policy checks the tags of a new network interface in ec2:CreateNetworkInterface.
         if request.action == "ec2:CreateTags" and key != "ec2:CreateAction":
             continue
         for value in _OTHER_VALUES[key]:
@@ -459,7 +459,7 @@ def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
     others = {"other partition": ("aws-cn", service, region, account, resource)}
     if region:  # ARNs of Amazon S3 and IAM do not have one
         others["other Region"] = (partition, service, "us-west-2", account, resource)
-    if account:  # nor do those of Amazon S3
+    if account:  # ARNs of Amazon S3 do not have one
         others["other account"] = (partition, service, region, "999988887777", resource)
     for what, parts in others.items():
         yield what, ":".join(("arn", *parts))

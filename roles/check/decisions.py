@@ -16,7 +16,7 @@ from roles.check.subject import Subject
 
 _ABSENT: Final = (
     "aws:username",
-    # No session of AssumeRole has them: MFA protects the call of AssumeRole alone.
+    # MFA protects the call of AssumeRole; requests of its sessions do not contain the keys.
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
     "aws:multifactorauthpresent",
     "aws:multifactorauthage",
@@ -24,7 +24,7 @@ _ABSENT: Final = (
     # The role's trust policy does not allow sts:SetSourceIdentity:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
     "aws:sourceidentity",
-    # Only calls of a service principal have them, which is none that uses a role.
+    # Only direct calls of a service principal have them.
     "aws:principalservicename",
     "aws:principalservicenameslist",
     "aws:sourceaccount",
@@ -32,17 +32,17 @@ _ABSENT: Final = (
     "aws:sourceorgid",
     "aws:sourceorgpaths",
 )
-"""Keys that no session of a role has that a service assumes, by the availability of each key:
+"""Keys that are absent from the requests of a role that a service assumes. Availability of each key:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
 _ABSENT_WITH_SERVICE_ROLE: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
-"""Keys that a call of a service has only if it uses the credentials of another caller (same page)."""
+"""Keys that are present only if a service calls with the credentials of a caller (same page)."""
 _ABSENT_FOR_KEY: Final = (
-    # A service that calls for a caller does not pass on the caller's VPC endpoint:
+    # Forward access sessions do not pass on the VPC endpoint of the caller:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html
     "aws:sourcevpc",
     "aws:sourcevpce",
     "aws:vpcsourceip",
-    # Decrypt is none of the operations that have them:
+    # Decrypt does not support them:
     # https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
     "kms:grantisforawsresource",
     "kms:grantconstrainttype",
@@ -50,7 +50,7 @@ _ABSENT_FOR_KEY: Final = (
     "kms:grantoperations",
     "kms:retiringprincipal",
 )
-"""Keys that the request to decrypt does not have, which another service makes."""
+"""Keys that are absent from the request to decrypt, which another service makes."""
 _SECRET_CONTEXT: Final = ("SecretARN", "SecretVersionId")
 """The keys of the encryption context of a secret:
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
@@ -67,7 +67,7 @@ _OF_TIME: Final = ("aws:currenttime", "aws:epochtime")
 def decisions(
     subject: Subject, statements: Sequence[Statement], requests: Iterable[Request]
 ) -> Iterator[tuple[SingleRequest, Decision]]:
-    """Return whether statements allow each action of the requests of the role."""
+    """Return whether statements allow each action of requests, and why."""
     for request in requests:
         for action in request.actions:
             yield _decision(subject, statements, _single(subject, request, action))
@@ -76,7 +76,7 @@ def decisions(
 def _decision(
     subject: Subject, statements: Sequence[Statement], request: SingleRequest
 ) -> tuple[SingleRequest, Decision]:
-    """Return whether statements allow a request; what takes a call is asked for where it matters."""
+    """Return the decision on a request; tags and organization are read only if it depends on them."""
     decision = decide(statements, request)
     for keys, read in ((_OF_TAGS, _tags), (_OF_ORGANIZATION, _organization)):
         if _depends_on(decision, keys):
@@ -86,50 +86,50 @@ def _decision(
         time_keys = tuple(key for key in decision.unknown_keys if key.lower() in _OF_TIME)
         now = decide(statements, _with(request, Context(_time(subject))))
         if now.allowed is not Truth.CANNOT_TELL:
-            # Kept, so that the answer says that it holds at this time.
+            # Keep the keys: the answer reports that it holds only at this time.
             return request, now._replace(unknown_keys=time_keys)
     return request, decision
 
 
 def _depends_on(decision: Decision, keys: tuple[str, ...]) -> bool:
-    """Return whether a decision depends on keys, given in lower case or as prefixes."""
+    """Return whether a decision depends on keys, given as lowercase prefixes."""
     return any(key.lower().startswith(keys) for key in decision.unknown_keys)
 
 
 def _with(request: SingleRequest, more: Context) -> SingleRequest:
-    """Return the request with more that is known of it, unless the user states it."""
+    """Add context to a request; values in the request take precedence."""
     context = request.context
     values = {**more.values, **context.values}
     return request._replace(context=Context(values, (*context.complete, *more.complete)))
 
 
 def for_now(*found: Decision) -> str:
-    """Return what is added to an answer that holds at this time, and may not later."""
+    """Return the addition to an answer that holds now, but may not hold later."""
     keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
     return f", at this time: depends on {', '.join(keys)}" if keys else ""
 
 
 def dependence(decision: Decision) -> str:
-    """Return the statements on which a decision depends, and what is not known of the request."""
+    """Describe the statements and unknown keys on which a decision depends."""
     names = ", ".join(statement.name for statement in decision.statements)
     return f"depends on {', '.join((*decision.unknown_keys, *decision.unclear))} ({names})"
 
 
 def context_advice(*found: Decision) -> str:
-    """Return what to do about the keys that are not known."""
+    """Return advice about unknown keys."""
     keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
     options = " ".join(f"--context {quote_argument(f'{key}=VALUE')}" for key in keys)
     return f"repeat with {options}" if options else "compare the statement by hand"
 
 
 def _single(subject: Subject, request: Request, action: str) -> SingleRequest:
-    """Return the request for one action, with all that is known of it."""
+    """Return the request for one action, with its known context."""
     role = subject.role
     unnamed = f"arn:{subject.partition}:iam::{subject.account_id}:role/"
     principal = RolePrincipal(role.arn, role.id) if role else RolePrincipal(unnamed, "")
     known = {**_of_principal(subject), **_of_request(subject, request, action)}
     complete = _complete(subject, request)
-    # The user states a key for all requests, and it may be known of some of them.
+    # The user states a key for all requests; known values of a request take precedence.
     stated = {
         key: values
         for key, values in subject.stated_context.items()
@@ -139,7 +139,7 @@ def _single(subject: Subject, request: Request, action: str) -> SingleRequest:
 
 
 def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
-    """Return the keys that every session of the role has, and those that none has.
+    """Return the keys whose presence and value are the same for all requests of the role.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
@@ -157,10 +157,10 @@ def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
 
 
 def _of_request(subject: Subject, request: Request, action: str) -> dict[str, tuple[Text, ...]]:
-    """Return the keys of one request: where it is made, what it is about, and its own."""
+    """Return the keys of one request: global keys, keys of its service, and its own context."""
     account = Arn.of(str(request.resource)).account
     service = action.partition(":")[0]
-    # Only KMS is called by another service, with the credentials of the session.
+    # Only KMS is called through another service, with the credentials of the role's session.
     via_service = service == "kms"
     values = {"aws:securetransport": "true", "aws:viaawsservice": str(via_service).lower()}
     if region := region_of(subject, request, service):
@@ -194,7 +194,7 @@ def _texts(value: str | Text | list[str]) -> Iterable[Text]:
 
 
 def _complete(subject: Subject, request: Request) -> tuple[str, ...]:
-    """Return the prefixes of the keys that are absent if they are not known."""
+    """Return the prefixes of keys that are absent unless they are known."""
     of_role = ("aws:principaltag/",) if subject.role else ()
     created = ("aws:requesttag/",) if "aws:TagKeys" in request.context else ()
     of_secret = (_ENCRYPTION_CONTEXT,) if _is_of_secret(request) else ()
@@ -207,9 +207,9 @@ def _is_of_secret(request: Request) -> bool:
 
 
 def _tags(subject: Subject, request: SingleRequest) -> Context:
-    """Return the keys for the tags of the secret that a request reads, if they can be read.
+    """Return the keys for the tags of the secret, if the request is for it and they can be read.
 
-    Keys of tags may differ only in case. IAM does not say which of them it then compares.
+    The keys of tags may differ only in case; IAM does not document which of them it then compares.
     """
     tags = subject.secret_tags
     if tags is None or ":secretsmanager:" not in request.resource.known:
@@ -226,7 +226,7 @@ def _tags(subject: Subject, request: SingleRequest) -> Context:
 
 
 def _organization(subject: Subject, request: SingleRequest) -> Context:
-    """Return the keys for the organization, if the caller may read it; none if the account has none."""
+    """Return the keys for the organization, if the caller may read it; they may be absent."""
     found = subject.organization
     if found is None:
         return Context({})

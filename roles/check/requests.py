@@ -1,4 +1,4 @@
-"""List the requests of a connector with the resources of a stack.
+"""List the requests that the connector of a stack makes, and requests that its role must not allow.
 
 AWS checks one call of an API by one request for each resource that the call needs:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
@@ -23,7 +23,7 @@ class Request(NamedTuple):
     actions: list[str]
     resource: Text
     context: Mapping[str, str | Text | list[str]]
-    """The condition keys of these actions; a service adds the global ones."""
+    """The condition keys of the actions, without global keys."""
 
 
 def connector_requests(subject: Subject) -> list[Request]:
@@ -92,9 +92,9 @@ def pass_request(role_arn: str) -> Request:
 
 
 def simulated_context(subject: Subject, request: Request) -> dict[str, str | list[str]]:
-    """Return the context as IAM's simulation takes it, with examples for what is not known.
+    """Return the context for IAM's simulation, with examples for unknown text.
 
-    The simulation does not know the Region, on which boundaries depend:
+    The simulation does not add the Region, on which boundaries may depend:
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     region = region_of(subject, request, request.actions[0].partition(":")[0])
@@ -103,21 +103,21 @@ def simulated_context(subject: Subject, request: Request) -> dict[str, str | lis
 
 
 def foreign_requests(subject: Subject) -> Iterator[Request]:
-    """Return requests that no connector's role may make."""
+    """Return requests that the role of no connector may make."""
     place = f"{subject.region}:{subject.account_id}"
     secret_arn = f"arn:{subject.partition}:secretsmanager:{place}:secret:another-secret-AbCdEf"
     yield Request(["secretsmanager:GetSecretValue"], Text(secret_arn), {})
     other = "00000000-0000-0000-0000-000000000000"
     application_arn = f"arn:{subject.partition}:qbusiness:{place}:application/{other}"
     yield Request(["qbusiness:BatchPutDocument"], Text(application_arn), {})
-    # As the console calls roles: AWS's pages for Amazon S3 allow this one.
+    # The console gives roles such names, and AWS's pages for Amazon S3 allow passing them.
     role = "role/QBusiness-DataSource-another"
     yield pass_request(f"arn:{subject.partition}:iam::{subject.account_id}:{role}")
 
 
 def region_of(subject: Subject, request: Request, service: str) -> str:
-    """Return the Region that a request is made in; empty if it is not known."""
-    # The Region of a bucket may be another one. For iam:PassRole, IAM does not document it.
+    """Return the Region of a request; empty if it is unknown."""
+    # A bucket with files may be in another Region. IAM does not document the Region of iam:PassRole.
     if service == "iam" or (service == "s3" and not subject.stack.connector.bucket_is_source):
         return ""
     return Arn.of(str(request.resource)).region or subject.region

@@ -1,7 +1,8 @@
-"""Ask whether resource policies deny the role, or name a role that is deleted.
+"""Ask whether resource policies deny the role access, or name a deleted role.
 
-A policy stores the unique ID of a role that it names, and shows the role's ARN in its place. After the
-role is deleted, only the ID can be shown; a role that is created again under the same ARN has another:
+A policy stores the unique ID of each role that it names, and AWS shows the role's ARN in its place.
+After the role is deleted, AWS shows the ID. A role that is created again with the same ARN has another
+ID:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
 """
 
@@ -27,7 +28,7 @@ from roles.errors import code, is_denied
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
 _NO_TRACE: Final = "names no role that was deleted"
 _PREFIXES: Final[Mapping[str, str]] = {"secret": "secretsmanager:", "bucket": "s3:"}
-"""How the actions begin that a policy may deny; "key policy" asks about those on the key."""
+"""Prefixes of the actions that a policy may deny; "key policy" asks about the key."""
 _EVERYTHING: Final = Patterns(("*",))
 _ROLE_POLICY: Final = Statement(
     policy="",
@@ -39,11 +40,11 @@ _ROLE_POLICY: Final = Statement(
     conditions=(),
     variables=False,
 )
-"""In its own account, the role's policy allows the connector's requests that no other policy denies."""
+"""Within an account, the role policy suffices to allow a request that no policy denies."""
 
 
 def secret_policy(subject: Subject) -> Answer:
-    """Ask whether the secret's resource policy denies the role, or names one that is deleted."""
+    """Ask whether the secret's resource policy denies the role access, or names a deleted role."""
     arn = subject.policies.resource("secretsmanager:GetSecretValue")
     if arn is None:
         return ok("the settings have no secret")
@@ -67,7 +68,7 @@ def secret_policy(subject: Subject) -> Answer:
 
 
 def key_principals(subject: Subject) -> Answer:
-    """Ask whether the key policy names a role that is deleted."""
+    """Ask whether the key policy names a deleted role."""
     key = existing_key(subject)
     if isinstance(key, Answer):
         return key
@@ -80,7 +81,7 @@ def key_principals(subject: Subject) -> Answer:
 
 
 def bucket_policy(subject: Subject) -> Answer:
-    """Ask whether the bucket policy names a role that is deleted."""
+    """Ask whether the bucket policy denies the role access, or names a deleted role."""
     name = subject.stack.get("bucket_name")
     if not name:
         return ok(NO_BUCKET)
@@ -130,7 +131,7 @@ def _answer(
 
 
 def _denials(subject: Subject, what: str, statements: Sequence[Statement], put: str) -> Answer:
-    """Ask whether a policy denies the role what the connector does."""
+    """Ask whether a policy denies the requests of the connector."""
     if what not in _PREFIXES:
         return ok(_NO_TRACE)
     requests = [
@@ -162,12 +163,12 @@ def _denials(subject: Subject, what: str, statements: Sequence[Statement], put: 
 
 
 def _account(subject: Subject, request: Request) -> str:
-    """Return the account of a request's resource; the ARN of a bucket has none, and it is this one."""
+    """Return the account of a request's resource; a bucket is of this account, and its ARN has none."""
     return Arn.of(request.resource.known).account or subject.account_id
 
 
 def _deleted_roles(statements: Sequence[Statement], role_arn: str | None) -> Iterator[str]:
-    """Return the IDs of deleted roles, from statements that do not name the role itself too."""
+    """Return the IDs of deleted roles in statements that do not also name the current role."""
     for statement in statements:
         names = statement.principals.values
         if f"AWS:{role_arn}" not in names:

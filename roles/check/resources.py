@@ -1,4 +1,4 @@
-"""Ask whether the resources that the settings name exist, and the connector can use them."""
+"""Ask whether the resources in the settings exist, and the connector can use them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -33,7 +33,7 @@ NO_BUCKET: Final = "the settings have no bucket"
 
 
 def credentials(subject: Subject) -> Answer:
-    """Show whose answers these are."""
+    """Show the account, Region, and caller."""
     account, caller = map(subject.show, (subject.account_id, subject.caller.text))
     return ok(f"account {account} in {subject.shown_region}, {caller}")
 
@@ -115,7 +115,7 @@ def secret(subject: Subject) -> Answer:
 
 
 def _other_secret(subject: Subject, arn: str) -> Answer:
-    """Look for a secret of the same name, which was created again under another ARN."""
+    """Look for a secret of the same name that was created again with another ARN."""
     partial_arn = arn.rpartition("-")[0]
     found = ignore_not_found(lambda: subject.account.secret(partial_arn))
     if found is None:
@@ -146,7 +146,7 @@ def encryption(subject: Subject) -> Answer:
         return skipped("there is no secret")
     else:
         what, key_id = "the secret", subject.secret.get("KmsKeyId")
-    # A key by its ARN or ID needs no permission to be compared.
+    # Comparing an ARN or ID does not need permission to read the key.
     named = wanted is not None and key_id in (wanted, Arn.of(wanted).name)
     actual = wanted if named else subject.account.customer_managed_key(key_id)
     managed, shown = "a key that AWS manages", subject.show(wanted or "")
@@ -191,7 +191,7 @@ def key(subject: Subject) -> Answer:
 
 
 def key_policy(subject: Subject) -> Answer:
-    """Ask whether the policy of the key lets the role decrypt, itself or through IAM."""
+    """Ask whether the policy of the key allows the role to decrypt, directly or through IAM."""
     key = existing_key(subject)
     if isinstance(key, Answer):
         return key
@@ -286,7 +286,7 @@ def subnets(subject: Subject) -> Answer:
 
 
 def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
-    """Return what is wrong with a subnet, or an empty string."""
+    """Return the problem with a subnet; empty if there is none."""
     identifier = _in_vpc(subject, Arn.of(arn).name)
     if subnet is None:
         return f"there is no subnet {identifier} in {subject.shown_region}"
@@ -328,13 +328,13 @@ def _in_vpc(subject: Subject, value: str) -> str:
 
 
 def _network_arns(subject: Subject, kind: str) -> list[str]:
-    """Return the ARNs of the subnets or of the security groups, as the policy has them."""
+    """Return the ARNs of the subnets or of the security groups in the policy."""
     arns = subject.policies.resources("ec2:CreateNetworkInterface")
     return [arn for arn in arns if Arn.of(arn).resource.startswith(kind)]
 
 
 def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, Reply]:
-    """Return those of the subnets that exist, by their IDs."""
+    """Return the subnets that exist, by ID."""
     identifiers = [Arn.of(arn).name for arn in arns]
     return {subnet["SubnetId"]: subnet for subnet in subject.account.subnets(identifiers)}
 
@@ -376,12 +376,12 @@ def bucket(subject: Subject) -> Answer:
 
 
 def bucket_owner(subject: Subject) -> str:
-    """Return the account of the bucket, as the settings have it."""
+    """Return the account of the bucket according to the settings."""
     return subject.stack.get("bucket_account_id") or subject.account_id
 
 
 def _unseen_bucket(subject: Subject, error: ClientError) -> Answer:
-    """Return the answer for a bucket that is not there, or that another account does not show."""
+    """Return the answer for a bucket that does not exist, or that another account does not show."""
     if code(error) == "NoSuchBucket":
         return skipped("there is no bucket")
     owner = bucket_owner(subject)
