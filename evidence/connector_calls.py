@@ -1,8 +1,6 @@
-"""List the requests that the connector makes, and similar ones that the role must not allow.
+"""List the calls of connectors with example resources, and similar calls that the role must not allow.
 
-AWS checks one call of an API by one request for each resource that the call needs; the call is allowed
-if all of them are. ARNs are written out here, not taken from the program.
-https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+A call is allowed if all its requests are. ARNs are written out here, not taken from the program.
 """
 
 import itertools
@@ -10,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from evidence.calls import SERVICE, Resources, calls
 from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,
@@ -36,7 +35,6 @@ TAG: Final = f"qbusiness_{ACCOUNT}_{APPLICATION_ID}_0a1b2c3d"
 SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
 KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
 BUCKET_ARN: Final = f"arn:aws:s3:::{BUCKET_NAME}"
-SERVICE: Final = "qbusiness.amazonaws.com"
 ROLE_NAME: Final = "qbusiness-role"
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME}"
 
@@ -52,7 +50,7 @@ SECRETS: Final = {
         f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
     ),
 }
-"""The value of the setting, and the secret's ARN."""
+"""The values of the setting, and the ARNs of the secrets."""
 KEYS: Final = {
     "AWS managed key": None,
     "customer managed key": (KEY_ID, KEY_ARN),
@@ -90,7 +88,7 @@ class Bucket(NamedTuple):
     name: str
     account: str
     is_source: bool
-    """Whether it is the data source, or contains files that the configuration names."""
+    """Whether the bucket is the data source; if not, it contains files that the configuration names."""
 
 
 BUCKETS: Final = {
@@ -105,7 +103,7 @@ BUCKETS: Final = {
 
 
 class Options(NamedTuple):
-    """A combination of all settings that determine the documents."""
+    """A combination of all settings that determine the policies."""
 
     secret: str
     key: str
@@ -116,7 +114,7 @@ class Options(NamedTuple):
 
     @property
     def connector(self) -> str:
-        """A connector that accepts these options; all such connectors get the same documents."""
+        """A connector that accepts these options; all such connectors get the same policies."""
         if self.bucket_is_source:
             return "s3-v1"
         return "webcrawler" if self.bucket_arn or not self.secret_arn else "aem-cloud"
@@ -184,7 +182,7 @@ class Options(NamedTuple):
 
 
 def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Options]:
-    """Return the options of a role of each shape with these values."""
+    """Return the options for one role of each shape with these values."""
     return [
         options
         for options in itertools.starmap(
@@ -198,7 +196,7 @@ def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Option
                 ("no bucket", *buckets),
             ),
         )
-        # A data source that is a bucket has no secret, and a key is for one of the two.
+        # A connector for a bucket has no secret, and a key encrypts one of the two.
         if not (options.secret_arn and options.bucket_is_source)
         if options.secret_arn or options.bucket_is_source or not options.key_arn
         if options.network_arns or not options.deletion
@@ -230,7 +228,7 @@ COMBINATIONS: Final = [
         )
     )
 ]
-"""The role of each shape with three sets of values."""
+"""Roles of all shapes, with three sets of values."""
 FULL: Final = Options(
     "secret of this account",
     "customer managed key",
@@ -238,7 +236,7 @@ FULL: Final = Options(
     "applicationAndIndex",
     deletion=True,
 )
-"""Every statement of the default connector is included."""
+"""The policies include every statement of the default connector."""
 FULL_WITH_FILES: Final = FULL._replace(bucket="files")
 FULL_OF_SOURCE: Final = Options(
     "no secret",
@@ -248,7 +246,7 @@ FULL_OF_SOURCE: Final = Options(
     deletion=True,
     bucket="source",
 )
-"""These two include every statement of any connector."""
+"""The policies of these two include every statement of any connector."""
 
 
 class Request(NamedTuple):
@@ -264,164 +262,74 @@ class Call(NamedTuple):
     """A call of the connector, or one that differs from it in one part."""
 
     sid: str
-    """The statement that allows it, or would if it were included."""
+    """The statement that allows the call, or would allow it if it were included."""
     what: str
     requests: tuple[Request, ...]
     allowed: bool
     deviation: str = ""
-    """How it differs from the connector's call; empty for the connector's call."""
+    """How the call differs from the connector's; empty for the connector's own call."""
 
 
 def connector_calls(options: Options) -> list[Call]:
-    """Return the calls of the connector, and whether the role of these options allows them."""
-    application_and_index = (APPLICATION_ARN, INDEX_ARN)
-    in_vpc = bool(options.network_arns)
-    create_tagged = {"aws:RequestTag/AMAZON_Q": TAG, "aws:TagKeys": ["AMAZON_Q"]}
-    has_tag = {"aws:ResourceTag/AMAZON_Q": TAG}
-
-    def call(
-        sid: str, what: str, action: str, *resources: str, allowed: bool = True, **more: Any
-    ) -> Call:
-        context: Context = more.get("context", {})
-        return Call(
-            sid, what, tuple(Request(action, resource, context) for resource in resources), allowed
-        )
-
-    # Without a secret, a key or a bucket, the role must not allow these.
-    secret_arn = options.secret_arn or SECRET_ARN
-    key_arn = options.key_arn or KEY_ARN
-    bucket_arn = options.bucket_arn or BUCKET_ARN
-    of_bucket = {"aws:ResourceAccount": options.bucket_account}
-    is_source = options.bucket_is_source
+    """Return the calls of all connectors, and whether the role of these options allows each."""
+    used = _used_resources(options)
     return [
-        call(
-            "AllowsAmazonQToGetObjectfromS3" if is_source else "AllowsAmazonQToGetS3Objects",
-            "read an object of the bucket",
-            "s3:GetObject",
-            f"{bucket_arn}/folder/file",
-            allowed=options.bucket_arn is not None,
-            context=of_bucket,
-        ),
-        call(
-            "AllowsAmazonQToListS3Buckets",
-            "list the objects of the bucket",
-            "s3:ListBucket",
-            bucket_arn,
-            allowed=is_source,
-            context=of_bucket,
-        ),
-        call(
-            "AllowsAmazonQToGetSecret",
-            "read the secret",
-            "secretsmanager:GetSecretValue",
-            secret_arn,
-            allowed=options.secret_arn is not None,
-        ),
-        *(
-            call(
-                "AllowsAmazonQToDecryptSecret",
-                f"decrypt {what}",
-                "kms:Decrypt",
-                key_arn,
-                allowed=options.key_arn is not None and is_source == (service == "s3"),
-                context={"kms:ViaService": f"{service}.{REGION}.amazonaws.com"},
-            )
-            for what, service in (
-                ("the secret, through Secrets Manager", "secretsmanager"),
-                ("an object of the bucket, through Amazon S3", "s3"),
-            )
-        ),
-        *(
-            call(
-                "AllowsAmazonQToIngestDocuments",
-                f"{verb} documents",
-                f"qbusiness:{action}",
-                *application_and_index,
-                allowed=options.ingest_scope == "applicationAndIndex",
-            )
-            for verb, action in (("put", "BatchPutDocument"), ("delete", "BatchDeleteDocument"))
-        ),
-        *(
-            call(
-                "AllowsAmazonQToIngestPrincipalMapping",
-                what,
-                f"qbusiness:{action}",
-                *resources,
-            )
-            for what, action, resources in (
-                ("put a group", "PutGroup", application_and_index),
-                ("delete a group", "DeleteGroup", application_and_index),
-                ("list groups", "ListGroups", application_and_index),
-                ("create a user", "CreateUser", (APPLICATION_ARN,)),
-                ("update a user", "UpdateUser", (APPLICATION_ARN,)),
-            )
-        ),
-        call(
-            "AllowsAmazonQToPassCustomerRole",
-            "pass the role itself to Amazon Q Business, with documents of the bucket",
-            "iam:PassRole",
-            ROLE,
-            allowed=is_source,
-            context={"iam:PassedToService": SERVICE},
-        ),
-        call(
-            "AllowsAmazonQToCreateAndDeleteNI",
-            "create a network interface in each subnet, with each security group",
-            "ec2:CreateNetworkInterface",
-            *(options.network_arns or (SUBNET_ARN, SECURITY_GROUP_ARN)),
-            allowed=in_vpc,
-        ),
-        call(
-            "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
-            "create a network interface with the application's tag",
-            "ec2:CreateNetworkInterface",
-            NETWORK_INTERFACE,
-            allowed=in_vpc,
-            context=create_tagged,
-        ),
-        call(
-            "AllowsAmazonQToCreateTags",
-            "set the tag while creating the network interface",
-            "ec2:CreateTags",
-            NETWORK_INTERFACE,
-            allowed=in_vpc,
-            context={**create_tagged, "ec2:CreateAction": "CreateNetworkInterface"},
-        ),
-        call(
-            "AllowsAmazonQToCreateNetworkInterfacePermission",
-            "let the service attach the tagged network interface",
-            "ec2:CreateNetworkInterfacePermission",
-            NETWORK_INTERFACE,
-            allowed=in_vpc,
-            context=has_tag,
-        ),
-        *(
-            call(
-                "AllowsAmazonQToDescribeResourcesForVPC",
-                f"describe the VPC with {action}",
-                f"ec2:{action}",
-                "*",
-                allowed=in_vpc,
-            )
-            for action in (
-                "DescribeNetworkInterfaces",
-                "DescribeAvailabilityZones",
-                "DescribeNetworkInterfaceAttribute",
-                "DescribeVpcs",
-                "DescribeRegions",
-                "DescribeNetworkInterfacePermissions",
-                "DescribeSubnets",
-            )
-        ),
-        call(
-            "AllowsAmazonQToDeleteTaggedNI",
-            "delete the tagged network interface",
-            "ec2:DeleteNetworkInterface",
-            NETWORK_INTERFACE,
-            allowed=options.deletion,
-            context=has_tag,
-        ),
+        Call(
+            call.sid,
+            call.what,
+            tuple(Request(call.action, arn, call.context) for arn in call.resources),
+            allowed=bool(own.resources)
+            and (call.sid != "AllowsAmazonQToIngestDocuments" or options.ingest_scope != "index"),
+        )
+        for call, own in zip(calls(_all_resources(used, options)), calls(used), strict=True)
+        if call.resources
     ]
+
+
+def _used_resources(options: Options) -> Resources[str]:
+    """Return the resources that the connector uses."""
+    secret, key, bucket = (
+        (arn,) if arn else () for arn in (options.secret_arn, options.key_arn, options.bucket_arn)
+    )
+    objects = tuple(f"{arn}/folder/file" for arn in bucket)
+    is_source, in_vpc = options.bucket_is_source, bool(options.network_arns)
+    return Resources(
+        region=REGION,
+        applications=(APPLICATION_ARN,),
+        indices=(INDEX_ARN,),
+        secrets=secret,
+        secret_keys=() if is_source else key,
+        bucket_account=options.bucket_account,
+        file_objects=() if is_source else objects,
+        source_buckets=bucket if is_source else (),
+        source_objects=objects if is_source else (),
+        source_keys=key if is_source else (),
+        passed_roles=(ROLE,) if is_source else (),
+        network=options.network_arns,
+        described=("*",) if in_vpc else (),
+        network_interfaces=(NETWORK_INTERFACE,) if in_vpc else (),
+        deletable_network_interfaces=(NETWORK_INTERFACE,) if options.deletion else (),
+        tag=TAG,
+    )
+
+
+def _all_resources(used: Resources[str], options: Options) -> Resources[str]:
+    """Add a resource for each call that the connector does not make, and the role must not allow."""
+    bucket = (options.bucket_arn or BUCKET_ARN,)
+    key = (options.key_arn or KEY_ARN,)
+    objects = () if options.bucket_is_source else (f"{BUCKET_ARN}/folder/file",)
+    return used._replace(
+        secrets=used.secrets or (SECRET_ARN,),
+        secret_keys=key,
+        file_objects=used.file_objects or objects,
+        source_buckets=bucket,
+        source_keys=key,
+        passed_roles=(ROLE,),
+        network=used.network or (SUBNET_ARN, SECURITY_GROUP_ARN),
+        described=("*",),
+        network_interfaces=(NETWORK_INTERFACE,),
+        deletable_network_interfaces=(NETWORK_INTERFACE,),
+    )
 
 
 ASSUME: Final = Call(
@@ -451,7 +359,7 @@ PASS_OTHER_ROLE: Final = Call(
     deviation="the role of another data source",
 )
 
-# Other values of a condition key; None: the request does not have the key.
+# Other values of condition keys; None means that the request does not have the key.
 _OTHER_VALUES: Final[Mapping[str, tuple[str | list[str] | None, ...]]] = {
     "kms:ViaService": (
         None,
@@ -508,7 +416,7 @@ _OTHER_PRINCIPALS: Final = (
 
 
 def deviations(call: Call, options: Options) -> Iterator[Call]:
-    """Return the calls that differ from an allowed one in one part; all must be denied."""
+    """Return the calls that differ from an allowed call in one part; the role must deny all."""
     for request in call.requests:
         for what, other in _other_requests(request, options):
             yield Call(call.sid, call.what, (other,), allowed=False, deviation=what)
@@ -531,7 +439,7 @@ def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, R
 
 def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
     for key in request.context:
-        # The tags of a new network interface are checked by ec2:CreateNetworkInterface.
+        # The policy checks the tags of a new network interface in ec2:CreateNetworkInterface.
         if request.action == "ec2:CreateTags" and key != "ec2:CreateAction":
             continue
         for value in _OTHER_VALUES[key]:
@@ -551,7 +459,7 @@ def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
     others = {"other partition": ("aws-cn", service, region, account, resource)}
     if region:  # ARNs of Amazon S3 and IAM do not have one
         others["other Region"] = (partition, service, "us-west-2", account, resource)
-    if account:  # nor do those of Amazon S3
+    if account:  # ARNs of Amazon S3 do not have one
         others["other account"] = (partition, service, region, "999988887777", resource)
     for what, parts in others.items():
         yield what, ":".join(("arn", *parts))

@@ -1,6 +1,6 @@
-"""Name the properties that the tests prove of the role, and the accepted findings.
+"""Name the properties of the role that the tests prove, and the accepted findings.
 
-`tests/authorization/` contains the proofs, and fails if an entry is missing or superfluous.
+`tests/authorization/` contains the proofs. Its tests fail if an entry is missing or superfluous.
 """
 
 from enum import StrEnum
@@ -10,7 +10,7 @@ from evidence.connector_calls import INDEX_ARN, SECURITY_GROUP_ARN, SUBNET_ARN
 
 
 class NeverAllowed(StrEnum):
-    """What the role policy never allows."""
+    """Access that the role policy never allows."""
 
     UNLISTED_ACTION = "an action that AWS's pages do not name"
     OTHER_SERVICE = "a service that no setting requires"
@@ -46,7 +46,7 @@ class NeverAllowed(StrEnum):
 
 
 class NeverAssumed(StrEnum):
-    """How the role is never assumed."""
+    """Ways in which the role is never assumed."""
 
     OTHER_PRINCIPAL = "by a principal other than Amazon Q Business"
     OTHER_ACTION = "by an action other than sts:AssumeRole"
@@ -64,7 +64,7 @@ KNOWN_FINDINGS: Final = {
         "ec2:DeleteNetworkInterface",
     ): "AWS's page; the pair has no effect, see the table above",
 }
-"""Type of the linter's finding, and action: the reason to accept it."""
+"""The linter's findings by type and action, and why they are accepted."""
 
 _OF_AWS: Final = "AWS's page; the action does not support this type of resource"
 INERT: Final = {
@@ -77,11 +77,11 @@ INERT: Final = {
     ("ec2:DeleteNetworkInterface", SUBNET_ARN): _OF_AWS,
     ("ec2:DeleteNetworkInterface", SECURITY_GROUP_ARN): _OF_AWS,
 }
-"""Action and resource that no request can combine: the reason why the policy contains the pair."""
+"""Actions and resources that no request can combine, and why the policy contains the pairs."""
 
 _OLDER_EDITION: Final = "ingestScope: index, AWS's older edition"
 UNCOVERED: Final = {
     ("qbusiness:BatchPutDocument", "qbusiness/application"): _OLDER_EDITION,
     ("qbusiness:BatchDeleteDocument", "qbusiness/application"): _OLDER_EDITION,
 }
-"""Action and required type of resource: the reason why the policy does not cover it."""
+"""Actions and required resource types that the policy does not cover, and why."""

@@ -12,14 +12,14 @@ _INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code."""
-    # The SDKs take half a second to import: only once an interruption ends in one line.
+    """Run a command and return the exit code."""
+    # The SDKs take half a second to import. `_start` first handles interruptions.
     return import_module("roles.command_line").main(arguments)
 
 
 def _start() -> int:
-    """Return the exit code of a process that ends without a traceback whenever it is interrupted."""
-    # Elsewhere, such as in the background of a script, the signal is ignored.
+    """Run the command so that no interruption prints a traceback, and return the exit code."""
+    # In the background of a script, for example, the signal is ignored.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _end)
@@ -29,26 +29,26 @@ def _start() -> int:
         install = "venv/bin/python -m pip install -r roles/requirements.txt"
         return _fail(f"{error.name} is not installed: run `{install}`")
     except OSError as error:
-        return _fail(str(error))  # a disk without room for a temporary file
+        return _fail(str(error))  # such as a full disk, on which no temporary file fits
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return main()
     except KeyboardInterrupt:
-        return _INTERRUPTED  # while something else was being reported
+        return _INTERRUPTED  # during the report of another error
     finally:
         if interruptible:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _end(*_: object) -> None:
-    """End after an interruption: nothing has begun yet, and an import can lose an exception."""
+    """End the process: nothing has begun yet, and an import can lose an exception."""
     _write("interrupted", '"interrupted"')
     os._exit(_INTERRUPTED)
 
 
 def _fail(text: str) -> int:
-    """Report why there is nothing that could report it, and return the exit code."""
+    """Report why the command could not be loaded, and return the exit code."""
     _write(text, import_module("json").dumps(text))
     return _FAILED
 

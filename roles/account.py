@@ -1,7 +1,7 @@
 """Read one account and Region of AWS.
 
-All calls to AWS are here, and each of them only reads: `roles/actions.py` lists them by verb. An error
-of AWS is an exception of botocore, which `roles/errors.py` explains.
+This module makes all calls to AWS, and each only reads: `roles/actions.py` lists them by verb. Errors of
+AWS are exceptions of botocore, which `roles/errors.py` explains.
 """
 
 import functools
@@ -25,28 +25,28 @@ from roles.reply import Reply, check_json, check_xml, read
 _CONNECT_TIMEOUT: Final = 10
 """Seconds; an address that does not answer is tried several times."""
 _ATTEMPTS: Final = 5
-"""For each call, where the environment and the profile say nothing else."""
+"""Attempts of each call, unless the environment or the profile specifies another number."""
 _FIRST_ERROR: Final = 300
-"""HTTP status from which botocore raises an answer as an error."""
+"""The lowest HTTP status that botocore raises as an error."""
 _PAGE: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
 _MAXIMUM_PAGES: Final = 1_000
-"""Of one list; the longest that AWS allows, of an account's policies, has 50."""
+"""Pages of one list; the longest list that AWS allows, an account's policies, has 50."""
 _ORGANIZATION: Final = re.compile(r"o-[a-z0-9]{10,32}")
 """https://docs.aws.amazon.com/organizations/latest/APIReference/API_Organization.html"""
 _TOKENS: Final = ("nextToken", "NextToken", "Marker")
-"""What APIs call the place at which the next page of a list begins, in answers and calls."""
+"""Names of the token for the next page of a list, in answers and calls."""
 _PARSER_ERRORS: Final = (
     ResponseParserError,
     *(ArithmeticError, AttributeError, LookupError, RuntimeError, SyntaxError, TypeError, ValueError),
 )
-"""botocore has an exception of its own for few of the answers that its parsers cannot read."""
+"""For most answers that its parsers cannot read, botocore has no exception of its own."""
 
 _Question = ParamSpec("_Question")
 _Answer = TypeVar("_Answer")
 
 
 class DataSource(NamedTuple):
-    """A data source, and where it belongs."""
+    """A data source with its index and application."""
 
     application_id: str
     application_name: str
@@ -58,12 +58,19 @@ class DataSource(NamedTuple):
     """The connector, such as AEM or S3."""
     status: str
 
-    def document(self) -> dict[str, str]:
-        """Return what `--json` shows."""
+    @property
+    def ids(self) -> dict[str, str]:
+        """The IDs by which the API names the data source."""
         return {
             "applicationId": self.application_id,
             "indexId": self.index_id,
             "dataSourceId": self.id,
+        }
+
+    def document(self) -> dict[str, str]:
+        """Return the members that `--json` shows."""
+        return {
+            **self.ids,
             "displayName": self.name,
             "type": self.type,
             "status": self.status,
@@ -75,7 +82,7 @@ class Role(NamedTuple):
 
     arn: str
     id: str
-    """No other role ever has it, not even one of the same name."""
+    """Unique: not even another role of the same name ever gets it."""
     name: str
     path: str
     description: str
@@ -89,9 +96,9 @@ class Role(NamedTuple):
     attached: tuple[str, ...] | None
     """ARNs of the attached policies; None if they could not be listed."""
     attached_policies: Mapping[str, Mapping[str, Any]]
-    """Documents by ARN, of those that could be read."""
+    """The documents that could be read, by ARN."""
     denied: str | None
-    """The action without which the attached policies could not be read completely."""
+    """The missing permission because of which attached policies could not be read."""
 
     @property
     def complete(self) -> bool:
@@ -102,7 +109,7 @@ class Role(NamedTuple):
 def _once(
     read: Callable[Concatenate["Account", _Question], _Answer],
 ) -> Callable[Concatenate["Account", _Question], _Answer]:
-    """Ask AWS once, also if it refuses: several data sources may have the same role or secret."""
+    """Cache answers and errors: several data sources may have the same role or secret."""
 
     @functools.wraps(read)
     def read_once(account: "Account", *question: _Question.args, **named: _Question.kwargs) -> _Answer:
@@ -121,12 +128,12 @@ def _once(
 
 
 class Account:
-    """The account and Region of the credentials, for reading alone."""
+    """The account and Region of the credentials, read-only."""
 
     def __init__(self, region: str | None, notes: Notes) -> None:
         """Take a Region, or None for the one of the environment or profile."""
         core = botocore.session.get_session()
-        # The SDK itself looks at AWS_DEFAULT_REGION alone, and Pulumi's provider at both.
+        # The SDK reads only AWS_DEFAULT_REGION; Pulumi's provider also reads AWS_REGION.
         self._session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), botocore_session=core
         )
@@ -136,7 +143,7 @@ class Account:
         self._clients: dict[str, Any] = {}
         self._notes = notes
         self.answers: dict[tuple[object, ...], Any] = {}
-        """What was read, or why it was not, by the method and what it was asked for."""
+        """The cached results and errors, by method and arguments."""
         self.denied: list[str] = []
         """The actions that were not allowed."""
         self.region = str(self._client("qbusiness").meta.region_name)
@@ -156,7 +163,7 @@ class Account:
         }
 
     def data_sources(self, application_id: str | None = None) -> Iterator[DataSource]:
-        """Find the data sources of one application, or of all."""
+        """Find the data sources of one application, or of all applications."""
         names = {application_id: ""} if application_id else self.applications()
         if len(names) > 1:
             self._notes(f"looking through {len(names)} applications")
@@ -169,7 +176,7 @@ class Account:
 
     @_once
     def data_sources_of(self, application_id: str, index_id: str) -> list[DataSource]:
-        """Return the data sources of one index, whose name is not known."""
+        """Return the data sources of one index, without the names of the index and application."""
         found = self._list(
             "qbusiness",
             "list_data_sources",
@@ -193,14 +200,8 @@ class Account:
 
     @_once
     def data_source(self, data_source: DataSource) -> Reply:
-        """Return what GetDataSource says: role, configuration, VPC."""
-        found = self._call(
-            "qbusiness",
-            "get_data_source",
-            applicationId=data_source.application_id,
-            indexId=data_source.index_id,
-            dataSourceId=data_source.id,
-        )
+        """Return the details of a data source: its role, configuration, and VPC."""
+        found = self._call("qbusiness", "get_data_source", **data_source.ids)
         found.arn("dataSourceArn", "qbusiness:application/")
         if "roleArn" in found:
             found.arn("roleArn", "iam:role/")
@@ -212,27 +213,21 @@ class Account:
 
     @_once
     def application(self, application_id: str) -> Reply:
-        """Return what GetApplication says."""
+        """Return the details of an application."""
         found = self._call("qbusiness", "get_application", applicationId=application_id)
         found.arn("applicationArn", "qbusiness:application/")
         return found
 
     @_once
     def index(self, application_id: str, index_id: str) -> Reply:
-        """Return what GetIndex says."""
+        """Return the details of an index."""
         found = self._call("qbusiness", "get_index", applicationId=application_id, indexId=index_id)
         found.arn("indexArn", "qbusiness:application/")
         return found
 
     def last_sync(self, data_source: DataSource) -> Reply | None:
         """Return the sync job that started last; None if there was none."""
-        found = self._call(
-            "qbusiness",
-            "list_data_source_sync_jobs",
-            applicationId=data_source.application_id,
-            indexId=data_source.index_id,
-            dataSourceId=data_source.id,
-        )
+        found = self._call("qbusiness", "list_data_source_sync_jobs", **data_source.ids)
         jobs: list[Reply] = found["history"]
         return max(jobs, key=lambda job: job["startTime"], default=None)
 
@@ -240,7 +235,7 @@ class Account:
 
     @_once
     def secret(self, secret_id: str) -> Reply:
-        """Return what DescribeSecret says of a secret, which is everything but its value."""
+        """Return the metadata of a secret; nothing here reads its value."""
         found = self._call("secretsmanager", "describe_secret", SecretId=secret_id)
         found.arn("ARN", "secretsmanager:secret:")
         return found
@@ -249,18 +244,18 @@ class Account:
     def secret_policy(self, secret_id: str) -> Mapping[str, Any] | None:
         """Return the resource policy of a secret; None without one."""
         found = self._call("secretsmanager", "get_resource_policy", SecretId=secret_id)
-        found.arn("ARN", "secretsmanager:secret:")  # which an answer without a policy has too
+        found.arn("ARN", "secretsmanager:secret:")  # also present in an answer without a policy
         return found.document("ResourcePolicy") if "ResourcePolicy" in found else None
 
     @_once
     def key(self, key_id: str) -> Reply:
-        """Return the metadata of a key, by ID, ARN or alias."""
+        """Return the metadata of a key, by its ID, ARN, or alias."""
         found: Reply = self._call("kms", "describe_key", KeyId=key_id)["KeyMetadata"]
         found.arn("Arn", "kms:key/")
         return found
 
     def customer_managed_key(self, key_id: str | None) -> str | None:
-        """Return the ARN of a key by ID, ARN or alias; None for one that AWS manages."""
+        """Return the ARN of a key by its ID, ARN, or alias; None for a key that AWS manages."""
         if not key_id or _resource(key_id).startswith("alias/aws/"):
             return None
         key = self.key(key_id)
@@ -275,19 +270,19 @@ class Account:
     # Its VPC.
 
     def subnets(self, subnet_ids: Sequence[str]) -> list[Reply]:
-        """Return those of the subnets that exist."""
+        """Return the subnets that exist."""
         wanted = [{"Name": "subnet-id", "Values": [*subnet_ids]}]
         return self._list("ec2", "describe_subnets", "Subnets", Filters=wanted)
 
     def security_groups(self, group_ids: Sequence[str]) -> list[Reply]:
-        """Return those of the security groups that exist."""
+        """Return the security groups that exist."""
         wanted = [{"Name": "group-id", "Values": [*group_ids]}]
         return self._list("ec2", "describe_security_groups", "SecurityGroups", Filters=wanted)
 
     # Its bucket.
 
     def bucket_region(self, bucket: str, owner: str | None = None) -> str:
-        """Return the Region of a bucket; with an owner, a bucket of another account is denied."""
+        """Return the Region of a bucket; if it does not belong to a given owner, AWS denies the call."""
         expected = {"ExpectedBucketOwner": owner} if owner else {}
         found = self._call("s3", "get_bucket_location", Bucket=bucket, **expected)
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
@@ -300,7 +295,7 @@ class Account:
 
     @_once
     def bucket_key(self, bucket: str) -> str | None:
-        """Return the KMS key of a bucket's default encryption; None without one of its own."""
+        """Return the KMS key of a bucket's default encryption; None without one."""
         try:
             found = self._call("s3", "get_bucket_encryption", Bucket=bucket)
         except ClientError as error:
@@ -329,7 +324,7 @@ class Account:
 
     @_once
     def role(self, name: str) -> Role:
-        """Read a role and its policies, those that are attached as far as that is allowed."""
+        """Read a role and its policies; attached policies as far as the permissions allow."""
         role = self._role(name)
         inline_policies = self.inline_policies(role["RoleName"])
         attached, attached_policies, denied = self._attached_policies(role["RoleName"])
@@ -389,7 +384,7 @@ class Account:
     # What AWS decides.
 
     def caller(self) -> Reply:
-        """Return whose credentials these are, which needs no permission."""
+        """Return the identity of the credentials; this needs no permission."""
         found = self._call("sts", "get_caller_identity")
         if found["Account"] != found.arn("Arn").account:
             raise found.odd(f"has the Account {found['Account']!r} and the Arn {found['Arn']!r}")
@@ -397,7 +392,7 @@ class Account:
 
     @_once
     def organization(self) -> str:
-        """Return the ID of the account's organization; empty if it belongs to none."""
+        """Return the ID of the account's organization; empty if the account is not in one."""
         try:
             found: Reply = self._call("organizations", "describe_organization")["Organization"]
         except ClientError as error:
@@ -411,7 +406,7 @@ class Account:
     def simulate(
         self, principal: str, actions: Sequence[str], resource: str, context: Mapping[str, Any]
     ) -> list[Reply]:
-        """Return how IAM decides on each action of a principal; a context value is a text or a list."""
+        """Return the decision of IAM on each action; context values are strings or lists."""
         entries = [
             {
                 "ContextKeyName": key,
@@ -439,7 +434,7 @@ class Account:
         return found
 
     def policy_findings(self, document: str, kind: str, **more: str) -> list[Reply]:
-        """Return what IAM Access Analyzer finds in a policy of a kind such as IDENTITY_POLICY."""
+        """Return the findings of IAM Access Analyzer on a policy of a kind such as IDENTITY_POLICY."""
         given = {"policyDocument": document, "policyType": kind, **more}
         found = self._list("accessanalyzer", "validate_policy", "findings", **given)
         return [finding for finding in found if finding.choice("findingType")]
@@ -453,7 +448,7 @@ class Account:
     def _attached_policies(
         self, role: str
     ) -> tuple[tuple[str, ...] | None, dict[str, Mapping[str, Any]], str | None]:
-        """Return the attached policies, as many of them as may be read, and the action that may not."""
+        """Return the ARNs and documents of attached policies, and the action that was not allowed."""
         attached: tuple[str, ...] | None = None
         documents: dict[str, Mapping[str, Any]] = {}
         try:
@@ -466,7 +461,7 @@ class Account:
             return attached, documents, action(error.operation_name)
         return attached, documents, None
 
-    # How AWS is asked.
+    # Calls to AWS.
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
@@ -474,18 +469,18 @@ class Account:
                 attempts: Any = self._core.get_config_variable("max_attempts") or _ATTEMPTS
                 options = Config(
                     connect_timeout=_CONNECT_TIMEOUT,
-                    # This mode waits and repeats what was throttled, by every name that AWS has for it.
+                    # This mode waits and retries on every error code for throttling.
                     retries={"mode": "standard", "total_max_attempts": attempts},
                 )
                 self._clients[service] = self._session.client(service, config=options)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownMemberType]
             except BotoCoreError:
-                raise  # one of which is a ValueError too
+                raise  # some are also a ValueError
             except ValueError as error:
                 raise InputError(f"the SDK does not accept its settings (AWS_...): {error}") from None
         return self._clients[service]
 
     def _call(self, service: str, operation: str, **parameters: Any) -> Reply:
-        """Ask AWS one question; raises OddAnswerError for an answer that is not in the API's format."""
+        """Call AWS; raises OddAnswerError for an answer that is not in the API's format."""
         client = self._client(service)
         name = client.meta.method_to_api_mapping[operation]
         try:
@@ -499,9 +494,9 @@ class Account:
         return read(name, answer, client.meta.service_model.operation_model(name).output_shape)
 
     def _list(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
-        """Read a list to its end, and report progress if it takes more than a page.
+        """Read all pages of a list, and report progress after the first.
 
-        botocore's paginators go round in circles if AWS does.
+        botocore's paginators do not stop if a token repeats.
         """
         items: list[Any] = []
         tokens: set[str] = set()
@@ -530,23 +525,23 @@ class Account:
 
 
 def is_alias(key_id: str) -> bool:
-    """Return whether a key is named by an alias, or by the ARN of one."""
+    """Return whether a key ID is an alias or the ARN of an alias."""
     return _resource(key_id).startswith("alias/")
 
 
 def _resource(key_id: str) -> str:
-    """Return `key/ID` or `alias/NAME` of an ARN; other text as it is."""
+    """Return `key/ID` or `alias/NAME` from an ARN, and other text unchanged."""
     return key_id.rpartition(":")[2]
 
 
 def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
-    """Raise OddAnswerError for success with what botocore would read as another answer than it is."""
+    """Raise OddAnswerError for a successful answer that botocore would misread."""
     if response_dict["status_code"] >= _FIRST_ERROR:
         return
     if _PAGE.match(response_dict["body"]):
         raise PageError(operation=operation_model.name)
     protocol = operation_model.service_model.resolved_protocol
     check = {"json": check_json, "rest-json": check_json, "query": check_xml, "ec2": check_xml}
-    shape = operation_model.output_shape  # None where an answer has no content
+    shape = operation_model.output_shape  # None if answers have no content
     if shape and protocol in check:
         check[protocol](operation_model.name, response_dict["body"], shape)

@@ -1,6 +1,6 @@
-"""List the IAM actions that each verb calls; all of them only read.
+"""List the IAM actions that each verb needs; all of them only read.
 
-The pages in docs/ have the same lists as policies.
+The pages in docs/ contain the same lists as policies.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _LISTS: Final = (
     "qbusiness:ListIndices",
     "qbusiness:ListDataSources",
 )
-_CONNECTION: Final = (
+_DATA_SOURCE: Final = (
     "qbusiness:GetDataSource",
     "secretsmanager:DescribeSecret",
     "kms:DescribeKey",
@@ -23,18 +23,18 @@ _CONNECTION: Final = (
     "iam:GetPolicyVersion",
     "s3:GetEncryptionConfiguration",
 )
-"""What a data source uses: its secret, bucket and key, and its role with all policies."""
+"""Actions that read a data source: its secret, bucket, and key, and its role with all policies."""
 
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "adopt": (*_LISTS, *_CONNECTION, "iam:ListPolicies"),
-    "audit": ("sts:GetCallerIdentity", *_LISTS, *_CONNECTION),
+    "adopt": (*_LISTS, *_DATA_SOURCE, "iam:ListPolicies"),
+    "audit": ("sts:GetCallerIdentity", *_LISTS, *_DATA_SOURCE),
     "check": (
         "sts:GetCallerIdentity",
         "qbusiness:GetApplication",
         "qbusiness:GetIndex",
         "qbusiness:ListDataSources",
         "qbusiness:ListDataSourceSyncJobs",
-        *_CONNECTION,
+        *_DATA_SOURCE,
         "secretsmanager:GetResourcePolicy",
         "kms:GetKeyPolicy",
         "ec2:DescribeSubnets",

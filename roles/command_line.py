@@ -1,11 +1,11 @@
-"""Import, compare and check roles of data sources from a shell.
+"""Import, compare, and check roles of data sources from a shell.
 
 python -m roles adopt --stack STACK    prepare the import of a data source's role into a stack
 python -m roles audit                  compare the role of every data source with the program's
 python -m roles check --stack STACK    ask AWS whether the sync under a stack's role will work
 
-Every verb reads AWS and changes nothing there. The exit code is 0 if all is well, 1 if there are
-problems, 2 if the answer could not be found, 3 if `check` cannot tell, and 130 after an interruption.
+Every verb only reads AWS. The exit code is 0 if all is well, 1 if there are problems, 2 if something
+could not be read, 3 if `check` cannot tell, and 130 after an interruption.
 """
 
 import argparse
@@ -28,12 +28,12 @@ from roles.notes import silence
 from roles.output import Output, OutputError
 
 _VERBS: Final = {"adopt": adopt, "audit": audit, "check": check}
-"""Modules with `HELP`, `add_options(parser)` and `run(options, output)`, which returns the exit code."""
+"""Modules with `HELP`, `add_options(parser)`, and `run(options, output)`, which returns an exit code."""
 _INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code."""
+    """Run a verb and return the exit code."""
     options = _parser().parse_args(arguments)
     output = Output(options.verb)
     details: Mapping[str, object] = {}
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         lines, details = [*error.lines], error.details
     except SettingsError as error:
-        # Its values are quoted: every line break is its own.
+        # It quotes the values of settings, so that they do not add line breaks.
         lines = str(error).split("\n")
     except OSError as error:
         lines = [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if sys.flags.dev_mode:
             raise
-        # Not its text, which may hold the value of a secret setting.
+        # The message of the exception may contain the value of a secret setting.
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
         report = "report it with the output of the same command with PYTHONDEVMODE=1"
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose messages are written like all others."""
+    """A parser that escapes its messages, as all other messages are."""
 
     def error(self, message: str) -> NoReturn:
         super().error(escape(message))
@@ -80,7 +80,7 @@ class _Parser(argparse.ArgumentParser):
             try:
                 sys.stdout.flush()
             except OSError:
-                silence(sys.stdout)  # its reader has seen enough of the help
+                silence(sys.stdout)  # the reader of the help has closed the pipe
         super().exit(status, message)
 
 

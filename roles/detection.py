@@ -37,26 +37,27 @@ _SETTLED_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
         {"ONLINE": "sharepoint-cloud", "SERVER": "sharepoint-server-subscription"},
     ),
 }
-"""Types of several connectors, without the version: the member of the endpoint that tells, and what."""
+"""Types of several connectors, without the version: the path of the endpoint's member that distinguishes
+them, and the connector for each of its values."""
 _ENDPOINT: Final = "repositoryEndpointMetadata"
 _BUCKET_MEMBER: Final = re.compile(r"(?:s3)?bucket_?name", re.IGNORECASE)
 _S3_URL: Final = re.compile(r"s3://([^/]+)", re.IGNORECASE)
 
 
 class Uses(NamedTuple):
-    """What a data source is, and which resources its configuration names."""
+    """The type and configuration of a data source, and the resources that it uses."""
 
     type: str
     configuration: Mapping[str, Any]
     secret_id: str | None
     buckets: Sequence[str]
     bucket_account: str | None
-    """The bucket's account, where the configuration has it."""
+    """The bucket's account, if the configuration contains it."""
     vpc: bool
 
 
 def find_uses(data_source: Reply) -> Uses:
-    """Return what GetDataSource says that the data source uses."""
+    """Find the resources that a data source uses."""
 
     def text(value: object, name: str) -> str | None:
         found = _member(value, name)
@@ -68,7 +69,7 @@ def find_uses(data_source: Reply) -> Uses:
     kind = text(configuration, "type") or str(data_source["type"])
     if connectors_of(kind):
         configuration = data_source["configuration"]
-    # Newer connectors have their secret and bucket under connectionConfiguration.
+    # Newer connectors name their secret and bucket under connectionConfiguration.
     connection = _member(configuration, "connectionConfiguration")
     return Uses(
         kind,
@@ -81,10 +82,10 @@ def find_uses(data_source: Reply) -> Uses:
 
 
 def find_connector(uses: Uses) -> Connector:
-    """Return the connector of a data source.
+    """Identify the connector of a data source.
 
-    If the configuration does not tell, it is one that takes what the data source uses: the roles of all
-    such connectors are the same. Raises InputError for an unknown type.
+    If the configuration does not distinguish several connectors, any that supports the resources of the
+    data source will do: their roles are the same. Raises InputError for an unknown type.
     """
     of_type = connectors_of(uses.type)
     if not of_type:
@@ -99,24 +100,24 @@ def find_connector(uses: Uses) -> Connector:
             value = _member(value, name)
         if settled := names.get(str(value).upper()):
             return CONNECTORS[settled]
-    return next((connector for connector in of_type if _takes(connector, uses)), of_type[0])
+    return next((connector for connector in of_type if _supports(connector, uses)), of_type[0])
 
 
 def connectors_of(kind: str) -> list[Connector]:
-    """Return the connectors of a type; none for an unknown type."""
+    """Return the connectors of a type; an unknown type has none."""
     return [connector for connector in CONNECTORS.values() if kind.upper() in connector.types.split()]
 
 
 def connector_named(name: str) -> Connector:
-    """Return the connector of a name; raises ValueError with the nearest names."""
+    """Return the connector with a name; raises ValueError that suggests similar names."""
     if name not in CONNECTORS:
         near = get_close_matches(name, CONNECTORS, 3) or [*CONNECTORS]
         raise ValueError(f"{name!r} is not a connector: expected one of {', '.join(near)}")
     return CONNECTORS[name]
 
 
-def _takes(connector: Connector, uses: Uses) -> bool:
-    """Return whether a connector takes all that a data source uses, and requires nothing else."""
+def _supports(connector: Connector, uses: Uses) -> bool:
+    """Return whether a connector supports the resources of a data source, and requires no others."""
     has = (uses.secret_id is not None, bool(uses.buckets), uses.vpc)
     return all(
         need is not (Need.NOT_SUPPORTED if used else Need.REQUIRED)
@@ -129,7 +130,7 @@ def _member(value: object, name: str) -> object:
 
 
 def _bucket_names(value: object, name: str = "") -> Iterator[str]:
-    """Find the buckets that a configuration names: in members for them, and in addresses of objects."""
+    """Find the buckets in a configuration: members for bucket names, and URLs of objects."""
     if isinstance(value, Mapping):
         for key, member in cast("Mapping[str, object]", value).items():
             yield from _bucket_names(member, key)

@@ -1,8 +1,8 @@
-"""Compare what a role allows with what the program's policies will allow.
+"""Compare the access that a role allows with the access that the program's policies allow.
 
-Statements are compared by what they allow: an action on a resource under a condition, or by a principal
-in a trust policy. Sids, order, case of actions and condition keys, and one value in place of a list of
-one make no difference; the case of condition operators does. The rules are those of
+Statements are compared by the access that they allow: an action on a resource under a condition, or by a
+principal in a trust policy. Sids, order, the case of actions and condition keys, and a single value in
+place of a list make no difference; the case of condition operators does. The rules are those of
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
 """
@@ -26,7 +26,7 @@ class Access(NamedTuple):
     actions: tuple[str, ...]
     targets: tuple[str, ...]
     condition: bool
-    """Whether the other side allows them under another condition, and not otherwise."""
+    """Whether the other side allows them, but only under another condition."""
 
 
 class Verdict(NamedTuple):
@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
     verdict: Literal["covered", "missing", "equivalent", "subset", "excess", "denies"]
     """The first two are for the program's statements, the others for the role's."""
     access: tuple[Access, ...] = ()
-    """What is missing, in excess or denied."""
+    """The access that is missing, in excess, or denied."""
 
 
 class Difference(NamedTuple):
@@ -70,10 +70,10 @@ def role_statements(role: Role) -> list[Statement]:
 
 
 def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Difference:
-    """Compare the statements that the program will write with those that the role has."""
+    """Compare the program's statements with the statements of a role."""
     denials = [statement for statement in role if not statement.allows]
     allowed = [statement for statement in role if statement.allows]
-    # A statement that denies under a condition may never apply: it is shown, and takes nothing away.
+    # A statement that denies under a condition may never apply: it is reported, but subtracts no access.
     always = [statement for statement in denials if not statement.conditions]
     verdicts: list[Verdict] = []
     for statement in program:
@@ -101,7 +101,7 @@ def statements(policy: str, document: Any) -> tuple[Statement, ...]:
 
 
 def readable(document: Any, kind: Kind, policy: str, operation: str) -> tuple[Statement, ...]:
-    """Return the statements of a document of a kind, which an operation has returned.
+    """Return the statements of a document that an operation returned.
 
     Raises OddAnswerError for a document that does not follow IAM's grammar.
     """
@@ -113,7 +113,7 @@ def readable(document: Any, kind: Kind, policy: str, operation: str) -> tuple[St
 
 
 def _of_same_kind(statement: Statement, others: Iterable[Statement]) -> list[Statement]:
-    """Return the statements of the same kind: those of trust policies, or of the others."""
+    """Return the statements that are also of a trust policy, or also not."""
     trust = statement.policy == TRUST_POLICY
     return [other for other in others if (other.policy == TRUST_POLICY) == trust]
 
@@ -133,7 +133,7 @@ def _role_verdict(statement: Statement, program: Sequence[Statement]) -> Verdict
 def _uncovered(
     statement: Statement, others: Sequence[Statement], denials: Sequence[Statement] = ()
 ) -> tuple[Access, ...]:
-    """Return the access of a statement that none of the others allows, or one denies."""
+    """Return the access of a statement that no other statement allows, or a denial takes away."""
     groups: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
     for action in statement.actions.listed():
         left: dict[bool, list[str]] = {}
@@ -160,5 +160,5 @@ def _shown(side: Patterns, patterns: Iterable[str]) -> tuple[str, ...]:
 
 
 def _meets(statement: Statement, action: str, target: str) -> bool:
-    """Return whether some of the action on the target may be meant."""
+    """Return whether a statement may apply to a part of the action on the target."""
     return statement.actions.meets(action) and statement.targets.meets(target)

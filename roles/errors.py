@@ -1,4 +1,4 @@
-"""Explain errors of AWS and of the connection to it, with what to do."""
+"""Explain errors of AWS and of the connection to it, and how to fix them."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -30,14 +30,14 @@ PROBLEMS: Final = 1
 COULD_NOT_LOOK: Final = 2
 """Exit codes of every verb."""
 CANNOT_TELL: Final = 3
-"""Exit code of `check` if nothing is wrong, and an answer depends on something unknown."""
+"""Exit code of `check` if there is no problem, but an answer depends on something unknown."""
 
 _SIGN_IN: Final = (
     "sign in (`aws sso login`, `aws configure`), or name a profile in AWS_PROFILE; "
     "`aws sts get-caller-identity` shows who you are"
 )
 DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
-"""What AWS calls a missing permission."""
+"""Error codes for a missing permission."""
 _BAD_CREDENTIALS: Final = (
     "AuthFailure",
     "ExpiredToken",
@@ -60,62 +60,62 @@ _UNKNOWN: Final = ("InvalidAction", "UnknownOperationException")
 
 
 class InputError(Exception):
-    """Raised when what was asked for does not exist or cannot be used; its line says what to do."""
+    """Raised for input that does not exist or cannot be used; the message explains how to fix it."""
 
     def __init__(self, text: str, *more: str, details: Mapping[str, object] | None = None) -> None:
-        """Take the line, more lines below it, and what else `--json` shows."""
+        """Take the message, more lines below it, and more members for `--json`."""
         super().__init__(text)
         self.lines = (text, *more)
         self.details = details or {}
 
 
 class OddAnswerError(BotoCoreError):
-    """Raised when AWS, or what answers in its place, answers what cannot be used."""
+    """Raised for an answer, of AWS or of a server in its place, that cannot be used."""
 
     fmt = "an answer of {operation} {reason}"
 
 
 class PageError(OddAnswerError):
-    """Raised when a page answers in place of AWS, such as a proxy's for signing in."""
+    """Raised for an HTML page in place of an answer, such as the sign-in page of a proxy."""
 
     fmt = "{operation} was answered with an HTML page"
 
 
 def code(error: ClientError) -> str:
-    """Return the code of an error, or its HTTP status where there is none."""
+    """Return the code of an error, or its HTTP status if it has no code."""
     response: Mapping[str, Any] = error.response
     return response.get("Error", {}).get("Code") or str(response["ResponseMetadata"]["HTTPStatusCode"])
 
 
 def failed_action(error: ClientError | OddAnswerError) -> str:
-    """Return the action of the call that failed, as IAM calls it."""
+    """Return the IAM action of the call that failed."""
     return action(error.operation_name if isinstance(error, ClientError) else error.kwargs["operation"])
 
 
 def is_denied(error: ClientError) -> bool:
-    """Return whether the credentials lack the permission for what they asked."""
+    """Return whether the credentials lack the permission."""
     return code(error) in DENIED
 
 
 def is_gone(error: ClientError) -> bool:
-    """Return whether what was asked for does not exist."""
+    """Return whether the requested resource does not exist."""
     return code(error) in _GONE
 
 
 def is_bad_credentials(error: ClientError) -> bool:
-    """Return whether AWS does not accept the credentials, for whatever is asked."""
+    """Return whether AWS rejects the credentials, which every other call would repeat."""
     return code(error) in _BAD_CREDENTIALS
 
 
 def is_throttled(error: ClientError) -> bool:
-    """Return whether AWS throttles the credentials, also after several attempts."""
+    """Return whether AWS throttles the calls even after several attempts."""
     return code(error) in _THROTTLED
 
 
 def is_unanswered(error: ClientError) -> bool:
-    """Return whether a server in place of AWS, such as the sandbox's, does not have an operation.
+    """Return whether a server in place of AWS, such as the sandbox, does not support an operation.
 
-    Any other failure of such a server, an outage say, is one.
+    Its other failures, such as an outage, are errors as those of AWS are.
     """
     if not os.environ.get("AWS_ENDPOINT_URL"):
         return False
@@ -128,9 +128,9 @@ def explain(
     verb: str,
     show: Callable[[str], str] = str,
 ) -> str:
-    """Return one line: what happened, and what to do.
+    """Return one line that explains an error and how to fix it.
 
-    `show` returns how a message is shown that may contain what AWS was asked about.
+    `show` hides messages of AWS that may contain the values of secret settings.
     """
     match error:
         case ClientError():
@@ -153,7 +153,7 @@ def explain(
         case OddAnswerError():
             text = _explain_other_server(show(str(error)))
         case ResponseParserError():
-            # Its message holds the whole answer.
+            # Its message contains the whole answer.
             text = _explain_other_server("an answer is not in the format of the API")
         case _:
             text = show(str(error))
@@ -176,7 +176,7 @@ def _explain_answer(error: ClientError, verb: str, show: Callable[[str], str]) -
     reason, said = code(error), show(error.response["Error"].get("Message", ""))
     called = action(error.operation_name)
     if reason.isdigit():
-        # The HTTP status, in place of the code that every error of an API has.
+        # The error has no code, and every error of the APIs has one.
         return _explain_other_server(f"{called} was answered with HTTP {reason} and no error code")
     if is_denied(error):
         return (

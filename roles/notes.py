@@ -1,4 +1,4 @@
-"""Write notes, warnings and progress to standard error, which leaves standard output to the result."""
+"""Write notes, warnings, and progress to standard error: standard output is for the result."""
 
 import os
 import shutil
@@ -11,14 +11,14 @@ from components.errors import escape
 _WIDTH: Final = 30
 """Characters of the bar."""
 _STEP: Final = 100
-"""Items between two lines of progress where there is no bar."""
+"""Items between two lines of progress, if there is no bar."""
 
 
 class Notes:
-    """The notes of one verb, each of which begins with the verb.
+    """The notes of a verb; each begins with the verb.
 
-    All but printable ASCII is escaped, so that no name of AWS's can look like another line, or change
-    the terminal. A closed standard error does not stop the work.
+    All characters except printable ASCII are escaped, so that no name from AWS can imitate a line or
+    control the terminal. A closed standard error does not stop the command.
     """
 
     def __init__(self, verb: str) -> None:
@@ -37,7 +37,7 @@ class Notes:
         self(f"warning: {text}")
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """Show how many of a known number are done: a bar on a terminal, else a line now and then."""
+        """Show the progress: as a bar on a terminal, otherwise as a line after every hundred items."""
         text = f"{what}: {done} of {total}"
         filled = "#" * (_WIDTH * done // total)
         bar = escape(f"{self.verb}: [{filled:{_WIDTH}}] {text}")
@@ -52,7 +52,7 @@ class Notes:
 
     @staticmethod
     def _has_room(bar: str) -> bool:
-        """Return whether a line can be written again and again."""
+        """Return whether the bar can be overwritten: it fits in one line of a terminal."""
         if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             return False
         return len(bar) < shutil.get_terminal_size().columns
@@ -73,7 +73,7 @@ class Notes:
 
 
 def silence(stream: TextIO) -> None:
-    """Discard what a stream still holds and all that follows: Python writes the rest at its end."""
+    """Discard the buffer of a stream and all later output: Python flushes the buffer when it exits."""
     with suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())

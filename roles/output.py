@@ -9,11 +9,11 @@ from roles.notes import Notes, silence
 
 
 class OutputError(Exception):
-    """Raised when standard output takes nothing; its line says why."""
+    """Raised if standard output cannot be written; the message explains why."""
 
 
 class Output(Notes):
-    """The only way in which a verb writes: the lines of its result, or one JSON document; and notes."""
+    """The output of a verb: the lines of its result or one JSON document, and notes."""
 
     def __init__(self, verb: str) -> None:
         """Take the verb."""
@@ -21,7 +21,7 @@ class Output(Notes):
         self._has_document = False
 
     def check_open(self) -> None:
-        """Raise OutputError if nobody can read the result, before there is one."""
+        """Raise OutputError early if standard output is closed."""
         if sys.stdout is None:
             raise OutputError("standard output is closed: redirect it to a file or to /dev/null")
 
@@ -30,14 +30,14 @@ class Output(Notes):
         self._print(escape(text))
 
     def json(self, document: object) -> None:
-        """Write the document, in ASCII; a second one, after an interruption, is left out."""
+        """Write a document in ASCII; a second document, after an interruption, is discarded."""
         if not self._has_document:
             self._has_document = True
             self._print(json.dumps(document, indent=2))
 
     @property
     def can_ask(self) -> bool:
-        """Whether somebody sees a question, and can answer."""
+        """Whether a person can see a question and answer it."""
         return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
     def ask(self, question: str, *choices: str) -> str:

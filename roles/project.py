@@ -23,11 +23,11 @@ def project_name() -> str:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds an object; one that does not exist is empty."""
+    """Read a YAML file that contains an object; a file that does not exist is empty."""
     if not path.exists():
         return {}
     try:
-        # A named pipe has nothing to read.
+        # Reading a named pipe would wait forever.
         content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else "no file"
     except UnicodeDecodeError:
         content = "not UTF-8"
@@ -40,7 +40,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def stack_name(text: str) -> str:
-    """Return a stack's name, for argparse, which shows what is wrong with another text."""
+    """Return the name of a stack; for argparse, which shows the error for other text."""
     if not _STACK_NAME.fullmatch(text) or text.startswith("-"):
         raise ArgumentTypeError(
             f"{text!r} is not the name of a stack: expected STACK, ORGANIZATION/STACK or "

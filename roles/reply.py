@@ -1,16 +1,17 @@
-"""Check the replies of AWS against the API's model, and read what the commands need from them.
+"""Check the replies of AWS against the API's model, and read their members.
 
-botocore checks neither: a reply without a member lacks it, and a text in place of a list becomes a list
-of its characters. A reply that cannot be used is an OddAnswerError, raised where it is read.
+botocore does not check them: it accepts a reply without a required member, and turns a string in place
+of a list into a list of characters. To read an unusable reply raises OddAnswerError.
 """
 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, NoReturn, cast
+from typing import Any, Final, NoReturn, cast
 from xml.etree import ElementTree as ET
 
 from roles.actions import action
+from roles.arns import Arn
 from roles.errors import OddAnswerError
 
 _JSON: Final[Mapping[str, tuple[type, ...]]] = {
@@ -26,33 +27,17 @@ _JSON: Final[Mapping[str, tuple[type, ...]]] = {
     "structure": (dict,),
     "timestamp": (int, float, str),
 }
-"""How each type of a model is written in JSON."""
+"""The JSON types for each type of a model."""
 _ARN: Final = re.compile(
-    r"arn:(?P<partition>aws(?:-[a-z]+)*):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*)"
-    r":(?P<account>[0-9]{12}|aws):(?P<resource>\S*[^\s/:])"
+    r"arn:aws(?:-[a-z]+)*:(?P<service>[a-z0-9-]+):[a-z0-9-]*:(?:[0-9]{12}|aws)"
+    r":(?P<resource>\S*[^\s/:])"
 )
 
 
-class Arn(NamedTuple):
-    """An ARN, and its parts."""
-
-    text: str
-    partition: str
-    service: str
-    region: str
-    account: str
-    resource: str
-
-    @property
-    def name(self) -> str:
-        """The last part of the resource: a role's name without its path."""
-        return self.resource.rpartition("/")[2]
-
-
 class Reply(dict[str, Any]):
-    """A reply of AWS or a structure in it, without the members that are null or blank.
+    """A reply of AWS or a structure in it, without null and empty members.
 
-    To look up a member that it does not have raises OddAnswerError; `get` is for optional ones.
+    A missing member raises OddAnswerError; use `get` for an optional member.
     """
 
     def __init__(self, operation: str, shape: Any, members: Mapping[str, Any]) -> None:
@@ -65,24 +50,24 @@ class Reply(dict[str, Any]):
         raise self.odd(f"has no valid {name}")
 
     def odd(self, reason: str) -> OddAnswerError:
-        """Return the exception for a reply that cannot be used, to be raised."""
+        """Return the exception to raise for a reply that cannot be used."""
         return OddAnswerError(operation=action(self._operation), reason=reason)
 
     def choice(self, name: str) -> str:
-        """Return a member that is one of the values in the model."""
+        """Return a member; raises OddAnswerError unless it is one of the values in the model."""
         if self[name] not in self._shape.members[name].enum:
             raise self.odd(f"has the {name} {self[name]!r}, which this version of boto3 does not know")
         return self[name]
 
     def arn(self, name: str, kind: str = "") -> Arn:
-        """Return a member that is an ARN, and whose service and resource begin with `kind`."""
+        """Return a member that is an ARN whose service and resource begin with `kind`."""
         found = _ARN.fullmatch(self[name])
         if not found or not f"{found['service']}:{found['resource']}".startswith(kind):
             raise self.odd(f"has the {name} {self[name]!r}, which is not an ARN{kind and ' of '}{kind}")
-        return Arn(found[0], **found.groupdict())
+        return Arn.of(found[0])
 
     def document(self, name: str) -> Mapping[str, Any]:
-        """Return a member that is a policy in JSON, which botocore has parsed or not."""
+        """Return a member that is a policy, whether or not botocore has parsed its JSON."""
         document = self[name]
         try:
             parsed = json.loads(document) if isinstance(document, str) else document
@@ -94,7 +79,7 @@ class Reply(dict[str, Any]):
 
 
 def check_json(operation: str, body: bytes, shape: Any) -> None:
-    """Raise OddAnswerError for a body that is no JSON, or has other types than the model's."""
+    """Raise OddAnswerError for a body that is not JSON, or whose types differ from the model."""
     try:
         content = json.loads(body or b"{}")
         place = _misfit(content, shape, "its content")
@@ -105,7 +90,7 @@ def check_json(operation: str, body: bytes, shape: Any) -> None:
 
 
 def _misfit(value: Any, shape: Any, place: str) -> str:
-    """Return the place of a value that has another type than in the model; blank if there is none."""
+    """Return the place of a value whose type differs from the model; empty if there is none."""
     if type(value) not in _JSON.get(shape.type_name, (type(value),)):
         return place
     parts: list[tuple[Any, Any, str]] = []
@@ -122,11 +107,11 @@ def _misfit(value: Any, shape: Any, place: str) -> str:
 
 
 def check_xml(operation: str, body: bytes, shape: Any) -> None:
-    """Raise OddAnswerError for text in place of a list, which botocore takes for an empty list."""
+    """Raise OddAnswerError for text in place of a list, which botocore reads as an empty list."""
     try:
         root = ET.fromstring(body)  # noqa: S314 botocore parses it next, in the same way
     except ET.ParseError:
-        return  # which botocore reports
+        return  # botocore reports this
     wrapper = shape.serialization.get("resultWrapper")
     result = root.find(f"{{*}}{wrapper}") if wrapper else root
     if result is not None and (place := _text_for_list(result, shape)):
@@ -134,7 +119,7 @@ def check_xml(operation: str, body: bytes, shape: Any) -> None:
 
 
 def _text_for_list(element: Any, shape: Any) -> str:
-    """Return the name of a list that has a text; blank if there is none."""
+    """Return the name of a list that contains text; empty if there is none."""
     if shape.type_name == "list":
         if (element.text or "").strip():
             return element.tag.rpartition("}")[2]
@@ -151,7 +136,7 @@ def _text_for_list(element: Any, shape: Any) -> str:
 
 
 def read(operation: str, value: Any, shape: Any) -> Any:
-    """Return a reply that botocore has parsed, in which each structure is a Reply."""
+    """Convert each structure of a reply that botocore has parsed to a Reply."""
     if shape.type_name == "list":
         if any(_is_missing(item, shape.member) for item in value):
             raise OddAnswerError(
@@ -169,8 +154,8 @@ def read(operation: str, value: Any, shape: Any) -> Any:
 
 
 def _is_missing(value: Any, shape: Any) -> bool:
-    """Return whether a member is null, blank, or a text that is shorter than the model allows."""
+    """Return whether a member is null, empty, or shorter than the model allows."""
     if isinstance(value, str):
         return len(value) < max(1, shape.metadata.get("min", 0))
-    # A policy may be parsed already; an element of XML that is there twice is a list.
+    # botocore may have parsed a policy to a mapping, and turns repeated XML elements into a list.
     return value is None or (shape.type_name == "string" and not isinstance(value, Mapping))

@@ -1,4 +1,4 @@
-"""Turn what a data source uses into the settings and policies of this program."""
+"""Read the resources that a data source requires its role to reach, as settings of this program."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
@@ -18,7 +18,6 @@ from roles.reply import Reply
 
 COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
-"""Settings that were read from AWS, called as in a stack's configuration."""
 _READ: Final[Mapping[str, tuple[str, str]]] = {
     "DescribeKey": ("key", "encrypt what the data source reads with a key that exists"),
     "DescribeSecret": ("secret", "give the data source the ARN of a secret that exists"),
@@ -26,24 +25,24 @@ _READ: Final[Mapping[str, tuple[str, str]]] = {
     "GetDataSource": ("data source", "it was deleted meanwhile"),
     "GetRole": ("role", "give the data source the ARN of a role that exists"),
 }
-"""What an operation reads, and what to do if that does not exist."""
+"""The resource that an operation reads, and how to fix that it does not exist."""
 
 _T = TypeVar("_T")
 
 
 class Fault(NamedTuple):
-    """One reason why a data source cannot work under its role, or why that is not known."""
+    """A reason why a data source cannot work under its role, or why this is not known."""
 
     text: str
-    """In one line."""
+    """One line."""
     summary: str = "invalid"
-    """In a few words."""
+    """A few words."""
     error: ClientError | OddAnswerError | None = None
-    """Why something could not be read: the data source may be fine."""
+    """The error, if something could not be read: the data source may be fine."""
 
 
-class Connection(NamedTuple):
-    """The resources that the role of a data source has to reach, and the role."""
+class Requirements(NamedTuple):
+    """The resources that the role of a data source must be able to reach, and the role."""
 
     application_arn: str
     region: str
@@ -59,12 +58,12 @@ class Connection(NamedTuple):
     """As in the API; empty without a VPC."""
     role: Role
     named_secret: str = ""
-    """The secret as the data source names it."""
+    """The ID of the secret in the configuration of the data source."""
     unknown: tuple[str, ...] = ()
-    """Those of `secret`, `bucket` and `key` that do not exist, or could not be read."""
+    """Which of `secret`, `bucket`, and `key` do not exist or could not be read."""
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings of the program for this role, without those that are not set."""
+        """Return the settings of the program for this role, without empty ones."""
         role, vpc = self.role, self.vpc_configuration
         settings: dict[str, Any] = {
             "region": self.region,
@@ -87,7 +86,7 @@ class Connection(NamedTuple):
         return {name: value for name, value in settings.items() if value}
 
     def render(self, **options: object) -> ValidationResult:
-        """Return the policies that the program writes; raises SettingsError if it would refuse.
+        """Return the policies that the program renders; raises SettingsError for invalid settings.
 
         `options` are settings that do not follow from the data source, such as `ingest_scope`.
         """
@@ -101,19 +100,19 @@ def is_reserved(tag_key: str) -> bool:
 
 
 class Reading(NamedTuple):
-    """What could be read of a data source, and every reason why it is not all, or not right."""
+    """The requirements of a data source as far as they could be read, and all faults."""
 
-    connection: Connection | None
-    """None without the role."""
+    requirements: Requirements | None
+    """None if the role could not be read."""
     faults: list[Fault]
 
 
-def read_connection(
+def read_requirements(
     account: Account, data_source: DataSource, notes: Notes, connector: Connector | None = None
 ) -> Reading:
-    """Read a data source, its secret, bucket and key, and its role.
+    """Read a data source, its secret, bucket, and key, and its role.
 
-    The configuration tells the connector unless it is given. Raises InputError for an unknown connector.
+    The configuration determines the connector unless it is given. Raises InputError for an unknown one.
     """
     found = account.data_source(data_source)
     named = f"data source {data_source.id} ({data_source.type})"
@@ -137,7 +136,7 @@ def read_connection(
             )
         )
     if faults and faults[0].error and str(secret_id).startswith("arn:"):
-        secret_arn = secret_id  # may well exist
+        secret_arn = secret_id  # the secret may exist
     elif faults:
         unknown.append("secret")
     bucket = _bucket(connector, uses, named, notes)
@@ -150,7 +149,7 @@ def read_connection(
     if faults:
         unknown.append("key")
     role = _role(account, found, application_account, named, faults)
-    connection = role and Connection(
+    requirements = role and Requirements(
         source_arn.text.partition("/index/")[0],
         account.region,
         data_source.index_id,
@@ -164,11 +163,11 @@ def read_connection(
         secret_id or "",
         tuple(unknown),
     )
-    return Reading(connection, faults)
+    return Reading(requirements, faults)
 
 
 def find(read: Callable[[], _T], name: str, faults: list[Fault]) -> _T | None:
-    """Return what a call reads; None, and one more fault, if AWS does not find or does not allow it.
+    """Return the result of a call; if AWS does not find or allow it, append to `faults` and return None.
 
     Raises errors that concern every call.
     """
@@ -192,7 +191,7 @@ def find(read: Callable[[], _T], name: str, faults: list[Fault]) -> _T | None:
 def _role(
     account: Account, found: Reply, application_account: str, named: str, faults: list[Fault]
 ) -> Role | None:
-    """Return the role that a data source names; IAM looks roles up without their path."""
+    """Return the role of a data source; IAM looks up roles without their path."""
     if "roleArn" not in found:
         faults.append(Fault(f"{named} has no role: deploy the program, and give it the new role's ARN"))
         return None
@@ -218,7 +217,7 @@ def _role(
 
 
 def _bucket(connector: Connector, uses: Uses, named: str, notes: Notes) -> str | None:
-    """Return the bucket that the role reads; a role of this program is for one."""
+    """Return the bucket that the role reads; the roles of this program read at most one."""
     if not uses.buckets:
         return None
     if connector.bucket is Need.NOT_SUPPORTED:
@@ -254,7 +253,7 @@ def _customer_managed_key(account: Account, key_id: str | None, notes: Notes) ->
     try:
         return account.customer_managed_key(key_id)
     except ClientError as error:
-        # An alias does not name its key; for a key itself, only who manages it is unknown.
+        # An alias does not identify its key; for a key ID or ARN, only the manager is unknown.
         if not is_denied(error) or is_alias(str(key_id)):
             raise
         notes.warn(

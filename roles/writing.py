@@ -1,4 +1,4 @@
-"""Write files completely, or leave what is there."""
+"""Write files completely, or leave them unchanged."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ from roles.errors import InputError
 
 
 def check_writable(*paths: Path) -> None:
-    """Raise InputError if a file cannot be written, before there is something to write."""
+    """Raise InputError early if a file cannot be written."""
     with ExitStack() as stack:
         for path in paths:
             with _explained(path):
@@ -21,8 +21,8 @@ def check_writable(*paths: Path) -> None:
 def write(contents: Mapping[Path, str]) -> None:
     """Prepare all files, then replace each; raises InputError if one cannot be written.
 
-    A symbolic link stays one. A file that exists keeps its permissions, and its owner where the system
-    allows that.
+    A symbolic link is kept, and its target replaced. A file keeps its permissions, and, if the system
+    allows it, its owner.
     """
     with ExitStack() as stack:
         finished: dict[Path, Path] = {}
@@ -37,7 +37,7 @@ def write(contents: Mapping[Path, str]) -> None:
 
 
 def _unfinished(path: Path, stack: ExitStack) -> Path:
-    """Return a new path on the same file system, which nobody else uses or can read."""
+    """Return a new path on the same file system that no other process uses or can read."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise InputError(f"{path} is a directory: give another name, or move it away")
@@ -48,7 +48,7 @@ def _unfinished(path: Path, stack: ExitStack) -> Path:
 
 
 def _copy_permissions(path: Path, unfinished: Path) -> None:
-    """Give a new file the owner and permissions of the one that it replaces."""
+    """Copy the owner and permissions of the file that a new file replaces."""
     with suppress(FileNotFoundError):
         old = path.stat()
         with suppress(PermissionError):
@@ -58,7 +58,7 @@ def _copy_permissions(path: Path, unfinished: Path) -> None:
 
 @contextmanager
 def _explained(path: Path) -> Generator[None]:
-    """Raise InputError in place of an error of the file system."""
+    """Convert an error of the file system to InputError."""
     try:
         yield
     except PermissionError:

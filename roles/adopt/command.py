@@ -1,7 +1,7 @@
 """Prepare the import of a data source's role into a stack.
 
-The data source is found, `Pulumi.STACK.yaml` and `import.json` are written, and its role is compared
-with what the program will write. docs/adopt.md describes the steps before and after.
+Find the data source, write `Pulumi.STACK.yaml` and `import.json`, and compare the role with the policies
+that the program will write. docs/adopt.md describes the steps before and after.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from roles.errors import FINE, InputError, explain, is_denied
 from roles.notes import Notes
 from roles.output import Output
 from roles.project import project_name, stack_name
-from roles.requirements import Connection, is_reserved, read_connection
+from roles.requirements import Requirements, is_reserved, read_requirements
 
 HELP: Final = "write the stack configuration and import file for the role of a data source"
 _HOUR: Final = 3600
@@ -35,7 +35,7 @@ _HOUR: Final = 3600
 
 class _Result(NamedTuple):
     data_source: DataSource
-    connection: Connection
+    requirements: Requirements
     plan: Plan
     difference: Difference
     files: list[str]
@@ -44,19 +44,19 @@ class _Result(NamedTuple):
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument(
-        "--stack", type=stack_name, required=True, help="the stack that is to own the role"
+        "--stack", type=stack_name, required=True, help="the stack that will own the role"
     )
     parser.add_argument("--region", help="Region of the application; default: that of the profile")
-    parser.add_argument("--application", metavar="ID", help="look in this application only")
-    parser.add_argument("--data-source", metavar="ID", help="take this data source")
+    parser.add_argument("--application", metavar="ID", help="look only in this application")
+    parser.add_argument("--data-source", metavar="ID", help="adopt the role of this data source")
     parser.add_argument(
         "--connector",
         metavar="NAME",
         type=_connector,
-        help="offer data sources of this connector only, and take it for its connector",
+        help="consider only data sources of this connector",
     )
-    parser.add_argument("--dry-run", action="store_true", help="write no file")
-    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
+    parser.add_argument("--dry-run", action="store_true", help="write no files")
+    parser.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -77,12 +77,12 @@ def _adopt(options: argparse.Namespace, output: Output) -> _Result:
     account = Account(options.region, output)
     found = list(account.data_sources(options.application))
     data_source = _choose(found, options, output)
-    connection = _connection(account, data_source, output, options.connector)
-    _warn_of_role(connection.role, output)
+    requirements = _requirements(account, data_source, output, options.connector)
+    _warn_of_role(requirements.role, output)
     _warn_of_others(
-        account, connection.role, [source for source in found if source.id != data_source.id], output
+        account, requirements.role, [source for source in found if source.id != data_source.id], output
     )
-    plan = files.plan(connection, project, partial(_policy_names, account, connection.role, output))
+    plan = files.plan(requirements, project, partial(_policy_names, account, requirements.role, output))
     for warning in plan.warnings:
         output.warn(warning)
     if plan.room.excess:
@@ -90,18 +90,18 @@ def _adopt(options: argparse.Namespace, output: Output) -> _Result:
             f"the role's inline policies leave no room for the role policy, by {plan.room.excess:,} "
             "characters: `pulumi up` would fail with LimitExceeded"
         )
-    difference = compare_role(connection.role, *plan.documents)
+    difference = compare_role(requirements.role, *plan.documents)
     written = [] if options.dry_run else files.write(plan, options.stack, overwrite=options.force)
-    return _Result(data_source, connection, plan, difference, written)
+    return _Result(data_source, requirements, plan, difference, written)
 
 
-def _connection(
+def _requirements(
     account: Account, data_source: DataSource, notes: Notes, connector: Connector | None
-) -> Connection:
-    """Return what the role has to reach; raises InputError with every reason not to import it."""
-    connection, faults = read_connection(account, data_source, notes, connector)
-    if connection and not faults:
-        return connection
+) -> Requirements:
+    """Read the requirements of the role; raises InputError with all reasons not to import it."""
+    requirements, faults = read_requirements(account, data_source, notes, connector)
+    if requirements and not faults:
+        return requirements
     reasons = [explain(fault.error, "adopt") if fault.error else fault.text for fault in faults]
     if len(reasons) == 1:
         raise InputError(*reasons)
@@ -112,7 +112,7 @@ def _connection(
 
 
 def _warn_of_role(role: Role, notes: Notes) -> None:
-    """Warn of what could not be read, and of what a stack cannot keep."""
+    """Warn of policies that could not be read, and of properties that a stack cannot keep."""
     if role.denied:
         notes.warn(
             f"{role.denied} is not allowed: the comparison lacks the policies that it reads, so that "
@@ -131,7 +131,7 @@ def _warn_of_role(role: Role, notes: Notes) -> None:
 
 
 def _warn_of_others(account: Account, role: Role, others: Sequence[DataSource], notes: Notes) -> None:
-    """Warn of other data sources that run under the role: what it loses, they lose."""
+    """Warn of other data sources that run under the role, and would lose access."""
     for number, other in enumerate(others, start=1):
         found = account.data_source(other)
         notes.progress("other data sources", number, len(others))
@@ -144,7 +144,7 @@ def _warn_of_others(account: Account, role: Role, others: Sequence[DataSource], 
 
 
 def _policy_names(account: Account, role: Role, notes: Notes) -> Collection[str]:
-    """Return the names that copies cannot have; without permission, those of attached policies."""
+    """Return the names of managed policies; without permission, of attached ones only."""
     try:
         return account.policy_names()
     except ClientError as error:
@@ -158,7 +158,7 @@ def _policy_names(account: Account, role: Role, notes: Notes) -> Collection[str]
 
 
 def _connector(text: str) -> Connector:
-    """Return a connector by its name, for argparse, which shows what is wrong with another text."""
+    """Return a connector by its name; for argparse, which shows the error for other text."""
     try:
         return connector_named(text)
     except ValueError as error:
@@ -166,7 +166,7 @@ def _connector(text: str) -> Connector:
 
 
 def _is_offered(source: DataSource, options: argparse.Namespace) -> bool:
-    """Return whether the options admit a data source; an unknown type has to be asked for."""
+    """Return whether the options select a data source; of an unknown type, only --data-source does."""
     if options.data_source:
         return source.id == options.data_source
     if options.connector:
@@ -210,10 +210,10 @@ def _named(source: DataSource) -> str:
 
 
 def _report(result: _Result, stack: str) -> Iterator[str]:
-    """Say how the role compares, and what comes next."""
-    role, difference = result.connection.role, result.difference
+    """Report how the role compares, and the next steps."""
+    role, difference = result.requirements.role, result.difference
     yield f"role: {role.arn}"
-    yield f"connector: {result.connection.connector.name}"
+    yield f"connector: {result.requirements.connector.name}"
     yield ""
     yield "Statements that the program will write, and whether the role has them:"
     yield from _lines(difference.program)
@@ -253,7 +253,7 @@ def _lines(verdicts: Iterable[Verdict]) -> Iterator[str]:
 
 
 def _room(room: Room, *, written: bool) -> Iterator[str]:
-    """Say which inline policies do not fit, and how to move them without a gap."""
+    """Report which inline policies do not fit, and how to move them without a loss of access."""
     yield (
         f"No room for the role policy: the inline policies of a role may have {MAXIMUM_INLINE_SIZE:,} "
         "characters together, white space not counted."
@@ -305,17 +305,17 @@ def _document(result: _Result) -> dict[str, object]:
     room = result.plan.room
     return {
         "dataSource": result.data_source.document(),
-        "connector": result.connection.connector.name,
-        "role": result.connection.role.arn,
+        "connector": result.requirements.connector.name,
+        "role": result.requirements.role.arn,
         "config": result.plan.config,
         "import": result.plan.import_file,
         "difference": {
             "equivalent": result.difference.equivalent,
-            "complete": result.connection.role.complete,
+            "complete": result.requirements.role.complete,
             "program": [_plain(verdict) for verdict in result.difference.program],
             "role": [_plain(verdict) for verdict in result.difference.role],
         },
-        "keptPolicies": _kept(result.connection.role),
+        "keptPolicies": _kept(result.requirements.role),
         "inlinePolicies": {
             "maximum": MAXIMUM_INLINE_SIZE,
             "kept": room.kept,

@@ -1,6 +1,6 @@
-"""Write a stack's configuration, its import file, and copies of policies for which there is no room.
+"""Write a stack's configuration, its import file, and copies of inline policies that do not fit.
 
-The program itself validates the settings and writes the documents.
+The program's own code validates the settings and renders the policies.
 """
 
 import fcntl
@@ -20,9 +20,10 @@ from components.formats import ROLE_NAME_SUFFIX
 from components.stack_config import config_key
 from roles.account import Role
 from roles.adopt.room import Room, copy_file, find_room
+from roles.arns import Arn
 from roles.errors import InputError
 from roles.project import read_mapping
-from roles.requirements import COMPONENT, Connection
+from roles.requirements import COMPONENT, Requirements
 from roles.writing import check_writable
 from roles.writing import write as write_files
 
@@ -37,35 +38,36 @@ class Documents(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The program's configuration, the import file, and the documents that the program will write."""
+    """The contents of the files, and the policies that the program will write."""
 
     config: Mapping[str, object]
-    """The stack's configuration: keys with their namespace."""
+    """The stack's configuration, by keys with their namespace."""
     import_file: Mapping[str, object]
-    """As `pulumi import --file` takes it."""
+    """The format of `pulumi import --file`."""
     documents: Documents
     room: Room
     warnings: tuple[str, ...]
 
 
-def plan(connection: Connection, project: str, policy_names: Callable[[], Collection[str]]) -> Plan:
-    """Return what is to be written; raises SettingsError if the program would refuse it.
+def plan(requirements: Requirements, project: str, policy_names: Callable[[], Collection[str]]) -> Plan:
+    """Return the contents of all files; raises SettingsError for settings that the program rejects.
 
-    `policy_names` returns the names of the account's managed policies; most roles do not need them.
+    `policy_names` returns the names of the account's managed policies. It is called only if policies do
+    not fit.
     """
-    role = connection.role
-    settings = connection.settings()
+    role = requirements.role
+    settings = requirements.settings()
     if settings.get("tags", {}).keys() == {"secure"}:
         raise InputError(
             'the role has one tag, called "secure", which a stack\'s configuration takes for a secret: '
             "add another tag to the role"
         )
-    trust_policy, role_policy, warnings = connection.render()
+    trust_policy, role_policy, warnings = requirements.render()
     assert trust_policy is not None  # noqa: S101 every setting is known
     assert role_policy is not None  # noqa: S101 every setting is known
     config = {
-        config_key("region"): connection.region,
-        ALLOWED_ACCOUNTS: [connection.application_arn.split(":")[4]],
+        config_key("region"): requirements.region,
+        ALLOWED_ACCOUNTS: [Arn.of(requirements.application_arn).account],
     }
     config |= {config_key(name, f"{project}:"): value for name, value in settings.items()}
     documents = Documents(trust_policy, role_policy)
@@ -74,14 +76,14 @@ def plan(connection: Connection, project: str, policy_names: Callable[[], Collec
 
 
 def config_file(stack: str) -> Path:
-    """Return the file of a stack's configuration; its name is without the organization."""
+    """Return the configuration file of a stack; its name does not contain the organization."""
     return Path(f"Pulumi.{stack.rpartition('/')[2]}.yaml")
 
 
 def check(stack: str, copies: Iterable[str] = (), *, overwrite: bool) -> None:
-    """Raise InputError if there is something to be overwritten, or a file cannot be written.
+    """Raise InputError if files would be overwritten or cannot be written.
 
-    `copies` are the files of copies, of which the first is looked for in any case.
+    `copies` are the files of copied policies; the first such file is always checked.
     """
     existing = [str(config_file(stack))] if _stack_file(stack).get("config") else []
     names = dict.fromkeys((IMPORT_FILE, copy_file(1), *copies))
@@ -94,14 +96,14 @@ def check(stack: str, copies: Iterable[str] = (), *, overwrite: bool) -> None:
 
 
 def write(plan: Plan, stack: str, *, overwrite: bool) -> list[str]:
-    """Write all files completely, or none; return their names.
+    """Write all files completely, or none, and return their names.
 
-    Other members of a stack's file, such as the salt of its secrets, are kept.
+    Other members of the stack's file, such as the salt of its secrets, are kept.
     """
     with _locked_directory():
-        # Another command may have written the import file of another role meanwhile.
+        # Another command may have written files for another role in the meantime.
         check(stack, (copy.file for copy in plan.room.copies), overwrite=overwrite)
-        # Every string in quotes: YAML would read some as numbers, dates or booleans.
+        # YAML reads some strings without quotes as numbers, dates, or booleans.
         config = yaml.safe_dump(
             {**_stack_file(stack), "config": plan.config},
             default_style='"',
@@ -120,7 +122,7 @@ def write(plan: Plan, stack: str, *, overwrite: bool) -> list[str]:
 
 @contextmanager
 def _locked_directory() -> Generator[None]:
-    """Let no other command write here."""
+    """Prevent other adopt commands from writing to this directory."""
     directory = os.open(".", os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
@@ -134,7 +136,7 @@ def _stack_file(stack: str) -> dict[str, Any]:
 
 
 def _import_file(role: Role) -> dict[str, object]:
-    """Return the import file for the role, and for its policy if that has the program's name."""
+    """Return the import file for the role, and for its inline policy if it has the program's name."""
     entries: list[dict[str, object]] = [
         {"type": TOKEN, "name": COMPONENT, "component": True},
         {

@@ -1,7 +1,7 @@
 """Make room for the role policy among the inline policies that a role keeps.
 
-IAM limits the size of all inline policies of a role together, and `pulumi up` adds one. Where they do
-not fit, inline policies are copied into managed policies, which IAM counts apart, and then deleted.
+IAM limits the total size of the inline policies of a role, and `pulumi up` adds one. If they do not fit,
+inline policies are copied to managed policies, which IAM counts separately, and then deleted.
 """
 
 import itertools
@@ -13,52 +13,54 @@ from components.connector_role import POLICY_NAME
 from components.formats import MAXIMUM_INLINE_SIZE
 from guardrails.iam.documents import listed
 from roles.account import Role
+from roles.arns import Arn
 from roles.aws_cli import aws_command
 
 MAXIMUM_MANAGED_SIZE: Final = 6_144
-"""Characters of a managed policy, white space not counted.
+"""Characters of a managed policy, without whitespace.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 MAXIMUM_ATTACHED: Final = 10
-"""Managed policies of a role, by default; a quota increase allows more."""
+"""Default quota of managed policies per role."""
 
 
 class Copy(NamedTuple):
-    """A managed policy with an inline policy, or with a part of one that is larger than IAM allows."""
+    """A managed policy that contains an inline policy, or a part of one that is too large."""
 
     name: str
     file: str
-    """Where its document is written, for the AWS CLI."""
+    """The name of the file with its document, for the AWS CLI."""
     document: Mapping[str, Any]
 
 
 class Room(NamedTuple):
-    """The inline policies that the role will have, and those that must become managed policies."""
+    """The inline policies of the role, and those that must become managed policies."""
 
     role: Role
     kept: Mapping[str, int]
-    """Sizes of the inline policies that stay, by name."""
+    """Sizes of the inline policies that the role has already, by name."""
     role_policy: int
-    """Size of the policy that `pulumi up` puts."""
+    """Size of the policy that `pulumi up` writes."""
     moved: tuple[str, ...]
     """The kept policies to delete once the copies are attached."""
     copies: tuple[Copy, ...]
 
     @property
     def excess(self) -> int:
-        """Characters beyond what IAM allows."""
+        """Characters over IAM's limit."""
         return max(0, sum(self.kept.values()) + self.role_policy - MAXIMUM_INLINE_SIZE)
 
     @property
     def remaining_excess(self) -> int:
-        """Characters beyond what IAM allows even without the policies that can be moved."""
+        """Characters over IAM's limit after the policies in `moved` are deleted."""
         return max(0, self.excess - sum(self.kept[name] for name in self.moved))
 
     def copy_commands(self) -> str:
         """Return the shell commands that create the copies and attach them to the role."""
-        partition, account = self.role.arn.split(":")[1:5:3]
+        role = Arn.of(self.role.arn)
         commands: list[str] = []
         for copy in self.copies:
-            document, arn = f"file://{copy.file}", f"arn:{partition}:iam::{account}:policy/{copy.name}"
+            document = f"file://{copy.file}"
+            arn = f"arn:{role.partition}:iam::{role.account}:policy/{copy.name}"
             commands += [
                 aws_command("iam create-policy", policy_name=copy.name, policy_document=document),
                 aws_command("iam attach-role-policy", role_name=self.role.name, policy_arn=arn),
@@ -74,9 +76,9 @@ class Room(NamedTuple):
 
 
 def find_room(role: Role, role_policy: str, policy_names: Callable[[], Collection[str]]) -> Room:
-    """Choose what has to be moved so that the role policy fits: the largest policies first.
+    """Choose the policies to move so that the role policy fits: the largest first.
 
-    `policy_names` returns the names of the managed policies that the account has.
+    `policy_names` returns the names of the account's managed policies.
     """
     documents = {name: text for name, text in role.inline_policies.items() if name != POLICY_NAME}
     sizes = {name: _size(document) for name, document in documents.items()}
@@ -98,24 +100,24 @@ def find_room(role: Role, role_policy: str, policy_names: Callable[[], Collectio
 
 
 def _free_names(role: str, taken: Collection[str]) -> Iterator[str]:
-    """Return names for copies that no managed policy has: IAM ignores case and path in them."""
+    """Generate unused names of managed policies; IAM ignores their case and path."""
     lower = {name.lower() for name in taken}
     names = (f"{role}-copy-{number}" for number in itertools.count(1))
     return (name for name in names if name.lower() not in lower)
 
 
 def copy_file(number: int) -> str:
-    """Return the name of the file with the document of a copy."""
+    """Return the file name of a copy."""
     return f"policy-copy-{number}.json"
 
 
 def _size(document: Mapping[str, Any]) -> int:
-    """Return the size as IAM counts it."""
+    """Return the size that IAM counts: characters without whitespace."""
     return len("".join(json.dumps(document, ensure_ascii=False).split()))
 
 
 def _split(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Divide a document into managed policies that allow the same; empty if that cannot be done."""
+    """Divide a document into managed policies that together allow the same; empty if impossible."""
     if _size(document) <= MAXIMUM_MANAGED_SIZE:
         return [document]
     parts: list[list[Mapping[str, Any]]] = [[]]
@@ -136,7 +138,7 @@ def _pieces(document: Mapping[str, Any], statement: Mapping[str, Any]) -> Iterat
     for member in ("Resource", "Action"):
         values = listed(statement.get(member))
         if len(values) > 1:
-            # A Sid is unique in its document, and says nothing of what is allowed.
+            # A Sid must be unique in its document, and has no effect on access.
             rest = {name: value for name, value in statement.items() if name != "Sid"}
             for half in (values[: len(values) // 2], values[len(values) // 2 :]):
                 yield from _pieces(document, {**rest, member: half})

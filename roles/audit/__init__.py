@@ -1,1 +1,1 @@
-"""Compare the roles of all data sources with what the program would write for them."""
+"""Compare the roles of all data sources with those that the program would create."""

@@ -1,7 +1,7 @@
-"""Compare the roles of all data sources with what the program would write for them.
+"""Compare the roles of all data sources with those that the program would create.
 
-The result is a table and the statements that differ, a JSON document, or a page for the records of a
-security team. docs/audit.md describes all.
+The result is a table and the statements that differ, a JSON document, or an HTML report. docs/audit.md
+describes them.
 """
 
 import argparse
@@ -22,13 +22,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("--region", help="Region of the applications; default: that of the profile")
     parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a page with all findings, in one file"
+        "--html", type=Path, metavar="FILE", help="also write an HTML report with all findings"
     )
-    parser.add_argument("--allow-empty", action="store_true", help="accept that there is no data source")
+    parser.add_argument(
+        "--allow-empty", action="store_true", help="accept an account without data sources"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print and write what was found, and return the exit code."""
+    """Print and write the results, and return the exit code."""
     if options.html:
         check_writable(options.html)
     found = survey(Account(options.region, output), output)

@@ -18,7 +18,7 @@ _PROJECT: Final = Path(__file__).parents[2]
 
 
 def render(found: Survey) -> str:
-    """Return the page. Every value is escaped, because the template's environment does it."""
+    """Return the page; the template engine escapes every value."""
     environment = Environment(
         autoescape=True,
         finalize=_show,
@@ -42,14 +42,14 @@ def render(found: Survey) -> str:
 
 
 def _show(value: object) -> object:
-    """Escape what a browser would not show, such as characters that change the order of others."""
+    """Escape unprintable characters, such as those that change the direction of text."""
     if not isinstance(value, str) or hasattr(value, "__html__"):
-        return value  # no text, or a part of the page
+        return value  # not text, or markup of the template
     return "".join(character if character.isprintable() else escape(character) for character in value)
 
 
 def _versions() -> dict[str, str]:
-    """Return what the comparison depends on."""
+    """Return the versions that the comparison depends on."""
     project = tomllib.loads((_PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return {
         "program": f"{project['version']}{_commit()}",
@@ -59,7 +59,7 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """Return the commit of the program; nothing if it is no clone, or without Git."""
+    """Return the commit of the program; empty without Git, or if this is not a clone."""
     command = ("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     try:
         done = subprocess.run(command, cwd=_PROJECT, check=False, capture_output=True, text=True)

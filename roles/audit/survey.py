@@ -1,7 +1,7 @@
 """Read all data sources of an account and Region, and compare the role of each with the program's.
 
-A role is compared with what the program writes for all data sources that use it: access that none of
-them needs is in excess. Access that only some of them need is a finding of its own, a shared role.
+A role is compared with the policies that the program would write for all data sources that use it.
+Access that none of them needs is in excess; access that only some of them need is shared.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +17,7 @@ from components.formats import KEY, SECRET
 from components.settings import role_policy_settings
 from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
+from roles.arns import Arn
 from roles.detection import connectors_of, find_connector, find_uses
 from roles.difference import Access, compare, program_statements, role_statements
 from roles.errors import (
@@ -29,7 +30,7 @@ from roles.errors import (
     is_throttled,
 )
 from roles.notes import Notes
-from roles.requirements import Connection, Fault, find, read_connection
+from roles.requirements import Fault, Requirements, find, read_requirements
 
 VERB: Final = "audit"
 
@@ -40,25 +41,25 @@ class State(StrEnum):
     EQUIVALENT = "equivalent"
     DIFFERENT = "different"
     INVALID = "invalid"
-    """A data source that cannot work as it is, or whose settings the program refuses."""
+    """The data source cannot work as it is, or the program rejects its settings."""
     UNKNOWN = "unknown connector"
     NO_ROLE = "without a role"
-    """An unknown connector without a role, such as a custom connector, which needs none."""
+    """The connector is unknown and does not need a role, such as a custom connector."""
     SKIPPED = "not compared"
     """Something could not be read."""
 
 
 class Kind(StrEnum):
-    """What a finding says of a statement."""
+    """The kind of a finding about a statement."""
 
     EXCESS = "excess"
-    """The role has it, and none of its data sources needs it."""
+    """The role has the statement, but none of its data sources needs it."""
     DENIES = "denies"
-    """The role has it, and the program denies nothing."""
+    """The role has the statement, and it denies access; the program denies nothing."""
     MISSING = "missing"
-    """The program writes it, and the role does not have it."""
+    """The program writes the statement, but the role does not have it."""
     SHARED = "shared"
-    """The role has it, and only some of its data sources need it."""
+    """The role has the statement, but only some of its data sources need it."""
 
 
 LABELS: Final[Mapping[Kind, str]] = {
@@ -70,24 +71,24 @@ LABELS: Final[Mapping[Kind, str]] = {
 
 
 class Finding(NamedTuple):
-    """One statement that makes a role different."""
+    """A statement that makes a role different."""
 
     kind: Kind
     policy: str
     statement: str
     access: tuple[Access, ...]
     data_sources: tuple[DataSource, ...] = ()
-    """Those for which the program writes the statement."""
+    """The data sources for which the program writes the statement."""
 
 
 class DataSourceResult(NamedTuple):
-    """A data source, and how its role compares with the one that the program creates for it."""
+    """A data source, and how its role compares with the role that the program would create."""
 
     data_source: DataSource
     connector: str
-    """Blank if it is unknown."""
+    """Empty if it is unknown."""
     role_arn: str
-    """Blank without a role."""
+    """Empty without a role."""
     state: State
     text: str
     """The state in a few words."""
@@ -95,7 +96,7 @@ class DataSourceResult(NamedTuple):
 
 
 class RoleResult(NamedTuple):
-    """A role, and how it compares with what its data sources need."""
+    """A role, and how it compares with the needs of its data sources."""
 
     arn: str
     state: State
@@ -105,28 +106,28 @@ class RoleResult(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its name, without the path."""
+        """The name of the role, without its path."""
         return self.arn.rpartition("/")[2]
 
     @property
     def has_details(self) -> bool:
-        """Whether there is more to say than the text."""
+        """Whether there is more than the text to report."""
         return bool(self.findings or self.remarks)
 
 
 class Survey(NamedTuple):
-    """All that was found."""
+    """The results for an account and Region."""
 
     account: str
     region: str
     caller: str
-    """ARN of the credentials."""
+    """The ARN of the caller."""
     date: datetime
     data_sources: tuple[DataSourceResult, ...]
     roles: tuple[RoleResult, ...]
     """In the order of the data sources."""
     skipped: tuple[str, ...]
-    """What could not be listed, and why."""
+    """The resources that could not be listed, and why."""
     denied: tuple[str, ...]
     """The actions that were not allowed."""
 
@@ -140,7 +141,7 @@ class Survey(NamedTuple):
         )
 
     def users(self) -> dict[str, list[DataSourceResult]]:
-        """Return the data sources by the ARN of their role."""
+        """Return the data sources, grouped by the ARN of their role."""
         found: dict[str, list[DataSourceResult]] = {}
         for result in self.data_sources:
             found.setdefault(result.role_arn, []).append(result)
@@ -158,14 +159,14 @@ class Survey(NamedTuple):
 
 
 class _Needs(NamedTuple):
-    """What the program writes for one data source, and the role that the data source has."""
+    """The statements that the program writes for a data source, and the role that it has."""
 
     role: Role
     program: tuple[Statement, ...]
     optional: tuple[Statement, ...]
-    """What it writes with `allowNetworkInterfaceDeletion`, and for what is not known or does not exist.
+    """Statements that the role may need: for `allowNetworkInterfaceDeletion`, and for unknown resources.
 
-    Whether the role needs these statements cannot be told: they are neither missing nor in excess.
+    They count as neither missing nor in excess.
     """
 
 
@@ -183,7 +184,7 @@ class _Remarks(Notes):
 def survey(account: Account, notes: Notes) -> Survey:
     """Read and compare everything.
 
-    What AWS does not find or not allow is part of the result. Errors that concern every call are raised.
+    Errors about a resource become part of the result; errors that concern every call are raised.
     """
     caller = account.caller()
     skipped: list[str] = []
@@ -212,11 +213,11 @@ def survey(account: Account, notes: Notes) -> Survey:
 
 
 def _data_sources(account: Account, notes: Notes, skipped: list[str]) -> Iterator[DataSource]:
-    """Find the data sources of all applications; add to `skipped` those that cannot be listed."""
+    """Find the data sources of all applications; append to `skipped` what cannot be listed."""
     try:
         applications = account.applications()
     except InputError:
-        return  # there is none
+        return  # there are no applications
     if len(applications) > 1:
         notes(f"looking through {len(applications)} applications")
     for identifier, name in applications.items():
@@ -228,7 +229,7 @@ def _data_sources(account: Account, notes: Notes, skipped: list[str]) -> Iterato
 
 
 def _explain(error: ClientError | OddAnswerError) -> str:
-    """Say why one resource could not be read; raise an error that concerns every call."""
+    """Explain why a resource could not be read; raise an error that concerns every call."""
     if isinstance(error, ClientError):
         if is_bad_credentials(error) or is_throttled(error):
             raise error
@@ -238,7 +239,7 @@ def _explain(error: ClientError | OddAnswerError) -> str:
 
 
 def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, _Needs | None]:
-    """Read what a data source uses. Without needs, its role cannot be compared."""
+    """Read a data source and its needs; without needs, its role cannot be compared."""
     remarks = _Remarks()
     faults: list[Fault] = []
     result = DataSourceResult(data_source, "", "", State.EQUIVALENT, "")
@@ -252,10 +253,10 @@ def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, 
                 state = State.UNKNOWN if result.role_arn else State.NO_ROLE
                 return result._replace(state=state, text=state), None
             result = result._replace(connector=find_connector(uses).name)
-            connection, read = read_connection(account, data_source, remarks)
+            requirements, read = read_requirements(account, data_source, remarks)
             faults += read
-            needs = _needs(connection, faults) if connection else None
-            unknown = connection.unknown if connection and needs else ()
+            needs = _needs(requirements, faults) if requirements else None
+            unknown = requirements.unknown if requirements and needs else ()
     except InputError as error:
         faults.append(Fault(" ".join(error.lines)))
     except OddAnswerError as error:
@@ -266,7 +267,7 @@ def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, 
         remarks.warn(f"access to its {' and '.join(unknown)} counts as neither missing nor in excess")
     wrong = dict.fromkeys(fault.summary for fault in faults if not fault.error)
     if wrong:
-        # Something that does not exist says more.
+        # That a resource does not exist is more specific.
         shown = [summary for summary in wrong if summary != State.INVALID or len(wrong) == 1]
         result = result._replace(state=State.INVALID, text=", ".join(shown))
     elif faults:
@@ -274,34 +275,35 @@ def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, 
     return result._replace(remarks=tuple(remarks.texts)), needs
 
 
-def _needs(connection: Connection, faults: list[Fault]) -> _Needs | None:
-    """Render what the program writes; settings that it refuses are more faults."""
+def _needs(requirements: Requirements, faults: list[Fault]) -> _Needs | None:
+    """Return the needs; append to `faults` the settings that the program rejects."""
     try:
-        return _render(connection)
+        return _render(requirements)
     except SettingsError as error:
         faults += [
             Fault(f"{problem.name}: {problem.message}; expected {problem.expected}")
             for problem in error.problems
         ]
         refused = {problem.setting for problem in error.problems}
-    # The policies are the same without a tag that the program refuses.
-    needed = role_policy_settings(connection.connector)
-    blank = {name: None for name in connection.settings() if name in refused and name not in needed}
+    # Rejected settings that do not affect the policies, such as tags, are left out.
+    needed = role_policy_settings(requirements.connector)
+    blank = {name: None for name in requirements.settings() if name in refused and name not in needed}
     try:
-        return _render(connection, **blank)
+        return _render(requirements, **blank)
     except SettingsError:
         return None
 
 
-def _render(connection: Connection, **options: object) -> _Needs:
-    """Return what the program writes in any case, and in some; raises SettingsError if in none."""
-    partition, _, _, account = connection.application_arn.split(":")[1:5]
-    no_secret = f"arn:{partition}:secretsmanager:{connection.region}:{account}:secret:unknown-000000"
+def _render(requirements: Requirements, **options: object) -> _Needs:
+    """Return the statements of all cases and of some; raises SettingsError if no case is valid."""
+    application = Arn.of(requirements.application_arn)
+    place = f"{requirements.region}:{application.account}"
+    no_secret = f"arn:{application.partition}:secretsmanager:{place}:secret:unknown-000000"
     deletion = {"allow_network_interface_deletion": True}
     written: list[list[Statement]] = []
     refused: SettingsError | None = None
-    for case in _cases(connection, no_secret):
-        for more in ({}, deletion) if connection.vpc_configuration else ({},):
+    for case in _cases(requirements, no_secret):
+        for more in ({}, deletion) if requirements.vpc_configuration else ({},):
             try:
                 *documents, _ = case.render(**options, **more)
             except SettingsError as error:
@@ -319,45 +321,45 @@ def _render(connection: Connection, **options: object) -> _Needs:
         statement
         for statement in known
         if all(statement in each for each in written)
-        and not _is_for_unknown_bucket(statement, connection)
+        and not _is_for_unknown_bucket(statement, requirements)
     ]
     optional = [statement for statement in known if statement not in program]
-    return _Needs(connection.role, tuple(program), tuple(optional))
+    return _Needs(requirements.role, tuple(program), tuple(optional))
 
 
-def _cases(connection: Connection, no_secret: str) -> Iterator[Connection]:
-    """Return the connection; what is not known of it is nothing, or one that the role may read."""
-    statements = role_statements(connection.role)
+def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]:
+    """Return the possible requirements: an unknown resource may be none, or one that the role reads."""
+    statements = role_statements(requirements.role)
     named = dict.fromkeys(arn for each in statements for arn in each.targets.values)
-    secrets, keys = [connection.secret_arn], [connection.key_arn]
-    if "secret" in connection.unknown:
-        own = connection.named_secret
+    secrets, keys = [requirements.secret_arn], [requirements.key_arn]
+    if "secret" in requirements.unknown:
+        own = requirements.named_secret
         secrets = [no_secret, *(arn for arn in named if _is_secret(arn, own))]
-    if "key" in connection.unknown:
+    if "key" in requirements.unknown:
         keys = [None, *(arn for arn in named if KEY.pattern.fullmatch(arn))]
     for secret_arn in secrets:
         for key_arn in keys:
-            yield connection._replace(secret_arn=secret_arn, key_arn=key_arn)
+            yield requirements._replace(secret_arn=secret_arn, key_arn=key_arn)
 
 
 def _is_secret(arn: str, named: str) -> bool:
-    """Return whether an ARN is of one secret, which has the name of another one."""
+    """Return whether an ARN is of a secret that has the same name as another."""
     if not SECRET.pattern.fullmatch(arn):
         return False
     name, own = (text.rpartition(":secret:")[2] for text in (arn, named))
     return not own or own in (name, name[:-7]) or name[:-7] == own[:-7]
 
 
-def _is_for_unknown_bucket(statement: Statement, connection: Connection) -> bool:
-    """Return whether a statement is about a bucket that the data source names and nobody has."""
+def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> bool:
+    """Return whether a statement is about the bucket of the data source, which does not exist."""
     buckets = {target.partition(":s3:::")[2].partition("/")[0] for target in statement.targets.values}
-    return "bucket" in connection.unknown and connection.bucket in buckets
+    return "bucket" in requirements.unknown and requirements.bucket in buckets
 
 
 def _compare(
     role_arn: str, readings: Sequence[tuple[DataSourceResult, _Needs | None]]
 ) -> tuple[RoleResult, list[DataSourceResult]]:
-    """Compare a role with what the program writes for its data sources."""
+    """Compare a role with the statements that the program writes for its data sources."""
     compared = [(result, needs) for result, needs in readings if needs]
     others = [result for result, needs in readings if not needs]
     if not compared:
@@ -391,7 +393,7 @@ def _compare(
 def _judge_data_source(
     result: DataSourceResult, findings: Sequence[Finding], role: Role
 ) -> DataSourceResult:
-    """Return the result for a data source whose role was compared as far as it is known."""
+    """Return the result for a data source from the findings about its role."""
     state, text = _judge(findings, complete=role.complete and result.state is not State.SKIPPED)
     if result.state is State.INVALID:
         return result._replace(text=f"{result.text}, {text}" if findings else result.text)
@@ -424,10 +426,10 @@ def _findings(
 
 
 def _judge(findings: Sequence[Finding], *, complete: bool) -> tuple[State, str]:
-    """Return the state that follows from findings, and their number."""
+    """Return the state that follows from findings, and their number by kind."""
     kinds = [finding.kind for finding in findings]
     text = ", ".join(f"{kinds.count(kind)} {LABELS[kind]}" for kind in LABELS if kind in kinds)
-    # What is missing may be in a policy that could not be read.
+    # Missing access may be in a policy that could not be read.
     if {*kinds} - {Kind.MISSING} or (kinds and complete):
         return State.DIFFERENT, text
     if complete:

@@ -1,4 +1,4 @@
-"""Lay out the result of an audit as text: a table, and the statements that differ."""
+"""Format the result of an audit as text: a table, and the statements that differ."""
 
 import shutil
 import sys
@@ -15,13 +15,13 @@ from roles.difference import TRUST_POLICY
 _HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "USED BY", "RESULT")
 _GAP: Final = "  "
 _NARROWEST: Final = 8
-"""Characters of a column, on however small a terminal."""
+"""Characters of a column, however narrow the terminal is."""
 
 
 def lines(found: Survey) -> Iterator[str]:
     """Return a table as wide as the terminal, the statements that differ, and a summary.
 
-    What is no terminal gets every row in one line.
+    Output that is not a terminal gets each row in one line.
     """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     users = found.users()
@@ -49,7 +49,7 @@ def lines(found: Survey) -> Iterator[str]:
 
 
 def _table(found: Survey, users: Mapping[str, Sequence[DataSourceResult]], width: int) -> Iterator[str]:
-    """Return the rows, below a line for each index."""
+    """Return the rows of each index below a line that names it."""
     rows: dict[DataSource | None, tuple[str, ...]] = {None: _HEAD}
     for result in found.data_sources:
         role = result.role_arn.rpartition("/")[2]
@@ -73,7 +73,7 @@ def _table(found: Survey, users: Mapping[str, Sequence[DataSourceResult]], width
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    """Return the lines of a row; what does not fit in a column continues below."""
+    """Return the lines of a row; text that does not fit in a column is wrapped."""
     columns = [textwrap.wrap(cell, width) for cell, width in zip(cells, widths, strict=True)]
     for parts in zip_longest(*columns, fillvalue=""):
         padded = (f"{part:{width}}" for part, width in zip(parts, widths, strict=True))

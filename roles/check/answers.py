@@ -1,4 +1,4 @@
-"""Represent the answers of `check`: ok, problem, skipped, or cannot tell."""
+"""Define the answers of `check`: ok, problem, skipped, or cannot tell."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -10,13 +10,13 @@ from roles.errors import OddAnswerError, explain, failed_action
 
 
 class State(StrEnum):
-    """What an answer says of its question."""
+    """The state of an answer."""
 
     OK = "ok"
     PROBLEM = "problem"
     SKIPPED = "skipped"
     CANNOT_TELL = "cannot tell"
-    """The answer depends on something that nobody can read."""
+    """The answer depends on something that cannot be read."""
 
 
 class Answer(NamedTuple):
@@ -25,13 +25,13 @@ class Answer(NamedTuple):
     state: State
     text: str
     fix: str = ""
-    """The command that fixes a problem, or what else to do; how to find out what cannot be told."""
+    """How to fix a problem, or how to find out what is unknown; often a command."""
     details: tuple[str, ...] = ()
     """Details, one line each."""
     subject: str = ""
-    """Which of several resources the answer is about."""
+    """The ID of the resource, if a question has several answers."""
     action: str = ""
-    """The action that AWS did not allow or that failed, if the question was skipped for that."""
+    """The action that was not allowed or failed, if the question was skipped because of it."""
 
 
 def ok(text: str) -> Answer:
@@ -45,12 +45,12 @@ def problem(text: str, fix: str, *details: str) -> Answer:
 
 
 def cannot_tell(text: str, how: str, *details: str) -> Answer:
-    """Return the answer that depends on something unknown, and how to find it out."""
+    """Return the answer that depends on something unknown, with a way to find out."""
     return Answer(State.CANNOT_TELL, text, how, details)
 
 
 def skipped(text: str) -> Answer:
-    """Return the answer that there is nothing to ask about, and why."""
+    """Return the answer that the question does not apply, with the reason."""
     return Answer(State.SKIPPED, text)
 
 
@@ -60,8 +60,8 @@ def not_allowed(action: str) -> Answer:
 
 
 def unread(error: ClientError | OddAnswerError, show: Callable[[str], str] = str) -> Answer:
-    """Return the answer that AWS failed, or answered what cannot be used.
+    """Return the answer for an error of AWS, or an answer of AWS that cannot be used.
 
-    `show` returns how a message is shown that may contain what AWS was asked about.
+    `show` hides messages of AWS that may contain the values of secret settings.
     """
     return Answer(State.SKIPPED, explain(error, "check", show), action=failed_action(error))

@@ -1,7 +1,7 @@
 """Check whether the sync of a data source under a stack's role will work.
 
-The stack's settings and outputs are read through Pulumi, then AWS is asked one question after another.
-docs/check.md describes all.
+Read the settings and outputs of the stack through Pulumi, then ask AWS one question after another.
+docs/check.md describes the questions.
 """
 
 import argparse
@@ -64,15 +64,15 @@ _UNANSWERED: Final = "the sandbox does not answer this: ask it on AWS"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument("--stack", type=stack_name, required=True, help="the stack that has the role")
+    parser.add_argument("--stack", type=stack_name, required=True, help="the stack that owns the role")
     parser.add_argument(
         "--context",
         metavar="KEY=VALUE",
         type=_context,
         action="append",
         default=[],
-        help="a condition key of the connector's requests, such as aws:SourceVpc=vpc-1, that cannot be "
-        "read from AWS; without VALUE, the requests do not carry it; repeat it for several",
+        help="the value of a condition key in the connector's requests that cannot be read from AWS, "
+        "such as aws:SourceVpc=vpc-1; an empty VALUE means that the key is absent; can be repeated",
     )
 
 
@@ -114,9 +114,9 @@ def _check(stack: StackSettings, options: argparse.Namespace, output: Output) ->
 
 
 def _stated(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Return the values of each key, which IAM compares regardless of case, as it was first written.
+    """Return the values of each key, in its first spelling: IAM ignores the case of keys.
 
-    Raises InputError for a key that is stated to be absent, and to have a value.
+    Raises InputError for a key that is both absent and has a value.
     """
     given: dict[str, tuple[str, list[str]]] = {}
     for key, value in context:
@@ -136,9 +136,9 @@ def _exit_code(counts: Mapping[State, int], *, unanswered: bool) -> int:
 
 
 def _context(text: str) -> tuple[str, str]:
-    """Return a condition key and its value; raises argparse's error for another text."""
+    """Return a condition key and its value; raises argparse's error for other text."""
     key, separator, value = text.partition("=")
-    # The key of a tag may have spaces.
+    # The key of a tag may contain spaces.
     if not separator or not re.fullmatch(r"[A-Za-z0-9-]+:\S(?:.*\S)?", key):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a condition key with a value: expected KEY=VALUE, such as "
@@ -155,7 +155,7 @@ def _summary(counts: Mapping[State, int]) -> str:
 
 
 def _answers(ask: Callable[[Subject], Answer | Iterable[Answer]], subject: Subject) -> Iterator[Answer]:
-    """Return the answers to one question; one that AWS does not answer is skipped."""
+    """Return the answers to a question; without an answer of AWS, it is skipped."""
     try:
         found = ask(subject)
         if isinstance(found, Answer):

@@ -7,6 +7,7 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from roles.account import DataSource
+from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, not_allowed, ok, problem, skipped, unread
 from roles.check.subject import Subject, ignore_not_found
@@ -28,7 +29,7 @@ _ABOUT_THE_ROLE: Final = (
         "this is about the role: see role policy and requests allowed",
     ),
 )
-"""What an error of a sync that fits is about, the most specific first."""
+"""Patterns for the errors of syncs, and their explanations; the most specific first."""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _WAIT: Final = "wait until it is ACTIVE"
 _NOT_ACTIVE: Final[Mapping[str, str]] = {
@@ -37,7 +38,7 @@ _NOT_ACTIVE: Final[Mapping[str, str]] = {
     "FAILED": "update or create the data source again",
     "DELETING": "create the data source again, unless it is no longer needed",
 }
-"""The other members of DataSourceStatus, and what to do.
+"""The other members of DataSourceStatus, and how to fix them.
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetDataSource.html"""
 _SYNCS: Final[Mapping[str, bool]] = {
     "SUCCEEDED": False,
@@ -48,7 +49,7 @@ _SYNCS: Final[Mapping[str, bool]] = {
     "STOPPING": True,
     "ABORTED": True,
 }
-"""The members of DataSourceSyncJobStatus, and whether the sync did not do its work.
+"""The members of DataSourceSyncJobStatus, and whether each is a failure.
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.html"""
 
 
@@ -70,7 +71,7 @@ def data_sources(subject: Subject) -> Iterator[Answer]:
 
 
 def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Answer]:
-    """Compare one data source with the settings, and look at its last sync."""
+    """Ask whether a data source matches the settings, and about its last sync."""
     if different := [*_differences(subject, found)]:
         yield problem(
             f"{source.name} does not match the settings",
@@ -91,7 +92,7 @@ def _differences(subject: Subject, found: Reply) -> Iterator[str]:
         yield f"its secret is {theirs or 'none'}, but secretId is {ours or 'not set'}"
     vpc = found.get("vpcConfiguration", {})
     arns = subject.policies.resources("ec2:CreateNetworkInterface")
-    settings = {arn.rpartition("/")[2] for arn in arns}
+    settings = {Arn.of(arn).name for arn in arns}
     actual = {*vpc.get("subnetIds", ()), *vpc.get("securityGroupIds", ())}
     if actual != settings:
         theirs, ours = (
@@ -107,9 +108,9 @@ def _differences(subject: Subject, found: Reply) -> Iterator[str]:
 
 
 def other_data_sources(subject: Subject) -> Iterator[Answer]:
-    """Ask about each data source that has the stack's secret or bucket, but another role.
+    """Ask about each data source that uses the stack's secret or bucket, but another role.
 
-    After a role is replaced, the data source still names the old one until it is updated.
+    After a role is replaced, a data source names the old role until the data source is updated.
     """
     if subject.index is None:
         yield skipped("there is no index")
@@ -128,7 +129,7 @@ def other_data_sources(subject: Subject) -> Iterator[Answer]:
 
 
 def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerError) -> Answer | None:
-    """Ask about a data source, if it has the stack's secret or bucket, but another role."""
+    """Ask about a data source if it uses the stack's secret or bucket, but another role."""
     if isinstance(found, OddAnswerError):
         raise found
     if found.get("roleArn") in (None, subject.stack.role_arn):
@@ -139,7 +140,7 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
 
 def _left_behind(subject: Subject, source: DataSource, role_arn: str, shared: str) -> Answer:
     """Ask whether the other role of a data source exists."""
-    name = role_arn.rpartition("/")[2]
+    name = Arn.of(role_arn).name
     try:
         actual = ignore_not_found(lambda: subject.account.role_arn(name))
     except ClientError as error:
@@ -158,7 +159,7 @@ def _left_behind(subject: Subject, source: DataSource, role_arn: str, shared: st
 
 
 def _shared(subject: Subject, uses: Uses) -> str:
-    """Return which resource of the stack a data source has: its secret or bucket, or none."""
+    """Return whether a data source uses the "secret" or "bucket" of the stack; empty if neither."""
     secret_arn = subject.policies.resource("secretsmanager:GetSecretValue")
     if secret_arn and (uses.secret_id == secret_arn or _names(uses.secret_id, secret_arn)):
         return "secret"
@@ -166,11 +167,11 @@ def _shared(subject: Subject, uses: Uses) -> str:
 
 
 def _names(secret_id: str | None, arn: str | None) -> bool:
-    """Return whether a data source names the secret without its ARN."""
+    """Return whether a secret ID is the name in an ARN, with or without the random suffix."""
     if not secret_id or not arn:
         return False
-    resource = arn.split(":", 6)[6]
-    return secret_id in (resource, resource.rpartition("-")[0])
+    name = Arn.of(arn).resource.removeprefix("secret:")
+    return secret_id in (name, name.rpartition("-")[0])
 
 
 def _status(subject: Subject, source: DataSource, found: Reply) -> Answer:
@@ -200,13 +201,13 @@ def _failure(text: str, subject: Subject, error: Mapping[str, str], code: str, f
 
 
 def _with(text: str, subject: Subject, error: Mapping[str, str], code: str) -> str:
-    """Add to a text what Amazon Q Business says of an error."""
+    """Add the error of Amazon Q Business to a text."""
     said = ", ".join(filter(None, (subject.stack.secrecy.error(error), code)))
     return f"{text}: {said}" if said else text
 
 
 def _options(subject: Subject, source: DataSource) -> dict[str, str]:
-    """Return the options of a command that name a data source."""
+    """Return the options of an AWS CLI command that identify a data source."""
     return {
         "application_id": subject.argument(source.application_id, "APPLICATION_ID", "application_id"),
         "index_id": subject.argument(source.index_id, "INDEX_ID", "index_id"),
@@ -215,7 +216,7 @@ def _options(subject: Subject, source: DataSource) -> dict[str, str]:
 
 
 def _hint(error: Mapping[str, str], code: str) -> str:
-    """Explain an error if it is about the role, or a resource that the role reaches."""
+    """Explain an error that is about the role or a resource that it reads; empty for others."""
     said = f"{error.get('errorMessage', '')}, {code}"
     return next(
         (text for pattern, text in _ABOUT_THE_ROLE if re.search(pattern, said, re.IGNORECASE)), ""

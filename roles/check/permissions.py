@@ -1,4 +1,4 @@
-"""Ask whether the role is as rendered, and whether AWS allows what the connector does."""
+"""Ask whether the role matches the rendered policies, and whether IAM allows the requests."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,17 +6,15 @@ from typing import Any, Final
 from components import policies
 from components.connector_role import POLICY_NAME
 from components.policies import Application
+from evidence.calls import SERVICE
 from guardrails.iam.truth import Truth
+from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, cannot_tell, not_allowed, ok, problem, skipped
+from roles.check.decisions import context_advice, decisions, dependence, for_now
 from roles.check.requests import (
-    SERVICE,
     Request,
     connector_requests,
-    context_advice,
-    decisions,
-    dependence,
-    for_now,
     foreign_requests,
     pass_request,
     simulated_context,
@@ -40,21 +38,21 @@ def role(subject: Subject) -> Answer:
 
 
 def trust_policy(subject: Subject) -> Answer:
-    """Ask whether the role's trust policy means what the program renders."""
+    """Ask whether the role's trust policy is equivalent to the rendered policy."""
     if subject.role is None:
         return skipped(_NO_ROLE)
     return _same(subject, TRUST_POLICY, subject.policies.trust_policy, subject.role.trust_policy)
 
 
 def application_arn(subject: Subject) -> Answer:
-    """Ask whether the role's trust policy names the application by the ARN that it has in AWS."""
+    """Ask whether the role's trust policy admits the application's actual ARN."""
     if subject.role is None:
         return skipped(_NO_ROLE)
     if subject.application is None:
         return skipped("there is no application")
     arn: str = subject.application["applicationArn"]
-    _, partition, _, region, account, resource = arn.split(":", 5)
-    application = Application(partition, region, account, resource.rpartition("/")[2])
+    named = Arn.of(arn)
+    application = Application(named.partition, named.region, named.account, named.name)
     expected = policies.trust_policy(application)
     difference = compare(
         statements(TRUST_POLICY, expected),
@@ -64,17 +62,16 @@ def application_arn(subject: Subject) -> Answer:
         if any(verdict.verdict == "denies" for verdict in difference.role):
             return skipped("the trust policy has a statement that denies: see trust policy")
         return ok(f"the trust policy admits {subject.show(arn)}")
-    named = arn == subject.policies.application_arn
     return problem(
         f"the trust policy does not admit {subject.show(arn)}, the ARN of the application in AWS",
         subject.up_command
-        if named
+        if arn == subject.policies.application_arn
         else subject.set_command("application_id", subject.argument(arn, "APPLICATION_ARN")),
     )
 
 
 def role_policy(subject: Subject) -> Answer:
-    """Ask whether the role policy means what the program renders."""
+    """Ask whether the role policy is equivalent to the rendered policy."""
     if subject.role is None:
         return skipped(_NO_ROLE)
     actual = subject.role.inline_policies.get(POLICY_NAME)
@@ -95,7 +92,7 @@ def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] 
 
 
 def other_policies(subject: Subject) -> Answer:
-    """Ask whether anything is attached beside the role policy."""
+    """Ask whether the role has policies other than the role policy."""
     role = subject.role
     if role is None:
         return skipped(_NO_ROLE)
@@ -126,7 +123,7 @@ def other_policies(subject: Subject) -> Answer:
 
 
 def permissions_boundary(subject: Subject) -> Answer:
-    """Ask whether the role has the boundary of the settings, and it lets every statement through."""
+    """Ask whether the role has the permissions boundary of the settings, and it allows all requests."""
     role = subject.role
     if role is None:
         return skipped(_NO_ROLE)
@@ -173,11 +170,11 @@ def _boundary(subject: Subject, arn: str) -> str:
     return subject.show(arn, "permissions_boundary_arn") if arn else "none"
 
 
-# What AWS decides.
+# Decisions of AWS.
 
 
 def requests_allowed(subject: Subject) -> Answer:
-    """Ask IAM whether the role may do everything that the connector does."""
+    """Ask IAM whether it allows all requests of the connector."""
     role = subject.role
     if role is None:
         return skipped(_NO_ROLE)
@@ -213,10 +210,10 @@ def requests_allowed(subject: Subject) -> Answer:
 
 
 def _missing_keys(subject: Subject, result: Reply) -> list[str]:
-    """Return the condition keys without which IAM has denied a request, and might not otherwise.
+    """Return the unknown condition keys because of which IAM may have denied a request.
 
-    IAM names the keys of all statements of the role, also of those that are not about the request, and
-    none of a service control policy: https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
+    IAM names the keys of all statements of the role, even of statements about other requests, but no
+    keys of service control policies: https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
     """
     if _is_denied_by_organization(result):
         return []
@@ -232,7 +229,7 @@ def _is_denied_by_organization(result: Mapping[str, Any]) -> bool:
 
 
 def requests_denied(subject: Subject) -> Answer:
-    """Ask IAM whether the role may do what no connector's role may."""
+    """Ask IAM whether it denies requests that no connector's role may make."""
     role = subject.role
     if role is None:
         return skipped(_NO_ROLE)
@@ -286,7 +283,7 @@ def _sources(subject: Subject, result: Mapping[str, Any]) -> str:
 
 
 def policy_findings(subject: Subject) -> Answer:
-    """Ask IAM Access Analyzer about both policies."""
+    """Ask IAM Access Analyzer to validate both policies."""
     role_findings = subject.account.policy_findings(subject.policies.role_policy, "IDENTITY_POLICY")
     trust_findings = subject.account.policy_findings(
         subject.policies.trust_policy,
@@ -338,7 +335,7 @@ def passing(subject: Subject) -> Answer:
 
 
 def _principal(subject: Subject) -> str | None:
-    """Return the ARN of the user or role behind the credentials; a session's has no path."""
+    """Return the ARN of the caller's user or role; the ARN of a session lacks the path of its role."""
     kind, _, name = subject.caller.resource.partition("/")
     if kind == "assumed-role":
         return subject.account.role_arn(name.partition("/")[0])

@@ -1,365 +1,123 @@
-"""List the requests of a connector, and decide on them by the policies that AWS has no simulation for.
+"""List the requests that the connector of a stack makes, and requests that its role must not allow.
 
 AWS checks one call of an API by one request for each resource that the call needs:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from components.errors import quote_argument
-from guardrails.iam.conditions import Context
-from guardrails.iam.documents import Statement
+from evidence.calls import SERVICE, Resources, calls
 from guardrails.iam.patterns import Text
-from guardrails.iam.requests import Decision, RolePrincipal, decide
-from guardrails.iam.requests import Request as SingleRequest
-from guardrails.iam.truth import Truth
+from roles.arns import Arn
 from roles.check.subject import Subject
 
-_ABSENT: Final = (
-    "aws:username",
-    # No session of AssumeRole has them: MFA protects the call of AssumeRole alone.
-    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
-    "aws:multifactorauthpresent",
-    "aws:multifactorauthage",
-    "aws:federatedprovider",
-    # The role's trust policy does not allow sts:SetSourceIdentity:
-    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
-    "aws:sourceidentity",
-    # Only calls of a service principal have them, which is none that uses a role.
-    "aws:principalservicename",
-    "aws:principalservicenameslist",
-    "aws:sourceaccount",
-    "aws:sourcearn",
-    "aws:sourceorgid",
-    "aws:sourceorgpaths",
-)
-"""Keys that no session of a role has that a service assumes, by the availability of each key:
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
-_ABSENT_WITH_SERVICE_ROLE: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
-"""Keys that a call of a service has only if it uses the credentials of another caller (same page)."""
-_ABSENT_FOR_KEY: Final = (
-    # A service that calls for a caller does not pass on the caller's VPC endpoint:
-    # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html
-    "aws:sourcevpc",
-    "aws:sourcevpce",
-    "aws:vpcsourceip",
-    # Decrypt is none of the operations that have them:
-    # https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
-    "kms:grantisforawsresource",
-    "kms:grantconstrainttype",
-    "kms:granteeprincipal",
-    "kms:grantoperations",
-    "kms:retiringprincipal",
-)
-"""Keys that the request to decrypt does not have, which another service makes."""
-_SECRET_CONTEXT: Final = ("SecretARN", "SecretVersionId")
-"""The keys of the encryption context of a secret:
+ENCRYPTED_SECRET: Final = "kms:EncryptionContext:SecretARN"
+"""The condition key for the ARN of the secret that KMS decrypts:
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
-_ENCRYPTION_CONTEXT: Final = "kms:encryptioncontext:"
-_OF_ORGANIZATION: Final = (
-    *("aws:principalorgid", "aws:principalorgpaths"),
-    *("aws:resourceorgid", "aws:resourceorgpaths"),
-)
-_OF_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
-"""Prefixes of the keys for the tags of a secret."""
-_OF_TIME: Final = ("aws:currenttime", "aws:epochtime")
-SERVICE: Final = "qbusiness.amazonaws.com"
-_LISTS: Final = ("aws:TagKeys",)
-"""Keys that hold several values."""
 
 
 class Request(NamedTuple):
-    """Actions on one resource, on which IAM decides in one go."""
+    """The actions on one resource with one context, on which IAM decides together."""
 
-    actions: Sequence[str]
+    actions: list[str]
     resource: Text
-    context: Mapping[str, str | Text]
-    """The condition keys of these actions; a service adds the global ones."""
+    context: Mapping[str, str | Text | list[str]]
+    """The condition keys of the actions, without global keys."""
 
 
-def connector_requests(subject: Subject) -> Iterator[Request]:
+def connector_requests(subject: Subject) -> list[Request]:
     """Return the requests that the connector makes."""
+    requests: list[Request] = []
+    for call in calls(_resources(subject)):
+        context = {**call.context, **_encryption_context(subject, call.action)}
+        for resource in call.resources:
+            for request in requests:
+                if (request.resource, request.context) == (resource, context):
+                    request.actions.append(call.action)
+                    break
+            else:
+                requests.append(Request([call.action], resource, context))
+    return requests
+
+
+def _resources(subject: Subject) -> Resources[Text]:
+    """Return the resources that the connector uses, as the stack's policies name them."""
     policies, stack = subject.policies, subject.stack
-    if (secret_arn := policies.resource("secretsmanager:GetSecretValue")) is not None:
-        yield Request(("secretsmanager:GetSecretValue",), Text(secret_arn), {})
-    yield from decryption(subject)
-    if bucket := stack.get("bucket_name"):
-        arn = f"arn:{subject.partition}:s3:::{bucket}"
-        owner = {"aws:ResourceAccount": stack.get("bucket_account_id") or subject.account_id}
-        yield Request(("s3:GetObject",), Text(f"{arn}/", "document"), owner)
-        if stack.connector.bucket_is_source:
-            yield Request(("s3:ListBucket",), Text(arn), owner)
-    if (passed_arn := policies.resource("iam:PassRole")) is not None:
-        yield pass_request(passed_arn)
-    both = (
-        *("qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"),
-        *("qbusiness:PutGroup", "qbusiness:DeleteGroup", "qbusiness:ListGroups"),
+    partition, account_id, region = subject.partition, subject.account_id, subject.region
+    bucket_name, is_source = stack.get("bucket_name"), stack.connector.bucket_is_source
+    buckets = [f"arn:{partition}:s3:::{bucket_name}"] if bucket_name else []
+    objects = [Text(f"{arn}/", "document") for arn in buckets]
+    secrets = [*map(Text, policies.resources("secretsmanager:GetSecretValue"))]
+    keys = [*map(Text, policies.resources("kms:Decrypt"))]
+    network = [*map(Text, policies.resources("ec2:CreateNetworkInterface"))]
+    interface = Text(
+        f"arn:{partition}:ec2:{region}:{account_id}:network-interface/", "eni-00000000000000000"
     )
-    application_only = ("qbusiness:CreateUser", "qbusiness:UpdateUser")
-    yield Request((*both, *application_only), Text(policies.application_arn), {})
-    yield Request(both, Text(f"{policies.application_arn}/index/{subject.index_id}"), {})
-    yield from _network_requests(subject)
+    deletes = network and stack.get("allow_network_interface_deletion")
+    return Resources(
+        region=region,
+        applications=[Text(policies.application_arn)],
+        indices=[Text(f"{policies.application_arn}/index/{subject.index_id}")],
+        secrets=secrets,
+        secret_keys=keys if secrets else [],
+        bucket_account=stack.get("bucket_account_id") or account_id,
+        file_objects=[] if is_source else objects,
+        source_buckets=[*map(Text, buckets)] if is_source else [],
+        source_objects=objects if is_source else [],
+        source_keys=[] if secrets else keys,
+        passed_roles=[*map(Text, policies.resources("iam:PassRole"))],
+        network=network,
+        described=[Text("*")] if network else [],
+        network_interfaces=[interface] if network else [],
+        deletable_network_interfaces=[interface] if deletes else [],
+        tag=Text(f"qbusiness_{account_id}_{subject.application_id}_", "1"),
+    )
 
 
-def decryption(subject: Subject) -> Iterator[Request]:
-    """Return the request to decrypt, which a service makes for the role; none without a key.
+def decryption(subject: Subject) -> list[Request]:
+    """Return the request to decrypt, which another service makes for the role; none without a key."""
+    return [request for request in connector_requests(subject) if "kms:Decrypt" in request.actions]
 
-    https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
-    """
-    key_arn = subject.policies.resource("kms:Decrypt")
-    if key_arn is None:
-        return
+
+def _encryption_context(subject: Subject, action: str) -> dict[str, str]:
+    """Return the condition key for the encryption context of the secret, if an action decrypts it."""
     secret_arn = subject.policies.resource("secretsmanager:GetSecretValue")
-    context = {
-        "kms:ViaService": f"{'secretsmanager' if secret_arn else 's3'}.{subject.region}.amazonaws.com"
-    }
-    if secret_arn:
-        context["kms:EncryptionContext:SecretARN"] = secret_arn
-    yield Request(("kms:Decrypt",), Text(key_arn), context)
+    return {ENCRYPTED_SECRET: secret_arn} if secret_arn and action == "kms:Decrypt" else {}
 
 
 def pass_request(role_arn: str) -> Request:
     """Return the request to pass a role to Amazon Q Business."""
-    return Request(("iam:PassRole",), Text(role_arn), {"iam:PassedToService": SERVICE})
+    return Request(["iam:PassRole"], Text(role_arn), {"iam:PassedToService": SERVICE})
 
 
 def simulated_context(subject: Subject, request: Request) -> dict[str, str | list[str]]:
-    """Return the context as IAM's simulation takes it, with examples for what is not known.
+    """Return the context for IAM's simulation, with examples for unknown text.
 
-    The simulation does not know the Region, on which boundaries depend:
+    The simulation does not add the Region, on which boundaries may depend:
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
-    region = _region(subject, request, request.actions[0].partition(":")[0])
+    region = region_of(subject, request, request.actions[0].partition(":")[0])
     context = {**request.context, **({"aws:RequestedRegion": region} if region else {})}
-    return {key: [str(value)] if key in _LISTS else str(value) for key, value in context.items()}
-
-
-def _network_requests(subject: Subject) -> Iterator[Request]:
-    network_arns = subject.policies.resources("ec2:CreateNetworkInterface")
-    if not network_arns:
-        return
-    for arn in network_arns:
-        yield Request(("ec2:CreateNetworkInterface",), Text(arn), {})
-    place = f"arn:{subject.partition}:ec2:{subject.region}:{subject.account_id}"
-    interface = Text(f"{place}:network-interface/", "eni-00000000000000000")
-    tag = Text(f"qbusiness_{subject.account_id}_{subject.application_id}_", "1")
-    created = {"aws:RequestTag/AMAZON_Q": tag, "aws:TagKeys": "AMAZON_Q"}
-    tagged = {"aws:ResourceTag/AMAZON_Q": tag}
-    yield Request(("ec2:CreateNetworkInterface",), interface, created)
-    yield Request(
-        ("ec2:CreateTags",), interface, {**created, "ec2:CreateAction": "CreateNetworkInterface"}
-    )
-    yield Request(("ec2:CreateNetworkInterfacePermission",), interface, tagged)
-    if subject.stack.get("allow_network_interface_deletion"):
-        yield Request(("ec2:DeleteNetworkInterface",), interface, tagged)
-    yield Request(
-        (
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeAvailabilityZones",
-            "ec2:DescribeNetworkInterfaceAttribute",
-            "ec2:DescribeVpcs",
-            "ec2:DescribeRegions",
-            "ec2:DescribeNetworkInterfacePermissions",
-            "ec2:DescribeSubnets",
-        ),
-        Text("*"),
-        {},
-    )
+    return {key: value if isinstance(value, list) else str(value) for key, value in context.items()}
 
 
 def foreign_requests(subject: Subject) -> Iterator[Request]:
-    """Return requests that no connector's role may make."""
+    """Return requests that the role of no connector may make."""
     place = f"{subject.region}:{subject.account_id}"
     secret_arn = f"arn:{subject.partition}:secretsmanager:{place}:secret:another-secret-AbCdEf"
-    yield Request(("secretsmanager:GetSecretValue",), Text(secret_arn), {})
+    yield Request(["secretsmanager:GetSecretValue"], Text(secret_arn), {})
     other = "00000000-0000-0000-0000-000000000000"
     application_arn = f"arn:{subject.partition}:qbusiness:{place}:application/{other}"
-    yield Request(("qbusiness:BatchPutDocument",), Text(application_arn), {})
-    # As the console calls roles: AWS's pages for Amazon S3 allow this one.
+    yield Request(["qbusiness:BatchPutDocument"], Text(application_arn), {})
+    # The console gives roles such names, and AWS's pages for Amazon S3 allow passing them.
     role = "role/QBusiness-DataSource-another"
     yield pass_request(f"arn:{subject.partition}:iam::{subject.account_id}:{role}")
 
 
-def decisions(
-    subject: Subject, statements: Sequence[Statement], requests: Iterable[Request]
-) -> Iterator[tuple[SingleRequest, Decision]]:
-    """Return whether statements allow each action of the requests of the role."""
-    for request in requests:
-        for action in request.actions:
-            yield _decision(subject, statements, _single(subject, request, action))
-
-
-def _decision(
-    subject: Subject, statements: Sequence[Statement], request: SingleRequest
-) -> tuple[SingleRequest, Decision]:
-    """Return whether statements allow a request; what takes a call is asked for where it matters."""
-    decision = decide(statements, request)
-    for keys, read in ((_OF_TAGS, _tags), (_OF_ORGANIZATION, _organization)):
-        if _depends_on(decision, keys):
-            request = _with(request, read(subject, request))
-            decision = decide(statements, request)
-    if _depends_on(decision, _OF_TIME):
-        time_keys = tuple(key for key in decision.unknown_keys if key.lower() in _OF_TIME)
-        now = decide(statements, _with(request, Context(_time(subject))))
-        if now.allowed is not Truth.CANNOT_TELL:
-            # Kept, so that the answer says that it holds at this time.
-            return request, now._replace(unknown_keys=time_keys)
-    return request, decision
-
-
-def _depends_on(decision: Decision, keys: tuple[str, ...]) -> bool:
-    """Return whether a decision depends on keys, given in lower case or as prefixes."""
-    return any(key.lower().startswith(keys) for key in decision.unknown_keys)
-
-
-def _with(request: SingleRequest, more: Context) -> SingleRequest:
-    """Return the request with more that is known of it, unless the user states it."""
-    context = request.context
-    values = {**more.values, **context.values}
-    return request._replace(context=Context(values, (*context.complete, *more.complete)))
-
-
-def for_now(*found: Decision) -> str:
-    """Return what is added to an answer that holds at this time, and may not later."""
-    keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
-    return f", at this time: depends on {', '.join(keys)}" if keys else ""
-
-
-def dependence(decision: Decision) -> str:
-    """Return the statements on which a decision depends, and what is not known of the request."""
-    names = ", ".join(statement.name for statement in decision.statements)
-    return f"depends on {', '.join((*decision.unknown_keys, *decision.unclear))} ({names})"
-
-
-def context_advice(*found: Decision) -> str:
-    """Return what to do about the keys that are not known."""
-    keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
-    options = " ".join(f"--context {quote_argument(f'{key}=VALUE')}" for key in keys)
-    return f"repeat with {options}" if options else "compare the statement by hand"
-
-
-def _single(subject: Subject, request: Request, action: str) -> SingleRequest:
-    """Return the request for one action, with all that is known of it."""
-    role = subject.role
-    unnamed = f"arn:{subject.partition}:iam::{subject.account_id}:role/"
-    principal = RolePrincipal(role.arn, role.id) if role else RolePrincipal(unnamed, "")
-    known = {**_of_principal(subject), **_of_request(subject, request, action)}
-    complete = _complete(subject, request)
-    # The user states a key for all requests, and it may be known of some of them.
-    stated = {
-        key: values
-        for key, values in subject.stated_context.items()
-        if (any(text.example for text in known[key]) if key in known else not key.startswith(complete))
-    }
-    return SingleRequest(action, request.resource, Context({**known, **stated}, complete), principal)
-
-
-def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
-    """Return the keys that every session of the role has, and those that none has.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
-    """
-    known: dict[str, tuple[Text, ...]] = {
-        **dict.fromkeys(_ABSENT, ()),
-        "aws:principalaccount": (Text(subject.account_id),),
-        "aws:principaltype": (Text("AssumedRole"),),
-        "aws:principalisawsservice": (Text("false"),),
-    }
-    if role := subject.role:
-        known["aws:principalarn"] = (Text(role.arn),)  # of a session, the role
-        known["aws:userid"] = (Text(f"{role.id}:", "session"),)
-        known |= {f"aws:principaltag/{key.lower()}": (Text(value),) for key, value in role.tags.items()}
-    return known
-
-
-def _of_request(subject: Subject, request: Request, action: str) -> dict[str, tuple[Text, ...]]:
-    """Return the keys of one request: where it is made, what it is about, and its own."""
-    account = "".join(str(request.resource).split(":")[4:5])
-    service = action.partition(":")[0]
-    # Only KMS is called by another service, with the credentials of the session.
-    via_service = service == "kms"
-    values = {"aws:securetransport": "true", "aws:viaawsservice": str(via_service).lower()}
-    if region := _region(subject, request, service):
-        values["aws:requestedregion"] = region
-    if account:
-        values["aws:resourceaccount"] = account
-    if service == "kms":
-        values["kms:calleraccount"] = subject.account_id
-    known: dict[str, tuple[Text, ...]] = dict.fromkeys(
-        _ABSENT_FOR_KEY if via_service else _ABSENT_WITH_SERVICE_ROLE, ()
-    )
-    known |= {key: (Text(value),) for key, value in values.items()}
-    if _is_of_secret(request):
-        known["kms:encryptioncontextkeys"] = (*map(Text, _SECRET_CONTEXT),)
-        known[f"{_ENCRYPTION_CONTEXT}secretversionid"] = (Text("", "version"),)
-    elif service == "kms":
-        known[f"{_ENCRYPTION_CONTEXT}secretarn"] = ()
-    own = {
-        key.lower(): (Text(value) if isinstance(value, str) else value,)
-        for key, value in request.context.items()
-    }
-    return {**known, **own}
-
-
-def _region(subject: Subject, request: Request, service: str) -> str:
-    """Return the Region that a request is made in; empty if it is not known."""
-    # The Region of a bucket may be another one. For iam:PassRole, IAM does not document it.
+def region_of(subject: Subject, request: Request, service: str) -> str:
+    """Return the Region of a request; empty if it is unknown."""
+    # A bucket with files may be in another Region. IAM does not document the Region of iam:PassRole.
     if service == "iam" or (service == "s3" and not subject.stack.connector.bucket_is_source):
         return ""
-    return "".join(str(request.resource).split(":")[3:4]) or subject.region
-
-
-def _complete(subject: Subject, request: Request) -> tuple[str, ...]:
-    """Return the prefixes of the keys that are absent if they are not known."""
-    of_role = ("aws:principaltag/",) if subject.role else ()
-    created = ("aws:requesttag/",) if "aws:TagKeys" in request.context else ()
-    of_secret = (_ENCRYPTION_CONTEXT,) if _is_of_secret(request) else ()
-    return (*of_role, *created, *of_secret)
-
-
-def _is_of_secret(request: Request) -> bool:
-    """Return whether the request decrypts a secret."""
-    return "kms:EncryptionContext:SecretARN" in request.context
-
-
-def _tags(subject: Subject, request: SingleRequest) -> Context:
-    """Return the keys for the tags of the secret that a request reads, if they can be read.
-
-    Keys of tags may differ only in case. IAM does not say which of them it then compares.
-    """
-    tags = subject.secret_tags
-    if tags is None or ":secretsmanager:" not in request.resource.known:
-        return Context({})
-    values: dict[str, set[str]] = {}
-    for key, value in tags:
-        values.setdefault(key.lower(), set()).add(value)
-    known = {
-        f"{prefix}{key}": (Text("", "value") if others else Text(value),)
-        for key, (value, *others) in values.items()
-        for prefix in _OF_TAGS
-    }
-    return Context(known, _OF_TAGS)
-
-
-def _organization(subject: Subject, request: SingleRequest) -> Context:
-    """Return the keys for the organization, if the caller may read it; none if the account has none."""
-    found = subject.organization
-    if found is None:
-        return Context({})
-    # A path begins with the organization; only its management account can read the rest.
-    keys = {
-        "orgid": (Text(found),) if found else (),
-        "orgpaths": (Text(f"{found}/", "r-root/ou-unit/"),) if found else (),
-    }
-    own = request.context.values.get("aws:resourceaccount") == (Text(subject.account_id),)
-    sides = ("principal", "resource") if own else ("principal",)
-    return Context({f"aws:{side}{key}": value for side in sides for key, value in keys.items()})
-
-
-def _time(subject: Subject) -> dict[str, tuple[Text, ...]]:
-    """Return the keys for the time of the check."""
-    return {
-        "aws:currenttime": (Text(subject.time.isoformat()),),
-        "aws:epochtime": (Text(str(int(subject.time.timestamp()))),),
-    }
+    return Arn.of(str(request.resource)).region or subject.region

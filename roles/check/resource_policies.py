@@ -1,7 +1,8 @@
-"""Ask whether resource policies deny the role, or name a role that is deleted.
+"""Ask whether resource policies deny the role access, or name a deleted role.
 
-A policy stores the unique ID of a role that it names, and shows the role's ARN in its place. After the
-role is deleted, only the ID can be shown; a role that is created again under the same ARN has another:
+A policy stores the unique ID of each role that it names, and AWS shows the role's ARN in its place.
+After the role is deleted, AWS shows the ID. A role that is created again with the same ARN has another
+ID:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
 """
 
@@ -14,17 +15,12 @@ from botocore.exceptions import ClientError
 from guardrails.iam.documents import Kind, Statement
 from guardrails.iam.patterns import Patterns
 from guardrails.iam.truth import Truth
+from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, cannot_tell, ok, problem, skipped
-from roles.check.requests import (
-    Request,
-    connector_requests,
-    context_advice,
-    decisions,
-    dependence,
-    for_now,
-)
-from roles.check.resources import NO_BUCKET, NO_KEY, bucket_owner, put_key_policy
+from roles.check.decisions import context_advice, decisions, dependence, for_now
+from roles.check.requests import Request, connector_requests
+from roles.check.resources import NO_BUCKET, bucket_owner, existing_key, put_key_policy
 from roles.check.subject import Subject
 from roles.difference import readable
 from roles.errors import code, is_denied
@@ -32,7 +28,7 @@ from roles.errors import code, is_denied
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
 _NO_TRACE: Final = "names no role that was deleted"
 _PREFIXES: Final[Mapping[str, str]] = {"secret": "secretsmanager:", "bucket": "s3:"}
-"""How the actions begin that a policy may deny; "key policy" asks about those on the key."""
+"""Prefixes of the actions that a policy may deny; "key policy" asks about the key."""
 _EVERYTHING: Final = Patterns(("*",))
 _ROLE_POLICY: Final = Statement(
     policy="",
@@ -44,11 +40,11 @@ _ROLE_POLICY: Final = Statement(
     conditions=(),
     variables=False,
 )
-"""In its own account, the role's policy allows the connector's requests that no other policy denies."""
+"""Within an account, the role policy suffices to allow a request that no policy denies."""
 
 
 def secret_policy(subject: Subject) -> Answer:
-    """Ask whether the secret's resource policy denies the role, or names one that is deleted."""
+    """Ask whether the secret's resource policy denies the role access, or names a deleted role."""
     arn = subject.policies.resource("secretsmanager:GetSecretValue")
     if arn is None:
         return ok("the settings have no secret")
@@ -56,7 +52,7 @@ def secret_policy(subject: Subject) -> Answer:
         return skipped("there is no secret")
     if "DeletedDate" in subject.secret:
         return skipped("the secret is scheduled for deletion")
-    owner = arn.split(":")[4]
+    owner = Arn.of(arn).account
     try:
         policy = subject.account.secret_policy(arn)
     except ClientError as error:
@@ -72,22 +68,20 @@ def secret_policy(subject: Subject) -> Answer:
 
 
 def key_principals(subject: Subject) -> Answer:
-    """Ask whether the key policy names a role that is deleted."""
-    arn = subject.policies.resource("kms:Decrypt")
-    if arn is None:
-        return ok(NO_KEY)
-    if subject.key is None:
-        return skipped("there is no key")
-    owner = arn.split(":")[4]
+    """Ask whether the key policy names a deleted role."""
+    key = existing_key(subject)
+    if isinstance(key, Answer):
+        return key
+    owner = Arn.of(key["Arn"]).account
     if owner != subject.account_id:
         return _left_to(subject, owner, "key")
-    policy = subject.account.key_policy(arn)
-    put = put_key_policy(subject, subject.key)
+    policy = subject.account.key_policy(key["Arn"])
+    put = put_key_policy(subject, key)
     return _answer(subject, "key", policy, put, "kms:GetKeyPolicy")
 
 
 def bucket_policy(subject: Subject) -> Answer:
-    """Ask whether the bucket policy names a role that is deleted."""
+    """Ask whether the bucket policy denies the role access, or names a deleted role."""
     name = subject.stack.get("bucket_name")
     if not name:
         return ok(NO_BUCKET)
@@ -137,7 +131,7 @@ def _answer(
 
 
 def _denials(subject: Subject, what: str, statements: Sequence[Statement], put: str) -> Answer:
-    """Ask whether a policy denies the role what the connector does."""
+    """Ask whether a policy denies the requests of the connector."""
     if what not in _PREFIXES:
         return ok(_NO_TRACE)
     requests = [
@@ -169,12 +163,12 @@ def _denials(subject: Subject, what: str, statements: Sequence[Statement], put: 
 
 
 def _account(subject: Subject, request: Request) -> str:
-    """Return the account of a request's resource; the ARN of a bucket has none, and it is this one."""
-    return request.resource.known.split(":")[4] or subject.account_id
+    """Return the account of a request's resource; a bucket is of this account, and its ARN has none."""
+    return Arn.of(request.resource.known).account or subject.account_id
 
 
 def _deleted_roles(statements: Sequence[Statement], role_arn: str | None) -> Iterator[str]:
-    """Return the IDs of deleted roles, from statements that do not name the role itself too."""
+    """Return the IDs of deleted roles in statements that do not also name the current role."""
     for statement in statements:
         names = statement.principals.values
         if f"AWS:{role_arn}" not in names:

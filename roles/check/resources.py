@@ -1,4 +1,4 @@
-"""Ask whether the resources that the settings name exist, and the connector can use them."""
+"""Ask whether the resources in the settings exist, and the connector can use them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -9,9 +9,11 @@ from components.connectors import Need
 from guardrails.iam.documents import Kind
 from guardrails.iam.truth import Truth
 from roles.actions import action
+from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, cannot_tell, ok, problem, skipped
-from roles.check.requests import context_advice, decisions, decryption, dependence, for_now
+from roles.check.decisions import context_advice, decisions, dependence, for_now
+from roles.check.requests import decryption
 from roles.check.subject import Subject, ignore_not_found
 from roles.difference import readable
 from roles.errors import code, is_denied
@@ -26,12 +28,12 @@ _ZONES: Final[Mapping[str, Sequence[str]]] = {
 """IDs of the Availability Zones in which the service creates network interfaces.
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
 _NO_VPC: Final = "the settings have no VPC"
-NO_KEY: Final = "the settings have no customer managed key"
+_NO_KEY: Final = "the settings have no customer managed key"
 NO_BUCKET: Final = "the settings have no bucket"
 
 
 def credentials(subject: Subject) -> Answer:
-    """Show whose answers these are."""
+    """Show the account, Region, and caller."""
     account, caller = map(subject.show, (subject.account_id, subject.caller.text))
     return ok(f"account {account} in {subject.shown_region}, {caller}")
 
@@ -113,7 +115,7 @@ def secret(subject: Subject) -> Answer:
 
 
 def _other_secret(subject: Subject, arn: str) -> Answer:
-    """Look for a secret of the same name, which was created again under another ARN."""
+    """Look for a secret of the same name that was created again with another ARN."""
     partial_arn = arn.rpartition("-")[0]
     found = ignore_not_found(lambda: subject.account.secret(partial_arn))
     if found is None:
@@ -144,8 +146,8 @@ def encryption(subject: Subject) -> Answer:
         return skipped("there is no secret")
     else:
         what, key_id = "the secret", subject.secret.get("KmsKeyId")
-    # A key by its ARN or ID needs no permission to be compared.
-    named = wanted is not None and key_id in (wanted, wanted.rpartition("/")[2])
+    # Comparing an ARN or ID does not need permission to read the key.
+    named = wanted is not None and key_id in (wanted, Arn.of(wanted).name)
     actual = wanted if named else subject.account.customer_managed_key(key_id)
     managed, shown = "a key that AWS manages", subject.show(wanted or "")
     if actual == wanted:
@@ -165,7 +167,7 @@ def key(subject: Subject) -> Answer:
     """Ask whether the key can decrypt."""
     arn = subject.policies.resource("kms:Decrypt")
     if arn is None:
-        return ok(NO_KEY)
+        return ok(_NO_KEY)
     found = subject.key
     shown = subject.show(arn)
     if found is None:
@@ -189,23 +191,19 @@ def key(subject: Subject) -> Answer:
 
 
 def key_policy(subject: Subject) -> Answer:
-    """Ask whether the policy of the key lets the role decrypt, itself or through IAM."""
-    arn = subject.policies.resource("kms:Decrypt")
-    if arn is None:
-        return ok(NO_KEY)
-    if subject.key is None:
-        return skipped("there is no key")
-    owner = arn.split(":")[4]
+    """Ask whether the policy of the key allows the role to decrypt, directly or through IAM."""
+    key = existing_key(subject)
+    if isinstance(key, Answer):
+        return key
+    owner = Arn.of(key["Arn"]).account
     if owner != subject.account_id:
         return skipped(
             f"only account {subject.show(owner, 'kms_key_id')}, which has the key, can read its policy: "
             f"it has to let {subject.show(subject.stack.role_arn or 'the role')} use kms:Decrypt"
         )
-    return _judge_key_policy(subject, arn, put_key_policy(subject, subject.key))
-
-
-def _judge_key_policy(subject: Subject, arn: str, command: str) -> Answer:
-    policy = readable(subject.account.key_policy(arn), Kind.RESOURCE, "of the key", "kms:GetKeyPolicy")
+    command = put_key_policy(subject, key)
+    document = subject.account.key_policy(key["Arn"])
+    policy = readable(document, Kind.RESOURCE, "of the key", "kms:GetKeyPolicy")
     ((_, decision),) = decisions(subject, policy, decryption(subject))
     names = ", ".join(statement.name for statement in decision.statements)
     if decision.allowed is Truth.CANNOT_TELL:
@@ -235,8 +233,15 @@ def _judge_key_policy(subject: Subject, arn: str, command: str) -> Answer:
     return ok(f"{text}{for_now(decision)}")
 
 
+def existing_key(subject: Subject) -> Reply | Answer:
+    """Return the key, or the answer to a question about its policy if there is no key."""
+    if subject.policies.resource("kms:Decrypt") is None:
+        return ok(_NO_KEY)
+    return skipped("there is no key") if subject.key is None else subject.key
+
+
 def put_key_policy(subject: Subject, key: Reply) -> str:
-    """Return the command that puts the policy of a key."""
+    """Return the command that replaces the policy of a key."""
     return aws_command(
         "kms put-key-policy",
         key_id=subject.argument(key["KeyId"], "KEY_ID", "kms_key_id"),
@@ -257,7 +262,7 @@ def subnets(subject: Subject) -> Answer:
     wrong: list[str] = []
     fixes: list[str] = []
     for number, arn in enumerate(wanted):
-        subnet = found.get(arn.rpartition("/")[2])
+        subnet = found.get(Arn.of(arn).name)
         if text := _wrong_with_subnet(subject, arn, subnet):
             value = subnet["SubnetArn"] if subnet and subnet["SubnetArn"] != arn else "SUBNET_ID"
             value = subject.argument(value, "SUBNET_ARN")
@@ -281,8 +286,8 @@ def subnets(subject: Subject) -> Answer:
 
 
 def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
-    """Return what is wrong with a subnet, or an empty string."""
-    identifier = _in_vpc(subject, arn.rpartition("/")[2])
+    """Return the problem with a subnet; empty if there is none."""
+    identifier = _in_vpc(subject, Arn.of(arn).name)
     if subnet is None:
         return f"there is no subnet {identifier} in {subject.shown_region}"
     if subnet["SubnetArn"] != arn:
@@ -297,7 +302,7 @@ def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
 
 def security_groups(subject: Subject) -> Answer:
     """Ask whether the security groups exist, in the VPC of the subnets."""
-    wanted = [arn.rpartition("/")[2] for arn in _network_arns(subject, "security-group/")]
+    wanted = [Arn.of(arn).name for arn in _network_arns(subject, "security-group/")]
     if not wanted:
         return ok(_NO_VPC)
     found = {group["GroupId"]: group for group in subject.account.security_groups(wanted)}
@@ -323,14 +328,14 @@ def _in_vpc(subject: Subject, value: str) -> str:
 
 
 def _network_arns(subject: Subject, kind: str) -> list[str]:
-    """Return the ARNs of the subnets or of the security groups, as the policy has them."""
+    """Return the ARNs of the subnets or of the security groups in the policy."""
     arns = subject.policies.resources("ec2:CreateNetworkInterface")
-    return [arn for arn in arns if arn.split(":", 5)[5].startswith(kind)]
+    return [arn for arn in arns if Arn.of(arn).resource.startswith(kind)]
 
 
 def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, Reply]:
-    """Return those of the subnets that exist, by their IDs."""
-    identifiers = [arn.rpartition("/")[2] for arn in arns]
+    """Return the subnets that exist, by ID."""
+    identifiers = [Arn.of(arn).name for arn in arns]
     return {subnet["SubnetId"]: subnet for subnet in subject.account.subnets(identifiers)}
 
 
@@ -371,12 +376,12 @@ def bucket(subject: Subject) -> Answer:
 
 
 def bucket_owner(subject: Subject) -> str:
-    """Return the account of the bucket, as the settings have it."""
+    """Return the account of the bucket according to the settings."""
     return subject.stack.get("bucket_account_id") or subject.account_id
 
 
 def _unseen_bucket(subject: Subject, error: ClientError) -> Answer:
-    """Return the answer for a bucket that is not there, or that another account does not show."""
+    """Return the answer for a bucket that does not exist, or that another account does not show."""
     if code(error) == "NoSuchBucket":
         return skipped("there is no bucket")
     owner = bucket_owner(subject)

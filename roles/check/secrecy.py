@@ -1,10 +1,11 @@
-"""Decide how values are shown: `[secret]` in place of what a secret setting holds, or what follows."""
+"""Hide the values of secret settings, and values that follow from them, as `[secret]`."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
+from roles.arns import Arn
+
 HIDDEN: Final = "[secret]"
-_ARN_PARTS: Final = 6
 _NAMED_IN_ARNS: Final[Mapping[str, tuple[str, ...]]] = {
     "secretsmanager": ("secret_id",),
     "kms": ("kms_key_id",),
@@ -12,11 +13,11 @@ _NAMED_IN_ARNS: Final[Mapping[str, tuple[str, ...]]] = {
     "ec2": ("vpc_configuration",),
     "qbusiness": ("application_id", "index_id"),
 }
-"""The settings that an ARN of each service follows from."""
+"""The settings from which ARNs of each service follow."""
 
 
 class Secrecy:
-    """The one place that decides which values are secret, and how they are shown."""
+    """The values of the secret settings of a stack, which are not shown."""
 
     def __init__(self, secrets: Mapping[str, object]) -> None:
         """Take the values of the secret settings, by the settings' names in the component."""
@@ -24,22 +25,22 @@ class Secrecy:
         texts = {name: [*_texts(value)] for name, value in secrets.items()}
         self._given_as_arn = {name for name in texts if any(map(_is_arn, texts[name]))}
         self._arns = {text for held in texts.values() for text in held if _is_arn(text)}
-        self._accounts = {arn.split(":")[4] for arn in self._arns} - {""}
+        self._accounts = {Arn.of(arn).account for arn in self._arns} - {""}
         for name in ("account_id", "bucket_account_id"):
             self._accounts.update(texts.get(name, ()))
 
     def __bool__(self) -> bool:
-        """Return whether any setting is secret, so that AWS's own messages may contain one."""
+        """Return whether any setting is secret: messages of AWS may then contain its value."""
         return bool(self._secrets)
 
     def show(self, value: str, *settings: str) -> str:
-        """Return a value that follows from settings, as it may be shown.
+        """Return a value that follows from settings, with its secret parts hidden.
 
-        An ARN of a resource that settings name, and an account, are recognized without `settings`.
+        ARNs of resources in the settings, and accounts, are recognized without `settings`.
         """
         if not _is_arn(value):
             return HIDDEN if value and (self._hides(settings) or value in self._accounts) else value
-        _, partition, service, region, account, resource = value.split(":", _ARN_PARTS - 1)
+        _, partition, service, region, account, resource = Arn.of(value)
         settings = (*settings, *_NAMED_IN_ARNS.get(service, ()))
         if resource.startswith("role/"):
             settings = (*settings, "role_name", "role_path")
@@ -55,11 +56,11 @@ class Secrecy:
         return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
     def message(self, text: str) -> str:
-        """Return a message of AWS's, which may contain what a secret setting holds."""
+        """Return a message of AWS unless it may contain the value of a secret setting."""
         return "its message is hidden, since settings are secret" if self and text else text
 
     def error(self, error: Mapping[str, str]) -> str:
-        """Return the message of an error that Amazon Q Business keeps with a resource."""
+        """Return the message of an error that Amazon Q Business reports for a resource."""
         text = error.get("errorMessage", "")
         code = f"{error['errorCode']}, " if self and "errorCode" in error else ""
         return f"{code}{self.message(text)}" if text else ""
@@ -69,7 +70,7 @@ class Secrecy:
 
 
 def _is_arn(text: str) -> bool:
-    return text.startswith("arn:") and text.count(":") >= _ARN_PARTS - 1
+    return Arn.of(text).partition != ""
 
 
 def _name(resource: str) -> str:
@@ -79,7 +80,7 @@ def _name(resource: str) -> str:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Find every text that the value of a setting holds."""
+    """Find all text in the value of a setting."""
     if isinstance(value, Mapping):
         value = [*cast("Mapping[str, object]", value).values()]
     if isinstance(value, list):

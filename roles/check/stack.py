@@ -1,7 +1,7 @@
-"""Read the settings and outputs of a stack, and what its program renders.
+"""Read the settings and outputs of a stack, and render its policies.
 
-Pulumi's command line reads them, so that every backend, secrets provider and environment works. Values
-of secret settings are read too, since the resources that they name are looked up, and are never shown.
+The Pulumi CLI reads them, so that every backend, secrets provider, and environment works. The values of
+secret settings are read, because AWS is asked about their resources, but are never shown.
 """
 
 import json
@@ -20,13 +20,14 @@ from components.rules import Location
 from components.settings import Arguments
 from components.validation import validate
 from guardrails.iam.documents import listed
+from roles.arns import Arn
 from roles.check.secrecy import HIDDEN, Secrecy
 from roles.errors import InputError
 from roles.project import project_name
 from roles.requirements import COMPONENT
 
 _PROVIDERS: Final = ("aws", "aws-native", "pulumi")
-"""Namespaces of configuration that are not a project's."""
+"""Configuration namespaces that do not belong to a project."""
 _OTHER_PROJECT: Final = (
     "run the command in the directory of that project, or name a stack of this one; `pulumi stack ls` "
     "lists them"
@@ -34,7 +35,7 @@ _OTHER_PROJECT: Final = (
 
 
 class StackSettings(NamedTuple):
-    """The settings of a stack, and the role that it has."""
+    """The settings and the role of a stack."""
 
     name: str
     args: Arguments
@@ -58,15 +59,14 @@ class StackSettings(NamedTuple):
 
     @property
     def application_account(self) -> str | None:
-        """The account that the settings name, if they do."""
-        parts = str(self.get("application_id")).split(":")
-        return parts[4] if len(parts) > 1 else self.get("account_id")
+        """The account in the settings; None if they do not contain one."""
+        return Arn.of(str(self.get("application_id"))).account or self.get("account_id")
 
     @property
     def role_name(self) -> str:
-        """The name of the role; until the stack is deployed, one that the role may get."""
+        """The name of the role; before the stack is deployed, a name that the role may get."""
         if self.role_arn:
-            return self.role_arn.rpartition("/")[2]
+            return Arn.of(self.role_arn).name
         return self.get("role_name") or f"{COMPONENT}{ROLE_NAME_SUFFIX}"
 
     def command(self, name: str, value: str | None, *members: str | int) -> str:
@@ -80,13 +80,13 @@ class StackSettings(NamedTuple):
 
 
 class Policies(NamedTuple):
-    """The policies that the program renders, and the resources that they name."""
+    """The policies that the program renders, and the resources in them."""
 
     trust_policy: str
     role_policy: str
 
     def resources(self, action: str) -> list[str]:
-        """Return the resources of the first statement for an action; none without one."""
+        """Return the resources of the first statement for an action; empty if no statement allows it."""
         for statement in json.loads(self.role_policy)["Statement"]:
             if action in listed(statement["Action"]):
                 return listed(statement["Resource"])
@@ -116,7 +116,7 @@ def read_stack(name: str) -> StackSettings:
     outputs = _pulumi(name, "stack", "output")
     if role_is_secret := outputs.get("roleArn") == HIDDEN:
         outputs = _pulumi(name, "stack", "output", show_secrets=True)
-    # The program's own reader takes them from here; its commands name the stack as it was given.
+    # The program's reader of settings reads these globals of Pulumi.
     configure(Settings(project, name))
     set_all_config(
         {key: entry.get("value", "") for key, entry in config.items()},
@@ -135,7 +135,7 @@ def read_stack(name: str) -> StackSettings:
 
 
 def _check_project(name: str, project: str) -> None:
-    """Raise InputError for the full name of a stack of another project."""
+    """Raise InputError if the full name of a stack names another project."""
     match name.split("/"):
         case [_, other, _] if other != project:
             raise InputError(
@@ -147,7 +147,7 @@ def _check_project(name: str, project: str) -> None:
 
 
 def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
-    """Raise InputError for a stack whose settings are all of another project."""
+    """Raise InputError if all settings of a stack are of other projects."""
     namespaces = {key.partition(":")[0] for key in keys}
     others = namespaces - {*_PROVIDERS, project}
     if others and project not in namespaces:
@@ -159,12 +159,12 @@ def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
 
 
 def check_settings(stack: StackSettings) -> None:
-    """Raise SettingsError for settings that the program refuses whatever the credentials."""
+    """Raise SettingsError for settings that the program rejects for any credentials."""
     validate(COMPONENT, stack.args)
 
 
 def render(stack: StackSettings, credentials: Location) -> Policies:
-    """Return what the program renders; raises SettingsError for settings that it refuses."""
+    """Return the policies that the program renders; raises SettingsError for invalid settings."""
     result = validate(COMPONENT, stack.args, credentials)
     result = result.of_role(stack.role_name)
     assert result.trust_policy is not None  # noqa: S101 every setting is known
@@ -173,7 +173,7 @@ def render(stack: StackSettings, credentials: Location) -> Policies:
 
 
 def _pulumi(stack: str, *command: str, show_secrets: bool = False) -> dict[str, Any]:
-    """Run a command of Pulumi that only reads, and return the JSON document that it prints."""
+    """Run a read-only Pulumi command, and return the JSON document that it prints."""
     options = ["--json", "--show-secrets"] if show_secrets else ["--json"]
     arguments = ["pulumi", *command, "--stack", stack, *options, "--non-interactive"]
     try:

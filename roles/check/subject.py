@@ -1,4 +1,4 @@
-"""Hold what the questions of `check` are about: a stack, and the account that it is in."""
+"""Read the stack and the account that the questions of `check` are about."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from components.errors import quote_argument
 from components.rules import Location
 from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Role
+from roles.arns import Arn
 from roles.check.stack import Policies, StackSettings, check_settings, render
 from roles.errors import InputError, OddAnswerError, is_denied, is_gone
 from roles.notes import Notes
@@ -20,15 +21,15 @@ _T = TypeVar("_T")
 
 
 class Subject:
-    """A stack and its account, which reads once what several questions need."""
+    """A stack and its resources in AWS; each resource is read once for all questions."""
 
     def __init__(
         self, stack: StackSettings, notes: Notes, stated_context: Mapping[str, Sequence[str]]
     ) -> None:
-        """Find out whose credentials these are, and render the policies.
+        """Identify the caller, and render the policies.
 
         Raises InputError for credentials of another account, and SettingsError for settings that the
-        program refuses.
+        program rejects.
         """
         check_settings(stack)
         self.stack = stack
@@ -41,9 +42,8 @@ class Subject:
         self.region = self.account.region
         caller = self.account.caller()
         self.caller, self.account_id = caller.arn("Arn"), caller["Account"]
-        role_account = "".join((stack.role_arn or "").split(":")[4:5])
         for wanted, setting in (
-            (role_account, "role_name"),
+            (Arn.of(stack.role_arn or "").account, "role_name"),
             (stack.application_account, "application_id"),
         ):
             if wanted and wanted != self.account_id:
@@ -61,26 +61,26 @@ class Subject:
         return f"pulumi up --stack {quote_argument(self.stack.name)}"
 
     def set_command(self, name: str, value: str | None, *members: str | int) -> str:
-        """Return the commands that set a setting, or a member of it, and deploy; None removes it."""
+        """Return the commands that change a setting, or a member of it, and deploy; None removes it."""
         return f"{self.stack.command(name, value, *members)} && {self.up_command}"
 
     def show(self, value: str, *settings: str) -> str:
-        """Return a value that follows from settings, as it may be shown."""
+        """Return a value that follows from settings, with its secret parts hidden."""
         return self.stack.secrecy.show(value, *settings)
 
     def argument(self, value: str, placeholder: str, *settings: str) -> str:
-        """Return a value for a command, or a placeholder if it may not be shown."""
+        """Return a value for a command, or a placeholder if the value is secret."""
         return value if self.show(value, *settings) == value else placeholder
 
     @property
     def shown_region(self) -> str:
-        """The Region, as it may be shown."""
+        """The Region, unless it is secret."""
         return self.show(self.region, "region")
 
     @property
     def application_id(self) -> str:
         """ID of the application."""
-        return self.policies.application_arn.rpartition("/")[2]
+        return Arn.of(self.policies.application_arn).name
 
     @property
     def index_id(self) -> str:
@@ -89,19 +89,19 @@ class Subject:
 
     @property
     def application(self) -> Reply | None:
-        """The application; None if there is none of this ID."""
+        """The application; None if it does not exist."""
         return ignore_not_found(lambda: self.account.application(self.application_id))
 
     @property
     def index(self) -> Reply | None:
-        """The index; None if the application has none of this ID."""
+        """The index; None if it does not exist in the application."""
         if self.application is None:
             return None
         return ignore_not_found(lambda: self.account.index(self.application_id, self.index_id))
 
     @property
     def secret(self) -> Reply | None:
-        """The secret under exactly the ARN of the policy; None if there is none."""
+        """The secret with exactly the ARN in the policy; None if it does not exist."""
         arn = self.policies.resource("secretsmanager:GetSecretValue")
         return ignore_not_found(lambda: self.account.secret(arn)) if arn else None
 
@@ -120,23 +120,23 @@ class Subject:
 
     @property
     def key(self) -> Reply | None:
-        """The key of the policy; None if there is none."""
+        """The key in the policy; None if it does not exist."""
         arn = self.policies.resource("kms:Decrypt")
         return ignore_not_found(lambda: self.account.key(arn)) if arn else None
 
     @property
     def role(self) -> Role | None:
-        """The role that the stack has; None before it is deployed, and if the role is gone.
+        """The role of the stack; None before the deployment, and if the role was deleted.
 
-        IAM finds a role by its name alone: one under another path is another role.
+        IAM looks up roles without their path: the ARN must match, too.
         """
         arn = self.stack.role_arn
-        found = ignore_not_found(lambda: self.account.role(arn.rpartition("/")[2])) if arn else None
+        found = ignore_not_found(lambda: self.account.role(Arn.of(arn).name)) if arn else None
         return found if found and found.arn == arn else None
 
     @property
     def organization(self) -> str | None:
-        """ID of the account's organization; empty without one, None if the caller may not read it."""
+        """The ID of the account's organization; empty without one, None if it cannot be read."""
         try:
             return self.account.organization()
         except ClientError as error:
@@ -146,7 +146,7 @@ class Subject:
 
     @property
     def data_sources(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
-        """The data sources of the index that run under the role, or may, with their details."""
+        """The data sources that run under the role, or whose role could not be read."""
         role_arn = self.stack.role_arn
         if role_arn is None:
             return []
@@ -158,7 +158,7 @@ class Subject:
 
     @cached_property
     def every_data_source(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
-        """All data sources of the index, with their details, or why these could not be read."""
+        """All data sources of the index, with their details or the error of reading them."""
         if not self.index:
             return []
         listed = self.account.data_sources_of(self.application_id, self.index_id)
@@ -174,7 +174,7 @@ class Subject:
 
 
 def ignore_not_found(read: Callable[[], _T]) -> _T | None:
-    """Return what a call returns; None if AWS does not find what it asks for."""
+    """Return the result of a call; None if AWS does not find the resource."""
     try:
         return read()
     except ClientError as error:

@@ -1721,7 +1721,7 @@ def sandbox_console(aws: Aws) -> SandboxConsole:
 @pytest.fixture
 def stack(new_stack: Callable[..., Stack]) -> Stack:
     stack = new_stack({})
-    for package in ("guardrails", "roles"):
+    for package in ("evidence", "guardrails", "roles"):
         (stack.directory / package).symlink_to(PROJECT / package)
     return stack
 

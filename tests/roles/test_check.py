@@ -2395,7 +2395,7 @@ def test_a_page_in_place_of_aws_is_one_line(
 
 def test_secret_settings_of_a_stack_are_read_through_pulumi_and_not_shown(new_stack: NewStack):
     stack = new_stack({**SETTINGS, f"{PROJECT_NAME}:tags": {"Environment": "dev"}})
-    for package in ("guardrails", "roles"):
+    for package in ("evidence", "guardrails", "roles"):
         (stack.directory / package).symlink_to(PROJECT / package)
     stack.run("config", "set", "--secret", "secretId", SECRET_ID)
     stack.run("config", "set", "--secret", "--path", "tags.Owner", "somebody")

@@ -1,0 +1,248 @@
+"""Decide on a connector's requests by policies that IAM does not simulate."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from components.errors import quote_argument
+from guardrails.iam.conditions import Context
+from guardrails.iam.documents import Statement
+from guardrails.iam.patterns import Text
+from guardrails.iam.requests import Decision, RolePrincipal, decide
+from guardrails.iam.requests import Request as SingleRequest
+from guardrails.iam.truth import Truth
+from roles.arns import Arn
+from roles.check.requests import ENCRYPTED_SECRET, Request, region_of
+from roles.check.subject import Subject
+
+_ABSENT: Final = (
+    "aws:username",
+    # MFA protects the call of AssumeRole; requests of its sessions do not contain the keys.
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
+    "aws:multifactorauthpresent",
+    "aws:multifactorauthage",
+    "aws:federatedprovider",
+    # The role's trust policy does not allow sts:SetSourceIdentity:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
+    "aws:sourceidentity",
+    # Only direct calls of a service principal have them.
+    "aws:principalservicename",
+    "aws:principalservicenameslist",
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:sourceorgid",
+    "aws:sourceorgpaths",
+)
+"""Keys that are absent from the requests of a role that a service assumes. Availability of each key:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
+_ABSENT_WITH_SERVICE_ROLE: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
+"""Keys that are present only if a service calls with the credentials of a caller (same page)."""
+_ABSENT_FOR_KEY: Final = (
+    # Forward access sessions do not pass on the VPC endpoint of the caller:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+    "aws:vpcsourceip",
+    # Decrypt does not support them:
+    # https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
+    "kms:grantisforawsresource",
+    "kms:grantconstrainttype",
+    "kms:granteeprincipal",
+    "kms:grantoperations",
+    "kms:retiringprincipal",
+)
+"""Keys that are absent from the request to decrypt, which another service makes."""
+_SECRET_CONTEXT: Final = ("SecretARN", "SecretVersionId")
+"""The keys of the encryption context of a secret:
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
+_ENCRYPTION_CONTEXT: Final = "kms:encryptioncontext:"
+_OF_ORGANIZATION: Final = (
+    *("aws:principalorgid", "aws:principalorgpaths"),
+    *("aws:resourceorgid", "aws:resourceorgpaths"),
+)
+_OF_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
+"""Prefixes of the keys for the tags of a secret."""
+_OF_TIME: Final = ("aws:currenttime", "aws:epochtime")
+
+
+def decisions(
+    subject: Subject, statements: Sequence[Statement], requests: Iterable[Request]
+) -> Iterator[tuple[SingleRequest, Decision]]:
+    """Return whether statements allow each action of requests, and why."""
+    for request in requests:
+        for action in request.actions:
+            yield _decision(subject, statements, _single(subject, request, action))
+
+
+def _decision(
+    subject: Subject, statements: Sequence[Statement], request: SingleRequest
+) -> tuple[SingleRequest, Decision]:
+    """Return the decision on a request; tags and organization are read only if it depends on them."""
+    decision = decide(statements, request)
+    for keys, read in ((_OF_TAGS, _tags), (_OF_ORGANIZATION, _organization)):
+        if _depends_on(decision, keys):
+            request = _with(request, read(subject, request))
+            decision = decide(statements, request)
+    if _depends_on(decision, _OF_TIME):
+        time_keys = tuple(key for key in decision.unknown_keys if key.lower() in _OF_TIME)
+        now = decide(statements, _with(request, Context(_time(subject))))
+        if now.allowed is not Truth.CANNOT_TELL:
+            # Keep the keys: the answer reports that it holds only at this time.
+            return request, now._replace(unknown_keys=time_keys)
+    return request, decision
+
+
+def _depends_on(decision: Decision, keys: tuple[str, ...]) -> bool:
+    """Return whether a decision depends on keys, given as lowercase prefixes."""
+    return any(key.lower().startswith(keys) for key in decision.unknown_keys)
+
+
+def _with(request: SingleRequest, more: Context) -> SingleRequest:
+    """Add context to a request; values in the request take precedence."""
+    context = request.context
+    values = {**more.values, **context.values}
+    return request._replace(context=Context(values, (*context.complete, *more.complete)))
+
+
+def for_now(*found: Decision) -> str:
+    """Return the addition to an answer that holds now, but may not hold later."""
+    keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
+    return f", at this time: depends on {', '.join(keys)}" if keys else ""
+
+
+def dependence(decision: Decision) -> str:
+    """Describe the statements and unknown keys on which a decision depends."""
+    names = ", ".join(statement.name for statement in decision.statements)
+    return f"depends on {', '.join((*decision.unknown_keys, *decision.unclear))} ({names})"
+
+
+def context_advice(*found: Decision) -> str:
+    """Return advice about unknown keys."""
+    keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
+    options = " ".join(f"--context {quote_argument(f'{key}=VALUE')}" for key in keys)
+    return f"repeat with {options}" if options else "compare the statement by hand"
+
+
+def _single(subject: Subject, request: Request, action: str) -> SingleRequest:
+    """Return the request for one action, with its known context."""
+    role = subject.role
+    unnamed = f"arn:{subject.partition}:iam::{subject.account_id}:role/"
+    principal = RolePrincipal(role.arn, role.id) if role else RolePrincipal(unnamed, "")
+    known = {**_of_principal(subject), **_of_request(subject, request, action)}
+    complete = _complete(subject, request)
+    # The user states a key for all requests; known values of a request take precedence.
+    stated = {
+        key: values
+        for key, values in subject.stated_context.items()
+        if (any(text.example for text in known[key]) if key in known else not key.startswith(complete))
+    }
+    return SingleRequest(action, request.resource, Context({**known, **stated}, complete), principal)
+
+
+def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
+    """Return the keys whose presence and value are the same for all requests of the role.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    """
+    known: dict[str, tuple[Text, ...]] = {
+        **dict.fromkeys(_ABSENT, ()),
+        "aws:principalaccount": (Text(subject.account_id),),
+        "aws:principaltype": (Text("AssumedRole"),),
+        "aws:principalisawsservice": (Text("false"),),
+    }
+    if role := subject.role:
+        known["aws:principalarn"] = (Text(role.arn),)  # of a session, the role
+        known["aws:userid"] = (Text(f"{role.id}:", "session"),)
+        known |= {f"aws:principaltag/{key.lower()}": (Text(value),) for key, value in role.tags.items()}
+    return known
+
+
+def _of_request(subject: Subject, request: Request, action: str) -> dict[str, tuple[Text, ...]]:
+    """Return the keys of one request: global keys, keys of its service, and its own context."""
+    account = Arn.of(str(request.resource)).account
+    service = action.partition(":")[0]
+    # Only KMS is called through another service, with the credentials of the role's session.
+    via_service = service == "kms"
+    values = {"aws:securetransport": "true", "aws:viaawsservice": str(via_service).lower()}
+    if region := region_of(subject, request, service):
+        values["aws:requestedregion"] = region
+    if account:
+        values["aws:resourceaccount"] = account
+    if service == "kms":
+        values["kms:calleraccount"] = subject.account_id
+    known: dict[str, tuple[Text, ...]] = dict.fromkeys(
+        _ABSENT_FOR_KEY if via_service else _ABSENT_WITH_SERVICE_ROLE, ()
+    )
+    known |= {key: (Text(value),) for key, value in values.items()}
+    if _is_of_secret(request):
+        known["kms:encryptioncontextkeys"] = (*map(Text, _SECRET_CONTEXT),)
+        known[f"{_ENCRYPTION_CONTEXT}secretversionid"] = (Text("", "version"),)
+    elif service == "kms":
+        known[f"{_ENCRYPTION_CONTEXT}secretarn"] = ()
+    own = {key.lower(): (*_texts(value),) for key, value in request.context.items()}
+    return {**known, **own}
+
+
+def _texts(value: str | Text | list[str]) -> Iterable[Text]:
+    """Return each value of a condition key."""
+    match value:
+        case Text():
+            yield value
+        case str():
+            yield Text(value)
+        case _:
+            yield from map(Text, value)
+
+
+def _complete(subject: Subject, request: Request) -> tuple[str, ...]:
+    """Return the prefixes of keys that are absent unless they are known."""
+    of_role = ("aws:principaltag/",) if subject.role else ()
+    created = ("aws:requesttag/",) if "aws:TagKeys" in request.context else ()
+    of_secret = (_ENCRYPTION_CONTEXT,) if _is_of_secret(request) else ()
+    return (*of_role, *created, *of_secret)
+
+
+def _is_of_secret(request: Request) -> bool:
+    """Return whether the request decrypts a secret."""
+    return ENCRYPTED_SECRET in request.context
+
+
+def _tags(subject: Subject, request: SingleRequest) -> Context:
+    """Return the keys for the tags of the secret, if the request is for it and they can be read.
+
+    The keys of tags may differ only in case; IAM does not document which of them it then compares.
+    """
+    tags = subject.secret_tags
+    if tags is None or ":secretsmanager:" not in request.resource.known:
+        return Context({})
+    values: dict[str, set[str]] = {}
+    for key, value in tags:
+        values.setdefault(key.lower(), set()).add(value)
+    known = {
+        f"{prefix}{key}": (Text("", "value") if others else Text(value),)
+        for key, (value, *others) in values.items()
+        for prefix in _OF_TAGS
+    }
+    return Context(known, _OF_TAGS)
+
+
+def _organization(subject: Subject, request: SingleRequest) -> Context:
+    """Return the keys for the organization, if the caller may read it; they may be absent."""
+    found = subject.organization
+    if found is None:
+        return Context({})
+    # A path begins with the organization; only its management account can read the rest.
+    keys = {
+        "orgid": (Text(found),) if found else (),
+        "orgpaths": (Text(f"{found}/", "r-root/ou-unit/"),) if found else (),
+    }
+    own = request.context.values.get("aws:resourceaccount") == (Text(subject.account_id),)
+    sides = ("principal", "resource") if own else ("principal",)
+    return Context({f"aws:{side}{key}": value for side in sides for key, value in keys.items()})
+
+
+def _time(subject: Subject) -> dict[str, tuple[Text, ...]]:
+    """Return the keys for the time of the check."""
+    return {
+        "aws:currenttime": (Text(subject.time.isoformat()),),
+        "aws:epochtime": (Text(str(int(subject.time.timestamp()))),),
+    }
