@@ -60,6 +60,30 @@ class Flag(NamedTuple):
         return None
 
 
+class Number(NamedTuple):
+    """A whole number."""
+
+    minimum: int
+    maximum: int
+    placeholder: str
+    yaml_type: str = "integer"
+
+    @property
+    def expected(self) -> str:
+        """Description of a valid value, for messages."""
+        return f"a whole number from {self.minimum:,} to {self.maximum:,}"
+
+    def read(self, value: object, at: Place) -> int | None:
+        """Return a number; a package receives every number as a float."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value % 1:
+            at.refuse_type("a whole number", value, self.expected, self.placeholder)
+        elif self.minimum <= value <= self.maximum:
+            return int(value)
+        else:
+            at.refuse(f"{at.show(quote(value))} is out of range", self.expected, self.placeholder)
+        return None
+
+
 class Network(NamedTuple):
     """The valid IDs of a VPC's subnets and security groups, by their positions in the lists."""
 
