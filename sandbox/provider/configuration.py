@@ -12,6 +12,9 @@ Properties = dict[str, Any]
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """The protocol's marker of a value that is not known yet."""
 
+SECRET: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
+"""The protocol's marker of a secret, beside its value."""
+
 
 class Configuration(NamedTuple):
     """The configuration of a provider."""
@@ -77,8 +80,17 @@ def caller(configuration: Configuration) -> dict[str, str]:
 
 
 def _parsed(value: Any) -> Any:
-    """Return the value of a JSON text, and any other value unchanged."""
+    """Return the value of a JSON text, and any other value unchanged, without marks of secrets."""
+    value = _unmarked(value)
     try:
-        return json.loads(value)
+        return _unmarked(json.loads(value))
     except (RecursionError, TypeError, ValueError):
         return value
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() >= SECRET.keys():
+            return _unmarked(value["value"])
+        return {key: _unmarked(member) for key, member in value.items()}
+    return [*map(_unmarked, value)] if isinstance(value, list) else value

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from sandbox.provider.calls import ProviderError, call, client, ignore_not_found
-from sandbox.provider.configuration import UNKNOWN, Configuration, Properties
+from sandbox.provider.configuration import SECRET, UNKNOWN, Configuration, Properties
 from sandbox.provider.lifecycle import AutomaticName, Diff, Property
 
 TOKEN: Final = "aws-native:qbusiness:DataSource"
@@ -36,8 +36,6 @@ _IDENTIFIER: Final = ("applicationId", "dataSourceId", "indexId")
 """The parts of the ID, which `|` separates."""
 _CHECKPOINT: Final = "__inputs"
 """The member of the state that contains the inputs, as a secret."""
-_SECRET: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
-"""The protocol's marker of a secret value."""
 
 
 def lifecycle(token: str, configuration: Configuration) -> "DataSource":
@@ -178,7 +176,7 @@ def _parameters(identifier: str) -> dict[str, str]:
 
 def _checkpoint(inputs: Properties, actual: Properties) -> Properties:
     """Return the state: the actual properties and the inputs (`CheckpointObject` in resources)."""
-    return {**actual, _CHECKPOINT: {**_SECRET, "value": inputs}}
+    return {**actual, _CHECKPOINT: {**SECRET, "value": inputs}}
 
 
 def _baseline(state: Properties, inputs: Properties) -> Properties:

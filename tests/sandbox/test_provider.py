@@ -381,6 +381,15 @@ def test_an_account_that_is_not_allowed_is_refused(
         configuration.configure("aws", {"region": REGION, **arguments})
 
 
+def test_secret_settings_count_like_others(new_program: NewStack):
+    # The engine marks secrets in the configuration of a provider that accepts them.
+    stack = new_program('aws.iam.Role("role", **ROLE)')
+    for path, value in {"defaultTags.tags.Cost": "5", "allowedAccountIds[0]": ACCOUNT}.items():
+        stack.run("config", "set", "--secret", "--path", f"aws:{path}", value)
+    stack.up()
+    assert role(stack)["outputs"]["tagsAll"] == {"Cost": "5"}
+
+
 def test_json_that_is_nested_too_deeply_counts_as_text(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
     deep = "[" * 100_000
