@@ -1,10 +1,21 @@
-"""Create the IAM role of an Amazon Q Business data source connector, from stack configuration."""
+"""Create the IAM roles of Amazon Q Business data source connectors, from stack configuration."""
 
 import pulumi
 
+from components import data_sources
 from components.connector_role import ConnectorRole
 
-connector = ConnectorRole.from_config("aem-connector", refuse_unknown_keys=True)
+NAME = "aem-connector"
+"""The component's name in a stack with one role."""
 
-pulumi.export("roleArn", connector.role_arn)
-pulumi.export("roleName", connector.role_name)
+if data_sources.are_set(pulumi.Config()):
+    roles = ConnectorRole.all_from_config(refuse_unknown_keys=True)
+    pulumi.export("roleArns", {name: role.role_arn for name, role in roles.items()})
+    pulumi.export("roleNames", {name: role.role_name for name, role in roles.items()})
+else:
+    roles = {NAME: ConnectorRole.from_config(NAME, refuse_unknown_keys=True)}
+
+# A stack that had one role keeps these outputs if a member has its name.
+if NAME in roles:
+    pulumi.export("roleArn", roles[NAME].role_arn)
+    pulumi.export("roleName", roles[NAME].role_name)

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import pulumi
 import pulumi_aws as aws
 
-from . import policies, stack_config
+from . import data_sources, policies, stack_config
 from .connectors import CONNECTORS, DEFAULT, Connector
 from .formats import ROLE_NAME_SUFFIX
 from .rules import Location
@@ -184,8 +184,36 @@ class ConnectorRole(pulumi.ComponentResource):
 
         Raises SettingsError, with the names of the keys and the commands that fix them.
         """
-        arguments = stack_config.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
-        return cls(name, cast("ConnectorRoleArgs", arguments), opts)
+        arguments, protect = stack_config.read(
+            config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys
+        )
+        return cls(name, cast("ConnectorRoleArgs", arguments), _protected(opts, protect=protect))
+
+    @classmethod
+    def all_from_config(
+        cls,
+        config: pulumi.Config | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        refuse_unknown_keys: bool = False,
+    ) -> "dict[str, ConnectorRole]":
+        """Declare one role for each member of `dataSources` in the stack's configuration.
+
+        The parameters are those of `from_config`. Each component has the name of its member. The name is
+        its identity: a renamed member is another role. Returns the components by name.
+
+        Raises SettingsError, with every problem of every member, before anything is registered.
+        """
+        stack = data_sources.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
+        for warning in stack.warnings:
+            pulumi.warn(warning)
+        for note in stack.notes:
+            pulumi.info(note)
+        roles: dict[str, ConnectorRole] = {}
+        for name, member in stack.members.items():
+            args = cast("ConnectorRoleArgs", member.arguments)
+            roles[name] = cls(name, args, _protected(opts, protect=member.protect))
+        return roles
 
     def _policies(
         self, name: str, arguments: Arguments, connector: Connector
@@ -241,6 +269,11 @@ class ConnectorRole(pulumi.ComponentResource):
         if provider_or_stack not in _caller_identities:
             _caller_identities[provider_or_stack] = aws.get_caller_identity_output(opts=options)
         return _caller_identities[provider_or_stack]
+
+
+def _protected(opts: pulumi.ResourceOptions | None, *, protect: bool) -> pulumi.ResourceOptions | None:
+    """Return options that protect the component and its children, if `protect` is set."""
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True)) if protect else opts
 
 
 def _check_types(name: object, args: object) -> None:

@@ -208,6 +208,17 @@ _ROLE: Final = frozenset({Document.ROLE_POLICY})
 _PASS: Final = frozenset({Document.PASS_ROLE_STATEMENT})
 
 
+class Scope(Enum):
+    """The place of a setting in the configuration of a stack with several data sources."""
+
+    STACK = auto()
+    """At the top: the same for all data sources."""
+    DEFAULT = auto()
+    """At the top as a default, or in the member of one data source."""
+    MEMBER = auto()
+    """Only in the member of one data source."""
+
+
 class Setting(NamedTuple):
     """One setting."""
 
@@ -220,6 +231,7 @@ class Setting(NamedTuple):
     """Whether it determines which statements and resources exist: known from the start, never secret."""
     documents: Collection[Document] = ()
     """The documents that depend on it."""
+    scope: Scope = Scope.MEMBER
 
     @property
     def can_be_secret(self) -> bool:
@@ -230,24 +242,26 @@ class Setting(NamedTuple):
 SETTINGS: Final[Mapping[str, Setting]] = {
     setting.name: setting
     for setting in (
-        Setting("region", formats.REGION, documents=_BOTH),
-        Setting("application_id", formats.APPLICATION, required=True, documents=_BOTH),
-        Setting("index_id", formats.INDEX_ID, required=True, documents=_ROLE),
+        Setting("region", formats.REGION, documents=_BOTH, scope=Scope.STACK),
+        Setting(
+            "application_id", formats.APPLICATION, required=True, documents=_BOTH, scope=Scope.STACK
+        ),
+        Setting("index_id", formats.INDEX_ID, required=True, documents=_ROLE, scope=Scope.DEFAULT),
         Setting("secret_id", formats.SECRET, documents=_ROLE),
         Setting("connector", formats.CONNECTOR, structural=True),
         Setting("bucket_name", formats.BUCKET, documents=_ROLE),
         Setting("bucket_account_id", formats.ACCOUNT_ID, documents=_ROLE),
         Setting("kms_key_id", formats.KEY, documents=_ROLE),
-        Setting("vpc_configuration", Vpc(), documents=_ROLE),
-        Setting("account_id", formats.ACCOUNT_ID, documents=_BOTH),
-        Setting("ingest_scope", formats.INGEST_SCOPE, documents=_ROLE),
+        Setting("vpc_configuration", Vpc(), documents=_ROLE, scope=Scope.DEFAULT),
+        Setting("account_id", formats.ACCOUNT_ID, documents=_BOTH, scope=Scope.STACK),
+        Setting("ingest_scope", formats.INGEST_SCOPE, documents=_ROLE, scope=Scope.DEFAULT),
         Setting("allow_network_interface_deletion", Flag(), documents=_ROLE),
-        Setting("exclusive_policies", Flag(), structural=True),
+        Setting("exclusive_policies", Flag(), structural=True, scope=Scope.DEFAULT),
         Setting("role_name", formats.ROLE_NAME, documents=_PASS),
-        Setting("role_path", formats.ROLE_PATH, documents=_PASS),
+        Setting("role_path", formats.ROLE_PATH, documents=_PASS, scope=Scope.DEFAULT),
         Setting("role_description", formats.ROLE_DESCRIPTION),
-        Setting("permissions_boundary_arn", formats.PERMISSIONS_BOUNDARY),
-        Setting("tags", Tags()),
+        Setting("permissions_boundary_arn", formats.PERMISSIONS_BOUNDARY, scope=Scope.DEFAULT),
+        Setting("tags", Tags(), scope=Scope.DEFAULT),
     )
 }
 """Every setting by its name, in the order in which problems are reported."""

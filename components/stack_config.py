@@ -6,17 +6,17 @@ the engine accepts: https://www.pulumi.com/docs/iac/concepts/config/
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import pulumi
 
 from . import default_provider
 from .errors import Path, escape, property_path, quote, quote_argument
 from .report import REMOVE, Report, Source
-from .settings import SETTINGS, Arguments
+from .settings import SETTINGS, Arguments, Flag, Kind, Tags
 
 
 def camel_case(name: str) -> str:
@@ -28,11 +28,15 @@ def camel_case(name: str) -> str:
 KEYS: Final = {name: camel_case(name) for name in SETTINGS if name != "region"}
 """The key of each setting in the project's namespace."""
 REGION_KEY: Final = "aws:region"
+PROTECT: Final = "protect"
+"""The key that protects the role of a stack, or all of its roles, from deletion."""
+DATA_SOURCES: Final = "dataSources"
+"""The key with one member for each data source of a stack with several roles."""
 
 
 def config_key(name: str, namespace: str = "") -> str:
     """Return the key of a setting in stack configuration; `namespace` ends with a colon."""
-    return REGION_KEY if name == "region" else namespace + KEYS[name]
+    return REGION_KEY if name == "region" else namespace + camel_case(name)
 
 
 def _path(name: str, namespace: str = "") -> Path:
@@ -49,16 +53,51 @@ STACK_CONFIGURATION: Final = Source(_path, camel_case)
 """The configuration of a stack that does not exist yet, so that no command can change it."""
 
 
-def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
-    """Read every setting.
+class TopLevel(NamedTuple):
+    """The keys of a stack's configuration that are not members of `dataSources`."""
+
+    values: dict[str, object]
+    """The settings by their names in ConnectorRoleArgs; None if not set."""
+    secrets: Collection[str]
+    """The settings whose values are secret."""
+    protect: bool
+    data_sources: object
+    """The value of `dataSources`; None if not set."""
+    report: Report
+    """Problems and warnings of the stack as a whole."""
+
+    @property
+    def source(self) -> Source:
+        """The names and commands of stack configuration."""
+        return self.report.source
+
+
+def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> tuple[Arguments, bool]:
+    """Return the settings of a stack with one role, and whether it is protected.
 
     With `refuse_unknown_keys`, the whole stack belongs to this program: other keys of the namespace are
     problems, and the configuration of the default provider, which is the only one, is checked as well.
     """
+    values, secrets, protect, data_sources, report = read_top_level(
+        config, refuse_unknown_keys=refuse_unknown_keys
+    )
+    if data_sources is not None:
+        report.at("data_sources").refuse(
+            "is set, and this program declares one role from the keys beside it",
+            f"no {report.name('data_sources')}, or a program that calls ConnectorRole.all_from_config",
+            REMOVE,
+        )
+    if not values["role_name"]:
+        report.warnings += autonaming_warnings(report)
+    return Arguments(values, report.source, secrets, report.problems, report.warnings), protect
+
+
+def read_top_level(config: pulumi.Config, *, refuse_unknown_keys: bool) -> TopLevel:
+    """Read every key but the members of `dataSources`."""
     namespace = "" if config.name == pulumi.get_project() else f"{config.name}:"
-    source = Source(partial(_path, namespace=namespace), camel_case, _command, required=("region",))
+    source = Source(partial(_path, namespace=namespace), camel_case, write_command, required=("region",))
     values: dict[str, object] = {"region": pulumi.Config("aws").get("region")}
-    values |= {name: _parse(name, config.get(key)) for name, key in KEYS.items()}
+    values |= {name: _parse(SETTINGS[name].kind, config.get(key)) for name, key in KEYS.items()}
     secrets = [
         name
         for name, setting in SETTINGS.items()
@@ -68,26 +107,32 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
     if refuse_unknown_keys:
         _refuse_unknown_keys(config.name, namespace, report)
         default_provider.check(values, report)
-    if not values["role_name"] and (warning := _autonaming_warning(report.name("role_name"))):
-        report.warnings.append(warning)
-    return Arguments(values, source, secrets, report.problems, report.warnings)
+    protect = read_protect(_parse(Flag(), config.get(PROTECT)), report)
+    data_sources = _parse(Tags(), config.get(DATA_SOURCES))
+    return TopLevel(values, secrets, bool(protect), data_sources, report)
+
+
+def read_protect(value: object, report: Report) -> bool | None:
+    """Return the value of `protect`; None if it is not set, or invalid."""
+    return None if value in (None, "") else Flag().read(value, report.at(PROTECT))
 
 
 def _refuse_unknown_keys(space: str, namespace: str, report: Report) -> None:
     """Report every key of a namespace that is not a setting."""
-    known = [report.source.path(name) for name in SETTINGS]
+    names = [*KEYS.values(), PROTECT, DATA_SOURCES]
+    known = [(REGION_KEY,), *((f"{namespace}{name}",) for name in names)]
     for key in pulumi.runtime.get_config_env():
         own, _, name = key.partition(":")
-        if own == space and name not in KEYS.values():
+        if own == space and name not in names:
             report.refuse_name((f"{namespace}{name}",), known)
 
 
-def _parse(name: str, text: str | None) -> object:
-    """Parse the text of a setting that is not a string; validation rejects other texts.
+def _parse(kind: Kind, text: str | None) -> object:
+    """Parse the text of a value that is not a string; validation rejects other texts.
 
     An empty object means not set, like the default that `Pulumi.yaml` declares.
     """
-    if not text or SETTINGS[name].kind.yaml_type == "string":
+    if not text or kind.yaml_type == "string":
         return text
     # Numbers with too many digits and values with too many levels cannot be parsed.
     with suppress(ValueError, RecursionError):
@@ -95,7 +140,7 @@ def _parse(name: str, text: str | None) -> object:
     return text
 
 
-def _command(path: Path, value: str | None, *, secret: bool) -> str:
+def write_command(path: Path, value: str | None, *, secret: bool) -> str:
     """Return the command that sets a key, or a member of it, to a value, or removes it."""
     key = property_path(path)
     name = _stack_name()
@@ -106,7 +151,8 @@ def _command(path: Path, value: str | None, *, secret: bool) -> str:
     if value == REMOVE:
         return f"pulumi config rm --stack {stack}{option} -- {argument}"
     # Exactly one of these options is allowed. Without one, Pulumi asks if a value looks like a secret.
-    kind = "--secret" if secret else "--type string" if option else "--plaintext"
+    typed = "--type bool" if value in ("true", "false") else "--type string"
+    kind = "--secret" if secret else typed if option else "--plaintext"
     return f"pulumi config set --stack {stack}{option} {kind} -- {argument} {quote_argument(value)}"
 
 
@@ -123,8 +169,8 @@ def _stack_name() -> str:
     return f"{organization}/{name}"
 
 
-def _autonaming_warning(role_name: str) -> str | None:
-    """Return a warning if the stack does not name its roles after the component.
+def autonaming_warnings(report: Report) -> Iterator[str]:
+    """Warn if the stack does not name its roles after their components.
 
     The most specific section with a mode or a pattern applies:
     https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
@@ -140,9 +186,10 @@ def _autonaming_warning(role_name: str) -> str | None:
         section = section.get(inner)
     pattern, mode = chosen.get("pattern"), chosen.get("mode", "default")
     if str(pattern).startswith("${name}-") or (mode == "default" and not pattern):
-        return None
-    return (
-        f"{role_name} is not set, and pulumi:autonaming ({quote(pattern or mode)}) determines the name "
-        "of the role. Permissions for roles that are named after the component may not match it, and "
-        "the Amazon Q Business console hides roles without qbusiness in their names. Set a role name"
+        return
+    yield (
+        f"{report.name('role_name')} is not set, and pulumi:autonaming ({quote(pattern or mode)}) "
+        "determines the name of the role. Permissions for roles that are named after the component may "
+        "not match it, and the Amazon Q Business console hides roles without qbusiness in their names. "
+        "Set a role name"
     )

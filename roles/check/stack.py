@@ -122,7 +122,7 @@ def read_stack(name: str) -> StackSettings:
         {key: entry.get("value", "") for key, entry in config.items()},
         [key for key, entry in config.items() if entry.get("secret")],
     )
-    args = stack_config.read(pulumi.Config(project), refuse_unknown_keys=False)
+    args, _ = stack_config.read(pulumi.Config(project), refuse_unknown_keys=False)
     secrets = {name: args.get(name) for name in args.secrets}
     role_arn = outputs.get("roleArn")
     return StackSettings(

@@ -198,7 +198,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def messages() -> str:
-    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
+    config, _ = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
     sources = {"Arguments": ARGUMENTS, "Stack configuration": config.source}
     return "\n".join(collect(name, source) for name, source in sources.items())
 
@@ -210,7 +210,7 @@ def test_the_messages_are_the_expected_ones():
 
 @pytest.mark.usefixtures("stack")
 def test_no_command_in_a_message_sets_a_value_that_is_valid():
-    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
+    config, _ = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
     for name, setting in SETTINGS.items():
         kind = setting.kind
         if isinstance(kind, Format):
@@ -237,7 +237,7 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
         "aem:connector",
     )
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
-    config = stack_config.read(pulumi.Config("aem"), refuse_unknown_keys=False)
+    config, _ = stack_config.read(pulumi.Config("aem"), refuse_unknown_keys=False)
     assert config.secrets == {"secret_id", "vpc_configuration", "tags"}
     vpc = {"vpc_configuration": {**NETWORK, "hunter2": []}}
     wrong = {"secret_id": "x", "tags": {"hunter2": 5}, "index_id": "y", **vpc}

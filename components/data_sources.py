@@ -1,0 +1,223 @@
+"""Read the settings of several connector roles from one stack's configuration.
+
+Each member of `dataSources` has the settings of one role. Settings at the top level are the same for all
+members, or defaults for members that leave them out. The engine passes the whole configuration in one
+environment variable, so its size has a limit.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
+
+import pulumi
+
+from . import stack_config
+from .connectors import CONNECTORS, DEFAULT, Need
+from .errors import Path, Problem, SettingsError, property_path, quote
+from .report import REMOVE, Report, Source, suggestion
+from .settings import SETTINGS, Arguments, Scope
+from .stack_config import DATA_SOURCES, PROTECT, TopLevel, camel_case
+from .validation import validate
+
+MAXIMUM_MEMBERS: Final = 100
+MAXIMUM_SIZE: Final = 100 * 1024
+"""Bytes of the configuration. Linux allows 128 KiB for an environment variable (MAX_ARG_STRLEN)."""
+_MEMBER_NAME: Final = re.compile(r"(?!secure\Z)[a-z][a-z0-9-]{0,40}")
+"""A component's name, in lowercase. Pulumi would read a value called `secure` as a secret."""
+_EXPECTED_NAME: Final = (
+    "a lowercase letter and at most 40 lowercase letters, digits, and hyphens; not secure"
+)
+
+
+class Member(NamedTuple):
+    """The role of one data source."""
+
+    arguments: Arguments
+    protect: bool
+
+
+class DataSources(NamedTuple):
+    """The roles of a stack's data sources, and remarks on the stack as a whole."""
+
+    members: Mapping[str, Member]
+    warnings: Sequence[str]
+    notes: Sequence[str]
+
+
+def are_set(config: pulumi.Config) -> bool:
+    """Return whether a namespace has `dataSources`; the default in `Pulumi.yaml` is an empty object."""
+    return config.get(DATA_SOURCES) not in (None, "", "{}")
+
+
+def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
+    """Read and validate the settings of every member.
+
+    Raises SettingsError with every problem of every member, so that one invalid member stops all.
+    """
+    top = stack_config.read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
+    given = _read_members(config, top)
+    _check_top_level(top)
+    members = {name: _read_member(name, settings, top) for name, settings in given.items()}
+    _check_role_names(members, top.report)
+    problems = [*top.report.problems]
+    for name, member in members.items():
+        try:
+            validate(name, member.arguments)
+        except SettingsError as error:
+            # A problem of a default concerns several members, and is reported once.
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise SettingsError(problems)
+    warnings = [*top.report.warnings]
+    if any(not member.arguments["role_name"] for member in members.values()):
+        warnings += stack_config.autonaming_warnings(top.report)
+    return DataSources(members, warnings, [*_unused_vpc(given, members, top)])
+
+
+def _read_members(config: pulumi.Config, top: TopLevel) -> dict[str, Mapping[str, Any]]:
+    """Return the valid members as they were given; report the others."""
+    at = top.report.at("data_sources")
+    expected = "an object from a name to the settings of one data source"
+    if pulumi.runtime.is_config_secret(f"{config.name}:{DATA_SOURCES}"):
+        at.refuse(
+            "has a secret value. Pulumi then treats the whole object as a secret, and previews hide it; "
+            "`pulumi config` shows [secret] in its place",
+            "plain values: IDs and ARNs are not secret",
+            fix=_set_command(top, (*at.path, "NAME", "KEY")),
+        )
+        return {}
+    if top.data_sources is None:
+        command = _set_command(top, (*at.path, "NAME", "secretId"))
+        at.refuse("is required and not set", expected, fix=command)
+        return {}
+    if not isinstance(top.data_sources, Mapping):
+        at.refuse_type("an object", top.data_sources, expected)
+        return {}
+    members = cast("Mapping[str, object]", top.data_sources)
+    if len(members) > MAXIMUM_MEMBERS:
+        at.refuse(
+            f"has {len(members)} members",
+            f"at most {MAXIMUM_MEMBERS}; use another stack for the rest",
+            fix="split the stack, for example by connector",
+        )
+    size = len(json.dumps(dict(pulumi.runtime.get_config_env()), ensure_ascii=False).encode())
+    if size > MAXIMUM_SIZE:
+        at.refuse(
+            f"the configuration has {size:,} bytes",
+            f"at most {MAXIMUM_SIZE:,} bytes, since the engine passes it in one environment variable",
+            fix="split the stack, for example by connector",
+        )
+    valid: dict[str, Mapping[str, Any]] = {}
+    for name, settings in members.items():
+        if not _MEMBER_NAME.fullmatch(name):
+            at.member(name).refuse(f"{quote(name)} is not the name of a data source", _EXPECTED_NAME)
+        elif not isinstance(settings, Mapping):
+            at.member(name).refuse_type("an object", settings, "the settings of one data source")
+        else:
+            valid[name] = cast("Mapping[str, Any]", settings)
+    return valid
+
+
+def _set_command(top: TopLevel, path: Path) -> str | None:
+    return top.source.command(path, "VALUE", secret=False) if top.source.command else None
+
+
+def _check_top_level(top: TopLevel) -> None:
+    """Reject settings of one data source at the top level.
+
+    Pulumi passes `false` for a boolean that is not set, so only `true` is rejected.
+    """
+    for name, setting in SETTINGS.items():
+        if setting.scope is Scope.MEMBER and top.values[name] not in (None, REMOVE, False):
+            member = property_path((*top.report.at("data_sources").path, "NAME", camel_case(name)))
+            top.report.at(name).refuse("is a setting of one data source", member, REMOVE)
+
+
+def _read_member(name: str, given: Mapping[str, Any], top: TopLevel) -> Member:
+    """Return the settings of one member, with the defaults for those that it leaves out."""
+    own = (*top.source.path("data_sources"), name)
+    keys = {camel_case(setting): setting for setting in SETTINGS}
+    named = given.get("connector") or DEFAULT
+    connector = CONNECTORS.get(named) if isinstance(named, str) else None
+    no_vpc = connector is not None and connector.need("vpc_configuration") in (
+        Need.NOT_SUPPORTED,
+        Need.EARLIER_VERSIONS,
+    )
+
+    def is_default(setting: str) -> bool:
+        scope = SETTINGS[setting].scope if setting in SETTINGS else Scope.DEFAULT
+        if scope is Scope.DEFAULT:
+            return camel_case(setting) not in given and not (setting == "vpc_configuration" and no_vpc)
+        return scope is Scope.STACK
+
+    def path(setting: str) -> Path:
+        return top.source.path(setting) if is_default(setting) else (*own, camel_case(setting))
+
+    source = Source(path, camel_case, stack_config.write_command, required=("region",))
+    report = Report(source, top.secrets)
+    report.problems += _wrong_names(own, given, top)
+    values = {
+        name: top.values[name] if is_default(name) else given.get(key) for key, name in keys.items()
+    }
+    tags, default_tags = given.get("tags"), top.values["tags"]
+    if tags and isinstance(tags, Mapping) and isinstance(default_tags, Mapping):
+        values["tags"] = {**cast("Mapping[str, object]", default_tags), **tags}
+    values = {setting: None if value == {} else value for setting, value in values.items()}
+    secrets = [each for each in top.secrets if is_default(each) or each == "tags"]
+    protect = stack_config.read_protect(given.get(PROTECT), report)
+    arguments = Arguments(values, source, secrets, report.problems)
+    return Member(arguments, top.protect if protect is None else protect)
+
+
+def _wrong_names(own: Path, given: Mapping[str, Any], top: TopLevel) -> Iterator[Problem]:
+    """Report the keys of a member that are not settings of a data source, and those that are null."""
+    report = Report(top.source)
+    scopes = {camel_case(name): setting.scope for name, setting in SETTINGS.items()}
+    known = [key for key, scope in scopes.items() if scope is not Scope.STACK] + [PROTECT]
+    for key, value in given.items():
+        path = (*own, key)
+        remove = top.source.command(path, REMOVE, secret=False) if top.source.command else None
+        if scopes.get(key) is Scope.STACK:
+            name = next(name for name in SETTINGS if camel_case(name) == key)
+            message = "is the same for all data sources of a stack"
+            report.problems.append(Problem(path, message, report.name(name), remove))
+        elif key not in known:
+            near = suggestion(key, known, own)
+            report.problems.append(Problem(path, f"is not a setting{near}", ", ".join(known), remove))
+        elif value is None:
+            report.problems.append(
+                Problem(path, "is null", "a value; '' or {} switches a default off", remove)
+            )
+    yield from report.problems
+
+
+def _check_role_names(members: Mapping[str, Member], report: Report) -> None:
+    """Reject a role name that another member has; IAM ignores the case of names."""
+    owners: dict[str, str] = {}
+    for name, member in members.items():
+        role_name = member.arguments["role_name"]
+        if isinstance(role_name, str) and role_name:
+            owner = owners.setdefault(role_name.lower(), name)
+            if owner != name:
+                at = Report(member.arguments.source).at("role_name")
+                at.refuse(
+                    f"{quote(role_name)} is also the role name of {owner}", "a unique name", REMOVE
+                )
+                report.problems += at.report.problems
+
+
+def _unused_vpc(
+    given: Mapping[str, Mapping[str, Any]], members: Mapping[str, Member], top: TopLevel
+) -> Iterator[str]:
+    """Name the members that the default VPC does not apply to."""
+    if not top.values["vpc_configuration"]:
+        return
+    unused = [
+        name
+        for name, member in members.items()
+        if "vpcConfiguration" not in given[name] and not member.arguments["vpc_configuration"]
+    ]
+    if unused:
+        key = top.report.name("vpc_configuration")
+        yield f"{key} does not apply to {', '.join(unused)}: their connectors do not support a VPC"
