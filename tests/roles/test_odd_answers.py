@@ -493,12 +493,7 @@ def test_fewer_other_and_repeated_decisions_are_no_answer(world: World):
         expect_skipped(world.check("--json"), action, action, SIMULATED, reason)
 
 
-READABLE: Final = {
-    "Effect": "Allow",
-    "Principal": {"AWS": ROLE_ID},
-    "Action": "kms:*",
-    "Resource": "*",
-}
+READABLE: Final = {"Effect": "Allow", "Principal": {"AWS": ROLE_ID}, "Action": "kms:*", "Resource": "*"}
 MALFORMED: Final[Mapping[str, Any]] = {
     "a number": 5,
     "no Effect": [READABLE, {**READABLE, "Effect": None}],
@@ -572,8 +567,7 @@ def test_an_endless_list_is_not_read_forever(full: World, action: str):
 
 
 @pytest.mark.parametrize(
-    ("action", "command"),
-    [("qbusiness:ListApplications", "audit"), ("qbusiness:ListIndices", "adopt")],
+    ("action", "command"), [("qbusiness:ListApplications", "audit"), ("qbusiness:ListIndices", "adopt")]
 )
 @pytest.mark.usefixtures("project")
 def test_an_endless_list_that_everything_needs_ends_the_command(world: World, action: str, command: str):

@@ -227,11 +227,7 @@ def test_names_in_any_script_are_printed_where_the_terminal_has_ascii(account: S
 @pytest.mark.parametrize("where", ["import", "call"])
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_an_interruption_is_one_line_also_while_modules_are_imported(
-    account: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    where: str,
-    options: list[str],
+    account: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, options: list[str]
 ):
     begun = tmp_path / "begun"
     if where == "import":

@@ -109,10 +109,7 @@ def test_a_role_that_may_not_be_read_is_not_reported_as_deleted(world: World):
             {"configuration": {"type": "AEM", "secretArn": f"{SECRET_ARN[:-6]}ffffff"}},
             f"its secret is {SECRET_ARN[:-6]}ffffff, but secretId is {SECRET_ARN}",
         ),
-        (
-            {"configuration": {"type": "AEM"}},
-            f"its secret is none, but secretId is {SECRET_ARN}",
-        ),
+        ({"configuration": {"type": "AEM"}}, f"its secret is none, but secretId is {SECRET_ARN}"),
         (
             {"configuration": {"type": "BOX", "secretArn": SECRET_ARN}},
             "its type is BOX, and the connector aem-cloud is of type AEM",

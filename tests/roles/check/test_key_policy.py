@@ -8,14 +8,7 @@ import pytest
 from evidence.examples import ACCOUNT, OTHER_ACCOUNT, REGION
 from tests.helpers.support import golden
 from tests.helpers.world import KEY_ARN, ROLE_ARN, ROLE_NAME, SECRET_ARN, World, deny, policy
-from tests.roles.check.help import (
-    ADMIN,
-    OF_ORGANIZATION,
-    OPTIONAL,
-    ROOT,
-    allow_key,
-    key_policy,
-)
+from tests.roles.check.help import ADMIN, OF_ORGANIZATION, OPTIONAL, ROOT, allow_key, key_policy
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
@@ -218,8 +211,7 @@ def test_a_stated_key_does_not_change_a_known_one(
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [("aws:CurrentTime", "2199-01-01T00:00:00Z"), ("aws:EpochTime", "7226582400")],
+    ("key", "value"), [("aws:CurrentTime", "2199-01-01T00:00:00Z"), ("aws:EpochTime", "7226582400")]
 )
 def test_an_answer_that_depends_on_the_time_says_so(world: World, key: str, value: str):
     denied_under(world, {"DateGreaterThan": {key: value}})

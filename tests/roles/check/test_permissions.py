@@ -9,13 +9,7 @@ from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, OTHER_AC
 from tests.helpers.qbusiness_server import Simulation
 from tests.helpers.support import golden
 from tests.helpers.world import OTHER_ID, ROLE_ARN, ROLE_NAME, USER_ARN, WIDE, World, policy
-from tests.roles.check.help import (
-    caller,
-    delete_role,
-    deny_passing,
-    resource,
-    set_up,
-)
+from tests.roles.check.help import caller, delete_role, deny_passing, resource, set_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
@@ -168,10 +162,7 @@ def test_the_role_of_a_session_is_simulated_with_its_path(world: World):
 @pytest.mark.parametrize(
     ("arn", "answer"),
     [
-        (
-            f"arn:aws:iam::{ACCOUNT}:root",
-            "ok       iam:PassRole: the account's root user may do",
-        ),
+        (f"arn:aws:iam::{ACCOUNT}:root", "ok       iam:PassRole: the account's root user may do"),
         (f"arn:aws:sts::{ACCOUNT}:federated-user/me", "skipped  iam:PassRole: IAM does not simulate"),
     ],
 )

@@ -6,13 +6,7 @@ from typing import Final
 import pytest
 
 from evidence.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT
-from tests.helpers.world import (
-    KEY_ARN,
-    ROLE_ARN,
-    SECRET_ARN,
-    World,
-    policy,
-)
+from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN, World, policy
 from tests.roles.check.help import (
     ROLE_ID,
     allow_key,

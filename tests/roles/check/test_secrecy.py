@@ -82,11 +82,7 @@ def make_all_secret(world: World) -> list[str]:
         tags={"e": "confidential-tag"},
     )
     if f"{PROJECT_NAME}:secretId" in world.settings:
-        world.set(
-            secretId=SECRET_ARN,
-            kmsKeyId=KEY_ARN,
-            vpcConfiguration={**VPC, "subnetIds": subnets},
-        )
+        world.set(secretId=SECRET_ARN, kmsKeyId=KEY_ARN, vpcConfiguration={**VPC, "subnetIds": subnets})
     else:
         world.set(kmsKeyId=KEY_ARN, bucketAccountId=ACCOUNT)
     world.secret_keys = {*world.settings}
