@@ -44,6 +44,7 @@ PAGES_SECRET: Final = "qbusiness/aem-pages"
 ROLE_NAME: Final = "aem-connector-qbusiness-role-1234567"
 ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME}"
 USER_ARN: Final = f"arn:aws:iam::{ACCOUNT}:user/deployer"
+ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
 DENIED: Final = {"EvalDecision": "implicitDeny"}
 SETTINGS: Final[dict[str, Any]] = {
     "aws:region": REGION,
@@ -79,6 +80,10 @@ def deny(action: Any, resource: Any, **more: Any) -> dict[str, Any]:
 
 def policy(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow_key(principal: object, **more: Any) -> dict[str, Any]:
+    return allow("kms:*", "*", Sid="Statement", Principal=principal) | more
 
 
 WIDE: Final = policy(allow("*", "*", Sid="Everything"))
@@ -445,6 +450,60 @@ class World(Maker):
         syncs = self.server.qbusiness.sync_jobs.setdefault(path, [])
         started = datetime(2026, 11, len(syncs) + 1, 12, 30, tzinfo=UTC).timestamp()
         syncs.insert(0, {"executionId": OTHER_ID, "startTime": started, "status": status, **more})
+
+    def recreate_secret(self) -> None:
+        self.delete_secret(SECRET_ARN)
+        self.secrets.create_secret(Name=SECRET_NAME, SecretString="{}", KmsKeyId=examples.KEY_ID)
+
+    def resource(self, *path: str, **members: Any) -> None:
+        self.server.qbusiness.resources[path].update(members)
+
+    def key_policy(self, *statements: dict[str, Any]) -> None:
+        self.kms.put_key_policy(KeyId=examples.KEY_ID, PolicyName="default", Policy=policy(*statements))
+
+    def subnet(self, **members: Any) -> None:
+        """Change what EC2 says of the first subnet."""
+        first, second = (
+            {
+                "SubnetId": identifier,
+                "SubnetArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{identifier}",
+                "OwnerId": ACCOUNT,
+                "VpcId": "vpc-1",
+                "AvailabilityZoneId": "use1-az1",
+                "AvailableIpAddressCount": 5,
+            }
+            for identifier in (SUBNET_ID, SECOND_SUBNET_ID)
+        )
+        self.server.answers["ec2:DescribeSubnets"] = {"Subnets": [{**first, **members}, second]}
+        group = {"GroupId": SECURITY_GROUP_ID, "VpcId": "vpc-1"}
+        self.server.answers["ec2:DescribeSecurityGroups"] = {"SecurityGroups": [group]}
+
+    def put_secret_policy(self, *principals: dict[str, Any]) -> None:
+        statements = [allow("secretsmanager:*", "*", Principal=each) for each in principals]
+        self.secrets.put_resource_policy(SecretId=SECRET_ARN, ResourcePolicy=policy(*statements))
+
+    def put_bucket_policy(self, *principals: dict[str, Any]) -> None:
+        self.use_bucket()
+        of_s3 = {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::documents/*"}
+        statements = [{**of_s3, "NotPrincipal": each} for each in principals]
+        self.s3.put_bucket_policy(Bucket="documents", Policy=policy(*statements))
+
+    def put_key_policy(self, *principals: dict[str, Any]) -> None:
+        self.key_policy(allow_key(ROOT), *map(allow_key, principals))
+
+    def delete_role(self) -> None:
+        self.delete_policy()
+        self.iam.delete_role(RoleName=ROLE_NAME)
+
+    def caller(self, arn: str) -> None:
+        self.server.answers["sts:GetCallerIdentity"] = {"UserId": "A", "Account": ACCOUNT, "Arn": arn}
+
+    def deny_passing(self) -> None:
+        self.server.decide = lambda simulation: (
+            {"iam:PassRole": DENIED}
+            if "iam:PassRole" in simulation.actions
+            else self.deny_others(simulation)
+        )
 
     def _write_stack(self) -> None:
         """Write what Pulumi prints."""

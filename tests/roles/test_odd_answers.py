@@ -17,18 +17,10 @@ from evidence.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT
 from roles.actions import ACTIONS
 from tests.helpers.qbusiness_server import Server
 from tests.helpers.support import golden
-from tests.helpers.world import OTHER_ID, ROLE_ARN, WIDE, Output, World, data_source_id
+from tests.helpers.world import OTHER_ID, ROLE_ARN, ROOT, WIDE, Output, World, allow_key, data_source_id
 from tests.roles.adopt.help import large
 from tests.roles.audit.help import complete_world
-from tests.roles.check.help import (
-    OF_ORGANIZATION,
-    ROLE_ID,
-    ROOT,
-    allow_key,
-    key_policy,
-    put_bucket_policy,
-    put_secret_policy,
-)
+from tests.roles.check.help import OF_ORGANIZATION, ROLE_ID
 
 pytestmark = pytest.mark.slow
 
@@ -410,7 +402,7 @@ def full(world: World, request: pytest.FixtureRequest) -> World:
     if action in FOUND:
         world.server.answers[action] = FOUND[action]
     if action.startswith("s3:"):
-        put_bucket_policy(world, {"AWS": [ROLE_ARN, ACCOUNT]})
+        world.put_bucket_policy({"AWS": [ROLE_ARN, ACCOUNT]})
     elif action.startswith("ec2:"):
         world.add_data_source()
     else:
@@ -420,9 +412,9 @@ def full(world: World, request: pytest.FixtureRequest) -> World:
         world.put_policy(json.dumps({**document, "Statement": kept}))
         del world.add_data_source()["vpcConfiguration"]
         world.add_sync("SUCCEEDED")
-        put_secret_policy(world, {"AWS": ROLE_ARN})
+        world.put_secret_policy({"AWS": ROLE_ARN})
         if action.startswith("organizations:"):
-            key_policy(world, allow_key(ROOT, Condition=OF_ORGANIZATION))
+            world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
             organization = {"Id": OF_ORGANIZATION["StringEquals"]["aws:PrincipalOrgID"]}
             world.server.answers[action] = {"Organization": organization}
         world.bound(WIDE)

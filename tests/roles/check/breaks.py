@@ -1,4 +1,4 @@
-"""What can be wrong with the resources of a stack, and what `roles check` prints."""
+"""What can be wrong with the s of a stack, and what `roles check` prints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +18,14 @@ from tests.helpers.world import (
     KEY_ARN,
     OTHER_KEY_ARN,
     ROLE_ARN,
+    ROOT,
     SECOND_SUBNET_ID,
     SECRET_ARN,
     SECRET_NAME,
     World,
+    allow_key,
 )
-from tests.roles.check.help import ROOT, allow_key, key_policy, recreate_secret, resource, set_up, subnet
+from tests.roles.check.help import set_up
 
 
 @dataclass
@@ -60,13 +62,13 @@ BREAKS: list[Break] = [
         set_up("applicationId", "APPLICATION_ID"),
     ),
     Break(
-        lambda world: resource(world, APPLICATION_ID, status="FAILED", error=NO_PROVIDER),
+        lambda world: world.resource(APPLICATION_ID, status="FAILED", error=NO_PROVIDER),
         "application",
         f"application {APPLICATION_ID} is FAILED: No identity provider",
         "create another application, and set its ID",
     ),
     Break(
-        lambda world: resource(world, APPLICATION_ID, status="CREATING"),
+        lambda world: world.resource(APPLICATION_ID, status="CREATING"),
         "application",
         f"application {APPLICATION_ID} is CREATING",
         "wait until it is ACTIVE",
@@ -78,7 +80,7 @@ BREAKS: list[Break] = [
         set_up("indexId", "INDEX_ID"),
     ),
     Break(
-        lambda world: resource(world, APPLICATION_ID, INDEX_ID, status="DELETING"),
+        lambda world: world.resource(APPLICATION_ID, INDEX_ID, status="DELETING"),
         "index",
         f"index {INDEX_ID} is DELETING",
         "create another index",
@@ -96,7 +98,7 @@ BREAKS: list[Break] = [
         set_up("secretId", "SECRET_ARN"),
     ),
     Break(
-        recreate_secret,
+        World.recreate_secret,
         "secret",
         f"there is no secret {SECRET_ARN}, but {SECRETS}{SECRET_NAME}-",
         f"-- secretId {SECRETS}{SECRET_NAME}-",
@@ -156,25 +158,25 @@ BREAKS: list[Break] = [
         set_up("kmsKeyId", "KEY_ID"),
     ),
     Break(
-        lambda world: key_policy(world, allow_key({"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"})),
+        lambda world: world.key_policy(allow_key({"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"})),
         "key policy",
         "the key policy neither lets the role decrypt nor leaves it to IAM",
         "with the statement of docs/faq.md#access-denied-to-the-kms-key",
     ),
     Break(
-        lambda world: key_policy(world, allow_key(ROOT, Action="kms:Encrypt")),
+        lambda world: world.key_policy(allow_key(ROOT, Action="kms:Encrypt")),
         "key policy",
         "neither lets the role decrypt",
         f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy file://POLICY_FILE, ",
     ),
     Break(
-        lambda world: key_policy(world, allow_key(ROOT, Condition=THROUGH_S3)),
+        lambda world: world.key_policy(allow_key(ROOT, Condition=THROUGH_S3)),
         "key policy",
         "neither lets the role decrypt",
         f"aws kms put-key-policy --key-id {KEY_ID}",
     ),
     Break(
-        lambda world: key_policy(world, allow_key(ROOT), DENIAL),
+        lambda world: world.key_policy(allow_key(ROOT), DENIAL),
         "key policy",
         "the key policy denies kms:Decrypt to the role (No)",
         "--policy-name default --policy file://POLICY_FILE, without that statement",
@@ -186,25 +188,25 @@ BREAKS: list[Break] = [
         set_member("subnetIds[1]", "SUBNET_ID"),
     ),
     Break(
-        lambda world: subnet(world, AvailabilityZoneId="use1-az6"),
+        lambda world: world.subnet(AvailabilityZoneId="use1-az6"),
         "subnets",
         f"{SUBNET_ID} is in use1-az6, and Amazon Q Business supports use1-az1, use1-az2, use1-az4",
         set_member("subnetIds[0]", "SUBNET_ID"),
     ),
     Break(
-        lambda world: subnet(world, AvailableIpAddressCount=0),
+        lambda world: world.subnet(AvailableIpAddressCount=0),
         "subnets",
         f"{SUBNET_ID} has no free address",
         set_member("subnetIds[0]", "SUBNET_ID"),
     ),
     Break(
-        lambda world: subnet(world, VpcId="vpc-2"),
+        lambda world: world.subnet(VpcId="vpc-2"),
         "subnets",
         f"the subnets are in 2 VPCs: {SUBNET_ID} in vpc-2, {SECOND_SUBNET_ID} in vpc-1",
         set_member("subnetIds[0]", "SUBNET_ID"),
     ),
     Break(
-        lambda world: subnet(world, OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET),
+        lambda world: world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET),
         "subnets",
         f"{SUBNET_ID} belongs to account {OTHER_ACCOUNT}, which shares it: give its ARN",
         set_member("subnetIds[0]", SHARED_SUBNET),

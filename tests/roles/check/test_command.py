@@ -9,15 +9,8 @@ from evidence.examples import ACCOUNT, KEY_ID, REGION
 from roles.actions import ACTIONS
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, prose
-from tests.helpers.world import KEY_ARN, WIDE, World
-from tests.roles.check.help import (
-    NEEDED_FOR_A_BUCKET,
-    OF_ORGANIZATION,
-    OPTIONAL,
-    ROOT,
-    allow_key,
-    key_policy,
-)
+from tests.helpers.world import KEY_ARN, ROOT, WIDE, World, allow_key
+from tests.roles.check.help import NEEDED_FOR_A_BUCKET, OF_ORGANIZATION, OPTIONAL
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
@@ -108,9 +101,8 @@ def test_a_throttled_call_is_repeated_and_then_skipped(world: World):
 
 def test_a_problem_outweighs_an_unknown_answer_and_a_skipped_question(world: World):
     outside = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
-    key_policy(
-        world, allow_key(ROOT), allow_key("*", Effect="Deny", Action="kms:Decrypt", Condition=outside)
-    )
+    denial = allow_key("*", Effect="Deny", Action="kms:Decrypt", Condition=outside)
+    world.key_policy(allow_key(ROOT), denial)
     assert world.check().code == 3
     world.kms.disable_key(KeyId=KEY_ID)
     assert world.check().code == 1
@@ -178,7 +170,7 @@ def test_a_page_in_place_of_aws_is_one_line(world: World, endpoint: str):
 
 def test_every_action_is_called(world: World):
     world.bound(WIDE)
-    key_policy(world, allow_key(ROOT, Condition=OF_ORGANIZATION))
+    world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
     world.add_data_source()
     world.check()
     called = {*world.server.calls}

@@ -7,8 +7,18 @@ import pytest
 
 from evidence.examples import ACCOUNT, OTHER_ACCOUNT, REGION
 from tests.helpers.support import golden
-from tests.helpers.world import KEY_ARN, ROLE_ARN, ROLE_NAME, SECRET_ARN, World, deny, policy
-from tests.roles.check.help import ADMIN, OF_ORGANIZATION, OPTIONAL, ROOT, allow_key, key_policy
+from tests.helpers.world import (
+    KEY_ARN,
+    ROLE_ARN,
+    ROLE_NAME,
+    ROOT,
+    SECRET_ARN,
+    World,
+    allow_key,
+    deny,
+    policy,
+)
+from tests.roles.check.help import ADMIN, OF_ORGANIZATION, OPTIONAL
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
@@ -34,7 +44,7 @@ OUTSIDE: Final = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
 def test_key_policies_that_let_the_role_decrypt(
     world: World, statements: list[dict[str, Any]], text: str
 ):
-    key_policy(world, *statements)
+    world.key_policy(*statements)
     assert world.ask("key policy") == f"ok       key policy: {text}\n"
 
 
@@ -85,7 +95,7 @@ UNKNOWN: Final[list[tuple[dict[str, Any], str]]] = [
 def denied_under(world: World, condition: dict[str, Any]) -> None:
     """Let the account use the key, except under a condition."""
     denial = allow_key("*", Effect="Deny", Action="kms:Decrypt", Sid="Lock", Condition=condition)
-    key_policy(world, allow_key(ROOT), denial)
+    world.key_policy(allow_key(ROOT), denial)
 
 
 @pytest.mark.parametrize("condition", DENYING, ids=json.dumps)
@@ -235,7 +245,7 @@ def test_an_invalid_context_is_rejected(world: World, text: str):
 
 
 def test_the_organization_is_read_if_a_key_policy_depends_on_it(world: World):
-    key_policy(world, allow_key(ROOT, Condition=OF_ORGANIZATION))
+    world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
     organization = {"Id": "o-a1b2c3d4e5"}
     world.server.answers["organizations:DescribeOrganization"] = {"Organization": organization}
     assert world.check().code == 0
@@ -256,7 +266,7 @@ def test_the_organization_is_read_if_a_key_policy_depends_on_it(world: World):
     ],
 )
 def test_a_key_policy_that_names_another_principal_is_not_ok(world: World, principal: dict[str, str]):
-    key_policy(world, allow_key(principal))
+    world.key_policy(allow_key(principal))
     assert not world.ask("key policy").startswith("ok ")
 
 

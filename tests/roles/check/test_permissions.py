@@ -9,7 +9,7 @@ from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, OTHER_AC
 from tests.helpers.qbusiness_server import Simulation
 from tests.helpers.support import golden
 from tests.helpers.world import OTHER_ID, ROLE_ARN, ROLE_NAME, USER_ARN, WIDE, World, policy
-from tests.roles.check.help import caller, delete_role, deny_passing, resource, set_up
+from tests.roles.check.help import set_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
@@ -33,7 +33,7 @@ def test_before_the_first_deployment_there_is_no_role(world: World):
 
 
 def test_a_deleted_role_is_a_problem(world: World):
-    delete_role(world)
+    world.delete_role()
     said = world.check()
     assert said.answer("role").startswith(f"problem  role: there is no role {ROLE_ARN}\n")
     assert said.answer("role policy") == "skipped  role policy: there is no role\n"
@@ -65,7 +65,7 @@ def test_drift_of_the_policies_names_the_statements(world: World):
 def test_a_trust_policy_for_another_application_arn_is_a_problem(world: World):
     # IAM compares the ARN with case, and an API may not.
     actual = APPLICATION_ARN.replace(APPLICATION_ID, APPLICATION_ID.upper())
-    resource(world, APPLICATION_ID, applicationArn=actual)
+    world.resource(APPLICATION_ID, applicationArn=actual)
     said = world.check()
     assert said.answer("trust policy").startswith("ok ")
     assert said.answer("application ARN") == (
@@ -139,7 +139,7 @@ def test_serious_findings_of_access_analyzer_are_problems(world: World):
 
 def test_the_role_of_a_session_is_simulated_with_its_path(world: World):
     world.iam.create_role(RoleName="admin", Path="/team/", AssumeRolePolicyDocument=WIDE)
-    caller(world, f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me")
+    world.caller(f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me")
     principals: list[str] = []
 
     def decide(simulation: Simulation) -> Any:
@@ -167,21 +167,21 @@ def test_the_role_of_a_session_is_simulated_with_its_path(world: World):
     ],
 )
 def test_a_caller_that_is_not_simulated_leaves_the_exit_code(world: World, arn: str, answer: str):
-    caller(world, arn)
+    world.caller(arn)
     said = world.check()
     assert said.answer("iam:PassRole").startswith(answer)
     assert said.code == 0
 
 
 def test_a_caller_that_may_not_pass_the_role_is_a_problem(world: World):
-    deny_passing(world)
+    world.deny_passing()
     answer = world.ask("iam:PassRole")
     assert f"problem  iam:PassRole: {USER_ARN} may not pass the role to qbusiness" in answer
     assert "docs/faq.md#not-authorized-to-perform-iampassrole\n" in answer
 
 
 def test_the_role_of_an_existing_data_source_need_not_be_passed(world: World):
-    deny_passing(world)
+    world.deny_passing()
     world.add_data_source()
     said = world.check()
     assert "may not pass the role, which a data source has already" in said.answer("iam:PassRole")

@@ -16,8 +16,8 @@ import pytest
 from evidence.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT, REGION
 from sandbox.environment import PROJECT
 from tests.helpers.page import prose
-from tests.helpers.world import KEY_ARN, ROLE_ARN, ROLE_NAME, SECRET_ARN, World
-from tests.roles.check.help import ADMIN, ROOT
+from tests.helpers.world import KEY_ARN, ROLE_ARN, ROLE_NAME, ROOT, SECRET_ARN, World
+from tests.roles.check.help import ADMIN
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 

@@ -6,14 +6,8 @@ from typing import Final
 import pytest
 
 from evidence.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT
-from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN, World, policy
-from tests.roles.check.help import (
-    ROLE_ID,
-    allow_key,
-    put_bucket_policy,
-    put_key_policy,
-    put_secret_policy,
-)
+from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN, World, allow_key, policy
+from tests.roles.check.help import ROLE_ID
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
@@ -22,17 +16,17 @@ GET_SECRET_POLICY: Final = "secretsmanager:GetResourcePolicy"
 RESOURCE_POLICIES: Final[Mapping[str, tuple[str, Callable[..., None], str]]] = {
     "secret": (
         "secret policy",
-        put_secret_policy,
+        World.put_secret_policy,
         f"aws secretsmanager put-resource-policy --secret-id {SECRET_ARN} --resource-policy",
     ),
     "key": (
         "key principals",
-        put_key_policy,
+        World.put_key_policy,
         f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy",
     ),
     "bucket": (
         "bucket policy",
-        put_bucket_policy,
+        World.put_bucket_policy,
         "aws s3api put-bucket-policy --bucket documents --policy",
     ),
 }

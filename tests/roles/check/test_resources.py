@@ -1,4 +1,4 @@
-"""`roles check` asks about the resources that a stack names."""
+"""`roles check` asks about the s that a stack names."""
 
 import pytest
 

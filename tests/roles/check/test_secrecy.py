@@ -5,17 +5,7 @@ from typing import Final
 
 import pytest
 
-from evidence.examples import (
-    ACCOUNT,
-    APPLICATION_ARN,
-    APPLICATION_ID,
-    INDEX_ID,
-    KEY_ID,
-    OTHER_ACCOUNT,
-    REGION,
-    SECURITY_GROUP_ID,
-    SUBNET_ID,
-)
+from evidence import examples
 from tests.helpers.stacks import PROJECT_NAME
 from tests.helpers.support import golden
 from tests.helpers.world import (
@@ -35,31 +25,21 @@ from tests.helpers.world import (
     policy,
 )
 from tests.roles.check.breaks import BREAKS, BUCKET_BREAKS, Break
-from tests.roles.check.help import (
-    ROLE_ID,
-    caller,
-    delete_role,
-    deny_passing,
-    put_key_policy,
-    put_secret_policy,
-    recreate_secret,
-    resource,
-    subnet,
-)
+from tests.roles.check.help import ROLE_ID
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 
 def test_the_values_of_secret_settings_are_not_shown(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:{key}" for key in ("secretId", "vpcConfiguration")}
-    recreate_secret(world)
-    subnet(world, AvailabilityZoneId="use1-az6")
+    world.recreate_secret()
+    world.subnet(AvailabilityZoneId="use1-az6")
     world.add_data_source()
     said = world.check()
     assert said.code == 1
-    for value in (SECRET_NAME, SUBNET_ID, SECOND_SUBNET_ID, SECURITY_GROUP_ID):
+    for value in (SECRET_NAME, examples.SUBNET_ID, SECOND_SUBNET_ID, examples.SECURITY_GROUP_ID):
         assert value not in said.out + said.err
-    arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:[secret]"
+    arn = f"arn:aws:secretsmanager:{examples.REGION}:{examples.ACCOUNT}:secret:[secret]"
     answer = said.answer("secret")
     assert f"there is no secret {arn}, but {arn}: it was created again" in answer
     assert "fix: pulumi config set --stack dev --secret -- secretId SECRET_ARN && pulumi up" in answer
@@ -72,10 +52,13 @@ BOUNDARY_NAME: Final = "confidential-boundary"
 def make_all_secret(world: World) -> list[str]:
     """Make every setting secret, as ARNs where that is possible; return what must not be shown."""
     world.bound(WIDE, BOUNDARY_NAME)
-    subnets = [f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{it}" for it in (SUBNET_ID, SECOND_SUBNET_ID)]
+    subnets = [
+        f"arn:aws:ec2:{examples.REGION}:{examples.ACCOUNT}:subnet/{it}"
+        for it in (examples.SUBNET_ID, SECOND_SUBNET_ID)
+    ]
     world.set(
-        applicationId=APPLICATION_ARN,
-        accountId=ACCOUNT,
+        applicationId=examples.APPLICATION_ARN,
+        accountId=examples.ACCOUNT,
         roleName=ROLE_NAME,
         rolePath="/confidential-path/",
         roleDescription="e",
@@ -84,13 +67,27 @@ def make_all_secret(world: World) -> list[str]:
     if f"{PROJECT_NAME}:secretId" in world.settings:
         world.set(secretId=SECRET_ARN, kmsKeyId=KEY_ARN, vpcConfiguration={**VPC, "subnetIds": subnets})
     else:
-        world.set(kmsKeyId=KEY_ARN, bucketAccountId=ACCOUNT)
+        world.set(kmsKeyId=KEY_ARN, bucketAccountId=examples.ACCOUNT)
     world.secret_keys = {*world.settings}
     world.secret_outputs = {*world.outputs}
     return [
-        *(APPLICATION_ID, INDEX_ID, SECRET_NAME, KEY_ID, OTHER_KEY_ARN.rpartition("/")[2]),
+        *(
+            examples.APPLICATION_ID,
+            examples.INDEX_ID,
+            SECRET_NAME,
+            examples.KEY_ID,
+            OTHER_KEY_ARN.rpartition("/")[2],
+        ),
         *("bucket documents", ":documents"),
-        *(SUBNET_ID, SECOND_SUBNET_ID, SECURITY_GROUP_ID, "vpc-", ACCOUNT, OTHER_ACCOUNT, REGION),
+        *(
+            examples.SUBNET_ID,
+            SECOND_SUBNET_ID,
+            examples.SECURITY_GROUP_ID,
+            "vpc-",
+            examples.ACCOUNT,
+            examples.OTHER_ACCOUNT,
+            examples.REGION,
+        ),
         *(ROLE_NAME, BOUNDARY_NAME, "confidential", "eu-west-1", "use1-"),
     ]
 
@@ -116,7 +113,7 @@ def test_nothing_of_a_secret_setting_is_shown_whatever_is_wrong(world: World, br
     broken.apply(world)
     world.secret_keys = {*world.settings}
     if f"{PROJECT_NAME}:kmsKeyId" not in world.settings:
-        hidden.remove(KEY_ID)  # which no setting has then
+        hidden.remove(examples.KEY_ID)  # which no setting has then
     assert f"problem  {broken.question}: " in assert_hidden(world, hidden).out
 
 
@@ -135,7 +132,7 @@ def break_the_role(world: World) -> None:
     }
 
 
-NO_INDEX: Final = {"errorMessage": f"no {INDEX_ID}"}
+NO_INDEX: Final = {"errorMessage": f"no {examples.INDEX_ID}"}
 REFUSALS: Final = {
     "iam:GetRole": (400, "ValidationError"),
     "ec2:DescribeSubnets": (400, "InvalidRequest"),
@@ -143,20 +140,20 @@ REFUSALS: Final = {
 }
 MORE_BREAKS: list[Callable[[World], object]] = [
     break_the_role,
-    delete_role,
-    lambda world: world.outputs.update(roleArn=ROLE_ARN.replace(ACCOUNT, OTHER_ACCOUNT)),
-    lambda world: world.set(accountId=OTHER_ACCOUNT),
-    lambda world: world.set(indexId="confidential"),
-    lambda world: resource(
-        world, APPLICATION_ID, status="FAILED", error={"errorMessage": f"no {INDEX_ID}"}
+    World.delete_role,
+    lambda world: world.outputs.update(
+        roleArn=ROLE_ARN.replace(examples.ACCOUNT, examples.OTHER_ACCOUNT)
     ),
+    lambda world: world.set(accountId=examples.OTHER_ACCOUNT),
+    lambda world: world.set(indexId="confidential"),
+    lambda world: world.resource(examples.APPLICATION_ID, status="FAILED", error=NO_INDEX),
     lambda world: world.server.refusals.update(REFUSALS),
     lambda world: world.refuse("sts:GetCallerIdentity"),
     lambda world: world.server.pages.update({"kms:GetKeyPolicy": 200}),
-    lambda world: caller(world, f"arn:aws:sts::{ACCOUNT}:federated-user/me"),
-    deny_passing,
-    lambda world: put_secret_policy(world, {"AWS": ROLE_ID}),
-    lambda world: put_key_policy(world, {"AWS": ROLE_ID}),
+    lambda world: world.caller(f"arn:aws:sts::{examples.ACCOUNT}:federated-user/me"),
+    World.deny_passing,
+    lambda world: world.put_secret_policy({"AWS": ROLE_ID}),
+    lambda world: world.put_key_policy({"AWS": ROLE_ID}),
 ]
 
 
@@ -165,7 +162,9 @@ def test_nothing_of_a_secret_setting_is_shown_when_the_role_or_aws_is_wrong(
     world: World, apply: Callable[[World], object]
 ):
     hidden = make_all_secret(world)
-    world.server.said = f"by {APPLICATION_ARN}, {SECRET_ARN}, {KEY_ARN} and {SUBNET_ID}"
+    world.server.said = (
+        f"by {examples.APPLICATION_ARN}, {SECRET_ARN}, {KEY_ARN} and {examples.SUBNET_ID}"
+    )
     apply(world)
     world.secret_keys = {*world.settings}
     assert_hidden(world, hidden)
@@ -181,9 +180,9 @@ def test_the_code_of_a_hidden_message_is_shown(world: World):
 
 
 def test_a_secret_of_one_letter_changes_no_other_text(world: World):
-    world.role("e", golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
+    world.role("e", golden("default-role-policy").replace(examples.OTHER_ACCOUNT, examples.ACCOUNT))
     world.put_policy(WIDE, "by-hand", "e")
-    world.outputs = {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/e", "roleName": "e"}
+    world.outputs = {"roleArn": f"arn:aws:iam::{examples.ACCOUNT}:role/e", "roleName": "e"}
     world.set(roleName="e", roleDescription="e", tags={"e": "e"})
     plain = world.check().out
     world.secret_keys = {f"{PROJECT_NAME}:{key}" for key in ("roleName", "roleDescription", "tags")}
@@ -196,5 +195,5 @@ def test_a_secret_of_one_letter_changes_no_other_text(world: World):
 def test_a_role_arn_that_is_secret_in_the_stack_is_not_shown(world: World):
     world.secret_outputs = {"roleArn"}
     said = world.check()
-    assert f"role: arn:aws:iam::{ACCOUNT}:role/[secret]\n" in said.out
+    assert f"role: arn:aws:iam::{examples.ACCOUNT}:role/[secret]\n" in said.out
     assert ROLE_NAME not in said.out

@@ -8,7 +8,6 @@ import pytest
 from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
 from tests.helpers.stacks import PROJECT_NAME
 from tests.helpers.world import ROLE_ARN, World
-from tests.roles.check.help import recreate_secret
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
@@ -25,7 +24,7 @@ def test_a_stack_that_does_not_exist_is_one_line(world: World):
 
 @pytest.mark.parametrize("name", [f"acme/{PROJECT_NAME}/dev", "acme/dev"])
 def test_every_command_names_the_stack_as_it_was_given(world: World, name: str):
-    recreate_secret(world)
+    world.recreate_secret()
     world.delete_policy()
     said = world.check("--stack", name)
     assert said.code == 1
