@@ -131,8 +131,8 @@ def explain(
 ) -> str:
     """Return one line that explains an error and how to fix it.
 
-    `show` hides messages of AWS that may contain the values of secret settings. `page` of docs/ lists the
-    permissions that the caller needs.
+    `show` hides messages of AWS that may contain the values of secret settings. `page` of docs/ lists
+    the permissions that the caller needs.
     """
     match error:
         case ClientError():

@@ -84,7 +84,7 @@ def test_a_page_in_place_of_an_answer_is_one_line_without_html(
     [
         ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials"),
         ({"AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials"),
-        ({"AWS_PROFILE": "nobody"}, "AWS_PROFILE names it"),
+        ({"AWS_PROFILE": "nobody"}, "AWS_PROFILE specifies it"),
         ({"AWS_DEFAULT_REGION": None}, "You must specify a region. Pass --region with one of us-east-1"),
     ],
 )

@@ -120,7 +120,7 @@ def test_files_are_overwritten_only_with_force_and_keep_other_members(world: Wor
     before = yaml.safe_load(world.path(STACK).read_text())
     world.path(STACK).write_text(f"{SALT}config: {{a: b}}\n")
     line = world.adopt().refusal
-    assert "Pulumi.prod.yaml and import.json would be overwritten: give --force" in line
+    assert "Pulumi.prod.yaml and import.json would be overwritten: pass --force" in line
     assert world.server.calls == []
     assert world.path(STACK).read_text() == f"{SALT}config: {{a: b}}\n"
     assert world.adopt("--force").code == 0

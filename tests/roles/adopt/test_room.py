@@ -51,8 +51,8 @@ def test_a_role_without_room_gets_a_warning_and_the_commands_that_make_room(worl
     ) in said.err.splitlines()
     copy = f"{NAME}-copy-1"
     assert said.out.partition("\nNo room ")[2] == (
-        "for the role policy: the inline policies of a role may have 10,240 characters together, white "
-        "space not counted.\n"
+        "for the role policy: the inline policies of a role may have 10,240 characters together, "
+        "without whitespace.\n"
         "   4,400  a, kept\n"
         "   5,022  b's, kept\n"
         f"  {added:6,}  qbusiness-aem-connector, written by `pulumi up`\n"
@@ -78,7 +78,7 @@ def test_a_role_without_room_gets_a_warning_and_the_commands_that_make_room(worl
     assert world.path("policy-copy-1.json").read_text() == (
         json.dumps(json.loads(large("b", 5_022)), indent=2) + "\n"
     )
-    assert "and policy-copy-1.json would be overwritten: give --force" in world.adopt().err
+    assert "and policy-copy-1.json would be overwritten: pass --force" in world.adopt().err
 
 
 def test_no_file_of_a_copy_is_overwritten_without_force(world: World):
@@ -87,7 +87,7 @@ def test_no_file_of_a_copy_is_overwritten_without_force(world: World):
     existing.write_text("mine")
     said = world.adopt()
     assert said.code == 2
-    assert "adopt: policy-copy-2.json would be overwritten: give --force" in said.err
+    assert "adopt: policy-copy-2.json would be overwritten: pass --force" in said.err
     assert [existing.read_text(), *world.directory.glob("import.json")] == ["mine"]
     assert world.adopt("--force").code == 0
     assert existing.read_text() != "mine"
