@@ -13,7 +13,7 @@ _REASONS: Final = {
     "tests/engine/test_crashes.py": "kills an update and a destroy, recovers, and updates again",
     "tests/engine/test_faults.py": "fails each call of an update, for four roles",
     "tests/plugin/test_package.py": "`pulumi install` and `pulumi package add` install packages",
-    "tests/roles/test_adopt.py": "imports a role from beginning to end",
+    "tests/roles/adopt/test_in_place.py": "imports a role from beginning to end",
     "tests/authorization/test_all_of_aws.py": "evaluates every action of AWS",
     "tests/authorization/test_decisions.py": "evaluates 14,000 requests in the policy simulator",
     "tests/authorization/test_mutants.py": "runs the simulator on mutants of the documents",

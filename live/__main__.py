@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         account = _account(options.region)
         return _remove(account, options.remove) if options.remove else _run(account, agreed=options.yes)
     except CALL_ERRORS as error:
-        text = explain(error, "live")
+        text = explain(error, page="live")
     except NotStartedError as error:
         text = str(error)
     except OSError as error:  # before the first step, because the steps handle it

@@ -290,7 +290,7 @@ class Account:
         if region == "EU":
             return "eu-west-1"
         if not REGION.pattern.fullmatch(region):
-            raise found.odd(f"has the LocationConstraint {region!r}, which is no Region")
+            raise found.odd(f"has the LocationConstraint {region!r}, which is not a Region")
         return region
 
     @_once
@@ -400,7 +400,7 @@ class Account:
                 return ""
             raise
         if not _ORGANIZATION.fullmatch(found["Id"]):
-            raise found.odd(f"has the Id {found['Id']!r}, which is no organization's")
+            raise found.odd(f"has the Id {found['Id']!r}, which is not the ID of an organization")
         return found["Id"]
 
     def simulate(

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.check_open()
         return _VERBS[options.verb].run(options, output)
     except (BotoCoreError, ClientError, ResponseParserError) as error:
-        lines = [explain(error, options.verb)]
+        lines = [explain(error)]
     except InputError as error:
         lines, details = [*error.lines], error.details
     except SettingsError as error:

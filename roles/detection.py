@@ -62,7 +62,7 @@ def find_uses(data_source: Reply) -> Uses:
     def text(value: object, name: str) -> str | None:
         found = _member(value, name)
         if not isinstance(found, str | None):
-            raise data_source.odd(f"has a {name} in its configuration that is no text")
+            raise data_source.odd(f"has a {name} in its configuration that is not a string")
         return found or None
 
     configuration: Mapping[str, Any] = data_source.get("configuration", {})

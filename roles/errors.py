@@ -125,29 +125,31 @@ def is_unanswered(error: ClientError) -> bool:
 
 def explain(
     error: BotoCoreError | ClientError | ResponseParserError,
-    verb: str,
     show: Callable[[str], str] = str,
+    *,
+    page: str = "read-permissions",
 ) -> str:
     """Return one line that explains an error and how to fix it.
 
-    `show` hides messages of AWS that may contain the values of secret settings.
+    `show` hides messages of AWS that may contain the values of secret settings. `page` of docs/ lists
+    the permissions that the caller needs.
     """
     match error:
         case ClientError():
-            text = _explain_answer(error, verb, show)
+            text = _explain_answer(error, show, page)
         case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
             text = f"there are no AWS credentials ({error}): {_SIGN_IN}"
         case SSOError() | TokenRetrievalError():
             text = f"the sign-in has ended ({error}): {_SIGN_IN}"
         case ProfileNotFound():
-            text = f"{error}: AWS_PROFILE names it; `aws configure list-profiles` lists those that exist"
+            text = f"{error}: AWS_PROFILE specifies it; `aws configure list-profiles` lists them"
         case NoRegionError() | InvalidRegionError():
-            text = f"{show(str(error))} Give --region, one of {', '.join(SUPPORTED_REGIONS)}"
+            text = f"{show(str(error))} Pass --region with one of {', '.join(SUPPORTED_REGIONS)}"
         case SSLError():
             text = _explain_certificate(show(str(error)))
         case ConnectionError() | HTTPClientError():
             text = (
-                f"AWS cannot be reached ({show(str(error))}): look at the network and its proxy, and at "
+                f"AWS cannot be reached ({show(str(error))}): check the network and its proxy, and "
                 f"the Region; Amazon Q Business is in {', '.join(SUPPORTED_REGIONS)}"
             )
         case OddAnswerError():
@@ -172,7 +174,7 @@ def _explain_certificate(error: str) -> str:
     )
 
 
-def _explain_answer(error: ClientError, verb: str, show: Callable[[str], str]) -> str:
+def _explain_answer(error: ClientError, show: Callable[[str], str], page: str) -> str:
     reason, said = code(error), show(error.response["Error"].get("Message", ""))
     called = action(error.operation_name)
     if reason.isdigit():
@@ -181,7 +183,7 @@ def _explain_answer(error: ClientError, verb: str, show: Callable[[str], str]) -
     if is_denied(error):
         return (
             f"{called} is not allowed ({said}): allow it for these credentials, and in the resource's "
-            f"own policy if it is in another account; docs/{verb}.md has the whole policy"
+            f"own policy if it is in another account; docs/{page}.md contains the whole policy"
         )
     if is_bad_credentials(error):
         return f"AWS does not accept the credentials ({reason}): {_SIGN_IN}"
@@ -189,7 +191,7 @@ def _explain_answer(error: ClientError, verb: str, show: Callable[[str], str]) -
         return f"AWS throttles {called}: wait a minute and repeat, or set AWS_MAX_ATTEMPTS=10"
     if is_gone(error):
         return (
-            f"{called} found nothing ({said}): look at the IDs and --region, and whether the data "
+            f"{called} found nothing ({said}): check the IDs and --region, and whether the data "
             "source still has the secret, key and role that it names"
         )
     return f"{called} failed ({reason}: {said}): repeat the command"

@@ -33,9 +33,9 @@ def read_mapping(path: Path) -> dict[str, Any]:
         content = "not UTF-8"
     except yaml.YAMLError as error:
         said = " ".join(str(error).split())
-        raise InputError(f"{path} is not valid YAML ({said}): fix it, or move it away") from None
+        raise InputError(f"{path} is not valid YAML ({said}): fix it, or move it") from None
     if not isinstance(content, dict | None):
-        raise InputError(f"{path} is not a file of Pulumi's: fix it, or move it away")
+        raise InputError(f"{path} is not a Pulumi configuration file: fix it, or move it")
     return cast("dict[str, Any]", content or {})
 
 

@@ -74,7 +74,7 @@ class Reply(dict[str, Any]):
         except (ValueError, RecursionError):
             parsed = None
         if not isinstance(parsed, Mapping):
-            raise self.odd(f"has a {name} that is no JSON object")
+            raise self.odd(f"has a {name} that is not a JSON object")
         return cast("Mapping[str, Any]", parsed)
 
 

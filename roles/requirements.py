@@ -210,7 +210,7 @@ def _role(
     role = find(lambda: account.role(arn.name), arn.text, faults)
     if role and role.arn != arn.text:
         noun, fix = _READ["GetRole"]
-        text = f"there is no role {arn.text}, and the role of this name is {role.arn}: {fix}"
+        text = f"there is no role {arn.text}, but the role of this name is {role.arn}: {fix}"
         faults.append(Fault(text, f"{noun} does not exist"))
         return None
     return role
@@ -229,7 +229,7 @@ def _bucket(connector: Connector, uses: Uses, named: str, notes: Notes) -> str |
     if len(uses.buckets) > 1:
         notes.warn(
             f"the configuration of {named} names several buckets ({', '.join(uses.buckets)}), and "
-            f"bucketName is one: the role policy is for {uses.buckets[0]} alone"
+            f"bucketName is a single bucket: the role policy is for {uses.buckets[0]} alone"
         )
     return uses.buckets[0]
 
@@ -258,6 +258,6 @@ def _customer_managed_key(account: Account, key_id: str | None, notes: Notes) ->
             raise
         notes.warn(
             f"{action(error.operation_name)} is not allowed for {key_id}, which is assumed to be "
-            "customer managed: if AWS manages it (aws/secretsmanager, aws/s3), leave kmsKeyId out"
+            "customer managed: if AWS manages it (aws/secretsmanager, aws/s3), do not set kmsKeyId"
         )
         return key_id

@@ -40,9 +40,9 @@ def _unfinished(path: Path, stack: ExitStack) -> Path:
     """Return a new path on the same file system that no other process uses or can read."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
-        raise InputError(f"{path} is a directory: give another name, or move it away")
+        raise InputError(f"{path} is a directory: specify another name, or move it")
     if (path.exists() or target.is_symlink()) and not path.is_file():
-        raise InputError(f"{path} is not a regular file: give another name, or move it away")
+        raise InputError(f"{path} is not a regular file: specify another name, or move it")
     directory = TemporaryDirectory(dir=target.parent, prefix=".roles-", ignore_cleanup_errors=True)
     return Path(stack.enter_context(directory)) / target.name
 

@@ -102,7 +102,7 @@ def _requirements(
     requirements, faults = read_requirements(account, data_source, notes, connector)
     if requirements and not faults:
         return requirements
-    reasons = [explain(fault.error, "adopt") if fault.error else fault.text for fault in faults]
+    reasons = [explain(fault.error) if fault.error else fault.text for fault in faults]
     if len(reasons) == 1:
         raise InputError(*reasons)
     raise InputError(
@@ -191,7 +191,7 @@ def _choose(found: Sequence[DataSource], options: argparse.Namespace, output: Ou
         return choices[0]
     if options.json or not output.can_ask:
         raise InputError(
-            "which data source? Give one of",
+            "which data source? Pass one of",
             *(f"  {_named(choice)}" for choice in choices),
             details={"choices": [choice.document() for choice in choices]},
         )
@@ -224,7 +224,7 @@ def _report(result: _Result, stack: str) -> Iterator[str]:
     if difference.equivalent and role.complete:
         yield "The role and the program's policies are equivalent."
     if kept := _kept(role):
-        yield f"These policies stay until exclusivePolicies is true: {', '.join(kept)}."
+        yield f"These policies are kept until exclusivePolicies is true: {', '.join(kept)}."
     if result.plan.room.excess:
         yield ""
         yield from _room(result.plan.room, written=bool(result.files))
@@ -256,16 +256,16 @@ def _room(room: Room, *, written: bool) -> Iterator[str]:
     """Report which inline policies do not fit, and how to move them without a loss of access."""
     yield (
         f"No room for the role policy: the inline policies of a role may have {MAXIMUM_INLINE_SIZE:,} "
-        "characters together, white space not counted."
+        "characters together, without whitespace."
     )
     for name, size in room.kept.items():
-        yield f"  {size:6,}  {name}, stays"
-    yield f"  {room.role_policy:6,}  {POLICY_NAME}, which `pulumi up` puts"
-    yield f"  {room.excess:6,}  too many"
+        yield f"  {size:6,}  {name}, kept"
+    yield f"  {room.role_policy:6,}  {POLICY_NAME}, written by `pulumi up`"
+    yield f"  {room.excess:6,}  over the limit"
     yield "Before `pulumi up`, which would fail after it has updated the trust policy,"
     if room.remaining_excess:
         yield (
-            f"shorten the policies that stay, by {room.remaining_excess:,} characters: they have "
+            f"shorten the kept policies by {room.remaining_excess:,} characters: they contain "
             "statements too large for a managed policy."
         )
         if not room.copies:

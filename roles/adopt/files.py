@@ -90,7 +90,8 @@ def check(stack: str, copies: Iterable[str] = (), *, overwrite: bool) -> None:
     existing += [name for name in names if Path(name).exists()]
     if existing and not overwrite:
         raise InputError(
-            f"{' and '.join(existing)} would be overwritten: give --force, or move what you need away"
+            f"{' and '.join(existing)} would be overwritten: pass --force, or move the files that you "
+            "need"
         )
     check_writable(config_file(stack), Path(IMPORT_FILE))
 

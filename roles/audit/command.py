@@ -37,8 +37,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if not (found.data_sources or found.skipped or options.allow_empty):
         raise InputError(
             f"there is no data source of Amazon Q Business in {found.region}, account {found.account}: "
-            "give the Region of the applications with --region, or a profile of their account in "
-            "AWS_PROFILE; if there is to be none, give --allow-empty",
+            "pass the Region of the applications with --region, or name a profile of their account in "
+            "AWS_PROFILE; if there should be none, pass --allow-empty",
             details={"account": found.account, "region": found.region},
         )
     if options.html:

@@ -235,7 +235,7 @@ def _explain(error: ClientError | OddAnswerError) -> str:
             raise error
         if is_denied(error):
             return f"{failed_action(error)} is not allowed"
-    return explain(error, VERB)
+    return explain(error)
 
 
 def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, _Needs | None]:

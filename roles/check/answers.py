@@ -64,4 +64,4 @@ def unread(error: ClientError | OddAnswerError, show: Callable[[str], str] = str
 
     `show` hides messages of AWS that may contain the values of secret settings.
     """
-    return Answer(State.SKIPPED, explain(error, "check", show), action=failed_action(error))
+    return Answer(State.SKIPPED, explain(error, show), action=failed_action(error))

@@ -59,7 +59,7 @@ _QUESTIONS: Final[Mapping[str, Callable[[Subject], Answer | Iterable[Answer]]]] 
     "data source": data_sources.data_sources,
     "other data source": data_sources.other_data_sources,
 }
-_UNANSWERED: Final = "the sandbox does not answer this: ask it on AWS"
+_UNANSWERED: Final = "the sandbox does not support this question: ask it on AWS"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     except (BotoCoreError, ClientError) as error:
         if not stack.secrecy:
             raise
-        raise InputError(explain(error, "check", stack.secrecy.message)) from None
+        raise InputError(explain(error, stack.secrecy.message)) from None
 
 
 def _check(stack: StackSettings, options: argparse.Namespace, output: Output) -> int:

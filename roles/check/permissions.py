@@ -82,7 +82,7 @@ def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] 
     has = statements(name, actual) if actual is not None else ()
     difference = compare(statements(name, rendered), has)
     if difference.equivalent:
-        return ok("means what the program renders")
+        return ok("is equivalent to the rendered policy")
     wrong = [
         f"{verdict.statement}: {verdict.verdict}"
         for verdict in (*difference.program, *difference.role)
@@ -146,7 +146,7 @@ def permissions_boundary(subject: Subject) -> Answer:
     ]
     if blocked:
         return problem(
-            f"{_boundary(subject, actual)} does not let everything through",
+            f"{_boundary(subject, actual)} does not allow all requests",
             "add the actions to the boundary, or set permissionsBoundaryArn to another",
             *blocked,
         )
@@ -163,7 +163,7 @@ def permissions_boundary(subject: Subject) -> Answer:
             *lines,
         )
     more = for_now(*(decision for _, decision in found))
-    return ok(f"{_boundary(subject, actual)} lets every request through{more}")
+    return ok(f"{_boundary(subject, actual)} allows every request{more}")
 
 
 def _boundary(subject: Subject, arn: str) -> str:
@@ -243,7 +243,7 @@ def requests_denied(subject: Subject) -> Answer:
     if allowed:
         return problem(
             "the role may reach another secret or another application, or pass another role",
-            "remove the policies that allow it: see other policies",
+            "remove the policies that allow this: see other policies",
             *allowed,
         )
     return ok("IAM denies another secret, another application, and another role")
@@ -318,7 +318,7 @@ def passing(subject: Subject) -> Answer:
         return skipped(f"IAM does not simulate {subject.show(subject.caller.text)}")
     shown = subject.show(principal)
     if principal.endswith(":root"):
-        return ok("the account's root user may do everything")
+        return ok("the root user of the account is allowed everything")
     (result,) = _simulate(subject, principal, pass_request(arn))
     if result["EvalDecision"] == "allowed":
         return ok(f"{shown} may pass the role to {SERVICE}")
@@ -329,7 +329,7 @@ def passing(subject: Subject) -> Answer:
         raise unread[0]
     return problem(
         f"{shown} may not pass the role to {SERVICE}: {_reason(subject, result)}",
-        "allow iam:PassRole to whoever creates the data source: "
+        "allow iam:PassRole to the principal that creates the data source: "
         "docs/faq.md#not-authorized-to-perform-iampassrole",
     )
 

@@ -159,7 +159,7 @@ def _denials(subject: Subject, what: str, statements: Sequence[Statement], put: 
             *dict.fromkeys(map(dependence, depending)),
         )
     more = for_now(*(decision for _, decision in found))
-    return ok(f"denies the role nothing, and {_NO_TRACE}{more}")
+    return ok(f"does not deny the role anything, and {_NO_TRACE}{more}")
 
 
 def _account(subject: Subject, request: Request) -> str:

@@ -227,7 +227,7 @@ def key_policy(subject: Subject) -> Answer:
     if f"AWS:{subject.stack.role_arn}" in named:
         text = "names the role"
     elif "*" in named:
-        text = "lets everybody decrypt who meets its conditions, as the role does"
+        text = "allows every principal that meets its conditions to decrypt, including the role"
     else:
         text = "leaves it to the account's IAM policies"
     return ok(f"{text}{for_now(decision)}")

@@ -9,28 +9,22 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count, cycle, repeat
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, KEY_ID, OTHER_ACCOUNT
+from evidence.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT
 from roles.actions import ACTIONS
 from tests.helpers.qbusiness_server import Server
-from tests.helpers.roles_command import Output
 from tests.helpers.support import golden
-from tests.roles import test_adopt, test_audit, test_check
+from tests.helpers.world import OTHER_ID, ROLE_ARN, ROOT, WIDE, Output, World, allow_key, data_source_id
+from tests.roles.adopt.help import large
+from tests.roles.audit.help import complete_world
+from tests.roles.check.help import OF_ORGANIZATION, ROLE_ID
 
 pytestmark = pytest.mark.slow
 
-server = test_check.server
-world = test_check.world
-check = test_check.check
-audit = test_audit.audit
-adopt = test_adopt.adopt
-
 Spoil = Callable[[bytes], bytes]
-Run = Callable[..., Output]
 
 EVERYTHING: Final = "everything"
 """What is not known if the run ends."""
@@ -49,151 +43,107 @@ KEY_POLICY: Final = "key policy, key principals"
 SIMULATED: Final = "requests allowed, requests denied, iam:PassRole"
 DEFAULT_ENCRYPTION: Final = "ApplyServerSideEncryptionByDefault"
 
-# What `check` cannot answer if the answer of a call cannot be used.
-UNANSWERED: Final[Mapping[str, str]] = {
-    "sts:GetCallerIdentity": EVERYTHING,
-    "qbusiness:GetApplication": APPLICATION,
-    "qbusiness:GetIndex": INDEX,
-    "qbusiness:ListDataSources": SOURCES,
-    "qbusiness:ListDataSourceSyncJobs": "data source",
-    "qbusiness:GetDataSource": SOURCES,
-    "secretsmanager:DescribeSecret": SECRET,
-    "kms:DescribeKey": KEY,
-    "iam:GetRole": ROLE,
-    "iam:ListRolePolicies": ROLE,
-    "iam:GetRolePolicy": ROLE,
-    "iam:ListAttachedRolePolicies": ROLE,
-    "iam:GetPolicy": "permissions boundary",
-    "iam:GetPolicyVersion": "permissions boundary",
-    "s3:GetEncryptionConfiguration": "encryption",
-    "secretsmanager:GetResourcePolicy": "secret policy",
-    "kms:GetKeyPolicy": KEY_POLICY,
-    "ec2:DescribeSubnets": "subnets, security groups",
-    "ec2:DescribeSecurityGroups": "security groups",
-    "s3:GetBucketLocation": "bucket",
-    "s3:GetBucketPolicy": "bucket policy",
-    "organizations:DescribeOrganization": "key policy",
-    "iam:SimulatePrincipalPolicy": SIMULATED,
-    "access-analyzer:ValidatePolicy": "policy validation",
-}
-# The same for one member: how the answer calls it, how botocore does, and the questions.
-MEMBERS: Final[Mapping[str, tuple[tuple[str, str, str], ...]]] = {
-    "sts:GetCallerIdentity": (("Arn", "Arn", EVERYTHING), ("Account", "Account", EVERYTHING)),
-    "qbusiness:GetApplication": (
-        ("applicationArn", "applicationArn", APPLICATION),
-        ("status", "status", "application"),
-    ),
-    "qbusiness:GetIndex": (
-        ("indexArn", "indexArn", INDEX),
-        ("status", "status", "index"),
-    ),
-    "qbusiness:ListDataSources": (
-        ("dataSources", "dataSources", SOURCES),
-        ("dataSourceId", "dataSourceId", SOURCES),
-    ),
-    "qbusiness:ListDataSourceSyncJobs": (
-        ("history", "history", "data source"),
-        ("startTime", "startTime", "data source"),
-        ("status", "status", "data source"),
-    ),
+BOUNDARY: Final = "permissions boundary"
+POLICY_VALIDATION: Final = "policy validation"
+# What `check` cannot answer if the answer of a call, or one of the named members, cannot be used; then
+# the questions about other members. `PascalCase|camelCase` names: as the answer does, and as botocore.
+ANSWERS: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
+    "sts:GetCallerIdentity": (EVERYTHING, "Arn Account", {}),
+    "qbusiness:GetApplication": (APPLICATION, "applicationArn", {"status": "application"}),
+    "qbusiness:GetIndex": (INDEX, "indexArn", {"status": "index"}),
+    "qbusiness:ListDataSources": (SOURCES, "dataSources dataSourceId", {}),
+    "qbusiness:ListDataSourceSyncJobs": ("data source", "history startTime status", {}),
     "qbusiness:GetDataSource": (
-        ("dataSourceArn", "dataSourceArn", SOURCES),
-        ("configuration", "configuration", "data source"),
-        ("status", "status", "data source"),
+        SOURCES,
+        "dataSourceArn",
+        {"configuration": "data source", "status": "data source"},
     ),
-    "secretsmanager:DescribeSecret": (("ARN", "ARN", SECRET),),
+    "secretsmanager:DescribeSecret": (SECRET, "ARN", {}),
     "kms:DescribeKey": (
-        ("KeyMetadata", "KeyMetadata", KEY),
-        ("Arn", "Arn", KEY),
-        ("KeyId", "KeyId", KEY_POLICY),
-        ("KeyState", "KeyState", "KMS key"),
-        ("KeySpec|CustomerMasterKeySpec", "CustomerMasterKeySpec", "KMS key"),
+        KEY,
+        "KeyMetadata Arn",
+        {"KeyId": KEY_POLICY, "KeyState": "KMS key", "KeySpec|CustomerMasterKeySpec": "KMS key"},
     ),
-    "iam:GetRole": tuple(
-        (name, name, ROLE)
-        for name in (
-            *("Role", "Arn", "RoleId", "RoleName", "Path", "MaxSessionDuration"),
-            "AssumeRolePolicyDocument",
-        )
+    "iam:GetRole": (
+        ROLE,
+        "Role Arn RoleId RoleName Path MaxSessionDuration AssumeRolePolicyDocument",
+        {},
     ),
-    "iam:ListRolePolicies": (("PolicyNames", "PolicyNames", ROLE),),
-    "iam:GetRolePolicy": (("PolicyDocument", "PolicyDocument", ROLE),),
-    "iam:ListAttachedRolePolicies": (("AttachedPolicies", "AttachedPolicies", ROLE),),
-    "iam:GetPolicy": (
-        ("Policy", "Policy", "permissions boundary"),
-        ("DefaultVersionId", "DefaultVersionId", "permissions boundary"),
-    ),
-    "iam:GetPolicyVersion": (
-        ("PolicyVersion", "PolicyVersion", "permissions boundary"),
-        ("Document", "Document", "permissions boundary"),
-    ),
-    "s3:GetEncryptionConfiguration": (
-        ("Rule", "Rules", "encryption"),
-        (DEFAULT_ENCRYPTION, DEFAULT_ENCRYPTION, "encryption"),
-        ("SSEAlgorithm", "SSEAlgorithm", "encryption"),
-    ),
+    "iam:ListRolePolicies": (ROLE, "PolicyNames", {}),
+    "iam:GetRolePolicy": (ROLE, "PolicyDocument", {}),
+    "iam:ListAttachedRolePolicies": (ROLE, "AttachedPolicies", {}),
+    "iam:GetPolicy": (BOUNDARY, "Policy DefaultVersionId", {}),
+    "iam:GetPolicyVersion": (BOUNDARY, "PolicyVersion Document", {}),
+    "s3:GetEncryptionConfiguration": ("encryption", f"Rule {DEFAULT_ENCRYPTION} SSEAlgorithm", {}),
     # An answer without ResourcePolicy is the one for a secret that has none.
-    "secretsmanager:GetResourcePolicy": (("ARN", "ARN", "secret policy"),),
-    "kms:GetKeyPolicy": (("Policy", "Policy", KEY_POLICY),),
+    "secretsmanager:GetResourcePolicy": ("secret policy", "ARN", {}),
+    "kms:GetKeyPolicy": (KEY_POLICY, "Policy", {}),
     "ec2:DescribeSubnets": (
-        ("subnetSet", "Subnets", "subnets, security groups"),
-        ("subnetId", "SubnetId", "subnets, security groups"),
-        ("vpcId", "VpcId", "subnets, security groups"),
-        ("subnetArn", "SubnetArn", "subnets"),
-        ("availabilityZoneId", "AvailabilityZoneId", "subnets"),
-        ("availableIpAddressCount", "AvailableIpAddressCount", "subnets"),
+        "subnets, security groups",
+        "subnetSet subnetId vpcId",
+        dict.fromkeys(("subnetArn", "availabilityZoneId", "availableIpAddressCount"), "subnets"),
     ),
-    "ec2:DescribeSecurityGroups": (
-        ("securityGroupInfo", "SecurityGroups", "security groups"),
-        ("groupId", "GroupId", "security groups"),
-        ("vpcId", "VpcId", "security groups"),
-    ),
-    # An answer without it is the one for us-east-1.
-    "s3:GetBucketLocation": (),
+    "ec2:DescribeSecurityGroups": ("security groups", "securityGroupInfo groupId vpcId", {}),
+    # An answer without LocationConstraint is the one for us-east-1.
+    "s3:GetBucketLocation": ("bucket", "", {}),
     # The answer is the policy itself.
-    "s3:GetBucketPolicy": (),
-    "organizations:DescribeOrganization": (
-        ("Organization", "Organization", "key policy"),
-        ("Id", "Id", "key policy"),
-    ),
-    "iam:SimulatePrincipalPolicy": (
-        ("EvaluationResults", "EvaluationResults", SIMULATED),
-        ("EvalActionName", "EvalActionName", SIMULATED),
-        ("EvalDecision", "EvalDecision", SIMULATED),
-    ),
-    "access-analyzer:ValidatePolicy": tuple(
-        (name, name, "policy validation")
-        for name in ("findings", "findingType", "issueCode", "findingDetails", "learnMoreLink")
+    "s3:GetBucketPolicy": ("bucket policy", "", {}),
+    "organizations:DescribeOrganization": ("key policy", "Organization Id", {}),
+    "iam:SimulatePrincipalPolicy": (SIMULATED, "EvaluationResults EvalActionName EvalDecision", {}),
+    "access-analyzer:ValidatePolicy": (
+        POLICY_VALIDATION,
+        "findings findingType issueCode findingDetails learnMoreLink",
+        {},
     ),
 }
+IN_BOTOCORE: Final = {
+    "KeySpec|CustomerMasterKeySpec": "CustomerMasterKeySpec",
+    "Rule": "Rules",
+    "subnetSet": "Subnets",
+    "securityGroupInfo": "SecurityGroups",
+}
+"""The names of members in botocore; in answers of EC2, it also capitalizes the first letter."""
+
+
+def members(action: str) -> Mapping[str, str]:
+    """Return the members that `check` needs, as the answer names them, with their questions."""
+    questions, names, others = ANSWERS[action]
+    return {**dict.fromkeys(names.split(), questions), **others}
+
+
+def questions_of(action: str, member: str) -> str:
+    """Return the questions about a member, which may be optional."""
+    for names, questions in members(action).items():
+        if member in names.split("|"):
+            return questions
+    return ANSWERS[action][0]
+
+
+def in_botocore(action: str, member: str) -> str:
+    named = IN_BOTOCORE.get(member, member)
+    return f"{named[0].upper()}{named[1:]}" if action.startswith("ec2:") else named
+
+
 # Members whose values decide: one that is not known is not taken for another one.
-UNKNOWN_VALUES: Final = (
-    ("sts:GetCallerIdentity", "Arn", EVERYTHING),
-    ("sts:GetCallerIdentity", "Account", EVERYTHING),
-    ("qbusiness:GetApplication", "applicationArn", APPLICATION),
-    ("qbusiness:GetApplication", "status", "application"),
-    ("qbusiness:GetIndex", "status", "index"),
-    ("qbusiness:ListDataSourceSyncJobs", "status", "data source"),
-    ("qbusiness:GetDataSource", "status", "data source"),
-    ("qbusiness:GetDataSource", "roleArn", SOURCES),
-    ("secretsmanager:DescribeSecret", "ARN", SECRET),
-    ("kms:DescribeKey", "Arn", KEY),
-    ("kms:DescribeKey", "KeyState", "KMS key"),
-    ("kms:DescribeKey", "KeySpec", "KMS key"),
-    ("iam:GetRole", "Arn", ROLE),
-    ("iam:GetRole", "Path", ROLE),
-    ("iam:GetRole", "PermissionsBoundaryArn", ROLE),
-    ("iam:GetRole", "AssumeRolePolicyDocument", ROLE),
-    ("iam:GetRolePolicy", "PolicyDocument", ROLE),
-    ("iam:GetPolicyVersion", "Document", "permissions boundary"),
-    ("s3:GetEncryptionConfiguration", "SSEAlgorithm", "encryption"),
-    ("s3:GetBucketLocation", "LocationConstraint", "bucket"),
-    ("secretsmanager:GetResourcePolicy", "ResourcePolicy", "secret policy"),
-    ("kms:GetKeyPolicy", "Policy", KEY_POLICY),
-    ("organizations:DescribeOrganization", "Id", "key policy"),
-    ("iam:SimulatePrincipalPolicy", "EvalDecision", SIMULATED),
-    ("access-analyzer:ValidatePolicy", "findingType", "policy validation"),
-)
+UNKNOWN_VALUES: Final = {
+    "sts:GetCallerIdentity": "Arn Account",
+    "qbusiness:GetApplication": "applicationArn status",
+    "qbusiness:GetIndex": "status",
+    "qbusiness:ListDataSourceSyncJobs": "status",
+    "qbusiness:GetDataSource": "status roleArn",
+    "secretsmanager:DescribeSecret": "ARN",
+    "kms:DescribeKey": "Arn KeyState KeySpec",
+    "iam:GetRole": "Arn Path PermissionsBoundaryArn AssumeRolePolicyDocument",
+    "iam:GetRolePolicy": "PolicyDocument",
+    "iam:GetPolicyVersion": "Document",
+    "s3:GetEncryptionConfiguration": "SSEAlgorithm",
+    "s3:GetBucketLocation": "LocationConstraint",
+    "secretsmanager:GetResourcePolicy": "ResourcePolicy",
+    "kms:GetKeyPolicy": "Policy",
+    "organizations:DescribeOrganization": "Id",
+    "iam:SimulatePrincipalPolicy": "EvalDecision",
+    "access-analyzer:ValidatePolicy": "findingType",
+}
 LISTS_IN_XML: Final = (
     *("PolicyNames", "AttachedPolicies", "Policies"),
     *("subnetSet", "securityGroupInfo"),
@@ -265,41 +215,44 @@ def absent(pattern: str) -> Spoil:
     return lambda body: replace(body, pattern, lambda item: None if _is_xml(item) else _REMOVED)
 
 
-def null(pattern: str) -> Spoil:
+def changed(pattern: str, value: Callable[[Any], Any], element: Callable[[Any], Any]) -> Spoil:
+    """Change members: their values in JSON, their elements in XML."""
+
     def change(item: Any) -> Any:
         if not _is_xml(item):
-            return None
-        item.clear()
+            return value(item)
+        element(item)
         return item
 
     return lambda body: replace(body, pattern, change)
 
 
+def null(pattern: str) -> Spoil:
+    return changed(pattern, lambda _: None, lambda item: item.clear())
+
+
 def wrong_type(pattern: str) -> Spoil:
     """Put a text in the place of a structure or list, and a structure in that of a text or number."""
 
-    def change(item: Any) -> Any:
-        if not _is_xml(item):
-            return "odd" if isinstance(item, dict | list) else {"odd": ["odd"]}
+    def element(item: Any) -> None:
         children = len(item)
         item.clear()
         if children:
             item.text = "odd"
         else:
             ET.SubElement(item, "odd")
-        return item
 
-    return lambda body: replace(body, pattern, change)
+    return changed(
+        pattern, lambda it: "odd" if isinstance(it, dict | list) else {"odd": ["odd"]}, element
+    )
+
+
+def text(pattern: str, text: str) -> Spoil:
+    return changed(pattern, lambda _: text, lambda item: setattr(item, "text", text))
 
 
 def unknown(pattern: str) -> Spoil:
-    def change(item: Any) -> Any:
-        if not _is_xml(item):
-            return "SLEEPING"
-        item.text = "SLEEPING"
-        return item
-
-    return lambda body: replace(body, pattern, change)
+    return text(pattern, "SLEEPING")
 
 
 def _is_xml(item: object) -> bool:
@@ -366,12 +319,12 @@ def cases(server: Server, action: str) -> Iterator[tuple[str, str]]:
 
 def member_cases(server: Server, action: str) -> Iterator[str]:
     """Take one member after another out of the answer, and let the first have another type."""
-    members = [wire for wire, *_ in MEMBERS.get(action, ()) if wire not in NOT_READ]
-    members += MORE_MEMBERS.get(action, ())
-    for wire in members:
+    needed = [wire for wire in members(action) if wire not in NOT_READ] if action in ANSWERS else []
+    needed += MORE_MEMBERS.get(action, ())
+    for wire in needed:
         server.spoil = {action: absent(wire)}
         yield f"{wire} absent"
-    for member in members[:1]:
+    for member in needed[:1]:
         if member not in LISTS_IN_XML:
             server.spoil = {action: null(member)}
             yield "null"
@@ -383,7 +336,7 @@ def member_cases(server: Server, action: str) -> Iterator[str]:
 def not_known(action: str, wire: str) -> tuple[str, ...]:
     return (
         f"an answer of {action} has the {wire} 'SLEEPING'",
-        f"an answer of {action} has a {wire} that is no JSON object",
+        f"an answer of {action} has a {wire} that is not a JSON object",
         f"an answer of {action} has no valid {wire}",  # an ARN is longer
     )
 
@@ -442,13 +395,14 @@ FOUND: Final[Mapping[str, Mapping[str, Any]]] = {
 
 
 @pytest.fixture
-def full(world: test_check.World, request: pytest.FixtureRequest) -> test_check.World:
+def full(world: World, request: pytest.FixtureRequest) -> World:
     """Return a stack that needs the action of the test, with nothing wrong but what needs it."""
     action: str = request.getfixturevalue("action")
+    world.deploy()
     if action in FOUND:
         world.server.answers[action] = FOUND[action]
     if action.startswith("s3:"):
-        test_check.put_bucket_policy(world, {"AWS": [test_check.ROLE_ARN, ACCOUNT]})
+        world.put_bucket_policy({"AWS": [ROLE_ARN, ACCOUNT]})
     elif action.startswith("ec2:"):
         world.add_data_source()
     else:
@@ -458,13 +412,12 @@ def full(world: test_check.World, request: pytest.FixtureRequest) -> test_check.
         world.put_policy(json.dumps({**document, "Statement": kept}))
         del world.add_data_source()["vpcConfiguration"]
         world.add_sync("SUCCEEDED")
-        test_check.put_secret_policy(world, {"AWS": test_check.ROLE_ARN})
+        world.put_secret_policy({"AWS": ROLE_ARN})
         if action.startswith("organizations:"):
-            condition = test_check.OF_ORGANIZATION
-            test_check.key_policy(world, test_check.allow_key(test_check.ROOT, Condition=condition))
-            organization = {"Id": condition["StringEquals"]["aws:PrincipalOrgID"]}
+            world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
+            organization = {"Id": OF_ORGANIZATION["StringEquals"]["aws:PrincipalOrgID"]}
             world.server.answers[action] = {"Organization": organization}
-        world.set(permissionsBoundaryArn=test_check.boundary(world, test_check.WIDE))
+        world.bound(WIDE)
     return world
 
 
@@ -483,59 +436,56 @@ def expect_skipped(said: Output, action: str, kind: str, questions: str, *reason
 
 
 @pytest.mark.parametrize("action", ACTIONS["check"])
-def test_a_question_that_aws_does_not_answer_is_skipped(full: test_check.World, check: Run, action: str):
+def test_a_question_that_aws_does_not_answer_is_skipped(full: World, action: str):
     server, used = full.server, f"an answer of {action} "
-    assert check("--json").code == (action in FOUND)
+    unanswered = ANSWERS[action][0]
+
+    def expect(kind: str, questions: str, *reasons: str) -> None:
+        expect_skipped(full.check("--json"), action, kind, questions, *reasons)
+
+    assert full.check("--json").code == (action in FOUND)
     for kind, reason in cases(server, action):
-        expect_skipped(check("--json"), action, kind, UNANSWERED[action], reason)
-    for wire, name, questions in MEMBERS[action]:
+        expect(kind, unanswered, reason)
+    for wire, questions in members(action).items():
         server.spoil = {action: absent(wire)}
-        expect_skipped(check("--json"), action, wire, questions, f"{used}has no valid {name}")
+        expect(wire, questions, f"{used}has no valid {in_botocore(action, wire)}")
     for kind in member_cases(server, action):
         if "absent" not in kind:
-            expect_skipped(check("--json"), action, kind, UNANSWERED[action], used)
-    for unknown_action, wire, questions in UNKNOWN_VALUES:
-        if unknown_action == action:
-            server.spoil = {action: unknown(wire)}
-            expect_skipped(check("--json"), action, wire, questions, *not_known(action, wire))
+            expect(kind, unanswered, used)
+    for wire in UNKNOWN_VALUES.get(action, "").split():
+        server.spoil = {action: unknown(wire)}
+        expect(wire, questions_of(action, wire), *not_known(action, wire))
     server.spoil = {}
     server.resets = {action}
-    expect_skipped(check("--json"), action, "reset", EVERYTHING, RESET)
+    expect("reset", EVERYTHING, RESET)
 
 
 @pytest.mark.parametrize(
-    ("action", "wire", "questions"),
+    ("action", "wire"),
     [
-        ("sts:GetCallerIdentity", "Arn", EVERYTHING),
-        ("iam:SimulatePrincipalPolicy", "EvalActionName", SIMULATED),
-        ("ec2:DescribeSubnets", "subnetArn", "subnets"),
-        ("ec2:DescribeSecurityGroups", "vpcId", "security groups"),
+        ("sts:GetCallerIdentity", "Arn"),
+        ("iam:SimulatePrincipalPolicy", "EvalActionName"),
+        ("ec2:DescribeSubnets", "subnetArn"),
+        ("ec2:DescribeSecurityGroups", "vpcId"),
     ],
 )
-def test_an_element_that_is_there_twice_is_not_valid(
-    full: test_check.World, check: Run, action: str, wire: str, questions: str
-):
+def test_a_repeated_element_is_not_valid(full: World, action: str, wire: str):
     full.server.spoil = {action: twice(wire)}
     name = f"{wire[0].upper()}{wire[1:]}"
     reason = f"an answer of {action} has no valid {name}, by "
-    expect_skipped(check("--json"), action, wire, questions, reason)
+    expect_skipped(full.check("--json"), action, wire, questions_of(action, wire), reason)
 
 
-def test_fewer_other_and_repeated_decisions_are_no_answer(world: test_check.World, check: Run):
+@pytest.mark.usefixtures("deployed")
+def test_fewer_other_and_repeated_decisions_are_no_answer(world: World):
     action = "iam:SimulatePrincipalPolicy"
-    changes = (absent("member"), unknown("EvalActionName"), twice("member"))
-    for change in changes:
+    for change in (absent("member"), unknown("EvalActionName"), twice("member")):
         world.server.spoil = {action: change}
         reason = f"an answer of {action} "
-        expect_skipped(check("--json"), action, action, SIMULATED, reason)
+        expect_skipped(world.check("--json"), action, action, SIMULATED, reason)
 
 
-READABLE: Final = {
-    "Effect": "Allow",
-    "Principal": {"AWS": test_check.ROLE_ID},
-    "Action": "kms:*",
-    "Resource": "*",
-}
+READABLE: Final = {"Effect": "Allow", "Principal": {"AWS": ROLE_ID}, "Action": "kms:*", "Resource": "*"}
 MALFORMED: Final[Mapping[str, Any]] = {
     "a number": 5,
     "no Effect": [READABLE, {**READABLE, "Effect": None}],
@@ -557,36 +507,25 @@ DOCUMENTS: Final[Mapping[str, tuple[str, str]]] = {
 
 def malformed(action: str, statement: Any) -> Spoil:
     """Put a policy in the place of the one in an answer."""
-    text = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
     member, _ = DOCUMENTS[action]
-
-    def change(item: Any) -> Any:
-        if not _is_xml(item):
-            return text
-        item.text = text
-        return item
-
-    return lambda body: replace(body, member, change) if member else text.encode()
+    return text(member, document) if member else lambda _: document.encode()
 
 
 @pytest.mark.parametrize("action", DOCUMENTS)
-def test_a_policy_that_does_not_follow_the_grammar_is_no_answer(
-    full: test_check.World, check: Run, action: str
-):
+def test_a_policy_that_does_not_follow_the_grammar_is_no_answer(full: World, action: str):
     for kind, statement in MALFORMED.items():
         full.server.spoil = {action: malformed(action, statement)}
         reason = f"an answer of {action} has the policy "
-        expect_skipped(check("--json"), action, kind, DOCUMENTS[action][1], reason)
+        expect_skipped(full.check("--json"), action, kind, DOCUMENTS[action][1], reason)
 
 
 @pytest.mark.parametrize("action", [each for each in DOCUMENTS if each in ACTIONS["audit"]])
-def test_a_role_whose_policy_does_not_follow_the_grammar_is_not_compared(
-    server: Server, audit: Run, action: str
-):
-    complete_world(server)
+def test_a_role_whose_policy_does_not_follow_the_grammar_is_not_compared(world: World, action: str):
+    complete_world(world)
     for statement in MALFORMED.values():
-        server.spoil = {action: malformed(action, statement)}
-        said = audit("--json")
+        world.server.spoil = {action: malformed(action, statement)}
+        said = world.audit("--json")
         assert said.code == 2
         pages, files = said.json["dataSources"]
         assert pages["state"] == "not compared"
@@ -595,46 +534,40 @@ def test_a_role_whose_policy_does_not_follow_the_grammar_is_not_compared(
         assert remark.startswith(f"an answer of {action} has the policy ")
 
 
-def test_an_odd_data_source_does_not_hide_another_one(
-    server: Server, world: test_check.World, check: Run
-):
+@pytest.mark.usefixtures("deployed")
+def test_an_odd_data_source_does_not_hide_another_one(world: World):
     world.add_data_source()
-    world.add_data_source(test_check.OTHER_ID, status="FAILED", displayName="Broken")
-    server.spoil = {
+    world.add_data_source(OTHER_ID, status="FAILED", displayName="Broken")
+    world.server.spoil = {
         "qbusiness:GetDataSource": lambda body: (
             body.replace(b'"roleArn": "arn:aws:iam::', b'"roleArn": "') if b'"Pages"' in body else body
         )
     }
-    said = check()
+    said = world.check()
     assert said.code == 1
     assert "skipped  data source c3d4e5f6-7890-12ab-cdef-333333333333: an answer of qb" in said.out
-    assert f"problem  data source {test_check.OTHER_ID}: Broken is FAILED" in said.out
+    assert f"problem  data source {OTHER_ID}: Broken is FAILED" in said.out
 
 
 @pytest.mark.parametrize("action", [each for each in PAGED if each in ACTIONS["check"]])
-def test_a_list_without_end_is_not_read_forever(
-    full: test_check.World, check: Run, monkeypatch: pytest.MonkeyPatch, action: str
-):
-    monkeypatch.setattr("roles.account._MAXIMUM_PAGES", 20)
+def test_an_endless_list_is_not_read_forever(full: World, action: str):
+    full.patch.setattr("roles.account._MAXIMUM_PAGES", 20)
     for kind, (tokens, reason) in ENDLESS.items():
         full.server.spoil = {action: paged(tokens())}
         begin = f"an answer of {action} {reason.format(PAGED[action])}, by "
-        expect_skipped(check("--json"), action, kind, UNANSWERED[action], begin)
+        expect_skipped(full.check("--json"), action, kind, ANSWERS[action][0], begin)
 
 
 @pytest.mark.parametrize(
-    ("action", "command"),
-    [("qbusiness:ListApplications", "audit"), ("qbusiness:ListIndices", "adopt")],
+    ("action", "command"), [("qbusiness:ListApplications", "audit"), ("qbusiness:ListIndices", "adopt")]
 )
-def test_a_list_without_end_ends_what_cannot_do_without(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, action: str, command: str
-):
-    server: Server = request.getfixturevalue("server")
-    run: Run = request.getfixturevalue(command)
-    complete_world(server)
-    monkeypatch.setattr("roles.account._MAXIMUM_PAGES", 20)
+@pytest.mark.usefixtures("project")
+def test_an_endless_list_that_everything_needs_ends_the_command(world: World, action: str, command: str):
+    complete_world(world)
+    world.patch.setattr("roles.account._MAXIMUM_PAGES", 20)
+    run = {"audit": world.audit, "adopt": world.adopt}[command]
     for tokens, reason in ENDLESS.values():
-        server.spoil = {action: paged(tokens())}
+        world.server.spoil = {action: paged(tokens())}
         said = run("--json")
         assert said.code == 2
         assert said.json["error"].startswith(f"an answer of {action} {reason.format('nextToken')}, by ")
@@ -643,28 +576,13 @@ def test_a_list_without_end_ends_what_cannot_do_without(
 # Audit.
 
 
-def complete_world(server: Server) -> None:
-    """Add data sources that need every permission, one with a bucket that AWS encrypts."""
-    world = test_audit.World(server)
-    test_audit.complete_world(world)
-    default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-    configuration = {"Rules": [default]}
-    world.s3.put_bucket_encryption(
-        Bucket="qbusiness-documents", ServerSideEncryptionConfiguration=configuration
-    )
-    server.calls.clear()
-
-
 @pytest.mark.parametrize("action", ACTIONS["audit"])
-def test_a_data_source_about_which_aws_does_not_answer_is_not_compared(
-    server: Server, audit: Run, action: str
-):
-    complete_world(server)
-    key = {"KeyId": KEY_ID, "Arn": test_audit.KEY_ARN, "KeyManager": "CUSTOMER", "KeyState": "Enabled"}
-    server.answers["kms:DescribeKey"] = {"KeyMetadata": key}
+def test_a_data_source_about_which_aws_does_not_answer_is_not_compared(world: World, action: str):
+    complete_world(world)
+    server = world.server
 
     def expect(kind: str, expected: tuple[str, ...] | str, *reasons: str) -> None:
-        said = audit("--json")
+        said = world.audit("--json")
         found = said.json
         assert (kind, said.code) == (kind, 2)
         if expected == EVERYTHING:
@@ -683,7 +601,7 @@ def test_a_data_source_about_which_aws_does_not_answer_is_not_compared(
             assert len(texts) == len(expected), (kind, remarks)
         assert all(text.startswith(reasons) for text in texts), (kind, texts)
 
-    assert audit("--json").code == 0
+    assert world.audit("--json").code == 0
     for kind, reason in cases(server, action):
         expect(kind, EVERYTHING if kind == "429" else NOT_COMPARED[action], reason)
     for kind in member_cases(server, action):
@@ -696,29 +614,24 @@ def test_a_data_source_about_which_aws_does_not_answer_is_not_compared(
 
 
 @pytest.mark.parametrize("action", ACTIONS["adopt"])
-def test_nothing_is_adopted_if_aws_does_not_answer(
-    server: Server, adopt: Run, tmp_path: Path, action: str
-):
-    options = ["--json", "--dry-run"]
+@pytest.mark.usefixtures("project")
+def test_nothing_is_adopted_if_aws_does_not_answer(world: World, action: str):
+    options, server = ["--json", "--dry-run"], world.server
     if action == "iam:ListPolicies":  # which only a role without room needs
-        policies = {"a": test_adopt.large("a", 4_400), "b": test_adopt.large("b", 5_022)}
-        console = test_adopt.Console(server)
-        console.make(policies=policies)
-        console.iam.create_policy(PolicyName="odd", PolicyDocument=test_adopt.WIDE)
-        server.calls.clear()
+        world.make(policies={"a": large("a", 4_400), "b": large("b", 5_022)})
+        world.managed("odd")
     else:
-        complete_world(server)
-        chosen = 2 if action.startswith("s3:") else 1
-        options += ["--data-source", test_audit.data_source_id(chosen)]
+        complete_world(world)
+        options += ["--data-source", data_source_id(2 if action.startswith("s3:") else 1)]
 
     def expect(kind: str, *reasons: str) -> None:
-        said = adopt(*options)
+        said = world.adopt(*options)
         assert (kind, said.code) == (kind, 2)
         assert set(said.json) == {"error"}
         assert said.json["error"].startswith(reasons), (kind, said.json)
         assert said.err.splitlines()[-1] == f"adopt: {said.json['error']}"
 
-    assert adopt(*options).code == 0
+    assert world.adopt(*options).code == 0
     for kind, reason in cases(server, action):
         expect(kind, reason)
     for wire in MORE_MEMBERS.get(action, ()):
@@ -727,10 +640,10 @@ def test_nothing_is_adopted_if_aws_does_not_answer(
     server.spoil = {}
     server.resets = {action}
     expect("reset", RESET)
-    assert [path.name for path in tmp_path.iterdir()] == ["Pulumi.yaml"]
+    assert world.files == ["Pulumi.yaml"]
 
 
 def test_every_action_is_in_the_tables():
-    assert set(UNANSWERED) == set(MEMBERS) == set(ACTIONS["check"])
+    assert set(ANSWERS) == set(ACTIONS["check"])
     assert set(NOT_COMPARED) == set(ACTIONS["audit"])
     assert {*NOT_COMPARED, "iam:ListPolicies"} - {"sts:GetCallerIdentity"} == set(ACTIONS["adopt"])

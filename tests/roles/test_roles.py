@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,10 @@ from roles.actions import ACTIONS
 from roles.notes import Notes
 from roles.output import Output
 from sandbox.environment import PROJECT
+from tests.helpers.page import read_actions
 from tests.helpers.processes import eventually
-from tests.helpers.qbusiness_server import Server, served
-from tests.helpers.roles_command import Roles
+from tests.helpers.qbusiness_server import Server
+from tests.helpers.world import World
 
 ALL_ACTIONS = sorted({action for actions in ACTIONS.values() for action in actions})
 
@@ -95,6 +95,21 @@ def test_progress_without_a_terminal_is_a_line_for_each_hundred(capsys: pytest.C
     )
 
 
+# The pages.
+
+
+@pytest.mark.parametrize("command", ACTIONS)
+def test_the_page_of_a_command_lists_its_options_and_actions(
+    capsys: pytest.CaptureFixture[str], command: str
+):
+    page = (PROJECT / "docs" / f"{command}.md").read_text()
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    assert sorted(options) == sorted(re.findall(r"^\| `(--[a-z-]+)[` ]", page, re.MULTILINE))
+    assert read_actions(command.capitalize()) == set(ACTIONS[command])
+
+
 # What is written.
 
 
@@ -143,16 +158,11 @@ def test_wrong_arguments_are_escaped_too(capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.fixture
-def server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Server]:
+def account(world: World) -> Server:
     """Serve an account with one data source of an unknown type, to processes of an empty directory."""
-    with served() as server:
-        server.add(kind="CUSTOM")
-        Roles(server, monkeypatch, capsys)  # sets the environment
-        monkeypatch.setenv("PYTHONPATH", str(PROJECT))
-        monkeypatch.chdir(tmp_path)
-        yield server
+    world.server.add(kind="CUSTOM")
+    world.patch.setenv("PYTHONPATH", str(PROJECT))
+    return world.server
 
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
@@ -176,7 +186,7 @@ FULL = "audit: standard output cannot be written: No space left on device\n"
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("server")
+@pytest.mark.usefixtures("account")
 @pytest.mark.parametrize(
     ("command", "code", "err"),
     [
@@ -203,10 +213,9 @@ def test_a_closed_or_full_stream_ends_in_one_line(tmp_path: Path, command: str, 
 
 
 @pytest.mark.slow
-def test_names_in_any_script_are_printed_where_the_terminal_has_ascii(server: Server):
-    server.qbusiness.resources[next(iter(server.qbusiness.resources))]["displayName"] = (
-        "Gr\xf6\xdfe \u6587"
-    )
+def test_names_in_any_script_are_printed_where_the_terminal_has_ascii(account: Server):
+    application = next(iter(account.qbusiness.resources))
+    account.qbusiness.resources[application]["displayName"] = "Gr\xf6\xdfe \u6587"
     said = shell("PYTHONIOENCODING=ascii LC_ALL=C $ROLES audit")
     assert said.returncode == 0
     assert "application Gr\\xf6\\xdfe \\u6587 " in said.stdout
@@ -216,11 +225,7 @@ def test_names_in_any_script_are_printed_where_the_terminal_has_ascii(server: Se
 @pytest.mark.parametrize("where", ["import", "call"])
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_an_interruption_is_one_line_also_while_modules_are_imported(
-    server: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    where: str,
-    options: list[str],
+    account: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, options: list[str]
 ):
     begun = tmp_path / "begun"
     if where == "import":
@@ -231,14 +236,14 @@ def test_an_interruption_is_one_line_also_while_modules_are_imported(
             "try:\n    time.sleep(60)\nexcept BaseException:\n    pass\n"
         )
     else:
-        listing = server.qbusiness.answer
+        listing = account.qbusiness.answer
 
         def wait(request: Request) -> Response:
             begun.touch()
             time.sleep(1)
             return listing(request)
 
-        monkeypatch.setattr(server.qbusiness, "answer", wait)
+        monkeypatch.setattr(account.qbusiness, "answer", wait)
     process = subprocess.Popen(
         [sys.executable, "-m", "roles", "audit", *options],
         env={**os.environ, "PYTHONPATH": f"{tmp_path}:{PROJECT}"},

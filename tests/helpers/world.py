@@ -1,0 +1,524 @@
+"""Represent the account that the tests of `python -m roles` read, and run the commands."""
+
+import json
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import copy_context
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from evidence import examples
+from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
+from roles.__main__ import main
+from roles.actions import ACTIONS
+from sandbox.account import FILL
+from tests.helpers.policy_simulation import policy_simulator
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID, Server, Simulation
+from tests.helpers.stacks import Aws
+from tests.helpers.support import PROJECT_NAME, golden, of_role
+
+OWN: Final = "qbusiness-aem-connector"
+"""The name of the program's role policy."""
+OTHER_ID: Final = "d4e5f6a7-8901-23ab-cdef-444444444444"
+INDEX_ARN: Final = f"{examples.APPLICATION_ARN}/index/{INDEX_ID}"
+SECRET_NAME: Final = "qbusiness/aem-cloud"
+SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{examples.SECRET_ID}"
+KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{examples.KEY_ID}"
+OTHER_KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/ffffffff-12ab-34cd-56ef-1234567890ab"
+SECOND_SUBNET_ID: Final = "subnet-0b2c3d4e5f6071829"
+VPC: Final = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
+INGEST: Final = ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"]
+THROUGH_SECRETS_MANAGER: Final = {"StringLike": {"kms:ViaService": "secretsmanager.*.amazonaws.com"}}
+TRUST: Final = golden("trust-policy")
+
+FOREIGN_KEY_ARN: Final = KEY_ARN.replace(ACCOUNT, examples.OTHER_ACCOUNT)
+# A role that the console made for a data source.
+NAME: Final = "QBusiness-DataSource-x1y2z"
+PAGES_SECRET: Final = "qbusiness/aem-pages"
+
+# The stack `dev`, whose role somebody deployed.
+ROLE_NAME: Final = "aem-connector-qbusiness-role-1234567"
+ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME}"
+USER_ARN: Final = f"arn:aws:iam::{ACCOUNT}:user/deployer"
+ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+DENIED: Final = {"EvalDecision": "implicitDeny"}
+SETTINGS: Final[dict[str, Any]] = {
+    "aws:region": REGION,
+    f"{PROJECT_NAME}:applicationId": APPLICATION_ID,
+    f"{PROJECT_NAME}:indexId": INDEX_ID,
+    f"{PROJECT_NAME}:secretId": examples.SECRET_ID,
+    f"{PROJECT_NAME}:kmsKeyId": examples.KEY_ID,
+    f"{PROJECT_NAME}:vpcConfiguration": {**VPC, "subnetIds": [SUBNET_ID, SECOND_SUBNET_ID]},
+    f"{PROJECT_NAME}:allowNetworkInterfaceDeletion": True,
+}
+_PULUMI: Final = """\
+#!/bin/sh
+case "$*" in
+"config --stack "*dev" --json --show-secrets --non-interactive") cat config.json ;;
+"stack output --stack "*dev" --json --non-interactive") cat shown-outputs.json ;;
+"stack output --stack "*dev" --json --show-secrets --non-interactive") cat outputs.json ;;
+*) echo "error: no stack named 'nope' found" >&2; exit 6 ;;
+esac
+"""
+"""Answers only the commands that read, and writes nothing."""
+_READING: Final = re.compile(
+    r"\w+:(Get|List|Describe)\w+|iam:SimulatePrincipalPolicy|access-analyzer:ValidatePolicy"
+)
+
+
+def allow(action: Any, resource: Any, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def deny(action: Any, resource: Any, **more: Any) -> dict[str, Any]:
+    return {**allow(action, resource, **more), "Effect": "Deny"}
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow_key(principal: object, **more: Any) -> dict[str, Any]:
+    return allow("kms:*", "*", Sid="Statement", Principal=principal) | more
+
+
+WIDE: Final = policy(allow("*", "*", Sid="Everything"))
+
+
+def own_policy(arn: str = "SECRET", *more: dict[str, Any], without: str = "") -> str:
+    """Return the program's role policy for a secret, with more statements, without the one of a Sid."""
+    document = json.loads(golden("minimal-role-policy").replace(SECRET_ARN, arn))
+    return policy(*(each for each in document["Statement"] if each["Sid"] != without), *more)
+
+
+def s3_policy(role: str, connector: str = "s3-v2", *, key: bool = False) -> str:
+    """Return the program's policy of a role for the bucket `documents`, with or without a key."""
+    document = json.loads(golden(f"{connector}-role-policy").replace("qbusiness-documents", "documents"))
+    parts = ("S3", "Ingest", "Pass", "Decrypt") if key else ("S3", "Ingest", "Pass")
+    kept = (each for each in document["Statement"] if any(part in each["Sid"] for part in parts))
+    return of_role(policy(*kept), role)
+
+
+class Output(NamedTuple):
+    """The exit code and the output of one run."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+    def answers(self, state: str) -> list[str]:
+        """Return the answers of `check` in a state, without it."""
+        return re.findall(rf"^{state} +(.*)$", self.out, flags=re.MULTILINE)
+
+    def answer(self, question: str) -> str:
+        """Return the answer of `check` to a question, with its state, details, and fix."""
+        states = "ok|problem|skipped|cannot tell"
+        pattern = rf"^(?:{states}) +{question}(?: [0-9a-f-]{{36}})?: .*\n(?: .*\n)*"
+        found = re.findall(pattern, self.out, flags=re.MULTILINE)
+        assert found, self.out
+        return "".join(found)
+
+    @property
+    def refusal(self) -> str:
+        """The line of a failure: no traceback, nothing else."""
+        assert (self.code, self.out) == (2, "")
+        (line,) = self.err.splitlines()
+        return line
+
+    @property
+    def last(self) -> str:
+        """The last line of a failure, after notes."""
+        assert (self.code, self.out) == (2, "")
+        return self.err.splitlines()[-1]
+
+
+class Maker:
+    """Somebody who makes data sources, secrets and roles by hand."""
+
+    def __init__(self, aws: Aws) -> None:
+        self.iam, self.s3, self.secrets = aws.iam, aws.client("s3"), aws.client("secretsmanager")
+        self.secret_arn = self.role_arn = ""
+        """Of the last data source made."""
+
+    def secret(self, name: str, **more: Any) -> str:
+        return self.secrets.create_secret(Name=name, SecretString="{}", **more)["ARN"]
+
+    def delete_secret(self, secret_id: str) -> None:
+        self.secrets.delete_secret(SecretId=secret_id, ForceDeleteWithoutRecovery=True)
+
+    def put_policy(self, document: str, name: str = OWN, role: str = ROLE_NAME) -> None:
+        self.iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=document)
+
+    def role(self, name: str, *policies: str, trust: str = TRUST, **more: Any) -> str:
+        made = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, **more)
+        for number, document in enumerate(policies):
+            self.put_policy(document, f"{OWN}-{number}" if number else OWN, name)
+        return made["Role"]["Arn"]
+
+    def managed(self, name: str, document: str = WIDE, **more: Any) -> str:
+        """Create a managed policy."""
+        return self.iam.create_policy(PolicyName=name, PolicyDocument=document, **more)["Policy"]["Arn"]
+
+    def attach(self, role: str, name: str, document: str = WIDE, **more: Any) -> str:
+        """Create a managed policy and attach it to a role."""
+        arn = self.managed(name, document, **more)
+        self.iam.attach_role_policy(RoleName=role, PolicyArn=arn)
+        return arn
+
+    def bucket(self, key: str = "") -> None:
+        """Create the bucket `documents`, encrypted with a key of KMS or by S3."""
+        self.s3.create_bucket(Bucket="documents")
+        default = (
+            {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key} if key else {"SSEAlgorithm": "AES256"}
+        )
+        self.s3.put_bucket_encryption(
+            Bucket="documents",
+            ServerSideEncryptionConfiguration={
+                "Rules": [{"ApplyServerSideEncryptionByDefault": default}]
+            },
+        )
+
+    def make(
+        self,
+        trust: str = TRUST,
+        policies: dict[str, str] | None = None,
+        secret: dict[str, str] | None = None,
+        configuration: dict[str, Any] | None = None,
+        role: dict[str, Any] | None = None,
+        **data_source: Any,
+    ) -> None:
+        """Make a data source as the console does: with a secret, and with a role of its own."""
+        self.secret_arn = self.secret(PAGES_SECRET, **(secret or {}))
+        self.role_arn = self.role(NAME, trust=trust, **(role or {}))
+        for name, text in (policies or {}).items():
+            self.put_policy(text.replace("SECRET", self.secret_arn), name, NAME)
+        configuration = {"type": "AEM", "secretArn": self.secret_arn} | (configuration or {})
+        self.create_data_source(configuration=configuration, roleArn=self.role_arn, **data_source)
+
+    def make_s3(self, key: str = "", account: str = ACCOUNT, **made: Any) -> None:
+        """Make a data source whose documents are in a bucket."""
+        self.bucket(key)
+        connection = {"bucketName": "documents", "bucketOwnerAccountId": account}
+        configuration = {"type": "S3V2", "secretArn": None, "connectionConfiguration": connection}
+        self.make(configuration=configuration, **made)
+
+    def create_data_source(self, **data_source: Any) -> None:
+        raise NotImplementedError
+
+
+class World(Maker):
+    """The account, and a directory in which `python -m roles` runs in the process of the test."""
+
+    def __init__(
+        self,
+        server: Server,
+        directory: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        aws = Aws({"AWS_ENDPOINT_URL": server.url})
+        super().__init__(aws)
+        self.client = aws.client
+        self.server, self.directory, self.capsys = server, directory, capsys
+        self.patch = monkeypatch
+        self.count = 0
+        self.settings = dict(SETTINGS)
+        self.secret_keys: set[str] = set()
+        self.outputs: dict[str, Any] = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
+        self.secret_outputs: set[str] = set()
+        monkeypatch.chdir(directory)
+        for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in {
+            "AWS_ENDPOINT_URL": server.url,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "tests",
+            "AWS_SECRET_ACCESS_KEY": "tests",
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_MAX_ATTEMPTS": "1",
+        }.items():
+            monkeypatch.setenv(name, value)
+
+    # The commands.
+
+    def run(self, command: str, *options: str) -> Output:
+        """Run a command; check that it calls only what reads and what the documentation lists."""
+        self.server.calls.clear()
+        # Pulumi keeps its configuration in context variables: other tests must not find this one's.
+        code = copy_context().run(main, [command, *options])
+        assert all(_READING.fullmatch(call) for call in self.server.calls)
+        assert set(self.server.calls) <= set(ACTIONS[command])
+        out, err = self.capsys.readouterr()
+        assert "Traceback" not in err
+        return Output(code, out, err)
+
+    def adopt(self, *options: str) -> Output:
+        return self.run("adopt", "--stack", "prod", *options)
+
+    def audit(self, *options: str) -> Output:
+        return self.run("audit", *options)
+
+    def check(self, *options: str) -> Output:
+        """Check the stack `dev`, for which Pulumi prints the settings and outputs of this account."""
+        self._write_stack()
+        before = sorted(self.directory.rglob("*"))
+        said = self.run("check", "--stack", "dev", *options)
+        assert sorted(self.directory.rglob("*")) == before
+        return said
+
+    def ask(self, question: str, *options: str) -> str:
+        """Check the stack, and return the answer to a question."""
+        return self.check(*options).answer(question)
+
+    def adopted(self, *options: str) -> dict[str, Any]:
+        """Return the configuration that `roles adopt` writes, without the project's namespace."""
+        said = self.adopt("--json", *options)
+        assert said.code == 0
+        return {key.removeprefix(f"{PROJECT_NAME}:"): it for key, it in said.json["config"].items()}
+
+    # Its files.
+
+    def path(self, name: str) -> Path:
+        return self.directory / name
+
+    @property
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.directory.iterdir())
+
+    # What AWS answers.
+
+    def refuse(self, *actions: str, status: int = 403, code: str = "AccessDenied") -> None:
+        self.server.refusals |= dict.fromkeys(actions, (status, code))
+
+    def describe_key(self, arn: str = KEY_ARN, **members: Any) -> None:
+        """Answer kms:DescribeKey with an enabled key of a customer, changed by members."""
+        metadata = {
+            "KeyId": arn.rpartition("/")[2],
+            "Arn": arn,
+            "KeyState": "Enabled",
+            "KeyManager": "CUSTOMER",
+            "KeySpec": "SYMMETRIC_DEFAULT",
+            "KeyUsage": "ENCRYPT_DECRYPT",
+            **members,
+        }
+        self.server.answers["kms:DescribeKey"] = {"KeyMetadata": metadata}
+
+    def describe_secret(self, **members: Any) -> None:
+        """Answer secretsmanager:DescribeSecret with the stack's secret, changed by members."""
+        secret = {"ARN": SECRET_ARN, "VersionIdsToStages": {"a" * 32: ["AWSCURRENT"]}, **members}
+        self.server.answers["secretsmanager:DescribeSecret"] = secret
+
+    def find(self, **members: str) -> None:
+        """Answer access-analyzer:ValidatePolicy with a finding."""
+        finding = {
+            "issueCode": "PASS_ROLE_WITH_STAR_IN_RESOURCE",
+            "findingDetails": "Details.",
+            "learnMoreLink": "https://docs.aws.amazon.com/x",
+            "locations": [],
+            **members,
+        }
+        self.server.answers["access-analyzer:ValidatePolicy"] = {"findings": [finding]}
+
+    def rename_application(self, name: str) -> None:
+        self.server.qbusiness.resources[APPLICATION_ID,]["displayName"] = name
+
+    # Data sources.
+
+    def create_data_source(self, **data_source: Any) -> None:
+        kind = data_source["configuration"]["type"]
+        self.server.add(**{"kind": kind, **data_source})
+
+    def add(
+        self, name: str, role_arn: str | None, secret_arn: str = "", kind: str = "AEM", **more: Any
+    ) -> str:
+        """Add a data source, and return its ID."""
+        self.count += 1
+        configuration = {"type": kind} | ({"secretArn": secret_arn} if secret_arn else {})
+        members = {"configuration": configuration, **more} | ({"roleArn": role_arn} if role_arn else {})
+        self.server.add(data_source_id(self.count), kind, displayName=name, **members)
+        return data_source_id(self.count)
+
+    def add_own(
+        self,
+        *more: dict[str, Any],
+        name: str = "Pages",
+        without: str = "",
+        secret: dict[str, str] | None = None,
+        **role: Any,
+    ) -> str:
+        """Add a data source, under the role of the program with more statements, or without one."""
+        self.secret_arn = self.secret(f"secret/{name}", **(secret or {}))
+        document = own_policy(self.secret_arn, *more, without=without)
+        self.role_arn = self.role(f"qbusiness-{name}", document, **role)
+        return self.add(name, self.role_arn, self.secret_arn)
+
+    # The stack `dev`.
+
+    def deploy(self) -> None:
+        """Make the stack, and everything around its role, in which nothing is wrong."""
+        self.kms, self.ec2 = self.client("kms"), self.client("ec2")
+        for fill in FILL.values():
+            fill()
+        self.role(ROLE_NAME, golden("default-role-policy").replace(examples.OTHER_ACCOUNT, ACCOUNT))
+        caller = {"UserId": "AIDA", "Account": ACCOUNT, "Arn": USER_ARN}
+        self.server.answers["sts:GetCallerIdentity"] = caller
+        self.server.answers["access-analyzer:ValidatePolicy"] = {"findings": []}
+        self.server.decide = self.deny_others
+        programs = self.directory / "bin"
+        programs.mkdir()
+        (programs / "pulumi").write_text(_PULUMI)
+        (programs / "pulumi").chmod(0o755)
+        self.write_project()
+        self.patch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+        self.patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # not the stack's
+
+    def write_project(self) -> None:
+        (self.directory / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\n")
+
+    @staticmethod
+    def deny_others(simulation: Simulation) -> dict[str, dict[str, str]]:
+        """Deny what the role must not reach, and allow the rest."""
+        foreign = any(part in simulation.resource for part in ("another", "0000-0000"))
+        return {action: DENIED for action in simulation.actions if foreign}
+
+    def decide_on(self, resource: str, **decision: Any) -> None:
+        """Answer the simulation of secretsmanager:GetSecretValue on a resource with a decision."""
+        self.server.decide = lambda simulation: (
+            {"secretsmanager:GetSecretValue": decision}
+            if simulation.resource == resource
+            else self.deny_others(simulation)
+        )
+
+    def set(self, **settings: Any) -> None:
+        """Set keys of the project's namespace, or remove them with None."""
+        for key, value in settings.items():
+            self.settings[f"{PROJECT_NAME}:{key}"] = value
+        self.settings = {key: value for key, value in self.settings.items() if value is not None}
+
+    def delete_policy(self) -> None:
+        self.iam.delete_role_policy(RoleName=ROLE_NAME, PolicyName=OWN)
+
+    def trust(self, document: str) -> None:
+        self.iam.update_assume_role_policy(RoleName=ROLE_NAME, PolicyDocument=document)
+
+    @contextmanager
+    def simulated(self) -> Generator[None]:
+        """Let the policy simulator decide; the deployer has no policy but what the test puts."""
+        self.iam.create_user(UserName="deployer")
+        with policy_simulator() as self.server.decide:
+            yield
+
+    def bound(self, document: str, name: str = "boundary", *, is_set: bool = True) -> str:
+        """Give the role a permissions boundary, and the settings too unless they lack it."""
+        arn = self.managed(name, document)
+        self.iam.put_role_permissions_boundary(RoleName=ROLE_NAME, PermissionsBoundary=arn)
+        if is_set:
+            self.set(permissionsBoundaryArn=arn)
+        return arn
+
+    def use_bucket(self) -> None:
+        """Make the stack one for a bucket that is the data source."""
+        self.set(connector="s3-v2", bucketName="documents", secretId=None)
+        self.set(vpcConfiguration=None, allowNetworkInterfaceDeletion=None)
+        self.bucket(KEY_ARN)
+        self.put_policy(s3_policy(ROLE_NAME, key=True))
+
+    def add_data_source(self, identifier: str = DATA_SOURCE_ID, **more: Any) -> dict[str, Any]:
+        """Add a data source as the settings describe it."""
+        data_source: dict[str, Any] = {
+            "configuration": {"type": "AEM", "secretArn": SECRET_ARN},
+            "vpcConfiguration": SETTINGS[f"{PROJECT_NAME}:vpcConfiguration"],
+            "roleArn": ROLE_ARN,
+            **more,
+        }
+        self.server.add(identifier, **data_source)
+        return self.server.data_source(identifier)
+
+    def add_sync(self, status: str, **more: Any) -> None:
+        """Add a sync job of the data source, which becomes the last."""
+        path = (APPLICATION_ID, INDEX_ID, DATA_SOURCE_ID)
+        syncs = self.server.qbusiness.sync_jobs.setdefault(path, [])
+        started = datetime(2026, 11, len(syncs) + 1, 12, 30, tzinfo=UTC).timestamp()
+        syncs.insert(0, {"executionId": OTHER_ID, "startTime": started, "status": status, **more})
+
+    def recreate_secret(self) -> None:
+        self.delete_secret(SECRET_ARN)
+        self.secrets.create_secret(Name=SECRET_NAME, SecretString="{}", KmsKeyId=examples.KEY_ID)
+
+    def resource(self, *path: str, **members: Any) -> None:
+        self.server.qbusiness.resources[path].update(members)
+
+    def key_policy(self, *statements: dict[str, Any]) -> None:
+        self.kms.put_key_policy(KeyId=examples.KEY_ID, PolicyName="default", Policy=policy(*statements))
+
+    def subnet(self, **members: Any) -> None:
+        """Change what EC2 says of the first subnet."""
+        first, second = (
+            {
+                "SubnetId": identifier,
+                "SubnetArn": f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{identifier}",
+                "OwnerId": ACCOUNT,
+                "VpcId": "vpc-1",
+                "AvailabilityZoneId": "use1-az1",
+                "AvailableIpAddressCount": 5,
+            }
+            for identifier in (SUBNET_ID, SECOND_SUBNET_ID)
+        )
+        self.server.answers["ec2:DescribeSubnets"] = {"Subnets": [{**first, **members}, second]}
+        group = {"GroupId": SECURITY_GROUP_ID, "VpcId": "vpc-1"}
+        self.server.answers["ec2:DescribeSecurityGroups"] = {"SecurityGroups": [group]}
+
+    def put_secret_policy(self, *principals: dict[str, Any]) -> None:
+        statements = [allow("secretsmanager:*", "*", Principal=each) for each in principals]
+        self.secrets.put_resource_policy(SecretId=SECRET_ARN, ResourcePolicy=policy(*statements))
+
+    def put_bucket_policy(self, *principals: dict[str, Any]) -> None:
+        self.use_bucket()
+        of_s3 = {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::documents/*"}
+        statements = [{**of_s3, "NotPrincipal": each} for each in principals]
+        self.s3.put_bucket_policy(Bucket="documents", Policy=policy(*statements))
+
+    def put_key_policy(self, *principals: dict[str, Any]) -> None:
+        self.key_policy(allow_key(ROOT), *map(allow_key, principals))
+
+    def delete_role(self) -> None:
+        self.delete_policy()
+        self.iam.delete_role(RoleName=ROLE_NAME)
+
+    def caller(self, arn: str) -> None:
+        self.server.answers["sts:GetCallerIdentity"] = {"UserId": "A", "Account": ACCOUNT, "Arn": arn}
+
+    def deny_passing(self) -> None:
+        self.server.decide = lambda simulation: (
+            {"iam:PassRole": DENIED}
+            if "iam:PassRole" in simulation.actions
+            else self.deny_others(simulation)
+        )
+
+    def _write_stack(self) -> None:
+        """Write what Pulumi prints."""
+        config = {
+            key: {
+                "value": value if isinstance(value, str) else json.dumps(value),
+                "secret": key in self.secret_keys,
+            }
+            for key, value in self.settings.items()
+        }
+        shown = self.outputs | dict.fromkeys(self.secret_outputs, "[secret]")
+        for name, content in {"config": config, "outputs": self.outputs, "shown-outputs": shown}.items():
+            (self.directory / f"{name}.json").write_text(json.dumps(content))
+
+
+def data_source_id(number: int) -> str:
+    """Return the ID of a data source that `World.add` added."""
+    return f"c3d4e5f6-7890-12ab-cdef-{number:012}"

@@ -1,0 +1,129 @@
+"""`roles adopt` finds the data sources of the account, and asks which one."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from evidence.examples import APPLICATION_ID, INDEX_ID
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.world import NAME, OTHER_ID, WIDE, World, allow, policy
+
+pytestmark = pytest.mark.slow
+
+
+def on_a_terminal(world: World) -> None:
+    world.patch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    world.patch.setattr("sys.stderr.isatty", lambda: True)
+
+
+def test_data_sources_of_every_connector_are_offered_unless_one_is_given(world: World):
+    world.make()
+    world.server.add(OTHER_ID, "S3")
+    world.server.add("e" + OTHER_ID[1:], "CUSTOM")
+    said = world.adopt("--json")
+    assert said.code == 2
+    assert [choice["type"] for choice in said.json["choices"]] == ["AEM", "S3"]
+    said = world.adopt("--json", "--dry-run", "--connector", "aem-server")
+    assert said.json["dataSource"]["dataSourceId"] == DATA_SOURCE_ID
+    assert said.json["connector"] == "aem-server"
+    line = world.adopt("--connector", "box").refusal
+    assert "no data source of the connector box (there are 3, of these types: AEM, CUSTOM, S3)" in line
+
+
+def test_an_ambiguous_choice_lists_the_options(world: World):
+    world.make()
+    (line,) = world.adopt("--dry-run").err.splitlines()
+    assert "the only choice" in line
+    world.server.add(OTHER_ID, configuration={}, roleArn=world.role_arn)
+    said = world.adopt()
+    assert said.code == 2
+    for identifier in (DATA_SOURCE_ID, OTHER_ID):
+        assert f"--data-source {identifier}  Pages (AEM, ACTIVE) of application Docs" in said.err
+    said = world.adopt("--data-source", DATA_SOURCE_ID, "--application", APPLICATION_ID)
+    assert said.code == 0
+    assert "the only choice" not in said.err
+
+
+def test_a_name_cannot_forge_another_line(world: World):
+    forged = "Docs\r\nadopt: \x1b[31mFORGED\u202e\u2066\u200b\u2028\x9b\U000e0041"
+    shown = "Docs\\r\\nadopt: \\x1b[31mFORGED\\u202e\\u2066\\u200b\\u2028\\x9b\\U000e0041"
+    world.make()
+    world.rename_application(forged)
+    (line,) = world.adopt("--dry-run").err.splitlines()
+    assert line.endswith(f"Pages (AEM, ACTIVE) of application {shown} {APPLICATION_ID}")
+    world.server.add(OTHER_ID)
+    said = world.adopt("--dry-run")
+    assert len(said.err.splitlines()) == 3
+    assert said.err.count(shown) == 2
+    world.patch.setattr("builtins.input", lambda: "1")
+    on_a_terminal(world)
+    said = world.adopt("--dry-run")
+    assert said.err.count(shown) == 2
+    assert re.sub("[\r\n]", "", said.err).isascii()
+    assert re.sub("[\r\n]", "", said.err).isprintable()
+
+
+def test_a_person_is_asked_until_the_answer_is_one_of_the_choices(world: World):
+    world.make()
+    world.server.add(OTHER_ID, configuration={}, roleArn=world.role_arn)
+    answers = iter(["first", "0", "3", "1"])
+
+    def answer(question: str = "") -> str:
+        assert question == ""  # it is on standard error
+        try:
+            return next(answers)
+        except StopIteration:
+            raise EOFError from None  # the terminal was closed
+
+    world.patch.setattr("builtins.input", answer)
+    on_a_terminal(world)
+    world.patch.setattr("sys.stderr.isatty", lambda: False)
+    assert "which data source? Pass one of" in world.adopt().err  # nobody sees a question
+    world.patch.setattr("sys.stderr.isatty", lambda: True)
+    said = world.adopt("--dry-run")
+    assert said.code == 0
+    assert f"  2  --data-source {OTHER_ID}" in said.err
+    assert said.err.count("Which data source, 1 to 2? ") == 4
+    assert said.out.startswith("role: ")
+    assert list(answers) == []
+    said = world.adopt()
+    assert said.code == 130
+    assert said.err.endswith("Which data source, 1 to 2? \nadopt: interrupted\n")
+
+
+def in_order(last: str) -> list[str]:
+    """Return five IDs."""
+    return [*(f"{number}{last[1:]}" for number in range(4)), last]
+
+
+def test_long_lists_are_read_to_their_end_with_progress(world: World):
+    world.make(policies={f"policy-{number}": WIDE for number in range(3)})
+    qbusiness = world.server.qbusiness
+    qbusiness.page_size = 2
+    qbusiness.resources.clear()
+    for application in in_order(APPLICATION_ID):
+        qbusiness.add(application, displayName="Docs")
+        for index in in_order(INDEX_ID):
+            qbusiness.add(application, index, displayName="Main")
+            for number, source in enumerate(in_order(DATA_SOURCE_ID)):
+                kind = "CUSTOM" if number < 4 else "AEM"
+                qbusiness.add(application, index, source, displayName="Pages", type=kind)
+    said = world.adopt("--application", APPLICATION_ID, "--json")
+    assert said.code == 2
+    assert len(said.json["choices"]) == 5
+    assert "reading indices: 4 so far" in said.err
+    assert "reading data sources: 4 so far" in said.err
+    said = world.adopt("--json")
+    assert "reading applications: 4 so far" in said.err
+    assert "looking through 5 applications" in said.err
+    assert len(said.json["choices"]) == 25
+
+
+def test_attached_policies_beyond_the_first_page_are_read(world: World):
+    world.make()
+    for number in range(101):
+        world.attach(NAME, f"p{number}", policy(allow("s3:GetObject", f"arn:aws:s3:::b/{number}")))
+    said = world.adopt("--json")
+    assert "reading attached role policies: 100 so far" in said.err
+    assert len(said.json["keptPolicies"]) == 101

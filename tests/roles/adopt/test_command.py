@@ -1,0 +1,197 @@
+"""`roles adopt` reads a data source and its role, and reports how an import would change them."""
+
+from typing import Any
+
+import pytest
+from moto.iam.models import iam_backends
+
+from evidence.examples import ACCOUNT, INDEX_ID, OTHER_ACCOUNT
+from roles.actions import ACTIONS
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.world import (
+    FOREIGN_KEY_ARN,
+    NAME,
+    OTHER_ID,
+    OWN,
+    PAGES_SECRET,
+    VPC,
+    World,
+    own_policy,
+)
+from tests.roles.adopt.help import large
+
+pytestmark = pytest.mark.slow
+
+NAMED = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
+OTHER_PATH = f"arn:aws:iam::{ACCOUNT}:role/service-role/{NAME}"
+LIST_ATTACHED = "iam:ListAttachedRolePolicies"
+
+
+def test_the_report_ends_with_the_next_command(world: World):
+    world.make()
+    assert world.adopt("--stack", "acme/test").out.endswith(
+        "Written: Pulumi.test.yaml, import.json. Next steps: docs/adopt.md.\n"
+        "Import the role, which changes nothing in AWS:\n"
+        "\n"
+        "pulumi import --stack acme/test --file import.json --yes --protect=false "
+        "--generate-code=false\n"
+    )
+    assert "pulumi import" not in world.adopt("--dry-run").out
+
+
+def test_a_dry_run_reports_the_same_and_writes_nothing(world: World):
+    world.make()
+    dry = world.adopt("--dry-run", "--json").json
+    assert "Nothing was written." in world.adopt("--dry-run").out
+    assert world.files == ["Pulumi.yaml"]
+    assert world.adopt("--json").json == {**dry, "files": ["Pulumi.prod.yaml", "import.json"]}
+
+
+def test_another_data_source_under_the_same_role_is_a_warning(world: World):
+    world.make()
+    for role_arn, warned in ((world.role_arn, True), (f"{world.role_arn}2", False)):
+        world.server.add(OTHER_ID, "S3", configuration={}, roleArn=role_arn)
+        said = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID)
+        assert said.code == 0
+        assert (f"warning: data source {OTHER_ID} of index {INDEX_ID}" in said.err) is warned
+        assert (OTHER_ID in said.err) is warned
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b/c/d", "prod!", "-x", "a" * 101])
+def test_an_invalid_stack_name_is_rejected_before_any_call(world: World, name: str):
+    with pytest.raises(SystemExit) as stopped:
+        world.adopt(f"--stack={name}")
+    assert stopped.value.code == 2
+    line = world.capsys.readouterr().err.splitlines()[-1]
+    assert f"{name!r} is not the name of a stack: expected STACK, ORGANIZATION/STACK or" in line
+    assert world.server.calls == []
+
+
+NEEDED = [it for it in ACTIONS["adopt"] if it.startswith(("qbusiness", "secretsmanager"))]
+
+
+# Whether the policy is imported depends on the inline policies: an update would overwrite it unseen.
+@pytest.mark.parametrize("action", [*NEEDED, "iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy"])
+def test_without_a_necessary_permission_nothing_is_written(world: World, action: str):
+    world.make(policies={OWN: own_policy()})
+    world.refuse(action, code="AccessDenied" if "iam" in action else "AccessDeniedException")
+    line = world.adopt().last
+    assert line.startswith(f"adopt: {action} is not allowed")
+    assert "docs/read-permissions.md contains the whole policy" in line
+    assert world.files == ["Pulumi.yaml"]
+
+
+@pytest.mark.parametrize("action", [LIST_ATTACHED, "iam:GetPolicy", "iam:GetPolicyVersion"])
+def test_without_permission_for_attached_policies_the_comparison_is_incomplete(
+    world: World, action: str
+):
+    world.make(policies={OWN: own_policy()})
+    world.attach(NAME, "managed")
+    world.refuse(action)
+    said = world.adopt("--json")
+    assert said.code == 0
+    assert f"warning: {action} is not allowed" in said.err
+    assert said.json["difference"]["complete"] is False
+    assert "policies are equivalent" not in world.adopt("--force").out
+
+
+def test_without_permission_for_a_key_its_arn_is_accepted_and_an_alias_is_not(world: World):
+    world.refuse("kms:DescribeKey", status=400, code="AccessDeniedException")
+    world.make(secret={"KmsKeyId": FOREIGN_KEY_ARN})
+    assert world.adopted()["kmsKeyId"] == FOREIGN_KEY_ARN
+    assert "warning: kms:DescribeKey is not allowed" in world.adopt("--force").err
+    world.secrets.update_secret(SecretId=PAGES_SECRET, KmsKeyId="alias/own")
+    assert "adopt: kms:DescribeKey is not allowed" in world.adopt("--force").last
+
+
+@pytest.mark.parametrize(
+    ("made", "changed", "line"),
+    [
+        (
+            {"configuration": {"secretArn": ""}},
+            {},
+            "has no secretArn, and the connector aem-cloud needs",
+        ),
+        (
+            {"configuration": {"type": "CUSTOM"}, "kind": "AEM"},
+            {},
+            "no connector of this program is of type CUSTOM",
+        ),
+        ({}, {"roleArn": None}, "has no role: deploy the program"),
+        ({}, {"roleArn": NAMED.replace(ACCOUNT, OTHER_ACCOUNT)}, "create a new role with the program"),
+        (
+            {"role": {"Path": "/service-role/"}},
+            {"roleArn": NAMED},
+            f"no role {NAMED}, but the role of this name is {OTHER_PATH}: give the data source the ",
+        ),
+        (
+            {"vpcConfiguration": {**VPC, "subnetIds": ["subnet-1"]}},
+            {},
+            'vpcConfiguration.subnetIds[0]: "subnet-1" is not a subnet ID or ARN',
+        ),
+        # Pulumi would take these tags for a secret.
+        ({"role": {"Tags": [{"Key": "secure", "Value": "yes"}]}}, {}, "add another tag"),
+    ],
+)
+def test_a_data_source_that_does_not_suit_the_program_is_rejected(
+    world: World, made: dict[str, Any], changed: dict[str, Any], line: str
+):
+    world.make(**made)
+    source = world.server.data_source()
+    source |= changed
+    if not source["roleArn"]:
+        del source["roleArn"]
+    said = world.adopt()
+    assert said.code == 2
+    assert line in said.err
+    assert world.files == ["Pulumi.yaml"]
+
+
+@pytest.mark.parametrize("gone", ["secret", "role"])
+def test_a_secret_or_role_that_does_not_exist_is_one_line(world: World, gone: str):
+    world.make()
+    if gone == "secret":
+        world.delete_secret(PAGES_SECRET)
+    else:
+        world.iam.delete_role(RoleName=NAME)
+    arn = world.secret_arn if gone == "secret" else world.role_arn
+    line = f"adopt: there is no {gone} {arn}: give the data source the ARN of a {gone} that exists"
+    assert world.adopt().last == line
+
+
+def test_every_reason_not_to_import_a_role_is_given_at_once(world: World):
+    world.make()
+    world.delete_secret(PAGES_SECRET)
+    world.refuse("iam:GetRole")
+    said = world.adopt()
+    assert said.code == 2
+    title, secret, role = said.err.splitlines()[-3:]
+    assert title == f"adopt: the role of data source {DATA_SOURCE_ID} cannot be imported, for 2 reasons:"
+    assert secret.startswith(f"  there is no secret {world.secret_arn}: ")
+    assert role.startswith("  iam:GetRole is not allowed (AccessDenied by the test): allow it")
+    assert world.adopt("--json").json["error"].splitlines()[1:] == [secret, role]
+
+
+def test_tags_of_aws_and_a_longer_session_are_warnings(world: World):
+    world.make(role={"MaxSessionDuration": 7200})
+    # IAM lets nobody set such a tag; CloudFormation does.
+    tags = [{"Key": "aws:cloudformation:stack-name", "Value": "q"}, {"Key": "Team", "Value": "web"}]
+    role: Any = iam_backends[ACCOUNT]["aws"].get_role(NAME)
+    world.patch.setattr(role, "tags", tags)
+    assert world.adopted("--dry-run")["tags"] == {"Team": "web"}
+    said = world.adopt("--dry-run").err
+    assert "tags that only AWS can set (aws:cloudformation:stack-name)" in said
+    assert "maximum session duration of 7200 seconds becomes an hour" in said
+
+
+def test_every_action_is_called(world: World):
+    world.describe_key(FOREIGN_KEY_ARN)
+    world.make(secret={"KmsKeyId": FOREIGN_KEY_ARN}, policies={"console": large("a", 10_000, 5)})
+    world.attach(NAME, "managed")
+    assert world.adopt().code == 0
+    called = {*world.server.calls}
+    world.bucket()
+    configuration = {"type": "S3", "connectionConfiguration": {"bucketName": "documents"}}
+    world.server.data_source().update(type="S3", configuration=configuration)
+    assert world.adopt("--force").code == 0
+    assert called | {*world.server.calls} == set(ACTIONS["adopt"])

@@ -1,0 +1,89 @@
+"""`roles adopt` compares the role with the one that the program would create."""
+
+import json
+
+import pytest
+
+from evidence.examples import ACCOUNT, APPLICATION_ARN, REGION
+from tests.helpers.world import (
+    INDEX_ARN,
+    INGEST,
+    NAME,
+    OWN,
+    TRUST,
+    World,
+    allow,
+    own_policy,
+    policy,
+    s3_policy,
+)
+from tests.roles.adopt.help import ANY_CONSOLE_ROLE, console_s3_policy
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_role_that_passes_every_role_of_the_console_exceeds_the_program_s(world: World):
+    world.make_s3(policies={"console": console_s3_policy()})
+    said = world.adopt()
+    assert "qbusiness-aem-connector, AllowsAmazonQToPassCustomerRole: covered\n" in said.out
+    assert (
+        "console, AllowsAmazonQToPassCustomerRole: excess\n"
+        f"      iam:PassRole\n        on {ANY_CONSOLE_ROLE}\n" in said.out
+    )
+
+
+@pytest.mark.parametrize(("path", "role"), [("/", NAME), ("/service-role/", f"service-role/{NAME}")])
+def test_a_role_that_passes_itself_is_compared_with_its_own_arn(world: World, path: str, role: str):
+    world.make_s3(policies={OWN: s3_policy(role)}, role={"Path": path})
+    said = world.adopt()
+    assert f"{OWN}, AllowsAmazonQToPassCustomerRole: covered\n" in said.out
+    assert f"{OWN}, AllowsAmazonQToPassCustomerRole: equivalent\n" in said.out
+
+
+def test_a_role_that_allows_the_same_in_another_form_is_equivalent(world: World):
+    document = json.loads(own_policy())
+    for number, statement in enumerate(document["Statement"]):
+        statement["Sid"] = f"Other{number}"
+        statement["Action"].reverse()
+        statement["Resource"] = statement["Resource"][0] if number == 0 else statement["Resource"][::-1]
+    document["Statement"].reverse()
+    trust = TRUST.replace("ArnEquals", "ArnLike").replace("aws:S", "AWS:s")
+    world.make(trust=trust, policies={"console": json.dumps(document)})
+    said = world.adopt()
+    assert "The role and the program's policies are equivalent." in said.out
+    verdicts = [line.rpartition(": ")[2] for line in said.out.splitlines() if line.startswith("  ")]
+    assert verdicts == [*["covered"] * 4, *["equivalent"] * 4]
+
+
+def test_wildcards_and_missing_statements_are_named(world: World):
+    service = {"Principal": {"Service": "qbusiness.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    template = policy(
+        allow("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:*"),
+        allow(INGEST, INDEX_ARN, Sid="Ingest"),
+    )
+    world.make(trust=policy({"Effect": "Allow", **service}), policies={"console": template})
+    difference = world.adopt("--json").json["difference"]
+    program = {entry["statement"]: entry for entry in difference["program"]}
+    assert program["AllowsAmazonQServicePrincipal"]["verdict"] == "covered"
+    assert program["AllowsAmazonQToGetSecret"]["verdict"] == "covered"
+    assert program["AllowsAmazonQToIngestDocuments"]["access"] == [
+        {"actions": INGEST, "targets": [APPLICATION_ARN], "condition": False}
+    ]
+    assert program["AllowsAmazonQToIngestPrincipalMapping"]["verdict"] == "missing"
+    assert [(entry["policy"], entry["statement"], entry["verdict"]) for entry in difference["role"]] == [
+        ("trust policy", "statement 1", "excess"),
+        ("console", "statement 1", "excess"),
+        ("console", "Ingest", "subset"),
+    ]
+    targets = ["Service:qbusiness.amazonaws.com"]
+    access = {"actions": ["sts:AssumeRole"], "targets": targets, "condition": True}
+    assert difference["role"][0]["access"] == [access]
+    assert difference["equivalent"] is False
+
+
+def test_attached_policies_are_compared_too(world: World):
+    world.make()
+    arn = world.attach(NAME, "managed", own_policy(world.secret_arn))
+    said = world.adopt("--json").json
+    assert said["difference"]["equivalent"]
+    assert said["keptPolicies"] == [arn]

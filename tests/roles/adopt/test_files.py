@@ -1,0 +1,243 @@
+"""`roles adopt` writes the stack's file and the file for `pulumi import`."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.connector_role import ConnectorRole
+from evidence.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, KEY_ID, REGION
+from sandbox.environment import PROJECT
+from tests.helpers.mocked import Deployment
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.stacks import PROJECT_NAME
+from tests.helpers.support import POLICY, ROLE, in_one_line
+from tests.helpers.world import FOREIGN_KEY_ARN, NAME, OWN, PAGES_SECRET, VPC, WIDE, World, own_policy
+
+pytestmark = pytest.mark.slow
+
+STACK = "Pulumi.prod.yaml"
+SALT = "encryptionsalt: v1:abc=:v1:def\n"
+
+
+def test_the_configuration_describes_the_data_source_and_the_role(world: World):
+    boundary = world.managed("boundary")
+    role = {
+        "Path": "/service-role/",
+        "Description": "Q: the console's\n",
+        "PermissionsBoundary": boundary,
+        "Tags": [{"Key": "CostCentre", "Value": "0893"}, {"Key": "yes", "Value": "2026-01-01"}],
+    }
+    world.describe_key(FOREIGN_KEY_ARN)
+    world.make(role=role, secret={"KmsKeyId": FOREIGN_KEY_ARN}, vpcConfiguration=VPC)
+    assert world.adopt().code == 0
+    text = world.path(STACK).read_text()
+    expected: dict[str, Any] = {
+        "applicationId": APPLICATION_ARN,
+        "indexId": INDEX_ID,
+        "secretId": world.secret_arn,
+        "kmsKeyId": FOREIGN_KEY_ARN,
+        "roleName": NAME,
+        "rolePath": "/service-role/",
+        "roleDescription": "Q: the console's\n",
+        "permissionsBoundaryArn": boundary,
+        "vpcConfiguration": VPC,
+        "tags": {"CostCentre": "0893", "yes": "2026-01-01"},
+    }
+    namespaced = {f"{PROJECT_NAME}:{key}": value for key, value in expected.items()}
+    provider = {"aws:region": REGION, "aws:allowedAccountIds": [ACCOUNT]}
+    assert yaml.safe_load(text) == {"config": {**provider, **namespaced}}
+    assert f'- "{ACCOUNT}"' in text  # not a number
+    component = {"type": "qbusiness-connector:index:ConnectorRole", "name": "aem-connector"}
+    imported = {"type": "aws:iam/role:Role", "name": ROLE, "id": NAME, "parent": "aem-connector"}
+    assert json.loads(world.path("import.json").read_text()) == {
+        "resources": [{**component, "component": True}, imported]
+    }
+    assert world.files == [STACK, "Pulumi.yaml", "import.json"]
+
+
+def test_the_program_accepts_the_configuration_and_renders_the_compared_policy(world: World):
+    world.make(policies={OWN: own_policy()}, role={"Path": "/service-role/"})
+    config = world.adopt("--json").json["config"]
+    text = {key: it if isinstance(it, str) else json.dumps(it) for key, it in config.items()}
+    world.patch.setenv("PULUMI_CONFIG", json.dumps(text))
+    program = lambda: ConnectorRole.from_config("aem-connector", refuse_unknown_keys=True)  # noqa: E731
+    deployment = Deployment(program)
+    assert (deployment.error, deployment.warnings) == (None, [])
+    assert deployment.role_policy["policy"] == in_one_line(own_policy(world.secret_arn))
+
+
+def test_a_policy_with_the_program_s_name_is_imported_too(world: World):
+    world.make(policies={"another": WIDE, OWN: WIDE})
+    said = world.adopt("--json").json
+    assert said["import"]["resources"][2] == {
+        "type": "aws:iam/rolePolicy:RolePolicy",
+        "name": POLICY,
+        "id": f"{NAME}:{OWN}",
+        "parent": "aem-connector",
+    }
+    assert said["keptPolicies"] == ["another"]
+
+
+def test_without_a_vpc_and_a_key_the_configuration_contains_neither(world: World):
+    world.make()
+    assert not {key for key in world.adopted() if "vpc" in key or "kms" in key}
+
+
+def test_a_secret_given_by_its_name_is_written_as_its_arn(world: World):
+    world.make(configuration={"secretArn": PAGES_SECRET})
+    assert world.adopted()["secretId"] == world.secret_arn
+
+
+@pytest.mark.parametrize(
+    ("key", "manager", "expected"),
+    [
+        ("alias/aws/secretsmanager", "", None),
+        (f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/aws/secretsmanager", "", None),
+        (KEY_ID, "AWS", None),
+        ("alias/own", "CUSTOMER", FOREIGN_KEY_ARN),
+        (FOREIGN_KEY_ARN, "CUSTOMER", FOREIGN_KEY_ARN),
+    ],
+)
+def test_only_a_customer_managed_key_is_written(
+    world: World, key: str, manager: str, expected: str | None
+):
+    world.describe_key(FOREIGN_KEY_ARN, KeyManager=manager)
+    world.make(secret={"KmsKeyId": key})
+    assert world.adopted().get("kmsKeyId") == expected
+    assert ("kms:DescribeKey" in world.server.calls) is bool(manager)
+
+
+def test_files_are_overwritten_only_with_force_and_keep_other_members(world: World):
+    world.make()
+    assert world.adopt().code == 0
+    before = yaml.safe_load(world.path(STACK).read_text())
+    world.path(STACK).write_text(f"{SALT}config: {{a: b}}\n")
+    line = world.adopt().refusal
+    assert "Pulumi.prod.yaml and import.json would be overwritten: pass --force" in line
+    assert world.server.calls == []
+    assert world.path(STACK).read_text() == f"{SALT}config: {{a: b}}\n"
+    assert world.adopt("--force").code == 0
+    expected = {**before, "encryptionsalt": "v1:abc=:v1:def"}
+    assert yaml.safe_load(world.path(STACK).read_text()) == expected
+
+
+def test_a_file_without_configuration_is_completed_without_force(world: World):
+    world.make()
+    world.path(STACK).write_text(SALT)
+    assert world.adopt().code == 0
+    assert set(yaml.safe_load(world.path(STACK).read_text())) == {"encryptionsalt", "config"}
+
+
+def test_if_one_file_cannot_be_written_the_other_is_unchanged(world: World):
+    world.make()
+    world.path(STACK).write_text(SALT)
+    write = Path.write_text
+
+    def fail(path: Path, text: str, **more: Any) -> int:
+        if path.name == "import.json":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, text, **more)
+
+    world.patch.setattr(Path, "write_text", fail)
+    assert world.adopt("--data-source", DATA_SOURCE_ID).refusal == (
+        "adopt: import.json cannot be written: No space left on device"
+    )
+    assert world.path(STACK).read_text() == SALT
+    assert world.files == [STACK, "Pulumi.yaml"]
+
+
+def test_links_and_permissions_are_kept_and_other_files_untouched(world: World):
+    world.make()
+    world.path("stacks").mkdir()
+    stack_file = world.path("stacks/prod.yaml")
+    stack_file.write_text(SALT)
+    stack_file.chmod(0o640)
+    world.path(STACK).symlink_to("stacks/prod.yaml")
+    others = [world.path(name) for name in ("import.unfinished", "Pulumi.prod.unfinished")]
+    for other in others:
+        other.write_text("mine")
+    before = os.umask(0o027)
+    try:
+        assert world.adopt().code == 0
+    finally:
+        os.umask(before)
+    assert world.path(STACK).readlink() == Path("stacks/prod.yaml")
+    assert set(yaml.safe_load(stack_file.read_text())) == {"encryptionsalt", "config"}
+    assert [world.path(name).stat().st_mode & 0o777 for name in (STACK, "import.json")] == [0o640] * 2
+    assert [other.read_text() for other in others] == ["mine"] * 2
+    assert len(world.files) == 6
+
+
+def test_of_concurrent_commands_only_one_writes_its_files(world: World):
+    world.make()
+    command = [sys.executable, "-m", "roles", "adopt", "--stack"]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    names = ["one", "one", "two", "two"]
+    running = [
+        subprocess.Popen([*command, name], env=environment, stderr=subprocess.PIPE, text=True)
+        for name in names
+    ]
+    ended = [(process.communicate()[1], process.returncode) for process in running]
+    codes = [code for _, code in ended]
+    assert sorted(codes) == [0, 2, 2, 2], ended
+    overwritten = "import.json would be overwritten: pass --force, or move the files that you need"
+    assert all(code == 0 or said.splitlines()[-1].endswith(overwritten) for said, code in ended)
+    assert world.files == [f"Pulumi.{names[codes.index(0)]}.yaml", "Pulumi.yaml", "import.json"]
+
+
+def test_the_name_of_a_stack_file_omits_the_organization(world: World):
+    world.make()
+    assert world.adopt("--stack", "acme/prod", "--json").json["files"] == [STACK, "import.json"]
+
+
+@pytest.mark.parametrize(
+    "value", ["2024-05-01 12:00:00 +0000 UTC", "2024-05-01", "012", "yes", "1e3", "null", ""]
+)
+def test_a_tag_value_that_yaml_would_read_as_another_type_is_quoted(world: World, value: str):
+    world.make(role={"Tags": [{"Key": "Created", "Value": value}]})
+    assert world.adopt().code == 0
+    tags = f'"{PROJECT_NAME}:tags":\n    "Created": "{value}"\n'
+    assert tags in world.path(STACK).read_text()
+
+
+@pytest.mark.parametrize("name", ["import.json", STACK, "Pulumi.yaml"])
+def test_a_file_that_is_not_regular_is_rejected_before_any_call(world: World, name: str):
+    world.path(name).unlink(missing_ok=True)
+    os.mkfifo(world.path(name))
+    assert world.adopt("--force").refusal.startswith(f"adopt: {name} is not a ")
+    assert world.server.calls == []
+    assert world.path(name).is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("Pulumi.yaml", None, "go to the project's directory"),
+        *(("Pulumi.yaml", it, "Pulumi.yaml") for it in (b"[]", b"hello", b"name: 1", b"\xff\xfe")),
+        (STACK, b"config: [", "adopt: Pulumi.prod.yaml is not valid YAML (while parsing"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(
+    world: World, name: str, content: bytes | None, line: str
+):
+    world.make()
+    world.path(name).unlink(missing_ok=True)
+    if content is not None:
+        world.path(name).write_bytes(content)
+    assert line in world.adopt().refusal
+    assert content is not None or world.server.calls == []
+    assert content is None or world.path(name).read_bytes() == content
+
+
+def test_an_import_file_that_is_a_directory_leaves_the_configuration_alone(world: World):
+    world.make()
+    world.path("import.json").mkdir()
+    assert "import.json is a directory" in world.adopt("--force").err
+    assert not world.path(STACK).exists()

@@ -1,0 +1,82 @@
+"""Accounts for the tests of `roles audit`, and a reader of its page."""
+
+import json
+from html.parser import HTMLParser
+
+from tests.helpers.world import (
+    KEY_ARN,
+    THROUGH_SECRETS_MANAGER,
+    Output,
+    World,
+    allow,
+    own_policy,
+    s3_policy,
+)
+
+
+def result(said: Output, identifier: str) -> str:
+    """Return the result of a data source."""
+    (found,) = (each for each in said.json["dataSources"] if each["dataSourceId"] == identifier)
+    return found["result"]
+
+
+def shared_role(world: World, first: str, second: str) -> tuple[str, str]:
+    """Add two data sources under one role that reads the secrets of both."""
+    secrets = [world.secret(name) for name in (first, second)]
+    document = json.loads(own_policy(secrets[0]))
+    document["Statement"][0]["Resource"] = secrets
+    role_arn = world.role("qbusiness-shared", json.dumps(document))
+    return world.add(first, role_arn, secrets[0]), world.add(second, role_arn, secrets[1])
+
+
+def add_files(world: World, connector: str = "s3-v2") -> str:
+    """Add a data source whose documents are in a bucket, under the role of the program."""
+    world.bucket()
+    kind = {"s3-v1": "S3", "s3-v2": "S3V2"}[connector]
+    configuration = {"type": kind, "connectionConfiguration": {"bucketName": "documents"}}
+    role_arn = world.role("qbusiness-s3", s3_policy("qbusiness-s3", connector))
+    return world.add("Files", role_arn, kind=kind, configuration=configuration)
+
+
+def complete_world(world: World) -> None:
+    """Add data sources whose audit needs every permission, with nothing wrong."""
+    world.describe_key()
+    decrypt = allow("kms:Decrypt", KEY_ARN, Condition=THROUGH_SECRETS_MANAGER)
+    world.add_own(decrypt, secret={"KmsKeyId": KEY_ARN})
+    world.attach("qbusiness-Pages", "pages", own_policy(world.secret_arn, decrypt))
+    add_files(world, "s3-v1")
+
+
+class Page(HTMLParser):
+    """The elements of a page, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.style = ""
+        self.feed(text)
+        self.close()
+
+    @classmethod
+    def read(cls, world: World) -> "Page":
+        """Read the page that `--html audit.html` has written."""
+        return cls(world.path("audit.html").read_text())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self.text += " "
+
+    def handle_data(self, data: str) -> None:
+        if self.elements and self.elements[-1][0] == "style":
+            self.style += data
+        else:
+            self.text += data
+
+    def all(self, *tags: str) -> list[dict[str, str | None]]:
+        """Return the attributes of the elements of these kinds."""
+        return [attributes for tag, attributes in self.elements if tag in tags]
+
+    @property
+    def lines(self) -> str:
+        return " ".join(self.text.split())

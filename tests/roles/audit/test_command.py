@@ -1,0 +1,108 @@
+"""The options, exit codes, and JSON document of `roles audit`."""
+
+import re
+from typing import Final
+
+import pytest
+
+from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
+from roles.audit.survey import LABELS, State
+from sandbox.environment import PROJECT
+from tests.helpers.page import prose
+from tests.helpers.world import OWN, World, allow
+
+pytestmark = pytest.mark.slow
+
+PAGE: Final = PROJECT / "docs" / "audit.md"
+
+
+@pytest.mark.parametrize("empty", ["index", "account"])
+def test_an_account_without_data_sources_is_an_error_unless_allowed(world: World, empty: str):
+    if empty == "account":
+        world.server.qbusiness.resources.clear()
+    world.path("audit.html").write_text("yesterday's")
+    line = world.audit("--html", "audit.html").refusal
+    assert line.startswith(
+        f"audit: there is no data source of Amazon Q Business in us-east-1, account {ACCOUNT}: pass the "
+        "Region of the applications with --region, or"
+    )
+    assert "--allow-empty" in line
+    assert world.path("audit.html").read_text() == "yesterday's"
+    error = line.removeprefix("audit: ")
+    place = {"account": ACCOUNT, "region": REGION}
+    assert world.audit("--json").json == {"error": error, **place}
+    said = world.audit("--html", "audit.html", "--allow-empty")
+    assert said.code == 0
+    assert said.out == f"\n0 data sources under 0 roles in us-east-1, account {ACCOUNT}\n"
+    assert "There are 0 data sources under 0 roles." in world.path("audit.html").read_text()
+    assert world.audit("--json", "--allow-empty").json["dataSources"] == []
+
+
+def test_json_contains_the_whole_result(world: World):
+    identifier = world.add_own(allow("sqs:*", "*", Sid="Queues"))
+    said = world.audit("--json")
+    assert said.err == ""
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", said.json["date"])
+    assert {**said.json, "date": "then", "caller": "somebody"} == {
+        "account": ACCOUNT,
+        "region": REGION,
+        "caller": "somebody",
+        "date": "then",
+        "states": {
+            "equivalent": 0,
+            "different": 1,
+            "invalid": 0,
+            "unknown connector": 0,
+            "without a role": 0,
+            "not compared": 0,
+        },
+        "dataSources": [
+            {
+                "applicationId": APPLICATION_ID,
+                "applicationName": "Docs",
+                "indexId": INDEX_ID,
+                "indexName": "Main",
+                "dataSourceId": identifier,
+                "displayName": "Pages",
+                "type": "AEM",
+                "status": "ACTIVE",
+                "connector": "aem-cloud",
+                "role": world.role_arn,
+                "state": "different",
+                "result": "1 in excess",
+                "remarks": [],
+            }
+        ],
+        "roles": [
+            {
+                "role": world.role_arn,
+                "state": "different",
+                "result": "1 in excess",
+                "dataSources": [identifier],
+                "findings": [
+                    {
+                        "finding": "excess",
+                        "policy": OWN,
+                        "statement": "Queues",
+                        "access": [{"actions": ["sqs:*"], "targets": ["*"], "condition": False}],
+                        "dataSources": [],
+                    }
+                ],
+                "remarks": [],
+            }
+        ],
+        "skipped": [],
+        "denied": [],
+    }
+
+
+def test_the_option_sets_the_region(world: World):
+    world.server.qbusiness.resources.clear()
+    assert world.audit("--region", "eu-west-1", "--json").json["region"] == "eu-west-1"
+
+
+def test_the_page_lists_every_result():
+    listed = re.findall(r"^\| (?:N )?([a-z ,]+) \|", prose("Read what it prints", PAGE), re.MULTILINE)
+    single = {State.DIFFERENT: LABELS.values()}
+    expected = [text for state in State for text in single.get(state, [state])]
+    assert sorted(listed) == sorted([*expected, "result", "role, secret, key, or bucket does not exist"])

@@ -1,0 +1,93 @@
+"""`roles audit` prints a table."""
+
+import re
+
+import pytest
+
+from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID
+from tests.helpers.world import OWN, World, allow, data_source_id, own_policy
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_table_and_the_summary_of_an_equivalent_role(world: World):
+    world.add_own()
+    said = world.audit()
+    assert (said.code, said.err) == (0, "")
+    assert said.out == (
+        "DATA SOURCE  CONNECTOR  ROLE             USED BY  RESULT\n"
+        f"application Docs {APPLICATION_ID}, index Main {INDEX_ID}\n"
+        "Pages        aem-cloud  qbusiness-Pages  1        equivalent\n"
+        "\n"
+        f"1 data source under 1 role in us-east-1, account {ACCOUNT}: 1 equivalent\n"
+    )
+
+
+def test_the_statements_of_a_different_role_are_named(world: World):
+    reports = allow(["s3:GetObject", "s3:ListBucket"], "arn:aws:s3:::reports/*", Sid="Reports")
+    identifier = world.add_own(reports, without="AllowsAmazonQToIngestDocuments")
+    said = world.audit()
+    assert said.code == 1
+    assert said.out.partition("\n\n")[2] == (
+        f"{world.role_arn}: 1 in excess, 1 missing\n"
+        f"  used by Pages {identifier}\n"
+        f"  in excess: {OWN}, Reports\n"
+        "      s3:GetObject, s3:ListBucket\n"
+        "        on arn:aws:s3:::reports/*\n"
+        f"  missing: {OWN}, AllowsAmazonQToIngestDocuments\n"
+        "      qbusiness:BatchPutDocument, qbusiness:BatchDeleteDocument\n"
+        f"        on {APPLICATION_ARN}\n"
+        f"        on {APPLICATION_ARN}/index/{INDEX_ID}\n"
+        "\n"
+        f"1 data source under 1 role in us-east-1, account {ACCOUNT}: 1 different\n"
+    )
+
+
+@pytest.mark.parametrize("width", [80, 100, 132, 200])
+def test_the_table_is_as_wide_as_the_terminal(world: World, width: int):
+    name, connector = "N" + "ame-" * 20, "sharepoint-server-subscription"
+    role = "qbusiness-role-of-sixty-four-characters-which-is-as-many-as-it-is"
+    secret_arn = world.secret("sites")
+    role_arn = world.role(role[:64], own_policy(secret_arn, allow("*", "*")))
+    endpoint = {"repositoryAdditionalProperties": {"version": "Server"}}
+    configuration = {
+        "type": "SHAREPOINTV2",
+        "secretArn": secret_arn,
+        "connectionConfiguration": {"repositoryEndpointMetadata": endpoint},
+    }
+    world.add(name, role_arn, secret_arn, kind="SHAREPOINTV2", configuration=configuration)
+    world.patch.setattr("sys.stdout.isatty", lambda: True)
+    world.patch.setenv("COLUMNS", str(width))
+    table = world.audit().out.partition("\n\n")[0]
+    lines = table.splitlines()
+    assert max(map(len, lines)) <= width
+    head = next(line for line in lines if line.startswith("DATA SOURCE"))
+    starts = [head.index(title) for title in ("DATA", "CONNECTOR", "ROLE", "USED", "RESULT")]
+    ends: list[int | None] = [*starts[1:], None]
+    rows = lines[lines.index(head) + 1 :]
+    rows = rows[next(number for number, line in enumerate(rows) if line.startswith("Name-")) :]
+    columns = [
+        "".join(row[start:end].strip() for row in rows) for start, end in zip(starts, ends, strict=True)
+    ]
+    assert columns == [name, connector, role[:64], "1", "1 in excess"] or columns[4] == "1 inexcess"
+    assert columns[:3] == [name, connector, role[:64]]
+
+
+def test_without_a_terminal_each_data_source_is_one_line(world: World):
+    name = "N" + "ame-" * 50
+    world.add_own()
+    world.server.data_source(data_source_id(1))["displayName"] = name
+    world.patch.setenv("COLUMNS", "80")
+    said = world.audit().out
+    assert re.search(rf"^{name} +aem-cloud +qbusiness-Pages +1 +equivalent$", said, re.MULTILINE)
+    assert "\033" not in said
+
+
+def test_control_characters_in_names_are_escaped(world: World):
+    world.add_own(allow("s3:GetObject", "arn:aws:s3:::b/\x1b[2J\u202e"))
+    world.rename_application("Docs\x1b]0;x\x07")
+    said = world.audit().out
+    assert said.isascii()
+    assert said.replace("\n", "").isprintable()
+    assert "application Docs\\x1b]0;x\\x07 " in said
+    assert "on arn:aws:s3:::b/\\x1b[2J\\u202e\n" in said

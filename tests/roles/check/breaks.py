@@ -1,0 +1,248 @@
+"""What can be wrong with the s of a stack, and what `roles check` prints."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from evidence.examples import (
+    ACCOUNT,
+    APPLICATION_ID,
+    INDEX_ID,
+    KEY_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
+from tests.helpers.world import (
+    KEY_ARN,
+    OTHER_KEY_ARN,
+    ROLE_ARN,
+    ROOT,
+    SECOND_SUBNET_ID,
+    SECRET_ARN,
+    SECRET_NAME,
+    World,
+    allow_key,
+)
+from tests.roles.check.help import set_up
+
+
+@dataclass
+class Break:
+    """One thing that is wrong, and what is printed."""
+
+    apply: Callable[[World], object]
+    question: str
+    text: str
+    fix: str
+
+
+def set_member(member: str, value: str) -> str:
+    path = f"'vpcConfiguration.{member}'"
+    return (
+        f"pulumi config set --stack dev --path --type string -- {path} {value} && pulumi up --stack dev"
+    )
+
+
+OTHER_GROUPS: Final = {"SecurityGroups": [{"GroupId": SECURITY_GROUP_ID, "VpcId": "vpc-9"}]}
+IN_IRELAND: Final = {"LocationConstraint": "eu-west-1"}
+NO_PROVIDER: Final = {"errorMessage": "No identity provider"}
+MANAGED_KEY: Final = "alias/aws/secretsmanager"
+THROUGH_S3: Final = {"StringEquals": {"kms:ViaService": "s3.amazonaws.com"}}
+DENIAL: Final = allow_key({"AWS": ROLE_ARN}, Effect="Deny", Action="kms:D*", Sid="No")
+SHARED_SUBNET: Final = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/{SUBNET_ID}"
+SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
+
+BREAKS: list[Break] = [
+    Break(
+        lambda world: world.server.qbusiness.resources.pop((APPLICATION_ID,)),
+        "application",
+        f"there is no application {APPLICATION_ID} in {REGION}: `aws qbusiness list-applications",
+        set_up("applicationId", "APPLICATION_ID"),
+    ),
+    Break(
+        lambda world: world.resource(APPLICATION_ID, status="FAILED", error=NO_PROVIDER),
+        "application",
+        f"application {APPLICATION_ID} is FAILED: No identity provider",
+        "create another application, and set its ID",
+    ),
+    Break(
+        lambda world: world.resource(APPLICATION_ID, status="CREATING"),
+        "application",
+        f"application {APPLICATION_ID} is CREATING",
+        "wait until it is ACTIVE",
+    ),
+    Break(
+        lambda world: world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID)),
+        "index",
+        f"there is no index {INDEX_ID} in this application: `aws qbusiness list-indices",
+        set_up("indexId", "INDEX_ID"),
+    ),
+    Break(
+        lambda world: world.resource(APPLICATION_ID, INDEX_ID, status="DELETING"),
+        "index",
+        f"index {INDEX_ID} is DELETING",
+        "create another index",
+    ),
+    Break(
+        lambda world: world.secrets.delete_secret(SecretId=SECRET_ARN),
+        "secret",
+        f"{SECRET_ARN} is scheduled for deletion",
+        f"aws secretsmanager restore-secret --secret-id {SECRET_ARN}",
+    ),
+    Break(
+        lambda world: world.delete_secret(SECRET_ARN),
+        "secret",
+        f"there is no secret {SECRET_ARN}: `aws secretsmanager list-secrets` lists them",
+        set_up("secretId", "SECRET_ARN"),
+    ),
+    Break(
+        World.recreate_secret,
+        "secret",
+        f"there is no secret {SECRET_ARN}, but {SECRETS}{SECRET_NAME}-",
+        f"-- secretId {SECRETS}{SECRET_NAME}-",
+    ),
+    Break(
+        lambda world: world.describe_secret(KmsKeyId=KEY_ARN, VersionIdsToStages={}),
+        "secret",
+        f"{SECRET_ARN} has no value",
+        f"aws secretsmanager put-secret-value --secret-id {SECRET_ARN} --secret-string",
+    ),
+    Break(
+        lambda world: world.set(kmsKeyId=None),
+        "encryption",
+        f"the secret is encrypted with {KEY_ARN}, and kmsKeyId is not set",
+        set_up("kmsKeyId", KEY_ARN),
+    ),
+    Break(
+        lambda world: world.set(kmsKeyId=OTHER_KEY_ARN),
+        "encryption",
+        f"the secret is encrypted with {KEY_ARN}, and kmsKeyId is {OTHER_KEY_ARN}",
+        set_up("kmsKeyId", KEY_ARN),
+    ),
+    Break(
+        lambda world: world.secrets.update_secret(SecretId=SECRET_ARN, KmsKeyId=MANAGED_KEY),
+        "encryption",
+        f"the secret is encrypted with a key that AWS manages, and kmsKeyId is {KEY_ARN}",
+        "pulumi config rm --stack dev -- kmsKeyId && pulumi up --stack dev",
+    ),
+    Break(
+        lambda world: world.kms.disable_key(KeyId=KEY_ID),
+        "KMS key",
+        f"{KEY_ARN} is Disabled",
+        f"aws kms enable-key --key-id {KEY_ID}",
+    ),
+    Break(
+        lambda world: world.kms.schedule_key_deletion(KeyId=KEY_ID),
+        "KMS key",
+        f"{KEY_ARN} is PendingDeletion",
+        f"aws kms cancel-key-deletion --key-id {KEY_ID} && aws kms enable-key --key-id {KEY_ID}",
+    ),
+    Break(
+        lambda world: world.describe_key(KeyState="PendingImport"),
+        "KMS key",
+        f"{KEY_ARN} is PendingImport",
+        "wait until it is Enabled",
+    ),
+    Break(
+        lambda world: world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY"),
+        "KMS key",
+        f"{KEY_ARN} is not a symmetric key for encryption, but RSA_2048 for SIGN_VERIFY",
+        "encrypt the secret with a symmetric key",
+    ),
+    Break(
+        lambda world: world.set(kmsKeyId=OTHER_KEY_ARN),
+        "KMS key",
+        f"there is no key {OTHER_KEY_ARN}",
+        set_up("kmsKeyId", "KEY_ID"),
+    ),
+    Break(
+        lambda world: world.key_policy(allow_key({"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"})),
+        "key policy",
+        "the key policy neither lets the role decrypt nor leaves it to IAM",
+        "with the statement of docs/faq.md#access-denied-to-the-kms-key",
+    ),
+    Break(
+        lambda world: world.key_policy(allow_key(ROOT, Action="kms:Encrypt")),
+        "key policy",
+        "neither lets the role decrypt",
+        f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy file://POLICY_FILE, ",
+    ),
+    Break(
+        lambda world: world.key_policy(allow_key(ROOT, Condition=THROUGH_S3)),
+        "key policy",
+        "neither lets the role decrypt",
+        f"aws kms put-key-policy --key-id {KEY_ID}",
+    ),
+    Break(
+        lambda world: world.key_policy(allow_key(ROOT), DENIAL),
+        "key policy",
+        "the key policy denies kms:Decrypt to the role (No)",
+        "--policy-name default --policy file://POLICY_FILE, without that statement",
+    ),
+    Break(
+        lambda world: world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID),
+        "subnets",
+        f"there is no subnet {SECOND_SUBNET_ID} in {REGION}",
+        set_member("subnetIds[1]", "SUBNET_ID"),
+    ),
+    Break(
+        lambda world: world.subnet(AvailabilityZoneId="use1-az6"),
+        "subnets",
+        f"{SUBNET_ID} is in use1-az6, and Amazon Q Business supports use1-az1, use1-az2, use1-az4",
+        set_member("subnetIds[0]", "SUBNET_ID"),
+    ),
+    Break(
+        lambda world: world.subnet(AvailableIpAddressCount=0),
+        "subnets",
+        f"{SUBNET_ID} has no free address",
+        set_member("subnetIds[0]", "SUBNET_ID"),
+    ),
+    Break(
+        lambda world: world.subnet(VpcId="vpc-2"),
+        "subnets",
+        f"the subnets are in 2 VPCs: {SUBNET_ID} in vpc-2, {SECOND_SUBNET_ID} in vpc-1",
+        set_member("subnetIds[0]", "SUBNET_ID"),
+    ),
+    Break(
+        lambda world: world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET),
+        "subnets",
+        f"{SUBNET_ID} belongs to account {OTHER_ACCOUNT}, which shares it: give its ARN",
+        set_member("subnetIds[0]", SHARED_SUBNET),
+    ),
+    Break(
+        lambda world: world.ec2.delete_security_group(GroupId=SECURITY_GROUP_ID),
+        "security groups",
+        f"there is no security group {SECURITY_GROUP_ID} in {REGION}",
+        set_member("securityGroupIds[0]", "SECURITY_GROUP_ID"),
+    ),
+    Break(
+        lambda world: world.server.answers.update({"ec2:DescribeSecurityGroups": OTHER_GROUPS}),
+        "security groups",
+        f"{SECURITY_GROUP_ID} is in vpc-9, and the subnets are in vpc-0d4e5f60718293041",
+        set_member("securityGroupIds[0]", "SECURITY_GROUP_ID"),
+    ),
+]
+
+
+BUCKET_BREAKS: list[Break] = [
+    Break(
+        lambda world: world.set(bucketName="nothing"),
+        "bucket",
+        "there is no bucket nothing",
+        set_up("bucketName", "BUCKET_NAME"),
+    ),
+    Break(
+        lambda world: world.server.answers.update({"s3:GetBucketLocation": IN_IRELAND}),
+        "bucket",
+        f"bucket documents is in eu-west-1, and the index in {REGION}",
+        "copy the documents to a bucket of that Region",
+    ),
+    Break(
+        lambda world: world.set(kmsKeyId=None),
+        "encryption",
+        f"bucket documents is encrypted with {KEY_ARN}, and kmsKeyId is not set",
+        set_up("kmsKeyId", KEY_ARN),
+    ),
+]

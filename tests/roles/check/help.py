@@ -1,0 +1,20 @@
+"""Values and statements for the tests of `roles check`."""
+
+from typing import Final
+
+from evidence.examples import ACCOUNT
+
+OF_ORGANIZATION: Final = {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}
+ADMIN: Final = f"arn:aws:iam::{ACCOUNT}:role/admin"
+ROLE_ID: Final = "AROADBQP57FF2AEXAMPLE"
+NEEDED_FOR_A_BUCKET: Final = (
+    "s3:GetBucketLocation",
+    "s3:GetBucketPolicy",
+    "s3:GetEncryptionConfiguration",
+)
+OPTIONAL: Final = "organizations:DescribeOrganization"
+
+
+def set_up(setting: str, value: str) -> str:
+    """Return the fix that sets a setting."""
+    return f"pulumi config set --stack dev --plaintext -- {setting} {value} && pulumi up --stack dev"

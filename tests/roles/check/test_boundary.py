@@ -1,0 +1,139 @@
+"""`roles check` decides which requests a permissions boundary lets through."""
+
+import json
+from typing import Any
+
+import pytest
+
+from evidence.examples import ACCOUNT, REGION
+from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN, WIDE, World, allow, deny, policy
+from tests.roles.check.help import ADMIN
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+
+BOUNDARY = "permissions boundary"
+AEM_ROLES = f"arn:aws:iam::{ACCOUNT}:role/aem-*"
+EVERYTHING = allow("*", "*")
+READ = f"secretsmanager:GetSecretValue on {SECRET_ARN}"
+
+
+def bounded(world: World, *statements: dict[str, Any]) -> None:
+    """Give the role a boundary that allows everything, with more statements."""
+    world.bound(policy(EVERYTHING, *statements))
+
+
+def deny_under(condition: dict[str, Any], action: str = "*", resource: str = "*") -> dict[str, Any]:
+    return deny(action, resource, Sid="Lock", Condition=condition)
+
+
+def test_a_boundary_that_the_settings_lack_is_a_problem(world: World):
+    arn = world.bound(WIDE, is_set=False)
+    problem = f"problem  permissions boundary: the role has {arn}, and the settings none"
+    assert world.ask(BOUNDARY).startswith(problem)
+    world.set(permissionsBoundaryArn=arn)
+    assert world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every request\n"
+
+
+def test_the_requests_that_a_boundary_does_not_let_through_are_named(world: World):
+    arn = world.bound(policy({"Effect": "Allow", "NotAction": ["kms:*", "ec2:*"], "Resource": "*"}))
+    answer = world.ask(BOUNDARY)
+    assert f"{arn} does not allow all requests\n" in answer
+    assert f"  kms:Decrypt on {KEY_ARN}\n" in answer
+    assert "  ec2:DescribeNetworkInterfaces on *\n" in answer
+    assert "secretsmanager:GetSecretValue" not in answer
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}},
+        {"StringEquals": {"aws:RequestedRegion": REGION}},
+        {"StringNotLike": {"aws:PrincipalArn": ADMIN}},
+        {"ArnNotLike": {"aws:PrincipalArn": ADMIN}},
+        {"Null": {"aws:PrincipalTag/team": "true"}},
+        {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
+        {"StringEquals": {"aws:ResourceTag/temporary": ""}},
+    ],
+    ids=json.dumps,
+)
+def test_a_boundary_that_denies_under_a_condition_that_is_met_is_a_problem(
+    world: World, condition: dict[str, Any]
+):
+    world.secrets.tag_resource(SecretId=SECRET_ARN, Tags=[{"Key": "temporary", "Value": ""}])
+    bounded(world, deny_under(condition))
+    answer = world.ask(BOUNDARY)
+    assert answer.startswith("problem  ")
+    assert f"  {READ}: denied by Lock\n" in answer
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [EVERYTHING, deny_under({"StringNotEquals": {"aws:RequestedRegion": [REGION, "us-west-2"]}})],
+        [EVERYTHING, deny_under({"StringNotLike": {"aws:PrincipalArn": AEM_ROLES}})],
+        [EVERYTHING, deny_under({"Bool": {"aws:SecureTransport": "false"}})],
+        [allow("*", "*", Condition={"StringEquals": {"aws:RequestedRegion": REGION}})],
+        [allow("*", "*", Condition={"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/*"}})],
+    ],
+    ids=json.dumps,
+)
+def test_a_boundary_whose_conditions_let_everything_through_is_ok(
+    world: World, statements: list[dict[str, Any]]
+):
+    world.bound(policy(*statements))
+    said = world.check()
+    assert said.code == 0
+    assert said.answer(BOUNDARY).startswith("ok ")
+
+
+def test_a_boundary_under_an_unknown_condition_is_neither_ok_nor_a_problem(world: World):
+    bounded(world, deny_under({"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}, "secretsmanager:*"))
+    said = world.check()
+    assert said.code == 3
+    answer = said.answer(BOUNDARY)
+    assert f"\n           {READ} depends on aws:SourceVpc (Lock)\n" in answer
+    how = "'aws:SourceVpc=VALUE', or ask `aws iam simulate-principal-policy`"
+    assert f"find out: repeat with --context {how}" in answer
+    assert world.check("--context", "aws:SourceVpc=vpc-1").code == 0
+
+
+def test_a_boundary_without_a_tag_of_the_secret_needs_no_permission_to_read_it(world: World):
+    bounded(world)
+    world.refuse("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
+    assert world.ask(BOUNDARY).startswith("ok ")
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_tags_of_a_secret_that_cannot_be_read_are_unknown(world: World, gone: bool):
+    bounded(world, deny_under({"StringNotEquals": {"aws:ResourceTag/team": "web"}}, "secretsmanager:*"))
+    if gone:
+        world.delete_secret(SECRET_ARN)
+    else:
+        world.refuse("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
+    answer = world.ask(BOUNDARY)
+    assert answer.startswith("cannot tell ")
+    assert "depends on aws:ResourceTag/team (Lock)\n" in answer
+
+
+def test_a_boundary_that_denies_a_single_network_interface_is_not_ok(world: World):
+    interfaces = f"arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-0a*"
+    bounded(world, deny_under({}, "ec2:*", interfaces))
+    assert "(Lock)" in world.ask(BOUNDARY)
+
+
+@pytest.mark.parametrize(
+    ("condition", "state"),
+    [
+        ({"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}}, "ok "),
+        ({"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}, "problem "),
+        ({"StringEquals": {"aws:RequestedRegion": REGION}}, "cannot tell "),
+    ],
+    ids=json.dumps,
+)
+def test_a_boundary_must_let_a_role_pass_itself(world: World, condition: dict[str, Any], state: str):
+    world.use_bucket()
+    others = {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}
+    world.bound(policy(others, allow("iam:PassRole", ROLE_ARN, Condition=condition)))
+    answer = world.ask(BOUNDARY)
+    assert answer.startswith(state)
+    assert (f"iam:PassRole on {ROLE_ARN}" in answer) == (state != "ok ")

@@ -1,0 +1,186 @@
+"""The answers of `roles check`, its JSON document, and its exit codes."""
+
+import re
+from typing import Final
+
+import pytest
+
+from evidence.examples import ACCOUNT, KEY_ID, REGION
+from roles.actions import ACTIONS
+from sandbox.environment import PROJECT
+from tests.helpers.page import blocks, prose
+from tests.helpers.world import KEY_ARN, ROOT, WIDE, World, allow_key
+from tests.roles.check.help import NEEDED_FOR_A_BUCKET, OF_ORGANIZATION, OPTIONAL
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+
+PAGE: Final = PROJECT / "docs" / "check.md"
+
+
+def test_every_question_is_answered_when_nothing_is_wrong(world: World):
+    world.add_data_source()
+    world.add_sync("SUCCEEDED")
+    said = world.check()
+    assert [said.out] == blocks("text", prose("Read what it prints", PAGE))
+    assert said.code == 0
+    assert said.err == ""
+
+
+def test_json_is_one_document_with_every_answer(world: World):
+    world.delete_policy()
+    world.refuse("kms:GetKeyPolicy", status=400, code="AccessDeniedException")
+    said = world.check("--json")
+    assert said.code == 1
+    assert {key: said.json[key] for key in ("stack", "ok", "problem", "skipped")} == {
+        "stack": "dev",
+        "ok": 22,
+        "problem": 1,
+        "skipped": 2,
+    }
+    answers = {answer["question"]: answer for answer in said.json["answers"]}
+    assert len(answers) == 25
+    assert answers["key policy"] == {
+        "question": "key policy",
+        "state": "skipped",
+        "text": "kms:GetKeyPolicy is not allowed for these credentials",
+        "action": "kms:GetKeyPolicy",
+    }
+    assert answers["role policy"]["fix"] == "pulumi up --stack dev"
+    assert "AllowsAmazonQToGetSecret: missing" in answers["role policy"]["details"]
+
+
+def test_a_connector_without_secret_and_vpc_is_asked_about_its_bucket(world: World):
+    world.use_bucket()
+    said = world.check()
+    assert said.code == 0
+    assert "ok       secret: the connector s3-v2 has none in the settings\n" in said.out
+    assert f"encryption: bucket documents is encrypted with {KEY_ARN}\n" in said.out
+    assert "subnets: the settings have no VPC\n" in said.out
+    assert f"bucket: documents exists in account {ACCOUNT}, {REGION}\n" in said.out
+    assert "requests allowed: IAM allows all 16 that the connector makes" in said.out
+
+
+CODES: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "s3": "AccessDenied"}
+
+
+@pytest.mark.parametrize("action", sorted({*ACTIONS["check"]} - {OPTIONAL}))
+def test_without_a_permission_its_questions_are_skipped(world: World, action: str):
+    if action in NEEDED_FOR_A_BUCKET:
+        world.use_bucket()
+    else:
+        world.add_data_source()
+    if action in ("iam:GetPolicy", "iam:GetPolicyVersion"):
+        world.bound(WIDE)
+    code = CODES.get(action.partition(":")[0], "AccessDeniedException")
+    world.refuse(action, code=code)
+    said = world.check()
+    assert said.code == 2
+    if action == "sts:GetCallerIdentity":
+        assert said.out == ""
+        assert said.err.startswith("check: sts:GetCallerIdentity is not allowed")
+        return
+    skipped = said.answers("skipped")
+    assert skipped
+    assert all(line.endswith(f": {action} is not allowed for these credentials") for line in skipped)
+    assert said.answers("problem") == []
+    assert said.err.splitlines()[-1] == (
+        "check: not every question was answered: docs/check.md has the policy with all permissions"
+    )
+
+
+def test_a_throttled_call_is_repeated_and_then_skipped(world: World):
+    world.patch.delenv("AWS_MAX_ATTEMPTS")
+    world.patch.setattr("botocore.endpoint.time.sleep", str)
+    world.refuse("iam:GetRole", status=400, code="Throttling")
+    said = world.check()
+    assert said.code == 2
+    assert "AWS throttles iam:GetRole: wait a minute" in said.answer("role policy")
+    # Not again for each question about the role.
+    assert world.server.calls.count("iam:GetRole") == 5
+
+
+def test_a_problem_outweighs_an_unknown_answer_and_a_skipped_question(world: World):
+    outside = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
+    denial = allow_key("*", Effect="Deny", Action="kms:Decrypt", Condition=outside)
+    world.key_policy(allow_key(ROOT), denial)
+    assert world.check().code == 3
+    world.kms.disable_key(KeyId=KEY_ID)
+    assert world.check().code == 1
+    world.refuse("qbusiness:GetIndex")
+    assert world.check().code == 1
+
+
+@pytest.mark.parametrize(
+    "action", ["sts:GetCallerIdentity", "qbusiness:GetApplication", "iam:SimulatePrincipalPolicy"]
+)
+def test_rejected_credentials_end_the_check(world: World, action: str):
+    world.refuse(action, status=403, code="ExpiredToken")
+    said = world.check()
+    assert said.code == 2
+    assert said.err.splitlines()[-1].startswith("check: AWS does not accept the credentials (Expired")
+
+
+@pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
+def test_an_action_that_the_sandbox_lacks_is_skipped(world: World, code: str):
+    world.server.refusals["iam:SimulatePrincipalPolicy"] = (400, code)
+    world.server.pages["access-analyzer:ValidatePolicy"] = 501
+    said = world.check()
+    assert said.answers("skipped") == [
+        f"{question}: the sandbox does not support this question: ask it on AWS"
+        for question in ("requests allowed", "requests denied", "policy validation", "iam:PassRole")
+    ]
+    assert said.code == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(500, "InternalFailure"), (503, "ServiceUnavailable"), (400, "Throttling"), (503, "")],
+)
+def test_an_outage_of_the_sandbox_is_not_taken_for_a_missing_action(
+    world: World, status: int, code: str
+):
+    for action in ("iam:SimulatePrincipalPolicy", "kms:GetKeyPolicy"):
+        if code:
+            world.server.refusals[action] = (status, code)
+        else:
+            world.server.pages[action] = status
+    said = world.check()
+    assert said.code == 2
+    assert said.answer("key policy").startswith("skipped ")
+    assert "the sandbox does not answer this" not in said.out
+
+
+@pytest.mark.parametrize("endpoint", ["AWS_ENDPOINT_URL", ""])
+def test_a_page_in_place_of_aws_is_one_line(world: World, endpoint: str):
+    world.server.pages["iam:SimulatePrincipalPolicy"] = 200
+    if not endpoint:
+        world.patch.delenv("AWS_ENDPOINT_URL")
+        for service in ("QBUSINESS", "IAM", "SECRETS_MANAGER", "STS", "EC2", "KMS"):
+            world.patch.setenv(f"AWS_ENDPOINT_URL_{service}", world.server.url)
+    said = world.check()
+    assert said.code == 2
+    assert said.answers("problem") == []
+    reason = (
+        f"by {endpoint}={world.server.url}: unset it" if endpoint else "as by a proxy, an outage, or"
+    )
+    assert f"SimulatePrincipalPolicy was answered with an HTML page, {reason}" in (
+        said.answer("requests allowed")
+    )
+
+
+def test_every_action_is_called(world: World):
+    world.bound(WIDE)
+    world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
+    world.add_data_source()
+    world.check()
+    called = {*world.server.calls}
+    world.use_bucket()
+    world.check()
+    assert called | {*world.server.calls} == {*ACTIONS["check"]}
+
+
+def test_the_page_lists_every_question(world: World):
+    questions = {answer["question"] for answer in world.check("--json").json["answers"]}
+    section = prose("Read what it prints", PAGE)
+    listed = re.findall(r"^\| ([\w:, ]+) \| ", section, flags=re.MULTILINE)
+    assert {name for names in listed[1:] for name in names.split(", ")} == questions - {"credentials"}

@@ -1,0 +1,295 @@
+"""`roles check` decides whether a key policy lets the role decrypt."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from evidence.examples import ACCOUNT, OTHER_ACCOUNT, REGION
+from tests.helpers.support import golden
+from tests.helpers.world import (
+    KEY_ARN,
+    ROLE_ARN,
+    ROLE_NAME,
+    ROOT,
+    SECRET_ARN,
+    World,
+    allow_key,
+    deny,
+    policy,
+)
+from tests.roles.check.help import ADMIN, OF_ORGANIZATION, OPTIONAL
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+
+
+EVERYBODY: Final = "allows every principal that meets its conditions to decrypt, including the role"
+TO_IAM: Final = "leaves it to the account's IAM policies"
+THROUGH: Final = {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
+NOT_S3: Final = {"StringNotEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}}
+OUTSIDE: Final = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
+
+
+@pytest.mark.parametrize(
+    ("statements", "text"),
+    [
+        ([allow_key({"AWS": ROLE_ARN}, Action="kms:Decrypt")], "names the role"),
+        ([allow_key({"AWS": ACCOUNT})], TO_IAM),
+        ([allow_key("*", Condition=THROUGH)], EVERYBODY),
+        ([allow_key("*", Condition={"StringEquals": {"kms:CallerAccount": ACCOUNT}})], EVERYBODY),
+        ([allow_key(ROOT, Condition=NOT_S3)], TO_IAM),
+        ([allow_key(ROOT), allow_key("*", Effect="Deny", Action="kms:ScheduleKeyDeletion")], TO_IAM),
+    ],
+)
+def test_key_policies_that_let_the_role_decrypt(
+    world: World, statements: list[dict[str, Any]], text: str
+):
+    world.key_policy(*statements)
+    assert world.ask("key policy") == f"ok       key policy: {text}\n"
+
+
+DENYING: Final[list[dict[str, Any]]] = [
+    {"StringNotLike": {"aws:PrincipalArn": ADMIN}},
+    {"StringNotEquals": {"aws:PrincipalArn": ADMIN}},
+    {"ArnNotEquals": {"aws:PrincipalArn": ADMIN}},
+    {"ArnNotLikeIfExists": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/admin*"}},
+    NOT_S3,
+    {"StringNotEqualsIfExists": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}},
+    {"StringNotEquals": {"kms:CallerAccount": OTHER_ACCOUNT}},
+    {"StringNotEquals": {"aws:PrincipalAccount": OTHER_ACCOUNT}},
+    {"StringEquals": {"aws:RequestedRegion": REGION}},
+    {"StringLike": {"aws:userid": "AROA*:*"}},
+    {"StringNotEquals": {"aws:PrincipalTag/team": "security"}},
+    {"Null": {"aws:MultiFactorAuthAge": "true"}},
+    {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
+    {"Bool": {"aws:ViaAWSService": "true"}},
+    {"StringNotEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}},
+    {"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-1/*"}},
+    {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}},
+]
+"""Conditions that the connector's request meets; moto's account belongs to no organization."""
+
+
+SPARING: Final[list[dict[str, Any]]] = [
+    {"StringNotLike": {"aws:PrincipalArn": [ADMIN, ROLE_ARN]}},
+    {"ArnNotLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/*"}},
+    {"StringNotEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}},
+    {"StringNotEquals": {"kms:CallerAccount": ACCOUNT}},
+    {"StringNotEquals": {"aws:RequestedRegion": [REGION, "eu-west-1"]}},
+    {"Bool": {"aws:SecureTransport": "false"}},
+    {"Bool": {"aws:PrincipalIsAWSService": "true"}},
+    {"StringEquals": {"kms:EncryptionContext:SecretARN": f"{SECRET_ARN}-other"}},
+    {"Bool": {"kms:GrantIsForAWSResource": "false"}},
+    {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+    # One condition that is not met decides, whatever is not known.
+    {**OUTSIDE, "Bool": {"aws:SecureTransport": "false"}},
+]
+
+
+UNKNOWN: Final[list[tuple[dict[str, Any], str]]] = [
+    (OUTSIDE, "aws:SourceIp"),
+    ({"StringLike": {"aws:userid": "*:me"}}, "aws:userid"),
+]
+
+
+def denied_under(world: World, condition: dict[str, Any]) -> None:
+    """Let the account use the key, except under a condition."""
+    denial = allow_key("*", Effect="Deny", Action="kms:Decrypt", Sid="Lock", Condition=condition)
+    world.key_policy(allow_key(ROOT), denial)
+
+
+@pytest.mark.parametrize("condition", DENYING, ids=json.dumps)
+def test_a_key_policy_that_denies_the_role_under_a_condition_is_a_problem(
+    world: World, condition: dict[str, Any]
+):
+    denied_under(world, condition)
+    said = world.check()
+    assert said.code == 1
+    assert said.answer("key policy").startswith(
+        "problem  key policy: the key policy denies kms:Decrypt to the role (Lock)\n"
+    )
+
+
+@pytest.mark.parametrize("condition", SPARING, ids=json.dumps)
+def test_a_key_policy_that_denies_only_others_lets_the_role_decrypt(
+    world: World, condition: dict[str, Any]
+):
+    denied_under(world, condition)
+    said = world.check()
+    assert said.code == 0
+    assert said.answer("key policy") == f"ok       key policy: {TO_IAM}\n"
+
+
+@pytest.mark.parametrize(("condition", "key"), UNKNOWN, ids=json.dumps)
+def test_a_key_policy_under_an_unknown_condition_is_neither_ok_nor_a_problem(
+    world: World, condition: dict[str, Any], key: str
+):
+    denied_under(world, condition)
+    said = world.check()
+    assert said.code == 3
+    assert said.answer("key policy") == (
+        "cannot tell key policy: the key policy may let the role decrypt, or not\n"
+        f"           depends on {key} (Lock)\n"
+        f"         find out: repeat with --context '{key}=VALUE', or start a sync and look for "
+        "kms:Decrypt in CloudTrail: IAM simulates key policies for users only\n"
+    )
+    assert said.out.endswith(" ok, 0 problems, 0 skipped, 1 cannot tell\n")
+    said = world.check("--json")
+    assert said.json["cannot tell"] == 1
+    (answer,) = (each for each in said.json["answers"] if each["question"] == "key policy")
+    assert (answer["state"], answer["details"]) == ("cannot tell", [f"depends on {key} (Lock)"])
+
+
+@pytest.mark.parametrize(
+    ("condition", "depends_on", "how"),
+    [
+        (
+            {"stringNotLike": {"aws:PrincipalArn": ADMIN}},
+            "stringNotLike on aws:PrincipalArn",
+            "compare the statement by hand, or start",
+        ),
+        (
+            {"StringNotEquals": {"aws:PrincipalTag/vpc": "${aws:SourceIp}"}},
+            "aws:SourceIp",
+            "repeat with --context 'aws:SourceIp=VALUE', or start",
+        ),
+    ],
+)
+def test_the_advice_names_only_keys_that_the_user_can_state(
+    world: World, condition: dict[str, Any], depends_on: str, how: str
+):
+    world.iam.tag_role(RoleName=ROLE_NAME, Tags=[{"Key": "vpc", "Value": "192.0.2.1"}])
+    denied_under(world, condition)
+    answer = world.ask("key policy")
+    assert f"\n           depends on {depends_on} (Lock)\n" in answer
+    assert f"\n         find out: {how} a sync" in answer
+
+
+@pytest.mark.parametrize(
+    ("stated", "code", "printed"),
+    [
+        (["aws:SourceIp=192.0.2.1"], 0, "aws:SourceIp is 192.0.2.1"),
+        (["aws:SourceIp=198.51.100.1"], 1, "aws:SourceIp is 198.51.100.1"),
+        (["aws:SourceIp="], 1, "aws:SourceIp is absent"),
+        (["AWS:sourceip=192.0.2.1", "aws:SourceVpc=vpc-1"], 0, "AWS:sourceip is 192.0.2.1"),
+        (
+            ["aws:SourceIp=198.51.100.1", "aws:sourceip=192.0.2.1"],
+            3,
+            "aws:SourceIp is 198.51.100.1, 192.0.2.1",
+        ),
+    ],
+)
+def test_a_stated_key_decides_and_is_printed(world: World, stated: list[str], code: int, printed: str):
+    denied_under(world, OUTSIDE)
+    options = [option for each in stated for option in ("--context", each)]
+    said = world.check(*options)
+    assert said.code == code
+    assert f"\nwith --context: {printed}\n" in said.out
+    assert world.check("--json", *options).json["context"]
+
+
+def test_a_key_cannot_be_both_absent_and_present(world: World):
+    said = world.check("--context", "aws:SourceIp=", "--context", "aws:SourceIP=192.0.2.1")
+    assert "--context states that aws:SourceIp is absent, and that it has a value" in said.refusal
+
+
+def test_the_key_of_a_tag_may_be_stated_with_spaces(world: World):
+    denied_under(world, {"StringEquals": {"aws:ResourceTag/Cost Center": "frozen"}})
+    assert "--context 'aws:ResourceTag/Cost Center=VALUE'" in world.ask("key policy")
+    assert world.check("--context", "aws:ResourceTag/Cost Center=42").code == 0
+
+
+@pytest.mark.parametrize(
+    ("condition", "stated", "code"),
+    [
+        ({"StringNotEquals": {"aws:SourceVpce": "vpce-1"}}, "aws:SourceVpce=vpce-1", 1),
+        ({"StringNotEquals": {"aws:PrincipalArn": ADMIN}}, f"aws:PrincipalArn={ADMIN}", 1),
+        ({"Bool": {"aws:ViaAWSService": "true"}}, "aws:ViaAWSService=", 1),
+        ({"StringNotEquals": {"aws:PrincipalTag/team": "web"}}, "aws:PrincipalTag/team=web", 1),
+        # The rest of this key is unknown.
+        ({"StringLike": {"aws:userid": "*:me"}}, "aws:userid=AROAEXAMPLE:you", 0),
+    ],
+    ids=json.dumps,
+)
+def test_a_stated_key_does_not_change_a_known_one(
+    world: World, condition: dict[str, Any], stated: str, code: int
+):
+    denied_under(world, condition)
+    said = world.check("--context", stated)
+    assert said.code == code
+    assert said.answer("key policy").startswith("problem " if code else "ok ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("aws:CurrentTime", "2199-01-01T00:00:00Z"), ("aws:EpochTime", "7226582400")]
+)
+def test_an_answer_that_depends_on_the_time_says_so(world: World, key: str, value: str):
+    denied_under(world, {"DateGreaterThan": {key: value}})
+    said = world.check()
+    assert said.code == 0
+    at_this_time = f", at this time: depends on {key}\n"
+    assert said.answer("key policy") == f"ok       key policy: {TO_IAM}{at_this_time}"
+    assert world.check("--context", f"{key}=2200-01-01T00:00:00Z").code == 1
+    denied_under(world, {"DateGreaterThan": {key: "1577836800"}})
+    denied = "problem  key policy: the key policy denies kms:Decrypt to the role (Lock)"
+    assert world.ask("key policy").startswith(f"{denied}{at_this_time}")
+
+
+@pytest.mark.parametrize("text", ["aws:SourceVpc", "=vpc-1", "SourceVpc=vpc-1", "aws: x=1"])
+def test_an_invalid_context_is_rejected(world: World, text: str):
+    with pytest.raises(SystemExit) as stopped:
+        world.check("--context", text)
+    assert stopped.value.code == 2
+    line = f"{text!r} is not a condition key with a value: expected KEY=VALUE"
+    assert line in world.capsys.readouterr().err
+
+
+def test_the_organization_is_read_if_a_key_policy_depends_on_it(world: World):
+    world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
+    organization = {"Id": "o-a1b2c3d4e5"}
+    world.server.answers["organizations:DescribeOrganization"] = {"Organization": organization}
+    assert world.check().code == 0
+    organization["Id"] = "o-another123"
+    assert world.ask("key policy").startswith("problem ")
+    world.refuse(OPTIONAL, status=400, code="AccessDeniedException")
+    said = world.check()
+    assert said.code == 3
+    assert "depends on aws:PrincipalOrgID (Statement)\n" in said.answer("key policy")
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        {"AWS": f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE_NAME}/session"},
+        {"AWS": "AROAEXAMPLEOFAROLETHATIS"},
+        {"Service": "qbusiness.amazonaws.com"},
+    ],
+)
+def test_a_key_policy_that_names_another_principal_is_not_ok(world: World, principal: dict[str, str]):
+    world.key_policy(allow_key(principal))
+    assert not world.ask("key policy").startswith("ok ")
+
+
+@pytest.mark.parametrize(
+    ("spared", "state"),
+    [
+        ([ROLE_ARN, f"arn:aws:iam::{ACCOUNT}:root"], "ok "),
+        ([ROLE_ARN], "cannot tell "),
+        ([ADMIN], "problem "),
+    ],
+)
+def test_a_denial_with_not_principal_is_read(world: World, spared: list[str], state: str):
+    document = policy(allow_key(ROOT), deny("kms:*", "*", NotPrincipal={"AWS": spared}))
+    world.server.answers["kms:GetKeyPolicy"] = {"Policy": document}  # moto refuses it
+    assert world.ask("key policy").startswith(state)
+
+
+def test_the_policy_of_a_key_in_another_account_is_left_to_that_account(world: World):
+    arn = KEY_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+    world.set(kmsKeyId=arn)
+    world.describe_key(arn)
+    world.put_policy(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT).replace(KEY_ARN, arn))
+    world.describe_secret(KmsKeyId=arn)
+    said = world.check()
+    assert f"only account {OTHER_ACCOUNT}, which has the key, can read" in said.answer("key policy")
+    assert said.code == 0

@@ -1,0 +1,188 @@
+"""`roles check` compares the role with the one that the program renders."""
+
+import json
+from typing import Any
+
+import pytest
+
+from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, OTHER_ACCOUNT
+from tests.helpers.qbusiness_server import Simulation
+from tests.helpers.support import golden
+from tests.helpers.world import OTHER_ID, ROLE_ARN, ROLE_NAME, USER_ARN, WIDE, World, policy
+from tests.roles.check.help import set_up
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+
+
+def test_before_the_first_deployment_there_is_no_role(world: World):
+    world.outputs = {}
+    said = world.check()
+    assert said.code == 1
+    assert said.answer("role") == (
+        "problem  role: the stack has no role yet\n         fix: pulumi up --stack dev\n"
+    )
+    assert said.answers("skipped") == [
+        f"{question}: there is no role"
+        for question in (
+            *("trust policy", "application ARN", "role policy"),
+            *("other policies", "permissions boundary"),
+            *("requests allowed", "requests denied", "iam:PassRole"),
+        )
+    ]
+    assert said.answer("policy validation").startswith("ok ")
+
+
+def test_a_deleted_role_is_a_problem(world: World):
+    world.delete_role()
+    said = world.check()
+    assert said.answer("role").startswith(f"problem  role: there is no role {ROLE_ARN}\n")
+    assert said.answer("role policy") == "skipped  role policy: there is no role\n"
+
+
+def test_a_role_under_another_path_is_another_role(world: World):
+    world.outputs["roleArn"] = f"arn:aws:iam::{ACCOUNT}:role/q/{ROLE_NAME}"
+    said = world.check()
+    assert f"there is no role arn:aws:iam::{ACCOUNT}:role/q/" in said.answer("role")
+    for question in ("trust policy", "role policy", "other policies", "requests allowed"):
+        assert said.answer(question) == f"skipped  {question}: there is no role\n"
+
+
+def test_drift_of_the_policies_names_the_statements(world: World):
+    statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    world.trust(policy(statement))
+    world.put_policy(golden("minimal-role-policy"))
+    said = world.check()
+    assert said.answer("trust policy") == (
+        "problem  trust policy: differs from what the program renders\n"
+        "           statement 1: excess\n"
+        "         fix: pulumi up --stack dev\n"
+    )
+    answer = said.answer("role policy")
+    assert "AllowsAmazonQToDecryptSecret: missing\n" in answer
+    assert "AllowsAmazonQToGetSecret" not in answer
+
+
+def test_a_trust_policy_for_another_application_arn_is_a_problem(world: World):
+    # IAM compares the ARN with case, and an API may not.
+    actual = APPLICATION_ARN.replace(APPLICATION_ID, APPLICATION_ID.upper())
+    world.resource(APPLICATION_ID, applicationArn=actual)
+    said = world.check()
+    assert said.answer("trust policy").startswith("ok ")
+    assert said.answer("application ARN") == (
+        f"problem  application ARN: the trust policy does not admit {actual}, the ARN of the "
+        f"application in AWS\n         fix: {set_up('applicationId', actual)}\n"
+    )
+
+
+def test_a_trust_policy_that_denies_under_a_condition_is_not_judged(world: World):
+    document = json.loads(golden("trust-policy"))
+    (statement,) = document["Statement"]
+    condition = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    document["Statement"].append({**statement, "Sid": "No", "Effect": "Deny", "Condition": condition})
+    world.trust(json.dumps(document))
+    said = world.check()
+    assert "No: denies\n" in said.answer("trust policy")
+    assert said.answer("application ARN").startswith("skipped ")
+
+
+def test_a_trust_policy_that_does_not_name_the_application_is_deployed_again(world: World):
+    document = golden("trust-policy").replace(APPLICATION_ID, OTHER_ID)
+    world.trust(document)
+    answer = world.ask("application ARN")
+    assert f"does not admit {APPLICATION_ARN}, the ARN" in answer
+    assert answer.endswith("fix: pulumi up --stack dev\n")
+
+
+def test_policies_in_another_form_mean_the_same(world: World):
+    document = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
+    document["Statement"].reverse()
+    for statement in document["Statement"]:
+        del statement["Sid"]
+    world.put_policy(json.dumps(document))
+    assert world.ask("role policy").startswith("ok ")
+
+
+def test_other_policies_are_a_problem(world: World):
+    arn = world.attach(ROLE_NAME, "wide")
+    world.put_policy(WIDE, "by-hand")
+    answer = world.ask("other policies")
+    assert f"the role has by-hand, {arn} in addition\n" in answer
+    assert answer.endswith(
+        f"fix: aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name by-hand && "
+        f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn {arn}\n"
+    )
+    world.set(exclusivePolicies=True)
+    assert "fix: pulumi up --stack dev\n" in world.ask("other policies")
+
+
+def test_names_that_a_shell_would_expand_are_quoted_in_the_commands(world: World):
+    arn = world.attach(ROLE_NAME, "wide", Path="/$(id)/")
+    for name in ("=ls", "-x"):
+        world.put_policy(WIDE, name)
+    fix = world.ask("other policies").partition("fix: ")[2]
+    assert sorted(fix.strip().split(" && ")) == [
+        f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name '=ls'",
+        f"aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name='-x'",
+        f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn '{arn}'",
+    ]
+
+
+def test_serious_findings_of_access_analyzer_are_problems(world: World):
+    world.find(findingType="SUGGESTION")
+    answer = world.ask("policy validation")
+    assert answer.endswith("no error and no security warning, 2 warnings or suggestions\n")
+    world.find(findingType="SECURITY_WARNING")
+    answer = world.ask("policy validation")
+    assert "finds 2 errors or security warnings\n" in answer
+    assert "trust policy, PASS_ROLE_WITH_STAR_IN_RESOURCE: Details. https://docs.aws" in answer
+
+
+def test_the_role_of_a_session_is_simulated_with_its_path(world: World):
+    world.iam.create_role(RoleName="admin", Path="/team/", AssumeRolePolicyDocument=WIDE)
+    world.caller(f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/me")
+    principals: list[str] = []
+
+    def decide(simulation: Simulation) -> Any:
+        principals.append(simulation.principal)
+        if simulation.actions == ["iam:PassRole"] and simulation.principal != ROLE_ARN:
+            assert (simulation.resource, simulation.context) == (
+                ROLE_ARN,
+                {"iam:PassedToService": "qbusiness.amazonaws.com"},
+            )
+        return world.deny_others(simulation)
+
+    world.server.decide = decide
+    admin = f"arn:aws:iam::{ACCOUNT}:role/team/admin"
+    assert world.ask("iam:PassRole") == (
+        f"ok       iam:PassRole: {admin} may pass the role to qbusiness.amazonaws.com\n"
+    )
+    assert set(principals) == {ROLE_ARN, admin}
+
+
+@pytest.mark.parametrize(
+    ("arn", "answer"),
+    [
+        (f"arn:aws:iam::{ACCOUNT}:root", "ok       iam:PassRole: the root user of the account is"),
+        (f"arn:aws:sts::{ACCOUNT}:federated-user/me", "skipped  iam:PassRole: IAM does not simulate"),
+    ],
+)
+def test_a_caller_that_is_not_simulated_leaves_the_exit_code(world: World, arn: str, answer: str):
+    world.caller(arn)
+    said = world.check()
+    assert said.answer("iam:PassRole").startswith(answer)
+    assert said.code == 0
+
+
+def test_a_caller_that_may_not_pass_the_role_is_a_problem(world: World):
+    world.deny_passing()
+    answer = world.ask("iam:PassRole")
+    assert f"problem  iam:PassRole: {USER_ARN} may not pass the role to qbusiness" in answer
+    assert "docs/faq.md#not-authorized-to-perform-iampassrole\n" in answer
+
+
+def test_the_role_of_an_existing_data_source_need_not_be_passed(world: World):
+    world.deny_passing()
+    world.add_data_source()
+    said = world.check()
+    assert "may not pass the role, which a data source has already" in said.answer("iam:PassRole")
+    assert said.code == 0

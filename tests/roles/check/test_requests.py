@@ -1,0 +1,155 @@
+"""`roles check` lets IAM simulate the requests of the connector."""
+
+import json
+from typing import Any
+
+import pytest
+
+from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
+from roles.account import Account
+from tests.helpers.support import golden
+from tests.helpers.world import (
+    DENIED,
+    KEY_ARN,
+    OWN,
+    ROLE_ARN,
+    ROLE_NAME,
+    SECRET_ARN,
+    WIDE,
+    World,
+    allow,
+    policy,
+    s3_policy,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+
+READ = f"secretsmanager:GetSecretValue on {SECRET_ARN}"
+NOT_ALLOWED = "no policy of the role allows it"
+BY_ORGANIZATION = {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}
+
+
+@pytest.mark.parametrize(("for_bucket", "requests"), [(False, 28), (True, 16)])
+def test_the_policies_of_the_program_pass_the_simulation(world: World, for_bucket: bool, requests: int):
+    if for_bucket:
+        world.use_bucket()
+    with world.simulated():
+        world.iam.put_user_policy(UserName="deployer", PolicyName="wide", PolicyDocument=WIDE)
+        said = world.check()
+    assert said.code == 0
+    assert f"IAM allows all {requests} that the connector makes" in said.answer("requests allowed")
+
+
+def test_a_boundary_for_the_region_passes_the_simulation(world: World):
+    condition = {"StringEquals": {"aws:RequestedRegion": REGION}}
+    world.bound(policy(allow("*", "*", Condition=condition)))
+    with world.simulated():
+        assert world.ask("requests allowed").startswith("ok ")
+
+
+def passing_policy(role: str) -> str:
+    """Return the policy of a stack for a bucket that is the data source, which passes other roles."""
+    return s3_policy(ROLE_NAME, key=True).replace(f":role/{ROLE_NAME}", f":role/{role}")
+
+
+@pytest.mark.parametrize("role", ["QBusiness-DataSource-*", "*"])
+def test_a_role_that_may_pass_other_roles_is_found(world: World, role: str):
+    world.use_bucket()
+    world.put_policy(passing_policy(role))
+    with world.simulated():
+        said = world.check()
+    answer = said.answer("requests denied")
+    assert answer.startswith("problem  requests denied: the role may reach")
+    assert f":role/QBusiness-DataSource-another: allowed by {OWN}\n" in answer
+    assert "AllowsAmazonQToPassCustomerRole: excess\n" in said.answer("role policy")
+
+
+def test_a_role_that_passes_another_role_lacks_the_permission_to_pass_itself(world: World):
+    world.use_bucket()
+    world.put_policy(passing_policy("qbusiness-other"))
+    with world.simulated():
+        said = world.check()
+    assert "AllowsAmazonQToPassCustomerRole: missing\n" in said.answer("role policy")
+    assert f"iam:PassRole on {ROLE_ARN}: {NOT_ALLOWED}\n" in said.answer("requests allowed")
+
+
+def test_before_the_first_deployment_the_policy_names_the_future_role(world: World):
+    world.use_bucket()
+    world.outputs = {}
+    validated: list[str] = []
+
+    def validate(_: Account, document: str, *_more: str, **_types: str) -> list[dict[str, Any]]:
+        validated.append(document)
+        return []
+
+    world.patch.setattr(Account, "policy_findings", validate)
+    world.check()
+    assert ':role/aem-connector-qbusiness-role"' in validated[0]
+    world.set(roleName="qbusiness-files", rolePath="/connectors/")
+    world.check()
+    assert ':role/connectors/qbusiness-files"' in validated[2]
+
+
+def test_the_older_ingest_scope_does_not_pass_the_simulation(world: World):
+    world.set(ingestScope="index")
+    document = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
+    for statement in document["Statement"]:
+        if statement["Sid"] == "AllowsAmazonQToIngestDocuments":
+            statement["Resource"] = statement["Resource"][1]
+    world.put_policy(json.dumps(document))
+    with world.simulated():
+        said = world.check()
+    assert said.answer("role policy").startswith("ok ")
+    answer = said.answer("requests allowed")
+    assert answer.startswith("problem  requests allowed: IAM denies 2 of the 28 requests")
+    assert f"qbusiness:BatchPutDocument on {APPLICATION_ARN}: {NOT_ALLOWED}" in answer
+
+
+def test_the_simulation_finds_a_boundary_and_excess(world: World):
+    world.bound(policy({"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}), is_set=False)
+    world.put_policy(WIDE, "by-hand")
+    with world.simulated():
+        said = world.check()
+    denied = f"kms:Decrypt on {KEY_ARN}: not allowed by the permissions boundary\n"
+    assert denied in said.answer("requests allowed")
+    assert ":secret:another-secret-AbCdEf: allowed by by-hand\n" in said.answer("requests denied")
+
+
+@pytest.mark.parametrize(
+    ("decision", "reason"),
+    [
+        (DENIED, NOT_ALLOWED),
+        (
+            {"EvalDecision": "explicitDeny", "MatchedStatements": [{"SourcePolicyId": "guard"}] * 2},
+            "denied by guard",
+        ),
+        (DENIED | BY_ORGANIZATION, "denied by a service control policy of the organization"),
+        # Another statement mentions the key, which the request contains.
+        (DENIED | {"MissingContextValues": ["kms:ViaService"]}, NOT_ALLOWED),
+        (
+            DENIED | BY_ORGANIZATION | {"MissingContextValues": ["aws:SourceIp"]},
+            "denied by a service control policy of the organization",
+        ),
+    ],
+)
+def test_a_denial_is_reported_with_its_reason(world: World, decision: dict[str, Any], reason: str):
+    world.decide_on(SECRET_ARN, **decision)
+    answer = world.ask("requests allowed")
+    assert answer.startswith("problem  requests allowed: IAM denies 1 of the 28 requests that the conn")
+    assert f"{READ}: {reason}\n" in answer
+
+
+@pytest.mark.parametrize("in_resource", [False, True])
+def test_a_denial_for_a_missing_condition_key_is_neither_ok_nor_a_problem(
+    world: World, in_resource: bool
+):
+    # IAM names the keys of other statements too.
+    missing = {"MissingContextValues": ["aws:SourceIp", "KMS:viaservice"]}
+    of_resource = {"EvalResourceName": SECRET_ARN, "EvalResourceDecision": "explicitDeny", **missing}
+    results = {"ResourceSpecificResults": [of_resource]} if in_resource else missing
+    world.decide_on(SECRET_ARN, EvalDecision="explicitDeny", **results)
+    said = world.check()
+    assert said.code == 3
+    answer = said.answer("requests allowed")
+    assert answer.startswith("cannot tell requests allowed: IAM may deny 1 of the 28 requests")
+    assert f"{READ} depends on aws:SourceIp\n" in answer

@@ -1,0 +1,104 @@
+"""`roles check` reads the policies of the secret, the key, and the bucket."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import pytest
+
+from evidence.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT
+from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN, World, allow_key, policy
+from tests.roles.check.help import ROLE_ID
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+
+
+GET_SECRET_POLICY: Final = "secretsmanager:GetResourcePolicy"
+RESOURCE_POLICIES: Final[Mapping[str, tuple[str, Callable[..., None], str]]] = {
+    "secret": (
+        "secret policy",
+        World.put_secret_policy,
+        f"aws secretsmanager put-resource-policy --secret-id {SECRET_ARN} --resource-policy",
+    ),
+    "key": (
+        "key principals",
+        World.put_key_policy,
+        f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy",
+    ),
+    "bucket": (
+        "bucket policy",
+        World.put_bucket_policy,
+        "aws s3api put-bucket-policy --bucket documents --policy",
+    ),
+}
+"""The question about each policy that can name the role, how a test puts it, and the command."""
+
+
+@pytest.mark.parametrize("of", RESOURCE_POLICIES)
+def test_a_resource_policy_that_names_a_deleted_role_is_a_problem(world: World, of: str):
+    question, put, command = RESOURCE_POLICIES[of]
+    put(world, {"AWS": [ROLE_ID, f"arn:aws:iam::{ACCOUNT}:role/admin"]})
+    said = world.check()
+    assert said.code == 1
+    assert said.answer(question) == (
+        f"problem  {question}: the policy of the {of} names {ROLE_ID}, the ID of a role "
+        "that was deleted: a role that is created again is another principal, even under the same ARN\n"
+        f"         fix: if it was this role, {command} file://POLICY_FILE, with {ROLE_ARN} in "
+        f"place of {ROLE_ID}; otherwise, without {ROLE_ID}\n"
+    )
+
+
+@pytest.mark.parametrize("of", RESOURCE_POLICIES)
+def test_a_resource_policy_that_names_the_role_itself_is_ok(world: World, of: str):
+    question, put, _ = RESOURCE_POLICIES[of]
+    put(world, {"AWS": [ROLE_ID, ROLE_ARN, ACCOUNT]})
+    answer = world.ask(question)
+    assert answer.startswith(f"ok       {question}: ")
+    assert answer.endswith("names no role that was deleted\n")
+
+
+@pytest.mark.parametrize(
+    ("question", "call", "member", "action"),
+    [
+        ("secret policy", GET_SECRET_POLICY, "ResourcePolicy", "secretsmanager:GetSecretValue"),
+        ("bucket policy", "s3:GetBucketPolicy", "Policy", "s3:GetObject"),
+    ],
+)
+def test_a_resource_policy_that_denies_the_role_is_a_problem(
+    world: World, question: str, call: str, member: str, action: str
+):
+    if question == "bucket policy":
+        world.use_bucket()
+    more = {} if question == "bucket policy" else {"ARN": SECRET_ARN}
+    denial = allow_key("*", Effect="Deny", Action=action, Sid="Lock")
+    world.server.answers[call] = {**more, member: policy(denial)}
+    said = world.check()
+    assert said.code == 1
+    answer = said.answer(question)
+    assert f" denies {action} to the role (Lock)\n" in answer
+    assert "policy file://POLICY_FILE, without that statement\n" in answer
+    outside = {"Condition": {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}
+    world.server.answers[call] = {**more, member: policy(denial | outside)}
+    assert world.ask(question).startswith(f"cannot tell {question}: ")
+    nothing = (
+        f"ok       {question}: does not deny the role anything, and names no role that was deleted\n"
+    )
+    assert world.ask(question, "--context", "aws:SourceIp=192.0.2.1").startswith(nothing)
+
+
+def test_the_policy_of_a_secret_in_another_account_is_left_to_that_account(world: World):
+    arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+    world.set(secretId=arn, kmsKeyId=KEY_ARN)
+    world.server.answers["secretsmanager:DescribeSecret"] = {"ARN": arn, "KmsKeyId": KEY_ARN}
+    world.refuse(GET_SECRET_POLICY, status=400, code="AccessDeniedException")
+    assert world.ask("secret policy").startswith(
+        f"skipped  secret policy: only account {OTHER_ACCOUNT}, which has the secret, can read its "
+    )
+
+
+def test_the_policy_of_a_secret_scheduled_for_deletion_is_not_read(world: World):
+    world.secrets.delete_secret(SecretId=SECRET_ARN)
+    said = world.check()
+    assert said.answer("secret policy") == (
+        "skipped  secret policy: the secret is scheduled for deletion\n"
+    )
+    assert "secretsmanager:GetResourcePolicy" not in world.server.calls

@@ -1,0 +1,91 @@
+"""`roles check` reads the stack's settings and outputs through Pulumi."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
+from tests.helpers.stacks import PROJECT_NAME
+from tests.helpers.world import ROLE_ARN, World
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+
+
+def test_a_stack_that_does_not_exist_is_one_line(world: World):
+    said = world.check("--stack", "nope")
+    assert said.code == 2
+    (line,) = said.err.splitlines()
+    assert line.startswith(
+        "check: `pulumi config` failed (no stack named 'nope' found): `pulumi stack ls`"
+    )
+    assert world.server.calls == []
+
+
+@pytest.mark.parametrize("name", [f"acme/{PROJECT_NAME}/dev", "acme/dev"])
+def test_every_command_names_the_stack_as_it_was_given(world: World, name: str):
+    world.recreate_secret()
+    world.delete_policy()
+    said = world.check("--stack", name)
+    assert said.code == 1
+    named = re.findall(r"--stack (\S+)", said.out)
+    assert len(named) > 2
+    assert set(named) == {name}
+
+
+def test_a_stack_of_another_project_is_one_line(world: World):
+    line = world.check("--stack", "acme/website/dev").refusal
+    assert line == (
+        "check: stack acme/website/dev is of another project, website, and Pulumi.yaml in this "
+        f"directory is of {PROJECT_NAME}: run the command in the directory of that project, or name a "
+        "stack of this one; `pulumi stack ls` lists them"
+    )
+    world.settings = {"aws:region": REGION, "website:domain": "example.com"}
+    line = world.check().refusal
+    assert line.startswith(
+        "check: stack dev seems to be of another project: its settings are of website, and "
+        f"Pulumi.yaml in this directory is of {PROJECT_NAME}: run the command in"
+    )
+    assert world.server.calls == []
+
+
+def test_outside_a_project_there_is_one_line(world: World):
+    world.path("Pulumi.yaml").unlink()
+    assert "go to the project's directory" in world.check().err
+
+
+def test_without_pulumi_there_is_one_line(world: World):
+    world.patch.setenv("PATH", "/nowhere")
+    said = world.check()
+    assert said.code == 2
+    assert said.err.startswith("check: pulumi is not on PATH: install it")
+
+
+ANOTHER_ACCOUNT: list[Callable[[World], object]] = [
+    lambda world: world.outputs.update(roleArn=ROLE_ARN.replace(ACCOUNT, OTHER_ACCOUNT)),
+    lambda world: world.set(applicationId=APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)),
+    lambda world: world.set(accountId=OTHER_ACCOUNT),
+]
+
+
+@pytest.mark.parametrize("apply", ANOTHER_ACCOUNT, ids=["role", "application", "setting"])
+def test_credentials_of_another_account_are_one_line(world: World, apply: Callable[[World], object]):
+    apply(world)
+    said = world.check()
+    assert said.code == 2
+    (line,) = said.err.splitlines()
+    assert line.startswith(
+        f"check: stack dev is in account {OTHER_ACCOUNT}, and the credentials are for account {ACCOUNT}"
+    )
+    assert world.server.calls == ["sts:GetCallerIdentity"]
+
+
+def test_settings_that_the_program_refuses_are_printed_as_the_program_does(world: World):
+    del world.settings["aws:region"]
+    world.set(indexId="short")
+    said = world.check()
+    assert said.code == 2
+    assert "aws:region: is required and not set" in said.err
+    assert 'indexId: "short" is not an index ID' in said.err
+    assert "fix: pulumi config set --stack dev --plaintext -- indexId INDEX_ID" in said.err
+    assert world.server.calls == []

@@ -1,0 +1,34 @@
+"""Share the account of the tests of `python -m roles`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.qbusiness_server import Server, served
+from tests.helpers.world import World
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with served() as server:
+        yield server
+
+
+@pytest.fixture
+def world(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> World:
+    return World(server, tmp_path, monkeypatch, capsys)
+
+
+@pytest.fixture
+def project(world: World) -> None:
+    """Make the directory one of a Pulumi project."""
+    world.write_project()
+
+
+@pytest.fixture
+def deployed(world: World) -> None:
+    """Add the stack `dev` to the account, with nothing wrong."""
+    world.deploy()

@@ -1,0 +1,188 @@
+"""`roles` finds the connector, the secret, and the bucket of a data source."""
+
+from typing import Any
+
+import pytest
+
+from components.connectors import CONNECTORS
+from evidence.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, OTHER_ACCOUNT, REGION
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.stacks import PROJECT_NAME
+from tests.helpers.world import FOREIGN_KEY_ARN, NAME, World
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("project")]
+
+
+def configured(kind: str, more: Any = (), **endpoint: Any) -> dict[str, Any]:
+    """Return the configuration of a data source, as the JSON schema of its connector has it."""
+    connection = {"repositoryEndpointMetadata": endpoint}
+    return {"type": kind, "connectionConfiguration": connection, **dict(more)}
+
+
+def nested(**properties: str) -> dict[str, Any]:
+    return {"repositoryAdditionalProperties": properties}
+
+
+@pytest.mark.parametrize(
+    ("connector", "configuration"),
+    [
+        (None, configured("AEM", deploymentType="CLOUD", aemUrl="https://x", authType="OAuth2")),
+        ("aem-server", configured("AEM", deploymentType="ON_PREMISE")),
+        ("alfresco-cloud", configured("ALFRESCO", **nested(type="PAAS", authType="Basic"))),
+        ("alfresco-server", configured("ALFRESCO", **nested(type="ON_PREM"))),
+        ("confluence-cloud", configured("CONFLUENCEV2", type="SAAS")),
+        ("confluence-server", configured("CONFLUENCE", type="ON_PREM")),
+        ("github-cloud", configured("GITHUB", type="SAAS")),
+        ("github-server", configured("GITHUB", type="ON_PREMISE")),
+        ("sharepoint-cloud", configured("SHAREPOINTV2", **nested(version="Online"))),
+        ("sharepoint-server-subscription", configured("SHAREPOINT", **nested(version="Server"))),
+        ("my-sql", configured("JDBC", dbType="mysql")),
+        ("ms-sql-server", configured("JDBC", dbType="sqlserver")),
+        ("ibm-db2", configured("JDBC", dbType="db2")),
+        ("oracle-database", configured("JDBC", dbType="oracle")),
+        ("postgresql", configured("JDBC", dbType="postgresql")),
+        ("exchange", configured("MSEXCHANGE")),
+        ("teams", configured("MSTEAMSV2")),
+        ("googledrive-v1", configured("GOOGLEDRIVE")),
+        ("googledrive-v2", configured("GOOGLEDRIVEV3")),
+        ("webcrawler", configured("WEBCRAWLERV2")),
+        ("Asana", configured("ASANA")),
+    ],
+)
+def test_type_and_configuration_identify_the_connector(
+    world: World, connector: str | None, configuration: dict[str, Any]
+):
+    world.make(configuration=configuration)
+    said = world.adopt("--json").json
+    assert said["config"].get(f"{PROJECT_NAME}:connector") == connector
+    assert said["connector"] == (connector or "aem-cloud")
+
+
+@pytest.mark.parametrize(
+    "kind", sorted({kind for row in CONNECTORS.values() for kind in row.types.split()})
+)
+def test_every_type_can_be_imported_with_the_least_configuration(world: World, kind: str):
+    if kind.startswith("S3"):
+        world.bucket()
+        connection = {"bucketName": "documents"}
+        world.make(
+            configuration={"type": kind, "secretArn": None, "connectionConfiguration": connection}
+        )
+    else:
+        world.make(configuration={"type": kind})
+    assert kind in CONNECTORS[world.adopted().get("connector", "aem-cloud")].types.split()
+
+
+@pytest.mark.parametrize(
+    ("configuration", "bucket"),
+    [
+        (configured("SHAREPOINTV2", **nested(version="Online", s3bucketName="files")), "files"),
+        (configured("WEBCRAWLERV2", s3SeedUrl="s3://files/seeds.txt", s3SiteMapUrl=None), "files"),
+        (configured("CONFLUENCEV2", type="ON_PREM", sslCertificatePath="s3://files/a.pem"), "files"),
+        (configured("ALFRESCO", {"additionalProperties": {"path": "s3://files/a.pem"}}), "files"),
+        (configured("MSEXCHANGEV2", {"filter": [{"userFilterPath": "s3://files/users"}]}), "files"),
+        (configured("SHAREPOINTV2", **nested(version="Online", s3bucketName="")), None),
+    ],
+)
+def test_a_bucket_in_the_configuration_is_written(
+    world: World, configuration: dict[str, Any], bucket: str | None
+):
+    world.make(configuration=configuration)
+    config = world.adopted()
+    assert config.get("bucketName") == bucket
+    assert "bucketAccountId" not in config
+
+
+def test_an_ambiguous_configuration_means_a_connector_that_supports_its_members(world: World):
+    # Alfresco Cloud has no bucket.
+    world.make(configuration={"type": "ALFRESCO", "bucketName": "files"})
+    assert world.adopted()["connector"] == "alfresco-server"
+
+
+@pytest.mark.parametrize(
+    ("configuration", "bucket", "warning"),
+    [
+        (
+            {"bucketName": "files"},
+            None,
+            "names the bucket files, to which the role of the connector aem-cloud gives no",
+        ),
+        (
+            configured("WEBCRAWLERV2", s3SeedUrl="s3://one/a", s3SiteMapUrl="s3://two/b"),
+            "one",
+            "names several buckets (one, two)",
+        ),
+    ],
+)
+def test_a_bucket_that_the_role_cannot_read_is_a_warning(
+    world: World, configuration: dict[str, Any], bucket: str | None, warning: str
+):
+    world.make(configuration={"type": "AEM", **configuration})
+    assert world.adopted("--dry-run").get("bucketName") == bucket
+    assert warning in world.adopt("--dry-run").err
+
+
+def test_a_site_without_sign_in_has_no_secret(world: World):
+    world.make(configuration={"type": "WEBCRAWLERV2", "secretArn": None})
+    assert "secretId" not in world.adopted()
+    assert "secretsmanager:DescribeSecret" not in world.server.calls
+
+
+def test_a_newer_connector_names_its_secret_and_bucket_in_other_members(world: World):
+    world.make(configuration={"secretArn": None}, kind="ONEDRIVEV3")
+    world.server.data_source()["configuration"] = {
+        "type": "ONEDRIVEV3",
+        "connectionConfiguration": {"secretArn": world.secret_arn},
+        "filterConfiguration": {"userFilterPath": "s3://files/users.txt"},
+    }
+    config = world.adopted()
+    assert (config["connector"], config["bucketName"]) == ("onedrive-new", "files")
+    assert config["secretId"] == world.secret_arn
+
+
+def test_a_bucket_as_the_data_source_needs_no_secret_and_no_key(world: World):
+    world.make_s3()
+    assert world.adopted() == {
+        "aws:region": REGION,
+        "aws:allowedAccountIds": [ACCOUNT],
+        "applicationId": APPLICATION_ARN,
+        "indexId": INDEX_ID,
+        "connector": "s3-v2",
+        "bucketName": "documents",
+        "roleName": NAME,
+    }
+
+
+def test_the_key_and_the_account_of_a_bucket_are_written(world: World):
+    world.describe_key(FOREIGN_KEY_ARN)
+    world.make_s3(FOREIGN_KEY_ARN, OTHER_ACCOUNT)
+    config = world.adopted("--dry-run")
+    assert (config["kmsKeyId"], config["bucketAccountId"]) == (FOREIGN_KEY_ARN, OTHER_ACCOUNT)
+    world.refuse("s3:GetEncryptionConfiguration")
+    assert "kmsKeyId" not in world.adopted("--dry-run")
+    warning = "warning: s3:GetEncryptionConfiguration is not allowed for the bucket documents"
+    assert warning in world.adopt("--dry-run").err
+
+
+def test_a_bucket_that_does_not_exist_is_one_line(world: World):
+    world.make_s3()
+    world.s3.delete_bucket(Bucket="documents")
+    assert (
+        "there is no bucket documents: give the data source the name of a bucket" in world.adopt().last
+    )
+
+
+def test_a_data_source_of_an_unknown_type_is_imported_as_the_connector_that_is_given(world: World):
+    world.make(configuration={"type": "NEW"})
+    assert "there is no data source (there are 1, of these types: NEW)" in world.adopt().err
+    said = world.adopt("--data-source", DATA_SOURCE_ID)
+    assert "no connector of this program is of type NEW: give the one whose role" in said.err
+    assert world.adopted("--data-source", DATA_SOURCE_ID, "--connector", "box")["connector"] == "box"
+
+
+def test_an_unknown_connector_is_rejected_with_similar_names(world: World):
+    with pytest.raises(SystemExit) as stopped:
+        world.adopt("--connector", "confluence")
+    assert stopped.value.code == 2
+    line = "'confluence' is not a connector: expected one of confluence-cloud, confluence-server"
+    assert line in world.capsys.readouterr().err

@@ -1,0 +1,197 @@
+"""Policies are compared by what they allow."""
+
+import json
+from typing import Any
+
+import pytest
+
+from evidence.examples import ACCOUNT, APPLICATION_ARN
+from roles.difference import TRUST_POLICY, compare, statements
+from tests.helpers.support import golden
+from tests.helpers.world import FOREIGN_KEY_ARN, OWN, WIDE, allow, deny
+
+pytestmark = pytest.mark.slow
+
+
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:aem-a1B2c3"
+GET = allow(["secretsmanager:GetSecretValue"], [SECRET])
+LIKE = {"StringLike": {"kms:ViaService": ["secretsmanager.*.amazonaws.com"]}}
+THROUGH = LIKE["StringLike"]
+DECRYPT = allow(["kms:Decrypt"], [FOREIGN_KEY_ARN], Condition=LIKE)
+
+
+def get_if(operator: str, **values: Any) -> dict[str, Any]:
+    """Return GET under a condition; `_` in the name of a key stands for `:`."""
+    return {**GET, "Condition": {operator: {key.replace("_", ":"): it for key, it in values.items()}}}
+
+
+def get_if_tag(operator: str, value: Any, key: str = "aws:PrincipalTag/a") -> dict[str, Any]:
+    return {**GET, "Condition": {operator: {key: value}}}
+
+
+def decrypt_if(**operators: Any) -> dict[str, Any]:
+    """Return DECRYPT under other conditions; `_` in the name of an operator stands for `:`."""
+    return {**DECRYPT, "Condition": {key.replace("_", ":"): it for key, it in operators.items()}}
+
+
+def deny_get(**members: Any) -> dict[str, Any]:
+    return {**GET, "Effect": "Deny", **members}
+
+
+def but(action: str, effect: str = "Allow") -> dict[str, Any]:
+    return {"Effect": effect, "NotAction": action, "Resource": "*"}
+
+
+@pytest.mark.parametrize(
+    ("program", "role", "expected"),
+    [
+        (GET, [{**GET, "Action": "SecretsManager:getsecretvalue"}], "covered equivalent"),
+        (GET, [{**GET, "Resource": SECRET[:-1] + "?"}], "covered excess"),
+        (GET, [{**GET, "Resource": SECRET[:-1] + "4"}], "missing excess"),
+        (GET, [{**GET, "Action": "secretsmanager:*"}], "covered excess"),
+        (GET, [allow("*", "*")], "covered excess"),
+        (GET, [GET, deny_get(Resource="*")], "missing equivalent denies"),
+        (GET, [GET, deny_get(Condition=LIKE)], "covered equivalent denies"),
+        (GET, [GET, deny_get(Action="s3:*")], "covered equivalent denies"),
+        (GET, [but("iam:*")], "covered excess"),
+        (GET, [but("secretsmanager:*")], "missing excess"),
+        (GET, [GET, but("qbusiness:*", "Deny")], "missing equivalent denies"),
+        (GET, [{**GET, "Condition": LIKE}], "missing subset"),
+        # Patterns that meet although neither stands for all of the other.
+        (
+            allow("ec2:One", "arn:aws:ec2:us-east-1:1:network-interface/*"),
+            [allow("ec2:*", "*"), deny("ec2:*", "arn:aws:ec2:*:*:network-interface/eni-*")],
+            "missing excess denies",
+        ),
+        (
+            allow("a:One", "arn:*/x"),
+            [allow("a:*", "*"), deny("A:o*", "arn:y/?")],
+            "missing excess denies",
+        ),
+        (
+            GET,
+            [GET, deny_get(Resource=SECRET[:40] + "${aws:PrincipalTag/a}")],
+            "missing equivalent denies",
+        ),
+        (
+            allow("a:One", "arn:x/*"),
+            [allow("a:*", "*"), deny("a:One", "arn:y/*")],
+            "covered excess denies",
+        ),
+        # Without a wildcard, these operators require the same.
+        (
+            get_if("ArnEquals", aws_SourceArn=APPLICATION_ARN),
+            [get_if("StringLike", aws_SourceArn=APPLICATION_ARN)],
+            "covered equivalent",
+        ),
+        # A condition on ARNs that names none is never met.
+        (
+            get_if("StringEquals", aws_SourceAccount=ACCOUNT),
+            [get_if("ArnLike", aws_SourceAccount=ACCOUNT)],
+            "missing subset",
+        ),
+        # A quantifier makes no difference for a key with one value.
+        (DECRYPT, [decrypt_if(ForAnyValue_StringLike=THROUGH)], "covered equivalent"),
+        (DECRYPT, [decrypt_if(ForAllValues_StringLike=THROUGH)], "covered excess"),
+        (
+            get_if("ForAllValues:StringEquals", aws_TagKeys="a"),
+            [get_if("ForAllValues:StringLike", aws_TagKeys="a")],
+            "covered equivalent",
+        ),
+        (
+            get_if("ForAllValues:StringEquals", aws_TagKeys="a"),
+            [get_if("ForAnyValue:StringEquals", aws_TagKeys="a")],
+            "missing excess",
+        ),
+        # Digits have no case.
+        (
+            get_if("StringEquals", aws_SourceAccount=ACCOUNT),
+            [get_if("StringEqualsIgnoreCase", aws_SourceAccount=ACCOUNT)],
+            "covered equivalent",
+        ),
+        # The key is there in any case.
+        (DECRYPT, [decrypt_if(**LIKE, Null={"kms:ViaService": "false"})], "covered equivalent"),
+        (DECRYPT, [decrypt_if(Null={"kms:ViaService": False})], "covered excess"),
+        (DECRYPT, [decrypt_if()], "covered excess"),
+        (
+            DECRYPT,
+            [decrypt_if(StringEquals={"KMS:viaservice": "secretsmanager.x.amazonaws.com"})],
+            "missing subset",
+        ),
+        (DECRYPT, [decrypt_if(StringLike={"kms:ViaService": "*"})], "covered excess"),
+        (DECRYPT, [decrypt_if(StringLikeIfExists=THROUGH)], "covered excess"),
+        (DECRYPT, [decrypt_if(StringNotLike=THROUGH)], "missing excess"),
+        (DECRYPT, [decrypt_if(**LIKE, Bool={"aws:SecureTransport": True})], "missing subset"),
+        (
+            get_if_tag("StringNotEquals", ["x", "y"]),
+            [get_if_tag("StringNotEquals", "x")],
+            "covered excess",
+        ),
+        (
+            get_if("Bool", aws_SecureTransport="true"),
+            [get_if("Bool", aws_SecureTransport=True)],
+            "covered equivalent",
+        ),
+        # Case counts in values, unless the operator ignores it, and in no part of a key.
+        (
+            get_if_tag("StringEquals", "web", "aws:ResourceTag/Team"),
+            [get_if_tag("StringEquals", "web", "AWS:resourceTag/TEAM")],
+            "covered equivalent",
+        ),
+        (get_if_tag("StringEquals", "web"), [get_if_tag("StringEquals", "Web")], "missing excess"),
+        (
+            get_if_tag("StringEqualsIgnoreCase", "web"),
+            [get_if_tag("StringEqualsIgnoreCase", "Web")],
+            "covered equivalent",
+        ),
+        (
+            get_if_tag("StringEquals", "web"),
+            [get_if_tag("StringEqualsIgnoreCase", "Web")],
+            "covered excess",
+        ),
+        (
+            get_if_tag("StringNotEquals", "web"),
+            [get_if_tag("StringNotEqualsIgnoreCase", "Web")],
+            "missing subset",
+        ),
+        # IAM accepts an operator in no other case, so no request can meet such a condition.
+        (DECRYPT, [decrypt_if(stringlike=THROUGH)], "missing excess"),
+        (allow("a:One", "arn:x/*"), [allow("a:One", "arn:x/?")], "missing subset"),
+        (
+            allow(["a:One", "a:Two"], ["arn:x", "arn:y"]),
+            [allow("a:One", "*"), allow("a:T*", "arn:x"), allow("a:Two", "arn:y")],
+            "covered excess excess subset",
+        ),
+    ],
+)
+def test_statements_are_compared_by_the_access_that_they_allow(
+    program: dict[str, Any], role: list[dict[str, Any]], expected: str
+):
+    found = compare(
+        list(statements(OWN, {"Statement": program})), list(statements("console", {"Statement": role}))
+    )
+    assert " ".join(statement.verdict for statement in (*found.program, *found.role)) == expected
+
+
+@pytest.mark.parametrize(
+    ("principal", "verdict"),
+    [
+        ({"Service": ["qbusiness.amazonaws.com"]}, "equivalent"),
+        ({"Service": ["qbusiness.amazonaws.com", "ec2.amazonaws.com"]}, "excess"),
+        ({"AWS": "*"}, "excess"),
+        ("*", "excess"),
+        ({"AWS": f"arn:aws:iam::{ACCOUNT}:root", "Service": "qbusiness.amazonaws.com"}, "excess"),
+    ],
+)
+def test_the_principals_of_a_trust_policy_are_compared(principal: Any, verdict: str):
+    document = json.loads(golden("trust-policy"))
+    program = list(statements(TRUST_POLICY, document))
+    document["Statement"][0]["Principal"] = principal
+    found = compare(program, list(statements(TRUST_POLICY, document)))
+    assert [statement.verdict for statement in (*found.program, *found.role)] == ["covered", verdict]
+
+
+def test_a_policy_of_the_role_is_never_compared_with_its_trust_policy():
+    everything = list(statements("console", json.loads(WIDE)))
+    found = compare(list(statements(TRUST_POLICY, json.loads(golden("trust-policy")))), everything)
+    assert found.program[0].verdict == "missing"

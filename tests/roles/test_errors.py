@@ -1,0 +1,140 @@
+"""What AWS, the SDK, or the network refuses ends in one line with what to do."""
+
+import re
+import socket
+
+import pytest
+
+from tests.helpers.world import World
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("project")]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (429, "ThrottlingException", "AWS throttles qbusiness:ListApplications: wait a minute"),
+        (403, "ExpiredTokenException", "the credentials (ExpiredTokenException): sign in"),
+        (403, "UnrecognizedClientException", "AWS does not accept the credentials"),
+        (404, "ResourceNotFoundException", "qbusiness:ListApplications found nothing"),
+        (500, "InternalServerException", "qbusiness:ListApplications failed"),
+    ],
+)
+def test_an_error_of_aws_is_one_line_with_advice(world: World, status: int, code: str, advice: str):
+    world.refuse("qbusiness:ListApplications", status=status, code=code)
+    assert advice in world.adopt().refusal
+
+
+@pytest.mark.parametrize("command", ["adopt", "audit"])
+def test_a_throttled_call_is_repeated(world: World, command: str):
+    world.make()
+    world.patch.delenv("AWS_MAX_ATTEMPTS")
+    world.patch.setattr("botocore.endpoint.time.sleep", str)
+    world.refuse("iam:GetRole", status=400, code="Throttling")
+    run = getattr(world, command)
+    assert "AWS throttles iam:GetRole" in run().last
+    assert world.server.calls.count("iam:GetRole") == 5
+    world.patch.setenv("AWS_MAX_ATTEMPTS", "2")
+    assert "AWS throttles iam:GetRole" in run().last
+    assert world.server.calls.count("iam:GetRole") == 2
+
+
+@pytest.mark.parametrize("bundle", ["missing.pem", "not-pem.pem", "."])
+def test_unusable_certificates_are_one_line(world: World, bundle: str):
+    world.path("not-pem.pem").write_text("no certificate")
+    world.patch.setenv("AWS_CA_BUNDLE", bundle)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        world.patch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{server.getsockname()[1]}")
+        line = world.adopt().refusal
+    assert line.startswith(f"adopt: the certificates in AWS_CA_BUNDLE={bundle} cannot be used")
+
+
+@pytest.mark.parametrize(
+    ("page", "answered"),
+    [
+        (("qbusiness:ListApplications", 200), "ListApplications was answered with an HTML page"),
+        (("qbusiness:ListApplications", 302), "was answered with HTTP 302 and no error code"),
+        (("qbusiness:ListApplications", 500), "was answered with HTTP 500 and no error code"),
+        (("iam:GetRole", 200), "GetRole was answered with an HTML page"),
+        (("iam:GetRole", 404), "an answer of iam:GetRole is not in the format of the API"),
+    ],
+)
+def test_a_page_in_place_of_an_answer_is_one_line_without_html(
+    world: World, page: tuple[str, int], answered: str
+):
+    world.make()
+    action, status = page
+    world.server.pages[action] = status
+    line = world.adopt().last
+    assert answered in line
+    assert f", by AWS_ENDPOINT_URL={world.server.url}: unset it to read AWS" in line
+    assert "<" not in line
+    world.patch.delenv("AWS_ENDPOINT_URL")
+    for service in ("QBUSINESS", "IAM", "SECRETS_MANAGER"):
+        world.patch.setenv(f"AWS_ENDPOINT_URL_{service}", world.server.url)
+    line = world.adopt().last
+    assert answered in line
+    assert line.endswith("check the network's proxy, then repeat the command")
+
+
+@pytest.mark.parametrize(
+    ("variables", "advice"),
+    [
+        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials"),
+        ({"AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials"),
+        ({"AWS_PROFILE": "nobody"}, "AWS_PROFILE specifies it"),
+        ({"AWS_DEFAULT_REGION": None}, "You must specify a region. Pass --region with one of us-east-1"),
+    ],
+)
+def test_missing_credentials_and_regions_are_one_line_with_advice(
+    world: World, variables: dict[str, str | None], advice: str
+):
+    for name, value in variables.items():
+        if value is None:
+            world.patch.delenv(name)
+        else:
+            world.patch.setenv(name, value)
+    assert advice in world.adopt().refusal
+    assert world.server.calls == []
+
+
+def test_the_option_for_the_region_overrides_the_environment(world: World):
+    world.server.qbusiness.resources.clear()
+    world.patch.setenv("AWS_REGION", "us-west-2")
+    assert "no application of Amazon Q Business in us-west-2" in world.adopt().refusal
+    assert "in eu-west-1 for these credentials: give" in world.adopt("--region", "eu-west-1").refusal
+    assert "Pass --region with one of us-east-1" in world.adopt("--region", "us east").refusal
+    said = world.adopt("--json")
+    assert (said.code, set(said.json)) == (2, {"error"})
+
+
+def test_an_unreachable_network_is_one_line(world: World):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        world.patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        line = world.adopt().refusal
+    assert "AWS cannot be reached" in line
+    assert "Amazon Q Business is in us-east-1" in line
+
+
+def test_a_bug_is_reported_in_one_line_and_one_document(world: World):
+    def fail(*_: object) -> None:
+        raise KeyError("a secret")
+
+    world.patch.setattr("roles.account.Account.data_sources", fail)
+    line = world.adopt().refusal
+    assert re.match(
+        r"adopt: this is a bug of this program \(KeyError in test_errors.py, line \d+\)", line
+    )
+    assert "PYTHONDEVMODE=1" in line
+    assert "a secret" not in line
+    assert set(world.adopt("--json").json) == {"error"}
+    assert world.server.calls == []
+
+
+@pytest.mark.parametrize("variable", ["AWS_MAX_ATTEMPTS", "AWS_ENDPOINT_URL"])
+def test_an_invalid_setting_of_the_sdk_is_one_line(world: World, variable: str):
+    world.patch.setenv(variable, "odd")
+    assert world.adopt().refusal.startswith("adopt: the SDK does not accept its settings (AWS_...): ")
