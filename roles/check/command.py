@@ -6,14 +6,15 @@ docs/check.md describes the questions.
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from roles.account import Account
 from roles.check import data_sources, permissions, resource_policies, resources
 from roles.check.answers import Answer, State, not_allowed, skipped, unread
-from roles.check.stack import StackSettings, read_stack
+from roles.check.stack import Stack, StackSettings, read_stack
 from roles.check.subject import Subject
 from roles.errors import (
     CANNOT_TELL,
@@ -66,6 +67,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("--stack", type=stack_name, required=True, help="the stack that owns the role")
     parser.add_argument(
+        "--data-source",
+        metavar="NAME",
+        help="check only this member of dataSources; default: all members",
+    )
+    parser.add_argument(
         "--context",
         metavar="KEY=VALUE",
         type=_context,
@@ -77,40 +83,110 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Ask all questions, print the answers, and return the exit code."""
-    stack = read_stack(options.stack)
-    try:
-        return _check(stack, options, output)
-    except (BotoCoreError, ClientError) as error:
-        if not stack.secrecy:
-            raise
-        raise InputError(explain(error, stack.secrecy.message)) from None
-
-
-def _check(stack: StackSettings, options: argparse.Namespace, output: Output) -> int:
+    """Ask all questions about each role, print the answers, and return the exit code."""
     stated = _stated(options.context)
-    subject = Subject(stack, output, stated)
-    answers: list[tuple[str, Answer]] = []
-    for question, ask in _QUESTIONS.items():
-        for answer in _answers(ask, subject):
-            answers.append((question, answer))
-            if not options.json:
-                for line in _lines(*answers[-1]):
-                    output.line(line)
-    counts = {state: sum(answer.state == state for _, answer in answers) for state in State}
-    if options.json:
-        shown = [_plain(question, answer) for question, answer in answers]
-        given = {"context": stated} if stated else {}
-        output.json({"stack": options.stack, **given, **counts, "answers": shown})
-    else:
-        output.line()
-        output.line(_summary(counts))
-        for key, values in stated.items():
-            output.line(f"with --context: {key} is {', '.join(values) or 'absent'}")
-    unanswered = any(answer.action for _, answer in answers)
+    stack = read_stack(options.stack)
+    selected = [role for role in stack.roles if options.data_source in (None, role.component)]
+    if not stack.has_data_sources and options.data_source:
+        raise InputError(f"stack {options.stack} has one role and no dataSources: omit --data-source")
+    if not selected:
+        names = ", ".join(role.component for role in stack.roles)
+        raise InputError(
+            f"dataSources of stack {options.stack} has no {options.data_source}: it has {names}"
+        )
+    account = Account(selected[0].region, output)
+    checks: dict[str, _Check] = {}
+    for number, role in enumerate(selected, start=1):
+        subject = _subject(role, account, output, stated)
+        stream = None if options.json or stack.has_data_sources else output
+        checks[role.component] = _check(subject, stream)
+        if stack.has_data_sources:
+            output.progress("roles", number, len(selected))
+    _report(checks, stack, stated, options, output)
+    counts = {state: sum(check.counts[state] for check in checks.values()) for state in State}
+    unanswered = any(check.unanswered for check in checks.values())
     if unanswered:
-        output("not every question was answered: docs/check.md has the policy with all permissions")
+        output("not every question was answered: docs/read-permissions.md contains the whole policy")
     return _exit_code(counts, unanswered=unanswered)
+
+
+class _Check(NamedTuple):
+    """The answers about one role, each with its question."""
+
+    answers: list[tuple[str, Answer]]
+
+    @property
+    def counts(self) -> dict[State, int]:
+        return {state: sum(answer.state == state for _, answer in self.answers) for state in State}
+
+    @property
+    def unanswered(self) -> bool:
+        return any(answer.action for _, answer in self.answers)
+
+
+def _subject(
+    role: StackSettings, account: Account, output: Output, stated: Mapping[str, Sequence[str]]
+) -> Subject:
+    """Return the subject of the questions; AWS's messages may contain values of secret settings."""
+    try:
+        return Subject(role, account, output, stated)
+    except (BotoCoreError, ClientError) as error:
+        if not role.secrecy:
+            raise
+        raise InputError(explain(error, role.secrecy.message)) from None
+
+
+def _check(subject: Subject, output: Output | None) -> _Check:
+    """Ask all questions about one role, and print each answer as it arrives."""
+    check = _Check([])
+    try:
+        for question, ask in _QUESTIONS.items():
+            for answer in _answers(ask, subject):
+                check.answers.append((question, answer))
+                for line in _lines(question, answer) if output else ():
+                    output.line(line)
+    except (BotoCoreError, ClientError) as error:
+        if not subject.stack.secrecy:
+            raise
+        raise InputError(explain(error, subject.stack.secrecy.message)) from None
+    return check
+
+
+def _report(
+    checks: Mapping[str, _Check],
+    stack: Stack,
+    stated: Mapping[str, Sequence[str]],
+    options: argparse.Namespace,
+    output: Output,
+) -> None:
+    """Print the summary: after the answers about one role, and before those about several."""
+    if options.json:
+        documents = {
+            name: {
+                **check.counts,
+                "answers": [_plain(question, answer) for question, answer in check.answers],
+            }
+            for name, check in checks.items()
+        }
+        given = {"context": stated} if stated else {}
+        shown = {"dataSources": documents} if stack.has_data_sources else [*documents.values()][0]
+        output.json({"stack": options.stack, **given, **shown})
+        return
+    if stack.has_data_sources:
+        for name, check in checks.items():
+            output.line(f"{name}: {_summary(check.counts)}")
+        for name, check in checks.items():
+            output.line()
+            output.line(f"== {name} ==")
+            for question, answer in check.answers:
+                for line in _lines(question, answer):
+                    output.line(line)
+    else:
+        (check,) = checks.values()
+        output.line()
+        output.line(_summary(check.counts))
+    for key, values in stated.items():
+        output.line(f"with --context: {key} is {', '.join(values) or 'absent'}")
 
 
 def _stated(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -6,13 +6,13 @@ secret settings are read, because AWS is asked about their resources, but are ne
 
 import json
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 import pulumi
 from pulumi.runtime import Settings, configure, set_all_config
 
-from components import stack_config
+from components import data_sources, stack_config
 from components.connectors import CONNECTORS, DEFAULT, Connector
 from components.formats import ROLE_NAME_SUFFIX
 from components.report import REMOVE
@@ -35,9 +35,11 @@ _OTHER_PROJECT: Final = (
 
 
 class StackSettings(NamedTuple):
-    """The settings and the role of a stack."""
+    """The settings of one role of a stack, and the role."""
 
     name: str
+    component: str
+    """The name of the component that declares the role: the member of `dataSources`, if there are any."""
     args: Arguments
     secrecy: Secrecy
     role_arn: str | None
@@ -67,7 +69,7 @@ class StackSettings(NamedTuple):
         """The name of the role; before the stack is deployed, a name that the role may get."""
         if self.role_arn:
             return Arn.of(self.role_arn).name
-        return self.get("role_name") or f"{COMPONENT}{ROLE_NAME_SUFFIX}"
+        return self.get("role_name") or f"{self.component}{ROLE_NAME_SUFFIX}"
 
     def command(self, name: str, value: str | None, *members: str | int) -> str:
         """Return the command that sets a setting, or a member of it; None removes it."""
@@ -103,18 +105,26 @@ class Policies(NamedTuple):
         return statement["Condition"]["ArnEquals"]["aws:SourceArn"]
 
 
-def read_stack(name: str) -> StackSettings:
+class Stack(NamedTuple):
+    """A stack, with its roles."""
+
+    roles: Sequence[StackSettings]
+    has_data_sources: bool
+    """Whether the settings of each role are a member of `dataSources`."""
+
+
+def read_stack(name: str) -> Stack:
     """Read a stack of the project in this directory.
 
     Raises InputError if Pulumi does not find it, if it is another project's, or if its secrets cannot be
-    decrypted.
+    decrypted; SettingsError for a member of `dataSources` that the program rejects.
     """
     project = project_name()
     _check_project(name, project)
     config = _pulumi(name, "config", show_secrets=True)
     _check_namespace(name, project, config)
     outputs = _pulumi(name, "stack", "output")
-    if role_is_secret := outputs.get("roleArn") == HIDDEN:
+    if role_is_secret := HIDDEN in (outputs.get("roleArn"), outputs.get("roleArns")):
         outputs = _pulumi(name, "stack", "output", show_secrets=True)
     # The program's reader of settings reads these globals of Pulumi.
     configure(Settings(project, name))
@@ -122,16 +132,26 @@ def read_stack(name: str) -> StackSettings:
         {key: entry.get("value", "") for key, entry in config.items()},
         [key for key, entry in config.items() if entry.get("secret")],
     )
-    args, _ = stack_config.read(pulumi.Config(project), refuse_unknown_keys=False)
-    secrets = {name: args.get(name) for name in args.secrets}
-    role_arn = outputs.get("roleArn")
-    return StackSettings(
-        name,
-        args,
+    project_config = pulumi.Config(project)
+    has_data_sources = data_sources.are_set(project_config)
+    if has_data_sources:
+        members = data_sources.read(project_config, refuse_unknown_keys=False).members
+        arguments = {member: settings.arguments for member, settings in members.items()}
+        arns = outputs.get("roleArns") or {}
+    else:
+        arguments = {COMPONENT: stack_config.read(project_config, refuse_unknown_keys=False)[0]}
+        arns = {COMPONENT: outputs.get("roleArn")}
+    roles: list[StackSettings] = []
+    for component, args in arguments.items():
+        secrets = {setting: args.get(setting) for setting in args.secrets}
         # The setting may have been secret when the stack was deployed.
-        Secrecy({"role_name": None, **secrets} if role_is_secret else secrets),
-        role_arn if isinstance(role_arn, str) else None,
-    )
+        secrecy = Secrecy({"role_name": None, **secrets} if role_is_secret else secrets)
+        arn = str(arns.get(component))
+        roles.append(
+            # After an update with --continue-on-error, an output can be a placeholder.
+            StackSettings(name, component, args, secrecy, arn if arn.startswith("arn:") else None)
+        )
+    return Stack(roles, has_data_sources)
 
 
 def _check_project(name: str, project: str) -> None:
@@ -160,12 +180,12 @@ def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
 
 def check_settings(stack: StackSettings) -> None:
     """Raise SettingsError for settings that the program rejects for any credentials."""
-    validate(COMPONENT, stack.args)
+    validate(stack.component, stack.args)
 
 
 def render(stack: StackSettings, credentials: Location) -> Policies:
     """Return the policies that the program renders; raises SettingsError for invalid settings."""
-    result = validate(COMPONENT, stack.args, credentials)
+    result = validate(stack.component, stack.args, credentials)
     result = result.of_role(stack.role_name)
     assert result.trust_policy is not None  # noqa: S101 every setting is known
     assert result.role_policy is not None  # noqa: S101 every setting is known

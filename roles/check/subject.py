@@ -24,9 +24,13 @@ class Subject:
     """A stack and its resources in AWS; each resource is read once for all questions."""
 
     def __init__(
-        self, stack: StackSettings, notes: Notes, stated_context: Mapping[str, Sequence[str]]
+        self,
+        stack: StackSettings,
+        account: Account,
+        notes: Notes,
+        stated_context: Mapping[str, Sequence[str]],
     ) -> None:
-        """Identify the caller, and render the policies.
+        """Identify the caller, and render the policies. Roles of one stack share the account.
 
         Raises InputError for credentials of another account, and SettingsError for settings that the
         program rejects.
@@ -38,7 +42,7 @@ class Subject:
             key.lower(): tuple(map(Text, values)) for key, values in stated_context.items()
         }
         self.time = datetime.now(UTC)
-        self.account = Account(stack.region, notes)
+        self.account = account
         self.region = self.account.region
         caller = self.account.caller()
         self.caller, self.account_id = caller.arn("Arn"), caller["Account"]
