@@ -143,8 +143,9 @@ def _check(subject: Subject, output: Output | None) -> _Check:
         for question, ask in _QUESTIONS.items():
             for answer in _answers(ask, subject):
                 check.answers.append((question, answer))
-                for line in _lines(question, answer) if output else ():
-                    output.line(line)
+                if output:
+                    for line in _lines(question, answer):
+                        output.line(line)
     except (BotoCoreError, ClientError) as error:
         if not subject.stack.secrecy:
             raise
@@ -169,7 +170,7 @@ def _report(
             for name, check in checks.items()
         }
         given = {"context": stated} if stated else {}
-        shown = {"dataSources": documents} if stack.has_data_sources else [*documents.values()][0]
+        shown = {"dataSources": documents} if stack.has_data_sources else next(iter(documents.values()))
         output.json({"stack": options.stack, **given, **shown})
         return
     if stack.has_data_sources:

@@ -39,7 +39,7 @@ class StackSettings(NamedTuple):
 
     name: str
     component: str
-    """The name of the component that declares the role: the member of `dataSources`, if there are any."""
+    """The name of the component that declares the role: that of its member of `dataSources`, if any."""
     args: Arguments
     secrecy: Secrecy
     role_arn: str | None

@@ -65,13 +65,15 @@ class Deployment(pulumi.runtime.Mocks):
         """The inputs as sent, with the markers of secrets."""
         self.invokes: list[resource_pb2.ResourceInvokeRequest] = []
         self.warnings: list[str] = []
+        self.infos: list[str] = []
         self.error: Exception | None = None
         # Pulumi keeps its settings, its configuration and its stack in context variables.
         contextvars.copy_context().run(self._run, program)
 
     def _run(self, program: Callable[[], object]) -> None:
         logger = logging.Logger("pulumi")  # noqa: LOG001 a logger of this run only
-        logger.addHandler(_Collector(self.warnings))
+        logger.addHandler(_Collector(logging.WARNING, self.warnings))
+        logger.addHandler(_Collector(logging.INFO, self.infos))
         pulumi.runtime.set_mocks(
             self, PROJECT_NAME, STACK, preview=self.preview, logger=logger, monitor=_Monitor(self)
         )
@@ -166,9 +168,12 @@ class _Monitor(MockMonitor):
 
 
 class _Collector(logging.Handler):
-    def __init__(self, messages: list[str]) -> None:
-        super().__init__(logging.WARNING)
+    """Collects the messages of one level."""
+
+    def __init__(self, level: int, messages: list[str]) -> None:
+        super().__init__(level)
         self.messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
+        if record.levelno == self.level:
+            self.messages.append(record.getMessage())

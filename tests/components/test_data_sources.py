@@ -1,0 +1,299 @@
+"""Test the configuration of several data sources in one stack: settings, defaults, and refusals."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pulumi
+import pytest
+
+from components.connector_role import ConnectorRole
+from components.errors import SettingsError
+from components.settings import SETTINGS, Scope
+from components.stack_config import camel_case
+from evidence.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    BUCKET_NAME,
+    INDEX_ID,
+    KEY_ID,
+    REGION,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
+from tests.helpers.mocked import Deployment
+from tests.helpers.support import PROJECT_NAME, golden, in_one_line, of_role
+
+TOP: Final[Mapping[str, Any]] = {
+    "aws:region": REGION,
+    "aws:allowedAccountIds": [ACCOUNT],
+    "applicationId": APPLICATION_ARN,
+    "indexId": INDEX_ID,
+}
+AEM: Final[Mapping[str, Any]] = {"secretId": SECRET_ID}
+FILES: Final[Mapping[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME, "kmsKeyId": KEY_ID}
+VPC: Final[Mapping[str, Any]] = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
+FIX: Final = "pulumi config set --stack test --path"
+
+
+def deploy(
+    monkeypatch: pytest.MonkeyPatch, members: object, /, namespace: str = PROJECT_NAME, **top: Any
+) -> Deployment:
+    settings = {**TOP, **top, "dataSources": members}
+    config = {
+        key if ":" in key else f"{namespace}:{key}": value
+        if isinstance(value, str)
+        else json.dumps(value)
+        for key, value in settings.items()
+        if value is not None
+    }
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(config))
+
+    def program() -> None:
+        ConnectorRole.all_from_config(pulumi.Config(namespace), refuse_unknown_keys=True)
+
+    return Deployment(program)
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, members: object, /, **top: Any) -> str:
+    deployment = deploy(monkeypatch, members, **top)
+    assert isinstance(deployment.error, SettingsError), deployment.error
+    assert deployment.registrations == []
+    return str(deployment.error)
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, members: object, /, **top: Any) -> list[str]:
+    """Return the places of the problems."""
+    return re.findall(r"^  ([^ :]+): ", refusal(monkeypatch, members, **top), re.MULTILINE)
+
+
+def inputs(deployment: Deployment, kind: str) -> dict[str, Mapping[str, Any]]:
+    assert deployment.error is None, deployment.error
+    return {each.name.partition("-qbusiness-")[0]: each.inputs for each in deployment.of_type(kind)}
+
+
+def roles(deployment: Deployment) -> dict[str, Mapping[str, Any]]:
+    return inputs(deployment, "aws:iam/role:Role")
+
+
+def policies(deployment: Deployment) -> dict[str, str]:
+    found = inputs(deployment, "aws:iam/rolePolicy:RolePolicy")
+    return {name: in_one_line(each["policy"]) for name, each in found.items()}
+
+
+def test_each_member_gets_a_role_with_its_own_policy_and_one_lookup_of_the_caller(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    deployment = deploy(monkeypatch, {"aem-connector": AEM, "files": FILES})
+    assert policies(deployment) == {
+        "aem-connector": golden("minimal-role-policy"),
+        "files": of_role(golden("s3-v2-role-policy"), "files-qbusiness-role-1234567"),
+    }
+    assert {in_one_line(role["assumeRolePolicy"]) for role in roles(deployment).values()} == {
+        golden("trust-policy")
+    }
+    assert len(deployment.invokes) == 1
+    assert deployment.warnings == []
+
+
+def test_a_member_takes_the_defaults_that_it_leaves_out(monkeypatch: pytest.MonkeyPatch):
+    other = "c3d4e5f6-7890-12ab-cdef-333333333333"
+    members = {
+        "one": AEM,
+        "two": {**AEM, "indexId": other, "rolePath": "/two/", "tags": {"Team": "two", "Cost": "2"}},
+        "three": {**AEM, "rolePath": "", "tags": {}, "exclusivePolicies": False},
+    }
+    tags = {"Team": "all", "Stage": "prod"}
+    deployment = deploy(monkeypatch, members, rolePath="/all/", tags=tags, exclusivePolicies=True)
+    found = roles(deployment)
+    assert {name: role.get("path") for name, role in found.items()} == {
+        "one": "/all/",
+        "two": "/two/",
+        "three": None,
+    }
+    assert {name: role.get("tags") for name, role in found.items()} == {
+        "one": tags,
+        "two": {"Team": "two", "Stage": "prod", "Cost": "2"},
+        "three": None,
+    }
+    documents = policies(deployment)
+    assert {name for name, document in documents.items() if other in document} == {"two"}
+    assert {name for name, document in documents.items() if INDEX_ID in document} == {"one", "three"}
+    exclusive = inputs(deployment, "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive")
+    assert exclusive.keys() == {"one", "two"}
+
+
+def test_a_default_vpc_applies_to_connectors_that_support_one_and_the_others_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    mail = {"connector": "gmail", "secretId": SECRET_ID}
+    members = {"aem": AEM, "files": FILES, "mail": mail, "off": {**AEM, "vpcConfiguration": {}}}
+    deployment = deploy(monkeypatch, members, vpcConfiguration=VPC)
+    with_vpc = {name for name, document in policies(deployment).items() if "subnet/" in document}
+    assert with_vpc == {"aem"}
+    assert deployment.infos == [
+        "vpcConfiguration does not apply to files, mail: their connectors do not support a VPC"
+    ]
+
+
+def test_protect_applies_to_all_members_or_to_one(monkeypatch: pytest.MonkeyPatch):
+    def protected(members: object, **top: Any) -> set[str]:
+        deployment = deploy(monkeypatch, members, **top)
+        assert deployment.error is None
+        return {each.name for each in deployment.registrations if each.request.protect}
+
+    of_one = {"one", "one-qbusiness-role", "one-qbusiness-policy"}
+    assert protected({"one": {**AEM, "protect": True}, "two": AEM}) == of_one
+    assert protected({"one": AEM, "two": {**AEM, "protect": False}}, protect=True) == of_one
+
+
+def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    members = {
+        "wiki": {"connector": "confluence-cloud", "secretid": SECRET_ID, "accountId": ACCOUNT},
+        "files": {**FILES, "bucketName": "No Bucket", "protect": "yes", "roleDescription": None},
+        "aem": {**AEM, "exclusivePolicies": "no", "tags": {"aws:x": "y"}},
+    }
+    text = refusal(monkeypatch, members, kmsKeyId="alias/x", allowNetworkInterfaceDeletion=True)
+    assert re.findall(r"^  (\S+): ", text, re.MULTILINE) == [
+        "kmsKeyId",
+        "allowNetworkInterfaceDeletion",
+        "dataSources.wiki.secretid",
+        "dataSources.wiki.accountId",
+        "dataSources.wiki.secretId",
+        "dataSources.files.roleDescription",
+        "dataSources.files.protect",
+        "dataSources.files.bucketName",
+        "dataSources.aem.exclusivePolicies",
+        'dataSources.aem.tags["aws:x"]',
+    ]
+    assert "did you mean dataSources.wiki.secretId?" in text
+    assert f"fix: {FIX} --type string -- dataSources.wiki.secretId SECRET_ARN" in text
+    assert f"fix: {FIX} --type bool -- dataSources.aem.exclusivePolicies false" in text
+    assert "fix: pulumi config rm --stack test --path -- dataSources.wiki.accountId" in text
+    assert (
+        "  kmsKeyId: is a setting of one data source\n    expected: dataSources.NAME.kmsKeyId\n" in text
+    )
+
+
+def test_a_wrong_default_is_reported_once(monkeypatch: pytest.MonkeyPatch):
+    text = refusal(monkeypatch, {"one": AEM, "two": AEM}, indexId="x")
+    assert text.startswith("invalid configuration: 1 error")
+    assert "\n  indexId: " in text
+
+
+def test_a_boolean_that_is_false_at_the_top_counts_as_not_set(monkeypatch: pytest.MonkeyPatch):
+    top = {"allowNetworkInterfaceDeletion": False, "secretId": "", "protect": False}
+    assert deploy(monkeypatch, {"one": AEM}, **top).error is None
+
+
+@pytest.mark.parametrize("name", ["Wiki", "a_b", "1a", "", "a" * 42, "secure", "a.b", "-a"])
+def test_the_name_of_a_member_is_a_component_s_name_in_lowercase(
+    monkeypatch: pytest.MonkeyPatch, name: str
+):
+    text = refusal(monkeypatch, {name: AEM, "a" * 41: AEM})
+    assert text.count("is not the name of a data source") == 1
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([], "expected an object, got []"),
+        ("text", 'expected an object, got "text"'),
+        ({}, "is required and not set"),
+        (None, "is required and not set"),
+    ],
+)
+def test_another_form_of_data_sources_is_refused(
+    monkeypatch: pytest.MonkeyPatch, members: object, message: str
+):
+    assert f"  dataSources: {message}\n" in refusal(monkeypatch, members)
+
+
+@pytest.mark.parametrize("member", [None, "text", ["x"], 5])
+def test_a_member_that_is_not_an_object_is_refused(monkeypatch: pytest.MonkeyPatch, member: object):
+    assert refused(monkeypatch, {"one": member, "two": AEM}) == ["dataSources.one"]
+
+
+def test_a_secret_in_a_member_is_refused_with_the_command_that_sets_plain_text(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    secret = [f"{PROJECT_NAME}:dataSources"]
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
+    text = refusal(monkeypatch, {"one": {"secretId": "hunter2"}})
+    assert "hunter2" not in text
+    assert "`pulumi config` shows [secret] in its place" in text
+    assert text.endswith(f"fix: {FIX} --type string -- dataSources.NAME.KEY VALUE")
+
+
+def test_two_members_cannot_have_the_same_role_name_whatever_its_case(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    members = {"one": {**AEM, "roleName": "qbusiness-a"}, "two": {**AEM, "roleName": "QBusiness-A"}}
+    text = refusal(monkeypatch, members)
+    assert '  dataSources.two.roleName: "QBusiness-A" is also the role name of one\n' in text
+
+
+def test_the_number_of_members_and_the_size_of_the_configuration_are_limited(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    names = [f"d{number}" for number in range(101)]
+    assert deploy(monkeypatch, dict.fromkeys(names[:100], AEM)).error is None
+    assert "  dataSources: has 101 members\n" in refusal(monkeypatch, dict.fromkeys(names, AEM))
+    long = {**AEM, "roleDescription": "d" * 1_000}
+    text = refusal(monkeypatch, dict.fromkeys(names[:100], long))
+    assert re.search(r"  dataSources: the configuration has 1\d\d,\d{3} bytes\n", text)
+
+
+def test_a_program_for_one_role_refuses_data_sources_and_one_for_several_needs_them(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    deploy(monkeypatch, {"one": AEM})
+    single = Deployment(lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True))
+    assert "  dataSources: is set, and this program declares one role" in str(single.error)
+    assert single.registrations == []
+
+
+def test_another_namespace_is_part_of_every_path(monkeypatch: pytest.MonkeyPatch):
+    deployment = deploy(monkeypatch, {"one": {"secretId": "x"}}, namespace="search")
+    assert "  search:dataSources.one.secretId: " in str(deployment.error)
+
+
+def test_autonaming_that_gives_the_roles_other_names_is_one_warning(monkeypatch: pytest.MonkeyPatch):
+    autonaming = {"pulumi:autonaming": {"mode": "verbatim"}}
+    (warning,) = deploy(monkeypatch, {"one": AEM, "two": AEM}, **autonaming).warnings
+    assert warning.startswith('roleName is not set, and pulumi:autonaming ("verbatim")')
+    named = {"one": {**AEM, "roleName": "qbusiness-one"}}
+    assert deploy(monkeypatch, named, **autonaming).warnings == []
+
+
+def test_the_settings_have_the_documented_scopes():
+    scopes = {
+        scope: {camel_case(name) for name, setting in SETTINGS.items() if setting.scope is scope}
+        for scope in Scope
+    }
+    assert scopes == {
+        Scope.STACK: {"region", "applicationId", "accountId"},
+        Scope.DEFAULT: {
+            "indexId",
+            "ingestScope",
+            "rolePath",
+            "permissionsBoundaryArn",
+            "exclusivePolicies",
+            "tags",
+            "vpcConfiguration",
+        },
+        Scope.MEMBER: {
+            "connector",
+            "secretId",
+            "bucketName",
+            "bucketAccountId",
+            "kmsKeyId",
+            "roleName",
+            "roleDescription",
+            "allowNetworkInterfaceDeletion",
+        },
+    }
