@@ -31,8 +31,8 @@ REGION_KEY: Final = "aws:region"
 
 
 def config_key(name: str, namespace: str = "") -> str:
-    """Return the key of a setting in stack configuration; `namespace` ends with a colon."""
-    return REGION_KEY if name == "region" else namespace + KEYS[name]
+    """Return the key of a setting in stack configuration; `namespace` ends with a colon, if given."""
+    return REGION_KEY if name == "region" else namespace + camel_case(name)
 
 
 def _path(name: str, namespace: str = "") -> Path:
