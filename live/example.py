@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from components.stack_config import config_key
+from components.stack_config import camel_case, config_key
 from components.validation import ValidationResult, validate
 from evidence.connector_calls import (
     FULL,
@@ -44,7 +44,7 @@ class Example:
     def settings(self, namespace: str) -> dict[str, Any]:
         """Return the stack configuration with the program's keys in a namespace."""
         return {
-            config_key(setting, namespace): {config_key(name): member for name, member in value.items()}
+            config_key(setting, namespace): {camel_case(name): member for name, member in value.items()}
             if isinstance(value, Mapping)
             else value
             for setting, value in self._arguments.items()

@@ -307,7 +307,7 @@ def test_without_a_refresh_the_next_update_reports_success_and_applies_nothing(
     again = stack.up("--refresh=false")
     assert (ROLE, again.exit_code) in [(name, 0) for _, name, _ in again.steps]
     assert aws.iam.get_role(RoleName=NAME)["Role"]["Description"] == BEFORE["roleDescription"]
-    run_section(stack, "After an update that failed")
+    run_section(stack, "Why `refresh: always`")
     assert aws.iam.get_role(RoleName=NAME)["Role"]["Description"] == "lost"
 
 
