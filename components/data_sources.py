@@ -23,9 +23,9 @@ from .validation import validate
 MAXIMUM_MEMBERS: Final = 100
 MAXIMUM_SIZE: Final = 100 * 1024
 """Bytes of the configuration. Linux allows 128 KiB for an environment variable (MAX_ARG_STRLEN)."""
-_MEMBER_NAME: Final = re.compile(r"(?!secure\Z)[a-z][a-z0-9-]{0,40}")
+MEMBER_NAME: Final = re.compile(r"(?!secure\Z)[a-z][a-z0-9-]{0,40}")
 """A component's name, in lowercase. Pulumi would read a value called `secure` as a secret."""
-_EXPECTED_NAME: Final = (
+EXPECTED_NAME: Final = (
     "a lowercase letter and at most 40 lowercase letters, digits, and hyphens; not secure"
 )
 
@@ -101,7 +101,7 @@ def _read_members(config: pulumi.Config, top: TopLevel) -> dict[str, Mapping[str
             f"at most {MAXIMUM_MEMBERS}; use another stack for the rest",
             fix="split the stack, for example by connector",
         )
-    size = len(json.dumps(dict(pulumi.runtime.get_config_env()), ensure_ascii=False).encode())
+    size = size_in_bytes(pulumi.runtime.get_config_env())
     if size > MAXIMUM_SIZE:
         at.refuse(
             f"the configuration has {size:,} bytes",
@@ -110,13 +110,18 @@ def _read_members(config: pulumi.Config, top: TopLevel) -> dict[str, Mapping[str
         )
     valid: dict[str, Mapping[str, Any]] = {}
     for name, settings in members.items():
-        if not _MEMBER_NAME.fullmatch(name):
-            at.member(name).refuse(f"{quote(name)} is not the name of a data source", _EXPECTED_NAME)
+        if not MEMBER_NAME.fullmatch(name):
+            at.member(name).refuse(f"{quote(name)} is not the name of a data source", EXPECTED_NAME)
         elif not isinstance(settings, Mapping):
             at.member(name).refuse_type("an object", settings, "the settings of one data source")
         else:
             valid[name] = cast("Mapping[str, Any]", settings)
     return valid
+
+
+def size_in_bytes(config: Mapping[str, str]) -> int:
+    """Return the size of a configuration in the environment variable that the engine passes."""
+    return len(json.dumps(dict(config), ensure_ascii=False).encode())
 
 
 def _set_command(top: TopLevel, path: Path) -> str | None:

@@ -18,7 +18,7 @@ from components.connectors import Connector
 from components.formats import MAXIMUM_INLINE_SIZE
 from roles.account import Account, DataSource, Role
 from roles.actions import action
-from roles.adopt import files
+from roles.adopt import every, files
 from roles.adopt.files import IMPORT_FILE, Plan
 from roles.adopt.room import MAXIMUM_ATTACHED, Room
 from roles.detection import connector_named, connectors_of
@@ -55,12 +55,30 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_connector,
         help="consider only data sources of this connector",
     )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="adopt the roles of all data sources of one application, as members of dataSources",
+    )
+    parser.add_argument(
+        "--name",
+        metavar="ID=NAME",
+        type=every.member_name,
+        action="append",
+        default=[],
+        help="with --all: the name of the member for a data source; default: from its display name; "
+        "can be repeated",
+    )
     parser.add_argument("--dry-run", action="store_true", help="write no files")
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Write the files, print the comparison, and return the exit code."""
+    if options.all:
+        return every.run(options, output)
+    if options.name:
+        raise InputError("--name is for --all: pass --all as well")
     result = _adopt(options, output)
     if options.json:
         output.json(_document(result))
@@ -91,7 +109,10 @@ def _adopt(options: argparse.Namespace, output: Output) -> _Result:
             "characters: `pulumi up` would fail with LimitExceeded"
         )
     difference = compare_role(requirements.role, *plan.documents)
-    written = [] if options.dry_run else files.write(plan, options.stack, overwrite=options.force)
+    written: list[str] = []
+    if not options.dry_run:
+        contents = (plan.config, plan.import_file, plan.room.copies)
+        written = files.write(options.stack, *contents, overwrite=options.force)
     return _Result(data_source, requirements, plan, difference, written)
 
 

@@ -7,7 +7,7 @@ import fcntl
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,7 +19,7 @@ from components.default_provider import ALLOWED_ACCOUNTS
 from components.formats import ROLE_NAME_SUFFIX
 from components.stack_config import config_key
 from roles.account import Role
-from roles.adopt.room import Room, copy_file, find_room
+from roles.adopt.room import Copy, Room, copy_file, find_room
 from roles.arns import Arn
 from roles.errors import InputError
 from roles.project import read_mapping
@@ -65,14 +65,22 @@ def plan(requirements: Requirements, project: str, policy_names: Callable[[], Co
     trust_policy, role_policy, warnings = requirements.render()
     assert trust_policy is not None  # noqa: S101 every setting is known
     assert role_policy is not None  # noqa: S101 every setting is known
-    config = {
-        config_key("region"): requirements.region,
-        ALLOWED_ACCOUNTS: [Arn.of(requirements.application_arn).account],
-    }
-    config |= {config_key(name, f"{project}:"): value for name, value in settings.items()}
+    config = {**provider_config(requirements), **spelled(settings, project)}
     documents = Documents(trust_policy, role_policy)
     room = find_room(role, role_policy, policy_names)
-    return Plan(config, _import_file(role), documents, room, tuple(warnings))
+    import_file = {"resources": import_entries(COMPONENT, role)}
+    return Plan(config, import_file, documents, room, tuple(warnings))
+
+
+def provider_config(requirements: Requirements) -> dict[str, object]:
+    """Return the configuration of the AWS provider for an application."""
+    account = Arn.of(requirements.application_arn).account
+    return {config_key("region"): requirements.region, ALLOWED_ACCOUNTS: [account]}
+
+
+def spelled(settings: Mapping[str, object], project: str) -> dict[str, object]:
+    """Return settings by their keys in stack configuration."""
+    return {config_key(name, f"{project}:"): value for name, value in settings.items()}
 
 
 def config_file(stack: str) -> Path:
@@ -96,26 +104,33 @@ def check(stack: str, copies: Iterable[str] = (), *, overwrite: bool) -> None:
     check_writable(config_file(stack), Path(IMPORT_FILE))
 
 
-def write(plan: Plan, stack: str, *, overwrite: bool) -> list[str]:
+def write(
+    stack: str,
+    config: Mapping[str, object],
+    import_file: Mapping[str, object],
+    copies: Sequence[Copy] = (),
+    *,
+    overwrite: bool,
+) -> list[str]:
     """Write all files completely, or none, and return their names.
 
     Other members of the stack's file, such as the salt of its secrets, are kept.
     """
     with _locked_directory():
         # Another command may have written files for another role in the meantime.
-        check(stack, (copy.file for copy in plan.room.copies), overwrite=overwrite)
+        check(stack, (copy.file for copy in copies), overwrite=overwrite)
         # YAML reads some strings without quotes as numbers, dates, or booleans.
-        config = yaml.safe_dump(
-            {**_stack_file(stack), "config": plan.config},
+        text = yaml.safe_dump(
+            {**_stack_file(stack), "config": dict(config)},
             default_style='"',
             allow_unicode=True,
             sort_keys=False,
             width=math.inf,
         )
         contents = {
-            config_file(stack): config,
-            Path(IMPORT_FILE): json.dumps(plan.import_file, indent=2) + "\n",
-            **{Path(copy.file): json.dumps(copy.document, indent=2) + "\n" for copy in plan.room.copies},
+            config_file(stack): text,
+            Path(IMPORT_FILE): json.dumps(import_file, indent=2) + "\n",
+            **{Path(copy.file): json.dumps(copy.document, indent=2) + "\n" for copy in copies},
         }
         write_files(contents)
     return [str(path) for path in contents]
@@ -136,24 +151,24 @@ def _stack_file(stack: str) -> dict[str, Any]:
     return read_mapping(config_file(stack))
 
 
-def _import_file(role: Role) -> dict[str, object]:
-    """Return the import file for the role, and for its inline policy if it has the program's name."""
+def import_entries(component: str, role: Role) -> list[dict[str, object]]:
+    """Return the entries for the role, and for its inline policy if it has the program's name."""
     entries: list[dict[str, object]] = [
-        {"type": TOKEN, "name": COMPONENT, "component": True},
+        {"type": TOKEN, "name": component, "component": True},
         {
             "type": "aws:iam/role:Role",
-            "name": f"{COMPONENT}{ROLE_NAME_SUFFIX}",
+            "name": f"{component}{ROLE_NAME_SUFFIX}",
             "id": role.name,
-            "parent": COMPONENT,
+            "parent": component,
         },
     ]
     if POLICY_NAME in role.inline_policies:
         entries.append(
             {
                 "type": "aws:iam/rolePolicy:RolePolicy",
-                "name": f"{COMPONENT}-qbusiness-policy",
+                "name": f"{component}-qbusiness-policy",
                 "id": f"{role.name}:{POLICY_NAME}",
-                "parent": COMPONENT,
+                "parent": component,
             }
         )
-    return {"resources": entries}
+    return entries

@@ -186,7 +186,7 @@ def test_a_wrong_default_is_reported_once(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_boolean_that_is_false_at_the_top_counts_as_not_set(monkeypatch: pytest.MonkeyPatch):
-    top = {"allowNetworkInterfaceDeletion": False, "secretId": "", "protect": False}
+    top: dict[str, Any] = {"allowNetworkInterfaceDeletion": False, "secretId": "", "protect": False}
     assert deploy(monkeypatch, {"one": AEM}, **top).error is None
 
 
@@ -263,7 +263,7 @@ def test_another_namespace_is_part_of_every_path(monkeypatch: pytest.MonkeyPatch
 
 
 def test_autonaming_that_gives_the_roles_other_names_is_one_warning(monkeypatch: pytest.MonkeyPatch):
-    autonaming = {"pulumi:autonaming": {"mode": "verbatim"}}
+    autonaming: dict[str, Any] = {"pulumi:autonaming": {"mode": "verbatim"}}
     (warning,) = deploy(monkeypatch, {"one": AEM, "two": AEM}, **autonaming).warnings
     assert warning.startswith('roleName is not set, and pulumi:autonaming ("verbatim")')
     named = {"one": {**AEM, "roleName": "qbusiness-one"}}

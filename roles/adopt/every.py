@@ -1,0 +1,311 @@
+"""Prepare the import of the roles of all data sources of an application into one stack.
+
+Each data source becomes a member of `dataSources`. A data source that cannot be adopted is reported and
+left out.
+"""
+
+import argparse
+import json
+import re
+import shlex
+from argparse import ArgumentTypeError
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from components.data_sources import (
+    EXPECTED_NAME,
+    MAXIMUM_MEMBERS,
+    MAXIMUM_SIZE,
+    MEMBER_NAME,
+    size_in_bytes,
+)
+from components.errors import SettingsError
+from components.stack_config import DATA_SOURCES, camel_case
+from roles.account import Account, DataSource
+from roles.adopt import files
+from roles.adopt.files import IMPORT_FILE, Plan
+from roles.detection import connectors_of
+from roles.difference import Difference, compare_role
+from roles.errors import FINE, PROBLEMS, InputError, OddAnswerError, explain, is_bad_credentials
+from roles.output import Output
+from roles.project import project_name
+from roles.requirements import Requirements, read_requirements
+
+_TOP: Final = ("region", "application_id")
+"""Settings that all data sources of an application share."""
+_MAXIMUM_NAME: Final = 41
+
+
+class _Adopted(NamedTuple):
+    data_source: DataSource
+    requirements: Requirements
+    plan: Plan
+    difference: Difference
+
+
+class _LeftOut(NamedTuple):
+    data_source: DataSource
+    reason: str
+
+
+def member_name(text: str) -> tuple[str, str]:
+    """Return the ID of a data source and the name of its member; for argparse."""
+    identifier, _, name = text.partition("=")
+    if not identifier or not MEMBER_NAME.fullmatch(name):
+        raise ArgumentTypeError(f"{text!r} is not ID=NAME: expected as NAME {EXPECTED_NAME}")
+    return identifier, name
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Write the files, print a table, and return the exit code: PROBLEMS if a role is left out."""
+    if options.data_source:
+        raise InputError("--all adopts every data source: omit --data-source, or omit --all")
+    project = project_name()
+    if not options.dry_run:
+        files.check(options.stack, overwrite=options.force)
+    account = Account(options.region, output)
+    sources = _of_one_application([*account.data_sources(options.application)], options)
+    adopted, left_out = _read(account, sources, options, output)
+    if not adopted:
+        raise InputError("no role can be adopted:", *(f"  {_line(each)}" for each in left_out))
+    names = _names([each.data_source for each in adopted], dict(options.name))
+    members = dict(zip(names, adopted, strict=True))
+    config = _config(members, project)
+    _check_limits(config, members)
+    entries = [
+        entry
+        for name, each in members.items()
+        for entry in files.import_entries(name, each.requirements.role)
+    ]
+    written: list[str] = []
+    if not options.dry_run:
+        written = files.write(options.stack, config, {"resources": entries}, overwrite=options.force)
+    if options.json:
+        output.json(_document(members, left_out, config, entries, written))
+    else:
+        for line in _report(members, left_out, options.stack, written):
+            output.line(line)
+    return PROBLEMS if left_out else FINE
+
+
+def _of_one_application(
+    sources: Sequence[DataSource], options: argparse.Namespace
+) -> Sequence[DataSource]:
+    """Return the data sources; raises InputError if they belong to several applications, or to none."""
+    applications = {source.application_id: source.application_name for source in sources}
+    if len(applications) > 1:
+        raise InputError(
+            "which application? A stack has one: pass one of",
+            *(f"  --application {identifier}  {name}" for identifier, name in applications.items()),
+            details={"applications": [*applications]},
+        )
+    if options.connector:
+        types = options.connector.types.split()
+        sources = [source for source in sources if source.type.upper() in types]
+    if not sources:
+        raise InputError("there is no data source: check --application, --region, and --connector")
+    return sources
+
+
+def _read(
+    account: Account, sources: Sequence[DataSource], options: argparse.Namespace, output: Output
+) -> tuple[list[_Adopted], list[_LeftOut]]:
+    """Read each data source and its role once, and decide whether the role can be adopted."""
+    read: list[_Adopted] = []
+    left_out: list[_LeftOut] = []
+    project = project_name()
+    for number, source in enumerate(sources, start=1):
+        try:
+            read.append(_plan(account, source, options, project, output))
+        except InputError as error:
+            left_out.append(_LeftOut(source, "; ".join(line.strip() for line in error.lines)))
+        except SettingsError as error:
+            reasons = [f"{each.name}: {each.message}" for each in error.problems]
+            left_out.append(_LeftOut(source, "; ".join(reasons)))
+        except (ClientError, OddAnswerError) as error:
+            if isinstance(error, ClientError) and is_bad_credentials(error):
+                raise
+            left_out.append(_LeftOut(source, explain(error)))
+        output.progress("data sources", number, len(sources))
+    users = Counter(each.requirements.role.arn for each in read)
+    adopted = [each for each in read if users[each.requirements.role.arn] == 1]
+    for each in read:
+        arn = each.requirements.role.arn
+        if users[arn] > 1:
+            reason = f"{users[arn]} data sources run under {arn}: give each of them a role of its own"
+            left_out.append(_LeftOut(each.data_source, reason))
+    return adopted, left_out
+
+
+def _plan(
+    account: Account,
+    source: DataSource,
+    options: argparse.Namespace,
+    project: str,
+    output: Output,
+) -> _Adopted:
+    """Read one data source and plan its import; raises InputError or SettingsError with the reasons."""
+    if not connectors_of(source.type):
+        raise InputError(f"no connector of this program has the type {source.type}")
+    requirements, faults = read_requirements(account, source, output, options.connector)
+    if requirements is None or faults:
+        raise InputError(*(explain(fault.error) if fault.error else fault.text for fault in faults))
+    plan = files.plan(requirements, project, tuple)  # no copies are written, so no names are needed
+    if plan.room.excess:
+        raise InputError(
+            f"the role's inline policies leave no room for the role policy, by {plan.room.excess:,} "
+            f"characters: adopt it alone, with --data-source {source.id}"
+        )
+    return _Adopted(source, requirements, plan, compare_role(requirements.role, *plan.documents))
+
+
+def _names(sources: Sequence[DataSource], chosen: Mapping[str, str]) -> list[str]:
+    """Return a unique name for each member: the chosen one, or one made from the display name."""
+    if unknown := set(chosen) - {source.id for source in sources}:
+        raise InputError(f"--name {min(unknown)}=...: no role of this data source is adopted")
+    if doubles := [name for name, count in Counter(chosen.values()).items() if count > 1]:
+        raise InputError(f"--name gives several data sources the name {doubles[0]}")
+    taken = set(chosen.values())
+    names: list[str] = []
+    for source in sources:
+        name = chosen.get(source.id) or _free(_valid(source.name or source.type), taken)
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _valid(text: str) -> str:
+    """Return a valid name that resembles a display name."""
+    name = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
+    if not name or not name[0].isalpha():
+        name = f"source-{name}".rstrip("-")
+    return "secure-source" if name == "secure" else name[:_MAXIMUM_NAME].rstrip("-")
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return the name, or the first free one with a number."""
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        suffix = f"-{number}"
+        candidate = f"{name[: _MAXIMUM_NAME - len(suffix)].rstrip('-')}{suffix}"
+    return candidate
+
+
+def _config(members: Mapping[str, _Adopted], project: str) -> dict[str, object]:
+    """Return the stack's configuration; the most frequent index is the default."""
+    first = next(iter(members.values())).requirements
+    indexes = Counter(each.requirements.index_id for each in members.values())
+    default = {"application_id": first.application_arn, "index_id": indexes.most_common(1)[0][0]}
+    sources: dict[str, object] = {}
+    for name, each in members.items():
+        settings = each.requirements.settings()
+        if settings["index_id"] == default["index_id"]:
+            del settings["index_id"]
+        sources[name] = {
+            camel_case(setting): value for setting, value in settings.items() if setting not in _TOP
+        }
+    top = files.spelled(default, project)
+    return {**files.provider_config(first), **top, f"{project}:{DATA_SOURCES}": sources}
+
+
+def _check_limits(config: Mapping[str, object], members: Mapping[str, _Adopted]) -> None:
+    """Raise InputError if one stack cannot have so many members, with a way to split them."""
+    passed: dict[str, str] = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()
+    }
+    size = size_in_bytes(passed)
+    if len(members) <= MAXIMUM_MEMBERS and size <= MAXIMUM_SIZE:
+        return
+    counts = Counter(each.requirements.connector.name for each in members.values())
+    raise InputError(
+        f"one stack can have {MAXIMUM_MEMBERS} data sources and {MAXIMUM_SIZE:,} bytes of settings; "
+        f"these have {len(members)} and {size:,}. Use several stacks, for example by connector:",
+        *(f"  --connector {name}: {count}" for name, count in counts.most_common()),
+        details={"connectors": dict(counts)},
+    )
+
+
+def _report(
+    members: Mapping[str, _Adopted], left_out: Sequence[_LeftOut], stack: str, written: Sequence[str]
+) -> Iterator[str]:
+    """Report each member and its comparison, the data sources that are left out, and the next step."""
+    rows = [("MEMBER", "CONNECTOR", "ROLE", "COMPARED WITH THE PROGRAM'S ROLE")]
+    rows += [
+        (
+            name,
+            each.requirements.connector.name,
+            each.requirements.role.name,
+            _compared(each),
+        )
+        for name, each in members.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+    if left_out:
+        yield ""
+        yield f"Left out: {len(left_out)}."
+        yield from (f"  {_line(each)}" for each in left_out)
+    for name, each in members.items():
+        for warning in each.plan.warnings:
+            yield f"{name}: warning: {warning}"
+    yield ""
+    if not written:
+        yield "Nothing was written."
+        return
+    yield f"Written: {', '.join(written)}. Next steps: docs/adopt.md."
+    yield "Import the roles, which changes nothing in AWS:"
+    yield ""
+    yield (
+        f"pulumi import --stack {shlex.quote(stack)} --file {IMPORT_FILE} --yes --protect=false "
+        "--generate-code=false"
+    )
+
+
+def _compared(adopted: _Adopted) -> str:
+    """Return the result of the comparison in a few words."""
+    if adopted.difference.equivalent and adopted.requirements.role.complete:
+        return "equivalent"
+    verdicts = Counter(each.verdict for each in (*adopted.difference.program, *adopted.difference.role))
+    parts = [f"{verdicts[name]} {name}" for name in ("missing", "excess", "denies") if verdicts[name]]
+    if not adopted.requirements.role.complete:
+        parts.append("some policies could not be read")
+    return ", ".join(parts)
+
+
+def _line(left_out: _LeftOut) -> str:
+    source = left_out.data_source
+    return f"{source.name} ({source.type}, {source.id}): {left_out.reason}"
+
+
+def _document(
+    members: Mapping[str, _Adopted],
+    left_out: Sequence[_LeftOut],
+    config: Mapping[str, object],
+    entries: Sequence[Mapping[str, object]],
+    written: Sequence[str],
+) -> dict[str, Any]:
+    return {
+        "members": {
+            name: {
+                "dataSource": each.data_source.document(),
+                "connector": each.requirements.connector.name,
+                "role": each.requirements.role.arn,
+                "result": _compared(each),
+                "equivalent": each.difference.equivalent,
+                "complete": each.requirements.role.complete,
+                "warnings": [*each.plan.warnings],
+            }
+            for name, each in members.items()
+        },
+        "leftOut": [
+            {"dataSource": each.data_source.document(), "reason": each.reason} for each in left_out
+        ],
+        "config": config,
+        "import": {"resources": [*entries]},
+        "files": [*written],
+    }

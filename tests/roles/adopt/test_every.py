@@ -1,0 +1,221 @@
+"""`roles adopt --all` brings the roles of all data sources of an application under one stack."""
+
+import json
+import shlex
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
+from sandbox.environment import PROJECT
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.stacks import Aws, Stack
+from tests.helpers.support import PROJECT_NAME
+from tests.helpers.world import NAME, OTHER_ID, TRUST, Maker, World, own_policy, s3_policy
+
+pytestmark = pytest.mark.slow
+
+GONE: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:gone-a1B2c3"
+APPLICATION: Final = "e5f6a7b8-9012-34ab-cdef-555555555555"
+
+
+def identifier(number: int) -> str:
+    return f"{number:08x}{OTHER_ID[8:]}"
+
+
+def add(world: World, number: int, name: str, kind: str = "AEM", **more: Any) -> None:
+    """Add a data source with a secret and a role of its own."""
+    secret = world.secret(f"qbusiness/{number}")
+    role = world.role(f"QBusiness-DataSource-{number:05}", own_policy(secret))
+    configuration = {"type": kind, "secretArn": secret}
+    source = {"displayName": name, "configuration": configuration, "roleArn": role, **more}
+    world.server.add(identifier(number), kind, **source)
+
+
+def members(said: Any) -> dict[str, Any]:
+    return said.json["config"][f"{PROJECT_NAME}:dataSources"]
+
+
+def test_every_data_source_becomes_a_member_with_a_valid_and_unique_name(world: World):
+    world.make(displayName="Pages")
+    add(world, 1, "Wiki_EU-", "CONFLUENCE")
+    add(world, 2, "wiki-EU", "JIRA")
+    add(world, 3, "2024", "SLACK")
+    add(world, 4, "secure", "BOX")
+    add(world, 5, "x" * 60, "QUIP")
+    said = world.adopt("--all", "--json", "--dry-run")
+    assert said.code == 0, said
+    assert [*members(said)] == [
+        "pages",
+        "wiki-eu",
+        "wiki-eu-2",
+        "source-2024",
+        "secure-source",
+        "x" * 41,
+    ]
+    assert members(said)["wiki-eu"] == {
+        "connector": "confluence-cloud",
+        "secretId": world.secrets.describe_secret(SecretId="qbusiness/1")["ARN"],
+        "roleName": "QBusiness-DataSource-00001",
+    }
+    config = {key: value for key, value in said.json["config"].items() if "dataSources" not in key}
+    assert config == {
+        "aws:region": REGION,
+        "aws:allowedAccountIds": [ACCOUNT],
+        f"{PROJECT_NAME}:applicationId": APPLICATION_ARN,
+        f"{PROJECT_NAME}:indexId": INDEX_ID,
+    }
+    chosen = world.adopt("--all", "--json", "--dry-run", "--name", f"{identifier(1)}=europe")
+    assert [*members(chosen)][:3] == ["pages", "europe", "wiki-eu"]
+
+
+def test_what_cannot_be_adopted_is_left_out_with_its_reason(world: World):
+    world.make(displayName="Pages")
+    add(world, 1, "Shared", roleArn=world.role_arn)
+    add(world, 2, "Odd", "CUSTOM")
+    add(
+        world,
+        3,
+        "No-secret",
+        configuration={
+            "type": "AEM",
+            "secretArn": GONE,
+        },
+    )
+    add(world, 4, "No-role", roleArn=f"arn:aws:iam::{ACCOUNT}:role/gone")
+    add(world, 5, "Fine")
+    said = world.adopt("--all")
+    assert said.code == 1
+    table, _, left_out = said.out.partition("\nLeft out: 5.\n")
+    assert [line.split()[0] for line in table.splitlines()] == ["MEMBER", "fine"]
+    reasons = dict(
+        line.strip().split(" (", 1) for line in left_out.splitlines() if line.startswith("  ")
+    )
+    assert reasons.keys() == {"Pages", "Shared", "Odd", "No-secret", "No-role"}
+    assert f"2 data sources run under {world.role_arn}" in reasons["Pages"]
+    assert "no connector of this program has the type CUSTOM" in reasons["Odd"]
+    assert f"there is no secret {GONE}" in reasons["No-secret"]
+    assert "role/gone" in reasons["No-role"]
+    assert world.files == ["Pulumi.prod.yaml", "Pulumi.yaml", "import.json"]
+    entries = json.loads(world.path("import.json").read_text())["resources"]
+    assert {entry.get("parent", entry["name"]) for entry in entries} == {"fine"}
+
+
+def test_without_a_role_to_adopt_nothing_is_written(world: World):
+    world.server.add(DATA_SOURCE_ID, "CUSTOM")
+    said = world.adopt("--all")
+    assert said.code == 2
+    assert "adopt: no role can be adopted:" in said.err
+    assert world.files == ["Pulumi.yaml"]
+
+
+def test_a_stack_has_one_application(world: World):
+    world.make()
+    world.server.qbusiness.add(APPLICATION, displayName="Other")
+    world.server.qbusiness.add(APPLICATION, INDEX_ID, displayName="Main")
+    world.server.qbusiness.add(APPLICATION, INDEX_ID, OTHER_ID, displayName="Other-pages", type="AEM")
+    said = world.adopt("--all")
+    assert said.code == 2
+    assert f"  --application {APPLICATION}  Other" in said.err
+    assert world.adopt("--all", "--application", APPLICATION_ID, "--dry-run").code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--all", "--data-source", DATA_SOURCE_ID], "--all adopts every data source"),
+        (["--name", f"{DATA_SOURCE_ID}=wiki"], "--name is for --all"),
+        (["--all", "--name", f"{OTHER_ID}=wiki"], "no role of this data source is adopted"),
+        (["--all", "--connector", "box"], "there is no data source: check --application"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(world: World, options: list[str], message: str):
+    world.make()
+    assert message in world.adopt(*options).last
+
+
+def test_more_data_sources_than_a_stack_can_have_are_split_by_connector(world: World):
+    for number in range(101):
+        add(world, number, f"Source-{number}", "JIRA" if number % 4 else "SLACK")
+    said = world.adopt("--all")
+    assert said.code == 2
+    assert "  --connector jira: 75" in said.err
+    assert "  --connector slack: 26" in said.err
+    assert world.adopt("--all", "--connector", "jira", "--dry-run").code == 0
+
+
+def test_the_calls_grow_linearly_with_the_data_sources(world: World):
+    counts: list[int] = []
+    for number in range(1, 13):
+        add(world, number, f"Source-{number}")
+        if number in (4, 8, 12):
+            assert world.adopt("--all", "--dry-run").code == 0
+            counts.append(len(world.server.calls))
+    # Pages of ten data sources are read one by one.
+    assert 0 <= (counts[2] - counts[1]) - (counts[1] - counts[0]) <= 1
+    assert (counts[1] - counts[0]) / 4 <= 7
+
+
+class Console(Maker):
+    """The console of the sandbox, with many data sources."""
+
+    def __init__(self, aws: Aws) -> None:
+        super().__init__(aws)
+        self.qbusiness = aws.client("qbusiness")
+
+    def source(self, number: int, kind: str, role: str | None = None) -> None:
+        name = f"QBusiness-DataSource-{number:05}"
+        if kind == "S3V2":
+            configuration: dict[str, Any] = {
+                "type": kind,
+                "connectionConfiguration": {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT},
+            }
+            document = s3_policy(name)
+        else:
+            secret = self.secret(f"qbusiness/console/{number}")
+            configuration = {"type": kind, "secretArn": secret}
+            document = own_policy(secret)
+        arn = role or self.role(name, document, trust=TRUST)
+        self.qbusiness.create_data_source(
+            applicationId=APPLICATION_ID,
+            indexId=INDEX_ID,
+            displayName=f"{kind}-{number}",
+            configuration=configuration,
+            roleArn=arn,
+        )
+
+
+def test_thirty_data_sources_of_the_console_come_under_one_stack_and_change_only_as_documented(
+    new_stack: Callable[..., Stack], aws: Aws
+):
+    stack = new_stack({})
+    for package in ("evidence", "guardrails", "roles"):
+        (stack.directory / package).symlink_to(PROJECT / package)
+    console = Console(aws)
+    console.bucket()
+    shared = console.role(NAME, own_policy(GONE))
+    kinds = ("AEM", "JIRA", "SLACK", "S3V2", "CONFLUENCEV2")
+    for number in range(25):
+        console.source(number, kinds[number % len(kinds)])
+    for number in range(25, 28):
+        console.source(number, "BOX", shared)
+    console.source(28, "CUSTOM")
+    console.source(29, "QUIP")
+    console.delete_secret("qbusiness/console/29")
+    command = f"venv/bin/python -m roles adopt --all --stack {stack.name} --force"
+    adopted = stack.execute(*shlex.split(command), check=False)
+    assert adopted.returncode == 1, adopted.stdout
+    assert "Left out: 5." in adopted.stdout
+    before = {name: aws.role_policies(name) for name in aws.roles()}
+    (importing,) = (line for line in adopted.stdout.splitlines() if line.startswith("pulumi import "))
+    stack.execute("sh", "-euc", importing)
+    assert {name: aws.role_policies(name) for name in aws.roles()} == before
+    preview = stack.preview()
+    assert {operation for operation, _, _ in preview.steps} <= {"same", "update", "create"}
+    assert not [name for operation, name, _ in preview.steps if operation == "create" and "role" in name]
+    stack.up()
+    assert stack.up("--expect-no-changes").exit_code == 0
+    outputs = stack.outputs()["roleArns"]
+    assert len(outputs) == 25
+    assert outputs["jira-1"] == f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-00001"
