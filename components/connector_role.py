@@ -2,7 +2,7 @@
 
 The component registers an IAM role, its role policy, and, with `exclusive_policies`, the two resources
 that make the stack own every policy of the role. It creates no provider and reads no configuration
-(`from_config` does). It creates nothing while a setting is invalid: otherwise, the mistake would surface
+(`from_config` does). If a setting is invalid, it creates nothing; otherwise, the mistake would surface
 only at the next sync.
 
 AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
@@ -33,10 +33,10 @@ from .validation import ValidationResult, validate
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
 POLICY_NAME: Final = "qbusiness-aem-connector"
 """The same for every connector and role: a retry after a crash overwrites the policy rather than adding
-another. A different name would replace the policies of existing roles."""
+another. Changing the name would replace the policy of every existing role."""
 _GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
 _caller_identities: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Any]]] = WeakKeyDictionary()
-"""The result of this function by provider; by stack for the default provider."""
+"""Caller identities by provider, or by the stack resource for the default provider."""
 
 
 class VpcConfiguration(TypedDict):
@@ -58,7 +58,7 @@ class ConnectorRoleArgs(TypedDict):
     secret_id: NotRequired[pulumi.Input[str]]
     """Secrets Manager secret with the credentials: ARN or NAME-XXXXXX. Default: none, as for S3."""
     connector: NotRequired[str]
-    """Connector, named as in the address of its IAM role page. Default: aem-cloud."""
+    """Connector, named as in the URL of its IAM role page. Default: aem-cloud."""
     bucket_name: NotRequired[pulumi.Input[str]]
     """S3 bucket: the data source (s3-v1, s3-v2) or files for it. Default: no S3 statements."""
     bucket_account_id: NotRequired[pulumi.Input[str]]
@@ -135,7 +135,7 @@ class ConnectorRole(pulumi.ComponentResource):
             ),
         )
         if connector.bucket_is_source:
-            # The policy contains the role's ARN, with the name, since previews do not know `role.arn`.
+            # The policy contains the role's ARN. Previews know the role's name, but not `role.arn`.
             role_policy = pulumi.Output.all(role_policy, role.name).apply(
                 lambda document_and_name: policies.with_role_name(*document_and_name)
             )
@@ -144,8 +144,8 @@ class ConnectorRole(pulumi.ComponentResource):
             name=POLICY_NAME,
             role=role.name,
             policy=role_policy,
-            # The name is fixed, so by default the provider deletes the policy before it creates it for a
-            # new role. The old role, still in use, would lose its policy too early.
+            # The name is fixed, so by default the provider deletes the old policy before it creates the
+            # new one. A role that is being replaced, and still in use, would lose its policy too early.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         if settings["exclusive_policies"]:
@@ -221,34 +221,36 @@ class ConnectorRole(pulumi.ComponentResource):
         """Return the trust policy and the role policy, once all settings that can be known are valid."""
         outputs = {key: value for key, value in arguments.items() if has_outputs(value)}
         secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
-        location = self._lookup_location(arguments)
+        credentials = self._lookup_credentials(arguments)
 
         def validate_known(known: Any) -> ValidationResult:
-            parts = {part: value for part, value in known["location"].items() if not is_unknown(value)}
+            parts = {
+                part: value for part, value in known["credentials"].items() if not is_unknown(value)
+            }
             secrets = [key for key, is_secret in known["secret"].items() if is_secret]
             result = validate(name, arguments.resolved(known["outputs"], secrets), Location(**parts))
             for warning in result.warnings:
                 pulumi.warn(warning, self)
             return result
 
-        everything = pulumi.Output.all(outputs=outputs, secret=secret, location=location)
-        # All settings are validated, tags included. The policies are only as secret and as unknown as
-        # the settings that they contain.
+        everything = pulumi.Output.all(outputs=outputs, secret=secret, credentials=credentials)
+        # `result` is always known and never secret: a policy that is not ready is None. `policy` makes
+        # it secret or unknown if one of its settings is.
         result: Any = pulumi.Output.unsecret(everything.apply(validate_known, run_with_unknowns=True))
 
         def policy(document: pulumi.Output[str], *names: str) -> pulumi.Output[str]:
-            return depending_on(document, location, *map(arguments.get, names))
+            return depending_on(document, credentials, *map(arguments.get, names))
 
         return (
             policy(result.trust_policy, *TRUST_POLICY_SETTINGS),
             policy(result.role_policy, *role_policy_settings(connector)),
         )
 
-    def _lookup_location(self, arguments: Arguments) -> dict[str, pulumi.Output[str]]:
+    def _lookup_credentials(self, arguments: Arguments) -> dict[str, pulumi.Output[str]]:
         """Look up the provider's account and partition, and its Region if no setting specifies one."""
         options = pulumi.InvokeOptions(parent=self)
         caller = self._lookup_caller(options)
-        location = {
+        credentials = {
             "partition": unknown_if_missing(caller.arn).apply(lambda arn: arn.split(":")[1]),
             "account": unknown_if_missing(caller.account_id),
         }
@@ -256,8 +258,8 @@ class ConnectorRole(pulumi.ComponentResource):
         in_arn = isinstance(application, str) and application.startswith("arn:")
         # An Output may resolve to an empty string; then the provider's Region applies.
         if not in_arn and (not region or isinstance(region, pulumi.Output)):
-            location["region"] = unknown_if_missing(aws.get_region_output(opts=options).region)
-        return location
+            credentials["region"] = unknown_if_missing(aws.get_region_output(opts=options).region)
+        return credentials
 
     def _lookup_caller(
         self, options: pulumi.InvokeOptions
@@ -282,7 +284,7 @@ def _check_types(name: object, args: object) -> None:
         keys = cast("Mapping[object, object]", args)
         if all(isinstance(key, str) for key in keys):
             return
-    raise pulumi.RunError("ConnectorRole takes a name and a dictionary of arguments by their names")
+    raise pulumi.RunError("ConnectorRole takes a name (a string) and a dictionary of arguments")
 
 
 _NAME_AND_ACCOUNT: Final = ("account_id", "role_name", "role_path")
@@ -292,7 +294,8 @@ _NAME_AND_ACCOUNT: Final = ("account_id", "role_name", "role_path")
 def _shown_in_arn(settings: Mapping[str, Any]) -> list[object]:
     """Return the settings that the role's ARN reveals."""
     application = pulumi.Output.from_input(settings["application_id"])
-    # An ID does not contain the account.
+    # An ID does not contain the account. The text decides, whether it is secret or not; an Output that
+    # the function returns brings its own secrecy back.
     application_arn = pulumi.Output.unsecret(application).apply(
         lambda id_or_arn: application if str(id_or_arn).startswith("arn:") else None
     )

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 
 class Need(StrEnum):
-    """How far a connector supports a secret, a bucket, or a VPC."""
+    """Whether a connector requires or supports a secret, a bucket, or a VPC."""
 
     REQUIRED = "required"
     OPTIONAL = "optional"
@@ -51,7 +51,7 @@ class Connector(NamedTuple):
         return self.bucket is Need.REQUIRED
 
     def need(self, setting: str) -> Need:
-        """Return how far it supports a setting; settings of no special need are optional."""
+        """Return whether it requires or supports a setting; all others are optional."""
         needs = {"secret_id": self.secret, "bucket_name": self.bucket, "vpc_configuration": self.vpc}
         return needs.get(setting, Need.OPTIONAL)
 

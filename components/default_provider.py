@@ -14,7 +14,7 @@ import pulumi
 
 from .errors import Path, Problem, quote
 from .formats import ACCOUNT_ID, APPLICATION, MAXIMUM_TAGS
-from .report import HIDDEN, REMOVE, Report
+from .report import EDIT, HIDDEN, REMOVE, Report
 
 ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
 FORBIDDEN_ACCOUNTS: Final = "aws:forbiddenAccountIds"
@@ -31,15 +31,15 @@ def check(settings: Mapping[str, object], report: Report) -> None:
 
 
 def _check_accounts(settings: Mapping[str, object], report: Report) -> None:
-    """Require a list of accounts that includes the application's; warn of a missing list."""
+    """Require a list of accounts that includes the application's; warn about a missing list."""
     given, secret = _read(ALLOWED_ACCOUNTS), pulumi.runtime.is_config_secret(ALLOWED_ACCOUNTS)
     account = _application_account(settings)
     shown = account and report.show(account, "application_id", "account_id")
     placeholder = ACCOUNT_ID.placeholder if shown in (None, HIDDEN) else shown
 
     def command(index: int = 0) -> str:
-        # To set a member as plain text would replace a secret list.
-        return _command(report, (ALLOWED_ACCOUNTS, index), None if secret else placeholder)
+        # Setting a member as plain text would replace the whole secret list.
+        return _command(report, (ALLOWED_ACCOUNTS, index), EDIT if secret else placeholder)
 
     if given in (None, "", []):
         report.warnings.append(_missing_list(command(), report))
@@ -69,7 +69,7 @@ def _check_accounts(settings: Mapping[str, object], report: Report) -> None:
 
 
 def _missing_list(command: str, report: Report) -> str:
-    """Return the warning of a missing list."""
+    """Return the warning about a missing list."""
     conflict = ""
     if _read(FORBIDDEN_ACCOUNTS):
         removal = _command(report, (FORBIDDEN_ACCOUNTS,), REMOVE)
@@ -110,13 +110,18 @@ def _check_tags(settings: Mapping[str, object], report: Report) -> None:
     defaults = _mapping(given).get("tags")
     if not isinstance(defaults, dict):
         message = f"expected an object of default tags, got {_quote(given, secret)}"
-        fix = _command(report, (DEFAULT_TAGS, "tags", "KEY"), None if secret else "VALUE")
-        _refuse(report, (DEFAULT_TAGS,), message, fix, "an object whose member tags contains them")
+        # Pulumi cannot set a member of a text or a list: remove it first.
+        removal = _command(report, (DEFAULT_TAGS,), REMOVE)
+        fix = f"{removal} && {_command(report, (DEFAULT_TAGS, 'tags', 'KEY'), 'VALUE')}"
+        if secret:
+            fix = _command(report, (DEFAULT_TAGS,), EDIT)
+        _refuse(report, (DEFAULT_TAGS,), message, fix, "an object with the tags under the key tags")
         return
-    tags = _mapping(settings["tags"])
-    merged = {**_mapping(cast("object", defaults)), **tags}
+    default_tags, tags = _mapping(cast("object", defaults)), _mapping(settings["tags"])
+    merged = {**default_tags, **tags}
     hidden = secret or report.is_secret("tags")
-    clashes = [*_clashes(merged)]
+    # Tags that clash only with each other are reported with the setting.
+    clashes = [(key, other) for key, other in _clashes(merged) if other in default_tags]
     for key, other in clashes[:1] if hidden else clashes:  # without keys, all would read the same
         shown, shown_other = (HIDDEN, HIDDEN) if hidden else (quote(key), quote(other))
         path = ("tags", key) if key in tags else (DEFAULT_TAGS, "tags", key)
@@ -124,8 +129,8 @@ def _check_tags(settings: Mapping[str, object], report: Report) -> None:
             report,
             path[:1] if hidden else path,
             f"{shown} and {shown_other} of {DEFAULT_TAGS} differ only in case",
-            "keys that are unique regardless of case, also among default tags: IAM ignores the case of "
-            "tag keys",
+            "keys that are unique regardless of case, including among the default tags: IAM ignores the "
+            "case of tag keys",
         )
     if len(tags) <= MAXIMUM_TAGS < len(merged):
         total = HIDDEN if hidden else len(merged)
@@ -142,8 +147,8 @@ def _clashes(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _refuse_tag(report: Report, path: Path, message: str, expected: str) -> None:
-    """Report a tag, or default tag, that can be removed if its key is shown, and else only edited."""
-    value = None if len(path) == 1 else REMOVE
+    """Report a tag or default tag; its command removes it, or edits the file if the key is hidden."""
+    value = EDIT if len(path) == 1 else REMOVE
     if path[0] == "tags":
         report.at("tags", *path[1:]).refuse(message, expected, value)
     else:

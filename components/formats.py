@@ -25,7 +25,7 @@ class Text(NamedTuple):
 
 
 class Format(NamedTuple):
-    """The format of a text value: the most frequent kind of a setting."""
+    """The format of a text value: the most common kind of setting."""
 
     name: str
     pattern: re.Pattern[str]

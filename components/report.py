@@ -8,6 +8,10 @@ from .errors import Path, Problem, property_path, quote
 
 REMOVE: Final = ""
 """In place of the value that a command sets: the command removes the setting."""
+EDIT: Final = None
+"""In place of the value that a command sets: no command can set it, and the user edits the file."""
+BLANK: Final = ""
+"""The value of a setting that is not set, like None: `Pulumi.yaml` declares it as the default."""
 HIDDEN: Final = "[secret]"
 """Shown in place of a secret value, and of a value that follows from one."""
 
@@ -20,10 +24,7 @@ class Command(Protocol):
     """Writes commands for messages."""
 
     def __call__(self, path: Path, value: str | None, *, secret: bool) -> str:
-        """Return the command that sets a path to a value, or removes it (REMOVE).
-
-        None is a value that no command can set.
-        """
+        """Return the command that sets a path to a value, removes it (REMOVE), or edits it (EDIT)."""
         ...
 
 
@@ -73,10 +74,10 @@ class Report:
         """Return the name of a setting, as a message shows it."""
         return property_path(self.source.path(setting))
 
-    def refuse_name(self, path: Path, known: Collection[Path], *, hidden: bool = False) -> None:
+    def refuse_name(self, path: Path, known: Collection[Path]) -> None:
         """Add the problem of a name that is not a setting; suggest those that are."""
         names = [property_path(each) for each in known]
-        near = "" if hidden else suggestion(property_path(path), names)
+        near = suggestion(property_path(path), names)
         fix = self.source.command(path, REMOVE, secret=False) if self.source.command else None
         self.problems.append(Problem(path, f"is not a setting{near}", ", ".join(names), fix))
 
@@ -113,9 +114,9 @@ class Place(NamedTuple):
         return self.report.show(value, self.setting)
 
     def refuse(
-        self, message: str, expected: str, value: str | None = None, fix: str | None = None
+        self, message: str, expected: str, value: str | None = EDIT, fix: str | None = None
     ) -> None:
-        """Add a problem; its command sets this place to `value`, or removes it (REMOVE)."""
+        """Add a problem; its command sets this place to `value`, removes it (REMOVE), or edits it."""
         setting = self.report.source.path(self.setting)
         shown, target = self.path, self.path
         if self.secret and self.members:  # the name of the member is part of the secret

@@ -15,7 +15,7 @@ from .settings import TRUST_POLICY_SETTINGS, Network
 
 
 class Location(NamedTuple):
-    """The location of a resource, or the account of credentials; None for a part that is not known."""
+    """The partition, Region, and account of a resource or a provider; None if not known."""
 
     partition: str | None = None
     region: str | None = None
@@ -29,7 +29,7 @@ class Reading(NamedTuple):
     connector: Connector | None
     """None if its name is invalid."""
     credentials: Location
-    """The account and Region of the provider."""
+    """The provider's partition, account, and Region."""
     given: Collection[str]
     """The settings that are set and that the connector supports, valid or not."""
     valid: Mapping[str, Any]
@@ -90,8 +90,8 @@ def check_requirements(reading: Reading) -> None:
         requirements.append(("kms_key_id", "secret_id", use))
     for name, other, reason in requirements:
         need = connector.need(other) if connector else Need.OPTIONAL
-        # A connector that requires the other setting has reported it already.
-        if reading.valid.get(name) and other not in reading.given and need is not Need.REQUIRED:
+        reported_already = need is Need.REQUIRED
+        if reading.valid.get(name) and other not in reading.given and not reported_already:
             at, required = reading.report.at(name), reading.report.name(other)
             removal = f"no {reading.report.name(name)}"
             expected = removal if need is Need.NOT_SUPPORTED else f"{required}, or {removal}"
@@ -117,7 +117,7 @@ def check_credentials(reading: Reading) -> None:
 
 
 def check_region(reading: Reading) -> None:
-    """Warn of a Region in which AWS does not offer Amazon Q Business."""
+    """Warn about a Region in which AWS does not offer Amazon Q Business."""
     region = reading.location.region
     if region and region not in formats.SUPPORTED_REGIONS:
         supported = ", ".join(formats.SUPPORTED_REGIONS)
@@ -134,13 +134,14 @@ _SAME_ACCOUNT: Final = ("account_id", "permissions_boundary_arn")
 def check_arns(reading: Reading) -> None:
     """Reject an ARN, Region, or account that is not the application's."""
     for at, text in reading.texts():
+        any_account = at.setting not in _SAME_ACCOUNT or text.account == "aws"
         for part in ("partition", "region", "account"):
             given, wanted = getattr(text, part), getattr(reading.location, part)
-            of_aws = text.account == "aws"
-            if part == "account" and (at.setting not in _SAME_ACCOUNT or of_aws):
+            if part == "account" and any_account:
                 continue
             if given and wanted and given != wanted:
                 title, shown = part.replace("region", "Region"), show_location(wanted, reading.report)
+                # A command can set a Region or an account; an ARN also has other parts.
                 whole_value = given == text.text and shown == wanted
                 at.refuse(
                     f"{at.show(quote(text.text))} does not match the {title} of the application",
@@ -150,7 +151,7 @@ def check_arns(reading: Reading) -> None:
 
 
 def check_secret(reading: Reading) -> None:
-    """Warn of a secret's name that seems to lack the suffix of Secrets Manager."""
+    """Warn about a secret's name that seems to lack the suffix of Secrets Manager."""
     at, secret = reading.report.at("secret_id"), reading.text("secret_id")
     if secret is None or secret.id is None or at.secret:
         return
@@ -164,9 +165,9 @@ def check_secret(reading: Reading) -> None:
 
 
 def check_key(reading: Reading) -> None:
-    """Require the key of a secret in another account; warn of a key in the wrong account.
+    """Require the key of a secret in another account; warn about a key ID without an account.
 
-    A bucket in another account may be encrypted without a key of its own.
+    A bucket in another account need not use a customer managed key.
     """
     report, connector, own = reading.report, reading.connector, reading.location.account
     if connector and connector.bucket_is_source:
@@ -194,7 +195,7 @@ def check_key(reading: Reading) -> None:
 
 
 def check_role_name(reading: Reading) -> None:
-    """Warn of a name that the console hides; reject a component's name that is too long for a role."""
+    """Warn about a name that the console hides; reject a component's name that no role can have."""
     at, name = reading.report.at("role_name"), reading.text("role_name")
     if name and not any(word in name.text for word in formats.LISTED_NAMES):
         reading.report.warnings.append(

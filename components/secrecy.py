@@ -1,8 +1,8 @@
 """Decide which Outputs are secret or unknown.
 
-The rule: a document, or the role's ARN, is secret if a setting that it reveals is, and unknown if a
-setting that it contains is. Combining Outputs with `Output.all` has this effect, and takes time for each
-input, so only inputs that are Outputs, or contain one, are combined.
+The rule: an Output is secret if a setting that can be read from it is secret, and unknown if a setting
+that it is made from is unknown. `Output.all` has both effects. It takes time for each input, so only
+inputs that are Outputs, or contain one, are combined.
 """
 
 from collections.abc import Mapping
@@ -31,6 +31,7 @@ def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
 def revealing(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
     """Return a value that is secret if one of the inputs is; unknown inputs have no effect on it."""
     outputs = filter(has_outputs, inputs)
+    # Always known, so that it contributes only the secrecy of the inputs.
     marker = pulumi.Output.all(*outputs).apply(lambda _: None, run_with_unknowns=True)
     return depending_on(value, marker)
 

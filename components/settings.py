@@ -11,7 +11,7 @@ from . import formats
 from .connectors import Connector
 from .errors import Problem, property_path, quote
 from .formats import Format, Text
-from .report import ARGUMENTS, REMOVE, Place, Report, Source
+from .report import ARGUMENTS, BLANK, REMOVE, Place, Report, Source
 
 
 def is_unknown(value: object) -> bool:
@@ -40,7 +40,7 @@ class Kind(Protocol):
     def read(self, value: object, at: Place) -> object:
         """Return a valid value in the form that the rules use; report any other value and return None.
 
-        A value, or a member of one, that is not known yet is recorded in `Report.unknown`.
+        A setting with a value or a member that is not known yet is recorded in `Report.unknown`.
         """
         ...
 
@@ -103,7 +103,7 @@ class Vpc(NamedTuple):
 
     def read(self, value: object, at: Place) -> Network | None:
         """Return the subnets and security groups."""
-        spelled = {at.report.source.spell(name): name for name in VPC_MEMBERS}
+        spelled = [at.report.source.spell(name) for name in VPC_MEMBERS]
         if not isinstance(value, Mapping):
             members = " and ".join(property_path((*at.path, name)) for name in spelled)
             at.refuse_type("an object", value, f"an object of {members}")
@@ -112,15 +112,14 @@ class Vpc(NamedTuple):
         for key in given:
             if key not in spelled:
                 at.refuse_member(key if isinstance(key, str) else quote(key), spelled)
+        subnets_at = at.member(at.report.source.spell("subnet_ids"))
+        groups_at = at.member(at.report.source.spell("security_group_ids"))
         network = Network(
-            *(
-                _read_list(given.get(name), at.member(name), VPC_MEMBERS[member])
-                for name, member in spelled.items()
-            )
+            _read_list(given.get(subnets_at.members[0]), subnets_at, formats.SUBNET),
+            _read_list(given.get(groups_at.members[0]), groups_at, formats.SECURITY_GROUP),
         )
         subnets = {text.text for text in network.subnet_ids.values()}
         groups = {text.text for text in network.security_group_ids.values()}
-        subnets_at, groups_at = map(at.member, spelled)
         if len(groups) > formats.MAXIMUM_SECURITY_GROUPS:
             groups_at.refuse(
                 f"has {at.show(len(groups))} security groups",
@@ -140,8 +139,8 @@ def _read_list(items: object, at: Place, form: Format) -> Mapping[int, Text]:
     found: dict[int, Text] = {}
     if is_unknown(items):
         at.report.unknown.add(at.setting)
-    elif items in (None, REMOVE, [], ()):
-        message = "is required and not set" if items in (None, REMOVE) else "the list is empty"
+    elif items in (None, BLANK, [], ()):
+        message = "is required and not set" if items in (None, BLANK) else "the list is empty"
         # The command that fixes it sets the first item.
         at.member(0).refuse(message, expected, form.placeholder)
     elif not isinstance(items, (list, tuple)):
@@ -200,7 +199,7 @@ class Document(Enum):
     TRUST_POLICY = auto()
     ROLE_POLICY = auto()
     PASS_ROLE_STATEMENT = auto()
-    """In the role policy of a connector whose bucket is the data source: the role passes itself."""
+    """The statement that lets the role pass itself, for connectors whose bucket is the data source."""
 
 
 _BOTH: Final = frozenset({Document.TRUST_POLICY, Document.ROLE_POLICY})
@@ -228,7 +227,7 @@ class Setting(NamedTuple):
     required: bool = False
     """Whether every connector requires it. The others depend on the connector."""
     structural: bool = False
-    """Whether it determines which statements and resources exist: known from the start, never secret."""
+    """Whether it determines which statements and resources exist: it must be plain and not secret."""
     documents: Collection[Document] = ()
     """The documents that depend on it."""
     scope: Scope = Scope.MEMBER
@@ -300,15 +299,16 @@ class Arguments(dict[str, Any]):
 
     @classmethod
     def of(cls, given: Mapping[str, object], source: Source = ARGUMENTS) -> "Arguments":
-        """Take the arguments of a component, which are named as in `source`."""
+        """Return the arguments of a component, which are named as in `source`; Arguments are copied."""
         if isinstance(given, Arguments):
-            return given
+            return given.resolved({}, ())
         report = Report(source)
-        names = {source.path(name): name for name in SETTINGS}
+        paths = [source.path(name) for name in SETTINGS]
+        names = {path[0]: name for path, name in zip(paths, SETTINGS, strict=True)}
         for key in given:
-            if (key,) not in names:
-                report.refuse_name((key,), names)
-        values = {names[(key,)]: value for key, value in given.items() if (key,) in names}
+            if key not in names:
+                report.refuse_name((key,), paths)
+        values = {names[key]: value for key, value in given.items() if key in names}
         return cls(values, source, problems=report.problems)
 
     def resolved(self, values: Mapping[str, object], secrets: Collection[str]) -> "Arguments":

@@ -50,7 +50,7 @@ def _package_path(name: str) -> Path:
 PACKAGE_INPUTS: Final = Source(_package_path, camel_case)
 """The inputs of the component in another language."""
 STACK_CONFIGURATION: Final = Source(_path, camel_case)
-"""The configuration of a stack that does not exist yet, so that no command can change it."""
+"""The configuration of a stack that may not exist yet: there is no command to change it."""
 
 
 class TopLevel(NamedTuple):
@@ -177,6 +177,7 @@ def autonaming_warnings(report: Report) -> Iterator[str]:
     """
     section: object = pulumi.Config("pulumi").get_object("autonaming")
     chosen: Mapping[str, object] = {}
+    # The last name is never found: it lets the loop look at the innermost section, too.
     for inner in ("providers", "aws", "resources", "aws:iam/role:Role", ""):
         if not isinstance(section, Mapping):
             break

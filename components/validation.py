@@ -12,13 +12,13 @@ from . import formats, policies
 from .connectors import CONNECTORS, DEFAULT, Connector, Need
 from .errors import SettingsError
 from .formats import Text
-from .report import REMOVE, Report
+from .report import BLANK, REMOVE, Report
 from .rules import RULES, Location, Reading
 from .settings import SETTINGS, Arguments, Setting, is_unknown, role_policy_settings
 
 
 class ValidationResult(NamedTuple):
-    """The policies, each None while a setting that it depends on is not known."""
+    """The policies; a policy is None until all settings that it depends on are known."""
 
     trust_policy: str | None
     role_policy: str | None
@@ -57,7 +57,7 @@ def validate(
 
 def _read(component_name: str, arguments: Arguments, credentials: Location, report: Report) -> Reading:
     """Read each setting by itself."""
-    given = {name: value for name in SETTINGS if (value := arguments.get(name)) not in (None, REMOVE)}
+    given = {name: value for name in SETTINGS if (value := arguments.get(name)) not in (None, BLANK)}
     name = given.get("connector", DEFAULT)
     connector = CONNECTORS.get(name) if isinstance(name, str) else None
     valid: dict[str, object] = {}
@@ -133,7 +133,7 @@ def _render(reading: Reading) -> ValidationResult:
     connector = reading.connector
     if application is None or application.id is None or connector is None:
         return ValidationResult(None, None, reading.report.warnings)
-    # Parts that are not known yet are as short as possible, so that the size check is safe.
+    # Parts that are not known yet are as short as possible: the size check rejects no valid policy.
     target = policies.Application(
         location.partition or "aws",
         location.region or "us-east-1",
@@ -190,8 +190,9 @@ def _resources(
 
 
 def _check_size(role_policy: str, reading: Reading) -> None:
-    """Reject a policy that IAM would reject. Only the number of subnets has no limit of its own."""
+    """Reject a policy that IAM would reject. Only the subnets can make it too long."""
     role_name = reading.text("role_name")
+    # Without a role name, the automatic one is at most this long.
     name = role_name.text if role_name else formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
     size = len("".join(policies.with_role_name(role_policy, name).split()))
     if size > formats.MAXIMUM_INLINE_SIZE:

@@ -703,7 +703,7 @@ def test_an_invalid_name_or_invalid_arguments_are_refused_without_a_traceback(na
     deployment = Deployment(lambda: ConnectorRole(name, args))
     assert isinstance(deployment.error, pulumi.RunError)
     assert str(deployment.error) == (
-        "ConnectorRole takes a name and a dictionary of arguments by their names"
+        "ConnectorRole takes a name (a string) and a dictionary of arguments"
     )
 
 

@@ -487,7 +487,8 @@ def test_default_tags_of_another_form_are_refused(monkeypatch: pytest.MonkeyPatc
     text = message(monkeypatch, settings, **OF_THE_PROGRAM)
     assert "  aws:defaultTags: expected an object of default tags, got " in text
     assert text.endswith(
-        "fix: pulumi config set --stack test --path --type string -- aws:defaultTags.tags.KEY VALUE"
+        "fix: pulumi config rm --stack test -- aws:defaultTags && "
+        "pulumi config set --stack test --path --type string -- aws:defaultTags.tags.KEY VALUE"
     )
 
 
@@ -501,6 +502,13 @@ def test_default_tags_that_differ_only_in_case_are_refused_with_and_without_a_ta
         assert text.startswith("invalid configuration: 1 error")
     text = message(monkeypatch, settings, **OF_THE_PROGRAM)
     assert text.endswith("fix: pulumi config rm --stack test --path -- aws:defaultTags.tags.env")
+
+
+def test_tags_that_clash_only_with_each_other_are_reported_once(monkeypatch: pytest.MonkeyPatch):
+    settings = {**MINIMAL, **default_tags(Team="search"), "tags": '{"Env": "a", "env": "b"}'}
+    text = message(monkeypatch, settings, **OF_THE_PROGRAM)
+    assert text.startswith("invalid configuration: 1 error")
+    assert '  tags.env: "env" and "Env" differ only in case\n' in text
 
 
 def test_tags_and_default_tags_are_counted_together(monkeypatch: pytest.MonkeyPatch):
