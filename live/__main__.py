@@ -79,7 +79,7 @@ def _account(region: str | None) -> Account:
     account = Account(region)
     if account.region not in SUPPORTED_REGIONS:
         raise NotStartedError(
-            f"Amazon Q Business is not in {account.region}: give --region, one of "
+            f"Amazon Q Business is not in {account.region}: pass --region, one of "
             f"{', '.join(SUPPORTED_REGIONS)}"
         )
     return account

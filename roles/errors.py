@@ -144,7 +144,7 @@ def explain(
         case ProfileNotFound():
             text = f"{error}: AWS_PROFILE specifies it; `aws configure list-profiles` lists them"
         case NoRegionError() | InvalidRegionError():
-            text = f"{show(str(error))} Pass --region with one of {', '.join(SUPPORTED_REGIONS)}"
+            text = f"{show(str(error))} Pass --region, one of {', '.join(SUPPORTED_REGIONS)}"
         case SSLError():
             text = _explain_certificate(show(str(error)))
         case ConnectionError() | HTTPClientError():

@@ -509,9 +509,9 @@ def test_an_expired_token_is_reported_with_the_way_to_sign_in(live: Run, recorde
 @pytest.mark.parametrize(
     ("variables", "reason"),
     [
-        ({}, "You must specify a region. Give"),
-        ({"AWS_REGION": "eu-central-1"}, "Amazon Q Business is not in eu-central-1: give"),
-        ({"AWS_DEFAULT_REGION": "nowhere"}, "Amazon Q Business is not in nowhere: give"),
+        ({}, "You must specify a region. Pass"),
+        ({"AWS_REGION": "eu-central-1"}, "Amazon Q Business is not in eu-central-1: pass"),
+        ({"AWS_DEFAULT_REGION": "nowhere"}, "Amazon Q Business is not in nowhere: pass"),
     ],
     ids=str,
 )
