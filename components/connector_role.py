@@ -110,11 +110,12 @@ class ConnectorRole(pulumi.ComponentResource):
         """
         _check_types(name, args)
         arguments = Arguments.of(cast("Mapping[str, object]", args))
-        # An awaitable can be awaited only once; an Output can be used again.
-        awaitables = {key: value for key, value in arguments.items() if inspect.isawaitable(value)}
-        arguments |= {key: pulumi.Output.from_input(value) for key, value in awaitables.items()}
+        arguments |= {key: _plain(value) for key, value in arguments.items()}
         validate(name, arguments)
         super().__init__(TOKEN, name, None, opts)
+        for warning in arguments.warnings:
+            pulumi.warn(warning, self)
+        arguments.warnings = ()
         # Only now, since validation skips Outputs.
         arguments |= {key: pulumi.Output.secret(arguments[key]) for key in arguments.secrets}
 
@@ -316,6 +317,19 @@ def _secret_outputs(settings: Mapping[str, object], connector: Connector) -> lis
     return [
         output for output, names in copied.items() if any(has_outputs(settings[name]) for name in names)
     ]
+
+
+def _plain(value: Any, levels: int = 2) -> Any:
+    """Return a value in the types that Pulumi looks into: Outputs in other mappings would stay unknown.
+
+    An awaitable becomes an Output, since it can be awaited only once. Valid settings have two levels.
+    """
+    if levels and isinstance(value, Mapping):
+        members = cast("Mapping[object, object]", value)
+        return {key: _plain(member, levels - 1) for key, member in members.items()}
+    if levels and isinstance(value, (list, tuple)):
+        return [_plain(item, levels - 1) for item in cast("list[object]", value)]
+    return pulumi.Output.from_input(value) if inspect.isawaitable(value) else value
 
 
 def _none_if_blank(value: object) -> Any:

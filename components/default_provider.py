@@ -52,13 +52,16 @@ def _check_accounts(settings: Mapping[str, object], report: Report) -> None:
         _refuse(report, (ALLOWED_ACCOUNTS,), f"expected a list, got {got}", fix)
         return
     accounts = cast("list[object]", given)
+    # If the list was written as JSON text, a command for one member would replace all of it.
+    edit = _command(report, (ALLOWED_ACCOUNTS,), EDIT)
     invalid = [index for index, each in enumerate(accounts) if not _is_account(each)]
     for index in invalid:
         message = f"{_quote(accounts[index], secret)} is not {ACCOUNT_ID.name}"
-        _refuse(report, (ALLOWED_ACCOUNTS, index), message, command(index), ACCOUNT_ID.expected)
+        fix = command(index) if len(accounts) == 1 else edit
+        _refuse(report, (ALLOWED_ACCOUNTS, index), message, fix, ACCOUNT_ID.expected)
     if account and not invalid and account not in map(str, accounts):
-        # One account is probably that of another environment; several are probably meant to stay.
-        fix = command(0 if len(accounts) == 1 else len(accounts))
+        # A single account is probably that of another environment.
+        fix = command() if len(accounts) == 1 else edit
         _refuse(
             report,
             (ALLOWED_ACCOUNTS,),

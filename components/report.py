@@ -117,13 +117,13 @@ class Place(NamedTuple):
         self, message: str, expected: str, value: str | None = EDIT, fix: str | None = None
     ) -> None:
         """Add a problem; its command sets this place to `value`, removes it (REMOVE), or edits it."""
-        setting = self.report.source.path(self.setting)
-        shown, target = self.path, self.path
-        if self.secret and self.members:  # the name of the member is part of the secret
-            shown, target = setting, (*setting, "KEY")
+        path = self.path
+        if self.secret and self.members:
+            # The name of the member is part of the secret. A command for one member could replace all.
+            path, value = self.report.source.path(self.setting), EDIT
         if self.report.source.command and not fix:
-            fix = self.report.source.command(target, value, secret=self.secret)
-        self.report.problems.append(Problem(shown, message, expected, fix, self.setting))
+            fix = self.report.source.command(path, value, secret=self.secret)
+        self.report.problems.append(Problem(path, message, expected, fix, self.setting))
 
     def refuse_type(self, kind: str, value: object, expected: str, example: str | None = None) -> None:
         """Add the problem of a value that has another type than `kind`."""

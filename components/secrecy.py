@@ -9,17 +9,18 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 import pulumi
+from pulumi.output import Unknown
 
 T = TypeVar("T")
 
 
 def has_outputs(value: object) -> bool:
-    """Return whether a value is, or contains, an Output."""
+    """Return whether a value is, or contains, an Output or an unknown value."""
     if isinstance(value, Mapping):
         return any(map(has_outputs, cast("Mapping[object, object]", value).values()))
     if isinstance(value, (list, tuple)):
         return any(map(has_outputs, cast("list[object]", value)))
-    return isinstance(value, pulumi.Output)
+    return isinstance(value, (pulumi.Output, Unknown))
 
 
 def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:

@@ -123,7 +123,7 @@ def _refuse_unknown_keys(space: str, namespace: str, report: Report) -> None:
     known = [(REGION_KEY,), *((f"{namespace}{name}",) for name in names)]
     for key in pulumi.runtime.get_config_env():
         own, _, name = key.partition(":")
-        if own == space and name not in names:
+        if own == space and name not in names and key != REGION_KEY:
             report.refuse_name((f"{namespace}{name}",), known)
 
 

@@ -12,7 +12,7 @@ from components.connectors import CONNECTORS, Connector, Need
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.errors import SettingsError
 from components.settings import VPC_MEMBERS, Arguments
-from components.stack_config import KEYS, PACKAGE_INPUTS, camel_case
+from components.stack_config import DATA_SOURCES, KEYS, PACKAGE_INPUTS, PROTECT, camel_case
 from components.validation import validate
 from evidence.examples import (
     ACCOUNT,
@@ -45,6 +45,9 @@ def _table() -> str:
     for name, key in KEYS.items():
         meaning = ". ".join(filter(None, (declared[key]["description"], _REMARKS.get(name))))
         rows += _rows(key, name, _type(key, declared[key]), meaning)
+    for key in (PROTECT, DATA_SOURCES):
+        meaning = f"{declared[key]['description']}: [several data sources](data-sources.md)"
+        rows.append((f"`{key}`<br>{declared[key]['type']}", meaning, "", ""))
     return table(("setting", "meaning", "expected", "example"), rows)
 
 

@@ -1,12 +1,15 @@
 """Test which resources the component registers, with which inputs, and what it checks first."""
 
 import json
+from collections import UserDict
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, cast
 
 import pulumi
 import pytest
+from pulumi.output import Unknown
 
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
 from components.errors import SettingsError
@@ -724,3 +727,35 @@ def test_a_value_that_cannot_be_shown_is_refused(name: str, value: Any):
     given = {"vpc_configuration": {**VPC, name: value}} if name == "subnet_ids" else {name: value}
     deployment = deploy({**MINIMAL, **given})
     assert isinstance(deployment.error, SettingsError)
+
+
+@pytest.mark.parametrize("mapping", [dict, MappingProxyType, UserDict])
+@pytest.mark.parametrize("sequence", [list, tuple])
+@pytest.mark.parametrize("preview", [False, True])
+def test_outputs_in_any_mapping_or_sequence_are_validated_and_reach_the_policy(
+    mapping: Callable[..., Any], sequence: Callable[..., Any], preview: bool
+):
+    def program() -> None:
+        groups = [FULL["vpc_configuration"]["security_group_ids"][0]]
+        subnets = sequence([output_of(SUBNET_ID, "subnet")])
+        vpc = mapping({"subnet_ids": subnets, "security_group_ids": groups})
+        component({**MINIMAL, "vpc_configuration": vpc})
+
+    deployment = Deployment(program, preview=preview)
+    assert deployment.error is None
+    policy = deployment.role_policy["policy"]
+    assert isinstance(policy, Unknown) if preview else SUBNET_ID in policy
+
+
+def test_an_invalid_output_in_another_mapping_is_refused():
+    deployment = Deployment(lambda: component({**MINIMAL, "tags": UserDict({"a": output_of("*")})}))
+    assert isinstance(deployment.error, SettingsError)
+
+
+@pytest.mark.parametrize(
+    "unknown", [{**MINIMAL, "index_id": pulumi.UNKNOWN}, {**S3, "bucket_name": pulumi.UNKNOWN}]
+)
+def test_a_policy_with_an_unknown_value_is_unknown_in_a_preview(unknown: dict[str, Any]):
+    deployment = deploy(unknown, preview=True)
+    assert deployment.error is None
+    assert isinstance(deployment.role_policy["policy"], Unknown)

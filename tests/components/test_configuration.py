@@ -377,8 +377,8 @@ def test_without_allowed_accounts_the_program_warns_and_shows_the_commands(
         (f'"{ACCOUNT}"', "", f'expected a list, got "{ACCOUNT}"'),
         (f"{ACCOUNT}, {OTHER_ACCOUNT}", "", f'expected a list, got "{ACCOUNT}, {OTHER_ACCOUNT}"'),
         ("[12345670123]", "[0]", "12345670123 is not an account ID"),
-        (f'["{ACCOUNT}", "123"]', "[1]", '"123" is not an account ID'),
-        (f'["{ACCOUNT}", true]', "[1]", "true is not an account ID"),
+        ('["123"]', "[0]", '"123" is not an account ID'),
+        ("[true]", "[0]", "true is not an account ID"),
         ("[123456789012.0]", "[0]", "123456789012 is not an account ID"),
         (f'["{OTHER_ACCOUNT}"]', "", f"the list does not include the application's account, {ACCOUNT}"),
     ],
@@ -393,10 +393,14 @@ def test_another_list_of_accounts_is_refused_with_the_command_that_sets_it(
     assert f"fix: {command}" in text
 
 
-def test_an_account_that_is_missing_among_several_is_added(monkeypatch: pytest.MonkeyPatch):
-    accounts = f'["{OTHER_ACCOUNT}", "111122223333"]'
-    text = message(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
-    assert f"-- '{ACCOUNTS}[2]' {ACCOUNT}; if a wrong list" in text
+@pytest.mark.parametrize(
+    "accounts", [["111122223333", OTHER_ACCOUNT], [ACCOUNT, "123"], [ACCOUNT, True]]
+)
+def test_a_list_of_several_accounts_is_edited_since_a_command_for_one_could_replace_it(
+    monkeypatch: pytest.MonkeyPatch, accounts: list[object]
+):
+    settings = {**MINIMAL, ACCOUNTS: json.dumps(accounts)}
+    assert "    fix: edit Pulumi.test.yaml" in message(monkeypatch, settings, **OF_THE_PROGRAM)
 
 
 def test_an_object_is_removed_before_a_list_is_set(monkeypatch: pytest.MonkeyPatch):
@@ -600,3 +604,19 @@ def test_a_secret_connector_decides_the_policy_and_is_shown(monkeypatch: pytest.
 def test_options_reach_the_component(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, MINIMAL, opts=pulumi.ResourceOptions(protect=True))
     assert [registration.request.protect for registration in deployment.registrations] == [True] * 3
+
+
+def test_the_warning_about_a_missing_list_is_shown_also_if_the_credentials_are_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    deploy(monkeypatch, MINIMAL, **OF_THE_PROGRAM)  # sets the configuration
+    deployment = Deployment(
+        lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True), account=OTHER_ACCOUNT
+    )
+    assert isinstance(deployment.error, SettingsError)
+    assert [warning.partition(":")[0] for warning in deployment.warnings] == ["aws"]
+
+
+def test_the_namespace_of_the_provider_has_its_own_region(monkeypatch: pytest.MonkeyPatch):
+    deployment = deploy(monkeypatch, MINIMAL, namespace="aws", **OF_THE_PROGRAM)
+    assert deployment.error is None

@@ -99,16 +99,6 @@ def test_a_wrong_list_of_accounts_in_the_state_is_replaced_as_documented(new_sta
     assert stack.drift().exit_code == 0
 
 
-def test_another_connector_is_a_stack_with_its_own_role(typed: Callable[..., str], aws: Aws):
-    typed("Deploy", QUICK_START)
-    before = set(aws.roles())
-    typed("Several connectors", ENVIRONMENTS, SECRET_ID="qbusiness/slack-a1B2c3")
-    (role,) = set(aws.roles()) - before
-    policy = str(aws.role_policies(role))
-    assert "qbusiness/slack-a1B2c3" in policy
-    assert "aem-cloud" not in policy
-
-
 def test_the_drift_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
     stack = new_stack(REQUIRED)
     stack.up()
@@ -137,7 +127,8 @@ def test_the_keys_that_pages_set_are_keys_of_the_program():
         for key in re.findall(r"(?:--plaintext|--path) '?([a-z][A-Za-z:]*)", script)
     }
     assert keys >= {"applicationId", "aws:region", "tags", "vpcConfiguration"}
-    assert keys <= {*KEYS.values(), "aws:region", ALLOWED_ACCOUNTS, "aws:defaultTags"}
+    others = {"aws:region", ALLOWED_ACCOUNTS, "aws:defaultTags", "dataSources", "protect"}
+    assert keys <= {*KEYS.values(), *others}
 
 
 def test_the_path_of_a_member_is_set_as_the_configuration_page_says(new_stack: NewStack):

@@ -167,13 +167,15 @@ class Pasted:
             assert called == expected[:number]
 
 
+VARIABLE: Final = r"\$(?!aws:)\{?(\w+)"
+"""A variable of the shell; `$aws:` is part of a URN, in single quotes."""
 ASSIGNMENT: Final = re.compile(r"^(\w+)=\$(?=\()", re.MULTILINE)
 """The beginning of `NAME=$(command)`. Only the account is printed, so other variables are empty."""
 
 
 def variables(block: str) -> list[str]:
     """Return the variables that the user has to set."""
-    return sorted({*re.findall(r"\$\{?(\w+)", block)} - {*ASSIGNMENT.findall(block)})
+    return sorted({*re.findall(VARIABLE, block)} - {*ASSIGNMENT.findall(block)})
 
 
 def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
@@ -188,7 +190,7 @@ def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
             commands.append([])
         else:
             commands[-1].append(
-                re.sub(r"\$\{?(\w+)(:\?[^}]*\})?", lambda found: values.get(found[1], ""), token)
+                re.sub(rf"{VARIABLE}(:\?[^}}]*\}})?", lambda found: values.get(found[1], ""), token)
             )
     for command in commands:
         if ">" in command:  # the file is not an argument, and ends the command

@@ -5,9 +5,12 @@ from typing import Any, Final
 import pytest
 
 from evidence.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION, SECRET_ID
+from sandbox.environment import PROJECT
+from tests.helpers.page import run_section
 from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import REQUIRED
 
+PAGE: Final = PROJECT / "docs" / "data-sources.md"
 TOP: Final[dict[str, Any]] = {
     "aws:region": REGION,
     "aws:allowedAccountIds": ["123456789012"],
@@ -26,23 +29,8 @@ def changes(stack: Stack) -> list[tuple[str, str]]:
     return [(operation, name) for operation, name, _ in stack.preview().steps if operation != "same"]
 
 
-def urn(stack: Stack, name: str) -> str:
-    (found,) = (each["urn"] for each in stack.resources() if each["urn"].endswith(f"::{name}"))
-    return found
-
-
 def rename(stack: Stack, old: str, new: str) -> None:
-    """Rename a member as the page says: the component, its role, and its policy."""
-    for suffix in ("", "-qbusiness-role", "-qbusiness-policy"):
-        stack.run(
-            "state",
-            "rename",
-            urn(stack, f"{old}{suffix}"),
-            f"{new}{suffix}",
-            "--yes",
-            "--stack",
-            stack.name,
-        )
+    run_section(stack, "Rename a member", PAGE, STACK=stack.name, OLD=old, NEW=new)
 
 
 def test_a_stack_exports_the_role_of_each_member_and_adds_one_without_touching_the_others(
@@ -114,22 +102,23 @@ def test_the_role_of_another_stack_moves_into_one_with_several(new_stack: NewSta
     source.up()
     arn = source.outputs()["roleArn"]
     rename(source, "aem-connector", "wiki")
-    target.run(
-        "state",
-        "move",
-        "--yes",
-        "--source",
-        source.name,
-        "--dest",
-        target.name,
-        urn(source, "wiki"),
-        "--include-parents",
+    run_section(
+        source, "From several stacks to one", PAGE, SOURCE=source.name, TARGET=target.name, NEW="wiki"
     )
     target.configure(members(files=FILES, wiki=AEM))
     assert changes(target) == []
     target.up()
     assert target.outputs()["roleArns"]["wiki"] == arn
     assert [each["type"] for each in source.resources() if "iam" in each["type"]] == []
+
+
+def test_a_member_is_added_as_the_page_says(new_stack: NewStack):
+    stack = new_stack(members(wiki=AEM))
+    stack.up()
+    run_section(stack, "Add a member", PAGE, SECRET_ID="qbusiness/slack-a1B2c3")
+    assert stack.outputs()["roleArns"].keys() == {"wiki", "slack"}
+    run_section(stack, "Remove a member", PAGE)
+    assert stack.outputs()["roleArns"].keys() == {"wiki"}
 
 
 def test_one_invalid_member_stops_all(new_stack: NewStack, aws: Aws):

@@ -32,16 +32,17 @@ def modules(*places: str) -> list[Path]:
 
 
 def test_pulumi_yaml_declares_exactly_the_keys():
-    assert list(DECLARED) == list(KEYS.values())
+    assert list(DECLARED) == [*KEYS.values(), "protect", "dataSources"]
 
 
 @pytest.mark.parametrize("key", DECLARED)
 def test_a_declaration_has_a_type_a_description_and_a_blank_default_unless_required(key: str):
-    name = next(name for name, spelled in KEYS.items() if spelled == key)
+    types = {spelled: SETTINGS[name].kind.yaml_type for name, spelled in KEYS.items()}
+    types |= {"protect": "boolean", "dataSources": "object"}
     declared = DECLARED[key]
     # The engine accepts no blank number: its default is the real one.
     blank = {"string": "", "boolean": False, "object": {}}.get(declared["type"], declared.get("default"))
-    assert declared["type"] == SETTINGS[name].kind.yaml_type
+    assert declared["type"] == types[key]
     assert len(declared["description"]) > 10
     assert declared.get("default") == (None if key in REQUIRED else blank)
 
