@@ -84,7 +84,7 @@ def test_without_a_permission_its_questions_are_skipped(world: World, action: st
     assert all(line.endswith(f": {action} is not allowed for these credentials") for line in skipped)
     assert said.answers("problem") == []
     assert said.err.splitlines()[-1] == (
-        "check: not every question was answered: docs/check.md has the policy with all permissions"
+        "check: not every question was answered: docs/read-permissions.md contains the whole policy"
     )
 
 

@@ -1,0 +1,83 @@
+"""`roles check` asks about every member of `dataSources`, or about one."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from evidence import examples
+from evidence.examples import INDEX_ID
+from tests.helpers.world import ROLE_ARN, SETTINGS, World
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+
+OF_MEMBERS: Final = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion")
+UNDEPLOYED: Final[dict[str, Any]] = {"connector": "jira", "secretId": "qbusiness/none-a1B2c3"}
+
+
+@pytest.fixture
+def members(world: World) -> dict[str, Any]:
+    """Make the role of the stack that of a member called aem; add a member that is not deployed."""
+    namespace = next(key for key in SETTINGS if key.endswith("secretId")).partition(":")[0]
+    aem = {key: world.settings[f"{namespace}:{key}"] for key in OF_MEMBERS}
+    members = {"aem": aem, "tickets": UNDEPLOYED}
+    world.set(**dict.fromkeys(OF_MEMBERS), dataSources=members)
+    world.outputs = {"roleArns": {"aem": ROLE_ARN}, "roleNames": {}}
+    return members
+
+
+@pytest.mark.usefixtures("members")
+def test_every_member_has_one_line_and_its_details_below(world: World):
+    said = world.check()
+    assert said.code == 1
+    summary, *details = said.out.split("\n== ")
+    assert [line.partition(":")[0] for line in summary.splitlines() if line] == ["aem", "tickets"]
+    assert summary.startswith("aem: ")
+    assert ", 0 problems, " in summary.splitlines()[0]
+    assert ", 0 problems, " not in summary.splitlines()[1]
+    assert [detail.partition(" ==\n")[0] for detail in details] == ["aem", "tickets"]
+    assert "problem  secret: " in details[1]
+    assert "dataSources.tickets.secretId" in details[1]
+    assert "problem" not in details[0]
+
+
+@pytest.mark.usefixtures("members")
+def test_one_member_can_be_selected(world: World):
+    said = world.check("--data-source", "aem", "--json")
+    assert said.code == 0
+    assert [*said.json["dataSources"]] == ["aem"]
+    assert said.json["dataSources"]["aem"]["problem"] == 0
+    assert len(said.json["dataSources"]["aem"]["answers"]) == 25
+    line = world.check("--data-source", "wiki").refusal
+    assert line == "check: dataSources of stack dev has no wiki: it has aem, tickets"
+
+
+def test_a_stack_with_one_role_has_no_members_to_select(world: World):
+    line = world.check("--data-source", "aem").refusal
+    assert line == "check: stack dev has one role and no dataSources: omit --data-source"
+
+
+def test_a_member_that_the_program_refuses_is_reported_as_the_program_does(
+    world: World, members: dict[str, Any]
+):
+    world.set(dataSources={**members, "wiki": {"secretId": "x"}})
+    said = world.check()
+    assert (said.code, said.out) == (2, "")
+    assert "  dataSources.wiki.secretId: " in said.err
+
+
+@pytest.mark.usefixtures("members")
+def test_a_placeholder_in_the_outputs_is_not_an_arn(world: World):
+    world.outputs = {"roleArns": {"aem": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}}
+    said = world.check("--data-source", "aem", "--json")
+    answers = {answer["question"]: answer for answer in said.json["dataSources"]["aem"]["answers"]}
+    assert "not deployed" in answers["role"]["text"]
+
+
+@pytest.mark.usefixtures("members")
+def test_the_members_share_what_was_read_of_the_account(world: World):
+    world.check()
+    assert world.server.calls.count("sts:GetCallerIdentity") == 1
+    assert world.server.calls.count("qbusiness:GetIndex") == 1
+    assert json.dumps(world.settings).count(INDEX_ID) == 1
+    assert examples.APPLICATION_ID in json.dumps(world.settings)
