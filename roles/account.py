@@ -383,6 +383,7 @@ class Account:
 
     # What AWS decides.
 
+    @_once
     def caller(self) -> Reply:
         """Return the identity of the credentials; this needs no permission."""
         found = self._call("sts", "get_caller_identity")
