@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import pulumi
 
-from . import stack_config
+from . import default_provider, stack_config
 from .connectors import CONNECTORS, DEFAULT, Need
 from .errors import Path, Problem, SettingsError, property_path, quote
 from .report import REMOVE, Report, Source, suggestion
@@ -58,14 +58,17 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
     top = stack_config.read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
     given = _read_members(config, top)
     _check_top_level(top)
-    members = {name: _read_member(name, settings, top) for name, settings in given.items()}
+    members = {
+        name: _read_member(name, settings, top, check_tags=refuse_unknown_keys)
+        for name, settings in given.items()
+    }
     _check_role_names(members, top.report)
     problems = [*top.report.problems]
     for name, member in members.items():
         try:
             validate(name, member.arguments)
         except SettingsError as error:
-            # A problem of a default concerns several members, and is reported once.
+            # A problem with a default concerns several members, and is reported once.
             problems += [problem for problem in error.problems if problem not in problems]
     if problems:
         raise SettingsError(problems)
@@ -139,7 +142,7 @@ def _check_top_level(top: TopLevel) -> None:
             top.report.at(name).refuse("is a setting of one data source", member, REMOVE)
 
 
-def _read_member(name: str, given: Mapping[str, Any], top: TopLevel) -> Member:
+def _read_member(name: str, given: Mapping[str, Any], top: TopLevel, *, check_tags: bool) -> Member:
     """Return the settings of one member, with the defaults for those that it leaves out."""
     own = (*top.source.path("data_sources"), name)
     keys = {camel_case(setting): setting for setting in SETTINGS}
@@ -169,6 +172,8 @@ def _read_member(name: str, given: Mapping[str, Any], top: TopLevel) -> Member:
     if tags and isinstance(tags, Mapping) and isinstance(default_tags, Mapping):
         values["tags"] = {**cast("Mapping[str, object]", default_tags), **tags}
     values = {setting: None if value == {} else value for setting, value in values.items()}
+    if check_tags and tags:
+        default_provider.check_tags({"tags": cast("object", tags)}, report)
     secrets = [each for each in top.secrets if is_default(each) or each == "tags"]
     protect = stack_config.read_protect(given.get(PROTECT), report)
     arguments = Arguments(values, source, secrets, report.problems)

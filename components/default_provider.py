@@ -27,7 +27,7 @@ wrong: `EnsureProvider` in pkg/resource/deploy of Pulumi's engine."""
 def check(settings: Mapping[str, object], report: Report) -> None:
     """Check the allowed accounts and the default tags; settings have their names in the component."""
     _check_accounts(settings, report)
-    _check_tags(settings, report)
+    check_tags(settings, report)
 
 
 def _check_accounts(settings: Mapping[str, object], report: Report) -> None:
@@ -100,7 +100,7 @@ def _application_account(settings: Mapping[str, object]) -> str | None:
     return None
 
 
-def _check_tags(settings: Mapping[str, object], report: Report) -> None:
+def check_tags(settings: Mapping[str, object], report: Report) -> None:
     """Reject default tags of the wrong form, and tags that IAM would reject together with them.
 
     The provider merges the two case-sensitively (`DefaultConfig.MergeTags` in internal/tags of

@@ -237,6 +237,18 @@ def test_two_members_cannot_have_the_same_role_name_whatever_its_case(
     assert '  dataSources.two.roleName: "QBusiness-A" is also the role name of one\n' in text
 
 
+def test_a_tag_of_a_member_that_clashes_with_a_default_tag_of_the_provider_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    default = {"aws:defaultTags": {"tags": {"Team": "search"}}}
+    members = {"one": {**AEM, "tags": {"team": "x"}}, "two": AEM}
+    text = refusal(monkeypatch, members, **default)
+    assert text.startswith("invalid configuration: 1 error")
+    assert (
+        '  dataSources.one.tags.team: "team" and "Team" of aws:defaultTags differ only in case' in text
+    )
+
+
 def test_the_number_of_members_and_the_size_of_the_configuration_are_limited(
     monkeypatch: pytest.MonkeyPatch,
 ):
