@@ -15,7 +15,7 @@ import pulumi
 from . import default_provider, stack_config
 from .connectors import CONNECTORS, DEFAULT, Need
 from .errors import Path, Problem, SettingsError, property_path, quote
-from .report import REMOVE, Report, Source, suggestion
+from .report import BLANK, REMOVE, Report, Source, suggestion
 from .settings import SETTINGS, Arguments, Scope
 from .stack_config import DATA_SOURCES, PROTECT, TopLevel, camel_case
 from .validation import validate
@@ -68,8 +68,14 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
         try:
             validate(name, member.arguments)
         except SettingsError as error:
-            # A problem with a default concerns several members, and is reported once.
-            problems += [problem for problem in error.problems if problem not in problems]
+            # A problem with a default concerns several members, and is reported once. A null value is
+            # not also reported as missing.
+            own = {problem.path: problem for problem in member.arguments.problems}
+            problems += [
+                problem
+                for problem in error.problems
+                if problem not in problems and own.get(problem.path, problem) == problem
+            ]
     if problems:
         raise SettingsError(problems)
     warnings = [*top.report.warnings]
@@ -175,7 +181,9 @@ def _read_member(name: str, given: Mapping[str, Any], top: TopLevel, *, check_ta
     if check_tags and tags:
         default_provider.check_tags({"tags": cast("object", tags)}, report)
     secrets = [each for each in top.secrets if is_default(each) or each == "tags"]
-    protect = stack_config.read_protect(given.get(PROTECT), report)
+    protect = False if given.get(PROTECT) == BLANK else None
+    if protect is None:
+        protect = stack_config.read_protect(given.get(PROTECT), report)
     arguments = Arguments(values, source, secrets, report.problems)
     return Member(arguments, top.protect if protect is None else protect)
 

@@ -67,8 +67,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if not options.dry_run:
         files.check(options.stack, overwrite=options.force)
     account = Account(options.region, output)
-    sources = _of_one_application([*account.data_sources(options.application)], options)
-    adopted, left_out = _read(account, sources, options, output)
+    everything = [*account.data_sources()]
+    sources = _of_one_application(everything, options)
+    users = _users(account, everything, output)
+    adopted, left_out = _read(account, sources, users, options, output)
     if not adopted:
         raise InputError("no role can be adopted:", *(f"  {_line(each)}" for each in left_out))
     names = _names([each.data_source for each in adopted], dict(options.name))
@@ -94,7 +96,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _of_one_application(
     sources: Sequence[DataSource], options: argparse.Namespace
 ) -> Sequence[DataSource]:
-    """Return the data sources; raises InputError if they belong to several applications, or to none."""
+    """Return the selected data sources; raises InputError for none, or for several applications."""
+    if options.application:
+        sources = [source for source in sources if source.application_id == options.application]
     applications = {source.application_id: source.application_name for source in sources}
     if len(applications) > 1:
         raise InputError(
@@ -110,8 +114,28 @@ def _of_one_application(
     return sources
 
 
+def _users(account: Account, sources: Sequence[DataSource], output: Output) -> Counter[str]:
+    """Count the data sources of the account, in any application, that run under each role."""
+    users: Counter[str] = Counter()
+    for source in sources:
+        try:
+            users[str(account.data_source(source).get("roleArn"))] += 1
+        except (ClientError, OddAnswerError) as error:
+            if isinstance(error, ClientError) and is_bad_credentials(error):
+                raise
+            output.warn(
+                f"data source {source.id} could not be read: it may run under one of the adopted roles, "
+                f"which would then no longer be for it ({explain(error)})"
+            )
+    return users
+
+
 def _read(
-    account: Account, sources: Sequence[DataSource], options: argparse.Namespace, output: Output
+    account: Account,
+    sources: Sequence[DataSource],
+    users: Mapping[str, int],
+    options: argparse.Namespace,
+    output: Output,
 ) -> tuple[list[_Adopted], list[_LeftOut]]:
     """Read each data source and its role once, and decide whether the role can be adopted."""
     read: list[_Adopted] = []
@@ -130,7 +154,6 @@ def _read(
                 raise
             left_out.append(_LeftOut(source, explain(error)))
         output.progress("data sources", number, len(sources))
-    users = Counter(each.requirements.role.arn for each in read)
     adopted = [each for each in read if users[each.requirements.role.arn] == 1]
     for each in read:
         arn = each.requirements.role.arn
@@ -157,7 +180,7 @@ def _plan(
     if plan.room.excess:
         raise InputError(
             f"the role's inline policies leave no room for the role policy, by {plan.room.excess:,} "
-            f"characters: adopt it alone, with --data-source {source.id}"
+            f"characters: adopt it alone, with --data-source {source.id} and another --stack"
         )
     return _Adopted(source, requirements, plan, compare_role(requirements.role, *plan.documents))
 
@@ -233,10 +256,11 @@ def _report(
     members: Mapping[str, _Adopted], left_out: Sequence[_LeftOut], stack: str, written: Sequence[str]
 ) -> Iterator[str]:
     """Report each member and its comparison, the data sources that are left out, and the next step."""
-    rows = [("MEMBER", "CONNECTOR", "ROLE", "COMPARED WITH THE PROGRAM'S ROLE")]
+    rows = [("MEMBER", "DATA SOURCE", "CONNECTOR", "ROLE", "COMPARED WITH THE PROGRAM'S ROLE")]
     rows += [
         (
             name,
+            f"{each.data_source.name} {each.data_source.id}",
             each.requirements.connector.name,
             each.requirements.role.name,
             _compared(each),

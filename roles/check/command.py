@@ -92,7 +92,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if not selected:
         names = ", ".join(role.component for role in stack.roles)
         raise InputError(
-            f"dataSources of stack {options.stack} has no {options.data_source}: it has {names}"
+            f"dataSources of stack {options.stack} has no {options.data_source!r}: it has {names}"
         )
     account = Account(selected[0].region, output)
     checks: dict[str, _Check] = {}

@@ -146,7 +146,8 @@ def test_protect_applies_to_all_members_or_to_one(monkeypatch: pytest.MonkeyPatc
 
     of_one = {"one", "one-qbusiness-role", "one-qbusiness-policy"}
     assert protected({"one": {**AEM, "protect": True}, "two": AEM}) == of_one
-    assert protected({"one": AEM, "two": {**AEM, "protect": False}}, protect=True) == of_one
+    for off in (False, ""):
+        assert protected({"one": AEM, "two": {**AEM, "protect": off}}, protect=True) == of_one
 
 
 def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
@@ -227,6 +228,12 @@ def test_a_secret_in_a_member_is_refused_with_the_command_that_sets_plain_text(
     assert "hunter2" not in text
     assert "`pulumi config` shows [secret] in its place" in text
     assert text.endswith(f"fix: {FIX} --type string -- dataSources.NAME.KEY VALUE")
+
+
+def test_null_is_one_problem_also_for_a_setting_that_is_required(monkeypatch: pytest.MonkeyPatch):
+    text = refusal(monkeypatch, {"one": {"secretId": None}})
+    assert text.startswith("invalid configuration: 1 error")
+    assert "  dataSources.one.secretId: is null\n" in text
 
 
 def test_two_members_cannot_have_the_same_role_name_whatever_its_case(

@@ -102,6 +102,24 @@ def test_what_cannot_be_adopted_is_left_out_with_its_reason(world: World):
     assert {entry.get("parent", entry["name"]) for entry in entries} == {"fine"}
 
 
+def test_a_role_that_is_shared_with_another_connector_or_application_is_left_out(world: World):
+    add(world, 1, "Fine", "SLACK")
+    add(world, 2, "Mixed", "SLACK")
+    shared = world.server.data_source(identifier(2))["roleArn"]
+    add(world, 3, "Wiki", "CONFLUENCE", roleArn=shared)
+    add(world, 4, "Alone", "SLACK")
+    elsewhere = world.server.data_source(identifier(4))["roleArn"]
+    world.server.qbusiness.add(APPLICATION, displayName="Other")
+    world.server.qbusiness.add(APPLICATION, INDEX_ID, displayName="Main")
+    source = {"displayName": "Other", "type": "AEM", "roleArn": elsewhere}
+    world.server.qbusiness.add(APPLICATION, INDEX_ID, OTHER_ID, **source)
+    options = ("--all", "--dry-run", "--json", "--connector", "slack", "--application", APPLICATION_ID)
+    said = world.adopt(*options)
+    assert said.code == 1
+    assert [*members(said)] == ["fine"]
+    assert {each["dataSource"]["displayName"] for each in said.json["leftOut"]} == {"Mixed", "Alone"}
+
+
 def test_without_a_role_to_adopt_nothing_is_written(world: World):
     world.server.add(DATA_SOURCE_ID, "CUSTOM")
     said = world.adopt("--all")

@@ -49,7 +49,7 @@ def test_one_member_can_be_selected(world: World):
     assert said.json["dataSources"]["aem"]["problem"] == 0
     assert len(said.json["dataSources"]["aem"]["answers"]) == 25
     line = world.check("--data-source", "wiki").refusal
-    assert line == "check: dataSources of stack dev has no wiki: it has aem, tickets"
+    assert line == "check: dataSources of stack dev has no 'wiki': it has aem, tickets"
 
 
 def test_a_stack_with_one_role_has_no_members_to_select(world: World):
