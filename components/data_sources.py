@@ -15,6 +15,7 @@ import pulumi
 from . import default_provider, stack_config
 from .connectors import CONNECTORS, DEFAULT, Need
 from .errors import Path, Problem, SettingsError, property_path, quote
+from .formats import MAXIMUM_COMPONENT_NAME_LENGTH
 from .report import BLANK, REMOVE, Report, Source, suggestion
 from .settings import SETTINGS, Arguments, Scope
 from .stack_config import DATA_SOURCES, PROTECT, TopLevel, camel_case
@@ -23,10 +24,11 @@ from .validation import validate
 MAXIMUM_MEMBERS: Final = 100
 MAXIMUM_SIZE: Final = 100 * 1024
 """Bytes of the configuration. Linux allows 128 KiB for an environment variable (MAX_ARG_STRLEN)."""
-MEMBER_NAME: Final = re.compile(r"(?!secure\Z)[a-z][a-z0-9-]{0,40}")
+MEMBER_NAME: Final = re.compile(rf"(?!secure\Z)[a-z][a-z0-9-]{{0,{MAXIMUM_COMPONENT_NAME_LENGTH - 1}}}")
 """A component's name, in lowercase. Pulumi would read a value called `secure` as a secret."""
 EXPECTED_NAME: Final = (
-    "a lowercase letter and at most 40 lowercase letters, digits, and hyphens; not secure"
+    f"a lowercase letter and at most {MAXIMUM_COMPONENT_NAME_LENGTH - 1} lowercase letters, digits, and "
+    "hyphens; not secure"
 )
 
 

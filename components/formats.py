@@ -172,11 +172,13 @@ ROLE_NAME_SUFFIX: Final = "-qbusiness-role"
 """Follows the component's name in the name of the role's resource."""
 _AUTOMATIC_SUFFIX = "-1234567"
 """As long as the random suffix of an automatic name."""
-_COMPONENT_NAME_LENGTH = MAXIMUM_ROLE_NAME_LENGTH - len(ROLE_NAME_SUFFIX + _AUTOMATIC_SUFFIX)
+MAXIMUM_COMPONENT_NAME_LENGTH: Final = MAXIMUM_ROLE_NAME_LENGTH - len(
+    ROLE_NAME_SUFFIX + _AUTOMATIC_SUFFIX
+)
 COMPONENT_NAME: Final = Format(
     "a component's name",
-    re.compile(rf"{_ENTITY_NAME}{{1,{_COMPONENT_NAME_LENGTH}}}"),
-    f"a component's name of 1 to {_COMPONENT_NAME_LENGTH} letters, digits, and _+=,.@-",
+    re.compile(rf"{_ENTITY_NAME}{{1,{MAXIMUM_COMPONENT_NAME_LENGTH}}}"),
+    f"a component's name of 1 to {MAXIMUM_COMPONENT_NAME_LENGTH} letters, digits, and _+=,.@-",
     "NAME",
 )
 ROLE_PATH: Final = Format(

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 import pulumi
-from pulumi.output import Unknown
+
+from .settings import is_unknown
 
 T = TypeVar("T")
 
@@ -20,7 +21,7 @@ def has_outputs(value: object) -> bool:
         return any(map(has_outputs, cast("Mapping[object, object]", value).values()))
     if isinstance(value, (list, tuple)):
         return any(map(has_outputs, cast("list[object]", value)))
-    return isinstance(value, (pulumi.Output, Unknown))
+    return is_unknown(value)
 
 
 def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:

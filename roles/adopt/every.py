@@ -10,11 +10,12 @@ import re
 import shlex
 from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from components.connectors import Connector
 from components.data_sources import (
     EXPECTED_NAME,
     MAXIMUM_MEMBERS,
@@ -23,6 +24,7 @@ from components.data_sources import (
     size_in_bytes,
 )
 from components.errors import SettingsError
+from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH
 from components.stack_config import DATA_SOURCES, camel_case
 from roles.account import Account, DataSource
 from roles.adopt import files
@@ -36,7 +38,6 @@ from roles.requirements import Requirements, read_requirements
 
 _TOP: Final = ("region", "application_id")
 """Settings that all data sources of an application share."""
-_MAXIMUM_NAME: Final = 41
 
 
 class _Adopted(NamedTuple):
@@ -70,7 +71,17 @@ def run(options: argparse.Namespace, output: Output) -> int:
     everything = [*account.data_sources()]
     sources = _of_one_application(everything, options)
     users = _users(account, everything, output)
-    adopted, left_out = _read(account, sources, users, options, output)
+
+    def plan(source: DataSource) -> _Adopted:
+        adopted = _plan(account, source, options.connector, project, output)
+        arn = adopted.requirements.role.arn
+        if users[arn] > 1:
+            raise InputError(
+                f"{users[arn]} data sources run under {arn}: give each of them a role of its own"
+            )
+        return adopted
+
+    adopted, left_out = _read(sources, plan, output)
     if not adopted:
         raise InputError("no role can be adopted:", *(f"  {_line(each)}" for each in left_out))
     names = _names([each.data_source for each in adopted], dict(options.name))
@@ -131,19 +142,14 @@ def _users(account: Account, sources: Sequence[DataSource], output: Output) -> C
 
 
 def _read(
-    account: Account,
-    sources: Sequence[DataSource],
-    users: Mapping[str, int],
-    options: argparse.Namespace,
-    output: Output,
+    sources: Sequence[DataSource], plan: Callable[[DataSource], _Adopted], output: Output
 ) -> tuple[list[_Adopted], list[_LeftOut]]:
-    """Read each data source and its role once, and decide whether the role can be adopted."""
-    read: list[_Adopted] = []
+    """Plan the import of each data source's role, or keep the reason why it is left out."""
+    adopted: list[_Adopted] = []
     left_out: list[_LeftOut] = []
-    project = project_name()
     for number, source in enumerate(sources, start=1):
         try:
-            read.append(_plan(account, source, options, project, output))
+            adopted.append(plan(source))
         except InputError as error:
             left_out.append(_LeftOut(source, "; ".join(line.strip() for line in error.lines)))
         except SettingsError as error:
@@ -154,26 +160,20 @@ def _read(
                 raise
             left_out.append(_LeftOut(source, explain(error)))
         output.progress("data sources", number, len(sources))
-    adopted = [each for each in read if users[each.requirements.role.arn] == 1]
-    for each in read:
-        arn = each.requirements.role.arn
-        if users[arn] > 1:
-            reason = f"{users[arn]} data sources run under {arn}: give each of them a role of its own"
-            left_out.append(_LeftOut(each.data_source, reason))
     return adopted, left_out
 
 
 def _plan(
     account: Account,
     source: DataSource,
-    options: argparse.Namespace,
+    connector: Connector | None,
     project: str,
     output: Output,
 ) -> _Adopted:
     """Read one data source and plan its import; raises InputError or SettingsError with the reasons."""
     if not connectors_of(source.type):
         raise InputError(f"no connector of this program has the type {source.type}")
-    requirements, faults = read_requirements(account, source, output, options.connector)
+    requirements, faults = read_requirements(account, source, output, connector)
     if requirements is None or faults:
         raise InputError(*(explain(fault.error) if fault.error else fault.text for fault in faults))
     plan = files.plan(requirements, project, tuple)  # no copies are written, so no names are needed
@@ -205,7 +205,7 @@ def _valid(text: str) -> str:
     name = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
     if not name or not name[0].isalpha():
         name = f"source-{name}".rstrip("-")
-    return "secure-source" if name == "secure" else name[:_MAXIMUM_NAME].rstrip("-")
+    return "secure-source" if name == "secure" else name[:MAXIMUM_COMPONENT_NAME_LENGTH].rstrip("-")
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -214,7 +214,7 @@ def _free(name: str, taken: set[str]) -> str:
     while candidate in taken:
         number += 1
         suffix = f"-{number}"
-        candidate = f"{name[: _MAXIMUM_NAME - len(suffix)].rstrip('-')}{suffix}"
+        candidate = f"{name[: MAXIMUM_COMPONENT_NAME_LENGTH - len(suffix)].rstrip('-')}{suffix}"
     return candidate
 
 

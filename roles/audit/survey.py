@@ -213,7 +213,7 @@ def survey(account: Account, notes: Notes) -> Survey:
 
 
 def _data_sources(account: Account, notes: Notes, skipped: list[str]) -> Iterator[DataSource]:
-    """Find the data sources of all applications; append to `skipped` what cannot be listed."""
+    """Find the data sources of all applications; append those that cannot be listed to `skipped`."""
     try:
         applications = account.applications()
     except InputError:

@@ -25,7 +25,7 @@ class Answer(NamedTuple):
     state: State
     text: str
     fix: str = ""
-    """How to fix a problem, or how to find out what is unknown; often a command."""
+    """How to fix a problem, or how to find the missing answer; often a command."""
     details: tuple[str, ...] = ()
     """Details, one line each."""
     subject: str = ""

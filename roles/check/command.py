@@ -7,6 +7,7 @@ docs/check.md describes the questions.
 import argparse
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -97,9 +98,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     account = Account(selected[0].region, output)
     checks: dict[str, _Check] = {}
     for number, role in enumerate(selected, start=1):
-        subject = _subject(role, account, output, stated)
         stream = None if options.json or stack.has_data_sources else output
-        checks[role.component] = _check(subject, stream)
+        checks[role.component] = _check(role, partial(Subject, role, account, output, stated), stream)
         if stack.has_data_sources:
             output.progress("roles", number, len(selected))
     _report(checks, stack, stated, options, output)
@@ -124,22 +124,14 @@ class _Check(NamedTuple):
         return any(answer.action for _, answer in self.answers)
 
 
-def _subject(
-    role: StackSettings, account: Account, output: Output, stated: Mapping[str, Sequence[str]]
-) -> Subject:
-    """Return the subject of the questions; AWS's messages may contain values of secret settings."""
-    try:
-        return Subject(role, account, output, stated)
-    except (BotoCoreError, ClientError) as error:
-        if not role.secrecy:
-            raise
-        raise InputError(explain(error, role.secrecy.message)) from None
+def _check(role: StackSettings, read: Callable[[], Subject], output: Output | None) -> _Check:
+    """Ask all questions about one role, and print each answer as it arrives.
 
-
-def _check(subject: Subject, output: Output | None) -> _Check:
-    """Ask all questions about one role, and print each answer as it arrives."""
+    AWS's messages may contain values of secret settings.
+    """
     check = _Check([])
     try:
+        subject = read()
         for question, ask in _QUESTIONS.items():
             for answer in _answers(ask, subject):
                 check.answers.append((question, answer))
@@ -147,9 +139,9 @@ def _check(subject: Subject, output: Output | None) -> _Check:
                     for line in _lines(question, answer):
                         output.line(line)
     except (BotoCoreError, ClientError) as error:
-        if not subject.stack.secrecy:
+        if not role.secrecy:
             raise
-        raise InputError(explain(error, subject.stack.secrecy.message)) from None
+        raise InputError(explain(error, role.secrecy.message)) from None
     return check
 
 
