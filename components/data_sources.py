@@ -29,7 +29,7 @@ MEMBER_NAME: Final = re.compile(rf"(?!secure\Z)[a-z][a-z0-9-]{{0,{MAXIMUM_COMPON
 """A component's name, in lowercase. Pulumi would read a value called `secure` as a secret."""
 EXPECTED_NAME: Final = (
     f"a lowercase letter and at most {MAXIMUM_COMPONENT_NAME_LENGTH - 1} lowercase letters, digits, and "
-    "hyphens; not secure"
+    "hyphens; the name secure is reserved"
 )
 
 
@@ -237,4 +237,5 @@ def _unused_vpc(
     ]
     if unused:
         key = top.report.name("vpc_configuration")
-        yield f"{key} does not apply to {', '.join(unused)}: their connectors do not support a VPC"
+        why = "its connector does" if len(unused) == 1 else "their connectors do"
+        yield f"{key} does not apply to {', '.join(unused)}: {why} not support a VPC"

@@ -157,10 +157,15 @@ def write_command(path: Path, value: str | None, *, secret: bool) -> str:
     option = " --path" if key != path[0] else ""
     if value == REMOVE:
         return f"pulumi config rm --stack {stack}{option} -- {argument}"
+    is_boolean = value in ("true", "false")
     # Exactly one of these options is allowed. Without one, Pulumi asks if a value looks like a secret.
-    typed = "--type bool" if value in ("true", "false") else "--type string"
+    typed = "--type bool" if is_boolean else "--type string"
     kind = "--secret" if secret else typed if option else "--plaintext"
-    return f"pulumi config set --stack {stack}{option} {kind} -- {argument} {quote_argument(value)}"
+    command = f"pulumi config set --stack {stack}{option} {kind} -- {argument} {quote_argument(value)}"
+    if is_boolean and option:
+        # Pulumi keeps the type of a member that is a string.
+        return f"pulumi config rm --stack {stack} --path -- {argument} && {command}"
+    return command
 
 
 def _stack_name() -> str:
