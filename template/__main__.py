@@ -1,6 +1,7 @@
 """Create the IAM role of each Amazon Q Business data source in the stack's configuration."""
 
 import pulumi
+
 from qbusiness_connector import ConnectorRole
 
 roles = ConnectorRole.all_from_config(refuse_unknown_keys=True)
