@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from roles.account import Account
 from roles.check import data_sources, permissions, resource_policies, resources
 from roles.check.answers import Answer, State, not_allowed, skipped, unread
+from roles.check.stack import Stack, StackSettings, read_stack
 from roles.check.subject import Subject
 from roles.errors import (
     CANNOT_TELL,
@@ -31,7 +32,6 @@ from roles.errors import (
 )
 from roles.output import Output
 from roles.project import stack_name
-from roles.stack import Stack, StackSettings, read_stack
 
 HELP: Final = "ask AWS whether the sync of a data source under the stack's role will work"
 _QUESTIONS: Final[Mapping[str, Callable[[Subject], Answer | Iterable[Answer]]]] = {

@@ -12,10 +12,10 @@ from components.rules import Location
 from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Role
 from roles.arns import Arn
+from roles.check.stack import Policies, StackSettings, check_settings, render
 from roles.errors import InputError, OddAnswerError, is_denied, is_gone
 from roles.notes import Notes
 from roles.reply import Reply
-from roles.stack import Policies, StackSettings, check_settings, render
 
 _T = TypeVar("_T")
 

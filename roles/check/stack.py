@@ -21,10 +21,10 @@ from components.settings import Arguments
 from components.validation import validate
 from guardrails.iam.documents import listed
 from roles.arns import Arn
+from roles.check.secrecy import HIDDEN, Secrecy
 from roles.errors import InputError
 from roles.project import project_name
 from roles.requirements import COMPONENT
-from roles.secrecy import HIDDEN, Secrecy
 
 _PROVIDERS: Final = ("aws", "aws-native", "pulumi")
 """Configuration namespaces that do not belong to a project."""
