@@ -351,3 +351,12 @@ def test_thirty_data_sources_of_the_console_come_under_one_stack_and_change_only
     outputs = stack.outputs()["roleArns"]
     assert len(outputs) == 25
     assert outputs["jira-1"] == f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-00001"
+    # A data source that is created later joins the others, which stay as they are.
+    stack.run("config", "set", "--path", "dataSources.jira-1.protect", "true", "--type", "bool")
+    console.source(30, "ZENDESK")
+    stack.execute(*shlex.split(command), check=False)
+    stack.execute("sh", "-euc", importing)
+    assert {operation for operation, _, _ in stack.preview().steps} == {"same", "update"}
+    stack.up()
+    assert stack.outputs()["roleArns"].keys() - outputs.keys() == {"zendesk-30"}
+    assert '"protect": true\n' in stack.config_file.read_text()
