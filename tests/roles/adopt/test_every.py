@@ -210,6 +210,7 @@ def test_members_of_the_file_keep_their_names_and_their_protection(world: World)
     line = world.adopt("--all", "--force", "--name", f"{identifier(1)}=wiki").err
     assert "this role belongs to the member europe" in line
     assert "`pulumi state rename`: docs/data-sources.md" in line
+    assert line.endswith("\n  pulumi config rm --stack prod dataSources\n")
     assert "declares the roles of several data sources (europe, wiki," in world.adopt("--force").last
 
 
@@ -227,6 +228,8 @@ def test_a_role_of_the_file_is_never_dropped(world: World):
     path.write_text(f"{text}roleName: gone\n")
     assert "(aem-connector), and the next `pulumi up` would" in world.adopt("--all", "--force").err
     path.write_text(f"{text}roleName: QBusiness-DataSource-00001\n")
+    name = f"{identifier(1)}=wiki"
+    assert "to the member aem-connector" in world.adopt("--all", "--force", "--name", name).last
     assert [*members(world.adopt("--all", "--force", "--json"))] == ["aem-connector"]
     path.write_text(f"{text}dataSources: {{secure: v1}}\n")
     assert "dataSources in Pulumi.prod.yaml is not an object" in world.adopt("--all", "--force").last
