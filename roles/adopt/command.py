@@ -147,7 +147,7 @@ def _warn_of_role(role: Role, notes: Notes) -> None:
     if own := [key for key in role.tags if is_reserved(key)]:
         notes.warn(
             f"the role has tags that only AWS can set ({', '.join(own)}), and no stack can keep "
-            "them: what created them, such as a CloudFormation stack, must release the role first"
+            "them: their creator, such as a CloudFormation stack, must release the role first"
         )
 
 
@@ -204,7 +204,7 @@ def _choose(found: Sequence[DataSource], options: argparse.Namespace, output: Ou
         types = ", ".join(sorted({source.type for source in found})) or "none"
         raise InputError(
             f"there is {missing}{kind} (there are {len(found)}, of these types: {types}): check "
-            "--application, --region and --connector, or give --data-source"
+            "--application, --region and --connector, or pass --data-source"
         )
     if len(choices) == 1:
         if not options.data_source:

@@ -1,4 +1,4 @@
-"""What AWS, the SDK, or the network refuses ends in one line with what to do."""
+"""A refusal by AWS, the SDK, or the network ends in one line with the fix."""
 
 import re
 import socket
@@ -126,7 +126,7 @@ def test_a_bug_is_reported_in_one_line_and_one_document(world: World):
     world.patch.setattr("roles.account.Account.data_sources", fail)
     line = world.adopt().refusal
     assert re.match(
-        r"adopt: this is a bug of this program \(KeyError in test_errors.py, line \d+\)", line
+        r"adopt: this is a bug in this program \(KeyError in test_errors.py, line \d+\)", line
     )
     assert "PYTHONDEVMODE=1" in line
     assert "a secret" not in line

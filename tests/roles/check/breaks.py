@@ -1,4 +1,4 @@
-"""What can be wrong with the s of a stack, and what `roles check` prints."""
+"""What can be wrong with the resources of a stack, and the answers of `roles check`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from tests.roles.check.help import set_up
 
 @dataclass
 class Break:
-    """One thing that is wrong, and what is printed."""
+    """One fault, and the answer to the question about it."""
 
     apply: Callable[[World], object]
     question: str
@@ -160,7 +160,7 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.key_policy(allow_key({"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"})),
         "key policy",
-        "the key policy neither lets the role decrypt nor leaves it to IAM",
+        "the key policy neither allows the role to decrypt nor delegates to IAM policies",
         "with the statement of docs/faq.md#access-denied-to-the-kms-key",
     ),
     Break(

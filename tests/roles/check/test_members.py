@@ -76,7 +76,7 @@ def test_a_placeholder_in_the_outputs_is_not_an_arn(world: World):
 
 
 @pytest.mark.usefixtures("members")
-def test_the_members_share_what_was_read_of_the_account(world: World):
+def test_the_members_share_the_answers_about_the_account(world: World):
     world.check()
     assert world.server.calls.count("sts:GetCallerIdentity") == 1
     assert world.server.calls.count("qbusiness:GetIndex") == 1
