@@ -103,8 +103,8 @@ def test_missing_credentials_and_regions_are_one_line_with_advice(
 def test_the_option_for_the_region_overrides_the_environment(world: World):
     world.server.qbusiness.resources.clear()
     world.patch.setenv("AWS_REGION", "us-west-2")
-    assert "no application of Amazon Q Business in us-west-2" in world.adopt().refusal
-    assert "in eu-west-1 for these credentials: give" in world.adopt("--region", "eu-west-1").refusal
+    assert "no Amazon Q Business application in us-west-2" in world.adopt().refusal
+    assert "in eu-west-1 for these credentials: pass" in world.adopt("--region", "eu-west-1").refusal
     assert "Pass --region, one of us-east-1" in world.adopt("--region", "us east").refusal
     said = world.adopt("--json")
     assert (said.code, set(said.json)) == (2, {"error"})

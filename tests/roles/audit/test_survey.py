@@ -117,7 +117,7 @@ def test_a_data_source_with_unknown_needs_may_need_the_access_in_excess(world: W
     custom = world.add("Queue", world.role_arn, kind="CUSTOM")
     said = world.audit()
     assert said.code == 1
-    assert f"  also used by {custom}, which could not be compared: what is in excess may" in said.out
+    assert f"  also used by {custom}, which could not be compared: access in excess may" in said.out
 
 
 @pytest.mark.parametrize(

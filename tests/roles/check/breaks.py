@@ -166,13 +166,13 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.key_policy(allow_key(ROOT, Action="kms:Encrypt")),
         "key policy",
-        "neither lets the role decrypt",
+        "neither allows the role to decrypt",
         f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy file://POLICY_FILE, ",
     ),
     Break(
         lambda world: world.key_policy(allow_key(ROOT, Condition=THROUGH_S3)),
         "key policy",
-        "neither lets the role decrypt",
+        "neither allows the role to decrypt",
         f"aws kms put-key-policy --key-id {KEY_ID}",
     ),
     Break(

@@ -37,8 +37,8 @@ def test_a_stack_of_another_project_is_one_line(world: World):
     line = world.check("--stack", "acme/website/dev").refusal
     assert line == (
         "check: stack acme/website/dev belongs to another project, website; Pulumi.yaml in this "
-        f"directory is that of {PROJECT_NAME}: run the command in the directory of that project, or name "
-        "a stack of this one; `pulumi stack ls` lists them"
+        f"directory is that of {PROJECT_NAME}: run the command in the directory of that project, or "
+        "name a stack of this one; `pulumi stack ls` lists them"
     )
     world.settings = {"aws:region": REGION, "website:domain": "example.com"}
     line = world.check().refusal
