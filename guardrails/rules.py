@@ -370,7 +370,7 @@ RULES: Final = (
     ),
     Rule(
         "key",
-        "The policies name each key, for use through Secrets Manager or Amazon S3 alone.",
+        "The policies name each key, for use only through Secrets Manager or Amazon S3.",
         partial(permissions, "key"),
     ),
     Rule(

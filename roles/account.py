@@ -131,7 +131,7 @@ class Account:
     """The account and Region of the credentials, read-only."""
 
     def __init__(self, region: str | None, notes: Notes) -> None:
-        """Take a Region, or None for the one of the environment or profile."""
+        """Use a Region, or None for that of the environment or profile."""
         core = botocore.session.get_session()
         # The SDK reads only AWS_DEFAULT_REGION; Pulumi's provider also reads AWS_REGION.
         self._session = boto3.Session(

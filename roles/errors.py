@@ -63,7 +63,7 @@ class InputError(Exception):
     """Raised for input that does not exist or cannot be used; the message explains how to fix it."""
 
     def __init__(self, text: str, *more: str, details: Mapping[str, object] | None = None) -> None:
-        """Take the message, more lines below it, and more members for `--json`."""
+        """Store the message, more lines below it, and more members for `--json`."""
         super().__init__(text)
         self.lines = (text, *more)
         self.details = details or {}

@@ -154,7 +154,7 @@ def _warn_of_others(account: Account, role: Role, others: Sequence[DataSource], 
             notes.warn(
                 f"data source {other.id} of index {other.index_id} and application "
                 f"{other.application_id} runs under the same role, which will be for this one "
-                "only: give the other a role of its own first"
+                "only: first give the other its own role"
             )
 
 

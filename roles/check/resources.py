@@ -391,7 +391,7 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Answer:
     role = subject.show(subject.stack.role_arn or "the role")
     is_source = subject.stack.connector.bucket_is_source
     return skipped(
-        f"only account {subject.show(owner)}, which has the bucket, can see this: its bucket policy must "
-        f"allow s3:GetObject{' and s3:ListBucket' if is_source else ''} to {role}, and "
+        f"only account {subject.show(owner)}, which has the bucket, can see this: its bucket policy "
+        f"must allow s3:GetObject{' and s3:ListBucket' if is_source else ''} to {role}, and "
         f"{action(error.operation_name)} to {subject.show(subject.caller.text)}, which asks"
     )

@@ -175,7 +175,7 @@ REFUSED: dict[str, list[Any]] = {
 
 
 def test_every_setting_has_values_that_are_accepted_and_refused():
-    of_a_bucket = {"bucket_name", "bucket_account_id"}  # below, with a connector that takes them
+    of_a_bucket = {"bucket_name", "bucket_account_id"}  # below, with a connector that supports them
     assert {*ACCEPTED} | of_a_bucket == {*SETTINGS}
     assert {*REFUSED} | of_a_bucket == {*SETTINGS}
 

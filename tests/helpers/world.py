@@ -141,12 +141,12 @@ class Output(NamedTuple):
 
 
 class Maker:
-    """Somebody who makes data sources, secrets and roles by hand."""
+    """A user who creates data sources, secrets, and roles manually."""
 
     def __init__(self, aws: Aws) -> None:
         self.iam, self.s3, self.secrets = aws.iam, aws.client("s3"), aws.client("secretsmanager")
         self.secret_arn = self.role_arn = ""
-        """Of the last data source made."""
+        """The ID of the last data source."""
 
     def secret(self, name: str, **more: Any) -> str:
         return self.secrets.create_secret(Name=name, SecretString="{}", **more)["ARN"]
@@ -204,7 +204,7 @@ class Maker:
         self.create_data_source(configuration=configuration, roleArn=self.role_arn, **data_source)
 
     def make_s3(self, key: str = "", account: str = ACCOUNT, **made: Any) -> None:
-        """Make a data source whose documents are in a bucket."""
+        """Create a data source whose documents are in a bucket."""
         self.bucket(key)
         connection = {"bucketName": "documents", "bucketOwnerAccountId": account}
         configuration = {"type": "S3V2", "secretArn": None, "connectionConfiguration": connection}
@@ -365,7 +365,7 @@ class World(Maker):
     # The stack `dev`.
 
     def deploy(self) -> None:
-        """Make the stack, and everything around its role, in which nothing is wrong."""
+        """Create the stack and the resources around its role, without a fault."""
         self.kms, self.ec2 = self.client("kms"), self.client("ec2")
         for fill in FILL.values():
             fill()
@@ -427,7 +427,7 @@ class World(Maker):
         return arn
 
     def use_bucket(self) -> None:
-        """Make the stack one for a bucket that is the data source."""
+        """Turn the stack into one for a bucket that is the data source."""
         self.set(connector="s3-v2", bucketName="documents", secretId=None)
         self.set(vpcConfiguration=None, allowNetworkInterfaceDeletion=None)
         self.bucket(KEY_ARN)

@@ -1,4 +1,4 @@
-"""Test that `make live` takes its steps, reveals no secret, and leaves nothing behind."""
+"""Test that `make live` runs its steps, reveals no secret, and leaves nothing behind."""
 
 import fnmatch
 import json

@@ -57,7 +57,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
         (GET, [but("secretsmanager:*")], "missing excess"),
         (GET, [GET, but("qbusiness:*", "Deny")], "missing equivalent denies"),
         (GET, [{**GET, "Condition": LIKE}], "missing subset"),
-        # Patterns that meet although neither stands for all of the other.
+        # Patterns that overlap although neither covers the other.
         (
             allow("ec2:One", "arn:aws:ec2:us-east-1:1:network-interface/*"),
             [allow("ec2:*", "*"), deny("ec2:*", "arn:aws:ec2:*:*:network-interface/eni-*")],

@@ -232,7 +232,7 @@ def null(pattern: str) -> Spoil:
 
 
 def wrong_type(pattern: str) -> Spoil:
-    """Put a text in the place of a structure or list, and a structure in that of a text or number."""
+    """Replace a structure or list with a text, and a text or number with a structure."""
 
     def element(item: Any) -> None:
         children = len(item)
@@ -318,7 +318,7 @@ def cases(server: Server, action: str) -> Iterator[tuple[str, str]]:
 
 
 def member_cases(server: Server, action: str) -> Iterator[str]:
-    """Take one member after another out of the answer, and let the first have another type."""
+    """Remove each member of the answer in turn, and give the first another type."""
     needed = [wire for wire in members(action) if wire not in NOT_READ] if action in ANSWERS else []
     needed += MORE_MEMBERS.get(action, ())
     for wire in needed:
@@ -354,7 +354,7 @@ def twice(pattern: str) -> Spoil:
 
 
 def paged(tokens: Iterator[str]) -> Spoil:
-    """Let every page of a list have a token for the next one."""
+    """Give every page of a list a token for the next one."""
 
     def spoil(body: bytes) -> bytes:
         token = next(tokens)
@@ -506,7 +506,7 @@ DOCUMENTS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def malformed(action: str, statement: Any) -> Spoil:
-    """Put a policy in the place of the one in an answer."""
+    """Replace the policy in an answer."""
     document = json.dumps({"Version": "2012-10-17", "Statement": statement})
     member, _ = DOCUMENTS[action]
     return text(member, document) if member else lambda _: document.encode()

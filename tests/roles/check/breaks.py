@@ -1,4 +1,4 @@
-"""What can be wrong with the resources of a stack, and the answers of `roles check`."""
+"""Faults in the resources of a stack, and the answers of `roles check` to them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -17,7 +17,7 @@ UNDEPLOYED: Final[dict[str, Any]] = {"connector": "jira", "secretId": "qbusiness
 
 @pytest.fixture
 def members(world: World) -> dict[str, Any]:
-    """Make the role of the stack that of a member called aem; add a member that is not deployed."""
+    """Turn the role of the stack into that of a member called aem; add a member that is not deployed."""
     namespace = next(key for key in SETTINGS if key.endswith("secretId")).partition(":")[0]
     aem = {key: world.settings[f"{namespace}:{key}"] for key in OF_MEMBERS}
     members = {"aem": aem, "tickets": UNDEPLOYED}

@@ -26,7 +26,7 @@ def test_before_the_first_deployment_there_is_no_role(world: World):
         for question in (
             *("trust policy", "application ARN", "role policy"),
             *("other policies", "permissions boundary"),
-            *("requests allowed", "requests denied", "iam:PassRole"),
+            *("requests allowed", "requests denied", "iam:PassRole", "data source"),
         )
     ]
     assert said.answer("policy validation").startswith("ok ")

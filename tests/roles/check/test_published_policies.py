@@ -90,7 +90,7 @@ class Published(NamedTuple):
     state: str
     """The answer without `--context`."""
     context: Sequence[str] = ()
-    """What a user may state, so that the answer is "ok"."""
+    """Context that a user may state, with which the answer is "ok"."""
 
 
 KEY_POLICIES: Final = (
