@@ -51,7 +51,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--connector",
         metavar="NAME",
         type=_connector,
-        help="consider only data sources of this connector",
+        action="append",
+        default=[],
+        help="consider only data sources of this connector; with --all, can be repeated",
     )
     parser.add_argument(
         "--all",
@@ -77,6 +79,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return every.run(options, output)
     if options.name:
         raise InputError("--name is for --all: pass --all as well")
+    if len(options.connector) > 1:
+        raise InputError("several --connector are for --all: pass --all as well, or one connector")
+    options.connector = next(iter(options.connector), None)
     result = _adopt(options, output)
     if options.json:
         output.json(_document(result))

@@ -32,7 +32,7 @@ from roles.adopt import existing, files, report
 from roles.adopt.existing import Existing
 from roles.adopt.files import Plan
 from roles.adopt.room import policy_names
-from roles.detection import connectors_of
+from roles.detection import connectors_of, find_connector, find_uses
 from roles.difference import Difference, compare_role
 from roles.errors import FINE, PROBLEMS, InputError, OddAnswerError, explain, is_bad_credentials
 from roles.output import Output
@@ -76,11 +76,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
         files.check(options.stack, overwrite=options.force)
     account = Account(options.region, output)
     everything = [*account.data_sources()]
-    sources = _of_one_application(everything, options)
+    of_application = _of_one_application(everything, options)
     users = _users(account, everything, output)
+    sources = _of_connectors(account, of_application, options.connector)
 
     def plan(source: DataSource) -> _Adopted:
-        adopted = _plan(account, source, options.connector, project, output)
+        adopted = _plan(account, source, project, output)
         arn = adopted.requirements.role.arn
         if users[arn] > 1:
             raise InputError(
@@ -94,8 +95,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     roles = [each.requirements.role.name for each in adopted]
     before.check_kept(roles, [f"  left out: {_line(each)}" for each in left_out])
     members = dict(zip(_names(adopted, options.name, before), adopted, strict=True))
-    config = _config(members, before, project)
-    _check_limits(config, members)
+    configure = partial(_config, before=before, project=project)
+    _check_limits(members, configure)
+    config = configure(members)
     entries = [
         entry
         for name, each in members.items()
@@ -127,9 +129,22 @@ def _of_one_application(
             *(f"  --application {identifier}  {name}" for identifier, name in applications.items()),
             details={"applications": [*applications]},
         )
-    if options.connector:
-        types = options.connector.types.split()
-        sources = [source for source in sources if source.type.upper() in types]
+    return sources
+
+
+def _of_connectors(
+    account: Account, sources: Sequence[DataSource], connectors: Sequence[Connector]
+) -> Sequence[DataSource]:
+    """Return the data sources of the selected connectors; raises InputError for none."""
+
+    def is_selected(source: DataSource) -> bool:
+        try:
+            return find_connector(find_uses(account.data_source(source))) in connectors
+        except (ClientError, InputError, OddAnswerError):
+            return any(connector in connectors for connector in connectors_of(source.type))
+
+    if connectors:
+        sources = [*filter(is_selected, sources)]
     if not sources:
         raise InputError("there is no data source: check --application, --region, and --connector")
     return sources
@@ -182,17 +197,11 @@ def _numbered(adopted: Sequence[_Adopted]) -> list[_Adopted]:
     ]
 
 
-def _plan(
-    account: Account,
-    source: DataSource,
-    connector: Connector | None,
-    project: str,
-    output: Output,
-) -> _Adopted:
+def _plan(account: Account, source: DataSource, project: str, output: Output) -> _Adopted:
     """Read one data source and plan its import; raises InputError or SettingsError with the reasons."""
     if not connectors_of(source.type):
         raise InputError(f"no connector of this program has the type {source.type}")
-    requirements, faults = read_requirements(account, source, output, connector)
+    requirements, faults = read_requirements(account, source, output)
     if requirements is None or faults:
         raise InputError(*(explain(fault.error) if fault.error else fault.text for fault in faults))
     plan = files.plan(requirements, project, partial(policy_names, account, requirements.role, output))
@@ -259,20 +268,47 @@ def _config(members: Mapping[str, _Adopted], before: Existing, project: str) -> 
     return {**files.provider_config(first), **top, f"{project}:{DATA_SOURCES}": sources}
 
 
-def _check_limits(config: Mapping[str, object], members: Mapping[str, _Adopted]) -> None:
+def _check_limits(
+    members: Mapping[str, _Adopted], configure: Callable[[Mapping[str, _Adopted]], Mapping[str, object]]
+) -> None:
     """Raise InputError if one stack cannot have so many members, with a way to split them."""
-    passed: dict[str, str] = {
-        key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()
-    }
-    size = size_in_bytes(passed)
-    if len(members) <= MAXIMUM_MEMBERS and size <= MAXIMUM_SIZE:
+
+    def size(some: Mapping[str, _Adopted]) -> int:
+        values = configure(some).items()
+        passed = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values}
+        return size_in_bytes(passed)
+
+    def fit(some: Mapping[str, _Adopted]) -> bool:
+        return len(some) <= MAXIMUM_MEMBERS and size(some) <= MAXIMUM_SIZE
+
+    if fit(members):
         return
-    counts = Counter(each.requirements.connector.name for each in members.values())
+    by_connector: dict[str, dict[str, _Adopted]] = {}
+    for name, each in members.items():
+        by_connector.setdefault(each.requirements.connector.name, {})[name] = each
+    parts: list[tuple[list[str], dict[str, _Adopted]]] = []
+    for connector, own in sorted(by_connector.items(), key=lambda item: -len(item[1])):
+        for connectors, some in parts:
+            if fit(some | own):
+                connectors.append(connector)
+                some.update(own)
+                break
+        else:
+            parts.append(([connector], own))
+    lines = [
+        f"  --connector {' --connector '.join(connectors)}  ({len(some)} data sources"
+        f"{'' if fit(some) else ', too many: adopt each of them alone, with --data-source'})"
+        for connectors, some in parts
+    ]
     raise InputError(
         f"one stack can have {MAXIMUM_MEMBERS} data sources and {MAXIMUM_SIZE:,} bytes of settings; "
-        f"these have {len(members)} and {size:,}. Use several stacks, for example by connector:",
-        *(f"  --connector {name}: {count}" for name, count in counts.most_common()),
-        details={"connectors": dict(counts)},
+        f"these have {len(members)} and {size(members):,}. Use {len(parts)} stacks: repeat the command "
+        "for each, with these options:",
+        *lines,
+        details={
+            "connectors": {connector: len(own) for connector, own in by_connector.items()},
+            "stacks": [connectors for connectors, _ in parts],
+        },
     )
 
 

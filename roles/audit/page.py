@@ -33,6 +33,7 @@ def render(found: Survey) -> str:
         found=found,
         roles=roles,
         users=users,
+        members=found.members(),
         numbers={role.arn: number for number, role in enumerate(roles, start=1)},
         labels=LABELS,
         State=State,

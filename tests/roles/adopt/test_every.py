@@ -147,6 +147,7 @@ def test_a_stack_has_one_application(world: World):
     [
         (["--all", "--data-source", DATA_SOURCE_ID], "--all adopts every data source"),
         (["--name", f"{DATA_SOURCE_ID}=wiki"], "--name is for --all"),
+        (["--connector", "box", "--connector", "quip"], "several --connector are for --all"),
         (["--all", "--name", f"{OTHER_ID}=wiki"], "no role of this data source is adopted"),
         (["--all", *["--name", f"{DATA_SOURCE_ID}=wiki"] * 2], "several times for data source c3d4"),
         (["--all", "--connector", "box"], "there is no data source: check --application"),
@@ -258,14 +259,22 @@ def test_roles_without_room_are_adopted_with_the_commands_that_make_room(world: 
 
 def test_more_data_sources_than_a_stack_can_have_are_split_by_connector(world: World):
     for number in range(101):
-        add(world, number, f"Source-{number}", "JIRA" if number % 4 else "SLACK")
+        kind = "JIRA" if number % 4 else "SLACK" if number % 8 else "BOX"
+        add(world, number, f"Source-{number}", kind)
     said = world.adopt("--all")
     assert said.code == 2
-    assert "  --connector jira: 75" in said.err
+    assert "  --connector jira --connector box  (88 data sources)\n  --connector slack  (13 " in said.err
     assert "adopt: data sources: 100 of 101\n" in said.err
     assert "adopt: roles: 100 of 101\n" in said.err
-    assert "  --connector slack: 26" in said.err
-    assert world.adopt("--all", "--connector", "jira", "--dry-run").code == 0
+    options = ("--connector", "jira", "--connector", "box")
+    said = world.adopt("--all", "--dry-run", "--json", *options)
+    assert said.code == 0
+    assert len(members(said)) == 88
+    for number in range(101, 127):
+        add(world, number, f"Source-{number}", "JIRA")
+    assert (
+        "  --connector jira  (101 data sources, too many: adopt each of them" in world.adopt("--all").err
+    )
 
 
 def test_the_calls_grow_linearly_with_the_data_sources(world: World):
