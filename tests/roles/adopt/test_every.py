@@ -73,7 +73,7 @@ def test_every_data_source_becomes_a_member_with_a_valid_and_unique_name(world: 
     assert [*members(chosen)][:3] == ["pages", "europe", "wiki-eu"]
 
 
-def test_what_cannot_be_adopted_is_left_out_with_its_reason(world: World):
+def test_a_data_source_that_cannot_be_adopted_is_left_out_with_the_reason(world: World):
     world.make(displayName="Pages")
     add(world, 1, "Shared", roleArn=world.role_arn)
     add(world, 2, "Odd", "CUSTOM")
