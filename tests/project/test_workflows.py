@@ -170,7 +170,7 @@ def test_the_page_lists_each_repository_variable():
     text = "".join(path.read_text() for path in FILES)
     names = set(re.findall(r"(?:vars|secrets)\.(\w+)", text))
     assert len(names) == 6
-    assert names == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert names == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
 
 
 def test_only_a_deployment_has_an_environment_and_with_it_the_subject_of_the_role_that_deploys():
