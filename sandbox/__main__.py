@@ -96,7 +96,7 @@ def _down(sandbox: Sandbox) -> int:
 def _destroy(project: Path, environment: Mapping[str, str]) -> int:
     exit_code = _pulumi(project, "destroy", "--yes", "--skip-preview", environment=environment)
     if exit_code:
-        _fail("the stack could not be destroyed; the sandbox is reset nevertheless")
+        _fail("the stack could not be destroyed; the sandbox is reset anyway")
         if _pulumi(project, "stack", "export", environment=environment, output=subprocess.DEVNULL):
             return 0
     return exit_code
