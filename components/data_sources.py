@@ -61,6 +61,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
     top = stack_config.read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
     given = _read_members(config, top)
     _check_top_level(top)
+    _check_defaults(top)
     members = {
         name: _read_member(name, settings, top, check_tags=refuse_unknown_keys)
         for name, settings in given.items()
@@ -91,17 +92,17 @@ def _read_members(config: pulumi.Config, top: TopLevel) -> dict[str, Mapping[str
     """Return the valid members as they were given; report the others."""
     at = top.report.at("data_sources")
     expected = "an object from a name to the settings of one data source"
+    secret_command = _set_command(top, (*at.path, "NAME", "secretId"))
     if pulumi.runtime.is_config_secret(f"{config.name}:{DATA_SOURCES}"):
         at.refuse(
             "has a secret value. Pulumi then treats the whole object as a secret, and previews hide it; "
             "`pulumi config` shows [secret] in its place",
             "plain values: IDs and ARNs are not secret",
-            fix=_set_command(top, (*at.path, "NAME", "KEY")),
+            fix=f"{_set_command(top, (*at.path, 'NAME', 'KEY'))}, and for secretId {secret_command}",
         )
         return {}
     if top.data_sources is None:
-        command = _set_command(top, (*at.path, "NAME", "secretId"))
-        at.refuse("is required and not set", expected, fix=command)
+        at.refuse("is required and not set", expected, fix=secret_command)
         return {}
     if not isinstance(top.data_sources, Mapping):
         at.refuse_type("an object", top.data_sources, expected)
@@ -151,6 +152,15 @@ def _check_top_level(top: TopLevel) -> None:
             top.report.at(name).refuse("is a setting of one data source", member, REMOVE)
 
 
+def _check_defaults(top: TopLevel) -> None:
+    """Report a wrong default even if no member uses it: the next member would."""
+    report = Report(top.source, top.secrets)
+    for name, setting in SETTINGS.items():
+        if setting.scope is Scope.DEFAULT and top.values[name] not in (None, BLANK):
+            setting.kind.read(top.values[name], report.at(name))
+    top.report.problems += report.problems
+
+
 def _read_member(name: str, given: Mapping[str, Any], top: TopLevel, *, check_tags: bool) -> Member:
     """Return the settings of one member, with the defaults for those that it leaves out."""
     member_path = (*top.source.path("data_sources"), name)
@@ -174,12 +184,16 @@ def _read_member(name: str, given: Mapping[str, Any], top: TopLevel, *, check_ta
         for setting in SETTINGS
     }
     tags = given.get("tags")
-    if isinstance(tags, Mapping) and tags:
+    # Wrong tags at the top level are reported there, and not once more for each member.
+    are_defaults_wrong = any(problem.setting == "tags" for problem in top.report.problems)
+    if tags and isinstance(tags, Mapping) and not are_defaults_wrong:
         values["tags"] = {**as_mapping(top.values["tags"]), **tags}
     if check_tags and tags:
-        default_provider.check_tags({"tags": cast("object", tags)}, report)
-    # Like "", an empty object means not set, and so switches a default off.
-    values = {setting: None if value == {} else value for setting, value in values.items()}
+        default_provider.check_tags(values, report)
+    # Like "", an empty object switches a default off.
+    for setting, value in values.items():
+        if value == {} and SETTINGS[setting].scope is Scope.DEFAULT:
+            values[setting] = None
     secrets = [each for each in top.secrets if is_from_top(each) or each == "tags"]
     protect = given.get(PROTECT)
     protect = False if protect == BLANK else stack_config.read_protect(protect, report)

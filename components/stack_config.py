@@ -6,6 +6,7 @@ the engine accepts: https://www.pulumi.com/docs/iac/concepts/config/
 """
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from functools import partial
@@ -16,6 +17,7 @@ import pulumi
 from . import default_provider
 from .default_provider import as_mapping
 from .errors import Path, escape, property_path, quote, quote_argument
+from .formats import ACCOUNT_ID, TAG_VALUE
 from .report import REMOVE, Report, Source
 from .settings import SETTINGS, Arguments, Flag
 
@@ -33,6 +35,8 @@ PROTECT: Final = "protect"
 """The key that protects the role of a stack, or all of its roles, from deletion."""
 DATA_SOURCES: Final = "dataSources"
 """The key with one member for each data source of a stack with several roles."""
+_LIKE_A_SECRET: Final = re.compile("pass|pwd|secret|token", re.IGNORECASE)
+"""Matches the keys whose values Pulumi takes for secrets (`looksLikeSecret` in its commands)."""
 
 
 def config_key(name: str, prefix: str = "") -> str:
@@ -158,9 +162,17 @@ def write_command(path: Path, value: str | None, *, secret: bool) -> str:
     if value == REMOVE:
         return f"pulumi config rm --stack {stack}{option} -- {argument}"
     is_boolean = value in ("true", "false")
-    # Exactly one of these options is allowed. Without one, Pulumi asks if a value looks like a secret.
-    typed = "--type bool" if is_boolean else "--type string"
-    kind = "--secret" if secret else typed if option else "--plaintext"
+    # Exactly one of these options is allowed. Without --plaintext, Pulumi refuses a value that looks like
+    # a secret if its key does, too. With it, Pulumi writes a member of digits as a number.
+    may_be_number = value.isdigit() or value in (ACCOUNT_ID.placeholder, TAG_VALUE.placeholder)
+    if secret:
+        kind = "--secret"
+    elif option and is_boolean:
+        kind = "--type bool"
+    elif option and (may_be_number or not _LIKE_A_SECRET.search(key)):
+        kind = "--type string"
+    else:
+        kind = "--plaintext"
     command = f"pulumi config set --stack {stack}{option} {kind} -- {argument} {quote_argument(value)}"
     if is_boolean and option:
         # Pulumi keeps the type of a member that is a string.

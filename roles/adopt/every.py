@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from components.connector_role import POLICY_NAME
 from components.connectors import Connector
 from components.data_sources import (
     EXPECTED_NAME,
@@ -27,7 +28,7 @@ from components.data_sources import (
 from components.errors import SettingsError
 from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH
 from components.stack_config import DATA_SOURCES, camel_case
-from roles.account import Account, DataSource
+from roles.account import Account, DataSource, Role
 from roles.adopt import existing, files, report
 from roles.adopt.existing import Existing
 from roles.adopt.files import Plan
@@ -92,8 +93,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     adopted, left_out = _read(sources, plan, output)
     if not adopted:
         raise InputError("no role can be adopted:", *(f"  {_line(each)}" for each in left_out))
-    roles = [each.requirements.role.name for each in adopted]
-    before.check_kept(roles, [f"  left out: {_line(each)}" for each in left_out])
+    roles = [each.requirements.role for each in adopted]
+    before.check_kept((role.name for role in roles), [f"  left out: {_line(each)}" for each in left_out])
+    _warn(before, roles, output)
     members = dict(zip(_names(adopted, options.name, before), adopted, strict=True))
     configure = partial(_config, before=before, project=project)
     _check_limits(members, configure)
@@ -206,6 +208,22 @@ def _plan(account: Account, source: DataSource, project: str, output: Output) ->
         raise InputError(*(explain(fault.error) if fault.error else fault.text for fault in faults))
     plan = files.plan(requirements, project, partial(policy_names, account, requirements.role, output))
     return _Adopted(source, requirements, plan, compare_role(requirements.role, *plan.documents))
+
+
+def _warn(before: Existing, roles: Sequence[Role], output: Output) -> None:
+    """Warn of settings that are not kept, and of roles that may have an owner already."""
+    if before.not_kept:
+        output.warn(
+            f"{files.config_file(before.stack)} has settings that are not kept "
+            f"({', '.join(before.not_kept)}): set them again before `pulumi up`"
+        )
+    of_program = [role.name for role in roles if POLICY_NAME in role.inline_policies]
+    if owned := [name for name in of_program if before.name_of(name) is None]:
+        output.warn(
+            f"another stack, or this one under other names, may own {', '.join(owned)} already, with "
+            f"the policy {POLICY_NAME}. A role with two owners is deleted with either: first move it, "
+            "or restore the file of the stack: docs/data-sources.md"
+        )
 
 
 def _names(adopted: Sequence[_Adopted], given: Sequence[tuple[str, str]], before: Existing) -> list[str]:

@@ -10,15 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, cast
 
+from components.default_provider import ALLOWED_ACCOUNTS
 from components.errors import property_path, quote_argument
 from components.formats import ROLE_NAME_SUFFIX
-from components.stack_config import DATA_SOURCES, PROTECT
+from components.stack_config import DATA_SOURCES, PROTECT, config_key
 from roles.adopt import files
 from roles.errors import InputError
 from roles.requirements import COMPONENT
 
-_OF_ONE_ROLE: Final = ("roleName", "secretId", "bucketName")
+_OF_ONE_ROLE: Final = ("roleName", "secretId", "bucketName", "connector")
 """The keys of which at least one is set if a stack has one role, and no members."""
+_CHOSEN: Final = ("ingestScope", "exclusivePolicies", "allowNetworkInterfaceDeletion")
+"""The settings that do not follow from a data source and its role."""
 
 
 class Existing(NamedTuple):
@@ -31,6 +34,8 @@ class Existing(NamedTuple):
     """Whether the roles are members of `dataSources`; otherwise, the stack has one role or none."""
     protect: Mapping[str, object]
     """The `protect` at the top level, if it is set."""
+    not_kept: Sequence[str]
+    """The settings that `adopt` neither reads from AWS nor keeps."""
 
     def name_of(self, role_name: str) -> str | None:
         """Return the name of the member that declares a role; None if no member does.
@@ -100,16 +105,29 @@ def read(stack: str, project: str) -> Existing:
     if isinstance(given, str):
         with suppress(ValueError, RecursionError):
             given = json.loads(given)
+    not_kept = [key for key in top if ":" in key and key not in (config_key("region"), ALLOWED_ACCOUNTS)]
+    not_kept += _chosen(top)
     if not given:
         one = {key: top[key] for key in _OF_ONE_ROLE if top.get(key)}
-        return Existing(stack, {COMPONENT: one} if one else {}, has_members=False, protect=protect)
+        of_one = {COMPONENT: one} if one else {}
+        return Existing(stack, of_one, has_members=False, protect=protect, not_kept=not_kept)
     members = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {"": None}
-    if not all(isinstance(settings, Mapping) for settings in members.values()):
+    # YAML reads some names without quotes as booleans or numbers.
+    if not all(isinstance(name, str) and isinstance(its, Mapping) for name, its in members.items()):
         raise InputError(
             f"{DATA_SOURCES} in {files.config_file(stack)} is not an object from names to settings: "
-            "correct it, or remove it"
+            "correct it (names such as no or 2024 need quotes), or remove it"
         )
-    return Existing(stack, members, has_members=True, protect=protect)
+    not_kept += [
+        property_path((DATA_SOURCES, member, key))
+        for member, settings in members.items()
+        for key in _chosen(settings)
+    ]
+    return Existing(stack, members, has_members=True, protect=protect, not_kept=not_kept)
+
+
+def _chosen(settings: Mapping[str, object]) -> list[str]:
+    return [key for key in _CHOSEN if settings.get(key) not in (None, "", False, "false")]
 
 
 def refuse_members(stack: str, project: str) -> None:

@@ -12,6 +12,7 @@ from roles.account import Account
 from roles.audit import page, table
 from roles.audit.survey import Finding, State, Survey, survey
 from roles.check.stack import read_stack
+from roles.check.subject import check_account
 from roles.errors import COULD_NOT_LOOK, FINE, PROBLEMS, InputError
 from roles.output import Output
 from roles.project import stack_name
@@ -43,7 +44,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         check_writable(options.html)
     stack = read_stack(options.stack) if options.stack else None
     region = options.region or (stack.roles[0].region if stack else None)
-    found = survey(Account(region, output), output, stack)
+    account = Account(region, output)
+    for role in stack.roles if stack else ():
+        check_account(role, account.caller()["Account"])
+    found = survey(account, output, stack)
     if not (found.data_sources or found.skipped or options.allow_empty):
         raise InputError(
             f"there is no Amazon Q Business data source in {found.region}, account {found.account}: "

@@ -88,7 +88,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     stated = _stated(options.context)
     stack = read_stack(options.stack)
     selected = [role for role in stack.roles if options.data_source in (None, role.component)]
-    if not stack.has_data_sources and options.data_source:
+    if not stack.has_data_sources and options.data_source is not None:
         raise InputError(f"stack {options.stack} has one role and no dataSources: omit --data-source")
     if not selected:
         names = ", ".join(role.component for role in stack.roles)

@@ -7,7 +7,7 @@ secret settings are read, because AWS is asked about their resources, but are ne
 import json
 import subprocess
 from collections.abc import Collection, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import pulumi
 from pulumi.runtime import Settings, configure, set_all_config
@@ -123,9 +123,6 @@ def read_stack(name: str) -> Stack:
     _check_project(name, project)
     config = _pulumi(name, "config", show_secrets=True)
     _check_namespace(name, project, config)
-    outputs = _pulumi(name, "stack", "output")
-    if role_is_secret := HIDDEN in (outputs.get("roleArn"), outputs.get("roleArns")):
-        outputs = _pulumi(name, "stack", "output", show_secrets=True)
     # The program's reader of settings reads these globals of Pulumi.
     configure(Settings(project, name))
     set_all_config(
@@ -137,16 +134,28 @@ def read_stack(name: str) -> Stack:
     if has_data_sources:
         members = data_sources.read(project_config, refuse_unknown_keys=False).members
         arguments = {member: settings.arguments for member, settings in members.items()}
-        arns = outputs.get("roleArns") or {}
     else:
         arguments = {COMPONENT: stack_config.read(project_config, refuse_unknown_keys=False)[0]}
-        arns = {COMPONENT: outputs.get("roleArn")}
+
+    def role_arns(*, show_secrets: bool = False) -> dict[str, str]:
+        outputs = _pulumi(name, "stack", "output", show_secrets=show_secrets)
+        if not has_data_sources:
+            return {COMPONENT: str(outputs.get("roleArn"))}
+        found = outputs.get("roleArns")
+        if not isinstance(found, dict):
+            return dict.fromkeys(arguments, str(found))
+        return {member: str(arn) for member, arn in cast("dict[str, object]", found).items()}
+
+    shown = arns = role_arns()
+    if HIDDEN in shown.values():
+        arns = role_arns(show_secrets=True)
     roles: list[StackSettings] = []
     for component, args in arguments.items():
         secrets = {setting: args.get(setting) for setting in args.secrets}
         # The setting may have been secret when the stack was deployed.
+        role_is_secret = shown.get(component) == HIDDEN
         secrecy = Secrecy({"role_name": None, **secrets} if role_is_secret else secrets)
-        arn = str(arns.get(component))
+        arn = arns.get(component, "")
         roles.append(
             # After an update with --continue-on-error, an output can be a placeholder.
             StackSettings(name, component, args, secrecy, arn if arn.startswith("arn:") else None)

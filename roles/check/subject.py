@@ -46,16 +46,7 @@ class Subject:
         self.region = self.account.region
         caller = self.account.caller()
         self.caller, self.account_id = caller.arn("Arn"), caller["Account"]
-        for wanted, setting in (
-            (Arn.of(stack.role_arn or "").account, "role_name"),
-            (stack.application_account, "application_id"),
-        ):
-            if wanted and wanted != self.account_id:
-                raise InputError(
-                    f"stack {stack.name} is in account {self.show(wanted, setting)}, and the "
-                    f"credentials are for account {self.show(self.account_id)}: name a profile of that "
-                    "account in AWS_PROFILE; `aws sts get-caller-identity` shows who you are"
-                )
+        check_account(stack, self.account_id)
         self.partition = self.caller.partition
         self.policies: Policies = render(stack, Location(self.partition, self.region, self.account_id))
 
@@ -175,6 +166,21 @@ class Subject:
             found.append((source, details))
             self.notes.progress("data sources", number, len(listed))
         return found
+
+
+def check_account(stack: StackSettings, account_id: str) -> None:
+    """Raise InputError for credentials of another account than that of the stack."""
+    for wanted, setting in (
+        (Arn.of(stack.role_arn or "").account, "role_name"),
+        (stack.application_account, "application_id"),
+    ):
+        if wanted and wanted != account_id:
+            show = stack.secrecy.show
+            raise InputError(
+                f"stack {stack.name} is in account {show(wanted, setting)}, and the credentials are for "
+                f"account {show(account_id)}: name a profile of that account in AWS_PROFILE; `aws sts "
+                "get-caller-identity` shows who you are"
+            )
 
 
 def ignore_not_found(read: Callable[[], _T]) -> _T | None:

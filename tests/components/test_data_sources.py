@@ -176,7 +176,7 @@ def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
         'dataSources.aem.tags["aws:x"]',
     ]
     assert "did you mean dataSources.wiki.secretId?" in text
-    assert f"fix: {FIX} --type string -- dataSources.wiki.secretId SECRET_ARN" in text
+    assert f"fix: {FIX} --plaintext -- dataSources.wiki.secretId SECRET_ARN" in text
     flag = "dataSources.aem.exclusivePolicies"
     remove = f"pulumi config rm --stack test --path -- {flag}"
     assert f"fix: {remove} && {FIX} --type bool -- {flag} false" in text
@@ -186,10 +186,45 @@ def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
     )
 
 
-def test_a_wrong_default_is_reported_once(monkeypatch: pytest.MonkeyPatch):
-    text = refusal(monkeypatch, {"one": AEM, "two": AEM}, indexId="x")
-    assert text.startswith("invalid configuration: 1 error")
-    assert "\n  indexId: " in text
+@pytest.mark.parametrize(
+    ("member", "default", "place"),
+    [
+        ({}, {"indexId": "x"}, "indexId"),
+        ({"rolePath": "/x/"}, {"rolePath": "x"}, "rolePath"),
+        ({"vpcConfiguration": ""}, {"vpcConfiguration": "x"}, "vpcConfiguration"),
+        ({"tags": {"Team": "x"}}, {"tags": {"x?": "y"}}, 'tags["x?"]'),
+        ({"tags": {"Team": "x"}}, {"tags": {str(n): "x" for n in range(51)}}, "tags"),
+    ],
+)
+def test_a_wrong_default_is_reported_once_even_if_no_member_uses_it(
+    monkeypatch: pytest.MonkeyPatch, member: dict[str, Any], default: dict[str, Any], place: str
+):
+    members = {"one": {**AEM, **member}, "two": {**AEM, **member}}
+    assert refused(monkeypatch, members, **default) == [place]
+
+
+@pytest.mark.parametrize("key", ["kmsKeyId", "connector", "roleName", "protect"])
+def test_an_empty_object_is_refused_where_it_cannot_switch_a_default_off(
+    monkeypatch: pytest.MonkeyPatch, key: str
+):
+    assert refused(monkeypatch, {"one": {**AEM, key: {}}}) == [f"dataSources.one.{key}"]
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "value"),
+    [
+        ("kmsKeyId", "--plaintext", "KEY_ID"),
+        ("tags", "--type string", "TAG_VALUE"),
+        ("bucketAccountId", "--type string", "ACCOUNT_ID"),
+    ],
+)
+def test_a_command_stores_plain_text_under_a_name_that_pulumi_takes_for_a_secret(
+    monkeypatch: pytest.MonkeyPatch, key: str, kind: str, value: str
+):
+    member = {**FILES, "connector": "confluence-server", "secretId": SECRET_ID}
+    member[key] = {"x": 1} if key == "tags" else 1
+    path = f"dataSources.tokens.{key}{'.x' if key == 'tags' else ''}"
+    assert f"fix: {FIX} {kind} -- {path} {value}" in refusal(monkeypatch, {"tokens": member})
 
 
 def test_a_boolean_that_is_false_at_the_top_counts_as_not_set(monkeypatch: pytest.MonkeyPatch):
@@ -233,7 +268,10 @@ def test_a_secret_in_a_member_is_refused_with_the_command_that_sets_plain_text(
     text = refusal(monkeypatch, {"one": {"secretId": "hunter2"}})
     assert "hunter2" not in text
     assert "`pulumi config` shows [secret] in its place" in text
-    assert text.endswith(f"fix: {FIX} --type string -- dataSources.NAME.KEY VALUE")
+    assert text.endswith(
+        f"fix: {FIX} --type string -- dataSources.NAME.KEY VALUE, and for secretId "
+        f"{FIX} --plaintext -- dataSources.NAME.secretId VALUE"
+    )
 
 
 def test_null_is_one_problem_also_for_a_setting_that_is_required(monkeypatch: pytest.MonkeyPatch):
@@ -260,6 +298,16 @@ def test_a_tag_of_a_member_that_clashes_with_a_default_tag_of_the_provider_is_re
     assert (
         '  dataSources.one.tags.team: "team" and "Team" of aws:defaultTags differ only in case' in text
     )
+
+
+def test_the_tags_of_a_member_of_the_stack_and_of_the_provider_are_counted_together(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    of_provider, of_stack, own = ({f"{kind}{n}": "x" for n in range(20)} for kind in "pso")
+    default: dict[str, Any] = {"aws:defaultTags": {"tags": of_provider}, "tags": of_stack}
+    text = refusal(monkeypatch, {"one": {**AEM, "tags": own}, "two": AEM}, **default)
+    assert text.startswith("invalid configuration: 1 error")
+    assert "  dataSources.one.tags: the role has 60 tags with those of aws:defaultTags\n" in text
 
 
 def test_the_number_of_members_and_the_size_of_the_configuration_are_limited(

@@ -9,6 +9,7 @@ from sandbox.environment import PROJECT
 from tests.helpers.page import run_section
 from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import REQUIRED
+from tests.helpers.world import SECRET_ARN
 
 PAGE: Final = PROJECT / "docs" / "data-sources.md"
 TOP: Final[dict[str, Any]] = {
@@ -115,10 +116,20 @@ def test_the_role_of_another_stack_moves_into_one_with_several(new_stack: NewSta
 def test_a_member_is_added_as_the_page_says(new_stack: NewStack):
     stack = new_stack(members(wiki=AEM))
     stack.up()
-    run_section(stack, "Add a member", PAGE, SECRET_ID="qbusiness/slack-a1B2c3")
+    run_section(stack, "Add a member", PAGE, SECRET_ID=SECRET_ARN)
     assert stack.outputs()["roleArns"].keys() == {"wiki", "slack"}
     run_section(stack, "Remove a member", PAGE)
     assert stack.outputs()["roleArns"].keys() == {"wiki"}
+
+
+def test_the_command_in_the_message_replaces_a_secret_by_plain_text(new_stack: NewStack):
+    stack = new_stack(members(wiki=AEM))
+    stack.run("config", "set", "--path", "--secret", "dataSources.wiki.secretId", SECRET_ARN)
+    text = stack.preview(check=False).text
+    assert "dataSources: has a secret value" in text
+    fix = text.partition("and for secretId pulumi ")[2].splitlines()[0]
+    stack.run(*fix.replace("NAME", "wiki").replace("VALUE", SECRET_ARN).split())
+    assert stack.preview().exit_code == 0
 
 
 def test_one_invalid_member_stops_all(new_stack: NewStack, aws: Aws):

@@ -234,6 +234,7 @@ class World(Maker):
         self.secret_keys: set[str] = set()
         self.outputs: dict[str, Any] = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
         self.secret_outputs: set[str] = set()
+        """The names of outputs, and of members of outputs."""
         monkeypatch.chdir(directory)
         for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name, raising=False)
@@ -514,9 +515,17 @@ class World(Maker):
             }
             for key, value in self.settings.items()
         }
-        shown = self.outputs | dict.fromkeys(self.secret_outputs, "[secret]")
+        shown = {
+            name: {member: self._shown(member, its) for member, its in value.items()}
+            if isinstance(value, dict)
+            else self._shown(name, value)
+            for name, value in self.outputs.items()
+        }
         for name, content in {"config": config, "outputs": self.outputs, "shown-outputs": shown}.items():
             (self.directory / f"{name}.json").write_text(json.dumps(content))
+
+    def _shown(self, name: str, value: object) -> object:
+        return "[secret]" if name in self.secret_outputs else value
 
 
 def data_source_id(number: int) -> str:

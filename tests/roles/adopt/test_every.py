@@ -231,8 +231,28 @@ def test_a_role_of_the_file_is_never_dropped(world: World):
     name = f"{identifier(1)}=wiki"
     assert "to the member aem-connector" in world.adopt("--all", "--force", "--name", name).last
     assert [*members(world.adopt("--all", "--force", "--json"))] == ["aem-connector"]
-    path.write_text(f"{text}dataSources: {{secure: v1}}\n")
-    assert "dataSources in Pulumi.prod.yaml is not an object" in world.adopt("--all", "--force").last
+    for members_of_file in ("{secure: v1}", "{no: {}}", "{2024: {}}"):
+        path.write_text(f"{text}dataSources: {members_of_file}\n")
+        assert "dataSources in Pulumi.prod.yaml is not an object" in world.adopt("--all", "--force").last
+    path.write_text(f"{text}connector: webcrawler\n")
+    assert "(aem-connector), and the next `pulumi up` would" in world.adopt("--all", "--force").err
+
+
+def test_settings_that_are_not_kept_and_roles_that_may_have_an_owner_are_named(world: World):
+    add(world, 1, "Wiki", "CONFLUENCE")
+    role = "QBusiness-DataSource-00001"
+    owner = f"or this one under other names, may own {role} already"
+    said = world.adopt("--all")
+    assert owner in said.err
+    assert "not kept" not in said.err
+    wiki = {"roleName": role, "ingestScope": "index", "allowNetworkInterfaceDeletion": False}
+    keys = {"dataSources": {"wiki": wiki}, "exclusivePolicies": True, "rolePath": "/"}
+    config = {f"{PROJECT_NAME}:{key}": value for key, value in keys.items()}
+    config |= {"aws:region": REGION, "aws:profile": "prod"}
+    world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": config}))
+    said = world.adopt("--all", "--force")
+    assert owner not in said.err
+    assert "not kept (aws:profile, exclusivePolicies, dataSources.wiki.ingestScope): set" in said.err
 
 
 def test_roles_without_room_are_adopted_with_the_commands_that_make_room(world: World):

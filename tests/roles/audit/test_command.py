@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
+from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT, REGION, SECRET_ID
 from roles.audit.survey import LABELS, State
 from sandbox.environment import PROJECT
 from tests.helpers.page import prose
@@ -119,6 +119,11 @@ def test_the_members_of_a_stack_are_shown_beside_their_roles(world: World):
     assert re.search(r"^Pages +aem-cloud  qbusiness-Pages +1 ", said.out, re.MULTILINE)
     assert " qbusiness-Wiki member wiki " in Page.read(world).lines
     assert "MEMBER" not in world.audit().out
+    world.outputs = {"roleArns": {"wiki": owned.replace(ACCOUNT, OTHER_ACCOUNT)}}
+    world.check()
+    assert (
+        f"audit: stack dev is in account {OTHER_ACCOUNT}, and" in world.audit("--stack", "dev").refusal
+    )
 
 
 def test_the_option_sets_the_region(world: World):

@@ -53,8 +53,9 @@ def test_one_member_can_be_selected(world: World):
 
 
 def test_a_stack_with_one_role_has_no_members_to_select(world: World):
-    line = world.check("--data-source", "aem").refusal
-    assert line == "check: stack dev has one role and no dataSources: omit --data-source"
+    for name in ("aem", ""):
+        line = world.check("--data-source", name).refusal
+        assert line == "check: stack dev has one role and no dataSources: omit --data-source"
 
 
 def test_a_member_that_the_program_refuses_is_reported_as_the_program_does(
@@ -64,6 +65,15 @@ def test_a_member_that_the_program_refuses_is_reported_as_the_program_does(
     said = world.check()
     assert (said.code, said.out) == (2, "")
     assert "  dataSources.wiki.secretId: " in said.err
+
+
+@pytest.mark.usefixtures("members")
+def test_a_member_whose_role_is_secret_is_checked_and_its_arn_is_hidden(world: World):
+    world.secret_outputs = {"aem"}
+    said = world.check("--data-source", "aem")
+    assert said.code == 0, said.out
+    assert said.answer("role").startswith("ok       role: ")
+    assert ROLE_ARN not in said.out
 
 
 @pytest.mark.usefixtures("members")
