@@ -409,7 +409,7 @@ def test_an_invalid_value_known_only_during_the_update_creates_no_role(
     refused = stack.up(check=False)
     assert refused.exit_code != 0
     # Pulumi's host prefixes a message during the update with the name of the exception.
-    assert "invalid configuration: 1 error; nothing was created or changed" in refused.text
+    assert "; its role was not created or changed" in refused.text
     assert "is not a secret's ARN or NAME-XXXXXX" in refused.text
     assert "Traceback" not in refused.text
     (created,) = {*aws.roles()} - {*before}
@@ -452,7 +452,7 @@ def test_the_python_program_on_the_page_deploys_the_role_and_reports_invalid_inp
     stack.write_program(program.replace(INDEX_ID, "short").replace(SECRET_ID, "*"))
     refused = stack.preview(check=False)
     assert refused.exit_code != 0
-    assert "invalid configuration: 2 errors; nothing was created or changed" in refused.text
+    assert ": 2 errors; its role was not created or changed" in refused.text
     stack.write_program(program.replace("secret_id=", "secretid="))
     refused = stack.preview(check=False)
     assert refused.exit_code != 0
