@@ -236,7 +236,7 @@ def test_the_jobs_assume_the_roles_that_the_page_describes():
     ("files", "expected"),
     [
         ([], []),
-        (["Pulumi.yaml", "Pulumi.dev.yaml"], []),
+        (["Pulumi.yaml", "dev", "example"], []),
         (
             ["prod", "dev", "staging", "production-eu", "a.b"],
             ["a.b", "staging", "prod", "production-eu"],
