@@ -96,12 +96,12 @@ def _growth(number: int, more: Mapping[str, Sequence[Run]], fewer: Mapping[str, 
     ]
     for name in more:
         cells = [
-            (_median(more[name], what) - _median(fewer[name], what)) / (number - few) * scale
-            for what, scale in (("processor", 1000), ("memory", 1024))
+            (_median(more[name], measure) - _median(fewer[name], measure)) / (number - few) * scale
+            for measure, scale in (("processor", 1000), ("memory", 1024))
         ]
         lines.append(f"| {name} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _median(runs: Sequence[Run], what: str) -> float:
-    return spread([getattr(run, what) for run in runs]).median
+def _median(runs: Sequence[Run], measure: str) -> float:
+    return spread([getattr(run, measure) for run in runs]).median

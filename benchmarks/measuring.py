@@ -86,7 +86,7 @@ def measure(
     return runs
 
 
-def ratio(runs: Sequence[Run], base: Sequence[Run], what: str) -> float:
+def ratio(runs: Sequence[Run], base: Sequence[Run], measure: str) -> float:
     """Return the median of the ratios within each round."""
     pairs = zip(runs, base, strict=True)
-    return statistics.median(getattr(run, what) / getattr(other, what) for run, other in pairs)
+    return statistics.median(getattr(run, measure) / getattr(other, measure) for run, other in pairs)

@@ -11,9 +11,9 @@ def table(runs: Mapping[str, Sequence[Run]], base: str) -> str:
     lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
     for name, measured in runs.items():
         cells = [name]
-        for what, show in (("wall", seconds), ("processor", seconds), ("memory", mebibytes)):
-            figures = [getattr(run, what) for run in measured]
-            cells += [show(figures), f"{ratio(measured, runs[base], what):.2f}"]
+        for measure, show in (("wall", seconds), ("processor", seconds), ("memory", mebibytes)):
+            figures = [getattr(run, measure) for run in measured]
+            cells += [show(figures), f"{ratio(measured, runs[base], measure):.2f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

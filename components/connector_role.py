@@ -110,13 +110,13 @@ class ConnectorRole(pulumi.ComponentResource):
         """
         _check_types(name, args)
         arguments = Arguments.of(cast("Mapping[str, object]", args))
-        arguments |= {key: _plain(value) for key, value in arguments.items()}
+        arguments |= {key: _as_input(value) for key, value in arguments.items()}
         validate(name, arguments)
         super().__init__(TOKEN, name, None, opts)
         for warning in arguments.warnings:
             pulumi.warn(warning, self)
-        arguments.warnings = ()
-        # Only now, since validation skips Outputs.
+        arguments.warnings = ()  # `_policies` validates again
+        # Secrets of the stack's configuration are plain so far, since validation skips Outputs.
         arguments |= {key: pulumi.Output.secret(arguments[key]) for key in arguments.secrets}
 
         settings = {setting: arguments.get(setting) for setting in SETTINGS}
@@ -224,27 +224,29 @@ class ConnectorRole(pulumi.ComponentResource):
         secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
         credentials = self._lookup_credentials(arguments)
 
-        def validate_known(known: Any) -> ValidationResult:
-            parts = {
-                part: value for part, value in known["credentials"].items() if not is_unknown(value)
+        def validate_resolved(resolved: Any) -> ValidationResult:
+            known_parts = {
+                part: value for part, value in resolved["credentials"].items() if not is_unknown(value)
             }
-            secrets = [key for key, is_secret in known["secret"].items() if is_secret]
-            result = validate(name, arguments.resolved(known["outputs"], secrets), Location(**parts))
+            secrets = [key for key, is_secret in resolved["secret"].items() if is_secret]
+            result = validate(
+                name, arguments.resolved(resolved["outputs"], secrets), Location(**known_parts)
+            )
             for warning in result.warnings:
                 pulumi.warn(warning, self)
             return result
 
         everything = pulumi.Output.all(outputs=outputs, secret=secret, credentials=credentials)
-        # `result` is always known and never secret: a policy that is not ready is None. `policy` makes
-        # it secret or unknown if one of its settings is.
-        result: Any = pulumi.Output.unsecret(everything.apply(validate_known, run_with_unknowns=True))
+        # One secret or unknown setting must not make both policies secret or unknown. Therefore `result`
+        # is neither (a policy that is not ready is None), and each policy then depends on its settings.
+        result: Any = pulumi.Output.unsecret(everything.apply(validate_resolved, run_with_unknowns=True))
 
-        def policy(document: pulumi.Output[str], *names: str) -> pulumi.Output[str]:
+        def depending_on_settings(document: pulumi.Output[str], *names: str) -> pulumi.Output[str]:
             return depending_on(document, credentials, *map(arguments.get, names))
 
         return (
-            policy(result.trust_policy, *TRUST_POLICY_SETTINGS),
-            policy(result.role_policy, *role_policy_settings(connector)),
+            depending_on_settings(result.trust_policy, *TRUST_POLICY_SETTINGS),
+            depending_on_settings(result.role_policy, *role_policy_settings(connector)),
         )
 
     def _lookup_credentials(self, arguments: Arguments) -> dict[str, pulumi.Output[str]]:
@@ -288,19 +290,19 @@ def _check_types(name: object, args: object) -> None:
     raise pulumi.RunError("ConnectorRole takes a name (a string) and a dictionary of arguments")
 
 
-_NAME_AND_ACCOUNT: Final = ("account_id", "role_name", "role_path")
-"""Settings that the role's ARN contains. An application's ARN contains the account, too."""
+_IN_ARN: Final = ("account_id", "role_name", "role_path")
+"""Settings that the role's ARN contains. If the application is an ARN, its account is in it as well."""
 
 
 def _shown_in_arn(settings: Mapping[str, Any]) -> list[object]:
     """Return the settings that the role's ARN reveals."""
     application = pulumi.Output.from_input(settings["application_id"])
-    # An ID does not contain the account. The text decides, whether it is secret or not; an Output that
-    # the function returns brings its own secrecy back.
+    # `unsecret`, since an ID does not contain the account: a secret one must not make the ARN secret. If
+    # the function returns `application`, the result is as secret as that Output.
     application_arn = pulumi.Output.unsecret(application).apply(
         lambda id_or_arn: application if str(id_or_arn).startswith("arn:") else None
     )
-    return [application_arn, *(settings[name] for name in _NAME_AND_ACCOUNT)]
+    return [application_arn, *(settings[name] for name in _IN_ARN)]
 
 
 def _secret_outputs(settings: Mapping[str, object], connector: Connector) -> list[str]:
@@ -312,23 +314,24 @@ def _secret_outputs(settings: Mapping[str, object], connector: Connector) -> lis
     copied = {
         "inlinePolicies": role_policy_settings(connector),
         "tagsAll": ("tags",),
-        "arn": ("application_id", *_NAME_AND_ACCOUNT),
+        "arn": ("application_id", *_IN_ARN),
     }
     return [
         output for output, names in copied.items() if any(has_outputs(settings[name]) for name in names)
     ]
 
 
-def _plain(value: Any, levels: int = 2) -> Any:
-    """Return a value in the types that Pulumi looks into: Outputs in other mappings would stay unknown.
+def _as_input(value: Any, levels: int = 2) -> Any:
+    """Copy mappings into dicts, and sequences into lists: Pulumi finds Outputs in no other types.
 
-    An awaitable becomes an Output, since it can be awaited only once. Valid settings have two levels.
+    An awaitable becomes an Output, since it can be awaited only once. Settings have at most two levels
+    (a list in `vpc_configuration`); deeper values are invalid.
     """
     if levels and isinstance(value, Mapping):
         members = cast("Mapping[object, object]", value)
-        return {key: _plain(member, levels - 1) for key, member in members.items()}
+        return {key: _as_input(member, levels - 1) for key, member in members.items()}
     if levels and isinstance(value, (list, tuple)):
-        return [_plain(item, levels - 1) for item in cast("list[object]", value)]
+        return [_as_input(item, levels - 1) for item in cast("list[object]", value)]
     return pulumi.Output.from_input(value) if inspect.isawaitable(value) else value
 
 

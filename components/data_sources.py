@@ -14,6 +14,7 @@ import pulumi
 
 from . import default_provider, stack_config
 from .connectors import CONNECTORS, DEFAULT, Need
+from .default_provider import as_mapping
 from .errors import Path, Problem, SettingsError, property_path, quote
 from .formats import MAXIMUM_COMPONENT_NAME_LENGTH
 from .report import BLANK, REMOVE, Report, Source, suggestion
@@ -28,7 +29,7 @@ MEMBER_NAME: Final = re.compile(rf"(?!secure\Z)[a-z][a-z0-9-]{{0,{MAXIMUM_COMPON
 """A component's name, in lowercase. Pulumi would read a value called `secure` as a secret."""
 EXPECTED_NAME: Final = (
     f"a lowercase letter and at most {MAXIMUM_COMPONENT_NAME_LENGTH - 1} lowercase letters, digits, and "
-    "hyphens; not secure"
+    "hyphens; the name secure is reserved"
 )
 
 
@@ -70,13 +71,13 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
         try:
             validate(name, member.arguments)
         except SettingsError as error:
-            # A problem with a default concerns several members, and is reported once. A null value is
-            # not also reported as missing.
-            own = {problem.path: problem for problem in member.arguments.problems}
+            # A problem with a default concerns several members: report it once. A null value counts as
+            # not set: of the two problems, report only that of the key.
+            of_keys = {problem.path: problem for problem in member.arguments.problems}
             problems += [
                 problem
                 for problem in error.problems
-                if problem not in problems and own.get(problem.path, problem) == problem
+                if problem not in problems and of_keys.get(problem.path) in (None, problem)
             ]
     if problems:
         raise SettingsError(problems)
@@ -145,71 +146,68 @@ def _check_top_level(top: TopLevel) -> None:
     Pulumi passes `false` for a boolean that is not set, so only `true` is rejected.
     """
     for name, setting in SETTINGS.items():
-        if setting.scope is Scope.MEMBER and top.values[name] not in (None, REMOVE, False):
+        if setting.scope is Scope.MEMBER and top.values[name] not in (None, BLANK, False):
             member = property_path((*top.report.at("data_sources").path, "NAME", camel_case(name)))
             top.report.at(name).refuse("is a setting of one data source", member, REMOVE)
 
 
 def _read_member(name: str, given: Mapping[str, Any], top: TopLevel, *, check_tags: bool) -> Member:
     """Return the settings of one member, with the defaults for those that it leaves out."""
-    own = (*top.source.path("data_sources"), name)
-    keys = {camel_case(setting): setting for setting in SETTINGS}
-    named = given.get("connector") or DEFAULT
-    connector = CONNECTORS.get(named) if isinstance(named, str) else None
-    no_vpc = connector is not None and connector.need("vpc_configuration") in (
-        Need.NOT_SUPPORTED,
-        Need.EARLIER_VERSIONS,
-    )
+    member_path = (*top.source.path("data_sources"), name)
+    default_vpc_applies = _may_use_vpc(given.get("connector") or DEFAULT)
 
-    def is_default(setting: str) -> bool:
-        scope = SETTINGS[setting].scope if setting in SETTINGS else Scope.DEFAULT
+    def is_from_top(setting: str) -> bool:
+        scope = Scope.DEFAULT if setting == PROTECT else SETTINGS[setting].scope
         if scope is Scope.DEFAULT:
-            return camel_case(setting) not in given and not (setting == "vpc_configuration" and no_vpc)
+            applies = setting != "vpc_configuration" or default_vpc_applies
+            return applies and camel_case(setting) not in given
         return scope is Scope.STACK
 
     def path(setting: str) -> Path:
-        return top.source.path(setting) if is_default(setting) else (*own, camel_case(setting))
+        return top.source.path(setting) if is_from_top(setting) else (*member_path, camel_case(setting))
 
     source = Source(path, camel_case, stack_config.write_command, required=("region",))
     report = Report(source, top.secrets)
-    report.problems += _wrong_names(own, given, top)
+    report.problems += _wrong_keys(member_path, given, top)
     values = {
-        name: top.values[name] if is_default(name) else given.get(key) for key, name in keys.items()
+        setting: top.values[setting] if is_from_top(setting) else given.get(camel_case(setting))
+        for setting in SETTINGS
     }
-    tags, default_tags = given.get("tags"), top.values["tags"]
-    if tags and isinstance(tags, Mapping) and isinstance(default_tags, Mapping):
-        values["tags"] = {**cast("Mapping[str, object]", default_tags), **tags}
-    values = {setting: None if value == {} else value for setting, value in values.items()}
+    tags = given.get("tags")
+    if isinstance(tags, Mapping) and tags:
+        values["tags"] = {**as_mapping(top.values["tags"]), **tags}
     if check_tags and tags:
         default_provider.check_tags({"tags": cast("object", tags)}, report)
-    secrets = [each for each in top.secrets if is_default(each) or each == "tags"]
-    protect = False if given.get(PROTECT) == BLANK else None
-    if protect is None:
-        protect = stack_config.read_protect(given.get(PROTECT), report)
+    # Like "", an empty object means not set, and so switches a default off.
+    values = {setting: None if value == {} else value for setting, value in values.items()}
+    secrets = [each for each in top.secrets if is_from_top(each) or each == "tags"]
+    protect = given.get(PROTECT)
+    protect = False if protect == BLANK else stack_config.read_protect(protect, report)
     arguments = Arguments(values, source, secrets, report.problems)
     return Member(arguments, top.protect if protect is None else protect)
 
 
-def _wrong_names(own: Path, given: Mapping[str, Any], top: TopLevel) -> Iterator[Problem]:
-    """Report the keys of a member that are not settings of a data source, and those that are null."""
-    report = Report(top.source)
-    scopes = {camel_case(name): setting.scope for name, setting in SETTINGS.items()}
-    known = [key for key, scope in scopes.items() if scope is not Scope.STACK] + [PROTECT]
+def _may_use_vpc(connector_name: object) -> bool:
+    """Return whether a connector supports a VPC, and not only in earlier versions; true if unknown."""
+    connector = CONNECTORS.get(connector_name) if isinstance(connector_name, str) else None
+    return connector is None or connector.vpc not in (Need.NOT_SUPPORTED, Need.EARLIER_VERSIONS)
+
+
+def _wrong_keys(member_path: Path, given: Mapping[str, Any], top: TopLevel) -> Iterator[Problem]:
+    """Return the problems of keys that are not settings of a data source, and of those that are null."""
+    settings = {camel_case(name): setting for name, setting in SETTINGS.items()}
+    known = [key for key, setting in settings.items() if setting.scope is not Scope.STACK] + [PROTECT]
     for key, value in given.items():
-        path = (*own, key)
+        path = (*member_path, key)
         remove = top.source.command(path, REMOVE, secret=False) if top.source.command else None
-        if scopes.get(key) is Scope.STACK:
-            name = next(name for name in SETTINGS if camel_case(name) == key)
+        if key in settings and key not in known:
             message = "is the same for all data sources of a stack"
-            report.problems.append(Problem(path, message, report.name(name), remove))
+            yield Problem(path, message, top.report.name(settings[key].name), remove)
         elif key not in known:
-            near = suggestion(key, known, own)
-            report.problems.append(Problem(path, f"is not a setting{near}", ", ".join(known), remove))
+            near = suggestion(key, known, member_path)
+            yield Problem(path, f"is not a setting{near}", ", ".join(known), remove)
         elif value is None:
-            report.problems.append(
-                Problem(path, "is null", "a value; '' or {} switches a default off", remove)
-            )
-    yield from report.problems
+            yield Problem(path, "is null", "a value; '' or {} switches a default off", remove)
 
 
 def _check_role_names(members: Mapping[str, Member], report: Report) -> None:
@@ -220,11 +218,10 @@ def _check_role_names(members: Mapping[str, Member], report: Report) -> None:
         if isinstance(role_name, str) and role_name:
             owner = owners.setdefault(role_name.lower(), name)
             if owner != name:
-                at = Report(member.arguments.source).at("role_name")
-                at.refuse(
-                    f"{quote(role_name)} is also the role name of {owner}", "a unique name", REMOVE
-                )
-                report.problems += at.report.problems
+                in_member = Report(member.arguments.source)  # only its source names the member's key
+                message = f"{quote(role_name)} is also the role name of {owner}"
+                in_member.at("role_name").refuse(message, "a unique name", REMOVE)
+                report.problems += in_member.problems
 
 
 def _unused_vpc(
@@ -240,4 +237,5 @@ def _unused_vpc(
     ]
     if unused:
         key = top.report.name("vpc_configuration")
-        yield f"{key} does not apply to {', '.join(unused)}: their connectors do not support a VPC"
+        why = "its connector does" if len(unused) == 1 else "their connectors do"
+        yield f"{key} does not apply to {', '.join(unused)}: {why} not support a VPC"

@@ -35,17 +35,17 @@ def _check_accounts(settings: Mapping[str, object], report: Report) -> None:
     given, secret = _read(ALLOWED_ACCOUNTS), pulumi.runtime.is_config_secret(ALLOWED_ACCOUNTS)
     account = _application_account(settings)
     shown = account and report.show(account, "application_id", "account_id")
-    placeholder = ACCOUNT_ID.placeholder if shown in (None, HIDDEN) else shown
+    shown_or_placeholder = ACCOUNT_ID.placeholder if shown in (None, HIDDEN) else shown
 
-    def command(index: int = 0) -> str:
+    def set_command(index: int = 0) -> str:
         # Setting a member as plain text would replace the whole secret list.
-        return _command(report, (ALLOWED_ACCOUNTS, index), EDIT if secret else placeholder)
+        return _command(report, (ALLOWED_ACCOUNTS, index), EDIT if secret else shown_or_placeholder)
 
     if given in (None, "", []):
-        report.warnings.append(_missing_list(command(), report))
+        report.warnings.append(_missing_list(set_command(), report))
         return
     if not isinstance(given, list):
-        fix = command()
+        fix = set_command()
         if isinstance(given, dict) and not secret:  # Pulumi cannot set a list's member in an object
             fix = f"{_command(report, (ALLOWED_ACCOUNTS,), REMOVE)} && {fix}"
         got = _quote(cast("object", given), secret)
@@ -57,11 +57,11 @@ def _check_accounts(settings: Mapping[str, object], report: Report) -> None:
     invalid = [index for index, each in enumerate(accounts) if not _is_account(each)]
     for index in invalid:
         message = f"{_quote(accounts[index], secret)} is not {ACCOUNT_ID.name}"
-        fix = command(index) if len(accounts) == 1 else edit
+        fix = set_command(index) if len(accounts) == 1 else edit
         _refuse(report, (ALLOWED_ACCOUNTS, index), message, fix, ACCOUNT_ID.expected)
     if account and not invalid and account not in map(str, accounts):
         # A single account is probably that of another environment.
-        fix = command() if len(accounts) == 1 else edit
+        fix = set_command() if len(accounts) == 1 else edit
         _refuse(
             report,
             (ALLOWED_ACCOUNTS,),
@@ -110,7 +110,7 @@ def check_tags(settings: Mapping[str, object], report: Report) -> None:
     given, secret = _read(DEFAULT_TAGS), pulumi.runtime.is_config_secret(DEFAULT_TAGS)
     if given in (None, "", {}, {"tags": None}):
         return
-    defaults = _mapping(given).get("tags")
+    defaults = as_mapping(given).get("tags")
     if not isinstance(defaults, dict):
         message = f"expected an object of default tags, got {_quote(given, secret)}"
         # Pulumi cannot set a member of a text or a list: remove it first.
@@ -120,21 +120,25 @@ def check_tags(settings: Mapping[str, object], report: Report) -> None:
             fix = _command(report, (DEFAULT_TAGS,), EDIT)
         _refuse(report, (DEFAULT_TAGS,), message, fix, "an object with the tags under the key tags")
         return
-    default_tags, tags = _mapping(cast("object", defaults)), _mapping(settings["tags"])
-    merged = {**default_tags, **tags}
+    default_tags, tags = as_mapping(cast("object", defaults)), as_mapping(settings["tags"])
+    merged = {**default_tags, **tags}  # default tags first, so that they are the earlier keys of clashes
     hidden = secret or report.is_secret("tags")
     # Tags that clash only with each other are reported with the setting.
-    clashes = [(key, other) for key, other in _clashes(merged) if other in default_tags]
-    for key, other in clashes[:1] if hidden else clashes:  # without keys, all would read the same
-        shown, shown_other = (HIDDEN, HIDDEN) if hidden else (quote(key), quote(other))
-        path = ("tags", key) if key in tags else (DEFAULT_TAGS, "tags", key)
-        _refuse_tag(
-            report,
-            path[:1] if hidden else path,
-            f"{shown} and {shown_other} of {DEFAULT_TAGS} differ only in case",
+    clashes = [(key, earlier) for key, earlier in _clashes(merged) if earlier in default_tags]
+    for key, earlier in clashes[:1] if hidden else clashes:  # without keys, all would read the same
+        shown, shown_earlier = (HIDDEN, HIDDEN) if hidden else (quote(key), quote(earlier))
+        message = f"{shown} and {shown_earlier} of {DEFAULT_TAGS} differ only in case"
+        expected = (
             "keys that are unique regardless of case, including among the default tags: IAM ignores the "
-            "case of tag keys",
+            "case of tag keys"
         )
+        value = EDIT if hidden else REMOVE
+        if key in tags:
+            place = report.at("tags") if hidden else report.at("tags", key)
+            place.refuse(message, expected, value)
+        else:
+            path = (DEFAULT_TAGS,) if hidden else (DEFAULT_TAGS, "tags", key)
+            _refuse(report, path, message, _command(report, path, value), expected)
     if len(tags) <= MAXIMUM_TAGS < len(merged):
         total = HIDDEN if hidden else len(merged)
         message = f"the role has {total} tags with those of {DEFAULT_TAGS}"
@@ -142,20 +146,11 @@ def check_tags(settings: Mapping[str, object], report: Report) -> None:
 
 
 def _clashes(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Find each key that differs only in case from an earlier one."""
+    """Find each key that differs only in case from an earlier one; return both."""
     first: dict[str, str] = {}
     for key in keys:
-        if (other := first.setdefault(key.lower(), key)) != key:
-            yield key, other
-
-
-def _refuse_tag(report: Report, path: Path, message: str, expected: str) -> None:
-    """Report a tag or default tag; its command removes it, or edits the file if the key is hidden."""
-    value = EDIT if len(path) == 1 else REMOVE
-    if path[0] == "tags":
-        report.at("tags", *path[1:]).refuse(message, expected, value)
-    else:
-        _refuse(report, path, message, _command(report, path, value), expected)
+        if (earlier := first.setdefault(key.lower(), key)) != key:
+            yield key, earlier
 
 
 def _refuse(
@@ -176,14 +171,15 @@ def _quote(value: object, secret: bool) -> str:  # noqa: FBT001 read at the call
     return HIDDEN if secret else quote(value)
 
 
-def _mapping(value: object) -> Mapping[str, object]:
+def as_mapping(value: object) -> Mapping[str, object]:
+    """Return a mapping, or an empty one for a value of another type."""
     return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
 
 
 def _read(key: str) -> object:
     """Return the value of a key, parsed if it is JSON: the engine passes lists and objects as JSON."""
-    space, _, name = key.partition(":")
-    text = pulumi.Config(space).get(name)
+    namespace, _, name = key.partition(":")
+    text = pulumi.Config(namespace).get(name)
     with suppress(ValueError, RecursionError):
         return json.loads(text) if text else None
     return text

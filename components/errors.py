@@ -25,7 +25,7 @@ class Problem(NamedTuple):
     fix: str | None = None
     """The command or action that fixes it; None if `expected` is enough."""
     setting: str | None = None
-    """The setting by its name in ConnectorRoleArgs; None for other names."""
+    """The setting by its name in ConnectorRoleArgs; None if the path does not begin with a setting."""
 
     @property
     def name(self) -> str:

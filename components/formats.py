@@ -18,7 +18,7 @@ class Text(NamedTuple):
 
     text: str
     id: str | None = None
-    """The end of an ARN, or the whole text where an ID may stand for the ARN."""
+    """The end of an ARN, or the whole text if it is only the ID; None for formats without an ID."""
     partition: str | None = None
     region: str | None = None
     account: str | None = None

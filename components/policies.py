@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from .formats import INGEST_APPLICATION_AND_INDEX
 
-ROLE_NAME: Final = "<role name>"
-"""Placeholder for the role's name in the role policy; no valid name or path contains a space."""
+ROLE_NAME_PLACEHOLDER: Final = "<role name>"
+"""Stands for the role's name in the role policy; no valid name or path contains a space."""
 
 
 class Application(NamedTuple):
@@ -69,13 +69,13 @@ def trust_policy(application: Application) -> str:
 
 
 def role_policy(resources: Resources) -> str:
-    """Return the role policy as JSON, with ROLE_NAME for the role's name; it is deterministic."""
+    """Return the role policy as JSON, with ROLE_NAME_PLACEHOLDER; it is deterministic."""
     return _document(role_statements(resources))
 
 
 def with_role_name(role_policy: str, name: str) -> str:
     """Return the role policy of the role with this name."""
-    return role_policy.replace(ROLE_NAME, name)
+    return role_policy.replace(ROLE_NAME_PLACEHOLDER, name)
 
 
 def trust_statement(application: Application) -> Statement:
@@ -154,7 +154,7 @@ be allowed to pass it to the service:
 <https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html>. AWS's pages
 allow `role/QBusiness-DataSource-*`, the roles of all data sources with such a name.""",
             ["iam:PassRole"],
-            [f"arn:{partition}:iam::{account}:role{resources.role_path}{ROLE_NAME}"],
+            [f"arn:{partition}:iam::{account}:role{resources.role_path}{ROLE_NAME_PLACEHOLDER}"],
             {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}},
         )
     if resources.network_arns:

@@ -6,12 +6,12 @@ from typing import Final, NamedTuple, Protocol
 
 from .errors import Path, Problem, property_path, quote
 
-REMOVE: Final = ""
-"""In place of the value that a command sets: the command removes the setting."""
-EDIT: Final = None
-"""In place of the value that a command sets: no command can set it, and the user edits the file."""
 BLANK: Final = ""
 """The value of a setting that is not set, like None: `Pulumi.yaml` declares it as the default."""
+REMOVE: Final = ""
+"""In place of the value that a command sets: the command removes the setting. No command sets BLANK."""
+EDIT: Final = None
+"""In place of the value that a command sets: no command can set it, and the user edits the file."""
 HIDDEN: Final = "[secret]"
 """Shown in place of a secret value, and of a value that follows from one."""
 
@@ -116,7 +116,10 @@ class Place(NamedTuple):
     def refuse(
         self, message: str, expected: str, value: str | None = EDIT, fix: str | None = None
     ) -> None:
-        """Add a problem; its command sets this place to `value`, removes it (REMOVE), or edits it."""
+        """Add a problem, and the command that sets this place to `value`, removes it, or edits it.
+
+        `fix` replaces the command.
+        """
         path = self.path
         if self.secret and self.members:
             # The name of the member is part of the secret. A command for one member could replace all.

@@ -90,11 +90,12 @@ def check_requirements(reading: Reading) -> None:
         requirements.append(("kms_key_id", "secret_id", use))
     for name, other, reason in requirements:
         need = connector.need(other) if connector else Need.OPTIONAL
-        reported_already = need is Need.REQUIRED
-        if reading.valid.get(name) and other not in reading.given and not reported_already:
+        if need is Need.REQUIRED:  # its absence is a problem of its own, reported before
+            continue
+        if reading.valid.get(name) and other not in reading.given:
             at, required = reading.report.at(name), reading.report.name(other)
-            removal = f"no {reading.report.name(name)}"
-            expected = removal if need is Need.NOT_SUPPORTED else f"{required}, or {removal}"
+            absence = f"no {reading.report.name(name)}"
+            expected = absence if need is Need.NOT_SUPPORTED else f"{required}, or {absence}"
             at.refuse(f"requires {required}{reason}", expected, REMOVE)
 
 
@@ -134,6 +135,7 @@ _SAME_ACCOUNT: Final = ("account_id", "permissions_boundary_arn")
 def check_arns(reading: Reading) -> None:
     """Reject an ARN, Region, or account that is not the application's."""
     for at, text in reading.texts():
+        # The ARN of a policy that AWS manages has the account `aws`.
         any_account = at.setting not in _SAME_ACCOUNT or text.account == "aws"
         for part in ("partition", "region", "account"):
             given, wanted = getattr(text, part), getattr(reading.location, part)

@@ -61,7 +61,7 @@ class Flag(NamedTuple):
 
 
 class Number(NamedTuple):
-    """A whole number."""
+    """A whole number. No setting is one yet."""
 
     minimum: int
     maximum: int
@@ -202,9 +202,9 @@ class Document(Enum):
     """The statement that lets the role pass itself, for connectors whose bucket is the data source."""
 
 
-_BOTH: Final = frozenset({Document.TRUST_POLICY, Document.ROLE_POLICY})
-_ROLE: Final = frozenset({Document.ROLE_POLICY})
-_PASS: Final = frozenset({Document.PASS_ROLE_STATEMENT})
+_BOTH_POLICIES: Final = frozenset({Document.TRUST_POLICY, Document.ROLE_POLICY})
+_ROLE_POLICY: Final = frozenset({Document.ROLE_POLICY})
+_PASS_ROLE: Final = frozenset({Document.PASS_ROLE_STATEMENT})
 
 
 class Scope(Enum):
@@ -241,23 +241,29 @@ class Setting(NamedTuple):
 SETTINGS: Final[Mapping[str, Setting]] = {
     setting.name: setting
     for setting in (
-        Setting("region", formats.REGION, documents=_BOTH, scope=Scope.STACK),
+        Setting("region", formats.REGION, documents=_BOTH_POLICIES, scope=Scope.STACK),
         Setting(
-            "application_id", formats.APPLICATION, required=True, documents=_BOTH, scope=Scope.STACK
+            "application_id",
+            formats.APPLICATION,
+            required=True,
+            documents=_BOTH_POLICIES,
+            scope=Scope.STACK,
         ),
-        Setting("index_id", formats.INDEX_ID, required=True, documents=_ROLE, scope=Scope.DEFAULT),
-        Setting("secret_id", formats.SECRET, documents=_ROLE),
+        Setting(
+            "index_id", formats.INDEX_ID, required=True, documents=_ROLE_POLICY, scope=Scope.DEFAULT
+        ),
+        Setting("secret_id", formats.SECRET, documents=_ROLE_POLICY),
         Setting("connector", formats.CONNECTOR, structural=True),
-        Setting("bucket_name", formats.BUCKET, documents=_ROLE),
-        Setting("bucket_account_id", formats.ACCOUNT_ID, documents=_ROLE),
-        Setting("kms_key_id", formats.KEY, documents=_ROLE),
-        Setting("vpc_configuration", Vpc(), documents=_ROLE, scope=Scope.DEFAULT),
-        Setting("account_id", formats.ACCOUNT_ID, documents=_BOTH, scope=Scope.STACK),
-        Setting("ingest_scope", formats.INGEST_SCOPE, documents=_ROLE, scope=Scope.DEFAULT),
-        Setting("allow_network_interface_deletion", Flag(), documents=_ROLE),
+        Setting("bucket_name", formats.BUCKET, documents=_ROLE_POLICY),
+        Setting("bucket_account_id", formats.ACCOUNT_ID, documents=_ROLE_POLICY),
+        Setting("kms_key_id", formats.KEY, documents=_ROLE_POLICY),
+        Setting("vpc_configuration", Vpc(), documents=_ROLE_POLICY, scope=Scope.DEFAULT),
+        Setting("account_id", formats.ACCOUNT_ID, documents=_BOTH_POLICIES, scope=Scope.STACK),
+        Setting("ingest_scope", formats.INGEST_SCOPE, documents=_ROLE_POLICY, scope=Scope.DEFAULT),
+        Setting("allow_network_interface_deletion", Flag(), documents=_ROLE_POLICY),
         Setting("exclusive_policies", Flag(), structural=True, scope=Scope.DEFAULT),
-        Setting("role_name", formats.ROLE_NAME, documents=_PASS),
-        Setting("role_path", formats.ROLE_PATH, documents=_PASS, scope=Scope.DEFAULT),
+        Setting("role_name", formats.ROLE_NAME, documents=_PASS_ROLE),
+        Setting("role_path", formats.ROLE_PATH, documents=_PASS_ROLE, scope=Scope.DEFAULT),
         Setting("role_description", formats.ROLE_DESCRIPTION),
         Setting("permissions_boundary_arn", formats.PERMISSIONS_BOUNDARY, scope=Scope.DEFAULT),
         Setting("tags", Tags(), scope=Scope.DEFAULT),
@@ -272,7 +278,7 @@ TRUST_POLICY_SETTINGS: Final = tuple(
 
 def role_policy_settings(connector: Connector) -> Collection[str]:
     """Return the settings that the role policy of a connector depends on."""
-    parts = _ROLE | _PASS if connector.bucket_is_source else _ROLE
+    parts = _ROLE_POLICY | _PASS_ROLE if connector.bucket_is_source else _ROLE_POLICY
     return [name for name, setting in SETTINGS.items() if not parts.isdisjoint(setting.documents)]
 
 
@@ -301,7 +307,7 @@ class Arguments(dict[str, Any]):
     def of(cls, given: Mapping[str, object], source: Source = ARGUMENTS) -> "Arguments":
         """Return the arguments of a component, which are named as in `source`; Arguments are copied."""
         if isinstance(given, Arguments):
-            return given.resolved({}, ())
+            return given.resolved(values={}, secrets=())  # a copy
         report = Report(source)
         paths = [source.path(name) for name in SETTINGS]
         names = {path[0]: name for path, name in zip(paths, SETTINGS, strict=True)}

@@ -6,17 +6,18 @@ the engine accepts: https://www.pulumi.com/docs/iac/concepts/config/
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 import pulumi
 
 from . import default_provider
+from .default_provider import as_mapping
 from .errors import Path, escape, property_path, quote, quote_argument
 from .report import REMOVE, Report, Source
-from .settings import SETTINGS, Arguments, Flag, Kind, Tags
+from .settings import SETTINGS, Arguments, Flag
 
 
 def camel_case(name: str) -> str:
@@ -34,13 +35,16 @@ DATA_SOURCES: Final = "dataSources"
 """The key with one member for each data source of a stack with several roles."""
 
 
-def config_key(name: str, namespace: str = "") -> str:
-    """Return the key of a setting in stack configuration; `namespace` ends with a colon."""
-    return REGION_KEY if name == "region" else namespace + camel_case(name)
+def config_key(name: str, prefix: str = "") -> str:
+    """Return the key of a setting in stack configuration.
+
+    The prefix is a namespace and a colon. Pulumi's commands do not need that of the project.
+    """
+    return REGION_KEY if name == "region" else prefix + camel_case(name)
 
 
-def _path(name: str, namespace: str = "") -> Path:
-    return (config_key(name, namespace),)
+def _path(name: str, prefix: str = "") -> Path:
+    return (config_key(name, prefix),)
 
 
 def _package_path(name: str) -> Path:
@@ -94,10 +98,13 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> tuple[Arguments
 
 def read_top_level(config: pulumi.Config, *, refuse_unknown_keys: bool) -> TopLevel:
     """Read every key but the members of `dataSources`."""
-    namespace = "" if config.name == pulumi.get_project() else f"{config.name}:"
-    source = Source(partial(_path, namespace=namespace), camel_case, write_command, required=("region",))
+    prefix = "" if config.name == pulumi.get_project() else f"{config.name}:"
+    source = Source(partial(_path, prefix=prefix), camel_case, write_command, required=("region",))
     values: dict[str, object] = {"region": pulumi.Config("aws").get("region")}
-    values |= {name: _parse(SETTINGS[name].kind, config.get(key)) for name, key in KEYS.items()}
+    for name, key in KEYS.items():
+        is_string = SETTINGS[name].kind.yaml_type == "string"
+        values[name] = config.get(key) if is_string else _parse_json(config.get(key))
+    # Unlike messages, the engine always writes the namespace.
     secrets = [
         name
         for name, setting in SETTINGS.items()
@@ -105,10 +112,10 @@ def read_top_level(config: pulumi.Config, *, refuse_unknown_keys: bool) -> TopLe
     ]
     report = Report(source, secrets)
     if refuse_unknown_keys:
-        _refuse_unknown_keys(config.name, namespace, report)
+        _refuse_unknown_keys(config.name, prefix, report)
         default_provider.check(values, report)
-    protect = read_protect(_parse(Flag(), config.get(PROTECT)), report)
-    data_sources = _parse(Tags(), config.get(DATA_SOURCES))
+    protect = read_protect(_parse_json(config.get(PROTECT)), report)
+    data_sources = _parse_json(config.get(DATA_SOURCES))
     return TopLevel(values, secrets, bool(protect), data_sources, report)
 
 
@@ -117,22 +124,22 @@ def read_protect(value: object, report: Report) -> bool | None:
     return None if value in (None, "") else Flag().read(value, report.at(PROTECT))
 
 
-def _refuse_unknown_keys(space: str, namespace: str, report: Report) -> None:
-    """Report every key of a namespace that is not a setting."""
+def _refuse_unknown_keys(namespace: str, prefix: str, report: Report) -> None:
+    """Report every key of a namespace that is not a setting; messages show it with the prefix."""
     names = [*KEYS.values(), PROTECT, DATA_SOURCES]
-    known = [(REGION_KEY,), *((f"{namespace}{name}",) for name in names)]
+    known = [(REGION_KEY,), *((f"{prefix}{name}",) for name in names)]
     for key in pulumi.runtime.get_config_env():
-        own, _, name = key.partition(":")
-        if own == space and name not in names and key != REGION_KEY:
-            report.refuse_name((f"{namespace}{name}",), known)
+        key_namespace, _, name = key.partition(":")
+        if key_namespace == namespace and name not in names and key != REGION_KEY:
+            report.refuse_name((f"{prefix}{name}",), known)
 
 
-def _parse(kind: Kind, text: str | None) -> object:
-    """Parse the text of a value that is not a string; validation rejects other texts.
+def _parse_json(text: str | None) -> object:
+    """Parse a value that is not a string. If the text is not JSON, return it: validation rejects it.
 
     An empty object means not set, like the default that `Pulumi.yaml` declares.
     """
-    if not text or kind.yaml_type == "string":
+    if not text:
         return text
     # Numbers with too many digits and values with too many levels cannot be parsed.
     with suppress(ValueError, RecursionError):
@@ -150,10 +157,15 @@ def write_command(path: Path, value: str | None, *, secret: bool) -> str:
     option = " --path" if key != path[0] else ""
     if value == REMOVE:
         return f"pulumi config rm --stack {stack}{option} -- {argument}"
+    is_boolean = value in ("true", "false")
     # Exactly one of these options is allowed. Without one, Pulumi asks if a value looks like a secret.
-    typed = "--type bool" if value in ("true", "false") else "--type string"
+    typed = "--type bool" if is_boolean else "--type string"
     kind = "--secret" if secret else typed if option else "--plaintext"
-    return f"pulumi config set --stack {stack}{option} {kind} -- {argument} {quote_argument(value)}"
+    command = f"pulumi config set --stack {stack}{option} {kind} -- {argument} {quote_argument(value)}"
+    if is_boolean and option:
+        # Pulumi keeps the type of a member that is a string.
+        return f"pulumi config rm --stack {stack} --path -- {argument} && {command}"
+    return command
 
 
 def _stack_name() -> str:
@@ -175,17 +187,13 @@ def autonaming_warnings(report: Report) -> Iterator[str]:
     The most specific section with a mode or a pattern applies:
     https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
     """
-    section: object = pulumi.Config("pulumi").get_object("autonaming")
-    chosen: Mapping[str, object] = {}
-    # The last name is never found: it lets the loop look at the innermost section, too.
-    for inner in ("providers", "aws", "resources", "aws:iam/role:Role", ""):
-        if not isinstance(section, Mapping):
-            break
-        section = cast("Mapping[str, object]", section)
+    section = as_mapping(pulumi.Config("pulumi").get_object("autonaming"))
+    most_specific = section
+    for name in ("providers", "aws", "resources", "aws:iam/role:Role"):
+        section = as_mapping(section.get(name))
         if "mode" in section or "pattern" in section:
-            chosen = section
-        section = section.get(inner)
-    pattern, mode = chosen.get("pattern"), chosen.get("mode", "default")
+            most_specific = section
+    pattern, mode = most_specific.get("pattern"), most_specific.get("mode", "default")
     if str(pattern).startswith("${name}-") or (mode == "default" and not pattern):
         return
     yield (

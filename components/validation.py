@@ -22,7 +22,7 @@ class ValidationResult(NamedTuple):
 
     trust_policy: str | None
     role_policy: str | None
-    """If the role passes itself, `policies.ROLE_NAME` stands for its name."""
+    """If the role passes itself, `policies.ROLE_NAME_PLACEHOLDER` stands for its name."""
     warnings: Sequence[str]
 
     def of_role(self, name: str) -> "ValidationResult":
@@ -51,7 +51,7 @@ def validate(
         rule(reading)
     _raise_problems(reading)
     result = _render(reading)
-    _raise_problems(reading)
+    _raise_problems(reading)  # the size of the policy, which only rendering shows
     return result
 
 
@@ -68,7 +68,7 @@ def _read(component_name: str, arguments: Arguments, credentials: Location, repo
             _skip_unknown(setting, report)
         elif connector and connector.need(setting.name) is Need.NOT_SUPPORTED:
             _reject_unsupported(setting, connector, report)
-            del given[setting.name]
+            del given[setting.name]  # the rules treat it as not set
         else:
             if connector and connector.need(setting.name) is Need.EARLIER_VERSIONS:
                 report.warnings.append(
@@ -133,7 +133,8 @@ def _render(reading: Reading) -> ValidationResult:
     connector = reading.connector
     if application is None or application.id is None or connector is None:
         return ValidationResult(None, None, reading.report.warnings)
-    # Parts that are not known yet are as short as possible: the size check rejects no valid policy.
+    # A part that is not known yet gets the shortest possible value, for the size check below: it must
+    # not reject a policy that may turn out to be short enough.
     target = policies.Application(
         location.partition or "aws",
         location.region or "us-east-1",

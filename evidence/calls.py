@@ -53,7 +53,7 @@ class ConnectorCall(NamedTuple, Generic[_Text]):
 
     sid: str
     """The statement that allows it."""
-    what: str
+    title: str
     action: str
     resources: Sequence[_Text]
     """Empty if the connector does not make the call."""
@@ -99,12 +99,12 @@ def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:
         *(
             ConnectorCall(
                 "AllowsAmazonQToDecryptSecret",
-                f"decrypt {what}",
+                f"decrypt {encrypted}",
                 "kms:Decrypt",
                 keys,
                 {"kms:ViaService": f"{service}.{resources.region}.amazonaws.com"},
             )
-            for what, service, keys in (
+            for encrypted, service, keys in (
                 ("the secret, through Secrets Manager", "secretsmanager", resources.secret_keys),
                 ("an object of the bucket, through Amazon S3", "s3", resources.source_keys),
             )
@@ -119,8 +119,8 @@ def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:
             for verb, action in (("put", "BatchPutDocument"), ("delete", "BatchDeleteDocument"))
         ),
         *(
-            ConnectorCall("AllowsAmazonQToIngestPrincipalMapping", what, f"qbusiness:{action}", on)
-            for what, action, on in (
+            ConnectorCall("AllowsAmazonQToIngestPrincipalMapping", title, f"qbusiness:{action}", on)
+            for title, action, on in (
                 ("put a group", "PutGroup", application_and_index),
                 ("delete a group", "DeleteGroup", application_and_index),
                 ("list groups", "ListGroups", application_and_index),

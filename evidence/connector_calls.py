@@ -263,7 +263,7 @@ class Call(NamedTuple):
 
     sid: str
     """The statement that allows the call, or would allow it if it were included."""
-    what: str
+    title: str
     requests: tuple[Request, ...]
     allowed: bool
     deviation: str = ""
@@ -276,7 +276,7 @@ def connector_calls(options: Options) -> list[Call]:
     return [
         Call(
             call.sid,
-            call.what,
+            call.title,
             tuple(Request(call.action, arn, call.context) for arn in call.resources),
             allowed=bool(own.resources)
             and (call.sid != "AllowsAmazonQToIngestDocuments" or options.ingest_scope != "index"),
@@ -418,8 +418,8 @@ _OTHER_PRINCIPALS: Final = (
 def deviations(call: Call, options: Options) -> Iterator[Call]:
     """Return the calls that differ from an allowed call in one part; the role must deny all."""
     for request in call.requests:
-        for what, other in _other_requests(request, options):
-            yield Call(call.sid, call.what, (other,), allowed=False, deviation=what)
+        for deviation, other in _other_requests(request, options):
+            yield Call(call.sid, call.title, (other,), allowed=False, deviation=deviation)
 
 
 def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, Request]]:
@@ -432,9 +432,9 @@ def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, R
             yield f"principal {principal}", request._replace(principal=principal)
     elif request.resource != "*":
         allowed = {options.secret_arn, options.key_arn, *options.network_arns}
-        for what, arn in _other_arns(request.resource):
+        for difference, arn in _other_arns(request.resource):
             if arn not in allowed:
-                yield f"{what}: {arn}", request._replace(resource=arn)
+                yield f"{difference}: {arn}", request._replace(resource=arn)
 
 
 def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
@@ -461,15 +461,15 @@ def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
         others["other Region"] = (partition, service, "us-west-2", account, resource)
     if account:  # ARNs of Amazon S3 do not have one
         others["other account"] = (partition, service, region, "999988887777", resource)
-    for what, parts in others.items():
-        yield what, ":".join(("arn", *parts))
+    for difference, parts in others.items():
+        yield difference, ":".join(("arn", *parts))
     if service == "s3":
         bucket, slash, key = resource.partition("/")
-        for what, name in (
+        for difference, name in (
             ("other bucket", f"{bucket[:-1]}0"),
             ("bucket whose name begins with this one's", f"{bucket}-prod"),
         ):
-            yield what, f"arn:{partition}:s3:::{name}{slash}{key}"
+            yield difference, f"arn:{partition}:s3:::{name}{slash}{key}"
         return
     if "network-interface/" in arn:
         return  # the ID of a new network interface is not known

@@ -203,7 +203,7 @@ def _explained(statement: Statement, when: str, calls: Collection[Call], options
     sid = statement["Sid"]
     allowed = [call for call in calls if call.sid == sid and call.allowed]
     denied = sum(1 for call in allowed for _ in deviations(call, options))
-    tested = f"**Allowed:** {'; '.join(call.what for call in allowed)}."
+    tested = f"**Allowed:** {'; '.join(call.title for call in allowed)}."
     if denied:
         tested += f" **Denied:** {denied} similar requests."
     return f"**`{sid}`**, {when}: {' '.join(_REASONS[sid].split())} {tested}"

@@ -504,8 +504,8 @@ class Account:
         while True:
             page = self._call(service, operation, **parameters)
             if items:
-                what = operation.partition("_")[2].replace("_", " ")
-                self._notes(f"reading {what}: {len(items)} so far")
+                items_read = operation.partition("_")[2].replace("_", " ")
+                self._notes(f"reading {items_read}: {len(items)} so far")
             items += page[key]
             name = next((name for name in _TOKENS if name in page), None)
             if name is None or not page.get("IsTruncated", True):

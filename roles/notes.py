@@ -36,9 +36,9 @@ class Notes:
         """Write a warning."""
         self(f"warning: {text}")
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, items: str, done: int, total: int) -> None:
         """Show the progress: as a bar on a terminal, otherwise as a line after every hundred items."""
-        text = f"{what}: {done} of {total}"
+        text = f"{items}: {done} of {total}"
         filled = "#" * (_WIDTH * done // total)
         bar = escape(f"{self.verb}: [{filled:{_WIDTH}}] {text}")
         if not self._has_room(bar):

@@ -175,14 +175,14 @@ def _check_statement(statement: dict[str, Any], members: frozenset[str]) -> None
     services = principal.get("Service", ["*"]) if isinstance(principal, dict) else principal
     if "Principal" in statement and not listed(services):
         raise _malformed("Invalid principal in policy")
-    for what, values, pattern in (
+    for element, values, pattern in (
         ("Action", statement.get("Action", statement.get("NotAction")), _ACTION),
         ("Resource", statement.get("Resource", statement.get("NotResource")), _RESOURCE),
         ("Principal", services, _SERVICE),
     ):
         for text in listed(values):
             if not isinstance(text, str) or not pattern.fullmatch(text):
-                raise _malformed(f"{what} {text} is not in the form that the grammar gives.")
+                raise _malformed(f"{element} {text} is not in the form that the grammar gives.")
     _check_condition(statement.get("Condition", {}))
 
 

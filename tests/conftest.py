@@ -47,10 +47,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             if name == "figure":
-                for what, counts in value.items():
-                    figures.setdefault(what, {}).update(counts)
-    for what, counts in figures.items():
-        terminalreporter.write_line(f"{what}: {sum(counts.values()):,}")
+                for title, counts in value.items():
+                    figures.setdefault(title, {}).update(counts)
+    for title, counts in figures.items():
+        terminalreporter.write_line(f"{title}: {sum(counts.values()):,}")
         for case, number in sorted(counts.items()):
             terminalreporter.write_line(f"  {number:6,}  {case}")
 

@@ -226,18 +226,18 @@ def _value(given: Any, number: int) -> Any:
     return str(given).lower() if isinstance(given, bool) else str(given)
 
 
-def _check_elements(given: Any, allowed: AbstractSet[str], what: str) -> None:
+def _check_elements(given: Any, allowed: AbstractSet[str], element: str) -> None:
     if not isinstance(given, Mapping):
-        raise _MalformedError(f"{what} is not an object")
+        raise _MalformedError(f"{element} is not an object")
     surplus = cast("Mapping[str, Any]", given).keys() - allowed
     if surplus:
-        raise _MalformedError(f"{what} has {', '.join(sorted(surplus))}, which is not allowed there")
+        raise _MalformedError(f"{element} has {', '.join(sorted(surplus))}, which is not allowed there")
 
 
-def _texts(given: Any, what: str) -> tuple[Any, ...]:
+def _texts(given: Any, element: str) -> tuple[Any, ...]:
     values = listed(given)
     if not values or not all(value is UNKNOWN or isinstance(value, str) for value in values):
-        raise _MalformedError(f"the {what} is neither a string nor a list of strings")
+        raise _MalformedError(f"the {element} is neither a string nor a list of strings")
     return tuple(values)
 
 

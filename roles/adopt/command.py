@@ -199,11 +199,11 @@ def _choose(found: Sequence[DataSource], options: argparse.Namespace, output: Ou
     """Return the only data source that matches the options, or the one that the user chooses."""
     choices = [source for source in found if _is_offered(source, options)]
     if not choices:
-        what = f"no data source {options.data_source}" if options.data_source else "no data source"
+        missing = f"no data source {options.data_source}" if options.data_source else "no data source"
         kind = f" of the connector {options.connector.name}" if options.connector else ""
         types = ", ".join(sorted({source.type for source in found})) or "none"
         raise InputError(
-            f"there is {what}{kind} (there are {len(found)}, of these types: {types}): check "
+            f"there is {missing}{kind} (there are {len(found)}, of these types: {types}): check "
             "--application, --region and --connector, or give --data-source"
         )
     if len(choices) == 1:

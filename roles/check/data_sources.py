@@ -57,6 +57,8 @@ def data_sources(subject: Subject) -> Iterator[Answer]:
     """Ask about each data source of the index that runs under the role."""
     if subject.index is None:
         yield skipped("there is no index")
+    elif subject.stack.role_arn is None:
+        yield skipped("there is no role")
     elif not subject.data_sources:
         yield ok("none of the index runs under the role yet")
     for source, found in subject.data_sources:

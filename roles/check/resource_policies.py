@@ -103,41 +103,41 @@ def bucket_policy(subject: Subject) -> Answer:
     return _answer(subject, "bucket", policy, put, "s3:GetBucketPolicy")
 
 
-def _left_to(subject: Subject, owner: str, what: str) -> Answer:
+def _left_to(subject: Subject, owner: str, kind: str) -> Answer:
     return skipped(
-        f"only account {subject.show(owner)}, which has the {what}, can read its policy: it has to name "
+        f"only account {subject.show(owner)}, which has the {kind}, can read its policy: it has to name "
         f"{subject.show(subject.stack.role_arn or 'the role')} by its ARN again if the role was deleted "
         "and created again"
     )
 
 
 def _answer(
-    subject: Subject, what: str, policy: Mapping[str, Any] | None, put: str, operation: str
+    subject: Subject, kind: str, policy: Mapping[str, Any] | None, put: str, operation: str
 ) -> Answer:
     if policy is None:
-        return ok(f"the {what} has none")
+        return ok(f"the {kind} has none")
     role_arn = subject.stack.role_arn
-    statements = readable(policy, Kind.RESOURCE, f"of the {what}", operation)
+    statements = readable(policy, Kind.RESOURCE, f"of the {kind}", operation)
     deleted = [*dict.fromkeys(_deleted_roles(statements, role_arn))]
     if not deleted:
-        return _denials(subject, what, statements, put)
+        return _denials(subject, kind, statements, put)
     names = ", ".join(deleted)
     return problem(
-        f"the policy of the {what} names {names}, the ID of a role that was deleted: a role that is "
+        f"the policy of the {kind} names {names}, the ID of a role that was deleted: a role that is "
         "created again is another principal, even under the same ARN",
         f"if it was this role, {put}, with {subject.argument(role_arn or 'ROLE_ARN', 'ROLE_ARN')} in "
         f"place of {names}; otherwise, without {names}",
     )
 
 
-def _denials(subject: Subject, what: str, statements: Sequence[Statement], put: str) -> Answer:
+def _denials(subject: Subject, kind: str, statements: Sequence[Statement], put: str) -> Answer:
     """Ask whether a policy denies the requests of the connector."""
-    if what not in _PREFIXES:
+    if kind not in _PREFIXES:
         return ok(_NO_TRACE)
     requests = [
         request
         for request in connector_requests(subject)
-        if request.actions[0].startswith(_PREFIXES[what])
+        if request.actions[0].startswith(_PREFIXES[kind])
     ]
     own = all(_account(subject, request) == subject.account_id for request in requests)
     found = [*decisions(subject, (*statements, _ROLE_POLICY) if own else statements, requests)]
@@ -149,12 +149,12 @@ def _denials(subject: Subject, what: str, statements: Sequence[Statement], put: 
             if not names:
                 refuses = f"does not allow {request.action} to the role"
                 change = "with a statement that allows it"
-            text = f"the policy of the {what} {refuses}{for_now(decision)}"
+            text = f"the policy of the {kind} {refuses}{for_now(decision)}"
             return problem(text, f"{put}, {change}")
     depending = [decision for _, decision in found if decision.allowed is Truth.CANNOT_TELL]
     if depending:
         return cannot_tell(
-            f"the policy of the {what} may deny the role",
+            f"the policy of the {kind} may deny the role",
             f"{context_advice(*depending)}, or start a sync",
             *dict.fromkeys(map(dependence, depending)),
         )

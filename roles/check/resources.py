@@ -135,7 +135,7 @@ def encryption(subject: Subject) -> Answer:
     wanted = subject.policies.resource("kms:Decrypt")
     if subject.stack.connector.bucket_is_source:
         bucket = str(subject.stack.get("bucket_name"))
-        what = f"bucket {subject.show(bucket, 'bucket_name')}"
+        encrypted = f"bucket {subject.show(bucket, 'bucket_name')}"
         try:
             key_id = subject.account.bucket_key(bucket)
         except ClientError as error:
@@ -145,20 +145,20 @@ def encryption(subject: Subject) -> Answer:
     elif subject.secret is None:
         return skipped("there is no secret")
     else:
-        what, key_id = "the secret", subject.secret.get("KmsKeyId")
+        encrypted, key_id = "the secret", subject.secret.get("KmsKeyId")
     # Comparing an ARN or ID does not need permission to read the key.
     named = wanted is not None and key_id in (wanted, Arn.of(wanted).name)
     actual = wanted if named else subject.account.customer_managed_key(key_id)
     managed, shown = "a key that AWS manages", subject.show(wanted or "")
     if actual == wanted:
-        return ok(f"{what} is encrypted with {shown or managed}")
+        return ok(f"{encrypted} is encrypted with {shown or managed}")
     if actual is None:
         return problem(
-            f"{what} is encrypted with {managed}, and kmsKeyId is {shown}",
+            f"{encrypted} is encrypted with {managed}, and kmsKeyId is {shown}",
             subject.set_command("kms_key_id", None),
         )
     return problem(
-        f"{what} is encrypted with {subject.show(actual)}, and kmsKeyId is {shown or 'not set'}",
+        f"{encrypted} is encrypted with {subject.show(actual)}, and kmsKeyId is {shown or 'not set'}",
         subject.set_command("kms_key_id", subject.argument(actual, "KEY_ARN")),
     )
 

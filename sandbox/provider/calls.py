@@ -65,14 +65,14 @@ def _client(service: str, region: str) -> Any:
     return _session().create_client(service, region_name=region, config=options)
 
 
-def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+def call(operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call AWS; raises ProviderError for an error and for a call without a response."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         return function(*arguments)
     except (BotoCoreError, ClientError) as error:
-        raise ProviderError(f"{what}: {error}") from error
+        raise ProviderError(f"{operation}: {error}") from error
 
 
 def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:

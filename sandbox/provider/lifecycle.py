@@ -289,9 +289,9 @@ class Lifecycle:
         }
         return {**found, DEFAULTS: []}
 
-    def _call(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _call(self, operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
         iam = client("iam", self.configuration.region)
-        return call(f"{what} {self.resource.token}", function, iam, *arguments)
+        return call(f"{operation} {self.resource.token}", function, iam, *arguments)
 
 
 def top_level(path: str) -> str:

@@ -160,8 +160,8 @@ class DataSource:
         times = {name: found[name].isoformat() for name in ("createdAt", "updatedAt")}
         return {name: value for name, value in {**found, **times}.items() if name in PROPERTIES}
 
-    def _call(self, what: str, function: Callable[[Any], Any]) -> Any:
-        return call(what, function, client("qbusiness", self.region))
+    def _call(self, operation: str, function: Callable[[Any], Any]) -> Any:
+        return call(operation, function, client("qbusiness", self.region))
 
 
 def _parameters(identifier: str) -> dict[str, str]:

@@ -44,7 +44,7 @@ def mismatches(calls: Iterable[Call], decisions: Iterable[str]) -> list[str]:
     decided = iter(decisions)
     outcomes = [(call, [next(decided, "no decision") for _ in call.requests]) for call in calls]
     return [
-        f"{call.what} ({call.deviation}): {outcome}"
+        f"{call.title} ({call.deviation}): {outcome}"
         for call, outcome in outcomes
         if call.allowed != all(decision == "Allowed" for decision in outcome)
     ]

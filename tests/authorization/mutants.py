@@ -10,7 +10,7 @@ Statement = dict[str, Any]
 class Mutant(NamedTuple):
     """A document with one change."""
 
-    what: str
+    title: str
     policy: dict[str, Any]
     position: int
     """Index of the statement that was changed or dropped."""
@@ -23,10 +23,10 @@ def mutants(policy: dict[str, Any]) -> Iterator[Mutant]:
         changed = copy.deepcopy(policy)
         del changed["Statement"][position]
         yield Mutant(f"{sid}: dropped", changed, position)
-        for what, mutate in _changes(statement):
+        for change, mutate in _changes(statement):
             changed = copy.deepcopy(policy)
             mutate(changed["Statement"][position])
-            yield Mutant(f"{sid}: {what}", changed, position)
+            yield Mutant(f"{sid}: {change}", changed, position)
 
 
 def _changes(statement: Statement) -> Iterator[tuple[str, Callable[[Statement], object]]]:

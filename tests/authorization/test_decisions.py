@@ -66,13 +66,13 @@ def test_amazon_q_business_may_assume_the_role_only_for_this_application(record_
 
 def test_the_index_scope_allows_ingestion_for_the_index_and_not_for_the_application():
     options = FULL._replace(ingest_scope="index")
-    put = next(call for call in connector_calls(options) if call.what == "put documents")
+    put = next(call for call in connector_calls(options) if call.title == "put documents")
     application, index = decisions({"policy": render(options).role_policy}, [put])
     assert (application, index) == ("ImplicitlyDenied", "Allowed")
 
 
 def test_without_the_option_no_network_interface_can_be_deleted():
     options = FULL._replace(deletion=False)
-    delete = next(call for call in connector_calls(options) if "delete the tagged" in call.what)
+    delete = next(call for call in connector_calls(options) if "delete the tagged" in call.title)
     assert decisions({"policy": render(options).role_policy}, [delete]) == ["ImplicitlyDenied"]
     assert decisions({"policy": render(FULL).role_policy}, [delete]) == ["Allowed"]

@@ -67,7 +67,7 @@ def detected_by_decisions(kind: str, found: list[Mutant], calls: list[Call]) -> 
     """Return the mutants for which a decision of the simulator is not the expected one."""
     answers = ask([{kind: mutant.policy, "requests": requests_of(calls)} for mutant in found])
     return {
-        mutant.what
+        mutant.title
         for mutant, answer in zip(found, answers, strict=True)
         if mismatches(calls, answer.get("decisions", []))
     }
@@ -99,14 +99,14 @@ def test_every_mutant_of_the_documents_is_detected(record_property: Callable[[st
         decided = detected_by_decisions(document.kind, found, document.calls)
         for mutant in found:
             ways = {
-                "decisions of the simulator": mutant.what in decided,
+                "decisions of the simulator": mutant.title in decided,
                 "what must never be allowed": is_forbidden(mutant, document.properties),
                 "comparison with AWS's page": is_not_the_page(mutant, document.page),
             }
             by.update(way for way, detected in ways.items() if detected)
             by["any of them"] += any(ways.values())
             if not any(ways.values()):
-                missed.append(mutant.what)
+                missed.append(mutant.title)
     assert missed == []
     record_property("figure", {"mutants of the documents, detected by": dict(by)})
 

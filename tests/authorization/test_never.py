@@ -42,10 +42,10 @@ def test_no_request_with_a_forbidden_property_is_allowed(record_property: Record
         request = Request()
         policy = render(options).role_policy
         assert counterexample(policy, request), "a policy that allows nothing makes the proofs void"
-        for what, formula in forbidden(options, request).items():
+        for prohibition, formula in forbidden(options, request).items():
             proofs += 1
             if counter := counterexample(policy, request, formula):
-                found[f"{options}: {what}"] = counter
+                found[f"{options}: {prohibition}"] = counter
     assert found == {}
     counts = {f"never, {len(COMBINATIONS)} combinations of the options": proofs}
     record_property("figure", {"proofs over all requests": counts})
@@ -84,10 +84,10 @@ def test_only_amazon_q_business_may_assume_the_role_and_only_for_this_applicatio
     trust_policy = render(FULL).trust_policy
     assert counterexample(trust_policy, request)
     found = {
-        what: counterexample(trust_policy, request, formula)
-        for what, formula in forbidden_trust(request).items()
+        prohibition: counterexample(trust_policy, request, formula)
+        for prohibition, formula in forbidden_trust(request).items()
     }
-    assert {what: example for what, example in found.items() if example} == {}
+    assert {prohibition: example for prohibition, example in found.items() if example} == {}
     record_property("figure", {"proofs over all requests": {"never: trust": len(found)}})
 
 
@@ -108,7 +108,7 @@ def test_the_proofs_agree_with_the_simulator(record_property: Record):
                 for part in call.requests
             )
             if decided != call.allowed:
-                different.append(f"{call.what} ({call.deviation})")
+                different.append(f"{call.title} ({call.deviation})")
     assert different == []
     counts = {"calls": sum(len(calls) for _, calls in asked)}
     record_property("figure", {"requests on which proofs and simulator agree": counts})
@@ -196,10 +196,10 @@ TOO_WIDE: dict[NeverAllowed, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("what", NeverAllowed)
-def test_a_policy_that_is_too_wide_has_a_counterexample(what: NeverAllowed):
+@pytest.mark.parametrize("prohibition", NeverAllowed)
+def test_a_policy_that_is_too_wide_has_a_counterexample(prohibition: NeverAllowed):
     request = Request()
-    options = FULL_WITH_FILES._replace(deletion=what != NeverAllowed.DELETION_WITHOUT_SETTING)
+    options = FULL_WITH_FILES._replace(deletion=prohibition != NeverAllowed.DELETION_WITHOUT_SETTING)
     policy = render(options).role_policy
-    policy["Statement"].append({"Effect": "Allow", **TOO_WIDE[what]})
-    assert counterexample(policy, request, forbidden(options, request)[what])
+    policy["Statement"].append({"Effect": "Allow", **TOO_WIDE[prohibition]})
+    assert counterexample(policy, request, forbidden(options, request)[prohibition])

@@ -136,6 +136,10 @@ def test_a_default_vpc_applies_to_connectors_that_support_one_and_the_others_are
     assert deployment.infos == [
         "vpcConfiguration does not apply to files, mail: their connectors do not support a VPC"
     ]
+    deployment = deploy(monkeypatch, {"aem": AEM, "mail": mail}, vpcConfiguration=VPC)
+    assert deployment.infos == [
+        "vpcConfiguration does not apply to mail: its connector does not support a VPC"
+    ]
 
 
 def test_protect_applies_to_all_members_or_to_one(monkeypatch: pytest.MonkeyPatch):
@@ -173,7 +177,9 @@ def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
     ]
     assert "did you mean dataSources.wiki.secretId?" in text
     assert f"fix: {FIX} --type string -- dataSources.wiki.secretId SECRET_ARN" in text
-    assert f"fix: {FIX} --type bool -- dataSources.aem.exclusivePolicies false" in text
+    flag = "dataSources.aem.exclusivePolicies"
+    remove = f"pulumi config rm --stack test --path -- {flag}"
+    assert f"fix: {remove} && {FIX} --type bool -- {flag} false" in text
     assert "fix: pulumi config rm --stack test --path -- dataSources.wiki.accountId" in text
     assert (
         "  kmsKeyId: is a setting of one data source\n    expected: dataSources.NAME.kmsKeyId\n" in text

@@ -188,8 +188,8 @@ def count(record_property: Callable[[str, object], None]) -> Callable[[str], Non
     """Count the examples by their outcome, for the summary of the run."""
     counts: dict[str, int] = {}
 
-    def add(what: str) -> None:
-        counts[what] = counts.get(what, 0) + 1
+    def add(outcome: str) -> None:
+        counts[outcome] = counts.get(outcome, 0) + 1
         record_property("figure", {"generated settings": counts})
 
     return add

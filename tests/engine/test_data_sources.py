@@ -130,6 +130,15 @@ def test_one_invalid_member_stops_all(new_stack: NewStack, aws: Aws):
     assert set(aws.roles()) == before
 
 
+def test_the_commands_in_the_message_turn_the_text_of_a_member_into_a_boolean(new_stack: NewStack):
+    stack = new_stack(members(wiki={**AEM, "protect": "false"}))
+    text = stack.preview(check=False).text
+    assert "dataSources.wiki.protect: expected a boolean" in text
+    for command in text.partition("fix: ")[2].splitlines()[0].split(" && "):
+        stack.run(*command.split()[1:])
+    assert stack.preview().exit_code == 0
+
+
 @pytest.mark.parametrize("value", ["text", 5, ["x"]])
 def test_another_type_is_refused_by_the_engine(new_stack: NewStack, value: object):
     failed = new_stack({**TOP, "dataSources": value}).preview(check=False)

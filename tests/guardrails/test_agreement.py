@@ -87,11 +87,11 @@ def is_excess_for_the_pack(name: str, program: Document, position: int, statemen
             for number, other in enumerate(program["Statement"])
         ],
     }
-    what = Declared(trust=document) if name == TRUST_POLICY else Declared(policy=document)
+    declared_policies = Declared(trust=document) if name == TRUST_POLICY else Declared(policy=document)
     # The pack ignores roles that Amazon Q Business cannot assume.
     return any(
         finding
-        for role in roles_of(declared(what), {})
+        for role in roles_of(declared(declared_policies), {})
         for rule in RULES
         if not rule.advisory
         for finding in rule.check(role)

@@ -100,19 +100,19 @@ def managed_policy(document: Any = POLICY, **props: Any) -> Declaration:
     return resource("Policy", "managed", {"policy": text(document), **props})
 
 
-def declared(what: Declared) -> list[Declaration]:
+def declared(policies: Declared) -> list[Declaration]:
     """Return the resources of a role in a preview, with only the values of the program."""
-    its_role = role(what.trust)
+    its_role = role(policies.trust)
     resources = [its_role]
-    if what.managed:
-        managed = managed_policy(what.policy, arn=UNKNOWN)
+    if policies.managed:
+        managed = managed_policy(policies.policy, arn=UNKNOWN)
         resources += [managed, attachment(UNKNOWN, role=[its_role], policyArn=[managed])]
     else:
-        resources.append(role_policy(what.policy, its_role))
-    if what.attached:
-        resources.append(attachment(what.attached, role=[its_role]))
-    if what.exclusively:
-        props = {"roleName": UNKNOWN, "policyArns": [*what.exclusively]}
+        resources.append(role_policy(policies.policy, its_role))
+    if policies.attached:
+        resources.append(attachment(policies.attached, role=[its_role]))
+    if policies.exclusively:
+        props = {"roleName": UNKNOWN, "policyArns": [*policies.exclusively]}
         resources.append(
             resource("RolePolicyAttachmentsExclusive", "exclusive", props, roleName=[its_role])
         )
@@ -149,9 +149,9 @@ def reports(*resources: Declaration) -> list[str]:
 # Findings.
 
 
-@pytest.mark.parametrize(("what", "rules"), TOO_WIDE.values(), ids=TOO_WIDE)
-def test_a_role_that_is_too_wide_is_found_by_its_rules_alone(what: Declared, rules: set[str]):
-    found = findings(*declared(what))
+@pytest.mark.parametrize(("policies", "rules"), TOO_WIDE.values(), ids=TOO_WIDE)
+def test_a_role_that_is_too_wide_is_found_by_its_rules_alone(policies: Declared, rules: set[str]):
+    found = findings(*declared(policies))
     assert set(found) == rules
     assert not {rule.name for rule in RULES if rule.advisory} & rules
     for finding in (finding for by_rule in found.values() for finding in by_rule):
@@ -159,9 +159,9 @@ def test_a_role_that_is_too_wide_is_found_by_its_rules_alone(what: Declared, rul
         assert all([finding.message, finding.expected, finding.remediation])
 
 
-@pytest.mark.parametrize(("what", "advisory"), RIGHT.values(), ids=RIGHT)
-def test_a_correct_role_passes(what: Declared, advisory: set[str]):
-    assert set(findings(*declared(what))) == advisory
+@pytest.mark.parametrize(("policies", "advisory"), RIGHT.values(), ids=RIGHT)
+def test_a_correct_role_passes(policies: Declared, advisory: set[str]):
+    assert set(findings(*declared(policies))) == advisory
 
 
 def test_a_finding_is_reported_on_its_resource():

@@ -57,11 +57,11 @@ def start_tests(directory: Path, text: str, *options: str, **variables: str) -> 
     )
 
 
-def eventually(happens: Callable[[], object], what: str) -> None:
+def eventually(happens: Callable[[], object], condition: str) -> None:
     """Wait until a condition holds; fail after the timeout."""
     deadline = time.monotonic() + TIMEOUT
     while not happens():
-        assert time.monotonic() < deadline, f"not in {TIMEOUT:.0f} seconds: {what}"
+        assert time.monotonic() < deadline, f"not in {TIMEOUT:.0f} seconds: {condition}"
         time.sleep(0.02)
 
 

@@ -432,8 +432,8 @@ def check_that_the_program_on_the_page_deploys_the_role(stack: Stack, package: P
     *expected, deletion = statement_ids(golden("default-role-policy"))
     assert deletion == "AllowsAmazonQToDeleteTaggedNI"  # not set
     assert statement_ids(policy) == expected
-    for what in (KEY_ID, SUBNET_ID, examples.SECURITY_GROUP_ID):
-        assert what in policy
+    for id_ in (KEY_ID, SUBNET_ID, examples.SECURITY_GROUP_ID):
+        assert id_ in policy
 
 
 def test_the_yaml_program_on_the_page_deploys_the_role(new_stack: NewStack, package: Path, aws: Aws):

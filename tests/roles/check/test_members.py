@@ -72,6 +72,7 @@ def test_a_placeholder_in_the_outputs_is_not_an_arn(world: World):
     said = world.check("--data-source", "aem", "--json")
     answers = {answer["question"]: answer for answer in said.json["dataSources"]["aem"]["answers"]}
     assert answers["role"]["text"] == "the stack has no role yet"
+    assert answers["data source"]["state"] == "skipped"
 
 
 @pytest.mark.usefixtures("members")
