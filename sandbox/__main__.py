@@ -37,8 +37,8 @@ def main() -> int:
     )
     verbs.add_parser(
         "down",
-        help=f"destroy the stack {STACK} and those of the example, then reset the sandbox: this also deletes "
-        "the stacks and roles that you created in it",
+        help=f"destroy the stack {STACK} and those of the example, then reset the sandbox: this also "
+        "deletes the stacks and roles that you created in it",
     )
     verbs.add_parser("stop", help="stop the server and delete all stacks and roles")
     arguments = parser.parse_args()

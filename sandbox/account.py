@@ -1,7 +1,8 @@
 """Create the resources that `Pulumi.dev.yaml` and `Pulumi.example.yaml` name in the sandbox's account.
 
-One bucket belongs to another account. The account contains nothing else, apart from the defaults of every AWS account, such as the default VPC.
-Each service is filled at its first call, because moto's EC2 takes most of a second to import.
+One bucket belongs to another account. The account contains nothing else, apart from the defaults of
+every AWS account, such as the default VPC. Each service is filled at its first call, because moto's EC2
+takes most of a second to import.
 """
 
 import json

@@ -148,7 +148,9 @@ def test_check_finds_what_is_broken_in_the_sandbox_and_the_fix_works_as_document
     text = CHECK.read_text()
     deploy, shell = blocks("sh", prose("Try it in the sandbox", CHECK))[:2]
     assert (deploy, shell) == ("make example\n", "venv/bin/python -m sandbox shell\n")
-    (check,) = re.findall(r"`(venv/bin/python -m roles check --stack example .*)` finds no problem", text)
+    (check,) = re.findall(
+        r"`(venv/bin/python -m roles check --stack example .*)` finds no problem", text
+    )
     make(clone, "example")
     # No user confirms, and the AWS CLI is the sandbox's.
     options = ("PULUMI_OPTION_YES=true", "PULUMI_OPTION_SKIP_PREVIEW=true")

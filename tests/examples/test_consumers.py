@@ -1,4 +1,4 @@
-"""Test that the data sources of the example run under the roles of the other stack, and use the same resources."""
+"""Test that the example's data sources run under the roles of the other stack, with their resources."""
 
 import runpy
 from collections.abc import Mapping
