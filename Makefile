@@ -80,7 +80,7 @@ bench: venv/development-installed ## measure wait times, and write benchmarks/RE
 bench-full: venv/development-installed ## also measure the first `make up`, 100 roles, and the tests; about 40 minutes
 	@venv/bin/python -m benchmarks --full
 
-mutation: venv/development-installed $(SIMULATOR) ## check that the tests detect changes in every part of the documents and components/
+mutation: venv/development-installed $(SIMULATOR) ## check that the tests detect changes in every part of the documents, components/, guardrails/, and roles/check/
 	@MUTANTS=all venv/bin/python -m pytest tests/authorization/test_mutants.py
 	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
 	@venv/bin/python -m tests.helpers.mutation

@@ -6,19 +6,25 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from typing import Final
 
 _FAILED = 2
 _INTERRUPTED = 130
+_IN_A_CLONE: Final = "python -m roles"
+_INSTALL: Final = "venv/bin/python -m pip install -r roles/requirements.txt"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, program: str = _IN_A_CLONE) -> int:
     """Run a command and return the exit code."""
-    # The SDKs take half a second to import. `_start` first handles interruptions.
-    return import_module("roles.command_line").main(arguments)
+    # The SDKs take half a second to import. `start` first handles interruptions.
+    return import_module("roles.command_line").main(arguments, program)
 
 
-def _start() -> int:
-    """Run the command so that no interruption prints a traceback, and return the exit code."""
+def start(program: str = _IN_A_CLONE, install: str = _INSTALL) -> int:
+    """Run the command so that no interruption prints a traceback, and return the exit code.
+
+    `program` is the start of the command, and `install` the command that installs missing packages.
+    """
     # In the background of a script, for example, the signal is ignored.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
@@ -26,14 +32,13 @@ def _start() -> int:
     try:
         import_module("roles.command_line")
     except ModuleNotFoundError as error:
-        install = "venv/bin/python -m pip install -r roles/requirements.txt"
         return _fail(f"{error.name} is not installed: run `{install}`")
     except OSError as error:
         return _fail(str(error))  # such as a full disk, on which no temporary file fits
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return main()
+        return main(program=program)
     except KeyboardInterrupt:
         return _INTERRUPTED  # during the report of another error
     finally:
@@ -62,4 +67,4 @@ def _write(text: str, in_json: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(_start())
+    sys.exit(start())

@@ -32,9 +32,9 @@ _VERBS: Final = {"adopt": adopt, "audit": audit, "check": check}
 _INTERRUPTED: Final = 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb and return the exit code."""
-    options = _parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None, program: str) -> int:
+    """Run a verb and return the exit code; `program` is the start of the command."""
+    options = _parser(program).parse_args(arguments)
     output = Output(options.verb)
     details: Mapping[str, object] = {}
     exit_code = COULD_NOT_LOOK
@@ -84,9 +84,9 @@ class _Parser(argparse.ArgumentParser):
         super().exit(status, message)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="python -m roles",
+        prog=program,
         description="Read the roles of Amazon Q Business data sources. Nothing in AWS is changed.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(_VERBS))

@@ -5,25 +5,21 @@ that the program will write. docs/adopt.md describes the steps before and after.
 """
 
 import argparse
-import shlex
 from argparse import ArgumentTypeError
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from botocore.exceptions import ClientError
-
 from components.connector_role import POLICY_NAME
 from components.connectors import Connector
-from components.formats import MAXIMUM_INLINE_SIZE
+from components.formats import APPLICATION
 from roles.account import Account, DataSource, Role
-from roles.actions import action
-from roles.adopt import every, files
-from roles.adopt.files import IMPORT_FILE, Plan
-from roles.adopt.room import MAXIMUM_ATTACHED, Room
+from roles.adopt import every, existing, files, report
+from roles.adopt.files import Plan
+from roles.adopt.room import policy_names
 from roles.detection import connector_named, connectors_of
 from roles.difference import TRUST_POLICY, Difference, Verdict, compare_role
-from roles.errors import FINE, InputError, explain, is_denied
+from roles.errors import FINE, InputError, explain
 from roles.notes import Notes
 from roles.output import Output
 from roles.project import project_name, stack_name
@@ -47,13 +43,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--stack", type=stack_name, required=True, help="the stack that will own the role"
     )
     parser.add_argument("--region", help="Region of the application; default: that of the profile")
-    parser.add_argument("--application", metavar="ID", help="look only in this application")
+    parser.add_argument(
+        "--application", metavar="ID", type=_application, help="look only in this application"
+    )
     parser.add_argument("--data-source", metavar="ID", help="adopt the role of this data source")
     parser.add_argument(
         "--connector",
         metavar="NAME",
         type=_connector,
-        help="consider only data sources of this connector",
+        action="append",
+        default=[],
+        help="consider only data sources of this connector; with --all, can be repeated",
     )
     parser.add_argument(
         "--all",
@@ -79,6 +79,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return every.run(options, output)
     if options.name:
         raise InputError("--name is for --all: pass --all as well")
+    if len(options.connector) > 1:
+        raise InputError("several --connector are for --all: pass --all as well, or one connector")
+    options.connector = next(iter(options.connector), None)
     result = _adopt(options, output)
     if options.json:
         output.json(_document(result))
@@ -92,6 +95,7 @@ def _adopt(options: argparse.Namespace, output: Output) -> _Result:
     project = project_name()
     if not options.dry_run:
         files.check(options.stack, overwrite=options.force)
+        existing.refuse_members(options.stack, project)
     account = Account(options.region, output)
     found = list(account.data_sources(options.application))
     data_source = _choose(found, options, output)
@@ -100,14 +104,9 @@ def _adopt(options: argparse.Namespace, output: Output) -> _Result:
     _warn_of_others(
         account, requirements.role, [source for source in found if source.id != data_source.id], output
     )
-    plan = files.plan(requirements, project, partial(_policy_names, account, requirements.role, output))
+    plan = files.plan(requirements, project, partial(policy_names, account, requirements.role, output))
     for warning in plan.warnings:
         output.warn(warning)
-    if plan.room.excess:
-        output.warn(
-            f"the role's inline policies leave no room for the role policy, by {plan.room.excess:,} "
-            "characters: `pulumi up` would fail with LimitExceeded"
-        )
     difference = compare_role(requirements.role, *plan.documents)
     written: list[str] = []
     if not options.dry_run:
@@ -164,18 +163,11 @@ def _warn_of_others(account: Account, role: Role, others: Sequence[DataSource], 
             )
 
 
-def _policy_names(account: Account, role: Role, notes: Notes) -> Collection[str]:
-    """Return the names of managed policies; without permission, of attached ones only."""
-    try:
-        return account.policy_names()
-    except ClientError as error:
-        if not is_denied(error):
-            raise
-        notes.warn(
-            f"{action(error.operation_name)} is not allowed: if create-policy fails with "
-            "EntityAlreadyExists, choose another name for the copy"
-        )
-        return [arn.rpartition("/")[2] for arn in role.attached or ()]
+def _application(text: str) -> str:
+    """Return the ID of an application by its ID or ARN; for argparse, which shows the error."""
+    if found := APPLICATION.pattern.fullmatch(text):
+        return found["id"]
+    raise ArgumentTypeError(f"{text!r} is not {APPLICATION.name}: expected {APPLICATION.expected}")
 
 
 def _connector(text: str) -> Connector:
@@ -248,19 +240,9 @@ def _report(result: _Result, stack: str) -> Iterator[str]:
         yield f"These policies are kept until exclusivePolicies is true: {', '.join(kept)}."
     if result.plan.room.excess:
         yield ""
-        yield from _room(result.plan.room, written=bool(result.files))
+        yield from report.make_room(result.plan.room, written=bool(result.files))
         yield ""
-    if result.files:
-        yield f"Written: {', '.join(result.files)}. Next steps: docs/adopt.md."
-        before = "After these commands, import" if result.plan.room.copies else "Import"
-        yield f"{before} the role, which changes nothing in AWS:"
-        yield ""
-        yield (
-            f"pulumi import --stack {shlex.quote(stack)} --file {IMPORT_FILE} --yes --protect=false "
-            "--generate-code=false"
-        )
-    else:
-        yield "Nothing was written."
+    yield from report.next_steps(stack, result.files, [result.plan.room])
 
 
 def _lines(verdicts: Iterable[Verdict]) -> Iterator[str]:
@@ -273,57 +255,11 @@ def _lines(verdicts: Iterable[Verdict]) -> Iterator[str]:
             yield from (f"        {preposition} {target}" for target in access.targets)
 
 
-def _room(room: Room, *, written: bool) -> Iterator[str]:
-    """Report which inline policies do not fit, and how to move them without a loss of access."""
-    yield (
-        f"No room for the role policy: the inline policies of a role may have {MAXIMUM_INLINE_SIZE:,} "
-        "characters together, without whitespace."
-    )
-    for name, size in room.kept.items():
-        yield f"  {size:6,}  {name}, kept"
-    yield f"  {room.role_policy:6,}  {POLICY_NAME}, written by `pulumi up`"
-    yield f"  {room.excess:6,}  over the limit"
-    yield "Before `pulumi up`, which would fail after it has updated the trust policy,"
-    if room.remaining_excess:
-        yield (
-            f"shorten the kept policies by {room.remaining_excess:,} characters: they contain "
-            "statements too large for a managed policy."
-        )
-        if not room.copies:
-            return
-        yield "Then"
-    moved = ", ".join(room.moved)
-    yield f"create managed policies from {moved}. The role keeps every permission meanwhile."
-    attached = room.role.attached
-    if attached is None:
-        yield (
-            f"How many managed policies the role has already could not be read; IAM's quota is by "
-            f"default {MAXIMUM_ATTACHED} per role."
-        )
-    elif (count := len(attached) + len(room.copies)) > MAXIMUM_ATTACHED:
-        yield (
-            f"That makes {count} managed policies: request an increase of IAM's quota, by default "
-            f"{MAXIMUM_ATTACHED} per role."
-        )
-    if not written:
-        yield "Without --dry-run, adopt writes the documents and prints the commands."
-        return
-    yield ""
-    yield "1. Copy and attach:"
-    yield ""
-    yield from room.copy_commands().split("\n")
-    yield ""
-    yield "2. Wait a minute, until the copies take effect everywhere. Then delete the originals:"
-    yield ""
-    yield from room.delete_commands().split("\n")
-
-
 def _kept(role: Role) -> list[str]:
     return [name for name in (*role.inline_policies, *(role.attached or ())) if name != POLICY_NAME]
 
 
 def _document(result: _Result) -> dict[str, object]:
-    room = result.plan.room
     return {
         "dataSource": result.data_source.document(),
         "connector": result.requirements.connector.name,
@@ -337,15 +273,7 @@ def _document(result: _Result) -> dict[str, object]:
             "role": [_plain(verdict) for verdict in result.difference.role],
         },
         "keptPolicies": _kept(result.requirements.role),
-        "inlinePolicies": {
-            "maximum": MAXIMUM_INLINE_SIZE,
-            "kept": room.kept,
-            "rolePolicy": room.role_policy,
-            "excess": room.excess,
-            "copies": [copy._asdict() for copy in room.copies],
-            "copy": room.copy_commands(),
-            "delete": room.delete_commands(),
-        },
+        "inlinePolicies": report.room_document(result.plan.room),
         "files": result.files,
     }
 

@@ -5,12 +5,13 @@ left out.
 """
 
 import argparse
+import itertools
 import json
 import re
-import shlex
 from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -27,9 +28,11 @@ from components.errors import SettingsError
 from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH
 from components.stack_config import DATA_SOURCES, camel_case
 from roles.account import Account, DataSource
-from roles.adopt import files
-from roles.adopt.files import IMPORT_FILE, Plan
-from roles.detection import connectors_of
+from roles.adopt import existing, files, report
+from roles.adopt.existing import Existing
+from roles.adopt.files import Plan
+from roles.adopt.room import policy_names
+from roles.detection import connectors_of, find_connector, find_uses
 from roles.difference import Difference, compare_role
 from roles.errors import FINE, PROBLEMS, InputError, OddAnswerError, explain, is_bad_credentials
 from roles.output import Output
@@ -56,7 +59,10 @@ def member_name(text: str) -> tuple[str, str]:
     """Return the ID of a data source and the name of its member; for argparse."""
     identifier, _, name = text.partition("=")
     if not identifier or not MEMBER_NAME.fullmatch(name):
-        raise ArgumentTypeError(f"{text!r} is not ID=NAME: expected as NAME {EXPECTED_NAME}")
+        raise ArgumentTypeError(
+            f"{text!r} is not ID=NAME: expected the ID of a data source and the name of its member, "
+            f"which is {EXPECTED_NAME}"
+        )
     return identifier, name
 
 
@@ -65,15 +71,17 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.data_source:
         raise InputError("--all adopts every data source: omit --data-source, or omit --all")
     project = project_name()
+    before = existing.read(options.stack, project)
     if not options.dry_run:
         files.check(options.stack, overwrite=options.force)
     account = Account(options.region, output)
     everything = [*account.data_sources()]
-    sources = _of_one_application(everything, options)
+    of_application = _of_one_application(everything, options)
     users = _users(account, everything, output)
+    sources = _of_connectors(account, of_application, options.connector)
 
     def plan(source: DataSource) -> _Adopted:
-        adopted = _plan(account, source, options.connector, project, output)
+        adopted = _plan(account, source, project, output)
         arn = adopted.requirements.role.arn
         if users[arn] > 1:
             raise InputError(
@@ -84,10 +92,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     adopted, left_out = _read(sources, plan, output)
     if not adopted:
         raise InputError("no role can be adopted:", *(f"  {_line(each)}" for each in left_out))
-    names = _names([each.data_source for each in adopted], dict(options.name))
-    members = dict(zip(names, adopted, strict=True))
-    config = _config(members, project)
-    _check_limits(config, members)
+    roles = [each.requirements.role.name for each in adopted]
+    before.check_kept(roles, [f"  left out: {_line(each)}" for each in left_out])
+    members = dict(zip(_names(adopted, options.name, before), adopted, strict=True))
+    configure = partial(_config, before=before, project=project)
+    _check_limits(members, configure)
+    config = configure(members)
     entries = [
         entry
         for name, each in members.items()
@@ -95,7 +105,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     ]
     written: list[str] = []
     if not options.dry_run:
-        written = files.write(options.stack, config, {"resources": entries}, overwrite=options.force)
+        copies = [copy for each in adopted for copy in each.plan.room.copies]
+        contents = (config, {"resources": entries}, copies)
+        written = files.write(options.stack, *contents, overwrite=options.force)
     if options.json:
         output.json(_document(members, left_out, config, entries, written))
     else:
@@ -117,9 +129,22 @@ def _of_one_application(
             *(f"  --application {identifier}  {name}" for identifier, name in applications.items()),
             details={"applications": [*applications]},
         )
-    if options.connector:
-        types = options.connector.types.split()
-        sources = [source for source in sources if source.type.upper() in types]
+    return sources
+
+
+def _of_connectors(
+    account: Account, sources: Sequence[DataSource], connectors: Sequence[Connector]
+) -> Sequence[DataSource]:
+    """Return the data sources of the selected connectors; raises InputError for none."""
+
+    def is_selected(source: DataSource) -> bool:
+        try:
+            return find_connector(find_uses(account.data_source(source))) in connectors
+        except (ClientError, InputError, OddAnswerError):
+            return any(connector in connectors for connector in connectors_of(source.type))
+
+    if connectors:
+        sources = [*filter(is_selected, sources)]
     if not sources:
         raise InputError("there is no data source: check --application, --region, and --connector")
     return sources
@@ -128,7 +153,7 @@ def _of_one_application(
 def _users(account: Account, sources: Sequence[DataSource], output: Output) -> Counter[str]:
     """Count the data sources of the account, in any application, that run under each role."""
     users: Counter[str] = Counter()
-    for source in sources:
+    for number, source in enumerate(sources, start=1):
         try:
             users[str(account.data_source(source).get("roleArn"))] += 1
         except (ClientError, OddAnswerError) as error:
@@ -138,6 +163,7 @@ def _users(account: Account, sources: Sequence[DataSource], output: Output) -> C
                 f"data source {source.id} could not be read: it may run under one of the adopted roles, "
                 f"which would then no longer be for it ({explain(error)})"
             )
+        output.progress("data sources", number, len(sources))
     return users
 
 
@@ -159,44 +185,52 @@ def _read(
             if isinstance(error, ClientError) and is_bad_credentials(error):
                 raise
             left_out.append(_LeftOut(source, explain(error)))
-        output.progress("data sources", number, len(sources))
-    return adopted, left_out
+        output.progress("roles", number, len(sources))
+    return _numbered(adopted), left_out
 
 
-def _plan(
-    account: Account,
-    source: DataSource,
-    connector: Connector | None,
-    project: str,
-    output: Output,
-) -> _Adopted:
+def _numbered(adopted: Sequence[_Adopted]) -> list[_Adopted]:
+    """Give the files of copied policies numbers that are unique across all roles."""
+    numbers = itertools.count(1)
+    return [
+        each._replace(plan=each.plan._replace(room=each.plan.room.numbered(numbers))) for each in adopted
+    ]
+
+
+def _plan(account: Account, source: DataSource, project: str, output: Output) -> _Adopted:
     """Read one data source and plan its import; raises InputError or SettingsError with the reasons."""
     if not connectors_of(source.type):
         raise InputError(f"no connector of this program has the type {source.type}")
-    requirements, faults = read_requirements(account, source, output, connector)
+    requirements, faults = read_requirements(account, source, output)
     if requirements is None or faults:
         raise InputError(*(explain(fault.error) if fault.error else fault.text for fault in faults))
-    plan = files.plan(requirements, project, tuple)  # no copies are written, so no names are needed
-    if plan.room.excess:
-        raise InputError(
-            f"the role's inline policies leave no room for the role policy, by {plan.room.excess:,} "
-            f"characters: adopt it alone, with --data-source {source.id} and another --stack"
-        )
+    plan = files.plan(requirements, project, partial(policy_names, account, requirements.role, output))
     return _Adopted(source, requirements, plan, compare_role(requirements.role, *plan.documents))
 
 
-def _names(sources: Sequence[DataSource], chosen: Mapping[str, str]) -> list[str]:
-    """Return a unique name for each member: the chosen one, or one made from the display name."""
-    if unknown := set(chosen) - {source.id for source in sources}:
+def _names(adopted: Sequence[_Adopted], given: Sequence[tuple[str, str]], before: Existing) -> list[str]:
+    """Return a unique name for each member: the present or chosen one, or one like the display name.
+
+    Raises InputError for chosen names that cannot be used.
+    """
+    chosen = dict(given)
+    if len(chosen) < len(given):
+        ((twice, _),) = Counter(identifier for identifier, _ in given).most_common(1)
+        raise InputError(f"--name is given several times for data source {twice}: give it one name")
+    roles = {each.data_source.id: each.requirements.role.name for each in adopted}
+    if unknown := set(chosen) - set(roles):
         raise InputError(f"--name {min(unknown)}=...: no role of this data source is adopted")
-    if doubles := [name for name, count in Counter(chosen.values()).items() if count > 1]:
-        raise InputError(f"--name gives several data sources the name {doubles[0]}")
-    taken = set(chosen.values())
+    for identifier, name in chosen.items():
+        before.check_chosen(identifier, name, roles[identifier])
+    fixed = [before.name_of(role) or chosen.get(identifier) for identifier, role in roles.items()]
+    taken = Counter(filter(None, fixed))
+    if doubles := [name for name, count in taken.items() if count > 1]:
+        raise InputError(f"several data sources would have the name {doubles[0]}: change --name")
     names: list[str] = []
-    for source in sources:
-        name = chosen.get(source.id) or _free(_valid(source.name or source.type), taken)
-        taken.add(name)
-        names.append(name)
+    for name, each in zip(fixed, adopted, strict=True):
+        source = each.data_source
+        names.append(name or _free(_valid(source.name or source.type), taken))
+        taken[names[-1]] += 1
     return names
 
 
@@ -208,7 +242,7 @@ def _valid(text: str) -> str:
     return "secure-source" if name == "secure" else name[:MAXIMUM_COMPONENT_NAME_LENGTH].rstrip("-")
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _free(name: str, taken: Collection[str]) -> str:
     """Return the name, or the first free one with a number."""
     candidate, number = name, 1
     while candidate in taken:
@@ -218,7 +252,7 @@ def _free(name: str, taken: set[str]) -> str:
     return candidate
 
 
-def _config(members: Mapping[str, _Adopted], project: str) -> dict[str, object]:
+def _config(members: Mapping[str, _Adopted], before: Existing, project: str) -> dict[str, object]:
     """Return the stack's configuration; the most frequent index is the default."""
     first = next(iter(members.values())).requirements
     indexes = Counter(each.requirements.index_id for each in members.values())
@@ -228,27 +262,53 @@ def _config(members: Mapping[str, _Adopted], project: str) -> dict[str, object]:
         settings = each.requirements.settings()
         if settings["index_id"] == default["index_id"]:
             del settings["index_id"]
-        sources[name] = {
-            camel_case(setting): value for setting, value in settings.items() if setting not in _TOP
-        }
-    top = files.spelled(default, project)
+        own = {camel_case(setting): value for setting, value in settings.items() if setting not in _TOP}
+        sources[name] = {**own, **before.protect_of(name)}
+    top = files.spelled({**default, **before.protect}, project)
     return {**files.provider_config(first), **top, f"{project}:{DATA_SOURCES}": sources}
 
 
-def _check_limits(config: Mapping[str, object], members: Mapping[str, _Adopted]) -> None:
+def _check_limits(
+    members: Mapping[str, _Adopted], configure: Callable[[Mapping[str, _Adopted]], Mapping[str, object]]
+) -> None:
     """Raise InputError if one stack cannot have so many members, with a way to split them."""
-    passed: dict[str, str] = {
-        key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()
-    }
-    size = size_in_bytes(passed)
-    if len(members) <= MAXIMUM_MEMBERS and size <= MAXIMUM_SIZE:
+
+    def size(some: Mapping[str, _Adopted]) -> int:
+        values = configure(some).items()
+        passed = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values}
+        return size_in_bytes(passed)
+
+    def fit(some: Mapping[str, _Adopted]) -> bool:
+        return len(some) <= MAXIMUM_MEMBERS and size(some) <= MAXIMUM_SIZE
+
+    if fit(members):
         return
-    counts = Counter(each.requirements.connector.name for each in members.values())
+    by_connector: dict[str, dict[str, _Adopted]] = {}
+    for name, each in members.items():
+        by_connector.setdefault(each.requirements.connector.name, {})[name] = each
+    parts: list[tuple[list[str], dict[str, _Adopted]]] = []
+    for connector, own in sorted(by_connector.items(), key=lambda item: -len(item[1])):
+        for connectors, some in parts:
+            if fit(some | own):
+                connectors.append(connector)
+                some.update(own)
+                break
+        else:
+            parts.append(([connector], own))
+    lines = [
+        f"  --connector {' --connector '.join(connectors)}  ({len(some)} data sources"
+        f"{'' if fit(some) else ', too many: adopt each of them alone, with --data-source'})"
+        for connectors, some in parts
+    ]
     raise InputError(
         f"one stack can have {MAXIMUM_MEMBERS} data sources and {MAXIMUM_SIZE:,} bytes of settings; "
-        f"these have {len(members)} and {size:,}. Use several stacks, for example by connector:",
-        *(f"  --connector {name}: {count}" for name, count in counts.most_common()),
-        details={"connectors": dict(counts)},
+        f"these have {len(members)} and {size(members):,}. Use {len(parts)} stacks: repeat the command "
+        "for each, with these options:",
+        *lines,
+        details={
+            "connectors": {connector: len(own) for connector, own in by_connector.items()},
+            "stacks": [connectors for connectors, _ in parts],
+        },
     )
 
 
@@ -278,16 +338,12 @@ def _report(
         for warning in each.plan.warnings:
             yield f"{name}: warning: {warning}"
     yield ""
-    if not written:
-        yield "Nothing was written."
-        return
-    yield f"Written: {', '.join(written)}. Next steps: docs/adopt.md."
-    yield "Import the roles, which changes nothing in AWS:"
-    yield ""
-    yield (
-        f"pulumi import --stack {shlex.quote(stack)} --file {IMPORT_FILE} --yes --protect=false "
-        "--generate-code=false"
-    )
+    for name, each in members.items():
+        if each.plan.room.excess:
+            yield f"== {name} =="
+            yield from report.make_room(each.plan.room, written=bool(written))
+            yield ""
+    yield from report.next_steps(stack, written, [each.plan.room for each in members.values()])
 
 
 def _compared(adopted: _Adopted) -> str:
@@ -323,6 +379,7 @@ def _document(
                 "equivalent": each.difference.equivalent,
                 "complete": each.requirements.role.complete,
                 "warnings": [*each.plan.warnings],
+                "inlinePolicies": report.room_document(each.plan.room),
             }
             for name, each in members.items()
         },

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import yaml
 
@@ -68,6 +68,12 @@ def plan(requirements: Requirements, project: str, policy_names: Callable[[], Co
     config = {**provider_config(requirements), **spelled(settings, project)}
     documents = Documents(trust_policy, role_policy)
     room = find_room(role, role_policy, policy_names)
+    if room.excess:
+        text = (
+            f"the role's inline policies leave no room for the role policy, by {room.excess:,} "
+            "characters: `pulumi up` would fail with LimitExceeded"
+        )
+        warnings = [*warnings, text]
     import_file = {"resources": import_entries(COMPONENT, role)}
     return Plan(config, import_file, documents, room, tuple(warnings))
 
@@ -93,7 +99,7 @@ def check(stack: str, copies: Iterable[str] = (), *, overwrite: bool) -> None:
 
     `copies` are the files of copied policies; the first such file is always checked.
     """
-    existing = [str(config_file(stack))] if _stack_file(stack).get("config") else []
+    existing = [str(config_file(stack))] if stack_config(stack) else []
     names = dict.fromkeys((IMPORT_FILE, copy_file(1), *copies))
     existing += [name for name in names if Path(name).exists()]
     if existing and not overwrite:
@@ -120,8 +126,9 @@ def write(
         # Another command may have written files for another role in the meantime.
         check(stack, (copy.file for copy in copies), overwrite=overwrite)
         # YAML reads some strings without quotes as numbers, dates, or booleans.
-        text = yaml.safe_dump(
+        text = yaml.dump(
             {**_stack_file(stack), "config": dict(config)},
+            Dumper=_Dumper,
             default_style='"',
             allow_unicode=True,
             sort_keys=False,
@@ -134,6 +141,16 @@ def write(
         }
         write_files(contents)
     return [str(path) for path in contents]
+
+
+class _Dumper(yaml.SafeDumper):
+    """Write booleans without quotes, and with them everything else."""
+
+    def represent_bool(self, data: bool) -> yaml.ScalarNode:  # noqa: FBT001 the parent's signature
+        return self.represent_scalar("tag:yaml.org,2002:bool", str(data).lower(), style="")
+
+
+_Dumper.add_representer(bool, _Dumper.represent_bool)
 
 
 @contextmanager
@@ -149,6 +166,14 @@ def _locked_directory() -> Generator[None]:
 
 def _stack_file(stack: str) -> dict[str, Any]:
     return read_mapping(config_file(stack))
+
+
+def stack_config(stack: str) -> Mapping[str, Any]:
+    """Return the configuration in the file of a stack; empty if there is none."""
+    config = _stack_file(stack).get("config") or {}
+    if not isinstance(config, Mapping):
+        raise InputError(f"{config_file(stack)} is not a Pulumi configuration file: fix it, or move it")
+    return cast("Mapping[str, Any]", config)
 
 
 def import_entries(component: str, role: Role) -> list[dict[str, object]]:

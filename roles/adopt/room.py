@@ -9,12 +9,17 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from components.connector_role import POLICY_NAME
 from components.formats import MAXIMUM_INLINE_SIZE
 from guardrails.iam.documents import listed
-from roles.account import Role
+from roles.account import Account, Role
+from roles.actions import action
 from roles.arns import Arn
 from roles.aws_cli import aws_command
+from roles.errors import is_denied
+from roles.notes import Notes
 
 MAXIMUM_MANAGED_SIZE: Final = 6_144
 """Characters of a managed policy, without whitespace.
@@ -53,6 +58,11 @@ class Room(NamedTuple):
     def remaining_excess(self) -> int:
         """Characters over IAM's limit after the policies in `moved` are deleted."""
         return max(0, self.excess - sum(self.kept[name] for name in self.moved))
+
+    def numbered(self, numbers: Iterator[int]) -> "Room":
+        """Return the same with other numbers in the names of the files."""
+        copies = (copy._replace(file=copy_file(next(numbers))) for copy in self.copies)
+        return self._replace(copies=tuple(copies))
 
     def copy_commands(self) -> str:
         """Return the shell commands that create the copies and attach them to the role."""
@@ -97,6 +107,20 @@ def find_room(role: Role, role_policy: str, policy_names: Callable[[], Collectio
             ]
             room = room._replace(moved=(*room.moved, name), copies=(*room.copies, *copies))
     return room
+
+
+def policy_names(account: Account, role: Role, notes: Notes) -> Collection[str]:
+    """Return the names of managed policies; without permission, of attached ones only."""
+    try:
+        return account.policy_names()
+    except ClientError as error:
+        if not is_denied(error):
+            raise
+        notes.warn(
+            f"{action(error.operation_name)} is not allowed: if create-policy fails with "
+            "EntityAlreadyExists, choose another name for the copy"
+        )
+        return [arn.rpartition("/")[2] for arn in role.attached or ()]
 
 
 def _free_names(role: str, taken: Collection[str]) -> Iterator[str]:

@@ -11,8 +11,10 @@ from typing import Final
 from roles.account import Account
 from roles.audit import page, table
 from roles.audit.survey import Finding, State, Survey, survey
+from roles.check.stack import read_stack
 from roles.errors import COULD_NOT_LOOK, FINE, PROBLEMS, InputError
 from roles.output import Output
+from roles.project import stack_name
 from roles.writing import check_writable, write
 
 HELP: Final = "compare the role of every data source with the one that the program would create"
@@ -20,7 +22,13 @@ HELP: Final = "compare the role of every data source with the one that the progr
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument("--region", help="Region of the applications; default: that of the profile")
+    parser.add_argument(
+        "--region",
+        help="Region of the applications; default: that of the stack, or of the profile",
+    )
+    parser.add_argument(
+        "--stack", type=stack_name, help="show which roles belong to this stack, with their members"
+    )
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="also write an HTML report with all findings"
     )
@@ -33,7 +41,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Print and write the results, and return the exit code."""
     if options.html:
         check_writable(options.html)
-    found = survey(Account(options.region, output), output)
+    stack = read_stack(options.stack) if options.stack else None
+    region = options.region or (stack.roles[0].region if stack else None)
+    found = survey(Account(region, output), output, stack)
     if not (found.data_sources or found.skipped or options.allow_empty):
         raise InputError(
             f"there is no data source of Amazon Q Business in {found.region}, account {found.account}: "
@@ -71,6 +81,7 @@ def _document(found: Survey) -> dict[str, object]:
         "region": found.region,
         "caller": found.caller,
         "date": f"{found.date:%Y-%m-%dT%H:%M:%SZ}",
+        **({"stack": found.stack} if found.stack else {}),
         "states": found.counts(),
         "dataSources": [
             {
@@ -88,6 +99,7 @@ def _document(found: Survey) -> dict[str, object]:
         "roles": [
             {
                 "role": role.arn,
+                **({"member": role.member or None} if found.stack else {}),
                 "state": role.state,
                 "result": role.text,
                 "dataSources": [user.data_source.id for user in users[role.arn]],

@@ -33,6 +33,7 @@ def render(found: Survey) -> str:
         found=found,
         roles=roles,
         users=users,
+        members=found.members(),
         numbers={role.arn: number for number, role in enumerate(roles, start=1)},
         labels=LABELS,
         State=State,
@@ -50,19 +51,22 @@ def _show(value: object) -> object:
 
 def _versions() -> dict[str, str]:
     """Return the versions that the comparison depends on."""
-    project = tomllib.loads((_PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return {
-        "program": f"{project['version']}{_commit()}",
+        "program": _version(),
         "Python": platform.python_version(),
         "boto3": importlib.metadata.version("boto3"),
     }
 
 
-def _commit() -> str:
-    """Return the commit of the program; empty without Git, or if this is not a clone."""
+def _version() -> str:
+    """Return the version of the program, with its commit if this is a clone."""
+    file = _PROJECT / "pyproject.toml"
+    if not file.exists():
+        return importlib.metadata.version("qbusiness-connector")
+    version = tomllib.loads(file.read_text(encoding="utf-8"))["project"]["version"]
     command = ("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     try:
         done = subprocess.run(command, cwd=_PROJECT, check=False, capture_output=True, text=True)
     except FileNotFoundError:
-        return ""
-    return f", commit {done.stdout.strip()}" if done.returncode == 0 else ""
+        return version
+    return f"{version}, commit {done.stdout.strip()}" if done.returncode == 0 else version

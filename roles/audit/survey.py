@@ -18,6 +18,7 @@ from components.settings import role_policy_settings
 from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
 from roles.arns import Arn
+from roles.check.stack import Stack
 from roles.detection import connectors_of, find_connector, find_uses
 from roles.difference import Access, compare, program_statements, role_statements
 from roles.errors import (
@@ -103,6 +104,8 @@ class RoleResult(NamedTuple):
     text: str
     findings: tuple[Finding, ...] = ()
     remarks: tuple[str, ...] = ()
+    member: str = ""
+    """The component of the stack that declares the role; empty if it is not one of the stack's."""
 
     @property
     def name(self) -> str:
@@ -130,6 +133,8 @@ class Survey(NamedTuple):
     """The resources that could not be listed, and why."""
     denied: tuple[str, ...]
     """The actions that were not allowed."""
+    stack: str = ""
+    """The stack whose members are shown; empty without one."""
 
     @property
     def total(self) -> str:
@@ -139,6 +144,10 @@ class Survey(NamedTuple):
             f"{data_sources} data source{'s' * (data_sources != 1)} under "
             f"{roles} role{'s' * (roles != 1)}"
         )
+
+    def members(self) -> dict[str, str]:
+        """Return the members of the stack, by the ARN of their role."""
+        return {role.arn: role.member for role in self.roles}
 
     def users(self) -> dict[str, list[DataSourceResult]]:
         """Return the data sources, grouped by the ARN of their role."""
@@ -181,8 +190,8 @@ class _Remarks(Notes):
         self.texts.append(text)
 
 
-def survey(account: Account, notes: Notes) -> Survey:
-    """Read and compare everything.
+def survey(account: Account, notes: Notes, stack: Stack | None = None) -> Survey:
+    """Read and compare everything; name the members of a stack that declare the roles.
 
     Errors about a resource become part of the result; errors that concern every call are raised.
     """
@@ -194,12 +203,13 @@ def survey(account: Account, notes: Notes) -> Survey:
         result, needs = _read(account, data_source)
         users.setdefault(result.role_arn, []).append((result, needs))
         notes.progress("data sources", number, len(listed))
+    members = {role.role_arn: role.component for role in (stack.roles if stack else ())}
     results: dict[DataSource, DataSourceResult] = {}
     roles: list[RoleResult] = []
     for role_arn, readings in users.items():
         role, compared = _compare(role_arn, readings)
         results |= {result.data_source: result for result in compared}
-        roles += [role] if role_arn else []
+        roles += [role._replace(member=members.get(role_arn, ""))] if role_arn else []
     return Survey(
         caller["Account"],
         account.region,
@@ -209,6 +219,7 @@ def survey(account: Account, notes: Notes) -> Survey:
         tuple(roles),
         tuple(skipped),
         tuple(account.denied),
+        stack.roles[0].name if stack else "",
     )
 
 

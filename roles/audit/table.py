@@ -12,7 +12,9 @@ from roles.account import DataSource
 from roles.audit.survey import LABELS, DataSourceResult, Finding, Survey
 from roles.difference import TRUST_POLICY
 
-_HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "USED BY", "RESULT")
+_HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "MEMBER", "USED BY", "RESULT")
+_MEMBER: Final = 3
+"""The column that only a table with a stack has."""
 _GAP: Final = "  "
 _NARROWEST: Final = 8
 """Characters of a column, however narrow the terminal is."""
@@ -38,6 +40,8 @@ def lines(found: Survey) -> Iterator[str]:
         used_by = [user.data_source for user in users[role.arn]]
         yield ""
         yield f"{role.arn}: {role.text}"
+        if role.member:
+            yield f"  member {role.member} of stack {found.stack}"
         yield from (f"  used by {_named(data_source)}" for data_source in used_by)
         yield from (f"  {remark}" for remark in role.remarks)
         for finding in role.findings:
@@ -50,19 +54,22 @@ def lines(found: Survey) -> Iterator[str]:
 
 def _table(found: Survey, users: Mapping[str, Sequence[DataSourceResult]], width: int) -> Iterator[str]:
     """Return the rows of each index below a line that names it."""
-    rows: dict[DataSource | None, tuple[str, ...]] = {None: _HEAD}
+    columns = [column for column in range(len(_HEAD)) if found.stack or column != _MEMBER]
+    members = found.members()
+    rows: dict[DataSource | None, tuple[str, ...]] = {None: tuple(_HEAD[each] for each in columns)}
     for result in found.data_sources:
         role = result.role_arn.rpartition("/")[2]
         connector = result.connector or f"({result.data_source.type})"
         used_by = str(len(users[result.role_arn])) if role else ""
-        cells = (result.data_source.name, connector, role, used_by, result.text)
-        rows[result.data_source] = tuple(map(escape, cells))
+        member = members.get(result.role_arn, "")
+        cells = (result.data_source.name, connector, role, member, used_by, result.text)
+        rows[result.data_source] = tuple(escape(cells[each]) for each in columns)
     widths = [max(map(len, column)) for column in zip(*rows.values(), strict=True)]
     gaps = len(_GAP) * (len(widths) - 1)
     while sum(widths) + gaps > width and max(widths) > _NARROWEST:
         widths[widths.index(max(widths))] -= 1
     width = max(width, sum(widths) + gaps)
-    yield from _row(_HEAD, widths)
+    yield from _row(rows[None], widths)
     for results in found.by_index():
         place = results[0].data_source
         application = f"{place.application_name} {place.application_id}".strip()

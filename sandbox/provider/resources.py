@@ -267,6 +267,41 @@ class RolePolicyAttachment(Resource):
         ignore_not_found(iam.detach_role_policy, RoleName=state["role"], PolicyArn=state["policyArn"])
 
 
+class OpenIdConnectProvider(Resource):
+    """A provider of OpenID Connect; its ID is its ARN. It can be created and deleted, but not updated.
+
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/openidconnectprovider/. The calls are those
+    of `internal/service/iam/openid_connect_provider.go` in terraform-provider-aws.
+    """
+
+    token = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+    properties: Mapping[str, Property] = {
+        "url": Property(required=True, replaces=True),
+        "clientIdLists": Property("array", required=True, replaces=True),
+        "arn": Property(output_only=True),
+    }
+
+    def read(self, iam: Any, identifier: str) -> Properties | None:
+        """Read the provider; IAM omits the scheme of its address (`suppressOpenIDURL`)."""
+        found = ignore_not_found(iam.get_open_id_connect_provider, OpenIDConnectProviderArn=identifier)
+        if found is None:
+            return None
+        url = f"https://{found['Url'].removeprefix('https://')}"
+        return {"url": url, "clientIdLists": found["ClientIDList"], "arn": identifier}
+
+    def create(self, iam: Any, desired: Properties) -> str:
+        """Create the provider without thumbprints."""
+        created = iam.create_open_id_connect_provider(
+            Url=desired["url"], ClientIDList=desired["clientIdLists"]
+        )
+        return created["OpenIDConnectProviderArn"]
+
+    def delete(self, iam: Any, identifier: str, state: Properties) -> None:
+        """Delete the provider."""
+        del state
+        ignore_not_found(iam.delete_open_id_connect_provider, OpenIDConnectProviderArn=identifier)
+
+
 class Exclusive(Resource):
     """Ownership of all inline or all managed policies of a role; its ID is the role's name.
 
@@ -376,6 +411,7 @@ RESOURCES: Final[Mapping[str, Resource]] = {
         RolePolicy(),
         Policy(),
         RolePolicyAttachment(),
+        OpenIdConnectProvider(),
         RolePoliciesExclusive(),
         RolePolicyAttachmentsExclusive(),
     )

@@ -25,7 +25,11 @@ import pytest
 from components.errors import quote_argument
 from sandbox.environment import PROJECT
 
-PAGES: Final = (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
+PAGES: Final = (
+    PROJECT / "README.md",
+    PROJECT / "template" / "README.md",
+    *sorted((PROJECT / "docs").glob("*.md")),
+)
 PRINTING: Final = PROJECT / "docs" / "adopt.md"
 SHELLS: Final = {
     "bash": ["bash", "--noprofile", "--norc", "-i"],
@@ -61,7 +65,9 @@ def blocks() -> dict[str, str]:
     for page in PAGES:
         fences = re.findall(r"^( *)```sh\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL)
         for number, (indent, text) in enumerate(fences, start=1):
-            found[f"{page.stem} {number}"] = re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
+            found[f"{page.parent.name} {page.stem} {number}"] = re.sub(
+                f"^{indent}", "", text, flags=re.MULTILINE
+            )
     # The commands that adopt prints are pasted too.
     found["printed"] = re.findall(r"^1\. .*\n\n((?:.+\n)+)", PRINTING.read_text(), re.MULTILINE)[0]
     return found
@@ -290,7 +296,7 @@ def test_an_argument_is_left_as_it_is_only_if_no_shell_changes_it():
         assert quote_argument(text) == (text if plain else "'" + text.replace("'", "'\\''") + "'")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name} {page.stem}")
 def test_no_page_shows_a_prompt_before_a_command(page: Path):
     text = page.read_text()
     assert "```console" not in text

@@ -101,13 +101,15 @@ def test_the_package_the_schema_and_the_changelog_have_the_same_version():
 
 @pytest.mark.slow
 def test_the_wheel_declares_the_requirements_of_the_program(wheel: Path):
-    listed = (PROJECT / "requirements.txt").read_text().splitlines()
+    def listed(file: str, marker: str = "") -> set[Requirement]:
+        lines = (PROJECT / file).read_text().splitlines()
+        return {Requirement(f"{line}{marker}") for line in lines if line[0] != "#"}
+
     with zipfile.ZipFile(wheel) as archive:
         metadata = archive.read(f"qbusiness_connector-{VERSION}.dist-info/METADATA").decode()
     needed = re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
-    assert {Requirement(line) for line in needed} == {
-        Requirement(line) for line in listed if line[0] != "#"
-    }
+    of_commands = listed("roles/requirements.txt", '; extra == "roles"')
+    assert {Requirement(line) for line in needed} == listed("requirements.txt") | of_commands
 
 
 @pytest.mark.slow
@@ -148,6 +150,36 @@ def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, wh
         assert type_errors(directory, program) == []
     (error,) = type_errors(directory, PROGRAM.replace("index_id", "index"))
     assert '"index" is an undefined item in type "ConnectorRoleArgs"' in error
+
+
+@pytest.mark.slow
+def test_the_installed_commands_start_in_any_directory(tmp_path: Path, wheel: Path):
+    share_packages(tmp_path)
+    install(wheel, tmp_path)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ("venv/bin/qbusiness-roles", *arguments)
+        return subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+
+    assert run("--help").stdout.startswith("usage: qbusiness-roles ")
+    refused = run("check", "--stack", "prod")
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "check: there is no Pulumi.yaml with a name here: go to the project's directory\n"
+    )
+
+
+@pytest.mark.slow
+def test_the_installed_commands_name_the_packages_that_are_missing(tmp_path: Path, wheel: Path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    install(wheel, tmp_path)
+    done = subprocess.run(
+        [tmp_path / "venv/bin/qbusiness-roles"], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        " is not installed: run `python -m pip install 'qbusiness-connector[roles]'`\n"
+    )
 
 
 def check_the_role(stack: Stack, aws: Aws) -> None:

@@ -1,13 +1,11 @@
 """Test the files of the GitHub workflows, and their commands without GitHub."""
 
-import inspect
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,15 +16,6 @@ import yaml
 
 from sandbox.engine import VERSION
 from sandbox.environment import PROJECT
-from sandbox.provider.resources import (
-    Role,
-    RolePoliciesExclusive,
-    RolePolicy,
-    RolePolicyAttachmentsExclusive,
-    attached_arns,
-    inline_names,
-    inline_policy,
-)
 from tests.helpers.stacks import ATTACHED, Aws, NewStack, Stack
 from tests.helpers.support import REQUIRED, golden
 
@@ -184,49 +173,10 @@ def test_the_page_lists_each_repository_variable():
     assert names == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
 
 
-def document(name: str) -> Any:
-    """Return a JSON document of the page by its name."""
-    page = (PROJECT / "docs" / "continuous-integration.md").read_text()
-    return json.loads(page.partition(f"<!-- {name} -->\n```json\n")[2].partition("```")[0])
-
-
-def calls(*functions: Callable[..., Any]) -> set[str]:
-    """Return the actions of IAM that functions of the provider call."""
-    source = "".join(map(inspect.getsource, functions))
-    names = re.findall(r"\biam\.([a-z]+_[a-z_]+)", source)
-    return {"iam:" + name.title().replace("_", "") for name in names}
-
-
-def test_the_roles_of_the_page_allow_the_calls_of_the_provider():
-    shared = (inline_policy, inline_names, attached_arns)
-    exclusive = (RolePoliciesExclusive, RolePolicyAttachmentsExclusive)
-    read = calls(Role.read, *shared)
-    called = calls(Role, RolePolicy, *exclusive, *shared)
-    allowed = {
-        name: {
-            action
-            for statement in document(f"{name}'s permissions")["Statement"]
-            for action in statement["Action"]
-            if action.startswith("iam:")
-        }
-        for name in ("deployer", "previewer")
-    }
-    assert allowed["previewer"] == read
-    # The stack never attaches policies: it owns them only to detach them.
-    assert allowed["deployer"] == called - {"iam:AttachRolePolicy"}
-
-
-def test_the_jobs_assume_the_roles_that_the_page_describes():
-    condition = document("deployer's trust policy")["Statement"][0]["Condition"]["StringEquals"]
-    issuer = "token.actions.githubusercontent.com"
-    assert condition == {
-        f"{issuer}:aud": "sts.amazonaws.com",
-        f"{issuer}:sub": "repo:ORG/REPO:environment:prod",
-    }
-    subjects = ["repo:ORG/REPO:pull_request", "repo:ORG/REPO:ref:refs/heads/main"]
-    assert document("previewer's subjects") == {f"{issuer}:sub": subjects}
-    # A job with an environment has a different subject.
+def test_only_a_deployment_has_an_environment_and_with_it_the_subject_of_the_role_that_deploys():
+    # examples/ci-roles/policies.py has the subjects.
     assert [name for name, job in JOBS.items() if "environment" in job] == ["deploy"]
+    assert ENVIRONMENTS["deploy"]["environment"] == "${{ matrix.stack }}"
 
 
 # The commands.

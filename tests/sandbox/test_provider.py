@@ -296,6 +296,17 @@ def test_an_attachment_is_deleted_before_it_is_replaced(new_program: NewStack, m
     assert steps == ["delete-replaced", "replace", "create-replacement"]
 
 
+def test_an_oidc_provider_is_compared_with_its_address_without_the_scheme(new_program: NewStack):
+    # resourceOpenIDConnectProviderRead and suppressOpenIDURL in openid_connect_provider.go.
+    body = 'aws.iam.OpenIdConnectProvider("one", url="https://one.example", client_id_lists=["a"])'
+    stack = new_program(body)
+    stack.up()
+    refresh(stack)
+    assert changes(stack) == []
+    stack.write_program(PROGRAM + body.replace("one.example", "two.example"))
+    assert [operation for operation, *_ in changes(stack)][:1] == ["create-replacement"]
+
+
 # Exclusive ownership.
 
 

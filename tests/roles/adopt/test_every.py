@@ -1,11 +1,13 @@
 """`roles adopt --all` brings the roles of all data sources of an application under one stack."""
 
 import json
+import re
 import shlex
 from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
 from sandbox.environment import PROJECT
@@ -13,6 +15,7 @@ from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.stacks import Aws, Stack
 from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import NAME, OTHER_ID, TRUST, Maker, World, own_policy, s3_policy
+from tests.roles.adopt.help import large
 
 pytestmark = pytest.mark.slow
 
@@ -144,7 +147,9 @@ def test_a_stack_has_one_application(world: World):
     [
         (["--all", "--data-source", DATA_SOURCE_ID], "--all adopts every data source"),
         (["--name", f"{DATA_SOURCE_ID}=wiki"], "--name is for --all"),
+        (["--connector", "box", "--connector", "quip"], "several --connector are for --all"),
         (["--all", "--name", f"{OTHER_ID}=wiki"], "no role of this data source is adopted"),
+        (["--all", *["--name", f"{DATA_SOURCE_ID}=wiki"] * 2], "several times for data source c3d4"),
         (["--all", "--connector", "box"], "there is no data source: check --application"),
     ],
 )
@@ -153,14 +158,123 @@ def test_options_that_do_not_fit_are_refused(world: World, options: list[str], m
     assert message in world.adopt(*options).last
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        (
+            "--name",
+            f"{OTHER_ID}=Wiki",
+            "a lowercase letter and at most 40 lowercase letters, digits, and",
+        ),
+        ("--name", f"{OTHER_ID}=secure", "the name secure is reserved"),
+        ("--application", "zzz", "'zzz' is not an application ID or ARN: expected 36 letters, digits,"),
+    ],
+)
+def test_options_of_a_wrong_form_are_refused_before_any_call(
+    world: World, option: str, value: str, expected: str
+):
+    with pytest.raises(SystemExit) as stopped:
+        world.adopt("--all", option, value)
+    assert stopped.value.code == 2
+    assert expected in world.capsys.readouterr().err.splitlines()[-1]
+    assert world.server.calls == []
+
+
+def test_members_of_the_file_keep_their_names_and_their_protection(world: World):
+    add(world, 1, "Wiki", "CONFLUENCE")
+    add(world, 2, "Tickets", "JIRA")
+    automatic = world.role("slack-qbusiness-role-0a1b2c3", own_policy(world.secret("qbusiness/9")))
+    add(world, 3, "Channels", "SLACK", roleArn=automatic)
+    add(world, 4, "New", "QUIP")
+    before = {
+        "europe": {"roleName": "qbusiness-DATASOURCE-00001", "protect": True},
+        "wiki": {"roleName": "QBusiness-DataSource-00002", "protect": ""},
+        "slack": {"secretId": "s"},
+    }
+    config = {f"{PROJECT_NAME}:protect": "true", f"{PROJECT_NAME}:dataSources": before}
+    world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": config}))
+    said = world.adopt("--all", "--json", "--force")
+    assert said.code == 0, said
+    found = yaml.safe_load(world.path("Pulumi.prod.yaml").read_text())["config"]
+    assert found == said.json["config"]
+    assert found[f"{PROJECT_NAME}:protect"] == "true"
+    own = found[f"{PROJECT_NAME}:dataSources"]
+    assert {name: each.get("protect") for name, each in own.items()} == {
+        "europe": True,
+        "wiki": "",
+        "slack": None,
+        "new": None,
+    }
+    assert own["slack"]["roleName"] == "slack-qbusiness-role-0a1b2c3"
+    assert world.adopt("--all", "--json", "--force", "--name", f"{identifier(1)}=europe").code == 0
+    line = world.adopt("--all", "--force", "--name", f"{identifier(1)}=wiki").err
+    assert "this role belongs to the member europe" in line
+    assert "`pulumi state rename`: docs/data-sources.md" in line
+    assert "declares the roles of several data sources (europe, wiki," in world.adopt("--force").last
+
+
+def test_a_role_of_the_file_is_never_dropped(world: World):
+    add(world, 1, "Wiki", "CONFLUENCE")
+    add(world, 2, "Odd", "CUSTOM")
+    text = "config:\n  qbusiness-aem-connector:"
+    path = world.path("Pulumi.prod.yaml")
+    path.write_text(f"{text}dataSources: {{wiki: {{roleName: gone}}}}\n")
+    said = world.adopt("--all", "--force")
+    assert said.code == 2
+    assert "roles that are not among the adopted ones (wiki), and the next `pulumi up` would" in said.err
+    assert "\n  pulumi config rm --stack prod --path dataSources.wiki\n" in said.err
+    assert "\n  left out: Odd (CUSTOM, " in said.err
+    path.write_text(f"{text}roleName: gone\n")
+    assert "(aem-connector), and the next `pulumi up` would" in world.adopt("--all", "--force").err
+    path.write_text(f"{text}roleName: QBusiness-DataSource-00001\n")
+    assert [*members(world.adopt("--all", "--force", "--json"))] == ["aem-connector"]
+    path.write_text(f"{text}dataSources: {{secure: v1}}\n")
+    assert "dataSources in Pulumi.prod.yaml is not an object" in world.adopt("--all", "--force").last
+
+
+def test_roles_without_room_are_adopted_with_the_commands_that_make_room(world: World):
+    for number in (1, 2):
+        add(world, number, f"Wiki-{number}", "CONFLUENCE")
+        world.put_policy(large("a", 9_900), "template", f"QBusiness-DataSource-{number:05}")
+    said = world.adopt("--all")
+    assert said.code == 0
+    assert (
+        "wiki-1: warning: the role's inline policies leave no room for the role policy, by " in said.out
+    )
+    for number in (1, 2):
+        (section,) = re.findall(rf"\n== wiki-{number} ==\n(.*?)\n\n(?:==|Written)", said.out, re.DOTALL)
+        assert section.startswith("No room for the role policy: ")
+        name = f"QBusiness-DataSource-{number:05}"
+        assert re.findall(r"--policy-name (\S+) --policy-document file://(\S+)", section) == [
+            (f"{name}-copy-{copy}", f"policy-copy-{2 * number - 2 + copy}.json") for copy in (1, 2)
+        ]
+        assert section.endswith(f"delete-role-policy --role-name {name} --policy-name template")
+    assert "\nAfter these commands, import the roles, which changes nothing in AWS:\n" in said.out
+    assert [file for file in world.files if "copy" in file] == [
+        f"policy-copy-{n}.json" for n in (1, 2, 3, 4)
+    ]
+    shown = world.adopt("--all", "--json", "--force").json["members"]["wiki-1"]
+    assert shown["inlinePolicies"]["maximum"] == 10_240
+
+
 def test_more_data_sources_than_a_stack_can_have_are_split_by_connector(world: World):
     for number in range(101):
-        add(world, number, f"Source-{number}", "JIRA" if number % 4 else "SLACK")
+        kind = "JIRA" if number % 4 else "SLACK" if number % 8 else "BOX"
+        add(world, number, f"Source-{number}", kind)
     said = world.adopt("--all")
     assert said.code == 2
-    assert "  --connector jira: 75" in said.err
-    assert "  --connector slack: 26" in said.err
-    assert world.adopt("--all", "--connector", "jira", "--dry-run").code == 0
+    assert "  --connector jira --connector box  (88 data sources)\n  --connector slack  (13 " in said.err
+    assert "adopt: data sources: 100 of 101\n" in said.err
+    assert "adopt: roles: 100 of 101\n" in said.err
+    options = ("--connector", "jira", "--connector", "box")
+    said = world.adopt("--all", "--dry-run", "--json", *options)
+    assert said.code == 0
+    assert len(members(said)) == 88
+    for number in range(101, 127):
+        add(world, number, f"Source-{number}", "JIRA")
+    assert (
+        "  --connector jira  (101 data sources, too many: adopt each of them" in world.adopt("--all").err
+    )
 
 
 def test_the_calls_grow_linearly_with_the_data_sources(world: World):

@@ -5,11 +5,13 @@ from typing import Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
+from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 from roles.audit.survey import LABELS, State
 from sandbox.environment import PROJECT
 from tests.helpers.page import prose
-from tests.helpers.world import OWN, World, allow
+from tests.helpers.support import PROJECT_NAME
+from tests.helpers.world import OWN, SETTINGS, World, allow
+from tests.roles.audit.help import Page
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +96,29 @@ def test_json_contains_the_whole_result(world: World):
         "skipped": [],
         "denied": [],
     }
+
+
+@pytest.mark.usefixtures("deployed")
+def test_the_members_of_a_stack_are_shown_beside_their_roles(world: World):
+    world.add_own(name="Wiki")
+    owned = world.role_arn
+    world.add_own(allow("sqs:*", "*"), name="Pages")
+    member = {f"{PROJECT_NAME}:dataSources": {"wiki": {"secretId": SECRET_ID}}}
+    world.settings = {key: SETTINGS[key] for key in SETTINGS if key.endswith((":region", "nId", "xId"))}
+    world.settings |= member
+    world.outputs = {"roleArns": {"wiki": owned}}
+    world.check()  # writes what Pulumi prints
+    said = world.audit("--stack", "dev", "--json")
+    assert (said.json["stack"], said.json["region"]) == ("dev", REGION)  # the Region of the stack
+    assert [(role["role"], role["member"]) for role in said.json["roles"]] == [
+        (owned, "wiki"),
+        (world.role_arn, None),
+    ]
+    said = world.audit("--stack", "dev", "--html", "audit.html")
+    assert re.search(r"^Wiki  +aem-cloud  qbusiness-Wiki   wiki    1 ", said.out, re.MULTILINE)
+    assert re.search(r"^Pages +aem-cloud  qbusiness-Pages +1 ", said.out, re.MULTILINE)
+    assert " qbusiness-Wiki member wiki " in Page.read(world).lines
+    assert "MEMBER" not in world.audit().out
 
 
 def test_the_option_sets_the_region(world: World):

@@ -1,0 +1,50 @@
+"""Create the roles with which GitHub Actions previews, deploys, and audits, in one AWS account."""
+
+import json
+
+import policies
+import pulumi
+import pulumi_aws as aws
+import settings
+
+caller = aws.get_caller_identity()
+partition = caller.arn.split(":")[1]
+given = settings.read(partition, caller.account_id)
+
+# Only one provider for an issuer fits in an account, so that its ARN is known.
+provider_arn = f"arn:{partition}:iam::{caller.account_id}:oidc-provider/{policies.ISSUER}"
+options = pulumi.ResourceOptions()
+if given.create_oidc_provider:
+    provider = aws.iam.OpenIdConnectProvider(
+        "github", url=f"https://{policies.ISSUER}", client_id_lists=[policies.AUDIENCE]
+    )
+    options = pulumi.ResourceOptions(depends_on=[provider])
+
+arns: dict[str, dict[str, str]] = {"deploy": {}, "preview": {}, "audit": {}}
+bucket_policy: list[policies.Statement] = []
+key_policy: list[policies.Statement] = []
+for environment in given.environments:
+    for kind, permissions in policies.permissions(given, environment).items():
+        # The path is not one of the connector roles': no role of CI can change a role of CI.
+        name = f"connector-ci-{kind}-{environment.name}"
+        subjects = policies.subjects(given.repository, environment.name)[kind]
+        role = aws.iam.Role(
+            name,
+            name=name,
+            description=f"GitHub Actions of {given.repository}: {kind} {environment.name}",
+            assume_role_policy=json.dumps(policies.trust(provider_arn, subjects)),
+            opts=options,
+        )
+        aws.iam.RolePolicy(
+            name, name="permissions", role=role.name, policy=json.dumps(policies.document(permissions))
+        )
+        arn = f"arn:{partition}:iam::{caller.account_id}:role/{name}"
+        arns[kind][environment.name] = arn
+        bucket_policy += policies.grants("s3", permissions, arn)
+        key_policy += policies.grants("kms", permissions, arn)
+
+for kind, by_environment in arns.items():
+    pulumi.export(f"{kind}Roles", by_environment)
+# For a bucket or key of another account.
+pulumi.export("bucketPolicyStatements", bucket_policy)
+pulumi.export("keyPolicyStatements", key_policy)

@@ -1,0 +1,184 @@
+"""Write the policies of the roles that continuous integration assumes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from settings import Environment, Settings
+
+Statement = dict[str, Any]
+
+ISSUER: Final = "token.actions.githubusercontent.com"
+AUDIENCE: Final = "sts.amazonaws.com"
+
+READ_ROLE: Final = (
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListRolePolicies",
+)
+WRITE_ROLE: Final = (
+    "iam:DeleteRole",
+    "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy",
+    "iam:ListInstanceProfilesForRole",
+    "iam:TagRole",
+    "iam:UntagRole",
+    "iam:UpdateAssumeRolePolicy",
+    "iam:UpdateRole",
+    "iam:UpdateRoleDescription",
+)
+GIVE_PERMISSIONS: Final = ("iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy")
+"""Actions that can give a role any permission, unless it has a permissions boundary."""
+AUDIT_AND_CHECK: Final = (
+    "qbusiness:ListDataSources",
+    "qbusiness:GetDataSource",
+    "secretsmanager:DescribeSecret",
+    "kms:DescribeKey",
+    "s3:GetEncryptionConfiguration",
+    "iam:GetRole",
+    "iam:ListRolePolicies",
+    "iam:GetRolePolicy",
+    "iam:ListAttachedRolePolicies",
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
+    "qbusiness:ListApplications",
+    "qbusiness:ListIndices",
+    "sts:GetCallerIdentity",
+    "qbusiness:GetApplication",
+    "qbusiness:GetIndex",
+    "qbusiness:ListDataSourceSyncJobs",
+    "secretsmanager:GetResourcePolicy",
+    "kms:GetKeyPolicy",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeSecurityGroups",
+    "s3:GetBucketLocation",
+    "s3:GetBucketPolicy",
+    "organizations:DescribeOrganization",
+    "iam:SimulatePrincipalPolicy",
+    "access-analyzer:ValidatePolicy",
+)
+"""The actions of `roles audit` and `roles check`: docs/read-permissions.md."""
+
+
+def subjects(repository: str, environment: str) -> Mapping[str, Sequence[str]]:
+    """Return the subjects of GitHub's tokens that may assume each role of an environment.
+
+    A job with a GitHub environment has the environment in its subject, instead of the branch.
+    https://docs.github.com/en/actions/reference/security/oidc
+    """
+    deployment = f"repo:{repository}:environment:{environment}"
+    main = f"repo:{repository}:ref:refs/heads/main"
+    return {
+        "deploy": [deployment],
+        "preview": [f"repo:{repository}:pull_request", main],
+        # Not a pull request: the role can read the policies of the whole account.
+        "audit": [deployment, main],
+    }
+
+
+def trust(provider_arn: str, allowed: Sequence[str]) -> dict[str, Any]:
+    """Return the trust policy for these subjects of GitHub's tokens."""
+    statement: Statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": provider_arn},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": allowed}},
+    }
+    return document([statement])
+
+
+def document(statements: Sequence[Statement]) -> dict[str, Any]:
+    """Return a policy of these statements."""
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def permissions(settings: Settings, environment: Environment) -> Mapping[str, list[Statement]]:
+    """Return the permissions of each role of an environment."""
+    read = [
+        _allow("ConnectorRole", READ_ROLE, environment.roles),
+        *_state(settings, environment.name, write=False),
+    ]
+    boundary = settings.boundary
+    condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else None
+    # The condition would not prevent that a role loses its boundary.
+    unbounded = () if boundary else ("iam:DeleteRolePermissionsBoundary",)
+    return {
+        "deploy": [
+            _allow("ConnectorRole", (*READ_ROLE, *WRITE_ROLE, *unbounded), environment.roles),
+            _allow("RolePermissions", GIVE_PERMISSIONS, environment.roles, condition),
+            # Only for a role that somebody has added to an instance profile.
+            _allow(
+                "InstanceProfile", ["iam:RemoveRoleFromInstanceProfile"], [settings.instance_profiles]
+            ),
+            *_state(settings, environment.name, write=True),
+        ],
+        "preview": read,
+        "audit": [*read, _allow("AuditAndCheck", AUDIT_AND_CHECK, ["*"])],
+    }
+
+
+def _state(settings: Settings, stack: str, *, write: bool) -> list[Statement]:
+    """Return the permissions on the state of a stack and on the key of its secrets.
+
+    The objects are those of pkg/backend/diy in https://github.com/pulumi/pulumi: `ensurePulumiMeta`
+    reads meta.yaml, and creates it only in an empty bucket; `loadStackTags` reads .pulumi-tags;
+    `getCheckpoint` reads, and `saveCheckpoint` writes, .json with the endings .gz, .zst, and .bak;
+    `Lock`, `addToHistory`, and `backupStack` write to the other directories. Each name of a stack is
+    followed by a period or a slash, neither of which it contains: no pattern matches another stack.
+    """
+    statements: list[Statement] = []
+    if settings.bucket_arn:
+        state, of_stack = f"{settings.bucket_arn}/.pulumi", f"{settings.project}/{stack}"
+        checkpoint = f"{state}/stacks/{of_stack}.json*"
+        written = [
+            checkpoint,
+            f"{state}/backups/{of_stack}/*",
+            f"{state}/history/{of_stack}/*",
+            f"{state}/locks/organization/{of_stack}/*",
+        ]
+        read = [f"{state}/meta.yaml", f"{state}/stacks/{of_stack}.pulumi-tags"]
+        statements = [
+            # Without a condition on the prefix: S3 answers a read of an object that does not exist,
+            # as .pulumi-tags usually does not, with NoSuchKey only if the bucket may be listed, and
+            # with AccessDenied otherwise, which fails the update.
+            _allow("StateList", ["s3:ListBucket"], [settings.bucket_arn]),
+            _allow("StateRead", ["s3:GetObject"], read if write else [checkpoint, *read]),
+        ]
+        if write:
+            actions = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+            statements.append(_allow("StateWrite", actions, written))
+    if settings.key_arn:
+        actions = ["kms:Decrypt", "kms:Encrypt"] if write else ["kms:Decrypt"]
+        statements.append(_allow("StateKey", actions, [settings.key_arn]))
+    return statements
+
+
+def _allow(
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    condition: Mapping[str, Any] | None = None,
+) -> Statement:
+    statement = {"Sid": sid, "Effect": "Allow", "Action": [*actions], "Resource": [*resources]}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+def grants(service: str, statements: Sequence[Statement], role_arn: str) -> list[Statement]:
+    """Return the statements on a bucket or key as its own policy grants them to a role.
+
+    The principal is the account, with a condition on the role: the policy remains valid if the role is
+    recreated, and can be written before the role exists.
+    """
+    account = ":".join(role_arn.split(":")[:5])
+    return [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"{account}:root"},
+            "Action": statement["Action"],
+            # In the policy of a key, * is the key.
+            "Resource": "*" if service == "kms" else statement["Resource"],
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": role_arn}},
+        }
+        for statement in statements
+        if statement["Sid"].startswith("State") and statement["Action"][0].startswith(f"{service}:")
+    ]

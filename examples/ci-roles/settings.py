@@ -1,0 +1,187 @@
+"""Read and validate the settings of the program, before it registers anything."""
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
+
+import pulumi
+
+
+class Format(NamedTuple):
+    """The format of a text. No format admits a wildcard or a policy variable."""
+
+    pattern: str
+    expected: str
+    placeholder: str = ""
+    """Shown in the command that sets the value; empty if the user edits the file instead."""
+
+    def fits(self, value: object) -> bool:
+        """Return whether a value has this format."""
+        return isinstance(value, str) and re.fullmatch(self.pattern, value, re.ASCII) is not None
+
+
+_PART: Final = r"[\w.+=,@-]+"
+TEXTS: Final[Mapping[str, Format]] = {
+    "repository": Format(
+        r"[\w-]{1,39}/[\w.-]{1,100}|[\w-]{1,39}@\d+/[\w.-]{1,100}@\d+",
+        "ORG/REPO; or ORG@ORG_ID/REPO@REPO_ID for a repository that was created, renamed, or "
+        "transferred since 15 July 2026, or has opted in: "
+        r"""`gh api repos/ORG/REPO --jq '"\(.owner.login)@\(.owner.id)/\(.name)@\(.id)"'` shows it""",
+        "REPOSITORY",
+    ),
+    "permissionsBoundaryArn": Format(
+        rf"arn:[\w-]+:iam::(?:\d{{12}}|aws):policy/(?:{_PART}/)*{_PART}",
+        "arn:PARTITION:iam::ACCOUNT:policy/NAME of this account or of AWS. Without one, whoever deploys "
+        "can give a role any permission, which requirePermissionsBoundary: false allows",
+        "POLICY_ARN",
+    ),
+    "project": Format(r"[\w.-]{1,100}", "the `name` in the Pulumi.yaml of that project", "PROJECT"),
+    "stateBucket": Format(
+        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket, without s3://", "BUCKET_NAME"
+    ),
+    "kmsKeyArn": Format(
+        r"arn:[\w-]+:kms:[a-z0-9-]+:\d{12}:key/[\w-]+",
+        "arn:PARTITION:kms:REGION:ACCOUNT:key/ID, not an alias: "
+        "`aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn` shows it",
+        "KEY_ARN",
+    ),
+}
+ENVIRONMENT: Final = Format(
+    # Without a period: the name of a stack is followed by .json in its state. At most 64 in a role's.
+    r"[\w-]{1,43}",
+    "the NAME of a Pulumi.NAME.yaml: 1 to 43 letters, digits, hyphens, and underscores",
+)
+ROLE_PATH: Final = Format(
+    rf"(?!/aws-service-role/|/service-role/)(?=.{{3,512}}\Z)/(?:{_PART}/)+",
+    "a path of its own, such as /connectors/prod/, as `rolePath` in Pulumi.NAME.yaml",
+)
+ROLE_ARN: Final = Format(
+    rf"arn:[\w-]+:iam::\d{{12}}:role/(?:{_PART}/)*{_PART}",
+    "arn:PARTITION:iam::ACCOUNT:role/PATH/NAME of this account, without wildcards",
+)
+MEMBERS: Final = ("rolePath", "roleArns")
+
+
+class Environment(NamedTuple):
+    """An environment of the connector roles, which is a stack and an environment on GitHub."""
+
+    name: str
+    roles: Sequence[str]
+    """The ARNs of its connector roles; one with a wildcard is for all roles with its path."""
+
+
+class Settings(NamedTuple):
+    """The valid settings."""
+
+    repository: str
+    environments: Sequence[Environment]
+    boundary: str
+    """Empty if the roles need none."""
+    create_oidc_provider: bool
+    project: str
+    bucket_arn: str
+    """Empty if the state is not in S3."""
+    key_arn: str
+    """Empty if the state's secrets are not encrypted with a key of AWS KMS."""
+    instance_profiles: str
+
+
+class _Problems:
+    """The problems of all settings."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def add(self, name: str, message: str, expected: str, placeholder: str = "") -> None:
+        stack = pulumi.get_stack()
+        fix = f"edit Pulumi.{stack.rpartition('/')[2]}.yaml"
+        if placeholder:
+            fix = f"pulumi config set --stack {stack} {name} {placeholder}"
+        self.found.append(f"\n  {name}: {message}\n    expected: {expected}\n    fix: {fix}")
+
+    def check(self, name: str, value: object, form: Format, *, account: str = "") -> None:
+        """Report a value that does not have a format, or is an ARN of another account."""
+        if not form.fits(value):
+            message = f"{_quote(value)} has another form" if value else "is not set"
+            self.add(name, message, form.expected, form.placeholder)
+        elif account and str(value).split(":")[4] not in (account, "aws"):
+            message = f"{_quote(value)} is not in {account}, the account of the credentials"
+            self.add(name, message, form.expected, form.placeholder)
+
+    def refuse_unknown(self, names: Collection[str], known: Collection[str], prefix: str = "") -> None:
+        for name in sorted(set(names) - set(known)):
+            self.add(
+                f"{prefix}{name}", "is not a setting", ", ".join(f"{prefix}{each}" for each in known)
+            )
+
+    def raise_any(self) -> None:
+        if self.found:
+            count = f"{len(self.found)} error{'s' * (len(self.found) > 1)}"
+            first = f"invalid configuration: {count}; nothing was created or changed"
+            raise pulumi.RunError("\n".join([first, *self.found]))
+
+
+def _quote(value: object) -> str:
+    return json.dumps(value)[:120]
+
+
+def read(partition: str, account: str) -> Settings:
+    """Return the settings for an account; raises pulumi.RunError with every problem."""
+    config, problems = pulumi.Config(), _Problems()
+    texts = {name: config.get(name) or "" for name in TEXTS}
+    environments = config.require_object("environments")
+    needs_boundary = config.require_bool("requirePermissionsBoundary")
+    others = ("environments", "requirePermissionsBoundary", "createOidcProvider")
+    keys = [key.partition(":") for key in pulumi.runtime.get_config_env()]
+    names = [name for namespace, _, name in keys if namespace == config.name]
+    problems.refuse_unknown(names, (*TEXTS, *others))
+    required = {"repository", "project", *(["permissionsBoundaryArn"] if needs_boundary else [])}
+    for name, form in TEXTS.items():
+        if texts[name] or name in required:
+            in_account = account if name == "permissionsBoundaryArn" else ""
+            problems.check(name, texts[name], form, account=in_account)
+    roles = f"arn:{partition}:iam::{account}:role"
+    read_environments = _environments(environments, roles, account, problems)
+    problems.raise_any()
+    bucket = texts["stateBucket"]
+    return Settings(
+        repository=texts["repository"],
+        environments=read_environments,
+        boundary=texts["permissionsBoundaryArn"],
+        create_oidc_provider=config.require_bool("createOidcProvider"),
+        project=texts["project"],
+        bucket_arn=f"arn:{partition}:s3:::{bucket}" if bucket else "",
+        key_arn=texts["kmsKeyArn"],
+        instance_profiles=f"arn:{partition}:iam::{account}:instance-profile/*",
+    )
+
+
+def _environments(
+    given: Mapping[str, Any], roles: str, account: str, problems: _Problems
+) -> list[Environment]:
+    """Return the environments; report every problem of each."""
+    found: list[Environment] = []
+    paths: dict[str, str] = {}
+    if not given:
+        problems.add("environments", "is empty", "rolePath of each environment in this account")
+    for name, value in given.items():
+        place = f"environments.{name}"
+        members = cast("dict[str, Any]", value if isinstance(value, dict) else {})
+        problems.check(place, name, ENVIRONMENT)
+        problems.refuse_unknown(members, MEMBERS, f"{place}.")
+        path = members.get("rolePath", "")
+        problems.check(f"{place}.rolePath", path, ROLE_PATH)
+        for other, its in paths.items():
+            if ROLE_PATH.fits(path) and (path.startswith(its) or its.startswith(path)):
+                # The permissions of one environment would include roles of the other.
+                message = f"{_quote(path)} overlaps with that of {other}, {_quote(its)}"
+                problems.add(f"{place}.rolePath", message, ROLE_PATH.expected)
+        if ROLE_PATH.fits(path):
+            paths[name] = path
+        arns = members.get("roleArns", [])
+        arns = cast("list[Any]", arns if isinstance(arns, list) else [arns])
+        for number, arn in enumerate(arns):
+            problems.check(f"{place}.roleArns[{number}]", arn, ROLE_ARN, account=account)
+        found.append(Environment(name, [f"{roles}{path}*", *arns]))
+    return found

@@ -1,0 +1,119 @@
+"""Keep the members that the file of a stack has already when `adopt --all` overwrites it.
+
+The name of a member is the name of the component that declares its role. Under another name, or without
+its member, the next update would delete the role.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, cast
+
+from components.errors import property_path, quote_argument
+from components.formats import ROLE_NAME_SUFFIX
+from components.stack_config import DATA_SOURCES, PROTECT
+from roles.adopt import files
+from roles.errors import InputError
+from roles.requirements import COMPONENT
+
+_OF_ONE_ROLE: Final = ("roleName", "secretId", "bucketName")
+"""The keys of which at least one is set if a stack has one role, and no members."""
+
+
+class Existing(NamedTuple):
+    """The roles in the file of a stack."""
+
+    stack: str
+    members: Mapping[str, Mapping[str, Any]]
+    """The settings of each role by the name of its component."""
+    has_members: bool
+    """Whether the roles are members of `dataSources`; otherwise, the stack has one role or none."""
+    protect: Mapping[str, object]
+    """The `protect` at the top level, if it is set."""
+
+    def name_of(self, role_name: str) -> str | None:
+        """Return the name of the member that declares a role; None if no member does.
+
+        IAM finds a role by its name, whatever its path. An automatic name ends with seven hexadecimal
+        digits.
+        """
+        for member, settings in self.members.items():
+            own = settings.get("roleName")
+            automatic = f"{re.escape(member + ROLE_NAME_SUFFIX)}-[0-9a-f]{{7}}"
+            pattern = re.escape(own) if own and isinstance(own, str) else automatic
+            if re.fullmatch(pattern, role_name, re.IGNORECASE):
+                return member
+        return None
+
+    def protect_of(self, member: str) -> Mapping[str, object]:
+        """Return the `protect` of a member, if it is set."""
+        settings = self.members.get(member, {})
+        return {PROTECT: settings[PROTECT]} if PROTECT in settings else {}
+
+    def check_chosen(self, identifier: str, name: str, role_name: str) -> None:
+        """Raise InputError if `--name` gives a data source another name than its member has."""
+        current = self.name_of(role_name)
+        if current in (None, name):
+            return
+        raise InputError(
+            f"--name {identifier}={name}: in {files.config_file(self.stack)}, this role belongs to the "
+            f"member {current}, and under another name the next `pulumi up` would delete it. Omit the "
+            "option, or first rename the member with `pulumi state rename`: docs/data-sources.md has "
+            "the commands. If no role is imported yet, remove the members instead, and repeat:",
+            f"  pulumi config rm --stack {quote_argument(self.stack)} {DATA_SOURCES}",
+        )
+
+    def check_kept(self, roles: Iterable[str], left_out: Sequence[str]) -> None:
+        """Raise InputError if the roles of members are not among the adopted ones.
+
+        `left_out` describes the data sources that are not adopted.
+        """
+        kept = {self.name_of(role) for role in roles}
+        lost = [member for member in self.members if member not in kept]
+        if not lost:
+            return
+        text = (
+            f"{files.config_file(self.stack)} declares roles that are not among the adopted ones "
+            f"({', '.join(lost)}), and the next `pulumi up` would delete them: adopt these as well, or "
+            "use another stack"
+        )
+        commands: list[str] = []
+        if self.has_members:
+            remove = f"  pulumi config rm --stack {quote_argument(self.stack)} --path"
+            paths = [quote_argument(property_path((DATA_SOURCES, member))) for member in lost]
+            commands = [f"{remove} {path}" for path in paths]
+            text += "; if the stack should not have them, or has not imported them yet, first run:"
+        raise InputError(text, *commands, *left_out)
+
+
+def read(stack: str, project: str) -> Existing:
+    """Read the file of a stack; raises InputError if its `dataSources` cannot be read."""
+    config = files.stack_config(stack)
+    top = {str(key).removeprefix(f"{project}:"): value for key, value in config.items()}
+    protect = {PROTECT: top[PROTECT]} if PROTECT in top else {}
+    given: object = top.get(DATA_SOURCES)
+    if isinstance(given, str):
+        with suppress(ValueError, RecursionError):
+            given = json.loads(given)
+    if not given:
+        one = {key: top[key] for key in _OF_ONE_ROLE if top.get(key)}
+        return Existing(stack, {COMPONENT: one} if one else {}, has_members=False, protect=protect)
+    members = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {"": None}
+    if not all(isinstance(settings, Mapping) for settings in members.values()):
+        raise InputError(
+            f"{DATA_SOURCES} in {files.config_file(stack)} is not an object from names to settings: "
+            "correct it, or remove it"
+        )
+    return Existing(stack, members, has_members=True, protect=protect)
+
+
+def refuse_members(stack: str, project: str) -> None:
+    """Raise InputError if the file of a stack has members, which one role would replace."""
+    existing = read(stack, project)
+    if existing.has_members:
+        raise InputError(
+            f"{files.config_file(stack)} declares the roles of several data sources "
+            f"({', '.join(existing.members)}), and the next `pulumi up` would delete them: pass --all, "
+            "or use another stack"
+        )

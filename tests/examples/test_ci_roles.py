@@ -1,0 +1,461 @@
+"""Test the roles of continuous integration: what each may do, and what none may ever do."""
+
+import inspect
+import json
+import re
+import runpy
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
+from urllib.request import Request, urlopen
+
+import pytest
+import yaml
+
+from evidence.examples import ACCOUNT
+from sandbox.environment import PROJECT
+from sandbox.provider.resources import (
+    Role,
+    RolePoliciesExclusive,
+    RolePolicy,
+    RolePolicyAttachmentsExclusive,
+    attached_arns,
+    inline_names,
+    inline_policy,
+)
+from tests.authorization.simulator import ask
+from tests.helpers.loopback import Handler, serving
+from tests.helpers.mocked import Deployment
+from tests.helpers.page import read_actions
+from tests.helpers.stacks import (
+    ATTACHED,
+    DESTROY,
+    OTHER_ACCOUNT,
+    UP,
+    Aws,
+    NewStack,
+    Stack,
+    assert_refused,
+)
+from tests.helpers.support import PROJECT_NAME, REQUIRED, TIMEOUT, as_pulumi_config
+
+# Pulumi's SDK causes this warning, for a property of type Any.
+pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
+
+EXAMPLE = PROJECT / "examples" / "ci-roles"
+MANIFEST: dict[str, Any] = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())
+SETTINGS: dict[str, Any] = {
+    key.replace("qbusiness-ci-roles:", ""): value
+    for key, value in yaml.safe_load((EXAMPLE / "Pulumi.example.yaml").read_text())["config"].items()
+}
+# The names of which one begins like the other.
+STACKS = ("staging", "prod", "prod-eu")
+ENVIRONMENTS = {stack: {"rolePath": f"/connectors/{stack}/"} for stack in STACKS}
+BOUNDARY = SETTINGS["permissionsBoundaryArn"]
+BUCKET = f"arn:aws:s3:::{SETTINGS['stateBucket']}"
+ISSUER = "token.actions.githubusercontent.com"
+
+Statements = list[dict[str, Any]]
+
+
+class Program(Deployment):
+    """One run of the program without an engine."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, account: str = ACCOUNT, **changed: Any) -> None:
+        defaults = {
+            key: each["default"] for key, each in MANIFEST["config"].items() if "default" in each
+        }
+        settings = {**defaults, **SETTINGS, "environments": ENVIRONMENTS, **changed}
+        names = {key: key if ":" in key else f"{PROJECT_NAME}:{key}" for key in settings}
+        config = {names[key]: value for key, value in settings.items()}
+        monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(config))
+        monkeypatch.syspath_prepend(EXAMPLE)
+        for module in ("policies", "settings"):
+            monkeypatch.delitem(sys.modules, module, raising=False)
+        super().__init__(lambda: runpy.run_path(str(EXAMPLE / "__main__.py")), account=account)
+
+    def policies(self, kind: str, environment: str) -> tuple[Any, Statements]:
+        """Return the trust policy and the permissions of a role."""
+        name = f"connector-ci-{kind}-{environment}"
+        role, policy = (each.inputs for each in self.registrations if each.name == name)
+        return json.loads(role["assumeRolePolicy"]), json.loads(policy["policy"])["Statement"]
+
+    def decide(self, kind: str, environment: str, *requests: tuple[str, str]) -> list[str]:
+        """Return the simulator's decisions on requests with the boundary that the example sets."""
+        return decisions(self.policies(kind, environment)[1], requests, BOUNDARY)
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch) -> Program:
+    program = Program(monkeypatch)
+    assert program.error is None
+    return program
+
+
+def decisions(
+    statements: Statements, requests: Sequence[tuple[str, str]], boundary: str = ""
+) -> list[str]:
+    """Return the simulator's decisions on actions and resources."""
+    context = {"iam:PermissionsBoundary": boundary} if boundary else {}
+    asked = [
+        {"action": action, "resource": resource, "context": context} for action, resource in requests
+    ]
+    (answer,) = ask([{"policy": {"Version": "2012-10-17", "Statement": statements}, "requests": asked}])
+    return answer["decisions"]
+
+
+def role_arn(environment: str, name: str = "wiki-qbusiness-role-1234567") -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/connectors/{environment}/{name}"
+
+
+def state_objects(stack: str) -> list[str]:
+    """Return objects of a stack's state: those that an update writes, and compressed ones."""
+    checkpoint = f"{BUCKET}/.pulumi/stacks/{PROJECT_NAME}/{stack}.json"
+    return [
+        *(f"{checkpoint}{ending}" for ending in ("", ".bak", ".gz", ".zst")),
+        f"{BUCKET}/.pulumi/backups/{PROJECT_NAME}/{stack}/{stack}.1795684812150126764.json",
+        f"{BUCKET}/.pulumi/history/{PROJECT_NAME}/{stack}/{stack}-1795684812133281807.history.json",
+        f"{BUCKET}/.pulumi/locks/organization/{PROJECT_NAME}/{stack}/4b1a.json",
+    ]
+
+
+# Who may assume the roles.
+
+
+def test_each_role_trusts_only_its_jobs(program: Program):
+    repository = f"repo:{SETTINGS['repository']}"
+    main = f"{repository}:ref:refs/heads/main"
+    for environment in STACKS:
+        deployment = f"{repository}:environment:{environment}"
+        for kind, subjects in (
+            ("deploy", [deployment]),
+            ("preview", [f"{repository}:pull_request", main]),
+            ("audit", [deployment, main]),
+        ):
+            trust, _ = program.policies(kind, environment)
+            assert trust == {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"},
+                        "Action": "sts:AssumeRoleWithWebIdentity",
+                        "Condition": {
+                            "StringEquals": {
+                                f"{ISSUER}:aud": "sts.amazonaws.com",
+                                f"{ISSUER}:sub": subjects,
+                            }
+                        },
+                    }
+                ],
+            }
+
+
+def test_an_existing_oidc_provider_is_used_and_not_created(monkeypatch: pytest.MonkeyPatch):
+    kind = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
+    (created,) = Program(monkeypatch).of_type(kind)
+    assert created.inputs == {"url": f"https://{ISSUER}", "clientIdLists": ["sts.amazonaws.com"]}
+    existing = Program(monkeypatch, createOidcProvider=False)
+    assert existing.of_type(kind) == []
+    assert existing.policies("deploy", "prod") == Program(monkeypatch).policies("deploy", "prod")
+
+
+# Permissions.
+
+
+def calls(*functions: Callable[..., Any]) -> set[str]:
+    """Return the actions of IAM that functions of the provider call."""
+    source = "".join(map(inspect.getsource, functions))
+    names = re.findall(r"\biam\.([a-z]+_[a-z_]+)", source)
+    return {"iam:" + name.title().replace("_", "") for name in names}
+
+
+@pytest.mark.parametrize("boundary", [BOUNDARY, ""], ids=["boundary", "no boundary"])
+def test_the_roles_allow_exactly_the_calls_of_the_provider(
+    monkeypatch: pytest.MonkeyPatch, boundary: str
+):
+    program = Program(
+        monkeypatch, permissionsBoundaryArn=boundary, requirePermissionsBoundary=bool(boundary)
+    )
+    shared = (inline_policy, inline_names, attached_arns)
+    exclusive = (RolePoliciesExclusive, RolePolicyAttachmentsExclusive)
+    # The stack never attaches policies: it owns them only to detach them.
+    called = calls(Role, RolePolicy, *exclusive, *shared) - {"iam:AttachRolePolicy"}
+    if boundary:
+        called -= {"iam:DeleteRolePermissionsBoundary"}
+    for kind, expected in (("deploy", called), ("preview", calls(Role.read, *shared))):
+        _, statements = program.policies(kind, "prod")
+        granted = [action for statement in statements for action in statement["Action"]]
+        assert {action for action in granted if action.startswith("iam:")} == expected
+        profile = "iam:RemoveRoleFromInstanceProfile"
+        requests = [(action, role_arn("prod")) for action in sorted(expected - {profile})]
+        assert set(decisions(statements, requests, boundary)) == {"Allowed"}
+
+
+def test_the_audit_role_has_the_permissions_of_roles_audit_and_check_and_of_a_preview(program: Program):
+    _, preview = program.policies("preview", "prod")
+    *same, last = program.policies("audit", "prod")[1]
+    assert same == preview
+    assert set(last["Action"]) == read_actions("Audit") | read_actions("Check")
+
+
+def test_no_role_may_touch_roles_outside_of_its_path_or_the_roles_of_ci(program: Program):
+    others = [
+        role_arn("staging"),
+        role_arn("prod-eu"),
+        f"arn:aws:iam::{ACCOUNT}:role/connector-ci-deploy-prod",
+        f"arn:aws:iam::{ACCOUNT}:role/admin",
+        f"arn:aws:iam::{OTHER_ACCOUNT}:role/connectors/prod/x",
+    ]
+    actions = calls(Role, RolePolicy) - {"iam:RemoveRoleFromInstanceProfile"}
+    requests = [(action, arn) for action in sorted(actions) for arn in others]
+    assert set(program.decide("deploy", "prod", *requests)) == {"ImplicitlyDenied"}
+    assert set(program.decide("preview", "prod", *requests)) == {"ImplicitlyDenied"}
+    writes = [
+        (action, arn) for action, arn in requests if not action.startswith(("iam:Get", "iam:List"))
+    ]
+    assert set(program.decide("audit", "prod", *writes)) == {"ImplicitlyDenied"}
+
+
+def test_no_role_gets_permissions_without_the_boundary_or_loses_it(program: Program):
+    _, statements = program.policies("deploy", "prod")
+    giving = [
+        (f"iam:{action}", role_arn("prod"))
+        for action in ("CreateRole", "PutRolePermissionsBoundary", "PutRolePolicy")
+    ]
+    removing = ("iam:DeleteRolePermissionsBoundary", role_arn("prod"))
+    assert decisions(statements, [*giving, removing], BOUNDARY) == ["Allowed"] * 3 + ["ImplicitlyDenied"]
+    for other in ("", f"{BOUNDARY}-2", "arn:aws:iam::aws:policy/AdministratorAccess"):
+        assert set(decisions(statements, [*giving, removing], other)) == {"ImplicitlyDenied"}
+
+
+def test_a_role_may_write_the_state_of_its_own_stack_only(program: Program):
+    actions = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
+    for own in STACKS:
+        for stack in STACKS:
+            requests = [(action, each) for action in actions for each in state_objects(stack)]
+            expected = "Allowed" if stack == own else "ImplicitlyDenied"
+            assert set(program.decide("deploy", own, *requests)) == {expected}
+        writes = [("s3:PutObject", each) for each in state_objects(own)]
+        for kind in ("preview", "audit"):
+            assert set(program.decide(kind, own, *writes)) == {"ImplicitlyDenied"}
+            assert program.decide(kind, own, ("s3:GetObject", state_objects(own)[0])) == ["Allowed"]
+        meta = f"{BUCKET}/.pulumi/meta.yaml"
+        shared = [("s3:GetObject", meta), ("s3:PutObject", meta), ("s3:DeleteObject", meta)]
+        assert program.decide("deploy", own, *shared) == ["Allowed", *["ImplicitlyDenied"] * 2]
+
+
+def test_without_a_bucket_and_a_key_no_role_may_use_any(monkeypatch: pytest.MonkeyPatch):
+    program = Program(monkeypatch, stateBucket="", kmsKeyArn="")
+    for kind in ("deploy", "preview"):
+        granted = [each["Action"] for each in program.policies(kind, "prod")[1]]
+        assert {action.partition(":")[0] for actions in granted for action in actions} == {"iam"}
+
+
+# On the engine.
+
+
+@pytest.fixture
+def stack(new_stack: NewStack) -> Stack:
+    """Return a stack of the program with the settings of the example."""
+    stack = new_stack(SETTINGS, (EXAMPLE / "__main__.py").read_text())
+    (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**MANIFEST, "name": PROJECT_NAME}))
+    for module in ("policies.py", "settings.py"):
+        shutil.copy(EXAMPLE / module, stack.directory)
+    return stack
+
+
+def test_the_roles_are_created_and_a_second_update_changes_nothing(stack: Stack, aws: Aws):
+    assert stack.up().changes == {"create": 14}
+    outputs = stack.outputs()
+    for kind in ("deploy", "preview", "audit"):
+        names = {each: f"connector-ci-{kind}-{each}" for each in SETTINGS["environments"]}
+        arns = {each: f"arn:aws:iam::{ACCOUNT}:role/{name}" for each, name in names.items()}
+        assert outputs[f"{kind}Roles"] == arns
+        assert {aws.iam.get_role(RoleName=name)["Role"]["Arn"] for name in names.values()} == {
+            *arns.values()
+        }
+    (provider,) = aws.iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    assert provider["Arn"] == f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
+    assert stack.up("--expect-no-changes").changes == {"same": 14}
+    stack.destroy()
+    assert aws.roles() == []
+    assert aws.iam.list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
+
+
+def test_the_policies_of_a_bucket_and_key_in_another_account_admit_only_their_roles(stack: Stack):
+    stack.up()
+    outputs = stack.outputs()
+    key = SETTINGS["kmsKeyArn"].replace(ACCOUNT, OTHER_ACCOUNT)
+    requests = [
+        *(("bucket", "s3:PutObject", state_objects(each)[0]) for each in ("staging", "prod")),
+        ("key", "kms:Encrypt", key),
+    ]
+    roles = {
+        "connector-ci-deploy-prod": ["ImplicitlyDenied", "Allowed", "Allowed"],
+        "connector-ci-deploy-staging": ["Allowed", "ImplicitlyDenied", "Allowed"],
+        "connector-ci-preview-prod": ["ImplicitlyDenied"] * 3,
+        "admin": ["ImplicitlyDenied"] * 3,
+    }
+    # The role's own policy allows everything: the policy of the bucket or key decides.
+    everything = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+    questions = [
+        {
+            "policy": {"Version": "2012-10-17", "Statement": everything},
+            "trust": {"Version": "2012-10-17", "Statement": outputs[f"{owner}PolicyStatements"]},
+            "requests": [
+                {
+                    "principal": f"arn:aws:iam::{ACCOUNT}:role/{role}",
+                    "action": action,
+                    "resource": resource,
+                    "context": {
+                        "aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/{role}",
+                        "aws:ResourceAccount": OTHER_ACCOUNT,
+                    },
+                }
+            ],
+        }
+        for role in roles
+        for owner, action, resource in requests
+    ]
+    answers = [answer["decisions"][0] for answer in ask(questions)]
+    assert answers == [each for expected in roles.values() for each in expected]
+
+
+def test_every_problem_of_the_settings_is_reported_and_nothing_is_created(stack: Stack, aws: Aws):
+    environments = {
+        "eu.prod": {"rolePath": "/"},
+        "a": {"rolePath": "/a/", "roleArn": "x"},
+        "b": {"rolePath": "/a/b/", "roleArns": f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"},
+    }
+    wrong = {
+        "repository": "octo-org@123456/connectors",
+        "environments": environments,
+        "permissionsBoundaryArn": "",
+        "kmsKeyArn": "alias/state",
+        "stateBukcet": "state",
+    }
+    stack.configure({**SETTINGS, **wrong})
+    update = assert_refused(
+        stack, aws, "invalid configuration: 9 errors; nothing was created or changed"
+    )
+    for line in (
+        "stateBukcet: is not a setting",
+        'repository: "octo-org@123456/connectors" has another form',
+        "permissionsBoundaryArn: is not set",
+        f"fix: pulumi config set --stack {stack.name} permissionsBoundaryArn POLICY_ARN",
+        'kmsKeyArn: "alias/state" has another form',
+        'environments.eu.prod: "eu.prod" has another form',
+        'environments.eu.prod.rolePath: "/" has another form',
+        "environments.a.roleArn: is not a setting",
+        'environments.b.rolePath: "/a/b/" overlaps with that of a, "/a/"',
+        f'environments.b.roleArns[0]: "arn:aws:iam::{OTHER_ACCOUNT}:role/x" is not in {ACCOUNT}, ',
+        f"fix: edit Pulumi.{stack.name}.yaml",
+    ):
+        assert f" {line}" in update.text
+    stack.configure({**SETTINGS, "environments": {}})
+    assert_refused(stack, aws, "environments: is empty")
+
+
+class Calls:
+    """The requests of commands to AWS, as IAM's policies see them."""
+
+    def __init__(self, upstream: str) -> None:
+        self.upstream = upstream
+        self.requests: set[tuple[str, str]] = set()
+
+    def record(self, method: str, path: str, copied: str | None, body: bytes) -> None:
+        """Record a request to IAM or S3."""
+        address = urlsplit(path)
+        bucket, _, name = unquote(address.path).lstrip("/").partition("/")
+        if not bucket:
+            parameters = dict(parse_qsl(body.decode()))
+            if parameters["Action"] not in ("GetCallerIdentity", "AssumeRole"):
+                arn = f"arn:aws:iam::{ACCOUNT}:role/connectors/{parameters['RoleName']}"
+                self.requests.add((f"iam:{parameters['Action']}", arn))
+        elif not name:
+            assert method == "GET"
+            assert "list-type" in parse_qs(address.query)
+            self.requests.add(("s3:ListBucket", f"arn:aws:s3:::{bucket}"))
+        else:
+            operation = {"HEAD": "Get", "GET": "Get", "PUT": "Put", "DELETE": "Delete"}[method]
+            self.requests.add((f"s3:{operation}Object", f"arn:aws:s3:::{bucket}/{name}"))
+            if copied:
+                self.requests.add(("s3:GetObject", f"arn:aws:s3:::{unquote(copied)}"))
+
+
+def recording(calls: Calls) -> type[Handler]:
+    """Return a handler that records each request and forwards it with all headers."""
+
+    class RecordingHandler(Handler):
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            calls.record(self.command, self.path, self.headers.get("x-amz-copy-source"), body)
+            url, headers = calls.upstream + self.path, dict(self.headers)
+            call = Request(url, body or None, headers, method=self.command)  # noqa: S310 on loopback
+            try:
+                answer: Any = urlopen(call, timeout=TIMEOUT)  # noqa: S310 an address on loopback
+            except HTTPError as error:
+                answer = error
+            with answer:
+                content = answer.read()
+                self.send_response(answer.status)
+                for name, value in answer.headers.items():
+                    if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
+                        self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 http.server's names
+
+    return RecordingHandler
+
+
+def test_the_roles_allow_each_call_of_a_preview_an_update_and_a_destroy_with_the_state_in_s3(
+    new_stack: NewStack, aws: Aws, managed_policy: str, monkeypatch: pytest.MonkeyPatch
+):
+    stack = new_stack(REQUIRED)
+    aws.client("s3").create_bucket(Bucket=SETTINGS["stateBucket"])
+    environments = {stack.name: {"rolePath": "/connectors/"}}
+    program = Program(monkeypatch, environments=environments, permissionsBoundaryArn=managed_policy)
+    settings = {
+        **REQUIRED,
+        "rolePath": "/connectors/",
+        "permissionsBoundaryArn": managed_policy,
+        "exclusivePolicies": True,
+        "tags": {"Team": "search"},
+    }
+    upstream = stack.environment["AWS_ENDPOINT_URL"]
+
+    def backend(endpoint: str) -> str:
+        return f"s3://{SETTINGS['stateBucket']}?region=us-east-1&endpoint={endpoint}&use_path_style=true"
+
+    # A person creates the stack, before CI uses it.
+    stack.environment["PULUMI_BACKEND_URL"] = backend(upstream)
+    stack.run("stack", "init", stack.name)
+    stack.configure(settings)
+    stack.environment.pop(ATTACHED, None)
+
+    def run(kind: str, *arguments: str) -> set[str]:
+        """Run a command, check that the role allows each of its calls, and return their actions."""
+        calls = Calls(upstream)
+        with serving(recording(calls)) as url:
+            stack.environment |= {"AWS_ENDPOINT_URL": url, "PULUMI_BACKEND_URL": backend(url)}
+            stack.operate(*arguments)
+        requests = sorted(calls.requests)
+        decided = decisions(program.policies(kind, stack.name)[1], requests, managed_policy)
+        assert [each for each, its in zip(requests, decided, strict=True) if its != "Allowed"] == []
+        return {action for action, _ in requests}
+
+    assert run("preview", "preview") == {"s3:GetObject", "s3:ListBucket"}
+    created = run("deploy", *UP)
+    assert created >= {"iam:CreateRole", "iam:PutRolePolicy", "s3:PutObject", "s3:DeleteObject"}
+    drift = run("preview", "refresh", "--preview-only", "--expect-no-changes")
+    assert {"iam:GetRole", "s3:GetObject"} < drift
+    stack.configure({**settings, "tags": {"Owner": "docs"}, "roleDescription": "The role of AEM"})
+    changed = run("deploy", *UP)
+    assert changed >= {"iam:TagRole", "iam:UntagRole", "iam:UpdateRoleDescription"}
+    assert run("deploy", *DESTROY) >= {"iam:DeleteRole", "iam:DeleteRolePolicy"}

@@ -1,0 +1,132 @@
+"""Test that `pulumi new` makes a project of the template, which deploys with the package."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from evidence.examples import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID
+from sandbox.environment import PROJECT
+from tests.helpers.installing import SITE_PACKAGES, VERSION, copy_repository, offline
+from tests.helpers.page import run_section
+from tests.helpers.processes import run
+from tests.helpers.stacks import Aws, NewStack, Stack
+
+TEMPLATE: Final = PROJECT / "template"
+README: Final = TEMPLATE / "README.md"
+ADDRESS: Final = "https://github.com/ORGANIZATION/REPOSITORY"
+ACCOUNT: Final = "123456789012"
+GIVEN: Final = ("aws:region", REGION, "applicationId", APPLICATION_ARN, "indexId", INDEX_ID)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Mapping[str, str]:
+    """Return variables with which pip installs the package from a repository of this checkout."""
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    copy_repository(repository)
+    identity = (
+        "-c",
+        "user.name=test",
+        "-c",
+        "user.email=test@example.com",
+        "-c",
+        "commit.gpgsign=false",
+    )
+    for arguments in (
+        ("init", "--quiet"),
+        ("add", "."),
+        ("commit", "--quiet", "--message", "Release"),
+        ("tag", f"v{VERSION}"),
+    ):
+        subprocess.run(["git", *identity, *arguments], cwd=repository, check=True)
+    return {
+        **offline(tmp_path),
+        "PYTHONPATH": SITE_PACKAGES,  # the packages that pip finds installed
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.file://{repository}.insteadOf",
+        "GIT_CONFIG_VALUE_0": ADDRESS,
+    }
+
+
+@pytest.fixture
+def project(new_stack: NewStack, package: Mapping[str, str]) -> Stack:
+    """Return a stack of a new project, as `pulumi new` leaves it."""
+    stack = new_stack({})
+    directory = stack.directory.parent / f"{stack.name}-project"
+    directory.mkdir()
+    stack.environment |= package
+    stack.directory = directory
+    stack.config_file = directory / f"Pulumi.{stack.name}.yaml"
+    options = [
+        option
+        for key, value in zip(GIVEN[::2], GIVEN[1::2], strict=True)
+        for option in ("--config", f"{key}={value}")
+    ]
+    name = f"project-{stack.name}"
+    stack.run("new", str(TEMPLATE), "--yes", "--name", name, "--stack", stack.name, *options)
+    stack.state_file = stack.state_file.parents[1] / name / stack.state_file.name
+    return stack
+
+
+def test_the_template_is_small():
+    files = run(PROJECT, ("git", "ls-files", "--", "template"), {}, check=True).stdout.split()
+    assert len(files) <= 6
+
+
+def test_the_template_pins_the_version_of_the_package():
+    assert f"{ADDRESS}@v{VERSION}\n" in (TEMPLATE / "requirements.txt").read_text()
+
+
+def test_a_new_project_asks_for_what_is_missing_deploys_it_and_gets_another_environment(
+    project: Stack, aws: Aws
+):
+    refused = project.preview(check=False)
+    assert refused.exit_code != 0
+    for problem in (
+        'aws:allowedAccountIds[0]: "ACCOUNT" is not an account ID',
+        "dataSources: is required and not set",
+    ):
+        assert problem in refused.text
+    session: dict[str, Any] = {"ACCOUNT": ACCOUNT, "SECRET_ID": SECRET_ID, "STACK": project.name}
+    run_section(project, "The first data source", README, **session)
+    project.run("config", "set", "--path", "dataSources.wiki.kmsKeyId", KEY_ID, "--type", "string")
+    assert settings(project) == {
+        "aws:region": REGION,
+        "aws:allowedAccountIds": [ACCOUNT],
+        "applicationId": APPLICATION_ARN,
+        "indexId": INDEX_ID,
+        "dataSources": {
+            "wiki": {"connector": "confluence-cloud", "secretId": SECRET_ID, "kmsKeyId": KEY_ID}
+        },
+    }
+    project.up()
+    (arn,) = project.outputs()["roleArns"].values()
+    assert arn.rpartition("/")[2] in aws.roles()
+    check = [line for line in README.read_text().splitlines() if "qbusiness-roles check" in line]
+    said = project.execute("sh", "-c", check[0], check=False, STACK=project.name)
+    assert "1 problem" not in said.stdout
+    assert ", 0 problems, " in said.stdout
+    assert project.preview().changes == {"same": 4}
+    first, second = settings(project), f"{project.name}-second"
+    others: dict[str, Any] = {
+        "NEW": second,
+        "APPLICATION_ARN": APPLICATION_ARN,
+        "INDEX_ID": INDEX_ID[::-1],
+    }
+    run_section(project, "Another environment", README, **session, **others)
+    project.config_file = project.directory / f"Pulumi.{second}.yaml"
+    assert settings(project) == {**first, "indexId": INDEX_ID[::-1]}
+
+
+def settings(stack: Stack) -> dict[str, Any]:
+    """Return the settings in the file, without the namespace of the project."""
+    config = yaml.safe_load(stack.config_file.read_text())["config"]
+    return {
+        key.removeprefix(f"project-{stack.name}:"): value
+        for key, value in config.items()
+        if key != "pulumi:tags"
+    }

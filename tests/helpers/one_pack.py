@@ -1,0 +1,15 @@
+"""Load the modules of the policy pack once; a pytest plugin of the mutation run.
+
+The pack runs apart and imports `rules` and `iam`; `roles` imports `guardrails.iam`. mutmut identifies a
+function by the path of its file, as `guardrails.rules`.
+"""
+
+import sys
+from importlib import import_module
+
+for name in (
+    *("iam", "iam.truth", "iam.patterns", "iam.operators", "iam.conditions"),
+    *("iam.containment", "iam.documents", "iam.requests"),
+    *("connector_grants", "declared_roles", "rules"),
+):
+    sys.modules[name] = import_module(f"guardrails.{name}")
