@@ -38,7 +38,7 @@ example: venv/development-installed examples/data-source/venv ## deploy four rol
 examples/data-source/venv:
 	@ln -s ../../venv $@
 
-preview: venv/sandbox-installed ## show what `make up` would change
+preview: venv/sandbox-installed ## show the changes that `make up` would make
 	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
 
 drift: venv/sandbox-installed ## fail if the role or its policy differs from the stack, and show the difference
@@ -102,7 +102,7 @@ lock: venv/development-installed ## pin requirements-dev.txt to the newest versi
 	@venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--custom-compile-command 'make lock' --output-file requirements-dev.txt requirements-dev.in
 
-clean: ## remove what these commands created: sandbox, packages, builds, caches, site
+clean: ## remove everything that these commands created: sandbox, packages, builds, caches, site
 	@find . -name .git -prune -o \( -name .sandbox -o -name venv -o -name node_modules -o -name __pycache__ \
 		-o -name .pytest_cache -o -name .ruff_cache -o -name .hypothesis -o -name mutants -o -name site \
 		-o -path ./audit.html -o -path ./graph.dot -o -path ./import.json -o -path './policy-copy-*.json' \

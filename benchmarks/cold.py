@@ -51,7 +51,7 @@ def _make_up(clone: Path, path: str) -> Command:
 
 
 def _in_clone(clone: Path, arguments: list[str], path: str) -> Command:
-    """Return a command in a clone of its own, with empty caches."""
+    """Return a command in a new clone, with empty caches."""
 
     def prepare() -> None:
         subprocess.run(["git", "clone", "--quiet", PROJECT, clone], check=True)

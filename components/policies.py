@@ -110,7 +110,7 @@ def role_statements(resources: Resources) -> Iterator[Statement]:
         service = "s3" if resources.bucket and resources.bucket.is_source else "secretsmanager"
         yield _allow(
             "AllowsAmazonQToDecryptSecret",
-            "Decrypt what a customer managed key encrypts, through one service only: the secret through "
+            "Decrypt with a customer managed key, through one service only: the secret through "
             "Secrets Manager, or the objects of a bucket that is the data source through Amazon S3.",
             ["kms:Decrypt"],
             [resources.key_arn],

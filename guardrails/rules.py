@@ -194,7 +194,9 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
             message = f"{_title(statement)} allows {', '.join(names)}"
             if not found.resource:
                 expected = "only actions that a connector needs"
-                remediation = "remove those that no connector needs; name the others without a wildcard"
+                remediation = (
+                    "remove the actions that no connector needs; name the others without a wildcard"
+                )
             elif found.expected_resources:
                 message += f" on {found.resource}"
                 expected, remediation = found.expected_resources, _REMEDIATIONS[rule]
@@ -294,10 +296,9 @@ def subnets(role: Role) -> Iterator[Finding]:
         if requires_tag and any(":subnet/" in resource for resource in statement.resources.listed()):
             yield Finding(
                 policy.urn,
-                f"{_title(statement)} has a condition on aws:RequestTag for subnets, which never meet "
-                "it",
+                f"{_title(statement)} requires aws:RequestTag for subnets, which never have it",
                 "no such condition for subnets and security groups",
-                "allow them in a statement of their own",
+                "allow them in a separate statement",
             )
 
 
@@ -369,7 +370,7 @@ RULES: Final = (
     ),
     Rule(
         "key",
-        "The policies name each key, for use through Secrets Manager or Amazon S3 alone.",
+        "The policies name each key, for use only through Secrets Manager or Amazon S3.",
         partial(permissions, "key"),
     ),
     Rule(
@@ -383,7 +384,7 @@ RULES: Final = (
         partial(permissions, "application"),
     ),
     Rule("excess", "The role has only permissions that a connector needs.", excess),
-    Rule("subnets", "Subnets have no condition that they never meet.", subnets),
+    Rule("subnets", "No condition prevents network interfaces in subnets.", subnets),
     Rule("placeholders", "No placeholder remains.", placeholders),
     Rule("quotas", "The policies are within IAM's quotas.", quotas),
     Rule("ingest", "The ingest actions cover the application and the index.", ingest, advisory=True),

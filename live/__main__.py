@@ -115,8 +115,9 @@ def _run(account: Account, *, agreed: bool) -> int:
 def _plan(account: Account, names: Names, transcript: Path) -> str:
     """Describe the run and its target."""
     return f"""\
-This creates IAM roles in an AWS account and deletes them again: about two minutes, no costs.
-Nobody can assume the roles, since their application does not exist. No other stack is used.
+This creates IAM roles in an AWS account and deletes them again. The run takes about two minutes
+and costs nothing. Nobody can assume the roles, since their application does not exist. The run uses no
+other stack.
 
   account     {account.identity["Account"]}
   caller      {account.identity["Arn"]}

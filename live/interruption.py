@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Final
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
-_NOTE: Final = "interrupted; what the run has created is removed first"
-_GOES_ON: Final = "still removing what the run has created; wait for its end"
+_NOTE: Final = "interrupted; first removing the resources of the run"
+_GOES_ON: Final = "still removing the resources of the run; wait until it ends"
 
 
 class InterruptedRunError(Exception):

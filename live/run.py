@@ -1,4 +1,4 @@
-"""Take the steps of a run, and remove everything that they created after any result."""
+"""Run the steps, and remove everything that they created after any result."""
 
 import tempfile
 from contextlib import suppress
@@ -13,7 +13,7 @@ from live.transcript import FAILED, INTERRUPTED, PASSED, SKIPPED, Transcript
 
 
 def run(account: Account, names: Names, transcript: Transcript, interruption: Interruption) -> None:
-    """Take the steps and remove everything; the transcript contains the results."""
+    """Run the steps and remove everything; the transcript contains the results."""
     with tempfile.TemporaryDirectory(prefix=f"{names.run}-", ignore_cleanup_errors=True) as directory:
         stack = Stack(Path(directory), names.run, transcript.add, interruption)
         finished = False
@@ -26,7 +26,7 @@ def run(account: Account, names: Names, transcript: Transcript, interruption: In
 
 
 def _take(step: Step, transcript: Transcript, interruption: Interruption) -> bool:
-    """Take a step; return whether the run may continue."""
+    """Run a step; return whether the run may continue."""
     transcript.begin(step.title)
     result, note = PASSED, ""
     try:

@@ -78,13 +78,13 @@ class Steps:
                 partial(self._simulate, self._example),
                 is_question=True,
             ),
-            Step("Changes by hand are found", self._find_drift),
+            Step("Manual changes are found", self._find_drift),
             Step("An update corrects them", self._correct_drift),
             Step("An update fails: its permissions boundary does not exist", self._fail),
-            Step("With the boundary, the same update applies what is missing", self._repeat),
+            Step("With the boundary, the same update applies the remaining changes", self._repeat),
             Step("Another name replaces the role", self._rename),
             Step("A destroy deletes the role", partial(self._destroy, self._names.renamed)),
-            Step("A role created by hand is imported, and updated in place", self._take_over),
+            Step("A manually created role is imported, and updated in place", self._take_over),
             Step("A destroy deletes that role too", partial(self._destroy, self._names.imported)),
             Step(
                 "An update creates the role of an S3 data source, which may pass itself", self._create_s3
@@ -179,7 +179,7 @@ class Steps:
             raise StepError("pulumi refresh found no change")
         for resource in (_ROLE, _POLICY, _POLICIES):
             if f"::{resource}]" not in output.text:
-                raise StepError(f"pulumi refresh did not find the change of {resource}")
+                raise StepError(f"pulumi refresh did not find the change to {resource}")
 
     def _correct_drift(self) -> None:
         self._stack.run(*_UP, "--refresh")
@@ -195,7 +195,7 @@ class Steps:
             *("--config", f"{_NAMESPACE}roleDescription={_DESCRIPTION}"),
         )
         if not output.exit_code:
-            raise StepError("the update succeeded, although there is no such boundary")
+            raise StepError("the update succeeded, although the boundary does not exist")
         if "NoSuchEntity" not in output.text:
             raise StepError("the update failed for a reason other than NoSuchEntity")
 
@@ -295,5 +295,5 @@ def _skip_or(error: BotoCoreError | ClientError | ResponseParserError) -> Except
     if isinstance(error, ClientError) and is_denied(error):
         return SkipError(f"not allowed: {error}")
     if isinstance(error, ClientError) and is_unanswered(error):
-        return SkipError(f"the endpoint does not have it: {error}")
+        return SkipError(f"the endpoint does not support it: {error}")
     return error

@@ -165,7 +165,7 @@ def _other_statements() -> Iterator[str]:
 
 
 def _shapes(connector: Connector) -> Iterator[Options]:
-    """Return the combinations of options that a connector takes."""
+    """Return the combinations of options that a connector accepts."""
     for shape in SHAPES:
         given = (shape.secret_arn, shape.bucket_arn, shape.network_arns)
         needs = (connector.secret, connector.bucket, connector.vpc)

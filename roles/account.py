@@ -131,7 +131,7 @@ class Account:
     """The account and Region of the credentials, read-only."""
 
     def __init__(self, region: str | None, notes: Notes) -> None:
-        """Take a Region, or None for the one of the environment or profile."""
+        """Use a Region, or None for that of the environment or profile."""
         core = botocore.session.get_session()
         # The SDK reads only AWS_DEFAULT_REGION; Pulumi's provider also reads AWS_REGION.
         self._session = boto3.Session(
@@ -155,8 +155,8 @@ class Account:
         found = self._list("qbusiness", "list_applications", "applications")
         if not found:
             raise InputError(
-                f"there is no application of Amazon Q Business in {self.region} for these credentials: "
-                "give the application's Region with --region, or its account's profile in AWS_PROFILE"
+                f"there is no Amazon Q Business application in {self.region} for these credentials: "
+                "pass the application's Region with --region, or its account's profile in AWS_PROFILE"
             )
         return {
             application["applicationId"]: application.get("displayName", "") for application in found
@@ -381,7 +381,7 @@ class Account:
             for policy in self._list("iam", "list_policies", "Policies", Scope="Local")
         ]
 
-    # What AWS decides.
+    # Decisions of AWS.
 
     @_once
     def caller(self) -> Reply:

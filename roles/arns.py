@@ -1,4 +1,4 @@
-"""Take ARNs apart."""
+"""Split ARNs into their parts."""
 
 from typing import Final, NamedTuple
 

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None, program: str) -> int:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
         report = "report it with the output of the same command with PYTHONDEVMODE=1"
-        lines = [f"this is a bug of this program ({place}): {report}"]
+        lines = [f"this is a bug in this program ({place}): {report}"]
     output(*lines)
     if options.json:
         with suppress(OutputError):
@@ -95,8 +95,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
             name,
             help=verb.HELP,
             description=f"{verb.HELP[0].upper()}{verb.HELP[1:]}.",
-            epilog=f"Credentials are the SDK's: AWS_PROFILE and the rest. docs/{name}.md describes all.",
+            epilog="Credentials come from the SDK's usual sources, such as AWS_PROFILE. "
+            f"See docs/{name}.md.",
         )
         verb.add_options(own)
-        own.add_argument("--json", action="store_true", help="print one JSON document, ask nothing")
+        own.add_argument(
+            "--json", action="store_true", help="print one JSON document, without questions"
+        )
     return parser

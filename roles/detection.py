@@ -90,7 +90,7 @@ def find_connector(uses: Uses) -> Connector:
     of_type = connectors_of(uses.type)
     if not of_type:
         raise InputError(
-            f"no connector of this program is of type {uses.type}: give the one whose role is the same "
+            f"no connector of this program has the type {uses.type}: pass one whose role is the same "
             f"with --connector, one of {', '.join(CONNECTORS)}"
         )
     if len(of_type) > 1:

@@ -113,7 +113,7 @@ def readable(document: Any, kind: Kind, policy: str, operation: str) -> tuple[St
 
 
 def _of_same_kind(statement: Statement, others: Iterable[Statement]) -> list[Statement]:
-    """Return the statements that are also of a trust policy, or also not."""
+    """Return the statements of trust policies if this one is of a trust policy, else the others."""
     trust = statement.policy == TRUST_POLICY
     return [other for other in others if (other.policy == TRUST_POLICY) == trust]
 

@@ -63,7 +63,7 @@ class InputError(Exception):
     """Raised for input that does not exist or cannot be used; the message explains how to fix it."""
 
     def __init__(self, text: str, *more: str, details: Mapping[str, object] | None = None) -> None:
-        """Take the message, more lines below it, and more members for `--json`."""
+        """Store the message, more lines below it, and more members for `--json`."""
         super().__init__(text)
         self.lines = (text, *more)
         self.details = details or {}
@@ -115,7 +115,7 @@ def is_throttled(error: ClientError) -> bool:
 def is_unanswered(error: ClientError) -> bool:
     """Return whether a server in place of AWS, such as the sandbox, does not support an operation.
 
-    Its other failures, such as an outage, are errors as those of AWS are.
+    Its other failures, such as an outage, are errors like those of AWS.
     """
     if not os.environ.get("AWS_ENDPOINT_URL"):
         return False
@@ -201,6 +201,6 @@ def _explain_other_server(text: str) -> str:
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
         return f"{text}, by AWS_ENDPOINT_URL={endpoint}: unset it to read AWS, then repeat the command"
     return (
-        f"{text}, as by a proxy, an outage, or a newer API: update boto3, check the network's proxy, "
-        "then repeat the command"
+        f"{text}, perhaps because of a proxy, an outage, or a newer API: update boto3, check the "
+        "network's proxy, then repeat the command"
     )

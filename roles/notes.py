@@ -22,7 +22,7 @@ class Notes:
     """
 
     def __init__(self, verb: str) -> None:
-        """Take the verb."""
+        """Store the verb."""
         self.verb = verb
         self._in_line = False
 

@@ -16,7 +16,7 @@ class Output(Notes):
     """The output of a verb: the lines of its result or one JSON document, and notes."""
 
     def __init__(self, verb: str) -> None:
-        """Take the verb."""
+        """Store the verb."""
         super().__init__(verb)
         self._has_document = False
 

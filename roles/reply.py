@@ -41,7 +41,7 @@ class Reply(dict[str, Any]):
     """
 
     def __init__(self, operation: str, shape: Any, members: Mapping[str, Any]) -> None:
-        """Take the operation that was called, and the model of this structure."""
+        """Store the operation that was called, and the model of this structure."""
         super().__init__(members)
         self._operation = operation
         self._shape = shape

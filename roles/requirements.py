@@ -19,13 +19,13 @@ from roles.reply import Reply
 COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
 _READ: Final[Mapping[str, tuple[str, str]]] = {
-    "DescribeKey": ("key", "encrypt what the data source reads with a key that exists"),
+    "DescribeKey": ("key", "encrypt the secret or the bucket with a key that exists"),
     "DescribeSecret": ("secret", "give the data source the ARN of a secret that exists"),
     "GetBucketEncryption": ("bucket", "give the data source the name of a bucket that exists"),
-    "GetDataSource": ("data source", "it was deleted meanwhile"),
+    "GetDataSource": ("data source", "it has been deleted in the meantime"),
     "GetRole": ("role", "give the data source the ARN of a role that exists"),
 }
-"""The resource that an operation reads, and how to fix that it does not exist."""
+"""The resource that an operation reads, and how to fix that it is missing."""
 
 _T = TypeVar("_T")
 
@@ -202,7 +202,7 @@ def _role(
         faults.append(
             Fault(
                 f"{named} is in account {application_account} and its role in {arn.account}: Amazon Q "
-                "Business can be passed only roles of its own account; create a new role with the "
+                "Business can be passed only roles in its own account; create a new role with the "
                 "program"
             )
         )
@@ -229,7 +229,7 @@ def _bucket(connector: Connector, uses: Uses, named: str, notes: Notes) -> str |
     if len(uses.buckets) > 1:
         notes.warn(
             f"the configuration of {named} names several buckets ({', '.join(uses.buckets)}), and "
-            f"bucketName is a single bucket: the role policy is for {uses.buckets[0]} alone"
+            f"bucketName is a single bucket: the role policy is only for {uses.buckets[0]}"
         )
     return uses.buckets[0]
 

@@ -113,7 +113,7 @@ def _destroy(project: Path, stack: str, environment: Mapping[str, str]) -> int:
 
     exit_code = pulumi("destroy", "--yes", "--skip-preview")
     if exit_code:
-        _fail("the stack could not be destroyed; the sandbox is reset nevertheless")
+        _fail("the stack could not be destroyed; the sandbox is reset anyway")
         if pulumi("stack", "export", output=subprocess.DEVNULL):
             return 0
     return exit_code

@@ -16,7 +16,7 @@ class Truth(Enum):
     CANNOT_TELL = "cannot tell"
 
     @classmethod
-    def of(cls, value: bool) -> "Truth":  # noqa: FBT001 the value is what is converted
+    def of(cls, value: bool) -> "Truth":  # noqa: FBT001 the value to convert
         """Return the answer for a known value."""
         return cls.YES if value else cls.NO
 

@@ -146,7 +146,7 @@ def _warn_of_role(role: Role, notes: Notes) -> None:
     if own := [key for key in role.tags if is_reserved(key)]:
         notes.warn(
             f"the role has tags that only AWS can set ({', '.join(own)}), and no stack can keep "
-            "them: what created them, such as a CloudFormation stack, must release the role first"
+            "them: their creator, such as a CloudFormation stack, must release the role first"
         )
 
 
@@ -159,7 +159,7 @@ def _warn_of_others(account: Account, role: Role, others: Sequence[DataSource], 
             notes.warn(
                 f"data source {other.id} of index {other.index_id} and application "
                 f"{other.application_id} runs under the same role, which will be for this one "
-                "only: give the other a role of its own first"
+                "only: first give the other its own role"
             )
 
 
@@ -196,7 +196,7 @@ def _choose(found: Sequence[DataSource], options: argparse.Namespace, output: Ou
         types = ", ".join(sorted({source.type for source in found})) or "none"
         raise InputError(
             f"there is {missing}{kind} (there are {len(found)}, of these types: {types}): check "
-            "--application, --region and --connector, or give --data-source"
+            "--application, --region and --connector, or pass --data-source"
         )
     if len(choices) == 1:
         if not options.data_source:

@@ -85,7 +85,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         arn = adopted.requirements.role.arn
         if users[arn] > 1:
             raise InputError(
-                f"{users[arn]} data sources run under {arn}: give each of them a role of its own"
+                f"{users[arn]} data sources run under {arn}: give each of them its own role"
             )
         return adopted
 

@@ -56,13 +56,17 @@ class Existing(NamedTuple):
         current = self.name_of(role_name)
         if current in (None, name):
             return
-        raise InputError(
+        text = (
             f"--name {identifier}={name}: in {files.config_file(self.stack)}, this role belongs to the "
             f"member {current}, and under another name the next `pulumi up` would delete it. Omit the "
             "option, or first rename the member with `pulumi state rename`: docs/data-sources.md has "
-            "the commands. If no role is imported yet, remove the members instead, and repeat:",
-            f"  pulumi config rm --stack {quote_argument(self.stack)} {DATA_SOURCES}",
+            "the commands"
         )
+        if self.has_members:
+            text += ". If no role is imported yet, remove the members instead, and repeat:"
+            command = f"pulumi config rm --stack {quote_argument(self.stack)} {DATA_SOURCES}"
+            raise InputError(text, f"  {command}")
+        raise InputError(text)
 
     def check_kept(self, roles: Iterable[str], left_out: Sequence[str]) -> None:
         """Raise InputError if the roles of members are not among the adopted ones.

@@ -155,7 +155,7 @@ def _split(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _pieces(document: Mapping[str, Any], statement: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Divide the resources or actions of a statement that is too large for a policy of its own."""
+    """Divide the resources or actions of a statement that is too large for one managed policy."""
     if _size({**document, "Statement": [statement]}) <= MAXIMUM_MANAGED_SIZE:
         yield statement
         return

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     found = survey(Account(region, output), output, stack)
     if not (found.data_sources or found.skipped or options.allow_empty):
         raise InputError(
-            f"there is no data source of Amazon Q Business in {found.region}, account {found.account}: "
+            f"there is no Amazon Q Business data source in {found.region}, account {found.account}: "
             "pass the Region of the applications with --region, or name a profile of their account in "
             "AWS_PROFILE; if there should be none, pass --allow-empty",
             details={"account": found.account, "region": found.region},

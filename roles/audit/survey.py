@@ -381,7 +381,7 @@ def _compare(
     if others:
         names = ", ".join(other.data_source.id for other in others)
         remarks.append(
-            f"also used by {names}, which could not be compared: what is in excess may be needed there"
+            f"also used by {names}, which could not be compared: access in excess may be needed there"
         )
     if role.denied:
         remarks.append(f"{role.denied} is not allowed: the policies that it reads were not compared")

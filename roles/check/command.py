@@ -192,7 +192,9 @@ def _stated(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
         given.setdefault(key.lower(), (key, []))[1].append(value)
     for key, values in given.values():
         if "" in values and any(values):
-            raise InputError(f"--context states that {key} is absent, and that it has a value: give one")
+            raise InputError(
+                f"--context states that {key} is absent, and that it has a value: pass only one"
+            )
     return {key: [*filter(None, values)] for key, values in given.values()}
 
 

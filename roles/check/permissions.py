@@ -88,7 +88,7 @@ def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] 
         for verdict in (*difference.program, *difference.role)
         if verdict.verdict in ("missing", "excess", "denies")
     ]
-    return problem("differs from what the program renders", subject.up_command, *wrong)
+    return problem("differs from the rendered policy", subject.up_command, *wrong)
 
 
 def other_policies(subject: Subject) -> Answer:
@@ -114,7 +114,7 @@ def other_policies(subject: Subject) -> Answer:
         ]
         exclusive = bool(subject.stack.get("exclusive_policies"))
         return problem(
-            f"the role has {', '.join((*inline, *map(subject.show, attached)))} in addition",
+            f"the role also has {', '.join((*inline, *map(subject.show, attached)))}",
             subject.up_command if exclusive else " && ".join(commands),
         )
     if role.attached is None:
@@ -195,7 +195,7 @@ def requests_allowed(subject: Subject) -> Answer:
     if denied:
         return problem(
             f"IAM denies {len(denied)} of the {len(results)} requests that the connector makes",
-            "fix what the answers before this one show; a service control policy is your organization's",
+            "fix the problems reported above; a service control policy belongs to your organization",
             *denied,
         )
     if depending:
@@ -301,7 +301,7 @@ def policy_findings(subject: Subject) -> Answer:
     if serious:
         return problem(
             f"IAM Access Analyzer finds {len(serious)} errors or security warnings",
-            "follow the links; an error in what the program renders is a bug of the program",
+            "follow the links; an error in a rendered policy is a bug in the program",
             *serious,
         )
     others = f", {len(findings)} warnings or suggestions" if findings else ""
@@ -324,7 +324,7 @@ def passing(subject: Subject) -> Answer:
         return ok(f"{shown} may pass the role to {SERVICE}")
     unread = [found for _, found in subject.data_sources if isinstance(found, OddAnswerError)]
     if len(unread) < len(subject.data_sources):
-        return ok(f"{shown} may not pass the role, which a data source has already")
+        return ok(f"{shown} may not pass the role, but a data source already uses it")
     if unread:
         raise unread[0]
     return problem(

@@ -26,7 +26,7 @@ from roles.difference import readable
 from roles.errors import code, is_denied
 
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
-_NO_TRACE: Final = "names no role that was deleted"
+_NO_TRACE: Final = "does not name a deleted role"
 _PREFIXES: Final[Mapping[str, str]] = {"secret": "secretsmanager:", "bucket": "s3:"}
 """Prefixes of the actions that a policy may deny; "key policy" asks about the key."""
 _EVERYTHING: Final = Patterns(("*",))
@@ -105,7 +105,7 @@ def bucket_policy(subject: Subject) -> Answer:
 
 def _left_to(subject: Subject, owner: str, kind: str) -> Answer:
     return skipped(
-        f"only account {subject.show(owner)}, which has the {kind}, can read its policy: it has to name "
+        f"only account {subject.show(owner)}, which has the {kind}, can read its policy: it must name "
         f"{subject.show(subject.stack.role_arn or 'the role')} by its ARN again if the role was deleted "
         "and created again"
     )

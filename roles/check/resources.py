@@ -141,7 +141,7 @@ def encryption(subject: Subject) -> Answer:
         except ClientError as error:
             return _unseen_bucket(subject, error)
     elif subject.policies.resource("secretsmanager:GetSecretValue") is None:
-        return ok("nothing that the role reads is encrypted with a key of its own")
+        return ok("the role reads neither a secret nor the objects of a data source's bucket")
     elif subject.secret is None:
         return skipped("there is no secret")
     else:
@@ -199,7 +199,7 @@ def key_policy(subject: Subject) -> Answer:
     if owner != subject.account_id:
         return skipped(
             f"only account {subject.show(owner, 'kms_key_id')}, which has the key, can read its policy: "
-            f"it has to let {subject.show(subject.stack.role_arn or 'the role')} use kms:Decrypt"
+            f"it must allow {subject.show(subject.stack.role_arn or 'the role')} to use kms:Decrypt"
         )
     command = put_key_policy(subject, key)
     document = subject.account.key_policy(key["Arn"])
@@ -210,7 +210,7 @@ def key_policy(subject: Subject) -> Answer:
         return cannot_tell(
             "the key policy may let the role decrypt, or not",
             f"{context_advice(decision)}, or start a sync and look for kms:Decrypt in CloudTrail: "
-            "IAM simulates key policies for users only",
+            "IAM simulates key policies only for users",
             dependence(decision),
         )
     if decision.allowed is Truth.NO:
@@ -220,7 +220,8 @@ def key_policy(subject: Subject) -> Answer:
                 f"{command}, without that statement",
             )
         return problem(
-            f"the key policy neither lets the role decrypt nor leaves it to IAM{for_now(decision)}",
+            "the key policy neither allows the role to decrypt nor delegates to IAM policies"
+            f"{for_now(decision)}",
             f"{command}, with the statement of docs/faq.md#access-denied-to-the-kms-key",
         )
     named = {name for statement in decision.statements for name in statement.principals.listed()}
@@ -229,7 +230,7 @@ def key_policy(subject: Subject) -> Answer:
     elif "*" in named:
         text = "allows every principal that meets its conditions to decrypt, including the role"
     else:
-        text = "leaves it to the account's IAM policies"
+        text = "delegates to the account's IAM policies"
     return ok(f"{text}{for_now(decision)}")
 
 
@@ -369,7 +370,7 @@ def bucket(subject: Subject) -> Answer:
     if region != subject.region and subject.stack.connector.bucket is Need.REQUIRED:
         return problem(
             f"bucket {shown} is in {subject.show(region, 'region')}, and the index in "
-            f"{subject.shown_region}: Amazon Q Business reads buckets of its own Region only",
+            f"{subject.shown_region}: Amazon Q Business reads only buckets in its own Region",
             "copy the documents to a bucket of that Region, and set bucketName",
         )
     return ok(f"{shown} exists in account {subject.show(owner)}, {subject.show(region, 'region')}")
@@ -390,7 +391,7 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Answer:
     role = subject.show(subject.stack.role_arn or "the role")
     is_source = subject.stack.connector.bucket_is_source
     return skipped(
-        f"only account {subject.show(owner)}, which has the bucket, can see this: its bucket policy has "
-        f"to allow s3:GetObject{' and s3:ListBucket' if is_source else ''} to {role}, and "
+        f"only account {subject.show(owner)}, which has the bucket, can see this: its bucket policy "
+        f"must allow s3:GetObject{' and s3:ListBucket' if is_source else ''} to {role}, and "
         f"{action(error.operation_name)} to {subject.show(subject.caller.text)}, which asks"
     )

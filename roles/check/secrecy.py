@@ -20,7 +20,7 @@ class Secrecy:
     """The values of the secret settings of a stack, which are not shown."""
 
     def __init__(self, secrets: Mapping[str, object]) -> None:
-        """Take the values of the secret settings, by the settings' names in the component."""
+        """Store the values of the secret settings, by the settings' names in the component."""
         self._secrets = secrets
         texts = {name: [*_texts(value)] for name, value in secrets.items()}
         self._given_as_arn = {name for name in texts if any(map(_is_arn, texts[name]))}

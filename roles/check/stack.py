@@ -159,8 +159,8 @@ def _check_project(name: str, project: str) -> None:
     match name.split("/"):
         case [_, other, _] if other != project:
             raise InputError(
-                f"stack {name} is of another project, {other}, and Pulumi.yaml in this directory is of "
-                f"{project}: {_OTHER_PROJECT}"
+                f"stack {name} belongs to another project, {other}; Pulumi.yaml in this directory is "
+                f"that of {project}: {_OTHER_PROJECT}"
             )
         case _:
             return
@@ -172,8 +172,8 @@ def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
     others = namespaces - {*_PROVIDERS, project}
     if others and project not in namespaces:
         raise InputError(
-            f"stack {name} seems to be of another project: its settings are of "
-            f"{', '.join(sorted(others))}, and Pulumi.yaml in this directory is of {project}: "
+            f"stack {name} seems to belong to another project: its settings are those of "
+            f"{', '.join(sorted(others))}; Pulumi.yaml in this directory is that of {project}: "
             f"{_OTHER_PROJECT}"
         )
 

@@ -18,7 +18,7 @@ DEFAULTS: Final = "__defaults"
 
 
 class ResourceInitError(ProviderError):
-    """Raised when a call fails after a resource was created; the engine stores `state` nevertheless."""
+    """Raised when a call fails after a resource was created; the engine still stores `state`."""
 
     def __init__(self, identifier: str, state: Properties, reason: str) -> None:
         """Store the ID and the state for the engine."""

@@ -77,7 +77,7 @@ def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) -> None:
-    """Fail with an error that makes the engine store the resource nevertheless."""
+    """Fail with an error that makes the engine store the resource anyway."""
     detail = provider_pb2.ErrorResourceInitFailed(
         id=error.identifier, properties=_encode(error.state), reasons=[str(error)]
     )

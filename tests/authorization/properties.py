@@ -1,4 +1,4 @@
-"""Define as formulas what a role must never allow, and how it may differ from AWS's page."""
+"""Define as formulas the requests that a role must never allow, and its differences from AWS's page."""
 
 import json
 from typing import Any, Final
@@ -74,7 +74,7 @@ ACTIONS: Final = (
 
 
 def expected(options: Options) -> dict[str, Any]:
-    """Return what the role policy may allow: the page, and the listed differences of the options."""
+    """Return the widest role policy: that of the page, with the listed differences of the options."""
     allowed = page(options)["Statement"]
     if options.ingest_scope == "applicationAndIndex":
         allowed.append(_INGEST_INTO_THE_APPLICATION)
@@ -84,7 +84,7 @@ def expected(options: Options) -> dict[str, Any]:
 
 
 def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]:
-    """Return the formulas of what must never be allowed."""
+    """Return the formulas of requests that must never be allowed."""
     services = {
         "s3": options.bucket_arn,
         "secretsmanager": options.secret_arn,

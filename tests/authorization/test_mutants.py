@@ -35,7 +35,7 @@ EVERY = 1 if os.environ.get("MUTANTS") == "all" else 12
 
 
 class Document(NamedTuple):
-    """A document, and what its mutants are compared with."""
+    """A document, and the evidence that its mutants are tested against."""
 
     kind: str
     """Kind of the simulator's question."""
@@ -100,7 +100,7 @@ def test_every_mutant_of_the_documents_is_detected(record_property: Callable[[st
         for mutant in found:
             ways = {
                 "decisions of the simulator": mutant.title in decided,
-                "what must never be allowed": is_forbidden(mutant, document.properties),
+                "proofs of the properties": is_forbidden(mutant, document.properties),
                 "comparison with AWS's page": is_not_the_page(mutant, document.page),
             }
             by.update(way for way, detected in ways.items() if detected)

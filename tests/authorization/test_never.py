@@ -1,4 +1,4 @@
-"""Test what the documents never allow, by proofs for all possible requests."""
+"""Prove, for all possible requests, that the documents never allow certain ones."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Test which resources the component registers, with which inputs, and what it checks first."""
+"""Test which resources the component registers, with which inputs, and after which checks."""
 
 import json
 from collections import UserDict
@@ -67,7 +67,7 @@ def test_only_the_role_and_its_policy_are_registered():
     ]
 
 
-def test_the_inputs_of_role_and_policy_are_the_documents_and_what_was_set():
+def test_the_inputs_of_role_and_policy_are_the_documents_and_the_settings():
     deployment = deploy(
         {
             **FULL,
@@ -333,7 +333,9 @@ def test_in_a_preview_an_unknown_bucket_or_role_leaves_the_trust_policy_known(na
     [(S3, "secret_id"), (S3, "vpc_configuration"), (MINIMAL, "bucket_name")],
     ids=["secret", "VPC", "bucket"],
 )
-def test_what_the_connector_does_not_take_may_turn_out_blank(args: Mapping[str, Any], name: str):
+def test_an_output_that_the_connector_does_not_support_may_resolve_to_blank(
+    args: Mapping[str, Any], name: str
+):
     def deploy_later(value: object, *, preview: bool) -> Deployment:
         return Deployment(lambda: component({**args, name: output_of(value)}), preview=preview)
 
@@ -467,7 +469,9 @@ def secret_outputs(deployment: Deployment) -> set[str]:
         ("bucket_account_id", pulumi.Output.secret(OTHER_ACCOUNT), {"role policy"}),
     ],
 )
-def test_a_secret_makes_only_what_contains_it_secret(name: str, value: object, expected: set[str]):
+def test_a_secret_makes_only_the_values_that_contain_it_secret(
+    name: str, value: object, expected: set[str]
+):
     args = S3 if name.startswith("bucket") else FULL
     deployment = Deployment(lambda: component({**args, name: value}))
     assert deployment.error is None
@@ -572,7 +576,7 @@ def test_a_missing_output_that_the_connector_needs_is_refused_before_the_role_is
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
-def test_what_only_the_provider_knows_is_checked_before_the_role_is_created():
+def test_facts_that_only_the_provider_knows_are_checked_before_the_role_is_created():
     args = {"application_id": APPLICATION_ID, "region": REGION}
     secret = f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"
     deployment = deploy({**FULL, **args, "secret_id": secret})
@@ -657,10 +661,10 @@ def test_the_account_of_a_secret_application_is_not_shown():
         assert ACCOUNT not in str(deployment.error)
 
 
-# What documents and messages contain.
+# The contents of documents and messages.
 
 
-def test_the_documents_name_only_what_was_set():
+def test_the_documents_name_only_the_resources_in_the_settings():
     text = deploy(FULL).role_policy["policy"]
     for value in (APPLICATION_ID, INDEX_ID, SECRET_ID, SUBNET_ID):
         text = text.replace(value, "")

@@ -238,7 +238,7 @@ def test_another_namespace_is_named_in_messages_and_commands(monkeypatch: pytest
     assert "pulumi config set --stack test --plaintext -- search:indexId " in text
 
 
-def test_another_namespace_is_named_in_what_a_connector_refuses(monkeypatch: pytest.MonkeyPatch):
+def test_another_namespace_is_named_in_the_refusals_of_a_connector(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**S3_SETTINGS, "secretId": SECRET_ID}, namespace="search")
     assert "  search:secretId: is not supported by the connector s3-v2: see https://docs.aws" in text
     assert "    expected: no search:secretId, or another search:connector\n" in text
@@ -570,7 +570,7 @@ def test_a_secret_region_is_in_no_message(monkeypatch: pytest.MonkeyPatch):
     assert "Hunter2" not in text
 
 
-def test_a_secret_key_makes_only_what_contains_it_secret(monkeypatch: pytest.MonkeyPatch):
+def test_a_secret_key_makes_only_the_values_that_contain_it_secret(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:secretId"].__contains__)
     deployment = deploy(monkeypatch, MINIMAL)
     assert deployment.secret_documents == {"role policy"}

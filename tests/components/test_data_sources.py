@@ -98,7 +98,7 @@ def test_each_member_gets_a_role_with_its_own_policy_and_one_lookup_of_the_calle
     assert deployment.warnings == []
 
 
-def test_a_member_takes_the_defaults_that_it_leaves_out(monkeypatch: pytest.MonkeyPatch):
+def test_a_member_has_the_defaults_of_the_settings_that_it_leaves_out(monkeypatch: pytest.MonkeyPatch):
     other = "c3d4e5f6-7890-12ab-cdef-333333333333"
     members = {
         "one": AEM,

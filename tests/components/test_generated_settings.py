@@ -1,4 +1,4 @@
-"""Test generated settings: a document contains what was set, or is not written.
+"""Test generated settings: a document contains the settings, or is not written.
 
 `make generated` runs at least 10,000 settings; `make test` runs fewer, the same each time.
 """

@@ -258,7 +258,7 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
         f"{begin} --secret -- aem:secretId SECRET_ARN",
         *2 * ["    fix: edit Pulumi.prod.yaml"],
     ]
-    # What the connector does not take has to go as a whole.
+    # A setting that the connector does not support is removed as a whole.
     without_vpc = {"connector": "onedrive-new", "vpc_configuration": NETWORK}
     message = refusal(without_vpc, config.source, secrets=config.secrets)
     assert message.endswith("    fix: pulumi config rm --stack prod -- aem:vpcConfiguration")

@@ -175,7 +175,7 @@ REFUSED: dict[str, list[Any]] = {
 
 
 def test_every_setting_has_values_that_are_accepted_and_refused():
-    of_a_bucket = {"bucket_name", "bucket_account_id"}  # below, with a connector that takes them
+    of_a_bucket = {"bucket_name", "bucket_account_id"}  # below, with a connector that supports them
     assert {*ACCEPTED} | of_a_bucket == {*SETTINGS}
     assert {*REFUSED} | of_a_bucket == {*SETTINGS}
 
@@ -257,7 +257,7 @@ def test_every_invalid_tag_is_reported():
     assert [problem.name for problem in found] == ['tags["1"]', 'tags["2"]', 'tags["k!"]', "tags.k"]
 
 
-def test_the_message_shows_the_value_and_what_is_expected():
+def test_the_message_shows_the_value_and_the_expected_one():
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, "index_id": "x*"})
     assert str(caught.value) == (
@@ -312,7 +312,7 @@ def test_a_member_whose_name_is_a_number_is_refused():
     assert problem.name == 'vpc_configuration["1"]'
 
 
-def test_a_placeholder_is_refused_with_what_is_expected():
+def test_a_placeholder_is_refused_with_the_expected_value():
     (problem,) = problems({"index_id": "INDEX_ID"})
     assert problem.message == "INDEX_ID is a placeholder"
     assert problem.expected.startswith("36 letters, digits, and hyphens")
@@ -470,7 +470,7 @@ def test_with_a_role_name_the_component_s_name_may_have_any_length():
     assert look({**MINIMAL, "role_name": "qbusiness-aem"}, "c" * 100).role_policy
 
 
-# What the connector decides.
+# Settings that depend on the connector.
 
 PAGES = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/"
 
@@ -577,7 +577,7 @@ def refusals(given: Mapping[str, Any]) -> dict[str, str]:
     ],
     ids=lambda value: None if isinstance(value, dict) else str(value)[:40],
 )
-def test_what_a_connector_does_not_take_or_needs_is_refused_with_its_page(
+def test_unsupported_and_missing_settings_are_refused_with_the_page_of_the_connector(
     changes: dict[str, Any], name: str, message: str, expected: str
 ):
     (problem,) = problems(changes)
@@ -614,7 +614,7 @@ def test_a_setting_that_the_connector_does_not_support_is_refused_once_for_any_v
     assert (problem.name, problem.expected) == (name, f"no {name}, or another connector")
 
 
-def test_what_belongs_to_a_setting_that_is_refused_is_refused_with_it():
+def test_settings_that_require_a_refused_setting_are_refused_with_it():
     deletion = {**with_vpc(), "allow_network_interface_deletion": True}
     bucket = {"bucket_name": "qbusiness-documents", "bucket_account_id": OTHER_ACCOUNT}
     for given, name, other in (
@@ -641,7 +641,7 @@ def test_problems_with_the_connector_are_reported_with_all_others():
     assert [problem.path[0] for problem in problems(wrong)] == names
 
 
-def test_with_an_unknown_connector_what_does_not_depend_on_it_is_reported_too():
+def test_with_an_unknown_connector_the_problems_independent_of_it_are_reported_too():
     wrong = {"connector": "x", "bucket_account_id": OTHER_ACCOUNT, "secret_id": None}
     found = problems({**wrong, "allow_network_interface_deletion": True})
     assert [problem.path[0] for problem in found] == [
@@ -680,7 +680,7 @@ def test_the_name_of_a_bucket_is_accepted(connector: str, name: str):
 
 
 @pytest.mark.parametrize("name", BUCKETS_REFUSED)
-def test_what_cannot_be_the_name_of_a_bucket_is_refused(name: object):
+def test_an_invalid_name_of_a_bucket_is_refused(name: object):
     assert [*refusals({**S3, "bucket_name": name})] == ["bucket_name"]
 
 
@@ -702,7 +702,7 @@ def test_the_account_of_a_bucket_is_the_application_s_unless_it_is_given(account
         ([OTHER_ACCOUNT], f'expected a string, got ["{OTHER_ACCOUNT}"]'),
     ],
 )
-def test_what_is_no_account_of_a_bucket_is_refused_with_the_advice_to_quote_it(
+def test_an_invalid_account_of_a_bucket_is_refused_with_the_advice_to_quote_it(
     account: object, message: str
 ):
     with pytest.raises(SettingsError) as refused:
@@ -714,7 +714,7 @@ def test_what_is_no_account_of_a_bucket_is_refused_with_the_advice_to_quote_it(
     )
 
 
-def test_while_what_the_connector_does_not_take_is_unknown_it_may_turn_out_blank():
+def test_an_unknown_setting_that_the_connector_does_not_support_may_resolve_to_blank():
     for given in (
         {**S3, "secret_id": pulumi.UNKNOWN},
         {**S3, "vpc_configuration": pulumi.UNKNOWN},

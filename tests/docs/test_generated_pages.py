@@ -53,7 +53,7 @@ def test_the_configuration_page_lists_every_connector():
         ),
     ],
 )
-def test_the_configuration_page_shows_what_a_connector_needs(name: str, title: str, needs: str):
+def test_the_configuration_page_shows_the_needs_of_a_connector(name: str, title: str, needs: str):
     link = f"https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{name}-iam-role.html"
     row = f"\n| `{name}`<br>[{title}]({link}) | {needs} |\n"
     assert row in (DOCS / "configuration.md").read_text()

@@ -180,7 +180,7 @@ ASSIGNMENT: Final = re.compile(r"^(\w+)=\$(?=\()", re.MULTILINE)
 
 
 def variables(block: str) -> list[str]:
-    """Return the variables that the user has to set."""
+    """Return the variables that the user must set."""
     return sorted({*re.findall(VARIABLE, block)} - {*ASSIGNMENT.findall(block)})
 
 
@@ -244,7 +244,7 @@ def test_a_pasted_block_runs_every_command_and_stops_at_the_first_failure(pasted
     assert pasted.run(block) == (0, expected)
 
 
-def test_the_recovery_deletes_what_was_being_created_and_stops_at_the_first_failure(
+def test_the_recovery_deletes_unfinished_resources_and_stops_at_the_first_failure(
     shell: str, tmp_path: Path
 ):
     pasted = Pasted(shell, tmp_path, {"pulumi", "aws"})

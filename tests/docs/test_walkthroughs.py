@@ -144,7 +144,7 @@ def test_the_roles_of_the_sandbox_are_audited_as_the_page_says(clone: Path):
     assert status(clone) == ""
 
 
-def test_check_finds_what_is_broken_in_the_sandbox_and_the_fix_works_as_documented(clone: Path):
+def test_check_finds_faults_in_the_sandbox_and_the_fix_works_as_documented(clone: Path):
     text = CHECK.read_text()
     deploy, shell = blocks("sh", prose("Try it in the sandbox", CHECK))[:2]
     assert (deploy, shell) == ("make example\n", "venv/bin/python -m sandbox shell\n")

@@ -173,7 +173,7 @@ def test_the_engine_checks_presence_and_types(
     refused(configured(new_stack, changes), aws, expected)
 
 
-def test_a_preview_refuses_what_an_update_refuses(new_stack: NewStack):
+def test_a_preview_refuses_the_same_settings_as_an_update(new_stack: NewStack):
     preview = configured(new_stack, {"indexId": "x"}).preview(check=False)
     assert preview.exit_code != 0
     assert 'indexId: "x" is not an index ID' in preview.text

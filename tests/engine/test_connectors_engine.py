@@ -1,4 +1,4 @@
-"""Test that each connector, with each option that it takes, gets its documents on the real engine."""
+"""Test that each connector, with each option that it accepts, gets its documents on the real engine."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +36,7 @@ def given(options: Options) -> set[str]:
 
 
 def roles(facts: Facts) -> Iterator[Options]:
-    """Return a role without options, one with each option, and one with all that the connector takes."""
+    """Return a role without options, one with each, and one with all that the connector accepts."""
     possible = [*shapes(facts)]
     required = set[str].intersection(*map(given, possible))
     for options in possible:

@@ -42,7 +42,7 @@ def kill(stack: Stack, process: subprocess.Popen[str]) -> None:
 
 
 def recover(stack: Stack, name: str) -> None:
-    """Follow the page; a role with a set name has to be inspected before it is deleted."""
+    """Follow the page; a role with a set name must be inspected before it is deleted."""
     done = run_section(stack, "After a crash of an update", check=False)
     if done.returncode:
         assert f"Role with name {name} already exists" in done.stdout

@@ -264,7 +264,7 @@ def test_after_a_call_fails_for_good_the_next_update_continues(
     record_property("figure", {"faults, each of which ends the update of a role": dict(faults)})
 
 
-def test_after_any_failed_call_of_an_update_a_plain_up_applies_what_was_lost(
+def test_after_any_failed_call_of_an_update_a_plain_up_applies_the_lost_changes(
     new_stack_of_four: NewStack, failing: Proxy, aws: Aws, record_property: Record
 ):
     stack = new_stack_of_four(attempts=1)
@@ -276,7 +276,7 @@ def test_after_any_failed_call_of_an_update_a_plain_up_applies_what_was_lost(
         stack.configure(for_each_fault(settings))
         failing.set_rules(*rules((call,)))
         errors: list[tuple[str, str]] = []
-        # A failed role stops its policy and ends the whole update, maybe before that of another role.
+        # A failed role stops its policy and ends the whole update, perhaps before another role's policy.
         while sorted(failing.fired()) != firings((call,)):
             failed = stack.up("--continue-on-error", check=False)
             assert failed.exit_code != 0

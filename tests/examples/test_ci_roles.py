@@ -255,6 +255,15 @@ def test_without_a_bucket_and_a_key_no_role_may_use_any(monkeypatch: pytest.Monk
         assert {action.partition(":")[0] for actions in granted for action in actions} == {"iam"}
 
 
+def test_the_page_and_the_example_list_the_settings():
+    page = (PROJECT / "docs" / "continuous-integration.md").read_text()
+    table = page.partition("| setting | value |")[2].partition("```")[0]
+    listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)))
+    required = MANIFEST["config"].keys() - {"requirePermissionsBoundary"}  # in the row of the boundary
+    assert {*listed} == required
+    assert {key for key in SETTINGS if ":" not in key} <= required
+
+
 # On the engine.
 
 

@@ -103,7 +103,9 @@ def test_a_new_project_asks_for_what_is_missing_deploys_it_and_gets_another_envi
             "wiki": {"connector": "confluence-cloud", "secretId": SECRET_ID, "kmsKeyId": KEY_ID}
         },
     }
-    project.up()
+    for step in ("Install the guardrails", "Preview", "Deploy"):
+        run_step(project, step)
+    assert "qbusiness-roles|local|guardrails" in (project.directory / "report.md").read_text()
     (arn,) = project.outputs()["roleArns"].values()
     assert arn.rpartition("/")[2] in aws.roles()
     check = [line for line in README.read_text().splitlines() if "qbusiness-roles check" in line]
@@ -120,6 +122,15 @@ def test_a_new_project_asks_for_what_is_missing_deploys_it_and_gets_another_envi
     run_section(project, "Another environment", README, **session, **others)
     project.config_file = project.directory / f"Pulumi.{second}.yaml"
     assert settings(project) == {**first, "indexId": INDEX_ID[::-1]}
+
+
+def run_step(stack: Stack, name: str) -> None:
+    """Run a step of the workflow, without GitHub."""
+    jobs = yaml.safe_load((TEMPLATE / ".github/workflows/environments.yml").read_text())["jobs"]
+    steps = [step for job in jobs.values() for step in job["steps"] if step.get("name") == name]
+    names: dict[str, Any] = {"STACK": stack.name, "OWNER": "", "COMMIT": "abc", "RUN": "https://run"}
+    summary: dict[str, Any] = {"GITHUB_STEP_SUMMARY": str(stack.directory / "summary.md")}
+    stack.execute("bash", "-eo", "pipefail", "-c", steps[0]["run"], **names, **summary)
 
 
 def settings(stack: Stack) -> dict[str, Any]:

@@ -200,13 +200,13 @@ expected: {{"StringEquals": {{"ec2:CreateAction": ["CreateNetworkInterface"]}}}}
 fix: add the condition to the statement
 statement 11 allows iam:GetRole, s3:PutObject
 expected: only actions that a connector needs
-fix: remove those that no connector needs; name the others without a wildcard
+fix: remove the actions that no connector needs; name the others without a wildcard
 statement Pass allows iam:PassRole on *
 expected: arn:aws:iam::{ACCOUNT}:role/{NAME}
 fix: name the resource by its ARN
 statement 13 allows everything except iam:*, sts:*
 expected: only actions that a connector needs
-fix: remove those that no connector needs; name the others without a wildcard"""
+fix: remove the actions that no connector needs; name the others without a wildcard"""
     )
 
 
@@ -370,7 +370,7 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_the_pack_s_policy_grants_what_the_component_grants_all_connectors():
+def test_the_pack_s_policy_grants_the_permissions_that_the_component_grants_all_connectors():
     written = {documents(connector, everything=True)[1] for connector in CONNECTORS.values()}
     for value, placeholder in VALUES.items():
         assert any(value in document for document in written)

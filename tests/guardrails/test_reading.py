@@ -1,6 +1,6 @@
 """Test how the guardrails and `roles` read policies: against the policy simulator, and for soundness.
 
-"Yes" and "no" must be what IAM would answer, whatever the unknown parts of a request turn out to be. The
+"Yes" and "no" must be IAM's answer for any values of the unknown parts of a request. The
 simulator differs from IAM's documentation in three cases, which are left out: dates in seconds,
 addresses compared with ranges of the other family, and variables without a value under a negated
 operator.

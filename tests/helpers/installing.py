@@ -23,7 +23,7 @@ _PIP: Final = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-ch
 
 def copy_repository(directory: Path) -> None:
     """Copy the files of the repository that the package and the plugin need."""
-    for place in ("components", "evidence", "guardrails", "plugin", "roles"):
+    for place in (".github", "components", "evidence", "guardrails", "plugin", "roles"):
         ignored = shutil.ignore_patterns("venv", "__pycache__")
         shutil.copytree(PROJECT / place, directory / place, ignore=ignored)
     for name in (".gitignore", "LICENSE", "README.md", "pyproject.toml", "requirements.txt"):

@@ -18,8 +18,8 @@ _LOOP: Final = asyncio.new_event_loop()
 # An Output belongs to the event loop that is set when it is created, which may be before a run.
 asyncio.set_event_loop(_LOOP)
 # A failed program leaves futures with its error, which Deployment has recorded. Do not report them again
-# when Python collects them, maybe during another test. (Printing their tracebacks even breaks what
-# Python 3.11 is compiling at that moment: python/cpython#106905.)
+# when Python collects them, possibly during another test. (Printing their tracebacks even breaks
+# code that Python 3.11 is compiling at that moment: python/cpython#106905.)
 _LOOP.set_exception_handler(lambda _loop, _context: None)
 
 

@@ -39,7 +39,7 @@ _BUCKET_ACTIONS = {
     "location": "GetBucketLocation",
     "policy": "GetBucketPolicy",
 }
-"""What IAM calls the operations on a bucket, by their query."""
+"""The IAM names of the operations on a bucket, by their query."""
 _PATH_ACTIONS = {"/policy/validation": "ValidatePolicy"}
 """The operations of IAM Access Analyzer, by their path."""
 
@@ -84,7 +84,7 @@ class Server:
         self.refusals: dict[str, tuple[int, str]] = {}
         """Status and error code, by action."""
         self.said = "by the test"
-        """End of the message of every refusal."""
+        """The end of the message of every refusal."""
         self.answers: dict[str, Mapping[str, Any]] = {}
         """Answer instead of moto's, by action."""
         self.bucket_owner = account
@@ -94,7 +94,7 @@ class Server:
         self.pages: dict[str, int] = {}
         """Status of an HTML page that answers instead of an API, by action."""
         self.spoil: dict[str, Callable[[bytes], bytes]] = {}
-        """What is made of the body of an answer, which need not fit the model then, by action."""
+        """A change to the body of an answer, which need not fit the model then, by action."""
         self.resets: set[str] = set()
         """Actions whose connection ends without an answer."""
         self.calls: list[str] = []
@@ -131,7 +131,7 @@ class Server:
                 answer = Response.from_app(answer, environ)
                 answer.set_data(spoil(answer.get_data()))
         except Exception as error:
-            self.misfits.append(repr(error))  # what is tested may take it for an outage
+            self.misfits.append(repr(error))  # the code under test may take it for an outage
             raise
         return answer(environ, start_response)
 

@@ -141,12 +141,12 @@ class Output(NamedTuple):
 
 
 class Maker:
-    """Somebody who makes data sources, secrets and roles by hand."""
+    """A user who creates data sources, secrets, and roles manually."""
 
     def __init__(self, aws: Aws) -> None:
         self.iam, self.s3, self.secrets = aws.iam, aws.client("s3"), aws.client("secretsmanager")
         self.secret_arn = self.role_arn = ""
-        """Of the last data source made."""
+        """The ID of the last data source."""
 
     def secret(self, name: str, **more: Any) -> str:
         return self.secrets.create_secret(Name=name, SecretString="{}", **more)["ARN"]
@@ -195,7 +195,7 @@ class Maker:
         role: dict[str, Any] | None = None,
         **data_source: Any,
     ) -> None:
-        """Make a data source as the console does: with a secret, and with a role of its own."""
+        """Create a data source like the console: with a secret and its own role."""
         self.secret_arn = self.secret(PAGES_SECRET, **(secret or {}))
         self.role_arn = self.role(NAME, trust=trust, **(role or {}))
         for name, text in (policies or {}).items():
@@ -204,7 +204,7 @@ class Maker:
         self.create_data_source(configuration=configuration, roleArn=self.role_arn, **data_source)
 
     def make_s3(self, key: str = "", account: str = ACCOUNT, **made: Any) -> None:
-        """Make a data source whose documents are in a bucket."""
+        """Create a data source whose documents are in a bucket."""
         self.bucket(key)
         connection = {"bucketName": "documents", "bucketOwnerAccountId": account}
         configuration = {"type": "S3V2", "secretArn": None, "connectionConfiguration": connection}
@@ -252,7 +252,7 @@ class World(Maker):
     # The commands.
 
     def run(self, command: str, *options: str) -> Output:
-        """Run a command; check that it calls only what reads and what the documentation lists."""
+        """Run a command; check that it makes only calls that read and that the documentation lists."""
         self.server.calls.clear()
         # Pulumi keeps its configuration in context variables: other tests must not find this one's.
         code = copy_context().run(main, [command, *options])
@@ -295,7 +295,7 @@ class World(Maker):
     def files(self) -> list[str]:
         return sorted(path.name for path in self.directory.iterdir())
 
-    # What AWS answers.
+    # Answers of AWS.
 
     def refuse(self, *actions: str, status: int = 403, code: str = "AccessDenied") -> None:
         self.server.refusals |= dict.fromkeys(actions, (status, code))
@@ -365,7 +365,7 @@ class World(Maker):
     # The stack `dev`.
 
     def deploy(self) -> None:
-        """Make the stack, and everything around its role, in which nothing is wrong."""
+        """Create the stack and the resources around its role, without a fault."""
         self.kms, self.ec2 = self.client("kms"), self.client("ec2")
         for fill in FILL.values():
             fill()
@@ -387,7 +387,7 @@ class World(Maker):
 
     @staticmethod
     def deny_others(simulation: Simulation) -> dict[str, dict[str, str]]:
-        """Deny what the role must not reach, and allow the rest."""
+        """Deny the requests that no role may make, and allow the rest."""
         foreign = any(part in simulation.resource for part in ("another", "0000-0000"))
         return {action: DENIED for action in simulation.actions if foreign}
 
@@ -413,7 +413,7 @@ class World(Maker):
 
     @contextmanager
     def simulated(self) -> Generator[None]:
-        """Let the policy simulator decide; the deployer has no policy but what the test puts."""
+        """Let the policy simulator decide; the deployer has only the policies of the test."""
         self.iam.create_user(UserName="deployer")
         with policy_simulator() as self.server.decide:
             yield
@@ -427,7 +427,7 @@ class World(Maker):
         return arn
 
     def use_bucket(self) -> None:
-        """Make the stack one for a bucket that is the data source."""
+        """Turn the stack into one for a bucket that is the data source."""
         self.set(connector="s3-v2", bucketName="documents", secretId=None)
         self.set(vpcConfiguration=None, allowNetworkInterfaceDeletion=None)
         self.bucket(KEY_ARN)
@@ -462,7 +462,7 @@ class World(Maker):
         self.kms.put_key_policy(KeyId=examples.KEY_ID, PolicyName="default", Policy=policy(*statements))
 
     def subnet(self, **members: Any) -> None:
-        """Change what EC2 says of the first subnet."""
+        """Change the first subnet in EC2's answers."""
         first, second = (
             {
                 "SubnetId": identifier,
@@ -506,7 +506,7 @@ class World(Maker):
         )
 
     def _write_stack(self) -> None:
-        """Write what Pulumi prints."""
+        """Write the output of Pulumi."""
         config = {
             key: {
                 "value": value if isinstance(value, str) else json.dumps(value),

@@ -1,4 +1,4 @@
-"""Test that `make live` takes its steps, reveals no secret, and leaves nothing behind."""
+"""Test that `make live` runs its steps, reveals no secret, and leaves nothing behind."""
 
 import fnmatch
 import json
@@ -39,13 +39,13 @@ STEPS = """\
 3. The next update changes nothing: passed
 4. Access Analyzer finds no error in the policies: skipped
 5. IAM allows the connector's requests, and denies similar ones: skipped
-6. Changes by hand are found: passed
+6. Manual changes are found: passed
 7. An update corrects them: passed
 8. An update fails: its permissions boundary does not exist: passed
-9. With the boundary, the same update applies what is missing: passed
+9. With the boundary, the same update applies the remaining changes: passed
 10. Another name replaces the role: passed
 11. A destroy deletes the role: passed
-12. A role created by hand is imported, and updated in place: passed
+12. A manually created role is imported, and updated in place: passed
 13. A destroy deletes that role too: passed
 14. An update creates the role of an S3 data source, which may pass itself: passed
 15. IAM allows the S3 connector's requests, and denies similar ones: skipped
@@ -167,7 +167,7 @@ def test_a_run_passes_with_the_permissions_on_the_page_and_leaves_a_transcript_a
         "IAM allows the connector's",
         "IAM allows the S3 connector's",
     ):
-        assert re.search(rf"{question}.*\n\nskipped: the endpoint does not have it", transcript)
+        assert re.search(rf"{question}.*\n\nskipped: the endpoint does not support it", transcript)
     assert "arn:aws:iam::ACCOUNT:role/qbusiness-live-" in transcript
     for hidden in (ACCOUNT, str(attached.directory), "arn:aws:sts::ACCOUNT:user/moto"):
         assert hidden not in transcript
@@ -216,7 +216,7 @@ def test_a_denied_permission_ends_the_run_and_everything_is_removed(
     attached: Run, recorded: Recorder, aws: Aws
 ):
     recorded.answers["SimulatePrincipalPolicy"] = simulation(
-        # Of the similar requests, this one has to be denied.
+        # Of the similar requests, this one must be denied.
         lambda action, _: "allowed" if action == "kms:Decrypt" else "implicitDeny"
     )
     recorded.answers["/policy/validation"] = validation(
@@ -286,7 +286,7 @@ def test_a_key_that_ends_the_run_during_the_creation_of_the_role_leaves_nothing(
         iam.open()
         said, _ = process.communicate()
     assert process.returncode == 130, said
-    assert "live: interrupted; what the run has created is removed first" in said
+    assert "live: interrupted; first removing the resources of the run" in said
     assert "2. An update creates the role with its two policies: interrupted" in live.results()
     assert f"\ninterrupted: {key.name}\n" in live.transcript()
     assert left(aws) == []
@@ -326,7 +326,7 @@ def test_the_end_of_the_session_during_a_run_leaves_nothing(attached: Run, recor
             assert end
         process.send_signal(signal.SIGINT)  # nor does one at the end change the exit code
     assert process.returncode == 130, said
-    assert said.endswith(2 * "\nlive: still removing what the run has created; wait for its end\n")
+    assert said.endswith(2 * "\nlive: still removing the resources of the run; wait until it ends\n")
     assert "    interrupted: SIGTERM (" in said
     assert left(aws) == []
 

@@ -146,7 +146,8 @@ def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, wh
     shutil.copytree(PROJECT / "plugin", directory / "plugin", ignore=shutil.ignore_patterns("venv"))
     share_packages(directory)
     install(wheel, directory)
-    for program in (PROGRAM, *blocks("python", DATA_SOURCES.read_text())):
+    template = PROJECT / "template" / "__main__.py"
+    for program in (PROGRAM, template.read_text(), *blocks("python", DATA_SOURCES.read_text())):
         assert type_errors(directory, program) == []
     (error,) = type_errors(directory, PROGRAM.replace("index_id", "index"))
     assert '"index" is an undefined item in type "ConnectorRoleArgs"' in error

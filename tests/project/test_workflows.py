@@ -22,6 +22,7 @@ from tests.helpers.support import REQUIRED, golden
 GITHUB = PROJECT / ".github"
 GITHUB_CLI = PROJECT / "tests" / "helpers" / "bin"
 REPORT = GITHUB / "report.sh"
+ISSUE = GITHUB / "issue.sh"
 FILES = sorted(
     path for path in GITHUB.rglob("*.yml") if path.name not in {"dependabot.yml", "zizmor.yml"}
 )
@@ -68,7 +69,10 @@ def test_jobs_have_only_the_permissions_that_they_need():
         "list": {"contents": "read"},
         "preview": {"contents": "read", "id-token": "write", "pull-requests": "write"},
         "deploy": {"contents": "read", "id-token": "write"},
-        "drift": {"contents": "read", "id-token": "write", "issues": "write"},
+        **{
+            key: {"contents": "read", "id-token": "write", "issues": "write"}
+            for key in ("check", "drift", "audit")
+        },
     }
 
 
@@ -91,7 +95,9 @@ def test_a_pull_request_from_a_fork_is_tested_without_credentials():
         assert own == ("'pull_request'" in condition)
         assert "||" not in re.sub(r"\([^)]*\)", "", condition)
     assert "github.event_name == 'push'" in ENVIRONMENTS["deploy"]["if"]
-    assert "github.ref == 'refs/heads/main'" in ENVIRONMENTS["drift"]["if"]
+    assert "github.event_name == 'push'" in ENVIRONMENTS["check"]["if"]
+    for name in ("drift", "audit"):
+        assert "github.ref == 'refs/heads/main'" in ENVIRONMENTS[name]["if"]
     assert WORKFLOWS["environments"][True]["push"] == {"branches": ["main"]}
 
 
@@ -113,7 +119,7 @@ def test_deployments_of_a_stack_never_overlap_and_environments_run_in_turn():
 
 
 def test_without_environments_no_job_has_an_empty_matrix():
-    for name in ("preview", "deploy", "drift"):
+    for name in ("preview", "deploy", "check", "drift", "audit"):
         assert "needs.list.outputs.stacks != '[]'" in ENVIRONMENTS[name]["if"]
 
 
@@ -157,7 +163,7 @@ def test_dependabot_updates_every_place_with_dependencies():
 
 def test_the_shell_scripts_of_the_workflows_pass_shellcheck():
     shellcheck = Path(sys.executable).with_name("shellcheck")
-    subprocess.run([shellcheck, REPORT], check=True)
+    subprocess.run([shellcheck, REPORT, ISSUE], check=True)
 
 
 def test_the_test_workflow_runs_the_documented_commands():
@@ -169,8 +175,8 @@ def test_the_page_lists_each_repository_variable():
     page = (PROJECT / "docs" / "continuous-integration.md").read_text()
     text = "".join(path.read_text() for path in FILES)
     names = set(re.findall(r"(?:vars|secrets)\.(\w+)", text))
-    assert len(names) == 6
-    assert names == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert len(names) == 7
+    assert names == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
 
 
 def test_only_a_deployment_has_an_environment_and_with_it_the_subject_of_the_role_that_deploys():
@@ -226,7 +232,7 @@ def test_the_names_of_stacks_are_qualified_in_pulumi_cloud_only():
     assert owner("s3://BUCKET", "acme") == owner("s3://BUCKET", "") == ""
     scripts = [step["run"] for name in JOBS for step in JOBS[name]["steps"] if "run" in step]
     stacks = re.findall(r"--stack (\S+)", "\n".join(scripts))
-    assert stacks == ['"$OWNER$STACK"'] * 3
+    assert stacks == ['"$OWNER$STACK"'] * 5
 
 
 def test_every_command_runs_the_program_before_a_refresh():
@@ -252,7 +258,7 @@ class Repository:
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
         """Run the commands of a job like GitHub, in the environment of the workflow."""
-        (step,) = [step for step in ENVIRONMENTS[job]["steps"] if "run" in step]
+        step = ENVIRONMENTS[job]["steps"][-1 if job != "preview" else -2]
         workflow = WORKFLOWS["environments"]
         assert workflow["defaults"]["run"]["shell"].startswith("bash")
         named = {**workflow["env"], **ENVIRONMENTS[job]["env"], **step["env"]}
@@ -373,12 +379,39 @@ def test_drift_opens_one_issue_updates_it_and_closes_it_once_corrected(deployed:
     assert deployed.run("drift").returncode == 0
     (issue,) = deployed.issues()
     assert (issue["edits"], issue["state"]) == (1, "closed")
-    assert issue["comments"] == [
-        "The drift is gone: https://github.example/OWNER/REPOSITORY/actions/runs/5"
-    ]
+    assert issue["comments"] == ["Solved: https://github.example/OWNER/REPOSITORY/actions/runs/5"]
     edit(aws, deployed.stack)
     assert deployed.run("drift").returncode == 7
     assert [issue["state"] for issue in deployed.issues()] == ["closed", "open"]
+
+
+@needs_jq
+@pytest.mark.parametrize(("job", "title"), [("check", "Problems in {}"), ("audit", "Audit of {}")])
+def test_findings_of_roles_become_an_issue_and_an_unknown_answer_a_notice(
+    new_stack: NewStack, job: str, title: str
+):
+    repository = Repository(new_stack(REQUIRED))
+    stack = repository.stack
+    (stack.directory / "venv").unlink()
+    python = stack.directory / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch(mode=0o755)
+
+    def run(code: int) -> tuple[int, list[tuple[str, str]]]:
+        python.write_text(f'#!/bin/sh\necho "$@"\nexit {code}\n')
+        done = repository.run(job)
+        assert ("::notice::" in done.stdout) == (code == 3)
+        assert f"-m roles {job} " in repository.reported()
+        return done.returncode, [(issue["title"], issue["state"]) for issue in repository.issues()]
+
+    name = title.format(stack.name)
+    assert run(0) == (0, [])
+    assert run(2) == (2, [])
+    assert run(1) == (1, [(name, "open")])
+    assert run(2) == (2, [(name, "open")])
+    if job == "check":
+        assert run(3) == (0, [(name, "open")])
+    assert run(0) == (0, [(name, "closed")])
 
 
 @needs_jq

@@ -24,7 +24,7 @@ def world(
 
 @pytest.fixture
 def project(world: World) -> None:
-    """Make the directory one of a Pulumi project."""
+    """Turn the directory into a Pulumi project."""
     world.write_project()
 
 

@@ -176,7 +176,7 @@ def test_a_data_source_of_an_unknown_type_is_imported_as_the_connector_that_is_g
     world.make(configuration={"type": "NEW"})
     assert "there is no data source (there are 1, of these types: NEW)" in world.adopt().err
     said = world.adopt("--data-source", DATA_SOURCE_ID)
-    assert "no connector of this program is of type NEW: give the one whose role" in said.err
+    assert "no connector of this program has the type NEW: pass one whose role" in said.err
     assert world.adopted("--data-source", DATA_SOURCE_ID, "--connector", "box")["connector"] == "box"
 
 

@@ -1,4 +1,4 @@
-"""Policies are compared by what they allow."""
+"""Policies are compared by the access that they allow."""
 
 import json
 from typing import Any
@@ -57,7 +57,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
         (GET, [but("secretsmanager:*")], "missing excess"),
         (GET, [GET, but("qbusiness:*", "Deny")], "missing equivalent denies"),
         (GET, [{**GET, "Condition": LIKE}], "missing subset"),
-        # Patterns that meet although neither stands for all of the other.
+        # Patterns that overlap although neither covers the other.
         (
             allow("ec2:One", "arn:aws:ec2:us-east-1:1:network-interface/*"),
             [allow("ec2:*", "*"), deny("ec2:*", "arn:aws:ec2:*:*:network-interface/eni-*")],
@@ -84,7 +84,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
             [get_if("StringLike", aws_SourceArn=APPLICATION_ARN)],
             "covered equivalent",
         ),
-        # A condition on ARNs that names none is never met.
+        # A condition on ARNs whose values are not ARNs is never met.
         (
             get_if("StringEquals", aws_SourceAccount=ACCOUNT),
             [get_if("ArnLike", aws_SourceAccount=ACCOUNT)],
@@ -109,7 +109,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
             [get_if("StringEqualsIgnoreCase", aws_SourceAccount=ACCOUNT)],
             "covered equivalent",
         ),
-        # The key is there in any case.
+        # The key is always present.
         (DECRYPT, [decrypt_if(**LIKE, Null={"kms:ViaService": "false"})], "covered equivalent"),
         (DECRYPT, [decrypt_if(Null={"kms:ViaService": False})], "covered excess"),
         (DECRYPT, [decrypt_if()], "covered excess"),

@@ -1,4 +1,4 @@
-"""What AWS, the SDK, or the network refuses ends in one line with what to do."""
+"""A refusal by AWS, the SDK, or the network ends in one line with the fix."""
 
 import re
 import socket
@@ -103,8 +103,8 @@ def test_missing_credentials_and_regions_are_one_line_with_advice(
 def test_the_option_for_the_region_overrides_the_environment(world: World):
     world.server.qbusiness.resources.clear()
     world.patch.setenv("AWS_REGION", "us-west-2")
-    assert "no application of Amazon Q Business in us-west-2" in world.adopt().refusal
-    assert "in eu-west-1 for these credentials: give" in world.adopt("--region", "eu-west-1").refusal
+    assert "no Amazon Q Business application in us-west-2" in world.adopt().refusal
+    assert "in eu-west-1 for these credentials: pass" in world.adopt("--region", "eu-west-1").refusal
     assert "Pass --region, one of us-east-1" in world.adopt("--region", "us east").refusal
     said = world.adopt("--json")
     assert (said.code, set(said.json)) == (2, {"error"})
@@ -126,7 +126,7 @@ def test_a_bug_is_reported_in_one_line_and_one_document(world: World):
     world.patch.setattr("roles.account.Account.data_sources", fail)
     line = world.adopt().refusal
     assert re.match(
-        r"adopt: this is a bug of this program \(KeyError in test_errors.py, line \d+\)", line
+        r"adopt: this is a bug in this program \(KeyError in test_errors.py, line \d+\)", line
     )
     assert "PYTHONDEVMODE=1" in line
     assert "a secret" not in line

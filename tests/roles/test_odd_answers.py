@@ -1,6 +1,6 @@
 """Whatever AWS answers, a command of `roles` says which answer it could not use, and ends with 2.
 
-What each command then says is stated here, by the call that gets an odd answer. The answers are those of
+The output of each command is stated here, by the call that gets an odd answer. The answers are those of
 a world in which nothing is wrong, spoiled on their way.
 """
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 Spoil = Callable[[bytes], bytes]
 
 EVERYTHING: Final = "everything"
-"""What is not known if the run ends."""
+"""The unanswered questions if the run ends."""
 ROLE: Final = (
     "key policy, secret policy, role, trust policy, application ARN, role policy, other policies, "
     "permissions boundary, requests allowed, requests denied"
@@ -45,8 +45,8 @@ DEFAULT_ENCRYPTION: Final = "ApplyServerSideEncryptionByDefault"
 
 BOUNDARY: Final = "permissions boundary"
 POLICY_VALIDATION: Final = "policy validation"
-# What `check` cannot answer if the answer of a call, or one of the named members, cannot be used; then
-# the questions about other members. `PascalCase|camelCase` names: as the answer does, and as botocore.
+# The questions that `check` skips if the answer of a call, or a named member, cannot be used; then the
+# questions about other members. `PascalCase|camelCase` names: as the answer does, and as botocore.
 ANSWERS: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
     "sts:GetCallerIdentity": (EVERYTHING, "Arn Account", {}),
     "qbusiness:GetApplication": (APPLICATION, "applicationArn", {"status": "application"}),
@@ -151,7 +151,7 @@ LISTS_IN_XML: Final = (
 """Their blank element is an empty list, which is an answer."""
 
 DATA_SOURCES: Final = ("Pages", "Files")
-# What `audit` cannot compare, or what it skips, if the answer of a call cannot be used.
+# The comparisons that `audit` cannot make, or skips, if the answer of a call cannot be used.
 NOT_COMPARED: Final[Mapping[str, tuple[str, ...] | str]] = {
     "sts:GetCallerIdentity": EVERYTHING,
     "qbusiness:ListApplications": EVERYTHING,
@@ -232,7 +232,7 @@ def null(pattern: str) -> Spoil:
 
 
 def wrong_type(pattern: str) -> Spoil:
-    """Put a text in the place of a structure or list, and a structure in that of a text or number."""
+    """Replace a structure or list with a text, and a text or number with a structure."""
 
     def element(item: Any) -> None:
         children = len(item)
@@ -302,7 +302,7 @@ def cases(server: Server, action: str) -> Iterator[tuple[str, str]]:
     """Let the server answer an action in one odd way after another; return how, and the reason."""
     operation = action.partition(":")[2]
     for kind, spoil in WHOLE.items():
-        # botocore takes what is no XML for an outage of S3.
+        # botocore takes text that is not XML for an outage of S3.
         readable = kind == "empty" or action != "s3:GetEncryptionConfiguration"
         server.spoil = {action: spoil}
         yield kind, f"an answer of {action} " if readable else f"{action} was answered with HTTP 500"
@@ -318,7 +318,7 @@ def cases(server: Server, action: str) -> Iterator[tuple[str, str]]:
 
 
 def member_cases(server: Server, action: str) -> Iterator[str]:
-    """Take one member after another out of the answer, and let the first have another type."""
+    """Remove each member of the answer in turn, and give the first another type."""
     needed = [wire for wire in members(action) if wire not in NOT_READ] if action in ANSWERS else []
     needed += MORE_MEMBERS.get(action, ())
     for wire in needed:
@@ -354,7 +354,7 @@ def twice(pattern: str) -> Spoil:
 
 
 def paged(tokens: Iterator[str]) -> Spoil:
-    """Let every page of a list have a token for the next one."""
+    """Give every page of a list a token for the next one."""
 
     def spoil(body: bytes) -> bytes:
         token = next(tokens)
@@ -396,7 +396,7 @@ FOUND: Final[Mapping[str, Mapping[str, Any]]] = {
 
 @pytest.fixture
 def full(world: World, request: pytest.FixtureRequest) -> World:
-    """Return a stack that needs the action of the test, with nothing wrong but what needs it."""
+    """Return a stack that needs the action of the test, with no other fault."""
     action: str = request.getfixturevalue("action")
     world.deploy()
     if action in FOUND:
@@ -502,18 +502,18 @@ DOCUMENTS: Final[Mapping[str, tuple[str, str]]] = {
     "kms:GetKeyPolicy": ("Policy", KEY_POLICY),
     "s3:GetBucketPolicy": ("", "bucket policy"),
 }
-"""The member that holds a policy, and what `check` cannot answer without it."""
+"""The member that holds a policy, and the questions that `check` cannot answer without it."""
 
 
 def malformed(action: str, statement: Any) -> Spoil:
-    """Put a policy in the place of the one in an answer."""
+    """Replace the policy in an answer."""
     document = json.dumps({"Version": "2012-10-17", "Statement": statement})
     member, _ = DOCUMENTS[action]
     return text(member, document) if member else lambda _: document.encode()
 
 
 @pytest.mark.parametrize("action", DOCUMENTS)
-def test_a_policy_that_does_not_follow_the_grammar_is_no_answer(full: World, action: str):
+def test_a_policy_that_does_not_follow_the_grammar_is_not_an_answer(full: World, action: str):
     for kind, statement in MALFORMED.items():
         full.server.spoil = {action: malformed(action, statement)}
         reason = f"an answer of {action} has the policy "

@@ -1,4 +1,4 @@
-"""Test what the commands of `python -m roles` share: actions, exit codes, notes and progress."""
+"""Test the common parts of `python -m roles`: actions, exit codes, notes and progress."""
 
 import json
 import os
@@ -76,7 +76,7 @@ def test_progress_is_a_bar_on_a_terminal(
 
 
 @pytest.mark.parametrize(("variable", "value"), [("TERM", "dumb"), ("COLUMNS", "1")])
-def test_progress_is_no_bar_where_it_cannot_be_drawn(
+def test_progress_is_a_line_where_a_bar_cannot_be_drawn(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
@@ -110,7 +110,7 @@ def test_the_page_of_a_command_lists_its_options_and_actions(
     assert read_actions(command.capitalize()) == set(ACTIONS[command])
 
 
-# What is written.
+# The output.
 
 
 def test_all_but_printable_ascii_is_escaped(capsys: pytest.CaptureFixture[str]):

@@ -330,7 +330,7 @@ def test_exclusive_resources_list_the_policies_of_a_new_role_only_once(
 
 
 def test_an_exclusive_policy_that_does_not_exist_fails_before_anything_is_sent(new_program: NewStack):
-    # syncAttachments in role_policies_exclusive.go puts it without a document.
+    # syncAttachments in role_policies_exclusive.go writes it without a document.
     stack = new_program(
         'role = aws.iam.Role("role", **ROLE)\n'
         'aws.iam.RolePoliciesExclusive("all", role_name=role.name, policy_names=["missing"])'

@@ -1,7 +1,7 @@
 // Run Python programs for an engine built from Pulumi's Go module.
 //
 // The official CLI includes pulumi-language-python; the Go module of the CLI does not. This is the part
-// of it that the sandbox needs. Toolchains and virtual environments are upstream's code, so that the
+// of it that the sandbox needs. Upstream's code handles toolchains and virtual environments, so that the
 // runtime options of Pulumi.yaml have their usual meaning.
 // Protocol: https://github.com/pulumi/pulumi/blob/master/proto/pulumi/language.proto
 package main
@@ -278,7 +278,7 @@ func resolve(info *pulumirpc.ProgramInfo) (toolchain.Toolchain, error) {
 				return nil, fmt.Errorf("runtime option toolchain: %q is not pip, poetry or uv", text)
 			}
 		default:
-			return nil, fmt.Errorf("runtime option %s: the sandbox's language host has toolchain and virtualenv", name)
+			return nil, fmt.Errorf("runtime option %s: the sandbox's language host supports only toolchain and virtualenv", name)
 		}
 	}
 	return toolchain.ResolveToolchain(options)

@@ -28,7 +28,7 @@ func (host *languageHost) RunPlugin(
 		string(apitype.ResourcePlugin): runComponentPackage,
 	}[request.GetKind()]
 	if run == nil {
-		return status.Errorf(codes.Unimplemented, "the sandbox runs no plugin of kind %q", request.GetKind())
+		return status.Errorf(codes.Unimplemented, "the sandbox does not run plugins of kind %q", request.GetKind())
 	}
 	closer, stdout, stderr, err := rpcutil.MakeRunPluginStreams(stream, false)
 	if err != nil {

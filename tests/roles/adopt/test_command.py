@@ -115,7 +115,7 @@ def test_without_permission_for_a_key_its_arn_is_accepted_and_an_alias_is_not(wo
         (
             {"configuration": {"type": "CUSTOM"}, "kind": "AEM"},
             {},
-            "no connector of this program is of type CUSTOM",
+            "no connector of this program has the type CUSTOM",
         ),
         ({}, {"roleArn": None}, "has no role: deploy the program"),
         ({}, {"roleArn": NAMED.replace(ACCOUNT, OTHER_ACCOUNT)}, "create a new role with the program"),

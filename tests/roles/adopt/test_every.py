@@ -73,7 +73,7 @@ def test_every_data_source_becomes_a_member_with_a_valid_and_unique_name(world: 
     assert [*members(chosen)][:3] == ["pages", "europe", "wiki-eu"]
 
 
-def test_what_cannot_be_adopted_is_left_out_with_its_reason(world: World):
+def test_a_data_source_that_cannot_be_adopted_is_left_out_with_the_reason(world: World):
     world.make(displayName="Pages")
     add(world, 1, "Shared", roleArn=world.role_arn)
     add(world, 2, "Odd", "CUSTOM")
@@ -210,6 +210,7 @@ def test_members_of_the_file_keep_their_names_and_their_protection(world: World)
     line = world.adopt("--all", "--force", "--name", f"{identifier(1)}=wiki").err
     assert "this role belongs to the member europe" in line
     assert "`pulumi state rename`: docs/data-sources.md" in line
+    assert line.endswith("\n  pulumi config rm --stack prod dataSources\n")
     assert "declares the roles of several data sources (europe, wiki," in world.adopt("--force").last
 
 
@@ -227,6 +228,8 @@ def test_a_role_of_the_file_is_never_dropped(world: World):
     path.write_text(f"{text}roleName: gone\n")
     assert "(aem-connector), and the next `pulumi up` would" in world.adopt("--all", "--force").err
     path.write_text(f"{text}roleName: QBusiness-DataSource-00001\n")
+    name = f"{identifier(1)}=wiki"
+    assert "to the member aem-connector" in world.adopt("--all", "--force", "--name", name).last
     assert [*members(world.adopt("--all", "--force", "--json"))] == ["aem-connector"]
     path.write_text(f"{text}dataSources: {{secure: v1}}\n")
     assert "dataSources in Pulumi.prod.yaml is not an object" in world.adopt("--all", "--force").last
@@ -351,3 +354,12 @@ def test_thirty_data_sources_of_the_console_come_under_one_stack_and_change_only
     outputs = stack.outputs()["roleArns"]
     assert len(outputs) == 25
     assert outputs["jira-1"] == f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-00001"
+    # A data source that is created later joins the others, which stay as they are.
+    stack.run("config", "set", "--path", "dataSources.jira-1.protect", "true", "--type", "bool")
+    console.source(30, "ZENDESK")
+    stack.execute(*shlex.split(command), check=False)
+    stack.execute("sh", "-euc", importing)
+    assert {operation for operation, _, _ in stack.preview().steps} == {"same", "update"}
+    stack.up()
+    assert stack.outputs()["roleArns"].keys() - outputs.keys() == {"zendesk-30"}
+    assert '"protect": true\n' in stack.config_file.read_text()

@@ -58,7 +58,7 @@ def import_role(stack: Stack, *, has_own: bool) -> str:
 
 
 def write_files(stack: Stack) -> str:
-    """Run the page's commands and return what they printed."""
+    """Run the page's commands and return their output."""
     return run_section(
         stack,
         "Write the files",
@@ -105,7 +105,7 @@ def test_the_role_of_a_console_for_a_bucket_is_imported_in_place(stack: Stack, a
 
 
 def role_accesses(aws: Aws) -> set[tuple[str, str]]:
-    """Return what the role's policies allow, inline and attached."""
+    """Return the access that the role's policies allow, inline and attached."""
     documents = [json.loads(text) for text in aws.role_policies(NAME).values()]
     for attached in aws.iam.list_attached_role_policies(RoleName=NAME)["AttachedPolicies"]:
         arn = attached["PolicyArn"]

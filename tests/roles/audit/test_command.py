@@ -25,7 +25,7 @@ def test_an_account_without_data_sources_is_an_error_unless_allowed(world: World
     world.path("audit.html").write_text("yesterday's")
     line = world.audit("--html", "audit.html").refusal
     assert line.startswith(
-        f"audit: there is no data source of Amazon Q Business in us-east-1, account {ACCOUNT}: pass the "
+        f"audit: there is no Amazon Q Business data source in us-east-1, account {ACCOUNT}: pass the "
         "Region of the applications with --region, or"
     )
     assert "--allow-empty" in line

@@ -182,7 +182,7 @@ CONTRAST: Final = """
   }));
 })()
 """
-"""The least contrast of a text with what is behind it."""
+"""The lowest contrast of a text with its background."""
 
 
 @pytest.fixture

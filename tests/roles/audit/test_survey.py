@@ -117,7 +117,7 @@ def test_a_data_source_with_unknown_needs_may_need_the_access_in_excess(world: W
     custom = world.add("Queue", world.role_arn, kind="CUSTOM")
     said = world.audit()
     assert said.code == 1
-    assert f"  also used by {custom}, which could not be compared: what is in excess may" in said.out
+    assert f"  also used by {custom}, which could not be compared: access in excess may" in said.out
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_every_reason_is_given_and_without_the_role_nothing_is_compared(world: W
     assert said.code == 1
     assert result(said, identifier) == "key does not exist, role does not exist"
     assert said.json["dataSources"][0]["remarks"] == [
-        f"there is no key {KEY_ARN}: encrypt what the data source reads with a key that exists",
+        f"there is no key {KEY_ARN}: encrypt the secret or the bucket with a key that exists",
         f"there is no role {role_arn}: give the data source the ARN of a role that exists",
     ]
 
@@ -323,7 +323,7 @@ def test_unread_policies_are_not_a_difference(world: World):
     assert said.json["roles"][0]["remarks"] == [
         "iam:GetPolicyVersion is not allowed: the policies that it reads were not compared"
     ]
-    # Access in excess is so whatever the other policies contain.
+    # Access is in excess whatever the other policies contain.
     world.put_policy(WIDE, "wide", "qbusiness-Pages")
     assert world.audit().code == 1
 

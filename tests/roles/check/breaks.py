@@ -1,4 +1,4 @@
-"""What can be wrong with the s of a stack, and what `roles check` prints."""
+"""Faults in the resources of a stack, and the answers of `roles check` to them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from tests.roles.check.help import set_up
 
 @dataclass
 class Break:
-    """One thing that is wrong, and what is printed."""
+    """One fault, and the answer to the question about it."""
 
     apply: Callable[[World], object]
     question: str
@@ -160,19 +160,19 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.key_policy(allow_key({"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"})),
         "key policy",
-        "the key policy neither lets the role decrypt nor leaves it to IAM",
+        "the key policy neither allows the role to decrypt nor delegates to IAM policies",
         "with the statement of docs/faq.md#access-denied-to-the-kms-key",
     ),
     Break(
         lambda world: world.key_policy(allow_key(ROOT, Action="kms:Encrypt")),
         "key policy",
-        "neither lets the role decrypt",
+        "neither allows the role to decrypt",
         f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy file://POLICY_FILE, ",
     ),
     Break(
         lambda world: world.key_policy(allow_key(ROOT, Condition=THROUGH_S3)),
         "key policy",
-        "neither lets the role decrypt",
+        "neither allows the role to decrypt",
         f"aws kms put-key-policy --key-id {KEY_ID}",
     ),
     Break(

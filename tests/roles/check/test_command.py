@@ -160,9 +160,7 @@ def test_a_page_in_place_of_aws_is_one_line(world: World, endpoint: str):
     said = world.check()
     assert said.code == 2
     assert said.answers("problem") == []
-    reason = (
-        f"by {endpoint}={world.server.url}: unset it" if endpoint else "as by a proxy, an outage, or"
-    )
+    reason = f"by {endpoint}={world.server.url}: unset it" if endpoint else "perhaps because of a proxy"
     assert f"SimulatePrincipalPolicy was answered with an HTML page, {reason}" in (
         said.answer("requests allowed")
     )

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 
 EVERYBODY: Final = "allows every principal that meets its conditions to decrypt, including the role"
-TO_IAM: Final = "leaves it to the account's IAM policies"
+TO_IAM: Final = "delegates to the account's IAM policies"
 THROUGH: Final = {"StringEquals": {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}}
 NOT_S3: Final = {"StringNotEquals": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}}
 OUTSIDE: Final = {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}
@@ -131,7 +131,7 @@ def test_a_key_policy_under_an_unknown_condition_is_neither_ok_nor_a_problem(
         "cannot tell key policy: the key policy may let the role decrypt, or not\n"
         f"           depends on {key} (Lock)\n"
         f"         find out: repeat with --context '{key}=VALUE', or start a sync and look for "
-        "kms:Decrypt in CloudTrail: IAM simulates key policies for users only\n"
+        "kms:Decrypt in CloudTrail: IAM simulates key policies only for users\n"
     )
     assert said.out.endswith(" ok, 0 problems, 0 skipped, 1 cannot tell\n")
     said = world.check("--json")

@@ -17,7 +17,7 @@ UNDEPLOYED: Final[dict[str, Any]] = {"connector": "jira", "secretId": "qbusiness
 
 @pytest.fixture
 def members(world: World) -> dict[str, Any]:
-    """Make the role of the stack that of a member called aem; add a member that is not deployed."""
+    """Turn the role of the stack into that of a member called aem; add a member that is not deployed."""
     namespace = next(key for key in SETTINGS if key.endswith("secretId")).partition(":")[0]
     aem = {key: world.settings[f"{namespace}:{key}"] for key in OF_MEMBERS}
     members = {"aem": aem, "tickets": UNDEPLOYED}
@@ -76,7 +76,7 @@ def test_a_placeholder_in_the_outputs_is_not_an_arn(world: World):
 
 
 @pytest.mark.usefixtures("members")
-def test_the_members_share_what_was_read_of_the_account(world: World):
+def test_the_members_share_the_answers_about_the_account(world: World):
     world.check()
     assert world.server.calls.count("sts:GetCallerIdentity") == 1
     assert world.server.calls.count("qbusiness:GetIndex") == 1

@@ -26,7 +26,7 @@ def test_before_the_first_deployment_there_is_no_role(world: World):
         for question in (
             *("trust policy", "application ARN", "role policy"),
             *("other policies", "permissions boundary"),
-            *("requests allowed", "requests denied", "iam:PassRole"),
+            *("requests allowed", "requests denied", "iam:PassRole", "data source"),
         )
     ]
     assert said.answer("policy validation").startswith("ok ")
@@ -53,7 +53,7 @@ def test_drift_of_the_policies_names_the_statements(world: World):
     world.put_policy(golden("minimal-role-policy"))
     said = world.check()
     assert said.answer("trust policy") == (
-        "problem  trust policy: differs from what the program renders\n"
+        "problem  trust policy: differs from the rendered policy\n"
         "           statement 1: excess\n"
         "         fix: pulumi up --stack dev\n"
     )
@@ -106,7 +106,7 @@ def test_other_policies_are_a_problem(world: World):
     arn = world.attach(ROLE_NAME, "wide")
     world.put_policy(WIDE, "by-hand")
     answer = world.ask("other policies")
-    assert f"the role has by-hand, {arn} in addition\n" in answer
+    assert f"the role also has by-hand, {arn}\n" in answer
     assert answer.endswith(
         f"fix: aws iam delete-role-policy --role-name {ROLE_NAME} --policy-name by-hand && "
         f"aws iam detach-role-policy --role-name {ROLE_NAME} --policy-arn {arn}\n"
@@ -184,5 +184,5 @@ def test_the_role_of_an_existing_data_source_need_not_be_passed(world: World):
     world.deny_passing()
     world.add_data_source()
     said = world.check()
-    assert "may not pass the role, which a data source has already" in said.answer("iam:PassRole")
+    assert "may not pass the role, but a data source already uses it" in said.answer("iam:PassRole")
     assert said.code == 0

@@ -90,7 +90,7 @@ class Published(NamedTuple):
     state: str
     """The answer without `--context`."""
     context: Sequence[str] = ()
-    """What a user may state, so that the answer is "ok"."""
+    """Context that a user may state, with which the answer is "ok"."""
 
 
 KEY_POLICIES: Final = (
@@ -533,7 +533,7 @@ INVENTED_KEY_POLICIES: Final[Mapping[str, Mapping[str, Sequence[Statement]]]] = 
         "allowed: calls that name Secrets Manager": allowing(
             {"ForAnyValue:StringEquals": {"aws:CalledVia": "secretsmanager.amazonaws.com"}}
         ),
-        "denied: a name that is no ARN": denying({"ArnNotLike": {"aws:PrincipalArn": ROLE_NAME}}),
+        "denied: a name that is not an ARN": denying({"ArnNotLike": {"aws:PrincipalArn": ROLE_NAME}}),
         "denied: until a year, or a second of 1970": denying(
             {"DateLessThan": {"aws:CurrentTime": "2199"}}
         ),

@@ -30,7 +30,7 @@ RESOURCE_POLICIES: Final[Mapping[str, tuple[str, Callable[..., None], str]]] = {
         "aws s3api put-bucket-policy --bucket documents --policy",
     ),
 }
-"""The question about each policy that can name the role, how a test puts it, and the command."""
+"""The question about each policy that can name the role, a function that writes it, and the command."""
 
 
 @pytest.mark.parametrize("of", RESOURCE_POLICIES)
@@ -53,7 +53,7 @@ def test_a_resource_policy_that_names_the_role_itself_is_ok(world: World, of: st
     put(world, {"AWS": [ROLE_ID, ROLE_ARN, ACCOUNT]})
     answer = world.ask(question)
     assert answer.startswith(f"ok       {question}: ")
-    assert answer.endswith("names no role that was deleted\n")
+    assert answer.endswith("does not name a deleted role\n")
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,7 @@ def test_a_resource_policy_that_denies_the_role_is_a_problem(
     outside = {"Condition": {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}
     world.server.answers[call] = {**more, member: policy(denial | outside)}
     assert world.ask(question).startswith(f"cannot tell {question}: ")
-    nothing = (
-        f"ok       {question}: does not deny the role anything, and names no role that was deleted\n"
-    )
+    nothing = f"ok       {question}: does not deny the role anything, and does not name a deleted role\n"
     assert world.ask(question, "--context", "aws:SourceIp=192.0.2.1").startswith(nothing)
 
 

@@ -1,4 +1,4 @@
-"""`roles check` asks about the s that a stack names."""
+"""`roles check` asks about the resources that a stack names."""
 
 import pytest
 
@@ -65,7 +65,7 @@ def test_a_bucket_that_only_its_owner_can_see_does_not_change_the_exit_code(worl
     ):
         assert said.answer(question) == (
             f"skipped  {question}: only account {OTHER_ACCOUNT}, which has the bucket, can see this: "
-            f"its bucket policy has to allow s3:GetObject and s3:ListBucket to {ROLE_ARN}, and {asked} "
+            f"its bucket policy must allow s3:GetObject and s3:ListBucket to {ROLE_ARN}, and {asked} "
             f"to {USER_ARN}, which asks\n"
         )
     assert f"only account {OTHER_ACCOUNT}, which has the bucket" in said.answer("bucket policy")

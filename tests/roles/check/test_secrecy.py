@@ -50,7 +50,7 @@ BOUNDARY_NAME: Final = "confidential-boundary"
 
 
 def make_all_secret(world: World) -> list[str]:
-    """Make every setting secret, as ARNs where that is possible; return what must not be shown."""
+    """Make every setting secret, as ARNs where that is possible; return the values to be hidden."""
     world.bound(WIDE, BOUNDARY_NAME)
     subnets = [
         f"arn:aws:ec2:{examples.REGION}:{examples.ACCOUNT}:subnet/{it}"

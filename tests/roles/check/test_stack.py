@@ -36,15 +36,15 @@ def test_every_command_names_the_stack_as_it_was_given(world: World, name: str):
 def test_a_stack_of_another_project_is_one_line(world: World):
     line = world.check("--stack", "acme/website/dev").refusal
     assert line == (
-        "check: stack acme/website/dev is of another project, website, and Pulumi.yaml in this "
-        f"directory is of {PROJECT_NAME}: run the command in the directory of that project, or name a "
-        "stack of this one; `pulumi stack ls` lists them"
+        "check: stack acme/website/dev belongs to another project, website; Pulumi.yaml in this "
+        f"directory is that of {PROJECT_NAME}: run the command in the directory of that project, or "
+        "name a stack of this one; `pulumi stack ls` lists them"
     )
     world.settings = {"aws:region": REGION, "website:domain": "example.com"}
     line = world.check().refusal
     assert line.startswith(
-        "check: stack dev seems to be of another project: its settings are of website, and "
-        f"Pulumi.yaml in this directory is of {PROJECT_NAME}: run the command in"
+        "check: stack dev seems to belong to another project: its settings are those of website; "
+        f"Pulumi.yaml in this directory is that of {PROJECT_NAME}: run the command in"
     )
     assert world.server.calls == []
 
