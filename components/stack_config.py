@@ -159,9 +159,11 @@ def write_command(path: Path, value: str | None, *, secret: bool) -> str:
     if value == REMOVE:
         return f"pulumi config rm --stack {stack}{option} -- {argument}"
     is_boolean = value in ("true", "false")
-    # Exactly one of these options is allowed. Without one, Pulumi asks if a value looks like a secret.
+    # Exactly one of these options is allowed. Without --secret or --plaintext, Pulumi refuses an ARN as
+    # the value of a key that contains "secret". With --path and --plaintext, digits become a number.
     typed = "--type bool" if is_boolean else "--type string"
-    kind = "--secret" if secret else typed if option else "--plaintext"
+    is_plain = not option or path[-1] == "secretId"
+    kind = "--secret" if secret else "--plaintext" if is_plain else typed
     command = f"pulumi config set --stack {stack}{option} {kind} -- {argument} {quote_argument(value)}"
     if is_boolean and option:
         # Pulumi keeps the type of a member that is a string.

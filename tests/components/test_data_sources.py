@@ -176,7 +176,7 @@ def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
         'dataSources.aem.tags["aws:x"]',
     ]
     assert "did you mean dataSources.wiki.secretId?" in text
-    assert f"fix: {FIX} --type string -- dataSources.wiki.secretId SECRET_ARN" in text
+    assert f"fix: {FIX} --plaintext -- dataSources.wiki.secretId SECRET_ARN" in text
     flag = "dataSources.aem.exclusivePolicies"
     remove = f"pulumi config rm --stack test --path -- {flag}"
     assert f"fix: {remove} && {FIX} --type bool -- {flag} false" in text
