@@ -40,7 +40,7 @@ class Source(NamedTuple):
     required: Collection[str] = ()
     """Settings that are required here, in addition to those that every source requires."""
     belongs_to_component: bool = False
-    """Whether other components can exist when a problem is found, so that messages name the component."""
+    """Whether other components can exist when a problem is found: messages then name the component."""
 
 
 ARGUMENTS: Final = Source(belongs_to_component=True)

@@ -317,7 +317,7 @@ def test_the_inputs_of_an_amazon_s3_source_reach_the_role(new_program: Callable[
 def test_inputs_that_the_connector_does_not_support_are_refused_by_name(
     new_program: Callable[..., Stack], aws: Aws, inputs: dict[str, object], expected: list[str]
 ):
-    errors = f"invalid configuration: {len(expected)} error"
+    errors = f'invalid configuration of "docs": {len(expected)} error'
     text = assert_refused(new_program(docs=inputs), aws, errors, *expected).text
     assert "Traceback" not in text
     assert "Hunter2" not in text
