@@ -72,8 +72,9 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
         try:
             validate(name, member.arguments)
         except SettingsError as error:
-            # A problem with a default concerns several members: report it once. A null value counts as
-            # not set: of the two problems, report only that of the key.
+            # A problem with a default concerns several members: report it once. `error.problems` repeats
+            # those of the keys. A key that is null counts as not set, so that a required one has two
+            # problems: report only that of the key.
             of_keys = {problem.path: problem for problem in member.arguments.problems}
             problems += [
                 problem
@@ -84,7 +85,8 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
         raise SettingsError(problems)
     warnings = [*top.report.warnings]
     if any(not member.arguments["role_name"] for member in members.values()):
-        warnings += stack_config.autonaming_warnings(top.report)
+        path = (*top.source.path("data_sources"), "NAME", camel_case("role_name"))
+        warnings += stack_config.autonaming_warnings(property_path(path))
     return DataSources(members, warnings, [*_unused_vpc(given, members, top)])
 
 
@@ -153,7 +155,10 @@ def _check_top_level(top: TopLevel) -> None:
 
 
 def _check_defaults(top: TopLevel) -> None:
-    """Report a wrong default even if no member uses it: the next member would."""
+    """Report a wrong default here, and even if no member uses it: the next member would.
+
+    Each member reports it in the same words, except tags, which it merges with its own.
+    """
     report = Report(top.source, top.secrets)
     for name, setting in SETTINGS.items():
         if setting.scope is Scope.DEFAULT and top.values[name] not in (None, BLANK):
@@ -176,24 +181,32 @@ def _read_member(name: str, given: Mapping[str, Any], top: TopLevel, *, check_ta
     def path(setting: str) -> Path:
         return top.source.path(setting) if is_from_top(setting) else (*member_path, camel_case(setting))
 
-    source = Source(path, camel_case, stack_config.write_command, required=("region",))
+    source = Source(
+        path,
+        camel_case,
+        stack_config.write_command,
+        required=("region",),
+        belongs_to_component=True,  # problems that only the credentials show come after other roles
+    )
     report = Report(source, top.secrets)
     report.problems += _wrong_keys(member_path, given, top)
     values = {
         setting: top.values[setting] if is_from_top(setting) else given.get(camel_case(setting))
         for setting in SETTINGS
     }
-    tags = given.get("tags")
-    # Wrong tags at the top level are reported there, and not once more for each member.
-    are_defaults_wrong = any(problem.setting == "tags" for problem in top.report.problems)
-    if tags and isinstance(tags, Mapping) and not are_defaults_wrong:
-        values["tags"] = {**as_mapping(top.values["tags"]), **tags}
-    if check_tags and tags:
-        default_provider.check_tags(values, report)
+    own_tags, common_tags = as_mapping(given.get("tags")), as_mapping(top.values["tags"])
+    has_problem = any(problem.setting == "tags" for problem in top.report.problems)
+    if own_tags and not has_problem:
+        values["tags"] = {**common_tags, **own_tags}
+    if check_tags:
+        if own_tags:  # `stack_config` checks the others
+            default_provider.check_tags(own_tags, report)
+        default_provider.check_tag_count(values["tags"], report)
     # Like "", an empty object switches a default off.
     for setting, value in values.items():
         if value == {} and SETTINGS[setting].scope is Scope.DEFAULT:
             values[setting] = None
+    # Tags of the top level are among those of every member.
     secrets = [each for each in top.secrets if is_from_top(each) or each == "tags"]
     protect = given.get(PROTECT)
     protect = False if protect == BLANK else stack_config.read_protect(protect, report)
@@ -251,5 +264,8 @@ def _unused_vpc(
     ]
     if unused:
         key = top.report.name("vpc_configuration")
-        why = "its connector does" if len(unused) == 1 else "their connectors do"
-        yield f"{key} does not apply to {', '.join(unused)}: {why} not support a VPC"
+        whose = "its connector" if len(unused) == 1 else "their connectors"
+        yield (
+            f"{key} does not apply to {', '.join(unused)}: AWS does not support a VPC for the current "
+            f"version of {whose}"
+        )

@@ -111,13 +111,14 @@ def read(stack: str, project: str) -> Existing:
         one = {key: top[key] for key in _OF_ONE_ROLE if top.get(key)}
         of_one = {COMPONENT: one} if one else {}
         return Existing(stack, of_one, has_members=False, protect=protect, not_kept=not_kept)
-    members = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {"": None}
+    found = cast("Mapping[object, object]", given) if isinstance(given, Mapping) else {"": None}
     # YAML reads some names without quotes as booleans or numbers.
-    if not all(isinstance(name, str) and isinstance(its, Mapping) for name, its in members.items()):
+    if not all(isinstance(name, str) and isinstance(its, Mapping) for name, its in found.items()):
         raise InputError(
             f"{DATA_SOURCES} in {files.config_file(stack)} is not an object from names to settings: "
             "correct it (names such as no or 2024 need quotes), or remove it"
         )
+    members = cast("Mapping[str, Mapping[str, Any]]", found)
     not_kept += [
         property_path((DATA_SOURCES, member, key))
         for member, settings in members.items()

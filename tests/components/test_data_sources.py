@@ -133,13 +133,13 @@ def test_a_default_vpc_applies_to_connectors_that_support_one_and_the_others_are
     deployment = deploy(monkeypatch, members, vpcConfiguration=VPC)
     with_vpc = {name for name, document in policies(deployment).items() if "subnet/" in document}
     assert with_vpc == {"aem"}
-    assert deployment.infos == [
-        "vpcConfiguration does not apply to files, mail: their connectors do not support a VPC"
-    ]
+    unsupported = (
+        "vpcConfiguration does not apply to {}: AWS does not support a VPC for the current version"
+    )
+    both, one = "files, mail", "mail"
+    assert deployment.infos == [f"{unsupported.format(both)} of their connectors"]
     deployment = deploy(monkeypatch, {"aem": AEM, "mail": mail}, vpcConfiguration=VPC)
-    assert deployment.infos == [
-        "vpcConfiguration does not apply to mail: its connector does not support a VPC"
-    ]
+    assert deployment.infos == [f"{unsupported.format(one)} of its connector"]
 
 
 def test_protect_applies_to_all_members_or_to_one(monkeypatch: pytest.MonkeyPatch):
@@ -192,8 +192,6 @@ def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
         ({}, {"indexId": "x"}, "indexId"),
         ({"rolePath": "/x/"}, {"rolePath": "x"}, "rolePath"),
         ({"vpcConfiguration": ""}, {"vpcConfiguration": "x"}, "vpcConfiguration"),
-        ({"tags": {"Team": "x"}}, {"tags": {"x?": "y"}}, 'tags["x?"]'),
-        ({"tags": {"Team": "x"}}, {"tags": {str(n): "x" for n in range(51)}}, "tags"),
     ],
 )
 def test_a_wrong_default_is_reported_once_even_if_no_member_uses_it(
@@ -300,16 +298,6 @@ def test_a_tag_of_a_member_that_clashes_with_a_default_tag_of_the_provider_is_re
     )
 
 
-def test_the_tags_of_a_member_of_the_stack_and_of_the_provider_are_counted_together(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    of_provider, of_stack, own = ({f"{kind}{n}": "x" for n in range(20)} for kind in "pso")
-    default: dict[str, Any] = {"aws:defaultTags": {"tags": of_provider}, "tags": of_stack}
-    text = refusal(monkeypatch, {"one": {**AEM, "tags": own}, "two": AEM}, **default)
-    assert text.startswith("invalid configuration: 1 error")
-    assert "  dataSources.one.tags: the role has 60 tags with those of aws:defaultTags\n" in text
-
-
 def test_the_number_of_members_and_the_size_of_the_configuration_are_limited(
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -338,9 +326,35 @@ def test_another_namespace_is_part_of_every_path(monkeypatch: pytest.MonkeyPatch
 def test_autonaming_that_gives_the_roles_other_names_is_one_warning(monkeypatch: pytest.MonkeyPatch):
     autonaming: dict[str, Any] = {"pulumi:autonaming": {"mode": "verbatim"}}
     (warning,) = deploy(monkeypatch, {"one": AEM, "two": AEM}, **autonaming).warnings
-    assert warning.startswith('roleName is not set, and pulumi:autonaming ("verbatim")')
+    assert warning.startswith('dataSources.NAME.roleName is not set, and pulumi:autonaming ("verbatim")')
     named = {"one": {**AEM, "roleName": "qbusiness-one"}}
     assert deploy(monkeypatch, named, **autonaming).warnings == []
+
+
+def tags(prefix: str, count: int) -> dict[str, str]:
+    return {f"{prefix}{number}": "x" for number in range(count)}
+
+
+def test_the_tags_of_a_member_are_counted_with_those_of_the_top_level_and_of_the_provider(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    default: dict[str, Any] = {"aws:defaultTags": {"tags": tags("default", 20)}}
+    members = {"one": {**AEM, "tags": tags("own", 20)}, "two": {**AEM, "tags": {}}}
+    text = refusal(monkeypatch, members, tags=tags("all", 20), **default)
+    assert re.findall(r"^  (\S+): (.*)$", text, re.MULTILINE) == [
+        ("dataSources.one.tags", "the role has 60 tags with those of aws:defaultTags")
+    ]
+    assert deploy(monkeypatch, {"two": members["two"]}, tags=tags("all", 40), **default).error is None
+    common = {"three": AEM, "four": AEM}
+    assert refused(monkeypatch, common, tags=tags("all", 40), **default) == ["tags"]
+
+
+def test_a_problem_of_common_tags_is_reported_once_and_at_the_top_level(monkeypatch: pytest.MonkeyPatch):
+    members = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
+    for common, place in (({"aws:k": "v"}, 'tags["aws:k"]'), ("oops", "tags")):
+        for each in (members, {**members, "three": AEM}):
+            text = refusal(monkeypatch, each, tags=common)
+            assert re.findall(r"^  (\S+): ", text, re.MULTILINE) == [place]
 
 
 def test_the_settings_have_the_documented_scopes():
