@@ -7,7 +7,7 @@ SANDBOX = venv/bin/python -m sandbox run --
 # Without npm, the tests that use the policy simulator are skipped.
 SIMULATOR = $(if $(shell command -v npm),tests/authorization/node_modules/.package-lock.json)
 # Settings of trial stacks: if you commit them, continuous integration treats them as environments.
-STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' ':!Pulumi.dev.yaml' ':!Pulumi.*.deploy.yaml' 2>/dev/null | \
+STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' ':!Pulumi.dev.yaml' ':!Pulumi.example.yaml' ':!Pulumi.*.deploy.yaml' 2>/dev/null | \
 	sed 's/.*/& is not in Git: delete it if it was a trial; if you commit it, CI treats it as an environment/'
 SITE = NO_MKDOCS_2_WARNING=1 venv/bin/mkdocs build --strict --quiet
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
@@ -26,9 +26,13 @@ up: venv/sandbox-installed ## deploy the stack dev to the sandbox; ends with the
 	@$(SANDBOX) sh -c 'pulumi up --stack $(STACK) --yes --skip-preview && pulumi stack output --stack $(STACK) roleArn' || \
 		{ echo "If the program, its settings, or another running update is not the cause: \`make down\` resets the sandbox."; exit 1; }
 
-example: up venv/development-installed examples/data-source/venv ## deploy the example's data source, under that role; ends with its ARN
-	@$(SANDBOX) sh -c 'cd examples/data-source && pulumi stack select --create $(STACK) && \
-		pulumi up --yes --skip-preview && pulumi stack output dataSourceArn'
+example: venv/development-installed examples/data-source/venv ## deploy four roles, and the example's data sources under them; ends with their ARNs
+	@$(SANDBOX) sh -c ' \
+		pulumi stack --show-name --stack example >/dev/null 2>&1 || pulumi stack init --no-select example; \
+		pulumi up --stack example --yes --skip-preview && \
+		cd examples/data-source && pulumi stack select --create example && \
+		pulumi up --yes --skip-preview && pulumi stack output --json dataSourceArns | \
+		venv/bin/python -c "import json, sys; print(*json.load(sys.stdin).values(), sep=chr(10))"'
 
 # A copy of the example has its own packages; in the sandbox, the example shares those of the project.
 examples/data-source/venv:

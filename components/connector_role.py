@@ -20,7 +20,7 @@ from . import data_sources, policies, stack_config
 from .connectors import CONNECTORS, DEFAULT, Connector
 from .formats import ROLE_NAME_SUFFIX
 from .rules import Location
-from .secrecy import depending_on, has_outputs, revealing, unknown_if_missing
+from .secrecy import depending_on, has_outputs, secret_if_any, unknown_if_missing
 from .settings import (
     SETTINGS,
     TRUST_POLICY_SETTINGS,
@@ -116,8 +116,12 @@ class ConnectorRole(pulumi.ComponentResource):
         for warning in arguments.warnings:
             pulumi.warn(warning, self)
         arguments.warnings = ()  # `_policies` validates again
-        # Secrets of the stack's configuration are plain so far, since validation skips Outputs.
-        arguments |= {key: pulumi.Output.secret(arguments[key]) for key in arguments.secrets}
+        # `stack_config` passes secrets as plain values and names them, since validation skips Outputs.
+        arguments |= {
+            key: pulumi.Output.secret(arguments[key])
+            for key in arguments.secrets
+            if SETTINGS[key].can_be_secret
+        }
 
         settings = {setting: arguments.get(setting) for setting in SETTINGS}
         connector = CONNECTORS[settings["connector"] or DEFAULT]
@@ -164,7 +168,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
         arn_with_policy = pulumi.Output.all(role.arn, policy.id).apply(lambda values: values[0])
-        self.role_arn = revealing(pulumi.Output.unsecret(arn_with_policy), *_shown_in_arn(settings))
+        self.role_arn = secret_if_any(pulumi.Output.unsecret(arn_with_policy), *_shown_in_arn(settings))
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
 
@@ -221,6 +225,7 @@ class ConnectorRole(pulumi.ComponentResource):
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         """Return the trust policy and the role policy, once all settings that can be known are valid."""
         outputs = {key: value for key, value in arguments.items() if has_outputs(value)}
+        # `Output.all` resolves these, too: `apply` does not pass on whether a value was secret.
         secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
         credentials = self._lookup_credentials(arguments)
 
@@ -298,7 +303,7 @@ def _shown_in_arn(settings: Mapping[str, Any]) -> list[object]:
     """Return the settings that the role's ARN reveals."""
     application = pulumi.Output.from_input(settings["application_id"])
     # `unsecret`, since an ID does not contain the account: a secret one must not make the ARN secret. If
-    # the function returns `application`, the result is as secret as that Output.
+    # the function returns `application`, the result is as secret as that Output; its value is not used.
     application_arn = pulumi.Output.unsecret(application).apply(
         lambda id_or_arn: application if str(id_or_arn).startswith("arn:") else None
     )

@@ -18,7 +18,7 @@ from .default_provider import as_mapping
 from .errors import Path, Problem, SettingsError, property_path, quote
 from .formats import MAXIMUM_COMPONENT_NAME_LENGTH
 from .report import BLANK, REMOVE, Report, Source, suggestion
-from .settings import SETTINGS, Arguments, Scope
+from .settings import SETTINGS, Arguments, Scope, Tags
 from .stack_config import DATA_SOURCES, PROTECT, TopLevel, camel_case
 from .validation import validate
 
@@ -71,8 +71,9 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
         try:
             validate(name, member.arguments)
         except SettingsError as error:
-            # A problem with a default concerns several members: report it once. A null value counts as
-            # not set: of the two problems, report only that of the key.
+            # A problem with a default concerns several members: report it once. `error.problems` repeats
+            # those of the keys. A key that is null counts as not set, so that a required one has two
+            # problems: report only that of the key.
             of_keys = {problem.path: problem for problem in member.arguments.problems}
             problems += [
                 problem
@@ -83,7 +84,8 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
         raise SettingsError(problems)
     warnings = [*top.report.warnings]
     if any(not member.arguments["role_name"] for member in members.values()):
-        warnings += stack_config.autonaming_warnings(top.report)
+        path = (*top.source.path("data_sources"), "NAME", camel_case("role_name"))
+        warnings += stack_config.autonaming_warnings(property_path(path))
     return DataSources(members, warnings, [*_unused_vpc(given, members, top)])
 
 
@@ -149,6 +151,9 @@ def _check_top_level(top: TopLevel) -> None:
         if setting.scope is Scope.MEMBER and top.values[name] not in (None, BLANK, False):
             member = property_path((*top.report.at("data_sources").path, "NAME", camel_case(name)))
             top.report.at(name).refuse("is a setting of one data source", member, REMOVE)
+    if top.values["tags"] not in (None, BLANK):
+        # Each member merges them: report their problems here.
+        Tags().read(top.values["tags"], top.report.at("tags"))
 
 
 def _read_member(name: str, given: Mapping[str, Any], top: TopLevel, *, check_tags: bool) -> Member:
@@ -166,20 +171,30 @@ def _read_member(name: str, given: Mapping[str, Any], top: TopLevel, *, check_ta
     def path(setting: str) -> Path:
         return top.source.path(setting) if is_from_top(setting) else (*member_path, camel_case(setting))
 
-    source = Source(path, camel_case, stack_config.write_command, required=("region",))
+    source = Source(
+        path,
+        camel_case,
+        stack_config.write_command,
+        required=("region",),
+        belongs_to_component=True,  # problems that only the credentials show come after other roles
+    )
     report = Report(source, top.secrets)
     report.problems += _wrong_keys(member_path, given, top)
     values = {
         setting: top.values[setting] if is_from_top(setting) else given.get(camel_case(setting))
         for setting in SETTINGS
     }
-    tags = given.get("tags")
-    if isinstance(tags, Mapping) and tags:
-        values["tags"] = {**as_mapping(top.values["tags"]), **tags}
-    if check_tags and tags:
-        default_provider.check_tags({"tags": cast("object", tags)}, report)
+    own_tags, common_tags = as_mapping(given.get("tags")), as_mapping(top.values["tags"])
+    has_problem = any(problem.setting == "tags" for problem in top.report.problems)
+    if own_tags and not has_problem:
+        values["tags"] = {**common_tags, **own_tags}
+    if check_tags:
+        if own_tags:  # `stack_config` checks the others
+            default_provider.check_tags(own_tags, report)
+        default_provider.check_tag_count(values["tags"], report)
     # Like "", an empty object means not set, and so switches a default off.
     values = {setting: None if value == {} else value for setting, value in values.items()}
+    # Tags of the top level are among those of every member.
     secrets = [each for each in top.secrets if is_from_top(each) or each == "tags"]
     protect = given.get(PROTECT)
     protect = False if protect == BLANK else stack_config.read_protect(protect, report)
@@ -237,5 +252,8 @@ def _unused_vpc(
     ]
     if unused:
         key = top.report.name("vpc_configuration")
-        why = "its connector does" if len(unused) == 1 else "their connectors do"
-        yield f"{key} does not apply to {', '.join(unused)}: {why} not support a VPC"
+        whose = "its connector" if len(unused) == 1 else "their connectors"
+        yield (
+            f"{key} does not apply to {', '.join(unused)}: AWS does not support a VPC for the current "
+            f"version of {whose}"
+        )

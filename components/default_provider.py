@@ -20,14 +20,14 @@ ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
 FORBIDDEN_ACCOUNTS: Final = "aws:forbiddenAccountIds"
 DEFAULT_TAGS: Final = "aws:defaultTags"
 _RECOVERY: Final = "`pulumi refresh --run-program`, then `pulumi up`"
-"""Both commands read the list from the configuration. Others read it from the state, where it may be
-wrong: `EnsureProvider` in pkg/resource/deploy of Pulumi's engine."""
+"""Both commands read the list from the configuration. A plain `pulumi refresh` reads it from the state,
+where it may be wrong: `EnsureProvider` in pkg/resource/deploy of Pulumi's engine."""
 
 
 def check(settings: Mapping[str, object], report: Report) -> None:
     """Check the allowed accounts and the default tags; settings have their names in the component."""
     _check_accounts(settings, report)
-    check_tags(settings, report)
+    check_tags(as_mapping(settings["tags"]), report)
 
 
 def _check_accounts(settings: Mapping[str, object], report: Report) -> None:
@@ -100,8 +100,8 @@ def _application_account(settings: Mapping[str, object]) -> str | None:
     return None
 
 
-def check_tags(settings: Mapping[str, object], report: Report) -> None:
-    """Reject default tags of the wrong form, and tags that IAM would reject together with them.
+def check_tags(tags: Mapping[str, object], report: Report) -> None:
+    """Reject default tags of the wrong form, and keys that IAM would reject together with theirs.
 
     The provider merges the two case-sensitively (`DefaultConfig.MergeTags` in internal/tags of
     terraform-provider-aws), but IAM ignores the case of keys, and rejects the result:
@@ -120,10 +120,11 @@ def check_tags(settings: Mapping[str, object], report: Report) -> None:
             fix = _command(report, (DEFAULT_TAGS,), EDIT)
         _refuse(report, (DEFAULT_TAGS,), message, fix, "an object with the tags under the key tags")
         return
-    default_tags, tags = as_mapping(cast("object", defaults)), as_mapping(settings["tags"])
-    merged = {**default_tags, **tags}  # default tags first, so that they are the earlier keys of clashes
+    default_tags = as_mapping(cast("object", defaults))
     hidden = secret or report.is_secret("tags")
-    # Tags that clash only with each other are reported with the setting.
+    # A clash with a default tag has it as the earlier key, since the default tags come first. Tags that
+    # clash only with each other are reported with the setting.
+    merged = {**default_tags, **tags}
     clashes = [(key, earlier) for key, earlier in _clashes(merged) if earlier in default_tags]
     for key, earlier in clashes[:1] if hidden else clashes:  # without keys, all would read the same
         shown, shown_earlier = (HIDDEN, HIDDEN) if hidden else (quote(key), quote(earlier))
@@ -139,9 +140,15 @@ def check_tags(settings: Mapping[str, object], report: Report) -> None:
         else:
             path = (DEFAULT_TAGS,) if hidden else (DEFAULT_TAGS, "tags", key)
             _refuse(report, path, message, _command(report, path, value), expected)
-    if len(tags) <= MAXIMUM_TAGS < len(merged):
-        total = HIDDEN if hidden else len(merged)
-        message = f"the role has {total} tags with those of {DEFAULT_TAGS}"
+
+
+def check_tag_count(tags: object, report: Report) -> None:
+    """Reject more tags, together with the default tags, than a role can have."""
+    own, defaults = as_mapping(tags), as_mapping(as_mapping(_read(DEFAULT_TAGS)).get("tags"))
+    count = len({**defaults, **own})
+    if len(own) <= MAXIMUM_TAGS < count:
+        hidden = pulumi.runtime.is_config_secret(DEFAULT_TAGS) or report.is_secret("tags")
+        message = f"the role has {HIDDEN if hidden else count} tags with those of {DEFAULT_TAGS}"
         report.at("tags").refuse(message, f"at most {MAXIMUM_TAGS}")
 
 

@@ -9,7 +9,8 @@ from .errors import Path, Problem, property_path, quote
 BLANK: Final = ""
 """The value of a setting that is not set, like None: `Pulumi.yaml` declares it as the default."""
 REMOVE: Final = ""
-"""In place of the value that a command sets: the command removes the setting. No command sets BLANK."""
+"""In place of the value that a command sets: the command removes the setting, which has the effect of
+BLANK."""
 EDIT: Final = None
 """In place of the value that a command sets: no command can set it, and the user edits the file."""
 HIDDEN: Final = "[secret]"
@@ -39,7 +40,7 @@ class Source(NamedTuple):
     required: Collection[str] = ()
     """Settings that are required here, in addition to those that every source requires."""
     belongs_to_component: bool = False
-    """Whether every component has settings of these names, so that messages name the component."""
+    """Whether other components can exist when a problem is found: messages then name the component."""
 
 
 ARGUMENTS: Final = Source(belongs_to_component=True)
@@ -89,6 +90,8 @@ class Place(NamedTuple):
     setting: str
     members: tuple[str | int, ...] = ()
     """Spelled as they were given."""
+    public: int = 0
+    """The number of members whose names are public, even if the setting is secret."""
 
     @property
     def path(self) -> Path:
@@ -109,6 +112,10 @@ class Place(NamedTuple):
         """Return the place of a member."""
         return self._replace(members=(*self.members, *names))
 
+    def known_member(self, name: str) -> "Place":
+        """Return the place of a member that the setting always has, whose name is public."""
+        return self._replace(members=(*self.members, name), public=len(self.members) + 1)
+
     def show(self, value: object) -> str:
         """Return the value at this place, or one that follows from it, as a message may show it."""
         return self.report.show(value, self.setting)
@@ -122,8 +129,8 @@ class Place(NamedTuple):
         """
         path = self.path
         if self.secret and self.members:
-            # The name of the member is part of the secret. A command for one member could replace all.
-            path, value = self.report.source.path(self.setting), EDIT
+            # Other names are part of the secret. To set a member as plain text would replace the whole.
+            path, value = self._replace(members=self.members[: self.public]).path, EDIT
         if self.report.source.command and not fix:
             fix = self.report.source.command(path, value, secret=self.secret)
         self.report.problems.append(Problem(path, message, expected, fix, self.setting))
@@ -135,9 +142,10 @@ class Place(NamedTuple):
 
     def refuse_member(self, name: str, known: Collection[str]) -> None:
         """Add the problem of a member that does not exist; suggest those that do."""
-        near = "" if self.secret else suggestion(name, known, self.path)
         expected = ", ".join(property_path((*self.path, each)) for each in known)
-        self.member(name).refuse(f"is not a setting{near}", expected, REMOVE)
+        near = suggestion(name, known, self.path)
+        message = "has a member that is not a setting" if self.secret else f"is not a setting{near}"
+        self.member(name).refuse(message, expected, REMOVE)
 
 
 def suggestion(given: str, names: Collection[str], parent: Path = ()) -> str:

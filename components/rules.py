@@ -94,8 +94,9 @@ def check_requirements(reading: Reading) -> None:
             continue
         if reading.valid.get(name) and other not in reading.given:
             at, required = reading.report.at(name), reading.report.name(other)
-            absence = f"no {reading.report.name(name)}"
-            expected = absence if need is Need.NOT_SUPPORTED else f"{required}, or {absence}"
+            without = f"no {reading.report.name(name)}"
+            # If the connector does not support the other setting, only the removal of this one helps.
+            expected = without if need is Need.NOT_SUPPORTED else f"{required}, or {without}"
             at.refuse(f"requires {required}{reason}", expected, REMOVE)
 
 

@@ -30,7 +30,7 @@ def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
     return pulumi.Output.all(value, *outputs).apply(lambda values: values[0])
 
 
-def revealing(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
+def secret_if_any(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
     """Return a value that is secret if one of the inputs is; unknown inputs have no effect on it."""
     outputs = filter(has_outputs, inputs)
     # Always known, so that it contributes only the secrecy of the inputs.

@@ -112,11 +112,11 @@ class Vpc(NamedTuple):
         for key in given:
             if key not in spelled:
                 at.refuse_member(key if isinstance(key, str) else quote(key), spelled)
-        subnets_at = at.member(at.report.source.spell("subnet_ids"))
-        groups_at = at.member(at.report.source.spell("security_group_ids"))
+        subnets_key, groups_key = spelled
+        subnets_at, groups_at = at.known_member(subnets_key), at.known_member(groups_key)
         network = Network(
-            _read_list(given.get(subnets_at.members[0]), subnets_at, formats.SUBNET),
-            _read_list(given.get(groups_at.members[0]), groups_at, formats.SECURITY_GROUP),
+            _read_list(given.get(subnets_key), subnets_at, formats.SUBNET),
+            _read_list(given.get(groups_key), groups_at, formats.SECURITY_GROUP),
         )
         subnets = {text.text for text in network.subnet_ids.values()}
         groups = {text.text for text in network.security_group_ids.values()}

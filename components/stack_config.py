@@ -51,7 +51,7 @@ def _package_path(name: str) -> Path:
     return (camel_case(name),)
 
 
-PACKAGE_INPUTS: Final = Source(_package_path, camel_case)
+PACKAGE_INPUTS: Final = Source(_package_path, camel_case, belongs_to_component=True)
 """The inputs of the component in another language."""
 STACK_CONFIGURATION: Final = Source(_path, camel_case)
 """The configuration of a stack that may not exist yet: there is no command to change it."""
@@ -91,8 +91,10 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> tuple[Arguments
             f"no {report.name('data_sources')}, or a program that calls ConnectorRole.all_from_config",
             REMOVE,
         )
+    if refuse_unknown_keys:
+        default_provider.check_tag_count(values["tags"], report)
     if not values["role_name"]:
-        report.warnings += autonaming_warnings(report)
+        report.warnings += autonaming_warnings(report.name("role_name"))
     return Arguments(values, report.source, secrets, report.problems, report.warnings), protect
 
 
@@ -106,11 +108,10 @@ def read_top_level(config: pulumi.Config, *, refuse_unknown_keys: bool) -> TopLe
         values[name] = config.get(key) if is_string else _parse_json(config.get(key))
     # Unlike messages, the engine always writes the namespace.
     secrets = [
-        name
-        for name, setting in SETTINGS.items()
-        if setting.can_be_secret and pulumi.runtime.is_config_secret(config_key(name, f"{config.name}:"))
+        name for name in SETTINGS if pulumi.runtime.is_config_secret(config_key(name, f"{config.name}:"))
     ]
-    report = Report(source, secrets)
+    hidden = [PROTECT] if pulumi.runtime.is_config_secret(f"{config.name}:{PROTECT}") else []
+    report = Report(source, [*secrets, *hidden])
     if refuse_unknown_keys:
         _refuse_unknown_keys(config.name, prefix, report)
         default_provider.check(values, report)
@@ -158,9 +159,11 @@ def write_command(path: Path, value: str | None, *, secret: bool) -> str:
     if value == REMOVE:
         return f"pulumi config rm --stack {stack}{option} -- {argument}"
     is_boolean = value in ("true", "false")
-    # Exactly one of these options is allowed. Without one, Pulumi asks if a value looks like a secret.
+    # Exactly one of these options is allowed. Without --secret or --plaintext, Pulumi refuses an ARN as
+    # the value of a key that contains "secret". With --path and --plaintext, digits become a number.
     typed = "--type bool" if is_boolean else "--type string"
-    kind = "--secret" if secret else typed if option else "--plaintext"
+    is_plain = not option or path[-1] == "secretId"
+    kind = "--secret" if secret else "--plaintext" if is_plain else typed
     command = f"pulumi config set --stack {stack}{option} {kind} -- {argument} {quote_argument(value)}"
     if is_boolean and option:
         # Pulumi keeps the type of a member that is a string.
@@ -181,11 +184,11 @@ def _stack_name() -> str:
     return f"{organization}/{name}"
 
 
-def autonaming_warnings(report: Report) -> Iterator[str]:
+def autonaming_warnings(role_name: str) -> Iterator[str]:
     """Warn if the stack does not name its roles after their components.
 
-    The most specific section with a mode or a pattern applies:
-    https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
+    `role_name` is the key that would name them. The most specific section with a mode or a pattern
+    applies: https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
     """
     section = as_mapping(pulumi.Config("pulumi").get_object("autonaming"))
     most_specific = section
@@ -197,7 +200,7 @@ def autonaming_warnings(report: Report) -> Iterator[str]:
     if str(pattern).startswith("${name}-") or (mode == "default" and not pattern):
         return
     yield (
-        f"{report.name('role_name')} is not set, and pulumi:autonaming ({quote(pattern or mode)}) "
+        f"{role_name} is not set, and pulumi:autonaming ({quote(pattern or mode)}) "
         "determines the name of the role. Permissions for roles that are named after the component may "
         "not match it, and the Amazon Q Business console hides roles without qbusiness in their names. "
         "Set a role name"

@@ -193,7 +193,7 @@ def _resources(
 def _check_size(role_policy: str, reading: Reading) -> None:
     """Reject a policy that IAM would reject. Only the subnets can make it too long."""
     role_name = reading.text("role_name")
-    # Without a role name, the automatic one is at most this long.
+    # Without a role name, the automatic one is at most this long. An unknown name does not get here.
     name = role_name.text if role_name else formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
     size = len("".join(policies.with_role_name(role_policy, name).split()))
     if size > formats.MAXIMUM_INLINE_SIZE:

@@ -23,10 +23,10 @@ _GUARDRAILS: Final = f"""\
 """
 _REPLACED: Final = (
     (
-        " is an environment, except dev, the sandbox's; prod… come last",
+        " is an environment, except dev and example, the sandbox's; prod… come last",
         " is an environment; prod… come last",
     ),
-    ('in names - {"dev"} if', "in names if"),
+    ('in names - {"dev", "example"} if', "in names if"),
     (".github/report.sh ", f"bash {_PACKAGE}/github/report.sh "),
     (".github/issue.sh ", f"bash {_PACKAGE}/github/issue.sh "),
     (

@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.engine import NoEngineError
-from sandbox.environment import EXAMPLE, EXAMPLE_NAME, PROJECT, STACK, Sandbox, SandboxError
+from sandbox.environment import (
+    EXAMPLE,
+    EXAMPLE_NAME,
+    EXAMPLE_STACK,
+    PROJECT,
+    PROJECT_NAME,
+    STACK,
+    Sandbox,
+    SandboxError,
+)
 
 
 def main() -> int:
@@ -28,8 +37,8 @@ def main() -> int:
     )
     verbs.add_parser(
         "down",
-        help=f"destroy the stack {STACK} and the example's, then reset the sandbox: this also deletes "
-        "the stacks and roles that you created in it",
+        help=f"destroy the stack {STACK} and those of the example, then reset the sandbox: this also "
+        "deletes the stacks and roles that you created in it",
     )
     verbs.add_parser("stop", help="stop the server and delete all stacks and roles")
     arguments = parser.parse_args()
@@ -82,10 +91,12 @@ def _down(sandbox: Sandbox) -> int:
     try:
         environment = sandbox.prepare()
         sandbox.forget_locks()
-        if sandbox.has_stack(EXAMPLE_NAME):  # its data source uses the role
-            exit_code = _destroy(EXAMPLE, environment)
+        # The data sources use the roles: destroy them first.
+        for project, name in ((EXAMPLE, EXAMPLE_NAME), (PROJECT, PROJECT_NAME)):
+            if sandbox.has_stack(name, EXAMPLE_STACK):
+                exit_code = _destroy(project, EXAMPLE_STACK, environment) or exit_code
         sandbox.prepare_stack(environment)
-        exit_code = _destroy(PROJECT, environment) or exit_code
+        exit_code = _destroy(PROJECT, STACK, environment) or exit_code
     except (NoEngineError, SandboxError, OSError) as error:
         _fail(error)
     sandbox.stop()
@@ -93,26 +104,23 @@ def _down(sandbox: Sandbox) -> int:
     return exit_code
 
 
-def _destroy(project: Path, environment: Mapping[str, str]) -> int:
-    exit_code = _pulumi(project, "destroy", "--yes", "--skip-preview", environment=environment)
+def _destroy(project: Path, stack: str, environment: Mapping[str, str]) -> int:
+    def pulumi(*command: str, output: int | None = None) -> int:
+        arguments = ["pulumi", *command, "--stack", stack]
+        return subprocess.run(
+            arguments, cwd=project, env=environment, stdout=output, stderr=output, check=False
+        ).returncode
+
+    exit_code = pulumi("destroy", "--yes", "--skip-preview")
     if exit_code:
         _fail("the stack could not be destroyed; the sandbox is reset anyway")
-        if _pulumi(project, "stack", "export", environment=environment, output=subprocess.DEVNULL):
+        if pulumi("stack", "export", output=subprocess.DEVNULL):
             return 0
     return exit_code
 
 
 def _leave_it_to_pulumi(*_: object) -> None:
     """Ignore Ctrl-C: Pulumi also receives it, and ends the update properly."""
-
-
-def _pulumi(
-    project: Path, *arguments: str, environment: Mapping[str, str], output: int | None = None
-) -> int:
-    command = ["pulumi", *arguments, "--stack", STACK]
-    return subprocess.run(
-        command, cwd=project, env=environment, stdout=output, stderr=output, check=False
-    ).returncode
 
 
 def _fail(message: object) -> int:

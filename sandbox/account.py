@@ -1,9 +1,11 @@
-"""Create the resources that `Pulumi.dev.yaml` names in the sandbox's account.
+"""Create the resources that `Pulumi.dev.yaml` and `Pulumi.example.yaml` name in the sandbox's account.
 
-The account contains nothing else, apart from the defaults of every AWS account, such as the default VPC.
-Each service is filled at its first call, because moto's EC2 takes most of a second to import.
+One bucket belongs to another account. The account contains nothing else, apart from the defaults of
+every AWS account, such as the default VPC. Each service is filled at its first call, because moto's EC2
+takes most of a second to import.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Final
 from unittest.mock import patch
@@ -13,13 +15,23 @@ from sandbox.qbusiness import QBusiness
 
 ACCOUNT: Final = "123456789012"
 """The account of the sandbox: the default account of moto."""
+OTHER_ACCOUNT: Final = "210987654321"
+"""The account of one bucket."""
 APPLICATION_ID: Final = "a1b2c3d4-5678-90ab-cdef-111111111111"
 INDEX_ID: Final = "b2c3d4e5-6789-01ab-cdef-222222222222"
-SECRET_NAME: Final = "qbusiness/aem-cloud"
-SECRET_SUFFIX: Final = "a1B2c3"
-SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{SECRET_NAME}-{SECRET_SUFFIX}"
+SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:qbusiness/aem-cloud-a1B2c3"
 KEY_ID: Final = "1234abcd-12ab-34cd-56ef-1234567890ab"
 KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
+SECRETS: Final[Mapping[str, str | None]] = {
+    "qbusiness/aem-cloud-a1B2c3": KEY_ARN,
+    "qbusiness/intranet-b2C3d4": KEY_ARN,
+    "qbusiness/wiki-c3D4e5": None,
+}
+"""The customer managed key of each secret."""
+CERTIFICATE_BUCKET: Final = "qbusiness-files"
+CERTIFICATE: Final = "sharepoint.crt"
+DOCUMENTS_BUCKET: Final = "qbusiness-documents"
+"""The bucket of the other account."""
 VPC_ID: Final = "vpc-0d4e5f60718293041"
 # In zones that Amazon Q Business supports: use1-az1 and use1-az2.
 SUBNETS: Final[Mapping[str, tuple[str, str]]] = {
@@ -49,21 +61,23 @@ def _fill_secrets_manager() -> None:
     from moto.secretsmanager.utils import SecretsManagerSecretIdentifier
     from moto.utilities.id_generator import moto_id_manager
 
-    # Only for this secret: a secret that replaces it under the same name has another ARN.
-    secret = SecretsManagerSecretIdentifier(ACCOUNT, REGION, SECRET_NAME)
-    moto_id_manager.set_custom_id(secret, SECRET_SUFFIX)
-    secretsmanager_backends[ACCOUNT][REGION].create_secret(
-        name=SECRET_NAME,
-        secret_string="{}",
-        secret_binary=None,
-        description="Credentials of AEM",
-        tags=[],
-        kms_key_id=KEY_ARN,
-        client_request_token=None,
-        replica_regions=[],
-        force_overwrite=False,
-    )
-    moto_id_manager.unset_custom_id(secret)
+    for secret_id, key in SECRETS.items():
+        name, _, suffix = secret_id.rpartition("-")
+        # Only for this secret: a secret that replaces it under the same name has another ARN.
+        secret = SecretsManagerSecretIdentifier(ACCOUNT, REGION, name)
+        moto_id_manager.set_custom_id(secret, suffix)
+        secretsmanager_backends[ACCOUNT][REGION].create_secret(
+            name=name,
+            secret_string="{}",
+            secret_binary=None,
+            description="Credentials of a data source",
+            tags=[],
+            kms_key_id=key,
+            client_request_token=None,
+            replica_regions=[],
+            force_overwrite=False,
+        )
+        moto_id_manager.unset_custom_id(secret)
 
 
 def _fill_kms() -> None:
@@ -74,7 +88,7 @@ def _fill_kms() -> None:
             policy=None,
             key_usage="ENCRYPT_DECRYPT",
             key_spec="SYMMETRIC_DEFAULT",
-            description="Key of the secret",
+            description="Key of the secrets",
             tags=None,
         )
 
@@ -92,9 +106,30 @@ def _fill_ec2() -> None:
         ec2.create_security_group("qbusiness", "Amazon Q Business", VPC_ID)
 
 
+def _fill_s3() -> None:
+    from moto.s3.models import s3_backends
+
+    ours = s3_backends[ACCOUNT]["aws"]
+    ours.create_bucket(CERTIFICATE_BUCKET, REGION)
+    ours.put_object(CERTIFICATE_BUCKET, CERTIFICATE, b"certificate")
+    theirs = s3_backends[OTHER_ACCOUNT]["aws"]
+    theirs.create_bucket(DOCUMENTS_BUCKET, REGION)
+    bucket = f"arn:aws:s3:::{DOCUMENTS_BUCKET}"
+    # Also the owner of a bucket has to let roles of another account read it.
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+        "Action": ["s3:GetObject", "s3:ListBucket"],
+        "Resource": [bucket, f"{bucket}/*"],
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    theirs.put_bucket_policy(DOCUMENTS_BUCKET, json.dumps(policy).encode())
+
+
 FILL: Final[Mapping[str, Callable[[], None]]] = {
     "ec2": _fill_ec2,
     "kms": _fill_kms,
+    "s3": _fill_s3,
     "secretsmanager": _fill_secrets_manager,
 }
 """The functions that fill moto's services, by the service name in the signature of a request."""

@@ -30,14 +30,16 @@ PASSPHRASE: Final = "sandbox"
 STACK: Final = "dev"
 REGION: Final = "us-east-1"
 """The Region of that stack and of commands."""
+EXAMPLE_STACK: Final = "example"
+"""The stack of roles that `make example` deploys, and the stack of their data sources."""
 EXAMPLE: Final = PROJECT / "examples" / "data-source"
-EXAMPLE_NAME: Final = "qbusiness-aem-data-source"
+EXAMPLE_NAME: Final = "qbusiness-data-sources"
 """The name of the example's project."""
 AWS_CLI: Final = PROJECT / "sandbox" / "bin"
 """The directory of the `aws` command for machines without the AWS CLI."""
 PACKAGES: Final = ("aws", "aws-native")
 """The packages for which the sandbox has a provider."""
-_PROJECT_NAME: Final = "qbusiness-aem-connector"
+PROJECT_NAME: Final = "qbusiness-aem-connector"
 
 _RESET: Final = "`make down` resets the sandbox."
 _START_TIMEOUT: Final = 120.0
@@ -78,10 +80,10 @@ class Sandbox:
         self.state.mkdir(exist_ok=True)
         return self._environment(binaries, server)
 
-    def has_stack(self, project_name: str) -> bool:
-        """Return whether a project has the stack `dev`."""
+    def has_stack(self, project_name: str, stack: str) -> bool:
+        """Return whether a project has a stack."""
         stacks = self.state / ".pulumi" / "stacks" / project_name
-        return any((stacks / f"{STACK}.{ending}").exists() for ending in ("json", "json.gz"))
+        return any((stacks / f"{stack}.{ending}").exists() for ending in ("json", "json.gz"))
 
     def prepare_stack(self, environment: Mapping[str, str]) -> None:
         """Create the stack `dev` unless it exists, and select it unless a stack is selected.
@@ -90,7 +92,7 @@ class Sandbox:
         """
         with self._lock():
             self._remove_stale_locks()
-            if not self.has_stack(_PROJECT_NAME):
+            if not self.has_stack(PROJECT_NAME, STACK):
                 self._use_stack("init", environment)
             elif not self._selection().exists():
                 self._use_stack("select", environment)
@@ -116,7 +118,7 @@ class Sandbox:
         here = Path(os.environ.get("PWD", ""))
         project = here if here.is_absolute() and here.exists() and here.samefile(PROJECT) else PROJECT
         digest = hashlib.sha1(bytes(project / "Pulumi.yaml")).hexdigest()  # noqa: S324 Pulumi's choice
-        return self.home / "workspaces" / f"{_PROJECT_NAME}-{digest}-workspace.json"
+        return self.home / "workspaces" / f"{PROJECT_NAME}-{digest}-workspace.json"
 
     def _use_stack(self, operation: str, environment: Mapping[str, str]) -> None:
         done = subprocess.run(

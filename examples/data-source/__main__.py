@@ -1,28 +1,44 @@
-"""Create a data source for AEM Cloud, under the role of another stack."""
+"""Create the data sources of an application, each under its role of another stack."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import pulumi
 import pulumi_aws_native as aws_native
 
 config = pulumi.Config()
-# Without the role's stack, get_output would create a data source without a role.
-role_arn = pulumi.StackReference(config.require("roleStack")).require_output("roleArn")
-# The role can read only this secret and use only this VPC: use the values of the role's stack.
-secret_arn = config.require("secretArn")
-vpc: dict[str, list[str]] = config.get_object("vpcConfiguration", {})
+role_stack = config.require("roleStack")
+# Without the stack of the roles, get_output would create data sources without a role.
+role_arns = pulumi.StackReference(role_stack).require_output("roleArns")
+# A role can read only its own secret and bucket, and use only its own VPC: use the same values here.
+data_sources: dict[str, dict[str, Any]] = config.require_object("dataSources")
 
-data_source = aws_native.qbusiness.DataSource(
-    "aem",
-    display_name=config.require("displayName"),
-    application_id=config.require("applicationId"),
-    index_id=config.require("indexId"),
-    role_arn=role_arn,
-    # JSON schema: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/aem-cloud-api.html
-    configuration={**config.require_object("aem"), "type": "AEM", "secretArn": secret_arn},
-    vpc_configuration={
-        "subnet_ids": vpc["subnetIds"],
-        "security_group_ids": vpc["securityGroupIds"],
-    }
-    if vpc
-    else None,
-)
-pulumi.export("dataSourceArn", data_source.data_source_arn)
+
+def find_role(name: str, arns: Mapping[str, object]) -> str:
+    """Return the ARN of a role: an update with --continue-on-error can leave a placeholder instead."""
+    arn = str(arns.get(name))
+    if not arn.startswith("arn:"):
+        raise pulumi.RunError(f"{role_stack} has no role {name}: add it to dataSources, and deploy it")
+    return arn
+
+
+arns: dict[str, pulumi.Output[str]] = {}
+for name, settings in data_sources.items():
+    vpc: dict[str, list[str]] | None = settings.get("vpcConfiguration")
+    data_source = aws_native.qbusiness.DataSource(
+        name,
+        display_name=settings["displayName"],
+        application_id=config.require("applicationId"),
+        index_id=config.require("indexId"),
+        role_arn=role_arns.apply(partial(find_role, name)),
+        configuration=settings["configuration"],
+        vpc_configuration={
+            "subnet_ids": vpc["subnetIds"],
+            "security_group_ids": vpc["securityGroupIds"],
+        }
+        if vpc
+        else None,
+    )
+    arns[name] = data_source.data_source_arn
+pulumi.export("dataSourceArns", arns)

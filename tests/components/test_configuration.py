@@ -593,12 +593,18 @@ def test_a_secret_bucket_makes_its_policy_secret_and_is_in_no_message(
     assert "Hunter2" not in text
 
 
-def test_a_secret_connector_decides_the_policy_and_is_shown(monkeypatch: pytest.MonkeyPatch):
+def test_a_secret_connector_decides_the_policy_and_an_invalid_one_is_hidden(
+    monkeypatch: pytest.MonkeyPatch,
+):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:connector"].__contains__)
     deployment = deploy(monkeypatch, S3_SETTINGS)
     assert deployment.secret_documents == set()
     text = message(monkeypatch, {**S3_SETTINGS, "connector": "s3"})
-    assert '  connector: "s3" is not a connector; did you mean s3-v1 or s3-v2?' in text
+    assert "  connector: [secret] is not a connector\n" in text
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:protect"].__contains__)
+    assert "  protect: expected a boolean, got [secret]\n" in message(
+        monkeypatch, {**S3_SETTINGS, "protect": "Hunter2"}
+    )
 
 
 def test_options_reach_the_component(monkeypatch: pytest.MonkeyPatch):

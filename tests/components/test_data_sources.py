@@ -133,13 +133,13 @@ def test_a_default_vpc_applies_to_connectors_that_support_one_and_the_others_are
     deployment = deploy(monkeypatch, members, vpcConfiguration=VPC)
     with_vpc = {name for name, document in policies(deployment).items() if "subnet/" in document}
     assert with_vpc == {"aem"}
-    assert deployment.infos == [
-        "vpcConfiguration does not apply to files, mail: their connectors do not support a VPC"
-    ]
+    unsupported = (
+        "vpcConfiguration does not apply to {}: AWS does not support a VPC for the current version"
+    )
+    both, one = "files, mail", "mail"
+    assert deployment.infos == [f"{unsupported.format(both)} of their connectors"]
     deployment = deploy(monkeypatch, {"aem": AEM, "mail": mail}, vpcConfiguration=VPC)
-    assert deployment.infos == [
-        "vpcConfiguration does not apply to mail: its connector does not support a VPC"
-    ]
+    assert deployment.infos == [f"{unsupported.format(one)} of its connector"]
 
 
 def test_protect_applies_to_all_members_or_to_one(monkeypatch: pytest.MonkeyPatch):
@@ -176,7 +176,7 @@ def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
         'dataSources.aem.tags["aws:x"]',
     ]
     assert "did you mean dataSources.wiki.secretId?" in text
-    assert f"fix: {FIX} --type string -- dataSources.wiki.secretId SECRET_ARN" in text
+    assert f"fix: {FIX} --plaintext -- dataSources.wiki.secretId SECRET_ARN" in text
     flag = "dataSources.aem.exclusivePolicies"
     remove = f"pulumi config rm --stack test --path -- {flag}"
     assert f"fix: {remove} && {FIX} --type bool -- {flag} false" in text
@@ -290,9 +290,35 @@ def test_another_namespace_is_part_of_every_path(monkeypatch: pytest.MonkeyPatch
 def test_autonaming_that_gives_the_roles_other_names_is_one_warning(monkeypatch: pytest.MonkeyPatch):
     autonaming: dict[str, Any] = {"pulumi:autonaming": {"mode": "verbatim"}}
     (warning,) = deploy(monkeypatch, {"one": AEM, "two": AEM}, **autonaming).warnings
-    assert warning.startswith('roleName is not set, and pulumi:autonaming ("verbatim")')
+    assert warning.startswith('dataSources.NAME.roleName is not set, and pulumi:autonaming ("verbatim")')
     named = {"one": {**AEM, "roleName": "qbusiness-one"}}
     assert deploy(monkeypatch, named, **autonaming).warnings == []
+
+
+def tags(prefix: str, count: int) -> dict[str, str]:
+    return {f"{prefix}{number}": "x" for number in range(count)}
+
+
+def test_the_tags_of_a_member_are_counted_with_those_of_the_top_level_and_of_the_provider(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    default: dict[str, Any] = {"aws:defaultTags": {"tags": tags("default", 20)}}
+    members = {"one": {**AEM, "tags": tags("own", 20)}, "two": {**AEM, "tags": {}}}
+    text = refusal(monkeypatch, members, tags=tags("all", 20), **default)
+    assert re.findall(r"^  (\S+): (.*)$", text, re.MULTILINE) == [
+        ("dataSources.one.tags", "the role has 60 tags with those of aws:defaultTags")
+    ]
+    assert deploy(monkeypatch, {"two": members["two"]}, tags=tags("all", 40), **default).error is None
+    common = {"three": AEM, "four": AEM}
+    assert refused(monkeypatch, common, tags=tags("all", 40), **default) == ["tags"]
+
+
+def test_a_problem_of_common_tags_is_reported_once_and_at_the_top_level(monkeypatch: pytest.MonkeyPatch):
+    members = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
+    for common, place in (({"aws:k": "v"}, 'tags["aws:k"]'), ("oops", "tags")):
+        for each in (members, {**members, "three": AEM}):
+            text = refusal(monkeypatch, each, tags=common)
+            assert re.findall(r"^  (\S+): ", text, re.MULTILINE) == [place]
 
 
 def test_the_settings_have_the_documented_scopes():

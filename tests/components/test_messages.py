@@ -238,7 +238,9 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
     )
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
     config, _ = stack_config.read(pulumi.Config("aem"), refuse_unknown_keys=False)
-    assert config.secrets == {"secret_id", "vpc_configuration", "tags"}
+    assert config.secrets == {
+        *("secret_id", "vpc_configuration", "tags", "exclusive_policies", "connector")
+    }
     vpc = {"vpc_configuration": {**NETWORK, "hunter2": []}}
     wrong = {"secret_id": "x", "tags": {"hunter2": 5}, "index_id": "y", **vpc}
     message = refusal(wrong, config.source, secrets=config.secrets)
@@ -251,7 +253,7 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
         "aem:tags",
     ]
     assert named[1].partition(": ")[2].startswith("[secret] is not a secret's")
-    assert named[2].partition(": ")[2] == "is not a setting"
+    assert named[2].partition(": ")[2] == "has a member that is not a setting"
     begin = "    fix: pulumi config set --stack prod"
     assert [line for line in message.splitlines() if line.startswith("    fix: ")] == [
         f"{begin} --plaintext -- aem:indexId INDEX_ID",

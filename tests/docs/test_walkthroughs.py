@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 ADOPT = PROJECT / "docs" / "adopt.md"
 AUDIT = PROJECT / "docs" / "audit.md"
 CHECK = PROJECT / "docs" / "check.md"
+DATA_SOURCES = PROJECT / "docs" / "data-sources.md"
 MORE_BREAKS = PROJECT / "tests" / "docs" / "more_breaks.md"
 SETTINGS: dict[str, Any] = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
 INDEX = {name: SETTINGS[f"qbusiness-aem-connector:{name}"] for name in ("applicationId", "indexId")}
@@ -67,16 +68,25 @@ def data_sources(clone: Path) -> dict[str, Any]:
     return {source["dataSourceArn"]: source for source in found}
 
 
-def test_make_example_creates_the_data_source_under_the_role_and_make_down_deletes_both(clone: Path):
+def test_make_example_creates_data_sources_that_check_accepts_and_make_down_deletes_all(clone: Path):
     role = make(clone, "up").stdout.splitlines()[-1]
-    first = make(clone, "example").stdout.splitlines()[-1]
-    assert {arn: source["roleArn"] for arn, source in data_sources(clone).items()} == {first: role}
+    first = make(clone, "example").stdout.splitlines()[-4:]
+    sources = data_sources(clone)
+    assert sorted(first) == sorted(sources)
+    assert len({source["roleArn"] for source in sources.values()} - {role}) == 4
     again = make(clone, "example").stdout
-    assert "2 unchanged" in again
-    assert again.splitlines()[-1] == first
+    assert re.findall(r" (\d+) unchanged$", again, re.MULTILINE) == ["13", "5"]
+    assert again.splitlines()[-4:] == first
+    deploy, check = blocks("sh", prose("Try it in the sandbox", DATA_SOURCES))
+    assert deploy == "make example\n"
+    checked = execute(clone, "sh", "-euc", check).stdout
+    assert re.findall(r"^([\w-]+): \d+ ok, (\d) problems", checked, re.MULTILINE) == [
+        (name, "0") for name in ("aem-connector", "files", "intranet", "wiki")
+    ]
+    assert in_sandbox(clone, "pulumi", "stack", "--show-name") == "dev\n"
     assert status(clone) == ""
     down = make(clone, "down").stdout
-    assert re.findall(r"- (\d) deleted$", down, re.MULTILINE) == ["2", "4"]
+    assert re.findall(r"- (\d+) deleted$", down, re.MULTILINE) == ["5", "13", "4"]
     assert down.endswith(EMPTY)
     assert status(clone) == ""
     assert make(clone, "down").stdout.endswith(EMPTY)
@@ -124,9 +134,12 @@ def test_the_roles_of_the_sandbox_are_audited_as_the_page_says(clone: Path):
     run = execute(clone, "sh", "-euc", commands.replace("make ", f"{MAKE} "), check=False)
     assert run.returncode == 1  # there are differences
     (shown,) = re.findall(r"```text\n(.*?)```", AUDIT.read_text(), re.DOTALL)
-    said = re.sub(r"(aem-connector-qbusiness-role)-[0-9a-f]{7}", r"\1-1234567", run.stdout)
+    said = re.sub(r"(-qbusiness-role)-[0-9a-f]{7}", r"\1-1234567", run.stdout)
     (used_by,) = re.findall(r"used by Console (\S+)", said)
-    assert shown in said.replace(used_by, "c3d4e5f6-7890-12ab-cdef-333333333333")
+    said = said.replace(used_by, "c3d4e5f6-7890-12ab-cdef-333333333333")
+    # The engine creates the first four at the same time, and AWS lists them in the order of creation.
+    rows = re.findall(r"^\w+ +\S+ +\S+-qbusiness-role.*\n", said, re.MULTILINE)
+    assert shown in said.replace("".join(rows), "".join(sorted(rows)))
     assert (clone / "audit.html").read_text().endswith("</html>")
     assert status(clone) == ""
 
@@ -135,7 +148,9 @@ def test_check_finds_faults_in_the_sandbox_and_the_fix_works_as_documented(clone
     text = CHECK.read_text()
     deploy, shell = blocks("sh", prose("Try it in the sandbox", CHECK))[:2]
     assert (deploy, shell) == ("make example\n", "venv/bin/python -m sandbox shell\n")
-    (check,) = re.findall(r"`(venv/bin/python -m roles check --stack dev)` finds no problem", text)
+    (check,) = re.findall(
+        r"`(venv/bin/python -m roles check --stack example .*)` finds no problem", text
+    )
     make(clone, "example")
     # No user confirms, and the AWS CLI is the sandbox's.
     options = ("PULUMI_OPTION_YES=true", "PULUMI_OPTION_SKIP_PREVIEW=true")

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION, SECRET_ID
+from evidence.examples import ACCOUNT, APPLICATION_ARN, BUCKET_NAME, INDEX_ID, KEY_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.page import run_section
 from tests.helpers.stacks import Aws, NewStack, Stack
@@ -19,6 +19,9 @@ TOP: Final[dict[str, Any]] = {
 }
 AEM: Final[dict[str, Any]] = {"secretId": SECRET_ID}
 FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME, "kmsKeyId": KEY_ID}
+
+
+SLACK_SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:qbusiness/slack-a1B2c3"
 
 
 def members(**settings: object) -> dict[str, Any]:
@@ -115,7 +118,7 @@ def test_the_role_of_another_stack_moves_into_one_with_several(new_stack: NewSta
 def test_a_member_is_added_as_the_page_says(new_stack: NewStack):
     stack = new_stack(members(wiki=AEM))
     stack.up()
-    run_section(stack, "Add a member", PAGE, SECRET_ID="qbusiness/slack-a1B2c3")
+    run_section(stack, "Add a member", PAGE, SECRET_ID=SLACK_SECRET_ARN)
     assert stack.outputs()["roleArns"].keys() == {"wiki", "slack"}
     run_section(stack, "Remove a member", PAGE)
     assert stack.outputs()["roleArns"].keys() == {"wiki"}

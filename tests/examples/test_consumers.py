@@ -1,36 +1,50 @@
-"""Test that the stack of the data source receives the role's ARN, even after a replacement."""
+"""Test that the example's data sources run under the roles of the other stack, with their resources."""
 
-import json
 import runpy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 import pytest
 import yaml
 
+from roles.detection import find_connector, find_uses
+from roles.reply import Reply
 from sandbox.environment import PROJECT
 from tests.helpers.mocked import Deployment
+from tests.helpers.page import blocks
 from tests.helpers.stacks import Aws, NewStack
-from tests.helpers.support import PROJECT_NAME, REQUIRED, as_pulumi_config
+from tests.helpers.support import PROJECT_NAME, as_pulumi_config
 
 # Pulumi's SDK causes this warning, for a property of type Any.
 pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
 
-EXAMPLE = PROJECT / "examples" / "data-source"
-SETTINGS: dict[str, Any] = yaml.safe_load((EXAMPLE / "Pulumi.dev.yaml").read_text())["config"]
-ROLE_SETTINGS: dict[str, Any] = yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"]
-ARN = "arn:aws:iam::123456789012:role/aem-connector-qbusiness-role-1234567"
+EXAMPLE: Final = PROJECT / "examples" / "data-source"
+DATA_SOURCE: Final = "aws-native:qbusiness:DataSource"
+SECRETS: Final = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
 
 
-def setting(name: str, settings: dict[str, Any] = SETTINGS) -> Any:
-    return next(value for key, value in settings.items() if key.partition(":")[2] == name)
+def read(text: str) -> dict[str, Any]:
+    """Return settings by their names, without those of providers' namespaces."""
+    config: Mapping[str, Any] = yaml.safe_load(text)["config"]
+    return {
+        key.partition(":")[2] if key.startswith("qbusiness-") else key: value
+        for key, value in config.items()
+    }
+
+
+SETTINGS: Final = read((EXAMPLE / "Pulumi.example.yaml").read_text())
+SOURCES: Final[Mapping[str, dict[str, Any]]] = SETTINGS["dataSources"]
+ROLES: Final = read((PROJECT / "Pulumi.example.yaml").read_text())
+MEMBERS: Final[Mapping[str, dict[str, Any]]] = ROLES["dataSources"]
+INDEX: Final = {name: SETTINGS[name] for name in ("applicationId", "indexId")}
+ARNS: Final = {name: f"arn:aws:iam::123456789012:role/{name}-qbusiness-role-1234567" for name in SOURCES}
 
 
 class Consumer(Deployment):
     """Run the example with the outputs of the referenced stack."""
 
-    def __init__(self, outputs: Mapping[str, str], *, preview: bool = False) -> None:
+    def __init__(self, outputs: Mapping[str, Any], *, preview: bool = False) -> None:
         self.role_outputs = outputs
         super().__init__(lambda: runpy.run_path(str(EXAMPLE / "__main__.py")), preview=preview)
 
@@ -41,94 +55,125 @@ class Consumer(Deployment):
         return super().new_resource(args)
 
 
-def configure(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
-    settings = {key.partition(":")[2]: value for key, value in SETTINGS.items()} | changed
-    config = {f"{PROJECT_NAME}:{name}": value for name, value in settings.items()}
+@pytest.fixture(autouse=True)
+def configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = {f"{PROJECT_NAME}:{name}": value for name, value in SETTINGS.items() if ":" not in name}
     monkeypatch.setenv("PULUMI_CONFIG", as_pulumi_config(config))
 
 
+# The two files of settings.
+
+
+def test_the_page_shows_the_settings_of_the_roles():
+    (shown,) = blocks("yaml", (PROJECT / "docs" / "data-sources.md").read_text())
+    assert read(shown) == ROLES
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_each_data_source_uses_the_resources_that_its_role_may_use(name: str):
+    source, member = SOURCES[name], MEMBERS[name]
+    uses = find_uses(Reply("qbusiness:GetDataSource", None, source))
+    assert find_connector(uses).name == member.get("connector", "aem-cloud")
+    assert uses.secret_id == (SECRETS + member["secretId"] if "secretId" in member else None)
+    assert uses.buckets == ([member["bucketName"]] if "bucketName" in member else [])
+    assert uses.bucket_account == member.get("bucketAccountId")
+    default = ROLES["vpcConfiguration"] if name != "files" else {}
+    assert source.get("vpcConfiguration", {}) == member.get("vpcConfiguration", default)
+
+
+def test_data_sources_and_roles_are_of_the_same_index_and_have_the_same_names():
+    assert SOURCES.keys() == MEMBERS.keys()
+    assert ROLES["indexId"] == SETTINGS["indexId"]
+    assert ROLES["applicationId"].endswith(f":application/{SETTINGS['applicationId']}")
+
+
+COMMON: Final = {
+    *("type", "syncMode", "secretArn", "connectionConfiguration", "repositoryConfigurations"),
+    "additionalProperties",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "required", "endpoint"),
+    [
+        ("aem-connector", COMMON, {"aemUrl", "authType", "deploymentType"}),
+        ("wiki", {*COMMON, "enableIdentityCrawler"}, {"hostUrl", "type", "authType"}),
+        (
+            "intranet",
+            {*COMMON, "enableIdentityCrawler"},
+            {"tenantId", "domain", "siteUrls", "repositoryAdditionalProperties"},
+        ),
+    ],
+)
+def test_a_configuration_has_the_members_that_the_page_of_its_connector_requires(
+    name: str, required: set[str], endpoint: set[str]
+):
+    configuration = SOURCES[name]["configuration"]
+    assert set(configuration) == required
+    assert set(configuration["connectionConfiguration"]["repositoryEndpointMetadata"]) == endpoint
+
+
+# The program.
+
+
 @pytest.mark.parametrize("preview", [False, True])
-@pytest.mark.parametrize("vpc", [setting("vpcConfiguration"), {}], ids=["VPC", "no VPC"])
-def test_the_data_source_runs_under_the_role_of_the_other_stack(
-    monkeypatch: pytest.MonkeyPatch, vpc: dict[str, list[str]], preview: bool
-):
-    configure(monkeypatch, vpcConfiguration=vpc)
-    consumer = Consumer({"roleArn": ARN, "roleName": "unused"}, preview=preview)
+def test_each_data_source_runs_under_its_role_of_the_other_stack(preview: bool):
+    consumer = Consumer({"roleArns": ARNS, "roleNames": {}}, preview=preview)
     assert consumer.error is None
-    (data_source,) = consumer.of_type("aws-native:qbusiness:DataSource")
-    assert data_source.inputs == {
-        "applicationId": setting("applicationId"),
-        "configuration": {**setting("aem"), "type": "AEM", "secretArn": setting("secretArn")},
-        "displayName": "AEM",
-        "indexId": setting("indexId"),
-        "roleArn": ARN,
-        **({"vpcConfiguration": vpc} if vpc else {}),
-    }
+    expected = {name: {**INDEX, **source, "roleArn": ARNS[name]} for name, source in SOURCES.items()}
+    assert {made.name: made.inputs for made in consumer.of_type(DATA_SOURCE)} == expected
 
 
-def test_a_stack_without_the_output_is_an_error_and_not_a_data_source_without_a_role(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    configure(monkeypatch)
-    consumer = Consumer({"roleName": "no ARN yet"})
-    assert consumer.of_type("aws-native:qbusiness:DataSource") == []
-    assert "roleArn" in str(consumer.error)
-
-
-def test_the_example_uses_the_resources_that_the_role_of_dev_may_use(new_stack: NewStack, aws: Aws):
-    role = new_stack(ROLE_SETTINGS)
-    role.up()
-    policy = json.loads(aws.role_policies(role.outputs()["roleName"])["qbusiness-aem-connector"])
-    resources: dict[str, Any] = {
-        statement["Sid"]: statement["Resource"] for statement in policy["Statement"]
-    }
-    assert resources["AllowsAmazonQToGetSecret"] == [setting("secretArn")]
-    application = f"application/{setting('applicationId')}"
-    ingest = resources["AllowsAmazonQToIngestDocuments"]
-    assert [arn.partition(":123456789012:")[2] for arn in ingest] == [
-        application,
-        f"{application}/index/{setting('indexId')}",
-    ]
-    assert setting("vpcConfiguration") == setting("vpcConfiguration", ROLE_SETTINGS)
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({"roleName": "no ARNs yet"}, "roleArns"),
+        ({"roleArns": {**ARNS, "wiki": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}}, "has no role wiki"),
+        ({"roleArns": {}}, "has no role"),
+    ],
+)
+def test_a_data_source_without_a_role_is_an_error(outputs: Mapping[str, Any], message: str):
+    consumer = Consumer(outputs)
+    assert message in str(consumer.error)
+    assert "wiki" not in [made.name for made in consumer.of_type(DATA_SOURCE)]
 
 
 def test_the_consumer_receives_the_new_arn_of_a_recreated_role(new_stack: NewStack, aws: Aws):
-    role = new_stack(REQUIRED)
+    roles = new_stack(ROLES)
     consumer = new_stack({}, (EXAMPLE / "__main__.py").read_text())
     project = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())
-    (consumer.directory / "Pulumi.yaml").write_text(
-        yaml.safe_dump({**project, "name": "qbusiness-aem-connector"})
-    )
-    settings = {
-        key.partition(":")[2] if key.startswith("qbusiness") else key: value
-        for key, value in SETTINGS.items()
-    }
-    consumer.configure({**settings, "roleStack": f"organization/qbusiness-aem-connector/{role.name}"})
+    (consumer.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "name": PROJECT_NAME}))
+    consumer.configure({**SETTINGS, "roleStack": f"organization/{PROJECT_NAME}/{roles.name}"})
     missing = consumer.up(check=False)
     assert missing.exit_code != 0
-    assert "KeyError: 'roleArn'" in missing.text  # Pulumi's message
-    role.up()
+    assert "KeyError: 'roleArns'" in missing.text  # Pulumi's message
+    roles.up()
     consumer.up()
 
-    def data_source() -> dict[str, Any]:
-        index = {"applicationId": setting("applicationId"), "indexId": setting("indexId")}
+    def data_sources() -> dict[str, dict[str, Any]]:
         qbusiness = aws.client("qbusiness")
-        (source,) = qbusiness.list_data_sources(**index)["dataSources"]
-        return qbusiness.get_data_source(**index, dataSourceId=source["dataSourceId"])
+        found = [
+            qbusiness.get_data_source(**INDEX, dataSourceId=source["dataSourceId"])
+            for source in qbusiness.list_data_sources(**INDEX)["dataSources"]
+        ]
+        return {source["displayName"]: source for source in found}
 
-    first = data_source()
-    assert first["roleArn"] == role.outputs()["roleArn"]
-    assert first["vpcConfiguration"] == setting("vpcConfiguration")
-    assert consumer.outputs() == {"dataSourceArn": first["dataSourceArn"]}
-    role.configure({**REQUIRED, "rolePath": "/connectors/"})
-    role.up()
-    arn = role.outputs()["roleArn"]
-    assert arn != first["roleArn"]
+    first = data_sources()
+    for name, settings in SOURCES.items():
+        made = first[settings["displayName"]]
+        assert made["roleArn"] == roles.outputs()["roleArns"][name]
+        assert made["configuration"] == settings["configuration"]
+        assert consumer.outputs()["dataSourceArns"][name] == made["dataSourceArn"]
+    wiki = {**MEMBERS["wiki"], "rolePath": "/wiki/"}
+    roles.configure({**ROLES, "dataSources": {**MEMBERS, "wiki": wiki}})
+    roles.up()
+    arn = roles.outputs()["roleArns"]["wiki"]
+    assert arn != first["Wiki"]["roleArn"]
     # A preview reads the other stack again.
     assert consumer.preview("--diff").text.count(arn) >= 1
-    consumer.up()
-    second = data_source()
-    assert (second["roleArn"], second["dataSourceArn"]) == (arn, first["dataSourceArn"])
-    role.configure({**REQUIRED, "rolePath": "/connectors/", "tags": {"Team": "search"}})
-    role.up()
+    assert consumer.up().changes["update"] == 1
+    second = data_sources()["Wiki"]
+    assert (second["roleArn"], second["dataSourceArn"]) == (arn, first["Wiki"]["dataSourceArn"])
+    roles.configure({**ROLES, "dataSources": {**MEMBERS, "wiki": wiki}, "tags": {"Team": "search"}})
+    roles.up()
     assert consumer.up("--expect-no-changes").exit_code == 0

@@ -317,7 +317,7 @@ def test_the_inputs_of_an_amazon_s3_source_reach_the_role(new_program: Callable[
 def test_inputs_that_the_connector_does_not_support_are_refused_by_name(
     new_program: Callable[..., Stack], aws: Aws, inputs: dict[str, object], expected: list[str]
 ):
-    errors = f"invalid configuration: {len(expected)} error"
+    errors = f'invalid configuration of "docs": {len(expected)} error'
     text = assert_refused(new_program(docs=inputs), aws, errors, *expected).text
     assert "Traceback" not in text
     assert "Hunter2" not in text
@@ -409,7 +409,7 @@ def test_an_invalid_value_known_only_during_the_update_creates_no_role(
     refused = stack.up(check=False)
     assert refused.exit_code != 0
     # Pulumi's host prefixes a message during the update with the name of the exception.
-    assert "invalid configuration: 1 error; nothing was created or changed" in refused.text
+    assert "; its role was not created or changed" in refused.text
     assert "is not a secret's ARN or NAME-XXXXXX" in refused.text
     assert "Traceback" not in refused.text
     (created,) = {*aws.roles()} - {*before}
@@ -452,7 +452,7 @@ def test_the_python_program_on_the_page_deploys_the_role_and_reports_invalid_inp
     stack.write_program(program.replace(INDEX_ID, "short").replace(SECRET_ID, "*"))
     refused = stack.preview(check=False)
     assert refused.exit_code != 0
-    assert "invalid configuration: 2 errors; nothing was created or changed" in refused.text
+    assert ": 2 errors; its role was not created or changed" in refused.text
     stack.write_program(program.replace("secret_id=", "secretid="))
     refused = stack.preview(check=False)
     assert refused.exit_code != 0

@@ -32,8 +32,8 @@ from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import GOLDEN, golden
 
 ADDRESS: Final = f"https://{HOST}/organization/repository.git"
-EXAMPLE: Final = PROJECT / "examples" / "three-connectors"
 QUICK_START: Final = PROJECT / "docs" / "index.md"
+DATA_SOURCES: Final = PROJECT / "docs" / "data-sources.md"
 
 PROGRAM: Final = f"""\
 import pulumi
@@ -92,8 +92,7 @@ def test_the_package_the_schema_and_the_changelog_have_the_same_version():
     assert json.loads((GOLDEN / "package-schema.json").read_text())["version"] == VERSION
     released = re.findall(r"^## (\d.*)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0] == VERSION
-    pages = [PROJECT / "docs" / f"{page}.md" for page in ("index", "other-languages")]
-    for file in (*pages, EXAMPLE / "requirements.txt"):
+    for file in (QUICK_START, PROJECT / "docs" / "other-languages.md"):
         assert set(re.findall(r"@v(\d+\.\d+\.\d+)", file.read_text())) == {VERSION}
     contributing = (PROJECT / "CONTRIBUTING.md").read_text()
     assert "version in `pyproject.toml`" in contributing
@@ -148,7 +147,7 @@ def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, wh
     share_packages(directory)
     install(wheel, directory)
     template = PROJECT / "template" / "__main__.py"
-    for program in (PROGRAM, template.read_text(), (EXAMPLE / "__main__.py").read_text()):
+    for program in (PROGRAM, template.read_text(), *blocks("python", DATA_SOURCES.read_text())):
         assert type_errors(directory, program) == []
     (error,) = type_errors(directory, PROGRAM.replace("index_id", "index"))
     assert '"index" is an undefined item in type "ConnectorRoleArgs"' in error

@@ -192,7 +192,7 @@ def test_only_a_deployment_has_an_environment_and_with_it_the_subject_of_the_rol
     ("files", "expected"),
     [
         ([], []),
-        (["Pulumi.yaml", "Pulumi.dev.yaml"], []),
+        (["Pulumi.yaml", "dev", "example"], []),
         (
             ["prod", "dev", "staging", "production-eu", "a.b"],
             ["a.b", "staging", "prod", "production-eu"],

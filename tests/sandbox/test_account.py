@@ -12,10 +12,14 @@ from sandbox.environment import PROJECT
 from tests.helpers.stacks import OTHER_ACCOUNT, Aws, other_credentials
 from tests.helpers.support import golden
 
-SETTINGS: dict[str, Any] = {
-    name.partition(":")[2]: value
-    for name, value in yaml.safe_load((PROJECT / "Pulumi.dev.yaml").read_text())["config"].items()
-}
+
+def settings(stack: str) -> dict[str, Any]:
+    config = yaml.safe_load((PROJECT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return {name.partition(":")[2]: value for name, value in config.items()}
+
+
+SETTINGS = settings("dev")
+EXAMPLE = settings("example")
 APPLICATION = {"applicationId": SETTINGS["applicationId"]}
 INDEX = {**APPLICATION, "indexId": SETTINGS["indexId"]}
 SECRET_ARN = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{SETTINGS['secretId']}"
@@ -77,6 +81,17 @@ def test_the_subnets_and_groups_are_in_one_vpc_and_in_zones_that_amazon_q_busine
     assert len(zones) == len(VPC["subnetIds"])
     assert zones <= SUPPORTED_ZONES
     assert all(subnet["AvailableIpAddressCount"] > 0 for subnet in subnets)
+
+
+def test_the_buckets_belong_to_this_account_and_to_another(aws: Aws):
+    members: dict[str, dict[str, str]] = EXAMPLE["dataSources"]
+    s3 = aws.client("s3")
+    bucket, owner = members["files"]["bucketName"], members["files"]["bucketAccountId"]
+    for name, account in ((members["intranet"]["bucketName"], "123456789012"), (bucket, owner)):
+        assert s3.get_bucket_location(Bucket=name, ExpectedBucketOwner=account)
+    assert "123456789012" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    (certificate,) = s3.list_objects_v2(Bucket=members["intranet"]["bucketName"])["Contents"]
+    assert certificate["Key"] in (PROJECT / "examples/data-source/Pulumi.example.yaml").read_text()
 
 
 def test_another_region_is_empty(aws: Aws):
@@ -194,7 +209,8 @@ def test_a_bucket_belongs_to_the_account_that_created_it_and_every_account_finds
     ours, theirs = aws.client("s3"), other.client("s3")
     ours.create_bucket(Bucket="documents")
     theirs.create_bucket(Bucket="their-documents")
-    assert [bucket["Name"] for bucket in ours.list_buckets()["Buckets"]] == ["documents"]
+    listed = [bucket["Name"] for bucket in ours.list_buckets()["Buckets"]]
+    assert sorted(listed) == ["documents", EXAMPLE["dataSources"]["intranet"]["bucketName"]]
     owners = {"documents": "123456789012", "their-documents": OTHER_ACCOUNT}
     for s3, (bucket, owner) in itertools.product((ours, theirs), owners.items()):
         s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=owner)
