@@ -29,7 +29,7 @@ class Provider(ComponentProvider):
     """Serves the component to the engine."""
 
     def __init__(self) -> None:
-        """Describe the package in its schema for registries; Pulumi's host sets only its name and version."""
+        """Describe the package for registries: Pulumi's host sets only its name and version."""
         super().__init__([ConnectorRole], NAME, version=VERSION)
         package = importlib.metadata.metadata(NAME)
         described = {
