@@ -218,10 +218,10 @@ def test_the_program_of_the_quick_start_installs_the_package_and_deploys_the_rol
     make_separate(stack.directory, {"runtime": RUNTIME})
     own = requirement.replace("https://REPOSITORY", ADDRESS)
     if not released:
-        assert "`git+file:///PATH/TO/CLONE@COMMIT`" in section
+        assert "`git+file://localhost/PATH/TO/CLONE@COMMIT`" in section
         (clone,) = served.glob("*/*.git")
         commit = git(clone, "rev-parse", "HEAD").strip()
-        own = f"qbusiness-connector @ git+file://{clone}@{commit}\n"
+        own = f"qbusiness-connector @ git+file://localhost{clone}@{commit}\n"
     (stack.directory / "requirements.txt").write_text(own)
     share_packages(stack.directory)
     stack.environment |= offline(tmp_path)
