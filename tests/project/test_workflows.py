@@ -285,7 +285,7 @@ def test_the_names_of_stacks_are_qualified_in_pulumi_cloud_only():
     assert owner("", "acme") == "acme/"
     assert owner("", "") == ""
     assert owner("s3://BUCKET", "acme") == owner("s3://BUCKET", "") == ""
-    scripts = [step["run"] for name in JOBS for step in JOBS[name]["steps"] if "run" in step]
+    scripts = [step["run"] for step in STEPS if "run" in step]
     stacks = re.findall(r"--stack (\S+)", "\n".join(scripts))
     assert stacks == ['"$OWNER$STACK"'] * 5
 
