@@ -15,7 +15,7 @@ ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # With these, Python would find neither venv/ nor the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
-.PHONY: help up example preview drift down unit test check format generated bench bench-full mutation live pages site lock clean
+.PHONY: help up example preview drift down unit test check format generated bench bench-full mutation live pages site package lock clean
 
 help: ## list the targets
 	@sed -n 's/^# \(Group\): \(.*\)/\n\2/p; s/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -97,6 +97,11 @@ site: venv/development-installed ## build the website of docs/ in site/
 	@$(SITE)
 	@echo "site/index.html"
 
+package: venv/development-installed ## build the Python package in dist/
+	@rm -rf build dist
+	@venv/bin/python -c 'from setuptools import build_meta as build; build.build_sdist("dist"); build.build_wheel("dist")' >/dev/null
+	@ls dist/*
+
 lock: venv/development-installed ## pin requirements-dev.txt to the newest versions that its sources allow
 	@venv/bin/python -m pip install --quiet uv
 	@venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
@@ -106,7 +111,7 @@ clean: ## remove everything that these commands created: sandbox, packages, buil
 	@find . -name .git -prune -o \( -name .sandbox -o -name venv -o -name node_modules -o -name __pycache__ \
 		-o -name .pytest_cache -o -name .ruff_cache -o -name .hypothesis -o -name mutants -o -name site \
 		-o -path ./audit.html -o -path ./graph.dot -o -path ./import.json -o -path './policy-copy-*.json' \
-		-o -name '*.egg-info' -o -path ./build \) \
+		-o -name '*.egg-info' -o -path ./build -o -path ./dist \) \
 		-prune -exec rm -rf {} +
 	@$(STRAY_STACK_FILES)
 

@@ -366,8 +366,8 @@ engine starts the package as a Python program. The stack needs the Region of the
 | TypeScript, Go | compiled with the SDKs that Pulumi 3.259.0 generates from the schema; not run |
 | C# | compared manually with the SDK that Pulumi 3.150.0 generates; neither compiled nor run |
 
-The tests also add the package from a tag of a git repository, which a server on the same machine provides through
-HTTPS. No package was added from a repository on GitHub.
+The tests also add the package from a tag and from a commit of a git repository, which a server on the same machine
+provides through HTTPS. No package was added from a repository on GitHub.
 
 ## From a clone
 
@@ -392,9 +392,27 @@ pulumi package add "${{CLONE:?set CLONE to the directory of the clone}}/plugin"
 pulumi package add github.com/ORGANIZATION/REPOSITORY/plugin@v{_VERSION}
 ```
 
-The version is a tag of the repository and the version of the schema, which SDKs require. For a private repository,
-Pulumi uses the token in `GITHUB_TOKEN`. On a host other than GitHub, the address is
-`https://HOST/PATH.git/plugin@v{_VERSION}`.
+The version is a tag of the repository and the version of the schema, which SDKs require. Before there is a tag, use a
+commit: `plugin@COMMIT`, with all 40 characters. Pulumi (`parsePluginSpecFromURL`) makes the version `0.0.0-xCOMMIT` of
+it, in `Pulumi.yaml` and in the SDK. For a private repository, Pulumi uses the token in `GITHUB_TOKEN`. On a host other
+than GitHub, the address is `https://HOST/PATH.git/plugin@v{_VERSION}`.
+
+## In a private registry
+
+The Private Registry of an organization in Pulumi Cloud (Enterprise or Business Critical edition) can list the package,
+with `plugin/README.md` and the documentation of its inputs. Set PULUMI_ORGANIZATION to the organization's name:
+
+```sh
+pulumi package publish github.com/ORGANIZATION/REPOSITORY/plugin@v{_VERSION} \\
+  --publisher "${{PULUMI_ORGANIZATION:?set PULUMI_ORGANIZATION}}"
+```
+
+The registry stores the schema and the README. Programs still download the package from the repository, whose address is
+in the schema. Publish from this address, therefore: from a clone, the schema has no address.
+
+Publishing was not tried: it needs Pulumi Cloud. In the tests, the command accepts the package, its version, its README,
+and the publisher, and stops at the backend, which is not Pulumi Cloud; and `pulumi package get-schema` returns a schema
+with a title, description, keywords, and license. Pulumi's host for Python cannot set a logo or a repository.
 
 ## What pulumi package add does
 

@@ -5,6 +5,7 @@ https://www.pulumi.com/docs/iac/guides/building-extending/components/build-a-com
 """
 
 import importlib.metadata
+import json
 import sys
 from typing import Final
 
@@ -26,6 +27,18 @@ VERSION: Final = importlib.metadata.version(NAME)
 
 class Provider(ComponentProvider):
     """Serves the component to the engine."""
+
+    def __init__(self) -> None:
+        """Describe the package for registries: Pulumi's host sets only its name and version."""
+        super().__init__([ConnectorRole], NAME, version=VERSION)
+        package = importlib.metadata.metadata(NAME)
+        described = {
+            "displayName": "Amazon Q Business Connector",
+            "description": package["Summary"],
+            "keywords": package["Keywords"].split(","),
+            "license": package["License-Expression"],
+        }
+        self.schema = json.dumps(json.loads(self.schema or "{}") | described)
 
     def map_inputs(self, inputs: pulumi.Inputs, component_def: ComponentDefinition) -> pulumi.Inputs:
         """Return the inputs as the component's arguments; the component validates their names.
@@ -58,4 +71,4 @@ class Provider(ComponentProvider):
 
 
 if __name__ == "__main__":
-    pulumi.provider.main(Provider([ConnectorRole], NAME, version=VERSION), sys.argv[1:])
+    pulumi.provider.main(Provider(), sys.argv[1:])

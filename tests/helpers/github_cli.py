@@ -1,4 +1,4 @@
-"""Replace `gh issue` of the GitHub CLI, with the issues in the file $TEST_GITHUB."""
+"""Replace `gh issue` and `gh release` of the GitHub CLI, which store their objects in $TEST_GITHUB."""
 
 import argparse
 import json
@@ -14,7 +14,15 @@ LIMIT = 65_536
 
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gh", allow_abbrev=False)
-    commands = parser.add_subparsers(required=True).add_parser("issue").add_subparsers(dest="command")
+    objects = parser.add_subparsers(required=True)
+    release = objects.add_parser("release").add_subparsers().add_parser("create", allow_abbrev=False)
+    release.set_defaults(command="release")
+    release.add_argument("tag")
+    release.add_argument("files", type=Path, nargs="+")
+    release.add_argument("--verify-tag", action="store_true", required=True)
+    release.add_argument("--title", required=True)
+    release.add_argument("--notes-file", type=Path, required=True)
+    commands = objects.add_parser("issue").add_subparsers(dest="command")
     listing = commands.add_parser("list", allow_abbrev=False)
     listing.add_argument("--state", choices=["open"], required=True)
     listing.add_argument("--limit", type=int, default=30)
@@ -35,6 +43,11 @@ def command_line() -> argparse.ArgumentParser:
 def main() -> None:
     arguments = command_line().parse_args()
     file = Path(os.environ["TEST_GITHUB"])
+    if arguments.command == "release":
+        names = [path.name for path in arguments.files if path.is_file()]
+        notes = arguments.notes_file.read_text()
+        file.write_text(json.dumps([arguments.tag, arguments.title, notes, *names]))
+        return
     issues: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
     if arguments.command == "list":
         newest_first = [issue for issue in reversed(issues) if issue["state"] == "open"]

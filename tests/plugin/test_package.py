@@ -185,6 +185,20 @@ def test_the_schema_equals_the_published_one(schema: Schema):
     assert schema == frozen(), "no breaking change: write the schema to tests/golden"
 
 
+def test_publishing_the_package_stops_only_at_the_backend_which_is_not_pulumi_cloud(
+    new_stack: NewStack, package: Path
+):
+    command = ("pulumi", "package", "publish", str(package), "--publisher", "acme")
+    done = new_stack({}).execute(*command, check=False)
+    assert done.returncode != 0
+    assert "Private Registry is not supported by diy backends" in done.stdout
+
+
+def test_the_readme_of_the_package_has_the_yaml_program_of_the_page():
+    readme = (PROJECT / "plugin" / "README.md").read_text()
+    assert blocks("yaml", readme) == blocks("yaml", PAGE.read_text())[-1:]
+
+
 def changed(path: tuple[str, ...], value: object) -> Schema:
     """Return the published schema with one part changed or removed."""
     schema = frozen()

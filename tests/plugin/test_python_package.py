@@ -92,7 +92,10 @@ def test_the_package_the_schema_and_the_changelog_have_the_same_version():
     assert json.loads((GOLDEN / "package-schema.json").read_text())["version"] == VERSION
     released = re.findall(r"^## (\d.*)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0] == VERSION
-    for file in (QUICK_START, PROJECT / "docs" / "other-languages.md"):
+    pack = yaml.safe_load((PROJECT / "guardrails" / "PulumiPolicy.yaml").read_text())
+    assert pack["version"] == VERSION
+    pages = [PROJECT / "docs" / f"{page}.md" for page in ("guardrails", "other-languages")]
+    for file in (QUICK_START, *pages):
         assert set(re.findall(r"@v(\d+\.\d+\.\d+)", file.read_text())) == {VERSION}
     contributing = (PROJECT / "CONTRIBUTING.md").read_text()
     assert "version in `pyproject.toml`" in contributing
@@ -203,8 +206,9 @@ def test_a_program_uses_the_installed_package(new_stack: NewStack, wheel: Path, 
     assert "Traceback" not in refused.text
 
 
-def test_the_program_of_the_quick_start_installs_the_package_from_a_tag_and_deploys_the_role(
-    new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws
+@pytest.mark.parametrize("released", [True, False], ids=["tag", "commit of a clone"])
+def test_the_program_of_the_quick_start_installs_the_package_and_deploys_the_role(
+    new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws, *, released: bool
 ):
     section = prose("Use the component in your own program", QUICK_START)
     (requirement,) = blocks("text", section)
@@ -213,6 +217,11 @@ def test_the_program_of_the_quick_start_installs_the_package_from_a_tag_and_depl
     stack = new_stack({"aws:region": REGION}, program)
     make_separate(stack.directory, {"runtime": RUNTIME})
     own = requirement.replace("https://REPOSITORY", ADDRESS)
+    if not released:
+        assert "`git+file://localhost/PATH/TO/CLONE@COMMIT`" in section
+        (clone,) = served.glob("*/*.git")
+        commit = git(clone, "rev-parse", "HEAD").strip()
+        own = f"qbusiness-connector @ git+file://localhost{clone}@{commit}\n"
     (stack.directory / "requirements.txt").write_text(own)
     share_packages(stack.directory)
     stack.environment |= offline(tmp_path)
@@ -237,9 +246,15 @@ def test_installing_this_program_installs_its_requirements_and_not_the_package(
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="Go reads no certificate from a file on macOS")
-def test_a_package_is_added_from_a_tag_of_a_git_repository(
-    new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws
+@pytest.mark.parametrize("released", [True, False], ids=["tag", "commit"])
+def test_a_package_is_added_from_a_tag_or_a_commit_of_a_git_repository(
+    new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws, *, released: bool
 ):
+    version = f"v{VERSION}"
+    if not released:
+        (bare,) = served.glob("*/*.git")
+        version = git(bare, "rev-parse", "HEAD").strip()
+        git(bare, "tag", "--delete", f"v{VERSION}")
     stack = new_stack({"aws:region": REGION})
     inputs = {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "secretId": SECRET_ID}
     role = {"type": "qbusiness-connector:index:ConnectorRole", "properties": inputs}
@@ -255,9 +270,9 @@ def test_a_package_is_added_from_a_tag_of_a_git_repository(
     # Use the installed packages instead of a download.
     stack.environment["PYTHONPATH"] = SITE_PACKAGES
     with git_server(served, tmp_path) as variables:
-        address = f"{ADDRESS}/plugin@v{VERSION}"
+        address = f"{ADDRESS}/plugin@{version}"
         stack.execute("pulumi", "package", "add", address, check=True, **variables)
     packages = yaml.safe_load((stack.directory / "Pulumi.yaml").read_text())["packages"]
-    assert VERSION in str(packages)
+    assert version.removeprefix("v") in str(packages)
     stack.up()
     check_the_role(stack, aws)

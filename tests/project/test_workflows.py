@@ -16,6 +16,9 @@ import yaml
 
 from sandbox.engine import VERSION
 from sandbox.environment import PROJECT
+from tests.helpers.installing import VERSION as PACKAGE
+from tests.helpers.installing import copy_repository
+from tests.helpers.processes import run
 from tests.helpers.stacks import ATTACHED, Aws, NewStack, Stack
 from tests.helpers.support import REQUIRED, golden
 
@@ -38,7 +41,7 @@ STEPS: list[dict[str, Any]] = [
     for path in FILES
     for content in [yaml.safe_load(path.read_text())]
     for steps in (
-        [job["steps"] for job in content.get("jobs", {}).values()] or [content["runs"]["steps"]]
+        [job.get("steps", []) for job in content.get("jobs", {}).values()] or [content["runs"]["steps"]]
     )
     for step in steps
 ]
@@ -62,10 +65,13 @@ def test_each_action_has_one_pin_with_its_version_in_a_comment():
 def test_jobs_have_only_the_permissions_that_they_need():
     assert {name: workflow["permissions"] for name, workflow in WORKFLOWS.items()} == {
         "environments": {},
+        "release": {},
         "tests": {},
     }
     assert {name: job["permissions"] for name, job in JOBS.items()} == {
         "tests": {"contents": "read"},
+        "test": {"contents": "read"},
+        "release": {"attestations": "write", "contents": "write", "id-token": "write"},
         "list": {"contents": "read"},
         "preview": {"contents": "read", "id-token": "write", "pull-requests": "write"},
         "deploy": {"contents": "read", "id-token": "write"},
@@ -78,16 +84,17 @@ def test_jobs_have_only_the_permissions_that_they_need():
 
 def test_no_checkout_persists_its_token():
     checkouts = [step for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == len(JOBS)
+    assert len(checkouts) == len([job for job in JOBS.values() if "steps" in job])
     assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
 
 
 def test_a_pull_request_from_a_fork_is_tested_without_credentials():
-    assert triggers("tests") == {"pull_request", "push"}
+    assert triggers("tests") == {"pull_request", "push", "workflow_call"}
+    assert WORKFLOWS["release"][True] == {"push": {"tags": ["v*"]}}
     assert triggers("environments") == {"pull_request", "push", "schedule", "workflow_dispatch"}
     for name, job in JOBS.items():
         # The OIDC token is a credential too: it is exchanged for those of AWS.
-        if "id-token" not in job["permissions"]:
+        if name not in ENVIRONMENTS or "id-token" not in job["permissions"]:
             assert not re.search(r"secrets\.|vars\.", json.dumps(job)), name
             continue
         condition = job["if"]
@@ -185,7 +192,55 @@ def test_only_a_deployment_has_an_environment_and_with_it_the_subject_of_the_rol
     assert ENVIRONMENTS["deploy"]["environment"] == "${{ matrix.stack }}"
 
 
+def test_only_a_tested_tag_becomes_a_release():
+    assert JOBS["release"]["needs"] == "test"
+    assert JOBS["test"]["uses"] == "./.github/workflows/tests.yml"
+
+
 # The commands.
+
+
+@pytest.mark.slow
+def test_a_release_has_the_packages_and_the_notes_of_its_version_and_a_wrong_tag_none(tmp_path: Path):
+    copy_repository(tmp_path)
+    for name in ("Makefile", "venv"):
+        (tmp_path / name).symlink_to(PROJECT / name)
+    (tmp_path / "CHANGELOG.md").write_text(
+        f"## [Unreleased]\n\n- New\n\n## {PACKAGE}\n\nThe [page](docs/x.md#a).\n\n## 0.0.9\n\n- Old\n"
+    )
+    store = tmp_path / "github.json"
+
+    def release(tag: str) -> str:
+        environment = {
+            **os.environ,
+            "GITHUB_REF_NAME": tag,
+            "GITHUB_REPOSITORY": "OWNER/REPOSITORY",
+            "GITHUB_SERVER_URL": "https://github.example",
+            "MAKEFLAGS": "-o venv/development-installed",
+            "PATH": f"{GITHUB_CLI}:{os.environ['PATH']}",
+            "TEST_GITHUB": str(store),
+        }
+        shells = {"python": (sys.executable, "-c"), "bash": ("bash", "-ec")}
+        for step in JOBS["release"]["steps"]:
+            if "run" in step:
+                command = (*shells[step.get("shell", "bash")], step["run"])
+                done = run(tmp_path, command, environment, check=False)
+                if done.returncode:
+                    return done.stdout
+        return "released"
+
+    refused = release("v9.9.9")
+    assert f"::error::the tag is v9.9.9, and pyproject.toml has the version {PACKAGE}" in refused
+    assert not store.exists()
+    tag = f"v{PACKAGE}"
+    assert release(tag) == "released"
+    assert json.loads(store.read_text()) == [
+        tag,
+        tag,
+        f"The [page](https://github.example/OWNER/REPOSITORY/blob/{tag}/docs/x.md#a).\n",
+        f"qbusiness_connector-{PACKAGE}-py3-none-any.whl",
+        f"qbusiness_connector-{PACKAGE}.tar.gz",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +285,7 @@ def test_the_names_of_stacks_are_qualified_in_pulumi_cloud_only():
     assert owner("", "acme") == "acme/"
     assert owner("", "") == ""
     assert owner("s3://BUCKET", "acme") == owner("s3://BUCKET", "") == ""
-    scripts = [step["run"] for name in JOBS for step in JOBS[name]["steps"] if "run" in step]
+    scripts = [step["run"] for step in STEPS if "run" in step]
     stacks = re.findall(r"--stack (\S+)", "\n".join(scripts))
     assert stacks == ['"$OWNER$STACK"'] * 5
 
