@@ -16,5 +16,5 @@ limit=60000 # GitHub accepts 65,536 characters in a comment or an issue
   printf '~~~text\n%s\n~~~\n\n' "$(tail -c "$limit" output.txt | sed 's/~~~/---/g')"
   printf '[The log](%s), commit %s\n' "$RUN" "$COMMIT"
 } >report.md
-cat report.md >>"$GITHUB_STEP_SUMMARY"
+cat report.md >>"${GITHUB_STEP_SUMMARY:-/dev/null}"
 exit "$code"

@@ -8,7 +8,7 @@ from evidence.examples import ACCOUNT, APPLICATION_ARN, BUCKET_NAME, INDEX_ID, K
 from sandbox.environment import PROJECT
 from tests.helpers.page import run_section
 from tests.helpers.stacks import Aws, NewStack, Stack
-from tests.helpers.support import REQUIRED
+from tests.helpers.support import PROJECT_NAME, REQUIRED
 
 PAGE: Final = PROJECT / "docs" / "data-sources.md"
 TOP: Final[dict[str, Any]] = {
@@ -33,7 +33,7 @@ def changes(stack: Stack) -> list[tuple[str, str]]:
 
 
 def rename(stack: Stack, old: str, new: str) -> None:
-    run_section(stack, "Rename a member", PAGE, STACK=stack.name, OLD=old, NEW=new)
+    run_section(stack, "Rename a member", PAGE, STACK=stack.name, PROJECT=PROJECT_NAME, OLD=old, NEW=new)
 
 
 def test_a_stack_exports_the_role_of_each_member_and_adds_one_without_touching_the_others(
@@ -106,7 +106,13 @@ def test_the_role_of_another_stack_moves_into_one_with_several(new_stack: NewSta
     arn = source.outputs()["roleArn"]
     rename(source, "aem-connector", "wiki")
     run_section(
-        source, "From several stacks to one", PAGE, SOURCE=source.name, TARGET=target.name, NEW="wiki"
+        source,
+        "From several stacks to one",
+        PAGE,
+        SOURCE=source.name,
+        TARGET=target.name,
+        PROJECT=PROJECT_NAME,
+        NEW="wiki",
     )
     target.configure(members(files=FILES, wiki=AEM))
     assert changes(target) == []
