@@ -23,12 +23,16 @@ WRITE_ROLE: Final = (
     "iam:ListInstanceProfilesForRole",
     "iam:TagRole",
     "iam:UntagRole",
-    "iam:UpdateAssumeRolePolicy",
     "iam:UpdateRole",
     "iam:UpdateRoleDescription",
 )
-GIVE_PERMISSIONS: Final = ("iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy")
-"""Actions that can give a role any permission, unless it has a permissions boundary."""
+GIVE_PERMISSIONS: Final = (
+    "iam:CreateRole",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutRolePolicy",
+    "iam:UpdateAssumeRolePolicy",
+)
+"""Actions that can give a role or its caller any permission, unless it has a permissions boundary."""
 AUDIT_AND_CHECK: Final = (
     "qbusiness:ListDataSources",
     "qbusiness:GetDataSource",

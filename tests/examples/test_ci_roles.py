@@ -225,10 +225,15 @@ def test_no_role_gets_permissions_without_the_boundary_or_loses_it(program: Prog
     _, statements = program.policies("deploy", "prod")
     giving = [
         (f"iam:{action}", role_arn("prod"))
-        for action in ("CreateRole", "PutRolePermissionsBoundary", "PutRolePolicy")
+        for action in (
+            "CreateRole",
+            "PutRolePermissionsBoundary",
+            "PutRolePolicy",
+            "UpdateAssumeRolePolicy",
+        )
     ]
     removing = ("iam:DeleteRolePermissionsBoundary", role_arn("prod"))
-    assert decisions(statements, [*giving, removing], BOUNDARY) == ["Allowed"] * 3 + ["ImplicitlyDenied"]
+    assert decisions(statements, [*giving, removing], BOUNDARY) == ["Allowed"] * 4 + ["ImplicitlyDenied"]
     for other in ("", f"{BOUNDARY}-2", "arn:aws:iam::aws:policy/AdministratorAccess"):
         assert set(decisions(statements, [*giving, removing], other)) == {"ImplicitlyDenied"}
 
