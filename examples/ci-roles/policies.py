@@ -100,7 +100,7 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, li
     ]
     boundary = settings.boundary
     condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else None
-    # The condition would not prevent that a role loses its boundary.
+    # The condition would not prevent the removal of a boundary: with one, it is not allowed at all.
     unbounded = () if boundary else ("iam:DeleteRolePermissionsBoundary",)
     return {
         "deploy": [
