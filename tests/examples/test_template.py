@@ -73,7 +73,12 @@ def test_a_new_project_asks_for_what_is_missing_deploys_it_and_gets_another_envi
         "dataSources: is required and not set",
     ):
         assert problem in refused.text
-    session: dict[str, Any] = {"ACCOUNT": ACCOUNT, "SECRET_ID": SECRET_ID, "STACK": project.name}
+    session: dict[str, Any] = {
+        "ACCOUNT": ACCOUNT,
+        "SECRET_ID": SECRET_ID,
+        "STACK": project.name,
+        "ROLE_PATH": "/ci/",
+    }
     run_section(project, "The first data source", README, **session)
     project.run("config", "set", "--path", "dataSources.wiki.kmsKeyId", KEY_ID, "--type", "string")
     assert settings(project) == {
@@ -81,7 +86,7 @@ def test_a_new_project_asks_for_what_is_missing_deploys_it_and_gets_another_envi
         "aws:allowedAccountIds": [ACCOUNT],
         "applicationId": APPLICATION_ARN,
         "indexId": INDEX_ID,
-        "rolePath": f"/connectors/{project.name}/",
+        "rolePath": "/ci/",
         "dataSources": {
             "wiki": {"connector": "confluence-cloud", "secretId": SECRET_ID, "kmsKeyId": KEY_ID}
         },
