@@ -102,14 +102,12 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, li
     condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else None
     # The condition would not prevent the removal of a boundary: with one, it is not allowed at all.
     unbounded = () if boundary else ("iam:DeleteRolePermissionsBoundary",)
+    # No iam:RemoveRoleFromInstanceProfile, which the provider calls to delete a role in an instance
+    # profile: IAM cannot limit it to a role, so that it would allow removing those of all instances.
     return {
         "deploy": [
             _allow("ConnectorRole", (*READ_ROLE, *WRITE_ROLE, *unbounded), environment.roles),
             _allow("RolePermissions", GIVE_PERMISSIONS, environment.roles, condition),
-            # Only for a role that somebody has added to an instance profile.
-            _allow(
-                "InstanceProfile", ["iam:RemoveRoleFromInstanceProfile"], [settings.instance_profiles]
-            ),
             *_state(settings, environment.name, write=True),
         ],
         "preview": read,

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple, cast
 
 import pulumi
@@ -85,7 +86,6 @@ class Settings(NamedTuple):
     """Empty if the state is not in S3."""
     key_arn: str
     """Empty if the state's secrets are not encrypted with a key of AWS KMS."""
-    instance_profiles: str
 
 
 class _Problems:
@@ -154,7 +154,6 @@ def read(partition: str, account: str) -> Settings:
         project=texts["project"],
         bucket_arn=f"arn:{partition}:s3:::{bucket}" if bucket else "",
         key_arn=texts["kmsKeyArn"],
-        instance_profiles=f"arn:{partition}:iam::{account}:instance-profile/*",
     )
 
 
@@ -163,9 +162,10 @@ def _environments(
 ) -> list[Environment]:
     """Return the environments; report every problem of each."""
     found: list[Environment] = []
-    paths: dict[str, str] = {}
     if not given:
         problems.add("environments", "is empty", "rolePath of each environment in this account")
+    # Whoever can change a role can get its permissions.
+    taken = [("CI", f"{roles}/connector-ci-*")]
     for name, value in given.items():
         place = f"environments.{name}"
         members = cast("dict[str, Any]", value if isinstance(value, dict) else {})
@@ -173,16 +173,19 @@ def _environments(
         problems.refuse_unknown(members, MEMBERS, f"{place}.")
         path = members.get("rolePath", "")
         problems.check(f"{place}.rolePath", path, ROLE_PATH)
-        for other, its in paths.items():
-            if ROLE_PATH.fits(path) and (path.startswith(its) or its.startswith(path)):
-                # The permissions of one environment would include roles of the other.
-                message = f"{_quote(path)} overlaps with that of {other}, {_quote(its)}"
-                problems.add(f"{place}.rolePath", message, ROLE_PATH.expected)
-        if ROLE_PATH.fits(path):
-            paths[name] = path
         arns = members.get("roleArns", [])
         arns = cast("list[Any]", arns if isinstance(arns, list) else [arns])
         for number, arn in enumerate(arns):
             problems.check(f"{place}.roleArns[{number}]", arn, ROLE_ARN, account=account)
-        found.append(Environment(name, [f"{roles}{path}*", *arns]))
+        own = {f"{place}.rolePath": f"{roles}{path}*"} if ROLE_PATH.fits(path) else {}
+        own |= {
+            f"{place}.roleArns[{number}]": arn for number, arn in enumerate(arns) if ROLE_ARN.fits(arn)
+        }
+        for member, pattern in own.items():
+            for owner, its in taken:
+                if fnmatchcase(pattern, its) or fnmatchcase(its, pattern):
+                    message = f"{_quote(pattern)} overlaps with {_quote(its)}, of {owner}"
+                    problems.add(member, message, "roles that belong to this environment alone")
+        taken += [(name, pattern) for pattern in own.values()]
+        found.append(Environment(name, list(own.values())))
     return found

@@ -182,16 +182,17 @@ def test_the_roles_allow_exactly_the_calls_of_the_provider(
     )
     shared = (inline_policy, inline_names, attached_arns)
     exclusive = (RolePoliciesExclusive, RolePolicyAttachmentsExclusive)
-    # The stack never attaches policies: it owns them only to detach them.
-    called = calls(Role, RolePolicy, *exclusive, *shared) - {"iam:AttachRolePolicy"}
+    # The stack never attaches policies: it owns them only to detach them. IAM cannot limit
+    # RemoveRoleFromInstanceProfile to a role.
+    never = {"iam:AttachRolePolicy", "iam:RemoveRoleFromInstanceProfile"}
+    called = calls(Role, RolePolicy, *exclusive, *shared) - never
     if boundary:
         called -= {"iam:DeleteRolePermissionsBoundary"}
     for kind, expected in (("deploy", called), ("preview", calls(Role.read, *shared))):
         _, statements = program.policies(kind, "prod")
         granted = [action for statement in statements for action in statement["Action"]]
         assert {action for action in granted if action.startswith("iam:")} == expected
-        profile = "iam:RemoveRoleFromInstanceProfile"
-        requests = [(action, role_arn("prod")) for action in sorted(expected - {profile})]
+        requests = [(action, role_arn("prod")) for action in sorted(expected)]
         assert set(decisions(statements, requests, boundary)) == {"Allowed"}
 
 
@@ -335,10 +336,13 @@ def test_the_policies_of_a_bucket_and_key_in_another_account_admit_only_their_ro
 
 
 def test_every_problem_of_the_settings_is_reported_and_nothing_is_created(stack: Stack, aws: Aws):
+    roles = f"arn:aws:iam::{ACCOUNT}:role"
     environments = {
         "eu.prod": {"rolePath": "/"},
         "a": {"rolePath": "/a/", "roleArn": "x"},
         "b": {"rolePath": "/a/b/", "roleArns": f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"},
+        "c": {"rolePath": "/c/", "roleArns": [f"{roles}/a/x", f"{roles}/connector-ci-deploy-prod"]},
+        "d": {"rolePath": "/d/", "roleArns": f"{roles}/c/x"},
     }
     wrong = {
         "repository": "octo-org@123456/connectors",
@@ -349,7 +353,7 @@ def test_every_problem_of_the_settings_is_reported_and_nothing_is_created(stack:
     }
     stack.configure({**SETTINGS, **wrong})
     update = assert_refused(
-        stack, aws, "invalid configuration: 9 errors; nothing was created or changed"
+        stack, aws, "invalid configuration: 12 errors; nothing was created or changed"
     )
     for line in (
         "stateBukcet: is not a setting",
@@ -360,7 +364,10 @@ def test_every_problem_of_the_settings_is_reported_and_nothing_is_created(stack:
         'environments.eu.prod: "eu.prod" has another form',
         'environments.eu.prod.rolePath: "/" has another form',
         "environments.a.roleArn: is not a setting",
-        'environments.b.rolePath: "/a/b/" overlaps with that of a, "/a/"',
+        f'environments.b.rolePath: "{roles}/a/b/*" overlaps with "{roles}/a/*", of a',
+        f'environments.c.roleArns[0]: "{roles}/a/x" overlaps with "{roles}/a/*", of a',
+        f'environments.c.roleArns[1]: "{roles}/connector-ci-deploy-prod" overlaps with ',
+        f'environments.d.roleArns[0]: "{roles}/c/x" overlaps with "{roles}/c/*", of c',
         f'environments.b.roleArns[0]: "arn:aws:iam::{OTHER_ACCOUNT}:role/x" is not in {ACCOUNT}, ',
         f"fix: edit Pulumi.{stack.name}.yaml",
     ):

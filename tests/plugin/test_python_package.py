@@ -1,6 +1,7 @@
 """Test the Python package for programs that install it, and for the plugin."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -136,13 +137,22 @@ def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, wh
 
 
 @pytest.mark.slow
-def test_the_installed_commands_start_in_any_directory(tmp_path: Path, wheel: Path):
+def test_the_installed_commands_start_in_any_directory_and_beside_other_packages_of_these_names(
+    tmp_path: Path, wheel: Path
+):
     share_packages(tmp_path)
     install(wheel, tmp_path)
+    others = tmp_path / "others"
+    for name in ("components", "evidence", "guardrails", "roles"):
+        (others / name).mkdir(parents=True)
+        (others / name / "__init__.py").write_text("raise SystemExit(9)\n")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = ("venv/bin/qbusiness-roles", *arguments)
-        return subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+        environment = {**os.environ, "PYTHONPATH": str(others)}
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True
+        )
 
     assert run("--help").stdout.startswith("usage: qbusiness-roles ")
     refused = run("check", "--stack", "prod")
@@ -160,8 +170,9 @@ def test_the_installed_commands_name_the_packages_that_are_missing(tmp_path: Pat
         [tmp_path / "venv/bin/qbusiness-roles"], check=False, capture_output=True, text=True
     )
     assert done.returncode == 2
+    python = tmp_path / "venv/bin/python"
     assert done.stderr.endswith(
-        " is not installed: run `python -m pip install 'qbusiness-connector[roles]'`\n"
+        f" is not installed: run `{python} -m pip install 'qbusiness-connector[roles]'`\n"
     )
 
 

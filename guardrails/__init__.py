@@ -1,0 +1,1 @@
+"""Rules for all roles of an organization: a policy pack, and its reading of policies for `roles`."""
