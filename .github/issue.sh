@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Run a command, report it, and open, update, or close the issue with its findings:
 #   issue.sh CODE TITLE COMMAND...
-# CODE is the exit code with which the command reports findings. The exit code is the command's.
+# CODE is the exit code with which the command reports findings. The exit code is the command's, or that of
+# the GitHub CLI if it fails.
 findings=$1
 title=$2
 shift

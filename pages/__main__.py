@@ -14,7 +14,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "docs" / "configuration.md": configuration.page,
     PROJECT / "docs" / "other-languages.md": other_languages.page,
     PROJECT / "docs" / "permissions.md": permissions.page,
-    PROJECT / "template" / ".github" / "workflows" / "environments.yml": template_workflow.page,
+    PROJECT / "template" / ".github" / "workflows" / "environments.yml": template_workflow.workflow,
 }
 """Each generated page, and the function that returns its text."""
 

@@ -14,7 +14,7 @@ from sandbox.environment import PROJECT
 _GITHUB: Final = PROJECT / ".github"
 _PACKAGE: Final = "venv/lib/python*/site-packages/qbusiness_connector_tools"
 _HEADER: Final = """\
-# Preview, deploy, check, and detect drift in the environments, each a stack with its Pulumi.STACK.yaml. The
+# Preview, deploy, check, audit, and detect drift in the environments, each a stack with its Pulumi.STACK.yaml. The
 # page "Continuous integration" of the package's repository describes the setup.
 """
 _GUARDRAILS: Final = f"""\
@@ -40,7 +40,7 @@ _REPLACED: Final = (
 )
 
 
-def page() -> str:
+def workflow() -> str:
     """Return the workflow."""
     text = (_GITHUB / "workflows" / "environments.yml").read_text(encoding="utf-8")
     text = _HEADER + text.partition("read-only role.\n")[2]

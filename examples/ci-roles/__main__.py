@@ -25,7 +25,7 @@ bucket_policy: list[policies.Statement] = []
 key_policy: list[policies.Statement] = []
 for environment in given.environments:
     for kind, permissions in policies.permissions(given, environment).items():
-        # The path is not one of the connector roles': no role of CI can change a role of CI.
+        # The default path / is not one of an environment's: no role of CI can change a role of CI.
         name = f"connector-ci-{kind}-{environment.name}"
         subjects = policies.subjects(given.repository, environment.name)[kind]
         role = aws.iam.Role(

@@ -104,7 +104,7 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, li
     ]
     boundary = settings.boundary
     condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else None
-    # The condition would not prevent that a role loses its boundary.
+    # The condition would not prevent the removal of a boundary: with one, it is not allowed at all.
     unbounded = () if boundary else ("iam:DeleteRolePermissionsBoundary",)
     # No iam:RemoveRoleFromInstanceProfile, which the provider calls to delete a role in an instance
     # profile: IAM cannot limit it to a role, so that it would allow removing those of all instances.

@@ -34,7 +34,7 @@ TEXTS: Final[Mapping[str, Format]] = {
     "permissionsBoundaryArn": Format(
         rf"arn:[\w-]+:iam::(?:\d{{12}}|aws):policy/(?:{_PART}/)*{_PART}",
         "arn:PARTITION:iam::ACCOUNT:policy/NAME of this account or of AWS. Without one, whoever deploys "
-        "can give a role any permission, which requirePermissionsBoundary: false allows",
+        "can give a role any permission; to accept that, set requirePermissionsBoundary: false",
         "POLICY_ARN",
     ),
     "project": Format(r"[\w.-]{1,100}", "the `name` in the Pulumi.yaml of that project", "PROJECT"),
@@ -49,7 +49,8 @@ TEXTS: Final[Mapping[str, Format]] = {
     ),
 }
 ENVIRONMENT: Final = Format(
-    # Without a period: the name of a stack is followed by .json in its state. At most 64 in a role's.
+    # Without a period: the name of a stack is followed by .json in its state. The name of a role has at
+    # most 64 characters, 21 of them `connector-ci-preview-`.
     r"[\w-]{1,43}",
     "the NAME of a Pulumi.NAME.yaml: 1 to 43 letters, digits, hyphens, and underscores",
 )

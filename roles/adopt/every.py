@@ -163,7 +163,7 @@ def _users(account: Account, sources: Sequence[DataSource], output: Output) -> C
                 raise
             output.warn(
                 f"data source {source.id} could not be read: it may run under one of the adopted roles, "
-                f"which would then no longer be for it ({explain(error)})"
+                f"and that role would no longer serve it ({explain(error)})"
             )
         output.progress("data sources", number, len(sources))
     return users
@@ -233,7 +233,7 @@ def _names(adopted: Sequence[_Adopted], given: Sequence[tuple[str, str]], before
     """
     chosen = dict(given)
     if len(chosen) < len(given):
-        ((twice, _),) = Counter(identifier for identifier, _ in given).most_common(1)
+        twice = Counter(identifier for identifier, _ in given).most_common(1)[0][0]
         raise InputError(f"--name is given several times for data source {twice}: give it one name")
     roles = {each.data_source.id: each.requirements.role.name for each in adopted}
     if unknown := set(chosen) - set(roles):
@@ -280,6 +280,8 @@ def _config(members: Mapping[str, _Adopted], before: Existing, project: str) -> 
         settings = each.requirements.settings()
         if settings["index_id"] == default["index_id"]:
             del settings["index_id"]
+        # A default at the top level, set later, must not replace the role.
+        settings.setdefault("role_path", "/")
         own = {camel_case(setting): value for setting, value in settings.items() if setting not in _TOP}
         sources[name] = {**own, **before.protect_of(name)}
     top = files.spelled({**default, **before.protect}, project)
@@ -312,7 +314,7 @@ def _check_limits(
                 some.update(own)
                 break
         else:
-            parts.append(([connector], own))
+            parts.append(([connector], {**own}))
     lines = [
         f"  --connector {' --connector '.join(connectors)}  ({len(some)} data sources"
         f"{'' if fit(some) else ', too many: adopt each of them alone, with --data-source'})"

@@ -45,11 +45,11 @@ def make_room(room: Room, *, written: bool) -> Iterator[str]:
             return
         yield "Then"
     moved = ", ".join(room.moved)
-    yield f"create managed policies from {moved}. The role keeps every permission meanwhile."
+    yield f"create managed policies from {moved}. The role keeps all its permissions in the meantime."
     attached = room.role.attached
     if attached is None:
         yield (
-            f"How many managed policies the role has already could not be read; IAM's quota is by "
+            "The number of managed policies attached to the role could not be read; IAM's quota is by "
             f"default {MAXIMUM_ATTACHED} per role."
         )
     elif (count := len(attached) + len(room.copies)) > MAXIMUM_ATTACHED:

@@ -67,7 +67,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     for skipped in found.skipped:
         output(f"skipped: {skipped}")
     for denied in found.denied:
-        output(f"{denied} is not allowed, at least for some resources: docs/audit.md has the policy")
+        output(
+            f"{denied} is not allowed, at least for some resources: docs/read-permissions.md "
+            "contains the policy"
+        )
     return _exit_code(found)
 
 

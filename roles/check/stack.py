@@ -212,7 +212,7 @@ def _pulumi(stack: str, *command: str, show_secrets: bool = False) -> dict[str, 
     except FileNotFoundError:
         raise InputError(
             "pulumi is not on PATH: install it (https://www.pulumi.com/docs/install/), or run this "
-            "command in the sandbox: venv/bin/python -m sandbox run -- COMMAND"
+            "command in the sandbox of a clone of the program: venv/bin/python -m sandbox run -- COMMAND"
         ) from None
     if done.returncode:
         said = " ".join(done.stderr.replace("error: ", "").split())

@@ -119,6 +119,9 @@ def test_the_role_of_another_stack_moves_into_one_with_several(new_stack: NewSta
     target.up()
     assert target.outputs()["roleArns"]["wiki"] == arn
     assert [each["type"] for each in source.resources() if "iam" in each["type"]] == []
+    assert source.run("stack", "rm", "--yes", source.name, check=False).returncode != 0
+    source.run("stack", "rm", "--yes", "--force", source.name)
+    assert not source.config_file.exists()
 
 
 def test_a_member_is_added_as_the_page_says(new_stack: NewStack):

@@ -1,6 +1,5 @@
 """Test that `pulumi new` makes a project of the template, which deploys with the package."""
 
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +9,7 @@ import yaml
 
 from evidence.examples import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
-from tests.helpers.installing import SITE_PACKAGES, VERSION, copy_repository, offline
+from tests.helpers.installing import SITE_PACKAGES, VERSION, offline, tagged_repository
 from tests.helpers.page import run_section
 from tests.helpers.processes import run
 from tests.helpers.stacks import Aws, NewStack, Stack
@@ -25,24 +24,7 @@ GIVEN: Final = ("aws:region", REGION, "applicationId", APPLICATION_ARN, "indexId
 @pytest.fixture
 def package(tmp_path: Path) -> Mapping[str, str]:
     """Return variables with which pip installs the package from a repository of this checkout."""
-    repository = tmp_path / "repository"
-    repository.mkdir()
-    copy_repository(repository)
-    identity = (
-        "-c",
-        "user.name=test",
-        "-c",
-        "user.email=test@example.com",
-        "-c",
-        "commit.gpgsign=false",
-    )
-    for arguments in (
-        ("init", "--quiet"),
-        ("add", "."),
-        ("commit", "--quiet", "--message", "Release"),
-        ("tag", f"v{VERSION}"),
-    ):
-        subprocess.run(["git", *identity, *arguments], cwd=repository, check=True)
+    repository = tagged_repository(tmp_path)
     return {
         **offline(tmp_path),
         "PYTHONPATH": SITE_PACKAGES,  # the packages that pip finds installed
@@ -91,7 +73,12 @@ def test_a_new_project_asks_for_what_is_missing_deploys_it_and_gets_another_envi
         "dataSources: is required and not set",
     ):
         assert problem in refused.text
-    session: dict[str, Any] = {"ACCOUNT": ACCOUNT, "SECRET_ID": SECRET_ID, "STACK": project.name}
+    session: dict[str, Any] = {
+        "ACCOUNT": ACCOUNT,
+        "SECRET_ID": SECRET_ID,
+        "STACK": project.name,
+        "ROLE_PATH": "/ci/",
+    }
     run_section(project, "The first data source", README, **session)
     project.run("config", "set", "--path", "dataSources.wiki.kmsKeyId", KEY_ID, "--type", "string")
     assert settings(project) == {
@@ -99,7 +86,7 @@ def test_a_new_project_asks_for_what_is_missing_deploys_it_and_gets_another_envi
         "aws:allowedAccountIds": [ACCOUNT],
         "applicationId": APPLICATION_ARN,
         "indexId": INDEX_ID,
-        "rolePath": f"/connectors/{project.name}/",
+        "rolePath": "/ci/",
         "dataSources": {
             "wiki": {"connector": "confluence-cloud", "secretId": SECRET_ID, "kmsKeyId": KEY_ID}
         },

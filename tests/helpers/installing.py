@@ -30,6 +30,26 @@ def copy_repository(directory: Path) -> None:
         shutil.copy(PROJECT / name, directory)
 
 
+def git(directory: Path, *arguments: str | Path) -> str:
+    """Run Git independently of the user's settings."""
+    settings = ("user.name=test", "user.email=test@example.com", "commit.gpgsign=false")
+    options = [option for setting in settings for option in ("-c", setting)]
+    command = ["git", *options, *arguments]
+    return subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout
+
+
+def tagged_repository(directory: Path) -> Path:
+    """Create a repository of the package with a tag for the version, and return its path."""
+    repository = directory / "repository"
+    repository.mkdir()
+    copy_repository(repository)
+    git(repository, "init", "--quiet")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "Release")
+    git(repository, "tag", f"v{VERSION}")
+    return repository
+
+
 def share_packages(directory: Path) -> None:
     """Create a virtual environment that uses the packages in the project's venv/."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "venv"], check=True)

@@ -22,11 +22,12 @@ from tests.helpers.installing import (
     SITE_PACKAGES,
     VERSION,
     build_wheel,
-    copy_repository,
+    git,
     install,
     make_separate,
     offline,
     share_packages,
+    tagged_repository,
 )
 from tests.helpers.page import blocks, prose
 from tests.helpers.stacks import Aws, NewStack, Stack
@@ -48,31 +49,9 @@ pulumi.export("roleArn", connector.role_arn)
 """
 
 
-def git(directory: Path, *arguments: str | Path) -> str:
-    """Run Git independently of the user's settings."""
-    identity = (
-        "-c",
-        "user.name=test",
-        "-c",
-        "user.email=test@example.com",
-        "-c",
-        "commit.gpgsign=false",
-    )
-    command = ["git", *identity, *arguments]
-    return subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Return a repository with a tag for the version."""
-    directory = tmp_path / "repository"
-    directory.mkdir()
-    copy_repository(directory)
-    git(directory, "init", "--quiet")
-    git(directory, "add", ".")
-    git(directory, "commit", "--quiet", "--message", "Release")
-    git(directory, "tag", f"v{VERSION}")
-    return directory
+    return tagged_repository(tmp_path)
 
 
 @pytest.fixture

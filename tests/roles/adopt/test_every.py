@@ -61,6 +61,7 @@ def test_every_data_source_becomes_a_member_with_a_valid_and_unique_name(world: 
         "connector": "confluence-cloud",
         "secretId": world.secrets.describe_secret(SecretId="qbusiness/1")["ARN"],
         "roleName": "QBusiness-DataSource-00001",
+        "rolePath": "/",
     }
     config = {key: value for key, value in said.json["config"].items() if "dataSources" not in key}
     assert config == {
@@ -289,6 +290,11 @@ def test_more_data_sources_than_a_stack_can_have_are_split_by_connector(world: W
     assert "  --connector jira --connector box  (88 data sources)\n  --connector slack  (13 " in said.err
     assert "adopt: data sources: 100 of 101\n" in said.err
     assert "adopt: roles: 100 of 101\n" in said.err
+    error = world.adopt("--all", "--json").json
+    assert (error["connectors"], error["stacks"]) == (
+        {"jira": 75, "slack": 13, "box": 13},
+        [["jira", "box"], ["slack"]],
+    )
     options = ("--connector", "jira", "--connector", "box")
     said = world.adopt("--all", "--dry-run", "--json", *options)
     assert said.code == 0

@@ -58,7 +58,7 @@ def test_a_role_without_room_gets_a_warning_and_the_commands_that_make_room(worl
         f"  {added:6,}  qbusiness-aem-connector, written by `pulumi up`\n"
         f"  {excess:6,}  over the limit\n"
         "Before `pulumi up`, which would fail after it has updated the trust policy,\n"
-        "create managed policies from b's. The role keeps every permission meanwhile.\n"
+        "create managed policies from b's. The role keeps all its permissions in the meantime.\n"
         "\n"
         "1. Copy and attach:\n"
         "\n"
@@ -158,7 +158,10 @@ def test_a_copy_never_takes_the_name_of_another_policy(world: World):
 @pytest.mark.parametrize(
     ("action", "expected"),
     [
-        ("iam:ListAttachedRolePolicies", "How many managed policies the role has already could not be"),
+        (
+            "iam:ListAttachedRolePolicies",
+            "The number of managed policies attached to the role could not",
+        ),
         ("iam:GetPolicy", "That makes 11 managed policies"),
         ("iam:GetPolicyVersion", "That makes 11 managed policies"),
     ],

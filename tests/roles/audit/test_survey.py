@@ -301,7 +301,8 @@ def test_without_another_permission_the_rest_is_compared(world: World, action: s
     world.refuse(action)
     said = world.audit("--html", "audit.html")
     assert said.code == 2
-    line = f"audit: {action} is not allowed, at least for some resources: docs/audit.md has the policy"
+    page = "docs/read-permissions.md contains the policy"
+    line = f"audit: {action} is not allowed, at least for some resources: {page}"
     assert line in said.err.splitlines()
     assert f"account {ACCOUNT}" in said.out
     assert "Not everything could be read." in Page.read(world).lines
