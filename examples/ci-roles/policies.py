@@ -70,13 +70,12 @@ def subjects(repository: str, environment: str) -> Mapping[str, Sequence[str]]:
     A job with a GitHub environment has the environment in its subject, instead of the branch.
     https://docs.github.com/en/actions/reference/security/oidc
     """
-    deployment = f"repo:{repository}:environment:{environment}"
     main = f"repo:{repository}:ref:refs/heads/main"
     return {
-        "deploy": [deployment],
+        "deploy": [f"repo:{repository}:environment:{environment}"],
         "preview": [f"repo:{repository}:pull_request", main],
-        # Not a pull request: the role can read the policies of the whole account.
-        "audit": [deployment, main],
+        # A pull request must not assume it: the role can read the policies of the whole account.
+        "audit": [main],
     }
 
 
