@@ -61,7 +61,10 @@ AUDIT_AND_CHECK: Final = (
     "iam:SimulatePrincipalPolicy",
     "access-analyzer:ValidatePolicy",
 )
-"""The actions of `roles audit` and `roles check`: docs/read-permissions.md."""
+"""The actions of `roles audit` and `roles check`: docs/read-permissions.md.
+
+Repeated here because this program may be copied elsewhere; a test compares the two.
+"""
 
 
 def subjects(repository: str, environment: str) -> Mapping[str, Sequence[str]]:
