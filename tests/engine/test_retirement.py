@@ -7,7 +7,6 @@ from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import REQUIRED
 
 INDEX = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
-IDS = {"APPLICATION_ID": APPLICATION_ID, "INDEX_ID": INDEX_ID}
 
 
 def test_a_data_source_is_retired_as_the_page_says(new_stack: NewStack, aws: Aws):
@@ -16,7 +15,8 @@ def test_a_data_source_is_retired_as_the_page_says(new_stack: NewStack, aws: Aws
     arn = stack.outputs()["roleArn"]
     source = {"displayName": "Docs", "configuration": {"type": "AEM"}, "roleArn": arn}
     created = aws.client("qbusiness").create_data_source(**INDEX, **source)["dataSourceId"]
-    listed = run_section(stack, "Delete the data source", **IDS, DATA_SOURCE=created).stdout
+    ids = {"APPLICATION_ID": APPLICATION_ID, "INDEX_ID": INDEX_ID, "DATA_SOURCE": created}
+    listed = run_section(stack, "Delete the data source", check=True, **ids).stdout
     assert created not in listed
     ec2 = aws.client("ec2")
     tag = {"Key": "AMAZON_Q", "Value": f"qbusiness_123456789012_{APPLICATION_ID}_x"}
