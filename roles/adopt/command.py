@@ -145,8 +145,8 @@ def _warn_of_role(role: Role, notes: Notes) -> None:
         )
     if own := [key for key in role.tags if is_reserved(key)]:
         notes.warn(
-            f"the role has tags that only AWS can set ({', '.join(own)}), and no stack can keep "
-            "them: their creator, such as a CloudFormation stack, must release the role first"
+            f"the role has tags that only AWS can set ({', '.join(own)}), and keeps them. If they name "
+            "an owner, such as a CloudFormation stack, release the role there first: docs/adopt.md"
         )
 
 
