@@ -117,7 +117,7 @@ clean: ## remove everything that these commands created: sandbox, packages, buil
 		-prune -exec rm -rf {} +
 	@$(STRAY_STACK_FILES)
 
-venv/%-installed: requirements-dev.txt sandbox/requirements.txt
+venv/%-installed: requirements-dev.txt requirements.txt roles/requirements.txt sandbox/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 ...")'
 	@$(PYTHON) install.py $*
 
