@@ -7,8 +7,10 @@ SANDBOX = venv/bin/python -m sandbox run --
 # The policy simulator and axe-core. Without npm, the tests that use them are skipped.
 NPM_PACKAGES = $(if $(shell command -v npm),tests/node_modules/.package-lock.json)
 # Settings of trial stacks: if you commit them, continuous integration treats them as environments.
-STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' ':!Pulumi.dev.yaml' ':!Pulumi.example.yaml' ':!Pulumi.*.deploy.yaml' 2>/dev/null | \
-	sed 's/.*/& is not in Git: delete it if it was a trial; if you commit it, CI treats it as an environment/'
+STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.yaml' \
+	':!Pulumi.dev.yaml' ':!*Pulumi.example.yaml' ':!Pulumi.*.deploy.yaml' 2>/dev/null | \
+	sed -e 's/.*/& is not in Git: delete it if it was a trial/' -e /^examples/b \
+		-e 's/$$/; if you commit it, CI treats it as an environment/'
 SITE = NO_MKDOCS_2_WARNING=1 venv/bin/mkdocs build --strict --quiet
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
