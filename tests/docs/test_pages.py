@@ -186,12 +186,14 @@ def test_every_link_between_the_pages_resolves(tmp_path: Path):
     }
 
 
-def test_every_link_of_the_readme_resolves_to_a_file_or_a_heading():
-    links = re.findall(r"\]\((?!https:)([^)]+)\)", (PROJECT / "README.md").read_text())
-    assert "docs/assets/role.svg" in links
-    for link in links:
+@pytest.mark.parametrize(
+    "name", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "plugin/README.md", "template/README.md"]
+)
+def test_every_link_of_a_page_beside_the_site_resolves_to_a_file_or_a_heading(name: str):
+    written = PROJECT / name
+    for link in re.findall(r"\]\((?!https:)([^)]+)\)", written.read_text()):
         path, _, heading = link.partition("#")
-        page = PROJECT / (path or "README.md")
+        page = written.parent / path if path else written
         assert page.is_file(), link
         assert not heading or heading in headings(page), link
 
@@ -202,11 +204,10 @@ def headings(page: Path) -> set[str]:
 
 
 def test_no_page_or_picture_loads_from_another_server():
-    site = (PROJECT / "mkdocs.yml").read_text() + (DOCS / "assets" / "site.css").read_text()
-    assert "http" not in site
-    # The name of the SVG namespace is not an address.
-    picture = (DOCS / "assets" / "role.svg").read_text().replace("http://www.w3.org/2000/svg", "")
-    assert not re.search(r"http|@import|url\((?!#)", picture)
+    for loading in (PROJECT / "mkdocs.yml", *(DOCS / "assets").iterdir()):
+        # The name of the SVG namespace is not an address.
+        text = loading.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"http|@import|url\((?!#)", text), loading
     for page in (PROJECT / "README.md", *PAGES):
         assert "```mermaid" not in page.read_text(), page
 

@@ -168,7 +168,7 @@ def repository(tmp_path: Path) -> Path:
         "mutants/a",
         "qbusiness_connector.egg-info/a",
         "site/a",
-        "tests/authorization/node_modules/a",
+        "tests/node_modules/a",
         "venv/development-installed",
     ):
         file = directory / name
