@@ -1,10 +1,10 @@
 """Install the packages for the commands of the Makefile, which runs this script.
 
-`sandbox` installs the packages for `make up` and builds the engine at the same time. `roles` installs those
-for `python -m roles`, and `development` all packages in requirements-dev.txt.
+`sandbox` installs the packages for `make up` and builds the engine at the same time. `roles` installs
+those for `python -m roles`, and `development` all packages in requirements-dev.txt.
 
-If uv is on PATH, it installs the packages, because it is several times as fast as pip. Its own settings, such
-as a company's index, apply. Otherwise, or if uv fails, pip installs them with pip's settings.
+If uv is on PATH, it installs the packages, because it is several times as fast as pip. Its own settings,
+such as a company's index, apply. Otherwise, or if uv fails, pip installs them with pip's settings.
 """
 
 import fcntl
@@ -26,8 +26,8 @@ REQUIREMENTS = {
     "development": (PINS,),
 }
 NO_PIP = (
-    "{python} has no working pip: install it (on Debian and Ubuntu: `apt install python3-venv`), or install "
-    "uv, and repeat the command"
+    "{python} has no working pip: install it (on Debian and Ubuntu: `apt install python3-venv`), or "
+    "install uv, and repeat the command"
 )
 
 
@@ -47,16 +47,18 @@ def _installed(purpose: str) -> Path:
 
 def _is_current(purpose: str) -> bool:
     installed = _installed(purpose)
+    files = (*REQUIREMENTS[purpose], PINS)
     return installed.exists() and all(
-        installed.stat().st_mtime >= Path(file).stat().st_mtime for file in (*REQUIREMENTS[purpose], PINS)
+        installed.stat().st_mtime >= Path(file).stat().st_mtime for file in files
     )
 
 
 def _install(purpose: str) -> None:
     print(f"installing the Python packages for {purpose} into venv/, once", flush=True)
     build = subprocess.Popen([sys.executable, "-m", "sandbox.engine"]) if purpose == "sandbox" else None
-    files = [option for file in REQUIREMENTS[purpose] for option in ("--requirement", file)]
-    packages = ("pip", *files, "--constraint", PINS)  # Pulumi lists the packages with pip
+    packages = [option for file in REQUIREMENTS[purpose] for option in ("--requirement", file)]
+    if purpose != "development":
+        packages += ["pip", "--constraint", PINS]  # Pulumi lists the packages with pip
     _create_venv()
     if not _with_uv(packages):
         _with_pip(packages)
@@ -66,7 +68,7 @@ def _install(purpose: str) -> None:
 
 
 def _create_venv() -> None:
-    """Create venv/ without pip; an interrupted installation, which can leave half a package, starts over."""
+    """Create venv/ without pip, again after an installation that left half a package."""
     if UNFINISHED.exists():
         shutil.rmtree(VENV)
     VENV.mkdir(exist_ok=True)
@@ -75,7 +77,7 @@ def _create_venv() -> None:
         _run(sys.executable, "-m", "venv", "--without-pip", str(VENV))
 
 
-def _with_uv(packages: tuple[str, ...]) -> bool:
+def _with_uv(packages: list[str]) -> bool:
     """Return whether uv is on PATH and has installed the packages."""
     uv = shutil.which("uv")
     if uv is None:
@@ -88,7 +90,7 @@ def _with_uv(packages: tuple[str, ...]) -> bool:
     return not exit_code
 
 
-def _with_pip(packages: tuple[str, ...]) -> None:
+def _with_pip(packages: list[str]) -> None:
     # The pinned pip takes half the processor time of the one that Python 3.11 contains.
     if find_spec("pip"):
         pip = (sys.executable, "-m", "pip", "--python", PYTHON)

@@ -264,6 +264,6 @@ def test_without_the_sdk_one_line_says_how_to_install_it(tmp_path: Path):
     (tmp_path / "boto3.py").write_text("raise ModuleNotFoundError(name='boto3')")
     said = shell(f"PYTHONPATH={tmp_path}:{PROJECT} $ROLES audit --json")
     assert said.returncode == 2
-    text = "boto3 is not installed: run `venv/bin/python -m pip install -r roles/requirements.txt`"
+    text = "boto3 is not installed: run `make roles`"
     assert said.stderr == f"roles: {text}\n"
     assert json.loads(said.stdout) == {"error": text}
