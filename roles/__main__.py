@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 _FAILED = 2
@@ -31,6 +32,8 @@ def start(program: str = _IN_A_CLONE, install: str = _INSTALL) -> int:
         signal.signal(signal.SIGINT, _end)
     try:
         import_module("roles.command_line")
+        if find_spec("rich") is None:  # imported later, and only for a terminal
+            raise ModuleNotFoundError(name="rich")
     except ModuleNotFoundError as error:
         return _fail(f"{error.name} is not installed: run `{install}`")
     except OSError as error:
