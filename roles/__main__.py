@@ -32,12 +32,12 @@ def start(program: str = _IN_A_CLONE, install: str = _INSTALL) -> int:
         signal.signal(signal.SIGINT, _end)
     try:
         import_module("roles.command_line")
-        if find_spec("rich") is None:  # imported later, and only for a terminal
-            raise ModuleNotFoundError(name="rich")
     except ModuleNotFoundError as error:
-        return _fail(f"{error.name} is not installed: run `{install}`")
+        return _fail(_missing(error.name, install))
     except OSError as error:
         return _fail(str(error))  # such as a full disk, on which no temporary file fits
+    if find_spec("rich") is None:  # imported later, and only for a terminal
+        return _fail(_missing("rich", install))
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -53,6 +53,10 @@ def _end(*_: object) -> None:
     """End the process: nothing has begun yet, and an import can lose an exception."""
     _write("interrupted", '"interrupted"')
     os._exit(_INTERRUPTED)
+
+
+def _missing(package: str | None, install: str) -> str:
+    return f"{package} is not installed: run `{install}`"
 
 
 def _fail(text: str) -> int:
