@@ -85,8 +85,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.json:
         output.json(_document(result))
     else:
-        for line in _report(result, options.stack):
-            output.line(line)
+        output.show(*_report(result, options.stack))
     return FINE
 
 
