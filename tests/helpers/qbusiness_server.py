@@ -76,9 +76,9 @@ Decide = Callable[[Simulation], Mapping[str, Mapping[str, Any]]]
 class Server:
     """One account, and the calls of all services."""
 
-    def __init__(self, account: str) -> None:
-        self.account = account
-        self.qbusiness = QBusiness(account, REGION)
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.qbusiness = QBusiness(ACCOUNT, REGION)
         self.qbusiness.add(APPLICATION_ID, displayName="Docs")
         self.qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main")
         self.refusals: dict[str, tuple[int, str]] = {}
@@ -87,7 +87,7 @@ class Server:
         """The end of the message of every refusal."""
         self.answers: dict[str, Mapping[str, Any]] = {}
         """Answer instead of moto's, by action."""
-        self.bucket_owner = account
+        self.bucket_owner = ACCOUNT
         """The account that has every bucket; moto does not ask for it."""
         self.decide: Decide = lambda _: {}
         """Decisions of iam:SimulatePrincipalPolicy by action; those that it leaves out are allowed."""
@@ -101,7 +101,6 @@ class Server:
         """Actions such as `iam:GetRole`."""
         self.misfits: list[str] = []
         """Calls and answers that do not fit the model."""
-        self.url = ""
 
     def add(self, identifier: str = DATA_SOURCE_ID, kind: str = "AEM", **more: Any) -> None:
         """Add a data source to the index."""
@@ -116,7 +115,7 @@ class Server:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         environ["wsgi.input"] = io.BytesIO(request.get_data())  # moto reads it again
-        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self.account
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = ACCOUNT
         scope = request.headers.get("Authorization", "").partition("Credential=")[2].split("/")
         service = scope[3] if len(scope) > 3 else "unsigned"
         operation = _operation(service, request)
@@ -222,20 +221,32 @@ def _refusal(service: str, status: int, code: str, said: str) -> Response:
     return Response(body, status, {"x-amzn-ErrorType": code}, mimetype="application/json")
 
 
+class Front:
+    """An address that serves the account of the running test."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.server = Server(url)
+
+    def new_server(self) -> Server:
+        """Serve an empty account from now on."""
+        moto_api_backend.reset()
+        mock_random.seed(0)  # a secret's six characters look like part of its name once in 200 times
+        self.server = Server(self.url)
+        return self.server
+
+
 @contextmanager
-def served(account: str = ACCOUNT) -> Generator[Server]:
-    """Serve on loopback until the context ends; fail if a call or an answer does not fit the model."""
-    moto_api_backend.reset()
-    mock_random.seed(0)  # a secret's six characters look like part of its name once in 200 times
-    server = Server(account)
-    listening = make_server("127.0.0.1", 0, server, threaded=True, request_handler=_Quiet)
-    server.url = f"http://127.0.0.1:{listening.server_port}"
-    thread = threading.Thread(target=listening.serve_forever, args=[0.02])
-    thread.start()
-    try:
-        yield server
-    finally:
-        listening.shutdown()
-        thread.join()
-        listening.server_close()
-    assert not server.misfits
+def listening() -> Generator[Front]:
+    """Listen on loopback until the context ends."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        return front.server(environ, start_response)
+
+    with make_server("127.0.0.1", 0, answer, threaded=True, request_handler=_Quiet) as listener:
+        front = Front(f"http://127.0.0.1:{listener.server_port}")
+        threading.Thread(target=listener.serve_forever, args=[0.02]).start()
+        try:
+            yield front
+        finally:
+            listener.shutdown()

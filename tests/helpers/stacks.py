@@ -1,6 +1,7 @@
 """Run the real engine on stacks in the tests' sandbox."""
 
 import fcntl
+import functools
 import hashlib
 import importlib.util
 import itertools
@@ -212,26 +213,31 @@ def other_credentials(environment: Mapping[str, str]) -> dict[str, str]:
     return {variable: answer[name] for variable, name in zip(_CREDENTIALS, names, strict=True)}
 
 
+@functools.cache
+def _client(service: str, region: str, url: str, credentials: tuple[str, ...]) -> Any:
+    create: Any = boto3.client
+    return create(
+        service,
+        region_name=region,
+        endpoint_url=url,
+        **dict(zip(map(str.lower, _CREDENTIALS), credentials, strict=True)),
+        # Let AWS validate the parameters, not the SDK.
+        config=Config(parameter_validation=False),
+    )
+
+
 class Aws:
     """The account of an environment. Documents are in one line, with the member order of AWS's page."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.url = environment["AWS_ENDPOINT_URL"]
         # The server accepts any credentials.
-        self.credentials = {name.lower(): environment.get(name, "tests") for name in _CREDENTIALS}
+        self.credentials = tuple(environment.get(name, "tests") for name in _CREDENTIALS)
         self.iam = self.client("iam")
 
     def client(self, service: str, region: str = REGION) -> Any:
         """Return the client of a service."""
-        create: Any = boto3.client
-        return create(
-            service,
-            region_name=region,
-            endpoint_url=self.url,
-            **self.credentials,
-            # Let AWS validate the parameters, not the SDK.
-            config=Config(parameter_validation=False),
-        )
+        return _client(service, region, self.url, self.credentials)
 
     def roles(self) -> list[str]:
         return [role["RoleName"] for role in self.iam.list_roles()["Roles"]]

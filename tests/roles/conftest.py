@@ -5,14 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.qbusiness_server import Server, served
+from tests.helpers.qbusiness_server import Front, Server, listening
 from tests.helpers.world import World
 
 
+@pytest.fixture(scope="session")
+def front() -> Iterator[Front]:
+    with listening() as front:
+        yield front
+
+
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with served() as server:
-        yield server
+def server(front: Front) -> Iterator[Server]:
+    """Serve an empty account; fail if a call or an answer does not fit the model."""
+    server = front.new_server()
+    yield server
+    assert not server.misfits
 
 
 @pytest.fixture
