@@ -92,7 +92,7 @@ live: venv/development-installed ## run the program once on a real AWS account; 
 
 # Group: Generate files
 
-pages: venv/development-installed ## generate the pages of docs/ that describe the settings, the package, and the permissions
+pages: venv/development-installed ## generate the pages of docs/ that describe the settings, the package, and the permissions, and the pictures
 	@venv/bin/python -m pages
 
 site: venv/development-installed ## build the website of docs/ in site/

@@ -34,9 +34,8 @@ _OPTIONS: Final = (
 )
 # Chromium reads commands from file descriptor 3 and writes answers to 4.
 _START: Final = """\
-import os, sys
-ours = [int(number) for number in sys.argv[1:3]]
-high = [os.dup2(number, 20 + place) for place, number in enumerate(ours)]
+import fcntl, os, sys
+high = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 5) for number in sys.argv[1:3]]
 for place, number in enumerate(high):
     os.dup2(number, 3 + place)
     os.close(number)

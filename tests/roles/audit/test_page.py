@@ -93,7 +93,7 @@ def test_the_page_loads_nothing_and_runs_nothing(page: Page):
     assert {tag for tag, _ in page.elements} <= {
         *("html", "head", "meta", "title", "style", "body", "header", "main", "section", "article"),
         *("footer", "h1", "h2", "h3", "p", "ul", "li", "dl", "dt", "dd", "a", "code", "span", "strong"),
-        *("div", "time", "table", "caption", "thead", "tbody", "tr", "th", "td"),
+        *("div", "time", "table", "caption", "thead", "tbody", "tr", "th", "td", "wbr"),
     }
     names = {name for _, attributes in page.elements for name in attributes}
     assert not [name for name in names if name.startswith("on") or name in ("src", "style", "srcset")]
@@ -150,6 +150,15 @@ def test_invisible_characters_are_escaped(world: World):
     shown = r"Docs \u202egnp.exe\u2066\u200f\u200b\x1b\x9b\u2028 "
     assert f"{shown}gr\xf6\xdfer \u6587\u66f8" in text
     assert text.replace("\n", "").isprintable()
+
+
+def test_a_line_breaks_within_names_and_arns_and_a_copy_is_exact(world: World, page: Page, tab: Tab):
+    del page  # has written it
+    assert "Ingest<wbr>Principal<wbr>Mapping" in world.path("audit.html").read_text()
+    tab.open(world.path("audit.html"))
+    arn = f"arn:aws:iam::{ACCOUNT}:role/qbusiness-assets"
+    select = "getSelection().selectAllChildren(document.body); String(getSelection())"
+    assert arn in tab.evaluate(select).splitlines()
 
 
 def test_markup_that_aws_accepts_is_text(world: World):
