@@ -170,7 +170,9 @@ def section() -> str:
         }
         for title, options in _COMMANDS.items():
             calls.clear()
-            command = Command(["sh", "-c", f"{_PYTHON} -m roles {options}"], Path(directory), environment)
+            command = Command(
+                ["sh", "-c", f"{_PYTHON} -m roles {options}"], Path(directory), environment
+            )
             runs = [command.run() for _ in range(_ROUNDS)]
             number = calls.total() / _ROUNDS
             rows.append(f"| {title} | {number:,.0f} | {number / _DATA_SOURCES:.1f} | {_seconds(runs)} |")
