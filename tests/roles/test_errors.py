@@ -28,9 +28,7 @@ def test_an_error_of_aws_is_one_line_with_advice(world: World, status: int, code
 @pytest.mark.parametrize("command", ["adopt", "audit"])
 def test_a_throttled_call_is_repeated(world: World, command: str):
     world.make()
-    world.patch.delenv("AWS_MAX_ATTEMPTS")
-    world.patch.setattr("botocore.endpoint.time.sleep", str)
-    world.patch.setattr("botocore.retries.bucket.TokenBucket.acquire", lambda *_, **__: 0)
+    world.repeat_at_once()
     world.refuse("iam:GetRole", status=400, code="Throttling")
     run = getattr(world, command)
     assert "AWS throttles iam:GetRole" in run().last

@@ -89,9 +89,7 @@ def test_without_a_permission_its_questions_are_skipped(world: World, action: st
 
 
 def test_a_throttled_call_is_repeated_and_then_skipped(world: World):
-    world.patch.delenv("AWS_MAX_ATTEMPTS")
-    world.patch.setattr("botocore.endpoint.time.sleep", str)
-    world.patch.setattr("botocore.retries.bucket.TokenBucket.acquire", lambda *_, **__: 0)
+    world.repeat_at_once()
     world.refuse("iam:GetRole", status=400, code="Throttling")
     said = world.check()
     assert said.code == 2
