@@ -26,16 +26,21 @@ def has_outputs(value: object) -> bool:
 
 def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
     """Return a value that is secret or unknown if one of the inputs is."""
-    outputs = filter(has_outputs, inputs)
-    return pulumi.Output.all(value, *outputs).apply(lambda values: values[0])
+    outputs = [*filter(has_outputs, inputs)]
+    return pulumi.Output.all(value, *outputs).apply(lambda values: values[0]) if outputs else value
 
 
-def secret_if_any(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
-    """Return a value that is secret if one of the inputs is; unknown inputs have no effect on it."""
-    outputs = filter(has_outputs, inputs)
+def as_secret_as(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
+    """Return a value that is secret if, and only if, one of the inputs is; plain inputs are not.
+
+    Unknown inputs have no effect on it.
+    """
+    outputs = [*filter(has_outputs, inputs)]
+    if not outputs:
+        return value
     # Always known, so that it contributes only the secrecy of the inputs.
     marker = pulumi.Output.all(*outputs).apply(lambda _: None, run_with_unknowns=True)
-    return depending_on(value, marker)
+    return depending_on(pulumi.Output.unsecret(value), marker)
 
 
 def unknown_if_missing(answer: pulumi.Output[Any]) -> pulumi.Output[str]:
