@@ -272,7 +272,7 @@ class ConnectorRole(pulumi.ComponentResource):
             return caller
         provider_region = unknown_if_missing(aws.get_region_output(opts=options).region)
         return pulumi.Output.all(caller, provider_region).apply(
-            lambda known: Location(known[0][0], known[1], known[0][2])
+            lambda known: Location(*known[0])._replace(region=known[1])
         )
 
     def _lookup_caller(self, options: pulumi.InvokeOptions) -> pulumi.Output[Location]:
@@ -287,10 +287,8 @@ class ConnectorRole(pulumi.ComponentResource):
 
 def _location(caller: pulumi.Output[aws.GetCallerIdentityResult]) -> pulumi.Output[Location]:
     """Return the caller's partition and account, unknown if the provider is not configured yet."""
-    return caller.apply(
-        lambda caller: cast("Location", pulumi.UNKNOWN)
-        if caller.arn is None
-        else Location(caller.arn.split(":")[1], account=caller.account_id)
+    return pulumi.Output.all(unknown_if_missing(caller.arn), caller.account_id).apply(
+        lambda known: Location(known[0].split(":")[1], account=known[1])
     )
 
 

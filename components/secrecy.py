@@ -2,7 +2,7 @@
 
 The rule: an Output is secret if a setting that can be read from it is secret, and unknown if a setting
 that it is made from is unknown. `Output.all` has both effects. It takes time for each input, so only
-inputs that are Outputs, or contain one, are combined.
+inputs that are Outputs, or contain one, are combined; plain settings need nothing from this module.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ def has_outputs(value: object) -> bool:
 
 def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
     """Return a value that is secret or unknown if one of the inputs is."""
-    outputs = [*filter(has_outputs, inputs)]
-    return pulumi.Output.all(value, *outputs).apply(lambda values: values[0]) if outputs else value
+    outputs = filter(has_outputs, inputs)
+    return pulumi.Output.all(value, *outputs).apply(lambda values: values[0])
 
 
 def as_secret_as(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
