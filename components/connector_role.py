@@ -228,37 +228,40 @@ class ConnectorRole(pulumi.ComponentResource):
         outputs = {key: value for key, value in arguments.items() if has_outputs(value)}
 
         def validate_resolved(
-            location: Location | None, values: Mapping[str, object], secrets: Collection[str]
+            location: Any, values: Mapping[str, object], secrets: Collection[str]
         ) -> ValidationResult:
-            result = validate(name, arguments.resolved(values, secrets), location)
+            unknown = is_unknown(location)
+            resolved = arguments.resolved(values, secrets)
+            result = validate(name, resolved, None if unknown else Location(*location))
             for warning in result.warnings:
                 pulumi.warn(warning, self)
-            return result
+            return cast("ValidationResult", pulumi.UNKNOWN) if unknown else result
 
+        result: Any
         if not outputs:
-            plain: Any = credentials.apply(lambda location: validate_resolved(location, {}, ()))
-            return plain.trust_policy, plain.role_policy
+            result = credentials.apply(
+                lambda location: validate_resolved(location, {}, ()), run_with_unknowns=True
+            )
+            return result.trust_policy, result.role_policy
 
         # `Output.all` resolves these, too: `apply` does not pass on whether a value was secret.
         secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
-
-        def validate_known(resolved: Any) -> ValidationResult:
-            location, values, is_secret = resolved
-            secrets = [key for key in is_secret if is_secret[key]]
-            known_location = None if is_unknown(location) else Location(*location)
-            return validate_resolved(known_location, values, secrets)
-
-        everything = pulumi.Output.all(credentials, outputs, secret)
+        everything = pulumi.Output.all(location=credentials, values=outputs, secret=secret)
         # One secret or unknown setting must not make both policies secret or unknown. Therefore `result`
         # is neither (a policy that is not ready is None), and each policy then depends on its settings.
-        result: Any = pulumi.Output.unsecret(everything.apply(validate_known, run_with_unknowns=True))
-
-        def depending_on_settings(document: pulumi.Output[str], *names: str) -> pulumi.Output[str]:
-            return depending_on(document, credentials, *map(arguments.get, names))
-
+        result = pulumi.Output.unsecret(
+            everything.apply(
+                lambda known: validate_resolved(
+                    known["location"],
+                    known["values"],
+                    [key for key, is_secret in known["secret"].items() if is_secret],
+                ),
+                run_with_unknowns=True,
+            )
+        )
         return (
-            depending_on_settings(result.trust_policy, *TRUST_POLICY_SETTINGS),
-            depending_on_settings(result.role_policy, *role_policy_settings(connector)),
+            depending_on(result.trust_policy, *map(arguments.get, TRUST_POLICY_SETTINGS)),
+            depending_on(result.role_policy, *map(arguments.get, role_policy_settings(connector))),
         )
 
     def _lookup_credentials(self, arguments: Arguments) -> pulumi.Output[Location]:
@@ -312,12 +315,13 @@ _IN_ARN: Final = ("account_id", "role_name", "role_path")
 
 def _shown_in_arn(settings: Mapping[str, Any]) -> list[object]:
     """Return the settings that the role's ARN reveals."""
-    application, others = settings["application_id"], [settings[name] for name in _IN_ARN]
+    application = cast("pulumi.Output[object] | str", settings["application_id"])
+    others = [settings[name] for name in _IN_ARN]
     if not isinstance(application, pulumi.Output):
-        return [application, *others]
+        return others
     # `unsecret`, since an ID does not contain the account: a secret one must not make the ARN secret. If
     # the function returns `application`, the result is as secret as that Output; its value is not used.
-    application_arn = pulumi.Output.unsecret(cast("pulumi.Output[object]", application)).apply(
+    application_arn = pulumi.Output.unsecret(application).apply(
         lambda id_or_arn: application if str(id_or_arn).startswith("arn:") else None
     )
     return [application_arn, *others]
