@@ -4,11 +4,13 @@
 PYTHON ?= python3
 STACK := dev
 SANDBOX = venv/bin/python -m sandbox run --
-# Without npm, the tests that use the policy simulator are skipped.
-SIMULATOR = $(if $(shell command -v npm),tests/authorization/node_modules/.package-lock.json)
+# The policy simulator and axe-core. Without npm, the tests that use them are skipped.
+NPM_PACKAGES = $(if $(shell command -v npm),tests/node_modules/.package-lock.json)
 # Settings of trial stacks: if you commit them, continuous integration treats them as environments.
-STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' ':!Pulumi.dev.yaml' ':!Pulumi.example.yaml' ':!Pulumi.*.deploy.yaml' 2>/dev/null | \
-	sed 's/.*/& is not in Git: delete it if it was a trial; if you commit it, CI treats it as an environment/'
+STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.yaml' \
+	':!Pulumi.dev.yaml' ':!*Pulumi.example.yaml' ':!Pulumi.*.deploy.yaml' 2>/dev/null | \
+	sed -e 's/.*/& is not in Git: delete it if it was a trial/' -e /^examples/b \
+		-e 's/$$/; if you commit it, CI treats it as an environment/'
 SITE = NO_MKDOCS_2_WARNING=1 venv/bin/mkdocs build --strict --quiet
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
@@ -54,7 +56,7 @@ down: venv/sandbox-installed ## destroy the stacks and reset the sandbox
 unit: venv/development-installed ## run the tests that do not need the engine, in seconds
 	@venv/bin/python -m pytest -m "not engine and not slow" --durations=0 --durations-min=1
 
-test: venv/development-installed $(SIMULATOR) ## run all tests, including those that need the engine
+test: venv/development-installed $(NPM_PACKAGES) ## run all tests, including those that need the engine
 	@venv/bin/python -m pytest
 
 check: venv/development-installed ## check format, lint, types, workflows, and the links of the site
@@ -71,7 +73,7 @@ format: venv/development-installed ## format the code and apply the linter's aut
 	@venv/bin/ruff format .
 	@venv/bin/ruff check --fix .
 
-generated: venv/development-installed $(SIMULATOR) ## run at least 10,000 generated settings and policies; make test runs fewer
+generated: venv/development-installed $(NPM_PACKAGES) ## run at least 10,000 generated settings and policies; make test runs fewer
 	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/components/test_generated_settings.py tests/guardrails/test_reading.py
 
 bench: venv/development-installed ## measure wait times, and write benchmarks/README.md; ten minutes
@@ -80,7 +82,7 @@ bench: venv/development-installed ## measure wait times, and write benchmarks/RE
 bench-full: venv/development-installed ## also measure the first `make up`, 100 roles, and the tests; about 40 minutes
 	@venv/bin/python -m benchmarks --full
 
-mutation: venv/development-installed $(SIMULATOR) ## check that the tests detect changes in every part of the documents, components/, guardrails/, and roles/check/
+mutation: venv/development-installed $(NPM_PACKAGES) ## check that the tests detect changes in every part of the documents, components/, guardrails/, and roles/check/
 	@MUTANTS=all venv/bin/python -m pytest tests/authorization/test_mutants.py
 	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
 	@venv/bin/python -m tests.helpers.mutation
@@ -90,7 +92,7 @@ live: venv/development-installed ## run the program once on a real AWS account; 
 
 # Group: Generate files
 
-pages: venv/development-installed ## generate the pages of docs/ that describe the settings, the package, and the permissions
+pages: venv/development-installed ## generate the pages of docs/ that describe the settings, the package, and the permissions, and the pictures
 	@venv/bin/python -m pages
 
 site: venv/development-installed ## build the website of docs/ in site/
@@ -119,6 +121,6 @@ venv/%-installed: requirements-dev.txt sandbox/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 ...")'
 	@$(PYTHON) install.py $*
 
-tests/authorization/node_modules/.package-lock.json: tests/authorization/package-lock.json
-	@npm ci --prefix tests/authorization --no-audit --no-fund --loglevel error >/dev/null
+tests/node_modules/.package-lock.json: tests/package-lock.json
+	@npm ci --prefix tests --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@

@@ -136,7 +136,7 @@ certificate, or the seed and sitemap files of Web Crawler. The role can then rea
 other files in another one.""",
     "bucket_account_id": """\
 Set it if the bucket and the application are in different accounts. The role can then read the bucket only in this
-account. The bucket policy must allow `s3:GetObject` to the role, and `s3:ListBucket` for an S3 data source.""",
+account. [The bucket policy](faq.md#a-bucket-in-another-account) must also allow the role.""",
     "kms_key_id": """\
 Set it if a customer managed key encrypts the secret. The role can then decrypt with this key, only through Secrets
 Manager. For `s3-v1` and `s3-v2`, which have no secret, it is the key of the bucket's objects, and the role can use it

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 _FAILED = 2
@@ -32,9 +33,11 @@ def start(program: str = _IN_A_CLONE, install: str = _INSTALL) -> int:
     try:
         import_module("roles.command_line")
     except ModuleNotFoundError as error:
-        return _fail(f"{error.name} is not installed: run `{install}`")
+        return _fail(_missing(error.name, install))
     except OSError as error:
         return _fail(str(error))  # such as a full disk, on which no temporary file fits
+    if find_spec("rich") is None:  # imported later, and only for a terminal
+        return _fail(_missing("rich", install))
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -50,6 +53,10 @@ def _end(*_: object) -> None:
     """End the process: nothing has begun yet, and an import can lose an exception."""
     _write("interrupted", '"interrupted"')
     os._exit(_INTERRUPTED)
+
+
+def _missing(package: str | None, install: str) -> str:
+    return f"{package} is not installed: run `{install}`"
 
 
 def _fail(text: str) -> int:

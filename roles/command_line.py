@@ -35,7 +35,7 @@ _INTERRUPTED: Final = 130
 def main(arguments: Sequence[str] | None, program: str) -> int:
     """Run a verb and return the exit code; `program` is the start of the command."""
     options = _parser(program).parse_args(arguments)
-    output = Output(options.verb)
+    output = Output(options.verb, draws=not options.json)
     details: Mapping[str, object] = {}
     exit_code = COULD_NOT_LOOK
     try:

@@ -1,15 +1,12 @@
 """Write notes, warnings, and progress to standard error: standard output is for the result."""
 
 import os
-import shutil
 import sys
 from contextlib import suppress
 from typing import Final, TextIO
 
 from components.errors import escape
 
-_WIDTH: Final = 30
-"""Characters of the bar."""
 _STEP: Final = 100
 """Items between two lines of progress, if there is no bar."""
 
@@ -21,9 +18,10 @@ class Notes:
     control the terminal. A closed standard error does not stop the command.
     """
 
-    def __init__(self, verb: str) -> None:
-        """Store the verb."""
+    def __init__(self, verb: str, *, draws: bool = True) -> None:
+        """Store the verb, and whether to draw a bar on a terminal."""
         self.verb = verb
+        self._draws = draws
         self._in_line = False
 
     def __call__(self, text: str, *more: str) -> None:
@@ -38,24 +36,17 @@ class Notes:
 
     def progress(self, items: str, done: int, total: int) -> None:
         """Show the progress: as a bar on a terminal, otherwise as a line after every hundred items."""
-        text = f"{items}: {done} of {total}"
-        filled = "#" * (_WIDTH * done // total)
-        bar = escape(f"{self.verb}: [{filled:{_WIDTH}}] {text}")
-        if not self._has_room(bar):
+        if not self._draws or not is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
             if done % _STEP == 0:
-                self(text)
+                self(f"{items}: {done} of {total}")
             return
+        from roles import terminal  # noqa: PLC0415 only a terminal needs rich
+
+        bar = terminal.bar(escape(f"{self.verb}: {items}"), done, total, sys.stderr)
         self._write(f"\r{bar}")
         self._in_line = True
         if done == total:
             self._end_line()
-
-    @staticmethod
-    def _has_room(bar: str) -> bool:
-        """Return whether the bar can be overwritten: it fits in one line of a terminal."""
-        if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-            return False
-        return len(bar) < shutil.get_terminal_size().columns
 
     def _end_line(self) -> None:
         if self._in_line:
@@ -70,6 +61,11 @@ class Notes:
             print(text, end="", file=sys.stderr, flush=True)
         except OSError:
             silence(sys.stderr)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a stream is open, and a terminal."""
+    return stream is not None and stream.isatty()
 
 
 def silence(stream: TextIO) -> None:

@@ -1,23 +1,59 @@
 """Write the result of a verb to standard output, and its notes to standard error."""
 
 import errno
+import itertools
 import json
 import sys
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 from components.errors import escape
-from roles.notes import Notes, silence
+from roles.notes import Notes, is_terminal, silence
+
+_TITLE_HANG: Final = 2
+"""The indentation of the lines of a long title."""
 
 
 class OutputError(Exception):
     """Raised if standard output cannot be written; the message explains why."""
 
 
+class Line(NamedTuple):
+    """A line that a terminal wraps between words, unlike a command."""
+
+    text: str
+    hang: int
+    """The column at which the lines after the first begin."""
+    color: str = ""
+    """The color of the text before that column."""
+
+
+class Row(NamedTuple):
+    """A row of a table."""
+
+    cells: Sequence[str]
+    color: str = ""
+    """The color of the last cell."""
+
+
+class Table(NamedTuple):
+    """The rows of a table, in groups."""
+
+    head: Sequence[str]
+    groups: Sequence[tuple[str, Sequence[Row]]]
+    """Each group has a title, which may be empty."""
+
+
+Part = str | Line | Table
+"""A part of the result; a string is a line that is not wrapped, such as a command."""
+
+
 class Output(Notes):
     """The output of a verb: the lines of its result or one JSON document, and notes."""
 
-    def __init__(self, verb: str) -> None:
-        """Store the verb."""
-        super().__init__(verb)
+    def __init__(self, verb: str, *, draws: bool = True) -> None:
+        """Store the verb, and whether to draw a bar on a terminal."""
+        super().__init__(verb, draws=draws)
         self._has_document = False
 
     def check_open(self) -> None:
@@ -25,9 +61,13 @@ class Output(Notes):
         if sys.stdout is None:
             raise OutputError("standard output is closed: redirect it to a file or to /dev/null")
 
-    def line(self, text: str = "") -> None:
-        """Write a line of the result."""
-        self._print(escape(text))
+    def show(self, *parts: Part) -> None:
+        """Write parts of the result, and fit them to a terminal; without one, a row is one line."""
+        self.check_open()
+        lines = _fitted if is_terminal(sys.stdout) else _plain
+        for part in parts:
+            for line in lines(part):
+                self._print(line)
 
     def json(self, document: object) -> None:
         """Write a document in ASCII; a second document, after an interruption, is discarded."""
@@ -38,7 +78,7 @@ class Output(Notes):
     @property
     def can_ask(self) -> bool:
         """Whether a person can see a question and answer it."""
-        return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+        return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
     def ask(self, question: str, *choices: str) -> str:
         """Return the answer to a question below its choices; raises EOFError at the end of input."""
@@ -64,3 +104,38 @@ class Output(Notes):
             else:
                 text = f"standard output cannot be written: {error.strerror}"
             raise OutputError(text) from None
+
+
+def _plain(part: Part) -> Iterator[str]:
+    """Return the lines of a part: one for each row of a table."""
+    match part:
+        case str(text) | Line(text):
+            yield escape(text)
+        case Table(head, groups):
+            rows = [[*map(escape, row.cells)] for _, group in groups for row in group]
+            widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+            padded = (
+                "  ".join(map(str.ljust, cells, widths)).rstrip()
+                for cells in itertools.chain([head], rows)
+            )
+            yield next(padded)
+            for title, group in groups:
+                yield from [escape(title)] if title else ()
+                yield from itertools.islice(padded, len(group))
+
+
+def _fitted(part: Part) -> Iterator[str]:
+    """Return the lines of a part, as wide as the terminal."""
+    if isinstance(part, str):
+        yield escape(part)
+        return
+    from roles import terminal  # noqa: PLC0415 only a terminal needs rich
+
+    match part:
+        case Line(text, hang, color):
+            yield terminal.wrapped(escape(text), hang, color)
+        case Table(head, groups):
+            for title, group in groups:
+                yield from [terminal.wrapped(escape(title), _TITLE_HANG, "")] if title else ()
+                rows = [([*map(escape, row.cells)], row.color) for row in group]
+                yield terminal.table(head, rows)

@@ -23,10 +23,9 @@ from roles.errors import FINE, InputError, explain
 from roles.notes import Notes
 from roles.output import Output
 from roles.project import project_name, stack_name
-from roles.requirements import Requirements, is_reserved, read_requirements
+from roles.requirements import Requirements, read_requirements
 
 HELP: Final = "write the stack configuration and import file for the role of a data source"
-_HOUR: Final = 3600
 
 
 class _Result(NamedTuple):
@@ -86,8 +85,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.json:
         output.json(_document(result))
     else:
-        for line in _report(result, options.stack):
-            output.line(line)
+        output.show(*_report(result, options.stack))
     return FINE
 
 
@@ -100,7 +98,6 @@ def _adopt(options: argparse.Namespace, output: Output) -> _Result:
     found = list(account.data_sources(options.application))
     data_source = _choose(found, options, output)
     requirements = _requirements(account, data_source, output, options.connector)
-    _warn_of_role(requirements.role, output)
     _warn_of_others(
         account, requirements.role, [source for source in found if source.id != data_source.id], output
     )
@@ -129,25 +126,6 @@ def _requirements(
         f"the role of data source {data_source.id} cannot be imported, for {len(reasons)} reasons:",
         *(f"  {reason}" for reason in reasons),
     )
-
-
-def _warn_of_role(role: Role, notes: Notes) -> None:
-    """Warn of policies that could not be read, and of properties that a stack cannot keep."""
-    if role.denied:
-        notes.warn(
-            f"{role.denied} is not allowed: the comparison lacks the policies that it reads, so that "
-            "more may be in excess and less may be missing than it shows"
-        )
-    if role.maximum_session_duration != _HOUR:
-        notes.warn(
-            f"the role's maximum session duration of {role.maximum_session_duration} seconds becomes "
-            "an hour; it does not limit sessions of AWS services"
-        )
-    if own := [key for key in role.tags if is_reserved(key)]:
-        notes.warn(
-            f"the role has tags that only AWS can set ({', '.join(own)}), and no stack can keep "
-            "them: their creator, such as a CloudFormation stack, must release the role first"
-        )
 
 
 def _warn_of_others(account: Account, role: Role, others: Sequence[DataSource], notes: Notes) -> None:

@@ -36,12 +36,14 @@ from roles.adopt.room import policy_names
 from roles.detection import connectors_of, find_connector, find_uses
 from roles.difference import Difference, compare_role
 from roles.errors import FINE, PROBLEMS, InputError, OddAnswerError, explain, is_bad_credentials
-from roles.output import Output
+from roles.output import Line, Output, Part, Row, Table
 from roles.project import project_name
 from roles.requirements import Requirements, read_requirements
 
 _TOP: Final = ("region", "application_id")
 """Settings that all data sources of an application share."""
+_HEAD: Final = ("MEMBER", "DATA SOURCE", "CONNECTOR", "ROLE", "COMPARED WITH THE PROGRAM'S ROLE")
+_EQUIVALENT: Final = "equivalent"
 
 
 class _Adopted(NamedTuple):
@@ -113,8 +115,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.json:
         output.json(_document(members, left_out, config, entries, written))
     else:
-        for line in _report(members, left_out, options.stack, written):
-            output.line(line)
+        output.show(*_report(members, left_out, options.stack, written))
     return PROBLEMS if left_out else FINE
 
 
@@ -334,29 +335,22 @@ def _check_limits(
 
 def _report(
     members: Mapping[str, _Adopted], left_out: Sequence[_LeftOut], stack: str, written: Sequence[str]
-) -> Iterator[str]:
+) -> Iterator[Part]:
     """Report each member and its comparison, the data sources that are left out, and the next step."""
-    rows = [("MEMBER", "DATA SOURCE", "CONNECTOR", "ROLE", "COMPARED WITH THE PROGRAM'S ROLE")]
-    rows += [
-        (
-            name,
-            f"{each.data_source.name} {each.data_source.id}",
-            each.requirements.connector.name,
-            each.requirements.role.name,
-            _compared(each),
-        )
-        for name, each in members.items()
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+    rows: list[Row] = []
+    for name, each in members.items():
+        source, result = f"{each.data_source.name} {each.data_source.id}", _compared(each)
+        connector, role = each.requirements.connector.name, each.requirements.role.name
+        color = "green" if result == _EQUIVALENT else "yellow"
+        rows.append(Row((name, source, connector, role, result), color))
+    yield Table(_HEAD, [("", rows)])
     if left_out:
         yield ""
         yield f"Left out: {len(left_out)}."
-        yield from (f"  {_line(each)}" for each in left_out)
+        yield from (Line(f"  {_line(each)}", 4) for each in left_out)
     for name, each in members.items():
         for warning in each.plan.warnings:
-            yield f"{name}: warning: {warning}"
+            yield Line(f"{name}: warning: {warning}", 2)
     yield ""
     for name, each in members.items():
         if each.plan.room.excess:
@@ -369,7 +363,7 @@ def _report(
 def _compared(adopted: _Adopted) -> str:
     """Return the result of the comparison in a few words."""
     if adopted.difference.equivalent and adopted.requirements.role.complete:
-        return "equivalent"
+        return _EQUIVALENT
     verdicts = Counter(each.verdict for each in (*adopted.difference.program, *adopted.difference.role))
     parts = [f"{verdicts[name]} {name}" for name in ("missing", "excess", "denies") if verdicts[name]]
     if not adopted.requirements.role.complete:

@@ -7,7 +7,7 @@ import fcntl
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
@@ -23,11 +23,12 @@ from roles.adopt.room import Copy, Room, copy_file, find_room
 from roles.arns import Arn
 from roles.errors import InputError
 from roles.project import read_mapping
-from roles.requirements import COMPONENT, Requirements
+from roles.requirements import COMPONENT, Requirements, is_reserved
 from roles.writing import check_writable
 from roles.writing import write as write_files
 
 IMPORT_FILE: Final = "import.json"
+_HOUR: Final = 3600
 
 
 class Documents(NamedTuple):
@@ -75,7 +76,26 @@ def plan(requirements: Requirements, project: str, policy_names: Callable[[], Co
         )
         warnings = [*warnings, text]
     import_file = {"resources": import_entries(COMPONENT, role)}
-    return Plan(config, import_file, documents, room, tuple(warnings))
+    return Plan(config, import_file, documents, room, (*_warnings(role), *warnings))
+
+
+def _warnings(role: Role) -> Iterator[str]:
+    """Warn of policies that could not be read, and of properties that a stack cannot keep."""
+    if role.denied:
+        yield (
+            f"{role.denied} is not allowed: the comparison lacks the policies that it reads, so that "
+            "more may be in excess and less may be missing than it shows"
+        )
+    if role.maximum_session_duration != _HOUR:
+        yield (
+            f"the role's maximum session duration of {role.maximum_session_duration} seconds becomes "
+            "an hour; it does not limit sessions of AWS services"
+        )
+    if own := [key for key in role.tags if is_reserved(key)]:
+        yield (
+            f"the role has tags that only AWS can set ({', '.join(own)}), and keeps them. If they name "
+            "an owner, such as a CloudFormation stack, release the role there first: docs/adopt.md"
+        )
 
 
 def provider_config(requirements: Requirements) -> dict[str, object]:

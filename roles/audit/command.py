@@ -60,8 +60,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.json:
         output.json(_document(found))
     else:
-        for line in table.lines(found):
-            output.line(line)
+        output.show(*table.parts(found))
     if options.html:
         output(f"{options.html} is written")
     for skipped in found.skipped:

@@ -2,12 +2,14 @@
 
 import importlib.metadata
 import platform
+import re
 import subprocess
 import tomllib
 from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from components.errors import escape
 from roles.audit.survey import LABELS, State, Survey
@@ -26,6 +28,7 @@ def render(found: Survey) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     users = found.users()
     roles = [role for role in found.roles if role.has_details or len(users[role.arn]) > 1]
@@ -47,6 +50,11 @@ def _show(value: object) -> object:
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value  # not text, or markup of the template
     return "".join(character if character.isprintable() else escape(character) for character in value)
+
+
+def _breakable(text: str) -> Markup:
+    """Return a name, an ARN, or an action with places where a line may break, not copied."""
+    return Markup("<wbr>").join(re.split(r"(?<=[:/_-])|(?<=[a-z])(?=[A-Z])", str(_show(text))))
 
 
 def _versions() -> dict[str, str]:

@@ -30,7 +30,7 @@ from roles.errors import (
     is_denied,
     is_unanswered,
 )
-from roles.output import Output
+from roles.output import Line, Output, Part
 from roles.project import stack_name
 
 HELP: Final = "ask AWS whether the sync of a data source under the stack's role will work"
@@ -60,6 +60,12 @@ _QUESTIONS: Final[Mapping[str, Callable[[Subject], Answer | Iterable[Answer]]]] 
     "iam:PassRole": permissions.passing,
     "data source": data_sources.data_sources,
     "other data source": data_sources.other_data_sources,
+}
+_COLORS: Final[Mapping[State, str]] = {
+    State.OK: "green",
+    State.PROBLEM: "red",
+    State.SKIPPED: "",
+    State.CANNOT_TELL: "yellow",
 }
 _UNANSWERED: Final = "the sandbox does not support this question: ask it on AWS"
 
@@ -136,8 +142,7 @@ def _check(role: StackSettings, read: Callable[[], Subject], output: Output | No
             for answer in _answers(ask, subject):
                 check.answers.append((question, answer))
                 if output:
-                    for line in _lines(question, answer):
-                        output.line(line)
+                    output.show(*_parts(question, answer))
     except (BotoCoreError, ClientError) as error:
         if not role.secrecy:
             raise
@@ -167,19 +172,16 @@ def _report(
         return
     if stack.has_data_sources:
         for name, check in checks.items():
-            output.line(f"{name}: {_summary(check.counts)}")
+            output.show(f"{name}: {_summary(check.counts)}")
         for name, check in checks.items():
-            output.line()
-            output.line(f"== {name} ==")
+            output.show("", f"== {name} ==")
             for question, answer in check.answers:
-                for line in _lines(question, answer):
-                    output.line(line)
+                output.show(*_parts(question, answer))
     else:
         (check,) = checks.values()
-        output.line()
-        output.line(_summary(check.counts))
+        output.show("", _summary(check.counts))
     for key, values in stated.items():
-        output.line(f"with --context: {key} is {', '.join(values) or 'absent'}")
+        output.show(f"with --context: {key} is {', '.join(values) or 'absent'}")
 
 
 def _stated(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -246,10 +248,10 @@ def _answers(ask: Callable[[Subject], Answer | Iterable[Answer]], subject: Subje
             yield unread(error, subject.stack.secrecy.message)
 
 
-def _lines(question: str, answer: Answer) -> Iterator[str]:
-    name = f"{question} {answer.subject}".strip()
-    yield f"{answer.state:8} {name}: {answer.text}"
-    yield from (f"{'':9}  {detail}" for detail in answer.details)
+def _parts(question: str, answer: Answer) -> Iterator[Part]:
+    name, state = f"{question} {answer.subject}".strip(), f"{answer.state:8} "
+    yield Line(f"{state}{name}: {answer.text}", len(state), _COLORS[answer.state])
+    yield from (Line(f"{'':9}  {detail}", 11) for detail in answer.details)
     if answer.fix:
         label = "find out" if answer.state is State.CANNOT_TELL else "fix"
         yield f"{'':9}{label}: {answer.fix}"

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import pytest
 
+from tests.helpers.support import NPM_PACKAGES
+
 _PROGRAM: Final = Path(__file__).parent / "simulator.mjs"
 
 
@@ -18,7 +20,7 @@ def ask(questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Without Node.js or the simulator, tests fail in CI and are skipped elsewhere.
     """
-    if not (shutil.which("node") and (_PROGRAM.parent / "node_modules").exists()):
+    if not (shutil.which("node") and NPM_PACKAGES.exists()):
         missing = "the policy simulator is not installed: it needs Node.js 20 or newer, then make test"
         if os.environ.get("CI"):
             pytest.fail(missing)

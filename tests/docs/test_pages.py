@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from components.connectors import CONNECTORS
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.stack_config import KEYS
 from evidence.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, OTHER_ACCOUNT, SECRET_ID
@@ -43,18 +44,35 @@ def typed(new_stack: NewStack) -> Iterator[Callable[..., str]]:
                 stack.run(*command, "--yes", "--stack", name)
 
 
-def test_the_quick_start_ends_with_the_arn_of_the_role(typed: Callable[..., str], aws: Aws):
-    output = typed("Deploy", QUICK_START)
-    arn = output.splitlines()[-1]
+QUICK_STARTS = {
+    "Microsoft SharePoint Online": "secret:qbusiness/intranet-b2C3d4",
+    "Amazon S3": "arn:aws:s3:::qbusiness-documents/*",
+}
+"""The examples of connectors, and a resource in the role policy of each."""
+
+
+def quick_start(typed: Callable[..., str], connector: str = "Microsoft SharePoint Online") -> str:
+    """Deploy the stack `prod` as the quick start does; return the last output."""
+    typed("Create the stack", QUICK_START)
+    typed(connector, QUICK_START)
+    return typed("Deploy the role", QUICK_START)
+
+
+@pytest.mark.parametrize(("connector", "resource"), QUICK_STARTS.items())
+def test_the_quick_start_ends_with_the_arn_of_the_role(
+    typed: Callable[..., str], aws: Aws, connector: str, resource: str
+):
+    arn = quick_start(typed, connector).splitlines()[-1]
     role = aws.iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]
     assert role["Arn"] == arn
+    assert resource in str(aws.role_policies(role["RoleName"]))
     output = typed("Inspect the stack", QUICK_START)
     assert "roleArn" in output
     assert "This project is written in python" in output
 
 
 def test_another_environment_is_a_copy_with_its_own_role(typed: Callable[..., str], aws: Aws):
-    typed("Deploy", QUICK_START)
+    quick_start(typed)
     before = set(aws.roles())
     typed(
         "Another environment",
@@ -73,7 +91,7 @@ def test_another_environment_is_a_copy_with_its_own_role(typed: Callable[..., st
 
 
 def test_default_tags_are_set_as_documented(typed: Callable[..., str], aws: Aws):
-    typed("Deploy", QUICK_START)
+    quick_start(typed)
     before = set(aws.roles())
     ids = {"APPLICATION_ID": APPLICATION_ARN, "INDEX_ID": INDEX_ID, "SECRET_ID": SECRET_ID}
     typed("Another environment", ENVIRONMENTS, **ids)
@@ -168,12 +186,14 @@ def test_every_link_between_the_pages_resolves(tmp_path: Path):
     }
 
 
-def test_every_link_of_the_readme_resolves_to_a_file_or_a_heading():
-    links = re.findall(r"\]\((?!https:)([^)]+)\)", (PROJECT / "README.md").read_text())
-    assert "docs/assets/role.svg" in links
-    for link in links:
+@pytest.mark.parametrize(
+    "name", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "plugin/README.md", "template/README.md"]
+)
+def test_every_link_of_a_page_beside_the_site_resolves_to_a_file_or_a_heading(name: str):
+    written = PROJECT / name
+    for link in re.findall(r"\]\((?!https:)([^)]+)\)", written.read_text()):
         path, _, heading = link.partition("#")
-        page = PROJECT / (path or "README.md")
+        page = written.parent / path if path else written
         assert page.is_file(), link
         assert not heading or heading in headings(page), link
 
@@ -184,11 +204,10 @@ def headings(page: Path) -> set[str]:
 
 
 def test_no_page_or_picture_loads_from_another_server():
-    site = (PROJECT / "mkdocs.yml").read_text() + (DOCS / "assets" / "site.css").read_text()
-    assert "http" not in site
-    # The name of the SVG namespace is not an address.
-    picture = (DOCS / "assets" / "role.svg").read_text().replace("http://www.w3.org/2000/svg", "")
-    assert not re.search(r"http|@import|url\((?!#)", picture)
+    for loading in (PROJECT / "mkdocs.yml", *(DOCS / "assets").iterdir()):
+        # The name of the SVG namespace is not an address.
+        text = loading.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"http|@import|url\((?!#)", text), loading
     for page in (PROJECT / "README.md", *PAGES):
         assert "```mermaid" not in page.read_text(), page
 
@@ -198,6 +217,12 @@ def test_the_readme_lists_every_page():
     for page in PAGES:
         assert f"(docs/{page.name})" in readme
         assert f"{page.name}" in (PROJECT / "mkdocs.yml").read_text()
+
+
+def test_each_connector_has_one_successor():
+    rows = re.findall(r"^\| (`.*?) \| ", (DOCS / "successor.md").read_text(), re.MULTILINE)
+    assert len(rows) == 4
+    assert sorted(re.findall(r"`(.*?)`", "".join(rows))) == sorted(CONNECTORS)
 
 
 def test_a_section_without_commands_is_detected():

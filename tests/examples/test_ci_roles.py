@@ -260,6 +260,13 @@ def test_without_a_bucket_and_a_key_no_role_may_use_any(monkeypatch: pytest.Monk
         assert {action.partition(":")[0] for actions in granted for action in actions} == {"iam"}
 
 
+def test_the_picture_of_the_environments_shows_each_kind_of_role(program: Program):
+    names = [each.name for each in program.registrations if each.name.startswith("connector-ci-")]
+    picture = (PROJECT / "docs" / "assets" / "environments.svg").read_text()
+    shown = re.findall(r"<text[^>]*>(\w+): ", picture)
+    assert {*shown} == {name.split("-")[2] for name in names}
+
+
 def test_the_page_and_the_example_list_the_settings():
     page = (PROJECT / "docs" / "continuous-integration.md").read_text()
     table = page.partition("| setting | value |")[2].partition("```")[0]

@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.helpers.support import TIMEOUT
+import pytest
+
+from tests.helpers.support import NPM_PACKAGES, TIMEOUT
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 _OPTIONS: Final = (
@@ -32,9 +34,8 @@ _OPTIONS: Final = (
 )
 # Chromium reads commands from file descriptor 3 and writes answers to 4.
 _START: Final = """\
-import os, sys
-ours = [int(number) for number in sys.argv[1:3]]
-high = [os.dup2(number, 20 + place) for place, number in enumerate(ours)]
+import fcntl, os, sys
+high = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 5) for number in sys.argv[1:3]]
 for place, number in enumerate(high):
     os.dup2(number, 3 + place)
     os.close(number)
@@ -74,8 +75,9 @@ class Tab:
         self._call("Emulation.setEmulatedMedia", media=media, features=features)
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of a JavaScript expression."""
-        result = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """Return the value of a JavaScript expression, or that of its promise."""
+        options = {"returnByValue": True, "awaitPromise": True}
+        result = self._call("Runtime.evaluate", expression=expression, **options)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
@@ -108,6 +110,29 @@ class Tab:
             self._received += received
         message, _, self._received = self._received.partition(b"\0")
         return json.loads(message)
+
+
+_AXE: Final = NPM_PACKAGES / "axe-core" / "axe.min.js"
+# Colors must not change while axe reads them, and the page must have been drawn.
+_CHECK: Final = """
+(async () => {
+  const still = document.createElement("style");
+  still.textContent = "* { transition: none !important }";
+  document.head.append(still);
+  await new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+  const { violations } = await axe.run({ resultTypes: ["violations"] });
+  return violations.flatMap(({ id, nodes }) => nodes.map(node => `${id}: ${node.html}`));
+})()
+"""
+
+
+def violations(tab: Tab) -> list[str]:
+    """Return the rules of axe that the page violates, each with the element."""
+    if not _AXE.exists():
+        pytest.skip("axe-core is not installed: it needs npm, then make test")
+    if not tab.evaluate("'axe' in window"):
+        tab.evaluate(f"{_AXE.read_text()}; 0")
+    return tab.evaluate(_CHECK)
 
 
 @contextmanager

@@ -11,7 +11,10 @@ from sandbox.environment import AWS_CLI, PROJECT
 from tests.helpers.stacks import Stack
 
 ADOPT: Final = PROJECT / "docs" / "adopt.md"
-PAGES: Final = (ADOPT, PROJECT / "docs" / "operations.md", PROJECT / "docs" / "recovery.md")
+PAGES: Final = (
+    ADOPT,
+    *(PROJECT / "docs" / f"{name}.md" for name in ("operations", "recovery", "retire")),
+)
 """The pages for the operator of an existing stack or role."""
 
 

@@ -13,6 +13,8 @@ GOLDEN: Final = Path(__file__).parents[1] / "golden"
 
 TIMEOUT: Final = 120.0
 """Timeout in seconds for everything that a test waits for, even on a busy machine."""
+NPM_PACKAGES: Final = Path(__file__).parents[1] / "node_modules"
+"""The packages that `make test` installs with npm."""
 
 MINIMAL: Final[Mapping[str, Any]] = {
     "application_id": APPLICATION_ARN,

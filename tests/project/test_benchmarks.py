@@ -98,3 +98,6 @@ def test_the_conclusions_have_the_figures_of_the_measurements(number: int):
     (preview, previewed), (update, updated) = measured[:2]
     row = f"| {number} | {preview} s | {previewed} | {update} s | {updated} |\n"
     assert row in (PROJECT / "docs" / "performance.md").read_text()
+    picture = (PROJECT / "docs" / "assets" / "performance.svg").read_text()
+    assert f">{previewed}</text>" in picture
+    assert f">{updated}</text>" in picture

@@ -163,11 +163,12 @@ def repository(tmp_path: Path) -> Path:
         ".sandbox/state/a",
         "build/lib/a",
         "components/__pycache__/a",
+        "examples/ci-roles/Pulumi.nonprod.yaml",
         "examples/data-source/venv/a",
         "mutants/a",
         "qbusiness_connector.egg-info/a",
         "site/a",
-        "tests/authorization/node_modules/a",
+        "tests/node_modules/a",
         "venv/development-installed",
     ):
         file = directory / name
@@ -181,6 +182,7 @@ def test_make_clean_removes_ignored_files_and_lists_the_stacks_that_are_not_in_g
     assert done.stdout == (
         "Pulumi.prod.yaml is not in Git: delete it if it was a trial; "
         "if you commit it, CI treats it as an environment\n"
+        "examples/ci-roles/Pulumi.nonprod.yaml is not in Git: delete it if it was a trial\n"
     )
     left = execute(repository, "git", "status", "--short", "--ignored", "--untracked-files=all").stdout
     assert "!!" not in left

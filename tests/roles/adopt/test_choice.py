@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow
 def on_a_terminal(world: World) -> None:
     world.patch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     world.patch.setattr("sys.stderr.isatty", lambda: True)
+    world.patch.setenv("TERM", "dumb")  # no bar
 
 
 def test_data_sources_of_every_connector_are_offered_unless_one_is_given(world: World):

@@ -65,7 +65,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        self.text += " "
+        if tag != "wbr":
+            self.text += " "
 
     def handle_data(self, data: str) -> None:
         if self.elements and self.elements[-1][0] == "style":

@@ -1,7 +1,6 @@
 """`roles audit` writes an HTML page."""
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from roles.account import Account
 from roles.audit.page import render
 from roles.audit.survey import survey
 from roles.notes import Notes
-from tests.helpers.chromium import Tab, find_chromium, opened
+from tests.helpers.chromium import Tab, violations
 from tests.helpers.world import OWN, World, allow, data_source_id, deny, own_policy, policy
 from tests.roles.audit.help import Page, shared_role
 
@@ -94,7 +93,7 @@ def test_the_page_loads_nothing_and_runs_nothing(page: Page):
     assert {tag for tag, _ in page.elements} <= {
         *("html", "head", "meta", "title", "style", "body", "header", "main", "section", "article"),
         *("footer", "h1", "h2", "h3", "p", "ul", "li", "dl", "dt", "dd", "a", "code", "span", "strong"),
-        *("div", "time", "table", "caption", "thead", "tbody", "tr", "th", "td"),
+        *("div", "time", "table", "caption", "thead", "tbody", "tr", "th", "td", "wbr"),
     }
     names = {name for _, attributes in page.elements for name in attributes}
     assert not [name for name in names if name.startswith("on") or name in ("src", "style", "srcset")]
@@ -153,6 +152,15 @@ def test_invisible_characters_are_escaped(world: World):
     assert text.replace("\n", "").isprintable()
 
 
+def test_a_line_breaks_within_names_and_arns_and_a_copy_is_exact(world: World, page: Page, tab: Tab):
+    del page  # has written it
+    assert "Ingest<wbr>Principal<wbr>Mapping" in world.path("audit.html").read_text()
+    tab.open(world.path("audit.html"))
+    arn = f"arn:aws:iam::{ACCOUNT}:role/qbusiness-assets"
+    select = "getSelection().selectAllChildren(document.body); String(getSelection())"
+    assert arn in tab.evaluate(select).splitlines()
+
+
 def test_markup_that_aws_accepts_is_text(world: World):
     world.rename_application(MARKUP)
     world.add_own(allow("s3:GetObject", f"arn:aws:s3:::b/{MARKUP}"))
@@ -185,15 +193,6 @@ CONTRAST: Final = """
 """The lowest contrast of a text with its background."""
 
 
-@pytest.fixture
-def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    chromium = find_chromium()
-    if not chromium:
-        pytest.skip("there is no Chromium: apt-get install chromium")
-    with opened(chromium, tmp_path_factory.mktemp("chromium")) as tab:
-        yield tab
-
-
 def test_the_page_can_be_read_on_any_screen_and_on_paper(world: World, page: Page, tab: Tab):
     del page  # has written it
     tab.open(world.path("audit.html"))
@@ -211,6 +210,15 @@ def test_the_page_can_be_read_on_any_screen_and_on_paper(world: World, page: Pag
     assert backgrounds["screen", "dark"] not in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
     assert tab.screenshot().startswith(b"\x89PNG")
     assert tab.pdf().startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_browser_finds_the_page_accessible(scheme: str, world: World, page: Page, tab: Tab):
+    del page  # has written it
+    tab.open(world.path("audit.html"))
+    for width in (1280, 360):
+        tab.emulate(width=width, scheme=scheme)
+        assert violations(tab) == []
 
 
 def test_a_browser_shows_markup_in_names_and_runs_none(world: World, tab: Tab):

@@ -58,7 +58,7 @@ def test_the_table_is_as_wide_as_the_terminal(world: World, width: int):
     world.add(name, role_arn, secret_arn, kind="SHAREPOINTV2", configuration=configuration)
     world.patch.setattr("sys.stdout.isatty", lambda: True)
     world.patch.setenv("COLUMNS", str(width))
-    table = world.audit().out.partition("\n\n")[0]
+    table = re.sub(r"\033\[\d*m", "", world.audit().out).partition("\n\n")[0]
     lines = table.splitlines()
     assert max(map(len, lines)) <= width
     head = next(line for line in lines if line.startswith("DATA SOURCE"))

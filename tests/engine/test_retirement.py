@@ -1,0 +1,44 @@
+"""Test that the page deletes a data source, its network interfaces, and its role, on the real engine."""
+
+from evidence.examples import APPLICATION_ID, INDEX_ID
+from sandbox.account import SUBNETS
+from tests.helpers.page import run_section
+from tests.helpers.stacks import Aws, NewStack
+from tests.helpers.support import REQUIRED
+
+INDEX = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
+
+
+def test_a_data_source_is_retired_as_the_page_says(new_stack: NewStack, aws: Aws):
+    stack = new_stack({**REQUIRED, "protect": True})
+    stack.up()
+    arn = stack.outputs()["roleArn"]
+    source = {"displayName": "Docs", "configuration": {"type": "AEM"}, "roleArn": arn}
+    created = aws.client("qbusiness").create_data_source(**INDEX, **source)["dataSourceId"]
+    ids = {"APPLICATION_ID": APPLICATION_ID, "INDEX_ID": INDEX_ID, "DATA_SOURCE": created}
+    listed = run_section(stack, "Delete the data source", check=True, **ids).stdout
+    assert created not in listed
+    ec2 = aws.client("ec2")
+    tag = {"Key": "AMAZON_Q", "Value": f"qbusiness_123456789012_{APPLICATION_ID}_x"}
+    tagged = [{"ResourceType": "network-interface", "Tags": [tag]}]
+    added = ec2.create_network_interface(SubnetId=min(SUBNETS), TagSpecifications=tagged)
+    interface = added["NetworkInterface"]["NetworkInterfaceId"]
+    listed = run_section(stack, "Delete the network interfaces", INTERFACE=interface).stdout
+    assert f"{interface}\tavailable\t" in listed
+    assert f"\t{tag['Value']}\n" in listed
+    assert interface not in str(ec2.describe_network_interfaces())
+    run_section(stack, "Delete the role", STACK=stack.name, PULUMI_OPTION_YES="true")
+    assert arn.rpartition("/")[2] not in aws.roles()
+    assert not stack.config_file.exists()
+
+
+def test_the_command_that_pulumi_suggests_does_not_end_the_protection(new_stack: NewStack):
+    stack = new_stack({**REQUIRED, "protect": True})
+    stack.up()
+    stack.run("state", "unprotect", "--all", "--yes")
+    refused = stack.execute(
+        *("pulumi", "destroy", "--yes", "--skip-preview"), check=False, PULUMI_RUN_PROGRAM="true"
+    )
+    assert "cannot be deleted" in refused.stdout
+    stack.configure(REQUIRED)
+    stack.up()

@@ -1,0 +1,95 @@
+"""`python -m roles` on a terminal: the same text, fitted to the width, with colors that add nothing."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+
+import pytest
+
+from sandbox.environment import PROJECT
+from tests.helpers.world import World, allow
+
+pytestmark = pytest.mark.slow
+
+COLOR = re.compile(r"\033\[\d*m")
+
+
+def screen(width: int, *options: str, **variables: str) -> str:
+    """Run a command on a terminal of a width, and return all that it writes there."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    terminal = {"TERM": "xterm", "PYTHONPATH": str(PROJECT), **variables}
+    with subprocess.Popen(
+        [sys.executable, "-m", "roles", *options],
+        env={**os.environ, **terminal},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    ):
+        os.close(theirs)
+        seen = b""
+        try:
+            while part := os.read(ours, 65536):
+                seen += part
+        except OSError:
+            pass  # Linux: nobody has the other end open
+        os.close(ours)
+    return seen.decode().replace("\r\n", "\n")
+
+
+def words(text: str) -> str:
+    """Return the text without colors, progress, and white space."""
+    return "".join(COLOR.sub("", re.sub(r"^\r.*\n", "", text, flags=re.MULTILINE)).split())
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_audit_fits_its_table_to_the_terminal_and_shows_names_as_they_are(world: World, width: int):
+    world.add_own(allow("s3:GetObject", "arn:aws:s3:::b/*", Sid="Excess"))
+    world.rename_application("[red]Docs[/red] :smile: \033[31m")
+    seen = screen(width, "audit")
+    assert "\033[31m1 in excess\033[0m" in seen
+    assert "\\x1b[31m" in seen
+    shown = COLOR.sub("", seen).partition("\n\n")[0].splitlines()
+    assert max(map(len, shown)) <= width
+    # A word may continue in the next line of its cell.
+    assert sorted(words(seen)) == sorted(words(world.audit().out))
+
+
+@pytest.mark.usefixtures("deployed")
+def test_check_wraps_texts_and_keeps_commands_and_arns_whole(world: World):
+    world.set(kmsKeyId=None)
+    plain = world.check().out
+    seen = screen(60, "check", "--stack", "dev")
+    assert words(seen) == words(plain)
+    assert (
+        "\033[32mok       \033[0mindex: Main is active, and belongs to the\n         application\n"
+        in seen
+    )
+    assert "\033[31mproblem  \033[0mencryption: " in seen
+    for line in plain.splitlines():
+        if "fix: " in line or line.startswith("ok       secret: arn:"):
+            assert f"{line}\n" in COLOR.sub("", seen)
+
+
+@pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_colors_can_be_switched_off(world: World, variables: dict[str, str]):
+    world.add_own()
+    assert not re.search(r"\033\[[39]\d", screen(80, "audit", **variables))
+
+
+def test_rich_is_imported_only_for_text_on_a_terminal(world: World):
+    world.add_own()
+    world.patch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    world.patch.setenv("PYTHONPATH", str(PROJECT))
+    imports_rich = re.compile(r"^import time: .* rich$", re.MULTILINE)
+    assert imports_rich.search(screen(80, "audit"))
+    assert not imports_rich.search(screen(80, "audit", "--json"))
+    piped = [sys.executable, "-m", "roles", "audit"]
+    said = subprocess.run(piped, capture_output=True, text=True, check=True).stderr
+    assert re.search(r" boto3$", said, re.MULTILINE)
+    assert not imports_rich.search(said)
