@@ -292,7 +292,7 @@ class Account:
         region = str(found.get("LocationConstraint", "us-east-1"))
         if region == "EU":
             return "eu-west-1"
-        if not REGION.pattern.fullmatch(region):
+        if not REGION.parse(region):
             raise found.odd(f"has the LocationConstraint {region!r}, which is not a Region")
         return region
 

@@ -143,8 +143,8 @@ def _warn_of_others(account: Account, role: Role, others: Sequence[DataSource], 
 
 def _application(text: str) -> str:
     """Return the ID of an application by its ID or ARN; for argparse, which shows the error."""
-    if found := APPLICATION.pattern.fullmatch(text):
-        return found["id"]
+    if (found := APPLICATION.parse(text)) and found.id:
+        return found.id
     raise ArgumentTypeError(f"{text!r} is not {APPLICATION.name}: expected {APPLICATION.expected}")
 
 

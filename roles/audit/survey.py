@@ -336,7 +336,7 @@ def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]
         own = requirements.named_secret
         secrets = [no_secret, *(arn for arn in named if _is_secret(arn, own))]
     if "key" in requirements.unknown:
-        keys = [None, *(arn for arn in named if KEY.pattern.fullmatch(arn))]
+        keys = [None, *(arn for arn in named if KEY.parse(arn))]
     for secret_arn in secrets:
         for key_arn in keys:
             yield requirements._replace(secret_arn=secret_arn, key_arn=key_arn)
@@ -344,7 +344,7 @@ def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]
 
 def _is_secret(arn: str, named: str) -> bool:
     """Return whether an ARN is of a secret that has the same name as another."""
-    if not SECRET.pattern.fullmatch(arn):
+    if not SECRET.parse(arn):
         return False
     name, own = (text.rpartition(":secret:")[2] for text in (arn, named))
     return not own or own in (name, name[:-7]) or name[:-7] == own[:-7]
