@@ -17,7 +17,7 @@ ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # With these, Python would find neither venv/ nor the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
-.PHONY: help up example preview drift down unit test check format generated bench bench-full mutation live pages site package lock clean
+.PHONY: help up example preview drift down roles unit test check format generated bench bench-full mutation live pages site package lock clean
 
 help: ## list the targets
 	@sed -n 's/^# \(Group\): \(.*\)/\n\2/p; s/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -50,6 +50,11 @@ drift: venv/sandbox-installed ## fail if the role or its policy differs from the
 down: venv/sandbox-installed ## destroy the stacks and reset the sandbox
 	@venv/bin/python -m sandbox down
 	@$(STRAY_STACK_FILES)
+
+# Group: Read roles from AWS
+
+roles: venv/roles-installed ## install the packages of `python -m roles` adopt, audit, and check
+	@:
 
 # Group: Test and check
 
@@ -117,7 +122,7 @@ clean: ## remove everything that these commands created: sandbox, packages, buil
 		-prune -exec rm -rf {} +
 	@$(STRAY_STACK_FILES)
 
-venv/%-installed: requirements-dev.txt sandbox/requirements.txt
+venv/%-installed: requirements-dev.txt requirements.txt roles/requirements.txt sandbox/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 ...")'
 	@$(PYTHON) install.py $*
 

@@ -1,7 +1,10 @@
 """Install the packages for the commands of the Makefile, which runs this script.
 
-`sandbox` installs the packages for `make up` and builds the engine at the same time. `development`
-installs all packages in requirements-dev.txt.
+`sandbox` installs the packages for `make up` and builds the engine at the same time. `roles` installs
+those for `python -m roles`, and `development` all packages in requirements-dev.txt.
+
+If uv is on PATH, it installs the packages, because it is several times as fast as pip. Its own settings,
+such as a company's index, apply. Otherwise, or if uv fails, pip installs them with pip's settings.
 """
 
 import fcntl
@@ -10,12 +13,22 @@ import shutil
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 VENV = Path("venv")
+PYTHON = str(VENV / "bin" / "python")
 UNFINISHED = VENV / "unfinished"
 PINS = "requirements-dev.txt"
-REQUIREMENTS = {"sandbox": "sandbox/requirements.txt", "development": PINS}
+REQUIREMENTS = {
+    "sandbox": ("sandbox/requirements.txt",),
+    "roles": ("requirements.txt", "roles/requirements.txt"),
+    "development": (PINS,),
+}
+NO_PIP = (
+    "{python} has no working pip: install it (on Debian and Ubuntu: `apt install python3-venv`), or "
+    "install uv, and repeat the command"
+)
 
 
 def main(purpose: str) -> None:
@@ -34,32 +47,66 @@ def _installed(purpose: str) -> Path:
 
 def _is_current(purpose: str) -> bool:
     installed = _installed(purpose)
+    files = (*REQUIREMENTS[purpose], PINS)
     return installed.exists() and all(
-        installed.stat().st_mtime >= Path(file).stat().st_mtime for file in (REQUIREMENTS[purpose], PINS)
+        installed.stat().st_mtime >= Path(file).stat().st_mtime for file in files
     )
 
 
 def _install(purpose: str) -> None:
     print(f"installing the Python packages for {purpose} into venv/, once", flush=True)
-    if UNFINISHED.exists():
-        shutil.rmtree(VENV)  # an interrupted installation can leave half a package
     build = subprocess.Popen([sys.executable, "-m", "sandbox.engine"]) if purpose == "sandbox" else None
-    VENV.mkdir(exist_ok=True)
-    UNFINISHED.touch()
-    if not (VENV / "bin" / "python").exists():
-        _run(sys.executable, "-m", "venv", str(VENV))
-    pip = (str(VENV / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
-    # Python compiles modules at their first import; most modules of pulumi_aws are never imported.
-    _run(*pip, "install", "--no-compile", "--requirement", REQUIREMENTS[purpose], "--constraint", PINS)
+    packages = [option for file in REQUIREMENTS[purpose] for option in ("--requirement", file)]
+    if purpose != "development":
+        packages += ["pip", "--constraint", PINS]  # Pulumi lists the packages with pip
+    _create_venv()
+    if not _with_uv(packages):
+        _with_pip(packages)
     UNFINISHED.replace(_installed(purpose))
     if build and build.wait():
         sys.exit(build.returncode)
 
 
-def _run(*command: str) -> None:
+def _create_venv() -> None:
+    """Create venv/ without pip, again after an installation that left half a package."""
+    if UNFINISHED.exists():
+        shutil.rmtree(VENV)
+    VENV.mkdir(exist_ok=True)
+    UNFINISHED.touch()
+    if not Path(PYTHON).exists():
+        _run(sys.executable, "-m", "venv", "--without-pip", str(VENV))
+
+
+def _with_uv(packages: list[str]) -> bool:
+    """Return whether uv is on PATH and has installed the packages."""
+    uv = shutil.which("uv")
+    if uv is None:
+        return False
+    command = (uv, "pip", "install", "--quiet", "--no-python-downloads", "--python", PYTHON, *packages)
     exit_code = subprocess.run(command, check=False).returncode
     if exit_code:
-        sys.exit(exit_code)
+        print(f"{uv} failed with exit code {exit_code}; installing with pip", flush=True)
+        _create_venv()
+    return not exit_code
+
+
+def _with_pip(packages: list[str]) -> None:
+    # The pinned pip takes half the processor time of the one that Python 3.11 contains.
+    if find_spec("pip"):
+        pip = (sys.executable, "-m", "pip", "--python", PYTHON)
+    else:
+        _run(PYTHON, "-m", "ensurepip", advice=NO_PIP.format(python=sys.executable))
+        pip = (PYTHON, "-m", "pip")
+    options = ("--quiet", "--disable-pip-version-check", "--no-compile")
+    _run(*pip, "install", *options, "pip", "--constraint", PINS)
+    # Python compiles modules at their first import; most modules of pulumi_aws are never imported.
+    _run(PYTHON, "-m", "pip", "install", *options, *packages)
+
+
+def _run(*command: str, advice: str | None = None) -> None:
+    exit_code = subprocess.run(command, check=False).returncode
+    if exit_code:
+        sys.exit(advice or exit_code)
 
 
 if __name__ == "__main__":

@@ -29,10 +29,7 @@ _REPLACED: Final = (
     ('in names - {"dev", "example"} if', "in names if"),
     (".github/report.sh ", f"bash {_PACKAGE}/github/report.sh "),
     (".github/issue.sh ", f"bash {_PACKAGE}/github/issue.sh "),
-    (
-        "      - run: venv/bin/python -m pip install --constraint requirements-dev.txt --requirement roles/requirements.txt\n",
-        "",
-    ),
+    ("      - run: make roles\n", ""),
     ("venv/bin/python -m roles ", "venv/bin/qbusiness-roles "),
     ("pulumi preview ", "pulumi preview --policy-pack guardrails "),
     ("pulumi up ", "pulumi up --policy-pack guardrails "),

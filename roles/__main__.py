@@ -12,7 +12,7 @@ from typing import Final
 _FAILED = 2
 _INTERRUPTED = 130
 _IN_A_CLONE: Final = "python -m roles"
-_INSTALL: Final = "venv/bin/python -m pip install -r roles/requirements.txt"
+_INSTALL: Final = "make roles"
 
 
 def main(arguments: Sequence[str] | None = None, program: str = _IN_A_CLONE) -> int:

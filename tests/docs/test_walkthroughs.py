@@ -110,12 +110,13 @@ def test_the_walkthroughs_need_no_network(clone: Path):
 def test_a_data_source_of_the_console_is_adopted_in_the_sandbox_as_documented(clone: Path):
     create, shell = blocks("sh", prose("Try it in the sandbox", ADOPT))
     assert shell == "venv/bin/python -m sandbox shell\n"
-    created = execute(clone, "sh", "-euc", create).stdout
+    created = execute(clone, "sh", "-euc", create.replace("make ", f"{MAKE} ")).stdout
     before = aws(clone).iam.get_role(RoleName=ROLE)["Role"]
     assert created.endswith(f"role: {before['Arn']}\n")
     (source,) = data_sources(clone)
     stack, _, write = blocks("sh", prose("Write the files", ADOPT))
     import_it = blocks("sh", prose("Import the role"))
+    write = write.replace("make ", f"{MAKE} ")
     seen = type_in_a_shell(clone, "export STACK=trial", stack, write, *import_it)
     (shown, _) = re.findall(r"```text\n(.*?)```", ADOPT.read_text(), re.DOTALL)
     assert shown in seen.replace("\r\n", "\n")

@@ -21,8 +21,8 @@ def execute(
     return run(directory, command, {**own, "PWD": str(directory), **variables}, check=check)
 
 
-MAKE: Final = "make -o venv/sandbox-installed -o venv/development-installed"
-"""The `make` command, which treats the packages as up to date."""
+MAKE: Final = "make -o venv/development-installed -o venv/roles-installed -o venv/sandbox-installed"
+"""The `make` command, which treats the packages, which checkouts share, as up to date."""
 
 
 def make(

@@ -172,7 +172,7 @@ def test_the_installed_commands_name_the_packages_that_are_missing(tmp_path: Pat
     assert done.returncode == 2
     python = tmp_path / "venv/bin/python"
     assert done.stderr.endswith(
-        f" is not installed: run `{python} -m pip install 'qbusiness-connector[roles]'`\n"
+        f" is not installed: run `uv pip install --python {python} 'qbusiness-connector[roles]'`\n"
     )
 
 

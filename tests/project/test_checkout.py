@@ -1,5 +1,6 @@
 """Test the installation, the sandbox commands and `make clean` in checkouts of any state and path."""
 
+import ensurepip
 import json
 import os
 import shutil
@@ -214,60 +215,141 @@ def test_make_down_lists_the_stacks_that_are_not_in_git_and_keeps_them(checkout:
 
 
 @pytest.fixture
-def uninstalled(tmp_path: Path) -> Path:
-    """Return a checkout with empty package lists and without installed packages."""
+def uninstalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a checkout with empty package lists, without installed packages, uv, and a network."""
     directory = tmp_path / "checkout"
-    directory.mkdir()
-    (directory / "sandbox").mkdir()
     for name in ("Makefile", "install.py", "sandbox/engine.py"):
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PROJECT / name, directory / name)
-    for name in ("requirements-dev.txt", "sandbox/requirements.txt"):
+    for name in ("requirements.txt", "roles/requirements.txt", "sandbox/requirements.txt", PINS):
+        (directory / name).parent.mkdir(exist_ok=True)
         (directory / name).write_text("# none\n")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("dirname", "make", "sh"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(Path(ensurepip.__file__).parent / "_bundled"))
     return directory
 
 
+def put_uv_on_path(checkout: Path, *lines: str) -> None:
+    uv = checkout.with_name("bin") / "uv"
+    uv.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    uv.chmod(0o755)
+
+
+PINS = "requirements-dev.txt"
 INSTALL = ("make", "venv/development-installed", f"PYTHON={sys.executable}")
+INSTALLED = "venv/development-installed"
+UV = ("pip", "install", "--quiet", "--no-python-downloads", "--python", "venv/bin/python")
+ANNOUNCED = "installing the Python packages for development into venv/, once\n"
+
+
+def test_uv_on_path_installs_the_pinned_packages_with_the_python_of_make(uninstalled: Path):
+    put_uv_on_path(uninstalled, 'echo "uv $*"', '"$6" -c "import sys; print(sys.base_prefix)"')
+    lines = execute(uninstalled, *INSTALL).stdout.splitlines()
+    assert lines == [
+        ANNOUNCED.strip(),
+        f"uv {' '.join(UV)} --requirement {PINS}",
+        sys.base_prefix,
+    ]
+    assert (uninstalled / INSTALLED).exists()
+    assert not list(uninstalled.glob("venv/lib/*/site-packages/pip"))
+
+
+def test_pip_installs_the_packages_if_uv_fails(uninstalled: Path):
+    put_uv_on_path(uninstalled, ": >venv/half-a-package", 'echo "uv: no index" >&2', "exit 2")
+    done = execute(uninstalled, *INSTALL)
+    uv = uninstalled.with_name("bin") / "uv"
+    assert done.stdout == (
+        f"{ANNOUNCED}uv: no index\n{uv} failed with exit code 2; installing with pip\n"
+    )
+    assert (uninstalled / INSTALLED).exists()
+    assert list(uninstalled.glob("venv/lib/*/site-packages/pip"))
+    assert not (uninstalled / "venv/half-a-package").exists()
+
+
+def test_both_errors_are_shown_if_neither_uv_nor_pip_can_install_the_packages(uninstalled: Path):
+    put_uv_on_path(uninstalled, 'echo "uv: no index" >&2', "exit 2")
+    (uninstalled / PINS).write_text("no-such-package==1\n")
+    failed = execute(uninstalled, *INSTALL, check=False)
+    assert failed.returncode != 0
+    assert "uv: no index\n" in failed.stdout
+    assert "No matching distribution found for no-such-package==1" in failed.stdout
+    assert "Traceback" not in failed.stdout
+    assert not (uninstalled / INSTALLED).exists()
+
+
+def test_a_python_without_pip_is_enough(uninstalled: Path, python_without_pip: Path):
+    execute(uninstalled, *INSTALL[:2], f"PYTHON={python_without_pip}")
+    assert (uninstalled / INSTALLED).exists()
+
+
+def test_without_pip_and_ensurepip_the_package_of_debian_is_named(
+    uninstalled: Path, python_without_pip: Path
+):
+    (uninstalled / "ensurepip.py").write_text("raise SystemExit('No module named ensurepip')\n")
+    command = (*INSTALL[:2], f"PYTHON={python_without_pip}")
+    failed = execute(uninstalled, *command, check=False, PYTHONPATH=str(uninstalled))
+    assert failed.returncode != 0
+    assert (
+        f"No module named ensurepip\n{python_without_pip} has no working pip: install it (on Debian and "
+        "Ubuntu: `apt install python3-venv`), or install uv, and repeat the command\n"
+    ) in failed.stdout
+    assert not (uninstalled / INSTALLED).exists()
+
+
+@pytest.fixture
+def python_without_pip(tmp_path: Path) -> Path:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "python"], check=True)
+    return tmp_path / "python/bin/python"
+
+
+def test_packages_that_the_user_installed_with_pulumi_remain(uninstalled: Path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", uninstalled / "venv"], check=True)
+    own = uninstalled / "venv/own-package"
+    own.touch()
+    put_uv_on_path(uninstalled)
+    execute(uninstalled, *INSTALL)
+    assert own.exists()
 
 
 def test_a_second_installation_waits_for_the_first(uninstalled: Path):
+    put_uv_on_path(uninstalled)
     running = [
         subprocess.Popen(INSTALL, cwd=uninstalled, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
     outputs = "".join(process.communicate()[0] for process in running)
     assert [process.returncode for process in running] == [0, 0]
-    assert outputs.count("installing the Python packages for development into venv/") == 1
+    assert outputs.count(ANNOUNCED) == 1
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda end: end.name)
 def test_an_interrupted_installation_starts_over(uninstalled: Path, end: signal.Signals):
+    half = uninstalled / "venv/half-a-package"
+    put_uv_on_path(uninstalled, ": >venv/half-a-package", "exec /bin/sleep 600")
     with subprocess.Popen(
         INSTALL, cwd=uninstalled, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        while not (uninstalled / "venv/pyvenv.cfg").exists():
+        while not half.exists():
             assert process.poll() is None
             time.sleep(0.01)
         os.killpg(process.pid, end)
-    half = uninstalled / "venv/half-a-package"
-    half.touch()
-    assert not (uninstalled / "venv/development-installed").exists()
+    put_uv_on_path(uninstalled)
+    assert not (uninstalled / INSTALLED).exists()
     execute(uninstalled, *INSTALL)
-    assert (uninstalled / "venv/development-installed").exists()
+    assert (uninstalled / INSTALLED).exists()
     assert not half.exists()
 
 
-def test_a_failed_installation_is_not_marked_as_installed(uninstalled: Path):
-    (uninstalled / "requirements-dev.txt").write_text("no-such-package\n")
-    failed = execute(uninstalled, *INSTALL, check=False, PIP_NO_INDEX="1")
-    assert failed.returncode != 0
-    assert "Traceback" not in failed.stdout
-    assert not (uninstalled / "venv/development-installed").exists()
-
-
 def test_packages_are_installed_again_after_their_list_changes(uninstalled: Path):
+    put_uv_on_path(uninstalled)
     (uninstalled / "venv").mkdir()
-    (uninstalled / "venv/development-installed").touch()
+    (uninstalled / INSTALLED).touch()
     os.utime(uninstalled / "venv/development-installed", (0, 0))
     assert "installing the Python packages" in execute(uninstalled, *INSTALL).stdout
     assert "up to date" in execute(uninstalled, *INSTALL).stdout

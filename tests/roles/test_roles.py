@@ -264,6 +264,6 @@ def test_without_a_package_one_line_says_how_to_install_it(tmp_path: Path, packa
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{package!r}] = None\n")
     said = shell(f"PYTHONPATH={tmp_path}:{PROJECT} $ROLES audit --json")
     assert said.returncode == 2
-    text = f"{package} is not installed: run `venv/bin/python -m pip install -r roles/requirements.txt`"
+    text = f"{package} is not installed: run `make roles`"
     assert said.stderr == f"roles: {text}\n"
     assert json.loads(said.stdout) == {"error": text}
