@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from components.connector_role import POLICY_NAME
 from components.connectors import Connector
 from components.data_sources import (
     EXPECTED_NAME,
@@ -236,13 +235,8 @@ def _warn(before: Existing, roles: Sequence[Role], output: Output) -> None:
             f"{files.config_file(before.stack)} has settings that are not kept "
             f"({', '.join(before.not_kept)}): set them again before `pulumi up`"
         )
-    of_program = [role.name for role in roles if POLICY_NAME in role.inline_policies]
-    if owned := [name for name in of_program if before.name_of(name) is None]:
-        output.warn(
-            f"another stack, or this one under other names, may own {', '.join(owned)} already, with "
-            f"the policy {POLICY_NAME}. A role with two owners is deleted with either: first move it, "
-            "or restore the file of the stack: docs/data-sources.md"
-        )
+    for warning in existing.owned(role for role in roles if before.name_of(role.name) is None):
+        output.warn(warning)
 
 
 def _names(adopted: Sequence[_Adopted], given: Sequence[tuple[str, str]], before: Existing) -> list[str]:

@@ -6,7 +6,7 @@ docs/check.md describes the questions.
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -114,11 +114,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         found = [*map(check, selected)]
     checks = {role.component: each for role, each in zip(selected, found, strict=True)}
     _report(checks, stack, stated, options, output)
-    counts = {state: sum(check.counts[state] for check in checks.values()) for state in State}
     unanswered = any(check.unanswered for check in checks.values())
     if unanswered:
         output("not every question was answered: docs/read-permissions.md contains the whole policy")
-    return _exit_code(counts, unanswered=unanswered)
+    return _exit_code(_total(checks.values()), unanswered=unanswered)
 
 
 class _Check(NamedTuple):
@@ -133,6 +132,10 @@ class _Check(NamedTuple):
     @property
     def unanswered(self) -> bool:
         return any(answer.action for _, answer in self.answers)
+
+
+def _total(checks: Collection[_Check]) -> dict[State, int]:
+    return {state: sum(check.counts[state] for check in checks) for state in State}
 
 
 def _check(role: StackSettings, read: Callable[[], Subject], output: Output | None) -> _Check:
@@ -162,7 +165,7 @@ def _report(
     options: argparse.Namespace,
     output: Output,
 ) -> None:
-    """Print the summary: after the answers about one role, and before those about several."""
+    """Print the summary: of several roles each before the answers, and all after the answers."""
     if options.json:
         documents = {
             name: {
@@ -182,9 +185,8 @@ def _report(
             output.show("", f"== {name} ==")
             for question, answer in check.answers:
                 output.show(*_parts(question, answer))
-    else:
-        (check,) = checks.values()
-        output.show("", _summary(check.counts))
+    of = f"{len(checks)} roles: " if stack.has_data_sources else ""
+    output.show("", f"{of}{_summary(_total(checks.values()))}")
     for key, values in stated.items():
         output.show(f"with --context: {key} is {', '.join(values) or 'absent'}")
 
