@@ -179,7 +179,7 @@ class Account:
 
     @_once
     def data_sources_of(self, application_id: str, index_id: str) -> list[DataSource]:
-        """Return the data sources of one index by name, without those of the index and application."""
+        """Return the data sources of one index, without the names of the index and application."""
         found = self._list(
             "qbusiness",
             "list_data_sources",
@@ -187,7 +187,7 @@ class Account:
             applicationId=application_id,
             indexId=index_id,
         )
-        sources = [
+        return [
             DataSource(
                 application_id,
                 "",
@@ -200,8 +200,6 @@ class Account:
             )
             for source in found
         ]
-        # AWS documents no order: two audits of the same data sources are the same.
-        return sorted(sources, key=lambda source: (source.name, source.id))
 
     @_once
     def data_source(self, data_source: DataSource) -> Reply:

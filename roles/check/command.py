@@ -185,8 +185,8 @@ def _report(
             output.show("", f"== {name} ==")
             for question, answer in check.answers:
                 output.show(*_parts(question, answer))
-    of = f"{len(checks)} roles: " if stack.has_data_sources else ""
-    output.show("", f"{of}{_summary(_total(checks.values()))}")
+    of_all = "all: " if stack.has_data_sources else ""
+    output.show("", f"{of_all}{_summary(_total(checks.values()))}")
     for key, values in stated.items():
         output.show(f"with --context: {key} is {', '.join(values) or 'absent'}")
 
