@@ -41,7 +41,7 @@ def test_every_member_has_one_line_and_its_details_below(world: World):
     assert "problem" not in details[0]
     *_, total = said.out.splitlines()
     assert total.startswith("all: ")
-    assert ", 1 problem, " in total
+    assert ", 2 problems, " in total
 
 
 @pytest.mark.usefixtures("members")
