@@ -153,7 +153,8 @@ AWS's pages [do not allow](permissions.md#differences-from-awss-pages).""",
     "exclusive_policies": """\
 With this setting, [drift detection](operations.md#find-drift) finds the policies that somebody adds to the role by
 hand, and `pulumi up` removes them. Without it, these policies do not belong to the stack. Do not set it if the role
-needs a policy from another stack or tool. The setting adds two resources to the stack, and some reads to each operation.""",
+needs a policy from another stack or tool. The setting adds two resources to the stack, and some reads to each
+operation.""",
 }
 _EXAMPLES: Final = {
     "region": REGION,

@@ -380,7 +380,7 @@ def test_after_a_failed_change_of_path_the_documented_updates_leave_one_role_wit
     stack.up()
     if role_name:
         # The replacement that Pulumi did not finish may take the new policy for the old one.
-        run_section(stack, "After a failed rename")
+        run_section(stack, "Keep the new name")
     (role,) = set(aws.roles()) - before
     assert stack.outputs()["roleArn"].endswith(f"role/connectors/{role}")
     assert aws.role_policies(role) == {"qbusiness-aem-connector": golden("minimal-role-policy")}
