@@ -32,6 +32,7 @@ from roles.errors import (
 )
 from roles.output import Line, Output, Part
 from roles.project import stack_name
+from roles.reading import read_each
 
 HELP: Final = "ask AWS whether the sync of a data source under the stack's role will work"
 _QUESTIONS: Final[Mapping[str, Callable[[Subject], Answer | Iterable[Answer]]]] = {
@@ -102,12 +103,16 @@ def run(options: argparse.Namespace, output: Output) -> int:
             f"dataSources of stack {options.stack} has no {options.data_source!r}: it has {names}"
         )
     account = Account(selected[0].region, output)
-    checks: dict[str, _Check] = {}
-    for number, role in enumerate(selected, start=1):
+
+    def check(role: StackSettings) -> _Check:
         stream = None if options.json or stack.has_data_sources else output
-        checks[role.component] = _check(role, partial(Subject, role, account, output, stated), stream)
-        if stack.has_data_sources:
-            output.progress("roles", number, len(selected))
+        return _check(role, partial(Subject, role, account, output, stated), stream)
+
+    if stack.has_data_sources:
+        found = read_each(check, selected, output, "roles")
+    else:
+        found = [*map(check, selected)]
+    checks = {role.component: each for role, each in zip(selected, found, strict=True)}
     _report(checks, stack, stated, options, output)
     counts = {state: sum(check.counts[state] for check in checks.values()) for state in State}
     unanswered = any(check.unanswered for check in checks.values())

@@ -89,14 +89,13 @@ def test_without_a_permission_its_questions_are_skipped(world: World, action: st
 
 
 def test_a_throttled_call_is_repeated_and_then_skipped(world: World):
-    world.patch.delenv("AWS_MAX_ATTEMPTS")
-    world.patch.setattr("botocore.endpoint.time.sleep", str)
+    world.repeat_at_once()
     world.refuse("iam:GetRole", status=400, code="Throttling")
     said = world.check()
     assert said.code == 2
     assert "AWS throttles iam:GetRole: wait a minute" in said.answer("role policy")
     # Not again for each question about the role.
-    assert world.server.calls.count("iam:GetRole") == 5
+    assert world.server.calls.count("iam:GetRole") == 10
 
 
 def test_a_problem_outweighs_an_unknown_answer_and_a_skipped_question(world: World):
