@@ -21,7 +21,7 @@ def test_every_question_is_answered_when_nothing_is_wrong(world: World):
     world.add_data_source()
     world.add_sync("SUCCEEDED")
     said = world.check()
-    assert [said.out] == blocks("text", prose("Read what it prints", PAGE))
+    assert [said.out] == blocks("text", prose("Read the output", PAGE))
     assert said.code == 0
     assert said.err == ""
 
@@ -178,6 +178,6 @@ def test_every_action_is_called(world: World):
 
 def test_the_page_lists_every_question(world: World):
     questions = {answer["question"] for answer in world.check("--json").json["answers"]}
-    section = prose("Read what it prints", PAGE)
+    section = prose("Read the output", PAGE)
     listed = re.findall(r"^\| ([\w:, ]+) \| ", section, flags=re.MULTILINE)
     assert {name for names in listed[1:] for name in names.split(", ")} == questions - {"credentials"}
