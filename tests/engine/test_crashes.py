@@ -18,7 +18,7 @@ from tests.helpers.faults import gate
 from tests.helpers.page import run_section
 from tests.helpers.processes import commands_in, eventually
 from tests.helpers.stacks import DESTROY, UP, Aws, NewStack, Stack
-from tests.helpers.support import REQUIRED, golden
+from tests.helpers.support import PROJECT_NAME, REQUIRED, golden
 
 POINTS = 25
 
@@ -268,7 +268,7 @@ def test_a_kill_leaves_no_process(new_stack: NewStack):
 def recover_from_a_full_disk(stack: Stack) -> None:
     assert run_section(stack, "After a full disk", check=False).returncode != 0
     backend = str(stack.state_file.parents[3])
-    run_section(stack, "If the state is truncated", BACKEND=backend, STACK=stack.name)
+    run_section(stack, "If the state is truncated", BACKEND=backend, PROJECT=PROJECT_NAME, STACK=stack.name)
     run_section(stack, "After a crash during an update")
 
 
