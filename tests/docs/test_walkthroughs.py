@@ -81,7 +81,7 @@ def test_make_example_creates_data_sources_that_check_accepts_and_make_down_dele
     assert deploy == "make example\n"
     checked = execute(clone, "sh", "-euc", check).stdout
     assert re.findall(r"^([\w-]+): \d+ ok, (\d) problems", checked, re.MULTILINE) == [
-        (name, "0") for name in ("aem-connector", "files", "intranet", "wiki")
+        (name, "0") for name in ("aem-connector", "files", "intranet", "wiki", "all")
     ]
     assert in_sandbox(clone, "pulumi", "stack", "--show-name") == "dev\n"
     assert status(clone) == ""
