@@ -1,6 +1,7 @@
 """Share one sandbox among all tests of a session, separate from the sandbox of the checkout."""
 
 import os
+import signal
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,8 @@ for name in ("NO_PROXY", "no_proxy"):
 botocore.session.create_loader = cache(botocore.loaders.create_loader)
 # moto's EC2 would load two thousand images at each reset.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+# A shell ignores the signal for its jobs in the background, which would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
