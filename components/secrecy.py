@@ -31,7 +31,7 @@ def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
 
 
 def as_secret_as(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
-    """Return a value that is secret if, and only if, one of the inputs is; plain inputs are not.
+    """Return a value that is as secret as its inputs; without Outputs among them, the value itself.
 
     Unknown inputs have no effect on it.
     """

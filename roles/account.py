@@ -121,9 +121,11 @@ def _once(
         answer = account.answers.setdefault(key, mine)
         if answer is mine:
             try:
-                mine.set_result(read(account, *question, **named))
+                result = read(account, *question, **named)
             except BaseException as error:  # noqa: BLE001 raised in every thread that asks
                 mine.set_exception(error)
+            else:
+                mine.set_result(result)
         return answer.result()
 
     return read_once

@@ -29,7 +29,7 @@ class Notes:
     def __call__(self, text: str, *more: str) -> None:
         """Write a note, and more lines below it."""
         with self._lock:
-            self._end_line()
+            self.end_line()
             for line in (f"{self.verb}: {text}", *more):
                 self._write(f"{escape(line)}\n")
 
@@ -50,12 +50,14 @@ class Notes:
             self._write(f"\r{bar}")
             self._in_line = True
             if done == total:
-                self._end_line()
+                self.end_line()
 
-    def _end_line(self) -> None:
-        if self._in_line:
-            self._write("\n")
-            self._in_line = False
+    def end_line(self) -> None:
+        """End the line of a bar or a question, if there is one."""
+        with self._lock:
+            if self._in_line:
+                self._write("\n")
+                self._in_line = False
 
     def _write(self, text: str) -> None:
         """Write escaped text."""

@@ -25,9 +25,9 @@ def read_each(
     """Return the result for each item, in the order of the items, and show the progress.
 
     If a result is an exception, no further item is read, and the exception of the first item is raised.
-    Within another call, which uses all threads already, the items are read one after the other.
+    Within another call, which uses the threads already, the items are read one after the other.
     """
-    if current_thread() is not main_thread():
+    if len(items) == 1 or current_thread() is not main_thread():
         return [read(item) for item in items]
     results: dict[int, _Result] = {}
     errors: dict[int, BaseException] = {}
@@ -44,12 +44,12 @@ def read_each(
             finished.put(True)  # noqa: FBT003
         finished.put(False)  # noqa: FBT003
 
-    threads = min(THREADS, len(items))
-    for _ in range(threads):
-        # A daemon, so that an interrupted command does not wait for the answers of AWS.
-        Thread(target=copy_context().run, args=[work], daemon=True).start()
-    done = 0
+    done = threads = 0
     try:
+        while threads < min(THREADS, len(items)):
+            # A daemon, so that an interrupted command does not wait for the answers of AWS.
+            Thread(target=copy_context().run, args=[work], daemon=True).start()
+            threads += 1
         while threads:
             if not finished.get():
                 threads -= 1

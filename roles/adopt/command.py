@@ -94,7 +94,7 @@ def _adopt(options: argparse.Namespace, output: Output) -> _Result:
     project = project_name()
     if not options.dry_run:
         files.check(options.stack, overwrite=options.force)
-        existing.refuse_members(options.stack, project)
+    before = None if options.dry_run else existing.read_one_role(options.stack, project)
     account = Account(options.region, output)
     found = list(account.data_sources(options.application))
     data_source = _choose(found, options, output)
@@ -103,7 +103,9 @@ def _adopt(options: argparse.Namespace, output: Output) -> _Result:
         account, requirements.role, [source for source in found if source.id != data_source.id], output
     )
     plan = files.plan(requirements, project, partial(policy_names, account, requirements.role, output))
-    for warning in (*existing.owned([requirements.role]), *plan.warnings):
+    role = requirements.role
+    owned = [] if before and before.name_of(role.name) else existing.owned([role])
+    for warning in (*owned, *plan.warnings):
         output.warn(warning)
     difference = compare_role(requirements.role, *plan.documents)
     written: list[str] = []

@@ -34,7 +34,15 @@ from roles.adopt.files import Plan
 from roles.adopt.room import policy_names
 from roles.detection import connectors_of, find_connector, find_uses
 from roles.difference import Difference, compare_role
-from roles.errors import FINE, PROBLEMS, InputError, OddAnswerError, explain, is_bad_credentials
+from roles.errors import (
+    FINE,
+    PROBLEMS,
+    InputError,
+    OddAnswerError,
+    explain,
+    is_bad_credentials,
+    is_throttled,
+)
 from roles.notes import Notes, Remarks
 from roles.output import Line, Output, Part, Row, Table
 from roles.project import project_name
@@ -192,7 +200,7 @@ def _read(
         except SettingsError as error:
             reason = "; ".join(f"{each.name}: {each.message}" for each in error.problems)
         except (ClientError, OddAnswerError) as error:
-            if isinstance(error, ClientError) and is_bad_credentials(error):
+            if isinstance(error, ClientError) and (is_bad_credentials(error) or is_throttled(error)):
                 raise
             reason = explain(error)
         return _LeftOut(source, reason), remarks

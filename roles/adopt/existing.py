@@ -133,8 +133,8 @@ def _chosen(settings: Mapping[str, object]) -> list[str]:
     return [key for key in _CHOSEN if settings.get(key) not in (None, "", False, "false")]
 
 
-def refuse_members(stack: str, project: str) -> None:
-    """Raise InputError if the file of a stack has members, which one role would replace."""
+def read_one_role(stack: str, project: str) -> Existing:
+    """Read the role in the file of a stack; raises InputError for members, which it would replace."""
     existing = read(stack, project)
     if existing.has_members:
         raise InputError(
@@ -142,6 +142,7 @@ def refuse_members(stack: str, project: str) -> None:
             f"({', '.join(existing.members)}), and the next `pulumi up` would delete them: pass --all, "
             "or use another stack"
         )
+    return existing
 
 
 def owned(roles: Iterable[Role]) -> list[str]:
