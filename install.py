@@ -37,7 +37,7 @@ def main(purpose: str) -> None:
     os.chdir(Path(__file__).parent)
     with Path(PINS).open() as pins:
         fcntl.flock(pins, fcntl.LOCK_EX)
-        if not _is_current(purpose):
+        if not _is_current(_installed(purpose)):
             _install(purpose)
 
 
@@ -45,9 +45,9 @@ def _installed(purpose: str) -> Path:
     return VENV / f"{purpose}-installed"
 
 
-def _is_current(purpose: str) -> bool:
-    installed = _installed(purpose)
-    files = (*REQUIREMENTS[purpose], PINS)
+def _is_current(installed: Path) -> bool:
+    """Return whether no list is newer; the lists include each other."""
+    files = {PINS, *(file for files in REQUIREMENTS.values() for file in files)}
     return installed.exists() and all(
         installed.stat().st_mtime >= Path(file).stat().st_mtime for file in files
     )
@@ -59,22 +59,29 @@ def _install(purpose: str) -> None:
     packages = [option for file in REQUIREMENTS[purpose] for option in ("--requirement", file)]
     if purpose != "development":
         packages += ["pip", "--constraint", PINS]  # Pulumi lists the packages with pip
-    _create_venv()
+    is_new = _create_venv()
     if not _with_uv(packages):
+        if is_new:
+            _create_venv()  # uv can leave half a package
         _with_pip(packages)
     UNFINISHED.replace(_installed(purpose))
     if build and build.wait():
         sys.exit(build.returncode)
 
 
-def _create_venv() -> None:
-    """Create venv/ without pip, again after an installation that left half a package."""
-    if UNFINISHED.exists():
+def _create_venv() -> bool:
+    """Create venv/ without pip, unless it is usable; return whether it is new.
+
+    It is not usable without its Python, or after an interruption, which can leave half a package.
+    """
+    if VENV.exists() and (UNFINISHED.exists() or not Path(PYTHON).exists()):
         shutil.rmtree(VENV)
+    is_new = not VENV.exists()
     VENV.mkdir(exist_ok=True)
     UNFINISHED.touch()
-    if not Path(PYTHON).exists():
+    if is_new:
         _run(sys.executable, "-m", "venv", "--without-pip", str(VENV))
+    return is_new
 
 
 def _with_uv(packages: list[str]) -> bool:
@@ -86,7 +93,6 @@ def _with_uv(packages: list[str]) -> bool:
     exit_code = subprocess.run(command, check=False).returncode
     if exit_code:
         print(f"{uv} failed with exit code {exit_code}; installing with pip", flush=True)
-        _create_venv()
     return not exit_code
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from benchmarks import cold, commands, many_roles, members, one_role, start, suite
+from benchmarks import cold, commands, many_roles, members, one_role, reading, start, suite
 from benchmarks.programs import versions
 from sandbox.environment import PROJECT
 
@@ -21,6 +21,7 @@ SECTIONS: Final[Mapping[str, Callable[[], str]]] = {
     "one-role": one_role.section,
     **{f"roles-{number}": partial(many_roles.section, number) for number in (1, 10, 100)},
     "data-sources": members.section,
+    "reading": reading.section,
     "start": start.section,
     "tests": suite.section,
 }

@@ -9,7 +9,7 @@ AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NotRequired, TypedDict, cast
 from weakref import WeakKeyDictionary
 
@@ -20,7 +20,7 @@ from . import data_sources, policies, stack_config
 from .connectors import CONNECTORS, DEFAULT, Connector
 from .formats import ROLE_NAME_SUFFIX
 from .rules import Location
-from .secrecy import depending_on, has_outputs, secret_if_any, unknown_if_missing
+from .secrecy import as_secret_as, depending_on, has_outputs, unknown_if_missing
 from .settings import (
     SETTINGS,
     TRUST_POLICY_SETTINGS,
@@ -35,8 +35,8 @@ POLICY_NAME: Final = "qbusiness-aem-connector"
 """The same for every connector and role: a retry after a crash overwrites the policy rather than adding
 another. Changing the name would replace the policy of every existing role."""
 _GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
-_caller_identities: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Any]]] = WeakKeyDictionary()
-"""Caller identities by provider, or by the stack resource for the default provider."""
+_callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
+"""The callers by provider, or by the stack resource for the default provider."""
 
 
 class VpcConfiguration(TypedDict):
@@ -168,7 +168,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
         arn_with_policy = pulumi.Output.all(role.arn, policy.id).apply(lambda values: values[0])
-        self.role_arn = secret_if_any(pulumi.Output.unsecret(arn_with_policy), *_shown_in_arn(settings))
+        self.role_arn = as_secret_as(arn_with_policy, *_shown_in_arn(settings))
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
 
@@ -224,61 +224,75 @@ class ConnectorRole(pulumi.ComponentResource):
         self, name: str, arguments: Arguments, connector: Connector
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
         """Return the trust policy and the role policy, once all settings that can be known are valid."""
-        outputs = {key: value for key, value in arguments.items() if has_outputs(value)}
-        # `Output.all` resolves these, too: `apply` does not pass on whether a value was secret.
-        secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
         credentials = self._lookup_credentials(arguments)
+        outputs = {key: value for key, value in arguments.items() if has_outputs(value)}
 
-        def validate_resolved(resolved: Any) -> ValidationResult:
-            known_parts = {
-                part: value for part, value in resolved["credentials"].items() if not is_unknown(value)
-            }
-            secrets = [key for key, is_secret in resolved["secret"].items() if is_secret]
-            result = validate(
-                name, arguments.resolved(resolved["outputs"], secrets), Location(**known_parts)
-            )
+        def validate_resolved(
+            location: Any, values: Mapping[str, object], secrets: Collection[str]
+        ) -> ValidationResult:
+            unknown = is_unknown(location)
+            resolved = arguments.resolved(values, secrets)
+            result = validate(name, resolved, None if unknown else Location(*location))
             for warning in result.warnings:
                 pulumi.warn(warning, self)
-            return result
+            return cast("ValidationResult", pulumi.UNKNOWN) if unknown else result
 
-        everything = pulumi.Output.all(outputs=outputs, secret=secret, credentials=credentials)
+        result: Any
+        if not outputs:
+            result = credentials.apply(
+                lambda location: validate_resolved(location, {}, ()), run_with_unknowns=True
+            )
+            return result.trust_policy, result.role_policy
+
+        # `Output.all` resolves these, too: `apply` does not pass on whether a value was secret.
+        secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
+        everything = pulumi.Output.all(location=credentials, values=outputs, secret=secret)
         # One secret or unknown setting must not make both policies secret or unknown. Therefore `result`
         # is neither (a policy that is not ready is None), and each policy then depends on its settings.
-        result: Any = pulumi.Output.unsecret(everything.apply(validate_resolved, run_with_unknowns=True))
-
-        def depending_on_settings(document: pulumi.Output[str], *names: str) -> pulumi.Output[str]:
-            return depending_on(document, credentials, *map(arguments.get, names))
-
+        result = pulumi.Output.unsecret(
+            everything.apply(
+                lambda known: validate_resolved(
+                    known["location"],
+                    known["values"],
+                    [key for key, is_secret in known["secret"].items() if is_secret],
+                ),
+                run_with_unknowns=True,
+            )
+        )
         return (
-            depending_on_settings(result.trust_policy, *TRUST_POLICY_SETTINGS),
-            depending_on_settings(result.role_policy, *role_policy_settings(connector)),
+            depending_on(result.trust_policy, *map(arguments.get, TRUST_POLICY_SETTINGS)),
+            depending_on(result.role_policy, *map(arguments.get, role_policy_settings(connector))),
         )
 
-    def _lookup_credentials(self, arguments: Arguments) -> dict[str, pulumi.Output[str]]:
+    def _lookup_credentials(self, arguments: Arguments) -> pulumi.Output[Location]:
         """Look up the provider's account and partition, and its Region if no setting specifies one."""
         options = pulumi.InvokeOptions(parent=self)
         caller = self._lookup_caller(options)
-        credentials = {
-            "partition": unknown_if_missing(caller.arn).apply(lambda arn: arn.split(":")[1]),
-            "account": unknown_if_missing(caller.account_id),
-        }
         application, region = arguments["application_id"], arguments.get("region")
         in_arn = isinstance(application, str) and application.startswith("arn:")
         # An Output may resolve to an empty string; then the provider's Region applies.
-        if not in_arn and (not region or isinstance(region, pulumi.Output)):
-            credentials["region"] = unknown_if_missing(aws.get_region_output(opts=options).region)
-        return credentials
+        if in_arn or (region and not isinstance(region, pulumi.Output)):
+            return caller
+        provider_region = unknown_if_missing(aws.get_region_output(opts=options).region)
+        return pulumi.Output.all(caller, provider_region).apply(
+            lambda known: Location(*known[0])._replace(region=known[1])
+        )
 
-    def _lookup_caller(
-        self, options: pulumi.InvokeOptions
-    ) -> pulumi.Output[aws.GetCallerIdentityResult]:
+    def _lookup_caller(self, options: pulumi.InvokeOptions) -> pulumi.Output[Location]:
         """Look up the caller, once for all components of a program that have the same provider."""
         provider_or_stack = self.get_provider(_GET_CALLER_IDENTITY) or pulumi.runtime.get_root_resource()
         if provider_or_stack is None:  # in a package, the program is in another process
-            return aws.get_caller_identity_output(opts=options)
-        if provider_or_stack not in _caller_identities:
-            _caller_identities[provider_or_stack] = aws.get_caller_identity_output(opts=options)
-        return _caller_identities[provider_or_stack]
+            return _location(aws.get_caller_identity_output(opts=options))
+        if provider_or_stack not in _callers:
+            _callers[provider_or_stack] = _location(aws.get_caller_identity_output(opts=options))
+        return _callers[provider_or_stack]
+
+
+def _location(caller: pulumi.Output[aws.GetCallerIdentityResult]) -> pulumi.Output[Location]:
+    """Return the caller's partition and account, unknown if the provider is not configured yet."""
+    return pulumi.Output.all(unknown_if_missing(caller.arn), caller.account_id).apply(
+        lambda known: Location(known[0].split(":")[1], account=known[1])
+    )
 
 
 def _protected(opts: pulumi.ResourceOptions | None, *, protect: bool) -> pulumi.ResourceOptions | None:
@@ -301,13 +315,16 @@ _IN_ARN: Final = ("account_id", "role_name", "role_path")
 
 def _shown_in_arn(settings: Mapping[str, Any]) -> list[object]:
     """Return the settings that the role's ARN reveals."""
-    application = pulumi.Output.from_input(settings["application_id"])
+    application = cast("pulumi.Output[object] | str", settings["application_id"])
+    others = [settings[name] for name in _IN_ARN]
+    if not isinstance(application, pulumi.Output):
+        return others
     # `unsecret`, since an ID does not contain the account: a secret one must not make the ARN secret. If
     # the function returns `application`, the result is as secret as that Output; its value is not used.
     application_arn = pulumi.Output.unsecret(application).apply(
         lambda id_or_arn: application if str(id_or_arn).startswith("arn:") else None
     )
-    return [application_arn, *(settings[name] for name in _IN_ARN)]
+    return [application_arn, *others]
 
 
 def _secret_outputs(settings: Mapping[str, object], connector: Connector) -> list[str]:

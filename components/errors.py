@@ -11,7 +11,7 @@ Path = tuple[str | int, ...]
 """A setting, or a member of one, as it was given: `("vpcConfiguration", "subnetIds", 2)`."""
 _SHOWN: Final = 120
 """Characters of a value that a message repeats."""
-_PLAIN_ARGUMENT: Final = re.compile(r"(?!-)[A-Za-z0-9_./:@%+,-]+")
+_PLAIN_ARGUMENT: Final = r"(?!-)[A-Za-z0-9_./:@%+,-]+"
 """Text that POSIX shells leave unchanged. It excludes = and ~, which zsh and others expand."""
 
 
@@ -86,6 +86,6 @@ def quote(value: object) -> str:
 
 def quote_argument(text: str) -> str:
     """Quote an argument of a command in a message, for POSIX shells."""
-    if _PLAIN_ARGUMENT.fullmatch(text):
+    if re.fullmatch(_PLAIN_ARGUMENT, text):
         return text
     return "'" + text.replace("'", "'\\''") + "'"

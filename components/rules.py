@@ -135,11 +135,12 @@ _SAME_ACCOUNT: Final = ("account_id", "permissions_boundary_arn")
 
 def check_arns(reading: Reading) -> None:
     """Reject an ARN, Region, or account that is not the application's."""
+    location = reading.location
     for at, text in reading.texts():
         # The ARN of a policy that AWS manages has the account `aws`.
         any_account = at.setting not in _SAME_ACCOUNT or text.account == "aws"
         for part in ("partition", "region", "account"):
-            given, wanted = getattr(text, part), getattr(reading.location, part)
+            given, wanted = getattr(text, part), getattr(location, part)
             if part == "account" and any_account:
                 continue
             if given and wanted and given != wanted:

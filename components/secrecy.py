@@ -2,7 +2,7 @@
 
 The rule: an Output is secret if a setting that can be read from it is secret, and unknown if a setting
 that it is made from is unknown. `Output.all` has both effects. It takes time for each input, so only
-inputs that are Outputs, or contain one, are combined.
+inputs that are Outputs, or contain one, are combined; plain settings need nothing from this module.
 """
 
 from collections.abc import Mapping
@@ -30,12 +30,17 @@ def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
     return pulumi.Output.all(value, *outputs).apply(lambda values: values[0])
 
 
-def secret_if_any(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
-    """Return a value that is secret if one of the inputs is; unknown inputs have no effect on it."""
-    outputs = filter(has_outputs, inputs)
+def as_secret_as(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
+    """Return a value that is as secret as its inputs; without Outputs among them, the value itself.
+
+    Unknown inputs have no effect on it.
+    """
+    outputs = [*filter(has_outputs, inputs)]
+    if not outputs:
+        return value
     # Always known, so that it contributes only the secrecy of the inputs.
     marker = pulumi.Output.all(*outputs).apply(lambda _: None, run_with_unknowns=True)
-    return depending_on(value, marker)
+    return depending_on(pulumi.Output.unsecret(value), marker)
 
 
 def unknown_if_missing(answer: pulumi.Output[Any]) -> pulumi.Output[str]:

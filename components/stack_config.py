@@ -35,7 +35,7 @@ PROTECT: Final = "protect"
 """The key that protects the role of a stack, or all of its roles, from deletion."""
 DATA_SOURCES: Final = "dataSources"
 """The key with one member for each data source of a stack with several roles."""
-_LIKE_A_SECRET: Final = re.compile("pass|pwd|secret|token", re.IGNORECASE)
+_LIKE_A_SECRET: Final = "(?i)pass|pwd|secret|token"
 """Matches the keys whose values Pulumi takes for secrets (`looksLikeSecret` in its commands)."""
 
 
@@ -166,8 +166,9 @@ def write_command(path: Path, value: str | None, *, secret: bool) -> str:
     # Exactly one of these options is allowed. Without --secret or --plaintext, Pulumi refuses an ARN as
     # the value of a key that looks like that of a secret. With --path and --plaintext, digits become a
     # number.
+    looks_like_secret = re.search(_LIKE_A_SECRET, key)
     may_be_number = value.isdigit() or value in (ACCOUNT_ID.placeholder, TAG_VALUE.placeholder)
-    is_plain = not option or (_LIKE_A_SECRET.search(key) and not may_be_number and not is_boolean)
+    is_plain = not option or (looks_like_secret and not may_be_number and not is_boolean)
     typed = "--type bool" if is_boolean else "--type string"
     kind = "--secret" if secret else "--plaintext" if is_plain else typed
     command = f"pulumi config set --stack {stack}{option} {kind} -- {argument} {quote_argument(value)}"

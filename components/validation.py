@@ -116,8 +116,9 @@ def _reject_unsupported(setting: Setting, connector: Connector, report: Report) 
 
 def _raise_problems(reading: Reading) -> None:
     """Raise all problems, if any: those of the source, then those of the settings in their order."""
-    report, ranks = reading.report, {name: rank for rank, name in enumerate(SETTINGS, start=1)}
+    report = reading.report
     if report.problems:
+        ranks = {name: rank for rank, name in enumerate(SETTINGS, start=1)}
         problems = sorted(report.problems, key=lambda problem: ranks.get(problem.setting or "", 0))
         named = report.source.belongs_to_component
         raise SettingsError(problems, reading.component_name if named else None)

@@ -148,13 +148,13 @@ The resources of the ingest statement: the application and the index, as on most
 on [the other pages](permissions.md#differences-from-awss-pages) and on older editions. Both actions require both
 resource types.""",
     "allow_network_interface_deletion": """\
-AWS's pages allow `ec2:DeleteNetworkInterface` only under a condition that a deletion cannot meet. This setting adds
-one statement that allows it for network interfaces with the application's tag.""",
+Set it if the connector has a VPC: the role can then delete the network interfaces with the application's tag, which
+AWS's pages [do not allow](permissions.md#differences-from-awss-pages).""",
     "exclusive_policies": """\
-Without it, policies that somebody adds to the role by hand do not belong to the stack: [drift
-detection](operations.md#find-drift) does not find them, and an update does not remove them. With it, drift detection
-finds them and `pulumi up` removes them. Do not set it if the role needs a policy from another stack or tool. The
-setting adds two resources to the stack, and some reads to each operation.""",
+With this setting, [drift detection](operations.md#find-drift) finds the policies that somebody adds to the role by
+hand, and `pulumi up` removes them. Without it, these policies do not belong to the stack. Do not set it if the role
+needs a policy from another stack or tool. The setting adds two resources to the stack, and some reads to each
+operation.""",
 }
 _EXAMPLES: Final = {
     "region": REGION,
@@ -174,23 +174,23 @@ _EXAMPLES: Final = {
 }
 _ACCOUNTS: Final = (
     "Accounts that the AWS provider may use, the application's among them: [which "
-    "account](environments.md#which-account)"
+    "account](environments.md#guard-against-the-wrong-account)"
 )
 _REGION: Final = "Region of the application; each ARN in the settings must be of this Region"
 
 _INTRODUCTION: Final = """\
 # Configuration
 
-All settings of this program. The keys are in the project's namespace, `qbusiness-aem-connector`, except for
-`aws:region` and `aws:allowedAccountIds`, which belong to the AWS provider. The same settings are the arguments of the
-component, in snake case, and the inputs of the [package](other-languages.md), where the Region is `region`. The
+This page is the reference of all settings. The keys are in the project's namespace, `qbusiness-aem-connector`, except
+for `aws:region` and `aws:allowedAccountIds`, which belong to the AWS provider. The same settings are the arguments of
+the component, in snake case, and the inputs of the [package](other-languages.md), where the Region is `region`. The
 [connector](#connectors) determines whether you need a secret, a bucket, and a VPC.
 
-Pulumi itself first reports missing required keys, and values of another YAML type. The program then validates all
-settings before it creates anything, and reports all errors at once, each with the command that fixes it. It also
-refuses unknown keys in its namespace: a misspelled `kmsKeyId` does not silently remove the KMS statement. Put numbers
-and dates in quotes: YAML reads an unquoted `012345670123` as another number, and an unquoted `2024-05-01` as a time.
-Set members of objects by their path:
+Pulumi first reports missing required keys, and values of another YAML type. The program then validates all settings
+before it creates anything, and reports all errors at once, each with the command that fixes it. It also refuses unknown
+keys in its namespace: a misspelled `kmsKeyId` does not silently remove the KMS statement. Put numbers and dates in
+quotes: YAML reads an unquoted `012345670123` as another number, and an unquoted `2024-05-01` as a time. Set members of
+objects by their path:
 
 ```sh
 pulumi config set --path 'vpcConfiguration.subnetIds[0]' --type string subnet-0a1b2c3d4e5f60718 &&

@@ -8,6 +8,8 @@ import functools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from threading import Lock
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 import boto3
@@ -20,11 +22,12 @@ from components.formats import REGION
 from roles.actions import action
 from roles.errors import DENIED, InputError, OddAnswerError, PageError, code, is_denied
 from roles.notes import Notes
+from roles.reading import THREADS
 from roles.reply import Reply, check_json, check_xml, read
 
 _CONNECT_TIMEOUT: Final = 10
 """Seconds; an address that does not answer is tried several times."""
-_ATTEMPTS: Final = 5
+_ATTEMPTS: Final = 10
 """Attempts of each call, unless the environment or the profile specifies another number."""
 _FIRST_ERROR: Final = 300
 """The lowest HTTP status that botocore raises as an error."""
@@ -109,20 +112,21 @@ class Role(NamedTuple):
 def _once(
     read: Callable[Concatenate["Account", _Question], _Answer],
 ) -> Callable[Concatenate["Account", _Question], _Answer]:
-    """Cache answers and errors: several data sources may have the same role or secret."""
+    """Read once, also in several threads: several data sources may have the same role or secret."""
 
     @functools.wraps(read)
     def read_once(account: "Account", *question: _Question.args, **named: _Question.kwargs) -> _Answer:
         key = (read.__name__, *question, *named.items())
-        if key not in account.answers:
+        mine: Future[_Answer] = Future()
+        answer = account.answers.setdefault(key, mine)
+        if answer is mine:
             try:
-                account.answers[key] = read(account, *question, **named)
-            except (ClientError, OddAnswerError) as error:
-                account.answers[key] = error
-        answer = account.answers[key]
-        if isinstance(answer, ClientError | OddAnswerError):
-            raise answer
-        return answer
+                result = read(account, *question, **named)
+            except BaseException as error:  # noqa: BLE001 raised in every thread that asks
+                mine.set_exception(error)
+            else:
+                mine.set_result(result)
+        return answer.result()
 
     return read_once
 
@@ -142,9 +146,10 @@ class Account:
         self._core = core
         self._clients: dict[str, Any] = {}
         self._notes = notes
-        self.answers: dict[tuple[object, ...], Any] = {}
-        """The cached results and errors, by method and arguments."""
-        self.denied: list[str] = []
+        self.answers: dict[tuple[object, ...], Future[Any]] = {}
+        """The results and errors, by method and arguments."""
+        self._lock = Lock()
+        self.denied: set[str] = set()
         """The actions that were not allowed."""
         self.region = str(self._client("qbusiness").meta.region_name)
 
@@ -289,7 +294,7 @@ class Account:
         region = str(found.get("LocationConstraint", "us-east-1"))
         if region == "EU":
             return "eu-west-1"
-        if not REGION.pattern.fullmatch(region):
+        if not REGION.parse(region):
             raise found.odd(f"has the LocationConstraint {region!r}, which is not a Region")
         return region
 
@@ -374,6 +379,7 @@ class Account:
         policy_version: Reply = found["PolicyVersion"]
         return policy_version.document("Document")
 
+    @_once
     def policy_names(self) -> list[str]:
         """Return the names of the account's own managed policies."""
         return [
@@ -465,20 +471,25 @@ class Account:
     # Calls to AWS.
 
     def _client(self, service: str) -> Any:
-        if service not in self._clients:
-            try:
-                attempts: Any = self._core.get_config_variable("max_attempts") or _ATTEMPTS
-                options = Config(
-                    connect_timeout=_CONNECT_TIMEOUT,
-                    # This mode waits and retries on every error code for throttling.
-                    retries={"mode": "standard", "total_max_attempts": attempts},
-                )
-                self._clients[service] = self._session.client(service, config=options)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownMemberType]
-            except BotoCoreError:
-                raise  # some are also a ValueError
-            except ValueError as error:
-                raise InputError(f"the SDK does not accept its settings (AWS_...): {error}") from None
-        return self._clients[service]
+        with self._lock:  # threads can share clients, but not the session that creates them
+            if service not in self._clients:
+                self._clients[service] = self._new_client(service)
+            return self._clients[service]
+
+    def _new_client(self, service: str) -> Any:
+        try:
+            attempts: Any = self._core.get_config_variable("max_attempts") or _ATTEMPTS
+            options = Config(
+                connect_timeout=_CONNECT_TIMEOUT,
+                max_pool_connections=THREADS,
+                # This mode repeats throttled calls, and then makes all calls of the client more slowly.
+                retries={"mode": "adaptive", "total_max_attempts": attempts},
+            )
+            return self._session.client(service, config=options)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownMemberType, reportUnknownVariableType]
+        except BotoCoreError:
+            raise  # some are also a ValueError
+        except ValueError as error:
+            raise InputError(f"the SDK does not accept its settings (AWS_...): {error}") from None
 
     def _call(self, service: str, operation: str, **parameters: Any) -> Reply:
         """Call AWS; raises OddAnswerError for an answer that is not in the API's format."""
@@ -520,9 +531,8 @@ class Account:
             parameters[name] = page[name]
 
     def _note_denial(self, parsed: Mapping[str, Any], model: Any, **_: object) -> None:
-        called = action(model.name)
-        if parsed.get("Error", {}).get("Code") in DENIED and called not in self.denied:
-            self.denied.append(called)
+        if parsed.get("Error", {}).get("Code") in DENIED:
+            self.denied.add(action(model.name))
 
 
 def is_alias(key_id: str) -> bool:

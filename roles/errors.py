@@ -188,7 +188,7 @@ def _explain_answer(error: ClientError, show: Callable[[str], str], page: str) -
     if is_bad_credentials(error):
         return f"AWS does not accept the credentials ({reason}): {_SIGN_IN}"
     if is_throttled(error):
-        return f"AWS throttles {called}: wait a minute and repeat, or set AWS_MAX_ATTEMPTS=10"
+        return f"AWS throttles {called}: wait a minute and repeat, or set AWS_MAX_ATTEMPTS=20"
     if is_gone(error):
         return (
             f"{called} found nothing ({said}): check the IDs and --region, and whether the data "

@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import suppress
+from threading import RLock
 from typing import Final, TextIO
 
 from components.errors import escape
@@ -15,7 +16,7 @@ class Notes:
     """The notes of a verb; each begins with the verb.
 
     All characters except printable ASCII are escaped, so that no name from AWS can imitate a line or
-    control the terminal. A closed standard error does not stop the command.
+    control the terminal. A closed standard error does not stop the command. Threads can write notes too.
     """
 
     def __init__(self, verb: str, *, draws: bool = True) -> None:
@@ -23,12 +24,14 @@ class Notes:
         self.verb = verb
         self._draws = draws
         self._in_line = False
+        self._lock = RLock()
 
     def __call__(self, text: str, *more: str) -> None:
         """Write a note, and more lines below it."""
-        self._end_line()
-        for line in (f"{self.verb}: {text}", *more):
-            self._write(f"{escape(line)}\n")
+        with self._lock:
+            self.end_line()
+            for line in (f"{self.verb}: {text}", *more):
+                self._write(f"{escape(line)}\n")
 
     def warn(self, text: str) -> None:
         """Write a warning."""
@@ -43,15 +46,18 @@ class Notes:
         from roles import terminal  # noqa: PLC0415 only a terminal needs rich
 
         bar = terminal.bar(escape(f"{self.verb}: {items}"), done, total, sys.stderr)
-        self._write(f"\r{bar}")
-        self._in_line = True
-        if done == total:
-            self._end_line()
+        with self._lock:
+            self._write(f"\r{bar}")
+            self._in_line = True
+            if done == total:
+                self.end_line()
 
-    def _end_line(self) -> None:
-        if self._in_line:
-            self._write("\n")
-            self._in_line = False
+    def end_line(self) -> None:
+        """End the line of a bar or a question, if there is one."""
+        with self._lock:
+            if self._in_line:
+                self._write("\n")
+                self._in_line = False
 
     def _write(self, text: str) -> None:
         """Write escaped text."""
@@ -61,6 +67,19 @@ class Notes:
             print(text, end="", file=sys.stderr, flush=True)
         except OSError:
             silence(sys.stderr)
+
+
+class Remarks(Notes):
+    """The warnings about one data source, which are shown with it."""
+
+    def __init__(self, verb: str) -> None:
+        """Store the verb."""
+        super().__init__(verb)
+        self.texts: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """Keep a warning."""
+        self.texts.append(text)
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -95,6 +95,7 @@ class Output(Notes):
 
     def _print(self, text: str) -> None:
         self.check_open()
+        self.end_line()
         try:
             print(text, flush=True)
         except OSError as error:

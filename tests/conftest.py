@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,8 @@ botocore.session.create_loader = cache(botocore.loaders.create_loader)
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 # Collecting garbage among all the modules would take a quarter of the time of tests without an engine.
 gc.set_threshold(50_000, 20, 20)
+# A shell ignores the signal for its jobs in the background, which would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 

@@ -12,7 +12,7 @@ const widths = new ResizeObserver((entries) => {
   }
 });
 
-function name(kind, selector) {
+function label(kind, selector) {
   for (const scrolling of document.querySelectorAll(`${selector}:not([role])`)) {
     scrolling.setAttribute("role", "group");
     scrolling.setAttribute("aria-label", kind);
@@ -25,8 +25,8 @@ function complete() {
   for (const buttons of document.querySelectorAll("nav.md-code__nav:not([role])")) {
     buttons.setAttribute("role", "presentation");
   }
-  name("Table", ".md-typeset__scrollwrap");
-  name("Picture", ".md-typeset p:has(> img)");
+  label("Table", ".md-typeset__scrollwrap");
+  label("Picture", ".md-typeset p:has(> img:only-child)");
 }
 
 new MutationObserver(complete).observe(document.body, { childList: true, subtree: true });

@@ -23,6 +23,7 @@ from roles.errors import FINE, InputError, explain
 from roles.notes import Notes
 from roles.output import Output
 from roles.project import project_name, stack_name
+from roles.reading import read_each
 from roles.requirements import Requirements, read_requirements
 
 HELP: Final = "write the stack configuration and import file for the role of a data source"
@@ -93,7 +94,7 @@ def _adopt(options: argparse.Namespace, output: Output) -> _Result:
     project = project_name()
     if not options.dry_run:
         files.check(options.stack, overwrite=options.force)
-        existing.refuse_members(options.stack, project)
+    before = None if options.dry_run else existing.read_one_role(options.stack, project)
     account = Account(options.region, output)
     found = list(account.data_sources(options.application))
     data_source = _choose(found, options, output)
@@ -102,7 +103,9 @@ def _adopt(options: argparse.Namespace, output: Output) -> _Result:
         account, requirements.role, [source for source in found if source.id != data_source.id], output
     )
     plan = files.plan(requirements, project, partial(policy_names, account, requirements.role, output))
-    for warning in plan.warnings:
+    role = requirements.role
+    owned = [] if before and before.name_of(role.name) else existing.owned([role])
+    for warning in (*owned, *plan.warnings):
         output.warn(warning)
     difference = compare_role(requirements.role, *plan.documents)
     written: list[str] = []
@@ -130,9 +133,8 @@ def _requirements(
 
 def _warn_of_others(account: Account, role: Role, others: Sequence[DataSource], notes: Notes) -> None:
     """Warn of other data sources that run under the role, and would lose access."""
-    for number, other in enumerate(others, start=1):
-        found = account.data_source(other)
-        notes.progress("other data sources", number, len(others))
+    readings = read_each(account.data_source, others, notes, "other data sources")
+    for other, found in zip(others, readings, strict=True):
         if found.get("roleArn") == role.arn:
             notes.warn(
                 f"data source {other.id} of index {other.index_id} and application "
@@ -143,8 +145,8 @@ def _warn_of_others(account: Account, role: Role, others: Sequence[DataSource], 
 
 def _application(text: str) -> str:
     """Return the ID of an application by its ID or ARN; for argparse, which shows the error."""
-    if found := APPLICATION.pattern.fullmatch(text):
-        return found["id"]
+    if (found := APPLICATION.parse(text)) and found.id:
+        return found.id
     raise ArgumentTypeError(f"{text!r} is not {APPLICATION.name}: expected {APPLICATION.expected}")
 
 

@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from components.connector_role import POLICY_NAME
 from components.connectors import Connector
 from components.data_sources import (
     EXPECTED_NAME,
@@ -35,9 +34,19 @@ from roles.adopt.files import Plan
 from roles.adopt.room import policy_names
 from roles.detection import connectors_of, find_connector, find_uses
 from roles.difference import Difference, compare_role
-from roles.errors import FINE, PROBLEMS, InputError, OddAnswerError, explain, is_bad_credentials
+from roles.errors import (
+    FINE,
+    PROBLEMS,
+    InputError,
+    OddAnswerError,
+    explain,
+    is_bad_credentials,
+    is_throttled,
+)
+from roles.notes import Notes, Remarks
 from roles.output import Line, Output, Part, Row, Table
 from roles.project import project_name
+from roles.reading import read_each
 from roles.requirements import Requirements, read_requirements
 
 _TOP: Final = ("region", "application_id")
@@ -83,8 +92,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     users = _users(account, everything, output)
     sources = _of_connectors(account, of_application, options.connector)
 
-    def plan(source: DataSource) -> _Adopted:
-        adopted = _plan(account, source, project, output)
+    def plan(source: DataSource, notes: Notes) -> _Adopted:
+        adopted = _plan(account, source, project, notes)
         arn = adopted.requirements.role.arn
         if users[arn] > 1:
             raise InputError(
@@ -155,40 +164,56 @@ def _of_connectors(
 
 def _users(account: Account, sources: Sequence[DataSource], output: Output) -> Counter[str]:
     """Count the data sources of the account, in any application, that run under each role."""
-    users: Counter[str] = Counter()
-    for number, source in enumerate(sources, start=1):
+
+    def role_arn(source: DataSource) -> str | ClientError | OddAnswerError:
         try:
-            users[str(account.data_source(source).get("roleArn"))] += 1
+            return str(account.data_source(source).get("roleArn"))
         except (ClientError, OddAnswerError) as error:
             if isinstance(error, ClientError) and is_bad_credentials(error):
                 raise
+            return error
+
+    users: Counter[str] = Counter()
+    found = read_each(role_arn, sources, output, "data sources")
+    for source, arn in zip(sources, found, strict=True):
+        if isinstance(arn, str):
+            users[arn] += 1
+        else:
             output.warn(
                 f"data source {source.id} could not be read: it may run under one of the adopted roles, "
-                f"and that role would no longer serve it ({explain(error)})"
+                f"and that role would no longer serve it ({explain(arn)})"
             )
-        output.progress("data sources", number, len(sources))
     return users
 
 
 def _read(
-    sources: Sequence[DataSource], plan: Callable[[DataSource], _Adopted], output: Output
+    sources: Sequence[DataSource], plan: Callable[[DataSource, Notes], _Adopted], output: Output
 ) -> tuple[list[_Adopted], list[_LeftOut]]:
     """Plan the import of each data source's role, or keep the reason why it is left out."""
+
+    def read(source: DataSource) -> tuple[_Adopted | _LeftOut, Remarks]:
+        remarks = Remarks(output.verb)
+        try:
+            return plan(source, remarks), remarks
+        except InputError as error:
+            reason = "; ".join(line.strip() for line in error.lines)
+        except SettingsError as error:
+            reason = "; ".join(f"{each.name}: {each.message}" for each in error.problems)
+        except (ClientError, OddAnswerError) as error:
+            if isinstance(error, ClientError) and (is_bad_credentials(error) or is_throttled(error)):
+                raise
+            reason = explain(error)
+        return _LeftOut(source, reason), remarks
+
     adopted: list[_Adopted] = []
     left_out: list[_LeftOut] = []
-    for number, source in enumerate(sources, start=1):
-        try:
-            adopted.append(plan(source))
-        except InputError as error:
-            left_out.append(_LeftOut(source, "; ".join(line.strip() for line in error.lines)))
-        except SettingsError as error:
-            reasons = [f"{each.name}: {each.message}" for each in error.problems]
-            left_out.append(_LeftOut(source, "; ".join(reasons)))
-        except (ClientError, OddAnswerError) as error:
-            if isinstance(error, ClientError) and is_bad_credentials(error):
-                raise
-            left_out.append(_LeftOut(source, explain(error)))
-        output.progress("roles", number, len(sources))
+    for found, remarks in read_each(read, sources, output, "roles"):
+        for text in remarks.texts:
+            output.warn(text)
+        if isinstance(found, _Adopted):
+            adopted.append(found)
+        else:
+            left_out.append(found)
     return _numbered(adopted), left_out
 
 
@@ -200,14 +225,14 @@ def _numbered(adopted: Sequence[_Adopted]) -> list[_Adopted]:
     ]
 
 
-def _plan(account: Account, source: DataSource, project: str, output: Output) -> _Adopted:
+def _plan(account: Account, source: DataSource, project: str, notes: Notes) -> _Adopted:
     """Read one data source and plan its import; raises InputError or SettingsError with the reasons."""
     if not connectors_of(source.type):
         raise InputError(f"no connector of this program has the type {source.type}")
-    requirements, faults = read_requirements(account, source, output)
+    requirements, faults = read_requirements(account, source, notes)
     if requirements is None or faults:
         raise InputError(*(explain(fault.error) if fault.error else fault.text for fault in faults))
-    plan = files.plan(requirements, project, partial(policy_names, account, requirements.role, output))
+    plan = files.plan(requirements, project, partial(policy_names, account, requirements.role, notes))
     return _Adopted(source, requirements, plan, compare_role(requirements.role, *plan.documents))
 
 
@@ -218,13 +243,8 @@ def _warn(before: Existing, roles: Sequence[Role], output: Output) -> None:
             f"{files.config_file(before.stack)} has settings that are not kept "
             f"({', '.join(before.not_kept)}): set them again before `pulumi up`"
         )
-    of_program = [role.name for role in roles if POLICY_NAME in role.inline_policies]
-    if owned := [name for name in of_program if before.name_of(name) is None]:
-        output.warn(
-            f"another stack, or this one under other names, may own {', '.join(owned)} already, with "
-            f"the policy {POLICY_NAME}. A role with two owners is deleted with either: first move it, "
-            "or restore the file of the stack: docs/data-sources.md"
-        )
+    for warning in existing.owned(role for role in roles if before.name_of(role.name) is None):
+        output.warn(warning)
 
 
 def _names(adopted: Sequence[_Adopted], given: Sequence[tuple[str, str]], before: Existing) -> list[str]:

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, cast
 
+from components.connector_role import POLICY_NAME
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.errors import property_path, quote_argument
 from components.formats import ROLE_NAME_SUFFIX
 from components.stack_config import DATA_SOURCES, PROTECT, config_key
+from roles.account import Role
 from roles.adopt import files
 from roles.errors import InputError
 from roles.requirements import COMPONENT
@@ -131,8 +133,8 @@ def _chosen(settings: Mapping[str, object]) -> list[str]:
     return [key for key in _CHOSEN if settings.get(key) not in (None, "", False, "false")]
 
 
-def refuse_members(stack: str, project: str) -> None:
-    """Raise InputError if the file of a stack has members, which one role would replace."""
+def read_one_role(stack: str, project: str) -> Existing:
+    """Read the role in the file of a stack; raises InputError for members, which it would replace."""
     existing = read(stack, project)
     if existing.has_members:
         raise InputError(
@@ -140,3 +142,16 @@ def refuse_members(stack: str, project: str) -> None:
             f"({', '.join(existing.members)}), and the next `pulumi up` would delete them: pass --all, "
             "or use another stack"
         )
+    return existing
+
+
+def owned(roles: Iterable[Role]) -> list[str]:
+    """Return a warning of roles that a stack owns already, as their policy shows."""
+    if names := [role.name for role in roles if POLICY_NAME in role.inline_policies]:
+        text = (
+            f"a stack may own {', '.join(names)} already, with the policy {POLICY_NAME}. A role with "
+            "two owners is deleted with either: first move it, or restore the file of the stack: "
+            "docs/data-sources.md"
+        )
+        return [text]
+    return []

@@ -7,6 +7,7 @@ Access that none of them needs is in excess; access that only some of them need 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -30,7 +31,8 @@ from roles.errors import (
     is_denied,
     is_throttled,
 )
-from roles.notes import Notes
+from roles.notes import Notes, Remarks
+from roles.reading import read_each
 from roles.requirements import Fault, Requirements, find, read_requirements
 
 VERB: Final = "audit"
@@ -179,17 +181,6 @@ class _Needs(NamedTuple):
     """
 
 
-class _Remarks(Notes):
-    """The warnings about one data source, which are shown with it."""
-
-    def __init__(self) -> None:
-        super().__init__(VERB)
-        self.texts: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.texts.append(text)
-
-
 def survey(account: Account, notes: Notes, stack: Stack | None = None) -> Survey:
     """Read and compare everything; name the members of a stack that declare the roles.
 
@@ -199,10 +190,8 @@ def survey(account: Account, notes: Notes, stack: Stack | None = None) -> Survey
     skipped: list[str] = []
     listed = [*_data_sources(account, notes, skipped)]
     users: dict[str, list[tuple[DataSourceResult, _Needs | None]]] = {}
-    for number, data_source in enumerate(listed, start=1):
-        result, needs = _read(account, data_source)
+    for result, needs in read_each(partial(_read, account), listed, notes, "data sources"):
         users.setdefault(result.role_arn, []).append((result, needs))
-        notes.progress("data sources", number, len(listed))
     members = {role.role_arn: role.component for role in (stack.roles if stack else ())}
     results: dict[DataSource, DataSourceResult] = {}
     roles: list[RoleResult] = []
@@ -218,7 +207,7 @@ def survey(account: Account, notes: Notes, stack: Stack | None = None) -> Survey
         tuple(results[data_source] for data_source in listed),
         tuple(roles),
         tuple(skipped),
-        tuple(account.denied),
+        tuple(sorted(account.denied)),
         stack.roles[0].name if stack else "",
     )
 
@@ -251,7 +240,7 @@ def _explain(error: ClientError | OddAnswerError) -> str:
 
 def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, _Needs | None]:
     """Read a data source and its needs; without needs, its role cannot be compared."""
-    remarks = _Remarks()
+    remarks = Remarks(VERB)
     faults: list[Fault] = []
     result = DataSourceResult(data_source, "", "", State.EQUIVALENT, "")
     needs, unknown = None, ()
@@ -347,7 +336,7 @@ def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]
         own = requirements.named_secret
         secrets = [no_secret, *(arn for arn in named if _is_secret(arn, own))]
     if "key" in requirements.unknown:
-        keys = [None, *(arn for arn in named if KEY.pattern.fullmatch(arn))]
+        keys = [None, *(arn for arn in named if KEY.parse(arn))]
     for secret_arn in secrets:
         for key_arn in keys:
             yield requirements._replace(secret_arn=secret_arn, key_arn=key_arn)
@@ -355,7 +344,7 @@ def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]
 
 def _is_secret(arn: str, named: str) -> bool:
     """Return whether an ARN is of a secret that has the same name as another."""
-    if not SECRET.pattern.fullmatch(arn):
+    if not SECRET.parse(arn):
         return False
     name, own = (text.rpartition(":secret:")[2] for text in (arn, named))
     return not own or own in (name, name[:-7]) or name[:-7] == own[:-7]

@@ -6,7 +6,8 @@ docs/check.md describes the questions.
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -32,6 +33,7 @@ from roles.errors import (
 )
 from roles.output import Line, Output, Part
 from roles.project import stack_name
+from roles.reading import read_each
 
 HELP: Final = "ask AWS whether the sync of a data source under the stack's role will work"
 _QUESTIONS: Final[Mapping[str, Callable[[Subject], Answer | Iterable[Answer]]]] = {
@@ -102,18 +104,23 @@ def run(options: argparse.Namespace, output: Output) -> int:
             f"dataSources of stack {options.stack} has no {options.data_source!r}: it has {names}"
         )
     account = Account(selected[0].region, output)
-    checks: dict[str, _Check] = {}
-    for number, role in enumerate(selected, start=1):
+    with suppress(BotoCoreError, ClientError, OddAnswerError):
+        account.caller()  # in the main thread, where a profile with MFA can ask for the code
+
+    def check(role: StackSettings) -> _Check:
         stream = None if options.json or stack.has_data_sources else output
-        checks[role.component] = _check(role, partial(Subject, role, account, output, stated), stream)
-        if stack.has_data_sources:
-            output.progress("roles", number, len(selected))
+        return _check(role, partial(Subject, role, account, output, stated), stream)
+
+    if stack.has_data_sources:
+        found = read_each(check, selected, output, "roles")
+    else:
+        found = [*map(check, selected)]
+    checks = {role.component: each for role, each in zip(selected, found, strict=True)}
     _report(checks, stack, stated, options, output)
-    counts = {state: sum(check.counts[state] for check in checks.values()) for state in State}
     unanswered = any(check.unanswered for check in checks.values())
     if unanswered:
         output("not every question was answered: docs/read-permissions.md contains the whole policy")
-    return _exit_code(counts, unanswered=unanswered)
+    return _exit_code(_total(checks.values()), unanswered=unanswered)
 
 
 class _Check(NamedTuple):
@@ -128,6 +135,10 @@ class _Check(NamedTuple):
     @property
     def unanswered(self) -> bool:
         return any(answer.action for _, answer in self.answers)
+
+
+def _total(checks: Collection[_Check]) -> dict[State, int]:
+    return {state: sum(check.counts[state] for check in checks) for state in State}
 
 
 def _check(role: StackSettings, read: Callable[[], Subject], output: Output | None) -> _Check:
@@ -157,7 +168,7 @@ def _report(
     options: argparse.Namespace,
     output: Output,
 ) -> None:
-    """Print the summary: after the answers about one role, and before those about several."""
+    """Print the summary: of several roles each before the answers, and all after the answers."""
     if options.json:
         documents = {
             name: {
@@ -177,9 +188,8 @@ def _report(
             output.show("", f"== {name} ==")
             for question, answer in check.answers:
                 output.show(*_parts(question, answer))
-    else:
-        (check,) = checks.values()
-        output.show("", _summary(check.counts))
+    of_all = "all: " if stack.has_data_sources else ""
+    output.show("", f"{of_all}{_summary(_total(checks.values()))}")
     for key, values in stated.items():
         output.show(f"with --context: {key} is {', '.join(values) or 'absent'}")
 

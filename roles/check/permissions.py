@@ -1,6 +1,7 @@
 """Ask whether the role matches the rendered policies, and whether IAM allows the requests."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from components import policies
@@ -22,6 +23,7 @@ from roles.check.requests import (
 from roles.check.subject import Subject
 from roles.difference import TRUST_POLICY, compare, statements
 from roles.errors import OddAnswerError
+from roles.reading import read_each
 from roles.reply import Reply
 
 _NO_ROLE: Final = "there is no role"
@@ -179,10 +181,10 @@ def requests_allowed(subject: Subject) -> Answer:
     if role is None:
         return skipped(_NO_ROLE)
     requests = [*connector_requests(subject)]
-    results: list[Reply] = []
-    for number, request in enumerate(requests, start=1):
-        results += _simulate(subject, role.arn, request)
-        subject.notes.progress("simulations", number, len(requests))
+    simulations = read_each(
+        partial(_simulate, subject, role.arn), requests, subject.notes, "simulations"
+    )
+    results = [result for simulation in simulations for result in simulation]
     denied: list[str] = []
     depending: list[str] = []
     for result in results:

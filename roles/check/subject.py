@@ -15,6 +15,7 @@ from roles.arns import Arn
 from roles.check.stack import Policies, StackSettings, check_settings, render
 from roles.errors import InputError, OddAnswerError, is_denied, is_gone
 from roles.notes import Notes
+from roles.reading import read_each
 from roles.reply import Reply
 
 _T = TypeVar("_T")
@@ -157,15 +158,14 @@ class Subject:
         if not self.index:
             return []
         listed = self.account.data_sources_of(self.application_id, self.index_id)
-        found: list[tuple[DataSource, Reply | OddAnswerError]] = []
-        for number, source in enumerate(listed, start=1):
+
+        def read(source: DataSource) -> tuple[DataSource, Reply | OddAnswerError]:
             try:
-                details = self.account.data_source(source)
+                return source, self.account.data_source(source)
             except OddAnswerError as error:
-                details = error
-            found.append((source, details))
-            self.notes.progress("data sources", number, len(listed))
-        return found
+                return source, error
+
+        return read_each(read, listed, self.notes, "data sources")
 
 
 def check_account(stack: StackSettings, account_id: str) -> None:

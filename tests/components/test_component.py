@@ -11,6 +11,7 @@ import pulumi
 import pytest
 from pulumi.output import Unknown
 
+from benchmarks import programs
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
 from components.errors import SettingsError
 from evidence.examples import (
@@ -358,9 +359,10 @@ def test_in_a_preview_unknown_inputs_give_unknown_documents_and_no_error():
 
 @pytest.mark.parametrize("application", [APPLICATION_ID, APPLICATION_ARN])
 def test_in_a_preview_a_provider_that_is_not_configured_yet_gives_unknown_documents(application: str):
-    program = partial(component, {**MINIMAL, "application_id": application})
+    program = partial(component, {**MINIMAL, "application_id": application, "role_name": "aem"})
     deployment = Deployment(program, preview=True, account=None)
     assert deployment.error is None
+    assert len(deployment.warnings) == 1
     assert pulumi.contains_unknowns(deployment.role["assumeRolePolicy"])
     assert pulumi.contains_unknowns(deployment.role_policy["policy"])
 
@@ -763,3 +765,33 @@ def test_a_policy_with_an_unknown_value_is_unknown_in_a_preview(unknown: dict[st
     deployment = deploy(unknown, preview=True)
     assert deployment.error is None
     assert isinstance(deployment.role_policy["policy"], Unknown)
+
+
+# The cost of a role.
+
+
+def outputs_of_a_further_role(program: Callable[[int], str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Count the Outputs that a program with one more role creates."""
+    created: list[int] = []
+    output_class: Any = pulumi.Output
+    track = output_class._track  # noqa: SLF001 every new Output calls it
+
+    def count(output: pulumi.Output[Any]) -> None:
+        created[-1] += 1
+        track(output)
+
+    monkeypatch.setattr(pulumi.Output, "_track", count)
+    for number in (1, 2, 3):  # the first run also resolves the Outputs at the top of this module
+        created.append(0)
+        deployment = Deployment(lambda: exec(program(number), {}))  # noqa: B023,S102 runs at once
+        assert deployment.error is None
+    return created[2] - created[1]
+
+
+def test_a_further_role_with_plain_settings_creates_few_outputs(monkeypatch: pytest.MonkeyPatch):
+    by_hand = outputs_of_a_further_role(
+        lambda number: programs.component_by_hand(number, *FULL_DOCUMENTS), monkeypatch
+    )
+    ours = outputs_of_a_further_role(programs.components, monkeypatch)
+    # One for the validation with the credentials, and one for each policy.
+    assert ours <= by_hand + 3

@@ -85,8 +85,8 @@ def test_another_environment_is_a_copy_with_its_own_role(typed: Callable[..., st
     assert STAGING in aws.trust_policy(role)
     assert "aem-cloud-staging-a1B2c3" in str(aws.role_policies(role))
     with pytest.raises(AssertionError, match="failed, see the output"):
-        typed("Which account", ENVIRONMENTS, ACCOUNT=OTHER_ACCOUNT)
-    output = typed("Which account", ENVIRONMENTS, ACCOUNT=ACCOUNT)
+        typed("Guard against the wrong account", ENVIRONMENTS, ACCOUNT=OTHER_ACCOUNT)
+    output = typed("Guard against the wrong account", ENVIRONMENTS, ACCOUNT=ACCOUNT)
     assert "allowedAccountIds is not set" not in output
 
 
@@ -96,7 +96,7 @@ def test_default_tags_are_set_as_documented(typed: Callable[..., str], aws: Aws)
     ids = {"APPLICATION_ID": APPLICATION_ARN, "INDEX_ID": INDEX_ID, "SECRET_ID": SECRET_ID}
     typed("Another environment", ENVIRONMENTS, **ids)
     typed("Default tags", ENVIRONMENTS)
-    typed("Which account", ENVIRONMENTS, ACCOUNT=ACCOUNT)
+    typed("Guard against the wrong account", ENVIRONMENTS, ACCOUNT=ACCOUNT)
     (role,) = set(aws.roles()) - before
     tags = aws.iam.list_role_tags(RoleName=role)["Tags"]
     assert tags == [{"Key": "CostCenter", "Value": "search"}]

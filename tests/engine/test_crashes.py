@@ -18,7 +18,7 @@ from tests.helpers.faults import gate
 from tests.helpers.page import run_section
 from tests.helpers.processes import commands_in, eventually
 from tests.helpers.stacks import DESTROY, UP, Aws, NewStack, Stack
-from tests.helpers.support import REQUIRED, golden
+from tests.helpers.support import PROJECT_NAME, REQUIRED, golden
 
 POINTS = 25
 
@@ -43,10 +43,10 @@ def kill(stack: Stack, process: subprocess.Popen[str]) -> None:
 
 def recover(stack: Stack, name: str) -> None:
     """Follow the page; a role with a set name must be inspected before it is deleted."""
-    done = run_section(stack, "After a crash of an update", check=False)
+    done = run_section(stack, "After a crash during an update", check=False)
     if done.returncode:
         assert f"Role with name {name} already exists" in done.stdout
-        run_section(stack, "After a reply that was lost", NAME=name)
+        run_section(stack, "After a lost response", NAME=name)
 
 
 def own_roles(aws: Aws, prefix: str) -> list[str]:
@@ -110,7 +110,7 @@ def test_a_kill_at_any_moment_of_an_update_or_a_destroy_loses_nothing(
     recover(stack, name)
     assert_one_role_with_its_policy(stack, aws, prefix)
     running_too = kill_at(stack, DESTROY, durations[DESTROY] * fraction)
-    run_section(stack, "After a crash of a destroy")
+    run_section(stack, "After a crash during a destroy")
     assert own_roles(aws, prefix) == []
     assert stack.resources() == []
     counts = {
@@ -171,7 +171,7 @@ def test_the_recovery_does_not_touch_another_role(new_stack: NewStack, aws: Aws)
     stack = new_stack({**REQUIRED, "roleName": name})
     with killed_inside_create_role(stack, applied=False):
         pass
-    done = run_section(stack, "After a crash of an update", check=False)
+    done = run_section(stack, "After a crash during an update", check=False)
     assert done.returncode != 0
     assert f"Role with name {name} already exists" in done.stdout
     assert aws.iam.get_role(RoleName=name)["Role"]["RoleId"] == created["Role"]["RoleId"]
@@ -192,7 +192,7 @@ def test_with_credentials_of_another_account_the_recovery_stops_and_keeps_the_re
     # Now the credentials are for another account than the role's.
     stack.state_file.write_text(right.replace(arn, arn.replace(ACCOUNT, OTHER_ACCOUNT)))
     before = stack.state()
-    stopped = run_section(stack, "After a crash of an update", check=False)
+    stopped = run_section(stack, "After a crash during an update", check=False)
     assert stopped.returncode != 0
     assert f"The role is in account {OTHER_ACCOUNT}, and the credentials are for {ACCOUNT}." in (
         stopped.stdout
@@ -214,12 +214,12 @@ def test_after_the_crash_of_a_first_update_the_recovery_keeps_the_record_for_the
     # Now the credentials are for another account than the application's.
     application = REQUIRED["applicationId"]
     stack.configure({**REQUIRED, "applicationId": application.replace(ACCOUNT, OTHER_ACCOUNT)})
-    stopped = run_section(stack, "After a crash of an update", check=False)
+    stopped = run_section(stack, "After a crash during an update", check=False)
     assert stopped.returncode != 0
     assert f"but the credentials are for account {ACCOUNT}" in stopped.stdout
     assert stack.state()["pending_operations"]
     stack.configure(REQUIRED)
-    run_section(stack, "After a crash of an update")
+    run_section(stack, "After a crash during an update")
     assert_one_role_with_its_policy(stack, aws, stack.outputs()["roleName"])
 
 
@@ -231,7 +231,7 @@ def test_the_recovery_does_not_touch_the_stack_s_own_role(new_stack: NewStack, a
     stack.run("cancel", "--yes")
     stack.up()
     unique = aws.iam.get_role(RoleName="qbusiness-stale")["Role"]["RoleId"]
-    run_section(stack, "After a crash of an update")
+    run_section(stack, "After a crash during an update")
     assert aws.iam.get_role(RoleName="qbusiness-stale")["Role"]["RoleId"] == unique
     assert_one_role_with_its_policy(stack, aws, "qbusiness-stale")
 
@@ -246,11 +246,11 @@ def test_a_failed_recovery_reports_the_failure_and_can_be_repeated(new_stack: Ne
     aws.iam.put_role_policy(
         RoleName=orphan, PolicyName="by-hand", PolicyDocument=golden("minimal-role-policy")
     )
-    failed = run_section(stack, "After a crash of an update", check=False)
+    failed = run_section(stack, "After a crash during an update", check=False)
     assert failed.returncode != 0
     assert "DeleteConflict" in failed.stdout
     aws.iam.delete_role_policy(RoleName=orphan, PolicyName="by-hand")
-    run_section(stack, "After a crash of an update")
+    run_section(stack, "After a crash during an update")
     (role,) = set(aws.roles()) - before
     assert_one_role_with_its_policy(stack, aws, role)
 
@@ -262,14 +262,15 @@ def test_a_kill_leaves_no_process(new_stack: NewStack):
         for program in ("pulumi up", "pulumi-language-python", "sandbox.provider"):
             assert program in running.replace("--non-interactive ", "")
     assert commands_in(stack.directory) == []
-    run_section(stack, "After a crash of an update")
+    run_section(stack, "After a crash during an update")
 
 
 def recover_from_a_full_disk(stack: Stack) -> None:
     assert run_section(stack, "After a full disk", check=False).returncode != 0
     backend = str(stack.state_file.parents[3])
-    run_section(stack, "If the state is truncated", BACKEND=backend, STACK=stack.name)
-    run_section(stack, "After a crash of an update")
+    variables = {"BACKEND": backend, "PROJECT": PROJECT_NAME, "STACK": stack.name}
+    run_section(stack, "If the state is truncated", **variables)
+    run_section(stack, "After a crash during an update")
 
 
 @pytest.mark.parametrize("size", [0, 512, 4096])

@@ -380,7 +380,7 @@ def test_after_a_failed_change_of_path_the_documented_updates_leave_one_role_wit
     stack.up()
     if role_name:
         # The replacement that Pulumi did not finish may take the new policy for the old one.
-        run_section(stack, "After a rename that failed")
+        run_section(stack, "Keep the new name")
     (role,) = set(aws.roles()) - before
     assert stack.outputs()["roleArn"].endswith(f"role/connectors/{role}")
     assert aws.role_policies(role) == {"qbusiness-aem-connector": golden("minimal-role-policy")}
@@ -401,7 +401,7 @@ def test_a_role_whose_creation_was_not_confirmed_is_found_and_deleted(
     if attempts > 1:
         assert f"Role with name {orphan} already exists" in failed.text
     assert aws.role_policies(orphan) == {}
-    done = run_section(stack, "After a reply that was lost", NAME=orphan)
+    done = run_section(stack, "After a lost response", NAME=orphan)
     listed, *_ = done.stdout.splitlines()
     assert (orphan in listed.split("\t")) == orphan.startswith(ROLE)
     (role,) = set(aws.roles()) - before
@@ -432,7 +432,7 @@ def test_a_role_in_use_is_not_deleted_by_mistake(new_stack: NewStack, aws: Aws):
     other, stack = new_stack(REQUIRED), new_stack(REQUIRED)
     other.up()
     name = other.outputs()["roleName"]
-    done = run_section(stack, "After a reply that was lost", check=False, NAME=name)
+    done = run_section(stack, "After a lost response", check=False, NAME=name)
     assert done.returncode != 0
     assert "DeleteConflict" in done.stdout
     assert other.up("--refresh", "--expect-no-changes").exit_code == 0

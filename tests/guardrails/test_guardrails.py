@@ -394,13 +394,13 @@ def test_each_placeholder_has_the_format_of_the_component():
     by_name = {name: form for names, form in formats_of.items() for name in names.split()}
     assert {*by_name, "role"} == {*PLACEHOLDERS}
     for name, form in by_name.items():
-        assert PLACEHOLDERS[name] in form.pattern.pattern, name
+        assert PLACEHOLDERS[name] in form.pattern, name
 
 
 def test_the_placeholder_of_a_role_has_the_formats_of_a_path_and_a_name():
     path, name = PLACEHOLDERS["role"].split(")?")
-    assert f"/{path})?" in formats.ROLE_PATH.pattern.pattern
-    assert name == formats.ROLE_NAME.pattern.pattern
+    assert f"/{path})?" in formats.ROLE_PATH.pattern
+    assert name == formats.ROLE_NAME.pattern
 
 
 def test_the_limits_are_those_of_the_component():

@@ -301,6 +301,15 @@ class World(Maker):
     def refuse(self, *actions: str, status: int = 403, code: str = "AccessDenied") -> None:
         self.server.refusals |= dict.fromkeys(actions, (status, code))
 
+    def repeat_at_once(self) -> None:
+        """Let botocore repeat calls as often as for a user, but without pauses."""
+
+        def acquire(*_: object) -> None: ...
+
+        self.patch.delenv("AWS_MAX_ATTEMPTS")
+        self.patch.setattr("botocore.endpoint.time.sleep", str)
+        self.patch.setattr("botocore.retries.bucket.TokenBucket.acquire", acquire)
+
     def describe_key(self, arn: str = KEY_ARN, **members: Any) -> None:
         """Answer kms:DescribeKey with an enabled key of a customer, changed by members."""
         metadata = {

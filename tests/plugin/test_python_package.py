@@ -34,7 +34,7 @@ from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import GOLDEN, golden
 
 ADDRESS: Final = f"https://{HOST}/organization/repository.git"
-QUICK_START: Final = PROJECT / "docs" / "index.md"
+OWN_PROJECT: Final = PROJECT / "docs" / "own-project.md"
 DATA_SOURCES: Final = PROJECT / "docs" / "data-sources.md"
 
 PROGRAM: Final = f"""\
@@ -75,7 +75,7 @@ def test_the_package_the_schema_and_the_changelog_have_the_same_version():
     pack = yaml.safe_load((PROJECT / "guardrails" / "PulumiPolicy.yaml").read_text())
     assert pack["version"] == VERSION
     pages = [PROJECT / "docs" / f"{page}.md" for page in ("guardrails", "other-languages")]
-    for file in (QUICK_START, *pages):
+    for file in (OWN_PROJECT, *pages):
         assert set(re.findall(r"@v(\d+\.\d+\.\d+)", file.read_text())) == {VERSION}
     contributing = (PROJECT / "CONTRIBUTING.md").read_text()
     assert "version in `pyproject.toml`" in contributing
@@ -197,10 +197,10 @@ def test_a_program_uses_the_installed_package(new_stack: NewStack, wheel: Path, 
 
 
 @pytest.mark.parametrize("released", [True, False], ids=["tag", "commit of a clone"])
-def test_the_program_of_the_quick_start_installs_the_package_and_deploys_the_role(
+def test_the_documented_program_installs_the_package_and_deploys_the_role(
     new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws, *, released: bool
 ):
-    section = prose("Use the component in your own program", QUICK_START)
+    section = prose("Use the component in your own program", OWN_PROJECT)
     (requirement,) = blocks("text", section)
     (program,) = blocks("python", section)
     assert f'pip install "{requirement.strip()}"' in section

@@ -307,11 +307,12 @@ def python_without_pip(tmp_path: Path) -> Path:
     return tmp_path / "python/bin/python"
 
 
-def test_packages_that_the_user_installed_with_pulumi_remain(uninstalled: Path):
+@pytest.mark.parametrize("exit_code", [0, 2], ids=["uv", "pip after uv"])
+def test_packages_that_the_user_installed_with_pulumi_remain(uninstalled: Path, exit_code: int):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", uninstalled / "venv"], check=True)
     own = uninstalled / "venv/own-package"
     own.touch()
-    put_uv_on_path(uninstalled)
+    put_uv_on_path(uninstalled, f"exit {exit_code}")
     execute(uninstalled, *INSTALL)
     assert own.exists()
 
@@ -348,8 +349,7 @@ def test_an_interrupted_installation_starts_over(uninstalled: Path, end: signal.
 
 def test_packages_are_installed_again_after_their_list_changes(uninstalled: Path):
     put_uv_on_path(uninstalled)
-    (uninstalled / "venv").mkdir()
-    (uninstalled / INSTALLED).touch()
-    os.utime(uninstalled / "venv/development-installed", (0, 0))
+    execute(uninstalled, *INSTALL)
+    os.utime(uninstalled / INSTALLED, (0, 0))
     assert "installing the Python packages" in execute(uninstalled, *INSTALL).stdout
     assert "up to date" in execute(uninstalled, *INSTALL).stdout

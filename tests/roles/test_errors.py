@@ -28,12 +28,11 @@ def test_an_error_of_aws_is_one_line_with_advice(world: World, status: int, code
 @pytest.mark.parametrize("command", ["adopt", "audit"])
 def test_a_throttled_call_is_repeated(world: World, command: str):
     world.make()
-    world.patch.delenv("AWS_MAX_ATTEMPTS")
-    world.patch.setattr("botocore.endpoint.time.sleep", str)
+    world.repeat_at_once()
     world.refuse("iam:GetRole", status=400, code="Throttling")
     run = getattr(world, command)
     assert "AWS throttles iam:GetRole" in run().last
-    assert world.server.calls.count("iam:GetRole") == 5
+    assert world.server.calls.count("iam:GetRole") == 10
     world.patch.setenv("AWS_MAX_ATTEMPTS", "2")
     assert "AWS throttles iam:GetRole" in run().last
     assert world.server.calls.count("iam:GetRole") == 2

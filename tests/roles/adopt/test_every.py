@@ -242,7 +242,7 @@ def test_a_role_of_the_file_is_never_dropped(world: World):
 def test_settings_that_are_not_kept_and_roles_that_may_have_an_owner_are_named(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     role = "QBusiness-DataSource-00001"
-    owner = f"or this one under other names, may own {role} already"
+    owner = f"a stack may own {role} already"
     said = world.adopt("--all")
     assert owner in said.err
     assert "not kept" not in said.err

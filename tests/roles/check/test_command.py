@@ -21,7 +21,7 @@ def test_every_question_is_answered_when_nothing_is_wrong(world: World):
     world.add_data_source()
     world.add_sync("SUCCEEDED")
     said = world.check()
-    assert [said.out] == blocks("text", prose("Read what it prints", PAGE))
+    assert [said.out] == blocks("text", prose("Read the output", PAGE))
     assert said.code == 0
     assert said.err == ""
 
@@ -89,14 +89,13 @@ def test_without_a_permission_its_questions_are_skipped(world: World, action: st
 
 
 def test_a_throttled_call_is_repeated_and_then_skipped(world: World):
-    world.patch.delenv("AWS_MAX_ATTEMPTS")
-    world.patch.setattr("botocore.endpoint.time.sleep", str)
+    world.repeat_at_once()
     world.refuse("iam:GetRole", status=400, code="Throttling")
     said = world.check()
     assert said.code == 2
     assert "AWS throttles iam:GetRole: wait a minute" in said.answer("role policy")
     # Not again for each question about the role.
-    assert world.server.calls.count("iam:GetRole") == 5
+    assert world.server.calls.count("iam:GetRole") == 10
 
 
 def test_a_problem_outweighs_an_unknown_answer_and_a_skipped_question(world: World):
@@ -179,6 +178,6 @@ def test_every_action_is_called(world: World):
 
 def test_the_page_lists_every_question(world: World):
     questions = {answer["question"] for answer in world.check("--json").json["answers"]}
-    section = prose("Read what it prints", PAGE)
+    section = prose("Read the output", PAGE)
     listed = re.findall(r"^\| ([\w:, ]+) \| ", section, flags=re.MULTILINE)
     assert {name for names in listed[1:] for name in names.split(", ")} == questions - {"credentials"}

@@ -39,6 +39,9 @@ def test_every_member_has_one_line_and_its_details_below(world: World):
     assert "problem  secret: " in details[1]
     assert "dataSources.tickets.secretId" in details[1]
     assert "problem" not in details[0]
+    *_, total = said.out.splitlines()
+    assert total.startswith("all: ")
+    assert ", 2 problems, " in total
 
 
 @pytest.mark.usefixtures("members")

@@ -1,0 +1,114 @@
+"""The commands read several data sources at the same time."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from threading import Barrier, Event
+
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from roles.notes import Notes
+from roles.reading import THREADS, read_each
+from sandbox.environment import PROJECT
+from tests.helpers.support import TIMEOUT
+from tests.helpers.world import World, own_policy
+
+QUIET = Notes("test", draws=False)
+
+
+def test_results_are_in_the_order_of_the_items_though_they_are_read_together():
+    together = Barrier(THREADS, timeout=TIMEOUT)
+
+    def read(item: int) -> int:
+        if item < THREADS:
+            together.wait()
+        return -item
+
+    items = range(3 * THREADS)
+    assert read_each(read, items, QUIET, "items") == [-item for item in items]
+    assert read_each(read, [], QUIET, "items") == []
+
+
+def test_the_first_error_is_raised_and_nothing_more_is_read():
+    seen: list[int] = []
+    others_failed = Event()
+
+    def read(item: int) -> None:
+        seen.append(item)
+        if item == 0:
+            others_failed.wait(TIMEOUT)
+        elif item == 1:
+            others_failed.set()
+        raise ValueError(item)
+
+    with pytest.raises(ValueError, match="0"):
+        read_each(read, range(1_000), QUIET, "items")
+    assert len(seen) <= 2 * THREADS
+
+
+@pytest.mark.slow
+def test_what_data_sources_share_is_read_once(world: World):
+    secret = world.secret("shared")
+    role = world.role("qbusiness-shared", own_policy(secret))
+    for number in range(2 * THREADS):
+        world.add(f"Pages-{number}", role, secret)
+    said = world.audit("--json")
+    assert [each["displayName"] for each in said.json["dataSources"]] == [
+        f"Pages-{number}" for number in range(2 * THREADS)
+    ]
+    calls = Counter(world.server.calls)
+    assert {calls[call] for call in calls if call.startswith(("iam:", "secretsmanager:"))} == {1}
+
+
+class _Throttling(dict[str, tuple[int, str]]):
+    """Refuses a few calls among the first."""
+
+    calls = 0
+
+    def __contains__(self, action: object) -> bool:
+        self.calls += 1
+        return self.calls in range(20, 30)
+
+
+@pytest.mark.slow
+def test_a_throttled_account_is_still_read_completely(world: World):
+    for number in range(20):
+        world.add_own(name=f"Pages-{number}")
+    complete = world.audit().out
+    world.patch.delenv("AWS_MAX_ATTEMPTS")
+    refusals = _Throttling()
+    refusals.get = lambda *_: (400, "ThrottlingException")  # type: ignore[method-assign]
+    world.server.refusals = refusals
+    said = world.audit()
+    assert (said.code, said.out) == (0, complete)
+    assert refusals.calls > 120
+
+
+@pytest.mark.slow
+def test_an_interruption_does_not_wait_for_calls(world: World):
+    world.add_own()
+    begun, answered = Event(), Event()
+    answer = world.server.qbusiness.answer
+
+    def wait(request: Request) -> Response:
+        if "/datasources/" in request.path:
+            begun.set()
+            answered.wait(TIMEOUT)
+        return answer(request)
+
+    world.patch.setattr(world.server.qbusiness, "answer", wait)
+    with subprocess.Popen(
+        [sys.executable, "-m", "roles", "audit"],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert begun.wait(TIMEOUT)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=TIMEOUT / 2)
+        answered.set()
+    assert (process.returncode, said) == (130, ("", "audit: interrupted\n"))
