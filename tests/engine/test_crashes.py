@@ -268,8 +268,8 @@ def test_a_kill_leaves_no_process(new_stack: NewStack):
 def recover_from_a_full_disk(stack: Stack) -> None:
     assert run_section(stack, "After a full disk", check=False).returncode != 0
     backend = str(stack.state_file.parents[3])
-    variables = {"BACKEND": backend, "PROJECT": PROJECT_NAME, "STACK": stack.name}
-    run_section(stack, "If the state is truncated", **variables)
+    named = "If the state is truncated"
+    run_section(stack, named, BACKEND=backend, PROJECT=PROJECT_NAME, STACK=stack.name)
     run_section(stack, "After a crash during an update")
 
 
