@@ -3,6 +3,7 @@
 import errno
 import itertools
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
@@ -10,6 +11,8 @@ from typing import Final, NamedTuple
 from components.errors import escape
 from roles.notes import Notes, is_terminal, silence
 
+_NARROWEST: Final = 20
+"""The columns of a terminal that every cell of a table fits in."""
 _TITLE_HANG: Final = 2
 """The indentation of the lines of a long title."""
 
@@ -62,9 +65,10 @@ class Output(Notes):
             raise OutputError("standard output is closed: redirect it to a file or to /dev/null")
 
     def show(self, *parts: Part) -> None:
-        """Write parts of the result, and fit them to a terminal; without one, a row is one line."""
+        """Write parts of the result, fitted to a terminal; without a wide one, a row is one line."""
         self.check_open()
-        lines = _fitted if is_terminal(sys.stdout) else _plain
+        fits = is_terminal(sys.stdout) and shutil.get_terminal_size().columns >= _NARROWEST
+        lines = _fitted if fits else _plain
         for part in parts:
             for line in lines(part):
                 self._print(line)

@@ -4,6 +4,7 @@ Only output to a terminal imports this module. All text is escaped before, and n
 Colors repeat the text; rich leaves them out where the terminal has none, or NO_COLOR is set.
 """
 
+import shutil
 from collections.abc import Iterable, Sequence
 from typing import Final, TextIO
 
@@ -50,7 +51,9 @@ def bar(label: str, done: int, total: int, stream: TextIO) -> str:
 
 
 def _console(stream: TextIO | None = None) -> Console:
-    return Console(file=stream, highlight=False, markup=False, emoji=False)
+    # rich would accept COLUMNS=0, and print nothing.
+    width = shutil.get_terminal_size().columns
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
 def _rendered(shown: RenderableType, console: Console) -> str:

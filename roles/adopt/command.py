@@ -92,9 +92,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _adopt(options: argparse.Namespace, output: Output) -> _Result:
     project = project_name()
+    before = existing.read(options.stack, project)
     if not options.dry_run:
         files.check(options.stack, overwrite=options.force)
-    before = None if options.dry_run else existing.read_one_role(options.stack, project)
+        existing.refuse_members(before)
     account = Account(options.region, output)
     found = list(account.data_sources(options.application))
     data_source = _choose(found, options, output)
@@ -104,7 +105,7 @@ def _adopt(options: argparse.Namespace, output: Output) -> _Result:
     )
     plan = files.plan(requirements, project, partial(policy_names, account, requirements.role, output))
     role = requirements.role
-    owned = [] if before and before.name_of(role.name) else existing.owned([role])
+    owned = [] if before.name_of(role.name) else existing.owned([role])
     for warning in (*owned, *plan.warnings):
         output.warn(warning)
     difference = compare_role(requirements.role, *plan.documents)

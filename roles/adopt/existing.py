@@ -133,16 +133,14 @@ def _chosen(settings: Mapping[str, object]) -> list[str]:
     return [key for key in _CHOSEN if settings.get(key) not in (None, "", False, "false")]
 
 
-def read_one_role(stack: str, project: str) -> Existing:
-    """Read the role in the file of a stack; raises InputError for members, which it would replace."""
-    existing = read(stack, project)
+def refuse_members(existing: Existing) -> None:
+    """Raise InputError if the file of a stack has members, which one role would replace."""
     if existing.has_members:
         raise InputError(
-            f"{files.config_file(stack)} declares the roles of several data sources "
+            f"{files.config_file(existing.stack)} declares the roles of several data sources "
             f"({', '.join(existing.members)}), and the next `pulumi up` would delete them: pass --all, "
             "or use another stack"
         )
-    return existing
 
 
 def owned(roles: Iterable[Role]) -> list[str]:

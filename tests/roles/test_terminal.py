@@ -60,6 +60,12 @@ def test_audit_fits_its_table_to_the_terminal_and_shows_names_as_they_are(world:
     assert sorted(words(seen)) == sorted(words(world.audit().out))
 
 
+@pytest.mark.parametrize(("width", "variables"), [(1, {}), (10, {}), (20, {}), (80, {"COLUMNS": "0"})])
+def test_no_terminal_is_too_narrow(world: World, width: int, variables: dict[str, str]):
+    world.add_own()
+    assert sorted(words(screen(width, "audit", **variables))) == sorted(words(world.audit().out))
+
+
 @pytest.mark.usefixtures("deployed")
 def test_check_wraps_texts_and_keeps_commands_and_arns_whole(world: World):
     world.set(kmsKeyId=None)
