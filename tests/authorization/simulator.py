@@ -1,11 +1,14 @@
-"""Run the policy simulator, once for any number of questions."""
+"""Ask the policy simulator, which runs until the tests end."""
 
+import atexit
+import functools
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from tests.helpers.support import NPM_PACKAGES
 
 _PROGRAM: Final = Path(__file__).parent / "simulator.mjs"
+_LOCK: Final = Lock()
 
 
 def ask(questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -25,14 +29,24 @@ def ask(questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
-    done = subprocess.run(
-        ["node", str(_PROGRAM)],
-        input="\n".join(map(json.dumps, questions)),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(answers) == len(questions)
-    return answers
+    with _LOCK:
+        return [_answer(question) for question in questions]
+
+
+@functools.cache
+def _simulator() -> subprocess.Popen[str]:
+    command = ["node", str(_PROGRAM)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(process.communicate)  # it ends with its input
+    return process
+
+
+def _answer(question: dict[str, Any]) -> dict[str, Any]:
+    process = _simulator()
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(f"{json.dumps(question)}\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    assert answer, "the simulator has ended: see standard error"
+    return json.loads(answer)

@@ -43,19 +43,16 @@ TIMEOUT: Final = 60
 PROGRAM: Final = r"""#!/bin/sh
 # Read all pending input, as Pulumi's CLI does; record the arguments; fail if this call is to fail.
 PATH=/usr/bin:/bin
-if [ -t 0 ]; then
-  modes=$(stty -g)
-  stty -icanon min 0 time 0
-  cat >/dev/null
-  stty "$modes"
-else
-  cat >/dev/null
-fi
+[ -t 0 ] && stty -icanon min 0 time 0
+cat >/dev/null
+[ -t 0 ] && stty icanon
 [ "$1 $2" = "stack export" ] && cat "$STATE"
 [ "$1 $2" = "sts get-caller-identity" ] && printf '%s\n' "$ACCOUNT"
-number=$(($(ls "$CALLS" | wc -l) + 1))
+number=1
+while [ -e "$CALLS/$number" ]; do number=$((number + 1)); done
 printf '%s\0' "${0##*/}" "$@" >"$CALLS/$number"
-[ "$number" != "$(cat "$FAILING")" ]
+read -r failing <"$FAILING"
+[ "$number" != "$failing" ]
 """
 
 
@@ -159,7 +156,7 @@ class Pasted:
         """Paste a block; return the exit status, and the calls until the next prompt."""
         for call in self.calls_directory.iterdir():
             call.unlink()
-        self.failing.write_text(str(failing))
+        self.failing.write_text(f"{failing}\n")
         status = self.terminal.paste(block)
         files = sorted(self.calls_directory.iterdir(), key=lambda file: int(file.name))
         return status, [file.read_text().split("\0")[:-1] for file in files]

@@ -1,49 +1,31 @@
 """Decide on iam:SimulatePrincipalPolicy by the policy simulator, with the policies in moto's IAM."""
 
 import json
-import subprocess
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from moto.iam.models import iam_backends
 
 from evidence.examples import ACCOUNT
-from tests.authorization import simulator
-from tests.helpers.qbusiness_server import Decide, Simulation
-
-PROGRAM = Path(simulator.__file__).with_name("simulator.mjs")
+from tests.authorization.simulator import ask
+from tests.helpers.qbusiness_server import Simulation
 
 
-@contextmanager
-def policy_simulator() -> Generator[Decide]:
-    """Run one process of the simulator for all decisions; without Node.js, the test is skipped."""
-    simulator.ask([])
-    with subprocess.Popen(
-        ["node", str(PROGRAM)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        written, read = process.stdin, process.stdout
+def decide(simulation: Simulation) -> Mapping[str, Mapping[str, Any]]:
+    """Return the result for each action."""
+    policies, boundary = _policies(simulation.principal)
+    decisions = {name: _decisions(policy, simulation) for name, policy in policies.items()}
+    bounded = _decisions(boundary, simulation) if boundary else {}
+    return {action: _result(action, decisions, bounded) for action in simulation.actions}
 
-        def decide_by(policy: Any, simulation: Simulation) -> dict[str, str]:
-            requests = [
-                {"action": action, "resource": simulation.resource, "context": simulation.context}
-                for action in simulation.actions
-            ]
-            written.write(json.dumps({"policy": policy, "requests": requests}) + "\n")
-            written.flush()
-            return dict(zip(simulation.actions, json.loads(read.readline())["decisions"], strict=True))
 
-        def decide(simulation: Simulation) -> Mapping[str, Mapping[str, Any]]:
-            policies, boundary = _policies(simulation.principal)
-            decisions = {name: decide_by(policy, simulation) for name, policy in policies.items()}
-            bounded = decide_by(boundary, simulation) if boundary else {}
-            return {action: _result(action, decisions, bounded) for action in simulation.actions}
-
-        yield decide
-        written.close()
+def _decisions(policy: Any, simulation: Simulation) -> dict[str, str]:
+    requests = [
+        {"action": action, "resource": simulation.resource, "context": simulation.context}
+        for action in simulation.actions
+    ]
+    (answer,) = ask([{"policy": policy, "requests": requests}])
+    return dict(zip(simulation.actions, answer["decisions"], strict=True))
 
 
 def _policies(principal: str) -> tuple[dict[str, Any], Any]:

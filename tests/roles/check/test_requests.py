@@ -33,9 +33,9 @@ BY_ORGANIZATION = {"OrganizationsDecisionDetail": {"AllowedByOrganizations": Fal
 def test_the_policies_of_the_program_pass_the_simulation(world: World, for_bucket: bool, requests: int):
     if for_bucket:
         world.use_bucket()
-    with world.simulated():
-        world.iam.put_user_policy(UserName="deployer", PolicyName="wide", PolicyDocument=WIDE)
-        said = world.check()
+    world.simulate()
+    world.iam.put_user_policy(UserName="deployer", PolicyName="wide", PolicyDocument=WIDE)
+    said = world.check()
     assert said.code == 0
     assert f"IAM allows all {requests} that the connector makes" in said.answer("requests allowed")
 
@@ -43,8 +43,8 @@ def test_the_policies_of_the_program_pass_the_simulation(world: World, for_bucke
 def test_a_boundary_for_the_region_passes_the_simulation(world: World):
     condition = {"StringEquals": {"aws:RequestedRegion": REGION}}
     world.bound(policy(allow("*", "*", Condition=condition)))
-    with world.simulated():
-        assert world.ask("requests allowed").startswith("ok ")
+    world.simulate()
+    assert world.ask("requests allowed").startswith("ok ")
 
 
 def passing_policy(role: str) -> str:
@@ -56,8 +56,8 @@ def passing_policy(role: str) -> str:
 def test_a_role_that_may_pass_other_roles_is_found(world: World, role: str):
     world.use_bucket()
     world.put_policy(passing_policy(role))
-    with world.simulated():
-        said = world.check()
+    world.simulate()
+    said = world.check()
     answer = said.answer("requests denied")
     assert answer.startswith("problem  requests denied: the role may reach")
     assert f":role/QBusiness-DataSource-another: allowed by {OWN}\n" in answer
@@ -67,8 +67,8 @@ def test_a_role_that_may_pass_other_roles_is_found(world: World, role: str):
 def test_a_role_that_passes_another_role_lacks_the_permission_to_pass_itself(world: World):
     world.use_bucket()
     world.put_policy(passing_policy("qbusiness-other"))
-    with world.simulated():
-        said = world.check()
+    world.simulate()
+    said = world.check()
     assert "AllowsAmazonQToPassCustomerRole: missing\n" in said.answer("role policy")
     assert f"iam:PassRole on {ROLE_ARN}: {NOT_ALLOWED}\n" in said.answer("requests allowed")
 
@@ -97,8 +97,8 @@ def test_the_older_ingest_scope_does_not_pass_the_simulation(world: World):
         if statement["Sid"] == "AllowsAmazonQToIngestDocuments":
             statement["Resource"] = statement["Resource"][1]
     world.put_policy(json.dumps(document))
-    with world.simulated():
-        said = world.check()
+    world.simulate()
+    said = world.check()
     assert said.answer("role policy").startswith("ok ")
     answer = said.answer("requests allowed")
     assert answer.startswith("problem  requests allowed: IAM denies 2 of the 28 requests")
@@ -108,8 +108,8 @@ def test_the_older_ingest_scope_does_not_pass_the_simulation(world: World):
 def test_the_simulation_finds_a_boundary_and_excess(world: World):
     world.bound(policy({"Effect": "Allow", "NotAction": "kms:*", "Resource": "*"}), is_set=False)
     world.put_policy(WIDE, "by-hand")
-    with world.simulated():
-        said = world.check()
+    world.simulate()
+    said = world.check()
     denied = f"kms:Decrypt on {KEY_ARN}: not allowed by the permissions boundary\n"
     assert denied in said.answer("requests allowed")
     assert ":secret:another-secret-AbCdEf: allowed by by-hand\n" in said.answer("requests denied")
