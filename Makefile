@@ -17,7 +17,7 @@ ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # With these, Python would find neither venv/ nor the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
-.PHONY: help up example preview drift down roles unit test check check-types check-others format generated bench bench-full mutation live pages site package lock clean
+.PHONY: help up example preview drift down roles unit test check format generated bench bench-full mutation live pages site package lock clean
 
 help: ## list the targets
 	@sed -n 's/^# \(Group\): \(.*\)/\n\2/p; s/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -68,6 +68,7 @@ check: venv/development-installed ## check format, lint, types, workflows, and t
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going check-types check-others
 
 # Checking types takes much longer than the rest.
+.PHONY: check-types check-others
 check-types:
 	@venv/bin/basedpyright
 
