@@ -1,10 +1,10 @@
 """Test updates while calls of IAM fail: they report the failure, and the next update continues."""
 
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
-from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -94,27 +94,37 @@ def one_proxy(prepared_sandbox: tuple[object, dict[str, str]]) -> Iterator[Proxy
         yield iam
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def failing(one_proxy: Proxy) -> Proxy:
     one_proxy.set_rules()
     return one_proxy
 
 
-@pytest.fixture
-def new_stack(environment: dict[str, str], failing: Proxy, new_stack: NewStack) -> Iterator[NewStack]:
-    """Create stacks whose calls pass the proxy; `attempts` is the maximum number of tries of a call."""
+@pytest.fixture(scope="session")
+def providers(
+    prepared_sandbox: tuple[object, dict[str, str]], one_proxy: Proxy
+) -> Iterator[Callable[[int], dict[str, str]]]:
+    """Return the variables of a provider whose calls pass the proxy, by the number of attempts."""
     with ExitStack() as cleanup:
 
-        def create(
-            settings: dict[str, object], program: str | None = None, *, attempts: int = 5
-        ) -> Stack:
-            calls = {"AWS_ENDPOINT_URL": failing.url, "AWS_MAX_ATTEMPTS": str(attempts)}
-            provider = cleanup.enter_context(running_provider({**environment, **calls}))
-            stack = new_stack(settings, program)
-            stack.environment |= calls | provider
-            return stack
+        @functools.cache
+        def provider(attempts: int) -> dict[str, str]:
+            calls = {"AWS_ENDPOINT_URL": one_proxy.url, "AWS_MAX_ATTEMPTS": str(attempts)}
+            return calls | cleanup.enter_context(running_provider({**prepared_sandbox[1], **calls}))
 
-        yield create
+        yield provider
+
+
+@pytest.fixture
+def new_stack(providers: Callable[[int], dict[str, str]], new_stack: NewStack) -> NewStack:
+    """Create stacks whose calls pass the proxy; `attempts` is the maximum number of tries of a call."""
+
+    def create(settings: dict[str, object], program: str | None = None, *, attempts: int = 5) -> Stack:
+        stack = new_stack(settings, program)
+        stack.environment |= providers(attempts)
+        return stack
+
+    return create
 
 
 def rule(operation: str, fault: str) -> dict[str, Any]:
@@ -163,7 +173,7 @@ def for_each_fault(settings: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def new_stack_of_four(new_stack: NewStack) -> NewStack:
     """Create stacks with a role for each fault; all of them fail in the same operation."""
-    return partial(new_stack, for_each_fault(BEFORE), A_ROLE_FOR_EACH_FAULT)
+    return functools.partial(new_stack, for_each_fault(BEFORE), A_ROLE_FOR_EACH_FAULT)
 
 
 def role_outputs(stack: Stack) -> dict[str, Any]:
