@@ -28,6 +28,8 @@ for name in ("NO_PROXY", "no_proxy"):
 botocore.session.create_loader = cache(botocore.loaders.create_loader)
 # moto's EC2 would load two thousand images at each reset.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+# As on a user's machine, the commands under test cache bytecode.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Collecting garbage among all the modules would take a quarter of the time of tests without an engine.
 gc.set_threshold(50_000, 20, 20)
 # A shell ignores the signal for its jobs in the background, which would inherit that.

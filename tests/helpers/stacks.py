@@ -313,8 +313,6 @@ def prepared(directory: Path) -> Generator[tuple[Sandbox, dict[str, str]]]:
             if os.environ.get("CI"):
                 raise
             pytest.skip(f"no engine: {error}")
-        # As on a user's machine, Python caches bytecode.
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         try:
             yield sandbox, environment
         finally:
