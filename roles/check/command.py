@@ -7,7 +7,6 @@ docs/check.md describes the questions.
 import argparse
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -104,8 +103,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
             f"dataSources of stack {options.stack} has no {options.data_source!r}: it has {names}"
         )
     account = Account(selected[0].region, output)
-    with suppress(BotoCoreError, ClientError, OddAnswerError):
-        account.caller()  # in the main thread, where a profile with MFA can ask for the code
 
     def check(role: StackSettings) -> _Check:
         stream = None if options.json or stack.has_data_sources else output
