@@ -112,6 +112,11 @@ def is_throttled(error: ClientError) -> bool:
     return code(error) in _THROTTLED
 
 
+def concerns_every_call(error: ClientError) -> bool:
+    """Return whether the next calls would fail as well, so that no resource is at fault."""
+    return is_bad_credentials(error) or is_throttled(error)
+
+
 def is_unanswered(error: ClientError) -> bool:
     """Return whether a server in place of AWS, such as the sandbox, does not support an operation.
 

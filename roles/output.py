@@ -1,7 +1,6 @@
 """Write the result of a verb to standard output, and its notes to standard error."""
 
 import errno
-import itertools
 import json
 import shutil
 import sys
@@ -117,16 +116,17 @@ def _plain(part: Part) -> Iterator[str]:
         case str(text) | Line(text):
             yield escape(text)
         case Table(head, groups):
-            rows = [[*map(escape, row.cells)] for _, group in groups for row in group]
-            widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-            padded = (
-                "  ".join(map(str.ljust, cells, widths)).rstrip()
-                for cells in itertools.chain([head], rows)
-            )
-            yield next(padded)
-            for title, group in groups:
+            escaped = [(title, [[*map(escape, row.cells)] for row in rows]) for title, rows in groups]
+            cells = [head, *(row for _, rows in escaped for row in rows)]
+            widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+            yield _padded(head, widths)
+            for title, rows in escaped:
                 yield from [escape(title)] if title else ()
-                yield from itertools.islice(padded, len(group))
+                yield from (_padded(row, widths) for row in rows)
+
+
+def _padded(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(map(str.ljust, cells, widths)).rstrip()
 
 
 def _fitted(part: Part) -> Iterator[str]:

@@ -24,8 +24,8 @@ def read_each(
 ) -> list[_Result]:
     """Return the result for each item, in the order of the items, and show the progress.
 
-    If a result is an exception, no further item is read, and the exception of the first item is raised.
-    Within another call, which uses the threads already, the items are read one after the other.
+    After an error, no further item is read, and the error of the first item is raised. Within another
+    call, which has threads already, the items are read one after the other.
     """
     if len(items) == 1 or current_thread() is not main_thread():
         return [read(item) for item in items]
@@ -48,6 +48,7 @@ def read_each(
     try:
         while threads < min(THREADS, len(items)):
             # A daemon, so that an interrupted command does not wait for the answers of AWS.
+            # Pulumi keeps its configuration in context variables.
             Thread(target=copy_context().run, args=[work], daemon=True).start()
             threads += 1
         while threads:

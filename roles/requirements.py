@@ -12,7 +12,7 @@ from components.validation import ValidationResult, validate
 from roles.account import Account, DataSource, Role, is_alias
 from roles.actions import action
 from roles.detection import Uses, find_connector, find_uses
-from roles.errors import OddAnswerError, is_bad_credentials, is_denied, is_gone, is_throttled
+from roles.errors import OddAnswerError, concerns_every_call, is_denied, is_gone
 from roles.notes import Notes
 from roles.reply import Reply
 
@@ -178,7 +178,7 @@ def find(read: Callable[[], _T], name: str, faults: list[Fault]) -> _T | None:
     except OddAnswerError as error:
         faults.append(Fault(str(error), "not compared", error))
     except ClientError as error:
-        if is_bad_credentials(error) or is_throttled(error):
+        if concerns_every_call(error):
             raise
         noun, fix = _READ.get(error.operation_name, ("", ""))
         if noun and is_gone(error):

@@ -104,9 +104,7 @@ def _adopt(options: argparse.Namespace, output: Output) -> _Result:
         account, requirements.role, [source for source in found if source.id != data_source.id], output
     )
     plan = files.plan(requirements, project, partial(policy_names, account, requirements.role, output))
-    role = requirements.role
-    owned = [] if before.name_of(role.name) else existing.owned([role])
-    for warning in (*owned, *plan.warnings):
+    for warning in (*existing.owned(before, [requirements.role]), *plan.warnings):
         output.warn(warning)
     difference = compare_role(requirements.role, *plan.documents)
     written: list[str] = []

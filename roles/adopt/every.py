@@ -39,9 +39,9 @@ from roles.errors import (
     PROBLEMS,
     InputError,
     OddAnswerError,
+    concerns_every_call,
     explain,
     is_bad_credentials,
-    is_throttled,
 )
 from roles.notes import Notes, Remarks
 from roles.output import Line, Output, Part, Row, Table
@@ -200,7 +200,7 @@ def _read(
         except SettingsError as error:
             reason = "; ".join(f"{each.name}: {each.message}" for each in error.problems)
         except (ClientError, OddAnswerError) as error:
-            if isinstance(error, ClientError) and (is_bad_credentials(error) or is_throttled(error)):
+            if isinstance(error, ClientError) and concerns_every_call(error):
                 raise
             reason = explain(error)
         return _LeftOut(source, reason), remarks
@@ -243,7 +243,7 @@ def _warn(before: Existing, roles: Sequence[Role], output: Output) -> None:
             f"{files.config_file(before.stack)} has settings that are not kept "
             f"({', '.join(before.not_kept)}): set them again before `pulumi up`"
         )
-    for warning in existing.owned(role for role in roles if before.name_of(role.name) is None):
+    for warning in existing.owned(before, roles):
         output.warn(warning)
 
 

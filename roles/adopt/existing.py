@@ -6,7 +6,7 @@ its member, the next update would delete the role.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, cast
 
@@ -143,13 +143,12 @@ def refuse_members(existing: Existing) -> None:
         )
 
 
-def owned(roles: Iterable[Role]) -> list[str]:
-    """Return a warning of roles that a stack owns already, as their policy shows."""
-    if names := [role.name for role in roles if POLICY_NAME in role.inline_policies]:
-        text = (
-            f"a stack may own {', '.join(names)} already, with the policy {POLICY_NAME}. A role with "
+def owned(before: Existing, roles: Iterable[Role]) -> Iterator[str]:
+    """Warn of roles that a stack owns already, as their policy shows, other than those of the file."""
+    names = [role.name for role in roles if POLICY_NAME in role.inline_policies]
+    if others := [name for name in names if before.name_of(name) is None]:
+        yield (
+            f"a stack may own {', '.join(others)} already, with the policy {POLICY_NAME}. A role with "
             "two owners is deleted with either: first move it, or restore the file of the stack: "
             "docs/data-sources.md"
         )
-        return [text]
-    return []

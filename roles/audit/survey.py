@@ -25,11 +25,10 @@ from roles.difference import Access, compare, program_statements, role_statement
 from roles.errors import (
     InputError,
     OddAnswerError,
+    concerns_every_call,
     explain,
     failed_action,
-    is_bad_credentials,
     is_denied,
-    is_throttled,
 )
 from roles.notes import Notes, Remarks
 from roles.reading import read_each
@@ -231,7 +230,7 @@ def _data_sources(account: Account, notes: Notes, skipped: list[str]) -> Iterato
 def _explain(error: ClientError | OddAnswerError) -> str:
     """Explain why a resource could not be read; raise an error that concerns every call."""
     if isinstance(error, ClientError):
-        if is_bad_credentials(error) or is_throttled(error):
+        if concerns_every_call(error):
             raise error
         if is_denied(error):
             return f"{failed_action(error)} is not allowed"
