@@ -53,7 +53,8 @@ def _kill_session(session: int) -> None:
     killed: set[int] = set()
     # The next round finds a process that was just being started.
     while found := {process for process in _processes() if _session(process) == session} - killed:
-        for process in found:
+        # The command first: it must not report that its descendants were killed.
+        for process in sorted(found, key=lambda process: process != session):
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         killed |= found
