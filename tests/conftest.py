@@ -14,8 +14,10 @@ import pytest
 
 from sandbox.environment import Sandbox
 from tests.helpers.chromium import Tab, find_chromium, opened
+from tests.helpers.loopback import serving
 from tests.helpers.stacks import Aws, NewStack, Stack, prepared
 from tests.helpers.support import TIMEOUT, golden
+from tests.helpers.vault import ADDRESS, SECRETS_PROVIDER, Vault
 
 # Ignore the user's settings for AWS, Pulumi, and the terminal, and access servers on this machine
 # without a proxy.
@@ -68,7 +70,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def prepared_sandbox(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Sandbox, dict[str, str]]]:
-    yield from prepared(tmp_path_factory.mktemp("sandbox"))
+    with serving(Vault) as vault:
+        for sandbox, variables in prepared(tmp_path_factory.mktemp("sandbox")):
+            yield sandbox, {**variables, ADDRESS: vault}
 
 
 @pytest.fixture
@@ -92,7 +96,7 @@ def new_stack(environment: dict[str, str], tmp_path: Path) -> NewStack:
     """Create stacks with `new_stack(settings, program=...)`."""
 
     def create(settings: dict[str, object], program: str | None = None) -> Stack:
-        stack = Stack(tmp_path, environment, program)
+        stack = Stack(tmp_path, environment, program, SECRETS_PROVIDER)
         stack.configure(settings)
         return stack
 

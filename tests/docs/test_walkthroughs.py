@@ -161,14 +161,19 @@ def test_check_finds_faults_in_the_sandbox_and_the_fix_works_as_documented(clone
     section = text.partition("<!-- breaks")[2].partition("<!-- end of breaks")[0]
     breaks = [part for each in (section, MORE_BREAKS.read_text()) for part in each.split("\n**")[1:]]
     assert len(breaks) == 9
+    repair: list[str] = []
+    repaired = ""
     for described in breaks:
-        break_it, *repair = blocks("sh", described)
+        break_it, *after = blocks("sh", described)
         (example,) = blocks("text", described)
         expected = re.sub(
             r"\b(OLD_ROLE|ROLE|DATA_SOURCE|GROUP|SUBNET|OTHER_VPC)\b", r"[\\w-]+", re.escape(example)
         )
-        printed = re.search(expected, run(break_it, f"{check} || test $? = 1"))
+        checked = run(*repair, break_it, f"{check} || test $? = 1")
+        printed = re.search(expected, checked)
         assert printed, described
-        assert ", 0 problems, 4 skipped\n" in run(*(repair or [printed[0].partition("fix: ")[2]]), check)
+        assert not (repaired and re.search(repaired, checked)), "still broken"
+        repair, repaired = after or [printed[0].partition("fix: ")[2]], expected
+    assert ", 0 problems, 4 skipped\n" in run(*repair, check)
     assert status(clone) == ""
     assert make(clone, "down").stdout.endswith(EMPTY)

@@ -19,6 +19,7 @@ from sandbox.environment import PROJECT, Sandbox
 from tests.helpers.page import commands, page_path
 from tests.helpers.stacks import OTHER_ACCOUNT, Aws, Stack, Update, other_credentials, running_provider
 from tests.helpers.support import REQUIRED
+from tests.helpers.vault import SECRETS_PROVIDER
 
 ACCOUNT: Final = "123456789012"
 ALLOWED: Final = {**REQUIRED, "aws:allowedAccountIds": [ACCOUNT]}
@@ -102,7 +103,8 @@ def deployed(
 ) -> Iterator[Deployed]:
     """Deploy the program once; each test imports the state that it needs."""
     _, environment = prepared_sandbox
-    stack = Stack(tmp_path_factory.mktemp("other-account"), environment)
+    directory = tmp_path_factory.mktemp("other-account")
+    stack = Stack(directory, environment, secrets_provider=SECRETS_PROVIDER)
     stack.configure(REQUIRED)
     stack.up()
     stack.up()  # refreshes

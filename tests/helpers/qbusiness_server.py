@@ -22,7 +22,7 @@ from moto.core.utils import get_service_model
 from moto.kms import models as kms
 from moto.moto_api._internal import mock_random
 from moto.moto_api._internal.models import moto_api_backend
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
@@ -30,8 +30,8 @@ from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 from sandbox.qbusiness import QBusiness, parse
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
-# Once for all tests: its applications take long to create and keep nothing, and so do RSA keys.
-_MOTO = DomainDispatcherApplication(create_backend_app)
+# Once for all tests: moto's applications take long to create and keep nothing, and so do RSA keys.
+_moto = functools.cache(create_backend_app)
 kms.generate_private_key = functools.cache(kms.generate_private_key)  # pyright: ignore[reportPrivateImportUsage]
 
 _BUCKET_ACTIONS = {
@@ -125,7 +125,7 @@ class Server:
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             return []
         try:
-            answer = self._answer(service, operation, request) or _MOTO
+            answer = self._answer(service, operation, request) or _moto(service)
             if spoil := self.spoil.get(self.calls[-1]):
                 answer = Response.from_app(answer, environ)
                 answer.set_data(spoil(answer.get_data()))

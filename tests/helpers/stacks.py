@@ -47,12 +47,23 @@ class Update(NamedTuple):
     """The name of the resource and the message of each error."""
 
 
+def _passphrase() -> dict[str, str]:
+    """Return the setting of a stack whose secrets are encrypted with the sandbox's passphrase."""
+    lines = (PROJECT / "Pulumi.dev.yaml").read_text().splitlines()
+    return dict(line.split(": ") for line in lines if line.startswith("encryptionsalt"))
+
+
 class Stack:
     """A stack of this project's program, or of another program that uses its components."""
 
     def __init__(
-        self, directory: Path, environment: Mapping[str, str], program: str | None = None
+        self,
+        directory: Path,
+        environment: Mapping[str, str],
+        program: str | None = None,
+        secrets_provider: Mapping[str, str] | None = None,
     ) -> None:
+        self.secrets_provider = secrets_provider or _passphrase()
         self.name = f"test{next(_NUMBERS)}"
         self.directory = directory / self.name
         # Without this variable, the CLI does not accept --event-log.
@@ -87,12 +98,7 @@ class Stack:
         config = {
             key if ":" in key else f"{PROJECT_NAME}:{key}": value for key, value in settings.items()
         }
-        salt = next(
-            line.partition(": ")[2]
-            for line in (PROJECT / "Pulumi.dev.yaml").read_text().splitlines()
-            if line.startswith("encryptionsalt")
-        )
-        self.config_file.write_text(json.dumps({"encryptionsalt": salt, "config": config}))
+        self.config_file.write_text(json.dumps({**self.secrets_provider, "config": config}))
 
     @property
     def program(self) -> str:
