@@ -11,6 +11,8 @@ STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.y
 	':!Pulumi.dev.yaml' ':!*Pulumi.example.yaml' ':!Pulumi.*.deploy.yaml' 2>/dev/null | \
 	sed -e 's/.*/& is not in Git: delete it if it was a trial/' -e /^examples/b \
 		-e 's/$$/; if you commit it, CI treats it as an environment/'
+# All tests in these directories need the engine or are slow: `make unit` does not even import them.
+NOT_UNIT = --ignore=tests/engine --ignore-glob='tests/roles/*/*'
 SITE = NO_MKDOCS_2_WARNING=1 venv/bin/mkdocs build --strict --quiet
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
@@ -59,7 +61,7 @@ roles: venv/roles-installed ## install the packages of `python -m roles` adopt, 
 # Group: Test and check
 
 unit: venv/development-installed ## run the tests that do not need the engine, in seconds
-	@venv/bin/python -m pytest -m "not engine and not slow" --durations=0 --durations-min=1
+	@venv/bin/python -m pytest -m "not engine and not slow" $(NOT_UNIT) --durations=0 --durations-min=1
 
 test: venv/development-installed $(NPM_PACKAGES) ## run all tests, including those that need the engine
 	@venv/bin/python -m pytest

@@ -40,9 +40,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one more worker than processors: tests wait for a fifth of their time."""
-    return (os.cpu_count() or 1) + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return the number of processors, and one more if the engine is waited for."""
+    waiting = "not engine" not in config.option.markexpr
+    return (os.cpu_count() or 1) + waiting
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -222,6 +222,7 @@ def pasted(shell: str, block: str, tmp_path: Path) -> Iterator[Pasted]:
     pasted.terminal.close()
 
 
+@pytest.mark.slow
 def test_a_pasted_block_runs_every_command_and_stops_at_the_first_failure(pasted: Pasted, block: str):
     values = {name: f"the {name.lower()}" for name in variables(block)}
     for name, value in values.items():
@@ -241,6 +242,7 @@ def test_a_pasted_block_runs_every_command_and_stops_at_the_first_failure(pasted
     assert pasted.run(block) == (0, expected)
 
 
+@pytest.mark.slow
 def test_the_recovery_deletes_unfinished_resources_and_stops_at_the_first_failure(
     shell: str, tmp_path: Path
 ):

@@ -49,9 +49,10 @@ pulumi.export("roleArn", connector.role_arn)
 """
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    return tagged_repository(tmp_path)
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository, which no test changes."""
+    return tagged_repository(tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture
@@ -63,9 +64,9 @@ def served(repository: Path, tmp_path: Path) -> Path:
     return directory
 
 
-@pytest.fixture
-def wheel(repository: Path, tmp_path: Path) -> Path:
-    return build_wheel(repository, tmp_path / "wheels")
+@pytest.fixture(scope="session")
+def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(repository, tmp_path_factory.mktemp("wheels"))
 
 
 def test_the_package_the_schema_and_the_changelog_have_the_same_version():
