@@ -13,7 +13,7 @@ from sandbox.environment import PROJECT
 from tests.helpers.stacks import UP
 
 CDK: Final = PROJECT / "benchmarks" / "cdk"
-_ROUNDS: Final = 15
+_ROUNDS: Final = 41
 
 
 def section() -> str:
