@@ -136,5 +136,6 @@ venv/%-installed: requirements-dev.txt requirements.txt roles/requirements.txt s
 	@$(PYTHON) install.py $*
 
 tests/node_modules/.package-lock.json: tests/package-lock.json
+	@rm -rf tests/authorization/node_modules # where they were before: the simulator would find them first
 	@npm ci --prefix tests --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@

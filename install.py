@@ -46,7 +46,7 @@ def _installed(purpose: str) -> Path:
 
 
 def _is_current(installed: Path) -> bool:
-    """Return whether no list is newer; the lists include each other."""
+    """Return whether the installation is newer than every list; lists include others."""
     files = {PINS, *(file for files in REQUIREMENTS.values() for file in files)}
     return installed.exists() and all(
         installed.stat().st_mtime >= Path(file).stat().st_mtime for file in files
@@ -70,9 +70,10 @@ def _install(purpose: str) -> None:
 
 
 def _create_venv() -> bool:
-    """Create venv/ without pip, unless it is usable; return whether it is new.
+    """Delete venv/ if it is unusable, and create it without pip if it is missing.
 
-    It is not usable without its Python, or after an interruption, which can leave half a package.
+    It is unusable without its Python, or after an interruption, which can leave half a package. Return
+    whether it is new.
     """
     if VENV.exists() and (UNFINISHED.exists() or not Path(PYTHON).exists()):
         shutil.rmtree(VENV)
@@ -97,13 +98,13 @@ def _with_uv(packages: list[str]) -> bool:
 
 
 def _with_pip(packages: list[str]) -> None:
-    # The pinned pip takes half the processor time of the one that Python 3.11 contains.
     if find_spec("pip"):
         pip = (sys.executable, "-m", "pip", "--python", PYTHON)
     else:
         _run(PYTHON, "-m", "ensurepip", advice=NO_PIP.format(python=sys.executable))
         pip = (PYTHON, "-m", "pip")
     options = ("--quiet", "--disable-pip-version-check", "--no-compile")
+    # First the pinned pip, which needs half the processor time of Python 3.11's.
     _run(*pip, "install", *options, "pip", "--constraint", PINS)
     # Python compiles modules at their first import; most modules of pulumi_aws are never imported.
     _run(PYTHON, "-m", "pip", "install", *options, *packages)

@@ -41,7 +41,8 @@ prints it.
 
 The figures show the overhead compared with hand-written code, on Pulumi's real engine with the
 sandbox instead of AWS. Rounds are interleaved, so that a slow period of the machine affects all
-commands alike. Figures are medians, with minimum and maximum in parentheses, after a warm-up run.
+commands alike. Figures are medians, with minimum and maximum in parentheses, after a warm-up run;
+the first `make up` is measured once, and the commands that read AWS without a warm-up run.
 **Compare the ratios**: they are medians of the ratios within a round. Processor time is the sum
 over all processes of a command, without the sandbox's AWS and its provider; memory is the maximum
 of the largest process. AWS itself takes longer than all of this, and the real provider adds two

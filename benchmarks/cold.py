@@ -60,6 +60,7 @@ def _in_clone(clone: Path, arguments: list[str], path: str) -> Command:
         **os.environ,
         "PATH": path,
         "PIP_NO_CACHE_DIR": "1",
+        "UV_NO_CACHE": "1",
         "GOCACHE": str(clone / ".sandbox" / "go-build"),
         "GOMODCACHE": str(clone / ".sandbox" / "go-modules"),
         "GOFLAGS": "-modcacherw",  # a directory that cannot be written cannot be deleted

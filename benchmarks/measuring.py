@@ -24,7 +24,10 @@ class Run(NamedTuple):
     processor: float
     """Seconds of processor time, of the command and the processes that it waited for."""
     memory: float
-    """Maximum MiB of its largest process."""
+    """Maximum MiB of its largest process.
+
+    A child starts with the maximum of this process: modules that are larger than a command hide it.
+    """
 
 
 class Command(NamedTuple):

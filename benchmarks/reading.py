@@ -1,6 +1,6 @@
 """Measure the commands that read AWS, against a server that answers each call after a delay.
 
-The server answers from documents written here: moto would take longer than the delay.
+The answers are built here: moto would take longer than the delay.
 """
 
 import json
@@ -18,11 +18,10 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 from xml.sax.saxutils import escape
 
 from benchmarks.measuring import Command, Run, spread
-from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
+from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.loopback import serving
 from tests.helpers.support import golden
-from tests.helpers.world import OWN, own_policy
 
 _DELAY: Final = 0.05
 """Seconds before each answer."""
@@ -31,6 +30,8 @@ _PAGE: Final = 10
 """Data sources in one answer, as in the API."""
 _ROUNDS: Final = 3
 _TRUST: Final = golden("trust-policy")
+_POLICY: Final = golden("minimal-role-policy")
+_POLICY_NAME: Final = "qbusiness-aem-connector"
 _PYTHON: Final = str(PROJECT / "venv" / "bin" / "python")
 _COMMANDS: Final = {
     "`audit`": "audit --json",
@@ -123,14 +124,14 @@ def _xml(call: dict[str, str]) -> str:
         f"<AssumeRolePolicyDocument>{escape(_TRUST)}</AssumeRolePolicyDocument>"
         "<MaxSessionDuration>3600</MaxSessionDuration>"
     )
-    policy = escape(own_policy(_secret_arn(int(name[-5:])))) if name else ""
+    policy = escape(_POLICY.replace(SECRET_ID, f"pages-{name[-5:]}-a1B2c3"))
     results = {
         "GetCallerIdentity": f"<UserId>AIDA</UserId><Account>{ACCOUNT}</Account>"
         f"<Arn>arn:aws:iam::{ACCOUNT}:user/auditor</Arn>",
         "GetRole": f"<Role>{role}</Role>",
-        "ListRolePolicies": f"<PolicyNames><member>{OWN}</member></PolicyNames>"
+        "ListRolePolicies": f"<PolicyNames><member>{_POLICY_NAME}</member></PolicyNames>"
         "<IsTruncated>false</IsTruncated>",
-        "GetRolePolicy": f"<RoleName>{name}</RoleName><PolicyName>{OWN}</PolicyName>"
+        "GetRolePolicy": f"<RoleName>{name}</RoleName><PolicyName>{_POLICY_NAME}</PolicyName>"
         f"<PolicyDocument>{policy}</PolicyDocument>",
         "ListAttachedRolePolicies": "<AttachedPolicies/><IsTruncated>false</IsTruncated>",
     }
@@ -174,6 +175,8 @@ def section() -> str:
                 ["sh", "-c", f"{_PYTHON} -m roles {options}"], Path(directory), environment
             )
             runs = [command.run() for _ in range(_ROUNDS)]
+            if calls["GetDataSource"] != _ROUNDS * _DATA_SOURCES:
+                raise RuntimeError(f"{title} did not read every data source: {calls}")
             number = calls.total() / _ROUNDS
             rows.append(f"| {title} | {number:,.0f} | {number / _DATA_SOURCES:.1f} | {_seconds(runs)} |")
     return (

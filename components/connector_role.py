@@ -36,7 +36,7 @@ POLICY_NAME: Final = "qbusiness-aem-connector"
 another. Changing the name would replace the policy of every existing role."""
 _GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
 _callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
-"""The callers by provider, or by the stack resource for the default provider."""
+"""Partition and account of the caller, by provider; by the stack's resource for the default provider."""
 
 
 class VpcConfiguration(TypedDict):
@@ -281,7 +281,7 @@ class ConnectorRole(pulumi.ComponentResource):
     def _lookup_caller(self, options: pulumi.InvokeOptions) -> pulumi.Output[Location]:
         """Look up the caller, once for all components of a program that have the same provider."""
         provider_or_stack = self.get_provider(_GET_CALLER_IDENTITY) or pulumi.runtime.get_root_resource()
-        if provider_or_stack is None:  # in a package, the program is in another process
+        if provider_or_stack is None:  # in a package, whose program runs in another process
             return _location(aws.get_caller_identity_output(opts=options))
         if provider_or_stack not in _callers:
             _callers[provider_or_stack] = _location(aws.get_caller_identity_output(opts=options))

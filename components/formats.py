@@ -29,8 +29,8 @@ class Format(NamedTuple):
 
     name: str
     pattern: str
-    """Matches a valid value as a whole. Its named groups are fields of Text. It is compiled only once it
-    is used: all patterns together take a third of the time to import this package."""
+    """Matches a valid value as a whole. Its named groups are fields of Text. It is compiled at
+    first use: compiling all patterns would take a third of this package's import time."""
     expected: str
     placeholder: str
     """Shown in the command that sets the value. Never valid itself."""
@@ -69,7 +69,7 @@ _QBUSINESS_ID = r"[a-zA-Z0-9][a-zA-Z0-9-]{35}"
 
 
 def _id_or_arn(service: str, resource: str, id_: str) -> str:
-    """Match an ID, or an ARN that ends with it, and name the parts."""
+    """Return a pattern that matches an ID, or an ARN that ends with it, and names the parts."""
     arn = (
         rf"arn:(?P<partition>{_PARTITION}):{service}:(?P<region>{_REGION})"
         rf":(?P<account>{_ACCOUNT}):{resource}"

@@ -2,7 +2,7 @@
 
 The rule: an Output is secret if a setting that can be read from it is secret, and unknown if a setting
 that it is made from is unknown. `Output.all` has both effects. It takes time for each input, so only
-inputs that are Outputs, or contain one, are combined; plain settings need nothing from this module.
+inputs that are Outputs, or contain one, are combined; plain settings add no Output.
 """
 
 from collections.abc import Mapping
@@ -31,9 +31,9 @@ def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
 
 
 def as_secret_as(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
-    """Return a value that is as secret as its inputs; without Outputs among them, the value itself.
+    """Return a value that is secret exactly if one of the inputs is.
 
-    Unknown inputs have no effect on it.
+    Unknown inputs have no effect on it. Without Outputs among the inputs, it is returned unchanged.
     """
     outputs = [*filter(has_outputs, inputs)]
     if not outputs:

@@ -25,8 +25,8 @@ from roles.notes import Notes
 from roles.reading import THREADS
 from roles.reply import Reply, check_json, check_xml, read
 
-_CONNECT_TIMEOUT: Final = 10
-"""Seconds; an address that does not answer is tried several times."""
+_CONNECT_TIMEOUT: Final = 5
+"""Seconds; an address that does not answer is tried at each attempt."""
 _ATTEMPTS: Final = 10
 """Attempts of each call, unless the environment or the profile specifies another number."""
 _FIRST_ERROR: Final = 300
@@ -112,7 +112,10 @@ class Role(NamedTuple):
 def _once(
     read: Callable[Concatenate["Account", _Question], _Answer],
 ) -> Callable[Concatenate["Account", _Question], _Answer]:
-    """Read once, also in several threads: several data sources may have the same role or secret."""
+    """Read each thing once, even if several threads ask at the same time.
+
+    Several data sources may have the same role or secret.
+    """
 
     @functools.wraps(read)
     def read_once(account: "Account", *question: _Question.args, **named: _Question.kwargs) -> _Answer:
@@ -482,7 +485,7 @@ class Account:
             options = Config(
                 connect_timeout=_CONNECT_TIMEOUT,
                 max_pool_connections=THREADS,
-                # This mode repeats throttled calls, and then makes all calls of the client more slowly.
+                # Adaptive mode retries throttled calls, and slows down all later calls of the client.
                 retries={"mode": "adaptive", "total_max_attempts": attempts},
             )
             return self._session.client(service, config=options)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownMemberType, reportUnknownVariableType]

@@ -24,8 +24,8 @@ def read_each(
 ) -> list[_Result]:
     """Return the result for each item, in the order of the items, and show the progress.
 
-    After an error, no further item is read, and the error of the first item is raised. Within another
-    call, which has threads already, the items are read one after the other.
+    After an error, no further item is started; of the errors, that of the earliest item is raised.
+    Inside another `read_each`, items are read one after another.
     """
     if len(items) == 1 or current_thread() is not main_thread():
         return [read(item) for item in items]

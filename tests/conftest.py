@@ -19,10 +19,10 @@ from tests.helpers.stacks import Aws, NewStack, Stack, prepared
 from tests.helpers.support import TIMEOUT, golden
 from tests.helpers.vault import ADDRESS, SECRETS_PROVIDER, Vault
 
-# Ignore the user's settings for AWS, Pulumi, and the terminal, and access servers on this machine
+# Ignore the user's settings for AWS, Pulumi, Vault, and the terminal, and access servers on this machine
 # without a proxy.
 for name in list(os.environ):
-    if name.startswith(("AWS_", "PULUMI_")) or name in ("COLUMNS", "FORCE_COLOR"):
+    if name.startswith(("AWS_", "PULUMI_", "VAULT_")) or name in ("COLUMNS", "FORCE_COLOR"):
         del os.environ[name]
 for name in ("NO_PROXY", "no_proxy"):
     os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost"
@@ -34,14 +34,14 @@ os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Collecting garbage among all the modules would take a quarter of the time of tests without an engine.
 gc.set_threshold(50_000, 20, 20)
-# A shell ignores the signal for its jobs in the background, which would inherit that.
+# Shells start background jobs with SIGINT ignored, and the commands under test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return the number of processors, and one more if the engine is waited for."""
+    """Return the number of processors, plus one if tests wait for the engine."""
     waiting = "not engine" not in config.option.markexpr
     return (os.cpu_count() or 1) + waiting
 

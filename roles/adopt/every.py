@@ -41,7 +41,6 @@ from roles.errors import (
     OddAnswerError,
     concerns_every_call,
     explain,
-    is_bad_credentials,
 )
 from roles.notes import Notes, Remarks
 from roles.output import Line, Output, Part, Row, Table
@@ -169,7 +168,7 @@ def _users(account: Account, sources: Sequence[DataSource], output: Output) -> C
         try:
             return str(account.data_source(source).get("roleArn"))
         except (ClientError, OddAnswerError) as error:
-            if isinstance(error, ClientError) and is_bad_credentials(error):
+            if isinstance(error, ClientError) and concerns_every_call(error):
                 raise
             return error
 

@@ -7,6 +7,7 @@ docs/check.md describes the questions.
 import argparse
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -15,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from roles.account import Account
 from roles.check import data_sources, permissions, resource_policies, resources
 from roles.check.answers import Answer, State, not_allowed, skipped, unread
-from roles.check.stack import Stack, StackSettings, read_stack
+from roles.check.stack import Stack, StackSettings, check_settings, read_stack
 from roles.check.subject import Subject
 from roles.errors import (
     CANNOT_TELL,
@@ -102,6 +103,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise InputError(
             f"dataSources of stack {options.stack} has no {options.data_source!r}: it has {names}"
         )
+    for role in selected:
+        check_settings(role)
     account = Account(selected[0].region, output)
 
     def check(role: StackSettings) -> _Check:
@@ -109,6 +112,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return _check(role, partial(Subject, role, account, output, stated), stream)
 
     if stack.has_data_sources:
+        with suppress(BotoCoreError, ClientError, InputError, OddAnswerError):  # `check` raises them
+            account.caller()  # in the main thread, where a profile with MFA asks for the code
         found = read_each(check, selected, output, "roles")
     else:
         found = [*map(check, selected)]
@@ -165,7 +170,10 @@ def _report(
     options: argparse.Namespace,
     output: Output,
 ) -> None:
-    """Print the summary: of several roles each before the answers, and all after the answers."""
+    """Print the totals.
+
+    For several roles, the totals of each come before its answers, and the sum of all comes last.
+    """
     if options.json:
         documents = {
             name: {

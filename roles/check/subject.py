@@ -12,7 +12,7 @@ from components.rules import Location
 from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Role
 from roles.arns import Arn
-from roles.check.stack import Policies, StackSettings, check_settings, render
+from roles.check.stack import Policies, StackSettings, render
 from roles.errors import InputError, OddAnswerError, is_denied, is_gone
 from roles.notes import Notes
 from roles.reading import read_each
@@ -36,7 +36,6 @@ class Subject:
         Raises InputError for credentials of another account, and SettingsError for settings that the
         program rejects.
         """
-        check_settings(stack)
         self.stack = stack
         self.notes = notes
         self.stated_context = {

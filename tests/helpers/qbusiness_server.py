@@ -119,14 +119,15 @@ class Server:
         scope = request.headers.get("Authorization", "").partition("Credential=")[2].split("/")
         service = scope[3] if len(scope) > 3 else "unsigned"
         operation = _operation(service, request)
-        self.calls.append(f"{service}:{operation}")
-        if self.calls[-1] in self.resets:
+        action = f"{service}:{operation}"
+        self.calls.append(action)
+        if action in self.resets:
             start_response("200 OK", [])
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             return []
         try:
             answer = self._answer(service, operation, request) or _moto(service)
-            if spoil := self.spoil.get(self.calls[-1]):
+            if spoil := self.spoil.get(action):
                 answer = Response.from_app(answer, environ)
                 answer.set_data(spoil(answer.get_data()))
         except Exception as error:

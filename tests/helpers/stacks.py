@@ -48,7 +48,7 @@ class Update(NamedTuple):
 
 
 def _passphrase() -> dict[str, str]:
-    """Return the setting of a stack whose secrets are encrypted with the sandbox's passphrase."""
+    """Return the encryption salt, for a stack whose secrets use the sandbox's passphrase."""
     lines = (PROJECT / "Pulumi.dev.yaml").read_text().splitlines()
     return dict(line.split(": ") for line in lines if line.startswith("encryptionsalt"))
 

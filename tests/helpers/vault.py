@@ -1,6 +1,6 @@
-"""Give stacks the key of their secrets, as HashiCorp Vault does.
+"""Stand in for HashiCorp Vault, which decrypts the key of a stack's secrets.
 
-To derive it from a passphrase, as most stacks of users do, takes the engine a fifth of an operation:
+Deriving the key from a passphrase would take a fifth of each operation:
 `NewSymmetricCrypterFromPassphrase` of https://github.com/pulumi/pulumi/tree/v3.259.0/sdk/go/common/resource/config.
 Tests of the sandbox's own stacks use a passphrase.
 """
@@ -22,7 +22,7 @@ SECRETS_PROVIDER: Final[Mapping[str, str]] = {
 
 
 class Vault(Handler):
-    """Decrypts every key to the same one."""
+    """Returns the same key for every request."""
 
     def do_PUT(self) -> None:  # noqa: N802 http.server calls it
         self.body()

@@ -89,7 +89,8 @@ def test_a_throttled_account_is_still_read_completely(world: World):
 
 @pytest.mark.slow
 def test_an_interruption_does_not_wait_for_calls(world: World):
-    world.add_own()
+    for number in range(2):  # one would be read in the main thread
+        world.add_own(name=f"Pages-{number}")
     begun, answered = Event(), Event()
     answer = world.server.qbusiness.answer
 

@@ -1,9 +1,11 @@
 """`roles check` asks about every member of `dataSources`, or about one."""
 
 import json
+from threading import Thread, current_thread, main_thread
 from typing import Any, Final
 
 import pytest
+from botocore.httpsession import URLLib3Session
 
 from evidence import examples
 from evidence.examples import INDEX_ID
@@ -95,3 +97,20 @@ def test_the_members_share_the_answers_about_the_account(world: World):
     assert world.server.calls.count("qbusiness:GetIndex") == 1
     assert json.dumps(world.settings).count(INDEX_ID) == 1
     assert examples.APPLICATION_ID in json.dumps(world.settings)
+
+
+@pytest.mark.usefixtures("members")
+def test_the_credentials_are_used_first_in_the_main_thread_where_a_profile_can_ask_for_a_code(
+    world: World,
+):
+    sending: list[Thread] = []
+    send = URLLib3Session.send
+
+    def recorded(session: URLLib3Session, request: Any) -> Any:
+        sending.append(current_thread())
+        return send(session, request)
+
+    world.patch.setattr(URLLib3Session, "send", recorded)
+    world.check()
+    assert sending[0] is main_thread()
+    assert {*sending} - {main_thread()}
