@@ -13,7 +13,7 @@ from sandbox.environment import PROJECT
 from tests.helpers.stacks import UP
 
 CDK: Final = PROJECT / "benchmarks" / "cdk"
-_ROUNDS: Final = 41
+_ROUNDS: Final = 25
 
 
 def section() -> str:
