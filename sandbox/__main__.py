@@ -21,6 +21,9 @@ from sandbox.environment import (
     SandboxError,
 )
 
+_INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ends, as shells define it."""
+
 
 def main() -> int:
     """Run the command and return the exit code."""
@@ -129,4 +132,7 @@ def _fail(message: object) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)

@@ -132,6 +132,16 @@ def test_without_a_role_to_adopt_nothing_is_written(world: World):
     assert world.files == ["Pulumi.yaml"]
 
 
+def test_a_throttled_account_ends_the_command_without_warnings(world: World):
+    add(world, 1, "Pages")
+    add(world, 2, "Wiki", "CONFLUENCE")
+    world.refuse("qbusiness:GetDataSource", status=429, code="ThrottlingException")
+    said = world.adopt("--all", "--connector", "aem-cloud")
+    assert (said.code, said.out) == (2, "")
+    (line,) = said.err.splitlines()
+    assert line.startswith("adopt: AWS throttles qbusiness:GetDataSource: wait a minute")
+
+
 def test_a_stack_has_one_application(world: World):
     world.make()
     world.server.qbusiness.add(APPLICATION, displayName="Other")
