@@ -11,8 +11,8 @@ STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.y
 	':!Pulumi.dev.yaml' ':!*Pulumi.example.yaml' ':!Pulumi.*.deploy.yaml' 2>/dev/null | \
 	sed -e 's/.*/& is not in Git: delete it if it was a trial/' -e /^examples/b \
 		-e 's/$$/; if you commit it, CI treats it as an environment/'
-# All tests in these directories need the engine or are slow: `make unit` does not even import them.
-NOT_UNIT = --ignore=tests/engine --ignore-glob='tests/roles/*/*'
+# All tests here need the engine or are slow: `make unit` does not even import them.
+NOT_UNIT = --ignore=tests/engine --ignore-glob='tests/roles/*/test_*.py'
 SITE = NO_MKDOCS_2_WARNING=1 venv/bin/mkdocs build --strict --quiet
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 from xml.sax.saxutils import escape
 
 from benchmarks.measuring import Command, Run, spread
+from components.connector_role import POLICY_NAME
 from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.loopback import serving
@@ -31,7 +32,6 @@ _PAGE: Final = 10
 _ROUNDS: Final = 3
 _TRUST: Final = golden("trust-policy")
 _POLICY: Final = golden("minimal-role-policy")
-_POLICY_NAME: Final = "qbusiness-aem-connector"
 _PYTHON: Final = str(PROJECT / "venv" / "bin" / "python")
 _COMMANDS: Final = {
     "`audit`": "audit --json",
@@ -129,9 +129,9 @@ def _xml(call: dict[str, str]) -> str:
         "GetCallerIdentity": f"<UserId>AIDA</UserId><Account>{ACCOUNT}</Account>"
         f"<Arn>arn:aws:iam::{ACCOUNT}:user/auditor</Arn>",
         "GetRole": f"<Role>{role}</Role>",
-        "ListRolePolicies": f"<PolicyNames><member>{_POLICY_NAME}</member></PolicyNames>"
+        "ListRolePolicies": f"<PolicyNames><member>{POLICY_NAME}</member></PolicyNames>"
         "<IsTruncated>false</IsTruncated>",
-        "GetRolePolicy": f"<RoleName>{name}</RoleName><PolicyName>{_POLICY_NAME}</PolicyName>"
+        "GetRolePolicy": f"<RoleName>{name}</RoleName><PolicyName>{POLICY_NAME}</PolicyName>"
         f"<PolicyDocument>{policy}</PolicyDocument>",
         "ListAttachedRolePolicies": "<AttachedPolicies/><IsTruncated>false</IsTruncated>",
     }

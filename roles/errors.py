@@ -112,9 +112,9 @@ def is_throttled(error: ClientError) -> bool:
     return code(error) in _THROTTLED
 
 
-def concerns_every_call(error: ClientError) -> bool:
+def concerns_every_call(error: ClientError | OddAnswerError) -> bool:
     """Return whether the next calls would fail as well, so that no resource is at fault."""
-    return is_bad_credentials(error) or is_throttled(error)
+    return isinstance(error, ClientError) and (is_bad_credentials(error) or is_throttled(error))
 
 
 def is_unanswered(error: ClientError) -> bool:

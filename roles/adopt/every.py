@@ -168,7 +168,7 @@ def _users(account: Account, sources: Sequence[DataSource], output: Output) -> C
         try:
             return str(account.data_source(source).get("roleArn"))
         except (ClientError, OddAnswerError) as error:
-            if isinstance(error, ClientError) and concerns_every_call(error):
+            if concerns_every_call(error):
                 raise
             return error
 
@@ -199,7 +199,7 @@ def _read(
         except SettingsError as error:
             reason = "; ".join(f"{each.name}: {each.message}" for each in error.problems)
         except (ClientError, OddAnswerError) as error:
-            if isinstance(error, ClientError) and concerns_every_call(error):
+            if concerns_every_call(error):
                 raise
             reason = explain(error)
         return _LeftOut(source, reason), remarks

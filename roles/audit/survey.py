@@ -229,11 +229,10 @@ def _data_sources(account: Account, notes: Notes, skipped: list[str]) -> Iterato
 
 def _explain(error: ClientError | OddAnswerError) -> str:
     """Explain why a resource could not be read; raise an error that concerns every call."""
-    if isinstance(error, ClientError):
-        if concerns_every_call(error):
-            raise error
-        if is_denied(error):
-            return f"{failed_action(error)} is not allowed"
+    if concerns_every_call(error):
+        raise error
+    if isinstance(error, ClientError) and is_denied(error):
+        return f"{failed_action(error)} is not allowed"
     return explain(error)
 
 

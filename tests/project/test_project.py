@@ -151,7 +151,7 @@ def test_each_ignored_rule_of_the_linter_has_a_reason():
 def test_make_unit_leaves_out_only_tests_that_are_slow_or_need_the_engine():
     (options,) = re.findall(r"^NOT_UNIT = (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     patterns = re.findall(r"--ignore(?:-glob)?[= ]'?([^' ]+)", options)
-    left_out = [[*PROJECT.glob(pattern.replace("/*/*", "/*/test_*.py"))] for pattern in patterns]
+    left_out = [[*PROJECT.glob(pattern)] for pattern in patterns]
     assert all(left_out)
     quick = [sys.executable, "-m", "pytest", "--collect-only", "-n0", "-m", "not engine and not slow"]
     collected = subprocess.run(
