@@ -90,10 +90,10 @@ format: venv/development-installed ## format the code and apply the linter's aut
 generated: venv/development-installed $(NPM_PACKAGES) ## run at least 10,000 generated settings and policies; make test runs fewer
 	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/components/test_generated_settings.py tests/guardrails/test_reading.py
 
-bench: venv/development-installed ## measure wait times, and write benchmarks/README.md; ten minutes
+bench: venv/development-installed ## measure wait times, and write benchmarks/README.md; 15 minutes
 	@venv/bin/python -m benchmarks
 
-bench-full: venv/development-installed ## also measure the first `make up`, 100 roles, and the tests; about 40 minutes
+bench-full: venv/development-installed ## also measure the first `make up`, 100 roles, and the tests; about 45 minutes
 	@venv/bin/python -m benchmarks --full
 
 mutation: venv/development-installed $(NPM_PACKAGES) ## check that the tests detect changes in every part of the documents, components/, guardrails/, and roles/check/

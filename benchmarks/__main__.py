@@ -5,6 +5,7 @@ Each measurement writes its own section of benchmarks/README.md.
 
 import argparse
 import datetime as dt
+import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -32,8 +33,8 @@ _INTRODUCTION: Final = """\
 
 <!-- Written by `make bench`. -->
 
-`make bench` measures the most important figures in ten minutes, `make bench-full` all of them in
-about 40 minutes, and `venv/bin/python -m benchmarks SECTION` one section, such as `one-role` or
+`make bench` measures the most important figures in 15 minutes, `make bench-full` all of them in
+about 45 minutes, and `venv/bin/python -m benchmarks SECTION` one section, such as `one-role` or
 `roles-10`. Each writes its sections of this page. `docs/performance.md` contains the conclusions:
 if the figures of 1, 10, or 100 roles change, a test names the row to update. `venv/bin/python -m
 benchmarks.policies OTHER_CHECKOUT` compares the time to read policies in two checkouts, and only
@@ -59,6 +60,8 @@ def main() -> None:
     names = arguments.sections or [name for name in SECTIONS if arguments.full or name not in _FULL]
     if unknown := [name for name in names if name not in SECTIONS]:
         sys.exit(f"no section {', '.join(unknown)}; expected: {', '.join(SECTIONS)}")
+    # As on a user's machine, the measured commands cache bytecode.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for name in names:
         today = dt.datetime.now(tz=dt.UTC).date()
         text = f"{SECTIONS[name]()}\nMeasured on {today}: {versions()}.\n"

@@ -4,14 +4,13 @@ from typing import Final
 
 from benchmarks.measuring import Run, measure, ratio, spread
 from benchmarks.programs import SETTINGS, Laboratory, laboratory, operation
-from evidence.examples import ACCOUNT
 from tests.helpers.stacks import UP, Stack
 
 _NUMBERS: Final = (1, 10, 50)
 _ROUNDS: Final = 5
 _OURS: Final = "dataSources"
 _BASE: Final = "a loop over the components"
-_TOP: Final = ("aws:region", "applicationId", "indexId")
+_TOP: Final = ("aws:region", "aws:allowedAccountIds", "applicationId", "indexId")
 
 
 def section() -> str:
@@ -46,7 +45,7 @@ def _members(here: Laboratory, number: int) -> Stack:
     member = {key: value for key, value in SETTINGS.items() if key not in _TOP}
     members = {f"connector-{each}": member for each in range(number)}
     top = {key: SETTINGS[key] for key in _TOP}
-    return here.this_program({**top, "aws:allowedAccountIds": [ACCOUNT], "dataSources": members})
+    return here.this_program({**top, "dataSources": members})
 
 
 def _seconds(runs: list[Run]) -> str:

@@ -40,13 +40,14 @@ ARGUMENTS: Final[Mapping[str, Any]] = {
 """Arguments that render all nine statements."""
 SETTINGS: Final = {
     "aws:region": REGION,
+    "aws:allowedAccountIds": [ACCOUNT],
     "applicationId": APPLICATION_ARN,
     "indexId": INDEX_ID,
     "secretId": SECRET_ID,
     "kmsKeyId": KEY_ID,
     "vpcConfiguration": {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]},
 }
-"""The same as stack configuration."""
+"""The same as stack configuration, with the account, as in every deployment that the pages show."""
 
 _COMPONENTS: Final = """
 import pulumi

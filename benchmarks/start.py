@@ -60,11 +60,8 @@ _LARGE: Final[dict[str, Any]] = {
 
 def section() -> str:
     """Measure the start of a program and the rendering, and return the section."""
-    environment = {
-        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
-    }
     commands = {
-        name: Command([sys.executable, "-c", program], PROJECT, environment)
+        name: Command([sys.executable, "-c", program], PROJECT, os.environ)
         for name, program in _PROGRAMS.items()
     }
     runs = measure(commands, _ROUNDS)
@@ -80,7 +77,7 @@ def section() -> str:
     for name, count in counted.items():
         ratios = (f"{count / counted[base]:.3f}" for base in (_BASE, _BY_HAND))
         text += f"| {name} | {count / 1e6:,.0f} | {' | '.join(ratios)} |\n"
-    each = {name: _each(program, environment) for name, program in _MANY.items()}
+    each = {name: _each(program) for name, program in _MANY.items()}
     text += (
         "\nThe first resource of any program loads much of `pulumi_aws`.\n"
         "\nInstructions for each further role in a program:\n\n"
@@ -109,13 +106,13 @@ def _render(given: dict[str, Any]) -> str:
     return f"{median:.0f} ({minimum:.0f} to {maximum:.0f})"
 
 
-def _each(program: Callable[[int], str], environment: Mapping[str, str]) -> float:
+def _each(program: Callable[[int], str]) -> float:
     """Count the instructions for one more role in a program."""
 
     def count(number: int) -> int:
         # With this decorator Pulumi waits until all resources are registered.
         run = f"@pulumi.runtime.test\ndef run():\n    exec({program(number)!r}, {{}})\nrun()\n"
-        return _instructions(Command([sys.executable, "-c", _MOCKS + run], PROJECT, environment))
+        return _instructions(Command([sys.executable, "-c", _MOCKS + run], PROJECT, os.environ))
 
     return (count(1 + _MORE) - count(1)) / _MORE
 

@@ -1,7 +1,6 @@
 """Collect the problems of one role's settings, and decide how messages show names and values."""
 
 from collections.abc import Callable, Collection
-from difflib import get_close_matches
 from typing import Final, NamedTuple, Protocol
 
 from .errors import Path, Problem, property_path, quote
@@ -152,6 +151,9 @@ def suggestion(given: str, names: Collection[str], parent: Path = ()) -> str:
     """Suggest the names that begin with a given text, or else the closest one."""
     if not given:
         return ""
+    # Only messages need it, and importing it takes as long as the rest of this module.
+    from difflib import get_close_matches  # noqa: PLC0415
+
     begin = given.lower()
     near = [name for name in names if name.lower().startswith(begin)]
     near = near or get_close_matches(begin, names, 1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum, auto
-from typing import Any, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, cast
 
 import pulumi
 from pulumi.output import Unknown
@@ -19,38 +19,12 @@ def is_unknown(value: object) -> bool:
     return isinstance(value, (pulumi.Output, Unknown))
 
 
-class Kind(Protocol):
-    """A kind of value."""
-
-    @property
-    def yaml_type(self) -> str:
-        """Its type in `Pulumi.yaml`: string, boolean, integer, or object."""
-        ...
-
-    @property
-    def expected(self) -> str:
-        """Description of a valid value, for messages."""
-        ...
-
-    @property
-    def placeholder(self) -> str:
-        """The value that a command in a message sets."""
-        ...
-
-    def read(self, value: object, at: Place) -> object:
-        """Return a valid value in the form that the rules use; report any other value and return None.
-
-        A setting with a value or a member that is not known yet is recorded in `Report.unknown`.
-        """
-        ...
-
-
-class Flag(NamedTuple):
+class Flag:
     """A boolean."""
 
-    yaml_type: str = "boolean"
-    expected: str = "true or false"
-    placeholder: str = "false"
+    yaml_type: Final = "boolean"
+    expected: Final = "true or false"
+    placeholder: Final = "false"
 
     def read(self, value: object, at: Place) -> bool | None:
         """Return a boolean."""
@@ -94,12 +68,12 @@ class Network(NamedTuple):
 VPC_MEMBERS: Final = {"subnet_ids": formats.SUBNET, "security_group_ids": formats.SECURITY_GROUP}
 
 
-class Vpc(NamedTuple):
+class Vpc:
     """An object with a list of subnets and a list of security groups."""
 
-    yaml_type: str = "object"
-    expected: str = "an object with a list of subnet IDs and a list of security group IDs"
-    placeholder: str = REMOVE
+    yaml_type: Final = "object"
+    expected: Final = "an object with a list of subnet IDs and a list of security group IDs"
+    placeholder: Final = REMOVE
 
     def read(self, value: object, at: Place) -> Network | None:
         """Return the subnets and security groups."""
@@ -154,12 +128,12 @@ def _read_list(items: object, at: Place, form: Format) -> Mapping[int, Text]:
     return found
 
 
-class Tags(NamedTuple):
+class Tags:
     """An object of strings."""
 
-    yaml_type: str = "object"
-    expected: str = "an object of strings"
-    placeholder: str = REMOVE
+    yaml_type: Final = "object"
+    expected: Final = "an object of strings"
+    placeholder: Final = REMOVE
 
     def read(self, value: object, at: Place) -> Mapping[str, object] | None:
         """Return the tags."""
@@ -191,6 +165,12 @@ class Tags(NamedTuple):
             else:
                 formats.TAG_VALUE.read(text, tag)
         return cast("Mapping[str, object]", tags)
+
+
+Kind = Format | Flag | Number | Vpc | Tags
+"""A kind of value: its type in `Pulumi.yaml`, and for messages, a description of a valid value and a
+placeholder for it. `read` returns a valid value in the form that the rules use, and reports any other.
+A setting with a value or a member that is not known yet is recorded in `Report.unknown`."""
 
 
 class Document(Enum):
