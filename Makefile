@@ -46,6 +46,8 @@ preview: venv/sandbox-installed ## show the changes that `make up` would make
 	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
 
 drift: venv/sandbox-installed ## fail if the role or its policy differs from the stack, and show the difference
+	@$(SANDBOX) sh -c 'pulumi stack export --stack $(STACK) | grep -q aws:iam/role:Role' || \
+		{ echo "Nothing was compared, because the stack $(STACK) has no role: \`make up\` deploys it."; exit 1; }
 	@$(SANDBOX) pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff || \
 		{ echo "The role differs from the stack, or could not be read: see 'Correct drift' in docs/operations.md."; exit 1; }
 

@@ -63,7 +63,12 @@ def _install(purpose: str) -> None:
     if not _with_uv(packages):
         if is_new:
             _create_venv()  # uv can leave half a package
-        _with_pip(packages)
+        try:
+            _with_pip(packages)
+        except SystemExit:
+            if not is_new:  # pip undoes an installation that fails
+                UNFINISHED.unlink()
+            raise
     UNFINISHED.replace(_installed(purpose))
     if build and build.wait():
         sys.exit(build.returncode)
