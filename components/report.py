@@ -151,11 +151,11 @@ def suggestion(given: str, names: Collection[str], parent: Path = ()) -> str:
     """Suggest the names that begin with a given text, or else the closest one."""
     if not given:
         return ""
-    # Only messages need it, and importing it takes as long as the rest of this module.
-    from difflib import get_close_matches  # noqa: PLC0415
-
     begin = given.lower()
     near = [name for name in names if name.lower().startswith(begin)]
-    near = near or get_close_matches(begin, names, 1)
+    if not near:
+        from difflib import get_close_matches  # noqa: PLC0415 slow to import, and only for a typo
+
+        near = get_close_matches(begin, names, 1)
     shown = " or ".join(property_path((*parent, name)) for name in near)
     return f"; did you mean {shown}?" if near else ""
