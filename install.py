@@ -63,12 +63,7 @@ def _install(purpose: str) -> None:
     if not _with_uv(packages):
         if is_new:
             _create_venv()  # uv can leave half a package
-        try:
-            _with_pip(packages)
-        except SystemExit:
-            if not is_new:  # pip undoes an installation that fails
-                UNFINISHED.unlink()
-            raise
+        _with_pip(packages)
     UNFINISHED.replace(_installed(purpose))
     if build and build.wait():
         sys.exit(build.returncode)

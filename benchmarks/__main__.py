@@ -5,7 +5,6 @@ Each measurement writes its own section of benchmarks/README.md.
 
 import argparse
 import datetime as dt
-import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -33,12 +32,11 @@ _INTRODUCTION: Final = """\
 
 <!-- Written by `make bench`. -->
 
-`make bench` measures the most important figures in 15 minutes, `make bench-full` all of them in
-about 45 minutes, and `venv/bin/python -m benchmarks SECTION` one section, such as `one-role` or
-`roles-10`. Each writes its sections of this page. `docs/performance.md` contains the conclusions:
-if the figures of 1, 10, or 100 roles change, a test names the row to update. `venv/bin/python -m
-benchmarks.policies OTHER_CHECKOUT` compares the time to read policies in two checkouts, and only
-prints it.
+`make bench` measures the most important figures, `make bench-full` all of them, and
+`venv/bin/python -m benchmarks SECTION` one section, such as `one-role` or `roles-10`. Each writes
+its sections of this page. `docs/performance.md` contains the conclusions: if the figures of 1, 10,
+or 100 roles change, a test names the row to update. `venv/bin/python -m benchmarks.policies
+OTHER_CHECKOUT` compares the time to read policies in two checkouts, and only prints it.
 
 The figures show the overhead compared with hand-written code, on Pulumi's real engine with the
 sandbox instead of AWS. Rounds are interleaved, so that a slow period of the machine affects all
@@ -46,8 +44,7 @@ commands alike. Figures are medians, with minimum and maximum in parentheses, af
 the first `make up` is measured once, and the commands that read AWS without a warm-up run.
 **Compare the ratios**: they are medians of the ratios within a round. Processor time is the sum
 over all processes of a command, without the sandbox's AWS and its provider; memory is the maximum
-of the largest process. AWS itself takes longer than all of this, and the real provider adds two
-processes to each command.
+of the largest process. The real provider adds two processes to each command.
 """
 
 
@@ -60,8 +57,6 @@ def main() -> None:
     names = arguments.sections or [name for name in SECTIONS if arguments.full or name not in _FULL]
     if unknown := [name for name in names if name not in SECTIONS]:
         sys.exit(f"no section {', '.join(unknown)}; expected: {', '.join(SECTIONS)}")
-    # As on a user's machine, the measured commands cache bytecode.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for name in names:
         today = dt.datetime.now(tz=dt.UTC).date()
         text = f"{SECTIONS[name]()}\nMeasured on {today}: {versions()}.\n"

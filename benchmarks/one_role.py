@@ -14,7 +14,7 @@ from tests.helpers.stacks import UP
 
 CDK: Final = PROJECT / "benchmarks" / "cdk"
 _ROUNDS: Final = 50
-"""Many, because the differences are smaller than those between two runs."""
+"""Many, because two runs of one program differ more than two programs do."""
 
 
 def section() -> str:
@@ -37,11 +37,12 @@ def section() -> str:
             stack.up()
         runs = measure({name: operation(it, "preview") for name, it in component.items()}, _ROUNDS)
         text = (
-            "## One role\n\n`pulumi preview` of a program that only calls a component:\n\n"
+            "## One role\n\n"
+            "`pulumi preview` without a change, of a program that declares one component:\n\n"
             f"{table(runs, 'hand-written component')}\n"
         )
         for title, arguments in (
-            ("`pulumi preview`", ("preview",)),
+            ("`pulumi preview` without a change", ("preview",)),
             ("`pulumi up` without a change", UP),
         ):
             for which, stacks in (("ARN", arn), ("ID", identifier)):

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from benchmarks.measuring import Command
 from evidence.examples import (
-    APPLICATION_ID,
+    ACCOUNT,
+    APPLICATION_ARN,
     INDEX_ID,
     KEY_ID,
     REGION,
@@ -24,9 +25,6 @@ from sandbox import engine
 from sandbox.environment import Sandbox
 from tests.helpers.stacks import Stack, prepared
 
-ACCOUNT: Final = "123456789012"
-"""The sandbox's account."""
-APPLICATION_ARN: Final = f"arn:aws:qbusiness:{REGION}:{ACCOUNT}:application/{APPLICATION_ID}"
 ARGUMENTS: Final[Mapping[str, Any]] = {
     "application_id": APPLICATION_ARN,
     "index_id": INDEX_ID,
@@ -47,7 +45,7 @@ SETTINGS: Final = {
     "kmsKeyId": KEY_ID,
     "vpcConfiguration": {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]},
 }
-"""The same as stack configuration, with the account, as in every deployment that the pages show."""
+"""The same as stack configuration. Without `aws:allowedAccountIds`, the program would log a warning."""
 
 _COMPONENTS: Final = """
 import pulumi

@@ -1,17 +1,21 @@
 """Show the runs of several commands as a table."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from benchmarks.measuring import Run, ratio, spread
 
+_UNITS: Final = {"wall": "s", "processor": "s", "memory": "MiB"}
 
-def table(runs: Mapping[str, Sequence[Run]], base: str) -> str:
+
+def table(runs: Mapping[str, Sequence[Run]], base: str, measures: Sequence[str] = tuple(_UNITS)) -> str:
     """Return a table of wall time, processor time and memory, with ratios to the base."""
-    header = ("", "wall, s", "ratio", "processor, s", "ratio", "memory, MiB", "ratio")
+    header = ["", *(cell for each in measures for cell in (f"{each}, {_UNITS[each]}", "ratio"))]
     lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
     for name, measured in runs.items():
         cells = [name]
-        for measure, show in (("wall", seconds), ("processor", seconds), ("memory", mebibytes)):
+        for measure in measures:
+            show = mebibytes if measure == "memory" else seconds
             figures = [getattr(run, measure) for run in measured]
             cells += [show(figures), f"{ratio(measured, runs[base], measure):.2f}"]
         lines.append(f"| {' | '.join(cells)} |")

@@ -34,30 +34,6 @@ class Flag:
         return None
 
 
-class Number(NamedTuple):
-    """A whole number. No setting is one yet."""
-
-    minimum: int
-    maximum: int
-    placeholder: str
-    yaml_type: str = "integer"
-
-    @property
-    def expected(self) -> str:
-        """Description of a valid value, for messages."""
-        return f"a whole number from {self.minimum:,} to {self.maximum:,}"
-
-    def read(self, value: object, at: Place) -> int | None:
-        """Return a number; a package receives every number as a float."""
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value % 1:
-            at.refuse_type("a whole number", value, self.expected, self.placeholder)
-        elif self.minimum <= value <= self.maximum:
-            return int(value)
-        else:
-            at.refuse(f"{at.show(quote(value))} is out of range", self.expected, self.placeholder)
-        return None
-
-
 class Network(NamedTuple):
     """The valid IDs of a VPC's subnets and security groups, by their positions in the lists."""
 
@@ -167,10 +143,14 @@ class Tags:
         return cast("Mapping[str, object]", tags)
 
 
-Kind = Format | Flag | Number | Vpc | Tags
-"""A kind of value: its type in `Pulumi.yaml`, and for messages, a description of a valid value and a
-placeholder for it. `read` returns a valid value in the form that the rules use, and reports any other.
-A setting with a value or a member that is not known yet is recorded in `Report.unknown`."""
+Kind = Format | Flag | Vpc | Tags
+"""A kind of value.
+
+`yaml_type` is its type in `Pulumi.yaml`: string, boolean, or object. `expected` describes a valid value,
+and `placeholder` is the value that a command in a message sets. `read` returns a valid value in the form
+that the rules use; it reports any other value and returns None. It adds a setting with a value or member
+that is not known yet to `Report.unknown`.
+"""
 
 
 class Document(Enum):

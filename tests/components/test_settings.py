@@ -7,9 +7,8 @@ import pulumi
 import pytest
 
 from components.errors import Problem, SettingsError
-from components.report import ARGUMENTS, Report
 from components.rules import Location
-from components.settings import SETTINGS, Number
+from components.settings import SETTINGS
 from components.validation import ValidationResult, validate
 from evidence.examples import (
     ACCOUNT,
@@ -870,34 +869,3 @@ def test_a_mismatch_with_the_credentials_is_reported_for_the_application_s_arn()
     with pytest.raises(SettingsError) as refused:
         validate("aem", args, credentials=Location("aws", REGION, OTHER_ACCOUNT))
     assert [problem.name for problem in refused.value.problems] == ["application_id", "account_id"]
-
-
-@pytest.mark.parametrize("value", [1, 5, 3.0])
-def test_a_number_in_the_range_is_accepted_also_as_a_float_without_a_fraction(value: float):
-    report = Report(ARGUMENTS)
-    assert Number(1, 5, "NUMBER").read(value, report.at("duration")) == value
-    assert report.problems == []
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        *(
-            (0, "0 is out of range"),
-            (5_001.0, "5001 is out of range"),
-            (10**30, f"{10**30} is out of range"),
-        ),
-        *((2.5, "expected a whole number, got 2.5"), ("2", 'expected a whole number, got "2"')),
-        *(
-            (True, "expected a whole number, got true"),
-            (float("nan"), "expected a whole number, got NaN"),
-        ),
-        (float("inf"), "expected a whole number, got Infinity"),
-    ],
-)
-def test_another_number_is_refused(value: object, message: str):
-    report = Report(ARGUMENTS)
-    assert Number(1, 5_000, "NUMBER").read(value, report.at("duration")) is None
-    assert [problem[:3] for problem in report.problems] == [
-        (("duration",), message, "a whole number from 1 to 5,000")
-    ]

@@ -43,8 +43,7 @@ def test_a_declaration_has_a_type_a_description_and_a_blank_default_unless_requi
     types = {spelled: SETTINGS[name].kind.yaml_type for name, spelled in KEYS.items()}
     types |= {"protect": "boolean", "dataSources": "object"}
     declared = DECLARED[key]
-    # The engine accepts no blank number: its default is the real one.
-    blank = {"string": "", "boolean": False, "object": {}}.get(declared["type"], declared.get("default"))
+    blank = {"string": "", "boolean": False, "object": {}}[declared["type"]]
     assert declared["type"] == types[key]
     assert len(declared["description"]) > 10
     assert declared.get("default") == (None if key in REQUIRED else blank)
