@@ -49,10 +49,10 @@ drift: venv/sandbox-installed ## fail if a role or its policy differs from the s
 	@$(SANDBOX) sh -c ' \
 		state=$$(pulumi stack export --stack $(STACK)) || exit; \
 		case $$state in *\"aws:iam/role:Role\"*) ;; *) \
-			echo "The stack $(STACK) has no role to compare: deploy it first."; exit 1 ;; esac; \
+			echo "The stack $(STACK) has no role to compare. Deploy the stack first."; exit 1 ;; esac; \
 		pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff; \
 		case $$? in 0) ;; \
-			7) echo "AWS differs from the stack: see \"Correct drift\" in docs/operations.md."; exit 1 ;; \
+			7) echo "AWS differs from the stack. \`make up\` corrects it: docs/operations.md, \"Correct drift\"."; exit 1 ;; \
 			*) echo "The stack could not be compared with AWS."; exit 1 ;; esac'
 
 down: venv/sandbox-installed ## destroy the stacks and reset the sandbox

@@ -103,7 +103,7 @@ def test_make_down_fails_if_pulumi_can_read_the_stack_but_not_destroy_it(checkou
 def test_make_drift_does_not_report_success_for_a_stack_without_a_role(checkout: Path):
     failed = make(checkout, "drift", check=False)
     assert failed.returncode != 0
-    assert "The stack dev has no role to compare: deploy it first.\n" in failed.stdout
+    assert "The stack dev has no role to compare. Deploy the stack first.\n" in failed.stdout
 
 
 @pytest.mark.parametrize("stack", ["dev", "typo"])
