@@ -48,12 +48,15 @@ preview: venv/sandbox-installed ## show the changes that `make up` would make
 drift: venv/sandbox-installed ## fail if a role or its policy differs from the stack, and show the difference
 	@$(SANDBOX) sh -c ' \
 		state=$$(pulumi stack export --stack $(STACK)) || exit; \
-		case $$state in *\"aws:iam/role:Role\"*) ;; *) \
-			echo "The stack $(STACK) has no role to compare. Deploy the stack first."; exit 1 ;; esac; \
+		case $$state in \
+			*\"pending_operations\"*) \
+				echo "An update of the stack $(STACK) was interrupted. Recover the stack first: docs/recovery.md."; exit 1 ;; \
+			*\"aws:iam/role:Role\"*) ;; \
+			*) echo "The stack $(STACK) has no role to compare. Deploy the stack first."; exit 1 ;; esac; \
 		pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff; \
 		case $$? in 0) ;; \
 			7) echo "AWS differs from the stack. \`make up\` corrects it: docs/operations.md, \"Correct drift\"."; exit 1 ;; \
-			*) echo "The stack could not be compared with AWS."; exit 1 ;; esac'
+			*) echo "AWS differs from the stack, or could not be read: see the error above."; exit 1 ;; esac'
 
 down: venv/sandbox-installed ## destroy the stacks and reset the sandbox
 	@venv/bin/python -m sandbox down

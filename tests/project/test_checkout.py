@@ -106,6 +106,25 @@ def test_make_drift_does_not_report_success_for_a_stack_without_a_role(checkout:
     assert "The stack dev has no role to compare. Deploy the stack first.\n" in failed.stdout
 
 
+def test_make_drift_fails_if_the_role_differs_or_its_creation_was_interrupted(checkout: Path):
+    role = make(checkout, "up").stdout.splitlines()[-1].rpartition("/")[2]
+    make(checkout, "drift")
+    in_sandbox(checkout, "aws", "iam", "update-role", "--role-name", role, "--description", "by hand")
+    failed = make(checkout, "drift", check=False)
+    assert failed.returncode != 0
+    assert "AWS differs from the stack. `make up` corrects it" in failed.stdout
+
+    state = json.loads((checkout / CHECKPOINT).read_text())
+    latest = state["checkpoint"]["latest"]
+    own = [each for each in latest["resources"] if each["type"].startswith("aws:iam/")]
+    latest["resources"] = [each for each in latest["resources"] if each not in own]
+    latest["pending_operations"] = [{"resource": each, "type": "creating"} for each in own]
+    (checkout / CHECKPOINT).write_text(json.dumps(state))
+    failed = make(checkout, "drift", check=False)
+    assert failed.returncode != 0
+    assert "An update of the stack dev was interrupted." in failed.stdout
+
+
 @pytest.mark.parametrize("stack", ["dev", "typo"])
 def test_make_drift_reports_a_stack_that_cannot_be_read(checkout: Path, stack: str):
     make(checkout, "up")
