@@ -45,7 +45,7 @@ examples/data-source/venv:
 preview: venv/sandbox-installed ## show the changes that `make up` would make
 	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
 
-drift: venv/sandbox-installed ## fail if a role or its policy differs from the stack, and show the difference
+drift: venv/sandbox-installed ## fail if a role or its policy differs from the stack, and show the difference; also fail without a role
 	@$(SANDBOX) sh -c ' \
 		state=$$(pulumi stack export --stack $(STACK)) || exit; \
 		case $$state in \
