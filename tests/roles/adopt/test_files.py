@@ -1,10 +1,9 @@
 """`roles adopt` writes the stack's file and the file for `pulumi import`."""
 
 import errno
+import fcntl
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import yaml
 
 from components.connector_role import ConnectorRole
 from evidence.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, KEY_ID, REGION
-from sandbox.environment import PROJECT
 from tests.helpers.mocked import Deployment
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.stacks import PROJECT_NAME
@@ -175,21 +173,23 @@ def test_links_and_permissions_are_kept_and_other_files_untouched(world: World):
     assert len(world.files) == 6
 
 
-def test_of_concurrent_commands_only_one_writes_its_files(world: World):
+def test_a_command_waits_for_another_one_and_notices_what_it_has_written(world: World):
     world.make()
-    command = [sys.executable, "-m", "roles", "adopt", "--stack"]
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    names = ["one", "one", "two", "two"]
-    running = [
-        subprocess.Popen([*command, name], env=environment, stderr=subprocess.PIPE, text=True)
-        for name in names
-    ]
-    ended = [(process.communicate()[1], process.returncode) for process in running]
-    codes = [code for _, code in ended]
-    assert sorted(codes) == [0, 2, 2, 2], ended
-    overwritten = "import.json would be overwritten: pass --force, or move the files that you need"
-    assert all(code == 0 or said.splitlines()[-1].endswith(overwritten) for said, code in ended)
-    assert world.files == [f"Pulumi.{names[codes.index(0)]}.yaml", "Pulumi.yaml", "import.json"]
+    lock = fcntl.flock
+    other = os.open(world.directory, os.O_RDONLY)
+    lock(other, fcntl.LOCK_SH)  # the weakest lock that the other command can hold
+
+    def wait(directory: int, operation: int) -> None:
+        with pytest.raises(BlockingIOError):
+            lock(directory, operation | fcntl.LOCK_NB)
+        world.path("import.json").write_text("the other's")
+        os.close(other)
+        lock(directory, operation)
+
+    world.patch.setattr(fcntl, "flock", wait)
+    assert "adopt: import.json would be overwritten: pass --force" in world.adopt().last
+    assert world.files == ["Pulumi.yaml", "import.json"]
+    assert world.path("import.json").read_text() == "the other's"
 
 
 def test_the_name_of_a_stack_file_omits_the_organization(world: World):
