@@ -104,7 +104,8 @@ def _adopt(options: argparse.Namespace, output: Output) -> _Result:
         account, requirements.role, [source for source in found if source.id != data_source.id], output
     )
     plan = files.plan(requirements, project, partial(policy_names, account, requirements.role, output))
-    for warning in (*existing.owned(before, [requirements.role]), *plan.warnings):
+    plan = plan._replace(config={**plan.config, **files.spelled(before.protect, project)})
+    for warning in (*existing.warnings(before, [requirements.role]), *plan.warnings):
         output.warn(warning)
     difference = compare_role(requirements.role, *plan.documents)
     written: list[str] = []

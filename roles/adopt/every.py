@@ -27,7 +27,7 @@ from components.data_sources import (
 from components.errors import SettingsError
 from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH
 from components.stack_config import DATA_SOURCES, camel_case
-from roles.account import Account, DataSource, Role
+from roles.account import Account, DataSource
 from roles.adopt import existing, files, report
 from roles.adopt.existing import Existing
 from roles.adopt.files import Plan
@@ -105,7 +105,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise InputError("no role can be adopted:", *(f"  {_line(each)}" for each in left_out))
     roles = [each.requirements.role for each in adopted]
     before.check_kept((role.name for role in roles), [f"  left out: {_line(each)}" for each in left_out])
-    _warn(before, roles, output)
+    for warning in existing.warnings(before, roles):
+        output.warn(warning)
     members = dict(zip(_names(adopted, options.name, before), adopted, strict=True))
     configure = partial(_config, before=before, project=project)
     _check_limits(members, configure)
@@ -233,17 +234,6 @@ def _plan(account: Account, source: DataSource, project: str, notes: Notes) -> _
         raise InputError(*(explain(fault.error) if fault.error else fault.text for fault in faults))
     plan = files.plan(requirements, project, partial(policy_names, account, requirements.role, notes))
     return _Adopted(source, requirements, plan, compare_role(requirements.role, *plan.documents))
-
-
-def _warn(before: Existing, roles: Sequence[Role], output: Output) -> None:
-    """Warn of settings that are not kept, and of roles that may have an owner already."""
-    if before.not_kept:
-        output.warn(
-            f"{files.config_file(before.stack)} has settings that are not kept "
-            f"({', '.join(before.not_kept)}): set them again before `pulumi up`"
-        )
-    for warning in existing.owned(before, roles):
-        output.warn(warning)
 
 
 def _names(adopted: Sequence[_Adopted], given: Sequence[tuple[str, str]], before: Existing) -> list[str]:

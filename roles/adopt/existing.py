@@ -1,4 +1,4 @@
-"""Keep the members that the file of a stack has already when `adopt --all` overwrites it.
+"""Keep the members and `protect` of a stack's file that `adopt` overwrites, and name what is not kept.
 
 The name of a member is the name of the component that declares its role. Under another name, or without
 its member, the next update would delete the role.
@@ -143,8 +143,16 @@ def refuse_members(existing: Existing) -> None:
         )
 
 
-def owned(before: Existing, roles: Iterable[Role]) -> Iterator[str]:
-    """Warn of roles that a stack owns already, as their policy shows, other than those of the file."""
+def warnings(before: Existing, roles: Iterable[Role]) -> Iterator[str]:
+    """Warn of settings that are not kept, and of roles that may have an owner already.
+
+    A role may have an owner if it has the program's policy and the file does not declare it.
+    """
+    if before.not_kept:
+        yield (
+            f"{files.config_file(before.stack)} has settings that are not kept "
+            f"({', '.join(before.not_kept)}): set them again before `pulumi up`"
+        )
     names = [role.name for role in roles if POLICY_NAME in role.inline_policies]
     if others := [name for name in names if before.name_of(name) is None]:
         yield (

@@ -126,6 +126,20 @@ def test_files_are_overwritten_only_with_force_and_keep_other_members(world: Wor
     assert yaml.safe_load(world.path(STACK).read_text()) == expected
 
 
+def test_protect_is_kept_and_other_settings_that_do_not_come_from_aws_are_named(world: World):
+    world.make()
+    settings = {"roleName": NAME, "tags": {"Old": "tag"}, "protect": True, "ingestScope": "index"}
+    config: dict[str, Any] = {f"{PROJECT_NAME}:{key}": value for key, value in settings.items()}
+    config |= {"aws:region": REGION, "aws:defaultTags": {"tags": {"Team": "web"}}}
+    world.path(STACK).write_text(yaml.safe_dump({"config": config}))
+    said = world.adopt("--force", "--json")
+    assert f"{STACK} has settings that are not kept (aws:defaultTags, ingestScope): set" in said.err
+    written = yaml.safe_load(world.path(STACK).read_text())["config"]
+    assert written == said.json["config"]
+    assert written[f"{PROJECT_NAME}:protect"] is True
+    assert f"{PROJECT_NAME}:tags" not in written
+
+
 def test_a_file_without_configuration_is_completed_without_force(world: World):
     world.make()
     world.path(STACK).write_text(SALT)
