@@ -1,9 +1,11 @@
 """Write files completely, or leave them unchanged."""
 
 import os
+import shutil
 import stat
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,12 +21,12 @@ def check_writable(*paths: Path) -> None:
 
 
 def write(contents: Mapping[Path, str]) -> None:
-    """Prepare all files, then replace each; raises InputError if one cannot be written.
+    """Write all files, or none; raises InputError if one cannot be written.
 
     A symbolic link is kept, and its target replaced. A file keeps its permissions, and, if the system
     allows it, its owner.
     """
-    with ExitStack() as stack:
+    with ExitStack() as stack, ExitStack() as undo:
         finished: dict[Path, Path] = {}
         for path, content in contents.items():
             with _explained(path):
@@ -33,7 +35,10 @@ def write(contents: Mapping[Path, str]) -> None:
                 _copy_permissions(path, finished[path])
         for path, other in finished.items():
             with _explained(path):
+                restore = _restorer(path, stack)
                 other.replace(os.path.realpath(path))
+                undo.callback(restore)
+        undo.pop_all()
 
 
 def _unfinished(path: Path, stack: ExitStack) -> Path:
@@ -45,6 +50,17 @@ def _unfinished(path: Path, stack: ExitStack) -> Path:
         raise InputError(f"{path} is not a regular file: specify another name, or move it")
     directory = TemporaryDirectory(dir=target.parent, prefix=".roles-", ignore_cleanup_errors=True)
     return Path(stack.enter_context(directory)) / target.name
+
+
+def _restorer(path: Path, stack: ExitStack) -> Callable[[], object]:
+    """Return a function that restores a file as it is now, or removes it if it does not exist yet."""
+    target = Path(os.path.realpath(path))
+    if not target.exists():
+        return target.unlink
+    copy = _unfinished(path, stack)
+    shutil.copyfile(target, copy)
+    _copy_permissions(path, copy)
+    return partial(copy.replace, target)
 
 
 def _copy_permissions(path: Path, unfinished: Path) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from roles.errors import InputError
+from roles.writing import write
 from tests.helpers.world import World
 
 pytestmark = pytest.mark.slow
@@ -79,3 +81,26 @@ def test_a_file_that_cannot_be_finished_is_left_unchanged(world: World):
     assert said.err == "audit: audit.html cannot be written: No space left on device\n"
     assert world.files == ["audit.html"]
     assert world.path("audit.html").read_text() == "yesterday's"
+
+
+def test_if_a_file_cannot_be_replaced_the_others_become_what_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    new, old, link, last = (tmp_path / name for name in ("new", "old", "link", "last"))
+    old.write_text("before")
+    old.chmod(0o640)
+    link.symlink_to("old")
+    last.write_text("before")
+    replace = Path.replace
+
+    def fail(path: Path, target: str) -> Path:
+        if path.name == "last":
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(InputError, match="last cannot be written: Device or resource busy"):
+        write(dict.fromkeys((new, link, last), "after"))
+    assert sorted(tmp_path.iterdir()) == [last, link, old]
+    assert (link.readlink(), old.stat().st_mode & 0o777) == (Path("old"), 0o640)
+    assert (old.read_text(), last.read_text()) == ("before", "before")
