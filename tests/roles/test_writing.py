@@ -2,15 +2,30 @@
 
 import errno
 import os
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from roles.errors import InputError
 from roles.writing import write
+from sandbox.environment import PROJECT
 from tests.helpers.world import World
 
 pytestmark = pytest.mark.slow
+
+KILLED: Final = """\
+import os, signal
+from pathlib import Path
+from roles.writing import write
+
+Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+write({Path("page.html"): "text"})
+"""
 
 
 def test_a_file_is_replaced_completely_behind_its_link(world: World):
@@ -104,3 +119,15 @@ def test_if_a_file_cannot_be_replaced_the_others_become_what_they_were(
     assert sorted(tmp_path.iterdir()) == [last, link, old]
     assert (link.readlink(), old.stat().st_mode & 0o777) == (Path("old"), 0o640)
     assert (old.read_text(), last.read_text()) == ("before", "before")
+
+
+@pytest.mark.parametrize("project", [PROJECT, PROJECT / "template"])
+def test_git_ignores_what_a_killed_command_leaves(tmp_path: Path, project: Path):
+    shutil.copy(project / ".gitignore", tmp_path)
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [*tmp_path.glob(".roles-*/page.html")]
+    status = ["git", "status", "--porcelain", "--untracked-files=all"]
+    assert subprocess.check_output(status, cwd=tmp_path, text=True) == "?? .gitignore\n"
