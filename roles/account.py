@@ -20,6 +20,7 @@ from botocore.parsers import ResponseParserError
 
 from components.formats import REGION
 from roles.actions import action
+from roles.arns import Arn
 from roles.errors import DENIED, InputError, OddAnswerError, PageError, code, is_denied
 from roles.notes import Notes
 from roles.reading import THREADS
@@ -43,6 +44,9 @@ _PARSER_ERRORS: Final = (
     *(ArithmeticError, AttributeError, LookupError, RuntimeError, SyntaxError, TypeError, ValueError),
 )
 """For most answers that its parsers cannot read, botocore has no exception of its own."""
+
+S3_KEYS: Final = "AES256"
+"""The algorithm of a bucket that is encrypted with the keys of Amazon S3."""
 
 _Question = ParamSpec("_Question")
 _Answer = TypeVar("_Answer")
@@ -78,6 +82,15 @@ class DataSource(NamedTuple):
             "type": self.type,
             "status": self.status,
         }
+
+
+class Encryption(NamedTuple):
+    """The default encryption of a bucket."""
+
+    algorithm: str
+    """As in the API, such as `aws:kms`."""
+    key_id: str | None
+    """The ARN of a key or alias; None for the keys of Amazon S3, and for the default key of KMS."""
 
 
 class Role(NamedTuple):
@@ -176,11 +189,15 @@ class Account:
         if len(names) > 1:
             self._notes(f"looking through {len(names)} applications")
         for application, name in names.items():
-            of = {"applicationId": application}
-            for index in self._list("qbusiness", "list_indices", "indices", **of):
+            for index in self.indices(application):
                 index_name = index.get("displayName", "")
                 for source in self.data_sources_of(application, index["indexId"]):
                     yield source._replace(application_name=name, index_name=index_name)
+
+    @_once
+    def indices(self, application_id: str) -> list[Reply]:
+        """Return the indexes of an application."""
+        return self._list("qbusiness", "list_indices", "indices", applicationId=application_id)
 
     @_once
     def data_sources_of(self, application_id: str, index_id: str) -> list[DataSource]:
@@ -243,10 +260,18 @@ class Account:
 
     @_once
     def secret(self, secret_id: str) -> Reply:
-        """Return the metadata of a secret; nothing here reads its value."""
+        """Return the metadata of a secret, with the ARN of its key; nothing here reads its value."""
         found = self._call("secretsmanager", "describe_secret", SecretId=secret_id)
-        found.arn("ARN", "secretsmanager:secret:")
+        arn = found.arn("ARN", "secretsmanager:secret:")
+        if "KmsKeyId" in found:
+            found["KmsKeyId"] = _key_arn(found["KmsKeyId"], arn)
         return found
+
+    @_once
+    def secret_versions(self, secret_id: str) -> list[Reply]:
+        """Return the versions of a secret that have staging labels."""
+        operation = "list_secret_version_ids"
+        return self._list("secretsmanager", operation, "Versions", SecretId=secret_id)
 
     @_once
     def secret_policy(self, secret_id: str) -> Mapping[str, Any] | None:
@@ -263,7 +288,7 @@ class Account:
         return found
 
     def customer_managed_key(self, key_id: str | None) -> str | None:
-        """Return the ARN of a key by its ID, ARN, or alias; None for a key that AWS manages."""
+        """Return the ARN of a key by its ARN or that of its alias; None for a key that AWS manages."""
         if not key_id or _resource(key_id).startswith("alias/aws/"):
             return None
         key = self.key(key_id)
@@ -302,20 +327,22 @@ class Account:
         return region
 
     @_once
-    def bucket_key(self, bucket: str) -> str | None:
-        """Return the KMS key of a bucket's default encryption; None without one."""
+    def bucket_encryption(self, bucket: str, owner: str) -> "Encryption":
+        """Return the default encryption of a bucket of an account."""
         try:
             found = self._call("s3", "get_bucket_encryption", Bucket=bucket)
         except ClientError as error:
             if code(error) == "ServerSideEncryptionConfigurationNotFoundError":
-                return None
+                return Encryption(S3_KEYS, None)
             raise
         rules: list[Reply] = found["ServerSideEncryptionConfiguration"]["Rules"]
         if not rules:
             raise found.odd("has no Rules")
         default: Reply = rules[0]["ApplyServerSideEncryptionByDefault"]
-        default.choice("SSEAlgorithm")
-        return default.get("KMSMasterKeyID")
+        key_id = default.get("KMSMasterKeyID")
+        partition = self._session.get_partition_for_region(self.region)
+        home = Arn.of(f"arn:{partition}:s3:{self.region}:{owner}:{bucket}")
+        return Encryption(default.choice("SSEAlgorithm"), key_id and _key_arn(key_id, home))
 
     @_once
     def bucket_policy(self, bucket: str) -> Mapping[str, Any] | None:
@@ -541,6 +568,14 @@ class Account:
 def is_alias(key_id: str) -> bool:
     """Return whether a key ID is an alias or the ARN of an alias."""
     return _resource(key_id).startswith("alias/")
+
+
+def _key_arn(key_id: str, home: Arn) -> str:
+    """Return the ARN of a key or alias; one without an account is in that of what it encrypts."""
+    if key_id.startswith("arn:"):
+        return key_id
+    resource = key_id if is_alias(key_id) else f"key/{key_id}"
+    return f"arn:{home.partition}:kms:{home.region}:{home.account}:{resource}"
 
 
 def _resource(key_id: str) -> str:

@@ -53,7 +53,7 @@ class Requirements(NamedTuple):
     bucket_account: str | None
     """None for the application's account."""
     key_arn: str | None
-    """ARN or ID of the customer managed key; None for a key that AWS manages."""
+    """ARN of the customer managed key; None for a key that AWS manages."""
     vpc_configuration: Mapping[str, list[str]]
     """As in the API; empty without a VPC."""
     role: Role
@@ -142,7 +142,8 @@ def read_requirements(
     bucket = _bucket(connector, uses, named, notes)
     if connector.bucket_is_source:
         before = len(faults)
-        key_id = find(lambda: _bucket_key(account, bucket, notes), str(bucket), faults)
+        owner = uses.bucket_account or application_account
+        key_id = find(lambda: _bucket_key(account, bucket, owner, notes), str(bucket), faults)
         if len(faults) > before and not faults[-1].error:
             unknown.append("bucket")
     key_arn = find(lambda: _customer_managed_key(account, key_id, notes), str(key_id), faults)
@@ -234,10 +235,10 @@ def _bucket(connector: Connector, uses: Uses, named: str, notes: Notes) -> str |
     return uses.buckets[0]
 
 
-def _bucket_key(account: Account, bucket: str | None, notes: Notes) -> str | None:
+def _bucket_key(account: Account, bucket: str | None, owner: str, notes: Notes) -> str | None:
     """Return the key of a bucket that is the data source."""
     try:
-        return account.bucket_key(bucket) if bucket else None
+        return account.bucket_encryption(bucket, owner).key_id if bucket else None
     except ClientError as error:
         if not is_denied(error):
             raise

@@ -52,6 +52,7 @@ AUDIT_AND_CHECK: Final = (
     "qbusiness:GetIndex",
     "qbusiness:ListDataSourceSyncJobs",
     "secretsmanager:GetResourcePolicy",
+    "secretsmanager:ListSecretVersionIds",
     "kms:GetKeyPolicy",
     "ec2:DescribeSubnets",
     "ec2:DescribeSecurityGroups",

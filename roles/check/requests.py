@@ -61,7 +61,7 @@ def _resources(subject: Subject) -> Resources[Text]:
         indices=[Text(f"{policies.application_arn}/index/{subject.index_id}")],
         secrets=secrets,
         secret_keys=keys if secrets else [],
-        bucket_account=stack.get("bucket_account_id") or account_id,
+        bucket_account=subject.bucket_owner,
         file_objects=[] if is_source else objects,
         source_buckets=[*map(Text, buckets)] if is_source else [],
         source_objects=objects if is_source else [],
@@ -82,7 +82,7 @@ def decryption(subject: Subject) -> list[Request]:
 
 def _encryption_context(subject: Subject, action: str) -> dict[str, str]:
     """Return the condition key for the encryption context of the secret, if an action decrypts it."""
-    secret_arn = subject.policies.resource("secretsmanager:GetSecretValue")
+    secret_arn = subject.secret_arn
     return {ENCRYPTED_SECRET: secret_arn} if secret_arn and action == "kms:Decrypt" else {}
 
 

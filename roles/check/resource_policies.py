@@ -20,7 +20,7 @@ from roles.aws_cli import aws_command
 from roles.check.answers import Answer, cannot_tell, ok, problem, skipped
 from roles.check.decisions import context_advice, decisions, dependence, for_now
 from roles.check.requests import Request, connector_requests
-from roles.check.resources import NO_BUCKET, bucket_owner, existing_key, put_key_policy
+from roles.check.resources import NO_BUCKET, existing_key, put_key_policy
 from roles.check.subject import Subject
 from roles.difference import readable
 from roles.errors import code, is_denied
@@ -45,7 +45,7 @@ _ROLE_POLICY: Final = Statement(
 
 def secret_policy(subject: Subject) -> Answer:
     """Ask whether the secret's resource policy denies the role access, or names a deleted role."""
-    arn = subject.policies.resource("secretsmanager:GetSecretValue")
+    arn = subject.secret_arn
     if arn is None:
         return ok("the settings have no secret")
     if subject.secret is None:
@@ -85,7 +85,7 @@ def bucket_policy(subject: Subject) -> Answer:
     name = subject.stack.get("bucket_name")
     if not name:
         return ok(NO_BUCKET)
-    owner = bucket_owner(subject)
+    owner = subject.bucket_owner
     if owner != subject.account_id:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
         return _left_to(subject, owner, "bucket")

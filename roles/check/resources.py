@@ -1,6 +1,6 @@
 """Ask whether the resources in the settings exist, and the connector can use them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from botocore.exceptions import ClientError
@@ -8,10 +8,11 @@ from botocore.exceptions import ClientError
 from components.connectors import Need
 from guardrails.iam.documents import Kind
 from guardrails.iam.truth import Truth
+from roles.account import S3_KEYS
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.check.answers import Answer, cannot_tell, ok, problem, skipped
+from roles.check.answers import Answer, State, cannot_tell, ok, problem, skipped
 from roles.check.decisions import context_advice, decisions, dependence, for_now
 from roles.check.requests import decryption
 from roles.check.subject import Subject, ignore_not_found
@@ -27,6 +28,10 @@ _ZONES: Final[Mapping[str, Sequence[str]]] = {
 }
 """IDs of the Availability Zones in which the service creates network interfaces.
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
+_AWS_MANAGED: Final = "a key that AWS manages"
+_DEFAULT_KEY: Final = "DefaultEncryptionKey"
+"""The name of aws/secretsmanager in the versions of a secret."""
+_WITH_S3_KEYS: Final = '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'
 _NO_VPC: Final = "the settings have no VPC"
 _NO_KEY: Final = "the settings have no customer managed key"
 NO_BUCKET: Final = "the settings have no bucket"
@@ -90,7 +95,7 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
 
 def secret(subject: Subject) -> Answer:
     """Ask whether the secret exists under exactly the ARN of the policy, with a value."""
-    arn = subject.policies.resource("secretsmanager:GetSecretValue")
+    arn = subject.secret_arn
     if arn is None:
         return ok(f"the connector {subject.stack.connector.name} has none in the settings")
     found = subject.secret
@@ -103,58 +108,133 @@ def secret(subject: Subject) -> Answer:
             aws_command("secretsmanager restore-secret", secret_id=argument),
         )
     if not any("AWSCURRENT" in stages for stages in found.get("VersionIdsToStages", {}).values()):
-        return problem(
-            f"{shown} has no value",
-            aws_command(
-                "secretsmanager put-secret-value",
-                secret_id=argument,
-                secret_string="file://SECRET_FILE",  # noqa: S106 a placeholder
-            ),
-        )
+        return problem(f"{shown} has no value", _put_secret_value(argument))
     return ok(f"{shown} exists, and has a value")
 
 
-def _other_secret(subject: Subject, arn: str) -> Answer:
-    """Look for a secret of the same name that was created again with another ARN."""
-    partial_arn = arn.rpartition("-")[0]
-    found = ignore_not_found(lambda: subject.account.secret(partial_arn))
-    if found is None:
-        return problem(
-            f"there is no secret {subject.show(arn)}: `aws secretsmanager list-secrets` lists them",
-            subject.set_command("secret_id", "SECRET_ARN"),
-        )
-    return problem(
-        f"there is no secret {subject.show(arn)}, but {subject.show(found['ARN'])}: it was created "
-        "again, and the policy names the old one",
-        subject.set_command("secret_id", subject.argument(found["ARN"], "SECRET_ARN")),
+def _put_secret_value(secret_id: str) -> str:
+    """Return the command that writes a new version of a secret."""
+    return aws_command(
+        "secretsmanager put-secret-value",
+        secret_id=secret_id,
+        secret_string="file://SECRET_FILE",  # noqa: S106 a placeholder
     )
 
 
-def encryption(subject: Subject) -> Answer:
-    """Ask whether the key of the secret, or of the bucket's objects, is the one in the settings."""
-    wanted = subject.policies.resource("kms:Decrypt")
-    if subject.stack.connector.bucket_is_source:
-        bucket = str(subject.stack.get("bucket_name"))
-        encrypted = f"bucket {subject.show(bucket, 'bucket_name')}"
-        try:
-            key_id = subject.account.bucket_key(bucket)
-        except ClientError as error:
-            return _unseen_bucket(subject, error)
-    elif subject.policies.resource("secretsmanager:GetSecretValue") is None:
-        return ok("the role reads neither a secret nor the objects of a data source's bucket")
-    elif subject.secret is None:
+def _other_secret(subject: Subject, arn: str) -> Answer:
+    """Look for the secret that the settings mean, whose ARN has another suffix."""
+    reasons = {
+        arn: "secretId is without the hyphen and six characters that Secrets Manager added to the name",
+        arn.rpartition("-")[0]: "it was created again, and the policy names the old one",
+    }
+    for partial_arn, reason in reasons.items():
+        if found := ignore_not_found(lambda name=partial_arn: subject.account.secret(name)):
+            return problem(
+                f"there is no secret {subject.show(arn)}, but {subject.show(found['ARN'])}: {reason}",
+                subject.set_command("secret_id", subject.argument(found["ARN"], "SECRET_ARN")),
+            )
+    return problem(
+        f"there is no secret {subject.show(arn)}: `aws secretsmanager list-secrets` lists them",
+        subject.set_command("secret_id", "SECRET_ARN"),
+    )
+
+
+def encryption(subject: Subject) -> Iterator[Answer]:
+    """Ask whether the role can decrypt the secret, and the objects of the bucket."""
+    bucket = subject.stack.get("bucket_name")
+    if subject.secret_arn:
+        yield _secret_encryption(subject)
+    if bucket:
+        yield _bucket_encryption(subject, bucket)
+    if not (subject.secret_arn or bucket):
+        yield ok("the role reads neither a secret nor a bucket")
+
+
+def _secret_encryption(subject: Subject) -> Answer:
+    if subject.secret is None:
         return skipped("there is no secret")
-    else:
-        encrypted, key_id = "the secret", subject.secret.get("KmsKeyId")
-    # Comparing an ARN or ID does not need permission to read the key.
-    named = wanted is not None and key_id in (wanted, Arn.of(wanted).name)
-    actual = wanted if named else subject.account.customer_managed_key(key_id)
-    managed, shown = "a key that AWS manages", subject.show(wanted or "")
+    answer = _same_key(subject, "the secret", subject.secret.get("KmsKeyId"))
+    return answer if answer.state is State.PROBLEM else _current_version(subject, answer)
+
+
+def _current_version(subject: Subject, answer: Answer) -> Answer:
+    """Ask whether the current version of the secret is encrypted with its key, and not an earlier one.
+
+    Whoever changed the key without kms:Encrypt for the new one left the existing versions as they were:
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
+    """
+    arn = str(subject.secret_arn)
+    try:
+        versions = subject.account.secret_versions(arn)
+    except ClientError as error:
+        if not is_denied(error):
+            raise
+        return cannot_tell(
+            f"{answer.text}, but its current version may still be encrypted with an earlier key",
+            f"allow {action(error.operation_name)}: docs/read-permissions.md",
+        )
+    keys = {
+        key
+        for version in versions
+        if "AWSCURRENT" in version.get("VersionStages", ())
+        for key in version.get("KmsKeyIds", ())
+    }
+    wanted = subject.policies.resource("kms:Decrypt")
+    usable = {wanted, wanted and Arn.of(wanted).name, (subject.secret or {}).get("KmsKeyId")}
+    if Arn.of(arn).account == subject.account_id:
+        usable.add(_DEFAULT_KEY)
+    if not keys or keys & usable:
+        return answer
+    shown = ", ".join(subject.show(key, "kms_key_id") for key in sorted(keys))
+    return problem(
+        f"the current version of the secret is still encrypted with {shown}, an earlier key",
+        _put_secret_value(subject.argument(arn, "SECRET_ARN")),
+    )
+
+
+def _bucket_encryption(subject: Subject, bucket: str) -> Answer:
+    encrypted = f"bucket {subject.show(bucket, 'bucket_name')}"
+    try:
+        algorithm, key_id = subject.account.bucket_encryption(bucket, subject.bucket_owner)
+    except ClientError as error:
+        return _unseen_bucket(subject, error)
+    # No other account can use a key that AWS manages:
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-encryption.html
+    foreign = subject.bucket_owner != subject.account_id and algorithm != S3_KEYS
+    with_s3_keys = aws_command(
+        "s3api put-bucket-encryption",
+        bucket=subject.argument(bucket, "BUCKET_NAME", "bucket_name"),
+        server_side_encryption_configuration=_WITH_S3_KEYS,
+    )
+    fix = f"{with_s3_keys}, and upload the objects again: they keep their encryption"
+    if not subject.stack.connector.bucket_is_source:
+        if not foreign and subject.account.customer_managed_key(key_id) is None:
+            return ok(f"{encrypted} is encrypted with {_AWS_MANAGED}")
+        shown = subject.show(key_id) if key_id else "a key of KMS"
+        return problem(
+            f"{encrypted} is encrypted with {shown}, and no setting lets the role decrypt files", fix
+        )
+    wanted = subject.policies.resource("kms:Decrypt")
+    usable = key_id and (key_id == wanted or subject.account.customer_managed_key(key_id))
+    if foreign and not usable:
+        return problem(
+            f"{encrypted} is encrypted with {_AWS_MANAGED}, which no other account can use",
+            f"{fix}; or encrypt them with a customer managed key, and set kmsKeyId",
+        )
+    return _same_key(subject, encrypted, key_id)
+
+
+def _same_key(subject: Subject, encrypted: str, key_id: str | None) -> Answer:
+    """Ask whether a key is the one in the settings."""
+    wanted = subject.policies.resource("kms:Decrypt")
+    # Comparing an ARN does not need permission to read the key.
+    actual = wanted if key_id == wanted else subject.account.customer_managed_key(key_id)
+    shown = subject.show(wanted or "")
     if actual == wanted:
-        return ok(f"{encrypted} is encrypted with {shown or managed}")
+        return ok(f"{encrypted} is encrypted with {shown or _AWS_MANAGED}")
     if actual is None:
         return problem(
-            f"{encrypted} is encrypted with {managed}, and kmsKeyId is {shown}",
+            f"{encrypted} is encrypted with {_AWS_MANAGED}, and kmsKeyId is {shown}",
             subject.set_command("kms_key_id", None),
         )
     return problem(
@@ -348,7 +428,7 @@ def bucket(subject: Subject) -> Answer:
     name = subject.stack.get("bucket_name")
     if not name:
         return ok(NO_BUCKET)
-    owner, shown = bucket_owner(subject), subject.show(name, "bucket_name")
+    owner, shown = subject.bucket_owner, subject.show(name, "bucket_name")
     try:
         region = subject.account.bucket_region(name)
     except ClientError as error:
@@ -376,16 +456,11 @@ def bucket(subject: Subject) -> Answer:
     return ok(f"{shown} exists in account {subject.show(owner)}, {subject.show(region, 'region')}")
 
 
-def bucket_owner(subject: Subject) -> str:
-    """Return the account of the bucket according to the settings."""
-    return subject.stack.get("bucket_account_id") or subject.account_id
-
-
 def _unseen_bucket(subject: Subject, error: ClientError) -> Answer:
     """Return the answer for a bucket that does not exist, or that another account does not show."""
     if code(error) == "NoSuchBucket":
         return skipped("there is no bucket")
-    owner = bucket_owner(subject)
+    owner = subject.bucket_owner
     if not is_denied(error) or owner == subject.account_id:
         raise error
     role = subject.show(subject.stack.role_arn or "the role")

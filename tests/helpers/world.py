@@ -119,7 +119,7 @@ class Output(NamedTuple):
 
     def answer(self, question: str) -> str:
         """Return the answer of `check` to a question, with its state, details, and fix."""
-        states = "ok|problem|skipped|cannot tell"
+        states = "ok|problem|note|skipped|cannot tell"
         pattern = rf"^(?:{states}) +{question}(?: [0-9a-f-]{{36}})?: .*\n(?: .*\n)*"
         found = re.findall(pattern, self.out, flags=re.MULTILINE)
         assert found, self.out
@@ -172,12 +172,11 @@ class Maker:
         self.iam.attach_role_policy(RoleName=role, PolicyArn=arn)
         return arn
 
-    def bucket(self, key: str = "") -> None:
+    def bucket(self, key: str = "", algorithm: str = "") -> None:
         """Create the bucket `documents`, encrypted with a key of KMS or by S3."""
         self.s3.create_bucket(Bucket="documents")
-        default = (
-            {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key} if key else {"SSEAlgorithm": "AES256"}
-        )
+        default = {"SSEAlgorithm": algorithm or ("aws:kms" if key else "AES256")}
+        default |= {"KMSMasterKeyID": key} if key else {}
         self.s3.put_bucket_encryption(
             Bucket="documents",
             ServerSideEncryptionConfiguration={

@@ -34,7 +34,6 @@ ROLE: Final = (
 )
 """The policies of key and secret and the boundary are decided for the ID and the tags of the role."""
 SOURCES: Final = "data source, other data source"
-INDEX: Final = f"index, {SOURCES}"
 APPLICATION: Final = f"application, index, application ARN, {SOURCES}"
 SECRET: Final = "secret, encryption, secret policy"
 KEY: Final = "KMS key, key policy, key principals"
@@ -50,7 +49,8 @@ POLICY_VALIDATION: Final = "policy validation"
 ANSWERS: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
     "sts:GetCallerIdentity": (EVERYTHING, "Arn Account", {}),
     "qbusiness:GetApplication": (APPLICATION, "applicationArn", {"status": "application"}),
-    "qbusiness:GetIndex": (INDEX, "indexArn", {"status": "index"}),
+    "qbusiness:GetIndex": ("index", "indexArn status", {}),
+    "qbusiness:ListIndices": (SOURCES, "indices indexId", {}),
     "qbusiness:ListDataSources": (SOURCES, "dataSources dataSourceId", {}),
     "qbusiness:ListDataSourceSyncJobs": ("data source", "history startTime status", {}),
     "qbusiness:GetDataSource": (
@@ -75,6 +75,8 @@ ANSWERS: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
     "iam:GetPolicy": (BOUNDARY, "Policy DefaultVersionId", {}),
     "iam:GetPolicyVersion": (BOUNDARY, "PolicyVersion Document", {}),
     "s3:GetEncryptionConfiguration": ("encryption", f"Rule {DEFAULT_ENCRYPTION} SSEAlgorithm", {}),
+    # An answer without KmsKeyIds does not name an earlier key.
+    "secretsmanager:ListSecretVersionIds": ("encryption", "Versions", {}),
     # An answer without ResourcePolicy is the one for a secret that has none.
     "secretsmanager:GetResourcePolicy": ("secret policy", "ARN", {}),
     "kms:GetKeyPolicy": (KEY_POLICY, "Policy", {}),
@@ -171,7 +173,6 @@ NOT_COMPARED: Final[Mapping[str, tuple[str, ...] | str]] = {
 # Members that `audit` and `adopt` need, and `check` does not, as the answers call them.
 MORE_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "qbusiness:ListApplications": ("applications", "applicationId"),
-    "qbusiness:ListIndices": ("indices", "indexId"),
     "iam:ListPolicies": ("Policies", "PolicyName"),
     "kms:DescribeKey": ("KeyManager",),
 }
@@ -281,6 +282,7 @@ REFUSALS: Final = (
     (503, "ServiceUnavailable", "{} failed (ServiceUnavailable: "),
 )
 PAGED: Final = {
+    "qbusiness:ListIndices": "nextToken",
     "qbusiness:ListDataSources": "nextToken",
     "iam:ListRolePolicies": "Marker",
     "iam:ListAttachedRolePolicies": "Marker",

@@ -63,7 +63,7 @@ def test_a_connector_without_secret_and_vpc_is_asked_about_its_bucket(world: Wor
 CODES: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "s3": "AccessDenied"}
 
 
-@pytest.mark.parametrize("action", sorted({*ACTIONS["check"]} - {OPTIONAL}))
+@pytest.mark.parametrize("action", sorted({*ACTIONS["check"]} - {*OPTIONAL}))
 def test_without_a_permission_its_questions_are_skipped(world: World, action: str):
     if action in NEEDED_FOR_A_BUCKET:
         world.use_bucket()

@@ -251,7 +251,7 @@ def test_the_organization_is_read_if_a_key_policy_depends_on_it(world: World):
     assert world.check().code == 0
     organization["Id"] = "o-another123"
     assert world.ask("key policy").startswith("problem ")
-    world.refuse(OPTIONAL, status=400, code="AccessDeniedException")
+    world.refuse(OPTIONAL[0], status=400, code="AccessDeniedException")
     said = world.check()
     assert said.code == 3
     assert "depends on aws:PrincipalOrgID (Statement)\n" in said.answer("key policy")

@@ -1,9 +1,21 @@
 """`roles check` asks about the resources that a stack names."""
 
+from typing import Final
+
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, KEY_ID, OTHER_ACCOUNT
-from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN, USER_ARN, World, s3_policy
+from evidence.examples import ACCOUNT, APPLICATION_ID, KEY_ID, OTHER_ACCOUNT, REGION
+from tests.helpers.world import (
+    FOREIGN_KEY_ARN,
+    KEY_ARN,
+    OTHER_KEY_ARN,
+    ROLE_ARN,
+    SECRET_ARN,
+    SECRET_NAME,
+    USER_ARN,
+    World,
+    s3_policy,
+)
 from tests.roles.check.breaks import BREAKS, BUCKET_BREAKS, Break
 from tests.roles.check.help import NEEDED_FOR_A_BUCKET, set_up
 
@@ -81,3 +93,120 @@ def test_another_region_than_that_of_the_application_is_a_problem(world: World):
     assert f"there is no application {APPLICATION_ID} in us-west-2: `aws qbusiness list-app" in answer
     assert "--region us-west-2` lists them" in answer
     assert "in another Region, pulumi config set --stack dev --plaintext -- aws:region REGION" in answer
+
+
+WITH_S3_KEYS: Final = (
+    "aws s3api put-bucket-encryption --bucket documents --server-side-encryption-configuration "
+    """'{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}', and upload the """
+    "objects again: they keep their encryption"
+)
+
+
+def use_files(world: World, key: str = "", **settings: str) -> None:
+    """Turn the stack into one for a data source with files in a bucket."""
+    world.set(connector="sharepoint-server-subscription", bucketName="documents", **settings)
+    world.bucket(key)
+
+
+@pytest.mark.parametrize("owner", [ACCOUNT, OTHER_ACCOUNT])
+def test_files_under_a_customer_managed_key_are_a_problem(world: World, owner: str):
+    use_files(world, KEY_ARN.replace(ACCOUNT, owner), bucketAccountId=owner)
+    world.server.bucket_owner = owner
+    key = KEY_ARN.replace(ACCOUNT, owner)
+    assert world.ask("encryption") == (
+        f"ok       encryption: the secret is encrypted with {KEY_ARN}\n"
+        f"problem  encryption: bucket documents is encrypted with {key}, and "
+        f"no setting lets the role decrypt files\n         fix: {WITH_S3_KEYS}\n"
+    )
+
+
+@pytest.mark.parametrize("key", ["", "alias/aws/s3"])
+def test_files_under_a_key_that_aws_manages_in_the_same_account_are_fine(world: World, key: str):
+    use_files(world, key)
+    assert world.ask("encryption").endswith(
+        "ok       encryption: bucket documents is encrypted with a key that AWS manages\n"
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["aws:kms", "aws:kms:dsse"])
+@pytest.mark.parametrize("key", ["", f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:alias/aws/s3", KEY_ID])
+@pytest.mark.parametrize("is_source", [True, False])
+def test_a_bucket_of_another_account_under_its_aws_managed_key_is_a_problem(
+    world: World, algorithm: str, key: str, is_source: bool
+):
+    use_files(world, bucketAccountId=OTHER_ACCOUNT)
+    if is_source:
+        world.use_bucket()
+        world.set(kmsKeyId=None)
+        world.bucket()
+    world.server.bucket_owner = OTHER_ACCOUNT
+    world.describe_key(FOREIGN_KEY_ARN, KeyManager="AWS")
+    assert "problem" not in world.ask("encryption")
+    world.bucket(key, algorithm)
+    answer = world.ask("encryption")
+    assert "problem  encryption: bucket documents is encrypted with " in answer
+    assert f"fix: {WITH_S3_KEYS}" in answer
+
+
+def test_a_bucket_whose_location_is_eu_is_in_ireland(world: World):
+    world.use_bucket()
+    world.server.answers["s3:GetBucketLocation"] = {"LocationConstraint": "EU"}
+    assert f"bucket documents is in eu-west-1, and the index in {REGION}" in world.ask("bucket")
+
+
+def test_a_secret_id_without_the_suffix_is_a_problem(world: World):
+    secret_arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:qbusiness/my-secret"
+    world.set(secretId="qbusiness/my-secret")
+    world.describe_secret(ARN=f"{secret_arn}-twOEVA")
+    said = world.ask("secret")
+    assert said == (
+        f"problem  secret: there is no secret {secret_arn}, but {secret_arn}-twOEVA: secretId is "
+        "without the hyphen and six characters that Secrets Manager added to the name\n"
+        f"         fix: {set_up('secretId', f'{secret_arn}-twOEVA')}\n"
+    )
+
+
+def keep_version_under(world: World, *keys: str, secret_arn: str = SECRET_ARN) -> None:
+    """Let the current version of the secret be encrypted with keys, and an earlier one with another."""
+    versions = [
+        {"VersionId": "a" * 32, "VersionStages": ["AWSPREVIOUS"], "KmsKeyIds": [OTHER_KEY_ARN]},
+        {"VersionId": "b" * 32, "VersionStages": ["AWSCURRENT"], "KmsKeyIds": [*keys]},
+    ]
+    answer = {"ARN": secret_arn, "Name": SECRET_NAME, "Versions": versions}
+    world.server.answers["secretsmanager:ListSecretVersionIds"] = answer
+
+
+def test_a_current_version_under_an_earlier_key_is_a_problem(world: World):
+    keep_version_under(world, OTHER_KEY_ARN)
+    assert world.ask("encryption") == (
+        "problem  encryption: the current version of the secret is still encrypted with "
+        f"{OTHER_KEY_ARN}, an earlier key\n"
+        f"         fix: aws secretsmanager put-secret-value --secret-id {SECRET_ARN} --secret-string file://SECRET_FILE\n"
+    )
+
+
+@pytest.mark.parametrize("keys", [[KEY_ARN], [OTHER_KEY_ARN, KEY_ID], ["DefaultEncryptionKey"]])
+def test_a_current_version_under_a_key_that_the_role_can_use_is_fine(world: World, keys: list[str]):
+    keep_version_under(world, *keys)
+    assert world.ask("encryption").startswith("ok ")
+
+
+def test_without_permission_for_its_versions_the_key_of_the_current_one_is_unknown(world: World):
+    world.refuse("secretsmanager:ListSecretVersionIds", status=400, code="AccessDeniedException")
+    said = world.check()
+    assert said.code == 3
+    assert said.answer("encryption") == (
+        f"cannot tell encryption: the secret is encrypted with {KEY_ARN}, but its current version may "
+        "still be encrypted with an earlier key\n         find out: allow "
+        "secretsmanager:ListSecretVersionIds: docs/read-permissions.md\n"
+    )
+
+
+def test_the_key_id_of_a_secret_of_another_account_is_a_key_of_that_account(world: World):
+    secret_arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+    world.set(secretId=secret_arn, kmsKeyId=FOREIGN_KEY_ARN)
+    world.describe_secret(ARN=secret_arn, KmsKeyId=KEY_ID)
+    keep_version_under(world, KEY_ID, secret_arn=secret_arn)
+    assert world.ask("encryption") == (
+        f"ok       encryption: the secret is encrypted with {FOREIGN_KEY_ARN}\n"
+    )
