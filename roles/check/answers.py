@@ -1,4 +1,4 @@
-"""Define the answers of `check`: ok, problem, skipped, or cannot tell."""
+"""Define the answers of `check`: ok, problem, note, skipped, or cannot tell."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -14,6 +14,8 @@ class State(StrEnum):
 
     OK = "ok"
     PROBLEM = "problem"
+    NOTE = "note"
+    """Worth knowing, and no problem for the sync."""
     SKIPPED = "skipped"
     CANNOT_TELL = "cannot tell"
     """The answer depends on something that cannot be read."""
@@ -42,6 +44,11 @@ def ok(text: str) -> Answer:
 def problem(text: str, fix: str, *details: str) -> Answer:
     """Return the answer that something is wrong."""
     return Answer(State.PROBLEM, text, fix, details)
+
+
+def note(text: str) -> Answer:
+    """Return an answer that is worth knowing, and no problem."""
+    return Answer(State.NOTE, text)
 
 
 def cannot_tell(text: str, how: str, *details: str) -> Answer:

@@ -6,9 +6,8 @@ docs/check.md describes the questions.
 
 import argparse
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,7 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from roles.account import Account
 from roles.check import data_sources, permissions, resource_policies, resources
 from roles.check.answers import Answer, State, not_allowed, skipped, unread
-from roles.check.stack import Stack, StackSettings, check_settings, read_stack
+from roles.check.secrecy import Secrecy
+from roles.check.stack import Stack, check_settings, read_stack
 from roles.check.subject import Subject
 from roles.errors import (
     CANNOT_TELL,
@@ -66,6 +66,7 @@ _QUESTIONS: Final[Mapping[str, Callable[[Subject], Answer | Iterable[Answer]]]] 
 _COLORS: Final[Mapping[State, str]] = {
     State.OK: "green",
     State.PROBLEM: "red",
+    State.NOTE: "",
     State.SKIPPED: "",
     State.CANNOT_TELL: "yellow",
 }
@@ -103,20 +104,21 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise InputError(
             f"dataSources of stack {options.stack} has no {options.data_source!r}: it has {names}"
         )
-    for role in selected:
+    for role in stack.roles:
         check_settings(role)
     account = Account(selected[0].region, output)
+    # The first subject asks for the caller in the main thread, where a profile with MFA asks for a code.
+    entries: list[Subject] = []
+    for role in stack.roles:
+        with _hidden(role.secrecy):
+            entries.append(Subject(role, account, output, stated, entries))
 
-    def check(role: StackSettings) -> _Check:
+    def check(subject: Subject) -> _Check:
         stream = None if options.json or stack.has_data_sources else output
-        return _check(role, partial(Subject, role, account, output, stated), stream)
+        return _check(subject, stream)
 
-    if stack.has_data_sources:
-        with suppress(BotoCoreError, ClientError, InputError, OddAnswerError):  # `check` raises them
-            account.caller()  # in the main thread, where a profile with MFA asks for the code
-        found = read_each(check, selected, output, "roles")
-    else:
-        found = [*map(check, selected)]
+    subjects = [subject for subject in entries if subject.stack in selected]
+    found = read_each(check, subjects, output, "roles")
     checks = {role.component: each for role, each in zip(selected, found, strict=True)}
     _report(checks, stack, stated, options, output)
     unanswered = any(check.unanswered for check in checks.values())
@@ -143,24 +145,27 @@ def _total(checks: Collection[_Check]) -> dict[State, int]:
     return {state: sum(check.counts[state] for check in checks) for state in State}
 
 
-def _check(role: StackSettings, read: Callable[[], Subject], output: Output | None) -> _Check:
-    """Ask all questions about one role, and print each answer as it arrives.
-
-    AWS's messages may contain values of secret settings.
-    """
+def _check(subject: Subject, output: Output | None) -> _Check:
+    """Ask all questions about one role, and print each answer as it arrives."""
     check = _Check([])
-    try:
-        subject = read()
+    with _hidden(subject.stack.secrecy):
         for question, ask in _QUESTIONS.items():
             for answer in _answers(ask, subject):
                 check.answers.append((question, answer))
                 if output:
                     output.show(*_parts(question, answer))
-    except (BotoCoreError, ClientError) as error:
-        if not role.secrecy:
-            raise
-        raise InputError(explain(error, role.secrecy.message)) from None
     return check
+
+
+@contextmanager
+def _hidden(secrecy: Secrecy) -> Generator[None]:
+    """Hide AWS's messages, which may contain values of secret settings."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        if not secrecy:
+            raise
+        raise InputError(explain(error, secrecy.message)) from None
 
 
 def _report(
@@ -236,9 +241,12 @@ def _context(text: str) -> tuple[str, str]:
 
 
 def _summary(counts: Mapping[State, int]) -> str:
-    problems, unclear = counts[State.PROBLEM], counts[State.CANNOT_TELL]
+    problems, notes = counts[State.PROBLEM], counts[State.NOTE]
     text = f"{counts[State.OK]} ok, {problems} problem{'s' * (problems != 1)}"
     text += f", {counts[State.SKIPPED]} skipped"
+    if notes:
+        text += f", {notes} note{'s' * (notes != 1)}"
+    unclear = counts[State.CANNOT_TELL]
     return f"{text}, {unclear} cannot tell" if unclear else text
 
 

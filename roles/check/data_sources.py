@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from roles.account import DataSource
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.check.answers import Answer, not_allowed, ok, problem, skipped, unread
+from roles.check.answers import Answer, not_allowed, note, ok, problem, skipped, unread
 from roles.check.subject import Subject, ignore_not_found
 from roles.detection import Uses, find_uses
 from roles.errors import OddAnswerError, is_denied
@@ -30,6 +30,9 @@ _ABOUT_THE_ROLE: Final = (
     ),
 )
 """Patterns for the errors of syncs, and their explanations; the most specific first."""
+_NO_APPLICATION: Final = "there is no application"
+_SUFFIX: Final = len("-XXXXXX")
+"""The characters that Secrets Manager adds to the name of a secret in its ARN."""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _WAIT: Final = "wait until it is ACTIVE"
 _NOT_ACTIVE: Final[Mapping[str, str]] = {
@@ -54,13 +57,13 @@ https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.h
 
 
 def data_sources(subject: Subject) -> Iterator[Answer]:
-    """Ask about each data source of the index that runs under the role."""
-    if subject.index is None:
-        yield skipped("there is no index")
+    """Ask about each data source of the application that runs under the role."""
+    if subject.application is None:
+        yield skipped(_NO_APPLICATION)
     elif subject.stack.role_arn is None:
         yield skipped("there is no role")
     elif not subject.data_sources:
-        yield ok("none of the index runs under the role yet")
+        yield ok("none of the application runs under the role yet")
     for source, found in subject.data_sources:
         try:
             if isinstance(found, OddAnswerError):
@@ -74,6 +77,14 @@ def data_sources(subject: Subject) -> Iterator[Answer]:
 
 def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Answer]:
     """Ask whether a data source matches the settings, and about its last sync."""
+    if source.index_id != subject.index_id:
+        theirs, ours = (subject.show(each, "index_id") for each in (source.index_id, subject.index_id))
+        argument = subject.argument(source.index_id, "INDEX_ID", "index_id")
+        yield problem(
+            f"{source.name} is in index {theirs}, and the role is for index {ours}",
+            f"{subject.set_command('index_id', argument)}; or, if other data sources of index {ours} "
+            "run under the role, give this one a role of its own",
+        )
     if different := [*_differences(subject, found)]:
         yield problem(
             f"{source.name} does not match the settings",
@@ -88,34 +99,37 @@ def _differences(subject: Subject, found: Reply) -> Iterator[str]:
     connector = subject.stack.connector
     if uses.type.upper() not in connector.types.split():
         yield f"its type is {uses.type}, and the connector {connector.name} is of type {connector.types}"
-    secret_arn = subject.policies.resource("secretsmanager:GetSecretValue")
-    if uses.secret_id != secret_arn and not _names(uses.secret_id, secret_arn):
+    secret_arn = subject.secret_arn
+    if not _names(uses.secret_id, secret_arn):
         theirs, ours = (show(name or "", "secret_id") for name in (uses.secret_id, secret_arn))
         yield f"its secret is {theirs or 'none'}, but secretId is {ours or 'not set'}"
     vpc = found.get("vpcConfiguration", {})
-    arns = subject.policies.resources("ec2:CreateNetworkInterface")
-    settings = {Arn.of(arn).name for arn in arns}
     actual = {*vpc.get("subnetIds", ()), *vpc.get("securityGroupIds", ())}
-    if actual != settings:
+    if actual != subject.network:
         theirs, ours = (
             ", ".join(show(name, "vpc_configuration") for name in sorted(names))
-            for names in (actual, settings)
+            for names in (actual, subject.network)
         )
         yield f"its VPC has {theirs or 'nothing'}, but vpcConfiguration has {ours or 'nothing'}"
-    bucket = subject.stack.get("bucket_name")
-    if uses.buckets and bucket not in uses.buckets:
+    bucket, owner = subject.stack.get("bucket_name"), subject.bucket_owner
+    if uses.buckets and uses.buckets != [bucket]:
         theirs = ", ".join(show(name, "bucket_name") for name in uses.buckets)
         ours = show(bucket or "", "bucket_name") or "not set"
-        yield f"its bucket is {theirs}, but bucketName is {ours}"
+        several = len(uses.buckets) > 1
+        yield f"its {'buckets are' if several else 'bucket is'} {theirs}, but bucketName is {ours}"
+    elif uses.buckets and uses.bucket_account not in (None, owner):
+        theirs, ours = (show(account, "bucket_account_id") for account in (uses.bucket_account, owner))
+        yield f"its bucket belongs to account {theirs}, but the role reads one of account {ours}"
 
 
 def other_data_sources(subject: Subject) -> Iterator[Answer]:
-    """Ask about each data source that uses the stack's secret or bucket, but another role.
+    """Ask about each data source that matches the settings, but runs under a role outside of the stack.
 
-    After a role is replaced, a data source names the old role until the data source is updated.
+    After a role is replaced, a data source names the old role until the data source is updated. But two
+    data sources may also share a secret or a bucket, and each run under its own role.
     """
-    if subject.index is None:
-        yield skipped("there is no index")
+    if subject.application is None:
+        yield skipped(_NO_APPLICATION)
         return
     found_any = False
     for source, found in subject.every_data_source:
@@ -131,49 +145,58 @@ def other_data_sources(subject: Subject) -> Iterator[Answer]:
 
 
 def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerError) -> Answer | None:
-    """Ask about a data source if it uses the stack's secret or bucket, but another role."""
+    """Ask about a data source unless it runs under a role of the stack, or has nothing of this one."""
     if isinstance(found, OddAnswerError):
         raise found
-    if found.get("roleArn") in (None, subject.stack.role_arn):
+    if found.get("roleArn") in (None, *(entry.stack.role_arn for entry in subject.entries)):
         return None
-    shared = _shared(subject, find_uses(found))
-    return _left_behind(subject, source, found.arn("roleArn").text, shared) if shared else None
-
-
-def _left_behind(subject: Subject, source: DataSource, role_arn: str, shared: str) -> Answer:
-    """Ask whether the other role of a data source exists."""
-    name = Arn.of(role_arn).name
+    matches, shared = _matches(subject, found), _shared(subject, find_uses(found))
+    # Without a secret and a bucket, any data source of the connector matches.
+    if not shared and (subject.data_sources or not matches):
+        return None
+    others = [entry for entry in subject.entries if entry is not subject and _matches(entry, found)]
+    role_arn = found.arn("roleArn").text
     try:
-        actual = ignore_not_found(lambda: subject.account.role_arn(name))
+        exists = ignore_not_found(lambda: subject.account.role_arn(Arn.of(role_arn).name)) == role_arn
     except ClientError as error:
         if is_denied(error):
             return not_allowed("iam:GetRole")
         raise
+    has = "matches the settings" if matches else f"has the stack's {shared}"
     shown = subject.show(role_arn)
-    if actual == role_arn:
-        return ok(f"{source.name} has the stack's {shared}, and runs under another role, {shown}")
+    runs = f"another role, {shown}" if exists else f"{shown}, a role that does not exist"
+    text = f"{source.name} {has}, and runs under {runs}"
+    if exists and (others or subject.data_sources or not matches):
+        return note(text)
     own = subject.argument(subject.stack.role_arn or "ROLE_ARN", "ROLE_ARN")
+    if others:
+        own = "ROLE_ARN"
     update = aws_command("qbusiness update-data-source", **_options(subject, source), role_arn=own)
     return problem(
-        f"{source.name} has the stack's {shared}, and runs under {shown}, a role that does not exist",
+        text,
         update if subject.role else f"{subject.up_command}, then {update}",
     )
 
 
+def _matches(subject: Subject, found: Reply) -> bool:
+    """Return whether a data source has exactly what the settings name."""
+    has_bucket = bool(subject.stack.get("bucket_name")) == bool(find_uses(found).buckets)
+    return has_bucket and not any(_differences(subject, found))
+
+
 def _shared(subject: Subject, uses: Uses) -> str:
     """Return whether a data source uses the "secret" or "bucket" of the stack; empty if neither."""
-    secret_arn = subject.policies.resource("secretsmanager:GetSecretValue")
-    if secret_arn and (uses.secret_id == secret_arn or _names(uses.secret_id, secret_arn)):
+    if subject.secret_arn and _names(uses.secret_id, subject.secret_arn):
         return "secret"
     return "bucket" if subject.stack.get("bucket_name") in uses.buckets else ""
 
 
 def _names(secret_id: str | None, arn: str | None) -> bool:
-    """Return whether a secret ID is the name in an ARN, with or without the random suffix."""
+    """Return whether a secret ID is an ARN or the name in it, with or without the random suffix."""
     if not secret_id or not arn:
-        return False
-    name = Arn.of(arn).resource.removeprefix("secret:")
-    return secret_id in (name, name.rpartition("-")[0])
+        return secret_id == arn
+    name = arn.rpartition(":secret:")[2]
+    return secret_id in (own[:length] for own in (arn, name) for length in (None, -_SUFFIX))
 
 
 def _status(subject: Subject, source: DataSource, found: Reply) -> Answer:

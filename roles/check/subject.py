@@ -30,14 +30,18 @@ class Subject:
         account: Account,
         notes: Notes,
         stated_context: Mapping[str, Sequence[str]],
+        entries: Sequence["Subject"],
     ) -> None:
         """Identify the caller, and render the policies. Roles of one stack share the account.
+
+        `entries` will contain the subject of every role of the stack when the first question is asked.
 
         Raises InputError for credentials of another account, and SettingsError for settings that the
         program rejects.
         """
         self.stack = stack
         self.notes = notes
+        self.entries = entries
         self.stated_context = {
             key.lower(): tuple(map(Text, values)) for key, values in stated_context.items()
         }
@@ -94,11 +98,31 @@ class Subject:
             return None
         return ignore_not_found(lambda: self.account.index(self.application_id, self.index_id))
 
+    @cached_property
+    def secret_arn(self) -> str | None:
+        """The ARN of the secret in the policy; None without a secret."""
+        return self.policies.resource("secretsmanager:GetSecretValue")
+
+    @cached_property
+    def network(self) -> set[str]:
+        """The IDs of the subnets and security groups in the policy."""
+        arns = self.policies.resources("ec2:CreateNetworkInterface")
+        return {Arn.of(arn).name for arn in arns}
+
+    @property
+    def bucket_owner(self) -> str:
+        """The account of the bucket according to the settings."""
+        return self.stack.get("bucket_account_id") or self.account_id
+
     @property
     def secret(self) -> Reply | None:
-        """The secret with exactly the ARN in the policy; None if it does not exist."""
-        arn = self.policies.resource("secretsmanager:GetSecretValue")
-        return ignore_not_found(lambda: self.account.secret(arn)) if arn else None
+        """The secret with exactly the ARN in the policy; None if it does not exist.
+
+        AWS also finds a secret by an ARN without the suffix, which the policy would not match.
+        """
+        arn = self.secret_arn
+        found = ignore_not_found(lambda: self.account.secret(arn)) if arn else None
+        return found if found and found["ARN"] == arn else None
 
     @property
     def secret_tags(self) -> list[tuple[str, str]] | None:
@@ -153,10 +177,10 @@ class Subject:
 
     @cached_property
     def every_data_source(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
-        """All data sources of the index, with their details or the error of reading them."""
-        if not self.index:
+        """All data sources of the application, with their details or the error of reading them."""
+        if not self.application:
             return []
-        listed = self.account.data_sources_of(self.application_id, self.index_id)
+        listed = [*self.account.data_sources(self.application_id)]
 
         def read(source: DataSource) -> tuple[DataSource, Reply | OddAnswerError]:
             try:

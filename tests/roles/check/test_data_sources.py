@@ -5,10 +5,27 @@ from typing import Any, Final
 import pytest
 from moto.core.utils import get_service_model
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, SECRET_ID, SECURITY_GROUP_ID, SUBNET_ID
+from evidence.examples import (
+    ACCOUNT,
+    APPLICATION_ID,
+    INDEX_ID,
+    OTHER_ACCOUNT,
+    SECRET_ID,
+    SECURITY_GROUP_ID,
+    SUBNET_ID,
+)
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import golden
-from tests.helpers.world import OTHER_ID, ROLE_ARN, ROLE_NAME, SECRET_ARN, SECRET_NAME, World
+from tests.helpers.world import (
+    OTHER_ID,
+    ROLE_ARN,
+    ROLE_NAME,
+    SECRET_ARN,
+    SECRET_NAME,
+    SETTINGS,
+    World,
+)
+from tests.roles.check.help import set_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
@@ -19,7 +36,8 @@ def test_data_sources_under_other_roles_do_not_concern_the_stack(world: World):
     assert world.ask("data source") == NONE
 
 
-NONE: Final = "ok       data source: none of the index runs under the role yet\n"
+NONE: Final = "ok       data source: none of the application runs under the role yet\n"
+TWO_BUCKETS: Final = {"s3SeedUrl": "s3://seeds/a.txt", "s3SiteMapUrl": "s3://maps/b.xml"}
 OTHER_ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME[:-7]}7654321"
 
 
@@ -36,6 +54,7 @@ def update_data_source(role_arn: str) -> str:
         {"secretArn": SECRET_ARN},
         {"secretArn": SECRET_NAME},
         {"connectionConfiguration": {"secretArn": SECRET_ID}},
+        {"secretArn": SECRET_ARN[:-7]},
     ],
 )
 def test_a_data_source_that_still_names_a_deleted_role_is_a_problem(world: World, uses: dict[str, Any]):
@@ -44,7 +63,7 @@ def test_a_data_source_that_still_names_a_deleted_role_is_a_problem(world: World
     assert said.code == 1
     assert said.answer("data source") == NONE
     assert said.answer("other data source") == (
-        f"problem  other data source {DATA_SOURCE_ID}: Pages has the stack's secret, and runs under "
+        f"problem  other data source {DATA_SOURCE_ID}: Pages matches the settings, and runs under "
         f"{OTHER_ROLE_ARN}, a role that does not exist\n"
         f"         fix: {update_data_source(ROLE_ARN)}\n"
     )
@@ -64,6 +83,7 @@ def test_a_data_source_of_the_bucket_that_names_a_deleted_role_is_a_problem(worl
     world.add_data_source(roleArn=OTHER_ROLE_ARN, configuration=configuration)
     answer = world.ask("other data source")
     assert f"Pages has the stack's bucket, and runs under {OTHER_ROLE_ARN}, a role that" in answer
+    assert answer.startswith("problem ")
 
 
 def test_a_role_under_another_path_is_another_role(world: World):
@@ -82,7 +102,7 @@ def test_two_data_sources_may_share_the_secret_under_two_roles(world: World):
     said = world.check()
     assert said.code == 0
     assert said.answer("other data source") == "".join(
-        f"ok       other data source {OTHER_ID[:-1]}{number}: Pages has the stack's secret, and runs "
+        f"note     other data source {OTHER_ID[:-1]}{number}: Pages matches the settings, and runs "
         f"under another role, {OTHER_ROLE_ARN}\n"
         for number in range(5)
     )
@@ -119,6 +139,10 @@ def test_a_role_that_may_not_be_read_is_not_reported_as_deleted(world: World):
             "its bucket is files, but bucketName is not set",
         ),
         (
+            {"configuration": {"type": "AEM", "secretArn": SECRET_ARN, **TWO_BUCKETS}},
+            "its buckets are seeds, maps, but bucketName is not set",
+        ),
+        (
             {"vpcConfiguration": None},
             f"its VPC has nothing, but vpcConfiguration has {SECURITY_GROUP_ID}, {SUBNET_ID}",
         ),
@@ -141,10 +165,109 @@ def test_a_data_source_that_differs_from_the_settings_is_a_problem(
     assert f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE" in answer
 
 
-@pytest.mark.parametrize("name", [SECRET_ID, SECRET_NAME])
-def test_a_data_source_may_name_its_secret_without_the_arn(world: World, name: str):
+@pytest.mark.parametrize("name", [SECRET_ID, SECRET_NAME, SECRET_ARN[:-7]])
+def test_a_data_source_may_name_its_secret_in_each_form_that_aws_takes(world: World, name: str):
     world.add_data_source(configuration={"type": "AEM", "secretArn": name})
     assert world.check().code == 0
+
+
+def test_two_buckets_of_which_the_role_reads_one_are_a_problem(world: World):
+    world.set(connector="webcrawler", bucketName="seeds")
+    world.add_data_source(configuration={"type": "WEBCRAWLERV2", "secretArn": SECRET_ARN, **TWO_BUCKETS})
+    assert "its buckets are seeds, maps, but bucketName is seeds\n" in world.ask("data source")
+
+
+@pytest.mark.parametrize(
+    ("settings", "owner"), [({}, ACCOUNT), ({"bucketAccountId": "9" * 12}, "9" * 12)]
+)
+def test_a_bucket_of_another_account_than_the_settings_say_is_a_problem(
+    world: World, settings: dict[str, str], owner: str
+):
+    world.use_bucket()
+    world.set(**settings)
+    connection = {"bucketName": "documents", "bucketOwnerAccountId": OTHER_ACCOUNT}
+    configuration = {"type": "S3V2", "connectionConfiguration": connection}
+    del world.add_data_source(configuration=configuration)["vpcConfiguration"]
+    text = f"its bucket belongs to account {OTHER_ACCOUNT}, but the role reads one of account {owner}\n"
+    assert text in world.ask("data source")
+    connection["bucketOwnerAccountId"] = owner
+    assert "problem" not in world.ask("data source")
+
+
+def test_a_data_source_of_the_role_in_another_index_is_a_problem(world: World):
+    other_index = INDEX_ID[:-1] + "3"
+    world.server.qbusiness.add(APPLICATION_ID, other_index, displayName="Other")
+    data_source = {**world.add_data_source(), "indexId": other_index}
+    path = (APPLICATION_ID, INDEX_ID, DATA_SOURCE_ID)
+    del world.server.qbusiness.resources[path]
+    world.server.qbusiness.add(APPLICATION_ID, other_index, DATA_SOURCE_ID, **data_source)
+    said = world.check()
+    assert said.code == 1
+    assert said.answer(f"data source {DATA_SOURCE_ID}") == (
+        f"problem  data source {DATA_SOURCE_ID}: Pages is in index {other_index}, and the role is for "
+        f"index {INDEX_ID}\n         fix: {set_up('indexId', other_index)}; or, if other data sources "
+        f"of index {INDEX_ID} run under the role, give this one a role of its own\n"
+        f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE, and has not synchronized yet\n"
+    )
+
+
+def use_entries(world: World, **entries: dict[str, Any]) -> None:
+    """Turn the stack into one of entries that differ from its role in some settings."""
+    keys = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion", "connector", "bucketName")
+    prefix = next(key for key in SETTINGS if key.endswith("secretId")).removesuffix("secretId")
+    own = {key: world.settings[prefix + key] for key in keys if prefix + key in world.settings}
+    world.set(**dict.fromkeys(keys), dataSources={name: own | more for name, more in entries.items()})
+    arns = {name: f"{ROLE_ARN[:-7]}{number:07}" for number, name in enumerate(entries)}
+    world.outputs = {"roleArns": arns, "roleNames": {}}
+
+
+def add_under_other_role(world: World, **more: Any) -> None:
+    """Add a data source whose role exists, outside of the stack."""
+    name = OTHER_ROLE_ARN.rpartition("/")[2]
+    world.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
+    world.add_data_source(roleArn=OTHER_ROLE_ARN, **more)
+
+
+def test_a_data_source_of_one_entry_under_a_role_outside_of_the_stack_is_a_problem(world: World):
+    use_entries(world, wiki={}, tickets={"connector": "jira"})
+    add_under_other_role(world)
+    said = world.check("--data-source", "wiki")
+    assert said.code == 1
+    assert said.answer("data source") == NONE
+    assert said.answer("other data source") == (
+        f"problem  other data source {DATA_SOURCE_ID}: Pages matches the settings, and runs under "
+        f"another role, {OTHER_ROLE_ARN}\n         fix: pulumi up --stack dev, then "
+        f"{update_data_source(f'{ROLE_ARN[:-7]}0000000')}\n"
+    )
+    # It shares the secret, and nothing else.
+    assert world.check("--data-source", "tickets").answer("other data source") == (
+        f"note     other data source {DATA_SOURCE_ID}: Pages has the stack's secret, and runs under "
+        f"another role, {OTHER_ROLE_ARN}\n"
+    )
+
+
+def test_a_data_source_that_several_entries_match_is_a_note(world: World):
+    use_entries(world, wiki={}, pages={})
+    add_under_other_role(world)
+    answer = world.check("--data-source", "wiki").answer("other data source")
+    assert answer.startswith(f"note     other data source {DATA_SOURCE_ID}: Pages matches the settings")
+
+
+def test_roles_of_other_entries_of_the_stack_are_right(world: World):
+    use_entries(world, wiki={}, pages={})
+    world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000001")
+    said = world.check("--data-source", "wiki")
+    assert said.answer("other data source") == (
+        "ok       other data source: none has the stack's secret or bucket\n"
+    )
+
+
+def test_a_crawler_without_secret_and_bucket_matches_by_its_type(world: World):
+    world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
+    add_under_other_role(world, configuration={"type": "WEBCRAWLERV2"})
+    assert world.ask("other data source").startswith("problem ")
+    world.add_data_source(OTHER_ID, configuration={"type": "WEBCRAWLERV2"})
+    assert world.ask("other data source").startswith("ok ")
 
 
 @pytest.mark.parametrize(
