@@ -166,7 +166,8 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
     shown = subject.show(role_arn)
     runs = f"another role, {shown}" if exists else f"{shown}, a role that does not exist"
     text = f"{source.name} {has}, and runs under {runs}"
-    if exists and (others or subject.data_sources or not matches):
+    is_anothers = others and not matches
+    if is_anothers or (exists and (others or subject.data_sources or not matches)):
         return note(text)
     own = subject.argument(subject.stack.role_arn or "ROLE_ARN", "ROLE_ARN")
     if others:

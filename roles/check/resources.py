@@ -185,7 +185,8 @@ def _current_version(subject: Subject, answer: Answer) -> Answer:
         usable.add(_DEFAULT_KEY)
     if not keys or keys & usable:
         return answer
-    shown = ", ".join(subject.show(key, "kms_key_id") for key in sorted(keys))
+    names = sorted("aws/secretsmanager" if key == _DEFAULT_KEY else key for key in keys)
+    shown = ", ".join(subject.show(name, "kms_key_id") for name in names)
     return problem(
         f"the current version of the secret is still encrypted with {shown}, an earlier key",
         _put_secret_value(subject.argument(arn, "SECRET_ARN")),

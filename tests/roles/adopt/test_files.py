@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from components.connector_role import ConnectorRole
-from evidence.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, KEY_ID, REGION
+from evidence.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, KEY_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.mocked import Deployment
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.stacks import PROJECT_NAME
@@ -110,6 +110,15 @@ def test_only_a_customer_managed_key_is_written(
     world.make(secret={"KmsKeyId": key})
     assert world.adopted().get("kmsKeyId") == expected
     assert ("kms:DescribeKey" in world.server.calls) is bool(manager)
+
+
+def test_the_key_of_a_secret_of_another_account_is_in_that_account(world: World):
+    world.make()
+    secret_arn = world.secret_arn.replace(ACCOUNT, OTHER_ACCOUNT)
+    world.server.data_source()["configuration"]["secretArn"] = secret_arn
+    world.describe_secret(ARN=secret_arn, KmsKeyId=KEY_ID)
+    world.refuse("kms:DescribeKey", status=400, code="AccessDeniedException")
+    assert world.adopted()["kmsKeyId"] == FOREIGN_KEY_ARN
 
 
 def test_files_are_overwritten_only_with_force_and_keep_other_members(world: World):

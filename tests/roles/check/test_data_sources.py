@@ -253,6 +253,16 @@ def test_a_data_source_that_several_entries_match_is_a_note(world: World):
     assert answer.startswith(f"note     other data source {DATA_SOURCE_ID}: Pages matches the settings")
 
 
+def test_a_data_source_left_behind_is_a_problem_of_the_entry_that_it_matches(world: World):
+    use_entries(world, wiki={}, tickets={"connector": "jira"})
+    configuration = {"type": "JIRA", "secretArn": SECRET_ARN}
+    world.add_data_source(roleArn=OTHER_ROLE_ARN, configuration=configuration)
+    answers = [
+        world.check("--data-source", name).answer("other data source") for name in ("wiki", "tickets")
+    ]
+    assert [answer.partition(" ")[0] for answer in answers] == ["note", "problem"]
+
+
 def test_roles_of_other_entries_of_the_stack_are_right(world: World):
     use_entries(world, wiki={}, pages={})
     world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000001")

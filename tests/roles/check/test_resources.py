@@ -185,6 +185,14 @@ def test_a_current_version_under_an_earlier_key_is_a_problem(world: World):
     )
 
 
+def test_no_role_of_another_account_can_use_the_managed_key_of_a_current_version(world: World):
+    secret_arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+    world.set(secretId=secret_arn, kmsKeyId=FOREIGN_KEY_ARN)
+    world.describe_secret(ARN=secret_arn, KmsKeyId=FOREIGN_KEY_ARN)
+    keep_version_under(world, "DefaultEncryptionKey", secret_arn=secret_arn)
+    assert "still encrypted with aws/secretsmanager, an earlier key" in world.ask("encryption")
+
+
 @pytest.mark.parametrize("keys", [[KEY_ARN], [OTHER_KEY_ARN, KEY_ID], ["DefaultEncryptionKey"]])
 def test_a_current_version_under_a_key_that_the_role_can_use_is_fine(world: World, keys: list[str]):
     keep_version_under(world, *keys)
