@@ -16,6 +16,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.handlers import json_decode_policies
 from botocore.parsers import ResponseParserError
 
 from components.formats import REGION
@@ -157,6 +158,8 @@ class Account:
         self._session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), botocore_session=core
         )
+        # botocore parses policies, and keeps only the last of two members with the same name.
+        self._session.events.unregister("after-call.iam", json_decode_policies)
         self._session.events.register("before-parse", _check_answer)
         self._session.events.register("after-call", self._note_denial)
         self._core = core

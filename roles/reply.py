@@ -8,8 +8,10 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn, cast
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
+from guardrails.iam.documents import MalformedError, parse
 from roles.actions import action
 from roles.arns import Arn
 from roles.errors import OddAnswerError
@@ -67,14 +69,14 @@ class Reply(dict[str, Any]):
         return Arn.of(found[0])
 
     def document(self, name: str) -> Mapping[str, Any]:
-        """Return a member that is a policy, whether or not botocore has parsed its JSON."""
-        document = self[name]
+        """Return a member that is a policy; IAM encodes its JSON like a part of a URL."""
+        text: str = self[name]
         try:
-            parsed = json.loads(document) if isinstance(document, str) else document
-        except (ValueError, RecursionError):
-            parsed = None
+            parsed = parse(unquote(text) if text.startswith("%") else text)
+        except MalformedError as error:
+            raise self.odd(f"has a {name} that is not a policy document: {error}") from None
         if not isinstance(parsed, Mapping):
-            raise self.odd(f"has a {name} that is not a JSON object")
+            raise self.odd(f"has a {name} that is not a policy document: it is not an object")
         return cast("Mapping[str, Any]", parsed)
 
 
@@ -157,5 +159,5 @@ def _is_missing(value: Any, shape: Any) -> bool:
     """Return whether a member is null, empty, or shorter than the model allows."""
     if isinstance(value, str):
         return len(value) < max(1, shape.metadata.get("min", 0))
-    # botocore may have parsed a policy to a mapping, and turns repeated XML elements into a list.
-    return value is None or (shape.type_name == "string" and not isinstance(value, Mapping))
+    # botocore turns repeated XML elements into a list.
+    return value is None or shape.type_name == "string"

@@ -74,7 +74,7 @@ class Document(NamedTuple):
     """The reason why IAM refuses the document, which then has no statements."""
 
 
-class _MalformedError(Exception):
+class MalformedError(Exception):
     """Raised when a document does not follow IAM's grammar."""
 
 
@@ -93,12 +93,18 @@ def read_document(given: Any, kind: Kind = Kind.IDENTITY, policy: str = "") -> D
 def _read_text(text: str, kind: Kind, policy: str) -> Document:
     # Every rule reads the documents of the whole stack.
     try:
-        given = json.loads(text, object_pairs_hook=_members_once)
-    except _MalformedError as error:
+        given = parse(text)
+    except MalformedError as error:
         return Document(problem=str(error))
-    except (RecursionError, ValueError):
-        return Document(problem="it is not JSON")
     return _read(given, _size(text), kind, policy)
+
+
+def parse(text: str) -> Any:
+    """Parse the JSON of a document; raises MalformedError, also if an object has a member twice."""
+    try:
+        return json.loads(text, object_pairs_hook=_members_once)
+    except (RecursionError, ValueError):
+        raise MalformedError("it is not JSON") from None
 
 
 def _size(text: str) -> int:
@@ -108,7 +114,7 @@ def _size(text: str) -> int:
 def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise _MalformedError("it has an object with the same member twice")
+        raise MalformedError("it has an object with the same member twice")
     return members
 
 
@@ -121,7 +127,7 @@ def _read(given: Any, size: int, kind: Kind, policy: str) -> Document:
             _statement(number, statement, targets, policy, variables=variables)
             for number, statement in enumerate(listed(given.get("Statement")), start=1)
         ]
-    except _MalformedError as error:
+    except MalformedError as error:
         return Document(problem=str(error))
     if not statements:
         return Document(problem="it has no Statement")
@@ -151,10 +157,10 @@ def _statement(
     _check_elements(given, _elements(targets), f"statement {number}")
     for element in ("Action", *targets):
         if (element in given) == (f"Not{element}" in given):
-            raise _MalformedError(f"statement {number} needs either {element} or Not{element}")
+            raise MalformedError(f"statement {number} needs either {element} or Not{element}")
     effect = given.get("Effect")
     if effect not in ("Allow", "Deny", UNKNOWN):
-        raise _MalformedError(f'the Effect of statement {number} is neither "Allow" nor "Deny"')
+        raise MalformedError(f'the Effect of statement {number} is neither "Allow" nor "Deny"')
     actions = _patterns(given, "Action", number, ignore_case=True)
     resources = _patterns(given, "Resource", number) if "Resource" in targets else _shared_patterns()
     principals = _principals(given, number) if "Principal" in targets else _shared_patterns()
@@ -191,7 +197,7 @@ def _principals(given: Mapping[str, Any], number: int) -> Patterns:
     if principals in ("*", UNKNOWN):
         return Patterns((principals,), name == "NotPrincipal")
     if not isinstance(principals, Mapping) or not principals:
-        raise _MalformedError(f'the {name} of statement {number} is neither "*" nor an object')
+        raise MalformedError(f'the {name} of statement {number} is neither "*" nor an object')
     # {"AWS": "*"} is everybody, as "*" is:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     values = tuple(
@@ -213,7 +219,7 @@ def _members(given: Any, number: int) -> Iterable[tuple[str, Any]]:
     if given is UNKNOWN:
         return [("", UNKNOWN)]
     if not isinstance(given, Mapping):
-        raise _MalformedError(f"the Condition of statement {number} is not an object of objects")
+        raise MalformedError(f"the Condition of statement {number} is not an object of objects")
     return cast("Mapping[str, Any]", given).items()
 
 
@@ -222,22 +228,22 @@ def _value(given: Any, number: int) -> Any:
     if given is UNKNOWN:
         return given
     if not isinstance(given, str | bool | int | float):
-        raise _MalformedError(f"a value in the Condition of statement {number} is not a string")
+        raise MalformedError(f"a value in the Condition of statement {number} is not a string")
     return str(given).lower() if isinstance(given, bool) else str(given)
 
 
 def _check_elements(given: Any, allowed: AbstractSet[str], element: str) -> None:
     if not isinstance(given, Mapping):
-        raise _MalformedError(f"{element} is not an object")
+        raise MalformedError(f"{element} is not an object")
     surplus = cast("Mapping[str, Any]", given).keys() - allowed
     if surplus:
-        raise _MalformedError(f"{element} has {', '.join(sorted(surplus))}, which is not allowed there")
+        raise MalformedError(f"{element} has {', '.join(sorted(surplus))}, which is not allowed there")
 
 
 def _texts(given: Any, element: str) -> tuple[Any, ...]:
     values = listed(given)
     if not values or not all(value is UNKNOWN or isinstance(value, str) for value in values):
-        raise _MalformedError(f"the {element} is neither a string nor a list of strings")
+        raise MalformedError(f"the {element} is neither a string nor a list of strings")
     return tuple(values)
 
 

@@ -338,7 +338,7 @@ def member_cases(server: Server, action: str) -> Iterator[str]:
 def not_known(action: str, wire: str) -> tuple[str, ...]:
     return (
         f"an answer of {action} has the {wire} 'SLEEPING'",
-        f"an answer of {action} has a {wire} that is not a JSON object",
+        f"an answer of {action} has a {wire} that is not a policy document",
         f"an answer of {action} has no valid {wire}",  # an ARN is longer
     )
 

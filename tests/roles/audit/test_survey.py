@@ -112,6 +112,20 @@ def test_a_missing_statement_of_a_shared_role_names_the_data_sources_that_need_i
     assert missing["access"][0]["targets"] == [other_secret]
 
 
+def test_a_policy_with_a_member_twice_is_not_read_as_its_last_value(world: World):
+    identifier = world.add_own()
+    own = own_policy(world.secret_arn)
+    world.put_policy(f"{policy(deny('*', '*'))[:-1]}, {own[1:]}", role="qbusiness-Pages")
+    said = world.audit("--json")
+    assert said.code == 2
+    assert result(said, identifier) == "not compared"
+    (remark,) = said.json["dataSources"][0]["remarks"]
+    assert remark.startswith(
+        "an answer of iam:GetRolePolicy has a PolicyDocument that is not a policy document: "
+        "it has an object with the same member twice"
+    )
+
+
 def test_a_data_source_with_unknown_needs_may_need_the_access_in_excess(world: World):
     world.add_own(allow("sqs:*", "*"))
     custom = world.add("Queue", world.role_arn, kind="CUSTOM")

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, OTHER_ACCOUNT, REGION
+from evidence.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT, REGION
 from tests.helpers.support import golden
 from tests.helpers.world import (
     KEY_ARN,
@@ -46,6 +46,15 @@ def test_key_policies_that_let_the_role_decrypt(
 ):
     world.key_policy(*statements)
     assert world.ask("key policy") == f"ok       key policy: {text}\n"
+
+
+def test_a_key_policy_with_a_member_twice_is_not_read_as_its_last_value(world: World):
+    document = policy(deny("*", "*"))[:-1] + "," + policy(allow_key(ROOT))[1:]
+    world.kms.put_key_policy(KeyId=KEY_ID, PolicyName="default", Policy=document)
+    assert world.ask("key policy").startswith(
+        "skipped  key policy: an answer of kms:GetKeyPolicy has a Policy that is not a policy document: "
+        "it has an object with the same member twice"
+    )
 
 
 DENYING: Final[list[dict[str, Any]]] = [
