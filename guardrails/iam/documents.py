@@ -20,6 +20,7 @@ UNKNOWN: Final = object()
 _DOCUMENT_ELEMENTS: Final = {"Version", "Id", "Statement"}
 _STATEMENT_ELEMENTS: Final = {"Sid", "Effect", "Action", "NotAction", "Condition"}
 _VERSION_WITH_VARIABLES: Final = "2012-10-17"
+_KELVIN_SIGN: Final = "\N{KELVIN SIGN}"
 
 # The roles of a stack share most of these. Each exists once, because many small objects make Python
 # collect garbage more often.
@@ -188,6 +189,9 @@ def _patterns(
     """Return the values of an element or of its negation."""
     name = element if element in given else f"Not{element}"
     values = _texts(given[name], f"{name} of statement {number}")
+    # IAM's actions are ASCII. If Python ignores case, a long s equals an s.
+    if ignore_case and not all(value is UNKNOWN or value.isascii() for value in values):
+        raise MalformedError(f"the {name} of statement {number} is not ASCII")
     return _shared_patterns(values, name != element, ignore_case)
 
 
@@ -211,6 +215,9 @@ def _principals(given: Mapping[str, Any], number: int) -> Patterns:
 def _conditions(given: Any, number: int) -> Iterable[Condition]:
     for operator, keys in _members(given, number):
         for key, values in _members(keys, number):
+            # A key with a tag may contain any letter, but the lowercase of this one is an ASCII k.
+            if _KELVIN_SIGN in key:
+                raise MalformedError(f"a condition key of statement {number} has a Kelvin sign for a K")
             texts = tuple(_value(value, number) for value in listed(values))
             yield _shared_condition(operator, key, texts)
 

@@ -645,6 +645,19 @@ MALFORMED: Final[Mapping[str, tuple[Any, str]]] = {
             ),
             ("a list in a list", "Action", [["*"]], "the Action of statement 1 is neither"),
             ("a number", "Resource", 1, "the Resource of statement 1 is neither"),
+            ("a long s", "Action", "km\u017f:Decrypt", "the Action of statement 1 is not ASCII"),
+            (
+                "a Kelvin sign in an action",
+                "Action",
+                ["s3:GetObject", "\u212ams:Decrypt"],
+                "the Action of statement 1 is not ASCII",
+            ),
+            (
+                "a Kelvin sign in a condition key",
+                "Condition",
+                {"StringLike": {"\u212ams:ViaService": "*"}},
+                "a condition key of statement 1 has a Kelvin sign",
+            ),
             ("both actions", "NotAction", "a:c", "statement 1 needs either Action or NotAction"),
             (
                 "another effect",
