@@ -1,6 +1,6 @@
 """Read the resources that a data source requires its role to reach, as settings of this program."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError, ParamValidationError
@@ -11,6 +11,7 @@ from components.stack_config import STACK_CONFIGURATION, camel_case
 from components.validation import ValidationResult, validate
 from roles.account import Account, DataSource, Role, is_alias
 from roles.actions import action
+from roles.aws_cli import aws_command
 from roles.detection import Uses, find_connector, find_uses
 from roles.errors import OddAnswerError, concerns_every_call, is_denied, is_gone
 from roles.notes import Notes
@@ -124,7 +125,7 @@ def read_requirements(
     if source_arn is None:
         return Reading(None, faults)
     application_account = source_arn.account
-    secret_id, secret_arn, key_id = uses.secret_id, None, None
+    secret_id, secret, secret_arn, key_id = uses.secret_id, None, None, None
     if secret_id:
         if secret := find(lambda: account.secret(secret_id), secret_id, faults):
             secret_arn, key_id = secret["ARN"], secret.get("KmsKeyId")
@@ -149,6 +150,7 @@ def read_requirements(
     key_arn = find(lambda: _customer_managed_key(account, key_id, notes), str(key_id), faults)
     if faults:
         unknown.append("key")
+    faults += _deletion(secret)
     role = _role(account, found, application_account, named, faults)
     requirements = role and Requirements(
         source_arn.text.partition("/index/")[0],
@@ -187,6 +189,14 @@ def find(read: Callable[[], _T], name: str, faults: list[Fault]) -> _T | None:
         else:
             faults.append(Fault(str(error), "not compared", error))
     return None
+
+
+def _deletion(secret: Reply | None) -> Iterator[Fault]:
+    """Return the fault of a secret that is scheduled for deletion; until then, it keeps its ARN."""
+    if secret and "DeletedDate" in secret:
+        restore = aws_command("secretsmanager restore-secret", secret_id=secret["ARN"])
+        text = f"the secret {secret['ARN']} is scheduled for deletion: run `{restore}`"
+        yield Fault(text, "secret is scheduled for deletion")
 
 
 def _role(

@@ -210,6 +210,20 @@ def test_a_secret_or_bucket_that_does_not_exist_is_a_problem(world: World, gone:
     assert result(said, identifier) == f"{gone} does not exist{different}"
 
 
+def test_a_secret_that_is_scheduled_for_deletion_is_a_problem(world: World):
+    identifier = world.add_own(without="AllowsAmazonQToGetSecret")
+    world.secrets.delete_secret(SecretId=world.secret_arn, RecoveryWindowInDays=7)
+    said = world.audit("--json")
+    assert said.code == 1
+    # A restored secret keeps its ARN, so that the role can be compared.
+    assert result(said, identifier) == "secret is scheduled for deletion, 1 missing"
+    assert said.json["states"]["invalid"] == 1
+    command = f"aws secretsmanager restore-secret --secret-id {world.secret_arn}"
+    assert said.json["dataSources"][0]["remarks"] == [
+        f"the secret {world.secret_arn} is scheduled for deletion: run `{command}`"
+    ]
+
+
 @pytest.mark.parametrize("named", ["by its ARN", "by its name"])
 def test_a_role_is_compared_although_the_secret_does_not_exist(world: World, named: str):
     # It may read the secret, one that was created again, and a key; wildcards are in excess.
