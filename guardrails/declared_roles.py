@@ -134,7 +134,7 @@ class _Declaration(NamedTuple):
 def roles_of(
     resources: Iterable[Resource], set_by_program: Mapping[str, Collection[str]]
 ) -> Iterator[Role]:
-    """Return the roles of a stack that Amazon Q Business may assume.
+    """Return the roles of a stack that Amazon Q Business may assume, or whose trust policy names it.
 
     `set_by_program` contains the properties that the program sets, by resource URN. If nothing was
     recorded, it is empty, and every property counts as set by the program.
@@ -155,7 +155,7 @@ def roles_of(
     belonging = _belonging(roles, declarations)
     for declaration in roles:
         role = _role(declaration, belonging[declaration.urn], managed)
-        if _is_assumed_by_service(role, declaration):
+        if _is_for_service(role, declaration):
             yield role
 
 
@@ -182,9 +182,9 @@ def required_values(statement: Statement, key: str) -> tuple[str, ...]:
     return min(required, key=lambda values: (any(map(is_pattern, values)), len(values)), default=())
 
 
-def _is_assumed_by_service(role: Role, declaration: _Declaration) -> bool:
+def _is_for_service(role: Role, declaration: _Declaration) -> bool:
     trust = role.trust.document
-    if any(trusting_statements(trust)):
+    if any(trusting_statements(trust)) or any(map(_names_service, trust.statements)):
         return True
     if trust.known and not trust.problem:
         return False
@@ -194,6 +194,11 @@ def _is_assumed_by_service(role: Role, declaration: _Declaration) -> bool:
         for statement in policy.document.statements
         for action in statement.actions.values
     )
+
+
+def _names_service(statement: Statement) -> bool:
+    """Return whether a statement names the service, whatever the actions and conditions are."""
+    return statement.allows and _SERVICE_PRINCIPAL in statement.principals.listed()
 
 
 def _of_type(declarations: Iterable[_Declaration], type_: str) -> list[_Declaration]:

@@ -169,7 +169,9 @@ _SERVICE: Final = "qbusiness.amazonaws.com"
 _TWO_SERVICES: Final = {"Service": [_SERVICE, "lambda.amazonaws.com"]}
 _USER: Final = f"arn:aws:iam::{ACCOUNT}:user/me"
 _ROOT: Final = f"arn:aws:iam::{ACCOUNT}:root"
-_EVERYBODY: Final = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+_ASSUME: Final = "sts:AssumeRole"
+_WITH_WEB_IDENTITY: Final = [_ASSUME, "sts:AssumeRoleWithWebIdentity"]
+_EVERYBODY: Final = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": _ASSUME}
 _SOURCE_ACCOUNT: Final = {"StringEquals": PINNED["StringEquals"]}
 _SOURCE_ARN: Final = {"ArnEquals": PINNED["ArnEquals"]}
 _SET_OPERATORS: Final = {
@@ -234,6 +236,10 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         ("everybody but a user", _TRUST, "NotPrincipal", {"AWS": _USER}, "trust-service-alone"),
         ("every action of STS", _TRUST, "Action", "sts:*", "trust-service-alone"),
         ("every action but one", _TRUST, "NotAction", "sts:TagSession", "trust-service-alone"),
+        ("another action alone", _TRUST, "Action", "sts:AssumeRoleWithSAML", "trust-service-alone"),
+        ("a tagged session alone", _TRUST, "Action", "sts:TagSession", "trust-service-alone"),
+        ("a web identity too", _TRUST, "Action", _WITH_WEB_IDENTITY, "trust-service-alone"),
+        ("every action but the right one", _TRUST, "NotAction", _ASSUME, "trust-service-alone"),
         ("unknown effect", _TRUST, "Effect", "allow", "readable"),
         ("application placeholder", _TRUST, "Condition", _PLACEHOLDER, "placeholders trust-application"),
     ),

@@ -603,6 +603,8 @@ def test_roles_that_the_service_cannot_assume_are_not_checked():
     assert findings(role(other), role_policy(ANY_SECRET)) == {}
     denied = trust(Effect="Deny", Condition=None)
     assert findings(role(denied)) == {}
+    tagged = trust(Principal={"AWS": "*"}, Action="sts:TagSession", Condition=None)
+    assert findings(role(tagged), role_policy(ANY_SECRET)) == {}
     assert findings(role("no document"), resource("Bucket", "bucket", {})) == {}
 
 
