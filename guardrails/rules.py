@@ -288,18 +288,26 @@ def ingest(role: Role) -> Iterator[Finding]:
 
 def subnets(role: Role) -> Iterator[Finding]:
     """Find conditions that prevent the creation of network interfaces in subnets."""
-    for policy, statement in _allowing(role, "ec2:createnetworkinterface"):
-        requires_tag = any(
-            condition.requires_key and condition.key.lower().startswith("aws:requesttag/")
-            for condition in statement.conditions
-        )
-        if requires_tag and any(":subnet/" in resource for resource in statement.resources.listed()):
+    creating = [*_allowing(role, "ec2:createnetworkinterface")]
+    without_tag = [statement.resources for _, statement in creating if not _requires_tag(statement)]
+    for policy, statement in creating:
+        if _requires_tag(statement) and any(
+            ":subnet/" in resource and not any(allowed.covers(resource) for allowed in without_tag)
+            for resource in statement.resources.listed()
+        ):
             yield Finding(
                 policy.urn,
                 f"{_title(statement)} requires aws:RequestTag for subnets, which never have it",
                 "no such condition for subnets and security groups",
                 "allow them in a separate statement",
             )
+
+
+def _requires_tag(statement: Statement) -> bool:
+    return any(
+        condition.requires_key and condition.key.lower().startswith("aws:requesttag/")
+        for condition in statement.conditions
+    )
 
 
 def placeholders(role: Role) -> Iterator[Finding]:

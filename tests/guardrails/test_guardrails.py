@@ -276,6 +276,17 @@ def test_a_policy_of_two_roles_lets_each_pass_only_itself():
     assert finding.expected == f"arn:aws:iam::{ACCOUNT}:role/qbusiness-other"
 
 
+def test_a_tag_that_subnets_lack_is_reported_unless_another_statement_allows_them():
+    create = {
+        "Action": "ec2:CreateNetworkInterface",
+        "Condition": {"StringLike": {"aws:RequestTag/AMAZON_Q": "qbusiness_*"}},
+    }
+    allowed = f"arn:aws:ec2:{REGION}:{ACCOUNT}:subnet/{examples.SUBNET_ID}"
+    assert findings(role(), role_policy(extended(**create, Resource=allowed))) == {}
+    both = [allowed, allowed.replace("subnet/subnet-0", "subnet/subnet-1")]
+    assert set(findings(role(), role_policy(extended(**create, Resource=both)))) == {"subnets"}
+
+
 def test_the_expected_condition_contains_the_application_of_the_role():
     document = policy("AllowsAmazonQToCreateNetworkInterfacePermission", Condition=None)
     (finding,) = findings(role(), role_policy(document))["excess"]
