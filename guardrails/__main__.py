@@ -46,25 +46,26 @@ def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> 
                 report(finding.report, finding.urn)
 
 
-PolicyPack(
-    name="qbusiness-roles",
-    enforcement_level=EnforcementLevel.MANDATORY,
-    policies=[
-        ResourceValidationPolicy(
-            name="declared",
-            description="Records the properties that the program sets; reports nothing.",
-            validate=record,
-            enforcement_level=EnforcementLevel.ADVISORY,
-        ),
-        *(
-            StackValidationPolicy(
-                name=rule.name,
-                description=rule.description,
-                validate=partial(validate, rule),
-                enforcement_level=EnforcementLevel.ADVISORY if rule.advisory else None,
-                config_schema=EXEMPT,
-            )
-            for rule in RULES
-        ),
-    ],
-)
+if __name__ == "__main__":
+    PolicyPack(
+        name="qbusiness-roles",
+        enforcement_level=EnforcementLevel.MANDATORY,
+        policies=[
+            ResourceValidationPolicy(
+                name="declared",
+                description="Records the properties that the program sets; reports nothing.",
+                validate=record,
+                enforcement_level=EnforcementLevel.ADVISORY,
+            ),
+            *(
+                StackValidationPolicy(
+                    name=rule.name,
+                    description=rule.description,
+                    validate=partial(validate, rule),
+                    enforcement_level=EnforcementLevel.ADVISORY if rule.advisory else None,
+                    config_schema=EXEMPT,
+                )
+                for rule in RULES
+            ),
+        ],
+    )

@@ -9,12 +9,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, Final
+from unittest.mock import Mock
 
 import pytest
 import rules
 from connector_grants import PLACEHOLDERS
 from declared_roles import roles_of
-from pulumi_policy import PolicyResource
+from pulumi_policy import PolicyResource, StackValidationArgs
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 from rules import LISTED_NAMES, MAXIMUM_INLINE_SIZE, RULES, Finding
 
@@ -23,6 +24,7 @@ from components.connectors import CONNECTORS, Connector, Need
 from components.validation import validate
 from evidence import examples
 from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, KEY_ID, REGION
+from guardrails.__main__ import validate as validate_stack
 from sandbox.environment import PROJECT
 from tests.guardrails.guardrail_roles import (
     ADMINISTRATOR,
@@ -725,6 +727,15 @@ def test_the_names_of_roles_and_the_sizes_of_documents_are_checked():
 
 
 # The pack.
+
+
+@pytest.mark.parametrize(("exempt", "reported"), [([], True), ([NAME], True), (["urn:role"], False)])
+def test_an_exemption_names_the_urn_of_a_role(exempt: list[str], reported: bool):
+    (rule,) = (rule for rule in RULES if rule.name == "secret")
+    resources: list[PolicyResource] = [role(), role_policy(ANY_SECRET)]
+    report = Mock()
+    validate_stack(rule, StackValidationArgs(resources, {"exempt": exempt}), report)
+    assert report.called == reported
 
 
 def test_every_mandatory_rule_has_a_role_that_it_stops():
