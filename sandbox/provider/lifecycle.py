@@ -36,8 +36,10 @@ class AutomaticName(NamedTuple):
     """The stack's `pulumi:autonaming`: PROPOSE, ENFORCE, or DISABLE; empty if it is not set."""
     proposed_name: str = ""
 
-    def compute(self) -> str:
-        """Return the name: `ComputeAutoNameDefault` in tfbridge/info."""
+    def compute(self, earlier: str | None) -> str:
+        """Return the earlier name, or else a new one: `ComputeAutoNameDefault` in tfbridge/info."""
+        if earlier:
+            return earlier
         match self.mode:
             case "DISABLE":
                 raise ProviderError("automatic naming is disabled but no explicit name was provided")
@@ -118,7 +120,8 @@ class Lifecycle:
         """Return the inputs with defaults and all tags, and the refused inputs: `Provider.Check`.
 
         A default of an earlier update is kept. If no list of defaults was stored, every old value of a
-        property with a default counts as a default (`applyDefaults`).
+        property with a default counts as a default (`applyDefaults`). An earlier name is kept even if
+        the program had set it.
         """
         properties = self.resource.properties
         known = {key for key, declared in properties.items() if not declared.output_only}
@@ -143,9 +146,10 @@ class Lifecycle:
         for key, declared in properties.items():
             if key in inputs or (declared.default is None and key != "name"):
                 continue
-            default = old_defaults.get(key, declared.default)
-            if default is None:
-                default = name.compute()
+            if key == "name":
+                default = name.compute(olds.get(key))
+            else:
+                default = old_defaults.get(key, declared.default)
             if default:  # Terraform sets an empty one itself
                 inputs[key] = default
                 defaults.append(key)

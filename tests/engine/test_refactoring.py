@@ -78,19 +78,22 @@ def test_a_role_with_a_set_name_is_deleted_before_its_replacement_is_created(
     assert stack.outputs()["roleArn"].endswith("/qbusiness-two")
 
 
-def test_a_role_that_gets_a_name_is_deleted_first_and_one_that_loses_its_name_last(
+def test_a_role_without_its_set_name_keeps_it_until_a_replacement_is_created_first(
     new_stack: NewStack, aws: Aws
 ):
     stack = new_stack(REQUIRED)
     stack.up()
-    (automatic,) = aws.roles()
     run_section(stack, "Rename the role", NAME="qbusiness-named", PULUMI_OPTION_YES="true")
     assert aws.roles() == ["qbusiness-named"]
     stack.configure(REQUIRED)
+    assert stack.up("--expect-no-changes").exit_code == 0
+    assert aws.roles() == ["qbusiness-named"]
+    stack.configure({**REQUIRED, "rolePath": "/connectors/"})
     first, *_ = order(stack)
     assert first == ("create-replacement", ROLE)
-    assert automatic not in aws.roles()
-    stack.configure({**REQUIRED, "roleName": "qbusiness-named"})
+    (automatic,) = aws.roles()
+    assert automatic.startswith(f"{ROLE}-")
+    stack.configure({**REQUIRED, "rolePath": "/connectors/", "roleName": "qbusiness-named"})
     first, *_ = order(stack)
     assert first == ("delete-replaced", POLICY)
 

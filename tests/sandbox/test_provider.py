@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError
 from evidence.examples import REGION
 from sandbox.provider import configuration
 from sandbox.provider.calls import ProviderError
+from sandbox.provider.configuration import Configuration, Properties
+from sandbox.provider.lifecycle import DEFAULTS, AutomaticName, Lifecycle
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 from sandbox.provider.resources import (
     Exclusive,
@@ -91,6 +93,16 @@ def changes(stack: Stack, *options: str) -> list[tuple[str, str, tuple[str, ...]
 
 def policy(**statement: object) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Sid": "A", **statement}]})
+
+
+def planned(olds: Properties, **news: str) -> Properties:
+    """Return the inputs of a role after Check."""
+    role = Lifecycle(Role(), Configuration(REGION))
+    inputs, failures = role.check(
+        olds, {"assumeRolePolicy": TRUST, **news}, AutomaticName("role", b"seed")
+    )
+    assert failures == []
+    return inputs
 
 
 # Policies in the state of a role.
@@ -526,6 +538,16 @@ def test_tags_that_aws_sets_are_ignored():
 
 
 # Automatic names.
+
+
+@pytest.mark.parametrize("listed", [{}, {DEFAULTS: []}, {DEFAULTS: ["name"]}], ids=str)
+def test_a_role_without_a_name_keeps_its_earlier_one(listed: Properties):
+    # applyDefaults in tfbridge/schema.go passes PriorValue to ComputeAutoNameDefault in
+    # tfbridge/info/autonaming.go, even if the list of defaults does not contain the name
+    # (TestSDKv2Check in tfbridge/provider_test.go).
+    inputs = planned({"name": NAME, **listed})
+    assert inputs["name"] == NAME
+    assert "name" in inputs[DEFAULTS]
 
 
 @pytest.mark.parametrize(
