@@ -43,7 +43,8 @@ class Existing(NamedTuple):
         """Return the name of the member that declares a role; None if no member does.
 
         IAM finds a role by its name, whatever its path. An automatic name ends with seven hexadecimal
-        digits.
+        digits. A role keeps its name when its `roleName` is removed or its member is renamed, which
+        nothing in the file shows: data sources can share a secret or a bucket.
         """
         for member, settings in self.members.items():
             own = settings.get("roleName")
@@ -89,13 +90,22 @@ class Existing(NamedTuple):
             f"({', '.join(lost)}), and the next `pulumi up` would delete them: adopt these as well, or "
             "use another stack"
         )
-        commands: list[str] = []
+        stack = quote_argument(self.stack)
+        lines: list[str] = []
+        if unnamed := [member for member in lost if not self.members[member].get("roleName")]:
+            lines.append(
+                "A role keeps its name if roleName is removed or its member is renamed. If one has, set "
+                f"the name that `pulumi stack output --stack {stack}` shows, and repeat:"
+            )
+            for member in unnamed:
+                place = (DATA_SOURCES, member, "roleName") if self.has_members else ("roleName",)
+                path = quote_argument(property_path(place))
+                lines.append(f"  pulumi config set --stack {stack} --path {path} NAME")
         if self.has_members:
-            remove = f"  pulumi config rm --stack {quote_argument(self.stack)} --path"
+            lines.append("If the stack should not have them, or has not imported them yet, first run:")
             paths = [quote_argument(property_path((DATA_SOURCES, member))) for member in lost]
-            commands = [f"{remove} {path}" for path in paths]
-            text += "; if the stack should not have them, or has not imported them yet, first run:"
-        raise InputError(text, *commands, *left_out)
+            lines += [f"  pulumi config rm --stack {stack} --path {path}" for path in paths]
+        raise InputError(text, *lines, *left_out)
 
 
 def read(stack: str, project: str) -> Existing:

@@ -236,6 +236,7 @@ def test_a_role_of_the_file_is_never_dropped(world: World):
     assert "roles that are not among the adopted ones (wiki), and the next `pulumi up` would" in said.err
     assert "\n  pulumi config rm --stack prod --path dataSources.wiki\n" in said.err
     assert "\n  left out: Odd (CUSTOM, " in said.err
+    assert "config set" not in said.err
     path.write_text(f"{text}roleName: gone\n")
     assert "(aem-connector), and the next `pulumi up` would" in world.adopt("--all", "--force").err
     path.write_text(f"{text}roleName: QBusiness-DataSource-00001\n")
@@ -247,6 +248,28 @@ def test_a_role_of_the_file_is_never_dropped(world: World):
         assert "dataSources in Pulumi.prod.yaml is not an object" in world.adopt("--all", "--force").last
     path.write_text(f"{text}connector: webcrawler\n")
     assert "(aem-connector), and the next `pulumi up` would" in world.adopt("--all", "--force").err
+
+
+@pytest.mark.parametrize(
+    ("config", "setting"),
+    [
+        ({"dataSources": {"wiki-eu": {"secretId": "s"}}}, "'dataSources[\"wiki-eu\"].roleName'"),
+        ({"secretId": "s"}, "roleName"),
+    ],
+    ids=["members", "one role"],
+)
+def test_the_name_of_a_role_that_may_have_kept_an_earlier_one_is_to_be_set(
+    world: World, config: dict[str, object], setting: str
+):
+    add(world, 1, "Wiki", "CONFLUENCE")
+    spelled = {f"{PROJECT_NAME}:{key}": value for key, value in config.items()}
+    world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": spelled}))
+    said = world.adopt("--all", "--force")
+    assert said.code == 2
+    assert (
+        "`pulumi stack output --stack prod` shows, and repeat:\n"
+        f"  pulumi config set --stack prod --path {setting} NAME\n"
+    ) in said.err
 
 
 def test_settings_that_are_not_kept_and_roles_that_may_have_an_owner_are_named(world: World):
