@@ -88,8 +88,9 @@ def _warnings(role: Role) -> Iterator[str]:
         )
     if role.maximum_session_duration != _HOUR:
         yield (
-            f"the role's maximum session duration of {role.maximum_session_duration} seconds becomes "
-            "an hour; it does not limit sessions of AWS services"
+            "no setting keeps the role's maximum session duration of "
+            f"{role.maximum_session_duration} seconds: it becomes an hour if the first `pulumi up` does "
+            "not refresh, or if the role is replaced. It does not limit sessions of AWS services"
         )
     if own := [key for key in role.tags if is_reserved(key)]:
         yield (

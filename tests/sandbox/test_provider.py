@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from evidence.examples import REGION
-from sandbox.provider import configuration
+from sandbox.provider import configuration, lifecycle
 from sandbox.provider.calls import ProviderError
 from sandbox.provider.configuration import Configuration, Properties
 from sandbox.provider.lifecycle import DEFAULTS, AutomaticName, Lifecycle
@@ -93,6 +93,29 @@ def changes(stack: Stack, *options: str) -> list[tuple[str, str, tuple[str, ...]
 
 def policy(**statement: object) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Sid": "A", **statement}]})
+
+
+def answering(**answers: dict[str, Any]) -> Mock:
+    """Return an IAM client with fixed responses that records its calls."""
+    return Mock(**{f"{call}.return_value": answer for call, answer in answers.items()})
+
+
+def having_role(**members: object) -> Mock:
+    """Return an IAM client of an account with one role, which has no policies."""
+    role = {
+        "RoleName": NAME,
+        "Path": "/",
+        "MaxSessionDuration": 3600,
+        "Arn": "arn",
+        "RoleId": "id",
+        "AssumeRolePolicyDocument": json.loads(TRUST),
+        "CreateDate": dt.datetime.now(dt.UTC),
+    }
+    return answering(
+        get_role={"Role": {**role, **members}},
+        list_role_policies={"PolicyNames": []},
+        list_attached_role_policies={"AttachedPolicies": []},
+    )
 
 
 def planned(olds: Properties, **news: str) -> Properties:
@@ -211,6 +234,28 @@ def test_the_maximum_session_duration_is_corrected_only_if_another_default_is_re
     assert aws.iam.get_role(RoleName=role_name)["Role"]["MaxSessionDuration"] == (
         3600 if corrected else 7200
     )
+
+
+@pytest.mark.parametrize(("refreshed", "duration"), [(True, 14400), (False, 3600)])
+def test_an_imported_role_keeps_its_maximum_session_duration_only_if_a_refresh_comes_first(
+    monkeypatch: pytest.MonkeyPatch, refreshed: bool, duration: int
+):
+    # An import stores an empty list of defaults (extractSchemaInputsObject in tfbridge/schema.go). A
+    # refresh removes the list (Provider.Read in tfbridge/provider.go, deleteDefaultsKey in
+    # tfbridge/defaults.go). Without a list, the old value counts as a default (applyDefaults).
+    iam = having_role(MaxSessionDuration=14400)
+    monkeypatch.setattr(lifecycle, "client", Mock(return_value=iam))
+
+    def read(state: Properties, inputs: Properties) -> tuple[Properties, Properties]:
+        found = Lifecycle(Role(), Configuration(REGION)).read(NAME, state, inputs)
+        assert found is not None
+        return found
+
+    inputs, state = read({}, {})
+    assert (inputs["maxSessionDuration"], inputs[DEFAULTS]) == (14400, [])
+    if refreshed:
+        inputs, _ = read(state, inputs)
+    assert planned(inputs, name=NAME)["maxSessionDuration"] == duration
 
 
 # Differences.
@@ -474,11 +519,6 @@ def test_destroy_removes_a_role_from_its_instance_profile_and_from_all_policies(
     assert aws.iam.get_instance_profile(InstanceProfileName=NAME)["InstanceProfile"]["Roles"] == []
 
 
-def answering(**answers: dict[str, Any]) -> Mock:
-    """Return an IAM client with fixed responses that records its calls."""
-    return Mock(**{f"{call}.return_value": answer for call, answer in answers.items()})
-
-
 def test_a_deletion_removes_managed_policies_before_inline_ones():
     # deleteRole in role.go.
     iam = answering(
@@ -514,24 +554,8 @@ def test_a_role_with_remaining_policies_is_not_deleted():
 
 def test_tags_that_aws_sets_are_ignored():
     # IgnoreSystem in internal/provider/sdkv2/tags_interceptor.go.
-    answer = {
-        "RoleName": NAME,
-        "Path": "/",
-        "MaxSessionDuration": 3600,
-        "Arn": "arn",
-        "RoleId": "id",
-        "AssumeRolePolicyDocument": {},
-        "CreateDate": dt.datetime.now(dt.UTC),
-        "Tags": [
-            {"Key": "aws:cloudformation:stack-name", "Value": "x"},
-            {"Key": "Team", "Value": "search"},
-        ],
-    }
-    iam = answering(
-        get_role={"Role": answer},
-        list_role_policies={"PolicyNames": []},
-        list_attached_role_policies={"AttachedPolicies": []},
-    )
+    tags = {"aws:cloudformation:stack-name": "x", "Team": "search"}
+    iam = having_role(Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
     found = Role().read(iam, NAME)
     assert found is not None
     assert found["tagsAll"] == {"Team": "search"}

@@ -181,7 +181,7 @@ def test_tags_of_aws_and_a_longer_session_are_warnings(world: World):
     assert world.adopted("--dry-run")["tags"] == {"Team": "web"}
     for said in (world.adopt("--dry-run").err, world.adopt("--dry-run", "--all").out):
         assert "tags that only AWS can set (aws:cloudformation:stack-name)" in said
-        assert "maximum session duration of 7200 seconds becomes an hour" in said
+        assert "maximum session duration of 7200 seconds: it becomes an hour if the first" in said
 
 
 @pytest.mark.parametrize("policy", ["console", OWN])

@@ -79,7 +79,12 @@ def test_the_role_of_a_console_is_imported_in_place_as_the_pages_say(stack: Stac
     console.make(
         trust=json.dumps(json.loads(golden("trust-policy").replace("ArnEquals", "ArnLike")), indent=4),
         policies={name: WIDE},
-        role={"Path": "/service-role/", "Description": "Made by the console", "Tags": tags},
+        role={
+            "Path": "/service-role/",
+            "Description": "Made by the console",
+            "Tags": tags,
+            "MaxSessionDuration": 14400,
+        },
     )
     assert "Everything: excess\n      *\n        on *\n" in write_files(stack)
     unique = aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
@@ -88,6 +93,7 @@ def test_the_role_of_a_console_is_imported_in_place_as_the_pages_say(stack: Stac
     assert (role["RoleId"], role["Arn"]) == (unique, console.role_arn)
     assert console.data_source_role() == stack.outputs()["roleArn"]
     assert role["Description"] == "Made by the console"
+    assert role["MaxSessionDuration"] == 14400
     assert sorted(role["Tags"], key=lambda tag: tag["Key"]) == tags
     assert in_one_line(aws.trust_policy(NAME)) == golden("trust-policy")
     assert in_one_line(aws.role_policies(NAME)[OWN]) == own_policy(console.secret_arn)
