@@ -25,6 +25,7 @@ from sandbox.engine import NoEngineError
 from sandbox.environment import PROJECT, REGION, Sandbox
 from tests.helpers.processes import run, show
 from tests.helpers.support import PROJECT_NAME
+from tests.helpers.warm import COLD, warm_programs
 
 _NUMBERS: Final = itertools.count(1)
 ATTACHED: Final = "PULUMI_DEBUG_PROVIDERS"
@@ -74,8 +75,8 @@ class Stack:
         if program is not None:  # without this project's required keys
             project = project.partition("config:")[0]
         (self.directory / "Pulumi.yaml").write_text(project)
-        for place in ("components", "venv"):
-            (self.directory / place).symlink_to(PROJECT / place)
+        (self.directory / "components").symlink_to(PROJECT / "components")
+        (self.directory / "venv").symlink_to(self.environment.get("WARM_VENV", PROJECT / "venv"))
         self.write_program((PROJECT / "__main__.py").read_text() if program is None else program)
         self._initialize()
 
@@ -134,7 +135,7 @@ class Stack:
         return subprocess.Popen(
             command,
             cwd=self.directory,
-            env={**environment, **variables},
+            env={**environment, **COLD, **variables},
             stdin=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
             text=True,
@@ -320,6 +321,7 @@ def prepared(directory: Path) -> Generator[tuple[Sandbox, dict[str, str]]]:
                 raise
             pytest.skip(f"no engine: {error}")
         try:
-            yield sandbox, environment
+            with warm_programs(directory / "programs") as virtual_environment:
+                yield sandbox, {**environment, "WARM_VENV": str(virtual_environment)}
         finally:
             sandbox.stop()

@@ -1,0 +1,140 @@
+"""Run the programs of the tests' stacks in processes that have already imported Pulumi's SDK.
+
+The start of Python and that import are half of an operation. `venv/bin/python` of a stack is a script
+that passes its arguments, environment, directory, and descriptors to a server, which forks; Pulumi's
+language host starts it like Python. With COLD_PROGRAMS=1, all programs start as they do for a user.
+"""
+
+import ast
+import gc
+import importlib
+import io
+import os
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from sandbox.environment import PROJECT
+from tests.helpers.support import TIMEOUT
+
+COLD: Final = {"COLD_PROGRAMS": "1"}
+"""For operations that a test interrupts: a killed host must leave no fork."""
+_PYTHON: Final = PROJECT / "venv" / "bin" / "python"
+_MODULES: Final = ("pulumi.runtime", "pulumi.dynamic", "pulumi_aws.iam", "grpc.aio")
+_SCRIPT: Final = f"""\
+#!{_PYTHON} -IS
+import os, socket, sys
+arguments = sys.argv[1:]
+script = arguments[1] if arguments[1:] else ""
+if os.environ.get("COLD_PROGRAMS") or not script.endswith("-python-exec"):
+    os.execv({str(_PYTHON)!r}, [{str(_PYTHON)!r}, *arguments])
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    server.connect(ADDRESS)
+    request = repr((arguments[1:], dict(os.environ), os.getcwd())).encode()
+    socket.send_fds(server, [request], [0, 1, 2])
+    sys.exit(int(server.recv(16) or b"1"))
+"""
+
+
+@contextmanager
+def warm_programs(directory: Path) -> Generator[Path]:
+    """Start the server; return the directory of a virtual environment whose Python it runs."""
+    address = directory / "programs"
+    command = [sys.executable, "-m", "tests.helpers.warm", str(address)]
+    virtual_environment = directory / "venv"
+    (virtual_environment / "bin").mkdir(parents=True)
+    for place in (_PYTHON.parent.parent, _PYTHON.parent):
+        for path in place.iterdir():
+            copy = virtual_environment / path.relative_to(_PYTHON.parent.parent)
+            if path.name not in ("bin", "python"):
+                copy.symlink_to(path)
+    python = virtual_environment / "bin" / "python"
+    python.write_text(_SCRIPT.replace("ADDRESS", repr(str(address))))
+    python.chmod(0o755)
+    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        assert server.stdout.read(1), "the server of programs did not start"
+        try:
+            yield virtual_environment
+        finally:
+            server.stdin.close()
+            server.wait(TIMEOUT)
+
+
+def serve(address: str) -> Callable[[], object] | None:
+    """Fork for each request; in the fork, return the program to run. End with standard input.
+
+    A fork ends with the process that asked for it.
+    """
+    for name in _MODULES:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(address)
+    listener.listen()
+    waiting = selectors.DefaultSelector()
+    waiting.register(listener, selectors.EVENT_READ)
+    waiting.register(sys.stdin, selectors.EVENT_READ)
+    running: dict[object, tuple[int, int, socket.socket]] = {}
+    os.write(1, b"1")
+    while True:
+        for key, _ in waiting.select():
+            if key.fileobj is sys.stdin:
+                return None
+            if key.fileobj is listener:
+                client, _ = listener.accept()
+                request, descriptors, *_ = socket.recv_fds(client, 1 << 20, 3)
+                process = os.fork()
+                if not process:
+                    return lambda: _become(request, descriptors)
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                ended = os.pidfd_open(process)
+                running[ended] = running[client] = (process, ended, client)
+                waiting.register(ended, selectors.EVENT_READ)
+                waiting.register(client, selectors.EVENT_READ)
+                continue
+            process, ended, client = running[key.fileobj]
+            if key.fileobj is client:
+                os.kill(process, signal.SIGKILL)
+            _, status = os.waitpid(process, 0)
+            with suppress(OSError):
+                client.send(str(os.waitstatus_to_exitcode(status)).encode())
+            for each in (ended, client):
+                waiting.unregister(each)
+                del running[each]
+            os.close(ended)
+            client.close()
+            break  # the other event of this process is stale
+
+
+def _become(request: bytes, descriptors: list[int]) -> None:
+    """Become the process that asked, and run its script."""
+    arguments, environment, directory = ast.literal_eval(request.decode())
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(directory)
+    sys.argv = arguments
+    sys.path[0] = str(Path(arguments[0]).parent)
+    for stream in (sys.stdout, sys.stderr):
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(line_buffering=True, write_through=True)  # as with python -u
+    runpy.run_path(arguments[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    if program := serve(sys.argv[1]):
+        program()
