@@ -289,7 +289,7 @@ def ingest(role: Role) -> Iterator[Finding]:
 def subnets(role: Role) -> Iterator[Finding]:
     """Find conditions that prevent the creation of network interfaces in subnets."""
     creating = [*_allowing(role, "ec2:createnetworkinterface")]
-    without_tag = [statement.resources for _, statement in creating if not _requires_tag(statement)]
+    without_tag = [statement.resources for _, statement in creating if not statement.conditions]
     for policy, statement in creating:
         if _requires_tag(statement) and any(
             ":subnet/" in resource and not any(allowed.covers(resource) for allowed in without_tag)

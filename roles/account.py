@@ -31,6 +31,8 @@ _CONNECT_TIMEOUT: Final = 5
 """Seconds; an address that does not answer is tried at each attempt."""
 _ATTEMPTS: Final = 10
 """Attempts of each call, unless the environment or the profile specifies another number."""
+_DEFAULT_KEY: Final = "DefaultEncryptionKey"
+"""The name of aws/secretsmanager in the versions of a secret."""
 _FIRST_ERROR: Final = 300
 """The lowest HTTP status that botocore raises as an error."""
 _PAGE: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
@@ -91,7 +93,7 @@ class Encryption(NamedTuple):
     algorithm: str
     """As in the API, such as `aws:kms`."""
     key_id: str | None
-    """The ARN of a key or alias; None for the keys of Amazon S3, and for the default key of KMS."""
+    """The ARN of a key or alias; None for the keys of Amazon S3, and for aws/s3."""
 
 
 class Role(NamedTuple):
@@ -271,10 +273,17 @@ class Account:
         return found
 
     @_once
-    def secret_versions(self, secret_id: str) -> list[Reply]:
-        """Return the versions of a secret that have staging labels."""
+    def secret_versions(self, arn: str) -> list[Reply]:
+        """Return the versions of a secret that have staging labels, with the ARNs of their keys."""
         operation = "list_secret_version_ids"
-        return self._list("secretsmanager", operation, "Versions", SecretId=secret_id)
+        versions = self._list("secretsmanager", operation, "Versions", SecretId=arn)
+        for version in versions:
+            keys = version.get("KmsKeyIds", ())
+            version["KmsKeyIds"] = [
+                _key_arn("alias/aws/secretsmanager" if key == _DEFAULT_KEY else key, Arn.of(arn))
+                for key in keys
+            ]
+        return versions
 
     @_once
     def secret_policy(self, secret_id: str) -> Mapping[str, Any] | None:
@@ -292,7 +301,7 @@ class Account:
 
     def customer_managed_key(self, key_id: str | None) -> str | None:
         """Return the ARN of a key by its ARN or that of its alias; None for a key that AWS manages."""
-        if not key_id or _resource(key_id).startswith("alias/aws/"):
+        if not key_id or is_aws_alias(key_id):
             return None
         key = self.key(key_id)
         return None if key.choice("KeyManager") == "AWS" else key["Arn"]
@@ -330,8 +339,8 @@ class Account:
         return region
 
     @_once
-    def bucket_encryption(self, bucket: str, owner: str) -> "Encryption":
-        """Return the default encryption of a bucket of an account."""
+    def bucket_encryption(self, bucket: str, owner: str) -> Encryption:
+        """Return the default encryption of a bucket, which `owner`, an account, has."""
         try:
             found = self._call("s3", "get_bucket_encryption", Bucket=bucket)
         except ClientError as error:
@@ -573,8 +582,13 @@ def is_alias(key_id: str) -> bool:
     return _resource(key_id).startswith("alias/")
 
 
+def is_aws_alias(key_id: str) -> bool:
+    """Return whether a key ID is the alias of a key that AWS manages."""
+    return _resource(key_id).startswith("alias/aws/")
+
+
 def _key_arn(key_id: str, home: Arn) -> str:
-    """Return the ARN of a key or alias; one without an account is in that of what it encrypts."""
+    """Return the ARN of a key or alias; an ID without account and Region has those of `home`."""
     if key_id.startswith("arn:"):
         return key_id
     resource = key_id if is_alias(key_id) else f"key/{key_id}"

@@ -38,7 +38,7 @@ def write(contents: Mapping[Path, str]) -> None:
                 restore = _restorer(path, stack)
                 other.replace(os.path.realpath(path))
                 undo.callback(restore)
-        undo.pop_all()
+        undo.pop_all()  # nothing to undo
 
 
 def _unfinished(path: Path, stack: ExitStack) -> Path:

@@ -15,7 +15,7 @@ class State(StrEnum):
     OK = "ok"
     PROBLEM = "problem"
     NOTE = "note"
-    """Worth knowing, and no problem for the sync."""
+    """Worth knowing, and no problem of the role."""
     SKIPPED = "skipped"
     CANNOT_TELL = "cannot tell"
     """The answer depends on something that cannot be read."""
@@ -47,7 +47,7 @@ def problem(text: str, fix: str, *details: str) -> Answer:
 
 
 def note(text: str) -> Answer:
-    """Return an answer that is worth knowing, and no problem."""
+    """Return an answer that is worth knowing, and no problem of the role."""
     return Answer(State.NOTE, text)
 
 

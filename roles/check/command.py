@@ -36,33 +36,34 @@ from roles.project import stack_name
 from roles.reading import read_each
 
 HELP: Final = "ask AWS whether the sync of a data source under the stack's role will work"
-_QUESTIONS: Final[Mapping[str, Callable[[Subject], Answer | Iterable[Answer]]]] = {
-    "credentials": resources.credentials,
-    "application": resources.application,
-    "index": resources.index,
-    "secret": resources.secret,
-    "encryption": resources.encryption,
-    "KMS key": resources.key,
-    "key policy": resources.key_policy,
-    "secret policy": resource_policies.secret_policy,
-    "key principals": resource_policies.key_principals,
-    "subnets": resources.subnets,
-    "security groups": resources.security_groups,
-    "bucket": resources.bucket,
-    "bucket policy": resource_policies.bucket_policy,
-    "role": permissions.role,
-    "trust policy": permissions.trust_policy,
-    "application ARN": permissions.application_arn,
-    "role policy": permissions.role_policy,
-    "other policies": permissions.other_policies,
-    "permissions boundary": permissions.permissions_boundary,
-    "requests allowed": permissions.requests_allowed,
-    "requests denied": permissions.requests_denied,
-    "policy validation": permissions.policy_findings,
-    "iam:PassRole": permissions.passing,
-    "data source": data_sources.data_sources,
-    "other data source": data_sources.other_data_sources,
-}
+_QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Answer | Iterable[Answer]]]]] = (
+    ("credentials", resources.credentials),
+    ("application", resources.application),
+    ("index", resources.index),
+    ("secret", resources.secret),
+    ("encryption", resources.secret_encryption),
+    ("encryption", resources.bucket_encryption),
+    ("KMS key", resources.key),
+    ("key policy", resources.key_policy),
+    ("secret policy", resource_policies.secret_policy),
+    ("key principals", resource_policies.key_principals),
+    ("subnets", resources.subnets),
+    ("security groups", resources.security_groups),
+    ("bucket", resources.bucket),
+    ("bucket policy", resource_policies.bucket_policy),
+    ("role", permissions.role),
+    ("trust policy", permissions.trust_policy),
+    ("application ARN", permissions.application_arn),
+    ("role policy", permissions.role_policy),
+    ("other policies", permissions.other_policies),
+    ("permissions boundary", permissions.permissions_boundary),
+    ("requests allowed", permissions.requests_allowed),
+    ("requests denied", permissions.requests_denied),
+    ("policy validation", permissions.policy_findings),
+    ("iam:PassRole", permissions.passing),
+    ("data source", data_sources.data_sources),
+    ("other data source", data_sources.other_data_sources),
+)
 _COLORS: Final[Mapping[State, str]] = {
     State.OK: "green",
     State.PROBLEM: "red",
@@ -149,7 +150,7 @@ def _check(subject: Subject, output: Output | None) -> _Check:
     """Ask all questions about one role, and print each answer as it arrives."""
     check = _Check([])
     with _hidden(subject.stack.secrecy):
-        for question, ask in _QUESTIONS.items():
+        for question, ask in _QUESTIONS:
             for answer in _answers(ask, subject):
                 check.answers.append((question, answer))
                 if output:

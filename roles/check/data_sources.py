@@ -11,7 +11,7 @@ from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.answers import Answer, not_allowed, note, ok, problem, skipped, unread
 from roles.check.subject import Subject, ignore_not_found
-from roles.detection import Uses, find_uses
+from roles.detection import find_uses
 from roles.errors import OddAnswerError, is_denied
 from roles.reply import Reply
 
@@ -31,8 +31,8 @@ _ABOUT_THE_ROLE: Final = (
 )
 """Patterns for the errors of syncs, and their explanations; the most specific first."""
 _NO_APPLICATION: Final = "there is no application"
-_SUFFIX: Final = len("-XXXXXX")
-"""The characters that Secrets Manager adds to the name of a secret in its ARN."""
+_NOTHING, _PART, _CONNECTOR_TOO, _EVERYTHING = range(4)
+"""What a data source has of an entry: its secret or bucket, its connector too, or all that is set."""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _WAIT: Final = "wait until it is ACTIVE"
 _NOT_ACTIVE: Final[Mapping[str, str]] = {
@@ -100,7 +100,8 @@ def _differences(subject: Subject, found: Reply) -> Iterator[str]:
     if uses.type.upper() not in connector.types.split():
         yield f"its type is {uses.type}, and the connector {connector.name} is of type {connector.types}"
     secret_arn = subject.secret_arn
-    if not _names(uses.secret_id, secret_arn):
+    names_it = secret_arn and _is_named(secret_arn, uses.secret_id, subject.account_id)
+    if not names_it and (secret_arn or uses.secret_id):
         theirs, ours = (show(name or "", "secret_id") for name in (uses.secret_id, secret_arn))
         yield f"its secret is {theirs or 'none'}, but secretId is {ours or 'not set'}"
     vpc = found.get("vpcConfiguration", {})
@@ -123,10 +124,10 @@ def _differences(subject: Subject, found: Reply) -> Iterator[str]:
 
 
 def other_data_sources(subject: Subject) -> Iterator[Answer]:
-    """Ask about each data source that matches the settings, but runs under a role outside of the stack.
+    """Ask about each data source of the index that may be this one, but has a role outside of the stack.
 
     After a role is replaced, a data source names the old role until the data source is updated. But two
-    data sources may also share a secret or a bucket, and each run under its own role.
+    data sources may also share a secret or a bucket, and each have its own role.
     """
     if subject.application is None:
         yield skipped(_NO_APPLICATION)
@@ -141,20 +142,20 @@ def other_data_sources(subject: Subject) -> Iterator[Answer]:
             found_any = True
             yield answer._replace(subject=source.id)
     if not found_any:
-        yield ok("none has the stack's secret or bucket")
+        yield ok("none with a role outside of the stack has the secret or bucket of this one")
 
 
 def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerError) -> Answer | None:
-    """Ask about a data source unless it runs under a role of the stack, or has nothing of this one."""
+    """Ask about a data source unless it has a role of the stack, or nothing of this entry."""
     if isinstance(found, OddAnswerError):
         raise found
     if found.get("roleArn") in (None, *(entry.stack.role_arn for entry in subject.entries)):
         return None
-    matches, shared = _matches(subject, found), _shared(subject, find_uses(found))
-    # Without a secret and a bucket, any data source of the connector matches.
-    if not shared and (subject.data_sources or not matches):
+    likeness, common = _likeness(subject, source, found)
+    if likeness == _NOTHING:
         return None
-    others = [entry for entry in subject.entries if entry is not subject and _matches(entry, found)]
+    others = (_likeness(entry, source, found)[0] for entry in subject.entries if entry is not subject)
+    of_others = max(others, default=_NOTHING)
     role_arn = found.arn("roleArn").text
     try:
         exists = ignore_not_found(lambda: subject.account.role_arn(Arn.of(role_arn).name)) == role_arn
@@ -162,42 +163,50 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
         if is_denied(error):
             return not_allowed("iam:GetRole")
         raise
-    has = "matches the settings" if matches else f"has the stack's {shared}"
-    shown = subject.show(role_arn)
-    runs = f"another role, {shown}" if exists else f"{shown}, a role that does not exist"
-    text = f"{source.name} {has}, and runs under {runs}"
-    is_anothers = others and not matches
-    if is_anothers or (exists and (others or subject.data_sources or not matches)):
+    if exists:
+        role = f"another role, {subject.show(role_arn)}"
+        is_ours = likeness == _EVERYTHING and likeness > of_others and not subject.data_sources
+    else:
+        role = f"{subject.show(role_arn)}, a role that does not exist"
+        is_ours = likeness >= max(_CONNECTOR_TOO, of_others)
+    text = f"{source.name} {common}, and runs under {role}"
+    if not is_ours:
         return note(text)
-    own = subject.argument(subject.stack.role_arn or "ROLE_ARN", "ROLE_ARN")
-    if others:
-        own = "ROLE_ARN"
-    update = aws_command("qbusiness update-data-source", **_options(subject, source), role_arn=own)
-    return problem(
-        text,
-        update if subject.role else f"{subject.up_command}, then {update}",
-    )
+    own = subject.stack.role_arn if likeness > of_others else None
+    options = {**_options(subject, source), "role_arn": subject.argument(own or "ROLE_ARN", "ROLE_ARN")}
+    update = aws_command("qbusiness update-data-source", **options)
+    return problem(text, update if subject.role else f"{subject.up_command}, then {update}")
 
 
-def _matches(subject: Subject, found: Reply) -> bool:
-    """Return whether a data source has exactly what the settings name."""
-    has_bucket = bool(subject.stack.get("bucket_name")) == bool(find_uses(found).buckets)
-    return has_bucket and not any(_differences(subject, found))
+def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, str]:
+    """Return how well a data source fits the settings of an entry, and what they have in common."""
+    uses, bucket = find_uses(found), entry.stack.get("bucket_name")
+    equal = bool(bucket) == bool(uses.buckets) and not any(_differences(entry, found))
+    if source.index_id != entry.index_id:
+        return _NOTHING, ""
+    if not (entry.secret_arn or bucket):
+        # Nothing but the connector identifies the data source, which may be anyone's.
+        name = entry.stack.connector.name
+        return (_PART if equal and not entry.data_sources else _NOTHING), f"is of the connector {name}"
+    has_secret = entry.secret_arn and _is_named(entry.secret_arn, uses.secret_id, entry.account_id)
+    if equal:
+        return _EVERYTHING, "matches the settings"
+    if not has_secret and bucket not in uses.buckets:
+        return _NOTHING, ""
+    same_connector = uses.type.upper() in entry.stack.connector.types.split()
+    shared = "secret" if has_secret else "bucket"
+    return (_CONNECTOR_TOO if same_connector else _PART), f"has the stack's {shared}"
 
 
-def _shared(subject: Subject, uses: Uses) -> str:
-    """Return whether a data source uses the "secret" or "bucket" of the stack; empty if neither."""
-    if subject.secret_arn and _names(uses.secret_id, subject.secret_arn):
-        return "secret"
-    return "bucket" if subject.stack.get("bucket_name") in uses.buckets else ""
+def _is_named(arn: str, secret_id: str | None, account_id: str) -> bool:
+    """Return whether a data source names a secret: by its ARN or name, with or without the suffix.
 
-
-def _names(secret_id: str | None, arn: str | None) -> bool:
-    """Return whether a secret ID is an ARN or the name in it, with or without the random suffix."""
-    if not secret_id or not arn:
-        return secret_id == arn
-    name = arn.rpartition(":secret:")[2]
-    return secret_id in (own[:length] for own in (arn, name) for length in (None, -_SUFFIX))
+    A name is that of a secret in the account of the data source.
+    """
+    texts = [arn]
+    if Arn.of(arn).account == account_id:
+        texts.append(arn.rpartition(":secret:")[2])
+    return secret_id in [name for text in texts for name in (text, text[: -len("-XXXXXX")])]
 
 
 def _status(subject: Subject, source: DataSource, found: Reply) -> Answer:

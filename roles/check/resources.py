@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from components.connectors import Need
 from guardrails.iam.documents import Kind
 from guardrails.iam.truth import Truth
-from roles.account import S3_KEYS
+from roles.account import S3_KEYS, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_cli import aws_command
@@ -17,7 +17,7 @@ from roles.check.decisions import context_advice, decisions, dependence, for_now
 from roles.check.requests import decryption
 from roles.check.subject import Subject, ignore_not_found
 from roles.difference import readable
-from roles.errors import code, is_denied
+from roles.errors import code, is_denied, is_gone
 from roles.reply import Reply
 
 _ZONES: Final[Mapping[str, Sequence[str]]] = {
@@ -29,9 +29,7 @@ _ZONES: Final[Mapping[str, Sequence[str]]] = {
 """IDs of the Availability Zones in which the service creates network interfaces.
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
 _AWS_MANAGED: Final = "a key that AWS manages"
-_DEFAULT_KEY: Final = "DefaultEncryptionKey"
-"""The name of aws/secretsmanager in the versions of a secret."""
-_WITH_S3_KEYS: Final = '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'
+_NOT_ACROSS_ACCOUNTS: Final = "which no other account can use"
 _NO_VPC: Final = "the settings have no VPC"
 _NO_KEY: Final = "the settings have no customer managed key"
 NO_BUCKET: Final = "the settings have no bucket"
@@ -139,31 +137,28 @@ def _other_secret(subject: Subject, arn: str) -> Answer:
     )
 
 
-def encryption(subject: Subject) -> Iterator[Answer]:
-    """Ask whether the role can decrypt the secret, and the objects of the bucket."""
-    bucket = subject.stack.get("bucket_name")
-    if subject.secret_arn:
-        yield _secret_encryption(subject)
-    if bucket:
-        yield _bucket_encryption(subject, bucket)
-    if not (subject.secret_arn or bucket):
-        yield ok("the role reads neither a secret nor a bucket")
+def secret_encryption(subject: Subject) -> Iterator[Answer]:
+    """Ask whether the role can decrypt the secret."""
+    if subject.secret_arn is None:
+        if not subject.stack.get("bucket_name"):
+            yield ok("the role reads neither a secret nor a bucket")
+    elif subject.secret is None:
+        yield skipped("there is no secret")
+    else:
+        yield _encryption_of_secret(subject, subject.secret_arn, subject.secret.get("KmsKeyId"))
 
 
-def _secret_encryption(subject: Subject) -> Answer:
-    if subject.secret is None:
-        return skipped("there is no secret")
-    answer = _same_key(subject, "the secret", subject.secret.get("KmsKeyId"))
-    return answer if answer.state is State.PROBLEM else _current_version(subject, answer)
-
-
-def _current_version(subject: Subject, answer: Answer) -> Answer:
-    """Ask whether the current version of the secret is encrypted with its key, and not an earlier one.
-
-    Whoever changed the key without kms:Encrypt for the new one left the existing versions as they were:
-    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
-    """
-    arn = str(subject.secret_arn)
+def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Answer:
+    wanted = subject.policies.resource("kms:Decrypt")
+    is_own = Arn.of(arn).account == subject.account_id
+    argument = subject.argument(arn, "SECRET_ARN")
+    if not is_own and wanted != key_id and subject.account.customer_managed_key(key_id) is None:
+        key = subject.argument(wanted or "KEY_ARN", "KEY_ARN")
+        update = aws_command("secretsmanager update-secret", secret_id=argument, kms_key_id=key)
+        return problem(f"the secret is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}", update)
+    answer = _same_key(subject, "the secret", key_id)
+    if answer.state is State.PROBLEM:
+        return answer
     try:
         versions = subject.account.secret_versions(arn)
     except ClientError as error:
@@ -173,56 +168,82 @@ def _current_version(subject: Subject, answer: Answer) -> Answer:
             f"{answer.text}, but its current version may still be encrypted with an earlier key",
             f"allow {action(error.operation_name)}: docs/read-permissions.md",
         )
-    keys = {
+    # Whoever changes the key without kms:Encrypt for the new one leaves existing versions as they are:
+    # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
+    current = [
         key
         for version in versions
         if "AWSCURRENT" in version.get("VersionStages", ())
-        for key in version.get("KmsKeyIds", ())
-    }
-    wanted = subject.policies.resource("kms:Decrypt")
-    usable = {wanted, wanted and Arn.of(wanted).name, (subject.secret or {}).get("KmsKeyId")}
-    if Arn.of(arn).account == subject.account_id:
-        usable.add(_DEFAULT_KEY)
-    if not keys or keys & usable:
+        for key in version["KmsKeyIds"]
+    ]
+    if not current or {wanted, key_id}.intersection(current):
         return answer
-    names = sorted("aws/secretsmanager" if key == _DEFAULT_KEY else key for key in keys)
-    shown = ", ".join(subject.show(name, "kms_key_id") for name in names)
+    usable = {wanted, None} if is_own else {wanted}
+    if any(_managed_key(subject, key) in usable for key in current):
+        return answer
+    shown = ", ".join(map(subject.show, current))
     return problem(
-        f"the current version of the secret is still encrypted with {shown}, an earlier key",
-        _put_secret_value(subject.argument(arn, "SECRET_ARN")),
+        f"the current version of the secret is still encrypted with {shown}", _put_secret_value(argument)
     )
 
 
-def _bucket_encryption(subject: Subject, bucket: str) -> Answer:
-    encrypted = f"bucket {subject.show(bucket, 'bucket_name')}"
+def _managed_key(subject: Subject, key: str) -> str | None:
+    """Return the ARN of a key by its ARN or alias, also if it was deleted; None if AWS manages it."""
+    try:
+        return subject.account.customer_managed_key(key)
+    except ClientError as error:
+        if not is_gone(error):
+            raise
+        return key
+
+
+def bucket_encryption(subject: Subject) -> Iterator[Answer]:
+    """Ask whether the role can decrypt the objects of the bucket."""
+    if bucket := subject.stack.get("bucket_name"):
+        yield _encryption_of_bucket(subject, bucket)
+
+
+def _encryption_of_bucket(subject: Subject, bucket: str) -> Answer:
     try:
         algorithm, key_id = subject.account.bucket_encryption(bucket, subject.bucket_owner)
     except ClientError as error:
         return _unseen_bucket(subject, error)
-    # No other account can use a key that AWS manages:
-    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-encryption.html
-    foreign = subject.bucket_owner != subject.account_id and algorithm != S3_KEYS
-    with_s3_keys = aws_command(
+    encrypted = f"bucket {subject.show(bucket, 'bucket_name')}"
+    is_source = subject.stack.connector.bucket_is_source
+    key = Arn.of(key_id or "")
+    if key_id and is_source and key_id == subject.policies.resource("kms:Decrypt"):
+        actual = key_id
+    elif key_id and not is_source and (key.region, key.account) != (subject.region, subject.account_id):
+        # It cannot be looked up. Only its alias would show that AWS manages it.
+        actual = None if is_aws_alias(key_id) else key_id
+    else:
+        actual = subject.account.customer_managed_key(key_id)
+    if actual is None and algorithm != S3_KEYS and subject.bucket_owner != subject.account_id:
+        return problem(
+            f"{encrypted} is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}",
+            f"{_encrypt_with_s3_keys(subject, bucket)}"
+            f"{'; or with a customer managed key, and set kmsKeyId' if is_source else ''}",
+        )
+    if is_source:
+        return _same_key(subject, encrypted, key_id)
+    if actual is None:
+        return ok(f"{encrypted} is encrypted with {_AWS_MANAGED}")
+    shown = subject.show(actual)
+    return problem(
+        f"{encrypted} is encrypted with {shown}, and no setting lets the role decrypt files",
+        _encrypt_with_s3_keys(subject, bucket),
+    )
+
+
+def _encrypt_with_s3_keys(subject: Subject, bucket: str) -> str:
+    command = aws_command(
         "s3api put-bucket-encryption",
         bucket=subject.argument(bucket, "BUCKET_NAME", "bucket_name"),
-        server_side_encryption_configuration=_WITH_S3_KEYS,
+        server_side_encryption_configuration=(
+            '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'
+        ),
     )
-    fix = f"{with_s3_keys}, and upload the objects again: they keep their encryption"
-    if not subject.stack.connector.bucket_is_source:
-        if not foreign and subject.account.customer_managed_key(key_id) is None:
-            return ok(f"{encrypted} is encrypted with {_AWS_MANAGED}")
-        shown = subject.show(key_id) if key_id else "a key of KMS"
-        return problem(
-            f"{encrypted} is encrypted with {shown}, and no setting lets the role decrypt files", fix
-        )
-    wanted = subject.policies.resource("kms:Decrypt")
-    usable = key_id and (key_id == wanted or subject.account.customer_managed_key(key_id))
-    if foreign and not usable:
-        return problem(
-            f"{encrypted} is encrypted with {_AWS_MANAGED}, which no other account can use",
-            f"{fix}; or encrypt them with a customer managed key, and set kmsKeyId",
-        )
-    return _same_key(subject, encrypted, key_id)
+    return f"{command}, and upload the objects again, because existing objects keep their encryption"
 
 
 def _same_key(subject: Subject, encrypted: str, key_id: str | None) -> Answer:

@@ -38,6 +38,7 @@ def test_data_sources_under_other_roles_do_not_concern_the_stack(world: World):
 
 NONE: Final = "ok       data source: none of the application runs under the role yet\n"
 TWO_BUCKETS: Final = {"s3SeedUrl": "s3://seeds/a.txt", "s3SiteMapUrl": "s3://maps/b.xml"}
+ONE_SUBNET: Final = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
 OTHER_ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME[:-7]}7654321"
 
 
@@ -194,13 +195,19 @@ def test_a_bucket_of_another_account_than_the_settings_say_is_a_problem(
     assert "problem" not in world.ask("data source")
 
 
-def test_a_data_source_of_the_role_in_another_index_is_a_problem(world: World):
+def move_to_another_index(world: World) -> str:
+    """Move the data source to a new index, and return the ID of the index."""
     other_index = INDEX_ID[:-1] + "3"
     world.server.qbusiness.add(APPLICATION_ID, other_index, displayName="Other")
-    data_source = {**world.add_data_source(), "indexId": other_index}
-    path = (APPLICATION_ID, INDEX_ID, DATA_SOURCE_ID)
-    del world.server.qbusiness.resources[path]
+    data_source = world.server.qbusiness.resources.pop((APPLICATION_ID, INDEX_ID, DATA_SOURCE_ID))
+    data_source["indexId"] = other_index
     world.server.qbusiness.add(APPLICATION_ID, other_index, DATA_SOURCE_ID, **data_source)
+    return other_index
+
+
+def test_a_data_source_of_the_role_in_another_index_is_a_problem(world: World):
+    world.add_data_source()
+    other_index = move_to_another_index(world)
     said = world.check()
     assert said.code == 1
     assert said.answer(f"data source {DATA_SOURCE_ID}") == (
@@ -268,16 +275,48 @@ def test_roles_of_other_entries_of_the_stack_are_right(world: World):
     world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000001")
     said = world.check("--data-source", "wiki")
     assert said.answer("other data source") == (
-        "ok       other data source: none has the stack's secret or bucket\n"
+        "ok       other data source: none with a role outside of the stack has the secret or bucket of "
+        "this one\n"
     )
 
 
-def test_a_crawler_without_secret_and_bucket_matches_by_its_type(world: World):
+def test_a_crawler_without_secret_and_bucket_may_be_anyones(world: World):
     world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
     add_under_other_role(world, configuration={"type": "WEBCRAWLERV2"})
-    assert world.ask("other data source").startswith("problem ")
+    answer = world.ask("other data source")
+    assert answer.startswith(
+        f"note     other data source {DATA_SOURCE_ID}: Pages is of the connector web"
+    )
     world.add_data_source(OTHER_ID, configuration={"type": "WEBCRAWLERV2"})
     assert world.ask("other data source").startswith("ok ")
+
+
+@pytest.mark.parametrize("role_exists", [True, False])
+def test_a_data_source_of_another_index_is_not_the_stacks(world: World, role_exists: bool):
+    if role_exists:
+        add_under_other_role(world)
+    else:
+        world.add_data_source(roleArn=OTHER_ROLE_ARN)
+    move_to_another_index(world)
+    assert world.ask("other data source").startswith("ok ")
+
+
+def test_of_entries_that_share_a_secret_the_one_with_the_connector_may_have_lost_its_data_source(
+    world: World,
+):
+    use_entries(world, wiki={}, tickets={"connector": "jira"}, pages={})
+    world.add_data_source(roleArn=OTHER_ROLE_ARN, vpcConfiguration=ONE_SUBNET)
+    answers = [
+        world.check("--data-source", name).answer("other data source") for name in ("wiki", "tickets")
+    ]
+    assert [answer.partition(" ")[0] for answer in answers] == ["problem", "note"]
+    assert answers[0].endswith("--role-arn ROLE_ARN\n")  # wiki's or that of pages
+
+
+def test_the_name_of_a_secret_is_not_that_of_a_secret_of_another_account(world: World):
+    world.set(secretId=SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT))
+    world.add_data_source(configuration={"type": "AEM", "secretArn": SECRET_NAME})
+    assert f"its secret is {SECRET_NAME}, but secretId is " in world.ask("data source")
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_another_region_than_that_of_the_application_is_a_problem(world: World):
 WITH_S3_KEYS: Final = (
     "aws s3api put-bucket-encryption --bucket documents --server-side-encryption-configuration "
     """'{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}', and upload the """
-    "objects again: they keep their encryption"
+    "objects again, because existing objects keep their encryption"
 )
 
 
@@ -180,7 +180,7 @@ def test_a_current_version_under_an_earlier_key_is_a_problem(world: World):
     keep_version_under(world, OTHER_KEY_ARN)
     assert world.ask("encryption") == (
         "problem  encryption: the current version of the secret is still encrypted with "
-        f"{OTHER_KEY_ARN}, an earlier key\n"
+        f"{OTHER_KEY_ARN}\n"
         f"         fix: aws secretsmanager put-secret-value --secret-id {SECRET_ARN} --secret-string file://SECRET_FILE\n"
     )
 
@@ -190,11 +190,43 @@ def test_no_role_of_another_account_can_use_the_managed_key_of_a_current_version
     world.set(secretId=secret_arn, kmsKeyId=FOREIGN_KEY_ARN)
     world.describe_secret(ARN=secret_arn, KmsKeyId=FOREIGN_KEY_ARN)
     keep_version_under(world, "DefaultEncryptionKey", secret_arn=secret_arn)
-    assert "still encrypted with aws/secretsmanager, an earlier key" in world.ask("encryption")
+    answer = world.ask("encryption")
+    assert (
+        f"still encrypted with arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:alias/aws/secretsmanager\n" in answer
+    )
 
 
-@pytest.mark.parametrize("keys", [[KEY_ARN], [OTHER_KEY_ARN, KEY_ID], ["DefaultEncryptionKey"]])
+def test_a_secret_of_another_account_under_a_key_that_aws_manages_is_a_problem(world: World):
+    secret_arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
+    world.set(secretId=secret_arn, kmsKeyId=FOREIGN_KEY_ARN)
+    world.describe_secret(ARN=secret_arn)
+    assert world.ask("encryption") == (
+        "problem  encryption: the secret is encrypted with a key that AWS manages, which no other "
+        f"account can use\n         fix: aws secretsmanager update-secret --secret-id {secret_arn} "
+        f"--kms-key-id {FOREIGN_KEY_ARN}\n"
+    )
+
+
+def test_the_bucket_is_asked_about_although_the_secret_cannot_be_read(world: World):
+    use_files(world, KEY_ARN)
+    world.refuse("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
+    answer = world.ask("encryption")
+    assert "skipped  encryption: secretsmanager:DescribeSecret is not allowed" in answer
+    assert "problem  encryption: bucket documents is encrypted with" in answer
+
+
+def test_files_may_be_in_another_region_but_not_under_a_customer_managed_key(world: World):
+    use_files(world, KEY_ARN.replace(REGION, "eu-west-1"))
+    world.refuse("kms:DescribeKey", status=400, code="NotFoundException")
+    assert "eu-west-1" in world.ask("encryption")
+    assert "no setting lets the role decrypt files" in world.ask("encryption")
+
+
+@pytest.mark.parametrize(
+    "keys", [[KEY_ARN], [OTHER_KEY_ARN, KEY_ID], ["DefaultEncryptionKey"], ["alias/own"]]
+)
 def test_a_current_version_under_a_key_that_the_role_can_use_is_fine(world: World, keys: list[str]):
+    world.kms.create_alias(AliasName="alias/own", TargetKeyId=KEY_ID)
     keep_version_under(world, *keys)
     assert world.ask("encryption").startswith("ok ")
 
