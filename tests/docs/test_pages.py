@@ -15,7 +15,7 @@ from components.default_provider import ALLOWED_ACCOUNTS
 from components.stack_config import KEYS
 from evidence.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, OTHER_ACCOUNT, SECRET_ID
 from sandbox.environment import PROJECT
-from tests.helpers.page import blocks, commands, run_section
+from tests.helpers.page import blocks, commands, prose, run_section
 from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import REQUIRED
 
@@ -147,6 +147,17 @@ def test_the_keys_that_pages_set_are_keys_of_the_program():
     assert keys >= {"applicationId", "aws:region", "tags", "vpcConfiguration"}
     others = {"aws:region", ALLOWED_ACCOUNTS, "aws:defaultTags", "dataSources", "protect"}
     assert keys <= {*KEYS.values(), *others}
+
+
+def test_a_block_gives_iam_time_after_each_of_two_updates_and_ends_by_looking_for_drift():
+    (drift,) = blocks("sh", prose("Find drift"))
+    for script in (block for page in PAGES for block in blocks("sh", page.read_text())):
+        if script.count("pulumi up") > 1:
+            *_, first, pause, second, pause_again, last = script.split(" &&\n")
+            assert first == "pulumi up --yes"
+            assert second == "pulumi up --refresh --yes"
+            assert pause == pause_again == "sleep 60"
+            assert last == drift
 
 
 def test_the_path_of_a_member_is_set_as_the_configuration_page_says(new_stack: NewStack):

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from evidence.examples import APPLICATION_ID, REGION
-from tests.helpers.faults import Proxy, proxy
+from tests.helpers.faults import Proxy, proxy, replica
 from tests.helpers.page import run_section
-from tests.helpers.stacks import Aws, NewStack, Stack, Update, running_provider
+from tests.helpers.stacks import ATTACHED, Aws, NewStack, Stack, Update, running_provider
 from tests.helpers.support import REQUIRED, ROLE, golden
 
 Record = Callable[[str, object], None]
@@ -468,3 +468,49 @@ def test_nothing_is_created_while_the_account_is_unavailable(
     assert_fails_clearly(stack.up(check=False), fault)
     assert NAME not in aws.roles()
     assert stack.up().exit_code == 0
+
+
+# IAM's replicas lag: resourceRoleRead in role.go takes the first answer, unless the role is new.
+
+
+def test_right_after_a_creation_a_preview_creates_the_role_again_and_an_update_does_so_or_fails(
+    new_stack: NewStack, failing: Proxy, aws: Aws
+):
+    secret = {"secretId": REQUIRED["secretId"]}
+    defaults = {key: value for key, value in REQUIRED.items() if key != "secretId"}
+    members = {"automatic": secret, "named": {**secret, "roleName": NAME}}
+    stack = new_stack({**defaults, "dataSources": members})
+    stack.up()
+    first = stack.outputs()["roleNames"]["automatic"]
+    missing = {"code": "NoSuchEntity", "message": "The role cannot be found.", "status": 404}
+    unseen = [
+        {"operation": "GetRole", "body": f"RoleName=='{role}'", "times": 1, "error": missing}
+        for role in (first, NAME)
+    ]
+    failing.set_rules(*unseen)
+    assert stack.preview().changes["create"] == 2
+    failing.set_rules(*unseen)
+    failed = stack.up("--continue-on-error", check=False)
+    assert f"Role with name {NAME} already exists" in failed.text
+    automatic = [role for role in aws.roles() if role.startswith("automatic-")]
+    assert len(automatic) == 2
+    in_state = {resource.get("id") for resource in stack.resources()}
+    assert in_state & {*automatic, NAME} == {*automatic} - {first}
+
+
+def test_right_after_a_deletion_an_update_keeps_the_role_in_the_state_until_drift_is_found(
+    new_stack: NewStack, aws: Aws
+):
+    stack = new_stack(BEFORE)
+    with replica(stack.environment["AWS_ENDPOINT_URL"]) as iam:
+        stack.environment["AWS_ENDPOINT_URL"] = iam.url
+        del stack.environment[ATTACHED]
+        stack.up()
+        aws.iam.delete_role_policy(RoleName=NAME, PolicyName="qbusiness-aem-connector")
+        aws.iam.delete_role(RoleName=NAME)
+        iam.lags = True
+        assert stack.up("--expect-no-changes").exit_code == 0
+        iam.lags = False
+        found = run_section(stack, "Find drift", check=False)
+    assert found.returncode != 0
+    assert f"- aws:iam/role:Role: (delete)\n        [id={NAME}]" in found.stdout

@@ -1,7 +1,7 @@
-"""Make IAM fail or wait with proxies in front of it.
+"""Make IAM fail, wait, or lag with proxies in front of it.
 
 The proxy microburst, which knows AWS's protocols, makes calls fail; a gate delays a call until a test
-opens it.
+opens it; a replica answers with what was true before.
 """
 
 import asyncio
@@ -118,3 +118,29 @@ def gate(upstream: str, *, applied: bool = False) -> Generator[Gate]:
             yield closed
         finally:
             closed.settled.set()
+
+
+class Replica:
+    """IAM behind a replica, which repeats its last answer to each read while it lags."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.lags = False
+
+
+@contextmanager
+def replica(upstream: str) -> Generator[Replica]:
+    """Run a replica of IAM."""
+    stale = Replica()
+    last: dict[bytes, tuple[int, bytes]] = {}
+
+    class ReplicaHandler(Handler):
+        def do_POST(self) -> None:  # noqa: N802 http.server calls it
+            body = self.body()
+            read = body.startswith((b"Action=Get", b"Action=List"))
+            if not (read and stale.lags and body in last):
+                last[body] = self.forward(upstream, body)
+            self.answer(*last[body])
+
+    with serving(ReplicaHandler) as stale.url:
+        yield stale

@@ -59,5 +59,7 @@ def run_section(
     """
     script = commands(section, *pages)
     assert script, f"the page has no commands under '{section}'"
+    # Without the pauses for IAM: the sandbox shows every change at once.
+    script = f"sleep() {{ :; }}\n{script}"
     session = {"PATH": page_path(stack), "PULUMI_RUN_PROGRAM": "true", **variables}
     return stack.execute("sh", "-euc", script, check=check, **session)
