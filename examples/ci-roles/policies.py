@@ -101,8 +101,10 @@ def document(statements: Sequence[Statement]) -> dict[str, Any]:
 
 def permissions(settings: Settings, environment: Environment) -> Mapping[str, list[Statement]]:
     """Return the permissions of each role of an environment."""
+    missing = _allow("MissingConnectorRole", READ_ROLE, _without_path(environment.roles))
     read = [
         _allow("ConnectorRole", READ_ROLE, environment.roles),
+        missing,
         *_state(settings, environment.name, write=False),
     ]
     boundary = settings.boundary
@@ -114,12 +116,25 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, li
     return {
         "deploy": [
             _allow("ConnectorRole", (*READ_ROLE, *WRITE_ROLE, *unbounded), environment.roles),
+            missing,
             _allow("RolePermissions", GIVE_PERMISSIONS, environment.roles, condition),
             *_state(settings, environment.name, write=True),
         ],
         "preview": read,
         "audit": [*read, _allow("AuditAndCheck", AUDIT_AND_CHECK, ["*"])],
     }
+
+
+def _without_path(roles: Sequence[str]) -> list[str]:
+    """Return the ARNs of an environment's roles as IAM sees them if they do not exist: without a path.
+
+    Otherwise, IAM would answer AccessDenied, not NoSuchEntity, and CI could not recreate a deleted role.
+    This is inferred from reported messages, in which such a resource is `role NAME`.
+    """
+    account = roles[0].partition("/")[0]
+    names = [arn.rpartition("/")[2] for arn in roles]
+    # The automatic names; a wildcard also matches a path.
+    return [f"{account}/{'*-qbusiness-role-*' if name == '*' else name}" for name in names]
 
 
 def _state(settings: Settings, stack: str, *, write: bool) -> list[Statement]:

@@ -195,6 +195,20 @@ def test_the_roles_allow_exactly_the_calls_of_the_provider(
         assert set(decisions(statements, requests, boundary)) == {"Allowed"}
 
 
+def test_the_roles_may_read_but_not_change_a_role_that_does_not_exist_and_thus_has_no_path(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    program = Program(monkeypatch, environments=SETTINGS["environments"])
+    names = ("wiki-qbusiness-role-1234567", "QBusiness-DataSource-a1b2c")
+    missing = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in names]
+    reads = calls(Role.read, inline_policy, inline_names, attached_arns)
+    writes = calls(Role, RolePolicy) - reads - {"iam:RemoveRoleFromInstanceProfile"}
+    for kind in ("deploy", "preview"):
+        for actions, decision in ((reads, "Allowed"), (writes, "ImplicitlyDenied")):
+            requests = [(action, arn) for action in sorted(actions) for arn in missing]
+            assert set(program.decide(kind, "prod", *requests)) == {decision}
+
+
 def test_the_audit_role_has_the_permissions_of_roles_audit_and_check_and_of_a_preview(program: Program):
     _, preview = program.policies("preview", "prod")
     *same, last = program.policies("audit", "prod")[1]
@@ -204,8 +218,8 @@ def test_the_audit_role_has_the_permissions_of_roles_audit_and_check_and_of_a_pr
 
 def test_no_role_may_touch_roles_outside_of_its_path_or_the_roles_of_ci(program: Program):
     others = [
-        role_arn("staging"),
-        role_arn("prod-eu"),
+        role_arn("staging", "wiki"),
+        role_arn("prod-eu", "wiki"),
         f"arn:aws:iam::{ACCOUNT}:role/connector-ci-deploy-prod",
         f"arn:aws:iam::{ACCOUNT}:role/admin",
         f"arn:aws:iam::{OTHER_ACCOUNT}:role/connectors/prod/x",
@@ -390,8 +404,9 @@ def test_every_problem_of_the_settings_is_reported_and_nothing_is_created(stack:
 class Calls:
     """The requests of commands to AWS, as IAM's policies see them."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, aws: Aws) -> None:
         self.upstream = upstream
+        self.aws = aws
         self.requests: set[tuple[str, str]] = set()
 
     def record(self, method: str, path: str, copied: str | None, body: bytes) -> None:
@@ -401,8 +416,10 @@ class Calls:
         if not bucket:
             parameters = dict(parse_qsl(body.decode()))
             if parameters["Action"] not in ("GetCallerIdentity", "AssumeRole"):
-                arn = f"arn:aws:iam::{ACCOUNT}:role/connectors/{parameters['RoleName']}"
-                self.requests.add((f"iam:{parameters['Action']}", arn))
+                action, name = parameters["Action"], parameters["RoleName"]
+                has_path = action == "CreateRole" or name in self.aws.roles()
+                arn = f"arn:aws:iam::{ACCOUNT}:role{'/connectors' * has_path}/{name}"
+                self.requests.add((f"iam:{action}", arn))
         elif not name:
             assert method == "GET"
             assert "list-type" in parse_qs(address.query)
@@ -468,7 +485,7 @@ def test_the_roles_allow_each_call_of_a_preview_an_update_and_a_destroy_with_the
 
     def run(kind: str, *arguments: str) -> set[str]:
         """Run a command, check that the role allows each of its calls, and return their actions."""
-        calls = Calls(upstream)
+        calls = Calls(upstream, aws)
         with serving(recording(calls)) as url:
             stack.environment |= {"AWS_ENDPOINT_URL": url, "PULUMI_BACKEND_URL": backend(url)}
             stack.operate(*arguments)
@@ -485,4 +502,9 @@ def test_the_roles_allow_each_call_of_a_preview_an_update_and_a_destroy_with_the
     stack.configure({**settings, "tags": {"Owner": "docs"}, "roleDescription": "The role of AEM"})
     changed = run("deploy", *UP)
     assert changed >= {"iam:TagRole", "iam:UntagRole", "iam:UpdateRoleDescription"}
+    (role,) = aws.roles()
+    aws.iam.delete_role_policy(RoleName=role, PolicyName="qbusiness-aem-connector")
+    aws.iam.delete_role(RoleName=role)
+    assert run("preview", "preview") >= {"iam:GetRole", "iam:GetRolePolicy"}
+    assert run("deploy", *UP) >= {"iam:GetRole", "iam:CreateRole"}
     assert run("deploy", *DESTROY) >= {"iam:DeleteRole", "iam:DeleteRolePolicy"}
