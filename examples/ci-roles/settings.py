@@ -32,9 +32,11 @@ TEXTS: Final[Mapping[str, Format]] = {
         "REPOSITORY",
     ),
     "permissionsBoundaryArn": Format(
-        rf"arn:[\w-]+:iam::(?:\d{{12}}|aws):policy/(?:{_PART}/)*{_PART}",
-        "arn:PARTITION:iam::ACCOUNT:policy/NAME of this account or of AWS. Without one, whoever deploys "
-        "can give a role any permission; to accept that, set requirePermissionsBoundary: false",
+        rf"arn:[\w-]+:iam::\d{{12}}:policy/(?:{_PART}/)*{_PART}",
+        "arn:PARTITION:iam::ACCOUNT:policy/NAME of this account, not of AWS. It must not allow IAM "
+        "beyond what the roles need, because a role that can use IAM can create an administrator. "
+        "Without a boundary, whoever deploys can give a role any permission; to accept that, set "
+        "requirePermissionsBoundary: false",
         "POLICY_ARN",
     ),
     "project": Format(r"[\w.-]{1,100}", "the `name` in the Pulumi.yaml of that project", "PROJECT"),
@@ -106,7 +108,7 @@ class _Problems:
         if not form.fits(value):
             message = f"{_quote(value)} has another form" if value else "is not set"
             self.add(name, message, form.expected, form.placeholder)
-        elif account and str(value).split(":")[4] not in (account, "aws"):
+        elif account and str(value).split(":")[4] != account:
             message = f"{_quote(value)} is not in {account}, the account of the credentials"
             self.add(name, message, form.expected, form.placeholder)
 
@@ -166,8 +168,12 @@ def _environments(
         problems.add("environments", "is empty", "rolePath of each environment in this account")
     # Whoever can change a role can get its permissions.
     taken = [("CI", f"{roles}/connector-ci-*")]
+    names = [name.lower() for name in given]
     for name, value in given.items():
         place = f"environments.{name}"
+        if names.count(name.lower()) > 1:
+            message = f"{_quote(name)} differs from the name of another environment only in case"
+            problems.add(place, message, "a name whose roles differ regardless of case, as IAM requires")
         members = cast("dict[str, Any]", value if isinstance(value, dict) else {})
         problems.check(place, name, ENVIRONMENT)
         problems.refuse_unknown(members, MEMBERS, f"{place}.")

@@ -290,6 +290,27 @@ def test_the_page_and_the_example_list_the_settings():
     assert {key for key in SETTINGS if ":" not in key} <= required
 
 
+@pytest.mark.parametrize("name", ["AdministratorAccess", "IAMFullAccess"])
+def test_a_policy_of_aws_is_no_boundary_because_it_may_allow_iam_without_a_boundary(
+    monkeypatch: pytest.MonkeyPatch, name: str
+):
+    arn = f"arn:aws:iam::aws:policy/{name}"
+    refused = Program(monkeypatch, permissionsBoundaryArn=arn)
+    assert f'permissionsBoundaryArn: "{arn}" has another form' in str(refused.error)
+    assert "must not allow IAM beyond what the roles need" in str(refused.error)
+    assert refused.registrations == []
+
+
+def test_environments_whose_names_differ_only_in_case_are_refused(monkeypatch: pytest.MonkeyPatch):
+    environments = {name: {"rolePath": f"/{name}/"} for name in ("prod", "staging", "Prod")}
+    refused = Program(monkeypatch, environments=environments)
+    message = '"{}" differs from the name of another environment only in case'
+    for name in ("prod", "Prod"):
+        assert f"environments.{name}: {message.format(name)}" in str(refused.error)
+    assert "2 errors" in str(refused.error)
+    assert refused.registrations == []
+
+
 # On the engine.
 
 
