@@ -286,8 +286,8 @@ def test_the_names_of_stacks_are_qualified_in_pulumi_cloud_only():
     assert owner("", "") == ""
     assert owner("s3://BUCKET", "acme") == owner("s3://BUCKET", "") == ""
     scripts = [step["run"] for step in STEPS if "run" in step]
-    stacks = re.findall(r"--stack (\S+)", "\n".join(scripts))
-    assert stacks == ['"$OWNER$STACK"'] * 5
+    stacks = re.findall(r'--stack ("[^"]*"|\S+)', "\n".join(scripts))
+    assert stacks == ['"$OWNER$STACK"'] * 6
 
 
 def test_every_command_runs_the_program_before_a_refresh():
@@ -415,6 +415,27 @@ def test_a_deployment_needs_no_confirmation_and_fails_if_it_cannot_deploy(
 def test_no_drift_opens_no_issue(deployed: Repository):
     assert deployed.run("drift").returncode == 0
     assert deployed.issues() == []
+
+
+@needs_jq
+def test_a_stack_that_lost_its_role_or_whose_update_was_interrupted_fails_its_drift_check(
+    deployed: Repository,
+):
+    deployed.open_issue(f"Drift in {deployed.stack.name}", "app/github-actions")
+    before = deployed.issues()
+    state = json.loads(deployed.stack.state_file.read_text())
+    latest = state["checkpoint"]["latest"]
+    role = deployed.stack.resource("aws:iam/role:Role")
+    interrupted = {"pending_operations": [{"resource": role, "type": "updating"}]}
+    lost = {"resources": latest["resources"][:2]}  # the provider and the stack
+    for change, message in ((interrupted, "was interrupted"), (lost, "has no role")):
+        state["checkpoint"]["latest"] = latest | change
+        deployed.stack.state_file.write_text(json.dumps(state))
+        failed = deployed.run("drift")
+        assert failed.returncode == 1
+        assert "::error::" in failed.stdout
+        assert message in failed.stdout
+    assert deployed.issues() == before
 
 
 @needs_jq
