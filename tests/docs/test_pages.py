@@ -17,7 +17,7 @@ from evidence.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, OTHER_ACCOUNT,
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks, commands, prose, run_section
 from tests.helpers.stacks import Aws, NewStack
-from tests.helpers.support import REQUIRED
+from tests.helpers.support import REQUIRED, golden
 
 DOCS = PROJECT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
@@ -117,13 +117,18 @@ def test_a_wrong_list_of_accounts_in_the_state_is_replaced_as_documented(new_sta
     assert stack.drift().exit_code == 0
 
 
-def test_the_drift_exercise_causes_drift_that_an_update_corrects(new_stack: NewStack):
+def test_the_drift_exercise_edits_only_the_role_of_the_stack_and_an_update_corrects_it(
+    new_stack: NewStack, aws: Aws
+):
     stack = new_stack(REQUIRED)
     stack.up()
-    (exercise,) = (block for block in blocks("sh", QUICK_START.read_text()) if "boto3" in block)
-    sandbox, _, arguments = exercise.partition(" -- venv/bin/python ")
+    other = {"RoleName": "other", "Description": "of another stack"}
+    aws.iam.create_role(**other, AssumeRolePolicyDocument=golden("trust-policy"))
+    exercise = commands("Cause drift and correct it", QUICK_START)
+    sandbox, _, command = exercise.replace("--stack dev", f"--stack {stack.name}").partition(" -- ")
     assert sandbox == "venv/bin/python -m sandbox run"
-    stack.execute(sys.executable, *shlex.split(arguments))
+    stack.execute(*shlex.split(command))
+    assert aws.iam.get_role(RoleName="other")["Role"]["Description"] == other["Description"]
     found = run_section(stack, "Find drift", check=False)
     assert found.returncode != 0
     assert '+ description: "edited by hand"' in found.stdout
