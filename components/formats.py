@@ -182,8 +182,9 @@ COMPONENT_NAME: Final = Format(
 )
 ROLE_PATH: Final = Format(
     "a role path",
-    rf"(?=.{{1,512}}\Z){_PATH}",
-    "/ or /.../, at most 512 printable ASCII characters, without quotes, \\, *, ?, and $",
+    rf"(?=.{{1,512}}\Z)(?!/aws-service-role/){_PATH}",
+    "/ or /.../, at most 512 printable ASCII characters, without quotes, \\, *, ?, and $; not "
+    "/aws-service-role/, which IAM reserves for service-linked roles",
     "ROLE_PATH",
 )
 ROLE_DESCRIPTION: Final = Format(

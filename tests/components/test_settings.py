@@ -81,7 +81,7 @@ ACCEPTED: dict[str, list[Any]] = {
     "connector": ["aem-cloud", "Asana", "confluence-cloud", "sharepoint-server-subscription", "", None],
     "ingest_scope": ["applicationAndIndex", "index", "", None],
     "role_name": ["qbusiness", "a" * 55 + "QBusiness", "qbusiness_+=,.@-", "", None],
-    "role_path": ["/", "/a/", "/a/b-c_d/", "/" + "p" * 510 + "/", ""],
+    "role_path": ["/", "/a/", "/a/b-c_d/", "/service-role/", "/" + "p" * 510 + "/", ""],
     "role_description": ["Grüße, Tab\tund\nZeile", "d" * 1000, ""],
     "permissions_boundary_arn": [
         f"arn:aws:iam::{ACCOUNT}:policy/boundary",
@@ -146,6 +146,8 @@ REFUSED: dict[str, list[Any]] = {
         "/ä/",
         "/a*/",
         "/${a}/",
+        "/aws-service-role/",
+        "/aws-service-role/qbusiness.amazonaws.com/",
     ],
     "role_description": ["d" * 1001, "\u20ac", "\x00", 5],
     "permissions_boundary_arn": [
