@@ -135,7 +135,8 @@ class Aws:
         """Validate the call and pass it to moto."""
         parameters = _parameters(environ)
         action = parameters.get("Action", "")
-        _add_aws_managed_policy(iam, parameters.get("PolicyArn", ""))
+        for name in ("PolicyArn", "PermissionsBoundary"):
+            _add_aws_managed_policy(iam, parameters.get(name, ""))
         try:
             validate_request(action, parameters, _roles(iam), iam.managed_policies)
         except IamError as refusal:

@@ -48,7 +48,6 @@ _PARAMETERS: Final = {
     ),
     "MaxSessionDuration": re.compile(r"3[6-9]\d\d|[4-9]\d{3}|[1-3]\d{4}|4[0-2]\d{3}|43[01]\d\d|43200"),
 }
-_AWS_MANAGED: Final = re.compile(r"arn:aws[a-z-]*:iam::aws:policy/.*")
 _DOCUMENT: Final = re.compile(r"[\t\n\r\x20-\xff]+")
 _SID: Final = re.compile(r"[A-Za-z0-9]*")
 _ACTION: Final = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
@@ -77,7 +76,7 @@ def validate_request(
 ) -> None:
     """Raise IamError if IAM would refuse the call.
 
-    `roles` are the existing roles by name, and `managed_policies` the ARNs of customer managed policies.
+    `roles` are the existing roles by name, and `managed_policies` the ARNs of managed policies.
     """
     for name, pattern in _PARAMETERS.items():
         if name in parameters and not pattern.fullmatch(parameters[name]):
@@ -110,9 +109,9 @@ def _check_trust(document: str) -> None:
 
 
 def _check_boundary(parameters: Mapping[str, str], managed_policies: Collection[str]) -> None:
-    """Refuse a boundary that does not exist; every AWS managed policy counts as existing."""
+    """Refuse a boundary that does not exist."""
     boundary = parameters.get("PermissionsBoundary")
-    if boundary and boundary not in managed_policies and not _AWS_MANAGED.fullmatch(boundary):
+    if boundary and boundary not in managed_policies:
         message = f"Scope ARN: {boundary} does not exist or is not attachable."
         raise IamError(404, "NoSuchEntity", message)
 

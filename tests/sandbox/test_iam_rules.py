@@ -187,11 +187,14 @@ def test_a_role_with_an_attached_policy_cannot_be_deleted(iam: Any):
 
 def test_a_missing_permissions_boundary_is_refused(iam: Any):
     missing = "arn:aws:iam::123456789012:policy/boundary"
-    message = rf"\(NoSuchEntity\).*: Scope ARN: {missing} does not exist or is not attachable\."
-    with pytest.raises(ClientError, match=message):
+    message = r"\(NoSuchEntity\).*: Scope ARN: {} does not exist or is not attachable\.".format
+    mistyped = "arn:aws:iam::aws:policy/ReadOnlyAcess"
+    with pytest.raises(ClientError, match=message(mistyped)):
+        create(iam, PermissionsBoundary=mistyped)
+    with pytest.raises(ClientError, match=message(missing)):
         create(iam, PermissionsBoundary=missing)
     create(iam)
-    with pytest.raises(ClientError, match=message):
+    with pytest.raises(ClientError, match=message(missing)):
         iam.put_role_permissions_boundary(RoleName="role", PermissionsBoundary=missing)
     iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(POLICY))
     iam.put_role_permissions_boundary(RoleName="role", PermissionsBoundary=missing)
