@@ -21,8 +21,8 @@ from qbusiness_connector.settings import Arguments
 from qbusiness_connector.stack_config import PACKAGE_INPUTS
 
 NAME: Final = TOKEN.partition(":")[0]
-VERSION: Final = importlib.metadata.version(NAME)
-"""The version of the schema and of the Python package: https://semver.org/."""
+VERSION: Final = importlib.metadata.version(NAME).partition("+")[0]
+"""The version of the schema: that of the Python package, without a commit."""
 
 
 class Provider(ComponentProvider):

@@ -18,6 +18,15 @@ from tests.helpers.support import PROJECT_NAME
 VERSION: Final[str] = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
 RUNTIME: Final = {"name": "python", "options": {"toolchain": "pip", "virtualenv": "venv"}}
 SITE_PACKAGES: Final = sysconfig.get_path("purelib")
+_FILES: Final = (
+    ".gitattributes",
+    ".gitignore",
+    "LICENSE",
+    "README.md",
+    "pyproject.toml",
+    "requirements.txt",
+    "setup.py",
+)
 _PIP: Final = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
 
 
@@ -26,7 +35,7 @@ def copy_repository(directory: Path) -> None:
     for place in (".github", "components", "evidence", "guardrails", "plugin", "roles"):
         ignored = shutil.ignore_patterns("venv", "__pycache__")
         shutil.copytree(PROJECT / place, directory / place, ignore=ignored)
-    for name in (".gitignore", "LICENSE", "README.md", "pyproject.toml", "requirements.txt"):
+    for name in _FILES:
         shutil.copy(PROJECT / name, directory)
 
 
@@ -38,14 +47,20 @@ def git(directory: Path, *arguments: str | Path) -> str:
     return subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout
 
 
+def commit(repository: Path) -> str:
+    """Commit the files of a directory, which becomes a repository, and return the commit."""
+    git(repository, "init", "--quiet")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--allow-empty", "--message", "Change")
+    return git(repository, "rev-parse", "HEAD").strip()
+
+
 def tagged_repository(directory: Path) -> Path:
     """Create a repository of the package with a tag for the version, and return its path."""
     repository = directory / "repository"
     repository.mkdir()
     copy_repository(repository)
-    git(repository, "init", "--quiet")
-    git(repository, "add", ".")
-    git(repository, "commit", "--quiet", "--message", "Release")
+    commit(repository)
     git(repository, "tag", f"v{VERSION}")
     return repository
 
@@ -73,8 +88,8 @@ def build_wheel(repository: Path, directory: Path) -> Path:
     return wheel
 
 
-def install(package: Path, directory: Path) -> None:
-    """Install a wheel or a repository into the virtual environment of a directory."""
+def install(package: Path | str, directory: Path) -> None:
+    """Install a wheel, a repository, or a requirement into the virtual environment of a directory."""
     python = ("--python", directory / "venv/bin/python")
     options = ("--no-deps", "--no-index", "--no-build-isolation")
     subprocess.run([*_PIP, *python, "install", *options, package], check=True)

@@ -19,6 +19,7 @@ from pages.other_languages import INVALID_INPUTS
 from sandbox.environment import PROJECT
 from tests.helpers.installing import (
     RUNTIME,
+    commit,
     copy_repository,
     install,
     make_separate,
@@ -91,6 +92,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the plugin from a clone of the repository, like Pulumi, and return its directory."""
     clone = tmp_path_factory.mktemp("clone")
     copy_repository(clone)
+    commit(clone)
     share_packages(clone / "plugin")
     install(clone, clone / "plugin")
     return clone / "plugin"

@@ -22,6 +22,7 @@ from tests.helpers.installing import (
     SITE_PACKAGES,
     VERSION,
     build_wheel,
+    commit,
     git,
     install,
     make_separate,
@@ -100,6 +101,46 @@ def test_the_wheel_declares_the_requirements_of_the_program(wheel: Path):
 def test_a_build_leaves_git_status_clean(repository: Path, wheel: Path):
     assert wheel.name == f"qbusiness_connector-{VERSION}-py3-none-any.whl"
     assert git(repository, "status", "--short") == ""
+
+
+@pytest.mark.slow
+def test_another_commit_replaces_the_installed_one(tmp_path: Path):
+    repository = tagged_repository(tmp_path)
+    share_packages(tmp_path)
+    for content in ("first", "second"):
+        (repository / "components" / "py.typed").write_text(content)
+        address = f"git+file://localhost{repository}@{commit(repository)}"
+        install(f"qbusiness-connector @ {address}", tmp_path)
+        (installed,) = (tmp_path / "venv").rglob("qbusiness_connector/py.typed")
+        assert installed.read_text() == content
+
+
+def build_sdist(directory: Path, **variables: str) -> str:
+    """Build the source distribution of a directory there, and return the name of the file."""
+    return subprocess.run(
+        [sys.executable, "-c", "from setuptools import build_meta; print(build_meta.build_sdist('.'))"],
+        cwd=directory,
+        env={**os.environ, **variables},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_version_includes_the_commit_unless_it_has_the_tag_of_the_version(tmp_path: Path):
+    repository = tagged_repository(tmp_path)
+    released = f"qbusiness_connector-{VERSION}"
+    assert build_sdist(repository) == f"{released}.tar.gz"
+    later = f"{released}+g{commit(repository)}"
+    git(repository, "tag", f"v{VERSION}-internal")
+    assert build_sdist(repository) == f"{later}.tar.gz"
+    git(repository, "archive", "--output", "archive.tar", "--prefix=archive/", "HEAD")
+    for packed in ("archive.tar", f"{later}.tar.gz"):
+        shutil.unpack_archive(repository / packed, tmp_path / "unpacked", filter="data")
+    for directory in ("archive", later):
+        assert build_sdist(tmp_path / "unpacked" / directory) == f"{later}.tar.gz"
+    assert build_sdist(repository, PATH="") == f"{released}.tar.gz"  # without Git
 
 
 def type_errors(directory: Path, program: str) -> list[str]:
@@ -228,7 +269,7 @@ def test_installing_this_program_installs_its_requirements_and_not_the_package(
     stack = new_stack({"aws:region": REGION})
     (stack.directory / "venv").unlink()
     share_packages(stack.directory)
-    for name in ("pyproject.toml", "requirements.txt"):
+    for name in ("pyproject.toml", "requirements.txt", "setup.py"):
         shutil.copy(PROJECT / name, stack.directory)
     stack.environment |= offline(tmp_path)
     output = stack.run("install").stdout
