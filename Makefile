@@ -127,10 +127,11 @@ package: venv/development-installed ## build the Python package in dist/
 	@venv/bin/python -c 'from setuptools import build_meta as build; build.build_sdist("dist"); build.build_wheel("dist")' >/dev/null
 	@ls dist/*
 
-lock: venv/development-installed ## pin requirements-dev.txt to the newest versions that its sources allow
+lock: venv/development-installed ## pin requirements-dev.txt and template/ to the newest versions that requirements-dev.in allows
 	@venv/bin/python -m pip install --quiet uv
 	@venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--custom-compile-command 'make lock' --output-file requirements-dev.txt requirements-dev.in
+	@venv/bin/python -m pages
 
 clean: ## remove everything that these commands created: sandbox, packages, builds, caches, site
 	@find . -name .git -prune -o \( -name .sandbox -o -name venv -o -name node_modules -o -name __pycache__ \

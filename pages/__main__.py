@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from components.connectors import CONNECTORS, DEFAULT
-from pages import configuration, other_languages, permissions, pictures, template_workflow
+from pages import (
+    configuration,
+    other_languages,
+    permissions,
+    pictures,
+    template_constraints,
+    template_workflow,
+)
 from sandbox.environment import PROJECT
 
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
@@ -17,8 +24,9 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "docs" / "other-languages.md": other_languages.page,
     PROJECT / "docs" / "permissions.md": permissions.page,
     PROJECT / "template" / ".github" / "workflows" / "environments.yml": template_workflow.workflow,
+    PROJECT / "template" / "constraints.txt": template_constraints.constraints,
 }
-"""Each generated page or picture, and the function that returns its text."""
+"""Each generated file, and the function that returns its text."""
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ _HEADER: Final = """\
 """
 _GUARDRAILS: Final = f"""\
 - name: Install the guardrails
-  run: cp -r {_PACKAGE}/guardrails . && cd guardrails && pulumi install
+  run: cp -r {_PACKAGE}/guardrails . && cd guardrails && PIP_CONSTRAINT=../constraints.txt pulumi install
 """
 _REPLACED: Final = (
     (

@@ -1,0 +1,23 @@
+"""Generate the constraints of template/: the tested versions of all packages that its projects install."""
+
+import re
+from typing import Final
+
+from sandbox.environment import PROJECT
+
+_HEADER: Final = "# The tested versions. docs/own-project.md describes how to upgrade them.\n"
+_PINS: Final = re.compile(r"^(([\w.-]+)==.*\n)((?: +# .*\n)+)", re.MULTILINE)
+"""A pin in requirements-dev.txt, its package, and what requires the package."""
+
+
+def constraints() -> str:
+    """Return the pins of what the package, its commands, and the guardrails require."""
+    pins = _PINS.findall((PROJECT / "requirements-dev.txt").read_text(encoding="utf-8"))
+    needed = {"-r requirements.txt", "-r roles/requirements.txt", "-r guardrails/requirements.txt"}
+    while found := {name for _, name, users in pins if _names(users) & needed} - needed:
+        needed |= found
+    return _HEADER + "".join(pin for pin, name, _ in pins if name in needed)
+
+
+def _names(users: str) -> set[str]:
+    return {line.removeprefix("    # via").strip(" #") for line in users.splitlines()}
