@@ -36,7 +36,7 @@ from roles.project import stack_name
 from roles.reading import read_each
 
 HELP: Final = "ask AWS whether the sync of a data source under the stack's role will work"
-_QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Answer | Iterable[Answer]]]]] = (
+QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Answer | Iterable[Answer]]]]] = (
     ("credentials", resources.credentials),
     ("application", resources.application),
     ("index", resources.index),
@@ -64,6 +64,7 @@ _QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Answer | Iterable[Answ
     ("data source", data_sources.data_sources),
     ("other data source", data_sources.other_data_sources),
 )
+"""The questions in the order of the answers. Two may have the same name."""
 _COLORS: Final[Mapping[State, str]] = {
     State.OK: "green",
     State.PROBLEM: "red",
@@ -150,7 +151,7 @@ def _check(subject: Subject, output: Output | None) -> _Check:
     """Ask all questions about one role, and print each answer as it arrives."""
     check = _Check([])
     with _hidden(subject.stack.secrecy):
-        for question, ask in _QUESTIONS:
+        for question, ask in QUESTIONS:
             for answer in _answers(ask, subject):
                 check.answers.append((question, answer))
                 if output:

@@ -13,6 +13,7 @@ from evidence import examples
 from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
 from roles.__main__ import main
 from roles.actions import ACTIONS
+from roles.check import command
 from sandbox.account import FILL
 from tests.authorization.simulator import ask
 from tests.helpers.policy_simulation import decide
@@ -276,8 +277,11 @@ class World(Maker):
         return said
 
     def ask(self, question: str, *options: str) -> str:
-        """Check the stack, and return the answer to a question."""
-        return self.check(*options).answer(question)
+        """Ask one of the questions about the stack, and return the answer."""
+        asked = [each for each in command.QUESTIONS if question.startswith(each[0])]
+        with self.patch.context() as patch:
+            patch.setattr(command, "QUESTIONS", asked)
+            return self.check(*options).answer(question)
 
     def adopted(self, *options: str) -> dict[str, Any]:
         """Return the configuration that `roles adopt` writes, without the project's namespace."""
