@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,11 +31,12 @@ _PYTHON: Final = PROJECT / "venv" / "bin" / "python"
 _MODULES: Final = ("pulumi.runtime", "pulumi.dynamic", "pulumi_aws.iam", "grpc.aio")
 _SCRIPT: Final = f"""\
 #!{_PYTHON} -IS
-import os, socket, sys
+import os, signal, socket, sys
 arguments = sys.argv[1:]
 script = arguments[1] if arguments[1:] else ""
 if os.environ.get("COLD_PROGRAMS") or not script.endswith("-python-exec"):
     os.execv({str(_PYTHON)!r}, [{str(_PYTHON)!r}, *arguments])
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program ends with its monitor
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
     server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     server.connect(ADDRESS)
@@ -46,9 +48,15 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
 
 @contextmanager
 def warm_programs(directory: Path) -> Generator[Path]:
-    """Start the server; return the directory of a virtual environment whose Python it runs."""
-    address = directory / "programs"
-    command = [sys.executable, "-m", "tests.helpers.warm", str(address)]
+    """Start the server; return the directory of a virtual environment whose Python it runs.
+
+    Only Linux has what the server needs: elsewhere, programs start as they do for a user.
+    """
+    if sys.platform != "linux":
+        yield PROJECT / "venv"
+        return
+    name = f"programs-{uuid.uuid4()}"
+    command = [sys.executable, "-m", "tests.helpers.warm", name]
     virtual_environment = directory / "venv"
     (virtual_environment / "bin").mkdir(parents=True)
     for place in (_PYTHON.parent.parent, _PYTHON.parent):
@@ -57,7 +65,7 @@ def warm_programs(directory: Path) -> Generator[Path]:
             if path.name not in ("bin", "python"):
                 copy.symlink_to(path)
     python = virtual_environment / "bin" / "python"
-    python.write_text(_SCRIPT.replace("ADDRESS", repr(str(address))))
+    python.write_text(_SCRIPT.replace("ADDRESS", repr(_address(name))))
     python.chmod(0o755)
     with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdin is not None
@@ -70,17 +78,22 @@ def warm_programs(directory: Path) -> Generator[Path]:
             server.wait(TIMEOUT)
 
 
-def serve(address: str) -> Callable[[], object] | None:
+def _address(name: str) -> str:
+    """Return an address without a file, whose path could be too long."""
+    return f"\0{name}"
+
+
+def serve(name: str) -> Callable[[], object] | None:
     """Fork for each request; in the fork, return the program to run. End with standard input.
 
     A fork ends with the process that asked for it.
     """
-    for name in _MODULES:
-        importlib.import_module(name)
+    for module in _MODULES:
+        importlib.import_module(module)
     gc.collect()
     gc.freeze()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(address)
+    listener.bind(_address(name))
     listener.listen()
     waiting = selectors.DefaultSelector()
     waiting.register(listener, selectors.EVENT_READ)

@@ -153,7 +153,7 @@ def test_the_role_of_a_session_is_simulated_with_its_path(world: World):
 
     world.server.decide = decide
     admin = f"arn:aws:iam::{ACCOUNT}:role/team/admin"
-    assert world.ask("iam:PassRole") == (
+    assert world.check().answer("iam:PassRole") == (
         f"ok       iam:PassRole: {admin} may pass the role to qbusiness.amazonaws.com\n"
     )
     assert set(principals) == {ROLE_ARN, admin}
