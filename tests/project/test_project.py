@@ -38,6 +38,12 @@ def test_pulumi_yaml_declares_exactly_the_keys():
     assert list(DECLARED) == [*KEYS.values(), "protect", "dataSources"]
 
 
+@pytest.mark.parametrize("directory", [".", "template", "examples/ci-roles"])
+def test_every_update_of_roles_refreshes_first(directory: str):
+    project = yaml.safe_load((PROJECT / directory / "Pulumi.yaml").read_text())
+    assert project["options"] == {"refresh": "always"}
+
+
 @pytest.mark.parametrize("key", DECLARED)
 def test_a_declaration_has_a_type_a_description_and_a_blank_default_unless_required(key: str):
     types = {spelled: SETTINGS[name].kind.yaml_type for name, spelled in KEYS.items()}
