@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -42,7 +43,7 @@ def own(tmp_path: Path) -> Iterator[tuple[Sandbox, dict[str, str]]]:
     yield from prepared(tmp_path / "sandbox")
 
 
-def server(sandbox: Sandbox) -> dict[str, int]:
+def server(sandbox: Sandbox) -> dict[str, Any]:
     return json.loads((sandbox.aws / "server.json").read_text())
 
 
@@ -197,15 +198,16 @@ def test_two_sandboxes_are_independent(own: tuple[Sandbox, dict[str, str]], tmp_
 
 
 def test_the_server_listens_only_on_loopback(own: tuple[Sandbox, dict[str, str]]):
-    port = server(own[0])["port"]
-    listening = f":{port:04X}"
+    state = server(own[0])
     tables = [Path(f"/proc/net/{table}") for table in ("tcp", "tcp6")]
     lines = [
         line.split() for table in tables if table.exists() for line in table.read_text().splitlines()
     ]
     loopback = f"{int.from_bytes(socket.inet_aton('127.0.0.1'), 'little'):08X}"
-    addresses = [line[1] for line in lines if line[3] == "0A" and line[1].endswith(listening)]
-    assert addresses == [f"{loopback}{listening}"]
+    for port in (state["port"], *state["providers"].values()):
+        listening = f":{port:04X}"
+        (address,) = (line[1] for line in lines if line[3] == "0A" and line[1].endswith(listening))
+        assert address.endswith(f"{loopback}{listening}")  # IPv6 shows it with a prefix
 
 
 def test_a_stop_ends_the_server_and_deletes_the_state(own: tuple[Sandbox, dict[str, str]]):
