@@ -165,6 +165,17 @@ def test_a_block_gives_iam_time_after_each_of_two_updates_and_ends_by_looking_fo
             assert last == drift
 
 
+def test_a_copied_environment_keeps_no_setting_that_names_a_resource():
+    removed = re.search(r"rm-all --stack staging ([\w\s\\]+)", ENVIRONMENTS.read_text())
+    assert removed
+    replaced = {"applicationId", "indexId"}
+    kept = {
+        *("connector", "ingestScope", "exclusivePolicies", "rolePath", "roleDescription", "tags"),
+        "permissionsBoundaryArn",
+    }
+    assert {*re.findall(r"\w+", removed[1])} == {*KEYS.values(), "dataSources"} - replaced - kept
+
+
 def test_the_path_of_a_member_is_set_as_the_configuration_page_says(new_stack: NewStack):
     stack = new_stack({**REQUIRED})
     lines = blocks("sh", (DOCS / "configuration.md").read_text())
