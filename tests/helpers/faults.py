@@ -1,7 +1,7 @@
 """Make IAM fail, wait, or lag with proxies in front of it.
 
-The proxy microburst, which knows AWS's protocols, makes calls fail; a gate delays a call until a test
-opens it; a replica answers with what was true before.
+The proxy microburst, which knows AWS's protocols, makes calls fail; a gate delays calls until a
+test opens it; a replica answers with what was true before.
 """
 
 import asyncio
@@ -10,7 +10,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from select import select
 from threading import Event, Semaphore, Thread
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 from urllib.request import Request, urlopen
 
 from aiohttp import web
@@ -71,8 +72,18 @@ def proxy(upstream: str) -> Generator[Proxy]:
         loop.close()
 
 
+class Stop(NamedTuple):
+    """A call of IAM that waits at a gate."""
+
+    action: str
+    executed: bool = False
+    """Whether IAM has executed the call that waits."""
+    role: str = ""
+    """The first characters of the role's name."""
+
+
 class Gate:
-    """IAM behind a gate: a call of CreateRole waits there, before or after IAM has created the role."""
+    """IAM behind a gate, where calls wait until a test opens it."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -82,7 +93,7 @@ class Gate:
 
     def wait_for_call(self) -> None:
         """Wait until another call arrives at the gate."""
-        assert self.arrived.acquire(timeout=TIMEOUT), "no call of CreateRole arrived"
+        assert self.arrived.acquire(timeout=TIMEOUT), "no further call arrived at the gate"
 
     def open(self) -> None:
         """Forward all waiting and later calls."""
@@ -91,18 +102,27 @@ class Gate:
 
 
 @contextmanager
-def gate(upstream: str, *, applied: bool = False) -> Generator[Gate]:
-    """Run a gate in front of IAM; calls that wait at the end of the context get no response."""
+def gate(upstream: str, *stops: Stop, applied: bool = False) -> Generator[Gate]:
+    """Run a gate in front of IAM; calls that wait at the end of the context get no response.
+
+    By default, each CreateRole waits, before or after IAM has `applied` it.
+    """
+    stops = stops or (Stop("CreateRole", executed=applied),)
     closed = Gate()
 
     class GateHandler(Handler):
         def do_POST(self) -> None:  # noqa: N802 http.server calls it
             body = self.body()
-            create = b"Action=CreateRole" in body
-            if create and not applied and not self.passes():
+            call = dict(parse_qsl(body.decode()))
+            executed = [
+                stop.executed
+                for stop in stops
+                if stop.action == call["Action"] and call.get("RoleName", "").startswith(stop.role)
+            ]
+            if False in executed and not self.passes():
                 return
             status, content = self.forward(upstream, body)
-            if create and applied and not self.passes():
+            if True in executed and not self.passes():
                 return
             self.answer(status, content)
 
