@@ -1,0 +1,972 @@
+# ruff: noqa: E501 a table is read by its columns
+"""Plant faults that a user would meet, one at a time, and check that a test finds each.
+
+Each fault names the cheapest test that finds it. Run this after tests were rewritten or removed:
+`python -m tests.helpers.faults_planted [PATTERN...]` tries the faults whose name, file, or test contains one
+of the patterns, by default all. The faults are planted in a copy of the tracked files, never here.
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, NamedTuple
+
+from sandbox.environment import PROJECT
+
+LINKED: Final = ("venv", "tests/node_modules", ".sandbox/engine")
+"""Packages and programs that the copy shares with this checkout."""
+TESTS_FAILED: Final = 1
+"""Exit code of pytest; others mean that there is no such test, or that it was not run."""
+
+
+class Fault(NamedTuple):
+    """A fault: a replaced part of a file."""
+
+    name: str
+    file: str
+    before: str
+    """Occurs once in the file."""
+    after: str
+    test: str
+    """The node ID of the test that finds it."""
+
+
+FAULTS: Final = (
+    # The program.
+    Fault(
+        "the ARN resolves before the policy exists",
+        "components/connector_role.py",
+        "pulumi.Output.all(role.arn, policy.id)",
+        "pulumi.Output.all(role.arn)",
+        "tests/components/test_component.py::test_the_arn_depends_on_the_policy",
+    ),
+    Fault(
+        "a replaced role loses its policy first",
+        "components/connector_role.py",
+        "delete_before_replace=False",
+        "delete_before_replace=True",
+        "tests/components/test_component.py::test_the_policy_is_replaced_after_its_new_role_exists",
+    ),
+    Fault(
+        "the caller of one provider serves all",
+        "components/connector_role.py",
+        "self.get_provider(_GET_CALLER_IDENTITY) or pulumi.runtime.get_root_resource()",
+        "pulumi.runtime.get_root_resource()",
+        "tests/components/test_component.py::test_the_caller_is_looked_up_once_for_each_provider",
+    ),
+    Fault(
+        "the account is that of the default provider",
+        "components/connector_role.py",
+        "pulumi.InvokeOptions(parent=self)",
+        "pulumi.InvokeOptions()",
+        "tests/components/test_component.py::test_the_children_and_the_invokes_use_the_component_s_provider",
+    ),
+    Fault(
+        "secret tags in tagsAll",
+        "components/connector_role.py",
+        '"tagsAll": ("tags",)',
+        '"tagsAll": ()',
+        "tests/components/test_component.py::test_a_secret_that_the_provider_repeats_stays_secret",
+    ),
+    Fault(
+        "a secret setting hides the trust policy from whoever approves a preview",
+        "components/connector_role.py",
+        "result = pulumi.Output.unsecret(",
+        "result = pulumi.Output.from_input(",
+        "tests/components/test_component.py::test_a_secret_makes_only_the_values_that_contain_it_secret",
+    ),
+    Fault(
+        "a secret setting is plain in the state",
+        "components/connector_role.py",
+        "pulumi.Output.secret(arguments[key])",
+        "arguments[key]",
+        "tests/components/test_configuration.py::test_a_secret_key_makes_only_the_values_that_contain_it_secret",
+    ),
+    Fault(
+        "a blank role name is passed to the provider",
+        "components/connector_role.py",
+        '_none_if_blank(settings["role_name"])',
+        'settings["role_name"]',
+        "tests/components/test_component.py::test_an_unset_or_blank_setting_is_not_an_input_of_the_role",
+    ),
+    Fault(
+        "an imported role loses its policies before it has the new one",
+        "components/connector_role.py",
+        "depends_on=[policy]",
+        "depends_on=[]",
+        "tests/components/test_component.py::test_with_exclusive_policies_the_stack_owns_all_policies_of_the_role",
+    ),
+    Fault(
+        "the stack owns a policy that does not exist yet",
+        "components/connector_role.py",
+        "policy_names=[policy.name]",
+        "policy_names=[POLICY_NAME]",
+        "tests/components/test_component.py::test_with_exclusive_policies_the_stack_owns_all_policies_of_the_role",
+    ),
+    Fault(
+        "an upgrade replaces the policy of every role",
+        "components/connector_role.py",
+        'POLICY_NAME: Final = "qbusiness-aem-connector"',
+        'POLICY_NAME: Final = "qbusiness-connector"',
+        "tests/components/test_component.py::test_the_inputs_of_role_and_policy_are_the_documents_and_the_settings",
+    ),
+    Fault(
+        "a warning is shown twice",
+        "components/connector_role.py",
+        "arguments.warnings = ()",
+        "pass",
+        "tests/components/test_configuration.py::test_without_allowed_accounts_the_program_warns_and_shows_the_commands",
+    ),
+    Fault(
+        "a provider that another resource configures fails the preview",
+        "components/secrecy.py",
+        'cast("str", pulumi.UNKNOWN) if value is None else value',
+        "value",
+        "tests/components/test_component.py::test_in_a_preview_a_provider_that_is_not_configured_yet_gives_unknown_documents",
+    ),
+    Fault(
+        "a common tag wins over an entry's",
+        "components/data_sources.py",
+        "{**common_tags, **own_tags}",
+        "{**own_tags, **common_tags}",
+        "tests/components/test_data_sources.py::test_a_member_has_the_defaults_of_the_settings_that_it_leaves_out",
+    ),
+    Fault(
+        "two entries get one role name",
+        "components/data_sources.py",
+        "owners.setdefault(role_name.lower(), name)",
+        "owners.setdefault(role_name, name)",
+        "tests/components/test_data_sources.py::test_two_members_cannot_have_the_same_role_name_whatever_its_case",
+    ),
+    Fault(
+        "a connector without a VPC gets the network statements of the default",
+        "components/data_sources.py",
+        'applies = setting != "vpc_configuration" or default_vpc_applies',
+        "applies = True",
+        "tests/components/test_data_sources.py::test_a_default_vpc_applies_to_connectors_that_support_one_and_the_others_are_named",
+    ),
+    Fault(
+        "the configuration exceeds an environment variable",
+        "components/data_sources.py",
+        "100 * 1024",
+        "1000 * 1024",
+        "tests/components/test_data_sources.py::test_the_number_of_members_and_the_size_of_the_configuration_are_limited",
+    ),
+    Fault(
+        "the protection of one entry is lost",
+        "components/connector_role.py",
+        "_protected(opts, protect=member.protect)",
+        "opts",
+        "tests/components/test_data_sources.py::test_protect_applies_to_all_members_or_to_one",
+    ),
+    Fault(
+        "a misspelled key has no effect",
+        "components/stack_config.py",
+        "_refuse_unknown_keys(config.name, prefix, report)",
+        "pass",
+        "tests/components/test_configuration.py::test_a_misspelled_key_is_refused_with_the_nearest_one",
+    ),
+    Fault(
+        "a printed command names a stack of another organization",
+        "components/stack_config.py",
+        'return f"{organization}/{name}"',
+        "return name",
+        "tests/components/test_configuration.py::test_a_command_names_the_stack_with_its_organization_in_pulumi_cloud",
+    ),
+    Fault(
+        "a printed command sets a secret as plain text",
+        "components/stack_config.py",
+        '"--secret" if secret else "--plaintext" if is_plain else typed',
+        '"--plaintext" if is_plain else typed',
+        "tests/components/test_messages.py::test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys",
+    ),
+    Fault(
+        "a printed command keeps the text of a boolean",
+        "components/stack_config.py",
+        "if is_boolean and option:",
+        "if False:",
+        "tests/components/test_data_sources.py::test_every_problem_of_every_member_is_reported_at_once_by_its_path",
+    ),
+    Fault(
+        "nobody hears that the list of accounts is missing",
+        "components/default_provider.py",
+        "report.warnings.append(_missing_list(set_command(), report))",
+        "pass",
+        "tests/components/test_configuration.py::test_without_allowed_accounts_the_program_warns_and_shows_the_commands",
+    ),
+    Fault(
+        "a list of accounts that Pulumi wrote as numbers is refused",
+        "components/default_provider.py",
+        "account not in map(str, accounts)",
+        "account not in accounts",
+        "tests/components/test_configuration.py::test_a_list_with_the_application_s_account_is_accepted",
+    ),
+    Fault(
+        "a tag clashes with a default tag in the middle of an update",
+        "components/default_provider.py",
+        "first.setdefault(key.lower(), key)",
+        "first.setdefault(key, key)",
+        "tests/components/test_configuration.py::test_a_tag_that_differs_from_a_default_tag_only_in_case_is_refused",
+    ),
+    Fault(
+        "a bucket name with two periods",
+        "components/formats.py",
+        r'r"(?!.*\.\.)"',
+        'r""',
+        "tests/components/test_settings.py::test_an_invalid_name_of_a_bucket_is_refused",
+    ),
+    Fault(
+        "a wildcard in the name of a secret",
+        "components/formats.py",
+        "[A-Za-z0-9/_+=.@-]{1,512}-",
+        "[A-Za-z0-9/_+=.@*-]{1,512}-",
+        "tests/components/test_settings.py::test_no_identifier_accepts_a_character_that_could_widen_a_policy",
+    ),
+    Fault(
+        "a placeholder of a printed command is accepted",
+        "components/formats.py",
+        "elif value == self.placeholder:",
+        "elif False:",
+        "tests/components/test_settings.py::test_a_placeholder_is_refused_with_the_expected_value",
+    ),
+    Fault(
+        "a secret leaks in a message",
+        "components/report.py",
+        "return self.report.show(value, self.setting)",
+        "return str(value)",
+        "tests/components/test_messages.py::test_a_secret_is_never_shown",
+    ),
+    Fault(
+        "a value forges a line of a message",
+        "components/errors.py",
+        'r"[^ -~]"',
+        r'r"[^ -~\n]"',
+        "tests/components/test_settings.py::test_no_value_can_forge_a_line_of_the_message",
+    ),
+    Fault(
+        "an ARN of another Region",
+        "components/rules.py",
+        'for part in ("partition", "region", "account"):',
+        'for part in ("partition", "account"):',
+        "tests/components/test_messages.py::test_the_messages_are_the_expected_ones",
+    ),
+    Fault(
+        "credentials of another account",
+        "components/rules.py",
+        'for part in ("partition", "account"):',
+        'for part in ("partition",):',
+        "tests/components/test_settings.py::test_credentials_of_another_account_are_refused",
+    ),
+    Fault(
+        "a Region that is not known yet counts as the provider's",
+        "components/rules.py",
+        'None if "region" in self.report.unknown else provider.region',
+        "provider.region",
+        "tests/components/test_settings.py::test_a_region_that_is_not_known_yet_refuses_no_arn",
+    ),
+    Fault(
+        "a policy of exactly IAM's size limit is refused",
+        "components/validation.py",
+        "size > formats.MAXIMUM_INLINE_SIZE",
+        "size >= formats.MAXIMUM_INLINE_SIZE",
+        "tests/components/test_settings.py::test_a_policy_of_exactly_the_quota_is_accepted_and_one_more_character_is_not",
+    ),
+    Fault(
+        "the size of a policy with the role's name is too small",
+        "components/validation.py",
+        'formats.MAXIMUM_ROLE_NAME_LENGTH * "n"',
+        '"n"',
+        "tests/components/test_settings.py::test_the_size_of_a_policy_with_the_role_s_name_counts_the_longest_one",
+    ),
+    Fault(
+        "one oversized entry fails after other roles exist",
+        "components/validation.py",
+        "    _check_size(role_policy, reading)",
+        "    all(location) and _check_size(role_policy, reading)",
+        "tests/components/test_component.py::test_a_policy_beyond_the_quota_is_refused_before_anything_is_registered",
+    ),
+    Fault(
+        "a policy is rendered without a bucket that is not known yet",
+        "components/validation.py",
+        "if index is None or not reading.report.unknown.isdisjoint(role_policy_settings(connector)):",
+        "if index is None:",
+        "tests/components/test_settings.py::test_while_a_setting_of_the_bucket_is_unknown_its_policy_is_not_rendered",
+    ),
+    Fault(
+        "security groups come before subnets",
+        "components/validation.py",
+        "[*dict.fromkeys(network_arns())]",
+        "sorted({*network_arns()})",
+        "tests/components/test_documents.py::test_subnets_come_before_security_groups_in_order_and_without_repeats",
+    ),
+    Fault(
+        "any application of the account may assume the role",
+        "components/policies.py",
+        '"ArnEquals": {"aws:SourceArn": application.arn}',
+        '"ArnLike": {"aws:SourceArn": application.arn[:-36] + "*"}',
+        "tests/components/test_documents.py::test_the_default_with_every_option_equals_the_expected_document",
+    ),
+    Fault(
+        "KMS via the wrong service",
+        "components/policies.py",
+        'service = "s3" if resources.bucket and resources.bucket.is_source else "secretsmanager"',
+        'service = "secretsmanager"',
+        "tests/components/test_documents.py::test_a_connector_of_each_kind_of_page_has_the_documents_written_out",
+    ),
+    Fault(
+        "s3:* on the bucket of a data source",
+        "components/policies.py",
+        '["s3:GetObject"]',
+        '["s3:*"]',
+        "tests/components/test_documents.py::test_a_connector_of_each_kind_of_page_has_the_documents_written_out",
+    ),
+    Fault(
+        "a bucket of any account",
+        "components/policies.py",
+        '{"StringEquals": {"aws:ResourceAccount": bucket.account}}',
+        "{}",
+        "tests/components/test_documents.py::test_a_bucket_of_another_account_is_restricted_to_that_account",
+    ),
+    Fault(
+        "a role passes the role of this name under another path",
+        "components/policies.py",
+        "role{resources.role_path}{ROLE_NAME_PLACEHOLDER}",
+        "role/{ROLE_NAME_PLACEHOLDER}",
+        "tests/components/test_component.py::test_a_role_whose_data_source_is_a_bucket_names_itself_with_its_path",
+    ),
+    Fault(
+        "network interfaces of another application",
+        "components/policies.py",
+        'f"qbusiness_{account}_{application_id}_*"',
+        'f"qbusiness_{account}_*"',
+        "tests/components/test_documents.py::test_the_default_with_every_option_equals_the_expected_document",
+    ),
+    # The commands.
+    Fault(
+        "no second page of a list",
+        "roles/account.py",
+        'if name is None or not page.get("IsTruncated", True):',
+        "if True:",
+        "tests/roles/adopt/test_choice.py::test_long_lists_are_read_to_their_end_with_progress",
+    ),
+    Fault(
+        "a throttled call is not repeated",
+        "roles/account.py",
+        "_ATTEMPTS: Final = 10",
+        "_ATTEMPTS: Final = 1",
+        "tests/roles/test_errors.py::test_a_throttled_call_is_repeated",
+    ),
+    Fault(
+        "the sign-in page of a proxy is an empty answer",
+        "roles/account.py",
+        'if _PAGE.match(response_dict["body"]):',
+        "if False:",
+        "tests/roles/test_errors.py::test_a_page_in_place_of_an_answer_is_one_line_without_html",
+    ),
+    Fault(
+        "policies that are attached to a role are not compared",
+        "roles/difference.py",
+        "**role.inline_policies, **role.attached_policies}",
+        "**role.inline_policies}",
+        "tests/roles/adopt/test_comparison.py::test_attached_policies_are_compared_too",
+    ),
+    Fault(
+        "a shared lock in adopt",
+        "roles/adopt/files.py",
+        "fcntl.LOCK_EX",
+        "fcntl.LOCK_SH",
+        "tests/roles/adopt/test_files.py::test_a_command_waits_for_another_one_and_notices_what_it_has_written",
+    ),
+    Fault(
+        "unquoted YAML",
+        "roles/adopt/files.py",
+        "default_style='\"'",
+        "default_style=None",
+        "tests/roles/adopt/test_files.py::test_a_tag_value_that_yaml_would_read_as_another_type_is_quoted",
+    ),
+    Fault(
+        "adopt overwrites a file without --force",
+        "roles/adopt/files.py",
+        "if existing and not overwrite:",
+        "if False:",
+        "tests/roles/adopt/test_files.py::test_files_are_overwritten_only_with_force_and_keep_other_members",
+    ),
+    Fault(
+        "a policy with the program's name is not imported",
+        "roles/adopt/files.py",
+        "    if POLICY_NAME in role.inline_policies:",
+        "    if False:",
+        "tests/roles/adopt/test_files.py::test_a_policy_with_the_program_s_name_is_imported_too",
+    ),
+    Fault(
+        "adopt takes a role from another data source",
+        "roles/adopt/every.py",
+        "if users[arn] > 1:",
+        "if users[arn] > 2:",
+        "tests/roles/adopt/test_every.py::test_a_role_that_is_shared_with_another_connector_or_application_is_left_out",
+    ),
+    Fault(
+        "adopt renames an entry, and the next update deletes its role",
+        "roles/adopt/every.py",
+        "before.name_of(role) or chosen.get(identifier)",
+        "chosen.get(identifier)",
+        "tests/roles/adopt/test_every.py::test_members_of_the_file_keep_their_names_and_their_protection",
+    ),
+    Fault(
+        "adopt drops an entry, and the next update deletes its role",
+        "roles/adopt/existing.py",
+        "if not lost:",
+        "if True:",
+        "tests/roles/adopt/test_every.py::test_a_role_of_the_file_is_never_dropped",
+    ),
+    Fault(
+        "a copied policy is too large for a managed policy",
+        "roles/adopt/room.py",
+        "MAXIMUM_MANAGED_SIZE: Final = 6_144",
+        "MAXIMUM_MANAGED_SIZE: Final = 10_240",
+        "tests/roles/adopt/test_room.py::test_a_policy_larger_than_a_managed_policy_is_divided_without_loss",
+    ),
+    Fault(
+        "audit succeeds with roles that differ",
+        "roles/audit/command.py",
+        "{State.DIFFERENT, State.INVALID, State.UNKNOWN}",
+        "{State.INVALID, State.UNKNOWN}",
+        "tests/roles/audit/test_table.py::test_the_statements_of_a_different_role_are_named",
+    ),
+    Fault(
+        "audit reports access as missing that it could not read",
+        "roles/audit/survey.py",
+        "or (kinds and complete):",
+        "or kinds:",
+        "tests/roles/audit/test_survey.py::test_unread_policies_are_not_a_difference",
+    ),
+    Fault(
+        "audit calls access missing that only one of several data sources lacks",
+        "roles/audit/survey.py",
+        "if finding.kind is not Kind.MISSING or result.data_source in finding.data_sources",
+        "if finding.data_sources is not None",
+        "tests/roles/audit/test_survey.py::test_a_missing_statement_of_a_shared_role_names_the_data_sources_that_need_it",
+    ),
+    Fault(
+        "check reports the oldest sync",
+        "roles/account.py",
+        'max(jobs, key=lambda job: job["startTime"]',
+        'min(jobs, key=lambda job: job["startTime"]',
+        "tests/roles/check/test_data_sources.py::test_a_sync_that_was_stopped_is_a_problem",
+    ),
+    Fault(
+        "check calls a stopped sync fine",
+        "roles/check/data_sources.py",
+        '"ABORTED": True',
+        '"ABORTED": False',
+        "tests/roles/check/test_data_sources.py::test_a_sync_that_was_stopped_is_a_problem",
+    ),
+    Fault(
+        "check does not see a data source in another index",
+        "roles/check/data_sources.py",
+        "if source.index_id != subject.index_id:",
+        "if False:",
+        "tests/roles/check/test_data_sources.py::test_a_data_source_of_the_role_in_another_index_is_a_problem",
+    ),
+    Fault(
+        "check does not see that the trust policy lacks the ARN of the application",
+        "roles/check/permissions.py",
+        'all(verdict.verdict != "missing" for verdict in difference.program)',
+        "difference.program",
+        "tests/roles/check/test_permissions.py::test_a_trust_policy_for_another_application_arn_is_a_problem",
+    ),
+    Fault(
+        "check does not see a missing boundary",
+        "roles/check/permissions.py",
+        "if actual != wanted:",
+        "if wanted and actual != wanted:",
+        "tests/roles/check/test_boundary.py::test_a_boundary_that_the_settings_lack_is_a_problem",
+    ),
+    Fault(
+        "the MFA key unknown instead of absent",
+        "roles/check/decisions.py",
+        '    "aws:multifactorauthpresent",\n',
+        "",
+        "tests/roles/check/test_boundary.py::test_a_boundary_that_denies_under_a_condition_that_is_met_is_a_problem",
+    ),
+    Fault(
+        "check does not see an earlier key of the secret's version",
+        "roles/check/resources.py",
+        "if any(_managed_key(subject, key) in usable for key in current):",
+        "if current:",
+        "tests/roles/check/test_resources.py::test_a_current_version_under_an_earlier_key_is_a_problem",
+    ),
+    Fault(
+        "check does not see that a secret is scheduled for deletion",
+        "roles/check/resources.py",
+        'if "DeletedDate" in found:',
+        "if False:",
+        "tests/roles/check/test_resources.py::test_a_problem_of_a_resource_is_printed_with_the_command_that_fixes_it",
+    ),
+    Fault(
+        "check does not see a zone without Amazon Q Business",
+        "roles/check/resources.py",
+        "if supported and zone not in supported:",
+        "if False:",
+        "tests/roles/check/test_resources.py::test_a_problem_of_a_resource_is_printed_with_the_command_that_fixes_it",
+    ),
+    Fault(
+        "check does not see the ID of a deleted role in a bucket policy",
+        "roles/check/resource_policies.py",
+        "AROA[A-Z0-9]+",
+        "AIDA[A-Z0-9]+",
+        "tests/roles/check/test_resource_policies.py::test_a_resource_policy_that_names_a_deleted_role_is_a_problem",
+    ),
+    Fault(
+        "check shows the value of a secret setting in a message of AWS",
+        "roles/check/secrecy.py",
+        '"its message is hidden because settings are secret" if self and text else text',
+        "text",
+        "tests/roles/check/test_secrecy.py::test_the_code_of_a_hidden_message_is_shown",
+    ),
+    Fault(
+        "check reads another account",
+        "roles/check/subject.py",
+        "if wanted and wanted != account_id:",
+        "if False:",
+        "tests/roles/check/test_stack.py::test_credentials_of_another_account_are_one_line",
+    ),
+    Fault(
+        "a skipped question hides a problem from the exit code",
+        "roles/check/command.py",
+        "if counts[State.PROBLEM]:",
+        "if counts[State.PROBLEM] and not unanswered:",
+        "tests/roles/check/test_command.py::test_a_problem_outweighs_an_unknown_answer_and_a_skipped_question",
+    ),
+    Fault(
+        "check succeeds although it cannot tell",
+        "roles/check/command.py",
+        "return CANNOT_TELL if counts[State.CANNOT_TELL] else FINE",
+        "return FINE",
+        "tests/roles/check/test_boundary.py::test_a_boundary_under_an_unknown_condition_is_neither_ok_nor_a_problem",
+    ),
+    # The guardrails, and the reading of policies.
+    Fault(
+        "sts:AssumeRoleWithWebIdentity passes the pack",
+        "guardrails/rules.py",
+        'if action.lower() != "sts:assumerole"',
+        'if not action.lower().startswith("sts:assumerole")',
+        "tests/guardrails/test_guardrails.py::test_a_role_that_is_too_wide_is_found_by_its_rules_alone",
+    ),
+    Fault(
+        "the pack refuses as many attached policies as IAM allows",
+        "guardrails/rules.py",
+        "if number > maximum:",
+        "if number >= maximum:",
+        "tests/guardrails/test_guardrails.py::test_at_most_ten_policies_are_attached_wherever_they_are_declared",
+    ),
+    Fault(
+        "a policy that AWS manages passes the pack",
+        "guardrails/rules.py",
+        "        if _AWS_MANAGED.match(attachment.arn):",
+        "        if False:",
+        "tests/guardrails/test_guardrails.py::test_a_role_that_is_too_wide_is_found_by_its_rules_alone",
+    ),
+    Fault(
+        "the pack allows more than the component grants",
+        "guardrails/connector_policy.json",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:*",
+        "tests/guardrails/test_guardrails.py::test_the_pack_s_policy_grants_the_permissions_that_the_component_grants_all_connectors",
+    ),
+    Fault(
+        "exemption by name",
+        "guardrails/__main__.py",
+        "if role.urn not in exempt:",
+        "if role.name not in exempt:",
+        "tests/guardrails/test_guardrails.py::test_an_exemption_names_the_urn_of_a_role",
+    ),
+    Fault(
+        "the pack stops nothing",
+        "guardrails/__main__.py",
+        "enforcement_level=EnforcementLevel.ADVISORY if rule.advisory else None",
+        "enforcement_level=EnforcementLevel.ADVISORY",
+        "tests/guardrails/test_guardrails_engine.py::test_levels_and_exemptions_are_configurable",
+    ),
+    Fault(
+        "the pack ignores the names of roles in another case",
+        "guardrails/declared_roles.py",
+        '(role.text("name") or "").lower()',
+        '(role.text("name") or "")',
+        "tests/guardrails/test_guardrails.py::test_the_names_of_roles_are_not_case_sensitive",
+    ),
+    Fault(
+        "? covers *",
+        "guardrails/iam/patterns.py",
+        '_expression(pattern, ignore_case, "[^*]")',
+        '_expression(pattern, ignore_case, ".")',
+        "tests/roles/test_difference.py::test_statements_are_compared_by_the_access_that_they_allow",
+    ),
+    Fault(
+        "a denial does not count",
+        "guardrails/iam/requests.py",
+        "if denying or not (allowing or possibly):",
+        "if not (allowing or possibly):",
+        "tests/roles/check/test_key_policy.py::test_a_key_policy_that_denies_the_role_under_a_condition_is_a_problem",
+    ),
+    Fault(
+        "one of several values meets ForAllValues",
+        "guardrails/iam/conditions.py",
+        "answer = every(answers)",
+        "answer = some(answers)",
+        "tests/roles/check/test_published_policies.py::test_policies_that_are_easily_misread_are_answered",
+    ),
+    Fault(
+        "a policy with a member twice is read as its last value",
+        "guardrails/iam/documents.py",
+        "json.loads(text, object_pairs_hook=_members_once)",
+        "json.loads(text)",
+        "tests/guardrails/test_guardrails.py::test_a_malformed_document_is_reported_and_breaks_nothing",
+    ),
+    # The sandbox.
+    Fault(
+        "the stand-in always deletes first",
+        "sandbox/provider/lifecycle.py",
+        "bool(replaces) and deletes_first",
+        "bool(replaces)",
+        "tests/sandbox/test_provider.py::test_exclusive_resources_are_created_before_the_old_ones_are_deleted",
+    ),
+    Fault(
+        "the stand-in does not record a failed update as successful",
+        "sandbox/provider/lifecycle.py",
+        "if self.resource.stores_failed_updates:",
+        "if False:",
+        "tests/engine/test_faults.py::test_without_a_refresh_the_next_update_reports_success_and_applies_nothing",
+    ),
+    Fault(
+        "the stand-in accepts a role name that differs only in case",
+        "sandbox/iam_rules.py",
+        'if parameters["RoleName"].casefold() in taken:',
+        'if parameters["RoleName"] in taken:',
+        "tests/sandbox/test_iam_rules.py::test_a_role_name_is_unique_regardless_of_case",
+    ),
+    Fault(
+        "other machines reach the AWS of the sandbox",
+        "sandbox/aws_server.py",
+        'make_server("127.0.0.1"',
+        'make_server("0.0.0.0"',
+        "tests/sandbox/test_sandbox.py::test_the_server_listens_only_on_loopback",
+    ),
+    Fault(
+        "other machines reach the providers of the sandbox",
+        "sandbox/provider/server.py",
+        "127.0.0.1:0",
+        "0.0.0.0:0",
+        "tests/sandbox/test_sandbox.py::test_the_server_listens_only_on_loopback",
+    ),
+    Fault(
+        "HTTPS_PROXY reaches the sandbox",
+        "sandbox/environment.py",
+        'name.lower().endswith("_proxy")',
+        'name.endswith("_proxy")',
+        "tests/sandbox/test_sandbox.py::test_the_user_s_aws_pulumi_and_proxy_variables_are_not_passed_on",
+    ),
+    Fault(
+        "make down hides a failed destroy",
+        "sandbox/__main__.py",
+        "        exit_code = _destroy(PROJECT, STACK, environment) or exit_code",
+        "        _destroy(PROJECT, STACK, environment)",
+        "tests/project/test_checkout.py::test_make_down_fails_if_pulumi_can_read_the_stack_but_not_destroy_it",
+    ),
+    # The package, the template, and the example.
+    Fault(
+        "the package drops a misspelled input",
+        "plugin/__main__.py",
+        "        del component_def\n",
+        "        inputs = {key: inputs[key] for key in inputs if key in component_def.inputs}\n",
+        "tests/plugin/test_package.py::test_a_misspelled_input_of_an_untyped_language_is_refused",
+    ),
+    Fault(
+        "the package shows a traceback for an invalid setting",
+        "plugin/__main__.py",
+        "if isinstance(error.inner, SettingsError):",
+        "if False:",
+        "tests/plugin/test_package.py::test_invalid_inputs_are_all_reported_at_once_by_name_and_without_a_traceback",
+    ),
+    Fault(
+        "the template accepts unknown keys",
+        "template/__main__.py",
+        "refuse_unknown_keys=True",
+        "refuse_unknown_keys=False",
+        "tests/examples/test_template.py::test_a_new_project_asks_for_what_is_missing_deploys_it_and_gets_another_environment",
+    ),
+    Fault(
+        "a project of the template never repeats a failed update",
+        "template/Pulumi.yaml",
+        "  refresh: always\n",
+        "  refresh: never\n",
+        "tests/project/test_project.py::test_every_update_of_roles_refreshes_first",
+    ),
+    Fault(
+        "the template deploys without the guardrails",
+        "template/.github/workflows/environments.yml",
+        "pulumi up --policy-pack guardrails",
+        "pulumi up",
+        "tests/docs/test_generated_pages.py::test_the_page_is_up_to_date",
+    ),
+    Fault(
+        "a data source without a role",
+        "examples/data-source/__main__.py",
+        'require_output("roleArns")',
+        'get_output("roleArns")',
+        "tests/examples/test_consumers.py::test_a_data_source_without_a_role_is_an_error",
+    ),
+    # The roles of continuous integration.
+    Fault(
+        "a pull request may assume the audit role",
+        "examples/ci-roles/policies.py",
+        '"audit": [main]',
+        '"audit": [main, f"repo:{repository}:pull_request"]',
+        "tests/examples/test_ci_roles.py::test_each_role_trusts_only_its_jobs",
+    ),
+    Fault(
+        "a preview may write roles",
+        "examples/ci-roles/policies.py",
+        '_allow("ConnectorRole", READ_ROLE, environment.roles)',
+        '_allow("ConnectorRole", (*READ_ROLE, *WRITE_ROLE), environment.roles)',
+        "tests/examples/test_ci_roles.py::test_the_roles_allow_exactly_the_calls_of_the_provider",
+    ),
+    Fault(
+        "a preview may write the state",
+        "examples/ci-roles/policies.py",
+        "*_state(settings, environment.name, write=False)",
+        "*_state(settings, environment.name, write=True)",
+        "tests/examples/test_ci_roles.py::test_a_role_may_write_the_state_of_its_own_stack_only",
+    ),
+    Fault(
+        "s3:* on the bucket of the state",
+        "examples/ci-roles/policies.py",
+        '_allow("StateList", ["s3:ListBucket"], [settings.bucket_arn])',
+        '_allow("StateList", ["s3:*"], [settings.bucket_arn, f"{settings.bucket_arn}/*"])',
+        "tests/examples/test_ci_roles.py::test_a_role_may_write_the_state_of_its_own_stack_only",
+    ),
+    Fault(
+        "a deployment may remove a boundary",
+        "examples/ci-roles/policies.py",
+        '() if boundary else ("iam:DeleteRolePermissionsBoundary",)',
+        '("iam:DeleteRolePermissionsBoundary",)',
+        "tests/examples/test_ci_roles.py::test_no_role_gets_permissions_without_the_boundary_or_loses_it",
+    ),
+    Fault(
+        "a deployment may change the roles of CI",
+        "examples/ci-roles/settings.py",
+        'taken = [("CI", f"{roles}/connector-ci-*")]',
+        "taken: list[tuple[str, str]] = []",
+        "tests/examples/test_ci_roles.py::test_every_problem_of_the_settings_is_reported_and_nothing_is_created",
+    ),
+    # The workflows.
+    Fault(
+        "a running deployment is canceled",
+        ".github/workflows/environments.yml",
+        "group: deploy-${{ matrix.stack }}\n      cancel-in-progress: false",
+        "group: deploy-${{ matrix.stack }}\n      cancel-in-progress: true",
+        "tests/project/test_workflows.py::test_deployments_of_a_stack_never_overlap_and_environments_run_in_turn",
+    ),
+    Fault(
+        "environments deploy at once",
+        ".github/workflows/environments.yml",
+        "max-parallel: 1",
+        "max-parallel: 9",
+        "tests/project/test_workflows.py::test_deployments_of_a_stack_never_overlap_and_environments_run_in_turn",
+    ),
+    Fault(
+        "environments deploy without protection",
+        ".github/workflows/environments.yml",
+        "    environment: ${{ matrix.stack }}\n",
+        "",
+        "tests/project/test_workflows.py::test_only_a_deployment_has_an_environment_and_with_it_the_subject_of_the_role_that_deploys",
+    ),
+    Fault(
+        "forks get credentials",
+        ".github/workflows/environments.yml",
+        "      && github.event.pull_request.head.repo.full_name == github.repository\n",
+        "",
+        "tests/project/test_workflows.py::test_a_pull_request_from_a_fork_is_tested_without_credentials",
+    ),
+    Fault(
+        "a refresh before the program",
+        ".github/workflows/environments.yml",
+        'PULUMI_RUN_PROGRAM: "true"',
+        'PULUMI_RUN_PROGRAM: "false"',
+        "tests/project/test_workflows.py::test_every_command_runs_the_program_before_a_refresh",
+    ),
+    Fault(
+        "production is deployed before staging",
+        ".github/workflows/environments.yml",
+        'key=lambda name: (name.startswith("prod"), name)',
+        "key=str",
+        "tests/project/test_workflows.py::test_the_environments_are_read_from_the_files",
+    ),
+    Fault(
+        "the stack of the sandbox is deployed to AWS",
+        ".github/workflows/environments.yml",
+        'names - {"dev", "example"}',
+        'names - {"example"}',
+        "tests/project/test_workflows.py::test_the_environments_are_read_from_the_files",
+    ),
+    Fault(
+        "a failed preview leaves no comment",
+        ".github/workflows/environments.yml",
+        "if: ${{ !cancelled() }}",
+        "if: ${{ success() }}",
+        "tests/project/test_workflows.py::test_the_preview_s_report_becomes_one_comment_for_each_environment_even_if_the_preview_failed",
+    ),
+    Fault(
+        "drift opens no issue",
+        ".github/workflows/environments.yml",
+        ".github/issue.sh 7",
+        ".github/issue.sh 1",
+        "tests/project/test_workflows.py::test_issues_of_other_authors_and_environments_are_not_touched",
+    ),
+    Fault(
+        "a foreign issue is edited",
+        ".github/issue.sh",
+        ' and .author.login == "app/github-actions"',
+        "",
+        "tests/project/test_workflows.py::test_issues_of_other_authors_and_environments_are_not_touched",
+    ),
+    Fault(
+        "an answer that check does not know fails the job",
+        ".github/workflows/environments.yml",
+        'if test "$code" = 3;',
+        'if test "$code" = 4;',
+        "tests/project/test_workflows.py::test_findings_of_roles_become_an_issue_and_an_unknown_answer_a_notice",
+    ),
+    Fault(
+        "a report hides a failure",
+        ".github/report.sh",
+        "code=${PIPESTATUS[0]}",
+        "code=$?",
+        "tests/project/test_workflows.py::test_a_report_contains_both_streams_and_keeps_the_exit_code_of_the_command",
+    ),
+    Fault(
+        "a report is longer than GitHub accepts",
+        ".github/report.sh",
+        "limit=60000",
+        "limit=70000",
+        "tests/project/test_workflows.py::test_output_stays_inside_its_code_block_and_below_the_size_limit",
+    ),
+    Fault(
+        "a release without tests",
+        ".github/workflows/release.yml",
+        "    needs: test\n",
+        "",
+        "tests/project/test_workflows.py::test_only_a_tested_tag_becomes_a_release",
+    ),
+    # The blocks of the pages.
+    Fault(
+        "recovery deletes a role with a set name",
+        "docs/recovery.md",
+        '"name" in inputs.get("__defaults", []) and ',
+        "",
+        "tests/engine/test_crashes.py::test_the_recovery_does_not_touch_another_role",
+    ),
+    Fault(
+        "recovery keeps an orphan",
+        "docs/recovery.md",
+        'operation["type"] == "creating"',
+        'operation["type"] == "updating"',
+        "tests/docs/test_pasting.py::test_the_recovery_deletes_unfinished_resources_and_stops_at_the_first_failure",
+    ),
+    Fault(
+        "recovery loses the record of a role in another account",
+        "docs/recovery.md",
+        "if owner and owner[1] != account:",
+        "if False:",
+        "tests/engine/test_crashes.py::test_with_credentials_of_another_account_the_recovery_stops_and_keeps_the_record",
+    ),
+    Fault(
+        "a new environment has the key of the copied one",
+        "docs/environments.md",
+        "bucketAccountId kmsKeyId vpcConfiguration",
+        "bucketAccountId vpcConfiguration",
+        "tests/docs/test_pages.py::test_a_copied_environment_keeps_no_setting_that_names_a_resource",
+    ),
+    Fault(
+        "a bucket policy of the page admits other roles",
+        "docs/faq.md",
+        'role/qbusiness-role"}}},',
+        'role/*"}}},',
+        "tests/authorization/test_bucket_policies.py::test_the_bucket_policy_allows_only_the_role",
+    ),
+    Fault(
+        "a bucket policy of the page shares all files",
+        "docs/faq.md",
+        "qbusiness-files/sharepoint.crt",
+        "qbusiness-files/*",
+        "tests/authorization/test_bucket_policies.py::test_the_bucket_policy_for_single_files_denies_everything_else",
+    ),
+    Fault(
+        "a renamed entry gets another role",
+        "docs/data-sources.md",
+        '"$NEW-qbusiness-role"',
+        '"$NEW-role"',
+        "tests/engine/test_data_sources.py::test_a_member_is_renamed_in_the_state_without_a_change",
+    ),
+    Fault(
+        "a role with its old name has another ARN",
+        "docs/operations.md",
+        'pulumi config set rolePath "$ROLE_PATH" &&\n',
+        "",
+        "tests/engine/test_refactoring.py::test_after_a_failed_rename_the_page_restores_everything",
+    ),
+)
+
+
+def copied(directory: Path) -> Path:
+    """Return a copy of the tracked files that shares the packages and the engine."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    for name in listed.stdout.split("\0")[:-1]:
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROJECT / name, directory / name)
+    for name in LINKED:
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).symlink_to(PROJECT / name)
+    return directory
+
+
+def outcome(fault: Fault, copy: Path) -> str:
+    """Plant a fault, run its test, and return what happened; empty if the test finds the fault."""
+    file = copy / fault.file
+    text = file.read_text(encoding="utf-8")
+    if text.count(fault.before) != 1:
+        return f"DOES NOT APPLY: the text occurs {text.count(fault.before)} times in {fault.file}"
+    file.write_text(text.replace(fault.before, fault.after), encoding="utf-8")
+    command = ["venv/bin/python", "-m", "pytest", "-n0", "-q", "-x", fault.test]
+    done = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, check=False)
+    file.write_text(text, encoding="utf-8")
+    if done.returncode == TESTS_FAILED:
+        return ""
+    return f"NOT FOUND: {fault.test} ended with {done.returncode}"
+
+
+def main() -> int:
+    """Try the faults, and fail if one is not found or does not apply."""
+    patterns = sys.argv[1:] or [""]
+    with TemporaryDirectory() as directory:
+        copy, failed = copied(Path(directory)), False
+        for fault in FAULTS:
+            if any(
+                pattern in part for pattern in patterns for part in (fault.name, fault.file, fault.test)
+            ):
+                begin = time.monotonic()
+                wrong = outcome(fault, copy)
+                failed |= bool(wrong)
+                seconds = time.monotonic() - begin
+                sys.stdout.write(f"{seconds:5.0f} s  {fault.name}: {wrong or 'found'}\n")
+                sys.stdout.flush()
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
