@@ -248,12 +248,15 @@ def test_the_recovery_deletes_unfinished_resources_and_stops_at_the_first_failur
 ):
     pasted = Pasted(shell, tmp_path, {"pulumi", "aws"})
     (tmp_path / "bin" / "python3").symlink_to(sys.executable)
-    resource = {
-        "type": "aws:iam/role:Role",
-        "inputs": {"name": "aem-connector-qbusiness-role-1a2b3c4", "__defaults": ["name"]},
-    }
-    operation = {"type": "creating", "resource": resource}
-    pasted.state.write_text(json.dumps({"deployment": {"pending_operations": [operation]}}))
+    operations = [
+        {"type": "creating", "resource": {"type": "aws:iam/role:Role", "inputs": inputs}}
+        for inputs in (
+            {"name": "aem-connector-qbusiness-role-1a2b3c4", "__defaults": ["name"]},
+            # A role with a set name can be somebody else's.
+            {"name": "qbusiness-role", "__defaults": []},
+        )
+    ]
+    pasted.state.write_text(json.dumps({"deployment": {"pending_operations": operations}}))
     (block,) = (text for text in BLOCKS.values() if "pending_operations" in text)
     expected = [
         ["pulumi", "cancel", "--yes"],
