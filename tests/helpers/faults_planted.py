@@ -867,7 +867,7 @@ FAULTS: Final = (
         "docs/recovery.md",
         '"name" in inputs.get("__defaults", []) and ',
         "",
-        "tests/engine/test_crashes.py::test_the_recovery_does_not_touch_another_role",
+        "tests/docs/test_pasting.py::test_the_recovery_deletes_unfinished_resources_and_stops_at_the_first_failure",
     ),
     Fault(
         "recovery keeps an orphan",
@@ -881,7 +881,7 @@ FAULTS: Final = (
         "docs/recovery.md",
         "if owner and owner[1] != account:",
         "if False:",
-        "tests/engine/test_crashes.py::test_with_credentials_of_another_account_the_recovery_stops_and_keeps_the_record",
+        "tests/engine/test_crashes.py::test_a_kill_at_any_call_of_an_update_or_a_destroy_loses_nothing",
     ),
     Fault(
         "a new environment has the key of the copied one",
