@@ -1,165 +1,187 @@
-"""Test that manual changes are found, named and corrected, and nothing else is touched."""
+"""Test that manual changes are found, named, and corrected, and that nothing else is touched."""
 
-import itertools
 import json
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import pytest
 
-from evidence.examples import KEY_ID
+from evidence.examples import ACCOUNT, APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID
 from tests.helpers.page import run_section
-from tests.helpers.stacks import Aws, NewStack, Stack
-from tests.helpers.support import ATTACHED_POLICIES, INLINE_POLICIES, POLICY, REQUIRED, ROLE, golden
+from tests.helpers.stacks import Aws, NewStack
+from tests.helpers.support import golden
 
-NAME = "qbusiness-drift"
-SETTINGS: dict[str, Any] = {
-    **REQUIRED,
+TOP: Final[dict[str, Any]] = {
+    "aws:region": REGION,
+    "applicationId": APPLICATION_ARN,
+    "indexId": INDEX_ID,
+}
+ENTRY: Final[dict[str, Any]] = {
+    "secretId": SECRET_ID,
     "kmsKeyId": KEY_ID,
-    "roleName": NAME,
     "roleDescription": "AEM",
     "tags": {"Team": "search", "Owner": "me"},
 }
-WIDE = json.dumps(
+OWN_POLICY: Final = "qbusiness-aem-connector"
+MANAGED_POLICY: Final = f"arn:aws:iam::{ACCOUNT}:policy/by-hand"
+"""The ARN of the fixture `managed_policy`."""
+WIDE: Final = json.dumps(
     {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
     }
 )
-OTHER_SERVICE = golden("trust-policy").replace('"qbusiness.amazonaws.com"', '"ec2.amazonaws.com"')
+OTHER_SERVICE: Final = golden("trust-policy").replace('"qbusiness.amazonaws.com"', '"ec2.amazonaws.com"')
 
 
-def delete_policy(iam: Any) -> None:
-    iam.delete_role_policy(RoleName=NAME, PolicyName="qbusiness-aem-connector")
+def do_nothing(_iam: Any, _role: str) -> None:
+    pass
 
 
-def delete_role(iam: Any) -> None:
-    delete_policy(iam)
-    iam.delete_role(RoleName=NAME)
+def edit_policy(iam: Any, role: str) -> None:
+    iam.put_role_policy(RoleName=role, PolicyName=OWN_POLICY, PolicyDocument=WIDE)
 
 
-def edit_policy(iam: Any) -> None:
-    iam.put_role_policy(RoleName=NAME, PolicyName="qbusiness-aem-connector", PolicyDocument=WIDE)
+def delete_policy(iam: Any, role: str) -> None:
+    iam.delete_role_policy(RoleName=role, PolicyName=OWN_POLICY)
 
 
-def edit_role(iam: Any) -> None:
-    iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=OTHER_SERVICE)
-    iam.update_role(RoleName=NAME, Description="mine now", MaxSessionDuration=7200)
+def edit_role(iam: Any, role: str) -> None:
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=OTHER_SERVICE)
+    iam.update_role(RoleName=role, Description="mine now", MaxSessionDuration=7200)
     iam.put_role_permissions_boundary(
-        RoleName=NAME, PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess"
+        RoleName=role, PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess"
     )
 
 
-def edit_tags(iam: Any) -> None:
+def edit_duration(iam: Any, role: str) -> None:
+    iam.update_role(RoleName=role, Description="AEM", MaxSessionDuration=7200)
+
+
+def edit_tags(iam: Any, role: str) -> None:
     tags = {"Stage": "test", "Team": "other"}
-    iam.tag_role(RoleName=NAME, Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
-    iam.untag_role(RoleName=NAME, TagKeys=["Owner"])
+    iam.tag_role(RoleName=role, Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+    iam.untag_role(RoleName=role, TagKeys=["Owner"])
 
 
-CHANGES: dict[str, tuple[Callable[[Any], object], dict[str, list[str]]]] = {
-    "policy edited": (edit_policy, {POLICY: ["policy"]}),
-    "policy deleted": (delete_policy, {POLICY: []}),
-    "role edited": (
+def delete_role(iam: Any, role: str) -> None:
+    delete_policy(iam, role)
+    iam.delete_role(RoleName=role)
+
+
+def add_policies(iam: Any, role: str) -> None:
+    iam.put_role_policy(RoleName=role, PolicyName="by-hand", PolicyDocument=WIDE)
+    iam.attach_role_policy(RoleName=role, PolicyArn=MANAGED_POLICY)
+
+
+class Change(NamedTuple):
+    """A manual change of the role of one data source."""
+
+    make: Callable[[Any, str], object]
+    reported: Mapping[str, list[str]]
+    """What the report names for each resource: properties or values."""
+    corrected: bool = True
+    settings: Mapping[str, Any] = MappingProxyType({})
+
+
+CHANGES: Final[Mapping[str, Change]] = {
+    "policy-edited": Change(edit_policy, {"policy": ["policy"]}),
+    "policy-deleted": Change(delete_policy, {"policy": []}),
+    "role-edited": Change(
         edit_role,
-        {ROLE: ["assumeRolePolicy", "description", "maxSessionDuration", "permissionsBoundary"]},
+        {"role": ["assumeRolePolicy", "description", "maxSessionDuration", "permissionsBoundary"]},
     ),
-    "tags added, changed and removed": (edit_tags, {ROLE: ["Stage", "Team", "Owner"]}),
-    "role deleted": (delete_role, {ROLE: [], POLICY: []}),
+    "tags-edited": Change(edit_tags, {"role": ["Stage", "Team", "Owner"]}),
+    "role-deleted": Change(delete_role, {"role": [], "policy": []}),
+    "policies-added": Change(add_policies, {}, corrected=False),
+    "policies-added-if-exclusive": Change(
+        add_policies,
+        {
+            "policies-exclusive": ["by-hand"],
+            "policy-attachments-exclusive": [MANAGED_POLICY],
+        },
+        settings={"exclusivePolicies": True},
+    ),
+    # The role has both a name and a path.
+    "duration-edited": Change(
+        edit_duration,
+        {"role": ["maxSessionDuration"]},
+        corrected=False,
+        settings={"rolePath": "/connectors/"},
+    ),
+    "untouched": Change(do_nothing, {}, corrected=False),
 }
-"""Manual changes, and the properties that the report names for each resource."""
 
 
-def everything(aws: Aws) -> tuple[Any, ...]:
-    """Return IAM's data of the role, except values that differ for each new role."""
-    role = aws.iam.get_role(RoleName=NAME)["Role"]
-    own = {name: value for name, value in role.items() if name not in ("RoleId", "CreateDate")}
-    attached = aws.iam.list_attached_role_policies(RoleName=NAME)["AttachedPolicies"]
-    return own, aws.role_policies(NAME), attached
+def role_name(entry: str) -> str:
+    return f"qbusiness-{entry}"
 
 
-@pytest.fixture
-def deployed(new_stack: NewStack) -> Stack:
-    stack = new_stack(SETTINGS)
+def everything(aws: Aws, name: str) -> tuple[Any, ...]:
+    """Return IAM's data of a role, except values that differ for each new role."""
+    role = aws.iam.get_role(RoleName=name)["Role"]
+    own = {key: value for key, value in role.items() if key not in ("RoleId", "CreateDate")}
+    attached = aws.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    return own, aws.role_policies(name), attached
+
+
+@pytest.mark.usefixtures("managed_policy")
+def test_manual_changes_are_found_named_and_corrected(new_stack: NewStack, aws: Aws):
+    entries = {
+        entry: {**ENTRY, "roleName": role_name(entry), **change.settings}
+        for entry, change in CHANGES.items()
+    }
+    stack = new_stack({**TOP, "dataSources": entries})
     stack.up()
-    return stack
+    expected: dict[str, Any] = {}
+    for entry, change in CHANGES.items():
+        before = everything(aws, role_name(entry))
+        change.make(aws.iam, role_name(entry))
+        expected[entry] = before if change.corrected else everything(aws, role_name(entry))
 
-
-@pytest.mark.parametrize(("change", "expected"), CHANGES.values(), ids=CHANGES)
-def test_a_manual_change_is_detected_named_and_corrected(
-    deployed: Stack, aws: Aws, change: Callable[[Any], object], expected: dict[str, list[str]]
-):
-    before = everything(aws)
-    change(aws.iam)
-    found = run_section(deployed, "Find drift", check=False)
-    assert found.returncode != 0
-    for resource in (ROLE, POLICY):
-        assert (f"::{resource}]" in found.stdout) == (resource in expected)
-    for named in itertools.chain(*expected.values()):
-        assert re.search(rf"[~+-] {named}\s*:", found.stdout), named
-    run_section(deployed, "Correct drift")
-    assert everything(aws) == before
-    assert run_section(deployed, "Find drift").returncode == 0
-
-
-def test_manually_added_policies_are_detected_and_removed_if_the_stack_owns_all(
-    new_stack: NewStack, aws: Aws, managed_policy: str
-):
-    stack = new_stack({**SETTINGS, "exclusivePolicies": True})
-    stack.up()
-    before = everything(aws)
-    aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=WIDE)
-    aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
     found = run_section(stack, "Find drift", check=False)
     assert found.returncode != 0
-    for resource, named in ((INLINE_POLICIES, "by-hand"), (ATTACHED_POLICIES, managed_policy)):
-        assert resource in found.stdout
-        assert named in found.stdout
+    _, *parts = re.split(r"\[urn=\S+::(\S+)-qbusiness-(\S+)\]\n", found.stdout)
+    reports = {
+        (entry, resource): text
+        for entry, resource, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+    }
+    named = {
+        (entry, resource): change.reported[resource]
+        for entry, change in CHANGES.items()
+        for resource in change.reported
+    }
+    assert reports.keys() == named.keys()
+    assert [
+        (place, name)
+        for place, names in named.items()
+        for name in names
+        if not re.search(rf"^ +[~+-] .*\b{name}\b", reports[place], re.MULTILINE)
+    ] == []
+
     run_section(stack, "Correct drift")
-    assert everything(aws) == before
+    assert {entry: everything(aws, role_name(entry)) for entry in CHANGES} == expected
     assert run_section(stack, "Find drift").returncode == 0
 
 
-def test_manually_added_policies_are_ignored_if_the_stack_does_not_own_them(
-    deployed: Stack, aws: Aws, managed_policy: str
+@pytest.mark.usefixtures("managed_policy")
+def test_a_stack_may_own_all_policies_later_and_no_longer_and_destroy_deletes_added_ones(
+    new_stack: NewStack, aws: Aws
 ):
-    aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=WIDE)
-    aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
-    before = everything(aws)
-    assert run_section(deployed, "Find drift").returncode == 0
-    run_section(deployed, "Correct drift")
-    assert everything(aws) == before
-
-
-def test_exclusive_policies_can_be_switched_on_and_off_later(
-    new_stack: NewStack, aws: Aws, managed_policy: str
-):
-    stack = new_stack(SETTINGS)
+    name = role_name("aem")
+    settings = {**TOP, **ENTRY, "roleName": name}
+    stack = new_stack(settings)
     stack.up()
-    aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
-    stack.configure({**SETTINGS, "exclusivePolicies": True})
+    add_policies(aws.iam, name)
+    stack.configure({**settings, "exclusivePolicies": True})
     assert stack.up().changes == {"same": 4, "create": 2}
-    assert everything(aws)[2] == []
-    stack.configure(SETTINGS)
+    _, policies, attached = everything(aws, name)
+    assert ([*policies], attached) == ([OWN_POLICY], [])
+    stack.configure(settings)
     assert stack.up().changes == {"same": 4, "delete": 2}
-    assert list(aws.role_policies(NAME)) == ["qbusiness-aem-connector"]
-
-
-@pytest.mark.parametrize(("path", "duration"), [("", 3600), ("/connectors/", 7200)])
-def test_an_edited_maximum_session_duration_is_kept_if_name_and_path_are_both_set(
-    new_stack: NewStack, aws: Aws, path: str, duration: int
-):
-    stack = new_stack({**SETTINGS, "rolePath": path})
-    stack.up()
-    aws.iam.update_role(RoleName=NAME, MaxSessionDuration=7200)
-    run_section(stack, "Correct drift")
-    assert aws.iam.get_role(RoleName=NAME)["Role"]["MaxSessionDuration"] == duration
-
-
-def test_destroy_deletes_a_role_with_manually_added_policies(
-    deployed: Stack, aws: Aws, managed_policy: str
-):
-    aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=WIDE)
-    aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
-    deployed.destroy()
-    assert NAME not in aws.roles()
+    assert [*aws.role_policies(name)] == [OWN_POLICY]
+    add_policies(aws.iam, name)
+    stack.destroy()
+    assert name not in aws.roles()
