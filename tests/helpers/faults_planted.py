@@ -909,7 +909,7 @@ FAULTS: Final = (
         "docs/data-sources.md",
         '"$NEW-qbusiness-role"',
         '"$NEW-role"',
-        "tests/engine/test_data_sources.py::test_a_member_is_renamed_in_the_state_without_a_change",
+        "tests/engine/test_data_sources.py::test_one_role_becomes_one_of_several_which_are_added_renamed_protected_and_removed",
     ),
     Fault(
         "a role with its old name has another ARN",
