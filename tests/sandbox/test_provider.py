@@ -7,18 +7,18 @@ files of IAM are in `internal/service/iam` of https://github.com/hashicorp/terra
 import datetime as dt
 import json
 import re
-from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
+from pulumi.runtime.proto import provider_pb2
 
 from evidence.examples import REGION
 from sandbox.provider import configuration, lifecycle
 from sandbox.provider.calls import ProviderError
-from sandbox.provider.configuration import Configuration, Properties
+from sandbox.provider.configuration import SECRET, Configuration, Properties
 from sandbox.provider.lifecycle import DEFAULTS, AutomaticName, Lifecycle
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 from sandbox.provider.resources import (
@@ -27,8 +27,8 @@ from sandbox.provider.resources import (
     RolePoliciesExclusive,
     RolePolicyAttachmentsExclusive,
 )
-from tests.helpers.faults import Proxy, proxy
-from tests.helpers.stacks import ATTACHED, Aws, NewStack, Stack
+from tests.helpers.stacks import Aws
+from tests.sandbox.provider_client import Provider, RefusedError, Resource
 
 NAME = "qbusiness-provider"
 TRUST = """{
@@ -43,52 +43,23 @@ POLICY = """{
   "Version": "2012-10-17",
   "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}]
 }"""
-ROLE = "aws:iam/role:Role"
-PROGRAM = f"""
-import pulumi
-import pulumi_aws as aws
-
-TRUST = '''{TRUST}'''
-POLICY = '''{POLICY}'''
-ROLE = dict(name="{NAME}", assume_role_policy=TRUST)
-"""
+ROLE: Properties = {"name": NAME, "assumeRolePolicy": TRUST}
+"""The properties of a role with a name."""
 
 
 @pytest.fixture
-def new_program(new_stack: NewStack) -> NewStack:
-    """Create stacks without `refresh: always`."""
-
-    def create(body: str) -> Stack:
-        stack = new_stack({"aws:region": REGION}, PROGRAM + body)
-        project = stack.directory / "Pulumi.yaml"
-        project.write_text(project.read_text().partition("\noptions:\n")[0])
-        return stack
-
-    return create
+def provider(environment: dict[str, str]) -> Provider:
+    return Provider(environment, "aws", region=REGION)
 
 
 @pytest.fixture
-def iam(environment: dict[str, str]) -> Iterator[Proxy]:
-    with proxy(environment["AWS_ENDPOINT_URL"]) as running:
-        yield running
+def role(provider: Provider) -> Resource:
+    return Resource(provider, "aws:iam/role:Role")
 
 
-def through(iam: Proxy, stack: Stack) -> None:
-    """Make the stack's operations start their own providers, whose calls use the proxy."""
-    del stack.environment[ATTACHED]
-    stack.environment |= {"AWS_ENDPOINT_URL": iam.url, "AWS_MAX_ATTEMPTS": "1"}
-
-
-def role(stack: Stack) -> dict[str, Any]:
-    return stack.resource(ROLE)
-
-
-def refresh(stack: Stack) -> None:
-    stack.operate("refresh", "--yes")
-
-
-def changes(stack: Stack, *options: str) -> list[tuple[str, str, tuple[str, ...]]]:
-    return [step for step in stack.preview(*options).steps if step[0] != "same"]
+def changes(resource: Resource, *ignored: str, **inputs: object) -> set[str]:
+    """Return the paths at which the state and the inputs of a program differ."""
+    return {*resource.diff(*ignored, **inputs).detailedDiff}
 
 
 def policy(**statement: object) -> str:
@@ -132,106 +103,85 @@ def planned(olds: Properties, **news: str) -> Properties:
 
 
 def test_a_role_shows_its_real_policies_after_a_refresh_and_in_the_inputs_after_an_import(
-    new_program: NewStack, aws: Aws, managed_policy: str
+    provider: Provider, role: Resource, aws: Aws, managed_policy: str
 ):
     # resourceRoleRead in role.go; extractSchemaInputsObject in tfbridge/schema.go.
-    stack = new_program('aws.iam.Role("role", **ROLE)')
-    stack.up()
-    assert role(stack)["outputs"]["inlinePolicies"] == []
-    assert role(stack)["outputs"]["managedPolicyArns"] == []
+    role.up(**ROLE)
+    assert role.outputs["inlinePolicies"] == []
+    assert role.outputs["managedPolicyArns"] == []
     aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=POLICY)
     aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
-    refresh(stack)
+    role.read()
     inline = [{"name": "by-hand", "policy": normalize(POLICY)}]
-    assert role(stack)["outputs"]["inlinePolicies"] == inline
-    assert role(stack)["outputs"]["managedPolicyArns"] == [managed_policy]
-    assert "inlinePolicies" not in role(stack)["inputs"]
-    assert changes(stack) == []
-    other = new_program("")
-    imported = ("--yes", "--protect=false", "--generate-code=false")
-    other.operate("import", ROLE, "role", NAME, *imported)
-    assert role(other)["inputs"]["inlinePolicies"] == inline
-    assert role(other)["inputs"]["managedPolicyArns"] == [managed_policy]
+    assert role.outputs["inlinePolicies"] == inline
+    assert role.outputs["managedPolicyArns"] == [managed_policy]
+    assert "inlinePolicies" not in role.inputs
+    assert changes(role, **ROLE) == set()
+    imported = Resource(provider, role.token)
+    imported.read(NAME)
+    assert imported.inputs["inlinePolicies"] == inline
+    assert imported.inputs["managedPolicyArns"] == [managed_policy]
 
 
-def test_policies_set_as_properties_of_the_role_are_its_only_ones(new_program: NewStack, aws: Aws):
+def test_policies_set_as_properties_of_the_role_are_its_only_ones(role: Resource, aws: Aws):
     # resourceRoleCreate and resourceRoleUpdate in role.go.
-    stack = new_program(
-        'aws.iam.Role("role", **ROLE, inline_policies=[{"name": "own", "policy": POLICY}])'
-    )
-    stack.up()
+    own = {"inlinePolicies": [{"name": "own", "policy": POLICY}]}
+    role.up(**ROLE, **own)
     aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=POLICY)
-    assert stack.up("--refresh").changes["update"] == 1
+    role.read()
+    role.up(**ROLE, **own)
     assert list(aws.role_policies(NAME)) == ["own"]
 
 
 # Refreshes.
 
 
-def test_a_refresh_keeps_foreign_tags_out_of_the_inputs_and_the_next_update_removes_them(
-    new_program: NewStack, aws: Aws
+def test_a_refresh_keeps_foreign_tags_out_of_the_inputs_and_only_an_ignored_tags_all_keeps_them(
+    role: Resource, aws: Aws
 ):
-    # extractInputsObject in tfbridge/schema.go.
-    stack = new_program('aws.iam.Role("role", **ROLE, tags={"Team": "search"})')
-    stack.up()
+    # extractInputsObject in tfbridge/schema.go; applyTags in pulumi-aws, provider/tags.go: Check
+    # computes tagsAll from the inputs.
+    tags = {"Team": "search"}
+    role.up(**ROLE, tags=tags)
+    assert role.inputs["tagsAll"] == tags
     aws.iam.tag_role(RoleName=NAME, Tags=[{"Key": "Foreign", "Value": "x"}])
-    refresh(stack)
-    assert role(stack)["inputs"]["tags"] == {"Team": "search"}
-    assert role(stack)["outputs"]["tags"] == {"Team": "search", "Foreign": "x"}
-    assert changes(stack) == [("update", "role", ("tags.Foreign", "tagsAll.Foreign"))]
-
-
-@pytest.mark.parametrize(
-    ("ignored", "left"), [(["tags"], ("tagsAll.Foreign",)), (["tags", "tagsAll"], None)], ids=str
-)
-def test_foreign_tags_are_kept_only_if_tags_all_is_also_ignored(
-    new_program: NewStack, aws: Aws, ignored: list[str], left: tuple[str, ...] | None
-):
-    # applyTags in pulumi-aws, provider/tags.go: Check computes tagsAll from the inputs.
-    options = f"opts=pulumi.ResourceOptions(ignore_changes={ignored})"
-    stack = new_program(f'aws.iam.Role("role", **ROLE, tags={{"Team": "search"}}, {options})')
-    stack.up()
-    aws.iam.tag_role(RoleName=NAME, Tags=[{"Key": "Foreign", "Value": "x"}])
-    refresh(stack)
-    assert changes(stack) == ([("update", "role", left)] if left else [])
-
-
-def test_tags_all_is_in_the_inputs(new_program: NewStack):
-    # applyTags in pulumi-aws, provider/tags.go.
-    stack = new_program('aws.iam.Role("role", **ROLE, tags={"Team": "search"})')
-    stack.up()
-    assert role(stack)["inputs"]["tagsAll"] == {"Team": "search"}
+    role.read()
+    assert role.inputs["tags"] == tags
+    assert role.outputs["tags"] == {"Team": "search", "Foreign": "x"}
+    assert changes(role, **ROLE, tags=tags) == {"tags.Foreign", "tagsAll.Foreign"}
+    assert changes(role, "tags", **ROLE, tags=tags) == {"tagsAll.Foreign"}
+    assert changes(role, "tags", "tagsAll", **ROLE, tags=tags) == set()
+    role.up(**ROLE, tags=tags)
+    assert aws.iam.list_role_tags(RoleName=NAME)["Tags"] == [{"Key": "Team", "Value": "search"}]
 
 
 def test_a_document_keeps_its_text_so_that_drift_is_reported_until_it_is_corrected(
-    new_program: NewStack, aws: Aws
+    role: Resource, aws: Aws
 ):
     # extractInputs in tfbridge/schema.go: a property with a StateFunc keeps its old input.
-    stack = new_program('aws.iam.Role("role", **ROLE)')
-    stack.up()
+    role.up(**ROLE)
     edited = TRUST.replace("111122223333", "444455556666")
     aws.iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=edited)
-    refresh(stack)
-    assert role(stack)["inputs"]["assumeRolePolicy"] == TRUST
-    assert role(stack)["outputs"]["assumeRolePolicy"] == normalize(edited)
-    assert stack.drift().exit_code != 0
-    stack.up()
-    assert stack.drift().exit_code == 0
+    role.read()
+    assert role.inputs["assumeRolePolicy"] == TRUST
+    assert role.outputs["assumeRolePolicy"] == normalize(edited)
+    assert changes(role, **ROLE) == {"assumeRolePolicy"}
+    role.up(**ROLE)
+    role.read()
+    assert changes(role, **ROLE) == set()
 
 
-@pytest.mark.parametrize(("name", "corrected"), [("", True), (f"name='{NAME}', path='/p/',", False)])
+@pytest.mark.parametrize(("given", "corrected"), [({}, True), ({"name": NAME, "path": "/p/"}, False)])
 def test_the_maximum_session_duration_is_corrected_only_if_another_default_is_recorded(
-    new_program: NewStack, aws: Aws, name: str, corrected: bool
+    role: Resource, aws: Aws, given: Properties, corrected: bool
 ):
     # deleteDefaultsKey in tfbridge/defaults.go, then useOldDefault in applyDefaults.
-    stack = new_program(
-        f'pulumi.export("name", aws.iam.Role("role", {name} assume_role_policy=TRUST).name)'
-    )
-    stack.up()
-    role_name = stack.outputs()["name"]
-    aws.iam.update_role(RoleName=role_name, MaxSessionDuration=7200)
-    stack.up("--refresh")
-    assert aws.iam.get_role(RoleName=role_name)["Role"]["MaxSessionDuration"] == (
+    given = {"assumeRolePolicy": TRUST, **given}
+    role.up(**given)
+    aws.iam.update_role(RoleName=role.id, MaxSessionDuration=7200)
+    role.read()
+    role.up(**given)
+    assert aws.iam.get_role(RoleName=role.id)["Role"]["MaxSessionDuration"] == (
         3600 if corrected else 7200
     )
 
@@ -316,52 +266,52 @@ def test_documents_with_other_statements_versions_or_ids_differ():
         assert not are_equivalent(TRUST, json.dumps(other))
 
 
-def test_a_document_is_sent_and_stored_compact_and_sorted(new_program: NewStack):
+def test_a_document_is_sent_and_stored_compact_and_sorted(role: Resource):
     # structure.NormalizeJsonString of terraform-plugin-sdk, in resourceRoleCreate and in the StateFunc.
-    stack = new_program('aws.iam.Role("role", **ROLE)')
-    stack.up()
-    assert role(stack)["outputs"]["assumeRolePolicy"] == (
+    role.up(**ROLE)
+    assert role.outputs["assumeRolePolicy"] == (
         '{"Statement":[{"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"AWS":"111122223333"},'
         '"Sid":"One"},{"Action":["sts:AssumeRole"],"Effect":"Allow","Principal":'
         '{"Service":"qbusiness.amazonaws.com"},"Sid":"Two"}],"Version":"2012-10-17"}'
     )
 
 
-def test_a_difference_is_named_by_its_path(new_program: NewStack):
+def test_a_difference_is_named_by_its_path(role: Resource):
     # makeDetailedDiffV2 in tfbridge/detailed_diff.go.
-    tags = {"Team": "search", "cost.center": "1", "Gone": "x"}
-    stack = new_program(f'aws.iam.Role("role", **ROLE, tags={tags})')
-    stack.up()
-    changed = {"Team": "content", "cost.center": "2"}
-    stack.write_program(PROGRAM + f'aws.iam.Role("role", **ROLE, tags={changed})')
+    role.up(**ROLE, tags={"Team": "search", "cost.center": "1", "Gone": "x"})
     paths = ("tags.Gone", "tags.Team", 'tags["cost.center"]')
-    both = (*paths, *(path.replace("tags", "tagsAll", 1) for path in paths))
-    assert changes(stack) == [("update", "role", tuple(sorted(both)))]
+    both = {*paths, *(path.replace("tags", "tagsAll", 1) for path in paths)}
+    assert changes(role, **ROLE, tags={"Team": "content", "cost.center": "2"}) == both
 
 
-def test_an_attachment_is_deleted_before_it_is_replaced(new_program: NewStack, managed_policy: str):
+def test_a_role_is_deleted_before_it_is_replaced_only_if_the_program_names_it(role: Resource):
+    # Provider.Diff in tfbridge/provider.go.
+    role.up(assumeRolePolicy=TRUST)
+    for given, first in ({}, False), ({"name": NAME}, True):
+        diff = role.diff(assumeRolePolicy=TRUST, path="/other/", **given)
+        assert ("path" in diff.replaces, diff.deleteBeforeReplace) == (True, first)
+
+
+def test_an_attachment_is_deleted_before_it_is_replaced(
+    provider: Provider, role: Resource, managed_policy: str
+):
     # DeleteBeforeReplace of aws_iam_role_policy_attachment in pulumi-aws,
     # provider/resource_overrides.go; Provider.Diff in tfbridge/provider.go.
-    body = (
-        'role = aws.iam.Role("role", **ROLE)\n'
-        'aws.iam.RolePolicyAttachment("attached", role=role.name, policy_arn="{arn}")'
-    )
-    stack = new_program(body.format(arn=managed_policy))
-    stack.up()
-    stack.write_program(PROGRAM + body.format(arn="arn:aws:iam::aws:policy/ReadOnlyAccess"))
-    steps = [operation for operation, name, _ in stack.up().steps if name == "attached"]
-    assert steps == ["delete-replaced", "replace", "create-replacement"]
+    role.up(**ROLE)
+    attachment = Resource(provider, "aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+    attachment.up(role=NAME, policyArn=managed_policy)
+    diff = attachment.diff(role=NAME, policyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    assert (diff.replaces, diff.deleteBeforeReplace) == (["policyArn"], True)
 
 
-def test_an_oidc_provider_is_compared_with_its_address_without_the_scheme(new_program: NewStack):
+def test_an_oidc_provider_is_compared_with_its_address_without_the_scheme(provider: Provider):
     # resourceOpenIDConnectProviderRead and suppressOpenIDURL in openid_connect_provider.go.
-    body = 'aws.iam.OpenIdConnectProvider("one", url="https://one.example", client_id_lists=["a"])'
-    stack = new_program(body)
-    stack.up()
-    refresh(stack)
-    assert changes(stack) == []
-    stack.write_program(PROGRAM + body.replace("one.example", "two.example"))
-    assert [operation for operation, *_ in changes(stack)][:1] == ["create-replacement"]
+    oidc = Resource(provider, "aws:iam/openIdConnectProvider:OpenIdConnectProvider")
+    oidc.up(url="https://one.example", clientIdLists=["a"])
+    oidc.read()
+    assert changes(oidc, url="https://one.example", clientIdLists=["a"]) == set()
+    diff = oidc.diff(url="https://two.example", clientIdLists=["a"])
+    assert (diff.replaces, diff.deleteBeforeReplace) == (["url"], False)
 
 
 # Exclusive ownership.
@@ -386,30 +336,26 @@ def test_exclusive_resources_list_the_policies_of_a_new_role_only_once(
     assert len(iam.method_calls) == 1
 
 
-def test_an_exclusive_policy_that_does_not_exist_fails_before_anything_is_sent(new_program: NewStack):
+def test_an_exclusive_policy_that_does_not_exist_fails_before_anything_is_sent(
+    provider: Provider, role: Resource
+):
     # syncAttachments in role_policies_exclusive.go writes it without a document.
-    stack = new_program(
-        'role = aws.iam.Role("role", **ROLE)\n'
-        'aws.iam.RolePoliciesExclusive("all", role_name=role.name, policy_names=["missing"])'
-    )
-    failed = stack.up(check=False)
-    assert failed.exit_code != 0
-    assert 'Missing required parameter in input: "PolicyDocument"' in failed.text
+    role.up(**ROLE)
+    exclusive = Resource(provider, RolePoliciesExclusive.token)
+    with pytest.raises(RefusedError, match='Missing required parameter in input: "PolicyDocument"'):
+        exclusive.up(roleName=NAME, policyNames=["missing"])
 
 
-def test_exclusive_resources_are_created_before_the_old_ones_are_deleted(new_program: NewStack):
+def test_exclusive_resources_are_created_before_the_old_ones_are_deleted(
+    provider: Provider, role: Resource
+):
     # Provider.DiffWithContext in pf/tfbridge/provider_diff.go does not request deletion before
     # replacement.
-    body = (
-        'role = aws.iam.Role("role", name="{name}", assume_role_policy=TRUST)\n'
-        'aws.iam.RolePoliciesExclusive("all", role_name="{name}", policy_names=[],\n'
-        "    opts=pulumi.ResourceOptions(depends_on=[role]))"
-    )
-    stack = new_program(body.format(name=f"{NAME}-one"))
-    stack.up()
-    stack.write_program(PROGRAM + body.format(name=f"{NAME}-two"))
-    steps = [operation for operation, name, _ in stack.up().steps if name == "all"]
-    assert steps == ["create-replacement", "replace", "delete-replaced"]
+    role.up(**ROLE)
+    exclusive = Resource(provider, RolePoliciesExclusive.token)
+    exclusive.up(roleName=NAME, policyNames=[])
+    diff = exclusive.diff(roleName=f"{NAME}-two", policyNames=[])
+    assert (diff.replaces, diff.deleteBeforeReplace) == (["roleName"], False)
 
 
 # The configuration of the provider.
@@ -449,13 +395,13 @@ def test_an_account_that_is_not_allowed_is_refused(
         configuration.configure("aws", {"region": REGION, **arguments})
 
 
-def test_secret_settings_count_like_others(new_program: NewStack):
+def test_secret_settings_count_like_others(monkeypatch: pytest.MonkeyPatch):
     # The engine marks secrets in the configuration of a provider that accepts them.
-    stack = new_program('aws.iam.Role("role", **ROLE)')
-    for path, value in {"defaultTags.tags.Cost": "5", "allowedAccountIds[0]": ACCOUNT}.items():
-        stack.run("config", "set", "--secret", "--path", f"aws:{path}", value)
-    stack.up()
-    assert role(stack)["outputs"]["tagsAll"] == {"Cost": "5"}
+    monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
+    settings = {"allowedAccountIds": f'["{ACCOUNT}"]', "defaultTags": '{"tags":{"Cost":"5"}}'}
+    marked = {name: {**SECRET, "value": value} for name, value in settings.items()}
+    found = configuration.configure("aws", {"region": REGION, **marked})
+    assert found == Configuration(REGION, {"Cost": "5"})
 
 
 def test_json_that_is_nested_too_deeply_counts_as_text(monkeypatch: pytest.MonkeyPatch):
@@ -476,45 +422,86 @@ def test_json_that_is_nested_too_deeply_counts_as_text(monkeypatch: pytest.Monke
     ids=str,
 )
 def test_the_environment_provides_a_region_that_is_not_configured(
-    new_program: NewStack, configured: str | None, variables: dict[str, str], region: str
+    monkeypatch: pytest.MonkeyPatch, configured: str | None, variables: dict[str, str], region: str
 ):
     # applyDefaults and multiEnvDefault in tfbridge/schema.go.
-    stack = new_program('pulumi.export("region", aws.get_region().region)')
-    stack.configure({"aws:region": configured} if configured else {})
-    for variable in (ATTACHED, "AWS_REGION", "AWS_DEFAULT_REGION"):
-        del stack.environment[variable]
-    stack.environment |= variables
-    stack.up()
-    assert stack.outputs()["region"] == region
-    (provider,) = (each for each in stack.resources() if each["type"] == "pulumi:providers:aws")
-    assert provider["inputs"].get("region") == configured  # CheckConfig adds no defaults
+    monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = {"region": configured} if configured else {}
+    assert configuration.configure("aws", settings).region == region
+
+
+def test_the_region_of_the_environment_is_not_in_the_state(provider: Provider):
+    # CheckConfig in tfbridge/provider.go adds no defaults.
+    assert not provider.ask("CheckConfig", provider_pb2.CheckRequest()).inputs
+
+
+def test_default_tags_are_on_the_role_and_their_changes_are_detected(
+    environment: dict[str, str], aws: Aws
+):
+    # applyTags in pulumi-aws, provider/tags.go.
+    def configured(**default_tags: str) -> Provider:
+        tags = json.dumps({"tags": default_tags})
+        return Provider(environment, "aws", region=REGION, defaultTags=tags)
+
+    def tags() -> dict[str, str]:
+        return {tag["Key"]: tag["Value"] for tag in aws.iam.list_role_tags(RoleName=NAME)["Tags"]}
+
+    given = {**ROLE, "tags": {"Team": "search", "Stage": "own"}}
+    role = Resource(configured(Owner="platform", Stage="default"), "aws:iam/role:Role")
+    role.up(**given)
+    assert tags() == {"Team": "search", "Stage": "own", "Owner": "platform"}
+    role.read()
+    assert changes(role, **given) == set()
+    role.provider = configured(Owner="search")
+    assert changes(role, **given) == {"tagsAll.Owner"}
+    role.up(**given)
+    assert tags() == {"Team": "search", "Stage": "own", "Owner": "search"}
 
 
 # Calls.
 
 
-def test_the_provider_looks_up_the_account_first(new_program: NewStack, iam: Proxy):
+def test_the_provider_looks_up_the_account_first(monkeypatch: pytest.MonkeyPatch):
     # validateCredentials in pulumi-aws, provider/resources.go.
-    stack = new_program('aws.iam.Role("role", **ROLE)')
-    through(iam, stack)
-    denied = {"error": {"code": "ExpiredToken", "message": "The token has expired", "status": 403}}
-    iam.set_rules({"service": "sts", "operation": "GetCallerIdentity", **denied})
-    failed = stack.preview(check=False)
-    assert failed.exit_code != 0
-    assert "The token has expired" in failed.text
+    expired = ProviderError("ask STS: The token has expired")
+    monkeypatch.setattr(configuration, "caller", Mock(side_effect=expired))
+    with pytest.raises(ProviderError, match="The token has expired"):
+        configuration.configure("aws", {"region": REGION})
 
 
-def test_destroy_removes_a_role_from_its_instance_profile_and_from_all_policies(
-    new_program: NewStack, aws: Aws, managed_policy: str
+def test_an_error_of_iam_is_shown_unchanged(role: Resource):
+    message = "MalformedPolicyDocument.*The policy must contain a valid version string"
+    with pytest.raises(RefusedError, match=message):
+        role.up(assumeRolePolicy='{"Version": "2020-01-01"}')
+
+
+def test_a_role_and_its_policy_can_be_imported(provider: Provider, role: Resource):
+    role.up(**ROLE, tags={"Team": "search"})
+    given = {"role": NAME, "name": "policy", "policy": POLICY}
+    Resource(provider, "aws:iam/rolePolicy:RolePolicy").up(**given)
+    imported = Resource(provider, role.token)
+    imported.read(NAME)
+    assert imported.outputs["tagsAll"] == {"Team": "search"}
+    assert imported.inputs["name"] == NAME
+    policy = Resource(provider, "aws:iam/rolePolicy:RolePolicy")
+    policy.read(f"{NAME}:policy")
+    assert policy.outputs == {**given, "policy": normalize(POLICY)}
+    imported.read("no-such-role")
+    assert imported.id == ""
+
+
+def test_a_deletion_removes_a_role_from_its_instance_profile_and_from_all_policies(
+    role: Resource, aws: Aws, managed_policy: str
 ):
     # deleteRole in role.go.
-    stack = new_program('aws.iam.Role("role", **ROLE, force_detach_policies=True)')
-    stack.up()
+    role.up(**ROLE, forceDetachPolicies=True)
     aws.iam.create_instance_profile(InstanceProfileName=NAME)
     aws.iam.add_role_to_instance_profile(InstanceProfileName=NAME, RoleName=NAME)
     aws.iam.attach_role_policy(RoleName=NAME, PolicyArn=managed_policy)
     aws.iam.put_role_policy(RoleName=NAME, PolicyName="by-hand", PolicyDocument=POLICY)
-    stack.destroy()
+    role.delete()
     assert NAME not in aws.roles()
     assert aws.iam.get_instance_profile(InstanceProfileName=NAME)["InstanceProfile"]["Roles"] == []
 
@@ -574,29 +561,50 @@ def test_a_role_without_a_name_keeps_its_earlier_one(listed: Properties):
     assert "name" in inputs[DEFAULTS]
 
 
+def test_the_stack_s_autonaming_decides_the_name(role: Resource):
+    # ComputeAutoNameDefault in tfbridge/info/autonaming.go.
+    options = provider_pb2.CheckRequest.AutonamingOptions
+    given = {"assumeRolePolicy": TRUST}
+    for mode in (options.PROPOSE, options.ENFORCE):
+        proposed = options(mode=mode, proposed_name="q-role-dev")
+        assert role.check(given, autonaming=proposed)["name"] == "q-role-dev"
+    disabled = "automatic naming is disabled but no explicit name was provided"
+    with pytest.raises(RefusedError, match=disabled):
+        role.check(given, autonaming=options(mode=options.DISABLE))
+
+
+# The limits of the sandbox.
+
+
 @pytest.mark.parametrize(
-    ("autonaming", "name"),
+    ("token", "inputs", "message"),
     [
-        ({"mode": "verbatim"}, "role"),
-        ({"pattern": "q-${name}-${stack}"}, "q-role-STACK"),
-        ({"providers": {"aws": {"pattern": "aws-${name}"}}}, "aws-role"),
+        (
+            "aws:s3/bucket:Bucket",
+            {},
+            "the sandbox does not support the resource aws:s3/bucket:Bucket; it supports aws:iam/role:R",
+        ),
+        (Role.token, {**ROLE, "namePrefix": "x"}, "has no namePrefix; it has assumeRolePolicy,"),
+        (
+            Role.token,
+            {"assumeRolePolicy": "no JSON"},
+            "assumeRolePolicy contains an invalid JSON policy",
+        ),
     ],
-    ids=str,
+    ids=["resource", "property", "document"],
 )
-def test_the_stack_s_autonaming_decides_the_name(
-    new_program: NewStack, autonaming: dict[str, object], name: str
+def test_what_the_sandbox_does_not_support_is_refused_by_name_in_the_preview(
+    provider: Provider, token: str, inputs: Properties, message: str
 ):
-    # ComputeAutoNameDefault in tfbridge/info/autonaming.go.
-    stack = new_program('pulumi.export("name", aws.iam.Role("role", assume_role_policy=TRUST).name)')
-    stack.configure({"aws:region": REGION, "pulumi:autonaming": autonaming})
-    stack.up()
-    assert stack.outputs()["name"] == name.replace("STACK", stack.name)
+    with pytest.raises(RefusedError, match=re.escape(message)):
+        Resource(provider, token).check(inputs)
 
 
-def test_without_autonaming_a_name_is_required(new_program: NewStack):
-    # ComputeAutoNameDefault in tfbridge/info/autonaming.go.
-    stack = new_program('aws.iam.Role("role", assume_role_policy=TRUST)')
-    stack.configure({"aws:region": REGION, "pulumi:autonaming": {"mode": "disabled"}})
-    preview = stack.preview(check=False)
-    assert preview.exit_code != 0
-    assert "automatic naming is disabled but no explicit name was provided" in preview.text
+def test_the_three_functions_return_the_partition_region_and_account(environment: dict[str, str]):
+    provider = Provider(environment, "aws", region="us-gov-west-1")
+    account = provider.invoke("aws:index/getCallerIdentity:getCallerIdentity")
+    assert account["accountId"] == ACCOUNT
+    assert provider.invoke("aws:index/getPartition:getPartition")["partition"] == "aws-us-gov"
+    assert provider.invoke("aws:index/getRegion:getRegion")["region"] == "us-gov-west-1"
+    with pytest.raises(RefusedError, match="does not support the function aws:index/getZones:getZones"):
+        provider.invoke("aws:index/getZones:getZones")
