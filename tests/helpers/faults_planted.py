@@ -667,7 +667,7 @@ FAULTS: Final = (
         "sandbox/environment.py",
         'name.lower().endswith("_proxy")',
         'name.endswith("_proxy")',
-        "tests/sandbox/test_sandbox.py::test_the_user_s_aws_pulumi_and_proxy_variables_are_not_passed_on",
+        "tests/sandbox/test_sandbox.py::test_the_user_s_aws_pulumi_proxy_and_python_variables_are_not_passed_on",
     ),
     Fault(
         "make down hides a failed destroy",
