@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 from urllib.request import Request, urlopen
 
+import pulumi
 import pytest
 import yaml
 
@@ -28,18 +29,9 @@ from sandbox.provider.resources import (
 )
 from tests.authorization.simulator import ask
 from tests.helpers.loopback import Handler, serving
-from tests.helpers.mocked import Deployment
+from tests.helpers.mocked import STACK, Deployment
 from tests.helpers.page import read_actions
-from tests.helpers.stacks import (
-    ATTACHED,
-    DESTROY,
-    OTHER_ACCOUNT,
-    UP,
-    Aws,
-    NewStack,
-    Stack,
-    assert_refused,
-)
+from tests.helpers.stacks import DESTROY, OTHER_ACCOUNT, UP, Aws, NewStack, running_provider
 from tests.helpers.support import PROJECT_NAME, REQUIRED, TIMEOUT, as_pulumi_config
 
 # Pulumi's SDK causes this warning, for a property of type Any.
@@ -75,7 +67,13 @@ class Program(Deployment):
         monkeypatch.syspath_prepend(EXAMPLE)
         for module in ("policies", "settings"):
             monkeypatch.delitem(sys.modules, module, raising=False)
-        super().__init__(lambda: runpy.run_path(str(EXAMPLE / "__main__.py")), account=account)
+        self.exported: dict[str, Any] = {}
+        super().__init__(self._run_program, account=account)
+
+    def _run_program(self) -> None:
+        runpy.run_path(str(EXAMPLE / "__main__.py"))
+        stack: Any = pulumi.runtime.get_root_resource()
+        self.exported = stack.outputs
 
     def policies(self, kind: str, environment: str) -> tuple[Any, Statements]:
         """Return the trust policy and the permissions of a role."""
@@ -311,40 +309,55 @@ def test_environments_whose_names_differ_only_in_case_are_refused(monkeypatch: p
     assert refused.registrations == []
 
 
-# On the engine.
+def test_every_problem_of_the_settings_is_reported_and_nothing_is_created(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    roles = f"arn:aws:iam::{ACCOUNT}:role"
+    environments = {
+        "eu.prod": {"rolePath": "/"},
+        "a": {"rolePath": "/a/", "roleArn": "x"},
+        "b": {"rolePath": "/a/b/", "roleArns": f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"},
+        "c": {"rolePath": "/c/", "roleArns": [f"{roles}/a/x", f"{roles}/connector-ci-deploy-prod"]},
+        "d": {"rolePath": "/d/", "roleArns": f"{roles}/c/x"},
+    }
+    wrong: dict[str, Any] = {
+        "repository": "octo-org@123456/connectors",
+        "environments": environments,
+        "permissionsBoundaryArn": "",
+        "kmsKeyArn": "alias/state",
+        "stateBukcet": "state",
+    }
+    refused = Program(monkeypatch, **wrong)
+    assert isinstance(refused.error, pulumi.RunError)  # without a traceback
+    text = str(refused.error)
+    assert text.startswith("invalid configuration: 12 errors; nothing was created or changed\n")
+    for line in (
+        "stateBukcet: is not a setting",
+        'repository: "octo-org@123456/connectors" has another form',
+        "permissionsBoundaryArn: is not set",
+        f"fix: pulumi config set --stack {STACK} permissionsBoundaryArn POLICY_ARN",
+        'kmsKeyArn: "alias/state" has another form',
+        'environments.eu.prod: "eu.prod" has another form',
+        'environments.eu.prod.rolePath: "/" has another form',
+        "environments.a.roleArn: is not a setting",
+        f'environments.b.rolePath: "{roles}/a/b/*" overlaps with "{roles}/a/*", of a',
+        f'environments.c.roleArns[0]: "{roles}/a/x" overlaps with "{roles}/a/*", of a',
+        f'environments.c.roleArns[1]: "{roles}/connector-ci-deploy-prod" overlaps with ',
+        f'environments.d.roleArns[0]: "{roles}/c/x" overlaps with "{roles}/c/*", of c',
+        f'environments.b.roleArns[0]: "arn:aws:iam::{OTHER_ACCOUNT}:role/x" is not in {ACCOUNT}, ',
+        f"fix: edit Pulumi.{STACK}.yaml",
+    ):
+        assert f" {line}" in text
+    assert refused.registrations == []
 
 
-@pytest.fixture
-def stack(new_stack: NewStack) -> Stack:
-    """Return a stack of the program with the settings of the example."""
-    stack = new_stack(SETTINGS, (EXAMPLE / "__main__.py").read_text())
-    (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**MANIFEST, "name": PROJECT_NAME}))
-    for module in ("policies.py", "settings.py"):
-        shutil.copy(EXAMPLE / module, stack.directory)
-    return stack
+def test_at_least_one_environment_is_required(monkeypatch: pytest.MonkeyPatch):
+    refused = Program(monkeypatch, environments={})
+    assert "  environments: is empty\n" in str(refused.error)
+    assert refused.registrations == []
 
 
-def test_the_roles_are_created_and_a_second_update_changes_nothing(stack: Stack, aws: Aws):
-    assert stack.up().changes == {"create": 14}
-    outputs = stack.outputs()
-    for kind in ("deploy", "preview", "audit"):
-        names = {each: f"connector-ci-{kind}-{each}" for each in SETTINGS["environments"]}
-        arns = {each: f"arn:aws:iam::{ACCOUNT}:role/{name}" for each, name in names.items()}
-        assert outputs[f"{kind}Roles"] == arns
-        assert {aws.iam.get_role(RoleName=name)["Role"]["Arn"] for name in names.values()} == {
-            *arns.values()
-        }
-    (provider,) = aws.iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
-    assert provider["Arn"] == f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
-    assert stack.up("--expect-no-changes").changes == {"same": 14}
-    stack.destroy()
-    assert aws.roles() == []
-    assert aws.iam.list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
-
-
-def test_the_policies_of_a_bucket_and_key_in_another_account_admit_only_their_roles(stack: Stack):
-    stack.up()
-    outputs = stack.outputs()
+def test_the_policies_of_a_bucket_and_key_in_another_account_admit_only_their_roles(program: Program):
     key = SETTINGS["kmsKeyArn"].replace(ACCOUNT, OTHER_ACCOUNT)
     requests = [
         *(("bucket", "s3:PutObject", state_objects(each)[0]) for each in ("staging", "prod")),
@@ -361,7 +374,10 @@ def test_the_policies_of_a_bucket_and_key_in_another_account_admit_only_their_ro
     questions = [
         {
             "policy": {"Version": "2012-10-17", "Statement": everything},
-            "trust": {"Version": "2012-10-17", "Statement": outputs[f"{owner}PolicyStatements"]},
+            "trust": {
+                "Version": "2012-10-17",
+                "Statement": program.exported[f"{owner}PolicyStatements"],
+            },
             "requests": [
                 {
                     "principal": f"arn:aws:iam::{ACCOUNT}:role/{role}",
@@ -381,45 +397,26 @@ def test_the_policies_of_a_bucket_and_key_in_another_account_admit_only_their_ro
     assert answers == [each for expected in roles.values() for each in expected]
 
 
-def test_every_problem_of_the_settings_is_reported_and_nothing_is_created(stack: Stack, aws: Aws):
-    roles = f"arn:aws:iam::{ACCOUNT}:role"
-    environments = {
-        "eu.prod": {"rolePath": "/"},
-        "a": {"rolePath": "/a/", "roleArn": "x"},
-        "b": {"rolePath": "/a/b/", "roleArns": f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"},
-        "c": {"rolePath": "/c/", "roleArns": [f"{roles}/a/x", f"{roles}/connector-ci-deploy-prod"]},
-        "d": {"rolePath": "/d/", "roleArns": f"{roles}/c/x"},
-    }
-    wrong = {
-        "repository": "octo-org@123456/connectors",
-        "environments": environments,
-        "permissionsBoundaryArn": "",
-        "kmsKeyArn": "alias/state",
-        "stateBukcet": "state",
-    }
-    stack.configure({**SETTINGS, **wrong})
-    update = assert_refused(
-        stack, aws, "invalid configuration: 12 errors; nothing was created or changed"
-    )
-    for line in (
-        "stateBukcet: is not a setting",
-        'repository: "octo-org@123456/connectors" has another form',
-        "permissionsBoundaryArn: is not set",
-        f"fix: pulumi config set --stack {stack.name} permissionsBoundaryArn POLICY_ARN",
-        'kmsKeyArn: "alias/state" has another form',
-        'environments.eu.prod: "eu.prod" has another form',
-        'environments.eu.prod.rolePath: "/" has another form',
-        "environments.a.roleArn: is not a setting",
-        f'environments.b.rolePath: "{roles}/a/b/*" overlaps with "{roles}/a/*", of a',
-        f'environments.c.roleArns[0]: "{roles}/a/x" overlaps with "{roles}/a/*", of a',
-        f'environments.c.roleArns[1]: "{roles}/connector-ci-deploy-prod" overlaps with ',
-        f'environments.d.roleArns[0]: "{roles}/c/x" overlaps with "{roles}/c/*", of c',
-        f'environments.b.roleArns[0]: "arn:aws:iam::{OTHER_ACCOUNT}:role/x" is not in {ACCOUNT}, ',
-        f"fix: edit Pulumi.{stack.name}.yaml",
-    ):
-        assert f" {line}" in update.text
-    stack.configure({**SETTINGS, "environments": {}})
-    assert_refused(stack, aws, "environments: is empty")
+# On the engine.
+
+
+def test_the_roles_are_created_and_a_second_update_changes_nothing(new_stack: NewStack, aws: Aws):
+    stack = new_stack(SETTINGS, (EXAMPLE / "__main__.py").read_text())
+    (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**MANIFEST, "name": PROJECT_NAME}))
+    for module in ("policies.py", "settings.py"):
+        shutil.copy(EXAMPLE / module, stack.directory)
+    assert stack.up().changes == {"create": 14}
+    outputs = stack.outputs()
+    for kind in ("deploy", "preview", "audit"):
+        names = {each: f"connector-ci-{kind}-{each}" for each in SETTINGS["environments"]}
+        arns = {each: f"arn:aws:iam::{ACCOUNT}:role/{name}" for each, name in names.items()}
+        assert outputs[f"{kind}Roles"] == arns
+        assert {aws.iam.get_role(RoleName=name)["Role"]["Arn"] for name in names.values()} == {
+            *arns.values()
+        }
+    (provider,) = aws.iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    assert provider["Arn"] == f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
+    assert stack.preview("--expect-no-changes").changes == {"same": 14}
 
 
 class Calls:
@@ -482,10 +479,6 @@ def recording(calls: Calls) -> type[Handler]:
 def test_the_roles_allow_each_call_of_a_preview_an_update_and_a_destroy_with_the_state_in_s3(
     new_stack: NewStack, aws: Aws, managed_policy: str, monkeypatch: pytest.MonkeyPatch
 ):
-    stack = new_stack(REQUIRED)
-    aws.client("s3").create_bucket(Bucket=SETTINGS["stateBucket"])
-    environments = {stack.name: {"rolePath": "/connectors/"}}
-    program = Program(monkeypatch, environments=environments, permissionsBoundaryArn=managed_policy)
     settings = {
         **REQUIRED,
         "rolePath": "/connectors/",
@@ -493,39 +486,40 @@ def test_the_roles_allow_each_call_of_a_preview_an_update_and_a_destroy_with_the
         "exclusivePolicies": True,
         "tags": {"Team": "search"},
     }
+    stack = new_stack(settings)
+    aws.client("s3").create_bucket(Bucket=SETTINGS["stateBucket"])
+    environments = {stack.name: {"rolePath": "/connectors/"}}
+    program = Program(monkeypatch, environments=environments, permissionsBoundaryArn=managed_policy)
     upstream = stack.environment["AWS_ENDPOINT_URL"]
+    calls = Calls(upstream, aws)
 
     def backend(endpoint: str) -> str:
         return f"s3://{SETTINGS['stateBucket']}?region=us-east-1&endpoint={endpoint}&use_path_style=true"
 
-    # A person creates the stack, before CI uses it.
-    stack.environment["PULUMI_BACKEND_URL"] = backend(upstream)
-    stack.run("stack", "init", stack.name)
-    stack.configure(settings)
-    stack.environment.pop(ATTACHED, None)
-
     def run(kind: str, *arguments: str) -> set[str]:
         """Run a command, check that the role allows each of its calls, and return their actions."""
-        calls = Calls(upstream, aws)
-        with serving(recording(calls)) as url:
-            stack.environment |= {"AWS_ENDPOINT_URL": url, "PULUMI_BACKEND_URL": backend(url)}
-            stack.operate(*arguments)
+        calls.requests.clear()
+        stack.operate(*arguments)
         requests = sorted(calls.requests)
         decided = decisions(program.policies(kind, stack.name)[1], requests, managed_policy)
         assert [each for each, its in zip(requests, decided, strict=True) if its != "Allowed"] == []
         return {action for action, _ in requests}
 
-    assert run("preview", "preview") == {"s3:GetObject", "s3:ListBucket"}
-    created = run("deploy", *UP)
-    assert created >= {"iam:CreateRole", "iam:PutRolePolicy", "s3:PutObject", "s3:DeleteObject"}
-    drift = run("preview", "refresh", "--preview-only", "--expect-no-changes")
-    assert {"iam:GetRole", "s3:GetObject"} < drift
-    stack.configure({**settings, "tags": {"Owner": "docs"}, "roleDescription": "The role of AEM"})
-    changed = run("deploy", *UP)
-    assert changed >= {"iam:TagRole", "iam:UntagRole", "iam:UpdateRoleDescription"}
-    (role,) = aws.roles()
-    aws.iam.delete_role_policy(RoleName=role, PolicyName="qbusiness-aem-connector")
-    aws.iam.delete_role(RoleName=role)
-    assert run("preview", "preview") >= {"iam:GetRole", "iam:GetRolePolicy"}
-    assert run("deploy", *UP) >= {"iam:GetRole", "iam:CreateRole"}
-    assert run("deploy", *DESTROY) >= {"iam:DeleteRole", "iam:DeleteRolePolicy"}
+    # A person creates the stack, before CI uses it.
+    stack.environment["PULUMI_BACKEND_URL"] = backend(upstream)
+    stack.run("stack", "init", stack.name)
+    stack.configure(settings)
+    with serving(recording(calls)) as url:
+        stack.environment |= {"AWS_ENDPOINT_URL": url, "PULUMI_BACKEND_URL": backend(url)}
+        with running_provider(stack.environment) as provider:
+            stack.environment |= provider
+            created = run("deploy", *UP)
+            assert created >= {"iam:CreateRole", "iam:PutRolePolicy", "s3:PutObject", "s3:DeleteObject"}
+            drift = run("preview", "refresh", "--preview-only", "--expect-no-changes")
+            assert drift >= {"iam:GetRole", "iam:ListRolePolicies", "s3:GetObject", "s3:ListBucket"}
+            (role,) = aws.roles()
+            aws.iam.delete_role_policy(RoleName=role, PolicyName="qbusiness-aem-connector")
+            aws.iam.delete_role(RoleName=role)
+            assert run("preview", "preview") >= {"iam:GetRole", "iam:GetRolePolicy"}
+            assert run("deploy", *UP) >= {"iam:GetRole", "iam:CreateRole"}
+            assert run("deploy", *DESTROY) >= {"iam:DeleteRole", "iam:DeleteRolePolicy"}

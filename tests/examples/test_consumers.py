@@ -144,9 +144,6 @@ def test_the_consumer_receives_the_new_arn_of_a_recreated_role(new_stack: NewSta
     project = yaml.safe_load((EXAMPLE / "Pulumi.yaml").read_text())
     (consumer.directory / "Pulumi.yaml").write_text(yaml.safe_dump({**project, "name": PROJECT_NAME}))
     consumer.configure({**SETTINGS, "roleStack": f"organization/{PROJECT_NAME}/{roles.name}"})
-    missing = consumer.up(check=False)
-    assert missing.exit_code != 0
-    assert "KeyError: 'roleArns'" in missing.text  # Pulumi's message
     roles.up()
     consumer.up()
 
@@ -169,11 +166,6 @@ def test_the_consumer_receives_the_new_arn_of_a_recreated_role(new_stack: NewSta
     roles.up()
     arn = roles.outputs()["roleArns"]["wiki"]
     assert arn != first["Wiki"]["roleArn"]
-    # A preview reads the other stack again.
-    assert consumer.preview("--diff").text.count(arn) >= 1
     assert consumer.up().changes["update"] == 1
     second = data_sources()["Wiki"]
     assert (second["roleArn"], second["dataSourceArn"]) == (arn, first["Wiki"]["dataSourceArn"])
-    roles.configure({**ROLES, "dataSources": {**MEMBERS, "wiki": wiki}, "tags": {"Team": "search"}})
-    roles.up()
-    assert consumer.up("--expect-no-changes").exit_code == 0

@@ -9,7 +9,7 @@ import yaml
 
 from evidence.examples import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
-from tests.helpers.installing import SITE_PACKAGES, VERSION, offline, tagged_repository
+from tests.helpers.installing import VERSION, offline, tagged_repository
 from tests.helpers.page import run_section
 from tests.helpers.processes import run
 from tests.helpers.stacks import Aws, NewStack, Stack
@@ -27,7 +27,6 @@ def package(tmp_path: Path) -> Mapping[str, str]:
     repository = tagged_repository(tmp_path)
     return {
         **offline(tmp_path),
-        "PYTHONPATH": SITE_PACKAGES,  # the packages that pip finds installed
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.file://{repository}.insteadOf",
         "GIT_CONFIG_VALUE_0": ADDRESS,

@@ -1,5 +1,6 @@
 """Build and install the project's Python package without a network."""
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ _FILES: Final = (
     "requirements.txt",
     "setup.py",
 )
-_PIP: Final = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+_PIP: Final = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
 def copy_repository(directory: Path) -> None:
@@ -83,22 +84,27 @@ def make_separate(directory: Path, project: Mapping[str, object]) -> None:
 def build_wheel(repository: Path, directory: Path) -> Path:
     """Build the wheel of a repository in a directory, and return its path."""
     options = ("--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", directory)
-    subprocess.run([*_PIP, "wheel", *options, repository], check=True)
+    subprocess.run([*_PIP, "--quiet", "wheel", *options, repository], check=True)
     (wheel,) = directory.glob("*.whl")
     return wheel
 
 
-def install(package: Path | str, directory: Path) -> None:
-    """Install a wheel, a repository, or a requirement into the virtual environment of a directory."""
+def install(package: Path | str, directory: Path, *more: str) -> str:
+    """Install a wheel, a repository, or a requirement into the virtual environment of a directory.
+
+    Return the output.
+    """
     python = ("--python", directory / "venv/bin/python")
-    options = ("--no-deps", "--no-index", "--no-build-isolation")
-    subprocess.run([*_PIP, *python, "install", *options, package], check=True)
+    options = ("--no-deps", "--no-index", "--no-build-isolation", *more)
+    command = [*_PIP, *python, "install", *options, package]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def offline(directory: Path) -> Mapping[str, str]:
-    """Return variables that restrict Pulumi's pip to installed packages.
+    """Return variables with which Pulumi creates virtual environments from the packages in venv/.
 
-    Pulumi installs the package wheel, which nothing needs: write an empty one into the directory.
+    They name files in the directory: an empty package wheel, which Pulumi installs and nothing needs,
+    and a Python that adds no pip to a virtual environment, which would take ten seconds.
     """
     name = "wheel-1"
     with zipfile.ZipFile(directory / f"{name}-py3-none-any.whl", "w") as empty:
@@ -108,8 +114,16 @@ def offline(directory: Path) -> Mapping[str, str]:
             f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         empty.writestr(f"{information}/RECORD", "")
+    python = directory / "python"
+    python.write_text(
+        "#!/bin/sh\n# python -m venv DIRECTORY\n"
+        f'{shlex.quote(sys.executable)} "$@" --without-pip && cd "$3"/lib/python3*/site-packages &&\n'
+        f"echo {shlex.quote(SITE_PACKAGES)} >shared.pth\n"
+    )
+    python.chmod(0o755)
     return {
         "PIP_FIND_LINKS": str(directory),
         "PIP_NO_BUILD_ISOLATION": "0",  # 0 disables it: https://github.com/pypa/pip/issues/5735
         "PIP_NO_INDEX": "1",
+        "PULUMI_PYTHON_CMD": str(python),
     }

@@ -19,22 +19,18 @@ from sandbox.environment import PROJECT
 from tests.helpers.git_server import HOST, git_server
 from tests.helpers.installing import (
     RUNTIME,
-    SITE_PACKAGES,
     VERSION,
-    build_wheel,
     commit,
     git,
     install,
     make_separate,
     offline,
-    share_packages,
     tagged_repository,
 )
 from tests.helpers.page import blocks, prose
 from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import GOLDEN, golden
 
-ADDRESS: Final = f"https://{HOST}/organization/repository.git"
 OWN_PROJECT: Final = PROJECT / "docs" / "own-project.md"
 DATA_SOURCES: Final = PROJECT / "docs" / "data-sources.md"
 
@@ -48,26 +44,6 @@ connector = ConnectorRole(
 )
 pulumi.export("roleArn", connector.role_arn)
 """
-
-
-@pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a repository, which no test changes."""
-    return tagged_repository(tmp_path_factory.mktemp("package"))
-
-
-@pytest.fixture
-def served(repository: Path, tmp_path: Path) -> Path:
-    """Return the directory that a Git server serves: the repository, at ADDRESS."""
-    directory = tmp_path / "served"
-    bare = directory / "organization" / "repository.git"
-    git(tmp_path, "clone", "--quiet", "--bare", repository, bare)
-    return directory
-
-
-@pytest.fixture(scope="session")
-def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(repository, tmp_path_factory.mktemp("wheels"))
 
 
 def test_the_package_the_schema_and_the_changelog_have_the_same_version():
@@ -104,15 +80,13 @@ def test_a_build_leaves_git_status_clean(repository: Path, wheel: Path):
 
 
 @pytest.mark.slow
-def test_another_commit_replaces_the_installed_one(tmp_path: Path):
+def test_a_commit_of_a_clone_replaces_the_installed_release(tmp_path: Path, package: Path):
     repository = tagged_repository(tmp_path)
-    share_packages(tmp_path)
-    for content in ("first", "second"):
-        (repository / "components" / "py.typed").write_text(content)
-        address = f"git+file://localhost{repository}@{commit(repository)}"
-        install(f"qbusiness-connector @ {address}", tmp_path)
-        (installed,) = (tmp_path / "venv").rglob("qbusiness_connector/py.typed")
-        assert installed.read_text() == content
+    assert "`git+file://localhost/PATH/TO/CLONE@COMMIT`" in OWN_PROJECT.read_text()
+    later = commit(repository)
+    requirement = f"qbusiness-connector @ git+file://localhost{repository}@{later}"
+    planned = install(requirement, package, "--dry-run")
+    assert planned.splitlines()[-1] == f"Would install qbusiness-connector-{VERSION}+g{later}"
 
 
 def build_sdist(directory: Path, **variables: str) -> str:
@@ -143,55 +117,48 @@ def test_the_version_includes_the_commit_unless_it_has_the_tag_of_the_version(tm
     assert build_sdist(repository, PATH="") == f"{released}.tar.gz"  # without Git
 
 
-def type_errors(directory: Path, program: str) -> list[str]:
-    """Check the types of a program and the plugin where the package is installed; return the errors."""
-    (directory / "program.py").write_text(program)
-    settings = {
-        "include": ["program.py", "plugin"],
-        "exclude": ["plugin/venv"],
-        "venvPath": ".",
-        "venv": "venv",
-        "typeCheckingMode": "strict",
+@pytest.mark.slow
+def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, package: Path):
+    programs = {
+        "installed": PROGRAM,
+        "template": (PROJECT / "template" / "__main__.py").read_text(),
+        "plugin": (package / "__main__.py").read_text(),
+        "misspelled": PROGRAM.replace("index_id", "index"),
     }
-    (directory / "pyrightconfig.json").write_text(json.dumps(settings))
+    pages = blocks("python", DATA_SOURCES.read_text())
+    programs |= {f"page{number}": program for number, program in enumerate(pages)}
+    for name, program in programs.items():
+        (tmp_path / f"{name}.py").write_text(program)
+    settings = {"venvPath": str(package), "venv": "venv", "typeCheckingMode": "strict"}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
     done = subprocess.run(
-        [sys.executable, "-m", "basedpyright", "--project", directory, "--outputjson"],
+        [sys.executable, "-m", "basedpyright", "--project", tmp_path, "--outputjson"],
         capture_output=True,
         text=True,
         check=False,
     )
-    found = json.loads(done.stdout)["generalDiagnostics"]
-    return [problem["message"] for problem in found if problem["severity"] == "error"]
-
-
-@pytest.mark.slow
-def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, wheel: Path):
-    directory = tmp_path / "program"
-    directory.mkdir()
-    shutil.copytree(PROJECT / "plugin", directory / "plugin", ignore=shutil.ignore_patterns("venv"))
-    share_packages(directory)
-    install(wheel, directory)
-    template = PROJECT / "template" / "__main__.py"
-    for program in (PROGRAM, template.read_text(), *blocks("python", DATA_SOURCES.read_text())):
-        assert type_errors(directory, program) == []
-    (error,) = type_errors(directory, PROGRAM.replace("index_id", "index"))
-    assert '"index" is an undefined item in type "ConnectorRoleArgs"' in error
+    report = json.loads(done.stdout)
+    assert report["summary"]["filesAnalyzed"] == len(programs)
+    errors = {
+        Path(problem["file"]).stem: problem["message"]
+        for problem in report["generalDiagnostics"]
+        if problem["severity"] == "error"
+    }
+    assert [*errors] == ["misspelled"], errors
+    assert '"index" is an undefined item in type "ConnectorRoleArgs"' in errors["misspelled"]
 
 
 @pytest.mark.slow
 def test_the_installed_commands_start_in_any_directory_and_beside_other_packages_of_these_names(
-    tmp_path: Path, wheel: Path
+    tmp_path: Path, package: Path
 ):
-    share_packages(tmp_path)
-    install(wheel, tmp_path)
-    others = tmp_path / "others"
     for name in ("components", "evidence", "guardrails", "roles"):
-        (others / name).mkdir(parents=True)
-        (others / name / "__init__.py").write_text("raise SystemExit(9)\n")
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit(9)\n")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ("venv/bin/qbusiness-roles", *arguments)
-        environment = {**os.environ, "PYTHONPATH": str(others)}
+        command = (package / "venv/bin/qbusiness-roles", *arguments)
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
         return subprocess.run(
             command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True
         )
@@ -205,14 +172,18 @@ def test_the_installed_commands_start_in_any_directory_and_beside_other_packages
 
 
 @pytest.mark.slow
-def test_the_installed_commands_name_the_packages_that_are_missing(tmp_path: Path, wheel: Path):
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
-    install(wheel, tmp_path)
+def test_the_installed_commands_name_the_packages_that_are_missing(package: Path):
+    python = package / "venv/bin/python"
+    (own,) = package.glob("venv/lib/python3*/site-packages")
+    # Without the file that adds the packages of this project.
     done = subprocess.run(
-        [tmp_path / "venv/bin/qbusiness-roles"], check=False, capture_output=True, text=True
+        [python, "-S", package / "venv/bin/qbusiness-roles"],
+        env={**os.environ, "PYTHONPATH": str(own)},
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 2
-    python = tmp_path / "venv/bin/python"
     assert done.stderr.endswith(
         f" is not installed: run `uv pip install --python {python} 'qbusiness-connector[roles]'`\n"
     )
@@ -224,69 +195,31 @@ def check_the_role(stack: Stack, aws: Aws) -> None:
     assert policy == golden("minimal-role-policy")
 
 
-def test_a_program_uses_the_installed_package(new_stack: NewStack, wheel: Path, aws: Aws):
-    stack = new_stack({"aws:region": REGION}, PROGRAM)
-    make_separate(stack.directory, {"runtime": RUNTIME})
-    share_packages(stack.directory)
-    install(wheel, stack.directory)
-    stack.up()
-    check_the_role(stack, aws)
-    stack.write_program(PROGRAM.replace(INDEX_ID, "short"))
-    refused = stack.preview(check=False)
-    assert refused.exit_code != 0
-    assert "index_id" in refused.text
-    assert "Traceback" not in refused.text
-
-
-@pytest.mark.parametrize("released", [True, False], ids=["tag", "commit of a clone"])
-def test_the_documented_program_installs_the_package_and_deploys_the_role(
-    new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws, *, released: bool
+def test_the_documented_program_deploys_the_role_with_the_installed_package(
+    new_stack: NewStack, package: Path, aws: Aws
 ):
     section = prose("Use the component in your own program", OWN_PROJECT)
     (requirement,) = blocks("text", section)
-    (program,) = blocks("python", section)
     assert f'pip install "{requirement.strip()}"' in section
+    parsed = Requirement(requirement.strip())
+    assert (parsed.name, parsed.url) == (
+        "qbusiness-connector",
+        f"git+https://REPOSITORY@v{VERSION}",
+    )
+    (program,) = blocks("python", section)
     stack = new_stack({"aws:region": REGION}, program)
     make_separate(stack.directory, {"runtime": RUNTIME})
-    own = requirement.replace("https://REPOSITORY", ADDRESS)
-    if not released:
-        assert "`git+file://localhost/PATH/TO/CLONE@COMMIT`" in section
-        (clone,) = served.glob("*/*.git")
-        commit = git(clone, "rev-parse", "HEAD").strip()
-        own = f"qbusiness-connector @ git+file://localhost{clone}@{commit}\n"
-    (stack.directory / "requirements.txt").write_text(own)
-    share_packages(stack.directory)
-    stack.environment |= offline(tmp_path)
-    with git_server(served, tmp_path) as variables:
-        stack.execute("pulumi", "install", check=True, **variables)
+    (stack.directory / "venv").symlink_to(package / "venv")
     stack.up()
     check_the_role(stack, aws)
 
 
-def test_installing_this_program_installs_its_requirements_and_not_the_package(
-    new_stack: NewStack, tmp_path: Path
-):
-    stack = new_stack({"aws:region": REGION})
-    (stack.directory / "venv").unlink()
-    share_packages(stack.directory)
-    for name in ("pyproject.toml", "requirements.txt", "setup.py"):
-        shutil.copy(PROJECT / name, stack.directory)
-    stack.environment |= offline(tmp_path)
-    output = stack.run("install").stdout
-    assert "Requirement already satisfied: pulumi-aws" in output
-    assert not [*(stack.directory / "venv").rglob("qbusiness*")]
-
-
 @pytest.mark.skipif(sys.platform == "darwin", reason="Go reads no certificate from a file on macOS")
-@pytest.mark.parametrize("released", [True, False], ids=["tag", "commit"])
-def test_a_package_is_added_from_a_tag_or_a_commit_of_a_git_repository(
-    new_stack: NewStack, served: Path, tmp_path: Path, aws: Aws, *, released: bool
+def test_a_package_is_added_from_a_tag_of_a_git_repository(
+    new_stack: NewStack, repository: Path, tmp_path: Path, aws: Aws
 ):
-    version = f"v{VERSION}"
-    if not released:
-        (bare,) = served.glob("*/*.git")
-        version = git(bare, "rev-parse", "HEAD").strip()
-        git(bare, "tag", "--delete", f"v{VERSION}")
+    served = tmp_path / "served"
+    git(repository, "clone", "--quiet", "--bare", ".", served / "organization" / "repository.git")
     stack = new_stack({"aws:region": REGION})
     inputs = {"applicationId": APPLICATION_ARN, "indexId": INDEX_ID, "secretId": SECRET_ID}
     role = {"type": "qbusiness-connector:index:ConnectorRole", "properties": inputs}
@@ -299,12 +232,10 @@ def test_a_package_is_added_from_a_tag_or_a_commit_of_a_git_repository(
         },
     )
     stack.environment |= offline(tmp_path)
-    # Use the installed packages instead of a download.
-    stack.environment["PYTHONPATH"] = SITE_PACKAGES
     with git_server(served, tmp_path) as variables:
-        address = f"{ADDRESS}/plugin@{version}"
+        address = f"https://{HOST}/organization/repository.git/plugin@v{VERSION}"
         stack.execute("pulumi", "package", "add", address, check=True, **variables)
     packages = yaml.safe_load((stack.directory / "Pulumi.yaml").read_text())["packages"]
-    assert version.removeprefix("v") in str(packages)
+    assert VERSION in str(packages)
     stack.up()
     check_the_role(stack, aws)

@@ -1,0 +1,42 @@
+"""Build one package for all tests of this directory."""
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.installing import build_wheel, install, share_packages, tagged_repository
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository, which no test changes; beside it is the wheel.
+
+    The workers of a run share it.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with (shared / "package.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        link = shared / "package"
+        if not link.exists():
+            directory = tmp_path_factory.mktemp("package")
+            repository = tagged_repository(directory)
+            share_packages(repository / "plugin")
+            install(build_wheel(repository, directory), repository / "plugin")
+            link.symlink_to(repository)
+        return link.resolve()
+
+
+@pytest.fixture(scope="session")
+def wheel(repository: Path) -> Path:
+    (wheel,) = repository.parent.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="session")
+def package(repository: Path) -> Path:
+    """Return the directory of the plugin, with the installed package."""
+    return repository / "plugin"
