@@ -8,7 +8,6 @@ from typing import Final
 from sandbox.environment import PROJECT
 
 _REASONS: Final = {
-    "tests/project/test_benchmarks.py": "deploys each of the compared programs",
     "tests/engine/test_concurrency.py": "waits until two updates run at the same time",
     "tests/engine/test_crashes.py": "kills an update and a destroy, recovers, and updates again",
     "tests/engine/test_faults.py": "fails each call of an update, for four roles",
@@ -21,7 +20,6 @@ _REASONS: Final = {
     "tests/components/test_generated_settings.py": "900 generated settings",
     "tests/engine/test_connectors_engine.py": "previews 286 roles",
     "tests/live/test_live.py": "runs the acceptance run in the sandbox",
-    "tests/project/test_processes.py": "runs tests and kills them",
     "tests/docs/test_walkthroughs.py": "follows a page in the sandbox",
     "tests/guardrails/test_guardrails_engine.py": "runs programs with the policy pack, one more process",
 }

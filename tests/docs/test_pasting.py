@@ -33,7 +33,6 @@ PAGES: Final = (
 PRINTING: Final = PROJECT / "docs" / "adopt.md"
 SHELLS: Final = {
     "bash": ["bash", "--noprofile", "--norc", "-i"],
-    "dash": ["dash", "-i"],
     "zsh": ["zsh", "-f", "-i"],
 }
 PROMPT: Final = "ready> "
@@ -296,10 +295,3 @@ def test_an_argument_is_left_as_it_is_only_if_no_shell_changes_it():
     for text in ARGUMENTS:
         plain = re.fullmatch(r"[A-Za-z0-9_./:@%+,][A-Za-z0-9_./:@%+,-]*", text)
         assert quote_argument(text) == (text if plain else "'" + text.replace("'", "'\\''") + "'")
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name} {page.stem}")
-def test_no_page_shows_a_prompt_before_a_command(page: Path):
-    text = page.read_text()
-    assert "```console" not in text
-    assert not re.findall(r"^\s*[$%>] \w+ .*$", text.partition("```")[2], re.MULTILINE)

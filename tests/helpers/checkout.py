@@ -1,5 +1,6 @@
 """Run the commands of the project in a checkout, like a user."""
 
+import json
 import os
 import pty
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.helpers.processes import run
+from tests.helpers.stacks import Aws
 
 EMPTY: Final = "The sandbox is empty: nothing is left to remove. `make up` starts again.\n"
 """The last line of `make down`."""
@@ -33,6 +35,12 @@ def make(
 
 def in_sandbox(directory: Path, *command: str) -> str:
     return execute(directory, "venv/bin/python", "-m", "sandbox", "run", "--", *command).stdout
+
+
+def aws(directory: Path) -> Aws:
+    """Return the account of the sandbox of a checkout."""
+    port = json.loads((directory / ".sandbox" / "aws" / "server.json").read_text())["port"]
+    return Aws({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
 
 
 def type_in_a_shell(checkout: Path, *lines: str, **variables: str) -> str:

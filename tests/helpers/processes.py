@@ -1,6 +1,5 @@
 """Run commands, and find processes by directory or environment."""
 
-import os
 import shlex
 import subprocess
 import sys
@@ -9,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sandbox.environment import PROJECT
 from tests.helpers.support import TIMEOUT
 
 
@@ -39,22 +37,6 @@ def show(text: str) -> None:
     """Print a line in the order of the output of other processes."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-def start_tests(directory: Path, text: str, *options: str, **variables: str) -> subprocess.Popen[str]:
-    """Start pytest on a module outside the project, with the project's fixtures."""
-    module = directory / "test_in_a_test.py"
-    module.write_text(text)
-    project = ["-c", PROJECT / "pyproject.toml", "-p", "tests.conftest"]
-    own_directories = ["-p", "no:cacheprovider", f"--basetemp={directory / 'temporary'}"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "pytest", *project, *own_directories, *options, module],
-        cwd=PROJECT,
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def eventually(happens: Callable[[], object], condition: str) -> None:

@@ -8,28 +8,30 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sandbox.environment import DIRECTORY, PROJECT, REGION
-from tests.helpers.checkout import EMPTY, MAKE, execute, in_sandbox, make, type_in_a_shell
+from tests.helpers.checkout import EMPTY, MAKE, aws, execute, in_sandbox, make, type_in_a_shell
+from tests.helpers.page import commands
+from tests.helpers.support import golden
 
 pytestmark = pytest.mark.slow
 
 PROGRAM = ("Makefile", "Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py", "components", "sandbox")
 STATE = Path(".sandbox/state/.pulumi")
 CHECKPOINT = STATE / "stacks/qbusiness-aem-connector/dev.json"
-LOCKS = STATE / "locks/organization/qbusiness-aem-connector/dev"
-RESET = "`make down` resets the sandbox."
+LOCK = STATE / "locks/organization/qbusiness-aem-connector/dev/1.json"
+QUICK_START = PROJECT / "docs" / "index.md"
 
 
-@pytest.fixture
-def checkout(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def installed(prepared_sandbox: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return another checkout that shares the packages and the engine of this one."""
     del prepared_sandbox  # skips the test if there is no engine
-    directory = tmp_path / "checkout"
+    directory = tmp_path_factory.mktemp("parent") / "checkout"
     (directory / ".sandbox").mkdir(parents=True)
     for name in PROGRAM:
         source = PROJECT / name
@@ -37,82 +39,39 @@ def checkout(tmp_path: Path, prepared_sandbox: object) -> Iterator[Path]:
     (directory / "venv").symlink_to(PROJECT / "venv")
     (directory / ".sandbox/engine").symlink_to(DIRECTORY / "engine")
     yield directory
-    for place in tmp_path.glob("*/.sandbox"):  # a test may have moved the checkout
-        execute(place.parent, "venv/bin/python", "-m", "sandbox", "stop")
+    execute(directory, "venv/bin/python", "-m", "sandbox", "stop")
 
 
-# `make up` and `make down`.
+@pytest.fixture
+def checkout(installed: Path) -> Iterator[Path]:
+    """Return the checkout without stacks; its server may be running."""
+    yield installed
+    for place in (".sandbox/state", ".sandbox/home/workspaces"):
+        shutil.rmtree(installed / place, ignore_errors=True)
 
 
-def truncate(size: int) -> Callable[[Path], None]:
-    return lambda directory: os.truncate(directory / CHECKPOINT, size)
+# The stack `dev` and its drift.
 
 
-def empty_the_metadata(directory: Path) -> None:
-    (directory / STATE / "meta.yaml").write_text("")
+def test_make_drift_fails_if_the_role_differs_or_cannot_be_compared(checkout: Path):
+    def fails(*options: str) -> str:
+        done = execute(checkout, *MAKE.split(), "drift", *options, check=False)
+        assert done.returncode != 0
+        return done.stdout
 
-
-def leave_a_lock(name: str, text: str) -> Callable[[Path], None]:
-    def leave(directory: Path) -> None:
-        (directory / LOCKS).mkdir(parents=True, exist_ok=True)
-        (directory / LOCKS / name).write_text(text)
-
-    return leave
-
-
-def break_aws(directory: Path) -> None:
-    aws = directory / ".sandbox/aws"
-    os.kill(json.loads((aws / "server.json").read_text())["process"], signal.SIGKILL)
-    (aws / "contents.pickle").write_bytes(b"")
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param(truncate(0), id="an empty checkpoint"),
-        pytest.param(truncate(4096), id="a truncated checkpoint"),
-        pytest.param(leave_a_lock("1.json.18eb4521c5fcc0ca.tmp", ""), id="an empty lock"),
-        pytest.param(leave_a_lock("1.json", json.dumps({"pid": os.getpid()})), id="a lock"),
-        pytest.param(empty_the_metadata, id="an empty meta.yaml"),
-        pytest.param(break_aws, id="an AWS that does not start"),
-    ],
-)
-def test_make_down_resets_a_sandbox_in_any_state_and_make_up_names_the_command(
-    checkout: Path, damage: Callable[[Path], None]
-):
-    make(checkout, "up")
-    damage(checkout)
-    failed = make(checkout, "up", check=False)
-    assert failed.returncode != 0
-    assert RESET in failed.stdout
-    assert make(checkout, "down").stdout.endswith(EMPTY)
-    assert not (checkout / STATE).exists()
-
-
-def test_make_down_fails_if_pulumi_can_read_the_stack_but_not_destroy_it(checkout: Path):
-    make(checkout, "up")
-    in_sandbox(checkout, "pulumi", "state", "protect", "--all", "--yes")
-    failed = make(checkout, "down", check=False)
-    assert failed.returncode != 0
-    assert "sandbox: the stack could not be destroyed; the sandbox is reset anyway\n" in failed.stdout
-    assert not (checkout / STATE).exists()
-    assert make(checkout, "up").stdout.splitlines()[-1].startswith("arn:aws:iam::123456789012:role/")
-    assert make(checkout, "down").stdout.endswith(EMPTY)
-
-
-def test_make_drift_does_not_report_success_for_a_stack_without_a_role(checkout: Path):
-    failed = make(checkout, "drift", check=False)
-    assert failed.returncode != 0
-    assert "The stack dev has no role to compare. Deploy the stack first.\n" in failed.stdout
-
-
-def test_make_drift_fails_if_the_role_differs_or_its_creation_was_interrupted(checkout: Path):
-    role = make(checkout, "up").stdout.splitlines()[-1].rpartition("/")[2]
+    in_sandbox(checkout, "pulumi", "stack", "init", "empty", "--no-select")
+    assert "The stack empty has no role to compare. Deploy the stack first.\n" in fails("STACK=empty")
+    assert "error: no stack named 'typo' found\n" in fails("STACK=typo")
+    # The user's variables for Python have no effect.
+    arn = make(checkout, "up", PYTHONSAFEPATH="1", PYTHONHOME="/nowhere").stdout.splitlines()[-1]
     make(checkout, "drift")
-    in_sandbox(checkout, "aws", "iam", "update-role", "--role-name", role, "--description", "by hand")
-    failed = make(checkout, "drift", check=False)
-    assert failed.returncode != 0
-    assert "AWS differs from the stack. `make up` corrects it" in failed.stdout
+    other = {"RoleName": "other", "Description": "of another stack"}
+    iam = aws(checkout).iam
+    iam.create_role(**other, AssumeRolePolicyDocument=golden("trust-policy"))
+    execute(checkout, "sh", "-euc", commands("Cause drift and correct it", QUICK_START))
+    assert iam.get_role(RoleName="other")["Role"]["Description"] == other["Description"]
+    assert iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]["Description"] == "edited by hand"
+    assert "AWS differs from the stack. `make up` corrects it" in fails()
 
     state = json.loads((checkout / CHECKPOINT).read_text())
     latest = state["checkpoint"]["latest"]
@@ -120,42 +79,25 @@ def test_make_drift_fails_if_the_role_differs_or_its_creation_was_interrupted(ch
     latest["resources"] = [each for each in latest["resources"] if each not in own]
     latest["pending_operations"] = [{"resource": each, "type": "creating"} for each in own]
     (checkout / CHECKPOINT).write_text(json.dumps(state))
-    failed = make(checkout, "drift", check=False)
-    assert failed.returncode != 0
-    assert "An update of the stack dev was interrupted." in failed.stdout
+    assert "An update of the stack dev was interrupted." in fails()
+    os.truncate(checkout / CHECKPOINT, 4096)
+    unreadable = fails()
+    assert "error: " in unreadable
+    assert "no role" not in unreadable
 
 
-def test_make_drift_reports_a_stack_that_cannot_be_read(checkout: Path):
-    make(checkout, "up")
-    missing = execute(checkout, *MAKE.split(), "drift", "STACK=typo", check=False)
-    truncate(4096)(checkout)
-    damaged = make(checkout, "drift", check=False)
-    for failed in (missing, damaged):
-        assert failed.returncode != 0
-        assert "error: " in failed.stdout
-        assert "no role" not in failed.stdout
-
-
-def test_make_up_is_independent_of_the_user_s_python_variables(checkout: Path):
-    done = make(checkout, "up", PYTHONSAFEPATH="1", PYTHONHOME="/nowhere")
-    assert done.stdout.splitlines()[-1].startswith("arn:aws:iam::123456789012:role/")
-
-
-def test_the_stack_dev_is_selected_at_every_path_of_the_checkout(checkout: Path):
+def test_the_stack_dev_is_selected_at_every_path_of_the_checkout_unless_the_user_selects_another(
+    checkout: Path, tmp_path: Path
+):
     def selected(directory: Path) -> str:
         return in_sandbox(directory, "pulumi", "stack", "--show-name")
 
     assert selected(checkout) == "dev\n"
-    link = checkout.with_name("link")
+    link = tmp_path / "link"
     link.symlink_to(checkout)
     assert selected(link) == "dev\n"
-    link.unlink()
-    assert selected(checkout.rename(checkout.with_name("moved"))) == "dev\n"
-
-
-def test_a_stack_that_the_user_selected_remains_selected(checkout: Path):
     in_sandbox(checkout, "pulumi", "stack", "init", "prod")
-    assert in_sandbox(checkout, "pulumi", "stack", "--show-name") == "prod\n"
+    assert selected(checkout) == "prod\n"
 
 
 # A shell in the sandbox.
@@ -179,6 +121,43 @@ def test_a_sandbox_shell_has_a_distinct_prompt_a_stack_and_a_region(checkout: Pa
     assert "selected: dev\r\n" in seen
 
 
+# `make down`.
+
+
+def test_make_down_resets_a_sandbox_in_any_state_and_make_up_names_the_command(checkout: Path):
+    def make_up_fails() -> bool:
+        done = make(checkout, "up", check=False)
+        return done.returncode != 0 and "`make down` resets the sandbox." in done.stdout
+
+    make(checkout, "up")
+    state = json.loads((checkout / CHECKPOINT).read_text())
+    for resource in state["checkpoint"]["latest"]["resources"]:
+        resource["protect"] = True
+    (checkout / CHECKPOINT).write_text(json.dumps(state))
+    (checkout / LOCK).parent.mkdir(parents=True, exist_ok=True)
+    (checkout / LOCK).write_text(json.dumps({"pid": os.getpid()}))
+    assert make_up_fails()
+    # The stack can be read, so its resources would be lost.
+    failed = make(checkout, "down", check=False)
+    assert failed.returncode != 0
+    assert "because it is protected" in failed.stdout
+    assert "sandbox: the stack could not be destroyed; the sandbox is reset anyway\n" in failed.stdout
+    assert not (checkout / STATE).exists()
+
+    (checkout / CHECKPOINT).parent.mkdir(parents=True)
+    (checkout / CHECKPOINT).write_text('{"version": 3, "checkpoint": {')
+    assert make_up_fails()
+    assert make(checkout, "down").stdout.endswith(EMPTY)
+    assert not (checkout / STATE).exists()
+
+    aws_contents = checkout / ".sandbox/aws/contents.pickle"
+    aws_contents.parent.mkdir(exist_ok=True)
+    aws_contents.write_bytes(b"")
+    assert make_up_fails()
+    assert make(checkout, "down").stdout.endswith(EMPTY)
+    assert not aws_contents.exists()
+
+
 # `make clean`, and stacks that are not in Git.
 
 
@@ -193,6 +172,7 @@ def repository(tmp_path: Path) -> Path:
     for command in (["init", "--quiet"], ["add", "."]):
         execute(directory, "git", *command)
     (directory / "Pulumi.prod.yaml").touch()
+    (directory / "Pulumi.prod.deploy.yaml").touch()  # deployment settings are not an environment
     for name in (
         ".hypothesis/a",
         ".pytest_cache/a",
@@ -225,6 +205,7 @@ def test_make_clean_removes_ignored_files_and_lists_the_stacks_that_are_not_in_g
     assert "!!" not in left
     assert sorted(file.name for file in repository.glob("Pulumi.*")) == [
         "Pulumi.dev.yaml",
+        "Pulumi.prod.deploy.yaml",
         "Pulumi.prod.yaml",
         "Pulumi.staging.yaml",
     ]
@@ -234,17 +215,6 @@ def test_make_clean_works_without_git(repository: Path):
     shutil.rmtree(repository / ".git")
     assert make(repository, "clean").stdout == ""
     assert not (repository / "venv").exists()
-
-
-def test_make_down_lists_the_stacks_that_are_not_in_git_and_keeps_them(checkout: Path):
-    for command in (["init", "--quiet"], ["add", "Pulumi.yaml", "Pulumi.dev.yaml"]):
-        execute(checkout, "git", *command)
-    (checkout / "Pulumi.prod.yaml").touch()
-    (checkout / "Pulumi.prod.deploy.yaml").touch()  # deployment settings are not an environment
-    done = make(checkout, "down")
-    assert "Pulumi.prod.yaml is not in Git" in done.stdout
-    assert done.stdout.count("is not in Git") == 1
-    assert (checkout / "Pulumi.prod.yaml").exists()
 
 
 # The installation.
@@ -295,19 +265,32 @@ def test_uv_on_path_installs_the_pinned_packages_with_the_python_of_make(uninsta
     assert not list(uninstalled.glob("venv/lib/*/site-packages/pip"))
 
 
-def test_pip_installs_the_packages_if_uv_fails(uninstalled: Path):
+def test_pip_installs_the_packages_if_uv_fails_even_for_a_python_without_pip(
+    uninstalled: Path, python_without_pip: Path
+):
     put_uv_on_path(uninstalled, ": >venv/half-a-package", 'echo "uv: no index" >&2', "exit 2")
-    done = execute(uninstalled, *INSTALL)
+    # The real ones would take ten seconds.
+    (uninstalled / "ensurepip.py").write_text(
+        "import pathlib, sysconfig\n"
+        "pip = pathlib.Path(sysconfig.get_path('purelib'), 'pip.py')\n"
+        "pip.write_text('import sys; print(\"pip\", *sys.argv[1:])')\n"
+    )
+    command = (*INSTALL[:2], f"PYTHON={python_without_pip}")
+    done = execute(uninstalled, *command, PYTHONPATH=str(uninstalled))
     uv = uninstalled.with_name("bin") / "uv"
+    pip = "pip install --quiet --disable-pip-version-check --no-compile"
     assert done.stdout == (
         f"{ANNOUNCED}uv: no index\n{uv} failed with exit code 2; installing with pip\n"
+        f"{pip} pip --constraint {PINS}\n{pip} --requirement {PINS}\n"
     )
     assert (uninstalled / INSTALLED).exists()
-    assert list(uninstalled.glob("venv/lib/*/site-packages/pip"))
     assert not (uninstalled / "venv/half-a-package").exists()
 
 
-def test_both_errors_are_shown_if_neither_uv_nor_pip_can_install_the_packages(uninstalled: Path):
+def test_if_neither_uv_nor_pip_can_install_the_packages_both_errors_are_shown_and_nothing_is_lost(
+    uninstalled: Path,
+):
+    own = create_venv(uninstalled)
     put_uv_on_path(uninstalled, 'echo "uv: no index" >&2', "exit 2")
     (uninstalled / PINS).write_text("no-such-package==1\n")
     failed = execute(uninstalled, *INSTALL, check=False)
@@ -316,11 +299,23 @@ def test_both_errors_are_shown_if_neither_uv_nor_pip_can_install_the_packages(un
     assert "No matching distribution found for no-such-package==1" in failed.stdout
     assert "Traceback" not in failed.stdout
     assert not (uninstalled / INSTALLED).exists()
+    assert own.exists()
 
 
-def test_a_python_without_pip_is_enough(uninstalled: Path, python_without_pip: Path):
-    execute(uninstalled, *INSTALL[:2], f"PYTHON={python_without_pip}")
+def test_packages_that_the_user_installed_with_pulumi_remain(uninstalled: Path):
+    own = create_venv(uninstalled)
+    put_uv_on_path(uninstalled)
+    execute(uninstalled, *INSTALL)
     assert (uninstalled / INSTALLED).exists()
+    assert own.exists()
+
+
+def create_venv(checkout: Path) -> Path:
+    """Create the virtual environment as Pulumi does; return a file in it."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", checkout / "venv"], check=True)
+    own = checkout / "venv/own-package"
+    own.touch()
+    return own
 
 
 def test_without_pip_and_ensurepip_the_package_of_debian_is_named(
@@ -341,16 +336,6 @@ def test_without_pip_and_ensurepip_the_package_of_debian_is_named(
 def python_without_pip(tmp_path: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "python"], check=True)
     return tmp_path / "python/bin/python"
-
-
-@pytest.mark.parametrize("exit_code", [0, 2], ids=["uv", "pip after uv"])
-def test_packages_that_the_user_installed_with_pulumi_remain(uninstalled: Path, exit_code: int):
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", uninstalled / "venv"], check=True)
-    own = uninstalled / "venv/own-package"
-    own.touch()
-    put_uv_on_path(uninstalled, f"exit {exit_code}")
-    execute(uninstalled, *INSTALL)
-    assert own.exists()
 
 
 def test_a_second_installation_waits_for_the_first(uninstalled: Path):

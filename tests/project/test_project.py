@@ -2,10 +2,6 @@
 
 import ast
 import re
-import subprocess
-import sys
-import tomllib
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +10,6 @@ import yaml
 from pulumi.provider.experimental.analyzer import Analyzer
 
 from components.connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
-from components.connectors import CONNECTORS
 from components.settings import SETTINGS, VPC_MEMBERS
 from components.stack_config import KEYS
 from sandbox.engine import VERSION
@@ -22,7 +17,6 @@ from sandbox.environment import PROJECT
 from tests.helpers.mocked import Deployment
 from tests.helpers.support import PROJECT_NAME, as_pulumi_config
 
-README = (PROJECT / "README.md").read_text()
 DECLARED: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
 REQUIRED = ["applicationId", "indexId"]
 
@@ -61,20 +55,6 @@ def test_the_arguments_are_the_settings_in_snake_case():
     assert ConnectorRoleArgs.__required_keys__ == {
         name for name, setting in SETTINGS.items() if setting.required
     }
-
-
-def test_the_readme_lists_every_module_of_the_components():
-    for path in (PROJECT / "components").glob("[a-z]*.py"):
-        assert f"`components/{path.name}`" in README
-
-
-def test_the_readme_counts_the_connectors():
-    assert re.findall(r"It supports \[(\d+)\sconnectors\]", README) == [str(len(CONNECTORS))]
-
-
-def test_the_commands_of_the_readme_are_targets_of_make():
-    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"make ([a-z]+)", README)) <= targets
 
 
 def test_the_example_configuration_is_valid_and_includes_a_key_and_a_vpc(
@@ -142,24 +122,3 @@ def test_the_version_of_the_engine_is_that_of_its_module():
         f"github.com/pulumi/pulumi/pkg/v3 v{VERSION}" in (PROJECT / "sandbox/engine/go.mod").read_text()
     )
     assert f"v{VERSION}" in (PROJECT / "docs" / "testing.md").read_text()
-
-
-def test_each_ignored_rule_of_the_linter_has_a_reason():
-    text = (PROJECT / "pyproject.toml").read_text()
-    ruff = tomllib.loads(text)["tool"]["ruff"]["lint"]
-    ignored = [*ruff["ignore"], *(rule for rules in ruff["per-file-ignores"].values() for rule in rules)]
-    for rule in ignored:
-        assert re.search(rf'"{rule}",\s+# \S', text), rule
-
-
-@pytest.mark.slow
-def test_make_unit_leaves_out_only_tests_that_are_slow_or_need_the_engine():
-    (options,) = re.findall(r"^NOT_UNIT = (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
-    patterns = re.findall(r"--ignore(?:-glob)?[= ]'?([^' ]+)", options)
-    left_out = [[*PROJECT.glob(pattern)] for pattern in patterns]
-    assert all(left_out)
-    quick = [sys.executable, "-m", "pytest", "--collect-only", "-n0", "-m", "not engine and not slow"]
-    collected = subprocess.run(
-        [*quick, *chain(*left_out)], cwd=PROJECT, check=False, capture_output=True
-    )
-    assert collected.returncode == pytest.ExitCode.NO_TESTS_COLLECTED

@@ -19,7 +19,7 @@ from sandbox.environment import PROJECT
 from tests.helpers.installing import VERSION as PACKAGE
 from tests.helpers.installing import copy_repository
 from tests.helpers.processes import run
-from tests.helpers.stacks import ATTACHED, Aws, NewStack, Stack
+from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import REQUIRED, golden
 
 GITHUB = PROJECT / ".github"
@@ -55,13 +55,6 @@ def triggers(workflow: str) -> set[str]:
 # The files.
 
 
-def test_each_action_has_one_pin_with_its_version_in_a_comment():
-    text = "".join(path.read_text() for path in FILES)
-    pins = {*re.findall(r"uses: ([\w-]+/.*)", text)}
-    assert len(pins) == len({pin.partition("@")[0] for pin in pins})
-    assert all(re.search(r" # v\d+\.\d+\.\d+$", pin) for pin in pins)
-
-
 def test_jobs_have_only_the_permissions_that_they_need():
     assert {name: workflow["permissions"] for name, workflow in WORKFLOWS.items()} == {
         "environments": {},
@@ -80,12 +73,6 @@ def test_jobs_have_only_the_permissions_that_they_need():
             for key in ("check", "drift", "audit")
         },
     }
-
-
-def test_no_checkout_persists_its_token():
-    checkouts = [step for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == len([job for job in JOBS.values() if "steps" in job])
-    assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
 
 
 def test_a_pull_request_from_a_fork_is_tested_without_credentials():
@@ -108,21 +95,18 @@ def test_a_pull_request_from_a_fork_is_tested_without_credentials():
     assert WORKFLOWS["environments"][True]["push"] == {"branches": ["main"]}
 
 
-def test_no_long_lived_key_is_used():
-    text = "".join(path.read_text() for path in FILES)
-    assert set(re.findall(r"secrets\.(\w+)", text)) == {"PULUMI_CONFIG_PASSPHRASE"}
-    assert "aws-access-key-id" not in text
-
-
-def test_deployments_of_a_stack_never_overlap_and_environments_run_in_turn():
+def test_environments_deploy_in_turn_under_their_protection_and_no_deployment_is_canceled():
     deploy = ENVIRONMENTS["deploy"]
     assert deploy["concurrency"] == {"group": "deploy-${{ matrix.stack }}", "cancel-in-progress": False}
-    assert deploy["environment"] == "${{ matrix.stack }}"
     assert deploy["strategy"]["max-parallel"] == 1
     assert "fail-fast" not in deploy["strategy"]
     assert ENVIRONMENTS["drift"]["concurrency"]["group"] == "drift-${{ matrix.stack }}"
     preview = ENVIRONMENTS["preview"]["concurrency"]
     assert preview["group"].startswith("preview-${{ github.event.pull_request.number }}")
+    # The environment is also the subject of the role that deploys: examples/ci-roles/policies.py.
+    assert {name: job["environment"] for name, job in JOBS.items() if "environment" in job} == {
+        "deploy": "${{ matrix.stack }}"
+    }
 
 
 def test_without_environments_no_job_has_an_empty_matrix():
@@ -147,35 +131,9 @@ def test_the_preview_s_report_becomes_one_comment_for_each_environment_even_if_t
     }
 
 
-def test_dependabot_updates_every_place_with_dependencies():
-    updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text())["updates"]
-    updated = {
-        (update["package-ecosystem"], place)
-        for update in updates
-        for place in update.get("directories", [update.get("directory")])
-    }
-    files = {
-        "requirements-dev.txt": "pip",
-        "go.sum": "gomod",
-        "package-lock.json": "npm",
-        "action.yml": "github-actions",
-    }
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True
-    )
-    paths = [Path("/", line) for line in listed.stdout.splitlines()]
-    found = {(files[path.name], str(path.parent)) for path in paths if path.name in files}
-    assert updated == {*found, ("github-actions", "/")}
-
-
 def test_the_shell_scripts_of_the_workflows_pass_shellcheck():
     shellcheck = Path(sys.executable).with_name("shellcheck")
     subprocess.run([shellcheck, REPORT, ISSUE], check=True)
-
-
-def test_the_test_workflow_runs_the_documented_commands():
-    steps = JOBS["tests"]["steps"]
-    assert [step["run"] for step in steps if "run" in step] == ["make check", "make test"]
 
 
 def test_the_page_lists_each_repository_variable():
@@ -186,15 +144,11 @@ def test_the_page_lists_each_repository_variable():
     assert names == set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE))
 
 
-def test_only_a_deployment_has_an_environment_and_with_it_the_subject_of_the_role_that_deploys():
-    # examples/ci-roles/policies.py has the subjects.
-    assert [name for name, job in JOBS.items() if "environment" in job] == ["deploy"]
-    assert ENVIRONMENTS["deploy"]["environment"] == "${{ matrix.stack }}"
-
-
 def test_only_a_tested_tag_becomes_a_release():
     assert JOBS["release"]["needs"] == "test"
     assert JOBS["test"]["uses"] == "./.github/workflows/tests.yml"
+    tests = [step["run"] for step in JOBS["tests"]["steps"] if "run" in step]
+    assert tests == ["make check", "make test"]
 
 
 # The commands.
@@ -322,11 +276,24 @@ class Repository:
         return self.stack.execute(
             *("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]),
             check=False,
-            PATH=f"{GITHUB_CLI}:{self.stack.environment['PATH']}",
+            PATH=f"{self.stack.directory / 'bin'}:{GITHUB_CLI}:{self.stack.environment['PATH']}",
             GITHUB_STEP_SUMMARY=str(self.summary),
             TEST_GITHUB=str(self.store),
             **{name: self.evaluate(text) for name, text in named.items()},
         )
+
+    def end_with(self, code: int) -> None:
+        """Replace Pulumi and Python by a program that ends with an exit code."""
+        venv = self.stack.directory / "venv"
+        if venv.is_symlink():
+            venv.unlink()
+        for program in ("bin/pulumi", "venv/bin/python"):
+            path = self.stack.directory / program
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(
+                f'#!/bin/sh\necho "$@" \\"aws:iam/role:Role\\"\n[ "$2" = export ] || exit {code}\n'
+            )
+            path.chmod(0o755)
 
     def evaluate(self, text: str) -> str:
         """Replace the expressions in a value of the workflow."""
@@ -362,175 +329,116 @@ class Repository:
 
 
 @pytest.fixture
-def deployed(new_stack: NewStack) -> Repository:
-    repository = Repository(new_stack(REQUIRED))
+def repository(new_stack: NewStack) -> Repository:
+    return Repository(new_stack(REQUIRED))
+
+
+@needs_jq
+def test_the_jobs_deploy_preview_and_detect_drift_and_only_a_deployment_writes(
+    repository: Repository, aws: Aws
+):
+    stack = repository.stack
+    backend = Path(urlsplit(stack.environment["PULUMI_BACKEND_URL"]).path)
+
+    def files() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in backend.rglob("*")}
+
     assert repository.run("deploy").returncode == 0
-    return repository
+    (role,) = aws.roles()
+    assert repository.reported().startswith(f"### Deployment of {stack.name}\n")
+    assert role in repository.reported()
 
-
-def edit(aws: Aws, stack: Stack) -> None:
-    role = stack.outputs()["roleName"]
-    aws.iam.put_role_policy(
-        RoleName=role,
-        PolicyName="qbusiness-aem-connector",
-        PolicyDocument=golden("minimal-role-policy").replace("GetSecretValue", "PutSecretValue"),
-    )
-
-
-def test_a_preview_writes_a_report_and_changes_nothing(new_stack: NewStack):
-    repository = Repository(new_stack(REQUIRED))
-    name = repository.stack.name
+    # A drift check and a preview write nothing into the backend.
+    before = files()
+    assert repository.run("drift").returncode == 0
+    assert repository.issues() == []
+    edited = golden("minimal-role-policy").replace("GetSecretValue", "PutSecretValue")
+    policy = {"RoleName": role, "PolicyName": "qbusiness-aem-connector"}
+    aws.iam.put_role_policy(**policy, PolicyDocument=edited)
     assert repository.run("preview").returncode == 0
     report = repository.reported()
-    assert report.startswith(f"### Preview of {name}\n\n~~~text\nPreviewing update ({name})")
-    assert "secretsmanager:GetSecretValue" in report
-    assert "+ 4 to create" in report
+    title = f"### Preview of {stack.name}\n\n~~~text\nPreviewing update ({stack.name})"
+    assert report.startswith(title)
+    assert "PutSecretValue" in report
     log = "https://github.example/OWNER/REPOSITORY/actions/runs/5"
     assert report.endswith(f"\n~~~\n\n[The log]({log}), commit abc\n")
-    assert repository.stack.resources() == []
+    assert repository.run("drift").returncode == 7
+    issues = repository.issues()
+    assert [issue["title"] for issue in issues] == [f"Drift in {stack.name}"]
+    assert "PutSecretValue" in issues[0]["body"]
+    assert issues[0]["body"] == repository.reported()
+    assert files() == before
 
-
-def test_a_failed_preview_reports_why_and_fails_its_job(new_stack: NewStack):
-    repository = Repository(new_stack({**REQUIRED, "indexId": "*"}))
-    assert repository.run("preview").returncode != 0
-    report = repository.reported()
-    assert "indexId: " in report
-    assert "fix: pulumi config set" in report
-
-
-def test_a_deployment_needs_no_confirmation_and_fails_if_it_cannot_deploy(
-    deployed: Repository, aws: Aws
-):
-    role = deployed.stack.outputs()["roleName"]
-    assert role in aws.roles()
-    assert f"### Deployment of {deployed.stack.name}\n" in deployed.reported()
-    assert role in deployed.reported()
-    deployed.stack.configure({**REQUIRED, "indexId": "*"})
-    assert deployed.run("deploy").returncode != 0
-    assert "indexId: " in deployed.reported()
-    deployed.stack.configure(REQUIRED)
-
-
-@needs_jq
-def test_no_drift_opens_no_issue(deployed: Repository):
-    assert deployed.run("drift").returncode == 0
-    assert deployed.issues() == []
-
-
-@needs_jq
-def test_a_stack_that_lost_its_role_or_whose_update_was_interrupted_fails_its_drift_check(
-    deployed: Repository,
-):
-    deployed.open_issue(f"Drift in {deployed.stack.name}", "app/github-actions")
-    before = deployed.issues()
-    state = json.loads(deployed.stack.state_file.read_text())
+    # The refresh of a stack without a role, or whose update was interrupted, would find no drift.
+    state = json.loads(stack.state_file.read_text())
     latest = state["checkpoint"]["latest"]
-    role = deployed.stack.resource("aws:iam/role:Role")
-    interrupted = {"pending_operations": [{"resource": role, "type": "updating"}]}
+    interrupted = {"pending_operations": [{"resource": latest["resources"][-1], "type": "updating"}]}
     lost = {"resources": latest["resources"][:2]}  # the provider and the stack
     for change, message in ((interrupted, "was interrupted"), (lost, "has no role")):
         state["checkpoint"]["latest"] = latest | change
-        deployed.stack.state_file.write_text(json.dumps(state))
-        failed = deployed.run("drift")
+        stack.state_file.write_text(json.dumps(state))
+        failed = repository.run("drift")
         assert failed.returncode == 1
-        assert "::error::" in failed.stdout
-        assert message in failed.stdout
-    assert deployed.issues() == before
+        assert re.search(f"::error::.*{message}", failed.stdout)
+    assert repository.issues() == issues
+
+
+@pytest.mark.parametrize("job", ["preview", "deploy"])
+def test_a_failed_command_is_reported_and_fails_its_job(repository: Repository, job: str):
+    repository.end_with(255)
+    assert repository.run(job).returncode == 255
+    assert f" --stack {repository.stack.name} " in repository.reported()
 
 
 @needs_jq
-def test_drift_opens_one_issue_updates_it_and_closes_it_once_corrected(deployed: Repository, aws: Aws):
-    title = f"Drift in {deployed.stack.name}"
-    edit(aws, deployed.stack)
-    assert deployed.run("drift").returncode == 7
-    (issue,) = deployed.issues()
-    assert (issue["title"], issue["state"]) == (title, "open")
-    assert "PutSecretValue" in issue["body"]
-    assert issue["body"] == deployed.reported()
-    assert deployed.run("drift").returncode == 7
-    (issue,) = deployed.issues()
-    assert (issue["edits"], issue["state"]) == (1, "open")
-    # The next deployment corrects it.
-    assert deployed.run("deploy").returncode == 0
-    assert deployed.run("drift").returncode == 0
-    (issue,) = deployed.issues()
-    assert (issue["edits"], issue["state"]) == (1, "closed")
-    assert issue["comments"] == ["Solved: https://github.example/OWNER/REPOSITORY/actions/runs/5"]
-    edit(aws, deployed.stack)
-    assert deployed.run("drift").returncode == 7
-    assert [issue["state"] for issue in deployed.issues()] == ["closed", "open"]
-
-
-@needs_jq
-@pytest.mark.parametrize(("job", "title"), [("check", "Problems in {}"), ("audit", "Audit of {}")])
-def test_findings_of_roles_become_an_issue_and_an_unknown_answer_a_notice(
-    new_stack: NewStack, job: str, title: str
+@pytest.mark.parametrize(
+    ("job", "title", "findings"),
+    [("check", "Problems in {}", 1), ("audit", "Audit of {}", 1), ("drift", "Drift in {}", 7)],
+)
+def test_findings_fail_their_job_and_open_an_issue_and_other_failures_open_none(
+    repository: Repository, job: str, title: str, findings: int
 ):
-    repository = Repository(new_stack(REQUIRED))
-    stack = repository.stack
-    (stack.directory / "venv").unlink()
-    python = stack.directory / "venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.touch(mode=0o755)
-
-    def run(code: int) -> tuple[int, list[tuple[str, str]]]:
-        python.write_text(f'#!/bin/sh\necho "$@"\nexit {code}\n')
-        done = repository.run(job)
-        assert ("::notice::" in done.stdout) == (code == 3)
-        assert f"-m roles {job} " in repository.reported()
-        return done.returncode, [(issue["title"], issue["state"]) for issue in repository.issues()]
-
-    name = title.format(stack.name)
-    assert run(0) == (0, [])
-    assert run(2) == (2, [])
-    assert run(1) == (1, [(name, "open")])
-    assert run(2) == (2, [(name, "open")])
-    if job == "check":
-        assert run(3) == (0, [(name, "open")])
-    assert run(0) == (0, [(name, "closed")])
+    for code, opened in ((2, []), (findings, [title.format(repository.stack.name)])):
+        repository.end_with(code)
+        assert repository.run(job).returncode == code
+        assert f"--stack {repository.stack.name} " in repository.reported()
+        assert [issue["title"] for issue in repository.issues()] == opened
 
 
 @needs_jq
-def test_issues_of_other_authors_and_environments_are_not_touched(deployed: Repository, aws: Aws):
-    name = deployed.stack.name
-    deployed.open_issue(f"Drift in {name}", "octocat")
-    deployed.open_issue(f"Drift in {name}", "app/another-app")
-    deployed.open_issue(f"Drift in {name}-eu", "app/github-actions")
-    others = deployed.issues()
-    assert deployed.run("drift").returncode == 0
-    assert deployed.issues() == others
-    edit(aws, deployed.stack)
-    assert deployed.run("drift").returncode == 7
-    *before, issue = deployed.issues()
-    assert before == others
-    assert issue["title"] == f"Drift in {name}"
+def test_an_unknown_answer_of_check_is_a_notice(repository: Repository):
+    repository.end_with(3)
+    done = repository.run("check")
+    assert done.returncode == 0
+    assert "::notice::" in done.stdout
+    assert repository.issues() == []
 
 
 @needs_jq
-def test_a_preview_and_a_drift_check_write_nothing_into_the_backend(deployed: Repository):
-    backend = urlsplit(deployed.stack.environment["PULUMI_BACKEND_URL"]).path
+def test_an_issue_is_updated_and_closed_but_not_that_of_another_author_or_environment(
+    repository: Repository,
+):
+    title = f"Drift in {repository.stack.name}"
+    repository.open_issue(title, "octocat")
+    repository.open_issue(title, "app/another-app")
+    repository.open_issue(f"{title}-eu", "app/github-actions")
+    others = repository.issues()
 
-    def files() -> dict[Path, tuple[int, int]]:
-        state = {path: path.stat() for path in sorted(Path(backend).rglob("*"))}
-        return {path: (status.st_mtime_ns, status.st_size) for path, status in state.items()}
+    def run(code: int) -> list[tuple[str, int]]:
+        """Return the state and the number of edits of each issue of the job."""
+        repository.end_with(code)
+        assert repository.run("drift").returncode == code
+        assert repository.issues()[:3] == others
+        return [(issue["state"], issue["edits"]) for issue in repository.issues()[3:]]
 
-    before = files()
-    assert len(before) > 5
-    assert deployed.run("preview").returncode == 0
-    assert deployed.run("drift").returncode == 0
-    assert files() == before
-
-
-@needs_jq
-def test_a_failed_check_fails_its_job_and_opens_or_closes_no_issue(deployed: Repository):
-    deployed.open_issue(f"Drift in {deployed.stack.name}", "app/github-actions")
-    before = deployed.issues()
-    url = deployed.stack.environment["AWS_ENDPOINT_URL"]
-    attached = deployed.stack.environment.pop(ATTACHED)
-    deployed.stack.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
-    assert deployed.run("drift").returncode not in (0, 7)
-    deployed.stack.environment |= {"AWS_ENDPOINT_URL": url, ATTACHED: attached}
-    assert deployed.issues() == before
+    assert run(0) == []
+    assert run(7) == [("open", 0)]
+    assert run(7) == [("open", 1)]
+    assert run(255) == [("open", 1)]
+    assert run(0) == [("closed", 1)]
+    comment = "Solved: https://github.example/OWNER/REPOSITORY/actions/runs/5"
+    assert repository.issues()[3]["comments"] == [comment]
+    assert run(7) == [("closed", 1), ("open", 0)]
 
 
 @pytest.mark.parametrize("length", [1, 10_000])
