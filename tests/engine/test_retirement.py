@@ -27,18 +27,11 @@ def test_a_data_source_is_retired_as_the_page_says(new_stack: NewStack, aws: Aws
     assert f"{interface}\tavailable\t" in listed
     assert f"\t{tag['Value']}\n" in listed
     assert interface not in str(ec2.describe_network_interfaces())
+    # The command that Pulumi suggests does not end the protection.
+    stack.run("state", "unprotect", "--all", "--yes")
+    destroy = ("pulumi", "destroy", "--yes", "--skip-preview")
+    rejected = stack.execute(*destroy, check=False, PULUMI_RUN_PROGRAM="true")
+    assert "cannot be deleted" in rejected.stdout
     run_section(stack, "Delete the role", STACK=stack.name, PULUMI_OPTION_YES="true")
     assert arn.rpartition("/")[2] not in aws.roles()
     assert not stack.config_file.exists()
-
-
-def test_the_command_that_pulumi_suggests_does_not_end_the_protection(new_stack: NewStack):
-    stack = new_stack({**REQUIRED, "protect": True})
-    stack.up()
-    stack.run("state", "unprotect", "--all", "--yes")
-    refused = stack.execute(
-        *("pulumi", "destroy", "--yes", "--skip-preview"), check=False, PULUMI_RUN_PROGRAM="true"
-    )
-    assert "cannot be deleted" in refused.stdout
-    stack.configure(REQUIRED)
-    stack.up()
