@@ -19,7 +19,7 @@ ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # With these, Python would find neither venv/ nor the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
-.PHONY: help up example preview drift down roles unit test check format generated bench bench-full mutation live pages site package lock clean
+.PHONY: help up example preview drift down roles unit test check format generated bench bench-full mutation live live-read-only pages site package lock clean
 
 help: ## list the targets
 	@sed -n 's/^# \(Group\): \(.*\)/\n\2/p; s/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -110,8 +110,11 @@ mutation: venv/development-installed $(NPM_PACKAGES) ## check that the tests det
 	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
 	@venv/bin/python -m tests.helpers.mutation
 
-live: venv/development-installed ## run the program once on a real AWS account; asks first, leaves nothing behind
-	@venv/bin/python -m live
+live: venv/development-installed ## run the scenarios on a real AWS account; asks first, leaves nothing behind
+	@venv/bin/python -m tests.scenarios
+
+live-read-only: venv/development-installed ## ask a real AWS account about the roles of all connectors; changes nothing
+	@venv/bin/python -m tests.scenarios --read-only
 
 # Group: Generate files
 

@@ -19,7 +19,7 @@ _REASONS: Final = {
     "tests/authorization/test_never.py": "proofs by a solver",
     "tests/components/test_generated_settings.py": "900 generated settings",
     "tests/engine/test_connectors_engine.py": "previews 286 roles",
-    "tests/live/test_live.py": "runs the acceptance run in the sandbox",
+    "tests/project/test_live.py": "runs scenarios in the sandbox, as on a real account",
     "tests/docs/test_walkthroughs.py": "follows a page in the sandbox",
     "tests/guardrails/test_guardrails_engine.py": "runs programs with the policy pack, one more process",
 }

@@ -35,7 +35,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Collecting garbage among all the modules would take a quarter of the time of tests without an engine.
 gc.set_threshold(50_000, 20, 20)
 # Shells start background jobs with SIGINT ignored, and the commands under test would inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Make an Output in an f-string an error.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 

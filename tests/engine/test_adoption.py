@@ -1,11 +1,10 @@
 """Test that an existing role is imported and updated in place without losing permissions."""
 
 import json
-import re
 from typing import Any
 
 from evidence.examples import APPLICATION_ARN, INDEX_ID, REGION, SECRET_ID
-from tests.helpers.page import blocks, commands, prose, run_section
+from tests.helpers.page import blocks, commands, prose
 from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import POLICY, REQUIRED, ROLE, golden
 
@@ -75,24 +74,6 @@ def import_files() -> tuple[dict[str, Any], dict[str, Any]]:
     documents = blocks("json", prose("Write the import file by hand"))
     file, entry = (json.loads(document.replace("ROLE", NAME)) for document in documents)
     return file, entry
-
-
-def test_a_role_of_the_console_is_updated_in_place_and_loses_its_other_policies_last(
-    new_stack: NewStack, aws: Aws
-):
-    unique = console_role(aws, "AmazonQBusiness-Policy")
-    stack = new_stack({**SETTINGS, "exclusivePolicies": True})
-    (stack.directory / "import.json").write_text(json.dumps(import_files()[0]))
-    done = run_section(stack, "Import the role")
-    assert "replace" not in done.stdout
-    assert "deleted" not in done.stdout
-    assert identity(aws) == unique
-    assert aws.role_policies(NAME) == {"qbusiness-aem-connector": golden("minimal-role-policy")}
-    order = [line for line in done.stdout.splitlines() if re.search(r"(cre|upd)ated \(", line)]
-    created = next(i for i, line in enumerate(order) if "-qbusiness-policy " in line)
-    removed = next(i for i, line in enumerate(order) if "-policies-exclusive " in line)
-    assert created < removed
-    stack.preview("--expect-no-changes")
 
 
 def test_the_preview_after_an_import_shows_only_the_difference_of_the_policy(

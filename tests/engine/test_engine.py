@@ -46,42 +46,6 @@ def planned(stack: Stack) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_a_role_has_the_previewed_documents_until_destroy_leaves_nothing(new_stack: NewStack, aws: Aws):
-    settings = {**FULL, "roleDescription": "AEM", "tags": {"Team": "search"}, "exclusivePolicies": True}
-    stack = new_stack(settings)
-    expected = golden("trust-policy"), {POLICY_NAME: golden("default-role-policy")}
-    inputs = planned(stack)
-    assert in_one_line(inputs[ROLE]["assumeRolePolicy"]) == expected[0]
-    assert in_one_line(inputs[POLICY]["policy"]) == expected[1][POLICY_NAME]
-    assert aws.roles() == []
-
-    assert stack.up().changes == {"create": 6}
-    outputs = stack.outputs()
-    name = outputs["roleName"]
-    assert outputs == {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/{name}", "roleName": name}
-    assert name.startswith(f"{ROLE}-")
-    assert documents(aws, name) == expected
-
-    assert stack.up("--expect-no-changes").changes == {"same": 6}
-    assert stack.drift().exit_code == 0
-
-    stack.configure({**settings, "applicationId": APPLICATION_ARN.replace("a1b2c3d4-", "d4c3b2a1-")})
-    assert [step for step in stack.up().steps if step[0] != "same"] == [
-        ("update", ROLE, ("assumeRolePolicy",)),
-        ("update", POLICY, ("policy",)),
-    ]
-    assert stack.outputs() == outputs
-    trust, policies = expected
-    assert documents(aws, name) == (
-        trust.replace("a1b2c3d4-", "d4c3b2a1-"),
-        {POLICY_NAME: policies[POLICY_NAME].replace("a1b2c3d4-", "d4c3b2a1-")},
-    )
-
-    assert stack.destroy().changes == {"delete": 6}
-    assert aws.roles() == []
-    assert stack.resources() == []
-
-
 def test_a_changed_setting_updates_in_place_what_depends_on_it(
     new_stack: NewStack, aws: Aws, managed_policy: str
 ):

@@ -14,7 +14,7 @@ from tests.helpers.support import TIMEOUT
 class Handler(BaseHTTPRequestHandler):
     """Handles requests without a log."""
 
-    def forward(self, upstream: str, body: bytes) -> tuple[int, bytes]:
+    def forward(self, upstream: str, body: bytes | None) -> tuple[int, bytes]:
         """Forward the request to another server and return the status and response."""
         call = Request(upstream + self.path, body, dict(self.headers))  # noqa: S310 an address on loopback
         try:

@@ -1,6 +1,7 @@
 """Run commands, and find processes by directory or environment."""
 
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ def run(
 
     Print the output too, so that pytest shows it with a failed test.
     """
-    done = subprocess.run(
+    with subprocess.Popen(
         command,
         cwd=directory,
         env=environment,
@@ -26,8 +27,18 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-    )
+        start_new_session=True,  # Ctrl-C reaches only this process
+    ) as process:
+        try:
+            output, _ = process.communicate()
+        except BaseException:
+            # Let Pulumi finish its calls, so that it creates nothing after the test.
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=TIMEOUT)
+            process.kill()
+            raise
+    done = subprocess.CompletedProcess(command, process.returncode, output)
     show(f"$ {shlex.join(command)}\n{done.stdout}(exit code {done.returncode})")
     assert not (check and done.returncode), f"failed, see the output: {shlex.join(command)}"
     return done

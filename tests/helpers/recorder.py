@@ -39,30 +39,32 @@ def recorder(upstream: str) -> Generator[Recorder]:
     recorded = Recorder()
 
     class RecordingHandler(Handler):
-        def do_POST(self) -> None:  # noqa: N802 http.server calls it
-            body = self.body()
-            operation, parameters = _call(self.path, body)
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            operation, parameters = _call(f"{self.command} {self.path}", body)
             recorded.calls.append((operation, parameters))
             answer = recorded.answers.get(operation)
             if answer:
                 status, text = answer(parameters)
                 self.answer(status, text.encode())
             else:
-                self.answer(*self.forward(upstream, body))
+                self.answer(*self.forward(upstream, body or None))
+
+        do_GET = do_POST = handle_any  # noqa: N815 http.server's names
 
     with serving(RecordingHandler) as recorded.url:
         yield recorded
 
 
-def _call(path: str, body: bytes) -> tuple[str, Mapping[str, str]]:
-    if path == "/":  # IAM and STS
+def _call(request: str, body: bytes) -> tuple[str, Mapping[str, str]]:
+    if request == "POST /":  # IAM and STS
         parameters = dict(parse_qsl(body.decode(), keep_blank_values=True))
         return parameters["Action"], parameters
-    return path, json.loads(body)
+    return request, json.loads(body or b"{}")
 
 
 def simulation(decide: Callable[[str, str], str]) -> Answer:
-    """Respond to SimulatePrincipalPolicy with the decision on an action and a resource."""
+    """Respond to SimulateCustomPolicy with the decision on an action and a resource."""
 
     def answer(parameters: Mapping[str, str]) -> tuple[int, str]:
         resource = parameters["ResourceArns.member.1"]
@@ -74,7 +76,7 @@ def simulation(decide: Callable[[str, str], str]) -> Answer:
             for action in actions
         )
         results = f"<EvaluationResults>{''.join(members)}</EvaluationResults>"
-        name = "SimulatePrincipalPolicy"
+        name = "SimulateCustomPolicy"
         return 200, (
             f"<{name}Response><{name}Result><IsTruncated>false</IsTruncated>{results}"
             f"</{name}Result></{name}Response>"

@@ -1,21 +1,15 @@
-"""Write a transcript of a run that can be published: account IDs and credentials are masked."""
+"""Write the transcript of a run on a real account, which can be sent to others: names are masked."""
 
 import os
 import pwd
 import re
 import socket
-import sys
-import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-PASSED: Final = "passed"
-FAILED: Final = "failed"
-SKIPPED: Final = "skipped"
-INTERRUPTED: Final = "interrupted"
+import pytest
 
 _START: Final = r"(?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
 _END: Final = r"(?![0-9A-Za-z])"
@@ -117,101 +111,56 @@ def _hosts() -> list[str]:
     return [host, host.partition(".")[0]]
 
 
-@dataclass
-class Step:
-    """A step and its result."""
+class Step(NamedTuple):
+    """A scenario and its result."""
 
     title: str
-    result: str = "not finished"
-    note: str = ""
-    seconds: float = 0.0
-    details: list[str] = field(default_factory=list[str])
-    """Commands and their output."""
+    result: str
+    seconds: float
+    details: str
 
 
 class Transcript:
-    """A Markdown file that is complete after every step, and progress on standard output."""
+    """A Markdown file that is complete after every scenario; pytest calls it."""
 
     def __init__(self, path: Path, facts: Mapping[str, str], mask: Mask) -> None:
         """Start the file with facts about the run; raises OSError if it cannot be written."""
-        self._path = path
-        self.steps: list[Step] = []
-        self._facts = facts
-        self._mask = mask
-        self._start = 0.0
-        self._error: OSError | None = None
+        self.path, self._facts, self._mask = path, facts, mask
+        self._steps: list[Step] = []
         self._write()
 
-    def begin(self, title: str) -> None:
-        """Begin a step."""
-        self._start = time.monotonic()
-        self.steps.append(Step(title))
-        self.say(f"{len(self.steps):2}. {title} ...")
-        self._save()
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add a scenario, also one whose fixture failed."""
+        if report.when == "call" or not report.passed:
+            skipped = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+            details = report.capstdout + (report.longreprtext if report.failed else skipped)
+            title = report.location[2].removeprefix("test_").replace("_", " ")
+            self._add(Step(title, report.outcome, report.duration, details))
 
-    def add(self, text: str) -> None:
-        """Add to the details of the step."""
-        self.steps[-1].details.append(self._mask(text.rstrip()))
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Add the interruption."""
+        del excinfo
+        self._add(Step("interrupted", "interrupted", 0, ""))
 
-    def end(self, result: str, note: str = "") -> None:
-        """End the step."""
-        step = self.steps[-1]
-        step.result, step.note = result, self._mask(note)
-        step.seconds = time.monotonic() - self._start
-        self.say(f"    {_outcome(step)} ({step.seconds:.0f} s)")
-        self._save()
+    def end(self, removed: Collection[str], left: Collection[str], command: str) -> None:
+        """Add the removal, and the command that repeats it."""
+        details = [f"removed {entity}" for entity in removed]
+        details += [f"still there: {entity}" for entity in left]
+        if left:
+            details.append(f"Repeat the removal: {command}")
+        self._add(Step("nothing is left", "failed" if left else "passed", 0, "\n".join(details)))
 
-    def say(self, text: str) -> None:
-        """Print a masked line, if standard output is still open."""
-        try:
-            print(self._mask(text), flush=True)
-        except OSError:
-            # The reader is gone. Flushing the buffer at exit would fail again.
-            with Path(os.devnull).open("w") as nowhere:
-                os.dup2(nowhere.fileno(), sys.stdout.fileno())
-
-    def say_end(self) -> None:
-        """Print the summary and the location of the transcript, or the transcript if it has no file."""
-        if self._error is None:
-            self.say(f"\n{self.summary()}. Transcript: {self._path.name}")
-            return
-        reason = self._error.strerror
-        self.say(f"\n{self.summary()}. The transcript, which follows, could not be written to")
-        self.say(f"{self._path}: {reason}\n\n{self._text()}")
-
-    def count(self, result: str) -> int:
-        """Return the number of steps with a result."""
-        return sum(step.result == result for step in self.steps)
-
-    def summary(self) -> str:
-        """Return the number of steps by result."""
-        results = dict.fromkeys(step.result for step in self.steps)
-        return ", ".join(f"{self.count(result)} {result}" for result in results)
-
-    def _save(self) -> None:
-        # On a full disk, the run continues to its end, which removes everything.
-        self._error = None
-        try:
-            self._write()
-        except OSError as error:
-            self._error = error
+    def _add(self, step: Step) -> None:
+        self._steps.append(step)
+        self._write()
 
     def _write(self) -> None:
-        self._path.write_text(self._text(), encoding="utf-8", errors="backslashreplace")
-
-    def _text(self) -> str:
-        facts = {**self._facts, "steps": self.summary()}
-        lines = ["# Acceptance run", "", "| | |", "|---|---|"]
-        lines += [f"| {name} | {self._mask(value)} |" for name, value in facts.items()]
-        lines += ["", "| | step | result | seconds |", "|---|---|---|---|"]
-        for number, step in enumerate(self.steps, start=1):
-            lines.append(f"| {number} | {step.title} | {step.result} | {step.seconds:.1f} |")
-        for number, step in enumerate(self.steps, start=1):
-            lines += ["", f"## {number}. {step.title}", "", _outcome(step)]
+        lines = ["# Run on AWS", "", "| | |", "|---|---|"]
+        lines += [f"| {name} | {value} |" for name, value in self._facts.items()]
+        lines += ["", "| scenario | result | seconds |", "|---|---|---|"]
+        lines += [f"| {step.title} | {step.result} | {step.seconds:.0f} |" for step in self._steps]
+        for step in self._steps:
             # More backticks than any output contains.
-            lines += [f"\n``````text\n{detail}\n``````" for detail in step.details]
-        return "\n".join([*lines, ""])
-
-
-def _outcome(step: Step) -> str:
-    return f"{step.result}: {step.note}" if step.note else step.result
+            lines += ["", f"## {step.title}", "", "``````text", step.details.rstrip(), "``````"]
+        text = self._mask("\n".join([*lines, ""]))
+        self.path.write_text(text, encoding="utf-8", errors="backslashreplace")

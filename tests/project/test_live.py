@@ -1,0 +1,332 @@
+"""Test the runs on a real account in the sandbox: they reveal no name, and leave nothing behind."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from sandbox.environment import PROJECT
+from tests.helpers.faults import gate
+from tests.helpers.page import read_actions
+from tests.helpers.processes import commands_with, eventually
+from tests.helpers.recorder import Recorder, recorder, simulation, validation
+from tests.helpers.stacks import ATTACHED, Aws, running_provider
+from tests.helpers.support import golden
+from tests.scenarios.transcript import Mask
+
+ACCOUNT = "123456789012"
+FOREIGN = ("qbusiness-live-", "qbusiness-live-0a1b2c3d-life", "somebody-else")
+
+
+class Run:
+    """A run in its own directory, which a user starts with `make live`."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        self.directory = directory
+        self.environment = {**environment, "PYTHONPATH": str(PROJECT), "TMPDIR": str(directory)}
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.scenarios", "--region", "us-east-1", *arguments],
+            cwd=self.directory,
+            env={**self.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str, **variables: str) -> tuple[int, str]:
+        """Run to the end; return the exit code and the output."""
+        with self.start(*arguments, **variables) as process:
+            output, _ = process.communicate()
+        sys.stdout.write(output)
+        return process.returncode, output
+
+    def transcript(self) -> str:
+        (path,) = self.directory.glob("qbusiness-live-*.md")
+        return path.read_text()
+
+    def results(self) -> list[str]:
+        """Return the result of each scenario in the transcript."""
+        return re.findall(r"^\| .* \| (\w+) \| \d+ \|$", self.transcript(), re.MULTILINE)
+
+
+@pytest.fixture
+def recorded(environment: dict[str, str]) -> Iterator[Recorder]:
+    with recorder(environment["AWS_ENDPOINT_URL"]) as calls:
+        yield calls
+
+
+@pytest.fixture
+def live(tmp_path: Path, environment: dict[str, str], recorded: Recorder) -> Iterator[Run]:
+    own = {name: value for name, value in environment.items() if name != ATTACHED}
+    own["AWS_ENDPOINT_URL"] = recorded.url
+    with running_provider(own) as provider:
+        yield Run(tmp_path, own | provider)
+
+
+@pytest.fixture
+def foreign(aws: Aws) -> Iterator[None]:
+    """Check that roles and policies of others stay."""
+    for name in FOREIGN:
+        aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
+        aws.iam.create_policy(PolicyName=name, PolicyDocument=golden("minimal-role-policy"))
+    yield
+    assert sorted(aws.roles()) == [*FOREIGN]
+    policies = aws.iam.list_policies(Scope="Local")["Policies"]
+    assert sorted(policy["PolicyName"] for policy in policies) == [*FOREIGN]
+
+
+# Runs.
+
+
+@pytest.mark.usefixtures("foreign")
+def test_a_run_passes_and_leaves_a_transcript_and_nothing_else(live: Run):
+    # The user's variables for other stacks.
+    own = {"PULUMI_OPTION_CONFIG_FILE": "own.yaml", "PULUMI_STACK": "own"}
+    code, said = live("--live", ACCOUNT, "--", "-k", "imported or updated_in_place or audit", **own)
+    assert code == 0, said
+    assert live.results() == ["passed"] * 3
+    assert [path.suffix for path in live.directory.iterdir()] == [".md"]
+    transcript = live.transcript()
+    for named in ("run", "date", "program", "Pulumi CLI", "package pulumi-aws", "Python"):
+        assert re.search(rf"^\| {named} \| .*\d.* \|$", transcript, re.MULTILINE), named
+    assert "arn:aws:iam::ACCOUNT:role/service-role/qbusiness-live-" in transcript
+    for hidden in (ACCOUNT, "arn:aws:sts::ACCOUNT:user/moto"):
+        assert hidden not in transcript
+
+
+def test_the_questions_change_nothing_and_a_wrong_answer_fails(live: Run, recorded: Recorder):
+    # Of the similar requests, this one must be denied.
+    decide = simulation(lambda action, _: "allowed" if action == "kms:Decrypt" else "implicitDeny")
+    finding = {
+        "RESOURCE_POLICY": ("SUGGESTION", "EMPTY_OBJECT_CONDITION", "Add a condition."),
+        "IDENTITY_POLICY": ("ERROR", "INVALID_ACTION", "The action does not exist."),
+    }
+    recorded.answers["SimulateCustomPolicy"] = decide
+    recorded.answers["POST /policy/validation"] = validation(finding)
+    code, said = live("--read-only")
+    assert code == 1, said
+    assert live.results() == ["failed", "failed", "passed", "passed"]
+    assert "ERROR INVALID_ACTION: The action does not exist." in live.transcript()
+    assert "action='secretsmanager:GetSecretValue'" in live.transcript()
+    reading = {
+        "GetCallerIdentity",
+        "ListRoles",
+        "ListPolicies",
+        "SimulateCustomPolicy",
+        "POST /policy/validation",
+    }
+    others = {operation for operation in recorded.operations() if not operation.startswith("GET ")}
+    assert others <= reading
+    assert all(re.match(r"\w+:(Get|List|Describe)", action) for action in read_actions("Audit"))
+
+
+@pytest.mark.usefixtures("foreign")
+def test_after_a_failure_everything_is_removed_or_named_with_the_command_that_removes_it(
+    live: Run, recorded: Recorder, aws: Aws
+):
+    recorded.refuse("PutRolePolicy", "AccessDenied")
+    code, _ = live("--live", ACCOUNT, "--", "-k", "failed")
+    assert code == 1
+    assert live.results() == ["failed", "passed"]
+    assert sorted(aws.roles()) == [*FOREIGN]
+
+    (path,) = live.directory.glob("*.md")
+    path.unlink()
+    recorded.refuse("DeleteRole", "AccessDenied")
+    code, _ = live("--live", ACCOUNT, "--", "-k", "failed")
+    assert code == 1
+    assert live.results() == ["failed", "failed"]
+    (role,) = {*aws.roles()} - {*FOREIGN}
+    assert f"still there: role {role} (An error occurred (AccessDenied)" in live.transcript()
+    (command,) = re.findall(r"Repeat the removal: (.*)", live.transcript())
+    options = command.split()[3:]
+    assert live(*options)[0] == 1
+    recorded.answers.clear()
+    assert live(*options) == (0, f"removed role {role}\n")
+    assert live(*options) == (0, f"nothing of {options[1]} is in the account\n")
+
+
+@pytest.mark.usefixtures("foreign")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_creation_of_a_role_leaves_nothing(
+    live: Run, environment: dict[str, str], number: signal.Signals
+):
+    del live.environment[ATTACHED]
+    with gate(environment["AWS_ENDPOINT_URL"], applied=True) as iam:
+        process = live.start("--live", ACCOUNT, "--", "-k", "previewed", AWS_ENDPOINT_URL=iam.url)
+        iam.wait_for_call()
+        process.send_signal(number)
+        iam.open()
+        said, _ = process.communicate()
+    assert process.returncode == 130, said
+    assert "interrupted; first removing what the run has created" in said
+    assert live.results() == ["interrupted", "passed"]
+    assert commands_with(f"TMPDIR={live.directory}") == []
+
+
+@pytest.mark.usefixtures("foreign")
+def test_what_a_killed_run_leaves_is_removed_by_its_name(
+    live: Run, environment: dict[str, str], aws: Aws
+):
+    del live.environment[ATTACHED]
+    with gate(environment["AWS_ENDPOINT_URL"], applied=True) as iam:
+        process = live.start("--live", ACCOUNT, "--", "-k", "previewed", AWS_ENDPOINT_URL=iam.url)
+        iam.wait_for_call()
+        process.kill()
+        process.communicate()
+        iam.open()
+        # Pulumi goes on to its end.
+        eventually(lambda: not commands_with(f"TMPDIR={live.directory}"), "all processes have ended")
+    (role,) = {*aws.roles()} - {*FOREIGN}
+    assert live("--remove", role.removesuffix("-life")) == (0, f"removed role {role}\n")
+
+
+# A run does not start.
+
+
+def typed(live: Run, answer: str) -> tuple[int, str]:
+    """Type an answer on a terminal; return the exit code and the output."""
+    terminal, theirs = pty.openpty()
+    command = [sys.executable, "-m", "tests.scenarios", "--region", "us-east-1"]
+    streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    with subprocess.Popen(command, cwd=live.directory, env=live.environment, **streams) as process:
+        os.close(theirs)
+        os.write(terminal, f"{answer}\n".encode())
+        shown = b""
+        try:
+            while read := os.read(terminal, 65536):
+                shown += read
+        except OSError:  # the end, on Linux
+            pass
+        os.close(terminal)
+    return process.returncode, shown.decode().replace("\r\n", "\n")
+
+
+def test_nothing_is_done_unless_the_user_names_the_account(live: Run, recorded: Recorder):
+    reason = f"live: the credentials are for account {ACCOUNT}; nothing was done\n"
+    code, shown = typed(live, "yes")
+    assert code == 2
+    assert shown.endswith(reason)
+    for named in (f"account  {ACCOUNT}", "Region   us-east-1", f"IAM      {recorded.url}"):
+        assert f"  {named}\n" in shown
+    code, shown = live("--live", "210987654321")
+    assert code == 2
+    assert shown.endswith(reason)
+    code, shown = live()
+    assert code == 2
+    assert shown.endswith(
+        "live: not a terminal: pass --live ACCOUNT to confirm the account; nothing was done\n"
+    )
+    assert {*recorded.operations()} == {"GetCallerIdentity"}
+    assert [*live.directory.iterdir()] == []
+
+
+def test_missing_credentials_regions_and_programs_are_reported_in_one_line(live: Run):
+    for variables, reason in (
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "there are no AWS credentials ("),
+        ({"PATH": "/nowhere"}, "there is no `pulumi` on PATH: install the CLI, https://www.pulumi."),
+    ):
+        code, shown = live("--read-only", **variables)
+        assert code == 2
+        assert shown.startswith(f"live: {reason}")
+        assert shown.count("\n") == 1
+    code, shown = live("--read-only", "--region", "eu-central-1")
+    assert code == 2
+    assert shown == (
+        "live: eu-central-1 has no Amazon Q Business: pass --region, one of us-east-1, us-west-2, "
+        "eu-west-1, ap-southeast-2\n"
+    )
+    code, shown = live("--remove", "qbusiness-live-")
+    assert code == 2
+    assert "'qbusiness-live-' is not the name of a run: expected qbusiness-live- and 8 " in shown
+
+
+# The transcript.
+
+KEY = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+ASSUMED = {
+    "Account": "999900001111",
+    "Arn": "arn:aws:sts::999900001111:assumed-role/AWSReservedSSO_Admins_0a1b/jane@example.com",
+    "UserId": "AROAQQQQQQQQQQQQQQQQQ:jane@example.com",
+}
+ASSUMED_ENCODED = quote(ASSUMED["Arn"], safe="")
+MASKED = {
+    "arn:aws:iam::999900001111:role/x": "arn:aws:iam::ACCOUNT:role/x",
+    "qbusiness_999900001111_a": "qbusiness_ACCOUNT_a",
+    "account 444455556666, not 999900001111": "account ACCOUNT, not ACCOUNT",
+    "arn%3Aaws%3Aiam%3A%3A444455556666%3Arole%2Fx": "arn%3Aaws%3Aiam%3A%3AACCOUNT%3Arole%2Fx",
+    "id=%22444455556666%22%20444455556666": "id=%22ACCOUNT%22%20ACCOUNT",
+    "bucket cafe-444455556666": "bucket cafe-ACCOUNT",
+    "with key ASIAQQQQQQQQQQQQQQQQ and AKIAIOSFODNN7EXAMPLE": "with key CREDENTIAL and CREDENTIAL",
+    "Credential%3DAKIAIOSFODNN7EXAMPLE%2F20261125": "Credential%3DCREDENTIAL%2F20261125",
+    "a1b2c3d4-5678-90ab-cdef-111111111111": "a1b2c3d4-5678-90ab-cdef-111111111111",
+    "1795618721774352289 and 20261125": "1795618721774352289 and 20261125",
+    "sandbox": "sandbox",
+    f"signed by {KEY}": "signed by CREDENTIAL",
+    f"k={quote(KEY, safe='')}&": "k=CREDENTIAL&",
+    f"k={quote(KEY, safe='').replace('%2F', '%2f').replace('%2B', '%2b')}&": "k=CREDENTIAL&",
+    f"k={quote(KEY)}&": "k=CREDENTIAL&",
+    f"k={quote(quote(KEY, safe=''))}&": "k=CREDENTIAL&",
+    f"User: {ASSUMED['Arn']} is": "User: CALLER is",
+    f"Arn={ASSUMED_ENCODED}&": "Arn=CALLER&",
+    f"Arn={re.sub('%..', lambda code: code[0].lower(), ASSUMED_ENCODED)}&": "Arn=CALLER&",
+    "assumed-role/AWSReservedSSO_Admins_0a1b/jane@example.com": "assumed-role/CALLER/CALLER",
+    "role/aws-reserved/AWSReservedSSO_Admins_0a1b is": "role/aws-reserved/CALLER is",
+    "session jane@example.com, jane@example.com.": "session CALLER, CALLER.",
+    "name=jane%40example.com&": "name=CALLER&",
+    "name%3Djane%40example.com": "name%3DCALLER",
+    r'"line\njane@example.com"': r'"line\nCALLER"',
+    "AROAQQQQQQQQQQQQQQQQQ:jane@example.com": "CALLER:CALLER",
+    "mary-jane@example.com": "mary-CALLER",
+    "maryjane@example.com": "maryjane@example.com",
+    "in /home/janed/q and file:///home/janed": "in ~/q and file://~",
+    "in /home/janedoe": "in /home/janedoe",
+    "locked by janed@janes-laptop.example.net (pid 7)": "locked by USER@HOST (pid 7)",
+    "on janes-laptop": "on HOST",
+    "profile (jane-at-work)": "profile (PROFILE)",
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), MASKED.items())
+def test_accounts_credentials_and_names_are_masked(
+    text: str, shown: str, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in {"HOME": "/home/janed", "USER": "janed", "AWS_PROFILE": "jane-at-work"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("socket.gethostname", lambda: "janes-laptop.example.net")
+    mask = Mask(ASSUMED, ("ASIAQQQQQQQQQQQQQQQQ", KEY, "sandbox"))
+    assert mask(text) == shown
+
+
+CALLERS = {
+    ("user/team/jane", "jane, user/team/jane, janet"): "CALLER, user/team/CALLER, janet",
+    ("federated-user/Bob", "Bob, Bobby"): "CALLER, Bobby",
+    # A common word or a short name is part of the ARN alone.
+    ("user/e", "e: arn:aws:sts::999900001111:user/e, user/e"): "e: CALLER, user/e",
+    ("user/Admin", "Admin: arn:aws:sts::999900001111:user/Admin"): "Admin: CALLER",
+    ("assumed-role/deploy/pulumi", "$ pulumi up"): "$ pulumi up",
+    ("root", "root in 999900001111"): "root in ACCOUNT",
+}
+
+
+@pytest.mark.parametrize(
+    ("caller", "text", "shown"), [(*given, shown) for given, shown in CALLERS.items()]
+)
+def test_a_name_is_masked_where_it_is_a_whole_word_unless_it_is_short_or_common(
+    caller: str, text: str, shown: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("socket.gethostname", lambda: "localhost")
+    account = "999900001111"
+    identity = {"Account": account, "Arn": f"arn:aws:sts::{account}:{caller}", "UserId": account}
+    assert Mask(identity, ())(text) == shown

@@ -1,0 +1,239 @@
+"""Run the scenarios on a real AWS account: `python -m tests.scenarios --help`.
+
+The exit code is 0 if all passed and nothing is left, 1 otherwise, 2 if nothing was done, and 130 after
+an interruption.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from components.formats import SUPPORTED_REGIONS
+from roles.errors import explain
+from sandbox.environment import PASSPHRASE, PROJECT
+from tests.scenarios.transcript import Mask, Transcript
+from tests.scenarios.world import PREFIX, World, new_run
+
+_HERE: Final = Path(__file__).parent
+_QUESTIONS: Final = [str(_HERE / "test_questions.py")]
+_STORY: Final = ("life", "drift", "replacement", "import", "data_sources")
+_OPTIONS: Final = (
+    *("-o", "addopts=", "--import-mode=importlib", "--verbose"),
+    *("-p", "no:randomly", "-p", "no:cacheprovider"),
+)
+"""In this process, in the order of the story."""
+_SERVICES: Final = ("accessanalyzer", "iam", "sts")
+_TERMINAL: Final = os.dup(2)
+"""Standard error, which pytest replaces during a test."""
+_SIGNALS: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main() -> int:
+    """Return the exit code."""
+    options = _parser().parse_args()
+    try:
+        account = _Account(options.region)
+    except (BotoCoreError, ClientError) as error:
+        _end(explain(error, page="live"))
+    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as directory:
+        run = options.remove or new_run()
+        world = account.world(run, Path(directory))
+        if options.remove:
+            return _remove(world)
+        if not options.read_only:
+            _ask(account, run, options.live)
+        story = [] if options.read_only else [str(_HERE / f"test_{name}.py") for name in _STORY]
+        arguments = [f"--basetemp={directory}/tests", *_QUESTIONS, *story, *options.pytest]
+        return _run(account, world, arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.scenarios",
+        description="Run the scenarios on a real AWS account, and leave nothing there.",
+        epilog="Credentials come from the SDK's usual sources, such as AWS_PROFILE. See docs/live.md.",
+    )
+    parser.add_argument("--region", help="Region; default: the Region of the environment or profile")
+    parser.add_argument(
+        "--live", metavar="ACCOUNT", help="create roles in this account without asking: 12 digits"
+    )
+    parser.add_argument(
+        "--read-only", action="store_true", help="only ask, with calls that change nothing"
+    )
+    parser.add_argument(
+        "--remove", metavar="NAME", type=_run_name, help="only remove what the run NAME has left"
+    )
+    parser.add_argument("pytest", nargs="*", help="options of pytest, after --, such as -k drift")
+    return parser
+
+
+def _run_name(text: str) -> str:
+    if not re.fullmatch(rf"{PREFIX}[0-9a-f]{{8}}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the name of a run: expected {PREFIX} and 8 hexadecimal digits"
+        )
+    return text
+
+
+class _Account:
+    """The account of the credentials."""
+
+    def __init__(self, region: str | None) -> None:
+        session: Any = boto3.Session(region_name=region)
+        self.region = session.region_name
+        if self.region not in SUPPORTED_REGIONS:
+            supported = ", ".join(SUPPORTED_REGIONS)
+            given = f"{self.region} has no Amazon Q Business" if self.region else "no Region is set"
+            _end(f"{given}: pass --region, one of {supported}")
+        if not shutil.which("pulumi"):
+            _end("there is no `pulumi` on PATH: install the CLI, https://www.pulumi.com/docs/install/")
+        # Now, because pytest's process hides the user's variables from the tests.
+        retries = Config(retries={"mode": "adaptive", "total_max_attempts": 10})
+        self.clients = {name: session.client(name, config=retries) for name in _SERVICES}
+        self.identity: dict[str, str] = self.clients["sts"].get_caller_identity()
+        credentials = session.get_credentials().get_frozen_credentials()
+        self.mask = Mask(self.identity, [text for text in credentials[:3] if text])
+        self.endpoint = str(self.clients["iam"].meta.endpoint_url)
+
+    def world(self, run: str, directory: Path) -> World:
+        """Return the world of a run, with a home of Pulumi in the directory."""
+        home = directory / "home"
+        home.mkdir()
+        plugins = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
+        plugins.mkdir(parents=True, exist_ok=True)
+        (home / "plugins").symlink_to(plugins)
+        (directory / "state" / ".pulumi").mkdir(parents=True)
+        # These variables change every command.
+        changing = ("PULUMI_OPTION_", "PULUMI_STACK", "PULUMI_CONFIG")
+        own = {name: value for name, value in os.environ.items() if not name.startswith(changing)}
+        own |= {
+            "AWS_REGION": self.region,
+            "PULUMI_BACKEND_URL": (directory / "state").as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "PULUMI_HOME": str(home),
+        }
+        world = World(run, self.clients.__getitem__, own, directory, real=True)
+        world.account, world.region = self.identity["Account"], self.region
+        return world
+
+
+def _ask(account: _Account, run: str, agreed: str | None) -> None:
+    """Show the target; go on only if the user names the account."""
+    own = account.identity["Account"]
+    print(f"""\
+This creates IAM roles in an AWS account and deletes them again. It takes about ten minutes and costs
+nothing. Nobody can assume the roles, since their application does not exist.
+
+  account  {own}
+  caller   {account.identity["Arn"]}
+  Region   {account.region}
+  IAM      {account.endpoint}
+  roles    {run}-...
+""")
+    if agreed is None:
+        if not sys.stdin.isatty():
+            _end("not a terminal: pass --live ACCOUNT to confirm the account; nothing was done")
+        with suppress(EOFError, KeyboardInterrupt):
+            agreed = input("Type the account ID to continue: ").strip()
+    if agreed != own:
+        _end(f"the credentials are for account {own}; nothing was done")
+
+
+def _run(account: _Account, world: World, arguments: list[str]) -> int:
+    path = Path.cwd() / f"{world.run}.md"
+    try:
+        transcript = Transcript(path, _facts(account, world.run), account.mask)
+    except OSError as error:
+        _end(f"the transcript cannot be written to {path}: {error.strerror}; nothing was done")
+    for number in _SIGNALS:
+        signal.signal(number, _interrupt)
+    code = int(pytest.ExitCode.INTERRUPTED)
+    left: list[str] = []
+    try:
+        plugins = [_Plugin(world), transcript]
+        code = int(pytest.main([*_OPTIONS, f"--rootdir={PROJECT}", *arguments], plugins))
+    finally:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        removed, left = world.remove()
+        transcript.end(removed, left, f"venv/bin/python -m tests.scenarios --remove {world.run}")
+        print(f"Transcript: {path.name}")
+    if code == pytest.ExitCode.INTERRUPTED:
+        return 130
+    return 1 if code or left else 0
+
+
+class _Plugin:
+    """Gives the world to the fixture."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def pytest_configure(self, config: Any) -> None:
+        config.world = self._world
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """End the scenario; from now on, nothing interrupts the removal."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(OSError):  # the terminal may be closed
+        os.write(_TERMINAL, b"\ninterrupted; first removing what the run has created\n")
+    raise KeyboardInterrupt
+
+
+def _facts(account: _Account, run: str) -> dict[str, str]:
+    """Return the versions and the endpoint for the transcript."""
+
+    def output(*command: str) -> str:
+        done = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True)
+        return done.stdout.strip() or "unknown"
+
+    packages = {f"package {name}": importlib.metadata.version(name) for name in ("pulumi", "pulumi-aws")}
+    return {
+        "run": run,
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "endpoint of IAM": account.endpoint,
+        "Region": account.region,
+        "program": output("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"),
+        "Pulumi CLI": output("pulumi", "version"),
+        **packages,
+        "Python": platform.python_version(),
+        "system": platform.platform(),
+    }
+
+
+def _remove(world: World) -> int:
+    removed, left = world.remove()
+    for entity in removed:
+        print(f"removed {entity}")
+    for entity in left:
+        print(f"still there: {entity}", file=sys.stderr)
+    if not removed and not left:
+        print(f"nothing of {world.run} is in the account")
+    return 1 if left else 0
+
+
+def _end(text: str) -> NoReturn:
+    print(f"live: {text}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""The account in which the scenarios run: the sandbox's, or a real one."""
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from evidence.examples import ACCOUNT, REGION
+from tests.helpers.page import commands, run_section
+from tests.helpers.stacks import Stack, Update
+from tests.helpers.support import golden, of_role
+
+PREFIX: Final = "qbusiness-live-"
+DENY_ALL: Final = json.dumps(
+    {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
+)
+"""The policy of manual changes, which grants nothing."""
+_PATIENCE: Final = 60.0
+"""Timeout in seconds for a change of IAM to be visible everywhere."""
+_PAUSE: Final = 2.0
+"""Seconds between two looks at IAM."""
+_SETTLED: Final = 15.0
+"""Seconds after which the replicas of IAM usually have a change."""
+_RACES: Final = (
+    "PutRolePolicy, https response error StatusCode: 404",
+    "couldn't find resource",
+    "missing required field, PutRolePolicyInput.PolicyDocument",
+)
+"""Errors of the provider right after a change that some of IAM's replicas do not have yet."""
+_REMOVALS: Final = 3
+"""Attempts to remove everything: IAM may still report the deleted policy of a role."""
+
+
+def new_run() -> str:
+    """Return a name that begins the names of everything that a run makes, and of nothing else."""
+    return f"{PREFIX}{secrets.token_hex(4)}"
+
+
+class World:
+    """An account with the stacks of one run."""
+
+    account, region = ACCOUNT, REGION
+    """Those of the examples, unless the account is a real one."""
+
+    def __init__(
+        self,
+        run: str,
+        client: Callable[[str], Any],
+        environment: Mapping[str, str],
+        directory: Path,
+        *,
+        real: bool = False,
+    ) -> None:
+        """Use the name of the run, clients by service, and the variables and directory of the stacks."""
+        self.run, self.client, self.environment = run, client, environment
+        self.iam = client("iam")
+        self._directory, self._real = directory, real
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether calls reach AWS."""
+        return "AWS_ENDPOINT_URL" not in self.environment
+
+    def name(self, end: str) -> str:
+        """Return a name for a role, a policy, or an entry."""
+        return f"{self.run}-{end}"
+
+    # Documents and settings.
+
+    def moved(self, text: str) -> str:
+        """Move the ARNs of the examples into this account and Region."""
+        # Some requests that IAM must deny are for another Region: swap the two Regions.
+        moved = {ACCOUNT: self.account, REGION: self.region, self.region: REGION}
+        return re.sub("|".join(map(re.escape, moved)), lambda found: moved[found[0]], text)
+
+    def document(self, name: str, role: str = "") -> Any:
+        """Return an expected document, perhaps of a role that it names."""
+        return json.loads(self.moved(of_role(golden(name), role)))
+
+    # Stacks.
+
+    def new_stack(self, settings: Mapping[str, Any]) -> Stack:
+        """Create a stack of this program."""
+        stack = Stack(self._directory, self.environment)
+        self.configure(stack, settings)
+        return stack
+
+    def configure(self, stack: Stack, settings: Mapping[str, Any]) -> None:
+        """Write settings of the examples, for credentials of this account alone."""
+        own = {**settings, "aws:allowedAccountIds": [ACCOUNT]}
+        stack.configure(json.loads(self.moved(json.dumps(own))))
+
+    def up(self, stack: Stack, *options: str, check: bool = True) -> Update:
+        """Update a stack; repeat that once if one of IAM's replicas was behind."""
+        done = stack.up(*options, check=False)
+        if done.exit_code and self._real and any(race in done.text for race in _RACES):
+            time.sleep(_PAUSE)
+            done = stack.up(*options, "--refresh", check=False)
+        assert not (check and done.exit_code), "the update failed, see the output"
+        return done
+
+    def section(self, stack: Stack, heading: str, *pages: Path, check: bool = True, **more: str) -> str:
+        """Run the commands of a section of a page, and return the output."""
+        if not self._real:
+            return run_section(stack, heading, *pages, check=check, **more).stdout
+        script = commands(heading, *pages)
+        more |= {"PULUMI_RUN_PROGRAM": "true"}
+        return stack.execute("sh", "-euc", script, check=check, **more).stdout
+
+    # The account.
+
+    def roles(self) -> list[str]:
+        """Return the names of the roles of this run."""
+        pages = self.iam.get_paginator("list_roles").paginate()
+        names = (role["RoleName"] for page in pages for role in page["Roles"])
+        return sorted(name for name in names if name.startswith(f"{self.run}-"))
+
+    def role(self, name: str) -> dict[str, Any]:
+        """Return IAM's data of a role, except values that differ for each new role."""
+        role = self.iam.get_role(RoleName=name)["Role"]
+        names = self.iam.list_role_policies(RoleName=name)["PolicyNames"]
+        attached = self.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        return {
+            "arn": role["Arn"],
+            "trust policy": role["AssumeRolePolicyDocument"],
+            "description": role.get("Description", ""),
+            "duration": role["MaxSessionDuration"],
+            "boundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+            "tags": {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
+            "policies": {
+                policy: self.iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+                for policy in names
+            },
+            "attached": [policy["PolicyArn"] for policy in attached],
+        }
+
+    def new_policy(self, end: str) -> str:
+        """Create a managed policy that grants nothing, and return its ARN."""
+        created = self.iam.create_policy(PolicyName=self.name(end), PolicyDocument=DENY_ALL)
+        self.iam.get_waiter("policy_exists").wait(PolicyArn=created["Policy"]["Arn"])
+        return created["Policy"]["Arn"]
+
+    def settle(self) -> None:
+        """Wait until manual changes are visible to whoever reads a role."""
+        time.sleep(_SETTLED * self.is_aws)
+
+    def expect(self, read: Callable[[], object], expected: object) -> None:
+        """Check what IAM answers; in a real account, wait until it does."""
+        deadline = time.monotonic() + _PATIENCE * self._real
+        while (found := _if_any(read)) != expected and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+        assert found == expected
+
+    def remove(self) -> tuple[list[str], list[str]]:
+        """Remove everything of this run; return the removed and the remaining roles and policies."""
+        removed: list[str] = []
+        left: list[str] = []
+        for attempt in range(_REMOVALS):
+            if attempt:
+                time.sleep(_PAUSE)
+            left.clear()
+            # Policies after the roles that have them.
+            for kind, listed, remove in (
+                ("role", self.roles, self._remove_role),
+                ("policy", self._policies, self._remove_policy),
+            ):
+                for name in listed():
+                    try:
+                        remove(name)
+                        removed.append(f"{kind} {name}")
+                    except (BotoCoreError, ClientError) as error:
+                        left.append(f"{kind} {name} ({error})")
+            if not left:
+                break
+        return removed, left
+
+    def _policies(self) -> Collection[str]:
+        pages = self.iam.get_paginator("list_policies").paginate(Scope="Local")
+        policies = (policy for page in pages for policy in page["Policies"])
+        return [each["Arn"] for each in policies if each["PolicyName"].startswith(f"{self.run}-")]
+
+    def _remove_role(self, name: str) -> None:
+        role = self.role(name)
+        for policy in role["policies"]:
+            self.iam.delete_role_policy(RoleName=name, PolicyName=policy)
+        for arn in role["attached"]:
+            self.iam.detach_role_policy(RoleName=name, PolicyArn=arn)
+        self.iam.delete_role(RoleName=name)
+
+    def _remove_policy(self, arn: str) -> None:
+        self.iam.delete_policy(PolicyArn=arn)
+
+
+def _if_any(read: Callable[[], object]) -> object:
+    """Return None if IAM has not what is to be read, perhaps not yet."""
+    try:
+        return read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
+        return None
