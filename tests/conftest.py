@@ -4,13 +4,18 @@ import gc
 import os
 import signal
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any, Final
 from urllib.request import Request, urlopen
 
+import botocore.client
+import botocore.hooks
 import botocore.loaders
 import botocore.session
 import pytest
+from botocore.client import ClientCreator
+from botocore.hooks import EventAliaser
 
 from sandbox.environment import Sandbox
 from tests.helpers.chromium import Tab, find_chromium, opened
@@ -28,6 +33,32 @@ for name in ("NO_PROXY", "no_proxy"):
     os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost"
 # Read the model of each service once: that takes longer than most calls to it.
 botocore.session.create_loader = cache(botocore.loaders.create_loader)
+
+
+class _ClientCreator(ClientCreator):
+    """Create the class of a service's clients once."""
+
+    _classes: Final[dict[str, Any]] = {}
+
+    def _create_client_class(self, service_name: str, service_model: Any) -> Any:
+        if service_name not in self._classes:
+            self._classes[service_name] = super()._create_client_class(service_name, service_model)
+        return self._classes[service_name]
+
+
+class _EventAliaser(EventAliaser):
+    """Find the alias of each event once."""
+
+    _aliases: Final[dict[str, str]] = {}
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._alias_name_cache = self._aliases
+
+
+botocore.hooks.accepts_kwargs = lru_cache(1000)(botocore.hooks.accepts_kwargs)
+botocore.client.ClientCreator = _ClientCreator
+botocore.session.EventAliaser = _EventAliaser
 # moto's EC2 would load two thousand images at each reset.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 # As on a user's machine, the commands under test cache bytecode.

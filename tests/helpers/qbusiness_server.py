@@ -14,9 +14,13 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from typing import Any, NamedTuple
+from unittest.mock import patch
 from urllib.parse import parse_qsl
 
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.httpsession import URLLib3Session
 from botocore.validate import ParamValidator
+from moto.core.botocore_stubber import MockRawResponse
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 from moto.kms import models as kms
@@ -24,6 +28,7 @@ from moto.moto_api._internal import mock_random
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
@@ -95,6 +100,9 @@ class Server:
         """Status of an HTML page that answers instead of an API, by action."""
         self.spoil: dict[str, Callable[[bytes], bytes]] = {}
         """A change to the body of an answer, which need not fit the model then, by action."""
+        self.fill: dict[str, Callable[[], None]] = {}
+        """Functions that create the resources of a service at its first call, by service."""
+        self._filling = threading.Lock()
         self.resets: set[str] = set()
         """Actions whose connection ends without an answer."""
         self.calls: list[str] = []
@@ -121,6 +129,8 @@ class Server:
         operation = _operation(service, request)
         action = f"{service}:{operation}"
         self.calls.append(action)
+        with self._filling:
+            self.fill.pop(service, int)()
         if action in self.resets:
             start_response("200 OK", [])
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
@@ -248,6 +258,32 @@ def listening() -> Generator[Front]:
         front = Front(f"http://127.0.0.1:{listener.server_port}")
         threading.Thread(target=listener.serve_forever, args=[0.02]).start()
         try:
-            yield front
+            with patch.object(URLLib3Session, "send", _sending_to(front, answer)):
+                yield front
         finally:
             listener.shutdown()
+
+
+def _sending_to(
+    front: Front, answer: Callable[[dict[str, Any], Any], Iterable[bytes]]
+) -> Callable[[URLLib3Session, AWSPreparedRequest], AWSResponse]:
+    """Let the SDK of this process call the server without a connection, a third of a call's time."""
+    client = Client(answer, use_cookies=False)
+    send = URLLib3Session.send
+
+    def call(session: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
+        path = request.url.removeprefix(front.url)
+        if path == request.url or front.server.resets:
+            return send(session, request)
+        # botocore encodes the values of some headers.
+        headers = {
+            name: value.decode() if isinstance(value, bytes) else value
+            for name, value in request.headers.items()
+        }
+        said = client.open(
+            path, base_url=front.url, method=request.method, headers=headers, data=request.body
+        )
+        raw = MockRawResponse(said.get_data())
+        return AWSResponse(request.url, said.status_code, said.headers, raw)
+
+    return call

@@ -84,7 +84,7 @@ def test_a_member_whose_role_is_secret_is_checked_and_its_arn_is_hidden(world: W
 @pytest.mark.usefixtures("members")
 def test_a_placeholder_in_the_outputs_is_not_an_arn(world: World):
     world.outputs = {"roleArns": {"aem": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}}
-    said = world.check("--data-source", "aem", "--json")
+    said = world.check("--data-source", "aem", "--json", only=["role", "data source"])
     answers = {answer["question"]: answer for answer in said.json["dataSources"]["aem"]["answers"]}
     assert answers["role"]["text"] == "the stack has no role yet"
     assert answers["data source"]["state"] == "skipped"

@@ -37,7 +37,7 @@ RESOURCE_POLICIES: Final[Mapping[str, tuple[str, Callable[..., None], str]]] = {
 def test_a_resource_policy_that_names_a_deleted_role_is_a_problem(world: World, of: str):
     question, put, command = RESOURCE_POLICIES[of]
     put(world, {"AWS": [ROLE_ID, f"arn:aws:iam::{ACCOUNT}:role/admin"]})
-    said = world.check()
+    said = world.check(only=[question])
     assert said.code == 1
     assert said.answer(question) == (
         f"problem  {question}: the policy of the {of} names {ROLE_ID}, the ID of a role "
@@ -71,7 +71,7 @@ def test_a_resource_policy_that_denies_the_role_is_a_problem(
     more = {} if question == "bucket policy" else {"ARN": SECRET_ARN}
     denial = allow_key("*", Effect="Deny", Action=action, Sid="Lock")
     world.server.answers[call] = {**more, member: policy(denial)}
-    said = world.check()
+    said = world.check(only=[question])
     assert said.code == 1
     answer = said.answer(question)
     assert f" denies {action} to the role (Lock)\n" in answer
@@ -95,7 +95,7 @@ def test_the_policy_of_a_secret_in_another_account_is_left_to_that_account(world
 
 def test_the_policy_of_a_secret_scheduled_for_deletion_is_not_read(world: World):
     world.secrets.delete_secret(SecretId=SECRET_ARN)
-    said = world.check()
+    said = world.check(only=["secret policy"])
     assert said.answer("secret policy") == (
         "skipped  secret policy: the secret is scheduled for deletion\n"
     )
