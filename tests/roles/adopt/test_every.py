@@ -13,9 +13,9 @@ from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID
 from sandbox.environment import PROJECT
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.stacks import Aws, Stack
-from tests.helpers.support import PROJECT_NAME
-from tests.helpers.world import NAME, OTHER_ID, TRUST, Maker, World, own_policy, s3_policy
-from tests.roles.adopt.help import large
+from tests.helpers.support import PROJECT_NAME, in_one_line
+from tests.helpers.world import OTHER_ID, OWN, TRUST, WIDE, Maker, World, own_policy, s3_policy
+from tests.roles.adopt.help import console_s3_policy, large
 
 pytestmark = pytest.mark.slow
 
@@ -352,35 +352,54 @@ def test_the_calls_grow_linearly_with_the_data_sources(world: World):
 
 
 class Console(Maker):
-    """The console of the sandbox, with many data sources."""
+    """The console of the sandbox, with several data sources."""
 
     def __init__(self, aws: Aws) -> None:
         super().__init__(aws)
         self.qbusiness = aws.client("qbusiness")
+        self.expected: dict[str, str] = {}
+        """The role policy of the program for each role."""
 
-    def source(self, number: int, kind: str, role: str | None = None) -> None:
-        name = f"QBusiness-DataSource-{number:05}"
+    def source(self, name: str, kind: str, policy: str, own: str, **role: Any) -> str:
+        """Create a data source with a policy of its role, and return the ARN of the role."""
+        role_name = f"QBusiness-DataSource-{name}"
         if kind == "S3V2":
-            configuration: dict[str, Any] = {
-                "type": kind,
-                "connectionConfiguration": {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT},
-            }
-            document = s3_policy(name)
+            bucket = {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT}
+            configuration: dict[str, Any] = {"type": kind, "connectionConfiguration": bucket}
+            self.expected[role_name] = s3_policy(f"{role.get('Path', '/')[1:]}{role_name}")
         else:
-            secret = self.secret(f"qbusiness/console/{number}")
+            secret = self.secret(f"qbusiness/console/{name}")
             configuration = {"type": kind, "secretArn": secret}
-            document = own_policy(secret)
-        arn = role or self.role(name, document, trust=TRUST)
+            self.expected[role_name] = own_policy(secret)
+        arn = self.role(role_name, trust=CONSOLE_TRUST, **role)
+        self.put_policy(policy or self.expected[role_name], own, role_name)
         self.qbusiness.create_data_source(
             applicationId=APPLICATION_ID,
             indexId=INDEX_ID,
-            displayName=f"{kind}-{number}",
+            displayName=name,
             configuration=configuration,
             roleArn=arn,
         )
+        return arn
 
 
-def test_thirty_data_sources_of_the_console_come_under_one_stack_and_change_only_as_documented(
+def kept(aws: Aws) -> dict[str, dict[str, Any]]:
+    """Return what no import and no update of a role may change."""
+    members = ("RoleId", "Arn", "Description", "MaxSessionDuration", "Tags")
+    roles = {name: aws.iam.get_role(RoleName=name)["Role"] for name in aws.roles()}
+    return {name: {member: role.get(member) for member in members} for name, role in roles.items()}
+
+
+CONSOLE_TRUST: Final = json.dumps(json.loads(TRUST.replace("ArnEquals", "ArnLike")), indent=4)
+FROM_CONSOLE: Final[dict[str, Any]] = {
+    "Path": "/service-role/",
+    "Description": "Made by the console",
+    "Tags": [{"Key": "CostCentre", "Value": "0893"}],
+    "MaxSessionDuration": 14400,
+}
+
+
+def test_roles_of_every_shape_come_under_one_stack_and_change_only_as_documented(
     new_stack: Callable[..., Stack], aws: Aws
 ):
     stack = new_stack({})
@@ -388,37 +407,39 @@ def test_thirty_data_sources_of_the_console_come_under_one_stack_and_change_only
         (stack.directory / package).symlink_to(PROJECT / package)
     console = Console(aws)
     console.bucket()
-    shared = console.role(NAME, own_policy(GONE))
-    kinds = ("AEM", "JIRA", "SLACK", "S3V2", "CONFLUENCEV2")
-    for number in range(25):
-        console.source(number, kinds[number % len(kinds)])
-    for number in range(25, 28):
-        console.source(number, "BOX", shared)
-    console.source(28, "CUSTOM")
-    console.source(29, "QUIP")
-    console.delete_secret("qbusiness/console/29")
+    arns = {
+        "same": console.source("same", "AEM", "", OWN),
+        "wide": console.source("wide", "JIRA", WIDE, OWN, **FROM_CONSOLE),
+        "other": console.source("other", "SLACK", WIDE, "console", **FROM_CONSOLE),
+        "documents": console.source("documents", "S3V2", console_s3_policy(), OWN, **FROM_CONSOLE),
+        "files": console.source("files", "S3V2", console_s3_policy(), "console"),
+    }
+    console.source("custom", "CUSTOM", WIDE, OWN)
     command = f"venv/bin/python -m roles adopt --all --stack {stack.name} --force"
     adopted = stack.execute(*shlex.split(command), check=False)
     assert adopted.returncode == 1, adopted.stdout
-    assert "Left out: 5." in adopted.stdout
-    before = {name: aws.role_policies(name) for name in aws.roles()}
+    assert "Left out: 1." in adopted.stdout
+    roles, policies = kept(aws), {name: aws.role_policies(name) for name in aws.roles()}
     (importing,) = (line for line in adopted.stdout.splitlines() if line.startswith("pulumi import "))
     stack.execute("sh", "-euc", importing)
-    assert {name: aws.role_policies(name) for name in aws.roles()} == before
-    preview = stack.preview()
-    assert {operation for operation, _, _ in preview.steps} <= {"same", "update", "create"}
-    assert not [name for operation, name, _ in preview.steps if operation == "create" and "role" in name]
-    stack.up()
+    assert {name: aws.role_policies(name) for name in aws.roles()} == policies
+    steps = stack.up().steps
+    assert {operation for operation, _, _ in steps} <= {"same", "update", "create"}
+    assert not [name for operation, name, _ in steps if operation == "create" and "role" in name]
     assert stack.up("--expect-no-changes").exit_code == 0
-    outputs = stack.outputs()["roleArns"]
-    assert len(outputs) == 25
-    assert outputs["jira-1"] == f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-00001"
+    assert stack.outputs()["roleArns"] == arns
+    assert kept(aws) == roles
+    for name in arns:
+        role = f"QBusiness-DataSource-{name}"
+        found = aws.role_policies(role)
+        assert found.keys() == {*policies[role], OWN}
+        assert in_one_line(found[OWN]) == console.expected[role], name
+        assert in_one_line(aws.trust_policy(role)) == TRUST, name
     # A data source that is created later joins the others, which stay as they are.
-    stack.run("config", "set", "--path", "dataSources.jira-1.protect", "true", "--type", "bool")
-    console.source(30, "ZENDESK")
+    stack.run("config", "set", "--path", "dataSources.wide.protect", "true", "--type", "bool")
+    console.source("later", "ZENDESK", "", OWN)
     stack.execute(*shlex.split(command), check=False)
     stack.execute("sh", "-euc", importing)
-    assert {operation for operation, _, _ in stack.preview().steps} == {"same", "update"}
-    stack.up()
-    assert stack.outputs()["roleArns"].keys() - outputs.keys() == {"zendesk-30"}
+    assert {operation for operation, _, _ in stack.up().steps} == {"same", "update"}
+    assert stack.outputs()["roleArns"].keys() - arns.keys() == {"later"}
     assert '"protect": true\n' in stack.config_file.read_text()

@@ -12,8 +12,8 @@ from sandbox.environment import PROJECT
 from tests.helpers.page import page_path, run_section
 from tests.helpers.stacks import Aws, Stack
 from tests.helpers.support import golden, in_one_line
-from tests.helpers.world import NAME, OWN, WIDE, Maker, own_policy, s3_policy
-from tests.roles.adopt.help import ANY_CONSOLE_ROLE, accesses, console_s3_policy, large
+from tests.helpers.world import NAME, OWN, WIDE, Maker, own_policy
+from tests.roles.adopt.help import accesses, large
 
 pytestmark = pytest.mark.slow
 
@@ -45,11 +45,10 @@ def stack(new_stack: Callable[..., Stack]) -> Stack:
     return stack
 
 
-def import_role(stack: Stack, *, has_own: bool) -> str:
+def import_role(stack: Stack) -> str:
     """Import the role as the page says; check that it is kept and that nothing is left to do."""
     printed = run_section(stack, "Import the role").stdout
-    foreseen = "~ 2 to update" if has_own else "+ 1 to create\n    ~ 1 to update"
-    assert f"Resources:\n    {foreseen}\n" in printed
+    assert "Resources:\n    + 1 to create\n    ~ 1 to update\n" in printed
     assert "replace" not in printed
     assert "deleted" not in printed
     assert stack.drift().exit_code == 0
@@ -69,8 +68,7 @@ def write_files(stack: Stack) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize("name", ["AmazonQBusiness-Policy", OWN])
-def test_the_role_of_a_console_is_imported_in_place_as_the_pages_say(stack: Stack, aws: Aws, name: str):
+def test_the_role_of_a_console_is_imported_in_place_as_the_pages_say(stack: Stack, aws: Aws):
     console = SandboxConsole(aws)
     tags = [
         {"Key": "CostCentre", "Value": "0893"},
@@ -78,7 +76,7 @@ def test_the_role_of_a_console_is_imported_in_place_as_the_pages_say(stack: Stac
     ]
     console.make(
         trust=json.dumps(json.loads(golden("trust-policy").replace("ArnEquals", "ArnLike")), indent=4),
-        policies={name: WIDE},
+        policies={"AmazonQBusiness-Policy": WIDE},
         role={
             "Path": "/service-role/",
             "Description": "Made by the console",
@@ -88,7 +86,7 @@ def test_the_role_of_a_console_is_imported_in_place_as_the_pages_say(stack: Stac
     )
     assert "Everything: excess\n      *\n        on *\n" in write_files(stack)
     unique = aws.iam.get_role(RoleName=NAME)["Role"]["RoleId"]
-    assert "~ assumeRolePolicy" in import_role(stack, has_own=name == OWN)
+    assert "~ assumeRolePolicy" in import_role(stack)
     role = aws.iam.get_role(RoleName=NAME)["Role"]
     assert (role["RoleId"], role["Arn"]) == (unique, console.role_arn)
     assert console.data_source_role() == stack.outputs()["roleArn"]
@@ -97,17 +95,7 @@ def test_the_role_of_a_console_is_imported_in_place_as_the_pages_say(stack: Stac
     assert sorted(role["Tags"], key=lambda tag: tag["Key"]) == tags
     assert in_one_line(aws.trust_policy(NAME)) == golden("trust-policy")
     assert in_one_line(aws.role_policies(NAME)[OWN]) == own_policy(console.secret_arn)
-    assert set(aws.role_policies(NAME)) == {name, OWN}
-
-
-@pytest.mark.parametrize("name", ["console", OWN])
-def test_the_role_of_a_console_for_a_bucket_is_imported_in_place(stack: Stack, aws: Aws, name: str):
-    console = SandboxConsole(aws)
-    console.make_s3(policies={name: console_s3_policy()}, role={"Path": "/service-role/"})
-    assert f"      iam:PassRole\n        on {ANY_CONSOLE_ROLE}\n" in write_files(stack)
-    import_role(stack, has_own=name == OWN)
-    assert aws.iam.get_role(RoleName=NAME)["Role"]["Arn"] == console.role_arn
-    assert in_one_line(aws.role_policies(NAME)[OWN]) == s3_policy(f"service-role/{NAME}")
+    assert set(aws.role_policies(NAME)) == {"AmazonQBusiness-Policy", OWN}
 
 
 def role_accesses(aws: Aws) -> set[tuple[str, str]]:
@@ -121,19 +109,17 @@ def role_accesses(aws: Aws) -> set[tuple[str, str]]:
     return accesses(*documents)
 
 
-@pytest.mark.parametrize("warned_in_vain", [False, True])
-def test_a_role_without_room_is_imported_and_never_loses_a_permission(
-    stack: Stack, aws: Aws, warned_in_vain: bool
+def test_a_role_without_room_is_imported_although_its_owner_missed_the_warning_and_loses_no_permission(
+    stack: Stack, aws: Aws
 ):
     console = SandboxConsole(aws)
     console.make(policies={"large": large("a", 8_500, 3), "small": large("b", 922)})
     before = role_accesses(aws)
     report = write_files(stack)
-    if warned_in_vain:
-        failed = run_section(stack, "Import the role", check=False)
-        assert failed.returncode != 0
-        assert "LimitExceeded" in failed.stdout
-        assert role_accesses(aws) == before
+    failed = run_section(stack, "Import the role", check=False)
+    assert failed.returncode != 0
+    assert "LimitExceeded" in failed.stdout
+    assert role_accesses(aws) == before
     commands = re.findall(r"^aws iam .*$", report, flags=re.MULTILINE)
     assert [command.split()[2] for command in commands] == [
         *["create-policy", "attach-role-policy"] * 2,
@@ -142,10 +128,7 @@ def test_a_role_without_room_is_imported_and_never_loses_a_permission(
     for command in commands:
         stack.execute("sh", "-c", command.removesuffix(" &&"), PATH=page_path(stack))
         assert role_accesses(aws) == before
-    if warned_in_vain:
-        stack.up()
-    else:
-        run_section(stack, "Import the role")
+    stack.up()
     assert role_accesses(aws) > before
     policies = aws.role_policies(NAME)
     assert set(policies) == {"small", OWN}
