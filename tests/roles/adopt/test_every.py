@@ -315,27 +315,33 @@ def test_roles_without_room_are_adopted_with_the_commands_that_make_room(world: 
 
 
 def test_more_data_sources_than_a_stack_can_have_are_split_by_connector(world: World):
-    for number in range(101):
-        kind = "JIRA" if number % 4 else "SLACK" if number % 8 else "BOX"
-        add(world, number, f"Source-{number}", kind)
+    world.patch.setattr("roles.adopt.every.MAXIMUM_MEMBERS", 10)
+    world.patch.setattr("roles.notes._STEP", 10)
+    for number in range(11):
+        add(
+            world,
+            number,
+            f"Source-{number}",
+            ("BOX", "JIRA", "JIRA", "SLACK", "JIRA", "JIRA")[number % 6],
+        )
     said = world.adopt("--all")
     assert said.code == 2
-    assert "  --connector jira --connector box  (88 data sources)\n  --connector slack  (13 " in said.err
-    assert "adopt: data sources: 100 of 101\n" in said.err
-    assert "adopt: roles: 100 of 101\n" in said.err
+    assert "  --connector jira --connector box  (9 data sources)\n  --connector slack  (2 " in said.err
+    assert "adopt: data sources: 10 of 11\n" in said.err
+    assert "adopt: roles: 10 of 11\n" in said.err
     error = world.adopt("--all", "--json").json
     assert (error["connectors"], error["stacks"]) == (
-        {"jira": 75, "slack": 13, "box": 13},
+        {"jira": 7, "slack": 2, "box": 2},
         [["jira", "box"], ["slack"]],
     )
     options = ("--connector", "jira", "--connector", "box")
     said = world.adopt("--all", "--dry-run", "--json", *options)
     assert said.code == 0
-    assert len(members(said)) == 88
-    for number in range(101, 127):
+    assert len(members(said)) == 9
+    for number in range(11, 15):
         add(world, number, f"Source-{number}", "JIRA")
     assert (
-        "  --connector jira  (101 data sources, too many: adopt each of them" in world.adopt("--all").err
+        "  --connector jira  (11 data sources, too many: adopt each of them" in world.adopt("--all").err
     )
 
 

@@ -432,8 +432,8 @@ def test_a_data_source_that_failed_is_a_problem(world: World):
     assert "this is about the trust policy" in answer
 
 
-def test_500_data_sources_are_read_with_progress(world: World):
-    for number in range(500):
+def test_many_data_sources_are_read_with_progress(world: World):
+    for number in range(100):
         configuration = {"type": "AEM", "secretArn": f"{SECRET_ARN[:-6]}Others"}
         world.server.add(
             f"{number:04}{OTHER_ID[4:]}", roleArn=f"{ROLE_ARN}-2", configuration=configuration
@@ -442,4 +442,4 @@ def test_500_data_sources_are_read_with_progress(world: World):
     said = world.check(only=BOTH)
     assert said.code == 0
     assert f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE" in said.out
-    assert "check: data sources: 500 of 501\n" in said.err
+    assert "check: data sources: 100 of 101\n" in said.err
