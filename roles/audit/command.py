@@ -1,22 +1,20 @@
 """Compare the roles of all data sources with those that the program would create.
 
-The result is a table and the statements that differ, a JSON document, or an HTML report. docs/audit.md
-describes them.
+The result is a table and the statements that differ, Markdown for a job's summary or an issue, or a JSON
+document. docs/audit.md describes them.
 """
 
 import argparse
-from pathlib import Path
 from typing import Final
 
 from roles.account import Account
-from roles.audit import page, table
+from roles.audit import markdown, table
 from roles.audit.survey import Finding, State, Survey, survey
 from roles.check.stack import read_stack
 from roles.check.subject import check_account
 from roles.errors import COULD_NOT_LOOK, FINE, PROBLEMS, InputError
 from roles.output import Output
 from roles.project import stack_name
-from roles.writing import check_writable, write
 
 HELP: Final = "compare the role of every data source with the one that the program would create"
 
@@ -31,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--stack", type=stack_name, help="show which roles belong to this stack, with their members"
     )
     parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="also write an HTML report with all findings"
+        "--markdown", action="store_true", help="print Markdown, for a job's summary or an issue"
     )
     parser.add_argument(
         "--allow-empty", action="store_true", help="accept an account without data sources"
@@ -40,8 +38,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print and write the results, and return the exit code."""
-    if options.html:
-        check_writable(options.html)
     stack = read_stack(options.stack) if options.stack else None
     region = options.region or (stack.roles[0].region if stack else None)
     account = Account(region, output)
@@ -55,14 +51,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
             "AWS_PROFILE; if there should be none, pass --allow-empty",
             details={"account": found.account, "region": found.region},
         )
-    if options.html:
-        write({options.html: page.render(found)})
     if options.json:
         output.json(_document(found))
+    elif options.markdown:
+        output.show(*markdown.render(found).splitlines())
     else:
         output.show(*table.parts(found))
-    if options.html:
-        output(f"{options.html} is written")
     for skipped in found.skipped:
         output(f"skipped: {skipped}")
     for denied in found.denied:

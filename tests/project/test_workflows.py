@@ -483,3 +483,22 @@ def test_a_report_contains_both_streams_and_keeps_the_exit_code_of_the_command(t
     assert (tmp_path / "report.md").read_text() == (
         "### Preview of x\n\n~~~text\noutput\nerror\n~~~\n\n[The log](https://run), commit abc\n"
     )
+
+
+def test_the_markdown_of_audit_is_not_in_a_code_block_and_its_notes_are(tmp_path: Path):
+    command = [
+        REPORT,
+        "Audit of x",
+        "sh",
+        "-c",
+        "echo '**result**'; echo note >&2; exit 1",
+        "--markdown",
+    ]
+    named = {**os.environ, "COMMIT": "abc", "RUN": "https://run"}
+    done = subprocess.run(command, cwd=tmp_path, env=named, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "**result**\n", "note\n")
+    assert (tmp_path / "report.md").read_text() == (
+        "### Audit of x\n\n**result**\n~~~text\nnote\n~~~\n\n[The log](https://run), commit abc\n"
+    )
+    audit = ENVIRONMENTS["audit"]["steps"][-1]["run"]
+    assert " -m roles audit --markdown " in audit

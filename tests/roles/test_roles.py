@@ -190,23 +190,19 @@ FULL = "audit: standard output cannot be written: No space left on device\n"
     ("command", "code", "err"),
     [
         ("$ROLES audit >&-", 2, CLOSED),
-        ("$ROLES audit --html audit.html >&-", 2, CLOSED),
         ("$ROLES audit | true", 2, GONE),
         ("$ROLES audit --json | true", 2, GONE),
         ("$ROLES audit >/dev/full", 2, FULL),
         ("$ROLES audit >&- 2>&-", 2, ""),
         ("$ROLES adopt --stack prod 2>&-", 2, ""),
-        ("$ROLES audit --html audit.html 2>/dev/full >/dev/null", 0, ""),
+        ("$ROLES audit 2>/dev/full >/dev/null", 0, ""),
         ("$ROLES --help | true", 0, ""),
         ("$ROLES audit --help >/dev/full", 0, ""),
     ],
 )
-def test_a_closed_or_full_stream_ends_in_one_line(tmp_path: Path, command: str, code: int, err: str):
+def test_a_closed_or_full_stream_ends_in_one_line(command: str, code: int, err: str):
     said = shell(command)
     assert (said.returncode, said.stdout, said.stderr) == (code, "", err)
-    assert [path.name for path in tmp_path.iterdir()] == ["audit.html"] * (
-        code == 0 and "html" in command
-    )
 
 
 @pytest.mark.slow

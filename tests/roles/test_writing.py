@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,9 +13,8 @@ from typing import Final
 import pytest
 
 from roles.errors import InputError
-from roles.writing import write
+from roles.writing import check_writable, write
 from sandbox.environment import PROJECT
-from tests.helpers.world import World
 
 pytestmark = pytest.mark.slow
 
@@ -24,78 +24,64 @@ from pathlib import Path
 from roles.writing import write
 
 Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-write({Path("page.html"): "text"})
+write({Path("import.json"): "text"})
 """
 
 
-def test_a_file_is_replaced_completely_behind_its_link(world: World):
-    world.add_own()
-    world.path("filed").mkdir()
-    (world.path("filed") / "audit.html").write_text("yesterday's" * 10_000)
-    world.path("latest.html").symlink_to("filed/audit.html")
-    assert world.audit("--html", "latest.html").code == 0
-    assert world.path("latest.html").is_symlink()
-    text = (world.path("filed") / "audit.html").read_text()
-    assert text.startswith("<!doctype html>")
-    assert text.endswith("</html>")
-    assert "yesterday's" not in text
-    assert [path.name for path in world.path("filed").iterdir()] == ["audit.html"]
-
-
-def test_a_file_keeps_its_permissions(world: World):
-    world.add_own()
-    world.path("private.html").write_text("yesterday's")
-    world.path("private.html").chmod(0o600)
-    world.path("private.html.unfinished").write_text("mine")
-    world.path("next.html").symlink_to("later.html")
+def test_a_file_is_replaced_completely_behind_its_link_and_keeps_its_permissions(tmp_path: Path):
+    old, link, new, next_ = (tmp_path / name for name in ("old", "link", "new", "next"))
+    old.write_text("yesterday's" * 10_000)
+    old.chmod(0o600)
+    link.symlink_to("old")
+    next_.symlink_to("later")
     before = os.umask(0o037)
     try:
-        for name in ("private.html", "new.html", "next.html"):
-            assert world.audit("--html", name).code == 0
+        write(dict.fromkeys((link, new, next_), "today's"))
     finally:
         os.umask(before)
-    assert world.path("private.html.unfinished").read_text() == "mine"
-    modes = {path.name: path.stat().st_mode & 0o777 for path in world.directory.glob("*.html")}
-    new = dict.fromkeys(("new.html", "next.html", "later.html"), 0o640)
-    assert modes == {"private.html": 0o600, **new}
-    assert len([*world.directory.iterdir()]) == 5
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"old": 0o600, "link": 0o600, "new": 0o640, "next": 0o640, "later": 0o640}
+    assert link.is_symlink()
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"today's"}
 
 
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        (".", "audit: . is a directory: specify another name, or move it"),
-        ("missing/audit.html", "audit: missing/audit.html cannot be written: No such file or directory"),
-        ("a" * 256, f"audit: {'a' * 256} cannot be written: File name too long"),
-        ("file/audit.html", "audit: file/audit.html cannot be written: Not a directory"),
-        ("pipe", "audit: pipe is not a regular file: specify another name, or move it"),
-        ("loop", "audit: loop is not a regular file: specify another name, or move it"),
+        (".", ". is a directory: specify another name, or move it"),
+        ("missing/file", "missing/file cannot be written: No such file or directory"),
+        ("a" * 256, f"{'a' * 256} cannot be written: File name too long"),
+        ("file/file", "file/file cannot be written: Not a directory"),
+        ("pipe", "pipe is not a regular file: specify another name, or move it"),
+        ("loop", "loop is not a regular file: specify another name, or move it"),
     ],
 )
-def test_a_file_that_cannot_be_written_is_one_line_before_any_call(world: World, file: str, line: str):
-    world.path("file").write_text("")
-    os.mkfifo(world.path("pipe"))
-    world.path("loop").symlink_to("loop")
-    said = world.audit("--html", file)
-    assert (said.code, said.out, said.err) == (2, "", f"{line}\n")
-    assert world.audit("--html", file, "--json").json == {"error": line.removeprefix("audit: ")}
-    assert world.server.calls == []
-    assert world.files == ["file", "loop", "pipe"]
+def test_a_file_that_cannot_be_written_is_known_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, line: str
+):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    os.mkfifo("pipe")
+    Path("loop").symlink_to("loop")
+    with pytest.raises(InputError, match=f"^{re.escape(line)}$"):
+        check_writable(Path(file))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop", "pipe"]
 
 
-def test_a_file_that_cannot_be_finished_is_left_unchanged(world: World):
-    world.add_own()
-    world.path("audit.html").write_text("yesterday's")
+def test_a_file_that_cannot_be_finished_is_left_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "file"
+    file.write_text("yesterday's")
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    world.patch.setattr(Path, "write_text", fail)
-    said = world.audit("--html", "audit.html")
-    assert (said.code, said.out) == (2, "")
-    assert said.err == "audit: audit.html cannot be written: No space left on device\n"
-    assert world.files == ["audit.html"]
-    assert world.path("audit.html").read_text() == "yesterday's"
+    monkeypatch.setattr(Path, "write_text", fail)
+    with pytest.raises(InputError, match=r"file cannot be written: No space left on device$"):
+        write({file: "today's"})
+    assert [*tmp_path.iterdir()] == [file]
+    assert file.read_text() == "yesterday's"
 
 
 def test_if_a_file_cannot_be_replaced_the_others_become_what_they_were(
@@ -128,6 +114,6 @@ def test_git_ignores_what_a_killed_command_leaves(tmp_path: Path, project: Path)
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert [*tmp_path.glob(".roles-*/page.html")]
+    assert [*tmp_path.glob(".roles-*/import.json")]
     status = ["git", "status", "--porcelain", "--untracked-files=all"]
     assert subprocess.check_output(status, cwd=tmp_path, text=True) == "?? .gitignore\n"

@@ -1,7 +1,6 @@
-"""Accounts for the tests of `roles audit`, and a reader of its page."""
+"""Accounts for the tests of `roles audit`."""
 
 import json
-from html.parser import HTMLParser
 
 from tests.helpers.world import (
     KEY_ARN,
@@ -45,39 +44,3 @@ def complete_world(world: World) -> None:
     world.add_own(decrypt, secret={"KmsKeyId": KEY_ARN})
     world.attach("qbusiness-Pages", "pages", own_policy(world.secret_arn, decrypt))
     add_files(world, "s3-v1")
-
-
-class Page(HTMLParser):
-    """The elements of a page, and its text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.style = ""
-        self.feed(text)
-        self.close()
-
-    @classmethod
-    def read(cls, world: World) -> "Page":
-        """Read the page that `--html audit.html` has written."""
-        return cls(world.path("audit.html").read_text())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag != "wbr":
-            self.text += " "
-
-    def handle_data(self, data: str) -> None:
-        if self.elements and self.elements[-1][0] == "style":
-            self.style += data
-        else:
-            self.text += data
-
-    def all(self, *tags: str) -> list[dict[str, str | None]]:
-        """Return the attributes of the elements of these kinds."""
-        return [attributes for tag, attributes in self.elements if tag in tags]
-
-    @property
-    def lines(self) -> str:
-        return " ".join(self.text.split())

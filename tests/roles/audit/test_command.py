@@ -11,7 +11,6 @@ from sandbox.environment import PROJECT
 from tests.helpers.page import prose
 from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import OWN, SETTINGS, World, allow
-from tests.roles.audit.help import Page
 
 pytestmark = pytest.mark.slow
 
@@ -22,21 +21,20 @@ PAGE: Final = PROJECT / "docs" / "audit.md"
 def test_an_account_without_data_sources_is_an_error_unless_allowed(world: World, empty: str):
     if empty == "account":
         world.server.qbusiness.resources.clear()
-    world.path("audit.html").write_text("yesterday's")
-    line = world.audit("--html", "audit.html").refusal
+    line = world.audit().refusal
     assert line.startswith(
         f"audit: there is no Amazon Q Business data source in us-east-1, account {ACCOUNT}: pass the "
         "Region of the applications with --region, or"
     )
     assert "--allow-empty" in line
-    assert world.path("audit.html").read_text() == "yesterday's"
     error = line.removeprefix("audit: ")
     place = {"account": ACCOUNT, "region": REGION}
     assert world.audit("--json").json == {"error": error, **place}
-    said = world.audit("--html", "audit.html", "--allow-empty")
+    said = world.audit("--allow-empty")
     assert said.code == 0
     assert said.out == f"\n0 data sources under 0 roles in us-east-1, account {ACCOUNT}\n"
-    assert "There are 0 data sources under 0 roles." in world.path("audit.html").read_text()
+    markdown = world.audit("--markdown", "--allow-empty").out
+    assert markdown.startswith(f"**0 data sources under 0 roles in us-east-1, account {ACCOUNT}**\n")
     assert world.audit("--json", "--allow-empty").json["dataSources"] == []
 
 
@@ -114,10 +112,10 @@ def test_the_members_of_a_stack_are_shown_beside_their_roles(world: World):
         (owned, "wiki"),
         (world.role_arn, None),
     ]
-    said = world.audit("--stack", "dev", "--html", "audit.html")
+    said = world.audit("--stack", "dev")
     assert re.search(r"^Wiki  +aem-cloud  qbusiness-Wiki   wiki    1 ", said.out, re.MULTILINE)
     assert re.search(r"^Pages +aem-cloud  qbusiness-Pages +1 ", said.out, re.MULTILINE)
-    assert " qbusiness-Wiki member wiki " in Page.read(world).lines
+    assert "| `qbusiness-Wiki` | `wiki` | 1 |" in world.audit("--stack", "dev", "--markdown").out
     assert "MEMBER" not in world.audit().out
     world.outputs = {"roleArns": {"wiki": owned.replace(ACCOUNT, OTHER_ACCOUNT)}}
     world.check()

@@ -1,0 +1,125 @@
+"""Format the result of an audit as Markdown, for the summary of a job or an issue on GitHub.
+
+Every text from AWS is in a code span, or escaped for HTML: it is no markup, link, or mention.
+"""
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from components.errors import escape
+from roles.account import DataSource
+from roles.audit.survey import LABELS, DataSourceResult, Finding, RoleResult, Survey
+from roles.difference import TRUST_POLICY
+
+LIMIT: Final = 60_000
+"""Bytes. GitHub accepts 65,536 characters in an issue or a comment."""
+_HEAD: Final = ("data source", "connector", "role", "member", "used by", "result")
+_MEMBER: Final = 3
+"""The column that only a table with a stack has."""
+
+
+def render(found: Survey) -> str:
+    """Return the result in one line, the tables, and the details; the end is cut after LIMIT bytes."""
+    users = found.users()
+    roles = [role for role in found.roles if role.has_details]
+    sections = [
+        *(("data sources", part) for results in found.by_index() for part in _table(found, results)),
+        *(("roles", _details(found, role, users[role.arn])) for role in roles),
+    ]
+    text = _head(found)
+    size = len(text.encode())
+    for number, (_, part) in enumerate(sections):
+        size += len(part.encode())
+        if size > LIMIT:
+            cut = [kind for kind, part in sections[number:] if part]
+            counts = ", ".join(f"{cut.count(kind)} {kind}" for kind in dict.fromkeys(cut))
+            return f"{text}\n**Cut: {counts}.** `audit` without `--markdown` prints everything.\n"
+        text += part
+    return text
+
+
+def _head(found: Survey) -> str:
+    counts = ", ".join(f"{count} {state}" for state, count in found.counts().items() if count)
+    lines = [
+        f"**{found.total} in {found.region}, account {found.account}{': ' * bool(counts)}{counts}**",
+        f"Read on {found.date:%Y-%m-%d %H:%M} UTC by {_code(found.caller)}.",
+        *(f"- skipped: {_code(text)}" for text in found.skipped),
+        *(f"- not allowed, at least for some resources: {_code(action)}" for action in found.denied),
+    ]
+    return "\n\n".join(lines) + "\n"
+
+
+def _table(found: Survey, results: Sequence[DataSourceResult]) -> Iterator[str]:
+    """Return the head and the rows of the table of an index."""
+    place = results[0].data_source
+    application, index = (
+        f"{name} {identifier}".strip()
+        for name, identifier in (
+            (place.application_name, place.application_id),
+            (place.index_name, place.index_id),
+        )
+    )
+    columns = [column for column in range(len(_HEAD)) if found.stack or column != _MEMBER]
+    head = [_HEAD[column] for column in columns]
+    title = f"\nApplication {_code(application)}, index {_code(index)}\n"
+    rule = ["---"] * len(columns)
+    users, members = found.users(), found.members()
+    first = f"{title}\n{_row(head)}{_row(rule)}"
+    for result in results:
+        role = result.role_arn.rpartition("/")[2]
+        cells = (
+            _code(_named(result.data_source)),
+            _code(result.connector or f"({result.data_source.type})"),
+            _code(role),
+            _code(members.get(result.role_arn, "")),
+            str(len(users[result.role_arn])) if role else "",
+            " ".join((html.escape(result.text), *map(_code, result.remarks))),
+        )
+        yield first + _row([cells[column] for column in columns])
+        first = ""
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
+
+
+def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult]) -> str:
+    """Return the statements of a role that differ, folded."""
+    title = html.escape(f"{escape(role.arn)}: {role.text}")
+    lines = [f"\n<details><summary><code>{title}</code></summary>\n"]
+    if role.member:
+        lines.append(f"- member {_code(role.member)} of stack {_code(found.stack)}")
+    sources = [user.data_source for user in used_by]
+    lines += [f"- used by {_code(_named(source))}" for source in sources]
+    lines += [f"- {_code(remark)}" for remark in role.remarks]
+    for finding in role.findings:
+        lines += _finding(finding, sources)
+    return "\n".join((*lines, "\n</details>\n"))
+
+
+def _finding(finding: Finding, used_by: Sequence[DataSource]) -> Iterator[str]:
+    some = bool(finding.data_sources) and len(finding.data_sources) < len(used_by)
+    only = f", for {', '.join(_code(_named(each)) for each in finding.data_sources)}" if some else ""
+    statement = f"{_code(finding.policy)}, {_code(finding.statement)}"
+    yield f"- {LABELS[finding.kind]}: {statement}{only}"
+    preposition = "by" if finding.policy == TRUST_POLICY else "on"
+    for access in finding.access:
+        actions = ", ".join(map(_code, access.actions))
+        targets = ", ".join(map(_code, access.targets))
+        condition = ", under another condition" if access.condition else ""
+        yield f"  - {actions} {preposition} {targets}{condition}"
+
+
+def _named(data_source: DataSource) -> str:
+    return f"{data_source.name} {data_source.id}".strip()
+
+
+def _code(text: str) -> str:
+    """Return a text as a code span, which has no markup; nothing for no text."""
+    if not text.strip():
+        return ""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if "`" in (text[0], text[-1]) else ""
+    return f"{fence}{space}{escape(text)}{space}{fence}"
