@@ -4,7 +4,7 @@
 PYTHON ?= python3
 STACK := dev
 SANDBOX = venv/bin/python -m sandbox run --
-# The policy simulator and axe-core. Without npm, the tests that use them are skipped.
+# The policy simulator. Without npm, the tests that use them are skipped.
 NPM_PACKAGES = $(if $(shell command -v npm),tests/node_modules/.package-lock.json)
 # Settings of trial stacks: if you commit them, continuous integration treats them as environments.
 STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.yaml' \
@@ -13,13 +13,12 @@ STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.y
 		-e 's/$$/; if you commit it, CI treats it as an environment/'
 # All tests here need the engine or are slow: `make unit` does not even import them.
 NOT_UNIT = --ignore=tests/engine --ignore-glob='tests/roles/*/test_*.py'
-SITE = NO_MKDOCS_2_WARNING=1 venv/bin/mkdocs build --strict --quiet
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 # With these, Python would find neither venv/ nor the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
-.PHONY: help up example preview drift down roles unit test check format generated bench bench-full mutation live live-read-only pages site package lock clean
+.PHONY: help up example preview drift down roles unit test check format generated bench bench-full mutation live live-read-only pages package lock clean
 
 help: ## list the targets
 	@sed -n 's/^# \(Group\): \(.*\)/\n\2/p; s/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -75,7 +74,7 @@ unit: venv/development-installed ## run the tests that do not need the engine, i
 test: venv/development-installed $(NPM_PACKAGES) ## run all tests, including those that need the engine
 	@venv/bin/python -m pytest
 
-check: venv/development-installed ## check format, lint, types, workflows, and the links of the site
+check: venv/development-installed ## check format, lint, types, and workflows
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going check-types check-others
 
 # Checking types takes much longer than the rest.
@@ -90,7 +89,6 @@ check-others:
 	@if command -v go >/dev/null || test -n "$$CI"; then \
 		go run $(ACTIONLINT) -shellcheck venv/bin/shellcheck; \
 	else echo "actionlint is skipped: Go is not installed"; fi
-	@$(SITE)
 
 format: venv/development-installed ## format the code and apply the linter's automatic fixes
 	@venv/bin/ruff format .
@@ -118,12 +116,8 @@ live-read-only: venv/development-installed ## ask a real AWS account about the r
 
 # Group: Generate files
 
-pages: venv/development-installed ## generate the pages of docs/ that describe the settings, the package, and the permissions, and the pictures
+pages: venv/development-installed ## generate the pages of docs/ that describe the settings and the permissions, and files of template/
 	@venv/bin/python -m pages
-
-site: venv/development-installed ## build the website of docs/ in site/
-	@$(SITE)
-	@echo "site/index.html"
 
 package: venv/development-installed ## build the Python package in dist/
 	@rm -rf build dist
@@ -136,10 +130,10 @@ lock: venv/development-installed ## pin requirements-dev.txt and template/ to th
 		--custom-compile-command 'make lock' --output-file requirements-dev.txt requirements-dev.in
 	@venv/bin/python -m pages
 
-clean: ## remove everything that these commands created: sandbox, packages, builds, caches, site
+clean: ## remove everything that these commands created: sandbox, packages, builds, caches
 	@find . -name .git -prune -o \( -name .sandbox -o -name venv -o -name node_modules -o -name __pycache__ \
-		-o -name .pytest_cache -o -name .ruff_cache -o -name .hypothesis -o -name mutants -o -name site \
-		-o -path ./audit.html -o -path ./graph.dot -o -path ./import.json -o -path './policy-copy-*.json' \
+		-o -name .pytest_cache -o -name .ruff_cache -o -name .hypothesis -o -name mutants \
+		-o -path ./graph.dot -o -path ./import.json -o -path './policy-copy-*.json' \
 		-o -name '*.egg-info' -o -path ./build -o -path ./dist \) \
 		-prune -exec rm -rf {} +
 	@$(STRAY_STACK_FILES)

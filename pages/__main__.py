@@ -7,21 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from components.connectors import CONNECTORS, DEFAULT
-from pages import (
-    configuration,
-    other_languages,
-    permissions,
-    pictures,
-    template_constraints,
-    template_workflow,
-)
+from pages import configuration, permissions, template_constraints, template_workflow
 from sandbox.environment import PROJECT
 
 PAGES: Final[Mapping[Path, Callable[[], str]]] = {
-    PROJECT / "docs" / "assets" / "environments.svg": pictures.environments,
-    PROJECT / "docs" / "assets" / "performance.svg": pictures.performance,
     PROJECT / "docs" / "configuration.md": configuration.page,
-    PROJECT / "docs" / "other-languages.md": other_languages.page,
     PROJECT / "docs" / "permissions.md": permissions.page,
     PROJECT / "template" / ".github" / "workflows" / "environments.yml": template_workflow.workflow,
     PROJECT / "template" / "constraints.txt": template_constraints.constraints,

@@ -18,7 +18,6 @@ from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser
 
 from sandbox.environment import Sandbox
-from tests.helpers.chromium import Tab, find_chromium, opened
 from tests.helpers.loopback import serving
 from tests.helpers.stacks import Aws, NewStack, Stack, prepared
 from tests.helpers.support import TIMEOUT, golden
@@ -141,13 +140,3 @@ def managed_policy(aws: Aws) -> str:
     """Create a managed policy for manual attachments; return its ARN."""
     created = aws.iam.create_policy(PolicyName="by-hand", PolicyDocument=golden("minimal-role-policy"))
     return created["Policy"]["Arn"]
-
-
-@pytest.fixture
-def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    """Open a tab in a new browser."""
-    chromium = find_chromium()
-    if not chromium:
-        pytest.skip("there is no Chromium: apt-get install chromium")
-    with opened(chromium, tmp_path_factory.mktemp("chromium")) as tab:
-        yield tab

@@ -19,7 +19,7 @@ from tests.authorization.cases import render
 from tests.helpers import expected
 from tests.helpers.connector_facts import FACTS, Facts, shapes
 from tests.helpers.page import blocks, prose
-from tests.helpers.support import GOLDEN, golden
+from tests.helpers.support import golden
 
 DOCS = PROJECT / "docs"
 
@@ -57,23 +57,6 @@ def test_the_configuration_page_shows_the_needs_of_a_connector(name: str, title:
     link = f"https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{name}-iam-role.html"
     row = f"\n| `{name}`<br>[{title}]({link}) | {needs} |\n"
     assert row in (DOCS / "configuration.md").read_text()
-
-
-def test_the_package_page_documents_every_input_and_output():
-    text = (DOCS / "other-languages.md").read_text()
-    schema: dict[str, Any] = json.loads((GOLDEN / "package-schema.json").read_text())
-    (component,) = schema["resources"].values()
-    (vpc,) = schema["types"].values()
-    described = {
-        **component["inputProperties"],
-        **{f"vpcConfiguration.{name}": member for name, member in vpc["properties"].items()},
-        **component["properties"],
-    }
-    for name, declared in described.items():
-        row = rf"^\| `{re.escape(name)}` \| .* \| {re.escape(declared['description'])} \|$"
-        assert re.search(row, text, re.MULTILINE), name
-    required = re.findall(r"^\| `(\w+)` \| \w+ \| required \|", text, re.MULTILINE)
-    assert required == component["requiredInputs"]
 
 
 @pytest.mark.parametrize("options", [FULL, FULL_WITH_FILES, FULL_OF_SOURCE], ids=str)

@@ -15,9 +15,8 @@ import yaml
 from components.stack_config import KEYS, camel_case
 from evidence import examples
 from evidence.examples import INDEX_ID, KEY_ID, REGION, REQUIRED_INPUTS, SECRET_ID, SUBNET_ID
-from pages.other_languages import INVALID_INPUTS
 from sandbox.environment import PROJECT
-from tests.helpers.installing import RUNTIME, git, make_separate, offline, share_packages
+from tests.helpers.installing import RUNTIME, git, make_separate, offline
 from tests.helpers.page import blocks, run_section
 from tests.helpers.stacks import Aws, NewStack, Stack, assert_refused
 from tests.helpers.support import GOLDEN, PROJECT_NAME, S3, golden, of_role
@@ -71,6 +70,15 @@ pulumi.ComponentResource(
 )
 """
 """The request of an untyped language, such as JavaScript, without type checks of the inputs."""
+INVALID_INPUTS: Final[Mapping[str, object]] = {
+    **REQUIRED_INPUTS,
+    "secretId": "NAME-*",
+    "vpcConfiguration": {
+        "subnetIds": [SUBNET_ID, "subnet-*"],
+        "securityGroupIds": [examples.SECURITY_GROUP_ID],
+    },
+}
+"""The inputs of the error message on the page."""
 HIDDEN: Final = "qbusiness/hidden-a1B2c3"
 """The ID of a secret that is itself secret."""
 
@@ -154,11 +162,8 @@ def check_the_role_of_the_page(arn: str, aws: Aws) -> None:
 def test_a_yaml_program_deploys_roles_and_a_value_is_validated_once_it_is_known(
     stack: Stack, declare: Declare, aws: Aws
 ):
-    page = yaml.safe_load(blocks("yaml", PAGE.read_text())[-1])["resources"]["docs"]
-    assert page["type"] == TYPE
     secret_vpc = {"fn::secret": FULL["vpcConfiguration"]}
     roles = {
-        "docs": page["properties"],
         "minimal": REQUIRED_INPUTS,
         "full": FULL,
         "bucket": {**S3_INPUTS, "bucketAccountId": examples.ACCOUNT, "secretId": ""},
@@ -172,7 +177,6 @@ def test_a_yaml_program_deploys_roles_and_a_value_is_validated_once_it_is_known(
     stack.up()
     arns = stack.outputs()
     names = {each: arn.rpartition("/")[2] for each, arn in arns.items() if isinstance(arn, str)}
-    check_the_role_of_the_page(arns["docs"], aws)
     assert names["minimal"].startswith("minimal-qbusiness-role-")
     assert aws.trust_policy(names["minimal"]) == golden("trust-policy")
     assert aws.role_policies(names["minimal"]) == {
@@ -291,15 +295,14 @@ def test_a_misspelled_input_of_an_untyped_language_is_refused(
     )
 
 
-def test_the_python_program_on_the_page_deploys_the_role_with_the_package_from_a_clone(
+def test_the_program_on_the_page_deploys_the_role_with_the_package_from_a_clone(
     new_stack: NewStack, repository: Path, tmp_path: Path, aws: Aws
 ):
     clone = tmp_path / "clone"
     git(repository, "clone", "--quiet", "--no-tags", ".", clone)
-    stack = new_stack({"aws:region": REGION}, blocks("python", PAGE.read_text())[-1])
-    make_separate(stack.directory, {"runtime": RUNTIME})
-    (stack.directory / "requirements.txt").write_text("pulumi\n")
-    share_packages(stack.directory)
+    stack = new_stack({"aws:region": REGION})
+    program = yaml.safe_load(blocks("yaml", PAGE.read_text())[-1])
+    make_separate(stack.directory, {**program, "name": PROJECT_NAME})
     stack.environment |= offline(tmp_path)
     run_section(stack, "From a clone", PAGE, CLONE=str(clone))
     stack.up()
