@@ -316,8 +316,8 @@ _EVIDENCE: Final = """\
 
 `make test` runs all tests, and prints the number of requests and proofs. `make mutation` removes or widens each part of
 both policies in turn, and fails if the tests do not notice a change. `tests/authorization/` contains the decisions of a
-policy simulator for each combination of the options (`test_decisions.py`) and for every action of AWS
-(`test_all_of_aws.py`), the proofs (`test_never.py`), and a linter (`test_lint.py`).
+policy simulator for each combination of the options (`test_decisions.py`) and for every action of the services that a
+statement names (`test_all_of_aws.py`), the proofs (`test_never.py`), and a linter (`test_lint.py`).
 `tests/components/test_connectors.py` compares the policies of all connectors with the facts of AWS's pages.
 
 The simulator is [iam-simulate](https://github.com/cloud-copilot/iam-simulate) with its copy of the Service Authorization

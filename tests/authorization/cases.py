@@ -1,13 +1,16 @@
-"""Render the documents of a role, and compare decisions with the expected ones."""
+"""Render the documents of a role, decide on requests, and compare decisions with the expected ones."""
 
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from components.connector_role import ConnectorRole
+from components.rules import Location
+from components.validation import validate
 from evidence.connector_calls import ROLE_NAME, Call, Options
-from tests.helpers.mocked import Deployment
+from evidence.examples import ACCOUNT, REGION
+from tests.authorization.simulator import ask
 
 
 class Documents(NamedTuple):
@@ -18,16 +21,43 @@ class Documents(NamedTuple):
 
 
 def render(options: Options) -> Documents:
-    """Run the component and return the documents that it sends to IAM."""
-    return Documents(*map(json.loads, _rendered(options)))
+    """Return the documents that the component sends to IAM."""
+    rendered = validate("aem", options.arguments, Location("aws", REGION, ACCOUNT)).of_role(ROLE_NAME)
+    assert rendered.trust_policy is not None
+    assert rendered.role_policy is not None
+    return Documents(json.loads(rendered.trust_policy), json.loads(rendered.role_policy))
+
+
+def decisions(policy: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the simulator's decision on each request.
+
+    Without a Deny, a policy allows what one of its statements allows. So the simulator decides once on
+    each statement and each request, although roles share most of them.
+    """
+    return [
+        "Allowed"
+        if any(
+            _decision(json.dumps(statement), json.dumps(request)) == "Allowed"
+            for statement in policy["Statement"]
+            if _names(statement, request["action"])
+        )
+        else "ImplicitlyDenied"
+        for request in requests
+    ]
+
+
+def _names(statement: Mapping[str, Any], action: str) -> bool:
+    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in statement["Action"])
 
 
 @functools.cache
-def _rendered(options: Options) -> tuple[str, str]:
-    arguments: Any = {**options.arguments, "role_name": ROLE_NAME}
-    deployment = Deployment(lambda: ConnectorRole("aem", arguments))
-    assert deployment.error is None
-    return deployment.role["assumeRolePolicy"], deployment.role_policy["policy"]
+def _decision(statement: str, request: str) -> str:
+    policy = {"Version": "2012-10-17", "Statement": [json.loads(statement)]}
+    (answer,) = ask([{"policy": policy, "requests": [json.loads(request)]}])
+    (decision,) = answer["decisions"]
+    # Any other value means that the simulator did not decide, or that there is a Deny.
+    assert decision in ("Allowed", "ImplicitlyDenied"), (decision, statement, request)
+    return decision
 
 
 def requests_of(calls: Iterable[Call]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ looks at one value at a time, for all of them or for any.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -23,6 +24,9 @@ _COLONS: Final = 5
 """Between the six parts of an ARN."""
 _TIMEOUT: Final = 600_000
 """Timeout of one query in milliseconds; most take a few, unless the machine is busy."""
+
+_text: Final[Callable[[str], Formula]] = functools.cache(z3.StringVal)
+"""Return a constant; Z3's Python interface takes long to create one."""
 
 
 class Key(NamedTuple):
@@ -65,14 +69,14 @@ class Request:
             self.principal_type: kind,
             self.principal: principal,
         }
-        values = [(variable, z3.StringVal(text)) for variable, text in texts.items()]
+        values = [(variable, _text(text)) for variable, text in texts.items()]
         for name, key in self._keys.items():
             given = next((values for other, values in context.items() if other.lower() == name), [])
             first, *others = (given if isinstance(given, list) else [given]) or [None]
             values += [
                 (key.present, z3.BoolVal(val=first is not None)),
-                (key.first, z3.StringVal(first or "")),
-                (key.second, z3.StringVal(others[0] if others else first or "")),
+                (key.first, _text(first or "")),
+                (key.second, _text(others[0] if others else first or "")),
             ]
         return values
 
@@ -96,41 +100,32 @@ def counterexample(
     """
     denials = [statement for statement in policy["Statement"] if statement["Effect"] == "Deny"]
     allowing = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
-    text = "" if forbidden is None else forbidden.sexpr()
     for one in (one for statement in allowing for one in _single(statement)):
-        question = (json.dumps([one, *denials]), text)
+        guess, fixed = (_fixed(one, request, guess=guess) for guess in (True, False))
+        # For this action and resource, the property is often false, or the same as in another role.
+        remaining = _simplified(z3.BoolVal(val=True) if forbidden is None else forbidden, fixed)
+        if z3.is_false(remaining):
+            continue
+        question = (json.dumps([one, *denials]), remaining.sexpr())
         if question not in _ANSWERS:
-            _ANSWERS[question] = _counterexample(one, denials, request, forbidden)
-        if found := _ANSWERS[question]:
-            return found
+            formula = z3.And(allows({"Statement": [one, *denials]}, request), remaining)
+            found = (len(guess) > len(fixed) and _solve(formula, guess)) or _solve(
+                formula, fixed, certain=True
+            )
+            _ANSWERS[question] = f"{one}: {found}" if found else None
+        if answer := _ANSWERS[question]:
+            return answer
     return None
 
 
 _ANSWERS: Final[dict[tuple[str, str], str | None]] = {}
-"""Answers by query: policies share most statements, and their queries."""
-
-
-def _counterexample(
-    one: Mapping[str, Any],
-    denials: list[Mapping[str, Any]],
-    request: Request,
-    forbidden: Formula | None,
-) -> str | None:
-    formula = allows({"Statement": [one, *denials]}, request)
-    if forbidden is not None:
-        formula = z3.And(formula, forbidden)
-    guess, fixed = (_fixed(one, request, guess=guess) for guess in (True, False))
-    if len(guess) > len(fixed) and (found := _solve(formula, guess)):
-        return f"{one}: {found}"
-    if found := _solve(formula, fixed, certain=True):
-        return f"{one}: {found}"
-    return None
+"""Answers by query: roles share most statements, and their queries."""
 
 
 def _solve(
     formula: Formula, known: list[tuple[Formula, Formula]], *, certain: bool = False
 ) -> str | None:
-    simplified = z3.simplify(z3.substitute(formula, *known))
+    simplified = _simplified(formula, known)
     if z3.is_false(simplified):
         return None
     solver = z3.Solver()
@@ -139,6 +134,10 @@ def _solve(
     outcome = solver.check()
     assert outcome != z3.unknown or not certain, solver.reason_unknown()
     return str(solver.model()) if outcome == z3.sat else None
+
+
+def _simplified(formula: Formula, known: list[tuple[Formula, Formula]]) -> Formula:
+    return z3.simplify(z3.substitute(formula, *known))
 
 
 def _single(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -153,7 +152,7 @@ def _fixed(
     """Return the values of action and resource in a statement; `guess` replaces patterns."""
     patterns = ((request.action, statement["Action"].lower()), (request.resource, statement["Resource"]))
     return [
-        (variable, z3.StringVal(pattern.replace("*", "unlisted")))
+        (variable, _text(pattern.replace("*", "unlisted")))
         for variable, pattern in patterns
         if pattern and (guess or ("*" not in pattern and "?" not in pattern))
     ]
@@ -161,14 +160,14 @@ def _fixed(
 
 def decide(formula: Formula, values: list[tuple[Formula, Formula]]) -> bool:
     """Return whether the formula is true for a concrete request."""
-    decided = z3.simplify(z3.substitute(formula, *values))
+    decided = _simplified(formula, values)
     assert z3.is_true(decided) or z3.is_false(decided), decided
     return z3.is_true(decided)
 
 
 def in_service(request: Request, service: str) -> Formula:
     """Return the formula that the request is to this service."""
-    return z3.PrefixOf(z3.StringVal(f"{service}:"), request.action)
+    return z3.PrefixOf(_text(f"{service}:"), request.action)
 
 
 def _matches(statement: Mapping[str, Any], request: Request) -> Formula:
@@ -235,7 +234,7 @@ def _listed(values: Any) -> list[Any]:
 
 
 def _equal(given: Formula, value: str) -> Formula:
-    return given == z3.StringVal(value)
+    return given == _text(value)
 
 
 def _like(given: Formula, pattern: str) -> Formula:
@@ -245,7 +244,7 @@ def _like(given: Formula, pattern: str) -> Formula:
         return z3.InRe(given, _regular(pattern))
     if not others:
         return _equal(given, literal)
-    before, after = z3.StringVal(literal), z3.StringVal(others[0])
+    before, after = _text(literal), _text(others[0])
     return z3.And(
         z3.PrefixOf(before, given),
         z3.SuffixOf(after, given),
@@ -262,7 +261,7 @@ def _like_arn(given: Formula, pattern: str) -> Formula:
     assert "*" not in after, pattern
     length: Formula = z3.Length(given)
     covered = z3.SubString(given, len(before), length - len(before) - len(after))
-    return z3.And(alike, z3.Not(z3.Contains(covered, z3.StringVal(":"))))
+    return z3.And(alike, z3.Not(z3.Contains(covered, _text(":"))))
 
 
 def _regular(pattern: str) -> Formula:

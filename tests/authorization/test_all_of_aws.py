@@ -1,7 +1,10 @@
-"""Test that of all actions of AWS a role allows exactly the documented ones on its resources."""
+"""Test that of all actions of AWS a role allows exactly the documented ones on its resources.
+
+The simulator tries every action of the services that the statements name. No action of a statement has a
+wildcard, so none is of another service.
+"""
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +24,7 @@ from evidence.connector_calls import (
     Options,
 )
 from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT, REGION
-from tests.authorization.cases import render
+from tests.authorization.cases import decisions, render
 from tests.authorization.simulator import ask
 
 pytestmark = pytest.mark.slow
@@ -112,8 +115,6 @@ def documented(options: Options) -> set[tuple[str, str]]:
             ),
             ("*",),
         ),
-        # IAM always allows this.
-        (True, ("sts:GetCallerIdentity",), ("*",)),
     ]
     return {
         (action, str(resource))
@@ -158,11 +159,13 @@ EVERYTHING_DOCUMENTED = documented(FULL_WITH_FILES) | documented(FULL_OF_SOURCE)
 def test_the_statements_of_all_roles_together_allow_exactly_the_documented_actions(
     record_property: Callable[[str, object], None],
 ):
-    begin = time.monotonic()
+    named = {action for action, _, _ in grants(every_statement())}
+    assert not [action for action in named if "*" in action or "?" in action]
     question: dict[str, Any] = {
         "policy": {"Version": "2012-10-17", "Statement": every_statement()},
         "resources": OWN + FOREIGN,
         "context": context("secretsmanager"),
+        "services": sorted({action.partition(":")[0] for action in named}),
     }
     through_s3 = {**question, "context": context("s3"), "services": ["kms"]}
     answers = ask([question, through_s3])
@@ -177,10 +180,8 @@ def test_the_statements_of_all_roles_together_allow_exactly_the_documented_actio
     }
     assert all(resource.endswith(":network-interface/x") for _, resource in foreign)
     assert allowed - foreign == EVERYTHING_DOCUMENTED
-    assert answers[0]["actions"] > 20_000
-    seconds = time.monotonic() - begin
-    decisions = sum(answer["decisions"] for answer in answers)
-    counts = {f"{decisions:,} decisions, {seconds:.0f} s": answers[0]["actions"]}
+    decided = sum(answer["decisions"] for answer in answers)
+    counts = {f"{decided:,} decisions": answers[0]["actions"]}
     record_property("figure", {"actions of AWS, on the role's and on foreign resources": counts})
 
 
@@ -189,7 +190,6 @@ def test_a_role_of_each_shape_has_a_subset_of_the_statements_and_allows_its_docu
 ):
     every_grant = grants(every_statement())
     pairs = sorted(EVERYTHING_DOCUMENTED)
-    questions: list[dict[str, Any]] = []
     for options in SHAPES:
         role_policy = render(options).role_policy
         assert grants(role_policy["Statement"]) <= every_grant
@@ -197,9 +197,7 @@ def test_a_role_of_each_shape_has_a_subset_of_the_statements_and_allows_its_docu
         requests = [
             {"action": action, "resource": resource, "context": through} for action, resource in pairs
         ]
-        questions.append({"policy": role_policy, "requests": requests})
-    for options, answer in zip(SHAPES, ask(questions), strict=True):
-        outcomes = zip(pairs, answer["decisions"], strict=True)
+        outcomes = zip(pairs, decisions(role_policy, requests), strict=True)
         allowed = {pair for pair, decision in outcomes if decision == "Allowed"}
         assert allowed == documented(options), options
     counts = {f"roles of {len(SHAPES)} shapes": len(SHAPES) * len(pairs)}
