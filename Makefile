@@ -104,7 +104,7 @@ bench-full: venv/development-installed ## also measure the first `make up`, 100 
 	@venv/bin/python -m benchmarks --full
 
 mutation: venv/development-installed $(NPM_PACKAGES) ## check that the tests detect changes in every part of the documents, components/, guardrails/, and roles/check/
-	@MUTANTS=all venv/bin/python -m pytest tests/authorization/test_mutants.py
+	@venv/bin/python -m pytest tests/authorization/detect_mutants.py
 	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
 	@venv/bin/python -m tests.helpers.mutation
 
