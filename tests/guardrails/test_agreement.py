@@ -1,7 +1,9 @@
 """Test that the guardrails and `roles` agree on which statements are excessive."""
 
 import copy
+import functools
 import json
+from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations, product
 from typing import Any, Final
@@ -13,7 +15,7 @@ from rules import RULES
 from components.connector_role import POLICY_NAME
 from evidence.examples import ACCOUNT
 from guardrails.iam.documents import listed
-from roles.difference import TRUST_POLICY, compare, statements
+from roles.difference import TRUST_POLICY, Statement, compare, statements
 from tests.guardrails.guardrail_roles import POLICY, TRUST, Declared
 from tests.guardrails.test_guardrails import NAME, declared
 from tests.helpers.support import golden, of_role
@@ -32,11 +34,11 @@ DOCUMENTS: Final[dict[str, Document]] = {
     "of a bucket": json.loads(of_role(golden("s3-v2-role-policy"), NAME)),
 }
 CASES: Final = [
-    (name, position)
-    for name, document in DOCUMENTS.items()
-    for position, statement in enumerate(document["Statement"])
-    if "Condition" in statement
+    (TRUST_POLICY, "AllowsAmazonQServicePrincipal"),
+    (POLICY_NAME, "AllowsAmazonQToDecryptSecret"),
+    (POLICY_NAME, "AllowsAmazonQToCreateAndDeleteNIForSpecificTag"),
 ]
+"""Statements with conditions of each kind: an exact text, an ARN, a pattern, a key with several values."""
 
 
 def changed_values(values: list[str]) -> Iterator[list[str]]:
@@ -73,14 +75,20 @@ def variants(statement: Document) -> Iterator[Document]:
                     yield {**statement, "Condition": {**condition, "Null": {key: absent}}}
 
 
-def is_excess_for_roles(name: str, program: Document, statement: Document) -> bool:
+def is_excess_for_roles(name: str, statement: Document) -> bool:
     policy = TRUST_POLICY if name == TRUST_POLICY else POLICY_NAME
-    role = {**program, "Statement": [statement]}
-    (verdict,) = compare(statements(policy, program), statements(policy, role)).role
+    role = {**DOCUMENTS[name], "Statement": [statement]}
+    (verdict,) = compare(statements_of_the_program(name), statements(policy, role)).role
     return verdict.verdict == "excess"
 
 
-def is_excess_for_the_pack(name: str, document: Document) -> bool:
+@functools.cache
+def statements_of_the_program(name: str) -> tuple[Statement, ...]:
+    return statements(TRUST_POLICY if name == TRUST_POLICY else POLICY_NAME, DOCUMENTS[name])
+
+
+def is_excess_for_the_pack(name: str, *statements: Document) -> bool:
+    document = {**DOCUMENTS[name], "Statement": [*statements]}
     declared_policies = Declared(trust=document) if name == TRUST_POLICY else Declared(policy=document)
     # The pack ignores roles that Amazon Q Business cannot assume.
     return any(
@@ -92,20 +100,18 @@ def is_excess_for_the_pack(name: str, document: Document) -> bool:
     )
 
 
-@pytest.mark.parametrize(("name", "position"), CASES)
-def test_the_guardrails_and_the_comparison_of_roles_agree_on_every_variant(name: str, position: int):
-    program = DOCUMENTS[name]
+@pytest.mark.parametrize(("name", "sid"), CASES)
+def test_the_guardrails_and_the_comparison_of_roles_agree_on_every_variant(name: str, sid: str):
+    (statement,) = (each for each in DOCUMENTS[name]["Statement"] if each["Sid"] == sid)
     differing: list[str] = []
-    found = 0
-    for variant in variants(program["Statement"][position]):
-        ours = is_excess_for_roles(name, program, variant)
-        changed = [*program["Statement"]]
-        changed[position] = variant
-        if ours != is_excess_for_the_pack(name, {**program, "Statement": changed}):
+    found: Counter[bool] = Counter()
+    for variant in variants(statement):
+        ours = is_excess_for_roles(name, variant)
+        if ours != is_excess_for_the_pack(name, variant):
             differing.append(f"{json.dumps(variant['Condition'])}: {'excess' if ours else 'no excess'}")
-        found += 1
+        found[ours] += 1
     assert differing == []
-    assert found >= 200
+    assert min(found[True], found[False]) >= 20
 
 
 def merged(one: Document, other: Document) -> Document:
@@ -119,9 +125,8 @@ def merged(one: Document, other: Document) -> Document:
 
 @pytest.mark.parametrize("name", [POLICY_NAME, "of a bucket"])
 def test_the_guardrails_and_the_comparison_of_roles_agree_on_merged_statements(name: str):
-    program = DOCUMENTS[name]
-    for one, other in combinations(program["Statement"], 2):
+    program = DOCUMENTS[name]["Statement"]
+    for one, other in combinations(program, 2):
         statement = merged(one, other)
-        document = {**program, "Statement": [*program["Statement"], statement]}
-        ours = is_excess_for_roles(name, program, statement)
-        assert ours == is_excess_for_the_pack(name, document), statement
+        ours = is_excess_for_roles(name, statement)
+        assert ours == is_excess_for_the_pack(name, *program, statement), statement
