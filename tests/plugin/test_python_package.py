@@ -79,16 +79,6 @@ def test_a_build_leaves_git_status_clean(repository: Path, wheel: Path):
     assert git(repository, "status", "--short") == ""
 
 
-@pytest.mark.slow
-def test_a_commit_of_a_clone_replaces_the_installed_release(tmp_path: Path, package: Path):
-    repository = tagged_repository(tmp_path)
-    assert "`git+file://localhost/PATH/TO/CLONE@COMMIT`" in OWN_PROJECT.read_text()
-    later = commit(repository)
-    requirement = f"qbusiness-connector @ git+file://localhost{repository}@{later}"
-    planned = install(requirement, package, "--dry-run")
-    assert planned.splitlines()[-1] == f"Would install qbusiness-connector-{VERSION}+g{later}"
-
-
 def build_sdist(directory: Path, **variables: str) -> str:
     """Build the source distribution of a directory there, and return the name of the file."""
     return subprocess.run(
@@ -102,18 +92,24 @@ def build_sdist(directory: Path, **variables: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_version_includes_the_commit_unless_it_has_the_tag_of_the_version(tmp_path: Path):
+def test_a_commit_without_the_tag_of_the_version_replaces_the_installed_release(
+    tmp_path: Path, package: Path
+):
     repository = tagged_repository(tmp_path)
-    released = f"qbusiness_connector-{VERSION}"
-    assert build_sdist(repository) == f"{released}.tar.gz"
-    later = f"{released}+g{commit(repository)}"
+    later = commit(repository)
     git(repository, "tag", f"v{VERSION}-internal")
-    assert build_sdist(repository) == f"{later}.tar.gz"
-    git(repository, "archive", "--output", "archive.tar", "--prefix=archive/", "HEAD")
-    for packed in ("archive.tar", f"{later}.tar.gz"):
-        shutil.unpack_archive(repository / packed, tmp_path / "unpacked", filter="data")
-    for directory in ("archive", later):
-        assert build_sdist(tmp_path / "unpacked" / directory) == f"{later}.tar.gz"
+    assert "`git+file://localhost/PATH/TO/CLONE@COMMIT`" in OWN_PROJECT.read_text()
+    requirement = f"qbusiness-connector @ git+file://localhost{repository}@{later}"
+    planned = install(requirement, package, "--dry-run")
+    assert planned.splitlines()[-1] == f"Would install qbusiness-connector-{VERSION}+g{later}"
+    released = f"qbusiness_connector-{VERSION}"
+    git(repository, "archive", "--output", tmp_path / "archive.tar", f"--prefix={released}/", "HEAD")
+    archives = [tmp_path / "archive.tar"]
+    for directory in ("of the archive", "of the source distribution"):
+        shutil.unpack_archive(archives[-1], tmp_path / directory, filter="data")
+        (unpacked,) = (tmp_path / directory).iterdir()
+        archives.append(unpacked / build_sdist(unpacked))
+        assert archives[-1].name == f"{released}+g{later}.tar.gz"
     assert build_sdist(repository, PATH="") == f"{released}.tar.gz"  # without Git
 
 
