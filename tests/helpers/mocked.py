@@ -5,10 +5,11 @@ import contextvars
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
+from unittest import mock
 
 import pulumi
 from pulumi.runtime.mocks import MockMonitor
-from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.proto import resource_pb2, source_pb2
 
 from evidence.examples import ACCOUNT, REGION
 from tests.helpers.support import PROJECT_NAME, in_one_line
@@ -21,6 +22,8 @@ asyncio.set_event_loop(_LOOP)
 # when Python collects them, possibly during another test. (Printing their tracebacks even breaks
 # code that Python 3.11 is compiling at that moment: python/cpython#106905.)
 _LOOP.set_exception_handler(lambda _loop, _context: None)
+# No test reads the position of a resource in the source. To find it takes a third of a run.
+mock.patch("pulumi.runtime.resource._get_stack_trace", source_pb2.StackTrace).start()
 
 
 class Registration(NamedTuple):
@@ -71,7 +74,7 @@ class Deployment(pulumi.runtime.Mocks):
         contextvars.copy_context().run(self._run, program)
 
     def _run(self, program: Callable[[], object]) -> None:
-        logger = logging.Logger("pulumi")  # noqa: LOG001 a logger of this run only
+        logger = logging.Logger("pulumi", logging.INFO)  # noqa: LOG001 a logger of this run only
         logger.addHandler(_Collector(logging.WARNING, self.warnings))
         logger.addHandler(_Collector(logging.INFO, self.infos))
         pulumi.runtime.set_mocks(
