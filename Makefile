@@ -12,7 +12,8 @@ STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.y
 	sed -e 's/.*/& is not in Git: delete it if it was a trial/' -e /^examples/b \
 		-e 's/$$/; if you commit it, CI treats it as an environment/'
 # All tests here need the engine or are slow: `make unit` does not even import them.
-NOT_UNIT = --ignore=tests/engine --ignore-glob='tests/roles/*/test_*.py'
+NOT_UNIT = --ignore=tests/engine --ignore=tests/scenarios \
+	$(addprefix --ignore=,$(shell grep -l '^pytestmark = .*slow' tests/*/test_*.py tests/*/*/test_*.py))
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 # With these, Python would find neither venv/ nor the modules in this directory.
