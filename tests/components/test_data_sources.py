@@ -302,11 +302,15 @@ def test_the_number_of_members_and_the_size_of_the_configuration_are_limited(
     monkeypatch: pytest.MonkeyPatch,
 ):
     names = [f"d{number}" for number in range(101)]
-    assert deploy(monkeypatch, dict.fromkeys(names[:100], AEM)).error is None
-    assert "  dataSources: has 101 members\n" in refusal(monkeypatch, dict.fromkeys(names, AEM))
-    long = {**AEM, "roleDescription": "d" * 1_000}
-    text = refusal(monkeypatch, dict.fromkeys(names[:100], long))
-    assert re.search(r"  dataSources: the configuration has 1\d\d,\d{3} bytes\n", text)
+    too_long = {**AEM, "roleDescription": "d" * 1_000}
+    size = r"  dataSources: the configuration has 1\d\d,\d{3} bytes\n"
+    text = refusal(monkeypatch, dict.fromkeys(names, too_long))
+    assert "  dataSources: has 101 members\n" in text
+    assert re.search(size, text)
+    text = refusal(monkeypatch, dict.fromkeys(names[:100], too_long))
+    assert "members" not in text
+    text = refusal(monkeypatch, dict.fromkeys(names, AEM))
+    assert not re.search(size, text)
 
 
 def test_a_program_for_one_role_refuses_data_sources_and_one_for_several_needs_them(

@@ -109,6 +109,7 @@ def frozen() -> dict[str, Any]:
     return json.loads((GOLDEN / "package-schema.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_schema_equals_the_published_one(package: Path):
     program = "import runpy; print(runpy.run_path('__main__.py')['Provider']().schema)"
     asked = subprocess.run(
