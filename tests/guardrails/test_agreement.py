@@ -38,7 +38,7 @@ CASES: Final = [
     (POLICY_NAME, "AllowsAmazonQToDecryptSecret"),
     (POLICY_NAME, "AllowsAmazonQToCreateAndDeleteNIForSpecificTag"),
 ]
-"""Statements with conditions of each kind: an exact text, an ARN, a pattern, a key with several values."""
+"""Statements with conditions of each kind: exact text, ARN, pattern, and key with several values."""
 
 
 def changed_values(values: list[str]) -> Iterator[list[str]]:

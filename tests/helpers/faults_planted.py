@@ -617,7 +617,7 @@ FAULTS: Final = (
         "guardrails/iam/conditions.py",
         "answer = every(answers)",
         "answer = some(answers)",
-        "tests/roles/check/test_published_policies.py::test_policies_that_are_easily_misread_are_answered",
+        "tests/guardrails/test_reading.py::test_policies_of_a_role_are_evaluated_like_the_simulator",
     ),
     Fault(
         "a policy with a member twice is read as its last value",
