@@ -23,7 +23,7 @@ from sandbox.iam_rules import Role, validate_request
 
 pytestmark = pytest.mark.slow
 
-settings.register_profile("everyday", max_examples=300, derandomize=True, database=None, deadline=None)
+settings.register_profile("everyday", max_examples=100, derandomize=True, database=None, deadline=None)
 settings.register_profile(
     "full", max_examples=4_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
