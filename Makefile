@@ -19,7 +19,7 @@ ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # With these, Python would find neither venv/ nor the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
-.PHONY: help up example preview drift down roles unit test check format generated bench bench-full mutation live live-read-only pages package lock clean
+.PHONY: help up example preview drift down roles unit test check format generated bench mutation live live-read-only pages package lock clean
 
 help: ## list the targets
 	@sed -n 's/^# \(Group\): \(.*\)/\n\2/p; s/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -98,11 +98,8 @@ format: venv/development-installed ## format the code and apply the linter's aut
 generated: venv/development-installed $(NPM_PACKAGES) ## run at least 10,000 generated settings and policies; make test runs fewer
 	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/components/test_generated_settings.py tests/guardrails/test_reading.py
 
-bench: venv/development-installed ## measure wait times, and write benchmarks/README.md; about 25 minutes
+bench: venv/development-installed ## measure what a promise about speed rests on, and write benchmarks/README.md
 	@venv/bin/python -m benchmarks
-
-bench-full: venv/development-installed ## also measure the first `make up`, 100 roles, and the tests; about an hour
-	@venv/bin/python -m benchmarks --full
 
 mutation: venv/development-installed $(NPM_PACKAGES) ## check that the tests detect changes in every part of the documents, components/, guardrails/, and roles/check/
 	@venv/bin/python -m pytest tests/authorization/detect_mutants.py

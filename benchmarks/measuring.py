@@ -9,25 +9,16 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
-
-ROUNDS: Final = 9
-MEBIBYTE: Final = 1024
-"""In the unit of `ru_maxrss` on Linux."""
+from typing import NamedTuple
 
 
 class Run(NamedTuple):
-    """The time and memory of one run of a command."""
+    """The time of one run of a command."""
 
     wall: float
     """Seconds."""
     processor: float
     """Seconds of processor time, of the command and the processes that it waited for."""
-    memory: float
-    """Maximum MiB of its largest process.
-
-    A child starts with the maximum of this process: modules that are larger than a command hide it.
-    """
 
 
 class Command(NamedTuple):
@@ -60,7 +51,7 @@ class Command(NamedTuple):
             process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise RuntimeError(f"{' '.join(self.arguments)} in {self.directory}\n{output}")
-        return Run(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / MEBIBYTE)
+        return Run(wall, used.ru_utime + used.ru_stime)
 
 
 class Spread(NamedTuple):
@@ -76,11 +67,9 @@ def spread(figures: Sequence[float]) -> Spread:
     return Spread(statistics.median(figures), min(figures), max(figures))
 
 
-def measure(
-    commands: Mapping[str, Command], rounds: int = ROUNDS, *, warm: bool = True
-) -> dict[str, list[Run]]:
-    """Run all commands in turn and return their runs; `warm` first runs each once, not measured."""
-    for command in commands.values() if warm else ():
+def measure(commands: Mapping[str, Command], rounds: int) -> dict[str, list[Run]]:
+    """Run all commands in turn and return their runs, after one run of each that is not measured."""
+    for command in commands.values():
         command.run()
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for _ in range(rounds):

@@ -1,18 +1,17 @@
-"""Write the programs to compare: this one, the same resources written by hand, and an empty one."""
+"""Write the programs to compare: this project's component, and the same resources written by hand."""
 
 import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.measuring import Command
+from components.validation import validate
 from evidence.examples import (
-    ACCOUNT,
     APPLICATION_ARN,
     INDEX_ID,
     KEY_ID,
@@ -36,17 +35,6 @@ ARGUMENTS: Final[Mapping[str, Any]] = {
     },
 }
 """Arguments that render all nine statements."""
-SETTINGS: Final = {
-    "aws:region": REGION,
-    "aws:allowedAccountIds": [ACCOUNT],
-    "applicationId": APPLICATION_ARN,
-    "indexId": INDEX_ID,
-    "secretId": SECRET_ID,
-    "kmsKeyId": KEY_ID,
-    "vpcConfiguration": {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]},
-}
-"""The same as stack configuration. Without `aws:allowedAccountIds`, the program would log a warning."""
-
 _COMPONENTS: Final = """
 import pulumi
 from components.connector_role import ConnectorRole
@@ -59,7 +47,6 @@ _BY_HAND: Final = """
 import pulumi
 import pulumi_aws as aws
 
-{begin}
 for number in range({number}):
     role = aws.iam.Role(
         f"connector-{{number}}-qbusiness-role",
@@ -110,90 +97,47 @@ def components(number: int) -> str:
     return _COMPONENTS.format(number=number, arguments=ARGUMENTS)
 
 
-def by_hand(number: int, trust: str, policy: str, *, looks_up_account: bool = False) -> str:
+def by_hand(number: int) -> str:
     """Return a program with a number of hand-written roles and policies, the documents as literals."""
-    begin, trust, policy = "", repr(trust), repr(policy)
-    if looks_up_account:
-        begin = "account = aws.get_caller_identity().account_id"
-        trust, policy = (f"{document}.replace({ACCOUNT!r}, account)" for document in (trust, policy))
-    return _BY_HAND.format(number=number, begin=begin, trust=trust, policy=policy)
+    return _BY_HAND.format(number=number, **_documents())
 
 
-def component_by_hand(number: int, trust: str, policy: str) -> str:
+def component_by_hand(number: int) -> str:
     """Return a program with a number of hand-written components.
 
     As with this project's component, the ARN resolves after the policy exists.
     """
-    return _COMPONENT_BY_HAND.format(number=number, trust=repr(trust), policy=repr(policy))
+    return _COMPONENT_BY_HAND.format(number=number, **_documents())
 
 
-class Laboratory:
-    """A sandbox with the programs to compare."""
-
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
-        """Deploy this program once to get the documents that the other programs have as literals."""
-        self.directory = directory
-        self.environment = environment
-        deployed = self.this_program()
-        deployed.up()
-        inputs: dict[str, Any] = {
-            resource["type"].rpartition(":")[2]: resource["inputs"]
-            for resource in deployed.resources()
-            if "inputs" in resource
-        }
-        self.trust: str = inputs["Role"]["assumeRolePolicy"]
-        self.policy: str = inputs["RolePolicy"]["policy"]
-
-    def stack(self, program: str | None, settings: Mapping[str, object]) -> Stack:
-        """Create a stack with a program; None is this project's."""
-        stack = Stack(self.directory, self.environment, program)
-        stack.configure(settings)
-        return stack
-
-    def this_program(self, settings: Mapping[str, object] = SETTINGS) -> Stack:
-        """Create a stack of this project's program."""
-        return self.stack(None, settings)
-
-    def empty(self) -> Stack:
-        """Create a stack whose program declares nothing."""
-        return self.stack("", SETTINGS)
-
-    def components(self, number: int) -> Stack:
-        """Create a stack with a number of this project's components."""
-        return self.stack(components(number), {"aws:region": REGION})
-
-    def by_hand(self, number: int = 1, *, looks_up_account: bool = False) -> Stack:
-        """Create a stack with a number of hand-written roles and policies.
-
-        With `looks_up_account`, the account comes from the provider, as for an application's ID.
-        """
-        program = by_hand(number, self.trust, self.policy, looks_up_account=looks_up_account)
-        return self.stack(program, {"aws:region": REGION})
-
-    def component_by_hand(self, number: int = 1) -> Stack:
-        """Create a stack with a number of hand-written components."""
-        program = component_by_hand(number, self.trust, self.policy)
-        return self.stack(program, {"aws:region": REGION})
+def _documents() -> dict[str, str]:
+    trust_policy, role_policy, _ = validate("docs", ARGUMENTS)
+    return {"trust": repr(trust_policy), "policy": repr(role_policy)}
 
 
-def operation(stack: Stack, *arguments: str, fresh: bool = False) -> Command:
-    """Return an operation on a stack to measure; `fresh` destroys the stack before each run."""
-    return Command(
-        ["pulumi", "--non-interactive", *arguments, "--stack", stack.name],
-        stack.directory,
-        stack.environment,
-        stack.destroy if fresh else None,
-    )
+PROGRAMS: Final[Mapping[str, Callable[[int], str]]] = {
+    "this project's components": components,
+    "hand-written components": component_by_hand,
+    "hand-written resources": by_hand,
+}
+"""Each program, by the number of its roles; the last one is the base of all ratios."""
+BASE: Final = [*PROGRAMS][-1]
 
 
 @contextmanager
-def laboratory() -> Generator[Laboratory]:
-    """Set up a sandbox that is deleted at the end."""
+def laboratory() -> Generator[Callable[[str], Stack]]:
+    """Set up a sandbox that is deleted at the end; return a function that creates a program's stack."""
     with (
         tempfile.TemporaryDirectory() as directory,
         contextmanager(prepared)(Path(directory) / "sandbox") as (_, environment),
     ):
-        yield Laboratory(Path(directory), environment)
+
+        def create(program: str) -> Stack:
+            stack = Stack(Path(directory), environment, program)
+            stack.configure({"aws:region": REGION})
+            return stack
+
+        yield create
 
 
 def versions() -> str:

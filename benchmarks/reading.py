@@ -17,16 +17,16 @@ from typing import Any, ClassVar, Final
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 from xml.sax.saxutils import escape
 
-from benchmarks.measuring import Command, Run, spread
+from benchmarks.measuring import Command, spread
 from components.connector_role import POLICY_NAME
 from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
 from tests.helpers.loopback import serving
 from tests.helpers.support import golden
 
-_DELAY: Final = 0.05
+DELAY: Final = 0.05
 """Seconds before each answer."""
-_DATA_SOURCES: Final = 500
+DATA_SOURCES: Final = 500
 _PAGE: Final = 10
 """Data sources in one answer, as in the API."""
 _ROUNDS: Final = 3
@@ -59,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
             case [_, _, _, _, "datasources"]:
                 first = int(parse_qs(address.query).get("nextToken", ["0"])[0])
                 sources = [_listed(number) for number in range(first, first + _PAGE)]
-                more = {"nextToken": str(first + _PAGE)} if first + _PAGE < _DATA_SOURCES else {}
+                more = {"nextToken": str(first + _PAGE)} if first + _PAGE < DATA_SOURCES else {}
                 self._answer("ListDataSources", {"dataSources": sources, **more})
             case [_, _, _, _, _, identifier]:
                 self._answer("GetDataSource", _data_source(int(identifier[-12:])))
@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(call["Action"], _xml(call))
 
     def _answer(self, call: str, content: object) -> None:
-        time.sleep(_DELAY)
+        time.sleep(DELAY)
         with self.lock:
             self.calls[call] += 1
         body = (content if isinstance(content, str) else json.dumps(content)).encode()
@@ -155,9 +155,9 @@ def served() -> Generator[tuple[str, Counter[str]]]:
         yield address, Handler.calls
 
 
-def section() -> str:
-    """Measure the commands, and return the section."""
-    rows: list[str] = []
+def rows() -> list[str]:
+    """Measure the commands, and return the rows of the table."""
+    found: list[str] = []
     with tempfile.TemporaryDirectory() as directory, served() as (address, calls):
         (Path(directory) / "Pulumi.yaml").write_text("name: qbusiness-connector-role\n")
         environment = {
@@ -171,23 +171,13 @@ def section() -> str:
         }
         for title, options in _COMMANDS.items():
             calls.clear()
-            command = Command(
-                ["sh", "-c", f"{_PYTHON} -m roles {options}"], Path(directory), environment
-            )
-            runs = [command.run() for _ in range(_ROUNDS)]
-            if calls["GetDataSource"] != _ROUNDS * _DATA_SOURCES:
+            script = ["sh", "-c", f"{_PYTHON} -m roles {options}"]
+            command = Command(script, Path(directory), environment)
+            wall = spread([command.run().wall for _ in range(_ROUNDS)])
+            if calls["GetDataSource"] != _ROUNDS * DATA_SOURCES:
                 raise RuntimeError(f"{title} did not read every data source: {calls}")
             number = calls.total() / _ROUNDS
-            rows.append(f"| {title} | {number:,.0f} | {number / _DATA_SOURCES:.1f} | {_seconds(runs)} |")
-    return (
-        "## Reading AWS\n\n"
-        f"{_DATA_SOURCES} data sources, each with a secret and a role, read from a server that answers "
-        f"each call after {_DELAY * 1000:.0f} ms ({_ROUNDS} rounds):\n\n"
-        "| | calls | per data source | wall, s |\n|---|---|---|---|\n"
-        f"{chr(10).join(rows)}\n"
-    )
-
-
-def _seconds(runs: list[Run]) -> str:
-    found = spread([run.wall for run in runs])
-    return f"{found.median:.1f} ({found.minimum:.1f} to {found.maximum:.1f})"
+            figure = f"{wall.median:.1f} s ({wall.minimum:.1f} to {wall.maximum:.1f})"
+            what = f"{title}, {number:,.0f} calls, {number / DATA_SOURCES:.1f} for each data source"
+            found.append(f"| {what} | {figure} | | |")
+    return found

@@ -793,9 +793,7 @@ def outputs_of_a_further_role(program: Callable[[int], str], monkeypatch: pytest
 
 
 def test_a_further_role_with_plain_settings_creates_few_outputs(monkeypatch: pytest.MonkeyPatch):
-    by_hand = outputs_of_a_further_role(
-        lambda number: programs.component_by_hand(number, *FULL_DOCUMENTS), monkeypatch
-    )
+    by_hand = outputs_of_a_further_role(programs.component_by_hand, monkeypatch)
     ours = outputs_of_a_further_role(programs.components, monkeypatch)
     # One for the validation with the credentials, and one for each policy.
     assert ours <= by_hand + 3
