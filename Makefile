@@ -19,7 +19,7 @@ ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # With these, Python would find neither venv/ nor the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
-.PHONY: help up example preview drift down roles unit test check format generated bench mutation live live-read-only pages package lock clean
+.PHONY: help up example preview drift down roles unit test check bench live live-read-only
 
 help: ## list the targets
 	@sed -n 's/^# \(Group\): \(.*\)/\n\2/p; s/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -91,50 +91,14 @@ check-others:
 		go run $(ACTIONLINT) -shellcheck venv/bin/shellcheck; \
 	else echo "actionlint is skipped: Go is not installed"; fi
 
-format: venv/development-installed ## format the code and apply the linter's automatic fixes
-	@venv/bin/ruff format .
-	@venv/bin/ruff check --fix .
-
-generated: venv/development-installed $(NPM_PACKAGES) ## run at least 10,000 generated settings and policies; make test runs fewer
-	@HYPOTHESIS_PROFILE=full venv/bin/python -m pytest tests/components/test_generated_settings.py tests/guardrails/test_reading.py
-
 bench: venv/development-installed ## measure what a promise about speed rests on, and write benchmarks/README.md
 	@venv/bin/python -m benchmarks
-
-mutation: venv/development-installed $(NPM_PACKAGES) ## check that the tests detect changes in every part of the documents, components/, guardrails/, and roles/check/
-	@venv/bin/python -m pytest tests/authorization/detect_mutants.py
-	@venv/bin/python -m pip install --quiet --disable-pip-version-check mutmut
-	@venv/bin/python -m tests.helpers.mutation
 
 live: venv/development-installed ## run the scenarios on a real AWS account; asks first, leaves nothing behind
 	@venv/bin/python -m tests.scenarios
 
 live-read-only: venv/development-installed ## ask a real AWS account about the roles of all connectors; changes nothing
 	@venv/bin/python -m tests.scenarios --read-only
-
-# Group: Generate files
-
-pages: venv/development-installed ## generate the pages of docs/ that describe the settings and the permissions, and files of template/
-	@venv/bin/python -m pages
-
-package: venv/development-installed ## build the Python package in dist/
-	@rm -rf build dist
-	@venv/bin/python -c 'from setuptools import build_meta as build; build.build_sdist("dist"); build.build_wheel("dist")' >/dev/null
-	@ls dist/*
-
-lock: venv/development-installed ## pin requirements-dev.txt and template/ to the newest versions that requirements-dev.in allows
-	@venv/bin/python -m pip install --quiet uv
-	@venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-		--custom-compile-command 'make lock' --output-file requirements-dev.txt requirements-dev.in
-	@venv/bin/python -m pages
-
-clean: ## remove everything that these commands created: sandbox, packages, builds, caches
-	@find . -name .git -prune -o \( -name .sandbox -o -name venv -o -name node_modules -o -name __pycache__ \
-		-o -name .pytest_cache -o -name .ruff_cache -o -name .hypothesis -o -name mutants \
-		-o -path ./graph.dot -o -path ./import.json -o -path './policy-copy-*.json' \
-		-o -name '*.egg-info' -o -path ./build -o -path ./dist \) \
-		-prune -exec rm -rf {} +
-	@$(STRAY_STACK_FILES)
 
 venv/%-installed: requirements-dev.txt requirements.txt roles/requirements.txt sandbox/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 ...")'

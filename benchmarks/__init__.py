@@ -1,4 +1,4 @@
-"""Measure the overhead compared with hand-written code: `make bench-full`."""
+"""Measure the overhead compared with hand-written code: `make bench`."""
 
 import os
 

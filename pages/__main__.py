@@ -1,4 +1,4 @@
-"""Write every generated page (`make pages`), or print the statements of one connector."""
+"""Write every generated page, or print the statements of one connector."""
 
 import argparse
 import sys

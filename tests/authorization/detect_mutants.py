@@ -1,6 +1,6 @@
 """Test that decisions and proofs detect a document with one part dropped or widened.
 
-Only `make mutation` runs this file.
+`make test` does not run this file.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Test generated settings: a document contains the settings, or is not written.
 
-`make generated` runs at least 10,000 settings; `make test` runs fewer, the same each time.
+With HYPOTHESIS_PROFILE=full, this tries at least 10,000 settings; `make test` fewer, always the same.
 """
 
 import json

@@ -5,7 +5,7 @@ simulator differs from IAM's documentation in three cases, which are left out: d
 addresses compared with ranges of the other family, and variables without a value under a negated
 operator.
 
-`make generated` tries thirty times as many cases, others each time.
+With HYPOTHESIS_PROFILE=full, this tries thirty times as many cases, others each time.
 """
 
 import json

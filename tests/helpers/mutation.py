@@ -1,4 +1,4 @@
-"""Count the mutants that the tests detect, in each room; `make mutation` runs it.
+"""Count the mutants that the tests detect, in each room.
 
 mutmut writes the mutants and runs the tests that reach them. A mutant that survives is listed. No test
 can detect mutants of some kinds. All mutants take hours: `python -m tests.helpers.mutation PATTERN...`

@@ -1,4 +1,4 @@
-"""Test the installation, the sandbox commands and `make clean` in checkouts of any state and path."""
+"""Test the installation, and the sandbox commands in checkouts of any state and path."""
 
 import ensurepip
 import json
@@ -156,65 +156,6 @@ def test_make_down_resets_a_sandbox_in_any_state_and_make_up_names_the_command(c
     assert make_up_fails()
     assert make(checkout, "down").stdout.endswith(EMPTY)
     assert not aws_contents.exists()
-
-
-# `make clean`, and stacks that are not in Git.
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """Return a checkout with every file that commands create."""
-    directory = tmp_path / "checkout"
-    directory.mkdir()
-    for name in ("Makefile", ".gitignore", "Pulumi.dev.yaml"):
-        shutil.copyfile(PROJECT / name, directory / name)
-    (directory / "Pulumi.staging.yaml").touch()
-    for command in (["init", "--quiet"], ["add", "."]):
-        execute(directory, "git", *command)
-    (directory / "Pulumi.prod.yaml").touch()
-    (directory / "Pulumi.prod.deploy.yaml").touch()  # deployment settings are not an environment
-    for name in (
-        ".hypothesis/a",
-        ".pytest_cache/a",
-        ".ruff_cache/a",
-        ".sandbox/state/a",
-        "build/lib/a",
-        "components/__pycache__/a",
-        "examples/ci-roles/Pulumi.nonprod.yaml",
-        "examples/data-source/venv/a",
-        "mutants/a",
-        "qbusiness_connector.egg-info/a",
-        "site/a",
-        "tests/node_modules/a",
-        "venv/development-installed",
-    ):
-        file = directory / name
-        file.parent.mkdir(parents=True)
-        file.touch()
-    return directory
-
-
-def test_make_clean_removes_ignored_files_and_lists_the_stacks_that_are_not_in_git(repository: Path):
-    done = make(repository, "clean")
-    assert done.stdout == (
-        "Pulumi.prod.yaml is not in Git: delete it if it was a trial; "
-        "if you commit it, CI treats it as an environment\n"
-        "examples/ci-roles/Pulumi.nonprod.yaml is not in Git: delete it if it was a trial\n"
-    )
-    left = execute(repository, "git", "status", "--short", "--ignored", "--untracked-files=all").stdout
-    assert "!!" not in left
-    assert sorted(file.name for file in repository.glob("Pulumi.*")) == [
-        "Pulumi.dev.yaml",
-        "Pulumi.prod.deploy.yaml",
-        "Pulumi.prod.yaml",
-        "Pulumi.staging.yaml",
-    ]
-
-
-def test_make_clean_works_without_git(repository: Path):
-    shutil.rmtree(repository / ".git")
-    assert make(repository, "clean").stdout == ""
-    assert not (repository / "venv").exists()
 
 
 # The installation.
