@@ -198,10 +198,8 @@ def _read_member(name: str, given: Mapping[str, Any], top: TopLevel, *, check_ta
     has_problem = any(problem.setting == "tags" for problem in top.report.problems)
     if own_tags and not has_problem:
         values["tags"] = {**common_tags, **own_tags}
-    if check_tags:
-        if own_tags:  # `stack_config` checks the others
-            default_provider.check_tags(own_tags, report)
-        default_provider.check_tag_count(values["tags"], report)
+    if check_tags and own_tags:  # `stack_config` checks the others
+        default_provider.check_tags(own_tags, report)
     # Like "", an empty object switches a default off.
     for setting, value in values.items():
         if value == {} and SETTINGS[setting].scope is Scope.DEFAULT:

@@ -6,14 +6,14 @@ program.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, cast
 
 import pulumi
 
 from .errors import Path, Problem, quote
-from .formats import ACCOUNT_ID, APPLICATION, MAXIMUM_TAGS
+from .formats import ACCOUNT_ID, APPLICATION
 from .report import EDIT, HIDDEN, REMOVE, Report
 
 ALLOWED_ACCOUNTS: Final = "aws:allowedAccountIds"
@@ -101,63 +101,37 @@ def _application_account(settings: Mapping[str, object]) -> str | None:
 
 
 def check_tags(tags: Mapping[str, object], report: Report) -> None:
-    """Reject default tags of the wrong form, and keys that IAM would reject together with theirs.
+    """Reject default tags that the provider ignores, and a tag that IAM would reject together with one.
 
     The provider merges the two case-sensitively (`DefaultConfig.MergeTags` in internal/tags of
     terraform-provider-aws), but IAM ignores the case of keys, and rejects the result:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
     """
-    given, secret = _read(DEFAULT_TAGS), pulumi.runtime.is_config_secret(DEFAULT_TAGS)
-    if given in (None, "", {}, {"tags": None}):
-        return
-    defaults = as_mapping(given).get("tags")
-    if not isinstance(defaults, dict):
+    given, secret = as_mapping(_read(DEFAULT_TAGS)), pulumi.runtime.is_config_secret(DEFAULT_TAGS)
+    if given and "tags" not in given:
         message = f"expected an object of default tags, got {_quote(given, secret)}"
-        # Pulumi cannot set a member of a text or a list: remove it first.
         removal = _command(report, (DEFAULT_TAGS,), REMOVE)
         fix = f"{removal} && {_command(report, (DEFAULT_TAGS, 'tags', 'KEY'), 'VALUE')}"
         if secret:
             fix = _command(report, (DEFAULT_TAGS,), EDIT)
         _refuse(report, (DEFAULT_TAGS,), message, fix, "an object with the tags under the key tags")
-        return
-    default_tags = as_mapping(cast("object", defaults))
+    defaults = as_mapping(given.get("tags"))
+    regardless_of_case = {key.lower(): key for key in defaults}
+    clashes = [
+        (key, regardless_of_case[key.lower()])
+        for key in tags
+        if key not in defaults and key.lower() in regardless_of_case
+    ]
     hidden = secret or report.is_secret("tags")
-    # A clash with a default tag has it as the earlier key, since the default tags come first. Tags that
-    # clash only with each other are reported with the setting.
-    merged = {**default_tags, **tags}
-    clashes = [(key, earlier) for key, earlier in _clashes(merged) if earlier in default_tags]
-    for key, earlier in clashes[:1] if hidden else clashes:  # without keys, all would read the same
-        shown, shown_earlier = (HIDDEN, HIDDEN) if hidden else (quote(key), quote(earlier))
-        message = f"{shown} and {shown_earlier} of {DEFAULT_TAGS} differ only in case"
-        expected = (
+    for key, default in clashes[:1] if hidden else clashes:  # without keys, all would read the same
+        shown, shown_default = (HIDDEN, HIDDEN) if hidden else (quote(key), quote(default))
+        place = report.at("tags") if hidden else report.at("tags", key)
+        place.refuse(
+            f"{shown} and {shown_default} of {DEFAULT_TAGS} differ only in case",
             "keys that are unique regardless of case, including among the default tags: IAM ignores the "
-            "case of tag keys"
+            "case of tag keys",
+            EDIT if hidden else REMOVE,
         )
-        value = EDIT if hidden else REMOVE
-        if key in tags:
-            place = report.at("tags") if hidden else report.at("tags", key)
-            place.refuse(message, expected, value)
-        else:
-            path = (DEFAULT_TAGS,) if hidden else (DEFAULT_TAGS, "tags", key)
-            _refuse(report, path, message, _command(report, path, value), expected)
-
-
-def check_tag_count(tags: object, report: Report) -> None:
-    """Reject more tags, together with the default tags, than a role can have."""
-    own, defaults = as_mapping(tags), as_mapping(as_mapping(_read(DEFAULT_TAGS)).get("tags"))
-    count = len({**defaults, **own})
-    if len(own) <= MAXIMUM_TAGS < count:
-        hidden = pulumi.runtime.is_config_secret(DEFAULT_TAGS) or report.is_secret("tags")
-        message = f"the role has {HIDDEN if hidden else count} tags with those of {DEFAULT_TAGS}"
-        report.at("tags").refuse(message, f"at most {MAXIMUM_TAGS}")
-
-
-def _clashes(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Find each key that differs only in case from an earlier one; return both."""
-    first: dict[str, str] = {}
-    for key in keys:
-        if (earlier := first.setdefault(key.lower(), key)) != key:
-            yield key, earlier
 
 
 def _refuse(

@@ -95,8 +95,6 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> tuple[Arguments
             f"no {report.name('data_sources')}, or a program that calls ConnectorRole.all_from_config",
             REMOVE,
         )
-    if refuse_unknown_keys:
-        default_provider.check_tag_count(values["tags"], report)
     if not values["role_name"]:
         report.warnings += autonaming_warnings(report.name("role_name"))
     return Arguments(values, report.source, secrets, report.problems, report.warnings), protect
@@ -207,8 +205,6 @@ def autonaming_warnings(role_name: str) -> Iterator[str]:
     if str(pattern).startswith("${name}-") or (mode == "default" and not pattern):
         return
     yield (
-        f"{role_name} is not set, and pulumi:autonaming ({quote(pattern or mode)}) "
-        "determines the name of the role. Permissions for roles that are named after the component may "
-        "not match it, and the Amazon Q Business console hides roles without qbusiness in their names. "
-        "Set a role name"
+        f"{role_name} is not set, and pulumi:autonaming ({quote(pattern or mode)}) decides the name "
+        "of the role"
     )

@@ -335,24 +335,6 @@ def test_autonaming_that_gives_the_roles_other_names_is_one_warning(monkeypatch:
     assert deploy(monkeypatch, named, **autonaming).warnings == []
 
 
-def tags(prefix: str, count: int) -> dict[str, str]:
-    return {f"{prefix}{number}": "x" for number in range(count)}
-
-
-def test_the_tags_of_a_member_are_counted_with_those_of_the_top_level_and_of_the_provider(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    default: dict[str, Any] = {"aws:defaultTags": {"tags": tags("default", 20)}}
-    members = {"one": {**AEM, "tags": tags("own", 20)}, "two": {**AEM, "tags": {}}}
-    text = refusal(monkeypatch, members, tags=tags("all", 20), **default)
-    assert re.findall(r"^  (\S+): (.*)$", text, re.MULTILINE) == [
-        ("dataSources.one.tags", "the role has 60 tags with those of aws:defaultTags")
-    ]
-    assert deploy(monkeypatch, {"two": members["two"]}, tags=tags("all", 40), **default).error is None
-    common = {"three": AEM, "four": AEM}
-    assert refused(monkeypatch, common, tags=tags("all", 40), **default) == ["tags"]
-
-
 def test_a_problem_of_common_tags_is_reported_once_and_at_the_top_level(monkeypatch: pytest.MonkeyPatch):
     members = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
     for common, place in (({"aws:k": "v"}, 'tags["aws:k"]'), ("oops", "tags")):
