@@ -14,6 +14,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     PROJECT / "docs" / "configuration.md": configuration.page,
     PROJECT / "docs" / "permissions.md": permissions.page,
     PROJECT / "template" / ".github" / "workflows" / "environments.yml": template_workflow.workflow,
+    PROJECT / "template" / ".github" / "actions" / "pulumi" / "action.yml": template_workflow.action,
     PROJECT / "template" / "constraints.txt": template_constraints.constraints,
 }
 """Each generated file, and the function that returns its text."""

@@ -1,8 +1,7 @@
-"""Generate the workflow of template/ from the workflow of this project.
+"""Generate the workflow of template/ and its action from those of this project.
 
-A new project has the package in place of the files of this repository: the steps of the action
-`.github/actions/pulumi` are written out, scripts and commands come from the package, and every stack is an
-environment. It also runs the guardrails.
+A new project has the package in place of the files of this repository: scripts and commands come from the
+package, and every stack is an environment. It also runs the guardrails. The comments stay here.
 """
 
 import re
@@ -15,7 +14,7 @@ _GITHUB: Final = PROJECT / ".github"
 _PACKAGE: Final = "venv/lib/python*/site-packages/qbusiness_connector_tools"
 _HEADER: Final = """\
 # Preview, deploy, check, audit, and detect drift in the environments, each a stack with its Pulumi.STACK.yaml. The
-# page "Continuous integration" of the package's repository describes the setup.
+# page "Continuous integration" of the package's repository describes the setup, and its workflow the reasons.
 """
 _GUARDRAILS: Final = f"""\
 - name: Install the guardrails
@@ -33,34 +32,24 @@ _REPLACED: Final = (
     ("venv/bin/python -m roles ", "venv/bin/qbusiness-roles "),
     ("pulumi preview ", "pulumi preview --policy-pack guardrails "),
     ("pulumi up ", "pulumi up --policy-pack guardrails "),
-    ("  # For .github/report.sh. In", "  # For report.sh. In"),
 )
 
 
 def workflow() -> str:
     """Return the workflow."""
     text = (_GITHUB / "workflows" / "environments.yml").read_text(encoding="utf-8")
-    text = _HEADER + text.partition("read-only role.\n")[2]
-    text = re.sub(
-        r" +- uses: \./\.github/actions/pulumi\n +with:\n((?: {10}.*\n)+)",
-        lambda match: _steps(match[1]),
-        text,
-    )
+    text = _HEADER + re.sub(r"^ *#.*\n", "", text, flags=re.MULTILINE)
     for old, new in _REPLACED:
         if old not in text:
             raise ValueError(f"the workflow does not contain {old!r}")
         text = text.replace(old, new)
     for name in ("Preview", "Deploy"):
-        text = text.replace(
-            f"      - name: {name}\n", indent(_GUARDRAILS, " " * 6) + f"      - name: {name}\n"
-        )
+        step = f"      - name: {name}\n"
+        text = text.replace(step, indent(_GUARDRAILS, " " * 6) + step)
     return text
 
 
-def _steps(inputs: str) -> str:
-    """Return the steps of the action with its inputs."""
-    action = (_GITHUB / "actions" / "pulumi" / "action.yml").read_text(encoding="utf-8")
-    steps = action.partition("  steps:\n")[2].partition("    - name: Install")[0]
-    for name, value in re.findall(r"(\w+): (.*)", inputs):
-        steps = steps.replace(f"${{{{ inputs.{name} }}}}", value)
-    return indent(f"{steps}    - run: pulumi install\n", "  ")
+def action() -> str:
+    """Return the action that the jobs share."""
+    text = (_GITHUB / "actions" / "pulumi" / "action.yml").read_text(encoding="utf-8")
+    return f"{text.partition('    - name: Install')[0]}    - shell: bash\n      run: pulumi install\n"

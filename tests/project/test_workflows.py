@@ -70,7 +70,7 @@ def test_jobs_have_only_the_permissions_that_they_need():
         "deploy": {"contents": "read", "id-token": "write"},
         **{
             key: {"contents": "read", "id-token": "write", "issues": "write"}
-            for key in ("check", "drift", "audit")
+            for key in ("drift", "roles")
         },
     }
 
@@ -86,12 +86,18 @@ def test_a_pull_request_from_a_fork_is_tested_without_credentials():
             continue
         condition = job["if"]
         own = "github.event.pull_request.head.repo.full_name == github.repository" in condition
-        assert own == ("'pull_request'" in condition)
+        assert own == ("== 'pull_request'" in condition)
         assert "||" not in re.sub(r"\([^)]*\)", "", condition)
     assert "github.event_name == 'push'" in ENVIRONMENTS["deploy"]["if"]
-    assert "github.event_name == 'push'" in ENVIRONMENTS["check"]["if"]
-    for name in ("drift", "audit"):
+    for name in ("drift", "roles"):
         assert "github.ref == 'refs/heads/main'" in ENVIRONMENTS[name]["if"]
+    # Roles are checked only after a deployment that succeeded.
+    deployed = "(github.event_name != 'push' || needs.deploy.result == 'success')"
+    assert deployed in ENVIRONMENTS["roles"]["if"]
+    assert [step.get("if") for step in ENVIRONMENTS["roles"]["steps"][-2:]] == [
+        "github.event_name == 'push'",
+        "github.event_name != 'push'",
+    ]
     assert WORKFLOWS["environments"][True]["push"] == {"branches": ["main"]}
 
 
@@ -110,7 +116,7 @@ def test_environments_deploy_in_turn_under_their_protection_and_no_deployment_is
 
 
 def test_without_environments_no_job_has_an_empty_matrix():
-    for name in ("preview", "deploy", "check", "drift", "audit"):
+    for name in ("preview", "deploy", "drift", "roles"):
         assert "needs.list.outputs.stacks != '[]'" in ENVIRONMENTS[name]["if"]
 
 
@@ -267,10 +273,13 @@ class Repository:
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
         """Run the commands of a job like GitHub, in the environment of the workflow."""
-        step = ENVIRONMENTS[job]["steps"][-1 if job != "preview" else -2]
+        name, place = {"preview": ("preview", -2), "check": ("roles", -2), "audit": ("roles", -1)}.get(
+            job, (job, -1)
+        )
+        step = ENVIRONMENTS[name]["steps"][place]
         workflow = WORKFLOWS["environments"]
         assert workflow["defaults"]["run"]["shell"].startswith("bash")
-        named = {**workflow["env"], **ENVIRONMENTS[job]["env"], **step["env"]}
+        named = {**workflow["env"], **ENVIRONMENTS[name]["env"], **step.get("env", {})}
         self.summary.write_text("")
         self.report.unlink(missing_ok=True)
         return self.stack.execute(
@@ -500,5 +509,5 @@ def test_the_markdown_of_audit_is_not_in_a_code_block_and_its_notes_are(tmp_path
     assert (tmp_path / "report.md").read_text() == (
         "### Audit of x\n\n**result**\n~~~text\nnote\n~~~\n\n[The log](https://run), commit abc\n"
     )
-    audit = ENVIRONMENTS["audit"]["steps"][-1]["run"]
+    audit = ENVIRONMENTS["roles"]["steps"][-1]["run"]
     assert " -m roles audit --markdown " in audit
