@@ -60,7 +60,7 @@ def main() -> int:
             _ask(account, run, options.live)
         story = [] if options.read_only else [str(_HERE / f"test_{name}.py") for name in _STORY]
         arguments = [f"--basetemp={directory}/tests", *_QUESTIONS, *story, *options.pytest]
-        return _run(account, world, arguments)
+        return _run(account, world, arguments, creates=not options.read_only)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,7 +95,8 @@ class _Account:
     """The account of the credentials."""
 
     def __init__(self, region: str | None) -> None:
-        session: Any = boto3.Session(region_name=region)
+        # The SDK reads only AWS_DEFAULT_REGION; Pulumi's provider also reads AWS_REGION.
+        session: Any = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))
         self.region = session.region_name
         if self.region not in SUPPORTED_REGIONS:
             supported = ", ".join(SUPPORTED_REGIONS)
@@ -155,7 +156,7 @@ nothing. Nobody can assume the roles, since their application does not exist.
         _end(f"the credentials are for account {own}; nothing was done")
 
 
-def _run(account: _Account, world: World, arguments: list[str]) -> int:
+def _run(account: _Account, world: World, arguments: list[str], *, creates: bool) -> int:
     path = Path.cwd() / f"{world.run}.md"
     try:
         transcript = Transcript(path, _facts(account, world.run), account.mask)
@@ -171,8 +172,9 @@ def _run(account: _Account, world: World, arguments: list[str]) -> int:
     finally:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        removed, left = world.remove()
-        transcript.end(removed, left, f"venv/bin/python -m tests.scenarios --remove {world.run}")
+        if creates:
+            removed, left = world.remove()
+            transcript.end(removed, left, f"venv/bin/python -m tests.scenarios --remove {world.run}")
         print(f"Transcript: {path.name}")
     if code == pytest.ExitCode.INTERRUPTED:
         return 130

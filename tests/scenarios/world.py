@@ -32,6 +32,7 @@ _RACES: Final = (
     "missing required field, PutRolePolicyInput.PolicyDocument",
 )
 """Errors of the provider right after a change that some of IAM's replicas do not have yet."""
+_ERRORS: Final = (BotoCoreError, ClientError)
 _REMOVALS: Final = 3
 """Attempts to remove everything: IAM may still report the deleted policy of a role."""
 
@@ -169,11 +170,16 @@ class World:
                 ("role", self.roles, self._remove_role),
                 ("policy", self._policies, self._remove_policy),
             ):
-                for name in listed():
+                try:
+                    names = listed()
+                except _ERRORS as error:
+                    left.append(f"{kind} {self.name('...')} ({error})")
+                    continue
+                for name in names:
                     try:
                         remove(name)
                         removed.append(f"{kind} {name}")
-                    except (BotoCoreError, ClientError) as error:
+                    except _ERRORS as error:
                         left.append(f"{kind} {name} ({error})")
             if not left:
                 break
