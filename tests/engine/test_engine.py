@@ -312,4 +312,3 @@ def test_warnings_are_shown_also_about_the_name_that_autonaming_gives_the_role(
     disabled = new_stack({**settings, "pulumi:autonaming": {"mode": "disabled"}}).preview(check=False)
     assert disabled.exit_code != 0
     assert "automatic naming is disabled but no explicit name was provided" in disabled.text
-    assert "Set a role name" in disabled.text

@@ -55,7 +55,7 @@ def project(new_stack: NewStack, package: Mapping[str, str]) -> Stack:
 
 def test_the_template_is_small():
     files = run(PROJECT, ("git", "ls-files", "--", "template"), {}, check=True).stdout.split()
-    assert len(files) <= 7
+    assert len(files) <= 8
 
 
 def test_the_template_pins_the_version_of_the_package():
