@@ -207,8 +207,8 @@ FAULTS: Final = (
     Fault(
         "a tag clashes with a default tag in the middle of an update",
         "components/default_provider.py",
-        "first.setdefault(key.lower(), key)",
-        "first.setdefault(key, key)",
+        "key.lower(): key for key in defaults",
+        "key: key for key in defaults",
         "tests/components/test_configuration.py::test_a_tag_that_differs_from_a_default_tag_only_in_case_is_refused",
     ),
     Fault(
