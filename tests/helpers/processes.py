@@ -1,5 +1,6 @@
 """Run commands, and find processes by directory or environment."""
 
+import os
 import shlex
 import signal
 import subprocess
@@ -33,10 +34,11 @@ def run(
             output, _ = process.communicate()
         except BaseException:
             # Let Pulumi finish its calls, so that it creates nothing after the test.
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
                 process.communicate(timeout=TIMEOUT)
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             raise
     done = subprocess.CompletedProcess(command, process.returncode, output)
     show(f"$ {shlex.join(command)}\n{done.stdout}(exit code {done.returncode})")

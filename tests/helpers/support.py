@@ -50,8 +50,6 @@ PROJECT_NAME: Final = "qbusiness-aem-connector"
 ROLE: Final = "aem-connector-qbusiness-role"
 """Names of the program's resources."""
 POLICY: Final = "aem-connector-qbusiness-policy"
-INLINE_POLICIES: Final = "aem-connector-qbusiness-policies-exclusive"
-ATTACHED_POLICIES: Final = "aem-connector-qbusiness-policy-attachments-exclusive"
 
 
 def in_one_line(text: str) -> str:

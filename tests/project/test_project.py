@@ -99,11 +99,6 @@ def test_the_program_imports_nothing_from_the_tests_or_the_sandbox():
         assert not imported(path) & {"tests", "sandbox", "boto3", "moto"}
 
 
-def test_the_acceptance_run_imports_nothing_from_the_tests_or_the_sandbox():
-    for path in (PROJECT / "live").glob("*.py"):
-        assert not imported(path) & {"tests", "sandbox", "moto"}
-
-
 def test_only_the_component_imports_resources():
     for path in (PROJECT / "components").glob("*.py"):
         assert ("pulumi_aws" in path.read_text()) == (path.name == "connector_role.py")

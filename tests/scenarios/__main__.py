@@ -35,12 +35,16 @@ _QUESTIONS: Final = [str(_HERE / "test_questions.py")]
 _STORY: Final = ("life", "drift", "replacement", "import", "data_sources")
 _OPTIONS: Final = (
     *("-o", "addopts=", "--import-mode=importlib", "--verbose"),
-    *("-p", "no:randomly", "-p", "no:cacheprovider"),
+    *("-p", "no:xdist", "-p", "no:randomly", "-p", "no:cacheprovider"),
 )
-"""In this process, in the order of the story."""
+"""Run in this process, in the given order."""
+_KEPT: Final = ("PULUMI_DEBUG_PROVIDERS", "PULUMI_SKIP_UPDATE_CHECK")
 _SERVICES: Final = ("accessanalyzer", "iam", "sts")
 _TERMINAL: Final = os.dup(2)
 """Standard error, which pytest replaces during a test."""
+_INTERRUPTED: Final = 130
+_received: Final[list[int]] = []
+"""The signal that has ended the run."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -48,16 +52,22 @@ def main() -> int:
     """Return the exit code."""
     options = _parser().parse_args()
     try:
-        account = _Account(options.region)
+        account = _Account(options.region, runs=not options.remove)
     except (BotoCoreError, ClientError) as error:
         _end(explain(error, page="live"))
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as directory:
         run = options.remove or new_run()
-        world = account.world(run, Path(directory))
+        # Pulumi resolves symbolic links, such as that of macOS's temporary directory.
+        world = account.world(run, Path(directory).resolve())
         if options.remove:
             return _remove(world)
         if not options.read_only:
             _ask(account, run, options.live)
+            try:  # what the run cannot list, it could not remove
+                world.roles()
+                world.policies()
+            except (BotoCoreError, ClientError) as error:
+                _end(explain(error, page="live"))
         story = [] if options.read_only else [str(_HERE / f"test_{name}.py") for name in _STORY]
         arguments = [f"--basetemp={directory}/tests", *_QUESTIONS, *story, *options.pytest]
         return _run(account, world, arguments, creates=not options.read_only)
@@ -94,19 +104,20 @@ def _run_name(text: str) -> str:
 class _Account:
     """The account of the credentials."""
 
-    def __init__(self, region: str | None) -> None:
+    def __init__(self, region: str | None, *, runs: bool) -> None:
         # The SDK reads only AWS_DEFAULT_REGION; Pulumi's provider also reads AWS_REGION.
         session: Any = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))
         self.region = session.region_name
-        if self.region not in SUPPORTED_REGIONS:
+        if runs and self.region not in SUPPORTED_REGIONS:
             supported = ", ".join(SUPPORTED_REGIONS)
             given = f"{self.region} has no Amazon Q Business" if self.region else "no Region is set"
             _end(f"{given}: pass --region, one of {supported}")
-        if not shutil.which("pulumi"):
+        if runs and not shutil.which("pulumi"):
             _end("there is no `pulumi` on PATH: install the CLI, https://www.pulumi.com/docs/install/")
         # Now, because pytest's process hides the user's variables from the tests.
         retries = Config(retries={"mode": "adaptive", "total_max_attempts": 10})
-        self.clients = {name: session.client(name, config=retries) for name in _SERVICES}
+        region = self.region or "us-east-1"  # to remove, any will do
+        self.clients = {name: session.client(name, region, config=retries) for name in _SERVICES}
         self.identity: dict[str, str] = self.clients["sts"].get_caller_identity()
         credentials = session.get_credentials().get_frozen_credentials()
         self.mask = Mask(self.identity, [text for text in credentials[:3] if text])
@@ -120,17 +131,20 @@ class _Account:
         plugins.mkdir(parents=True, exist_ok=True)
         (home / "plugins").symlink_to(plugins)
         (directory / "state" / ".pulumi").mkdir(parents=True)
-        # These variables change every command.
-        changing = ("PULUMI_OPTION_", "PULUMI_STACK", "PULUMI_CONFIG")
-        own = {name: value for name, value in os.environ.items() if not name.startswith(changing)}
+        # Other variables of Pulumi change every command.
+        own = {
+            name: value
+            for name, value in os.environ.items()
+            if name in _KEPT or not name.startswith("PULUMI_")
+        }
         own |= {
-            "AWS_REGION": self.region,
+            "AWS_REGION": self.region or "us-east-1",
             "PULUMI_BACKEND_URL": (directory / "state").as_uri(),
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_HOME": str(home),
         }
         world = World(run, self.clients.__getitem__, own, directory, real=True)
-        world.account, world.region = self.identity["Account"], self.region
+        world.account, world.region = self.identity["Account"], self.region or world.region
         return world
 
 
@@ -138,8 +152,8 @@ def _ask(account: _Account, run: str, agreed: str | None) -> None:
     """Show the target; go on only if the user names the account."""
     own = account.identity["Account"]
     print(f"""\
-This creates IAM roles in an AWS account and deletes them again. It takes about ten minutes and costs
-nothing. Nobody can assume the roles, since their application does not exist.
+This creates IAM roles in an AWS account and deletes them again. It takes about a quarter of an hour
+and costs nothing. Nobody can assume the roles, since their application does not exist.
 
   account  {own}
   caller   {account.identity["Arn"]}
@@ -164,11 +178,14 @@ def _run(account: _Account, world: World, arguments: list[str], *, creates: bool
         _end(f"the transcript cannot be written to {path}: {error.strerror}; nothing was done")
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
-    code = int(pytest.ExitCode.INTERRUPTED)
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    code = _INTERRUPTED
     left: list[str] = []
     try:
         plugins = [_Plugin(world), transcript]
         code = int(pytest.main([*_OPTIONS, f"--rootdir={PROJECT}", *arguments], plugins))
+    except KeyboardInterrupt:  # while pytest loads the tests
+        pass
     finally:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
@@ -176,8 +193,8 @@ def _run(account: _Account, world: World, arguments: list[str], *, creates: bool
             removed, left = world.remove()
             transcript.end(removed, left, f"venv/bin/python -m tests.scenarios --remove {world.run}")
         print(f"Transcript: {path.name}")
-    if code == pytest.ExitCode.INTERRUPTED:
-        return 130
+    if _received:
+        return _INTERRUPTED
     return 1 if code or left else 0
 
 
@@ -191,8 +208,9 @@ class _Plugin:
         config.world = self._world
 
 
-def _interrupt(*_: object) -> NoReturn:
+def _interrupt(received: int, _frame: object) -> NoReturn:
     """End the scenario; from now on, nothing interrupts the removal."""
+    _received.append(received)
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):  # the terminal may be closed
@@ -204,7 +222,10 @@ def _facts(account: _Account, run: str) -> dict[str, str]:
     """Return the versions and the endpoint for the transcript."""
 
     def output(*command: str) -> str:
-        done = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True)
+        try:
+            done = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True)
+        except OSError:
+            return "unknown"
         return done.stdout.strip() or "unknown"
 
     packages = {f"package {name}": importlib.metadata.version(name) for name in ("pulumi", "pulumi-aws")}
@@ -228,7 +249,7 @@ def _remove(world: World) -> int:
     for entity in left:
         print(f"still there: {entity}", file=sys.stderr)
     if not removed and not left:
-        print(f"nothing of {world.run} is in the account")
+        print(f"nothing of {world.run} is in account {world.account}")
     return 1 if left else 0
 
 

@@ -31,6 +31,8 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     real: World | None = getattr(request.config, "world", None)
     if real:
         yield real
+        if real.roles():  # of a scenario that failed
+            real.remove()
         return
     environment: dict[str, str] = request.getfixturevalue("environment")
     calls, variables = request.getfixturevalue("recorded")

@@ -57,6 +57,7 @@ def edit_tags(world: World, role: str) -> None:
 
 def delete_role(world: World, role: str) -> None:
     delete_policy(world, role)
+    world.settle()
     world.iam.delete_role(RoleName=role)
 
 

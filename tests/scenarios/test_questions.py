@@ -173,7 +173,11 @@ def run_roles(world: World, *arguments: str) -> dict[str, Any]:
         command, cwd=PROJECT, env=world.environment, capture_output=True, text=True, check=False
     )
     show(f"$ python -m roles {arguments[0]} (exit code {done.returncode})")
-    return json.loads(done.stdout)
+    assert done.stdout, done.stderr[-500:]
+    found = json.loads(done.stdout)
+    if "is not allowed" in found.get("error", ""):
+        pytest.skip(found["error"])
+    return found
 
 
 def shape(role: Mapping[str, Any]) -> str:
@@ -203,7 +207,12 @@ def test_audit_and_adopt_read_the_roles_of_the_data_sources(world: World):
     found = run_roles(world, "audit", "--allow-empty")
     assert "states" in found, "audit failed"
     names = [role["role"].rpartition("/")[2] for role in found["roles"]]
-    shapes = Counter(shape(world.role(name)) for name in names)
+    shapes: Counter[str] = Counter()
+    for name in names:
+        try:
+            shapes[shape(world.role(name))] += 1
+        except ClientError as error:
+            shapes[f"no answer ({error.response['Error']['Code']})"] += 1
     show(str(found["states"]))
     for text, number in shapes.most_common():
         show(f"{number} with {text}")

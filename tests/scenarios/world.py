@@ -5,6 +5,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,8 +34,8 @@ _RACES: Final = (
 )
 """Errors of the provider right after a change that some of IAM's replicas do not have yet."""
 _ERRORS: Final = (BotoCoreError, ClientError)
-_REMOVALS: Final = 3
-"""Attempts to remove everything: IAM may still report the deleted policy of a role."""
+_REMOVALS: Final = 4
+"""Attempts to remove everything: the last one finds nothing."""
 
 
 def new_run() -> str:
@@ -100,18 +101,18 @@ class World:
         """Update a stack; repeat that once if one of IAM's replicas was behind."""
         done = stack.up(*options, check=False)
         if done.exit_code and self._real and any(race in done.text for race in _RACES):
-            time.sleep(_PAUSE)
+            time.sleep(_PATIENCE)
             done = stack.up(*options, "--refresh", check=False)
+        self.settle()
         assert not (check and done.exit_code), "the update failed, see the output"
         return done
 
-    def section(self, stack: Stack, heading: str, *pages: Path, check: bool = True, **more: str) -> str:
+    def section(self, stack: Stack, heading: str, *, check: bool = True) -> str:
         """Run the commands of a section of a page, and return the output."""
         if not self._real:
-            return run_section(stack, heading, *pages, check=check, **more).stdout
-        script = commands(heading, *pages)
-        more |= {"PULUMI_RUN_PROGRAM": "true"}
-        return stack.execute("sh", "-euc", script, check=check, **more).stdout
+            return run_section(stack, heading, check=check).stdout
+        script = commands(heading)
+        return stack.execute("sh", "-euc", script, check=check, PULUMI_RUN_PROGRAM="true").stdout
 
     # The account.
 
@@ -147,7 +148,7 @@ class World:
         return created["Policy"]["Arn"]
 
     def settle(self) -> None:
-        """Wait until manual changes are visible to whoever reads a role."""
+        """On AWS, wait until changes are visible to whoever reads a role."""
         time.sleep(_SETTLED * self.is_aws)
 
     def expect(self, read: Callable[[], object], expected: object) -> None:
@@ -158,34 +159,36 @@ class World:
         assert found == expected
 
     def remove(self) -> tuple[list[str], list[str]]:
-        """Remove everything of this run; return the removed and the remaining roles and policies."""
-        removed: list[str] = []
+        """Remove everything of this run; return the removed roles and policies, and what is left."""
+        removed: dict[str, None] = {}
         left: list[str] = []
-        for attempt in range(_REMOVALS):
-            if attempt:
-                time.sleep(_PAUSE)
+        for _ in range(_REMOVALS):
+            self.settle()  # IAM may not list a new role yet, and still list a deleted one
             left.clear()
+            found = False
             # Policies after the roles that have them.
             for kind, listed, remove in (
                 ("role", self.roles, self._remove_role),
-                ("policy", self._policies, self._remove_policy),
+                ("policy", self.policies, self._remove_policy),
             ):
                 try:
                     names = listed()
                 except _ERRORS as error:
-                    left.append(f"{kind} {self.name('...')} ({error})")
+                    left.append(f"perhaps a {kind} {self.name('...')}, since IAM lists none ({error})")
                     continue
                 for name in names:
+                    found = True
                     try:
-                        remove(name)
-                        removed.append(f"{kind} {name}")
+                        _if_any(partial(remove, name))
+                        removed[f"{kind} {name}"] = None
                     except _ERRORS as error:
                         left.append(f"{kind} {name} ({error})")
-            if not left:
+            if not found and not left:
                 break
-        return removed, left
+        return [*removed], left
 
-    def _policies(self) -> Collection[str]:
+    def policies(self) -> Collection[str]:
+        """Return the ARNs of the managed policies of this run."""
         pages = self.iam.get_paginator("list_policies").paginate(Scope="Local")
         policies = (policy for page in pages for policy in page["Policies"])
         return [each["Arn"] for each in policies if each["PolicyName"].startswith(f"{self.run}-")]
