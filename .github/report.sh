@@ -8,6 +8,7 @@ limit=60000 # GitHub accepts 65,536 characters in a comment or an issue
 : >shown.md
 case " $* " in
   *" --markdown "*)
+    limit=4000 # beside 60,000 bytes of Markdown
     "$@" 2>output.txt | tee shown.md
     code=${PIPESTATUS[0]}
     cat output.txt >&2 ;;

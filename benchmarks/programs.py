@@ -34,7 +34,7 @@ ARGUMENTS: Final[Mapping[str, Any]] = {
         "security_group_ids": [SECURITY_GROUP_ID],
     },
 }
-"""Arguments that render all nine statements."""
+"""Arguments that render all statements but one."""
 _COMPONENTS: Final = """
 import pulumi
 from components.connector_role import ConnectorRole

@@ -101,7 +101,7 @@ def _application_account(settings: Mapping[str, object]) -> str | None:
 
 
 def check_tags(tags: Mapping[str, object], report: Report) -> None:
-    """Reject default tags that the provider ignores, and a tag that IAM would reject together with one.
+    """Reject default tags without `tags`, and a tag that IAM would reject together with a default tag.
 
     The provider merges the two case-sensitively (`DefaultConfig.MergeTags` in internal/tags of
     terraform-provider-aws), but IAM ignores the case of keys, and rejects the result:

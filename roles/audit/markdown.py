@@ -33,7 +33,7 @@ def render(found: Survey) -> str:
     for number, (_, part) in enumerate(sections):
         size += len(part.encode())
         if size > LIMIT:
-            cut = [kind for kind, part in sections[number:] if part]
+            cut = [kind for kind, _ in sections[number:]]
             counts = ", ".join(f"{cut.count(kind)} {kind}" for kind in dict.fromkeys(cut))
             return f"{text}\n**Cut: {counts}.** `audit` without `--markdown` prints everything.\n"
         text += part

@@ -109,11 +109,6 @@ class RoleResult(NamedTuple):
     """The component of the stack that declares the role; empty if it is not one of the stack's."""
 
     @property
-    def name(self) -> str:
-        """The name of the role, without its path."""
-        return self.arn.rpartition("/")[2]
-
-    @property
     def has_details(self) -> bool:
         """Whether there is more than the text to report."""
         return bool(self.findings or self.remarks)
