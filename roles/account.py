@@ -17,7 +17,6 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import json_decode_policies
-from botocore.parsers import ResponseParserError
 
 from components.formats import REGION
 from roles.actions import action
@@ -25,7 +24,7 @@ from roles.arns import Arn
 from roles.errors import DENIED, InputError, OddAnswerError, PageError, code, is_denied
 from roles.notes import Notes
 from roles.reading import THREADS
-from roles.reply import Reply, check_json, check_xml, read
+from roles.reply import Reply, read
 
 _CONNECT_TIMEOUT: Final = 5
 """Seconds; an address that does not answer is tried at each attempt."""
@@ -36,17 +35,8 @@ _DEFAULT_KEY: Final = "DefaultEncryptionKey"
 _FIRST_ERROR: Final = 300
 """The lowest HTTP status that botocore raises as an error."""
 _PAGE: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
-_MAXIMUM_PAGES: Final = 1_000
-"""Pages of one list; the longest list that AWS allows, an account's policies, has 50."""
 _ORGANIZATION: Final = re.compile(r"o-[a-z0-9]{10,32}")
 """https://docs.aws.amazon.com/organizations/latest/APIReference/API_Organization.html"""
-_TOKENS: Final = ("nextToken", "NextToken", "Marker")
-"""Names of the token for the next page of a list, in answers and calls."""
-_PARSER_ERRORS: Final = (
-    ResponseParserError,
-    *(ArithmeticError, AttributeError, LookupError, RuntimeError, SyntaxError, TypeError, ValueError),
-)
-"""For most answers that its parsers cannot read, botocore has no exception of its own."""
 
 S3_KEYS: Final = "AES256"
 """The algorithm of a bucket that is encrypted with the keys of Amazon S3."""
@@ -162,7 +152,7 @@ class Account:
         )
         # botocore parses policies, and keeps only the last of two members with the same name.
         self._session.events.unregister("after-call.iam", json_decode_policies)
-        self._session.events.register("before-parse", _check_answer)
+        self._session.events.register("before-parse", _refuse_page)
         self._session.events.register("after-call", self._note_denial)
         self._core = core
         self._clients: dict[str, Any] = {}
@@ -275,8 +265,9 @@ class Account:
     @_once
     def secret_versions(self, arn: str) -> list[Reply]:
         """Return the versions of a secret that have staging labels, with the ARNs of their keys."""
-        operation = "list_secret_version_ids"
-        versions = self._list("secretsmanager", operation, "Versions", SecretId=arn)
+        # A version with a staging label is among the first hundred: a secret has twenty labels.
+        found = self._call("secretsmanager", "list_secret_version_ids", SecretId=arn, MaxResults=100)
+        versions: list[Reply] = found["Versions"]
         for version in versions:
             keys = version.get("KmsKeyIds", ())
             version["KmsKeyIds"] = [
@@ -534,43 +525,24 @@ class Account:
             raise InputError(f"the SDK does not accept its settings (AWS_...): {error}") from None
 
     def _call(self, service: str, operation: str, **parameters: Any) -> Reply:
-        """Call AWS; raises OddAnswerError for an answer that is not in the API's format."""
+        """Call AWS."""
         client = self._client(service)
-        name = client.meta.method_to_api_mapping[operation]
-        try:
-            answer = getattr(client, operation)(**parameters)
-        except BotoCoreError:
-            raise
-        except _PARSER_ERRORS as error:
-            raise OddAnswerError(
-                operation=action(name), reason="is not in the format of the API"
-            ) from error
-        return read(name, answer, client.meta.service_model.operation_model(name).output_shape)
+        return self._read(client, operation, getattr(client, operation)(**parameters))
 
     def _list(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
-        """Read all pages of a list, and report progress after the first.
-
-        botocore's paginators do not stop if a token repeats.
-        """
+        """Read all pages of a list, and report progress after the first."""
+        client = self._client(service)
         items: list[Any] = []
-        tokens: set[str] = set()
-        while True:
-            page = self._call(service, operation, **parameters)
+        for page in client.get_paginator(operation).paginate(**parameters):
             if items:
                 items_read = operation.partition("_")[2].replace("_", " ")
                 self._notes(f"reading {items_read}: {len(items)} so far")
-            items += page[key]
-            name = next((name for name in _TOKENS if name in page), None)
-            if name is None or not page.get("IsTruncated", True):
-                if page.get("IsTruncated"):
-                    raise page.odd("is truncated, and has no valid Marker")
-                return items
-            if page[name] in tokens:
-                raise page.odd(f"has the {name} of a page before it")
-            if len(tokens) == _MAXIMUM_PAGES:
-                raise page.odd(f"has a {name} after {_MAXIMUM_PAGES:,} pages")
-            tokens.add(page[name])
-            parameters[name] = page[name]
+            items += self._read(client, operation, page).get(key, [])
+        return items
+
+    def _read(self, client: Any, operation: str, answer: Any) -> Reply:
+        name = client.meta.method_to_api_mapping[operation]
+        return read(name, answer, client.meta.service_model.operation_model(name).output_shape)
 
     def _note_denial(self, parsed: Mapping[str, Any], model: Any, **_: object) -> None:
         if parsed.get("Error", {}).get("Code") in DENIED:
@@ -600,14 +572,7 @@ def _resource(key_id: str) -> str:
     return key_id.rpartition(":")[2]
 
 
-def _check_answer(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
-    """Raise OddAnswerError for a successful answer that botocore would misread."""
-    if response_dict["status_code"] >= _FIRST_ERROR:
-        return
-    if _PAGE.match(response_dict["body"]):
+def _refuse_page(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
+    """Raise PageError for an HTML page in place of an answer, which botocore reads as an empty one."""
+    if response_dict["status_code"] < _FIRST_ERROR and _PAGE.match(response_dict["body"]):
         raise PageError(operation=operation_model.name)
-    protocol = operation_model.service_model.resolved_protocol
-    check = {"json": check_json, "rest-json": check_json, "query": check_xml, "ec2": check_xml}
-    shape = operation_model.output_shape  # None if answers have no content
-    if shape and protocol in check:
-        check[protocol](operation_model.name, response_dict["body"], shape)

@@ -57,7 +57,7 @@ def test_unusable_certificates_are_one_line(world: World, bundle: str):
         (("qbusiness:ListApplications", 302), "was answered with HTTP 302 and no error code"),
         (("qbusiness:ListApplications", 500), "was answered with HTTP 500 and no error code"),
         (("iam:GetRole", 200), "GetRole was answered with an HTML page"),
-        (("iam:GetRole", 404), "an answer of iam:GetRole is not in the format of the API"),
+        (("iam:GetRole", 404), "an answer is not in the format of the API"),
     ],
 )
 def test_a_page_in_place_of_an_answer_is_one_line_without_html(
