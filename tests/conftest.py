@@ -71,6 +71,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return the number of processors, plus one if tests wait for the engine."""
     waiting = "not engine" not in config.option.markexpr

@@ -152,7 +152,10 @@ def test_after_a_failure_everything_is_removed_or_named_with_the_command_that_re
     assert live(*options)[0] == 1
     recorded.answers.clear()
     assert live(*options) == (0, f"removed role {role}\n")
-    assert live(*options) == (0, f"nothing of {options[1]} is in the account\n")
+    assert live(*options) == (
+        0,
+        f"nothing of {options[1]} is in account {ACCOUNT}\n",
+    )
 
 
 @pytest.mark.usefixtures("foreign")
