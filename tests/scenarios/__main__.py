@@ -182,7 +182,7 @@ def _run(account: _Account, world: World, arguments: list[str], *, creates: bool
     code = _INTERRUPTED
     left: list[str] = []
     try:
-        plugins = [_Plugin(world), transcript]
+        plugins = [_Plugin(world, creates=creates), transcript]
         code = int(pytest.main([*_OPTIONS, f"--rootdir={PROJECT}", *arguments], plugins))
     except KeyboardInterrupt:  # while pytest loads the tests
         pass
@@ -199,13 +199,13 @@ def _run(account: _Account, world: World, arguments: list[str], *, creates: bool
 
 
 class _Plugin:
-    """Gives the world to the fixture."""
+    """Gives the world to the fixture, and whether the run creates something there."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: World, *, creates: bool) -> None:
+        self._world, self._creates = world, creates
 
     def pytest_configure(self, config: Any) -> None:
-        config.world = self._world
+        config.world, config.creates = self._world, self._creates
 
 
 def _interrupt(received: int, _frame: object) -> NoReturn:
