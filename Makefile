@@ -4,7 +4,7 @@
 PYTHON ?= python3
 STACK := dev
 SANDBOX = venv/bin/python -m sandbox run --
-# The policy simulator. Without npm, the tests that use them are skipped.
+# The policy simulator. Without npm, the tests that use it are skipped.
 NPM_PACKAGES = $(if $(shell command -v npm),tests/node_modules/.package-lock.json)
 # Settings of trial stacks: if you commit them, continuous integration treats them as environments.
 STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.yaml' \
@@ -91,7 +91,7 @@ check-others:
 		go run $(ACTIONLINT) -shellcheck venv/bin/shellcheck; \
 	else echo "actionlint is skipped: Go is not installed"; fi
 
-bench: venv/development-installed ## measure what a promise about speed rests on, and write benchmarks/README.md
+bench: venv/development-installed ## measure the figures behind the claims about speed, and write benchmarks/README.md
 	@venv/bin/python -m benchmarks
 
 live: venv/development-installed ## run the scenarios on a real AWS account; asks first, leaves nothing behind

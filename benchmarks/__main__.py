@@ -1,4 +1,4 @@
-"""Measure what a promise rests on, and write benchmarks/README.md: `make bench`."""
+"""Measure the figures behind the claims about speed, and write benchmarks/README.md: `make bench`."""
 
 import datetime as dt
 
@@ -13,7 +13,7 @@ _PAGE = """\
 
 Measured on {date}: {versions}.
 
-| what | median (minimum to maximum) | ratio | ratio of processor time |
+| measurement | median (minimum to maximum) | ratio | ratio of processor time |
 |---|---|---|---|
 {rows}
 

@@ -67,6 +67,21 @@ class DataSource(NamedTuple):
             "dataSourceId": self.id,
         }
 
+    @property
+    def label(self) -> str:
+        """The name, if there is one, and the ID."""
+        return f"{self.name} {self.id}".strip()
+
+    @property
+    def application_label(self) -> str:
+        """The name, if it is known, and the ID of the application."""
+        return f"{self.application_name} {self.application_id}".strip()
+
+    @property
+    def index_label(self) -> str:
+        """The name, if it is known, and the ID of the index."""
+        return f"{self.index_name} {self.index_id}".strip()
+
     def document(self) -> dict[str, str]:
         """Return the members that `--json` shows."""
         return {

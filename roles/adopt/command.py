@@ -197,9 +197,8 @@ def _choose(found: Sequence[DataSource], options: argparse.Namespace, output: Ou
 
 
 def _named(source: DataSource) -> str:
-    application = f"{source.application_name} {source.application_id}".strip()
     kind = f"{source.type}, {source.status}"
-    return f"--data-source {source.id}  {source.name} ({kind}) of application {application}"
+    return f"--data-source {source.id}  {source.name} ({kind}) of application {source.application_label}"
 
 
 def _report(result: _Result, stack: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from roles.difference import TRUST_POLICY
 LIMIT: Final = 60_000
 """Bytes. GitHub accepts 65,536 characters in an issue or a comment."""
 _HEAD: Final = ("data source", "connector", "role", "member", "used by", "result")
-_MEMBER: Final = 3
+_MEMBER: Final = "member"
 """The column that only a table with a stack has."""
 
 
@@ -41,9 +41,8 @@ def render(found: Survey) -> str:
 
 
 def _head(found: Survey) -> str:
-    counts = ", ".join(f"{count} {state}" for state, count in found.counts().items() if count)
     lines = [
-        f"**{found.total} in {found.region}, account {found.account}{': ' * bool(counts)}{counts}**",
+        f"**{found.summary}**",
         f"Read on {found.date:%Y-%m-%d %H:%M} UTC by {_code(found.caller)}.",
         *(f"- skipped: {_code(text)}" for text in found.skipped),
         *(f"- not allowed, at least for some resources: {_code(action)}" for action in found.denied),
@@ -52,33 +51,15 @@ def _head(found: Survey) -> str:
 
 
 def _table(found: Survey, results: Sequence[DataSourceResult]) -> Iterator[str]:
-    """Return the head and the rows of the table of an index."""
+    """Return the rows of the table of an index, with its head before the first."""
     place = results[0].data_source
-    application, index = (
-        f"{name} {identifier}".strip()
-        for name, identifier in (
-            (place.application_name, place.application_id),
-            (place.index_name, place.index_id),
-        )
-    )
-    columns = [column for column in range(len(_HEAD)) if found.stack or column != _MEMBER]
-    head = [_HEAD[column] for column in columns]
-    title = f"\nApplication {_code(application)}, index {_code(index)}\n"
-    rule = ["---"] * len(columns)
-    users, members = found.users(), found.members()
-    first = f"{title}\n{_row(head)}{_row(rule)}"
-    for result in results:
-        role = result.role_arn.rpartition("/")[2]
-        cells = (
-            _code(_named(result.data_source)),
-            _code(result.connector or f"({result.data_source.type})"),
-            _code(role),
-            _code(members.get(result.role_arn, "")),
-            str(len(users[result.role_arn])) if role else "",
-            " ".join((html.escape(result.text), *map(_code, result.remarks))),
-        )
-        yield first + _row([cells[column] for column in columns])
-        first = ""
+    head = [name for name in _HEAD if found.stack or name != _MEMBER]
+    title = f"Application {_code(place.application_label)}, index {_code(place.index_label)}"
+    before = f"\n{title}\n\n{_row(head)}{_row(['---'] * len(head))}"
+    for result, (*names, used_by) in found.cells(results):
+        text = " ".join((html.escape(result.text), *map(_code, result.remarks)))
+        yield before + _row([_code(result.data_source.label), *map(_code, names), used_by, text])
+        before = ""
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -92,7 +73,7 @@ def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult
     if role.member:
         lines.append(f"- member {_code(role.member)} of stack {_code(found.stack)}")
     sources = [user.data_source for user in used_by]
-    lines += [f"- used by {_code(_named(source))}" for source in sources]
+    lines += [f"- used by {_code(source.label)}" for source in sources]
     lines += [f"- {_code(remark)}" for remark in role.remarks]
     for finding in role.findings:
         lines += _finding(finding, sources)
@@ -101,7 +82,7 @@ def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult
 
 def _finding(finding: Finding, used_by: Sequence[DataSource]) -> Iterator[str]:
     some = bool(finding.data_sources) and len(finding.data_sources) < len(used_by)
-    only = f", for {', '.join(_code(_named(each)) for each in finding.data_sources)}" if some else ""
+    only = f", for {', '.join(_code(each.label) for each in finding.data_sources)}" if some else ""
     statement = f"{_code(finding.policy)}, {_code(finding.statement)}"
     yield f"- {LABELS[finding.kind]}: {statement}{only}"
     preposition = "by" if finding.policy == TRUST_POLICY else "on"
@@ -110,10 +91,6 @@ def _finding(finding: Finding, used_by: Sequence[DataSource]) -> Iterator[str]:
         targets = ", ".join(map(_code, access.targets))
         condition = ", under another condition" if access.condition else ""
         yield f"  - {actions} {preposition} {targets}{condition}"
-
-
-def _named(data_source: DataSource) -> str:
-    return f"{data_source.name} {data_source.id}".strip()
 
 
 def _code(text: str) -> str:

@@ -4,7 +4,7 @@ A role is compared with the policies that the program would write for all data s
 Access that none of them needs is in excess; access that only some of them need is shared.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -141,9 +141,12 @@ class Survey(NamedTuple):
             f"{roles} role{'s' * (roles != 1)}"
         )
 
-    def members(self) -> dict[str, str]:
-        """Return the members of the stack, by the ARN of their role."""
-        return {role.arn: role.member for role in self.roles}
+    @property
+    def summary(self) -> str:
+        """The place, and the number of data sources and roles, of which in each state."""
+        counts = ", ".join(f"{count} {state}" for state, count in self.counts().items() if count)
+        place = f"in {self.region}, account {self.account}"
+        return f"{self.total} {place}{': ' * bool(counts)}{counts}"
 
     def users(self) -> dict[str, list[DataSourceResult]]:
         """Return the data sources, grouped by the ARN of their role."""
@@ -151,6 +154,16 @@ class Survey(NamedTuple):
         for result in self.data_sources:
             found.setdefault(result.role_arn, []).append(result)
         return found
+
+    def cells(self, results: Iterable[DataSourceResult]) -> Iterator[tuple[DataSourceResult, list[str]]]:
+        """Return each data source with its connector, role, member if there is a stack, and users."""
+        users, members = self.users(), {role.arn: role.member for role in self.roles}
+        for result in results:
+            role = result.role_arn.rpartition("/")[2]
+            connector = result.connector or f"({result.data_source.type})"
+            member = [members.get(result.role_arn, "")] if self.stack else []
+            used_by = str(len(users[result.role_arn])) if role else ""
+            yield result, [connector, role, *member, used_by]
 
     def by_index(self) -> list[list[DataSourceResult]]:
         """Return the data sources of each index, in the order in which they were found."""

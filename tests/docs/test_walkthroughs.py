@@ -115,7 +115,7 @@ def break_and_fix(clone: Path) -> None:
 
 
 def audit(clone: Path) -> None:
-    """Follow docs/audit.md, which first deploys again what is not up to date."""
+    """Follow docs/audit.md, which first deploys changed roles again."""
     script = commands("Try it in the sandbox", AUDIT)
     run = execute(clone, "sh", "-euc", script.replace("make ", f"{MAKE} "), check=False)
     assert run.returncode == 1  # there are differences

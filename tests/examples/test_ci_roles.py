@@ -8,9 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
-from urllib.request import Request, urlopen
 
 import pulumi
 import pytest
@@ -32,7 +30,7 @@ from tests.helpers.loopback import Handler, serving
 from tests.helpers.mocked import STACK, Deployment
 from tests.helpers.page import read_actions
 from tests.helpers.stacks import DESTROY, OTHER_ACCOUNT, UP, Aws, NewStack, running_provider
-from tests.helpers.support import PROJECT_NAME, REQUIRED, TIMEOUT, as_pulumi_config
+from tests.helpers.support import PROJECT_NAME, REQUIRED, as_pulumi_config
 
 # Pulumi's SDK causes this warning, for a property of type Any.
 pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
@@ -454,22 +452,9 @@ def recording(calls: Calls) -> type[Handler]:
 
     class RecordingHandler(Handler):
         def handle_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.body()
             calls.record(self.command, self.path, self.headers.get("x-amz-copy-source"), body)
-            url, headers = calls.upstream + self.path, dict(self.headers)
-            call = Request(url, body or None, headers, method=self.command)  # noqa: S310 on loopback
-            try:
-                answer: Any = urlopen(call, timeout=TIMEOUT)  # noqa: S310 an address on loopback
-            except HTTPError as error:
-                answer = error
-            with answer:
-                content = answer.read()
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
-                        self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
+            self.relay(calls.upstream, body)
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 http.server's names
 

@@ -348,8 +348,8 @@ FAULTS: Final = (
     Fault(
         "no second page of a list",
         "roles/account.py",
-        'if name is None or not page.get("IsTruncated", True):',
-        "if True:",
+        "client.get_paginator(operation).paginate(**parameters):",
+        "[getattr(client, operation)(**parameters)]:",
         "tests/roles/adopt/test_choice.py::test_long_lists_are_read_to_their_end_with_progress",
     ),
     Fault(
@@ -362,8 +362,8 @@ FAULTS: Final = (
     Fault(
         "the sign-in page of a proxy is an empty answer",
         "roles/account.py",
-        'if _PAGE.match(response_dict["body"]):',
-        "if False:",
+        '_PAGE.match(response_dict["body"]):',
+        "False:",
         "tests/roles/test_errors.py::test_a_page_in_place_of_an_answer_is_one_line_without_html",
     ),
     Fault(

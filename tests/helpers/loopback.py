@@ -14,7 +14,7 @@ from tests.helpers.support import TIMEOUT
 class Handler(BaseHTTPRequestHandler):
     """Handles requests without a log."""
 
-    def forward(self, upstream: str, body: bytes | None) -> tuple[int, bytes]:
+    def forward(self, upstream: str, body: bytes) -> tuple[int, bytes]:
         """Forward the request to another server and return the status and response."""
         call = Request(upstream + self.path, body, dict(self.headers))  # noqa: S310 an address on loopback
         try:
@@ -22,6 +22,23 @@ class Handler(BaseHTTPRequestHandler):
                 return 200, answer.read()
         except HTTPError as error:
             return error.code, error.read()
+
+    def relay(self, upstream: str, body: bytes) -> None:
+        """Forward a request of any method, and send the response, both with their headers."""
+        url, headers = upstream + self.path, dict(self.headers)
+        call = Request(url, body or None, headers, method=self.command)  # noqa: S310 on loopback
+        try:
+            answer: Any = urlopen(call, timeout=TIMEOUT)  # noqa: S310 an address on loopback
+        except HTTPError as error:
+            answer = error
+        with answer:
+            content = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
+                    self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
 
     def answer(self, status: int, content: bytes) -> None:
         """Send the response."""
@@ -31,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def body(self) -> bytes:
         """Read the body of the request."""
-        return self.rfile.read(int(self.headers["Content-Length"]))
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def log_message(self, format: str, *args: Any) -> None: ...  # noqa: A002 the name in the base class
 

@@ -40,7 +40,7 @@ def recorder(upstream: str) -> Generator[Recorder]:
 
     class RecordingHandler(Handler):
         def handle_any(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.body()
             operation, parameters = _call(f"{self.command} {self.path}", body)
             recorded.calls.append((operation, parameters))
             answer = recorded.answers.get(operation)
@@ -48,7 +48,7 @@ def recorder(upstream: str) -> Generator[Recorder]:
                 status, text = answer(parameters)
                 self.answer(status, text.encode())
             else:
-                self.answer(*self.forward(upstream, body or None))
+                self.relay(upstream, body)
 
         do_GET = do_POST = handle_any  # noqa: N815 http.server's names
 

@@ -171,7 +171,7 @@ def test_a_signal_during_the_creation_of_a_role_leaves_nothing(
         iam.open()
         said, _ = process.communicate()
     assert process.returncode == 130, said
-    assert "interrupted; first removing what the run has created" in said
+    assert "interrupted; first removing the roles and policies of the run" in said
     assert live.results() == ["interrupted", "passed"]
     assert commands_with(f"TMPDIR={live.directory}") == []
 

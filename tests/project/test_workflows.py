@@ -163,8 +163,8 @@ def test_only_a_tested_tag_becomes_a_release():
 @pytest.mark.slow
 def test_a_release_has_the_packages_and_the_notes_of_its_version_and_a_wrong_tag_none(tmp_path: Path):
     copy_repository(tmp_path)
-    for name in ("Makefile", "venv"):
-        (tmp_path / name).symlink_to(PROJECT / name)
+    # The real target would install the packages again.
+    (tmp_path / "Makefile").write_text(f"venv/development-installed:\n\tln -s {PROJECT / 'venv'} venv\n")
     (tmp_path / "CHANGELOG.md").write_text(
         f"## [Unreleased]\n\n- New\n\n## {PACKAGE}\n\nThe [page](docs/x.md#a).\n\n## 0.0.9\n\n- Old\n"
     )
@@ -176,7 +176,6 @@ def test_a_release_has_the_packages_and_the_notes_of_its_version_and_a_wrong_tag
             "GITHUB_REF_NAME": tag,
             "GITHUB_REPOSITORY": "OWNER/REPOSITORY",
             "GITHUB_SERVER_URL": "https://github.example",
-            "MAKEFLAGS": "-o venv/development-installed",
             "PATH": f"{GITHUB_CLI}:{os.environ['PATH']}",
             "TEST_GITHUB": str(store),
         }

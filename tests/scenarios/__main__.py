@@ -58,19 +58,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as directory:
         run = options.remove or new_run()
         # Pulumi resolves symbolic links, such as that of macOS's temporary directory.
-        world = account.world(run, Path(directory).resolve())
+        world = account.world(run, Path(directory).resolve(), creates=not options.read_only)
         if options.remove:
             return _remove(world)
         if not options.read_only:
             _ask(account, run, options.live)
-            try:  # what the run cannot list, it could not remove
+            try:  # a run removes only roles and policies that it can list
                 world.roles()
                 world.policies()
             except (BotoCoreError, ClientError) as error:
                 _end(explain(error, page="live"))
         story = [] if options.read_only else [str(_HERE / f"test_{name}.py") for name in _STORY]
         arguments = [f"--basetemp={directory}/tests", *_QUESTIONS, *story, *options.pytest]
-        return _run(account, world, arguments, creates=not options.read_only)
+        return _run(account, world, arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,7 +87,10 @@ def _parser() -> argparse.ArgumentParser:
         "--read-only", action="store_true", help="only ask, with calls that change nothing"
     )
     parser.add_argument(
-        "--remove", metavar="NAME", type=_run_name, help="only remove what the run NAME has left"
+        "--remove",
+        metavar="NAME",
+        type=_run_name,
+        help="only remove the roles and policies of the run NAME",
     )
     parser.add_argument("pytest", nargs="*", help="options of pytest, after --, such as -k drift")
     return parser
@@ -123,7 +126,7 @@ class _Account:
         self.mask = Mask(self.identity, [text for text in credentials[:3] if text])
         self.endpoint = str(self.clients["iam"].meta.endpoint_url)
 
-    def world(self, run: str, directory: Path) -> World:
+    def world(self, run: str, directory: Path, *, creates: bool) -> World:
         """Return the world of a run, with a home of Pulumi in the directory."""
         home = directory / "home"
         home.mkdir()
@@ -144,6 +147,7 @@ class _Account:
             "PULUMI_HOME": str(home),
         }
         world = World(run, self.clients.__getitem__, own, directory, real=True)
+        world.creates = creates
         world.account, world.region = self.identity["Account"], self.region or world.region
         return world
 
@@ -170,7 +174,7 @@ and costs nothing. Nobody can assume the roles, since their application does not
         _end(f"the credentials are for account {own}; nothing was done")
 
 
-def _run(account: _Account, world: World, arguments: list[str], *, creates: bool) -> int:
+def _run(account: _Account, world: World, arguments: list[str]) -> int:
     path = Path.cwd() / f"{world.run}.md"
     try:
         transcript = Transcript(path, _facts(account, world.run), account.mask)
@@ -182,14 +186,14 @@ def _run(account: _Account, world: World, arguments: list[str], *, creates: bool
     code = _INTERRUPTED
     left: list[str] = []
     try:
-        plugins = [_Plugin(world, creates=creates), transcript]
+        plugins = [_Plugin(world), transcript]
         code = int(pytest.main([*_OPTIONS, f"--rootdir={PROJECT}", *arguments], plugins))
     except KeyboardInterrupt:  # while pytest loads the tests
         pass
     finally:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        if creates:
+        if world.creates:
             removed, left = world.remove()
             transcript.end(removed, left, f"venv/bin/python -m tests.scenarios --remove {world.run}")
         print(f"Transcript: {path.name}")
@@ -199,13 +203,13 @@ def _run(account: _Account, world: World, arguments: list[str], *, creates: bool
 
 
 class _Plugin:
-    """Gives the world to the fixture, and whether the run creates something there."""
+    """Gives the world to the fixture."""
 
-    def __init__(self, world: World, *, creates: bool) -> None:
-        self._world, self._creates = world, creates
+    def __init__(self, world: World) -> None:
+        self._world = world
 
     def pytest_configure(self, config: Any) -> None:
-        config.world, config.creates = self._world, self._creates
+        config.world = self._world
 
 
 def _interrupt(received: int, _frame: object) -> NoReturn:
@@ -214,7 +218,7 @@ def _interrupt(received: int, _frame: object) -> NoReturn:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):  # the terminal may be closed
-        os.write(_TERMINAL, b"\ninterrupted; first removing what the run has created\n")
+        os.write(_TERMINAL, b"\ninterrupted; first removing the roles and policies of the run\n")
     raise KeyboardInterrupt
 
 

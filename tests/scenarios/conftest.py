@@ -31,7 +31,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     real: World | None = getattr(request.config, "world", None)
     if real:
         yield real
-        if getattr(request.config, "creates", False) and real.roles():  # of a scenario that failed
+        if real.creates and real.roles():  # of a scenario that failed
             real.remove()
         return
     environment: dict[str, str] = request.getfixturevalue("environment")

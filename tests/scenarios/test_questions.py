@@ -38,7 +38,7 @@ PATHS: Final = ("/", "/service-role/")
 
 
 class Role(NamedTuple):
-    """The policies of connectors with every setting, and what their role must allow and deny."""
+    """The policies of connectors with every setting, and the requests that they must allow and deny."""
 
     trust_policy: str
     role_policy: str

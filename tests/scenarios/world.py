@@ -48,6 +48,8 @@ class World:
 
     account, region = ACCOUNT, REGION
     """Those of the examples, unless the account is a real one."""
+    creates = True
+    """Whether the run creates something, which is then to be removed."""
 
     def __init__(
         self,
@@ -152,14 +154,14 @@ class World:
         time.sleep(_SETTLED * self.is_aws)
 
     def expect(self, read: Callable[[], object], expected: object) -> None:
-        """Check what IAM answers; in a real account, wait until it does."""
+        """Check an answer of IAM; in a real account, wait for it."""
         deadline = time.monotonic() + _PATIENCE * self._real
         while (found := _if_any(read)) != expected and time.monotonic() < deadline:
             time.sleep(_PAUSE)
         assert found == expected
 
     def remove(self) -> tuple[list[str], list[str]]:
-        """Remove everything of this run; return the removed roles and policies, and what is left."""
+        """Remove the roles and policies of this run; return the removed and the remaining ones."""
         removed: dict[str, None] = {}
         left: list[str] = []
         for _ in range(_REMOVALS):
@@ -206,7 +208,7 @@ class World:
 
 
 def _if_any(read: Callable[[], object]) -> object:
-    """Return None if IAM has not what is to be read, perhaps not yet."""
+    """Return None for a role or policy that IAM does not have, perhaps not yet."""
     try:
         return read()
     except ClientError as error:

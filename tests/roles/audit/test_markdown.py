@@ -1,4 +1,4 @@
-"""`roles audit --markdown` prints what a job's summary and an issue on GitHub show."""
+"""`roles audit --markdown` prints Markdown for a job's summary and an issue on GitHub."""
 
 import html
 import re
