@@ -25,7 +25,7 @@ from sandbox.engine import NoEngineError
 from sandbox.environment import PROJECT, REGION, Sandbox
 from tests.helpers.processes import run, show
 from tests.helpers.support import PROJECT_NAME
-from tests.helpers.warm import COLD, warm_programs
+from tests.helpers.warm import COLD
 
 _NUMBERS: Final = itertools.count(1)
 ATTACHED: Final = "PULUMI_DEBUG_PROVIDERS"
@@ -321,9 +321,6 @@ def prepared(directory: Path) -> Generator[tuple[Sandbox, dict[str, str]]]:
                 raise
             pytest.skip(f"no engine: {error}")
         try:
-            with warm_programs(directory / "programs") as virtual_environment:
-                # The CLI ends before its garbage is a problem; collecting it takes a tenth of its time.
-                collection = {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
-                yield sandbox, {**environment, **collection, "WARM_VENV": str(virtual_environment)}
+            yield sandbox, environment
         finally:
             sandbox.stop()
