@@ -68,9 +68,7 @@ def spread(figures: Sequence[float]) -> Spread:
 
 
 def measure(commands: Mapping[str, Command], rounds: int) -> dict[str, list[Run]]:
-    """Run all commands in turn and return their runs, after one run of each that is not measured."""
-    for command in commands.values():
-        command.run()
+    """Run all commands in turn and return their runs."""
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
