@@ -10,11 +10,10 @@ from typing import Final
 from roles.account import Account
 from roles.audit import markdown, table
 from roles.audit.survey import Finding, State, Survey, survey
-from roles.check.stack import read_stack
-from roles.check.subject import check_account
 from roles.errors import COULD_NOT_LOOK, FINE, PROBLEMS, InputError
 from roles.output import Output
 from roles.project import stack_name
+from roles.stack import check_account, read_stack
 
 HELP: Final = "compare the role of every data source with the one that the program would create"
 

@@ -19,7 +19,6 @@ from components.settings import role_policy_settings
 from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
 from roles.arns import Arn
-from roles.check.stack import Stack
 from roles.detection import connectors_of, find_connector, find_uses
 from roles.difference import Access, compare, program_statements, role_statements
 from roles.errors import (
@@ -33,6 +32,7 @@ from roles.errors import (
 from roles.notes import Notes, Remarks
 from roles.reading import read_each
 from roles.requirements import Fault, Requirements, find, read_requirements
+from roles.stack import Stack
 
 VERB: Final = "audit"
 

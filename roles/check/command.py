@@ -14,9 +14,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.account import Account
 from roles.check import data_sources, permissions, resource_policies, resources
-from roles.check.answers import Answer, State, not_allowed, skipped, unread
-from roles.check.secrecy import Secrecy
-from roles.check.stack import Stack, check_settings, read_stack
 from roles.check.subject import Subject
 from roles.errors import (
     CANNOT_TELL,
@@ -31,12 +28,15 @@ from roles.errors import (
     is_denied,
     is_unanswered,
 )
+from roles.findings import Finding, State, not_allowed, skipped, unread
 from roles.output import Line, Output, Part
 from roles.project import stack_name
 from roles.reading import read_each
+from roles.secrecy import Secrecy
+from roles.stack import Stack, check_settings, read_stack
 
 HELP: Final = "ask AWS whether the sync of a data source under the stack's role will work"
-QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Answer | Iterable[Answer]]]]] = (
+QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Finding | Iterable[Finding]]]]] = (
     ("credentials", resources.credentials),
     ("application", resources.application),
     ("index", resources.index),
@@ -132,7 +132,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 class _Check(NamedTuple):
     """The answers about one role, each with its question."""
 
-    answers: list[tuple[str, Answer]]
+    answers: list[tuple[str, Finding]]
 
     @property
     def counts(self) -> dict[State, int]:
@@ -252,11 +252,13 @@ def _summary(counts: Mapping[State, int]) -> str:
     return f"{text}, {unclear} cannot tell" if unclear else text
 
 
-def _answers(ask: Callable[[Subject], Answer | Iterable[Answer]], subject: Subject) -> Iterator[Answer]:
+def _answers(
+    ask: Callable[[Subject], Finding | Iterable[Finding]], subject: Subject
+) -> Iterator[Finding]:
     """Return the answers to a question; without an answer of AWS, it is skipped."""
     try:
         found = ask(subject)
-        if isinstance(found, Answer):
+        if isinstance(found, Finding):
             yield found
         else:
             yield from found
@@ -273,7 +275,7 @@ def _answers(ask: Callable[[Subject], Answer | Iterable[Answer]], subject: Subje
             yield unread(error, subject.stack.secrecy.message)
 
 
-def _parts(question: str, answer: Answer) -> Iterator[Part]:
+def _parts(question: str, answer: Finding) -> Iterator[Part]:
     name, state = f"{question} {answer.subject}".strip(), f"{answer.state:8} "
     yield Line(f"{state}{name}: {answer.text}", len(state), _COLORS[answer.state])
     yield from (Line(f"{'':9}  {detail}", 11) for detail in answer.details)
@@ -282,6 +284,6 @@ def _parts(question: str, answer: Answer) -> Iterator[Part]:
         yield f"{'':9}{label}: {answer.fix}"
 
 
-def _plain(question: str, answer: Answer) -> dict[str, object]:
+def _plain(question: str, answer: Finding) -> dict[str, object]:
     shown = {"question": question, **answer._asdict()}
     return {name: value for name, value in shown.items() if value}

@@ -9,10 +9,10 @@ from botocore.exceptions import ClientError
 from roles.account import DataSource
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.check.answers import Answer, not_allowed, note, ok, problem, skipped, unread
 from roles.check.subject import Subject, ignore_not_found
 from roles.detection import find_uses
 from roles.errors import OddAnswerError, is_denied
+from roles.findings import Finding, not_allowed, note, ok, problem, skipped, unread
 from roles.reply import Reply
 
 _ABOUT_THE_ROLE: Final = (
@@ -56,7 +56,7 @@ _SYNCS: Final[Mapping[str, bool]] = {
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.html"""
 
 
-def data_sources(subject: Subject) -> Iterator[Answer]:
+def data_sources(subject: Subject) -> Iterator[Finding]:
     """Ask about each data source of the application that runs under the role."""
     if subject.application is None:
         yield skipped(_NO_APPLICATION)
@@ -75,7 +75,7 @@ def data_sources(subject: Subject) -> Iterator[Answer]:
             yield answer._replace(subject=source.id)
 
 
-def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Answer]:
+def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Finding]:
     """Ask whether a data source matches the settings, and about its last sync."""
     if source.index_id != subject.index_id:
         theirs, ours = (subject.show(each, "index_id") for each in (source.index_id, subject.index_id))
@@ -123,7 +123,7 @@ def _differences(subject: Subject, found: Reply) -> Iterator[str]:
         yield f"its bucket belongs to account {theirs}, but the role reads one of account {ours}"
 
 
-def other_data_sources(subject: Subject) -> Iterator[Answer]:
+def other_data_sources(subject: Subject) -> Iterator[Finding]:
     """Ask about each data source of the index that may be this one, but has a role outside of the stack.
 
     After a role is replaced, a data source names the old role until the data source is updated. But two
@@ -145,7 +145,7 @@ def other_data_sources(subject: Subject) -> Iterator[Answer]:
         yield ok("none with a role outside of the stack has the secret or bucket of this one")
 
 
-def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerError) -> Answer | None:
+def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerError) -> Finding | None:
     """Ask about a data source unless it has a role of the stack, or nothing of this entry."""
     if isinstance(found, OddAnswerError):
         raise found
@@ -209,7 +209,7 @@ def _is_named(arn: str, secret_id: str | None, account_id: str) -> bool:
     return secret_id in [name for text in texts for name in (text, text[: -len("-XXXXXX")])]
 
 
-def _status(subject: Subject, source: DataSource, found: Reply) -> Answer:
+def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
     """Report the state of a data source and of its last sync."""
     status, error = found.choice("status"), found.get("error", {})
     if status not in _ACTIVE:
@@ -230,7 +230,7 @@ def _status(subject: Subject, source: DataSource, found: Reply) -> Answer:
     return ok(_with(text, subject, error, code))
 
 
-def _failure(text: str, subject: Subject, error: Mapping[str, str], code: str, fix: str) -> Answer:
+def _failure(text: str, subject: Subject, error: Mapping[str, str], code: str, fix: str) -> Finding:
     hint = _hint(error, code)
     return problem(_with(text, subject, error, code), fix, *([hint] if hint else []))
 

@@ -11,7 +11,6 @@ from evidence.calls import SERVICE
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.check.answers import Answer, cannot_tell, not_allowed, ok, problem, skipped
 from roles.check.decisions import context_advice, decisions, dependence, for_now
 from roles.check.requests import (
     Request,
@@ -23,13 +22,14 @@ from roles.check.requests import (
 from roles.check.subject import Subject
 from roles.difference import TRUST_POLICY, compare, statements
 from roles.errors import OddAnswerError
+from roles.findings import Finding, cannot_tell, not_allowed, ok, problem, skipped
 from roles.reading import read_each
 from roles.reply import Reply
 
 _NO_ROLE: Final = "there is no role"
 
 
-def role(subject: Subject) -> Answer:
+def role(subject: Subject) -> Finding:
     """Ask whether the stack's role exists."""
     arn = subject.stack.role_arn
     if arn is None:
@@ -39,14 +39,14 @@ def role(subject: Subject) -> Answer:
     return ok(subject.show(arn))
 
 
-def trust_policy(subject: Subject) -> Answer:
+def trust_policy(subject: Subject) -> Finding:
     """Ask whether the role's trust policy is equivalent to the rendered policy."""
     if subject.role is None:
         return skipped(_NO_ROLE)
     return _same(subject, TRUST_POLICY, subject.policies.trust_policy, subject.role.trust_policy)
 
 
-def application_arn(subject: Subject) -> Answer:
+def application_arn(subject: Subject) -> Finding:
     """Ask whether the role's trust policy admits the application's actual ARN."""
     if subject.role is None:
         return skipped(_NO_ROLE)
@@ -72,7 +72,7 @@ def application_arn(subject: Subject) -> Answer:
     )
 
 
-def role_policy(subject: Subject) -> Answer:
+def role_policy(subject: Subject) -> Finding:
     """Ask whether the role policy is equivalent to the rendered policy."""
     if subject.role is None:
         return skipped(_NO_ROLE)
@@ -80,7 +80,7 @@ def role_policy(subject: Subject) -> Answer:
     return _same(subject, POLICY_NAME, subject.policies.role_policy, actual)
 
 
-def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] | None) -> Answer:
+def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] | None) -> Finding:
     has = statements(name, actual) if actual is not None else ()
     difference = compare(statements(name, rendered), has)
     if difference.equivalent:
@@ -93,7 +93,7 @@ def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] 
     return problem("differs from the rendered policy", subject.up_command, *wrong)
 
 
-def other_policies(subject: Subject) -> Answer:
+def other_policies(subject: Subject) -> Finding:
     """Ask whether the role has policies other than the role policy."""
     role = subject.role
     if role is None:
@@ -124,7 +124,7 @@ def other_policies(subject: Subject) -> Answer:
     return ok("the role has none")
 
 
-def permissions_boundary(subject: Subject) -> Answer:
+def permissions_boundary(subject: Subject) -> Finding:
     """Ask whether the role has the permissions boundary of the settings, and it allows all requests."""
     role = subject.role
     if role is None:
@@ -175,7 +175,7 @@ def _boundary(subject: Subject, arn: str) -> str:
 # Decisions of AWS.
 
 
-def requests_allowed(subject: Subject) -> Answer:
+def requests_allowed(subject: Subject) -> Finding:
     """Ask IAM whether it allows all requests of the connector."""
     role = subject.role
     if role is None:
@@ -230,7 +230,7 @@ def _is_denied_by_organization(result: Mapping[str, Any]) -> bool:
     return not result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
 
 
-def requests_denied(subject: Subject) -> Answer:
+def requests_denied(subject: Subject) -> Finding:
     """Ask IAM whether it denies requests that no connector's role may make."""
     role = subject.role
     if role is None:
@@ -284,7 +284,7 @@ def _sources(subject: Subject, result: Mapping[str, Any]) -> str:
     return ", ".join(dict.fromkeys(matched)) or "a policy"
 
 
-def policy_findings(subject: Subject) -> Answer:
+def policy_findings(subject: Subject) -> Finding:
     """Ask IAM Access Analyzer to validate both policies."""
     role_findings = subject.account.policy_findings(subject.policies.role_policy, "IDENTITY_POLICY")
     trust_findings = subject.account.policy_findings(
@@ -310,7 +310,7 @@ def policy_findings(subject: Subject) -> Answer:
     return ok(f"IAM Access Analyzer finds no error and no security warning{others}")
 
 
-def passing(subject: Subject) -> Answer:
+def passing(subject: Subject) -> Finding:
     """Ask whether the caller may pass the role to Amazon Q Business."""
     arn = subject.stack.role_arn
     if arn is None:

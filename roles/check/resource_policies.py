@@ -17,13 +17,13 @@ from guardrails.iam.patterns import Patterns
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.check.answers import Answer, cannot_tell, ok, problem, skipped
 from roles.check.decisions import context_advice, decisions, dependence, for_now
 from roles.check.requests import Request, connector_requests
 from roles.check.resources import NO_BUCKET, existing_key, put_key_policy
 from roles.check.subject import Subject
 from roles.difference import readable
 from roles.errors import code, is_denied
+from roles.findings import Finding, cannot_tell, ok, problem, skipped
 
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
 _NO_TRACE: Final = "does not name a deleted role"
@@ -43,7 +43,7 @@ _ROLE_POLICY: Final = Statement(
 """Within an account, the role policy suffices to allow a request that no policy denies."""
 
 
-def secret_policy(subject: Subject) -> Answer:
+def secret_policy(subject: Subject) -> Finding:
     """Ask whether the secret's resource policy denies the role access, or names a deleted role."""
     arn = subject.secret_arn
     if arn is None:
@@ -67,10 +67,10 @@ def secret_policy(subject: Subject) -> Answer:
     return _answer(subject, "secret", policy, put, "secretsmanager:GetResourcePolicy")
 
 
-def key_principals(subject: Subject) -> Answer:
+def key_principals(subject: Subject) -> Finding:
     """Ask whether the key policy names a deleted role."""
     key = existing_key(subject)
-    if isinstance(key, Answer):
+    if isinstance(key, Finding):
         return key
     owner = Arn.of(key["Arn"]).account
     if owner != subject.account_id:
@@ -80,7 +80,7 @@ def key_principals(subject: Subject) -> Answer:
     return _answer(subject, "key", policy, put, "kms:GetKeyPolicy")
 
 
-def bucket_policy(subject: Subject) -> Answer:
+def bucket_policy(subject: Subject) -> Finding:
     """Ask whether the bucket policy denies the role access, or names a deleted role."""
     name = subject.stack.get("bucket_name")
     if not name:
@@ -103,7 +103,7 @@ def bucket_policy(subject: Subject) -> Answer:
     return _answer(subject, "bucket", policy, put, "s3:GetBucketPolicy")
 
 
-def _left_to(subject: Subject, owner: str, kind: str) -> Answer:
+def _left_to(subject: Subject, owner: str, kind: str) -> Finding:
     return skipped(
         f"only account {subject.show(owner)}, which has the {kind}, can read its policy: it must name "
         f"{subject.show(subject.stack.role_arn or 'the role')} by its ARN again if the role was deleted "
@@ -113,7 +113,7 @@ def _left_to(subject: Subject, owner: str, kind: str) -> Answer:
 
 def _answer(
     subject: Subject, kind: str, policy: Mapping[str, Any] | None, put: str, operation: str
-) -> Answer:
+) -> Finding:
     if policy is None:
         return ok(f"the {kind} has none")
     role_arn = subject.stack.role_arn
@@ -130,7 +130,7 @@ def _answer(
     )
 
 
-def _denials(subject: Subject, kind: str, statements: Sequence[Statement], put: str) -> Answer:
+def _denials(subject: Subject, kind: str, statements: Sequence[Statement], put: str) -> Finding:
     """Ask whether a policy denies the requests of the connector."""
     if kind not in _PREFIXES:
         return ok(_NO_TRACE)

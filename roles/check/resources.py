@@ -12,12 +12,12 @@ from roles.account import S3_KEYS, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.check.answers import Answer, State, cannot_tell, ok, problem, skipped
 from roles.check.decisions import context_advice, decisions, dependence, for_now
 from roles.check.requests import decryption
 from roles.check.subject import Subject, ignore_not_found
 from roles.difference import readable
 from roles.errors import code, is_denied, is_gone
+from roles.findings import Finding, State, cannot_tell, ok, problem, skipped
 from roles.reply import Reply
 
 _ZONES: Final[Mapping[str, Sequence[str]]] = {
@@ -35,7 +35,7 @@ _NO_KEY: Final = "the settings have no customer managed key"
 NO_BUCKET: Final = "the settings have no bucket"
 
 
-def credentials(subject: Subject) -> Answer:
+def credentials(subject: Subject) -> Finding:
     """Show the account, Region, and caller."""
     account, caller = map(subject.show, (subject.account_id, subject.caller.text))
     return ok(f"account {account} in {subject.shown_region}, {caller}")
@@ -44,7 +44,7 @@ def credentials(subject: Subject) -> Answer:
 # Amazon Q Business.
 
 
-def application(subject: Subject) -> Answer:
+def application(subject: Subject) -> Finding:
     """Ask whether the application exists, and is active."""
     found = subject.application
     identifier = subject.show(subject.application_id, "application_id")
@@ -59,7 +59,7 @@ def application(subject: Subject) -> Answer:
     return _active(subject, "application", identifier, found, "")
 
 
-def index(subject: Subject) -> Answer:
+def index(subject: Subject) -> Finding:
     """Ask whether the index exists, is active, and belongs to the application."""
     if subject.application is None:
         return skipped("there is no application")
@@ -75,7 +75,7 @@ def index(subject: Subject) -> Answer:
     return _active(subject, "index", identifier, found, ", and belongs to the application")
 
 
-def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: str) -> Answer:
+def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: str) -> Finding:
     status, error = found.choice("status"), subject.stack.secrecy.error(found.get("error", {}))
     if status in ("ACTIVE", "UPDATING"):
         return ok(f"{found.get('displayName') or identifier} is {status.lower()}{more}")
@@ -91,7 +91,7 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
 # The secret and its key.
 
 
-def secret(subject: Subject) -> Answer:
+def secret(subject: Subject) -> Finding:
     """Ask whether the secret exists under exactly the ARN of the policy, with a value."""
     arn = subject.secret_arn
     if arn is None:
@@ -119,7 +119,7 @@ def _put_secret_value(secret_id: str) -> str:
     )
 
 
-def _other_secret(subject: Subject, arn: str) -> Answer:
+def _other_secret(subject: Subject, arn: str) -> Finding:
     """Look for the secret that the settings mean, whose ARN has another suffix."""
     reasons = {
         arn: "secretId is without the hyphen and six characters that Secrets Manager added to the name",
@@ -137,7 +137,7 @@ def _other_secret(subject: Subject, arn: str) -> Answer:
     )
 
 
-def secret_encryption(subject: Subject) -> Iterator[Answer]:
+def secret_encryption(subject: Subject) -> Iterator[Finding]:
     """Ask whether the role can decrypt the secret."""
     if subject.secret_arn is None:
         if not subject.stack.get("bucket_name"):
@@ -148,7 +148,7 @@ def secret_encryption(subject: Subject) -> Iterator[Answer]:
         yield _encryption_of_secret(subject, subject.secret_arn, subject.secret.get("KmsKeyId"))
 
 
-def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Answer:
+def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Finding:
     wanted = subject.policies.resource("kms:Decrypt")
     is_own = Arn.of(arn).account == subject.account_id
     argument = subject.argument(arn, "SECRET_ARN")
@@ -197,13 +197,13 @@ def _managed_key(subject: Subject, key: str) -> str | None:
         return key
 
 
-def bucket_encryption(subject: Subject) -> Iterator[Answer]:
+def bucket_encryption(subject: Subject) -> Iterator[Finding]:
     """Ask whether the role can decrypt the objects of the bucket."""
     if bucket := subject.stack.get("bucket_name"):
         yield _encryption_of_bucket(subject, bucket)
 
 
-def _encryption_of_bucket(subject: Subject, bucket: str) -> Answer:
+def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
     try:
         algorithm, key_id = subject.account.bucket_encryption(bucket, subject.bucket_owner)
     except ClientError as error:
@@ -246,7 +246,7 @@ def _encrypt_with_s3_keys(subject: Subject, bucket: str) -> str:
     return f"{command}, and upload the objects again, because existing objects keep their encryption"
 
 
-def _same_key(subject: Subject, encrypted: str, key_id: str | None) -> Answer:
+def _same_key(subject: Subject, encrypted: str, key_id: str | None) -> Finding:
     """Ask whether a key is the one in the settings."""
     wanted = subject.policies.resource("kms:Decrypt")
     # Comparing an ARN does not need permission to read the key.
@@ -265,7 +265,7 @@ def _same_key(subject: Subject, encrypted: str, key_id: str | None) -> Answer:
     )
 
 
-def key(subject: Subject) -> Answer:
+def key(subject: Subject) -> Finding:
     """Ask whether the key can decrypt."""
     arn = subject.policies.resource("kms:Decrypt")
     if arn is None:
@@ -292,10 +292,10 @@ def key(subject: Subject) -> Answer:
     return ok(f"{shown} is enabled and symmetric")
 
 
-def key_policy(subject: Subject) -> Answer:
+def key_policy(subject: Subject) -> Finding:
     """Ask whether the policy of the key allows the role to decrypt, directly or through IAM."""
     key = existing_key(subject)
-    if isinstance(key, Answer):
+    if isinstance(key, Finding):
         return key
     owner = Arn.of(key["Arn"]).account
     if owner != subject.account_id:
@@ -336,7 +336,7 @@ def key_policy(subject: Subject) -> Answer:
     return ok(f"{text}{for_now(decision)}")
 
 
-def existing_key(subject: Subject) -> Reply | Answer:
+def existing_key(subject: Subject) -> Reply | Finding:
     """Return the key, or the answer to a question about its policy if there is no key."""
     if subject.policies.resource("kms:Decrypt") is None:
         return ok(_NO_KEY)
@@ -356,7 +356,7 @@ def put_key_policy(subject: Subject, key: Reply) -> str:
 # The VPC.
 
 
-def subnets(subject: Subject) -> Answer:
+def subnets(subject: Subject) -> Finding:
     """Ask whether the subnets exist in one VPC, in supported zones, with free addresses."""
     wanted = _network_arns(subject, "subnet/")
     if not wanted:
@@ -403,7 +403,7 @@ def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
     return f"{identifier} has no free address" if subnet["AvailableIpAddressCount"] == 0 else ""
 
 
-def security_groups(subject: Subject) -> Answer:
+def security_groups(subject: Subject) -> Finding:
     """Ask whether the security groups exist, in the VPC of the subnets."""
     wanted = [Arn.of(arn).name for arn in _network_arns(subject, "security-group/")]
     if not wanted:
@@ -445,7 +445,7 @@ def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, Reply]:
 # The bucket.
 
 
-def bucket(subject: Subject) -> Answer:
+def bucket(subject: Subject) -> Finding:
     """Ask whether the bucket exists, in the account that the policy names, and in this Region."""
     name = subject.stack.get("bucket_name")
     if not name:
@@ -478,7 +478,7 @@ def bucket(subject: Subject) -> Answer:
     return ok(f"{shown} exists in account {subject.show(owner)}, {subject.show(region, 'region')}")
 
 
-def _unseen_bucket(subject: Subject, error: ClientError) -> Answer:
+def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
     """Return the answer for a bucket that does not exist, or that another account does not show."""
     if code(error) == "NoSuchBucket":
         return skipped("there is no bucket")

@@ -12,11 +12,11 @@ from components.rules import Location
 from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Role
 from roles.arns import Arn
-from roles.check.stack import Policies, StackSettings, render
-from roles.errors import InputError, OddAnswerError, is_denied, is_gone
+from roles.errors import OddAnswerError, is_denied, is_gone
 from roles.notes import Notes
 from roles.reading import read_each
 from roles.reply import Reply
+from roles.stack import Policies, StackSettings, check_account, render
 
 _T = TypeVar("_T")
 
@@ -189,21 +189,6 @@ class Subject:
                 return source, error
 
         return read_each(read, listed, self.notes, "data sources")
-
-
-def check_account(stack: StackSettings, account_id: str) -> None:
-    """Raise InputError for credentials of another account than that of the stack."""
-    for wanted, setting in (
-        (Arn.of(stack.role_arn or "").account, "role_name"),
-        (stack.application_account, "application_id"),
-    ):
-        if wanted and wanted != account_id:
-            show = stack.secrecy.show
-            raise InputError(
-                f"stack {stack.name} is in account {show(wanted, setting)}, and the credentials are for "
-                f"account {show(account_id)}: name a profile of that account in AWS_PROFILE; `aws sts "
-                "get-caller-identity` shows who you are"
-            )
 
 
 def ignore_not_found(read: Callable[[], _T]) -> _T | None:

@@ -522,14 +522,14 @@ FAULTS: Final = (
     ),
     Fault(
         "check shows the value of a secret setting in a message of AWS",
-        "roles/check/secrecy.py",
+        "roles/secrecy.py",
         '"its message is hidden because settings are secret" if self and text else text',
         "text",
         "tests/roles/check/test_secrecy.py::test_the_code_of_a_hidden_message_is_shown",
     ),
     Fault(
         "check reads another account",
-        "roles/check/subject.py",
+        "roles/stack.py",
         "if wanted and wanted != account_id:",
         "if False:",
         "tests/roles/check/test_stack.py::test_credentials_of_another_account_are_one_line",

@@ -21,10 +21,10 @@ from components.settings import Arguments
 from components.validation import validate
 from guardrails.iam.documents import listed
 from roles.arns import Arn
-from roles.check.secrecy import HIDDEN, Secrecy
 from roles.errors import InputError
 from roles.project import project_name
 from roles.requirements import COMPONENT
+from roles.secrecy import HIDDEN, Secrecy
 
 _PROVIDERS: Final = ("aws", "aws-native", "pulumi")
 """Configuration namespaces that do not belong to a project."""
@@ -190,6 +190,21 @@ def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
 def check_settings(stack: StackSettings) -> None:
     """Raise SettingsError for settings that the program rejects for any credentials."""
     validate(stack.component, stack.args)
+
+
+def check_account(stack: StackSettings, account_id: str) -> None:
+    """Raise InputError for credentials of another account than that of the stack."""
+    for wanted, setting in (
+        (Arn.of(stack.role_arn or "").account, "role_name"),
+        (stack.application_account, "application_id"),
+    ):
+        if wanted and wanted != account_id:
+            show = stack.secrecy.show
+            raise InputError(
+                f"stack {stack.name} is in account {show(wanted, setting)}, and the credentials are for "
+                f"account {show(account_id)}: name a profile of that account in AWS_PROFILE; `aws sts "
+                "get-caller-identity` shows who you are"
+            )
 
 
 def render(stack: StackSettings, credentials: Location) -> Policies:

@@ -1,4 +1,4 @@
-"""Define the answers of `check`: ok, problem, note, skipped, or cannot tell."""
+"""Define findings, such as the answers of `check`: ok, problem, note, skipped, or cannot tell."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -10,7 +10,7 @@ from roles.errors import OddAnswerError, explain, failed_action
 
 
 class State(StrEnum):
-    """The state of an answer."""
+    """The state of a finding."""
 
     OK = "ok"
     PROBLEM = "problem"
@@ -21,8 +21,8 @@ class State(StrEnum):
     """The answer depends on something that cannot be read."""
 
 
-class Answer(NamedTuple):
-    """The answer to one question."""
+class Finding(NamedTuple):
+    """A finding about a role or data source, such as the answer to one question of `check`."""
 
     state: State
     text: str
@@ -36,39 +36,39 @@ class Answer(NamedTuple):
     """The action that was not allowed or failed, if the question was skipped because of it."""
 
 
-def ok(text: str) -> Answer:
+def ok(text: str) -> Finding:
     """Return the answer that all is well."""
-    return Answer(State.OK, text)
+    return Finding(State.OK, text)
 
 
-def problem(text: str, fix: str, *details: str) -> Answer:
+def problem(text: str, fix: str, *details: str) -> Finding:
     """Return the answer that something is wrong."""
-    return Answer(State.PROBLEM, text, fix, details)
+    return Finding(State.PROBLEM, text, fix, details)
 
 
-def note(text: str) -> Answer:
+def note(text: str) -> Finding:
     """Return an answer that is worth knowing, and no problem of the role."""
-    return Answer(State.NOTE, text)
+    return Finding(State.NOTE, text)
 
 
-def cannot_tell(text: str, how: str, *details: str) -> Answer:
+def cannot_tell(text: str, how: str, *details: str) -> Finding:
     """Return the answer that depends on something unknown, with a way to find out."""
-    return Answer(State.CANNOT_TELL, text, how, details)
+    return Finding(State.CANNOT_TELL, text, how, details)
 
 
-def skipped(text: str) -> Answer:
+def skipped(text: str) -> Finding:
     """Return the answer that the question does not apply, with the reason."""
-    return Answer(State.SKIPPED, text)
+    return Finding(State.SKIPPED, text)
 
 
-def not_allowed(action: str) -> Answer:
+def not_allowed(action: str) -> Finding:
     """Return the answer that a permission is missing."""
-    return Answer(State.SKIPPED, f"{action} is not allowed for these credentials", action=action)
+    return Finding(State.SKIPPED, f"{action} is not allowed for these credentials", action=action)
 
 
-def unread(error: ClientError | OddAnswerError, show: Callable[[str], str] = str) -> Answer:
+def unread(error: ClientError | OddAnswerError, show: Callable[[str], str] = str) -> Finding:
     """Return the answer for an error of AWS, or an answer of AWS that cannot be used.
 
     `show` hides messages of AWS that may contain the values of secret settings.
     """
-    return Answer(State.SKIPPED, explain(error, show), action=failed_action(error))
+    return Finding(State.SKIPPED, explain(error, show), action=failed_action(error))
