@@ -14,7 +14,7 @@ from components.connector_role import POLICY_NAME
 from guardrails.iam.containment import implied
 from guardrails.iam.documents import Kind, Statement, read_document
 from guardrails.iam.patterns import Patterns
-from roles.account import Role
+from roles.account import DataSource, Role
 from roles.errors import OddAnswerError
 
 TRUST_POLICY: Final = "trust policy"
@@ -34,10 +34,24 @@ class Verdict(NamedTuple):
 
     policy: str
     statement: str
-    verdict: Literal["covered", "missing", "equivalent", "subset", "excess", "denies"]
-    """The first two are for the program's statements, the others for the role's."""
+    verdict: Literal["covered", "missing", "shared", "equivalent", "subset", "excess", "denies"]
+    """The first three are for the program's statements, the others for the role's.
+
+    A shared statement is written for only some of the data sources that use the role.
+    """
     access: tuple[Access, ...] = ()
-    """The access that is missing, in excess, or denied."""
+    """The access that is missing, shared, in excess, or denied."""
+    data_sources: tuple[DataSource, ...] = ()
+    """The data sources for which the program writes the statement; `audit` adds them."""
+
+    def document(self) -> dict[str, object]:
+        """Return the members that `--json` shows, without the data sources."""
+        return {
+            "policy": self.policy,
+            "statement": self.statement,
+            "verdict": self.verdict,
+            "access": [access._asdict() for access in self.access],
+        }
 
 
 class Difference(NamedTuple):

@@ -14,7 +14,7 @@ from roles.actions import action
 from roles.aws_cli import aws_command
 from roles.detection import Uses, find_connector, find_uses
 from roles.errors import OddAnswerError, concerns_every_call, is_denied, is_gone
-from roles.notes import Notes
+from roles.findings import Finding, State, note, problem, unread
 from roles.reply import Reply
 
 COMPONENT: Final = "aem-connector"
@@ -29,17 +29,6 @@ _READ: Final[Mapping[str, tuple[str, str]]] = {
 """The resource that an operation reads, and how to fix that it is missing."""
 
 _T = TypeVar("_T")
-
-
-class Fault(NamedTuple):
-    """A reason why a data source cannot work under its role, or why this is not known."""
-
-    text: str
-    """One line."""
-    summary: str = "invalid"
-    """A few words."""
-    error: ClientError | OddAnswerError | None = None
-    """The error, if something could not be read: the data source may be fine."""
 
 
 class Requirements(NamedTuple):
@@ -100,18 +89,14 @@ def is_reserved(tag_key: str) -> bool:
     return tag_key.lower().startswith("aws:")
 
 
-class Reading(NamedTuple):
-    """The requirements of a data source as far as they could be read, and all faults."""
-
-    requirements: Requirements | None
-    """None if the role could not be read."""
-    faults: list[Fault]
-
-
 def read_requirements(
-    account: Account, data_source: DataSource, notes: Notes, connector: Connector | None = None
-) -> Reading:
-    """Read a data source, its secret, bucket, and key, and its role.
+    account: Account, data_source: DataSource, connector: Connector | None = None
+) -> tuple[Requirements | None, list[Finding]]:
+    """Read a data source, its secret, bucket, and key, and its role; return all findings on the way.
+
+    A finding is a note, or a fault: a problem, with which the data source cannot work, or a skipped read.
+    A fault has a few words as its text, and one line as its detail. Without the role, there are no
+    requirements.
 
     The configuration determines the connector unless it is given. Raises InputError for an unknown one.
     """
@@ -119,11 +104,12 @@ def read_requirements(
     named = f"data source {data_source.id} ({data_source.type})"
     uses = find_uses(found)
     connector = connector or find_connector(uses)
-    faults: list[Fault] = []
+    notes: list[Finding] = []
+    faults: list[Finding] = []
     unknown: list[str] = []
     source_arn = find(lambda: found.arn("dataSourceArn"), data_source.id, faults)
     if source_arn is None:
-        return Reading(None, faults)
+        return None, faults
     application_account = source_arn.account
     secret_id, secret, secret_arn, key_id = uses.secret_id, None, None, None
     if secret_id:
@@ -131,12 +117,12 @@ def read_requirements(
             secret_arn, key_id = secret["ARN"], secret.get("KmsKeyId")
     elif connector.secret is Need.REQUIRED:
         faults.append(
-            Fault(
+            invalid(
                 f"the configuration of {named} has no secretArn, and the connector {connector.name} "
                 f"needs a secret: see {connector.page}"
             )
         )
-    if faults and faults[0].error and str(secret_id).startswith("arn:"):
+    if faults and faults[0].state is State.SKIPPED and str(secret_id).startswith("arn:"):
         secret_arn = secret_id  # the secret may exist
     elif faults:
         unknown.append("secret")
@@ -145,7 +131,7 @@ def read_requirements(
         before = len(faults)
         owner = uses.bucket_account or application_account
         key_id = find(lambda: _bucket_key(account, bucket, owner, notes), str(bucket), faults)
-        if len(faults) > before and not faults[-1].error:
+        if len(faults) > before and faults[-1].state is State.PROBLEM:
             unknown.append("bucket")
     key_arn = find(lambda: _customer_managed_key(account, key_id, notes), str(key_id), faults)
     if faults:
@@ -166,10 +152,15 @@ def read_requirements(
         secret_id or "",
         tuple(unknown),
     )
-    return Reading(requirements, faults)
+    return requirements, [*notes, *faults]
 
 
-def find(read: Callable[[], _T], name: str, faults: list[Fault]) -> _T | None:
+def invalid(line: str) -> Finding:
+    """Return the fault of a data source that cannot work for a reason."""
+    return problem("invalid", "", line)
+
+
+def find(read: Callable[[], _T], name: str, faults: list[Finding]) -> _T | None:
     """Return the result of a call; if AWS does not find or allow it, append to `faults` and return None.
 
     Raises errors that concern every call.
@@ -177,41 +168,54 @@ def find(read: Callable[[], _T], name: str, faults: list[Fault]) -> _T | None:
     try:
         return read()
     except ParamValidationError as error:
-        faults.append(Fault(" ".join(str(error).split())))
+        faults.append(invalid(" ".join(str(error).split())))
     except OddAnswerError as error:
-        faults.append(Fault(str(error), "not compared", error))
+        faults.append(_unread(error))
     except ClientError as error:
         if concerns_every_call(error):
             raise
         noun, fix = _READ.get(error.operation_name, ("", ""))
         if noun and is_gone(error):
-            faults.append(Fault(f"there is no {noun} {name}: {fix}", f"{noun} does not exist"))
+            faults.append(_missing(noun, f"there is no {noun} {name}: {fix}"))
         else:
-            faults.append(Fault(str(error), "not compared", error))
+            faults.append(_unread(error))
     return None
 
 
-def _deletion(secret: Reply | None) -> Iterator[Fault]:
+def _missing(noun: str, line: str) -> Finding:
+    return problem(f"{noun} does not exist", "", line)
+
+
+def _unread(error: ClientError | OddAnswerError) -> Finding:
+    """Return the fault of a resource that could not be read: the data source may be fine."""
+    found = unread(error)
+    if isinstance(error, ClientError) and is_denied(error):
+        return found._replace(text=f"{found.action} is not allowed", details=(found.text,))
+    return found._replace(details=(found.text,))
+
+
+def _deletion(secret: Reply | None) -> Iterator[Finding]:
     """Return the fault of a secret that is scheduled for deletion; until then, it keeps its ARN."""
     if secret and "DeletedDate" in secret:
         restore = aws_command("secretsmanager restore-secret", secret_id=secret["ARN"])
         text = f"the secret {secret['ARN']} is scheduled for deletion: run `{restore}`"
-        yield Fault(text, "secret is scheduled for deletion")
+        yield problem("secret is scheduled for deletion", "", text)
 
 
 def _role(
-    account: Account, found: Reply, application_account: str, named: str, faults: list[Fault]
+    account: Account, found: Reply, application_account: str, named: str, faults: list[Finding]
 ) -> Role | None:
     """Return the role of a data source; IAM looks up roles without their path."""
     if "roleArn" not in found:
-        faults.append(Fault(f"{named} has no role: deploy the program, and give it the new role's ARN"))
+        line = f"{named} has no role: deploy the program, and give it the new role's ARN"
+        faults.append(invalid(line))
         return None
     arn = find(lambda: found.arn("roleArn"), named, faults)
     if arn is None:
         return None
     if arn.account != application_account:
         faults.append(
-            Fault(
+            invalid(
                 f"{named} is in account {application_account} and its role in {arn.account}: Amazon Q "
                 "Business can be passed only roles in its own account; create a new role with the "
                 "program"
@@ -222,44 +226,47 @@ def _role(
     if role and role.arn != arn.text:
         noun, fix = _READ["GetRole"]
         text = f"there is no role {arn.text}, but the role of this name is {role.arn}: {fix}"
-        faults.append(Fault(text, f"{noun} does not exist"))
+        faults.append(_missing(noun, text))
         return None
     return role
 
 
-def _bucket(connector: Connector, uses: Uses, named: str, notes: Notes) -> str | None:
+def _bucket(connector: Connector, uses: Uses, named: str, notes: list[Finding]) -> str | None:
     """Return the bucket that the role reads; the roles of this program read at most one."""
     if not uses.buckets:
         return None
     if connector.bucket is Need.NOT_SUPPORTED:
-        notes.warn(
+        text = (
             f"the configuration of {named} names the bucket {uses.buckets[0]}, to which the role of the "
             f"connector {connector.name} gives no access: see {connector.page}"
         )
+        notes.append(note(text))
         return None
     if len(uses.buckets) > 1:
-        notes.warn(
+        text = (
             f"the configuration of {named} names several buckets ({', '.join(uses.buckets)}), and "
             f"bucketName is a single bucket: the role policy is only for {uses.buckets[0]}"
         )
+        notes.append(note(text))
     return uses.buckets[0]
 
 
-def _bucket_key(account: Account, bucket: str | None, owner: str, notes: Notes) -> str | None:
+def _bucket_key(account: Account, bucket: str | None, owner: str, notes: list[Finding]) -> str | None:
     """Return the key of a bucket that is the data source."""
     try:
         return account.bucket_encryption(bucket, owner).key_id if bucket else None
     except ClientError as error:
         if not is_denied(error):
             raise
-        notes.warn(
+        text = (
             f"{action(error.operation_name)} is not allowed for the bucket {bucket}: if a customer "
             "managed key encrypts its objects, set kmsKeyId"
         )
+        notes.append(note(text))
         return None
 
 
-def _customer_managed_key(account: Account, key_id: str | None, notes: Notes) -> str | None:
+def _customer_managed_key(account: Account, key_id: str | None, notes: list[Finding]) -> str | None:
     """Return the ARN of a key unless AWS manages it."""
     try:
         return account.customer_managed_key(key_id)
@@ -267,8 +274,9 @@ def _customer_managed_key(account: Account, key_id: str | None, notes: Notes) ->
         # An alias does not identify its key; for a key ID or ARN, only the manager is unknown.
         if not is_denied(error) or is_alias(str(key_id)):
             raise
-        notes.warn(
+        text = (
             f"{action(error.operation_name)} is not allowed for {key_id}, which is assumed to be "
             "customer managed: if AWS manages it (aws/secretsmanager, aws/s3), do not set kmsKeyId"
         )
+        notes.append(note(text))
         return key_id

@@ -19,7 +19,8 @@ from roles.adopt.files import Plan
 from roles.adopt.room import policy_names
 from roles.detection import connector_named, connectors_of
 from roles.difference import TRUST_POLICY, Difference, Verdict, compare_role
-from roles.errors import FINE, InputError, explain
+from roles.errors import FINE, InputError
+from roles.findings import State
 from roles.notes import Notes
 from roles.output import Output
 from roles.project import project_name, stack_name
@@ -119,10 +120,13 @@ def _requirements(
     account: Account, data_source: DataSource, notes: Notes, connector: Connector | None
 ) -> Requirements:
     """Read the requirements of the role; raises InputError with all reasons not to import it."""
-    requirements, faults = read_requirements(account, data_source, notes, connector)
-    if requirements and not faults:
+    requirements, findings = read_requirements(account, data_source, connector)
+    for note in findings:
+        if note.state is State.NOTE:
+            notes.warn(note.text)
+    reasons = [line for finding in findings for line in finding.details]
+    if requirements and not reasons:
         return requirements
-    reasons = [explain(fault.error) if fault.error else fault.text for fault in faults]
     if len(reasons) == 1:
         raise InputError(*reasons)
     raise InputError(
@@ -248,14 +252,10 @@ def _document(result: _Result) -> dict[str, object]:
         "difference": {
             "equivalent": result.difference.equivalent,
             "complete": result.requirements.role.complete,
-            "program": [_plain(verdict) for verdict in result.difference.program],
-            "role": [_plain(verdict) for verdict in result.difference.role],
+            "program": [verdict.document() for verdict in result.difference.program],
+            "role": [verdict.document() for verdict in result.difference.role],
         },
         "keptPolicies": _kept(result.requirements.role),
         "inlinePolicies": report.room_document(result.plan.room),
         "files": result.files,
     }
-
-
-def _plain(verdict: Verdict) -> dict[str, object]:
-    return {**verdict._asdict(), "access": [access._asdict() for access in verdict.access]}

@@ -42,6 +42,7 @@ from roles.errors import (
     concerns_every_call,
     explain,
 )
+from roles.findings import State
 from roles.notes import Notes, Remarks
 from roles.output import Line, Output, Part, Row, Table
 from roles.project import project_name
@@ -229,9 +230,13 @@ def _plan(account: Account, source: DataSource, project: str, notes: Notes) -> _
     """Read one data source and plan its import; raises InputError or SettingsError with the reasons."""
     if not connectors_of(source.type):
         raise InputError(f"no connector of this program has the type {source.type}")
-    requirements, faults = read_requirements(account, source, notes)
-    if requirements is None or faults:
-        raise InputError(*(explain(fault.error) if fault.error else fault.text for fault in faults))
+    requirements, findings = read_requirements(account, source)
+    for note in findings:
+        if note.state is State.NOTE:
+            notes.warn(note.text)
+    reasons = [line for finding in findings for line in finding.details]
+    if requirements is None or reasons:
+        raise InputError(*reasons)
     plan = files.plan(requirements, project, partial(policy_names, account, requirements.role, notes))
     return _Adopted(source, requirements, plan, compare_role(requirements.role, *plan.documents))
 

@@ -9,7 +9,8 @@ from typing import Final
 
 from roles.account import Account
 from roles.audit import markdown, table
-from roles.audit.survey import Finding, State, Survey, survey
+from roles.audit.survey import Outcome, Survey, survey
+from roles.difference import Verdict
 from roles.errors import COULD_NOT_LOOK, FINE, PROBLEMS, InputError
 from roles.output import Output
 from roles.project import stack_name
@@ -68,9 +69,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _exit_code(found: Survey) -> int:
     states = {result.state for result in found.data_sources}
-    if states & {State.DIFFERENT, State.INVALID, State.UNKNOWN}:
+    if states & {Outcome.DIFFERENT, Outcome.INVALID, Outcome.UNKNOWN}:
         return PROBLEMS
-    return COULD_NOT_LOOK if State.SKIPPED in states or found.skipped or found.denied else FINE
+    return COULD_NOT_LOOK if Outcome.SKIPPED in states or found.skipped or found.denied else FINE
 
 
 def _document(found: Survey) -> dict[str, object]:
@@ -102,7 +103,7 @@ def _document(found: Survey) -> dict[str, object]:
                 "state": role.state,
                 "result": role.text,
                 "dataSources": [user.data_source.id for user in users[role.arn]],
-                "findings": [_plain(finding) for finding in role.findings],
+                "findings": [_plain(verdict) for verdict in role.differences],
                 "remarks": role.remarks,
             }
             for role in found.roles
@@ -112,11 +113,11 @@ def _document(found: Survey) -> dict[str, object]:
     }
 
 
-def _plain(finding: Finding) -> dict[str, object]:
+def _plain(verdict: Verdict) -> dict[str, object]:
     return {
-        "finding": finding.kind,
-        "policy": finding.policy,
-        "statement": finding.statement,
-        "access": [access._asdict() for access in finding.access],
-        "dataSources": [data_source.id for data_source in finding.data_sources],
+        "finding": verdict.verdict,
+        "policy": verdict.policy,
+        "statement": verdict.statement,
+        "access": [access._asdict() for access in verdict.access],
+        "dataSources": [data_source.id for data_source in verdict.data_sources],
     }

@@ -10,8 +10,8 @@ from typing import Final
 
 from components.errors import escape
 from roles.account import DataSource
-from roles.audit.survey import LABELS, DataSourceResult, Finding, RoleResult, Survey
-from roles.difference import TRUST_POLICY
+from roles.audit.survey import LABELS, DataSourceResult, RoleResult, Survey
+from roles.difference import TRUST_POLICY, Verdict
 
 LIMIT: Final = 60_000
 """Bytes. GitHub accepts 65,536 characters in an issue or a comment."""
@@ -75,18 +75,18 @@ def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult
     sources = [user.data_source for user in used_by]
     lines += [f"- used by {_code(source.label)}" for source in sources]
     lines += [f"- {_code(remark)}" for remark in role.remarks]
-    for finding in role.findings:
-        lines += _finding(finding, sources)
+    for verdict in role.differences:
+        lines += _difference(verdict, sources)
     return "\n".join((*lines, "\n</details>\n"))
 
 
-def _finding(finding: Finding, used_by: Sequence[DataSource]) -> Iterator[str]:
-    some = bool(finding.data_sources) and len(finding.data_sources) < len(used_by)
-    only = f", for {', '.join(_code(each.label) for each in finding.data_sources)}" if some else ""
-    statement = f"{_code(finding.policy)}, {_code(finding.statement)}"
-    yield f"- {LABELS[finding.kind]}: {statement}{only}"
-    preposition = "by" if finding.policy == TRUST_POLICY else "on"
-    for access in finding.access:
+def _difference(verdict: Verdict, used_by: Sequence[DataSource]) -> Iterator[str]:
+    some = bool(verdict.data_sources) and len(verdict.data_sources) < len(used_by)
+    only = f", for {', '.join(_code(each.label) for each in verdict.data_sources)}" if some else ""
+    statement = f"{_code(verdict.policy)}, {_code(verdict.statement)}"
+    yield f"- {LABELS[verdict.verdict]}: {statement}{only}"
+    preposition = "by" if verdict.policy == TRUST_POLICY else "on"
+    for access in verdict.access:
         actions = ", ".join(map(_code, access.actions))
         targets = ", ".join(map(_code, access.targets))
         condition = ", under another condition" if access.condition else ""

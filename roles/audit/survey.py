@@ -20,7 +20,7 @@ from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
 from roles.arns import Arn
 from roles.detection import connectors_of, find_connector, find_uses
-from roles.difference import Access, compare, program_statements, role_statements
+from roles.difference import Access, Verdict, compare, program_statements, role_statements
 from roles.errors import (
     InputError,
     OddAnswerError,
@@ -29,15 +29,14 @@ from roles.errors import (
     failed_action,
     is_denied,
 )
-from roles.notes import Notes, Remarks
+from roles.findings import Finding, State, unread
+from roles.notes import Notes
 from roles.reading import read_each
-from roles.requirements import Fault, Requirements, find, read_requirements
+from roles.requirements import Requirements, find, invalid, read_requirements
 from roles.stack import Stack
 
-VERB: Final = "audit"
 
-
-class State(StrEnum):
+class Outcome(StrEnum):
     """How a role compares, for one data source or for all that use it."""
 
     EQUIVALENT = "equivalent"
@@ -51,36 +50,13 @@ class State(StrEnum):
     """Something could not be read."""
 
 
-class Kind(StrEnum):
-    """The kind of a finding about a statement."""
-
-    EXCESS = "excess"
-    """The role has the statement, but none of its data sources needs it."""
-    DENIES = "denies"
-    """The role has the statement, and it denies access; the program denies nothing."""
-    MISSING = "missing"
-    """The program writes the statement, but the role does not have it."""
-    SHARED = "shared"
-    """The role has the statement, but only some of its data sources need it."""
-
-
-LABELS: Final[Mapping[Kind, str]] = {
-    Kind.EXCESS: "in excess",
-    Kind.DENIES: "denying",
-    Kind.MISSING: "missing",
-    Kind.SHARED: "shared",
+LABELS: Final[Mapping[str, str]] = {
+    "excess": "in excess",
+    "denies": "denying",
+    "missing": "missing",
+    "shared": "shared",
 }
-
-
-class Finding(NamedTuple):
-    """A statement that makes a role different."""
-
-    kind: Kind
-    policy: str
-    statement: str
-    access: tuple[Access, ...]
-    data_sources: tuple[DataSource, ...] = ()
-    """The data sources for which the program writes the statement."""
+"""Names of the verdicts that make a role different."""
 
 
 class DataSourceResult(NamedTuple):
@@ -91,7 +67,7 @@ class DataSourceResult(NamedTuple):
     """Empty if it is unknown."""
     role_arn: str
     """Empty without a role."""
-    state: State
+    state: Outcome
     text: str
     """The state in a few words."""
     remarks: tuple[str, ...] = ()
@@ -101,9 +77,10 @@ class RoleResult(NamedTuple):
     """A role, and how it compares with the needs of its data sources."""
 
     arn: str
-    state: State
+    state: Outcome
     text: str
-    findings: tuple[Finding, ...] = ()
+    differences: tuple[Verdict, ...] = ()
+    """The statements that make the role different."""
     remarks: tuple[str, ...] = ()
     member: str = ""
     """The component of the stack that declares the role; empty if it is not one of the stack's."""
@@ -111,7 +88,7 @@ class RoleResult(NamedTuple):
     @property
     def has_details(self) -> bool:
         """Whether there is more than the text to report."""
-        return bool(self.findings or self.remarks)
+        return bool(self.differences or self.remarks)
 
 
 class Survey(NamedTuple):
@@ -170,10 +147,10 @@ class Survey(NamedTuple):
         groups = groupby(self.data_sources, lambda result: result.data_source[:4])
         return [list(results) for _, results in groups]
 
-    def counts(self) -> dict[State, int]:
+    def counts(self) -> dict[Outcome, int]:
         """Return the number of data sources in each state."""
         states = [result.state for result in self.data_sources]
-        return {state: states.count(state) for state in State}
+        return {state: states.count(state) for state in Outcome}
 
 
 class _Needs(NamedTuple):
@@ -246,48 +223,51 @@ def _explain(error: ClientError | OddAnswerError) -> str:
 
 def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, _Needs | None]:
     """Read a data source and its needs; without needs, its role cannot be compared."""
-    remarks = Remarks(VERB)
-    faults: list[Fault] = []
-    result = DataSourceResult(data_source, "", "", State.EQUIVALENT, "")
+    findings: list[Finding] = []
+    result = DataSourceResult(data_source, "", "", Outcome.EQUIVALENT, "")
     needs, unknown = None, ()
     try:
-        found = find(lambda: account.data_source(data_source), data_source.id, faults)
+        found = find(lambda: account.data_source(data_source), data_source.id, findings)
         if found is not None:
             uses = find_uses(found)
             result = result._replace(role_arn=found.get("roleArn", ""))
             if not connectors_of(uses.type):
-                state = State.UNKNOWN if result.role_arn else State.NO_ROLE
+                state = Outcome.UNKNOWN if result.role_arn else Outcome.NO_ROLE
                 return result._replace(state=state, text=state), None
             result = result._replace(connector=find_connector(uses).name)
-            requirements, read = read_requirements(account, data_source, remarks)
-            faults += read
-            needs = _needs(requirements, faults) if requirements else None
+            requirements, read = read_requirements(account, data_source)
+            findings += read
+            needs = _needs(requirements, findings) if requirements else None
             unknown = requirements.unknown if requirements and needs else ()
     except InputError as error:
-        faults.append(Fault(" ".join(error.lines)))
+        findings.append(invalid(" ".join(error.lines)))
     except OddAnswerError as error:
-        faults.append(Fault(str(error), "not compared", error))
-    for fault in faults:
-        remarks.warn(_explain(fault.error) if fault.error else fault.text)
+        findings.append(unread(error))
+    remarks = [_remark(finding) for finding in findings]
     if unknown:
-        remarks.warn(f"access to its {' and '.join(unknown)} counts as neither missing nor in excess")
-    wrong = dict.fromkeys(fault.summary for fault in faults if not fault.error)
+        remarks.append(f"access to its {' and '.join(unknown)} counts as neither missing nor in excess")
+    wrong = dict.fromkeys(finding.text for finding in findings if finding.state is State.PROBLEM)
     if wrong:
         # That a resource does not exist is more specific.
-        shown = [summary for summary in wrong if summary != State.INVALID or len(wrong) == 1]
-        result = result._replace(state=State.INVALID, text=", ".join(shown))
-    elif faults:
-        result = result._replace(state=State.SKIPPED, text=State.SKIPPED)
-    return result._replace(remarks=tuple(remarks.texts)), needs
+        shown = [text for text in wrong if text != Outcome.INVALID or len(wrong) == 1]
+        result = result._replace(state=Outcome.INVALID, text=", ".join(shown))
+    elif any(finding.state is State.SKIPPED for finding in findings):
+        result = result._replace(state=Outcome.SKIPPED, text=Outcome.SKIPPED)
+    return result._replace(remarks=tuple(remarks)), needs
 
 
-def _needs(requirements: Requirements, faults: list[Fault]) -> _Needs | None:
-    """Return the needs; append to `faults` the settings that the program rejects."""
+def _remark(finding: Finding) -> str:
+    """Return the line about a finding."""
+    return finding.details[0] if finding.state is State.PROBLEM else finding.text
+
+
+def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None:
+    """Return the needs; append to `findings` the settings that the program rejects."""
     try:
         return _render(requirements)
     except SettingsError as error:
-        faults += [
-            Fault(f"{problem.name}: {problem.message}; expected {problem.expected}")
+        findings += [
+            invalid(f"{problem.name}: {problem.message}; expected {problem.expected}")
             for problem in error.problems
         ]
         refused = {problem.setting for problem in error.problems}
@@ -371,7 +351,7 @@ def _compare(
     if not compared:
         return RoleResult(role_arn, others[0].state, others[0].text), others
     role = compared[0][1].role
-    findings = tuple(_findings(compared, role_statements(role)))
+    differences = tuple(_differences(compared, role_statements(role)))
     remarks: list[str] = []
     if others:
         names = ", ".join(other.data_source.id for other in others)
@@ -383,32 +363,32 @@ def _compare(
     results: list[DataSourceResult] = []
     for result, _ in compared:
         own = [
-            finding
-            for finding in findings
-            if finding.kind is not Kind.MISSING or result.data_source in finding.data_sources
+            difference
+            for difference in differences
+            if difference.verdict != "missing" or result.data_source in difference.data_sources
         ]
         results.append(_judge_data_source(result, own, role))
-    complete = role.complete and all(result.state is not State.SKIPPED for result, _ in compared)
-    state, text = _judge(findings, complete=complete)
-    invalid = [result for result, _ in compared if result.state is State.INVALID]
-    if invalid and not findings:
+    complete = role.complete and all(result.state is not Outcome.SKIPPED for result, _ in compared)
+    state, text = _judge(differences, complete=complete)
+    invalid = [result for result, _ in compared if result.state is Outcome.INVALID]
+    if invalid and not differences:
         state, text = invalid[0].state, invalid[0].text
-    return RoleResult(role_arn, state, text, findings, tuple(remarks)), [*others, *results]
+    return RoleResult(role_arn, state, text, differences, tuple(remarks)), [*others, *results]
 
 
 def _judge_data_source(
-    result: DataSourceResult, findings: Sequence[Finding], role: Role
+    result: DataSourceResult, differences: Sequence[Verdict], role: Role
 ) -> DataSourceResult:
-    """Return the result for a data source from the findings about its role."""
-    state, text = _judge(findings, complete=role.complete and result.state is not State.SKIPPED)
-    if result.state is State.INVALID:
-        return result._replace(text=f"{result.text}, {text}" if findings else result.text)
+    """Return the result for a data source from the differences of its role."""
+    state, text = _judge(differences, complete=role.complete and result.state is not Outcome.SKIPPED)
+    if result.state is Outcome.INVALID:
+        return result._replace(text=f"{result.text}, {text}" if differences else result.text)
     return result._replace(state=state, text=text)
 
 
-def _findings(
+def _differences(
     compared: Sequence[tuple[DataSourceResult, _Needs]], actual: Sequence[Statement]
-) -> Iterator[Finding]:
+) -> Iterator[Verdict]:
     """Compare the statements of a role with those that the program writes for its data sources."""
     possible = dict.fromkeys(
         statement for _, needs in compared for statement in (*needs.program, *needs.optional)
@@ -420,24 +400,23 @@ def _findings(
         for statement in (*needs.program, *(each for each in needs.optional if each in covered)):
             program.setdefault(statement, []).append(result.data_source)
     for verdict in compare([*program], actual).role:
-        if verdict.verdict in (Kind.EXCESS, Kind.DENIES):
-            yield Finding(Kind(verdict.verdict), verdict.policy, verdict.statement, verdict.access)
+        if verdict.verdict in ("excess", "denies"):
+            yield verdict
     for statement, data_sources in program.items():
-        named = (statement.policy, statement.name)
         if statement not in covered:
-            yield Finding(Kind.MISSING, *named, verdicts[statement].access, tuple(data_sources))
+            yield verdicts[statement]._replace(data_sources=tuple(data_sources))
         elif len(data_sources) < len(compared):
             access = Access(statement.actions.values, statement.targets.values, condition=False)
-            yield Finding(Kind.SHARED, *named, (access,), tuple(data_sources))
+            yield Verdict(statement.policy, statement.name, "shared", (access,), tuple(data_sources))
 
 
-def _judge(findings: Sequence[Finding], *, complete: bool) -> tuple[State, str]:
-    """Return the state that follows from findings, and their number by kind."""
-    kinds = [finding.kind for finding in findings]
+def _judge(differences: Sequence[Verdict], *, complete: bool) -> tuple[Outcome, str]:
+    """Return the state that follows from differences, and their number by kind."""
+    kinds = [difference.verdict for difference in differences]
     text = ", ".join(f"{kinds.count(kind)} {LABELS[kind]}" for kind in LABELS if kind in kinds)
     # Missing access may be in a policy that could not be read.
-    if {*kinds} - {Kind.MISSING} or (kinds and complete):
-        return State.DIFFERENT, text
+    if {*kinds} - {"missing"} or (kinds and complete):
+        return Outcome.DIFFERENT, text
     if complete:
-        return State.EQUIVALENT, State.EQUIVALENT
-    return State.SKIPPED, f"{text}{', ' * bool(text)}not completely compared"
+        return Outcome.EQUIVALENT, Outcome.EQUIVALENT
+    return Outcome.SKIPPED, f"{text}{', ' * bool(text)}not completely compared"

@@ -4,20 +4,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from roles.account import DataSource
-from roles.audit.survey import LABELS, Finding, State, Survey
-from roles.difference import TRUST_POLICY
+from roles.audit.survey import LABELS, Outcome, Survey
+from roles.difference import TRUST_POLICY, Verdict
 from roles.output import Line, Part, Row, Table
 
 _HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "MEMBER", "USED BY", "RESULT")
 _MEMBER: Final = "MEMBER"
 """The column that only a table with a stack has."""
-_COLORS: Final[Mapping[State, str]] = {
-    State.EQUIVALENT: "green",
-    State.DIFFERENT: "red",
-    State.INVALID: "red",
-    State.UNKNOWN: "yellow",
-    State.NO_ROLE: "",
-    State.SKIPPED: "yellow",
+_COLORS: Final[Mapping[Outcome, str]] = {
+    Outcome.EQUIVALENT: "green",
+    Outcome.DIFFERENT: "red",
+    Outcome.INVALID: "red",
+    Outcome.UNKNOWN: "yellow",
+    Outcome.NO_ROLE: "",
+    Outcome.SKIPPED: "yellow",
 }
 
 
@@ -41,8 +41,8 @@ def parts(found: Survey) -> Iterator[Part]:
             yield f"  member {role.member} of stack {found.stack}"
         yield from (f"  used by {data_source.label}" for data_source in used_by)
         yield from (Line(f"  {remark}", 4) for remark in role.remarks)
-        for finding in role.findings:
-            yield from _finding(finding, used_by)
+        for verdict in role.differences:
+            yield from _difference(verdict, used_by)
     yield ""
     yield Line(found.summary, 2)
 
@@ -61,12 +61,12 @@ def _table(found: Survey) -> Table:
     return Table([name for name in _HEAD if found.stack or name != _MEMBER], groups)
 
 
-def _finding(finding: Finding, used_by: Sequence[DataSource]) -> Iterator[Part]:
-    yield f"  {LABELS[finding.kind]}: {finding.policy}, {finding.statement}"
-    preposition = "by" if finding.policy == TRUST_POLICY else "on"
-    for access in finding.access:
+def _difference(verdict: Verdict, used_by: Sequence[DataSource]) -> Iterator[Part]:
+    yield f"  {LABELS[verdict.verdict]}: {verdict.policy}, {verdict.statement}"
+    preposition = "by" if verdict.policy == TRUST_POLICY else "on"
+    for access in verdict.access:
         condition = ", under another condition" if access.condition else ""
         yield Line(f"      {', '.join(access.actions)}{condition}", 6)
         yield from (f"        {preposition} {target}" for target in access.targets)
-    if finding.data_sources and len(finding.data_sources) < len(used_by):
-        yield Line(f"      for {', '.join(each.label for each in finding.data_sources)}", 10)
+    if verdict.data_sources and len(verdict.data_sources) < len(used_by):
+        yield Line(f"      for {', '.join(each.label for each in verdict.data_sources)}", 10)

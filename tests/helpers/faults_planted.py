@@ -432,8 +432,8 @@ FAULTS: Final = (
     Fault(
         "audit succeeds with roles that differ",
         "roles/audit/command.py",
-        "{State.DIFFERENT, State.INVALID, State.UNKNOWN}",
-        "{State.INVALID, State.UNKNOWN}",
+        "{Outcome.DIFFERENT, Outcome.INVALID, Outcome.UNKNOWN}",
+        "{Outcome.INVALID, Outcome.UNKNOWN}",
         "tests/roles/audit/test_table.py::test_the_statements_of_a_different_role_are_named",
     ),
     Fault(
@@ -446,8 +446,8 @@ FAULTS: Final = (
     Fault(
         "audit calls access missing that only one of several data sources lacks",
         "roles/audit/survey.py",
-        "if finding.kind is not Kind.MISSING or result.data_source in finding.data_sources",
-        "if finding.data_sources is not None",
+        'if difference.verdict != "missing" or result.data_source in difference.data_sources',
+        "if difference.data_sources is not None",
         "tests/roles/audit/test_survey.py::test_a_missing_statement_of_a_shared_role_names_the_data_sources_that_need_it",
     ),
     Fault(
