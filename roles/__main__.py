@@ -1,27 +1,23 @@
-"""Start a command: `python -m roles --help`."""
+"""Start a command: `python -m roles --help`, or `qbusiness-roles --help` from the installed package.
+
+Importing the SDKs takes a second. This module first handles interruptions and missing packages.
+"""
 
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
-_FAILED = 2
-_INTERRUPTED = 130
-_IN_A_CLONE: Final = "python -m roles"
-_INSTALL: Final = "make roles"
+_FAILED: Final = 2
+_INTERRUPTED: Final = 130
 
 
-def main(arguments: Sequence[str] | None = None, program: str = _IN_A_CLONE) -> int:
-    """Run a command and return the exit code."""
-    # The SDKs take half a second to import. `start` first handles interruptions.
-    return import_module("roles.command_line").main(arguments, program)
-
-
-def start(program: str = _IN_A_CLONE, install: str = _INSTALL) -> int:
+def start(program: str, install: str) -> int:
     """Run the command so that no interruption prints a traceback, and return the exit code.
 
     `program` is the start of the command, and `install` the command that installs missing packages.
@@ -31,17 +27,15 @@ def start(program: str = _IN_A_CLONE, install: str = _INSTALL) -> int:
     if interruptible:
         signal.signal(signal.SIGINT, _end)
     try:
-        import_module("roles.command_line")
+        cli = import_module("roles.cli")
     except ModuleNotFoundError as error:
-        return _fail(_missing(error.name, install))
+        return _fail(f"{error.name} is not installed: run `{install}`")
     except OSError as error:
         return _fail(str(error))  # such as a full disk, on which no temporary file fits
-    if find_spec("rich") is None:  # imported later, and only for a terminal
-        return _fail(_missing("rich", install))
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return main(program=program)
+        return cli.main(None, program)
     except KeyboardInterrupt:
         return _INTERRUPTED  # during the report of another error
     finally:
@@ -49,14 +43,21 @@ def start(program: str = _IN_A_CLONE, install: str = _INSTALL) -> int:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def start_installed() -> int:
+    """Run the command from the installed package, and return the exit code."""
+    # The package contains the directories of a clone that the commands import, side by side.
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    # With another Python, both would search an index for a package of this name.
+    pip = (sys.executable, "-m", "pip", "install")
+    uv = ("uv", "pip", "install", "--python", sys.executable)
+    install = shlex.join([*(pip if find_spec("pip") else uv), "qbusiness-connector[roles]"])
+    return start("qbusiness-roles", install)
+
+
 def _end(*_: object) -> None:
     """End the process: nothing has begun yet, and an import can lose an exception."""
     _write("interrupted", '"interrupted"')
     os._exit(_INTERRUPTED)
-
-
-def _missing(package: str | None, install: str) -> str:
-    return f"{package} is not installed: run `{install}`"
 
 
 def _fail(text: str) -> int:
@@ -74,4 +75,4 @@ def _write(text: str, in_json: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(start())
+    sys.exit(start("python -m roles", "make roles"))

@@ -22,7 +22,7 @@ from components.formats import REGION
 from roles.actions import action
 from roles.arns import Arn
 from roles.errors import DENIED, InputError, OddAnswerError, PageError, code, is_denied
-from roles.notes import Notes
+from roles.output import Notes
 from roles.reading import THREADS
 from roles.reply import Reply, read
 

@@ -1,15 +1,32 @@
-"""Write the result of a verb to standard output, and its notes to standard error."""
+"""Write the result of a verb to standard output, and its notes to standard error.
+
+All characters except printable ASCII are escaped, so that no name from AWS can imitate a line or control
+the terminal. On a terminal, rich fits tables and texts to the width. Nothing is markup, and colors only
+repeat the text; rich leaves them out where the terminal has none, or NO_COLOR is set.
+"""
 
 import errno
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from contextlib import suppress
+from threading import RLock
+from typing import Final, NamedTuple, TextIO
+
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
+from rich.progress_bar import ProgressBar
+from rich.table import Table as RichTable
+from rich.text import Text
 
 from components.errors import escape
-from roles.notes import Notes, is_terminal, silence
 
+_STEP: Final = 100
+"""Items between two lines of progress, if there is no bar."""
+_BAR: Final = 30
+"""Columns of the bar, if the terminal has room for them."""
 _NARROWEST: Final = 20
 """The columns of a terminal that every cell of a table fits in."""
 _TITLE_HANG: Final = 2
@@ -50,6 +67,73 @@ Part = str | Line | Table
 """A part of the result; a string is a line that is not wrapped, such as a command."""
 
 
+class Notes:
+    """The notes of a verb; each begins with the verb.
+
+    A closed standard error does not stop the command. Threads can write notes too.
+    """
+
+    def __init__(self, verb: str, *, draws: bool = True) -> None:
+        """Store the verb, and whether to draw a bar on a terminal."""
+        self.verb = verb
+        self._draws = draws
+        self._in_line = False
+        self._lock = RLock()
+
+    def __call__(self, text: str, *more: str) -> None:
+        """Write a note, and more lines below it."""
+        with self._lock:
+            self.end_line()
+            for line in (f"{self.verb}: {text}", *more):
+                self._write(f"{escape(line)}\n")
+
+    def warn(self, text: str) -> None:
+        """Write a warning."""
+        self(f"warning: {text}")
+
+    def progress(self, items: str, done: int, total: int) -> None:
+        """Show the progress: as a bar on a terminal, otherwise as a line after every hundred items."""
+        if not self._draws or not _is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
+            if done % _STEP == 0:
+                self(f"{items}: {done} of {total}")
+            return
+        bar = _bar(escape(f"{self.verb}: {items}"), done, total)
+        with self._lock:
+            self._write(f"\r{bar}")
+            self._in_line = True
+            if done == total:
+                self.end_line()
+
+    def end_line(self) -> None:
+        """End the line of a bar or a question, if there is one."""
+        with self._lock:
+            if self._in_line:
+                self._write("\n")
+                self._in_line = False
+
+    def _write(self, text: str) -> None:
+        """Write escaped text."""
+        if sys.stderr is None:
+            return
+        try:
+            print(text, end="", file=sys.stderr, flush=True)
+        except OSError:
+            silence(sys.stderr)
+
+
+class Remarks(Notes):
+    """The warnings about one data source, which are shown with it."""
+
+    def __init__(self, verb: str) -> None:
+        """Store the verb."""
+        super().__init__(verb)
+        self.texts: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """Keep a warning."""
+        self.texts.append(text)
+
+
 class Output(Notes):
     """The output of a verb: the lines of its result or one JSON document, and notes."""
 
@@ -66,7 +150,7 @@ class Output(Notes):
     def show(self, *parts: Part) -> None:
         """Write parts of the result, fitted to a terminal; without a wide one, a row is one line."""
         self.check_open()
-        fits = is_terminal(sys.stdout) and shutil.get_terminal_size().columns >= _NARROWEST
+        fits = _is_terminal(sys.stdout) and shutil.get_terminal_size().columns >= _NARROWEST
         lines = _fitted if fits else _plain
         for part in parts:
             for line in lines(part):
@@ -81,7 +165,7 @@ class Output(Notes):
     @property
     def can_ask(self) -> bool:
         """Whether a person can see a question and answer it."""
-        return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+        return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
     def ask(self, question: str, *choices: str) -> str:
         """Return the answer to a question below its choices; raises EOFError at the end of input."""
@@ -131,16 +215,70 @@ def _padded(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _fitted(part: Part) -> Iterator[str]:
     """Return the lines of a part, as wide as the terminal."""
-    if isinstance(part, str):
-        yield escape(part)
-        return
-    from roles import terminal  # noqa: PLC0415 only a terminal needs rich
-
     match part:
+        case str(text):
+            yield escape(text)
         case Line(text, hang, color):
-            yield terminal.wrapped(escape(text), hang, color)
+            yield _wrapped(escape(text), hang, color)
         case Table(head, groups):
-            for title, group in groups:
-                yield from [terminal.wrapped(escape(title), _TITLE_HANG, "")] if title else ()
-                rows = [([*map(escape, row.cells)], row.color) for row in group]
-                yield terminal.table(head, rows)
+            for title, rows in groups:
+                yield from [_wrapped(escape(title), _TITLE_HANG, "")] if title else ()
+                yield _table(head, rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Row]) -> str:
+    shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in head:
+        shown.add_column(title, overflow="fold")
+    for row in rows:
+        *cells, last = map(escape, row.cells)
+        shown.add_row(*map(Text, cells), Text.assemble((last, row.color)))
+    return _rendered(shown, _console())
+
+
+def _wrapped(text: str, hang: int, color: str) -> str:
+    """Return a text whose lines after the first begin at a column, and the part before it in a color.
+
+    A word without room in one line, such as an ARN, is not divided, so that it can be copied.
+    """
+    console = _console()
+    rest, width = Text(text[hang:]), console.width - hang
+    if Measurement.get(console, console.options, rest).minimum <= width:
+        rest = Text(f"\n{' ' * hang}").join(rest.wrap(console, width))
+    return _rendered(Text.assemble((text[:hang], color), rest), console)
+
+
+def _bar(label: str, done: int, total: int) -> str:
+    """Return a line that shows the progress."""
+    shown = RichTable.grid(padding=(0, 1, 0, 0))
+    for _ in range(3):
+        shown.add_column(no_wrap=True, overflow="crop")
+    filled = ProgressBar(total, done, _BAR, complete_style="green", finished_style="green")
+    shown.add_row(Text(label), filled, Text(f"{done} of {total}"))
+    return _rendered(shown, _console(sys.stderr))
+
+
+def _console(stream: TextIO | None = None) -> Console:
+    # rich would accept COLUMNS=0, and print nothing.
+    width = shutil.get_terminal_size().columns
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def _rendered(shown: RenderableType, console: Console) -> str:
+    """Return the lines without spaces at their ends."""
+    with console.capture() as captured:
+        console.print(shown, soft_wrap=isinstance(shown, Text))
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a stream is open, and a terminal."""
+    return stream is not None and stream.isatty()
+
+
+def silence(stream: TextIO) -> None:
+    """Discard the buffer of a stream and all later output: Python flushes the buffer when it exits."""
+    with suppress(OSError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

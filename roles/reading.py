@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from threading import Event, Thread, current_thread, main_thread
 from typing import Final, TypeVar
 
-from roles.notes import Notes
+from roles.output import Notes
 
 THREADS: Final = 24
 """Calls at the same time. AWS publishes no limits for reads of IAM and Amazon Q Business: each API has a

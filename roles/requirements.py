@@ -94,7 +94,7 @@ def read_requirements(
 ) -> tuple[Requirements | None, list[Finding]]:
     """Read a data source, its secret, bucket, and key, and its role; return all findings on the way.
 
-    A finding is a note, or a fault: a problem, with which the data source cannot work, or a skipped read.
+    A finding is a note, or a fault: a problem because of which it cannot work, or a skipped read.
     A fault has a few words as its text, and one line as its detail. Without the role, there are no
     requirements.
 

@@ -21,8 +21,7 @@ from roles.detection import connector_named, connectors_of
 from roles.difference import TRUST_POLICY, Difference, Verdict, compare_role
 from roles.errors import FINE, InputError
 from roles.findings import State
-from roles.notes import Notes
-from roles.output import Output
+from roles.output import Notes, Output
 from roles.project import project_name, stack_name
 from roles.reading import read_each
 from roles.requirements import Requirements, read_requirements

@@ -43,8 +43,7 @@ from roles.errors import (
     explain,
 )
 from roles.findings import State
-from roles.notes import Notes, Remarks
-from roles.output import Line, Output, Part, Row, Table
+from roles.output import Line, Notes, Output, Part, Remarks, Row, Table
 from roles.project import project_name
 from roles.reading import read_each
 from roles.requirements import Requirements, read_requirements

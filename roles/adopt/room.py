@@ -19,7 +19,7 @@ from roles.actions import action
 from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.errors import is_denied
-from roles.notes import Notes
+from roles.output import Notes
 
 MAXIMUM_MANAGED_SIZE: Final = 6_144
 """Characters of a managed policy, without whitespace.

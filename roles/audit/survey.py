@@ -30,7 +30,7 @@ from roles.errors import (
     is_denied,
 )
 from roles.findings import Finding, State, unread
-from roles.notes import Notes
+from roles.output import Notes
 from roles.reading import read_each
 from roles.requirements import Requirements, find, invalid, read_requirements
 from roles.stack import Stack

@@ -13,7 +13,7 @@ from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Role
 from roles.arns import Arn
 from roles.errors import OddAnswerError, is_denied, is_gone
-from roles.notes import Notes
+from roles.output import Notes
 from roles.reading import read_each
 from roles.reply import Reply
 from roles.stack import Policies, StackSettings, check_account, render

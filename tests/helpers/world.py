@@ -12,9 +12,9 @@ import pytest
 
 from evidence import examples
 from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION, SECURITY_GROUP_ID, SUBNET_ID
-from roles.__main__ import main
 from roles.actions import ACTIONS
 from roles.check import command
+from roles.cli import main
 from sandbox.account import FILL
 from tests.authorization.simulator import ask
 from tests.helpers.policy_simulation import decide

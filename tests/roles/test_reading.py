@@ -10,7 +10,7 @@ from threading import Barrier, Event
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from roles.notes import Notes
+from roles.output import Notes
 from roles.reading import THREADS, read_each
 from sandbox.environment import PROJECT
 from tests.helpers.support import TIMEOUT

@@ -14,10 +14,9 @@ import pytest
 from botocore.session import get_session
 from werkzeug.wrappers import Request, Response
 
-from roles.__main__ import main
 from roles.actions import ACTIONS
-from roles.notes import Notes
-from roles.output import Output
+from roles.cli import main
+from roles.output import Notes, Output
 from sandbox.environment import PROJECT
 from tests.helpers.page import read_actions
 from tests.helpers.processes import eventually

@@ -86,16 +86,3 @@ def test_check_wraps_texts_and_keeps_commands_and_arns_whole(world: World):
 def test_colors_can_be_switched_off(world: World, variables: dict[str, str]):
     world.add_own()
     assert not re.search(r"\033\[[39]\d", screen(80, "audit", **variables))
-
-
-def test_rich_is_imported_only_for_text_on_a_terminal(world: World):
-    world.add_own()
-    world.patch.setenv("PYTHONPROFILEIMPORTTIME", "1")
-    world.patch.setenv("PYTHONPATH", str(PROJECT))
-    imports_rich = re.compile(r"^import time: .* rich$", re.MULTILINE)
-    assert imports_rich.search(screen(80, "audit"))
-    assert not imports_rich.search(screen(80, "audit", "--json"))
-    piped = [sys.executable, "-m", "roles", "audit"]
-    said = subprocess.run(piped, capture_output=True, text=True, check=True).stderr
-    assert re.search(r" boto3$", said, re.MULTILINE)
-    assert not imports_rich.search(said)

@@ -316,7 +316,7 @@ def test_roles_without_room_are_adopted_with_the_commands_that_make_room(world: 
 
 def test_more_data_sources_than_a_stack_can_have_are_split_by_connector(world: World):
     world.patch.setattr("roles.adopt.every.MAXIMUM_MEMBERS", 10)
-    world.patch.setattr("roles.notes._STEP", 10)
+    world.patch.setattr("roles.output._STEP", 10)
     for number in range(11):
         add(
             world,

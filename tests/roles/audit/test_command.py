@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT, REGION, SECRET_ID
-from roles.audit.survey import LABELS, State
+from roles.audit.survey import LABELS, Outcome
 from sandbox.environment import PROJECT
 from tests.helpers.page import prose
 from tests.helpers.support import PROJECT_NAME
@@ -131,7 +131,7 @@ def test_the_option_sets_the_region(world: World):
 
 def test_the_page_lists_every_result():
     listed = re.findall(r"^\| (?:N )?([a-z ,]+) \|", prose("Read the output", PAGE), re.MULTILINE)
-    single = {State.DIFFERENT: LABELS.values()}
-    expected = [text for state in State for text in single.get(state, [state])]
+    single = {Outcome.DIFFERENT: LABELS.values()}
+    expected = [text for state in Outcome for text in single.get(state, [state])]
     expected += ["role, secret, key, or bucket does not exist", "secret is scheduled for deletion"]
     assert sorted(listed) == sorted([*expected, "result"])

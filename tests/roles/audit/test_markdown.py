@@ -10,7 +10,7 @@ from evidence.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT, REGION
 from roles.account import Account
 from roles.audit.markdown import LIMIT, render
 from roles.audit.survey import survey
-from roles.notes import Notes
+from roles.output import Notes
 from tests.helpers.world import OWN, World, allow, data_source_id, deny, own_policy
 from tests.roles.audit.help import shared_role
 

@@ -24,15 +24,14 @@ from roles.adopt import command as adopt
 from roles.audit import command as audit
 from roles.check import command as check
 from roles.errors import COULD_NOT_LOOK, InputError, explain
-from roles.notes import silence
-from roles.output import Output, OutputError
+from roles.output import Output, OutputError, silence
 
 _VERBS: Final = {"adopt": adopt, "audit": audit, "check": check}
 """Modules with `HELP`, `add_options(parser)`, and `run(options, output)`, which returns an exit code."""
 _INTERRUPTED: Final = 130
 
 
-def main(arguments: Sequence[str] | None, program: str) -> int:
+def main(arguments: Sequence[str] | None, program: str = "python -m roles") -> int:
     """Run a verb and return the exit code; `program` is the start of the command."""
     options = _parser(program).parse_args(arguments)
     output = Output(options.verb, draws=not options.json)
