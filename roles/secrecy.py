@@ -1,9 +1,11 @@
 """Hide the values of secret settings, and values that follow from them, as `[secret]`."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
 from roles.arns import Arn
+from roles.findings import Finding
 
 HIDDEN: Final = "[secret]"
 _NAMED_IN_ARNS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -14,6 +16,17 @@ _NAMED_IN_ARNS: Final[Mapping[str, tuple[str, ...]]] = {
     "qbusiness": ("application_id", "index_id"),
 }
 """The settings from which ARNs of each service follow."""
+_PLACEHOLDERS: Final[Mapping[str, str]] = {
+    "secretsmanager": "SECRET_ARN",
+    "kms": "KEY_ARN",
+    "ec2": "SUBNET_ARN",
+    "qbusiness": "APPLICATION_ARN",
+    "policy": "POLICY_ARN",
+    "role": "ROLE_ARN",
+}
+"""Words for hidden ARNs in commands, by service, or for IAM by the kind of the resource."""
+_RECOGNIZED: Final = re.compile(r"arn:aws[a-z-]*:\S*[^\s,;:.`')]|(?<![\w:-])[0-9]{12}(?![\w-])")
+"""ARNs and accounts in a text."""
 
 
 class Secrecy:
@@ -36,7 +49,7 @@ class Secrecy:
     def show(self, value: str, *settings: str) -> str:
         """Return a value that follows from settings, with its secret parts hidden.
 
-        ARNs of resources in the settings, and accounts, are recognized without `settings`.
+        ARNs of resources in the settings, and accounts, need no `settings`, and in findings no `show`.
         """
         if not _is_arn(value):
             return HIDDEN if value and (self._hides(settings) or value in self._accounts) else value
@@ -54,6 +67,26 @@ class Secrecy:
             kind = "" if service == "s3" else resource[: len(resource) - len(_name(resource))]
             resource = f"{kind}{HIDDEN}"
         return f"arn:{partition}:{service}:{region}:{account}:{resource}"
+
+    def hide(self, finding: Finding) -> Finding:
+        """Hide the secret parts of all ARNs and accounts in a finding; in a fix, words replace them."""
+        return finding._replace(
+            text=self._hidden(finding.text),
+            fix=_RECOGNIZED.sub(lambda found: self._placeholder(found[0]), finding.fix),
+            details=tuple(map(self._hidden, finding.details)),
+        )
+
+    def _hidden(self, text: str) -> str:
+        return _RECOGNIZED.sub(lambda found: self.show(found[0]), text)
+
+    def _placeholder(self, value: str) -> str:
+        """Return an ARN or account for a fix, or a word in capitals if a part of it is secret."""
+        if self.show(value) == value:
+            return value
+        if not _is_arn(value):
+            return "ACCOUNT_ID"
+        arn = Arn.of(value)
+        return _PLACEHOLDERS.get(arn.service) or _PLACEHOLDERS.get(arn.resource.partition("/")[0], "ARN")
 
     def message(self, text: str) -> str:
         """Return a message of AWS unless it may contain the value of a secret setting."""

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.account import Account
 from roles.check import data_sources, permissions, resource_policies, resources
-from roles.check.subject import Subject
+from roles.check.subject import MissingError, Subject
 from roles.errors import (
     CANNOT_TELL,
     COULD_NOT_LOOK,
@@ -152,7 +152,7 @@ def _check(subject: Subject, output: Output | None) -> _Check:
     check = _Check([])
     with _hidden(subject.stack.secrecy):
         for question, ask in QUESTIONS:
-            for answer in _answers(ask, subject):
+            for answer in map(subject.stack.secrecy.hide, _answers(ask, subject)):
                 check.answers.append((question, answer))
                 if output:
                     output.show(*_parts(question, answer))
@@ -255,13 +255,15 @@ def _summary(counts: Mapping[State, int]) -> str:
 def _answers(
     ask: Callable[[Subject], Finding | Iterable[Finding]], subject: Subject
 ) -> Iterator[Finding]:
-    """Return the answers to a question; without an answer of AWS, it is skipped."""
+    """Return the answers to a question; without what it needs, or an answer of AWS, it is skipped."""
     try:
         found = ask(subject)
         if isinstance(found, Finding):
             yield found
         else:
             yield from found
+    except MissingError as missing:
+        yield missing.answer
     except OddAnswerError as error:
         yield unread(error, subject.stack.secrecy.message)
     except ClientError as error:

@@ -9,10 +9,10 @@ from botocore.exceptions import ClientError
 from roles.account import DataSource
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.check.subject import Subject, ignore_not_found
+from roles.check.subject import NO_ROLE, Subject, ignore_not_found
 from roles.detection import find_uses
 from roles.errors import OddAnswerError, is_denied
-from roles.findings import Finding, not_allowed, note, ok, problem, skipped, unread
+from roles.findings import Finding, not_allowed, note, ok, problem, unread
 from roles.reply import Reply
 
 _ABOUT_THE_ROLE: Final = (
@@ -30,7 +30,6 @@ _ABOUT_THE_ROLE: Final = (
     ),
 )
 """Patterns for the errors of syncs, and their explanations; the most specific first."""
-_NO_APPLICATION: Final = "there is no application"
 _NOTHING, _PART, _CONNECTOR_TOO, _EVERYTHING = range(4)
 """What a data source has of an entry: its secret or bucket, its connector too, or all that is set."""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
@@ -58,13 +57,12 @@ https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.h
 
 def data_sources(subject: Subject) -> Iterator[Finding]:
     """Ask about each data source of the application that runs under the role."""
-    if subject.application is None:
-        yield skipped(_NO_APPLICATION)
-    elif subject.stack.role_arn is None:
-        yield skipped("there is no role")
-    elif not subject.data_sources:
-        yield ok("none of the application runs under the role yet")
-    for source, found in subject.data_sources:
+    sources = subject.data_sources
+    if not sources:
+        yield (
+            ok("none of the application runs under the role yet") if subject.stack.role_arn else NO_ROLE
+        )
+    for source, found in sources:
         try:
             if isinstance(found, OddAnswerError):
                 raise found
@@ -129,9 +127,6 @@ def other_data_sources(subject: Subject) -> Iterator[Finding]:
     After a role is replaced, a data source names the old role until the data source is updated. But two
     data sources may also share a secret or a bucket, and each have its own role.
     """
-    if subject.application is None:
-        yield skipped(_NO_APPLICATION)
-        return
     found_any = False
     for source, found in subject.every_data_source:
         try:
@@ -164,18 +159,18 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
             return not_allowed("iam:GetRole")
         raise
     if exists:
-        role = f"another role, {subject.show(role_arn)}"
+        role = f"another role, {role_arn}"
         is_ours = likeness == _EVERYTHING and likeness > of_others and not subject.data_sources
     else:
-        role = f"{subject.show(role_arn)}, a role that does not exist"
+        role = f"{role_arn}, a role that does not exist"
         is_ours = likeness >= max(_CONNECTOR_TOO, of_others)
     text = f"{source.name} {common}, and runs under {role}"
     if not is_ours:
         return note(text)
     own = subject.stack.role_arn if likeness > of_others else None
-    options = {**_options(subject, source), "role_arn": subject.argument(own or "ROLE_ARN", "ROLE_ARN")}
+    options = {**_options(subject, source), "role_arn": own or "ROLE_ARN"}
     update = aws_command("qbusiness update-data-source", **options)
-    return problem(text, update if subject.role else f"{subject.up_command}, then {update}")
+    return problem(text, update if subject.find_role() else f"{subject.up_command}, then {update}")
 
 
 def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, str]:

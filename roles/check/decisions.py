@@ -7,11 +7,10 @@ from components.errors import quote_argument
 from guardrails.iam.conditions import Context
 from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import Text
-from guardrails.iam.requests import Decision, RolePrincipal, decide
-from guardrails.iam.requests import Request as SingleRequest
+from guardrails.iam.requests import Decision, Request, RolePrincipal, decide
 from guardrails.iam.truth import Truth
 from roles.arns import Arn
-from roles.check.requests import ENCRYPTED_SECRET, Request, region_of
+from roles.check.requests import ENCRYPTED_SECRET, RequestGroup, region_of
 from roles.check.subject import Subject
 
 _ABSENT: Final = (
@@ -65,17 +64,17 @@ _OF_TIME: Final = ("aws:currenttime", "aws:epochtime")
 
 
 def decisions(
-    subject: Subject, statements: Sequence[Statement], requests: Iterable[Request]
-) -> Iterator[tuple[SingleRequest, Decision]]:
-    """Return whether statements allow each action of requests, and why."""
-    for request in requests:
-        for action in request.actions:
-            yield _decision(subject, statements, _single(subject, request, action))
+    subject: Subject, statements: Sequence[Statement], groups: Iterable[RequestGroup]
+) -> Iterator[tuple[Request, Decision]]:
+    """Return whether statements allow each action of groups of requests, and why."""
+    for group in groups:
+        for action in group.actions:
+            yield _decision(subject, statements, _single(subject, group, action))
 
 
 def _decision(
-    subject: Subject, statements: Sequence[Statement], request: SingleRequest
-) -> tuple[SingleRequest, Decision]:
+    subject: Subject, statements: Sequence[Statement], request: Request
+) -> tuple[Request, Decision]:
     """Return the decision on a request; tags and organization are read only if it depends on them."""
     decision = decide(statements, request)
     for keys, read in ((_OF_TAGS, _tags), (_OF_ORGANIZATION, _organization)):
@@ -96,7 +95,7 @@ def _depends_on(decision: Decision, keys: tuple[str, ...]) -> bool:
     return any(key.lower().startswith(keys) for key in decision.unknown_keys)
 
 
-def _with(request: SingleRequest, more: Context) -> SingleRequest:
+def _with(request: Request, more: Context) -> Request:
     """Add context to a request; values in the request take precedence."""
     context = request.context
     values = {**more.values, **context.values}
@@ -122,20 +121,20 @@ def context_advice(*found: Decision) -> str:
     return f"repeat with {options}" if options else "compare the statement by hand"
 
 
-def _single(subject: Subject, request: Request, action: str) -> SingleRequest:
+def _single(subject: Subject, group: RequestGroup, action: str) -> Request:
     """Return the request for one action, with its known context."""
-    role = subject.role
+    role = subject.find_role()
     unnamed = f"arn:{subject.partition}:iam::{subject.account_id}:role/"
     principal = RolePrincipal(role.arn, role.id) if role else RolePrincipal(unnamed, "")
-    known = {**_of_principal(subject), **_of_request(subject, request, action)}
-    complete = _complete(subject, request)
+    known = {**_of_principal(subject), **_of_request(subject, group, action)}
+    complete = _complete(subject, group)
     # The user states a key for all requests; known values of a request take precedence.
     stated = {
         key: values
         for key, values in subject.stated_context.items()
         if (any(text.example for text in known[key]) if key in known else not key.startswith(complete))
     }
-    return SingleRequest(action, request.resource, Context({**known, **stated}, complete), principal)
+    return Request(action, group.resource, Context({**known, **stated}, complete), principal)
 
 
 def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
@@ -149,21 +148,21 @@ def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
         "aws:principaltype": (Text("AssumedRole"),),
         "aws:principalisawsservice": (Text("false"),),
     }
-    if role := subject.role:
+    if role := subject.find_role():
         known["aws:principalarn"] = (Text(role.arn),)  # of a session, the role
         known["aws:userid"] = (Text(f"{role.id}:", "session"),)
         known |= {f"aws:principaltag/{key.lower()}": (Text(value),) for key, value in role.tags.items()}
     return known
 
 
-def _of_request(subject: Subject, request: Request, action: str) -> dict[str, tuple[Text, ...]]:
+def _of_request(subject: Subject, group: RequestGroup, action: str) -> dict[str, tuple[Text, ...]]:
     """Return the keys of one request: global keys, keys of its service, and its own context."""
-    account = Arn.of(str(request.resource)).account
+    account = Arn.of(str(group.resource)).account
     service = action.partition(":")[0]
     # Only KMS is called through another service, with the credentials of the role's session.
     via_service = service == "kms"
     values = {"aws:securetransport": "true", "aws:viaawsservice": str(via_service).lower()}
-    if region := region_of(subject, request, service):
+    if region := region_of(subject, group, service):
         values["aws:requestedregion"] = region
     if account:
         values["aws:resourceaccount"] = account
@@ -173,12 +172,12 @@ def _of_request(subject: Subject, request: Request, action: str) -> dict[str, tu
         _ABSENT_FOR_KEY if via_service else _ABSENT_WITH_SERVICE_ROLE, ()
     )
     known |= {key: (Text(value),) for key, value in values.items()}
-    if _is_of_secret(request):
+    if _is_of_secret(group):
         known["kms:encryptioncontextkeys"] = (*map(Text, _SECRET_CONTEXT),)
         known[f"{_ENCRYPTION_CONTEXT}secretversionid"] = (Text("", "version"),)
     elif service == "kms":
         known[f"{_ENCRYPTION_CONTEXT}secretarn"] = ()
-    own = {key.lower(): (*_texts(value),) for key, value in request.context.items()}
+    own = {key.lower(): (*_texts(value),) for key, value in group.context.items()}
     return {**known, **own}
 
 
@@ -193,20 +192,20 @@ def _texts(value: str | Text | list[str]) -> Iterable[Text]:
             yield from map(Text, value)
 
 
-def _complete(subject: Subject, request: Request) -> tuple[str, ...]:
+def _complete(subject: Subject, group: RequestGroup) -> tuple[str, ...]:
     """Return the prefixes of keys that are absent unless they are known."""
-    of_role = ("aws:principaltag/",) if subject.role else ()
-    created = ("aws:requesttag/",) if "aws:TagKeys" in request.context else ()
-    of_secret = (_ENCRYPTION_CONTEXT,) if _is_of_secret(request) else ()
+    of_role = ("aws:principaltag/",) if subject.find_role() else ()
+    created = ("aws:requesttag/",) if "aws:TagKeys" in group.context else ()
+    of_secret = (_ENCRYPTION_CONTEXT,) if _is_of_secret(group) else ()
     return (*of_role, *created, *of_secret)
 
 
-def _is_of_secret(request: Request) -> bool:
+def _is_of_secret(group: RequestGroup) -> bool:
     """Return whether the request decrypts a secret."""
-    return ENCRYPTED_SECRET in request.context
+    return ENCRYPTED_SECRET in group.context
 
 
-def _tags(subject: Subject, request: SingleRequest) -> Context:
+def _tags(subject: Subject, request: Request) -> Context:
     """Return the keys for the tags of the secret, if the request is for it and they can be read.
 
     The keys of tags may differ only in case; IAM does not document which of them it then compares.
@@ -225,7 +224,7 @@ def _tags(subject: Subject, request: SingleRequest) -> Context:
     return Context(known, _OF_TAGS)
 
 
-def _organization(subject: Subject, request: SingleRequest) -> Context:
+def _organization(subject: Subject, request: Request) -> Context:
     """Return the keys for the organization, if the caller may read it; they may be absent."""
     found = subject.organization
     if found is None:

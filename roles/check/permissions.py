@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from components import policies
 from components.connector_role import POLICY_NAME
@@ -13,7 +13,7 @@ from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.decisions import context_advice, decisions, dependence, for_now
 from roles.check.requests import (
-    Request,
+    RequestGroup,
     connector_requests,
     foreign_requests,
     pass_request,
@@ -26,56 +26,47 @@ from roles.findings import Finding, cannot_tell, not_allowed, ok, problem, skipp
 from roles.reading import read_each
 from roles.reply import Reply
 
-_NO_ROLE: Final = "there is no role"
-
 
 def role(subject: Subject) -> Finding:
     """Ask whether the stack's role exists."""
     arn = subject.stack.role_arn
     if arn is None:
         return problem("the stack has no role yet", subject.up_command)
-    if subject.role is None:
-        return problem(f"there is no role {subject.show(arn)}", subject.up_command)
-    return ok(subject.show(arn))
+    if subject.find_role() is None:
+        return problem(f"there is no role {arn}", subject.up_command)
+    return ok(arn)
 
 
 def trust_policy(subject: Subject) -> Finding:
     """Ask whether the role's trust policy is equivalent to the rendered policy."""
-    if subject.role is None:
-        return skipped(_NO_ROLE)
     return _same(subject, TRUST_POLICY, subject.policies.trust_policy, subject.role.trust_policy)
 
 
 def application_arn(subject: Subject) -> Finding:
     """Ask whether the role's trust policy admits the application's actual ARN."""
-    if subject.role is None:
-        return skipped(_NO_ROLE)
-    if subject.application is None:
-        return skipped("there is no application")
+    role = subject.role
     arn: str = subject.application["applicationArn"]
     named = Arn.of(arn)
     application = Application(named.partition, named.region, named.account, named.name)
     expected = policies.trust_policy(application)
     difference = compare(
         statements(TRUST_POLICY, expected),
-        [*statements(TRUST_POLICY, subject.role.trust_policy)],
+        [*statements(TRUST_POLICY, role.trust_policy)],
     )
     if all(verdict.verdict != "missing" for verdict in difference.program):
         if any(verdict.verdict == "denies" for verdict in difference.role):
             return skipped("the trust policy has a statement that denies: see trust policy")
-        return ok(f"the trust policy admits {subject.show(arn)}")
+        return ok(f"the trust policy admits {arn}")
     return problem(
-        f"the trust policy does not admit {subject.show(arn)}, the ARN of the application in AWS",
+        f"the trust policy does not admit {arn}, the ARN of the application in AWS",
         subject.up_command
         if arn == subject.policies.application_arn
-        else subject.set_command("application_id", subject.argument(arn, "APPLICATION_ARN")),
+        else subject.set_command("application_id", arn),
     )
 
 
 def role_policy(subject: Subject) -> Finding:
     """Ask whether the role policy is equivalent to the rendered policy."""
-    if subject.role is None:
-        return skipped(_NO_ROLE)
     actual = subject.role.inline_policies.get(POLICY_NAME)
     return _same(subject, POLICY_NAME, subject.policies.role_policy, actual)
 
@@ -96,8 +87,6 @@ def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] 
 def other_policies(subject: Subject) -> Finding:
     """Ask whether the role has policies other than the role policy."""
     role = subject.role
-    if role is None:
-        return skipped(_NO_ROLE)
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
     attached = role.attached or ()
     if inline or attached:
@@ -110,13 +99,13 @@ def other_policies(subject: Subject) -> Finding:
             aws_command(
                 "iam detach-role-policy",
                 role_name=role_name,
-                policy_arn=subject.argument(arn, "POLICY_ARN"),
+                policy_arn=arn,
             )
             for arn in attached
         ]
         exclusive = bool(subject.stack.get("exclusive_policies"))
         return problem(
-            f"the role also has {', '.join((*inline, *map(subject.show, attached)))}",
+            f"the role also has {', '.join((*inline, *attached))}",
             subject.up_command if exclusive else " && ".join(commands),
         )
     if role.attached is None:
@@ -127,8 +116,6 @@ def other_policies(subject: Subject) -> Finding:
 def permissions_boundary(subject: Subject) -> Finding:
     """Ask whether the role has the permissions boundary of the settings, and it allows all requests."""
     role = subject.role
-    if role is None:
-        return skipped(_NO_ROLE)
     actual, wanted = role.permissions_boundary_arn, subject.stack.get("permissions_boundary_arn") or ""
     if actual != wanted:
         return problem(
@@ -140,7 +127,7 @@ def permissions_boundary(subject: Subject) -> Finding:
     policy = statements(actual, subject.account.managed_policy(actual))
     found = [*decisions(subject, policy, connector_requests(subject))]
     blocked = [
-        f"{request.action} on {subject.show(str(request.resource))}"
+        f"{request.action} on {request.resource}"
         f"{f': denied by {names}' if names else ''}{for_now(decision)}"
         for request, decision in found
         if decision.allowed is Truth.NO
@@ -155,7 +142,7 @@ def permissions_boundary(subject: Subject) -> Finding:
     depending = [each for each in found if each[1].allowed is Truth.CANNOT_TELL]
     if depending:
         lines = [
-            f"{request.action} on {subject.show(str(request.resource))} {dependence(decision)}"
+            f"{request.action} on {request.resource} {dependence(decision)}"
             for request, decision in depending
         ]
         return cannot_tell(
@@ -178,8 +165,6 @@ def _boundary(subject: Subject, arn: str) -> str:
 def requests_allowed(subject: Subject) -> Finding:
     """Ask IAM whether it allows all requests of the connector."""
     role = subject.role
-    if role is None:
-        return skipped(_NO_ROLE)
     requests = [*connector_requests(subject)]
     simulations = read_each(
         partial(_simulate, subject, role.arn), requests, subject.notes, "simulations"
@@ -191,9 +176,9 @@ def requests_allowed(subject: Subject) -> Finding:
         if result["EvalDecision"] == "allowed":
             continue
         if keys := _missing_keys(subject, result):
-            depending.append(f"{_named(subject, result)} depends on {', '.join(keys)}")
+            depending.append(f"{_named(result)} depends on {', '.join(keys)}")
         else:
-            denied.append(f"{_named(subject, result)}: {_reason(subject, result)}")
+            denied.append(f"{_named(result)}: {_reason(subject, result)}")
     if denied:
         return problem(
             f"IAM denies {len(denied)} of the {len(results)} requests that the connector makes",
@@ -233,12 +218,10 @@ def _is_denied_by_organization(result: Mapping[str, Any]) -> bool:
 def requests_denied(subject: Subject) -> Finding:
     """Ask IAM whether it denies requests that no connector's role may make."""
     role = subject.role
-    if role is None:
-        return skipped(_NO_ROLE)
     allowed: list[str] = []
     for request in foreign_requests(subject):
         allowed += [
-            f"{_named(subject, result)}: allowed by {_sources(subject, result)}"
+            f"{_named(result)}: allowed by {_sources(subject, result)}"
             for result in _simulate(subject, role.arn, request)
             if result["EvalDecision"] == "allowed"
         ]
@@ -251,14 +234,14 @@ def requests_denied(subject: Subject) -> Finding:
     return ok("IAM denies another secret, another application, and another role")
 
 
-def _simulate(subject: Subject, principal: str, request: Request) -> list[Reply]:
+def _simulate(subject: Subject, principal: str, request: RequestGroup) -> list[Reply]:
     return subject.account.simulate(
         principal, request.actions, str(request.resource), simulated_context(subject, request)
     )
 
 
-def _named(subject: Subject, result: Mapping[str, Any]) -> str:
-    return f"{result['EvalActionName']} on {subject.show(result.get('EvalResourceName', '*'))}"
+def _named(result: Mapping[str, Any]) -> str:
+    return f"{result['EvalActionName']} on {result.get('EvalResourceName', '*')}"
 
 
 def _reason(subject: Subject, result: Mapping[str, Any]) -> str:
@@ -312,25 +295,23 @@ def policy_findings(subject: Subject) -> Finding:
 
 def passing(subject: Subject) -> Finding:
     """Ask whether the caller may pass the role to Amazon Q Business."""
-    arn = subject.stack.role_arn
-    if arn is None:
-        return skipped(_NO_ROLE)
+    arn = subject.role_arn
     principal = _principal(subject)
     if principal is None:
-        return skipped(f"IAM does not simulate {subject.show(subject.caller.text)}")
-    shown = subject.show(principal)
+        return skipped(f"IAM does not simulate {subject.caller.text}")
     if principal.endswith(":root"):
         return ok("the root user of the account is allowed everything")
     (result,) = _simulate(subject, principal, pass_request(arn))
     if result["EvalDecision"] == "allowed":
-        return ok(f"{shown} may pass the role to {SERVICE}")
-    unread = [found for _, found in subject.data_sources if isinstance(found, OddAnswerError)]
-    if len(unread) < len(subject.data_sources):
-        return ok(f"{shown} may not pass the role, but a data source already uses it")
+        return ok(f"{principal} may pass the role to {SERVICE}")
+    sources = subject.data_sources if subject.find_application() else []
+    unread = [found for _, found in sources if isinstance(found, OddAnswerError)]
+    if len(unread) < len(sources):
+        return ok(f"{principal} may not pass the role, but a data source already uses it")
     if unread:
         raise unread[0]
     return problem(
-        f"{shown} may not pass the role to {SERVICE}: {_reason(subject, result)}",
+        f"{principal} may not pass the role to {SERVICE}: {_reason(subject, result)}",
         "allow iam:PassRole to the principal that creates the data source: "
         "docs/faq.md#not-authorized-to-perform-iampassrole",
     )

@@ -17,8 +17,8 @@ ENCRYPTED_SECRET: Final = "kms:EncryptionContext:SecretARN"
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
 
 
-class Request(NamedTuple):
-    """The actions on one resource with one context, on which IAM decides together."""
+class RequestGroup(NamedTuple):
+    """Requests for actions on one resource in one context, which IAM simulates together."""
 
     actions: list[str]
     resource: Text
@@ -26,9 +26,9 @@ class Request(NamedTuple):
     """The condition keys of the actions, without global keys."""
 
 
-def connector_requests(subject: Subject) -> list[Request]:
+def connector_requests(subject: Subject) -> list[RequestGroup]:
     """Return the requests that the connector makes."""
-    requests: list[Request] = []
+    requests: list[RequestGroup] = []
     for call in calls(_resources(subject)):
         context = {**call.context, **_encryption_context(subject, call.action)}
         for resource in call.resources:
@@ -37,7 +37,7 @@ def connector_requests(subject: Subject) -> list[Request]:
                     request.actions.append(call.action)
                     break
             else:
-                requests.append(Request([call.action], resource, context))
+                requests.append(RequestGroup([call.action], resource, context))
     return requests
 
 
@@ -75,7 +75,7 @@ def _resources(subject: Subject) -> Resources[Text]:
     )
 
 
-def decryption(subject: Subject) -> list[Request]:
+def decryption(subject: Subject) -> list[RequestGroup]:
     """Return the request to decrypt, which another service makes for the role; none without a key."""
     return [request for request in connector_requests(subject) if "kms:Decrypt" in request.actions]
 
@@ -86,12 +86,12 @@ def _encryption_context(subject: Subject, action: str) -> dict[str, str]:
     return {ENCRYPTED_SECRET: secret_arn} if secret_arn and action == "kms:Decrypt" else {}
 
 
-def pass_request(role_arn: str) -> Request:
+def pass_request(role_arn: str) -> RequestGroup:
     """Return the request to pass a role to Amazon Q Business."""
-    return Request(["iam:PassRole"], Text(role_arn), {"iam:PassedToService": SERVICE})
+    return RequestGroup(["iam:PassRole"], Text(role_arn), {"iam:PassedToService": SERVICE})
 
 
-def simulated_context(subject: Subject, request: Request) -> dict[str, str | list[str]]:
+def simulated_context(subject: Subject, request: RequestGroup) -> dict[str, str | list[str]]:
     """Return the context for IAM's simulation, with examples for unknown text.
 
     The simulation does not add the Region, on which boundaries may depend:
@@ -102,20 +102,20 @@ def simulated_context(subject: Subject, request: Request) -> dict[str, str | lis
     return {key: value if isinstance(value, list) else str(value) for key, value in context.items()}
 
 
-def foreign_requests(subject: Subject) -> Iterator[Request]:
+def foreign_requests(subject: Subject) -> Iterator[RequestGroup]:
     """Return requests that the role of no connector may make."""
     place = f"{subject.region}:{subject.account_id}"
     secret_arn = f"arn:{subject.partition}:secretsmanager:{place}:secret:another-secret-AbCdEf"
-    yield Request(["secretsmanager:GetSecretValue"], Text(secret_arn), {})
+    yield RequestGroup(["secretsmanager:GetSecretValue"], Text(secret_arn), {})
     other = "00000000-0000-0000-0000-000000000000"
     application_arn = f"arn:{subject.partition}:qbusiness:{place}:application/{other}"
-    yield Request(["qbusiness:BatchPutDocument"], Text(application_arn), {})
+    yield RequestGroup(["qbusiness:BatchPutDocument"], Text(application_arn), {})
     # The console gives roles such names, and AWS's pages for Amazon S3 allow passing them.
     role = "role/QBusiness-DataSource-another"
     yield pass_request(f"arn:{subject.partition}:iam::{subject.account_id}:{role}")
 
 
-def region_of(subject: Subject, request: Request, service: str) -> str:
+def region_of(subject: Subject, request: RequestGroup, service: str) -> str:
     """Return the Region of a request; empty if it is unknown."""
     # A bucket with files may be in another Region. IAM does not document the Region of iam:PassRole.
     if service == "iam" or (service == "s3" and not subject.stack.connector.bucket_is_source):

@@ -18,8 +18,8 @@ from guardrails.iam.truth import Truth
 from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.decisions import context_advice, decisions, dependence, for_now
-from roles.check.requests import Request, connector_requests
-from roles.check.resources import NO_BUCKET, existing_key, put_key_policy
+from roles.check.requests import RequestGroup, connector_requests
+from roles.check.resources import put_key_policy
 from roles.check.subject import Subject
 from roles.difference import readable
 from roles.errors import code, is_denied
@@ -48,8 +48,6 @@ def secret_policy(subject: Subject) -> Finding:
     arn = subject.secret_arn
     if arn is None:
         return ok("the settings have no secret")
-    if subject.secret is None:
-        return skipped("there is no secret")
     if "DeletedDate" in subject.secret:
         return skipped("the secret is scheduled for deletion")
     owner = Arn.of(arn).account
@@ -61,7 +59,7 @@ def secret_policy(subject: Subject) -> Finding:
         raise
     put = aws_command(
         "secretsmanager put-resource-policy",
-        secret_id=subject.argument(arn, "SECRET_ARN"),
+        secret_id=arn,
         resource_policy="file://POLICY_FILE",
     )
     return _answer(subject, "secret", policy, put, "secretsmanager:GetResourcePolicy")
@@ -69,9 +67,7 @@ def secret_policy(subject: Subject) -> Finding:
 
 def key_principals(subject: Subject) -> Finding:
     """Ask whether the key policy names a deleted role."""
-    key = existing_key(subject)
-    if isinstance(key, Finding):
-        return key
+    key = subject.key
     owner = Arn.of(key["Arn"]).account
     if owner != subject.account_id:
         return _left_to(subject, owner, "key")
@@ -82,9 +78,7 @@ def key_principals(subject: Subject) -> Finding:
 
 def bucket_policy(subject: Subject) -> Finding:
     """Ask whether the bucket policy denies the role access, or names a deleted role."""
-    name = subject.stack.get("bucket_name")
-    if not name:
-        return ok(NO_BUCKET)
+    name = subject.bucket
     owner = subject.bucket_owner
     if owner != subject.account_id:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
@@ -105,8 +99,8 @@ def bucket_policy(subject: Subject) -> Finding:
 
 def _left_to(subject: Subject, owner: str, kind: str) -> Finding:
     return skipped(
-        f"only account {subject.show(owner)}, which has the {kind}, can read its policy: it must name "
-        f"{subject.show(subject.stack.role_arn or 'the role')} by its ARN again if the role was deleted "
+        f"only account {owner}, which has the {kind}, can read its policy: it must name "
+        f"{subject.stack.role_arn or 'the role'} by its ARN again if the role was deleted "
         "and created again"
     )
 
@@ -125,7 +119,7 @@ def _answer(
     return problem(
         f"the policy of the {kind} names {names}, the ID of a role that was deleted: a role that is "
         "created again is another principal, even under the same ARN",
-        f"if it was this role, {put}, with {subject.argument(role_arn or 'ROLE_ARN', 'ROLE_ARN')} in "
+        f"if it was this role, {put}, with {role_arn or 'ROLE_ARN'} in "
         f"place of {names}; otherwise, without {names}",
     )
 
@@ -162,7 +156,7 @@ def _denials(subject: Subject, kind: str, statements: Sequence[Statement], put: 
     return ok(f"does not deny the role anything, and {_NO_TRACE}{more}")
 
 
-def _account(subject: Subject, request: Request) -> str:
+def _account(subject: Subject, request: RequestGroup) -> str:
     """Return the account of a request's resource; a bucket is of this account, and its ARN has none."""
     return Arn.of(request.resource.known).account or subject.account_id
 

@@ -14,7 +14,7 @@ from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.decisions import context_advice, decisions, dependence, for_now
 from roles.check.requests import decryption
-from roles.check.subject import Subject, ignore_not_found
+from roles.check.subject import NO_APPLICATION, NO_VPC, Subject, ignore_not_found, needed
 from roles.difference import readable
 from roles.errors import code, is_denied, is_gone
 from roles.findings import Finding, State, cannot_tell, ok, problem, skipped
@@ -30,15 +30,11 @@ _ZONES: Final[Mapping[str, Sequence[str]]] = {
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
 _AWS_MANAGED: Final = "a key that AWS manages"
 _NOT_ACROSS_ACCOUNTS: Final = "which no other account can use"
-_NO_VPC: Final = "the settings have no VPC"
-_NO_KEY: Final = "the settings have no customer managed key"
-NO_BUCKET: Final = "the settings have no bucket"
 
 
 def credentials(subject: Subject) -> Finding:
     """Show the account, Region, and caller."""
-    account, caller = map(subject.show, (subject.account_id, subject.caller.text))
-    return ok(f"account {account} in {subject.shown_region}, {caller}")
+    return ok(f"account {subject.account_id} in {subject.shown_region}, {subject.caller.text}")
 
 
 # Amazon Q Business.
@@ -46,7 +42,7 @@ def credentials(subject: Subject) -> Finding:
 
 def application(subject: Subject) -> Finding:
     """Ask whether the application exists, and is active."""
-    found = subject.application
+    found = subject.find_application()
     identifier = subject.show(subject.application_id, "application_id")
     if found is None:
         region = subject.argument(subject.region, "REGION", "region")
@@ -61,9 +57,9 @@ def application(subject: Subject) -> Finding:
 
 def index(subject: Subject) -> Finding:
     """Ask whether the index exists, is active, and belongs to the application."""
-    if subject.application is None:
-        return skipped("there is no application")
-    found = subject.index
+    if subject.find_application() is None:
+        return NO_APPLICATION
+    found = subject.find_index()
     identifier = subject.show(subject.index_id, "index_id")
     if found is None:
         of = subject.argument(subject.application_id, "APPLICATION_ID", "application_id")
@@ -96,18 +92,17 @@ def secret(subject: Subject) -> Finding:
     arn = subject.secret_arn
     if arn is None:
         return ok(f"the connector {subject.stack.connector.name} has none in the settings")
-    found = subject.secret
+    found = subject.find_secret()
     if found is None:
         return _other_secret(subject, arn)
-    shown, argument = subject.show(arn), subject.argument(arn, "SECRET_ARN")
     if "DeletedDate" in found:
         return problem(
-            f"{shown} is scheduled for deletion",
-            aws_command("secretsmanager restore-secret", secret_id=argument),
+            f"{arn} is scheduled for deletion",
+            aws_command("secretsmanager restore-secret", secret_id=arn),
         )
     if not any("AWSCURRENT" in stages for stages in found.get("VersionIdsToStages", {}).values()):
-        return problem(f"{shown} has no value", _put_secret_value(argument))
-    return ok(f"{shown} exists, and has a value")
+        return problem(f"{arn} has no value", _put_secret_value(arn))
+    return ok(f"{arn} exists, and has a value")
 
 
 def _put_secret_value(secret_id: str) -> str:
@@ -128,11 +123,11 @@ def _other_secret(subject: Subject, arn: str) -> Finding:
     for partial_arn, reason in reasons.items():
         if found := ignore_not_found(lambda name=partial_arn: subject.account.secret(name)):
             return problem(
-                f"there is no secret {subject.show(arn)}, but {subject.show(found['ARN'])}: {reason}",
-                subject.set_command("secret_id", subject.argument(found["ARN"], "SECRET_ARN")),
+                f"there is no secret {arn}, but {found['ARN']}: {reason}",
+                subject.set_command("secret_id", found["ARN"]),
             )
     return problem(
-        f"there is no secret {subject.show(arn)}: `aws secretsmanager list-secrets` lists them",
+        f"there is no secret {arn}: `aws secretsmanager list-secrets` lists them",
         subject.set_command("secret_id", "SECRET_ARN"),
     )
 
@@ -142,19 +137,16 @@ def secret_encryption(subject: Subject) -> Iterator[Finding]:
     if subject.secret_arn is None:
         if not subject.stack.get("bucket_name"):
             yield ok("the role reads neither a secret nor a bucket")
-    elif subject.secret is None:
-        yield skipped("there is no secret")
     else:
         yield _encryption_of_secret(subject, subject.secret_arn, subject.secret.get("KmsKeyId"))
 
 
 def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Finding:
-    wanted = subject.policies.resource("kms:Decrypt")
+    wanted = subject.key_arn
     is_own = Arn.of(arn).account == subject.account_id
-    argument = subject.argument(arn, "SECRET_ARN")
     if not is_own and wanted != key_id and subject.account.customer_managed_key(key_id) is None:
-        key = subject.argument(wanted or "KEY_ARN", "KEY_ARN")
-        update = aws_command("secretsmanager update-secret", secret_id=argument, kms_key_id=key)
+        key = wanted or "KEY_ARN"
+        update = aws_command("secretsmanager update-secret", secret_id=arn, kms_key_id=key)
         return problem(f"the secret is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}", update)
     answer = _same_key(subject, "the secret", key_id)
     if answer.state is State.PROBLEM:
@@ -181,9 +173,9 @@ def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Fin
     usable = {wanted, None} if is_own else {wanted}
     if any(_managed_key(subject, key) in usable for key in current):
         return answer
-    shown = ", ".join(map(subject.show, current))
     return problem(
-        f"the current version of the secret is still encrypted with {shown}", _put_secret_value(argument)
+        f"the current version of the secret is still encrypted with {', '.join(current)}",
+        _put_secret_value(arn),
     )
 
 
@@ -211,7 +203,7 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
     encrypted = f"bucket {subject.show(bucket, 'bucket_name')}"
     is_source = subject.stack.connector.bucket_is_source
     key = Arn.of(key_id or "")
-    if key_id and is_source and key_id == subject.policies.resource("kms:Decrypt"):
+    if key_id and is_source and key_id == subject.key_arn:
         actual = key_id
     elif key_id and not is_source and (key.region, key.account) != (subject.region, subject.account_id):
         # It cannot be looked up. Only its alias would show that AWS manages it.
@@ -228,9 +220,8 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
         return _same_key(subject, encrypted, key_id)
     if actual is None:
         return ok(f"{encrypted} is encrypted with {_AWS_MANAGED}")
-    shown = subject.show(actual)
     return problem(
-        f"{encrypted} is encrypted with {shown}, and no setting lets the role decrypt files",
+        f"{encrypted} is encrypted with {actual}, and no setting lets the role decrypt files",
         _encrypt_with_s3_keys(subject, bucket),
     )
 
@@ -248,32 +239,27 @@ def _encrypt_with_s3_keys(subject: Subject, bucket: str) -> str:
 
 def _same_key(subject: Subject, encrypted: str, key_id: str | None) -> Finding:
     """Ask whether a key is the one in the settings."""
-    wanted = subject.policies.resource("kms:Decrypt")
+    wanted = subject.key_arn
     # Comparing an ARN does not need permission to read the key.
     actual = wanted if key_id == wanted else subject.account.customer_managed_key(key_id)
-    shown = subject.show(wanted or "")
     if actual == wanted:
-        return ok(f"{encrypted} is encrypted with {shown or _AWS_MANAGED}")
+        return ok(f"{encrypted} is encrypted with {wanted or _AWS_MANAGED}")
     if actual is None:
         return problem(
-            f"{encrypted} is encrypted with {_AWS_MANAGED}, and kmsKeyId is {shown}",
+            f"{encrypted} is encrypted with {_AWS_MANAGED}, and kmsKeyId is {wanted}",
             subject.set_command("kms_key_id", None),
         )
     return problem(
-        f"{encrypted} is encrypted with {subject.show(actual)}, and kmsKeyId is {shown or 'not set'}",
-        subject.set_command("kms_key_id", subject.argument(actual, "KEY_ARN")),
+        f"{encrypted} is encrypted with {actual}, and kmsKeyId is {wanted or 'not set'}",
+        subject.set_command("kms_key_id", actual),
     )
 
 
 def key(subject: Subject) -> Finding:
     """Ask whether the key can decrypt."""
-    arn = subject.policies.resource("kms:Decrypt")
-    if arn is None:
-        return ok(_NO_KEY)
-    found = subject.key
-    shown = subject.show(arn)
+    found = subject.find_key()
     if found is None:
-        return problem(f"there is no key {shown}", subject.set_command("kms_key_id", "KEY_ID"))
+        return problem(f"there is no key {subject.key_arn}", subject.set_command("kms_key_id", "KEY_ID"))
     state = found.choice("KeyState")
     if state != "Enabled":
         key_id = subject.argument(found["KeyId"], "KEY_ID", "kms_key_id")
@@ -282,26 +268,25 @@ def key(subject: Subject) -> Finding:
             "Disabled": enable,
             "PendingDeletion": f"{aws_command('kms cancel-key-deletion', key_id=key_id)} && {enable}",
         }
-        return problem(f"{shown} is {state}", fix.get(state, "wait until it is Enabled"))
+        return problem(f"{subject.key_arn} is {state}", fix.get(state, "wait until it is Enabled"))
     spec = found.choice("KeySpec" if "KeySpec" in found else "CustomerMasterKeySpec")
     if spec != "SYMMETRIC_DEFAULT" or found.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
         return problem(
-            f"{shown} is not a symmetric key for encryption, but {spec} for {found.get('KeyUsage')}",
+            f"{subject.key_arn} is not a symmetric key for encryption, but {spec} for "
+            f"{found.get('KeyUsage')}",
             "encrypt the secret with a symmetric key, and set its ID as kmsKeyId",
         )
-    return ok(f"{shown} is enabled and symmetric")
+    return ok(f"{subject.key_arn} is enabled and symmetric")
 
 
 def key_policy(subject: Subject) -> Finding:
     """Ask whether the policy of the key allows the role to decrypt, directly or through IAM."""
-    key = existing_key(subject)
-    if isinstance(key, Finding):
-        return key
+    key = subject.key
     owner = Arn.of(key["Arn"]).account
     if owner != subject.account_id:
         return skipped(
             f"only account {subject.show(owner, 'kms_key_id')}, which has the key, can read its policy: "
-            f"it must allow {subject.show(subject.stack.role_arn or 'the role')} to use kms:Decrypt"
+            f"it must allow {subject.stack.role_arn or 'the role'} to use kms:Decrypt"
         )
     command = put_key_policy(subject, key)
     document = subject.account.key_policy(key["Arn"])
@@ -336,13 +321,6 @@ def key_policy(subject: Subject) -> Finding:
     return ok(f"{text}{for_now(decision)}")
 
 
-def existing_key(subject: Subject) -> Reply | Finding:
-    """Return the key, or the answer to a question about its policy if there is no key."""
-    if subject.policies.resource("kms:Decrypt") is None:
-        return ok(_NO_KEY)
-    return skipped("there is no key") if subject.key is None else subject.key
-
-
 def put_key_policy(subject: Subject, key: Reply) -> str:
     """Return the command that replaces the policy of a key."""
     return aws_command(
@@ -358,9 +336,7 @@ def put_key_policy(subject: Subject, key: Reply) -> str:
 
 def subnets(subject: Subject) -> Finding:
     """Ask whether the subnets exist in one VPC, in supported zones, with free addresses."""
-    wanted = _network_arns(subject, "subnet/")
-    if not wanted:
-        return ok(_NO_VPC)
+    wanted = needed(_network_arns(subject, "subnet/"), NO_VPC)
     found = _subnets(subject, wanted)
     wrong: list[str] = []
     fixes: list[str] = []
@@ -368,7 +344,6 @@ def subnets(subject: Subject) -> Finding:
         subnet = found.get(Arn.of(arn).name)
         if text := _wrong_with_subnet(subject, arn, subnet):
             value = subnet["SubnetArn"] if subnet and subnet["SubnetArn"] != arn else "SUBNET_ID"
-            value = subject.argument(value, "SUBNET_ARN")
             wrong.append(text)
             fixes.append(subject.set_command("vpc_configuration", value, "subnet_ids", number))
     vpcs = sorted({subnet["VpcId"] for subnet in found.values()})
@@ -405,9 +380,8 @@ def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
 
 def security_groups(subject: Subject) -> Finding:
     """Ask whether the security groups exist, in the VPC of the subnets."""
-    wanted = [Arn.of(arn).name for arn in _network_arns(subject, "security-group/")]
-    if not wanted:
-        return ok(_NO_VPC)
+    arns = needed(_network_arns(subject, "security-group/"), NO_VPC)
+    wanted = [Arn.of(arn).name for arn in arns]
     found = {group["GroupId"]: group for group in subject.account.security_groups(wanted)}
     subnets = _subnets(subject, _network_arns(subject, "subnet/"))
     vpcs = sorted({subnet["VpcId"] for subnet in subnets.values()})
@@ -447,9 +421,7 @@ def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, Reply]:
 
 def bucket(subject: Subject) -> Finding:
     """Ask whether the bucket exists, in the account that the policy names, and in this Region."""
-    name = subject.stack.get("bucket_name")
-    if not name:
-        return ok(NO_BUCKET)
+    name = subject.bucket
     owner, shown = subject.bucket_owner, subject.show(name, "bucket_name")
     try:
         region = subject.account.bucket_region(name)
@@ -464,8 +436,7 @@ def bucket(subject: Subject) -> Finding:
     except ClientError as error:
         if is_denied(error):
             return problem(
-                f"bucket {shown} does not belong to account {subject.show(owner)}, which the policy "
-                "names",
+                f"bucket {shown} does not belong to account {owner}, which the policy names",
                 subject.set_command("bucket_account_id", "ACCOUNT_ID"),
             )
         raise
@@ -475,7 +446,7 @@ def bucket(subject: Subject) -> Finding:
             f"{subject.shown_region}: Amazon Q Business reads only buckets in its own Region",
             "copy the documents to a bucket of that Region, and set bucketName",
         )
-    return ok(f"{shown} exists in account {subject.show(owner)}, {subject.show(region, 'region')}")
+    return ok(f"{shown} exists in account {owner}, {subject.show(region, 'region')}")
 
 
 def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
@@ -485,10 +456,10 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
     owner = subject.bucket_owner
     if not is_denied(error) or owner == subject.account_id:
         raise error
-    role = subject.show(subject.stack.role_arn or "the role")
+    role = subject.stack.role_arn or "the role"
     is_source = subject.stack.connector.bucket_is_source
     return skipped(
-        f"only account {subject.show(owner)}, which has the bucket, can see this: its bucket policy "
+        f"only account {owner}, which has the bucket, can see this: its bucket policy "
         f"must allow s3:GetObject{' and s3:ListBucket' if is_source else ''} to {role}, and "
-        f"{action(error.operation_name)} to {subject.show(subject.caller.text)}, which asks"
+        f"{action(error.operation_name)} to {subject.caller.text}, which asks"
     )

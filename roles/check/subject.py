@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -13,12 +13,34 @@ from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Role
 from roles.arns import Arn
 from roles.errors import OddAnswerError, is_denied, is_gone
+from roles.findings import Finding, ok, skipped
 from roles.output import Notes
 from roles.reading import read_each
 from roles.reply import Reply
 from roles.stack import Policies, StackSettings, check_account, render
 
 _T = TypeVar("_T")
+
+NO_APPLICATION: Final = skipped("there is no application")
+NO_ROLE: Final = skipped("there is no role")
+NO_VPC: Final = ok("the settings have no VPC")
+"""Answers to questions that need what does not exist."""
+
+
+class MissingError(Exception):
+    """Raised when a question needs what does not exist; contains the answer to the question."""
+
+    def __init__(self, answer: Finding) -> None:
+        """Store the answer."""
+        super().__init__(answer.text)
+        self.answer = answer
+
+
+def needed(value: _T | None, without: Finding) -> _T:
+    """Return a value; without one, raise MissingError with the answer to the question."""
+    if not value:
+        raise MissingError(without)
+    return value
 
 
 class Subject:
@@ -87,15 +109,16 @@ class Subject:
         return str(self.stack.get("index_id"))
 
     @property
-    def application(self) -> Reply | None:
-        """The application; None if it does not exist."""
+    def application(self) -> Reply:
+        """The application."""
+        return needed(self.find_application(), NO_APPLICATION)
+
+    def find_application(self) -> Reply | None:
+        """Return the application; None if it does not exist."""
         return ignore_not_found(lambda: self.account.application(self.application_id))
 
-    @property
-    def index(self) -> Reply | None:
-        """The index; None if it does not exist in the application."""
-        if self.application is None:
-            return None
+    def find_index(self) -> Reply | None:
+        """Return the index; None if it does not exist in the application."""
         return ignore_not_found(lambda: self.account.index(self.application_id, self.index_id))
 
     @cached_property
@@ -110,13 +133,32 @@ class Subject:
         return {Arn.of(arn).name for arn in arns}
 
     @property
+    def key_arn(self) -> str | None:
+        """The ARN of the customer managed key in the policy; None without one."""
+        return self.policies.resource("kms:Decrypt")
+
+    @property
+    def role_arn(self) -> str:
+        """The ARN of the role, which may have been deleted."""
+        return needed(self.stack.role_arn, NO_ROLE)
+
+    @property
+    def bucket(self) -> str:
+        """The name of the bucket."""
+        return needed(self.stack.get("bucket_name"), ok("the settings have no bucket"))
+
+    @property
     def bucket_owner(self) -> str:
         """The account of the bucket according to the settings."""
         return self.stack.get("bucket_account_id") or self.account_id
 
     @property
-    def secret(self) -> Reply | None:
-        """The secret with exactly the ARN in the policy; None if it does not exist.
+    def secret(self) -> Reply:
+        """The secret in the policy."""
+        return needed(self.find_secret(), skipped("there is no secret"))
+
+    def find_secret(self) -> Reply | None:
+        """Return the secret with exactly the ARN in the policy; None if it does not exist.
 
         AWS also finds a secret by an ARN without the suffix, which the policy would not match.
         """
@@ -128,7 +170,7 @@ class Subject:
     def secret_tags(self) -> list[tuple[str, str]] | None:
         """Keys and values of the secret's tags; None if they cannot be read."""
         try:
-            secret = self.secret
+            secret = self.find_secret()
         except ClientError as error:
             if not is_denied(error):
                 raise
@@ -138,14 +180,22 @@ class Subject:
         return [(tag["Key"], tag.get("Value", "")) for tag in secret.get("Tags", [])]
 
     @property
-    def key(self) -> Reply | None:
-        """The key in the policy; None if it does not exist."""
-        arn = self.policies.resource("kms:Decrypt")
-        return ignore_not_found(lambda: self.account.key(arn)) if arn else None
+    def key(self) -> Reply:
+        """The key in the policy."""
+        return needed(self.find_key(), skipped("there is no key"))
+
+    def find_key(self) -> Reply | None:
+        """Return the key in the policy; None if it does not exist."""
+        arn = needed(self.key_arn, ok("the settings have no customer managed key"))
+        return ignore_not_found(lambda: self.account.key(arn))
 
     @property
-    def role(self) -> Role | None:
-        """The role of the stack; None before the deployment, and if the role was deleted.
+    def role(self) -> Role:
+        """The role of the stack."""
+        return needed(self.find_role(), NO_ROLE)
+
+    def find_role(self) -> Role | None:
+        """Return the role of the stack; None before the deployment, and if the role was deleted.
 
         IAM looks up roles without their path: the ARN must match, too.
         """
@@ -166,20 +216,19 @@ class Subject:
     @property
     def data_sources(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
         """The data sources that run under the role, or whose role could not be read."""
-        role_arn = self.stack.role_arn
+        every, role_arn = self.every_data_source, self.stack.role_arn
         if role_arn is None:
             return []
         return [
             (source, found)
-            for source, found in self.every_data_source
+            for source, found in every
             if isinstance(found, OddAnswerError) or found.get("roleArn") == role_arn
         ]
 
     @cached_property
     def every_data_source(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
         """All data sources of the application, with their details or the error of reading them."""
-        if not self.application:
-            return []
+        needed(self.find_application(), NO_APPLICATION)
         listed = [*self.account.data_sources(self.application_id)]
 
         def read(source: DataSource) -> tuple[DataSource, Reply | OddAnswerError]:
