@@ -29,7 +29,8 @@ def start(program: str, install: str) -> int:
     try:
         cli = import_module("roles.cli")
     except ModuleNotFoundError as error:
-        return _fail(f"{error.name} is not installed: run `{install}`")
+        package = str(error.name).partition(".")[0]
+        return _fail(f"{package} is not installed: run `{install}`")
     except OSError as error:
         return _fail(str(error))  # such as a full disk, on which no temporary file fits
     if interruptible:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from threading import Lock
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
+from urllib.parse import unquote
 
 import boto3
 import botocore.session
@@ -18,13 +19,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import json_decode_policies
 
-from components.formats import REGION
+from guardrails.iam.documents import MalformedError, parse
 from roles.actions import action
 from roles.arns import Arn
 from roles.errors import DENIED, InputError, OddAnswerError, PageError, code, is_denied
 from roles.output import Notes
 from roles.reading import THREADS
-from roles.reply import Reply, read
 
 _CONNECT_TIMEOUT: Final = 5
 """Seconds; an address that does not answer is tried at each attempt."""
@@ -35,11 +35,15 @@ _DEFAULT_KEY: Final = "DefaultEncryptionKey"
 _FIRST_ERROR: Final = 300
 """The lowest HTTP status that botocore raises as an error."""
 _PAGE: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
-_ORGANIZATION: Final = re.compile(r"o-[a-z0-9]{10,32}")
-"""https://docs.aws.amazon.com/organizations/latest/APIReference/API_Organization.html"""
+
+_DECISIONS: Final = ("allowed", "explicitDeny", "implicitDeny")
+"""https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html"""
 
 S3_KEYS: Final = "AES256"
 """The algorithm of a bucket that is encrypted with the keys of Amazon S3."""
+
+Reply = Mapping[str, Any]
+"""An answer of AWS, or a structure in it, as botocore has parsed it."""
 
 _Question = ParamSpec("_Question")
 _Answer = TypeVar("_Answer")
@@ -236,29 +240,17 @@ class Account:
     @_once
     def data_source(self, data_source: DataSource) -> Reply:
         """Return the details of a data source: its role, configuration, and VPC."""
-        found = self._call("qbusiness", "get_data_source", **data_source.ids)
-        found.arn("dataSourceArn", "qbusiness:application/")
-        if "roleArn" in found:
-            found.arn("roleArn", "iam:role/")
-        if vpc := found.get("vpcConfiguration"):
-            for name in ("subnetIds", "securityGroupIds"):
-                if not vpc[name]:
-                    raise found.odd(f"has a VPC without {name}")
-        return found
+        return self._call("qbusiness", "get_data_source", **data_source.ids)
 
     @_once
     def application(self, application_id: str) -> Reply:
         """Return the details of an application."""
-        found = self._call("qbusiness", "get_application", applicationId=application_id)
-        found.arn("applicationArn", "qbusiness:application/")
-        return found
+        return self._call("qbusiness", "get_application", applicationId=application_id)
 
     @_once
     def index(self, application_id: str, index_id: str) -> Reply:
         """Return the details of an index."""
-        found = self._call("qbusiness", "get_index", applicationId=application_id, indexId=index_id)
-        found.arn("indexArn", "qbusiness:application/")
-        return found
+        return self._call("qbusiness", "get_index", applicationId=application_id, indexId=index_id)
 
     def last_sync(self, data_source: DataSource) -> Reply | None:
         """Return the sync job that started last; None if there was none."""
@@ -272,9 +264,8 @@ class Account:
     def secret(self, secret_id: str) -> Reply:
         """Return the metadata of a secret, with the ARN of its key; nothing here reads its value."""
         found = self._call("secretsmanager", "describe_secret", SecretId=secret_id)
-        arn = found.arn("ARN", "secretsmanager:secret:")
-        if "KmsKeyId" in found:
-            found["KmsKeyId"] = _key_arn(found["KmsKeyId"], arn)
+        if key_id := found.get("KmsKeyId"):
+            return {**found, "KmsKeyId": _key_arn(key_id, Arn.of(found["ARN"]))}
         return found
 
     @_once
@@ -282,41 +273,44 @@ class Account:
         """Return the versions of a secret that have staging labels, with the ARNs of their keys."""
         # A version with a staging label is among the first hundred: a secret has twenty labels.
         found = self._call("secretsmanager", "list_secret_version_ids", SecretId=arn, MaxResults=100)
-        versions: list[Reply] = found["Versions"]
-        for version in versions:
-            keys = version.get("KmsKeyIds", ())
-            version["KmsKeyIds"] = [
-                _key_arn("alias/aws/secretsmanager" if key == _DEFAULT_KEY else key, Arn.of(arn))
-                for key in keys
-            ]
-        return versions
+        return [
+            {
+                **version,
+                "KmsKeyIds": [
+                    _key_arn("alias/aws/secretsmanager" if key == _DEFAULT_KEY else key, Arn.of(arn))
+                    for key in version.get("KmsKeyIds", ())
+                ],
+            }
+            for version in found["Versions"]
+        ]
 
     @_once
-    def secret_policy(self, secret_id: str) -> Mapping[str, Any] | None:
+    def secret_policy(self, secret_id: str) -> Any | None:
         """Return the resource policy of a secret; None without one."""
         found = self._call("secretsmanager", "get_resource_policy", SecretId=secret_id)
-        found.arn("ARN", "secretsmanager:secret:")  # also present in an answer without a policy
-        return found.document("ResourcePolicy") if "ResourcePolicy" in found else None
+        operation = "secretsmanager:GetResourcePolicy"
+        if "ARN" not in found:  # which is present without a policy, too
+            raise OddAnswerError(operation=operation, reason="has no ARN")
+        policy = found.get("ResourcePolicy")
+        return _document(operation, policy) if policy else None
 
     @_once
     def key(self, key_id: str) -> Reply:
         """Return the metadata of a key, by its ID, ARN, or alias."""
-        found: Reply = self._call("kms", "describe_key", KeyId=key_id)["KeyMetadata"]
-        found.arn("Arn", "kms:key/")
-        return found
+        return self._call("kms", "describe_key", KeyId=key_id)["KeyMetadata"]
 
     def customer_managed_key(self, key_id: str | None) -> str | None:
         """Return the ARN of a key by its ARN or that of its alias; None for a key that AWS manages."""
         if not key_id or is_aws_alias(key_id):
             return None
         key = self.key(key_id)
-        return None if key.choice("KeyManager") == "AWS" else key["Arn"]
+        return None if key["KeyManager"] == "AWS" else key["Arn"]
 
     @_once
-    def key_policy(self, key_id: str) -> Mapping[str, Any]:
+    def key_policy(self, key_id: str) -> Any:
         """Return the policy of a key of this account."""
         found = self._call("kms", "get_key_policy", KeyId=key_id, PolicyName="default")
-        return found.document("Policy")
+        return _document("kms:GetKeyPolicy", found["Policy"])
 
     # Its VPC.
 
@@ -337,12 +331,8 @@ class Account:
         expected = {"ExpectedBucketOwner": owner} if owner else {}
         found = self._call("s3", "get_bucket_location", Bucket=bucket, **expected)
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
-        region = str(found.get("LocationConstraint", "us-east-1"))
-        if region == "EU":
-            return "eu-west-1"
-        if not REGION.parse(region):
-            raise found.odd(f"has the LocationConstraint {region!r}, which is not a Region")
-        return region
+        region = str(found["LocationConstraint"] or "us-east-1")
+        return "eu-west-1" if region == "EU" else region
 
     @_once
     def bucket_encryption(self, bucket: str, owner: str) -> Encryption:
@@ -354,16 +344,14 @@ class Account:
                 return Encryption(S3_KEYS, None)
             raise
         rules: list[Reply] = found["ServerSideEncryptionConfiguration"]["Rules"]
-        if not rules:
-            raise found.odd("has no Rules")
         default: Reply = rules[0]["ApplyServerSideEncryptionByDefault"]
         key_id = default.get("KMSMasterKeyID")
         partition = self._session.get_partition_for_region(self.region)
         home = Arn.of(f"arn:{partition}:s3:{self.region}:{owner}:{bucket}")
-        return Encryption(default.choice("SSEAlgorithm"), key_id and _key_arn(key_id, home))
+        return Encryption(default["SSEAlgorithm"], key_id and _key_arn(key_id, home))
 
     @_once
-    def bucket_policy(self, bucket: str) -> Mapping[str, Any] | None:
+    def bucket_policy(self, bucket: str) -> Any | None:
         """Return the policy of a bucket of this account; None without one."""
         try:
             found = self._call("s3", "get_bucket_policy", Bucket=bucket)
@@ -371,7 +359,7 @@ class Account:
             if code(error) == "NoSuchBucketPolicy":
                 return None
             raise
-        return found.document("Policy")
+        return _document("s3:GetBucketPolicy", found["Policy"])
 
     # Its role.
 
@@ -388,10 +376,10 @@ class Account:
             role["RoleName"],
             role["Path"],
             role.get("Description", ""),
-            boundary.arn("PermissionsBoundaryArn", "iam:policy/").text if boundary else "",
+            boundary["PermissionsBoundaryArn"] if boundary else "",
             role["MaxSessionDuration"],
             {tag["Key"]: tag.get("Value", "") for tag in role.get("Tags", [])},
-            role.document("AssumeRolePolicyDocument"),
+            _document("iam:GetRole", role["AssumeRolePolicyDocument"]),
             inline_policies,
             attached,
             attached_policies,
@@ -406,26 +394,24 @@ class Account:
     def inline_policies(self, role: str) -> dict[str, Mapping[str, Any]]:
         """Return the documents of a role's inline policies by name."""
         names = self._list("iam", "list_role_policies", "PolicyNames", RoleName=role)
-        return {
-            name: self._call("iam", "get_role_policy", RoleName=role, PolicyName=name).document(
-                "PolicyDocument"
-            )
-            for name in names
-        }
+        return {name: self._inline_policy(role, name) for name in names}
+
+    def _inline_policy(self, role: str, name: str) -> Any:
+        found = self._call("iam", "get_role_policy", RoleName=role, PolicyName=name)
+        return _document("iam:GetRolePolicy", found["PolicyDocument"])
 
     def attached_policies(self, role: str) -> list[str]:
         """Return the ARNs of the policies that are attached to a role."""
         operation = "list_attached_role_policies"
         found = self._list("iam", operation, "AttachedPolicies", RoleName=role)
-        return [policy.arn("PolicyArn", "iam:policy/").text for policy in found]
+        return [policy["PolicyArn"] for policy in found]
 
     @_once
     def managed_policy(self, arn: str) -> Mapping[str, Any]:
         """Return the document of a managed policy, in its default version."""
         version = self._call("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
         found = self._call("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
-        policy_version: Reply = found["PolicyVersion"]
-        return policy_version.document("Document")
+        return _document("iam:GetPolicyVersion", found["PolicyVersion"]["Document"])
 
     @_once
     def policy_names(self) -> list[str]:
@@ -440,23 +426,17 @@ class Account:
     @_once
     def caller(self) -> Reply:
         """Return the identity of the credentials; this needs no permission."""
-        found = self._call("sts", "get_caller_identity")
-        if found["Account"] != found.arn("Arn").account:
-            raise found.odd(f"has the Account {found['Account']!r} and the Arn {found['Arn']!r}")
-        return found
+        return self._call("sts", "get_caller_identity")
 
     @_once
     def organization(self) -> str:
         """Return the ID of the account's organization; empty if the account is not in one."""
         try:
-            found: Reply = self._call("organizations", "describe_organization")["Organization"]
+            return self._call("organizations", "describe_organization")["Organization"]["Id"]
         except ClientError as error:
             if code(error) == "AWSOrganizationsNotInUseException":
                 return ""
             raise
-        if not _ORGANIZATION.fullmatch(found["Id"]):
-            raise found.odd(f"has the Id {found['Id']!r}, which is not the ID of an organization")
-        return found["Id"]
 
     def simulate(
         self, principal: str, actions: Sequence[str], resource: str, context: Mapping[str, Any]
@@ -480,7 +460,9 @@ class Account:
             ResourceArns=[resource],
             ContextEntries=entries,
         )
-        decided = sorted(result["EvalActionName"] for result in found if result.choice("EvalDecision"))
+        decided = sorted(
+            result["EvalActionName"] for result in found if result["EvalDecision"] in _DECISIONS
+        )
         if decided != sorted(actions):
             raise OddAnswerError(
                 operation=action("SimulatePrincipalPolicy"),
@@ -491,14 +473,10 @@ class Account:
     def policy_findings(self, document: str, kind: str, **more: str) -> list[Reply]:
         """Return the findings of IAM Access Analyzer on a policy of a kind such as IDENTITY_POLICY."""
         given = {"policyDocument": document, "policyType": kind, **more}
-        found = self._list("accessanalyzer", "validate_policy", "findings", **given)
-        return [finding for finding in found if finding.choice("findingType")]
+        return self._list("accessanalyzer", "validate_policy", "findings", **given)
 
     def _role(self, name: str) -> Reply:
-        role: Reply = self._call("iam", "get_role", RoleName=name)["Role"]
-        if role.arn("Arn", "iam:role/").resource != f"role{role['Path']}{role['RoleName']}":
-            raise role.odd(f"has the Path {role['Path']!r}, which is not that of {role['Arn']!r}")
-        return role
+        return self._call("iam", "get_role", RoleName=name)["Role"]
 
     def _attached_policies(
         self, role: str
@@ -541,8 +519,7 @@ class Account:
 
     def _call(self, service: str, operation: str, **parameters: Any) -> Reply:
         """Call AWS."""
-        client = self._client(service)
-        return self._read(client, operation, getattr(client, operation)(**parameters))
+        return getattr(self._client(service), operation)(**parameters)
 
     def _list(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
         """Read all pages of a list, and report progress after the first."""
@@ -552,12 +529,8 @@ class Account:
             if items:
                 items_read = operation.partition("_")[2].replace("_", " ")
                 self._notes(f"reading {items_read}: {len(items)} so far")
-            items += self._read(client, operation, page).get(key, [])
+            items += page.get(key, [])
         return items
-
-    def _read(self, client: Any, operation: str, answer: Any) -> Reply:
-        name = client.meta.method_to_api_mapping[operation]
-        return read(name, answer, client.meta.service_model.operation_model(name).output_shape)
 
     def _note_denial(self, parsed: Mapping[str, Any], model: Any, **_: object) -> None:
         if parsed.get("Error", {}).get("Code") in DENIED:
@@ -585,6 +558,15 @@ def _key_arn(key_id: str, home: Arn) -> str:
 def _resource(key_id: str) -> str:
     """Return `key/ID` or `alias/NAME` from an ARN, and other text unchanged."""
     return key_id.rpartition(":")[2]
+
+
+def _document(operation: str, text: str) -> Any:
+    """Return the JSON of a policy, which IAM encodes like a part of a URL."""
+    try:
+        return parse(unquote(text) if text.startswith("%") else text)
+    except MalformedError as error:
+        reason = f"has a policy that cannot be read: {error}"
+        raise OddAnswerError(operation=operation, reason=reason) from None
 
 
 def _refuse_page(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:

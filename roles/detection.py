@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from typing import Any, Final, NamedTuple, cast
 
 from components.connectors import CONNECTORS, Connector, Need
-from roles.errors import InputError
-from roles.reply import Reply
+from roles.account import Reply
+from roles.errors import InputError, OddAnswerError
 
 _SETTLED_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
     "AEM": (("deploymentType",), {"CLOUD": "aem-cloud", "ON_PREMISE": "aem-server"}),
@@ -62,7 +62,8 @@ def find_uses(data_source: Reply) -> Uses:
     def text(value: object, name: str) -> str | None:
         found = _member(value, name)
         if not isinstance(found, str | None):
-            raise data_source.odd(f"has a {name} in its configuration that is not a string")
+            reason = f"has a {name} in its configuration that is not a string"
+            raise OddAnswerError(operation="qbusiness:GetDataSource", reason=reason)
         return found or None
 
     configuration: Mapping[str, Any] = data_source.get("configuration", {})

@@ -75,6 +75,12 @@ class OddAnswerError(BotoCoreError):
     fmt = "an answer of {operation} {reason}"
 
 
+def unknown_status(operation: str, status: str) -> OddAnswerError:
+    """Return the error for a status that this version of the program does not know."""
+    reason = f"has the status {status!r}, which this version of check does not know"
+    return OddAnswerError(operation=operation, reason=reason)
+
+
 class PageError(OddAnswerError):
     """Raised for an HTML page in place of an answer, such as the sign-in page of a proxy."""
 

@@ -9,13 +9,13 @@ from components.connectors import DEFAULT, Connector, Need
 from components.settings import VPC_MEMBERS, Arguments
 from components.stack_config import STACK_CONFIGURATION, camel_case
 from components.validation import ValidationResult, validate
-from roles.account import Account, DataSource, Role, is_alias
+from roles.account import Account, DataSource, Reply, Role, is_alias
 from roles.actions import action
+from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.detection import Uses, find_connector, find_uses
 from roles.errors import OddAnswerError, concerns_every_call, is_denied, is_gone
 from roles.findings import Finding, State, note, problem, unread
-from roles.reply import Reply
 
 COMPONENT: Final = "aem-connector"
 """The component's name in `__main__.py`."""
@@ -107,9 +107,7 @@ def read_requirements(
     notes: list[Finding] = []
     faults: list[Finding] = []
     unknown: list[str] = []
-    source_arn = find(lambda: found.arn("dataSourceArn"), data_source.id, faults)
-    if source_arn is None:
-        return None, faults
+    source_arn = Arn.of(found["dataSourceArn"])
     application_account = source_arn.account
     secret_id, secret, secret_arn, key_id = uses.secret_id, None, None, None
     if secret_id:
@@ -206,13 +204,11 @@ def _role(
     account: Account, found: Reply, application_account: str, named: str, faults: list[Finding]
 ) -> Role | None:
     """Return the role of a data source; IAM looks up roles without their path."""
-    if "roleArn" not in found:
+    if not found.get("roleArn"):
         line = f"{named} has no role: deploy the program, and give it the new role's ARN"
         faults.append(invalid(line))
         return None
-    arn = find(lambda: found.arn("roleArn"), named, faults)
-    if arn is None:
-        return None
+    arn = Arn.of(found["roleArn"])
     if arn.account != application_account:
         faults.append(
             invalid(

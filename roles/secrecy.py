@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
+from components.report import HIDDEN
 from roles.arns import Arn
 from roles.findings import Finding
 
-HIDDEN: Final = "[secret]"
 _NAMED_IN_ARNS: Final[Mapping[str, tuple[str, ...]]] = {
     "secretsmanager": ("secret_id",),
     "kms": ("kms_key_id",),

@@ -15,7 +15,7 @@ from pulumi.runtime import Settings, configure, set_all_config
 from components import data_sources, stack_config
 from components.connectors import CONNECTORS, DEFAULT, Connector
 from components.formats import ROLE_NAME_SUFFIX
-from components.report import REMOVE
+from components.report import HIDDEN, REMOVE
 from components.rules import Location
 from components.settings import Arguments
 from components.validation import validate
@@ -24,7 +24,7 @@ from roles.arns import Arn
 from roles.errors import InputError
 from roles.project import project_name
 from roles.requirements import COMPONENT
-from roles.secrecy import HIDDEN, Secrecy
+from roles.secrecy import Secrecy
 
 _PROVIDERS: Final = ("aws", "aws-native", "pulumi")
 """Configuration namespaces that do not belong to a project."""

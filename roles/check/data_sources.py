@@ -6,14 +6,13 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
-from roles.account import DataSource
+from roles.account import DataSource, Reply
 from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.subject import NO_ROLE, Subject, ignore_not_found
 from roles.detection import find_uses
-from roles.errors import OddAnswerError, is_denied
+from roles.errors import OddAnswerError, is_denied, unknown_status
 from roles.findings import Finding, not_allowed, note, ok, problem, unread
-from roles.reply import Reply
 
 _ABOUT_THE_ROLE: Final = (
     (r"kms|decrypt", "this is about the key: see KMS key and key policy"),
@@ -144,14 +143,14 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
     """Ask about a data source unless it has a role of the stack, or nothing of this entry."""
     if isinstance(found, OddAnswerError):
         raise found
-    if found.get("roleArn") in (None, *(entry.stack.role_arn for entry in subject.entries)):
+    if found.get("roleArn") in (None, "", *(entry.stack.role_arn for entry in subject.entries)):
         return None
     likeness, common = _likeness(subject, source, found)
     if likeness == _NOTHING:
         return None
     others = (_likeness(entry, source, found)[0] for entry in subject.entries if entry is not subject)
     of_others = max(others, default=_NOTHING)
-    role_arn = found.arn("roleArn").text
+    role_arn: str = found["roleArn"]
     try:
         exists = ignore_not_found(lambda: subject.account.role_arn(Arn.of(role_arn).name)) == role_arn
     except ClientError as error:
@@ -206,19 +205,19 @@ def _is_named(arn: str, secret_id: str | None, account_id: str) -> bool:
 
 def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
     """Report the state of a data source and of its last sync."""
-    status, error = found.choice("status"), found.get("error", {})
+    status, error = found["status"], found.get("error", {})
     if status not in _ACTIVE:
         if status not in _NOT_ACTIVE:
-            raise found.odd(f"has the status {status}, which this version of check does not know")
+            raise unknown_status("qbusiness:GetDataSource", status)
         return _failure(f"{source.name} is {status}", subject, error, "", _NOT_ACTIVE[status])
     sync = subject.account.last_sync(source)
     if sync is None:
         return ok(f"{source.name} is {status}, and has not synchronized yet")
-    outcome, error = sync.choice("status"), sync.get("error", {})
+    outcome, error = sync["status"], sync.get("error", {})
     text = f"{source.name} is {status}, its last sync of {sync['startTime']:%Y-%m-%d %H:%M} {outcome}"
     code = f"code {sync['dataSourceErrorCode']}" if sync.get("dataSourceErrorCode") else ""
     if outcome not in _SYNCS:
-        raise sync.odd(f"has the status {outcome}, which this version of check does not know")
+        raise unknown_status("qbusiness:ListDataSourceSyncJobs", outcome)
     if _SYNCS[outcome] or (outcome == "INCOMPLETE" and _hint(error, code)):
         start = aws_command("qbusiness start-data-source-sync-job", **_options(subject, source))
         return _failure(text, subject, error, code, f"when it is fixed, {start}")

@@ -9,6 +9,7 @@ from components.connector_role import POLICY_NAME
 from components.policies import Application
 from evidence.calls import SERVICE
 from guardrails.iam.truth import Truth
+from roles.account import Reply
 from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.decisions import context_advice, decisions, dependence, for_now
@@ -24,7 +25,6 @@ from roles.difference import TRUST_POLICY, compare, statements
 from roles.errors import OddAnswerError
 from roles.findings import Finding, cannot_tell, not_allowed, ok, problem, skipped
 from roles.reading import read_each
-from roles.reply import Reply
 
 
 def role(subject: Subject) -> Finding:
@@ -281,7 +281,7 @@ def policy_findings(subject: Subject) -> Finding:
         f"{name}, {finding['issueCode']}: {subject.stack.secrecy.message(finding['findingDetails'])} "
         f"{finding['learnMoreLink']}"
         for name, finding in findings
-        if finding["findingType"] in ("ERROR", "SECURITY_WARNING")
+        if finding["findingType"] not in ("WARNING", "SUGGESTION")
     ]
     if serious:
         return problem(

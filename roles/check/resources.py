@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from components.connectors import Need
 from guardrails.iam.documents import Kind
 from guardrails.iam.truth import Truth
-from roles.account import S3_KEYS, is_aws_alias
+from roles.account import S3_KEYS, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_cli import aws_command
@@ -16,9 +16,8 @@ from roles.check.decisions import context_advice, decisions, dependence, for_now
 from roles.check.requests import decryption
 from roles.check.subject import NO_APPLICATION, NO_VPC, Subject, ignore_not_found, needed
 from roles.difference import readable
-from roles.errors import code, is_denied, is_gone
+from roles.errors import code, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, ok, problem, skipped
-from roles.reply import Reply
 
 _ZONES: Final[Mapping[str, Sequence[str]]] = {
     "us-east-1": ("use1-az1", "use1-az2", "use1-az4"),
@@ -72,9 +71,11 @@ def index(subject: Subject) -> Finding:
 
 
 def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: str) -> Finding:
-    status, error = found.choice("status"), subject.stack.secrecy.error(found.get("error", {}))
+    status, error = found["status"], subject.stack.secrecy.error(found.get("error", {}))
     if status in ("ACTIVE", "UPDATING"):
         return ok(f"{found.get('displayName') or identifier} is {status.lower()}{more}")
+    if status not in ("CREATING", "DELETING", "FAILED"):
+        raise unknown_status(f"qbusiness:Get{kind.title()}", status)
     reason = f": {error}" if error else ""
     return problem(
         f"{kind} {identifier} is {status}{reason}",
@@ -260,7 +261,7 @@ def key(subject: Subject) -> Finding:
     found = subject.find_key()
     if found is None:
         return problem(f"there is no key {subject.key_arn}", subject.set_command("kms_key_id", "KEY_ID"))
-    state = found.choice("KeyState")
+    state = found["KeyState"]
     if state != "Enabled":
         key_id = subject.argument(found["KeyId"], "KEY_ID", "kms_key_id")
         enable = aws_command("kms enable-key", key_id=key_id)
@@ -269,7 +270,7 @@ def key(subject: Subject) -> Finding:
             "PendingDeletion": f"{aws_command('kms cancel-key-deletion', key_id=key_id)} && {enable}",
         }
         return problem(f"{subject.key_arn} is {state}", fix.get(state, "wait until it is Enabled"))
-    spec = found.choice("KeySpec" if "KeySpec" in found else "CustomerMasterKeySpec")
+    spec = found.get("KeySpec") or found["CustomerMasterKeySpec"]
     if spec != "SYMMETRIC_DEFAULT" or found.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
         return problem(
             f"{subject.key_arn} is not a symmetric key for encryption, but {spec} for "

@@ -10,13 +10,12 @@ from botocore.exceptions import ClientError
 from components.errors import quote_argument
 from components.rules import Location
 from guardrails.iam.patterns import Text
-from roles.account import Account, DataSource, Role
+from roles.account import Account, DataSource, Reply, Role
 from roles.arns import Arn
 from roles.errors import OddAnswerError, is_denied, is_gone
 from roles.findings import Finding, ok, skipped
 from roles.output import Notes
 from roles.reading import read_each
-from roles.reply import Reply
 from roles.stack import Policies, StackSettings, check_account, render
 
 _T = TypeVar("_T")
@@ -71,7 +70,7 @@ class Subject:
         self.account = account
         self.region = self.account.region
         caller = self.account.caller()
-        self.caller, self.account_id = caller.arn("Arn"), caller["Account"]
+        self.caller, self.account_id = Arn.of(caller["Arn"]), caller["Account"]
         check_account(stack, self.account_id)
         self.partition = self.caller.partition
         self.policies: Policies = render(stack, Location(self.partition, self.region, self.account_id))

@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from roles.detection import find_connector, find_uses
-from roles.reply import Reply
 from sandbox.environment import PROJECT
 from tests.helpers.mocked import Deployment
 from tests.helpers.page import blocks
@@ -72,7 +71,7 @@ def test_the_page_shows_the_settings_of_the_roles():
 @pytest.mark.parametrize("name", SOURCES)
 def test_each_data_source_uses_the_resources_that_its_role_may_use(name: str):
     source, member = SOURCES[name], MEMBERS[name]
-    uses = find_uses(Reply("qbusiness:GetDataSource", None, source))
+    uses = find_uses(source)
     assert find_connector(uses).name == member.get("connector", "aem-cloud")
     assert uses.secret_id == (SECRETS + member["secretId"] if "secretId" in member else None)
     assert uses.buckets == ([member["bucketName"]] if "bucketName" in member else [])

@@ -407,7 +407,7 @@ def test_only_the_statuses_that_aws_documents_are_known(world: World, of_sync: b
     assert said.code == 2
     assert said.answer("data source").startswith(
         f"skipped  data source {DATA_SOURCE_ID}: an answer of qbusiness:{operation} has the status "
-        "'PAUSED', which this version of boto3 does not know"
+        "'PAUSED', which this version of check does not know"
     )
 
 
