@@ -44,7 +44,7 @@ QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Finding | Iterable[Find
     ("encryption", resources.secret_encryption),
     ("encryption", resources.bucket_encryption),
     ("KMS key", resources.key),
-    ("key policy", resources.key_policy),
+    ("key policy", resource_policies.key_policy),
     ("secret policy", resource_policies.secret_policy),
     ("key principals", resource_policies.key_principals),
     ("subnets", resources.subnets),

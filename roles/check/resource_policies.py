@@ -15,11 +15,11 @@ from botocore.exceptions import ClientError
 from guardrails.iam.documents import Kind, Statement
 from guardrails.iam.patterns import Patterns
 from guardrails.iam.truth import Truth
+from roles.account import Reply
 from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.decisions import context_advice, decisions, dependence, for_now
-from roles.check.requests import RequestGroup, connector_requests
-from roles.check.resources import put_key_policy
+from roles.check.requests import RequestGroup, connector_requests, decryption
 from roles.check.subject import Subject
 from roles.difference import readable
 from roles.errors import code, is_denied
@@ -65,6 +65,58 @@ def secret_policy(subject: Subject) -> Finding:
     return _answer(subject, "secret", policy, put, "secretsmanager:GetResourcePolicy")
 
 
+def key_policy(subject: Subject) -> Finding:
+    """Ask whether the policy of the key allows the role to decrypt, directly or through IAM."""
+    key = subject.key
+    owner = Arn.of(key["Arn"]).account
+    if owner != subject.account_id:
+        return skipped(
+            f"only account {subject.show(owner, 'kms_key_id')}, which has the key, can read its policy: "
+            f"it must allow {subject.stack.role_arn or 'the role'} to use kms:Decrypt"
+        )
+    command = _put_key_policy(subject, key)
+    document = subject.account.key_policy(key["Arn"])
+    policy = readable(document, Kind.RESOURCE, "of the key", "kms:GetKeyPolicy")
+    ((_, decision),) = decisions(subject, policy, decryption(subject))
+    names = ", ".join(statement.name for statement in decision.statements)
+    if decision.allowed is Truth.CANNOT_TELL:
+        return cannot_tell(
+            "the key policy may let the role decrypt, or not",
+            f"{context_advice(decision)}, or start a sync and look for kms:Decrypt in CloudTrail: "
+            "IAM simulates key policies only for users",
+            dependence(decision),
+        )
+    if decision.allowed is Truth.NO:
+        if names:
+            return problem(
+                f"the key policy denies kms:Decrypt to the role ({names}){for_now(decision)}",
+                f"{command}, without that statement",
+            )
+        return problem(
+            "the key policy neither allows the role to decrypt nor delegates to IAM policies"
+            f"{for_now(decision)}",
+            f"{command}, with the statement of docs/faq.md#access-denied-to-the-kms-key",
+        )
+    named = {name for statement in decision.statements for name in statement.principals.listed()}
+    if f"AWS:{subject.stack.role_arn}" in named:
+        text = "names the role"
+    elif "*" in named:
+        text = "allows every principal that meets its conditions to decrypt, including the role"
+    else:
+        text = "delegates to the account's IAM policies"
+    return ok(f"{text}{for_now(decision)}")
+
+
+def _put_key_policy(subject: Subject, key: Reply) -> str:
+    """Return the command that replaces the policy of a key."""
+    return aws_command(
+        "kms put-key-policy",
+        key_id=subject.argument(key["KeyId"], "KEY_ID", "kms_key_id"),
+        policy_name="default",
+        policy="file://POLICY_FILE",
+    )
+
+
 def key_principals(subject: Subject) -> Finding:
     """Ask whether the key policy names a deleted role."""
     key = subject.key
@@ -72,7 +124,7 @@ def key_principals(subject: Subject) -> Finding:
     if owner != subject.account_id:
         return _left_to(subject, owner, "key")
     policy = subject.account.key_policy(key["Arn"])
-    put = put_key_policy(subject, key)
+    put = _put_key_policy(subject, key)
     return _answer(subject, "key", policy, put, "kms:GetKeyPolicy")
 
 

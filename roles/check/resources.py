@@ -6,16 +6,11 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from components.connectors import Need
-from guardrails.iam.documents import Kind
-from guardrails.iam.truth import Truth
 from roles.account import S3_KEYS, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.check.decisions import context_advice, decisions, dependence, for_now
-from roles.check.requests import decryption
 from roles.check.subject import NO_APPLICATION, NO_VPC, Subject, ignore_not_found, needed
-from roles.difference import readable
 from roles.errors import code, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, ok, problem, skipped
 
@@ -278,58 +273,6 @@ def key(subject: Subject) -> Finding:
             "encrypt the secret with a symmetric key, and set its ID as kmsKeyId",
         )
     return ok(f"{subject.key_arn} is enabled and symmetric")
-
-
-def key_policy(subject: Subject) -> Finding:
-    """Ask whether the policy of the key allows the role to decrypt, directly or through IAM."""
-    key = subject.key
-    owner = Arn.of(key["Arn"]).account
-    if owner != subject.account_id:
-        return skipped(
-            f"only account {subject.show(owner, 'kms_key_id')}, which has the key, can read its policy: "
-            f"it must allow {subject.stack.role_arn or 'the role'} to use kms:Decrypt"
-        )
-    command = put_key_policy(subject, key)
-    document = subject.account.key_policy(key["Arn"])
-    policy = readable(document, Kind.RESOURCE, "of the key", "kms:GetKeyPolicy")
-    ((_, decision),) = decisions(subject, policy, decryption(subject))
-    names = ", ".join(statement.name for statement in decision.statements)
-    if decision.allowed is Truth.CANNOT_TELL:
-        return cannot_tell(
-            "the key policy may let the role decrypt, or not",
-            f"{context_advice(decision)}, or start a sync and look for kms:Decrypt in CloudTrail: "
-            "IAM simulates key policies only for users",
-            dependence(decision),
-        )
-    if decision.allowed is Truth.NO:
-        if names:
-            return problem(
-                f"the key policy denies kms:Decrypt to the role ({names}){for_now(decision)}",
-                f"{command}, without that statement",
-            )
-        return problem(
-            "the key policy neither allows the role to decrypt nor delegates to IAM policies"
-            f"{for_now(decision)}",
-            f"{command}, with the statement of docs/faq.md#access-denied-to-the-kms-key",
-        )
-    named = {name for statement in decision.statements for name in statement.principals.listed()}
-    if f"AWS:{subject.stack.role_arn}" in named:
-        text = "names the role"
-    elif "*" in named:
-        text = "allows every principal that meets its conditions to decrypt, including the role"
-    else:
-        text = "delegates to the account's IAM policies"
-    return ok(f"{text}{for_now(decision)}")
-
-
-def put_key_policy(subject: Subject, key: Reply) -> str:
-    """Return the command that replaces the policy of a key."""
-    return aws_command(
-        "kms put-key-policy",
-        key_id=subject.argument(key["KeyId"], "KEY_ID", "kms_key_id"),
-        policy_name="default",
-        policy="file://POLICY_FILE",
-    )
 
 
 # The VPC.
