@@ -34,10 +34,10 @@ _OTHER_PROJECT: Final = (
 )
 
 
-class StackSettings(NamedTuple):
+class RoleSettings(NamedTuple):
     """The settings of one role of a stack, and the role."""
 
-    name: str
+    stack: str
     component: str
     """The name of the component that declares the role: that of its member of `dataSources`, if any."""
     args: Arguments
@@ -108,7 +108,7 @@ class Policies(NamedTuple):
 class Stack(NamedTuple):
     """A stack, with its roles."""
 
-    roles: Sequence[StackSettings]
+    roles: Sequence[RoleSettings]
     has_data_sources: bool
     """Whether the settings of each role are a member of `dataSources`."""
 
@@ -149,7 +149,7 @@ def read_stack(name: str) -> Stack:
     shown = arns = role_arns()
     if HIDDEN in shown.values():
         arns = role_arns(show_secrets=True)
-    roles: list[StackSettings] = []
+    roles: list[RoleSettings] = []
     for component, args in arguments.items():
         secrets = {setting: args.get(setting) for setting in args.secrets}
         # The setting may have been secret when the stack was deployed.
@@ -158,7 +158,7 @@ def read_stack(name: str) -> Stack:
         arn = arns.get(component, "")
         roles.append(
             # After an update with --continue-on-error, an output can be a placeholder.
-            StackSettings(name, component, args, secrecy, arn if arn.startswith("arn:") else None)
+            RoleSettings(name, component, args, secrecy, arn if arn.startswith("arn:") else None)
         )
     return Stack(roles, has_data_sources)
 
@@ -187,30 +187,30 @@ def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
         )
 
 
-def check_settings(stack: StackSettings) -> None:
+def check_settings(settings: RoleSettings) -> None:
     """Raise SettingsError for settings that the program rejects for any credentials."""
-    validate(stack.component, stack.args)
+    validate(settings.component, settings.args)
 
 
-def check_account(stack: StackSettings, account_id: str) -> None:
+def check_account(settings: RoleSettings, account_id: str) -> None:
     """Raise InputError for credentials of another account than that of the stack."""
     for wanted, setting in (
-        (Arn.of(stack.role_arn or "").account, "role_name"),
-        (stack.application_account, "application_id"),
+        (Arn.of(settings.role_arn or "").account, "role_name"),
+        (settings.application_account, "application_id"),
     ):
         if wanted and wanted != account_id:
-            show = stack.secrecy.show
+            show = settings.secrecy.show
             raise InputError(
-                f"stack {stack.name} is in account {show(wanted, setting)}, and the credentials are for "
-                f"account {show(account_id)}: name a profile of that account in AWS_PROFILE; `aws sts "
-                "get-caller-identity` shows who you are"
+                f"stack {settings.stack} is in account {show(wanted, setting)}, and the credentials are "
+                f"for account {show(account_id)}: name a profile of that account in AWS_PROFILE; `aws "
+                "sts get-caller-identity` shows who you are"
             )
 
 
-def render(stack: StackSettings, credentials: Location) -> Policies:
+def render(settings: RoleSettings, credentials: Location) -> Policies:
     """Return the policies that the program renders; raises SettingsError for invalid settings."""
-    result = validate(stack.component, stack.args, credentials)
-    result = result.of_role(stack.role_name)
+    result = validate(settings.component, settings.args, credentials)
+    result = result.of_role(settings.role_name)
     assert result.trust_policy is not None  # noqa: S101 every setting is known
     assert result.role_policy is not None  # noqa: S101 every setting is known
     return Policies(result.trust_policy, result.role_policy)

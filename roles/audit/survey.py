@@ -192,7 +192,7 @@ def survey(account: Account, notes: Notes, stack: Stack | None = None) -> Survey
         tuple(roles),
         tuple(skipped),
         tuple(sorted(account.denied)),
-        stack.roles[0].name if stack else "",
+        stack.roles[0].stack if stack else "",
     )
 
 

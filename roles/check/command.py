@@ -119,7 +119,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         stream = None if options.json or stack.has_data_sources else output
         return _check(subject, stream)
 
-    subjects = [subject for subject in entries if subject.stack in selected]
+    subjects = [subject for subject in entries if subject.settings in selected]
     found = read_each(check, subjects, output, "roles")
     checks = {role.component: each for role, each in zip(selected, found, strict=True)}
     _report(checks, stack, stated, options, output)
@@ -150,9 +150,9 @@ def _total(checks: Collection[_Check]) -> dict[State, int]:
 def _check(subject: Subject, output: Output | None) -> _Check:
     """Ask all questions about one role, and print each answer as it arrives."""
     check = _Check([])
-    with _hidden(subject.stack.secrecy):
+    with _hidden(subject.settings.secrecy):
         for question, ask in QUESTIONS:
-            for answer in map(subject.stack.secrecy.hide, _answers(ask, subject)):
+            for answer in map(subject.settings.secrecy.hide, _answers(ask, subject)):
                 check.answers.append((question, answer))
                 if output:
                     output.show(*_parts(question, answer))
@@ -265,7 +265,7 @@ def _answers(
     except MissingError as missing:
         yield missing.answer
     except OddAnswerError as error:
-        yield unread(error, subject.stack.secrecy.message)
+        yield unread(error, subject.settings.secrecy.message)
     except ClientError as error:
         if is_bad_credentials(error):
             raise
@@ -274,7 +274,7 @@ def _answers(
         elif is_denied(error):
             yield not_allowed(failed_action(error))
         else:
-            yield unread(error, subject.stack.secrecy.message)
+            yield unread(error, subject.settings.secrecy.message)
 
 
 def _parts(question: str, answer: Finding) -> Iterator[Part]:

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from roles.account import DataSource, Reply
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.check.subject import NO_ROLE, Subject, ignore_not_found
+from roles.check.subject import NO_ROLE, Subject, ignore_not_found, needed
 from roles.detection import find_uses
 from roles.errors import OddAnswerError, is_denied, unknown_status
 from roles.findings import Finding, not_allowed, note, ok, problem, unread
@@ -58,16 +58,15 @@ def data_sources(subject: Subject) -> Iterator[Finding]:
     """Ask about each data source of the application that runs under the role."""
     sources = subject.data_sources
     if not sources:
-        yield (
-            ok("none of the application runs under the role yet") if subject.stack.role_arn else NO_ROLE
-        )
+        needed(subject.settings.role_arn, NO_ROLE)
+        yield ok("none of the application runs under the role yet")
     for source, found in sources:
         try:
             if isinstance(found, OddAnswerError):
                 raise found
             answers = [*_about(subject, source, found)]
         except OddAnswerError as error:
-            answers = [unread(error, subject.stack.secrecy.message)]
+            answers = [unread(error, subject.settings.secrecy.message)]
         for answer in answers:
             yield answer._replace(subject=source.id)
 
@@ -93,7 +92,7 @@ def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Findi
 
 def _differences(subject: Subject, found: Reply) -> Iterator[str]:
     uses, show = find_uses(found), subject.show
-    connector = subject.stack.connector
+    connector = subject.settings.connector
     if uses.type.upper() not in connector.types.split():
         yield f"its type is {uses.type}, and the connector {connector.name} is of type {connector.types}"
     secret_arn = subject.secret_arn
@@ -109,7 +108,7 @@ def _differences(subject: Subject, found: Reply) -> Iterator[str]:
             for names in (actual, subject.network)
         )
         yield f"its VPC has {theirs or 'nothing'}, but vpcConfiguration has {ours or 'nothing'}"
-    bucket, owner = subject.stack.get("bucket_name"), subject.bucket_owner
+    bucket, owner = subject.settings.get("bucket_name"), subject.bucket_owner
     if uses.buckets and uses.buckets != [bucket]:
         theirs = ", ".join(show(name, "bucket_name") for name in uses.buckets)
         ours = show(bucket or "", "bucket_name") or "not set"
@@ -131,7 +130,7 @@ def other_data_sources(subject: Subject) -> Iterator[Finding]:
         try:
             answer = _about_other(subject, source, found)
         except OddAnswerError as error:
-            answer = unread(error, subject.stack.secrecy.message)
+            answer = unread(error, subject.settings.secrecy.message)
         if answer:
             found_any = True
             yield answer._replace(subject=source.id)
@@ -143,7 +142,7 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
     """Ask about a data source unless it has a role of the stack, or nothing of this entry."""
     if isinstance(found, OddAnswerError):
         raise found
-    if found.get("roleArn") in (None, "", *(entry.stack.role_arn for entry in subject.entries)):
+    if found.get("roleArn") in (None, "", *(entry.settings.role_arn for entry in subject.entries)):
         return None
     likeness, common = _likeness(subject, source, found)
     if likeness == _NOTHING:
@@ -166,7 +165,7 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
     text = f"{source.name} {common}, and runs under {role}"
     if not is_ours:
         return note(text)
-    own = subject.stack.role_arn if likeness > of_others else None
+    own = subject.settings.role_arn if likeness > of_others else None
     options = {**_options(subject, source), "role_arn": own or "ROLE_ARN"}
     update = aws_command("qbusiness update-data-source", **options)
     return problem(text, update if subject.find_role() else f"{subject.up_command}, then {update}")
@@ -174,20 +173,20 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
 
 def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, str]:
     """Return how well a data source fits the settings of an entry, and what they have in common."""
-    uses, bucket = find_uses(found), entry.stack.get("bucket_name")
+    uses, bucket = find_uses(found), entry.settings.get("bucket_name")
     equal = bool(bucket) == bool(uses.buckets) and not any(_differences(entry, found))
     if source.index_id != entry.index_id:
         return _NOTHING, ""
     if not (entry.secret_arn or bucket):
         # Nothing but the connector identifies the data source, which may be anyone's.
-        name = entry.stack.connector.name
+        name = entry.settings.connector.name
         return (_PART if equal and not entry.data_sources else _NOTHING), f"is of the connector {name}"
     has_secret = entry.secret_arn and _is_named(entry.secret_arn, uses.secret_id, entry.account_id)
     if equal:
         return _EVERYTHING, "matches the settings"
     if not has_secret and bucket not in uses.buckets:
         return _NOTHING, ""
-    same_connector = uses.type.upper() in entry.stack.connector.types.split()
+    same_connector = uses.type.upper() in entry.settings.connector.types.split()
     shared = "secret" if has_secret else "bucket"
     return (_CONNECTOR_TOO if same_connector else _PART), f"has the stack's {shared}"
 
@@ -231,7 +230,7 @@ def _failure(text: str, subject: Subject, error: Mapping[str, str], code: str, f
 
 def _with(text: str, subject: Subject, error: Mapping[str, str], code: str) -> str:
     """Add the error of Amazon Q Business to a text."""
-    said = ", ".join(filter(None, (subject.stack.secrecy.error(error), code)))
+    said = ", ".join(filter(None, (subject.settings.secrecy.error(error), code)))
     return f"{text}: {said}" if said else text
 
 

@@ -29,7 +29,7 @@ from roles.reading import read_each
 
 def role(subject: Subject) -> Finding:
     """Ask whether the stack's role exists."""
-    arn = subject.stack.role_arn
+    arn = subject.settings.role_arn
     if arn is None:
         return problem("the stack has no role yet", subject.up_command)
     if subject.find_role() is None:
@@ -103,7 +103,7 @@ def other_policies(subject: Subject) -> Finding:
             )
             for arn in attached
         ]
-        exclusive = bool(subject.stack.get("exclusive_policies"))
+        exclusive = bool(subject.settings.get("exclusive_policies"))
         return problem(
             f"the role also has {', '.join((*inline, *attached))}",
             subject.up_command if exclusive else " && ".join(commands),
@@ -116,7 +116,10 @@ def other_policies(subject: Subject) -> Finding:
 def permissions_boundary(subject: Subject) -> Finding:
     """Ask whether the role has the permissions boundary of the settings, and it allows all requests."""
     role = subject.role
-    actual, wanted = role.permissions_boundary_arn, subject.stack.get("permissions_boundary_arn") or ""
+    actual, wanted = (
+        role.permissions_boundary_arn,
+        subject.settings.get("permissions_boundary_arn") or "",
+    )
     if actual != wanted:
         return problem(
             f"the role has {_boundary(subject, actual)}, and the settings {_boundary(subject, wanted)}",
@@ -278,7 +281,7 @@ def policy_findings(subject: Subject) -> Finding:
     findings = [(POLICY_NAME, each) for each in role_findings]
     findings += [(TRUST_POLICY, each) for each in trust_findings]
     serious = [
-        f"{name}, {finding['issueCode']}: {subject.stack.secrecy.message(finding['findingDetails'])} "
+        f"{name}, {finding['issueCode']}: {subject.settings.secrecy.message(finding['findingDetails'])} "
         f"{finding['learnMoreLink']}"
         for name, finding in findings
         if finding["findingType"] not in ("WARNING", "SUGGESTION")

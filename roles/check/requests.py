@@ -43,9 +43,9 @@ def connector_requests(subject: Subject) -> list[RequestGroup]:
 
 def _resources(subject: Subject) -> Resources[Text]:
     """Return the resources that the connector uses, as the stack's policies name them."""
-    policies, stack = subject.policies, subject.stack
+    policies, settings = subject.policies, subject.settings
     partition, account_id, region = subject.partition, subject.account_id, subject.region
-    bucket_name, is_source = stack.get("bucket_name"), stack.connector.bucket_is_source
+    bucket_name, is_source = settings.get("bucket_name"), settings.connector.bucket_is_source
     buckets = [f"arn:{partition}:s3:::{bucket_name}"] if bucket_name else []
     objects = [Text(f"{arn}/", "document") for arn in buckets]
     secrets = [*map(Text, policies.resources("secretsmanager:GetSecretValue"))]
@@ -54,7 +54,7 @@ def _resources(subject: Subject) -> Resources[Text]:
     interface = Text(
         f"arn:{partition}:ec2:{region}:{account_id}:network-interface/", "eni-00000000000000000"
     )
-    deletes = network and stack.get("allow_network_interface_deletion")
+    deletes = network and settings.get("allow_network_interface_deletion")
     return Resources(
         region=region,
         applications=[Text(policies.application_arn)],
@@ -118,6 +118,6 @@ def foreign_requests(subject: Subject) -> Iterator[RequestGroup]:
 def region_of(subject: Subject, request: RequestGroup, service: str) -> str:
     """Return the Region of a request; empty if it is unknown."""
     # A bucket with files may be in another Region. IAM does not document the Region of iam:PassRole.
-    if service == "iam" or (service == "s3" and not subject.stack.connector.bucket_is_source):
+    if service == "iam" or (service == "s3" and not subject.settings.connector.bucket_is_source):
         return ""
     return Arn.of(str(request.resource)).region or subject.region

@@ -72,7 +72,7 @@ def key_policy(subject: Subject) -> Finding:
     if owner != subject.account_id:
         return skipped(
             f"only account {subject.show(owner, 'kms_key_id')}, which has the key, can read its policy: "
-            f"it must allow {subject.stack.role_arn or 'the role'} to use kms:Decrypt"
+            f"it must allow {subject.settings.role_arn or 'the role'} to use kms:Decrypt"
         )
     command = _put_key_policy(subject, key)
     document = subject.account.key_policy(key["Arn"])
@@ -98,7 +98,7 @@ def key_policy(subject: Subject) -> Finding:
             f"{command}, with the statement of docs/faq.md#access-denied-to-the-kms-key",
         )
     named = {name for statement in decision.statements for name in statement.principals.listed()}
-    if f"AWS:{subject.stack.role_arn}" in named:
+    if f"AWS:{subject.settings.role_arn}" in named:
         text = "names the role"
     elif "*" in named:
         text = "allows every principal that meets its conditions to decrypt, including the role"
@@ -152,7 +152,7 @@ def bucket_policy(subject: Subject) -> Finding:
 def _left_to(subject: Subject, owner: str, kind: str) -> Finding:
     return skipped(
         f"only account {owner}, which has the {kind}, can read its policy: it must name "
-        f"{subject.stack.role_arn or 'the role'} by its ARN again if the role was deleted "
+        f"{subject.settings.role_arn or 'the role'} by its ARN again if the role was deleted "
         "and created again"
     )
 
@@ -162,7 +162,7 @@ def _answer(
 ) -> Finding:
     if policy is None:
         return ok(f"the {kind} has none")
-    role_arn = subject.stack.role_arn
+    role_arn = subject.settings.role_arn
     statements = readable(policy, Kind.RESOURCE, f"of the {kind}", operation)
     deleted = [*dict.fromkeys(_deleted_roles(statements, role_arn))]
     if not deleted:

@@ -66,7 +66,7 @@ def index(subject: Subject) -> Finding:
 
 
 def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: str) -> Finding:
-    status, error = found["status"], subject.stack.secrecy.error(found.get("error", {}))
+    status, error = found["status"], subject.settings.secrecy.error(found.get("error", {}))
     if status in ("ACTIVE", "UPDATING"):
         return ok(f"{found.get('displayName') or identifier} is {status.lower()}{more}")
     if status not in ("CREATING", "DELETING", "FAILED"):
@@ -87,7 +87,7 @@ def secret(subject: Subject) -> Finding:
     """Ask whether the secret exists under exactly the ARN of the policy, with a value."""
     arn = subject.secret_arn
     if arn is None:
-        return ok(f"the connector {subject.stack.connector.name} has none in the settings")
+        return ok(f"the connector {subject.settings.connector.name} has none in the settings")
     found = subject.find_secret()
     if found is None:
         return _other_secret(subject, arn)
@@ -131,7 +131,7 @@ def _other_secret(subject: Subject, arn: str) -> Finding:
 def secret_encryption(subject: Subject) -> Iterator[Finding]:
     """Ask whether the role can decrypt the secret."""
     if subject.secret_arn is None:
-        if not subject.stack.get("bucket_name"):
+        if not subject.settings.get("bucket_name"):
             yield ok("the role reads neither a secret nor a bucket")
     else:
         yield _encryption_of_secret(subject, subject.secret_arn, subject.secret.get("KmsKeyId"))
@@ -187,7 +187,7 @@ def _managed_key(subject: Subject, key: str) -> str | None:
 
 def bucket_encryption(subject: Subject) -> Iterator[Finding]:
     """Ask whether the role can decrypt the objects of the bucket."""
-    if bucket := subject.stack.get("bucket_name"):
+    if bucket := subject.settings.get("bucket_name"):
         yield _encryption_of_bucket(subject, bucket)
 
 
@@ -197,7 +197,7 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
     except ClientError as error:
         return _unseen_bucket(subject, error)
     encrypted = f"bucket {subject.show(bucket, 'bucket_name')}"
-    is_source = subject.stack.connector.bucket_is_source
+    is_source = subject.settings.connector.bucket_is_source
     key = Arn.of(key_id or "")
     if key_id and is_source and key_id == subject.key_arn:
         actual = key_id
@@ -384,7 +384,7 @@ def bucket(subject: Subject) -> Finding:
                 subject.set_command("bucket_account_id", "ACCOUNT_ID"),
             )
         raise
-    if region != subject.region and subject.stack.connector.bucket is Need.REQUIRED:
+    if region != subject.region and subject.settings.connector.bucket is Need.REQUIRED:
         return problem(
             f"bucket {shown} is in {subject.show(region, 'region')}, and the index in "
             f"{subject.shown_region}: Amazon Q Business reads only buckets in its own Region",
@@ -400,8 +400,8 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
     owner = subject.bucket_owner
     if not is_denied(error) or owner == subject.account_id:
         raise error
-    role = subject.stack.role_arn or "the role"
-    is_source = subject.stack.connector.bucket_is_source
+    role = subject.settings.role_arn or "the role"
+    is_source = subject.settings.connector.bucket_is_source
     return skipped(
         f"only account {owner}, which has the bucket, can see this: its bucket policy "
         f"must allow s3:GetObject{' and s3:ListBucket' if is_source else ''} to {role}, and "

@@ -16,7 +16,7 @@ from roles.errors import OddAnswerError, is_denied, is_gone
 from roles.findings import Finding, ok, skipped
 from roles.output import Notes
 from roles.reading import read_each
-from roles.stack import Policies, StackSettings, check_account, render
+from roles.stack import Policies, RoleSettings, check_account, render
 
 _T = TypeVar("_T")
 
@@ -47,7 +47,7 @@ class Subject:
 
     def __init__(
         self,
-        stack: StackSettings,
+        settings: RoleSettings,
         account: Account,
         notes: Notes,
         stated_context: Mapping[str, Sequence[str]],
@@ -60,7 +60,7 @@ class Subject:
         Raises InputError for credentials of another account, and SettingsError for settings that the
         program rejects.
         """
-        self.stack = stack
+        self.settings = settings
         self.notes = notes
         self.entries = entries
         self.stated_context = {
@@ -71,22 +71,24 @@ class Subject:
         self.region = self.account.region
         caller = self.account.caller()
         self.caller, self.account_id = Arn.of(caller["Arn"]), caller["Account"]
-        check_account(stack, self.account_id)
+        check_account(settings, self.account_id)
         self.partition = self.caller.partition
-        self.policies: Policies = render(stack, Location(self.partition, self.region, self.account_id))
+        self.policies: Policies = render(
+            settings, Location(self.partition, self.region, self.account_id)
+        )
 
     @property
     def up_command(self) -> str:
         """The command that deploys the stack, which also corrects drift."""
-        return f"pulumi up --stack {quote_argument(self.stack.name)}"
+        return f"pulumi up --stack {quote_argument(self.settings.stack)}"
 
     def set_command(self, name: str, value: str | None, *members: str | int) -> str:
         """Return the commands that change a setting, or a member of it, and deploy; None removes it."""
-        return f"{self.stack.command(name, value, *members)} && {self.up_command}"
+        return f"{self.settings.command(name, value, *members)} && {self.up_command}"
 
     def show(self, value: str, *settings: str) -> str:
         """Return a value that follows from settings, with its secret parts hidden."""
-        return self.stack.secrecy.show(value, *settings)
+        return self.settings.secrecy.show(value, *settings)
 
     def argument(self, value: str, placeholder: str, *settings: str) -> str:
         """Return a value for a command, or a placeholder if the value is secret."""
@@ -105,7 +107,7 @@ class Subject:
     @property
     def index_id(self) -> str:
         """ID of the index."""
-        return str(self.stack.get("index_id"))
+        return str(self.settings.get("index_id"))
 
     @property
     def application(self) -> Reply:
@@ -139,17 +141,17 @@ class Subject:
     @property
     def role_arn(self) -> str:
         """The ARN of the role, which may have been deleted."""
-        return needed(self.stack.role_arn, NO_ROLE)
+        return needed(self.settings.role_arn, NO_ROLE)
 
     @property
     def bucket(self) -> str:
         """The name of the bucket."""
-        return needed(self.stack.get("bucket_name"), ok("the settings have no bucket"))
+        return needed(self.settings.get("bucket_name"), ok("the settings have no bucket"))
 
     @property
     def bucket_owner(self) -> str:
         """The account of the bucket according to the settings."""
-        return self.stack.get("bucket_account_id") or self.account_id
+        return self.settings.get("bucket_account_id") or self.account_id
 
     @property
     def secret(self) -> Reply:
@@ -198,7 +200,7 @@ class Subject:
 
         IAM looks up roles without their path: the ARN must match, too.
         """
-        arn = self.stack.role_arn
+        arn = self.settings.role_arn
         found = ignore_not_found(lambda: self.account.role(Arn.of(arn).name)) if arn else None
         return found if found and found.arn == arn else None
 
@@ -215,7 +217,7 @@ class Subject:
     @property
     def data_sources(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
         """The data sources that run under the role, or whose role could not be read."""
-        every, role_arn = self.every_data_source, self.stack.role_arn
+        every, role_arn = self.every_data_source, self.settings.role_arn
         if role_arn is None:
             return []
         return [
