@@ -170,7 +170,9 @@ def test_the_readme_lists_every_page():
         assert f"(docs/{page.name})" in readme
 
 
-def test_each_connector_has_one_successor():
-    rows = re.findall(r"^\| (`.*?) \| ", (DOCS / "successor.md").read_text(), re.MULTILINE)
-    assert len(rows) == 4
-    assert sorted(re.findall(r"`(.*?)`", "".join(rows))) == sorted(CONNECTORS)
+def test_each_connector_has_its_successors_with_a_source_and_a_date():
+    rows = re.findall(r"^\| (`.*) \|$", (DOCS / "after-q-business.md").read_text(), re.MULTILINE)
+    cells = [row.split(" | ") for row in rows]
+    assert sorted(re.findall(r"`(.*?)`", "".join(row[0] for row in cells))) == sorted(CONNECTORS)
+    for row in cells:
+        assert re.search(r"\[.*\].* \d{1,2} \w+ \d{4}$", row[3])
