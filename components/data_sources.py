@@ -104,6 +104,7 @@ def _read_members(config: pulumi.Config, top: TopLevel) -> dict[str, Mapping[str
         )
         return {}
     if top.data_sources is None:
+        expected += "; to delete the last role, see docs/retire.md"
         at.refuse("is required and not set", expected, fix=secret_command)
         return {}
     if not isinstance(top.data_sources, Mapping):

@@ -253,6 +253,12 @@ def test_another_form_of_data_sources_is_refused(
     assert f"  dataSources: {message}\n" in refusal(monkeypatch, members)
 
 
+def test_the_message_after_the_last_entry_was_removed_names_the_page_that_retires_a_stack(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    assert "; to delete the last role, see docs/retire.md\n" in refusal(monkeypatch, {})
+
+
 @pytest.mark.parametrize("member", [None, "text", ["x"], 5])
 def test_a_member_that_is_not_an_object_is_refused(monkeypatch: pytest.MonkeyPatch, member: object):
     assert refused(monkeypatch, {"one": member, "two": AEM}) == ["dataSources.one"]
