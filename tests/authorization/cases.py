@@ -6,9 +6,17 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+from components.connectors import Connector, Need
 from components.rules import Location
 from components.validation import validate
-from evidence.connector_calls import ROLE_NAME, Call, Options
+from evidence.connector_calls import (
+    FULL,
+    FULL_OF_SOURCE,
+    FULL_WITH_FILES,
+    ROLE_NAME,
+    Call,
+    Options,
+)
 from evidence.examples import ACCOUNT, REGION
 from tests.authorization.simulator import ask
 
@@ -18,6 +26,19 @@ class Documents(NamedTuple):
 
     trust_policy: Any
     role_policy: Any
+
+
+def options_of(connector: Connector) -> Options:
+    """Return the options of a connector that give its policies every statement."""
+    if connector.bucket_is_source:
+        options = FULL_OF_SOURCE
+    elif connector.bucket is Need.NOT_SUPPORTED:
+        options = FULL
+    else:
+        options = FULL_WITH_FILES
+    if connector.vpc is Need.NOT_SUPPORTED:
+        options = options._replace(vpc="no VPC", deletion=False)
+    return options
 
 
 def render(options: Options) -> Documents:

@@ -10,12 +10,9 @@ from typing import Any, Final, NamedTuple
 import pytest
 from botocore.exceptions import ClientError
 
-from components.connectors import CONNECTORS, Connector, Need
+from components.connectors import CONNECTORS
 from components.validation import validate
 from evidence.connector_calls import (
-    FULL,
-    FULL_OF_SOURCE,
-    FULL_WITH_FILES,
     PASS_OTHER_ROLE,
     ROLE_NAME,
     Options,
@@ -26,6 +23,7 @@ from evidence.connector_calls import (
 from evidence.examples import REGION
 from roles.errors import is_denied
 from sandbox.environment import PROJECT
+from tests.authorization.cases import options_of
 from tests.helpers.processes import show
 from tests.scenarios.world import World
 
@@ -54,19 +52,6 @@ class Role(NamedTuple):
         # IAM rejects resources of another partition. Two calls can contain the same request.
         own = [request for request in requests if request.resource.startswith(("arn:aws:", "*"))]
         return [request for number, request in enumerate(own) if request not in own[:number]]
-
-
-def options_of(connector: Connector) -> Options:
-    """Return the options of a connector that give its policies every statement."""
-    if connector.bucket_is_source:
-        options = FULL_OF_SOURCE
-    elif connector.bucket is Need.NOT_SUPPORTED:
-        options = FULL
-    else:
-        options = FULL_WITH_FILES
-    if connector.vpc is Need.NOT_SUPPORTED:
-        options = options._replace(vpc="no VPC", deletion=False)
-    return options
 
 
 @pytest.fixture
