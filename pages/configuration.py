@@ -150,6 +150,13 @@ resource types.""",
     "allow_network_interface_deletion": """\
 Set it if the connector has a VPC: the role can then delete the network interfaces with the application's tag, which
 AWS's pages [do not allow](permissions.md#differences-from-awss-pages).""",
+    "permissions_boundary_arn": """\
+If your organization has no boundary for these roles yet, create one from `examples/connector-boundary.json` in the
+account, and set its ARN: `aws iam create-policy --policy-name connector-boundary --policy-document
+file://examples/connector-boundary.json`. The role of every connector works under it, as the policy simulator confirms.
+It allows the roles' actions on all resources, because it is the same for all applications: `kms:Decrypt` only through
+Secrets Manager and Amazon S3, tags only on new network interfaces, and of IAM only passing a role to Amazon Q
+Business.""",
     "exclusive_policies": """\
 With this setting, [drift detection](operations.md#find-drift) finds the policies that somebody adds to the role by
 hand, and `pulumi up` removes them. Without it, these policies do not belong to the stack. Do not set it if the role

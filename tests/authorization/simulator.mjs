@@ -1,7 +1,7 @@
 // Decide requests as IAM documents it: one JSON question per line on standard input, one JSON answer per
 // line on standard output.
 //
-//   {"policy": ..., "trust": ..., "requests": [...]}  the decision on each request
+//   {"policy": ..., "trust": ..., "boundary": ..., "requests": [...]}  the decision on each request
 //   {"policy": ..., "resources": [...], "context": {...}}  every action of AWS that the policy allows
 //       under that context, with the resource: one of those given, or a foreign one; with "services",
 //       only of these services
@@ -32,13 +32,14 @@ const DELEGATION = {
   Statement: [{ Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${ACCOUNT}:root` }, Action: '*', Resource: '*' }]
 }
 
-async function decide(identityPolicies, resourcePolicy, { principal, action, resource, context }) {
+async function decide(identityPolicies, resourcePolicy, { principal, action, resource, context }, boundary) {
   const accountId = resource.split(':')[4] || context['aws:ResourceAccount'] || ACCOUNT
   const delegated = accountId !== ACCOUNT || action.startsWith('kms:')
   const outcome = await runSimulation(
     {
       request: { principal: principal ?? ROLE, action, resource: { resource, accountId }, contextVariables: context },
       identityPolicies,
+      permissionBoundaryPolicies: boundary && [{ name: 'boundary', policy: boundary }],
       serviceControlPolicies: [],
       resourceControlPolicies: [],
       resourcePolicy: resourcePolicy ?? (delegated ? DELEGATION : undefined)
@@ -108,13 +109,13 @@ async function describe(actions, resources) {
   return { actions: Object.fromEntries(await Promise.all(taken)), resources: Object.fromEntries(await Promise.all(types)) }
 }
 
-async function answer({ policy, trust, requests, actions, resources, context, services }) {
+async function answer({ policy, trust, boundary, requests, actions, resources, context, services }) {
   if (actions) return describe(actions, resources)
   const errors = policy ? validateIdentityPolicy(policy) : [...validateResourcePolicy(trust), ...validateTrustPolicy(trust)]
   if (errors.length > 0) return { invalid: errors.map(({ message }) => message) }
   const identityPolicies = policy ? [{ name: 'policy', policy: createValidatedPolicy(policy, () => []) }] : []
   if (resources) return allActions(identityPolicies, resources, context, services)
-  return { decisions: await Promise.all(requests.map((request) => decide(identityPolicies, trust, request))) }
+  return { decisions: await Promise.all(requests.map((request) => decide(identityPolicies, trust, request, boundary))) }
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from evidence.examples import ACCOUNT, REGION
+from sandbox.environment import PROJECT
 from tests.helpers.world import KEY_ARN, ROLE_ARN, SECRET_ARN, WIDE, World, allow, deny, policy
 from tests.roles.check.help import ADMIN
 
@@ -31,6 +32,11 @@ def test_a_boundary_that_the_settings_lack_is_a_problem(world: World):
     problem = f"problem  permissions boundary: the role has {arn}, and the settings none"
     assert world.ask(BOUNDARY).startswith(problem)
     world.set(permissionsBoundaryArn=arn)
+    assert world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every request\n"
+
+
+def test_the_boundary_in_examples_is_found_to_allow_every_request(world: World):
+    arn = world.bound((PROJECT / "examples" / "connector-boundary.json").read_text())
     assert world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every request\n"
 
 

@@ -1,0 +1,75 @@
+"""Test the permissions boundary in examples/, under which the role of every connector works."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from components.connectors import CONNECTORS
+from evidence.connector_calls import KEY_ARN, NETWORK_INTERFACE, ROLE, connector_calls
+from sandbox.environment import PROJECT
+from tests.authorization.cases import mismatches, options_of, render, requests_of
+from tests.authorization.simulator import ask
+
+pytestmark = pytest.mark.slow
+
+BOUNDARY: Final = json.loads((PROJECT / "examples" / "connector-boundary.json").read_text())
+
+
+def actions(policy: dict[str, Any]) -> list[str]:
+    return sorted({action for statement in policy["Statement"] for action in statement["Action"]})
+
+
+def test_the_role_of_every_connector_works_under_the_boundary():
+    roles = {options_of(connector) for connector in CONNECTORS.values()}
+    roles |= {
+        options._replace(
+            secret=options.secret.replace("this account", "another account"),
+            key="key of another account",
+            bucket=options.bucket
+            if options.bucket == "no bucket"
+            else f"{options.bucket} of another account",
+        )
+        for options in roles
+    }
+    for options in roles:
+        calls = connector_calls(options)
+        question = {
+            "policy": render(options).role_policy,
+            "boundary": BOUNDARY,
+            "requests": requests_of(calls),
+        }
+        (answer,) = ask([question])
+        assert mismatches(calls, answer["decisions"]) == [], options
+
+
+def test_the_boundary_lists_the_actions_of_the_roles_and_no_others():
+    widest = json.loads((PROJECT / "guardrails" / "connector_policy.json").read_text())
+    assert actions(BOUNDARY) == actions(widest)
+    assert "*" not in "".join(actions(BOUNDARY))
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context"),
+    [
+        ("iam:PassRole", ROLE, {"iam:PassedToService": "ec2.amazonaws.com"}),
+        ("iam:PutRolePolicy", ROLE, {}),
+        ("kms:Decrypt", KEY_ARN, {}),
+        ("kms:Decrypt", KEY_ARN, {"kms:ViaService": "ssm.us-east-1.amazonaws.com"}),
+        ("ec2:CreateTags", NETWORK_INTERFACE, {}),
+    ],
+)
+def test_the_boundary_stops_a_role_that_allows_everything(
+    action: str, resource: str, context: dict[str, str]
+):
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [everything]}
+    request = {"action": action, "resource": resource, "context": context}
+    without, under = ask(
+        [
+            {"policy": policy, "requests": [request]},
+            {"policy": policy, "boundary": BOUNDARY, "requests": [request]},
+        ]
+    )
+    assert without["decisions"] == ["Allowed"]
+    assert under["decisions"] == ["ImplicitlyDenied"]
