@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Final
@@ -58,6 +60,16 @@ def test_the_package_the_schema_and_the_changelog_have_the_same_version():
     contributing = (PROJECT / "CONTRIBUTING.md").read_text()
     assert "version in `pyproject.toml`" in contributing
     assert "Tag the commit `vVERSION`" in contributing
+
+
+def test_the_readme_runs_a_command_that_the_package_and_its_extra_install():
+    section = prose("Audit the roles that you have", PROJECT / "README.md")
+    (command,) = (shlex.split(line) for line in blocks("sh", section))
+    requirement = Requirement(command[2].replace("${REPOSITORY:?set REPOSITORY}", "example.com"))
+    package = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    assert (requirement.name, requirement.extras) == (package["project"]["name"], {"roles"})
+    assert requirement.extras <= {*package["tool"]["setuptools"]["dynamic"]["optional-dependencies"]}
+    assert command[3] in package["project"]["scripts"]
 
 
 @pytest.mark.slow
