@@ -35,7 +35,8 @@ class Provider(ComponentProvider):
         described = {
             "displayName": "Amazon Q Business Connector",
             "description": package["Summary"],
-            "keywords": package["Keywords"].split(","),
+            # Pulumi's registries list packages by category, and components apart from providers.
+            "keywords": [*package["Keywords"].split(","), "category/cloud", "kind/component"],
             "license": package["License-Expression"],
         }
         self.schema = json.dumps(json.loads(self.schema or "{}") | described)
