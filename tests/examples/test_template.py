@@ -1,5 +1,7 @@
 """Test that `pulumi new` makes a project of the template, which deploys with the package."""
 
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -9,14 +11,24 @@ import yaml
 
 from evidence.examples import APPLICATION_ARN, INDEX_ID, KEY_ID, REGION, SECRET_ID
 from sandbox.environment import PROJECT
-from tests.helpers.installing import VERSION, offline, tagged_repository
-from tests.helpers.page import run_section
+from tests.helpers.installing import (
+    VERSION,
+    commit,
+    copy_repository,
+    git,
+    offline,
+    tagged_repository,
+)
+from tests.helpers.page import commands, run_section
 from tests.helpers.processes import run
 from tests.helpers.stacks import Aws, NewStack, Stack
 
 TEMPLATE: Final = PROJECT / "template"
 README: Final = TEMPLATE / "README.md"
+OWN_PROJECT: Final = PROJECT / "docs" / "own-project.md"
 ADDRESS: Final = "https://github.com/ORGANIZATION/REPOSITORY"
+MIRROR: Final = "git.example.com/search/connectors"
+NEXT: Final = "9.9.9"
 ACCOUNT: Final = "123456789012"
 GIVEN: Final = ("aws:region", REGION, "applicationId", APPLICATION_ARN, "indexId", INDEX_ID)
 
@@ -35,6 +47,11 @@ def package(tmp_path: Path) -> Mapping[str, str]:
 
 @pytest.fixture
 def project(new_stack: NewStack, package: Mapping[str, str]) -> Stack:
+    """Return a stack of a new project of this checkout's template."""
+    return new_project(new_stack, TEMPLATE, package)
+
+
+def new_project(new_stack: NewStack, template: Path, package: Mapping[str, str]) -> Stack:
     """Return a stack of a new project, as `pulumi new` leaves it."""
     stack = new_stack({})
     directory = stack.directory.parent / f"{stack.name}-project"
@@ -48,7 +65,7 @@ def project(new_stack: NewStack, package: Mapping[str, str]) -> Stack:
         for option in ("--config", f"{key}={value}")
     ]
     name = f"project-{stack.name}"
-    stack.run("new", str(TEMPLATE), "--yes", "--name", name, "--stack", stack.name, *options)
+    stack.run("new", str(template), "--yes", "--name", name, "--stack", stack.name, *options)
     stack.state_file = stack.state_file.parents[1] / name / stack.state_file.name
     return stack
 
@@ -107,6 +124,64 @@ def test_a_new_project_asks_for_what_is_missing_deploys_it_and_gets_another_envi
     project.config_file = project.directory / f"Pulumi.{second}.yaml"
     del first["dataSources"]
     assert settings(project) == first
+
+
+def test_the_pages_publish_a_package_upgrade_a_project_by_one_commit_and_roll_it_back(
+    new_stack: NewStack, tmp_path: Path, aws: Aws
+):
+    repository, served = tmp_path / "repository", tmp_path / "served.git"
+    repository.mkdir()
+    copy_repository(repository)
+    shutil.copytree(TEMPLATE, repository / "template")
+    commit(repository)
+    git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", served)
+    settings = {
+        "user.name": "test",
+        "user.email": "test@example.com",
+        f"url.file://{served}.insteadOf": f"https://{MIRROR}",
+    }
+    variables = {**offline(tmp_path), "GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings.items()):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+
+    publish(repository, VERSION, variables)
+    project = new_project(new_stack, repository / "template", variables)
+    session = {"STACK": project.name}
+    given = {"ACCOUNT": ACCOUNT, "SECRET_ID": SECRET_ID, "ROLE_PATH": "/ci/"}
+    run_section(project, "The first data source", README, **session, **given)
+    project.up()
+    commit(project.directory)
+
+    for place, old, new in (
+        ("pyproject.toml", VERSION, NEXT),
+        ("components/policies.py", "AllowsAmazonQToGetSecret", "AllowsToGetSecret"),
+        ("template/constraints.txt", "# The tested versions.", "# The next versions."),
+        ("template/requirements.txt", f"{MIRROR}@v{VERSION}", f"{ADDRESS[8:]}@v{NEXT}"),
+    ):
+        text = (repository / place).read_text()
+        assert old in text
+        (repository / place).write_text(text.replace(old, new))
+    commit(repository)
+    publish(repository, NEXT, variables)
+    upgrade = {**session, "VERSION": NEXT, "PACKAGE": str(repository)}
+    assert "AllowsToGetSecret" in run_section(project, "Upgrade", README, **upgrade).stdout
+    files = ["constraints.txt", "requirements.txt"]
+    assert git(project.directory, "log", "--format=", "--name-only", "HEAD^..").split() == files
+    project.up()
+    (role,) = aws.roles()
+    assert "AllowsToGetSecret" in str(aws.role_policies(role))
+
+    run_section(project, "Roll back", README, **session, COMMIT="HEAD")
+    project.up()
+    assert "AllowsAmazonQToGetSecret" in str(aws.role_policies(role))
+    assert git(project.directory, "diff", "HEAD~2", "--", *files) == ""
+
+
+def publish(repository: Path, version: str, variables: Mapping[str, str]) -> None:
+    """Publish the package in a repository that Git finds at MIRROR."""
+    script = commands("In a Git repository", OWN_PROJECT)
+    published = {**os.environ, **variables, "VERSION": version, "REPOSITORY": MIRROR}
+    run(repository, ("sh", "-euc", script), published, check=True)
 
 
 def run_step(stack: Stack, name: str) -> None:
