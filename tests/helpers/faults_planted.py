@@ -719,6 +719,20 @@ FAULTS: Final = (
         'get_output("roleArns")',
         "tests/examples/test_consumers.py::test_a_data_source_without_a_role_is_an_error",
     ),
+    Fault(
+        "the boundary in examples stops a connector",
+        "examples/connector-boundary.json",
+        '"s3:ListBucket", ',
+        "",
+        "tests/authorization/test_boundary.py::test_the_role_of_every_connector_works_under_the_boundary",
+    ),
+    Fault(
+        "the boundary in examples lets a role be passed to any service",
+        "examples/connector-boundary.json",
+        '"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}',
+        '"StringLike": {"iam:PassedToService": "*.amazonaws.com"}',
+        "tests/authorization/test_boundary.py::test_the_boundary_stops_a_role_that_allows_everything",
+    ),
     # The roles of continuous integration.
     Fault(
         "a pull request may assume the audit role",
