@@ -148,7 +148,7 @@ def test_the_pages_publish_a_package_upgrade_a_project_by_one_commit_and_roll_it
     project = new_project(new_stack, repository / "template", variables)
     session = {"STACK": project.name}
     given = {"ACCOUNT": ACCOUNT, "SECRET_ID": SECRET_ID, "ROLE_PATH": "/ci/"}
-    run_section(project, "The first data source", README, **session, **given)
+    run_section(project, "The first data source", README, check=True, **session, **given)
     project.up()
     commit(project.directory)
 
@@ -164,14 +164,14 @@ def test_the_pages_publish_a_package_upgrade_a_project_by_one_commit_and_roll_it
     commit(repository)
     publish(repository, NEXT, variables)
     upgrade = {**session, "VERSION": NEXT, "PACKAGE": str(repository)}
-    assert "AllowsToGetSecret" in run_section(project, "Upgrade", README, **upgrade).stdout
+    assert "AllowsToGetSecret" in run_section(project, "Upgrade", README, check=True, **upgrade).stdout
     files = ["constraints.txt", "requirements.txt"]
     assert git(project.directory, "log", "--format=", "--name-only", "HEAD^..").split() == files
     project.up()
     (role,) = aws.roles()
     assert "AllowsToGetSecret" in str(aws.role_policies(role))
 
-    run_section(project, "Roll back", README, **session, COMMIT="HEAD")
+    run_section(project, "Roll back", README, check=True, **session, COMMIT="HEAD")
     project.up()
     assert "AllowsAmazonQToGetSecret" in str(aws.role_policies(role))
     assert git(project.directory, "diff", "HEAD~2", "--", *files) == ""
