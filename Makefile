@@ -94,7 +94,7 @@ check-others:
 bench: venv/development-installed ## measure the figures behind the claims about speed, and write benchmarks/README.md
 	@venv/bin/python -m benchmarks
 
-live: venv/development-installed ## run the scenarios on a real AWS account; asks first, leaves nothing behind
+live: venv/development-installed ## run the scenarios on a real AWS account; asks first, cleans up afterward
 	@venv/bin/python -m tests.scenarios
 
 live-read-only: venv/development-installed ## ask a real AWS account about the roles of all connectors; changes nothing

@@ -110,8 +110,8 @@ def role_statements(resources: Resources) -> Iterator[Statement]:
         service = "s3" if resources.bucket and resources.bucket.is_source else "secretsmanager"
         yield _allow(
             "AllowsAmazonQToDecryptSecret",
-            "Decrypt with a customer managed key, through one service only: the secret through "
-            "Secrets Manager, or the objects of a bucket that is the data source through Amazon S3.",
+            "Decrypt with a customer managed key, through one service only: Secrets Manager for the "
+            "secret, or Amazon S3 for the objects of a bucket that is the data source.",
             ["kms:Decrypt"],
             [resources.key_arn],
             {"StringLike": {"kms:ViaService": [f"{service}.*.amazonaws.com"]}},
@@ -124,8 +124,7 @@ def role_statements(resources: Resources) -> Iterator[Statement]:
         """\
 Put documents into the index, and delete them when the data source does.
 
-AWS's current page for AEM Cloud names the application and the index. An older edition, and six of the
-other pages, name only the index, although both actions require both resource types:
+Both actions require both resource types, application and index:
 <https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html>""",
         ["qbusiness:BatchPutDocument", "qbusiness:BatchDeleteDocument"],
         [application, index] if both else index,
@@ -150,9 +149,7 @@ other pages, name only the index, although both actions require both resource ty
 Pass the role itself to Amazon Q Business, and no other role.
 
 For documents in S3, `BatchPutDocument` accepts a role that can read the bucket, and the connector must
-be allowed to pass it to the service:
-<https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html>. AWS's pages
-allow `role/QBusiness-DataSource-*`, the roles of all data sources with such a name.""",
+be allowed to pass it to the service.""",
             ["iam:PassRole"],
             [f"arn:{partition}:iam::{account}:role{resources.role_path}{ROLE_NAME_PLACEHOLDER}"],
             {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}},
@@ -190,14 +187,21 @@ def _network_statements(resources: Resources) -> Iterator[Statement]:
     create_and_delete = ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"]
     yield _allow(
         "AllowsAmazonQToCreateAndDeleteNI",
-        "Create network interfaces in these subnets and security groups, to reach the data source "
-        "through the VPC.",
+        """\
+Create network interfaces in these subnets and security groups, to reach the data source through the
+VPC.
+
+AWS's pages list the deletion too. EC2 doesn't check it for subnets and security groups, so it has no
+effect.""",
         create_and_delete,
         resources.network_arns,
     )
     yield _allow(
         "AllowsAmazonQToCreateAndDeleteNIForSpecificTag",
-        "Create only network interfaces with the application's AMAZON_Q tag.",
+        """\
+Create only network interfaces with the application's AMAZON_Q tag.
+
+AWS's pages list the deletion too. It has no effect, because a deletion has no tag in its request.""",
         create_and_delete,
         network_interfaces,
         {
@@ -242,8 +246,7 @@ The previous statement determines the tag: a network interface with another one 
             """\
 Delete the network interfaces with the application's tag.
 
-AWS's pages allow this only with a tag in the request, which a deletion never has. This statement is on
-none of them.""",
+This statement is on none of AWS's pages.""",
             ["ec2:DeleteNetworkInterface"],
             network_interfaces,
             {"StringLike": {"aws:ResourceTag/AMAZON_Q": tag}},

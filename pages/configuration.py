@@ -48,7 +48,7 @@ def _table() -> str:
     for key in (PROTECT, DATA_SOURCES):
         meaning = f"{declared[key]['description']}: [several data sources](data-sources.md)"
         rows.append((f"`{key}`<br>{declared[key]['type']}", meaning, "", ""))
-    return table(("setting", "meaning", "expected", "example"), rows)
+    return table(("Setting", "Meaning", "Expected", "Example"), rows)
 
 
 def _rows(key: str, name: str, kind: str, meaning: str) -> Iterator[tuple[str, ...]]:
@@ -73,7 +73,7 @@ def _type(key: str, declared: dict[str, Any]) -> str:
 
 def _connectors() -> str:
     """Return the table of all connectors."""
-    columns = ("connector", "secret", "bucket", "VPC", "status", "`type`")
+    columns = ("Connector", "Secret", "Bucket", "VPC", "Status", "`type`")
     return table(columns, map(_connector, CONNECTORS.values()))
 
 
@@ -119,37 +119,36 @@ _REMARKS: Final = {
     "secret_id": "Web Crawler needs it only for sites or a proxy with a sign-in.",
     "connector": (
         "It determines whether `secretId`, `bucketName`, and `vpcConfiguration` are required, optional, or "
-        "refused, and therefore the statements of the role policy. If you change it, the next update changes "
-        "the role policy and keeps the role."
+        "rejected. A change updates the role policy and keeps the role."
     ),
     "vpc_configuration": (
-        "Some [connectors](#connectors) refuse it. If only earlier versions of a connector support a VPC, the "
+        "Some [connectors](#connectors) reject it. If only earlier versions of a connector support a VPC, the "
         "program prints a warning."
     ),
 }
 """Additions to the meaning."""
 _NOTES: Final = {
     "bucket_name": """\
-For `s3-v1` and `s3-v2`, the bucket is the data source: the role can list it and read its objects. For the other
-connectors that accept a bucket, set it only if the data source's configuration names a file in S3: for example, a
-certificate, or the seed and sitemap files of Web Crawler. The role can then read every object of this bucket, so keep
-other files in another one.""",
+For `s3-v1` and `s3-v2`, the bucket is the data source: the role can list it and read its objects. For another connector,
+set it only if the data source's configuration names a file in S3, such as a certificate, or a seed or sitemap file of Web
+Crawler. The role can read every object of the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
-Set it if the bucket and the application are in different accounts. The role can then read the bucket only in this
-account. [The bucket policy](faq.md#a-bucket-in-another-account) must also allow the role.""",
+Set it if the bucket belongs to another account than the application. The role can then read the bucket only in that
+account, and the [bucket policy](faq.md#a-bucket-in-another-account) must also allow the role.""",
     "kms_key_id": """\
-Set it if a customer managed key encrypts the secret. The role can then decrypt with this key, only through Secrets
-Manager. For `s3-v1` and `s3-v2`, which have no secret, it is the key of the bucket's objects, and the role can use it
-only through Amazon S3. Do not set it for an AWS managed key, such as `aws/secretsmanager`. The [key
-policy](faq.md#access-denied-to-the-kms-key) must also allow the role, or leave the decision to IAM. No setting covers
-the key of a bucket that is not the data source: encrypt a certificate there with keys of Amazon S3 (SSE-S3).""",
+Set it if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For `s3-v1`
+and `s3-v2`, it's the key of the bucket's objects, and the role can use it only through Amazon S3. The [key
+policy](faq.md#access-denied-to-the-kms-key) must also allow the role, or leave the decision to IAM.
+
+Don't set it for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that isn't the
+data source, so encrypt a certificate there with SSE-S3.""",
     "ingest_scope": """\
-The resources of the ingest statement: the application and the index, as on most of AWS's pages, or only the index, as
-on [the other pages](permissions.md#differences-from-awss-pages) and on older editions. Both actions require both
-resource types.""",
+Leave it unset. The role then ingests documents into the application and the index, as on AWS's current page for AEM
+Cloud. Both actions require both resource types, so the IAM policy simulator of the tests denies ingestion with `index`,
+which [six other pages](permissions.md#differences-from-awss-pages) and older editions have.""",
     "allow_network_interface_deletion": """\
-Set it if the connector has a VPC: the role can then delete the network interfaces with the application's tag, which
-AWS's pages [do not allow](permissions.md#differences-from-awss-pages).""",
+Set it if the connector has a VPC. The role can then delete the network interfaces with the application's tag, which it
+otherwise [leaves behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
 If your organization has no boundary for these roles yet, create one from `examples/connector-boundary.json` in the
 account, and set its ARN: `aws iam create-policy --policy-name connector-boundary --policy-document
@@ -158,10 +157,8 @@ It allows the roles' actions on all resources, because it is the same for all ap
 Secrets Manager and Amazon S3, tags only on new network interfaces, and of IAM only passing a role to Amazon Q
 Business.""",
     "exclusive_policies": """\
-With this setting, [drift detection](operations.md#find-drift) finds the policies that somebody adds to the role by
-hand, and `pulumi up` removes them. Without it, these policies do not belong to the stack. Do not set it if the role
-needs a policy from another stack or tool. The setting adds two resources to the stack, and some reads to each
-operation.""",
+With it, [drift detection](operations.md#find-drift) finds the policies that somebody adds to the role by hand, and
+`pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool.""",
 }
 _EXAMPLES: Final = {
     "region": REGION,
@@ -180,46 +177,56 @@ _EXAMPLES: Final = {
     "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
 }
 _ACCOUNTS: Final = (
-    "Accounts that the AWS provider may use, the application's among them: [which "
-    "account](environments.md#guard-against-the-wrong-account)"
+    "Accounts whose credentials the AWS provider accepts, among them the application's: "
+    "[guard](index.md#guard-against-the-wrong-account)"
 )
 _REGION: Final = "Region of the application; each ARN in the settings must be of this Region"
 
 _INTRODUCTION: Final = """\
 # Configuration
 
-This page is the reference of all settings. The keys are in the project's namespace, `qbusiness-aem-connector`, except
-for `aws:region` and `aws:allowedAccountIds`, which belong to the AWS provider. The same settings are the arguments of
-the component, in snake case, and the inputs of the [package](other-languages.md), where the Region is `region`. The
-[connector](#connectors) determines whether you need a secret, a bucket, and a VPC.
-
-Pulumi first reports missing required keys, and values of another YAML type. The program then validates all settings
-before it creates anything, and reports all errors at once, each with the command that fixes it. It also refuses unknown
-keys in its namespace: a misspelled `kmsKeyId` does not silently remove the KMS statement. Put numbers and dates in
-quotes: YAML reads an unquoted `012345670123` as another number, and an unquoted `2024-05-01` as a time. Set members of
-objects by their path:
-
 ```sh
+pulumi config set --plaintext kmsKeyId 1234abcd-12ab-34cd-56ef-1234567890ab &&
 pulumi config set --path 'vpcConfiguration.subnetIds[0]' --type string subnet-0a1b2c3d4e5f60718 &&
 pulumi config set --path 'vpcConfiguration.securityGroupIds[0]' --type string sg-0c3d4e5f607182930 &&
 pulumi config set --path 'tags.CostCenter' --type string search
 ```
+
+The settings are in `Pulumi.STACK.yaml`, with the prefix `qbusiness-aem-connector:` except for those of the provider,
+`aws:…`. The [connector](#connectors) decides whether you need a secret, a bucket, and a VPC. With [several data
+sources](data-sources.md#where-each-setting-goes), some settings move. The arguments of the component have the same
+names in snake case.
+
+The program checks all settings before it creates anything, and prints each problem with the command that fixes it. It
+also rejects unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers
+and dates, because YAML reads `012345670123` as another number and `2024-05-01` as a time.
+
+## Settings
 """
 
 _SECRETS: Final = """\
+## Default tags
+
+`aws:defaultTags` sets tags for every resource of the stack:
+
+```sh
+pulumi config set --path 'aws:defaultTags.tags.CostCenter' search --type string
+```
+
+The role gets these tags and those in `tags`, which win. Keys must not differ only in case, because IAM would reject
+them.
+
 ## Secret settings
 
-No setting needs to be secret. A setting given with `--secret` makes every policy that contains it secret, and also
-`roleArn` if the ARN would reveal it (`roleName`, `rolePath`, `accountId`, an application's ARN). Previews then show
-`[secret]` instead of the change, and scripts need `pulumi stack output roleArn --show-secrets`. The state encrypts the
-value, with two exceptions. Secret tags are in plaintext in the role's input `tagsAll`, which the AWS provider computes:
-keep secrets out of tags. After an import, the role's properties are in plaintext until the first `pulumi up`.
+No setting needs to be secret. If you set one with `--secret`, each policy that contains it is secret, and so is
+`roleArn` if it would reveal the value. Previews then show `[secret]` in place of a change, and `pulumi stack output
+roleArn` needs `--show-secrets`. Two copies stay in plaintext in the state: secret tags, in `tagsAll`, and after an
+import the role's properties, until the first `pulumi up`.
 """
 _CONNECTORS: Final = """\
 ## Connectors
 
-Set `connector` to a name from the first column. The names are those in the addresses of AWS's IAM role pages, which the
-titles link to. "no" means that the connector refuses the setting. AWS supported *legacy* connectors for existing
-customers until 31 May 2026; the program still renders their roles, for the data sources that you keep. `type` is the
-value in the configuration of the data source, `JDBC` for every database.
+The names are those in the addresses of AWS's IAM role pages, which the titles link to. "no" means that the connector
+rejects the setting. AWS supported *legacy* connectors until 31 May 2026; the program still creates their roles for the
+data sources that you keep. `type` is the value in the data source's configuration.
 """

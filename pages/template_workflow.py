@@ -13,8 +13,8 @@ from sandbox.environment import PROJECT
 _GITHUB: Final = PROJECT / ".github"
 _PACKAGE: Final = "venv/lib/python*/site-packages/qbusiness_connector_tools"
 _HEADER: Final = """\
-# Preview, deploy, check, audit, and detect drift in the environments, each a stack with its Pulumi.STACK.yaml. The
-# page "Continuous integration" of the package's repository describes the setup, and its workflow the reasons.
+# Preview, deploy, check, audit, and detect drift in the environments, each a stack with its Pulumi.STACK.yaml. In
+# the package's repository, docs/ci.md describes the setup, and the workflow gives the reasons.
 """
 _GUARDRAILS: Final = f"""\
 - name: Install the guardrails

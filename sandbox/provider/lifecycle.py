@@ -1,7 +1,7 @@
 """Answer the engine's requests for a resource, as the Pulumi Terraform bridge does for pulumi-aws.
 
 Each docstring names the corresponding method of the bridge, in the package `tfbridge` of
-https://github.com/pulumi/pulumi-terraform-bridge. docs/testing.md lists the differences.
+https://github.com/pulumi/pulumi-terraform-bridge. sandbox/README.md lists the differences.
 """
 
 import json

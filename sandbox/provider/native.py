@@ -2,7 +2,7 @@
 
 Each docstring names the corresponding function of the real provider, in `provider/pkg` of
 https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, which calls Amazon Q
-Business; this module calls Amazon Q Business directly. docs/testing.md lists the differences.
+Business; this module calls Amazon Q Business directly. sandbox/README.md lists the differences.
 """
 
 from collections.abc import Callable, Collection, Mapping

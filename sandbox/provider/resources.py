@@ -1,7 +1,7 @@
 """Provide the sandbox's IAM resources and functions, as pulumi-aws 7 does.
 
 Errors name unsupported resources, functions, and properties. `sandbox/iam_rules.py` implements the
-validation of IAM. docs/testing.md lists the differences from the real provider.
+validation of IAM. sandbox/README.md lists the differences from the real provider.
 """
 
 import json

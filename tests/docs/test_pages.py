@@ -10,27 +10,30 @@ import pytest
 from components.connectors import CONNECTORS
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.stack_config import KEYS
-from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT
+from evidence.examples import ACCOUNT, OTHER_ACCOUNT
 from sandbox.environment import PROJECT
-from tests.helpers.page import blocks, prose, run_section
+from tests.helpers.page import blocks, commands, prose, run_section
 from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import REQUIRED
 
 DOCS = PROJECT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-OTHER_PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "plugin/README.md", "template/README.md")
+OTHER_PAGES = (
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md"),
+    *("plugin/README.md", "sandbox/README.md", "template/README.md"),
+)
 QUICK_START = DOCS / "index.md"
-ENVIRONMENTS = DOCS / "environments.md"
+DATA_SOURCES = DOCS / "data-sources.md"
+CI = DOCS / "ci.md"
 
 
 @pytest.fixture
-def typed(new_stack: NewStack) -> Iterator[Callable[..., str]]:
+def typed(new_stack: NewStack) -> Iterator[Callable[[str, Path], str]]:
     """Run the commands of a section where the page creates stacks; no user confirms."""
     stack = new_stack(REQUIRED)
 
-    def run(section: str, page: Path = QUICK_START, **variables: str) -> str:
-        variables["PULUMI_OPTION_YES"] = "true"
-        return run_section(stack, section, page, check=True, **variables).stdout
+    def run(section: str, page: Path) -> str:
+        return run_section(stack, section, page, check=True, PULUMI_OPTION_YES="true").stdout
 
     yield run
     for name in ("prod", "staging"):
@@ -38,48 +41,37 @@ def typed(new_stack: NewStack) -> Iterator[Callable[..., str]]:
             file.unlink()
 
 
-def test_the_quick_start_deploys_a_role_and_another_environment_its_own(
-    typed: Callable[..., str], aws: Aws
+def test_the_quick_start_deploys_a_role_and_the_next_pages_a_second_one_and_another_environment(
+    typed: Callable[[str, Path], str], aws: Aws
 ):
-    typed("Create the stack")
-    typed("Microsoft SharePoint Online")
-    arn = typed("Deploy the role").splitlines()[-1]
-    (prod,) = aws.roles()
-    assert aws.iam.get_role(RoleName=prod)["Role"]["Arn"] == arn
-    assert "secret:qbusiness/intranet-b2C3d4" in str(aws.role_policies(prod))
-    shown = typed("Inspect the stack")
-    assert "roleArn" in shown
-    assert "This project is written in python" in shown
+    arn = typed("Deploy to AWS", QUICK_START).splitlines()[-1]
+    (first,) = aws.roles()
+    assert aws.iam.get_role(RoleName=first)["Role"]["Arn"] == arn
+    assert "secret:qbusiness/intranet-b2C3d4" in str(aws.role_policies(first))
 
-    staging = {
-        "APPLICATION_ID": f"{APPLICATION_ARN.rpartition('/')[0]}/a1b2c3d4-5678-90ab-cdef-333333333333",
-        "INDEX_ID": "b2c3d4e5-6789-01ab-cdef-444444444444",
-        "SECRET_ID": "qbusiness/aem-cloud-staging-a1B2c3",
-    }
-    typed("Another environment", ENVIRONMENTS, **staging)
-    (role,) = {*aws.roles()} - {prod}
-    documents = f"{aws.trust_policy(role)}{aws.role_policies(role)}"
-    assert [value in documents for value in (*staging.values(), "intranet")] == [True, True, True, False]
+    added = typed("Add a second data source", DATA_SOURCES)
+    assert "    + 3 created\n    4 unchanged\n" in added
+    (second,) = {*aws.roles()} - {first}
+    assert "secret:qbusiness/wiki-c3D4e5" in str(aws.role_policies(second))
 
-    typed("Default tags", ENVIRONMENTS)
-    with pytest.raises(AssertionError, match="failed, see the output"):
-        typed("Guard against the wrong account", ENVIRONMENTS, ACCOUNT=OTHER_ACCOUNT)
-    guarded = typed("Guard against the wrong account", ENVIRONMENTS, ACCOUNT=ACCOUNT)
-    assert "allowedAccountIds is not set" not in guarded
-    tags = aws.iam.list_role_tags(RoleName=role)["Tags"]
-    assert tags == [{"Key": "CostCenter", "Value": "search"}]
+    staging = typed("Another environment", CI).partition("Previewing update (staging)")[2]
+    shown = ("cdef-333333333333", "cdef-444444444444", "aem-cloud-staging-a1B2c3")
+    of_prod = ("cdef-111111111111", "cdef-222222222222", "intranet", "wiki")
+    assert [text in staging for text in (*shown, *of_prod)] == [True] * 3 + [False] * 4
 
 
 def test_the_quick_start_gives_the_role_of_a_bucket_its_objects(new_stack: NewStack):
     stack = new_stack({name: REQUIRED[name] for name in ("aws:region", "applicationId", "indexId")})
-    run_section(stack, "Amazon S3", QUICK_START)
+    secret, bucket = re.findall(r"`(--plaintext connector=.*?)`", QUICK_START.read_text())
+    assert secret in commands("Deploy to AWS", QUICK_START)
+    stack.run("config", "set-all", *bucket.split())
     assert "arn:aws:s3:::qbusiness-documents/*" in stack.preview("--diff").text
 
 
-def test_the_path_of_a_member_is_set_as_the_configuration_page_says(new_stack: NewStack):
+def test_nested_settings_and_default_tags_are_set_as_the_configuration_page_says(new_stack: NewStack):
     stack = new_stack(REQUIRED)
-    (script,) = blocks("sh", (DOCS / "configuration.md").read_text())
-    stack.execute("sh", "-euc", script)
+    for script in blocks("sh", (DOCS / "configuration.md").read_text()):
+        stack.execute("sh", "-euc", script)
     shown = stack.preview("--diff").text
     for member in ("subnet/subnet-0a1b2c3d4e5f60718", "security-group/sg-0c3d4e5f607182930"):
         assert member in shown
@@ -129,7 +121,7 @@ def test_a_block_gives_iam_time_after_each_of_two_updates_and_ends_by_looking_fo
 
 
 def test_a_copied_environment_keeps_no_setting_that_names_a_resource():
-    removed = re.search(r"rm-all --stack staging ([\w\s\\]+)", ENVIRONMENTS.read_text())
+    removed = re.search(r"rm-all --stack staging ([\w\s\\]+)", CI.read_text())
     assert removed
     replaced = {"applicationId", "indexId"}
     kept = {

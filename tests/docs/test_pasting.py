@@ -27,6 +27,7 @@ from sandbox.environment import PROJECT
 
 PAGES: Final = (
     PROJECT / "README.md",
+    PROJECT / "sandbox" / "README.md",
     PROJECT / "template" / "README.md",
     *sorted((PROJECT / "docs").glob("*.md")),
 )
@@ -175,13 +176,20 @@ ASSIGNMENT: Final = re.compile(r"^(\w+)=\$(?=\()", re.MULTILINE)
 """The beginning of `NAME=$(command)`. Only the account is printed, so other variables are empty."""
 
 
+def exported(block: str) -> dict[str, str]:
+    """Return the variables that the block itself exports, whose values the user edits."""
+    return dict(re.findall(r"\b(\w+)=(\S+)", "".join(re.findall(r"^export .*\n", block, re.MULTILINE))))
+
+
 def variables(block: str) -> list[str]:
-    """Return the variables that the user must set."""
-    return sorted({*re.findall(VARIABLE, block)} - {*ASSIGNMENT.findall(block)})
+    """Return the variables that the user must set before."""
+    own = {*ASSIGNMENT.findall(block), *exported(block)}
+    return sorted({*re.findall(VARIABLE, block)} - own)
 
 
 def calls(block: str, values: Mapping[str, str]) -> list[list[str]]:
     """Return the calls of programs in a block, with their arguments."""
+    values = {**values, **exported(block)}
     commands_only = ASSIGNMENT.sub("", block.replace("\\\n", " "))
     tokens = shlex.shlex(commands_only, posix=True, punctuation_chars=True)
     tokens.whitespace_split = True

@@ -19,7 +19,7 @@ TOP: Final[dict[str, Any]] = {
 AEM: Final[dict[str, Any]] = {"secretId": SECRET_ID}
 FILES: Final[dict[str, Any]] = {"connector": "s3-v2", "bucketName": BUCKET_NAME, "kmsKeyId": KEY_ID}
 
-SLACK_SECRET_ARN: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:qbusiness/slack-a1B2c3"
+SLACK_SECRET: Final = "qbusiness/slack-d4E5f6"
 
 
 def members(**settings: object) -> dict[str, Any]:
@@ -27,7 +27,9 @@ def members(**settings: object) -> dict[str, Any]:
 
 
 def rename(stack: Stack, old: str, new: str) -> None:
-    run_section(stack, "Rename a member", PAGE, STACK=stack.name, PROJECT=PROJECT_NAME, OLD=old, NEW=new)
+    run_section(
+        stack, "Rename a data source", PAGE, STACK=stack.name, PROJECT=PROJECT_NAME, OLD=old, NEW=new
+    )
 
 
 def test_one_role_becomes_one_of_several_which_are_added_renamed_protected_and_removed(
@@ -46,7 +48,7 @@ def test_one_role_becomes_one_of_several_which_are_added_renamed_protected_and_r
         "roleNames": {"aem-connector": single["roleName"]},
     }
 
-    added = run_section(stack, "Add a member", PAGE, SECRET_ID=SLACK_SECRET_ARN).stdout
+    added = run_section(stack, "Add another", PAGE).stdout
     assert "    + 3 created\n    4 unchanged\n" in added
     outputs = stack.outputs()
     assert outputs["roleArns"].keys() == outputs["roleNames"].keys() == {"aem-connector", "slack"}
@@ -54,19 +56,19 @@ def test_one_role_becomes_one_of_several_which_are_added_renamed_protected_and_r
     assert stack.drift().exit_code == 0
 
     rename(stack, "aem-connector", "wiki")
-    slack = {"connector": "slack", "secretId": SLACK_SECRET_ARN}
+    slack = {"connector": "slack", "secretId": SLACK_SECRET}
     stack.configure(members(wiki=AEM, slack={**slack, "protect": True}))
     assert stack.up().changes == {"same": 7}
     assert stack.outputs()["roleArns"] == {"wiki": arn, "slack": outputs["roleArns"]["slack"]}
     assert "roleArn" not in stack.outputs()
 
-    refused = run_section(stack, "Remove a member", PAGE, check=False)
+    refused = run_section(stack, "Remove a data source", PAGE, check=False)
     assert refused.returncode != 0
     assert "protected" in refused.stdout
     assert {*aws.roles()} == {*outputs["roleNames"].values()}
     stack.configure(members(wiki=AEM, slack={**slack, "protect": False}))
     assert stack.up().changes == {"same": 7}
-    removed = run_section(stack, "Remove a member", PAGE).stdout
+    removed = run_section(stack, "Remove a data source", PAGE).stdout
     assert "    - 3 deleted\n    4 unchanged\n" in removed
     assert stack.outputs()["roleArns"] == {"wiki": arn}
     assert aws.roles() == [single["roleName"]]
@@ -80,7 +82,7 @@ def test_the_role_of_another_stack_moves_into_one_with_several(new_stack: NewSta
     rename(source, "aem-connector", "wiki")
     run_section(
         source,
-        "From several stacks to one",
+        "Move a role to another stack",
         PAGE,
         SOURCE=source.name,
         TARGET=target.name,
@@ -99,11 +101,11 @@ def test_the_role_of_another_stack_moves_into_one_with_several(new_stack: NewSta
 def test_the_commands_in_the_messages_correct_the_members(new_stack: NewStack, aws: Aws):
     files = {**FILES, "secretId": SECRET_ID, "bucketAccountId": 12}
     stack = new_stack(members(wiki={**AEM, "protect": "false"}, files=files))
-    stack.run("config", "set", "--path", "--secret", "dataSources.wiki.secretId", SLACK_SECRET_ARN)
+    stack.run("config", "set", "--path", "--secret", "dataSources.wiki.secretId", SLACK_SECRET)
     text = stack.preview(check=False).text
     assert "dataSources: has a secret value" in text
     fix = text.partition("and for secretId pulumi ")[2].splitlines()[0]
-    stack.run(*fix.replace("NAME", "wiki").replace("VALUE", SLACK_SECRET_ARN).split())
+    stack.run(*fix.replace("NAME", "wiki").replace("VALUE", SLACK_SECRET).split())
 
     failed = stack.up(check=False)
     assert failed.exit_code != 0

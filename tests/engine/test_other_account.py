@@ -108,7 +108,7 @@ def test_only_a_recorded_list_and_a_program_that_runs_first_keep_the_state_from_
 
     reset(NEVER_SET)
     stack.environment = own
-    switch = commands("Another account", PROJECT / "docs" / "testing.md")
+    switch = commands("Another account", PROJECT / "sandbox" / "README.md")
     preview = f"pulumi --non-interactive preview --stack {stack.name}"
     seen = stack.execute("sh", "-euc", f"{switch}{preview}", check=False, PATH=page_path(stack))
     assert BY_THE_PROGRAM in seen.stdout

@@ -278,8 +278,8 @@ def test_the_picture_of_the_environments_shows_each_kind_of_role(program: Progra
 
 
 def test_the_page_and_the_example_list_the_settings():
-    page = (PROJECT / "docs" / "continuous-integration.md").read_text()
-    table = page.partition("| setting | value |")[2].partition("```")[0]
+    page = (PROJECT / "docs" / "ci.md").read_text()
+    table = page.partition("| Setting | Value |")[2].partition("```")[0]
     listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)))
     required = MANIFEST["config"].keys() - {"requirePermissionsBoundary"}  # in the row of the boundary
     assert {*listed} == required

@@ -899,7 +899,7 @@ FAULTS: Final = (
     ),
     Fault(
         "a new environment has the key of the copied one",
-        "docs/environments.md",
+        "docs/ci.md",
         "bucketAccountId kmsKeyId vpcConfiguration",
         "bucketAccountId vpcConfiguration",
         "tests/docs/test_pages.py::test_a_copied_environment_keeps_no_setting_that_names_a_resource",

@@ -31,8 +31,9 @@ def commands(section: str, *pages: Path) -> str:
 
 
 def blocks(language: str, text: str) -> list[str]:
-    """Return the blocks of code in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    """Return the blocks of code in a language, without the indentation in a list."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", text, flags=re.MULTILINE | re.DOTALL)
+    return [re.sub(f"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
 
 
 def read_actions(command: str) -> set[str]:
@@ -55,9 +56,12 @@ def run_section(
 ) -> subprocess.CompletedProcess[str]:
     """Run the commands of a section, in a session that begins as on the page of operations.
 
-    Stop at the first failure. tests/docs/test_pasting.py pastes them into interactive shells.
+    The variables replace those that the commands export. Stop at the first failure.
+    tests/docs/test_pasting.py pastes the commands into interactive shells.
     """
     script = commands(section, *pages)
+    for name, value in variables.items():
+        script = re.sub(rf"^(export .*\b{name}=)\S+", rf"\g<1>{value}", script, flags=re.MULTILINE)
     assert script, f"the page has no commands under '{section}'"
     # Without the pauses for IAM: the sandbox shows every change at once.
     script = f"sleep() {{ :; }}\n{script}"

@@ -116,4 +116,4 @@ def test_the_version_of_the_engine_is_that_of_its_module():
     assert (
         f"github.com/pulumi/pulumi/pkg/v3 v{VERSION}" in (PROJECT / "sandbox/engine/go.mod").read_text()
     )
-    assert f"v{VERSION}" in (PROJECT / "docs" / "testing.md").read_text()
+    assert f"v{VERSION}" in (PROJECT / "docs" / "evidence.md").read_text()

@@ -143,7 +143,7 @@ def test_the_shell_scripts_of_the_workflows_pass_shellcheck():
 
 
 def test_the_page_lists_each_repository_variable():
-    page = (PROJECT / "docs" / "continuous-integration.md").read_text()
+    page = (PROJECT / "docs" / "ci.md").read_text()
     text = "".join(path.read_text() for path in FILES)
     names = set(re.findall(r"(?:vars|secrets)\.(\w+)", text))
     assert len(names) == 7

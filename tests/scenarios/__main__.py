@@ -76,8 +76,8 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.scenarios",
-        description="Run the scenarios on a real AWS account, and leave nothing there.",
-        epilog="Credentials come from the SDK's usual sources, such as AWS_PROFILE. See docs/live.md.",
+        description="Run the scenarios on a real AWS account, and clean up afterward.",
+        epilog="Credentials come from the usual sources, such as AWS_PROFILE. See docs/evidence.md.",
     )
     parser.add_argument("--region", help="Region; default: the Region of the environment or profile")
     parser.add_argument(
@@ -156,8 +156,8 @@ def _ask(account: _Account, run: str, agreed: str | None) -> None:
     """Show the target; go on only if the user names the account."""
     own = account.identity["Account"]
     print(f"""\
-This creates IAM roles in an AWS account and deletes them again. It takes about a quarter of an hour
-and costs nothing. Nobody can assume the roles, since their application does not exist.
+This creates IAM roles in an AWS account and deletes them again. It should take about a quarter of
+an hour and cost nothing. Nobody can assume the roles, because their application doesn't exist.
 
   account  {own}
   caller   {account.identity["Arn"]}

@@ -40,11 +40,11 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     # Programs start as they do for a user.
     own = {**environment, **variables, **COLD}
     yield World(new_run(), Aws(own).client, own, request.getfixturevalue("tmp_path"))
-    page = (PROJECT / "docs" / "live.md").read_text()
+    page = (PROJECT / "CONTRIBUTING.md").read_text()
     permissions = json.loads(blocks("json", page)[0])["Statement"]
     needed = {each for call in calls.calls if (each := requested(*call))}
     lacking = {each for each in needed if not any(allows(statement, *each) for statement in permissions)}
-    assert lacking == set(), "docs/live.md lacks permissions of a run"
+    assert lacking == set(), "CONTRIBUTING.md lacks permissions of a run"
 
 
 def requested(operation: str, parameters: Mapping[str, str]) -> tuple[str, str] | None:
