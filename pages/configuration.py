@@ -133,7 +133,7 @@ For `s3-v1` and `s3-v2`, the bucket is the data source: the role can list it and
 set it only if the data source's configuration names a file in S3, such as a certificate, or a seed or sitemap file of Web
 Crawler. The role can read every object of the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
-Set it if the bucket belongs to another account than the application. The role can then read the bucket only in that
+Set it if the bucket and the application are in different accounts. The role can then read the bucket only in this
 account, and the [bucket policy](faq.md#a-bucket-in-another-account) must also allow the role.""",
     "kms_key_id": """\
 Set it if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For `s3-v1`
@@ -213,8 +213,8 @@ _SECRETS: Final = """\
 pulumi config set --path 'aws:defaultTags.tags.CostCenter' search --type string
 ```
 
-The role gets these tags and those in `tags`, which win. Keys must not differ only in case, because IAM would reject
-them.
+The role gets these tags and those in `tags`, which win. The program rejects keys that differ only in case, because IAM
+does.
 
 ## Secret settings
 

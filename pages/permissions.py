@@ -111,7 +111,7 @@ def _trust(validated: ValidationResult) -> Iterator[str]:
     yield bullets(_reasons(statements, {}))
     yield _block(statements)
     *most, last = NeverAssumed
-    yield f"It's proved that the role is never assumed {', '.join(most)}, or {last}.\n"
+    yield f"The proofs show that the role is never assumed {', '.join(most)}, or {last}.\n"
 
 
 def _shapes(connector: Connector) -> Iterator[Options]:
