@@ -135,20 +135,24 @@ def test_the_pages_publish_a_package_upgrade_a_project_by_one_commit_and_roll_it
     shutil.copytree(TEMPLATE, repository / "template")
     commit(repository)
     git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", served)
-    settings = {
+    of_git = {
         "user.name": "test",
         "user.email": "test@example.com",
         f"url.file://{served}.insteadOf": f"https://{MIRROR}",
     }
-    variables = {**offline(tmp_path), "GIT_CONFIG_COUNT": str(len(settings))}
-    for number, (key, value) in enumerate(settings.items()):
+    variables = {**offline(tmp_path), "GIT_CONFIG_COUNT": str(len(of_git))}
+    for number, (key, value) in enumerate(of_git.items()):
         variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
 
     publish(repository, VERSION, variables)
     project = new_project(new_stack, repository / "template", variables)
-    session = {"STACK": project.name}
-    given = {"ACCOUNT": ACCOUNT, "SECRET_ID": SECRET_ID, "ROLE_PATH": "/ci/"}
-    run_section(project, "The first data source", README, check=True, **session, **given)
+    session: dict[str, Any] = {
+        "ACCOUNT": ACCOUNT,
+        "SECRET_ID": SECRET_ID,
+        "STACK": project.name,
+        "ROLE_PATH": "/ci/",
+    }
+    run_section(project, "The first data source", README, **session)
     project.up()
     commit(project.directory)
 
@@ -156,22 +160,27 @@ def test_the_pages_publish_a_package_upgrade_a_project_by_one_commit_and_roll_it
         ("pyproject.toml", VERSION, NEXT),
         ("components/policies.py", "AllowsAmazonQToGetSecret", "AllowsToGetSecret"),
         ("template/constraints.txt", "# The tested versions.", "# The next versions."),
-        ("template/requirements.txt", f"{MIRROR}@v{VERSION}", f"{ADDRESS[8:]}@v{NEXT}"),
+        (
+            "template/requirements.txt",
+            f"{MIRROR}@v{VERSION}",
+            f"{ADDRESS.removeprefix('https://')}@v{NEXT}",
+        ),
     ):
         text = (repository / place).read_text()
         assert old in text
         (repository / place).write_text(text.replace(old, new))
     commit(repository)
     publish(repository, NEXT, variables)
-    upgrade = {**session, "VERSION": NEXT, "PACKAGE": str(repository)}
-    assert "AllowsToGetSecret" in run_section(project, "Upgrade", README, check=True, **upgrade).stdout
+    session |= {"VERSION": NEXT, "PACKAGE": str(repository)}
+    assert "AllowsToGetSecret" in run_section(project, "Upgrade", README, **session).stdout
     files = ["constraints.txt", "requirements.txt"]
     assert git(project.directory, "log", "--format=", "--name-only", "HEAD^..").split() == files
     project.up()
     (role,) = aws.roles()
     assert "AllowsToGetSecret" in str(aws.role_policies(role))
 
-    run_section(project, "Roll back", README, check=True, **session, COMMIT="HEAD")
+    session["COMMIT"] = "HEAD"
+    run_section(project, "Roll back", README, **session)
     project.up()
     assert "AllowsAmazonQToGetSecret" in str(aws.role_policies(role))
     assert git(project.directory, "diff", "HEAD~2", "--", *files) == ""
