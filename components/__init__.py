@@ -1,6 +1,6 @@
 """The IAM roles of Amazon Q Business data source connectors."""
 
+from .arguments import SettingsError
 from .connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration
-from .errors import SettingsError
 
 __all__ = ["ConnectorRole", "ConnectorRoleArgs", "SettingsError", "VpcConfiguration"]

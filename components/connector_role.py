@@ -17,14 +17,16 @@ import pulumi
 import pulumi_aws as aws
 
 from . import data_sources, policies, stack_config
+from .arguments import Arguments
 from .connectors import CONNECTORS, DEFAULT, Connector
 from .formats import ROLE_NAME_SUFFIX
 from .rules import Location
 from .secrecy import as_secret_as, depending_on, has_outputs, unknown_if_missing
 from .settings import (
+    PYTHON_ARGUMENTS,
+    ROLE_ARN_SETTINGS,
     SETTINGS,
     TRUST_POLICY_SETTINGS,
-    Arguments,
     is_unknown,
     role_policy_settings,
 )
@@ -109,13 +111,13 @@ class ConnectorRole(pulumi.ComponentResource):
         that only the provider knows, before the role is created.
         """
         _check_types(name, args)
-        arguments = Arguments.of(cast("Mapping[str, object]", args))
+        arguments = Arguments.of(cast("Mapping[str, object]", args), PYTHON_ARGUMENTS)
         arguments |= {key: _as_input(value) for key, value in arguments.items()}
         validate(name, arguments)
         super().__init__(TOKEN, name, None, opts)
         for warning in arguments.warnings:
             pulumi.warn(warning, self)
-        arguments.warnings = ()  # `_policies` validates again
+        arguments.warnings.clear()  # `_policies` validates again
         # `stack_config` passes secrets as plain values and names them, since validation skips Outputs.
         arguments |= {
             key: pulumi.Output.secret(arguments[key])
@@ -123,20 +125,19 @@ class ConnectorRole(pulumi.ComponentResource):
             if SETTINGS[key].can_be_secret
         }
 
-        settings = {setting: arguments.get(setting) for setting in SETTINGS}
-        connector = CONNECTORS[settings["connector"] or DEFAULT]
+        connector = CONNECTORS[arguments.get("connector") or DEFAULT]
         trust_policy, role_policy = self._policies(name, arguments, connector)
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
-            name=_none_if_blank(settings["role_name"]),
-            path=_none_if_blank(settings["role_path"]),
-            description=_none_if_blank(settings["role_description"]),
-            permissions_boundary=_none_if_blank(settings["permissions_boundary_arn"]),
-            tags=_none_if_blank(settings["tags"]),
+            name=_none_if_blank(arguments.get("role_name")),
+            path=_none_if_blank(arguments.get("role_path")),
+            description=_none_if_blank(arguments.get("role_description")),
+            permissions_boundary=_none_if_blank(arguments.get("permissions_boundary_arn")),
+            tags=_none_if_blank(arguments.get("tags")),
             assume_role_policy=trust_policy,
             force_detach_policies=True,
             opts=pulumi.ResourceOptions(
-                parent=self, additional_secret_outputs=_secret_outputs(settings, connector)
+                parent=self, additional_secret_outputs=_secret_outputs(arguments, connector)
             ),
         )
         if connector.bucket_is_source:
@@ -153,7 +154,7 @@ class ConnectorRole(pulumi.ComponentResource):
             # new one. A role that is being replaced, and still in use, would lose its policy too early.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
-        if settings["exclusive_policies"]:
+        if arguments.get("exclusive_policies"):
             aws.iam.RolePoliciesExclusive(
                 f"{name}-qbusiness-policies-exclusive",
                 role_name=role.name,
@@ -168,7 +169,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
             )
         arn_with_policy = pulumi.Output.all(role.arn, policy.id).apply(lambda values: values[0])
-        self.role_arn = as_secret_as(arn_with_policy, *_shown_in_arn(settings))
+        self.role_arn = as_secret_as(arn_with_policy, *_shown_in_arn(arguments))
         self.role_name = role.name
         self.register_outputs({"roleArn": self.role_arn, "roleName": self.role_name})
 
@@ -189,10 +190,8 @@ class ConnectorRole(pulumi.ComponentResource):
 
         Raises SettingsError, with the names of the keys and the commands that fix them.
         """
-        arguments, protect = stack_config.read(
-            config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys
-        )
-        return cls(name, cast("ConnectorRoleArgs", arguments), _protected(opts, protect=protect))
+        arguments = stack_config.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
+        return cls._with(name, arguments, opts)
 
     @classmethod
     def all_from_config(
@@ -214,11 +213,16 @@ class ConnectorRole(pulumi.ComponentResource):
             pulumi.warn(warning)
         for note in stack.notes:
             pulumi.info(note)
-        roles: dict[str, ConnectorRole] = {}
-        for name, member in stack.members.items():
-            args = cast("ConnectorRoleArgs", member.arguments)
-            roles[name] = cls(name, args, _protected(opts, protect=member.protect))
-        return roles
+        return {name: cls._with(name, member, opts) for name, member in stack.members.items()}
+
+    @classmethod
+    def _with(
+        cls, name: str, arguments: Arguments, opts: pulumi.ResourceOptions | None
+    ) -> "ConnectorRole":
+        """Declare the role with arguments from configuration; its children are as protected as it is."""
+        if arguments.protect:
+            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
+        return cls(name, cast("ConnectorRoleArgs", arguments), opts)
 
     def _policies(
         self, name: str, arguments: Arguments, connector: Connector
@@ -295,11 +299,6 @@ def _location(caller: pulumi.Output[aws.GetCallerIdentityResult]) -> pulumi.Outp
     )
 
 
-def _protected(opts: pulumi.ResourceOptions | None, *, protect: bool) -> pulumi.ResourceOptions | None:
-    """Return options that protect the component and its children, if `protect` is set."""
-    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True)) if protect else opts
-
-
 def _check_types(name: object, args: object) -> None:
     """Reject wrongly typed arguments; Python does not enforce annotations."""
     if isinstance(name, str) and isinstance(args, Mapping):
@@ -309,14 +308,10 @@ def _check_types(name: object, args: object) -> None:
     raise pulumi.RunError("ConnectorRole takes a name (a string) and a dictionary of arguments")
 
 
-_IN_ARN: Final = ("account_id", "role_name", "role_path")
-"""Settings that the role's ARN contains. If the application is an ARN, its account is in it as well."""
-
-
-def _shown_in_arn(settings: Mapping[str, Any]) -> list[object]:
+def _shown_in_arn(arguments: Arguments) -> list[object]:
     """Return the settings that the role's ARN reveals."""
-    application = cast("pulumi.Output[object] | str", settings["application_id"])
-    others = [settings[name] for name in _IN_ARN]
+    application = cast("pulumi.Output[object] | str", arguments.get("application_id"))
+    others: list[object] = [arguments.get(name) for name in ROLE_ARN_SETTINGS]
     if not isinstance(application, pulumi.Output):
         return others
     # `unsecret`, since an ID does not contain the account: a secret one must not make the ARN secret. If
@@ -327,7 +322,7 @@ def _shown_in_arn(settings: Mapping[str, Any]) -> list[object]:
     return [application_arn, *others]
 
 
-def _secret_outputs(settings: Mapping[str, object], connector: Connector) -> list[str]:
+def _secret_outputs(arguments: Arguments, connector: Connector) -> list[str]:
     """Return the outputs of the role into which the provider copies settings that may be secret.
 
     The engine cannot follow secrets through the provider. Plain settings are not secret: their outputs
@@ -336,10 +331,10 @@ def _secret_outputs(settings: Mapping[str, object], connector: Connector) -> lis
     copied = {
         "inlinePolicies": role_policy_settings(connector),
         "tagsAll": ("tags",),
-        "arn": ("application_id", *_IN_ARN),
+        "arn": ("application_id", *ROLE_ARN_SETTINGS),
     }
     return [
-        output for output, names in copied.items() if any(has_outputs(settings[name]) for name in names)
+        output for output, names in copied.items() if any(map(has_outputs, map(arguments.get, names)))
     ]
 
 

@@ -8,12 +8,11 @@ import re
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
+from .arguments import Place, suggestion
 from .connectors import CONNECTORS
-from .errors import quote
-from .report import Place, suggestion
 
 
-class Text(NamedTuple):
+class ParsedText(NamedTuple):
     """A valid text, with the parts of an ARN that it contains."""
 
     text: str
@@ -29,7 +28,7 @@ class Format(NamedTuple):
 
     name: str
     pattern: str
-    """Matches a valid value as a whole. Its named groups are fields of Text. It is compiled at
+    """Matches a valid value as a whole. Its named groups are fields of ParsedText. It is compiled at
     first use: compiling all patterns would take a third of this package's import time."""
     expected: str
     placeholder: str
@@ -38,23 +37,23 @@ class Format(NamedTuple):
     """Every valid value, if they can be listed."""
     yaml_type: str = "string"
 
-    def parse(self, text: str) -> Text | None:
+    def parse(self, text: str) -> ParsedText | None:
         """Return the text with its parts; None if it does not have this format."""
         match = re.fullmatch(self.pattern, text)
-        return match and Text(text, **match.groupdict())
+        return match and ParsedText(text, **match.groupdict())
 
-    def read(self, value: object, at: Place) -> Text | None:
+    def read(self, value: object, at: Place) -> ParsedText | None:
         """Return a valid text; report any other value."""
         if not isinstance(value, str):
-            at.refuse_type("a string", value, self.expected, self.placeholder)
+            at.reject_type("a string", value, self.expected, self.placeholder)
         elif value == self.placeholder:
-            at.refuse(f"{value} is a placeholder", self.expected, value)
+            at.reject(f"{value} is a placeholder", self.expected, value)
         elif text := self.parse(value):
             return text
         else:
             advice = "" if at.secret else suggestion(value, self.choices)
-            message = f"{at.show(quote(value))} is not {self.name}{advice}"
-            at.refuse(message, self.expected, self.placeholder)
+            message = f"{at.quote(value)} is not {self.name}{advice}"
+            at.reject(message, self.expected, self.placeholder)
         return None
 
 
@@ -66,15 +65,23 @@ _ACCOUNT = r"[0-9]{12}"
 _PATH = r"/(?:[!#%&()+,./0-9:;<=>@A-Z\[\]^_a-z{|}~-]+/)?"
 _ENTITY_NAME = r"[A-Za-z0-9_+=,.@-]"
 _QBUSINESS_ID = r"[a-zA-Z0-9][a-zA-Z0-9-]{35}"
+APPLICATION_ARN: Final = "arn:PARTITION:qbusiness:REGION:ACCOUNT:application/"
+SECRET_ARN: Final = "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:"
+KEY_ARN: Final = "arn:PARTITION:kms:REGION:ACCOUNT:key/"
+SUBNET_ARN: Final = "arn:PARTITION:ec2:REGION:ACCOUNT:subnet/"
+SECURITY_GROUP_ARN: Final = "arn:PARTITION:ec2:REGION:ACCOUNT:security-group/"
+"""ARNs without the ID at the end, as messages show them."""
 
 
-def _id_or_arn(service: str, resource: str, id_: str) -> str:
+def located(arn: str, partition: str, region: str, account: str) -> str:
+    """Return one of these ARNs with its partition, Region, and account."""
+    return arn.replace("PARTITION", partition).replace("REGION", region).replace("ACCOUNT", account)
+
+
+def _id_or_arn(arn: str, id_: str) -> str:
     """Return a pattern that matches an ID, or an ARN that ends with it, and names the parts."""
-    arn = (
-        rf"arn:(?P<partition>{_PARTITION}):{service}:(?P<region>{_REGION})"
-        rf":(?P<account>{_ACCOUNT}):{resource}"
-    )
-    return rf"(?:{arn})?(?P<id>{id_})"
+    partition, region = f"(?P<partition>{_PARTITION})", f"(?P<region>{_REGION})"
+    return f"(?:{located(arn, partition, region, f'(?P<account>{_ACCOUNT})')})?(?P<id>{id_})"
 
 
 def _one_of(name: str, choices: Collection[str], placeholder: str) -> Format:
@@ -91,9 +98,8 @@ ACCOUNT_ID: Final = Format(
 )
 APPLICATION: Final = Format(
     "an application ID or ARN",
-    _id_or_arn("qbusiness", "application/", _QBUSINESS_ID),
-    "36 letters, digits, and hyphens, not beginning with a hyphen; or "
-    "arn:PARTITION:qbusiness:REGION:ACCOUNT:application/ID",
+    _id_or_arn(APPLICATION_ARN, _QBUSINESS_ID),
+    f"36 letters, digits, and hyphens, not beginning with a hyphen; or {APPLICATION_ARN}ID",
     "APPLICATION_ID",
 )
 """https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetApplication.html"""
@@ -106,9 +112,9 @@ INDEX_ID: Final = Format(
 """https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetIndex.html"""
 SECRET: Final = Format(
     "a secret's ARN or NAME-XXXXXX",
-    _id_or_arn("secretsmanager", "secret:", r"[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"),
-    "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX, or NAME-XXXXXX, where XXXXXX is "
-    "the suffix that Secrets Manager added. The console shows the full ARN under 'Secret ARN', as does "
+    _id_or_arn(SECRET_ARN, r"[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"),
+    f"{SECRET_ARN}NAME-XXXXXX, or NAME-XXXXXX, where XXXXXX is the suffix that Secrets Manager added. "
+    "The console shows the full ARN under 'Secret ARN', as does "
     "`aws secretsmanager describe-secret --secret-id NAME --query ARN`",
     "SECRET_ARN",
 )
@@ -131,21 +137,20 @@ BUCKET: Final = Format(
 KEY: Final = Format(
     "a KMS key ID or ARN",
     _id_or_arn(
-        "kms",
-        "key/",
+        KEY_ARN,
         r"(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})",
     ),
     "a key ID (a lowercase UUID, or mrk- and 32 hexadecimal digits), or "
-    "arn:PARTITION:kms:REGION:ACCOUNT:key/ID; not an alias, which a policy does not resolve: "
+    f"{KEY_ARN}ID; not an alias, which a policy does not resolve: "
     "`aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn` shows the ARN of its key",
     "KEY_ID",
 )
 """https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id"""
 SUBNET: Final = Format(
     "a subnet ID or ARN",
-    _id_or_arn("ec2", "subnet/", r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})"),
-    "subnet- and 8 or 17 hexadecimal digits, or arn:PARTITION:ec2:REGION:ACCOUNT:subnet/ID for a "
-    "subnet that another account shares",
+    _id_or_arn(SUBNET_ARN, r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})"),
+    f"subnet- and 8 or 17 hexadecimal digits, or {SUBNET_ARN}ID for a subnet that another account "
+    "shares",
     "SUBNET_ID",
 )
 SECURITY_GROUP: Final = Format(

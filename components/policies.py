@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from .formats import INGEST_APPLICATION_AND_INDEX
+from .formats import APPLICATION_ARN, INGEST_APPLICATION_AND_INDEX, located
 
 ROLE_NAME_PLACEHOLDER: Final = "<role name>"
 """Stands for the role's name in the role policy; no valid name or path contains a space."""
@@ -27,25 +27,20 @@ class Application(NamedTuple):
     @property
     def arn(self) -> str:
         """ARN of the application."""
-        return f"arn:{self.partition}:qbusiness:{self.region}:{self.account}:application/{self.id}"
+        return located(APPLICATION_ARN, self.partition, self.region, self.account) + self.id
 
 
-class Bucket(NamedTuple):
-    """The S3 bucket from which the connector reads objects."""
-
-    name: str
-    account: str
-    is_source: bool
-    """Whether the bucket is the data source; otherwise the connector reads individual files by name."""
-
-
-class Resources(NamedTuple):
+class PolicyResources(NamedTuple):
     """The resources that the role policy names, and the settings that shape its statements."""
 
     application: Application
     index_id: str
     ingest_scope: str
-    bucket: Bucket | None
+    bucket: str | None
+    """The S3 bucket from which the connector reads objects."""
+    bucket_account: str
+    bucket_is_source: bool
+    """Whether the bucket is the data source; otherwise the connector reads individual files by name."""
     secret_arn: str | None
     key_arn: str | None
     """None if an AWS managed key encrypts the secret, or no KMS key encrypts the bucket."""
@@ -55,7 +50,7 @@ class Resources(NamedTuple):
     allow_network_interface_deletion: bool
 
 
-class Statement(NamedTuple):
+class ExplainedStatement(NamedTuple):
     """A statement of a policy."""
 
     reason: str
@@ -68,7 +63,7 @@ def trust_policy(application: Application) -> str:
     return _document([trust_statement(application)])
 
 
-def role_policy(resources: Resources) -> str:
+def role_policy(resources: PolicyResources) -> str:
     """Return the role policy as JSON, with ROLE_NAME_PLACEHOLDER; it is deterministic."""
     return _document(role_statements(resources))
 
@@ -78,9 +73,9 @@ def with_role_name(role_policy: str, name: str) -> str:
     return role_policy.replace(ROLE_NAME_PLACEHOLDER, name)
 
 
-def trust_statement(application: Application) -> Statement:
+def trust_statement(application: Application) -> ExplainedStatement:
     """Return the statement of the trust policy."""
-    return Statement(
+    return ExplainedStatement(
         "Let Amazon Q Business assume the role, only for this application of this account.",
         {
             "Sid": "AllowsAmazonQServicePrincipal",
@@ -95,10 +90,10 @@ def trust_statement(application: Application) -> Statement:
     )
 
 
-def role_statements(resources: Resources) -> Iterator[Statement]:
+def role_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
     """Return the statements of the role policy, in the order of AWS's pages."""
     if resources.bucket:
-        yield from _bucket_statements(resources.application.partition, resources.bucket)
+        yield from _bucket_statements(resources)
     if resources.secret_arn:
         yield _allow(
             "AllowsAmazonQToGetSecret",
@@ -107,7 +102,7 @@ def role_statements(resources: Resources) -> Iterator[Statement]:
             [resources.secret_arn],
         )
     if resources.key_arn:
-        service = "s3" if resources.bucket and resources.bucket.is_source else "secretsmanager"
+        service = "s3" if resources.bucket_is_source else "secretsmanager"
         yield _allow(
             "AllowsAmazonQToDecryptSecret",
             "Decrypt with a customer managed key, through one service only: Secrets Manager for the "
@@ -141,7 +136,7 @@ Both actions require both resource types, application and index:
         ],
         [application, index, f"{index}/data-source/*"],
     )
-    if resources.bucket and resources.bucket.is_source:
+    if resources.bucket_is_source:
         partition, account = resources.application.partition, resources.application.account
         yield _allow(
             "AllowsAmazonQToPassCustomerRole",
@@ -158,19 +153,21 @@ be allowed to pass it to the service.""",
         yield from _network_statements(resources)
 
 
-def _bucket_statements(partition: str, bucket: Bucket) -> Iterator[Statement]:
-    condition = {"StringEquals": {"aws:ResourceAccount": bucket.account}}
-    arn = f"arn:{partition}:s3:::{bucket.name}"
+def _bucket_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
+    condition = {"StringEquals": {"aws:ResourceAccount": resources.bucket_account}}
+    arn = f"arn:{resources.application.partition}:s3:::{resources.bucket}"
     yield _allow(
-        "AllowsAmazonQToGetObjectfromS3" if bucket.is_source else "AllowsAmazonQToGetS3Objects",
+        "AllowsAmazonQToGetObjectfromS3"
+        if resources.bucket_is_source
+        else "AllowsAmazonQToGetS3Objects",
         "Read the documents of the bucket."
-        if bucket.is_source
+        if resources.bucket_is_source
         else "Read files that the data source's configuration names, such as a certificate.",
         ["s3:GetObject"],
         [f"{arn}/*"],
         condition,
     )
-    if bucket.is_source:
+    if resources.bucket_is_source:
         yield _allow(
             "AllowsAmazonQToListS3Buckets",
             "List the documents of the bucket.",
@@ -180,7 +177,7 @@ def _bucket_statements(partition: str, bucket: Bucket) -> Iterator[Statement]:
         )
 
 
-def _network_statements(resources: Resources) -> Iterator[Statement]:
+def _network_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
     partition, region, account, application_id = resources.application
     network_interfaces = f"arn:{partition}:ec2:{region}:{account}:network-interface/*"
     tag = f"qbusiness_{account}_{application_id}_*"
@@ -255,12 +252,12 @@ This statement is on none of AWS's pages.""",
 
 def _allow(
     sid: str, reason: str, actions: Sequence[str], resource: object, condition: object = None
-) -> Statement:
+) -> ExplainedStatement:
     statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
-    return Statement(reason, {**statement, "Condition": condition} if condition else statement)
+    return ExplainedStatement(reason, {**statement, "Condition": condition} if condition else statement)
 
 
-def _document(statements: Iterable[Statement]) -> str:
+def _document(statements: Iterable[ExplainedStatement]) -> str:
     return json.dumps(
         {"Version": "2012-10-17", "Statement": [statement.json for statement in statements]}
     )

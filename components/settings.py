@@ -2,16 +2,16 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum, auto
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import pulumi
 from pulumi.output import Unknown
 
 from . import formats
+from .arguments import BLANK, Place
+from .commands import REMOVE, PropertyPath, quote
 from .connectors import Connector
-from .errors import Problem, property_path, quote
-from .formats import Format, Text
-from .report import ARGUMENTS, BLANK, REMOVE, Place, Report, Source
+from .formats import Format, ParsedText
 
 
 def is_unknown(value: object) -> bool:
@@ -30,17 +30,12 @@ class Flag:
         """Return a boolean."""
         if isinstance(value, bool):
             return value
-        at.refuse_type("a boolean", value, self.expected, self.placeholder)
+        at.reject_type("a boolean", value, self.expected, self.placeholder)
         return None
 
 
-class Network(NamedTuple):
-    """The valid IDs of a VPC's subnets and security groups, by their positions in the lists."""
-
-    subnet_ids: Mapping[int, Text]
-    security_group_ids: Mapping[int, Text]
-
-
+Network = Mapping[str, Mapping[int, ParsedText]]
+"""The valid texts of a VPC's lists, by the names in VpcConfiguration and by their positions."""
 VPC_MEMBERS: Final = {"subnet_ids": formats.SUBNET, "security_group_ids": formats.SECURITY_GROUP}
 
 
@@ -53,53 +48,49 @@ class Vpc:
 
     def read(self, value: object, at: Place) -> Network | None:
         """Return the subnets and security groups."""
-        spelled = [at.report.source.spell(name) for name in VPC_MEMBERS]
+        subnets_at, groups_at = map(at.list_of_vpc, VPC_MEMBERS)
         if not isinstance(value, Mapping):
-            members = " and ".join(property_path((*at.path, name)) for name in spelled)
-            at.refuse_type("an object", value, f"an object of {members}")
+            lists = f"{subnets_at.name} and {groups_at.name}"
+            at.reject_type("an object", value, f"an object of {lists}")
             return None
         given = cast("Mapping[object, object]", value)
+        names = [str(each.path[-1]) for each in (subnets_at, groups_at)]
         for key in given:
-            if key not in spelled:
-                at.refuse_member(key if isinstance(key, str) else quote(key), spelled)
-        subnets_key, groups_key = spelled
-        subnets_at, groups_at = at.known_member(subnets_key), at.known_member(groups_key)
-        network = Network(
-            _read_list(given.get(subnets_key), subnets_at, formats.SUBNET),
-            _read_list(given.get(groups_key), groups_at, formats.SECURITY_GROUP),
-        )
-        subnets = {text.text for text in network.subnet_ids.values()}
-        groups = {text.text for text in network.security_group_ids.values()}
-        if len(groups) > formats.MAXIMUM_SECURITY_GROUPS:
-            groups_at.refuse(
-                f"has {at.show(len(groups))} security groups",
+            if key not in names:
+                at.entry(key if isinstance(key, str) else quote(key)).reject_name(names)
+        subnets = _read_list(given, subnets_at, formats.SUBNET)
+        groups = _read_list(given, groups_at, formats.SECURITY_GROUP)
+        if (number := len({*groups.values()})) > formats.MAXIMUM_SECURITY_GROUPS:
+            groups_at.reject(
+                f"has {at.show(number)} security groups",
                 f"1 to {formats.MAXIMUM_SECURITY_GROUPS} security groups",
             )
-        if len(subnets) > formats.MAXIMUM_CONSOLE_SUBNETS:
-            at.report.warnings.append(
-                f"{subnets_at.name} has {at.show(len(subnets))} subnets; the Amazon Q "
+        if (number := len({*subnets.values()})) > formats.MAXIMUM_CONSOLE_SUBNETS:
+            at.arguments.warnings.append(
+                f"{subnets_at.name} has {at.show(number)} subnets; the Amazon Q "
                 f"Business console accepts at most {formats.MAXIMUM_CONSOLE_SUBNETS}"
             )
-        return network
+        return {"subnet_ids": subnets, "security_group_ids": groups}
 
 
-def _read_list(items: object, at: Place, form: Format) -> Mapping[int, Text]:
+def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping[int, ParsedText]:
     """Return the valid texts of one list of a VPC, by their positions."""
+    items = vpc.get(at.path[-1])
     expected = f"a list, each {form.expected}"
-    found: dict[int, Text] = {}
+    found: dict[int, ParsedText] = {}
     if is_unknown(items):
-        at.report.unknown.add(at.setting)
+        at.arguments.unknown.add(at.setting)
     elif items in (None, BLANK, [], ()):
         message = "is required and not set" if items in (None, BLANK) else "the list is empty"
         # The command that fixes it sets the first item.
-        at.member(0).refuse(message, expected, form.placeholder)
+        at.entry(0).reject(message, expected, form.placeholder)
     elif not isinstance(items, (list, tuple)):
-        at.refuse_type("a list", items, expected)
+        at.reject_type("a list", items, expected)
     else:
         for index, item in enumerate(cast("Sequence[object]", items)):
             if is_unknown(item):
-                at.report.unknown.add(at.setting)
-            elif text := form.read(item, at.member(index)):
+                at.arguments.unknown.add(at.setting)
+            elif text := form.read(item, at.entry(index)):
                 found[index] = text
     return found
 
@@ -114,30 +105,30 @@ class Tags:
     def read(self, value: object, at: Place) -> Mapping[str, object] | None:
         """Return the tags."""
         if not isinstance(value, Mapping):
-            at.refuse_type("an object", value, self.expected)
+            at.reject_type("an object", value, self.expected)
             return None
         tags = cast("Mapping[object, object]", value)
         if len(tags) > formats.MAXIMUM_TAGS:
-            at.refuse(f"has {at.show(len(tags))} tags", f"at most {formats.MAXIMUM_TAGS}")
+            at.reject(f"has {at.show(len(tags))} tags", f"at most {formats.MAXIMUM_TAGS}")
         first: dict[str, str] = {}
         for key, text in tags.items():
-            shown = at.show(quote(key))
+            shown = at.quote(key)
             if not isinstance(key, str):
-                at.member(quote(key)).refuse(f"{shown} is not a string", "a string", REMOVE)
+                at.entry(quote(key)).reject(f"{shown} is not a string", "a string", REMOVE)
                 continue
-            tag = at.member(key)
+            tag = at.entry(key)
             if not formats.TAG_KEY.parse(key):
-                tag.refuse(f"{shown} is not a tag key", formats.TAG_KEY.expected, REMOVE)
+                tag.reject(f"{shown} is not a tag key", formats.TAG_KEY.expected, REMOVE)
             if key.lower().startswith("aws:"):
-                tag.refuse(f"{shown} is reserved", "a key that does not begin with aws:", REMOVE)
+                tag.reject(f"{shown} is reserved", "a key that does not begin with aws:", REMOVE)
             if (other := first.setdefault(key.lower(), key)) != key:
-                tag.refuse(
-                    f"{shown} and {at.show(quote(other))} differ only in case",
+                tag.reject(
+                    f"{shown} and {at.quote(other)} differ only in case",
                     "keys that are unique regardless of case: IAM ignores the case of tag keys",
                     REMOVE,
                 )
             if is_unknown(text):
-                at.report.unknown.add(at.setting)
+                at.arguments.unknown.add(at.setting)
             else:
                 formats.TAG_VALUE.read(text, tag)
         return cast("Mapping[str, object]", tags)
@@ -149,22 +140,8 @@ Kind = Format | Flag | Vpc | Tags
 `yaml_type` is its type in `Pulumi.yaml`: string, boolean, or object. `expected` describes a valid value,
 and `placeholder` is the value that a command in a message sets. `read` returns a valid value in the form
 that the rules use; it reports any other value and returns None. It adds a setting with a value or member
-that is not known yet to `Report.unknown`.
+that is not known yet to `Arguments.unknown`.
 """
-
-
-class Document(Enum):
-    """A document, or a part of one, that depends on a setting."""
-
-    TRUST_POLICY = auto()
-    ROLE_POLICY = auto()
-    PASS_ROLE_STATEMENT = auto()
-    """The statement that lets the role pass itself, for connectors whose bucket is the data source."""
-
-
-_BOTH_POLICIES: Final = frozenset({Document.TRUST_POLICY, Document.ROLE_POLICY})
-_ROLE_POLICY: Final = frozenset({Document.ROLE_POLICY})
-_PASS_ROLE: Final = frozenset({Document.PASS_ROLE_STATEMENT})
 
 
 class Scope(Enum):
@@ -188,8 +165,8 @@ class Setting(NamedTuple):
     """Whether every connector requires it. The others depend on the connector."""
     structural: bool = False
     """Whether it determines which statements and resources exist: it must be plain and not secret."""
-    documents: Collection[Document] = ()
-    """The documents that depend on it."""
+    in_role_policy: bool = False
+    """Whether the role policy depends on it."""
     scope: Scope = Scope.MEMBER
 
     @property
@@ -201,83 +178,52 @@ class Setting(NamedTuple):
 SETTINGS: Final[Mapping[str, Setting]] = {
     setting.name: setting
     for setting in (
-        Setting("region", formats.REGION, documents=_BOTH_POLICIES, scope=Scope.STACK),
+        Setting("region", formats.REGION, in_role_policy=True, scope=Scope.STACK),
         Setting(
             "application_id",
             formats.APPLICATION,
             required=True,
-            documents=_BOTH_POLICIES,
+            in_role_policy=True,
             scope=Scope.STACK,
         ),
-        Setting(
-            "index_id", formats.INDEX_ID, required=True, documents=_ROLE_POLICY, scope=Scope.DEFAULT
-        ),
-        Setting("secret_id", formats.SECRET, documents=_ROLE_POLICY),
+        Setting("index_id", formats.INDEX_ID, required=True, in_role_policy=True, scope=Scope.DEFAULT),
+        Setting("secret_id", formats.SECRET, in_role_policy=True),
         Setting("connector", formats.CONNECTOR, structural=True),
-        Setting("bucket_name", formats.BUCKET, documents=_ROLE_POLICY),
-        Setting("bucket_account_id", formats.ACCOUNT_ID, documents=_ROLE_POLICY),
-        Setting("kms_key_id", formats.KEY, documents=_ROLE_POLICY),
-        Setting("vpc_configuration", Vpc(), documents=_ROLE_POLICY, scope=Scope.DEFAULT),
-        Setting("account_id", formats.ACCOUNT_ID, documents=_BOTH_POLICIES, scope=Scope.STACK),
-        Setting("ingest_scope", formats.INGEST_SCOPE, documents=_ROLE_POLICY, scope=Scope.DEFAULT),
-        Setting("allow_network_interface_deletion", Flag(), documents=_ROLE_POLICY),
+        Setting("bucket_name", formats.BUCKET, in_role_policy=True),
+        Setting("bucket_account_id", formats.ACCOUNT_ID, in_role_policy=True),
+        Setting("kms_key_id", formats.KEY, in_role_policy=True),
+        Setting("vpc_configuration", Vpc(), in_role_policy=True, scope=Scope.DEFAULT),
+        Setting(
+            "account_id",
+            formats.ACCOUNT_ID,
+            in_role_policy=True,
+            scope=Scope.STACK,
+        ),
+        Setting("ingest_scope", formats.INGEST_SCOPE, in_role_policy=True, scope=Scope.DEFAULT),
+        Setting("allow_network_interface_deletion", Flag(), in_role_policy=True),
         Setting("exclusive_policies", Flag(), structural=True, scope=Scope.DEFAULT),
-        Setting("role_name", formats.ROLE_NAME, documents=_PASS_ROLE),
-        Setting("role_path", formats.ROLE_PATH, documents=_PASS_ROLE, scope=Scope.DEFAULT),
+        Setting("role_name", formats.ROLE_NAME),
+        Setting("role_path", formats.ROLE_PATH, scope=Scope.DEFAULT),
         Setting("role_description", formats.ROLE_DESCRIPTION),
         Setting("permissions_boundary_arn", formats.PERMISSIONS_BOUNDARY, scope=Scope.DEFAULT),
         Setting("tags", Tags(), scope=Scope.DEFAULT),
     )
 }
 """Every setting by its name, in the order in which problems are reported."""
-TRUST_POLICY_SETTINGS: Final = tuple(
-    name for name, setting in SETTINGS.items() if Document.TRUST_POLICY in setting.documents
-)
+PYTHON_ARGUMENTS: Final[Mapping[str, PropertyPath]] = {name: (name,) for name in SETTINGS} | {
+    name: ("vpc_configuration", name) for name in VPC_MEMBERS
+}
+"""The paths of the settings, and of a VPC's lists, among the arguments in a Python program."""
+TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
 """The settings that the trust policy depends on."""
+ROLE_ARN_SETTINGS: Final = ("account_id", "role_name", "role_path")
+"""The settings in the role's ARN. If the application is an ARN, its account is in it as well."""
 
 
 def role_policy_settings(connector: Connector) -> Collection[str]:
-    """Return the settings that the role policy of a connector depends on."""
-    parts = _ROLE_POLICY | _PASS_ROLE if connector.bucket_is_source else _ROLE_POLICY
-    return [name for name, setting in SETTINGS.items() if not parts.isdisjoint(setting.documents)]
+    """Return the settings that the role policy of a connector depends on.
 
-
-class Arguments(dict[str, Any]):
-    """The settings of one role by their names in ConnectorRoleArgs, and where they were given."""
-
-    def __init__(
-        self,
-        values: Mapping[str, object],
-        source: Source,
-        secrets: Collection[str] = (),
-        problems: Collection[Problem] = (),
-        warnings: Collection[str] = (),
-    ) -> None:
-        """Hold the settings; `secrets` are those whose values are never shown.
-
-        `problems` and `warnings` concern the source as a whole, such as names that are not settings.
-        """
-        super().__init__(values)
-        self.source = source
-        self.secrets = frozenset(secrets)
-        self.problems = problems
-        self.warnings = warnings
-
-    @classmethod
-    def of(cls, given: Mapping[str, object], source: Source = ARGUMENTS) -> "Arguments":
-        """Return the arguments of a component, which are named as in `source`; Arguments are copied."""
-        if isinstance(given, Arguments):
-            return given.resolved(values={}, secrets=())  # a copy
-        report = Report(source)
-        paths = [source.path(name) for name in SETTINGS]
-        names = {path[0]: name for path, name in zip(paths, SETTINGS, strict=True)}
-        for key in given:
-            if key not in names:
-                report.refuse_name((key,), paths)
-        values = {names[key]: value for key, value in given.items() if key in names}
-        return cls(values, source, problems=report.problems)
-
-    def resolved(self, values: Mapping[str, object], secrets: Collection[str]) -> "Arguments":
-        """Return these settings with the values of Outputs, of which some are secret."""
-        resolved = {**self, **values}
-        return Arguments(resolved, self.source, self.secrets | {*secrets}, self.problems, self.warnings)
+    If the data source is a bucket, the policy contains the role's ARN.
+    """
+    in_arn = ROLE_ARN_SETTINGS if connector.bucket_is_source else ()
+    return [name for name in SETTINGS if SETTINGS[name].in_role_policy or name in in_arn]

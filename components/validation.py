@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from . import formats, policies
+from .arguments import BLANK, Arguments, SettingsError
+from .commands import REMOVE
 from .connectors import CONNECTORS, DEFAULT, Connector, Need
-from .errors import SettingsError
-from .formats import Text
-from .report import BLANK, REMOVE, Report
-from .rules import RULES, Location, Reading
-from .settings import SETTINGS, Arguments, Setting, is_unknown, role_policy_settings
+from .formats import ParsedText, located
+from .rules import RULES, Location, RoleSettings
+from .settings import PYTHON_ARGUMENTS, SETTINGS, Setting, is_unknown, role_policy_settings
 
 
 class ValidationResult(NamedTuple):
@@ -42,20 +42,17 @@ def validate(
 
     Raises SettingsError.
     """
-    arguments = Arguments.of(args)
-    report = Report(arguments.source, arguments.secrets)
-    report.problems += arguments.problems
-    report.warnings += arguments.warnings
-    reading = _read(component_name, arguments, credentials or Location(), report)
+    arguments = Arguments.of(args, PYTHON_ARGUMENTS)
+    settings = _read(component_name, arguments, credentials or Location())
     for rule in RULES:
-        rule(reading)
-    _raise_problems(reading)
-    result = _render(reading)
-    _raise_problems(reading)  # the size of the policy, which only rendering shows
+        rule(settings)
+    _raise_problems(settings)
+    result = _render(settings)
+    _raise_problems(settings)  # the size of the policy, which only rendering shows
     return result
 
 
-def _read(component_name: str, arguments: Arguments, credentials: Location, report: Report) -> Reading:
+def _read(component_name: str, arguments: Arguments, credentials: Location) -> RoleSettings:
     """Read each setting by itself."""
     given = {name: value for name in SETTINGS if (value := arguments.get(name)) not in (None, BLANK)}
     name = given.get("connector", DEFAULT)
@@ -63,77 +60,76 @@ def _read(component_name: str, arguments: Arguments, credentials: Location, repo
     valid: dict[str, object] = {}
     for setting in SETTINGS.values():
         if setting.name not in given:
-            _check_presence(setting, connector, report)
+            _check_presence(setting, connector, arguments)
         elif is_unknown(given[setting.name]):
-            _skip_unknown(setting, report)
+            _skip_unknown(setting, arguments)
         elif connector and connector.need(setting.name) is Need.NOT_SUPPORTED:
-            _reject_unsupported(setting, connector, report)
+            _reject_unsupported(setting, connector, arguments)
             del given[setting.name]  # the rules treat it as not set
         else:
             if connector and connector.need(setting.name) is Need.EARLIER_VERSIONS:
-                report.warnings.append(
-                    f"{report.name(setting.name)}: only earlier versions of the connector "
+                arguments.warnings.append(
+                    f"{arguments.at(setting.name).name}: only earlier versions of the connector "
                     f"{connector.name} support it, see {connector.page}"
                 )
-            value = setting.kind.read(given[setting.name], report.at(setting.name))
+            value = setting.kind.read(given[setting.name], arguments.at(setting.name))
             if value is not None:
                 valid[setting.name] = value
-    return Reading(component_name, connector, credentials, tuple(given), valid, report)
+    return RoleSettings(component_name, connector, credentials, tuple(given), valid, arguments)
 
 
-def _check_presence(setting: Setting, connector: Connector | None, report: Report) -> None:
+def _check_presence(setting: Setting, connector: Connector | None, arguments: Arguments) -> None:
     """Report a setting that is required and not set."""
-    if setting.required or setting.name in report.source.required:
+    if setting.required or (setting.name == "region" and arguments.in_stack):
         reason = ""
     elif connector and connector.need(setting.name) is Need.REQUIRED:
         reason = f": the connector {connector.name} needs it, see {connector.page}"
     else:
         return
-    report.at(setting.name).refuse(
+    arguments.at(setting.name).reject(
         f"is required and not set{reason}", setting.kind.expected, setting.kind.placeholder
     )
 
 
-def _skip_unknown(setting: Setting, report: Report) -> None:
+def _skip_unknown(setting: Setting, arguments: Arguments) -> None:
     """Note a setting that is not known yet; report one that must be."""
-    report.unknown.add(setting.name)
+    arguments.unknown.add(setting.name)
     if setting.structural:
-        report.at(setting.name).refuse(
+        arguments.at(setting.name).reject(
             "is an Output, and determines which statements and resources exist",
             "a plain value: neither an Output nor a secret",
         )
 
 
-def _reject_unsupported(setting: Setting, connector: Connector, report: Report) -> None:
+def _reject_unsupported(setting: Setting, connector: Connector, arguments: Arguments) -> None:
     """Report a setting that the connector does not support."""
-    name = report.name(setting.name)
-    report.at(setting.name).refuse(
+    at = arguments.at(setting.name)
+    at.reject(
         f"is not supported by the connector {connector.name}: see {connector.page}",
-        f"no {name}, or another {report.name('connector')}",
+        f"no {at.name}, or another {arguments.at('connector').name}",
         REMOVE,
     )
 
 
-def _raise_problems(reading: Reading) -> None:
+def _raise_problems(settings: RoleSettings) -> None:
     """Raise all problems, if any: those of the source, then those of the settings in their order."""
-    report = reading.report
-    if report.problems:
+    arguments = settings.arguments
+    if arguments.problems:
         ranks = {name: rank for rank, name in enumerate(SETTINGS, start=1)}
-        problems = sorted(report.problems, key=lambda problem: ranks.get(problem.setting or "", 0))
-        named = report.source.belongs_to_component
-        raise SettingsError(problems, reading.component_name if named else None)
+        problems = sorted(arguments.problems, key=lambda problem: ranks.get(problem.setting, 0))
+        raise SettingsError(problems, None if arguments.only_role else settings.component_name)
 
 
-def _render(reading: Reading) -> ValidationResult:
+def _render(settings: RoleSettings) -> ValidationResult:
     """Render the policies whose settings are known, and check their size."""
     application, index, location = (
-        reading.text("application_id"),
-        reading.text("index_id"),
-        reading.location,
+        settings.text("application_id"),
+        settings.text("index_id"),
+        settings.location,
     )
-    connector = reading.connector
+    connector = settings.connector
     if application is None or application.id is None or connector is None:
-        return ValidationResult(None, None, reading.report.warnings)
+        return ValidationResult(None, None, settings.arguments.warnings)
     # A part that is not known yet gets the shortest possible value, for the size check below: it must
     # not reject a policy that may turn out to be short enough.
     target = policies.Application(
@@ -143,63 +139,64 @@ def _render(reading: Reading) -> ValidationResult:
         application.id,
     )
     trust_policy = policies.trust_policy(target) if all(location) else None
-    if index is None or not reading.report.unknown.isdisjoint(role_policy_settings(connector)):
-        return ValidationResult(trust_policy, None, reading.report.warnings)
-    role_policy = policies.role_policy(_resources(reading, connector, target, index))
-    _check_size(role_policy, reading)
+    if index is None or not settings.arguments.unknown.isdisjoint(role_policy_settings(connector)):
+        return ValidationResult(trust_policy, None, settings.arguments.warnings)
+    role_policy = policies.role_policy(_resources(settings, connector, target, index))
+    _check_size(role_policy, settings)
     return ValidationResult(
-        trust_policy, role_policy if all(location) else None, reading.report.warnings
+        trust_policy, role_policy if all(location) else None, settings.arguments.warnings
     )
 
 
 def _resources(
-    reading: Reading, connector: Connector, application: policies.Application, index: Text
-) -> policies.Resources:
+    settings: RoleSettings, connector: Connector, application: policies.Application, index: ParsedText
+) -> policies.PolicyResources:
     """Return the resources that the role policy names, each as an ARN in the application's Region."""
 
-    def arn(service: str, kind: str, resource: Text) -> str:
-        owner = resource.account or application.account
-        return f"arn:{application.partition}:{service}:{application.region}:{owner}:{kind}{resource.id}"
+    def arn(form: str, resource: ParsedText) -> str:
+        account = resource.account or application.account
+        return f"{located(form, application.partition, application.region, account)}{resource.id}"
 
-    def optional_arn(service: str, kind: str, name: str) -> str | None:
-        resource = reading.text(name)
-        return resource and arn(service, kind, resource)
+    def optional_arn(form: str, name: str) -> str | None:
+        resource = settings.text(name)
+        return resource and arn(form, resource)
 
     def network_arns() -> Iterator[str]:
-        if network := reading.network:
-            for subnet in network.subnet_ids.values():
-                yield arn("ec2", "subnet/", subnet)
-            for group in network.security_group_ids.values():
-                yield arn("ec2", "security-group/", group)
+        if network := settings.network:
+            for subnet in network["subnet_ids"].values():
+                yield arn(formats.SUBNET_ARN, subnet)
+            for group in network["security_group_ids"].values():
+                yield arn(formats.SECURITY_GROUP_ARN, group)
 
     def text(name: str, default: str) -> str:
-        value = reading.text(name)
+        value = settings.text(name)
         return value.text if value else default
 
-    bucket = reading.text("bucket_name")
-    bucket_account = text("bucket_account_id", application.account)
-    return policies.Resources(
+    bucket = settings.text("bucket_name")
+    return policies.PolicyResources(
         application=application,
         index_id=index.text,
         ingest_scope=text("ingest_scope", formats.INGEST_APPLICATION_AND_INDEX),
-        bucket=bucket and policies.Bucket(bucket.text, bucket_account, connector.bucket_is_source),
-        secret_arn=optional_arn("secretsmanager", "secret:", "secret_id"),
-        key_arn=optional_arn("kms", "key/", "kms_key_id"),
+        bucket=bucket and bucket.text,
+        bucket_account=text("bucket_account_id", application.account),
+        bucket_is_source=connector.bucket_is_source,
+        secret_arn=optional_arn(formats.SECRET_ARN, "secret_id"),
+        key_arn=optional_arn(formats.KEY_ARN, "kms_key_id"),
         role_path=text("role_path", "/"),
         network_arns=[*dict.fromkeys(network_arns())],
-        allow_network_interface_deletion=reading.valid.get("allow_network_interface_deletion", False),
+        allow_network_interface_deletion=settings.valid.get("allow_network_interface_deletion", False),
     )
 
 
-def _check_size(role_policy: str, reading: Reading) -> None:
+def _check_size(role_policy: str, settings: RoleSettings) -> None:
     """Reject a policy that IAM would reject. Only the subnets can make it too long."""
-    role_name = reading.text("role_name")
+    role_name = settings.text("role_name")
     # Without a role name, the automatic one is at most this long. An unknown name does not get here.
     name = role_name.text if role_name else formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
     size = len("".join(policies.with_role_name(role_policy, name).split()))
     if size > formats.MAXIMUM_INLINE_SIZE:
-        vpc = reading.report.at("vpc_configuration")
-        vpc.member(reading.report.source.spell("subnet_ids")).refuse(
-            f"the role policy has {vpc.show(f'{size:,}')} characters without whitespace",
+        at = settings.arguments.at("vpc_configuration")
+        at._replace(path=settings.arguments.paths["subnet_ids"]).reject(
+            f"the role policy has {at.show(f'{size:,}')} characters without whitespace",
             f"at most {formats.MAXIMUM_INLINE_SIZE:,} characters; use fewer subnets",
         )

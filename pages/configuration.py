@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import yaml
 
+from components.arguments import Arguments, SettingsError
 from components.connectors import CONNECTORS, Connector, Need
 from components.default_provider import ALLOWED_ACCOUNTS
-from components.errors import SettingsError
-from components.settings import VPC_MEMBERS, Arguments
+from components.settings import VPC_MEMBERS
 from components.stack_config import DATA_SOURCES, KEYS, PACKAGE_INPUTS, PROTECT, camel_case
 from components.validation import validate
 from evidence.examples import (

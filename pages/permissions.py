@@ -16,18 +16,20 @@ Statement = Mapping[str, Any]
 
 _APPLICATION: Final = policies.Application("aws", REGION, ACCOUNT, APPLICATION_ID)
 # The reason for a statement does not depend on the values.
-_FILES: Final = policies.Resources(
+_FILES: Final = policies.PolicyResources(
     application=_APPLICATION,
     index_id=INDEX_ID,
     ingest_scope="",
-    bucket=policies.Bucket("BUCKET", ACCOUNT, is_source=False),
+    bucket="BUCKET",
+    bucket_account=ACCOUNT,
+    bucket_is_source=False,
     secret_arn=SECRET_ID,
     key_arn="KEY",
     role_path="/",
     network_arns=["SUBNET"],
     allow_network_interface_deletion=True,
 )
-_SOURCE: Final = _FILES._replace(bucket=policies.Bucket("BUCKET", ACCOUNT, is_source=True))
+_SOURCE: Final = _FILES._replace(bucket_is_source=True)
 _STATEMENTS: Final = [
     policies.trust_statement(_APPLICATION),
     *policies.role_statements(_FILES),

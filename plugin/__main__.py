@@ -16,8 +16,8 @@ from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.server import ComponentInitError
 
 from qbusiness_connector import ConnectorRole, SettingsError
+from qbusiness_connector.arguments import Arguments
 from qbusiness_connector.connector_role import TOKEN
-from qbusiness_connector.settings import Arguments
 from qbusiness_connector.stack_config import PACKAGE_INPUTS
 
 NAME: Final = TOKEN.partition(":")[0]

@@ -11,6 +11,7 @@ from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 _FAILED: Final = 2
@@ -46,8 +47,12 @@ def start(program: str, install: str) -> int:
 
 def start_installed() -> int:
     """Run the command from the installed package, and return the exit code."""
-    # The package contains the directories of a clone that the commands import, side by side.
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    # The package contains the directories of a clone that the commands import, side by side. Only
+    # components/ is elsewhere, where programs import it by another name.
+    tools = Path(__file__).parents[1]
+    sys.path.insert(0, str(tools))
+    components = sys.modules["components"] = ModuleType("components")
+    components.__path__ = [str(tools.parent / "qbusiness_connector")]
     # With another Python, both would search an index for a package of this name.
     pip = (sys.executable, "-m", "pip", "install")
     uv = ("uv", "pip", "install", "--python", sys.executable)

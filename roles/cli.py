@@ -19,7 +19,8 @@ from typing import Final, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from components.errors import SettingsError, escape
+from components.arguments import SettingsError
+from components.commands import escape
 from roles.adopt import command as adopt
 from roles.audit import command as audit
 from roles.check import command as check

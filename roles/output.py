@@ -21,7 +21,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from components.errors import escape
+from components.commands import escape
 
 _STEP: Final = 100
 """Items between two lines of progress, if there is no bar."""

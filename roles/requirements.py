@@ -5,8 +5,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError, ParamValidationError
 
+from components.arguments import Arguments
 from components.connectors import DEFAULT, Connector, Need
-from components.settings import VPC_MEMBERS, Arguments
+from components.settings import VPC_MEMBERS
 from components.stack_config import STACK_CONFIGURATION, camel_case
 from components.validation import ValidationResult, validate
 from roles.account import Account, DataSource, Reply, Role, is_alias
@@ -80,7 +81,7 @@ class Requirements(NamedTuple):
 
         `options` are settings that do not follow from the data source, such as `ingest_scope`.
         """
-        args = Arguments({**self.settings(), **options}, STACK_CONFIGURATION)
+        args = Arguments({**self.settings(), **options}, STACK_CONFIGURATION, only_role=True)
         return validate(COMPONENT, args).of_role(self.role.name)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
-from components.report import HIDDEN
+from components.arguments import HIDDEN
 from roles.arns import Arn
 from roles.findings import Finding
 

@@ -13,11 +13,11 @@ import pulumi
 from pulumi.runtime import Settings, configure, set_all_config
 
 from components import data_sources, stack_config
+from components.arguments import HIDDEN, Arguments
+from components.commands import REMOVE, write_command
 from components.connectors import CONNECTORS, DEFAULT, Connector
 from components.formats import ROLE_NAME_SUFFIX
-from components.report import HIDDEN, REMOVE
 from components.rules import Location
-from components.settings import Arguments
 from components.validation import validate
 from guardrails.iam.documents import listed
 from roles.arns import Arn
@@ -73,12 +73,10 @@ class RoleSettings(NamedTuple):
 
     def command(self, name: str, value: str | None, *members: str | int) -> str:
         """Return the command that sets a setting, or a member of it; None removes it."""
-        source = self.args.source
-        assert source.command  # noqa: S101 a stack's configuration has commands
-        spelled = (source.spell(member) if isinstance(member, str) else member for member in members)
-        path = (*source.path(name), *spelled)
-        secret = name in self.args.secrets
-        return source.command(path, REMOVE if value is None else value, secret=secret)
+        paths = self.args.paths
+        spelled = (paths[member][-1] if isinstance(member, str) else member for member in members)
+        path = (*paths[name], *spelled)
+        return write_command(path, REMOVE if value is None else value, secret=name in self.args.secrets)
 
 
 class Policies(NamedTuple):
@@ -132,10 +130,9 @@ def read_stack(name: str) -> Stack:
     project_config = pulumi.Config(project)
     has_data_sources = data_sources.are_set(project_config)
     if has_data_sources:
-        members = data_sources.read(project_config, refuse_unknown_keys=False).members
-        arguments = {member: settings.arguments for member, settings in members.items()}
+        arguments = data_sources.read(project_config, refuse_unknown_keys=False).members
     else:
-        arguments = {COMPONENT: stack_config.read(project_config, refuse_unknown_keys=False)[0]}
+        arguments = {COMPONENT: stack_config.read(project_config, refuse_unknown_keys=False)}
 
     def role_arns(*, show_secrets: bool = False) -> dict[str, str]:
         outputs = _pulumi(name, "stack", "output", show_secrets=show_secrets)

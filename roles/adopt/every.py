@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from components.arguments import SettingsError
 from components.connectors import Connector
 from components.data_sources import (
     EXPECTED_NAME,
@@ -24,7 +25,6 @@ from components.data_sources import (
     MEMBER_NAME,
     size_in_bytes,
 )
-from components.errors import SettingsError
 from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH
 from components.stack_config import DATA_SOURCES, camel_case
 from roles.account import Account, DataSource

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, cast
 
+from components.commands import property_path, quote_argument
 from components.connector_role import POLICY_NAME
 from components.default_provider import ALLOWED_ACCOUNTS
-from components.errors import property_path, quote_argument
 from components.formats import ROLE_NAME_SUFFIX
 from components.stack_config import DATA_SOURCES, PROTECT, config_key
 from roles.account import Role

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from components.errors import escape
+from components.commands import escape
 from roles.account import DataSource
 from roles.audit.survey import LABELS, DataSourceResult, RoleResult, Survey
 from roles.difference import TRUST_POLICY, Verdict

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from components.errors import SettingsError
+from components.arguments import SettingsError
 from components.formats import KEY, SECRET
 from components.settings import role_policy_settings
 from guardrails.iam.documents import Statement

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from components.errors import quote_argument
+from components.commands import quote_argument
 from guardrails.iam.conditions import Context
 from guardrails.iam.documents import Statement
 from guardrails.iam.patterns import Text

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from botocore.exceptions import ClientError
 
-from components.errors import quote_argument
+from components.commands import quote_argument
 from components.rules import Location
 from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Reply, Role

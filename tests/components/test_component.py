@@ -12,8 +12,8 @@ import pytest
 from pulumi.output import Unknown
 
 from benchmarks import programs
+from components.arguments import SettingsError
 from components.connector_role import ConnectorRole, ConnectorRoleArgs
-from components.errors import SettingsError
 from evidence.examples import (
     ACCOUNT,
     APPLICATION_ARN,

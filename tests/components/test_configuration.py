@@ -8,8 +8,8 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.arguments import SettingsError
 from components.connector_role import ConnectorRole
-from components.errors import SettingsError
 from components.stack_config import KEYS, config_key
 from evidence.examples import (
     ACCOUNT,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from components.arguments import SettingsError
 from components.connectors import CONNECTORS
-from components.errors import SettingsError
 from components.validation import ValidationResult, validate
 from evidence.connector_calls import COMBINATIONS, ROLE_NAME, SHAPES, Options
 from evidence.examples import (

@@ -8,8 +8,8 @@ from typing import Any, Final
 import pulumi
 import pytest
 
+from components.arguments import SettingsError
 from components.connector_role import ConnectorRole
-from components.errors import SettingsError
 from components.settings import SETTINGS, Scope
 from components.stack_config import camel_case
 from evidence.examples import (

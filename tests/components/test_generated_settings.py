@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.arguments import SettingsError
 from components.connectors import CONNECTORS, Need
-from components.errors import SettingsError
 from components.formats import INGEST_SCOPES
 from components.rules import Location
 from components.settings import SETTINGS

@@ -8,11 +8,10 @@ import pulumi
 import pytest
 
 from components import stack_config
-from components.errors import SettingsError
+from components.arguments import Arguments, SettingsError
 from components.formats import Format
-from components.report import ARGUMENTS, Source
 from components.rules import Location
-from components.settings import SETTINGS, VPC_MEMBERS, Arguments
+from components.settings import PYTHON_ARGUMENTS, SETTINGS, VPC_MEMBERS
 from components.validation import validate
 from evidence.examples import (
     ACCOUNT,
@@ -154,30 +153,39 @@ WRONG: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def spelled(given: Mapping[str, Any], source: Source) -> Arguments:
-    """Spell settings and the members of a VPC as their source does."""
+PYTHON: Final = Arguments({}, PYTHON_ARGUMENTS)
+
+
+def spelled(given: Mapping[str, Any], source: Arguments) -> Arguments:
+    """Return settings, spelled and reported as those of their source."""
     vpc = given.get("vpc_configuration")
     if isinstance(vpc, Mapping):
-        members = {source.spell(name) if name in VPC_MEMBERS else name: vpc[name] for name in vpc}
-        given = {**given, "vpc_configuration": members}
-    paths = {name: str(source.path(name)[0]) if name in SETTINGS else name for name in given}
-    return Arguments.of({path: given[name] for name, path in paths.items()}, source)
+        spell = {name: source.paths[name][-1] for name in VPC_MEMBERS}
+        given = {**given, "vpc_configuration": {spell.get(name, name): vpc[name] for name in vpc}}
+    if not source.in_stack:
+        return Arguments.of(given, source.paths)
+    arguments = source.resolved({name: given[name] for name in given if name in SETTINGS}, ())
+    for name in given:
+        if name not in SETTINGS:
+            keys = [source.at(setting).name for setting in SETTINGS]
+            arguments.at_key(name).reject_name(keys)
+    return arguments
 
 
 def refusal(
     given: Mapping[str, Any],
-    source: Source,
+    source: Arguments,
     component: str = "aem",
     credentials: Location = CREDENTIALS,
     secrets: Collection[str] = (),
 ) -> str:
-    arguments = spelled({**RIGHT, **given}, source)
+    arguments = spelled({**RIGHT, **given}, source).resolved({}, secrets)
     with pytest.raises(SettingsError) as caught:
-        validate(component, Arguments(arguments, source, secrets, arguments.problems), credentials)
+        validate(component, arguments, credentials)
     return str(caught.value)
 
 
-def collect(name: str, source: Source, secrets: Collection[str] = ()) -> str:
+def collect(name: str, source: Arguments, secrets: Collection[str] = ()) -> str:
     """Return every message in a section of its own."""
     found = {title: refusal(given, source, secrets=secrets) for title, given in WRONG.items()}
     elsewhere = CREDENTIALS._replace(account=OTHER_ACCOUNT)
@@ -198,8 +206,8 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def messages() -> str:
-    config, _ = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
-    sources = {"Arguments": ARGUMENTS, "Stack configuration": config.source}
+    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
+    sources = {"Arguments": PYTHON, "Stack configuration": config}
     return "\n".join(collect(name, source) for name, source in sources.items())
 
 
@@ -210,19 +218,19 @@ def test_the_messages_are_the_expected_ones():
 
 @pytest.mark.usefixtures("stack")
 def test_no_command_in_a_message_sets_a_value_that_is_valid():
-    config, _ = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
+    config = stack_config.read(pulumi.Config("qbusiness-aem-connector"), refuse_unknown_keys=True)
     for name, setting in SETTINGS.items():
         kind = setting.kind
         if isinstance(kind, Format):
             # A connector that uses a bucket.
             given = {"connector": "webcrawler", "bucket_name": "aem-files", name: kind.placeholder}
-            message = refusal(given, config.source)
+            message = refusal(given, config)
             assert f"{kind.placeholder} is a placeholder" in message
             assert message.endswith(f" {kind.placeholder}")
     for member, form in VPC_MEMBERS.items():
-        message = refusal({"vpc_configuration": {**NETWORK, member: [form.placeholder]}}, config.source)
+        message = refusal({"vpc_configuration": {**NETWORK, member: [form.placeholder]}}, config)
         assert f"{form.placeholder} is a placeholder" in message
-    assert "TAG_VALUE is a placeholder" in refusal({"tags": {"Team": "TAG_VALUE"}}, config.source)
+    assert "TAG_VALUE is a placeholder" in refusal({"tags": {"Team": "TAG_VALUE"}}, config)
 
 
 @pytest.mark.usefixtures("stack")
@@ -237,13 +245,13 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
         "aem:connector",
     )
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
-    config, _ = stack_config.read(pulumi.Config("aem"), refuse_unknown_keys=False)
+    config = stack_config.read(pulumi.Config("aem"), refuse_unknown_keys=False)
     assert config.secrets == {
         *("secret_id", "vpc_configuration", "tags", "exclusive_policies", "connector")
     }
     vpc = {"vpc_configuration": {**NETWORK, "hunter2": []}}
     wrong = {"secret_id": "x", "tags": {"hunter2": 5}, "index_id": "y", **vpc}
-    message = refusal(wrong, config.source, secrets=config.secrets)
+    message = refusal(wrong, config)
     assert "hunter2" not in message
     named = [line for line in message.splitlines() if line.startswith("  aem:")]
     assert [line.partition(": ")[0].strip() for line in named] == [
@@ -262,12 +270,38 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
     ]
     # A setting that the connector does not support is removed as a whole.
     without_vpc = {"connector": "onedrive-new", "vpc_configuration": NETWORK}
-    message = refusal(without_vpc, config.source, secrets=config.secrets)
+    message = refusal(without_vpc, config)
     assert message.endswith("    fix: pulumi config rm --stack prod -- aem:vpcConfiguration")
 
 
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize(
+    ("groups", "problem"), [(None, "is required and not set"), ([], "the list is empty")]
+)
+def test_a_secret_vpc_without_a_list_is_reported_at_the_list_and_edited(
+    monkeypatch: pytest.MonkeyPatch, groups: object, problem: str
+):
+    monkeypatch.setattr(pulumi.runtime, "is_config_secret", ["aem:vpcConfiguration"].__contains__)
+    config = stack_config.read(pulumi.Config("aem"), refuse_unknown_keys=False)
+    vpc = {"subnet_ids": ["subnet-hunter2"], "security_group_ids": groups}
+    message = refusal({"vpc_configuration": vpc}, config)
+    assert (
+        message
+        == f"""\
+invalid configuration: 2 errors; nothing was created or changed
+
+  aem:vpcConfiguration.subnetIds: [secret] is not a subnet ID or ARN
+    expected: {VPC_MEMBERS["subnet_ids"].expected}
+    fix: edit Pulumi.prod.yaml
+
+  aem:vpcConfiguration.securityGroupIds: {problem}
+    expected: a list, each {VPC_MEMBERS["security_group_ids"].expected}
+    fix: edit Pulumi.prod.yaml"""
+    )
+
+
 def test_a_secret_is_never_shown():
-    shown = collect("Arguments", ARGUMENTS, secrets=SETTINGS)
+    shown = collect("Arguments", PYTHON, secrets=SETTINGS)
     assert "[secret]" in shown
     given = (APPLICATION_ARN, "alias/aem", "boundary", "my role", "us-west-2", SECRET_ID, "vpc", "x")
     given += ("Confluence", "JDBC", "aem-files", "arn:aws:s3:::aem-files")
@@ -291,7 +325,7 @@ def test_a_secret_is_never_shown():
     args = {**RIGHT, "role_name": "connector", "secret_id": "aem-secret"}
     args |= {"application_id": APPLICATION_ARN.replace("us-east-1", "eu-north-1"), "region": None}
     args |= {"vpc_configuration": {**NETWORK, "subnet_ids": [f"subnet-{i:017x}" for i in range(7)]}}
-    warnings = " ".join(validate("aem", Arguments(args, ARGUMENTS, SETTINGS)).warnings)
+    warnings = " ".join(validate("aem", Arguments(args, PYTHON_ARGUMENTS, SETTINGS)).warnings)
     assert "connector" not in warnings
     assert "Amazon Q Business is not available in [secret]; it is" in warnings
     assert "has [secret] subnets" in warnings

@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.errors import Problem, SettingsError
+from components.arguments import Problem, SettingsError
 from components.rules import Location
 from components.settings import SETTINGS
 from components.validation import ValidationResult, validate

@@ -22,7 +22,7 @@ from typing import Final
 
 import pytest
 
-from components.errors import quote_argument
+from components.commands import quote_argument
 from sandbox.environment import PROJECT
 
 PAGES: Final = (

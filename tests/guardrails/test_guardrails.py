@@ -19,7 +19,7 @@ from pulumi_policy import PolicyResource, StackValidationArgs
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 from rules import LISTED_NAMES, MAXIMUM_INLINE_SIZE, RULES, Finding
 
-from components import errors, formats
+from components import commands, formats
 from components.connectors import CONNECTORS, Connector, Need
 from components.validation import validate
 from evidence import examples
@@ -300,7 +300,7 @@ def test_the_expected_condition_contains_the_application_of_the_role():
 @pytest.mark.parametrize("text", ["line\nfix: nothing", "\x1b[2K", "\u202e", "é", "\r\t\0", "plain"])
 def test_no_text_of_a_policy_can_forge_a_line_of_the_report(text: str):
     report = Finding("urn", text, text, text).report
-    shown = errors.escape(text)
+    shown = commands.escape(text)
     assert report.splitlines() == [shown, f"expected: {shown}", f"fix: {shown}"]
 
 
@@ -548,11 +548,11 @@ def test_the_command_that_removes_a_policy_is_quoted_like_the_commands_of_the_pr
     its_role = observed(inlinePolicies=[{"name": each, "policy": text(ANY_SECRET)} for each in names])
     found = findings(its_role)["undeclared"]
     assert [each.remediation.partition("--policy-name ")[2].partition("`")[0] for each in found] == [
-        errors.quote_argument(each) for each in names
+        commands.quote_argument(each) for each in names
     ]
     for character in map(chr, range(256)):
         for argument in (character, f"{character}ls", f"ls{character}", ""):
-            assert rules.quote_argument(argument) == errors.quote_argument(argument)
+            assert rules.quote_argument(argument) == commands.quote_argument(argument)
 
 
 def test_a_policy_that_the_update_removes_needs_no_fix():

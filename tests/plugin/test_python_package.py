@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -83,6 +84,16 @@ def test_the_wheel_declares_the_requirements_of_the_program(wheel: Path):
     needed = re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE)
     of_commands = listed("roles/requirements.txt", '; extra == "roles"')
     assert {Requirement(line) for line in needed} == listed("requirements.txt") | of_commands
+
+
+@pytest.mark.slow
+def test_the_wheel_has_each_module_once(wheel: Path):
+    with zipfile.ZipFile(wheel) as archive:
+        modules = [name for name in archive.namelist() if name.endswith(".py")]
+        copies = Counter(archive.read(name) for name in modules)
+    components = {name.partition("/")[2] for name in modules if name.startswith("qbusiness_connector/")}
+    assert components == {path.name for path in (PROJECT / "components").glob("*.py")}
+    assert copies.total() == len(copies)
 
 
 @pytest.mark.slow
