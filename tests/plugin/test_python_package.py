@@ -64,7 +64,7 @@ def test_the_package_the_schema_and_the_changelog_have_the_same_version():
 
 
 def test_the_readme_runs_a_command_that_the_package_and_its_extra_install():
-    section = prose("Audit the roles that you have", PROJECT / "README.md")
+    section = prose("Audit the roles you have", PROJECT / "README.md")
     (command,) = (shlex.split(line) for line in blocks("sh", section))
     requirement = Requirement(command[2].replace("${REPOSITORY:?set REPOSITORY}", "example.com"))
     package = tomllib.loads((PROJECT / "pyproject.toml").read_text())
