@@ -1,6 +1,9 @@
 """Split ARNs into their parts."""
 
+from argparse import ArgumentTypeError
 from typing import Final, NamedTuple
+
+from components.formats import APPLICATION
 
 _PARTS: Final = 6
 """`arn`, partition, service, Region, account, and the resource, which may contain more colons."""
@@ -28,3 +31,10 @@ class Arn(NamedTuple):
     def name(self) -> str:
         """The last part of the resource: a role's name without its path."""
         return self.resource.rpartition("/")[2]
+
+
+def application_id(text: str) -> str:
+    """Return the ID of an application by its ID or ARN; for argparse, which shows the error."""
+    if (found := APPLICATION.parse(text)) and found.id:
+        return found.id
+    raise ArgumentTypeError(f"{text!r} is not {APPLICATION.name}: expected {APPLICATION.expected}")

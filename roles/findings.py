@@ -26,8 +26,8 @@ class Finding(NamedTuple):
 
     state: State
     text: str
-    fix: str = ""
-    """How to fix a problem, or how to find the missing answer; often a command."""
+    fix: tuple[str, ...] = ()
+    """The steps that fix a problem, or find the missing answer: commands, and what to edit."""
     details: tuple[str, ...] = ()
     """Details, one line each."""
     subject: str = ""
@@ -41,19 +41,23 @@ def ok(text: str) -> Finding:
     return Finding(State.OK, text)
 
 
-def problem(text: str, fix: str, *details: str) -> Finding:
-    """Return the answer that something is wrong."""
-    return Finding(State.PROBLEM, text, fix, details)
+def problem(text: str, fix: str | tuple[str, ...], *details: str) -> Finding:
+    """Return the answer that something is wrong, with the steps that fix it."""
+    return Finding(State.PROBLEM, text, _steps(fix), details)
 
 
-def note(text: str) -> Finding:
+def note(text: str, fix: str | tuple[str, ...] = (), *details: str) -> Finding:
     """Return an answer that is worth knowing, and no problem of the role."""
-    return Finding(State.NOTE, text)
+    return Finding(State.NOTE, text, _steps(fix), details)
 
 
-def cannot_tell(text: str, how: str, *details: str) -> Finding:
+def cannot_tell(text: str, how: str | tuple[str, ...], *details: str) -> Finding:
     """Return the answer that depends on something unknown, with a way to find out."""
-    return Finding(State.CANNOT_TELL, text, how, details)
+    return Finding(State.CANNOT_TELL, text, _steps(how), details)
+
+
+def _steps(fix: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (fix,) if isinstance(fix, str) else fix
 
 
 def skipped(text: str) -> Finding:

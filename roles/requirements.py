@@ -156,7 +156,7 @@ def read_requirements(
 
 def invalid(line: str) -> Finding:
     """Return the fault of a data source that cannot work for a reason."""
-    return problem("invalid", "", line)
+    return problem("invalid", (), line)
 
 
 def find(read: Callable[[], _T], name: str, faults: list[Finding]) -> _T | None:
@@ -182,7 +182,7 @@ def find(read: Callable[[], _T], name: str, faults: list[Finding]) -> _T | None:
 
 
 def _missing(noun: str, line: str) -> Finding:
-    return problem(f"{noun} does not exist", "", line)
+    return problem(f"{noun} does not exist", (), line)
 
 
 def _unread(error: ClientError | OddAnswerError) -> Finding:
@@ -198,7 +198,7 @@ def _deletion(secret: Reply | None) -> Iterator[Finding]:
     if secret and "DeletedDate" in secret:
         restore = aws_command("secretsmanager restore-secret", secret_id=secret["ARN"])
         text = f"the secret {secret['ARN']} is scheduled for deletion: run `{restore}`"
-        yield problem("secret is scheduled for deletion", "", text)
+        yield problem("secret is scheduled for deletion", (), text)
 
 
 def _role(

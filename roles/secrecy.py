@@ -25,7 +25,7 @@ _PLACEHOLDERS: Final[Mapping[str, str]] = {
     "role": "ROLE_ARN",
 }
 """Words for hidden ARNs in commands, by service, or for IAM by the kind of the resource."""
-_RECOGNIZED: Final = re.compile(r"arn:aws[a-z-]*:\S*[^\s,;:.`')]|(?<![\w:-])[0-9]{12}(?![\w-])")
+_RECOGNIZED: Final = re.compile(r"""arn:aws[a-z-]*:[^\s"]*[^\s",;:.`')]|(?<![\w:-])[0-9]{12}(?![\w-])""")
 """ARNs and accounts in a text."""
 
 
@@ -72,15 +72,16 @@ class Secrecy:
         """Hide the secret parts of all ARNs and accounts in a finding; in a fix, words replace them."""
         return finding._replace(
             text=self._hidden(finding.text),
-            fix=_RECOGNIZED.sub(lambda found: self._placeholder(found[0]), finding.fix),
+            fix=tuple(_RECOGNIZED.sub(self._placeholder, step) for step in finding.fix),
             details=tuple(map(self._hidden, finding.details)),
         )
 
     def _hidden(self, text: str) -> str:
         return _RECOGNIZED.sub(lambda found: self.show(found[0]), text)
 
-    def _placeholder(self, value: str) -> str:
+    def _placeholder(self, found: re.Match[str]) -> str:
         """Return an ARN or account for a fix, or a word in capitals if a part of it is secret."""
+        value = found[0]
         if self.show(value) == value:
             return value
         if not _is_arn(value):

@@ -12,11 +12,11 @@ from typing import Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
 from components.connectors import Connector
-from components.formats import APPLICATION
 from roles.account import Account, DataSource, Role
 from roles.adopt import every, existing, files, report
 from roles.adopt.files import Plan
 from roles.adopt.room import policy_names
+from roles.arns import application_id
 from roles.detection import connector_named, connectors_of
 from roles.difference import TRUST_POLICY, Difference, Verdict, compare_role
 from roles.errors import FINE, InputError
@@ -44,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--region", help="Region of the application; default: that of the profile")
     parser.add_argument(
-        "--application", metavar="ID", type=_application, help="look only in this application"
+        "--application", metavar="ID", type=application_id, help="look only in this application"
     )
     parser.add_argument("--data-source", metavar="ID", help="adopt the role of this data source")
     parser.add_argument(
@@ -144,13 +144,6 @@ def _warn_of_others(account: Account, role: Role, others: Sequence[DataSource], 
                 f"{other.application_id} runs under the same role, which will be for this one "
                 "only: first give the other its own role"
             )
-
-
-def _application(text: str) -> str:
-    """Return the ID of an application by its ID or ARN; for argparse, which shows the error."""
-    if (found := APPLICATION.parse(text)) and found.id:
-        return found.id
-    raise ArgumentTypeError(f"{text!r} is not {APPLICATION.name}: expected {APPLICATION.expected}")
 
 
 def _connector(text: str) -> Connector:

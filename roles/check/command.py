@@ -5,15 +5,18 @@ docs/check.md describes the questions.
 """
 
 import argparse
+import json
 import re
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.account import Account
+from roles.arns import application_id
 from roles.check import data_sources, permissions, resource_policies, resources
+from roles.check.data_source_settings import read_settings
 from roles.check.subject import MissingError, Subject
 from roles.errors import (
     CANNOT_TELL,
@@ -32,8 +35,9 @@ from roles.findings import Finding, State, not_allowed, skipped, unread
 from roles.output import Line, Output, Part
 from roles.project import stack_name
 from roles.reading import read_each
+from roles.requirements import COMPONENT
 from roles.secrecy import Secrecy
-from roles.stack import Stack, check_settings, read_stack
+from roles.stack import RoleSettings, Stack, check_settings, read_stack
 
 HELP: Final = "ask AWS whether the sync of a data source under the stack's role will work"
 QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Finding | Iterable[Finding]]]]] = (
@@ -46,7 +50,6 @@ QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Finding | Iterable[Find
     ("KMS key", resources.key),
     ("key policy", resource_policies.key_policy),
     ("secret policy", resource_policies.secret_policy),
-    ("key principals", resource_policies.key_principals),
     ("subnets", resources.subnets),
     ("security groups", resources.security_groups),
     ("bucket", resources.bucket),
@@ -58,13 +61,15 @@ QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Finding | Iterable[Find
     ("other policies", permissions.other_policies),
     ("permissions boundary", permissions.permissions_boundary),
     ("requests allowed", permissions.requests_allowed),
-    ("requests denied", permissions.requests_denied),
+    ("unwanted requests", permissions.unwanted_requests),
     ("policy validation", permissions.policy_findings),
     ("iam:PassRole", permissions.passing),
     ("data source", data_sources.data_sources),
     ("other data source", data_sources.other_data_sources),
 )
 """The questions in the order of the answers. Two may have the same name."""
+Answer = tuple[str, Finding]
+"""A question, and the answer."""
 _COLORS: Final[Mapping[State, str]] = {
     State.OK: "green",
     State.PROBLEM: "red",
@@ -72,17 +77,27 @@ _COLORS: Final[Mapping[State, str]] = {
     State.SKIPPED: "",
     State.CANNOT_TELL: "yellow",
 }
+_LABELS: Final = {State.CANNOT_TELL: "find out: ", State.NOTE: "if unwanted: "}
+_SERIOUS: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.NOTE)
+"""The states of answers that are always printed, in this order; of those that are skipped, some."""
 _UNANSWERED: Final = "the sandbox does not support this question: ask it on AWS"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument("--stack", type=stack_name, required=True, help="the stack that owns the role")
+    parser.add_argument("--stack", type=stack_name, help="the stack that owns the role")
     parser.add_argument(
         "--data-source",
         metavar="NAME",
-        help="check only this member of dataSources; default: all members",
+        help="with --stack: check only this entry of dataSources; default: all entries",
     )
+    parser.add_argument(
+        "--application",
+        metavar="ID",
+        type=application_id,
+        help="the application of a data source whose role is in no stack",
+    )
+    parser.add_argument("--data-source-id", metavar="ID", help="with --application: the data source")
     parser.add_argument(
         "--context",
         metavar="KEY=VALUE",
@@ -92,15 +107,64 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the value of a condition key in the connector's requests that cannot be read from AWS, "
         "such as aws:SourceVpc=vpc-1; an empty VALUE means that the key is absent; can be repeated",
     )
+    parser.add_argument(
+        "--verbose", action="store_true", help="print all answers, in the order of the questions"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Ask all questions about each role, print the answers, and return the exit code."""
     stated = _stated(options.context)
-    stack = read_stack(options.stack)
-    selected = [role for role in stack.roles if options.data_source in (None, role.component)]
+    _check_options(options)
+    answers: dict[str, list[Answer]] = {}
+    if options.stack:
+        stack = read_stack(options.stack)
+        selected = _selected(stack, options)
+        account = Account(selected[0].region, output)
+    else:
+        account = Account(None, output)
+        settings, findings = read_settings(account, options.application, options.data_source_id)
+        selected = [settings] if settings else []
+        stack = Stack(selected, has_data_sources=False)
+        answers[COMPONENT] = [("data source", finding) for finding in findings]
+    # The first subject asks for the caller in the main thread, where a profile with MFA asks for a code.
+    entries: list[Subject] = []
+    for role in stack.roles:
+        with _hidden(role.secrecy):
+            entries.append(Subject(role, account, output, stated, entries))
+    subjects = [subject for subject in entries if subject.settings in selected]
+    for subject, found in zip(subjects, read_each(_ask_all, subjects, output, "roles"), strict=True):
+        answers.setdefault(subject.settings.component, []).extend(found)
+    if options.json:
+        shown = _document(answers, subjects, has_entries=stack.has_data_sources)
+        given = {"context": stated} if stated else {}
+        of = {"stack": options.stack} if options.stack else {"dataSource": options.data_source_id}
+        output.json({**of, **given, **shown})
+    else:
+        _report(answers, output, verbose=options.verbose)
+        for key, values in stated.items():
+            output.show(f"with --context: {key} is {', '.join(values) or 'absent'}")
+    every = [answer for found in answers.values() for answer in found]
+    unanswered = any(finding.action for _, finding in every)
+    if unanswered:
+        output("not every question was answered: docs/read-permissions.md contains the whole policy")
+    return _exit_code(_counts(every), unanswered=unanswered)
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Raise InputError unless the options name either a stack or one data source."""
+    by_id = (options.application, options.data_source_id)
+    if any(by_id) if options.stack else not all(by_id):
+        raise InputError("pass either --stack, or --application and --data-source-id")
+    if options.data_source is not None and not options.stack:
+        raise InputError("--data-source is the name of an entry of --stack: omit it")
+
+
+def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSettings]:
+    """Return the roles of a stack that the options select."""
     if not stack.has_data_sources and options.data_source is not None:
         raise InputError(f"stack {options.stack} has one role and no dataSources: omit --data-source")
+    selected = [role for role in stack.roles if options.data_source in (None, role.component)]
     if not selected:
         names = ", ".join(role.component for role in stack.roles)
         raise InputError(
@@ -108,55 +172,19 @@ def run(options: argparse.Namespace, output: Output) -> int:
         )
     for role in stack.roles:
         check_settings(role)
-    account = Account(selected[0].region, output)
-    # The first subject asks for the caller in the main thread, where a profile with MFA asks for a code.
-    entries: list[Subject] = []
-    for role in stack.roles:
-        with _hidden(role.secrecy):
-            entries.append(Subject(role, account, output, stated, entries))
-
-    def check(subject: Subject) -> _Check:
-        stream = None if options.json or stack.has_data_sources else output
-        return _check(subject, stream)
-
-    subjects = [subject for subject in entries if subject.settings in selected]
-    found = read_each(check, subjects, output, "roles")
-    checks = {role.component: each for role, each in zip(selected, found, strict=True)}
-    _report(checks, stack, stated, options, output)
-    unanswered = any(check.unanswered for check in checks.values())
-    if unanswered:
-        output("not every question was answered: docs/read-permissions.md contains the whole policy")
-    return _exit_code(_total(checks.values()), unanswered=unanswered)
+    return selected
 
 
-class _Check(NamedTuple):
-    """The answers about one role, each with its question."""
-
-    answers: list[tuple[str, Finding]]
-
-    @property
-    def counts(self) -> dict[State, int]:
-        return {state: sum(answer.state == state for _, answer in self.answers) for state in State}
-
-    @property
-    def unanswered(self) -> bool:
-        return any(answer.action for _, answer in self.answers)
+def _counts(answers: Iterable[Answer]) -> dict[State, int]:
+    states = [finding.state for _, finding in answers]
+    return {state: states.count(state) for state in State}
 
 
-def _total(checks: Collection[_Check]) -> dict[State, int]:
-    return {state: sum(check.counts[state] for check in checks) for state in State}
-
-
-def _check(subject: Subject, output: Output | None) -> _Check:
-    """Ask all questions about one role, and print each answer as it arrives."""
-    check = _Check([])
+def _ask_all(subject: Subject) -> list[Answer]:
+    """Ask all questions about one role."""
+    hide = subject.settings.secrecy.hide
     with _hidden(subject.settings.secrecy):
-        for question, ask in QUESTIONS:
-            for answer in map(subject.settings.secrecy.hide, _answers(ask, subject)):
-                check.answers.append((question, answer))
-                if output:
-                    output.show(*_parts(question, answer))
-    return check
+        return [(question, hide(each)) for question, ask in QUESTIONS for each in _answers(ask, subject)]
 
 
 @contextmanager
@@ -170,40 +198,42 @@ def _hidden(secrecy: Secrecy) -> Generator[None]:
         raise InputError(explain(error, secrecy.message)) from None
 
 
-def _report(
-    checks: Mapping[str, _Check],
-    stack: Stack,
-    stated: Mapping[str, Sequence[str]],
-    options: argparse.Namespace,
-    output: Output,
-) -> None:
-    """Print the totals.
+def _document(
+    answers: Mapping[str, Sequence[Answer]], subjects: Sequence[Subject], *, has_entries: bool
+) -> dict[str, object]:
+    """Return the answers for `--json`; for a role in no stack, with the policies that it needs."""
+    documents: dict[str, dict[str, object]] = {
+        name: {**_counts(found), "answers": [_plain(*answer) for answer in found]}
+        for name, found in answers.items()
+    }
+    if has_entries:
+        return {"dataSources": documents}
+    (document,) = documents.values()
+    for subject in subjects:
+        if not subject.settings.stack:
+            document["trustPolicy"] = json.loads(subject.policies.trust_policy)
+            document["rolePolicy"] = json.loads(subject.policies.role_policy)
+    return document
 
-    For several roles, the totals of each come before its answers, and the sum of all comes last.
-    """
-    if options.json:
-        documents = {
-            name: {
-                **check.counts,
-                "answers": [_plain(question, answer) for question, answer in check.answers],
-            }
-            for name, check in checks.items()
-        }
-        given = {"context": stated} if stated else {}
-        shown = {"dataSources": documents} if stack.has_data_sources else next(iter(documents.values()))
-        output.json({"stack": options.stack, **given, **shown})
-        return
-    if stack.has_data_sources:
-        for name, check in checks.items():
-            output.show(f"{name}: {_summary(check.counts)}")
-        for name, check in checks.items():
-            output.show("", f"== {name} ==")
-            for question, answer in check.answers:
-                output.show(*_parts(question, answer))
-    of_all = "all: " if stack.has_data_sources else ""
-    output.show("", f"{of_all}{_summary(_total(checks.values()))}")
-    for key, values in stated.items():
-        output.show(f"with --context: {key} is {', '.join(values) or 'absent'}")
+
+def _report(answers: Mapping[str, Sequence[Answer]], output: Output, *, verbose: bool) -> None:
+    """Print the answers, with the most serious first, and their number."""
+    # Entries that share a key or an index share its answers, and their fix.
+    entries: dict[Answer, list[str]] = {}
+    for name, found in answers.items():
+        for answer in found:
+            entries.setdefault(answer, []).append(name)
+    shown = [answer for answer in entries if verbose or _matters(answer[1])]
+    if not verbose:
+        shown.sort(key=lambda answer: _SERIOUS.index(answer[1].state))
+    for answer in shown:
+        output.show(*_parts(*answer, entries[answer] if len(answers) > 1 else ()))
+    output.show(*("" for _ in shown[:1]), _summary(_counts(entries)))
+
+
+def _matters(answer: Finding) -> bool:
+    """Return whether there is something to do, or to know."""
+    return answer.state in _SERIOUS and (answer.state is not State.SKIPPED or bool(answer.action))
 
 
 def _stated(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -277,15 +307,18 @@ def _answers(
             yield unread(error, subject.settings.secrecy.message)
 
 
-def _parts(question: str, answer: Finding) -> Iterator[Part]:
+def _parts(question: str, answer: Finding, entries: Sequence[str]) -> Iterator[Part]:
     name, state = f"{question} {answer.subject}".strip(), f"{answer.state:8} "
     yield Line(f"{state}{name}: {answer.text}", len(state), _COLORS[answer.state])
+    if entries:
+        yield Line(f"{'':9}  for {', '.join(entries)}", 11)
     yield from (Line(f"{'':9}  {detail}", 11) for detail in answer.details)
-    if answer.fix:
-        label = "find out" if answer.state is State.CANNOT_TELL else "fix"
-        yield f"{'':9}{label}: {answer.fix}"
+    label = _LABELS.get(answer.state, "fix: ")
+    for number, step in enumerate(answer.fix, start=1):
+        before = label if number == 1 else " " * len(label)
+        yield f"{'':9}{before}{f'{number}. ' if len(answer.fix) > 1 else ''}{step}"
 
 
 def _plain(question: str, answer: Finding) -> dict[str, object]:
-    shown = {"question": question, **answer._asdict()}
+    shown = {"question": question, **answer._asdict(), "fix": "\n".join(answer.fix)}
     return {name: value for name, value in shown.items() if value}

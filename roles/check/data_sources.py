@@ -1,7 +1,9 @@
 """Ask whether the data sources under the role match the settings, and have synchronized."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC
 from typing import Final
 
 from botocore.exceptions import ClientError
@@ -10,7 +12,7 @@ from roles.account import DataSource, Reply
 from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.subject import NO_ROLE, Subject, ignore_not_found, needed
-from roles.detection import find_uses
+from roles.detection import Uses, find_uses
 from roles.errors import OddAnswerError, is_denied, unknown_status
 from roles.findings import Finding, not_allowed, note, ok, problem, unread
 
@@ -83,23 +85,29 @@ def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Findi
         )
     if different := [*_differences(subject, found)]:
         yield problem(
-            f"{source.name} does not match the settings",
-            f"set the same in the stack's configuration and the data source, then {subject.up_command}",
-            *different,
+            f"{source.name} does not match the settings: change them, or the data source",
+            tuple(fix for _, fix in different),
+            *(text for text, _ in different),
         )
     yield _status(subject, source, found)
 
 
-def _differences(subject: Subject, found: Reply) -> Iterator[str]:
+def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
+    """Find the settings that are not those of a data source, each with the fix of the setting."""
     uses, show = find_uses(found), subject.show
     connector = subject.settings.connector
     if uses.type.upper() not in connector.types.split():
-        yield f"its type is {uses.type}, and the connector {connector.name} is of type {connector.types}"
+        text = (
+            f"its type is {uses.type}, and the connector {connector.name} is of type {connector.types}"
+        )
+        yield text, subject.set_command("connector", "CONNECTOR")
     secret_arn = subject.secret_arn
     names_it = secret_arn and _is_named(secret_arn, uses.secret_id, subject.account_id)
-    if not names_it and (secret_arn or uses.secret_id):
+    if not names_it and (secret_arn or uses.secret_id) and not _names_recreated(subject, uses):
         theirs, ours = (show(name or "", "secret_id") for name in (uses.secret_id, secret_arn))
-        yield f"its secret is {theirs or 'none'}, but secretId is {ours or 'not set'}"
+        text = f"its secret is {theirs or 'none'}, but secretId is {ours or 'not set'}"
+        value = subject.argument(uses.secret_id or "", "SECRET_ARN", "secret_id") or None
+        yield text, subject.set_command("secret_id", value)
     vpc = found.get("vpcConfiguration", {})
     actual = {*vpc.get("subnetIds", ()), *vpc.get("securityGroupIds", ())}
     if actual != subject.network:
@@ -107,16 +115,29 @@ def _differences(subject: Subject, found: Reply) -> Iterator[str]:
             ", ".join(show(name, "vpc_configuration") for name in sorted(names))
             for names in (actual, subject.network)
         )
-        yield f"its VPC has {theirs or 'nothing'}, but vpcConfiguration has {ours or 'nothing'}"
+        text = f"its VPC has {theirs or 'nothing'}, but vpcConfiguration has {ours or 'nothing'}"
+        yield text, subject.edit("vpcConfiguration", show(json.dumps(vpc), "vpc_configuration"))
     bucket, owner = subject.settings.get("bucket_name"), subject.bucket_owner
     if uses.buckets and uses.buckets != [bucket]:
         theirs = ", ".join(show(name, "bucket_name") for name in uses.buckets)
         ours = show(bucket or "", "bucket_name") or "not set"
         several = len(uses.buckets) > 1
-        yield f"its {'buckets are' if several else 'bucket is'} {theirs}, but bucketName is {ours}"
+        text = f"its {'buckets are' if several else 'bucket is'} {theirs}, but bucketName is {ours}"
+        value = subject.argument(uses.buckets[0], "BUCKET_NAME", "bucket_name")
+        yield text, subject.set_command("bucket_name", value)
     elif uses.buckets and uses.bucket_account not in (None, owner):
         theirs, ours = (show(account, "bucket_account_id") for account in (uses.bucket_account, owner))
-        yield f"its bucket belongs to account {theirs}, but the role reads one of account {ours}"
+        text = f"its bucket belongs to account {theirs}, but the role reads one of account {ours}"
+        value = subject.argument(str(uses.bucket_account), "ACCOUNT_ID", "bucket_account_id")
+        yield text, subject.set_command("bucket_account_id", value)
+
+
+def _names_recreated(subject: Subject, uses: Uses) -> bool:
+    """Return whether a data source names the secret that was created again, which `secret` reports."""
+    if not subject.secret_arn or not uses.secret_id or subject.find_secret():
+        return False
+    new = subject.recreated_secret
+    return new is not None and _is_named(new, uses.secret_id, subject.account_id)
 
 
 def other_data_sources(subject: Subject) -> Iterator[Finding]:
@@ -213,7 +234,8 @@ def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
     if sync is None:
         return ok(f"{source.name} is {status}, and has not synchronized yet")
     outcome, error = sync["status"], sync.get("error", {})
-    text = f"{source.name} is {status}, its last sync of {sync['startTime']:%Y-%m-%d %H:%M} {outcome}"
+    started = sync["startTime"].astimezone(UTC)
+    text = f"{source.name} is {status}, its last sync of {started:%Y-%m-%d %H:%M} UTC {outcome}"
     code = f"code {sync['dataSourceErrorCode']}" if sync.get("dataSourceErrorCode") else ""
     if outcome not in _SYNCS:
         raise unknown_status("qbusiness:ListDataSourceSyncJobs", outcome)

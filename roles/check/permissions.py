@@ -1,8 +1,9 @@
 """Ask whether the role matches the rendered policies, and whether IAM allows the requests."""
 
+import json
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from components import policies
 from components.connector_role import POLICY_NAME
@@ -23,8 +24,14 @@ from roles.check.requests import (
 from roles.check.subject import Subject
 from roles.difference import TRUST_POLICY, compare, statements
 from roles.errors import OddAnswerError
-from roles.findings import Finding, cannot_tell, not_allowed, ok, problem, skipped
+from roles.findings import Finding, cannot_tell, not_allowed, note, ok, problem, skipped
 from roles.reading import read_each
+
+_PASS_ROLE: Final = {
+    "Effect": "Allow",
+    "Action": "iam:PassRole",
+    "Condition": {"StringEquals": {"iam:PassedToService": SERVICE}},
+}
 
 
 def role(subject: Subject) -> Finding:
@@ -76,12 +83,15 @@ def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] 
     difference = compare(statements(name, rendered), has)
     if difference.equivalent:
         return ok("is equivalent to the rendered policy")
-    wrong = [
-        f"{verdict.statement}: {verdict.verdict}"
+    different = [
+        verdict
         for verdict in (*difference.program, *difference.role)
         if verdict.verdict in ("missing", "excess", "denies")
     ]
-    return problem("differs from the rendered policy", subject.up_command, *wrong)
+    details = [f"{verdict.statement}: {verdict.verdict}" for verdict in different]
+    if all(verdict.verdict == "excess" for verdict in different):
+        return note("allows more than the rendered policy", subject.up_command, *details)
+    return problem("differs from the rendered policy", subject.up_command, *details)
 
 
 def other_policies(subject: Subject) -> Finding:
@@ -96,15 +106,11 @@ def other_policies(subject: Subject) -> Finding:
             for name in inline
         ]
         commands += [
-            aws_command(
-                "iam detach-role-policy",
-                role_name=role_name,
-                policy_arn=arn,
-            )
+            aws_command("iam detach-role-policy", role_name=role_name, policy_arn=arn)
             for arn in attached
         ]
         exclusive = bool(subject.settings.get("exclusive_policies"))
-        return problem(
+        return note(
             f"the role also has {', '.join((*inline, *attached))}",
             subject.up_command if exclusive else " && ".join(commands),
         )
@@ -137,9 +143,14 @@ def permissions_boundary(subject: Subject) -> Finding:
         for names in [", ".join(statement.name for statement in decision.statements)]
     ]
     if blocked:
+        actions = dict.fromkeys(
+            request.action for request, decision in found if decision.allowed is Truth.NO
+        )
+        statement = {"Effect": "Allow", "Action": [*actions], "Resource": "*"}
         return problem(
             f"{_boundary(subject, actual)} does not allow all requests",
-            "add the actions to the boundary, or set permissionsBoundaryArn to another",
+            f'in this policy, add to "Statement": {json.dumps(statement)}, and remove what denies a '
+            "request; or " + subject.set_command("permissions_boundary_arn", "POLICY_ARN"),
             *blocked,
         )
     depending = [each for each in found if each[1].allowed is Truth.CANNOT_TELL]
@@ -185,7 +196,7 @@ def requests_allowed(subject: Subject) -> Finding:
     if denied:
         return problem(
             f"IAM denies {len(denied)} of the {len(results)} requests that the connector makes",
-            "fix the problems reported above; a service control policy belongs to your organization",
+            "fix the other problems first; a service control policy belongs to your organization",
             *denied,
         )
     if depending:
@@ -218,7 +229,7 @@ def _is_denied_by_organization(result: Mapping[str, Any]) -> bool:
     return not result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
 
 
-def requests_denied(subject: Subject) -> Finding:
+def unwanted_requests(subject: Subject) -> Finding:
     """Ask IAM whether it denies requests that no connector's role may make."""
     role = subject.role
     allowed: list[str] = []
@@ -229,9 +240,9 @@ def requests_denied(subject: Subject) -> Finding:
             if result["EvalDecision"] == "allowed"
         ]
     if allowed:
-        return problem(
+        return note(
             "the role may reach another secret or another application, or pass another role",
-            "remove the policies that allow this: see other policies",
+            "remove the policies that allow this: see role policy and other policies",
             *allowed,
         )
     return ok("IAM denies another secret, another application, and another role")
@@ -315,8 +326,8 @@ def passing(subject: Subject) -> Finding:
         raise unread[0]
     return problem(
         f"{principal} may not pass the role to {SERVICE}: {_reason(subject, result)}",
-        "allow iam:PassRole to the principal that creates the data source: "
-        "docs/faq.md#not-authorized-to-perform-iampassrole",
+        f'in a policy of the principal that creates the data source, add to "Statement": '
+        f"{json.dumps(_PASS_ROLE | {'Resource': arn})}",
     )
 
 

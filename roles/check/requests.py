@@ -75,11 +75,6 @@ def _resources(subject: Subject) -> Resources[Text]:
     )
 
 
-def decryption(subject: Subject) -> list[RequestGroup]:
-    """Return the request to decrypt, which another service makes for the role; none without a key."""
-    return [request for request in connector_requests(subject) if "kms:Decrypt" in request.actions]
-
-
 def _encryption_context(subject: Subject, action: str) -> dict[str, str]:
     """Return the condition key for the encryption context of the secret, if an action decrypts it."""
     secret_arn = subject.secret_arn

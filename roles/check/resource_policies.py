@@ -6,29 +6,29 @@ ID:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
 """
 
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from guardrails.iam.documents import Kind, Statement
 from guardrails.iam.patterns import Patterns
+from guardrails.iam.requests import Decision
 from guardrails.iam.truth import Truth
-from roles.account import Reply
 from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.decisions import context_advice, decisions, dependence, for_now
-from roles.check.requests import RequestGroup, connector_requests, decryption
+from roles.check.requests import RequestGroup, connector_requests
 from roles.check.subject import Subject
 from roles.difference import readable
 from roles.errors import code, is_denied
 from roles.findings import Finding, cannot_tell, ok, problem, skipped
 
+_SERVICE: Final = "kms:ViaService"
+_NOTHING_WRONG: Final = "does not deny the role anything, and does not name a deleted role"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
-_NO_TRACE: Final = "does not name a deleted role"
-_PREFIXES: Final[Mapping[str, str]] = {"secret": "secretsmanager:", "bucket": "s3:"}
-"""Prefixes of the actions that a policy may deny; "key policy" asks about the key."""
 _EVERYTHING: Final = Patterns(("*",))
 _ROLE_POLICY: Final = Statement(
     policy="",
@@ -40,7 +40,60 @@ _ROLE_POLICY: Final = Statement(
     conditions=(),
     variables=False,
 )
-"""Within an account, the role policy suffices to allow a request that no policy denies."""
+"""Within an account, the role policy suffices to allow a request that no policy of another kind than a
+key's denies."""
+
+
+class _Policy(NamedTuple):
+    """The policy of a key, secret, or bucket."""
+
+    kind: str
+    document: Any
+    action: str
+    """The action that reads the policy."""
+    prefix: str
+    """The prefix of the actions about the resource."""
+    get: str
+    """The command that prints the policy."""
+    put: str
+    """The command that replaces the policy, without the file."""
+    put_option: str
+
+    def edited(self, edit: str) -> tuple[str, ...]:
+        """Return the steps that change the policy."""
+        file = f"{self.kind}-policy.json"
+        return (
+            f"{self.get} > {file}",
+            f"in {file}, {edit}",
+            f"{self.put} --{self.put_option} file://{file}",
+        )
+
+
+def key_policy(subject: Subject) -> Finding:
+    """Ask whether the key policy lets the role decrypt, and names no deleted role."""
+    key = subject.key
+    owner = Arn.of(key["Arn"]).account
+    if owner != subject.account_id:
+        return skipped(
+            f"only account {subject.show(owner, 'kms_key_id')}, which has the key, can read its policy: "
+            f"it must allow {subject.settings.role_arn or 'the role'} to use kms:Decrypt"
+        )
+    options = {
+        "key_id": subject.argument(key["KeyId"], "KEY_ID", "kms_key_id"),
+        "policy_name": "default",
+    }
+    return _answer(
+        subject,
+        _Policy(
+            "key",
+            subject.account.key_policy(key["Arn"]),
+            "kms:GetKeyPolicy",
+            "kms:",
+            aws_command("kms get-key-policy", **options, query="Policy", output="text"),
+            aws_command("kms put-key-policy", **options),
+            "policy",
+        ),
+    )
 
 
 def secret_policy(subject: Subject) -> Finding:
@@ -52,80 +105,24 @@ def secret_policy(subject: Subject) -> Finding:
         return skipped("the secret is scheduled for deletion")
     owner = Arn.of(arn).account
     try:
-        policy = subject.account.secret_policy(arn)
+        document = subject.account.secret_policy(arn)
     except ClientError as error:
         if is_denied(error) and owner != subject.account_id:
             return _left_to(subject, owner, "secret")
         raise
-    put = aws_command(
-        "secretsmanager put-resource-policy",
-        secret_id=arn,
-        resource_policy="file://POLICY_FILE",
+    get = "secretsmanager get-resource-policy"
+    return _answer(
+        subject,
+        _Policy(
+            "secret",
+            document,
+            "secretsmanager:GetResourcePolicy",
+            "secretsmanager:",
+            aws_command(get, secret_id=arn, query="ResourcePolicy", output="text"),
+            aws_command("secretsmanager put-resource-policy", secret_id=arn),
+            "resource-policy",
+        ),
     )
-    return _answer(subject, "secret", policy, put, "secretsmanager:GetResourcePolicy")
-
-
-def key_policy(subject: Subject) -> Finding:
-    """Ask whether the policy of the key allows the role to decrypt, directly or through IAM."""
-    key = subject.key
-    owner = Arn.of(key["Arn"]).account
-    if owner != subject.account_id:
-        return skipped(
-            f"only account {subject.show(owner, 'kms_key_id')}, which has the key, can read its policy: "
-            f"it must allow {subject.settings.role_arn or 'the role'} to use kms:Decrypt"
-        )
-    command = _put_key_policy(subject, key)
-    document = subject.account.key_policy(key["Arn"])
-    policy = readable(document, Kind.RESOURCE, "of the key", "kms:GetKeyPolicy")
-    ((_, decision),) = decisions(subject, policy, decryption(subject))
-    names = ", ".join(statement.name for statement in decision.statements)
-    if decision.allowed is Truth.CANNOT_TELL:
-        return cannot_tell(
-            "the key policy may let the role decrypt, or not",
-            f"{context_advice(decision)}, or start a sync and look for kms:Decrypt in CloudTrail: "
-            "IAM simulates key policies only for users",
-            dependence(decision),
-        )
-    if decision.allowed is Truth.NO:
-        if names:
-            return problem(
-                f"the key policy denies kms:Decrypt to the role ({names}){for_now(decision)}",
-                f"{command}, without that statement",
-            )
-        return problem(
-            "the key policy neither allows the role to decrypt nor delegates to IAM policies"
-            f"{for_now(decision)}",
-            f"{command}, with the statement of docs/faq.md#access-denied-to-the-kms-key",
-        )
-    named = {name for statement in decision.statements for name in statement.principals.listed()}
-    if f"AWS:{subject.settings.role_arn}" in named:
-        text = "names the role"
-    elif "*" in named:
-        text = "allows every principal that meets its conditions to decrypt, including the role"
-    else:
-        text = "delegates to the account's IAM policies"
-    return ok(f"{text}{for_now(decision)}")
-
-
-def _put_key_policy(subject: Subject, key: Reply) -> str:
-    """Return the command that replaces the policy of a key."""
-    return aws_command(
-        "kms put-key-policy",
-        key_id=subject.argument(key["KeyId"], "KEY_ID", "kms_key_id"),
-        policy_name="default",
-        policy="file://POLICY_FILE",
-    )
-
-
-def key_principals(subject: Subject) -> Finding:
-    """Ask whether the key policy names a deleted role."""
-    key = subject.key
-    owner = Arn.of(key["Arn"]).account
-    if owner != subject.account_id:
-        return _left_to(subject, owner, "key")
-    policy = subject.account.key_policy(key["Arn"])
-    put = _put_key_policy(subject, key)
-    return _answer(subject, "key", policy, put, "kms:GetKeyPolicy")
 
 
 def bucket_policy(subject: Subject) -> Finding:
@@ -136,17 +133,24 @@ def bucket_policy(subject: Subject) -> Finding:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
         return _left_to(subject, owner, "bucket")
     try:
-        policy = subject.account.bucket_policy(name)
+        document = subject.account.bucket_policy(name)
     except ClientError as error:
         if code(error) == "NoSuchBucket":
             return skipped("there is no bucket")
         raise
-    put = aws_command(
-        "s3api put-bucket-policy",
-        bucket=subject.argument(name, "BUCKET_NAME", "bucket_name"),
-        policy="file://POLICY_FILE",
+    bucket = subject.argument(name, "BUCKET_NAME", "bucket_name")
+    return _answer(
+        subject,
+        _Policy(
+            "bucket",
+            document,
+            "s3:GetBucketPolicy",
+            "s3:",
+            aws_command("s3api get-bucket-policy", bucket=bucket, query="Policy", output="text"),
+            aws_command("s3api put-bucket-policy", bucket=bucket),
+            "policy",
+        ),
     )
-    return _answer(subject, "bucket", policy, put, "s3:GetBucketPolicy")
 
 
 def _left_to(subject: Subject, owner: str, kind: str) -> Finding:
@@ -157,60 +161,109 @@ def _left_to(subject: Subject, owner: str, kind: str) -> Finding:
     )
 
 
-def _answer(
-    subject: Subject, kind: str, policy: Mapping[str, Any] | None, put: str, operation: str
-) -> Finding:
-    if policy is None:
-        return ok(f"the {kind} has none")
+def _answer(subject: Subject, policy: _Policy) -> Finding:
+    """Ask whether a policy names a deleted role, or denies a request of the connector."""
+    if policy.document is None:
+        return ok(f"the {policy.kind} has none")
+    statements = readable(policy.document, Kind.RESOURCE, f"of the {policy.kind}", policy.action)
     role_arn = subject.settings.role_arn
-    statements = readable(policy, Kind.RESOURCE, f"of the {kind}", operation)
-    deleted = [*dict.fromkeys(_deleted_roles(statements, role_arn))]
-    if not deleted:
-        return _denials(subject, kind, statements, put)
-    names = ", ".join(deleted)
-    return problem(
-        f"the policy of the {kind} names {names}, the ID of a role that was deleted: a role that is "
-        "created again is another principal, even under the same ARN",
-        f"if it was this role, {put}, with {role_arn or 'ROLE_ARN'} in "
-        f"place of {names}; otherwise, without {names}",
-    )
-
-
-def _denials(subject: Subject, kind: str, statements: Sequence[Statement], put: str) -> Finding:
-    """Ask whether a policy denies the requests of the connector."""
-    if kind not in _PREFIXES:
-        return ok(_NO_TRACE)
-    requests = [
-        request
-        for request in connector_requests(subject)
-        if request.actions[0].startswith(_PREFIXES[kind])
-    ]
-    own = all(_account(subject, request) == subject.account_id for request in requests)
-    found = [*decisions(subject, (*statements, _ROLE_POLICY) if own else statements, requests)]
-    for request, decision in found:
-        if decision.allowed is Truth.NO:
-            names = ", ".join(statement.name for statement in decision.statements)
-            refuses = f"denies {request.action} to the role ({names})"
-            change = "without that statement"
-            if not names:
-                refuses = f"does not allow {request.action} to the role"
-                change = "with a statement that allows it"
-            text = f"the policy of the {kind} {refuses}{for_now(decision)}"
-            return problem(text, f"{put}, {change}")
-    depending = [decision for _, decision in found if decision.allowed is Truth.CANNOT_TELL]
-    if depending:
-        return cannot_tell(
-            f"the policy of the {kind} may deny the role",
-            f"{context_advice(*depending)}, or start a sync",
-            *dict.fromkeys(map(dependence, depending)),
+    if deleted := ", ".join(dict.fromkeys(_deleted_roles(statements, role_arn))):
+        return problem(
+            f"the {policy.kind} policy names {deleted}, the ID of a role that was deleted: a role that "
+            "is created again is another principal, even under the same ARN",
+            policy.edited(
+                f"replace {deleted} with {' or '.join(_roles(subject, policy))} if it was this role, or "
+                "remove it"
+            ),
         )
-    more = for_now(*(decision for _, decision in found))
-    return ok(f"does not deny the role anything, and {_NO_TRACE}{more}")
+    groups = _requests(subject, policy)
+    # A key's policy must allow the request itself, or leave it to IAM.
+    own = policy.kind != "key" and all(_account(subject, each) == subject.account_id for each in groups)
+    found = [*decisions(subject, (*statements, _ROLE_POLICY) if own else statements, groups)]
+    for request, decision in found:
+        if decision.allowed is not Truth.NO:
+            continue
+        if names := ", ".join(statement.name for statement in decision.statements):
+            return problem(
+                f"the {policy.kind} policy denies {request.action} to the role "
+                f"({names}){for_now(decision)}",
+                policy.edited(f"remove the statement {names}, or exclude the role from it"),
+            )
+        return problem(
+            f"the {policy.kind} policy neither allows {request.action} to the role nor delegates to IAM "
+            f"policies{for_now(decision)}",
+            policy.edited(f'add to "Statement": {_statement(subject, policy)}'),
+        )
+    depending = [(request, each) for request, each in found if each.allowed is Truth.CANNOT_TELL]
+    if depending:
+        actions = ", ".join(request.action for request, _ in depending)
+        advice = context_advice(*(decision for _, decision in depending))
+        return cannot_tell(
+            f"cannot determine whether the {policy.kind} policy allows {actions} to the role",
+            f"{advice}, or start a sync and look for {actions} in CloudTrail",
+            *dict.fromkeys(dependence(decision) for _, decision in depending),
+        )
+    by = [decision for _, decision in found]
+    return ok(f"{_by_whom(by, role_arn) if policy.kind == 'key' else _NOTHING_WRONG}{for_now(*by)}")
 
 
-def _account(subject: Subject, request: RequestGroup) -> str:
+def _by_whom(found: Sequence[Decision], role_arn: str | None) -> str:
+    """Return how a key policy lets the role decrypt."""
+    statements = [statement for decision in found for statement in decision.statements]
+    named = {name for statement in statements for name in statement.principals.listed()}
+    if f"AWS:{role_arn}" in named:
+        return "names the role"
+    if "*" in named:
+        return "allows every principal that meets its conditions to decrypt, including the role"
+    return "delegates to the account's IAM policies"
+
+
+def _requests(subject: Subject, policy: _Policy) -> list[RequestGroup]:
+    """Return the requests of a connector about the kind of resource."""
+    return [each for each in connector_requests(subject) if each.actions[0].startswith(policy.prefix)]
+
+
+def _users(subject: Subject, policy: _Policy) -> list[Subject]:
+    """Return all entries of the stack that use the resource."""
+    resources = {group.resource for group in _requests(subject, policy)}
+    return [
+        entry
+        for entry in subject.entries
+        if any(group.resource in resources for group in _requests(entry, policy))
+    ]
+
+
+def _roles(subject: Subject, policy: _Policy) -> list[str]:
+    return [entry.settings.role_arn or "ROLE_ARN" for entry in _users(subject, policy)]
+
+
+def _statement(subject: Subject, policy: _Policy) -> str:
+    """Return the statement that allows the requests to every role of the stack that uses the resource.
+
+    With a statement for each role, the fix of one entry would overwrite that of the one before.
+    """
+    groups = [group for entry in _users(subject, policy) for group in _requests(entry, policy)]
+    region = subject.argument(subject.region, "REGION", "region")
+    services = {
+        str(group.context[_SERVICE]).replace(subject.region, region)
+        for group in groups
+        if _SERVICE in group.context
+    }
+    statement: dict[str, object] = {
+        "Sid": "AllowsTheConnectorRoles",
+        "Effect": "Allow",
+        "Principal": {"AWS": _roles(subject, policy)},
+        "Action": [*dict.fromkeys(action for group in groups for action in group.actions)],
+        "Resource": "*",
+    }
+    if services:
+        statement["Condition"] = {"StringEquals": {_SERVICE: sorted(services)}}
+    return json.dumps(statement)
+
+
+def _account(subject: Subject, group: RequestGroup) -> str:
     """Return the account of a request's resource; a bucket is of this account, and its ARN has none."""
-    return Arn.of(request.resource.known).account or subject.account_id
+    return Arn.of(group.resource.known).account or subject.account_id
 
 
 def _deleted_roles(statements: Sequence[Statement], role_arn: str | None) -> Iterator[str]:

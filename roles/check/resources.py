@@ -76,7 +76,7 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
         f"{kind} {identifier} is {status}{reason}",
         "wait until it is ACTIVE"
         if status == "CREATING"
-        else f"create another {kind}, and set its ID in the stack's configuration",
+        else f"create another {kind}, then {subject.set_command(f'{kind}_id', f'{kind.upper()}_ID')}",
     )
 
 
@@ -112,16 +112,26 @@ def _put_secret_value(secret_id: str) -> str:
 
 def _other_secret(subject: Subject, arn: str) -> Finding:
     """Look for the secret that the settings mean, whose ARN has another suffix."""
-    reasons = {
-        arn: "secretId is without the hyphen and six characters that Secrets Manager added to the name",
-        arn.rpartition("-")[0]: "it was created again, and the policy names the old one",
-    }
-    for partial_arn, reason in reasons.items():
-        if found := ignore_not_found(lambda name=partial_arn: subject.account.secret(name)):
-            return problem(
-                f"there is no secret {arn}, but {found['ARN']}: {reason}",
-                subject.set_command("secret_id", found["ARN"]),
-            )
+    if found := ignore_not_found(lambda: subject.account.secret(arn)):
+        return problem(
+            f"there is no secret {arn}, but {found['ARN']}: secretId is without the hyphen and six "
+            "characters that Secrets Manager added to the name",
+            subject.set_command("secret_id", found["ARN"]),
+        )
+    if new := subject.recreated_secret:
+        data_source = {**subject.index_options, "data_source_id": "DATA_SOURCE_ID"}
+        get = aws_command("qbusiness get-data-source", **data_source, query="configuration")
+        file = {"configuration": "file://configuration.json"}
+        return problem(
+            f"there is no secret {arn}, but {new}: it was created again, and the policy names the old "
+            "one",
+            (
+                subject.set_command("secret_id", new),
+                f"{get} > configuration.json",
+                f'in configuration.json, set "secretArn" to {new}',
+                aws_command("qbusiness update-data-source", **data_source, **file),
+            ),
+        )
     return problem(
         f"there is no secret {arn}: `aws secretsmanager list-secrets` lists them",
         subject.set_command("secret_id", "SECRET_ARN"),
@@ -270,7 +280,14 @@ def key(subject: Subject) -> Finding:
         return problem(
             f"{subject.key_arn} is not a symmetric key for encryption, but {spec} for "
             f"{found.get('KeyUsage')}",
-            "encrypt the secret with a symmetric key, and set its ID as kmsKeyId",
+            (
+                aws_command(
+                    "secretsmanager update-secret",
+                    secret_id=subject.secret_arn or "SECRET_ARN",
+                    kms_key_id="SYMMETRIC_KEY_ARN",
+                ),
+                subject.set_command("kms_key_id", "SYMMETRIC_KEY_ARN"),
+            ),
         )
     return ok(f"{subject.key_arn} is enabled and symmetric")
 
@@ -385,10 +402,14 @@ def bucket(subject: Subject) -> Finding:
             )
         raise
     if region != subject.region and subject.settings.connector.bucket is Need.REQUIRED:
+        old = subject.argument(name, "OLD_BUCKET_NAME", "bucket_name")
         return problem(
             f"bucket {shown} is in {subject.show(region, 'region')}, and the index in "
             f"{subject.shown_region}: Amazon Q Business reads only buckets in its own Region",
-            "copy the documents to a bucket of that Region, and set bucketName",
+            (
+                f"copy the documents to a bucket of that Region: aws s3 sync s3://{old} s3://BUCKET_NAME",
+                subject.set_command("bucket_name", "BUCKET_NAME"),
+            ),
         )
     return ok(f"{shown} exists in account {owner}, {subject.show(region, 'region')}")
 

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from components.commands import quote_argument
 from components.rules import Location
+from components.stack_config import camel_case
 from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Reply, Role
 from roles.arns import Arn
@@ -80,11 +81,21 @@ class Subject:
     @property
     def up_command(self) -> str:
         """The command that deploys the stack, which also corrects drift."""
+        if not self.settings.stack:
+            return "give the role the policies that `check --json` prints as trustPolicy and rolePolicy"
         return f"pulumi up --stack {quote_argument(self.settings.stack)}"
 
     def set_command(self, name: str, value: str | None, *members: str | int) -> str:
         """Return the commands that change a setting, or a member of it, and deploy; None removes it."""
+        if not self.settings.stack:
+            change = f"change {camel_case(name)} to {value}" if value else f"remove {camel_case(name)}"
+            return f"{change} in the data source and in the policies of its role"
         return f"{self.settings.command(name, value, *members)} && {self.up_command}"
+
+    def edit(self, key: str, value: str) -> str:
+        """Return what to write into the stack's configuration for a setting that no command sets."""
+        file = f"Pulumi.{self.settings.stack.rpartition('/')[2]}.yaml"
+        return f"in {file}, set {key} to {value}, then {self.up_command}"
 
     def show(self, value: str, *settings: str) -> str:
         """Return a value that follows from settings, with its secret parts hidden."""
@@ -103,6 +114,14 @@ class Subject:
     def application_id(self) -> str:
         """ID of the application."""
         return Arn.of(self.policies.application_arn).name
+
+    @property
+    def index_options(self) -> dict[str, str]:
+        """The options of an AWS CLI command that identify the index."""
+        return {
+            "application_id": self.argument(self.application_id, "APPLICATION_ID", "application_id"),
+            "index_id": self.argument(self.index_id, "INDEX_ID", "index_id"),
+        }
 
     @property
     def index_id(self) -> str:
@@ -166,6 +185,14 @@ class Subject:
         arn = self.secret_arn
         found = ignore_not_found(lambda: self.account.secret(arn)) if arn else None
         return found if found and found["ARN"] == arn else None
+
+    @property
+    def recreated_secret(self) -> str | None:
+        """The ARN of the secret that has the name of the one in the policy, but another suffix."""
+        arn = str(self.secret_arn)
+        found = ignore_not_found(lambda: self.account.secret(arn.rpartition("-")[0]))
+        is_ours = found and found["ARN"] != arn and found["ARN"][:-7] == arn[:-7]
+        return found["ARN"] if found and is_ours else None
 
     @property
     def secret_tags(self) -> list[tuple[str, str]] | None:

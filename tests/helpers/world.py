@@ -269,11 +269,12 @@ class World(Maker):
     def audit(self, *options: str) -> Output:
         return self.run("audit", *options)
 
-    def check(self, *options: str, only: Collection[str] = ()) -> Output:
+    def check(self, *options: str, only: Collection[str] = (), verbose: bool = True) -> Output:
         """Check the stack `dev`, for which Pulumi prints the settings and outputs of this account.
 
         Ask all questions, or only some, which takes a fraction of the time.
         """
+        options = (*options, "--verbose") if verbose else options
         self._write_stack()
         before = sorted(self.directory.rglob("*"))
         asked = [each for each in command.QUESTIONS if each[0] in only] if only else command.QUESTIONS

@@ -84,7 +84,7 @@ def test_fewer_and_other_decisions_are_no_answer(world: World, pattern: str, rep
     world.server.spoil = {
         action: lambda body: re.sub(pattern, replacement, body.decode(), count=1).encode()
     }
-    for question in ("requests allowed", "requests denied", "iam:PassRole"):
+    for question in ("requests allowed", "unwanted requests", "iam:PassRole"):
         assert world.ask(question).startswith(f"skipped  {question}: an answer of {action} decides on ")
 
 

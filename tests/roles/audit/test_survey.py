@@ -119,7 +119,7 @@ def test_a_policy_with_a_member_twice_is_not_read_as_its_last_value(world: World
     assert result(said, identifier) == "not compared"
     (remark,) = said.json["dataSources"][0]["remarks"]
     assert remark.startswith(
-        "an answer of iam:GetRolePolicy has a PolicyDocument that is not a policy document: "
+        "an answer of iam:GetRolePolicy has a policy that cannot be read: "
         "it has an object with the same member twice"
     )
 

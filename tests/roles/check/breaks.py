@@ -1,5 +1,6 @@
 """Faults in the resources of a stack, and the answers of `roles check` to them."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -52,6 +53,16 @@ MANAGED_KEY: Final = "alias/aws/secretsmanager"
 THROUGH_S3: Final = {"StringEquals": {"kms:ViaService": "s3.amazonaws.com"}}
 DENIAL: Final = allow_key({"AWS": ROLE_ARN}, Effect="Deny", Action="kms:D*", Sid="No")
 SHARED_SUBNET: Final = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/{SUBNET_ID}"
+STATEMENT: Final = json.dumps(
+    {
+        "Sid": "AllowsTheConnectorRoles",
+        "Effect": "Allow",
+        "Principal": {"AWS": [ROLE_ARN]},
+        "Action": ["kms:Decrypt"],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"kms:ViaService": [f"secretsmanager.{REGION}.amazonaws.com"]}},
+    }
+)
 SECRETS: Final = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"
 
 BREAKS: list[Break] = [
@@ -65,7 +76,7 @@ BREAKS: list[Break] = [
         lambda world: world.resource(APPLICATION_ID, status="FAILED", error=NO_PROVIDER),
         "application",
         f"application {APPLICATION_ID} is FAILED: No identity provider",
-        "create another application, and set its ID",
+        f"create another application, then {set_up('applicationId', 'APPLICATION_ID')}",
     ),
     Break(
         lambda world: world.resource(APPLICATION_ID, status="CREATING"),
@@ -149,7 +160,7 @@ BREAKS: list[Break] = [
         lambda world: world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY"),
         "KMS key",
         f"{KEY_ARN} is not a symmetric key for encryption, but RSA_2048 for SIGN_VERIFY",
-        "encrypt the secret with a symmetric key",
+        f"1. aws secretsmanager update-secret --secret-id {SECRET_ARN} --kms-key-id SYMMETRIC_KEY_ARN\n",
     ),
     Break(
         lambda world: world.set(kmsKeyId=OTHER_KEY_ARN),
@@ -160,26 +171,26 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.key_policy(allow_key({"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"})),
         "key policy",
-        "the key policy neither allows the role to decrypt nor delegates to IAM policies",
-        "with the statement of docs/faq.md#access-denied-to-the-kms-key",
+        "the key policy neither allows kms:Decrypt to the role nor delegates to IAM policies",
+        f'in key-policy.json, add to "Statement": {STATEMENT}',
     ),
     Break(
         lambda world: world.key_policy(allow_key(ROOT, Action="kms:Encrypt")),
         "key policy",
-        "neither allows the role to decrypt",
-        f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy file://POLICY_FILE, ",
+        "neither allows kms:Decrypt to the role",
+        f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy file://key-policy.json",
     ),
     Break(
         lambda world: world.key_policy(allow_key(ROOT, Condition=THROUGH_S3)),
         "key policy",
-        "neither allows the role to decrypt",
+        "neither allows kms:Decrypt to the role",
         f"aws kms put-key-policy --key-id {KEY_ID}",
     ),
     Break(
         lambda world: world.key_policy(allow_key(ROOT), DENIAL),
         "key policy",
         "the key policy denies kms:Decrypt to the role (No)",
-        "--policy-name default --policy file://POLICY_FILE, without that statement",
+        "in key-policy.json, remove the statement No, or exclude the role from it",
     ),
     Break(
         lambda world: world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID),
@@ -237,7 +248,7 @@ BUCKET_BREAKS: list[Break] = [
         lambda world: world.server.answers.update({"s3:GetBucketLocation": IN_IRELAND}),
         "bucket",
         f"bucket documents is in eu-west-1, and the index in {REGION}",
-        "copy the documents to a bucket of that Region",
+        "1. copy the documents to a bucket of that Region: aws s3 sync s3://documents s3://BUCKET_NAME\n",
     ),
     Break(
         lambda world: world.set(kmsKeyId=None),

@@ -21,7 +21,7 @@ def test_every_question_is_answered_when_nothing_is_wrong(world: World):
     world.add_data_source()
     world.add_sync("SUCCEEDED")
     said = world.check()
-    assert [said.out] == blocks("text", prose("Read the output", PAGE))
+    assert [said.out] == blocks("text", prose("Read the output", PAGE))[1:]
     assert said.code == 0
     assert said.err == ""
 
@@ -35,10 +35,10 @@ def test_json_is_one_document_with_every_answer(world: World):
         "stack": "dev",
         "ok": 22,
         "problem": 1,
-        "skipped": 2,
+        "skipped": 1,
     }
     answers = {answer["question"]: answer for answer in said.json["answers"]}
-    assert len(answers) == 25
+    assert len(answers) == 24
     assert answers["key policy"] == {
         "question": "key policy",
         "state": "skipped",
@@ -127,7 +127,7 @@ def test_an_action_that_the_sandbox_lacks_is_skipped(world: World, code: str):
     said = world.check()
     assert said.answers("skipped") == [
         f"{question}: the sandbox does not support this question: ask it on AWS"
-        for question in ("requests allowed", "requests denied", "policy validation", "iam:PassRole")
+        for question in ("requests allowed", "unwanted requests", "policy validation", "iam:PassRole")
     ]
     assert said.code == 0
 
@@ -146,7 +146,7 @@ def test_an_outage_of_the_sandbox_is_not_taken_for_a_missing_action(
             world.server.pages[action] = status
     said = world.check(only=["key policy", "requests allowed"])
     assert said.code == 2
-    assert said.answer("key policy").startswith("skipped ")
+    assert said.answers("ok") == []
     assert "the sandbox does not answer this" not in said.out
 
 

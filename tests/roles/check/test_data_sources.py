@@ -161,7 +161,8 @@ def test_a_data_source_that_differs_from_the_settings_is_a_problem(
     assert said.code == 1
     answer = said.answer(f"data source {DATA_SOURCE_ID}")
     assert answer.startswith(
-        f"problem  data source {DATA_SOURCE_ID}: Pages does not match the settings\n"
+        f"problem  data source {DATA_SOURCE_ID}: Pages does not match the settings: change them, or the "
+        "data source\n"
     )
     assert text in answer
     assert f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE" in answer
@@ -340,7 +341,7 @@ def test_a_sync_that_failed_is_explained_if_it_is_about_the_role(
     answer = world.ask("data source")
     assert answer == (
         f"problem  data source {DATA_SOURCE_ID}: Pages is ACTIVE, its last sync of 2026-11-02 12:30 "
-        f"{status}: {message}\n"
+        f"UTC {status}: {message}\n"
         f"           this is about {about}\n"
         "         fix: when it is fixed, aws qbusiness start-data-source-sync-job --application-id "
         f"{APPLICATION_ID} --index-id {INDEX_ID} --data-source-id {DATA_SOURCE_ID}\n"
@@ -361,7 +362,7 @@ def test_other_statuses_of_a_sync_are_printed(world: World, status: str):
     world.add_sync(status, error={"errorMessage": "3 pages were too large"})
     said = world.check(only=["data source"])
     assert said.code == 0
-    assert f"12:30 {status}: 3 pages were too large\n" in said.answer("data source")
+    assert f"12:30 UTC {status}: 3 pages were too large\n" in said.answer("data source")
 
 
 @pytest.mark.parametrize("status", ["STOPPING", "ABORTED"])

@@ -13,47 +13,47 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 
 GET_SECRET_POLICY: Final = "secretsmanager:GetResourcePolicy"
-RESOURCE_POLICIES: Final[Mapping[str, tuple[str, Callable[..., None], str]]] = {
+RESOURCE_POLICIES: Final[Mapping[str, tuple[Callable[..., None], str, str]]] = {
     "secret": (
-        "secret policy",
         World.put_secret_policy,
+        f"aws secretsmanager get-resource-policy --secret-id {SECRET_ARN} --query ResourcePolicy",
         f"aws secretsmanager put-resource-policy --secret-id {SECRET_ARN} --resource-policy",
     ),
     "key": (
-        "key principals",
         World.put_key_policy,
+        f"aws kms get-key-policy --key-id {KEY_ID} --policy-name default --query Policy",
         f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy",
     ),
     "bucket": (
-        "bucket policy",
         World.put_bucket_policy,
+        "aws s3api get-bucket-policy --bucket documents --query Policy",
         "aws s3api put-bucket-policy --bucket documents --policy",
     ),
 }
-"""The question about each policy that can name the role, a function that writes it, and the command."""
+"""A function that writes each policy that can name the role, and the commands that read and write it."""
 
 
 @pytest.mark.parametrize("of", RESOURCE_POLICIES)
 def test_a_resource_policy_that_names_a_deleted_role_is_a_problem(world: World, of: str):
-    question, put, command = RESOURCE_POLICIES[of]
+    put, get_command, put_command = RESOURCE_POLICIES[of]
+    question, file = f"{of} policy", f"{of}-policy.json"
     put(world, {"AWS": [ROLE_ID, f"arn:aws:iam::{ACCOUNT}:role/admin"]})
     said = world.check(only=[question])
     assert said.code == 1
     assert said.answer(question) == (
-        f"problem  {question}: the policy of the {of} names {ROLE_ID}, the ID of a role "
-        "that was deleted: a role that is created again is another principal, even under the same ARN\n"
-        f"         fix: if it was this role, {command} file://POLICY_FILE, with {ROLE_ARN} in "
-        f"place of {ROLE_ID}; otherwise, without {ROLE_ID}\n"
+        f"problem  {question}: the {of} policy names {ROLE_ID}, the ID of a role that was deleted: a "
+        "role that is created again is another principal, even under the same ARN\n"
+        f"         fix: 1. {get_command} --output text > {file}\n"
+        f"              2. in {file}, replace {ROLE_ID} with {ROLE_ARN} if it was this role, or remove "
+        "it\n"
+        f"              3. {put_command} file://{file}\n"
     )
 
 
 @pytest.mark.parametrize("of", RESOURCE_POLICIES)
 def test_a_resource_policy_that_names_the_role_itself_is_ok(world: World, of: str):
-    question, put, _ = RESOURCE_POLICIES[of]
-    put(world, {"AWS": [ROLE_ID, ROLE_ARN, ACCOUNT]})
-    answer = world.ask(question)
-    assert answer.startswith(f"ok       {question}: ")
-    assert answer.endswith("does not name a deleted role\n")
+    RESOURCE_POLICIES[of][0](world, {"AWS": [ROLE_ID, ROLE_ARN, ACCOUNT]})
+    assert world.ask(f"{of} policy").startswith(f"ok       {of} policy: ")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_resource_policy_that_denies_the_role_is_a_problem(
     assert said.code == 1
     answer = said.answer(question)
     assert f" denies {action} to the role (Lock)\n" in answer
-    assert "policy file://POLICY_FILE, without that statement\n" in answer
+    assert "remove the statement Lock, or exclude the role from it\n" in answer
     outside = {"Condition": {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}}}
     world.server.answers[call] = {**more, member: policy(denial | outside)}
     assert world.ask(question).startswith(f"cannot tell {question}: ")

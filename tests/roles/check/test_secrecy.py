@@ -42,7 +42,7 @@ def test_the_values_of_secret_settings_are_not_shown(world: World):
     arn = f"arn:aws:secretsmanager:{examples.REGION}:{examples.ACCOUNT}:secret:[secret]"
     answer = said.answer("secret")
     assert f"there is no secret {arn}, but {arn}: it was created again" in answer
-    assert "fix: pulumi config set --stack dev --secret -- secretId SECRET_ARN && pulumi up" in answer
+    assert "fix: 1. pulumi config set --stack dev --secret -- secretId SECRET_ARN && pulumi up" in answer
     assert "subnets: [secret] is in use1-az6, and Amazon Q Business supports use1-az1" in said.out
 
 

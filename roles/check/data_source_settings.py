@@ -1,0 +1,37 @@
+"""Read the settings of a role that no stack declares from the data source that uses it."""
+
+from components.settings import Arguments
+from components.stack_config import STACK_CONFIGURATION
+from roles.account import Account
+from roles.detection import connectors_of, find_uses
+from roles.errors import InputError
+from roles.findings import Finding, State
+from roles.requirements import COMPONENT, read_requirements
+from roles.secrecy import Secrecy
+from roles.stack import RoleSettings
+
+
+def read_settings(
+    account: Account, application_id: str, data_source_id: str
+) -> tuple[RoleSettings | None, list[Finding]]:
+    """Return the settings that `adopt` would write, and what was found on the way.
+
+    There are no settings if something is missing, or could not be read. Raises InputError for a data
+    source that does not exist or is of an unknown connector.
+    """
+    listed = {source.id: source for source in account.data_sources(application_id)}
+    source = listed.get(data_source_id)
+    if source is None:
+        has = ", ".join(listed) or "none"
+        raise InputError(f"there is no data source {data_source_id} in this application: it has {has}")
+    kind = find_uses(account.data_source(source)).type
+    if not connectors_of(kind):
+        raise InputError(f"no connector of this program has the type {kind} of {data_source_id}")
+    requirements, found = read_requirements(account, source)
+    findings = [
+        each._replace(text=each.details[0], details=()) if each.details else each for each in found
+    ]
+    if requirements is None or any(each.state is not State.NOTE for each in findings):
+        return None, findings
+    args = Arguments(requirements.settings(), STACK_CONFIGURATION)
+    return RoleSettings("", COMPONENT, args, Secrecy({}), requirements.role.arn), findings

@@ -1,0 +1,163 @@
+"""`roles check` says first what stops a sync."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from evidence.examples import APPLICATION_ARN, APPLICATION_ID, REGION
+from sandbox.environment import PROJECT
+from tests.helpers.page import blocks, prose
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.world import (
+    ROLE_ARN,
+    SECRET_ARN,
+    SETTINGS,
+    WIDE,
+    Output,
+    World,
+    allow_key,
+)
+from tests.roles.check.help import ADMIN
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
+
+PAGE: Final = PROJECT / "docs" / "check.md"
+ENTRIES: Final = ("docs", "tickets", "wiki")
+
+
+def of_data_source(world: World, *options: str, identifier: str = DATA_SOURCE_ID) -> Output:
+    """Check a data source whose role is in no stack, without Pulumi."""
+    world.patch.setenv("PATH", "")
+    world.patch.setenv("AWS_DEFAULT_REGION", REGION)
+    return world.run("check", "--application", APPLICATION_ID, "--data-source-id", identifier, *options)
+
+
+def test_problems_come_first_then_notes_and_the_number_of_the_other_answers(world: World):
+    world.put_policy(WIDE, "by-hand")
+    world.key_policy(allow_key({"AWS": ADMIN}))
+    said = world.check(verbose=False)
+    assert said.code == 1
+    assert said.out == blocks("text", prose("Read the output", PAGE))[0]
+
+
+def test_access_in_excess_is_a_note_and_stops_nothing(world: World):
+    world.put_policy(WIDE, "by-hand")
+    world.server.decide = lambda _: {}
+    said = world.check(verbose=False)
+    assert said.code == 0
+    assert [line.partition(":")[0] for line in said.answers("note")] == [
+        "other policies",
+        "unwanted requests",
+    ]
+    assert said.out.endswith("\n22 ok, 0 problems, 0 skipped, 2 notes\n")
+
+
+def test_what_could_not_be_read_is_printed_and_what_does_not_apply_is_counted(world: World):
+    world.delete_role()
+    world.refuse("kms:GetKeyPolicy", status=400, code="AccessDeniedException")
+    said = world.check(verbose=False)
+    assert said.code == 1
+    assert said.answers("skipped") == [
+        "key policy: kms:GetKeyPolicy is not allowed for these credentials"
+    ]
+    assert " skipped\n" in said.out.splitlines(keepends=True)[-1]
+
+
+def test_entries_share_one_problem_and_one_statement_for_all_of_them(world: World):
+    of_entries = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion")
+    prefix = next(key for key in SETTINGS if key.endswith("secretId")).removesuffix("secretId")
+    own: dict[str, Any] = {key: world.settings[prefix + key] for key in of_entries}
+    world.set(**dict.fromkeys(of_entries), dataSources=dict.fromkeys(ENTRIES, own))
+    arns = [f"{ROLE_ARN}{number}" for number, _ in enumerate(ENTRIES)]
+    world.outputs = {"roleArns": dict(zip(ENTRIES, arns, strict=True)), "roleNames": {}}
+    world.key_policy(allow_key({"AWS": ADMIN}))
+    said = world.check(only=["key policy"], verbose=False)
+    assert said.out.count("problem  ") == 1
+    assert f"\n           for {', '.join(ENTRIES)}\n" in said.out
+    assert f'"Principal": {json.dumps({"AWS": arns})}' in said.out
+    assert said.out.endswith("\n0 ok, 1 problem, 0 skipped\n")
+    assert said.out == world.check(only=["key policy"]).out
+    for name in ENTRIES:
+        assert f'"Principal": {json.dumps({"AWS": arns})}' in world.ask(
+            "key policy", "--data-source", name
+        )
+
+
+def test_a_secret_that_was_created_again_is_one_problem_with_all_steps(world: World):
+    world.recreate_secret()
+    new = world.secrets.describe_secret(SecretId=SECRET_ARN.rpartition("-")[0])["ARN"]
+    data_source = world.add_data_source()
+    asked = ["secret", "encryption", "data source"]
+    answer = world.check(only=asked, verbose=False).answer("secret")
+    steps = [line.strip() for line in answer.splitlines()[1:]]
+    assert len(steps) == 4
+    assert steps[0].startswith("fix: 1. pulumi config set ")
+    assert new in steps[0]
+    assert steps[1].endswith(" --query configuration > configuration.json")
+    assert steps[2] == f'3. in configuration.json, set "secretArn" to {new}'
+    assert steps[3].endswith(" --configuration file://configuration.json")
+    # Whoever has already updated the data source is not told to set the old secret again.
+    data_source["configuration"]["secretArn"] = new
+    assert len(world.check(only=asked).answers("problem")) == 1
+
+
+# Without a stack.
+
+
+def test_the_role_of_a_data_source_is_checked_without_a_stack(world: World):
+    world.add_data_source()
+    said = of_data_source(world)
+    assert said.code == 0, said.out
+    assert said.out.endswith("\n23 ok, 0 problems, 0 skipped, 1 note\n")
+    document = of_data_source(world, "--json").json
+    assert document["dataSource"] == DATA_SOURCE_ID
+    assert document["problem"] == 0
+    (trust,) = document["trustPolicy"]["Statement"]
+    assert trust["Condition"]["ArnEquals"]["aws:SourceArn"] == APPLICATION_ARN
+    assert SECRET_ARN in json.dumps(document["rolePolicy"])
+
+
+def test_a_role_without_a_stack_that_lacks_access_is_a_problem_with_the_policies_as_fix(world: World):
+    world.add_data_source()
+    world.delete_policy()
+    said = of_data_source(world)
+    assert said.code == 1
+    fix = "give the role the policies that `check --json` prints as trustPolicy and rolePolicy"
+    assert said.answer("role policy").endswith(f"         fix: {fix}\n")
+
+
+def test_what_a_data_source_without_a_stack_lacks_is_a_problem(world: World):
+    world.add_data_source()
+    world.delete_secret(SECRET_ARN)
+    said = of_data_source(world)
+    assert said.code == 1
+    assert said.answer("data source").startswith(
+        f"problem  data source: there is no secret {SECRET_ARN}: give the data source the ARN"
+    )
+
+
+def test_a_data_source_of_another_application_is_not_found(world: World):
+    world.add_data_source()
+    assert of_data_source(world, identifier="other").refusal == (
+        f"check: there is no data source other in this application: it has {DATA_SOURCE_ID}"
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--application", APPLICATION_ID],
+        ["--data-source-id", DATA_SOURCE_ID],
+        ["--stack", "dev", "--application", APPLICATION_ID, "--data-source-id", DATA_SOURCE_ID],
+    ],
+)
+def test_either_a_stack_or_a_data_source_is_checked(world: World, options: list[str]):
+    line = world.run("check", *options).refusal
+    assert line == "check: pass either --stack, or --application and --data-source-id"
+
+
+def test_the_name_of_an_entry_needs_a_stack(world: World):
+    line = of_data_source(world, "--data-source", "wiki").refusal
+    assert line == "check: --data-source is the name of an entry of --stack: omit it"
