@@ -5,7 +5,7 @@ python -m roles audit                  compare the role of every data source wit
 python -m roles check --stack STACK    ask AWS whether the sync under a stack's role will work
 
 Every verb only reads AWS. The exit code is 0 if all is well, 1 if there are problems, 2 if something
-could not be read, 3 if `check` cannot tell, and 130 after an interruption.
+could not be read, 3 if `audit` or `check` cannot tell, and 130 after an interruption.
 """
 
 import argparse

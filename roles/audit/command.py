@@ -11,7 +11,7 @@ from roles.account import Account
 from roles.audit import markdown, table
 from roles.audit.survey import Outcome, Survey, survey
 from roles.difference import Verdict
-from roles.errors import COULD_NOT_LOOK, FINE, PROBLEMS, InputError
+from roles.errors import CANNOT_TELL, COULD_NOT_LOOK, FINE, PROBLEMS, InputError
 from roles.output import Output
 from roles.project import stack_name
 from roles.stack import check_account, read_stack
@@ -69,9 +69,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _exit_code(found: Survey) -> int:
     states = {result.state for result in found.data_sources}
-    if states & {Outcome.DIFFERENT, Outcome.INVALID, Outcome.UNKNOWN}:
+    if states & {Outcome.DIFFERENT, Outcome.INVALID}:
         return PROBLEMS
-    return COULD_NOT_LOOK if Outcome.SKIPPED in states or found.skipped or found.denied else FINE
+    if Outcome.SKIPPED in states or found.skipped or found.denied:
+        return COULD_NOT_LOOK
+    return CANNOT_TELL if Outcome.UNKNOWN in states else FINE
 
 
 def _document(found: Survey) -> dict[str, object]:

@@ -414,9 +414,10 @@ def test_findings_fail_their_job_and_open_an_issue_and_other_failures_open_none(
 
 
 @needs_jq
-def test_an_unknown_answer_of_check_is_a_notice(repository: Repository):
+@pytest.mark.parametrize("job", ["check", "audit"])
+def test_an_unknown_answer_is_a_notice(repository: Repository, job: str):
     repository.end_with(3)
-    done = repository.run("check")
+    done = repository.run(job)
     assert done.returncode == 0
     assert "::notice::" in done.stdout
     assert repository.issues() == []

@@ -302,7 +302,7 @@ def test_a_custom_connector_needs_no_role(world: World):
     assert said.out.endswith(f"account {ACCOUNT}: 1 equivalent, 1 without a role\n")
     world.add("Other", world.role_arn, kind="CUSTOM")
     said = world.audit()
-    assert said.code == 1
+    assert said.code == 3
     assert re.search(r"^Other +\(CUSTOM\) +qbusiness-Pages +2 +unknown con", said.out, re.MULTILINE)
 
 
