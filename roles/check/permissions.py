@@ -9,6 +9,7 @@ from components import policies
 from components.connector_role import POLICY_NAME
 from components.policies import Application
 from evidence.calls import SERVICE
+from guardrails.iam.requests import Decision
 from guardrails.iam.truth import Truth
 from roles.account import Reply
 from roles.arns import Arn
@@ -122,10 +123,8 @@ def other_policies(subject: Subject) -> Finding:
 def permissions_boundary(subject: Subject) -> Finding:
     """Ask whether the role has the permissions boundary of the settings, and it allows all requests."""
     role = subject.role
-    actual, wanted = (
-        role.permissions_boundary_arn,
-        subject.settings.get("permissions_boundary_arn") or "",
-    )
+    actual = role.permissions_boundary_arn
+    wanted = subject.settings.get("permissions_boundary_arn") or ""
     if actual != wanted:
         return problem(
             f"the role has {_boundary(subject, actual)}, and the settings {_boundary(subject, wanted)}",
@@ -135,23 +134,18 @@ def permissions_boundary(subject: Subject) -> Finding:
         return ok("the role has none")
     policy = statements(actual, subject.account.managed_policy(actual))
     found = [*decisions(subject, policy, connector_requests(subject))]
-    blocked = [
-        f"{request.action} on {request.resource}"
-        f"{f': denied by {names}' if names else ''}{for_now(decision)}"
-        for request, decision in found
-        if decision.allowed is Truth.NO
-        for names in [", ".join(statement.name for statement in decision.statements)]
-    ]
-    if blocked:
-        actions = dict.fromkeys(
-            request.action for request, decision in found if decision.allowed is Truth.NO
-        )
-        statement = {"Effect": "Allow", "Action": [*actions], "Resource": "*"}
+    denied = [(request, decision) for request, decision in found if decision.allowed is Truth.NO]
+    if denied:
+        actions = [*dict.fromkeys(request.action for request, _ in denied)]
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
         return problem(
             f"{_boundary(subject, actual)} does not allow all requests",
             f'in this policy, add to "Statement": {json.dumps(statement)}, and remove what denies a '
             "request; or " + subject.set_command("permissions_boundary_arn", "POLICY_ARN"),
-            *blocked,
+            *(
+                f"{request.action} on {request.resource}{_denied_by(decision)}{for_now(decision)}"
+                for request, decision in denied
+            ),
         )
     depending = [each for each in found if each[1].allowed is Truth.CANNOT_TELL]
     if depending:
@@ -167,6 +161,11 @@ def permissions_boundary(subject: Subject) -> Finding:
         )
     more = for_now(*(decision for _, decision in found))
     return ok(f"{_boundary(subject, actual)} allows every request{more}")
+
+
+def _denied_by(decision: Decision) -> str:
+    names = ", ".join(statement.name for statement in decision.statements)
+    return f": denied by {names}" if names else ""
 
 
 def _boundary(subject: Subject, arn: str) -> str:

@@ -1,4 +1,4 @@
-"""Read the stack and the account that the questions of `check` are about."""
+"""Read the role and the resources that the questions of `check` are about."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -44,7 +44,11 @@ def needed(value: _T | None, without: Finding) -> _T:
 
 
 class Subject:
-    """A stack and its resources in AWS; each resource is read once for all questions."""
+    """A role and the resources in its settings; each resource is read once for all questions.
+
+    A resource that does not exist answers the question that needs it: its property raises MissingError.
+    The methods `find_...` return None instead.
+    """
 
     def __init__(
         self,
@@ -74,9 +78,8 @@ class Subject:
         self.caller, self.account_id = Arn.of(caller["Arn"]), caller["Account"]
         check_account(settings, self.account_id)
         self.partition = self.caller.partition
-        self.policies: Policies = render(
-            settings, Location(self.partition, self.region, self.account_id)
-        )
+        here = Location(self.partition, self.region, self.account_id)
+        self.policies: Policies = render(settings, here)
 
     @property
     def up_command(self) -> str:
