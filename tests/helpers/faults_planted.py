@@ -850,9 +850,9 @@ FAULTS: Final = (
     Fault(
         "an answer that check does not know fails the job",
         ".github/workflows/environments.yml",
-        'if test "$code" = 3;',
-        'if test "$code" = 4;',
-        "tests/project/test_workflows.py::test_an_unknown_answer_of_check_is_a_notice",
+        'if test "$code" = 3; then echo "::notice::check',
+        'if test "$code" = 4; then echo "::notice::check',
+        "tests/project/test_workflows.py::test_an_unknown_answer_is_a_notice",
     ),
     Fault(
         "a report hides a failure",
