@@ -80,9 +80,7 @@ def deploy_and_check(clone: Path) -> None:
     assert len({source["roleArn"] for source in sources.values()}) == len(sources)
     assert in_sandbox(clone, "pulumi", "stack", "--show-name") == "dev\n"
     checked = execute(clone, "sh", "-euc", check).stdout
-    assert re.findall(r"^([\w-]+): \d+ ok, (\d) problems", checked, re.MULTILINE) == [
-        (name, "0") for name in ("aem-connector", "files", "intranet", "wiki", "all")
-    ]
+    assert re.search(r"^\d+ ok, 0 problems, \d+ skipped\n\Z", checked, re.MULTILINE)
 
 
 def break_and_fix(clone: Path) -> None:
@@ -105,8 +103,9 @@ def break_and_fix(clone: Path) -> None:
         printed = re.search(problem, checked)
         assert printed, example
         fixes.append(printed[0].partition("fix: ")[2])
-    # The role policy, which is not deployed with the last setting, differs from it too.
-    assert ", 4 problems, " in checked
+    assert ", 3 problems, " in checked
+    # The role policy, which is not deployed with the last setting, allows more.
+    assert "\nnote     role policy: " in checked
     checked = in_sandbox(clone, "sh", "-euc", "\n".join((prepare, *fixes, check)))
     assert ", 0 problems, 4 skipped\n" in checked
     (restore,) = re.findall(r"`(git restore .*) && make down`", text)
