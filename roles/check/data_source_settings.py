@@ -1,6 +1,6 @@
 """Read the settings of a role that no stack declares from the data source that uses it."""
 
-from components.settings import Arguments
+from components.arguments import Arguments
 from components.stack_config import STACK_CONFIGURATION
 from roles.account import Account
 from roles.detection import connectors_of, find_uses
@@ -33,5 +33,5 @@ def read_settings(
     ]
     if requirements is None or any(each.state is not State.NOTE for each in findings):
         return None, findings
-    args = Arguments(requirements.settings(), STACK_CONFIGURATION)
+    args = Arguments(requirements.settings(), STACK_CONFIGURATION, only_role=True)
     return RoleSettings("", COMPONENT, args, Secrecy({}), requirements.role.arn), findings
