@@ -116,7 +116,7 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
             for names in (actual, subject.network)
         )
         text = f"its VPC has {theirs or 'nothing'}, but vpcConfiguration has {ours or 'nothing'}"
-        yield text, subject.edit("vpcConfiguration", show(json.dumps(vpc), "vpc_configuration"))
+        yield text, subject.edit("vpc_configuration", show(json.dumps(vpc), "vpc_configuration"))
     bucket, owner = subject.settings.get("bucket_name"), subject.bucket_owner
     if uses.buckets and uses.buckets != [bucket]:
         theirs = ", ".join(show(name, "bucket_name") for name in uses.buckets)

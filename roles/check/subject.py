@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from botocore.exceptions import ClientError
 
-from components.commands import quote_argument
+from components.commands import property_path, quote_argument
 from components.rules import Location
 from components.stack_config import camel_case
 from guardrails.iam.patterns import Text
@@ -95,8 +95,9 @@ class Subject:
             return f"{change} in the data source and in the policies of its role"
         return f"{self.settings.command(name, value, *members)} && {self.up_command}"
 
-    def edit(self, key: str, value: str) -> str:
+    def edit(self, name: str, value: str) -> str:
         """Return what to write into the stack's configuration for a setting that no command sets."""
+        key = property_path(self.settings.args.paths[name])
         file = f"Pulumi.{self.settings.stack.rpartition('/')[2]}.yaml"
         return f"in {file}, set {key} to {value}, then {self.up_command}"
 

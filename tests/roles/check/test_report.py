@@ -102,6 +102,15 @@ def test_a_secret_that_was_created_again_is_one_problem_with_all_steps(world: Wo
     assert len(world.check(only=asked).answers("problem")) == 1
 
 
+def test_a_fix_that_no_command_makes_names_the_file_and_the_text(world: World):
+    vpc = {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"]}
+    world.add_data_source(vpcConfiguration=vpc)
+    assert world.ask("data source").splitlines()[2] == (
+        f"         fix: in Pulumi.dev.yaml, set vpcConfiguration to {json.dumps(vpc)}, then "
+        "pulumi up --stack dev"
+    )
+
+
 # Without a stack.
 
 
