@@ -29,6 +29,8 @@ DELAY: Final = 0.05
 DATA_SOURCES: Final = 500
 _PAGE: Final = 10
 """Data sources in one answer, as in the API."""
+_MOST_CALLS: Final = 6.2
+"""Calls for each data source, of any command."""
 _ROUNDS: Final = 3
 _TRUST: Final = golden("trust-policy")
 _POLICY: Final = golden("minimal-role-policy")
@@ -177,6 +179,8 @@ def rows() -> list[str]:
             if calls["GetDataSource"] != _ROUNDS * DATA_SOURCES:
                 raise RuntimeError(f"{title} did not read every data source: {calls}")
             number = calls.total() / _ROUNDS
+            if number > _MOST_CALLS * DATA_SOURCES:
+                raise RuntimeError(f"{title} makes more calls than it promises: {calls}")
             figure = f"{wall.median:.1f} s ({wall.minimum:.1f} to {wall.maximum:.1f})"
             what = f"{title}, {number:,.0f} calls, {number / DATA_SOURCES:.1f} for each data source"
             found.append(f"| {what} | {figure} | | |")

@@ -407,19 +407,17 @@ class Account:
         return [policy["PolicyArn"] for policy in found]
 
     @_once
-    def managed_policy(self, arn: str) -> Mapping[str, Any]:
-        """Return the document of a managed policy, in its default version."""
-        version = self._call("iam", "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        found = self._call("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
-        return _document("iam:GetPolicyVersion", found["PolicyVersion"]["Document"])
+    def policy(self, arn: str) -> Reply:
+        """Return the properties of a managed policy, without its document."""
+        found: Reply = self._call("iam", "get_policy", PolicyArn=arn)["Policy"]
+        return found
 
     @_once
-    def policy_names(self) -> list[str]:
-        """Return the names of the account's own managed policies."""
-        return [
-            policy["PolicyName"]
-            for policy in self._list("iam", "list_policies", "Policies", Scope="Local")
-        ]
+    def managed_policy(self, arn: str) -> Mapping[str, Any]:
+        """Return the document of a managed policy, in its default version."""
+        version = self.policy(arn)["DefaultVersionId"]
+        found = self._call("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
+        return _document("iam:GetPolicyVersion", found["PolicyVersion"]["Document"])
 
     # Decisions of AWS.
 

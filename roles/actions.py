@@ -26,7 +26,7 @@ _DATA_SOURCE: Final = (
 """Actions that read a data source: its secret, bucket, and key, and its role with all policies."""
 
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "adopt": (*_LISTS, *_DATA_SOURCE, "iam:ListPolicies"),
+    "adopt": (*_LISTS, *_DATA_SOURCE),
     "audit": ("sts:GetCallerIdentity", *_LISTS, *_DATA_SOURCE),
     "check": (
         "sts:GetCallerIdentity",

@@ -6,16 +6,14 @@ its member, the next update would delete the role.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, cast
 
 from components.commands import property_path, quote_argument
-from components.connector_role import POLICY_NAME
 from components.default_provider import ALLOWED_ACCOUNTS
 from components.formats import ROLE_NAME_SUFFIX
 from components.stack_config import DATA_SOURCES, PROTECT, config_key
-from roles.account import Role
 from roles.adopt import files
 from roles.errors import InputError
 from roles.requirements import COMPONENT
@@ -54,6 +52,9 @@ class Existing(NamedTuple):
                 return member
         return None
 
+    def _has_role_name(self, member: str) -> bool:
+        return bool(self.members.get(member, {}).get("roleName"))
+
     def protect_of(self, member: str) -> Mapping[str, object]:
         """Return the `protect` of a member, if it is set."""
         settings = self.members.get(member, {})
@@ -76,12 +77,14 @@ class Existing(NamedTuple):
             raise InputError(text, f"  {command}")
         raise InputError(text)
 
-    def check_kept(self, roles: Iterable[str], left_out: Sequence[str]) -> None:
+    def check_kept(self, roles: Mapping[str, str], left_out: Sequence[str]) -> None:
         """Raise InputError if the roles of members are not among the adopted ones.
 
-        `left_out` describes the data sources that are not adopted.
+        `roles` has the name of each role by that of its member; that of a new role is empty, and may
+        be the automatic one of the member. `left_out` describes the data sources that are not adopted.
         """
-        kept = {self.name_of(role) for role in roles}
+        kept = {self.name_of(role) if role else name for name, role in roles.items()}
+        kept -= {name for name, role in roles.items() if not role and self._has_role_name(name)}
         lost = [member for member in self.members if member not in kept]
         if not lost:
             return
@@ -92,7 +95,7 @@ class Existing(NamedTuple):
         )
         stack = quote_argument(self.stack)
         lines: list[str] = []
-        if unnamed := [member for member in lost if not self.members[member].get("roleName")]:
+        if unnamed := [member for member in lost if not self._has_role_name(member)]:
             lines.append(
                 "A role keeps its name if roleName is removed or its member is renamed. If one has, set "
                 f"the name that `pulumi stack output --stack {stack}` shows, and repeat:"
@@ -150,23 +153,4 @@ def refuse_members(existing: Existing) -> None:
             f"{files.config_file(existing.stack)} declares the roles of several data sources "
             f"({', '.join(existing.members)}), and the next `pulumi up` would delete them: pass --all, "
             "or use another stack"
-        )
-
-
-def warnings(before: Existing, roles: Iterable[Role]) -> Iterator[str]:
-    """Warn of settings that are not kept, and of roles that may have an owner already.
-
-    A role may have an owner if it has the program's policy and the file does not declare it.
-    """
-    if before.not_kept:
-        yield (
-            f"{files.config_file(before.stack)} has settings that are not kept "
-            f"({', '.join(before.not_kept)}): set them again before `pulumi up`"
-        )
-    names = [role.name for role in roles if POLICY_NAME in role.inline_policies]
-    if others := [name for name in names if before.name_of(name) is None]:
-        yield (
-            f"a stack may own {', '.join(others)} already, with the policy {POLICY_NAME}. A role with "
-            "two owners is deleted with either: first move it, or restore the file of the stack: "
-            "docs/data-sources.md"
         )

@@ -1,83 +1,267 @@
-"""Report the written files, and the commands that follow: for one role and for several."""
+"""Report the entries, the written files, and the commands that follow: for one role and for several."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from components.connector_role import POLICY_NAME
-from components.formats import MAXIMUM_INLINE_SIZE
+from roles.account import DataSource
+from roles.adopt.access import Change
+from roles.adopt.entries import Entry
 from roles.adopt.files import IMPORT_FILE
-from roles.adopt.room import MAXIMUM_ATTACHED, Room
+from roles.arns import Arn
+from roles.aws_cli import aws_command
+from roles.difference import TRUST_POLICY, Verdict
+from roles.findings import Finding
+from roles.output import Line, Part, Row, Table
+
+_HEAD: Final = (
+    *("MEMBER", "DATA SOURCE", "CONNECTOR", "ROLE", "ROLE POLICY"),
+    "COMPARED WITH THE PROGRAM'S ROLE",
+)
+_EQUIVALENT: Final = "equivalent"
 
 
-def next_steps(stack: str, written: Sequence[str], rooms: Sequence[Room]) -> Iterator[str]:
-    """Report which files were written, and the command that imports the roles."""
-    if not written:
+class Result(NamedTuple):
+    """The entries of a stack, the data sources that are left out, and the contents of the files."""
+
+    stack: str
+    entries: Mapping[str, Entry]
+    """By the name of the component that declares the role."""
+    left_out: Mapping[DataSource, Finding]
+    config: Mapping[str, object]
+    import_file: Mapping[str, object]
+    files: Sequence[str]
+    """The names of the written files."""
+
+    @property
+    def restoration(self) -> str:
+        """The name of the script that restores the roles; empty without one."""
+        return next((name for name in self.files if name.endswith(".sh")), "")
+
+
+def reasons(left_out: Mapping[DataSource, Finding]) -> list[str]:
+    """Return the lines that name the data sources that are left out, with the reason."""
+    return [
+        f"{source.name} ({source.type}, {source.id}): {finding.text}"
+        for source, finding in left_out.items()
+    ]
+
+
+def lines(result: Result) -> Iterator[str]:
+    """Report how one role compares, and the next steps."""
+    (entry,) = result.entries.values()
+    role, difference = entry.role, entry.difference
+    yield f"role: {role.arn}"
+    yield f"connector: {entry.requirements.connector.name}"
+    yield ""
+    yield "Statements that the program will write, and whether the role has them:"
+    yield from _lines(difference.program)
+    yield ""
+    yield "Statements that the role has, compared with the program's:"
+    yield from _lines(difference.role)
+    yield ""
+    if difference.equivalent and role.complete:
+        yield "The role and the program's policies are equivalent."
+        yield ""
+    yield f"Role policy: {_role_policy(entry)}."
+    if _kept(entry):
+        yield "Policies beside it are kept until exclusivePolicies is true."
+    yield ""
+    yield from _changes(result)
+    yield from _next_steps(result)
+
+
+def _lines(verdicts: Iterable[Verdict]) -> Iterator[str]:
+    for verdict in verdicts:
+        yield f"  {verdict.policy}, {verdict.statement}: {verdict.verdict}"
+        yield from _access(verdict)
+
+
+def _access(verdict: Verdict, introduction: str = "") -> Iterator[str]:
+    preposition = "by" if verdict.policy == TRUST_POLICY else "on"
+    for access in verdict.access:
+        condition = ", under another condition" if access.condition else ""
+        yield f"      {introduction}{', '.join(access.actions)}{condition}"
+        yield from (f"        {preposition} {target}" for target in access.targets)
+
+
+def _role_policy(entry: Entry) -> str:
+    """Return what the role policy replaces, and the policies beside which it stands."""
+    if entry.shared:
+        return "new"
+    change, kept = entry.change, _kept(entry)
+    replaced = " and ".join(filter(None, (change.inline, change.attached)))
+    action = f"replaces {replaced}" if replaced else ""
+    if not action:
+        action = "updated" if POLICY_NAME in entry.role.inline_policies else "new"
+    return f"{action}, beside {', '.join(kept)}" if kept else action
+
+
+def _kept(entry: Entry) -> list[str]:
+    """Return the policies that the program does not own, by name or ARN."""
+    gone = {POLICY_NAME, entry.change.inline, entry.change.attached}
+    policies = (*entry.role.inline_policies, *(entry.role.attached or ()))
+    return [policy for policy in policies if policy not in gone]
+
+
+def lines_of_all(result: Result) -> Iterator[Part]:
+    """Report each member and its comparison, the data sources that are left out, and the next step."""
+    rows: list[Row] = []
+    for name, each in result.entries.items():
+        source = f"{each.data_source.name} {each.data_source.id}"
+        compared = _compared(each)
+        connector, role = each.requirements.connector.name, each.role.name
+        color = "green" if compared == _EQUIVALENT else "yellow"
+        rows.append(Row((name, source, connector, role or "new", _role_policy(each), compared), color))
+    yield Table(_HEAD, [("", rows)])
+    if result.left_out:
+        yield ""
+        yield f"Left out: {len(result.left_out)}."
+        yield from (Line(f"  {reason}", 4) for reason in reasons(result.left_out))
+    for name, each in result.entries.items():
+        for warning in each.warnings:
+            yield Line(f"{name}: warning: {warning}", 2)
+    shared = [entry.shared for entry in result.entries.values() if entry.shared]
+    for arn, count in Counter(shared).items():
+        yield ""
+        yield Line(f"{arn} is shared and stays as it is. Data sources that get new roles: {count}.", 2)
+    yield ""
+    yield from _changes(result)
+    yield from _next_steps(result)
+
+
+def _compared(entry: Entry) -> str:
+    """Return the result of the comparison in a few words."""
+    if entry.shared:
+        return f"a new role in place of {Arn.of(entry.shared).name}"
+    if entry.difference.equivalent and entry.role.complete:
+        return _EQUIVALENT
+    verdicts = Counter(each.verdict for each in (*entry.difference.program, *entry.difference.role))
+    parts = [f"{verdicts[name]} {name}" for name in ("missing", "excess", "denies") if verdicts[name]]
+    if not entry.role.complete:
+        parts.append("some policies could not be read")
+    return ", ".join(parts)
+
+
+def _changes(result: Result) -> Iterator[str]:
+    """Report the access that the update changes: first what roles lose, then what they gain."""
+    changes = {f"{name} ({entry.role.name})": entry.change for name, entry in result.entries.items()}
+    lost = {name: change.lost for name, change in changes.items() if change.lost}
+    gained = {name: change.gained for name, change in changes.items() if change.gained}
+    same = sum(change.is_only_text for change in changes.values())
+    for title, found in (("lose", lost), ("gain", gained)):
+        yield f"Roles that {title} access in `pulumi up`: {len(found)}"
+        for name, verdicts in found.items():
+            yield f"  {name}"
+            for verdict in verdicts:
+                yield from _access(verdict, "no longer denied: " * (verdict.verdict == "denies"))
+    yield f"Roles whose policies change only in their text: {same}"
+    yield ""
+
+
+def _next_steps(result: Result) -> Iterator[str]:
+    """Report which files were written, the command that imports the roles, and those that follow."""
+    if not result.files:
         yield "Nothing was written."
         return
-    yield f"Written: {', '.join(written)}. Next steps: docs/adopt.md."
-    before = "After these commands, import" if any(room.copies for room in rooms) else "Import"
-    roles = "role" if len(rooms) == 1 else "roles"
-    yield f"{before} the {roles}, which changes nothing in AWS:"
-    yield ""
-    yield (
-        f"pulumi import --stack {shlex.quote(stack)} --file {IMPORT_FILE} --yes --protect=false "
-        "--generate-code=false"
-    )
-
-
-def make_room(room: Room, *, written: bool) -> Iterator[str]:
-    """Report which inline policies do not fit, and how to move them without a loss of access."""
-    yield (
-        f"No room for the role policy: the inline policies of a role may have {MAXIMUM_INLINE_SIZE:,} "
-        "characters together, without whitespace."
-    )
-    for name, size in room.kept.items():
-        yield f"  {size:6,}  {name}, kept"
-    yield f"  {room.role_policy:6,}  {POLICY_NAME}, written by `pulumi up`"
-    yield f"  {room.excess:6,}  over the limit"
-    yield "Before `pulumi up`, which would fail after it has updated the trust policy,"
-    if room.remaining_excess:
+    yield f"Written: {', '.join(result.files)}. Next steps: docs/adopt.md."
+    if count := sum(not entry.shared for entry in result.entries.values()):
+        yield f"Import the {'role' if count == 1 else 'roles'}, which changes nothing in AWS:"
+        yield ""
         yield (
-            f"shorten the kept policies by {room.remaining_excess:,} characters: they contain "
-            "statements too large for a managed policy."
+            f"pulumi import --stack {shlex.quote(result.stack)} --file {IMPORT_FILE} --yes "
+            "--protect=false --generate-code=false"
         )
-        if not room.copies:
-            return
-        yield "Then"
-    moved = ", ".join(room.moved)
-    yield f"create managed policies from {moved}. The role keeps all its permissions in the meantime."
-    attached = room.role.attached
-    if attached is None:
-        yield (
-            "The number of managed policies attached to the role could not be read; IAM's quota is by "
-            f"default {MAXIMUM_ATTACHED} per role."
-        )
-    elif (count := len(attached) + len(room.copies)) > MAXIMUM_ATTACHED:
-        yield (
-            f"That makes {count} managed policies: request an increase of IAM's quota, by default "
-            f"{MAXIMUM_ATTACHED} per role."
-        )
-    if not written:
-        yield "Without --dry-run, adopt writes the documents and prints the commands."
-        return
-    yield ""
-    yield "1. Copy and attach:"
-    yield ""
-    yield from room.copy_commands().split("\n")
-    yield ""
-    yield "2. Wait a minute, until the copies take effect everywhere. Then delete the originals:"
-    yield ""
-    yield from room.delete_commands().split("\n")
+    if result.restoration:
+        changed = next(entry.role.name for entry in result.entries.values() if entry.change.text)
+        yield ""
+        yield f"{result.restoration} has the policies as they are now. To restore those of one role:"
+        yield ""
+        yield f"sh {result.restoration} {shlex.quote(changed)}"
+    if commands := _later_commands(result):
+        yield ""
+        yield "After `pulumi up`:"
+        yield ""
+        yield from commands
 
 
-def room_document(room: Room) -> dict[str, object]:
-    """Return the members that `--json` shows about the inline policies of a role."""
+def _later_commands(result: Result) -> list[str]:
+    """Return the commands that pass data sources their new roles, and that delete replaced policies."""
+    commands: list[str] = []
+    for name, entry in result.entries.items():
+        if entry.shared:
+            ids = {
+                "application_id": entry.data_source.application_id,
+                "index_id": entry.data_source.index_id,
+                "data_source_id": entry.data_source.id,
+            }
+            update = aws_command("qbusiness update-data-source", region=entry.requirements.region, **ids)
+            outputs = f"pulumi stack output --stack {shlex.quote(result.stack)} roleArns --json"
+            commands.append(f"""{update} --role-arn "$({outputs} | jq -r '.["{name}"]')\"""")
+        if arn := entry.change.attached:
+            detach = aws_command("iam detach-role-policy", role_name=entry.role.name, policy_arn=arn)
+            delete = aws_command("iam delete-policy", policy_arn=arn)
+            commands.append(f"{detach} && {delete}")
+    return commands
+
+
+def document(result: Result) -> dict[str, object]:
+    """Return the document that `--json` shows for one role."""
+    (entry,) = result.entries.values()
+    difference = entry.difference
     return {
-        "maximum": MAXIMUM_INLINE_SIZE,
-        "kept": room.kept,
-        "rolePolicy": room.role_policy,
-        "excess": room.excess,
-        "copies": [copy._asdict() for copy in room.copies],
-        "copy": room.copy_commands(),
-        "delete": room.delete_commands(),
+        "dataSource": entry.data_source.document(),
+        "connector": entry.requirements.connector.name,
+        "role": entry.role.arn,
+        "config": result.config,
+        "import": result.import_file,
+        "difference": {
+            "equivalent": difference.equivalent,
+            "complete": entry.role.complete,
+            "program": [verdict.document() for verdict in difference.program],
+            "role": [verdict.document() for verdict in difference.role],
+        },
+        "change": _change_document(entry.change),
+        "keptPolicies": _kept(entry),
+        "files": result.files,
+        "afterUpdate": _later_commands(result),
+    }
+
+
+def _change_document(change: Change) -> dict[str, object]:
+    return {
+        "lost": [verdict.document() for verdict in change.lost],
+        "gained": [verdict.document() for verdict in change.gained],
+        "onlyText": change.is_only_text,
+        "replaced": [*filter(None, (change.inline, change.attached))],
+    }
+
+
+def document_of_all(result: Result) -> dict[str, object]:
+    """Return the document that `--json` shows for several roles."""
+    return {
+        "members": {
+            name: {
+                "dataSource": entry.data_source.document(),
+                "connector": entry.requirements.connector.name,
+                "role": None if entry.shared else entry.role.arn,
+                "sharedRole": entry.shared,
+                "result": _compared(entry),
+                "equivalent": entry.difference.equivalent,
+                "complete": entry.role.complete,
+                "change": _change_document(entry.change),
+                "warnings": entry.warnings,
+            }
+            for name, entry in result.entries.items()
+        },
+        "leftOut": [
+            {"dataSource": source.document(), "reason": finding.text}
+            for source, finding in result.left_out.items()
+        ],
+        "config": result.config,
+        "import": result.import_file,
+        "files": result.files,
+        "afterUpdate": _later_commands(result),
     }

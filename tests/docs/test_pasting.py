@@ -31,7 +31,6 @@ PAGES: Final = (
     PROJECT / "template" / "README.md",
     *sorted((PROJECT / "docs").glob("*.md")),
 )
-PRINTING: Final = PROJECT / "docs" / "adopt.md"
 SHELLS: Final = {
     "bash": ["bash", "--noprofile", "--norc", "-i"],
     "zsh": ["zsh", "-f", "-i"],
@@ -65,8 +64,6 @@ def blocks() -> dict[str, str]:
             found[f"{page.parent.name} {page.stem} {number}"] = re.sub(
                 f"^{indent}", "", text, flags=re.MULTILINE
             )
-    # The commands that adopt prints are pasted too.
-    found["printed"] = re.findall(r"^1\. .*\n\n((?:.+\n)+)", PRINTING.read_text(), re.MULTILINE)[0]
     return found
 
 

@@ -1,8 +1,18 @@
-"""`roles adopt` runs in the directory of a project."""
+"""`roles adopt` runs in the directory of a project, and asks Pulumi for the stacks of the backend."""
 
 import pytest
+
+from tests.roles.adopt.help import Backend
 
 
 @pytest.fixture(autouse=True)
 def _in_a_project(project: None) -> None:  # pyright: ignore[reportUnusedFunction]
     """Use the project in every test of this directory."""
+
+
+@pytest.fixture(autouse=True)
+def backend(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Put a backend without stacks on PATH in place of Pulumi, which the tests on the engine use."""
+    directory = tmp_path_factory.mktemp("pulumi")
+    monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
+    return Backend(directory)

@@ -1,13 +1,64 @@
-"""Policies for the tests of `roles adopt`."""
+"""Policies and stacks for the tests of `roles adopt`."""
 
 import json
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
 
 from evidence.examples import ACCOUNT
+from sandbox.environment import PROJECT
+from tests.helpers.stacks import Stack
 from tests.helpers.support import size
 from tests.helpers.world import INDEX_ARN, allow, policy, s3_policy
 
 ANY_CONSOLE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"
+
+
+_PULUMI: Final = """\
+#!/bin/sh
+cd "$(dirname "$0")" || exit
+case "$*" in
+"stack ls --all --json --fully-qualify-stack-names --non-interactive") cat stacks.json ;;
+"stack export --stack "*" --non-interactive") cat "$(basename "$4").json" ;;
+*) exit 6 ;;
+esac
+"""
+
+
+class Backend:
+    """The stacks that Pulumi shows."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.program = directory / "pulumi"
+        self.program.write_text(_PULUMI)
+        self.program.chmod(0o755)
+        self.stacks: list[dict[str, Any]] = []
+        self._write()
+
+    def add(self, name: str, *resources: dict[str, Any]) -> None:
+        """Add a stack with resources, updated after the others."""
+        updated = f"2026-11-28T{len(self.stacks):02}:00:00Z"
+        self.stacks.append({"name": name, "lastUpdate": updated, "resourceCount": len(resources)})
+        export = {"deployment": {"resources": resources}}
+        (self.directory / f"{name.rpartition('/')[2]}.json").write_text(json.dumps(export))
+        self._write()
+
+    def _write(self) -> None:
+        (self.directory / "stacks.json").write_text(json.dumps(self.stacks))
+
+
+def role_resource(arn: str, **more: Any) -> dict[str, Any]:
+    """Return the resource of a role in the state of a stack."""
+    return {"type": "aws:iam/role:Role", "outputs": {"arn": arn}, **more}
+
+
+def on_the_engine(new_stack: Callable[..., Stack]) -> Stack:
+    """Return a stack without settings, in whose directory the commands of `roles` run."""
+    stack = new_stack({})
+    for package in ("evidence", "guardrails", "roles"):
+        (stack.directory / package).symlink_to(PROJECT / package)
+    return stack
 
 
 def console_s3_policy() -> str:

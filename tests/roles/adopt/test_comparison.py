@@ -83,7 +83,5 @@ def test_wildcards_and_missing_statements_are_named(world: World):
 
 def test_attached_policies_are_compared_too(world: World):
     world.make()
-    arn = world.attach(NAME, "managed", own_policy(world.secret_arn))
-    said = world.adopt("--json").json
-    assert said["difference"]["equivalent"]
-    assert said["keptPolicies"] == [arn]
+    world.attach(NAME, "managed", own_policy(world.secret_arn))
+    assert world.adopt("--json").json["difference"]["equivalent"]

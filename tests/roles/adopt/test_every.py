@@ -1,21 +1,15 @@
 """`roles adopt --all` brings the roles of all data sources of an application under one stack."""
 
 import json
-import re
-import shlex
-from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
 import yaml
 
 from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, INDEX_ID, REGION
-from sandbox.environment import PROJECT
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
-from tests.helpers.stacks import Aws, Stack
-from tests.helpers.support import PROJECT_NAME, in_one_line
-from tests.helpers.world import OTHER_ID, OWN, TRUST, WIDE, Maker, World, own_policy, s3_policy
-from tests.roles.adopt.help import console_s3_policy, large
+from tests.helpers.support import PROJECT_NAME
+from tests.helpers.world import OTHER_ID, World, own_policy
 
 pytestmark = pytest.mark.slow
 
@@ -76,7 +70,7 @@ def test_every_data_source_becomes_a_member_with_a_valid_and_unique_name(world: 
 
 def test_a_data_source_that_cannot_be_adopted_is_left_out_with_the_reason(world: World):
     world.make(displayName="Pages")
-    add(world, 1, "Shared", roleArn=world.role_arn)
+    world.server.data_source()["roleArn"] = f"arn:aws:iam::{ACCOUNT}:role/gone-too"
     add(world, 2, "Odd", "CUSTOM")
     add(
         world,
@@ -91,22 +85,26 @@ def test_a_data_source_that_cannot_be_adopted_is_left_out_with_the_reason(world:
     add(world, 5, "Fine")
     said = world.adopt("--all")
     assert said.code == 1
-    table, _, left_out = said.out.partition("\nLeft out: 5.\n")
+    table, _, left_out = said.out.partition("\nLeft out: 4.\n")
     assert [line.split()[0] for line in table.splitlines()] == ["MEMBER", "fine"]
     reasons = dict(
         line.strip().split(" (", 1) for line in left_out.splitlines() if line.startswith("  ")
     )
-    assert reasons.keys() == {"Pages", "Shared", "Odd", "No-secret", "No-role"}
-    assert f"2 data sources run under {world.role_arn}" in reasons["Pages"]
+    assert reasons.keys() == {"Pages", "Odd", "No-secret", "No-role"}
+    assert "role/gone-too" in reasons["Pages"]
     assert "no connector of this program has the type CUSTOM" in reasons["Odd"]
     assert f"there is no secret {GONE}" in reasons["No-secret"]
     assert "role/gone" in reasons["No-role"]
-    assert world.files == ["Pulumi.prod.yaml", "Pulumi.yaml", "import.json"]
+    assert world.files == [
+        "Pulumi.prod.yaml",
+        "Pulumi.yaml",
+        "import.json",
+    ]
     entries = json.loads(world.path("import.json").read_text())["resources"]
     assert {entry.get("parent", entry["name"]) for entry in entries} == {"fine"}
 
 
-def test_a_role_that_is_shared_with_another_connector_or_application_is_left_out(world: World):
+def test_data_sources_that_share_a_role_get_roles_of_their_own(world: World):
     add(world, 1, "Fine", "SLACK")
     add(world, 2, "Mixed", "SLACK")
     shared = world.server.data_source(identifier(2))["roleArn"]
@@ -117,11 +115,50 @@ def test_a_role_that_is_shared_with_another_connector_or_application_is_left_out
     world.server.qbusiness.add(APPLICATION, INDEX_ID, displayName="Main")
     source = {"displayName": "Other", "type": "AEM", "roleArn": elsewhere}
     world.server.qbusiness.add(APPLICATION, INDEX_ID, OTHER_ID, **source)
-    options = ("--all", "--dry-run", "--json", "--connector", "slack", "--application", APPLICATION_ID)
-    said = world.adopt(*options)
-    assert said.code == 1
-    assert [*members(said)] == ["fine"]
-    assert {each["dataSource"]["displayName"] for each in said.json["leftOut"]} == {"Mixed", "Alone"}
+    options = ("--all", "--connector", "slack", "--application", APPLICATION_ID)
+    said = world.adopt(*options, "--json")
+    assert said.code == 0
+    sources = members(said)
+    assert {name: its.get("roleName") for name, its in sources.items()} == {
+        "fine": "QBusiness-DataSource-00001",
+        "mixed": None,
+        "alone": None,
+    }
+    assert sources["mixed"]["rolePath"] == "/"
+    entries = said.json["import"]["resources"]
+    assert {entry.get("parent", entry["name"]) for entry in entries} == {"fine"}
+    assert [said.json["members"][name]["sharedRole"] for name in sources] == [None, shared, elsewhere]
+    # The members of the file are those of the new roles.
+    shown = world.adopt(*options, "--force").out
+    assert f"\n{shared} is shared and stays as it is. Data sources that get new roles: 1.\n" in shown
+    update = (
+        f"aws qbusiness update-data-source --region {REGION} --application-id {APPLICATION_ID} "
+        f"--index-id {INDEX_ID} --data-source-id {identifier(2)} --role-arn "
+        """"$(pulumi stack output --stack prod roleArns --json | jq -r '.["mixed"]')"\n"""
+    )
+    assert f"\nAfter `pulumi up`:\n\n{update}" in shown
+
+
+def test_a_role_of_the_file_that_another_data_source_shares_is_left_out(world: World):
+    add(world, 1, "Wiki", "CONFLUENCE")
+    wiki = {"roleName": "QBusiness-DataSource-00001"}
+    config = {f"{PROJECT_NAME}:dataSources": {"wiki": wiki}}
+    world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": config}))
+    shared = world.server.data_source(identifier(1))["roleArn"]
+    add(world, 2, "Tickets", "JIRA", roleArn=shared)
+    add(world, 3, "Fine")
+    said = world.adopt("--all", "--force")
+    assert said.code == 2
+    assert "roles that are not among the adopted ones (wiki)" in said.err
+    assert f"2 data sources run under {shared}, which Pulumi.prod.yaml declares: give" in said.err
+
+
+def test_the_name_of_a_new_role_is_never_that_of_another_member(world: World):
+    add(world, 1, "Wiki", "CONFLUENCE")
+    add(world, 2, "Tickets", "JIRA", roleArn=world.server.data_source(identifier(1))["roleArn"])
+    config = {f"{PROJECT_NAME}:dataSources": {"wiki": {"roleName": "another"}}}
+    world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": config}))
+    assert "not among the adopted ones (wiki)" in world.adopt("--all", "--force").err
 
 
 def test_without_a_role_to_adopt_nothing_is_written(world: World):
@@ -162,6 +199,8 @@ def test_a_stack_has_one_application(world: World):
         (["--all", "--name", f"{OTHER_ID}=wiki"], "no role of this data source is adopted"),
         (["--all", *["--name", f"{DATA_SOURCE_ID}=wiki"] * 2], "several times for data source c3d4"),
         (["--all", "--connector", "box"], "there is no data source: check --application"),
+        (["--all", "--exclude", OTHER_ID], f"there is no data source {OTHER_ID}: check --exclude"),
+        (["--take", OTHER_ID], f"there is no data source {OTHER_ID}: check --exclude"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(world: World, options: list[str], message: str):
@@ -272,50 +311,21 @@ def test_the_name_of_a_role_that_may_have_kept_an_earlier_one_is_to_be_set(
     ) in said.err
 
 
-def test_settings_that_are_not_kept_and_roles_that_may_have_an_owner_are_named(world: World):
+def test_settings_that_are_not_kept_are_named(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     role = "QBusiness-DataSource-00001"
-    owner = f"a stack may own {role} already"
-    said = world.adopt("--all")
-    assert owner in said.err
-    assert "not kept" not in said.err
+    assert "not kept" not in world.adopt("--all").err
     wiki = {"roleName": role, "ingestScope": "index", "allowNetworkInterfaceDeletion": False}
     keys = {"dataSources": {"wiki": wiki}, "exclusivePolicies": True, "rolePath": "/"}
     config = {f"{PROJECT_NAME}:{key}": value for key, value in keys.items()}
     config |= {"aws:region": REGION, "aws:profile": "prod"}
     world.path("Pulumi.prod.yaml").write_text(yaml.safe_dump({"config": config}))
     said = world.adopt("--all", "--force")
-    assert owner not in said.err
     assert "not kept (aws:profile, exclusivePolicies, dataSources.wiki.ingestScope): set" in said.err
 
 
-def test_roles_without_room_are_adopted_with_the_commands_that_make_room(world: World):
-    for number in (1, 2):
-        add(world, number, f"Wiki-{number}", "CONFLUENCE")
-        world.put_policy(large("a", 9_900), "template", f"QBusiness-DataSource-{number:05}")
-    said = world.adopt("--all")
-    assert said.code == 0
-    assert (
-        "wiki-1: warning: the role's inline policies leave no room for the role policy, by " in said.out
-    )
-    for number in (1, 2):
-        (section,) = re.findall(rf"\n== wiki-{number} ==\n(.*?)\n\n(?:==|Written)", said.out, re.DOTALL)
-        assert section.startswith("No room for the role policy: ")
-        name = f"QBusiness-DataSource-{number:05}"
-        assert re.findall(r"--policy-name (\S+) --policy-document file://(\S+)", section) == [
-            (f"{name}-copy-{copy}", f"policy-copy-{2 * number - 2 + copy}.json") for copy in (1, 2)
-        ]
-        assert section.endswith(f"delete-role-policy --role-name {name} --policy-name template")
-    assert "\nAfter these commands, import the roles, which changes nothing in AWS:\n" in said.out
-    assert [file for file in world.files if "copy" in file] == [
-        f"policy-copy-{n}.json" for n in (1, 2, 3, 4)
-    ]
-    shown = world.adopt("--all", "--json", "--force").json["members"]["wiki-1"]
-    assert shown["inlinePolicies"]["maximum"] == 10_240
-
-
 def test_more_data_sources_than_a_stack_can_have_are_split_by_connector(world: World):
-    world.patch.setattr("roles.adopt.every.MAXIMUM_MEMBERS", 10)
+    world.patch.setattr("roles.adopt.configuration.MAXIMUM_MEMBERS", 10)
     world.patch.setattr("roles.output._STEP", 10)
     for number in range(11):
         add(
@@ -355,97 +365,3 @@ def test_the_calls_grow_linearly_with_the_data_sources(world: World):
     # Pages of ten data sources are read one by one.
     assert 0 <= (counts[2] - counts[1]) - (counts[1] - counts[0]) <= 1
     assert (counts[1] - counts[0]) / 4 <= 7
-
-
-class Console(Maker):
-    """The console of the sandbox, with several data sources."""
-
-    def __init__(self, aws: Aws) -> None:
-        super().__init__(aws)
-        self.qbusiness = aws.client("qbusiness")
-        self.expected: dict[str, str] = {}
-        """The role policy of the program for each role."""
-
-    def source(self, name: str, kind: str, policy: str, own: str, **role: Any) -> str:
-        """Create a data source with a policy of its role, and return the ARN of the role."""
-        role_name = f"QBusiness-DataSource-{name}"
-        if kind == "S3V2":
-            bucket = {"bucketName": "documents", "bucketOwnerAccountId": ACCOUNT}
-            configuration: dict[str, Any] = {"type": kind, "connectionConfiguration": bucket}
-            self.expected[role_name] = s3_policy(f"{role.get('Path', '/')[1:]}{role_name}")
-        else:
-            secret = self.secret(f"qbusiness/console/{name}")
-            configuration = {"type": kind, "secretArn": secret}
-            self.expected[role_name] = own_policy(secret)
-        arn = self.role(role_name, trust=CONSOLE_TRUST, **role)
-        self.put_policy(policy or self.expected[role_name], own, role_name)
-        self.qbusiness.create_data_source(
-            applicationId=APPLICATION_ID,
-            indexId=INDEX_ID,
-            displayName=name,
-            configuration=configuration,
-            roleArn=arn,
-        )
-        return arn
-
-
-def kept(aws: Aws) -> dict[str, dict[str, Any]]:
-    """Return what no import and no update of a role may change."""
-    members = ("RoleId", "Arn", "Description", "MaxSessionDuration", "Tags")
-    roles = {name: aws.iam.get_role(RoleName=name)["Role"] for name in aws.roles()}
-    return {name: {member: role.get(member) for member in members} for name, role in roles.items()}
-
-
-CONSOLE_TRUST: Final = json.dumps(json.loads(TRUST.replace("ArnEquals", "ArnLike")), indent=4)
-FROM_CONSOLE: Final[dict[str, Any]] = {
-    "Path": "/service-role/",
-    "Description": "Made by the console",
-    "Tags": [{"Key": "CostCentre", "Value": "0893"}],
-    "MaxSessionDuration": 14400,
-}
-
-
-def test_roles_of_every_shape_come_under_one_stack_and_change_only_as_documented(
-    new_stack: Callable[..., Stack], aws: Aws
-):
-    stack = new_stack({})
-    for package in ("evidence", "guardrails", "roles"):
-        (stack.directory / package).symlink_to(PROJECT / package)
-    console = Console(aws)
-    console.bucket()
-    arns = {
-        "same": console.source("same", "AEM", "", OWN),
-        "wide": console.source("wide", "JIRA", WIDE, OWN, **FROM_CONSOLE),
-        "other": console.source("other", "SLACK", WIDE, "console", **FROM_CONSOLE),
-        "documents": console.source("documents", "S3V2", console_s3_policy(), OWN, **FROM_CONSOLE),
-        "files": console.source("files", "S3V2", console_s3_policy(), "console"),
-    }
-    console.source("custom", "CUSTOM", WIDE, OWN)
-    command = f"venv/bin/python -m roles adopt --all --stack {stack.name} --force"
-    adopted = stack.execute(*shlex.split(command), check=False)
-    assert adopted.returncode == 1, adopted.stdout
-    assert "Left out: 1." in adopted.stdout
-    roles, policies = kept(aws), {name: aws.role_policies(name) for name in aws.roles()}
-    (importing,) = (line for line in adopted.stdout.splitlines() if line.startswith("pulumi import "))
-    stack.execute("sh", "-euc", importing)
-    assert {name: aws.role_policies(name) for name in aws.roles()} == policies
-    steps = stack.up().steps
-    assert {operation for operation, _, _ in steps} <= {"same", "update", "create"}
-    assert not [name for operation, name, _ in steps if operation == "create" and "role" in name]
-    assert stack.up("--expect-no-changes").exit_code == 0
-    assert stack.outputs()["roleArns"] == arns
-    assert kept(aws) == roles
-    for name in arns:
-        role = f"QBusiness-DataSource-{name}"
-        found = aws.role_policies(role)
-        assert found.keys() == {*policies[role], OWN}
-        assert in_one_line(found[OWN]) == console.expected[role], name
-        assert in_one_line(aws.trust_policy(role)) == TRUST, name
-    # A data source that is created later joins the others, which stay as they are.
-    stack.run("config", "set", "--path", "dataSources.wide.protect", "true", "--type", "bool")
-    console.source("later", "ZENDESK", "", OWN)
-    stack.execute(*shlex.split(command), check=False)
-    stack.execute("sh", "-euc", importing)
-    assert {operation for operation, _, _ in stack.up().steps} == {"same", "update"}
-    assert stack.outputs()["roleArns"].keys() - arns.keys() == {"later"}
-    assert '"protect": true\n' in stack.config_file.read_text()

@@ -1,0 +1,120 @@
+"""Find what the update after an import changes in a role: its access, and which policies go."""
+
+import json
+from typing import Any, NamedTuple, cast
+
+from components.connector_role import POLICY_NAME
+from roles.account import Account, Role
+from roles.arns import Arn
+from roles.difference import (
+    TRUST_POLICY,
+    Verdict,
+    compare,
+    program_statements,
+    role_statements,
+)
+
+
+class Change(NamedTuple):
+    """What the update, and the commands after it, change in a role."""
+
+    lost: tuple[Verdict, ...]
+    """Statements of the role, with the access that no policy allows any more."""
+    gained: tuple[Verdict, ...]
+    """Statements of the program, with the access that no policy allowed, and denials that end."""
+    text: bool
+    """Whether a policy is written, even if it allows the same."""
+    inline: str | None = None
+    """The inline policy that the update replaces with the role policy."""
+    attached: str | None = None
+    """The ARN of the attached policy that the role policy replaces; the user detaches it."""
+
+    @property
+    def is_only_text(self) -> bool:
+        """Whether a policy is written, and the access stays the same."""
+        return self.text and not self.lost and not self.gained
+
+    def spares(self, policy: str) -> bool:
+        """Return whether the role loses no access of a replaced policy, which denies nothing."""
+        return not any(verdict.policy == policy for verdict in (*self.lost, *self.gained))
+
+
+def find_change(
+    account: Account, role: Role, trust_policy: str, role_policy: str, *, replace: bool
+) -> Change:
+    """Compare a role with itself after the update, which writes the program's policies.
+
+    A policy that the role policy can replace is replaced if the role loses none of its access, or if
+    `replace` is true.
+    """
+    written = trust_policy, role_policy
+    change = _compare(role, *written)
+    if inline := _only_inline(role):
+        replaced = _compare(role, *written, inline)
+        if replace or replaced.spares(inline):
+            change = replaced
+    if attached := _only_attached(role, account):
+        replaced = _compare(role, *written, change.inline, attached)
+        if replace or replaced.spares(attached):
+            change = replaced
+    return change
+
+
+def _only_inline(role: Role) -> str | None:
+    """Return the name of the only inline policy, unless the update writes it."""
+    names = [*role.inline_policies]
+    return names[0] if len(names) == 1 and POLICY_NAME not in names else None
+
+
+def _only_attached(role: Role, account: Account) -> str | None:
+    """Return the ARN of the only attached policy, if the customer manages it for this role alone."""
+    if len(role.attached or ()) != 1 or len(role.attached_policies) != 1:
+        return None
+    (arn,) = role.attached_policies
+    if Arn.of(arn).account != Arn.of(role.arn).account:
+        return None
+    policy = account.policy(arn)
+    alone = policy.get("AttachmentCount") == 1 and not policy.get("PermissionsBoundaryUsageCount")
+    return arn if alone else None
+
+
+def _compare(
+    role: Role,
+    trust_policy: str,
+    role_policy: str,
+    inline: str | None = None,
+    attached: str | None = None,
+) -> Change:
+    """Compare a role with itself after an update that replaces these policies.
+
+    Access is kept only if that is certain.
+    """
+    written = program_statements(trust_policy, role_policy)
+    before = role_statements(role)
+    changed = {TRUST_POLICY, POLICY_NAME, inline, attached}
+    gone = [each for each in before if each.policy in changed]
+    allowed = [each for each in before if each.allows]
+    kept = [each for each in allowed if each.policy not in changed]
+    ended = compare([*written, *kept], gone).role
+    new = compare(written, allowed).program
+    return Change(
+        tuple(each for each in ended if each.verdict == "excess"),
+        tuple(each for each in (*new, *ended) if each.verdict in ("missing", "denies")),
+        not _same_text(role.trust_policy, json.loads(trust_policy))
+        or not _same_text(role.inline_policies.get(POLICY_NAME), json.loads(role_policy)),
+        inline,
+        attached,
+    )
+
+
+def _same_text(one: object, other: object) -> bool:
+    """Return whether two documents differ only in the order of lists, and in lists of one value."""
+    return _in_order(one) == _in_order(other)
+
+
+def _in_order(value: object) -> Any:
+    if isinstance(value, dict):
+        return {name: _in_order(its) for name, its in cast("dict[str, object]", value).items()}
+    values = cast("list[object]", value) if isinstance(value, list) else [value]
+    found = [_in_order(each) if isinstance(each, dict) else each for each in values]
+    return sorted(json.dumps(each, sort_keys=True) for each in found)

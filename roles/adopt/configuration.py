@@ -1,0 +1,97 @@
+"""Write the settings of entries as the configuration of a stack."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from components.data_sources import MAXIMUM_MEMBERS, MAXIMUM_SIZE, size_in_bytes
+from components.default_provider import ALLOWED_ACCOUNTS
+from components.stack_config import DATA_SOURCES, camel_case, config_key
+from roles.adopt.entries import Entry
+from roles.adopt.existing import Existing
+from roles.arns import Arn
+from roles.errors import InputError
+from roles.requirements import Requirements
+
+_TOP: Final = ("region", "application_id")
+"""Settings that all data sources of an application share."""
+
+
+def of_one(entry: Entry, before: Existing, project: str) -> dict[str, object]:
+    """Return the configuration of a stack with one role."""
+    settings = {**entry.requirements.settings(), **before.protect}
+    return {**_provider(entry.requirements), **_spelled(settings, project)}
+
+
+def of_several(entries: Mapping[str, Entry], before: Existing, project: str) -> dict[str, object]:
+    """Return the configuration of a stack with `dataSources`; the most frequent index is the default."""
+    first = next(iter(entries.values())).requirements
+    indexes = Counter(each.requirements.index_id for each in entries.values())
+    default = {"application_id": first.application_arn, "index_id": indexes.most_common(1)[0][0]}
+    sources: dict[str, object] = {}
+    for name, each in entries.items():
+        settings = each.requirements.settings()
+        if settings["index_id"] == default["index_id"]:
+            del settings["index_id"]
+        # A default at the top level, set later, must not replace the role.
+        settings.setdefault("role_path", "/")
+        own = {camel_case(setting): value for setting, value in settings.items() if setting not in _TOP}
+        sources[name] = {**own, **before.protect_of(name)}
+    top = _spelled({**default, **before.protect}, project)
+    return {**_provider(first), **top, f"{project}:{DATA_SOURCES}": sources}
+
+
+def check_limits(
+    entries: Mapping[str, Entry], configure: Callable[[Mapping[str, Entry]], Mapping[str, object]]
+) -> None:
+    """Raise InputError if one stack cannot have so many members, with a way to split them."""
+
+    def size(some: Mapping[str, Entry]) -> int:
+        values = configure(some).items()
+        passed = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values}
+        return size_in_bytes(passed)
+
+    def fit(some: Mapping[str, Entry]) -> bool:
+        return len(some) <= MAXIMUM_MEMBERS and size(some) <= MAXIMUM_SIZE
+
+    if fit(entries):
+        return
+    by_connector: dict[str, dict[str, Entry]] = {}
+    for name, each in entries.items():
+        by_connector.setdefault(each.requirements.connector.name, {})[name] = each
+    parts: list[tuple[list[str], dict[str, Entry]]] = []
+    for connector, own in sorted(by_connector.items(), key=lambda item: -len(item[1])):
+        for connectors, some in parts:
+            if fit(some | own):
+                connectors.append(connector)
+                some.update(own)
+                break
+        else:
+            parts.append(([connector], {**own}))
+    lines = [
+        f"  --connector {' --connector '.join(connectors)}  ({len(some)} data sources"
+        f"{'' if fit(some) else ', too many: adopt each of them alone, with --data-source'})"
+        for connectors, some in parts
+    ]
+    raise InputError(
+        f"one stack can have {MAXIMUM_MEMBERS} data sources and {MAXIMUM_SIZE:,} bytes of settings; "
+        f"these have {len(entries)} and {size(entries):,}. Use {len(parts)} stacks: repeat the command "
+        "for each, with these options:",
+        *lines,
+        details={
+            "connectors": {connector: len(own) for connector, own in by_connector.items()},
+            "stacks": [connectors for connectors, _ in parts],
+        },
+    )
+
+
+def _provider(requirements: Requirements) -> dict[str, object]:
+    """Return the configuration of the AWS provider for an application."""
+    account = Arn.of(requirements.application_arn).account
+    return {config_key("region"): requirements.region, ALLOWED_ACCOUNTS: [account]}
+
+
+def _spelled(settings: Mapping[str, object], project: str) -> dict[str, object]:
+    """Return settings by their keys in stack configuration."""
+    return {config_key(name, f"{project}:"): value for name, value in settings.items()}

@@ -1,0 +1,201 @@
+"""Plan the import of roles: each data source becomes an entry of a stack, or is left out."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from components.arguments import SettingsError
+from components.connector_role import POLICY_NAME
+from components.connectors import Connector
+from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE
+from roles.account import Account, DataSource, Role
+from roles.adopt.access import Change, find_change
+from roles.adopt.existing import Existing
+from roles.detection import connectors_of
+from roles.difference import Difference, compare_role
+from roles.errors import InputError, OddAnswerError, concerns_every_call
+from roles.findings import Finding, State, skipped, unread
+from roles.output import Notes, Output, Remarks
+from roles.reading import read_each
+from roles.requirements import Requirements, is_reserved, read_requirements
+
+_HOUR: Final = 3600
+
+
+class Entry(NamedTuple):
+    """A data source, with its role, which is imported, or with a new one."""
+
+    data_source: DataSource
+    requirements: Requirements
+    difference: Difference
+    change: Change
+    warnings: tuple[str, ...]
+    shared: str | None = None
+    """The ARN of the role that the data source shares, in place of which it gets a new one."""
+
+    @property
+    def role(self) -> Role:
+        """The role that is imported; the new role of a data source has no name yet."""
+        return self.requirements.role
+
+
+def plan(
+    account: Account,
+    source: DataSource,
+    notes: Notes,
+    connector: Connector | None = None,
+    *,
+    replace: bool,
+) -> Entry:
+    """Read a data source and its role; raises InputError or SettingsError with all reasons not to."""
+    requirements, findings = read_requirements(account, source, connector)
+    for note in findings:
+        if note.state is State.NOTE:
+            notes.warn(note.text)
+    reasons = [line for finding in findings for line in finding.details]
+    if requirements is None or reasons:
+        heading = f"the role of data source {source.id} cannot be imported, for {len(reasons)} reasons:"
+        raise InputError(
+            *reasons if len(reasons) == 1 else (heading, *(f"  {each}" for each in reasons))
+        )
+    role = requirements.role
+    if requirements.settings().get("tags", {}).keys() == {"secure"}:
+        raise InputError(
+            'the role has one tag, called "secure", which a stack\'s configuration takes for a secret: '
+            "add another tag to the role"
+        )
+    trust_policy, role_policy, warnings = requirements.render()
+    assert trust_policy is not None  # noqa: S101 every setting is known
+    assert role_policy is not None  # noqa: S101 every setting is known
+    difference = compare_role(role, trust_policy, role_policy)
+    change = find_change(account, role, trust_policy, role_policy, replace=replace)
+    warnings = (*_warnings(role), *_warnings_of_size(role, role_policy), *warnings)
+    return Entry(source, requirements, difference, change, warnings)
+
+
+def plan_all(
+    account: Account, sources: Sequence[DataSource], output: Output, *, replace: bool
+) -> tuple[list[Entry], dict[DataSource, Finding]]:
+    """Plan the import of each data source's role, or find why it is left out."""
+
+    def read(source: DataSource) -> tuple[Entry | Finding, Remarks]:
+        remarks = Remarks(output.verb)
+        try:
+            if connectors_of(source.type):
+                return plan(account, source, remarks, replace=replace), remarks
+            found = skipped(f"no connector of this program has the type {source.type}")
+        except InputError as error:
+            # A heading and reasons, or one reason.
+            found = skipped("; ".join(line.strip() for line in error.lines[1:] or error.lines))
+        except SettingsError as error:
+            found = skipped("; ".join(f"{each.name}: {each.message}" for each in error.problems))
+        except (ClientError, OddAnswerError) as error:
+            if concerns_every_call(error):
+                raise
+            found = unread(error)
+        return found, remarks
+
+    entries: list[Entry] = []
+    left_out: dict[DataSource, Finding] = {}
+    for source, (found, remarks) in zip(sources, read_each(read, sources, output, "roles"), strict=True):
+        for text in remarks.texts:
+            output.warn(text)
+        if isinstance(found, Entry):
+            entries.append(found)
+        else:
+            left_out[source] = found
+    return entries, left_out
+
+
+def new_role(entry: Entry) -> Entry:
+    """Return the entry with a new role in place of one that the data source shares with others."""
+    requirements = entry.requirements._replace(role=entry.role._replace(name=""))
+    unchanged = Difference((), ()), Change((), (), text=False)
+    return Entry(entry.data_source, requirements, *unchanged, (), entry.role.arn)
+
+
+def _warnings(role: Role) -> Iterator[str]:
+    """Warn of policies that could not be read, and of properties that a stack cannot keep."""
+    if role.denied:
+        yield (
+            f"{role.denied} is not allowed: the comparison lacks the policies that it reads, so that "
+            "more may be in excess and less may be missing than it shows"
+        )
+    if role.maximum_session_duration != _HOUR:
+        yield (
+            "no setting keeps the role's maximum session duration of "
+            f"{role.maximum_session_duration} seconds: it becomes an hour if the first `pulumi up` does "
+            "not refresh, or if the role is replaced. It does not limit sessions of AWS services"
+        )
+    if own := [key for key in role.tags if is_reserved(key)]:
+        yield (
+            f"the role has tags that only AWS can set ({', '.join(own)}), and keeps them. If they name "
+            "an owner, release the role there first: docs/adopt.md"
+        )
+
+
+def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
+    """Warn if the role policy does not fit beside the inline policies, even those that it replaces."""
+    documents = {**role.inline_policies, POLICY_NAME: json.loads(role_policy)}
+    sizes = {name: _size(document) for name, document in documents.items()}
+    if (excess := sum(sizes.values()) - MAXIMUM_INLINE_SIZE) > 0:
+        listed = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
+        yield (
+            f"there is no room for the role policy: the inline policies of a role may have "
+            f"{MAXIMUM_INLINE_SIZE:,} characters together, and these would have {excess:,} more "
+            f"({listed}), so that `pulumi up` would fail with LimitExceeded: first make room, as "
+            "docs/adopt.md describes"
+        )
+
+
+def _size(document: Mapping[str, Any]) -> int:
+    """Return the size that IAM counts: characters without whitespace."""
+    return len("".join(json.dumps(document, ensure_ascii=False).split()))
+
+
+def names(entries: Sequence[Entry], given: Sequence[tuple[str, str]], before: Existing) -> list[str]:
+    """Return a unique name for each member: the present or chosen one, or one like the display name.
+
+    Raises InputError for chosen names that cannot be used.
+    """
+    chosen = dict(given)
+    if len(chosen) < len(given):
+        twice = Counter(identifier for identifier, _ in given).most_common(1)[0][0]
+        raise InputError(f"--name is given several times for data source {twice}: give it one name")
+    roles = {each.data_source.id: each.role.name for each in entries}
+    if unknown := set(chosen) - set(roles):
+        raise InputError(f"--name {min(unknown)}=...: no role of this data source is adopted")
+    for identifier, name in chosen.items():
+        before.check_chosen(identifier, name, roles[identifier])
+    fixed = [before.name_of(role) or chosen.get(identifier) for identifier, role in roles.items()]
+    taken = Counter(filter(None, fixed))
+    if doubles := [name for name, count in taken.items() if count > 1]:
+        raise InputError(f"several data sources would have the name {doubles[0]}: change --name")
+    found: list[str] = []
+    for name, each in zip(fixed, entries, strict=True):
+        source = each.data_source
+        found.append(name or _free(_valid(source.name or source.type), taken))
+        taken[found[-1]] += 1
+    return found
+
+
+def _valid(text: str) -> str:
+    """Return a valid name that resembles a display name."""
+    name = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
+    if not name or not name[0].isalpha():
+        name = f"source-{name}".rstrip("-")
+    return "secure-source" if name == "secure" else name[:MAXIMUM_COMPONENT_NAME_LENGTH].rstrip("-")
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return the name, or the first free one with a number."""
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        suffix = f"-{number}"
+        candidate = f"{name[: MAXIMUM_COMPONENT_NAME_LENGTH - len(suffix)].rstrip('-')}{suffix}"
+    return candidate

@@ -1,0 +1,42 @@
+"""Write the shell script that restores the policies of roles as they are before the import."""
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from components.connector_role import POLICY_NAME
+from roles.account import Role
+from roles.aws_cli import aws_command
+
+
+def script(roles: Iterable[Role]) -> str:
+    """Return the script; its argument is the name of the role to restore."""
+    cases = "\n".join(f"{shlex.quote(role.name)})\n{_commands(role)}\n;;" for role in roles)
+    return f"""\
+#!/bin/sh
+# Restore the trust policy and the inline policies of a role as `roles adopt` found them.
+# `pulumi up` would change them again: first remove the role from its stack (docs/adopt.md).
+set -eu
+case "${{1:?name the role to restore}}" in
+{cases}
+*) echo "$1: this script has no policies of such a role" >&2 && exit 2 ;;
+esac
+"""
+
+
+def _commands(role: Role) -> str:
+    """Return the commands that restore a role: nothing is deleted before its policies are back."""
+    trust = {"role_name": role.name, "policy_document": _text(role.trust_policy)}
+    commands = [aws_command("iam update-assume-role-policy", **trust)]
+    for name, document in role.inline_policies.items():
+        policy = {"role_name": role.name, "policy_name": name, "policy_document": _text(document)}
+        commands.append(aws_command("iam put-role-policy", **policy))
+    if POLICY_NAME not in role.inline_policies:
+        own = {"role_name": role.name, "policy_name": POLICY_NAME}
+        commands.append(aws_command("iam delete-role-policy", **own))
+    return "\n".join(commands)
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2)

@@ -1,0 +1,137 @@
+"""Select the data sources of the account to adopt: one, or all of an application."""
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+
+from botocore.exceptions import ClientError
+
+from components.connectors import Connector
+from roles.account import Account, DataSource, Role
+from roles.detection import connectors_of, find_connector, find_uses
+from roles.errors import InputError, OddAnswerError, concerns_every_call, explain
+from roles.output import Notes, Output
+from roles.reading import read_each
+
+
+def without_excluded(sources: Sequence[DataSource], options: argparse.Namespace) -> list[DataSource]:
+    """Return the data sources without the excluded ones; raises InputError for unknown IDs."""
+    if unknown := {*options.exclude, *options.take} - {source.id for source in sources}:
+        raise InputError(
+            f"there is no data source {min(unknown)}: check --exclude, --take, and --application"
+        )
+    return [source for source in sources if source.id not in options.exclude]
+
+
+def choose(found: Sequence[DataSource], options: argparse.Namespace, output: Output) -> DataSource:
+    """Return the only data source that matches the options, or the one that the user chooses."""
+    connector: Connector | None = next(iter(options.connector), None)
+    choices = [source for source in found if _is_offered(source, options.data_source, connector)]
+    if not choices:
+        missing = f"no data source {options.data_source}" if options.data_source else "no data source"
+        kind = f" of the connector {connector.name}" if connector else ""
+        types = ", ".join(sorted({source.type for source in found})) or "none"
+        raise InputError(
+            f"there is {missing}{kind} (there are {len(found)}, of these types: {types}): check "
+            "--application, --region and --connector, or pass --data-source"
+        )
+    if len(choices) == 1:
+        if not options.data_source:
+            output(f"the only choice: {_named(choices[0])}")
+        return choices[0]
+    if options.json or not output.can_ask:
+        raise InputError(
+            "which data source? Pass one of",
+            *(f"  {_named(choice)}" for choice in choices),
+            details={"choices": [choice.document() for choice in choices]},
+        )
+    menu = [f"{number:3}  {_named(choice)}" for number, choice in enumerate(choices, start=1)]
+    while True:
+        answer = output.ask(f"Which data source, 1 to {len(choices)}? ", *menu)
+        if answer.isdecimal() and 1 <= int(answer) <= len(choices):
+            return choices[int(answer) - 1]
+        menu = []
+
+
+def _is_offered(source: DataSource, identifier: str | None, connector: Connector | None) -> bool:
+    """Return whether the options select a data source; of an unknown type, only --data-source does."""
+    if identifier:
+        return source.id == identifier
+    if connector:
+        return source.type.upper() in connector.types.split()
+    return bool(connectors_of(source.type))
+
+
+def _named(source: DataSource) -> str:
+    kind = f"{source.type}, {source.status}"
+    return f"--data-source {source.id}  {source.name} ({kind}) of application {source.application_label}"
+
+
+def warn_of_others(account: Account, role: Role, others: Sequence[DataSource], notes: Notes) -> None:
+    """Warn of other data sources that run under the role, and would lose access."""
+    readings = read_each(account.data_source, others, notes, "other data sources")
+    for other, found in zip(others, readings, strict=True):
+        if found.get("roleArn") == role.arn:
+            notes.warn(
+                f"data source {other.id} of index {other.index_id} and application "
+                f"{other.application_id} runs under the same role, which will be for this one "
+                "only: first give the other its own role"
+            )
+
+
+def of_one_application(
+    sources: Sequence[DataSource], options: argparse.Namespace
+) -> Sequence[DataSource]:
+    """Return the selected data sources; raises InputError for several applications."""
+    if options.application:
+        sources = [source for source in sources if source.application_id == options.application]
+    applications = {source.application_id: source.application_name for source in sources}
+    if len(applications) > 1:
+        raise InputError(
+            "which application? A stack has one: pass one of",
+            *(f"  --application {identifier}  {name}" for identifier, name in applications.items()),
+            details={"applications": [*applications]},
+        )
+    return sources
+
+
+def of_connectors(
+    account: Account, sources: Sequence[DataSource], connectors: Sequence[Connector]
+) -> Sequence[DataSource]:
+    """Return the data sources of the selected connectors; raises InputError for none."""
+
+    def is_selected(source: DataSource) -> bool:
+        try:
+            return find_connector(find_uses(account.data_source(source))) in connectors
+        except (ClientError, InputError, OddAnswerError):
+            return any(connector in connectors for connector in connectors_of(source.type))
+
+    if connectors:
+        sources = [*filter(is_selected, sources)]
+    if not sources:
+        raise InputError("there is no data source: check --application, --region, and --connector")
+    return sources
+
+
+def count_users(account: Account, sources: Sequence[DataSource], notes: Notes) -> Counter[str]:
+    """Count the data sources of the account, in any application, that run under each role."""
+
+    def role_arn(source: DataSource) -> str | ClientError | OddAnswerError:
+        try:
+            return str(account.data_source(source).get("roleArn"))
+        except (ClientError, OddAnswerError) as error:
+            if concerns_every_call(error):
+                raise
+            return error
+
+    users: Counter[str] = Counter()
+    found = read_each(role_arn, sources, notes, "data sources")
+    for source, arn in zip(sources, found, strict=True):
+        if isinstance(arn, str):
+            users[arn] += 1
+        else:
+            notes.warn(
+                f"data source {source.id} could not be read: it may run under one of the adopted roles, "
+                f"and that role would no longer serve it ({explain(arn)})"
+            )
+    return users

@@ -1,0 +1,214 @@
+"""`roles adopt` shows what the update after the import changes, and replaces policies without a loss."""
+
+import json
+import os
+import re
+import subprocess
+from typing import Any, Final
+
+import pytest
+
+from evidence.examples import ACCOUNT
+from sandbox.environment import AWS_CLI
+from tests.helpers.stacks import Aws
+from tests.helpers.support import size
+from tests.helpers.world import (
+    INGEST,
+    NAME,
+    OWN,
+    TRUST,
+    WIDE,
+    World,
+    allow,
+    deny,
+    own_policy,
+    policy,
+)
+from tests.roles.adopt.help import large
+
+pytestmark = pytest.mark.slow
+
+ROOT: Final = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+UNCHANGED: Final = """\
+Roles that lose access in `pulumi up`: 0
+Roles that gain access in `pulumi up`: 0
+Roles whose policies change only in their text: {}
+"""
+
+
+def trusting(*principals: dict[str, str]) -> str:
+    """Return the program's trust policy with a statement for each other principal."""
+    document = json.loads(TRUST)
+    document["Statement"] += [
+        {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+        for principal in principals
+    ]
+    return json.dumps(document)
+
+
+def sh(world: World, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that `adopt` has printed, in its directory."""
+    path = f"{AWS_CLI}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path}
+    arguments = ["sh", "-c", command]
+    return subprocess.run(
+        arguments, cwd=world.directory, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def changes(said: Any) -> str:
+    """Return the part of the output about the access that changes."""
+    (found,) = re.findall(r"\n(Roles that lose .*?\n)\n", said.out, re.DOTALL)
+    return found
+
+
+def imported(said: Any) -> list[str]:
+    """Return the IDs of the imported policies."""
+    resources = said.json["import"]["resources"]
+    return [it["id"] for it in resources if it["type"] == "aws:iam/rolePolicy:RolePolicy"]
+
+
+def test_the_access_that_a_role_loses_and_gains_is_named_before_the_import_command(world: World):
+    without_ingestion = own_policy("SECRET", without="AllowsAmazonQToIngestDocuments")
+    world.make(trust=trusting(ROOT), policies={"console": without_ingestion})
+    said = world.adopt()
+    assert (
+        "\nRoles that lose access in `pulumi up`: 1\n"
+        f"  aem-connector ({NAME})\n"
+        "      sts:AssumeRole\n"
+        f"        by AWS:arn:aws:iam::{ACCOUNT}:root\n"
+        "Roles that gain access in `pulumi up`: 1\n"
+        f"  aem-connector ({NAME})\n"
+        f"      {', '.join(INGEST)}\n"
+    ) in said.out
+    assert said.out.index("Roles that lose") < said.out.index("Written: ")
+    change = world.adopt("--json", "--force").json["change"]
+    assert [(it["policy"], it["access"][0]["actions"]) for it in change["lost"]] == [
+        ("trust policy", ["sts:AssumeRole"])
+    ]
+    assert [it["statement"] for it in change["gained"]] == ["AllowsAmazonQToIngestDocuments"]
+    assert change["onlyText"] is False
+
+
+def test_a_trust_policy_that_gets_conditions_loses_access(world: World):
+    service = {"Principal": {"Service": "qbusiness.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    world.make(trust=policy({"Effect": "Allow", **service}), policies={OWN: own_policy()})
+    assert (
+        "      sts:AssumeRole, under another condition\n        by Service:qbusiness.amazonaws.com\n"
+        "Roles that gain access in `pulumi up`: 0\n"
+    ) in world.adopt().out
+
+
+@pytest.mark.parametrize(
+    ("trust", "same"), [(TRUST, 0), (TRUST.replace("AllowsAmazonQServicePrincipal", "Console"), 1)]
+)
+def test_only_the_text_of_an_equivalent_policy_changes(world: World, trust: str, same: int):
+    world.make(trust=trust, policies={OWN: own_policy()})
+    said = world.adopt()
+    assert changes(said) == UNCHANGED.format(same)
+    # A role that does not change needs no way back.
+    assert ("restore-roles-1.sh" in world.files) is bool(same)
+
+
+def test_the_only_inline_policy_is_replaced_if_the_role_loses_no_access(world: World):
+    world.make(policies={"console": own_policy().replace("AllowsAmazonQTo", "")})
+    said = world.adopt()
+    assert "Role policy: replaces console.\n" in said.out
+    assert changes(said) == UNCHANGED.format(1)
+    assert imported(world.adopt("--json", "--force")) == [f"{NAME}:console"]
+
+
+@pytest.mark.parametrize(
+    ("policies", "kept"),
+    [
+        ({"console": WIDE}, "console"),
+        ({"console": own_policy("SECRET", deny("s3:*", "*"))}, "console"),
+        ({"console": own_policy(), "other": own_policy()}, "console, other"),
+    ],
+    ids=["loses access", "denies", "one of several"],
+)
+def test_another_policy_is_kept_beside_the_role_policy(
+    world: World, policies: dict[str, str], kept: str
+):
+    world.make(policies=policies)
+    assert f"Role policy: new, beside {kept}.\n" in world.adopt().out
+    assert imported(world.adopt("--json", "--force")) == []
+
+
+def test_a_policy_is_replaced_in_any_case_with_the_option_and_its_loss_is_named(world: World):
+    world.make(policies={"console": own_policy("SECRET", allow("s3:GetObject", "*"))})
+    said = world.adopt("--replace-policies")
+    assert "Role policy: replaces console.\n" in said.out
+    assert changes(said) == (
+        f"Roles that lose access in `pulumi up`: 1\n  aem-connector ({NAME})\n"
+        "      s3:GetObject\n        on *\n"
+        "Roles that gain access in `pulumi up`: 0\n"
+        "Roles whose policies change only in their text: 0\n"
+    )
+    world.iam.delete_role_policy(RoleName=NAME, PolicyName="console")
+    world.put_policy(own_policy(world.secret_arn, deny("s3:*", "*")), "console", NAME)
+    denied = "      no longer denied: s3:*\n        on *\n"
+    assert denied in world.adopt("--replace-policies", "--force").out
+
+
+@pytest.mark.parametrize("case", ["alone", "shared", "wide", "several"])
+def test_the_only_attached_policy_of_a_role_alone_is_detached_by_commands_after_the_update(
+    world: World, case: str
+):
+    world.make()
+    arn = world.managed("Q-Business", WIDE if case == "wide" else own_policy(world.secret_arn))
+    world.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
+    if case == "shared":
+        world.iam.attach_role_policy(RoleName=world.role("other").rpartition("/")[2], PolicyArn=arn)
+    if case == "several":
+        world.attach(NAME, "more", own_policy(world.secret_arn))
+    said = world.adopt()
+    commands = (
+        f"aws iam detach-role-policy --role-name {NAME} --policy-arn {arn} && "
+        f"aws iam delete-policy --policy-arn {arn}\n"
+    )
+    assert said.out.endswith(commands) is (case == "alone")
+    if case == "wide":
+        said = world.adopt("--replace-policies", "--force")
+        assert said.out.endswith(commands)
+        assert f"  aem-connector ({NAME})\n      *\n        on *\n" in said.out
+
+
+ROLE_POLICY_SIZE: Final = size(own_policy()) - len("SECRET")
+"""Without the secret's ARN, whose length depends on the account."""
+
+
+@pytest.mark.parametrize("over", [0, 359])
+def test_a_role_without_room_for_the_role_policy_is_a_warning_with_the_sizes(world: World, over: int):
+    world.make()
+    own = ROLE_POLICY_SIZE + len(world.secret_arn)
+    most = 10_240 - own + over
+    world.put_policy(large("full", most), "full", NAME)
+    warning = (
+        "adopt: warning: there is no room for the role policy: the inline policies of a role may have "
+        f"10,240 characters together, and these would have 359 more (full {most:,}, {OWN} {own:,}), so "
+        "that `pulumi up` would fail with LimitExceeded: first make room, as docs/adopt.md describes\n"
+    )
+    assert (warning in world.adopt().err) is bool(over)
+
+
+def test_the_script_restores_the_policies_of_one_role(world: World):
+    trust, document = trusting(ROOT), own_policy().replace("Allows", "It's ")
+    world.make(trust=trust, policies={"console's": document}, role={"Path": "/q/"})
+    said = world.adopt()
+    assert f"\n\nsh restore-roles-1.sh {NAME}\n" in said.out
+    aws = Aws({"AWS_ENDPOINT_URL": world.server.url})
+    before = aws.trust_policy(NAME), aws.role_policies(NAME)
+    # As the update does.
+    world.iam.update_assume_role_policy(RoleName=NAME, PolicyDocument=TRUST)
+    world.iam.delete_role_policy(RoleName=NAME, PolicyName="console's")
+    world.put_policy(own_policy(world.secret_arn), OWN, NAME)
+    assert sh(world, f"sh restore-roles-1.sh {NAME}").returncode == 0
+    assert (aws.trust_policy(NAME), aws.role_policies(NAME)) == before
+    other = sh(world, "sh restore-roles-1.sh Other")
+    assert (other.returncode, other.stderr) == (2, "Other: this script has no policies of such a role\n")
+    # The first script alone has the policies after the update.
+    first = world.path("restore-roles-1.sh").read_text()
+    world.adopt("--force")
+    assert world.path("restore-roles-1.sh").read_text() == first
+    assert "restore-roles-2.sh" in world.files

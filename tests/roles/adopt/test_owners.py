@@ -1,0 +1,95 @@
+"""`roles adopt` leaves out the roles that another stack owns."""
+
+from typing import Any
+
+import pytest
+from moto.iam.models import iam_backends
+
+from evidence.examples import ACCOUNT
+from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.support import PROJECT_NAME
+from tests.helpers.world import NAME, World, data_source_id
+from tests.roles.adopt.help import Backend, role_resource
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_role_of_another_stack_is_left_out_unless_it_is_taken(world: World, backend: Backend):
+    world.add_own(name="Mine")
+    owned = world.role_arn
+    world.add_own(name="Free")
+    backend.add("acme/website/prod", role_resource(owned))
+    said = world.adopt("--all")
+    assert said.code == 1
+    assert (
+        f"  Mine (AEM, {data_source_id(1)}): the stack acme/website/prod owns the role qbusiness-Mine, "
+        "and a role with two owners is deleted with either: first release it there (docs/adopt.md), or "
+        f"take it with --take {data_source_id(1)}\n"
+    ) in said.out
+    assert world.adopt("--all", "--dry-run", "--take", data_source_id(1)).code == 0
+    assert world.adopt("--all", "--force", "--exclude", data_source_id(1)).code == 0
+    assert "no role can be adopted" in world.adopt("--dry-run", "--data-source", data_source_id(1)).err
+
+
+@pytest.mark.parametrize("name", ["prod", "acme/prod", f"acme/{PROJECT_NAME}/prod"])
+@pytest.mark.parametrize("listed", ["prod", f"acme/{PROJECT_NAME}/prod"])
+def test_the_stack_that_adopts_a_role_may_have_it_already(
+    world: World, backend: Backend, name: str, listed: str
+):
+    world.make()
+    backend.add(listed, role_resource(world.role_arn))
+    assert world.run("adopt", "--dry-run", "--stack", name).code == 0
+
+
+@pytest.mark.parametrize("name", [f"other/{PROJECT_NAME}/prod", "acme/other/prod"])
+def test_a_stack_of_the_same_name_elsewhere_is_another_one(world: World, backend: Backend, name: str):
+    world.make()
+    backend.add(name, role_resource(world.role_arn))
+    said = world.run("adopt", "--dry-run", "--stack", f"acme/{PROJECT_NAME}/prod")
+    assert f"the stack {name} owns" in said.err
+
+
+@pytest.mark.parametrize(
+    ("resource", "owns"),
+    [
+        ({"type": "aws-native:iam:Role"}, True),
+        ({"external": True}, False),
+        ({"type": "aws:iam/rolePolicy:RolePolicy"}, False),
+    ],
+    ids=["another provider", "only read", "another resource"],
+)
+def test_a_stack_owns_the_roles_that_it_manages(
+    world: World, backend: Backend, resource: dict[str, Any], owns: bool
+):
+    world.make()
+    backend.add("acme/website/prod", role_resource(world.role_arn, **resource))
+    assert ("acme/website/prod owns" in world.adopt("--dry-run").err) is owns
+
+
+def test_the_tags_of_cloudformation_name_an_owner(world: World):
+    world.make()
+    # IAM lets nobody set such a tag; services of AWS can.
+    role: Any = iam_backends[ACCOUNT]["aws"].get_role(NAME)
+    world.patch.setattr(role, "tags", [{"Key": "aws:cloudformation:stack-name", "Value": "q"}])
+    said = world.adopt()
+    assert said.code == 2
+    assert f"the CloudFormation stack q owns the role {NAME}, and a role with two owners" in said.err
+    assert world.adopt("--take", DATA_SOURCE_ID).code == 0
+
+
+def test_an_owner_that_cannot_be_read_is_not_denied(world: World, backend: Backend):
+    world.make()
+    backend.add("acme/website/old", role_resource(world.role_arn))
+    backend.add("acme/website/new", role_resource(f"{world.role_arn}2"))
+    said = world.adopt("--dry-run", "--stacks", "1")
+    assert said.code == 0
+    assert (
+        "warning: cannot tell whether a stack that was not read owns one of the roles: --stacks allows "
+        "only the last updated 1 of 2; pass --stacks 2 to read all\n"
+    ) in said.err
+    (backend.directory / "old.json").unlink()
+    unreadable = "warning: cannot tell whether the stack acme/website/old owns one of the roles: cat: "
+    assert unreadable in world.adopt("--dry-run").err
+    backend.program.unlink()
+    missing = "cannot tell whether another stack owns one of the roles: pulumi is not on PATH\n"
+    assert missing in world.adopt("--dry-run").err
