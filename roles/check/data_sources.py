@@ -134,9 +134,7 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
 
 def _names_recreated(subject: Subject, uses: Uses) -> bool:
     """Return whether a data source names the secret that was created again, which `secret` reports."""
-    if not subject.secret_arn or not uses.secret_id or subject.find_secret():
-        return False
-    new = subject.recreated_secret
+    new = subject.recreated_secret if subject.secret_arn else None
     return new is not None and _is_named(new, uses.secret_id, subject.account_id)
 
 

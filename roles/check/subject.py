@@ -192,11 +192,19 @@ class Subject:
 
     @property
     def recreated_secret(self) -> str | None:
-        """The ARN of the secret that has the name of the one in the policy, but another suffix."""
-        arn = str(self.secret_arn)
-        found = ignore_not_found(lambda: self.account.secret(arn.rpartition("-")[0]))
-        is_ours = found and found["ARN"] != arn and found["ARN"][:-7] == arn[:-7]
-        return found["ARN"] if found and is_ours else None
+        """The ARN of the secret that has the name of the one in the policy, but another suffix.
+
+        None if there is no such secret, or it cannot be read.
+        """
+        name, _, suffix = str(self.secret_arn).rpartition("-")
+        try:
+            found = ignore_not_found(lambda: self.account.secret(name))
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            return None
+        is_other = found and found["ARN"] != f"{name}-{suffix}" and found["ARN"].startswith(f"{name}-")
+        return found["ARN"] if found and is_other else None
 
     @property
     def secret_tags(self) -> list[tuple[str, str]] | None:
