@@ -70,7 +70,7 @@ def test_no_terminal_is_too_narrow(world: World, width: int, variables: dict[str
 def test_check_wraps_texts_and_keeps_commands_and_arns_whole(world: World):
     world.set(kmsKeyId=None)
     plain = world.check().out
-    seen = screen(60, "check", "--stack", "dev")
+    seen = screen(60, "check", "--stack", "dev", "--verbose")
     assert words(seen) == words(plain)
     assert (
         "\033[32mok       \033[0mindex: Main is active, and belongs to the\n         application\n"
