@@ -4,7 +4,6 @@ A block must be one command for the shell: Pulumi's CLI reads what follows a com
 """
 
 import fcntl
-import json
 import os
 import pty
 import re
@@ -14,7 +13,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import sys
 import termios
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -45,7 +43,6 @@ PATH=/usr/bin:/bin
 [ -t 0 ] && stty -icanon min 0 time 0
 cat >/dev/null
 [ -t 0 ] && stty icanon
-[ "$1 $2" = "stack export" ] && cat "$STATE"
 [ "$1 $2" = "sts get-caller-identity" ] && printf '%s\n' "$ACCOUNT"
 number=1
 while [ -e "$CALLS/$number" ]; do number=$((number + 1)); done
@@ -125,9 +122,7 @@ class Pasted:
     def __init__(self, shell: str, directory: Path, programs: set[str]) -> None:
         self.calls_directory = directory / "calls"
         self.failing = directory / "failing"
-        self.state = directory / "state.json"
         self.calls_directory.mkdir()
-        self.state.write_text("{}")
         bin_directory = directory / "bin"
         # Directories and program paths that the blocks use.
         (directory / "guardrails").mkdir()
@@ -145,7 +140,6 @@ class Pasted:
             "PS2": "",
             "CALLS": str(self.calls_directory),
             "FAILING": str(self.failing),
-            "STATE": str(self.state),
         }
         self.terminal = Terminal(SHELLS[shell], directory, environment)
 
@@ -244,37 +238,6 @@ def test_a_pasted_block_runs_every_command_and_stops_at_the_first_failure(pasted
             assert called == []
         pasted.terminal.paste(f"export {name}='{value}'\n")
     assert pasted.run(block) == (0, expected)
-
-
-@pytest.mark.slow
-def test_the_recovery_deletes_unfinished_resources_and_stops_at_the_first_failure(
-    shell: str, tmp_path: Path
-):
-    pasted = Pasted(shell, tmp_path, {"pulumi", "aws"})
-    (tmp_path / "bin" / "python3").symlink_to(sys.executable)
-    operations = [
-        {"type": "creating", "resource": {"type": "aws:iam/role:Role", "inputs": inputs}}
-        for inputs in (
-            {"name": "aem-connector-qbusiness-role-1a2b3c4", "__defaults": ["name"]},
-            # A role with a set name can be somebody else's.
-            {"name": "qbusiness-role", "__defaults": []},
-        )
-    ]
-    pasted.state.write_text(json.dumps({"deployment": {"pending_operations": operations}}))
-    (block,) = (text for text in BLOCKS.values() if "pending_operations" in text)
-    expected = [
-        ["pulumi", "cancel", "--yes"],
-        ["pulumi", "stack", "export", "--show-secrets"],
-        ["aws", "sts", "get-caller-identity", "--query", "Account", "--output", "text"],
-        ["aws", "iam", "delete-role", "--role-name", "aem-connector-qbusiness-role-1a2b3c4"],
-        ["pulumi", "preview", "--run-program", "--non-interactive"],
-        ["pulumi", "refresh", "--run-program", "--yes", "--skip-preview", "--clear-pending-creates"],
-        ["pulumi", "up", "--run-program", "--yes", "--skip-preview"],
-    ]
-    try:
-        pasted.assert_stops_at_each_failure(block, expected)
-    finally:
-        pasted.terminal.close()
 
 
 PRINTABLE: Final = "".join(map(chr, range(32, 127)))

@@ -1,4 +1,4 @@
-"""Test that the documented recovery restores a stack after the CLI was killed at any call of IAM.
+"""Test that the recovery restores a stack after the CLI was killed at any call of IAM.
 
 Each entry of a stack waits at another call when the CLI is killed. There are no other states: between
 two calls, the engine only writes its own.
@@ -6,18 +6,27 @@ two calls, the engine only writes its own.
 
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evidence.examples import ACCOUNT, OTHER_ACCOUNT
+from evidence.examples import ACCOUNT, APPLICATION_ID
 from tests.helpers.faults import Stop, gate
-from tests.helpers.page import run_section
+from tests.helpers.page import commands, page_path, run_section
 from tests.helpers.processes import commands_in, eventually
-from tests.helpers.stacks import DESTROY, UP, Aws, NewStack, Stack
+from tests.helpers.stacks import (
+    DESTROY,
+    OTHER_ACCOUNT,
+    UP,
+    Aws,
+    NewStack,
+    Stack,
+    other_credentials,
+    running_provider,
+)
 from tests.helpers.support import PROJECT_NAME, REQUIRED, golden
 
-AFTER_A_CRASH = "After a crash during an update"
 CREATION = {
     "creating-role": Stop("CreateRole"),
     "created-role": Stop("CreateRole", executed=True),
@@ -35,7 +44,7 @@ ROLE_DELETION = {
 """Entries, named after the call at which their role waits. The role's name begins with the entry's."""
 
 
-def settings_of(*entries: str, set_names: bool = False, **settings: str) -> dict[str, Any]:
+def settings_of(*entries: str, set_names: bool = False, **settings: object) -> dict[str, Any]:
     """Return settings for a stack with these entries."""
     top = {key: value for key, value in REQUIRED.items() if key != "secretId"}
     secret = {"secretId": REQUIRED["secretId"]}
@@ -62,12 +71,19 @@ def kill_at(stack: Stack, command: tuple[str, ...], stops: Mapping[str, Stop]) -
             eventually(lambda: not commands_in(stack.directory), "its processes have ended")
 
 
-def assert_stops_and_keeps_the_record(stack: Stack, reason: str) -> None:
-    """Check that the recovery stops, and keeps the record of roles that may exist."""
+def recover(stack: Stack, *, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command of the page, without its question."""
+    command = f"{commands('After a crash during an update').strip()} --yes"
+    session = {"PATH": page_path(stack), "STACK": stack.name, **variables}
+    return stack.execute("sh", "-euc", command, check=check, **session)
+
+
+def assert_keeps_the_record(stack: Stack, reason: str, **variables: str) -> None:
+    """Check that the recovery does not begin, and keeps the record of roles that may exist."""
     before = stack.state()
     assert before["pending_operations"]
-    stopped = run_section(stack, AFTER_A_CRASH, check=False)
-    assert stopped.returncode != 0
+    stopped = recover(stack, check=False, **variables)
+    assert stopped.returncode == 2
     assert reason in stopped.stdout
     assert stack.state() == before
 
@@ -93,32 +109,34 @@ def assert_complete(stack: Stack, aws: Aws, *entries: str, path: str = "/") -> N
 
 def test_a_kill_at_any_call_of_an_update_or_a_destroy_loses_nothing(new_stack: NewStack, aws: Aws):
     entries = (*CREATION, *POLICY_DELETION)
-    stack = new_stack(settings_of(*entries))
+    stack = new_stack(settings_of(*entries, protect=True))
     kill_at(stack, UP, CREATION)
-    (orphan,) = (role for role in aws.roles() if role.startswith("created-role"))
-    # In the meantime, somebody added a policy to a role manually.
-    by_hand = {"RoleName": orphan, "PolicyName": "by-hand"}
-    aws.iam.put_role_policy(**by_hand, PolicyDocument=golden("minimal-role-policy"))
-    assert_stops_and_keeps_the_record(stack, "DeleteConflict")
-    aws.iam.delete_role_policy(**by_hand)
     # Before the first update, only the application tells the account.
     other = REQUIRED["applicationId"].replace(ACCOUNT, OTHER_ACCOUNT)
     stack.configure(settings_of(*entries, applicationId=other))
-    assert_stops_and_keeps_the_record(stack, f"but the credentials are for account {ACCOUNT}")
+    assert_keeps_the_record(stack, f"but the credentials are for account {ACCOUNT}")
     stack.configure(settings_of(*entries))
-    run_section(stack, AFTER_A_CRASH)
+    # In the meantime, somebody added a policy to a role manually.
+    (orphan,) = (role for role in aws.roles() if role.startswith("created-role"))
+    by_hand = {"RoleName": orphan, "PolicyName": "by-hand"}
+    aws.iam.put_role_policy(**by_hand, PolicyDocument=golden("minimal-role-policy"))
+    stopped = recover(stack, check=False)
+    assert stopped.returncode == 1
+    assert "DeleteConflict" in stopped.stdout
+    aws.iam.delete_role_policy(**by_hand)
+    recover(stack)
     assert_complete(stack, aws, *entries)
 
-    stack.configure(settings_of(*entries, rolePath="/connectors/"))
+    moved = settings_of(*entries, rolePath="/connectors/")
+    stack.configure(moved)
     kill_at(stack, UP, CREATION)
-    # Now the credentials are for another account than the roles'.
-    right, roles = stack.state_file.read_text(), aws.roles()
-    stack.state_file.write_text(right.replace(f":iam::{ACCOUNT}:", f":iam::{OTHER_ACCOUNT}:"))
-    reason = f"The role is in account {OTHER_ACCOUNT}, and the credentials are for {ACCOUNT}."
-    assert_stops_and_keeps_the_record(stack, reason)
-    assert aws.roles() == roles
-    stack.state_file.write_text(right)
-    run_section(stack, AFTER_A_CRASH)
+    # Now the credentials are for another account than the roles', and the settings contain none.
+    stack.configure({**moved, "applicationId": APPLICATION_ID})
+    credentials = other_credentials(stack.environment)
+    with running_provider({**stack.environment, **credentials}) as provider:
+        assert_keeps_the_record(stack, "AWS does not show the role", **credentials, **provider)
+    stack.configure(moved)
+    recover(stack)
     assert_complete(stack, aws, *entries, path="/connectors/")
 
     kill_at(stack, DESTROY, POLICY_DELETION)
@@ -135,8 +153,8 @@ def test_a_kill_at_any_call_of_a_replacement_by_a_role_with_the_same_name_loses_
     stack.configure(settings_of(*entries, set_names=True, rolePath="/connectors/"))
     kill_at(stack, UP, {**CREATION, **POLICY_DELETION, **ROLE_DELETION})
     # A role with a set name can be somebody else's: a person inspects it before it is deleted.
-    done = run_section(stack, AFTER_A_CRASH, check=False)
-    assert done.returncode != 0
+    done = recover(stack, check=False)
+    assert done.returncode == 1
     assert "Role with name created-role already exists" in done.stdout
     run_section(stack, "After a lost response", NAME="created-role")
     run_section(stack, "Keep the new name")
@@ -169,7 +187,7 @@ def test_a_state_that_a_full_disk_has_truncated_is_restored(new_stack: NewStack,
     shutil.copyfile(stack.state_file, f"{stack.state_file}.bak")
     os.truncate(stack.state_file, 512)
     restore_the_backup(stack)
-    run_section(stack, AFTER_A_CRASH)
+    recover(stack)
     assert_complete(stack, aws, "created-role", path="/connectors/")
 
 
@@ -184,7 +202,7 @@ def test_an_empty_lock_of_a_full_disk_is_removed_and_the_state_kept(new_stack: N
     assert "unexpected end of JSON input" in stack.up(check=False).text
     run_section(stack, "After a full disk")
     assert stack.state_file.read_text() == before
-    run_section(stack, AFTER_A_CRASH)
+    recover(stack)
     assert_complete(stack, aws, "role")
 
 

@@ -913,24 +913,24 @@ FAULTS: Final = (
     # The blocks of the pages.
     Fault(
         "recovery deletes a role with a set name",
-        "docs/recovery.md",
-        '"name" in inputs.get("__defaults", []) and ',
+        "recovery/plan.py",
+        ' and "name" in inputs.get("__defaults", [])',
         "",
-        "tests/docs/test_pasting.py::test_the_recovery_deletes_unfinished_resources_and_stops_at_the_first_failure",
+        "tests/recovery/test_recovery.py::test_no_other_role_is_deleted",
     ),
     Fault(
         "recovery keeps an orphan",
-        "docs/recovery.md",
+        "recovery/plan.py",
         'operation["type"] == "creating"',
         'operation["type"] == "updating"',
-        "tests/docs/test_pasting.py::test_the_recovery_deletes_unfinished_resources_and_stops_at_the_first_failure",
+        "tests/recovery/test_recovery.py::test_a_role_that_the_stack_did_not_record_is_deleted_by_the_next_update",
     ),
     Fault(
         "recovery loses the record of a role in another account",
-        "docs/recovery.md",
-        "if owner and owner[1] != account:",
-        "if False:",
-        "tests/engine/test_crashes.py::test_a_kill_at_any_call_of_an_update_or_a_destroy_loses_nothing",
+        "recovery/plan.py",
+        'outputs.get("uniqueId") != role.get("uniqueId")',
+        "False",
+        "tests/recovery/test_recovery.py::test_a_role_that_aws_does_not_show_stops_the_recovery",
     ),
     Fault(
         "a new environment has the key of the copied one",

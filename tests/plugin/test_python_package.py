@@ -171,18 +171,19 @@ def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, pa
 def test_the_installed_commands_start_in_any_directory_and_beside_other_packages_of_these_names(
     tmp_path: Path, package: Path
 ):
-    for name in ("components", "evidence", "guardrails", "roles"):
+    for name in ("components", "evidence", "guardrails", "recovery", "roles"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit(9)\n")
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = (package / "venv/bin/qbusiness-roles", *arguments)
+    def run(*arguments: str, name: str = "roles") -> subprocess.CompletedProcess[str]:
+        command = (package / f"venv/bin/qbusiness-{name}", *arguments)
         environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
         return subprocess.run(
             command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True
         )
 
     assert run("--help").stdout.startswith("usage: qbusiness-roles ")
+    assert run("--help", name="recover").stdout.startswith("usage: qbusiness-recover ")
     refused = run("check", "--stack", "prod")
     assert refused.returncode == 2
     assert refused.stderr == (

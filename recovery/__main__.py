@@ -1,0 +1,129 @@
+"""Recover a stack whose update was interrupted: `python -m recovery --help`.
+
+The exit code is 0 if the stack is recovered or nothing was interrupted, 1 if you declined or Pulumi
+failed, 2 if the stack could not be read, and 130 after an interruption.
+"""
+
+import argparse
+import json
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+from .plan import missing_role, plan, with_orphans
+
+_RECOVERED: Final = 0
+_NOT_RECOVERED: Final = 1
+_COULD_NOT_LOOK: Final = 2
+_INTERRUPTED: Final = 130
+
+
+class _Error(Exception):
+    """Raised if the stack could not be read; the message is for the user."""
+
+
+def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
+    """Run the command and return the exit code; `program` is its name, by default that of the file."""
+    parser = argparse.ArgumentParser(
+        program,
+        description="Recover a stack whose update was interrupted: unlock it, delete the roles that "
+        "Pulumi began to create and did not record, and finish the update. See docs/recovery.md.",
+    )
+    parser.add_argument("--stack", required=True, help="the name of the stack")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    options = parser.parse_args(arguments)
+    try:
+        return _recover(options.stack, yes=options.yes)
+    except _Error as error:
+        _say(str(error))
+        return _COULD_NOT_LOOK
+    except FileNotFoundError:
+        _say("pulumi is not on PATH: install it (https://www.pulumi.com/docs/install/)")
+        return _COULD_NOT_LOOK
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return _INTERRUPTED
+
+
+def _recover(stack: str, *, yes: bool) -> int:
+    exported = _read("stack", "export", "--show-secrets", "--stack", stack)
+    preview = _read("preview", "--json", "--refresh", "--run-program", "--stack", stack)
+    if role := missing_role(exported["deployment"], preview):
+        raise _Error(
+            f"with these credentials, AWS does not show the role {role} of the stack: use those of its "
+            "account, or wait a minute if the role is new; if somebody deleted it, run "
+            f"`{_text('cancel', '--stack', stack)}` and then `{_text('up', '--stack', stack)}`"
+        )
+    unfinished, orphans, changes = plan(exported["deployment"], preview)
+    if not unfinished and not changes:
+        print("Nothing was interrupted, and the preview has no changes.")
+        print(f"If the stack is locked, run `{_text('cancel', '--stack', stack)}`.")
+        return _RECOVERED
+    if unfinished:
+        print("Interrupted:", *unfinished, sep="\n  ")
+    deletions = [f"delete    role {orphan['id']}, if it was created" for orphan in orphans]
+    print(f"The recovery unlocks stack {stack} and runs `pulumi up`:", *deletions, *changes, sep="\n  ")
+    if not yes and not _confirmed():
+        return _NOT_RECOVERED
+    signal.signal(signal.SIGINT, _leave_it_to_pulumi)
+    _run("cancel", "--yes", "--stack", stack)  # fails in Pulumi Cloud if the stack is not locked
+    if _read("stack", "export", "--show-secrets", "--stack", stack) != exported:
+        _say("the stack has changed meanwhile: run this command again")
+        return _NOT_RECOVERED
+    recovered = _run(
+        "stack", "import", "--stack", stack, given=json.dumps(with_orphans(exported, orphans))
+    ) and _run("up", "--yes", "--skip-preview", "--refresh", "--run-program", "--stack", stack)
+    return _RECOVERED if recovered else _NOT_RECOVERED
+
+
+def _leave_it_to_pulumi(*_: object) -> None:
+    """Ignore Ctrl-C: Pulumi also receives it, and ends its command properly."""
+
+
+def _confirmed() -> bool:
+    try:
+        answer = input("Continue, if no other command is using the stack? [y/N] ")
+    except EOFError:
+        _say("not a terminal: pass --yes")
+        return False
+    return answer.lower() in ("y", "yes")
+
+
+def _read(*arguments: str) -> dict[str, Any]:
+    """Run a command that changes nothing, and return the JSON document that it prints."""
+    done = subprocess.run(
+        ["pulumi", *arguments, "--non-interactive"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        # A preview reports its errors in the document.
+        document: dict[str, Any] = json.loads(done.stdout) if done.stdout.startswith("{") else {}
+        diagnostics: list[dict[str, str]] = document.get("diagnostics") or []
+        problems = [each["message"].strip() for each in diagnostics]
+        raise _Error("\n".join([*problems, f"`{_text(*arguments)}` failed"]))
+    return json.loads(done.stdout)
+
+
+def _run(*arguments: str, given: str = "") -> bool:
+    """Run a command with an input, and return whether it succeeded."""
+    sys.stdout.flush()
+    command = ["pulumi", *arguments, "--non-interactive"]
+    return not subprocess.run(command, input=given, text=True, check=False).returncode
+
+
+def _text(*arguments: str) -> str:
+    return shlex.join(["pulumi", *arguments])
+
+
+def _say(text: str) -> None:
+    print(f"recover: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(program="python -m recovery"))

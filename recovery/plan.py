@@ -1,0 +1,111 @@
+"""Plan the recovery of a stack from its state and a preview, as Pulumi's CLI prints them."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+_ROLE: Final = "aws:iam/role:Role"
+_NO_CHANGE: Final = ("same", "refresh", "read")
+
+
+class Plan(NamedTuple):
+    """What recovers a stack; operations are lines for the user."""
+
+    unfinished: Sequence[str]
+    """The operations that were interrupted."""
+    orphans: Sequence[dict[str, Any]]
+    """Roles that an update began to create and did not record, as resources to delete."""
+    changes: Sequence[str]
+    """The changes of the update that follows."""
+
+
+def plan(deployment: dict[str, Any], preview: dict[str, Any]) -> Plan:
+    """Return the plan for a deployment and its preview."""
+    pending = _pending(deployment)
+    recorded = {resource.get("id") for resource in _resources(deployment)}
+    return Plan(
+        [_line(operation["type"], operation["resource"]["urn"]) for operation in pending],
+        [
+            # Without outputs, the provider deletes no policies of the role, and IAM rejects the deletion
+            # of a role that somebody gave a policy.
+            {
+                **operation["resource"],
+                "id": name,
+                "delete": True,
+                "protect": False,
+                "retainOnDelete": False,
+            }
+            for operation in pending
+            if (name := _automatic_name(operation)) and name not in recorded
+        ],
+        [
+            # The preview does not list what an earlier update left to delete.
+            *(_line("delete", each["urn"]) for each in _resources(deployment) if each.get("delete")),
+            *(
+                _line(each["op"], each["urn"])
+                for each in _steps(preview)
+                if each["op"] not in _NO_CHANGE
+            ),
+        ],
+    )
+
+
+def missing_role(deployment: dict[str, Any], preview: dict[str, Any]) -> str | None:
+    """Return the ARN of a role of the stack that the preview did not find; None if it found all.
+
+    AWS then has no role of this name, or a different one, as with the credentials of another account. A
+    role that the interrupted update was deleting does not count. Returns the name of the resource if the
+    ARN is secret.
+    """
+    deleting = {each["resource"]["urn"] for each in _pending(deployment) if each["type"] == "deleting"}
+    roles: dict[str, dict[str, Any]] = {
+        each["urn"]: each.get("outputs") or {}
+        for each in _resources(deployment)
+        if each["type"] == _ROLE
+        and each["urn"] not in deleting
+        and not each.get("delete")
+        and not each.get("pendingReplacement")
+    }
+    for step in _steps(preview):
+        role = roles.get(step["urn"])
+        found: dict[str, Any] = step.get("oldState") or {}
+        outputs: dict[str, Any] = found.get("outputs") or {}
+        if role and not found.get("delete") and outputs.get("uniqueId") != role.get("uniqueId"):
+            arn = role.get("arn")
+            return arn if isinstance(arn, str) else step["urn"].rpartition("::")[2]
+    return None
+
+
+def with_orphans(exported: dict[str, Any], orphans: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return an exported state whose next update deletes the orphans; nothing is pending in it."""
+    deployment = exported["deployment"]
+    resources = [*_resources(deployment), *orphans]
+    return {**exported, "deployment": {**deployment, "resources": resources, "pending_operations": []}}
+
+
+def _automatic_name(operation: dict[str, Any]) -> str | None:
+    """Return the automatic name of a role that was being created; None for any other operation.
+
+    No other role can have an automatic name. A role with a set name can be somebody else's.
+    """
+    resource = operation["resource"]
+    inputs: dict[str, Any] = resource.get("inputs") or {}
+    creating = operation["type"] == "creating" and resource["type"] == _ROLE
+    return inputs["name"] if creating and "name" in inputs.get("__defaults", []) else None
+
+
+def _resources(deployment: dict[str, Any]) -> list[dict[str, Any]]:
+    return deployment.get("resources") or []
+
+
+def _pending(deployment: dict[str, Any]) -> list[dict[str, Any]]:
+    return deployment.get("pending_operations") or []
+
+
+def _steps(preview: dict[str, Any]) -> list[dict[str, Any]]:
+    return preview.get("steps") or []
+
+
+def _line(operation: str, urn: str) -> str:
+    """Return an operation with the type and the name of its resource."""
+    _, _, kind, name = urn.rsplit("::", 3)
+    return f"{operation:<9} {kind.rpartition('$')[2]} {name}"
