@@ -5,7 +5,6 @@ package, and every stack is an environment. It also runs the guardrails. The com
 """
 
 import re
-from textwrap import indent
 from typing import Final
 
 from sandbox.environment import PROJECT
@@ -13,12 +12,14 @@ from sandbox.environment import PROJECT
 _GITHUB: Final = PROJECT / ".github"
 _PACKAGE: Final = "venv/lib/python*/site-packages/qbusiness_connector_tools"
 _HEADER: Final = """\
-# Preview, deploy, check, audit, and detect drift in the environments, each a stack with its Pulumi.STACK.yaml. In
-# the package's repository, docs/ci.md describes the setup, and the workflow gives the reasons.
+# Each environment is a stack with its Pulumi.STACK.yaml: see docs/ci.md in the package's repository.
 """
 _GUARDRAILS: Final = f"""\
-- name: Install the guardrails
-  run: cp -r {_PACKAGE}/guardrails . && cd guardrails && PIP_CONSTRAINT=../constraints.txt pulumi install
+      - name: Check the deployed roles with the guardrails
+        if: ${{{{ !cancelled() }}}}
+        timeout-minutes: 2
+        env: {{PULUMI_CONFIG_PASSPHRASE: "${{{{ secrets.PULUMI_CONFIG_PASSPHRASE }}}}"}}
+        run: bash {_PACKAGE}/github/report.sh "Guardrails of $STACK" pulumi policy analyze --policy-pack guardrails --stack "$OWNER$STACK" --color never
 """
 _REPLACED: Final = (
     (
@@ -43,13 +44,17 @@ def workflow() -> str:
         if old not in text:
             raise ValueError(f"the workflow does not contain {old!r}")
         text = text.replace(old, new)
-    for name in ("Preview", "Deploy"):
-        step = f"      - name: {name}\n"
-        text = text.replace(step, indent(_GUARDRAILS, " " * 6) + step)
-    return text
+    drift, roles = text.split("\n  roles:\n")
+    return f"{drift}{_GUARDRAILS}\n  roles:\n{roles}"
 
 
 def action() -> str:
     """Return the action that the jobs share."""
     text = (_GITHUB / "actions" / "pulumi" / "action.yml").read_text(encoding="utf-8")
-    return f"{text.partition('    - name: Install')[0]}    - shell: bash\n      run: pulumi install\n"
+    return f"""\
+{text.partition("    - name: Install")[0]}\
+    - shell: bash
+      run: pulumi install
+    - shell: bash
+      run: cp -r {_PACKAGE}/guardrails . && cd guardrails && PIP_CONSTRAINT=../constraints.txt pulumi install
+"""

@@ -257,6 +257,32 @@ def test_only_policies_of_the_program_stop_an_update_after_an_import_and_a_refre
     assert rules_by_role(stack, "advisory") == {"shared": {"undeclared"}}
 
 
+def test_a_role_that_was_made_too_wide_by_hand_is_found_in_the_state_without_the_program(
+    new_stack: NewStack, aws: Aws, pack: Path, tmp_path: Path
+):
+    stack = new_stack(REQUIRED)
+    stack.up()
+    stack.write_program("raise NotImplementedError")
+    role = stack.outputs()["roleName"]
+    (own,) = aws.role_policies(role)
+    for name in (own, "by-hand"):
+        aws.iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(ANY_SECRET))
+
+    def analyze(*source: str) -> tuple[int, list[str]]:
+        done = stack.run("policy", "analyze", "--policy-pack", str(pack), *source, check=False)
+        return done.returncode, re.findall(r"- \[(.*?)\]  (\S+)", done.stdout)
+
+    # The state knows only what an update or a refresh has read.
+    assert analyze("--stack", stack.name) == (0, [])
+    stack.operate("refresh", "--yes")
+    exit_code, found = analyze("--stack", stack.name)
+    assert exit_code != 0
+    assert found == [("mandatory", "secret"), ("advisory", "undeclared")]
+    file = tmp_path / "state.json"
+    stack.run("stack", "export", "--stack", stack.name, "--file", str(file))
+    assert analyze("--file", str(file)) == (exit_code, found)
+
+
 # The page.
 
 PAGE: Final = PROJECT / "docs" / "guardrails.md"
