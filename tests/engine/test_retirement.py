@@ -1,10 +1,10 @@
-"""Test that the page deletes a data source, its network interfaces, and its role, on the real engine."""
+"""Test that the page retires a data source, and hands roles back, on the real engine."""
 
 from evidence.examples import APPLICATION_ID, INDEX_ID
 from sandbox.account import SUBNETS
 from tests.helpers.page import run_section
 from tests.helpers.stacks import Aws, NewStack
-from tests.helpers.support import REQUIRED
+from tests.helpers.support import PROJECT_NAME, REQUIRED
 
 INDEX = {"applicationId": APPLICATION_ID, "indexId": INDEX_ID}
 
@@ -35,3 +35,23 @@ def test_a_data_source_is_retired_as_the_page_says(new_stack: NewStack, aws: Aws
     run_section(stack, "Delete the role", STACK=stack.name, PULUMI_OPTION_YES="true")
     assert arn.rpartition("/")[2] not in aws.roles()
     assert not stack.config_file.exists()
+
+
+def test_roles_are_handed_back_as_the_page_says(new_stack: NewStack, aws: Aws):
+    top = {key: value for key, value in REQUIRED.items() if key != "secretId"}
+    sources = {name: {"secretId": REQUIRED["secretId"]} for name in ("wiki", "docs", "blog")}
+    stack = new_stack({**top, "protect": True, "exclusivePolicies": True, "dataSources": sources})
+    stack.up()
+
+    def in_aws() -> dict[str, object]:
+        return {role: (aws.trust_policy(role), aws.role_policies(role)) for role in aws.roles()}
+
+    before = in_aws()
+    assert len(before) == 3
+    stack.environment |= {"STACK": stack.name, "PULUMI_OPTION_YES": "true"}
+    run_section(stack, "One role of several", PROJECT=PROJECT_NAME, NAME="wiki")
+    assert {*stack.outputs()["roleNames"]} == {"docs", "blog"}
+    assert "wiki" not in str(stack.state())
+    run_section(stack, "Hand the roles back")
+    assert not stack.state_file.exists()
+    assert in_aws() == before
