@@ -9,6 +9,7 @@ AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
 import inspect
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NotRequired, TypedDict, cast
 from weakref import WeakKeyDictionary
@@ -39,6 +40,8 @@ another. Changing the name would replace the policy of every existing role."""
 _GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
 _callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
 """Partition and account of the caller, by provider; by the stack's resource for the default provider."""
+_hooks_by_name: Final[Counter[str]] = Counter()
+"""The number of hooks for each component's name."""
 
 
 class VpcConfiguration(TypedDict):
@@ -127,6 +130,7 @@ class ConnectorRole(pulumi.ComponentResource):
 
         connector = CONNECTORS[arguments.get("connector") or DEFAULT]
         trust_policy, role_policy = self._policies(name, arguments, connector)
+        hooks = _removal_warning(self, name) if arguments.get("exclusive_policies") else None
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
             name=_none_if_blank(arguments.get("role_name")),
@@ -137,7 +141,9 @@ class ConnectorRole(pulumi.ComponentResource):
             assume_role_policy=trust_policy,
             force_detach_policies=True,
             opts=pulumi.ResourceOptions(
-                parent=self, additional_secret_outputs=_secret_outputs(arguments, connector)
+                parent=self,
+                additional_secret_outputs=_secret_outputs(arguments, connector),
+                hooks=hooks,
             ),
         )
         if connector.bucket_is_source:
@@ -159,7 +165,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 f"{name}-qbusiness-policies-exclusive",
                 role_name=role.name,
                 policy_names=[policy.name],
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=pulumi.ResourceOptions(parent=self, hooks=hooks),
             )
             aws.iam.RolePolicyAttachmentsExclusive(
                 f"{name}-qbusiness-policy-attachments-exclusive",
@@ -290,6 +296,35 @@ class ConnectorRole(pulumi.ComponentResource):
         if provider_or_stack not in _callers:
             _callers[provider_or_stack] = _location(aws.get_caller_identity_output(opts=options))
         return _callers[provider_or_stack]
+
+
+def _removal_warning(component: pulumi.Resource, name: str) -> pulumi.ResourceHookBinding:
+    """Return hooks that warn before a role that exists loses its other policies.
+
+    The preview of that update shows only that two resources are created.
+    """
+    created = False
+
+    def warn(args: pulumi.ResourceHookArgs) -> None:
+        nonlocal created
+        if args.type == "aws:iam/role:Role":
+            created = True
+        elif not created:
+            pulumi.warn(
+                "the stack now owns all policies of the role: this update removes every policy that the "
+                "stack does not declare, inline or managed; a preview with the policy pack lists them "
+                "(docs/guardrails.md)",
+                component,
+            )
+
+    # Components with the same name can have parents of different types, and hooks cannot have the same.
+    _hooks_by_name[name] += 1
+    hook = pulumi.ResourceHook(
+        f"{name}-qbusiness-removal-{_hooks_by_name[name]}",
+        warn,
+        pulumi.ResourceHookOptions(on_dry_run=True),
+    )
+    return pulumi.ResourceHookBinding(before_create=[hook])
 
 
 def _location(caller: pulumi.Output[aws.GetCallerIdentityResult]) -> pulumi.Output[Location]:

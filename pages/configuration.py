@@ -158,7 +158,18 @@ Secrets Manager and Amazon S3, tags only on new network interfaces, and of IAM o
 Business.""",
     "exclusive_policies": """\
 With it, [drift detection](operations.md#find-drift) finds the policies that somebody adds to the role by hand, and
-`pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool.""",
+`pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool.
+
+If the role exists, the next preview shows only that these two resources are created, and warns that the update removes
+the other policies. A preview with the [policy pack](guardrails.md) lists each policy:
+
+```text
+- [advisory]  undeclared  (aws:iam:Role: aem-connector-qbusiness-role)
+  The role has only policies that the stack declares.
+  the role has the inline policy by-hand, which this stack does not declare
+  expected: only policies that this stack declares
+  fix: nothing to do: the stack's RolePoliciesExclusive removes it; `pulumi refresh` shows that
+```""",
 }
 _EXAMPLES: Final = {
     "region": REGION,

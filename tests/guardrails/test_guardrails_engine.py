@@ -6,6 +6,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Final, NamedTuple
 
 import pytest
@@ -24,7 +25,7 @@ from tests.guardrails.guardrail_roles import (
     policy,
     trust,
 )
-from tests.helpers.page import blocks
+from tests.helpers.page import blocks, prose
 from tests.helpers.stacks import Aws, NewStack, Stack
 from tests.helpers.support import PROJECT_NAME, REQUIRED
 
@@ -281,6 +282,19 @@ def test_a_role_that_was_made_too_wide_by_hand_is_found_in_the_state_without_the
     file = tmp_path / "state.json"
     stack.run("stack", "export", "--stack", stack.name, "--file", str(file))
     assert analyze("--file", str(file)) == (exit_code, found)
+
+
+def test_a_preview_lists_each_policy_that_a_stack_removes_once_it_owns_all_policies(
+    new_stack: NewStack, aws: Aws, pack: Path
+):
+    stack = new_stack(REQUIRED)
+    stack.up()
+    own = {"RoleName": stack.outputs()["roleName"], "PolicyName": "by-hand"}
+    aws.iam.put_role_policy(**own, PolicyDocument=json.dumps(ANY_SECRET))
+    stack.configure({**REQUIRED, "exclusivePolicies": True})
+    preview = stack.preview("--policy-pack", str(pack))
+    (shown,) = blocks("text", prose("exclusivePolicies", PROJECT / "docs" / "configuration.md"))
+    assert indent(shown, " " * 8) in preview.text
 
 
 # The page.

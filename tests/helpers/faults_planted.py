@@ -100,6 +100,13 @@ FAULTS: Final = (
         "tests/components/test_component.py::test_with_exclusive_policies_the_stack_owns_all_policies_of_the_role",
     ),
     Fault(
+        "nothing warns before a role loses its other policies",
+        "components/connector_role.py",
+        "on_dry_run=True",
+        "on_dry_run=False",
+        "tests/plugin/test_package.py::test_a_yaml_program_deploys_roles_and_a_value_is_validated_once_it_is_known",
+    ),
+    Fault(
         "the stack owns a policy that does not exist yet",
         "components/connector_role.py",
         "policy_names=[policy.name]",

@@ -79,6 +79,7 @@ INVALID_INPUTS: Final[Mapping[str, object]] = {
     },
 }
 """The inputs of the error message on the page."""
+REMOVAL: Final = "this update removes every policy that the stack does not declare"
 HIDDEN: Final = "qbusiness/hidden-a1B2c3"
 """The ID of a secret that is itself secret."""
 
@@ -175,7 +176,8 @@ def test_a_yaml_program_deploys_roles_and_a_value_is_validated_once_it_is_known(
         },
     }
     declare(stack, roles)
-    stack.up()
+    first = stack.up()
+    assert REMOVAL not in first.text  # the new role `full` has no other policies
     arns = stack.outputs()
     names = {each: arn.rpartition("/")[2] for each, arn in arns.items() if isinstance(arn, str)}
     assert names["minimal"].startswith("minimal-qbusiness-role-")
@@ -192,6 +194,9 @@ def test_a_yaml_program_deploys_roles_and_a_value_is_validated_once_it_is_known(
     assert HIDDEN in policy
     assert SUBNET_ID in policy
     assert HIDDEN not in json.dumps(stack.state())
+
+    declare(stack, {**roles, "minimal": {**REQUIRED_INPUTS, "exclusivePolicies": True}})
+    assert REMOVAL in stack.preview().text
 
     before = aws.roles()
     declare(stack, {**roles, "late": {**REQUIRED_INPUTS, "secretId": "${minimal.roleName}"}})

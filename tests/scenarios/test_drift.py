@@ -164,7 +164,10 @@ def test_a_stack_may_own_all_policies_later_and_no_longer_and_destroy_deletes_ad
     add_policies(world, name)
     world.settle()
     world.configure(stack, {**settings, "exclusivePolicies": True})
-    assert world.up(stack).changes == {"same": 4, "create": 2}
+    preview = stack.preview()
+    assert preview.changes == {"same": 4, "create": 2}
+    assert "this update removes every policy that the stack does not declare" in preview.text
+    world.up(stack)
     world.expect(policies, (own, []))
     world.configure(stack, settings)
     assert world.up(stack).changes == {"same": 4, "delete": 2}
