@@ -181,7 +181,7 @@ def _every(
     found: list[Entry] = []
     for entry in planned:
         count, arn = users[entry.role.arn], entry.role.arn
-        if count == 1:
+        if count <= 1:
             found.append(entry)
         elif before.name_of(entry.role.name):
             left_out[entry.data_source] = skipped(

@@ -31,7 +31,7 @@ def find_owners(
         for role in roles
         if _CLOUDFORMATION in role.tags
     }
-    arns = {role.arn for role in roles}
+    wanted = {key: role.arn for role in roles for key in (role.arn, role.name)}
     try:
         others = _other_stacks(stack, project)
     except _CannotReadError as error:
@@ -40,7 +40,7 @@ def find_owners(
 
     def read(name: str) -> list[str] | _CannotReadError:
         try:
-            return [*_arns_of(name)]
+            return [*_roles_of(name)]
         except _CannotReadError as error:
             return error
 
@@ -53,7 +53,8 @@ def find_owners(
         if isinstance(found, _CannotReadError):
             notes.warn(f"cannot tell whether the stack {name} owns one of the roles: {found}")
         else:
-            owners |= dict.fromkeys(arns.intersection(found), f"the stack {name}")
+            owned = [wanted[key] for key in found if key in wanted]
+            owners |= dict.fromkeys(owned, f"the stack {name}")
     return owners
 
 
@@ -73,12 +74,13 @@ def _is_same(listed: list[str], given: list[str], project: str) -> bool:
     return same_organization and listed[-2:] in ([given[-1]], [project, given[-1]])
 
 
-def _arns_of(name: str) -> Iterator[str]:
-    """Return the ARNs of the roles that a stack owns."""
+def _roles_of(name: str) -> Iterator[str]:
+    """Return the ARNs of the roles that a stack owns; for a secret ARN, the name of the role."""
     deployment = _pulumi("stack", "export", "--stack", name).get("deployment") or {}
     for resource in deployment.get("resources") or []:
         if resource.get("type") in _ROLES and not resource.get("external"):
-            yield str(resource.get("outputs", {}).get("arn"))
+            arn = resource.get("outputs", {}).get("arn")
+            yield arn if isinstance(arn, str) else str(resource.get("id"))
 
 
 def _pulumi(*command: str) -> Any:

@@ -439,7 +439,7 @@ FAULTS: Final = (
     Fault(
         "adopt takes a role from another data source",
         "roles/adopt/command.py",
-        "if count == 1:",
+        "if count <= 1:",
         "if count <= 2:",
         "tests/roles/adopt/test_every.py::test_data_sources_that_share_a_role_get_roles_of_their_own",
     ),

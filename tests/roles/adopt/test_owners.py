@@ -53,10 +53,11 @@ def test_a_stack_of_the_same_name_elsewhere_is_another_one(world: World, backend
     ("resource", "owns"),
     [
         ({"type": "aws-native:iam:Role"}, True),
+        ({"id": NAME, "outputs": {"arn": {"ciphertext": "v1:x"}}}, True),
         ({"external": True}, False),
         ({"type": "aws:iam/rolePolicy:RolePolicy"}, False),
     ],
-    ids=["another provider", "only read", "another resource"],
+    ids=["another provider", "secret", "only read", "another resource"],
 )
 def test_a_stack_owns_the_roles_that_it_manages(
     world: World, backend: Backend, resource: dict[str, Any], owns: bool
