@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import pulumi
 
-from . import default_provider, stack_config
+from . import default_provider
 from .arguments import BLANK, Arguments, Place, SettingsError
 from .commands import REMOVE, quote
 from .connectors import CONNECTORS, DEFAULT, Need
@@ -22,11 +22,13 @@ from .settings import SETTINGS, Scope
 from .stack_config import (
     DATA_SOURCES,
     KEYS,
+    PACKAGE_INPUTS,
     PROTECT,
-    STACK_CONFIGURATION,
+    autonaming_warnings,
     camel_case,
     read_object,
     read_protect,
+    read_top_level,
     shown_prefix,
 )
 from .validation import validate
@@ -60,7 +62,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
 
     Raises SettingsError with every problem of every member, so that one invalid member stops all.
     """
-    top = stack_config.read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
+    top = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
     at = top.at_key(shown_prefix(config) + DATA_SOURCES)
     given = _read_members(config, at)
     _check_top_level(top, at)
@@ -89,7 +91,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
     warnings = top.warnings
     if any(not member["role_name"] for member in members.values()):
         role_name = at.entry("NAME", KEYS["role_name"]).name
-        warnings += stack_config.autonaming_warnings(role_name)
+        warnings += autonaming_warnings(role_name)
     return DataSources(members, warnings, [*_unused_vpc(given, members, top)])
 
 
@@ -178,14 +180,11 @@ def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_t
             return not applies or KEYS[setting] in given
         return scope is Scope.MEMBER
 
-    own = {setting for setting in SETTINGS if is_own(setting)}
-    own_keys = {KEYS[setting] for setting in own}
-    values = {
-        setting: given.get(KEYS[setting]) if setting in own else top[setting] for setting in SETTINGS
-    }
+    own = {KEYS[setting]: setting for setting in SETTINGS if is_own(setting)}
+    values = {**top, **{setting: given.get(key) for key, setting in own.items()}}
     paths = {
-        name: (*at.path, *path) if path[0] in own_keys else top.paths[name]
-        for name, path in STACK_CONFIGURATION.items()
+        name: (*at.path, *path) if path[0] in own else top.paths[name]
+        for name, path in PACKAGE_INPUTS.items()
     }
     own_tags, common_tags = as_mapping(given.get("tags")), as_mapping(top["tags"])
     has_problem = any(problem.setting == "tags" for problem in top.problems)
@@ -196,7 +195,7 @@ def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_t
         if value == {} and SETTINGS[setting].scope is Scope.DEFAULT:
             values[setting] = None
     # Tags of the top level are among those of every member.
-    secrets = [each for each in top.secrets if each not in own or each == "tags"]
+    secrets = [each for each in top.secrets if each not in own.values() or each == "tags"]
     # Problems that only the credentials show come after other roles: it is not the only role.
     member = Arguments(values, paths, secrets, in_stack=True)
     _check_keys(given, member, at)

@@ -34,15 +34,19 @@ PACKAGE_INPUTS: Final[Mapping[str, PropertyPath]] = {
     name: tuple(camel_case(str(part)) for part in path) for name, path in PYTHON_ARGUMENTS.items()
 }
 """The paths of the component's inputs in another language."""
-STACK_CONFIGURATION: Final[Mapping[str, PropertyPath]] = {**PACKAGE_INPUTS, "region": (REGION_KEY,)}
-"""The paths of the settings in the configuration of a stack."""
 
 
-def config_key(name: str, prefix: str = "") -> str:
-    """Return the key of a setting in stack configuration.
+def config_paths(prefix: str = "") -> dict[str, PropertyPath]:
+    """Return the paths of the settings in the configuration of a stack.
 
     The prefix is a namespace and a colon. Pulumi's commands do not need that of the project.
     """
+    paths = {name: (f"{prefix}{path[0]}", *path[1:]) for name, path in PACKAGE_INPUTS.items()}
+    return {**paths, "region": (REGION_KEY,)}
+
+
+def config_key(name: str, prefix: str = "") -> str:
+    """Return the key of a setting in stack configuration, with a prefix as for `config_paths`."""
     return REGION_KEY if name == "region" else prefix + camel_case(name)
 
 
@@ -81,9 +85,7 @@ def read_top_level(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Argum
         name for name in SETTINGS if pulumi.runtime.is_config_secret(config_key(name, f"{config.name}:"))
     ]
     prefix = shown_prefix(config)
-    paths = {name: (f"{prefix}{path[0]}", *path[1:]) for name, path in PACKAGE_INPUTS.items()}
-    paths["region"] = (REGION_KEY,)
-    arguments = Arguments(values, paths, secrets, in_stack=True, only_role=True)
+    arguments = Arguments(values, config_paths(prefix), secrets, in_stack=True, only_role=True)
     if refuse_unknown_keys:
         _reject_unknown_keys(config.name, prefix, arguments)
         default_provider.check(arguments)

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 from components.arguments import Arguments
 from components.connectors import DEFAULT, Connector, Need
 from components.settings import VPC_MEMBERS
-from components.stack_config import STACK_CONFIGURATION, camel_case
+from components.stack_config import camel_case, config_paths
 from components.validation import ValidationResult, validate
 from roles.account import Account, DataSource, Reply, Role, is_alias
 from roles.actions import action
@@ -81,7 +81,7 @@ class Requirements(NamedTuple):
 
         `options` are settings that do not follow from the data source, such as `ingest_scope`.
         """
-        args = Arguments({**self.settings(), **options}, STACK_CONFIGURATION, only_role=True)
+        args = Arguments({**self.settings(), **options}, config_paths(), only_role=True)
         return validate(COMPONENT, args).of_role(self.role.name)
 
 
