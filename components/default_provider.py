@@ -111,11 +111,11 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
     given, secret = as_mapping(_read(DEFAULT_TAGS)), pulumi.runtime.is_config_secret(DEFAULT_TAGS)
     if given and "tags" not in given:
         at = arguments.at_key(DEFAULT_TAGS, secret=secret)
-        fix = at.entry("tags", "KEY").command("VALUE")
+        set_tag = at.entry("tags", "KEY").command("VALUE")
         at.reject(
             f"expected an object of default tags, got {at.quote(given)}",
             "an object with the tags under the key tags",
-            fix=fix if secret else f"{at.command(REMOVE)} && {fix}",
+            fix=at.command(EDIT) if secret else f"{at.command(REMOVE)} && {set_tag}",
         )
     defaults = as_mapping(given.get("tags"))
     regardless_of_case = {key.lower(): key for key in defaults}
@@ -124,12 +124,12 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
         for key in tags
         if key not in defaults and key.lower() in regardless_of_case
     ]
-    at = arguments.at("tags")
-    hidden = secret or at.secret
+    all_tags = arguments.at("tags")
+    hidden = secret or all_tags.secret
     for key, default in clashes[:1] if hidden else clashes:  # without keys, all would read the same
         shown, shown_default = (HIDDEN, HIDDEN) if hidden else (quote(key), quote(default))
-        place = at if hidden else at.entry(key)
-        place.reject(
+        at = all_tags if hidden else all_tags.entry(key)
+        at.reject(
             f"{shown} and {shown_default} of {DEFAULT_TAGS} differ only in case",
             "keys that are unique regardless of case, including among the default tags: IAM ignores the "
             "case of tag keys",
