@@ -7,17 +7,23 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from components.connector_role import POLICY_NAME
-from guardrails.iam.containment import implied
+from guardrails.iam.conditions import Condition
+from guardrails.iam.containment import certain_values, implied
 from guardrails.iam.documents import Kind, Statement, read_document
 from guardrails.iam.patterns import Patterns
 from roles.account import DataSource, Role
 from roles.errors import OddAnswerError
 
 TRUST_POLICY: Final = "trust policy"
+_NAMES: Final[Mapping[str, str]] = {
+    "aws:sourceaccount": "the account",
+    "aws:sourcearn": "the application",
+}
+"""What the condition keys of the program's trust policy are about."""
 
 
 class Access(NamedTuple):
@@ -27,6 +33,8 @@ class Access(NamedTuple):
     targets: tuple[str, ...]
     condition: bool
     """Whether the other side allows them, but only under another condition."""
+    conditions: tuple[str, ...] = ()
+    """How the role's condition differs, such as `no condition on the account`."""
 
 
 class Verdict(NamedTuple):
@@ -136,7 +144,7 @@ def _role_verdict(statement: Statement, program: Sequence[Statement]) -> Verdict
     policy, name = statement.policy, statement.name
     if not statement.allows:
         return Verdict(policy, name, "denies", _uncovered(statement, ()))
-    if excess := _uncovered(statement, program):
+    if excess := _uncovered(statement, program, of_role=True):
         return Verdict(policy, name, "excess", excess)
     equivalent = any(
         not _uncovered(other, [statement]) and not _uncovered(statement, [other]) for other in program
@@ -145,28 +153,73 @@ def _role_verdict(statement: Statement, program: Sequence[Statement]) -> Verdict
 
 
 def _uncovered(
-    statement: Statement, others: Sequence[Statement], denials: Sequence[Statement] = ()
+    statement: Statement,
+    others: Sequence[Statement],
+    denials: Sequence[Statement] = (),
+    *,
+    of_role: bool = False,
 ) -> tuple[Access, ...]:
-    """Return the access of a statement that no other statement allows, or a denial takes away."""
-    groups: dict[tuple[bool, tuple[str, ...]], list[str]] = {}
+    """Return the access of a statement that no other statement allows, or a denial takes away.
+
+    `of_role`: whether the statement is the role's, and the others are the program's.
+    """
+    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for action in statement.actions.listed():
-        left: dict[bool, list[str]] = {}
+        left: dict[tuple[str, ...], list[str]] = {}
         of_action = [other for other in others if other.actions.covers(action)]
         for target in statement.targets.listed():
             reach = [other for other in of_action if other.targets.covers(target)]
             denied = any(_meets(denial, action, target) for denial in denials)
             if denied or not any(implied(statement.conditions, other.conditions) for other in reach):
-                left.setdefault(bool(reach) and not denied, []).append(target)
-        for condition, targets in left.items():
-            groups.setdefault((condition, tuple(targets)), []).append(action)
+                conditions = (
+                    _differing(statement, reach, of_role=of_role) if reach and not denied else ()
+                )
+                left.setdefault(conditions, []).append(target)
+        for conditions, targets in left.items():
+            groups.setdefault((conditions, tuple(targets)), []).append(action)
     return tuple(
         Access(
             _shown(statement.actions, actions),
             _shown(statement.targets, targets),
-            condition,
+            bool(conditions),
+            conditions,
         )
-        for (condition, targets), actions in groups.items()
+        for (conditions, targets), actions in groups.items()
     )
+
+
+def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bool) -> tuple[str, ...]:
+    """Return how the role's conditions differ, for the other statement that differs least."""
+    unmet = [
+        [each for each in other.conditions if not implied(statement.conditions, [each])]
+        for other in others
+    ]
+    least, closest = min(zip(unmet, others, strict=True), key=lambda pair: len(pair[0]))
+    role, program = (statement, closest) if of_role else (closest, statement)
+    keys = {condition.key.lower(): condition.key for condition in least}
+    return tuple(_explain(key, role.conditions, program.conditions) for key in keys.values())
+
+
+def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) -> str:
+    """Return how the role's conditions on a key differ from the program's."""
+    have, want = ([each for each in side if each.is_on(key)] for side in (role, program))
+    name = _NAMES.get(key.lower(), key)
+    if not have:
+        return f"no condition on {name}"
+    admitted, expected = (
+        certain_values(side[0], key) if len(side) == 1 else () for side in (have, want)
+    )
+    extra = "" if implied(have, want) else ", ".join(each for each in admitted if each not in expected)
+    absent = "" if implied(want, have) else ", ".join(each for each in expected if each not in admitted)
+    if not (admitted and expected and (extra or absent)):
+        return f"under {_written(have)}, not {_written(want)}" if want else f"only if {_written(have)}"
+    if not absent:
+        return f"also admits {name} {extra}"
+    return f"admits {name} {extra}, not {absent}" if extra else f"does not admit {name} {absent}"
+
+
+def _written(conditions: Iterable[Condition]) -> str:
+    return " and ".join(f"{each.operator} {each.key} {', '.join(each.values)}" for each in conditions)
 
 
 def _shown(side: Patterns, patterns: Iterable[str]) -> tuple[str, ...]:

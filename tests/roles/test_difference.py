@@ -1,7 +1,7 @@
 """Policies are compared by the access that they allow."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -195,3 +195,66 @@ def test_a_policy_of_the_role_is_never_compared_with_its_trust_policy():
     everything = list(statements("console", json.loads(WIDE)))
     found = compare(list(statements(TRUST_POLICY, json.loads(golden("trust-policy")))), everything)
     assert found.program[0].verdict == "missing"
+
+
+def trust(*conditions: dict[str, Any]) -> list[Any]:
+    """Return the statements of a trust policy for Amazon Q Business under conditions."""
+    common = {"Effect": "Allow", "Principal": {"Service": "qbusiness.amazonaws.com"}}
+    written = [{**common, "Action": "sts:AssumeRole", "Condition": each} for each in conditions]
+    return list(statements(TRUST_POLICY, {"Statement": written}))
+
+
+OF_ACCOUNT: Final = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+OTHER_ARN: Final = f"{APPLICATION_ARN[:-1]}9"
+OF_APPLICATION: Final = {"ArnEquals": {"aws:SourceArn": APPLICATION_ARN}}
+OF_OTHER: Final = {"ArnLike": {"aws:SourceArn": OTHER_ARN}}
+OF_BOTH: Final = {"ArnLike": {"aws:SourceArn": [OTHER_ARN, APPLICATION_ARN]}}
+SECURE: Final = {"Bool": {"aws:SecureTransport": "true"}}
+NOT_THROUGH: Final = "under StringNotLike {0}, not StringLike {0}".format(
+    "kms:ViaService secretsmanager.*.amazonaws.com"
+)
+ADMITS_OTHER: Final = f"admits the application {OTHER_ARN}, not {APPLICATION_ARN}"
+
+
+@pytest.mark.parametrize(
+    ("program", "role", "missing", "excess"),
+    [
+        (OF_ACCOUNT, {}, [], ["no condition on the account"]),
+        (
+            OF_ACCOUNT | OF_APPLICATION,
+            {},
+            [],
+            ["no condition on the account", "no condition on the application"],
+        ),
+        (OF_ACCOUNT | OF_APPLICATION, OF_ACCOUNT, [], ["no condition on the application"]),
+        (OF_APPLICATION, OF_OTHER, [ADMITS_OTHER], [ADMITS_OTHER]),
+        (OF_APPLICATION, OF_BOTH, [], [f"also admits the application {OTHER_ARN}"]),
+        (OF_BOTH, OF_APPLICATION, [f"does not admit the application {OTHER_ARN}"], []),
+        (OF_ACCOUNT, OF_ACCOUNT | SECURE, ["only if Bool aws:SecureTransport true"], []),
+        (
+            LIKE,
+            {"StringNotLike": THROUGH},
+            [NOT_THROUGH],
+            [NOT_THROUGH],
+        ),
+        (LIKE, {"StringLike": {"kms:ViaService": "*"}}, [], ["also admits kms:ViaService *"]),
+    ],
+)
+def test_both_sides_say_how_the_condition_of_the_role_differs(
+    program: dict[str, Any], role: dict[str, Any], missing: list[str], excess: list[str]
+):
+    found = compare(trust(program), trust(role))
+    for verdicts, expected in ((found.program, missing), (found.role, excess)):
+        said = [
+            condition
+            for verdict in verdicts
+            for access in verdict.access
+            for condition in access.conditions
+        ]
+        assert said == expected
+
+
+def test_the_most_similar_statement_explains_how_a_condition_differs():
+    found = compare(trust(OF_ACCOUNT | OF_APPLICATION), trust(SECURE | OF_OTHER, OF_ACCOUNT | OF_OTHER))
+    (access,) = found.program[0].access
+    assert access.conditions == (ADMITS_OTHER,)

@@ -67,7 +67,7 @@ def test_wildcards_and_missing_statements_are_named(world: World):
     assert program["AllowsAmazonQServicePrincipal"]["verdict"] == "covered"
     assert program["AllowsAmazonQToGetSecret"]["verdict"] == "covered"
     assert program["AllowsAmazonQToIngestDocuments"]["access"] == [
-        {"actions": INGEST, "targets": [APPLICATION_ARN], "condition": False}
+        {"actions": INGEST, "targets": [APPLICATION_ARN], "condition": False, "conditions": []}
     ]
     assert program["AllowsAmazonQToIngestPrincipalMapping"]["verdict"] == "missing"
     assert [(entry["policy"], entry["statement"], entry["verdict"]) for entry in difference["role"]] == [
@@ -77,7 +77,8 @@ def test_wildcards_and_missing_statements_are_named(world: World):
     ]
     targets = ["Service:qbusiness.amazonaws.com"]
     access = {"actions": ["sts:AssumeRole"], "targets": targets, "condition": True}
-    assert difference["role"][0]["access"] == [access]
+    conditions = ["no condition on the account", "no condition on the application"]
+    assert difference["role"][0]["access"] == [{**access, "conditions": conditions}]
     assert difference["equivalent"] is False
 
 
