@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from threading import Lock
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import unquote
@@ -127,6 +128,8 @@ class Role(NamedTuple):
     """The documents that could be read, by ARN."""
     denied: str | None
     """The missing permission because of which attached policies could not be read."""
+    last_used: datetime | None
+    """None if IAM reports no use; it reports those of the last 400 days."""
 
     @property
     def complete(self) -> bool:
@@ -384,6 +387,7 @@ class Account:
             attached,
             attached_policies,
             denied,
+            role.get("RoleLastUsed", {}).get("LastUsedDate"),
         )
 
     @_once

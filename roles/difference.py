@@ -51,6 +51,8 @@ class Verdict(NamedTuple):
     """The access that is missing, shared, in excess, or denied."""
     data_sources: tuple[DataSource, ...] = ()
     """The data sources for which the program writes the statement; `audit` adds them."""
+    danger: str = ""
+    """The access that others have by a statement in excess; `audit` adds it."""
 
     def document(self) -> dict[str, object]:
         """Return the members that `--json` shows, without the data sources."""

@@ -23,7 +23,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument(
         "--region",
-        help="Region of the applications; default: that of the stack, or of the profile",
+        action="append",
+        help="Region of the applications; default: that of the stack, or of the profile; repeatable",
     )
     parser.add_argument(
         "--stack", type=stack_name, help="show which roles belong to this stack, with their members"
@@ -39,17 +40,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print and write the results, and return the exit code."""
     stack = read_stack(options.stack) if options.stack else None
-    region = options.region or (stack.roles[0].region if stack else None)
-    account = Account(region, output)
+    regions = options.region or [stack.roles[0].region if stack else None]
+    accounts = [Account(region, output) for region in dict.fromkeys(regions)]
     for role in stack.roles if stack else ():
-        check_account(role, account.caller()["Account"])
-    found = survey(account, output, stack)
+        check_account(role, accounts[0].caller()["Account"])
+    found = survey(accounts, output, stack)
     if not (found.data_sources or found.skipped or options.allow_empty):
         raise InputError(
-            f"there is no Amazon Q Business data source in {found.region}, account {found.account}: "
-            "pass the Region of the applications with --region, or name a profile of their account in "
-            "AWS_PROFILE; if there should be none, pass --allow-empty",
-            details={"account": found.account, "region": found.region},
+            f"there is no Amazon Q Business data source in {found.place}: pass the Region of the "
+            "applications with --region, or name a profile of their account in AWS_PROFILE; if there "
+            "should be none, pass --allow-empty",
+            details=_place(found),
         )
     if options.json:
         output.json(_document(found))
@@ -57,6 +58,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.show(*markdown.render(found).splitlines())
     else:
         output.show(*table.parts(found))
+    for region in found.regions:
+        if len(found.regions) > 1 and all(result.region != region for result in found.data_sources):
+            output(f"there is no data source in {region}")
     for skipped in found.skipped:
         output(f"skipped: {skipped}")
     for denied in found.denied:
@@ -69,18 +73,27 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _exit_code(found: Survey) -> int:
     states = {result.state for result in found.data_sources}
-    if states & {Outcome.DIFFERENT, Outcome.INVALID}:
+    if states & {Outcome.DANGEROUS, Outcome.INVALID, Outcome.LACKING, Outcome.DIFFERENT}:
         return PROBLEMS
     if Outcome.SKIPPED in states or found.skipped or found.denied:
         return COULD_NOT_LOOK
     return CANNOT_TELL if Outcome.UNKNOWN in states else FINE
 
 
+def _place(found: Survey) -> dict[str, object]:
+    """Return the account and the Regions, with the Region if there is only one."""
+    region, *others = found.regions
+    return {
+        "account": found.account,
+        "region": None if others else region,
+        "regions": found.regions,
+    }
+
+
 def _document(found: Survey) -> dict[str, object]:
     users = found.users()
     return {
-        "account": found.account,
-        "region": found.region,
+        **_place(found),
         "caller": found.caller,
         "date": f"{found.date:%Y-%m-%dT%H:%M:%SZ}",
         **({"stack": found.stack} if found.stack else {}),
@@ -88,6 +101,7 @@ def _document(found: Survey) -> dict[str, object]:
         "dataSources": [
             {
                 **result.data_source.document(),
+                "region": result.region,
                 "applicationName": result.data_source.application_name,
                 "indexName": result.data_source.index_name,
                 "connector": result.connector or None,
@@ -105,6 +119,7 @@ def _document(found: Survey) -> dict[str, object]:
                 "state": role.state,
                 "result": role.text,
                 "dataSources": [user.data_source.id for user in users[role.arn]],
+                "lastUsed": role.last_used or None,
                 "findings": [_plain(verdict) for verdict in role.differences],
                 "remarks": role.remarks,
             }
@@ -118,6 +133,7 @@ def _document(found: Survey) -> dict[str, object]:
 def _plain(verdict: Verdict) -> dict[str, object]:
     return {
         "finding": verdict.verdict,
+        "danger": verdict.danger or None,
         "policy": verdict.policy,
         "statement": verdict.statement,
         "access": [access._asdict() for access in verdict.access],

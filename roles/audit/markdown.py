@@ -10,12 +10,13 @@ from typing import Final
 
 from components.commands import escape
 from roles.account import DataSource
-from roles.audit.survey import LABELS, DataSourceResult, RoleResult, Survey
+from roles.audit.danger import LABELS, kind_of
+from roles.audit.survey import DataSourceResult, RoleResult, Survey
 from roles.difference import TRUST_POLICY, Verdict
 
 LIMIT: Final = 60_000
 """Bytes. GitHub accepts 65,536 characters in an issue or a comment."""
-_HEAD: Final = ("data source", "connector", "role", "member", "used by", "result")
+_HEAD: Final = ("data source", "connector", "role", "member", "used by", "last used", "result")
 _MEMBER: Final = "member"
 """The column that only a table with a stack has."""
 
@@ -52,13 +53,15 @@ def _head(found: Survey) -> str:
 
 def _table(found: Survey, results: Sequence[DataSourceResult]) -> Iterator[str]:
     """Return the rows of the table of an index, with its head before the first."""
-    place = results[0].data_source
+    application, index, region = found.title(results[0])
     head = [name for name in _HEAD if found.stack or name != _MEMBER]
-    title = f"Application {_code(place.application_label)}, index {_code(place.index_label)}"
+    title = f"Application {_code(application)}, index {_code(index)}{region}"
     before = f"\n{title}\n\n{_row(head)}{_row(['---'] * len(head))}"
-    for result, (*names, used_by) in found.cells(results):
+    for result, (*names, used_by, last_used) in found.cells(results):
         text = " ".join((html.escape(result.text), *map(_code, result.remarks)))
-        yield before + _row([_code(result.data_source.label), *map(_code, names), used_by, text])
+        yield before + _row(
+            [_code(result.data_source.label), *map(_code, names), used_by, last_used, text]
+        )
         before = ""
 
 
@@ -83,14 +86,18 @@ def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult
 def _difference(verdict: Verdict, used_by: Sequence[DataSource]) -> Iterator[str]:
     some = bool(verdict.data_sources) and len(verdict.data_sources) < len(used_by)
     only = f", for {', '.join(_code(each.label) for each in verdict.data_sources)}" if some else ""
-    statement = f"{_code(verdict.policy)}, {_code(verdict.statement)}"
-    yield f"- {LABELS[verdict.verdict]}: {statement}{only}"
+    danger = f": {verdict.danger}" if verdict.danger else ""
+    yield f"- {LABELS[kind_of(verdict)]}: {_statement(verdict)}{danger}{only}"
     preposition = "by" if verdict.policy == TRUST_POLICY else "on"
     for access in verdict.access:
         actions = ", ".join(map(_code, access.actions))
         targets = ", ".join(map(_code, access.targets))
-        condition = ", under another condition" if access.condition else ""
-        yield f"  - {actions} {preposition} {targets}{condition}"
+        conditions = "".join(f", {_code(condition)}" for condition in access.conditions)
+        yield f"  - {actions} {preposition} {targets}{conditions}"
+
+
+def _statement(verdict: Verdict) -> str:
+    return f"{_code(verdict.policy)}, {_code(verdict.statement)}"
 
 
 def _code(text: str) -> str:

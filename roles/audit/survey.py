@@ -1,15 +1,13 @@
-"""Read all data sources of an account and Region, and compare the role of each with the program's.
+"""Read all data sources of an account in some Regions, and compare the role of each with the program's.
 
 A role is compared with the policies that the program would write for all data sources that use it.
 Access that none of them needs is in excess; access that only some of them need is shared.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
-from itertools import groupby
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -19,6 +17,7 @@ from components.settings import role_policy_settings
 from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
 from roles.arns import Arn
+from roles.audit.danger import LABELS, find_danger, kind_of, rank
 from roles.detection import connectors_of, find_connector, find_uses
 from roles.difference import Access, Verdict, compare, program_statements, role_statements
 from roles.errors import (
@@ -37,31 +36,32 @@ from roles.stack import Stack
 
 
 class Outcome(StrEnum):
-    """How a role compares, for one data source or for all that use it."""
+    """How a role compares, for one data source or for all that use it, in the order of danger."""
 
-    EQUIVALENT = "equivalent"
-    DIFFERENT = "different"
+    DANGEROUS = "dangerous"
+    """Others have access, or the role has that of an administrator."""
     INVALID = "invalid"
     """The data source cannot work as it is, or the program rejects its settings."""
-    UNKNOWN = "unknown connector"
-    NO_ROLE = "without a role"
-    """The connector is unknown and does not need a role, such as a custom connector."""
+    LACKING = "lacking access"
+    """A sync may fail."""
+    DIFFERENT = "different"
     SKIPPED = "not compared"
     """Something could not be read."""
+    UNKNOWN = "unknown connector"
+    EQUIVALENT = "equivalent"
+    NO_ROLE = "without a role"
+    """The connector is unknown and does not need a role, such as a custom connector."""
 
-
-LABELS: Final[Mapping[str, str]] = {
-    "excess": "in excess",
-    "denies": "denying",
-    "missing": "missing",
-    "shared": "shared",
-}
-"""Names of the verdicts that make a role different."""
+    @property
+    def rank(self) -> int:
+        """The position in the order of danger."""
+        return [*Outcome].index(self)
 
 
 class DataSourceResult(NamedTuple):
     """A data source, and how its role compares with the role that the program would create."""
 
+    region: str
     data_source: DataSource
     connector: str
     """Empty if it is unknown."""
@@ -79,8 +79,10 @@ class RoleResult(NamedTuple):
     arn: str
     state: Outcome
     text: str
+    last_used: str = ""
+    """The day, or `none` in the last 400 days; empty if the role was not read."""
     differences: tuple[Verdict, ...] = ()
-    """The statements that make the role different."""
+    """The statements that make the role different, in the order of danger."""
     remarks: tuple[str, ...] = ()
     member: str = ""
     """The component of the stack that declares the role; empty if it is not one of the stack's."""
@@ -92,16 +94,15 @@ class RoleResult(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """The results for an account and Region."""
+    """The results for an account, in the order of danger."""
 
     account: str
-    region: str
+    regions: tuple[str, ...]
     caller: str
     """The ARN of the caller."""
     date: datetime
     data_sources: tuple[DataSourceResult, ...]
     roles: tuple[RoleResult, ...]
-    """In the order of the data sources."""
     skipped: tuple[str, ...]
     """The resources that could not be listed, and why."""
     denied: tuple[str, ...]
@@ -119,11 +120,15 @@ class Survey(NamedTuple):
         )
 
     @property
+    def place(self) -> str:
+        """The Regions and the account."""
+        return f"{', '.join(self.regions)}, account {self.account}"
+
+    @property
     def summary(self) -> str:
         """The place, and the number of data sources and roles, of which in each state."""
         counts = ", ".join(f"{count} {state}" for state, count in self.counts().items() if count)
-        place = f"in {self.region}, account {self.account}"
-        return f"{self.total} {place}{': ' * bool(counts)}{counts}"
+        return f"{self.total} in {self.place}{': ' * bool(counts)}{counts}"
 
     def users(self) -> dict[str, list[DataSourceResult]]:
         """Return the data sources, grouped by the ARN of their role."""
@@ -133,19 +138,30 @@ class Survey(NamedTuple):
         return found
 
     def cells(self, results: Iterable[DataSourceResult]) -> Iterator[tuple[DataSourceResult, list[str]]]:
-        """Return each data source with its connector, role, member if there is a stack, and users."""
-        users, members = self.users(), {role.arn: role.member for role in self.roles}
+        """Return each data source with its connector, role, member if there is a stack, and uses."""
+        users, roles = self.users(), {role.arn: role for role in self.roles}
         for result in results:
-            role = result.role_arn.rpartition("/")[2]
+            role = roles.get(result.role_arn)
             connector = result.connector or f"({result.data_source.type})"
-            member = [members.get(result.role_arn, "")] if self.stack else []
+            member = [role.member if role else ""] if self.stack else []
             used_by = str(len(users[result.role_arn])) if role else ""
-            yield result, [connector, role, *member, used_by]
+            last_used = role.last_used if role else ""
+            yield result, [connector, Arn.of(result.role_arn).name, *member, used_by, last_used]
 
     def by_index(self) -> list[list[DataSourceResult]]:
-        """Return the data sources of each index, in the order in which they were found."""
-        groups = groupby(self.data_sources, lambda result: result.data_source[:4])
-        return [list(results) for _, results in groups]
+        """Return the data sources of each index."""
+        groups: dict[tuple[str, ...], list[DataSourceResult]] = {}
+        for result in self.data_sources:
+            place = result.data_source
+            key = (result.region, place.application_id, place.index_id)
+            groups.setdefault(key, []).append(result)
+        return [*groups.values()]
+
+    def title(self, result: DataSourceResult) -> tuple[str, str, str]:
+        """Return the application and index of a data source, and the Region if there are several."""
+        place = result.data_source
+        region = f" in {result.region}" if len(self.regions) > 1 else ""
+        return place.application_label, place.index_label, region
 
     def counts(self) -> dict[Outcome, int]:
         """Return the number of data sources in each state."""
@@ -165,16 +181,17 @@ class _Needs(NamedTuple):
     """
 
 
-def survey(account: Account, notes: Notes, stack: Stack | None = None) -> Survey:
-    """Read and compare everything; name the members of a stack that declare the roles.
+def survey(accounts: Sequence[Account], notes: Notes, stack: Stack | None = None) -> Survey:
+    """Read and compare everything in the Regions of an account.
 
+    Name the members of a stack that declare the roles.
     Errors about a resource become part of the result; errors that concern every call are raised.
     """
-    caller = account.caller()
+    caller, now = accounts[0].caller(), datetime.now(UTC)
     skipped: list[str] = []
-    listed = [*_data_sources(account, notes, skipped)]
+    listed = [(each, source) for each in accounts for source in _data_sources(each, notes, skipped)]
     users: dict[str, list[tuple[DataSourceResult, _Needs | None]]] = {}
-    for result, needs in read_each(partial(_read, account), listed, notes, "data sources"):
+    for result, needs in read_each(lambda pair: _read(*pair), listed, notes, "data sources"):
         users.setdefault(result.role_arn, []).append((result, needs))
     members = {role.role_arn: role.component for role in (stack.roles if stack else ())}
     results: dict[DataSource, DataSourceResult] = {}
@@ -185,13 +202,13 @@ def survey(account: Account, notes: Notes, stack: Stack | None = None) -> Survey
         roles += [role._replace(member=members.get(role_arn, ""))] if role_arn else []
     return Survey(
         caller["Account"],
-        account.region,
+        tuple(account.region for account in accounts),
         caller["Arn"],
-        datetime.now(UTC),
-        tuple(results[data_source] for data_source in listed),
-        tuple(roles),
+        now,
+        tuple(sorted((results[each] for _, each in listed), key=lambda result: result.state.rank)),
+        tuple(sorted(roles, key=lambda role: role.state.rank)),
         tuple(skipped),
-        tuple(sorted(account.denied)),
+        tuple(sorted({action for account in accounts for action in account.denied})),
         stack.roles[0].stack if stack else "",
     )
 
@@ -224,7 +241,7 @@ def _explain(error: ClientError | OddAnswerError) -> str:
 def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, _Needs | None]:
     """Read a data source and its needs; without needs, its role cannot be compared."""
     findings: list[Finding] = []
-    result = DataSourceResult(data_source, "", "", Outcome.EQUIVALENT, "")
+    result = DataSourceResult(account.region, data_source, "", "", Outcome.EQUIVALENT, "")
     needs, unknown = None, ()
     try:
         found = find(lambda: account.data_source(data_source), data_source.id, findings)
@@ -351,7 +368,6 @@ def _compare(
     if not compared:
         return RoleResult(role_arn, others[0].state, others[0].text), others
     role = compared[0][1].role
-    differences = tuple(_differences(compared, role_statements(role)))
     remarks: list[str] = []
     if others:
         names = ", ".join(other.data_source.id for other in others)
@@ -360,36 +376,48 @@ def _compare(
         )
     if role.denied:
         remarks.append(f"{role.denied} is not allowed: the policies that it reads were not compared")
+    differences = sorted(_differences(compared, role), key=rank)
     results: list[DataSourceResult] = []
     for result, _ in compared:
-        own = [
-            difference
-            for difference in differences
-            if difference.verdict != "missing" or result.data_source in difference.data_sources
-        ]
+        own = [each for each in differences if _concerns(each, result)]
         results.append(_judge_data_source(result, own, role))
     complete = role.complete and all(result.state is not Outcome.SKIPPED for result, _ in compared)
     state, text = _judge(differences, complete=complete)
     invalid = [result for result, _ in compared if result.state is Outcome.INVALID]
     if invalid and not differences:
         state, text = invalid[0].state, invalid[0].text
-    return RoleResult(role_arn, state, text, differences, tuple(remarks)), [*others, *results]
+    last_used = f"{role.last_used:%Y-%m-%d}" if role.last_used else "none"
+    role_result = RoleResult(
+        role_arn,
+        state,
+        text,
+        last_used,
+        tuple(differences),
+        tuple(remarks),
+    )
+    return role_result, [*others, *results]
+
+
+def _concerns(difference: Verdict, result: DataSourceResult) -> bool:
+    """Return whether a difference of a role is one for a data source."""
+    return difference.verdict != "missing" or result.data_source in difference.data_sources
 
 
 def _judge_data_source(
     result: DataSourceResult, differences: Sequence[Verdict], role: Role
 ) -> DataSourceResult:
     """Return the result for a data source from the differences of its role."""
-    state, text = _judge(differences, complete=role.complete and result.state is not Outcome.SKIPPED)
+    complete = role.complete and result.state is not Outcome.SKIPPED
+    state, text = _judge(differences, complete=complete)
     if result.state is Outcome.INVALID:
-        return result._replace(text=f"{result.text}, {text}" if differences else result.text)
+        text = f"{result.text}, {text}" if differences else result.text
+        state = min(state, result.state, key=lambda each: each.rank)
     return result._replace(state=state, text=text)
 
 
-def _differences(
-    compared: Sequence[tuple[DataSourceResult, _Needs]], actual: Sequence[Statement]
-) -> Iterator[Verdict]:
+def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role) -> Iterator[Verdict]:
     """Compare the statements of a role with those that the program writes for its data sources."""
+    actual = role_statements(role)
     possible = dict.fromkeys(
         statement for _, needs in compared for statement in (*needs.program, *needs.optional)
     )
@@ -399,8 +427,10 @@ def _differences(
     for result, needs in compared:
         for statement in (*needs.program, *(each for each in needs.optional if each in covered)):
             program.setdefault(statement, []).append(result.data_source)
-    for verdict in compare([*program], actual).role:
-        if verdict.verdict in ("excess", "denies"):
+    for statement, verdict in zip(actual, compare([*program], actual).role, strict=True):
+        if verdict.verdict == "excess":
+            yield verdict._replace(danger=find_danger(statement, Arn.of(role.arn).account))
+        elif verdict.verdict == "denies":
             yield verdict
     for statement, data_sources in program.items():
         if statement not in covered:
@@ -412,11 +442,15 @@ def _differences(
 
 def _judge(differences: Sequence[Verdict], *, complete: bool) -> tuple[Outcome, str]:
     """Return the state that follows from differences, and their number by kind."""
-    kinds = [difference.verdict for difference in differences]
-    text = ", ".join(f"{kinds.count(kind)} {LABELS[kind]}" for kind in LABELS if kind in kinds)
+    kinds = [kind_of(difference) for difference in differences]
+    text = ", ".join(f"{kinds.count(each)} {label}" for each, label in LABELS.items() if each in kinds)
+    if "dangerous" in kinds:
+        return Outcome.DANGEROUS, text
     # Missing access may be in a policy that could not be read.
-    if {*kinds} - {"missing"} or (kinds and complete):
+    if "missing" in kinds and complete:
+        return Outcome.LACKING, text
+    if {*kinds} - {"missing"}:
         return Outcome.DIFFERENT, text
-    if complete:
-        return Outcome.EQUIVALENT, Outcome.EQUIVALENT
-    return Outcome.SKIPPED, f"{text}{', ' * bool(text)}not completely compared"
+    if not complete:
+        return Outcome.SKIPPED, f"{text}{', ' * bool(text)}not completely compared"
+    return Outcome.EQUIVALENT, Outcome.EQUIVALENT

@@ -4,20 +4,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from roles.account import DataSource
-from roles.audit.survey import LABELS, Outcome, Survey
+from roles.audit.danger import LABELS, kind_of
+from roles.audit.survey import Outcome, Survey
 from roles.difference import TRUST_POLICY, Verdict
 from roles.output import Line, Part, Row, Table
 
-_HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "MEMBER", "USED BY", "RESULT")
+_HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "MEMBER", "USED BY", "LAST USED", "RESULT")
 _MEMBER: Final = "MEMBER"
 """The column that only a table with a stack has."""
 _COLORS: Final[Mapping[Outcome, str]] = {
-    Outcome.EQUIVALENT: "green",
-    Outcome.DIFFERENT: "red",
+    Outcome.DANGEROUS: "red",
     Outcome.INVALID: "red",
-    Outcome.UNKNOWN: "yellow",
-    Outcome.NO_ROLE: "",
+    Outcome.LACKING: "red",
+    Outcome.DIFFERENT: "red",
     Outcome.SKIPPED: "yellow",
+    Outcome.UNKNOWN: "yellow",
+    Outcome.EQUIVALENT: "green",
+    Outcome.NO_ROLE: "",
 }
 
 
@@ -51,8 +54,8 @@ def _table(found: Survey) -> Table:
     """Return the table of the data sources, grouped by index."""
     groups: list[tuple[str, list[Row]]] = []
     for results in found.by_index():
-        place = results[0].data_source
-        title = f"application {place.application_label}, index {place.index_label}"
+        application, index, region = found.title(results[0])
+        title = f"application {application}, index {index}{region}"
         rows = [
             Row([result.data_source.name, *cells, result.text], _COLORS[result.state])
             for result, cells in found.cells(results)
@@ -62,11 +65,12 @@ def _table(found: Survey) -> Table:
 
 
 def _difference(verdict: Verdict, used_by: Sequence[DataSource]) -> Iterator[Part]:
-    yield f"  {LABELS[verdict.verdict]}: {verdict.policy}, {verdict.statement}"
+    danger = f": {verdict.danger}" if verdict.danger else ""
+    yield f"  {LABELS[kind_of(verdict)]}: {verdict.policy}, {verdict.statement}{danger}"
     preposition = "by" if verdict.policy == TRUST_POLICY else "on"
     for access in verdict.access:
-        condition = ", under another condition" if access.condition else ""
-        yield Line(f"      {', '.join(access.actions)}{condition}", 6)
+        yield Line(f"      {', '.join(access.actions)}", 6)
         yield from (f"        {preposition} {target}" for target in access.targets)
+        yield from (f"        {condition}" for condition in access.conditions)
     if verdict.data_sources and len(verdict.data_sources) < len(used_by):
         yield Line(f"      for {', '.join(each.label for each in verdict.data_sources)}", 10)

@@ -84,6 +84,8 @@ class Server:
     def __init__(self, url: str) -> None:
         self.url = url
         self.qbusiness = QBusiness(ACCOUNT, REGION)
+        self.other_regions: dict[str, QBusiness] = {}
+        """Amazon Q Business by Region, if a Region has resources of its own."""
         self.qbusiness.add(APPLICATION_ID, displayName="Docs")
         self.qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main")
         self.refusals: dict[str, tuple[int, str]] = {}
@@ -161,7 +163,8 @@ class Server:
         return None if answer is None else self._by_model(service, operation, answer)
 
     def _answer_for_qbusiness(self, request: Request) -> Response:
-        answer = self.qbusiness.answer(request)
+        region = request.headers.get("Authorization", "").split("/")[2]
+        answer = self.other_regions.get(region, self.qbusiness).answer(request)
         if answer.headers.get("x-amzn-ErrorType") in ("InternalServerException", "ValidationException"):
             self.misfits.append(answer.get_data(as_text=True))
         return answer

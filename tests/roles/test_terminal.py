@@ -47,7 +47,7 @@ def words(text: str) -> str:
     return "".join(COLOR.sub("", re.sub(r"^\r.*\n", "", text, flags=re.MULTILINE)).split())
 
 
-@pytest.mark.parametrize("width", [60, 120])
+@pytest.mark.parametrize("width", [66, 120])
 def test_audit_fits_its_table_to_the_terminal_and_shows_names_as_they_are(world: World, width: int):
     world.add_own(allow("s3:GetObject", "arn:aws:s3:::b/*", Sid="Excess"))
     world.rename_application("[red]Docs[/red] :smile: \033[31m")

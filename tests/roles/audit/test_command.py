@@ -1,16 +1,26 @@
 """The options, exit codes, and JSON document of `roles audit`."""
 
+import json
 import re
 from typing import Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT, REGION, SECRET_ID
-from roles.audit.survey import LABELS, Outcome
+from evidence.examples import (
+    ACCOUNT,
+    APPLICATION_ARN,
+    APPLICATION_ID,
+    INDEX_ID,
+    OTHER_ACCOUNT,
+    REGION,
+    SECRET_ID,
+)
+from roles.audit.danger import LABELS
+from roles.audit.survey import Outcome
 from sandbox.environment import PROJECT
-from tests.helpers.page import prose
+from tests.helpers.page import blocks, prose
 from tests.helpers.support import PROJECT_NAME
-from tests.helpers.world import OWN, SETTINGS, World, allow
+from tests.helpers.world import OWN, SETTINGS, TRUST, World, allow, policy
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +38,7 @@ def test_an_account_without_data_sources_is_an_error_unless_allowed(world: World
     )
     assert "--allow-empty" in line
     error = line.removeprefix("audit: ")
-    place = {"account": ACCOUNT, "region": REGION}
+    place = {"account": ACCOUNT, "region": REGION, "regions": [REGION]}
     assert world.audit("--json").json == {"error": error, **place}
     said = world.audit("--allow-empty")
     assert said.code == 0
@@ -46,15 +56,18 @@ def test_json_contains_the_whole_result(world: World):
     assert {**said.json, "date": "then", "caller": "somebody"} == {
         "account": ACCOUNT,
         "region": REGION,
+        "regions": [REGION],
         "caller": "somebody",
         "date": "then",
         "states": {
-            "equivalent": 0,
-            "different": 1,
+            "dangerous": 0,
             "invalid": 0,
-            "unknown connector": 0,
-            "without a role": 0,
+            "lacking access": 0,
+            "different": 1,
             "not compared": 0,
+            "unknown connector": 0,
+            "equivalent": 0,
+            "without a role": 0,
         },
         "dataSources": [
             {
@@ -62,6 +75,7 @@ def test_json_contains_the_whole_result(world: World):
                 "applicationName": "Docs",
                 "indexId": INDEX_ID,
                 "indexName": "Main",
+                "region": REGION,
                 "dataSourceId": identifier,
                 "displayName": "Pages",
                 "type": "AEM",
@@ -79,12 +93,21 @@ def test_json_contains_the_whole_result(world: World):
                 "state": "different",
                 "result": "1 in excess",
                 "dataSources": [identifier],
+                "lastUsed": "none",
                 "findings": [
                     {
                         "finding": "excess",
+                        "danger": None,
                         "policy": OWN,
                         "statement": "Queues",
-                        "access": [{"actions": ["sqs:*"], "targets": ["*"], "condition": False}],
+                        "access": [
+                            {
+                                "actions": ["sqs:*"],
+                                "targets": ["*"],
+                                "condition": False,
+                                "conditions": [],
+                            }
+                        ],
                         "dataSources": [],
                     }
                 ],
@@ -109,13 +132,13 @@ def test_the_members_of_a_stack_are_shown_beside_their_roles(world: World):
     said = world.audit("--stack", "dev", "--json")
     assert (said.json["stack"], said.json["region"]) == ("dev", REGION)  # the Region of the stack
     assert [(role["role"], role["member"]) for role in said.json["roles"]] == [
-        (owned, "wiki"),
         (world.role_arn, None),
+        (owned, "wiki"),
     ]
     said = world.audit("--stack", "dev")
-    assert re.search(r"^Wiki  +aem-cloud  qbusiness-Wiki   wiki    1 ", said.out, re.MULTILINE)
+    assert re.search(r"^Wiki  +aem-cloud  qbusiness-Wiki   wiki    1 +none ", said.out, re.MULTILINE)
     assert re.search(r"^Pages +aem-cloud  qbusiness-Pages +1 ", said.out, re.MULTILINE)
-    assert "| `qbusiness-Wiki` | `wiki` | 1 |" in world.audit("--stack", "dev", "--markdown").out
+    assert "| `qbusiness-Wiki` | `wiki` | 1 | none |" in world.audit("--stack", "dev", "--markdown").out
     assert "MEMBER" not in world.audit().out
     world.outputs = {"roleArns": {"wiki": owned.replace(ACCOUNT, OTHER_ACCOUNT)}}
     world.check()
@@ -130,8 +153,22 @@ def test_the_option_sets_the_region(world: World):
 
 
 def test_the_page_lists_every_result():
-    listed = re.findall(r"^\| (?:N )?([a-z ,]+) \|", prose("Read the output", PAGE), re.MULTILINE)
-    single = {Outcome.DIFFERENT: LABELS.values()}
-    expected = [text for state in Outcome for text in single.get(state, [state])]
-    expected += ["role, secret, key, or bucket does not exist", "secret is scheduled for deletion"]
-    assert sorted(listed) == sorted([*expected, "result"])
+    listed = re.findall(r"^\| (?:N )?([a-z ,]+) \|", prose("Results", PAGE), re.MULTILINE)
+    expected: set[str] = {*Outcome, *LABELS.values()} - {Outcome.LACKING, Outcome.DIFFERENT}
+    expected |= {"role, secret, key, or bucket does not exist", "secret is scheduled for deletion"}
+    assert sorted(listed) == sorted(expected)
+
+
+def test_the_page_shows_a_dangerous_trust_policy(world: World):
+    (statement,) = json.loads(TRUST)["Statement"]
+    del statement["Sid"]
+    del statement["Condition"]
+    old = f"{APPLICATION_ARN.rpartition('/')[0]}/old"
+    condition = {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnEquals": {"aws:SourceArn": old},
+    }
+    trust = policy(statement, {**statement, "Condition": condition})
+    world.add_own(name="Wiki", trust=trust)
+    _, shown = blocks("text", PAGE.read_text())
+    assert f"\n\n{shown}\n" in world.audit().out

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT
+from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT, REGION
 from roles.actions import ACTIONS
+from sandbox.qbusiness import QBusiness
 from tests.helpers.support import golden
 from tests.helpers.world import (
     KEY_ARN,
+    OWN,
     SECOND_SUBNET_ID,
     SECRET_ARN,
     THROUGH_SECRETS_MANAGER,
@@ -20,9 +22,11 @@ from tests.helpers.world import (
     WIDE,
     World,
     allow,
+    data_source_id,
     deny,
     own_policy,
     policy,
+    s3_policy,
 )
 from tests.roles.audit.help import add_files, complete_world, result, shared_role
 
@@ -81,7 +85,9 @@ def test_a_role_of_several_data_sources_with_the_same_needs_is_equivalent(world:
     (role,) = said.json["roles"]
     assert (role["state"], role["dataSources"]) == ("equivalent", [one, other])
     said = world.audit()
-    assert re.search(r"^Assets +aem-cloud +qbusiness-Pages +2 +equivalent$", said.out, re.MULTILINE)
+    assert re.search(
+        r"^Assets +aem-cloud +qbusiness-Pages +2 +none +equivalent$", said.out, re.MULTILINE
+    )
 
 
 def test_a_role_with_the_access_of_several_data_sources_is_shared(world: World):
@@ -189,8 +195,8 @@ def test_a_data_source_that_cannot_work_is_a_problem_and_the_others_are_compared
         del source[name]
     said = world.audit("--json")
     assert said.code == 1
-    assert [each["state"] for each in said.json["dataSources"]] == ["equivalent", "invalid"]
-    assert remark in said.json["dataSources"][1]["remarks"][0]
+    assert [each["state"] for each in said.json["dataSources"]] == ["invalid", "equivalent"]
+    assert remark in said.json["dataSources"][0]["remarks"][0]
 
 
 @pytest.mark.parametrize("gone", ["secret", "bucket"])
@@ -204,7 +210,7 @@ def test_a_secret_or_bucket_that_does_not_exist_is_a_problem(world: World, gone:
     said = world.audit("--json")
     assert said.code == 1
     # The AEM connector's role reads a secret, which Amazon S3 does not have, and does not pass itself.
-    different = ", 1 in excess, 1 missing" if gone == "bucket" else ""
+    different = ", 1 missing, 1 in excess" if gone == "bucket" else ""
     assert result(said, identifier) == f"{gone} does not exist{different}"
 
 
@@ -241,12 +247,12 @@ def test_a_role_is_compared_although_the_secret_does_not_exist(world: World, nam
     world.delete_secret(secret_arn)
     said = world.audit("--json")
     assert said.code == 1
-    assert result(said, identifier) == "secret does not exist, 3 in excess, 1 missing"
+    assert result(said, identifier) == "secret does not exist, 1 missing, 3 in excess"
     assert said.json["states"]["invalid"] == 1
     (role,) = said.json["roles"]
-    assert (role["state"], role["result"]) == ("different", "3 in excess, 1 missing")
+    assert (role["state"], role["result"]) == ("lacking access", "1 missing, 3 in excess")
     found = [finding["statement"] for finding in role["findings"]]
-    assert found == ["Other", "Every", "Everything", "AllowsAmazonQToIngestDocuments"]
+    assert found == ["AllowsAmazonQToIngestDocuments", "Other", "Every", "Everything"]
     remarks = said.json["dataSources"][0]["remarks"]
     assert remarks == [
         f"there is no secret {secret_id}: give the data source the ARN of a secret that exists",
@@ -290,7 +296,7 @@ def test_without_permission_for_the_secret_its_role_is_still_compared(world: Wor
     ]
     world.put_policy(WIDE, "wide", "qbusiness-Pages")
     said = world.audit("--json")
-    assert (said.code, result(said, identifier)) == (1, "1 in excess")
+    assert (said.code, result(said, identifier)) == (1, "1 dangerous")
 
 
 def test_a_custom_connector_needs_no_role(world: World):
@@ -303,7 +309,7 @@ def test_a_custom_connector_needs_no_role(world: World):
     world.add("Other", world.role_arn, kind="CUSTOM")
     said = world.audit()
     assert said.code == 3
-    assert re.search(r"^Other +\(CUSTOM\) +qbusiness-Pages +2 +unknown con", said.out, re.MULTILINE)
+    assert re.search(r"^Other +\(CUSTOM\) +qbusiness-Pages +2 +none +unknown", said.out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("action", NOTHING_KNOWN)
@@ -383,8 +389,8 @@ def test_another_error_about_one_resource_skips_its_data_source(world: World):
     world.refuse("s3:GetEncryptionConfiguration", status=400, code="InvalidRequest")
     said = world.audit("--json")
     assert said.code == 2
-    assert [each["state"] for each in said.json["dataSources"]] == ["equivalent", "not compared"]
-    remark, _ = said.json["dataSources"][1]["remarks"]
+    assert [each["state"] for each in said.json["dataSources"]] == ["not compared", "equivalent"]
+    remark, _ = said.json["dataSources"][0]["remarks"]
     assert remark.startswith("s3:GetEncryptionConfiguration failed (InvalidRequest")
 
 
@@ -422,3 +428,81 @@ def test_a_failed_call_is_not_repeated(world: World):
     world.refuse("secretsmanager:DescribeSecret")
     assert world.audit().code == 1
     assert world.server.calls.count("secretsmanager:DescribeSecret") == 1
+
+
+def test_what_is_dangerous_comes_first(world: World):
+    world.add_own(name="Fine")
+    world.add_own(allow("sqs:*", "*"), name="Excess")
+    world.add_own(name="Lacking", without="AllowsAmazonQToGetSecret")
+    world.add_own(allow("sqs:*", "*"), allow("*", "*", Sid="All"), name="Dangerous")
+    said = world.audit("--json")
+    order = ["Dangerous", "Lacking", "Excess", "Fine"]
+    assert [each["displayName"] for each in said.json["dataSources"]] == order
+    assert [role["role"].rpartition("-")[2] for role in said.json["roles"]] == order
+    states = ["dangerous", "lacking access", "different", "equivalent"]
+    assert [role["state"] for role in said.json["roles"]] == states
+    first, second = said.json["roles"][0]["findings"]
+    assert (first["finding"], first["statement"], first["danger"]) == (
+        "excess",
+        "All",
+        "administrator access",
+    )
+    assert (second["statement"], second["danger"]) == ("statement 4", None)
+    out = world.audit().out
+    assert f"  dangerous: {OWN}, All: administrator access\n      *\n        on *\n" in out
+    assert out.endswith("1 dangerous, 1 lacking access, 1 different, 1 equivalent\n")
+    assert f"- dangerous: `{OWN}`, `All`: administrator access\n" in world.audit("--markdown").out
+
+
+def test_a_condition_that_differs_is_written_out(world: World):
+    document = json.loads(TRUST)
+    arn = document["Statement"][0]["Condition"]["ArnEquals"]["aws:SourceArn"]
+    other = f"{arn[:-1]}9"
+    role_arn = world.role("qbusiness-pages", trust=TRUST.replace(arn, other))
+    secret_arn = world.secret("pages")
+    world.put_policy(own_policy(secret_arn), role="qbusiness-pages")
+    world.add("Pages", role_arn, secret_arn)
+    text = f"admits the application {other}, not {arn}"
+    out = world.audit().out
+    assert out.count(f"        by Service:qbusiness.amazonaws.com\n        {text}\n") == 2
+    markdown = world.audit("--markdown").out
+    assert markdown.count(f" by `Service:qbusiness.amazonaws.com`, `{text}`\n") == 2
+
+
+def test_the_last_use_of_a_role_is_shown(world: World):
+    world.add_own()
+    use = b"<RoleLastUsed><LastUsedDate>2026-10-01T12:00:00Z</LastUsedDate></RoleLastUsed>"
+    world.server.spoil["iam:GetRole"] = lambda body: re.sub(rb"<RoleLastUsed.*(?=</Role>)", use, body)
+    assert re.search(r"^Pages .* 1 +2026-10-01  equivalent$", world.audit().out, re.MULTILINE)
+    assert world.audit("--json").json["roles"][0]["lastUsed"] == "2026-10-01"
+
+
+def test_a_role_is_compared_with_the_needs_of_all_regions(world: World):
+    add_files(world)
+    there = world.server.other_regions["eu-west-1"] = QBusiness(ACCOUNT, "eu-west-1")
+    there.add(APPLICATION_ID, displayName="Docs")
+    there.add(APPLICATION_ID, INDEX_ID, displayName="Main")
+    name = "qbusiness-s3"
+    here = world.server.qbusiness.resources[APPLICATION_ID, INDEX_ID, data_source_id(1)]
+    members = {key: here[key] for key in ("displayName", "type", "configuration", "roleArn")}
+    there.add(APPLICATION_ID, INDEX_ID, data_source_id(2), **members)
+    for number, document in enumerate((TRUST, s3_policy(name))):
+        both = json.loads(document)
+        both["Statement"] += json.loads(document.replace(f":{REGION}:", ":eu-west-1:"))["Statement"]
+        for position, statement in enumerate(both["Statement"]):
+            statement["Sid"] = f"Statement{position}"
+        if number:
+            world.put_policy(json.dumps(both), role=name)
+        else:
+            world.iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(both))
+    assert world.audit().out.endswith("1 different\n")
+    said = world.audit("--region", REGION, "--region", "eu-west-1", "--region", REGION)
+    regions = f"{REGION}, eu-west-1, account {ACCOUNT}"
+    assert said.out.endswith(f"2 data sources under 1 role in {regions}: 2 different\n")
+    assert f"application Docs {APPLICATION_ID}, index Main {INDEX_ID} in eu-west-1\n" in said.out
+    assert "in excess" not in said.out
+    there.resources.clear()
+    assert (
+        "audit: there is no data source in eu-west-1\n"
+        in world.audit("--region", REGION, "--region", "eu-west-1").err
+    )

@@ -15,9 +15,9 @@ def test_the_table_and_the_summary_of_an_equivalent_role(world: World):
     said = world.audit()
     assert (said.code, said.err) == (0, "")
     assert said.out == (
-        "DATA SOURCE  CONNECTOR  ROLE             USED BY  RESULT\n"
+        "DATA SOURCE  CONNECTOR  ROLE             USED BY  LAST USED  RESULT\n"
         f"application Docs {APPLICATION_ID}, index Main {INDEX_ID}\n"
-        "Pages        aem-cloud  qbusiness-Pages  1        equivalent\n"
+        "Pages        aem-cloud  qbusiness-Pages  1        none       equivalent\n"
         "\n"
         f"1 data source under 1 role in us-east-1, account {ACCOUNT}: 1 equivalent\n"
     )
@@ -29,17 +29,17 @@ def test_the_statements_of_a_different_role_are_named(world: World):
     said = world.audit()
     assert said.code == 1
     assert said.out.partition("\n\n")[2] == (
-        f"{world.role_arn}: 1 in excess, 1 missing\n"
+        f"{world.role_arn}: 1 missing, 1 in excess\n"
         f"  used by Pages {identifier}\n"
-        f"  in excess: {OWN}, Reports\n"
-        "      s3:GetObject, s3:ListBucket\n"
-        "        on arn:aws:s3:::reports/*\n"
         f"  missing: {OWN}, AllowsAmazonQToIngestDocuments\n"
         "      qbusiness:BatchPutDocument, qbusiness:BatchDeleteDocument\n"
         f"        on {APPLICATION_ARN}\n"
         f"        on {APPLICATION_ARN}/index/{INDEX_ID}\n"
+        f"  in excess: {OWN}, Reports\n"
+        "      s3:GetObject, s3:ListBucket\n"
+        "        on arn:aws:s3:::reports/*\n"
         "\n"
-        f"1 data source under 1 role in us-east-1, account {ACCOUNT}: 1 different\n"
+        f"1 data source under 1 role in us-east-1, account {ACCOUNT}: 1 lacking access\n"
     )
 
 
@@ -62,14 +62,14 @@ def test_the_table_is_as_wide_as_the_terminal(world: World, width: int):
     lines = table.splitlines()
     assert max(map(len, lines)) <= width
     head = next(line for line in lines if line.startswith("DATA SOURCE"))
-    starts = [head.index(title) for title in ("DATA", "CONNECTOR", "ROLE", "USED", "RESULT")]
+    starts = [head.index(title) for title in ("DATA", "CONNECTOR", "ROLE", "USED", "LAST", "RESULT")]
     ends: list[int | None] = [*starts[1:], None]
     rows = lines[lines.index(head) + 1 :]
     rows = rows[next(number for number, line in enumerate(rows) if line.startswith("Name-")) :]
     columns = [
         "".join(row[start:end].strip() for row in rows) for start, end in zip(starts, ends, strict=True)
     ]
-    assert columns == [name, connector, role[:64], "1", "1 in excess"] or columns[4] == "1 inexcess"
+    assert columns == [name, connector, role[:64], "1", "none", "1 dangerous"]
     assert columns[:3] == [name, connector, role[:64]]
 
 
@@ -79,7 +79,7 @@ def test_without_a_terminal_each_data_source_is_one_line(world: World):
     world.server.data_source(data_source_id(1))["displayName"] = name
     world.patch.setenv("COLUMNS", "80")
     said = world.audit().out
-    assert re.search(rf"^{name} +aem-cloud +qbusiness-Pages +1 +equivalent$", said, re.MULTILINE)
+    assert re.search(rf"^{name} +aem-cloud +qbusiness-Pages +1 +none +equivalent$", said, re.MULTILINE)
     assert "\033" not in said
 
 

@@ -1,0 +1,66 @@
+"""Findings are ordered by danger: what gives others access comes first."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from evidence.examples import ACCOUNT, APPLICATION_ARN, OTHER_ACCOUNT
+from roles.audit.danger import find_danger
+from roles.difference import TRUST_POLICY, statements
+from tests.helpers.world import THROUGH_SECRETS_MANAGER, allow
+
+AMAZON_Q: Final = {"Service": "qbusiness.amazonaws.com"}
+PROVIDER: Final = {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/example.com"}
+OF_ACCOUNT: Final = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+OF_APPLICATION: Final = {"ArnLike": {"aws:SourceArn": APPLICATION_ARN}}
+OF_OTHERS: Final = {"ArnLike": {"aws:SourceArn": APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)}}
+OF_ANY: Final = {"StringLike": {"aws:SourceAccount": "*"}}
+FOR_ALL: Final = "trusts a service for every account"
+
+
+def trust(principal: Any, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", **more}
+
+
+@pytest.mark.parametrize(
+    ("statement", "danger"),
+    [
+        (trust(AMAZON_Q), FOR_ALL),
+        (trust(AMAZON_Q, Condition=OF_ACCOUNT), ""),
+        (trust(AMAZON_Q, Condition=OF_APPLICATION), ""),
+        (trust(AMAZON_Q, Condition=OF_ANY), f"{FOR_ALL} under a condition"),
+        (trust(AMAZON_Q, Condition=OF_OTHERS), f"{FOR_ALL} under a condition"),
+        (trust("*"), "trusts everybody"),
+        (trust({"AWS": "*"}, Condition=OF_ACCOUNT), "trusts everybody under a condition"),
+        ({**trust({}), "NotPrincipal": {"AWS": ACCOUNT}}, "trusts everybody"),
+        (trust({"AWS": f"arn:aws:iam::{OTHER_ACCOUNT}:root"}), "trusts another account"),
+        (trust({"AWS": [ACCOUNT, OTHER_ACCOUNT]}), "trusts another account"),
+        (trust({"AWS": f"arn:aws:iam::{ACCOUNT}:user/admin"}), ""),
+        (trust({"AWS": "AIDAEXAMPLE"}), ""),  # the user is deleted
+        (trust(PROVIDER), "trusts every user of an identity provider"),
+        (trust(PROVIDER, Condition={"StringEquals": {"example.com:sub": "ci"}}), ""),
+    ],
+)
+def test_a_trust_policy_is_dangerous_if_it_admits_others(statement: dict[str, Any], danger: str):
+    if "NotPrincipal" in statement:
+        del statement["Principal"]
+    (read,) = statements(TRUST_POLICY, json.dumps({"Statement": statement}))
+    assert find_danger(read, ACCOUNT) == danger
+
+
+@pytest.mark.parametrize(
+    ("statement", "danger"),
+    [
+        (allow("*", "*"), "administrator access"),
+        (allow(["s3:*", "iam:*"], "*"), "administrator access"),
+        (allow("*", "*", Condition=THROUGH_SECRETS_MANAGER), "administrator access under a condition"),
+        ({"Effect": "Allow", "NotAction": "organizations:*", "Resource": "*"}, "administrator access"),
+        ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, ""),
+        (allow("*", "arn:aws:s3:::b/*"), ""),
+        (allow("s3:*", "*"), ""),
+    ],
+)
+def test_a_policy_is_dangerous_if_it_gives_administrator_access(statement: dict[str, Any], danger: str):
+    (read,) = statements("console", json.dumps({"Statement": statement}))
+    assert find_danger(read, ACCOUNT) == danger
