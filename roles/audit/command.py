@@ -5,10 +5,12 @@ document. docs/audit.md describes them.
 """
 
 import argparse
+from pathlib import Path
 from typing import Final
 
 from roles.account import Account
 from roles.audit import markdown, table
+from roles.audit.accepted import Entry, entry_for, read_entries
 from roles.audit.survey import Outcome, Survey, survey
 from roles.difference import Verdict
 from roles.errors import CANNOT_TELL, COULD_NOT_LOOK, FINE, PROBLEMS, InputError
@@ -30,6 +32,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--stack", type=stack_name, help="show which roles belong to this stack, with their members"
     )
     parser.add_argument(
+        "--accept",
+        metavar="FILE",
+        type=Path,
+        help="accept the findings in this YAML file until the dates in it",
+    )
+    parser.add_argument(
         "--markdown", action="store_true", help="print Markdown, for a job's summary or an issue"
     )
     parser.add_argument(
@@ -39,12 +47,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print and write the results, and return the exit code."""
+    entries = read_entries(options.accept) if options.accept else []
     stack = read_stack(options.stack) if options.stack else None
     regions = options.region or [stack.roles[0].region if stack else None]
     accounts = [Account(region, output) for region in dict.fromkeys(regions)]
     for role in stack.roles if stack else ():
         check_account(role, accounts[0].caller()["Account"])
-    found = survey(accounts, output, stack)
+    found = survey(accounts, output, stack, entries)
     if not (found.data_sources or found.skipped or options.allow_empty):
         raise InputError(
             f"there is no Amazon Q Business data source in {found.place}: pass the Region of the "
@@ -61,6 +70,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     for region in found.regions:
         if len(found.regions) > 1 and all(result.region != region for result in found.data_sources):
             output(f"there is no data source in {region}")
+    for entry in found.unmatched:
+        output(f"accepted, and not found in {found.place}: {entry.label}")
     for skipped in found.skipped:
         output(f"skipped: {skipped}")
     for denied in found.denied:
@@ -120,17 +131,21 @@ def _document(found: Survey) -> dict[str, object]:
                 "result": role.text,
                 "dataSources": [user.data_source.id for user in users[role.arn]],
                 "lastUsed": role.last_used or None,
-                "findings": [_plain(verdict) for verdict in role.differences],
+                "findings": [
+                    _plain(verdict, entry_for(role.arn, verdict)) for verdict in role.differences
+                ],
+                "accepted": [_plain(*accepted) for accepted in role.accepted],
                 "remarks": role.remarks,
             }
             for role in found.roles
         ],
+        "unmatched": [entry._asdict() for entry in found.unmatched],
         "skipped": found.skipped,
         "denied": found.denied,
     }
 
 
-def _plain(verdict: Verdict) -> dict[str, object]:
+def _plain(verdict: Verdict, entry: Entry) -> dict[str, object]:
     return {
         "finding": verdict.verdict,
         "danger": verdict.danger or None,
@@ -138,4 +153,5 @@ def _plain(verdict: Verdict) -> dict[str, object]:
         "statement": verdict.statement,
         "access": [access._asdict() for access in verdict.access],
         "dataSources": [data_source.id for data_source in verdict.data_sources],
+        "accept": entry._asdict(),
     }

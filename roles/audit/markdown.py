@@ -28,6 +28,7 @@ def render(found: Survey) -> str:
     sections = [
         *(("data sources", part) for results in found.by_index() for part in _table(found, results)),
         *(("roles", _details(found, role, users[role.arn])) for role in roles),
+        *(("accepted findings", part) for part in _accepted(found)),
     ]
     text = _head(found)
     size = len(text.encode())
@@ -45,6 +46,7 @@ def _head(found: Survey) -> str:
     lines = [
         f"**{found.summary}**",
         f"Read on {found.date:%Y-%m-%d %H:%M} UTC by {_code(found.caller)}.",
+        *(f"- accepted, and not found: {_code(entry.label)}" for entry in found.unmatched),
         *(f"- skipped: {_code(text)}" for text in found.skipped),
         *(f"- not allowed, at least for some resources: {_code(action)}" for action in found.denied),
     ]
@@ -81,6 +83,17 @@ def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult
     for verdict in role.differences:
         lines += _difference(verdict, sources)
     return "\n".join((*lines, "\n</details>\n"))
+
+
+def _accepted(found: Survey) -> Iterator[str]:
+    """Return the accepted findings, one line each, with a head before the first."""
+    before = "\nAccepted:\n\n"
+    for role in found.roles:
+        for verdict, entry in role.accepted:
+            label = f"{LABELS[kind_of(verdict)]}: {_statement(verdict)}"
+            until = f"until {entry.until}: {_code(entry.reason)}"
+            yield f"{before}- {_code(role.arn)}: {label}, {until}\n"
+            before = ""
 
 
 def _difference(verdict: Verdict, used_by: Sequence[DataSource]) -> Iterator[str]:

@@ -5,7 +5,7 @@ Access that none of them needs is in excess; access that only some of them need 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from components.settings import role_policy_settings
 from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
 from roles.arns import Arn
+from roles.audit.accepted import Entry
 from roles.audit.danger import LABELS, find_danger, kind_of, rank
 from roles.detection import connectors_of, find_connector, find_uses
 from roles.difference import Access, Verdict, compare, program_statements, role_statements
@@ -48,6 +49,8 @@ class Outcome(StrEnum):
     SKIPPED = "not compared"
     """Something could not be read."""
     UNKNOWN = "unknown connector"
+    ACCEPTED = "accepted"
+    """Every difference is accepted."""
     EQUIVALENT = "equivalent"
     NO_ROLE = "without a role"
     """The connector is unknown and does not need a role, such as a custom connector."""
@@ -83,6 +86,8 @@ class RoleResult(NamedTuple):
     """The day, or `none` in the last 400 days; empty if the role was not read."""
     differences: tuple[Verdict, ...] = ()
     """The statements that make the role different, in the order of danger."""
+    accepted: tuple[tuple[Verdict, Entry], ...] = ()
+    """More such statements, and why each is accepted."""
     remarks: tuple[str, ...] = ()
     member: str = ""
     """The component of the stack that declares the role; empty if it is not one of the stack's."""
@@ -107,6 +112,8 @@ class Survey(NamedTuple):
     """The resources that could not be listed, and why."""
     denied: tuple[str, ...]
     """The actions that were not allowed."""
+    unmatched: tuple[Entry, ...]
+    """The accepted findings of this account that were not found."""
     stack: str = ""
     """The stack whose members are shown; empty without one."""
 
@@ -181,10 +188,12 @@ class _Needs(NamedTuple):
     """
 
 
-def survey(accounts: Sequence[Account], notes: Notes, stack: Stack | None = None) -> Survey:
+def survey(
+    accounts: Sequence[Account], notes: Notes, stack: Stack | None = None, entries: Sequence[Entry] = ()
+) -> Survey:
     """Read and compare everything in the Regions of an account.
 
-    Name the members of a stack that declare the roles.
+    Name the members of a stack that declare the roles, and set the accepted findings of `entries` apart.
     Errors about a resource become part of the result; errors that concern every call are raised.
     """
     caller, now = accounts[0].caller(), datetime.now(UTC)
@@ -197,7 +206,7 @@ def survey(accounts: Sequence[Account], notes: Notes, stack: Stack | None = None
     results: dict[DataSource, DataSourceResult] = {}
     roles: list[RoleResult] = []
     for role_arn, readings in users.items():
-        role, compared = _compare(role_arn, readings)
+        role, compared = _compare(role_arn, readings, entries, now.date())
         results |= {result.data_source: result for result in compared}
         roles += [role._replace(member=members.get(role_arn, ""))] if role_arn else []
     return Survey(
@@ -209,8 +218,21 @@ def survey(accounts: Sequence[Account], notes: Notes, stack: Stack | None = None
         tuple(sorted(roles, key=lambda role: role.state.rank)),
         tuple(skipped),
         tuple(sorted({action for account in accounts for action in account.denied})),
+        tuple(_unmatched(entries, caller["Account"], roles)),
         stack.roles[0].stack if stack else "",
     )
+
+
+def _unmatched(entries: Sequence[Entry], account: str, roles: Sequence[RoleResult]) -> Iterator[Entry]:
+    """Find the entries of an account that match no finding."""
+    found = [
+        (role.arn, verdict)
+        for role in roles
+        for verdict in (*role.differences, *(verdict for verdict, _ in role.accepted))
+    ]
+    for entry in entries:
+        if entry.account == account and not any(entry.matches(*each) for each in found):
+            yield entry
 
 
 def _data_sources(account: Account, notes: Notes, skipped: list[str]) -> Iterator[DataSource]:
@@ -360,7 +382,10 @@ def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> 
 
 
 def _compare(
-    role_arn: str, readings: Sequence[tuple[DataSourceResult, _Needs | None]]
+    role_arn: str,
+    readings: Sequence[tuple[DataSourceResult, _Needs | None]],
+    entries: Sequence[Entry],
+    today: date,
 ) -> tuple[RoleResult, list[DataSourceResult]]:
     """Compare a role with the statements that the program writes for its data sources."""
     compared = [(result, needs) for result, needs in readings if needs]
@@ -376,15 +401,26 @@ def _compare(
         )
     if role.denied:
         remarks.append(f"{role.denied} is not allowed: the policies that it reads were not compared")
-    differences = sorted(_differences(compared, role), key=rank)
+    differences: list[Verdict] = []
+    accepted: list[tuple[Verdict, Entry]] = []
+    for verdict in sorted(_differences(compared, role), key=rank):
+        entry = _entry(role_arn, verdict, entries)
+        if entry and not entry.is_over(today):
+            accepted.append((verdict, entry))
+            continue
+        differences.append(verdict)
+        if entry:
+            text = f"{verdict.policy}, {verdict.statement}: accepted only until {entry.until}"
+            remarks.append(f"{text}: {entry.reason}")
     results: list[DataSourceResult] = []
     for result, _ in compared:
         own = [each for each in differences if _concerns(each, result)]
-        results.append(_judge_data_source(result, own, role))
+        number = sum(_concerns(each, result) for each, _ in accepted)
+        results.append(_judge_data_source(result, own, number, role))
     complete = role.complete and all(result.state is not Outcome.SKIPPED for result, _ in compared)
-    state, text = _judge(differences, complete=complete)
+    state, text = _judge(differences, len(accepted), complete=complete)
     invalid = [result for result, _ in compared if result.state is Outcome.INVALID]
-    if invalid and not differences:
+    if invalid and not (differences or accepted):
         state, text = invalid[0].state, invalid[0].text
     last_used = f"{role.last_used:%Y-%m-%d}" if role.last_used else "none"
     role_result = RoleResult(
@@ -393,9 +429,16 @@ def _compare(
         text,
         last_used,
         tuple(differences),
+        tuple(accepted),
         tuple(remarks),
     )
     return role_result, [*others, *results]
+
+
+def _entry(role_arn: str, verdict: Verdict, entries: Sequence[Entry]) -> Entry | None:
+    """Return the entry that accepts a finding longest; None without one."""
+    matching = (entry for entry in entries if entry.matches(role_arn, verdict))
+    return max(matching, key=lambda entry: entry.until, default=None)
 
 
 def _concerns(difference: Verdict, result: DataSourceResult) -> bool:
@@ -404,13 +447,13 @@ def _concerns(difference: Verdict, result: DataSourceResult) -> bool:
 
 
 def _judge_data_source(
-    result: DataSourceResult, differences: Sequence[Verdict], role: Role
+    result: DataSourceResult, differences: Sequence[Verdict], accepted: int, role: Role
 ) -> DataSourceResult:
     """Return the result for a data source from the differences of its role."""
     complete = role.complete and result.state is not Outcome.SKIPPED
-    state, text = _judge(differences, complete=complete)
+    state, text = _judge(differences, accepted, complete=complete)
     if result.state is Outcome.INVALID:
-        text = f"{result.text}, {text}" if differences else result.text
+        text = f"{result.text}, {text}" if differences or accepted else result.text
         state = min(state, result.state, key=lambda each: each.rank)
     return result._replace(state=state, text=text)
 
@@ -440,10 +483,11 @@ def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
             yield Verdict(statement.policy, statement.name, "shared", (access,), tuple(data_sources))
 
 
-def _judge(differences: Sequence[Verdict], *, complete: bool) -> tuple[Outcome, str]:
+def _judge(differences: Sequence[Verdict], accepted: int, *, complete: bool) -> tuple[Outcome, str]:
     """Return the state that follows from differences, and their number by kind."""
     kinds = [kind_of(difference) for difference in differences]
-    text = ", ".join(f"{kinds.count(each)} {label}" for each, label in LABELS.items() if each in kinds)
+    counts = [f"{kinds.count(each)} {label}" for each, label in LABELS.items() if each in kinds]
+    text = ", ".join([*counts, *([f"{accepted} accepted"] if accepted else [])])
     if "dangerous" in kinds:
         return Outcome.DANGEROUS, text
     # Missing access may be in a policy that could not be read.
@@ -453,4 +497,4 @@ def _judge(differences: Sequence[Verdict], *, complete: bool) -> tuple[Outcome, 
         return Outcome.DIFFERENT, text
     if not complete:
         return Outcome.SKIPPED, f"{text}{', ' * bool(text)}not completely compared"
-    return Outcome.EQUIVALENT, Outcome.EQUIVALENT
+    return (Outcome.ACCEPTED, text) if accepted else (Outcome.EQUIVALENT, Outcome.EQUIVALENT)

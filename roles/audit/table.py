@@ -19,13 +19,14 @@ _COLORS: Final[Mapping[Outcome, str]] = {
     Outcome.DIFFERENT: "red",
     Outcome.SKIPPED: "yellow",
     Outcome.UNKNOWN: "yellow",
+    Outcome.ACCEPTED: "",
     Outcome.EQUIVALENT: "green",
     Outcome.NO_ROLE: "",
 }
 
 
 def parts(found: Survey) -> Iterator[Part]:
-    """Return a table, the statements that differ, and a summary."""
+    """Return a table, the statements that differ, those that are accepted, and a summary."""
     users = found.users()
     if found.data_sources:
         yield _table(found)
@@ -46,6 +47,7 @@ def parts(found: Survey) -> Iterator[Part]:
         yield from (Line(f"  {remark}", 4) for remark in role.remarks)
         for verdict in role.differences:
             yield from _difference(verdict, used_by)
+    yield from _accepted(found)
     yield ""
     yield Line(found.summary, 2)
 
@@ -62,6 +64,15 @@ def _table(found: Survey) -> Table:
         ]
         groups.append((title, rows))
     return Table([name for name in _HEAD if found.stack or name != _MEMBER], groups)
+
+
+def _accepted(found: Survey) -> Iterator[Part]:
+    accepted = [each for role in found.roles for each in role.accepted]
+    if accepted:
+        yield from ("", "accepted:")
+    for verdict, entry in accepted:
+        yield f"  {entry.role}: {LABELS[kind_of(verdict)]}: {verdict.policy}, {verdict.statement}"
+        yield Line(f"      until {entry.until}: {entry.reason}", 6)
 
 
 def _difference(verdict: Verdict, used_by: Sequence[DataSource]) -> Iterator[Part]:

@@ -479,6 +479,13 @@ FAULTS: Final = (
         "tests/roles/audit/test_table.py::test_the_statements_of_a_different_role_are_named",
     ),
     Fault(
+        "audit accepts a finding forever",
+        "roles/audit/accepted.py",
+        "return date.fromisoformat(self.until) < today",
+        "return False",
+        "tests/roles/audit/test_accepted.py::test_past_the_date_a_finding_is_a_problem_again",
+    ),
+    Fault(
         "audit takes a service that any account can use for harmless",
         "roles/audit/danger.py",
         'if "Service" in kinds and not _requires_account(statement, account):',

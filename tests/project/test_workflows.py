@@ -424,6 +424,16 @@ def test_an_unknown_answer_is_a_notice(repository: Repository, job: str):
 
 
 @needs_jq
+def test_audit_accepts_the_findings_of_a_file(repository: Repository):
+    repository.end_with(0)
+    repository.run("audit")
+    assert "--accept" not in repository.reported()
+    (repository.stack.directory / "accepted.yaml").touch()
+    repository.run("audit")
+    assert "--accept accepted.yaml" in repository.reported()
+
+
+@needs_jq
 def test_an_issue_is_updated_and_closed_but_not_that_of_another_author_or_environment(
     repository: Repository,
 ):

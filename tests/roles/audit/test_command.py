@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -15,6 +16,7 @@ from evidence.examples import (
     REGION,
     SECRET_ID,
 )
+from roles.audit.accepted import read_entries
 from roles.audit.danger import LABELS
 from roles.audit.survey import Outcome
 from sandbox.environment import PROJECT
@@ -66,6 +68,7 @@ def test_json_contains_the_whole_result(world: World):
             "different": 1,
             "not compared": 0,
             "unknown connector": 0,
+            "accepted": 0,
             "equivalent": 0,
             "without a role": 0,
         },
@@ -109,11 +112,21 @@ def test_json_contains_the_whole_result(world: World):
                             }
                         ],
                         "dataSources": [],
+                        "accept": {
+                            "role": world.role_arn,
+                            "policy": OWN,
+                            "statement": "Queues",
+                            "reason": "",
+                            "until": "",
+                            "finding": "excess",
+                        },
                     }
                 ],
+                "accepted": [],
                 "remarks": [],
             }
         ],
+        "unmatched": [],
         "skipped": [],
         "denied": [],
     }
@@ -172,3 +185,10 @@ def test_the_page_shows_a_dangerous_trust_policy(world: World):
     world.add_own(name="Wiki", trust=trust)
     _, shown = blocks("text", PAGE.read_text())
     assert f"\n\n{shown}\n" in world.audit().out
+
+
+def test_the_page_shows_a_file_of_accepted_findings(tmp_path: Path):
+    (shown,) = blocks("yaml", PAGE.read_text())
+    path = tmp_path / "accepted.yaml"
+    path.write_text(shown)
+    assert [entry.policy for entry in read_entries(path)] == ["template"]

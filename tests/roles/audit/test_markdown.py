@@ -8,6 +8,7 @@ import pytest
 
 from evidence.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT, REGION
 from roles.account import Account
+from roles.audit.accepted import Entry
 from roles.audit.markdown import LIMIT, render
 from roles.audit.survey import survey
 from roles.output import Notes
@@ -64,7 +65,7 @@ def test_the_result_comes_first_then_the_tables_then_the_details(world: World):
     assert said.out.count("<details>") == said.out.count("</details>")
 
 
-OWN_WORDS: Final = {"state", "text", "last_used", "verdict", "danger"}
+OWN_WORDS: Final = {"state", "text", "last_used", "verdict", "danger", "until", "finding"}
 """The members of a result that are in words of the program."""
 
 
@@ -81,9 +82,11 @@ def with_markup(value: Any) -> Any:
 def test_markup_in_any_name_stays_text(world: World):
     world.add_own(allow("sqs:*", "*"))
     shared_role(world, "jira", "wiki")
+    world.add_own(allow("*", "*", Sid="Known"), name="Known")
+    known = Entry(world.role_arn, OWN, "Known", "reason", "2999-12-31")
     notes = Notes("audit")
-    found = survey([Account(REGION, notes)], notes)
-    found = found._replace(skipped=("skipped",), denied=("iam:GetRole",))
+    found = survey([Account(REGION, notes)], notes, entries=[known])
+    found = found._replace(skipped=("skipped",), denied=("iam:GetRole",), unmatched=(known,))
     text = render(with_markup(found)._replace(regions=found.regions, account=found.account))
     # A longer fence than any in the text; in a table, a pipe is escaped also in code.
     assert f"- skipped: ``` skipped{MARKUP} ```\n".replace("``` s", "```s") in text.replace(

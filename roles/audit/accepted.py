@@ -1,0 +1,126 @@
+"""Read the findings that are accepted until a date, from a YAML file."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+
+import yaml
+
+from components.errors import quote
+from roles.arns import Arn
+from roles.audit.danger import LABELS, kind_of
+from roles.difference import Verdict
+from roles.errors import InputError
+
+_EXPECTED: Final = {
+    "role": "the ARN of a role",
+    "policy": "the name or ARN of a policy, or `trust policy`",
+    "statement": "the Sid or the number of a statement",
+    "reason": "why the finding is accepted",
+    "until": "the last day, such as 2027-03-31",
+    "finding": f"one of {', '.join(LABELS)}",
+}
+"""The members of an entry; only `finding` is optional."""
+
+
+class Entry(NamedTuple):
+    """An accepted finding."""
+
+    role: str
+    """The ARN."""
+    policy: str
+    statement: str
+    """The Sid, or the number of a statement without one."""
+    reason: str
+    until: str
+    """The last day, such as `2027-03-31`, in UTC."""
+    finding: str = ""
+    """The kind of the finding; empty for any."""
+
+    @property
+    def account(self) -> str:
+        """The account of the role."""
+        return Arn.of(self.role).account
+
+    @property
+    def label(self) -> str:
+        """The finding in a few words."""
+        return f"{self.role}: {self.policy}, {self.statement}"
+
+    def matches(self, role_arn: str, verdict: Verdict) -> bool:
+        """Return whether the entry is about a finding."""
+        return (
+            (self.role, self.policy) == (role_arn, verdict.policy)
+            and verdict.statement in (self.statement, f"statement {self.statement}")
+            and self.finding in ("", kind_of(verdict))
+        )
+
+    def is_over(self, today: date) -> bool:
+        """Return whether the last day is past."""
+        return date.fromisoformat(self.until) < today
+
+
+def entry_for(role_arn: str, verdict: Verdict) -> Entry:
+    """Return the entry that accepts a finding, except for the reason and the date."""
+    statement = verdict.statement.removeprefix("statement ")
+    return Entry(role_arn, verdict.policy, statement, "", "", kind_of(verdict))
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """Read the entries of a file; raises InputError that names every wrong one."""
+    try:
+        # Only texts: a date that does not exist is then an error of its entry.
+        given = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8: save it in UTF-8") from None
+    except yaml.YAMLError as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"{path} is not valid YAML ({said}): fix it") from None
+    entries = given or []
+    if not isinstance(entries, list):
+        raise InputError(f"{path} is not a list: expected entries with {', '.join(_EXPECTED)}")
+    problems = [
+        f"  entry {number}{problem}"
+        for number, entry in enumerate(cast("list[Any]", entries), start=1)
+        for problem in _problems(entry)
+    ]
+    if problems:
+        count = f"{len(problems)} error{'s' * (len(problems) > 1)}"
+        raise InputError(f"{path} has {count}", *problems)
+    return [Entry(**entry) for entry in cast("list[dict[str, str]]", entries)]
+
+
+def _problems(entry: Any) -> Iterator[str]:
+    """Return what is wrong with an entry, and what is expected."""
+    if not isinstance(entry, dict):
+        yield f": {quote(entry)}; expected: {', '.join(_EXPECTED)}"
+        return
+    members = cast("dict[str, Any]", entry)
+    for name in members:
+        if name not in _EXPECTED:
+            yield f", {quote(name)}: is unknown; expected: {', '.join(_EXPECTED)}"
+    for name, expected in _EXPECTED.items():
+        if name not in members:
+            if name != "finding":
+                yield f", {name}: is missing; expected: {expected}"
+        elif not _is_valid(name, members[name]):
+            yield f", {name}: {quote(members[name])}; expected: {expected}"
+
+
+def _is_valid(name: str, value: Any) -> bool:
+    if not isinstance(value, str) or not value.strip():
+        return False
+    match name:
+        case "role":
+            arn = Arn.of(value)
+            return arn.service == "iam" and arn.resource.startswith("role/")
+        case "finding":
+            return value in LABELS
+        case "until":
+            try:
+                return str(date.fromisoformat(value)) == value
+            except ValueError:
+                return False
+        case _:
+            return True

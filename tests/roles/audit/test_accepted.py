@@ -1,0 +1,155 @@
+"""`roles audit --accept FILE` sets known findings apart until a date."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from evidence.examples import ACCOUNT, OTHER_ACCOUNT
+from roles.audit.accepted import Entry, read_entries
+from roles.difference import Verdict
+from roles.errors import InputError
+from tests.helpers.world import OWN, World, allow
+from tests.roles.audit.help import result
+
+ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/x"
+FILE: Final = "accepted.yaml"
+VALID: Final = f"{{role: '{ROLE}', policy: p, statement: 4, reason: moves, until: 2999-12-31}}"
+DATE: Final = "expected: the last day, such as 2027-03-31"
+MEMBERS: Final = "role, policy, statement, reason, until, finding"
+
+
+def write(world: World, **members: str) -> None:
+    """Accept the statement Queues of the last role, with changed members."""
+    entry = {"role": world.role_arn, "policy": OWN, "statement": "Queues", "reason": "moves soon"}
+    world.path(FILE).write_text(json.dumps([{**entry, "until": "2999-12-31", **members}]))
+
+
+def test_an_entry_is_read_from_yaml(tmp_path: Path):
+    path = tmp_path / FILE
+    path.write_text(f"- {VALID}\n")
+    assert read_entries(path) == [Entry(ROLE, "p", "4", "moves", "2999-12-31")]
+    path.write_text("# nothing is accepted\n")
+    assert read_entries(path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("{a: 1}", " is not a list: expected entries with " + MEMBERS),
+        ("[", " is not valid YAML (while parsing a flow node"),
+        ("- x", f' has 1 error\n  entry 1: "x"; expected: {MEMBERS}'),
+        (
+            f"- {VALID}\n- {VALID.replace('2999-12-31', '2026-02-30')}",
+            f' has 1 error\n  entry 2, until: "2026-02-30"; {DATE}',
+        ),
+        (
+            "- {role: x, polcy: p, statement: [1], reason: ' ', until: soon, finding: all}",
+            f"""\
+ has 7 errors
+  entry 1, "polcy": is unknown; expected: {MEMBERS}
+  entry 1, role: "x"; expected: the ARN of a role
+  entry 1, policy: is missing; expected: the name or ARN of a policy, or `trust policy`
+  entry 1, statement: ["1"]; expected: the Sid or the number of a statement
+  entry 1, reason: " "; expected: why the finding is accepted
+  entry 1, until: "soon"; {DATE}
+  entry 1, finding: "all"; expected: one of dangerous, missing, excess, denies, shared""",
+        ),
+    ],
+)
+def test_a_wrong_file_is_an_error_that_names_the_entry_and_what_is_expected(
+    tmp_path: Path, content: str, expected: str
+):
+    path = tmp_path / FILE
+    path.write_text(content)
+    with pytest.raises(InputError) as raised:
+        read_entries(path)
+    assert "\n".join(raised.value.lines).startswith(f"{path}{expected}")
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path):
+    path = tmp_path / FILE
+    path.write_bytes(b"\xff")
+    with pytest.raises(InputError, match="is not UTF-8"):
+        read_entries(path)
+
+
+def test_an_entry_for_access_in_excess_does_not_accept_what_is_dangerous():
+    wider = Verdict("p", "statement 4", "excess", danger="administrator access")
+    entry = Entry(ROLE, "p", "4", "moves", "2999-12-31")
+    assert entry.matches(ROLE, wider)
+    assert not entry._replace(finding="excess").matches(ROLE, wider)
+    assert not entry._replace(statement="5").matches(ROLE, wider)
+
+
+@pytest.mark.slow
+def test_an_accepted_finding_is_listed_apart_and_does_not_change_the_exit_code(world: World):
+    identifier = world.add_own(allow("sqs:*", "*", Sid="Queues"))
+    write(world)
+    said = world.audit("--accept", FILE)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.partition("\n\n")[2] == (
+        "accepted:\n"
+        f"  {world.role_arn}: in excess: {OWN}, Queues\n"
+        "      until 2999-12-31: moves soon\n"
+        "\n"
+        f"1 data source under 1 role in us-east-1, account {ACCOUNT}: 1 accepted\n"
+    )
+    markdown = world.audit("--accept", FILE, "--markdown").out
+    line = f"- `{world.role_arn}`: in excess: `{OWN}`, `Queues`, until 2999-12-31: `moves soon`\n"
+    assert f"\nAccepted:\n\n{line}" in markdown
+    said = world.audit("--accept", FILE, "--json")
+    assert result(said, identifier) == "1 accepted"
+    (role,) = said.json["roles"]
+    assert (role["state"], role["findings"]) == ("accepted", [])
+    assert [each["accept"]["reason"] for each in role["accepted"]] == ["moves soon"]
+
+
+@pytest.mark.slow
+def test_the_json_document_contains_the_entry_that_accepts_a_finding(world: World):
+    world.add_own(allow("sqs:*", "*"))  # without a Sid
+    (finding,) = world.audit("--json").json["roles"][0]["findings"]
+    world.path(FILE).write_text(json.dumps([finding["accept"]]))
+    (first, second) = world.audit("--accept", FILE).err.splitlines()[1:]
+    assert "reason" in first
+    assert "until" in second
+    write(world, **{**finding["accept"], "reason": "moves soon", "until": "2999-12-31"})
+    assert world.audit("--accept", FILE).code == 0
+
+
+@pytest.mark.slow
+def test_past_the_date_a_finding_is_a_problem_again(world: World):
+    world.add_own(allow("sqs:*", "*", Sid="Queues"))
+    write(world, until="2020-12-31")
+    said = world.audit("--accept", FILE)
+    assert said.code == 1
+    assert f"  {OWN}, Queues: accepted only until 2020-12-31: moves soon\n" in said.out
+    assert f"  in excess: {OWN}, Queues\n" in said.out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", [{"statement": "Others"}, {"finding": "missing"}])
+def test_an_entry_that_matches_nothing_is_reported(world: World, other: dict[str, str]):
+    world.add_own(allow("sqs:*", "*", Sid="Queues"))
+    write(world, **other)
+    said = world.audit("--accept", FILE)
+    assert said.code == 1
+    statement = other.get("statement", "Queues")
+    label = f"{world.role_arn}: {OWN}, {statement}"
+    assert said.err == f"audit: accepted, and not found in us-east-1, account {ACCOUNT}: {label}\n"
+    assert f"- accepted, and not found: `{label}`\n" in world.audit("--accept", FILE, "--markdown").out
+    (entry,) = world.audit("--accept", FILE, "--json").json["unmatched"]
+    assert entry["statement"] == statement
+
+
+@pytest.mark.slow
+def test_one_file_can_be_for_several_accounts(world: World):
+    world.add_own()
+    write(world, role=world.role_arn.replace(ACCOUNT, OTHER_ACCOUNT))
+    assert world.audit("--accept", FILE).err == ""
+
+
+@pytest.mark.slow
+def test_a_file_that_does_not_exist_is_an_error(world: World):
+    assert world.audit("--accept", FILE).refusal == f"audit: {FILE}: No such file or directory"
