@@ -82,9 +82,9 @@ def _lines(verdicts: Iterable[Verdict]) -> Iterator[str]:
 def _access(verdict: Verdict, introduction: str = "") -> Iterator[str]:
     preposition = "by" if verdict.policy == TRUST_POLICY else "on"
     for access in verdict.access:
-        condition = ", under another condition" if access.condition else ""
-        yield f"      {introduction}{', '.join(access.actions)}{condition}"
+        yield f"      {introduction}{', '.join(access.actions)}"
         yield from (f"        {preposition} {target}" for target in access.targets)
+        yield from (f"        {condition}" for condition in access.conditions)
 
 
 def _role_policy(entry: Entry) -> str:

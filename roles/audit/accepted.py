@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import yaml
 
-from components.errors import quote
+from components.commands import quote
 from roles.arns import Arn
 from roles.audit.danger import LABELS, kind_of
 from roles.difference import Verdict

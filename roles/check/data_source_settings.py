@@ -1,7 +1,7 @@
 """Read the settings of a role that no stack declares from the data source that uses it."""
 
 from components.arguments import Arguments
-from components.stack_config import STACK_CONFIGURATION
+from components.stack_config import config_paths
 from roles.account import Account
 from roles.detection import connectors_of, find_uses
 from roles.errors import InputError
@@ -33,5 +33,5 @@ def read_settings(
     ]
     if requirements is None or any(each.state is not State.NOTE for each in findings):
         return None, findings
-    args = Arguments(requirements.settings(), STACK_CONFIGURATION, only_role=True)
+    args = Arguments(requirements.settings(), config_paths(), only_role=True)
     return RoleSettings("", COMPONENT, args, Secrecy({}), requirements.role.arn), findings

@@ -94,7 +94,8 @@ def test_a_trust_policy_that_gets_conditions_loses_access(world: World):
     service = {"Principal": {"Service": "qbusiness.amazonaws.com"}, "Action": "sts:AssumeRole"}
     world.make(trust=policy({"Effect": "Allow", **service}), policies={OWN: own_policy()})
     assert (
-        "      sts:AssumeRole, under another condition\n        by Service:qbusiness.amazonaws.com\n"
+        "      sts:AssumeRole\n        by Service:qbusiness.amazonaws.com\n"
+        "        no condition on the account\n        no condition on the application\n"
         "Roles that gain access in `pulumi up`: 0\n"
     ) in world.adopt().out
 
