@@ -70,7 +70,7 @@ def write_command(path: PropertyPath, value: str | None, *, secret: bool) -> str
     if value == REMOVE:
         return remove
     is_boolean = value in ("true", "false")
-    # Exactly one of these options is allowed. Without --secret or --plaintext, Pulumi refuses an ARN as
+    # Exactly one of these options is allowed. Without --secret or --plaintext, Pulumi rejects an ARN as
     # the value of a key that looks like that of a secret. With --path and --plaintext, digits become a
     # number.
     looks_like_secret = re.search(_LIKE_A_SECRET, key)

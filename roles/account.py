@@ -174,7 +174,7 @@ class Account:
         )
         # botocore parses policies, and keeps only the last of two members with the same name.
         self._session.events.unregister("after-call.iam", json_decode_policies)
-        self._session.events.register("before-parse", _refuse_page)
+        self._session.events.register("before-parse", _reject_page)
         self._session.events.register("after-call", self._note_denial)
         self._core = core
         self._clients: dict[str, Any] = {}
@@ -571,7 +571,7 @@ def _document(operation: str, text: str) -> Any:
         raise OddAnswerError(operation=operation, reason=reason) from None
 
 
-def _refuse_page(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
+def _reject_page(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
     """Raise PageError for an HTML page in place of an answer, which botocore reads as an empty one."""
     if response_dict["status_code"] < _FIRST_ERROR and _PAGE.match(response_dict["body"]):
         raise PageError(operation=operation_model.name)

@@ -108,7 +108,7 @@ class Aws:
                     case _:
                         return self._answer_for_others(service, environ, start_response)
             except NotImplementedError as error:
-                return _refuse_unknown(
+                return _reject_unknown(
                     service, f"the sandbox does not support it: {error}", start_response
                 )
 
@@ -139,8 +139,8 @@ class Aws:
             _add_aws_managed_policy(iam, parameters.get(name, ""))
         try:
             validate_request(action, parameters, _roles(iam), iam.managed_policies)
-        except IamError as refusal:
-            return _error_response(refusal, start_response)
+        except IamError as rejection:
+            return _error_response(rejection, start_response)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             # The rules assume a well-formed call.
             malformed = IamError(400, "ValidationError", f"malformed call: {error!r}")
@@ -268,18 +268,18 @@ def _complete(iam: IAMBackend, parameters: dict[str, str]) -> bytes:
     return urlencode(parameters).encode()
 
 
-def _error_response(refusal: IamError, start_response: Start) -> Iterable[bytes]:
+def _error_response(rejection: IamError, start_response: Start) -> Iterable[bytes]:
     document = (
-        f'<ErrorResponse xmlns="{_NAMESPACE}"><Error><Type>Sender</Type><Code>{refusal.code}</Code>'
-        f"<Message>{escape(refusal.message)}</Message></Error><RequestId>sandbox</RequestId>"
+        f'<ErrorResponse xmlns="{_NAMESPACE}"><Error><Type>Sender</Type><Code>{rejection.code}</Code>'
+        f"<Message>{escape(rejection.message)}</Message></Error><RequestId>sandbox</RequestId>"
         "</ErrorResponse>"
     )
-    start_response(f"{refusal.status} {refusal.code}", [("Content-Type", "text/xml")])
+    start_response(f"{rejection.status} {rejection.code}", [("Content-Type", "text/xml")])
     return [document.encode()]
 
 
-def _refuse_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
-    """Refuse an operation as if AWS did not have it: IAM in XML, other services in JSON."""
+def _reject_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
+    """Reject an operation as if AWS did not have it: IAM in XML, other services in JSON."""
     if service == "iam":
         return _error_response(IamError(400, "InvalidAction", message), start_response)
     code = "UnknownOperationException"

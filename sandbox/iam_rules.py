@@ -1,4 +1,4 @@
-"""Refuse the calls that IAM refuses and moto accepts.
+"""Reject the calls that IAM rejects and moto accepts.
 
 The rules are those of https://docs.aws.amazon.com/IAM/latest/APIReference/ and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html for roles and their
@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 
 class IamError(Exception):
-    """Raised when IAM refuses a call."""
+    """Raised when IAM rejects a call."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         """Store the members of the error document."""
@@ -74,7 +74,7 @@ def validate_request(
     roles: Mapping[str, Role],
     managed_policies: Collection[str] = (),
 ) -> None:
-    """Raise IamError if IAM would refuse the call.
+    """Raise IamError if IAM would reject the call.
 
     `roles` are the existing roles by name, and `managed_policies` the ARNs of managed policies.
     """
@@ -109,7 +109,7 @@ def _check_trust(document: str) -> None:
 
 
 def _check_boundary(parameters: Mapping[str, str], managed_policies: Collection[str]) -> None:
-    """Refuse a boundary that does not exist."""
+    """Reject a boundary that does not exist."""
     boundary = parameters.get("PermissionsBoundary")
     if boundary and boundary not in managed_policies:
         message = f"Scope ARN: {boundary} does not exist or is not attachable."
@@ -128,7 +128,7 @@ def _check_inline(parameters: Mapping[str, str], roles: Mapping[str, Role]) -> N
 
 
 def _check_tags(parameters: Mapping[str, str], present: Iterable[str]) -> None:
-    """Refuse reserved keys, invalid characters in values, and more than 50 tags."""
+    """Reject reserved keys, invalid characters in values, and more than 50 tags."""
     tags = {name.removesuffix(".Key"): key for name, key in parameters.items() if name.endswith(".Key")}
     if len({*tags.values(), *present}) > _MAXIMUM_TAGS:
         raise IamError(400, "ValidationError", f"more than {_MAXIMUM_TAGS} tags")

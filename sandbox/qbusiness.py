@@ -25,7 +25,7 @@ _ARNS: Final = ("applicationArn", "indexArn", "dataSourceArn")
 
 
 class QBusinessError(Exception):
-    """Raised when Amazon Q Business refuses a call."""
+    """Raised when Amazon Q Business rejects a call."""
 
     def __init__(self, code: str, message: str, **members: str) -> None:
         """Store the error's name in the model and its other members."""

@@ -112,7 +112,7 @@ class _Problems:
             message = f"{_quote(value)} is not in {account}, the account of the credentials"
             self.add(name, message, form.expected, form.placeholder)
 
-    def refuse_unknown(self, names: Collection[str], known: Collection[str], prefix: str = "") -> None:
+    def reject_unknown(self, names: Collection[str], known: Collection[str], prefix: str = "") -> None:
         for name in sorted(set(names) - set(known)):
             self.add(
                 f"{prefix}{name}", "is not a setting", ", ".join(f"{prefix}{each}" for each in known)
@@ -138,7 +138,7 @@ def read(partition: str, account: str) -> Settings:
     others = ("environments", "requirePermissionsBoundary", "createOidcProvider")
     keys = [key.partition(":") for key in pulumi.runtime.get_config_env()]
     names = [name for namespace, _, name in keys if namespace == config.name]
-    problems.refuse_unknown(names, (*TEXTS, *others))
+    problems.reject_unknown(names, (*TEXTS, *others))
     required = {"repository", "project", *(["permissionsBoundaryArn"] if needs_boundary else [])}
     for name, form in TEXTS.items():
         if texts[name] or name in required:
@@ -176,7 +176,7 @@ def _environments(
             problems.add(place, message, "a name whose roles differ regardless of case, as IAM requires")
         members = cast("dict[str, Any]", value if isinstance(value, dict) else {})
         problems.check(place, name, ENVIRONMENT)
-        problems.refuse_unknown(members, MEMBERS, f"{place}.")
+        problems.reject_unknown(members, MEMBERS, f"{place}.")
         path = members.get("rolePath", "")
         problems.check(f"{place}.rolePath", path, ROLE_PATH)
         arns = members.get("roleArns", [])

@@ -72,7 +72,7 @@ class Document(NamedTuple):
     known: bool = True
     """Whether every statement is known."""
     problem: str | None = None
-    """The reason why IAM refuses the document, which then has no statements."""
+    """The reason why IAM rejects the document, which then has no statements."""
 
 
 class MalformedError(Exception):

@@ -31,7 +31,7 @@ class Truth(Enum):
         return self.opposite if negated else self
 
     def __bool__(self) -> NoReturn:
-        """Refuse a conversion to True or False: "cannot tell" is neither."""
+        """Reject a conversion to True or False: "cannot tell" is neither."""
         raise TypeError("compare with Truth.YES or Truth.NO")
 
 

@@ -146,7 +146,7 @@ def _chosen(settings: Mapping[str, object]) -> list[str]:
     return [key for key in _CHOSEN if settings.get(key) not in (None, "", False, "false")]
 
 
-def refuse_members(existing: Existing) -> None:
+def reject_members(existing: Existing) -> None:
     """Raise InputError if the file of a stack has members, which one role would replace."""
     if existing.has_members:
         raise InputError(

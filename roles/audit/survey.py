@@ -309,10 +309,10 @@ def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None
             invalid(f"{problem.name}: {problem.message}; expected {problem.expected}")
             for problem in error.problems
         ]
-        refused = {problem.setting for problem in error.problems}
+        rejected = {problem.setting for problem in error.problems}
     # Rejected settings that do not affect the policies, such as tags, are left out.
     needed = role_policy_settings(requirements.connector)
-    blank = {name: None for name in requirements.settings() if name in refused and name not in needed}
+    blank = {name: None for name in requirements.settings() if name in rejected and name not in needed}
     try:
         return _render(requirements, **blank)
     except SettingsError:
@@ -326,17 +326,17 @@ def _render(requirements: Requirements, **options: object) -> _Needs:
     no_secret = f"arn:{application.partition}:secretsmanager:{place}:secret:unknown-000000"
     deletion = {"allow_network_interface_deletion": True}
     written: list[list[Statement]] = []
-    refused: SettingsError | None = None
+    rejected: SettingsError | None = None
     for case in _cases(requirements, no_secret):
         for more in ({}, deletion) if requirements.vpc_configuration else ({},):
             try:
                 *documents, _ = case.render(**options, **more)
             except SettingsError as error:
-                refused = refused or error
+                rejected = rejected or error
             else:
                 written.append([*program_statements(*map(str, documents))])
-    if refused and not written:
-        raise refused
+    if rejected and not written:
+        raise rejected
     known = [
         statement
         for statement in dict.fromkeys(statement for statements in written for statement in statements)

@@ -154,7 +154,7 @@ def permissions_boundary(subject: Subject) -> Finding:
             for request, decision in depending
         ]
         return cannot_tell(
-            f"{_boundary(subject, actual)} may refuse up to {len(depending)} of {len(found)} requests",
+            f"{_boundary(subject, actual)} may deny up to {len(depending)} of {len(found)} requests",
             f"{context_advice(*(decision for _, decision in depending))}, or ask "
             "`aws iam simulate-principal-policy`, with the same key in --context-entries",
             *lines,

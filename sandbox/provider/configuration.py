@@ -26,7 +26,7 @@ class Configuration(NamedTuple):
 def configure(package: str, arguments: Properties) -> Configuration:
     """Return the configuration for a package.
 
-    Raises ProviderError for a missing Region, refused credentials, and an account that is not allowed.
+    Raises ProviderError for a missing Region, rejected credentials, and an account that is not allowed.
     """
     settings = {name: _parsed(value) for name, value in arguments.items()}
     # `applyDefaults` in tfbridge for aws, `varsOrEnv` in provider for aws-native. The sandbox sets both

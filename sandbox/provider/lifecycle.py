@@ -117,7 +117,7 @@ class Lifecycle:
     def check(
         self, olds: Properties, news: Properties, name: AutomaticName
     ) -> tuple[Properties, list[tuple[str, str]]]:
-        """Return the inputs with defaults and all tags, and the refused inputs: `Provider.Check`.
+        """Return the inputs with defaults and all tags, and the rejected inputs: `Provider.Check`.
 
         A default of an earlier update is kept. If no list of defaults was stored, every old value of a
         property with a default counts as a default (`applyDefaults`). An earlier name is kept even if

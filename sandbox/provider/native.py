@@ -46,7 +46,7 @@ def lifecycle(token: str, configuration: Configuration) -> "DataSource":
 
 
 def invoke(configuration: Configuration, token: str) -> Properties:
-    """Refuse a function of the provider."""
+    """Reject a function of the provider."""
     del configuration
     raise ProviderError(f"the sandbox does not support the function {token}")
 
@@ -64,7 +64,7 @@ class DataSource:
     def check(
         self, olds: Properties, news: Properties, name: AutomaticName
     ) -> tuple[Properties, list[tuple[str, str]]]:
-        """Return the inputs without nulls, and the refused inputs: `ValidateResource` in resources."""
+        """Return the inputs without nulls, and the rejected inputs: `ValidateResource` in resources."""
         del olds, name  # no defaults, and no automatic name
         inputs: Properties = _without_nulls(news) or {}
         failures = [

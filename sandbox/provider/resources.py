@@ -370,7 +370,7 @@ class RolePoliciesExclusive(Exclusive):
         return inline_names(iam, role)
 
     def add(self, iam: Any, role: str, member: str) -> None:
-        """Put a policy without a document, like the real provider; the AWS SDK refuses to send it."""
+        """Put a policy without a document, like the real provider; the AWS SDK does not send it."""
         iam.put_role_policy(RoleName=role, PolicyName=member)
 
     def remove(self, iam: Any, role: str, member: str) -> None:

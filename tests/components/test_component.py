@@ -348,10 +348,10 @@ def test_an_output_that_the_connector_does_not_support_may_resolve_to_blank(
         assert deploy_later("", preview=preview).error is None
     given = VPC if name == "vpc_configuration" else "qbusiness-documents"
     assert deploy_later(given, preview=True).error is None
-    refused = deploy_later(given, preview=False)
-    assert isinstance(refused.error, SettingsError)
-    assert f"{name}: is not supported by the connector" in str(refused.error)
-    assert not [kind for kind in types(refused) if kind.startswith("aws:iam")]
+    rejected = deploy_later(given, preview=False)
+    assert isinstance(rejected.error, SettingsError)
+    assert f"{name}: is not supported by the connector" in str(rejected.error)
+    assert not [kind for kind in types(rejected) if kind.startswith("aws:iam")]
 
 
 def test_in_a_preview_unknown_inputs_give_unknown_documents_and_no_error():
@@ -382,7 +382,7 @@ def test_in_a_preview_an_unknown_application_leaves_the_rest_of_the_role_known()
     assert (deployment.role["name"], deployment.role["tags"]) == ("qbusiness-aem", {"Team": "search"})
 
 
-def test_in_a_preview_an_invalid_output_is_refused_while_another_is_unknown():
+def test_in_a_preview_an_invalid_output_is_rejected_while_another_is_unknown():
     def program() -> None:
         component(
             {
@@ -527,14 +527,14 @@ def test_a_secret_name_that_the_policy_contains_stays_secret_where_the_provider_
 # Invalid settings.
 
 
-def test_an_invalid_plain_value_is_refused_before_anything_is_registered():
+def test_an_invalid_plain_value_is_rejected_before_anything_is_registered():
     deployment = deploy({**FULL, "index_id": "x"})
     assert isinstance(deployment.error, SettingsError)
     assert deployment.registrations == []
 
 
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
-def test_an_invalid_plain_value_is_refused_while_the_others_are_unknown(preview: bool):
+def test_an_invalid_plain_value_is_rejected_while_the_others_are_unknown(preview: bool):
     def program() -> None:
         component({**FULL, "application_id": output_of(APPLICATION_ID), "index_id": "x"})
 
@@ -557,7 +557,7 @@ def test_an_invalid_plain_value_is_refused_while_the_others_are_unknown(preview:
         ("secret_id", f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT}:secret:aem-a1B2c3"),
     ],
 )
-def test_an_invalid_output_is_refused_before_the_role_is_created(name: str, wrong: object):
+def test_an_invalid_output_is_rejected_before_the_role_is_created(name: str, wrong: object):
     deployment = Deployment(lambda: component({**FULL, name: output_of(wrong)}))
     assert isinstance(deployment.error, SettingsError)
     assert [problem.path[0] for problem in deployment.error.problems] == [name]
@@ -565,7 +565,7 @@ def test_an_invalid_output_is_refused_before_the_role_is_created(name: str, wron
 
 
 @pytest.mark.parametrize(
-    ("args", "name", "refused"),
+    ("args", "name", "rejected"),
     [
         (MINIMAL, "secret_id", "secret_id"),
         (S3, "bucket_name", "bucket_name"),
@@ -573,12 +573,12 @@ def test_an_invalid_output_is_refused_before_the_role_is_created(name: str, wron
         ({**FULL, "connector": "webcrawler"}, "secret_id", "kms_key_id"),
     ],
 )
-def test_a_missing_output_that_the_connector_needs_is_refused_before_the_role_is_created(
-    args: Mapping[str, Any], name: str, refused: str
+def test_a_missing_output_that_the_connector_needs_is_rejected_before_the_role_is_created(
+    args: Mapping[str, Any], name: str, rejected: str
 ):
     deployment = Deployment(lambda: component({**args, name: output_of("")}))
     assert isinstance(deployment.error, SettingsError)
-    assert [problem.name for problem in deployment.error.problems] == [refused]
+    assert [problem.name for problem in deployment.error.problems] == [rejected]
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
@@ -590,7 +590,7 @@ def test_facts_that_only_the_provider_knows_are_checked_before_the_role_is_creat
     assert not [kind for kind in types(deployment) if kind.startswith("aws:iam")]
 
 
-def test_a_policy_beyond_the_quota_is_refused_before_anything_is_registered():
+def test_a_policy_beyond_the_quota_is_rejected_before_anything_is_registered():
     vpc = {**VPC, "subnet_ids": [f"subnet-{number:017x}" for number in range(120)]}
     for application in (APPLICATION_ARN, APPLICATION_ID):
         args = {**FULL, "application_id": application, "region": REGION, "vpc_configuration": vpc}
@@ -687,7 +687,7 @@ def test_the_documents_name_only_the_resources_in_the_settings():
         (S3, "vpc_configuration", {"hunter2": ["hunter2"]}),
     ],
 )
-def test_a_secret_that_the_connector_refuses_is_not_shown(
+def test_a_secret_that_the_connector_rejects_is_not_shown(
     args: Mapping[str, Any], name: str, value: object
 ):
     deployment = Deployment(lambda: component({**args, name: pulumi.Output.secret(value)}))
@@ -712,7 +712,7 @@ def test_an_invalid_secret_is_not_shown():
     ("name", "args"),
     [(5, MINIMAL), ("aem", None), ("aem", "text"), ("aem", {**MINIMAL, 5: "x"}), (None, MINIMAL)],
 )
-def test_an_invalid_name_or_invalid_arguments_are_refused_without_a_traceback(name: Any, args: Any):
+def test_an_invalid_name_or_invalid_arguments_are_rejected_without_a_traceback(name: Any, args: Any):
     deployment = Deployment(lambda: ConnectorRole(name, args))
     assert isinstance(deployment.error, pulumi.RunError)
     assert str(deployment.error) == (
@@ -733,7 +733,7 @@ def nested(depth: int) -> list[Any]:
     ids=["long number", "object", "bytes", "tuple", "deep", "deeper"],
 )
 @pytest.mark.parametrize("name", ["kms_key_id", "tags", "vpc_configuration", "subnet_ids"])
-def test_a_value_that_cannot_be_shown_is_refused(name: str, value: Any):
+def test_a_value_that_cannot_be_shown_is_rejected(name: str, value: Any):
     given = {"vpc_configuration": {**VPC, name: value}} if name == "subnet_ids" else {name: value}
     deployment = deploy({**MINIMAL, **given})
     assert isinstance(deployment.error, SettingsError)
@@ -757,7 +757,7 @@ def test_outputs_in_any_mapping_or_sequence_are_validated_and_reach_the_policy(
     assert isinstance(policy, Unknown) if preview else SUBNET_ID in policy
 
 
-def test_an_invalid_output_in_another_mapping_is_refused():
+def test_an_invalid_output_in_another_mapping_is_rejected():
     deployment = Deployment(lambda: component({**MINIMAL, "tags": UserDict({"a": output_of("*")})}))
     assert isinstance(deployment.error, SettingsError)
 

@@ -210,7 +210,7 @@ def test_a_command_names_the_stack_with_its_organization_in_pulumi_cloud(
         ("connectorType", "connector"),
     ],
 )
-def test_a_misspelled_key_is_refused_with_the_nearest_one(
+def test_a_misspelled_key_is_rejected_with_the_nearest_one(
     monkeypatch: pytest.MonkeyPatch, misspelled: str, nearest: str
 ):
     text = message(monkeypatch, {**MINIMAL, misspelled: "x"}, refuse_unknown_keys=True)
@@ -238,7 +238,7 @@ def test_another_namespace_is_named_in_messages_and_commands(monkeypatch: pytest
     assert "pulumi config set --stack test --plaintext -- search:indexId " in text
 
 
-def test_another_namespace_is_named_in_the_refusals_of_a_connector(monkeypatch: pytest.MonkeyPatch):
+def test_another_namespace_is_named_in_the_rejections_of_a_connector(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**S3_SETTINGS, "secretId": SECRET_ID}, namespace="search")
     assert "  search:secretId: is not supported by the connector s3-v2: see https://docs.aws" in text
     assert "    expected: no search:secretId, or another search:connector\n" in text
@@ -267,7 +267,7 @@ def test_namespaces_side_by_side_are_connectors_side_by_side(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("member", ["subnetids", "subnet_ids", "SubnetIds"])
-def test_a_misspelled_member_of_the_vpc_is_refused(monkeypatch: pytest.MonkeyPatch, member: str):
+def test_a_misspelled_member_of_the_vpc_is_rejected(monkeypatch: pytest.MonkeyPatch, member: str):
     vpc = json.dumps({member: ["subnet-01234567"], "securityGroupIds": ["sg-01234567"]})
     text = message(monkeypatch, {**MINIMAL, "vpcConfiguration": vpc})
     assert f"  vpcConfiguration.{member}: is not a setting; did you mean" in text
@@ -312,7 +312,7 @@ DEEP = 1_200
     ],
     ids=["deep", "deeper", "deeper object", "long number", "long boolean"],
 )
-def test_json_that_python_cannot_parse_is_refused_with_a_message(
+def test_json_that_python_cannot_parse_is_rejected_with_a_message(
     monkeypatch: pytest.MonkeyPatch, key: str, value: str
 ):
     assert f"  {key}" in message(monkeypatch, {**MINIMAL, key: value})
@@ -383,7 +383,7 @@ def test_without_allowed_accounts_the_program_warns_and_shows_the_commands(
         (f'["{OTHER_ACCOUNT}"]', "", f"the list does not include the application's account, {ACCOUNT}"),
     ],
 )
-def test_another_list_of_accounts_is_refused_with_the_command_that_sets_it(
+def test_another_list_of_accounts_is_rejected_with_the_command_that_sets_it(
     monkeypatch: pytest.MonkeyPatch, accounts: str, member: str, got: str
 ):
     text = message(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
@@ -465,7 +465,7 @@ def default_tags(**tags: str) -> dict[str, str]:
     return {ACCOUNTS: f'["{ACCOUNT}"]', "aws:defaultTags": json.dumps({"tags": tags})}
 
 
-def test_a_tag_that_differs_from_a_default_tag_only_in_case_is_refused(monkeypatch: pytest.MonkeyPatch):
+def test_a_tag_that_differs_from_a_default_tag_only_in_case_is_rejected(monkeypatch: pytest.MonkeyPatch):
     settings = {**MINIMAL, **default_tags(Team="search"), "tags": '{"team": "aem", "Owner": "me"}'}
     text = message(monkeypatch, settings, **OF_THE_PROGRAM)
     assert '  tags.team: "team" and "Team" of aws:defaultTags differ only in case\n' in text
@@ -485,7 +485,7 @@ def test_a_tag_with_the_key_of_a_default_tag_replaces_it(monkeypatch: pytest.Mon
         assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).error is None
 
 
-def test_default_tags_that_the_provider_ignores_are_refused(monkeypatch: pytest.MonkeyPatch):
+def test_default_tags_that_the_provider_ignores_are_rejected(monkeypatch: pytest.MonkeyPatch):
     settings = {**MINIMAL, **default_tags(), "aws:defaultTags": '{"Team": "search"}'}
     text = message(monkeypatch, settings, **OF_THE_PROGRAM)
     assert "  aws:defaultTags: expected an object of default tags, got " in text

@@ -113,10 +113,10 @@ def test_a_connector_accepts_and_requires_the_settings_that_its_page_does(facts:
         args = {**MINIMAL, "secret_id": None, **chosen, "connector": facts.name}
         try:
             validate("qbusiness", args)
-            refused = set[object]()
+            rejected = set[object]()
         except SettingsError as error:
-            refused = {problem.path[0] for problem in error.problems}
-        assert refused == wrong, args
+            rejected = {problem.path[0] for problem in error.problems}
+        assert rejected == wrong, args
 
 
 def test_three_connectors_warn_that_only_earlier_versions_support_a_vpc():
@@ -175,7 +175,7 @@ def test_without_a_vpc_the_documents_of_a_connector_are_always_within_the_quotas
 @pytest.mark.parametrize(
     "facts", [facts for facts in FACTS.values() if facts.vpc != "no"], ids=lambda facts: facts.name
 )
-def test_the_largest_number_of_subnets_is_accepted_and_one_more_is_refused(facts: Facts):
+def test_the_largest_number_of_subnets_is_accepted_and_one_more_is_rejected(facts: Facts):
     one, two = (size(largest_policies(facts, count).role_policy) for count in (1, 2))
     fitting = 1 + (10_240 - one) // (two - one)
     assert fitting > 6  # the maximum of the console

@@ -1,4 +1,4 @@
-"""Test the configuration of several data sources in one stack: settings, defaults, and refusals."""
+"""Test the configuration of several data sources in one stack: settings, defaults, and rejections."""
 
 import json
 import re
@@ -57,16 +57,16 @@ def deploy(
     return Deployment(program)
 
 
-def refusal(monkeypatch: pytest.MonkeyPatch, members: object, /, **top: Any) -> str:
+def rejection(monkeypatch: pytest.MonkeyPatch, members: object, /, **top: Any) -> str:
     deployment = deploy(monkeypatch, members, **top)
     assert isinstance(deployment.error, SettingsError), deployment.error
     assert deployment.registrations == []
     return str(deployment.error)
 
 
-def refused(monkeypatch: pytest.MonkeyPatch, members: object, /, **top: Any) -> list[str]:
+def rejected(monkeypatch: pytest.MonkeyPatch, members: object, /, **top: Any) -> list[str]:
     """Return the places of the problems."""
-    return re.findall(r"^  ([^ :]+): ", refusal(monkeypatch, members, **top), re.MULTILINE)
+    return re.findall(r"^  ([^ :]+): ", rejection(monkeypatch, members, **top), re.MULTILINE)
 
 
 def inputs(deployment: Deployment, kind: str) -> dict[str, Mapping[str, Any]]:
@@ -162,7 +162,7 @@ def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
         "files": {**FILES, "bucketName": "No Bucket", "protect": "yes", "roleDescription": None},
         "aem": {**AEM, "exclusivePolicies": "no", "tags": {"aws:x": "y"}},
     }
-    text = refusal(monkeypatch, members, kmsKeyId="alias/x", allowNetworkInterfaceDeletion=True)
+    text = rejection(monkeypatch, members, kmsKeyId="alias/x", allowNetworkInterfaceDeletion=True)
     assert re.findall(r"^  (\S+): ", text, re.MULTILINE) == [
         "kmsKeyId",
         "allowNetworkInterfaceDeletion",
@@ -198,14 +198,14 @@ def test_a_wrong_default_is_reported_once_even_if_no_member_uses_it(
     monkeypatch: pytest.MonkeyPatch, member: dict[str, Any], default: dict[str, Any], place: str
 ):
     members = {"one": {**AEM, **member}, "two": {**AEM, **member}}
-    assert refused(monkeypatch, members, **default) == [place]
+    assert rejected(monkeypatch, members, **default) == [place]
 
 
 @pytest.mark.parametrize("key", ["kmsKeyId", "connector", "roleName", "protect"])
-def test_an_empty_object_is_refused_where_it_cannot_switch_a_default_off(
+def test_an_empty_object_is_rejected_where_it_cannot_switch_a_default_off(
     monkeypatch: pytest.MonkeyPatch, key: str
 ):
-    assert refused(monkeypatch, {"one": {**AEM, key: {}}}) == [f"dataSources.one.{key}"]
+    assert rejected(monkeypatch, {"one": {**AEM, key: {}}}) == [f"dataSources.one.{key}"]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_command_stores_plain_text_under_a_name_that_pulumi_takes_for_a_secret
     member = {**FILES, "connector": "confluence-server", "secretId": SECRET_ID}
     member[key] = {"x": 1} if key == "tags" else 1
     path = f"dataSources.tokens.{key}{'.x' if key == 'tags' else ''}"
-    assert f"fix: {FIX} {kind} -- {path} {value}" in refusal(monkeypatch, {"tokens": member})
+    assert f"fix: {FIX} {kind} -- {path} {value}" in rejection(monkeypatch, {"tokens": member})
 
 
 def test_a_boolean_that_is_false_at_the_top_counts_as_not_set(monkeypatch: pytest.MonkeyPatch):
@@ -234,7 +234,7 @@ def test_a_boolean_that_is_false_at_the_top_counts_as_not_set(monkeypatch: pytes
 def test_the_name_of_a_member_is_a_component_s_name_in_lowercase(
     monkeypatch: pytest.MonkeyPatch, name: str
 ):
-    text = refusal(monkeypatch, {name: AEM, "a" * 41: AEM})
+    text = rejection(monkeypatch, {name: AEM, "a" * 41: AEM})
     assert text.count("is not the name of a data source") == 1
 
 
@@ -247,29 +247,29 @@ def test_the_name_of_a_member_is_a_component_s_name_in_lowercase(
         (None, "is required and not set"),
     ],
 )
-def test_another_form_of_data_sources_is_refused(
+def test_another_form_of_data_sources_is_rejected(
     monkeypatch: pytest.MonkeyPatch, members: object, message: str
 ):
-    assert f"  dataSources: {message}\n" in refusal(monkeypatch, members)
+    assert f"  dataSources: {message}\n" in rejection(monkeypatch, members)
 
 
 def test_the_message_after_the_last_entry_was_removed_names_the_page_that_retires_a_stack(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    assert "; to delete the last role, see docs/retire.md\n" in refusal(monkeypatch, {})
+    assert "; to delete the last role, see docs/retire.md\n" in rejection(monkeypatch, {})
 
 
 @pytest.mark.parametrize("member", [None, "text", ["x"], 5])
-def test_a_member_that_is_not_an_object_is_refused(monkeypatch: pytest.MonkeyPatch, member: object):
-    assert refused(monkeypatch, {"one": member, "two": AEM}) == ["dataSources.one"]
+def test_a_member_that_is_not_an_object_is_rejected(monkeypatch: pytest.MonkeyPatch, member: object):
+    assert rejected(monkeypatch, {"one": member, "two": AEM}) == ["dataSources.one"]
 
 
-def test_a_secret_in_a_member_is_refused_with_the_command_that_sets_plain_text(
+def test_a_secret_in_a_member_is_rejected_with_the_command_that_sets_plain_text(
     monkeypatch: pytest.MonkeyPatch,
 ):
     secret = [f"{PROJECT_NAME}:dataSources"]
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
-    text = refusal(monkeypatch, {"one": {"secretId": "hunter2"}})
+    text = rejection(monkeypatch, {"one": {"secretId": "hunter2"}})
     assert "hunter2" not in text
     assert "`pulumi config` shows [secret] in its place" in text
     assert text.endswith(
@@ -279,7 +279,7 @@ def test_a_secret_in_a_member_is_refused_with_the_command_that_sets_plain_text(
 
 
 def test_null_is_one_problem_also_for_a_setting_that_is_required(monkeypatch: pytest.MonkeyPatch):
-    text = refusal(monkeypatch, {"one": {"secretId": None}})
+    text = rejection(monkeypatch, {"one": {"secretId": None}})
     assert text.startswith("invalid configuration: 1 error")
     assert "  dataSources.one.secretId: is null\n" in text
 
@@ -288,16 +288,16 @@ def test_two_members_cannot_have_the_same_role_name_whatever_its_case(
     monkeypatch: pytest.MonkeyPatch,
 ):
     members = {"one": {**AEM, "roleName": "qbusiness-a"}, "two": {**AEM, "roleName": "QBusiness-A"}}
-    text = refusal(monkeypatch, members)
+    text = rejection(monkeypatch, members)
     assert '  dataSources.two.roleName: "QBusiness-A" is also the role name of one\n' in text
 
 
-def test_a_tag_of_a_member_that_clashes_with_a_default_tag_of_the_provider_is_refused(
+def test_a_tag_of_a_member_that_clashes_with_a_default_tag_of_the_provider_is_rejected(
     monkeypatch: pytest.MonkeyPatch,
 ):
     default = {"aws:defaultTags": {"tags": {"Team": "search"}}}
     members = {"one": {**AEM, "tags": {"team": "x"}}, "two": AEM}
-    text = refusal(monkeypatch, members, **default)
+    text = rejection(monkeypatch, members, **default)
     assert text.startswith("invalid configuration: 1 error")
     assert (
         '  dataSources.one.tags.team: "team" and "Team" of aws:defaultTags differ only in case' in text
@@ -310,16 +310,16 @@ def test_the_number_of_members_and_the_size_of_the_configuration_are_limited(
     names = [f"d{number}" for number in range(101)]
     too_long = {**AEM, "roleDescription": "d" * 1_000}
     size = r"  dataSources: the configuration has 1\d\d,\d{3} bytes\n"
-    text = refusal(monkeypatch, dict.fromkeys(names, too_long))
+    text = rejection(monkeypatch, dict.fromkeys(names, too_long))
     assert "  dataSources: has 101 members\n" in text
     assert re.search(size, text)
-    text = refusal(monkeypatch, dict.fromkeys(names[:100], too_long))
+    text = rejection(monkeypatch, dict.fromkeys(names[:100], too_long))
     assert "members" not in text
-    text = refusal(monkeypatch, dict.fromkeys(names, AEM))
+    text = rejection(monkeypatch, dict.fromkeys(names, AEM))
     assert not re.search(size, text)
 
 
-def test_a_program_for_one_role_refuses_data_sources_and_one_for_several_needs_them(
+def test_a_program_for_one_role_rejects_data_sources_and_one_for_several_needs_them(
     monkeypatch: pytest.MonkeyPatch,
 ):
     deploy(monkeypatch, {"one": AEM})
@@ -345,7 +345,7 @@ def test_a_problem_of_common_tags_is_reported_once_and_at_the_top_level(monkeypa
     members = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
     for common, place in (({"aws:k": "v"}, 'tags["aws:k"]'), ("oops", "tags")):
         for each in (members, {**members, "three": AEM}):
-            text = refusal(monkeypatch, each, tags=common)
+            text = rejection(monkeypatch, each, tags=common)
             assert re.findall(r"^  (\S+): ", text, re.MULTILINE) == [place]
 
 

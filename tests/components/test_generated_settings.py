@@ -231,7 +231,7 @@ def invalid(draw: st.DrawFn) -> tuple[dict[str, Any], Location, str]:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=invalid())
-def test_one_invalid_value_among_valid_ones_is_refused_by_name(
+def test_one_invalid_value_among_valid_ones_is_rejected_by_name(
     drawn: tuple[dict[str, Any], Location, str], count: Callable[[str], None]
 ):
     given_settings, place, name = drawn
@@ -239,7 +239,7 @@ def test_one_invalid_value_among_valid_ones_is_refused_by_name(
         result_of(given_settings, place)
     assert name in {problem.path[0] for problem in caught.value.problems}
     assert str(caught.value).isascii() or "/…/" in str(caught.value)
-    count("invalid in one value, and refused")
+    count("invalid in one value, and rejected")
 
 
 ANYTHING = st.recursive(
@@ -257,13 +257,13 @@ ANYTHING = st.recursive(
         st.one_of(st.sampled_from([*SETTINGS]), st.text(max_size=9)), ANYTHING
     )
 )
-def test_arbitrary_settings_are_either_valid_or_refused(
+def test_arbitrary_settings_are_either_valid_or_rejected(
     given_settings: dict[str, Any], count: Callable[[str], None]
 ):
     try:
         result = result_of(given_settings, Location("aws", "us-east-1", "111122223333"))
     except SettingsError:
-        count("arbitrary, and refused")
+        count("arbitrary, and rejected")
     else:
         assert result.role_policy is not None
         count("arbitrary, and valid")

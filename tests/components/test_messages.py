@@ -172,7 +172,7 @@ def spelled(given: Mapping[str, Any], source: Arguments) -> Arguments:
     return arguments
 
 
-def refusal(
+def rejection(
     given: Mapping[str, Any],
     source: Arguments,
     component: str = "aem",
@@ -187,11 +187,11 @@ def refusal(
 
 def collect(name: str, source: Arguments, secrets: Collection[str] = ()) -> str:
     """Return every message in a section of its own."""
-    found = {title: refusal(given, source, secrets=secrets) for title, given in WRONG.items()}
+    found = {title: rejection(given, source, secrets=secrets) for title, given in WRONG.items()}
     elsewhere = CREDENTIALS._replace(account=OTHER_ACCOUNT)
-    found["credentials for another account"] = refusal({}, source, "aem", elsewhere, secrets)
+    found["credentials for another account"] = rejection({}, source, "aem", elsewhere, secrets)
     for title, component in (("is too long", "a" * 42), ("does not fit a role", "a b")):
-        found[f"the component's name {title}"] = refusal({}, source, component)
+        found[f"the component's name {title}"] = rejection({}, source, component)
     return "\n".join(f"== {name}: {title} ==\n{message}\n" for title, message in found.items())
 
 
@@ -224,13 +224,13 @@ def test_no_command_in_a_message_sets_a_value_that_is_valid():
         if isinstance(kind, Format):
             # A connector that uses a bucket.
             given = {"connector": "webcrawler", "bucket_name": "aem-files", name: kind.placeholder}
-            message = refusal(given, config)
+            message = rejection(given, config)
             assert f"{kind.placeholder} is a placeholder" in message
             assert message.endswith(f" {kind.placeholder}")
     for member, form in VPC_MEMBERS.items():
-        message = refusal({"vpc_configuration": {**NETWORK, member: [form.placeholder]}}, config)
+        message = rejection({"vpc_configuration": {**NETWORK, member: [form.placeholder]}}, config)
         assert f"{form.placeholder} is a placeholder" in message
-    assert "TAG_VALUE is a placeholder" in refusal({"tags": {"Team": "TAG_VALUE"}}, config)
+    assert "TAG_VALUE is a placeholder" in rejection({"tags": {"Team": "TAG_VALUE"}}, config)
 
 
 @pytest.mark.usefixtures("stack")
@@ -251,7 +251,7 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
     }
     vpc = {"vpc_configuration": {**NETWORK, "hunter2": []}}
     wrong = {"secret_id": "x", "tags": {"hunter2": 5}, "index_id": "y", **vpc}
-    message = refusal(wrong, config)
+    message = rejection(wrong, config)
     assert "hunter2" not in message
     named = [line for line in message.splitlines() if line.startswith("  aem:")]
     assert [line.partition(": ")[0].strip() for line in named] == [
@@ -270,7 +270,7 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
     ]
     # A setting that the connector does not support is removed as a whole.
     without_vpc = {"connector": "onedrive-new", "vpc_configuration": NETWORK}
-    message = refusal(without_vpc, config)
+    message = rejection(without_vpc, config)
     assert message.endswith("    fix: pulumi config rm --stack prod -- aem:vpcConfiguration")
 
 
@@ -284,7 +284,7 @@ def test_a_secret_vpc_without_a_list_is_reported_at_the_list_and_edited(
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", ["aem:vpcConfiguration"].__contains__)
     config = stack_config.read(pulumi.Config("aem"), refuse_unknown_keys=False)
     vpc = {"subnet_ids": ["subnet-hunter2"], "security_group_ids": groups}
-    message = refusal({"vpc_configuration": vpc}, config)
+    message = rejection({"vpc_configuration": vpc}, config)
     assert (
         message
         == f"""\

@@ -1,4 +1,4 @@
-"""Test that every class of invalid settings is refused with a message that explains it."""
+"""Test that every class of invalid settings is rejected with a message that explains it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -175,7 +175,7 @@ REFUSED: dict[str, list[Any]] = {
 }
 
 
-def test_every_setting_has_values_that_are_accepted_and_refused():
+def test_every_setting_has_values_that_are_accepted_and_rejected():
     of_a_bucket = {"bucket_name", "bucket_account_id"}  # below, with a connector that supports them
     assert {*ACCEPTED} | of_a_bucket == {*SETTINGS}
     assert {*REFUSED} | of_a_bucket == {*SETTINGS}
@@ -206,7 +206,7 @@ def test_a_valid_value_is_accepted(name: str, value: object):
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name in REFUSED for value in REFUSED[name]]
 )
-def test_an_invalid_value_is_refused_once_and_by_its_name(name: str, value: object):
+def test_an_invalid_value_is_rejected_once_and_by_its_name(name: str, value: object):
     (problem,) = problems({name: value}) if name != "vpc_configuration" else problems({name: value})[:1]
     assert problem.path[0] == name
     assert problem.message
@@ -217,7 +217,7 @@ def test_an_invalid_value_is_refused_once_and_by_its_name(name: str, value: obje
     ("member", "value"),
     [(member, value) for member in REFUSED_IN_VPC for value in REFUSED_IN_VPC[member]],
 )
-def test_an_invalid_member_of_the_vpc_is_refused_by_its_path(member: str, value: object):
+def test_an_invalid_member_of_the_vpc_is_rejected_by_its_path(member: str, value: object):
     (problem,) = problems(with_vpc(**{member: value}))
     assert problem.path[:2] == ("vpc_configuration", member)
 
@@ -297,29 +297,29 @@ def test_a_value_that_contains_itself_is_not_shown():
         ("colour", ""),
     ],
 )
-def test_a_misspelled_argument_is_refused_with_the_nearest_name(given: str, advice: str):
+def test_a_misspelled_argument_is_rejected_with_the_nearest_name(given: str, advice: str):
     (problem,) = problems({given: KEY_ID})
     assert (problem.path, problem.message) == ((given,), f"is not a setting{advice}")
 
 
-def test_a_misspelled_member_of_the_vpc_is_refused_with_the_nearest_name():
+def test_a_misspelled_member_of_the_vpc_is_rejected_with_the_nearest_name():
     (problem,) = problems(with_vpc(subnets=[]))
     assert problem.path == ("vpc_configuration", "subnets")
     assert "subnet_ids" in problem.message
 
 
-def test_a_member_whose_name_is_a_number_is_refused():
+def test_a_member_whose_name_is_a_number_is_rejected():
     (problem,) = problems({"vpc_configuration": {**FULL["vpc_configuration"], 1: []}})
     assert problem.name == 'vpc_configuration["1"]'
 
 
-def test_a_placeholder_is_refused_with_the_expected_value():
+def test_a_placeholder_is_rejected_with_the_expected_value():
     (problem,) = problems({"index_id": "INDEX_ID"})
     assert problem.message == "INDEX_ID is a placeholder"
     assert problem.expected.startswith("36 letters, digits, and hyphens")
 
 
-def test_a_number_is_refused_with_the_advice_to_quote_it():
+def test_a_number_is_rejected_with_the_advice_to_quote_it():
     (problem,) = problems({"account_id": 12345670123})
     assert problem.message == "expected a string, got 12345670123; quote it"
 
@@ -337,18 +337,18 @@ def test_a_float_without_a_fraction_is_shown_as_an_integer(given: float, shown: 
     assert problem.message == f"expected a string, got {shown}; quote it"
 
 
-def test_a_kms_alias_is_refused_with_the_reason():
+def test_a_kms_alias_is_rejected_with_the_reason():
     (problem,) = problems({"kms_key_id": "alias/aem"})
     assert problem.message == '"alias/aem" is not a KMS key ID or ARN'
     assert "not an alias, which a policy does not resolve: `aws kms describe-key" in problem.expected
 
 
-def test_network_interface_deletion_without_a_vpc_is_refused():
+def test_network_interface_deletion_without_a_vpc_is_rejected():
     (problem,) = problems({"allow_network_interface_deletion": True})
     assert problem.message == "requires vpc_configuration"
 
 
-def test_an_account_that_disagrees_with_the_application_arn_is_refused():
+def test_an_account_that_disagrees_with_the_application_arn_is_rejected():
     (problem,) = problems({"account_id": OTHER_ACCOUNT})
     assert problem.message == f'"{OTHER_ACCOUNT}" does not match the account of the application'
     assert problem.expected == f"the account {ACCOUNT}"
@@ -389,7 +389,7 @@ def test_a_key_id_is_a_key_of_the_application_s_account_and_may_be_the_wrong_one
     assert look({**args, "kms_key_id": key}).warnings == []
 
 
-def test_a_region_that_is_not_known_yet_refuses_no_arn():
+def test_a_region_that_is_not_known_yet_rejects_no_arn():
     args = {**MINIMAL, "application_id": APPLICATION_ID, "account_id": ACCOUNT}
     args |= {
         "region": pulumi.UNKNOWN,
@@ -398,7 +398,7 @@ def test_a_region_that_is_not_known_yet_refuses_no_arn():
     assert look(args, credentials=Location("aws", "eu-north-1", ACCOUNT)).warnings == []
 
 
-def test_credentials_of_another_account_are_refused():
+def test_credentials_of_another_account_are_rejected():
     correct = f"credentials for account {ACCOUNT}"
     theirs = f"but the credentials are for account {OTHER_ACCOUNT}"
     reason = "a role can be passed only to a service in its own account"
@@ -426,7 +426,7 @@ def test_an_account_is_compared_with_the_credentials_while_the_application_is_un
     assert look({**given, "secret_id": elsewhere}).trust_policy is None  # the application may be there
 
 
-def test_credentials_of_another_partition_are_refused_only_for_that():
+def test_credentials_of_another_partition_are_rejected_only_for_that():
     with pytest.raises(SettingsError) as caught:
         look(dict(MINIMAL), credentials=Location("aws-cn", REGION, OTHER_ACCOUNT))
     (problem,) = caught.value.problems
@@ -492,13 +492,13 @@ PAGES = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/"
         ("aem-cloud ", "aem-cloud"),
     ],
 )
-def test_an_unknown_connector_is_refused_with_the_names_that_are_near(given: str, near: str):
+def test_an_unknown_connector_is_rejected_with_the_names_that_are_near(given: str, near: str):
     (problem,) = problems({"connector": given})
     assert problem.message == f'"{given}" is not a connector; did you mean {near}?'
     assert problem.expected.startswith("one of aem-cloud, aem-server, alfresco-cloud, ")
 
 
-def test_a_connector_like_no_other_is_refused_with_the_list_of_all():
+def test_a_connector_like_no_other_is_rejected_with_the_list_of_all():
     (problem,) = problems({"connector": "JDBC"})
     assert problem.message == '"JDBC" is not a connector'
     assert len(problem.expected.removeprefix("one of ").split(", ")) == 45
@@ -509,7 +509,7 @@ def test_the_connector_is_aem_cloud_unless_another_is_given(connector: str | Non
     assert look({**FULL, "connector": connector}) == look(FULL)
 
 
-def refusals(given: Mapping[str, Any]) -> dict[str, str]:
+def rejections(given: Mapping[str, Any]) -> dict[str, str]:
     """Return the message of each problem by the name of the setting."""
     try:
         look(given)
@@ -578,7 +578,7 @@ def refusals(given: Mapping[str, Any]) -> dict[str, str]:
     ],
     ids=lambda value: None if isinstance(value, dict) else str(value)[:40],
 )
-def test_unsupported_and_missing_settings_are_refused_with_the_page_of_the_connector(
+def test_unsupported_and_missing_settings_are_rejected_with_the_page_of_the_connector(
     changes: dict[str, Any], name: str, message: str, expected: str
 ):
     (problem,) = problems(changes)
@@ -606,32 +606,34 @@ def test_a_vpc_that_only_earlier_versions_support_is_warned_about_once_it_is_kno
         ("vpc_configuration", {"subnets": [], "subnet_ids": ["subnet-1"]}),
     ],
 )
-def test_a_setting_that_the_connector_does_not_support_is_refused_once_for_any_value(
+def test_a_setting_that_the_connector_does_not_support_is_rejected_once_for_any_value(
     name: str, value: object
 ):
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as rejected:
         look({**S3, name: value})
-    (problem,) = refused.value.problems
+    (problem,) = rejected.value.problems
     assert (problem.name, problem.expected) == (name, f"no {name}, or another connector")
 
 
-def test_settings_that_require_a_refused_setting_are_refused_with_it():
+def test_settings_that_require_a_rejected_setting_are_rejected_with_it():
     deletion = {**with_vpc(), "allow_network_interface_deletion": True}
     bucket = {"bucket_name": "qbusiness-documents", "bucket_account_id": OTHER_ACCOUNT}
     for given, name, other in (
         ({**S3, **deletion}, "vpc_configuration", "allow_network_interface_deletion"),
         ({**MINIMAL, **bucket}, "bucket_name", "bucket_account_id"),
     ):
-        with pytest.raises(SettingsError) as refused:
+        with pytest.raises(SettingsError) as rejected:
             look(given)
-        assert [(problem.name, problem.expected) for problem in refused.value.problems] == [
+        assert [(problem.name, problem.expected) for problem in rejected.value.problems] == [
             (name, f"no {name}, or another connector"),
             (other, f"no {other}"),
         ]
 
 
-def test_the_account_of_a_bucket_that_is_missing_is_not_refused():
-    assert [*refusals({**S3, "bucket_name": "", "bucket_account_id": OTHER_ACCOUNT})] == ["bucket_name"]
+def test_the_account_of_a_bucket_that_is_missing_is_not_rejected():
+    assert [*rejections({**S3, "bucket_name": "", "bucket_account_id": OTHER_ACCOUNT})] == [
+        "bucket_name"
+    ]
 
 
 def test_problems_with_the_connector_are_reported_with_all_others():
@@ -681,8 +683,8 @@ def test_the_name_of_a_bucket_is_accepted(connector: str, name: str):
 
 
 @pytest.mark.parametrize("name", BUCKETS_REFUSED)
-def test_an_invalid_name_of_a_bucket_is_refused(name: object):
-    assert [*refusals({**S3, "bucket_name": name})] == ["bucket_name"]
+def test_an_invalid_name_of_a_bucket_is_rejected(name: object):
+    assert [*rejections({**S3, "bucket_name": name})] == ["bucket_name"]
 
 
 @pytest.mark.parametrize("account", [OTHER_ACCOUNT, "012345670123", "", None])
@@ -703,12 +705,12 @@ def test_the_account_of_a_bucket_is_the_application_s_unless_it_is_given(account
         ([OTHER_ACCOUNT], f'expected a string, got ["{OTHER_ACCOUNT}"]'),
     ],
 )
-def test_an_invalid_account_of_a_bucket_is_refused_with_the_advice_to_quote_it(
+def test_an_invalid_account_of_a_bucket_is_rejected_with_the_advice_to_quote_it(
     account: object, message: str
 ):
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as rejected:
         look({**S3, "bucket_account_id": account})
-    (problem,) = refused.value.problems
+    (problem,) = rejected.value.problems
     assert (problem.name, problem.message) == ("bucket_account_id", message)
     assert problem.expected == (
         "12 digits, in quotes: YAML reads an unquoted number that begins with 0 as an octal number"
@@ -868,6 +870,6 @@ def test_a_role_name_that_the_console_does_not_list_gives_a_warning(name: str):
 
 def test_a_mismatch_with_the_credentials_is_reported_for_the_application_s_arn():
     args = {**MINIMAL, "account_id": OTHER_ACCOUNT}
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as rejected:
         validate("aem", args, credentials=Location("aws", REGION, OTHER_ACCOUNT))
-    assert [problem.name for problem in refused.value.problems] == ["application_id", "account_id"]
+    assert [problem.name for problem in rejected.value.problems] == ["application_id", "account_id"]

@@ -62,9 +62,9 @@ def test_one_role_becomes_one_of_several_which_are_added_renamed_protected_and_r
     assert stack.outputs()["roleArns"] == {"wiki": arn, "slack": outputs["roleArns"]["slack"]}
     assert "roleArn" not in stack.outputs()
 
-    refused = run_section(stack, "Remove a data source", PAGE, check=False)
-    assert refused.returncode != 0
-    assert "protected" in refused.stdout
+    rejected = run_section(stack, "Remove a data source", PAGE, check=False)
+    assert rejected.returncode != 0
+    assert "protected" in rejected.stdout
     assert {*aws.roles()} == {*outputs["roleNames"].values()}
     stack.configure(members(wiki=AEM, slack={**slack, "protect": False}))
     assert stack.up().changes == {"same": 7}

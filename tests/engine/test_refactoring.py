@@ -130,9 +130,9 @@ def test_options_of_the_component_apply_to_its_role_and_policy(new_stack: NewSta
     assert {*stack.up("--expect-no-changes").changes} == {"same"}
     assert tags("tagged") == {"Team": "search", "Foreign": "x"}
 
-    refused = stack.operate(*DESTROY, check=False)
-    assert refused.exit_code != 0
-    assert "protected" in refused.text
+    rejected = stack.operate(*DESTROY, check=False)
+    assert rejected.exit_code != 0
+    assert "protected" in rejected.text
     assert {name: [*aws.role_policies(name)] for name in aws.roles()} == {
         "qbusiness-protected": [POLICY_NAME],
         "qbusiness-retained": [POLICY_NAME],

@@ -291,20 +291,20 @@ def test_a_policy_of_aws_is_no_boundary_because_it_may_allow_iam_without_a_bound
     monkeypatch: pytest.MonkeyPatch, name: str
 ):
     arn = f"arn:aws:iam::aws:policy/{name}"
-    refused = Program(monkeypatch, permissionsBoundaryArn=arn)
-    assert f'permissionsBoundaryArn: "{arn}" has another form' in str(refused.error)
-    assert "must not allow IAM beyond what the roles need" in str(refused.error)
-    assert refused.registrations == []
+    rejected = Program(monkeypatch, permissionsBoundaryArn=arn)
+    assert f'permissionsBoundaryArn: "{arn}" has another form' in str(rejected.error)
+    assert "must not allow IAM beyond what the roles need" in str(rejected.error)
+    assert rejected.registrations == []
 
 
-def test_environments_whose_names_differ_only_in_case_are_refused(monkeypatch: pytest.MonkeyPatch):
+def test_environments_whose_names_differ_only_in_case_are_rejected(monkeypatch: pytest.MonkeyPatch):
     environments = {name: {"rolePath": f"/{name}/"} for name in ("prod", "staging", "Prod")}
-    refused = Program(monkeypatch, environments=environments)
+    rejected = Program(monkeypatch, environments=environments)
     message = '"{}" differs from the name of another environment only in case'
     for name in ("prod", "Prod"):
-        assert f"environments.{name}: {message.format(name)}" in str(refused.error)
-    assert "2 errors" in str(refused.error)
-    assert refused.registrations == []
+        assert f"environments.{name}: {message.format(name)}" in str(rejected.error)
+    assert "2 errors" in str(rejected.error)
+    assert rejected.registrations == []
 
 
 def test_every_problem_of_the_settings_is_reported_and_nothing_is_created(
@@ -325,9 +325,9 @@ def test_every_problem_of_the_settings_is_reported_and_nothing_is_created(
         "kmsKeyArn": "alias/state",
         "stateBukcet": "state",
     }
-    refused = Program(monkeypatch, **wrong)
-    assert isinstance(refused.error, pulumi.RunError)  # without a traceback
-    text = str(refused.error)
+    rejected = Program(monkeypatch, **wrong)
+    assert isinstance(rejected.error, pulumi.RunError)  # without a traceback
+    text = str(rejected.error)
     assert text.startswith("invalid configuration: 12 errors; nothing was created or changed\n")
     for line in (
         "stateBukcet: is not a setting",
@@ -346,13 +346,13 @@ def test_every_problem_of_the_settings_is_reported_and_nothing_is_created(
         f"fix: edit Pulumi.{STACK}.yaml",
     ):
         assert f" {line}" in text
-    assert refused.registrations == []
+    assert rejected.registrations == []
 
 
 def test_at_least_one_environment_is_required(monkeypatch: pytest.MonkeyPatch):
-    refused = Program(monkeypatch, environments={})
-    assert "  environments: is empty\n" in str(refused.error)
-    assert refused.registrations == []
+    rejected = Program(monkeypatch, environments={})
+    assert "  environments: is empty\n" in str(rejected.error)
+    assert rejected.registrations == []
 
 
 def test_the_policies_of_a_bucket_and_key_in_another_account_admit_only_their_roles(program: Program):

@@ -82,13 +82,13 @@ def test_the_template_pins_the_version_of_the_package():
 def test_a_new_project_asks_for_what_is_missing_deploys_it_and_gets_another_environment(
     project: Stack, aws: Aws
 ):
-    refused = project.preview(check=False)
-    assert refused.exit_code != 0
+    rejected = project.preview(check=False)
+    assert rejected.exit_code != 0
     for problem in (
         'aws:allowedAccountIds[0]: "ACCOUNT" is not an account ID',
         "dataSources: is required and not set",
     ):
-        assert problem in refused.text
+        assert problem in rejected.text
     session: dict[str, Any] = {
         "ACCOUNT": ACCOUNT,
         "SECRET_ID": SECRET_ID,

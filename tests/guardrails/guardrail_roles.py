@@ -350,7 +350,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         _allowing("s3:*", Sid="Documents\nfix: nothing to do"),
         {"excess"},
     ),
-    # Documents that IAM refuses.
+    # Documents that IAM rejects.
     **_roles(
         ("unknown element", _NEW, "action", "s3:*", "readable"),
         ("too long", _NEW, "Sid", "x" * 10_240, "quotas"),

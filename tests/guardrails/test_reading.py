@@ -259,7 +259,7 @@ def test_an_answer_on_a_partly_known_resource_holds_for_every_end():
 COMPARED: Final = (TAG, "aws:SourceArn", "aws:TagKeys", "aws:SecureTransport", "aws:SourceIp")
 
 
-def test_a_condition_that_implies_another_is_met_by_no_request_that_the_other_refuses():
+def test_a_condition_that_implies_another_is_met_by_no_request_that_the_other_rejects():
     implications = 0
     for random in generators(2000):
         key = random.choice(COMPARED)

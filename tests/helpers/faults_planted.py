@@ -174,7 +174,7 @@ FAULTS: Final = (
         "components/stack_config.py",
         "_reject_unknown_keys(config.name, prefix, arguments)",
         "pass",
-        "tests/components/test_configuration.py::test_a_misspelled_key_is_refused_with_the_nearest_one",
+        "tests/components/test_configuration.py::test_a_misspelled_key_is_rejected_with_the_nearest_one",
     ),
     Fault(
         "a printed command names a stack of another organization",
@@ -205,7 +205,7 @@ FAULTS: Final = (
         "tests/components/test_configuration.py::test_without_allowed_accounts_the_program_warns_and_shows_the_commands",
     ),
     Fault(
-        "a list of accounts that Pulumi wrote as numbers is refused",
+        "a list of accounts that Pulumi wrote as numbers is rejected",
         "components/default_provider.py",
         "account in map(str, accounts)",
         "account in accounts",
@@ -216,14 +216,14 @@ FAULTS: Final = (
         "components/default_provider.py",
         "key.lower(): key for key in defaults",
         "key: key for key in defaults",
-        "tests/components/test_configuration.py::test_a_tag_that_differs_from_a_default_tag_only_in_case_is_refused",
+        "tests/components/test_configuration.py::test_a_tag_that_differs_from_a_default_tag_only_in_case_is_rejected",
     ),
     Fault(
         "a bucket name with two periods",
         "components/formats.py",
         r'r"(?!.*\.\.)"',
         'r""',
-        "tests/components/test_settings.py::test_an_invalid_name_of_a_bucket_is_refused",
+        "tests/components/test_settings.py::test_an_invalid_name_of_a_bucket_is_rejected",
     ),
     Fault(
         "a wildcard in the name of a secret",
@@ -237,7 +237,7 @@ FAULTS: Final = (
         "components/formats.py",
         "elif value == self.placeholder:",
         "elif False:",
-        "tests/components/test_settings.py::test_a_placeholder_is_refused_with_the_expected_value",
+        "tests/components/test_settings.py::test_a_placeholder_is_rejected_with_the_expected_value",
     ),
     Fault(
         "a secret leaks in a message",
@@ -265,17 +265,17 @@ FAULTS: Final = (
         "components/rules.py",
         'for part in ("partition", "account"):',
         'for part in ("partition",):',
-        "tests/components/test_settings.py::test_credentials_of_another_account_are_refused",
+        "tests/components/test_settings.py::test_credentials_of_another_account_are_rejected",
     ),
     Fault(
         "a Region that is not known yet counts as the provider's",
         "components/rules.py",
         'None if "region" in self.arguments.unknown else provider.region',
         "provider.region",
-        "tests/components/test_settings.py::test_a_region_that_is_not_known_yet_refuses_no_arn",
+        "tests/components/test_settings.py::test_a_region_that_is_not_known_yet_rejects_no_arn",
     ),
     Fault(
-        "a policy of exactly IAM's size limit is refused",
+        "a policy of exactly IAM's size limit is rejected",
         "components/validation.py",
         "size > formats.MAXIMUM_INLINE_SIZE",
         "size >= formats.MAXIMUM_INLINE_SIZE",
@@ -293,7 +293,7 @@ FAULTS: Final = (
         "components/validation.py",
         "    _check_size(role_policy, settings)",
         "    all(location) and _check_size(role_policy, settings)",
-        "tests/components/test_component.py::test_a_policy_beyond_the_quota_is_refused_before_anything_is_registered",
+        "tests/components/test_component.py::test_a_policy_beyond_the_quota_is_rejected_before_anything_is_registered",
     ),
     Fault(
         "a policy is rendered without a bucket that is not known yet",
@@ -613,7 +613,7 @@ FAULTS: Final = (
         "tests/guardrails/test_guardrails.py::test_a_role_that_is_too_wide_is_found_by_its_rules_alone",
     ),
     Fault(
-        "the pack refuses as many attached policies as IAM allows",
+        "the pack rejects as many attached policies as IAM allows",
         "guardrails/rules.py",
         "if number > maximum:",
         "if number >= maximum:",
@@ -738,7 +738,7 @@ FAULTS: Final = (
         "plugin/__main__.py",
         "        del component_def\n",
         "        inputs = {key: inputs[key] for key in inputs if key in component_def.inputs}\n",
-        "tests/plugin/test_package.py::test_a_misspelled_input_of_an_untyped_language_is_refused",
+        "tests/plugin/test_package.py::test_a_misspelled_input_of_an_untyped_language_is_rejected",
     ),
     Fault(
         "the package shows a traceback for an invalid setting",

@@ -1,7 +1,7 @@
 """Serve Git repositories over HTTPS, like a host on the internet.
 
 The engine takes packages only from HTTPS addresses. A port in an address would become a part of the name
-of a directory in which Python refuses to create a virtual environment. The server is therefore a proxy
+of a directory in which Python rejects to create a virtual environment. The server is therefore a proxy
 that answers for every host.
 """
 

@@ -88,10 +88,10 @@ class Server:
         """Amazon Q Business by Region, if a Region has resources of its own."""
         self.qbusiness.add(APPLICATION_ID, displayName="Docs")
         self.qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main")
-        self.refusals: dict[str, tuple[int, str]] = {}
+        self.rejections: dict[str, tuple[int, str]] = {}
         """Status and error code, by action."""
         self.said = "by the test"
-        """The end of the message of every refusal."""
+        """The end of the message of every rejection."""
         self.answers: dict[str, Mapping[str, Any]] = {}
         """Answer instead of moto's, by action."""
         self.bucket_owner = ACCOUNT
@@ -153,8 +153,8 @@ class Server:
         owner = request.headers.get("x-amz-expected-bucket-owner", self.bucket_owner)
         if action in self.pages:
             return Response("<!doctype html><p>Sign in", self.pages[action], mimetype="text/html")
-        if action in self.refusals or owner != self.bucket_owner:
-            return _refusal(service, *self.refusals.get(action, (403, "AccessDenied")), self.said)
+        if action in self.rejections or owner != self.bucket_owner:
+            return _rejection(service, *self.rejections.get(action, (403, "AccessDenied")), self.said)
         if service == "qbusiness":
             return self._answer_for_qbusiness(request)
         if action == "iam:SimulatePrincipalPolicy":
@@ -214,7 +214,7 @@ class _Quiet(WSGIRequestHandler):
         """Log nothing: the calls are recorded."""
 
 
-def _refusal(service: str, status: int, code: str, said: str) -> Response:
+def _rejection(service: str, status: int, code: str, said: str) -> Response:
     message = f"{code} {said}"
     if service == "s3":
         text = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"

@@ -21,7 +21,7 @@ class Recorder:
         """The operation and the parameters of each call."""
         self.answers: dict[str, Answer] = {}
 
-    def refuse(self, operation: str, code: str, status: int = 403) -> None:
+    def reject(self, operation: str, code: str, status: int = 403) -> None:
         """Make an operation fail with AWS's message for denied permissions."""
         message = (
             f"User: arn:aws:iam::123456789012:user/jane is not authorized to perform: iam:{operation}"

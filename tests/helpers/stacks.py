@@ -260,7 +260,7 @@ class Aws:
         }
 
 
-def assert_refused(stack: Stack, aws: Aws, *expected: str) -> Update:
+def assert_rejected(stack: Stack, aws: Aws, *expected: str) -> Update:
     """Check that an update fails with these texts and creates nothing."""
     roles = aws.roles()
     update = stack.up(check=False)

@@ -128,7 +128,7 @@ class Output(NamedTuple):
         return "".join(found)
 
     @property
-    def refusal(self) -> str:
+    def rejection(self) -> str:
         """The line of a failure: no traceback, nothing else."""
         assert (self.code, self.out) == (2, "")
         (line,) = self.err.splitlines()
@@ -305,8 +305,8 @@ class World(Maker):
 
     # Answers of AWS.
 
-    def refuse(self, *actions: str, status: int = 403, code: str = "AccessDenied") -> None:
-        self.server.refusals |= dict.fromkeys(actions, (status, code))
+    def reject(self, *actions: str, status: int = 403, code: str = "AccessDenied") -> None:
+        self.server.rejections |= dict.fromkeys(actions, (status, code))
 
     def repeat_at_once(self) -> None:
         """Let botocore repeat calls as often as for a user, but without pauses."""

@@ -18,7 +18,7 @@ from evidence.examples import INDEX_ID, KEY_ID, REGION, REQUIRED_INPUTS, SECRET_
 from sandbox.environment import PROJECT
 from tests.helpers.installing import RUNTIME, git, make_separate, offline
 from tests.helpers.page import blocks, run_section
-from tests.helpers.stacks import Aws, NewStack, Stack, assert_refused
+from tests.helpers.stacks import Aws, NewStack, Stack, assert_rejected
 from tests.helpers.support import GOLDEN, PROJECT_NAME, S3, golden, of_role
 
 Declare = Callable[[Stack, Mapping[str, Mapping[str, object]]], None]
@@ -225,7 +225,7 @@ def test_invalid_inputs_are_all_reported_at_once_by_name_and_without_a_traceback
     stack: Stack, declare: Declare, aws: Aws
 ):
     declare(stack, {"docs": INVALID_INPUTS})
-    update = assert_refused(stack, aws)
+    update = assert_rejected(stack, aws)
     message = update.text.partition("    error: ")[2].partition("Resources:")[0]
     (expected,) = blocks("text", PAGE.read_text())
     assert message.rstrip() == expected.rstrip()
@@ -255,16 +255,16 @@ def test_invalid_inputs_are_all_reported_at_once_by_name_and_without_a_traceback
     ],
     ids=["secret", "output, number, and nulls"],
 )
-def test_secrets_numbers_and_nulls_are_refused_by_name(
+def test_secrets_numbers_and_nulls_are_rejected_by_name(
     stack: Stack, declare: Declare, aws: Aws, inputs: dict[str, object], expected: list[str]
 ):
     declare(stack, {"docs": inputs})
     errors = f'invalid configuration of "docs": {len(expected)} error'
-    update = assert_refused(stack, aws, errors, *expected)
+    update = assert_rejected(stack, aws, errors, *expected)
     assert "Hunter2" not in update.text
 
 
-def test_pulumi_refuses_misspelled_missing_and_mistyped_inputs(stack: Stack, declare: Declare, aws: Aws):
+def test_pulumi_rejects_misspelled_missing_and_mistyped_inputs(stack: Stack, declare: Declare, aws: Aws):
     roles = {
         "misspelled": {**REQUIRED_INPUTS, "kmsKey": KEY_ID},
         "missing": {"indexId": INDEX_ID, "secretId": SECRET_ID},
@@ -273,7 +273,7 @@ def test_pulumi_refuses_misspelled_missing_and_mistyped_inputs(stack: Stack, dec
         "secret": {**REQUIRED_INPUTS, "vpcConfiguration": {"fn::secret": {"subnetIds": [SUBNET_ID]}}},
     }
     declare(stack, roles)
-    assert_refused(
+    assert_rejected(
         stack,
         aws,
         "Property kmsKey does not exist on 'qbusiness-connector",
@@ -284,14 +284,14 @@ def test_pulumi_refuses_misspelled_missing_and_mistyped_inputs(stack: Stack, dec
     )
 
 
-def test_a_misspelled_input_of_an_untyped_language_is_refused(
+def test_a_misspelled_input_of_an_untyped_language_is_rejected(
     new_stack: NewStack, package: Path, aws: Aws
 ):
     stack = new_stack({"aws:region": REGION}, UNTYPED.replace(f'"{INDEX_ID}"', "111122223333"))
     plugins = {"providers": [{"name": "qbusiness-connector", "path": str(package)}]}
     project = {"name": PROJECT_NAME, "runtime": RUNTIME, "plugins": plugins}
     (stack.directory / "Pulumi.yaml").write_text(yaml.safe_dump(project))
-    assert_refused(
+    assert_rejected(
         stack,
         aws,
         "permissionsBoundaryARN: is not a setting; did you mean permissionsBoundaryArn?",

@@ -184,9 +184,9 @@ def test_the_installed_commands_start_in_any_directory_and_beside_other_packages
 
     assert run("--help").stdout.startswith("usage: qbusiness-roles ")
     assert run("--help", name="recover").stdout.startswith("usage: qbusiness-recover ")
-    refused = run("check", "--stack", "prod")
-    assert refused.returncode == 2
-    assert refused.stderr == (
+    rejected = run("check", "--stack", "prod")
+    assert rejected.returncode == 2
+    assert rejected.stderr == (
         "check: there is no Pulumi.yaml with a name here: go to the project's directory\n"
     )
 

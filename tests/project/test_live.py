@@ -133,7 +133,7 @@ def test_the_questions_change_nothing_and_a_wrong_answer_fails(live: Run, record
 def test_after_a_failure_everything_is_removed_or_named_with_the_command_that_removes_it(
     live: Run, recorded: Recorder, aws: Aws
 ):
-    recorded.refuse("PutRolePolicy", "AccessDenied")
+    recorded.reject("PutRolePolicy", "AccessDenied")
     code, _ = live("--live", ACCOUNT, "--", "-k", "failed")
     assert code == 1
     assert live.results() == ["failed", "passed"]
@@ -141,7 +141,7 @@ def test_after_a_failure_everything_is_removed_or_named_with_the_command_that_re
 
     (path,) = live.directory.glob("*.md")
     path.unlink()
-    recorded.refuse("DeleteRole", "AccessDenied")
+    recorded.reject("DeleteRole", "AccessDenied")
     code, _ = live("--live", ACCOUNT, "--", "-k", "failed")
     assert code == 1
     assert live.results() == ["failed", "failed"]

@@ -188,8 +188,8 @@ def test_a_release_has_the_packages_and_the_notes_of_its_version_and_a_wrong_tag
                     return done.stdout
         return "released"
 
-    refused = release("v9.9.9")
-    assert f"::error::the tag is v9.9.9, and pyproject.toml has the version {PACKAGE}" in refused
+    rejected = release("v9.9.9")
+    assert f"::error::the tag is v9.9.9, and pyproject.toml has the version {PACKAGE}" in rejected
     assert not store.exists()
     tag = f"v{PACKAGE}"
     assert release(tag) == "released"

@@ -158,7 +158,7 @@ def test_the_key_and_the_account_of_a_bucket_are_written(world: World):
     world.make_s3(FOREIGN_KEY_ARN, OTHER_ACCOUNT)
     config = world.adopted("--dry-run")
     assert (config["kmsKeyId"], config["bucketAccountId"]) == (FOREIGN_KEY_ARN, OTHER_ACCOUNT)
-    world.refuse("s3:GetEncryptionConfiguration")
+    world.reject("s3:GetEncryptionConfiguration")
     assert "kmsKeyId" not in world.adopted("--dry-run")
     warning = "warning: s3:GetEncryptionConfiguration is not allowed for the bucket documents"
     assert warning in world.adopt("--dry-run").err

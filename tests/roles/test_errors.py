@@ -1,4 +1,4 @@
-"""A refusal by AWS, the SDK, or the network ends in one line with the fix."""
+"""A rejection by AWS, the SDK, or the network ends in one line with the fix."""
 
 import re
 import socket
@@ -21,15 +21,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("project")]
     ],
 )
 def test_an_error_of_aws_is_one_line_with_advice(world: World, status: int, code: str, advice: str):
-    world.refuse("qbusiness:ListApplications", status=status, code=code)
-    assert advice in world.adopt().refusal
+    world.reject("qbusiness:ListApplications", status=status, code=code)
+    assert advice in world.adopt().rejection
 
 
 @pytest.mark.parametrize("command", ["adopt", "audit"])
 def test_a_throttled_call_is_repeated(world: World, command: str):
     world.make()
     world.repeat_at_once()
-    world.refuse("iam:GetRole", status=400, code="Throttling")
+    world.reject("iam:GetRole", status=400, code="Throttling")
     run = getattr(world, command)
     assert "AWS throttles iam:GetRole" in run().last
     assert world.server.calls.count("iam:GetRole") == 10
@@ -46,7 +46,7 @@ def test_unusable_certificates_are_one_line(world: World, bundle: str):
         server.bind(("127.0.0.1", 0))
         server.listen()
         world.patch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{server.getsockname()[1]}")
-        line = world.adopt().refusal
+        line = world.adopt().rejection
     assert line.startswith(f"adopt: the certificates in AWS_CA_BUNDLE={bundle} cannot be used")
 
 
@@ -95,16 +95,16 @@ def test_missing_credentials_and_regions_are_one_line_with_advice(
             world.patch.delenv(name)
         else:
             world.patch.setenv(name, value)
-    assert advice in world.adopt().refusal
+    assert advice in world.adopt().rejection
     assert world.server.calls == []
 
 
 def test_the_option_for_the_region_overrides_the_environment(world: World):
     world.server.qbusiness.resources.clear()
     world.patch.setenv("AWS_REGION", "us-west-2")
-    assert "no Amazon Q Business application in us-west-2" in world.adopt().refusal
-    assert "in eu-west-1 for these credentials: pass" in world.adopt("--region", "eu-west-1").refusal
-    assert "Pass --region, one of us-east-1" in world.adopt("--region", "us east").refusal
+    assert "no Amazon Q Business application in us-west-2" in world.adopt().rejection
+    assert "in eu-west-1 for these credentials: pass" in world.adopt("--region", "eu-west-1").rejection
+    assert "Pass --region, one of us-east-1" in world.adopt("--region", "us east").rejection
     said = world.adopt("--json")
     assert (said.code, set(said.json)) == (2, {"error"})
 
@@ -113,7 +113,7 @@ def test_an_unreachable_network_is_one_line(world: World):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         world.patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
-        line = world.adopt().refusal
+        line = world.adopt().rejection
     assert "AWS cannot be reached" in line
     assert "Amazon Q Business is in us-east-1" in line
 
@@ -123,7 +123,7 @@ def test_a_bug_is_reported_in_one_line_and_one_document(world: World):
         raise KeyError("a secret")
 
     world.patch.setattr("roles.account.Account.data_sources", fail)
-    line = world.adopt().refusal
+    line = world.adopt().rejection
     assert re.match(
         r"adopt: this is a bug in this program \(KeyError in test_errors.py, line \d+\)", line
     )
@@ -136,4 +136,4 @@ def test_a_bug_is_reported_in_one_line_and_one_document(world: World):
 @pytest.mark.parametrize("variable", ["AWS_MAX_ATTEMPTS", "AWS_ENDPOINT_URL"])
 def test_an_invalid_setting_of_the_sdk_is_one_line(world: World, variable: str):
     world.patch.setenv(variable, "odd")
-    assert world.adopt().refusal.startswith("adopt: the SDK does not accept its settings (AWS_...): ")
+    assert world.adopt().rejection.startswith("adopt: the SDK does not accept its settings (AWS_...): ")

@@ -64,7 +64,7 @@ def test_what_data_sources_share_is_read_once(world: World):
 
 
 class _Throttling(dict[str, tuple[int, str]]):
-    """Refuses a few calls among the first."""
+    """Rejects a few calls among the first."""
 
     calls = 0
 
@@ -79,12 +79,12 @@ def test_a_throttled_account_is_still_read_completely(world: World):
         world.add_own(name=f"Pages-{number}")
     complete = world.audit().out
     world.patch.delenv("AWS_MAX_ATTEMPTS")
-    refusals = _Throttling()
-    refusals.get = lambda *_: (400, "ThrottlingException")  # type: ignore[method-assign]
-    world.server.refusals = refusals
+    rejections = _Throttling()
+    rejections.get = lambda *_: (400, "ThrottlingException")  # type: ignore[method-assign]
+    world.server.rejections = rejections
     said = world.audit()
     assert (said.code, said.out) == (0, complete)
-    assert refusals.calls > 120
+    assert rejections.calls > 120
 
 
 @pytest.mark.slow

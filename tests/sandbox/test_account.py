@@ -96,9 +96,9 @@ def test_the_buckets_belong_to_this_account_and_to_another(aws: Aws):
 
 def test_another_region_is_empty(aws: Aws):
     assert aws.client("qbusiness", "eu-west-1").list_applications()["applications"] == []
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(ClientError) as rejected:
         aws.client("secretsmanager", "eu-west-1").describe_secret(SecretId=SECRET_ARN)
-    assert code(refused) == "ResourceNotFoundException"
+    assert code(rejected) == "ResourceNotFoundException"
 
 
 # Changes.
@@ -128,10 +128,10 @@ def test_an_index_is_deleted_with_its_data_sources(aws: Aws):
         lambda: qbusiness.get_data_source(**INDEX, dataSourceId=created["dataSourceId"]),
         lambda: qbusiness.list_data_sources(**INDEX),
     ):
-        with pytest.raises(ClientError) as refused:
+        with pytest.raises(ClientError) as rejected:
             find()
-        assert code(refused) == "ResourceNotFoundException"
-        assert refused.value.response["resourceId"] == INDEX["indexId"]
+        assert code(rejected) == "ResourceNotFoundException"
+        assert rejected.value.response["resourceId"] == INDEX["indexId"]
 
 
 @pytest.mark.parametrize(
@@ -155,11 +155,11 @@ def test_a_policy_that_aws_manages_can_be_read_and_attached(aws: Aws, arn: str):
 @pytest.mark.parametrize("name", ["NoSuchPolicy", "path/AdministratorAccess"])
 def test_a_policy_that_aws_does_not_manage_cannot_be_attached(aws: Aws, name: str):
     aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(ClientError) as rejected:
         aws.iam.attach_role_policy(
             RoleName="of-another-service", PolicyArn=f"arn:aws:iam::aws:policy/{name}"
         )
-    assert code(refused) == "NoSuchEntity"
+    assert code(rejected) == "NoSuchEntity"
 
 
 # Another account.
@@ -188,19 +188,19 @@ def test_another_account_is_empty(other: Aws):
     assert other.client("qbusiness").list_applications()["applications"] == []
     assert other.client("secretsmanager").list_secrets()["SecretList"] == []
     assert other.client("kms").list_keys()["Keys"] == []
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(ClientError) as rejected:
         other.client("ec2").describe_subnets(SubnetIds=VPC["subnetIds"])
-    assert code(refused) == "InvalidSubnetID.NotFound"
+    assert code(rejected) == "InvalidSubnetID.NotFound"
 
 
 def test_a_boundary_of_another_account_does_not_exist(aws: Aws, other: Aws):
     arn = aws.iam.create_policy(PolicyName="boundary", PolicyDocument=golden("default-role-policy"))
     arn = arn["Policy"]["Arn"]
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(ClientError) as rejected:
         other.iam.create_role(
             RoleName="bounded", AssumeRolePolicyDocument=OTHER_TRUST, PermissionsBoundary=arn
         )
-    assert code(refused) == "NoSuchEntity"
+    assert code(rejected) == "NoSuchEntity"
 
 
 def test_a_bucket_belongs_to_the_account_that_created_it_and_every_account_finds_it(
@@ -215,12 +215,12 @@ def test_a_bucket_belongs_to_the_account_that_created_it_and_every_account_finds
     for s3, (bucket, owner) in itertools.product((ours, theirs), owners.items()):
         s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=owner)
         for expected in {*owners.values(), "444455556666"} - {owner}:
-            with pytest.raises(ClientError) as refused:
+            with pytest.raises(ClientError) as rejected:
                 s3.get_bucket_location(Bucket=bucket, ExpectedBucketOwner=expected)
-            assert code(refused) == "AccessDenied"
-    with pytest.raises(ClientError) as refused:
+            assert code(rejected) == "AccessDenied"
+    with pytest.raises(ClientError) as rejected:
         ours.get_bucket_location(Bucket="no-such-bucket", ExpectedBucketOwner="123456789012")
-    assert code(refused) == "NoSuchBucket"
+    assert code(rejected) == "NoSuchBucket"
 
 
 # Data sources.
@@ -255,7 +255,7 @@ def test_lists_are_paginated(aws: Aws):
 
 
 @pytest.mark.parametrize(
-    ("arn", "refusal"),
+    ("arn", "rejection"),
     [
         ("arn:aws:iam::123456789012:role/no-such-role", "ValidationException"),
         ("arn:aws:iam::123456789012:role/of-another-service", "ValidationException"),
@@ -263,7 +263,7 @@ def test_lists_are_paginated(aws: Aws):
         ("arn:aws:iam::444455556666:role/of-another-account", "AccessDeniedException"),
     ],
 )
-def test_a_role_that_cannot_be_passed_is_refused(aws: Aws, arn: str, refusal: str):
+def test_a_role_that_cannot_be_passed_is_rejected(aws: Aws, arn: str, rejection: str):
     aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
     denial = {"Effect": "Deny", "Principal": {"Service": "qbusiness.amazonaws.com"}}
     denying = json.loads(golden("trust-policy"))
@@ -271,14 +271,14 @@ def test_a_role_that_cannot_be_passed_is_refused(aws: Aws, arn: str, refusal: st
     aws.iam.create_role(RoleName="denying", AssumeRolePolicyDocument=json.dumps(denying))
     qbusiness = aws.client("qbusiness")
     given = {**INDEX, "displayName": "Pages", "configuration": CONFIGURATION}
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(ClientError) as rejected:
         qbusiness.create_data_source(**given, roleArn=arn)
-    assert code(refused) == refusal
+    assert code(rejected) == rejection
     assert qbusiness.list_data_sources(**INDEX)["dataSources"] == []
     created = qbusiness.create_data_source(**given)
-    with pytest.raises(ClientError) as refused:
+    with pytest.raises(ClientError) as rejected:
         qbusiness.update_data_source(**INDEX, dataSourceId=created["dataSourceId"], roleArn=arn)
-    assert code(refused) == refusal
+    assert code(rejected) == rejection
 
 
 @pytest.mark.parametrize(
@@ -292,15 +292,15 @@ def test_a_role_that_cannot_be_passed_is_refused(aws: Aws, arn: str, refusal: st
     ],
     ids=str,
 )
-def test_input_that_the_service_model_does_not_allow_is_refused(
+def test_input_that_the_service_model_does_not_allow_is_rejected(
     aws: Aws, changed: dict[str, Any], message: str
 ):
     given = {**INDEX, "displayName": "Pages", "configuration": CONFIGURATION, **changed}
-    with pytest.raises(ClientError, match=message) as refused:
+    with pytest.raises(ClientError, match=message) as rejected:
         aws.client("qbusiness").create_data_source(
             **{name: value for name, value in given.items() if value is not None}
         )
-    assert code(refused) == "ValidationException"
+    assert code(rejected) == "ValidationException"
 
 
 # Unsupported operations.
@@ -314,9 +314,9 @@ def test_input_that_the_service_model_does_not_allow_is_refused(
         ("accessanalyzer", "list_analyzers", {}, "UnknownOperationException"),
     ],
 )
-def test_an_unsupported_operation_is_refused_like_one_that_aws_does_not_have(
+def test_an_unsupported_operation_is_rejected_like_one_that_aws_does_not_have(
     aws: Aws, service: str, operation: str, parameters: dict[str, Any], expected: str
 ):
-    with pytest.raises(ClientError, match="the sandbox") as refused:
+    with pytest.raises(ClientError, match="the sandbox") as rejected:
         getattr(aws.client(service), operation)(**parameters)
-    assert code(refused) == expected
+    assert code(rejected) == expected

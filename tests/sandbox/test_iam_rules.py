@@ -1,4 +1,4 @@
-"""Test that the sandbox's IAM refuses invalid calls like AWS."""
+"""Test that the sandbox's IAM rejects invalid calls like AWS."""
 
 import json
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def create(iam: Any, name: str = "role", trust: str = VALID_TRUST, **options: ob
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, **options)
 
 
-def refused(code: str) -> Any:
+def rejected(code: str) -> Any:
     return pytest.raises(ClientError, match=rf"\({code}\)")
 
 
@@ -74,8 +74,8 @@ def refused(code: str) -> Any:
     ],
     ids="-".join,
 )
-def test_a_role_with_an_invalid_parameter_is_refused(iam: Any, options: dict[str, Any]):
-    with refused("ValidationError"):
+def test_a_role_with_an_invalid_parameter_is_rejected(iam: Any, options: dict[str, Any]):
+    with rejected("ValidationError"):
         create(iam, **options)
 
 
@@ -84,15 +84,15 @@ def test_values_at_the_limits_are_accepted(iam: Any):
     create(iam, "r" * 64, Path="/" + "p" * 510 + "/", Description="d" * 1000, Tags=tags)
 
 
-def test_tag_keys_that_differ_only_in_case_are_refused(iam: Any):
-    with refused("InvalidInput"):
+def test_tag_keys_that_differ_only_in_case_are_rejected(iam: Any):
+    with rejected("InvalidInput"):
         create(iam, Tags=[{"Key": "Team", "Value": "a"}, {"Key": "team", "Value": "b"}])
 
 
 def test_a_role_name_is_unique_regardless_of_case(iam: Any):
     create(iam, "qbusiness-role")
     for name in ("qbusiness-role", "QBusiness-Role"):
-        with refused("EntityAlreadyExists"):
+        with rejected("EntityAlreadyExists"):
             create(iam, name)
 
 
@@ -116,11 +116,11 @@ def test_a_role_name_is_unique_regardless_of_case(iam: Any):
         json.dumps({**TRUST, "Comment": "x"}),
     ],
 )
-def test_a_malformed_trust_policy_is_refused_at_creation_and_at_update(iam: Any, document: str):
-    with refused("MalformedPolicyDocument"):
+def test_a_malformed_trust_policy_is_rejected_at_creation_and_at_update(iam: Any, document: str):
+    with rejected("MalformedPolicyDocument"):
         create(iam, trust=document)
     create(iam)
-    with refused("MalformedPolicyDocument"):
+    with rejected("MalformedPolicyDocument"):
         iam.update_assume_role_policy(RoleName="role", PolicyDocument=document)
 
 
@@ -138,9 +138,9 @@ def test_a_malformed_trust_policy_is_refused_at_creation_and_at_update(iam: Any,
         json.dumps({**POLICY, "Statement": [{**POLICY["Statement"][0], "Sid": "Same"}] * 2}),
     ],
 )
-def test_a_malformed_role_policy_is_refused(iam: Any, document: str):
+def test_a_malformed_role_policy_is_rejected(iam: Any, document: str):
     create(iam)
-    with refused("MalformedPolicyDocument"):
+    with rejected("MalformedPolicyDocument"):
         iam.put_role_policy(RoleName="role", PolicyName="policy", PolicyDocument=document)
 
 
@@ -156,14 +156,14 @@ def test_the_inline_policies_of_a_role_share_a_quota_that_ignores_whitespace(iam
 
     put("first", of_size(10_000))
     put("second", of_size(240).replace(" ", "      "))
-    with refused("LimitExceeded"):
+    with rejected("LimitExceeded"):
         put("second", of_size(241))
     put("first", of_size(9_999))
     put("second", of_size(241))
 
 
-def test_a_trust_policy_over_the_quota_is_refused(iam: Any):
-    with refused("LimitExceeded"):
+def test_a_trust_policy_over_the_quota_is_rejected(iam: Any):
+    with rejected("LimitExceeded"):
         create(iam, trust=VALID_TRUST + " " * (2_049 - len(VALID_TRUST)))
     create(iam, trust=VALID_TRUST + " " * (2_048 - len(VALID_TRUST)))
 
@@ -171,7 +171,7 @@ def test_a_trust_policy_over_the_quota_is_refused(iam: Any):
 def test_a_role_with_an_inline_policy_cannot_be_deleted(iam: Any):
     create(iam)
     iam.put_role_policy(RoleName="role", PolicyName="policy", PolicyDocument=json.dumps(POLICY))
-    with refused("DeleteConflict"):
+    with rejected("DeleteConflict"):
         iam.delete_role(RoleName="role")
 
 
@@ -179,13 +179,13 @@ def test_a_role_with_an_attached_policy_cannot_be_deleted(iam: Any):
     create(iam)
     arn = iam.create_policy(PolicyName="p", PolicyDocument=json.dumps(POLICY))["Policy"]["Arn"]
     iam.attach_role_policy(RoleName="role", PolicyArn=arn)
-    with refused("DeleteConflict"):
+    with rejected("DeleteConflict"):
         iam.delete_role(RoleName="role")
     iam.detach_role_policy(RoleName="role", PolicyArn=arn)
     iam.delete_policy(PolicyArn=arn)
 
 
-def test_a_missing_permissions_boundary_is_refused(iam: Any):
+def test_a_missing_permissions_boundary_is_rejected(iam: Any):
     missing = "arn:aws:iam::123456789012:policy/boundary"
     message = r"\(NoSuchEntity\).*: Scope ARN: {} does not exist or is not attachable\.".format
     mistyped = "arn:aws:iam::aws:policy/ReadOnlyAcess"

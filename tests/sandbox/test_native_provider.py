@@ -184,13 +184,13 @@ def test_a_data_source_is_imported_with_all_properties_that_a_program_can_set(
 
 
 def check(**changed: object) -> list[str]:
-    """Return the reasons why inputs are refused."""
+    """Return the reasons why inputs are rejected."""
     given = {name: value for name, value in (INPUTS | changed).items() if value is not ...}
     _, failures = DataSource(Configuration()).check({}, given, AutomaticName("pages", b""))
     return [reason for _, reason in failures]
 
 
-def test_missing_and_unknown_properties_are_refused():
+def test_missing_and_unknown_properties_are_rejected():
     # ValidateResource in resources/validate.go.
     assert check() == []
     assert check(displayName=..., indexId=...) == [
@@ -232,7 +232,7 @@ def test_a_role_that_cannot_be_passed_is_an_error_at_creation_and_update(
         ("forbiddenAccountIds", "123456789012", "forbidden account ID"),
     ],
 )
-def test_an_account_that_is_not_allowed_is_refused(
+def test_an_account_that_is_not_allowed_is_rejected(
     monkeypatch: pytest.MonkeyPatch, name: str, account: str, reason: str
 ):
     # validateAccountId in provider/provider.go.
@@ -258,7 +258,7 @@ def test_the_region_is_required():
         configuration.configure("aws-native", {})
 
 
-def test_an_unsupported_resource_is_refused_by_name(pages: Resource):
+def test_an_unsupported_resource_is_rejected_by_name(pages: Resource):
     bucket = Resource(pages.provider, "aws-native:s3:Bucket")
     message = f"does not support the resource aws-native:s3:Bucket; it supports {TOKEN}"
     with pytest.raises(RefusedError, match=message):

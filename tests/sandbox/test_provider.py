@@ -367,7 +367,7 @@ NOT_ALLOWED = f"error occurred:\n\t* AWS account ID not allowed: {ACCOUNT}"
 
 
 @pytest.mark.parametrize(
-    ("settings", "refusal"),
+    ("settings", "rejection"),
     [
         ({"allowedAccountIds": [OTHER, ACCOUNT]}, None),
         ({"allowedAccountIds": [int(ACCOUNT)]}, None),
@@ -383,15 +383,17 @@ NOT_ALLOWED = f"error occurred:\n\t* AWS account ID not allowed: {ACCOUNT}"
     ],
     ids=str,
 )
-def test_an_account_that_is_not_allowed_is_refused(
-    monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], refusal: str | None
+def test_an_account_that_is_not_allowed_is_rejected(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], rejection: str | None
 ):
     # ConflictsWith in NewProvider, internal/provider/sdkv2/provider.go of terraform-provider-aws.
     # VerifyAccountIDAllowed in hashicorp/aws-sdk-go-base, which ConfigureProvider in
     # internal/conns/config.go calls. NewConfigEncoding in tfbridge/config_encoding.go: lists are JSON.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
     arguments = {name: json.dumps(value) for name, value in settings.items()}
-    with nullcontext() if refusal is None else pytest.raises(ProviderError, match=re.escape(refusal)):
+    with (
+        nullcontext() if rejection is None else pytest.raises(ProviderError, match=re.escape(rejection))
+    ):
         configuration.configure("aws", {"region": REGION, **arguments})
 
 
@@ -593,7 +595,7 @@ def test_the_stack_s_autonaming_decides_the_name(role: Resource):
     ],
     ids=["resource", "property", "document"],
 )
-def test_what_the_sandbox_does_not_support_is_refused_by_name_in_the_preview(
+def test_what_the_sandbox_does_not_support_is_rejected_by_name_in_the_preview(
     provider: Provider, token: str, inputs: Properties, message: str
 ):
     with pytest.raises(RefusedError, match=re.escape(message)):

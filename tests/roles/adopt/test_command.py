@@ -80,7 +80,7 @@ NEEDED = [it for it in ACTIONS["adopt"] if it.startswith(("qbusiness", "secretsm
 @pytest.mark.parametrize("action", [*NEEDED, "iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy"])
 def test_without_a_necessary_permission_nothing_is_written(world: World, action: str):
     world.make(policies={OWN: own_policy()})
-    world.refuse(action, code="AccessDenied" if "iam" in action else "AccessDeniedException")
+    world.reject(action, code="AccessDenied" if "iam" in action else "AccessDeniedException")
     line = world.adopt().last
     assert line.startswith(f"adopt: {action} is not allowed")
     assert "docs/read-permissions.md contains the whole policy" in line
@@ -93,7 +93,7 @@ def test_without_permission_for_attached_policies_the_comparison_is_incomplete(
 ):
     world.make(policies={OWN: own_policy()})
     world.attach(NAME, "managed")
-    world.refuse(action)
+    world.reject(action)
     said = world.adopt("--json")
     assert said.code == 0
     assert f"warning: {action} is not allowed" in said.err
@@ -102,7 +102,7 @@ def test_without_permission_for_attached_policies_the_comparison_is_incomplete(
 
 
 def test_without_permission_for_a_key_its_arn_is_accepted_and_an_alias_is_not(world: World):
-    world.refuse("kms:DescribeKey", status=400, code="AccessDeniedException")
+    world.reject("kms:DescribeKey", status=400, code="AccessDeniedException")
     world.make(secret={"KmsKeyId": FOREIGN_KEY_ARN})
     assert world.adopted()["kmsKeyId"] == FOREIGN_KEY_ARN
     assert "warning: kms:DescribeKey is not allowed" in world.adopt("--force").err
@@ -168,7 +168,7 @@ def test_a_secret_or_role_that_does_not_exist_is_one_line(world: World, gone: st
 def test_every_reason_not_to_import_a_role_is_given_at_once(world: World):
     world.make()
     world.delete_secret(PAGES_SECRET)
-    world.refuse("iam:GetRole")
+    world.reject("iam:GetRole")
     said = world.adopt()
     assert said.code == 2
     title, secret, role = said.err.splitlines()[-3:]

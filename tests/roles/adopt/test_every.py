@@ -172,7 +172,7 @@ def test_without_a_role_to_adopt_nothing_is_written(world: World):
 def test_a_throttled_account_ends_the_command_without_warnings(world: World):
     add(world, 1, "Pages")
     add(world, 2, "Wiki", "CONFLUENCE")
-    world.refuse("qbusiness:GetDataSource", status=429, code="ThrottlingException")
+    world.reject("qbusiness:GetDataSource", status=429, code="ThrottlingException")
     said = world.adopt("--all", "--connector", "aem-cloud")
     assert (said.code, said.out) == (2, "")
     (line,) = said.err.splitlines()
@@ -203,7 +203,7 @@ def test_a_stack_has_one_application(world: World):
         (["--take", OTHER_ID], f"there is no data source {OTHER_ID}: check --exclude"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(world: World, options: list[str], message: str):
+def test_options_that_do_not_fit_are_rejected(world: World, options: list[str], message: str):
     world.make()
     assert message in world.adopt(*options).last
 
@@ -220,7 +220,7 @@ def test_options_that_do_not_fit_are_refused(world: World, options: list[str], m
         ("--application", "zzz", "'zzz' is not an application ID or ARN: expected 36 letters, digits,"),
     ],
 )
-def test_options_of_a_wrong_form_are_refused_before_any_call(
+def test_options_of_a_wrong_form_are_rejected_before_any_call(
     world: World, option: str, value: str, expected: str
 ):
     with pytest.raises(SystemExit) as stopped:

@@ -117,7 +117,7 @@ def test_the_key_of_a_secret_of_another_account_is_in_that_account(world: World)
     secret_arn = world.secret_arn.replace(ACCOUNT, OTHER_ACCOUNT)
     world.server.data_source()["configuration"]["secretArn"] = secret_arn
     world.describe_secret(ARN=secret_arn, KmsKeyId=KEY_ID)
-    world.refuse("kms:DescribeKey", status=400, code="AccessDeniedException")
+    world.reject("kms:DescribeKey", status=400, code="AccessDeniedException")
     assert world.adopted()["kmsKeyId"] == FOREIGN_KEY_ARN
 
 
@@ -126,7 +126,7 @@ def test_files_are_overwritten_only_with_force_and_keep_other_members(world: Wor
     assert world.adopt().code == 0
     before = yaml.safe_load(world.path(STACK).read_text())
     world.path(STACK).write_text(f"{SALT}config: {{a: b}}\n")
-    line = world.adopt().refusal
+    line = world.adopt().rejection
     assert "Pulumi.prod.yaml and import.json would be overwritten: pass --force" in line
     assert world.server.calls == []
     assert world.path(STACK).read_text() == f"{SALT}config: {{a: b}}\n"
@@ -167,7 +167,7 @@ def test_if_one_file_cannot_be_written_the_other_is_unchanged(world: World):
         return write(path, text, **more)
 
     world.patch.setattr(Path, "write_text", fail)
-    assert world.adopt("--data-source", DATA_SOURCE_ID).refusal == (
+    assert world.adopt("--data-source", DATA_SOURCE_ID).rejection == (
         "adopt: import.json cannot be written: No space left on device"
     )
     assert world.path(STACK).read_text() == SALT
@@ -234,7 +234,7 @@ def test_a_tag_value_that_yaml_would_read_as_another_type_is_quoted(world: World
 def test_a_file_that_is_not_regular_is_rejected_before_any_call(world: World, name: str):
     world.path(name).unlink(missing_ok=True)
     os.mkfifo(world.path(name))
-    assert world.adopt("--force").refusal.startswith(f"adopt: {name} is not a ")
+    assert world.adopt("--force").rejection.startswith(f"adopt: {name} is not a ")
     assert world.server.calls == []
     assert world.path(name).is_fifo()
 
@@ -254,7 +254,7 @@ def test_a_file_that_cannot_be_read_is_one_line(
     world.path(name).unlink(missing_ok=True)
     if content is not None:
         world.path(name).write_bytes(content)
-    assert line in world.adopt().refusal
+    assert line in world.adopt().rejection
     assert content is not None or world.server.calls == []
     assert content is None or world.path(name).read_bytes() == content
 

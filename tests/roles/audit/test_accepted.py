@@ -152,4 +152,4 @@ def test_one_file_can_be_for_several_accounts(world: World):
 
 @pytest.mark.slow
 def test_a_file_that_does_not_exist_is_an_error(world: World):
-    assert world.audit("--accept", FILE).refusal == f"audit: {FILE}: No such file or directory"
+    assert world.audit("--accept", FILE).rejection == f"audit: {FILE}: No such file or directory"

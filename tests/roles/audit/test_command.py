@@ -33,7 +33,7 @@ PAGE: Final = PROJECT / "docs" / "audit.md"
 def test_an_account_without_data_sources_is_an_error_unless_allowed(world: World, empty: str):
     if empty == "account":
         world.server.qbusiness.resources.clear()
-    line = world.audit().refusal
+    line = world.audit().rejection
     assert line.startswith(
         f"audit: there is no Amazon Q Business data source in us-east-1, account {ACCOUNT}: pass the "
         "Region of the applications with --region, or"
@@ -156,7 +156,7 @@ def test_the_members_of_a_stack_are_shown_beside_their_roles(world: World):
     world.outputs = {"roleArns": {"wiki": owned.replace(ACCOUNT, OTHER_ACCOUNT)}}
     world.check()
     assert (
-        f"audit: stack dev is in account {OTHER_ACCOUNT}, and" in world.audit("--stack", "dev").refusal
+        f"audit: stack dev is in account {OTHER_ACCOUNT}, and" in world.audit("--stack", "dev").rejection
     )
 
 

@@ -35,7 +35,7 @@ def test_the_result_comes_first_then_the_tables_then_the_details(world: World):
     world.add("Box", f"arn:aws:iam::{ACCOUNT}:role/gone", secret_arn, "BOX")
     world.add("Slack", f"arn:aws:iam::{OTHER_ACCOUNT}:role/slack", secret_arn, "SLACK")
     world.add("Feed", None, kind="CUSTOM")
-    world.refuse("iam:ListAttachedRolePolicies")
+    world.reject("iam:ListAttachedRolePolicies")
     said = world.audit("--markdown")
     assert said.code == 1
     first, *lines = said.out.splitlines()

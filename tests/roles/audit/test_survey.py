@@ -264,7 +264,7 @@ def test_a_role_is_compared_although_the_secret_does_not_exist(world: World, nam
 def test_every_reason_is_given_and_without_the_role_nothing_is_compared(world: World):
     world.describe_key()
     secret_arn = world.secret("pages", KmsKeyId=KEY_ARN)
-    world.refuse("kms:DescribeKey", status=400, code="NotFoundException")
+    world.reject("kms:DescribeKey", status=400, code="NotFoundException")
     role_arn = f"arn:aws:iam::{ACCOUNT}:role/gone"
     identifier = world.add("Pages", role_arn, secret_arn)
     said = world.audit("--json")
@@ -286,7 +286,7 @@ def test_an_invalid_setting_that_no_policy_contains_does_not_hide_excess(world: 
 
 def test_without_permission_for_the_secret_its_role_is_still_compared(world: World):
     identifier = world.add_own()
-    world.refuse("secretsmanager:DescribeSecret")
+    world.reject("secretsmanager:DescribeSecret")
     said = world.audit("--json")
     assert said.code == 2
     assert result(said, identifier) == "not completely compared"
@@ -314,8 +314,8 @@ def test_a_custom_connector_needs_no_role(world: World):
 
 @pytest.mark.parametrize("action", NOTHING_KNOWN)
 def test_without_a_permission_that_everything_needs_there_is_one_line(world: World, action: str):
-    world.refuse(action)
-    line = world.audit().refusal
+    world.reject(action)
+    line = world.audit().rejection
     assert line.startswith(f"audit: {action} is not allowed (AccessDenied by the test)")
     assert line.endswith("docs/read-permissions.md contains the whole policy")
     assert set(world.audit("--json").json) == {"error"}
@@ -330,7 +330,7 @@ def test_every_action_is_called(world: World):
 @pytest.mark.parametrize("action", [each for each in ACTIONS["audit"] if each not in NOTHING_KNOWN])
 def test_without_another_permission_the_rest_is_compared(world: World, action: str):
     complete_world(world)
-    world.refuse(action)
+    world.reject(action)
     said = world.audit()
     assert said.code == 2
     page = "docs/read-permissions.md contains the policy"
@@ -347,7 +347,7 @@ def test_unread_policies_are_not_a_difference(world: World):
     identifier = world.add_own(without="AllowsAmazonQToGetSecret")
     world.attach("qbusiness-Pages", "rest", own_policy(world.secret_arn))
     assert world.audit().code == 0
-    world.refuse("iam:GetPolicyVersion")
+    world.reject("iam:GetPolicyVersion")
     said = world.audit("--json")
     assert said.code == 2
     assert said.json["dataSources"][0]["state"] == "not compared"
@@ -362,7 +362,7 @@ def test_unread_policies_are_not_a_difference(world: World):
 
 def test_a_denied_permission_for_a_key_is_a_remark_about_its_data_source(world: World):
     complete_world(world)
-    world.refuse("kms:DescribeKey")
+    world.reject("kms:DescribeKey")
     pages, files = world.audit("--json").json["dataSources"]
     assert pages["result"] == "equivalent"
     assert pages["remarks"][0].startswith(f"kms:DescribeKey is not allowed for {KEY_ARN}, which is ass")
@@ -380,13 +380,13 @@ def test_an_error_that_concerns_every_call_ends_the_audit_in_one_line(
     world: World, code: str, line: str
 ):
     world.add_own()
-    world.refuse("iam:GetRole", code=code)
+    world.reject("iam:GetRole", code=code)
     assert world.audit().last.startswith(line)
 
 
 def test_another_error_about_one_resource_skips_its_data_source(world: World):
     complete_world(world)
-    world.refuse("s3:GetEncryptionConfiguration", status=400, code="InvalidRequest")
+    world.reject("s3:GetEncryptionConfiguration", status=400, code="InvalidRequest")
     said = world.audit("--json")
     assert said.code == 2
     assert [each["state"] for each in said.json["dataSources"]] == ["not compared", "equivalent"]
@@ -425,7 +425,7 @@ def test_a_failed_call_is_not_repeated(world: World):
     assert world.audit().code == 1
     assert world.server.calls.count("iam:GetRole") == 1
     assert world.server.calls.count("kms:DescribeKey") == 1
-    world.refuse("secretsmanager:DescribeSecret")
+    world.reject("secretsmanager:DescribeSecret")
     assert world.audit().code == 1
     assert world.server.calls.count("secretsmanager:DescribeSecret") == 1
 

@@ -105,7 +105,7 @@ def test_a_boundary_under_an_unknown_condition_is_neither_ok_nor_a_problem(world
 
 def test_a_boundary_without_a_tag_of_the_secret_needs_no_permission_to_read_it(world: World):
     bounded(world)
-    world.refuse("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
+    world.reject("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
     assert world.ask(BOUNDARY).startswith("ok ")
 
 
@@ -115,7 +115,7 @@ def test_tags_of_a_secret_that_cannot_be_read_are_unknown(world: World, gone: bo
     if gone:
         world.delete_secret(SECRET_ARN)
     else:
-        world.refuse("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
+        world.reject("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
     answer = world.ask(BOUNDARY)
     assert answer.startswith("cannot tell ")
     assert "depends on aws:ResourceTag/team (Lock)\n" in answer

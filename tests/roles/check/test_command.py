@@ -28,7 +28,7 @@ def test_every_question_is_answered_when_nothing_is_wrong(world: World):
 
 def test_json_is_one_document_with_every_answer(world: World):
     world.delete_policy()
-    world.refuse("kms:GetKeyPolicy", status=400, code="AccessDeniedException")
+    world.reject("kms:GetKeyPolicy", status=400, code="AccessDeniedException")
     said = world.check("--json")
     assert said.code == 1
     assert {key: said.json[key] for key in ("stack", "ok", "problem", "skipped")} == {
@@ -72,7 +72,7 @@ def test_without_a_permission_its_questions_are_skipped(world: World, action: st
     if action in ("iam:GetPolicy", "iam:GetPolicyVersion"):
         world.bound(WIDE)
     code = CODES.get(action.partition(":")[0], "AccessDeniedException")
-    world.refuse(action, code=code)
+    world.reject(action, code=code)
     said = world.check()
     assert said.code == 2
     if action == "sts:GetCallerIdentity":
@@ -90,7 +90,7 @@ def test_without_a_permission_its_questions_are_skipped(world: World, action: st
 
 def test_a_throttled_call_is_repeated_and_then_skipped(world: World):
     world.repeat_at_once()
-    world.refuse("iam:GetRole", status=400, code="Throttling")
+    world.reject("iam:GetRole", status=400, code="Throttling")
     said = world.check(only=["role", "role policy"])
     assert said.code == 2
     assert "AWS throttles iam:GetRole: wait a minute" in said.answer("role policy")
@@ -106,7 +106,7 @@ def test_a_problem_outweighs_an_unknown_answer_and_a_skipped_question(world: Wor
     assert world.check(only=asked).code == 3
     world.kms.disable_key(KeyId=KEY_ID)
     assert world.check(only=asked).code == 1
-    world.refuse("qbusiness:GetIndex")
+    world.reject("qbusiness:GetIndex")
     assert world.check(only=asked).code == 1
 
 
@@ -114,7 +114,7 @@ def test_a_problem_outweighs_an_unknown_answer_and_a_skipped_question(world: Wor
     "action", ["sts:GetCallerIdentity", "qbusiness:GetApplication", "iam:SimulatePrincipalPolicy"]
 )
 def test_rejected_credentials_end_the_check(world: World, action: str):
-    world.refuse(action, status=403, code="ExpiredToken")
+    world.reject(action, status=403, code="ExpiredToken")
     said = world.check()
     assert said.code == 2
     assert said.err.splitlines()[-1].startswith("check: AWS does not accept the credentials (Expired")
@@ -122,7 +122,7 @@ def test_rejected_credentials_end_the_check(world: World, action: str):
 
 @pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
 def test_an_action_that_the_sandbox_lacks_is_skipped(world: World, code: str):
-    world.server.refusals["iam:SimulatePrincipalPolicy"] = (400, code)
+    world.server.rejections["iam:SimulatePrincipalPolicy"] = (400, code)
     world.server.pages["access-analyzer:ValidatePolicy"] = 501
     said = world.check()
     assert said.answers("skipped") == [
@@ -141,7 +141,7 @@ def test_an_outage_of_the_sandbox_is_not_taken_for_a_missing_action(
 ):
     for action in ("iam:SimulatePrincipalPolicy", "kms:GetKeyPolicy"):
         if code:
-            world.server.refusals[action] = (status, code)
+            world.server.rejections[action] = (status, code)
         else:
             world.server.pages[action] = status
     said = world.check(only=["key policy", "requests allowed"])

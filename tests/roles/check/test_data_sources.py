@@ -115,7 +115,7 @@ def test_two_data_sources_may_share_the_secret_under_two_roles(world: World):
 
 def test_a_role_that_may_not_be_read_is_not_reported_as_deleted(world: World):
     world.add_data_source(roleArn=OTHER_ROLE_ARN)
-    world.refuse("iam:GetRole")
+    world.reject("iam:GetRole")
     said = world.check(only=BOTH)
     assert said.code == 2
     assert said.answer("other data source") == (

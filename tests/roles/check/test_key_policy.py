@@ -201,7 +201,7 @@ def test_a_stated_key_decides_and_is_printed(world: World, stated: list[str], co
 
 def test_a_key_cannot_be_both_absent_and_present(world: World):
     said = world.check("--context", "aws:SourceIp=", "--context", "aws:SourceIP=192.0.2.1")
-    assert "--context states that aws:SourceIp is absent, and that it has a value" in said.refusal
+    assert "--context states that aws:SourceIp is absent, and that it has a value" in said.rejection
 
 
 def test_the_key_of_a_tag_may_be_stated_with_spaces(world: World):
@@ -262,7 +262,7 @@ def test_the_organization_is_read_if_a_key_policy_depends_on_it(world: World):
     assert world.check(only=KEY_POLICY).code == 0
     organization["Id"] = "o-another123"
     assert world.ask("key policy").startswith("problem ")
-    world.refuse(OPTIONAL[0], status=400, code="AccessDeniedException")
+    world.reject(OPTIONAL[0], status=400, code="AccessDeniedException")
     said = world.check(only=KEY_POLICY)
     assert said.code == 3
     assert "depends on aws:PrincipalOrgID (Statement)\n" in said.answer("key policy")
@@ -291,7 +291,7 @@ def test_a_key_policy_that_names_another_principal_is_not_ok(world: World, princ
 )
 def test_a_denial_with_not_principal_is_read(world: World, spared: list[str], state: str):
     document = policy(allow_key(ROOT), deny("kms:*", "*", NotPrincipal={"AWS": spared}))
-    world.server.answers["kms:GetKeyPolicy"] = {"Policy": document}  # moto refuses it
+    world.server.answers["kms:GetKeyPolicy"] = {"Policy": document}  # moto rejects it
     assert world.ask("key policy").startswith(state)
 
 

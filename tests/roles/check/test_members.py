@@ -47,17 +47,17 @@ def test_one_member_can_be_selected(world: World):
     assert [*said.json["dataSources"]] == ["aem"]
     assert said.json["dataSources"]["aem"]["problem"] == 0
     assert len(said.json["dataSources"]["aem"]["answers"]) == 24
-    line = world.check("--data-source", "wiki").refusal
+    line = world.check("--data-source", "wiki").rejection
     assert line == "check: dataSources of stack dev has no 'wiki': it has aem, tickets"
 
 
 def test_a_stack_with_one_role_has_no_members_to_select(world: World):
     for name in ("aem", ""):
-        line = world.check("--data-source", name).refusal
+        line = world.check("--data-source", name).rejection
         assert line == "check: stack dev has one role and no dataSources: omit --data-source"
 
 
-def test_a_member_that_the_program_refuses_is_reported_as_the_program_does(
+def test_a_member_that_the_program_rejects_is_reported_as_the_program_does(
     world: World, members: dict[str, Any]
 ):
     world.set(dataSources={**members, "wiki": {"secretId": "x"}})

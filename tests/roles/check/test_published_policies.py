@@ -654,7 +654,7 @@ def apply(world: World, question: str, document: Mapping[str, Any]) -> None:
     """Give the key its policy, or the role its boundary."""
     text = json.dumps(document)
     if question == "key policy":
-        world.server.answers["kms:GetKeyPolicy"] = {"Policy": text}  # moto refuses some
+        world.server.answers["kms:GetKeyPolicy"] = {"Policy": text}  # moto rejects some
     else:
         world.bound(text)
 

@@ -55,7 +55,7 @@ def test_access_in_excess_is_a_note_and_stops_nothing(world: World):
 
 def test_what_could_not_be_read_is_printed_and_what_does_not_apply_is_counted(world: World):
     world.delete_role()
-    world.refuse("kms:GetKeyPolicy", status=400, code="AccessDeniedException")
+    world.reject("kms:GetKeyPolicy", status=400, code="AccessDeniedException")
     said = world.check(verbose=False)
     assert said.code == 1
     assert said.answers("skipped") == [
@@ -148,7 +148,7 @@ def test_what_a_data_source_without_a_stack_lacks_is_a_problem(world: World):
 
 def test_a_data_source_of_another_application_is_not_found(world: World):
     world.add_data_source()
-    assert of_data_source(world, identifier="other").refusal == (
+    assert of_data_source(world, identifier="other").rejection == (
         f"check: there is no data source other in this application: it has {DATA_SOURCE_ID}"
     )
 
@@ -163,10 +163,10 @@ def test_a_data_source_of_another_application_is_not_found(world: World):
     ],
 )
 def test_either_a_stack_or_a_data_source_is_checked(world: World, options: list[str]):
-    line = world.run("check", *options).refusal
+    line = world.run("check", *options).rejection
     assert line == "check: pass either --stack, or --application and --data-source-id"
 
 
 def test_the_name_of_an_entry_needs_a_stack(world: World):
-    line = of_data_source(world, "--data-source", "wiki").refusal
+    line = of_data_source(world, "--data-source", "wiki").rejection
     assert line == "check: --data-source is the name of an entry of --stack: omit it"

@@ -87,7 +87,7 @@ def test_the_policy_of_a_secret_in_another_account_is_left_to_that_account(world
     arn = SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT)
     world.set(secretId=arn, kmsKeyId=KEY_ARN)
     world.server.answers["secretsmanager:DescribeSecret"] = {"ARN": arn, "KmsKeyId": KEY_ARN}
-    world.refuse(GET_SECRET_POLICY, status=400, code="AccessDeniedException")
+    world.reject(GET_SECRET_POLICY, status=400, code="AccessDeniedException")
     assert world.ask("secret policy").startswith(
         f"skipped  secret policy: only account {OTHER_ACCOUNT}, which has the secret, can read its "
     )

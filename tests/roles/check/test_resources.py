@@ -69,7 +69,7 @@ def test_a_bucket_that_only_its_owner_can_see_does_not_change_the_exit_code(worl
     world.set(bucketAccountId=OTHER_ACCOUNT)
     world.put_policy(s3_policy("", key=True).replace(ACCOUNT, OTHER_ACCOUNT))
     world.server.bucket_owner = OTHER_ACCOUNT
-    world.refuse(*NEEDED_FOR_A_BUCKET)
+    world.reject(*NEEDED_FOR_A_BUCKET)
     said = world.check(only=["bucket", "encryption", "bucket policy"])
     for question, asked in (
         ("bucket", "s3:GetBucketLocation"),
@@ -88,7 +88,7 @@ def test_a_bucket_that_only_its_owner_can_see_does_not_change_the_exit_code(worl
 def test_another_region_than_that_of_the_application_is_a_problem(world: World):
     world.settings["aws:region"] = "us-west-2"
     world.server.answers["sts:GetCallerIdentity"] = {"Account": ACCOUNT, "Arn": USER_ARN}
-    world.refuse("qbusiness:GetApplication", status=404, code="ResourceNotFoundException")
+    world.reject("qbusiness:GetApplication", status=404, code="ResourceNotFoundException")
     answer = world.ask("application")
     assert f"there is no application {APPLICATION_ID} in us-west-2: `aws qbusiness list-app" in answer
     assert "--region us-west-2` lists them" in answer
@@ -209,7 +209,7 @@ def test_a_secret_of_another_account_under_a_key_that_aws_manages_is_a_problem(w
 
 def test_the_bucket_is_asked_about_although_the_secret_cannot_be_read(world: World):
     use_files(world, KEY_ARN)
-    world.refuse("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
+    world.reject("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
     answer = world.ask("encryption")
     assert "skipped  encryption: secretsmanager:DescribeSecret is not allowed" in answer
     assert "problem  encryption: bucket documents is encrypted with" in answer
@@ -217,7 +217,7 @@ def test_the_bucket_is_asked_about_although_the_secret_cannot_be_read(world: Wor
 
 def test_files_may_be_in_another_region_but_not_under_a_customer_managed_key(world: World):
     use_files(world, KEY_ARN.replace(REGION, "eu-west-1"))
-    world.refuse("kms:DescribeKey", status=400, code="NotFoundException")
+    world.reject("kms:DescribeKey", status=400, code="NotFoundException")
     assert "eu-west-1" in world.ask("encryption")
     assert "no setting lets the role decrypt files" in world.ask("encryption")
 
@@ -232,7 +232,7 @@ def test_a_current_version_under_a_key_that_the_role_can_use_is_fine(world: Worl
 
 
 def test_without_permission_for_its_versions_the_key_of_the_current_one_is_unknown(world: World):
-    world.refuse("secretsmanager:ListSecretVersionIds", status=400, code="AccessDeniedException")
+    world.reject("secretsmanager:ListSecretVersionIds", status=400, code="AccessDeniedException")
     said = world.check(only=["encryption"])
     assert said.code == 3
     assert said.answer("encryption") == (

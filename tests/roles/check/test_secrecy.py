@@ -156,8 +156,8 @@ MORE_BREAKS: list[Callable[[World], object]] = [
     ),
     lambda world: world.set(accountId=examples.OTHER_ACCOUNT),
     lambda world: world.set(indexId="confidential"),
-    lambda world: world.server.refusals.update(REFUSALS),
-    lambda world: world.refuse("sts:GetCallerIdentity"),
+    lambda world: world.server.rejections.update(REFUSALS),
+    lambda world: world.reject("sts:GetCallerIdentity"),
     lambda world: world.server.pages.update({"kms:GetKeyPolicy": 200}),
     lambda world: world.caller(f"arn:aws:sts::{examples.ACCOUNT}:federated-user/me"),
 ]
@@ -178,7 +178,7 @@ def test_nothing_of_a_secret_setting_is_shown_when_the_role_or_aws_is_wrong(
 
 def test_the_code_of_a_hidden_message_is_shown(world: World):
     world.secret_keys = {f"{PROJECT_NAME}:secretId"}
-    world.refuse("ec2:DescribeSubnets", status=400, code="InvalidRequest")
+    world.reject("ec2:DescribeSubnets", status=400, code="InvalidRequest")
     assert world.ask("subnets") == (
         "skipped  subnets: ec2:DescribeSubnets failed (InvalidRequest: its message is hidden because "
         "settings are secret): repeat the command\n"

@@ -34,14 +34,14 @@ def test_every_command_names_the_stack_as_it_was_given(world: World, name: str):
 
 
 def test_a_stack_of_another_project_is_one_line(world: World):
-    line = world.check("--stack", "acme/website/dev").refusal
+    line = world.check("--stack", "acme/website/dev").rejection
     assert line == (
         "check: stack acme/website/dev belongs to another project, website; Pulumi.yaml in this "
         f"directory is that of {PROJECT_NAME}: run the command in the directory of that project, or "
         "name a stack of this one; `pulumi stack ls` lists them"
     )
     world.settings = {"aws:region": REGION, "website:domain": "example.com"}
-    line = world.check().refusal
+    line = world.check().rejection
     assert line.startswith(
         "check: stack dev seems to belong to another project: its settings are those of website; "
         f"Pulumi.yaml in this directory is that of {PROJECT_NAME}: run the command in"
@@ -80,7 +80,7 @@ def test_credentials_of_another_account_are_one_line(world: World, apply: Callab
     assert world.server.calls == ["sts:GetCallerIdentity"]
 
 
-def test_settings_that_the_program_refuses_are_printed_as_the_program_does(world: World):
+def test_settings_that_the_program_rejects_are_printed_as_the_program_does(world: World):
     del world.settings["aws:region"]
     world.set(indexId="short")
     said = world.check()
