@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all",
         action="store_true",
-        help="adopt the roles of all data sources of one application, as members of dataSources",
+        help="adopt the roles of all data sources of one application, as entries of dataSources",
     )
     parser.add_argument(
         "--name",
@@ -59,7 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_name,
         action="append",
         default=[],
-        help="with --all: the name of the member for a data source; default: from its display name; "
+        help="with --all: the name of the entry for a data source; default: from its display name; "
         "can be repeated",
     )
     parser.add_argument(
@@ -111,11 +111,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
     reasons = report.reasons(left_out)
     if not found:
         raise InputError("no role can be adopted:", *(f"  {reason}" for reason in reasons))
-    if before.not_kept:
-        output.warn(
-            f"{files.config_file(options.stack)} has settings that are not kept "
-            f"({', '.join(before.not_kept)}): set them again before `pulumi up`"
-        )
     if options.all:
         named = dict(zip(entries.names(found, options.name, before), found, strict=True))
         roles = {name: entry.role.name for name, entry in named.items()}
@@ -125,8 +120,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         config = configure(named)
     else:
         named, config = {COMPONENT: found[0]}, configuration.of_one(found[0], before, project)
-        for warning in found[0].warnings:
-            output.warn(warning)
+    for warning in before.warnings(name for name, entry in named.items() if entry.change.inline):
+        output.warn(warning)
     resources = [
         each
         for name, entry in named.items()
@@ -165,6 +160,8 @@ def _one(account: Account, options: argparse.Namespace, output: Output) -> Entry
     entry = entries.plan(account, source, output, connector, replace=options.replace_policies)
     others = [other for other in found if other.id != source.id]
     selection.warn_of_others(account, entry.role, others, output)
+    for warning in entry.warnings:
+        output.warn(warning)
     return entry
 
 
@@ -226,7 +223,7 @@ def _name(text: str) -> tuple[str, str]:
     identifier, _, name = text.partition("=")
     if not identifier or not MEMBER_NAME.fullmatch(name):
         raise ArgumentTypeError(
-            f"{text!r} is not ID=NAME: expected the ID of a data source and the name of its member, "
+            f"{text!r} is not ID=NAME: expected the ID of a data source and the name of its entry, "
             f"which is {EXPECTED_NAME}"
         )
     return identifier, name

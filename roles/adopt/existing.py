@@ -6,7 +6,7 @@ its member, the next update would delete the role.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, cast
 
@@ -60,6 +60,23 @@ class Existing(NamedTuple):
         settings = self.members.get(member, {})
         return {PROTECT: settings[PROTECT]} if PROTECT in settings else {}
 
+    def warnings(self, replaced: Iterable[str]) -> Iterator[str]:
+        """Warn of settings that are not kept, and of `protect` for members whose policy is replaced."""
+        file = files.config_file(self.stack)
+        if self.not_kept:
+            yield (
+                f"{file} has settings that are not kept ({', '.join(self.not_kept)}): set them again "
+                "before `pulumi up`"
+            )
+        if protected := [member for member in replaced if self._is_protected(member)]:
+            yield (
+                f"protect would stop `pulumi up`, which replaces policies of {', '.join(protected)}: "
+                f"remove protect from {file}, and set it again after `pulumi up`"
+            )
+
+    def _is_protected(self, member: str) -> bool:
+        return {**self.protect, **self.protect_of(member)}.get(PROTECT) in (True, "true")
+
     def check_chosen(self, identifier: str, name: str, role_name: str) -> None:
         """Raise InputError if `--name` gives a data source another name than its member has."""
         current = self.name_of(role_name)
@@ -67,12 +84,12 @@ class Existing(NamedTuple):
             return
         text = (
             f"--name {identifier}={name}: in {files.config_file(self.stack)}, this role belongs to the "
-            f"member {current}, and under another name the next `pulumi up` would delete it. Omit the "
-            "option, or first rename the member with `pulumi state rename`: docs/data-sources.md has "
+            f"entry {current}, and under another name the next `pulumi up` would delete it. Omit the "
+            "option, or first rename the entry with `pulumi state rename`: docs/data-sources.md has "
             "the commands"
         )
         if self.has_members:
-            text += ". If no role is imported yet, remove the members instead, and repeat:"
+            text += ". If no role is imported yet, remove the entries instead, and repeat:"
             command = f"pulumi config rm --stack {quote_argument(self.stack)} {DATA_SOURCES}"
             raise InputError(text, f"  {command}")
         raise InputError(text)
@@ -97,7 +114,7 @@ class Existing(NamedTuple):
         lines: list[str] = []
         if unnamed := [member for member in lost if not self._has_role_name(member)]:
             lines.append(
-                "A role keeps its name if roleName is removed or its member is renamed. If one has, set "
+                "A role keeps its name if roleName is removed or its entry is renamed. If one has, set "
                 f"the name that `pulumi stack output --stack {stack}` shows, and repeat:"
             )
             for member in unnamed:

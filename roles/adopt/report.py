@@ -17,7 +17,7 @@ from roles.findings import Finding
 from roles.output import Line, Part, Row, Table
 
 _HEAD: Final = (
-    *("MEMBER", "DATA SOURCE", "CONNECTOR", "ROLE", "ROLE POLICY"),
+    *("ENTRY", "DATA SOURCE", "CONNECTOR", "ROLE", "ROLE POLICY"),
     "COMPARED WITH THE PROGRAM'S ROLE",
 )
 _EQUIVALENT: Final = "equivalent"

@@ -11,7 +11,7 @@ import pytest
 from evidence.examples import ACCOUNT
 from sandbox.environment import AWS_CLI
 from tests.helpers.stacks import Aws
-from tests.helpers.support import size
+from tests.helpers.support import PROJECT_NAME, size
 from tests.helpers.world import (
     INGEST,
     NAME,
@@ -117,6 +117,18 @@ def test_the_only_inline_policy_is_replaced_if_the_role_loses_no_access(world: W
     assert "Role policy: replaces console.\n" in said.out
     assert changes(said) == UNCHANGED.format(1)
     assert imported(world.adopt("--json", "--force")) == [f"{NAME}:console"]
+
+
+@pytest.mark.parametrize("protect", [True, False])
+def test_a_protected_role_whose_policy_is_replaced_is_a_warning(world: World, protect: bool):
+    world.make(policies={"console": own_policy()})
+    config = {f"{PROJECT_NAME}:roleName": NAME, f"{PROJECT_NAME}:protect": protect}
+    world.path("Pulumi.prod.yaml").write_text(json.dumps({"config": config}))
+    warning = (
+        "warning: protect would stop `pulumi up`, which replaces policies of aem-connector: remove "
+        "protect from Pulumi.prod.yaml, and set it again after `pulumi up`\n"
+    )
+    assert (warning in world.adopt("--force").err) is protect
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_data_source_that_cannot_be_adopted_is_left_out_with_the_reason(world:
     said = world.adopt("--all")
     assert said.code == 1
     table, _, left_out = said.out.partition("\nLeft out: 4.\n")
-    assert [line.split()[0] for line in table.splitlines()] == ["MEMBER", "fine"]
+    assert [line.split()[0] for line in table.splitlines()] == ["ENTRY", "fine"]
     reasons = dict(
         line.strip().split(" (", 1) for line in left_out.splitlines() if line.startswith("  ")
     )
@@ -258,7 +258,7 @@ def test_members_of_the_file_keep_their_names_and_their_protection(world: World)
     assert own["slack"]["roleName"] == "slack-qbusiness-role-0a1b2c3"
     assert world.adopt("--all", "--json", "--force", "--name", f"{identifier(1)}=europe").code == 0
     line = world.adopt("--all", "--force", "--name", f"{identifier(1)}=wiki").err
-    assert "this role belongs to the member europe" in line
+    assert "this role belongs to the entry europe" in line
     assert "`pulumi state rename`: docs/data-sources.md" in line
     assert line.endswith("\n  pulumi config rm --stack prod dataSources\n")
     assert "declares the roles of several data sources (europe, wiki," in world.adopt("--force").last
@@ -280,7 +280,7 @@ def test_a_role_of_the_file_is_never_dropped(world: World):
     assert "(aem-connector), and the next `pulumi up` would" in world.adopt("--all", "--force").err
     path.write_text(f"{text}roleName: QBusiness-DataSource-00001\n")
     name = f"{identifier(1)}=wiki"
-    assert "to the member aem-connector" in world.adopt("--all", "--force", "--name", name).last
+    assert "to the entry aem-connector" in world.adopt("--all", "--force", "--name", name).last
     assert [*members(world.adopt("--all", "--force", "--json"))] == ["aem-connector"]
     for members_of_file in ("{secure: v1}", "{no: {}}", "{2024: {}}"):
         path.write_text(f"{text}dataSources: {members_of_file}\n")
