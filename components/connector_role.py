@@ -317,7 +317,7 @@ def _removal_warning(component: pulumi.Resource, name: str) -> pulumi.ResourceHo
                 component,
             )
 
-    # Components with the same name can have parents of different types, and hooks cannot have the same.
+    # Components of one name can have parents of different types, but the name of a hook must be unique.
     _hooks_by_name[name] += 1
     hook = pulumi.ResourceHook(
         f"{name}-qbusiness-removal-{_hooks_by_name[name]}",

@@ -22,7 +22,7 @@ class Location(NamedTuple):
     account: str | None = None
 
 
-class RoleSettings(NamedTuple):
+class ReadSettings(NamedTuple):
     """The settings of one role, each read by itself."""
 
     component_name: str
@@ -78,7 +78,7 @@ def show_location(part: str, arguments: Arguments) -> str:
     return arguments.show(part, *TRUST_POLICY_SETTINGS)
 
 
-def check_requirements(settings: RoleSettings) -> None:
+def check_requirements(settings: ReadSettings) -> None:
     """Reject a setting that has no effect without another one."""
     connector = settings.connector
     requirements = [
@@ -100,7 +100,7 @@ def check_requirements(settings: RoleSettings) -> None:
             at.reject(f"requires {required}{reason}", expected, REMOVE)
 
 
-def check_credentials(settings: RoleSettings) -> None:
+def check_credentials(settings: ReadSettings) -> None:
     """Reject credentials for another partition or account than the application's."""
     arguments, application = settings.arguments, settings.text("application_id")
     location, credentials = settings.location, settings.credentials
@@ -118,7 +118,7 @@ def check_credentials(settings: RoleSettings) -> None:
             return
 
 
-def check_region(settings: RoleSettings) -> None:
+def check_region(settings: ReadSettings) -> None:
     """Warn about a Region in which AWS does not offer Amazon Q Business."""
     region = settings.location.region
     if region and region not in formats.SUPPORTED_REGIONS:
@@ -133,7 +133,7 @@ _SAME_ACCOUNT: Final = ("account_id", "permissions_boundary_arn")
 """Settings whose account must be the application's; secrets, keys, and subnets may be shared."""
 
 
-def check_arns(settings: RoleSettings) -> None:
+def check_arns(settings: ReadSettings) -> None:
     """Reject an ARN, Region, or account that is not the application's."""
     location = settings.location
     for at, text in settings.texts():
@@ -157,7 +157,7 @@ def check_arns(settings: RoleSettings) -> None:
                 )
 
 
-def check_secret(settings: RoleSettings) -> None:
+def check_secret(settings: ReadSettings) -> None:
     """Warn about a secret's name that seems to lack the suffix of Secrets Manager."""
     at, secret = settings.arguments.at("secret_id"), settings.text("secret_id")
     if secret is None or secret.id is None or at.secret:
@@ -171,7 +171,7 @@ def check_secret(settings: RoleSettings) -> None:
         )
 
 
-def check_key(settings: RoleSettings) -> None:
+def check_key(settings: ReadSettings) -> None:
     """Require the key of a secret in another account; warn about a key ID without an account.
 
     A bucket in another account need not use a customer managed key.
@@ -200,7 +200,7 @@ def check_key(settings: RoleSettings) -> None:
         )
 
 
-def check_role_name(settings: RoleSettings) -> None:
+def check_role_name(settings: ReadSettings) -> None:
     """Warn about a name that the console hides; reject a component's name that no role can have."""
     at, name = settings.arguments.at("role_name"), settings.text("role_name")
     if name and not any(word in name.text for word in formats.LISTED_NAMES):
@@ -218,7 +218,7 @@ def check_role_name(settings: RoleSettings) -> None:
         )
 
 
-RULES: Final[tuple[Callable[[RoleSettings], None], ...]] = (
+RULES: Final[tuple[Callable[[ReadSettings], None], ...]] = (
     check_requirements,
     check_credentials,
     check_region,

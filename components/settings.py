@@ -164,7 +164,7 @@ class Setting(NamedTuple):
     required: bool = False
     """Whether every connector requires it. The others depend on the connector."""
     structural: bool = False
-    """Whether it determines which statements and resources exist: it must be plain and not secret."""
+    """Whether it determines which statements and resources exist: it must be plain, and is shown."""
     in_role_policy: bool = False
     """Whether the role policy depends on it."""
     scope: Scope = Scope.MEMBER

@@ -65,7 +65,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
     if read_object(config, DATA_SOURCES) is not None:
         at = arguments.at_key(shown_prefix(config) + DATA_SOURCES)
         at.reject(
-            "is set, and this program declares one role from the keys beside it",
+            "is set, but this program declares one role, from the other keys",
             f"no {at.name}, or a program that calls ConnectorRole.all_from_config",
             REMOVE,
         )

@@ -13,7 +13,7 @@ from .arguments import BLANK, Arguments, SettingsError
 from .commands import REMOVE
 from .connectors import CONNECTORS, DEFAULT, Connector, Need
 from .formats import ParsedText, located
-from .rules import RULES, Location, RoleSettings
+from .rules import RULES, Location, ReadSettings
 from .settings import PYTHON_ARGUMENTS, SETTINGS, Setting, is_unknown, role_policy_settings
 
 
@@ -52,7 +52,7 @@ def validate(
     return result
 
 
-def _read(component_name: str, arguments: Arguments, credentials: Location) -> RoleSettings:
+def _read(component_name: str, arguments: Arguments, credentials: Location) -> ReadSettings:
     """Read each setting by itself."""
     given = {name: value for name in SETTINGS if (value := arguments.get(name)) not in (None, BLANK)}
     name = given.get("connector", DEFAULT)
@@ -75,7 +75,7 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
             value = setting.kind.read(given[setting.name], arguments.at(setting.name))
             if value is not None:
                 valid[setting.name] = value
-    return RoleSettings(component_name, connector, credentials, tuple(given), valid, arguments)
+    return ReadSettings(component_name, connector, credentials, tuple(given), valid, arguments)
 
 
 def _check_presence(setting: Setting, connector: Connector | None, arguments: Arguments) -> None:
@@ -111,7 +111,7 @@ def _reject_unsupported(setting: Setting, connector: Connector, arguments: Argum
     )
 
 
-def _raise_problems(settings: RoleSettings) -> None:
+def _raise_problems(settings: ReadSettings) -> None:
     """Raise all problems, if any: those of the source, then those of the settings in their order."""
     arguments = settings.arguments
     if arguments.problems:
@@ -120,7 +120,7 @@ def _raise_problems(settings: RoleSettings) -> None:
         raise SettingsError(problems, None if arguments.only_role else settings.component_name)
 
 
-def _render(settings: RoleSettings) -> ValidationResult:
+def _render(settings: ReadSettings) -> ValidationResult:
     """Render the policies whose settings are known, and check their size."""
     application, index, location = (
         settings.text("application_id"),
@@ -149,7 +149,7 @@ def _render(settings: RoleSettings) -> ValidationResult:
 
 
 def _resources(
-    settings: RoleSettings, connector: Connector, application: policies.Application, index: ParsedText
+    settings: ReadSettings, connector: Connector, application: policies.Application, index: ParsedText
 ) -> policies.PolicyResources:
     """Return the resources that the role policy names, each as an ARN in the application's Region."""
 
@@ -188,7 +188,7 @@ def _resources(
     )
 
 
-def _check_size(role_policy: str, settings: RoleSettings) -> None:
+def _check_size(role_policy: str, settings: ReadSettings) -> None:
     """Reject a policy that IAM would reject. Only the subnets can make it too long."""
     role_name = settings.text("role_name")
     # Without a role name, the automatic one is at most this long. An unknown name does not get here.

@@ -324,7 +324,7 @@ def test_a_program_for_one_role_rejects_data_sources_and_one_for_several_needs_t
 ):
     deploy(monkeypatch, {"one": AEM})
     single = Deployment(lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True))
-    assert "  dataSources: is set, and this program declares one role" in str(single.error)
+    assert "  dataSources: is set, but this program declares one role" in str(single.error)
     assert single.registrations == []
 
 
