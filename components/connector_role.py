@@ -9,9 +9,9 @@ AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
 import inspect
-from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NotRequired, TypedDict, cast
+from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 import pulumi
@@ -40,8 +40,6 @@ another. Changing the name would replace the policy of every existing role."""
 _GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
 _callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
 """Partition and account of the caller, by provider; by the stack's resource for the default provider."""
-_hooks_by_name: Final[Counter[str]] = Counter()
-"""The number of hooks for each component's name."""
 
 
 class VpcConfiguration(TypedDict):
@@ -130,7 +128,8 @@ class ConnectorRole(pulumi.ComponentResource):
 
         connector = CONNECTORS[arguments.get("connector") or DEFAULT]
         trust_policy, role_policy = self._policies(name, arguments, connector)
-        hooks = _removal_warning(self, name) if arguments.get("exclusive_policies") else None
+        exclusive = arguments.get("exclusive_policies")
+        hooks = _removal_warning(self) if exclusive and pulumi.runtime.is_dry_run() else None
         role = aws.iam.Role(
             f"{name}{ROLE_NAME_SUFFIX}",
             name=_none_if_blank(arguments.get("role_name")),
@@ -160,7 +159,7 @@ class ConnectorRole(pulumi.ComponentResource):
             # new one. A role that is being replaced, and still in use, would lose its policy too early.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
-        if arguments.get("exclusive_policies"):
+        if exclusive:
             aws.iam.RolePoliciesExclusive(
                 f"{name}-qbusiness-policies-exclusive",
                 role_name=role.name,
@@ -298,7 +297,7 @@ class ConnectorRole(pulumi.ComponentResource):
         return _callers[provider_or_stack]
 
 
-def _removal_warning(component: pulumi.Resource, name: str) -> pulumi.ResourceHookBinding:
+def _removal_warning(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
     """Return hooks that warn before a role that exists loses its other policies.
 
     The preview of that update shows only that two resources are created.
@@ -317,13 +316,8 @@ def _removal_warning(component: pulumi.Resource, name: str) -> pulumi.ResourceHo
                 component,
             )
 
-    # Components of one name can have parents of different types, but the name of a hook must be unique.
-    _hooks_by_name[name] += 1
-    hook = pulumi.ResourceHook(
-        f"{name}-qbusiness-removal-{_hooks_by_name[name]}",
-        warn,
-        pulumi.ResourceHookOptions(on_dry_run=True),
-    )
+    # A name must be unique even among the processes of a package. A preview stores none.
+    hook = pulumi.ResourceHook(str(uuid4()), warn, pulumi.ResourceHookOptions(on_dry_run=True))
     return pulumi.ResourceHookBinding(before_create=[hook])
 
 

@@ -125,7 +125,7 @@ def autonaming_warnings(role_name: str) -> Iterator[str]:
     `role_name` is the key that would name them. The most specific section with a mode or a pattern
     applies: https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
     """
-    section = as_mapping(pulumi.Config("pulumi").get_object("autonaming"))
+    section = as_mapping(parse_json(pulumi.Config("pulumi").get("autonaming")))
     most_specific = section
     for name in ("providers", "aws", "resources", "aws:iam/role:Role"):
         section = as_mapping(section.get(name))
