@@ -50,7 +50,7 @@ drift: venv/sandbox-installed ## fail if a role or its policy differs from the s
 		state=$$(pulumi stack export --stack $(STACK)) || exit; \
 		case $$state in \
 			*\"pending_operations\"*) \
-				echo "An update of the stack $(STACK) was interrupted. Recover the stack first: docs/recovery.md."; exit 1 ;; \
+				echo "An update of the stack $(STACK) was interrupted. Recover the stack first: docs/operations.md."; exit 1 ;; \
 			*\"aws:iam/role:Role\"*) ;; \
 			*) echo "The stack $(STACK) has no role to compare. Deploy the stack first."; exit 1 ;; esac; \
 		pulumi refresh --stack $(STACK) --preview-only --expect-no-changes --diff; \

@@ -134,11 +134,11 @@ set it only if the data source's configuration names a file in S3, such as a cer
 Crawler. The role can read every object of the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
 Set it if the bucket and the application are in different accounts. The role can then read the bucket only in this
-account, and the [bucket policy](faq.md#a-bucket-in-another-account) must also allow the role.""",
+account, and the [bucket policy](operations.md#a-bucket-in-another-account) must also allow the role.""",
     "kms_key_id": """\
 Set it if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For `s3-v1`
 and `s3-v2`, it's the key of the bucket's objects, and the role can use it only through Amazon S3. The [key
-policy](faq.md#access-denied-to-the-kms-key) must also allow the role, or leave the decision to IAM.
+policy](operations.md#access-denied-to-the-kms-key) must also allow the role, or leave the decision to IAM.
 
 Don't set it for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that isn't the
 data source, so encrypt a certificate there with SSE-S3.""",
@@ -150,12 +150,10 @@ which [six other pages](permissions.md#differences-from-awss-pages) and older ed
 Set it if the connector has a VPC. The role can then delete the network interfaces with the application's tag, which it
 otherwise [leaves behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
-If your organization has no boundary for these roles yet, create one from `examples/connector-boundary.json` in the
-account, and set its ARN: `aws iam create-policy --policy-name connector-boundary --policy-document
-file://examples/connector-boundary.json`. The role of every connector works under it, as the policy simulator confirms.
-It allows the roles' actions on all resources, because it is the same for all applications: `kms:Decrypt` only through
-Secrets Manager and Amazon S3, tags only on new network interfaces, and of IAM only passing a role to Amazon Q
-Business.""",
+If your organization has no boundary for these roles yet, create one, and set its ARN: `aws iam create-policy
+--policy-name connector-boundary --policy-document file://examples/connector-boundary.json`. The role of every connector
+works under it. It allows the roles' actions on all resources, but `kms:Decrypt` only through Secrets Manager and Amazon
+S3, tags only on new network interfaces, and of IAM only passing a role to Amazon Q Business.""",
     "exclusive_policies": """\
 With it, [drift detection](operations.md#find-drift) finds the policies that somebody adds to the role by hand, and
 `pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool.

@@ -187,7 +187,7 @@ AWS's pages have these risks too, and they remain:
 
 Review these separately, because they aren't part of the role: the policies of the secret, the key, and the bucket; the
 permissions boundary and service control policies, which only deny; and [who can pass the
-role](faq.md#not-authorized-to-perform-iampassrole).
+role](operations.md#not-authorized-to-perform-iampassrole).
 
 ## What the role can do
 """

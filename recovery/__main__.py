@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     parser = argparse.ArgumentParser(
         program,
         description="Recover a stack whose update was interrupted: unlock it, delete the roles that "
-        "Pulumi began to create and did not record, and finish the update. See docs/recovery.md.",
+        "Pulumi began to create and did not record, and finish the update. See docs/operations.md.",
     )
     parser.add_argument("--stack", required=True, help="the name of the stack")
     parser.add_argument("--yes", action="store_true", help="do not ask")

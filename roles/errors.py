@@ -138,11 +138,11 @@ def explain(
     error: BotoCoreError | ClientError | ResponseParserError,
     show: Callable[[str], str] = str,
     *,
-    page: str = "read-permissions",
+    page: str = "docs/audit.md",
 ) -> str:
     """Return one line that explains an error and how to fix it.
 
-    `show` hides messages of AWS that may contain the values of secret settings. `page` of docs/ lists
+    `show` hides messages of AWS that may contain the values of secret settings. `page` lists
     the permissions that the caller needs.
     """
     match error:
@@ -194,7 +194,7 @@ def _explain_answer(error: ClientError, show: Callable[[str], str], page: str) -
     if is_denied(error):
         return (
             f"{called} is not allowed ({said}): allow it for these credentials, and in the resource's "
-            f"own policy if it is in another account; docs/{page}.md contains the whole policy"
+            f"own policy if it is in another account; {page} contains the whole policy"
         )
     if is_bad_credentials(error):
         return f"AWS does not accept the credentials ({reason}): {_SIGN_IN}"

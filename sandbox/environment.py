@@ -226,7 +226,7 @@ class Sandbox:
             "PATH": os.pathsep.join((str(binaries), os.environ.get("PATH", os.defpath), str(AWS_CLI))),
             "PULUMI_HOME": str(self.home),
             # No `.attrs` files: a crash can leave one empty, and the stack then cannot be read
-            # (docs/recovery.md, "If the stack cannot be read").
+            # (docs/operations.md, "If the stack cannot be read").
             "PULUMI_BACKEND_URL": f"{self.state.as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_DEBUG_PROVIDERS": providers,

@@ -62,7 +62,7 @@ AUDIT_AND_CHECK: Final = (
     "iam:SimulatePrincipalPolicy",
     "access-analyzer:ValidatePolicy",
 )
-"""The actions of `roles audit` and `roles check`: docs/read-permissions.md.
+"""The actions of `roles audit` and `roles check`: docs/audit.md.
 
 Repeated here because this program may be copied elsewhere; a test compares the two.
 """

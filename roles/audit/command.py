@@ -76,8 +76,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output(f"skipped: {skipped}")
     for denied in found.denied:
         output(
-            f"{denied} is not allowed, at least for some resources: docs/read-permissions.md "
-            "contains the policy"
+            f"{denied} is not allowed, at least for some resources: docs/audit.md contains the policy"
         )
     return _exit_code(found)
 

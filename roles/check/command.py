@@ -147,7 +147,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     every = [answer for found in answers.values() for answer in found]
     unanswered = any(finding.action for _, finding in every)
     if unanswered:
-        output("not every question was answered: docs/read-permissions.md contains the whole policy")
+        output("not every question was answered: docs/audit.md contains the whole policy")
     return _exit_code(_counts(every), unanswered=unanswered)
 
 

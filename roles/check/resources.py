@@ -164,7 +164,7 @@ def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Fin
             raise
         return cannot_tell(
             f"{answer.text}, but its current version may still be encrypted with an earlier key",
-            f"allow {action(error.operation_name)}: docs/read-permissions.md",
+            f"allow {action(error.operation_name)}: docs/audit.md",
         )
     # Whoever changes the key without kms:Encrypt for the new one leaves existing versions as they are:
     # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html

@@ -20,7 +20,7 @@ FILES = FULL._replace(bucket="files of another account")
 
 def statements() -> list[dict[str, Any]]:
     """Return the statements for a data source and for single files."""
-    section = prose("A bucket in another account", PROJECT / "docs" / "faq.md")
+    section = prose("A bucket in another account", PROJECT / "docs" / "operations.md")
     (block,) = blocks("json", section)
     return json.loads(block)
 

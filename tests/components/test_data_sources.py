@@ -256,7 +256,7 @@ def test_another_form_of_data_sources_is_rejected(
 def test_the_message_after_the_last_entry_was_removed_names_the_page_that_retires_a_stack(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    assert "; to delete the last role, see docs/retire.md\n" in rejection(monkeypatch, {})
+    assert "; to delete the last role, see docs/operations.md\n" in rejection(monkeypatch, {})
 
 
 @pytest.mark.parametrize("member", [None, "text", ["x"], 5])

@@ -85,7 +85,9 @@ def test_a_wrong_list_of_accounts_in_the_state_is_replaced_as_documented(new_sta
     state = stack.state_file.read_text()
     stack.state_file.write_text(state.replace(f'[\\"{ACCOUNT}\\"]', f'[\\"{OTHER_ACCOUNT}\\"]'))
     assert f"AWS account ID not allowed: {ACCOUNT}" in stack.drift().text
-    fixed = run_section(stack, "The account is not allowed", DOCS / "faq.md", PULUMI_OPTION_YES="true")
+    fixed = run_section(
+        stack, "The account is not allowed", DOCS / "operations.md", PULUMI_OPTION_YES="true"
+    )
     assert "4 unchanged" in fixed.stdout
     provider = stack.resource("pulumi:providers:aws")
     assert json.loads(provider["inputs"]["allowedAccountIds"]) == [ACCOUNT]

@@ -16,7 +16,7 @@ import subprocess
 import termios
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 
@@ -52,15 +52,24 @@ read -r failing <"$FAILING"
 """
 
 
-def blocks() -> dict[str, str]:
+class Block(NamedTuple):
+    """A shell block of a page."""
+
+    text: str
+    before: str
+    """The blocks before it, whose exports remain."""
+
+
+def blocks() -> dict[str, Block]:
     """Return the shell blocks of all pages by page and number."""
-    found: dict[str, str] = {}
+    found: dict[str, Block] = {}
     for page in PAGES:
         fences = re.findall(r"^( *)```sh\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL)
+        before = ""
         for number, (indent, text) in enumerate(fences, start=1):
-            found[f"{page.parent.name} {page.stem} {number}"] = re.sub(
-                f"^{indent}", "", text, flags=re.MULTILINE
-            )
+            block = re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
+            found[f"{page.parent.name} {page.stem} {number}"] = Block(block, before)
+            before += block
     return found
 
 
@@ -208,36 +217,40 @@ def shell(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=BLOCKS)
-def block(request: pytest.FixtureRequest) -> str:
+def block(request: pytest.FixtureRequest) -> Block:
     return BLOCKS[request.param]
 
 
 @pytest.fixture
-def pasted(shell: str, block: str, tmp_path: Path) -> Iterator[Pasted]:
-    programs = {command[0] for command in calls(block, dict.fromkeys(variables(block), ""))}
+def pasted(shell: str, block: Block, tmp_path: Path) -> Iterator[Pasted]:
+    text = block.text
+    programs = {command[0] for command in calls(text, dict.fromkeys(variables(text), ""))}
     pasted = Pasted(shell, tmp_path, programs)
     yield pasted
     pasted.terminal.close()
 
 
 @pytest.mark.slow
-def test_a_pasted_block_runs_every_command_and_stops_at_the_first_failure(pasted: Pasted, block: str):
-    values = {name: f"the {name.lower()}" for name in variables(block)}
+def test_a_pasted_block_runs_every_command_and_stops_at_the_first_failure(pasted: Pasted, block: Block):
+    text, session = block.text, exported(block.before)
+    values = {name: session.get(name, f"the {name.lower()}") for name in variables(text)}
     for name, value in values.items():
         pasted.terminal.paste(f"export {name}='{value}'\n")
-    expected = calls(block, values)
+    expected = calls(text, values)
     for command in expected:
         command[0] = command[0].rpartition("/")[2]
     assert expected
-    pasted.assert_stops_at_each_failure(block, expected)
+    pasted.assert_stops_at_each_failure(text, expected)
     for name, value in values.items():
+        if name in session:
+            continue
         for command in (f"unset {name}\n", f"export {name}=\n"):
             pasted.terminal.paste(command)
-            status, called = pasted.run(block)
+            status, called = pasted.run(text)
             assert status != 0
             assert called == []
         pasted.terminal.paste(f"export {name}='{value}'\n")
-    assert pasted.run(block) == (0, expected)
+    assert pasted.run(text) == (0, expected)
 
 
 PRINTABLE: Final = "".join(map(chr, range(32, 127)))

@@ -48,10 +48,10 @@ def test_roles_are_handed_back_as_the_page_says(new_stack: NewStack, aws: Aws):
 
     before = in_aws()
     assert len(before) == 3
-    stack.environment |= {"STACK": stack.name, "PULUMI_OPTION_YES": "true"}
-    run_section(stack, "One role of several", PROJECT=PROJECT_NAME, NAME="wiki")
+    confirmed = {"STACK": stack.name, "PULUMI_OPTION_YES": "true"}
+    run_section(stack, "One role of several", PROJECT=PROJECT_NAME, NAME="wiki", **confirmed)
     assert {*stack.outputs()["roleNames"]} == {"docs", "blog"}
     assert "wiki" not in str(stack.state())
-    run_section(stack, "Hand the roles back")
+    run_section(stack, "Hand the roles back", **confirmed)
     assert not stack.state_file.exists()
     assert in_aws() == before

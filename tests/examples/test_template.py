@@ -19,7 +19,7 @@ from tests.helpers.installing import (
     offline,
     tagged_repository,
 )
-from tests.helpers.page import commands, run_section
+from tests.helpers.page import commands, run_section, with_values
 from tests.helpers.processes import run
 from tests.helpers.stacks import Aws, NewStack, Stack
 
@@ -192,9 +192,9 @@ def test_the_pages_publish_a_package_upgrade_a_project_by_one_commit_and_roll_it
 
 def publish(repository: Path, version: str, variables: Mapping[str, str]) -> None:
     """Publish the package in a repository that Git finds at MIRROR."""
-    script = commands("In a Git repository", OWN_PROJECT)
-    published = {**os.environ, **variables, "VERSION": version, "REPOSITORY": MIRROR}
-    run(repository, ("sh", "-euc", script), published, check=True)
+    values = {"VERSION": version, "REPOSITORY": MIRROR}
+    script = with_values(commands("In a Git repository", OWN_PROJECT), values)
+    run(repository, ("sh", "-euc", script), {**os.environ, **variables}, check=True)
 
 
 def run_step(stack: Stack, name: str) -> None:

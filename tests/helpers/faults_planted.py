@@ -962,14 +962,14 @@ FAULTS: Final = (
     ),
     Fault(
         "a bucket policy of the page admits other roles",
-        "docs/faq.md",
+        "docs/operations.md",
         'role/qbusiness-role"}}},',
         'role/*"}}},',
         "tests/authorization/test_bucket_policies.py::test_the_bucket_policy_allows_only_the_role",
     ),
     Fault(
         "a bucket policy of the page shares all files",
-        "docs/faq.md",
+        "docs/operations.md",
         "qbusiness-files/sharepoint.crt",
         "qbusiness-files/*",
         "tests/authorization/test_bucket_policies.py::test_the_bucket_policy_for_single_files_denies_everything_else",

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from tests.helpers.stacks import Stack
 ADOPT: Final = PROJECT / "docs" / "adopt.md"
 PAGES: Final = (
     ADOPT,
-    *(PROJECT / "docs" / f"{name}.md" for name in ("operations", "recovery", "retire")),
+    PROJECT / "docs" / "operations.md",
 )
 """The pages for the operator of an existing stack or role."""
 
@@ -36,9 +37,16 @@ def blocks(language: str, text: str) -> list[str]:
     return [re.sub(f"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
 
 
+def with_values(script: str, values: Mapping[str, str]) -> str:
+    """Return a script that exports these values in place of those of the page."""
+    for name, value in values.items():
+        script = re.sub(rf"^(export .*\b{name}=)\S+", rf"\g<1>{value}", script, flags=re.MULTILINE)
+    return script
+
+
 def read_actions(command: str) -> set[str]:
-    """Return the actions that the page of read permissions grants to a command of `roles`."""
-    (policy,) = blocks("json", (PROJECT / "docs" / "read-permissions.md").read_text())
+    """Return the actions that the page grants to a command of `roles`."""
+    (policy,) = blocks("json", prose("Read permissions", PROJECT / "docs" / "audit.md"))
     granted = [each["Action"] for each in json.loads(policy)["Statement"] if command in each["Sid"]]
     return {
         action for actions in granted for action in ([actions] if isinstance(actions, str) else actions)
@@ -59,9 +67,7 @@ def run_section(
     The variables replace those that the commands export. Stop at the first failure.
     tests/docs/test_pasting.py pastes the commands into interactive shells.
     """
-    script = commands(section, *pages)
-    for name, value in variables.items():
-        script = re.sub(rf"^(export .*\b{name}=)\S+", rf"\g<1>{value}", script, flags=re.MULTILINE)
+    script = with_values(commands(section, *pages), variables)
     assert script, f"the page has no commands under '{section}'"
     # Without the pauses for IAM: the sandbox shows every change at once.
     script = f"sleep() {{ :; }}\n{script}"

@@ -54,7 +54,7 @@ def main() -> int:
     try:
         account = _Account(options.region, runs=not options.remove)
     except (BotoCoreError, ClientError) as error:
-        _end(explain(error, page="live"))
+        _end(explain(error, page="CONTRIBUTING.md"))
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as directory:
         run = options.remove or new_run()
         # Pulumi resolves symbolic links, such as that of macOS's temporary directory.
@@ -67,7 +67,7 @@ def main() -> int:
                 world.roles()
                 world.policies()
             except (BotoCoreError, ClientError) as error:
-                _end(explain(error, page="live"))
+                _end(explain(error, page="CONTRIBUTING.md"))
         story = [] if options.read_only else [str(_HERE / f"test_{name}.py") for name in _STORY]
         arguments = [f"--basetemp={directory}/tests", *_QUESTIONS, *story, *options.pytest]
         return _run(account, world, arguments)

@@ -83,7 +83,7 @@ def test_without_a_necessary_permission_nothing_is_written(world: World, action:
     world.reject(action, code="AccessDenied" if "iam" in action else "AccessDeniedException")
     line = world.adopt().last
     assert line.startswith(f"adopt: {action} is not allowed")
-    assert "docs/read-permissions.md contains the whole policy" in line
+    assert "docs/audit.md contains the whole policy" in line
     assert world.files == ["Pulumi.yaml"]
 
 

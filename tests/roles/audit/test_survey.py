@@ -317,7 +317,7 @@ def test_without_a_permission_that_everything_needs_there_is_one_line(world: Wor
     world.reject(action)
     line = world.audit().rejection
     assert line.startswith(f"audit: {action} is not allowed (AccessDenied by the test)")
-    assert line.endswith("docs/read-permissions.md contains the whole policy")
+    assert line.endswith("docs/audit.md contains the whole policy")
     assert set(world.audit("--json").json) == {"error"}
 
 
@@ -333,7 +333,7 @@ def test_without_another_permission_the_rest_is_compared(world: World, action: s
     world.reject(action)
     said = world.audit()
     assert said.code == 2
-    page = "docs/read-permissions.md contains the policy"
+    page = "docs/audit.md contains the policy"
     line = f"audit: {action} is not allowed, at least for some resources: {page}"
     assert line in said.err.splitlines()
     assert f"account {ACCOUNT}" in said.out

@@ -8,20 +8,16 @@ repositories, chosen because they are common. What each answers follows from IAM
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import pytest
 
 from evidence.examples import ACCOUNT, KEY_ID, OTHER_ACCOUNT, REGION
-from sandbox.environment import PROJECT
-from tests.helpers.page import prose
 from tests.helpers.world import KEY_ARN, ROLE_ARN, ROLE_NAME, ROOT, SECRET_ARN, World
 from tests.roles.check.help import ADMIN
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
-
-PAGE: Final = PROJECT / "docs" / "check.md"
 
 Statement = dict[str, Any]
 Condition = Mapping[str, Mapping[str, object]]
@@ -721,18 +717,3 @@ def test_few_of_the_published_forms_are_undecidable():
     states = Counter(published.state for _, published in PUBLISHED)
     assert states.total() == 20
     assert states["cannot tell"] <= 2
-
-
-def test_the_page_lists_the_published_forms_with_their_answers():
-    section = prose("When check cannot tell", PAGE)
-    assert [*_rows()] == re.findall(r"^\| .* \| .* \| .* \| .* \|$", section, flags=re.MULTILINE)[1:]
-    states = Counter(published.state for _, published in PUBLISHED)
-    counts = (
-        f"{states['ok']} are `ok`, {states['problem']} a problem, {states['cannot tell']} `cannot tell`"
-    )
-    assert counts in " ".join(section.split())
-
-
-def _rows() -> Iterator[str]:
-    for question, published in PUBLISHED:
-        yield f"| {question} | {published.name} | {published.source} | {published.state} |"

@@ -7,7 +7,7 @@ import pytest
 
 from evidence.examples import APPLICATION_ARN, APPLICATION_ID, REGION
 from sandbox.environment import PROJECT
-from tests.helpers.page import blocks, prose
+from tests.helpers.page import blocks
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import (
     ROLE_ARN,
@@ -38,7 +38,7 @@ def test_problems_come_first_then_notes_and_the_number_of_the_other_answers(worl
     world.key_policy(allow_key({"AWS": ADMIN}))
     said = world.check(verbose=False)
     assert said.code == 1
-    assert said.out == blocks("text", prose("Read the output", PAGE))[0]
+    assert said.out == blocks("text", PAGE.read_text())[0]
 
 
 def test_access_in_excess_is_a_note_and_stops_nothing(world: World):

@@ -238,7 +238,7 @@ def test_without_permission_for_its_versions_the_key_of_the_current_one_is_unkno
     assert said.answer("encryption") == (
         f"cannot tell encryption: the secret is encrypted with {KEY_ARN}, but its current version may "
         "still be encrypted with an earlier key\n         find out: allow "
-        "secretsmanager:ListSecretVersionIds: docs/read-permissions.md\n"
+        "secretsmanager:ListSecretVersionIds: docs/audit.md\n"
     )
 
 
