@@ -188,15 +188,16 @@ class Place(NamedTuple):
         near = suggestion(str(name), known, tuple(parent))
         message = "has a member that is not a setting" if self.secret else f"is not a setting{near}"
         paths = ", ".join(property_path((*parent, each)) for each in known)
-        self.reject(message, expected or paths, REMOVE)
+        # To remove a misspelled setting would lose its value.
+        self.reject(message, expected or paths, EDIT if near else REMOVE)
 
 
 def suggestion(given: str, names: Collection[str], parent: PropertyPath = ()) -> str:
-    """Suggest the names that begin with a given text, or else the closest one."""
+    """Suggest the names that begin like a given text, or else the closest one."""
     if not given:
         return ""
     begin = given.lower()
-    near = [name for name in names if name.lower().startswith(begin)]
+    near = [each for each in names if each.lower().startswith(begin) or begin.startswith(each.lower())]
     if not near:
         from difflib import get_close_matches  # noqa: PLC0415 slow to import, and only for a typo
 

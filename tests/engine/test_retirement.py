@@ -1,5 +1,7 @@
 """Test that the page retires a data source, and hands roles back, on the real engine."""
 
+from typing import Any
+
 from evidence.examples import APPLICATION_ID, INDEX_ID
 from sandbox.account import SUBNETS
 from tests.helpers.page import run_section
@@ -48,7 +50,7 @@ def test_roles_are_handed_back_as_the_page_says(new_stack: NewStack, aws: Aws):
 
     before = in_aws()
     assert len(before) == 3
-    confirmed = {"STACK": stack.name, "PULUMI_OPTION_YES": "true"}
+    confirmed: dict[str, Any] = {"STACK": stack.name, "PULUMI_OPTION_YES": "true"}
     run_section(stack, "One role of several", PROJECT=PROJECT_NAME, NAME="wiki", **confirmed)
     assert {*stack.outputs()["roleNames"]} == {"docs", "blog"}
     assert "wiki" not in str(stack.state())
