@@ -74,10 +74,7 @@ def key_policy(subject: Subject) -> Finding:
     key = subject.key
     owner = Arn.of(key["Arn"]).account
     if owner != subject.account_id:
-        return skipped(
-            f"only account {subject.show(owner, 'kms_key_id')}, which has the key, can read its policy: "
-            f"it must allow {subject.settings.role_arn or 'the role'} to use kms:Decrypt"
-        )
+        return _left_to(subject, subject.show(owner, "kms_key_id"), "key", "kms:")
     options = {
         "key_id": subject.argument(key["KeyId"], "KEY_ID", "kms_key_id"),
         "policy_name": "default",
@@ -108,7 +105,7 @@ def secret_policy(subject: Subject) -> Finding:
         document = subject.account.secret_policy(arn)
     except ClientError as error:
         if is_denied(error) and owner != subject.account_id:
-            return _left_to(subject, owner, "secret")
+            return _left_to(subject, owner, "secret", "secretsmanager:")
         raise
     get = "secretsmanager get-resource-policy"
     return _answer(
@@ -131,7 +128,7 @@ def bucket_policy(subject: Subject) -> Finding:
     owner = subject.bucket_owner
     if owner != subject.account_id:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
-        return _left_to(subject, owner, "bucket")
+        return _left_to(subject, owner, "bucket", "s3:")
     try:
         document = subject.account.bucket_policy(name)
     except ClientError as error:
@@ -153,11 +150,13 @@ def bucket_policy(subject: Subject) -> Finding:
     )
 
 
-def _left_to(subject: Subject, owner: str, kind: str) -> Finding:
-    return skipped(
-        f"only account {owner}, which has the {kind}, can read its policy: it must name "
-        f"{subject.settings.role_arn or 'the role'} by its ARN again if the role was deleted "
-        "and created again"
+def _left_to(subject: Subject, owner: str, kind: str, prefix: str) -> Finding:
+    """Return what the policy must allow that only the account of the resource can read."""
+    actions = dict.fromkeys(name for each in _requests(subject, prefix) for name in each.actions)
+    return cannot_tell(
+        f"only account {owner}, which owns the {kind}, can read its policy: it must allow "
+        f"{', '.join(actions)} to {subject.settings.role_arn or 'the role'}",
+        "read the policy there; if it names the role, and the role was created again, save it again",
     )
 
 
@@ -176,7 +175,7 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
                 "remove it"
             ),
         )
-    groups = _requests(subject, policy)
+    groups = _requests(subject, policy.prefix)
     # A key's policy must allow the request itself, or leave it to IAM.
     own = policy.kind != "key" and all(_account(subject, each) == subject.account_id for each in groups)
     found = [*decisions(subject, (*statements, _ROLE_POLICY) if own else statements, groups)]
@@ -218,18 +217,18 @@ def _by_whom(found: Sequence[Decision], role_arn: str | None) -> str:
     return "delegates to the account's IAM policies"
 
 
-def _requests(subject: Subject, policy: _Policy) -> list[RequestGroup]:
-    """Return the requests of a connector about the kind of resource."""
-    return [each for each in connector_requests(subject) if each.actions[0].startswith(policy.prefix)]
+def _requests(subject: Subject, prefix: str) -> list[RequestGroup]:
+    """Return the requests of a connector whose actions have a prefix."""
+    return [each for each in connector_requests(subject) if each.actions[0].startswith(prefix)]
 
 
 def _users(subject: Subject, policy: _Policy) -> list[Subject]:
     """Return all entries of the stack that use the resource."""
-    resources = {group.resource for group in _requests(subject, policy)}
+    resources = {group.resource for group in _requests(subject, policy.prefix)}
     return [
         entry
         for entry in subject.entries
-        if any(group.resource in resources for group in _requests(entry, policy))
+        if any(group.resource in resources for group in _requests(entry, policy.prefix))
     ]
 
 
@@ -242,7 +241,7 @@ def _statement(subject: Subject, policy: _Policy) -> str:
 
     With a statement for each role, the fix of one entry would overwrite that of the one before.
     """
-    groups = [group for entry in _users(subject, policy) for group in _requests(entry, policy)]
+    groups = [group for entry in _users(subject, policy) for group in _requests(entry, policy.prefix)]
     region = subject.argument(subject.region, "REGION", "region")
     services = {
         str(group.context[_SERVICE]).replace(subject.region, region)

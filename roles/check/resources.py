@@ -421,10 +421,7 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
     owner = subject.bucket_owner
     if not is_denied(error) or owner == subject.account_id:
         raise error
-    role = subject.settings.role_arn or "the role"
-    is_source = subject.settings.connector.bucket_is_source
-    return skipped(
-        f"only account {owner}, which has the bucket, can see this: its bucket policy "
-        f"must allow s3:GetObject{' and s3:ListBucket' if is_source else ''} to {role}, and "
-        f"{action(error.operation_name)} to {subject.caller.text}, which asks"
+    return cannot_tell(
+        f"only account {owner}, which owns the bucket, can see this",
+        f"in its policy, allow {action(error.operation_name)} to {subject.caller.text}, which asks",
     )

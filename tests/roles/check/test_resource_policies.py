@@ -89,7 +89,8 @@ def test_the_policy_of_a_secret_in_another_account_is_left_to_that_account(world
     world.server.answers["secretsmanager:DescribeSecret"] = {"ARN": arn, "KmsKeyId": KEY_ARN}
     world.reject(GET_SECRET_POLICY, status=400, code="AccessDeniedException")
     assert world.ask("secret policy").startswith(
-        f"skipped  secret policy: only account {OTHER_ACCOUNT}, which has the secret, can read its "
+        f"cannot tell secret policy: only account {OTHER_ACCOUNT}, which owns the secret, can read its "
+        "policy: it must allow secretsmanager:GetSecretValue"
     )
 
 
