@@ -1,7 +1,7 @@
 """Ask whether the role matches the rendered policies, and whether IAM allows the requests."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -95,7 +95,7 @@ def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] 
     return problem("differs from the rendered policy", subject.up_command, *details)
 
 
-def other_policies(subject: Subject) -> Finding:
+def other_policies(subject: Subject) -> Iterator[Finding]:
     """Ask whether the role has policies other than the role policy."""
     role = subject.role
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
@@ -111,13 +111,14 @@ def other_policies(subject: Subject) -> Finding:
             for arn in attached
         ]
         exclusive = bool(subject.settings.get("exclusive_policies"))
-        return note(
+        yield note(
             f"the role also has {', '.join((*inline, *attached))}",
             subject.up_command if exclusive else " && ".join(commands),
         )
     if role.attached is None:
-        return not_allowed(str(role.denied))
-    return ok("the role has none")
+        yield not_allowed(str(role.denied))
+    elif not (inline or attached):
+        yield ok("the role has none")
 
 
 def permissions_boundary(subject: Subject) -> Finding:

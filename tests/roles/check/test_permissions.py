@@ -118,6 +118,17 @@ def test_other_policies_are_a_note(world: World):
     assert "if unwanted: pulumi up --stack dev\n" in world.ask("other policies")
 
 
+def test_a_further_policy_does_not_hide_that_others_could_not_be_listed(world: World):
+    world.put_policy(WIDE, "by-hand")
+    world.reject("iam:ListAttachedRolePolicies")
+    said = world.check(only=["other policies"])
+    assert said.code == 2
+    assert said.answers("note") == ["other policies: the role also has by-hand"]
+    assert said.answers("skipped") == [
+        "other policies: iam:ListAttachedRolePolicies is not allowed for these credentials"
+    ]
+
+
 def test_names_that_a_shell_would_expand_are_quoted_in_the_commands(world: World):
     arn = world.attach(ROLE_NAME, "wide", Path="/$(id)/")
     for name in ("=ls", "-x"):
