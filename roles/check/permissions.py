@@ -1,7 +1,7 @@
 """Ask whether the role matches the rendered policies, and whether IAM allows the requests."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -184,12 +184,14 @@ def requests_allowed(subject: Subject) -> Finding:
         partial(_simulate, subject, role.arn), requests, subject.notes, "simulations"
     )
     results = [result for simulation in simulations for result in simulation]
+    rendered = statements(POLICY_NAME, subject.policies.role_policy)
+    known = {condition.key.lower() for statement in rendered for condition in statement.conditions}
     denied: list[str] = []
     depending: list[str] = []
     for result in results:
         if result["EvalDecision"] == "allowed":
             continue
-        if keys := _missing_keys(subject, result):
+        if keys := _missing_keys(result, known):
             depending.append(f"{_named(result)} depends on {', '.join(keys)}")
         else:
             denied.append(f"{_named(result)}: {_reason(subject, result)}")
@@ -210,16 +212,14 @@ def requests_allowed(subject: Subject) -> Finding:
     return ok(f"IAM allows all {len(results)} that the connector makes")
 
 
-def _missing_keys(subject: Subject, result: Reply) -> list[str]:
-    """Return the unknown condition keys because of which IAM may have denied a request.
+def _missing_keys(result: Reply, known: Collection[str] = ()) -> list[str]:
+    """Return the condition keys, except known ones, because of which IAM may have denied a request.
 
-    IAM names the keys of all statements of the role, even of statements about other requests, but no
+    IAM names the keys of all statements of a principal, even of statements about other requests, but no
     keys of service control policies: https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
     """
     if _is_denied_by_organization(result):
         return []
-    rendered = statements(POLICY_NAME, subject.policies.role_policy)
-    known = {condition.key.lower() for statement in rendered for condition in statement.conditions}
     found = [result, *result.get("ResourceSpecificResults", ())]
     keys = dict.fromkeys(key for each in found for key in each.get("MissingContextValues", ()))
     return [key for key in keys if key.lower() not in known]
@@ -324,6 +324,12 @@ def passing(subject: Subject) -> Finding:
         return ok(f"{principal} may not pass the role, but a data source already uses it")
     if unread:
         raise unread[0]
+    if keys := ", ".join(_missing_keys(result)):
+        return cannot_tell(
+            f"IAM may deny that {principal} passes the role to {SERVICE}: its simulation lacks {keys}",
+            "ask `aws iam simulate-principal-policy`, with these keys in --context-entries, or create "
+            "the data source",
+        )
     return problem(
         f"{principal} may not pass the role to {SERVICE}: {_reason(subject, result)}",
         f'in a policy of the principal that creates the data source, add to "Statement": '

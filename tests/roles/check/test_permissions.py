@@ -8,7 +8,7 @@ import pytest
 from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, OTHER_ACCOUNT
 from tests.helpers.qbusiness_server import Simulation
 from tests.helpers.support import golden
-from tests.helpers.world import OTHER_ID, ROLE_ARN, ROLE_NAME, USER_ARN, WIDE, World, policy
+from tests.helpers.world import DENIED, OTHER_ID, ROLE_ARN, ROLE_NAME, USER_ARN, WIDE, World, policy
 from tests.roles.check.help import set_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
@@ -193,6 +193,17 @@ def test_a_caller_that_may_not_pass_the_role_is_a_problem(world: World):
     answer = world.ask("iam:PassRole")
     assert f"problem  iam:PassRole: {USER_ARN} may not pass the role to qbusiness" in answer
     assert 'add to "Statement": {"Effect": "Allow", "Action": "iam:PassRole", ' in answer
+
+
+def test_a_caller_that_may_pass_the_role_under_a_condition_is_not_called_a_problem(world: World):
+    depending = DENIED | {"MissingContextValues": ["aws:MultiFactorAuthPresent"]}
+    world.server.decide = lambda _: {"iam:PassRole": depending}
+    said = world.check(only=["iam:PassRole"])
+    assert said.code == 3
+    assert said.answer("iam:PassRole").startswith(
+        f"cannot tell iam:PassRole: IAM may deny that {USER_ARN} passes the role to "
+        "qbusiness.amazonaws.com: its simulation lacks aws:MultiFactorAuthPresent\n"
+    )
 
 
 def test_the_role_of_an_existing_data_source_need_not_be_passed(world: World):
