@@ -176,6 +176,7 @@ class Account:
         self._session.events.unregister("after-call.iam", json_decode_policies)
         self._session.events.register("before-parse", _reject_page)
         self._session.events.register("after-call", self._note_denial)
+        self._session.events.register("after-call-error", _name_operation)
         self._core = core
         self._clients: dict[str, Any] = {}
         self._notes = notes
@@ -569,6 +570,12 @@ def _document(operation: str, text: str) -> Any:
     except MalformedError as error:
         reason = f"has a policy that cannot be read: {error}"
         raise OddAnswerError(operation=operation, reason=reason) from None
+
+
+def _name_operation(exception: Exception, event_name: str, **_: object) -> None:
+    """Store the operation in an error of the connection, as OddAnswerError does."""
+    if isinstance(exception, BotoCoreError):
+        exception.kwargs.setdefault("operation", event_name.rpartition(".")[2])
 
 
 def _reject_page(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:

@@ -54,6 +54,8 @@ _THROTTLED: Final = (
     "ThrottlingException",
     "TooManyRequestsException",
 )
+UNREACHABLE: Final = (ConnectionError, HTTPClientError)
+"""Exceptions for an address that cannot be reached, or does not answer."""
 _GONE: Final = ("NoSuchBucket", "NoSuchEntity", "NotFoundException", "ResourceNotFoundException")
 
 _UNKNOWN: Final = ("InvalidAction", "UnknownOperationException")
@@ -93,8 +95,8 @@ def code(error: ClientError) -> str:
     return response.get("Error", {}).get("Code") or str(response["ResponseMetadata"]["HTTPStatusCode"])
 
 
-def failed_action(error: ClientError | OddAnswerError) -> str:
-    """Return the IAM action of the call that failed."""
+def failed_action(error: BotoCoreError | ClientError) -> str:
+    """Return the IAM action of the call that failed; of a BotoCoreError, one that names it."""
     return action(error.operation_name if isinstance(error, ClientError) else error.kwargs["operation"])
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from roles.errors import OddAnswerError, explain, failed_action
+from roles.errors import explain, failed_action
 
 
 class State(StrEnum):
@@ -70,8 +70,8 @@ def not_allowed(action: str) -> Finding:
     return Finding(State.SKIPPED, f"{action} is not allowed for these credentials", action=action)
 
 
-def unread(error: ClientError | OddAnswerError, show: Callable[[str], str] = str) -> Finding:
-    """Return the answer for an error of AWS, or an answer of AWS that cannot be used.
+def unread(error: BotoCoreError | ClientError, show: Callable[[str], str] = str) -> Finding:
+    """Return the answer for an error of AWS, an answer that cannot be used, or no answer.
 
     `show` hides messages of AWS that may contain the values of secret settings.
     """

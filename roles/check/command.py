@@ -23,6 +23,7 @@ from roles.errors import (
     COULD_NOT_LOOK,
     FINE,
     PROBLEMS,
+    UNREACHABLE,
     InputError,
     OddAnswerError,
     explain,
@@ -294,7 +295,7 @@ def _answers(
             yield from found
     except MissingError as missing:
         yield missing.answer
-    except OddAnswerError as error:
+    except (OddAnswerError, *UNREACHABLE) as error:
         yield unread(error, subject.settings.secrecy.message)
     except ClientError as error:
         if is_bad_credentials(error):

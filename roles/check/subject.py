@@ -13,7 +13,7 @@ from components.stack_config import camel_case
 from guardrails.iam.patterns import Text
 from roles.account import Account, DataSource, Reply, Role
 from roles.arns import Arn
-from roles.errors import OddAnswerError, is_denied, is_gone
+from roles.errors import UNREACHABLE, OddAnswerError, is_denied, is_gone
 from roles.findings import Finding, ok, skipped
 from roles.output import Notes
 from roles.reading import read_each
@@ -251,7 +251,9 @@ class Subject:
         except ClientError as error:
             if not is_denied(error):
                 raise
-            return None
+        except UNREACHABLE:
+            pass
+        return None
 
     @property
     def data_sources(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:

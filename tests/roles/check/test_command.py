@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+import socket
 from typing import Final
 
 import pytest
@@ -121,6 +122,21 @@ def test_rejected_credentials_end_the_check(world: World, action: str):
     said = world.check()
     assert said.code == 2
     assert said.err.splitlines()[-1].startswith("check: AWS does not accept the credentials (Expired")
+
+
+def test_an_address_that_cannot_be_reached_leaves_the_other_questions(world: World):
+    world.key_policy(allow_key(ROOT, Condition=OF_ORGANIZATION))
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        for service in ("ACCESSANALYZER", "ORGANIZATIONS"):
+            world.patch.setenv(f"AWS_ENDPOINT_URL_{service}", address)
+        said = world.check()
+    assert said.code == 2
+    (skipped,) = said.answers("skipped")
+    assert skipped.startswith("policy validation: AWS cannot be reached (Could not connect to the endp")
+    assert said.answer("key policy").startswith("cannot tell ")
+    assert len(said.answers("ok")) == 22
 
 
 @pytest.mark.parametrize("code", ["InvalidAction", "UnknownOperationException"])
