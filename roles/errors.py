@@ -157,7 +157,10 @@ def explain(
         case ProfileNotFound():
             text = f"{error}: AWS_PROFILE specifies it; `aws configure list-profiles` lists them"
         case NoRegionError() | InvalidRegionError():
-            text = f"{show(str(error))} Pass --region, one of {', '.join(SUPPORTED_REGIONS)}"
+            regions = ", ".join(SUPPORTED_REGIONS)
+            text = (
+                f"{show(str(error))} Set AWS_REGION, or --region of adopt and audit, to one of {regions}"
+            )
         case SSLError():
             text = _explain_certificate(show(str(error)))
         case ConnectionError() | HTTPClientError():
@@ -204,7 +207,7 @@ def _explain_answer(error: ClientError, show: Callable[[str], str], page: str) -
         return f"AWS throttles {called}: wait a minute and repeat, or set AWS_MAX_ATTEMPTS=20"
     if is_gone(error):
         return (
-            f"{called} found nothing ({said}): check the IDs and --region, and whether the data "
+            f"{called} found nothing ({said}): check the IDs and the Region, and whether the data "
             "source still has the secret, key and role that it names"
         )
     return f"{called} failed ({reason}: {said}): repeat the command"
