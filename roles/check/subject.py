@@ -91,12 +91,17 @@ class Subject:
     def set_command(self, name: str, value: str | None, *members: str | int) -> str:
         """Return the commands that change a setting, or a member of it, and deploy; None removes it."""
         if not self.settings.stack:
+            if name == "kms_key_id":  # which only the policies name
+                change = f"name the key {value}" if value else "remove kms:Decrypt"
+                return f"in the role policy, {change}"
             change = f"change {camel_case(name)} to {value}" if value else f"remove {camel_case(name)}"
             return f"{change} in the data source and in the policies of its role"
         return f"{self.settings.command(name, value, *members)} && {self.up_command}"
 
     def edit(self, name: str, value: str) -> str:
         """Return what to write into the stack's configuration for a setting that no command sets."""
+        if not self.settings.stack:
+            return self.set_command(name, value)
         key = property_path(self.settings.args.paths[name])
         file = f"Pulumi.{self.settings.stack.rpartition('/')[2]}.yaml"
         return f"in {file}, set {key} to {value}, then {self.up_command}"

@@ -10,6 +10,7 @@ from sandbox.environment import PROJECT
 from tests.helpers.page import blocks
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import (
+    OTHER_ID,
     ROLE_ARN,
     SECRET_ARN,
     SETTINGS,
@@ -144,6 +145,19 @@ def test_what_a_data_source_without_a_stack_lacks_is_a_problem(world: World):
     assert said.answer("data source").startswith(
         f"problem  data source: there is no secret {SECRET_ARN}: give the data source the ARN"
     )
+
+
+def test_a_fix_without_a_stack_names_no_file_of_a_stack(world: World):
+    world.add_data_source()
+    vpc = {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"]}
+    world.add_data_source(OTHER_ID, vpcConfiguration=vpc)
+    world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
+    said = of_data_source(world)
+    assert (
+        f"fix: change vpcConfiguration to {json.dumps(vpc)} in the data source and in the policies of "
+        "its role\n"
+    ) in said.answer("data source")
+    assert "2. in the role policy, name the key SYMMETRIC_KEY_ARN\n" in said.answer("KMS key")
 
 
 def test_a_data_source_of_another_application_is_not_found(world: World):
