@@ -219,7 +219,7 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
     if actual is None and algorithm != S3_KEYS and subject.bucket_owner != subject.account_id:
         return problem(
             f"{encrypted} is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}",
-            f"{_encrypt_with_s3_keys(subject, bucket)}"
+            f"{_encrypt_bucket(subject, bucket)}"
             f"{'; or with a customer managed key, and set kmsKeyId' if is_source else ''}",
         )
     if is_source:
@@ -228,16 +228,17 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
         return ok(f"{encrypted} is encrypted with {_AWS_MANAGED}")
     return problem(
         f"{encrypted} is encrypted with {actual}, and no setting lets the role decrypt files",
-        _encrypt_with_s3_keys(subject, bucket),
+        _encrypt_bucket(subject, bucket),
     )
 
 
-def _encrypt_with_s3_keys(subject: Subject, bucket: str) -> str:
+def _encrypt_bucket(subject: Subject, bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> str:
+    """Return the command that sets the default encryption of a bucket, by default with keys of S3."""
     command = aws_command(
         "s3api put-bucket-encryption",
         bucket=subject.argument(bucket, "BUCKET_NAME", "bucket_name"),
         server_side_encryption_configuration=(
-            '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'
+            f'{{"Rules":[{{"ApplyServerSideEncryptionByDefault":{default}}}]}}'
         ),
     )
     return f"{command}, and upload the objects again, because existing objects keep their encryption"
@@ -277,17 +278,17 @@ def key(subject: Subject) -> Finding:
         return problem(f"{subject.key_arn} is {state}", fix.get(state, "wait until it is Enabled"))
     spec = found.get("KeySpec") or found["CustomerMasterKeySpec"]
     if spec != "SYMMETRIC_DEFAULT" or found.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
+        arn = "SYMMETRIC_KEY_ARN"
+        if subject.secret_arn:
+            update = "secretsmanager update-secret"
+            encrypt = aws_command(update, secret_id=subject.secret_arn, kms_key_id=arn)
+        else:
+            default = f'{{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"{arn}"}}'
+            encrypt = _encrypt_bucket(subject, subject.bucket, default)
         return problem(
             f"{subject.key_arn} is not a symmetric key for encryption, but {spec} for "
             f"{found.get('KeyUsage')}",
-            (
-                aws_command(
-                    "secretsmanager update-secret",
-                    secret_id=subject.secret_arn or "SECRET_ARN",
-                    kms_key_id="SYMMETRIC_KEY_ARN",
-                ),
-                subject.set_command("kms_key_id", "SYMMETRIC_KEY_ARN"),
-            ),
+            (encrypt, subject.set_command("kms_key_id", arn)),
         )
     return ok(f"{subject.key_arn} is enabled and symmetric")
 

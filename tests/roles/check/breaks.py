@@ -256,4 +256,12 @@ BUCKET_BREAKS: list[Break] = [
         f"bucket documents is encrypted with {KEY_ARN}, and kmsKeyId is not set",
         set_up("kmsKeyId", KEY_ARN),
     ),
+    Break(
+        lambda world: world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY"),
+        "KMS key",
+        f"{KEY_ARN} is not a symmetric key for encryption",
+        "1. aws s3api put-bucket-encryption --bucket documents --server-side-encryption-configuration "
+        """'{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"""
+        '"SYMMETRIC_KEY_ARN"',
+    ),
 ]
