@@ -60,8 +60,11 @@ def main(arguments: Sequence[str] | None, program: str = "python -m roles") -> i
         # The message of the exception may contain the value of a secret setting.
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
-        report = "report it with the output of the same command with PYTHONDEVMODE=1"
-        lines = [f"this is a bug in this program ({place}): {report}"]
+        advice = (
+            "repeat the command with PYTHONDEVMODE=1, and report the traceback, without the secret "
+            "values that it may contain"
+        )
+        lines = [f"this is a bug in this program ({place}): {advice}"]
     output(*lines)
     if options.json:
         with suppress(OutputError):

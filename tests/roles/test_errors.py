@@ -130,7 +130,7 @@ def test_a_bug_is_reported_in_one_line_and_one_document(world: World):
     assert re.match(
         r"adopt: this is a bug in this program \(KeyError in test_errors.py, line \d+\)", line
     )
-    assert "PYTHONDEVMODE=1" in line
+    assert "with PYTHONDEVMODE=1, and report the traceback, without the secret values" in line
     assert "a secret" not in line
     assert set(world.adopt("--json").json) == {"error"}
     assert world.server.calls == []
