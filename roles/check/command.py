@@ -80,7 +80,7 @@ _COLORS: Final[Mapping[State, str]] = {
 }
 _LABELS: Final = {State.CANNOT_TELL: "find out: ", State.NOTE: "if unwanted: "}
 _SERIOUS: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.NOTE)
-"""The states of answers that are always printed, in this order; of those that are skipped, some."""
+"""The states of answers that are printed, in this order; SKIPPED only if a call failed."""
 _UNANSWERED: Final = "the sandbox does not support this question: ask it on AWS"
 
 
@@ -158,7 +158,7 @@ def _check_options(options: argparse.Namespace) -> None:
     if any(by_id) if options.stack else not all(by_id):
         raise InputError("pass either --stack, or --application and --data-source-id")
     if options.data_source is not None and not options.stack:
-        raise InputError("--data-source is the name of an entry of --stack: omit it")
+        raise InputError("--data-source selects an entry of --stack: with --application, omit it")
 
 
 def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSettings]:

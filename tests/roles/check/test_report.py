@@ -183,4 +183,4 @@ def test_either_a_stack_or_a_data_source_is_checked(world: World, options: list[
 
 def test_the_name_of_an_entry_needs_a_stack(world: World):
     line = of_data_source(world, "--data-source", "wiki").rejection
-    assert line == "check: --data-source is the name of an entry of --stack: omit it"
+    assert line == "check: --data-source selects an entry of --stack: with --application, omit it"
