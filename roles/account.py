@@ -428,7 +428,7 @@ class Account:
 
     @_once
     def caller(self) -> Reply:
-        """Return the identity of the credentials; this needs no permission."""
+        """Return the identity of the credentials."""
         return self._call("sts", "get_caller_identity")
 
     @_once

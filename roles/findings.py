@@ -26,6 +26,7 @@ class Finding(NamedTuple):
 
     state: State
     text: str
+    """The answer; of a fault of `roles.requirements`, a few words, with the line in `details`."""
     fix: tuple[str, ...] = ()
     """The steps that fix a problem, or find the missing answer: commands, and what to edit."""
     details: tuple[str, ...] = ()

@@ -158,7 +158,7 @@ def other_data_sources(subject: Subject) -> Iterator[Finding]:
 
 
 def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerError) -> Finding | None:
-    """Ask about a data source unless it has a role of the stack, or nothing of this entry."""
+    """Return the answer; None for a data source with a role of the stack, or nothing of this entry."""
     if isinstance(found, OddAnswerError):
         raise found
     if found.get("roleArn") in (None, "", *(entry.settings.role_arn for entry in subject.entries)):

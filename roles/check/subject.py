@@ -47,7 +47,7 @@ class Subject:
     """A role and the resources in its settings; each resource is read once for all questions.
 
     A resource that does not exist answers the question that needs it: its property raises MissingError.
-    The methods `find_...` return None instead.
+    The methods `find_...` return None for one that does not exist.
     """
 
     def __init__(
@@ -230,7 +230,7 @@ class Subject:
         return needed(self.find_key(), skipped("there is no key"))
 
     def find_key(self) -> Reply | None:
-        """Return the key in the policy; None if it does not exist."""
+        """Return the key in the policy; None if it does not exist. Raises MissingError without a key."""
         arn = needed(self.key_arn, ok("the settings have no customer managed key"))
         return ignore_not_found(lambda: self.account.key(arn))
 
