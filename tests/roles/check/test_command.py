@@ -1,8 +1,8 @@
 """The answers of `roles check`, its JSON document, and its exit codes."""
 
 import re
-from pathlib import Path
 import socket
+from pathlib import Path
 from typing import Final
 
 import pytest
