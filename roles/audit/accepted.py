@@ -1,6 +1,6 @@
 """Read the findings that are accepted until a date, from a YAML file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, cast
 import yaml
 
 from components.commands import quote
+from components.stack_config import camel_case
 from roles.arns import Arn
 from roles.audit.danger import LABELS, kind_of
 from roles.difference import Verdict
@@ -20,8 +21,9 @@ _EXPECTED: Final = {
     "reason": "why the finding is accepted",
     "until": "the last day, such as 2027-03-31",
     "finding": f"one of {', '.join(LABELS)}",
+    "dataSources": "the IDs of the data sources that lack access, only with `finding: missing`",
 }
-"""The members of an entry; only `finding` is optional."""
+"""The members of an entry; `finding` is optional."""
 
 
 class Entry(NamedTuple):
@@ -36,7 +38,9 @@ class Entry(NamedTuple):
     until: str
     """The last day, such as `2027-03-31`, in UTC."""
     finding: str = ""
-    """The kind of the finding; empty for any."""
+    """The kind of the finding; empty for any except missing access."""
+    data_sources: Sequence[str] = ()
+    """The IDs of the data sources that lack access; only for missing access."""
 
     @property
     def account(self) -> str:
@@ -49,22 +53,35 @@ class Entry(NamedTuple):
         return f"{self.role}: {self.policy}, {self.statement}"
 
     def matches(self, role_arn: str, verdict: Verdict) -> bool:
-        """Return whether the entry is about a finding."""
+        """Return whether the entry is about a finding, for all data sources that lack access."""
+        kind = kind_of(verdict)
+        lacking = {each.id for each in verdict.data_sources} if kind == "missing" else set[str]()
         return (
             (self.role, self.policy) == (role_arn, verdict.policy)
             and verdict.statement in (self.statement, f"statement {self.statement}")
-            and self.finding in ("", kind_of(verdict))
+            and self.finding in ("", kind)
+            and lacking <= {*self.data_sources}
         )
 
     def is_over(self, today: date) -> bool:
         """Return whether the last day is past."""
         return date.fromisoformat(self.until) < today
 
+    def document(self) -> dict[str, object]:
+        """Return the members of the entry as in the file."""
+        return {
+            camel_case(name): value
+            for name, value in self._asdict().items()
+            if value or name != "data_sources"
+        }
+
 
 def entry_for(role_arn: str, verdict: Verdict) -> Entry:
     """Return the entry that accepts a finding, except for the reason and the date."""
     statement = verdict.statement.removeprefix("statement ")
-    return Entry(role_arn, verdict.policy, statement, "", "", kind_of(verdict))
+    kind = kind_of(verdict)
+    lacking = [each.id for each in verdict.data_sources] if kind == "missing" else ()
+    return Entry(role_arn, verdict.policy, statement, "", "", kind, lacking)
 
 
 def read_entries(path: Path) -> list[Entry]:
@@ -88,7 +105,11 @@ def read_entries(path: Path) -> list[Entry]:
     if problems:
         count = f"{len(problems)} error{'s' * (len(problems) > 1)}"
         raise InputError(f"{path} has {count}", *problems)
-    return [Entry(**entry) for entry in cast("list[dict[str, str]]", entries)]
+    fields = {camel_case(name): name for name in Entry._fields}
+    return [
+        Entry(**{fields[name]: value for name, value in entry.items()})
+        for entry in cast("list[dict[str, Any]]", entries)
+    ]
 
 
 def _problems(entry: Any) -> Iterator[str]:
@@ -100,16 +121,21 @@ def _problems(entry: Any) -> Iterator[str]:
     for name in members:
         if name not in _EXPECTED:
             yield f", {quote(name)}: is unknown; expected: {', '.join(_EXPECTED)}"
+    lacking = members.get("finding") == "missing"
+    optional = {"finding"} if lacking else {"finding", "dataSources"}
     for name, expected in _EXPECTED.items():
         if name not in members:
-            if name != "finding":
+            if name not in optional:
                 yield f", {name}: is missing; expected: {expected}"
-        elif not _is_valid(name, members[name]):
+        elif not _is_valid(name, members[name]) or (name == "dataSources" and not lacking):
             yield f", {name}: {quote(members[name])}; expected: {expected}"
 
 
 def _is_valid(name: str, value: Any) -> bool:
-    if not isinstance(value, str) or not value.strip():
+    is_list = isinstance(value, list)
+    texts = cast("list[Any]", value) if is_list else [value]
+    is_filled = all(isinstance(each, str) and each.strip() for each in texts)
+    if is_list != (name == "dataSources") or not texts or not is_filled:
         return False
     match name:
         case "role":

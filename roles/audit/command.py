@@ -138,7 +138,7 @@ def _document(found: Survey) -> dict[str, object]:
             }
             for role in found.roles
         ],
-        "unmatched": [entry._asdict() for entry in found.unmatched],
+        "unmatched": [entry.document() for entry in found.unmatched],
         "skipped": found.skipped,
         "denied": found.denied,
     }
@@ -152,5 +152,5 @@ def _plain(verdict: Verdict, entry: Entry) -> dict[str, object]:
         "statement": verdict.statement,
         "access": [access._asdict() for access in verdict.access],
         "dataSources": [data_source.id for data_source in verdict.data_sources],
-        "accept": entry._asdict(),
+        "accept": entry.document(),
     }

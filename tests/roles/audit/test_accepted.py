@@ -7,17 +7,19 @@ from typing import Final
 import pytest
 
 from evidence.examples import ACCOUNT, OTHER_ACCOUNT
+from roles.account import DataSource
 from roles.audit.accepted import Entry, read_entries
 from roles.difference import Verdict
 from roles.errors import InputError
-from tests.helpers.world import OWN, World, allow
+from tests.helpers.world import OWN, World, allow, own_policy
 from tests.roles.audit.help import result
 
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/x"
 FILE: Final = "accepted.yaml"
 VALID: Final = f"{{role: '{ROLE}', policy: p, statement: 4, reason: moves, until: 2999-12-31}}"
 DATE: Final = "expected: the last day, such as 2027-03-31"
-MEMBERS: Final = "role, policy, statement, reason, until, finding"
+MEMBERS: Final = "role, policy, statement, reason, until, finding, dataSources"
+LACKING: Final = "expected: the IDs of the data sources that lack access, only with `finding: missing`"
 
 
 def write(world: World, **members: str) -> None:
@@ -30,6 +32,8 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
     path = tmp_path / FILE
     path.write_text(f"- {VALID}\n")
     assert read_entries(path) == [Entry(ROLE, "p", "4", "moves", "2999-12-31")]
+    path.write_text(f"- {VALID[:-1]}, finding: missing, dataSources: [a, b]}}\n")
+    assert read_entries(path) == [Entry(ROLE, "p", "4", "moves", "2999-12-31", "missing", ["a", "b"])]
     path.write_text("# nothing is accepted\n")
     assert read_entries(path) == []
 
@@ -56,6 +60,23 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
   entry 1, until: "soon"; {DATE}
   entry 1, finding: "all"; expected: one of dangerous, missing, excess, denies, shared""",
         ),
+        (
+            "".join(
+                f"- {VALID[:-1]}, {more}}}\n"
+                for more in (
+                    "finding: missing",
+                    "finding: missing, dataSources: a",
+                    "finding: missing, dataSources: []",
+                    "finding: excess, dataSources: [a]",
+                )
+            ),
+            f"""\
+ has 4 errors
+  entry 1, dataSources: is missing; {LACKING}
+  entry 2, dataSources: "a"; {LACKING}
+  entry 3, dataSources: []; {LACKING}
+  entry 4, dataSources: ["a"]; {LACKING}""",
+        ),
     ],
 )
 def test_a_wrong_file_is_an_error_that_names_the_entry_and_what_is_expected(
@@ -81,6 +102,29 @@ def test_an_entry_for_access_in_excess_does_not_accept_what_is_dangerous():
     assert entry.matches(ROLE, wider)
     assert not entry._replace(finding="excess").matches(ROLE, wider)
     assert not entry._replace(statement="5").matches(ROLE, wider)
+
+
+def test_an_entry_accepts_missing_access_only_of_the_data_sources_that_it_names():
+    sources = [DataSource("", "", "", "", identifier, "", "", "") for identifier in "ab"]
+    lacking = Verdict("p", "Secret", "missing", data_sources=(*sources,))
+    entry = Entry(ROLE, "p", "Secret", "moves", "2999-12-31")
+    assert not entry.matches(ROLE, lacking)
+    assert not entry._replace(finding="missing", data_sources=["a"]).matches(ROLE, lacking)
+    assert entry._replace(finding="missing", data_sources=["a", "b"]).matches(ROLE, lacking)
+
+
+@pytest.mark.slow
+def test_the_entries_of_the_json_document_accept_nothing_of_a_data_source_added_later(world: World):
+    role_arn = world.role("qbusiness-shared", own_policy(without="AllowsAmazonQToGetSecret"))
+    for name in ("jira", "wiki"):
+        world.add(name, role_arn, world.secret(name))
+    findings = world.audit("--json").json["roles"][0]["findings"]
+    dated = {"reason": "moves soon", "until": "2999-12-31"}
+    world.path(FILE).write_text(json.dumps([{**each["accept"], **dated} for each in findings]))
+    assert world.audit("--accept", FILE).code == 0
+    added = world.add("docs", role_arn, world.secret("docs"))
+    said = world.audit("--accept", FILE, "--json")
+    assert (said.code, result(said, added)) == (1, "1 missing")
 
 
 @pytest.mark.slow
@@ -129,7 +173,7 @@ def test_past_the_date_a_finding_is_a_problem_again(world: World):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("other", [{"statement": "Others"}, {"finding": "missing"}])
+@pytest.mark.parametrize("other", [{"statement": "Others"}, {"finding": "denies"}])
 def test_an_entry_that_matches_nothing_is_reported(world: World, other: dict[str, str]):
     world.add_own(allow("sqs:*", "*", Sid="Queues"))
     write(world, **other)
