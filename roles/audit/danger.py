@@ -5,6 +5,7 @@ from typing import Final
 
 from guardrails.iam.containment import certain_values
 from guardrails.iam.documents import Statement
+from guardrails.iam.patterns import covers
 from roles.arns import Arn
 from roles.difference import TRUST_POLICY, Verdict
 
@@ -16,6 +17,13 @@ LABELS: Final[Mapping[str, str]] = {
     "shared": "shared",
 }
 """The kinds of findings in the order of danger, and their names in the result."""
+_POWERS: Final[Mapping[str, tuple[str, str]]] = {
+    "iam:PutRolePolicy": ("role", "administrator access"),
+    "iam:AttachRolePolicy": ("role", "administrator access"),
+    "iam:CreatePolicyVersion": ("policy", "administrator access"),
+    "sts:AssumeRole": ("role", "access of every role"),
+}
+"""What an action gives if it is allowed on all resources of this type in the account."""
 
 
 def kind_of(verdict: Verdict) -> str:
@@ -28,16 +36,19 @@ def rank(verdict: Verdict) -> int:
     return [*LABELS].index(kind_of(verdict))
 
 
-def find_danger(statement: Statement, account: str) -> str:
-    """Return why a statement in excess is dangerous, for a role of an account; empty if it is not."""
-    found = _open_to(statement, account) if statement.policy == TRUST_POLICY else _power(statement)
+def find_danger(statement: Statement, role: Arn) -> str:
+    """Return why a statement of a role is dangerous, if it is in excess; empty if it is not."""
+    trust = statement.policy == TRUST_POLICY
+    found = _open_to(statement, role.account) if trust else _power(statement, role)
     return f"{found} under a condition" if found and statement.conditions else found
 
 
-def _power(statement: Statement) -> str:
-    # Who may do everything in IAM can get every other permission.
-    everything = statement.actions.covers("iam:*") and statement.resources.covers("*")
-    return "administrator access" if everything else ""
+def _power(statement: Statement, role: Arn) -> str:
+    for action, (kind, power) in _POWERS.items():
+        every = f"arn:{role.partition}:iam::{role.account}:{kind}/*"
+        if statement.actions.covers(action) and statement.resources.covers(every):
+            return power
+    return ""
 
 
 def _open_to(statement: Statement, account: str) -> str:
@@ -48,11 +59,25 @@ def _open_to(statement: Statement, account: str) -> str:
     if any(each.isdigit() and each != account for each in accounts):
         return "trusts another account"
     kinds = {kind for kind, _ in principals}
-    if "Federated" in kinds and not statement.conditions:
+    if "Federated" in kinds and not _requires_subject(statement):
         return "trusts every user of an identity provider"
     if "Service" in kinds and not _requires_account(statement, account):
         return "trusts a service for every account"
     return ""
+
+
+def _requires_subject(statement: Statement) -> bool:
+    """Return whether only some users of an identity provider can use a role."""
+    # A SAML provider names the roles of each user. Of a web identity, only the subject is of one user.
+    providers = [value for value in statement.principals.values if value.startswith("Federated:")]
+    if all(":saml-provider/" in provider for provider in providers):
+        return bool(statement.conditions)
+    return any(
+        condition.key.lower().endswith(":sub")
+        and certain_values(condition, condition.key)
+        and not any(covers(value, "*") for value in condition.values)
+        for condition in statement.conditions
+    )
 
 
 def _requires_account(statement: Statement, account: str) -> bool:

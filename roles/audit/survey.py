@@ -472,7 +472,7 @@ def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
             program.setdefault(statement, []).append(result.data_source)
     for statement, verdict in zip(actual, compare([*program], actual).role, strict=True):
         if verdict.verdict == "excess":
-            yield verdict._replace(danger=find_danger(statement, Arn.of(role.arn).account))
+            yield verdict._replace(danger=find_danger(statement, Arn.of(role.arn)))
         elif verdict.verdict == "denies":
             yield verdict
     for statement, data_sources in program.items():
