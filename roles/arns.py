@@ -3,7 +3,7 @@
 from argparse import ArgumentTypeError
 from typing import Final, NamedTuple
 
-from components.formats import APPLICATION
+from components.formats import APPLICATION, ParsedText
 
 _PARTS: Final = 6
 """`arn`, partition, service, Region, account, and the resource, which may contain more colons."""
@@ -33,8 +33,8 @@ class Arn(NamedTuple):
         return self.resource.rpartition("/")[2]
 
 
-def application_id(text: str) -> str:
-    """Return the ID of an application by its ID or ARN; for argparse, which shows the error."""
-    if (found := APPLICATION.parse(text)) and found.id:
-        return found.id
+def application(text: str) -> ParsedText:
+    """Return the parts of an application's ID or ARN; for argparse, which shows the error."""
+    if found := APPLICATION.parse(text):
+        return found
     raise ArgumentTypeError(f"{text!r} is not {APPLICATION.name}: expected {APPLICATION.expected}")

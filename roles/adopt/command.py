@@ -18,7 +18,7 @@ from roles.adopt import configuration, entries, existing, files, report, restora
 from roles.adopt.entries import Entry
 from roles.adopt.existing import Existing
 from roles.adopt.owners import find_owners
-from roles.arns import application_id
+from roles.arns import application
 from roles.detection import connector_named
 from roles.errors import FINE, PROBLEMS, InputError
 from roles.findings import Finding, skipped
@@ -35,9 +35,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stack", type=stack_name, required=True, help="the stack that will own the role"
     )
-    parser.add_argument("--region", help="Region of the application; default: that of the profile")
     parser.add_argument(
-        "--application", metavar="ID", type=application_id, help="look only in this application"
+        "--region", help="Region of the application; default: that of its ARN, or of the profile"
+    )
+    parser.add_argument(
+        "--application", metavar="ID", type=application, help="look only in this application"
     )
     parser.add_argument("--data-source", metavar="ID", help="adopt the role of this data source")
     parser.add_argument(
@@ -95,6 +97,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Write the files, print the comparison, and return PROBLEMS if a role is left out, else FINE."""
     _check(options)
+    if options.application:
+        options.region = options.region or options.application.region
+        options.application = options.application.id
     project = project_name()
     before = existing.read(options.stack, project)
     if not options.dry_run:
@@ -144,6 +149,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     """Raise InputError for options that exclude each other."""
+    region = options.application and options.application.region
+    if region and options.region not in (None, region):
+        raise InputError(
+            f"--application is in {region}, and --region is {options.region}: omit --region"
+        )
     if options.all and options.data_source:
         raise InputError("--all adopts every data source: omit --data-source, or omit --all")
     if options.name and not options.all:

@@ -14,7 +14,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from roles.account import Account
-from roles.arns import application_id
+from roles.arns import application
 from roles.check import data_sources, permissions, resource_policies, resources
 from roles.check.data_source_settings import read_settings
 from roles.check.subject import MissingError, Subject
@@ -95,7 +95,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--application",
         metavar="ID",
-        type=application_id,
+        type=application,
         help="the application of a data source whose role is in no stack",
     )
     parser.add_argument("--data-source-id", metavar="ID", help="with --application: the data source")
@@ -123,8 +123,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
         selected = _selected(stack, options)
         account = Account(selected[0].region, output)
     else:
-        account = Account(None, output)
-        settings, findings = read_settings(account, options.application, options.data_source_id)
+        account = Account(options.application.region, output)
+        wanted, caller = options.application.account, account.caller()["Account"]
+        if wanted not in (None, caller):
+            raise InputError(
+                f"--application is in account {wanted}, and the credentials are for account {caller}: "
+                "name a profile of that account in AWS_PROFILE"
+            )
+        settings, findings = read_settings(account, options.application.id, options.data_source_id)
         selected = [settings] if settings else []
         stack = Stack(selected, has_data_sources=False)
         answers[COMPONENT] = [("data source", finding) for finding in findings]

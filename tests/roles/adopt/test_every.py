@@ -230,6 +230,16 @@ def test_options_of_a_wrong_form_are_rejected_before_any_call(
     assert world.server.calls == []
 
 
+def test_the_region_of_the_application_s_arn_is_used_and_no_other(world: World):
+    world.make()
+    world.patch.setenv("AWS_REGION", "eu-west-1")
+    said = world.adopt("--all", "--application", APPLICATION_ARN, "--dry-run", "--json")
+    assert said.json["config"]["aws:region"] == REGION
+    assert world.adopt("--application", APPLICATION_ARN, "--region", "eu-west-1").last == (
+        f"adopt: --application is in {REGION}, and --region is eu-west-1: omit --region"
+    )
+
+
 def test_members_of_the_file_keep_their_names_and_their_protection(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     add(world, 2, "Tickets", "JIRA")

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from evidence.examples import APPLICATION_ARN, APPLICATION_ID, REGION
+from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, OTHER_ACCOUNT, REGION
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
@@ -164,6 +164,17 @@ def test_a_data_source_of_another_application_is_not_found(world: World):
     world.add_data_source()
     assert of_data_source(world, identifier="other").rejection == (
         f"check: there is no data source other in this application: it has {DATA_SOURCE_ID}"
+    )
+
+
+def test_the_region_and_account_of_the_application_s_arn_are_used(world: World):
+    world.add_data_source()
+    world.patch.setenv("AWS_REGION", "eu-west-1")
+    of = ("check", "--data-source-id", DATA_SOURCE_ID, "--application")
+    assert world.run(*of, APPLICATION_ARN).code == 0
+    assert world.run(*of, APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)).rejection == (
+        f"check: --application is in account {OTHER_ACCOUNT}, and the credentials are for account "
+        f"{ACCOUNT}: name a profile of that account in AWS_PROFILE"
     )
 
 
