@@ -23,7 +23,7 @@ class Change(NamedTuple):
     gained: tuple[Verdict, ...]
     """Statements of the program, with the access that no policy allowed, and denials that end."""
     text: bool
-    """Whether a policy is written, even if it allows the same."""
+    """Whether a policy is written or replaced, even if it allows the same."""
     inline: str | None = None
     """The inline policy that the update replaces with the role policy."""
     attached: str | None = None
@@ -31,7 +31,7 @@ class Change(NamedTuple):
 
     @property
     def is_only_text(self) -> bool:
-        """Whether a policy is written, and the access stays the same."""
+        """Whether a policy is written or replaced, and the access stays the same."""
         return self.text and not self.lost and not self.gained
 
     def spares(self, policy: str) -> bool:
@@ -100,7 +100,8 @@ def _compare(
     return Change(
         tuple(each for each in ended if each.verdict == "excess"),
         tuple(each for each in (*new, *ended) if each.verdict in ("missing", "denies")),
-        not _same_text(role.trust_policy, json.loads(trust_policy))
+        attached is not None
+        or not _same_text(role.trust_policy, json.loads(trust_policy))
         or not _same_text(role.inline_policies.get(POLICY_NAME), json.loads(role_policy)),
         inline,
         attached,

@@ -136,7 +136,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     contents = config, {"resources": resources}
     written: list[str] = []
     if not options.dry_run:
-        changed = [entry.role for entry in found if entry.change.text]
+        changed = [entry for entry in found if entry.change.text]
         script = restoration.script(changed) if changed else ""
         written = files.write(options.stack, *contents, script, overwrite=options.force)
     result = report.Result(options.stack, named, left_out, *contents, written)

@@ -6,16 +6,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from components.connector_role import POLICY_NAME
-from roles.account import Role
+from roles.adopt.entries import Entry
+from roles.arns import Arn
 from roles.aws_cli import aws_command
 
 
-def script(roles: Iterable[Role]) -> str:
+def script(entries: Iterable[Entry]) -> str:
     """Return the script; its argument is the name of the role to restore."""
-    cases = "\n".join(f"{shlex.quote(role.name)})\n{_commands(role)}\n;;" for role in roles)
+    cases = "\n".join(f"{shlex.quote(entry.role.name)})\n{_commands(entry)}\n;;" for entry in entries)
     return f"""\
 #!/bin/sh
-# Restore the trust policy and the inline policies of a role as `roles adopt` found them.
+# Restore the trust policy, the inline policies, and a replaced attached policy of a role as `roles
+# adopt` found them.
 # `pulumi up` would change them again: first remove the role from its stack (docs/adopt.md).
 set -eu
 case "${{1:?name the role to restore}}" in
@@ -25,10 +27,24 @@ esac
 """
 
 
-def _commands(role: Role) -> str:
+def _commands(entry: Entry) -> str:
     """Return the commands that restore a role: nothing is deleted before its policies are back."""
+    role = entry.role
     trust = {"role_name": role.name, "policy_document": _text(role.trust_policy)}
     commands = [aws_command("iam update-assume-role-policy", **trust)]
+    if arn := entry.change.attached:
+        # The user may have deleted it.
+        found = aws_command("iam get-policy", policy_arn=arn)
+        name = Arn.of(arn).name
+        policy = {
+            "policy_name": name,
+            "path": Arn.of(arn).resource.removeprefix("policy").removesuffix(name),
+            "policy_document": _text(role.attached_policies[arn]),
+        }
+        commands += [
+            f"{found} >/dev/null 2>&1 || {aws_command('iam create-policy', **policy)} >/dev/null",
+            aws_command("iam attach-role-policy", role_name=role.name, policy_arn=arn),
+        ]
     for name, document in role.inline_policies.items():
         policy = {"role_name": role.name, "policy_name": name, "policy_document": _text(document)}
         commands.append(aws_command("iam put-role-policy", **policy))

@@ -225,3 +225,24 @@ def test_the_script_restores_the_policies_of_one_role(world: World):
     world.adopt("--force")
     assert world.path("restore-roles-1.sh").read_text() == first
     assert "restore-roles-2.sh" in world.files
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["no inline policy", "the role policy already"])
+def test_the_script_restores_a_deleted_attached_policy_before_it_deletes_the_role_policy(
+    world: World, own: bool
+):
+    world.make()
+    document = own_policy(world.secret_arn)
+    if own:
+        world.put_policy(document, OWN, NAME)
+    arn = world.managed("Q-Business", document, Path="/q/")
+    world.iam.attach_role_policy(RoleName=NAME, PolicyArn=arn)
+    *_, restore, _, _, _, detach = world.adopt().out.splitlines()
+    world.put_policy(document, OWN, NAME)
+    assert sh(world, detach).returncode == 0
+    assert sh(world, restore).returncode == 0
+    attached = world.iam.list_attached_role_policies(RoleName=NAME)["AttachedPolicies"]
+    assert [it["PolicyArn"] for it in attached] == [arn]
+    version = world.iam.get_policy_version(PolicyArn=arn, VersionId="v1")["PolicyVersion"]
+    assert version["Document"] == json.loads(document)
+    assert world.iam.list_role_policies(RoleName=NAME)["PolicyNames"] == [OWN] * own
