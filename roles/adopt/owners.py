@@ -59,19 +59,22 @@ def find_owners(
 
 
 def _other_stacks(stack: str, project: str) -> list[str]:
-    """Return the names of the stacks that have resources, the last updated first, without this one."""
-    listed: list[Mapping[str, Any]] = _pulumi(
-        "stack", "ls", "--all", "--json", "--fully-qualify-stack-names"
-    )
+    """Return the names of the stacks that have resources, the last updated first, without this one.
+
+    Pulumi gives a name without its organization and project if they are the current ones.
+    """
+    full = ["--fully-qualify-stack-names"] * ("/" in stack)
+    listed: list[Mapping[str, Any]] = _pulumi("stack", "ls", "--all", "--json", *full)
     listed = sorted(listed, key=lambda each: each.get("lastUpdate") or "", reverse=True)
     names = [each["name"] for each in listed if each.get("resourceCount") != 0]
     return [name for name in names if not _is_same(name.split("/"), stack.split("/"), project)]
 
 
 def _is_same(listed: list[str], given: list[str], project: str) -> bool:
-    """Return whether a listed name is that of the given stack, which may lack its organization."""
-    same_organization = len(given) == 1 or listed[:-2] in ([], given[:1])
-    return same_organization and listed[-2:] in ([given[-1]], [project, given[-1]])
+    """Return whether a listed name is that of the given stack, which may lack its project."""
+    if len(given) == 1:
+        return listed == given
+    return listed[:-2] in ([], given[:1]) and listed[-2:] in ([given[-1]], [project, given[-1]])
 
 
 def _roles_of(name: str) -> Iterator[str]:

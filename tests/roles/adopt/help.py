@@ -8,7 +8,7 @@ from typing import Any, Final
 from evidence.examples import ACCOUNT
 from sandbox.environment import PROJECT
 from tests.helpers.stacks import Stack
-from tests.helpers.support import size
+from tests.helpers.support import PROJECT_NAME, size
 from tests.helpers.world import INDEX_ARN, allow, policy, s3_policy
 
 ANY_CONSOLE_ROLE = f"arn:aws:iam::{ACCOUNT}:role/QBusiness-DataSource-*"
@@ -19,6 +19,7 @@ _PULUMI: Final = """\
 cd "$(dirname "$0")" || exit
 case "$*" in
 "stack ls --all --json --fully-qualify-stack-names --non-interactive") cat stacks.json ;;
+"stack ls --all --json --non-interactive") sed "s,acme/{project}/,,; s,/{project}/,/," stacks.json ;;
 "stack export --stack "*" --non-interactive") cat "$(basename "$4").json" ;;
 *) exit 6 ;;
 esac
@@ -26,12 +27,12 @@ esac
 
 
 class Backend:
-    """The stacks that Pulumi shows."""
+    """The stacks that Pulumi shows; the current organization is `acme`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.program = directory / "pulumi"
-        self.program.write_text(_PULUMI)
+        self.program.write_text(_PULUMI.replace("{project}", PROJECT_NAME))
         self.program.chmod(0o755)
         self.stacks: list[dict[str, Any]] = []
         self._write()

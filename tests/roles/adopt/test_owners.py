@@ -47,6 +47,8 @@ def test_a_stack_of_the_same_name_elsewhere_is_another_one(world: World, backend
     backend.add(name, role_resource(world.role_arn))
     said = world.run("adopt", "--dry-run", "--stack", f"acme/{PROJECT_NAME}/prod")
     assert f"the stack {name} owns" in said.err
+    said = world.run("adopt", "--dry-run", "--stack", "prod")
+    assert f"the stack {name.replace(f'/{PROJECT_NAME}', '')} owns" in said.err
 
 
 @pytest.mark.parametrize(
