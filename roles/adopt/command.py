@@ -208,13 +208,13 @@ def _without_owners(
     output: Output,
 ) -> list[Entry]:
     """Return the entries whose roles have no owner, or are taken; add the others to `left_out`."""
-    roles = [entry.role for entry in found if not entry.shared]
-    owners = find_owners(roles, options.stack, project, options.stacks, output)
+    imported = [entry for entry in found if not entry.shared]
+    owners = find_owners(imported, options.stack, project, options.stacks, output)
     for entry in found:
         source, owner = entry.data_source, owners.get(entry.role.arn)
         if owner and source.id not in options.take:
             left_out[source] = skipped(
-                f"{owner} owns the role {entry.role.name}, and a role with two owners is deleted with "
+                f"{owner} {entry.role.name}, and a role or policy with two owners is deleted with "
                 f"either: first release it there (docs/adopt.md), or take it with --take {source.id}"
             )
     return [entry for entry in found if entry.data_source not in left_out]

@@ -1,16 +1,25 @@
-"""Find the owner that a role has already: a Pulumi stack of the backend, or a CloudFormation stack."""
+"""Find the owner that a role or its policy has already: a stack of Pulumi or CloudFormation."""
 
 import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from roles.account import Role
+from components.connector_role import POLICY_NAME
+from roles.adopt.entries import Entry
 from roles.output import Notes
 from roles.reading import read_each
 
-_ROLES: Final = ("aws:iam/role:Role", "aws-native:iam:Role")
-"""The types of the resource that owns a role."""
+_IDENTITIES: Final = {
+    "aws:iam/role:Role": "arn",
+    "aws-native:iam:Role": "arn",
+    "aws:iam/rolePolicy:RolePolicy": "id",
+    "aws:iam/policy:Policy": "arn",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "policyArn",
+    "aws:iam/policyAttachment:PolicyAttachment": "policyArn",
+    "aws-native:iam:ManagedPolicy": "policyArn",
+}
+"""The output that identifies the role or the policy, by the type of a resource that owns it."""
 _CLOUDFORMATION: Final = "aws:cloudformation:stack-name"
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resource-tags.html"""
 
@@ -20,18 +29,23 @@ class _CannotReadError(Exception):
 
 
 def find_owners(
-    roles: Sequence[Role], stack: str, project: str, most: int, notes: Notes
+    entries: Sequence[Entry], stack: str, project: str, most: int, notes: Notes
 ) -> dict[str, str]:
-    """Return the owners of roles by ARN, other than the stack that adopts them.
+    """Return by the role's ARN who, except this stack, owns a role or the policy that is replaced.
 
     Read at most that many stacks of the backend, and warn of those that cannot be read.
     """
     owners = {
-        role.arn: f"the CloudFormation stack {role.tags[_CLOUDFORMATION]}"
-        for role in roles
-        if _CLOUDFORMATION in role.tags
+        entry.role.arn: f"the CloudFormation stack {entry.role.tags[_CLOUDFORMATION]} owns the role"
+        for entry in entries
+        if _CLOUDFORMATION in entry.role.tags
     }
-    wanted = {key: role.arn for role in roles for key in (role.arn, role.name)}
+    wanted: dict[str | None, tuple[str, str]] = {}
+    for entry in entries:
+        role, change = entry.role, entry.change
+        inline = (f"{role.name}:{name}" for name in (POLICY_NAME, change.inline))
+        wanted |= dict.fromkeys((*inline, change.attached), (role.arn, "owns a policy of the role"))
+        wanted |= dict.fromkeys((role.arn, role.name), (role.arn, "owns the role"))
     try:
         others = _other_stacks(stack, project)
     except _CannotReadError as error:
@@ -40,7 +54,7 @@ def find_owners(
 
     def read(name: str) -> list[str] | _CannotReadError:
         try:
-            return [*_roles_of(name)]
+            return [*_owned_by(name)]
         except _CannotReadError as error:
             return error
 
@@ -53,8 +67,9 @@ def find_owners(
         if isinstance(found, _CannotReadError):
             notes.warn(f"cannot tell whether the stack {name} owns one of the roles: {found}")
         else:
-            owned = [wanted[key] for key in found if key in wanted]
-            owners |= dict.fromkeys(owned, f"the stack {name}")
+            # The role itself comes last.
+            owned = sorted(wanted[key] for key in found if key in wanted)
+            owners |= {arn: f"the stack {name} {owns}" for arn, owns in owned}
     return owners
 
 
@@ -77,13 +92,14 @@ def _is_same(listed: list[str], given: list[str], project: str) -> bool:
     return listed[:-2] in ([], given[:1]) and listed[-2:] in ([given[-1]], [project, given[-1]])
 
 
-def _roles_of(name: str) -> Iterator[str]:
-    """Return the ARNs of the roles that a stack owns; for a secret ARN, the name of the role."""
+def _owned_by(name: str) -> Iterator[str]:
+    """Return what identifies the roles and policies that a stack owns: if it is secret, their IDs."""
     deployment = _pulumi("stack", "export", "--stack", name).get("deployment") or {}
     for resource in deployment.get("resources") or []:
-        if resource.get("type") in _ROLES and not resource.get("external"):
-            arn = resource.get("outputs", {}).get("arn")
-            yield arn if isinstance(arn, str) else str(resource.get("id"))
+        identity = _IDENTITIES.get(resource.get("type"))
+        if identity and not resource.get("external"):
+            found = resource.get("outputs", {}).get(identity)
+            yield found if isinstance(found, str) else str(resource.get("id"))
 
 
 def _pulumi(*command: str) -> Any:

@@ -8,7 +8,7 @@ from moto.iam.models import iam_backends
 from evidence.examples import ACCOUNT
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.support import PROJECT_NAME
-from tests.helpers.world import NAME, World, data_source_id
+from tests.helpers.world import NAME, World, data_source_id, own_policy
 from tests.roles.adopt.help import Backend, role_resource
 
 pytestmark = pytest.mark.slow
@@ -23,8 +23,8 @@ def test_the_role_of_another_stack_is_left_out_unless_it_is_taken(world: World, 
     assert said.code == 1
     assert (
         f"  Mine (AEM, {data_source_id(1)}): the stack acme/website/prod owns the role qbusiness-Mine, "
-        "and a role with two owners is deleted with either: first release it there (docs/adopt.md), or "
-        f"take it with --take {data_source_id(1)}\n"
+        "and a role or policy with two owners is deleted with either: first release it there "
+        f"(docs/adopt.md), or take it with --take {data_source_id(1)}\n"
     ) in said.out
     assert world.adopt("--all", "--dry-run", "--take", data_source_id(1)).code == 0
     assert world.adopt("--all", "--force", "--exclude", data_source_id(1)).code == 0
@@ -57,7 +57,7 @@ def test_a_stack_of_the_same_name_elsewhere_is_another_one(world: World, backend
         ({"type": "aws-native:iam:Role"}, True),
         ({"id": NAME, "outputs": {"arn": {"ciphertext": "v1:x"}}}, True),
         ({"external": True}, False),
-        ({"type": "aws:iam/rolePolicy:RolePolicy"}, False),
+        ({"type": "aws:iam/instanceProfile:InstanceProfile"}, False),
     ],
     ids=["another provider", "secret", "only read", "another resource"],
 )
@@ -69,6 +69,30 @@ def test_a_stack_owns_the_roles_that_it_manages(
     assert ("acme/website/prod owns" in world.adopt("--dry-run").err) is owns
 
 
+@pytest.mark.parametrize(
+    ("kind", "output", "owns"),
+    [
+        ("rolePolicy:RolePolicy", {"id": f"{NAME}:console"}, True),
+        ("rolePolicy:RolePolicy", {"id": f"{NAME}:other"}, False),
+        ("policy:Policy", {"arn": f"arn:aws:iam::{ACCOUNT}:policy/console"}, True),
+        (
+            "rolePolicyAttachment:RolePolicyAttachment",
+            {"policyArn": f"arn:aws:iam::{ACCOUNT}:policy/console"},
+            True,
+        ),
+    ],
+)
+def test_a_role_whose_replaced_policy_has_an_owner_is_left_out(
+    world: World, backend: Backend, kind: str, output: dict[str, str], owns: bool
+):
+    world.make(policies={"console": own_policy()})
+    world.attach(NAME, "console", own_policy(world.secret_arn))
+    backend.add("acme/website/prod", {"type": f"aws:iam/{kind}", "outputs": output})
+    said = world.adopt("--dry-run").err
+    claim = f"the stack acme/website/prod owns a policy of the role {NAME}, and a role or policy with"
+    assert (claim in said) is owns
+
+
 def test_the_tags_of_cloudformation_name_an_owner(world: World):
     world.make()
     # IAM lets nobody set such a tag; services of AWS can.
@@ -76,7 +100,10 @@ def test_the_tags_of_cloudformation_name_an_owner(world: World):
     world.patch.setattr(role, "tags", [{"Key": "aws:cloudformation:stack-name", "Value": "q"}])
     said = world.adopt()
     assert said.code == 2
-    assert f"the CloudFormation stack q owns the role {NAME}, and a role with two owners" in said.err
+    assert (
+        f"the CloudFormation stack q owns the role {NAME}, and a role or policy with two owners"
+        in said.err
+    )
     assert world.adopt("--take", DATA_SOURCE_ID).code == 0
 
 
