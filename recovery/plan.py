@@ -1,5 +1,6 @@
 """Plan the recovery of a stack from its state and a preview, as Pulumi's CLI prints them."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -85,12 +86,16 @@ def with_orphans(exported: dict[str, Any], orphans: Sequence[dict[str, Any]]) ->
 def _automatic_name(operation: dict[str, Any]) -> str | None:
     """Return the automatic name of a role that was being created; None for any other operation.
 
-    No other role can have an automatic name. A role with a set name can be somebody else's.
+    No other role can have a name with a random suffix. Other names, such as a set name, or that of
+    `pulumi:autonaming` without a suffix, can be somebody else's.
     """
     resource = operation["resource"]
     inputs: dict[str, Any] = resource.get("inputs") or {}
     creating = operation["type"] == "creating" and resource["type"] == _ROLE
-    return inputs["name"] if creating and "name" in inputs.get("__defaults", []) else None
+    if not creating or "name" not in inputs.get("__defaults", []):
+        return None
+    prefix = re.escape(resource["urn"].rpartition("::")[2])
+    return inputs["name"] if re.fullmatch(f"{prefix}-[0-9a-f]{{7}}", inputs["name"]) else None
 
 
 def _resources(deployment: dict[str, Any]) -> list[dict[str, Any]]:

@@ -935,7 +935,7 @@ FAULTS: Final = (
     Fault(
         "recovery deletes a role with a set name",
         "recovery/plan.py",
-        ' and "name" in inputs.get("__defaults", [])',
+        ' or "name" not in inputs.get("__defaults", [])',
         "",
         "tests/recovery/test_recovery.py::test_no_other_role_is_deleted",
     ),

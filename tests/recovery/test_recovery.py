@@ -57,6 +57,7 @@ def creating(inputs: dict[str, Any], operation: str = "creating") -> dict[str, A
 
 
 AUTOMATIC: Final = {"name": NAME, "__defaults": ["name"]}
+VERBATIM: Final = {"name": "wiki-qbusiness-role", "__defaults": ["name"]}
 SET: Final = {"name": NAME, "__defaults": []}
 
 
@@ -131,6 +132,7 @@ def test_a_role_that_the_stack_did_not_record_is_deleted_by_the_next_update(
     "operation",
     [
         pytest.param(creating(SET), id="a set name, which somebody else's role can have"),
+        pytest.param(creating(VERBATIM), id="an automatic name without a random suffix"),
         pytest.param(creating(AUTOMATIC, "updating"), id="an update"),
     ],
 )
