@@ -6,6 +6,7 @@ failed, 2 if the stack could not be read, and 130 after an interruption.
 
 import argparse
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -98,6 +99,8 @@ def _read(*arguments: str) -> dict[str, Any]:
         ["pulumi", *arguments, "--non-interactive"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
+        # If this is true, a preview prints several documents.
+        env={**os.environ, "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "false"},
         text=True,
         check=False,
     )

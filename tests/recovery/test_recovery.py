@@ -21,7 +21,10 @@ PATH=/usr/bin:/bin
 echo "$@" >>calls
 case "$1 $2" in
 "stack export") cat "state$(grep -c export calls).json" 2>/dev/null || cat state.json ;;
-"preview --json") cat preview.json ;;
+"preview --json")
+    cat preview.json
+    [ "$PULUMI_ENABLE_STREAMING_JSON_PREVIEW" != true ] || echo '{"type": "event"}'
+    ;;
 "stack import") cat >imported.json ;;
 esac
 ! grep -qx "$1" failing
@@ -146,6 +149,12 @@ def test_a_role_that_the_stack_has_recorded_is_not_deleted(stack: Stack):
     stack.write_state(creating(AUTOMATIC), resources=(role(NAME),))
     assert recover("--yes") == 0
     assert stack.imported()["resources"] == [role(NAME)]
+
+
+def test_a_streamed_preview_is_turned_off(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+    stack.write_state(creating(AUTOMATIC))
+    monkeypatch.setenv("PULUMI_ENABLE_STREAMING_JSON_PREVIEW", "true")
+    assert recover("--yes") == 0
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
