@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-from .plan import missing_role, plan, with_orphans
+from .plan import is_interrupted, missing_role, plan, with_orphans
 
 _RECOVERED: Final = 0
 _NOT_RECOVERED: Final = 1
@@ -51,6 +51,10 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
 def _recover(stack: str, *, yes: bool) -> int:
     exported = _read("stack", "export", "--show-secrets", "--stack", stack)
+    if not is_interrupted(exported["deployment"]):
+        print(f"Nothing was interrupted. To deploy changes, run `{_text('up', '--stack', stack)}`.")
+        print(f"If the stack is locked, first run `{_text('cancel', '--stack', stack)}`.")
+        return _RECOVERED
     preview = _read("preview", "--json", "--refresh", "--run-program", "--stack", stack)
     if role := missing_role(exported["deployment"], preview):
         raise _Error(
@@ -59,10 +63,6 @@ def _recover(stack: str, *, yes: bool) -> int:
             f"`{_text('cancel', '--stack', stack)}` and then `{_text('up', '--stack', stack)}`"
         )
     unfinished, orphans, changes = plan(exported["deployment"], preview)
-    if not unfinished and not changes:
-        print("Nothing was interrupted, and the preview has no changes.")
-        print(f"If the stack is locked, run `{_text('cancel', '--stack', stack)}`.")
-        return _RECOVERED
     if unfinished:
         print("Interrupted:", *unfinished, sep="\n  ")
     deletions = [f"delete    role {orphan['id']}, if it was created" for orphan in orphans]

@@ -19,6 +19,11 @@ class Plan(NamedTuple):
     """The changes of the update that follows."""
 
 
+def is_interrupted(deployment: dict[str, Any]) -> bool:
+    """Return whether an operation was interrupted, or an update left resources to delete."""
+    return bool(_pending(deployment)) or any(each.get("delete") for each in _resources(deployment))
+
+
 def plan(deployment: dict[str, Any], preview: dict[str, Any]) -> Plan:
     """Return the plan for a deployment and its preview."""
     pending = _pending(deployment)

@@ -192,7 +192,7 @@ def test_a_role_that_aws_does_not_show_stops_the_recovery(
     said = capsys.readouterr().err
     assert "AWS does not show the role arn:aws:iam::123456789012:role/wiki of the stack" in said
     secret = role("wiki", outputs={"arn": {"plaintext": "123456789012"}, "uniqueId": "AROAONE"})
-    stack.write_state(resources=(secret,))
+    stack.write_state(creating(AUTOMATIC), resources=(secret,))
     assert recover("--yes") == 2
     said = capsys.readouterr().err
     assert "AWS does not show the role wiki-qbusiness-role of the stack" in said
@@ -222,14 +222,17 @@ def test_an_unfinished_deletion_is_shown(stack: Stack, capsys: pytest.CaptureFix
     assert stack.calls() == [*READ, *WRITTEN]
 
 
-def test_a_stack_without_anything_to_recover_is_left_as_it_is(
+def test_the_changes_of_a_stack_without_anything_to_recover_are_not_deployed(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ):
     stack.write_state(resources=(role("wiki"),))
-    stack.write_preview({**FOUND, "op": "refresh", "oldState": role("wiki")})
+    stack.write_preview({**FOUND, "oldState": role("wiki")})
     assert recover("--yes") == 0
-    assert stack.calls() == READ
-    assert "If the stack is locked, run `pulumi cancel --stack prod`." in capsys.readouterr().out
+    assert stack.calls() == READ[:1]
+    assert capsys.readouterr().out == (
+        "Nothing was interrupted. To deploy changes, run `pulumi up --stack prod`.\n"
+        "If the stack is locked, first run `pulumi cancel --stack prod`.\n"
+    )
 
 
 def test_the_recovery_stops_at_the_first_failure(stack: Stack, capsys: pytest.CaptureFixture[str]):
