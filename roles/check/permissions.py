@@ -22,8 +22,8 @@ from roles.check.requests import (
     pass_request,
     simulated_context,
 )
-from roles.check.subject import Subject
-from roles.difference import TRUST_POLICY, compare, statements
+from roles.check.subject import Subject, needed
+from roles.difference import TRUST_POLICY, compare, compare_role, statements
 from roles.errors import OddAnswerError
 from roles.findings import Finding, cannot_tell, not_allowed, note, ok, problem, skipped
 from roles.reading import read_each
@@ -74,9 +74,41 @@ def application_arn(subject: Subject) -> Finding:
 
 
 def role_policy(subject: Subject) -> Finding:
-    """Ask whether the role policy is equivalent to the rendered policy."""
+    """Ask whether the role policy, or all policies of a role in no stack, match the rendered policy."""
+    if not subject.settings.stack:
+        return _all_policies(subject)
     actual = subject.role.inline_policies.get(POLICY_NAME)
     return _same(subject, POLICY_NAME, subject.policies.role_policy, actual)
+
+
+def _all_policies(subject: Subject) -> Finding:
+    """Ask whether the policies of the role together allow what the rendered policy allows.
+
+    They may deny other requests, or under a condition: `requests_allowed` asks what IAM decides.
+    """
+    role = subject.role
+    if not role.complete:
+        return not_allowed(str(role.denied))
+    difference = compare_role(role, subject.policies.trust_policy, subject.policies.role_policy)
+    both = (*difference.program, *difference.role)
+    verdicts = [verdict for verdict in both if verdict.policy != TRUST_POLICY]
+    if missing := [each for each in verdicts if each.verdict == "missing"]:
+        found = [(each.statement, access) for each in missing for access in each.access]
+        if all(access.condition for _, access in found):
+            return cannot_tell(
+                "the role's policies allow required access only under another condition",
+                "see requests allowed, or start a sync",
+                *(f"{name}: {', '.join(access.conditions)}" for name, access in found),
+            )
+        details = [f"{each.statement}: missing" for each in missing]
+        return problem("the role's policies lack required access", subject.up_command, *details)
+    if excess := [each for each in verdicts if each.verdict == "excess"]:
+        return note(
+            "the role's policies allow more than the rendered policy",
+            "remove this access, unless another data source needs it",
+            *(f"{each.policy}, {each.statement}: excess" for each in excess),
+        )
+    return ok("the role's policies allow what the rendered policy allows, and nothing else")
 
 
 def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] | None) -> Finding:
@@ -98,6 +130,7 @@ def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] 
 def other_policies(subject: Subject) -> Iterator[Finding]:
     """Ask whether the role has policies other than the role policy."""
     role = subject.role
+    needed(subject.settings.stack, ok("the role is in no stack: see role policy"))
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
     attached = role.attached or ()
     if inline or attached:
@@ -242,7 +275,7 @@ def unwanted_requests(subject: Subject) -> Finding:
     if allowed:
         return note(
             "the role may reach another secret or another application, or pass another role",
-            "remove the policies that allow this: see role policy and other policies",
+            "remove this access from the policies: see role policy and other policies",
             *allowed,
         )
     return ok("IAM denies another secret, another application, and another role")

@@ -9,15 +9,19 @@ from evidence.examples import ACCOUNT, APPLICATION_ARN, APPLICATION_ID, OTHER_AC
 from sandbox.environment import PROJECT
 from tests.helpers.page import blocks
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
+from tests.helpers.support import golden
 from tests.helpers.world import (
     OTHER_ID,
     ROLE_ARN,
+    ROLE_NAME,
     SECRET_ARN,
     SETTINGS,
     WIDE,
     Output,
     World,
     allow_key,
+    deny,
+    policy,
 )
 from tests.roles.check.help import ADMIN
 
@@ -133,8 +137,56 @@ def test_a_role_without_a_stack_that_lacks_access_is_a_problem_with_the_policies
     world.delete_policy()
     said = of_data_source(world)
     assert said.code == 1
+    assert "\n           AllowsAmazonQToGetSecret: missing\n" in said.answer("role policy")
     fix = "give the role the policies that `check --json` prints as trustPolicy and rolePolicy"
     assert said.answer("role policy").endswith(f"         fix: {fix}\n")
+
+
+@pytest.mark.parametrize("attached", [False, True])
+def test_a_policy_that_gives_a_role_without_a_stack_its_access_is_kept(world: World, attached: bool):
+    world.add_data_source()
+    document = golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT)
+    world.delete_policy()
+    name = world.attach(ROLE_NAME, "terraform", document) if attached else "console"
+    if not attached:
+        world.put_policy(document, name)
+    # It denies nothing that the connector requests.
+    world.put_policy(policy(deny("iam:CreateUser", "*")), "guard")
+    said = of_data_source(world)
+    assert said.code == 0
+    assert said.answer("role policy") == (
+        "note     role policy: the role's policies allow more than the rendered policy\n"
+        f"           {name}, AllowsAmazonQToDeleteTaggedNI: excess\n"
+        "         if unwanted: remove this access, unless another data source needs it\n"
+    )
+    assert said.out.endswith("\n23 ok, 0 problems, 0 skipped, 1 note\n")
+
+
+def test_required_access_under_another_condition_in_a_role_without_a_stack_is_not_judged(world: World):
+    world.add_data_source()
+    document = json.loads(golden("default-role-policy").replace(OTHER_ACCOUNT, ACCOUNT))
+    of_secret = next(each for each in document["Statement"] if "GetSecret" in each["Sid"])
+    of_secret["Condition"] = {"StringEquals": {"aws:ResourceAccount": ACCOUNT}}
+    world.put_policy(json.dumps(document))
+    said = of_data_source(world)
+    assert said.code == 3
+    assert said.answer("role policy") == (
+        "cannot tell role policy: the role's policies allow required access only under another "
+        "condition\n"
+        f"           AllowsAmazonQToGetSecret: only if StringEquals aws:ResourceAccount {ACCOUNT}\n"
+        "         find out: see requests allowed, or start a sync\n"
+    )
+
+
+def test_a_role_without_a_stack_whose_policies_cannot_be_read_is_not_judged(world: World):
+    world.add_data_source()
+    world.delete_policy()
+    world.reject("iam:ListAttachedRolePolicies")
+    said = of_data_source(world)
+    assert said.code == 2
+    assert said.answer("role policy") == (
+        "skipped  role policy: iam:ListAttachedRolePolicies is not allowed for these credentials\n"
+    )
 
 
 def test_what_a_data_source_without_a_stack_lacks_is_a_problem(world: World):
