@@ -44,6 +44,8 @@ class RoleSettings(NamedTuple):
     secrecy: Secrecy
     role_arn: str | None
     """None until the stack is deployed."""
+    data_source_id: str | None = None
+    """The data source from which the settings of a role in no stack were read; None with a stack."""
 
     def get(self, name: str) -> Any:
         """Return a setting by its name in the component, such as `index_id`; None if it is not set."""

@@ -34,4 +34,5 @@ def read_settings(
     if requirements is None or any(each.state is not State.NOTE for each in findings):
         return None, findings
     args = Arguments(requirements.settings(), config_paths(), only_role=True)
-    return RoleSettings("", COMPONENT, args, Secrecy({}), requirements.role.arn), findings
+    role_arn = requirements.role.arn
+    return RoleSettings("", COMPONENT, args, Secrecy({}), role_arn, data_source_id), findings

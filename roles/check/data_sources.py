@@ -57,20 +57,29 @@ https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.h
 
 
 def data_sources(subject: Subject) -> Iterator[Finding]:
-    """Ask about each data source of the application that runs under the role."""
-    sources = subject.data_sources
+    """Ask about each data source of the application that runs under the role.
+
+    Without a stack, the settings are those of one data source, and other data sources are only named.
+    """
+    sources, own = subject.data_sources, subject.settings.data_source_id
     if not sources:
         needed(subject.settings.role_arn, NO_ROLE)
         yield ok("none of the application runs under the role yet")
+    others: list[str] = []
     for source, found in sources:
+        if own not in (None, source.id) and not isinstance(found, OddAnswerError):
+            others.append(source.label)
+            continue
         try:
             if isinstance(found, OddAnswerError):
                 raise found
-            answers = [*_about(subject, source, found)]
+            answers = [_status(subject, source, found)] if own else [*_about(subject, source, found)]
         except OddAnswerError as error:
             answers = [unread(error, subject.settings.secrecy.message)]
         for answer in answers:
             yield answer._replace(subject=source.id)
+    if others:
+        yield note(f"the role is also used by {', '.join(others)}; their needs were not compared")
 
 
 def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Finding]:
@@ -144,6 +153,7 @@ def other_data_sources(subject: Subject) -> Iterator[Finding]:
     After a role is replaced, a data source names the old role until the data source is updated. But two
     data sources may also share a secret or a bucket, and each have its own role.
     """
+    needed(subject.settings.stack, ok("the role is in no stack"))
     found_any = False
     for source, found in subject.every_data_source:
         try:

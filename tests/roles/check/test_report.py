@@ -201,15 +201,36 @@ def test_what_a_data_source_without_a_stack_lacks_is_a_problem(world: World):
 
 def test_a_fix_without_a_stack_names_no_file_of_a_stack(world: World):
     world.add_data_source()
-    vpc = {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"]}
-    world.add_data_source(OTHER_ID, vpcConfiguration=vpc)
     world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
+    answer = of_data_source(world).answer("KMS key")
+    assert "2. in the role policy, name the key SYMMETRIC_KEY_ARN\n" in answer
+
+
+def test_other_data_sources_that_share_a_role_without_a_stack_are_named_and_not_compared(world: World):
+    world.add_data_source()
+    vpc = {"subnetIds": ["subnet-1"], "securityGroupIds": ["sg-1"]}
+    configuration = {"type": "FOO", "secretArn": f"{SECRET_ARN[:-6]}ffffff"}
+    other = world.add_data_source(OTHER_ID, configuration=configuration, vpcConfiguration=vpc)
+    said = of_data_source(world, "--verbose")
+    assert said.code == 0
+    assert said.answer("data source") == (
+        f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE, and has not synchronized yet\n"
+        f"note     data source: the role is also used by Pages {OTHER_ID}; their needs were not "
+        "compared\n"
+    )
+    # The data source of the role is known: that of a role that does not exist is another one.
+    other["roleArn"] = f"{ROLE_ARN}-2"
+    configuration |= {"type": "AEM", "secretArn": SECRET_ARN}
+    said = of_data_source(world, "--verbose")
+    assert said.answer("other data source") == "ok       other data source: the role is in no stack\n"
+
+
+def test_a_bucket_that_a_role_without_a_stack_does_not_read_is_only_a_note(world: World):
+    configuration = {"type": "AEM", "secretArn": SECRET_ARN, "bucketName": "files"}
+    world.add_data_source(configuration=configuration)
     said = of_data_source(world)
-    assert (
-        f"fix: change vpcConfiguration to {json.dumps(vpc)} in the data source and in the policies of "
-        "its role\n"
-    ) in said.answer("data source")
-    assert "2. in the role policy, name the key SYMMETRIC_KEY_ARN\n" in said.answer("KMS key")
+    assert said.code == 0
+    assert " names the bucket files, to which the role of " in said.answer("data source")
 
 
 def test_a_data_source_of_another_application_is_not_found(world: World):
