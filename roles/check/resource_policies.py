@@ -28,6 +28,7 @@ from roles.findings import Finding, cannot_tell, ok, problem, skipped
 
 _SERVICE: Final = "kms:ViaService"
 _NOTHING_WRONG: Final = "does not deny the role anything, and does not name a deleted role"
+_SID: Final = "AllowsTheConnectorRoles"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
 _EVERYTHING: Final = Patterns(("*",))
 _ROLE_POLICY: Final = Statement(
@@ -170,9 +171,11 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
         return problem(
             f"the {policy.kind} policy names {deleted}, the ID of a role that was deleted: a role that "
             "is created again is another principal, even under the same ARN",
-            policy.edited(
+            _edited(
+                subject,
+                policy,
                 f"replace {deleted} with {' or '.join(_roles(subject, policy))} if it was this role, or "
-                "remove it"
+                "remove it",
             ),
         )
     groups = _requests(subject, policy.prefix)
@@ -188,10 +191,12 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
                 f"({names}){for_now(decision)}",
                 policy.edited(f"remove the statement {names}, or exclude the role from it"),
             )
+        is_there = any(statement.name == _SID for statement in statements)
+        place = f"replace the statement {_SID} with" if is_there else 'add to "Statement":'
         return problem(
             f"the {policy.kind} policy neither allows {request.action} to the role nor delegates to IAM "
             f"policies{for_now(decision)}",
-            policy.edited(f'add to "Statement": {_statement(subject, policy)}'),
+            _edited(subject, policy, f"{place} {_statement(subject, policy)}"),
         )
     depending = [(request, each) for request, each in found if each.allowed is Truth.CANNOT_TELL]
     if depending:
@@ -223,17 +228,26 @@ def _requests(subject: Subject, prefix: str) -> list[RequestGroup]:
 
 
 def _users(subject: Subject, policy: _Policy) -> list[Subject]:
-    """Return all entries of the stack that use the resource."""
+    """Return all entries of the stack that use the resource, and whose role exists."""
     resources = {group.resource for group in _requests(subject, policy.prefix)}
     return [
         entry
         for entry in subject.entries
         if any(group.resource in resources for group in _requests(entry, policy.prefix))
+        and entry.find_role()
     ]
 
 
 def _roles(subject: Subject, policy: _Policy) -> list[str]:
-    return [entry.settings.role_arn or "ROLE_ARN" for entry in _users(subject, policy)]
+    return [entry.role_arn for entry in _users(subject, policy)]
+
+
+def _edited(subject: Subject, policy: _Policy, edit: str) -> tuple[str, ...]:
+    """Return the steps that write the role into a policy, which can name only a role that exists."""
+    if subject.find_role():
+        return policy.edited(edit)
+    reason = "because a policy cannot name a role that does not exist"
+    return (f"{subject.up_command}, then repeat `check`, {reason}",)
 
 
 def _statement(subject: Subject, policy: _Policy) -> str:
@@ -249,7 +263,7 @@ def _statement(subject: Subject, policy: _Policy) -> str:
         if _SERVICE in group.context
     }
     statement: dict[str, object] = {
-        "Sid": "AllowsTheConnectorRoles",
+        "Sid": _SID,
         "Effect": "Allow",
         "Principal": {"AWS": _roles(subject, policy)},
         "Action": [*dict.fromkeys(action for group in groups for action in group.actions)],

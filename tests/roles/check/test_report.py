@@ -69,13 +69,18 @@ def test_what_could_not_be_read_is_printed_and_what_does_not_apply_is_counted(wo
     assert " skipped\n" in said.out.splitlines(keepends=True)[-1]
 
 
-def test_entries_share_one_problem_and_one_statement_for_all_of_them(world: World):
+def use_entries(world: World, arns: dict[str, str]) -> None:
+    """Turn the stack into one of equal entries, whose roles have these ARNs."""
     of_entries = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion")
     prefix = next(key for key in SETTINGS if key.endswith("secretId")).removesuffix("secretId")
     own: dict[str, Any] = {key: world.settings[prefix + key] for key in of_entries}
     world.set(**dict.fromkeys(of_entries), dataSources=dict.fromkeys(ENTRIES, own))
-    arns = [f"{ROLE_ARN}{number}" for number, _ in enumerate(ENTRIES)]
-    world.outputs = {"roleArns": dict(zip(ENTRIES, arns, strict=True)), "roleNames": {}}
+    world.outputs = {"roleArns": arns, "roleNames": {}}
+
+
+def test_entries_share_one_problem_and_one_statement_for_all_of_them(world: World):
+    arns = [world.role(f"{ROLE_NAME}{number}") for number, _ in enumerate(ENTRIES)]
+    use_entries(world, dict(zip(ENTRIES, arns, strict=True)))
     world.key_policy(allow_key({"AWS": ADMIN}))
     said = world.check(only=["key policy"], verbose=False)
     assert said.out.count("problem  ") == 1
@@ -87,6 +92,25 @@ def test_entries_share_one_problem_and_one_statement_for_all_of_them(world: Worl
         assert f'"Principal": {json.dumps({"AWS": arns})}' in world.ask(
             "key policy", "--data-source", name
         )
+
+
+def test_a_policy_names_a_role_only_after_it_exists(world: World):
+    use_entries(world, {"docs": ROLE_ARN, "wiki": f"{ROLE_ARN}-deleted"})
+    world.key_policy(allow_key({"AWS": ADMIN}))
+    said = world.check(only=["key policy"])
+    assert said.out.count('"Statement": ') == 1
+    assert f'"Principal": {json.dumps({"AWS": [ROLE_ARN]})}' in said.out
+    later = (
+        "\n           for tickets, wiki\n         fix: pulumi up --stack dev, then repeat `check`, "
+        "because a policy cannot name a role that does not exist\n"
+    )
+    assert later in said.out
+    # The statement is there, without the new role.
+    world.key_policy(allow_key({"AWS": ROLE_ARN}, Sid="AllowsTheConnectorRoles"))
+    world.outputs["roleArns"]["tickets"] = world.role(f"{ROLE_NAME}2")
+    answer = world.ask("key policy", "--data-source", "tickets")
+    assert ", replace the statement AllowsTheConnectorRoles with {" in answer
+    assert f'"Principal": {json.dumps({"AWS": [ROLE_ARN, f"{ROLE_ARN}2"]})}' in answer
 
 
 def test_a_secret_that_was_created_again_is_one_problem_with_all_steps(world: World):
