@@ -124,6 +124,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         configuration.check_limits(named, configure)
         config = configure(named)
     else:
+        before.check_kept({COMPONENT: found[0].role.name}, [])
         named, config = {COMPONENT: found[0]}, configuration.of_one(found[0], before, project)
     for warning in before.warnings(name for name, entry in named.items() if entry.change.inline):
         output.warn(warning)

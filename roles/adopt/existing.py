@@ -123,8 +123,12 @@ class Existing(NamedTuple):
                 lines.append(f"  pulumi config set --stack {stack} --path {path} NAME")
         if self.has_members:
             lines.append("If the stack should not have them, or has not imported them yet, first run:")
-            paths = [quote_argument(property_path((DATA_SOURCES, member))) for member in lost]
-            lines += [f"  pulumi config rm --stack {stack} --path {path}" for path in paths]
+            places = [(DATA_SOURCES, member) for member in lost]
+        else:
+            lines.append("If the stack has not imported the role yet, first run:")
+            places = [(key,) for key in self.members[COMPONENT]]
+        paths = [quote_argument(property_path(place)) for place in places]
+        lines += [f"  pulumi config rm --stack {stack} --path {path}" for path in paths]
         raise InputError(text, *lines, *left_out)
 
 

@@ -321,6 +321,24 @@ def test_the_name_of_a_role_that_may_have_kept_an_earlier_one_is_to_be_set(
     ) in said.err
 
 
+def test_one_role_of_the_file_is_never_replaced_by_another(world: World):
+    add(world, 1, "Wiki", "CONFLUENCE")
+    add(world, 2, "Tickets", "JIRA")
+    assert world.adopt("--data-source", identifier(1)).code == 0
+    before = world.path("Pulumi.prod.yaml").read_text()
+    said = world.adopt("--force", "--data-source", identifier(2))
+    assert said.code == 2
+    assert "not among the adopted ones (aem-connector), and the next `pulumi up` would" in said.err
+    assert said.err.endswith(
+        "If the stack has not imported the role yet, first run:\n"
+        "  pulumi config rm --stack prod --path roleName\n"
+        "  pulumi config rm --stack prod --path secretId\n"
+        "  pulumi config rm --stack prod --path connector\n"
+    )
+    assert world.path("Pulumi.prod.yaml").read_text() == before
+    assert world.adopt("--force", "--data-source", identifier(1)).code == 0
+
+
 def test_settings_that_are_not_kept_are_named(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     role = "QBusiness-DataSource-00001"
