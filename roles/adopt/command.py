@@ -165,11 +165,12 @@ def _check(options: argparse.Namespace) -> None:
 
 def _one(account: Account, options: argparse.Namespace, output: Output) -> Entry:
     """Plan the import of the role of one data source; raises InputError with every reason against it."""
-    found = [*account.data_sources(options.application)]
+    everything = [*account.data_sources()]
+    found = [each for each in everything if options.application in (None, each.application_id)]
     source = selection.choose(selection.without_excluded(found, options), options, output)
     connector = next(iter(options.connector), None)
     entry = entries.plan(account, source, output, connector, replace=options.replace_policies)
-    others = [other for other in found if other.id != source.id]
+    others = [other for other in everything if other.id != source.id]
     selection.warn_of_others(account, entry.role, others, output)
     for warning in entry.warnings:
         output.warn(warning)

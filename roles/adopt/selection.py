@@ -2,7 +2,7 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from botocore.exceptions import ClientError
 
@@ -69,9 +69,8 @@ def _named(source: DataSource) -> str:
 
 def warn_of_others(account: Account, role: Role, others: Sequence[DataSource], notes: Notes) -> None:
     """Warn of other data sources that run under the role, and would lose access."""
-    readings = read_each(account.data_source, others, notes, "other data sources")
-    for other, found in zip(others, readings, strict=True):
-        if found.get("roleArn") == role.arn:
+    for other, role_arn in _role_arns(account, others, notes):
+        if role_arn == role.arn:
             notes.warn(
                 f"data source {other.id} of index {other.index_id} and application "
                 f"{other.application_id} runs under the same role, which will be for this one "
@@ -115,6 +114,13 @@ def of_connectors(
 
 def count_users(account: Account, sources: Sequence[DataSource], notes: Notes) -> Counter[str]:
     """Count the data sources of the account, in any application, that run under each role."""
+    return Counter(role_arn for _, role_arn in _role_arns(account, sources, notes))
+
+
+def _role_arns(
+    account: Account, sources: Sequence[DataSource], notes: Notes
+) -> Iterator[tuple[DataSource, str]]:
+    """Find the role of each data source; warn of those that cannot be read."""
 
     def role_arn(source: DataSource) -> str | ClientError | OddAnswerError:
         try:
@@ -124,14 +130,12 @@ def count_users(account: Account, sources: Sequence[DataSource], notes: Notes) -
                 raise
             return error
 
-    users: Counter[str] = Counter()
     found = read_each(role_arn, sources, notes, "data sources")
     for source, arn in zip(sources, found, strict=True):
         if isinstance(arn, str):
-            users[arn] += 1
+            yield source, arn
         else:
             notes.warn(
                 f"data source {source.id} could not be read: it may run under one of the adopted roles, "
                 f"and that role would no longer serve it ({explain(arn)})"
             )
-    return users

@@ -1,11 +1,13 @@
 """`roles adopt` reads a data source and its role, and reports how an import would change them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from moto.iam.models import iam_backends
 
-from evidence.examples import ACCOUNT, INDEX_ID, OTHER_ACCOUNT
+from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT
+from roles.account import Account, DataSource
 from roles.actions import ACTIONS
 from tests.helpers.qbusiness_server import DATA_SOURCE_ID
 from tests.helpers.world import (
@@ -61,6 +63,31 @@ def test_another_data_source_under_the_same_role_is_a_warning(world: World):
         assert said.code == 0
         assert (f"warning: data source {OTHER_ID} of index {INDEX_ID}" in said.err) is warned
         assert (OTHER_ID in said.err) is warned
+
+
+def test_a_data_source_of_another_application_under_the_same_role_is_a_warning(world: World):
+    world.make()
+    other = f"{APPLICATION_ID[:-1]}9"
+    world.server.qbusiness.add(other, displayName="Other")
+    world.server.qbusiness.add(other, INDEX_ID, displayName="Main")
+    world.server.qbusiness.add(other, INDEX_ID, OTHER_ID, type="AEM", roleArn=world.role_arn)
+    said = world.adopt("--dry-run", "--application", APPLICATION_ID)
+    assert said.code == 0
+    assert f"warning: data source {OTHER_ID} of index {INDEX_ID} and application {other}" in said.err
+
+
+def test_another_data_source_that_was_just_deleted_is_a_warning(world: World):
+    world.make()
+    listed = Account.data_sources
+
+    def data_sources(account: Account) -> Iterator[DataSource]:
+        for each in listed(account):
+            yield from (each, each._replace(id=OTHER_ID))
+
+    world.patch.setattr(Account, "data_sources", data_sources)
+    said = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID)
+    assert said.code == 0
+    assert f"warning: data source {OTHER_ID} could not be read: it may run under" in said.err
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b/c/d", "prod!", "-x", "a" * 101])
