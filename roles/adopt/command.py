@@ -13,6 +13,7 @@ from typing import Final
 
 from components.connectors import Connector
 from components.data_sources import EXPECTED_NAME, MEMBER_NAME
+from components.stack_config import camel_case
 from roles.account import Account, DataSource
 from roles.adopt import configuration, entries, existing, files, report, restoration, selection
 from roles.adopt.entries import Entry
@@ -104,8 +105,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     before = existing.read(options.stack, project)
     if not options.dry_run:
         files.check(options.stack, overwrite=options.force)
-        if not options.all:
-            existing.reject_members(before)
+    if not options.all:
+        existing.reject_members(before)
     account = Account(options.region, output)
     left_out: dict[DataSource, Finding] = {}
     if options.all:
@@ -126,7 +127,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
     else:
         before.check_kept({COMPONENT: found[0].role.name}, [])
         named, config = {COMPONENT: found[0]}, configuration.of_one(found[0], before, project)
-    for warning in before.warnings(name for name, entry in named.items() if entry.change.inline):
+    settings = {
+        name: {camel_case(key): value for key, value in entry.requirements.settings().items()}
+        for name, entry in named.items()
+    }
+    replaced = [name for name, entry in named.items() if entry.change.inline]
+    for warning in before.warnings(settings, replaced):
         output.warn(warning)
     resources = [
         each

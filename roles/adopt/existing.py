@@ -20,8 +20,11 @@ from roles.requirements import COMPONENT
 
 _OF_ONE_ROLE: Final = ("roleName", "secretId", "bucketName", "connector")
 """The keys of which at least one is set if a stack has one role, and no members."""
-_CHOSEN: Final = ("ingestScope", "exclusivePolicies", "allowNetworkInterfaceDeletion")
-"""The settings that do not follow from a data source and its role."""
+_CHOSEN: Final = (
+    *("ingestScope", "exclusivePolicies", "allowNetworkInterfaceDeletion"),
+    *("bucketAccountId", "kmsKeyId", "vpcConfiguration"),
+)
+"""The settings that do not follow, or not always, from a data source and its role."""
 
 
 class Existing(NamedTuple):
@@ -34,8 +37,8 @@ class Existing(NamedTuple):
     """Whether the roles are members of `dataSources`; otherwise, the stack has one role or none."""
     protect: Mapping[str, object]
     """The `protect` at the top level, if it is set."""
-    not_kept: Sequence[str]
-    """The settings that `adopt` neither reads from AWS nor keeps."""
+    chosen: Mapping[tuple[str, ...], object]
+    """The settings that `adopt` does not keep, unless it reads the same values from AWS, by path."""
 
     def name_of(self, role_name: str) -> str | None:
         """Return the name of the member that declares a role; None if no member does.
@@ -60,19 +63,30 @@ class Existing(NamedTuple):
         settings = self.members.get(member, {})
         return {PROTECT: settings[PROTECT]} if PROTECT in settings else {}
 
-    def warnings(self, replaced: Iterable[str]) -> Iterator[str]:
-        """Warn of settings that are not kept, and of `protect` for members whose policy is replaced."""
+    def warnings(
+        self, settings: Mapping[str, Mapping[str, Any]], replaced: Iterable[str]
+    ) -> Iterator[str]:
+        """Warn of settings that are not kept, and of `protect` for members whose policy is replaced.
+
+        `settings` has the new settings of each member.
+        """
         file = files.config_file(self.stack)
-        if self.not_kept:
+        if lost := [*self._lost(settings)]:
             yield (
-                f"{file} has settings that are not kept ({', '.join(self.not_kept)}): set them again "
-                "before `pulumi up`"
+                f"{file} has settings that are not kept ({', '.join(lost)}): set them again before "
+                "`pulumi up`"
             )
         if protected := [member for member in replaced if self._is_protected(member)]:
             yield (
                 f"protect would stop `pulumi up`, which replaces policies of {', '.join(protected)}: "
                 f"remove protect from {file}, and set it again after `pulumi up`"
             )
+
+    def _lost(self, settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        for place, value in self.chosen.items():
+            members = place[1:2] or self.members or settings
+            if any(settings[member].get(place[-1]) != value for member in members):
+                yield "encrypted " * _is_encrypted(value) + property_path(place)
 
     def _is_protected(self, member: str) -> bool:
         return {**self.protect, **self.protect_of(member)}.get(PROTECT) in (True, "true")
@@ -141,12 +155,16 @@ def read(stack: str, project: str) -> Existing:
     if isinstance(given, str):
         with suppress(ValueError, RecursionError):
             given = json.loads(given)
-    not_kept = [key for key in top if ":" in key and key not in (config_key("region"), ALLOWED_ACCOUNTS)]
-    not_kept += _chosen(top)
+    read_from_aws = (config_key("region"), ALLOWED_ACCOUNTS)
+    chosen: dict[tuple[str, ...], object] = {
+        (key,): value
+        for key, value in top.items()
+        if (":" in key and key not in read_from_aws) or (key != DATA_SOURCES and _is_chosen(key, value))
+    }
     if not given:
         one = {key: top[key] for key in _OF_ONE_ROLE if top.get(key)}
         of_one = {COMPONENT: one} if one else {}
-        return Existing(stack, of_one, has_members=False, protect=protect, not_kept=not_kept)
+        return Existing(stack, of_one, has_members=False, protect=protect, chosen=chosen)
     found = cast("Mapping[object, object]", given) if isinstance(given, Mapping) else {"": None}
     # YAML reads some names without quotes as booleans or numbers.
     if not all(isinstance(name, str) and isinstance(its, Mapping) for name, its in found.items()):
@@ -155,16 +173,25 @@ def read(stack: str, project: str) -> Existing:
             "correct it (names such as no or 2024 need quotes), or remove it"
         )
     members = cast("Mapping[str, Mapping[str, Any]]", found)
-    not_kept += [
-        property_path((DATA_SOURCES, member, key))
+    chosen |= {
+        (DATA_SOURCES, member, key): value
         for member, settings in members.items()
-        for key in _chosen(settings)
-    ]
-    return Existing(stack, members, has_members=True, protect=protect, not_kept=not_kept)
+        for key, value in settings.items()
+        if _is_chosen(key, value)
+    }
+    return Existing(stack, members, has_members=True, protect=protect, chosen=chosen)
 
 
-def _chosen(settings: Mapping[str, object]) -> list[str]:
-    return [key for key in _CHOSEN if settings.get(key) not in (None, "", False, "false")]
+def _is_chosen(key: str, value: object) -> bool:
+    return (key in _CHOSEN and value not in (None, "", False, "false")) or _is_encrypted(value)
+
+
+def _is_encrypted(value: object) -> bool:
+    """Return whether a setting, or a part of it, is encrypted in the file."""
+    if not isinstance(value, Mapping):
+        return False
+    parts = cast("Mapping[str, object]", value)
+    return [*parts] == ["secure"] or any(map(_is_encrypted, parts.values()))
 
 
 def reject_members(existing: Existing) -> None:

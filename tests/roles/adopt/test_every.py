@@ -271,7 +271,8 @@ def test_members_of_the_file_keep_their_names_and_their_protection(world: World)
     assert "this role belongs to the entry europe" in line
     assert "`pulumi state rename`: docs/data-sources.md" in line
     assert line.endswith("\n  pulumi config rm --stack prod dataSources\n")
-    assert "declares the roles of several data sources (europe, wiki," in world.adopt("--force").last
+    for option in ("--force", "--dry-run"):
+        assert "declares the roles of several data sources (europe, wiki," in world.adopt(option).last
 
 
 def test_a_role_of_the_file_is_never_dropped(world: World):

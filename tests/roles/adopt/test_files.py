@@ -135,6 +135,33 @@ def test_files_are_overwritten_only_with_force_and_keep_other_members(world: Wor
     assert yaml.safe_load(world.path(STACK).read_text()) == expected
 
 
+def test_a_corrected_or_encrypted_setting_that_is_not_kept_is_named(world: World):
+    world.describe_key(FOREIGN_KEY_ARN)
+    world.make(secret={"KmsKeyId": FOREIGN_KEY_ARN}, vpcConfiguration=VPC)
+    assert world.adopt().code == 0
+    assert "not kept" not in world.adopt("--force").err
+    assert "not kept" not in world.adopt("--force", "--all").err
+    document = yaml.safe_load(world.path(STACK).read_text())
+    member = document["config"][f"{PROJECT_NAME}:dataSources"]["aem-connector"]
+    member |= {"kmsKeyId": "other", "tags": {"Team": {"secure": "v1:abc:def"}}}
+    world.path(STACK).write_text(yaml.safe_dump(document, sort_keys=False))
+    place = 'dataSources["aem-connector"]'
+    lost = f"{place}.kmsKeyId, encrypted {place}.tags"
+    assert f"not kept ({lost}): set" in world.adopt("--force", "--all").err
+    subnet = f"arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:subnet/{VPC['subnetIds'][0]}"
+    settings: dict[str, Any] = {
+        "roleName": NAME,
+        "secretId": {"secure": "v1:abc:def"},
+        "bucketAccountId": OTHER_ACCOUNT,
+        "kmsKeyId": FOREIGN_KEY_ARN,
+        "vpcConfiguration": {**VPC, "subnetIds": [subnet]},
+    }
+    config = {f"{PROJECT_NAME}:{key}": value for key, value in settings.items()}
+    world.path(STACK).write_text(yaml.safe_dump({"config": config}, sort_keys=False))
+    lost = "encrypted secretId, bucketAccountId, vpcConfiguration"
+    assert f"not kept ({lost}): set" in world.adopt("--force").err
+
+
 def test_protect_is_kept_and_other_settings_that_do_not_come_from_aws_are_named(world: World):
     world.make()
     settings = {"roleName": NAME, "tags": {"Old": "tag"}, "protect": True, "ingestScope": "index"}
