@@ -69,7 +69,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.show(*table.parts(found))
     for region in found.regions:
         if len(found.regions) > 1 and all(result.region != region for result in found.data_sources):
-            output(f"there is no data source in {region}")
+            output(f"found no data source in {region}")
     for entry in found.unmatched:
         output(f"accepted, and not found in {found.place}: {entry.label}")
     for skipped in found.skipped:

@@ -198,7 +198,12 @@ def survey(
     """
     caller, now = accounts[0].caller(), datetime.now(UTC)
     skipped: list[str] = []
-    listed = [(each, source) for each in accounts for source in _data_sources(each, notes, skipped)]
+    alone = len(accounts) == 1
+    listed = [
+        (each, source)
+        for each in accounts
+        for source in _data_sources(each, notes, skipped, alone=alone)
+    ]
     users: dict[str, list[tuple[DataSourceResult, _Needs | None]]] = {}
     for result, needs in read_each(lambda pair: _read(*pair), listed, notes, "data sources"):
         users.setdefault(result.role_arn, []).append((result, needs))
@@ -235,12 +240,22 @@ def _unmatched(entries: Sequence[Entry], account: str, roles: Sequence[RoleResul
             yield entry
 
 
-def _data_sources(account: Account, notes: Notes, skipped: list[str]) -> Iterator[DataSource]:
-    """Find the data sources of all applications; append those that cannot be listed to `skipped`."""
+def _data_sources(
+    account: Account, notes: Notes, skipped: list[str], *, alone: bool
+) -> Iterator[DataSource]:
+    """Find the data sources of all applications; append what cannot be listed to `skipped`.
+
+    Without the applications of the only Region, there is nothing to report, and the error is raised.
+    """
     try:
         applications = account.applications()
     except InputError:
         return  # there are no applications
+    except (ClientError, OddAnswerError) as error:
+        if alone:
+            raise
+        skipped.append(f"{account.region}: {_explain(error)}")
+        return
     if len(applications) > 1:
         notes(f"looking through {len(applications)} applications")
     for identifier, name in applications.items():
@@ -391,7 +406,8 @@ def _compare(
     compared = [(result, needs) for result, needs in readings if needs]
     others = [result for result, needs in readings if not needs]
     if not compared:
-        return RoleResult(role_arn, others[0].state, others[0].text), others
+        worst = min(others, key=lambda result: result.state.rank)
+        return RoleResult(role_arn, worst.state, worst.text), others
     role = compared[0][1].role
     remarks: list[str] = []
     if others:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, OTHER_ACCOUNT, REGION
+from roles.account import Account
 from roles.actions import ACTIONS
 from sandbox.qbusiness import QBusiness
 from tests.helpers.support import golden
@@ -477,6 +478,30 @@ def test_the_last_use_of_a_role_is_shown(world: World):
     assert world.audit("--json").json["roles"][0]["lastUsed"] == "2026-10-01"
 
 
+def test_without_a_permission_in_one_region_the_others_are_compared(world: World):
+    world.add_own()
+    listed = Account.applications
+
+    def applications(account: Account) -> dict[str, str]:
+        if account.region == "eu-west-1":
+            world.reject("qbusiness:ListApplications")
+        return listed(account)
+
+    world.patch.setattr(Account, "applications", applications)
+    said = world.audit("--region", REGION, "--region", "eu-west-1")
+    assert said.code == 2
+    assert said.out.endswith("1 equivalent\n")
+    assert "audit: skipped: eu-west-1: qbusiness:ListApplications is not allowed\n" in said.err
+
+
+def test_a_role_that_cannot_be_compared_has_the_worst_state_of_its_data_sources(world: World):
+    gone = f"arn:aws:iam::{ACCOUNT}:role/gone"
+    world.add("Unknown", gone, kind="UNHEARD_OF")
+    world.add("Pages", gone, world.secret("pages"))
+    (role,) = world.audit("--json").json["roles"]
+    assert (role["state"], role["result"]) == ("invalid", "role does not exist")
+
+
 def test_a_role_is_compared_with_the_needs_of_all_regions(world: World):
     add_files(world)
     there = world.server.other_regions["eu-west-1"] = QBusiness(ACCOUNT, "eu-west-1")
@@ -503,6 +528,6 @@ def test_a_role_is_compared_with_the_needs_of_all_regions(world: World):
     assert "in excess" not in said.out
     there.resources.clear()
     assert (
-        "audit: there is no data source in eu-west-1\n"
+        "audit: found no data source in eu-west-1\n"
         in world.audit("--region", REGION, "--region", "eu-west-1").err
     )
