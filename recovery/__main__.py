@@ -1,7 +1,7 @@
 """Recover a stack whose update was interrupted: `python -m recovery --help`.
 
 The exit code is 0 if the stack is recovered or nothing was interrupted, 1 if you declined or Pulumi
-failed, 2 if the stack could not be read, and 130 after an interruption.
+failed, 2 if the stack could not be read (nothing was changed), and 130 after an interruption.
 """
 
 import argparse
@@ -69,19 +69,19 @@ def _recover(stack: str, *, yes: bool) -> int:
     print(f"The recovery unlocks stack {stack} and runs `pulumi up`:", *deletions, *changes, sep="\n  ")
     if not yes and not _confirmed():
         return _NOT_RECOVERED
-    signal.signal(signal.SIGINT, _leave_it_to_pulumi)
     _run("cancel", "--yes", "--stack", stack)  # fails in Pulumi Cloud if the stack is not locked
-    if _read("stack", "export", "--show-secrets", "--stack", stack) != exported:
+    try:
+        unchanged = _read("stack", "export", "--show-secrets", "--stack", stack) == exported
+    except _Error as error:
+        _say(f"{error}: the stack is unlocked, but not recovered; run this command again")
+        return _NOT_RECOVERED
+    if not unchanged:
         _say("the stack has changed meanwhile: run this command again")
         return _NOT_RECOVERED
     recovered = _run(
         "stack", "import", "--stack", stack, given=json.dumps(with_orphans(exported, orphans))
     ) and _run("up", "--yes", "--skip-preview", "--refresh", "--run-program", "--stack", stack)
     return _RECOVERED if recovered else _NOT_RECOVERED
-
-
-def _leave_it_to_pulumi(*_: object) -> None:
-    """Ignore Ctrl-C: Pulumi also receives it, and ends its command properly."""
 
 
 def _confirmed() -> bool:
@@ -114,10 +114,22 @@ def _read(*arguments: str) -> dict[str, Any]:
 
 
 def _run(*arguments: str, given: str = "") -> bool:
-    """Run a command with an input, and return whether it succeeded."""
+    """Run a command with an input, and return whether it succeeded.
+
+    After Ctrl-C, which Pulumi also receives, wait until it has ended its command properly, and raise
+    KeyboardInterrupt.
+    """
     sys.stdout.flush()
     command = ["pulumi", *arguments, "--non-interactive"]
-    return not subprocess.run(command, input=given, text=True, check=False).returncode
+    interruptions: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: interruptions.append(number))
+    try:
+        done = subprocess.run(command, input=given, text=True, check=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interruptions:
+        raise KeyboardInterrupt
+    return not done.returncode
 
 
 def _text(*arguments: str) -> str:

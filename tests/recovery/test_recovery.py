@@ -27,7 +27,8 @@ case "$1 $2" in
     ;;
 "stack import") cat >imported.json ;;
 esac
-! grep -qx "$1" failing
+grep -qx "$1" interrupted 2>/dev/null && kill -INT $PPID
+! grep -qx -e "$1" -e "$1 $(grep -c export calls)" failing
 """
 READ: Final = [
     "stack export --show-secrets --stack prod --non-interactive",
@@ -250,6 +251,27 @@ def test_the_recovery_stops_at_the_first_failure(stack: Stack, capsys: pytest.Ca
     # Pulumi Cloud rejects this command if the stack is not locked.
     stack.fail("cancel")
     assert recover("--yes") == 0
+
+
+@pytest.mark.parametrize(("command", "calls"), [("cancel", WRITTEN[:1]), ("up", WRITTEN)])
+def test_no_command_follows_an_interruption(
+    stack: Stack, capsys: pytest.CaptureFixture[str], command: str, calls: list[str]
+):
+    stack.write_state(creating(AUTOMATIC))
+    (stack.directory / "interrupted").write_text(f"{command}\n")
+    assert recover("--yes") == 130
+    assert stack.calls() == [*READ, *calls]
+    assert capsys.readouterr().err == "recover: interrupted\n"
+
+
+def test_a_stack_that_cannot_be_read_again_is_not_recovered(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+):
+    stack.write_state(creating(AUTOMATIC))
+    stack.fail("stack 2")
+    assert recover("--yes") == 1
+    assert stack.calls() == [*READ, *WRITTEN[:2]]
+    assert "failed: the stack is unlocked, but not recovered; run this" in capsys.readouterr().err
 
 
 def test_a_stack_that_another_command_changes_is_left_as_it_is(stack: Stack):
