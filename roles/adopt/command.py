@@ -70,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         action="append",
         default=[],
-        help="adopt the role of this data source although it has an owner; can be repeated",
+        help="adopt the role of this data source even if it has an owner; can be repeated",
     )
     parser.add_argument(
         "--exclude",
@@ -82,9 +82,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stacks",
         metavar="NUMBER",
-        type=int,
+        type=_number,
         default=_STACKS,
-        help="look for owners in at most so many stacks of the backend; default: %(default)s",
+        help="look for owners in at most this many stacks of the backend; default: %(default)s",
     )
     parser.add_argument(
         "--replace-policies",
@@ -236,8 +236,15 @@ def _connector(text: str) -> Connector:
         raise ArgumentTypeError(str(error)) from None
 
 
+def _number(text: str) -> int:
+    """Return a number of stacks; for argparse."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is not a number of stacks: expected 0 or more")
+    return int(text)
+
+
 def _name(text: str) -> tuple[str, str]:
-    """Return the ID of a data source and the name of its member; for argparse."""
+    """Return the ID of a data source and the name of its entry; for argparse."""
     identifier, _, name = text.partition("=")
     if not identifier or not MEMBER_NAME.fullmatch(name):
         raise ArgumentTypeError(

@@ -58,7 +58,7 @@ def plan(
             notes.warn(note.text)
     reasons = [line for finding in findings for line in finding.details]
     if requirements is None or reasons:
-        heading = f"the role of data source {source.id} cannot be imported, for {len(reasons)} reasons:"
+        heading = f"the role of data source {source.id} cannot be imported for {len(reasons)} reasons:"
         raise InputError(
             *reasons if len(reasons) == 1 else (heading, *(f"  {each}" for each in reasons))
         )

@@ -73,8 +73,8 @@ def warn_of_others(account: Account, role: Role, others: Sequence[DataSource], n
         if role_arn == role.arn:
             notes.warn(
                 f"data source {other.id} of index {other.index_id} and application "
-                f"{other.application_id} runs under the same role, which will be for this one "
-                "only: first give the other its own role"
+                f"{other.application_id} runs under the same role, which will serve only "
+                "this one: first give the other its own role"
             )
 
 

@@ -199,7 +199,7 @@ def test_every_reason_not_to_import_a_role_is_given_at_once(world: World):
     said = world.adopt()
     assert said.code == 2
     title, secret, role = said.err.splitlines()[-3:]
-    assert title == f"adopt: the role of data source {DATA_SOURCE_ID} cannot be imported, for 2 reasons:"
+    assert title == f"adopt: the role of data source {DATA_SOURCE_ID} cannot be imported for 2 reasons:"
     assert secret.startswith(f"  there is no secret {world.secret_arn}: ")
     assert role.startswith("  iam:GetRole is not allowed (AccessDenied by the test): allow it")
     assert world.adopt("--json").json["error"].splitlines()[1:] == [secret, role]

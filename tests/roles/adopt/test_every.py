@@ -217,6 +217,7 @@ def test_options_that_do_not_fit_are_rejected(world: World, options: list[str], 
             "a lowercase letter and at most 40 lowercase letters, digits, and",
         ),
         ("--name", f"{OTHER_ID}=secure", "the name secure is reserved"),
+        ("--stacks", "-1", "'-1' is not a number of stacks: expected 0 or more"),
         ("--application", "zzz", "'zzz' is not an application ID or ARN: expected 36 letters, digits,"),
     ],
 )
