@@ -20,7 +20,7 @@ import pulumi_aws as aws
 from . import data_sources, policies, stack_config
 from .arguments import Arguments
 from .connectors import CONNECTORS, DEFAULT, Connector
-from .formats import ROLE_NAME_SUFFIX
+from .formats import POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
 from .rules import Location
 from .secrecy import as_secret_as, depending_on, has_outputs, unknown_if_missing
 from .settings import (
@@ -151,7 +151,7 @@ class ConnectorRole(pulumi.ComponentResource):
                 lambda document_and_name: policies.with_role_name(*document_and_name)
             )
         policy = aws.iam.RolePolicy(
-            f"{name}-qbusiness-policy",
+            f"{name}{POLICY_NAME_SUFFIX}",
             name=POLICY_NAME,
             role=role.name,
             policy=role_policy,

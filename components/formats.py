@@ -173,7 +173,8 @@ ROLE_NAME: Final = Format(
 )
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 ROLE_NAME_SUFFIX: Final = "-qbusiness-role"
-"""Follows the component's name in the name of the role's resource."""
+POLICY_NAME_SUFFIX: Final = "-qbusiness-policy"
+"""These follow the component's name in the names of the role's and the role policy's resources."""
 _AUTOMATIC_SUFFIX = "-1234567"
 """As long as the random suffix of an automatic name."""
 MAXIMUM_COMPONENT_NAME_LENGTH: Final = MAXIMUM_ROLE_NAME_LENGTH - len(

@@ -197,6 +197,8 @@ class Account:
                 f"there is no Amazon Q Business application in {self.region} for these credentials: "
                 "pass the application's Region with --region, or its account's profile in AWS_PROFILE"
             )
+        if len(found) > 1:
+            self._notes(f"looking through {len(found)} applications")
         return {
             application["applicationId"]: application.get("displayName", "") for application in found
         }
@@ -204,8 +206,6 @@ class Account:
     def data_sources(self, application_id: str | None = None) -> Iterator[DataSource]:
         """Find the data sources of one application, or of all applications."""
         names = {application_id: ""} if application_id else self.applications()
-        if len(names) > 1:
-            self._notes(f"looking through {len(names)} applications")
         for application, name in names.items():
             for index in self.indices(application):
                 index_name = index.get("displayName", "")

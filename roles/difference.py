@@ -54,6 +54,11 @@ class Verdict(NamedTuple):
     danger: str = ""
     """The access that others have by a statement in excess; `audit` adds it."""
 
+    @property
+    def preposition(self) -> str:
+        """What leads from the actions to their targets: to principals in a trust policy."""
+        return "by" if self.policy == TRUST_POLICY else "on"
+
     def document(self) -> dict[str, object]:
         """Return the members that `--json` shows, without the data sources."""
         return {

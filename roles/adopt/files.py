@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import yaml
 
 from components.connector_role import POLICY_NAME, TOKEN
-from components.formats import ROLE_NAME_SUFFIX
+from components.formats import POLICY_NAME_SUFFIX, ROLE_NAME_SUFFIX
 from roles.account import Role
 from roles.adopt.access import Change
 from roles.errors import InputError
@@ -128,7 +128,7 @@ def import_entries(component: str, role: Role, change: Change) -> list[dict[str,
         entries.append(
             {
                 "type": "aws:iam/rolePolicy:RolePolicy",
-                "name": f"{component}-qbusiness-policy",
+                "name": f"{component}{POLICY_NAME_SUFFIX}",
                 "id": f"{role.name}:{policy}",
                 "parent": component,
             }

@@ -12,7 +12,7 @@ from roles.adopt.entries import Entry
 from roles.adopt.files import IMPORT_FILE
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.difference import TRUST_POLICY, Verdict
+from roles.difference import Verdict
 from roles.findings import Finding
 from roles.output import Line, Part, Row, Table
 
@@ -80,10 +80,9 @@ def _lines(verdicts: Iterable[Verdict]) -> Iterator[str]:
 
 
 def _access(verdict: Verdict, introduction: str = "") -> Iterator[str]:
-    preposition = "by" if verdict.policy == TRUST_POLICY else "on"
     for access in verdict.access:
         yield f"      {introduction}{', '.join(access.actions)}"
-        yield from (f"        {preposition} {target}" for target in access.targets)
+        yield from (f"        {verdict.preposition} {target}" for target in access.targets)
         yield from (f"        {condition}" for condition in access.conditions)
 
 

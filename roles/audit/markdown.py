@@ -12,7 +12,7 @@ from components.commands import escape
 from roles.account import DataSource
 from roles.audit.danger import LABELS, kind_of
 from roles.audit.survey import DataSourceResult, RoleResult, Survey
-from roles.difference import TRUST_POLICY, Verdict
+from roles.difference import Verdict
 
 LIMIT: Final = 60_000
 """Bytes. GitHub accepts 65,536 characters in an issue or a comment."""
@@ -101,12 +101,11 @@ def _difference(verdict: Verdict, used_by: Sequence[DataSource]) -> Iterator[str
     only = f", for {', '.join(_code(each.label) for each in verdict.data_sources)}" if some else ""
     danger = f": {verdict.danger}" if verdict.danger else ""
     yield f"- {LABELS[kind_of(verdict)]}: {_statement(verdict)}{danger}{only}"
-    preposition = "by" if verdict.policy == TRUST_POLICY else "on"
     for access in verdict.access:
         actions = ", ".join(map(_code, access.actions))
         targets = ", ".join(map(_code, access.targets))
         conditions = "".join(f", {_code(condition)}" for condition in access.conditions)
-        yield f"  - {actions} {preposition} {targets}{conditions}"
+        yield f"  - {actions} {verdict.preposition} {targets}{conditions}"
 
 
 def _statement(verdict: Verdict) -> str:

@@ -200,9 +200,7 @@ def survey(
     skipped: list[str] = []
     alone = len(accounts) == 1
     listed = [
-        (each, source)
-        for each in accounts
-        for source in _data_sources(each, notes, skipped, alone=alone)
+        (each, source) for each in accounts for source in _data_sources(each, skipped, alone=alone)
     ]
     users: dict[str, list[tuple[DataSourceResult, _Needs | None]]] = {}
     for result, needs in read_each(lambda pair: _read(*pair), listed, notes, "data sources"):
@@ -240,9 +238,7 @@ def _unmatched(entries: Sequence[Entry], account: str, roles: Sequence[RoleResul
             yield entry
 
 
-def _data_sources(
-    account: Account, notes: Notes, skipped: list[str], *, alone: bool
-) -> Iterator[DataSource]:
+def _data_sources(account: Account, skipped: list[str], *, alone: bool) -> Iterator[DataSource]:
     """Find the data sources of all applications; append what cannot be listed to `skipped`.
 
     Without the applications of the only Region, there is nothing to report, and the error is raised.
@@ -256,8 +252,6 @@ def _data_sources(
             raise
         skipped.append(f"{account.region}: {_explain(error)}")
         return
-    if len(applications) > 1:
-        notes(f"looking through {len(applications)} applications")
     for identifier, name in applications.items():
         try:
             for data_source in account.data_sources(identifier):

@@ -6,7 +6,7 @@ from typing import Final
 from roles.account import DataSource
 from roles.audit.danger import LABELS, kind_of
 from roles.audit.survey import Outcome, Survey
-from roles.difference import TRUST_POLICY, Verdict
+from roles.difference import Verdict
 from roles.output import Line, Part, Row, Table
 
 _HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "MEMBER", "USED BY", "LAST USED", "RESULT")
@@ -78,10 +78,9 @@ def _accepted(found: Survey) -> Iterator[Part]:
 def _difference(verdict: Verdict, used_by: Sequence[DataSource]) -> Iterator[Part]:
     danger = f": {verdict.danger}" if verdict.danger else ""
     yield f"  {LABELS[kind_of(verdict)]}: {verdict.policy}, {verdict.statement}{danger}"
-    preposition = "by" if verdict.policy == TRUST_POLICY else "on"
     for access in verdict.access:
         yield Line(f"      {', '.join(access.actions)}", 6)
-        yield from (f"        {preposition} {target}" for target in access.targets)
+        yield from (f"        {verdict.preposition} {target}" for target in access.targets)
         yield from (f"        {condition}" for condition in access.conditions)
     if verdict.data_sources and len(verdict.data_sources) < len(used_by):
         yield Line(f"      for {', '.join(each.label for each in verdict.data_sources)}", 10)
