@@ -100,8 +100,6 @@ class Subject:
 
     def edit(self, name: str, value: str) -> str:
         """Return what to write into the stack's configuration for a setting that no command sets."""
-        if not self.settings.stack:
-            return self.set_command(name, value)
         key = property_path(self.settings.args.paths[name])
         file = f"Pulumi.{self.settings.stack.rpartition('/')[2]}.yaml"
         return f"in {file}, set {key} to {value}, then {self.up_command}"

@@ -223,7 +223,7 @@ def test_what_a_data_source_without_a_stack_lacks_is_a_problem(world: World):
     )
 
 
-def test_a_fix_without_a_stack_names_no_file_of_a_stack(world: World):
+def test_a_key_without_a_stack_is_named_only_in_the_role_policy(world: World):
     world.add_data_source()
     world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
     answer = of_data_source(world).answer("KMS key")
