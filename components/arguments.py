@@ -183,7 +183,7 @@ class Place(NamedTuple):
         self.reject(f"expected {kind}, got {self.quote(value)}{advice}", expected, example)
 
     def reject_name(self, known: Collection[str], expected: str = "") -> None:
-        """Add the problem of a name that does not exist; suggest those that do."""
+        """Report a name that does not exist, and suggest similar ones."""
         *parent, name = self.path
         near = suggestion(str(name), known, tuple(parent))
         message = "has a member that is not a setting" if self.secret else f"is not a setting{near}"

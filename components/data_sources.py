@@ -125,7 +125,7 @@ def _read_members(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
     size = size_in_bytes(pulumi.runtime.get_config_env())
     if size > MAXIMUM_SIZE:
         at.reject(
-            f"the configuration has {size:,} bytes",
+            f"the configuration is {size:,} bytes",
             f"at most {MAXIMUM_SIZE:,} bytes, since the engine passes it in one environment variable",
             fix="split the stack, for example by connector",
         )

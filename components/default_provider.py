@@ -49,7 +49,7 @@ def _check_accounts(arguments: Arguments) -> None:
         remove = f"{at.command(REMOVE)} && " if isinstance(given, dict) and not secret else ""
         at.reject(
             f"expected a list, got {at.quote(cast('object', given))}",
-            "a list of account IDs, each of 12 digits",
+            "a list of 12-digit account IDs",
             fix=f"{remove}{set_first()}",
         )
         return

@@ -43,7 +43,7 @@ class Format(NamedTuple):
         return match and ParsedText(text, **match.groupdict())
 
     def read(self, value: object, at: Place) -> ParsedText | None:
-        """Return a valid text; report any other value."""
+        """Return valid text; report any other value."""
         if not isinstance(value, str):
             at.reject_type("a string", value, self.expected, self.placeholder)
         elif value == self.placeholder:

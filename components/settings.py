@@ -74,7 +74,7 @@ class Vpc:
 
 
 def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping[int, ParsedText]:
-    """Return the valid texts of one list of a VPC, by their positions."""
+    """Return the valid items of one of the VPC's lists, by index."""
     items = vpc.get(at.path[-1])
     expected = f"a list, each {form.expected}"
     found: dict[int, ParsedText] = {}

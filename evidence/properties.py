@@ -41,7 +41,7 @@ class NeverAllowed(StrEnum):
         "deleting any network interface, unless allowNetworkInterfaceDeletion is set"
     )
     OTHER_NETWORK = (
-        "any action of EC2 on resources except these subnets, security groups, and network interfaces"
+        "any EC2 action but Describe*, except on these subnets, security groups, and network interfaces"
     )
 
 

@@ -65,7 +65,7 @@ class Known(NamedTuple):
 
 
 class Excess(NamedTuple):
-    """A permission that no connector needs, or only for other resources or under a condition."""
+    """A permission that no connector needs, at least on this resource or unconditionally."""
 
     action: str
     resource: str | None = None

@@ -179,14 +179,14 @@ AWS's pages have these risks too, and they remain:
 - **The connector decides who can see which document.** It can create and update users of the application, and put and
   delete groups. These actions support no narrower resource.
 - **With `bucketName`, the role can read every object of the bucket.**
-- **For `s3-v1` and `s3-v2`, whoever uses the role can pass it** to Amazon Q Business, but no other role. The trust policy
+- **For `s3-v1` and `s3-v2`, the role can pass itself** to Amazon Q Business, but no other role. The trust policy
   still admits only the application.
 - **Nothing limits who may attach the network interfaces.** The pages have no condition on `ec2:AuthorizedService` for
   `ec2:CreateNetworkInterfacePermission`. The statement applies only to interfaces with the application's tag.
 - **`kms:ViaService` covers all Regions**, as in `secretsmanager.*.amazonaws.com`. The key itself belongs to one Region.
 
 Review these separately, because they aren't part of the role: the policies of the secret, the key, and the bucket; the
-permissions boundary and service control policies, which only deny; and [who can pass the
+permissions boundary and service control policies, which only limit it; and [who can pass the
 role](operations.md#not-authorized-to-perform-iampassrole).
 
 ## What the role can do

@@ -518,7 +518,7 @@ class Account:
         except BotoCoreError:
             raise  # some are also a ValueError
         except ValueError as error:
-            raise InputError(f"the SDK does not accept its settings (AWS_...): {error}") from None
+            raise InputError(f"the SDK rejects its settings (AWS_...): {error}") from None
 
     def _call(self, service: str, operation: str, **parameters: Any) -> Reply:
         """Call AWS."""

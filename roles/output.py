@@ -148,7 +148,7 @@ class Output(Notes):
             raise OutputError("standard output is closed: redirect it to a file or to /dev/null")
 
     def show(self, *parts: Part) -> None:
-        """Write parts of the result, fitted to a terminal; without a wide one, a row is one line."""
+        """Write parts of the result, fitted to a wide terminal; elsewhere, a row is one line."""
         self.check_open()
         fits = _is_terminal(sys.stdout) and shutil.get_terminal_size().columns >= _NARROWEST
         lines = _fitted if fits else _plain

@@ -180,8 +180,8 @@ def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
     others = namespaces - {*_PROVIDERS, project}
     if others and project not in namespaces:
         raise InputError(
-            f"stack {name} seems to belong to another project: its settings are those of "
-            f"{', '.join(sorted(others))}; Pulumi.yaml in this directory is that of {project}: "
+            f"stack {name} seems to belong to another project: its settings are for "
+            f"{', '.join(sorted(others))}, but Pulumi.yaml in this directory is for {project}: "
             f"{_OTHER_PROJECT}"
         )
 

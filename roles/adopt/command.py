@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from botocore.exceptions import ClientError
+
 from components.connectors import Connector
 from components.data_sources import EXPECTED_NAME, MEMBER_NAME
 from components.stack_config import camel_case
@@ -21,7 +23,7 @@ from roles.adopt.existing import Existing
 from roles.adopt.owners import find_owners
 from roles.arns import application
 from roles.detection import connector_named
-from roles.errors import FINE, PROBLEMS, InputError
+from roles.errors import FINE, PROBLEMS, InputError, failed_action, is_denied
 from roles.findings import Finding, skipped
 from roles.output import Output
 from roles.project import project_name, stack_name
@@ -171,7 +173,13 @@ def _check(options: argparse.Namespace) -> None:
 
 def _one(account: Account, options: argparse.Namespace, output: Output) -> Entry:
     """Plan the import of the role of one data source; raises InputError with every reason against it."""
-    everything = [*account.data_sources()]
+    try:
+        everything = [*account.data_sources()]
+    except ClientError as error:
+        if not (options.application and is_denied(error)):
+            raise
+        output.warn(f"other applications may use the role: {failed_action(error)} is not allowed")
+        everything = [*account.data_sources(options.application)]
     found = [each for each in everything if options.application in (None, each.application_id)]
     source = selection.choose(selection.without_excluded(found, options), options, output)
     connector = next(iter(options.connector), None)

@@ -27,7 +27,7 @@ _HOUR: Final = 3600
 
 
 class Entry(NamedTuple):
-    """A data source, with its role, which is imported, or with a new one."""
+    """A data source, with its own role to import, or with a new one."""
 
     data_source: DataSource
     requirements: Requirements

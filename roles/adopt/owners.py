@@ -31,7 +31,7 @@ class _CannotReadError(Exception):
 def find_owners(
     entries: Sequence[Entry], stack: str, project: str, most: int, notes: Notes
 ) -> dict[str, str]:
-    """Return by the role's ARN who, except this stack, owns a role or the policy that is replaced.
+    """Return, by role ARN, the owners of roles and replaced policies, except this stack.
 
     Read at most that many stacks of the backend, and warn of those that cannot be read.
     """

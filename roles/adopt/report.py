@@ -187,7 +187,7 @@ def _next_steps(result: Result) -> Iterator[str]:
 
 
 def _later_commands(result: Result) -> list[str]:
-    """Return the commands that pass data sources their new roles, and that delete replaced policies."""
+    """Return the commands that give data sources their new roles, and delete replaced policies."""
     commands: list[str] = []
     for name, entry in result.entries.items():
         if entry.shared:

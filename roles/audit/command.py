@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="Region of the applications; default: that of the stack, or of the profile; repeatable",
     )
     parser.add_argument(
-        "--stack", type=stack_name, help="show which roles belong to this stack, with their members"
+        "--stack", type=stack_name, help="show this stack's roles by their entries in dataSources"
     )
     parser.add_argument(
         "--accept",

@@ -81,7 +81,7 @@ _COLORS: Final[Mapping[State, str]] = {
 _LABELS: Final = {State.CANNOT_TELL: "find out: ", State.NOTE: "if unwanted: "}
 _SERIOUS: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.NOTE)
 """The states of answers that are printed, in this order; SKIPPED only if a call failed."""
-_UNANSWERED: Final = "the sandbox does not support this question: ask it on AWS"
+_UNANSWERED: Final = "the sandbox does not support this check: run it on AWS"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -300,7 +300,7 @@ def _reason(subject: Subject, result: Mapping[str, Any]) -> str:
         return "not allowed by the permissions boundary"
     if result["EvalDecision"] == "explicitDeny":
         return f"denied by {_sources(subject, result)}"
-    return "no policy of the role allows it"
+    return "no policy allows it"
 
 
 def _sources(subject: Subject, result: Mapping[str, Any]) -> str:

@@ -157,7 +157,7 @@ def _left_to(subject: Subject, owner: str, kind: str, prefix: str) -> Finding:
     return cannot_tell(
         f"only account {owner}, which owns the {kind}, can read its policy: it must allow "
         f"{', '.join(actions)} to {subject.settings.role_arn or 'the role'}",
-        "read the policy there; if it names the role, and the role was created again, save it again",
+        "read the policy there; if the role was recreated, save the policy again with its ARN",
     )
 
 

@@ -84,7 +84,7 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
 
 
 def secret(subject: Subject) -> Finding:
-    """Ask whether the secret exists under exactly the ARN of the policy, with a value."""
+    """Ask whether the secret exists under the policy's exact ARN, with a value."""
     arn = subject.secret_arn
     if arn is None:
         return ok(f"the connector {subject.settings.connector.name} has none in the settings")

@@ -309,7 +309,7 @@ def test_the_number_of_members_and_the_size_of_the_configuration_are_limited(
 ):
     names = [f"d{number}" for number in range(101)]
     too_long = {**AEM, "roleDescription": "d" * 1_000}
-    size = r"  dataSources: the configuration has 1\d\d,\d{3} bytes\n"
+    size = r"  dataSources: the configuration is 1\d\d,\d{3} bytes\n"
     text = rejection(monkeypatch, dict.fromkeys(names, too_long))
     assert "  dataSources: has 101 members\n" in text
     assert re.search(size, text)

@@ -139,4 +139,4 @@ def test_a_bug_is_reported_in_one_line_and_one_document(world: World):
 @pytest.mark.parametrize("variable", ["AWS_MAX_ATTEMPTS", "AWS_ENDPOINT_URL"])
 def test_an_invalid_setting_of_the_sdk_is_one_line(world: World, variable: str):
     world.patch.setenv(variable, "odd")
-    assert world.adopt().rejection.startswith("adopt: the SDK does not accept its settings (AWS_...): ")
+    assert world.adopt().rejection.startswith("adopt: the SDK rejects its settings (AWS_...): ")

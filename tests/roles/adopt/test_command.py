@@ -228,3 +228,13 @@ def test_every_action_is_called(world: World):
     world.server.data_source().update(type="S3", configuration=configuration)
     assert world.adopt("--force").code == 0
     assert called | {*world.server.calls} == set(ACTIONS["adopt"])
+
+
+def test_other_applications_that_may_not_be_listed_are_a_warning(world: World):
+    world.make()
+    world.reject("qbusiness:ListApplications", code="AccessDeniedException")
+    said = world.adopt("--dry-run", "--application", APPLICATION_ID)
+    assert said.code == 0
+    assert (
+        "warning: other applications may use the role: qbusiness:ListApplications is not allowed\n"
+    ) in said.err

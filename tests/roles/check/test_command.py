@@ -145,7 +145,7 @@ def test_an_action_that_the_sandbox_lacks_is_skipped(world: World, code: str):
     world.server.pages["access-analyzer:ValidatePolicy"] = 501
     said = world.check()
     assert said.answers("skipped") == [
-        f"{question}: the sandbox does not support this question: ask it on AWS"
+        f"{question}: the sandbox does not support this check: run it on AWS"
         for question in ("requests allowed", "unwanted requests", "policy validation", "iam:PassRole")
     ]
     assert said.code == 0

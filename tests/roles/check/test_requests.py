@@ -25,7 +25,7 @@ from tests.helpers.world import (
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 READ = f"secretsmanager:GetSecretValue on {SECRET_ARN}"
-NOT_ALLOWED = "no policy of the role allows it"
+NOT_ALLOWED = "no policy allows it"
 BY_ORGANIZATION = {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}}
 
 

@@ -43,8 +43,8 @@ def test_a_stack_of_another_project_is_one_line(world: World):
     world.settings = {"aws:region": REGION, "website:domain": "example.com"}
     line = world.check().rejection
     assert line.startswith(
-        "check: stack dev seems to belong to another project: its settings are those of website; "
-        f"Pulumi.yaml in this directory is that of {PROJECT_NAME}: run the command in"
+        "check: stack dev seems to belong to another project: its settings are for website, but "
+        f"Pulumi.yaml in this directory is for {PROJECT_NAME}: run the command in"
     )
     assert world.server.calls == []
 
