@@ -87,7 +87,7 @@ def read_document(given: Any, kind: Kind = Kind.IDENTITY, policy: str = "") -> D
         return _read_text(given, kind, policy)
     # Unknown values count as empty.
     text = json.dumps(given, default=lambda _unknown: "", ensure_ascii=False)
-    return _read(given, _size(text), kind, policy)
+    return _read(given, policy_size(text), kind, policy)
 
 
 @cache
@@ -97,7 +97,7 @@ def _read_text(text: str, kind: Kind, policy: str) -> Document:
         given = parse(text)
     except MalformedError as error:
         return Document(problem=str(error))
-    return _read(given, _size(text), kind, policy)
+    return _read(given, policy_size(text), kind, policy)
 
 
 def parse(text: str) -> Any:
@@ -108,7 +108,8 @@ def parse(text: str) -> Any:
         raise MalformedError("it is not JSON") from None
 
 
-def _size(text: str) -> int:
+def policy_size(text: str) -> int:
+    """Return the size that IAM counts: characters without whitespace."""
     return len("".join(text.split()))
 
 

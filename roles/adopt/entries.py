@@ -3,8 +3,8 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -12,6 +12,7 @@ from components.arguments import SettingsError
 from components.connector_role import POLICY_NAME
 from components.connectors import Connector
 from components.formats import MAXIMUM_COMPONENT_NAME_LENGTH, MAXIMUM_INLINE_SIZE
+from guardrails.iam.documents import policy_size
 from roles.account import Account, DataSource, Role
 from roles.adopt.access import Change, find_change
 from roles.adopt.existing import Existing
@@ -141,7 +142,10 @@ def _warnings(role: Role) -> Iterator[str]:
 def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
     """Warn if the role policy does not fit beside the inline policies, even those that it replaces."""
     documents = {**role.inline_policies, POLICY_NAME: json.loads(role_policy)}
-    sizes = {name: _size(document) for name, document in documents.items()}
+    sizes = {
+        name: policy_size(json.dumps(document, ensure_ascii=False))
+        for name, document in documents.items()
+    }
     if (excess := sum(sizes.values()) - MAXIMUM_INLINE_SIZE) > 0:
         listed = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
         yield (
@@ -150,11 +154,6 @@ def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
             f"({listed}), so that `pulumi up` would fail with LimitExceeded: first make room, as "
             "docs/adopt.md describes"
         )
-
-
-def _size(document: Mapping[str, Any]) -> int:
-    """Return the size that IAM counts: characters without whitespace."""
-    return len("".join(json.dumps(document, ensure_ascii=False).split()))
 
 
 def names(entries: Sequence[Entry], given: Sequence[tuple[str, str]], before: Existing) -> list[str]:
