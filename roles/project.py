@@ -1,6 +1,7 @@
-"""Read the Pulumi project in this directory, and the names of its stacks."""
+"""Read the Pulumi project in this directory, and the output of Pulumi."""
 
 import re
+import subprocess
 from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Any, Final, cast
@@ -12,6 +13,17 @@ from roles.errors import InputError
 _PROJECT_FILE: Final = "Pulumi.yaml"
 _STACK_NAME: Final = re.compile(r"(?:[A-Za-z0-9_-]+/(?:[A-Za-z0-9_.-]+/)?)?[A-Za-z0-9_.-]{1,100}")
 """https://www.pulumi.com/docs/iac/concepts/stacks/"""
+
+
+def run_pulumi(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a Pulumi command that only reads; raises FileNotFoundError if Pulumi is not installed."""
+    return subprocess.run(
+        ["pulumi", *arguments, "--non-interactive"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def project_name() -> str:

@@ -5,7 +5,6 @@ secret settings are read, because AWS is asked about their resources, but are ne
 """
 
 import json
-import subprocess
 from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple, cast
 
@@ -22,7 +21,7 @@ from components.validation import validate
 from guardrails.iam.documents import listed
 from roles.arns import Arn
 from roles.errors import InputError
-from roles.project import project_name
+from roles.project import project_name, run_pulumi
 from roles.requirements import COMPONENT
 from roles.secrecy import Secrecy
 
@@ -218,11 +217,8 @@ def render(settings: RoleSettings, credentials: Location) -> Policies:
 def _pulumi(stack: str, *command: str, show_secrets: bool = False) -> dict[str, Any]:
     """Run a read-only Pulumi command, and return the JSON document that it prints."""
     options = ["--json", "--show-secrets"] if show_secrets else ["--json"]
-    arguments = ["pulumi", *command, "--stack", stack, *options, "--non-interactive"]
     try:
-        done = subprocess.run(
-            arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
+        done = run_pulumi(*command, "--stack", stack, *options)
     except FileNotFoundError:
         raise InputError(
             "pulumi is not on PATH: install it (https://www.pulumi.com/docs/install/), or run this "

@@ -1,13 +1,13 @@
 """Find the owner that a role or its policy has already: a stack of Pulumi or CloudFormation."""
 
 import json
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from components.connector_role import POLICY_NAME
 from roles.adopt.entries import Entry
 from roles.output import Notes
+from roles.project import run_pulumi
 from roles.reading import read_each
 
 _IDENTITIES: Final = {
@@ -105,13 +105,7 @@ def _owned_by(name: str) -> Iterator[str]:
 def _pulumi(*command: str) -> Any:
     """Run a Pulumi command that only reads, and return the document that it prints."""
     try:
-        done = subprocess.run(
-            ["pulumi", *command, "--non-interactive"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_pulumi(*command)
     except FileNotFoundError:
         raise _CannotReadError("pulumi is not on PATH") from None
     if done.returncode:
