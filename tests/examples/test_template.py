@@ -70,6 +70,18 @@ def new_project(new_stack: NewStack, template: Path, package: Mapping[str, str])
     return stack
 
 
+def add_data_source(project: Stack) -> dict[str, Any]:
+    """Add the first data source as the README says, and return the variables of the shell."""
+    session: dict[str, Any] = {
+        "ACCOUNT": ACCOUNT,
+        "SECRET_ID": SECRET_ID,
+        "STACK": project.name,
+        "ROLE_PATH": "/ci/",
+    }
+    run_section(project, "The first data source", README, **session)
+    return session
+
+
 def test_the_template_is_small():
     files = run(PROJECT, ("git", "ls-files", "--", "template"), {}, check=True).stdout.split()
     assert len(files) <= 8
@@ -89,13 +101,7 @@ def test_a_new_project_asks_for_what_is_missing_deploys_it_and_gets_another_envi
         "dataSources: is required and not set",
     ):
         assert problem in rejected.text
-    session: dict[str, Any] = {
-        "ACCOUNT": ACCOUNT,
-        "SECRET_ID": SECRET_ID,
-        "STACK": project.name,
-        "ROLE_PATH": "/ci/",
-    }
-    run_section(project, "The first data source", README, **session)
+    session = add_data_source(project)
     project.run("config", "set", "--path", "dataSources.wiki.kmsKeyId", KEY_ID, "--type", "string")
     assert settings(project) == {
         "aws:region": REGION,
@@ -150,13 +156,7 @@ def test_the_pages_publish_a_package_upgrade_a_project_by_one_commit_and_roll_it
 
     publish(repository, VERSION, variables)
     project = new_project(new_stack, repository / "template", variables)
-    session: dict[str, Any] = {
-        "ACCOUNT": ACCOUNT,
-        "SECRET_ID": SECRET_ID,
-        "STACK": project.name,
-        "ROLE_PATH": "/ci/",
-    }
-    run_section(project, "The first data source", README, **session)
+    session = add_data_source(project)
     project.up()
     commit(project.directory)
 
