@@ -51,7 +51,7 @@ def config_key(name: str, prefix: str = "") -> str:
 
 
 def shown_prefix(config: pulumi.Config) -> str:
-    """Return what messages and commands show before the keys of a namespace."""
+    """Return the prefix of a namespace's keys in messages and commands."""
     return "" if config.name == pulumi.get_project() else f"{config.name}:"
 
 

@@ -208,13 +208,13 @@ _NEVER: Final = """\
 ## What the role can never do
 
 The role policy provably allows none of these, for any request. [CONTRIBUTING](../CONTRIBUTING.md#how-the-proofs-work)
-describes the proofs, and what they assume about IAM. No request was sent to AWS.
+describes the proofs, and their assumptions about IAM. No request was sent to AWS.
 """
 
 _DIFFERENCES: Final = """\
 ## Differences from AWS's pages
 
-AWS has an IAM role page for each connector. The pages agree on what a connector needs, but differ in details. Every role
+AWS has an IAM role page for each connector. The pages agree on a connector's needs, but differ in details. Every role
 gets the statements of the AEM Cloud page, and those for S3 from the other pages. It allows exactly what AWS's page for
 the connector allows, with these exceptions:
 
@@ -231,7 +231,7 @@ the connector allows, with these exceptions:
 5. **Files in S3.** The pages of `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` don't mention the
    bucket that the data source can name. You can set `bucketName` for them.
 
-These differences don't change what the role can do. Some pages have other Sids, which are only labels, or `ArnLike`,
+These differences don't change the role's access. Some pages have other Sids, which are only labels, or `ArnLike`,
 which IAM [treats like
 `ArnEquals`](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN).
 Most of the policies on the pages aren't valid JSON, for example because of a second comma.

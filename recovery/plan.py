@@ -9,7 +9,7 @@ _NO_CHANGE: Final = ("same", "refresh", "read")
 
 
 class Plan(NamedTuple):
-    """What recovers a stack; operations are lines for the user."""
+    """The steps that recover a stack; operations are lines for the user."""
 
     unfinished: Sequence[str]
     """The operations that were interrupted."""
@@ -44,7 +44,7 @@ def plan(deployment: dict[str, Any], preview: dict[str, Any]) -> Plan:
             if (name := _automatic_name(operation)) and name not in recorded
         ],
         [
-            # The preview does not list what an earlier update left to delete.
+            # The preview does not list the resources that an earlier update left to delete.
             *(_line("delete", each["urn"]) for each in _resources(deployment) if each.get("delete")),
             *(
                 _line(each["op"], each["urn"])

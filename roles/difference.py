@@ -23,7 +23,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "aws:sourceaccount": "the account",
     "aws:sourcearn": "the application",
 }
-"""What the condition keys of the program's trust policy are about."""
+"""The subjects of the condition keys in the program's trust policy."""
 
 
 class Access(NamedTuple):
@@ -56,7 +56,7 @@ class Verdict(NamedTuple):
 
     @property
     def preposition(self) -> str:
-        """What leads from the actions to their targets: to principals in a trust policy."""
+        """The word between the actions and their targets, which are principals in a trust policy."""
         return "by" if self.policy == TRUST_POLICY else "on"
 
     def document(self) -> dict[str, object]:

@@ -30,7 +30,7 @@ PROBLEMS: Final = 1
 COULD_NOT_LOOK: Final = 2
 """Exit codes of every verb."""
 CANNOT_TELL: Final = 3
-"""Exit code of `audit` and `check` if there is no problem, but something depends on what is unknown."""
+"""Exit code of `audit` and `check` without problems, if an answer depends on something unknown."""
 
 _SIGN_IN: Final = (
     "sign in (`aws sso login`, `aws configure`), or name a profile in AWS_PROFILE; "

@@ -28,7 +28,7 @@ class Finding(NamedTuple):
     text: str
     """The answer; of a fault of `roles.requirements`, a few words, with the line in `details`."""
     fix: tuple[str, ...] = ()
-    """The steps that fix a problem, or find the missing answer: commands, and what to edit."""
+    """The steps that fix a problem, or find the missing answer: commands and edits."""
     details: tuple[str, ...] = ()
     """Details, one line each."""
     subject: str = ""

@@ -27,7 +27,7 @@ _READ: Final[Mapping[str, tuple[str, str]]] = {
     "GetDataSource": ("data source", "it has been deleted in the meantime"),
     "GetRole": ("role", "give the data source the ARN of a role that exists"),
 }
-"""The resource that an operation reads, and what to do if there is none."""
+"""The resource that an operation reads, and the fix if there is none."""
 
 _T = TypeVar("_T")
 

@@ -1,4 +1,4 @@
-"""Find what the update after an import changes in a role: its access, and which policies go."""
+"""Find the changes of a role in the update after its import: its access, and the policies that go."""
 
 import json
 from typing import Any, NamedTuple, cast
@@ -16,7 +16,7 @@ from roles.difference import (
 
 
 class Change(NamedTuple):
-    """What the update, and the commands after it, change in a role."""
+    """The changes of a role in the update, and by the commands after it."""
 
     lost: tuple[Verdict, ...]
     """Statements of the role, with the access that no policy allows any more."""

@@ -93,7 +93,7 @@ def _is_same(listed: list[str], given: list[str], project: str) -> bool:
 
 
 def _owned_by(name: str) -> Iterator[str]:
-    """Return what identifies the roles and policies that a stack owns: if it is secret, their IDs."""
+    """Return the identifiers of the roles and policies that a stack owns; of secret ones, the IDs."""
     deployment = _pulumi("stack", "export", "--stack", name).get("deployment") or {}
     for resource in deployment.get("resources") or []:
         identity = _IDENTITIES.get(resource.get("type"))

@@ -87,7 +87,7 @@ def _access(verdict: Verdict, introduction: str = "") -> Iterator[str]:
 
 
 def _role_policy(entry: Entry) -> str:
-    """Return what the role policy replaces, and the policies beside which it stands."""
+    """Return the policies that the role policy replaces, and those that stay beside it."""
     if entry.shared:
         return "new"
     change, kept = entry.change, _kept(entry)
@@ -145,7 +145,7 @@ def _compared(entry: Entry) -> str:
 
 
 def _changes(result: Result) -> Iterator[str]:
-    """Report the access that the update changes: first what roles lose, then what they gain."""
+    """Report the access that the update changes: first the losses of roles, then their gains."""
     changes = {f"{name} ({entry.role.name})": entry.change for name, entry in result.entries.items()}
     lost = {name: change.lost for name, change in changes.items() if change.lost}
     gained = {name: change.gained for name, change in changes.items() if change.gained}

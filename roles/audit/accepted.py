@@ -113,7 +113,7 @@ def read_entries(path: Path) -> list[Entry]:
 
 
 def _problems(entry: Any) -> Iterator[str]:
-    """Return what is wrong with an entry, and what is expected."""
+    """Return the problems of an entry, each with the expected value."""
     if not isinstance(entry, dict):
         yield f": {quote(entry)}; expected: {', '.join(_EXPECTED)}"
         return

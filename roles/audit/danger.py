@@ -23,7 +23,7 @@ _POWERS: Final[Mapping[str, tuple[str, str]]] = {
     "iam:CreatePolicyVersion": ("policy", "administrator access"),
     "sts:AssumeRole": ("role", "access of every role"),
 }
-"""What an action gives if it is allowed on all resources of this type in the account."""
+"""The power that an action gives if it is allowed on all resources of this type in the account."""
 
 
 def kind_of(verdict: Verdict) -> str:

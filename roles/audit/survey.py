@@ -239,7 +239,7 @@ def _unmatched(entries: Sequence[Entry], account: str, roles: Sequence[RoleResul
 
 
 def _data_sources(account: Account, skipped: list[str], *, alone: bool) -> Iterator[DataSource]:
-    """Find the data sources of all applications; append what cannot be listed to `skipped`.
+    """Find the data sources of all applications; append those that cannot be listed to `skipped`.
 
     Without the applications of the only Region, there is nothing to report, and the error is raised.
     """

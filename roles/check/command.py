@@ -292,7 +292,7 @@ def _summary(counts: Mapping[State, int]) -> str:
 def _answers(
     ask: Callable[[Subject], Finding | Iterable[Finding]], subject: Subject
 ) -> Iterator[Finding]:
-    """Return the answers to a question; without what it needs, or an answer of AWS, it is skipped."""
+    """Return the answers to a question, which is skipped without its resource or an answer of AWS."""
     try:
         found = ask(subject)
         if isinstance(found, Finding):

@@ -14,7 +14,7 @@ from roles.stack import RoleSettings
 def read_settings(
     account: Account, application_id: str, data_source_id: str
 ) -> tuple[RoleSettings | None, list[Finding]]:
-    """Return the settings that `adopt` would write, and what was found on the way.
+    """Return the settings that `adopt` would write, and the findings on the way.
 
     There are no settings if something is missing, or could not be read. Raises InputError for a data
     source that does not exist or is of an unknown connector.

@@ -82,9 +82,9 @@ def role_policy(subject: Subject) -> Finding:
 
 
 def _all_policies(subject: Subject) -> Finding:
-    """Ask whether the policies of the role together allow what the rendered policy allows.
+    """Ask whether the policies of the role together give the access of the rendered policy.
 
-    They may deny other requests, or under a condition: `requests_allowed` asks what IAM decides.
+    They may deny other requests, or under a condition: `requests_allowed` asks IAM.
     """
     role = subject.role
     if not role.complete:

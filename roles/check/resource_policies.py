@@ -152,7 +152,7 @@ def bucket_policy(subject: Subject) -> Finding:
 
 
 def _left_to(subject: Subject, owner: str, kind: str, prefix: str) -> Finding:
-    """Return what the policy must allow that only the account of the resource can read."""
+    """Return the actions that a policy must allow that only the account of the resource can read."""
     actions = dict.fromkeys(name for each in _requests(subject, prefix) for name in each.actions)
     return cannot_tell(
         f"only account {owner}, which owns the {kind}, can read its policy: it must allow "

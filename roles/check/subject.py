@@ -24,11 +24,11 @@ _T = TypeVar("_T")
 NO_APPLICATION: Final = skipped("there is no application")
 NO_ROLE: Final = skipped("there is no role")
 NO_VPC: Final = ok("the settings have no VPC")
-"""Answers to questions that need what does not exist."""
+"""Answers to questions about a resource that does not exist."""
 
 
 class MissingError(Exception):
-    """Raised when a question needs what does not exist; contains the answer to the question."""
+    """Raised when a question needs a resource that does not exist; contains the answer."""
 
     def __init__(self, answer: Finding) -> None:
         """Store the answer."""
@@ -99,7 +99,7 @@ class Subject:
         return f"{self.settings.command(name, value, *members)} && {self.up_command}"
 
     def edit(self, name: str, value: str) -> str:
-        """Return what to write into the stack's configuration for a setting that no command sets."""
+        """Return the edit of the stack's configuration for a setting that no command sets."""
         key = property_path(self.settings.args.paths[name])
         file = f"Pulumi.{self.settings.stack.rpartition('/')[2]}.yaml"
         return f"in {file}, set {key} to {value}, then {self.up_command}"
