@@ -30,7 +30,7 @@ data sources, each with a secret and a role, are read from a server that answers
 
 def main() -> None:
     """Measure everything, and write the page."""
-    rows = [*start.rows(), *engine.rows(1, 10), *engine.rows(100, 2), *reading.rows()]
+    rows = [*start.rows(), *engine.rows(1, 6), *engine.rows(100, 2), *reading.rows()]
     text = _PAGE.format(
         date=dt.datetime.now(tz=dt.UTC).date(),
         versions=versions(),
