@@ -18,6 +18,7 @@ _PLAIN_ARGUMENT: Final = r"(?!-)[A-Za-z0-9_./:@%+,-]+"
 """Text that POSIX shells leave unchanged. It excludes = and ~, which zsh and others expand."""
 _LIKE_A_SECRET: Final = "(?i)pass|pwd|secret|token"
 """Matches the keys whose values Pulumi takes for secrets (`looksLikeSecret` in its commands)."""
+_BOOLEAN: Final = "--type bool"
 _PLACEHOLDERS_OF_DIGITS: Final = ("ACCOUNT_ID", "TAG_VALUE")
 """The placeholders that a user may replace by digits."""
 
@@ -65,22 +66,25 @@ def write_command(path: PropertyPath, value: str | None, *, secret: bool) -> str
     if value is None or escape(key) != key or "\\" in key:
         return f"edit Pulumi.{quote_argument(name.rpartition('/')[2])}.yaml"
     stack, argument = quote_argument(name), quote_argument(key)
-    option = " --path" if key != path[0] else ""
-    remove = f"pulumi config rm --stack {stack}{option} -- {argument}"
+    in_object = key != path[0]
+    at = f"--stack {stack}{' --path' * in_object}"
+    remove = f"pulumi config rm {at} -- {argument}"
     if value == REMOVE:
         return remove
-    is_boolean = value in ("true", "false")
-    # Exactly one of these options is allowed. Without --secret or --plaintext, Pulumi rejects an ARN as
-    # the value of a key that looks like that of a secret. With --path and --plaintext, digits become a
-    # number.
-    looks_like_secret = re.search(_LIKE_A_SECRET, key)
+    kind = "--secret" if secret else _type_in_object(key, value) if in_object else "--plaintext"
+    command = f"pulumi config set {at} {kind} -- {argument} {quote_argument(value)}"
+    # Without the removal, an entry that is a string stays one.
+    return f"{remove} && {command}" if kind == _BOOLEAN else command
+
+
+def _type_in_object(key: str, value: str) -> str:
+    """Return the option with which Pulumi stores a value in an object as it is; it allows only one."""
+    if value in ("true", "false"):
+        return _BOOLEAN
+    # With --plaintext, digits become a number. With --type, Pulumi rejects an ARN if the key looks like
+    # that of a secret.
     may_be_number = value.isdigit() or value in _PLACEHOLDERS_OF_DIGITS
-    is_plain = not option or (looks_like_secret and not may_be_number and not is_boolean)
-    typed = "--type bool" if is_boolean else "--type string"
-    kind = "--secret" if secret else "--plaintext" if is_plain else typed
-    command = f"pulumi config set --stack {stack}{option} {kind} -- {argument} {quote_argument(value)}"
-    # Pulumi keeps the type of a member that is a string.
-    return f"{remove} && {command}" if is_boolean and option else command
+    return "--plaintext" if re.search(_LIKE_A_SECRET, key) and not may_be_number else "--type string"
 
 
 def _stack_name() -> str:

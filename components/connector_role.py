@@ -9,7 +9,7 @@ AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NotRequired, TypedDict, cast
 from uuid import uuid4
 from weakref import WeakKeyDictionary
@@ -232,46 +232,39 @@ class ConnectorRole(pulumi.ComponentResource):
     def _policies(
         self, name: str, arguments: Arguments, connector: Connector
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-        """Return the trust policy and the role policy, once all settings that can be known are valid."""
-        credentials = self._lookup_credentials(arguments)
+        """Return the trust policy and the role policy, after validation with the values of Outputs."""
+        location = self._lookup_credentials(arguments)
         outputs = {key: value for key, value in arguments.items() if has_outputs(value)}
-
-        def validate_resolved(
-            location: Any, values: Mapping[str, object], secrets: Collection[str]
-        ) -> ValidationResult:
-            unknown = is_unknown(location)
-            resolved = arguments.resolved(values, secrets)
-            result = validate(name, resolved, None if unknown else Location(*location))
-            for warning in result.warnings:
-                pulumi.warn(warning, self)
-            return cast("ValidationResult", pulumi.UNKNOWN) if unknown else result
-
         result: Any
         if not outputs:
-            result = credentials.apply(
-                lambda location: validate_resolved(location, {}, ()), run_with_unknowns=True
+            result = location.apply(
+                lambda found: self._validate(name, arguments, found), run_with_unknowns=True
             )
             return result.trust_policy, result.role_policy
 
-        # `Output.all` resolves these, too: `apply` does not pass on whether a value was secret.
-        secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
-        everything = pulumi.Output.all(location=credentials, values=outputs, secret=secret)
-        # One secret or unknown setting must not make both policies secret or unknown. Therefore `result`
-        # is neither (a policy that is not ready is None), and each policy then depends on its settings.
-        result = pulumi.Output.unsecret(
-            everything.apply(
-                lambda known: validate_resolved(
-                    known["location"],
-                    known["values"],
-                    [key for key, is_secret in known["secret"].items() if is_secret],
-                ),
-                run_with_unknowns=True,
-            )
-        )
+        # `apply` gets the values alone; messages must hide those that are secret.
+        are_secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
+
+        def validate_resolved(found: list[Any]) -> ValidationResult:
+            secrets = [key for key, is_secret in found[2].items() if is_secret]
+            return self._validate(name, arguments.resolved(found[1], secrets), found[0])
+
+        resolved = pulumi.Output.all(location, outputs, are_secret)
+        result = resolved.apply(validate_resolved, run_with_unknowns=True)
+        # Each policy is as secret and as unknown as the settings in it, and not as all settings.
+        result = pulumi.Output.unsecret(result)
         return (
             depending_on(result.trust_policy, *map(arguments.get, TRUST_POLICY_SETTINGS)),
             depending_on(result.role_policy, *map(arguments.get, role_policy_settings(connector))),
         )
+
+    def _validate(self, name: str, arguments: Arguments, location: Any) -> ValidationResult:
+        """Validate the settings against the provider; unknown if the provider's account is unknown."""
+        known = not is_unknown(location)
+        result = validate(name, arguments, Location(*location) if known else None)
+        for warning in result.warnings:
+            pulumi.warn(warning, self)
+        return result if known else cast("ValidationResult", pulumi.UNKNOWN)
 
     def _lookup_credentials(self, arguments: Arguments) -> pulumi.Output[Location]:
         """Look up the provider's account and partition, and its Region if no setting specifies one."""
@@ -352,18 +345,19 @@ def _shown_in_arn(arguments: Arguments) -> list[object]:
 
 
 def _secret_outputs(arguments: Arguments, connector: Connector) -> list[str]:
-    """Return the outputs of the role into which the provider copies settings that may be secret.
+    """Return the outputs of the role that contain a setting that may be secret, because it is an Output.
 
-    The engine cannot follow secrets through the provider. Plain settings are not secret: their outputs
-    stay visible in previews.
+    The provider builds these outputs, so the engine does not know that they contain a secret.
     """
-    copied = {
+    contents = {
         "inlinePolicies": role_policy_settings(connector),
         "tagsAll": ("tags",),
         "arn": ("application_id", *ROLE_ARN_SETTINGS),
     }
     return [
-        output for output, names in copied.items() if any(map(has_outputs, map(arguments.get, names)))
+        output
+        for output, settings in contents.items()
+        if any(has_outputs(arguments.get(setting)) for setting in settings)
     ]
 
 

@@ -77,15 +77,8 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
         try:
             validate(name, member)
         except SettingsError as error:
-            # A problem with a default concerns several members: report it once. `error.problems` repeats
-            # those of the keys. A key that is null counts as not set, so that a required one has two
-            # problems: report only that of the key.
-            of_keys = {problem.path: problem for problem in member.problems}
-            problems += [
-                problem
-                for problem in error.problems
-                if problem not in problems and of_keys.get(problem.path) in (None, problem)
-            ]
+            # Report a problem with a default once, not for every member.
+            problems += [problem for problem in error.problems if problem not in problems]
     if problems:
         raise SettingsError(problems)
     warnings = top.warnings
@@ -170,32 +163,22 @@ def _check_defaults(top: Arguments) -> None:
 
 
 def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_tags: bool) -> Arguments:
-    """Return the settings of one member, with the defaults for those that it leaves out."""
-    default_vpc_applies = _may_use_vpc(given.get(KEYS["connector"]) or DEFAULT)
-
-    def is_own(setting: str) -> bool:
-        scope = SETTINGS[setting].scope
-        if scope is Scope.DEFAULT:
-            applies = setting != "vpc_configuration" or default_vpc_applies
-            return not applies or KEYS[setting] in given
-        return scope is Scope.MEMBER
-
-    own = {KEYS[setting]: setting for setting in SETTINGS if is_own(setting)}
-    values = {**top, **{setting: given.get(key) for key, setting in own.items()}}
+    """Return the settings of one member, with those of the top level that it inherits."""
+    inherited = [name for name in SETTINGS if _is_inherited(name, given)]
+    values = {name: top[name] if name in inherited else given.get(KEYS[name]) for name in SETTINGS}
+    for name, value in values.items():
+        if value == {} and SETTINGS[name].scope is Scope.DEFAULT:
+            values[name] = None  # like "", an empty object switches a default off
+    own_tags = as_mapping(given.get("tags"))
+    # Wrong tags of the top level are reported there.
+    if own_tags and not any(problem.setting == "tags" for problem in top.problems):
+        values["tags"] = {**as_mapping(top["tags"]), **own_tags}
+    own_keys = [KEYS[name] for name in SETTINGS if name not in inherited]
     paths = {
-        name: (*at.path, *path) if path[0] in own else top.paths[name]
+        name: (*at.path, *path) if path[0] in own_keys else top.paths[name]
         for name, path in PACKAGE_INPUTS.items()
     }
-    own_tags, common_tags = as_mapping(given.get("tags")), as_mapping(top["tags"])
-    has_problem = any(problem.setting == "tags" for problem in top.problems)
-    if own_tags and not has_problem:
-        values["tags"] = {**common_tags, **own_tags}
-    # Like "", an empty object switches a default off.
-    for setting, value in values.items():
-        if value == {} and SETTINGS[setting].scope is Scope.DEFAULT:
-            values[setting] = None
-    # Tags of the top level are among those of every member.
-    secrets = [each for each in top.secrets if each not in own.values() or each == "tags"]
+    secrets = [name for name in top.secrets if name in inherited or name == "tags"]
     # Problems that only the credentials show come after other roles: it is not the only role.
     member = Arguments(values, paths, secrets, in_stack=True)
     _check_keys(given, member, at)
@@ -205,6 +188,16 @@ def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_t
     protect = False if protect == BLANK else read_protect(protect, protect_at)
     member.protect = top.protect if protect is None else protect
     return member
+
+
+def _is_inherited(name: str, given: Mapping[str, Any]) -> bool:
+    """Return whether a member has the value of a setting from the top level."""
+    scope = SETTINGS[name].scope
+    if scope is not Scope.DEFAULT:
+        return scope is Scope.STACK
+    if name == "vpc_configuration" and not _may_use_vpc(given.get(KEYS["connector"]) or DEFAULT):
+        return False
+    return KEYS[name] not in given
 
 
 def _may_use_vpc(connector_name: object) -> bool:

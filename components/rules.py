@@ -67,10 +67,10 @@ class ReadSettings(NamedTuple):
             if isinstance(value, ParsedText):
                 yield self.arguments.at(name), value
         if self.network:
-            at = self.arguments.at("vpc_configuration")  # all that messages name if it is secret
+            at = self.arguments.at("vpc_configuration")
             for name, texts in self.network.items():
                 for index, text in texts.items():
-                    yield at._replace(path=(*self.arguments.paths[name], index)), text
+                    yield at.list_of_vpc(name).entry(index), text
 
 
 def show_location(part: str, arguments: Arguments) -> str:

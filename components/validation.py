@@ -79,16 +79,17 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
 
 
 def _check_presence(setting: Setting, connector: Connector | None, arguments: Arguments) -> None:
-    """Report a setting that is required and not set."""
+    """Report a setting that is required and not set, unless its key has been reported, as null."""
+    at = arguments.at(setting.name)
+    if any(problem.path == at.path for problem in arguments.problems):
+        return
     if setting.required or (setting.name == "region" and arguments.in_stack):
         reason = ""
     elif connector and connector.need(setting.name) is Need.REQUIRED:
         reason = f": the connector {connector.name} needs it, see {connector.page}"
     else:
         return
-    arguments.at(setting.name).reject(
-        f"is required and not set{reason}", setting.kind.expected, setting.kind.placeholder
-    )
+    at.reject(f"is required and not set{reason}", setting.kind.expected, setting.kind.placeholder)
 
 
 def _skip_unknown(setting: Setting, arguments: Arguments) -> None:
@@ -195,8 +196,8 @@ def _check_size(role_policy: str, settings: ReadSettings) -> None:
     name = role_name.text if role_name else formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
     size = len("".join(policies.with_role_name(role_policy, name).split()))
     if size > formats.MAXIMUM_INLINE_SIZE:
-        at = settings.arguments.at("vpc_configuration")
-        at._replace(path=settings.arguments.paths["subnet_ids"]).reject(
+        at = settings.arguments.at("vpc_configuration").list_of_vpc("subnet_ids")
+        at.reject(
             f"the role policy has {at.show(f'{size:,}')} characters without whitespace",
             f"at most {formats.MAXIMUM_INLINE_SIZE:,} characters; use fewer subnets",
         )

@@ -137,8 +137,8 @@ FAULTS: Final = (
     Fault(
         "a common tag wins over an entry's",
         "components/data_sources.py",
-        "{**common_tags, **own_tags}",
-        "{**own_tags, **common_tags}",
+        '{**as_mapping(top["tags"]), **own_tags}',
+        '{**own_tags, **as_mapping(top["tags"])}',
         "tests/components/test_data_sources.py::test_a_member_has_the_defaults_of_the_settings_that_it_leaves_out",
     ),
     Fault(
@@ -151,8 +151,8 @@ FAULTS: Final = (
     Fault(
         "a connector without a VPC gets the network statements of the default",
         "components/data_sources.py",
-        'applies = setting != "vpc_configuration" or default_vpc_applies',
-        "applies = True",
+        'if name == "vpc_configuration" and not _may_use_vpc',
+        'if name == "" and not _may_use_vpc',
         "tests/components/test_data_sources.py::test_a_default_vpc_applies_to_connectors_that_support_one_and_the_others_are_named",
     ),
     Fault(
@@ -186,14 +186,14 @@ FAULTS: Final = (
     Fault(
         "a printed command sets a secret as plain text",
         "components/commands.py",
-        '"--secret" if secret else "--plaintext" if is_plain else typed',
-        '"--plaintext" if is_plain else typed',
+        '"--secret" if secret else _type_in_object',
+        "_type_in_object",
         "tests/components/test_messages.py::test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys",
     ),
     Fault(
         "a printed command keeps the text of a boolean",
         "components/commands.py",
-        "if is_boolean and option else",
+        "if kind == _BOOLEAN else",
         "if False else",
         "tests/components/test_data_sources.py::test_every_problem_of_every_member_is_reported_at_once_by_its_path",
     ),
