@@ -113,6 +113,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _context(text: str) -> tuple[str, str]:
+    """Return a condition key and its value; raises argparse's error for other text."""
+    key, separator, value = text.partition("=")
+    # The key of a tag may contain spaces.
+    if not separator or not re.fullmatch(r"[A-Za-z0-9-]+:\S(?:.*\S)?", key):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a condition key with a value: expected KEY=VALUE, such as "
+            "aws:SourceVpc=vpc-1"
+        )
+    return key, value
+
+
 def run(options: argparse.Namespace, output: Output) -> int:
     """Ask all questions about each role, print the answers, and return the exit code."""
     stated = _stated(options.context)
@@ -158,6 +170,22 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return _exit_code(_counts(every), unanswered=unanswered)
 
 
+def _stated(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the values of each key, in its first spelling: IAM ignores the case of keys.
+
+    Raises InputError for a key that is both absent and has a value.
+    """
+    given: dict[str, tuple[str, list[str]]] = {}
+    for key, value in context:
+        given.setdefault(key.lower(), (key, []))[1].append(value)
+    for key, values in given.values():
+        if "" in values and any(values):
+            raise InputError(
+                f"--context states that {key} is absent, and that it has a value: pass only one"
+            )
+    return {key: [*filter(None, values)] for key, values in given.values()}
+
+
 def _check_options(options: argparse.Namespace) -> None:
     """Raise InputError unless the options name either a stack or one data source."""
     by_id = (options.application, options.data_source_id)
@@ -182,16 +210,36 @@ def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSetting
     return selected
 
 
-def _counts(answers: Iterable[Answer]) -> dict[State, int]:
-    states = [finding.state for _, finding in answers]
-    return {state: states.count(state) for state in State}
-
-
 def _ask_all(subject: Subject) -> list[Answer]:
     """Ask all questions about one role."""
     hide = subject.settings.secrecy.hide
     with _hidden(subject.settings.secrecy):
         return [(question, hide(each)) for question, ask in QUESTIONS for each in _answers(ask, subject)]
+
+
+def _answers(
+    ask: Callable[[Subject], Finding | Iterable[Finding]], subject: Subject
+) -> Iterator[Finding]:
+    """Return the answers to a question, which is skipped without its resource or an answer of AWS."""
+    try:
+        found = ask(subject)
+        if isinstance(found, Finding):
+            yield found
+        else:
+            yield from found
+    except MissingError as missing:
+        yield missing.answer
+    except (OddAnswerError, *UNREACHABLE) as error:
+        yield unread(error, subject.settings.secrecy.message)
+    except ClientError as error:
+        if is_bad_credentials(error):
+            raise
+        if is_unanswered(error):
+            yield skipped(_UNANSWERED)
+        elif is_denied(error):
+            yield not_allowed(failed_action(error))
+        else:
+            yield unread(error, subject.settings.secrecy.message)
 
 
 @contextmanager
@@ -223,6 +271,11 @@ def _document(
     return document
 
 
+def _plain(question: str, answer: Finding) -> dict[str, object]:
+    shown = {"question": question, **answer._asdict(), "fix": "\n".join(answer.fix)}
+    return {name: value for name, value in shown.items() if value}
+
+
 def _report(answers: Mapping[str, Sequence[Answer]], output: Output, *, verbose: bool) -> None:
     """Print the answers, with the most serious first, and their number."""
     # Entries that share a key or an index share its answers, and their fix.
@@ -243,77 +296,6 @@ def _matters(answer: Finding) -> bool:
     return answer.state in _SERIOUS and (answer.state is not State.SKIPPED or bool(answer.action))
 
 
-def _stated(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Return the values of each key, in its first spelling: IAM ignores the case of keys.
-
-    Raises InputError for a key that is both absent and has a value.
-    """
-    given: dict[str, tuple[str, list[str]]] = {}
-    for key, value in context:
-        given.setdefault(key.lower(), (key, []))[1].append(value)
-    for key, values in given.values():
-        if "" in values and any(values):
-            raise InputError(
-                f"--context states that {key} is absent, and that it has a value: pass only one"
-            )
-    return {key: [*filter(None, values)] for key, values in given.values()}
-
-
-def _exit_code(counts: Mapping[State, int], *, unanswered: bool) -> int:
-    if counts[State.PROBLEM]:
-        return PROBLEMS
-    if unanswered:
-        return COULD_NOT_LOOK
-    return CANNOT_TELL if counts[State.CANNOT_TELL] else FINE
-
-
-def _context(text: str) -> tuple[str, str]:
-    """Return a condition key and its value; raises argparse's error for other text."""
-    key, separator, value = text.partition("=")
-    # The key of a tag may contain spaces.
-    if not separator or not re.fullmatch(r"[A-Za-z0-9-]+:\S(?:.*\S)?", key):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a condition key with a value: expected KEY=VALUE, such as "
-            "aws:SourceVpc=vpc-1"
-        )
-    return key, value
-
-
-def _summary(counts: Mapping[State, int]) -> str:
-    problems, notes = counts[State.PROBLEM], counts[State.NOTE]
-    text = f"{counts[State.OK]} ok, {problems} problem{'s' * (problems != 1)}"
-    text += f", {counts[State.SKIPPED]} skipped"
-    if notes:
-        text += f", {notes} note{'s' * (notes != 1)}"
-    unclear = counts[State.CANNOT_TELL]
-    return f"{text}, {unclear} cannot tell" if unclear else text
-
-
-def _answers(
-    ask: Callable[[Subject], Finding | Iterable[Finding]], subject: Subject
-) -> Iterator[Finding]:
-    """Return the answers to a question, which is skipped without its resource or an answer of AWS."""
-    try:
-        found = ask(subject)
-        if isinstance(found, Finding):
-            yield found
-        else:
-            yield from found
-    except MissingError as missing:
-        yield missing.answer
-    except (OddAnswerError, *UNREACHABLE) as error:
-        yield unread(error, subject.settings.secrecy.message)
-    except ClientError as error:
-        if is_bad_credentials(error):
-            raise
-        if is_unanswered(error):
-            yield skipped(_UNANSWERED)
-        elif is_denied(error):
-            yield not_allowed(failed_action(error))
-        else:
-            yield unread(error, subject.settings.secrecy.message)
-
-
 def _parts(question: str, answer: Finding, entries: Sequence[str]) -> Iterator[Part]:
     name, state = f"{question} {answer.subject}".strip(), f"{answer.state:8} "
     yield Line(f"{state}{name}: {answer.text}", len(state), _COLORS[answer.state])
@@ -326,6 +308,24 @@ def _parts(question: str, answer: Finding, entries: Sequence[str]) -> Iterator[P
         yield f"{'':9}{before}{f'{number}. ' if len(answer.fix) > 1 else ''}{step}"
 
 
-def _plain(question: str, answer: Finding) -> dict[str, object]:
-    shown = {"question": question, **answer._asdict(), "fix": "\n".join(answer.fix)}
-    return {name: value for name, value in shown.items() if value}
+def _counts(answers: Iterable[Answer]) -> dict[State, int]:
+    states = [finding.state for _, finding in answers]
+    return {state: states.count(state) for state in State}
+
+
+def _summary(counts: Mapping[State, int]) -> str:
+    problems, notes = counts[State.PROBLEM], counts[State.NOTE]
+    text = f"{counts[State.OK]} ok, {problems} problem{'s' * (problems != 1)}"
+    text += f", {counts[State.SKIPPED]} skipped"
+    if notes:
+        text += f", {notes} note{'s' * (notes != 1)}"
+    unclear = counts[State.CANNOT_TELL]
+    return f"{text}, {unclear} cannot tell" if unclear else text
+
+
+def _exit_code(counts: Mapping[State, int], *, unanswered: bool) -> int:
+    if counts[State.PROBLEM]:
+        return PROBLEMS
+    if unanswered:
+        return COULD_NOT_LOOK
+    return CANNOT_TELL if counts[State.CANNOT_TELL] else FINE
