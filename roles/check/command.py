@@ -127,7 +127,7 @@ def _context(text: str) -> tuple[str, str]:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Ask all questions about each role, print the answers, and return the exit code."""
-    stated = _stated(options.context)
+    stated_context = _by_key(options.context)
     _check_options(options)
     answers: dict[str, list[Answer]] = {}
     if options.stack:
@@ -136,32 +136,28 @@ def run(options: argparse.Namespace, output: Output) -> int:
         account = Account(selected[0].region, output)
     else:
         account = Account(options.application.region, output)
-        wanted, caller = options.application.account, account.caller()["Account"]
-        if wanted not in (None, caller):
-            raise InputError(
-                f"--application is in account {wanted}, and the credentials are for account {caller}: "
-                "name a profile of that account in AWS_PROFILE"
-            )
+        _check_account(options.application.account, account)
         settings, findings = read_settings(account, options.application.id, options.data_source_id)
         selected = [settings] if settings else []
         stack = Stack(selected, has_data_sources=False)
         answers[COMPONENT] = [("data source", finding) for finding in findings]
-    # The first subject asks for the caller in the main thread, where a profile with MFA asks for a code.
+    # The answers about one role also depend on the other roles of the stack.
     entries: list[Subject] = []
     for role in stack.roles:
-        with _hidden(role.secrecy):
-            entries.append(Subject(role, account, output, stated, entries))
+        # The first subject asks for the caller: in this thread, a profile with MFA can ask for a code.
+        with _hidden_messages(role.secrecy):
+            entries.append(Subject(role, account, output, stated_context, entries))
     subjects = [subject for subject in entries if subject.settings in selected]
     for subject, found in zip(subjects, read_each(_ask_all, subjects, output, "roles"), strict=True):
         answers.setdefault(subject.settings.component, []).extend(found)
     if options.json:
-        shown = _document(answers, subjects, has_entries=stack.has_data_sources)
-        given = {"context": stated} if stated else {}
         of = {"stack": options.stack} if options.stack else {"dataSource": options.data_source_id}
-        output.json({**of, **given, **shown})
+        context = {"context": stated_context} if stated_context else {}
+        shown = _document(answers, subjects, has_entries=stack.has_data_sources)
+        output.json({**of, **context, **shown})
     else:
         _report(answers, output, verbose=options.verbose)
-        for key, values in stated.items():
+        for key, values in stated_context.items():
             output.show(f"with --context: {key} is {', '.join(values) or 'absent'}")
     every = [answer for found in answers.values() for answer in found]
     unanswered = any(finding.action for _, finding in every)
@@ -170,7 +166,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return _exit_code(_counts(every), unanswered=unanswered)
 
 
-def _stated(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def _by_key(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Return the values of each key, in its first spelling: IAM ignores the case of keys.
 
     Raises InputError for a key that is both absent and has a value.
@@ -210,10 +206,20 @@ def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSetting
     return selected
 
 
+def _check_account(wanted: str | None, account: Account) -> None:
+    """Raise InputError if the application is in another account than the credentials."""
+    caller = account.caller()["Account"]
+    if wanted not in (None, caller):
+        raise InputError(
+            f"--application is in account {wanted}, and the credentials are for account {caller}: "
+            "name a profile of that account in AWS_PROFILE"
+        )
+
+
 def _ask_all(subject: Subject) -> list[Answer]:
     """Ask all questions about one role."""
     hide = subject.settings.secrecy.hide
-    with _hidden(subject.settings.secrecy):
+    with _hidden_messages(subject.settings.secrecy):
         return [(question, hide(each)) for question, ask in QUESTIONS for each in _answers(ask, subject)]
 
 
@@ -223,10 +229,7 @@ def _answers(
     """Return the answers to a question, which is skipped without its resource or an answer of AWS."""
     try:
         found = ask(subject)
-        if isinstance(found, Finding):
-            yield found
-        else:
-            yield from found
+        yield from [found] if isinstance(found, Finding) else found
     except MissingError as missing:
         yield missing.answer
     except (OddAnswerError, *UNREACHABLE) as error:
@@ -243,7 +246,7 @@ def _answers(
 
 
 @contextmanager
-def _hidden(secrecy: Secrecy) -> Generator[None]:
+def _hidden_messages(secrecy: Secrecy) -> Generator[None]:
     """Hide AWS's messages, which may contain values of secret settings."""
     try:
         yield
@@ -288,7 +291,7 @@ def _report(answers: Mapping[str, Sequence[Answer]], output: Output, *, verbose:
         shown.sort(key=lambda answer: _SERIOUS.index(answer[1].state))
     for answer in shown:
         output.show(*_parts(*answer, entries[answer] if len(answers) > 1 else ()))
-    output.show(*("" for _ in shown[:1]), _summary(_counts(entries)))
+    output.show(*([""] if shown else []), _summary(_counts(entries)))
 
 
 def _matters(answer: Finding) -> bool:
