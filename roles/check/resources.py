@@ -80,7 +80,7 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
     )
 
 
-# The secret and its key.
+# The secret, and the keys of the secret and the bucket.
 
 
 def secret(subject: Subject) -> Finding:
@@ -139,26 +139,24 @@ def _other_secret(subject: Subject, arn: str) -> Finding:
 
 
 def secret_encryption(subject: Subject) -> Iterator[Finding]:
-    """Ask whether the role can decrypt the secret."""
-    if subject.secret_arn is None:
-        if not subject.settings.get("bucket_name"):
-            yield ok("the role reads neither a secret nor a bucket")
-    else:
+    """Ask whether the role can decrypt the secret and its current version, which may have other keys."""
+    if subject.secret_arn:
         yield _encryption_of_secret(subject, subject.secret_arn, subject.secret.get("KmsKeyId"))
+    elif not subject.settings.get("bucket_name"):
+        yield ok("the role reads neither a secret nor a bucket")
 
 
 def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Finding:
-    wanted = subject.key_arn
+    wanted, actual = subject.key_arn, _actual_key(subject, key_id)
     is_own = Arn.of(arn).account == subject.account_id
-    if not is_own and wanted != key_id and subject.account.customer_managed_key(key_id) is None:
-        key = wanted or "KEY_ARN"
-        update = aws_command("secretsmanager update-secret", secret_id=arn, kms_key_id=key)
-        return problem(f"the secret is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}", update)
-    answer = _same_key(subject, "the secret", key_id)
+    if actual is None and not is_own:
+        fix = aws_command("secretsmanager update-secret", secret_id=arn, kms_key_id=wanted or "KEY_ARN")
+        return problem(f"the secret is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}", fix)
+    answer = _same_key(subject, "the secret", actual)
     if answer.state is State.PROBLEM:
         return answer
     try:
-        versions = subject.account.secret_versions(arn)
+        current = _keys_of_current_version(subject, arn)
     except ClientError as error:
         if not is_denied(error):
             raise
@@ -166,16 +164,10 @@ def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Fin
             f"{answer.text}, but its current version may still be encrypted with an earlier key",
             f"allow {action(error.operation_name)}: docs/audit.md",
         )
-    # Whoever changes the key without kms:Encrypt for the new one leaves existing versions as they are:
-    # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
-    current = [
-        key
-        for version in versions
-        if "AWSCURRENT" in version.get("VersionStages", ())
-        for key in version["KmsKeyIds"]
-    ]
+    # At this point, key_id and the key in the settings are the same, possibly by an alias.
     if not current or {wanted, key_id}.intersection(current):
         return answer
+    # Every role can use the key that AWS manages in its account.
     usable = {wanted, None} if is_own else {wanted}
     if any(_managed_key(subject, key) in usable for key in current):
         return answer
@@ -183,6 +175,20 @@ def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Fin
         f"the current version of the secret is still encrypted with {', '.join(current)}",
         _put_secret_value(arn),
     )
+
+
+def _keys_of_current_version(subject: Subject, arn: str) -> list[str]:
+    """Return the keys that encrypt the current version of a secret.
+
+    Whoever changes the key of the secret without kms:Encrypt for the new one leaves its versions as they
+    are: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
+    """
+    return [
+        key
+        for version in subject.account.secret_versions(arn)
+        if "AWSCURRENT" in version.get("VersionStages", ())
+        for key in version["KmsKeyIds"]
+    ]
 
 
 def _managed_key(subject: Subject, key: str) -> str | None:
@@ -208,28 +214,31 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
         return _unseen_bucket(subject, error)
     encrypted = f"bucket {subject.show(bucket, 'bucket_name')}"
     is_source = subject.settings.connector.bucket_is_source
-    key = Arn.of(key_id or "")
-    if key_id and is_source and key_id == subject.key_arn:
-        actual = key_id
-    elif key_id and not is_source and (key.region, key.account) != (subject.region, subject.account_id):
-        # It cannot be looked up. Only its alias would show that AWS manages it.
-        actual = None if is_aws_alias(key_id) else key_id
-    else:
-        actual = subject.account.customer_managed_key(key_id)
+    actual = _actual_key(subject, key_id) if is_source else _key_of_files(subject, key_id)
     if actual is None and algorithm != S3_KEYS and subject.bucket_owner != subject.account_id:
+        or_key = "; or with a customer managed key, and set kmsKeyId" if is_source else ""
         return problem(
             f"{encrypted} is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}",
-            f"{_encrypt_bucket(subject, bucket)}"
-            f"{'; or with a customer managed key, and set kmsKeyId' if is_source else ''}",
+            f"{_encrypt_bucket(subject, bucket)}{or_key}",
         )
     if is_source:
-        return _same_key(subject, encrypted, key_id)
+        return _same_key(subject, encrypted, actual)
     if actual is None:
         return ok(f"{encrypted} is encrypted with {_AWS_MANAGED}")
     return problem(
         f"{encrypted} is encrypted with {actual}, and no setting lets the role decrypt files",
         _encrypt_bucket(subject, bucket),
     )
+
+
+def _key_of_files(subject: Subject, key_id: str | None) -> str | None:
+    """Return the ARN of the key of a bucket with files; None if AWS manages it."""
+    key = Arn.of(key_id or "")
+    is_elsewhere = (key.region, key.account) != (subject.region, subject.account_id)
+    # It cannot be looked up elsewhere: then, only an alias shows that AWS manages it.
+    if key_id and is_elsewhere and not is_aws_alias(key_id):
+        return key_id
+    return subject.account.customer_managed_key(key_id)
 
 
 def _encrypt_bucket(subject: Subject, bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> str:
@@ -244,11 +253,15 @@ def _encrypt_bucket(subject: Subject, bucket: str, default: str = '{"SSEAlgorith
     return f"{command}, and upload the objects again, because existing objects keep their encryption"
 
 
-def _same_key(subject: Subject, encrypted: str, key_id: str | None) -> Finding:
-    """Ask whether a key is the one in the settings."""
-    wanted = subject.key_arn
+def _actual_key(subject: Subject, key_id: str | None) -> str | None:
+    """Return the ARN of a key by its ARN or alias; None if AWS manages it."""
     # Comparing an ARN does not need permission to read the key.
-    actual = wanted if key_id == wanted else subject.account.customer_managed_key(key_id)
+    return key_id if key_id == subject.key_arn else subject.account.customer_managed_key(key_id)
+
+
+def _same_key(subject: Subject, encrypted: str, actual: str | None) -> Finding:
+    """Ask whether a key is the one in the settings; None stands for a key that AWS manages."""
+    wanted = subject.key_arn
     if actual == wanted:
         return ok(f"{encrypted} is encrypted with {wanted or _AWS_MANAGED}")
     if actual is None:
@@ -342,8 +355,7 @@ def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
 
 def security_groups(subject: Subject) -> Finding:
     """Ask whether the security groups exist, in the VPC of the subnets."""
-    arns = needed(_network_arns(subject, "security-group/"), NO_VPC)
-    wanted = [Arn.of(arn).name for arn in arns]
+    wanted = [Arn.of(arn).name for arn in needed(_network_arns(subject, "security-group/"), NO_VPC)]
     found = {group["GroupId"]: group for group in subject.account.security_groups(wanted)}
     subnets = _subnets(subject, _network_arns(subject, "subnet/"))
     vpcs = sorted({subnet["VpcId"] for subnet in subnets.values()})
