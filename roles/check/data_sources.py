@@ -32,7 +32,7 @@ _ABOUT_THE_ROLE: Final = (
 )
 """Patterns for the errors of syncs, and their explanations; the most specific first."""
 _NOTHING, _PART, _CONNECTOR_TOO, _EVERYTHING = range(4)
-"""What a data source has of an entry: its secret or bucket, its connector too, or all that is set."""
+"""The part of an entry that a data source has: its secret or bucket, its connector too, or all of it."""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _WAIT: Final = "wait until it is ACTIVE"
 _NOT_ACTIVE: Final[Mapping[str, str]] = {
@@ -171,14 +171,15 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
     """Return the answer; None for a data source with a role of the stack, or nothing of this entry."""
     if isinstance(found, OddAnswerError):
         raise found
-    if found.get("roleArn") in (None, "", *(entry.settings.role_arn for entry in subject.entries)):
+    role_arn: str = found.get("roleArn") or ""
+    if role_arn in ("", *(entry.settings.role_arn for entry in subject.entries)):
         return None
     likeness, common = _likeness(subject, source, found)
     if likeness == _NOTHING:
         return None
     others = (_likeness(entry, source, found)[0] for entry in subject.entries if entry is not subject)
     of_others = max(others, default=_NOTHING)
-    role_arn: str = found["roleArn"]
+    fits_best = likeness > of_others
     try:
         exists = ignore_not_found(lambda: subject.account.role_arn(Arn.of(role_arn).name)) == role_arn
     except ClientError as error:
@@ -187,14 +188,15 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
         raise
     if exists:
         role = f"another role, {role_arn}"
-        is_ours = likeness == _EVERYTHING and likeness > of_others and not subject.data_sources
+        is_ours = likeness == _EVERYTHING and fits_best and not subject.data_sources
     else:
+        # No sync works under this role: a problem even if another entry fits as well.
         role = f"{role_arn}, a role that does not exist"
         is_ours = likeness >= max(_CONNECTOR_TOO, of_others)
     text = f"{source.name} {common}, and runs under {role}"
     if not is_ours:
         return note(text)
-    own = subject.settings.role_arn if likeness > of_others else None
+    own = subject.settings.role_arn if fits_best else None
     options = {**_options(subject, source), "role_arn": own or "ROLE_ARN"}
     update = aws_command("qbusiness update-data-source", **options)
     return problem(text, update if subject.find_role() else f"{subject.up_command}, then {update}")
@@ -203,20 +205,23 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
 def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, str]:
     """Return how well a data source fits the settings of an entry, and what they have in common."""
     uses, bucket = find_uses(found), entry.settings.get("bucket_name")
-    equal = bool(bucket) == bool(uses.buckets) and not any(_differences(entry, found))
+    # A bucket in the settings alone is no difference, but then the data source does not match either.
+    matches = bool(bucket) == bool(uses.buckets) and not any(_differences(entry, found))
     if source.index_id != entry.index_id:
         return _NOTHING, ""
     if not (entry.secret_arn or bucket):
         # Nothing but the connector identifies the data source, which may be anyone's.
         name = entry.settings.connector.name
-        return (_PART if equal and not entry.data_sources else _NOTHING), f"is of the connector {name}"
-    has_secret = entry.secret_arn and _is_named(entry.secret_arn, uses.secret_id, entry.account_id)
-    if equal:
+        return (_PART if matches and not entry.data_sources else _NOTHING), f"is of the connector {name}"
+    if matches:
         return _EVERYTHING, "matches the settings"
-    if not has_secret and bucket not in uses.buckets:
+    if entry.secret_arn and _is_named(entry.secret_arn, uses.secret_id, entry.account_id):
+        shared = "secret"
+    elif bucket in uses.buckets:
+        shared = "bucket"
+    else:
         return _NOTHING, ""
     same_connector = uses.type.upper() in entry.settings.connector.types.split()
-    shared = "secret" if has_secret else "bucket"
     return (_CONNECTOR_TOO if same_connector else _PART), f"has the stack's {shared}"
 
 
