@@ -69,7 +69,7 @@ def decisions(
     """Return whether statements allow each action of groups of requests, and why."""
     for group in groups:
         for action in group.actions:
-            yield _decision(subject, statements, _single(subject, group, action))
+            yield _decision(subject, statements, _request(subject, group, action))
 
 
 def _decision(
@@ -81,13 +81,14 @@ def _decision(
         if _depends_on(decision, keys):
             request = _with(request, read(subject, request))
             decision = decide(statements, request)
-    if _depends_on(decision, _OF_TIME):
-        time_keys = tuple(key for key in decision.unknown_keys if key.lower() in _OF_TIME)
-        now = decide(statements, _with(request, Context(_time(subject))))
-        if now.allowed is not Truth.CANNOT_TELL:
-            # Keep the keys: the answer reports that it holds only at this time.
-            return request, now._replace(unknown_keys=time_keys)
-    return request, decision
+    if not _depends_on(decision, _OF_TIME):
+        return request, decision
+    now = decide(statements, _with(request, Context(_time(subject))))
+    if now.allowed is Truth.CANNOT_TELL:
+        return request, decision
+    # Keep the keys of the time: by them, `for_now` reports that the decision holds only at this time.
+    time_keys = tuple(key for key in decision.unknown_keys if key.lower() in _OF_TIME)
+    return request, now._replace(unknown_keys=time_keys)
 
 
 def _depends_on(decision: Decision, keys: tuple[str, ...]) -> bool:
@@ -121,18 +122,19 @@ def context_advice(*found: Decision) -> str:
     return f"repeat with {options}" if options else "compare the statement by hand"
 
 
-def _single(subject: Subject, group: RequestGroup, action: str) -> Request:
+def _request(subject: Subject, group: RequestGroup, action: str) -> Request:
     """Return the request for one action, with its known context."""
     role = subject.find_role()
     unnamed = f"arn:{subject.partition}:iam::{subject.account_id}:role/"
     principal = RolePrincipal(role.arn, role.id) if role else RolePrincipal(unnamed, "")
     known = {**_of_principal(subject), **_of_request(subject, group, action)}
     complete = _complete(subject, group)
-    # The user states a key for all requests; known values of a request take precedence.
+    # The user states a key for all requests. What is certain about this request takes precedence.
+    partly_known = {key for key, texts in known.items() if any(text.example for text in texts)}
     stated = {
         key: values
         for key, values in subject.stated_context.items()
-        if (any(text.example for text in known[key]) if key in known else not key.startswith(complete))
+        if key in partly_known or not (key in known or key.startswith(complete))
     }
     return Request(action, group.resource, Context({**known, **stated}, complete), principal)
 
