@@ -114,26 +114,28 @@ def read_requirements(
     if secret_id:
         if secret := find(lambda: account.secret(secret_id), secret_id, faults):
             secret_arn, key_id = secret["ARN"], secret.get("KmsKeyId")
+        elif faults[0].state is State.SKIPPED and secret_id.startswith("arn:"):
+            secret_arn = secret_id  # the secret may exist
+        else:
+            unknown.append("secret")
     elif connector.secret is Need.REQUIRED:
+        unknown.append("secret")
         faults.append(
             invalid(
                 f"the configuration of {named} has no secretArn, and the connector {connector.name} "
                 f"needs a secret: see {connector.page}"
             )
         )
-    if faults and faults[0].state is State.SKIPPED and str(secret_id).startswith("arn:"):
-        secret_arn = secret_id  # the secret may exist
-    elif faults:
-        unknown.append("secret")
     bucket = _bucket(connector, uses, named, notes)
     if connector.bucket_is_source:
-        before = len(faults)
+        of_bucket: list[Finding] = []
         owner = uses.bucket_account or application_account
-        key_id = find(lambda: _bucket_key(account, bucket, owner, notes), str(bucket), faults)
-        if len(faults) > before and faults[-1].state is State.PROBLEM:
+        key_id = find(lambda: _bucket_key(account, bucket, owner, notes), str(bucket), of_bucket)
+        if any(fault.state is State.PROBLEM for fault in of_bucket):
             unknown.append("bucket")
+        faults += of_bucket
     key_arn = find(lambda: _customer_managed_key(account, key_id, notes), str(key_id), faults)
-    if faults:
+    if faults:  # without the secret or bucket, its key is unknown as well
         unknown.append("key")
     faults += _deletion(secret)
     role = _role(account, found, application_account, named, faults)

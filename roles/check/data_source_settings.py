@@ -28,6 +28,7 @@ def read_settings(
     if not connectors_of(kind):
         raise InputError(f"no connector of this program has the type {kind} of {data_source_id}")
     requirements, found = read_requirements(account, source)
+    # A fault has only a few words as its text, and its line as the detail; a note has no details.
     findings = [
         each._replace(text=each.details[0], details=()) if each.details else each for each in found
     ]
