@@ -17,7 +17,7 @@ from roles.errors import UNREACHABLE, OddAnswerError, is_denied, is_gone
 from roles.findings import Finding, ok, skipped
 from roles.output import Notes
 from roles.reading import read_each
-from roles.stack import Policies, RoleSettings, check_account, render
+from roles.stack import RoleSettings, check_account, render
 
 _T = TypeVar("_T")
 
@@ -72,14 +72,12 @@ class Subject:
             key.lower(): tuple(map(Text, values)) for key, values in stated_context.items()
         }
         self.time = datetime.now(UTC)
-        self.account = account
-        self.region = self.account.region
+        self.account, self.region = account, account.region
         caller = self.account.caller()
         self.caller, self.account_id = Arn.of(caller["Arn"]), caller["Account"]
         check_account(settings, self.account_id)
         self.partition = self.caller.partition
-        here = Location(self.partition, self.region, self.account_id)
-        self.policies: Policies = render(settings, here)
+        self.policies = render(settings, Location(self.partition, self.region, self.account_id))
 
     @property
     def up_command(self) -> str:
@@ -156,8 +154,7 @@ class Subject:
     @cached_property
     def network(self) -> set[str]:
         """The IDs of the subnets and security groups in the policy."""
-        arns = self.policies.resources("ec2:CreateNetworkInterface")
-        return {Arn.of(arn).name for arn in arns}
+        return {Arn.of(arn).name for arn in self.policies.resources("ec2:CreateNetworkInterface")}
 
     @property
     def key_arn(self) -> str | None:
@@ -200,24 +197,14 @@ class Subject:
         None if there is no such secret, or it cannot be read.
         """
         name, _, suffix = str(self.secret_arn).rpartition("-")
-        try:
-            found = ignore_not_found(lambda: self.account.secret(name))
-        except ClientError as error:
-            if not is_denied(error):
-                raise
-            return None
+        found = ignore_denial(lambda: ignore_not_found(lambda: self.account.secret(name)))
         is_other = found and found["ARN"] != f"{name}-{suffix}" and found["ARN"].startswith(f"{name}-")
         return found["ARN"] if found and is_other else None
 
     @property
     def secret_tags(self) -> list[tuple[str, str]] | None:
         """Keys and values of the secret's tags; None if they cannot be read."""
-        try:
-            secret = self.find_secret()
-        except ClientError as error:
-            if not is_denied(error):
-                raise
-            return None
+        secret = ignore_denial(self.find_secret)
         if secret is None:
             return None
         return [(tag["Key"], tag.get("Value", "")) for tag in secret.get("Tags", [])]
@@ -250,13 +237,9 @@ class Subject:
     def organization(self) -> str | None:
         """The ID of the account's organization; empty without one, None if it cannot be read."""
         try:
-            return self.account.organization()
-        except ClientError as error:
-            if not is_denied(error):
-                raise
+            return ignore_denial(self.account.organization)
         except UNREACHABLE:
-            pass
-        return None
+            return None
 
     @property
     def data_sources(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
@@ -291,5 +274,15 @@ def ignore_not_found(read: Callable[[], _T]) -> _T | None:
         return read()
     except ClientError as error:
         if not is_gone(error):
+            raise
+        return None
+
+
+def ignore_denial(read: Callable[[], _T]) -> _T | None:
+    """Return the result of a call; None if it is not allowed."""
+    try:
+        return read()
+    except ClientError as error:
+        if not is_denied(error):
             raise
         return None
