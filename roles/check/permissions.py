@@ -55,22 +55,20 @@ def application_arn(subject: Subject) -> Finding:
     role = subject.role
     arn: str = subject.application["applicationArn"]
     named = Arn.of(arn)
-    application = Application(named.partition, named.region, named.account, named.name)
-    expected = policies.trust_policy(application)
-    difference = compare(
-        statements(TRUST_POLICY, expected),
-        [*statements(TRUST_POLICY, role.trust_policy)],
+    expected = policies.trust_policy(
+        Application(named.partition, named.region, named.account, named.name)
     )
-    if all(verdict.verdict != "missing" for verdict in difference.program):
-        if any(verdict.verdict == "denies" for verdict in difference.role):
-            return skipped("the trust policy has a statement that denies: see trust policy")
-        return ok(f"the trust policy admits {arn}")
-    return problem(
-        f"the trust policy does not admit {arn}, the ARN of the application in AWS",
-        subject.up_command
-        if arn == subject.policies.application_arn
-        else subject.set_command("application_id", arn),
-    )
+    difference = compare(statements(TRUST_POLICY, expected), statements(TRUST_POLICY, role.trust_policy))
+    if any(verdict.verdict == "missing" for verdict in difference.program):
+        return problem(
+            f"the trust policy does not admit {arn}, the ARN of the application in AWS",
+            subject.up_command
+            if arn == subject.policies.application_arn
+            else subject.set_command("application_id", arn),
+        )
+    if any(verdict.verdict == "denies" for verdict in difference.role):
+        return skipped("the trust policy has a statement that denies: see trust policy")
+    return ok(f"the trust policy admits {arn}")
 
 
 def role_policy(subject: Subject) -> Finding:
@@ -134,14 +132,10 @@ def other_policies(subject: Subject) -> Iterator[Finding]:
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
     attached = role.attached or ()
     if inline or attached:
-        role_name = subject.argument(role.name, "ROLE_NAME", "role_name")
+        of = {"role_name": subject.argument(role.name, "ROLE_NAME", "role_name")}
         commands = [
-            aws_command("iam delete-role-policy", role_name=role_name, policy_name=name)
-            for name in inline
-        ]
-        commands += [
-            aws_command("iam detach-role-policy", role_name=role_name, policy_arn=arn)
-            for arn in attached
+            *(aws_command("iam delete-role-policy", **of, policy_name=name) for name in inline),
+            *(aws_command("iam detach-role-policy", **of, policy_arn=arn) for arn in attached),
         ]
         exclusive = bool(subject.settings.get("exclusive_policies"))
         yield note(
@@ -156,8 +150,7 @@ def other_policies(subject: Subject) -> Iterator[Finding]:
 
 def permissions_boundary(subject: Subject) -> Finding:
     """Ask whether the role has the permissions boundary of the settings, and it allows all requests."""
-    role = subject.role
-    actual = role.permissions_boundary_arn
+    actual = subject.role.permissions_boundary_arn
     wanted = subject.settings.get("permissions_boundary_arn") or ""
     if actual != wanted:
         return problem(
@@ -168,8 +161,7 @@ def permissions_boundary(subject: Subject) -> Finding:
         return ok("the role has none")
     policy = statements(actual, subject.account.managed_policy(actual))
     found = [*decisions(subject, policy, connector_requests(subject))]
-    denied = [(request, decision) for request, decision in found if decision.allowed is Truth.NO]
-    if denied:
+    if denied := [each for each in found if each[1].allowed is Truth.NO]:
         actions = [*dict.fromkeys(request.action for request, _ in denied)]
         statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
         return problem(
@@ -181,17 +173,15 @@ def permissions_boundary(subject: Subject) -> Finding:
                 for request, decision in denied
             ),
         )
-    depending = [each for each in found if each[1].allowed is Truth.CANNOT_TELL]
-    if depending:
-        lines = [
-            f"{request.action} on {request.resource} {dependence(decision)}"
-            for request, decision in depending
-        ]
+    if depending := [each for each in found if each[1].allowed is Truth.CANNOT_TELL]:
         return cannot_tell(
             f"{_boundary(subject, actual)} may deny up to {len(depending)} of {len(found)} requests",
             f"{context_advice(*(decision for _, decision in depending))}, or ask "
             "`aws iam simulate-principal-policy`, with the same key in --context-entries",
-            *lines,
+            *(
+                f"{request.action} on {request.resource} {dependence(decision)}"
+                for request, decision in depending
+            ),
         )
     more = for_now(*(decision for _, decision in found))
     return ok(f"{_boundary(subject, actual)} allows every request{more}")
@@ -211,11 +201,9 @@ def _boundary(subject: Subject, arn: str) -> str:
 
 def requests_allowed(subject: Subject) -> Finding:
     """Ask IAM whether it allows all requests of the connector."""
-    role = subject.role
-    requests = [*connector_requests(subject)]
-    simulations = read_each(
-        partial(_simulate, subject, role.arn), requests, subject.notes, "simulations"
-    )
+    simulate = partial(_simulate, subject, subject.role.arn)
+    requests = connector_requests(subject)
+    simulations = read_each(simulate, requests, subject.notes, "simulations")
     results = [result for simulation in simulations for result in simulation]
     rendered = statements(POLICY_NAME, subject.policies.role_policy)
     known = {condition.key.lower() for statement in rendered for condition in statement.conditions}
@@ -264,14 +252,12 @@ def _is_denied_by_organization(result: Mapping[str, Any]) -> bool:
 
 def unwanted_requests(subject: Subject) -> Finding:
     """Ask IAM whether it denies requests that no connector's role may make."""
-    role = subject.role
-    allowed: list[str] = []
-    for request in foreign_requests(subject):
-        allowed += [
-            f"{_named(result)}: allowed by {_sources(subject, result)}"
-            for result in _simulate(subject, role.arn, request)
-            if result["EvalDecision"] == "allowed"
-        ]
+    allowed = [
+        f"{_named(result)}: allowed by {_sources(subject, result)}"
+        for request in foreign_requests(subject)
+        for result in _simulate(subject, subject.role.arn, request)
+        if result["EvalDecision"] == "allowed"
+    ]
     if allowed:
         return note(
             "the role may reach another secret or another application, or pass another role",
@@ -342,8 +328,7 @@ def policy_findings(subject: Subject) -> Finding:
 
 def passing(subject: Subject) -> Finding:
     """Ask whether the caller may pass the role to Amazon Q Business."""
-    arn = subject.role_arn
-    principal = _principal(subject)
+    arn, principal = subject.role_arn, _principal(subject)
     if principal is None:
         return skipped(f"IAM does not simulate {subject.caller.text}")
     if principal.endswith(":root"):

@@ -125,8 +125,7 @@ def secret_policy(subject: Subject) -> Finding:
 
 def bucket_policy(subject: Subject) -> Finding:
     """Ask whether the bucket policy denies the role access, or names a deleted role."""
-    name = subject.bucket
-    owner = subject.bucket_owner
+    name, owner = subject.bucket, subject.bucket_owner
     if owner != subject.account_id:
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
         return _left_to(subject, owner, "bucket", "s3:")
@@ -180,8 +179,9 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
         )
     groups = _requests(subject, policy.prefix)
     # A key's policy must allow the request itself, or leave it to IAM.
-    own = policy.kind != "key" and all(_account(subject, each) == subject.account_id for each in groups)
-    found = [*decisions(subject, (*statements, _ROLE_POLICY) if own else statements, groups)]
+    is_own = all(_account(subject, each) == subject.account_id for each in groups)
+    deciding = (*statements, _ROLE_POLICY) if is_own and policy.kind != "key" else statements
+    found = [*decisions(subject, deciding, groups)]
     for request, decision in found:
         if decision.allowed is not Truth.NO:
             continue
@@ -198,8 +198,7 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
             f"policies{for_now(decision)}",
             _edited(subject, policy, f"{place} {_statement(subject, policy)}"),
         )
-    depending = [(request, each) for request, each in found if each.allowed is Truth.CANNOT_TELL]
-    if depending:
+    if depending := [each for each in found if each[1].allowed is Truth.CANNOT_TELL]:
         actions = ", ".join(request.action for request, _ in depending)
         advice = context_advice(*(decision for _, decision in depending))
         return cannot_tell(

@@ -530,8 +530,8 @@ FAULTS: Final = (
     Fault(
         "check does not see that the trust policy lacks the ARN of the application",
         "roles/check/permissions.py",
-        'all(verdict.verdict != "missing" for verdict in difference.program)',
-        "difference.program",
+        'any(verdict.verdict == "missing" for verdict in difference.program)',
+        "False",
         "tests/roles/check/test_permissions.py::test_a_trust_policy_for_another_application_arn_is_a_problem",
     ),
     Fault(
