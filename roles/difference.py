@@ -188,8 +188,8 @@ def _uncovered(
         Access(
             _shown(statement.actions, actions),
             _shown(statement.targets, targets),
-            bool(conditions),
-            conditions,
+            condition=bool(conditions),
+            conditions=conditions,
         )
         for (conditions, targets), actions in groups.items()
     )
@@ -197,14 +197,15 @@ def _uncovered(
 
 def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bool) -> tuple[str, ...]:
     """Return how the role's conditions differ, for the other statement that differs least."""
-    unmet = [
-        [each for each in other.conditions if not implied(statement.conditions, [each])]
-        for other in others
-    ]
-    least, closest = min(zip(unmet, others, strict=True), key=lambda pair: len(pair[0]))
+    closest = min(others, key=lambda other: len(_unmet(statement, other)))
     role, program = (statement, closest) if of_role else (closest, statement)
-    keys = {condition.key.lower(): condition.key for condition in least}
+    keys = {condition.key.lower(): condition.key for condition in _unmet(statement, closest)}
     return tuple(_explain(key, role.conditions, program.conditions) for key in keys.values())
+
+
+def _unmet(statement: Statement, other: Statement) -> list[Condition]:
+    """Return the conditions of another statement that may not hold when those of this one do."""
+    return [each for each in other.conditions if not implied(statement.conditions, [each])]
 
 
 def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) -> str:
@@ -213,13 +214,16 @@ def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) 
     name = _NAMES.get(key.lower(), key)
     if not have:
         return f"no condition on {name}"
+    if not want:
+        return f"only if {_written(have)}"
     admitted, expected = (
         certain_values(side[0], key) if len(side) == 1 else () for side in (have, want)
     )
     extra = "" if implied(have, want) else ", ".join(each for each in admitted if each not in expected)
     absent = "" if implied(want, have) else ", ".join(each for each in expected if each not in admitted)
+    # Without certain values on both sides that differ, show the conditions themselves.
     if not (admitted and expected and (extra or absent)):
-        return f"under {_written(have)}, not {_written(want)}" if want else f"only if {_written(have)}"
+        return f"under {_written(have)}, not {_written(want)}"
     if not absent:
         return f"also admits {name} {extra}"
     return f"admits {name} {extra}, not {absent}" if extra else f"does not admit {name} {absent}"
