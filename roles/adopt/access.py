@@ -92,19 +92,21 @@ def _compare(
     written = program_statements(trust_policy, role_policy)
     before = role_statements(role)
     changed = {TRUST_POLICY, POLICY_NAME, inline, attached}
-    gone = [each for each in before if each.policy in changed]
+    removed = [each for each in before if each.policy in changed]
     allowed = [each for each in before if each.allows]
     kept = [each for each in allowed if each.policy not in changed]
-    ended = compare([*written, *kept], gone).role
-    new = compare(written, allowed).program
+    of_removed = compare([*written, *kept], removed).role
+    of_written = compare(written, allowed).program
     return Change(
-        tuple(each for each in ended if each.verdict == "excess"),
-        tuple(each for each in (*new, *ended) if each.verdict in ("missing", "denies")),
-        attached is not None
+        lost=tuple(each for each in of_removed if each.verdict == "excess"),
+        gained=tuple(
+            each for each in (*of_written, *of_removed) if each.verdict in ("missing", "denies")
+        ),
+        text=attached is not None
         or not _same_text(role.trust_policy, json.loads(trust_policy))
         or not _same_text(role.inline_policies.get(POLICY_NAME), json.loads(role_policy)),
-        inline,
-        attached,
+        inline=inline,
+        attached=attached,
     )
 
 

@@ -114,9 +114,14 @@ def plan_all(
 
 def new_role(entry: Entry) -> Entry:
     """Return the entry with a new role in place of one that the data source shares with others."""
-    requirements = entry.requirements._replace(role=entry.role._replace(name=""))
-    unchanged = Difference((), ()), Change((), (), text=False)
-    return Entry(entry.data_source, requirements, *unchanged, (), entry.role.arn)
+    return Entry(
+        entry.data_source,
+        entry.requirements._replace(role=entry.role._replace(name="")),
+        difference=Difference((), ()),
+        change=Change((), (), text=False),
+        warnings=(),
+        shared=entry.role.arn,
+    )
 
 
 def _warnings(role: Role) -> Iterator[str]:

@@ -84,6 +84,7 @@ class Existing(NamedTuple):
 
     def _lost(self, settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         for place, value in self.chosen.items():
+            # A place is a path: that of a setting of one role, or (key,) for a setting of all roles.
             members = place[1:2] or self.members or settings
             if any(settings[member].get(place[-1]) != value for member in members):
                 yield "encrypted " * _is_encrypted(value) + property_path(place)

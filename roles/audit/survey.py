@@ -329,32 +329,33 @@ def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None
 
 
 def _render(requirements: Requirements, **options: object) -> _Needs:
-    """Return the statements of all cases and of some; raises SettingsError if no case is valid."""
+    """Return the statements of all cases, and as optional ones those of only some.
+
+    Raises SettingsError if no case is valid.
+    """
     application = Arn.of(requirements.application_arn)
     place = f"{requirements.region}:{application.account}"
+    # This ARN stands for an unknown secret that the role does not read; its statements are left out.
     no_secret = f"arn:{application.partition}:secretsmanager:{place}:secret:unknown-000000"
     deletion = {"allow_network_interface_deletion": True}
     written: list[list[Statement]] = []
-    rejected: SettingsError | None = None
+    rejected: list[SettingsError] = []
     for case in _cases(requirements, no_secret):
         for more in ({}, deletion) if requirements.vpc_configuration else ({},):
             try:
                 *documents, _ = case.render(**options, **more)
             except SettingsError as error:
-                rejected = rejected or error
+                rejected.append(error)
             else:
                 written.append([*program_statements(*map(str, documents))])
-    if rejected and not written:
-        raise rejected
-    known = [
-        statement
-        for statement in dict.fromkeys(statement for statements in written for statement in statements)
-        if no_secret not in statement.targets.values
-    ]
+    if not written:
+        raise rejected[0]
+    every = dict.fromkeys(statement for statements in written for statement in statements)
+    known = [statement for statement in every if no_secret not in statement.targets.values]
     program = [
         statement
         for statement in known
-        if all(statement in each for each in written)
+        if all(statement in statements for statements in written)
         and not _is_for_unknown_bucket(statement, requirements)
     ]
     optional = [statement for statement in known if statement not in program]
@@ -433,16 +434,12 @@ def _compare(
     if invalid and not (differences or accepted):
         state, text = invalid[0].state, invalid[0].text
     last_used = f"{role.last_used:%Y-%m-%d}" if role.last_used else "none"
-    role_result = RoleResult(
-        role_arn,
-        state,
-        text,
-        last_used,
-        tuple(differences),
-        tuple(accepted),
-        tuple(remarks),
+    return (
+        RoleResult(
+            role_arn, state, text, last_used, tuple(differences), tuple(accepted), tuple(remarks)
+        ),
+        [*others, *results],
     )
-    return role_result, [*others, *results]
 
 
 def _entry(role_arn: str, verdict: Verdict, entries: Sequence[Entry]) -> Entry | None:
@@ -476,6 +473,7 @@ def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
     )
     verdicts = dict(zip(possible, compare([*possible], actual).program, strict=True))
     covered = {statement for statement, verdict in verdicts.items() if verdict.verdict == "covered"}
+    # An optional statement counts if the role has its access, which is then not in excess.
     program: dict[Statement, list[DataSource]] = {}
     for result, needs in compared:
         for statement in (*needs.program, *(each for each in needs.optional if each in covered)):
