@@ -28,30 +28,20 @@ def plan(deployment: dict[str, Any], preview: dict[str, Any]) -> Plan:
     """Return the plan for a deployment and its preview."""
     pending = _pending(deployment)
     recorded = {resource.get("id") for resource in _resources(deployment)}
+    # Without outputs, the provider deletes no policies of the role, and IAM rejects the deletion of a
+    # role that somebody gave a policy.
+    to_delete = {"delete": True, "protect": False, "retainOnDelete": False}
+    # The preview does not list the resources that an earlier update left to delete.
+    left = [_line("delete", each["urn"]) for each in _resources(deployment) if each.get("delete")]
+    steps = [step for step in _steps(preview) if step["op"] not in _NO_CHANGE]
     return Plan(
-        [_line(operation["type"], operation["resource"]["urn"]) for operation in pending],
-        [
-            # Without outputs, the provider deletes no policies of the role, and IAM rejects the deletion
-            # of a role that somebody gave a policy.
-            {
-                **operation["resource"],
-                "id": name,
-                "delete": True,
-                "protect": False,
-                "retainOnDelete": False,
-            }
+        unfinished=[_line(each["type"], each["resource"]["urn"]) for each in pending],
+        orphans=[
+            {**operation["resource"], "id": name, **to_delete}
             for operation in pending
             if (name := _automatic_name(operation)) and name not in recorded
         ],
-        [
-            # The preview does not list the resources that an earlier update left to delete.
-            *(_line("delete", each["urn"]) for each in _resources(deployment) if each.get("delete")),
-            *(
-                _line(each["op"], each["urn"])
-                for each in _steps(preview)
-                if each["op"] not in _NO_CHANGE
-            ),
-        ],
+        changes=[*left, *(_line(step["op"], step["urn"]) for step in steps)],
     )
 
 
@@ -67,9 +57,7 @@ def missing_role(deployment: dict[str, Any], preview: dict[str, Any]) -> str | N
         each["urn"]: each.get("outputs") or {}
         for each in _resources(deployment)
         if each["type"] == _ROLE
-        and each["urn"] not in deleting
-        and not each.get("delete")
-        and not each.get("pendingReplacement")
+        and not (each["urn"] in deleting or each.get("delete") or each.get("pendingReplacement"))
     }
     for step in _steps(preview):
         role = roles.get(step["urn"])
