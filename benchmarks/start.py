@@ -10,7 +10,7 @@ from benchmarks.programs import BASE, PROGRAMS
 from evidence.examples import ACCOUNT
 from sandbox.environment import PROJECT
 
-_MORE: Final = 20
+_MORE: Final = 10
 _COUNTING: Final = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
 _ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/role"
 # With this decorator, Pulumi waits until all resources are registered.
