@@ -169,4 +169,4 @@ def test_each_connector_has_its_successors_with_a_source_and_a_date():
     cells = [row.split(" | ") for row in rows]
     assert sorted(re.findall(r"`(.*?)`", "".join(row[0] for row in cells))) == sorted(CONNECTORS)
     for row in cells:
-        assert re.search(r"\[.*\].* \d{1,2} \w+ \d{4}$", row[3])
+        assert re.search(r"\[.*\].* \w+ \d{1,2}, \d{4}$", row[3])
