@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Run a command, report it, and open, update, or close the issue with its findings:
+# Run a command, report it, and open, update, or close an issue with its findings:
 #   issue.sh CODE TITLE COMMAND...
-# CODE is the exit code with which the command reports findings. The exit code is the command's, or that of
-# the GitHub CLI if it fails.
+# CODE is the command's exit code for findings. The script exits with the command's code, or with the GitHub
+# CLI's if that fails.
 findings=$1
 title=$2
 shift
 code=0
 bash "$(dirname "$0")/report.sh" "$@" || code=$?
-# Anybody can open an issue with this title. Update or close only the workflow's own issue.
+# Anybody can open an issue with this title, so update or close only the workflow's own issue.
 export title
 issue=$(gh issue list --state open --limit 10000 --json number,title,author --jq \
   '[.[] | select(.title == env.title and .author.login == "app/github-actions") | .number] | first // empty') || exit

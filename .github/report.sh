@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Run a command, and also write its output to report.md and the job's summary:
+# Run a command, and also write its output to report.md and to the job summary:
 #   report.sh TITLE COMMAND...
-# The exit code is the command's. With --markdown, its output is Markdown that fits.
+# The script exits with the command's code. With --markdown, the output is Markdown that fits.
 title=$1
 shift
 limit=60000 # GitHub accepts 65,536 characters in a comment or an issue
 : >shown.md
 case " $* " in
   *" --markdown "*)
-    limit=4000 # beside 60,000 bytes of Markdown
+    limit=4000 # in addition to 60,000 bytes of Markdown
     "$@" 2>output.txt | tee shown.md
     code=${PIPESTATUS[0]}
     cat output.txt >&2 ;;
@@ -20,7 +20,7 @@ esac
   printf '### %s\n\n' "$title"
   cat shown.md
   if test "$(wc -c <output.txt)" -gt "$limit"; then
-    printf 'The beginning is cut off; the log contains the whole output.\n\n'
+    printf 'The beginning is omitted. The log contains the complete output.\n\n'
   fi
   if test -s output.txt; then
     # The output cannot end the code block.

@@ -76,7 +76,7 @@ def with_role_name(role_policy: str, name: str) -> str:
 def trust_statement(application: Application) -> ExplainedStatement:
     """Return the statement of the trust policy."""
     return ExplainedStatement(
-        "Let Amazon Q Business assume the role, only for this application of this account.",
+        "Let Amazon Q Business assume the role, but only for this application in this account.",
         {
             "Sid": "AllowsAmazonQServicePrincipal",
             "Effect": "Allow",
@@ -97,7 +97,7 @@ def role_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
     if resources.secret_arn:
         yield _allow(
             "AllowsAmazonQToGetSecret",
-            "Read the credentials with which the connector signs in to the data source.",
+            "Read the credentials that the connector uses to sign in to the data source.",
             ["secretsmanager:GetSecretValue"],
             [resources.secret_arn],
         )
@@ -105,8 +105,8 @@ def role_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
         service = "s3" if resources.bucket_is_source else "secretsmanager"
         yield _allow(
             "AllowsAmazonQToDecryptSecret",
-            "Decrypt with a customer managed key, through one service only: Secrets Manager for the "
-            "secret, or Amazon S3 for the objects of a bucket that is the data source.",
+            "Decrypt with a customer managed key through only one service: Secrets Manager for the "
+            "secret, or Amazon S3 for the objects in a bucket that is the data source.",
             ["kms:Decrypt"],
             [resources.key_arn],
             {"StringLike": {"kms:ViaService": [f"{service}.*.amazonaws.com"]}},
@@ -117,7 +117,7 @@ def role_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
     yield _allow(
         "AllowsAmazonQToIngestDocuments",
         """\
-Put documents into the index, and delete them when the data source does.
+Add documents to the index, and delete them once they're deleted from the data source.
 
 Both actions require both resource types, application and index:
 <https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html>""",
@@ -126,7 +126,7 @@ Both actions require both resource types, application and index:
     )
     yield _allow(
         "AllowsAmazonQToIngestPrincipalMapping",
-        "Manage the users and groups that determine who can see which document.",
+        "Manage the users and groups that determine who can see each document.",
         [
             "qbusiness:PutGroup",
             "qbusiness:CreateUser",
@@ -141,10 +141,10 @@ Both actions require both resource types, application and index:
         yield _allow(
             "AllowsAmazonQToPassCustomerRole",
             """\
-Pass the role itself to Amazon Q Business, and no other role.
+Pass the role itself, and no other role, to Amazon Q Business.
 
-For documents in S3, `BatchPutDocument` accepts a role that can read the bucket, and the connector must
-be allowed to pass it to the service.""",
+For documents in S3, `BatchPutDocument` accepts a role that can read the bucket, and the connector needs
+permission to pass it to the service.""",
             ["iam:PassRole"],
             [f"arn:{partition}:iam::{account}:role{resources.role_path}{ROLE_NAME_PLACEHOLDER}"],
             {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}},
@@ -160,7 +160,7 @@ def _bucket_statements(resources: PolicyResources) -> Iterator[ExplainedStatemen
         "AllowsAmazonQToGetObjectfromS3"
         if resources.bucket_is_source
         else "AllowsAmazonQToGetS3Objects",
-        "Read the documents of the bucket."
+        "Read the documents in the bucket."
         if resources.bucket_is_source
         else "Read files that the data source's configuration names, such as a certificate.",
         ["s3:GetObject"],
@@ -170,7 +170,7 @@ def _bucket_statements(resources: PolicyResources) -> Iterator[ExplainedStatemen
     if resources.bucket_is_source:
         yield _allow(
             "AllowsAmazonQToListS3Buckets",
-            "List the documents of the bucket.",
+            "List the documents in the bucket.",
             ["s3:ListBucket"],
             [arn],
             condition,
@@ -188,7 +188,7 @@ def _network_statements(resources: PolicyResources) -> Iterator[ExplainedStateme
 Create network interfaces in these subnets and security groups, to reach the data source through the
 VPC.
 
-AWS's pages list the deletion too. EC2 doesn't check it for subnets and security groups, so it has no
+AWS's pages also list the deletion. EC2 doesn't check it for subnets or security groups, so it has no
 effect.""",
         create_and_delete,
         resources.network_arns,
@@ -198,7 +198,7 @@ effect.""",
         """\
 Create only network interfaces with the application's AMAZON_Q tag.
 
-AWS's pages list the deletion too. It has no effect, because a deletion has no tag in its request.""",
+AWS's pages also list the deletion. It has no effect, because a deletion request has no tags.""",
         create_and_delete,
         network_interfaces,
         {
@@ -209,23 +209,23 @@ AWS's pages list the deletion too. It has no effect, because a deletion has no t
     yield _allow(
         "AllowsAmazonQToCreateTags",
         """\
-Set tags while a network interface is being created, and at no other time.
+Set tags only while a network interface is being created.
 
-The previous statement determines the tag: a network interface with another one is not created.""",
+The previous statement determines the tag, so an interface with a different tag isn't created.""",
         ["ec2:CreateTags"],
         network_interfaces,
         {"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
     )
     yield _allow(
         "AllowsAmazonQToCreateNetworkInterfacePermission",
-        "Let the service attach the network interfaces with the application's tag.",
+        "Let the service attach network interfaces with the application's tag.",
         ["ec2:CreateNetworkInterfacePermission"],
         network_interfaces,
         {"StringLike": {"aws:ResourceTag/AMAZON_Q": tag}},
     )
     yield _allow(
         "AllowsAmazonQToDescribeResourcesForVPC",
-        "Read the VPC. EC2 supports only the resource * for these actions.",
+        "Describe the VPC. EC2 supports only the resource * for these actions.",
         [
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeAvailabilityZones",
@@ -241,9 +241,9 @@ The previous statement determines the tag: a network interface with another one 
         yield _allow(
             "AllowsAmazonQToDeleteTaggedNI",
             """\
-Delete the network interfaces with the application's tag.
+Delete network interfaces with the application's tag.
 
-This statement is on none of AWS's pages.""",
+None of AWS's pages have this statement.""",
             ["ec2:DeleteNetworkInterface"],
             network_interfaces,
             {"StringLike": {"aws:ResourceTag/AMAZON_Q": tag}},

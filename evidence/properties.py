@@ -14,7 +14,7 @@ class NeverAllowed(StrEnum):
 
     UNLISTED_ACTION = "an action that AWS's pages do not name"
     OTHER_SERVICE = "a service that no setting requires"
-    OTHER_BUCKET = "another bucket, or a bucket of that name in another account"
+    OTHER_BUCKET = "another bucket, or a bucket with the same name in another account"
     MORE_THAN_READING_THE_BUCKET = (
         "any action on the bucket except reading its objects, and listing them if it is the data source"
     )
@@ -31,17 +31,20 @@ class NeverAllowed(StrEnum):
     MORE_THAN_PASSING_ITSELF = (
         "any action on the role itself except passing it, if the bucket is the data source"
     )
-    PASSING_ELSEWHERE = "passing the role to a service except Amazon Q Business"
+    PASSING_ELSEWHERE = "passing the role to a service other than Amazon Q Business"
     CREATION_WITHOUT_TAG = "creating a network interface without the application's tag"
     CREATION_WITH_OTHER_TAG = "creating a network interface with a tag in addition to the application's"
-    PERMISSION_WITHOUT_TAG = "a permission for a network interface without the application's tag"
+    PERMISSION_WITHOUT_TAG = (
+        "creating a permission for a network interface without the application's tag"
+    )
     DELETION_WITHOUT_TAG = "deleting a network interface without the application's tag"
-    TAGGING_LATER = "tags for resources that exist"
+    TAGGING_LATER = "tagging existing resources"
     DELETION_WITHOUT_SETTING = (
         "deleting any network interface, unless allowNetworkInterfaceDeletion is set"
     )
     OTHER_NETWORK = (
-        "any EC2 action but Describe*, except on these subnets, security groups, and network interfaces"
+        "any EC2 action on resources other than these subnets, security groups, and network interfaces, "
+        "except Describe*"
     )
 
 

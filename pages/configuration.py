@@ -116,7 +116,7 @@ _CONNECTOR: Final = "webcrawler"
 _NEEDS: Final = {Need.EARLIER_VERSIONS: "earlier versions", Need.NOT_SUPPORTED: "no"}
 """Short forms of the program's descriptions, for the table."""
 _REMARKS: Final = {
-    "secret_id": "Web Crawler needs it only for sites or a proxy with a sign-in.",
+    "secret_id": "Web Crawler needs it only for sites or a proxy that require signing in.",
     "connector": (
         "It determines whether `secretId`, `bucketName`, and `vpcConfiguration` are required, optional, or "
         "rejected. A change updates the role policy and keeps the role."
@@ -129,37 +129,37 @@ _REMARKS: Final = {
 """Additions to the meaning."""
 _NOTES: Final = {
     "bucket_name": """\
-For `s3-v1` and `s3-v2`, the bucket is the data source: the role can list it and read its objects. For another connector,
-set it only if the data source's configuration names a file in S3, such as a certificate, or a seed or sitemap file of Web
-Crawler. The role can read every object of the bucket, so keep other files elsewhere.""",
+For `s3-v1` and `s3-v2`, the bucket is the data source, so the role can list it and read its objects. For other
+connectors, set it only if the data source's configuration names a file in S3, such as a certificate, or Web Crawler's
+seed or sitemap file. The role can read every object in the bucket, so keep other files elsewhere.""",
     "bucket_account_id": """\
 Set it if the bucket and the application are in different accounts. The role can then read the bucket only in this
 account, and the [bucket policy](operations.md#a-bucket-in-another-account) must also allow the role.""",
     "kms_key_id": """\
 Set it if a customer managed key encrypts the secret. The role can use the key only through Secrets Manager. For `s3-v1`
-and `s3-v2`, it's the key of the bucket's objects, and the role can use it only through Amazon S3. The [key
-policy](operations.md#access-denied-to-the-kms-key) must also allow the role, or leave the decision to IAM.
+and `s3-v2`, it's the key that encrypts the bucket's objects, and the role can use it only through Amazon S3. The [key
+policy](operations.md#access-denied-to-the-kms-key) must also allow the role, or delegate to IAM policies.
 
 Don't set it for an AWS managed key, such as `aws/secretsmanager`. No setting covers the key of a bucket that isn't the
 data source, so encrypt a certificate there with SSE-S3.""",
     "ingest_scope": """\
-Leave it unset. The role then ingests documents into the application and the index, as on AWS's current page for AEM
-Cloud. Both actions require both resource types, so the IAM policy simulator of the tests denies ingestion with `index`,
-which [six other pages](permissions.md#differences-from-awss-pages) and older editions have.""",
+Leave it unset. The role can then ingest documents into the application and the index, as on AWS's current page for AEM
+Cloud. With `index`, as on [six other pages](permissions.md#differences-from-awss-pages) and in older editions, the
+tests' IAM policy simulator denies ingestion, because both actions require both resource types.""",
     "allow_network_interface_deletion": """\
-Set it if the connector has a VPC. The role can then delete the network interfaces with the application's tag, which it
+Set it if the data source has a VPC. The role can then delete network interfaces with the application's tag, which it
 otherwise [leaves behind](permissions.md#differences-from-awss-pages).""",
     "permissions_boundary_arn": """\
 If your organization has no boundary for these roles yet, create one, and set its ARN: `aws iam create-policy
---policy-name connector-boundary --policy-document file://examples/connector-boundary.json`. The role of every connector
-works under it. It allows the roles' actions on all resources, but `kms:Decrypt` only through Secrets Manager and Amazon
-S3, tags only on new network interfaces, and of IAM only passing a role to Amazon Q Business.""",
+--policy-name connector-boundary --policy-document file://examples/connector-boundary.json`. Every connector's role
+works with it. It allows the roles' actions on all resources, but `kms:Decrypt` only through Secrets Manager or Amazon
+S3, tagging only for new network interfaces, and in IAM only passing a role to Amazon Q Business.""",
     "exclusive_policies": """\
-With it, [drift detection](operations.md#find-drift) finds the policies that somebody adds to the role by hand, and
+If you set it, [drift detection](operations.md#find-drift) finds policies that somebody adds to the role by hand, and
 `pulumi up` removes them. Don't set it if the role needs a policy from another stack or tool.
 
-If the role exists, the next preview shows only that these two resources are created, and warns that the update removes
-the other policies. A preview with the [policy pack](guardrails.md) lists each policy:
+If the role already exists, the next preview shows only that two resources are created, and warns that the update
+removes the role's other policies. A preview with the [policy pack](guardrails.md) lists each policy:
 
 ```text
 - [advisory]  undeclared  (aws:iam:Role: aem-connector-qbusiness-role)
@@ -186,10 +186,10 @@ _EXAMPLES: Final = {
     "permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
 }
 _ACCOUNTS: Final = (
-    "Accounts whose credentials the AWS provider accepts, among them the application's: "
+    "Accounts whose credentials the AWS provider accepts, including the application's account: "
     "[guard](index.md#guard-against-the-wrong-account)"
 )
-_REGION: Final = "Region of the application; each ARN in the settings must be of this Region"
+_REGION: Final = "Region of the application; the settings can't contain ARNs from other Regions"
 
 _INTRODUCTION: Final = """\
 # Configuration
@@ -201,14 +201,14 @@ pulumi config set --path 'vpcConfiguration.securityGroupIds[0]' --type string sg
 pulumi config set --path 'tags.CostCenter' --type string search
 ```
 
-The settings are in `Pulumi.STACK.yaml`, with the prefix `qbusiness-aem-connector:` except for those of the provider,
-`aws:…`. The [connector](#connectors) decides whether you need a secret, a bucket, and a VPC. With [several data
-sources](data-sources.md#where-each-setting-goes), some settings move. The arguments of the component have the same
-names in snake case.
+The settings are in `Pulumi.STACK.yaml`, with the prefix `qbusiness-aem-connector:`, except for the provider's settings,
+`aws:…`. The [connector](#connectors) determines whether you set a secret, a bucket, or a VPC. With [several data
+sources](data-sources.md#where-each-setting-goes), some settings move. The component's arguments have the same names in
+snake case.
 
-The program checks all settings before it creates anything, and prints each problem with the command that fixes it. It
-also rejects unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers
-and dates, because YAML reads `012345670123` as another number and `2024-05-01` as a time.
+The program checks all settings before it creates anything, and prints each problem with its fix. It also rejects
+unknown keys, so a misspelled `kmsKeyId` doesn't silently drop the KMS statement. In the file, quote numbers and dates,
+because YAML reads `012345670123` as a different number and `2024-05-01` as a timestamp.
 
 ## Settings
 """
@@ -216,26 +216,26 @@ and dates, because YAML reads `012345670123` as another number and `2024-05-01` 
 _SECRETS: Final = """\
 ## Default tags
 
-`aws:defaultTags` sets tags for every resource of the stack:
+`aws:defaultTags` sets tags on every resource in the stack:
 
 ```sh
 pulumi config set --path 'aws:defaultTags.tags.CostCenter' search --type string
 ```
 
-The role gets these tags and those in `tags`, which win. The program rejects keys that differ only in case, because IAM
-does.
+The role gets these tags and the ones in `tags`, which take precedence. The program rejects keys that differ only in
+case, because IAM rejects them.
 
 ## Secret settings
 
 No setting needs to be secret. If you set one with `--secret`, each policy that contains it is secret, and so is
-`roleArn` if it would reveal the value. Previews then show `[secret]` in place of a change, and `pulumi stack output
-roleArn` needs `--show-secrets`. Two copies stay in plaintext in the state: secret tags, in `tagsAll`, and after an
-import the role's properties, until the first `pulumi up`.
+`roleArn` if it would reveal the value. Previews then show `[secret]` instead of a change, and `pulumi stack output
+roleArn` needs `--show-secrets`. The state still has two plaintext copies: secret tags in `tagsAll` and, after an
+import, the role's properties until the first `pulumi up`.
 """
 _CONNECTORS: Final = """\
 ## Connectors
 
-The names are those in the addresses of AWS's IAM role pages, which the titles link to. "no" means that the connector
-rejects the setting. AWS supported *legacy* connectors until 31 May 2026; the program still creates their roles for the
-data sources that you keep. `type` is the value in the data source's configuration.
+The names are the ones in the URLs of AWS's IAM role pages, which the titles link to. "no" means that the connector
+doesn't support the setting. AWS supported *legacy* connectors until May 31, 2026, but the program still creates their
+roles for the data sources that you keep. `type` is the value in the data source's configuration.
 """

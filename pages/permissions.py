@@ -46,7 +46,7 @@ _CONDITIONS: Final[Mapping[str, Callable[[Options], bool]]] = {
     "for `s3-v1` and `s3-v2`": lambda options: options.bucket_is_source,
     "with `kmsKeyId`": lambda options: options.key_arn is not None,
     "with `vpcConfiguration`": lambda options: bool(options.network_arns),
-    "with `allowNetworkInterfaceDeletion` (and `vpcConfiguration`)": lambda options: options.deletion,
+    "with `allowNetworkInterfaceDeletion` and `vpcConfiguration`": lambda options: options.deletion,
 }
 
 
@@ -87,7 +87,7 @@ def connector_page(name: str) -> str:
             bullets(_reasons(statements, dict.fromkeys(_shapes(connector), name))),
             _block(statements),
             *_trust(validated),
-            "docs/permissions.md describes the risks, and the differences from AWS's pages.\n",
+            "docs/permissions.md describes the risks and the differences from AWS's pages.\n",
         ]
     )
 
@@ -113,7 +113,7 @@ def _trust(validated: ValidationResult) -> Iterator[str]:
     yield bullets(_reasons(statements, {}))
     yield _block(statements)
     *most, last = NeverAssumed
-    yield f"The proofs show that the role is never assumed {', '.join(most)}, or {last}.\n"
+    yield f"The proofs show that the role can't be assumed {', '.join(most)}, or {last}.\n"
 
 
 def _shapes(connector: Connector) -> Iterator[Options]:
@@ -168,71 +168,72 @@ _INTRODUCTION: Final = """\
 venv/bin/python -m pages permissions --connector s3-v2
 ```
 
-This command prints the statements of one [connector](configuration.md#connectors), each with its reason. `pulumi preview
---diff` shows both policies with your own values. This page has the statements of every connector, with example values.
+This command prints the statements for one [connector](configuration.md#connectors), each with its reason. `pulumi
+preview --diff` shows both policies with your own values. This page has all connectors' statements, with example values.
 
 ## Risks
 
-AWS's pages have these risks too, and they remain:
+The policies on AWS's pages have these risks, and so do this program's:
 
 - **Other data sources can use the role.** The trust policy names the application, not one of its data sources.
-- **The connector decides who can see which document.** It can create and update users of the application, and put and
-  delete groups. These actions support no narrower resource.
+- **The connector determines who can see each document.** It can create and update the application's users, and put and
+  delete groups. These actions don't support a narrower resource.
 - **With `bucketName`, the role can read every object of the bucket.**
 - **For `s3-v1` and `s3-v2`, the role can pass itself** to Amazon Q Business, but no other role. The trust policy
-  still admits only the application.
-- **Nothing limits who may attach the network interfaces.** The pages have no condition on `ec2:AuthorizedService` for
+  still allows only the application.
+- **Nothing limits who can attach the network interfaces.** The pages have no condition on `ec2:AuthorizedService` for
   `ec2:CreateNetworkInterfacePermission`. The statement applies only to interfaces with the application's tag.
-- **`kms:ViaService` covers all Regions**, as in `secretsmanager.*.amazonaws.com`. The key itself belongs to one Region.
+- **`kms:ViaService` matches every Region**, as in `secretsmanager.*.amazonaws.com`. The key itself is in one Region.
 
-Review these separately, because they aren't part of the role: the policies of the secret, the key, and the bucket; the
-permissions boundary and service control policies, which only limit it; and [who can pass the
+Review these separately, because this page doesn't include them: the policies of the secret, the key, and the bucket;
+the permissions boundary and service control policies, which only limit the role; and [who can pass the
 role](operations.md#not-authorized-to-perform-iampassrole).
 
 ## What the role can do
 """
 
 _PICTURE: Final = (
-    "![Amazon Q Business assumes the role, only for this account and application. The role puts and deletes "
+    "![Amazon Q Business assumes the role, but only for this account and application. The role puts and deletes "
     "documents in the application and index, and manages users and groups in the application, index, and data "
-    "sources. With bucketName it reads objects, with secretId it reads the secret. With kmsKeyId it decrypts, "
-    "through Secrets Manager or S3. With vpcConfiguration it creates tagged network interfaces in the subnets and "
+    "sources. With bucketName, it reads objects. With secretId, it reads the secret. With kmsKeyId, it decrypts "
+    "through Secrets Manager or S3. With vpcConfiguration, it creates tagged network interfaces in the subnets and "
     "security groups.](assets/role.svg)\n"
 )
 
 _OTHERS: Final = """\
-The role of `s3-v1` and `s3-v2` has these in place of the statements about files and the secret:
+For `s3-v1` and `s3-v2`, the role has these instead of the statements for files and the secret:
 """
 
 _NEVER: Final = """\
 ## What the role can never do
 
-The role policy provably allows none of these, for any request. [CONTRIBUTING](../CONTRIBUTING.md#how-the-proofs-work)
-describes the proofs, and their assumptions about IAM. No request was sent to AWS.
+The proofs show that the role policy allows no request for any of these.
+[CONTRIBUTING](../CONTRIBUTING.md#how-the-proofs-work) describes the proofs and their assumptions about IAM. They sent
+no requests to AWS.
 """
 
 _DIFFERENCES: Final = """\
 ## Differences from AWS's pages
 
 AWS has an IAM role page for each connector. The pages agree on a connector's needs, but differ in details. Every role
-gets the statements of the AEM Cloud page, and those for S3 from the other pages. It allows exactly what AWS's page for
-the connector allows, with these exceptions:
+gets the statements on the AEM Cloud page, and the S3 statements on the other pages. It allows exactly what AWS's page
+for the connector allows, with these exceptions:
 
-1. **Ingestion.** `webcrawler`, `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new` name only the index,
-   as the AEM Cloud page once did. The role names the application too, unless you set [`ingestScope:
+1. **Ingestion.** The pages for `webcrawler`, `smartsheet`, `s3-v1`, `s3-v2`, `googledrive-v2`, and `onedrive-new` name
+   only the index, as the AEM Cloud page once did. The role names the application too, unless you set [`ingestScope:
    index`](configuration.md#ingestscope).
 2. **Deletion of network interfaces.** The pages allow it only with a tag in the request, which a deletion never has, so
    interfaces are left behind. [`allowNetworkInterfaceDeletion`](configuration.md#allownetworkinterfacedeletion) allows it
    for those with the application's tag.
-3. **KMS key of an S3 bucket.** The two S3 pages allow `kms:Decrypt` only through Secrets Manager, which decrypts no
-   object. The role can use the key through Amazon S3.
-4. **`iam:PassRole` of `s3-v1` and `s3-v2`.** The pages allow it for `role/QBusiness-DataSource-*`, the names that the
-   console gives. The role can pass only itself.
-5. **Files in S3.** The pages of `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` don't mention the
-   bucket that the data source can name. You can set `bucketName` for them.
+3. **KMS key of an S3 bucket.** The two S3 pages allow `kms:Decrypt` only through Secrets Manager, which doesn't
+   decrypt S3 objects. The role can use the key through Amazon S3.
+4. **`iam:PassRole` for `s3-v1` and `s3-v2`.** The pages allow it for `role/QBusiness-DataSource-*`, the names that the
+   console assigns. The role can pass only itself.
+5. **Files in S3.** The pages for `exchange`, `onedrive-original`, `onedrive-new`, and `github-cloud` don't mention the
+   bucket that the data source can name. You can set `bucketName` for these connectors.
 
-These differences don't change the role's access. Some pages have other Sids, which are only labels, or `ArnLike`,
+Other differences don't change the role's access. Some pages have different Sids, which are only labels, or `ArnLike`,
 which IAM [treats like
 `ArnEquals`](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_ARN).
-Most of the policies on the pages aren't valid JSON, for example because of a second comma.
+Most of the policies on the pages aren't valid JSON, for example because of an extra comma.
 """

@@ -1,7 +1,7 @@
-"""Generate the workflow of template/ and its action from those of this project.
+"""Generate the workflow and action in template/ from this project's.
 
-A new project has the package in place of the files of this repository: scripts and commands come from the
-package, and every stack is an environment. It also runs the guardrails. The comments stay here.
+A new project has the package instead of this repository's files, so scripts and commands come from the
+package, and every stack is an environment. It also runs the guardrails. The comments are removed.
 """
 
 import re
@@ -12,7 +12,7 @@ from sandbox.environment import PROJECT
 _GITHUB: Final = PROJECT / ".github"
 _PACKAGE: Final = "venv/lib/python*/site-packages/qbusiness_connector_tools"
 _HEADER: Final = """\
-# Each environment is a stack with its Pulumi.STACK.yaml: see docs/ci.md in the package's repository.
+# Each environment is a stack with a Pulumi.STACK.yaml. See docs/ci.md in the package's repository.
 """
 _GUARDRAILS: Final = f"""\
       - name: Check the deployed roles with the guardrails
@@ -23,8 +23,8 @@ _GUARDRAILS: Final = f"""\
 """
 _REPLACED: Final = (
     (
-        " is an environment, except dev and example, the sandbox's; prod… come last",
-        " is an environment; prod… come last",
+        " as an environment, except the sandbox's dev and example, with prod… last",
+        " as an environment, with prod… last",
     ),
     ('in names - {"dev", "example"} if', "in names if"),
     (".github/report.sh ", f"bash {_PACKAGE}/github/report.sh "),

@@ -1,4 +1,4 @@
-"""Create the roles with which GitHub Actions previews, deploys, and audits, in one AWS account."""
+"""Create the roles that GitHub Actions uses to preview, deploy, and audit in one AWS account."""
 
 import json
 
@@ -11,7 +11,7 @@ caller = aws.get_caller_identity()
 partition = caller.arn.split(":")[1]
 given = settings.read(partition, caller.account_id)
 
-# Only one provider for an issuer fits in an account, so that its ARN is known.
+# An account can have only one provider for an issuer, so its ARN is known.
 provider_arn = f"arn:{partition}:iam::{caller.account_id}:oidc-provider/{policies.ISSUER}"
 options = pulumi.ResourceOptions()
 if given.create_oidc_provider:
@@ -25,7 +25,7 @@ bucket_policy: list[policies.Statement] = []
 key_policy: list[policies.Statement] = []
 for environment in given.environments:
     for kind, permissions in policies.permissions(given, environment).items():
-        # The default path / is not one of an environment's: no role of CI can change a role of CI.
+        # No environment has the default path /, so no CI role can change a CI role.
         name = f"connector-ci-{kind}-{environment.name}"
         subjects = policies.subjects(given.repository, environment.name)[kind]
         role = aws.iam.Role(
@@ -45,6 +45,6 @@ for environment in given.environments:
 
 for kind, by_environment in arns.items():
     pulumi.export(f"{kind}Roles", by_environment)
-# For a bucket or key of another account.
+# For a bucket or key in another account.
 pulumi.export("bucketPolicyStatements", bucket_policy)
 pulumi.export("keyPolicyStatements", key_policy)

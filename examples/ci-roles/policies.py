@@ -1,4 +1,4 @@
-"""Write the policies of the roles that continuous integration assumes."""
+"""Write the policies of the roles that CI assumes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -32,7 +32,7 @@ GIVE_PERMISSIONS: Final = (
     "iam:PutRolePolicy",
     "iam:UpdateAssumeRolePolicy",
 )
-"""Actions that can give a role or its caller any permission, unless it has a permissions boundary."""
+"""Actions that can give a role or their caller any permission, unless the role has a boundary."""
 AUDIT_AND_CHECK: Final = (
     "qbusiness:ListDataSources",
     "qbusiness:GetDataSource",
@@ -62,23 +62,23 @@ AUDIT_AND_CHECK: Final = (
     "iam:SimulatePrincipalPolicy",
     "access-analyzer:ValidatePolicy",
 )
-"""The actions of `roles audit` and `roles check`: docs/audit.md.
+"""The actions that `roles audit` and `roles check` need, as docs/audit.md lists them.
 
-Repeated here because this program may be copied elsewhere; a test compares the two.
+They are repeated here because this program may be copied elsewhere. A test compares the two.
 """
 
 
 def subjects(repository: str, environment: str) -> Mapping[str, Sequence[str]]:
-    """Return the subjects of GitHub's tokens that may assume each role of an environment.
+    """Return the subjects of GitHub's tokens that can assume each of an environment's roles.
 
-    A job with a GitHub environment has the environment in its subject, instead of the branch.
+    If a job has a GitHub environment, its subject contains the environment instead of the branch.
     https://docs.github.com/en/actions/reference/security/oidc
     """
     main = f"repo:{repository}:ref:refs/heads/main"
     return {
         "deploy": [f"repo:{repository}:environment:{environment}"],
         "preview": [f"repo:{repository}:pull_request", main],
-        # A pull request must not assume it: the role can read the policies of the whole account.
+        # A pull request must not assume this role, which can read the policies of the whole account.
         "audit": [main],
     }
 
@@ -95,7 +95,7 @@ def trust(provider_arn: str, allowed: Sequence[str]) -> dict[str, Any]:
 
 
 def document(statements: Sequence[Statement]) -> dict[str, Any]:
-    """Return a policy of these statements."""
+    """Return a policy with these statements."""
     return {"Version": "2012-10-17", "Statement": statements}
 
 
@@ -109,10 +109,10 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, li
     ]
     boundary = settings.boundary
     condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}} if boundary else None
-    # The condition would not prevent the removal of a boundary: with one, it is not allowed at all.
+    # The condition would not prevent the removal of a boundary, so with one, the removal is not allowed.
     unbounded = () if boundary else ("iam:DeleteRolePermissionsBoundary",)
-    # No iam:RemoveRoleFromInstanceProfile, which the provider calls to delete a role in an instance
-    # profile: IAM cannot limit it to a role, so that it would allow removing those of all instances.
+    # Without iam:RemoveRoleFromInstanceProfile, which the provider calls to delete a role in an instance
+    # profile: IAM cannot limit it to one role, so it would allow removing any instance's role.
     return {
         "deploy": [
             _allow("ConnectorRole", (*READ_ROLE, *WRITE_ROLE, *unbounded), environment.roles),
@@ -126,25 +126,25 @@ def permissions(settings: Settings, environment: Environment) -> Mapping[str, li
 
 
 def _without_path(roles: Sequence[str]) -> list[str]:
-    """Return the ARNs of an environment's roles as IAM sees them if they do not exist: without a path.
+    """Return the ARNs of an environment's roles without a path, as IAM sees missing roles.
 
-    Otherwise, IAM would answer AccessDenied, not NoSuchEntity, and CI could not recreate a deleted role.
-    This is inferred from reported messages, in which such a resource is `role NAME`.
+    Otherwise, IAM would return AccessDenied, not NoSuchEntity, and CI could not recreate a deleted role.
+    This is inferred from reported error messages, which name such a resource `role NAME`.
     """
     account = roles[0].partition("/")[0]
     names = [arn.rpartition("/")[2] for arn in roles]
-    # The automatic names; a wildcard also matches a path.
+    # `*` stands for the automatic names. The pattern's first wildcard also matches a path.
     return [f"{account}/{'*-qbusiness-role-*' if name == '*' else name}" for name in names]
 
 
 def _state(settings: Settings, stack: str, *, write: bool) -> list[Statement]:
-    """Return the permissions on the state of a stack and on the key of its secrets.
+    """Return the permissions for a stack's state, and for the key that encrypts its secrets.
 
     The objects are those of pkg/backend/diy in https://github.com/pulumi/pulumi: `ensurePulumiMeta`
     reads meta.yaml, and creates it only in an empty bucket; `loadStackTags` reads .pulumi-tags;
     `getCheckpoint` reads, and `saveCheckpoint` writes, .json with the endings .gz, .zst, and .bak;
-    `Lock`, `addToHistory`, and `backupStack` write to the other directories. Each name of a stack is
-    followed by a period or a slash, neither of which it contains: no pattern matches another stack.
+    `Lock`, `addToHistory`, and `backupStack` write to the other directories. A period or a slash follows
+    each stack name, which contains neither, so no pattern matches another stack.
     """
     statements: list[Statement] = []
     if settings.bucket_arn:
@@ -158,9 +158,9 @@ def _state(settings: Settings, stack: str, *, write: bool) -> list[Statement]:
         ]
         read = [f"{state}/meta.yaml", f"{state}/stacks/{of_stack}.pulumi-tags"]
         statements = [
-            # Without a condition on the prefix: S3 answers a read of an object that does not exist,
-            # as .pulumi-tags usually does not, with NoSuchKey only if the bucket may be listed, and
-            # with AccessDenied otherwise, which fails the update.
+            # Without a condition on the prefix: if an object is missing, as .pulumi-tags usually is, S3
+            # returns NoSuchKey only if the caller can list the bucket. Otherwise, it returns
+            # AccessDenied, which fails the update.
             _allow("StateList", ["s3:ListBucket"], [settings.bucket_arn]),
             _allow("StateRead", ["s3:GetObject"], read if write else [checkpoint, *read]),
         ]
@@ -184,10 +184,10 @@ def _allow(
 
 
 def grants(service: str, statements: Sequence[Statement], role_arn: str) -> list[Statement]:
-    """Return the statements on a bucket or key as its own policy grants them to a role.
+    """Return the statements about a bucket or key in the form for its own policy.
 
-    The principal is the account, with a condition on the role: the policy remains valid if the role is
-    recreated, and can be written before the role exists.
+    The principal is the account, with a condition on the role, so the policy remains valid if the role
+    is recreated, and can be written before the role exists.
     """
     account = ":".join(role_arn.split(":")[:5])
     return [
@@ -195,7 +195,7 @@ def grants(service: str, statements: Sequence[Statement], role_arn: str) -> list
             "Effect": "Allow",
             "Principal": {"AWS": f"{account}:root"},
             "Action": statement["Action"],
-            # In the policy of a key, * is the key.
+            # In a key policy, * is the key.
             "Resource": "*" if service == "kms" else statement["Resource"],
             "Condition": {"ArnEquals": {"aws:PrincipalArn": role_arn}},
         }

@@ -1,4 +1,4 @@
-"""Read and validate the settings of the program, before it registers anything."""
+"""Read and validate the program's settings before it registers anything."""
 
 import json
 import re
@@ -27,19 +27,19 @@ TEXTS: Final[Mapping[str, Format]] = {
     "repository": Format(
         r"[\w-]{1,39}/[\w.-]{1,100}|[\w-]{1,39}@\d+/[\w.-]{1,100}@\d+",
         "ORG/REPO; or ORG@ORG_ID/REPO@REPO_ID for a repository that was created, renamed, or "
-        "transferred since 15 July 2026, or has opted in: "
+        "transferred since July 15, 2026, or has opted in: "
         r"""`gh api repos/ORG/REPO --jq '"\(.owner.login)@\(.owner.id)/\(.name)@\(.id)"'` shows it""",
         "REPOSITORY",
     ),
     "permissionsBoundaryArn": Format(
         rf"arn:[\w-]+:iam::\d{{12}}:policy/(?:{_PART}/)*{_PART}",
-        "arn:PARTITION:iam::ACCOUNT:policy/NAME of this account, not of AWS. It must not allow IAM "
-        "beyond what the roles need, because a role that can use IAM can create an administrator. "
-        "Without a boundary, whoever deploys can give a role any permission; to accept that, set "
-        "requirePermissionsBoundary: false",
+        "arn:PARTITION:iam::ACCOUNT:policy/NAME in this account, not an AWS managed policy. It must not "
+        "allow more of IAM than the roles need, because a role that can use IAM can create an "
+        "administrator. Without a boundary, whoever deploys can give a role any permission; to accept "
+        "that, set requirePermissionsBoundary: false",
         "POLICY_ARN",
     ),
-    "project": Format(r"[\w.-]{1,100}", "the `name` in the Pulumi.yaml of that project", "PROJECT"),
+    "project": Format(r"[\w.-]{1,100}", "the `name` in that project's Pulumi.yaml", "PROJECT"),
     "stateBucket": Format(
         r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket, without s3://", "BUCKET_NAME"
     ),
@@ -51,18 +51,18 @@ TEXTS: Final[Mapping[str, Format]] = {
     ),
 }
 ENVIRONMENT: Final = Format(
-    # Without a period: the name of a stack is followed by .json in its state. The name of a role has at
-    # most 64 characters, 21 of them `connector-ci-preview-`.
+    # No periods, because .json follows a stack's name in its state. A role's name has at most 64
+    # characters, 21 of which are `connector-ci-preview-`.
     r"[\w-]{1,43}",
     "the NAME of a Pulumi.NAME.yaml: 1 to 43 letters, digits, hyphens, and underscores",
 )
 ROLE_PATH: Final = Format(
     rf"(?!/aws-service-role/|/service-role/)(?=.{{3,512}}\Z)/(?:{_PART}/)+",
-    "a path of its own, such as /connectors/prod/, as `rolePath` in Pulumi.NAME.yaml",
+    "its own path, such as /connectors/prod/, as in `rolePath` in Pulumi.NAME.yaml",
 )
 ROLE_ARN: Final = Format(
     rf"arn:[\w-]+:iam::\d{{12}}:role/(?:{_PART}/)*{_PART}",
-    "arn:PARTITION:iam::ACCOUNT:role/PATH/NAME of this account, without wildcards",
+    "arn:PARTITION:iam::ACCOUNT:role/PATH/NAME in this account, without wildcards",
 )
 MEMBERS: Final = ("rolePath", "roleArns")
 
@@ -72,7 +72,7 @@ class Environment(NamedTuple):
 
     name: str
     roles: Sequence[str]
-    """The ARNs of its connector roles; one with a wildcard is for all roles with its path."""
+    """The ARNs of its connector roles. An ARN with a wildcard matches all roles with that path."""
 
 
 class Settings(NamedTuple):
@@ -81,13 +81,13 @@ class Settings(NamedTuple):
     repository: str
     environments: Sequence[Environment]
     boundary: str
-    """Empty if the roles need none."""
+    """Empty if the roles don't need one."""
     create_oidc_provider: bool
     project: str
     bucket_arn: str
     """Empty if the state is not in S3."""
     key_arn: str
-    """Empty if the state's secrets are not encrypted with a key of AWS KMS."""
+    """Empty if no AWS KMS key encrypts the state's secrets."""
 
 
 class _Problems:
@@ -106,10 +106,10 @@ class _Problems:
     def check(self, name: str, value: object, form: Format, *, account: str = "") -> None:
         """Report a value that does not have a format, or is an ARN of another account."""
         if not form.fits(value):
-            message = f"{_quote(value)} has another form" if value else "is not set"
+            message = f"{_quote(value)} has the wrong format" if value else "is not set"
             self.add(name, message, form.expected, form.placeholder)
         elif account and str(value).split(":")[4] != account:
-            message = f"{_quote(value)} is not in {account}, the account of the credentials"
+            message = f"{_quote(value)} is not in {account}, the credentials' account"
             self.add(name, message, form.expected, form.placeholder)
 
     def reject_unknown(self, names: Collection[str], known: Collection[str], prefix: str = "") -> None:
@@ -165,15 +165,17 @@ def _environments(
     """Return the environments; report every problem of each."""
     found: list[Environment] = []
     if not given:
-        problems.add("environments", "is empty", "rolePath of each environment in this account")
+        problems.add("environments", "is empty", "the rolePath of each environment in this account")
     # Whoever can change a role can get its permissions.
     taken = [("CI", f"{roles}/connector-ci-*")]
     names = [name.lower() for name in given]
     for name, value in given.items():
         place = f"environments.{name}"
         if names.count(name.lower()) > 1:
-            message = f"{_quote(name)} differs from the name of another environment only in case"
-            problems.add(place, message, "a name whose roles differ regardless of case, as IAM requires")
+            message = f"{_quote(name)} differs from another environment's name only in case"
+            problems.add(
+                place, message, "a name that differs in more than case, as IAM requires of roles"
+            )
         members = cast("dict[str, Any]", value if isinstance(value, dict) else {})
         problems.check(place, name, ENVIRONMENT)
         problems.reject_unknown(members, MEMBERS, f"{place}.")
@@ -190,8 +192,8 @@ def _environments(
         for member, pattern in own.items():
             for owner, its in taken:
                 if fnmatchcase(pattern, its) or fnmatchcase(its, pattern):
-                    message = f"{_quote(pattern)} overlaps with {_quote(its)}, of {owner}"
-                    problems.add(member, message, "roles that belong to this environment alone")
+                    message = f"{_quote(pattern)} overlaps with {_quote(its)}, which belongs to {owner}"
+                    problems.add(member, message, "roles that belong only to this environment")
         taken += [(name, pattern) for pattern in own.values()]
         found.append(Environment(name, list(own.values())))
     return found

@@ -1,4 +1,4 @@
-"""Create the data sources of an application, each under its role of another stack."""
+"""Create an application's data sources, each with its role from another stack."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -9,17 +9,19 @@ import pulumi_aws_native as aws_native
 
 config = pulumi.Config()
 role_stack = config.require("roleStack")
-# Without the stack of the roles, get_output would create data sources without a role.
+# If the role stack has no output, get_output would create data sources without a role.
 role_arns = pulumi.StackReference(role_stack).require_output("roleArns")
-# A role can read only its own secret and bucket, and use only its own VPC: use the same values here.
+# A role can use only the secret, bucket, and VPC in its settings, so use the same values here.
 data_sources: dict[str, dict[str, Any]] = config.require_object("dataSources")
 
 
 def find_role(name: str, arns: Mapping[str, object]) -> str:
-    """Return the ARN of a role: an update with --continue-on-error can leave a placeholder instead."""
+    """Return a role's ARN; an update with --continue-on-error can leave a placeholder instead."""
     arn = str(arns.get(name))
     if not arn.startswith("arn:"):
-        raise pulumi.RunError(f"{role_stack} has no role {name}: add it to dataSources, and deploy it")
+        raise pulumi.RunError(
+            f"{role_stack} has no role {name}: add it to its dataSources, and deploy it"
+        )
     return arn
 
 

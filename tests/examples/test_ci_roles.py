@@ -292,15 +292,15 @@ def test_a_policy_of_aws_is_no_boundary_because_it_may_allow_iam_without_a_bound
 ):
     arn = f"arn:aws:iam::aws:policy/{name}"
     rejected = Program(monkeypatch, permissionsBoundaryArn=arn)
-    assert f'permissionsBoundaryArn: "{arn}" has another form' in str(rejected.error)
-    assert "must not allow IAM beyond what the roles need" in str(rejected.error)
+    assert f'permissionsBoundaryArn: "{arn}" has the wrong format' in str(rejected.error)
+    assert "must not allow more of IAM than the roles need" in str(rejected.error)
     assert rejected.registrations == []
 
 
 def test_environments_whose_names_differ_only_in_case_are_rejected(monkeypatch: pytest.MonkeyPatch):
     environments = {name: {"rolePath": f"/{name}/"} for name in ("prod", "staging", "Prod")}
     rejected = Program(monkeypatch, environments=environments)
-    message = '"{}" differs from the name of another environment only in case'
+    message = '"{}" differs from another environment\'s name only in case'
     for name in ("prod", "Prod"):
         assert f"environments.{name}: {message.format(name)}" in str(rejected.error)
     assert "2 errors" in str(rejected.error)
@@ -331,17 +331,17 @@ def test_every_problem_of_the_settings_is_reported_and_nothing_is_created(
     assert text.startswith("invalid configuration: 12 errors; nothing was created or changed\n")
     for line in (
         "stateBukcet: is not a setting",
-        'repository: "octo-org@123456/connectors" has another form',
+        'repository: "octo-org@123456/connectors" has the wrong format',
         "permissionsBoundaryArn: is not set",
         f"fix: pulumi config set --stack {STACK} permissionsBoundaryArn POLICY_ARN",
-        'kmsKeyArn: "alias/state" has another form',
-        'environments.eu.prod: "eu.prod" has another form',
-        'environments.eu.prod.rolePath: "/" has another form',
+        'kmsKeyArn: "alias/state" has the wrong format',
+        'environments.eu.prod: "eu.prod" has the wrong format',
+        'environments.eu.prod.rolePath: "/" has the wrong format',
         "environments.a.roleArn: is not a setting",
-        f'environments.b.rolePath: "{roles}/a/b/*" overlaps with "{roles}/a/*", of a',
-        f'environments.c.roleArns[0]: "{roles}/a/x" overlaps with "{roles}/a/*", of a',
+        f'environments.b.rolePath: "{roles}/a/b/*" overlaps with "{roles}/a/*", which belongs to a',
+        f'environments.c.roleArns[0]: "{roles}/a/x" overlaps with "{roles}/a/*", which belongs to a',
         f'environments.c.roleArns[1]: "{roles}/connector-ci-deploy-prod" overlaps with ',
-        f'environments.d.roleArns[0]: "{roles}/c/x" overlaps with "{roles}/c/*", of c',
+        f'environments.d.roleArns[0]: "{roles}/c/x" overlaps with "{roles}/c/*", which belongs to c',
         f'environments.b.roleArns[0]: "arn:aws:iam::{OTHER_ACCOUNT}:role/x" is not in {ACCOUNT}, ',
         f"fix: edit Pulumi.{STACK}.yaml",
     ):

@@ -489,7 +489,7 @@ def test_output_stays_inside_its_code_block_and_below_the_size_limit(tmp_path: P
     assert "~~~" not in before + inside + after
     assert inside.endswith("the end")
     assert "@everyone" not in before + after
-    assert ("The beginning is cut off" in before) == (length > 1)
+    assert ("The beginning is omitted" in before) == (length > 1)
 
 
 def test_a_report_contains_both_streams_and_keeps_the_exit_code_of_the_command(tmp_path: Path):
