@@ -1,4 +1,4 @@
-"""Create the IAM roles of Amazon Q Business data source connectors, from stack configuration."""
+"""Create IAM roles for Amazon Q Business data source connectors from stack configuration."""
 
 import pulumi
 
@@ -15,7 +15,7 @@ if data_sources.are_set(pulumi.Config()):
 else:
     roles = {NAME: ConnectorRole.from_config(NAME, refuse_unknown_keys=True)}
 
-# A stack that had one role keeps these outputs if a member has its name.
+# A stack that had one role keeps these outputs if an entry has the role's component name.
 if NAME in roles:
     pulumi.export("roleArn", roles[NAME].role_arn)
     pulumi.export("roleName", roles[NAME].role_name)

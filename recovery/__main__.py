@@ -1,7 +1,8 @@
 """Recover a stack whose update was interrupted: `python -m recovery --help`.
 
-The exit code is 0 if the stack is recovered or nothing was interrupted, 1 if you declined or Pulumi
-failed, 2 if the stack could not be read (nothing was changed), and 130 after an interruption.
+The exit code is 0 if the stack was recovered or nothing was interrupted; 1 if you declined, the stack
+has since changed, or Pulumi failed; 2 if the stack could not be read or a role was not found (nothing
+was changed); and 130 after an interruption.
 """
 
 import argparse
@@ -23,18 +24,18 @@ _INTERRUPTED: Final = 130
 
 
 class _Error(Exception):
-    """Raised if the stack could not be read; the message is for the user."""
+    """Raised if the command cannot plan the recovery; the message is for the user."""
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
-    """Run the command and return the exit code; `program` is its name, by default that of the file."""
+    """Run the command and return the exit code; `program` is its name, by default the file's name."""
     parser = argparse.ArgumentParser(
         program,
         description="Recover a stack whose update was interrupted: unlock it, delete the roles that "
-        "Pulumi began to create and did not record, and finish the update. See docs/operations.md.",
+        "Pulumi began to create but did not record, and finish the update. See docs/operations.md.",
     )
-    parser.add_argument("--stack", required=True, help="the name of the stack")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--stack", required=True, help="the stack's name")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     options = parser.parse_args(arguments)
     try:
         return _recover(options.stack, yes=options.yes)
@@ -58,8 +59,8 @@ def _recover(stack: str, *, yes: bool) -> int:
     preview = _read("preview", "--json", "--refresh", "--run-program", "--stack", stack)
     if role := missing_role(exported["deployment"], preview):
         raise _Error(
-            f"with these credentials, AWS does not show the role {role} of the stack: use those of its "
-            "account, or wait a minute if the role is new; if somebody deleted it, run "
+            f"the stack's role {role} was not found with these credentials: use its account's, or "
+            "wait a minute if the role is new; if somebody deleted it, run "
             f"`{_text('cancel', '--stack', stack)}` and then `{_text('up', '--stack', stack)}`"
         )
     unfinished, orphans, changes = plan(exported["deployment"], preview)
@@ -76,7 +77,7 @@ def _recover(stack: str, *, yes: bool) -> int:
         _say(f"{error}: the stack is unlocked, but not recovered; run this command again")
         return _NOT_RECOVERED
     if not unchanged:
-        _say("the stack has changed meanwhile: run this command again")
+        _say("the stack has since changed: run this command again")
         return _NOT_RECOVERED
     recovered = _run(
         "stack", "import", "--stack", stack, given=json.dumps(with_orphans(exported, orphans))
@@ -99,7 +100,7 @@ def _read(*arguments: str) -> dict[str, Any]:
         ["pulumi", *arguments, "--non-interactive"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        # If this is true, a preview prints several documents.
+        # If this variable is true, a preview prints several documents.
         env={**os.environ, "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "false"},
         text=True,
         check=False,
@@ -114,9 +115,9 @@ def _read(*arguments: str) -> dict[str, Any]:
 
 
 def _run(*arguments: str, given: str = "") -> bool:
-    """Run a command with an input, and return whether it succeeded.
+    """Run a command with the given input, and return whether it succeeded.
 
-    After Ctrl-C, which Pulumi also receives, wait until it has ended its command properly, and raise
+    Pulumi also receives Ctrl-C: wait until its command has shut down properly, then raise
     KeyboardInterrupt.
     """
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Plan the recovery of a stack from its state and a preview, as Pulumi's CLI prints them."""
+"""Plan a stack's recovery from its state and a preview, as the Pulumi CLI prints them."""
 
 import re
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ _NO_CHANGE: Final = ("same", "refresh", "read")
 
 
 class Plan(NamedTuple):
-    """The steps that recover a stack; operations are lines for the user."""
+    """The steps that recover a stack; operations are lines that the user sees."""
 
     unfinished: Sequence[str]
     """The operations that were interrupted."""
     orphans: Sequence[dict[str, Any]]
-    """Roles that an update began to create and did not record, as resources to delete."""
+    """Roles that an update began to create but did not record, as resources to delete."""
     changes: Sequence[str]
-    """The changes of the update that follows."""
+    """The changes in the update that follows."""
 
 
 def is_interrupted(deployment: dict[str, Any]) -> bool:
@@ -28,10 +28,10 @@ def plan(deployment: dict[str, Any], preview: dict[str, Any]) -> Plan:
     """Return the plan for a deployment and its preview."""
     pending = _pending(deployment)
     recorded = {resource.get("id") for resource in _resources(deployment)}
-    # Without outputs, the provider deletes no policies of the role, and IAM rejects the deletion of a
-    # role that somebody gave a policy.
+    # Without outputs, the provider does not delete the role's policies, and IAM does not delete a role
+    # to which somebody has added a policy.
     to_delete = {"delete": True, "protect": False, "retainOnDelete": False}
-    # The preview does not list the resources that an earlier update left to delete.
+    # The preview does not list resources that an earlier update left to be deleted.
     left = [_line("delete", each["urn"]) for each in _resources(deployment) if each.get("delete")]
     steps = [step for step in _steps(preview) if step["op"] not in _NO_CHANGE]
     return Plan(
@@ -46,11 +46,11 @@ def plan(deployment: dict[str, Any], preview: dict[str, Any]) -> Plan:
 
 
 def missing_role(deployment: dict[str, Any], preview: dict[str, Any]) -> str | None:
-    """Return the ARN of a role of the stack that the preview did not find; None if it found all.
+    """Return the ARN of a role in the stack that the preview did not find; None if it found all of them.
 
-    AWS then has no role of this name, or a different one, as with the credentials of another account. A
-    role that the interrupted update was deleting does not count. Returns the name of the resource if the
-    ARN is secret.
+    In that case, AWS has no role with this name, or has a different one, as with another account's
+    credentials. Roles that the interrupted update was deleting do not count. Returns the resource's name
+    if the ARN is secret.
     """
     deleting = {each["resource"]["urn"] for each in _pending(deployment) if each["type"] == "deleting"}
     roles: dict[str, dict[str, Any]] = {
@@ -70,7 +70,7 @@ def missing_role(deployment: dict[str, Any], preview: dict[str, Any]) -> str | N
 
 
 def with_orphans(exported: dict[str, Any], orphans: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return an exported state whose next update deletes the orphans; nothing is pending in it."""
+    """Return an exported state with no pending operations, whose next update deletes the orphans."""
     deployment = exported["deployment"]
     resources = [*_resources(deployment), *orphans]
     return {**exported, "deployment": {**deployment, "resources": resources, "pending_operations": []}}
@@ -79,8 +79,8 @@ def with_orphans(exported: dict[str, Any], orphans: Sequence[dict[str, Any]]) ->
 def _automatic_name(operation: dict[str, Any]) -> str | None:
     """Return the automatic name of a role that was being created; None for any other operation.
 
-    No other role can have a name with a random suffix. Other names, such as a set name, or that of
-    `pulumi:autonaming` without a suffix, can be somebody else's.
+    No other role can have a name with a random suffix. A name from the configuration, or from
+    `pulumi:autonaming` without a suffix, may belong to a role that this stack does not own.
     """
     resource = operation["resource"]
     inputs: dict[str, Any] = resource.get("inputs") or {}
@@ -104,6 +104,6 @@ def _steps(preview: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _line(operation: str, urn: str) -> str:
-    """Return an operation with the type and the name of its resource."""
+    """Return an operation with its resource's type and name."""
     _, _, kind, name = urn.rsplit("::", 3)
     return f"{operation:<9} {kind.rpartition('$')[2]} {name}"

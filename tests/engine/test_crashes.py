@@ -134,7 +134,7 @@ def test_a_kill_at_any_call_of_an_update_or_a_destroy_loses_nothing(new_stack: N
     stack.configure({**moved, "applicationId": APPLICATION_ID})
     credentials = other_credentials(stack.environment)
     with running_provider({**stack.environment, **credentials}) as provider:
-        assert_keeps_the_record(stack, "AWS does not show the role", **credentials, **provider)
+        assert_keeps_the_record(stack, "was not found with these credentials", **credentials, **provider)
     stack.configure(moved)
     recover(stack)
     assert_complete(stack, aws, *entries, path="/connectors/")

@@ -951,7 +951,7 @@ FAULTS: Final = (
         "recovery/plan.py",
         'outputs.get("uniqueId") != role.get("uniqueId")',
         "False",
-        "tests/recovery/test_recovery.py::test_a_role_that_aws_does_not_show_stops_the_recovery",
+        "tests/recovery/test_recovery.py::test_a_role_that_the_preview_does_not_find_stops_the_recovery",
     ),
     Fault(
         "a new environment has the key of the copied one",

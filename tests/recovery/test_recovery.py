@@ -183,7 +183,7 @@ FOUND: Final = {"op": "update", "urn": f"{URN}wiki-qbusiness-role"}
         pytest.param({**FOUND, "oldState": {"outputs": {"uniqueId": "AROATWO"}}}, id="a different role"),
     ],
 )
-def test_a_role_that_aws_does_not_show_stops_the_recovery(
+def test_a_role_that_the_preview_does_not_find_stops_the_recovery(
     stack: Stack, capsys: pytest.CaptureFixture[str], step: dict[str, Any]
 ):
     stack.write_state(creating(AUTOMATIC), resources=(role("wiki"),))
@@ -191,12 +191,12 @@ def test_a_role_that_aws_does_not_show_stops_the_recovery(
     assert recover("--yes") == 2
     assert stack.calls() == READ
     said = capsys.readouterr().err
-    assert "AWS does not show the role arn:aws:iam::123456789012:role/wiki of the stack" in said
+    assert "the stack's role arn:aws:iam::123456789012:role/wiki was not found" in said
     secret = role("wiki", outputs={"arn": {"plaintext": "123456789012"}, "uniqueId": "AROAONE"})
     stack.write_state(creating(AUTOMATIC), resources=(secret,))
     assert recover("--yes") == 2
     said = capsys.readouterr().err
-    assert "AWS does not show the role wiki-qbusiness-role of the stack" in said
+    assert "the stack's role wiki-qbusiness-role was not found" in said
     assert "123456789012" not in said
 
 
