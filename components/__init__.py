@@ -1,4 +1,4 @@
-"""The IAM roles of Amazon Q Business data source connectors."""
+"""IAM roles for Amazon Q Business data source connectors."""
 
 from .arguments import SettingsError
 from .connector_role import ConnectorRole, ConnectorRoleArgs, VpcConfiguration

@@ -1,4 +1,4 @@
-"""Carry the arguments of one role, and report problems at the places where they were given."""
+"""Hold one role's arguments, and report problems at the places where the arguments were given."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -8,9 +8,9 @@ import pulumi
 from .commands import EDIT, REMOVE, PropertyPath, escape, property_path, quote, write_command
 
 BLANK: Final = ""
-"""The value of a setting that is not set, like None: `Pulumi.yaml` declares it as the default."""
+"""Means not set, like None: the default that `Pulumi.yaml` declares for a setting."""
 HIDDEN: Final = "[secret]"
-"""Shown in place of a secret value, and of a value that follows from one."""
+"""Shown in place of a secret value, or of a value derived from one."""
 
 
 class Problem(NamedTuple):
@@ -18,16 +18,16 @@ class Problem(NamedTuple):
 
     path: PropertyPath
     message: str
-    """The value that was given, and the reason for its rejection."""
+    """The given value, and the reason for its rejection."""
     expected: str
     fix: str | None = None
-    """The command or action that fixes it; None if `expected` is enough."""
+    """The command or action that fixes the problem; None if `expected` is enough."""
     setting: str = ""
-    """The setting by its name in ConnectorRoleArgs; empty for another key."""
+    """The setting's name in ConnectorRoleArgs; empty for any other key."""
 
     @property
     def name(self) -> str:
-        """The setting, as a message shows it."""
+        """The setting's path, as messages show it."""
         return escape(property_path(self.path))
 
 
@@ -35,16 +35,16 @@ class SettingsError(pulumi.RunError):
     """Raised when settings are invalid; Pulumi shows the message without a traceback."""
 
     def __init__(self, problems: Sequence[Problem], component_name: str | None = None) -> None:
-        """Write every problem into the message.
+        """Describe every problem in the message.
 
-        `component_name` is the component whose arguments are invalid. The message names it, since other
-        components of the program may have been created.
+        `component_name` is the component whose arguments are invalid. The message names it, because the
+        program may have created other components.
         """
         self.problems = tuple(problems)
         """The problems, in the order of the settings."""
         owner, outcome = "", "nothing was created or changed"
         if component_name:
-            owner, outcome = f" of {quote(component_name)}", "its role was not created or changed"
+            owner, outcome = f" for {quote(component_name)}", "its role was not created or changed"
         count = f"{len(problems)} error{'s' * (len(problems) > 1)}"
         lines = [f"invalid configuration{owner}: {count}; {outcome}"]
         for problem in problems:
@@ -54,7 +54,7 @@ class SettingsError(pulumi.RunError):
 
 
 class Arguments(dict[str, Any]):
-    """The settings of one role by their names in ConnectorRoleArgs, and where they were given."""
+    """One role's settings by their names in ConnectorRoleArgs, and the places where they were given."""
 
     def __init__(
         self,
@@ -65,11 +65,11 @@ class Arguments(dict[str, Any]):
         in_stack: bool = False,
         only_role: bool = False,
     ) -> None:
-        """Hold the settings.
+        """Store the settings.
 
-        `paths` are where they, and a VPC's lists, were given. The values of `secrets` are never shown.
-        Settings `in_stack` are in the configuration of a stack, where commands change them and the
-        Region is required. Messages name the component unless it is the `only_role` of its stack.
+        `paths` says where they and a VPC's lists were given. Messages never show the values of
+        `secrets`. With `in_stack`, the settings are in a stack's configuration: commands change them,
+        and the Region is required. Messages name the component unless it is the stack's `only_role`.
         """
         super().__init__(values)
         self.paths = paths
@@ -79,13 +79,13 @@ class Arguments(dict[str, Any]):
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
         self.unknown: set[str] = set()
-        """The settings that are not known yet, or have an entry that is not."""
+        """The settings that are not known yet, or have an entry that is not known yet."""
         self.protect = False
         """Whether the configuration protects the role from deletion."""
 
     @classmethod
     def of(cls, given: Mapping[str, object], paths: Mapping[str, PropertyPath]) -> "Arguments":
-        """Return the arguments that were given at these paths; Arguments are copied."""
+        """Return the arguments that were given at these paths; copy Arguments."""
         if isinstance(given, Arguments):
             return given.resolved({}, ())
         arguments = cls({}, paths)
@@ -98,7 +98,7 @@ class Arguments(dict[str, Any]):
         return arguments
 
     def resolved(self, values: Mapping[str, object], secrets: Collection[str]) -> "Arguments":
-        """Return a copy with the values of Outputs, of which some are secret."""
+        """Return a copy with the values of Outputs, some of which are secret."""
         copy = Arguments(
             {**self, **values},
             self.paths,
@@ -115,29 +115,29 @@ class Arguments(dict[str, Any]):
         return Place(self, self.paths[name], len(self.paths[name]), name in self.secrets, name)
 
     def at_key(self, *path: str | int, secret: bool = False) -> "Place":
-        """Return the place of a key that is not a setting of the role, or of an entry of it."""
+        """Return the place of a key that is not one of the role's settings, or of an entry in it."""
         return Place(self, path, len(path), secret)
 
     def show(self, value: object, *settings: str) -> str:
-        """Return a value that follows from these settings, as a message may show it."""
+        """Return a value derived from these settings, or hide it if one of them is secret."""
         return str(value) if self.secrets.isdisjoint(settings) else HIDDEN
 
 
 class Place(NamedTuple):
-    """The place of a value among the arguments of a role."""
+    """The place of a value among a role's arguments."""
 
     arguments: Arguments
     path: PropertyPath
-    """Spelled as it was given."""
+    """Spelled as the user gave it."""
     public: int
-    """The number of parts of the path that are public even if the value is secret."""
+    """How many leading parts of the path are public even if the value is secret."""
     secret: bool
     setting: str = ""
-    """The setting by its name in ConnectorRoleArgs; empty for another key."""
+    """The setting's name in ConnectorRoleArgs; empty for any other key."""
 
     @property
     def name(self) -> str:
-        """The path, as a message shows it."""
+        """The path, as messages show it."""
         return property_path(self.path)
 
     def entry(self, *names: str | int) -> "Place":
@@ -150,17 +150,17 @@ class Place(NamedTuple):
         return self._replace(path=path, public=len(path))
 
     def show(self, value: object) -> str:
-        """Return the value at this place, or one that follows from it, as a message may show it."""
+        """Return the value at this place, or a value derived from it; hide a secret one."""
         return HIDDEN if self.secret else str(value)
 
     def quote(self, value: object) -> str:
-        """Quote the value at this place, as a message may show it."""
+        """Quote the value at this place, or hide it if it is secret."""
         return HIDDEN if self.secret else quote(value)
 
     def command(self, value: str | None) -> str:
         """Return the command that sets this place to `value`, removes it, or edits it.
 
-        An entry of a secret is edited, because a command that sets it would replace the whole secret.
+        Secret entries are edited, because a command that sets one would replace the whole secret.
         """
         is_entry_of_secret = self.secret and len(self.path) > 1
         return write_command(self.path, EDIT if is_entry_of_secret else value, secret=self.secret)
@@ -168,7 +168,7 @@ class Place(NamedTuple):
     def reject(
         self, message: str, expected: str, value: str | None = EDIT, fix: str | None = None
     ) -> None:
-        """Add a problem, and the command that sets this place to `value`, removes it, or edits it.
+        """Add a problem with the command that sets this place to `value`, removes it, or edits it.
 
         `fix` replaces the command.
         """
@@ -178,22 +178,22 @@ class Place(NamedTuple):
         self.arguments.problems.append(Problem(path, message, expected, fix, self.setting))
 
     def reject_type(self, kind: str, value: object, expected: str, example: str | None = None) -> None:
-        """Add the problem of a value that has another type than `kind`."""
+        """Add a problem for a value whose type is not `kind`."""
         advice = "; quote it" if kind == "a string" and isinstance(value, (int, float)) else ""
         self.reject(f"expected {kind}, got {self.quote(value)}{advice}", expected, example)
 
     def reject_name(self, known: Collection[str], expected: str = "") -> None:
-        """Report a name that does not exist, and suggest similar ones."""
+        """Reject a name that does not exist, and suggest similar ones."""
         *parent, name = self.path
         near = suggestion(str(name), known, tuple(parent))
-        message = "has a member that is not a setting" if self.secret else f"is not a setting{near}"
+        message = "has an entry that is not a setting" if self.secret else f"is not a setting{near}"
         paths = ", ".join(property_path((*parent, each)) for each in known)
-        # To remove a misspelled setting would lose its value.
+        # Removing a misspelled setting would lose its value.
         self.reject(message, expected or paths, EDIT if near else REMOVE)
 
 
 def suggestion(given: str, names: Collection[str], parent: PropertyPath = ()) -> str:
-    """Suggest the names that begin like a given text, or else the closest one."""
+    """Suggest the names that share their beginning with a text, or else the closest one."""
     if not given:
         return ""
     begin = given.lower()

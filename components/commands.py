@@ -1,4 +1,4 @@
-"""Write paths, values, and the commands that fix a problem, as messages show them."""
+"""Write paths, values, and the commands that fix problems, as messages show them."""
 
 import json
 import re
@@ -7,20 +7,20 @@ from typing import Final
 import pulumi
 
 PropertyPath = tuple[str | int, ...]
-"""A setting, or a member of one, as it was given: `("vpcConfiguration", "subnetIds", 2)`."""
+"""The path of a setting, or of an entry in one, as given: `("vpcConfiguration", "subnetIds", 2)`."""
 REMOVE: Final = ""
-"""In place of the value that a command sets: the command removes the setting, which then is not set."""
+"""In place of the value that a command sets: the command removes the setting."""
 EDIT: Final = None
-"""In place of the value that a command sets: no command can set it, and the user edits the file."""
+"""In place of the value that a command sets: no command can set it, so the user edits the file."""
 _SHOWN: Final = 120
-"""Characters of a value that a message repeats."""
+"""The maximum length of a value in a message."""
 _PLAIN_ARGUMENT: Final = r"(?!-)[A-Za-z0-9_./:@%+,-]+"
-"""Text that POSIX shells leave unchanged. It excludes = and ~, which zsh and others expand."""
+"""Text that POSIX shells leave unchanged. It excludes = and ~, which zsh and other shells expand."""
 _LIKE_A_SECRET: Final = "(?i)pass|pwd|secret|token"
-"""Matches the keys whose values Pulumi takes for secrets (`looksLikeSecret` in its commands)."""
+"""Matches keys whose values may look like secrets to Pulumi (`looksLikeSecret` in its commands)."""
 _BOOLEAN: Final = "--type bool"
 _PLACEHOLDERS_OF_DIGITS: Final = ("ACCOUNT_ID", "TAG_VALUE")
-"""The placeholders that a user may replace by digits."""
+"""The placeholders that a user may replace with digits."""
 
 
 def property_path(path: PropertyPath) -> str:
@@ -37,14 +37,14 @@ def property_path(path: PropertyPath) -> str:
 
 
 def escape(text: str) -> str:
-    """Escape everything except printable ASCII, so that no text imitates other parts of a message."""
+    """Escape everything except printable ASCII, so that no text can imitate other parts of a message."""
     return re.sub(r"[^ -~]", lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def quote(value: object) -> str:
-    """Quote a value for a message, in printable ASCII, and shorten it."""
+    """Quote a value for a message in printable ASCII, and shorten it."""
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a package receives every number as a float
+        value = int(value)  # packages receive every number as a float
     try:
         text = json.dumps(value, default=lambda other: f"a Python {type(other).__name__}")
     except (TypeError, ValueError, RecursionError):
@@ -60,7 +60,7 @@ def quote_argument(text: str) -> str:
 
 
 def write_command(path: PropertyPath, value: str | None, *, secret: bool) -> str:
-    """Return the command that sets a path in a stack's configuration, removes it, or edits the file."""
+    """Return the command that sets or removes a path in a stack's configuration, or edits the file."""
     key = property_path(path)
     name = _stack_name()
     if value is None or escape(key) != key or "\\" in key:
@@ -73,16 +73,16 @@ def write_command(path: PropertyPath, value: str | None, *, secret: bool) -> str
         return remove
     kind = "--secret" if secret else _type_in_object(key, value) if in_object else "--plaintext"
     command = f"pulumi config set {at} {kind} -- {argument} {quote_argument(value)}"
-    # Without the removal, an entry that is a string stays one.
+    # Without the removal, a string entry would stay a string.
     return f"{remove} && {command}" if kind == _BOOLEAN else command
 
 
 def _type_in_object(key: str, value: str) -> str:
-    """Return the option with which Pulumi stores a value in an object as it is; it allows only one."""
+    """Return the option that makes Pulumi store a value in an object unchanged; it allows only one."""
     if value in ("true", "false"):
         return _BOOLEAN
     # With --plaintext, digits become a number. With --type, Pulumi rejects an ARN if the key looks like
-    # that of a secret.
+    # a secret's key.
     may_be_number = value.isdigit() or value in _PLACEHOLDERS_OF_DIGITS
     return "--plaintext" if re.search(_LIKE_A_SECRET, key) and not may_be_number else "--type string"
 
@@ -90,9 +90,9 @@ def _type_in_object(key: str, value: str) -> str:
 def _stack_name() -> str:
     """Return the stack's name for a command, with its organization in Pulumi Cloud.
 
-    There, a bare name belongs to the default organization of the user who runs the command
-    (`ParseStackReference` in pkg/backend/httpstate). In other backends, the organization is always
-    called organization.
+    In Pulumi Cloud, a name without an organization refers to the default organization of the user who
+    runs the command (`ParseStackReference` in pkg/backend/httpstate). In other backends, the
+    organization's name is always "organization".
     """
     organization, name = pulumi.get_organization(), pulumi.get_stack()
     if organization in (None, "", "organization") or "/" in name:

@@ -1,9 +1,9 @@
-"""Declare the IAM role of an Amazon Q Business data source connector.
+"""Declare the IAM role for an Amazon Q Business data source connector.
 
 The component registers an IAM role, its role policy, and, with `exclusive_policies`, the two resources
-that make the stack own every policy of the role. It creates no provider and reads no configuration
-(`from_config` does). If a setting is invalid, it creates nothing; otherwise, the mistake would surface
-only at the next sync.
+that make the stack own all of the role's policies. It creates no provider, and reads configuration only
+in `from_config` and `all_from_config`. If a setting is invalid, it does not create the role; otherwise,
+the mistake would surface only at the next sync.
 
 AWS: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
@@ -35,18 +35,18 @@ from .validation import ValidationResult, validate
 
 TOKEN: Final = "qbusiness-connector:index:ConnectorRole"
 POLICY_NAME: Final = "qbusiness-aem-connector"
-"""The same for every connector and role: a retry after a crash overwrites the policy rather than adding
-another. Changing the name would replace the policy of every existing role."""
+"""All roles use this name, so a retry after a crash overwrites the policy instead of adding another one.
+Changing the name would replace the policy of every existing role."""
 _GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
 _callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
-"""Partition and account of the caller, by provider; by the stack's resource for the default provider."""
+"""The caller's partition and account, by provider; the stack's resource stands for the default one."""
 
 
 class VpcConfiguration(TypedDict):
     """The VPC through which the connector reaches the data source, as in CreateDataSource."""
 
     subnet_ids: pulumi.Input[list[pulumi.Input[str]]]
-    """Subnet IDs, at least one; an ARN for a subnet that another account shares."""
+    """Subnet IDs, at least one; use the ARN for a subnet that another account shares."""
     security_group_ids: pulumi.Input[list[pulumi.Input[str]]]
     """Security group IDs, 1 to 10."""
 
@@ -55,7 +55,7 @@ class ConnectorRoleArgs(TypedDict):
     """The settings of a ConnectorRole; "" means not set."""
 
     application_id: pulumi.Input[str]
-    """Amazon Q Business application: its ID (36 characters) or its ARN."""
+    """Amazon Q Business application: ID (36 characters) or ARN."""
     index_id: pulumi.Input[str]
     """Index ID (36 characters)."""
     secret_id: NotRequired[pulumi.Input[str]]
@@ -63,15 +63,15 @@ class ConnectorRoleArgs(TypedDict):
     connector: NotRequired[str]
     """Connector, named as in the URL of its IAM role page. Default: aem-cloud."""
     bucket_name: NotRequired[pulumi.Input[str]]
-    """S3 bucket: the data source (s3-v1, s3-v2) or files for it. Default: no S3 statements."""
+    """S3 bucket: the data source (s3-v1, s3-v2), or one with files for it. Default: no S3 statements."""
     bucket_account_id: NotRequired[pulumi.Input[str]]
     """Account of the bucket, 12 digits. Default: the application's."""
     region: NotRequired[pulumi.Input[str]]
-    """Region of the application. Default: from its ARN, else the provider's."""
+    """Region of the application. Default: the Region in its ARN, or else the provider's."""
     account_id: NotRequired[pulumi.Input[str]]
-    """Account of the application, 12 digits, must match the provider's. Default: the provider's."""
+    """Account of the application, 12 digits; must be the provider's. Default: the provider's."""
     kms_key_id: NotRequired[pulumi.Input[str]]
-    """Customer managed key of the secret, or of an S3 source: ID or ARN. Default: no KMS statement."""
+    """Customer managed key for the secret or S3 data source: ID or ARN. Default: no KMS statement."""
     vpc_configuration: NotRequired[VpcConfiguration]
     """Subnets and security groups of the data source. Default: no network statements."""
     ingest_scope: NotRequired[pulumi.Input[str]]
@@ -79,7 +79,7 @@ class ConnectorRoleArgs(TypedDict):
     allow_network_interface_deletion: NotRequired[pulumi.Input[bool]]
     """Whether to allow deleting the connector's network interfaces; requires a VPC. Default: false."""
     exclusive_policies: NotRequired[bool]
-    """Whether the stack owns every policy of the role and removes others. Default: false."""
+    """Whether the stack owns all of the role's policies and removes others. Default: false."""
     role_name: NotRequired[pulumi.Input[str]]
     """Role name, at most 64 characters. Default: from the component's name (at most 41)."""
     role_path: NotRequired[pulumi.Input[str]]
@@ -87,13 +87,13 @@ class ConnectorRoleArgs(TypedDict):
     role_description: NotRequired[pulumi.Input[str]]
     """Role description, at most 1,000 characters. Default: none."""
     permissions_boundary_arn: NotRequired[pulumi.Input[str]]
-    """ARN of the IAM policy that bounds the role's permissions. Default: none."""
+    """ARN of the IAM policy that is the role's permissions boundary. Default: none."""
     tags: NotRequired[pulumi.Input[dict[str, pulumi.Input[str]]]]
     """Tags of the role, at most 50. Default: none."""
 
 
 class ConnectorRole(pulumi.ComponentResource):
-    """The IAM role of an Amazon Q Business data source connector, AEM Cloud by default."""
+    """The IAM role for an Amazon Q Business data source connector, AEM Cloud by default."""
 
     role_arn: pulumi.Output[str]
     """ARN of the role; resolves once the role's policy is in place."""
@@ -105,7 +105,7 @@ class ConnectorRole(pulumi.ComponentResource):
     ) -> None:
         """Declare the role and its policy.
 
-        On destroy, policies that others have attached to the role are detached
+        On destroy, the provider detaches policies that others have attached to the role
         (`force_detach_policies`).
 
         Raises SettingsError: for known values, before anything is registered; for Outputs, and for facts
@@ -119,7 +119,7 @@ class ConnectorRole(pulumi.ComponentResource):
         for warning in arguments.warnings:
             pulumi.warn(warning, self)
         arguments.warnings.clear()  # `_policies` validates again
-        # `stack_config` passes secrets as plain values and names them, since validation skips Outputs.
+        # `stack_config` passes secrets as plain values and lists their names: validation skips Outputs.
         arguments |= {
             key: pulumi.Output.secret(arguments[key])
             for key in arguments.secrets
@@ -146,7 +146,7 @@ class ConnectorRole(pulumi.ComponentResource):
             ),
         )
         if connector.bucket_is_source:
-            # The policy contains the role's ARN. Previews know the role's name, but not `role.arn`.
+            # The policy contains the role's ARN. In previews, the name is known but `role.arn` is not.
             role_policy = pulumi.Output.all(role_policy, role.name).apply(
                 lambda document_and_name: policies.with_role_name(*document_and_name)
             )
@@ -155,8 +155,9 @@ class ConnectorRole(pulumi.ComponentResource):
             name=POLICY_NAME,
             role=role.name,
             policy=role_policy,
-            # The name is fixed, so by default the provider deletes the old policy before it creates the
-            # new one. A role that is being replaced, and still in use, would lose its policy too early.
+            # Because the name is fixed, the provider deletes the old policy before it creates the new
+            # one by default. A role that is being replaced but is still in use would lose its policy too
+            # soon.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         if exclusive:
@@ -187,11 +188,11 @@ class ConnectorRole(pulumi.ComponentResource):
         *,
         refuse_unknown_keys: bool = False,
     ) -> "ConnectorRole":
-        """Declare the role with the settings of the stack's configuration.
+        """Declare the role with the settings in the stack's configuration.
 
         `config` is the namespace to read, by default the project's own; the Region is `aws:region`.
-        `refuse_unknown_keys` is for a program that owns the whole stack: a key in that namespace that is
-        not a setting is an error, and the configuration of the default provider is checked as well.
+        `refuse_unknown_keys` is for a program that owns the whole stack: it rejects keys in that
+        namespace that are not settings, and also checks the default provider's configuration.
 
         Raises SettingsError, with the names of the keys and the commands that fix them.
         """
@@ -206,12 +207,12 @@ class ConnectorRole(pulumi.ComponentResource):
         *,
         refuse_unknown_keys: bool = False,
     ) -> "dict[str, ConnectorRole]":
-        """Declare one role for each member of `dataSources` in the stack's configuration.
+        """Declare one role for each entry in `dataSources` in the stack's configuration.
 
-        The parameters are those of `from_config`. Each component has the name of its member. The name is
-        its identity: a renamed member is another role. Returns the components by name.
+        The parameters are the same as for `from_config`. Each component has the name of its entry, which
+        is its identity: if you rename an entry, it gets a new role. Returns the components by name.
 
-        Raises SettingsError, with every problem of every member, before anything is registered.
+        Raises SettingsError, with every problem in every entry, before anything is registered.
         """
         stack = data_sources.read(config or pulumi.Config(), refuse_unknown_keys=refuse_unknown_keys)
         for warning in stack.warnings:
@@ -224,7 +225,7 @@ class ConnectorRole(pulumi.ComponentResource):
     def _with(
         cls, name: str, arguments: Arguments, opts: pulumi.ResourceOptions | None
     ) -> "ConnectorRole":
-        """Declare the role with arguments from configuration; its children are as protected as it is."""
+        """Declare the role with arguments from configuration; `protect` applies to its children."""
         if arguments.protect:
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=True))
         return cls(name, cast("ConnectorRoleArgs", arguments), opts)
@@ -232,7 +233,7 @@ class ConnectorRole(pulumi.ComponentResource):
     def _policies(
         self, name: str, arguments: Arguments, connector: Connector
     ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
-        """Return the trust policy and the role policy, after validation with the values of Outputs."""
+        """Validate the settings with the values of Outputs; return the trust policy and role policy."""
         location = self._lookup_credentials(arguments)
         outputs = {key: value for key, value in arguments.items() if has_outputs(value)}
         result: Any
@@ -242,7 +243,7 @@ class ConnectorRole(pulumi.ComponentResource):
             )
             return result.trust_policy, result.role_policy
 
-        # `apply` gets the values alone; messages must hide those that are secret.
+        # `apply` gets only the values, but messages must hide the secret ones.
         are_secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
 
         def validate_resolved(found: list[Any]) -> ValidationResult:
@@ -251,7 +252,7 @@ class ConnectorRole(pulumi.ComponentResource):
 
         resolved = pulumi.Output.all(location, outputs, are_secret)
         result = resolved.apply(validate_resolved, run_with_unknowns=True)
-        # Each policy is as secret and as unknown as the settings in it, and not as all settings.
+        # A policy is secret or unknown only because of the settings in it, not because of others.
         result = pulumi.Output.unsecret(result)
         return (
             depending_on(result.trust_policy, *map(arguments.get, TRUST_POLICY_SETTINGS)),
@@ -259,7 +260,7 @@ class ConnectorRole(pulumi.ComponentResource):
         )
 
     def _validate(self, name: str, arguments: Arguments, location: Any) -> ValidationResult:
-        """Validate the settings against the provider; unknown if the provider's account is unknown."""
+        """Validate the settings against the provider; return unknown if its account is unknown."""
         known = not is_unknown(location)
         result = validate(name, arguments, Location(*location) if known else None)
         for warning in result.warnings:
@@ -272,7 +273,7 @@ class ConnectorRole(pulumi.ComponentResource):
         caller = self._lookup_caller(options)
         application, region = arguments["application_id"], arguments.get("region")
         in_arn = isinstance(application, str) and application.startswith("arn:")
-        # An Output may resolve to an empty string; then the provider's Region applies.
+        # If an Output resolves to an empty string, the provider's Region applies.
         if in_arn or (region and not isinstance(region, pulumi.Output)):
             return caller
         provider_region = unknown_if_missing(aws.get_region_output(opts=options).region)
@@ -281,9 +282,9 @@ class ConnectorRole(pulumi.ComponentResource):
         )
 
     def _lookup_caller(self, options: pulumi.InvokeOptions) -> pulumi.Output[Location]:
-        """Look up the caller, once for all components of a program that have the same provider."""
+        """Look up the caller once for all components in a program that have the same provider."""
         provider_or_stack = self.get_provider(_GET_CALLER_IDENTITY) or pulumi.runtime.get_root_resource()
-        if provider_or_stack is None:  # in a package, whose program runs in another process
+        if provider_or_stack is None:  # in a package, because the program runs in another process
             return _location(aws.get_caller_identity_output(opts=options))
         if provider_or_stack not in _callers:
             _callers[provider_or_stack] = _location(aws.get_caller_identity_output(opts=options))
@@ -291,9 +292,9 @@ class ConnectorRole(pulumi.ComponentResource):
 
 
 def _removal_warning(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
-    """Return hooks that warn before a role that exists loses its other policies.
+    """Return hooks that warn before an existing role loses its other policies.
 
-    The preview of that update shows only that two resources are created.
+    The preview of that update shows only the creation of two resources.
     """
     created = False
 
@@ -303,26 +304,26 @@ def _removal_warning(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
             created = True
         elif not created:
             pulumi.warn(
-                "the stack now owns all policies of the role: this update removes every policy that the "
-                "stack does not declare, inline or managed; a preview with the policy pack lists them "
-                "(docs/guardrails.md)",
+                "the stack now owns all of the role's policies: this update removes every policy, "
+                "inline or managed, that the stack does not declare; a preview with the policy pack "
+                "lists them (docs/guardrails.md)",
                 component,
             )
 
-    # A name must be unique even among the processes of a package. A preview stores none.
+    # The name must be unique, even across a package's processes. Previews do not store it.
     hook = pulumi.ResourceHook(str(uuid4()), warn, pulumi.ResourceHookOptions(on_dry_run=True))
     return pulumi.ResourceHookBinding(before_create=[hook])
 
 
 def _location(caller: pulumi.Output[aws.GetCallerIdentityResult]) -> pulumi.Output[Location]:
-    """Return the caller's partition and account, unknown if the provider is not configured yet."""
+    """Return the caller's partition and account; unknown if the provider is not configured yet."""
     return pulumi.Output.all(unknown_if_missing(caller.arn), caller.account_id).apply(
         lambda known: Location(known[0].split(":")[1], account=known[1])
     )
 
 
 def _check_types(name: object, args: object) -> None:
-    """Reject wrongly typed arguments; Python does not enforce annotations."""
+    """Reject arguments of the wrong types; Python does not enforce annotations."""
     if isinstance(name, str) and isinstance(args, Mapping):
         keys = cast("Mapping[object, object]", args)
         if all(isinstance(key, str) for key in keys):
@@ -336,8 +337,9 @@ def _shown_in_arn(arguments: Arguments) -> list[object]:
     others: list[object] = [arguments.get(name) for name in ROLE_ARN_SETTINGS]
     if not isinstance(application, pulumi.Output):
         return others
-    # `unsecret`, since an ID does not contain the account: a secret one must not make the ARN secret. If
-    # the function returns `application`, the result is as secret as that Output; its value is not used.
+    # `unsecret`, because an ID does not contain the account, so a secret ID must not make the ARN
+    # secret. If the function returns `application`, the result is secret if that Output is; its value is
+    # unused.
     application_arn = pulumi.Output.unsecret(application).apply(
         lambda id_or_arn: application if str(id_or_arn).startswith("arn:") else None
     )
@@ -345,7 +347,7 @@ def _shown_in_arn(arguments: Arguments) -> list[object]:
 
 
 def _secret_outputs(arguments: Arguments, connector: Connector) -> list[str]:
-    """Return the outputs of the role that contain a setting that may be secret, because it is an Output.
+    """Return the role's outputs that contain settings that may be secret because they are Outputs.
 
     The provider builds these outputs, so the engine does not know that they contain a secret.
     """
@@ -362,9 +364,9 @@ def _secret_outputs(arguments: Arguments, connector: Connector) -> list[str]:
 
 
 def _as_input(value: Any, levels: int = 2) -> Any:
-    """Copy mappings into dicts, and sequences into lists: Pulumi finds Outputs in no other types.
+    """Copy mappings into dicts and sequences into lists: Pulumi finds Outputs only in these types.
 
-    An awaitable becomes an Output, since it can be awaited only once. Settings have at most two levels
+    An awaitable becomes an Output, because it can be awaited only once. Settings have at most two levels
     (a list in `vpc_configuration`); deeper values are invalid.
     """
     if levels and isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""List the connectors of Amazon Q Business, and the requirements on the IAM role page of each.
+"""List the Amazon Q Business connectors, with the requirements on their IAM role pages.
 
 The pages: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
@@ -18,7 +18,7 @@ class Need(StrEnum):
 
 
 class Status(StrEnum):
-    """AWS's support for a connector; a legacy connector is closed to new customers."""
+    """AWS's support for a connector; AWS has ended support for legacy connectors."""
 
     SUPPORTED = "supported"
     PREVIEW = "preview"
@@ -32,11 +32,11 @@ class Connector(NamedTuple):
     """As in the URL of its IAM role page."""
     title: str
     types: str
-    """The `type` in CreateDataSource's configuration; several, separated by spaces, the newest first."""
+    """Values of `type` in CreateDataSource's configuration, separated by spaces, newest first."""
     secret: Need
     """A secret with the credentials for the data source."""
     bucket: Need
-    """A bucket: the data source itself if required, else one with files that its configuration names."""
+    """If required, the data source itself; otherwise, a bucket with files that its configuration names."""
     vpc: Need
     status: Status
 
@@ -51,7 +51,7 @@ class Connector(NamedTuple):
         return self.bucket is Need.REQUIRED
 
     def need(self, setting: str) -> Need:
-        """Return whether it requires or supports a setting; all others are optional."""
+        """Return its need for a secret, bucket, or VPC; other settings are optional."""
         needs = {"secret_id": self.secret, "bucket_name": self.bucket, "vpc_configuration": self.vpc}
         return needs.get(setting, Need.OPTIONAL)
 
@@ -109,5 +109,5 @@ _TABLE: Final = (
 )
 # fmt: on
 CONNECTORS: Final[Mapping[str, Connector]] = {row[0]: Connector(*row) for row in _TABLE}
-"""Every connector with an IAM role page, by its name."""
+"""Every connector that has an IAM role page, by name."""
 DEFAULT: Final = "aem-cloud"

@@ -1,8 +1,8 @@
 """Read the settings of several connector roles from one stack's configuration.
 
-Each member of `dataSources` has the settings of one role. Settings at the top level are the same for all
-members, or defaults for members that leave them out. The engine passes the whole configuration in one
-environment variable, so its size has a limit.
+Each entry in `dataSources`, here called a member, has the settings of one role. Settings at the top
+level apply to all members, or are defaults for members that leave them out. The engine passes the whole
+configuration in one environment variable, which limits its size.
 """
 
 import json
@@ -35,17 +35,17 @@ from .validation import validate
 
 MAXIMUM_MEMBERS: Final = 100
 MAXIMUM_SIZE: Final = 100 * 1024
-"""Bytes of the configuration. Linux allows 128 KiB for an environment variable (MAX_ARG_STRLEN)."""
+"""Size of the configuration in bytes. Linux limits environment variables to 128 KiB (MAX_ARG_STRLEN)."""
 MEMBER_NAME: Final = re.compile(rf"(?!secure\Z)[a-z][a-z0-9-]{{0,{MAXIMUM_COMPONENT_NAME_LENGTH - 1}}}")
-"""A component's name, in lowercase. Pulumi would read a value called `secure` as a secret."""
+"""A lowercase component name. Pulumi would read a value called `secure` as a secret."""
 EXPECTED_NAME: Final = (
     f"a lowercase letter and at most {MAXIMUM_COMPONENT_NAME_LENGTH - 1} lowercase letters, digits, and "
-    "hyphens; the name secure is reserved"
+    "hyphens; the name `secure` is reserved"
 )
 
 
 class DataSources(NamedTuple):
-    """The roles of a stack's data sources, and remarks on the stack as a whole."""
+    """The roles for a stack's data sources, and messages about the stack as a whole."""
 
     members: Mapping[str, Arguments]
     warnings: Sequence[str]
@@ -60,7 +60,7 @@ def are_set(config: pulumi.Config) -> bool:
 def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
     """Read and validate the settings of every member.
 
-    Raises SettingsError with every problem of every member, so that one invalid member stops all.
+    Raises SettingsError with every problem of every member, so one invalid member stops all of them.
     """
     top = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
     at = top.at_key(shown_prefix(config) + DATA_SOURCES)
@@ -89,21 +89,21 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
 
 
 def _read_members(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, Any]]:
-    """Return the valid members as they were given; report the others."""
-    expected = "an object from a name to the settings of one data source"
+    """Return the valid members as they were given; reject the others."""
+    expected = "an object that maps each data source's name to its settings"
     secret_command = at.entry("NAME", KEYS["secret_id"]).command("VALUE")
     if pulumi.runtime.is_config_secret(f"{config.name}:{DATA_SOURCES}"):
         at.reject(
-            "has a secret value. Pulumi then treats the whole object as a secret, and previews hide it; "
-            "`pulumi config` shows [secret] in its place",
-            "plain values: IDs and ARNs are not secret",
+            "has a secret value, so Pulumi treats the whole object as a secret and previews hide it; "
+            "`pulumi config` shows [secret] in place of the value",
+            "plain values, because IDs and ARNs are not secret",
             fix=f"{at.entry('NAME', 'KEY').command('VALUE')}, and for secretId {secret_command}",
         )
         return {}
     value = read_object(config, DATA_SOURCES)
     if value is None:
         expected += "; to delete the last role, see docs/operations.md"
-        at.reject("is required and not set", expected, fix=secret_command)
+        at.reject("is required but not set", expected, fix=secret_command)
         return {}
     if not isinstance(value, Mapping):
         at.reject_type("an object", value, expected)
@@ -111,7 +111,7 @@ def _read_members(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
     members = cast("Mapping[str, object]", value)
     if len(members) > MAXIMUM_MEMBERS:
         at.reject(
-            f"has {len(members)} members",
+            f"has {len(members)} entries",
             f"at most {MAXIMUM_MEMBERS}; use another stack for the rest",
             fix="split the stack, for example by connector",
         )
@@ -119,13 +119,13 @@ def _read_members(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
     if size > MAXIMUM_SIZE:
         at.reject(
             f"the configuration is {size:,} bytes",
-            f"at most {MAXIMUM_SIZE:,} bytes, since the engine passes it in one environment variable",
+            f"at most {MAXIMUM_SIZE:,} bytes, because the engine passes it in one environment variable",
             fix="split the stack, for example by connector",
         )
     valid: dict[str, Mapping[str, Any]] = {}
     for name, settings in members.items():
         if not MEMBER_NAME.fullmatch(name):
-            at.entry(name).reject(f"{quote(name)} is not the name of a data source", EXPECTED_NAME)
+            at.entry(name).reject(f"{quote(name)} is not a valid data source name", EXPECTED_NAME)
         elif not isinstance(settings, Mapping):
             at.entry(name).reject_type("an object", settings, "the settings of one data source")
         else:
@@ -134,26 +134,26 @@ def _read_members(config: pulumi.Config, at: Place) -> dict[str, Mapping[str, An
 
 
 def size_in_bytes(config: Mapping[str, str]) -> int:
-    """Return the size of a configuration in the environment variable that the engine passes."""
+    """Return the size of a configuration in the environment variable where the engine passes it."""
     return len(json.dumps(dict(config), ensure_ascii=False).encode())
 
 
 def _check_top_level(top: Arguments, at: Place) -> None:
-    """Reject settings of one data source at the top level.
+    """Reject settings at the top level that belong to a single data source.
 
     Pulumi passes `false` for a boolean that is not set, so only `true` is rejected.
     """
     for name, setting in SETTINGS.items():
         if setting.scope is Scope.MEMBER and top[name] not in (None, BLANK, False):
             member = at.entry("NAME", KEYS[name]).name
-            top.at(name).reject("is a setting of one data source", member, REMOVE)
+            top.at(name).reject("is a setting for a single data source", member, REMOVE)
 
 
 def _check_defaults(top: Arguments) -> None:
-    """Report a wrong default here, and even if no member uses it: the next member would.
+    """Report an invalid default here, even if no member uses it: the next one might.
 
-    Each member reports it in the same words, except tags, which it merges with its own. The warnings are
-    those of the members.
+    Members report it in the same words, except tags, which they merge with their own. Members also issue
+    the warnings.
     """
     defaults = Arguments({}, top.paths, top.secrets, in_stack=True)
     for name, setting in SETTINGS.items():
@@ -163,14 +163,14 @@ def _check_defaults(top: Arguments) -> None:
 
 
 def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_tags: bool) -> Arguments:
-    """Return the settings of one member, with those of the top level that it inherits."""
+    """Return the settings of one member, including the top-level settings that it inherits."""
     inherited = [name for name in SETTINGS if _is_inherited(name, given)]
     values = {name: top[name] if name in inherited else given.get(KEYS[name]) for name in SETTINGS}
     for name, value in values.items():
         if value == {} and SETTINGS[name].scope is Scope.DEFAULT:
-            values[name] = None  # like "", an empty object switches a default off
+            values[name] = None  # like "", an empty object turns off a default
     own_tags = as_mapping(given.get("tags"))
-    # Wrong tags of the top level are reported there.
+    # Invalid top-level tags are reported at the top level.
     if own_tags and not any(problem.setting == "tags" for problem in top.problems):
         values["tags"] = {**as_mapping(top["tags"]), **own_tags}
     own_keys = [KEYS[name] for name in SETTINGS if name not in inherited]
@@ -179,7 +179,8 @@ def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_t
         for name, path in PACKAGE_INPUTS.items()
     }
     secrets = [name for name in top.secrets if name in inherited or name == "tags"]
-    # Problems that only the credentials show come after other roles: it is not the only role.
+    # Not `only_role`: problems that need the credentials come up after other roles may have been
+    # created.
     member = Arguments(values, paths, secrets, in_stack=True)
     _check_keys(given, member, at)
     if check_tags and own_tags:  # `stack_config` checks the others
@@ -191,7 +192,7 @@ def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_t
 
 
 def _is_inherited(name: str, given: Mapping[str, Any]) -> bool:
-    """Return whether a member has the value of a setting from the top level."""
+    """Return whether a member gets the value of a setting from the top level."""
     scope = SETTINGS[name].scope
     if scope is not Scope.DEFAULT:
         return scope is Scope.STACK
@@ -201,28 +202,28 @@ def _is_inherited(name: str, given: Mapping[str, Any]) -> bool:
 
 
 def _may_use_vpc(connector_name: object) -> bool:
-    """Return whether a connector supports a VPC, and not only in earlier versions; true if unknown."""
+    """Return whether a connector's current version supports a VPC; true for an unknown connector."""
     connector = CONNECTORS.get(connector_name) if isinstance(connector_name, str) else None
     return connector is None or connector.vpc not in (Need.NOT_SUPPORTED, Need.EARLIER_VERSIONS)
 
 
 def _check_keys(given: Mapping[str, Any], member: Arguments, at: Place) -> None:
-    """Reject keys that are not settings of a data source, and those that are null."""
+    """Reject null values and keys that are not settings of a data source."""
     settings = {camel_case(name): setting for name, setting in SETTINGS.items()}
     known = [key for key, setting in settings.items() if setting.scope is not Scope.STACK] + [PROTECT]
     for key, value in given.items():
         place = member.at_key(*at.path, key)
         if key in settings and key not in known:
             top_name = member.at(settings[key].name).name
-            place.reject("is the same for all data sources of a stack", top_name, REMOVE)
+            place.reject("must be the same for all data sources in a stack", top_name, REMOVE)
         elif key not in known:
             place.reject_name(known, expected=", ".join(known))
         elif value is None:
-            place.reject("is null", "a value; '' or {} switches a default off", REMOVE)
+            place.reject("is null", "a value; '' or {} turns off a default", REMOVE)
 
 
 def _check_role_names(members: Mapping[str, Arguments], top: Arguments) -> None:
-    """Reject a role name that another member has; IAM ignores the case of names."""
+    """Reject a role name that another member already has; IAM ignores the case of names."""
     owners: dict[str, str] = {}
     for name, member in members.items():
         role_name = member["role_name"]
@@ -236,7 +237,7 @@ def _check_role_names(members: Mapping[str, Arguments], top: Arguments) -> None:
 def _unused_vpc(
     given: Mapping[str, Mapping[str, Any]], members: Mapping[str, Arguments], top: Arguments
 ) -> Iterator[str]:
-    """Name the members that the default VPC does not apply to."""
+    """List the members that the default VPC does not apply to."""
     if not top["vpc_configuration"]:
         return
     key = KEYS["vpc_configuration"]

@@ -1,8 +1,8 @@
-"""Check the configuration of the default AWS provider against the settings of the role.
+"""Check the default AWS provider's configuration against the role's settings.
 
 Without `aws:allowedAccountIds`, credentials for the wrong account can damage the state: a refresh runs
-before the program and drops a role that the account does not have, and a destroy does not even run the
-program.
+before the program and drops a role that the account does not have, and a destroy does not run the
+program at all.
 """
 
 import json
@@ -21,7 +21,7 @@ FORBIDDEN_ACCOUNTS: Final = "aws:forbiddenAccountIds"
 DEFAULT_TAGS: Final = "aws:defaultTags"
 _RECOVERY: Final = "`pulumi refresh --run-program`, then `pulumi up`"
 """Both commands read the list from the configuration. A plain `pulumi refresh` reads it from the state,
-where it may be wrong: `EnsureProvider` in pkg/resource/deploy of Pulumi's engine."""
+where it may be wrong (`EnsureProvider` in pkg/resource/deploy in Pulumi's engine)."""
 
 
 def check(arguments: Arguments) -> None:
@@ -45,7 +45,7 @@ def _check_accounts(arguments: Arguments) -> None:
         arguments.warnings.append(_missing_list(set_first(), arguments))
         return
     if not isinstance(given, list):
-        # Pulumi cannot set a list's member in an object.
+        # Pulumi cannot set a list entry in an object.
         remove = f"{at.command(REMOVE)} && " if isinstance(given, dict) and not secret else ""
         at.reject(
             f"expected a list, got {at.quote(cast('object', given))}",
@@ -57,14 +57,14 @@ def _check_accounts(arguments: Arguments) -> None:
     invalid = [index for index, each in enumerate(accounts) if not _is_account(each)]
     if not invalid and (account is None or account in map(str, accounts)):
         return
-    # If the list was written as JSON text, a command for one member would replace all of it.
+    # If the list was written as JSON text, a command for one entry would replace the whole list.
     fix = set_first() if len(accounts) == 1 else at.command(EDIT)
     for index in invalid:
         message = f"{at.quote(accounts[index])} is not {ACCOUNT_ID.name}"
         entry = arguments.at_key(ALLOWED_ACCOUNTS, index, secret=secret)
         entry.reject(message, ACCOUNT_ID.expected, fix=fix)
     if not invalid:
-        # A single account is probably that of another environment.
+        # A single account probably belongs to another environment.
         at.reject(
             f"the list does not include the application's account, {shown}",
             f"a list that includes {shown}",
@@ -79,21 +79,21 @@ def _missing_list(command: str, arguments: Arguments) -> str:
         removal = arguments.at_key(FORBIDDEN_ACCOUNTS).command(REMOVE)
         conflict = f"First remove {FORBIDDEN_ACCOUNTS}, which conflicts with it (`{removal}`). "
     return (
-        f"{ALLOWED_ACCOUNTS} is not set: with credentials of another account, a refresh drops the role "
+        f"{ALLOWED_ACCOUNTS} is not set: with credentials for another account, a refresh drops the role "
         "from the stack's state, and a destroy removes it from the state without deleting it. "
         f"{conflict}Set it to the application's account (`{command}`), make sure that `aws sts "
         "get-caller-identity` shows this account, and run `pulumi up`. To correct a wrong list, change "
-        f"it, and run {_RECOVERY}"
+        f"it and run {_RECOVERY}"
     )
 
 
 def _is_account(value: object) -> bool:
-    """Return whether a member of the list is an account; Pulumi may have written it as a number."""
+    """Return whether a list entry is an account ID; Pulumi may have written it as a number."""
     return type(value) in (str, int) and ACCOUNT_ID.parse(str(value)) is not None
 
 
 def _application_account(arguments: Arguments) -> str | None:
-    """Return the account of the application, if a setting specifies it."""
+    """Return the application's account, if a setting specifies it."""
     for name, form in (("application_id", APPLICATION), ("account_id", ACCOUNT_ID)):
         text = form.parse(str(arguments[name] or ""))
         if text and text.account:
@@ -102,10 +102,10 @@ def _application_account(arguments: Arguments) -> str | None:
 
 
 def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
-    """Reject default tags without `tags`, and a tag that IAM would reject together with a default tag.
+    """Reject default tags without `tags`, and tags that IAM would reject because of a default tag.
 
-    The provider merges the two case-sensitively (`DefaultConfig.MergeTags` in internal/tags of
-    terraform-provider-aws), but IAM ignores the case of keys, and rejects the result:
+    The provider's merge is case-sensitive (`DefaultConfig.MergeTags` in internal/tags in
+    terraform-provider-aws), but IAM ignores the case of keys and rejects the result:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
     """
     given, secret = as_mapping(_read(DEFAULT_TAGS)), pulumi.runtime.is_config_secret(DEFAULT_TAGS)
@@ -114,7 +114,7 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
         set_tag = at.entry("tags", "KEY").command("VALUE")
         at.reject(
             f"expected an object of default tags, got {at.quote(given)}",
-            "an object with the tags under the key tags",
+            "an object with the tags under the key `tags`",
             fix=at.command(EDIT) if secret else f"{at.command(REMOVE)} && {set_tag}",
         )
     defaults = as_mapping(given.get("tags"))
@@ -126,25 +126,25 @@ def check_tags(tags: Mapping[str, object], arguments: Arguments) -> None:
     ]
     all_tags = arguments.at("tags")
     hidden = secret or all_tags.secret
-    for key, default in clashes[:1] if hidden else clashes:  # without keys, all would read the same
+    for key, default in clashes[:1] if hidden else clashes:  # without keys, all messages are the same
         shown, shown_default = (HIDDEN, HIDDEN) if hidden else (quote(key), quote(default))
         at = all_tags if hidden else all_tags.entry(key)
         at.reject(
-            f"{shown} and {shown_default} of {DEFAULT_TAGS} differ only in case",
-            "keys that are unique regardless of case, including among the default tags: IAM ignores the "
+            f"{shown} and {shown_default} in {DEFAULT_TAGS} differ only in case",
+            "keys that are unique regardless of case, including the default tags' keys: IAM ignores the "
             "case of tag keys",
             EDIT if hidden else REMOVE,
         )
 
 
 def as_mapping(value: object) -> Mapping[str, object]:
-    """Return a mapping, or an empty one for a value of another type."""
+    """Return a mapping, or an empty one if the value is not a mapping."""
     return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
 
 
 def parse_json(text: str | None) -> object:
-    """Parse a value that is not a string, which the engine passes as JSON; return other text."""
-    # Numbers with too many digits and values with too many levels cannot be parsed.
+    """Parse a value that is not a string, because the engine passes it as JSON; return other text."""
+    # Python cannot parse numbers with too many digits or values with too many levels.
     with suppress(ValueError, RecursionError):
         return json.loads(text) if text else text
     return text

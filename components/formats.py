@@ -1,7 +1,7 @@
-"""Define the formats of text values, and the limits of AWS.
+"""Define the formats of text values, and AWS's limits.
 
-No format of an identifier admits a wildcard, a policy variable, a quote, whitespace, or a control
-character, so that no value can reach beyond the one resource that it names.
+No identifier format allows a wildcard, a policy variable, a quote, whitespace, or a control character,
+so no value can match anything but the one resource that it names.
 """
 
 import re
@@ -13,37 +13,37 @@ from .connectors import CONNECTORS
 
 
 class ParsedText(NamedTuple):
-    """A valid text, with the parts of an ARN that it contains."""
+    """Valid text, with the parts of the ARN in it."""
 
     text: str
     id: str | None = None
-    """The end of an ARN, or the whole text if it is only the ID; None for formats without an ID."""
+    """The end of an ARN, or the whole text if it is just an ID; None for formats without an ID."""
     partition: str | None = None
     region: str | None = None
     account: str | None = None
 
 
 class Format(NamedTuple):
-    """The format of a text value: the most common kind of setting."""
+    """The format of a text value, which is the most common kind of setting."""
 
     name: str
     pattern: str
-    """Matches a valid value as a whole. Its named groups are fields of ParsedText. It is compiled at
-    first use: compiling all patterns would take a third of this package's import time."""
+    """Matches an entire valid value. Its named groups are fields of ParsedText. It is compiled on first
+    use, because compiling all patterns would take a third of this package's import time."""
     expected: str
     placeholder: str
-    """Shown in the command that sets the value. Never valid itself."""
+    """Shown in the command that sets the value. It is never valid."""
     choices: Collection[str] = ()
-    """Every valid value, if they can be listed."""
+    """All valid values, if they can be listed."""
     yaml_type: str = "string"
 
     def parse(self, text: str) -> ParsedText | None:
-        """Return the text with its parts; None if it does not have this format."""
+        """Return the text with its parts; None if it does not match this format."""
         match = re.fullmatch(self.pattern, text)
         return match and ParsedText(text, **match.groupdict())
 
     def read(self, value: object, at: Place) -> ParsedText | None:
-        """Return valid text; report any other value."""
+        """Return valid text; reject any other value."""
         if not isinstance(value, str):
             at.reject_type("a string", value, self.expected, self.placeholder)
         elif value == self.placeholder:
@@ -57,11 +57,11 @@ class Format(NamedTuple):
         return None
 
 
-# These limits exceed every real name; without them, a Region could make a policy too long.
+# Every real name is within these limits; without them, a Region could make a policy too long.
 _PARTITION = r"aws(?:-[a-z]{1,16}){0,3}"
 _REGION = r"[a-z]{2,5}(?:-[a-z]{1,16}){1,3}-[0-9]{1,2}"
 _ACCOUNT = r"[0-9]{12}"
-# IAM allows all printable ASCII in a path; this excludes wildcards, quotes, $, and the backslash.
+# IAM allows all printable ASCII in a path; this excludes wildcards, quotes, $, and backslashes.
 _PATH = r"/(?:[!#%&()+,./0-9:;<=>@A-Z\[\]^_a-z{|}~-]+/)?"
 _ENTITY_NAME = r"[A-Za-z0-9_+=,.@-]"
 _QBUSINESS_ID = r"[a-zA-Z0-9][a-zA-Z0-9-]{35}"
@@ -70,7 +70,7 @@ SECRET_ARN: Final = "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:"
 KEY_ARN: Final = "arn:PARTITION:kms:REGION:ACCOUNT:key/"
 SUBNET_ARN: Final = "arn:PARTITION:ec2:REGION:ACCOUNT:subnet/"
 SECURITY_GROUP_ARN: Final = "arn:PARTITION:ec2:REGION:ACCOUNT:security-group/"
-"""ARNs without the ID at the end, as messages show them."""
+"""ARNs as messages show them, without the ID at the end."""
 
 
 def located(arn: str, partition: str, region: str, account: str) -> str:
@@ -93,7 +93,7 @@ REGION: Final = Format("a Region", f"(?P<region>{_REGION})", "a Region such as u
 ACCOUNT_ID: Final = Format(
     "an account ID",
     f"(?P<account>{_ACCOUNT})",
-    "12 digits, in quotes: YAML reads an unquoted number that begins with 0 as an octal number",
+    "12 digits in quotes, because YAML reads an unquoted number that begins with 0 as octal",
     "ACCOUNT_ID",
 )
 APPLICATION: Final = Format(
@@ -114,7 +114,7 @@ SECRET: Final = Format(
     "a secret's ARN or NAME-XXXXXX",
     _id_or_arn(SECRET_ARN, r"[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"),
     f"{SECRET_ARN}NAME-XXXXXX, or NAME-XXXXXX, where XXXXXX is the suffix that Secrets Manager added. "
-    "The console shows the full ARN under 'Secret ARN', as does "
+    "For the full ARN, see 'Secret ARN' in the console, or run "
     "`aws secretsmanager describe-secret --secret-id NAME --query ARN`",
     "SECRET_ARN",
 )
@@ -141,8 +141,8 @@ KEY: Final = Format(
         r"(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})",
     ),
     "a key ID (a lowercase UUID, or mrk- and 32 hexadecimal digits), or "
-    f"{KEY_ARN}ID; not an alias, which a policy does not resolve: "
-    "`aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn` shows the ARN of its key",
+    f"{KEY_ARN}ID; not an alias, because policies do not resolve aliases: "
+    "`aws kms describe-key --key-id ALIAS --query KeyMetadata.Arn` shows the key's ARN",
     "KEY_ID",
 )
 """https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id"""
@@ -162,7 +162,7 @@ SECURITY_GROUP: Final = Format(
 """https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceVpcConfiguration.html"""
 INGEST_APPLICATION_AND_INDEX: Final = "applicationAndIndex"
 INGEST_SCOPES: Final = (INGEST_APPLICATION_AND_INDEX, "index")
-"""Resources of the ingest statement: as on AWS's current page (the default), or on its older edition."""
+"""Resources of the ingest statement, as on AWS's current page (the default) or its older version."""
 INGEST_SCOPE: Final = _one_of("an ingest scope", INGEST_SCOPES, "INGEST_SCOPE")
 MAXIMUM_ROLE_NAME_LENGTH: Final = 64
 ROLE_NAME: Final = Format(
@@ -174,9 +174,9 @@ ROLE_NAME: Final = Format(
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 ROLE_NAME_SUFFIX: Final = "-qbusiness-role"
 POLICY_NAME_SUFFIX: Final = "-qbusiness-policy"
-"""These follow the component's name in the names of the role's and the role policy's resources."""
+"""These follow the component's name in the resource names of the role and its policy."""
 _AUTOMATIC_SUFFIX = "-1234567"
-"""As long as the random suffix of an automatic name."""
+"""As long as the random suffix of an autonamed resource."""
 MAXIMUM_COMPONENT_NAME_LENGTH: Final = MAXIMUM_ROLE_NAME_LENGTH - len(
     ROLE_NAME_SUFFIX + _AUTOMATIC_SUFFIX
 )
@@ -189,7 +189,7 @@ COMPONENT_NAME: Final = Format(
 ROLE_PATH: Final = Format(
     "a role path",
     rf"(?=.{{1,512}}\Z)(?!/aws-service-role/){_PATH}",
-    "/ or /.../, at most 512 printable ASCII characters, without quotes, \\, *, ?, and $; not "
+    "/ or /.../, at most 512 printable ASCII characters, without quotes, \\, *, ?, or $; not "
     "/aws-service-role/, which IAM reserves for service-linked roles",
     "ROLE_PATH",
 )
@@ -209,7 +209,7 @@ PERMISSIONS_BOUNDARY: Final = Format(
     "POLICY_ARN",
 )
 _TAG_CHARACTERS = "letters, digits, spaces, and _.:/=+-@"
-# Letters, digits and _ are \w; spaces are the separators of Unicode.
+# \w matches letters, digits, and _; the spaces are Unicode's separators.
 _TAG_CHARACTER = r"[\w.:/=+@ \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000-]"
 TAG_KEY: Final = Format(
     "a tag key", rf"{_TAG_CHARACTER}{{1,128}}", f"1 to 128 {_TAG_CHARACTERS}", "TAG_KEY"
@@ -228,7 +228,7 @@ MAXIMUM_SECURITY_GROUPS: Final = 10
 MAXIMUM_CONSOLE_SUBNETS: Final = 6
 MAXIMUM_TAGS: Final = 50
 LISTED_NAMES: Final = ("qbusiness", "QBusiness")
-"""The Amazon Q Business console lists only roles whose name contains one of these."""
+"""The Amazon Q Business console lists only roles with one of these in their names."""
 MAXIMUM_INLINE_SIZE: Final = 10_240
-"""Characters of all inline policies of a role, not counting whitespace; the quota is fixed.
+"""Total characters in a role's inline policies, not counting whitespace; the quota is fixed.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""

@@ -1,8 +1,7 @@
 """Render the trust policy and the role policy of a connector role.
 
-Every connector gets the statements of the AWS page "IAM role for Amazon Q AEM (Cloud) connector", and
-the statements for an S3 bucket on the other connectors' pages. Two statements differ from AWS's pages:
-AllowsAmazonQToDeleteTaggedNI is not on them, and AllowsAmazonQToPassCustomerRole names one role:
+The statements come from the AWS page "IAM role for Amazon Q AEM (Cloud) connector"; those for an S3
+bucket come from the other connectors' pages. docs/permissions.md lists the differences from AWS's pages:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles.html
 """
 
@@ -13,7 +12,7 @@ from typing import Final, NamedTuple
 from .formats import APPLICATION_ARN, INGEST_APPLICATION_AND_INDEX, located
 
 ROLE_NAME_PLACEHOLDER: Final = "<role name>"
-"""Stands for the role's name in the role policy; no valid name or path contains a space."""
+"""Stands in for the role's name in the role policy; no valid name or path contains a space."""
 
 
 class Application(NamedTuple):
@@ -31,7 +30,7 @@ class Application(NamedTuple):
 
 
 class PolicyResources(NamedTuple):
-    """The resources that the role policy names, and the settings that shape its statements."""
+    """The resources that the role policy names, and the settings that determine its statements."""
 
     application: Application
     index_id: str
@@ -40,10 +39,10 @@ class PolicyResources(NamedTuple):
     """The S3 bucket from which the connector reads objects."""
     bucket_account: str
     bucket_is_source: bool
-    """Whether the bucket is the data source; otherwise the connector reads individual files by name."""
+    """Whether the bucket is the data source; otherwise, the connector reads individual files by name."""
     secret_arn: str | None
     key_arn: str | None
-    """None if an AWS managed key encrypts the secret, or no KMS key encrypts the bucket."""
+    """None if an AWS managed key encrypts the secret, or if no KMS key encrypts the bucket."""
     role_path: str
     network_arns: Sequence[str]
     """Subnets first, then security groups; empty without a VPC."""
@@ -54,7 +53,7 @@ class ExplainedStatement(NamedTuple):
     """A statement of a policy."""
 
     reason: str
-    """Why the connector needs it."""
+    """Why the connector needs the statement."""
     json: Mapping[str, object]
 
 
@@ -64,19 +63,19 @@ def trust_policy(application: Application) -> str:
 
 
 def role_policy(resources: PolicyResources) -> str:
-    """Return the role policy as JSON, with ROLE_NAME_PLACEHOLDER; it is deterministic."""
+    """Return the role policy as JSON, with ROLE_NAME_PLACEHOLDER; the output is deterministic."""
     return _document(role_statements(resources))
 
 
 def with_role_name(role_policy: str, name: str) -> str:
-    """Return the role policy of the role with this name."""
+    """Return the role policy for the role with this name."""
     return role_policy.replace(ROLE_NAME_PLACEHOLDER, name)
 
 
 def trust_statement(application: Application) -> ExplainedStatement:
-    """Return the statement of the trust policy."""
+    """Return the trust policy's statement."""
     return ExplainedStatement(
-        "Let Amazon Q Business assume the role, but only for this application in this account.",
+        "Let Amazon Q Business assume the role only for this application in this account.",
         {
             "Sid": "AllowsAmazonQServicePrincipal",
             "Effect": "Allow",
@@ -105,7 +104,7 @@ def role_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
         service = "s3" if resources.bucket_is_source else "secretsmanager"
         yield _allow(
             "AllowsAmazonQToDecryptSecret",
-            "Decrypt with a customer managed key through only one service: Secrets Manager for the "
+            "Decrypt with a customer managed key through one service only: Secrets Manager for the "
             "secret, or Amazon S3 for the objects in a bucket that is the data source.",
             ["kms:Decrypt"],
             [resources.key_arn],
@@ -117,7 +116,7 @@ def role_statements(resources: PolicyResources) -> Iterator[ExplainedStatement]:
     yield _allow(
         "AllowsAmazonQToIngestDocuments",
         """\
-Add documents to the index, and delete them once they're deleted from the data source.
+Put documents into the index, and delete documents that were deleted from the data source.
 
 Both actions require both resource types, application and index:
 <https://docs.aws.amazon.com/service-authorization/latest/reference/list_qbusiness.html>""",
@@ -141,10 +140,10 @@ Both actions require both resource types, application and index:
         yield _allow(
             "AllowsAmazonQToPassCustomerRole",
             """\
-Pass the role itself, and no other role, to Amazon Q Business.
+Pass this role, but no other, to Amazon Q Business.
 
-For documents in S3, `BatchPutDocument` accepts a role that can read the bucket, and the connector needs
-permission to pass it to the service.""",
+For documents in S3, `BatchPutDocument` accepts a role that can read the bucket, and the connector must
+be allowed to pass it to the service.""",
             ["iam:PassRole"],
             [f"arn:{partition}:iam::{account}:role{resources.role_path}{ROLE_NAME_PLACEHOLDER}"],
             {"StringEquals": {"iam:PassedToService": "qbusiness.amazonaws.com"}},
@@ -185,10 +184,9 @@ def _network_statements(resources: PolicyResources) -> Iterator[ExplainedStateme
     yield _allow(
         "AllowsAmazonQToCreateAndDeleteNI",
         """\
-Create network interfaces in these subnets and security groups, to reach the data source through the
-VPC.
+Create network interfaces in these subnets and security groups to reach the data source through the VPC.
 
-AWS's pages also list the deletion. EC2 doesn't check it for subnets or security groups, so it has no
+AWS's pages also list the deletion. EC2 doesn't check it against subnets or security groups, so it has no
 effect.""",
         create_and_delete,
         resources.network_arns,
@@ -211,7 +209,7 @@ AWS's pages also list the deletion. It has no effect, because a deletion request
         """\
 Set tags only while a network interface is being created.
 
-The previous statement determines the tag, so an interface with a different tag isn't created.""",
+The previous statement determines the tag: the role can't create an interface with a different tag.""",
         ["ec2:CreateTags"],
         network_interfaces,
         {"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
@@ -225,7 +223,7 @@ The previous statement determines the tag, so an interface with a different tag 
     )
     yield _allow(
         "AllowsAmazonQToDescribeResourcesForVPC",
-        "Describe the VPC. EC2 supports only the resource * for these actions.",
+        "Read the VPC. EC2 supports only the resource * for these actions.",
         [
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeAvailabilityZones",
@@ -243,7 +241,7 @@ The previous statement determines the tag, so an interface with a different tag 
             """\
 Delete network interfaces with the application's tag.
 
-None of AWS's pages have this statement.""",
+None of AWS's pages has this statement.""",
             ["ec2:DeleteNetworkInterface"],
             network_interfaces,
             {"StringLike": {"aws:ResourceTag/AMAZON_Q": tag}},

@@ -1,6 +1,6 @@
-"""Check settings against each other, and against the credentials.
+"""Check settings against each other and against the credentials.
 
-Each rule reads the settings of one role and adds problems or warnings to its arguments.
+Each rule reads one role's settings and adds problems or warnings to its arguments.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -15,7 +15,7 @@ from .settings import TRUST_POLICY_SETTINGS, Network
 
 
 class Location(NamedTuple):
-    """The partition, Region, and account of a resource or a provider; None if not known."""
+    """The partition, Region, and account of a resource or provider; None for unknown parts."""
 
     partition: str | None = None
     region: str | None = None
@@ -23,7 +23,7 @@ class Location(NamedTuple):
 
 
 class ReadSettings(NamedTuple):
-    """The settings of one role, each read by itself."""
+    """The settings of one role, each read independently of the others."""
 
     component_name: str
     connector: Connector | None
@@ -31,23 +31,23 @@ class ReadSettings(NamedTuple):
     credentials: Location
     """The provider's partition, account, and Region."""
     given: Collection[str]
-    """The settings that are set and that the connector supports, valid or not."""
+    """The settings that are set and supported by the connector, valid or not."""
     valid: Mapping[str, Any]
-    """The settings that are known and valid, each in the form that its kind returns."""
+    """The known and valid settings, each in the form that its kind returns."""
     arguments: Arguments
 
     def text(self, name: str) -> ParsedText | None:
-        """Return a text setting; None if it is not set, not known, or invalid."""
+        """Return a text setting; None if it is not set, unknown, or invalid."""
         return self.valid.get(name)
 
     @property
     def network(self) -> Network | None:
-        """The VPC; None if it is not set, not known, or invalid."""
+        """The VPC; None if it is not set, unknown, or invalid."""
         return self.valid.get("vpc_configuration")
 
     @property
     def location(self) -> Location:
-        """The location of the application, as far as it is known."""
+        """The known parts of the application's location."""
         application, region = self.text("application_id"), self.text("region")
         account = self.text("account_id")
         if application is None:
@@ -62,7 +62,7 @@ class ReadSettings(NamedTuple):
         )
 
     def texts(self) -> Iterator[tuple[Place, ParsedText]]:
-        """Return every valid text, members of the VPC included, with its place."""
+        """Return every valid text and its place, including the entries in the VPC's lists."""
         for name, value in self.valid.items():
             if isinstance(value, ParsedText):
                 yield self.arguments.at(name), value
@@ -74,34 +74,34 @@ class ReadSettings(NamedTuple):
 
 
 def show_location(part: str, arguments: Arguments) -> str:
-    """Return a part of the application's location, hidden if it may come from a secret."""
+    """Return a part of the application's location, or hide it if it may come from a secret."""
     return arguments.show(part, *TRUST_POLICY_SETTINGS)
 
 
 def check_requirements(settings: ReadSettings) -> None:
-    """Reject a setting that has no effect without another one."""
+    """Reject a setting that has no effect without another setting."""
     connector = settings.connector
     requirements = [
         ("allow_network_interface_deletion", "vpc_configuration", ""),
         ("bucket_account_id", "bucket_name", ""),
     ]
     if connector and connector.secret is Need.OPTIONAL:
-        use = f": the connector {connector.name} uses it only for the secret, see {connector.page}"
+        use = f": the connector {connector.name} uses it only for the secret (see {connector.page})"
         requirements.append(("kms_key_id", "secret_id", use))
     for name, other, reason in requirements:
         need = connector.need(other) if connector else Need.OPTIONAL
-        if need is Need.REQUIRED:  # its absence is a problem of its own, reported before
+        if need is Need.REQUIRED:  # if it is missing, that has already been reported
             continue
         if settings.valid.get(name) and other not in settings.given:
             at, required = settings.arguments.at(name), settings.arguments.at(other).name
             without = f"no {at.name}"
-            # If the connector does not support the other setting, only the removal of this one helps.
+            # If the connector does not support the other setting, the only fix is to remove this one.
             expected = without if need is Need.NOT_SUPPORTED else f"{required}, or {without}"
             at.reject(f"requires {required}{reason}", expected, REMOVE)
 
 
 def check_credentials(settings: ReadSettings) -> None:
-    """Reject credentials for another partition or account than the application's."""
+    """Reject credentials for a partition or account other than the application's."""
     arguments, application = settings.arguments, settings.text("application_id")
     location, credentials = settings.location, settings.credentials
     for part in ("partition", "account"):
@@ -119,7 +119,7 @@ def check_credentials(settings: ReadSettings) -> None:
 
 
 def check_region(settings: ReadSettings) -> None:
-    """Warn about a Region in which AWS does not offer Amazon Q Business."""
+    """Warn about a Region where Amazon Q Business is not available."""
     region = settings.location.region
     if region and region not in formats.SUPPORTED_REGIONS:
         supported = ", ".join(formats.SUPPORTED_REGIONS)
@@ -134,10 +134,10 @@ _SAME_ACCOUNT: Final = ("account_id", "permissions_boundary_arn")
 
 
 def check_arns(settings: ReadSettings) -> None:
-    """Reject an ARN, Region, or account that is not the application's."""
+    """Check that ARNs, Regions, and accounts match the application's."""
     location = settings.location
     for at, text in settings.texts():
-        # The ARN of a policy that AWS manages has the account `aws`.
+        # In the ARN of an AWS managed policy, the account is `aws`.
         any_account = at.setting not in _SAME_ACCOUNT or text.account == "aws"
         for part in ("partition", "region", "account"):
             given, wanted = getattr(text, part), getattr(location, part)
@@ -148,17 +148,17 @@ def check_arns(settings: ReadSettings) -> None:
                     part.replace("region", "Region"),
                     show_location(wanted, settings.arguments),
                 )
-                # A command can set a Region or an account; an ARN also has other parts.
+                # A command can set a whole Region or account, but an ARN has other parts.
                 whole_value = given == text.text and shown == wanted
                 at.reject(
-                    f"{at.quote(text.text)} does not match the {title} of the application",
+                    f"{at.quote(text.text)} does not match the application's {title}",
                     f"the {title} {shown}",
                     shown if whole_value else "VALUE",
                 )
 
 
 def check_secret(settings: ReadSettings) -> None:
-    """Warn about a secret's name that seems to lack the suffix of Secrets Manager."""
+    """Warn about a secret's name that seems to lack the suffix from Secrets Manager."""
     at, secret = settings.arguments.at("secret_id"), settings.text("secret_id")
     if secret is None or secret.id is None or at.secret:
         return
@@ -166,7 +166,7 @@ def check_secret(settings: ReadSettings) -> None:
     if suffix.isalpha() and suffix.islower():
         settings.arguments.warnings.append(
             f"{at.name}: the value ends in six lowercase letters, which look like part of "
-            "the secret's name rather than the suffix that Secrets Manager adds. "
+            "the secret's name, not the suffix that Secrets Manager adds. "
             "`aws secretsmanager describe-secret --secret-id NAME --query ARN` shows the full ARN"
         )
 
@@ -174,7 +174,7 @@ def check_secret(settings: ReadSettings) -> None:
 def check_key(settings: ReadSettings) -> None:
     """Require the key of a secret in another account; warn about a key ID without an account.
 
-    A bucket in another account need not use a customer managed key.
+    A bucket in another account does not need a customer managed key.
     """
     arguments, connector, own = settings.arguments, settings.connector, settings.location.account
     if connector and connector.bucket_is_source:
@@ -188,12 +188,12 @@ def check_key(settings: ReadSettings) -> None:
     place = f"the {encrypted} is in account {arguments.show(owner.account, name)}"
     if key and key.account is None:
         arguments.warnings.append(
-            f"{at.name}: a key ID means a key in account {show_location(own, arguments)}, but "
-            f"{place}; give the key's ARN if the key is there, too"
+            f"{at.name}: a key ID refers to a key in account {show_location(own, arguments)}, but "
+            f"{place}; if the key is also there, use its ARN"
         )
     elif encrypted == "secret" and "kms_key_id" not in settings.given:
         at.reject(
-            "is required and not set: an AWS managed key cannot be used from another account, and "
+            "is required but not set: an AWS managed key cannot be used from another account, and "
             f"{place}",
             f"the ARN of the customer managed key that encrypts the secret, {formats.KEY_ARN}ID",
             "KEY_ARN",
@@ -201,7 +201,7 @@ def check_key(settings: ReadSettings) -> None:
 
 
 def check_role_name(settings: ReadSettings) -> None:
-    """Warn about a name that the console hides; reject a component's name that no role can have."""
+    """Warn about names that the console does not list; reject component names that no role can have."""
     at, name = settings.arguments.at("role_name"), settings.text("role_name")
     if name and not any(word in name.text for word in formats.LISTED_NAMES):
         settings.arguments.warnings.append(
@@ -211,7 +211,7 @@ def check_role_name(settings: ReadSettings) -> None:
     component_name = settings.component_name
     if "role_name" not in settings.given and not formats.COMPONENT_NAME.parse(component_name):
         at.reject(
-            "is not set, and cannot be derived from the component's name "
+            "is not set and cannot be derived from the component's name "
             f"{quote(component_name)} ({len(component_name)} characters)",
             f"a role name, or {formats.COMPONENT_NAME.expected}",
             formats.ROLE_NAME.placeholder,

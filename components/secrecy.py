@@ -1,8 +1,8 @@
 """Decide which Outputs are secret or unknown.
 
-The rule: an Output is secret if a setting that can be read from it is secret, and unknown if a setting
-that it is made from is unknown. `Output.all` has both effects. It takes time for each input, so only
-inputs that are Outputs, or contain one, are combined; plain settings add no Output.
+An Output is secret if it reveals a secret setting, and unknown if it depends on an unknown setting.
+`Output.all` has both effects. Because each of its inputs takes time, only inputs that are or contain
+Outputs are combined; plain settings are left out.
 """
 
 from collections.abc import Mapping
@@ -25,15 +25,15 @@ def has_outputs(value: object) -> bool:
 
 
 def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
-    """Return a value that is secret or unknown if one of the inputs is."""
+    """Return a value that is also secret or unknown if one of the inputs is."""
     outputs = filter(has_outputs, inputs)
     return pulumi.Output.all(value, *outputs).apply(lambda values: values[0])
 
 
 def as_secret_as(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
-    """Return a value that is secret exactly if one of the inputs is.
+    """Return a value that is secret if, and only if, one of the inputs is.
 
-    Unknown inputs have no effect on it. Without Outputs among the inputs, it is returned unchanged.
+    Unknown inputs do not affect the value. If no input has an Output, it is returned unchanged.
     """
     outputs = [*filter(has_outputs, inputs)]
     if not outputs:

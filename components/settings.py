@@ -1,4 +1,4 @@
-"""Define the settings of a connector role: one table of their order, kinds, and effects."""
+"""Define the settings of a connector role in one table: their order, kinds, and effects."""
 
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum, auto
@@ -15,7 +15,7 @@ from .formats import Format, ParsedText
 
 
 def is_unknown(value: object) -> bool:
-    """Return whether a value is not known yet: an Output, or the contents of one during a preview."""
+    """Return whether a value is not known yet: it is an Output, or an Output's content in a preview."""
     return isinstance(value, (pulumi.Output, Unknown))
 
 
@@ -35,7 +35,7 @@ class Flag:
 
 
 Network = Mapping[str, Mapping[int, ParsedText]]
-"""The valid texts of a VPC's lists, by the names in VpcConfiguration and by their positions."""
+"""The valid texts in a VPC's lists, by the list's name in VpcConfiguration and by position."""
 VPC_MEMBERS: Final = {"subnet_ids": formats.SUBNET, "security_group_ids": formats.SECURITY_GROUP}
 
 
@@ -51,7 +51,7 @@ class Vpc:
         subnets_at, groups_at = map(at.list_of_vpc, VPC_MEMBERS)
         if not isinstance(value, Mapping):
             lists = f"{subnets_at.name} and {groups_at.name}"
-            at.reject_type("an object", value, f"an object of {lists}")
+            at.reject_type("an object", value, f"an object with {lists}")
             return None
         given = cast("Mapping[object, object]", value)
         names = [str(each.path[-1]) for each in (subnets_at, groups_at)]
@@ -76,13 +76,13 @@ class Vpc:
 def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping[int, ParsedText]:
     """Return the valid items of one of the VPC's lists, by index."""
     items = vpc.get(at.path[-1])
-    expected = f"a list, each {form.expected}"
+    expected = f"a list; each entry is {form.expected}"
     found: dict[int, ParsedText] = {}
     if is_unknown(items):
         at.arguments.unknown.add(at.setting)
     elif items in (None, BLANK, [], ()):
-        message = "is required and not set" if items in (None, BLANK) else "the list is empty"
-        # The command that fixes it sets the first item.
+        message = "is required but not set" if items in (None, BLANK) else "the list is empty"
+        # The command that fixes the problem sets the first item.
         at.entry(0).reject(message, expected, form.placeholder)
     elif not isinstance(items, (list, tuple)):
         at.reject_type("a list", items, expected)
@@ -139,39 +139,39 @@ Kind = Format | Flag | Vpc | Tags
 
 `yaml_type` is its type in `Pulumi.yaml`: string, boolean, or object. `expected` describes a valid value,
 and `placeholder` is the value that a command in a message sets. `read` returns a valid value in the form
-that the rules use; it reports any other value and returns None. It adds a setting with a value or member
-that is not known yet to `Arguments.unknown`.
+that the rules use; it rejects any other value and returns None. If part of the value is not known yet,
+it adds the setting to `Arguments.unknown`.
 """
 
 
 class Scope(Enum):
-    """The place of a setting in the configuration of a stack with several data sources."""
+    """The place for a setting in the configuration of a stack with several data sources."""
 
     STACK = auto()
-    """At the top: the same for all data sources."""
+    """At the top level: it is the same for all data sources."""
     DEFAULT = auto()
-    """At the top as a default, or in the member of one data source."""
+    """At the top level as a default, or in the entry for one data source."""
     MEMBER = auto()
-    """Only in the member of one data source."""
+    """Only in the entry for one data source."""
 
 
 class Setting(NamedTuple):
     """One setting."""
 
     name: str
-    """As in ConnectorRoleArgs. In stack configuration and in packages, it is in camel case."""
+    """As in ConnectorRoleArgs. Stack configuration and packages use camel case."""
     kind: Kind
     required: bool = False
-    """Whether every connector requires it. The others depend on the connector."""
+    """Whether every connector requires it; if not, the connector decides."""
     structural: bool = False
-    """Whether it determines which statements and resources exist: it must be plain, and is shown."""
+    """Whether it determines which statements and resources exist, so it must be plain and is shown."""
     in_role_policy: bool = False
     """Whether the role policy depends on it."""
     scope: Scope = Scope.MEMBER
 
     @property
     def can_be_secret(self) -> bool:
-        """Whether it can be kept secret; previews reveal flags and structural settings."""
+        """Whether it can stay secret; previews reveal flags and structural settings."""
         return not self.structural and not isinstance(self.kind, Flag)
 
 
@@ -209,19 +209,19 @@ SETTINGS: Final[Mapping[str, Setting]] = {
         Setting("tags", Tags(), scope=Scope.DEFAULT),
     )
 }
-"""Every setting by its name, in the order in which problems are reported."""
+"""Every setting by name, in the order in which messages list the problems."""
 PYTHON_ARGUMENTS: Final[Mapping[str, PropertyPath]] = {name: (name,) for name in SETTINGS} | {
     name: ("vpc_configuration", name) for name in VPC_MEMBERS
 }
-"""The paths of the settings, and of a VPC's lists, among the arguments in a Python program."""
+"""The paths of the settings and of a VPC's lists among a Python program's arguments."""
 TRUST_POLICY_SETTINGS: Final = ("region", "application_id", "account_id")
 """The settings that the trust policy depends on."""
 ROLE_ARN_SETTINGS: Final = ("account_id", "role_name", "role_path")
-"""The settings in the role's ARN. If the application is an ARN, its account is in it as well."""
+"""The settings in the role's ARN, which also contains the account in the application's ARN, if given."""
 
 
 def role_policy_settings(connector: Connector) -> Collection[str]:
-    """Return the settings that the role policy of a connector depends on.
+    """Return the settings that a connector's role policy depends on.
 
     If the data source is a bucket, the policy contains the role's ARN.
     """

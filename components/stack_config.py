@@ -1,8 +1,8 @@
 """Read the settings of a connector role from stack configuration.
 
-The keys are the names of the settings in camel case, and `aws:region`. `Pulumi.yaml` declares which
-keys are required, and their YAML types. The engine checks these; the program validates every value that
-the engine accepts: https://www.pulumi.com/docs/iac/concepts/config/
+The keys are the setting names in camel case, and `aws:region`. `Pulumi.yaml` declares the required keys
+and all keys' YAML types. The engine checks these, and the program validates every value that the engine
+accepts: https://www.pulumi.com/docs/iac/concepts/config/
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,24 +29,24 @@ REGION_KEY: Final = "aws:region"
 PROTECT: Final = "protect"
 """The key that protects the role of a stack, or all of its roles, from deletion."""
 DATA_SOURCES: Final = "dataSources"
-"""The key with one member for each data source of a stack with several roles."""
+"""The key with one entry for each data source, in a stack with several roles."""
 PACKAGE_INPUTS: Final[Mapping[str, PropertyPath]] = {
     name: tuple(camel_case(str(part)) for part in path) for name, path in PYTHON_ARGUMENTS.items()
 }
-"""The paths of the component's inputs in another language."""
+"""The paths of the component's inputs in other languages."""
 
 
 def config_paths(prefix: str = "") -> dict[str, PropertyPath]:
-    """Return the paths of the settings in the configuration of a stack.
+    """Return the paths of the settings in a stack's configuration.
 
-    The prefix is a namespace and a colon. Pulumi's commands do not need that of the project.
+    The prefix is a namespace and a colon. Pulumi's commands do not need it for the project's namespace.
     """
     paths = {name: (f"{prefix}{path[0]}", *path[1:]) for name, path in PACKAGE_INPUTS.items()}
     return {**paths, "region": (REGION_KEY,)}
 
 
 def config_key(name: str, prefix: str = "") -> str:
-    """Return the key of a setting in stack configuration, with a prefix as for `config_paths`."""
+    """Return a setting's key in stack configuration, with the same prefix as in `config_paths`."""
     return REGION_KEY if name == "region" else prefix + camel_case(name)
 
 
@@ -58,14 +58,14 @@ def shown_prefix(config: pulumi.Config) -> str:
 def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
     """Return the settings of a stack with one role.
 
-    With `refuse_unknown_keys`, the whole stack belongs to this program: other keys of the namespace are
-    problems, and the configuration of the default provider, which is the only one, is checked as well.
+    With `refuse_unknown_keys`, the program owns the whole stack: reject unknown keys in the namespace,
+    and check the configuration of the default provider, which is the only one.
     """
     arguments = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
     if read_object(config, DATA_SOURCES) is not None:
         at = arguments.at_key(shown_prefix(config) + DATA_SOURCES)
         at.reject(
-            "is set, but this program declares one role, from the other keys",
+            "is set, but this program declares a single role from the other keys",
             f"no {at.name}, or a program that calls ConnectorRole.all_from_config",
             REMOVE,
         )
@@ -75,7 +75,7 @@ def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
 
 
 def read_top_level(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Arguments:
-    """Read every key but the members of `dataSources`."""
+    """Read every key except `dataSources`."""
     values: dict[str, object] = {"region": pulumi.Config("aws").get("region")}
     for name, key in KEYS.items():
         is_string = SETTINGS[name].kind.yaml_type == "string"
@@ -96,12 +96,12 @@ def read_top_level(config: pulumi.Config, *, refuse_unknown_keys: bool) -> Argum
 
 
 def read_protect(value: object, at: Place) -> bool | None:
-    """Return the value of `protect`; None if it is not set, or invalid."""
+    """Return the value of `protect`; None if it is not set or is invalid."""
     return None if value in (None, "") else Flag().read(value, at)
 
 
 def _reject_unknown_keys(namespace: str, prefix: str, arguments: Arguments) -> None:
-    """Report every key of a namespace that is not a setting; messages show it with the prefix."""
+    """Reject every key in a namespace that is not a setting; messages show it with the prefix."""
     names = [*KEYS.values(), PROTECT, DATA_SOURCES]
     for key in pulumi.runtime.get_config_env():
         key_namespace, _, name = key.partition(":")
@@ -111,9 +111,9 @@ def _reject_unknown_keys(namespace: str, prefix: str, arguments: Arguments) -> N
 
 
 def read_object(config: pulumi.Config, key: str) -> object:
-    """Return a value that is not a string; text that is not JSON is returned, for validation to reject.
+    """Return a value that is not a string; text that is not JSON is kept, for validation to reject.
 
-    An empty object means not set, like the default that `Pulumi.yaml` declares.
+    An empty object, which is the default that `Pulumi.yaml` declares, means not set.
     """
     value = parse_json(config.get(key))
     return None if value == {} else value
@@ -122,7 +122,7 @@ def read_object(config: pulumi.Config, key: str) -> object:
 def autonaming_warnings(role_name: str) -> Iterator[str]:
     """Warn if the stack does not name its roles after their components.
 
-    `role_name` is the key that would name them. The most specific section with a mode or a pattern
+    `role_name` is the key that would name them. The most specific section that has a mode or a pattern
     applies: https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming
     """
     section = as_mapping(parse_json(pulumi.Config("pulumi").get("autonaming")))
@@ -135,6 +135,6 @@ def autonaming_warnings(role_name: str) -> Iterator[str]:
     if str(pattern).startswith("${name}-") or (mode == "default" and not pattern):
         return
     yield (
-        f"{role_name} is not set, and pulumi:autonaming ({quote(pattern or mode)}) decides the name "
-        "of the role"
+        f"{role_name} is not set, so pulumi:autonaming ({quote(pattern or mode)}) determines the "
+        "role's name"
     )

@@ -1,8 +1,8 @@
 """Validate the settings of a connector role, and render its policies.
 
-`validate` returns both policies, or raises every problem at once. It registers no resource, reads no
-configuration, and calls nothing. It skips a value that is not known yet (an Output, or the contents of
-one during a preview); call it again once the value is known.
+`validate` returns both policies, or raises an error with every problem. It does not register resources,
+read configuration, or call a provider. It skips values that are not known yet (Outputs, or their
+contents in a preview); call it again once they are known.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,11 +22,11 @@ class ValidationResult(NamedTuple):
 
     trust_policy: str | None
     role_policy: str | None
-    """If the role passes itself, `policies.ROLE_NAME_PLACEHOLDER` stands for its name."""
+    """If the role can pass itself, `policies.ROLE_NAME_PLACEHOLDER` stands in for its name."""
     warnings: Sequence[str]
 
     def of_role(self, name: str) -> "ValidationResult":
-        """Return the policies of the role with this name."""
+        """Return the policies for the role with this name."""
         role_policy = self.role_policy and policies.with_role_name(self.role_policy, name)
         return self._replace(role_policy=role_policy)
 
@@ -34,13 +34,11 @@ class ValidationResult(NamedTuple):
 def validate(
     component_name: str, args: Mapping[str, object], credentials: Location | None = None
 ) -> ValidationResult:
-    """Return both policies, or raise every problem in the settings.
+    """Return both policies, or raise SettingsError with every problem in the settings.
 
-    `args` are the arguments of a component, or Arguments that were given elsewhere. None, "", and no
-    tags mean not set. `credentials` are the provider's partition, account, and Region. The partition and
-    the account must be the application's; the Region applies if no setting specifies one.
-
-    Raises SettingsError.
+    `args` contains a component's arguments, or is an Arguments from elsewhere. None and "" mean not set.
+    `credentials` has the provider's partition, account, and Region. The partition and account must be
+    the application's; the Region applies if no setting specifies one.
     """
     arguments = Arguments.of(args, PYTHON_ARGUMENTS)
     settings = _read(component_name, arguments, credentials or Location())
@@ -48,12 +46,12 @@ def validate(
         rule(settings)
     _raise_problems(settings)
     result = _render(settings)
-    _raise_problems(settings)  # the size of the policy, which only rendering shows
+    _raise_problems(settings)  # the policy's size, which is known only after rendering
     return result
 
 
 def _read(component_name: str, arguments: Arguments, credentials: Location) -> ReadSettings:
-    """Read each setting by itself."""
+    """Read each setting independently of the others."""
     given = {name: value for name in SETTINGS if (value := arguments.get(name)) not in (None, BLANK)}
     name = given.get("connector", DEFAULT)
     connector = CONNECTORS.get(name) if isinstance(name, str) else None
@@ -70,7 +68,7 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
             if connector and connector.need(setting.name) is Need.EARLIER_VERSIONS:
                 arguments.warnings.append(
                     f"{arguments.at(setting.name).name}: only earlier versions of the connector "
-                    f"{connector.name} support it, see {connector.page}"
+                    f"{connector.name} support it (see {connector.page})"
                 )
             value = setting.kind.read(given[setting.name], arguments.at(setting.name))
             if value is not None:
@@ -79,41 +77,41 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
 
 
 def _check_presence(setting: Setting, connector: Connector | None, arguments: Arguments) -> None:
-    """Report a setting that is required and not set, unless its key has been reported, as null."""
+    """Reject a required setting that is not set, unless its key has already been rejected as null."""
     at = arguments.at(setting.name)
     if any(problem.path == at.path for problem in arguments.problems):
         return
     if setting.required or (setting.name == "region" and arguments.in_stack):
         reason = ""
     elif connector and connector.need(setting.name) is Need.REQUIRED:
-        reason = f": the connector {connector.name} needs it, see {connector.page}"
+        reason = f": the connector {connector.name} needs it (see {connector.page})"
     else:
         return
-    at.reject(f"is required and not set{reason}", setting.kind.expected, setting.kind.placeholder)
+    at.reject(f"is required but not set{reason}", setting.kind.expected, setting.kind.placeholder)
 
 
 def _skip_unknown(setting: Setting, arguments: Arguments) -> None:
-    """Note a setting that is not known yet; report one that must be."""
+    """Record a setting that is not known yet; reject it if it must be known."""
     arguments.unknown.add(setting.name)
     if setting.structural:
         arguments.at(setting.name).reject(
-            "is an Output, and determines which statements and resources exist",
-            "a plain value: neither an Output nor a secret",
+            "is an Output, but it determines which statements and resources exist",
+            "a plain value, not an Output or a secret",
         )
 
 
 def _reject_unsupported(setting: Setting, connector: Connector, arguments: Arguments) -> None:
-    """Report a setting that the connector does not support."""
+    """Reject a setting that the connector does not support."""
     at = arguments.at(setting.name)
     at.reject(
-        f"is not supported by the connector {connector.name}: see {connector.page}",
+        f"is not supported by the connector {connector.name} (see {connector.page})",
         f"no {at.name}, or another {arguments.at('connector').name}",
         REMOVE,
     )
 
 
 def _raise_problems(settings: ReadSettings) -> None:
-    """Raise all problems, if any: those of the source, then those of the settings in their order."""
+    """Raise all problems, if any: first problems with other keys, then with the settings in order."""
     arguments = settings.arguments
     if arguments.problems:
         ranks = {name: rank for rank, name in enumerate(SETTINGS, start=1)}
@@ -131,8 +129,8 @@ def _render(settings: ReadSettings) -> ValidationResult:
     connector = settings.connector
     if application is None or application.id is None or connector is None:
         return ValidationResult(None, None, settings.arguments.warnings)
-    # A part that is not known yet gets the shortest possible value, for the size check below: it must
-    # not reject a policy that may turn out to be short enough.
+    # An unknown part gets the shortest possible value, because the size check below must not reject a
+    # policy that may turn out to be short enough.
     target = policies.Application(
         location.partition or "aws",
         location.region or "us-east-1",
@@ -190,9 +188,9 @@ def _resources(
 
 
 def _check_size(role_policy: str, settings: ReadSettings) -> None:
-    """Reject a policy that IAM would reject. Only the subnets can make it too long."""
+    """Reject a policy that is too long for IAM, which only subnets can cause."""
     role_name = settings.text("role_name")
-    # Without a role name, the automatic one is at most this long. An unknown name does not get here.
+    # Without a role name, the automatic one is at most this long. Unknown names never get here.
     name = role_name.text if role_name else formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
     size = len("".join(policies.with_role_name(role_policy, name).split()))
     if size > formats.MAXIMUM_INLINE_SIZE:

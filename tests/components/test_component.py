@@ -610,7 +610,7 @@ def test_exclusive_policies_must_be_a_plain_value(
 ):
     deployment = Deployment(lambda: component({**MINIMAL, name: make(value)}))
     assert isinstance(deployment.error, SettingsError)
-    assert f"{name}: is an Output, and determines which statements and resources exist" in str(
+    assert f"{name}: is an Output, but it determines which statements and resources exist" in str(
         deployment.error
     )
     assert set(types(deployment)) <= {"test:index:Upstream"}

@@ -136,7 +136,7 @@ def test_a_required_key_that_is_blank_or_missing_is_reported(
 ):
     settings = {name: value for name, value in MINIMAL.items() if name != key}
     text = message(monkeypatch, {**settings, key: ""} if blank else settings)
-    assert f"  {key}: is required and not set" in text
+    assert f"  {key}: is required but not set" in text
     assert f"fix: pulumi config set --stack test --plaintext -- {key} " in text
 
 
@@ -241,7 +241,7 @@ def test_another_namespace_is_named_in_messages_and_commands(monkeypatch: pytest
 
 def test_another_namespace_is_named_in_the_rejections_of_a_connector(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**S3_SETTINGS, "secretId": SECRET_ID}, namespace="search")
-    assert "  search:secretId: is not supported by the connector s3-v2: see https://docs.aws" in text
+    assert "  search:secretId: is not supported by the connector s3-v2 (see https://docs.aws" in text
     assert "    expected: no search:secretId, or another search:connector\n" in text
     assert "    fix: pulumi config rm --stack test -- search:secretId" in text
 
@@ -365,7 +365,7 @@ def test_without_allowed_accounts_the_program_warns_and_shows_the_commands(
     deployment = deploy(monkeypatch, settings, **OF_THE_PROGRAM)
     assert deployment.error is None
     (warning,) = deployment.warnings
-    assert warning.startswith(f"{ACCOUNTS} is not set: with credentials of another account, ")
+    assert warning.startswith(f"{ACCOUNTS} is not set: with credentials for another account, ")
     command = f"pulumi config set --stack test --path --type string -- '{ACCOUNTS}[0]' {account}"
     assert f"`{command}`" in warning
     assert warning.endswith("run `pulumi refresh --run-program`, then `pulumi up`")
@@ -469,12 +469,12 @@ def default_tags(**tags: str) -> dict[str, str]:
 def test_a_tag_that_differs_from_a_default_tag_only_in_case_is_rejected(monkeypatch: pytest.MonkeyPatch):
     settings = {**MINIMAL, **default_tags(Team="search"), "tags": '{"team": "aem", "Owner": "me"}'}
     text = message(monkeypatch, settings, **OF_THE_PROGRAM)
-    assert '  tags.team: "team" and "Team" of aws:defaultTags differ only in case\n' in text
+    assert '  tags.team: "team" and "Team" in aws:defaultTags differ only in case\n' in text
     assert "fix: pulumi config rm --stack test --path -- tags.team" in text
     assert "1 error" in text
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", [f"{PROJECT_NAME}:tags"].__contains__)
     hidden = message(monkeypatch, settings, **OF_THE_PROGRAM)
-    assert "  tags: [secret] and [secret] of aws:defaultTags differ only in case" in hidden
+    assert "  tags: [secret] and [secret] in aws:defaultTags differ only in case" in hidden
     assert "eam" not in hidden
 
 
@@ -525,7 +525,7 @@ def test_autonaming_that_gives_the_role_another_name_is_a_warning(
     else:
         (warning,) = warnings
         assert warning == (
-            f'roleName is not set, and pulumi:autonaming ("{named_by}") decides the name of the role'
+            f'roleName is not set, so pulumi:autonaming ("{named_by}") determines the role\'s name'
         )
     assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
 

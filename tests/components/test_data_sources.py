@@ -182,7 +182,8 @@ def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
     assert f"fix: {remove} && {FIX} --type bool -- {flag} false" in text
     assert "fix: pulumi config rm --stack test --path -- dataSources.wiki.accountId" in text
     assert (
-        "  kmsKeyId: is a setting of one data source\n    expected: dataSources.NAME.kmsKeyId\n" in text
+        "  kmsKeyId: is a setting for a single data source\n    expected: dataSources.NAME.kmsKeyId\n"
+        in text
     )
 
 
@@ -235,7 +236,7 @@ def test_the_name_of_a_member_is_a_component_s_name_in_lowercase(
     monkeypatch: pytest.MonkeyPatch, name: str
 ):
     text = rejection(monkeypatch, {name: AEM, "a" * 41: AEM})
-    assert text.count("is not the name of a data source") == 1
+    assert text.count("is not a valid data source name") == 1
 
 
 @pytest.mark.parametrize(
@@ -243,8 +244,8 @@ def test_the_name_of_a_member_is_a_component_s_name_in_lowercase(
     [
         ([], "expected an object, got []"),
         ("text", 'expected an object, got "text"'),
-        ({}, "is required and not set"),
-        (None, "is required and not set"),
+        ({}, "is required but not set"),
+        (None, "is required but not set"),
     ],
 )
 def test_another_form_of_data_sources_is_rejected(
@@ -271,7 +272,7 @@ def test_a_secret_in_a_member_is_rejected_with_the_command_that_sets_plain_text(
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
     text = rejection(monkeypatch, {"one": {"secretId": "hunter2"}})
     assert "hunter2" not in text
-    assert "`pulumi config` shows [secret] in its place" in text
+    assert "`pulumi config` shows [secret] in place of the value" in text
     assert text.endswith(
         f"fix: {FIX} --type string -- dataSources.NAME.KEY VALUE, and for secretId "
         f"{FIX} --plaintext -- dataSources.NAME.secretId VALUE"
@@ -300,7 +301,7 @@ def test_a_tag_of_a_member_that_clashes_with_a_default_tag_of_the_provider_is_re
     text = rejection(monkeypatch, members, **default)
     assert text.startswith("invalid configuration: 1 error")
     assert (
-        '  dataSources.one.tags.team: "team" and "Team" of aws:defaultTags differ only in case' in text
+        '  dataSources.one.tags.team: "team" and "Team" in aws:defaultTags differ only in case' in text
     )
 
 
@@ -311,10 +312,10 @@ def test_the_number_of_members_and_the_size_of_the_configuration_are_limited(
     too_long = {**AEM, "roleDescription": "d" * 1_000}
     size = r"  dataSources: the configuration is 1\d\d,\d{3} bytes\n"
     text = rejection(monkeypatch, dict.fromkeys(names, too_long))
-    assert "  dataSources: has 101 members\n" in text
+    assert "  dataSources: has 101 entries\n" in text
     assert re.search(size, text)
     text = rejection(monkeypatch, dict.fromkeys(names[:100], too_long))
-    assert "members" not in text
+    assert "entries" not in text
     text = rejection(monkeypatch, dict.fromkeys(names, AEM))
     assert not re.search(size, text)
 
@@ -324,7 +325,7 @@ def test_a_program_for_one_role_rejects_data_sources_and_one_for_several_needs_t
 ):
     deploy(monkeypatch, {"one": AEM})
     single = Deployment(lambda: ConnectorRole.from_config("aem", refuse_unknown_keys=True))
-    assert "  dataSources: is set, but this program declares one role" in str(single.error)
+    assert "  dataSources: is set, but this program declares a single role" in str(single.error)
     assert single.registrations == []
 
 
@@ -336,7 +337,7 @@ def test_another_namespace_is_part_of_every_path(monkeypatch: pytest.MonkeyPatch
 def test_autonaming_that_gives_the_roles_other_names_is_one_warning(monkeypatch: pytest.MonkeyPatch):
     autonaming: dict[str, Any] = {"pulumi:autonaming": {"mode": "verbatim"}}
     (warning,) = deploy(monkeypatch, {"one": AEM, "two": AEM}, **autonaming).warnings
-    assert warning.startswith('dataSources.NAME.roleName is not set, and pulumi:autonaming ("verbatim")')
+    assert warning.startswith('dataSources.NAME.roleName is not set, so pulumi:autonaming ("verbatim")')
     named = {"one": {**AEM, "roleName": "qbusiness-one"}}
     assert deploy(monkeypatch, named, **autonaming).warnings == []
 

@@ -261,7 +261,7 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
         "aem:tags",
     ]
     assert named[1].partition(": ")[2].startswith("[secret] is not a secret's")
-    assert named[2].partition(": ")[2] == "has a member that is not a setting"
+    assert named[2].partition(": ")[2] == "has an entry that is not a setting"
     begin = "    fix: pulumi config set --stack prod"
     assert [line for line in message.splitlines() if line.startswith("    fix: ")] == [
         f"{begin} --plaintext -- aem:indexId INDEX_ID",
@@ -276,7 +276,7 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
 
 @pytest.mark.usefixtures("stack")
 @pytest.mark.parametrize(
-    ("groups", "problem"), [(None, "is required and not set"), ([], "the list is empty")]
+    ("groups", "problem"), [(None, "is required but not set"), ([], "the list is empty")]
 )
 def test_a_secret_vpc_without_a_list_is_reported_at_the_list_and_edited(
     monkeypatch: pytest.MonkeyPatch, groups: object, problem: str
@@ -295,7 +295,7 @@ invalid configuration: 2 errors; nothing was created or changed
     fix: edit Pulumi.prod.yaml
 
   aem:vpcConfiguration.securityGroupIds: {problem}
-    expected: a list, each {VPC_MEMBERS["security_group_ids"].expected}
+    expected: a list; each entry is {VPC_MEMBERS["security_group_ids"].expected}
     fix: edit Pulumi.prod.yaml"""
     )
 
@@ -345,7 +345,7 @@ def test_the_warnings_are_the_expected_ones():
     assert region == f"Amazon Q Business is not available in eu-north-1; it is available in {supported}"
     assert secret == (
         "secret_id: the value ends in six lowercase letters, which look like part of the secret's "
-        "name rather than the suffix that Secrets Manager adds. `aws "
+        "name, not the suffix that Secrets Manager adds. `aws "
         "secretsmanager describe-secret --secret-id NAME --query ARN` shows the full ARN"
     )
     assert subnets == (

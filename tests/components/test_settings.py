@@ -262,7 +262,7 @@ def test_the_message_shows_the_value_and_the_expected_one():
     with pytest.raises(SettingsError) as caught:
         look({**MINIMAL, "index_id": "x*"})
     assert str(caught.value) == (
-        'invalid configuration of "aem": 1 error; its role was not created or changed\n'
+        'invalid configuration for "aem": 1 error; its role was not created or changed\n'
         "\n"
         '  index_id: "x*" is not an index ID\n'
         "    expected: 36 letters, digits, and hyphens, not beginning with a hyphen "
@@ -340,7 +340,10 @@ def test_a_float_without_a_fraction_is_shown_as_an_integer(given: float, shown: 
 def test_a_kms_alias_is_rejected_with_the_reason():
     (problem,) = problems({"kms_key_id": "alias/aem"})
     assert problem.message == '"alias/aem" is not a KMS key ID or ARN'
-    assert "not an alias, which a policy does not resolve: `aws kms describe-key" in problem.expected
+    assert (
+        "not an alias, because policies do not resolve aliases: `aws kms describe-key"
+        in problem.expected
+    )
 
 
 def test_network_interface_deletion_without_a_vpc_is_rejected():
@@ -350,7 +353,7 @@ def test_network_interface_deletion_without_a_vpc_is_rejected():
 
 def test_an_account_that_disagrees_with_the_application_arn_is_rejected():
     (problem,) = problems({"account_id": OTHER_ACCOUNT})
-    assert problem.message == f'"{OTHER_ACCOUNT}" does not match the account of the application'
+    assert problem.message == f'"{OTHER_ACCOUNT}" does not match the application\'s account'
     assert problem.expected == f"the account {ACCOUNT}"
 
 
@@ -361,7 +364,7 @@ def test_a_secret_of_another_account_needs_a_customer_managed_key():
     (problem,) = problems({"secret_id": FOREIGN_SECRET})
     assert problem.path == ("kms_key_id",)
     assert problem.message == (
-        "is required and not set: an AWS managed key cannot be used from another account, and the "
+        "is required but not set: an AWS managed key cannot be used from another account, and the "
         f"secret is in account {OTHER_ACCOUNT}"
     )
     assert problem.expected == (
@@ -382,8 +385,8 @@ def test_a_key_id_is_a_key_of_the_application_s_account_and_may_be_the_wrong_one
 ):
     (warning,) = look({**args, "kms_key_id": KEY_ID}).warnings
     assert warning == (
-        f"kms_key_id: a key ID means a key in account {ACCOUNT}, but the {place} is in account "
-        f"{OTHER_ACCOUNT}; give the key's ARN if the key is there, too"
+        f"kms_key_id: a key ID refers to a key in account {ACCOUNT}, but the {place} is in account "
+        f"{OTHER_ACCOUNT}; if the key is also there, use its ARN"
     )
     key = f"arn:aws:kms:{REGION}:{OTHER_ACCOUNT}:key/{KEY_ID}"
     assert look({**args, "kms_key_id": key}).warnings == []
@@ -525,41 +528,44 @@ def rejections(given: Mapping[str, Any]) -> dict[str, str]:
             {"connector": "confluence-cloud", "secret_id": ""},
             "secret_id",
             (
-                f"is required and not set: the connector confluence-cloud needs it, see {PAGES}"
-                "confluence-cloud-iam-role.html"
+                f"is required but not set: the connector confluence-cloud needs it (see {PAGES}"
+                "confluence-cloud-iam-role.html)"
             ),
             "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX, or NAME-XXXXXX",
         ),
         (
             {**S3, "secret_id": SECRET_ID},
             "secret_id",
-            f"is not supported by the connector s3-v2: see {PAGES}s3-v2-iam-role.html",
+            f"is not supported by the connector s3-v2 (see {PAGES}s3-v2-iam-role.html)",
             "no secret_id, or another connector",
         ),
         (
             {"connector": "s3-v1", "secret_id": None},
             "bucket_name",
-            f"is required and not set: the connector s3-v1 needs it, see {PAGES}s3-v1-iam-role.html",
+            f"is required but not set: the connector s3-v1 needs it (see {PAGES}s3-v1-iam-role.html)",
             "3 to 63 lowercase letters",
         ),
         (
             {"bucket_name": "qbusiness-documents"},
             "bucket_name",
-            f"is not supported by the connector aem-cloud: see {PAGES}aem-cloud-iam-role.html",
+            f"is not supported by the connector aem-cloud (see {PAGES}aem-cloud-iam-role.html)",
             "no bucket_name, or another connector",
         ),
         (
             {"connector": "googledrive-v2", **with_vpc()},
             "vpc_configuration",
-            f"is not supported by the connector googledrive-v2: see {PAGES}googledrive-v2-iam-role.html",
+            (
+                "is not supported by the connector googledrive-v2 (see "
+                f"{PAGES}googledrive-v2-iam-role.html)"
+            ),
             "no vpc_configuration, or another connector",
         ),
         (
             {"connector": "webcrawler", "secret_id": "", "kms_key_id": KEY_ID},
             "kms_key_id",
             (
-                "requires secret_id: the connector webcrawler uses it only for the secret, see "
-                f"{PAGES}webcrawler-iam-role.html"
+                "requires secret_id: the connector webcrawler uses it only for the secret (see "
+                f"{PAGES}webcrawler-iam-role.html)"
             ),
             "secret_id, or no kms_key_id",
         ),
@@ -589,8 +595,8 @@ def test_unsupported_and_missing_settings_are_rejected_with_the_page_of_the_conn
 def test_a_vpc_that_only_earlier_versions_support_is_warned_about_once_it_is_known():
     (warning,) = warnings(connector="gmail", **with_vpc())
     assert warning == (
-        "vpc_configuration: only earlier versions of the connector gmail support it, see "
-        f"{PAGES}gmail-iam-role.html"
+        "vpc_configuration: only earlier versions of the connector gmail support it (see "
+        f"{PAGES}gmail-iam-role.html)"
     )
     assert warnings(connector="gmail", vpc_configuration=pulumi.UNKNOWN) == []
 
@@ -713,7 +719,7 @@ def test_an_invalid_account_of_a_bucket_is_rejected_with_the_advice_to_quote_it(
     (problem,) = rejected.value.problems
     assert (problem.name, problem.message) == ("bucket_account_id", message)
     assert problem.expected == (
-        "12 digits, in quotes: YAML reads an unquoted number that begins with 0 as an octal number"
+        "12 digits in quotes, because YAML reads an unquoted number that begins with 0 as octal"
     )
 
 

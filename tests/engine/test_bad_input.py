@@ -40,7 +40,7 @@ def test_an_update_reports_all_invalid_settings_at_once_and_creates_nothing(
     problems = [
         "kmsKeyID: is not a setting; did you mean kmsKeyId?",
         r"x\n  indexId fine\x1b[1A\u202e: is not a setting",
-        "indexId: is required and not set",
+        "indexId: is required but not set",
         'secretId: "aem-*" is not a secret',
         "vpcConfiguration.subnetIds[0]: expected a string, got 12; quote it",
         f'vpcConfiguration.subnetIds[1]: expected a string, got ["{SUBNET_ID}"]',

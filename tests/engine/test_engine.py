@@ -304,7 +304,7 @@ def test_warnings_are_shown_also_about_the_name_that_autonaming_gives_the_role(
     for warning in (
         "vpcConfiguration: only earlier versions of the connector gmail support it",
         "`aws secretsmanager describe-secret",
-        "roleName is not set, and pulumi:autonaming",
+        "roleName is not set, so pulumi:autonaming",
     ):
         assert warning in update.text
     assert aws.roles() == [stack.outputs()["roleName"]] == [f"{stack.name}-{ROLE}"]

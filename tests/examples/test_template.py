@@ -98,7 +98,7 @@ def test_a_new_project_asks_for_what_is_missing_deploys_it_and_gets_another_envi
     assert rejected.exit_code != 0
     for problem in (
         'aws:allowedAccountIds[0]: "ACCOUNT" is not an account ID',
-        "dataSources: is required and not set",
+        "dataSources: is required but not set",
     ):
         assert problem in rejected.text
     session = add_data_source(project)

@@ -242,10 +242,10 @@ def test_invalid_inputs_are_all_reported_at_once_by_name_and_without_a_traceback
                 "vpcConfiguration": {"subnetIds": None, "securityGroupIds": None},
             },
             [
-                "connector: is an Output, and determines which statements and resources exist",
+                "connector: is an Output, but it determines which statements and resources exist",
                 "accountId: expected a string, got 12345670123; quote it",
-                "vpcConfiguration.subnetIds[0]: is required and not set",
-                "vpcConfiguration.securityGroupIds[0]: is required and not set",
+                "vpcConfiguration.subnetIds[0]: is required but not set",
+                "vpcConfiguration.securityGroupIds[0]: is required but not set",
             ],
         ),
     ],
@@ -255,7 +255,7 @@ def test_secrets_numbers_and_nulls_are_rejected_by_name(
     stack: Stack, declare: Declare, aws: Aws, inputs: dict[str, object], expected: list[str]
 ):
     declare(stack, {"docs": inputs})
-    errors = f'invalid configuration of "docs": {len(expected)} error'
+    errors = f'invalid configuration for "docs": {len(expected)} error'
     update = assert_rejected(stack, aws, errors, *expected)
     assert "Hunter2" not in update.text
 

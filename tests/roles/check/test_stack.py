@@ -85,7 +85,7 @@ def test_settings_that_the_program_rejects_are_printed_as_the_program_does(world
     world.set(indexId="short")
     said = world.check()
     assert said.code == 2
-    assert "aws:region: is required and not set" in said.err
+    assert "aws:region: is required but not set" in said.err
     assert 'indexId: "short" is not an index ID' in said.err
     assert "fix: pulumi config set --stack dev --plaintext -- indexId INDEX_ID" in said.err
     assert world.server.calls == []
