@@ -1,4 +1,4 @@
-"""Run commands in the sandbox, and reset it: `python -m sandbox --help`."""
+"""Run commands in the sandbox, or reset it: `python -m sandbox --help`."""
 
 import argparse
 import os
@@ -22,7 +22,7 @@ from sandbox.environment import (
 )
 
 _INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C ends, as shells define it."""
+"""The exit code that shells use for a command that Ctrl-C ended."""
 
 
 def main() -> int:
@@ -40,7 +40,7 @@ def main() -> int:
     )
     verbs.add_parser(
         "down",
-        help=f"destroy the stack {STACK} and those of the example, then reset the sandbox: this also "
+        help=f"destroy the stack {STACK} and the example's stacks, then reset the sandbox: this also "
         "deletes the stacks and roles that you created in it",
     )
     verbs.add_parser("stop", help="stop the server and delete all stacks and roles")
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> int:
-    """Replace this process with a command, so that it receives signals and controls the terminal."""
+    """Replace this process with a command, so the command receives signals and controls the terminal."""
     try:
         environment = sandbox.prepare()
         sandbox.prepare_stack(environment)
@@ -78,8 +78,8 @@ def _run(sandbox: Sandbox, command: list[str], variables: Mapping[str, str]) -> 
 
 
 def _shell() -> tuple[list[str], Mapping[str, str]]:
-    """Return the command that opens a shell, and the additional variables of this command."""
-    # Skip the user's startup files: they can set another account or another `pulumi`.
+    """Return the command that opens a shell, and additional variables for it."""
+    # Skip the user's startup files: they can set a different account or `pulumi`.
     command = ["bash", "--norc"] if shutil.which("bash") else ["sh"]
     return command, {"PS1": "(sandbox) ${PWD##*/} $ "}
 
@@ -87,14 +87,14 @@ def _shell() -> tuple[list[str], Mapping[str, str]]:
 def _down(sandbox: Sandbox) -> int:
     """Destroy the stacks, and reset the sandbox even if that fails.
 
-    Return the exit code of the destroy, or 0 if it failed because the state cannot be read.
+    Return the exit code of the destroy, or 0 if it failed because the state could not be read.
     """
     signal.signal(signal.SIGINT, _leave_it_to_pulumi)
     exit_code = 0
     try:
         environment = sandbox.prepare()
         sandbox.forget_locks()
-        # The data sources use the roles: destroy them first.
+        # The data sources use the roles, so destroy the data sources first.
         for project, name in ((EXAMPLE, EXAMPLE_NAME), (PROJECT, PROJECT_NAME)):
             if sandbox.has_stack(name, EXAMPLE_STACK):
                 exit_code = _destroy(project, EXAMPLE_STACK, environment) or exit_code
@@ -103,7 +103,7 @@ def _down(sandbox: Sandbox) -> int:
     except (NoEngineError, SandboxError, OSError) as error:
         _fail(error)
     sandbox.stop()
-    print("The sandbox is empty: nothing is left to remove. `make up` starts again.")
+    print("The sandbox is empty: nothing is left to remove. To start again, run `make up`.")
     return exit_code
 
 
@@ -123,7 +123,7 @@ def _destroy(project: Path, stack: str, environment: Mapping[str, str]) -> int:
 
 
 def _leave_it_to_pulumi(*_: object) -> None:
-    """Ignore Ctrl-C: Pulumi also receives it, and ends the update properly."""
+    """Ignore Ctrl-C: Pulumi also receives it, and shuts down the update properly."""
 
 
 def _fail(message: object) -> int:

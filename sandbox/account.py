@@ -1,8 +1,8 @@
 """Create the resources that `Pulumi.dev.yaml` and `Pulumi.example.yaml` name in the sandbox's account.
 
-One bucket belongs to another account. The account contains nothing else, apart from the defaults of
-every AWS account, such as the default VPC. Each service is filled at its first call, because moto's EC2
-takes most of a second to import.
+One bucket belongs to another account. Otherwise, the account contains only the defaults of every AWS
+account, such as the default VPC. Each service's resources are created on its first call, because moto's
+EC2 takes most of a second to import.
 """
 
 import json
@@ -14,7 +14,7 @@ from sandbox.environment import REGION
 from sandbox.qbusiness import QBusiness
 
 ACCOUNT: Final = "123456789012"
-"""The account of the sandbox: the default account of moto."""
+"""The sandbox's account, which is moto's default account."""
 OTHER_ACCOUNT: Final = "210987654321"
 """The account of one bucket."""
 APPLICATION_ID: Final = "a1b2c3d4-5678-90ab-cdef-111111111111"
@@ -31,7 +31,7 @@ SECRETS: Final[Mapping[str, str | None]] = {
 CERTIFICATE_BUCKET: Final = "qbusiness-files"
 CERTIFICATE: Final = "sharepoint.crt"
 DOCUMENTS_BUCKET: Final = "qbusiness-documents"
-"""The bucket of the other account."""
+"""The bucket in the other account."""
 VPC_ID: Final = "vpc-0d4e5f60718293041"
 # In zones that Amazon Q Business supports: use1-az1 and use1-az2.
 SUBNETS: Final[Mapping[str, tuple[str, str]]] = {
@@ -63,7 +63,7 @@ def _fill_secrets_manager() -> None:
 
     for secret_id, key in SECRETS.items():
         name, _, suffix = secret_id.rpartition("-")
-        # Only for this secret: a secret that replaces it under the same name has another ARN.
+        # Only for this secret: a secret that replaces it under the same name gets a different ARN.
         secret = SecretsManagerSecretIdentifier(ACCOUNT, REGION, name)
         moto_id_manager.set_custom_id(secret, suffix)
         secretsmanager_backends[ACCOUNT][REGION].create_secret(
@@ -115,7 +115,7 @@ def _fill_s3() -> None:
     theirs = s3_backends[OTHER_ACCOUNT]["aws"]
     theirs.create_bucket(DOCUMENTS_BUCKET, REGION)
     bucket = f"arn:aws:s3:::{DOCUMENTS_BUCKET}"
-    # Also the owner of a bucket has to let roles of another account read it.
+    # The bucket's owner must also let roles in another account read it.
     statement = {
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
@@ -132,4 +132,4 @@ FILL: Final[Mapping[str, Callable[[], None]]] = {
     "s3": _fill_s3,
     "secretsmanager": _fill_secrets_manager,
 }
-"""The functions that fill moto's services, by the service name in the signature of a request."""
+"""The functions that fill moto's services, by the service name in a request's signature."""

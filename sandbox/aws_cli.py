@@ -1,7 +1,7 @@
-"""Replace the AWS CLI in the sandbox on machines without it.
+"""Replace the AWS CLI in the sandbox on machines that do not have it.
 
-It supports every operation by its name and options, `--query`, and `--output`. It supports neither the
-AWS CLI's own commands, such as `aws s3 ls`, nor its shorthand syntax: structures are JSON.
+It supports every operation by its name and options, `--query`, and `--output`. It does not support the
+AWS CLI's own commands, such as `aws s3 ls`, or its shorthand syntax: structures must be JSON.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def _ask(arguments: argparse.Namespace, options: list[str]) -> dict[str, Any]:
 
 
 def _value(option: str, shape: Any, words: list[str]) -> Any:
-    """Convert the words after an option to the value of its member."""
+    """Convert the words after an option to the value of the option's parameter."""
     if shape.type_name == "boolean":
         return not option.startswith("--no-")
     text = words[0] if words else ""
@@ -90,7 +90,7 @@ def _value(option: str, shape: Any, words: list[str]) -> Any:
 
 
 def _text(found: Any) -> str:
-    """Return the output of `--output text`: one line for each list."""
+    """Return the output for `--output text`: one line for each list."""
     rows = found if isinstance(found, list) and any(isinstance(row, list) for row in found) else [found]
     return "\n".join("\t".join(map(str, row if isinstance(row, list) else [row])) for row in rows)
 

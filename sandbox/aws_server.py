@@ -1,12 +1,12 @@
-"""Serve AWS on loopback (moto behind IAM's rules, and Amazon Q Business), and the sandbox's providers.
+"""Serve AWS (moto behind IAM's rules, and Amazon Q Business) and the sandbox's providers on loopback.
 
 `python -m sandbox.aws_server DIRECTORY SOURCES` starts a server in the background. In that directory,
 `server.json` contains its process ID and ports. `contents.pickle` contains IAM, STS, and Amazon Q
-Business, so that the resources of stacks and the credentials of roles survive if the server is killed;
-other services then have their initial contents again. A lock on `server.lock` shows that the server
-runs; deleting that file stops it. The server outlives the command that started it, unless a file
-`owner.lock` exists next to the directory. The server then stops when no process holds a lock on that
-file: the system releases the lock of a process that ends.
+Business, so that the stacks' resources and the roles' credentials survive if the server is killed; other
+services start again with their initial contents. A lock on `server.lock` shows that the server is
+running; deleting that file stops it. The server outlives the command that started it, unless there is a
+file `owner.lock` next to the directory. In that case, the server stops when no process holds a lock on
+that file: when a process ends, the system releases its locks.
 """
 
 import fcntl
@@ -43,19 +43,19 @@ from sandbox.provider.server import serve
 from sandbox.qbusiness import QBusiness, QBusinessError
 
 _LOCK_CHECK: Final = 0.1
-"""Seconds between two checks of the lock while no request arrives."""
+"""Seconds between checks of the lock while no request arrives."""
 _GRACE: Final = 4.0
-"""Seconds for calls in progress to end when the server is stopped."""
+"""Seconds that calls in progress have to finish when the server is stopped."""
 _READING: Final = ("Get", "List", "Simulate")
 _SIGNATURE: Final = re.compile(r"Credential=([^/]+)/\d+/([\w-]+)/([\w-]+)/")
-"""The access key, the Region, and the service in the signature of a request."""
+"""The access key, the Region, and the service in a request's signature."""
 _AWS_MANAGED: Final = re.compile(r"arn:[a-z-]+:iam::aws:policy/(?:.*/)?([^/]+)")
-"""The ARN of a policy that AWS manages, and its name."""
+"""The ARN of an AWS managed policy, and its name."""
 # A namespace, not an address: the SDKs require it in error documents.
 _NAMESPACE: Final = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 _SAVED: Final = {"iam": iam_backends, "sts": sts_backends}
-"""The services of moto whose contents are saved: roles, policies, and the credentials of roles."""
+"""The moto services whose contents are saved: roles, policies, and the roles' credentials."""
 
 Environ = dict[str, Any]
 Start = Callable[..., Any]
@@ -64,15 +64,15 @@ Start = Callable[..., Any]
 class Aws:
     """A WSGI application that serves AWS and saves its contents to disk.
 
-    As in moto, the access key decides the account: a key that a call created belongs to the account of
-    its role or user, and any other key to the sandbox's account.
+    As in moto, the access key determines the account: a key that a call created belongs to the account
+    of its role or user, and any other key belongs to the sandbox's account.
     """
 
     def __init__(self, contents: Path) -> None:
         """Load the contents that a previous server saved."""
         self.contents = contents
         self.moto: Any = DomainDispatcherApplication(_moto)
-        # One call at a time: nothing may change between the validation of a call and its execution.
+        # One call at a time: nothing may change between a call's validation and its execution.
         self.lock = threading.Lock()
         self._reset()
         if contents.exists():
@@ -90,7 +90,7 @@ class Aws:
         fill_qbusiness(self.qbusiness[ACCOUNT, REGION])
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
-        """Answer a request."""
+        """Respond to a request."""
         signature = _SIGNATURE.search(environ.get("HTTP_AUTHORIZATION", ""))
         access_key, region, service = signature.groups() if signature else ("", "", "")
         with self.lock:
@@ -181,7 +181,7 @@ class Aws:
 
 
 def _moto(service: Any) -> Any:
-    """Return moto's application for a service; raise NotImplementedError if there is none."""
+    """Return moto's application for a service; raise NotImplementedError if moto has none."""
     if service is None:
         raise NotImplementedError("moto has no such service")
     return create_backend_app(service)
@@ -211,7 +211,7 @@ def _check_role(account: str, arn: str) -> None:
 
 
 def _trusts_service(document: str) -> bool:
-    """Return whether a trust policy allows Amazon Q Business, if every condition of an Allow is met."""
+    """Return whether a trust policy allows Amazon Q Business, assuming that Allow conditions hold."""
     effects = {
         statement["Effect"]
         for statement in listed(json.loads(document)["Statement"])
@@ -231,7 +231,7 @@ def _contents(backends: Any) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def _parameters(environ: Environ) -> dict[str, str]:
-    """Return the parameters in the body of a request, and keep the body readable."""
+    """Return the parameters in a request's body, and keep the body readable."""
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
@@ -245,9 +245,9 @@ def _roles(iam: IAMBackend) -> dict[str, Role]:
 
 
 def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
-    """Add an AWS managed policy to an account when a call first names it.
+    """Add an AWS managed policy to an account the first time that a call names it.
 
-    moto would add all 1,500 at the start, and each change of IAM would save them again.
+    moto would add all 1,500 at the start, and each change to IAM would save them again.
     """
     named = _AWS_MANAGED.fullmatch(arn)
     if not named or arn in iam.managed_policies:
@@ -260,7 +260,7 @@ def _add_aws_managed_policy(iam: IAMBackend, arn: str) -> None:
 
 
 def _complete(iam: IAMBackend, parameters: dict[str, str]) -> bytes:
-    """Add the parameters that a call of UpdateRole omits: AWS keeps their values, moto deletes them."""
+    """Add the parameters that UpdateRole omits: AWS keeps their values, but moto deletes them."""
     for role in iam.roles.values():
         if role.name == parameters.get("RoleName"):
             kept = {"Description": role.description, "MaxSessionDuration": role.max_session_duration}
@@ -279,7 +279,7 @@ def _error_response(rejection: IamError, start_response: Start) -> Iterable[byte
 
 
 def _reject_unknown(service: str, message: str, start_response: Start) -> Iterable[bytes]:
-    """Reject an operation as if AWS did not have it: IAM in XML, other services in JSON."""
+    """Reject an operation as AWS rejects unknown ones: in XML for IAM, in JSON for other services."""
     if service == "iam":
         return _error_response(IamError(400, "InvalidAction", message), start_response)
     code = "UnknownOperationException"
@@ -295,13 +295,13 @@ def _end_with_the_holder_of(owner: Path) -> None:
 
 
 def main(directory: Path, sources: str) -> None:
-    """Serve in a background process until its lock is deleted from the directory.
+    """Serve in a background process until somebody deletes its lock from the directory.
 
     `sources` is the digest of the server's source files.
     """
     path = directory / "server.lock"
     lock = path.open("a")
-    # Acquired before the fork, so that it is locked when the parent ends.
+    # Acquire the lock before the fork, so that it is held when the parent ends.
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if os.fork():
         os._exit(0)  # the child keeps the lock
@@ -311,7 +311,7 @@ def main(directory: Path, sources: str) -> None:
     with lock:
         aws = Aws(directory / "contents.pickle")
         server = make_server("127.0.0.1", 0, aws, threaded=True, request_handler=MotoRequestHandler)
-        # The providers in this process call this server.
+        # The providers in this process also call this server.
         os.environ |= aws_variables(server.server_port)
         providers = {package: serve(package) for package in PACKAGES}
         state = {

@@ -25,8 +25,8 @@ _TRUST_POLICY: Final = {
         }
     ],
 }
-# Like a template for several data sources: compared with AWS's page, it allows more secrets, and only
-# the index instead of the application.
+# Like a template for several data sources: unlike AWS's page, it allows all secrets, and it allows
+# ingestion only on the index, not on the application.
 _POLICY: Final = {
     "Version": "2012-10-17",
     "Statement": [

@@ -1,8 +1,8 @@
 """Find or build the Pulumi engine.
 
-In this order: the `pulumi` on PATH; a build of the CLI's published Go module, with a language host for
-Python, which the module does not contain; the official installer, if it can be reached. Programs that
-`make up` does not need are built at their first run.
+The options, in order: the `pulumi` on PATH; a build of the CLI's published Go module, with a language
+host for Python, which the module does not contain; and the official installer, if it can be reached.
+Programs that `make up` does not need are built the first time they run.
 """
 
 import fcntl
@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import IO, Final
 
 VERSION: Final = "3.259.0"
-"""The release to build or install, the same as in `engine/go.mod`."""
+"""The release to build or install; the same as in `engine/go.mod`."""
 
 CACHE: Final = Path(__file__).resolve().parent.parent / ".sandbox" / "engine"
-"""The directory of built engines."""
+"""The directory for built engines."""
 _SOURCE: Final = Path(__file__).parent / "engine"
 _SDK_MODULE: Final = "github.com/pulumi/pulumi/sdk/v3"
 _PACKAGES: Final = ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "./pulumi-language-python")
@@ -31,19 +31,20 @@ _LATER_PACKAGES: Final = (
     "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
     "./generate-python-package",
 )
-"""The language host for YAML programs and the generator of Python packages: built at their first run."""
+"""The language host for YAML programs and the generator of Python packages; built on their first run."""
 _PROGRESS_INTERVAL: Final = 15.0
-"""Seconds between two lines of progress if the output is not a terminal."""
+"""Seconds between progress lines if the output is not a terminal."""
 _INSTALLER_PATIENCE: Final = 5
-"""Timeout in seconds for the site of the installer."""
+"""Timeout in seconds for the installer's site."""
 _ADVICE: Final = (
-    "Install the Pulumi CLI (https://www.pulumi.com/docs/install/), or a Go toolchain of at least the "
-    "version in sandbox/engine/go.mod (https://go.dev/doc/install), and repeat the command."
+    "Install the Pulumi CLI (https://www.pulumi.com/docs/install/) or a Go toolchain "
+    "(https://go.dev/doc/install) that is at least the version in sandbox/engine/go.mod, and run the "
+    "command again."
 )
 
 
 class NoEngineError(Exception):
-    """Raised when there is no engine; the message reports the attempts and the remediation."""
+    """Raised when there is no engine; the message says why, and what to do."""
 
 
 def directory(cache: Path) -> Path:
@@ -58,7 +59,7 @@ def directory(cache: Path) -> Path:
         return built
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # sandboxes share the cache; only one of them builds
+        fcntl.flock(lock, fcntl.LOCK_EX)  # sandboxes share the cache, so only one may build
         if built.exists():
             return built
         with tempfile.TemporaryDirectory(dir=cache, prefix="unfinished-") as unfinished:
@@ -83,7 +84,7 @@ def _on_path() -> Path | None:
 
 
 def _digest() -> str:
-    """Return a digest of the source files; a change causes a new build."""
+    """Return a digest of the source files; a different digest causes a new build."""
     sources = sorted(path for path in _SOURCE.rglob("*") if path.is_file())
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
@@ -96,10 +97,10 @@ def _make(target: Path) -> None:
 
 
 def _build(target: Path) -> None:
-    _say(f"building the Pulumi engine v{VERSION} from its Go module, once; about three minutes")
+    _say(f"building the Pulumi engine v{VERSION} from its Go module, once; this takes about 3 minutes")
     _compile(target, *_PACKAGES)
-    # The executor is a file of Pulumi. Its path in the module is undocumented, and may change in a newer
-    # release.
+    # The executor is one of Pulumi's files. Its path in the module is undocumented and may change in a
+    # newer release.
     module = Path(_go("finding", "list", "-m", "-f", "{{.Dir}}", _SDK_MODULE)[0])
     executor = module / "python" / "cmd" / "pulumi-language-python-exec"
     shutil.copyfile(executor, target / executor.name)
@@ -114,7 +115,7 @@ def _build(target: Path) -> None:
 
 
 def complete(binaries: Path) -> None:
-    """Build the programs that are otherwise built at their first run, which requires a network.
+    """Build the programs that are otherwise built on their first run, which requires a network.
 
     Raises NoEngineError.
     """
@@ -158,7 +159,7 @@ def _compile(target: Path, *packages: str) -> None:
 
 
 def _go(step: str, *arguments: str) -> list[str]:
-    """Run Go and return the lines of its output; count and show the lines of its progress.
+    """Run Go and return its output lines; count its progress lines and show the count.
 
     Raises NoEngineError.
     """
@@ -180,7 +181,7 @@ def _go(step: str, *arguments: str) -> list[str]:
 
 
 def _show_progress(lines: IO[str], step: str) -> str:
-    """Show the number of lines that a step has printed; return the last lines for an error message."""
+    """Show the number of lines that a step has printed; return the last ones for an error message."""
     start = shown = time.monotonic()
     last: deque[str] = deque(maxlen=12)
     for count, line in enumerate(lines, start=1):
@@ -199,7 +200,7 @@ def _show_progress(lines: IO[str], step: str) -> str:
 
 def _install(target: Path) -> None:
     """Run the official installer through Pulumi's SDK; fail fast if its site is unreachable."""
-    _say("there is no Go toolchain; trying Pulumi's official installer")
+    _say("found no Go toolchain; trying Pulumi's official installer")
     program = (
         "import socket, sys, semver; socket.setdefaulttimeout(float(sys.argv[3]))\n"
         "from pulumi.automation import PulumiCommand\n"
@@ -221,7 +222,7 @@ def _say(text: str) -> None:
 
 
 def main(*arguments: str) -> int:
-    """Build the engine if Go is installed, or the program of a package; return the exit code."""
+    """Build the engine if Go is installed, or one package's program; return the exit code."""
     try:
         if arguments:
             package, program = arguments

@@ -1,9 +1,9 @@
 """Set up the sandbox and the environment in which its commands run.
 
-The real engine is first on PATH. The environment has its own Pulumi home, file backend, and passphrase,
-and a server on loopback instead of AWS. The engine attaches to the providers in that server, which is
-faster than starting them for each command. All files are in one directory. The user's credentials and
-settings for AWS, Pulumi, and proxies are removed.
+The real engine comes first on PATH. The environment has its own Pulumi home, file backend, and
+passphrase, and a server on loopback in place of AWS. The engine attaches to the providers in that
+server, which is faster than starting them for each command. All files are in one directory. The
+environment does not contain the user's credentials or settings for AWS, Pulumi, and proxies.
 """
 
 import fcntl
@@ -29,39 +29,39 @@ PASSPHRASE: Final = "sandbox"
 """Not confidential: the sandbox contains no secrets. The salt in `Pulumi.dev.yaml` matches it."""
 STACK: Final = "dev"
 REGION: Final = "us-east-1"
-"""The Region of that stack and of commands."""
+"""The Region for that stack and for commands."""
 EXAMPLE_STACK: Final = "example"
 """The stack of roles that `make example` deploys, and the stack of their data sources."""
 EXAMPLE: Final = PROJECT / "examples" / "data-source"
 EXAMPLE_NAME: Final = "qbusiness-data-sources"
 """The name of the example's project."""
 AWS_CLI: Final = PROJECT / "sandbox" / "bin"
-"""The directory of the `aws` command for machines without the AWS CLI."""
+"""The directory with an `aws` command for machines without the AWS CLI."""
 PACKAGES: Final = ("aws", "aws-native")
-"""The packages for which the sandbox has a provider."""
+"""The packages whose providers the sandbox replaces."""
 PROJECT_NAME: Final = "qbusiness-aem-connector"
 
 _RESET: Final = "`make down` resets the sandbox."
 _START_TIMEOUT: Final = 120.0
-"""Timeout for the start of the server in seconds; on an idle machine, it takes about one."""
+"""Seconds to wait for the server to start; on an idle machine, it takes about one second."""
 _END_TIMEOUT: Final = 5.0
-"""Timeout for the end of the server in seconds; after that, the server is ignored."""
-# Variables of the user that change only the output of a command.
+"""Seconds to wait for the server to stop; after that, the server is ignored."""
+# User variables that change only a command's output.
 _HARMLESS: Final = ("PULUMI_ERROR_OUTPUT_STRING", "PULUMI_OPTION_COLOR")
-# With the first two, Python finds neither venv/ nor the program. With the others, a shell runs startup
-# files of the user, which may set the variables that are removed here.
+# With the first two, Python does not find venv/ or the program. With the others, a shell runs the user's
+# startup files, which may set the variables that are removed here.
 _HARMFUL: Final = ("PYTHONHOME", "PYTHONSAFEPATH", "BASH_ENV", "ENV")
 
 
 class SandboxError(Exception):
-    """Raised when the sandbox cannot be set up; the message contains the remediation."""
+    """Raised when the sandbox cannot be set up; the message says what to do."""
 
 
 class Sandbox:
     """The state, AWS account, and engine in one directory."""
 
     def __init__(self, directory: Path = DIRECTORY, engines: Path = engine.CACHE) -> None:
-        """Keep the state in one directory, and built engines in another."""
+        """Use one directory for the state, and another for built engines."""
         self.directory = directory
         self.engines = engines
         self.aws = directory / "aws"
@@ -98,22 +98,22 @@ class Sandbox:
                 self._use_stack("select", environment)
 
     def forget_locks(self) -> None:
-        """Unlock all stacks, even during an update: `pulumi cancel` in the sandbox."""
+        """Unlock all stacks, even during an update, like `pulumi cancel`."""
         shutil.rmtree(self.state / ".pulumi" / "locks", ignore_errors=True)
 
     def _remove_stale_locks(self) -> None:
-        """Unlock stacks whose update was killed on this machine, as `pulumi cancel` does."""
+        """Unlock stacks whose update was killed on this machine, like `pulumi cancel`."""
         for lock in (self.state / ".pulumi" / "locks").rglob("*.json"):
             with suppress(
                 OSError, KeyError, TypeError, ValueError
-            ):  # deleted in the meantime, or not a lock of Pulumi
+            ):  # deleted in the meantime, or not one of Pulumi's locks
                 if not _runs(json.loads(lock.read_text())["pid"]):
                     lock.unlink()
 
     def _selection(self) -> Path:
-        """Return the file in which Pulumi stores the selected stack, by the project's path.
+        """Return the file where Pulumi stores the selected stack, which depends on the project's path.
 
-        Pulumi prefers the path in $PWD, with its symbolic links, if it is the same directory.
+        Pulumi prefers the path in $PWD, with its symbolic links, if it leads to the same directory.
         """
         here = Path(os.environ.get("PWD", ""))
         project = here if here.is_absolute() and here.exists() and here.samefile(PROJECT) else PROJECT
@@ -135,14 +135,14 @@ class Sandbox:
             )
 
     def stop(self) -> None:
-        """Stop the server and delete its contents and the backend; keep built engines."""
+        """Stop the server, and delete its contents and the backend; keep built engines."""
         with self._lock():
             self._end_server()
             for place in (self.aws, self.state, self.home / "workspaces"):
                 shutil.rmtree(place, ignore_errors=True)
 
     def _end_server(self) -> None:
-        """Delete the server's lock, which ends the server, and wait for its end.
+        """Delete the server's lock, which stops the server, and wait until it has stopped.
 
         Do not send a signal: the process ID may now belong to another process or container.
         """
@@ -163,7 +163,7 @@ class Sandbox:
             yield
 
     def _install_providers(self) -> None:
-        """Install the providers in the SDKs' versions, for engines that do not attach to the server."""
+        """Install providers with the SDKs' versions, for engines that do not attach to the server."""
         for package in PACKAGES:
             try:
                 version = importlib.metadata.version(f"pulumi-{package}")
@@ -183,7 +183,7 @@ class Sandbox:
             plugin.chmod(0o755)
 
     def _serve(self) -> dict[str, Any]:
-        """Return the state of the server; start it unless it runs from the current sources."""
+        """Return the server's state; start it unless it is already running from the current sources."""
         self.aws.mkdir(exist_ok=True)
         state = self.aws / "server.json"
         log = self.aws / "server.log"
@@ -209,13 +209,13 @@ class Sandbox:
             if not self._serving() or time.monotonic() > deadline:
                 last_line = (log.read_text().strip().splitlines() or ["its log is empty"])[-1]
                 raise SandboxError(
-                    f"The server for AWS did not start: {last_line}\nIts log is {log}\n{_RESET}"
+                    f"The sandbox's AWS server did not start: {last_line}\nIts log is {log}\n{_RESET}"
                 )
             time.sleep(0.02)
         return _read(state)
 
     def _serving(self) -> bool:
-        """Return whether a server runs: the system releases its lock when it ends."""
+        """Return whether a server is running: when it ends, the system releases its lock."""
         with (self.aws / "server.lock").open("a") as lock:
             return not _take(lock)
 
@@ -230,7 +230,7 @@ class Sandbox:
             "PULUMI_BACKEND_URL": f"{self.state.as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_DEBUG_PROVIDERS": providers,
-            # The engine runs for about a second: less garbage collection makes it faster.
+            # The engine runs for about a second, so less garbage collection makes it faster.
             "GOGC": "400",
             # Do not access the network.
             "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -240,13 +240,13 @@ class Sandbox:
 
 
 def aws_variables(port: int) -> dict[str, str]:
-    """Return the variables that make an AWS SDK call the server on a port."""
+    """Return the variables that make an AWS SDK call the server on the given port."""
     return {
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,  # version 1 of the AWS CLI reads only this name
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        # The server accepts any credentials; with these, an SDK does not use those of the user.
+        # The server accepts any credentials; with these, an SDK does not use the user's.
         "AWS_ACCESS_KEY_ID": "sandbox",
         "AWS_SECRET_ACCESS_KEY": "sandbox",
         "AWS_CONFIG_FILE": os.devnull,
@@ -255,13 +255,13 @@ def aws_variables(port: int) -> dict[str, str]:
 
 
 def _sources() -> str:
-    """Return a digest of the server's source files: after a change, the server is replaced."""
+    """Return a digest of the server's source files; when it changes, the server is replaced."""
     files = [*Path(__file__).parent.rglob("[!.]*.py"), *PROJECT.glob("requirements*.txt")]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(files))).hexdigest()
 
 
 def _read(state: Path) -> dict[str, Any]:
-    """Return the contents of `server.json`; empty if it is damaged or deleted."""
+    """Return the contents of `server.json`, or nothing if the file is damaged or missing."""
     try:
         members = json.loads(state.read_text())
     except (FileNotFoundError, ValueError):
@@ -270,7 +270,7 @@ def _read(state: Path) -> dict[str, Any]:
 
 
 def _kept_variables() -> dict[str, str]:
-    """Return the user's variables without those that refer to anything outside of the sandbox."""
+    """Return the user's variables, except those that refer to anything outside the sandbox."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -284,7 +284,7 @@ def _kept_variables() -> dict[str, str]:
 
 
 def _runs(process: int) -> bool:
-    """Return whether a process runs; a zombie, which some containers never reap, does not count."""
+    """Return whether a process is running; zombies, which some containers never reap, do not count."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,8 +1,8 @@
-"""Reject the calls that IAM rejects and moto accepts.
+"""Reject calls that IAM rejects but moto accepts.
 
-The rules are those of https://docs.aws.amazon.com/IAM/latest/APIReference/ and
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html for roles and their
-inline policies. To be independent, they share no code with the program.
+The rules for roles and their inline policies come from https://docs.aws.amazon.com/IAM/latest/APIReference/
+and https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html. They share no code
+with the program, so that they are independent of it.
 """
 
 import json
@@ -16,7 +16,7 @@ class IamError(Exception):
     """Raised when IAM rejects a call."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        """Store the members of the error document."""
+        """Store the contents of the error document."""
         super().__init__(message)
         self.status = status
         self.code = code
@@ -24,19 +24,19 @@ class IamError(Exception):
 
 
 class Role(NamedTuple):
-    """The attributes of an existing role that the rules use."""
+    """The attributes of an existing role that the rules need."""
 
     name: str
     inline_policies: Mapping[str, str]
     tags: tuple[str, ...] = ()
-    """The keys of the tags."""
+    """The tags' keys."""
 
 
 _MAXIMUM_INLINE: Final = 10_240
 _MAXIMUM_TRUST: Final = 2_048
 _MAXIMUM_TAGS: Final = 50
 _SHOWN: Final = 80
-"""Maximum number of characters of a value in a message."""
+"""The maximum length of a value in a message."""
 
 _PARAMETERS: Final = {
     "RoleName": re.compile(r"[\w+=,.@-]{1,64}", re.ASCII),
@@ -76,7 +76,7 @@ def validate_request(
 ) -> None:
     """Raise IamError if IAM would reject the call.
 
-    `roles` are the existing roles by name, and `managed_policies` the ARNs of managed policies.
+    `roles` contains the existing roles by name, and `managed_policies` the ARNs of managed policies.
     """
     for name, pattern in _PARAMETERS.items():
         if name in parameters and not pattern.fullmatch(parameters[name]):
@@ -181,7 +181,7 @@ def _check_statement(statement: dict[str, Any], members: frozenset[str]) -> None
     ):
         for text in listed(values):
             if not isinstance(text, str) or not pattern.fullmatch(text):
-                raise _malformed(f"{element} {text} is not in the form that the grammar gives.")
+                raise _malformed(f"{element} {text} does not match the policy grammar.")
     _check_condition(statement.get("Condition", {}))
 
 

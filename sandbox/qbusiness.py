@@ -1,7 +1,7 @@
 """Implement Amazon Q Business, which moto lacks, according to botocore's service model.
 
-Requests, responses, and errors have the format of the model. Operations that are asynchronous on AWS
-finish immediately: a new data source is active, and a deleted index no longer exists.
+Requests, responses, and errors have the model's format. Operations that are asynchronous on AWS finish
+immediately: a new data source is active at once, and a deleted index no longer exists.
 """
 
 import functools
@@ -17,7 +17,7 @@ from botocore.validate import ParamValidator
 from werkzeug.wrappers import Request, Response
 
 Path = tuple[str, ...]
-"""The IDs of an application, an index, and a data source, or only the first one or two."""
+"""The IDs of an application, an index, and a data source, or just the first one or two."""
 
 _LEVELS: Final = ("application", "index", "data-source")
 _IDS: Final = ("applicationId", "indexId", "dataSourceId")
@@ -28,7 +28,7 @@ class QBusinessError(Exception):
     """Raised when Amazon Q Business rejects a call."""
 
     def __init__(self, code: str, message: str, **members: str) -> None:
-        """Store the error's name in the model and its other members."""
+        """Store the error's name in the model, and the other parts of the response."""
         super().__init__(message)
         self.code = code
         self.members = {"message": message, **members}
@@ -46,9 +46,9 @@ class QBusiness:
         self.resources: dict[Path, dict[str, Any]] = {}
         """The response of the Get operation for each resource, with additional members."""
         self.sync_jobs: dict[Path, list[dict[str, Any]]] = {}
-        """The sync jobs of each data source, the latest first."""
+        """The sync jobs of each data source, latest first."""
         self.page_size = 10
-        """Maximum number of list members in one response, unless the call specifies it."""
+        """Maximum number of list entries in one response, unless the call specifies it."""
         self._operations: Mapping[str, Callable[[Any, dict[str, Any]], dict[str, Any]]] = {
             "CreateDataSource": self._create_data_source,
             "DeleteApplication": self._delete,
@@ -79,7 +79,7 @@ class QBusiness:
         return self.resources[path]
 
     def answer(self, request: Request) -> Response:
-        """Answer a request."""
+        """Respond to a request."""
         try:
             answer = self._answer(*parse(request))
         except QBusinessError as error:
@@ -133,7 +133,7 @@ class QBusiness:
     def _page(
         self, operation: Any, parameters: dict[str, Any], found: list[dict[str, Any]]
     ) -> dict[str, Any]:
-        """Return one page of a list, which is the only list member of the response in the model."""
+        """Return one page of a list, which is the only list in the response's model."""
         (key,) = (
             name for name, shape in operation.output_shape.members.items() if shape.type_name == "list"
         )
@@ -153,7 +153,7 @@ class QBusiness:
         return {"dataSourceId": identifier, "dataSourceArn": created["dataSourceArn"]}
 
     def _update_data_source(self, _: Any, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Change the members that the request contains."""
+        """Change the properties that the request contains."""
         found = self._find(_path(parameters))
         given = {name: value for name, value in parameters.items() if name not in _IDS}
         self._check(given)
@@ -176,7 +176,7 @@ class QBusiness:
 
 
 def parse(request: Request) -> tuple[Any, dict[str, Any]]:
-    """Return the operation of a request in the model, and its parameters.
+    """Return a request's operation in the model, and its parameters.
 
     Raises QBusinessError for a request without an operation.
     """
@@ -211,7 +211,7 @@ def _path(parameters: Mapping[str, Any]) -> Path:
 
 
 def _members(resource: Mapping[str, Any], shape: Any) -> dict[str, Any]:
-    """Return the members of a resource that a response contains."""
+    """Return the parts of a resource that a response contains."""
     return {name: resource[name] for name in shape.members if name in resource}
 
 
@@ -222,7 +222,7 @@ def _model() -> Any:
 
 @functools.cache
 def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
-    """Return the HTTP method and a pattern for the path of each operation."""
+    """Return the HTTP method of each operation, and a pattern for its path."""
     operations = [_model().operation_model(name) for name in _model().operation_names]
     return [
         (
@@ -237,7 +237,7 @@ def _routes() -> list[tuple[str, re.Pattern[str], Any]]:
 
 
 def _misfits(value: Mapping[str, Any], shape: Any) -> str:
-    """Report the members of a value that do not match the model."""
+    """Describe the parts of a value that do not match the model."""
     report = ParamValidator().validate(value, shape)
     patterns = {name: member.metadata.get("pattern") for name, member in shape.members.items()}
     unmatched = (

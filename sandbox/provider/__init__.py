@@ -1,5 +1,5 @@
 """Replace Pulumi's AWS providers in the sandbox, which does not download them.
 
-The replacements implement the engine's protocol and follow the source of the real providers;
+The replacements implement the engine's protocol and follow the real providers' source;
 sandbox/README.md lists the differences.
 """

@@ -11,11 +11,11 @@ from sandbox.provider.calls import warm_up
 from sandbox.provider.server import serve
 
 _PARENT_CHECK: Final = 0.1
-"""Seconds between two checks that the engine still runs."""
+"""Seconds between checks that the engine is still running."""
 
 
 def _end_with(parent: int) -> None:
-    """End the process when the engine has ended: a killed engine sends no signal."""
+    """End the process when the engine has ended, because a killed engine sends no signal."""
     while os.getppid() == parent:
         time.sleep(_PARENT_CHECK)
     os._exit(1)
@@ -23,7 +23,7 @@ def _end_with(parent: int) -> None:
 
 def main() -> None:
     """Serve until the engine ends."""
-    # The engine ends a provider with SIGINT and waits: end immediately, without a traceback.
+    # The engine stops a provider with SIGINT and waits, so end immediately, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     server, port = serve(sys.argv[1])

@@ -8,22 +8,22 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _PATIENCE: Final = 30
-"""Timeout of a call in seconds."""
+"""Timeout for a call in seconds."""
 _CONFLICT_PATIENCE: Final = 2
-"""Seconds until a conflict is an error; 120 in the real provider (`propagationTimeout`)."""
+"""Seconds until a conflict becomes an error; 120 in the real provider (`propagationTimeout`)."""
 CALLS_AT_ONCE: Final = 16
-"""Maximum number of concurrent requests of the engine, and of connections to AWS."""
+"""Maximum number of concurrent engine requests, and of connections to AWS."""
 _LOCK: Final = threading.Lock()
-"""Protects the session: unlike a client, it is not thread-safe."""
+"""Protects the session, which is not thread-safe, unlike a client."""
 
 
 class ProviderError(Exception):
-    """Raised with a message for the user when something cannot be done."""
+    """Raised when an operation fails; the message is for the user."""
 
 
 @functools.cache
 def _session() -> Any:
-    # Import it late: an update without AWS calls does not need it.
+    # Import botocore late, because an update without AWS calls does not need it.
     import botocore.session
 
     return botocore.session.get_session()
@@ -48,7 +48,7 @@ def partition(region: str) -> tuple[str, str]:
 
 
 def client(service: str, region: str) -> Any:
-    """Return the thread-safe client of a service; raises ProviderError outside of the sandbox."""
+    """Return the thread-safe client for a service; raises ProviderError outside the sandbox."""
     with _LOCK:
         return _client(service, region)
 
@@ -66,7 +66,7 @@ def _client(service: str, region: str) -> Any:
 
 
 def call(operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call AWS; raises ProviderError for an error and for a call without a response."""
+    """Call AWS; raises ProviderError for an error, or if there is no response."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -88,7 +88,7 @@ def ignore_not_found(function: Callable[..., Any], **arguments: str) -> Any:
 
 
 def delete_after_conflicts(function: Callable[..., Any], **arguments: str) -> None:
-    """Delete an entity that may not exist, and retry on DeleteConflict: `deleteRole` in role.go."""
+    """Delete an entity that may not exist, and retry after DeleteConflict: `deleteRole` in role.go."""
     from botocore.exceptions import ClientError
 
     deadline = time.monotonic() + _CONFLICT_PATIENCE

@@ -1,4 +1,4 @@
-"""Validate the configuration of a provider, and look up the account of its credentials."""
+"""Validate a provider's configuration, and look up the account for its credentials."""
 
 import json
 import os
@@ -10,14 +10,14 @@ from sandbox.provider.calls import ProviderError, call, client
 Properties = dict[str, Any]
 
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""The protocol's marker of a value that is not known yet."""
+"""The protocol's marker for a value that is not known yet."""
 
 SECRET: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
-"""The protocol's marker of a secret, beside its value."""
+"""The protocol's marker for a secret, which accompanies its value."""
 
 
 class Configuration(NamedTuple):
-    """The configuration of a provider."""
+    """A provider's configuration."""
 
     region: str = ""
     default_tags: Mapping[str, str] = {}
@@ -26,12 +26,13 @@ class Configuration(NamedTuple):
 def configure(package: str, arguments: Properties) -> Configuration:
     """Return the configuration for a package.
 
-    Raises ProviderError for a missing Region, rejected credentials, and an account that is not allowed.
+    Raises ProviderError if the Region is missing, AWS rejects the credentials, or the account is not
+    allowed.
     """
     settings = {name: _parsed(value) for name, value in arguments.items()}
     # `applyDefaults` in tfbridge for aws, `varsOrEnv` in provider for aws-native. The sandbox sets both
-    # variables for its commands and its server, so this error appears only outside of it. The real
-    # provider would find the variables of those commands, too.
+    # variables for its commands and its server, so this error appears only outside the sandbox. The real
+    # provider would also find those commands' variables.
     names = ("AWS_REGION", "AWS_DEFAULT_REGION")
     region = settings.get("region") or next(filter(None, map(os.environ.get, names)), "")
     if not region:
@@ -47,10 +48,9 @@ def configure(package: str, arguments: Properties) -> Configuration:
 def _check_account(package: str, settings: Properties, account: str) -> None:
     """Raise ProviderError if the settings do not allow the account.
 
-    The functions of the real providers: for aws, `ConflictsWith` in `NewProvider` of
-    terraform-provider-aws, and `VerifyAccountIDAllowed` of aws-sdk-go-base; for aws-native,
-    `validateAccountId` in provider. An operation that does not run the program, such as a destroy, gets
-    the settings from the state.
+    The real providers' functions: for aws, `ConflictsWith` in `NewProvider` in terraform-provider-aws,
+    and `VerifyAccountIDAllowed` in aws-sdk-go-base; for aws-native, `validateAccountId` in provider. An
+    operation that does not run the program, such as a destroy, gets the settings from the state.
     """
     forbidden = _account_ids(package, "forbiddenAccountIds", settings)
     allowed = _account_ids(package, "allowedAccountIds", settings)
@@ -63,7 +63,7 @@ def _check_account(package: str, settings: Properties, account: str) -> None:
         if package == "aws-native":
             reason = "forbidden account ID" if account in forbidden else "account ID not allowed"
             raise ProviderError(f"{reason} ({account})")
-        # The form of `multierror.Error`, which the bridge makes of Terraform's diagnostics.
+        # The format of `multierror.Error`, into which the bridge converts Terraform's diagnostics.
         raise ProviderError(f"1 error occurred:\n\t* AWS account ID not allowed: {account}\n\n")
 
 
@@ -75,12 +75,12 @@ def _account_ids(package: str, name: str, settings: Properties) -> list[str]:
 
 
 def caller(configuration: Configuration) -> dict[str, str]:
-    """Return the caller identity of the credentials."""
+    """Return the credentials' caller identity."""
     return call("ask STS", client("sts", configuration.region).get_caller_identity)
 
 
 def _parsed(value: Any) -> Any:
-    """Return the value of a JSON text, and any other value unchanged, without marks of secrets."""
+    """Return the value of JSON text, or any other value unchanged, without secret markers."""
     value = _unmarked(value)
     try:
         return _unmarked(json.loads(value))

@@ -1,6 +1,6 @@
-"""Answer the engine's requests for a resource, as the Pulumi Terraform bridge does for pulumi-aws.
+"""Handle the engine's requests for a resource, as the Pulumi Terraform bridge does for pulumi-aws.
 
-Each docstring names the corresponding method of the bridge, in the package `tfbridge` of
+Each docstring names the bridge's corresponding method, in the package `tfbridge` in
 https://github.com/pulumi/pulumi-terraform-bridge. sandbox/README.md lists the differences.
 """
 
@@ -14,11 +14,11 @@ from sandbox.provider.configuration import UNKNOWN, Configuration, Properties
 from sandbox.provider.policy_equivalence import are_equivalent, normalize
 
 DEFAULTS: Final = "__defaults"
-"""The input that lists the inputs with a default that the provider set."""
+"""The input that lists the inputs for which the provider set a default."""
 
 
 class ResourceInitError(ProviderError):
-    """Raised when a call fails after a resource was created; the engine still stores `state`."""
+    """Raised if a call fails after a change to the resource; the engine still stores `state`."""
 
     def __init__(self, identifier: str, state: Properties, reason: str) -> None:
         """Store the ID and the state for the engine."""
@@ -37,7 +37,7 @@ class AutomaticName(NamedTuple):
     proposed_name: str = ""
 
     def compute(self, earlier: str | None) -> str:
-        """Return the earlier name, or else a new one: `ComputeAutoNameDefault` in tfbridge/info."""
+        """Return the earlier name, or a new one: `ComputeAutoNameDefault` in tfbridge/info."""
         if earlier:
             return earlier
         match self.mode:
@@ -54,25 +54,25 @@ class Property(NamedTuple):
     """One property of a resource."""
 
     kind: str = "string"
-    """The type in a Pulumi schema: string, boolean, integer, any, policies; object or array (of
-    strings); lists (an object of arrays)."""
+    """The type in a Pulumi schema: string, boolean, integer, any, policies, object or array (of
+    strings), or lists (an object that contains arrays)."""
     default: object = None
     required: bool = False
     replaces: bool = False
-    """Whether a change replaces the resource."""
+    """Whether a change requires replacing the resource."""
     document: bool = False
-    """Whether the value is a policy document, which is compared for equivalence."""
+    """Whether the value is a policy document; equivalent documents count as equal."""
     computed: bool = False
     """Whether AWS sets it if the program does not."""
     output_only: bool = False
-    """Whether only AWS sets it."""
+    """Whether only AWS can set it."""
 
 
 class Diff(NamedTuple):
     """How an update would change a resource."""
 
     changes: Mapping[str, str] | None
-    """ADD, UPDATE, or DELETE for the path of each different value, such as `tags.Team`; None if the
+    """ADD, UPDATE, or DELETE for the path of each value that differs, such as `tags.Team`; None if the
     engine must compare the inputs itself."""
     replaces: Collection[str]
     """The changed properties that require a replacement."""
@@ -80,14 +80,14 @@ class Diff(NamedTuple):
 
 
 class Resource:
-    """A type of resource; a subclass calls AWS."""
+    """A type of resource; subclasses call AWS."""
 
     token: str
     properties: Mapping[str, Property]
     stores_failed_updates = True
-    """Whether a failed update stores the planned values, as Terraform's SDK resources do."""
+    """Whether a failed update stores the planned values, as in resources of Terraform's SDK."""
     deletes_before_replacing = False
-    """Whether the old resource is always deleted first: `DeleteBeforeReplace` in pulumi-aws."""
+    """Whether a replacement always deletes the old resource first: `DeleteBeforeReplace`."""
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
         """Return the actual resource; None if it does not exist."""
@@ -98,11 +98,11 @@ class Resource:
         raise NotImplementedError
 
     def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
-        """Change the resource from its recorded state to the desired one."""
+        """Change the resource from its recorded state to the desired state."""
         raise NotImplementedError
 
     def delete(self, iam: Any, identifier: str, state: Properties) -> None:
-        """Delete the resource; a resource that does not exist is not an error."""
+        """Delete the resource; it is not an error if the resource does not exist."""
         raise NotImplementedError
 
 
@@ -119,9 +119,9 @@ class Lifecycle:
     ) -> tuple[Properties, list[tuple[str, str]]]:
         """Return the inputs with defaults and all tags, and the rejected inputs: `Provider.Check`.
 
-        A default of an earlier update is kept. If no list of defaults was stored, every old value of a
+        Defaults from an earlier update are kept. If no list of defaults was stored, every old value of a
         property with a default counts as a default (`applyDefaults`). An earlier name is kept even if
-        the program had set it.
+        the program set it.
         """
         properties = self.resource.properties
         known = {key for key, declared in properties.items() if not declared.output_only}
@@ -150,7 +150,7 @@ class Lifecycle:
                 default = name.compute(olds.get(key))
             else:
                 default = old_defaults.get(key, declared.default)
-            if default:  # Terraform sets an empty one itself
+            if default:  # Terraform itself sets empty defaults
                 inputs[key] = default
                 defaults.append(key)
         if "tagsAll" in known:
@@ -158,7 +158,7 @@ class Lifecycle:
         return {**inputs, DEFAULTS: sorted(defaults)}, failures
 
     def _all_tags(self, tags: Any) -> Any:
-        """Return the resource's tags and the provider's default tags: `applyTags` of pulumi-aws."""
+        """Return the resource's tags and the provider's default tags: `applyTags` in pulumi-aws."""
         if tags == UNKNOWN or UNKNOWN in tags.values():
             return UNKNOWN
         return {**self.configuration.default_tags, **tags}
@@ -177,9 +177,9 @@ class Lifecycle:
         return Diff(changes, replaces, bool(replaces) and deletes_first)
 
     def _plan(self, state: Properties, inputs: Properties, ignored: Collection[str] = ()) -> Properties:
-        """Return the desired state of an update.
+        """Return an update's desired state.
 
-        A document that is equivalent to the recorded one is ignored; any other is normalized
+        A document that is equivalent to the recorded one is ignored; any other document is normalized
         (`StateFunc`).
         """
         planned: Properties = {}
@@ -195,7 +195,7 @@ class Lifecycle:
         return _without_nulls(planned)
 
     def preview(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Properties:
-        """Return the expected state, in which the values from AWS are unknown for a new resource."""
+        """Return the expected state; for a new resource, values from AWS are unknown."""
         properties = self.resource.properties.items()
         by_aws = {
             key: UNKNOWN for key, declared in properties if declared.computed or declared.output_only
@@ -217,7 +217,7 @@ class Lifecycle:
         """Update the resource in place and return its state: `Provider.Update`.
 
         After a failed call, the state contains the planned values, not the actual ones (`Resource.Apply`
-        and `ResourceData.State` of terraform-plugin-sdk): only a refresh detects the difference.
+        and `ResourceData.State` in terraform-plugin-sdk), so only a refresh detects the difference.
         """
         planned = self._plan(state, inputs, ignored)
         try:
@@ -237,7 +237,7 @@ class Lifecycle:
     ) -> tuple[Properties, Properties] | None:
         """Return the actual inputs and state; None if the resource does not exist: `Provider.Read`.
 
-        Without a state, the operation is an import.
+        If there is no state, the operation is an import.
         """
         actual = self._read(identifier, state)
         if actual is None:
@@ -251,7 +251,7 @@ class Lifecycle:
         return actual
 
     def _read(self, identifier: str, state: Properties) -> Properties | None:
-        """Return the actual state, with unchanged values for properties that AWS does not store."""
+        """Return the actual state; properties that AWS does not store keep their values."""
         actual = self._call("read", self.resource.read, identifier)
         if actual is None:
             return None
@@ -262,7 +262,7 @@ class Lifecycle:
             elif key not in actual:
                 actual[key] = state.get(key, declared.default)
         if "tagsAll" in actual:
-            # A default tag is a tag of the resource only if the resource sets it too.
+            # A default tag counts as the resource's own tag only if the resource also sets it.
             own = state.get("tags") or {}
             default = self.configuration.default_tags.items() - own.items()
             actual["tags"] = dict(actual["tagsAll"].items() - default)
@@ -271,8 +271,8 @@ class Lifecycle:
     def _refreshed(self, inputs: Properties, actual: Properties) -> Properties:
         """Return the inputs with the actual values: `extractInputsObject`.
 
-        Only existing inputs change: foreign tags and other properties are not added. Documents keep
-        their text. A changed default is no longer a default.
+        Only existing inputs change: tags from elsewhere and other properties are not added. Documents
+        keep their text. A changed default is no longer a default.
         """
         refreshed: Properties = {}
         for key, value in inputs.items():
@@ -283,7 +283,7 @@ class Lifecycle:
         return {**refreshed, DEFAULTS: defaults} if defaults else refreshed
 
     def _imported(self, actual: Properties) -> Properties:
-        """Return the required and the non-default properties: `extractSchemaInputsObject`."""
+        """Return the required and non-default properties: `extractSchemaInputsObject`."""
         found = {
             key: actual[key]
             for key, declared in self.resource.properties.items()
@@ -311,8 +311,8 @@ def _is_policy(text: Any) -> bool:
 
 
 def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
-    """Return the paths at which two values differ."""
-    old, new = old or None, new or None  # an empty value equals a missing one
+    """Return the paths where two values differ."""
+    old, new = old or None, new or None  # an empty value counts as missing
     if isinstance(old, dict) and isinstance(new, dict):
         found: dict[str, str] = {}
         for key in sorted({*old, *new}):
@@ -329,7 +329,7 @@ def _changes(path: str, old: Any, new: Any) -> dict[str, str]:
 
 
 def _common(old: Any, new: Any) -> Any:
-    """Return the new value, limited to the old keys of an object or the old length of a list."""
+    """Return the new value, limited to the old object's keys or the old list's length."""
     if isinstance(old, dict) and isinstance(new, dict):
         return {key: new[key] for key in old if key in new}
     if isinstance(old, list) and isinstance(new, list):

@@ -1,6 +1,6 @@
-"""Provide data sources of Amazon Q Business, as pulumi-aws-native 1 does.
+"""Provide Amazon Q Business data sources, as pulumi-aws-native 1 does.
 
-Each docstring names the corresponding function of the real provider, in `provider/pkg` of
+Each docstring names the real provider's corresponding function, in `provider/pkg` in
 https://github.com/pulumi/pulumi-aws-native. That provider calls Cloud Control, which calls Amazon Q
 Business; this module calls Amazon Q Business directly. sandbox/README.md lists the differences.
 """
@@ -31,11 +31,11 @@ PROPERTIES: Final[Mapping[str, Property]] = {
 }
 _INPUTS: Final = frozenset(name for name, declared in PROPERTIES.items() if not declared.output_only)
 _STABLE: Final = ("dataSourceArn", "dataSourceId")
-"""The outputs that an update keeps: `isStableOutput` in outputs."""
+"""The outputs that an update does not change: `isStableOutput` in outputs."""
 _IDENTIFIER: Final = ("applicationId", "dataSourceId", "indexId")
-"""The parts of the ID, which `|` separates."""
+"""The parts of the ID, separated by `|`."""
 _CHECKPOINT: Final = "__inputs"
-"""The member of the state that contains the inputs, as a secret."""
+"""The key in the state that contains the inputs, as a secret."""
 
 
 def lifecycle(token: str, configuration: Configuration) -> "DataSource":
@@ -46,7 +46,7 @@ def lifecycle(token: str, configuration: Configuration) -> "DataSource":
 
 
 def invoke(configuration: Configuration, token: str) -> Properties:
-    """Reject a function of the provider."""
+    """Reject all of the provider's functions."""
     del configuration
     raise ProviderError(f"the sandbox does not support the function {token}")
 
@@ -79,7 +79,7 @@ class DataSource:
         return inputs, failures
 
     def diff(self, state: Properties, inputs: Properties, ignored: Collection[str]) -> Diff:
-        """Return whether anything differs; the engine computes the details: `Diff` in provider."""
+        """Return whether anything differs; the engine works out the details: `Diff` in provider."""
         del ignored  # the engine copied the old values into the inputs
         same = _sorted(_baseline(state, inputs)) == _sorted(inputs)
         return Diff({} if same else None, (), delete_before_replace=not same)
@@ -101,7 +101,7 @@ class DataSource:
     ) -> tuple[Properties, Properties] | None:
         """Return the actual inputs and state; None if there is no data source: `Read` in provider.
 
-        Inputs that the program never set are not added, except without a state, in an import.
+        Inputs that the program never set are not added, except in an import, which has no state.
         """
         del inputs
         actual = self._read(identifier)
@@ -121,8 +121,7 @@ class DataSource:
     ) -> Properties:
         """Update the data source and return its state: `CalcPatch` in resources.
 
-        The handler of Cloud Control applies the patch to all properties that it reads, and sends them
-        all.
+        Cloud Control's handler applies the patch to all properties that it reads, and sends all of them.
         """
         del ignored
         removed = _baseline(state, inputs).keys() - inputs.keys()
@@ -135,7 +134,7 @@ class DataSource:
         return self._read_back(identifier, inputs)
 
     def delete(self, identifier: str, state: Properties) -> None:
-        """Delete the data source; a missing one is not an error: `Delete` in client."""
+        """Delete the data source; it is not an error if it is missing: `Delete` in client."""
         del state
 
         def delete(api: Any) -> None:
@@ -165,7 +164,7 @@ class DataSource:
 
 
 def _parameters(identifier: str) -> dict[str, str]:
-    """Return the parts of an ID as parameters of a call; raises ProviderError for a malformed ID."""
+    """Return the parts of an ID as a call's parameters; raises ProviderError for a malformed ID."""
     parts = identifier.split("|")
     if len(parts) != len(_IDENTIFIER):
         raise ProviderError(
@@ -180,7 +179,7 @@ def _checkpoint(inputs: Properties, actual: Properties) -> Properties:
 
 
 def _baseline(state: Properties, inputs: Properties) -> Properties:
-    """Return the actual values of the inputs that the program set before, or sets now.
+    """Return the actual values of the inputs that the program set before or sets now.
 
     `ActualInputBaselineFromOutputs` in resources.
     """

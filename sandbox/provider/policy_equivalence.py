@@ -1,6 +1,6 @@
 """Compare policy documents as the real AWS provider does.
 
-The provider ignores differences between equivalent documents. The rules are those of
+The provider ignores differences between equivalent documents. The rules come from
 `PoliciesAreEquivalent`:
 https://github.com/hashicorp/awspolicyequivalence/blob/main/aws_policy_equivalence.go
 """
@@ -16,17 +16,17 @@ _PRINCIPALS: Final = ("Principal", "NotPrincipal")
 
 
 def normalize(document: str) -> str:
-    """Return the document as the provider sends and stores it: compact and with sorted members."""
+    """Return the document as the provider sends and stores it: compact, with sorted keys."""
     return json.dumps(json.loads(document), separators=(",", ":"), sort_keys=True)
 
 
 def are_equivalent(one: str, other: str) -> bool:
     """Return whether two documents differ only in ways that the provider ignores.
 
-    It ignores the order of statements and values, the list around a single value, the case of `Effect`,
-    members that are not in IAM's grammar, and the two spellings of an account as a principal. It
-    compares Sid, Version, Id, condition operators, and condition keys exactly. A text that is not a
-    policy document is not equivalent to any other.
+    The provider ignores the order of statements and values, a list around a single value, the case of
+    `Effect`, elements that are not in IAM's grammar, and whether a principal names an account by its ID
+    or its root ARN. It compares Sid, Version, Id, condition operators, and condition keys exactly. Text
+    that is not a policy document is not equivalent to anything.
     """
     try:
         return _document(one) == _document(other)

@@ -1,7 +1,7 @@
-"""Import only the messages of the provider's protocol from Pulumi's SDK.
+"""Import only the provider protocol's messages from Pulumi's SDK.
 
-Importing a package runs its `__init__`, which here imports the whole SDK and takes a fifth of a second
-at every start of the provider. Empty packages replace the two packages around the messages.
+Importing a package runs its `__init__`, which here would import the whole SDK and take a fifth of a
+second each time the provider starts. Empty packages replace the two packages around the messages.
 """
 
 import importlib.util

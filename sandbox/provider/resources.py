@@ -1,7 +1,7 @@
 """Provide the sandbox's IAM resources and functions, as pulumi-aws 7 does.
 
-Errors name unsupported resources, functions, and properties. `sandbox/iam_rules.py` implements the
-validation of IAM. sandbox/README.md lists the differences from the real provider.
+Errors name unsupported resources, functions, and properties. `sandbox/iam_rules.py` implements IAM's
+validation. sandbox/README.md lists the differences from the real provider.
 """
 
 import json
@@ -15,7 +15,7 @@ from sandbox.provider.policy_equivalence import normalize
 
 
 def invoke(configuration: Configuration, token: str) -> Properties:
-    """Answer a function of the provider."""
+    """Run one of the provider's functions."""
     if token not in FUNCTIONS:
         raise ProviderError(
             f"the sandbox does not support the function {token}; it supports {', '.join(FUNCTIONS)}"
@@ -35,8 +35,8 @@ def lifecycle(token: str, configuration: Configuration) -> Lifecycle:
 class Role(Resource):
     """A role; its ID is its name.
 
-    https://www.pulumi.com/registry/packages/aws/api-docs/iam/role/. The calls and their order are those
-    of `internal/service/iam/role.go` in terraform-provider-aws.
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/role/. The calls and their order come from
+    `internal/service/iam/role.go` in terraform-provider-aws.
     """
 
     token = "aws:iam/role:Role"
@@ -84,7 +84,7 @@ class Role(Resource):
         }
 
     def create(self, iam: Any, desired: Properties) -> str:
-        """Create the role with its tags and boundary in one call, and then its policies."""
+        """Create the role with its tags and boundary in one call, then its policies."""
         name = desired["name"]
         optional = {
             "Description": desired.get("description"),
@@ -102,7 +102,7 @@ class Role(Resource):
         return name
 
     def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
-        """Update the properties that differ from the recorded state, one call for each, tags first."""
+        """Update the properties that differ from the recorded state with one call each, tags first."""
         old, new = actual.get("tagsAll") or {}, desired.get("tagsAll") or {}
         if removed := sorted(set(old) - set(new)):
             iam.untag_role(RoleName=identifier, TagKeys=removed)
@@ -129,7 +129,7 @@ class Role(Resource):
         self._update_policies(iam, identifier, actual, desired)
 
     def _update_policies(self, iam: Any, role: str, actual: Properties, desired: Properties) -> None:
-        """Update the policies that are properties of the role."""
+        """Update the policies that are the role's properties."""
         old = {entry["name"]: entry["policy"] for entry in actual.get("inlinePolicies") or []}
         new = {entry["name"]: entry["policy"] for entry in desired.get("inlinePolicies") or []}
         for name in sorted(old.keys() - new.keys()):
@@ -166,7 +166,7 @@ class Role(Resource):
 
 
 class RolePolicy(Resource):
-    """An inline policy of a role; its ID is ROLE:NAME.
+    """A role's inline policy; its ID is ROLE:NAME.
 
     https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepolicy/
     """
@@ -185,14 +185,14 @@ class RolePolicy(Resource):
         return None if policy is None else {"role": role, "name": name, "policy": policy}
 
     def create(self, iam: Any, desired: Properties) -> str:
-        """Put the policy; IAM overwrites a policy with the same name."""
+        """Put the policy; IAM overwrites an existing policy with the same name."""
         iam.put_role_policy(
             RoleName=desired["role"], PolicyName=desired["name"], PolicyDocument=desired["policy"]
         )
         return f"{desired['role']}:{desired['name']}"
 
     def update(self, iam: Any, identifier: str, actual: Properties, desired: Properties) -> None:
-        """Replace the text of the policy."""
+        """Replace the policy's text."""
         del identifier, actual
         self.create(iam, desired)
 
@@ -268,10 +268,10 @@ class RolePolicyAttachment(Resource):
 
 
 class OpenIdConnectProvider(Resource):
-    """A provider of OpenID Connect; its ID is its ARN. It can be created and deleted, but not updated.
+    """An OpenID Connect provider; its ID is its ARN. It can be created and deleted, but not updated.
 
-    https://www.pulumi.com/registry/packages/aws/api-docs/iam/openidconnectprovider/. The calls are those
-    of `internal/service/iam/openid_connect_provider.go` in terraform-provider-aws.
+    https://www.pulumi.com/registry/packages/aws/api-docs/iam/openidconnectprovider/. The calls come from
+    `internal/service/iam/openid_connect_provider.go` in terraform-provider-aws.
     """
 
     token = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
@@ -282,7 +282,7 @@ class OpenIdConnectProvider(Resource):
     }
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
-        """Read the provider; IAM omits the scheme of its address (`suppressOpenIDURL`)."""
+        """Read the provider; IAM omits its URL's scheme (`suppressOpenIDURL`)."""
         found = ignore_not_found(iam.get_open_id_connect_provider, OpenIDConnectProviderArn=identifier)
         if found is None:
             return None
@@ -303,9 +303,9 @@ class OpenIdConnectProvider(Resource):
 
 
 class Exclusive(Resource):
-    """Ownership of all inline or all managed policies of a role; its ID is the role's name.
+    """Ownership of all of a role's inline policies or managed policies; its ID is the role's name.
 
-    Such resources use Terraform's plugin framework, not its SDK: a failed update keeps the state.
+    These resources use Terraform's plugin framework, not its SDK, so a failed update keeps the state.
     """
 
     stores_failed_updates = False
@@ -325,12 +325,12 @@ class Exclusive(Resource):
         raise NotImplementedError
 
     def read(self, iam: Any, identifier: str) -> Properties | None:
-        """Read the policies of the role."""
+        """Read the role's policies."""
         members = self.list(iam, identifier)
         return None if members is None else {"roleName": identifier, self.members: members}
 
     def create(self, iam: Any, desired: Properties) -> str:
-        """Add missing policies, and then remove unlisted ones (`syncAttachments`)."""
+        """Add missing policies, then remove unlisted ones (`syncAttachments`)."""
         role, members = desired["roleName"], set(desired[self.members])
         found = self.list(iam, role)
         if found is None:  # like the real provider: no retry, and no IAM error code in the message
@@ -366,11 +366,11 @@ class RolePoliciesExclusive(Exclusive):
     }
 
     def list(self, iam: Any, role: str) -> Sequence[str] | None:
-        """Return the names of the inline policies."""
+        """Return the inline policies' names."""
         return inline_names(iam, role)
 
     def add(self, iam: Any, role: str, member: str) -> None:
-        """Put a policy without a document, like the real provider; the AWS SDK does not send it."""
+        """Put a policy without a document, like the real provider; the AWS SDK rejects the call."""
         iam.put_role_policy(RoleName=role, PolicyName=member)
 
     def remove(self, iam: Any, role: str, member: str) -> None:
@@ -447,7 +447,7 @@ FUNCTIONS: Final[Mapping[str, Callable[[Configuration], Properties]]] = {
 
 
 def inline_policy(iam: Any, role: str, name: str) -> str | None:
-    """Return the text of an inline policy; None if it does not exist."""
+    """Return an inline policy's text; None if the policy does not exist."""
     found = ignore_not_found(iam.get_role_policy, RoleName=role, PolicyName=name)
     return None if found is None else json.dumps(found["PolicyDocument"])
 

@@ -15,7 +15,7 @@ def schema(
     resources: Mapping[str, Mapping[str, Property]],
     functions: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the schema of the sandbox's resources and functions of a package."""
+    """Return the schema of a package, with the resources and functions that the sandbox supports."""
     return {
         "name": package,
         "version": version,

@@ -1,7 +1,7 @@
 """Serve the sandbox's providers: the ResourceProvider protocol over gRPC on loopback.
 
 Properties are plain JSON values, with a marker string for unknown values. The engine handles secrets: a
-provider that does not accept secrets receives plain values, and the engine marks its outputs.
+provider that does not accept secrets receives plain values, and the engine marks the outputs as secret.
 https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
 """
 
@@ -38,7 +38,7 @@ class Package(NamedTuple):
 
     @property
     def version(self) -> str:
-        """The installed version, which an upgrade can change while the sandbox runs."""
+        """The installed version, which an upgrade can change while the sandbox is running."""
         return importlib.metadata.version(f"pulumi-{self.name}")
 
 
@@ -59,7 +59,7 @@ def _encode(properties: Mapping[str, Any]) -> struct_pb2.Struct:
 
 
 def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Convert exceptions to errors of the protocol, which the engine shows unchanged."""
+    """Convert exceptions to protocol errors, which the engine shows unchanged."""
 
     @functools.wraps(method)
     def answer(self: "Provider", request: Any, context: grpc.ServicerContext) -> Any:
@@ -77,7 +77,7 @@ def _answer(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) -> None:
-    """Fail with an error that makes the engine store the resource anyway."""
+    """Fail with an error that still makes the engine store the resource."""
     detail = provider_pb2.ErrorResourceInitFailed(
         id=error.identifier, properties=_encode(error.state), reasons=[str(error)]
     )
@@ -88,10 +88,10 @@ def _abort_and_store(context: grpc.ServicerContext, error: ResourceInitError) ->
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """The provider of a package, with the methods of the protocol that the sandbox needs.
+    """A package's provider, with the protocol methods that the sandbox needs.
 
-    An engine opens and configures a connection for each provider of its program: each method receives
-    the address of the other end.
+    An engine opens and configures a connection for each provider in its program, so each method receives
+    the address of the connection's other end.
     """
 
     def __init__(self, package: Package) -> None:
@@ -101,7 +101,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _configuration(self, connection: str) -> Configuration:
         if connection not in self._configurations:
-            raise ProviderError(f"{self.package.name} is not configured: repeat the command")
+            raise ProviderError(f"{self.package.name} is not configured: run the command again")
         return self._configurations[connection]
 
     @_answer
@@ -154,12 +154,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     ) -> provider_pb2.InvokeResponse:
         result = self.package.invoke(self._configuration(connection), request.tok)
         response = provider_pb2.InvokeResponse()
-        # The generated stubs name this field by a Python keyword.
+        # In the generated stubs, this field's name is a Python keyword.
         getattr(response, "return").CopyFrom(_encode(result))
         return response
 
     def _lifecycle(self, token: str, connection: str) -> Lifecycle | native.DataSource:
-        # The type of a component's child includes its parents' types.
+        # The type of a component's child includes the types of its parents.
         return self.package.lifecycle(token.rpartition("$")[2], self._configuration(connection))
 
     @_answer
@@ -246,7 +246,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def serve(package_name: str) -> tuple[grpc.Server, int]:
-    """Start a server for the provider of a package; return the server and its port."""
+    """Start a server for a package's provider; return the server and its port."""
     server = grpc.server(ThreadPoolExecutor(max_workers=CALLS_AT_ONCE))
     provider = Provider(_package(package_name))
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)

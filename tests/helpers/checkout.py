@@ -10,7 +10,7 @@ from typing import Final
 from tests.helpers.processes import run
 from tests.helpers.stacks import Aws
 
-EMPTY: Final = "The sandbox is empty: nothing is left to remove. `make up` starts again.\n"
+EMPTY: Final = "The sandbox is empty: nothing is left to remove. To start again, run `make up`.\n"
 """The last line of `make down`."""
 
 
