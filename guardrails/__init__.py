@@ -1,1 +1,1 @@
-"""Rules for all roles of an organization: a policy pack, and its reading of policies for `roles`."""
+"""Rules for all of an organization's roles: a policy pack, and its policy reader for `roles`."""

@@ -1,4 +1,4 @@
-"""Serve the policy pack: the rules and their enforcement levels."""
+"""Serve the policy pack: rules and their enforcement levels."""
 
 from collections.abc import Collection
 from functools import partial
@@ -32,13 +32,13 @@ set_by_program: dict[str, Collection[str]] = {}
 
 
 def record(args: ResourceValidationArgs, report: ReportViolation) -> None:
-    """Record the properties that the program sets: stack policies see only outputs."""
+    """Record the properties that the program sets, because stack policies see only outputs."""
     del report
     set_by_program[args.urn] = frozenset(args.props)
 
 
 def validate(rule: Rule, args: StackValidationArgs, report: ReportViolation) -> None:
-    """Report the findings of a rule in the roles of a stack, each on its resource."""
+    """Report a rule's findings in a stack's roles, each on its resource."""
     exempt = args.get_config().get("exempt", [])
     for role in roles_of(args.resources, set_by_program):
         if role.urn not in exempt:

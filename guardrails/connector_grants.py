@@ -1,8 +1,8 @@
-"""Find the permissions of a statement that no connector needs.
+"""Find a statement's permissions that no connector needs.
 
 `connector_policy.json` contains the permissions that this project's component grants to the roles of all
-connectors, with placeholders for the values; a test compares the two. The pack does not import the
-component: it runs in a separate process, with its own packages, and may be copied elsewhere.
+connectors, with placeholders for the values; a test compares them. The pack does not import the
+component, because it runs in a separate process with its own packages and may be copied elsewhere.
 """
 
 import json
@@ -38,7 +38,7 @@ PLACEHOLDERS: Final = {
     # A path and a name.
     "role": r"(?:[!#%&()+,./0-9:;<=>@A-Z\[\]^_a-z{|}~-]+/)?[A-Za-z0-9_+=,.@-]{1,64}",
 }
-"""The format of each placeholder's value, which never matches a wildcard or a policy variable."""
+"""The format of each placeholder's value; no format matches a wildcard or a policy variable."""
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -56,34 +56,34 @@ class Known(NamedTuple):
 
     application: Application | None = None
     role: str | None = None
-    """The path without the first slash, and the name; None while either is unknown."""
+    """The path without its first slash, and the name; None while either is unknown."""
 
     def values(self) -> Mapping[str, str | None]:
-        """Return the values by the name of the placeholder."""
+        """Return the values by placeholder name."""
         of_application = self.application._asdict() if self.application else {}
         return {**of_application, "role": self.role}
 
 
 class Excess(NamedTuple):
-    """A permission that no connector needs, at least on this resource or unconditionally."""
+    """A permission that no connector needs: at all, on this resource, or without a condition."""
 
     action: str
     resource: str | None = None
     """None if no connector needs the action on any resource."""
     expected_resources: str = ""
-    """The resources for which a connector needs the action; empty if the resource is one of them."""
+    """The resources on which a connector needs the action; empty if the resource is one of them."""
     expected_condition: str = ""
-    """The JSON condition under which a connector needs the action on the resource."""
+    """The condition, as JSON, under which a connector needs the action on the resource."""
 
 
 class _Pattern(NamedTuple):
-    """A text of `connector_policy.json` with placeholders."""
+    """Text with placeholders from `connector_policy.json`."""
 
     text: str
     expression: re.Pattern[str]
 
     def covers(self, text: str, known: Known) -> bool:
-        """Return whether the text, with the known values, covers an IAM pattern."""
+        """Return whether the text with the known values covers an IAM pattern."""
         match = self.expression.fullmatch(text)
         if match is None:
             return False
@@ -91,13 +91,13 @@ class _Pattern(NamedTuple):
         return all(found.get(name, value) == value for name, value in known.values().items())
 
     def show(self, known: Known) -> str:
-        """Return the text with the known values, and with the other placeholders in capitals."""
+        """Return the text with the known values, and the other placeholders in capital letters."""
         values = known.values()
         return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or match[1].upper(), self.text)
 
 
 class _Grant(NamedTuple):
-    """The permissions of one statement of `connector_policy.json`."""
+    """The permissions in one statement of `connector_policy.json`."""
 
     actions: tuple[_Pattern, ...]
     resources: tuple[_Pattern, ...]
@@ -105,14 +105,14 @@ class _Grant(NamedTuple):
 
 
 def application_of(arn: str) -> Application | None:
-    """Return the application of an ARN; None for another ARN or a wildcard."""
+    """Return the application in an ARN; None if the ARN has a wildcard or names something else."""
     match = _APPLICATION.expression.fullmatch(arn)
     return Application(**match.groupdict()) if match else None
 
 
 @cache
 def excess_of(statement: Statement, known: Known) -> tuple[Excess, ...]:
-    """Return the permissions of a role's statement that no connector needs."""
+    """Return the permissions in a role's statement that no connector needs."""
     return tuple(_excess_of(statement, known)) if statement.allows else ()
 
 
@@ -159,7 +159,7 @@ def _covers(patterns: tuple[_Pattern, ...], text: str, known: Known) -> bool:
 
 
 def _meets(conditions: tuple[Condition, ...], grant: _Grant, known: Known) -> bool:
-    """Return whether every request that meets the conditions also meets those of the grant."""
+    """Return whether every request that meets the conditions also meets the grant's conditions."""
     return implied(
         conditions, grant.conditions, lambda wanted, value: _pattern(wanted).covers(value, known)
     )

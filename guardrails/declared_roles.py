@@ -1,8 +1,8 @@
-"""Find the roles that Amazon Q Business may assume, and the policies that a stack declares for them.
+"""Find the roles that Amazon Q Business can assume, and the policies that a stack declares for them.
 
-A stack policy sees the outputs of resources, not their declarations. For an existing role, the provider
-reports all policies of the role, including those that other tools created. Only policies that the
-program sets count as declared.
+Stack policies see resource outputs, not declarations. For an existing role, the provider reports all of
+the role's policies, including policies that other tools created. Only policies that the program sets
+count as declared.
 """
 
 from collections import defaultdict
@@ -42,7 +42,7 @@ _ATTACHES_IN: Final = {
 
 
 class Resource(Protocol):
-    """The members of Pulumi's `PolicyResource` that this module uses."""
+    """The properties of Pulumi's `PolicyResource` that this module uses."""
 
     @property
     def resource_type(self) -> str: ...
@@ -55,7 +55,7 @@ class Resource(Protocol):
 
 
 class Policy(NamedTuple):
-    """A policy of a role, with the URN of the resource that declares it."""
+    """One of a role's policies, with the URN of the resource that declares it."""
 
     urn: str
     document: Document
@@ -70,19 +70,19 @@ class Attachment(NamedTuple):
 
 
 class UndeclaredPolicy(NamedTuple):
-    """A policy of a role that the stack neither declares nor attaches."""
+    """One of a role's policies that the stack neither declares nor attaches."""
 
     name: str
-    """The name of an inline policy, or the ARN of a managed policy."""
+    """An inline policy's name, or a managed policy's ARN."""
     inline: bool
     removed: bool
-    """Whether the update removes the policy, because the stack owns all policies of the role."""
+    """Whether the update removes the policy because the stack owns all of the role's policies."""
     size: int = 0
-    """The number of characters of an inline policy, as IAM counts them."""
+    """The number of characters in an inline policy, as IAM counts them."""
 
 
 class Role(NamedTuple):
-    """A role that Amazon Q Business may assume."""
+    """A role that Amazon Q Business can assume."""
 
     urn: str
     name: str | None
@@ -105,24 +105,24 @@ class Role(NamedTuple):
 
     @property
     def known(self) -> Known:
-        """The known values of the role, and of the application in its trust policy."""
+        """The known values of the role and of the application in its trust policy."""
         named = self.name is not None and self.path is not None
         return Known(self.application, f"{self.path}{self.name}".removeprefix("/") if named else None)
 
 
 class _Declaration(NamedTuple):
-    """A resource of the stack, without the SDK's proxies."""
+    """A resource in the stack, without the SDK's proxies."""
 
     urn: str
     type: str
     properties: Mapping[str, Any]
     references: Mapping[str, Sequence[str]]
-    """The URNs of the resources on which the value of a property depends."""
+    """The URNs of the resources on which a property's value depends."""
     set_by_program: Collection[str]
     """The properties that the program sets; the provider also reports others."""
 
     def values(self, name: str) -> list[Any]:
-        """Return the known values of a property with one or several values."""
+        """Return the known values of a property that has one or more values."""
         return [value for value in listed(self.properties.get(name)) if value is not UNKNOWN]
 
     def text(self, name: str) -> str | None:
@@ -134,13 +134,13 @@ class _Declaration(NamedTuple):
 def roles_of(
     resources: Iterable[Resource], set_by_program: Mapping[str, Collection[str]]
 ) -> Iterator[Role]:
-    """Return the roles of a stack that Amazon Q Business may assume, or whose trust policy names it.
+    """Return the stack's roles that Amazon Q Business can assume, or whose trust policy names it.
 
     `set_by_program` contains the properties that the program sets, by resource URN. If nothing was
     recorded, it is empty, and every property counts as set by the program.
 
-    While a trust policy is unknown, or if it is malformed, the result includes the role if its policies
-    contain actions of the service.
+    If a trust policy is unknown or malformed, the result includes the role if the trust policy mentions
+    "qbusiness", or if the role's policies contain the service's actions.
     """
     types = {_ROLE, _MANAGED_POLICY, *_NAMES_ITS_ROLE_IN}
     declarations = [
@@ -160,7 +160,7 @@ def roles_of(
 
 
 def trusting_statements(trust: Document) -> Iterator[Statement]:
-    """Return the statements of a trust policy that let Amazon Q Business assume the role."""
+    """Return a trust policy's statements that let Amazon Q Business assume the role."""
     for statement in trust.statements:
         if (
             statement.allows
@@ -172,9 +172,9 @@ def trusting_statements(trust: Document) -> Iterator[Statement]:
 
 
 def required_values(statement: Statement, key: str) -> tuple[str, ...]:
-    """Return the values that the conditions require of a key; empty if the key may be absent.
+    """Return the values that the conditions require for a key; empty if the key may be absent.
 
-    A request must meet all conditions on a key, so the narrowest one decides.
+    A request must meet all conditions on a key, so the narrowest condition is decisive.
     """
     required = [
         values for condition in statement.conditions if (values := certain_values(condition, key))
@@ -197,7 +197,7 @@ def _is_for_service(role: Role, declaration: _Declaration) -> bool:
 
 
 def _names_service(statement: Statement) -> bool:
-    """Return whether a statement names the service, whatever the actions and conditions are."""
+    """Return whether a statement names the service, regardless of its actions and conditions."""
     return statement.allows and _SERVICE_PRINCIPAL in statement.principals.listed()
 
 
@@ -244,7 +244,7 @@ class _Managed:
         self.by_arn = {arn: policy for policy in self.by_urn.values() if (arn := policy.text("arn"))}
 
     def attached_by(self, declaration: _Declaration) -> tuple[list[_Declaration], list[str]]:
-        """Return the policies that a resource attaches, and the ARNs of those outside of the stack."""
+        """Return the policies that a resource attaches, and the ARNs of policies outside the stack."""
         name = _ATTACHES_IN[declaration.type]
         arns = declaration.values(name)
         attached = {
@@ -257,7 +257,7 @@ class _Managed:
 def _belonging(
     roles: Iterable[_Declaration], declarations: Iterable[_Declaration]
 ) -> Mapping[str, list[_Declaration]]:
-    """Return the declarations that refer to each role, by a dependency or by its name.
+    """Return the declarations that refer to each role by a dependency or by its name.
 
     Role names are not case-sensitive:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -310,7 +310,7 @@ def _inline_policies(
     ]
     names = [resource.text("name") for resource in resources]
     if "inlinePolicies" in role.set_by_program:
-        # After an update, this property also contains the policies of the resources.
+        # After an update, this property also contains the policies that the resources declare.
         declared = [*zip(names, (policy.document for policy in policies), strict=True)]
         policies += [Policy(role.urn, member[1]) for member in inline if member not in declared]
         return policies, []
@@ -328,7 +328,7 @@ def _inline_policies(
 def _managed_policies(
     role: _Declaration, belonging: Iterable[_Declaration], managed: _Managed
 ) -> tuple[list[Policy], list[Attachment], list[UndeclaredPolicy]]:
-    """Return the attached policies that the stack declares, the other attached ones, and the rest."""
+    """Return the declared attached policies, the others that the stack attaches, and the rest."""
     attaching = [declaration for declaration in belonging if declaration.type in _ATTACHES_IN]
     if "managedPolicyArns" in role.set_by_program:
         attaching.insert(0, role)

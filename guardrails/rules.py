@@ -1,6 +1,6 @@
 """Check the roles that Amazon Q Business assumes.
 
-Each rule is a function that returns the findings in a role. The rules follow this AWS page:
+Each rule is a function that returns its findings in a role. The rules follow this AWS page:
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/iam-roles-ds.html
 """
 
@@ -21,14 +21,14 @@ from declared_roles import (
 )
 from iam.documents import Statement
 
-# Characters without whitespace, and the number of attached policies. The last two can be increased:
+# The number of characters without whitespace, and of attached policies. The last two can be increased:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MAXIMUM_INLINE_SIZE: Final = 10_240
 MAXIMUM_MANAGED_SIZE: Final = 6_144
 MAXIMUM_TRUST_SIZE: Final = 2_048
 MAXIMUM_ATTACHED: Final = 10
 LISTED_NAMES: Final = ("qbusiness", "QBusiness")
-"""The Amazon Q Business console lists only roles whose name contains one of these."""
+"""The Amazon Q Business console lists only roles with one of these in their names."""
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _PLAIN_ARGUMENT: Final = re.compile(r"(?!-)[A-Za-z0-9_./:@%+,-]+")
@@ -36,14 +36,14 @@ _PLAIN_ARGUMENT: Final = re.compile(r"(?!-)[A-Za-z0-9_./:@%+,-]+")
 _AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
 _PLACEHOLDER: Final = re.compile(
     r"\[\[.+?\]\]|\{\{.+?\}\}|<.+?>"
-    # Whole parts of an ARN without brackets, as in a browser or on other pages.
+    # Entire parts of an ARN without brackets, as in a browser or on other pages.
     r"|:(?:(?:your-)?(?:region|account[_-]id)|source_account):"
     r"|:(?:secret:secret[_-]id|key/key[_-]id|subnet/subnet_ids?|security-group/security_group"
     r"|application/application[_-]id|application/[^/]+/index/index[_-]id"
     r"|::input_bucket_name|::amzn-s3-demo-[^/]+)(?:/|\Z)",
     re.IGNORECASE,
 )
-"""The placeholders of AWS's pages."""
+"""The placeholders on AWS's pages."""
 
 
 class Finding(NamedTuple):
@@ -57,7 +57,7 @@ class Finding(NamedTuple):
 
     @property
     def report(self) -> str:
-        """The text of the report, escaped so that no policy can forge a line."""
+        """The report's text, escaped so that no policy can forge a line."""
         lines = (self.message, f"expected: {self.expected}", f"fix: {self.remediation}")
         return "\n".join(map(_escape, lines))
 
@@ -68,7 +68,7 @@ def _escape(text: str) -> str:
 
 
 class Rule(NamedTuple):
-    """A rule of the pack; an `advisory` rule warns and does not stop the operation."""
+    """A rule in the pack; an `advisory` rule warns but does not stop the operation."""
 
     name: str
     description: str
@@ -82,7 +82,7 @@ def readable(role: Role) -> Iterator[Finding]:
         if policy.document.problem:
             yield Finding(
                 policy.urn,
-                f"a policy of the role is not a policy document: {policy.document.problem}",
+                f"one of the role's policies is not a policy document: {policy.document.problem}",
                 "JSON that follows IAM's policy grammar",
                 "correct the document: "
                 "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html",
@@ -112,7 +112,7 @@ def trust_account(role: Role) -> Iterator[Finding]:
 
 
 def trust_application(role: Role) -> Iterator[Finding]:
-    """Find trust policies that are not restricted to one application of the account."""
+    """Find trust policies that are not restricted to one application in the account."""
     applications: set[str] = set()
     for statement in trusting_statements(role.trust.document):
         given = required_values(statement, "aws:SourceArn")
@@ -124,7 +124,7 @@ def trust_application(role: Role) -> Iterator[Finding]:
             yield Finding(
                 role.urn,
                 _trusted(statement, "aws:SourceArn", given),
-                "the ARN of one application of the account in aws:SourceAccount, without a wildcard",
+                "the ARN of one application, in the aws:SourceAccount account, without a wildcard",
                 'set the condition "ArnEquals": {"aws:SourceArn": '
                 '"arn:aws:qbusiness:REGION:ACCOUNT_ID:application/APPLICATION_ID"}',
             )
@@ -168,10 +168,10 @@ def trust_service_alone(role: Role) -> Iterator[Finding]:
 
 
 _REMEDIATIONS: Final = {
-    "secret": "name the secret by its ARN, to the last six characters",
-    "key": "name the key by its ARN; the ARN of an alias does not match a key",
+    "secret": "name the secret by its full ARN, including the last six characters",
+    "key": "name the key by its ARN; an alias's ARN does not match a key",
     "bucket": "name the bucket, without a wildcard",
-    "application": "name the application of the trust policy, and its index",
+    "application": "name the trust policy's application and its index",
     "excess": "name the resource by its ARN",
 }
 _RULES_BY_SERVICE: Final = {
@@ -183,7 +183,7 @@ _RULES_BY_SERVICE: Final = {
 
 
 def permissions(rule: str, role: Role) -> Iterator[Finding]:
-    """Find the permissions that no connector needs and that this rule reports."""
+    """Find the unneeded permissions that this rule reports."""
     known = role.known
     for policy, statement in _statements(role):
         actions: dict[Excess, list[str]] = defaultdict(list)
@@ -208,7 +208,7 @@ def permissions(rule: str, role: Role) -> Iterator[Finding]:
 
 
 def _rule_for(found: Excess) -> str:
-    """Return the rule that reports a permission: `excess`, unless a connector needs the action."""
+    """Return the rule that reports a permission; it is `excess` if no connector needs the action."""
     service = found.action.partition(":")[0].lower()
     return _RULES_BY_SERVICE.get(service, "excess") if found.resource else "excess"
 
@@ -232,14 +232,14 @@ def unchecked(role: Role) -> Iterator[Finding]:
         if not _AWS_MANAGED.match(attachment.arn):
             yield Finding(
                 attachment.urn,
-                f"{attachment.arn} is attached to the role, and no rule has checked it",
+                f"{attachment.arn} is attached to the role, but no rule has checked it",
                 "only policies that this stack declares",
                 "declare the policy in this stack",
             )
 
 
 def undeclared(role: Role) -> Iterator[Finding]:
-    """Find policies of the role that the stack neither declares nor attaches."""
+    """Find the role's policies that the stack neither declares nor attaches."""
     for policy in role.undeclared:
         kind = "inline policy" if policy.inline else "managed policy"
         yield Finding(
@@ -264,14 +264,14 @@ def _removal(role: Role, policy: UndeclaredPolicy) -> str:
 
 
 def quote_argument(text: str) -> str:
-    """Quote a command argument for every shell."""
+    """Quote a command argument for any shell."""
     if _PLAIN_ARGUMENT.fullmatch(text):
         return text
     return "'" + text.replace("'", "'\\''") + "'"
 
 
 def ingest(role: Role) -> Iterator[Finding]:
-    """Find ingestion into an index without its application: the actions require both."""
+    """Find ingestion that is allowed for an index but not its application: the actions require both."""
     resources: dict[str, str] = {}
     for policy, statement in _allowing(role, "qbusiness:batchputdocument"):
         resources |= dict.fromkeys(statement.resources.listed(), policy.urn)
@@ -298,7 +298,7 @@ def subnets(role: Role) -> Iterator[Finding]:
             yield Finding(
                 policy.urn,
                 f"{_title(statement)} requires aws:RequestTag for subnets, which never have it",
-                "no such condition for subnets and security groups",
+                "no such condition for subnets or security groups",
                 "allow them in a separate statement",
             )
 
@@ -311,7 +311,7 @@ def _requires_tag(statement: Statement) -> bool:
 
 
 def placeholders(role: Role) -> Iterator[Finding]:
-    """Find the placeholders of AWS's pages."""
+    """Find placeholders from AWS's pages."""
     for policy in (role.trust, *role.policies):
         for statement in policy.document.statements:
             values = [value for condition in statement.conditions for value in condition.values]
@@ -320,13 +320,13 @@ def placeholders(role: Role) -> Iterator[Finding]:
                     yield Finding(
                         policy.urn,
                         f"{_title(statement)} has a placeholder: {text}",
-                        "values of your account",
+                        "values from your account",
                         "replace the placeholder",
                     )
 
 
 def listed_name(role: Role) -> Iterator[Finding]:
-    """Find roles whose name hides them from the console's list."""
+    """Find roles that the console does not list because of their names."""
     if role.name and not any(part in role.name for part in LISTED_NAMES):
         yield Finding(
             role.urn,
@@ -337,7 +337,7 @@ def listed_name(role: Role) -> Iterator[Finding]:
 
 
 def quotas(role: Role) -> Iterator[Finding]:
-    """Find policies that exceed a quota of IAM."""
+    """Find policies that exceed an IAM quota."""
     staying = [policy for policy in role.undeclared if not policy.removed]
     managed = [policy for policy in role.policies if not policy.inline]
     inline_size = sum(policy.document.size for policy in role.policies if policy.inline)
@@ -400,7 +400,7 @@ RULES: Final = (
     Rule("undeclared", "The role has only policies that the stack declares.", undeclared, advisory=True),
     Rule("listed-name", "The console lists the role.", listed_name, advisory=True),
 )
-"""The rules, in the order of docs/guardrails.md."""
+"""The rules, in the same order as in docs/guardrails.md."""
 
 
 def _title(statement: Statement) -> str:
@@ -414,7 +414,7 @@ def _statements(role: Role) -> Iterator[tuple[Policy, Statement]]:
 
 
 def _allowing(role: Role, action: str) -> Iterator[tuple[Policy, Statement]]:
-    """Return the statements that allow an action by its full name."""
+    """Return the statements that allow an action by its full name, without wildcards."""
     for policy, statement in _statements(role):
         if statement.allows and action in map(str.lower, statement.actions.listed()):
             yield policy, statement

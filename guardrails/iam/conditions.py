@@ -17,13 +17,13 @@ _MULTIVALUED: Final = re.compile(
     r"|kms:(?:encryptioncontextkeys|resourcealiases|grantoperations)",
     re.IGNORECASE,
 )
-"""Keys with several values."""
+"""Keys that can have several values."""
 
 
 class Condition(NamedTuple):
-    """A condition key, its operator, and the values.
+    """A condition key, its operator, and its values.
 
-    Keys are not case-sensitive; operators are.
+    Keys are not case-sensitive, but operators are.
     """
 
     operator: str
@@ -31,12 +31,12 @@ class Condition(NamedTuple):
     values: tuple[str, ...]
 
     def is_on(self, key: str) -> bool:
-        """Return whether the condition applies to the key."""
+        """Return whether the condition is on this key."""
         return self.key.lower() == key.lower()
 
     @property
     def requires_key(self) -> bool:
-        """Whether a request without the key never meets the condition."""
+        """Whether no request without the key meets the condition."""
         return met_by_absence(self) is Truth.NO
 
 
@@ -44,7 +44,7 @@ class Context(NamedTuple):
     """The condition keys of a request."""
 
     values: Mapping[str, tuple[Text, ...]]
-    """Values by lowercase key; empty for a key that the request does not contain."""
+    """Values by lowercase key; empty for a key that is not in the request."""
     complete: tuple[str, ...] = ()
     """Lowercase prefixes, such as `aws:principaltag/`, of keys that are absent unless listed."""
 
@@ -58,7 +58,7 @@ class Context(NamedTuple):
 def meets(condition: Condition, context: Context, *, variables: bool = True) -> Truth:
     """Return whether a request meets a condition.
 
-    `variables`: whether `${…}` is a variable in the version of the document.
+    `variables` says whether `${…}` is a variable in the document's version.
     """
     parsed, values = parse_operator(condition.operator), context.get(condition.key)
     if parsed is None or values is None or not condition.values:
@@ -75,7 +75,7 @@ def meets(condition: Condition, context: Context, *, variables: bool = True) -> 
         return answer if Text("") not in values else some([answer, Truth.CANNOT_TELL])
     if parsed.quantifier == "ForAnyValue":
         return some(answers)
-    # IAM does not document the comparison of several values without a quantifier.
+    # IAM does not document how it compares several values without a quantifier.
     single = len(answers) == 1 and not _MULTIVALUED.fullmatch(condition.key)
     return answers[0] if single else Truth.CANNOT_TELL
 
@@ -94,7 +94,7 @@ def met_by_absence(condition: Condition) -> Truth:
     if parsed.base == "Null":
         return some(_is_absent(value, ()) for value in condition.values)
     if parsed.quantifier == "ForAnyValue":
-        # IAM does not document which of the two takes precedence.
+        # IAM does not document whether ForAnyValue or IfExists takes precedence.
         return Truth.CANNOT_TELL if parsed.if_exists else Truth.NO
     return Truth.of(parsed.if_exists or parsed.negated or parsed.quantifier == "ForAllValues")
 
@@ -109,7 +109,7 @@ def _meets_value(parsed: Operator, patterns: Sequence[str | None], value: Text) 
 def resolve(patterns: Iterable[str], context: Context) -> list[str | None]:
     """Replace the variables in patterns with their values; None for a pattern with an unknown variable.
 
-    A pattern with a variable without value and default matches nothing, and is omitted:
+    A pattern with a variable that has neither a value nor a default matches nothing, and is omitted:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
     """
     resolved: list[str | None] = []
@@ -147,5 +147,5 @@ def _variable(text: str, context: Context) -> list[str] | None:
 
 
 def literal(patterns: Iterable[str]) -> list[str | None]:
-    """Return the patterns of a version without variables; None for one that looks like a variable."""
+    """Return the patterns in a version without variables; None if a pattern seems to have a variable."""
     return [None if VARIABLE.search(pattern) else pattern for pattern in patterns]

@@ -1,4 +1,4 @@
-"""Compare the conditions of IAM policies: True is certain, and False includes unknown."""
+"""Compare the conditions in IAM policies: True is certain, but False includes unknown."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -17,14 +17,14 @@ _SINGLE_VALUED: Final = re.compile(
     r"|ec2:createaction|iam:passedtoservice|kms:(?:viaservice|calleraccount|encryptioncontext:.+)",
     re.IGNORECASE,
 )
-"""Keys in the policies of connectors that certainly have one value."""
+"""Keys in connector policies that always have exactly one value."""
 Covers = Callable[[str, str], bool]
 """Returns whether the first pattern certainly covers the second."""
 
 
 @cache
 def never_met(condition: Condition) -> bool:
-    """Return whether no request can meet a condition, because it compares an ARN with other texts."""
+    """Return whether no request can meet a condition because it compares an ARN with other text."""
     parsed = parse_operator(condition.operator)
     return (
         parsed is not None
@@ -38,7 +38,7 @@ def never_met(condition: Condition) -> bool:
 
 @cache
 def certain_values(condition: Condition, key: str) -> tuple[str, ...]:
-    """Return the values that a condition requires of a key; empty if it accepts others or no value.
+    """Return the values that a condition requires for a key; empty if it accepts others or no value.
 
     A value may be a pattern if the operator accepts patterns.
     """
@@ -59,7 +59,7 @@ def _has_no_case(text: str) -> bool:
 
 
 def implied(strict: Sequence[Condition], lax: Sequence[Condition], covers_text: Covers = covers) -> bool:
-    """Return whether every request that meets the strict conditions certainly meets the others."""
+    """Return whether every request that meets the strict conditions certainly meets the lax ones."""
     return any(map(never_met, strict)) or all(
         wanted in strict or any(_implies(have, wanted, covers_text) for have in strict) for wanted in lax
     )
@@ -74,7 +74,7 @@ def _implies(have: Condition, wanted: Condition, covers_text: Covers) -> bool:
     if met_by_absence(have) is not Truth.NO and met_by_absence(wanted) is not Truth.YES:
         return False
     if theirs.base == "Null":
-        # The check above covers requests without the key. With the key, only `false` is met.
+        # The check above covers requests without the key. Requests with the key meet only `false`.
         return False in _absence(wanted) or (ours.base == "Null" and _absence(have) == {True})
     if ours.base == "Null":
         return _absence(have) == {True}  # no request with the key meets it
@@ -90,7 +90,7 @@ def _values_imply(
     wanted: Sequence[str],
     covers_text: Covers,
 ) -> bool:
-    """Return whether every text that meets one operator with its values meets the other."""
+    """Return whether every text that meets one operator and its values also meets the other."""
     if not theirs.negated:
         return not ours.negated and all(
             any(_within(ours.base, value, theirs.base, other, covers_text) for other in wanted)
@@ -114,7 +114,7 @@ def _absence(condition: Condition) -> set[bool | None]:
 
 
 def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
-    """Return whether one condition requires a tag, and the other requires any tags."""
+    """Return whether one condition requires a tag and the other requires any tag at all."""
     return (
         have.key.lower().startswith("aws:requesttag/")
         and have.requires_key
@@ -125,9 +125,9 @@ def _implies_tag_keys(have: Condition, wanted: Condition) -> bool:
 
 
 def _quantified_alike(ours: Operator, theirs: Operator, key: str) -> bool:
-    """Return whether an implication for each value of a key holds for all values together."""
+    """Return whether an implication that holds for each value of a key also holds for all together."""
     alike = ours.quantifier == theirs.quantifier
-    # IAM does not document the comparison of several values without a quantifier.
+    # IAM does not document how it compares several values without a quantifier.
     certain = bool(ours.quantifier) or ours.negated == theirs.negated
     return (alike and certain) or bool(_SINGLE_VALUED.fullmatch(key))
 
@@ -137,7 +137,7 @@ def _is_text(base: str) -> bool:
 
 
 def _within(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
-    """Return whether every text that meets one operator and value meets the other operator and value."""
+    """Return whether every text that meets one operator and value also meets the other pair."""
     if not (_is_text(ours) and _is_text(theirs)):
         return ours == theirs and value == other
     if ours.startswith("Arn") and not may_be_arn(value):
@@ -174,9 +174,9 @@ def _within_arn(ours: str, value: str, other: str) -> bool:
 def _excludes(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
     """Return whether one negated operator certainly excludes everything that the other excludes.
 
-    The sides swap: the texts that theirs excludes must be within those that ours excludes.
+    The sides swap: `ours` must exclude every text that `theirs` excludes.
     """
     if theirs.startswith("Arn") and not (ours.startswith("Arn") and may_be_arn(other)):
-        # IAM does not document the comparison of texts that are not ARNs.
+        # IAM does not document how it compares texts that are not ARNs.
         return ours.startswith("Arn") and value == other
     return _within(theirs, other, ours, value, covers_text)

@@ -1,6 +1,6 @@
 """Read IAM policy documents.
 
-The reader skips unknown values of a preview if the rest can be checked without them.
+The reader skips a preview's unknown values if the rest can be checked without them.
 The grammar: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 """
 
@@ -15,28 +15,28 @@ from .conditions import Condition
 from .patterns import Patterns
 
 UNKNOWN: Final = object()
-"""Replaces an unknown value of a preview."""
+"""Stands in for an unknown value in a preview."""
 
 _DOCUMENT_ELEMENTS: Final = {"Version", "Id", "Statement"}
 _STATEMENT_ELEMENTS: Final = {"Sid", "Effect", "Action", "NotAction", "Condition"}
 _VERSION_WITH_VARIABLES: Final = "2012-10-17"
 _KELVIN_SIGN: Final = "\N{KELVIN SIGN}"
 
-# The roles of a stack share most of these. Each exists once, because many small objects make Python
+# A stack's roles share most of these. Each exists only once, because many small objects make Python
 # collect garbage more often.
 _shared_patterns = cache(Patterns)
 _shared_condition = cache(Condition)
 
 
 class Kind(Enum):
-    """A kind of policy, with the elements of its statements in addition to actions."""
+    """A kind of policy, with the elements that its statements have in addition to actions."""
 
     IDENTITY = ("Resource",)
     TRUST = ("Principal",)
     RESOURCE = ("Principal", "Resource")
     """The policy of a key, secret, or bucket."""
 
-    # Each lookup of a cached document needs the hash: this one is not computed in Python.
+    # Each lookup of a cached document needs the hash, and this one is not computed in Python code.
     __hash__ = object.__hash__
 
 
@@ -44,9 +44,9 @@ class Statement(NamedTuple):
     """One statement of a policy document."""
 
     policy: str
-    """The name of the policy, as passed to the reader."""
+    """The policy's name, as passed to the reader."""
     name: str
-    """The Sid, or `statement` and the number in the document."""
+    """The Sid, or `statement` and its number in the document."""
     allows: bool
     actions: Patterns
     resources: Patterns
@@ -55,7 +55,7 @@ class Statement(NamedTuple):
     """For example `Service:qbusiness.amazonaws.com`, or `*`. Empty in an identity policy."""
     conditions: tuple[Condition, ...]
     variables: bool
-    """Whether `${…}` is a variable, which depends on the version of the document."""
+    """Whether `${…}` is a variable, which depends on the document's version."""
 
     @property
     def targets(self) -> Patterns:
@@ -72,7 +72,7 @@ class Document(NamedTuple):
     known: bool = True
     """Whether every statement is known."""
     problem: str | None = None
-    """The reason why IAM rejects the document, which then has no statements."""
+    """Why IAM rejects the document; in that case, there are no statements."""
 
 
 class MalformedError(Exception):
@@ -101,7 +101,7 @@ def _read_text(text: str, kind: Kind, policy: str) -> Document:
 
 
 def parse(text: str) -> Any:
-    """Parse the JSON of a document; raises MalformedError, also if an object has a member twice."""
+    """Parse a document's JSON; raises MalformedError, even if an object just has a duplicate key."""
     try:
         return json.loads(text, object_pairs_hook=_members_once)
     except (RecursionError, ValueError):
@@ -109,14 +109,14 @@ def parse(text: str) -> Any:
 
 
 def policy_size(text: str) -> int:
-    """Return the size that IAM counts: characters without whitespace."""
+    """Return the size as IAM counts it: characters without whitespace."""
     return len("".join(text.split()))
 
 
 def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise MalformedError("it has an object with the same member twice")
+        raise MalformedError("it has an object with a duplicate key")
     return members
 
 
@@ -138,7 +138,7 @@ def _read(given: Any, size: int, kind: Kind, policy: str) -> Document:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return one value or several as a list."""
+    """Return one or more values as a list."""
     if isinstance(value, (list, tuple)):
         return [*cast("Sequence[Any]", value)]
     return [] if value is None else [value]
@@ -146,7 +146,7 @@ def listed(value: Any) -> list[Any]:
 
 @cache
 def _elements(targets: tuple[str, ...]) -> frozenset[str]:
-    """Return the elements that a statement may contain, including those of its kind."""
+    """Return the elements that a statement may contain, including the ones specific to its kind."""
     return frozenset({*_STATEMENT_ELEMENTS, *targets, *(f"Not{element}" for element in targets)})
 
 
@@ -167,7 +167,7 @@ def _statement(
     resources = _patterns(given, "Resource", number) if "Resource" in targets else _shared_patterns()
     principals = _principals(given, number) if "Principal" in targets else _shared_patterns()
     conditions = tuple(_conditions(given.get("Condition", {}), number))
-    # Actions and resources are independent: an unknown one does not hide the others.
+    # Actions and resources are independent, so an unknown one does not hide the others.
     decisive = [principals, *(side for side in (actions, resources) if side.negated), *conditions]
     if effect is UNKNOWN or any(UNKNOWN in part.values for part in decisive):
         return None
@@ -190,7 +190,7 @@ def _patterns(
     """Return the values of an element or of its negation."""
     name = element if element in given else f"Not{element}"
     values = _texts(given[name], f"{name} of statement {number}")
-    # IAM's actions are ASCII. If Python ignores case, a long s equals an s.
+    # IAM's actions are ASCII. When Python ignores case, a long s equals an s.
     if ignore_case and not all(value is UNKNOWN or value.isascii() for value in values):
         raise MalformedError(f"the {name} of statement {number} is not ASCII")
     return _shared_patterns(values, name != element, ignore_case)
@@ -216,9 +216,11 @@ def _principals(given: Mapping[str, Any], number: int) -> Patterns:
 def _conditions(given: Any, number: int) -> Iterable[Condition]:
     for operator, keys in _members(given, number):
         for key, values in _members(keys, number):
-            # A key with a tag may contain any letter, but the lowercase of this one is an ASCII k.
+            # A key with a tag may contain any letter, but this letter's lowercase is an ASCII k.
             if _KELVIN_SIGN in key:
-                raise MalformedError(f"a condition key of statement {number} has a Kelvin sign for a K")
+                raise MalformedError(
+                    f"a condition key in statement {number} has a Kelvin sign in place of a K"
+                )
             texts = tuple(_value(value, number) for value in listed(values))
             yield _shared_condition(operator, key, texts)
 
@@ -232,7 +234,7 @@ def _members(given: Any, number: int) -> Iterable[tuple[str, Any]]:
 
 
 def _value(given: Any, number: int) -> Any:
-    """Convert a value of a condition to the text that IAM compares."""
+    """Convert a condition's value to the text that IAM compares."""
     if given is UNKNOWN:
         return given
     if not isinstance(given, str | bool | int | float):

@@ -1,4 +1,4 @@
-"""Parse the condition operators of IAM, and compare values with them.
+"""Parse IAM's condition operators, and compare values with them.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
@@ -31,7 +31,7 @@ class Operator(NamedTuple):
     def compare(self, pattern: str, value: Text) -> Truth:
         """Return whether a value matches a pattern, ignoring negation."""
         if self.base.startswith("Arn") and not (may_be_arn(pattern) and may_be_arn(value.pattern)):
-            # It does not match. IAM does not document whether it meets the negated operator.
+            # The value does not match. IAM does not document whether it meets the negated operator.
             return Truth.CANNOT_TELL if self.negated else Truth.NO
         return _COMPARISONS[self.base](pattern, value)
 
@@ -49,7 +49,7 @@ _NEGATED: Final = {
 _DATE: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII
 )
-"""The formats of https://www.w3.org/TR/NOTE-datetime that include a day."""
+"""The formats in https://www.w3.org/TR/NOTE-datetime that include a day."""
 _NUMERIC_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "Equals": operator.eq,
     "LessThan": operator.lt,
@@ -61,7 +61,7 @@ _NUMERIC_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 @cache
 def parse_operator(text: str) -> Operator | None:
-    """Return the parts of an operator; None if IAM does not have the operator."""
+    """Return the parts of an operator; None if IAM has no such operator."""
     quantifier, _, rest = text.rpartition(":")
     name = rest.removesuffix("IfExists")
     base = _NEGATED.get(name, name)
@@ -72,7 +72,7 @@ def parse_operator(text: str) -> Operator | None:
 
 
 def _compare_text(pattern: str, value: Text, *, ignore_case: bool = False) -> Truth:
-    """Compare exactly: a wildcard is an ordinary character."""
+    """Compare exactly: wildcards are ordinary characters."""
     if value.example:
         wanted, known = (text.lower() if ignore_case else text for text in (pattern, value.known))
         return Truth.CANNOT_TELL if wanted.startswith(known) else Truth.NO
@@ -92,7 +92,7 @@ def _compare_arn(pattern: str, value: Text) -> Truth:
 def _compare_parsed(
     parse: Callable[[str], Any], comparison: Callable[[Any, Any], bool], pattern: str, value: Text
 ) -> Truth:
-    """Compare as numbers, dates, or bytes; cannot tell for values in another format."""
+    """Compare as numbers, dates, or bytes; cannot tell if a value has another format."""
     try:
         given, wanted = parse(value.known), parse(pattern)
     except (ValueError, OverflowError, binascii.Error):
@@ -101,7 +101,7 @@ def _compare_parsed(
 
 
 def _date(text: str) -> datetime:
-    """Parse a date or the seconds since 1970; raises ValueError for an ambiguous number."""
+    """Parse a date, or the number of seconds since 1970; raises ValueError for an ambiguous number."""
     if re.fullmatch(r"\d{9,}(?:\.\d+)?", text, re.ASCII):
         return datetime.fromtimestamp(float(text), UTC)
     if not _DATE.fullmatch(text):

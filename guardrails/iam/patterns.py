@@ -1,4 +1,4 @@
-"""Compare texts and patterns with the wildcards and variables of IAM policies.
+"""Compare texts and patterns with IAM's wildcards and policy variables.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
@@ -16,7 +16,7 @@ ARN_PARTS: Final = 6
 
 
 class Text(NamedTuple):
-    """A value of a request; possibly only its beginning is known."""
+    """A value in a request; only its beginning may be known."""
 
     known: str
     example: str = ""
@@ -24,7 +24,7 @@ class Text(NamedTuple):
 
     @property
     def pattern(self) -> str:
-        """A pattern that matches every possible text."""
+        """A pattern that matches every text that the value may be."""
         return f"{self.known}*" if self.example else self.known
 
     def __str__(self) -> str:
@@ -33,7 +33,7 @@ class Text(NamedTuple):
 
 
 class Patterns(NamedTuple):
-    """The actions, resources, or principals of a statement."""
+    """A statement's actions, resources, or principals."""
 
     values: tuple[str, ...] = ()
     negated: bool = False
@@ -49,7 +49,7 @@ class Patterns(NamedTuple):
         """Return whether the element certainly includes everything that the pattern matches."""
         if self.negated:
             return not any(overlap(value, pattern, self.ignore_case) for value in self.values)
-        # Look for the same text first: this case is the most common and the cheapest.
+        # Look for the same text first, because this case is the most common and the cheapest.
         return pattern in self.values or any(
             covers(value, pattern, self.ignore_case) for value in self.values
         )
@@ -62,14 +62,14 @@ class Patterns(NamedTuple):
 
 
 def is_pattern(text: str) -> bool:
-    """Return whether a text contains a wildcard or a policy variable."""
+    """Return whether text contains a wildcard or a policy variable."""
     return "*" in text or "?" in text or "${" in text
 
 
 def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa: FBT001, FBT002 a detail
     """Return whether the pattern certainly matches everything that the other pattern matches.
 
-    The value of a variable is unknown: it may be any text.
+    A variable's value is unknown, so it may be any text.
     """
     if pattern == other:
         return True
@@ -84,7 +84,7 @@ def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa
 
 @cache
 def _expression(pattern: str, ignore_case: bool, one: str) -> re.Pattern[str]:  # noqa: FBT001 a key of the cache
-    """Convert a pattern to an expression; `one` is the expression for a question mark."""
+    """Convert a pattern to a regular expression; `one` replaces each question mark."""
     wildcards = {"*": ".*", "?": one}
     parts = (wildcards.get(character) or re.escape(character) for character in pattern)
     return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else re.NOFLAG))
@@ -122,7 +122,7 @@ def matches(pattern: str, text: Text, ignore_case: bool = False) -> Truth:  # no
 
 
 def split_arn(text: str) -> list[str] | None:
-    """Return the six parts of an ARN or of a pattern for ARNs; None if there are fewer."""
+    """Return the six parts of an ARN, or of a pattern for ARNs; None if there are fewer."""
     parts = text.split(":", ARN_PARTS - 1)
     return parts if len(parts) == ARN_PARTS and overlap(parts[0], "arn") else None
 

@@ -1,4 +1,4 @@
-"""Decide whether policies allow a request that may be partly unknown.
+"""Decide whether policies allow a request, parts of which may be unknown.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -17,22 +17,22 @@ class RolePrincipal(NamedTuple):
 
     arn: str
     role_id: str
-    """Such as `AROAEXAMPLE`."""
+    """For example `AROAEXAMPLE`."""
 
     @property
     def account(self) -> str:
-        """The account of the role."""
+        """The role's account."""
         return self.arn.split(":")[4]
 
 
 class Request(NamedTuple):
-    """A request on one resource."""
+    """A request for one resource."""
 
     action: str
     resource: Text
     context: Context
     principal: RolePrincipal | None = None
-    """None if the policies belong to the principal, like those of a role."""
+    """None if the policies belong to the principal, as a role's policies do."""
 
 
 class Decision(NamedTuple):
@@ -40,15 +40,15 @@ class Decision(NamedTuple):
 
     allowed: Truth
     statements: tuple[Statement, ...] = ()
-    """The statements that decide, or on which the decision depends; empty if none allows the request."""
+    """The statements that determine the decision; empty if no statement allows the request."""
     unknown_keys: tuple[str, ...] = ()
-    """The condition keys with unknown values on which the decision depends."""
+    """The condition keys that the decision depends on and whose values are unknown."""
     unclear: tuple[str, ...] = ()
-    """The elements and operators on which the decision depends and that cannot be evaluated."""
+    """The elements and operators that the decision depends on but that cannot be evaluated."""
 
 
 def decide(statements: Sequence[Statement], request: Request) -> Decision:
-    """Return whether the statements together allow a request."""
+    """Return whether the statements, taken together, allow a request."""
     by_answer: dict[tuple[bool, Truth], list[Statement]] = {}
     for statement in statements:
         by_answer.setdefault((statement.allows, applies(statement, request)), []).append(statement)
@@ -73,13 +73,13 @@ def applies(statement: Statement, request: Request) -> Truth:
 
 
 class _Part(NamedTuple):
-    """An element or a condition of a statement."""
+    """An element or a condition in a statement."""
 
     name: str
     fits: Truth
     """Whether the request matches."""
     keys: tuple[str, ...] = ()
-    """The condition keys on which the match depends."""
+    """The condition keys that the match depends on."""
 
     def unknown_keys(self, context: Context) -> list[str]:
         """Return the keys whose values are unknown or partly unknown."""
@@ -90,7 +90,7 @@ class _Part(NamedTuple):
 
 
 def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
-    """Return the elements and the conditions of a statement."""
+    """Return a statement's elements and conditions."""
     actions = (
         matches(value, Text(request.action), ignore_case=True) for value in statement.actions.values
     )
@@ -113,10 +113,10 @@ def _parts(statement: Statement, request: Request) -> Iterator[_Part]:
 
 
 def _matches_resource(pattern: str | None, statement: Statement, request: Request) -> Truth:
-    """Return whether a pattern matches the resource, as a text and part by part.
+    """Return whether a pattern matches the resource, both as text and part by part.
 
-    In a policy of a principal, IAM completes an ARN with fewer parts. It documents neither whether this
-    also holds elsewhere, nor, clearly, whether a wildcard matches several parts:
+    In a principal's policy, IAM completes an ARN that has fewer parts. It does not document whether it
+    also does so elsewhere, and does not document clearly whether a wildcard matches several parts:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
     if pattern is None:
@@ -140,7 +140,7 @@ def _fits_principal(statement: Statement, role: RolePrincipal) -> Truth:
         return some(answers)
     if some(answers) is Truth.NO:
         return Truth.YES
-    # A statement exempts a session only if it exempts its role and its account:
+    # A statement exempts a session only if it exempts both the session's role and its account:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
     spared = {*statement.principals.values}
     by_name = f"AWS:{role.arn}" in spared
@@ -151,13 +151,13 @@ def _fits_principal(statement: Statement, role: RolePrincipal) -> Truth:
 def _is_principal(value: str, role: RolePrincipal) -> Truth:
     if value in ("*", f"AWS:{role.arn}", f"AWS:{role.role_id}", *_accounts(role)):
         return Truth.YES
-    # The session name that the service uses is unknown.
+    # The service's session name is unknown.
     session = f"AWS:{role.arn.partition(':iam:')[0]}:sts::{role.account}:assumed-role/"
     name = role.arn.rpartition("/")[2]
     return Truth.CANNOT_TELL if value.startswith(f"{session}{name}/") else Truth.NO
 
 
 def _accounts(role: RolePrincipal) -> Iterable[str]:
-    """Return the spellings of the role's account in a policy, which include the role."""
+    """Return the principals that name the role's account in a policy, and so include the role."""
     yield f"AWS:{role.account}"
     yield f"AWS:{role.arn.partition(':role/')[0]}:root"

@@ -1,6 +1,6 @@
-"""Answer a question with yes, no, or cannot tell.
+"""Answer questions with yes, no, or cannot tell.
 
-This is Kleene's three-valued logic: a known answer decides if it suffices, even if others are unknown.
+This is Kleene's three-valued logic: if the known answers suffice, the unknown ones do not matter.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ class Truth(Enum):
 
     @classmethod
     def of(cls, value: bool) -> "Truth":  # noqa: FBT001 the value to convert
-        """Return the answer for a known value."""
+        """Return the answer that a known value stands for."""
         return cls.YES if value else cls.NO
 
     @property
@@ -27,21 +27,21 @@ class Truth(Enum):
         return opposites.get(self, self)
 
     def negated_if(self, negated: bool) -> "Truth":  # noqa: FBT001 as in `of`
-        """Return the answer, or its opposite if negated."""
+        """Return the answer, or its opposite if `negated`."""
         return self.opposite if negated else self
 
     def __bool__(self) -> NoReturn:
-        """Reject a conversion to True or False: "cannot tell" is neither."""
+        """Reject conversion to True or False, because "cannot tell" is neither."""
         raise TypeError("compare with Truth.YES or Truth.NO")
 
 
 def every(answers: Iterable[Truth]) -> Truth:
-    """Return no if one answer is no, and yes if all are yes."""
+    """Return no if any answer is no, yes if all are yes, and otherwise cannot tell."""
     return _first({*answers}, Truth.NO, Truth.YES)
 
 
 def some(answers: Iterable[Truth]) -> Truth:
-    """Return yes if one answer is yes, and no if all are no."""
+    """Return yes if any answer is yes, no if all are no, and otherwise cannot tell."""
     return _first({*answers}, Truth.YES, Truth.NO)
 
 

@@ -196,7 +196,7 @@ def test_a_finding_shows_the_violation_the_expected_value_and_the_fix():
         == f"""\
 statement Mapping allows qbusiness:CreateUser on *
 expected: {APPLICATION_ARN} or {index} or {index}/data-source/*
-fix: name the application of the trust policy, and its index
+fix: name the trust policy's application and its index
 statement AllowsAmazonQToCreateTags allows ec2:CreateTags on {interfaces} without the required condition
 expected: {{"StringEquals": {{"ec2:CreateAction": ["CreateNetworkInterface"]}}}}
 fix: add the condition to the statement
@@ -640,7 +640,7 @@ def test_an_unknown_value_is_not_checked():
 STATEMENT: Final[Document] = {"Effect": "Allow", "Action": "a:b", "Resource": "*"}
 MALFORMED: Final[Mapping[str, tuple[Any, str]]] = {
     "no JSON": ("no document", "it is not JSON"),
-    "a member twice": ('{"Statement": [], "Statement": []}', "it has an object with the same member"),
+    "a member twice": ('{"Statement": [], "Statement": []}', "it has an object with a duplicate key"),
     "a list": ([], "the document is not an object"),
     "no statement": ({"Version": "2012-10-17"}, "it has no Statement"),
     "an element of no document": ({"Statements": []}, "the document has Statements, which"),
@@ -671,7 +671,7 @@ MALFORMED: Final[Mapping[str, tuple[Any, str]]] = {
                 "a Kelvin sign in a condition key",
                 "Condition",
                 {"StringLike": {"\u212ams:ViaService": "*"}},
-                "a condition key of statement 1 has a Kelvin sign",
+                "a condition key in statement 1 has a Kelvin sign",
             ),
             ("both actions", "NotAction", "a:c", "statement 1 needs either Action or NotAction"),
             (
@@ -696,7 +696,7 @@ MALFORMED: Final[Mapping[str, tuple[Any, str]]] = {
 @pytest.mark.parametrize(("document", "problem"), MALFORMED.values(), ids=MALFORMED)
 def test_a_malformed_document_is_reported_and_breaks_nothing(document: Any, problem: str):
     (finding,) = findings(role(), role_policy(document))["readable"]
-    assert f"a policy of the role is not a policy document: {problem}" in finding.message
+    assert f"one of the role's policies is not a policy document: {problem}" in finding.message
     # As a trust policy it names no service: the role's policies name the actions of one.
     assert set(findings(role(document), role_policy())) == {"readable"}
     assert findings(role(document)) == {}

@@ -127,7 +127,7 @@ def test_a_policy_with_a_member_twice_is_not_read_as_its_last_value(world: World
     (remark,) = said.json["dataSources"][0]["remarks"]
     assert remark.startswith(
         "an answer of iam:GetRolePolicy has a policy that cannot be read: "
-        "it has an object with the same member twice"
+        "it has an object with a duplicate key"
     )
 
 

@@ -54,7 +54,7 @@ def test_a_key_policy_with_a_member_twice_is_not_read_as_its_last_value(world: W
     world.kms.put_key_policy(KeyId=KEY_ID, PolicyName="default", Policy=document)
     assert world.ask("key policy").startswith(
         "skipped  key policy: an answer of kms:GetKeyPolicy has a policy that cannot be read: "
-        "it has an object with the same member twice"
+        "it has an object with a duplicate key"
     )
 
 
