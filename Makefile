@@ -1,4 +1,4 @@
-# The commands of this project. All work on a fresh machine with make, Python 3.11 or newer, and either
+# This project's commands. All of them work on a fresh machine with make, Python 3.11 or newer, and either
 # the Pulumi CLI or a Go toolchain.
 
 PYTHON ?= python3
@@ -6,17 +6,17 @@ STACK := dev
 SANDBOX = venv/bin/python -m sandbox run --
 # The policy simulator. Without npm, the tests that use it are skipped.
 NPM_PACKAGES = $(if $(shell command -v npm),tests/node_modules/.package-lock.json)
-# Settings of trial stacks: if you commit them, continuous integration treats them as environments.
+# Settings for trial stacks: if you commit them, continuous integration treats them as environments.
 STRAY_STACK_FILES = git ls-files --others 'Pulumi.*.yaml' 'examples/*/Pulumi.*.yaml' \
 	':!Pulumi.dev.yaml' ':!*Pulumi.example.yaml' ':!Pulumi.*.deploy.yaml' 2>/dev/null | \
 	sed -e 's/.*/& is not in Git: delete it if it was a trial/' -e /^examples/b \
 		-e 's/$$/; if you commit it, CI treats it as an environment/'
-# All tests here need the engine or are slow: `make unit` does not even import them.
+# All of these tests need the engine or are slow, so `make unit` does not even import them.
 NOT_UNIT = --ignore=tests/engine --ignore=tests/scenarios \
 	$(addprefix --ignore=,$(shell grep -l '^pytestmark = .*slow' tests/*/test_*.py tests/*/*/test_*.py))
 ACTIONLINT = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
-# With these, Python would find neither venv/ nor the modules in this directory.
+# With these, Python would not find venv/ or the modules in this directory.
 unexport PYTHONHOME PYTHONSAFEPATH
 
 .PHONY: help up example preview drift down roles unit test check bench live live-read-only
@@ -26,11 +26,11 @@ help: ## list the targets
 
 # Group: Try the program in the sandbox
 
-up: venv/sandbox-installed ## deploy the stack dev to the sandbox; ends with the role's ARN
+up: venv/sandbox-installed ## deploy the stack dev to the sandbox, and print the role's ARN
 	@$(SANDBOX) sh -c 'pulumi up --stack $(STACK) --yes --skip-preview && pulumi stack output --stack $(STACK) roleArn' || \
 		{ echo "If the program, its settings, or another running update is not the cause: \`make down\` resets the sandbox."; exit 1; }
 
-example: venv/development-installed examples/data-source/venv ## deploy four roles, and the example's data sources under them; ends with their ARNs
+example: venv/development-installed examples/data-source/venv ## deploy four roles and the example's data sources, which use them, and print the data sources' ARNs
 	@$(SANDBOX) sh -c ' \
 		pulumi stack --show-name --stack example >/dev/null 2>&1 || pulumi stack init --no-select example; \
 		pulumi up --stack example --yes --skip-preview && \
@@ -38,14 +38,14 @@ example: venv/development-installed examples/data-source/venv ## deploy four rol
 		pulumi up --yes --skip-preview && pulumi stack output --json dataSourceArns | \
 		venv/bin/python -c "import json, sys; print(*json.load(sys.stdin).values(), sep=chr(10))"'
 
-# A copy of the example has its own packages; in the sandbox, the example shares those of the project.
+# A copy of the example has its own packages; in the sandbox, the example shares the project's packages.
 examples/data-source/venv:
 	@ln -s ../../venv $@
 
 preview: venv/sandbox-installed ## show the changes that `make up` would make
 	@$(SANDBOX) pulumi preview --stack $(STACK) --diff
 
-drift: venv/sandbox-installed ## fail if a role or its policy differs from the stack, and show the difference; also fail without a role
+drift: venv/sandbox-installed ## fail if a role or its policy differs from the stack, and show the difference; also fail if there is no role
 	@$(SANDBOX) sh -c ' \
 		state=$$(pulumi stack export --stack $(STACK)) || exit; \
 		case $$state in \
@@ -64,12 +64,12 @@ down: venv/sandbox-installed ## destroy the stacks and reset the sandbox
 
 # Group: Read roles from AWS
 
-roles: venv/roles-installed ## install the packages of `python -m roles` adopt, audit, and check
+roles: venv/roles-installed ## install the packages for `python -m roles` adopt, audit, and check
 	@:
 
 # Group: Test and check
 
-unit: venv/development-installed ## run the tests that do not need the engine, in seconds
+unit: venv/development-installed ## run the fast tests that do not need the engine, in seconds
 	@venv/bin/python -m pytest -m "not engine and not slow" $(NOT_UNIT) --maxschedchunk=100 --durations=0 --durations-min=1
 
 test: venv/development-installed $(NPM_PACKAGES) ## run all tests, including those that need the engine
@@ -101,10 +101,10 @@ live-read-only: venv/development-installed ## ask a real AWS account about the r
 	@venv/bin/python -m tests.scenarios --read-only
 
 venv/%-installed: requirements-dev.txt requirements.txt roles/requirements.txt sandbox/requirements.txt
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 ...")'
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is required, but this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 ...")'
 	@$(PYTHON) install.py $*
 
 tests/node_modules/.package-lock.json: tests/package-lock.json
-	@rm -rf tests/authorization/node_modules # where they were before: the simulator would find them first
+	@rm -rf tests/authorization/node_modules # their old location: the simulator would find these first
 	@npm ci --prefix tests --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@

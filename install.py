@@ -1,10 +1,11 @@
-"""Install the packages for the commands of the Makefile, which runs this script.
+"""Install the packages for the Makefile's commands; the Makefile runs this script.
 
 `sandbox` installs the packages for `make up` and builds the engine at the same time. `roles` installs
-those for `python -m roles`, and `development` all packages in requirements-dev.txt.
+the packages for `python -m roles`, and `development` installs all packages in requirements-dev.txt.
 
 If uv is on PATH, it installs the packages, because it is several times as fast as pip. Its own settings,
-such as a company's index, apply. Otherwise, or if uv fails, pip installs them with pip's settings.
+such as a company's index, apply. If there is no uv, or if it fails, pip installs them with pip's
+settings.
 """
 
 import fcntl
@@ -27,7 +28,7 @@ REQUIREMENTS = {
 }
 NO_PIP = (
     "{python} has no working pip: install it (on Debian and Ubuntu: `apt install python3-venv`), or "
-    "install uv, and repeat the command"
+    "install uv, and run the command again"
 )
 
 
@@ -46,7 +47,7 @@ def _installed(purpose: str) -> Path:
 
 
 def _is_current(installed: Path) -> bool:
-    """Return whether the installation is newer than every list; lists include others."""
+    """Return whether the installation is newer than every list; lists can include other lists."""
     files = {PINS, *(file for files in REQUIREMENTS.values() for file in files)}
     return installed.exists() and all(
         installed.stat().st_mtime >= Path(file).stat().st_mtime for file in files
@@ -54,7 +55,7 @@ def _is_current(installed: Path) -> bool:
 
 
 def _install(purpose: str) -> None:
-    print(f"installing the Python packages for {purpose} into venv/, once", flush=True)
+    print(f"installing the Python packages for {purpose} into venv/ (only once)", flush=True)
     build = subprocess.Popen([sys.executable, "-m", "sandbox.engine"]) if purpose == "sandbox" else None
     packages = [option for file in REQUIREMENTS[purpose] for option in ("--requirement", file)]
     if purpose != "development":
@@ -62,7 +63,7 @@ def _install(purpose: str) -> None:
     is_new = _create_venv()
     if not _with_uv(packages):
         if is_new:
-            _create_venv()  # uv can leave half a package
+            _create_venv()  # uv can leave a partly installed package
         _with_pip(packages)
     UNFINISHED.replace(_installed(purpose))
     if build and build.wait():
@@ -72,8 +73,8 @@ def _install(purpose: str) -> None:
 def _create_venv() -> bool:
     """Delete venv/ if it is unusable, and create it without pip if it is missing.
 
-    It is unusable without its Python, or after an interruption, which can leave half a package. Return
-    whether it is new.
+    It is unusable if its Python is missing, or after an interruption, which can leave a partly installed
+    package. Return whether it is new.
     """
     if VENV.exists() and (UNFINISHED.exists() or not Path(PYTHON).exists()):
         shutil.rmtree(VENV)
@@ -104,9 +105,9 @@ def _with_pip(packages: list[str]) -> None:
         _run(PYTHON, "-m", "ensurepip", advice=NO_PIP.format(python=sys.executable))
         pip = (PYTHON, "-m", "pip")
     options = ("--quiet", "--disable-pip-version-check", "--no-compile")
-    # First the pinned pip, which needs half the processor time of Python 3.11's.
+    # First install the pinned pip, which needs half the processor time of Python 3.11's.
     _run(*pip, "install", *options, "pip", "--constraint", PINS)
-    # Python compiles modules at their first import; most modules of pulumi_aws are never imported.
+    # Python compiles modules when they are first imported; most pulumi_aws modules never are.
     _run(PYTHON, "-m", "pip", "install", *options, *packages)
 
 

@@ -1,6 +1,6 @@
-"""Measure several commands so that their figures can be compared.
+"""Measure several commands so that their figures are comparable.
 
-Rounds are interleaved (A B C A B C …): a slow period of the machine affects every command.
+Rounds are interleaved (A B C A B C …), so a slow period on the machine affects every command.
 """
 
 import os
@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 
 class Run(NamedTuple):
-    """The time of one run of a command."""
+    """The time that one run of a command took."""
 
     wall: float
     """Seconds."""
     processor: float
-    """Seconds of processor time, of the command and the processes that it waited for."""
+    """Processor time in seconds, of the command and the processes that it waited for."""
 
 
 class Command(NamedTuple):
@@ -28,10 +28,10 @@ class Command(NamedTuple):
     directory: Path
     environment: Mapping[str, str]
     before: Callable[[], object] | None = None
-    """Called before each run, not measured."""
+    """Called before each run, but not measured."""
 
     def run(self) -> Run:
-        """Run it once; raises RuntimeError with its output if it fails."""
+        """Run the command once; raises RuntimeError with its output if it fails."""
         if self.before:
             self.before()
         begin = time.monotonic()
@@ -55,7 +55,7 @@ class Command(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Median, minimum and maximum."""
+    """Median, minimum, and maximum."""
 
     median: float
     minimum: float

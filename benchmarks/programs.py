@@ -34,7 +34,7 @@ ARGUMENTS: Final[Mapping[str, Any]] = {
         "security_group_ids": [SECURITY_GROUP_ID],
     },
 }
-"""Arguments that render all statements but one."""
+"""Arguments that render all but one of the default connector's statements."""
 _COMPONENTS: Final = """
 import pulumi
 from components.connector_role import ConnectorRole
@@ -98,7 +98,7 @@ def components(number: int) -> str:
 
 
 def by_hand(number: int) -> str:
-    """Return a program with a number of hand-written roles and policies, the documents as literals."""
+    """Return a program with a number of hand-written roles and policies, with literal documents."""
     return _BY_HAND.format(number=number, **_documents())
 
 
@@ -120,13 +120,13 @@ PROGRAMS: Final[Mapping[str, Callable[[int], str]]] = {
     "hand-written components": component_by_hand,
     "hand-written resources": by_hand,
 }
-"""Each program, by the number of its roles; the last one is the base of all ratios."""
+"""Functions that return each program for a number of roles; the last one is the base of all ratios."""
 BASE: Final = [*PROGRAMS][-1]
 
 
 @contextmanager
 def laboratory() -> Generator[Callable[[str], Stack]]:
-    """Set up a sandbox that is deleted at the end; return a function that creates a program's stack."""
+    """Set up a temporary sandbox; return a function that creates a program's stack."""
     with (
         tempfile.TemporaryDirectory() as directory,
         contextmanager(prepared)(Path(directory) / "sandbox") as (_, environment),
@@ -141,7 +141,7 @@ def laboratory() -> Generator[Callable[[str], Stack]]:
 
 
 def versions() -> str:
-    """Return the machine and the versions."""
+    """Describe the machine and the software versions."""
     model = next(
         (
             line.partition(": ")[2]

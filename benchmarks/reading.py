@@ -1,6 +1,6 @@
-"""Measure the commands that read AWS, against a server that answers each call after a delay.
+"""Measure the commands that read AWS, against a server that responds to each call after a delay.
 
-The answers are built here: moto would take longer than the delay.
+The responses are built here, because moto would take longer than the delay.
 """
 
 import json
@@ -25,19 +25,19 @@ from tests.helpers.loopback import serving
 from tests.helpers.support import golden
 
 DELAY: Final = 0.05
-"""Seconds before each answer."""
+"""Seconds before each response."""
 DATA_SOURCES: Final = 500
 _PAGE: Final = 10
-"""Data sources in one answer, as in the API."""
+"""Data sources in one response, as in the API."""
 _MOST_CALLS: Final = 6.2
-"""Calls for each data source, of any command."""
+"""The maximum number of calls for each data source, for any command."""
 _ROUNDS: Final = 3
 _TRUST: Final = golden("trust-policy")
 _POLICY: Final = golden("minimal-role-policy")
 _PYTHON: Final = str(PROJECT / "venv" / "bin" / "python")
 _COMMANDS: Final = {
     "`audit`": "audit --json",
-    # The data sources are too many for one stack, which `adopt` finds after it has read them.
+    # There are too many data sources for one stack, which `adopt` detects after it has read them.
     "`adopt --all`": "adopt --all --dry-run --stack prod || test $? = 2",
 }
 
@@ -46,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
     """An account with many data sources, each with a secret and a role of its own."""
 
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet for each answer: the next one would wait for its acknowledgment
+    wbufsize = -1  # one packet for each response: a second packet would wait for an acknowledgment
     calls: ClassVar[Counter[str]]
     lock: ClassVar[Lock]
 
@@ -118,7 +118,7 @@ def _data_source(number: int) -> dict[str, Any]:
 
 
 def _xml(call: dict[str, str]) -> str:
-    """Return the answer of IAM and STS."""
+    """Return the response from IAM or STS."""
     name = call.get("RoleName", "")
     role = (
         f"<Path>/</Path><RoleName>{name}</RoleName><RoleId>AROADBQP57FF2AEXAMPLE</RoleId>"
@@ -143,7 +143,7 @@ def _xml(call: dict[str, str]) -> str:
 
 @contextmanager
 def served() -> Generator[tuple[str, Counter[str]]]:
-    """Serve the account on loopback; return the address, and the number of each call."""
+    """Serve the account on loopback; return the address, and how often each call was made."""
 
     class Handler(_Handler):
         calls: ClassVar[Counter[str]] = Counter()
@@ -158,7 +158,7 @@ def served() -> Generator[tuple[str, Counter[str]]]:
 
 
 def rows() -> list[str]:
-    """Measure the commands, and return the rows of the table."""
+    """Measure the commands, and return the table's rows."""
     found: list[str] = []
     with tempfile.TemporaryDirectory() as directory, served() as (address, calls):
         (Path(directory) / "Pulumi.yaml").write_text("name: qbusiness-connector-role\n")

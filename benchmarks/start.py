@@ -1,4 +1,4 @@
-"""Count the instructions of the program's start and of each further role."""
+"""Count the instructions that the program's start and each additional role take."""
 
 import os
 import re
@@ -28,7 +28,7 @@ run()
 
 
 def rows() -> list[str]:
-    """Return the rows of the table; valgrind counts exactly."""
+    """Return the table's rows; valgrind's counts are exact."""
     counts = {
         name: [_instructions(program(number)) for number in (1, 1 + _MORE)]
         for name, program in PROGRAMS.items()

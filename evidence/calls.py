@@ -1,8 +1,8 @@
 """List the calls that connectors make to AWS, for any resources.
 
-The list is written by hand from AWS's pages. It does not depend on the policies of the program, and is
+The list is written by hand from AWS's pages. It does not depend on the program's policies, so it is
 evidence for them. `connector_calls` tests the calls with example resources, and `roles check` asks AWS
-about the calls with the resources of a stack. AWS checks a call by one request for each resource:
+about the calls with a stack's resources. AWS checks a call with one request for each resource:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, Generic, NamedTuple, TypeVar
 
 _Text = TypeVar("_Text")
-"""`str`, or a type for text of which only the beginning may be known."""
+"""`str`, or a type for text that may be known only in part."""
 
 SERVICE: Final = "qbusiness.amazonaws.com"
 
@@ -35,21 +35,21 @@ class Resources(NamedTuple, Generic[_Text]):
     """The bucket that is the data source."""
     source_objects: Sequence[_Text]
     source_keys: Sequence[_Text]
-    """The customer managed key that encrypts the objects of the data source."""
+    """The customer managed key that encrypts the data source's objects."""
     passed_roles: Sequence[_Text]
     """The role itself, if a bucket is the data source."""
     network: Sequence[_Text]
     """The subnets and security groups."""
     described: Sequence[_Text]
-    """`*` with a VPC: the actions that describe it do not support resources."""
+    """`*` if there is a VPC, because the actions that describe it do not support resources."""
     network_interfaces: Sequence[_Text]
     deletable_network_interfaces: Sequence[_Text]
     tag: _Text
-    """The value of the tag AMAZON_Q of network interfaces."""
+    """The value of the AMAZON_Q tag on network interfaces."""
 
 
 class ConnectorCall(NamedTuple, Generic[_Text]):
-    """A call that AWS checks by one request for each resource."""
+    """A call that AWS checks with one request for each resource."""
 
     sid: str
     """The statement that allows it."""
@@ -58,11 +58,11 @@ class ConnectorCall(NamedTuple, Generic[_Text]):
     resources: Sequence[_Text]
     """Empty if the connector does not make the call."""
     context: Mapping[str, str | _Text | list[str]] = MappingProxyType({})
-    """The condition keys of the action; a service adds the global ones."""
+    """The action's condition keys; the service adds the global ones."""
 
 
 def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:
-    """Return all calls of all connectors; those that this connector does not make lack resources."""
+    """Return all connectors' calls; a call that this connector does not make has no resources."""
     application_and_index = (*resources.applications, *resources.indices)
     of_bucket = {"aws:ResourceAccount": resources.bucket_account}
     created = {"aws:RequestTag/AMAZON_Q": resources.tag, "aws:TagKeys": ["AMAZON_Q"]}
@@ -71,21 +71,21 @@ def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:
     return [
         ConnectorCall(
             "AllowsAmazonQToGetS3Objects",
-            "read an object of the bucket",
+            "read an object in the bucket",
             "s3:GetObject",
             resources.file_objects,
             of_bucket,
         ),
         ConnectorCall(
             "AllowsAmazonQToGetObjectfromS3",
-            "read an object of the bucket",
+            "read an object in the bucket",
             "s3:GetObject",
             resources.source_objects,
             of_bucket,
         ),
         ConnectorCall(
             "AllowsAmazonQToListS3Buckets",
-            "list the objects of the bucket",
+            "list the objects in the bucket",
             "s3:ListBucket",
             resources.source_buckets,
             of_bucket,
@@ -106,7 +106,7 @@ def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:
             )
             for encrypted, service, keys in (
                 ("the secret, through Secrets Manager", "secretsmanager", resources.secret_keys),
-                ("an object of the bucket, through Amazon S3", "s3", resources.source_keys),
+                ("an object in the bucket, through Amazon S3", "s3", resources.source_keys),
             )
         ),
         *(
@@ -130,7 +130,7 @@ def calls(resources: Resources[_Text]) -> list[ConnectorCall[_Text]]:
         ),
         ConnectorCall(
             "AllowsAmazonQToPassCustomerRole",
-            "pass the role itself to Amazon Q Business, with documents of the bucket",
+            "pass the role itself to Amazon Q Business, with documents in the bucket",
             "iam:PassRole",
             resources.passed_roles,
             {"iam:PassedToService": SERVICE},

@@ -1,6 +1,6 @@
-"""List the calls of connectors with example resources, and similar calls that the role must not allow.
+"""List connector calls with example resources, and similar calls that the role must not allow.
 
-A call is allowed if all its requests are. ARNs are written out here, not taken from the program.
+A call is allowed if all of its requests are. ARNs are written out here, not taken from the program.
 """
 
 import itertools
@@ -50,7 +50,7 @@ SECRETS: Final = {
         f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
     ),
 }
-"""The values of the setting, and the ARNs of the secrets."""
+"""The setting's values, and the secrets' ARNs."""
 KEYS: Final = {
     "AWS managed key": None,
     "customer managed key": (KEY_ID, KEY_ARN),
@@ -103,7 +103,7 @@ BUCKETS: Final = {
 
 
 class Options(NamedTuple):
-    """A combination of all settings that determine the policies."""
+    """A combination of the settings that determine the policies."""
 
     secret: str
     key: str
@@ -121,7 +121,7 @@ class Options(NamedTuple):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments of the component."""
+        """The component's arguments."""
         secret, key, vpc = SECRETS[self.secret], KEYS[self.key], VPCS[self.vpc]
         bucket = BUCKETS[self.bucket]
         arguments: dict[str, Any] = {
@@ -146,25 +146,25 @@ class Options(NamedTuple):
 
     @property
     def secret_arn(self) -> str | None:
-        """The ARN of the secret, if there is one."""
+        """The secret's ARN, if there is a secret."""
         secret = SECRETS[self.secret]
         return secret and secret[1]
 
     @property
     def key_arn(self) -> str | None:
-        """The ARN of the customer managed key, if there is one."""
+        """The customer managed key's ARN, if there is a key."""
         key = KEYS[self.key]
         return key and key[1]
 
     @property
     def bucket_arn(self) -> str | None:
-        """The ARN of the bucket, if there is one."""
+        """The bucket's ARN, if there is a bucket."""
         bucket = BUCKETS[self.bucket]
         return bucket and f"arn:aws:s3:::{bucket.name}"
 
     @property
     def bucket_account(self) -> str:
-        """The account of the bucket."""
+        """The bucket's account."""
         bucket = BUCKETS[self.bucket]
         return bucket.account if bucket else ACCOUNT
 
@@ -182,7 +182,7 @@ class Options(NamedTuple):
 
 
 def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Options]:
-    """Return the options for one role of each shape with these values."""
+    """Return the options for one role of each shape, with these values."""
     return [
         options
         for options in itertools.starmap(
@@ -206,7 +206,7 @@ def _combinations(secret: str, key: str, vpc: str, *buckets: str) -> list[Option
 
 
 SHAPES: Final = _combinations("secret of this account", "customer managed key", "VPC", "files", "source")
-"""One role of each shape: all others differ only in the text of ARNs."""
+"""One role of each shape: other roles of that shape differ only in the text of ARNs."""
 COMBINATIONS: Final = [
     *dict.fromkeys(
         (
@@ -259,7 +259,7 @@ class Request(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A call of the connector, or one that differs from it in one part."""
+    """A connector's call, or a call that differs from it in one part."""
 
     sid: str
     """The statement that allows the call, or would allow it if it were included."""
@@ -271,7 +271,7 @@ class Call(NamedTuple):
 
 
 def connector_calls(options: Options) -> list[Call]:
-    """Return the calls of all connectors, and whether the role of these options allows each."""
+    """Return all connectors' calls, and whether a role with these options allows each of them."""
     used = _used_resources(options)
     return [
         Call(
@@ -314,7 +314,7 @@ def _used_resources(options: Options) -> Resources[str]:
 
 
 def _all_resources(used: Resources[str], options: Options) -> Resources[str]:
-    """Add a resource for each call that the connector does not make, and the role must not allow."""
+    """Add a resource for each call that the connector does not make and the role must not allow."""
     bucket = (options.bucket_arn or BUCKET_ARN,)
     key = (options.key_arn or KEY_ARN,)
     objects = () if options.bucket_is_source else (f"{BUCKET_ARN}/folder/file",)
@@ -359,7 +359,7 @@ PASS_OTHER_ROLE: Final = Call(
     deviation="the role of another data source",
 )
 
-# Other values of condition keys; None means that the request does not have the key.
+# Other values for condition keys; None means that the key is not in the request.
 _OTHER_VALUES: Final[Mapping[str, tuple[str | list[str] | None, ...]]] = {
     "kms:ViaService": (
         None,
@@ -416,7 +416,7 @@ _OTHER_PRINCIPALS: Final = (
 
 
 def deviations(call: Call, options: Options) -> Iterator[Call]:
-    """Return the calls that differ from an allowed call in one part; the role must deny all."""
+    """Return the calls that differ from an allowed call in one part; the role must deny all of them."""
     for request in call.requests:
         for deviation, other in _other_requests(request, options):
             yield Call(call.sid, call.title, (other,), allowed=False, deviation=deviation)
@@ -439,7 +439,7 @@ def _other_requests(request: Request, options: Options) -> Iterator[tuple[str, R
 
 def _other_contexts(request: Request) -> Iterator[tuple[str, Request]]:
     for key in request.context:
-        # The policy checks the tags of a new network interface in ec2:CreateNetworkInterface.
+        # The policy checks a new network interface's tags in ec2:CreateNetworkInterface.
         if request.action == "ec2:CreateTags" and key != "ec2:CreateAction":
             continue
         for value in _OTHER_VALUES[key]:
@@ -457,9 +457,9 @@ def _other_arns(arn: str) -> Iterator[tuple[str, str]]:
     """Return ARNs that differ from an ARN in one part."""
     _, partition, service, region, account, resource = arn.split(":", 5)
     others = {"other partition": ("aws-cn", service, region, account, resource)}
-    if region:  # ARNs of Amazon S3 and IAM do not have one
+    if region:  # Amazon S3 and IAM ARNs do not have one
         others["other Region"] = (partition, service, "us-west-2", account, resource)
-    if account:  # ARNs of Amazon S3 do not have one
+    if account:  # Amazon S3 ARNs do not have one
         others["other account"] = (partition, service, region, "999988887777", resource)
     for difference, parts in others.items():
         yield difference, ":".join(("arn", *parts))

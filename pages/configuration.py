@@ -1,4 +1,4 @@
-"""Write docs/configuration.md from Pulumi.yaml, the connectors, and the messages of the program.
+"""Write docs/configuration.md from Pulumi.yaml, the connectors, and the program's messages.
 
 The expected values are those in the messages about invalid values.
 """
@@ -30,7 +30,7 @@ from sandbox.environment import PROJECT
 
 
 def page() -> str:
-    """Return the text of the page."""
+    """Return the page's text."""
     notes = [f"## {KEYS[name]}\n\n{note}\n" for name, note in _NOTES.items()]
     return "\n".join([_INTRODUCTION, _table(), *notes, _SECRETS, _CONNECTORS, _connectors()])
 
@@ -52,7 +52,7 @@ def _table() -> str:
 
 
 def _rows(key: str, name: str, kind: str, meaning: str) -> Iterator[tuple[str, ...]]:
-    """Return the row of a setting, and the rows of its members."""
+    """Return a setting's row, and the rows of its entries."""
     (member, expected, example), *others = _expected(name)
     if member == key:
         yield f"`{key}`<br>{kind}", meaning, expected, example
@@ -64,7 +64,7 @@ def _rows(key: str, name: str, kind: str, meaning: str) -> Iterator[tuple[str, .
 
 
 def _type(key: str, declared: dict[str, Any]) -> str:
-    """Return the type of a setting, and whether it is required."""
+    """Return a setting's type, and whether it is required."""
     if "default" not in declared:
         return f"{declared['type']}, required"
     by_connector = key in (KEYS["secret_id"], KEYS["bucket_name"], KEYS["vpc_configuration"])
@@ -78,7 +78,7 @@ def _connectors() -> str:
 
 
 def _connector(connector: Connector) -> tuple[str, ...]:
-    """Return the row of one connector."""
+    """Return one connector's row."""
     needs = (connector.secret, connector.bucket, connector.vpc)
     return (
         f"`{connector.name}`<br>[{connector.title}]({connector.page})",
@@ -114,7 +114,7 @@ _INVALID: Final = "\0"
 _CONNECTOR: Final = "webcrawler"
 """A connector that accepts every setting."""
 _NEEDS: Final = {Need.EARLIER_VERSIONS: "earlier versions", Need.NOT_SUPPORTED: "no"}
-"""Short forms of the program's descriptions, for the table."""
+"""Shorter versions of the program's descriptions, for the table."""
 _REMARKS: Final = {
     "secret_id": "Web Crawler needs it only for sites or a proxy that require signing in.",
     "connector": (
@@ -126,7 +126,7 @@ _REMARKS: Final = {
         "program prints a warning."
     ),
 }
-"""Additions to the meaning."""
+"""Texts that follow a setting's description."""
 _NOTES: Final = {
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the bucket is the data source, so the role can list it and read its objects. For other

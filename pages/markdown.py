@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
 _WIDTH: Final = 116
-"""The longest line of a document, unless one value alone is longer."""
+"""The maximum length of a document's lines, unless a single value is longer."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -20,7 +20,7 @@ def bullets(items: Iterable[str]) -> str:
 
 
 def compact_json(value: object, indent: str = "") -> str:
-    """Return JSON in few lines: neighbors share a line, and brackets stand beside members."""
+    """Return JSON in few lines: neighboring entries share a line, with the brackets next to them."""
     line = json.dumps(value)
     if not isinstance(value, dict | list) or (indent and len(indent) + len(line) <= _WIDTH):
         return line
@@ -35,7 +35,7 @@ def compact_json(value: object, indent: str = "") -> str:
 
 
 def _joined(members: Sequence[str], indent: str) -> str:
-    """Join members, with neighbors on one line as long as they fit."""
+    """Join entries, putting neighbors on one line as long as they fit."""
     lines: list[str] = []
     for member in members:
         joined = f"{lines[-1]}, {member}" if lines else member

@@ -1,4 +1,4 @@
-"""Write docs/permissions.md from the documents of the program and the properties that the tests prove."""
+"""Write docs/permissions.md from the program's policies and the properties that the tests prove."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ _CONDITIONS: Final[Mapping[str, Callable[[Options], bool]]] = {
 
 
 def page() -> str:
-    """Return the text of the page: the statements of all connectors, and the facts about their roles."""
+    """Return the page's text: the statements of all connectors, and the facts about their roles."""
     with_files, of_source = (
         _validated(options.connector, options._replace(vpc="VPC"))
         for options in (FULL_WITH_FILES, FULL_OF_SOURCE)
@@ -93,7 +93,7 @@ def connector_page(name: str) -> str:
 
 
 def _example(connector: Connector) -> Options:
-    """Return the options with which the role of a connector has every statement."""
+    """Return the options with which a connector's role has every statement."""
     has_vpc = connector.vpc is not Need.NOT_SUPPORTED
     bucket = "source" if connector.bucket_is_source else "files"
     return Options(
@@ -139,7 +139,7 @@ def _statements(policy: str | None) -> list[Statement]:
 def _reasons(statements: Iterable[Statement], shapes: Mapping[Options, str]) -> Iterator[str]:
     """Return each statement's label, the settings that include it, and its reason.
 
-    `shapes` are combinations of options, each with a connector that accepts it.
+    `shapes` maps combinations of options to a connector that accepts them.
     """
     sids = {
         shape: {each["Sid"] for each in _statements(_validated(connector, shape).role_policy)}

@@ -1,4 +1,4 @@
-"""Generate the constraints of template/: the tested versions of all packages that its projects install."""
+"""Generate template/constraints.txt: the tested versions of all packages that its projects install."""
 
 import re
 from typing import Final
@@ -11,7 +11,7 @@ _PINS: Final = re.compile(r"^(([\w.-]+)==.*\n)((?: +# .*\n)+)", re.MULTILINE)
 
 
 def constraints() -> str:
-    """Return the pins of what the package, its commands, and the guardrails require."""
+    """Return pins for the requirements of the package, its commands, and the guardrails."""
     pins = _PINS.findall((PROJECT / "requirements-dev.txt").read_text(encoding="utf-8"))
     needed = {"-r requirements.txt", "-r roles/requirements.txt", "-r guardrails/requirements.txt"}
     while found := {name for _, name, users in pins if _names(users) & needed} - needed:

@@ -191,7 +191,7 @@ PINS = "requirements-dev.txt"
 INSTALL = ("make", "venv/development-installed", f"PYTHON={sys.executable}")
 INSTALLED = "venv/development-installed"
 UV = ("pip", "install", "--quiet", "--no-python-downloads", "--python", "venv/bin/python")
-ANNOUNCED = "installing the Python packages for development into venv/, once\n"
+ANNOUNCED = "installing the Python packages for development into venv/ (only once)\n"
 
 
 def test_uv_on_path_installs_the_pinned_packages_with_the_python_of_make(uninstalled: Path):
@@ -268,7 +268,7 @@ def test_without_pip_and_ensurepip_the_package_of_debian_is_named(
     assert failed.returncode != 0
     assert (
         f"No module named ensurepip\n{python_without_pip} has no working pip: install it (on Debian and "
-        "Ubuntu: `apt install python3-venv`), or install uv, and repeat the command\n"
+        "Ubuntu: `apt install python3-venv`), or install uv, and run the command again\n"
     ) in failed.stdout
     assert not (uninstalled / INSTALLED).exists()
 
