@@ -98,7 +98,7 @@ class Arguments(dict[str, Any]):
         return arguments
 
     def resolved(self, values: Mapping[str, object], secrets: Collection[str]) -> "Arguments":
-        """Return a copy with the values of Outputs, some of which are secret."""
+        """Return a copy for validation, with the values of Outputs, some of which are secret."""
         copy = Arguments(
             {**self, **values},
             self.paths,

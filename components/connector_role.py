@@ -118,7 +118,7 @@ class ConnectorRole(pulumi.ComponentResource):
         super().__init__(TOKEN, name, None, opts)
         for warning in arguments.warnings:
             pulumi.warn(warning, self)
-        arguments.warnings.clear()  # `_policies` validates again
+        arguments.warnings.clear()  # `_validate` would repeat them
         # `stack_config` passes secrets as plain values and lists their names: validation skips Outputs.
         arguments |= {
             key: pulumi.Output.secret(arguments[key])
@@ -260,7 +260,10 @@ class ConnectorRole(pulumi.ComponentResource):
         )
 
     def _validate(self, name: str, arguments: Arguments, location: Any) -> ValidationResult:
-        """Validate the settings against the provider; return unknown if its account is unknown."""
+        """Validate the settings against the provider's location, which `Output.all` makes a plain tuple.
+
+        Return unknown if the location is unknown.
+        """
         known = not is_unknown(location)
         result = validate(name, arguments, Location(*location) if known else None)
         for warning in result.warnings:
@@ -337,9 +340,8 @@ def _shown_in_arn(arguments: Arguments) -> list[object]:
     others: list[object] = [arguments.get(name) for name in ROLE_ARN_SETTINGS]
     if not isinstance(application, pulumi.Output):
         return others
-    # `unsecret`, because an ID does not contain the account, so a secret ID must not make the ARN
-    # secret. If the function returns `application`, the result is secret if that Output is; its value is
-    # unused.
+    # A secret ARN makes the role's ARN secret, because both contain the account; a secret ID does not.
+    # The result is as secret as the Output that the function returns. Nobody uses its value.
     application_arn = pulumi.Output.unsecret(application).apply(
         lambda id_or_arn: application if str(id_or_arn).startswith("arn:") else None
     )

@@ -152,8 +152,8 @@ def _check_top_level(top: Arguments, at: Place) -> None:
 def _check_defaults(top: Arguments) -> None:
     """Report an invalid default here, even if no member uses it: the next one might.
 
-    Members report it in the same words, except tags, which they merge with their own. Members also issue
-    the warnings.
+    Members repeat these problems word for word, except for tags, which they merge with their own. `read`
+    drops the repetitions. Only members warn.
     """
     defaults = Arguments({}, top.paths, top.secrets, in_stack=True)
     for name, setting in SETTINGS.items():
@@ -178,9 +178,8 @@ def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_t
         name: (*at.path, *path) if path[0] in own_keys else top.paths[name]
         for name, path in PACKAGE_INPUTS.items()
     }
-    secrets = [name for name in top.secrets if name in inherited or name == "tags"]
-    # Not `only_role`: problems that need the credentials come up after other roles may have been
-    # created.
+    secrets = [name for name in top.secrets if name in inherited or name == "tags"]  # tags are merged
+    # Not `only_role`: other roles may exist before the credentials show a problem.
     member = Arguments(values, paths, secrets, in_stack=True)
     _check_keys(given, member, at)
     if check_tags and own_tags:  # `stack_config` checks the others

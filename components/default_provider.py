@@ -57,7 +57,8 @@ def _check_accounts(arguments: Arguments) -> None:
     invalid = [index for index, each in enumerate(accounts) if not _is_account(each)]
     if not invalid and (account is None or account in map(str, accounts)):
         return
-    # If the list was written as JSON text, a command for one entry would replace the whole list.
+    # If the list was written as JSON text, a command for one entry replaces the whole list: right for a
+    # list of one.
     fix = set_first() if len(accounts) == 1 else at.command(EDIT)
     for index in invalid:
         message = f"{at.quote(accounts[index])} is not {ACCOUNT_ID.name}"

@@ -47,7 +47,7 @@ class ReadSettings(NamedTuple):
 
     @property
     def location(self) -> Location:
-        """The known parts of the application's location."""
+        """The known parts of the application's location; without a valid ID, those in the settings."""
         application, region = self.text("application_id"), self.text("region")
         account = self.text("account_id")
         if application is None:
@@ -159,10 +159,10 @@ def check_arns(settings: ReadSettings) -> None:
 
 def check_secret(settings: ReadSettings) -> None:
     """Warn about a secret's name that seems to lack the suffix from Secrets Manager."""
-    at, secret = settings.arguments.at("secret_id"), settings.text("secret_id")
-    if secret is None or secret.id is None or at.secret:
+    at, text = settings.arguments.at("secret_id"), settings.text("secret_id")
+    if text is None or text.id is None or at.secret:
         return
-    suffix = secret.id.rpartition("-")[2]
+    suffix = text.id.rpartition("-")[2]
     if suffix.isalpha() and suffix.islower():
         settings.arguments.warnings.append(
             f"{at.name}: the value ends in six lowercase letters, which look like part of "

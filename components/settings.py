@@ -139,8 +139,8 @@ Kind = Format | Flag | Vpc | Tags
 
 `yaml_type` is its type in `Pulumi.yaml`: string, boolean, or object. `expected` describes a valid value,
 and `placeholder` is the value that a command in a message sets. `read` returns a valid value in the form
-that the rules use; it rejects any other value and returns None. If part of the value is not known yet,
-it adds the setting to `Arguments.unknown`.
+that the rules use; it rejects any other value and returns None. If an entry of the value is not known
+yet, it adds the setting to `Arguments.unknown`.
 """
 
 

@@ -190,7 +190,7 @@ def _resources(
 def _check_size(role_policy: str, settings: ReadSettings) -> None:
     """Reject a policy that is too long for IAM, which only subnets can cause."""
     role_name = settings.text("role_name")
-    # Without a role name, the automatic one is at most this long. Unknown names never get here.
+    # An automatic name is at most this long. A policy that contains an unknown name is not rendered.
     name = role_name.text if role_name else formats.MAXIMUM_ROLE_NAME_LENGTH * "n"
     size = len("".join(policies.with_role_name(role_policy, name).split()))
     if size > formats.MAXIMUM_INLINE_SIZE:
