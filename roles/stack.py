@@ -13,10 +13,11 @@ from pulumi.runtime import Settings, configure, set_all_config
 
 from components import data_sources, stack_config
 from components.arguments import HIDDEN, Arguments
-from components.commands import REMOVE, write_command
+from components.commands import REMOVE, property_path
 from components.connectors import CONNECTORS, DEFAULT, Connector
 from components.formats import ROLE_NAME_SUFFIX
 from components.rules import Location
+from components.stack_config import camel_case
 from components.validation import validate
 from guardrails.iam.documents import listed
 from roles.arns import Arn
@@ -76,8 +77,12 @@ class RoleSettings(NamedTuple):
         """Return the command that sets a setting, or a member of it; None removes it."""
         paths = self.args.paths
         spelled = (paths[member][-1] if isinstance(member, str) else member for member in members)
-        path = (*paths[name], *spelled)
-        return write_command(path, REMOVE if value is None else value, secret=name in self.args.secrets)
+        return self.args.at(name).entry(*spelled).command(REMOVE if value is None else value)
+
+    def own_path(self, name: str) -> str:
+        """Return the path that sets a setting of this role alone, even if it has the stack's default."""
+        *entry, _ = self.args.paths["secret_id"]  # never a default
+        return property_path((*entry, camel_case(name)))
 
 
 class Policies(NamedTuple):

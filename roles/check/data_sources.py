@@ -8,6 +8,7 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
+from components import formats
 from roles.account import DataSource, Reply
 from roles.arns import Arn
 from roles.aws_cli import aws_command
@@ -89,7 +90,7 @@ def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Findi
         argument = subject.argument(source.index_id, "INDEX_ID", "index_id")
         yield problem(
             f"{source.name} is in index {theirs}, and the role is for index {ours}",
-            f"{subject.set_command('index_id', argument)}; or, if other data sources of index {ours} "
+            f"{subject.edit('index_id', argument)}; or, if other data sources of index {ours} "
             "run under the role, give this one a role of its own",
         )
     if different := [*_differences(subject, found)]:
@@ -116,6 +117,8 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
         theirs, ours = (show(name or "", "secret_id") for name in (uses.secret_id, secret_arn))
         text = f"its secret is {theirs or 'none'}, but secretId is {ours or 'not set'}"
         value = subject.argument(uses.secret_id or "", "SECRET_ARN", "secret_id") or None
+        if value and not formats.SECRET.parse(value):  # a data source can name it without the suffix
+            value = formats.SECRET.placeholder
         yield text, subject.set_command("secret_id", value)
     vpc = found.get("vpcConfiguration", {})
     actual = {*vpc.get("subnetIds", ()), *vpc.get("securityGroupIds", ())}

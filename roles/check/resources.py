@@ -315,12 +315,12 @@ def subnets(subject: Subject) -> Finding:
     found = _subnets(subject, wanted)
     wrong: list[str] = []
     fixes: list[str] = []
-    for number, arn in enumerate(wanted):
+    for arn in wanted:
         subnet = found.get(Arn.of(arn).name)
         if text := _wrong_with_subnet(subject, arn, subnet):
             value = subnet["SubnetArn"] if subnet and subnet["SubnetArn"] != arn else "SUBNET_ID"
             wrong.append(text)
-            fixes.append(subject.set_command("vpc_configuration", value, "subnet_ids", number))
+            fixes.append(_set_in_vpc(subject, "subnet_ids", arn, value))
     vpcs = sorted({subnet["VpcId"] for subnet in found.values()})
     if len(vpcs) > 1:
         places = (
@@ -330,7 +330,7 @@ def subnets(subject: Subject) -> Finding:
         wrong.append(f"the subnets are in {len(vpcs)} VPCs: {', '.join(places)}")
         fixes.append(subject.set_command("vpc_configuration", "SUBNET_ID", "subnet_ids", 0))
     if wrong:
-        return problem(wrong[0], fixes[0], *wrong[1:])
+        return problem(wrong[0], tuple(fixes), *wrong[1:])
     free = sum(subnet["AvailableIpAddressCount"] for subnet in found.values())
     zones = sorted({subject.show(subnet["AvailabilityZoneId"], "region") for subnet in found.values()})
     return ok(
@@ -355,11 +355,12 @@ def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
 
 def security_groups(subject: Subject) -> Finding:
     """Ask whether the security groups exist, in the VPC of the subnets."""
-    wanted = [Arn.of(arn).name for arn in needed(_network_arns(subject, "security-group/"), NO_VPC)]
+    arns = needed(_network_arns(subject, "security-group/"), NO_VPC)
+    wanted = [Arn.of(arn).name for arn in arns]
     found = {group["GroupId"]: group for group in subject.account.security_groups(wanted)}
     subnets = _subnets(subject, _network_arns(subject, "subnet/"))
     vpcs = sorted({subnet["VpcId"] for subnet in subnets.values()})
-    for number, identifier in enumerate(wanted):
+    for arn, identifier in zip(arns, wanted, strict=True):
         group, shown = found.get(identifier), _in_vpc(subject, identifier)
         if group is None:
             text = f"there is no security group {shown} in {subject.shown_region}"
@@ -368,9 +369,15 @@ def security_groups(subject: Subject) -> Finding:
             text = f"{shown} is in {theirs}, and the subnets are in {ours}"
         else:
             continue
-        fix = subject.set_command("vpc_configuration", "SECURITY_GROUP_ID", "security_group_ids", number)
-        return problem(text, fix)
+        return problem(text, _set_in_vpc(subject, "security_group_ids", arn, "SECURITY_GROUP_ID"))
     return ok(f"{len(wanted)}, in the VPC of the subnets")
+
+
+def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
+    """Return the command that replaces a subnet or security group in its list, which may repeat it."""
+    given = subject.settings.get("vpc_configuration")[subject.settings.args.paths[name][-1]]
+    position = [id_or_arn.rpartition("/")[2] for id_or_arn in given].index(Arn.of(arn).name)
+    return subject.set_command("vpc_configuration", value, name, position)
 
 
 def _in_vpc(subject: Subject, value: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from botocore.exceptions import ClientError
 
-from components.commands import property_path, quote_argument
+from components.commands import quote_argument
 from components.rules import Location
 from components.stack_config import camel_case
 from guardrails.iam.patterns import Text
@@ -94,13 +94,13 @@ class Subject:
                 return f"in the role policy, {change}"
             change = f"change {camel_case(name)} to {value}" if value else f"remove {camel_case(name)}"
             return f"{change} in the data source and in the policies of its role"
-        return f"{self.settings.command(name, value, *members)} && {self.up_command}"
+        command = self.settings.command(name, value, *members)
+        return f"{command}{' &&' if command.startswith('pulumi') else ', then'} {self.up_command}"
 
     def edit(self, name: str, value: str) -> str:
-        """Return the edit of the stack's configuration for a setting that no command sets."""
-        key = property_path(self.settings.args.paths[name])
+        """Return the edit of the stack's configuration that changes a setting of this role alone."""
         file = f"Pulumi.{self.settings.stack.rpartition('/')[2]}.yaml"
-        return f"in {file}, set {key} to {value}, then {self.up_command}"
+        return f"in {file}, set {self.settings.own_path(name)} to {value}, then {self.up_command}"
 
     def show(self, value: str, *settings: str) -> str:
         """Return a value that follows from settings, with its secret parts hidden."""

@@ -168,6 +168,11 @@ def test_a_data_source_that_differs_from_the_settings_is_a_problem(
     assert f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE" in answer
 
 
+def test_the_fix_contains_no_name_of_a_secret_that_the_program_would_reject(world: World):
+    world.add_data_source(configuration={"type": "AEM", "secretArn": "crm"})
+    assert f"fix: {set_up('secretId', 'SECRET_ARN')}\n" in world.ask("data source")
+
+
 @pytest.mark.parametrize("name", [SECRET_ID, SECRET_NAME, SECRET_ARN[:-7]])
 def test_a_data_source_may_name_its_secret_in_each_form_that_aws_takes(world: World, name: str):
     world.add_data_source(configuration={"type": "AEM", "secretArn": name})
@@ -214,10 +219,19 @@ def test_a_data_source_of_the_role_in_another_index_is_a_problem(world: World):
     assert said.code == 1
     assert said.answer(f"data source {DATA_SOURCE_ID}") == (
         f"problem  data source {DATA_SOURCE_ID}: Pages is in index {other_index}, and the role is for "
-        f"index {INDEX_ID}\n         fix: {set_up('indexId', other_index)}; or, if other data sources "
-        f"of index {INDEX_ID} run under the role, give this one a role of its own\n"
+        f"index {INDEX_ID}\n         fix: in Pulumi.dev.yaml, set indexId to {other_index}, then pulumi "
+        f"up --stack dev; or, if other data sources of index {INDEX_ID} run under the role, give this "
+        "one a role of its own\n"
         f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE, and has not synchronized yet\n"
     )
+
+
+def test_the_fix_of_one_entry_does_not_change_the_default_of_the_others(world: World):
+    use_entries(world, wiki={}, pages={})
+    world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000000")
+    other_index = move_to_another_index(world)
+    answer = world.ask("data source", "--data-source", "wiki")
+    assert f"fix: in Pulumi.dev.yaml, set dataSources.wiki.indexId to {other_index}, then" in answer
 
 
 def use_entries(world: World, **entries: dict[str, Any]) -> None:

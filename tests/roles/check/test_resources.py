@@ -4,19 +4,22 @@ from typing import Final
 
 import pytest
 
-from evidence.examples import ACCOUNT, APPLICATION_ID, KEY_ID, OTHER_ACCOUNT, REGION
+from evidence.examples import ACCOUNT, APPLICATION_ID, KEY_ID, OTHER_ACCOUNT, REGION, SUBNET_ID
+from tests.helpers.support import PROJECT_NAME
 from tests.helpers.world import (
     FOREIGN_KEY_ARN,
     KEY_ARN,
     OTHER_KEY_ARN,
     ROLE_ARN,
+    SECOND_SUBNET_ID,
     SECRET_ARN,
     SECRET_NAME,
     USER_ARN,
+    VPC,
     World,
     s3_policy,
 )
-from tests.roles.check.breaks import BREAKS, BUCKET_BREAKS, Break
+from tests.roles.check.breaks import BREAKS, BUCKET_BREAKS, Break, set_member
 from tests.roles.check.help import NEEDED_FOR_A_BUCKET, set_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
@@ -31,6 +34,18 @@ def test_a_problem_of_a_resource_is_printed_with_the_command_that_fixes_it(world
     assert answer.startswith(f"problem  {broken.question}: ")
     assert broken.text in answer
     assert f"fix: {broken.fix}" in answer or broken.fix in answer.partition("fix: ")[2]
+
+
+def test_the_fix_of_a_subnet_changes_its_own_entry_of_a_list_that_repeats_another(world: World):
+    world.set(vpcConfiguration={**VPC, "subnetIds": [SUBNET_ID, SUBNET_ID, SECOND_SUBNET_ID]})
+    world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
+    assert f"fix: {set_member('subnetIds[2]', 'SUBNET_ID')}\n" in world.ask("subnets")
+
+
+def test_a_secret_vpc_is_edited_because_a_command_would_replace_all_of_it(world: World):
+    world.secret_keys = {f"{PROJECT_NAME}:vpcConfiguration"}
+    world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
+    assert "fix: edit Pulumi.dev.yaml, then pulumi up --stack dev\n" in world.ask("subnets")
 
 
 def test_the_alias_of_a_key_is_resolved(world: World):
