@@ -145,8 +145,12 @@ def _check_top_level(top: Arguments, at: Place) -> None:
     """
     for name, setting in SETTINGS.items():
         if setting.scope is Scope.MEMBER and top[name] not in (None, BLANK, False):
-            member = at.entry("NAME", KEYS[name]).name
-            top.at(name).reject("is a setting for a single data source", member, REMOVE)
+            here, there = top.at(name), at.entry("NAME", KEYS[name])
+            value = "true" if top[name] is True else top[name]
+            movable = value if isinstance(value, str) and not here.secret else "VALUE"
+            # To remove the setting without moving it could remove permissions from a role in use.
+            move = f"{there.command(movable)} && {here.command(REMOVE)}"
+            here.reject("is a setting for a single data source", there.name, fix=move)
 
 
 def _check_defaults(top: Arguments) -> None:

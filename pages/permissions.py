@@ -168,16 +168,18 @@ _INTRODUCTION: Final = """\
 venv/bin/python -m pages permissions --connector s3-v2
 ```
 
-This command prints the statements for one [connector](configuration.md#connectors), each with its reason. `pulumi
-preview --diff` shows both policies with your own values. This page has all connectors' statements, with example values.
+After `pulumi install`, this command prints one [connector](configuration.md#connectors)'s statements for all optional
+settings, each with its reason. `pulumi preview --diff` shows a new role's policies with your own values. This page has
+all connectors' statements, with example values.
 
 ## Risks
 
 The policies on AWS's pages have these risks, and so do this program's:
 
 - **Other data sources can use the role.** The trust policy names the application, not one of its data sources.
+- **The connector can change the whole index.** It can add documents, and delete other data sources' documents.
 - **The connector determines who can see each document.** It can create and update the application's users, and put and
-  delete groups. These actions don't support a narrower resource.
+  delete groups for every data source in the index.
 - **With `bucketName`, the role can read every object of the bucket.**
 - **For `s3-v1` and `s3-v2`, the role can pass itself** to Amazon Q Business, but no other role. The trust policy
   still allows only the application.

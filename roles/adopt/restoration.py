@@ -18,7 +18,7 @@ def script(entries: Iterable[Entry]) -> str:
 #!/bin/sh
 # Restore the trust policy, the inline policies, and a replaced attached policy of a role as `roles
 # adopt` found them.
-# `pulumi up` would change them again: first remove the role from its stack (docs/adopt.md).
+# Then remove the role from its stack, or `pulumi up` changes them again (docs/operations.md).
 set -eu
 case "${{1:?name the role to restore}}" in
 {cases}

@@ -183,8 +183,9 @@ def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
     assert "fix: pulumi config rm --stack test --path -- dataSources.wiki.accountId" in text
     assert (
         "  kmsKeyId: is a setting for a single data source\n    expected: dataSources.NAME.kmsKeyId\n"
-        in text
-    )
+        f"    fix: {FIX} --type string -- dataSources.NAME.kmsKeyId alias/x && "
+        "pulumi config rm --stack test -- kmsKeyId\n"
+    ) in text
 
 
 @pytest.mark.parametrize(

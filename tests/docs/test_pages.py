@@ -125,9 +125,9 @@ def test_a_block_gives_iam_time_after_each_of_two_updates_and_ends_by_looking_fo
 def test_a_copied_environment_keeps_no_setting_that_names_a_resource():
     removed = re.search(r"rm-all --stack staging ([\w\s\\]+)", CI.read_text())
     assert removed
-    replaced = {"applicationId", "indexId"}
+    replaced = {"applicationId", "indexId", "rolePath"}
     kept = {
-        *("connector", "ingestScope", "exclusivePolicies", "rolePath", "roleDescription", "tags"),
+        *("connector", "ingestScope", "exclusivePolicies", "roleDescription", "tags"),
         "permissionsBoundaryArn",
     }
     assert {*re.findall(r"\w+", removed[1])} == {*KEYS.values(), "dataSources"} - replaced - kept
