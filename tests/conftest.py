@@ -1,4 +1,4 @@
-"""Share one sandbox among all tests of a session, separate from the sandbox of the checkout."""
+"""Share one sandbox among all tests in a session, separate from the checkout's sandbox."""
 
 import gc
 import os
@@ -31,12 +31,12 @@ for name in list(os.environ):
         del os.environ[name]
 for name in ("NO_PROXY", "no_proxy"):
     os.environ[name] = f"{os.environ.get(name, '')},127.0.0.1,localhost"
-# Read the model of each service once: that takes longer than most calls to it.
+# Read each service's model only once, because that takes longer than most calls to the service.
 botocore.session.create_loader = cache(botocore.loaders.create_loader)
 
 
 class _ClientCreator(ClientCreator):
-    """Create the class of a service's clients once."""
+    """Create the class for a service's clients only once."""
 
     _classes: Final[dict[str, Any]] = {}
 
@@ -47,7 +47,7 @@ class _ClientCreator(ClientCreator):
 
 
 class _EventAliaser(EventAliaser):
-    """Find the alias of each event once."""
+    """Find each event's alias only once."""
 
     _aliases: Final[dict[str, str]] = {}
 
@@ -59,7 +59,7 @@ class _EventAliaser(EventAliaser):
 botocore.hooks.accepts_kwargs = lru_cache(1000)(botocore.hooks.accepts_kwargs)
 botocore.client.ClientCreator = _ClientCreator
 botocore.session.EventAliaser = _EventAliaser
-# moto's EC2 would load two thousand images at each reset.
+# moto's EC2 would load two thousand images on each reset.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 # As on a user's machine, the commands under test cache bytecode.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -80,14 +80,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need an engine: those with a fixture that prepares a sandbox."""
+    """Mark the tests that need an engine, because a fixture prepares a sandbox for them."""
     for item in items:
         if {"prepared_sandbox", "own", "run"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("engine")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures that tests recorded: the numbers of inputs, faults, and kills."""
+    """Print the figures that tests recorded: how many inputs, faults, and kills."""
     figures: dict[str, dict[str, int]] = {}
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
@@ -109,7 +109,7 @@ def prepared_sandbox(
         faster = {
             ADDRESS: vault,
             "WARM_VENV": str(virtual_environment),
-            # The CLI ends before its garbage is a problem; collecting it takes a tenth of its time.
+            # The CLI ends before its garbage becomes a problem; collecting it takes a tenth of its time.
             "GOGC": "off",
             "GOMEMLIMIT": "1GiB",
         }
@@ -119,7 +119,7 @@ def prepared_sandbox(
 
 @pytest.fixture
 def environment(prepared_sandbox: tuple[Sandbox, dict[str, str]]) -> Iterator[dict[str, str]]:
-    """Return the environment of commands in a sandbox whose account is emptied after the test."""
+    """Return the environment for commands in a sandbox whose account is emptied after the test."""
     _, variables = prepared_sandbox
     yield variables
     # `pulumi destroy` would take as long as most tests.

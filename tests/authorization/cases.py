@@ -1,4 +1,4 @@
-"""Render the documents of a role, decide on requests, and compare decisions with the expected ones."""
+"""Render a role's documents, decide on requests, and compare the decisions with the expected ones."""
 
 import functools
 import json
@@ -22,14 +22,14 @@ from tests.authorization.simulator import ask
 
 
 class Documents(NamedTuple):
-    """Both documents of the program."""
+    """Both of the program's documents."""
 
     trust_policy: Any
     role_policy: Any
 
 
 def options_of(connector: Connector) -> Options:
-    """Return the options of a connector that give its policies every statement."""
+    """Return the options that give a connector's policies every statement."""
     if connector.bucket_is_source:
         options = FULL_OF_SOURCE
     elif connector.bucket is Need.NOT_SUPPORTED:
@@ -52,8 +52,8 @@ def render(options: Options) -> Documents:
 def decisions(policy: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the simulator's decision on each request.
 
-    Without a Deny, a policy allows what one of its statements allows. So the simulator decides once on
-    each statement and each request, although roles share most of them.
+    Without a Deny, a policy allows a request if one of its statements does. So the simulator decides
+    once on each statement and each request, although roles share most of them.
     """
     return [
         "Allowed"
@@ -82,7 +82,7 @@ def _decision(statement: str, request: str) -> str:
 
 
 def requests_of(calls: Iterable[Call]) -> list[dict[str, Any]]:
-    """Return the requests of calls in the form that the simulator takes."""
+    """Return the calls' requests in the format that the simulator accepts."""
     return [
         {**request._asdict(), "context": dict(request.context)}
         for call in calls
@@ -91,7 +91,7 @@ def requests_of(calls: Iterable[Call]) -> list[dict[str, Any]]:
 
 
 def mismatches(calls: Iterable[Call], decisions: Iterable[str]) -> list[str]:
-    """Return the calls with unexpected decisions; `decisions` are those on `requests_of(calls)`."""
+    """Return the calls with unexpected decisions; `decisions` are for `requests_of(calls)`."""
     decided = iter(decisions)
     outcomes = [(call, [next(decided, "no decision") for _ in call.requests]) for call in calls]
     return [

@@ -1,4 +1,4 @@
-"""Test that decisions and proofs detect a document with one part dropped or widened.
+"""Test that decisions and proofs detect documents with one part dropped or widened.
 
 `make test` does not run this file.
 """
@@ -32,7 +32,7 @@ class Document(NamedTuple):
     """A document, and the evidence that its mutants are tested against."""
 
     kind: str
-    """Kind of the simulator's question."""
+    """The kind of question for the simulator."""
     mutants: list[Mutant]
     calls: list[Call]
     page: dict[str, Any]
@@ -40,7 +40,7 @@ class Document(NamedTuple):
 
 
 def documents() -> Iterator[Document]:
-    """Return documents with every statement of any connector, and their mutants, each statement once."""
+    """Return documents with every connector's statements once each, and the documents' mutants."""
     known: list[Any] = []
     for options in (FULL_WITH_FILES, FULL_OF_SOURCE):
         policy = render(options).role_policy
@@ -58,7 +58,7 @@ def documents() -> Iterator[Document]:
 
 
 def detected_by_decisions(kind: str, found: list[Mutant], calls: list[Call]) -> set[str]:
-    """Return the mutants for which a decision of the simulator is not the expected one."""
+    """Return the mutants for which one of the simulator's decisions is not the expected one."""
     answers = ask([{kind: mutant.policy, "requests": requests_of(calls)} for mutant in found])
     return {
         mutant.title

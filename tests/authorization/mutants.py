@@ -1,4 +1,4 @@
-"""Write mutants of a policy: documents with one part dropped or widened."""
+"""Write a policy's mutants: documents with one part dropped or widened."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ class Mutant(NamedTuple):
 
 
 def mutants(policy: dict[str, Any]) -> Iterator[Mutant]:
-    """Return the mutants of a role policy or a trust policy."""
+    """Return a role policy's or trust policy's mutants."""
     for position, statement in enumerate(policy["Statement"]):
         sid = statement["Sid"]
         changed = copy.deepcopy(policy)
@@ -108,7 +108,7 @@ def _changes_of_conditions(
         others = {name: tests for name, tests in condition.items() if name != operator}
         if others:
             yield f"{operator} dropped", lambda statement, new=others: statement.update(Condition=new)
-        # ForAllValues is true for an absent key: IfExists would change nothing.
+        # ForAllValues is true for an absent key, so IfExists would change nothing.
         all_values = operator.startswith("ForAllValues")
         other = operator.replace("All", "Any") if all_values else f"{operator}IfExists"
         new = {**others, other: keys}

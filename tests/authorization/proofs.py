@@ -1,11 +1,11 @@
-"""Prove properties of a policy for all possible requests.
+"""Prove a policy's properties for all possible requests.
 
-A policy document becomes a formula over one request: its action, its resource, its principal and the
-condition keys that it carries, each of any text. Z3 then looks for a request that the policy allows
-and that has a forbidden property. If it finds none, there is none: that is a proof, not a sample.
+A policy document becomes a formula over one request: its action, its resource, its principal, and the
+condition keys that it has, each with any text. Z3 then looks for a request that the policy allows
+and that has a forbidden property. If it finds none, none exists: this is a proof, not a sample.
 
-The formula knows the operators that the documents use, and their relatives: an operator that it does
-not know is an error. A key with several values is modelled with two, which is enough: an operator
+The formula knows the operators that the documents use, and related ones; an operator that it does
+not know is an error. A key with several values is modeled with two, which is enough: an operator
 looks at one value at a time, for all of them or for any.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -21,16 +21,16 @@ Formula = Any
 """A Z3 expression; Z3 has no types of its own."""
 
 _COLONS: Final = 5
-"""Between the six parts of an ARN."""
+"""Separates the six parts of an ARN."""
 _TIMEOUT: Final = 600_000
 """Timeout of one query in milliseconds; most take a few, unless the machine is busy."""
 
 _text: Final[Callable[[str], Formula]] = functools.cache(z3.StringVal)
-"""Return a constant; Z3's Python interface takes long to create one."""
+"""Return a constant; Z3's Python interface takes a long time to create one."""
 
 
 class Key(NamedTuple):
-    """A condition key of the request: absent, or with one or two values."""
+    """One of the request's condition keys: absent, or with one or two values."""
 
     present: Formula
     first: Formula
@@ -43,14 +43,14 @@ class Request:
     def __init__(self) -> None:
         """Create a variable for each part that a policy can test."""
         self.action = z3.String("action")
-        """In lower case: IAM ignores the case of actions."""
+        """In lowercase, because IAM ignores the case of actions."""
         self.resource = z3.String("resource")
         self.principal_type = z3.String("principal type")
         self.principal = z3.String("principal")
         self._keys: dict[str, Key] = {}
 
     def key(self, name: str) -> Key:
-        """Return a condition key; its name ignores case."""
+        """Return a condition key, ignoring the case of its name."""
         name = name.lower()
         if name not in self._keys:
             self._keys[name] = Key(
@@ -61,7 +61,7 @@ class Request:
     def values(
         self, action: str, resource: str, context: Mapping[str, Any], principal: str
     ) -> list[tuple[Formula, Formula]]:
-        """Return a value for each variable: those of a concrete request."""
+        """Return the values that the variables have in a concrete request."""
         kind = "Service" if principal.endswith(".amazonaws.com") else "AWS"
         texts = {
             self.action: action.lower(),
@@ -82,7 +82,7 @@ class Request:
 
 
 def allows(policy: Mapping[str, Any], request: Request) -> Formula:
-    """Return the formula that a statement allows the request, and none denies it."""
+    """Return the formula that a statement allows the request, and no statement denies it."""
     by_effect: dict[str, list[Formula]] = {"Allow": [], "Deny": []}
     for statement in policy["Statement"]:
         by_effect[statement["Effect"]].append(_matches(statement, request))
@@ -92,11 +92,11 @@ def allows(policy: Mapping[str, Any], request: Request) -> Formula:
 def counterexample(
     policy: Mapping[str, Any], request: Request, forbidden: Formula | None = None
 ) -> str | None:
-    """Return a request with the property that the policy allows, None if there is none.
+    """Return an allowed request that has the property; None if there is none.
 
     Each action of a statement with each of its resources is a separate query: most of them determine the
-    request, and leave Z3 little to search. For a pattern, an arbitrary text is tried first: it often is
-    the counterexample. Raises AssertionError if Z3 finds no answer.
+    request, and leave Z3 little to search. For a pattern, an arbitrary text is tried first, because it
+    often is the counterexample. Raises AssertionError if Z3 finds no answer.
     """
     denials = [statement for statement in policy["Statement"] if statement["Effect"] == "Deny"]
     allowing = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
@@ -119,7 +119,7 @@ def counterexample(
 
 
 _ANSWERS: Final[dict[tuple[str, str], str | None]] = {}
-"""Answers by query: roles share most statements, and their queries."""
+"""Answers by query, because roles share most statements and so their queries."""
 
 
 def _solve(
@@ -149,7 +149,7 @@ def _single(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _fixed(
     statement: Mapping[str, Any], request: Request, *, guess: bool
 ) -> list[tuple[Formula, Formula]]:
-    """Return the values of action and resource in a statement; `guess` replaces patterns."""
+    """Return the action's and resource's values in a statement; `guess` replaces patterns."""
     patterns = ((request.action, statement["Action"].lower()), (request.resource, statement["Resource"]))
     return [
         (variable, _text(pattern.replace("*", "unlisted")))
@@ -166,7 +166,7 @@ def decide(formula: Formula, values: list[tuple[Formula, Formula]]) -> bool:
 
 
 def in_service(request: Request, service: str) -> Formula:
-    """Return the formula that the request is to this service."""
+    """Return the formula that the request goes to this service."""
     return z3.PrefixOf(_text(f"{service}:"), request.action)
 
 

@@ -1,4 +1,4 @@
-"""Define as formulas the requests that a role must never allow, and its differences from AWS's page."""
+"""Define formulas for the requests that a role must never allow, and for differences from AWS's page."""
 
 import json
 from typing import Any, Final
@@ -22,12 +22,12 @@ _PLACEHOLDERS: Final = {
 
 
 def page(options: Options) -> dict[str, Any]:
-    """Return the statements of AWS's pages for these options, in the edition with only the index."""
+    """Return the statements on AWS's pages for these options, in the version with only the index."""
     aem_cloud = json.loads(golden("aws-page-role-policy", _PLACEHOLDERS))["Statement"]
     if options.bucket_is_source:
         # AWS's page allows decryption through Secrets Manager, which does not read objects.
         aem_cloud[1:2] = statements("s3-v1", "Decrypt")
-        # AWS's page allows every role/QBusiness-DataSource-*, the role of the console's data sources.
+        # AWS's page allows every role/QBusiness-DataSource-*, the roles of the console's data sources.
         aem_cloud += statements("s3-v1", "PassCustomerRole")
     bucket = statements("s3-v1" if options.bucket_is_source else "confluence-server", "S3")
     return {"Statement": filled([*bucket, *aem_cloud], options)}
@@ -70,11 +70,11 @@ ACTIONS: Final = (
         )
     ),
 )
-"""All actions that the pages name."""
+"""All actions named on the pages."""
 
 
 def expected(options: Options) -> dict[str, Any]:
-    """Return the widest role policy: that of the page, with the listed differences of the options."""
+    """Return the widest role policy: the page's, with the listed differences for the options."""
     allowed = page(options)["Statement"]
     if options.ingest_scope == "applicationAndIndex":
         allowed.append(_INGEST_INTO_THE_APPLICATION)
@@ -84,7 +84,7 @@ def expected(options: Options) -> dict[str, Any]:
 
 
 def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]:
-    """Return the formulas of requests that must never be allowed."""
+    """Return formulas for the requests that must never be allowed."""
     services = {
         "s3": options.bucket_arn,
         "secretsmanager": options.secret_arn,
@@ -211,7 +211,7 @@ def forbidden(options: Options, request: Request) -> dict[NeverAllowed, Formula]
 
 
 def forbidden_trust(request: Request) -> dict[NeverAssumed, Formula]:
-    """Return the formulas of the ways in which the role must never be assumed."""
+    """Return formulas for the ways in which the role must never be assumed."""
     account, source = request.key("aws:SourceAccount"), request.key("aws:SourceArn")
     return {
         NeverAssumed.OTHER_PRINCIPAL: z3.Or(

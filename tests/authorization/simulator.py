@@ -20,7 +20,7 @@ _LOCK: Final = Lock()
 
 
 def ask(questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return an answer for each question; `simulator.mjs` documents their form.
+    """Return an answer for each question; `simulator.mjs` documents the format.
 
     Without Node.js or the simulator, tests fail in CI and are skipped elsewhere.
     """
@@ -37,7 +37,7 @@ def ask(questions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _simulator() -> subprocess.Popen[str]:
     command = ["node", str(_PROGRAM)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    atexit.register(process.communicate)  # it ends with its input
+    atexit.register(process.communicate)  # the simulator ends when its input does
     return process
 
 

@@ -1,7 +1,7 @@
-"""Test that of all actions of AWS a role allows exactly the documented ones on its resources.
+"""Test that, of all AWS actions, a role allows exactly the documented ones on its resources.
 
-The simulator tries every action of the services that the statements name. No action of a statement has a
-wildcard, so none is of another service.
+The simulator tries every action of the services that the statements name. No statement has an action
+with a wildcard, so no statement allows actions of other services.
 """
 
 import json
@@ -70,9 +70,9 @@ def context(service: str) -> dict[str, Any]:
 
 
 def documented(options: Options) -> set[tuple[str, str]]:
-    """Return each allowed action with the resources of the types that it requires.
+    """Return each allowed action, with resources of the types that it requires.
 
-    According to AWS's pages and the Service Authorization Reference. Other pairs on the pages have no
+    The sources are AWS's pages and the Service Authorization Reference. Other pairs on the pages have no
     effect.
     """
     application_and_index = (APPLICATION_ARN, INDEX_ARN)
@@ -100,7 +100,8 @@ def documented(options: Options) -> set[tuple[str, str]]:
             ("ec2:CreateTags", "ec2:CreateNetworkInterfacePermission"),
             (NETWORK_INTERFACE,),
         ),
-        # The page's condition is a request tag. This context has it; a real deletion does not.
+        # The page's condition is on a request tag. This context has the tag, but a real deletion does
+        # not.
         (in_vpc, ("ec2:DeleteNetworkInterface",), (NETWORK_INTERFACE,)),
         (
             in_vpc,
@@ -126,7 +127,7 @@ def documented(options: Options) -> set[tuple[str, str]]:
 
 
 def grants(statements: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
-    """Return each action of the statements with each of its resources and the condition."""
+    """Return each of the statements' actions with each of its resources and the condition."""
     # Without a Deny, a policy with a subset of the grants allows a subset of the requests.
     assert {statement["Effect"] for statement in statements} == {"Allow"}
     return {

@@ -1,4 +1,4 @@
-"""Test that the role allows the connector's requests, and none that differs in one part."""
+"""Test that the role allows the connector's requests, but no request that differs in one part."""
 
 from collections import Counter
 from collections.abc import Callable

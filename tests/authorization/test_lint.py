@@ -1,4 +1,4 @@
-"""Test that the findings of a linter and of the Service Authorization Reference are the known ones."""
+"""Test that a linter and the Service Authorization Reference report only the known findings."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def pairs(policy: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Return every action of a policy with each of its resources."""
+    """Return each of a policy's actions with each of its resources."""
     for statement in policy["Statement"]:
         resources = statement["Resource"]
         for action in statement["Action"]:

@@ -241,7 +241,7 @@ def test_the_caller_is_looked_up_once_for_each_provider():
     ]
 
 
-# Look-ups by the provider.
+# Lookups by the provider.
 
 
 @pytest.mark.parametrize(
@@ -413,11 +413,11 @@ OF_THE_ROLE: dict[str, Any] = {
     "role_description": "AEM",
     "permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
 }
-"""Settings that are in neither policy."""
+"""Settings that neither policy contains."""
 
 
 def member(value: object, as_output: Callable[[object], object]) -> object:
-    """Return an Output of a value, or an object with an Output as its member."""
+    """Return an Output of a value, or an object that contains an Output."""
     return {"Team": as_output("search")} if isinstance(value, dict) else as_output(value)
 
 
@@ -447,7 +447,7 @@ def test_an_unknown_setting_of_the_role_policy_leaves_the_trust_policy_known(unk
 
 
 def secret_outputs(deployment: Deployment) -> set[str]:
-    """Return the secret ones of documents and outputs."""
+    """Return the secret documents and outputs."""
     arn = deployment.raw_outputs[COMPONENT_URN].fields["roleArn"]
     return deployment.secret_documents | ({"ARN"} if arn.HasField("struct_value") else set())
 
@@ -775,7 +775,7 @@ def test_a_policy_with_an_unknown_value_is_unknown_in_a_preview(unknown: dict[st
 
 
 def outputs_of_a_further_role(program: Callable[[int], str], monkeypatch: pytest.MonkeyPatch) -> int:
-    """Count the Outputs that a program with one more role creates."""
+    """Count the Outputs that a program creates for one more role."""
     created: list[int] = []
     output_class: Any = pulumi.Output
     track = output_class._track  # noqa: SLF001 every new Output calls it
@@ -785,7 +785,7 @@ def outputs_of_a_further_role(program: Callable[[int], str], monkeypatch: pytest
         track(output)
 
     monkeypatch.setattr(pulumi.Output, "_track", count)
-    for number in (1, 2, 3):  # the first run also resolves the Outputs at the top of this module
+    for number in (1, 2, 3):  # the first run also resolves this module's top-level Outputs
         created.append(0)
         deployment = Deployment(lambda: exec(program(number), {}))  # noqa: B023,S102 runs at once
         assert deployment.error is None

@@ -187,7 +187,7 @@ def test_a_problem_comes_with_the_command_that_fixes_it(
 
 @pytest.mark.parametrize(
     ("organization", "stack"),
-    [("acme", "acme/test"), ("organization", "test"), ("", "test")],  # the second of a bucket or a file
+    [("acme", "acme/test"), ("organization", "test"), ("", "test")],  # second: a bucket or a file
 )
 def test_a_command_names_the_stack_with_its_organization_in_pulumi_cloud(
     monkeypatch: pytest.MonkeyPatch, organization: str, stack: str
@@ -215,7 +215,7 @@ def test_a_misspelled_key_is_rejected_with_the_nearest_one(
 ):
     text = message(monkeypatch, {**MINIMAL, misspelled: "x"}, refuse_unknown_keys=True)
     assert f"  {misspelled}: is not a setting; did you mean {nearest}?\n" in text
-    # To remove it would lose the value.
+    # Removing the key would lose its value.
     assert "fix: edit Pulumi.test.yaml" in text
 
 
@@ -347,7 +347,8 @@ def test_a_list_with_the_application_s_account_is_accepted(
     deployment = deploy(monkeypatch, {**MINIMAL, ACCOUNTS: accounts}, **OF_THE_PROGRAM)
     assert deployment.error is None
     assert deployment.warnings == []
-    # Without the application's account, any list is fine: the provider compares it with the credentials.
+    # Without the application's account, any list is valid: the provider compares it with the
+    # credentials.
     settings = {**MINIMAL, "applicationId": APPLICATION_ID, ACCOUNTS: f'["{OTHER_ACCOUNT}"]'}
     assert deploy(monkeypatch, settings, **OF_THE_PROGRAM).error is None
 

@@ -1,4 +1,4 @@
-"""Test that each connector gets the documents, the options and the requirements of its page."""
+"""Test that each connector gets the documents, the options, and the requirements on its page."""
 
 import itertools
 import json
@@ -31,7 +31,7 @@ NEEDS = {
     "no": "not supported",
 }
 ARN = "arn:aws{words}:{{}}:abcde{words}-99:{{}}:{{}}".format(words=3 * f"-{16 * 'w'}")
-"""An ARN with the longest valid partition and Region; without service, account and resource."""
+"""An ARN with the longest valid partition and Region, without a service, account, or resource."""
 
 
 def needs(facts: Facts) -> dict[str, str]:
@@ -131,14 +131,14 @@ def test_three_connectors_warn_that_only_earlier_versions_support_a_vpc():
     }
 
 
-# The quotas: 10,240 characters of the policies of a role, and 2,048 of its trust policy.
+# The quotas: 10,240 characters in a role's policies, and 2,048 in its trust policy.
 
 
 LONGEST_NAME = 64 * "r"
 
 
 def largest(facts: Facts, subnets: int) -> dict[str, Any]:
-    """Return the settings of a connector with which its documents have the maximum size."""
+    """Return the settings that give a connector's documents their maximum size."""
     args = {
         "connector": facts.name,
         "application_id": ARN.format("qbusiness", ACCOUNT, f"application/{APPLICATION_ID}"),
@@ -178,7 +178,7 @@ def test_without_a_vpc_the_documents_of_a_connector_are_always_within_the_quotas
 def test_the_largest_number_of_subnets_is_accepted_and_one_more_is_rejected(facts: Facts):
     one, two = (size(largest_policies(facts, count).role_policy) for count in (1, 2))
     fitting = 1 + (10_240 - one) // (two - one)
-    assert fitting > 6  # the maximum of the console
+    assert fitting > 6  # the console's maximum
     expected_size = one + (fitting - 1) * (two - one)
     assert size(largest_policies(facts, fitting).role_policy) == expected_size <= 10_240
     with pytest.raises(SettingsError) as caught:

@@ -65,7 +65,7 @@ def rejection(monkeypatch: pytest.MonkeyPatch, members: object, /, **top: Any) -
 
 
 def rejected(monkeypatch: pytest.MonkeyPatch, members: object, /, **top: Any) -> list[str]:
-    """Return the places of the problems."""
+    """Return the problems' places."""
     return re.findall(r"^  ([^ :]+): ", rejection(monkeypatch, members, **top), re.MULTILINE)
 
 

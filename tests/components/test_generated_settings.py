@@ -1,6 +1,7 @@
-"""Test generated settings: a document contains the settings, or is not written.
+"""Test generated settings: a document either contains the settings or is not written.
 
-With HYPOTHESIS_PROFILE=full, this tries at least 10,000 settings; `make test` fewer, always the same.
+With HYPOTHESIS_PROFILE=full, this tries at least 10,000 settings; `make test` tries fewer, always the
+same.
 """
 
 import json
@@ -70,7 +71,7 @@ TAGS = st.dictionaries(
 
 @st.composite
 def valid(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Draw valid settings, and the expected parts of their documents."""
+    """Draw valid settings, and the parts that their documents should contain."""
     partition = draw(st.sampled_from(["aws", "aws-cn", "aws-us-gov"]))
     region = draw(st.sampled_from(["us-east-1", "eu-west-1", "ap-southeast-2", "us-gov-west-1"]))
     account = draw(ACCOUNTS)
@@ -135,7 +136,7 @@ def resources(policy: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_documents(written: ValidationResult, given: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Compare the documents with the settings, and validate them as IAM does."""
+    """Compare the documents with the settings, and validate them like IAM."""
     role_name = given["role_name"] or "aem-qbusiness-role-1234567"
     written = written.of_role(role_name)
     assert written.role_policy is not None
@@ -185,7 +186,7 @@ def check_documents(written: ValidationResult, given: dict[str, Any], expected: 
 
 @pytest.fixture
 def count(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Count the examples by their outcome, for the summary of the run."""
+    """Count the examples by outcome, for the run's summary."""
     counts: dict[str, int] = {}
 
     def add(outcome: str) -> None:

@@ -1,4 +1,4 @@
-"""Test every message of an invalid setting against golden/messages.txt."""
+"""Compare every message about invalid settings with golden/messages.txt."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -157,7 +157,7 @@ PYTHON: Final = Arguments({}, PYTHON_ARGUMENTS)
 
 
 def spelled(given: Mapping[str, Any], source: Arguments) -> Arguments:
-    """Return settings, spelled and reported as those of their source."""
+    """Return settings, spelled and reported as in their source."""
     vpc = given.get("vpc_configuration")
     if isinstance(vpc, Mapping):
         spell = {name: source.paths[name][-1] for name in VPC_MEMBERS}
@@ -186,7 +186,7 @@ def rejection(
 
 
 def collect(name: str, source: Arguments, secrets: Collection[str] = ()) -> str:
-    """Return every message in a section of its own."""
+    """Return every message in its own section."""
     found = {title: rejection(given, source, secrets=secrets) for title, given in WRONG.items()}
     elsewhere = CREDENTIALS._replace(account=OTHER_ACCOUNT)
     found["credentials for another account"] = rejection({}, source, "aem", elsewhere, secrets)
@@ -268,7 +268,7 @@ def test_the_command_sets_a_secret_as_a_secret_and_shows_none_of_its_keys(
         f"{begin} --secret -- aem:secretId SECRET_ARN",
         *2 * ["    fix: edit Pulumi.prod.yaml"],
     ]
-    # A setting that the connector does not support is removed as a whole.
+    # A setting that the connector does not support is removed entirely.
     without_vpc = {"connector": "onedrive-new", "vpc_configuration": NETWORK}
     message = rejection(without_vpc, config)
     assert message.endswith("    fix: pulumi config rm --stack prod -- aem:vpcConfiguration")
@@ -358,7 +358,7 @@ def test_the_warnings_are_the_expected_ones():
 
 
 if __name__ == "__main__":
-    # Accept the messages as they are now; read the difference before you commit it.
+    # Accept the current messages; read the difference before you commit it.
     with pytest.MonkeyPatch.context() as patch:
         select_stack(patch)
         (GOLDEN / "messages.txt").write_text(messages())

@@ -1,4 +1,4 @@
-"""Test that every class of invalid settings is rejected with a message that explains it."""
+"""Test that invalid settings of every kind are rejected with a message that explains why."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -513,7 +513,7 @@ def test_the_connector_is_aem_cloud_unless_another_is_given(connector: str | Non
 
 
 def rejections(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return the message of each problem by the name of the setting."""
+    """Return each problem's message by the setting's name."""
     try:
         look(given)
     except SettingsError as error:

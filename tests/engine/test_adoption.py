@@ -53,7 +53,7 @@ ConnectorRole("aem", {{
 
 
 def console_role(aws: Aws, policy_name: str) -> str:
-    """Create a role like the console, and return its unique ID."""
+    """Create a role as the console does, and return its unique ID."""
     created = aws.iam.create_role(
         RoleName=NAME,
         Path="/service-role/",
@@ -70,7 +70,7 @@ def identity(aws: Aws) -> str:
 
 
 def import_files() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the import file of the page, and the entry that it adds."""
+    """Return the page's import file, and the entry that it adds."""
     documents = blocks("json", prose("Write the import file by hand"))
     file, entry = (json.loads(document.replace("ROLE", NAME)) for document in documents)
     return file, entry
@@ -88,7 +88,7 @@ def test_the_preview_after_an_import_shows_only_the_difference_of_the_policy(
     stack.run(*imported.split()[1:])
     steps = [step for step in stack.preview("--diff").steps if step[0] != "same"]
     assert steps == [
-        # forceDetachPolicies is not a property of the role in AWS.
+        # In AWS, roles have no property forceDetachPolicies.
         ("update", ROLE, ("forceDetachPolicies",)),
         ("update", POLICY, ("policy",)),
     ]

@@ -1,4 +1,4 @@
-"""Test invalid settings on the real engine, as a user sees them; tests/components tests the messages."""
+"""Test what users see for invalid settings on the real engine; tests/components tests the messages."""
 
 import re
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Test two updates at the same time: of one stack and of two stacks."""
+"""Test two updates at the same time, of the same stack and of different stacks."""
 
 from evidence.examples import SECRET_ID
 from tests.helpers.faults import gate

@@ -1,7 +1,7 @@
-"""Test that the recovery restores a stack after the CLI was killed at any call of IAM.
+"""Test that the recovery restores a stack after the CLI was killed at any IAM call.
 
-Each entry of a stack waits at another call when the CLI is killed. There are no other states: between
-two calls, the engine only writes its own.
+Each of a stack's entries waits at a different call when the CLI is killed. There are no other states:
+between two calls, the engine only writes its own state.
 """
 
 import os
@@ -41,7 +41,7 @@ ROLE_DELETION = {
     "deleting-role": Stop("DeleteRole"),
     "deleted-role": Stop("DeleteRole", executed=True),
 }
-"""Entries, named after the call at which their role waits. The role's name begins with the entry's."""
+"""Entries, named after the call at which their role waits. The role's name begins with that name."""
 
 
 def settings_of(*entries: str, set_names: bool = False, **settings: object) -> dict[str, Any]:
@@ -72,14 +72,14 @@ def kill_at(stack: Stack, command: tuple[str, ...], stops: Mapping[str, Stop]) -
 
 
 def recover(stack: Stack, *, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the command of the page, without its question."""
+    """Run the page's command, without its question."""
     command = f"{commands('After a crash during an update').strip()} --yes"
     session = {"PATH": page_path(stack), "STACK": stack.name, **variables}
     return stack.execute("sh", "-euc", command, check=check, **session)
 
 
 def assert_keeps_the_record(stack: Stack, reason: str, **variables: str) -> None:
-    """Check that the recovery does not begin, and keeps the record of roles that may exist."""
+    """Check that the recovery does not start, and that it keeps the record of roles that may exist."""
     before = stack.state()
     assert before["pending_operations"]
     stopped = recover(stack, check=False, **variables)
@@ -111,12 +111,12 @@ def test_a_kill_at_any_call_of_an_update_or_a_destroy_loses_nothing(new_stack: N
     entries = (*CREATION, *POLICY_DELETION)
     stack = new_stack(settings_of(*entries, protect=True))
     kill_at(stack, UP, CREATION)
-    # Before the first update, only the application tells the account.
+    # Before the first update, only the application's ARN names the account.
     other = REQUIRED["applicationId"].replace(ACCOUNT, OTHER_ACCOUNT)
     stack.configure(settings_of(*entries, applicationId=other))
     assert_keeps_the_record(stack, f"but the credentials are for account {ACCOUNT}")
     stack.configure(settings_of(*entries))
-    # In the meantime, somebody added a policy to a role manually.
+    # Meanwhile, somebody manually added a policy to a role.
     (orphan,) = (role for role in aws.roles() if role.startswith("created-role"))
     by_hand = {"RoleName": orphan, "PolicyName": "by-hand"}
     aws.iam.put_role_policy(**by_hand, PolicyDocument=golden("minimal-role-policy"))
@@ -130,7 +130,7 @@ def test_a_kill_at_any_call_of_an_update_or_a_destroy_loses_nothing(new_stack: N
     moved = settings_of(*entries, rolePath="/connectors/")
     stack.configure(moved)
     kill_at(stack, UP, CREATION)
-    # Now the credentials are for another account than the roles', and the settings contain none.
+    # Now the credentials are for an account other than the roles', and the settings do not name one.
     stack.configure({**moved, "applicationId": APPLICATION_ID})
     credentials = other_credentials(stack.environment)
     with running_provider({**stack.environment, **credentials}) as provider:
@@ -152,7 +152,8 @@ def test_a_kill_at_any_call_of_a_replacement_by_a_role_with_the_same_name_loses_
     stack.up()
     stack.configure(settings_of(*entries, set_names=True, rolePath="/connectors/"))
     kill_at(stack, UP, {**CREATION, **POLICY_DELETION, **ROLE_DELETION})
-    # A role with a set name can be somebody else's: a person inspects it before it is deleted.
+    # A role with a configured name may belong to somebody else, so a person inspects it before deleting
+    # it.
     done = recover(stack, check=False)
     assert done.returncode == 1
     assert "Role with name created-role already exists" in done.stdout
@@ -180,7 +181,7 @@ def test_a_state_that_a_full_disk_has_truncated_is_restored(new_stack: NewStack,
     for size in (0, 4096):
         os.truncate(stack.state_file, size)
         restore_the_backup(stack)
-    # Now the state also lacks a role.
+    # Now a role is also missing from the state.
     stack.configure(settings_of("created-role", rolePath="/connectors/"))
     kill_at(stack, UP, {"created-role": CREATION["created-role"]})
     # On a full disk, Pulumi's next write makes a copy and then truncates the state.

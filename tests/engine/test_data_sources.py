@@ -1,4 +1,4 @@
-"""Test the life of a stack with several data sources on the real engine."""
+"""Test the lifecycle of a stack with several data sources on the real engine."""
 
 import re
 from typing import Any, Final
@@ -115,7 +115,7 @@ def test_the_commands_in_the_messages_correct_the_members(new_stack: NewStack, a
         "dataSources.files.bucketAccountId: expected a string",
     ):
         assert problem in failed.text
-    # One invalid member stops all.
+    # One invalid entry stops all of them.
     assert aws.roles() == []
     script = "\n".join(re.findall(r"fix: (.*)\n", failed.text))
     stack.execute("sh", "-euc", script.replace("ACCOUNT_ID", ACCOUNT))

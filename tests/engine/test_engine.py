@@ -202,7 +202,7 @@ def set_secrets(stack: Stack, secrets: Mapping[str, str]) -> None:
 
 
 def in_plaintext(stack: Stack) -> set[tuple[str, str]]:
-    """Return where the state has the text `confidential`: a resource, and its input or output."""
+    """Return the places where the state contains `confidential`: a resource, and its input or output."""
     return {
         (resource["urn"].rpartition("::")[2], f"{part}.{key}" if key else part)
         for resource in stack.resources()
@@ -244,7 +244,7 @@ def test_secret_settings_are_hidden_in_previews_and_encrypted_in_the_state(
         assert in_plaintext(stack) == {
             ("name-qbusiness-role", "id"),
             ("name-qbusiness-policy", "id"),
-            # The provider computes tagsAll, and no resource option makes an input secret.
+            # The provider computes tagsAll, and no resource option can make an input secret.
             ("tags-qbusiness-role", "inputs.tagsAll"),
         }
     roles = (each for each in stack.resources() if each["type"] == "aws:iam/role:Role")

@@ -1,4 +1,4 @@
-"""Test updates while calls of IAM fail: they report the failure, and the next update continues."""
+"""Test updates while IAM calls fail: they report the failure, and the next update continues."""
 
 import functools
 import itertools
@@ -17,10 +17,10 @@ from tests.helpers.support import REQUIRED, ROLE, golden
 
 
 class Fault(NamedTuple):
-    """A way in which a call fails."""
+    """One way for a call to fail."""
 
     effect: Mapping[str, Any]
-    """Members of the proxy's rule."""
+    """Parts of the proxy's rule."""
     action: str
     """As the proxy reports it."""
     reason: str
@@ -42,7 +42,7 @@ FAULTS: Mapping[str, Fault] = {
     # IAM has executed the call.
     "reply-lost": Fault({"response": {"abort_frac": 0.3}}, "response:abort", "Connection was closed"),
 }
-# Every call in the life of the role, in the operation that first needs it.
+# Every call during the role's lifetime, in the operation that first needs it.
 READS = ("GetRole", "GetRolePolicy", "ListRolePolicies", "ListAttachedRolePolicies")
 CREATE = ("CreateRole", "PutRolePolicy", *READS)
 CHANGES = (
@@ -52,7 +52,7 @@ CHANGES = (
 REMOVALS = ("DeleteRolePermissionsBoundary", "DetachRolePolicy", "DeleteRolePolicy")
 DESTROY = ("DeleteRolePolicy", "DeleteRole")
 UNCONFIRMED = ("CreateRole", "reply-lost")
-"""After it, the role exists and Pulumi does not know it: a test is about that."""
+"""After this failure, the role exists but Pulumi does not know it; one test covers that."""
 NAME = "qbusiness-faults"
 STACK_WIDE = ("aws:region", "applicationId", "indexId")
 BEFORE: dict[str, Any] = {
@@ -87,7 +87,7 @@ def failing(one_proxy: Proxy) -> Proxy:
 def providers(
     prepared_sandbox: tuple[object, dict[str, str]], one_proxy: Proxy
 ) -> Iterator[Callable[[int], dict[str, str]]]:
-    """Return the variables of a provider whose calls pass the proxy, by the number of attempts."""
+    """Return variables for a provider whose calls pass through the proxy, by the number of attempts."""
     with ExitStack() as cleanup:
 
         @functools.cache
@@ -100,7 +100,7 @@ def providers(
 
 @pytest.fixture
 def new_stack(providers: Callable[[int], dict[str, str]], new_stack: NewStack) -> NewStack:
-    """Create stacks whose calls pass the proxy; `attempts` is the maximum number of tries of a call."""
+    """Create stacks whose calls pass through the proxy and are tried at most `attempts` times."""
 
     def create(settings: dict[str, object], program: str | None = None, *, attempts: int = 5) -> Stack:
         stack = new_stack(settings, program)
@@ -208,9 +208,9 @@ def test_after_any_call_fails_for_good_the_next_plain_command_does_the_rest(
     stack = new_stack(stack_of(roles, BEFORE), attempts=1)
 
     def fail_at(calls: Collection[str], *command: str) -> None:
-        """Let each call fail for a role, and each that writes for another role after its execution.
+        """Let each call fail for one role, and each writing call for another after its execution.
 
-        Continue on errors, so that the failure of one role does not stop the others.
+        Continue after errors, so that one role's failure does not stop the others.
         """
         not_executed = itertools.cycle(fault for fault in FAULTS if fault != "reply-lost")
         faults = [(call, next(not_executed)) for call in calls]
@@ -336,7 +336,7 @@ def test_after_a_failed_change_of_path_the_documented_updates_leave_one_role_wit
     assert {role: aws.role_policies(role) for role in aws.roles() if role.startswith("automatic")} == {
         stack.outputs()["roleNames"][entry]: complete for entry in automatic
     }
-    # The replacement that Pulumi did not finish may take the new policy of a set name for the old one.
+    # If the name is configured, the unfinished replacement may mistake the new policy for the old one.
     run_section(stack, "Keep the new name")
     names, arns = (stack.outputs()[output] for output in ("roleNames", "roleArns"))
     present = {role: aws.role_policies(role) for role in aws.roles()}
@@ -404,7 +404,7 @@ def test_nothing_is_created_while_the_account_is_unavailable(
     stack.up()
 
 
-# IAM's replicas lag: resourceRoleRead in role.go takes the first answer, unless the role is new.
+# IAM's replicas lag: resourceRoleRead in role.go uses the first response, unless the role is new.
 
 
 def test_right_after_a_creation_a_preview_creates_the_role_again_and_an_update_does_so_or_fails(

@@ -1,11 +1,11 @@
-"""Test the state after commands with the credentials of another account.
+"""Test the state after commands with another account's credentials.
 
-The application's ARN names the account, so that the program rejects the credentials. But a refresh and a
-destroy run before the program, or without it: `Execute` in pkg/resource/deploy/deployment_executor.go of
+The application's ARN names the account, so the program rejects the credentials. But a refresh and a
+destroy run before the program or without it: `Execute` in pkg/resource/deploy/deployment_executor.go in
 https://github.com/pulumi/pulumi. Another account does not have the role, and a resource that does not
-exist leaves the state. `aws:allowedAccountIds` prevents that if the state has recorded it, because these
-operations configure the provider with that record: `EnsureProvider` in deployment.go, `Same` in
-providers/registry.go. `PULUMI_RUN_PROGRAM=true` runs the program first: `RefreshProgram`.
+exist is dropped from the state. `aws:allowedAccountIds` prevents that if the state has recorded it,
+because these operations configure the provider from that record: `EnsureProvider` in deployment.go,
+`Same` in providers/registry.go. `PULUMI_RUN_PROGRAM=true` runs the program first: `RefreshProgram`.
 """
 
 import json
@@ -29,7 +29,7 @@ FORGETS: Final = "succeeds, and the role and its policy have left the state"
 NEVER_SET: Final = "never set"
 NOT_RECORDED: Final = "set, not recorded"
 RECORDED: Final = "recorded"
-"""The states of `aws:allowedAccountIds`."""
+"""The possible states of `aws:allowedAccountIds`."""
 RESULTS: Final[Mapping[tuple[str, str], str]] = {
     (NEVER_SET, "up --yes --skip-preview"): LOSES,
     (NEVER_SET, "refresh --yes"): FORGETS,
@@ -62,7 +62,7 @@ def roles(stack: Stack) -> list[tuple[Any, ...]]:
 
 
 def recorded(stack: Stack) -> list[str]:
-    """Return the list in the state's record of the provider."""
+    """Return the list that the state has recorded for the provider."""
     provider = stack.resource("pulumi:providers:aws")
     return json.loads(provider["inputs"].get("allowedAccountIds", "[]"))
 

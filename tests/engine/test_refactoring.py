@@ -55,7 +55,7 @@ def test_another_name_of_the_component_needs_an_alias_as_the_page_says(new_stack
     stack = new_stack({"aws:region": REGION}, named("old"))
     stack.up()
     role = aws.iam.get_role(RoleName="qbusiness-aem")["Role"]["RoleId"]
-    # Other names of the children would replace the role in every stack.
+    # Different names for the children would replace the role in every stack.
     kind = "qbusiness-connector:index:ConnectorRole"
     assert [
         resource["urn"].partition("qbusiness-aem-connector::")[2]

@@ -1,4 +1,4 @@
-"""Test that the page retires a data source, and hands roles back, on the real engine."""
+"""Test on the real engine that the page's commands retire a data source and hand back roles."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Test the roles of continuous integration: what each may do, and what none may ever do."""
+"""Test the roles for continuous integration: the permissions of each, and the limits of all."""
 
 import inspect
 import json
@@ -32,7 +32,7 @@ from tests.helpers.page import read_actions
 from tests.helpers.stacks import DESTROY, OTHER_ACCOUNT, UP, Aws, NewStack, running_provider
 from tests.helpers.support import PROJECT_NAME, REQUIRED, as_pulumi_config
 
-# Pulumi's SDK causes this warning, for a property of type Any.
+# Pulumi's SDK causes this warning for a property of type Any.
 pytestmark = pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning")
 
 EXAMPLE = PROJECT / "examples" / "ci-roles"
@@ -41,7 +41,7 @@ SETTINGS: dict[str, Any] = {
     key.replace("qbusiness-ci-roles:", ""): value
     for key, value in yaml.safe_load((EXAMPLE / "Pulumi.example.yaml").read_text())["config"].items()
 }
-# The names of which one begins like the other.
+# One of these names begins with the other.
 STACKS = ("staging", "prod", "prod-eu")
 ENVIRONMENTS = {stack: {"rolePath": f"/connectors/{stack}/"} for stack in STACKS}
 BOUNDARY = SETTINGS["permissionsBoundaryArn"]
@@ -74,7 +74,7 @@ class Program(Deployment):
         self.exported = stack.outputs
 
     def policies(self, kind: str, environment: str) -> tuple[Any, Statements]:
-        """Return the trust policy and the permissions of a role."""
+        """Return a role's trust policy and permissions."""
         name = f"connector-ci-{kind}-{environment}"
         role, policy = (each.inputs for each in self.registrations if each.name == name)
         return json.loads(role["assumeRolePolicy"]), json.loads(policy["policy"])["Statement"]
@@ -108,7 +108,7 @@ def role_arn(environment: str, name: str = "wiki-qbusiness-role-1234567") -> str
 
 
 def state_objects(stack: str) -> list[str]:
-    """Return objects of a stack's state: those that an update writes, and compressed ones."""
+    """Return the objects in a stack's state that an update writes, also compressed."""
     checkpoint = f"{BUCKET}/.pulumi/stacks/{PROJECT_NAME}/{stack}.json"
     return [
         *(f"{checkpoint}{ending}" for ending in ("", ".bak", ".gz", ".zst")),
@@ -162,7 +162,7 @@ def test_an_existing_oidc_provider_is_used_and_not_created(monkeypatch: pytest.M
 
 
 def calls(*functions: Callable[..., Any]) -> set[str]:
-    """Return the actions of IAM that functions of the provider call."""
+    """Return the IAM actions that the provider's functions call."""
     source = "".join(map(inspect.getsource, functions))
     names = re.findall(r"\biam\.([a-z]+_[a-z_]+)", source)
     return {"iam:" + name.title().replace("_", "") for name in names}
@@ -177,7 +177,7 @@ def test_the_roles_allow_exactly_the_calls_of_the_provider(
     )
     shared = (inline_policy, inline_names, attached_arns)
     exclusive = (RolePoliciesExclusive, RolePolicyAttachmentsExclusive)
-    # The stack never attaches policies: it owns them only to detach them. IAM cannot limit
+    # The stack never attaches policies; it owns them only to detach them. IAM cannot limit
     # RemoveRoleFromInstanceProfile to a role.
     never = {"iam:AttachRolePolicy", "iam:RemoveRoleFromInstanceProfile"}
     called = calls(Role, RolePolicy, *exclusive, *shared) - never
@@ -367,7 +367,7 @@ def test_the_policies_of_a_bucket_and_key_in_another_account_admit_only_their_ro
         "connector-ci-preview-prod": ["ImplicitlyDenied"] * 3,
         "admin": ["ImplicitlyDenied"] * 3,
     }
-    # The role's own policy allows everything: the policy of the bucket or key decides.
+    # The role's own policy allows everything, so the bucket's or key's policy decides.
     everything = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
     questions = [
         {
@@ -418,7 +418,7 @@ def test_the_roles_are_created_and_a_second_update_changes_nothing(new_stack: Ne
 
 
 class Calls:
-    """The requests of commands to AWS, as IAM's policies see them."""
+    """The commands' requests to AWS, as IAM policies see them."""
 
     def __init__(self, upstream: str, aws: Aws) -> None:
         self.upstream = upstream
@@ -482,7 +482,7 @@ def test_the_roles_allow_each_call_of_a_preview_an_update_and_a_destroy_with_the
         return f"s3://{SETTINGS['stateBucket']}?region=us-east-1&endpoint={endpoint}&use_path_style=true"
 
     def run(kind: str, *arguments: str) -> set[str]:
-        """Run a command, check that the role allows each of its calls, and return their actions."""
+        """Run a command, check that the role allows all of its calls, and return the calls' actions."""
         calls.requests.clear()
         stack.operate(*arguments)
         requests = sorted(calls.requests)

@@ -1,4 +1,4 @@
-"""Test that the example's data sources run under the roles of the other stack, with their resources."""
+"""Test that the example's data sources use the other stack's roles, and the roles' resources."""
 
 import gc
 import runpy
@@ -17,7 +17,7 @@ from tests.helpers.stacks import Aws, NewStack
 from tests.helpers.support import PROJECT_NAME, as_pulumi_config
 
 pytestmark = [
-    # Pulumi's SDK causes this warning, for a property of type Any.
+    # Pulumi's SDK causes this warning for a property of type Any.
     pytest.mark.filterwarnings("ignore:NotImplemented should not be used:DeprecationWarning"),
     # The program fails before StackReference.require_output awaits its coroutines.
     pytest.mark.filterwarnings("ignore:coroutine 'Output\\.:RuntimeWarning"),
@@ -29,7 +29,7 @@ SECRETS: Final = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
 
 
 def read(text: str) -> dict[str, Any]:
-    """Return settings by their names, without those of providers' namespaces."""
+    """Return settings by name, except for the settings in providers' namespaces."""
     config: Mapping[str, Any] = yaml.safe_load(text)["config"]
     return {
         key.partition(":")[2] if key.startswith("qbusiness-") else key: value
@@ -69,7 +69,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gc.collect()
 
 
-# The two files of settings.
+# The two settings files.
 
 
 def test_the_page_shows_the_settings_of_the_roles():

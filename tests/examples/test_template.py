@@ -1,4 +1,4 @@
-"""Test that `pulumi new` makes a project of the template, which deploys with the package."""
+"""Test that `pulumi new` creates a project from the template, and that it deploys with the package."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ GIVEN: Final = ("aws:region", REGION, "applicationId", APPLICATION_ARN, "indexId
 
 @pytest.fixture
 def package(tmp_path: Path) -> Mapping[str, str]:
-    """Return variables with which pip installs the package from a repository of this checkout."""
+    """Return variables that make pip install the package from a repository of this checkout."""
     repository = tagged_repository(tmp_path)
     return {
         **offline(tmp_path),
@@ -47,12 +47,12 @@ def package(tmp_path: Path) -> Mapping[str, str]:
 
 @pytest.fixture
 def project(new_stack: NewStack, package: Mapping[str, str]) -> Stack:
-    """Return a stack of a new project of this checkout's template."""
+    """Return a stack in a new project from this checkout's template."""
     return new_project(new_stack, TEMPLATE, package)
 
 
 def new_project(new_stack: NewStack, template: Path, package: Mapping[str, str]) -> Stack:
-    """Return a stack of a new project, as `pulumi new` leaves it."""
+    """Return a stack in a new project, as `pulumi new` leaves it."""
     stack = new_stack({})
     directory = stack.directory.parent / f"{stack.name}-project"
     directory.mkdir()
@@ -71,7 +71,7 @@ def new_project(new_stack: NewStack, template: Path, package: Mapping[str, str])
 
 
 def add_data_source(project: Stack) -> dict[str, Any]:
-    """Add the first data source as the README says, and return the variables of the shell."""
+    """Add the first data source as the README says, and return the shell's variables."""
     session: dict[str, Any] = {
         "ACCOUNT": ACCOUNT,
         "SECRET_ID": SECRET_ID,
@@ -191,14 +191,14 @@ def test_the_pages_publish_a_package_upgrade_a_project_by_one_commit_and_roll_it
 
 
 def publish(repository: Path, version: str, variables: Mapping[str, str]) -> None:
-    """Publish the package in a repository that Git finds at MIRROR."""
+    """Publish the package to a repository that Git finds at MIRROR."""
     values = {"VERSION": version, "REPOSITORY": MIRROR}
     script = with_values(commands("In a Git repository", OWN_PROJECT), values)
     run(repository, ("sh", "-euc", script), {**os.environ, **variables}, check=True)
 
 
 def run_step(stack: Stack, name: str) -> None:
-    """Run a step of the workflow, without GitHub."""
+    """Run one of the workflow's steps, without GitHub."""
     jobs = yaml.safe_load((TEMPLATE / ".github/workflows/environments.yml").read_text())["jobs"]
     steps = [step for job in jobs.values() for step in job["steps"] if step.get("name") == name]
     names: dict[str, Any] = {"STACK": stack.name, "OWNER": "", "COMMIT": "abc", "RUN": "https://run"}
@@ -207,7 +207,7 @@ def run_step(stack: Stack, name: str) -> None:
 
 
 def settings(stack: Stack) -> dict[str, Any]:
-    """Return the settings in the file, without the namespace of the project."""
+    """Return the settings in the file, without the project's namespace."""
     config = yaml.safe_load(stack.config_file.read_text())["config"]
     return {
         key.removeprefix(f"project-{stack.name}:"): value

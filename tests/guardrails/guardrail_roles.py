@@ -23,19 +23,19 @@ PINNED: Final = TRUST["Statement"][0]["Condition"]
 
 
 class Declared(NamedTuple):
-    """A role as a program declares it; without arguments, no rule reports it."""
+    """A role that a program declares; without arguments, no rule reports it."""
 
     trust: Document | str = TRUST
     policy: Document | str = POLICY
     managed: bool = False
-    """Whether the policy is a managed policy of the same stack."""
+    """Whether the policy is a managed policy in the same stack."""
     attached: str = ""
     """The ARN of another attached managed policy."""
     exclusively: Sequence[str] = ()
     """ARNs of managed policies in RolePolicyAttachmentsExclusive."""
 
     def as_text(self, number: int) -> dict[str, Any]:
-        """Return the members with the documents as JSON, and a name for the role."""
+        """Return the attributes with the documents as JSON, and a name for the role."""
         texts = {
             name: document if isinstance(document, str) else json.dumps(document)
             for name, document in (("trust", self.trust), ("policy", self.policy))
@@ -44,12 +44,12 @@ class Declared(NamedTuple):
 
 
 def trust(**changes: Any) -> Document:
-    """Return the component's trust policy with members of its statement changed; None removes one."""
+    """Return the component's trust policy with elements of its statement changed; None removes one."""
     return {**TRUST, "Statement": [_changed(TRUST["Statement"][0], changes)]}
 
 
 def policy(sid: str = "", **changes: Any) -> Document:
-    """Return the component's role policy with members of one statement changed; None removes one."""
+    """Return the component's role policy with elements of one statement changed; None removes one."""
     return {
         **POLICY,
         "Statement": [
@@ -60,7 +60,7 @@ def policy(sid: str = "", **changes: Any) -> Document:
 
 
 def extended(**statement: Any) -> Document:
-    """Return the component's role policy with another statement."""
+    """Return the component's role policy with an additional statement."""
     return {**POLICY, "Statement": [*POLICY["Statement"], {"Effect": "Allow", **statement}]}
 
 
@@ -93,7 +93,7 @@ def _if_exists(key: str, pattern: str) -> Document:
 
 
 def _account_by(operator: str) -> Document:
-    """Return the pinning conditions, with another operator for the account."""
+    """Return the conditions that pin the application, with a different operator for the account."""
     return {operator: PINNED["StringEquals"], "ArnEquals": PINNED["ArnEquals"]}
 
 
@@ -102,7 +102,7 @@ def _with_aws(*principals: str) -> Document:
 
 
 def _elsewhere(document: Document) -> Document:
-    """Return a document for another partition."""
+    """Return a document for a different partition."""
     return json.loads(json.dumps(document).replace("arn:aws:", "arn:aws-us-gov:"))
 
 
@@ -110,7 +110,7 @@ def _allowing(action: object, resource: object = "*", **others: Any) -> Declared
     return Declared(policy=extended(Action=action, Resource=resource, **others))
 
 
-# The statements that the rows change: of the trust policy and of the role policy, by Sid; and three that
+# The statements that the rows change, by Sid: from the trust policy and the role policy, and three that
 # a row adds to the role policy.
 _TRUST: Final = "AllowsAmazonQServicePrincipal"
 _SECRET: Final = "AllowsAmazonQToGetSecret"
@@ -154,7 +154,7 @@ def _roles(*rows: Row) -> dict[str, tuple[Declared, set[str]]]:
 
 
 def _role(sid: str, element: str, value: object) -> Declared:
-    """Return a role with one element of a statement changed; NotAction replaces Action, and so on."""
+    """Return a role with one statement element changed; for example, NotAction replaces Action."""
     changes = {element: value}
     if element.startswith("Not"):
         changes[element.removeprefix("Not")] = None
@@ -368,7 +368,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
     "a policy for administrators": (Declared(attached=ADMINISTRATOR), {"excess"}),
     "a policy for administrators in a list": (Declared(exclusively=[ADMINISTRATOR]), {"excess"}),
 }
-"""Roles that are stopped, each with the mandatory rules that stop it."""
+"""Roles that the pack stops, each with the mandatory rules that stop it."""
 
 
 def _without(text: str) -> Declared:
@@ -378,7 +378,7 @@ def _without(text: str) -> Declared:
 
 
 def _statement(sid: str, **changes: Any) -> Document:
-    """Return a statement of the component's role policy with members changed."""
+    """Return a statement from the component's role policy with some elements changed."""
     (found,) = (statement for statement in POLICY["Statement"] if statement["Sid"] == sid)
     return _changed(found, changes)
 
@@ -450,4 +450,4 @@ RIGHT: Final[Mapping[str, tuple[Declared, set[str]]]] = {
         {"ingest"},
     ),
 }
-"""Roles that are let through, each with the advisory rules that report it."""
+"""Roles that the pack lets through, each with the advisory rules that report it."""

@@ -1,4 +1,4 @@
-"""Test that the guardrails and `roles` agree on which statements are excessive."""
+"""Test that the guardrails and `roles` agree on which statements allow too much."""
 
 import copy
 import functools
@@ -38,11 +38,11 @@ CASES: Final = [
     (POLICY_NAME, "AllowsAmazonQToDecryptSecret"),
     (POLICY_NAME, "AllowsAmazonQToCreateAndDeleteNIForSpecificTag"),
 ]
-"""Statements with conditions of each kind: exact text, ARN, pattern, and key with several values."""
+"""Statements with each kind of condition: exact text, ARN, pattern, and key with several values."""
 
 
 def changed_values(values: list[str]) -> Iterator[list[str]]:
-    """Return other values: the same, in another case, wider, narrower, and none at all."""
+    """Return values to compare: the same, in a different case, wider, narrower, and none at all."""
     yield values
     yield [values[0].swapcase()]
     yield [*values, "another"]
@@ -53,7 +53,7 @@ def changed_values(values: list[str]) -> Iterator[list[str]]:
 
 
 def variants(statement: Document) -> Iterator[Document]:
-    """Return the statement with each condition changed, or with an additional condition."""
+    """Return the statement with each condition changed in turn, and with an additional condition."""
     for operator, keys in statement["Condition"].items():
         for key, given in keys.items():
             values = given if isinstance(given, list) else [given]
@@ -115,7 +115,7 @@ def test_the_guardrails_and_the_comparison_of_roles_agree_on_every_variant(name:
 
 
 def merged(one: Document, other: Document) -> Document:
-    """Return a statement with the actions, the resources, and the conditions of two statements."""
+    """Return a statement with the actions, resources, and conditions from two statements."""
     condition: Document = {}
     for operator, keys in (*one.get("Condition", {}).items(), *other.get("Condition", {}).items()):
         condition[operator] = {**condition.get(operator, {}), **keys}

@@ -1,4 +1,4 @@
-"""Test the rules of the policy pack, without the engine.
+"""Test the policy pack's rules without the engine.
 
 The resources use the proxies of Pulumi's policy SDK, which are neither lists nor dictionaries, and which
 raise an exception for an unknown value.
@@ -48,7 +48,7 @@ CUSTOMER_MANAGED: Final = f"arn:aws:iam::{ACCOUNT}:policy/own"
 
 
 class Declaration(PolicyResource):
-    """A resource and the properties that the program sets."""
+    """A resource, and the properties that the program sets."""
 
     set_by_program: Sequence[str] = ()
 
@@ -56,9 +56,9 @@ class Declaration(PolicyResource):
 def resource(
     kind: str, name: str, props: Mapping[str, Any], *, observed: Sequence[str] = (), **references: Any
 ) -> Declaration:
-    """Return a resource as the SDK gives it to a stack policy.
+    """Return a resource as the SDK passes it to a stack policy.
 
-    The properties that are only `observed` are reported by the provider, and not set by the program. A
+    The provider reports the properties that are only `observed`; the program does not set them. A
     reference is a property whose value comes from other resources.
     """
     declaration = Declaration(
@@ -92,7 +92,7 @@ def role(
 
 
 def role_policy(document: Any = POLICY, of: Any = NAME, name: str = "connector") -> Declaration:
-    """Return a policy of a role, which is a name, or a resource whose name is unknown."""
+    """Return a role's policy; the role is a name, or a resource whose name is unknown."""
     props = {"name": name, "policy": text(document), "role": of if isinstance(of, str) else UNKNOWN}
     references = {} if isinstance(of, str) else {"role": [of]}
     return resource("RolePolicy", f"policy-{name}", props, **references)
@@ -103,7 +103,7 @@ def managed_policy(document: Any = POLICY, **props: Any) -> Declaration:
 
 
 def declared(policies: Declared) -> list[Declaration]:
-    """Return the resources of a role in a preview, with only the values of the program."""
+    """Return a role's resources in a preview, with only the values that the program sets."""
     its_role = role(policies.trust)
     resources = [its_role]
     if policies.managed:
@@ -255,7 +255,7 @@ def test_a_role_may_pass_only_itself_and_only_to_the_service(document: Document)
 def test_no_arn_belongs_to_a_role_with_an_unknown_name():
     its_role = role(name=UNKNOWN)
     assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
-    # A policy with the role's name is not known either.
+    # A policy that contains the role's name is also unknown.
     assert findings(its_role, role_policy(UNKNOWN, its_role)) == {}
     its_role = role(path=UNKNOWN)
     assert set(findings(its_role, role_policy(passing(PASSED), its_role))) == {"excess"}
@@ -304,7 +304,7 @@ def test_no_text_of_a_policy_can_forge_a_line_of_the_report(text: str):
     assert report.splitlines() == [shown, f"expected: {shown}", f"fix: {shown}"]
 
 
-# The permissions of connectors.
+# Connector permissions.
 
 SHARED_SUBNET: Final = f"arn:aws:ec2:{REGION}:666666666666:subnet/subnet-0b2c3d4e5f6071829"
 VALUES: Final = {
@@ -323,13 +323,13 @@ VALUES: Final = {
     "example-documents": "{bucket_name}",
     NAME: "{role}",
 }
-"""The placeholders of the pack, by the values of `documents`."""
+"""The pack's placeholders, by the values in `documents`."""
 
 
 def documents(connector: Connector, *, everything: bool) -> tuple[str, str]:
-    """Return the trust policy and the role policy of the component for a connector.
+    """Return the component's trust policy and role policy for a connector.
 
-    With `everything`, all supported settings are set, otherwise only the required ones.
+    With `everything`, all supported settings are set; otherwise, only the required ones are.
     """
     secret = f"arn:aws:secretsmanager:{REGION}:444444444444:secret:{examples.SECRET_ID}"
     key = f"arn:aws:kms:{REGION}:555555555555:key/{KEY_ID}"
@@ -363,7 +363,7 @@ def test_the_role_of_every_connector_passes(connector: Connector, everything: bo
 
 
 def granted(*policies: str) -> Mapping[Any, set[str]]:
-    """Return the values of conditions, by action, resource, and condition keys."""
+    """Return the condition values, by action, resource, and condition keys."""
     values: dict[Any, set[str]] = defaultdict(set)
     for statement in (
         statement for document in policies for statement in json.loads(document)["Statement"]
@@ -471,7 +471,7 @@ def test_a_managed_policy_of_the_stack_is_checked_however_it_is_named(by_referen
 def test_a_policy_belongs_only_to_the_role_that_it_names():
     assert findings(role(name="qbusiness-other"), role_policy(ANY_SECRET)) == {}
     first, second = role(urn="first", name="qbusiness-1"), role(urn="second", name="qbusiness-2")
-    # Its role's name was chosen from the names of both.
+    # The role that it names was chosen from the names of both.
     props = {"role": "qbusiness-2", "policy": text(ANY_SECRET)}
     chosen = resource("RolePolicy", "policy", props, role=[first, second])
     names = [role.name for role in roles_of([first, second, chosen], {}) if role.policies]
@@ -493,7 +493,7 @@ def test_the_names_of_roles_are_not_case_sensitive():
 
 
 def observed(**props: Any) -> Declaration:
-    """Return a role after an import, refresh, or update: the provider reports all its policies."""
+    """Return a role after an import, refresh, or update: the provider reports all of its policies."""
     return role(**props, observed=("inlinePolicies", "managedPolicyArns"))
 
 
@@ -501,7 +501,7 @@ def test_declared_policies_that_the_provider_also_reports_are_counted_once():
     long = extended(Action="ec2:DescribeVpcs", Resource="*", Sid="x" * (MAXIMUM_INLINE_SIZE // 2))
     inline = [{"name": "connector", "policy": text(long)}]
     assert findings(observed(inlinePolicies=inline), role_policy(long)) == {}
-    # The same where the program declares one inside the role as well.
+    # The same if the program also declares a policy inside the role.
     other = {"name": "other", "policy": golden("minimal-role-policy")}
     assert findings(role(inlinePolicies=[*inline, other]), role_policy(long)) == {}
 
@@ -697,7 +697,7 @@ MALFORMED: Final[Mapping[str, tuple[Any, str]]] = {
 def test_a_malformed_document_is_reported_and_breaks_nothing(document: Any, problem: str):
     (finding,) = findings(role(), role_policy(document))["readable"]
     assert f"one of the role's policies is not a policy document: {problem}" in finding.message
-    # As a trust policy it names no service: the role's policies name the actions of one.
+    # As a trust policy, it names no service, but the role's policies name a service's actions.
     assert set(findings(role(document), role_policy())) == {"readable"}
     assert findings(role(document)) == {}
 

@@ -1,4 +1,4 @@
-"""Test the policy pack on the engine: a role that is too wide is stopped before it is created."""
+"""Test the policy pack on the engine: it stops a role that allows too much before it is created."""
 
 import json
 import re
@@ -67,7 +67,7 @@ for name, declared in json.loads({roles!r}).items():
         managed_policy_arns=declared["managed"] or None,
     )
 """
-"""The declaration of roles that have their policies as properties."""
+"""A declaration of roles whose policies are properties."""
 ADOPTED: Final = f"""
 import pulumi
 from components.connector_role import ConnectorRole
@@ -86,14 +86,14 @@ for name, exclusive in (("shared", False), ("owned", True)):
     given |= dict(role_name="qbusiness-" + name, exclusive_policies=exclusive)
     ConnectorRole(name, given, pulumi.ResourceOptions(transforms=[keep]))
 """
-"""The import of two roles, of which the stack owns all policies of the second."""
+"""The import of two roles; the stack owns all of the second role's policies."""
 
 
 class Violation(NamedTuple):
-    """The engine's report of a finding."""
+    """The engine's report about a finding."""
 
     role: str
-    """The name of the role in the program."""
+    """The role's name in the program."""
     rule: str
     level: str
 
@@ -104,9 +104,9 @@ def raw(
     inside: Mapping[str, Mapping[str, Any]] | None = None,
     program: str = PROGRAM,
 ) -> Stack:
-    """Create a stack that declares roles directly, like templates.
+    """Create a stack that declares roles directly, as templates do.
 
-    The policies of those `inside` are properties of the role.
+    For the roles in `inside`, the policies are properties of the role.
     """
     texts = {
         name.replace(" ", "_"): declared.as_text(number)
@@ -121,7 +121,7 @@ def raw(
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Copy the pack to another directory, with the tests' packages instead of an installation."""
+    """Copy the pack to a different directory, with the tests' packages in place of an installation."""
     copy = tmp_path_factory.mktemp("guardrails") / "pack"
     shutil.copytree(PROJECT / "guardrails", copy, ignore=shutil.ignore_patterns("venv", "__pycache__"))
     (copy / "venv").symlink_to(PROJECT / "venv")
@@ -134,7 +134,7 @@ def up(stack: Stack, pack: Path, *options: str) -> tuple[int, str]:
 
 
 def violations(stack: Stack) -> list[Violation]:
-    """Return the violations of the last operation on the stack."""
+    """Return the violations from the last operation on the stack."""
     events = map(json.loads, (stack.directory / "events.json").read_text().splitlines())
     return [
         Violation(
@@ -191,7 +191,7 @@ def test_each_correct_role_passes(
         for name, (declared, _) in RIGHT.items()
     }
     stack = raw(new_stack, roles)
-    # A role that the stack only reads is not checked, as the page says.
+    # As the page says, a role that the stack only reads is not checked.
     everybody = json.dumps(trust(Principal="*"))
     aws.iam.create_role(RoleName="qbusiness-read", AssumeRolePolicyDocument=everybody)
     stack.write_program(f'{stack.program}\naws.iam.Role.get("read", "qbusiness-read")\n')
@@ -232,7 +232,8 @@ def test_an_unknown_value_in_a_preview_breaks_nothing_and_the_update_checks_it(
     exit_code, text = up(stack, pack)
     assert exit_code != 0
     assert text.count("allows secretsmanager:GetSecretValue on") == 1
-    # Too late, as the page says: values unknown to the preview are checked after the creation.
+    # As the page says, this is too late: values that the preview does not know are checked after
+    # creation.
     assert aws.roles() == ["qbusiness-0"]
 
 
@@ -273,7 +274,7 @@ def test_a_role_that_was_made_too_wide_by_hand_is_found_in_the_state_without_the
         done = stack.run("policy", "analyze", "--policy-pack", str(pack), *source, check=False)
         return done.returncode, re.findall(r"- \[(.*?)\]  (\S+)", done.stdout)
 
-    # The state knows only what an update or a refresh has read.
+    # The state contains only the values that an update or a refresh has read.
     assert analyze("--stack", stack.name) == (0, [])
     stack.operate("refresh", "--yes")
     exit_code, found = analyze("--stack", stack.name)
@@ -322,7 +323,7 @@ role = aws.iam.Role(
 policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
 aws.iam.RolePolicy("policy", role=role.name, policy=policy)
 """
-"""A role as in many templates."""
+"""A role like the ones in many templates."""
 
 
 def test_the_page_shows_a_part_of_the_report_on_a_role_as_in_many_templates(
@@ -332,7 +333,7 @@ def test_the_page_shows_a_part_of_the_report_on_a_role_as_in_many_templates(
     preview = stack.preview("--policy-pack", str(pack), check=False)
     assert preview.exit_code != 0
     shown = preview.text[preview.text.index("Policies:") :]
-    # The pack's directory, the project and the stack have other names here.
+    # The pack's directory, the project, and the stack have different names here.
     shown = shown.replace(str(pack), "guardrails").replace(stack.name, "dev")
     shown = shown.replace("qbusiness-aem-connector", "PROJECT")
     shown = "\n".join(line.rstrip() for line in shown.splitlines())

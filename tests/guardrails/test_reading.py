@@ -1,11 +1,11 @@
-"""Test how the guardrails and `roles` read policies: against the policy simulator, and for soundness.
+"""Test how the guardrails and `roles` read policies, against the policy simulator and for soundness.
 
-"Yes" and "no" must be IAM's answer for any values of the unknown parts of a request. The
+"Yes" and "no" must be IAM's answer whatever the values of a request's unknown parts are. The
 simulator differs from IAM's documentation in three cases, which are left out: dates in seconds,
-addresses compared with ranges of the other family, and variables without a value under a negated
+addresses compared with ranges of the other IP version, and variables without a value under a negated
 operator.
 
-With HYPOTHESIS_PROFILE=full, this tries thirty times as many cases, others each time.
+With HYPOTHESIS_PROFILE=full, this tries thirty times as many cases, and different ones each time.
 """
 
 import json
@@ -82,7 +82,7 @@ KEYS: Final[dict[str, tuple[tuple[Any, ...], tuple[str, ...], tuple[str, ...]]]]
     ),
     "aws:TagKeys": ((["a"], ["a", "b"], ["b", "c"]), ("a", "b", "a*"), _STRINGS),
 }
-"""The values of requests, the values of conditions, and the operators, by key."""
+"""The values in requests, the values in conditions, and the operators, by key."""
 
 
 def generators(number: int) -> Iterator[Random]:
@@ -160,7 +160,7 @@ def generated_context(random: Random) -> Values:
 
 
 def known(context: Values) -> Context:
-    """Return a completely known context: unlisted keys are absent."""
+    """Return a context that is completely known: unlisted keys are absent."""
     values = {
         key.lower(): tuple(map(Text, value if isinstance(value, list) else [value]))
         for key, value in context.items()
@@ -179,7 +179,7 @@ def decided(document: Document, asked: Request, kind: Kind = Kind.IDENTITY) -> T
 
 
 def compare(cases: list[tuple[Document, Values]], found: list[Truth], questions: list[Any]) -> None:
-    """Compare the answers with those of the simulator; at least half must be known."""
+    """Compare the answers with the simulator's; at least half of them must be known."""
     wrong = [
         (*case, ours, answer)
         for case, ours, answer in zip(cases, found, ask(questions), strict=True)

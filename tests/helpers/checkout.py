@@ -1,4 +1,4 @@
-"""Run the commands of the project in a checkout, like a user."""
+"""Run the project's commands in a checkout, as a user does."""
 
 import json
 import os
@@ -18,13 +18,13 @@ def execute(
     directory: Path, *command: str, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command and return the output that a user sees."""
-    # Do not pass the variables of `make test` on to the make under test.
+    # Do not pass on the variables of `make test` to the `make` under test.
     own = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
     return run(directory, command, {**own, "PWD": str(directory), **variables}, check=check)
 
 
 MAKE: Final = "make -o venv/development-installed -o venv/roles-installed -o venv/sandbox-installed"
-"""The `make` command, which treats the packages, which checkouts share, as up to date."""
+"""The `make` command; it treats the packages, which checkouts share, as up to date."""
 
 
 def make(
@@ -38,13 +38,13 @@ def in_sandbox(directory: Path, *command: str) -> str:
 
 
 def aws(directory: Path) -> Aws:
-    """Return the account of the sandbox of a checkout."""
+    """Return the account in a checkout's sandbox."""
     port = json.loads((directory / ".sandbox" / "aws" / "server.json").read_text())["port"]
     return Aws({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
 
 
 def type_in_a_shell(checkout: Path, *lines: str, **variables: str) -> str:
-    """Type commands into a shell of the sandbox, each at a prompt, and return the screen."""
+    """Type commands into a sandbox shell, each at a prompt, and return the screen."""
     keyboard, terminal = pty.openpty()
     with subprocess.Popen(
         ["venv/bin/python", "-m", "sandbox", "shell"],

@@ -1,4 +1,4 @@
-"""List the facts of AWS's pages about each connector, independently of the program."""
+"""List the facts on AWS's pages about each connector, independently of the program."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -7,18 +7,18 @@ from evidence.connector_calls import SHAPES, Options
 
 
 class Facts(NamedTuple):
-    """A connector, by the name in the address of its IAM role page."""
+    """A connector, by the name in its IAM role page's URL."""
 
     name: str
     types: str
-    """Values of `type` in CreateDataSource's configuration, the newest first, separated by commas."""
+    """Values of `type` in CreateDataSource's configuration, newest first, separated by commas."""
     secret: str
     bucket: str
     vpc: str
     status: str
 
 
-# A bucket that is required is the data source itself: only these pages let the role pass roles. The
+# A required bucket is the data source itself: only these pages let the role pass roles. The
 # pages of exchange, onedrive-original, onedrive-new and github-cloud have no bucket, but the
 # configuration of these may name one.
 _TABLE: Final = """
@@ -72,7 +72,7 @@ FACTS: Final = {row.split()[0]: Facts(*row.split()) for row in _TABLE.strip().sp
 
 
 def shapes(facts: Facts) -> Iterator[Options]:
-    """Return a role of each shape that the connector can have."""
+    """Return a role of each shape that the connector's roles can have."""
     may_have = {
         "required": {True},
         "optional": {True, False},

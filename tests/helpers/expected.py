@@ -1,4 +1,4 @@
-"""Compose the expected role policies for any options from the statements in golden/."""
+"""Compose the expected role policy for any options from the statements in golden/."""
 
 import copy
 import json
@@ -12,7 +12,7 @@ Statement = dict[str, Any]
 
 
 def role_policy(options: Options, role_name: str = ROLE_NAME) -> dict[str, Any]:
-    """Return the role policy of every connector that accepts these options."""
+    """Return the role policy for any connector that accepts these options."""
     (deletion,) = statements("default", "DeleteTaggedNI")
     page = statements("s3-v1" if options.bucket_is_source else "confluence-server")
     included = filled([*page, deletion], options)
@@ -32,9 +32,9 @@ def statements(name: str, part_of_sid: str = "") -> list[Statement]:
 
 
 def filled(written_out: Iterable[Statement], options: Options) -> list[Statement]:
-    """Return the statements that the options include, with the ARNs of the options."""
+    """Return the statements that the options include, with the options' ARNs."""
     objects = f"{options.bucket_arn}/*"
-    # The option that includes a statement, and its resources if they differ.
+    # The option that includes a statement, and the statement's resources if they differ.
     changing = {
         "GetS3Objects": (options.bucket_arn, [objects]),
         "GetObjectfromS3": (options.bucket_arn, [objects]),

@@ -1,7 +1,7 @@
 """Make IAM fail, wait, or lag with proxies in front of it.
 
-The proxy microburst, which knows AWS's protocols, makes calls fail; a gate delays calls until a
-test opens it; a replica answers with what was true before.
+The proxy microburst, which supports AWS's protocols, makes calls fail; a gate delays calls until a
+test opens it; a replica repeats earlier responses.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ class Proxy:
         self.url = f"http://127.0.0.1:{port}"
 
     def set_rules(self, *rules: dict[str, Any]) -> None:
-        """Replace the rules: each names an operation of IAM and its effect."""
+        """Replace the rules: each names an IAM operation and an effect."""
         self._call("POST", "rules", [{"service": "iam", **rule} for rule in rules])
         self._call("DELETE", "fired")
 
     def fired(self) -> list[str]:
-        """Return the operation and action of each applied rule."""
+        """Return the operation and action of each rule that was applied."""
         return [f"{fault['operation']} {fault['action']}" for fault in self._call("GET", "fired")]
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
@@ -58,7 +58,7 @@ async def _started(upstream: str) -> web.AppRunner:
 
 @contextmanager
 def proxy(upstream: str) -> Generator[Proxy]:
-    """Run a proxy in a thread, which ends with the context or the process of the tests."""
+    """Run a proxy in a thread that ends with the context or the tests' process."""
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -73,13 +73,13 @@ def proxy(upstream: str) -> Generator[Proxy]:
 
 
 class Stop(NamedTuple):
-    """A call of IAM that waits at a gate."""
+    """An IAM call that is waiting at a gate."""
 
     action: str
     executed: bool = False
-    """Whether IAM has executed the call that waits."""
+    """Whether IAM has executed the waiting call."""
     role: str = ""
-    """The first characters of the role's name."""
+    """The beginning of the role's name."""
 
 
 class Gate:
@@ -103,7 +103,7 @@ class Gate:
 
 @contextmanager
 def gate(upstream: str, *stops: Stop, applied: bool = False) -> Generator[Gate]:
-    """Run a gate in front of IAM; calls that wait at the end of the context get no response.
+    """Run a gate in front of IAM; calls that are waiting when the context ends get no response.
 
     By default, each CreateRole waits, before or after IAM has `applied` it.
     """
@@ -129,7 +129,7 @@ def gate(upstream: str, *stops: Stop, applied: bool = False) -> Generator[Gate]:
         def passes(self) -> bool:
             closed.arrived.release()
             closed.settled.wait()
-            # A waiting caller sends nothing; one that retries has closed its connection.
+            # A waiting caller sends nothing; a caller that retries has closed its connection.
             disconnected = select([self.connection], [], [], 0)[0]
             return closed.opened and not disconnected
 
@@ -141,7 +141,7 @@ def gate(upstream: str, *stops: Stop, applied: bool = False) -> Generator[Gate]:
 
 
 class Replica:
-    """IAM behind a replica, which repeats its last answer to each read while it lags."""
+    """IAM behind a replica, which repeats its last response to each read while it lags."""
 
     def __init__(self) -> None:
         self.url = ""

@@ -1,9 +1,9 @@
 # ruff: noqa: E501 a table is read by its columns
-"""Plant faults that a user would meet, one at a time, and check that a test finds each.
+"""Plant faults that users would encounter, one at a time, and check that a test finds each of them.
 
-Each fault names the cheapest test that finds it. Run this after tests were rewritten or removed:
+Each fault names the cheapest test that finds it. Run this after you rewrite or remove tests:
 `python -m tests.helpers.faults_planted [PATTERN...]` tries the faults whose name, file, or test contains one
-of the patterns, by default all. The faults are planted in a copy of the tracked files, never here.
+of the patterns, by default all faults. They are planted in a copy of the tracked files, never here.
 """
 
 import shutil
@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 from sandbox.environment import PROJECT
 
 LINKED: Final = ("venv", "tests/node_modules", ".sandbox/engine")
-"""Packages and programs that the copy shares with this checkout."""
+"""The packages and programs that the copy shares with this checkout."""
 TESTS_FAILED: Final = 1
-"""Exit code of pytest; others mean that there is no such test, or that it was not run."""
+"""Pytest's exit code; others mean that there is no such test, or that it was not run."""
 
 
 class Fault(NamedTuple):
@@ -604,7 +604,7 @@ FAULTS: Final = (
         "return FINE",
         "tests/roles/check/test_boundary.py::test_a_boundary_under_an_unknown_condition_is_neither_ok_nor_a_problem",
     ),
-    # The guardrails, and the reading of policies.
+    # The guardrails and the policy reader.
     Fault(
         "sts:AssumeRoleWithWebIdentity passes the pack",
         "guardrails/rules.py",
@@ -789,7 +789,7 @@ FAULTS: Final = (
         '"StringLike": {"iam:PassedToService": "*.amazonaws.com"}',
         "tests/authorization/test_boundary.py::test_the_boundary_stops_a_role_that_allows_everything",
     ),
-    # The roles of continuous integration.
+    # The roles for continuous integration.
     Fault(
         "a pull request may assume the audit role",
         "examples/ci-roles/policies.py",
@@ -931,7 +931,7 @@ FAULTS: Final = (
         "",
         "tests/project/test_workflows.py::test_only_a_tested_tag_becomes_a_release",
     ),
-    # The blocks of the pages.
+    # The code blocks in the pages.
     Fault(
         "recovery deletes a role with a set name",
         "recovery/plan.py",
@@ -1006,7 +1006,7 @@ def copied(directory: Path) -> Path:
 
 
 def outcome(fault: Fault, copy: Path) -> str:
-    """Plant a fault, run its test, and return what happened; empty if the test finds the fault."""
+    """Plant a fault, run its test, and describe the failure; empty if the test finds the fault."""
     file = copy / fault.file
     text = file.read_text(encoding="utf-8")
     if text.count(fault.before) != 1:
@@ -1021,7 +1021,7 @@ def outcome(fault: Fault, copy: Path) -> str:
 
 
 def main() -> int:
-    """Try the faults, and fail if one is not found or does not apply."""
+    """Try the faults, and fail if one is not found or cannot be planted."""
     patterns = sys.argv[1:] or [""]
     with TemporaryDirectory() as directory:
         copy, failed = copied(Path(directory)), False

@@ -1,8 +1,8 @@
-"""Serve Git repositories over HTTPS, like a host on the internet.
+"""Serve Git repositories over HTTPS, like an internet host.
 
-The engine takes packages only from HTTPS addresses. A port in an address would become a part of the name
-of a directory in which Python rejects to create a virtual environment. The server is therefore a proxy
-that answers for every host.
+The engine downloads packages only from HTTPS addresses. A port in an address would become part of the
+name of a directory in which Python does not create virtual environments. The server is therefore a proxy
+that responds for every host.
 """
 
 import datetime as dt
@@ -62,7 +62,7 @@ class _Handler(Handler):
         self.wfile = self.connection.makefile("wb", buffering=0)
 
     def do_GET(self) -> None:  # noqa: N802 http.server calls it
-        """Answer with git http-backend, a CGI program."""
+        """Respond with git http-backend, a CGI program."""
         path, _, query = self.path.partition("?")
         length = int(self.headers.get("Content-Length", 0))
         done = subprocess.run(

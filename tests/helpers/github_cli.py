@@ -1,4 +1,4 @@
-"""Replace `gh issue` and `gh release` of the GitHub CLI, which store their objects in $TEST_GITHUB."""
+"""Replace the GitHub CLI's `gh issue` and `gh release`, and store their objects in $TEST_GITHUB."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 65_536
-"""Maximum number of characters of an issue or a comment on GitHub."""
+"""The maximum number of characters in a GitHub issue or comment."""
 
 
 def command_line() -> argparse.ArgumentParser:

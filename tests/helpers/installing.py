@@ -32,7 +32,7 @@ _PIP: Final = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
 def copy_repository(directory: Path) -> None:
-    """Copy the files of the repository that the package and the plugin need."""
+    """Copy the repository files that the package and the plugin need."""
     for place in (".github", "components", "evidence", "guardrails", "plugin", "recovery", "roles"):
         ignored = shutil.ignore_patterns("venv", "__pycache__")
         shutil.copytree(PROJECT / place, directory / place, ignore=ignored)
@@ -49,7 +49,7 @@ def git(directory: Path, *arguments: str | Path) -> str:
 
 
 def commit(repository: Path) -> str:
-    """Commit the files of a directory, which becomes a repository, and return the commit."""
+    """Make a directory a repository, commit its files, and return the commit."""
     git(repository, "init", "--quiet")
     git(repository, "add", ".")
     git(repository, "commit", "--quiet", "--allow-empty", "--message", "Change")
@@ -57,7 +57,7 @@ def commit(repository: Path) -> str:
 
 
 def tagged_repository(directory: Path) -> Path:
-    """Create a repository of the package with a tag for the version, and return its path."""
+    """Create a repository for the package with a tag for the version, and return its path."""
     repository = directory / "repository"
     repository.mkdir()
     copy_repository(repository)
@@ -82,7 +82,7 @@ def make_separate(directory: Path, project: Mapping[str, object]) -> None:
 
 
 def build_wheel(repository: Path, directory: Path) -> Path:
-    """Build the wheel of a repository in a directory, and return its path."""
+    """Build a repository's wheel in a directory, and return its path."""
     options = ("--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", directory)
     subprocess.run([*_PIP, "--quiet", "wheel", *options, repository], check=True)
     (wheel,) = directory.glob("*.whl")
@@ -90,7 +90,7 @@ def build_wheel(repository: Path, directory: Path) -> Path:
 
 
 def install(package: Path | str, directory: Path, *more: str) -> str:
-    """Install a wheel, a repository, or a requirement into the virtual environment of a directory.
+    """Install a wheel, a repository, or a requirement into a directory's virtual environment.
 
     Return the output.
     """
@@ -101,9 +101,9 @@ def install(package: Path | str, directory: Path, *more: str) -> str:
 
 
 def offline(directory: Path) -> Mapping[str, str]:
-    """Return variables with which Pulumi creates virtual environments from the packages in venv/.
+    """Return variables that make Pulumi create virtual environments from the packages in venv/.
 
-    They name files in the directory: an empty package wheel, which Pulumi installs and nothing needs,
+    They name files in the directory: an empty package wheel, which Pulumi installs but nothing needs,
     and a Python that adds no pip to a virtual environment, which would take ten seconds.
     """
     name = "wheel-1"

@@ -1,4 +1,4 @@
-"""Serve HTTP on loopback during a context, and forward calls to the sandbox."""
+"""Serve HTTP on loopback within a context, and forward calls to the sandbox."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from tests.helpers.support import TIMEOUT
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Handles requests without a log."""
+    """Handles requests without logging them."""
 
     def forward(self, upstream: str, body: bytes) -> tuple[int, bytes]:
         """Forward the request to another server and return the status and response."""
@@ -24,7 +24,7 @@ class Handler(BaseHTTPRequestHandler):
             return error.code, error.read()
 
     def relay(self, upstream: str, body: bytes) -> None:
-        """Forward a request of any method, and send the response, both with their headers."""
+        """Forward a request with any method, and send the response, both with their headers."""
         url, headers = upstream + self.path, dict(self.headers)
         call = Request(url, body or None, headers, method=self.command)  # noqa: S310 on loopback
         try:
@@ -47,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def body(self) -> bytes:
-        """Read the body of the request."""
+        """Read the request's body."""
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def log_message(self, format: str, *args: Any) -> None: ...  # noqa: A002 the name in the base class

@@ -16,13 +16,13 @@ from tests.helpers.support import PROJECT_NAME, in_one_line
 
 STACK: Final = "test"
 _LOOP: Final = asyncio.new_event_loop()
-# An Output belongs to the event loop that is set when it is created, which may be before a run.
+# An Output belongs to the event loop that is set when the Output is created, perhaps before a run.
 asyncio.set_event_loop(_LOOP)
 # A failed program leaves futures with its error, which Deployment has recorded. Do not report them again
 # when Python collects them, possibly during another test. (Printing their tracebacks even breaks
 # code that Python 3.11 is compiling at that moment: python/cpython#106905.)
 _LOOP.set_exception_handler(lambda _loop, _context: None)
-# No test reads the position of a resource in the source. To find it takes a third of a run.
+# No test reads a resource's position in the source, and finding it takes a third of a run.
 mock.patch("pulumi.runtime.resource._get_stack_trace", source_pb2.StackTrace).start()
 
 
@@ -36,7 +36,7 @@ class Registration(NamedTuple):
 
 
 class Upstream(pulumi.CustomResource):
-    """A resource with an Output for a component; in a preview, the value is unknown."""
+    """A resource with an Output for a component; in a preview, the Output's value is unknown."""
 
     value: pulumi.Output[Any]
 
@@ -58,19 +58,19 @@ class Deployment(pulumi.runtime.Mocks):
     ) -> None:
         self.preview = preview
         self.existing = existing
-        """Whether a preview knows the outputs of the role, as for an existing role."""
+        """Whether a preview knows the role's outputs, as for an existing role."""
         self.account = account
-        """None is the account of a provider with an unknown configuration, which answers no function."""
+        """None stands for a provider with an unknown configuration, whose functions return nothing."""
         self.partition = partition
         self.registrations: list[Registration] = []
         self.outputs: dict[str, Mapping[str, Any]] = {}
         self.raw_outputs: dict[str, Any] = {}
-        """The inputs as sent, with the markers of secrets."""
+        """The inputs as sent, with secret markers."""
         self.invokes: list[resource_pb2.ResourceInvokeRequest] = []
         self.warnings: list[str] = []
         self.infos: list[str] = []
         self.error: Exception | None = None
-        # Pulumi keeps its settings, its configuration and its stack in context variables.
+        # Pulumi keeps its settings, its configuration, and its stack in context variables.
         contextvars.copy_context().run(self._run, program)
 
     def _run(self, program: Callable[[], object]) -> None:
@@ -112,7 +112,7 @@ class Deployment(pulumi.runtime.Mocks):
 
     @property
     def documents(self) -> tuple[str, str]:
-        """The trust policy and the role policy, each in one line."""
+        """The trust policy and the role policy, each on one line."""
         return in_one_line(self.role["assumeRolePolicy"]), in_one_line(self.role_policy["policy"])
 
     @property
@@ -171,7 +171,7 @@ class _Monitor(MockMonitor):
 
 
 class _Collector(logging.Handler):
-    """Collects the messages of one level."""
+    """Collects the messages at one level."""
 
     def __init__(self, level: int, messages: list[str]) -> None:
         super().__init__(level)

@@ -1,8 +1,8 @@
-"""Count the mutants that the tests detect, in each room.
+"""Count the mutants that the tests detect in each room, which is a directory or module.
 
-mutmut writes the mutants and runs the tests that reach them. A mutant that survives is listed. No test
-can detect mutants of some kinds. All mutants take hours: `python -m tests.helpers.mutation PATTERN...`
-tries those whose names match, for example one in ten of a room with 'guardrails.*7'.
+mutmut writes the mutants and runs the tests that reach them. Surviving mutants are listed. No test
+can detect some kinds of mutants. All mutants take hours: `python -m tests.helpers.mutation PATTERN...`
+tries mutants whose names match, for example one in ten of a room's with 'guardrails.*7'.
 """
 
 import re
@@ -13,17 +13,17 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 GOALS: Final = {"components": 0.95, "guardrails": 0.8, "roles.check": 0.8}
-"""The share of the detectable mutants of a room that tests have to kill."""
+"""The share of a room's detectable mutants that tests must kill."""
 REASONS: Final = {
     "only for the type checker": re.compile(r'\bcast\((?:"[^"]*"|None)'),
 }
-"""Parts of a line whose changes no test can detect."""
+"""Parts of lines in which no test can detect changes."""
 ELSEWHERE: Final = {
     "the tests on the engine check the order": "depends_on=[policy]",
     "the mocks do not record the resource of a warning": "pulumi.warn(warning, ",
     "the arguments always have the same length": "strict=True",
 }
-"""The reason and the text of lines whose changes mutmut's tests cannot detect."""
+"""Lines in which mutmut's tests cannot detect changes, with the reason."""
 AT_IMPORT: Final = ("x_camel_case__", "x__id_or_arn__", "x__one_of__")
 """Functions that run at import, before mutmut changes them."""
 
@@ -34,7 +34,7 @@ class Survivor(NamedTuple):
     name: str
     change: str
     reason: str
-    """The reason why no test can detect the mutant; empty if a test could."""
+    """Why no test can detect the mutant; empty if a test could."""
 
 
 def survivors() -> Iterator[Survivor]:

@@ -1,7 +1,7 @@
-"""Load the modules of the policy pack once; a pytest plugin of the mutation run.
+"""Load the policy pack's modules once; a pytest plugin for the mutation run.
 
-The pack runs apart and imports `rules` and `iam`; `roles` imports `guardrails.iam`. mutmut identifies a
-function by the path of its file, as `guardrails.rules`.
+The pack runs separately and imports `rules` and `iam`; `roles` imports `guardrails.iam`. mutmut
+identifies a function by the path of its file, as `guardrails.rules`.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Run the commands of the pages in docs/."""
+"""Run the commands on the pages in docs/."""
 
 import json
 import re
@@ -16,36 +16,36 @@ PAGES: Final = (
     ADOPT,
     PROJECT / "docs" / "operations.md",
 )
-"""The pages for the operator of an existing stack or role."""
+"""The pages for operators of an existing stack or role."""
 
 
 def prose(section: str, *pages: Path) -> str:
-    """Return the text of a section, by its heading; by default of one of PAGES."""
+    """Return a section's text by its heading, by default from one of PAGES."""
     text = "".join(page.read_text() for page in pages or PAGES)
     text = re.split(rf"^#+ {re.escape(section)}$", text, flags=re.MULTILINE)[1]
     return re.split(r"^#+ ", text, maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def commands(section: str, *pages: Path) -> str:
-    """Return the shell commands of a section."""
+    """Return a section's shell commands."""
     return "\n".join(blocks("sh", prose(section, *pages)))
 
 
 def blocks(language: str, text: str) -> list[str]:
-    """Return the blocks of code in a language, without the indentation in a list."""
+    """Return the code blocks in a language, without the indentation from lists."""
     found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", text, flags=re.MULTILINE | re.DOTALL)
     return [re.sub(f"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
 
 
 def with_values(script: str, values: Mapping[str, str]) -> str:
-    """Return a script that exports these values in place of those of the page."""
+    """Return a script that exports these values in place of the page's values."""
     for name, value in values.items():
         script = re.sub(rf"^(export .*\b{name}=)\S+", rf"\g<1>{value}", script, flags=re.MULTILINE)
     return script
 
 
 def read_actions(command: str) -> set[str]:
-    """Return the actions that the page grants to a command of `roles`."""
+    """Return the actions that the page grants to one of the commands in `roles`."""
     (policy,) = blocks("json", prose("Read permissions", PROJECT / "docs" / "audit.md"))
     granted = [each["Action"] for each in json.loads(policy)["Statement"] if command in each["Sid"]]
     return {
@@ -54,22 +54,22 @@ def read_actions(command: str) -> set[str]:
 
 
 def page_path(stack: Stack) -> str:
-    """Return a PATH that contains the programs on the pages."""
-    # Use this Python: the shim of a version manager is slow to start.
+    """Return a PATH that contains the programs that the pages use."""
+    # Use this Python, because a version manager's shim is slow to start.
     return f"{AWS_CLI}:{Path(sys.executable).parent}:{stack.environment['PATH']}"
 
 
 def run_section(
     stack: Stack, section: str, *pages: Path, check: bool = True, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the commands of a section, in a session that begins as on the page of operations.
+    """Run a section's commands in a session that begins as on the operations page.
 
-    The variables replace those that the commands export. Stop at the first failure.
+    The variables replace the ones that the commands export. Stop at the first failure.
     tests/docs/test_pasting.py pastes the commands into interactive shells.
     """
     script = with_values(commands(section, *pages), variables)
     assert script, f"the page has no commands under '{section}'"
-    # Without the pauses for IAM: the sandbox shows every change at once.
+    # Without the pauses for IAM, because the sandbox shows every change at once.
     script = f"sleep() {{ :; }}\n{script}"
     session = {"PATH": page_path(stack), "PULUMI_RUN_PROGRAM": "true", **variables}
     return stack.execute("sh", "-euc", script, check=check, **session)

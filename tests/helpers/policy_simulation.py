@@ -1,4 +1,4 @@
-"""Decide on iam:SimulatePrincipalPolicy by the policy simulator, with the policies in moto's IAM."""
+"""Decide on iam:SimulatePrincipalPolicy with the policy simulator and the policies in moto's IAM."""
 
 import json
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def _decisions(policy: Any, simulation: Simulation) -> dict[str, str]:
 
 
 def _policies(principal: str) -> tuple[dict[str, Any], Any]:
-    """Return the identity policies of a role or user, and its boundary."""
+    """Return a role's or user's identity policies, and its boundary."""
     iam: Any = iam_backends[ACCOUNT]["aws"]
     name = principal.rpartition("/")[2]
     entity = iam.get_role(name) if ":role/" in principal else iam.users[name]
@@ -47,7 +47,7 @@ def _document(policy: Any) -> Any:
 def _result(
     action: str, decisions: Mapping[str, Mapping[str, str]], bounded: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Combine the decisions of all policies as IAM does."""
+    """Combine all policies' decisions as IAM does."""
     by_policy = {name: of_policy[action] for name, of_policy in decisions.items()}
     bound = bounded.get(action, "Allowed")
     if "ExplicitlyDenied" in (*by_policy.values(), bound):

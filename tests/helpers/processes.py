@@ -16,7 +16,7 @@ from tests.helpers.support import TIMEOUT
 def run(
     directory: Path, command: Sequence[str], environment: Mapping[str, str], *, check: bool
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command and return its output, standard error included.
+    """Run a command and return its output, including standard error.
 
     Print the output too, so that pytest shows it with a failed test.
     """
@@ -33,7 +33,7 @@ def run(
         try:
             output, _ = process.communicate()
         except BaseException:
-            # Let Pulumi finish its calls, so that it creates nothing after the test.
+            # Let Pulumi finish its calls, so that it does not create anything after the test.
             os.killpg(process.pid, signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
                 process.communicate(timeout=TIMEOUT)
@@ -47,13 +47,13 @@ def run(
 
 
 def show(text: str) -> None:
-    """Print a line in the order of the output of other processes."""
+    """Print a line in order with other processes' output."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def eventually(happens: Callable[[], object], condition: str) -> None:
-    """Wait until a condition holds; fail after the timeout."""
+    """Wait until a condition is true; fail after the timeout."""
     deadline = time.monotonic() + TIMEOUT
     while not happens():
         assert time.monotonic() < deadline, f"not in {TIMEOUT:.0f} seconds: {condition}"
@@ -61,12 +61,12 @@ def eventually(happens: Callable[[], object], condition: str) -> None:
 
 
 def commands_in(directory: Path) -> list[str]:
-    """Return the commands of the processes that work in a directory."""
+    """Return the commands of the processes whose working directory is in a directory."""
     return _commands(lambda process: (process / "cwd").readlink() == directory)
 
 
 def commands_with(variable: str) -> list[str]:
-    """Return the commands of the processes that have a variable, as `NAME=value`."""
+    """Return the commands of the processes that have a variable, given as `NAME=value`."""
     return _commands(
         lambda process: variable.encode() in (process / "environ").read_bytes().split(b"\0")
     )

@@ -1,7 +1,7 @@
-"""Replace AWS for `python -m roles`: Amazon Q Business as in the sandbox, the rest by moto.
+"""Replace AWS for `python -m roles`: Amazon Q Business as in the sandbox, and moto for the rest.
 
-Calls are recorded, and a test can set other answers. A call or an answer that does not fit botocore's
-model of the service fails the test, unless the test spoils it.
+Calls are recorded, and a test can set other responses. A call or response that does not match botocore's
+service model fails the test, unless the test changes it on purpose.
 """
 
 import functools
@@ -35,7 +35,7 @@ from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 from sandbox.qbusiness import QBusiness, parse
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
-# Once for all tests: moto's applications take long to create and keep nothing, and so do RSA keys.
+# Once for all tests: moto's applications and RSA keys take long to create, and keep no state.
 _moto = functools.cache(create_backend_app)
 kms.generate_private_key = functools.cache(kms.generate_private_key)  # pyright: ignore[reportPrivateImportUsage]
 
@@ -44,9 +44,9 @@ _BUCKET_ACTIONS = {
     "location": "GetBucketLocation",
     "policy": "GetBucketPolicy",
 }
-"""The IAM names of the operations on a bucket, by their query."""
+"""The IAM names for the operations on a bucket, by their query."""
 _PATH_ACTIONS = {"/policy/validation": "ValidatePolicy"}
-"""The operations of IAM Access Analyzer, by their path."""
+"""IAM Access Analyzer's operations, by their path."""
 
 
 class Simulation(NamedTuple):
@@ -59,7 +59,7 @@ class Simulation(NamedTuple):
 
     @classmethod
     def read(cls, parameters: Mapping[str, str]) -> "Simulation":
-        """Read the parameters of the call, in the form of the query protocol."""
+        """Read the call's parameters in the query protocol's format."""
 
         def members(prefix: str) -> list[str]:
             pattern = re.compile(rf"{re.escape(prefix)}\.member\.\d+")
@@ -79,38 +79,38 @@ Decide = Callable[[Simulation], Mapping[str, Mapping[str, Any]]]
 
 
 class Server:
-    """One account, and the calls of all services."""
+    """One account, and the calls to all services."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.qbusiness = QBusiness(ACCOUNT, REGION)
         self.other_regions: dict[str, QBusiness] = {}
-        """Amazon Q Business by Region, if a Region has resources of its own."""
+        """Amazon Q Business by Region, for Regions that have their own resources."""
         self.qbusiness.add(APPLICATION_ID, displayName="Docs")
         self.qbusiness.add(APPLICATION_ID, INDEX_ID, displayName="Main")
         self.rejections: dict[str, tuple[int, str]] = {}
         """Status and error code, by action."""
         self.said = "by the test"
-        """The end of the message of every rejection."""
+        """The end of every rejection's message."""
         self.answers: dict[str, Mapping[str, Any]] = {}
-        """Answer instead of moto's, by action."""
+        """Responses to use in place of moto's, by action."""
         self.bucket_owner = ACCOUNT
-        """The account that has every bucket; moto does not ask for it."""
+        """The account that owns every bucket; moto does not ask for it."""
         self.decide: Decide = lambda _: {}
-        """Decisions of iam:SimulatePrincipalPolicy by action; those that it leaves out are allowed."""
+        """iam:SimulatePrincipalPolicy's decisions by action; actions that are not listed are allowed."""
         self.pages: dict[str, int] = {}
-        """Status of an HTML page that answers instead of an API, by action."""
+        """The status of an HTML page that is sent in place of the API's response, by action."""
         self.spoil: dict[str, Callable[[bytes], bytes]] = {}
-        """A change to the body of an answer, which need not fit the model then, by action."""
+        """A change to a response's body, which then need not match the model, by action."""
         self.fill: dict[str, Callable[[], None]] = {}
-        """Functions that create the resources of a service at its first call, by service."""
+        """Functions that create a service's resources on its first call, by service."""
         self._filling = threading.Lock()
         self.resets: set[str] = set()
-        """Actions whose connection ends without an answer."""
+        """Actions whose connection ends without a response."""
         self.calls: list[str] = []
         """Actions such as `iam:GetRole`."""
         self.misfits: list[str] = []
-        """Calls and answers that do not fit the model."""
+        """Calls and responses that do not match the model."""
 
     def add(self, identifier: str = DATA_SOURCE_ID, kind: str = "AEM", **more: Any) -> None:
         """Add a data source to the index."""
@@ -119,7 +119,7 @@ class Server:
         )
 
     def data_source(self, identifier: str = DATA_SOURCE_ID) -> dict[str, Any]:
-        """Return the answer of GetDataSource, to be changed."""
+        """Return GetDataSource's response, for the test to change."""
         return self.qbusiness.resources[APPLICATION_ID, INDEX_ID, identifier]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -143,12 +143,12 @@ class Server:
                 answer = Response.from_app(answer, environ)
                 answer.set_data(spoil(answer.get_data()))
         except Exception as error:
-            self.misfits.append(repr(error))  # the code under test may take it for an outage
+            self.misfits.append(repr(error))  # the code under test may mistake it for an outage
             raise
         return answer(environ, start_response)
 
     def _answer(self, service: str, operation: str, request: Request) -> Response | None:
-        """Return an answer of this server; None leaves it to moto."""
+        """Return this server's own response; None leaves the call to moto."""
         action = f"{service}:{operation}"
         owner = request.headers.get("x-amz-expected-bucket-owner", self.bucket_owner)
         if action in self.pages:
@@ -170,7 +170,7 @@ class Server:
         return answer
 
     def _simulate(self, request: Request) -> Response:
-        """Answer with a decision for each action on the resource of the call."""
+        """Respond with a decision for each action on the call's resource."""
         simulation = Simulation.read(dict(parse_qsl(request.get_data(as_text=True))))
         decided = self.decide(simulation)
         results = [
@@ -185,7 +185,7 @@ class Server:
         return self._by_model("iam", "SimulatePrincipalPolicy", {"EvaluationResults": results})
 
     def _by_model(self, service: str, operation: str, answer: Mapping[str, Any]) -> Response:
-        """Write an answer in the protocol of its service."""
+        """Write a response in its service's protocol."""
         name = {"access-analyzer": "accessanalyzer"}.get(service, service)
         service_model: Any = get_service_model(name)
         model = service_model.operation_model(operation)
@@ -211,7 +211,7 @@ def _operation(service: str, request: Request) -> str:
 
 class _Quiet(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 werkzeug's name
-        """Log nothing: the calls are recorded."""
+        """Log nothing, because the calls are recorded."""
 
 
 def _rejection(service: str, status: int, code: str, said: str) -> Response:
@@ -236,7 +236,7 @@ def _rejection(service: str, status: int, code: str, said: str) -> Response:
 
 
 class Front:
-    """An address that serves the account of the running test."""
+    """An address that serves the running test's account."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -245,7 +245,7 @@ class Front:
     def new_server(self) -> Server:
         """Serve an empty account from now on."""
         moto_api_backend.reset()
-        mock_random.seed(0)  # a secret's six characters look like part of its name once in 200 times
+        mock_random.seed(0)  # a secret's six characters look like part of its name in 1 of 200 cases
         self.server = Server(self.url)
         return self.server
 
@@ -270,7 +270,7 @@ def listening() -> Generator[Front]:
 def _sending_to(
     front: Front, answer: Callable[[dict[str, Any], Any], Iterable[bytes]]
 ) -> Callable[[URLLib3Session, AWSPreparedRequest], AWSResponse]:
-    """Let the SDK of this process call the server without a connection, a third of a call's time."""
+    """Let this process's SDK call the server directly: a connection takes a third of a call's time."""
     client = Client(answer, use_cookies=False)
     send = URLLib3Session.send
 
@@ -278,7 +278,7 @@ def _sending_to(
         path = request.url.removeprefix(front.url)
         if path == request.url or front.server.resets:
             return send(session, request)
-        # botocore encodes the values of some headers.
+        # botocore encodes some headers' values.
         headers = {
             name: value.decode() if isinstance(value, bytes) else value
             for name, value in request.headers.items()

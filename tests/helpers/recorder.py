@@ -9,16 +9,16 @@ from urllib.parse import parse_qsl
 from tests.helpers.loopback import Handler, serving
 
 Answer = Callable[[Mapping[str, str]], tuple[int, str]]
-"""Receives the parameters of a call; returns the HTTP status and the response."""
+"""Receives a call's parameters; returns the HTTP status and the response."""
 
 
 class Recorder:
-    """The recorded calls and the responses of the test."""
+    """The recorded calls, and the test's responses."""
 
     def __init__(self) -> None:
         self.url = ""
         self.calls: list[tuple[str, Mapping[str, str]]] = []
-        """The operation and the parameters of each call."""
+        """The operation and parameters of each call."""
         self.answers: dict[str, Answer] = {}
 
     def reject(self, operation: str, code: str, status: int = 403) -> None:
@@ -86,7 +86,7 @@ def simulation(decide: Callable[[str, str], str]) -> Answer:
 
 
 def validation(findings: Mapping[str, tuple[str, str, str]]) -> Answer:
-    """Respond to ValidatePolicy with the type, code, and text of a finding for each type of policy."""
+    """Respond to ValidatePolicy with a finding's type, code, and text for each type of policy."""
 
     def answer(parameters: Mapping[str, str]) -> tuple[int, str]:
         kind, code, text = findings[parameters["policyType"]]

@@ -29,23 +29,23 @@ from tests.helpers.warm import COLD
 
 _NUMBERS: Final = itertools.count(1)
 ATTACHED: Final = "PULUMI_DEBUG_PROVIDERS"
-"""Variable that names the running providers; without it, each operation starts its own."""
+"""The variable that names the running providers; without it, each operation starts its own."""
 UP: Final = ("up", "--yes", "--skip-preview")
 DESTROY: Final = ("destroy", "--yes", "--skip-preview")
 
 
 class Update(NamedTuple):
-    """The result of an operation of the engine, or the expected result in a preview."""
+    """The result of an engine operation, or the expected result in a preview."""
 
     exit_code: int
     text: str
-    """The whole output."""
+    """The complete output."""
     changes: Mapping[str, int]
     """The number of resources by operation: create, update, replace, delete, same."""
     steps: list[tuple[str, str, tuple[str, ...]]]
-    """The operation, the name of the resource, and the changed properties, in the engine's order."""
+    """The operation, the resource's name, and the changed properties, in the engine's order."""
     errors: list[tuple[str, str]]
-    """The name of the resource and the message of each error."""
+    """Each error's resource name and message."""
 
 
 def _passphrase() -> dict[str, str]:
@@ -55,7 +55,7 @@ def _passphrase() -> dict[str, str]:
 
 
 class Stack:
-    """A stack of this project's program, or of another program that uses its components."""
+    """A stack with this project's program, or with another program that uses its components."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Stack:
         self.secrets_provider = secrets_provider or _passphrase()
         self.name = f"test{next(_NUMBERS)}"
         self.directory = directory / self.name
-        # Without this variable, the CLI does not accept --event-log.
+        # Without this variable, the CLI rejects --event-log.
         self.environment = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
         self.config_file = self.directory / f"Pulumi.{self.name}.yaml"
         self.directory.mkdir()
@@ -82,7 +82,7 @@ class Stack:
         self._initialize()
 
     def _initialize(self) -> None:
-        """Write the files of `pulumi stack init`: an empty stack and its selection."""
+        """Write the files that `pulumi stack init` writes: an empty stack and its selection."""
         backend = self.environment["PULUMI_BACKEND_URL"]
         state = Path(urlsplit(backend).path) / ".pulumi" / "stacks" / PROJECT_NAME
         state.mkdir(parents=True, exist_ok=True)
@@ -107,9 +107,9 @@ class Stack:
         return (self.directory / "__main__.py").read_text()
 
     def write_program(self, text: str) -> None:
-        """Replace the program and delete the bytecode of the old one.
+        """Replace the program, and delete the old program's bytecode.
 
-        Python would reuse the bytecode for a program with the same length and timestamp.
+        Otherwise, Python would reuse the bytecode for a program with the same length and timestamp.
         """
         path = self.directory / "__main__.py"
         path.write_text(text)
@@ -128,7 +128,8 @@ class Stack:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start an operation on this stack in the background; the test may kill it.
 
-        As for a user, it starts its own provider, which ends with it. Its output is part of the test's.
+        As for a user, it starts its own provider, which ends with it. Its output is part of the test's
+        output.
         """
         environment = {name: value for name, value in self.environment.items() if name != ATTACHED}
         command = ["pulumi", "--non-interactive", *arguments, "--stack", self.name]
@@ -205,7 +206,7 @@ class Stack:
 
 
 NewStack = Callable[..., Stack]
-"""The fixture `new_stack`, or one that wraps it."""
+"""The fixture `new_stack`, or a fixture that wraps it."""
 
 
 OTHER_ACCOUNT: Final = "210987654321"
@@ -213,7 +214,7 @@ _CREDENTIALS: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSIO
 
 
 def other_credentials(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return variables with credentials of the other account."""
+    """Return variables with credentials for the other account."""
     role = f"arn:aws:iam::{OTHER_ACCOUNT}:role/other"
     sts = Aws(environment).client("sts")
     answer = sts.assume_role(RoleArn=role, RoleSessionName="tests")["Credentials"]
@@ -235,7 +236,7 @@ def _client(service: str, region: str, url: str, credentials: tuple[str, ...]) -
 
 
 class Aws:
-    """The account of an environment. Documents are in one line, with the member order of AWS's page."""
+    """An environment's account. Documents are on one line, with elements in the order of AWS's page."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.url = environment["AWS_ENDPOINT_URL"]
@@ -244,7 +245,7 @@ class Aws:
         self.iam = self.client("iam")
 
     def client(self, service: str, region: str = REGION) -> Any:
-        """Return the client of a service."""
+        """Return the client for a service."""
         return _client(service, region, self.url, self.credentials)
 
     def roles(self) -> list[str]:
@@ -276,7 +277,7 @@ _ORDER: Final = (
     *("Version", "Statement", "Sid", "Effect", "Principal", "Action", "Resource", "Condition"),
     *("StringEquals", "StringLike", "ArnEquals", "ForAllValues:StringEquals"),
 )
-"""The order of members on AWS's page. The provider sorts them by name."""
+"""The order of elements on AWS's page. The provider sorts them by name."""
 
 
 def _in_order(document: object) -> str:

@@ -53,7 +53,7 @@ POLICY: Final = "aem-connector-qbusiness-policy"
 
 
 def in_one_line(text: str) -> str:
-    """Return a JSON document in one line without reordering its members."""
+    """Return a JSON document on one line without reordering its keys."""
     return json.dumps(json.loads(text))
 
 
@@ -64,7 +64,7 @@ def size(document: str | None) -> int:
 
 
 def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:
-    """Return an expected document in one line, with AWS's placeholders filled in."""
+    """Return an expected document on one line, with AWS's placeholders filled in."""
     text = (GOLDEN / f"{name}.json").read_text()
     for placeholder, value in (placeholders or {}).items():
         text = text.replace(placeholder, value)
@@ -72,7 +72,7 @@ def golden(name: str, placeholders: Mapping[str, str] | None = None) -> str:
 
 
 def of_role(document: str, role: str) -> str:
-    """Return an expected role policy for the role with a path, name, or both."""
+    """Return an expected role policy for a role with a path, a name, or both."""
     return document.replace(f":role/{ROLE_NAME}", f":role/{role}")
 
 

@@ -1,8 +1,8 @@
-"""Stand in for HashiCorp Vault, which decrypts the key of a stack's secrets.
+"""Stand in for HashiCorp Vault, which decrypts the key for a stack's secrets.
 
 Deriving the key from a passphrase would take a fifth of each operation:
 `NewSymmetricCrypterFromPassphrase` of https://github.com/pulumi/pulumi/tree/v3.259.0/sdk/go/common/resource/config.
-Tests of the sandbox's own stacks use a passphrase.
+Tests with the sandbox's own stacks use a passphrase.
 """
 
 import base64
@@ -13,12 +13,12 @@ from typing import Final
 from tests.helpers.loopback import Handler
 
 ADDRESS: Final = "VAULT_ADDR"
-"""Variable with the address of the server."""
+"""The variable with the server's address."""
 SECRETS_PROVIDER: Final[Mapping[str, str]] = {
     "secretsprovider": "hashivault://tests",
     "encryptedkey": base64.b64encode(b"the same for all stacks").decode(),
 }
-"""The settings of a stack that asks the server."""
+"""The settings for a stack that asks the server."""
 
 
 class Vault(Handler):

@@ -1,8 +1,9 @@
 """Run the programs of the tests' stacks in processes that have already imported Pulumi's SDK.
 
-The start of Python and that import are half of an operation. `venv/bin/python` of a stack is a script
-that passes its arguments, environment, directory, and descriptors to a server, which forks; Pulumi's
-language host starts it like Python. With COLD_PROGRAMS=1, all programs start as they do for a user.
+Starting Python and importing the SDK take half of an operation's time. A stack's `venv/bin/python` is a
+script that passes its arguments, environment, directory, and descriptors to a server, which forks;
+Pulumi's language host starts it like Python. With COLD_PROGRAMS=1, all programs start as they do for a
+user.
 """
 
 import ast
@@ -26,7 +27,7 @@ from sandbox.environment import PROJECT
 from tests.helpers.support import TIMEOUT
 
 COLD: Final = {"COLD_PROGRAMS": "1"}
-"""For operations that a test interrupts: a killed host must leave no fork."""
+"""For operations that a test interrupts, because a killed host must leave no fork."""
 _PYTHON: Final = PROJECT / "venv" / "bin" / "python"
 _MODULES: Final = ("pulumi.runtime", "pulumi.dynamic", "pulumi_aws.iam", "grpc.aio")
 _SCRIPT: Final = f"""\
@@ -48,9 +49,9 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
 
 @contextmanager
 def warm_programs(directory: Path) -> Generator[Path]:
-    """Start the server; return the directory of a virtual environment whose Python it runs.
+    """Start the server; return the directory of a virtual environment whose Python runs on it.
 
-    Only Linux has what the server needs: elsewhere, programs start as they do for a user.
+    The server needs Linux; on other systems, programs start as they do for a user.
     """
     if sys.platform != "linux":
         yield PROJECT / "venv"
@@ -79,14 +80,14 @@ def warm_programs(directory: Path) -> Generator[Path]:
 
 
 def _address(name: str) -> str:
-    """Return an address without a file, whose path could be too long."""
+    """Return an address that needs no file, because a file's path could be too long."""
     return f"\0{name}"
 
 
 def serve(name: str) -> Callable[[], object] | None:
-    """Fork for each request; in the fork, return the program to run. End with standard input.
+    """Fork for each request; in the fork, return the program to run. End when standard input does.
 
-    A fork ends with the process that asked for it.
+    A fork ends with the process that requested it.
     """
     for module in _MODULES:
         importlib.import_module(module)
@@ -132,7 +133,7 @@ def serve(name: str) -> Callable[[], object] | None:
 
 
 def _become(request: bytes, descriptors: list[int]) -> None:
-    """Become the process that asked, and run its script."""
+    """Take the place of the requesting process, and run its script."""
     arguments, environment, directory = ast.literal_eval(request.decode())
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)

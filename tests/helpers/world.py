@@ -37,7 +37,7 @@ THROUGH_SECRETS_MANAGER: Final = {"StringLike": {"kms:ViaService": "secretsmanag
 TRUST: Final = golden("trust-policy")
 
 FOREIGN_KEY_ARN: Final = KEY_ARN.replace(ACCOUNT, examples.OTHER_ACCOUNT)
-# A role that the console made for a data source.
+# A role that the console created for a data source.
 NAME: Final = "QBusiness-DataSource-x1y2z"
 PAGES_SECRET: Final = "qbusiness/aem-pages"
 
@@ -91,13 +91,13 @@ WIDE: Final = policy(allow("*", "*", Sid="Everything"))
 
 
 def own_policy(arn: str = "SECRET", *more: dict[str, Any], without: str = "") -> str:
-    """Return the program's role policy for a secret, with more statements, without the one of a Sid."""
+    """Return the program's role policy for a secret, with more statements or without one by its Sid."""
     document = json.loads(golden("minimal-role-policy").replace(SECRET_ARN, arn))
     return policy(*(each for each in document["Statement"] if each["Sid"] != without), *more)
 
 
 def s3_policy(role: str, connector: str = "s3-v2", *, key: bool = False) -> str:
-    """Return the program's policy of a role for the bucket `documents`, with or without a key."""
+    """Return the program's role policy for the bucket `documents`, with or without a key."""
     document = json.loads(golden(f"{connector}-role-policy").replace("qbusiness-documents", "documents"))
     parts = ("S3", "Ingest", "Pass", "Decrypt") if key else ("S3", "Ingest", "Pass")
     kept = (each for each in document["Statement"] if any(part in each["Sid"] for part in parts))
@@ -116,11 +116,11 @@ class Output(NamedTuple):
         return json.loads(self.out)
 
     def answers(self, state: str) -> list[str]:
-        """Return the answers of `check` in a state, without it."""
+        """Return the answers from `check` that are in one state, without the state."""
         return re.findall(rf"^{state} +(.*)$", self.out, flags=re.MULTILINE)
 
     def answer(self, question: str) -> str:
-        """Return the answer of `check` to a question, with its state, details, and fix."""
+        """Return the answer from `check` to one question, with its state, details, and fix."""
         states = "ok|problem|note|skipped|cannot tell"
         pattern = rf"^(?:{states}) +{question}(?: [0-9a-f-]{{36}})?: .*\n(?: .*\n)*"
         found = re.findall(pattern, self.out, flags=re.MULTILINE)
@@ -129,14 +129,14 @@ class Output(NamedTuple):
 
     @property
     def rejection(self) -> str:
-        """The line of a failure: no traceback, nothing else."""
+        """A failure's only line, without a traceback."""
         assert (self.code, self.out) == (2, "")
         (line,) = self.err.splitlines()
         return line
 
     @property
     def last(self) -> str:
-        """The last line of a failure, after notes."""
+        """A failure's last line, after notes."""
         assert (self.code, self.out) == (2, "")
         return self.err.splitlines()[-1]
 
@@ -195,7 +195,7 @@ class Maker:
         role: dict[str, Any] | None = None,
         **data_source: Any,
     ) -> None:
-        """Create a data source like the console: with a secret and its own role."""
+        """Create a data source as the console does: with a secret and its own role."""
         self.secret_arn = self.secret(PAGES_SECRET, **(secret or {}))
         self.role_arn = self.role(NAME, trust=trust, **(role or {}))
         for name, text in (policies or {}).items():
@@ -215,7 +215,7 @@ class Maker:
 
 
 class World(Maker):
-    """The account, and a directory in which `python -m roles` runs in the process of the test."""
+    """The account, and a directory where `python -m roles` runs in the test's process."""
 
     def __init__(
         self,
@@ -234,7 +234,7 @@ class World(Maker):
         self.secret_keys: set[str] = set()
         self.outputs: dict[str, Any] = {"roleArn": ROLE_ARN, "roleName": ROLE_NAME}
         self.secret_outputs: set[str] = set()
-        """The names of outputs, and of members of outputs."""
+        """The names of outputs, and of keys in outputs."""
         monkeypatch.chdir(directory)
         for name in ("AWS_PROFILE", "AWS_REGION", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name, raising=False)
@@ -253,9 +253,9 @@ class World(Maker):
     # The commands.
 
     def run(self, command: str, *options: str) -> Output:
-        """Run a command; check that it makes only calls that read and that the documentation lists."""
+        """Run a command; check that its calls only read, and that the documentation lists them."""
         self.server.calls.clear()
-        # Pulumi keeps its configuration in context variables: other tests must not find this one's.
+        # Pulumi keeps its configuration in context variables, and other tests must not find this one's.
         code = copy_context().run(main, [command, *options])
         assert all(_READING.fullmatch(call) for call in self.server.calls)
         assert set(self.server.calls) <= set(ACTIONS[command])
@@ -272,7 +272,7 @@ class World(Maker):
     def check(self, *options: str, only: Collection[str] = (), verbose: bool = True) -> Output:
         """Check the stack `dev`, for which Pulumi prints the settings and outputs of this account.
 
-        Ask all questions, or only some, which takes a fraction of the time.
+        Ask all questions, or only some of them, which takes a fraction of the time.
         """
         options = (*options, "--verbose") if verbose else options
         self._write_stack()
@@ -303,13 +303,13 @@ class World(Maker):
     def files(self) -> list[str]:
         return sorted(path.name for path in self.directory.iterdir())
 
-    # Answers of AWS.
+    # AWS responses.
 
     def reject(self, *actions: str, status: int = 403, code: str = "AccessDenied") -> None:
         self.server.rejections |= dict.fromkeys(actions, (status, code))
 
     def repeat_at_once(self) -> None:
-        """Let botocore repeat calls as often as for a user, but without pauses."""
+        """Let botocore retry calls as often as for a user, but without pauses."""
 
         def acquire(*_: object) -> None: ...
 
@@ -318,7 +318,7 @@ class World(Maker):
         self.patch.setattr("botocore.retries.bucket.TokenBucket.acquire", acquire)
 
     def describe_key(self, arn: str = KEY_ARN, **members: Any) -> None:
-        """Answer kms:DescribeKey with an enabled key of a customer, changed by members."""
+        """Respond to kms:DescribeKey with an enabled customer managed key, with these changes."""
         metadata = {
             "KeyId": arn.rpartition("/")[2],
             "Arn": arn,
@@ -331,12 +331,12 @@ class World(Maker):
         self.server.answers["kms:DescribeKey"] = {"KeyMetadata": metadata}
 
     def describe_secret(self, **members: Any) -> None:
-        """Answer secretsmanager:DescribeSecret with the stack's secret, changed by members."""
+        """Respond to secretsmanager:DescribeSecret with the stack's secret, with these changes."""
         secret = {"ARN": SECRET_ARN, "VersionIdsToStages": {"a" * 32: ["AWSCURRENT"]}, **members}
         self.server.answers["secretsmanager:DescribeSecret"] = secret
 
     def find(self, **members: str) -> None:
-        """Answer access-analyzer:ValidatePolicy with a finding."""
+        """Respond to access-analyzer:ValidatePolicy with a finding."""
         finding = {
             "issueCode": "PASS_ROLE_WITH_STAR_IN_RESOURCE",
             "findingDetails": "Details.",
@@ -373,7 +373,7 @@ class World(Maker):
         secret: dict[str, str] | None = None,
         **role: Any,
     ) -> str:
-        """Add a data source, under the role of the program with more statements, or without one."""
+        """Add a data source that uses the program's role, with additional statements or without one."""
         self.secret_arn = self.secret(f"secret/{name}", **(secret or {}))
         document = own_policy(self.secret_arn, *more, without=without)
         self.role_arn = self.role(f"qbusiness-{name}", document, **role)
@@ -382,7 +382,7 @@ class World(Maker):
     # The stack `dev`.
 
     def deploy(self) -> None:
-        """Create the stack and the resources around its role, without a fault."""
+        """Create the stack and the resources around its role, without any faults."""
         self.kms, self.ec2 = self.client("kms"), self.client("ec2")
         self.server.fill = dict(FILL)
         self.role(ROLE_NAME, golden("default-role-policy").replace(examples.OTHER_ACCOUNT, ACCOUNT))
@@ -403,12 +403,12 @@ class World(Maker):
 
     @staticmethod
     def deny_others(simulation: Simulation) -> dict[str, dict[str, str]]:
-        """Deny the requests that no role may make, and allow the rest."""
+        """Deny the requests that no role may make, and allow all others."""
         foreign = any(part in simulation.resource for part in ("another", "0000-0000"))
         return {action: DENIED for action in simulation.actions if foreign}
 
     def decide_on(self, resource: str, **decision: Any) -> None:
-        """Answer the simulation of secretsmanager:GetSecretValue on a resource with a decision."""
+        """Respond to the simulation of secretsmanager:GetSecretValue on a resource with a decision."""
         self.server.decide = lambda simulation: (
             {"secretsmanager:GetSecretValue": decision}
             if simulation.resource == resource
@@ -428,13 +428,13 @@ class World(Maker):
         self.iam.update_assume_role_policy(RoleName=ROLE_NAME, PolicyDocument=document)
 
     def simulate(self) -> None:
-        """Let the policy simulator decide; the deployer has only the policies of the test."""
+        """Let the policy simulator decide; the deployer has only the test's policies."""
         ask([])  # without Node.js, the test is skipped
         self.iam.create_user(UserName="deployer")
         self.server.decide = decide
 
     def bound(self, document: str, name: str = "boundary", *, is_set: bool = True) -> str:
-        """Give the role a permissions boundary, and the settings too unless they lack it."""
+        """Give the role a permissions boundary, and also the settings unless they must lack it."""
         arn = self.managed(name, document)
         self.iam.put_role_permissions_boundary(RoleName=ROLE_NAME, PermissionsBoundary=arn)
         if is_set:
@@ -442,7 +442,7 @@ class World(Maker):
         return arn
 
     def use_bucket(self) -> None:
-        """Turn the stack into one for a bucket that is the data source."""
+        """Change the stack to one whose data source is a bucket."""
         self.set(connector="s3-v2", bucketName="documents", secretId=None)
         self.set(vpcConfiguration=None, allowNetworkInterfaceDeletion=None)
         self.bucket(KEY_ARN)
@@ -460,7 +460,7 @@ class World(Maker):
         return self.server.data_source(identifier)
 
     def add_sync(self, status: str, **more: Any) -> None:
-        """Add a sync job of the data source, which becomes the last."""
+        """Add a sync job for the data source, which becomes its latest."""
         path = (APPLICATION_ID, INDEX_ID, DATA_SOURCE_ID)
         syncs = self.server.qbusiness.sync_jobs.setdefault(path, [])
         started = datetime(2026, 11, len(syncs) + 1, 12, 30, tzinfo=UTC).timestamp()
@@ -477,7 +477,7 @@ class World(Maker):
         self.kms.put_key_policy(KeyId=examples.KEY_ID, PolicyName="default", Policy=policy(*statements))
 
     def subnet(self, **members: Any) -> None:
-        """Change the first subnet in EC2's answers."""
+        """Change the first subnet in EC2's responses."""
         first, second = (
             {
                 "SubnetId": identifier,
@@ -521,7 +521,7 @@ class World(Maker):
         )
 
     def _write_stack(self) -> None:
-        """Write the output of Pulumi."""
+        """Write Pulumi's output."""
         config = {
             key: {
                 "value": value if isinstance(value, str) else json.dumps(value),

@@ -1,4 +1,4 @@
-"""Build one package for all tests of this directory."""
+"""Build one package for all tests in this directory."""
 
 import fcntl
 import os
@@ -11,9 +11,9 @@ from tests.helpers.installing import build_wheel, install, share_packages, tagge
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a repository, which no test changes; beside it is the wheel.
+    """Return a repository, which no test changes; the wheel is next to it.
 
-    The workers of a run share it.
+    A run's workers share it.
     """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -38,5 +38,5 @@ def wheel(repository: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def package(repository: Path) -> Path:
-    """Return the directory of the plugin, with the installed package."""
+    """Return the plugin's directory, with the package installed."""
     return repository / "plugin"

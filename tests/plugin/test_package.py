@@ -1,6 +1,6 @@
 """Test the package for other languages: the same role and the same messages.
 
-Programs are compiled against the schema: a breaking change of the schema breaks them.
+Programs are compiled against the schema, so a breaking change to the schema breaks them.
 """
 
 import json
@@ -45,7 +45,7 @@ FULL: Final[Mapping[str, object]] = {
     "permissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess",
     "tags": {"Team": "search"},
 }
-"""Every input without a bucket, with the values of `golden/default-role-policy.json`."""
+"""Every input except for a bucket's, with the values in `golden/default-role-policy.json`."""
 S3_INPUTS: Final = {camel_case(name): value for name, value in S3.items()}
 
 
@@ -70,7 +70,7 @@ pulumi.ComponentResource(
     remote=True,
 )
 """
-"""The request of an untyped language, such as JavaScript, without type checks of the inputs."""
+"""A request from an untyped language, such as JavaScript, without type checks for the inputs."""
 INVALID_INPUTS: Final[Mapping[str, object]] = {
     **REQUIRED_INPUTS,
     "secretId": "NAME-*",
@@ -79,15 +79,15 @@ INVALID_INPUTS: Final[Mapping[str, object]] = {
         "securityGroupIds": [examples.SECURITY_GROUP_ID],
     },
 }
-"""The inputs of the error message on the page."""
+"""The inputs for the error message on the page."""
 REMOVAL: Final = "this update removes every policy that the stack does not declare"
 HIDDEN: Final = "qbusiness/hidden-a1B2c3"
-"""The ID of a secret that is itself secret."""
+"""A secret's ID that is itself secret."""
 
 
 @pytest.fixture
 def declare(package: Path) -> Declare:
-    """Write a stack's program in YAML, which declares roles by their names and inputs."""
+    """Write a stack's YAML program, which declares roles with these names and inputs."""
 
     def write(stack: Stack, roles: Mapping[str, Mapping[str, object]]) -> None:
         program = {
@@ -136,7 +136,7 @@ def test_only_inputs_that_decide_the_statements_and_resources_are_plain():
     assert {name for name, schema in inputs.items() if schema.get("plain")} == {
         "connector",
         "exclusivePolicies",
-        "vpcConfiguration",  # whose members are not
+        "vpcConfiguration",  # whose entries are not
     }
 
 
@@ -198,7 +198,7 @@ def test_a_yaml_program_deploys_roles_and_a_value_is_validated_once_it_is_known(
     declare(stack, {**roles, "late": {**REQUIRED_INPUTS, "secretId": "${minimal.roleName}"}})
     failed = stack.up(check=False)
     assert failed.exit_code != 0
-    # Pulumi's host prefixes a message during the update with the name of the exception.
+    # During an update, Pulumi's host prefixes a message with the exception's name.
     assert "; its role was not created or changed" in failed.text
     assert "is not a secret's ARN or NAME-XXXXXX" in failed.text
     assert "Traceback" not in failed.text

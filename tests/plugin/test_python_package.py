@@ -102,7 +102,7 @@ def test_a_build_leaves_git_status_clean(repository: Path, wheel: Path):
 
 
 def build_sdist(directory: Path, **variables: str) -> str:
-    """Build the source distribution of a directory there, and return the name of the file."""
+    """Build a directory's source distribution there, and return its file name."""
     return subprocess.run(
         [sys.executable, "-c", "from setuptools import build_meta; print(build_meta.build_sdist('.'))"],
         cwd=directory,
@@ -194,7 +194,7 @@ def test_the_installed_commands_start_in_any_directory_and_beside_other_packages
 def test_the_installed_commands_name_the_packages_that_are_missing(package: Path):
     python = package / "venv/bin/python"
     (own,) = package.glob("venv/lib/python3*/site-packages")
-    # Without the file that adds the packages of this project.
+    # Without the file that adds this project's packages.
     done = subprocess.run(
         [python, "-S", package / "venv/bin/qbusiness-roles"],
         env={**os.environ, "PYTHONPATH": str(own)},

@@ -1,4 +1,4 @@
-"""Test the installation, and the sandbox commands in checkouts of any state and path."""
+"""Test the installation, and the sandbox's commands in checkouts with any state and path."""
 
 import ensurepip
 import json
@@ -29,7 +29,7 @@ QUICK_START = PROJECT / "docs" / "index.md"
 
 @pytest.fixture(scope="module")
 def installed(prepared_sandbox: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return another checkout that shares the packages and the engine of this one."""
+    """Return another checkout that shares this one's packages and engine."""
     del prepared_sandbox  # skips the test if there is no engine
     directory = tmp_path_factory.mktemp("parent") / "checkout"
     (directory / ".sandbox").mkdir(parents=True)
@@ -44,13 +44,13 @@ def installed(prepared_sandbox: object, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def checkout(installed: Path) -> Iterator[Path]:
-    """Return the checkout without stacks; its server may be running."""
+    """Return the checkout without any stacks; its server may be running."""
     yield installed
     for place in (".sandbox/state", ".sandbox/home/workspaces"):
         shutil.rmtree(installed / place, ignore_errors=True)
 
 
-# The stack `dev` and its drift.
+# The stack `dev`, and drift in it.
 
 
 def test_make_drift_fails_if_the_role_differs_or_cannot_be_compared(checkout: Path):
@@ -62,7 +62,7 @@ def test_make_drift_fails_if_the_role_differs_or_cannot_be_compared(checkout: Pa
     in_sandbox(checkout, "pulumi", "stack", "init", "empty", "--no-select")
     assert "The stack empty has no role to compare. Deploy the stack first.\n" in fails("STACK=empty")
     assert "error: no stack named 'typo' found\n" in fails("STACK=typo")
-    # The user's variables for Python have no effect.
+    # The user's Python variables have no effect.
     arn = make(checkout, "up", PYTHONSAFEPATH="1", PYTHONHOME="/nowhere").stdout.splitlines()[-1]
     make(checkout, "drift")
     other = {"RoleName": "other", "Description": "of another stack"}
@@ -137,7 +137,7 @@ def test_make_down_resets_a_sandbox_in_any_state_and_make_up_names_the_command(c
     (checkout / LOCK).parent.mkdir(parents=True, exist_ok=True)
     (checkout / LOCK).write_text(json.dumps({"pid": os.getpid()}))
     assert make_up_fails()
-    # The stack can be read, so its resources would be lost.
+    # The stack can be read, so resetting it would lose its resources.
     failed = make(checkout, "down", check=False)
     assert failed.returncode != 0
     assert "because it is protected" in failed.stdout
@@ -163,7 +163,7 @@ def test_make_down_resets_a_sandbox_in_any_state_and_make_up_names_the_command(c
 
 @pytest.fixture
 def uninstalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a checkout with empty package lists, without installed packages, uv, and a network."""
+    """Return a checkout with empty package lists, and without installed packages, uv, or a network."""
     directory = tmp_path / "checkout"
     for name in ("Makefile", "install.py", "sandbox/engine.py"):
         (directory / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Test the runs on a real account in the sandbox: they reveal no name, and leave nothing behind."""
+"""Test in the sandbox the runs on a real account: they reveal no names, and leave nothing behind."""
 
 import os
 import pty
@@ -27,7 +27,7 @@ FOREIGN = ("qbusiness-live-", "qbusiness-live-0a1b2c3d-life", "somebody-else")
 
 
 class Run:
-    """A run in its own directory, which a user starts with `make live`."""
+    """A run in its own directory, as started by `make live`."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self.directory = directory
@@ -45,7 +45,7 @@ class Run:
         )
 
     def __call__(self, *arguments: str, **variables: str) -> tuple[int, str]:
-        """Run to the end; return the exit code and the output."""
+        """Run until the end; return the exit code and the output."""
         with self.start(*arguments, **variables) as process:
             output, _ = process.communicate()
         sys.stdout.write(output)
@@ -56,7 +56,7 @@ class Run:
         return path.read_text()
 
     def results(self) -> list[str]:
-        """Return the result of each scenario in the transcript."""
+        """Return each scenario's result in the transcript."""
         return re.findall(r"^\| .* \| (\w+) \| \d+ \|$", self.transcript(), re.MULTILINE)
 
 
@@ -76,7 +76,7 @@ def live(tmp_path: Path, environment: dict[str, str], recorded: Recorder) -> Ite
 
 @pytest.fixture
 def foreign(aws: Aws) -> Iterator[None]:
-    """Check that roles and policies of others stay."""
+    """Check that roles and policies that belong to others remain."""
     for name in FOREIGN:
         aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
         aws.iam.create_policy(PolicyName=name, PolicyDocument=golden("minimal-role-policy"))
@@ -106,7 +106,7 @@ def test_a_run_passes_and_leaves_a_transcript_and_nothing_else(live: Run):
 
 
 def test_the_questions_change_nothing_and_a_wrong_answer_fails(live: Run, recorded: Recorder):
-    # Of the similar requests, this one must be denied.
+    # This is one of the similar requests, which must be denied.
     decide = simulation(lambda action, _: "allowed" if action == "kms:Decrypt" else "implicitDeny")
     finding = {
         "RESOURCE_POLICY": ("SUGGESTION", "EMPTY_OBJECT_CONDITION", "Add a condition."),
@@ -187,17 +187,17 @@ def test_what_a_killed_run_leaves_is_removed_by_its_name(
         process.kill()
         process.communicate()
         iam.open()
-        # Pulumi goes on to its end.
+        # Pulumi continues until it is done.
         eventually(lambda: not commands_with(f"TMPDIR={live.directory}"), "all processes have ended")
     (role,) = {*aws.roles()} - {*FOREIGN}
     assert live("--remove", role.removesuffix("-life")) == (0, f"removed role {role}\n")
 
 
-# A run does not start.
+# Runs that do not start.
 
 
 def typed(live: Run, answer: str) -> tuple[int, str]:
-    """Type an answer on a terminal; return the exit code and the output."""
+    """Type an answer at a terminal; return the exit code and the output."""
     terminal, theirs = pty.openpty()
     command = [sys.executable, "-m", "tests.scenarios", "--region", "us-east-1"]
     streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
@@ -313,7 +313,7 @@ def test_accounts_credentials_and_names_are_masked(
 CALLERS = {
     ("user/team/jane", "jane, user/team/jane, janet"): "CALLER, user/team/CALLER, janet",
     ("federated-user/Bob", "Bob, Bobby"): "CALLER, Bobby",
-    # A common word or a short name is part of the ARN alone.
+    # A common word or a short name is masked only as part of the ARN.
     ("user/e", "e: arn:aws:sts::999900001111:user/e, user/e"): "e: CALLER, user/e",
     ("user/Admin", "Admin: arn:aws:sts::999900001111:user/Admin"): "Admin: CALLER",
     ("assumed-role/deploy/pulumi", "$ pulumi up"): "$ pulumi up",

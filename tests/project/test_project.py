@@ -1,4 +1,4 @@
-"""Test that the files of the project agree with each other."""
+"""Test that the project's files agree with each other."""
 
 import ast
 import re

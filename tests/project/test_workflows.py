@@ -1,4 +1,4 @@
-"""Test the files of the GitHub workflows, and their commands without GitHub."""
+"""Test the GitHub workflow files, and run their commands without GitHub."""
 
 import json
 import os
@@ -80,7 +80,7 @@ def test_a_pull_request_from_a_fork_is_tested_without_credentials():
     assert WORKFLOWS["release"][True] == {"push": {"tags": ["v*"]}}
     assert triggers("environments") == {"pull_request", "push", "schedule", "workflow_dispatch"}
     for name, job in JOBS.items():
-        # The OIDC token is a credential too: it is exchanged for those of AWS.
+        # The OIDC token is also a credential: it is exchanged for AWS credentials.
         if name not in ENVIRONMENTS or "id-token" not in job["permissions"]:
             assert not re.search(r"secrets\.|vars\.", json.dumps(job)), name
             continue
@@ -91,7 +91,7 @@ def test_a_pull_request_from_a_fork_is_tested_without_credentials():
     assert "github.event_name == 'push'" in ENVIRONMENTS["deploy"]["if"]
     for name in ("drift", "roles"):
         assert "github.ref == 'refs/heads/main'" in ENVIRONMENTS[name]["if"]
-    # Roles are checked only after a deployment that succeeded.
+    # Roles are checked only after a successful deployment.
     deployed = "(github.event_name != 'push' || needs.deploy.result == 'success')"
     assert deployed in ENVIRONMENTS["roles"]["if"]
     assert [step.get("if") for step in ENVIRONMENTS["roles"]["steps"][-2:]] == [
@@ -109,7 +109,7 @@ def test_environments_deploy_in_turn_under_their_protection_and_no_deployment_is
     assert ENVIRONMENTS["drift"]["concurrency"]["group"] == "drift-${{ matrix.stack }}"
     preview = ENVIRONMENTS["preview"]["concurrency"]
     assert preview["group"].startswith("preview-${{ github.event.pull_request.number }}")
-    # The environment is also the subject of the role that deploys: examples/ci-roles/policies.py.
+    # The deploying role's trust policy also names the environment: examples/ci-roles/policies.py.
     assert {name: job["environment"] for name, job in JOBS.items() if "environment" in job} == {
         "deploy": "${{ matrix.stack }}"
     }
@@ -212,7 +212,7 @@ def test_a_release_has_the_packages_and_the_notes_of_its_version_and_a_wrong_tag
             ["a.b", "staging", "prod", "production-eu"],
         ),
         (["dev2", "it's $(x)"], ["dev2", "it's $(x)"]),
-        # The deployment settings of stacks: `pulumi deployment settings --help`.
+        # The stacks' deployment settings: `pulumi deployment settings --help`.
         (["prod", "Pulumi.prod.deploy.yaml", "Pulumi.dev.deploy.yaml", "deploy"], ["deploy", "prod"]),
     ],
 )
@@ -229,7 +229,7 @@ def test_the_environments_are_read_from_the_files(tmp_path: Path, files: list[st
 
 
 def owner(backend: str, organization: str) -> str:
-    """Return the workflow's prefix of stack names."""
+    """Return the workflow's prefix for stack names."""
     expression = re.fullmatch(r"\$\{\{ (.*) \}\}", WORKFLOWS["environments"]["env"]["OWNER"])
     assert expression
     # These operators have the same meaning in Python.
@@ -240,7 +240,7 @@ def owner(backend: str, organization: str) -> str:
 
 
 def test_the_names_of_stacks_are_qualified_in_pulumi_cloud_only():
-    # ParseStackReference in pkg/backend/httpstate of Pulumi.
+    # ParseStackReference in pkg/backend/httpstate in Pulumi.
     assert owner("", "acme") == "acme/"
     assert owner("", "") == ""
     assert owner("s3://BUCKET", "acme") == owner("s3://BUCKET", "") == ""
@@ -250,18 +250,18 @@ def test_the_names_of_stacks_are_qualified_in_pulumi_cloud_only():
 
 
 def test_every_command_runs_the_program_before_a_refresh():
-    # RunProgram in sdk/go/common/env of Pulumi.
+    # RunProgram in sdk/go/common/env in Pulumi.
     assert WORKFLOWS["environments"]["env"]["PULUMI_RUN_PROGRAM"] == "true"
 
 
-# The GitHub CLI contains jq; its replacement needs the program, which GitHub's runners have.
+# The GitHub CLI contains jq, but its replacement needs the program, which GitHub's runners have.
 needs_jq = pytest.mark.skipif(
     not shutil.which("jq") and not os.environ.get("CI"), reason="tests/helpers/github_cli.py needs jq"
 )
 
 
 class Repository:
-    """A repository on GitHub with one stack as its environment."""
+    """A GitHub repository with one stack as its environment."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -271,7 +271,7 @@ class Repository:
         (stack.directory / ".github").symlink_to(GITHUB)
 
     def run(self, job: str) -> subprocess.CompletedProcess[str]:
-        """Run the commands of a job like GitHub, in the environment of the workflow."""
+        """Run a job's commands as GitHub does, in the workflow's environment."""
         name, place = {"preview": ("preview", -2), "check": ("roles", -2), "audit": ("roles", -1)}.get(
             job, (job, -1)
         )
@@ -291,7 +291,7 @@ class Repository:
         )
 
     def end_with(self, code: int) -> None:
-        """Replace Pulumi and Python by a program that ends with an exit code."""
+        """Replace Pulumi and Python with a program that exits with a given code."""
         venv = self.stack.directory / "venv"
         if venv.is_symlink():
             venv.unlink()
@@ -304,7 +304,7 @@ class Repository:
             path.chmod(0o755)
 
     def evaluate(self, text: str) -> str:
-        """Replace the expressions in a value of the workflow."""
+        """Replace the expressions in one of the workflow's values."""
         values = {
             "matrix.stack": self.stack.name,
             "github.token": "token",
@@ -326,7 +326,7 @@ class Repository:
         return report
 
     def open_issue(self, title: str, author: str) -> None:
-        """Open an issue as an author."""
+        """Open an issue by an author."""
         login = {"is_bot": author.startswith("app/"), "login": author}
         issues = self.issues()
         issue = {"number": len(issues) + 1, "state": "open", "title": title, "author": login}
@@ -356,7 +356,7 @@ def test_the_jobs_deploy_preview_and_detect_drift_and_only_a_deployment_writes(
     assert repository.reported().startswith(f"### Deployment of {stack.name}\n")
     assert role in repository.reported()
 
-    # A drift check and a preview write nothing into the backend.
+    # Drift checks and previews write nothing to the backend.
     before = files()
     assert repository.run("drift").returncode == 0
     assert repository.issues() == []
@@ -377,7 +377,7 @@ def test_the_jobs_deploy_preview_and_detect_drift_and_only_a_deployment_writes(
     assert issues[0]["body"] == repository.reported()
     assert files() == before
 
-    # The refresh of a stack without a role, or whose update was interrupted, would find no drift.
+    # A refresh finds no drift in a stack that has no role or whose update was interrupted.
     state = json.loads(stack.state_file.read_text())
     latest = state["checkpoint"]["latest"]
     interrupted = {"pending_operations": [{"resource": latest["resources"][-1], "type": "updating"}]}
@@ -444,7 +444,7 @@ def test_an_issue_is_updated_and_closed_but_not_that_of_another_author_or_enviro
     others = repository.issues()
 
     def run(code: int) -> list[tuple[str, int]]:
-        """Return the state and the number of edits of each issue of the job."""
+        """Return the state of each of the job's issues, and how often it was edited."""
         repository.end_with(code)
         assert repository.run("drift").returncode == code
         assert repository.issues()[:3] == others

@@ -1,4 +1,4 @@
-"""Test the recovery of a stack with a stand-in for Pulumi's CLI.
+"""Test the recovery of a stack with a replacement for the Pulumi CLI.
 
 tests/engine/test_crashes.py kills and recovers updates on the real engine.
 """
@@ -43,7 +43,7 @@ WRITTEN: Final = [
 
 
 def role(name: str, **properties: Any) -> dict[str, Any]:
-    """Return a role of the stack."""
+    """Return one of the stack's roles."""
     outputs = {"arn": f"arn:aws:iam::123456789012:role/{name}", "uniqueId": "AROAONE"}
     return {
         "urn": f"{URN}{name}-qbusiness-role",
@@ -55,7 +55,7 @@ def role(name: str, **properties: Any) -> dict[str, Any]:
 
 
 def creating(inputs: dict[str, Any], operation: str = "creating") -> dict[str, Any]:
-    """Return the interrupted creation of the role `wiki`, which is protected."""
+    """Return the interrupted creation of the protected role `wiki`."""
     resource = {"urn": f"{URN}wiki-qbusiness-role", "type": "aws:iam/role:Role", "protect": True}
     return {"type": operation, "resource": {**resource, "inputs": inputs}}
 
@@ -66,7 +66,7 @@ SET: Final = {"name": NAME, "__defaults": []}
 
 
 class Stack:
-    """The stack `prod`, and Pulumi's CLI."""
+    """The stack `prod`, and the Pulumi CLI."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

@@ -1,4 +1,4 @@
-"""Ask a provider of the sandbox's server like the engine does, without the engine."""
+"""Call a provider in the sandbox's server as the engine does, without the engine."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,11 +17,11 @@ class RefusedError(Exception):
     def __init__(self, message: str, *, stored: bool = False) -> None:
         super().__init__(message)
         self.stored = stored
-        """Whether the engine would store the planned values anyway."""
+        """Whether the engine would still store the planned values."""
 
 
 class Provider:
-    """A connection to the provider of a package."""
+    """A connection to a package's provider."""
 
     def __init__(self, environment: Mapping[str, str], package: str, **settings: object) -> None:
         """Connect to the running provider and configure the connection."""
@@ -57,7 +57,7 @@ class Resource:
         self.outputs: Properties = {}
 
     def check(self, inputs: Properties, **options: Any) -> Properties:
-        """Return the inputs of a program as the state would contain them."""
+        """Return a program's inputs as the state would contain them."""
         answer = self.provider.ask(
             "Check",
             provider_pb2.CheckRequest(
@@ -74,7 +74,7 @@ class Resource:
         return json_format.MessageToDict(answer.inputs)
 
     def diff(self, *ignored: str, **inputs: object) -> Any:
-        """Return the difference between the state and the inputs of a program."""
+        """Return the difference between the state and a program's inputs."""
         return self.provider.ask(
             "Diff",
             provider_pb2.DiffRequest(
@@ -123,7 +123,7 @@ class Resource:
 
 
 def _encode(properties: Mapping[str, Any]) -> struct_pb2.Struct:
-    """Encode properties for a provider that does not accept secrets, without the marks of secrets."""
+    """Encode properties, without secret markers, for a provider that does not accept secrets."""
     plain = {
         name: value["value"] if isinstance(value, dict) and value.keys() >= SECRET.keys() else value
         for name, value in properties.items()

@@ -1,4 +1,4 @@
-"""Test the contents of the sandbox's account, and that it can be changed like an AWS account."""
+"""Test the contents of the sandbox's account, and changes to it as in an AWS account."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Test that the sandbox's IAM rejects invalid calls like AWS."""
+"""Test that the sandbox's IAM rejects invalid calls as AWS does."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ VALID_TRUST = json.dumps(TRUST)
 
 
 def changed(document: dict[str, Any], **members: object) -> str:
-    """Return the document with members of its statement changed; None removes one."""
+    """Return the document with elements of its statement changed; None removes one."""
     statement = {**document["Statement"][0], **members}
     kept = {name: value for name, value in statement.items() if value is not None}
     return json.dumps({**document, "Statement": [kept]})

@@ -1,6 +1,6 @@
 """Test that the sandbox's data source behaves like pulumi-aws-native; tests name the real functions.
 
-The files are in `provider/pkg` of https://github.com/pulumi/pulumi-aws-native. The properties of the
+The files are in `provider/pkg` in https://github.com/pulumi/pulumi-aws-native. The properties of the
 resource and its ID follow AWS's schema of `AWS::QBusiness::DataSource`.
 """
 
@@ -34,12 +34,12 @@ INPUTS: dict[str, Any] = {
 }
 UNCHANGED = provider_pb2.DiffResponse.DIFF_NONE
 UNKNOWN_CHANGES = provider_pb2.DiffResponse.DIFF_UNKNOWN
-"""The engine then compares the inputs itself."""
+"""In this case, the engine compares the inputs itself."""
 
 
 @pytest.fixture
 def pages(environment: dict[str, str]) -> Resource:
-    """Return a data source, which the tests create."""
+    """Return a data source that the tests create."""
     return Resource(Provider(environment, "aws-native", region=REGION), TOKEN)
 
 

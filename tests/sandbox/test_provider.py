@@ -1,7 +1,7 @@
 """Test that the sandbox's provider behaves like pulumi-aws; each test names the real function.
 
-`tfbridge` is a package of https://github.com/pulumi/pulumi-terraform-bridge; `role.go` and the other
-files of IAM are in `internal/service/iam` of https://github.com/hashicorp/terraform-provider-aws.
+`tfbridge` is a package in https://github.com/pulumi/pulumi-terraform-bridge; `role.go` and the other
+IAM files are in `internal/service/iam` in https://github.com/hashicorp/terraform-provider-aws.
 """
 
 import datetime as dt
@@ -44,7 +44,7 @@ POLICY = """{
   "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}]
 }"""
 ROLE: Properties = {"name": NAME, "assumeRolePolicy": TRUST}
-"""The properties of a role with a name."""
+"""The properties of a role that has a name."""
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def role(provider: Provider) -> Resource:
 
 
 def changes(resource: Resource, *ignored: str, **inputs: object) -> set[str]:
-    """Return the paths at which the state and the inputs of a program differ."""
+    """Return the paths where the state and a program's inputs differ."""
     return {*resource.diff(*ignored, **inputs).detailedDiff}
 
 
@@ -72,7 +72,7 @@ def answering(**answers: dict[str, Any]) -> Mock:
 
 
 def having_role(**members: object) -> Mock:
-    """Return an IAM client of an account with one role, which has no policies."""
+    """Return an IAM client for an account with one role, which has no policies."""
     role = {
         "RoleName": NAME,
         "Path": "/",
@@ -90,7 +90,7 @@ def having_role(**members: object) -> Mock:
 
 
 def planned(olds: Properties, **news: str) -> Properties:
-    """Return the inputs of a role after Check."""
+    """Return a role's inputs after Check."""
     role = Lifecycle(Role(), Configuration(REGION))
     inputs, failures = role.check(
         olds, {"assumeRolePolicy": TRUST, **news}, AutomaticName("role", b"seed")
@@ -99,7 +99,7 @@ def planned(olds: Properties, **news: str) -> Properties:
     return inputs
 
 
-# Policies in the state of a role.
+# Policies in a role's state.
 
 
 def test_a_role_shows_its_real_policies_after_a_refresh_and_in_the_inputs_after_an_import(
@@ -358,7 +358,7 @@ def test_exclusive_resources_are_created_before_the_old_ones_are_deleted(
     assert (diff.replaces, diff.deleteBeforeReplace) == (["roleName"], False)
 
 
-# The configuration of the provider.
+# The provider's configuration.
 
 
 ACCOUNT = "123456789012"
@@ -398,7 +398,7 @@ def test_an_account_that_is_not_allowed_is_rejected(
 
 
 def test_secret_settings_count_like_others(monkeypatch: pytest.MonkeyPatch):
-    # The engine marks secrets in the configuration of a provider that accepts them.
+    # The engine marks secrets in a provider's configuration if the provider accepts them.
     monkeypatch.setattr(configuration, "caller", Mock(return_value={"Account": ACCOUNT}))
     settings = {"allowedAccountIds": f'["{ACCOUNT}"]', "defaultTags": '{"tags":{"Cost":"5"}}'}
     marked = {name: {**SECRET, "value": value} for name, value in settings.items()}
@@ -575,7 +575,7 @@ def test_the_stack_s_autonaming_decides_the_name(role: Resource):
         role.check(given, autonaming=options(mode=options.DISABLE))
 
 
-# The limits of the sandbox.
+# The sandbox's limits.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Test the server and the environment of the sandbox."""
+"""Test the sandbox's server and environment."""
 
 import fcntl
 import json
@@ -32,14 +32,14 @@ def server(sandbox: Sandbox) -> dict[str, Any]:
 
 
 def kill(sandbox: Sandbox) -> None:
-    """Kill the server and wait for its end."""
+    """Kill the server, and wait until it has ended."""
     with (sandbox.aws / "server.lock").open() as lock:
         os.kill(server(sandbox)["process"], signal.SIGKILL)
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def outdate(sandbox: Sandbox) -> None:
-    """Pretend that the server runs from other sources."""
+    """Pretend that the server is running from different sources."""
     state = {**server(sandbox), "sources": "of another version"}
     (sandbox.aws / "server.json").write_text(json.dumps(state))
 
@@ -58,7 +58,7 @@ def test_a_killed_or_outdated_server_is_replaced_and_keeps_roles_credentials_and
     assert aws.roles() == ["kept"]
     arn = f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/other/tests"
     assert other.client("sts").get_caller_identity()["Arn"] == arn
-    # The other services start again.
+    # The other services start anew.
     assert aws.client("kms").describe_key(KeyId=KEY_ID)["KeyMetadata"]["Enabled"]
     assert server(sandbox)["process"] != before
 

@@ -1,7 +1,7 @@
 """Run the scenarios on a real AWS account: `python -m tests.scenarios --help`.
 
-The exit code is 0 if all passed and nothing is left, 1 otherwise, 2 if nothing was done, and 130 after
-an interruption.
+The exit code is 0 if all scenarios passed and nothing is left, 1 otherwise, 2 if nothing was done, and
+130 after an interruption.
 """
 
 import argparse
@@ -105,7 +105,7 @@ def _run_name(text: str) -> str:
 
 
 class _Account:
-    """The account of the credentials."""
+    """The credentials' account."""
 
     def __init__(self, region: str | None, *, runs: bool) -> None:
         # The SDK reads only AWS_DEFAULT_REGION; Pulumi's provider also reads AWS_REGION.
@@ -119,7 +119,7 @@ class _Account:
             _end("there is no `pulumi` on PATH: install the CLI, https://www.pulumi.com/docs/install/")
         # Now, because pytest's process hides the user's variables from the tests.
         retries = Config(retries={"mode": "adaptive", "total_max_attempts": 10})
-        region = self.region or "us-east-1"  # to remove, any will do
+        region = self.region or "us-east-1"  # for the removal, any stack will do
         self.clients = {name: session.client(name, region, config=retries) for name in _SERVICES}
         self.identity: dict[str, str] = self.clients["sts"].get_caller_identity()
         credentials = session.get_credentials().get_frozen_credentials()
@@ -127,14 +127,14 @@ class _Account:
         self.endpoint = str(self.clients["iam"].meta.endpoint_url)
 
     def world(self, run: str, directory: Path, *, creates: bool) -> World:
-        """Return the world of a run, with a home of Pulumi in the directory."""
+        """Return a run's world, with a Pulumi home in the directory."""
         home = directory / "home"
         home.mkdir()
         plugins = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
         plugins.mkdir(parents=True, exist_ok=True)
         (home / "plugins").symlink_to(plugins)
         (directory / "state" / ".pulumi").mkdir(parents=True)
-        # Other variables of Pulumi change every command.
+        # Other Pulumi variables change every command.
         own = {
             name: value
             for name, value in os.environ.items()
@@ -153,7 +153,7 @@ class _Account:
 
 
 def _ask(account: _Account, run: str, agreed: str | None) -> None:
-    """Show the target; go on only if the user names the account."""
+    """Show the target, and continue only if the user names the account."""
     own = account.identity["Account"]
     print(f"""\
 This creates IAM roles in an AWS account and deletes them again. It should take about a quarter of
@@ -203,7 +203,7 @@ def _run(account: _Account, world: World, arguments: list[str]) -> int:
 
 
 class _Plugin:
-    """Gives the world to the fixture."""
+    """Passes the world to the fixture."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -213,7 +213,7 @@ class _Plugin:
 
 
 def _interrupt(received: int, _frame: object) -> NoReturn:
-    """End the scenario; from now on, nothing interrupts the removal."""
+    """End the scenario; from then on, nothing interrupts the removal."""
     _received.append(received)
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -19,7 +19,7 @@ from tests.scenarios.world import World, new_run
 def recorded(
     prepared_sandbox: tuple[object, dict[str, str]],
 ) -> Iterator[tuple[Recorder, dict[str, str]]]:
-    """Record the calls to the sandbox; return the variables of programs whose calls are recorded."""
+    """Record calls to the sandbox; return the variables for programs whose calls are recorded."""
     with recorder(prepared_sandbox[1]["AWS_ENDPOINT_URL"]) as calls:
         variables = {"AWS_ENDPOINT_URL": calls.url}
         with running_provider({**prepared_sandbox[1], **variables}) as provider:
@@ -31,7 +31,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     real: World | None = getattr(request.config, "world", None)
     if real:
         yield real
-        if real.creates and real.roles():  # of a scenario that failed
+        if real.creates and real.roles():  # from a scenario that failed
             real.remove()
         return
     environment: dict[str, str] = request.getfixturevalue("environment")
@@ -48,7 +48,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 def requested(operation: str, parameters: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the action and resource of a call of IAM."""
+    """Return an IAM call's action and resource."""
     if operation.startswith(("GET ", "POST ")) or operation == "GetCallerIdentity":
         return None
     if "RoleName" in parameters:

@@ -1,4 +1,4 @@
-"""Each data source of a stack has a role of its own, which comes and goes with it."""
+"""Each of a stack's data sources has its own role, which is created and deleted with it."""
 
 from functools import partial
 from typing import Any

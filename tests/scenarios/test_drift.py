@@ -1,4 +1,4 @@
-"""Manual changes of roles are found, named, and corrected, and nothing else is touched."""
+"""Manual changes to roles are found, named, and corrected, and nothing else is touched."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -67,11 +67,11 @@ def add_policies(world: World, role: str) -> None:
 
 
 class Change(NamedTuple):
-    """A manual change of the role of one data source."""
+    """A manual change to one data source's role."""
 
     make: Callable[[World, str], object]
     reported: Mapping[str, list[str]]
-    """What the report names for each resource: properties or values."""
+    """The properties or values that the report names for each resource."""
     corrected: bool = True
     settings: Mapping[str, Any] = MappingProxyType({})
 

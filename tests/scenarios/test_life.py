@@ -1,4 +1,4 @@
-"""The life of a role: previewed, created, changed, perhaps after a failure, and destroyed."""
+"""A role's lifecycle: it is previewed, created, changed (perhaps after a failure), and destroyed."""
 
 import json
 from functools import partial

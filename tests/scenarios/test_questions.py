@@ -30,13 +30,13 @@ from tests.scenarios.world import World
 pytestmark = pytest.mark.engine
 
 SERIOUS: Final = ("ERROR", "SECURITY_WARNING")
-"""The types of findings that are wrong; others are printed."""
+"""The types of findings that count as errors; others are printed."""
 PATHS: Final = ("/", "/service-role/")
-"""The paths of AWS's pages; any other is a customer's."""
+"""The paths on AWS's pages; any other path is a customer's."""
 
 
 class Role(NamedTuple):
-    """The policies of connectors with every setting, and the requests that they must allow and deny."""
+    """Connector policies with every setting, and the requests that they must allow and deny."""
 
     trust_policy: str
     role_policy: str
@@ -44,19 +44,19 @@ class Role(NamedTuple):
     connectors: list[str]
 
     def requests(self, *, allowed: bool) -> list[Request]:
-        """Return the requests of the connector, or similar requests that IAM must deny."""
+        """Return the connector's requests, or similar requests that IAM must deny."""
         calls = connector_calls(self.options)
         calls += [other for call in calls if call.allowed for other in deviations(call, self.options)]
         calls.append(PASS_OTHER_ROLE)
         requests = [request for call in calls if call.allowed == allowed for request in call.requests]
-        # IAM rejects resources of another partition. Two calls can contain the same request.
+        # IAM rejects resources in another partition. Two calls can contain the same request.
         own = [request for request in requests if request.resource.startswith(("arn:aws:", "*"))]
         return [request for number, request in enumerate(own) if request not in own[:number]]
 
 
 @pytest.fixture
 def roles(world: World) -> list[Role]:
-    """Return the different roles of all connectors, in the account and Region of the world."""
+    """Return all connectors' different roles, in the world's account and Region."""
     found: dict[tuple[str, str], Role] = {}
     for name, connector in CONNECTORS.items():
         options = options_of(connector)
@@ -74,7 +74,7 @@ def roles(world: World) -> list[Role]:
 def answers(
     world: World, service: str, operation: str, key: str, **parameters: Any
 ) -> list[dict[str, Any]]:
-    """Return all pages of an answer; skip the test if it is not allowed, or the sandbox has none."""
+    """Return all pages of a response; skip the test if the call is denied or the sandbox lacks it."""
     pages = world.client(service).get_paginator(operation).paginate(**parameters)
     try:
         return [item for page in pages for item in page[key]]
@@ -111,7 +111,7 @@ def test_iam_allows_the_requests_of_each_connector_and_denies_similar_ones(
     world: World, roles: list[Role]
 ):
     def decisions(role: Role, requests: list[Request]) -> Iterator[tuple[Request, str]]:
-        # One call takes any number of actions on one resource in one context.
+        # One call accepts any number of actions on one resource in one context.
         groups: dict[tuple[str, str], list[Request]] = {}
         for request in requests:
             context = world.moved(json.dumps(dict(request.context)))
@@ -152,7 +152,7 @@ def test_iam_allows_the_requests_of_each_connector_and_denies_similar_ones(
 
 
 def run_roles(world: World, *arguments: str) -> dict[str, Any]:
-    """Run `python -m roles`, whose output has names and is not shown."""
+    """Run `python -m roles`; its output contains names, so it is not shown."""
     command = [sys.executable, "-m", "roles", *arguments, "--region", world.region, "--json"]
     done = subprocess.run(
         command, cwd=PROJECT, env=world.environment, capture_output=True, text=True, check=False
@@ -183,7 +183,7 @@ def shape(role: Mapping[str, Any]) -> str:
 
 
 def statements(policy: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the statements of a policy, which may be one that is in no list."""
+    """Return a policy's statements; the policy may be missing from lists."""
     found = policy["Statement"]
     return [found] if isinstance(found, dict) else found
 

@@ -1,4 +1,4 @@
-"""A role that gets another name or path: with an automatic name, the new one comes first."""
+"""A role that gets a different name or path: with an automatic name, the new role is created first."""
 
 import json
 from typing import Any, Final
@@ -34,7 +34,7 @@ def test_a_role_without_a_set_name_is_replaced_without_a_gap_and_any_policy_name
     world.up(stack)
 
     def deploy(*options: str, **settings: dict[str, str]) -> dict[str, list[tuple[str, str]]]:
-        """Change settings of some entries; return the steps of each, in order."""
+        """Change some entries' settings; return each entry's steps, in order."""
         for entry, changed in settings.items():
             entries[entry] = {**entries[entry], **changed}
         world.configure(stack, configuration())

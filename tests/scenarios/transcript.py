@@ -1,4 +1,4 @@
-"""Write the transcript of a run on a real account, which can be sent to others: names are masked."""
+"""Write the transcript of a run on a real account; names are masked, so that it can be shared."""
 
 import os
 import pwd
@@ -13,7 +13,7 @@ import pytest
 
 _START: Final = r"(?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
 _END: Final = r"(?![0-9A-Za-z])"
-"""The boundaries of a word; %3A, or \\n in JSON, does not belong to it."""
+"""The boundaries of a word; %3A, and \\n in JSON, are not part of it."""
 _ACCOUNT_ID: Final = re.compile(
     r"(?:(?<![0-9])|(?<=%[0-9A-Fa-f]{2}))"
     r"(?<![0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-)"
@@ -37,7 +37,7 @@ class Mask:
     """Replaces confidential text."""
 
     def __init__(self, identity: Mapping[str, str], credentials: Collection[str]) -> None:
-        """Mask the caller identity and the credentials."""
+        """Mask the caller's identity and the credentials."""
         home = os.path.expanduser("~")  # noqa: PTH111 Path.home() fails without one
         credentials = [text for text in credentials if len(text) >= _SHORTEST_CREDENTIAL]
         self._replacements = [
@@ -54,14 +54,14 @@ class Mask:
         ]
 
     def __call__(self, text: str) -> str:
-        """Return the text without account IDs, credentials, and the names of the user and machine."""
+        """Return the text without account IDs, credentials, or the names of the user and machine."""
         for pattern, replacement in self._replacements:
             text = re.sub(pattern, replacement, text)
         return text
 
 
 def _spelled(text: str) -> str:
-    """Return a pattern for a text in which characters except letters and digits may be percent-encoded.
+    """Return a pattern for text whose characters other than letters and digits may be encoded.
 
     A URL inside a URL is encoded twice: %3A becomes %253A.
     """
@@ -77,18 +77,18 @@ def _spelled(text: str) -> str:
 
 
 def _names(names: Iterable[str | None]) -> list[str]:
-    """Return the names that can be replaced wherever they are a word."""
+    """Return the names that can be replaced wherever they are whole words."""
     found = {name for name in names if name and len(name) >= _SHORTEST_NAME}
     return _longest_first({name for name in found if not _WORD.fullmatch(name)})
 
 
 def _longest_first(texts: Collection[str]) -> list[str]:
-    """Return the texts in an order that prevents the replacement of one inside another."""
+    """Return the texts in an order that prevents replacing one text inside another."""
     return sorted(texts, key=len, reverse=True)
 
 
 def _caller(identity: Mapping[str, str]) -> list[str]:
-    """Return the names of a user, or of a role and its session, and the unique ID."""
+    """Return a user's name, or a role's and its session's names, and the unique ID."""
     kind, *names = identity["Arn"].rpartition(":")[2].split("/")
     names = names if kind == "assumed-role" else names[-1:]  # a user's name follows its path
     return [*names, *identity.get("UserId", "").split(":")]
@@ -99,7 +99,7 @@ def _profiles() -> list[str | None]:
 
 
 def _users() -> list[str | None]:
-    """Return the user's names on this machine, which Pulumi shows with the host of a lock."""
+    """Return the user's names on this machine, which Pulumi shows with a lock's host."""
     users = [os.environ.get(name) for name in ("USER", "LOGNAME")]
     with suppress(KeyError):  # a container's user may have no name
         users.append(pwd.getpwuid(os.getuid()).pw_name)
@@ -121,7 +121,7 @@ class Step(NamedTuple):
 
 
 class Transcript:
-    """A Markdown file that is complete after every scenario; pytest calls it."""
+    """A Markdown file that is complete after each scenario; pytest calls its methods."""
 
     def __init__(self, path: Path, facts: Mapping[str, str], mask: Mask) -> None:
         """Start the file with facts about the run; raises OSError if it cannot be written."""
@@ -130,7 +130,7 @@ class Transcript:
         self._write()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add a scenario, also one whose fixture failed."""
+        """Add a scenario, even if its fixture failed."""
         if report.when == "call" or not report.passed:
             skipped = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
             details = report.capstdout + (report.longreprtext if report.failed else skipped)
@@ -143,7 +143,7 @@ class Transcript:
         self._add(Step("interrupted", "interrupted", 0, ""))
 
     def end(self, removed: Collection[str], left: Collection[str], command: str) -> None:
-        """Add the removal, and the command that repeats it."""
+        """Add the result of the removal, and the command that repeats it."""
         details = [f"removed {entity}" for entity in removed]
         details += [f"still there: {entity}" for entity in left]
         if left:

@@ -1,4 +1,4 @@
-"""The account in which the scenarios run: the sandbox's, or a real one."""
+"""The account in which the scenarios run: the sandbox's account, or a real one."""
 
 import json
 import re
@@ -20,26 +20,26 @@ PREFIX: Final = "qbusiness-live-"
 DENY_ALL: Final = json.dumps(
     {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
 )
-"""The policy of manual changes, which grants nothing."""
+"""The policy for manual changes, which grants nothing."""
 _PATIENCE: Final = 60.0
-"""Timeout in seconds for a change of IAM to be visible everywhere."""
+"""Timeout in seconds for a change in IAM to become visible everywhere."""
 _PAUSE: Final = 2.0
-"""Seconds between two looks at IAM."""
+"""Seconds between checks of IAM."""
 _SETTLED: Final = 15.0
-"""Seconds after which the replicas of IAM usually have a change."""
+"""Seconds after which IAM's replicas usually have a change."""
 _RACES: Final = (
     "PutRolePolicy, https response error StatusCode: 404",
     "couldn't find resource",
     "missing required field, PutRolePolicyInput.PolicyDocument",
 )
-"""Errors of the provider right after a change that some of IAM's replicas do not have yet."""
+"""The provider's errors right after a change that some of IAM's replicas do not have yet."""
 _ERRORS: Final = (BotoCoreError, ClientError)
 _REMOVALS: Final = 4
 """Attempts to remove everything: the last one finds nothing."""
 
 
 def new_run() -> str:
-    """Return a name that begins the names of everything that a run makes, and of nothing else."""
+    """Return a prefix for the names of everything that a run creates, and of nothing else."""
     return f"{PREFIX}{secrets.token_hex(4)}"
 
 
@@ -47,9 +47,9 @@ class World:
     """An account with the stacks of one run."""
 
     account, region = ACCOUNT, REGION
-    """Those of the examples, unless the account is a real one."""
+    """The examples' account and Region, unless the account is a real one."""
     creates = True
-    """Whether the run creates something, which is then to be removed."""
+    """Whether the run creates anything that must be removed."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class World:
         *,
         real: bool = False,
     ) -> None:
-        """Use the name of the run, clients by service, and the variables and directory of the stacks."""
+        """Use the run's name, clients by service, and the stacks' variables and directory."""
         self.run, self.client, self.environment = run, client, environment
         self.iam = client("iam")
         self._directory, self._real = directory, real
@@ -77,30 +77,30 @@ class World:
     # Documents and settings.
 
     def moved(self, text: str) -> str:
-        """Move the ARNs of the examples into this account and Region."""
+        """Move the examples' ARNs to this account and Region."""
         # Some requests that IAM must deny are for another Region: swap the two Regions.
         moved = {ACCOUNT: self.account, REGION: self.region, self.region: REGION}
         return re.sub("|".join(map(re.escape, moved)), lambda found: moved[found[0]], text)
 
     def document(self, name: str, role: str = "") -> Any:
-        """Return an expected document, perhaps of a role that it names."""
+        """Return an expected document, perhaps for a role that it names."""
         return json.loads(self.moved(of_role(golden(name), role)))
 
     # Stacks.
 
     def new_stack(self, settings: Mapping[str, Any]) -> Stack:
-        """Create a stack of this program."""
+        """Create a stack with this program."""
         stack = Stack(self._directory, self.environment)
         self.configure(stack, settings)
         return stack
 
     def configure(self, stack: Stack, settings: Mapping[str, Any]) -> None:
-        """Write settings of the examples, for credentials of this account alone."""
+        """Write the examples' settings, which allow only this account's credentials."""
         own = {**settings, "aws:allowedAccountIds": [ACCOUNT]}
         stack.configure(json.loads(self.moved(json.dumps(own))))
 
     def up(self, stack: Stack, *options: str, check: bool = True) -> Update:
-        """Update a stack; repeat that once if one of IAM's replicas was behind."""
+        """Update a stack; repeat the update once if one of IAM's replicas was behind."""
         done = stack.up(*options, check=False)
         if done.exit_code and self._real and any(race in done.text for race in _RACES):
             time.sleep(_PATIENCE)
@@ -110,7 +110,7 @@ class World:
         return done
 
     def section(self, stack: Stack, heading: str, *, check: bool = True) -> str:
-        """Run the commands of a section of a page, and return the output."""
+        """Run the commands in a page's section, and return the output."""
         if not self._real:
             return run_section(stack, heading, check=check).stdout
         script = commands(heading)
@@ -119,13 +119,13 @@ class World:
     # The account.
 
     def roles(self) -> list[str]:
-        """Return the names of the roles of this run."""
+        """Return the names of this run's roles."""
         pages = self.iam.get_paginator("list_roles").paginate()
         names = (role["RoleName"] for page in pages for role in page["Roles"])
         return sorted(name for name in names if name.startswith(f"{self.run}-"))
 
     def role(self, name: str) -> dict[str, Any]:
-        """Return IAM's data of a role, except values that differ for each new role."""
+        """Return IAM's data about a role, except values that differ for each new role."""
         role = self.iam.get_role(RoleName=name)["Role"]
         names = self.iam.list_role_policies(RoleName=name)["PolicyNames"]
         attached = self.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
@@ -150,25 +150,25 @@ class World:
         return created["Policy"]["Arn"]
 
     def settle(self) -> None:
-        """On AWS, wait until changes are visible to whoever reads a role."""
+        """On AWS, wait until changes are visible to every reader of a role."""
         time.sleep(_SETTLED * self.is_aws)
 
     def expect(self, read: Callable[[], object], expected: object) -> None:
-        """Check an answer of IAM; in a real account, wait for it."""
+        """Check IAM's response; in a real account, wait for the expected one."""
         deadline = time.monotonic() + _PATIENCE * self._real
         while (found := _if_any(read)) != expected and time.monotonic() < deadline:
             time.sleep(_PAUSE)
         assert found == expected
 
     def remove(self) -> tuple[list[str], list[str]]:
-        """Remove the roles and policies of this run; return the removed and the remaining ones."""
+        """Remove this run's roles and policies; return the removed and the remaining ones."""
         removed: dict[str, None] = {}
         left: list[str] = []
         for _ in range(_REMOVALS):
-            self.settle()  # IAM may not list a new role yet, and still list a deleted one
+            self.settle()  # IAM may not list a new role yet, and may still list a deleted one
             left.clear()
             found = False
-            # Policies after the roles that have them.
+            # Remove policies after the roles that have them.
             for kind, listed, remove in (
                 ("role", self.roles, self._remove_role),
                 ("policy", self.policies, self._remove_policy),
@@ -190,7 +190,7 @@ class World:
         return [*removed], left
 
     def policies(self) -> Collection[str]:
-        """Return the ARNs of the managed policies of this run."""
+        """Return the ARNs of this run's managed policies."""
         pages = self.iam.get_paginator("list_policies").paginate(Scope="Local")
         policies = (policy for page in pages for policy in page["Policies"])
         return [each["Arn"] for each in policies if each["PolicyName"].startswith(f"{self.run}-")]
@@ -208,7 +208,7 @@ class World:
 
 
 def _if_any(read: Callable[[], object]) -> object:
-    """Return None for a role or policy that IAM does not have, perhaps not yet."""
+    """Return None for a role or policy that IAM does not have, or does not have yet."""
     try:
         return read()
     except ClientError as error:
