@@ -648,7 +648,7 @@ def test_a_warning_about_an_output_is_reported_when_the_output_is_known():
     ],
     ids=["account of the ARN", "partition", "account"],
 )
-def test_credentials_of_another_account_create_no_role(
+def test_credentials_for_another_account_create_no_role(
     given: dict[str, Any], credentials: dict[str, str], name: str, preview: bool
 ):
     deployment = deploy({**FULL, **given}, preview=preview, **credentials)
@@ -792,7 +792,7 @@ def outputs_of_a_further_role(program: Callable[[int], str], monkeypatch: pytest
     return created[2] - created[1]
 
 
-def test_a_further_role_with_plain_settings_creates_few_outputs(monkeypatch: pytest.MonkeyPatch):
+def test_an_additional_role_with_plain_settings_creates_few_outputs(monkeypatch: pytest.MonkeyPatch):
     by_hand = outputs_of_a_further_role(programs.component_by_hand, monkeypatch)
     ours = outputs_of_a_further_role(programs.components, monkeypatch)
     # One for the validation with the credentials, and one for each policy.

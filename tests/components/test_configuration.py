@@ -123,7 +123,7 @@ def test_a_blank_key_is_not_set(monkeypatch: pytest.MonkeyPatch):
     assert set(deployment.role) == {"assumeRolePolicy", "forceDetachPolicies"}
 
 
-def test_every_key_may_be_blank_that_the_connector_does_not_need(monkeypatch: pytest.MonkeyPatch):
+def test_every_key_that_the_connector_does_not_need_may_be_blank(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, {**BLANKS, **S3_SETTINGS, "secretId": ""})
     assert deployment.error is None
     assert deployment.role_policy == deploy(monkeypatch, S3_SETTINGS).role_policy
@@ -445,7 +445,7 @@ def test_the_account_of_the_application_may_come_from_its_own_key(monkeypatch: p
     assert "also run `pulumi refresh --run-program`, then `pulumi up`" in text
 
 
-def test_a_secret_account_is_in_no_message_about_the_list(monkeypatch: pytest.MonkeyPatch):
+def test_no_message_about_the_list_contains_a_secret_account(monkeypatch: pytest.MonkeyPatch):
     secret = [f"{PROJECT_NAME}:applicationId", ACCOUNTS]
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", secret.__contains__)
     for accounts in (f'["{OTHER_ACCOUNT}"]', OTHER_ACCOUNT, '["44445555"]'):
@@ -531,7 +531,7 @@ def test_autonaming_that_gives_the_role_another_name_is_a_warning(
     assert deploy(monkeypatch, {**settings, "roleName": "qbusiness-aem"}).warnings == []
 
 
-def test_a_secret_region_is_in_no_message(monkeypatch: pytest.MonkeyPatch):
+def test_no_message_contains_a_secret_region(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pulumi.runtime, "is_config_secret", ["aws:region"].__contains__)
     text = message(monkeypatch, {**MINIMAL, "aws:region": "Hunter2"})
     assert "  aws:region: [secret] is not a Region" in text
@@ -580,7 +580,7 @@ def test_options_reach_the_component(monkeypatch: pytest.MonkeyPatch):
     assert [registration.request.protect for registration in deployment.registrations] == [True] * 3
 
 
-def test_the_warning_about_a_missing_list_is_shown_also_if_the_credentials_are_wrong(
+def test_the_warning_about_a_missing_list_is_shown_even_if_the_credentials_are_wrong(
     monkeypatch: pytest.MonkeyPatch,
 ):
     deploy(monkeypatch, MINIMAL, **OF_THE_PROGRAM)  # sets the configuration

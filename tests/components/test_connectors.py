@@ -47,7 +47,7 @@ def look(facts: Facts, options: Options) -> ValidationResult:
     return validate("qbusiness", settings).of_role(ROLE_NAME)
 
 
-def test_the_connectors_are_those_of_the_pages():
+def test_the_connectors_are_the_ones_on_the_pages():
     assert set(CONNECTORS) == set(FACTS)
     assert len(FACTS) == 45
 
@@ -92,7 +92,7 @@ def test_with_other_values_the_documents_have_one_of_the_shapes():
     assert different == []
 
 
-def test_the_shapes_are_those_of_the_connectors():
+def test_the_shapes_are_the_ones_that_connectors_have():
     assert {options for facts in FACTS.values() for options in shapes(facts)} == set(SHAPES)
 
 

@@ -204,7 +204,7 @@ def test_a_wrong_default_is_reported_once_even_if_no_member_uses_it(
 
 
 @pytest.mark.parametrize("key", ["kmsKeyId", "connector", "roleName", "protect"])
-def test_an_empty_object_is_rejected_where_it_cannot_switch_a_default_off(
+def test_an_empty_object_is_rejected_where_it_cannot_turn_off_a_default(
     monkeypatch: pytest.MonkeyPatch, key: str
 ):
     assert rejected(monkeypatch, {"one": {**AEM, key: {}}}) == [f"dataSources.one.{key}"]
@@ -249,7 +249,7 @@ def test_the_name_of_a_member_is_a_component_s_name_in_lowercase(
         (None, "is required but not set"),
     ],
 )
-def test_another_form_of_data_sources_is_rejected(
+def test_data_sources_in_another_form_are_rejected(
     monkeypatch: pytest.MonkeyPatch, members: object, message: str
 ):
     assert f"  dataSources: {message}\n" in rejection(monkeypatch, members)
@@ -280,13 +280,13 @@ def test_a_secret_in_a_member_is_rejected_with_the_command_that_sets_plain_text(
     )
 
 
-def test_null_is_one_problem_also_for_a_setting_that_is_required(monkeypatch: pytest.MonkeyPatch):
+def test_null_is_one_problem_even_for_a_required_setting(monkeypatch: pytest.MonkeyPatch):
     text = rejection(monkeypatch, {"one": {"secretId": None}})
     assert text.startswith("invalid configuration: 1 error")
     assert "  dataSources.one.secretId: is null\n" in text
 
 
-def test_two_members_cannot_have_the_same_role_name_whatever_its_case(
+def test_two_entries_cannot_have_the_same_role_name_regardless_of_case(
     monkeypatch: pytest.MonkeyPatch,
 ):
     members = {"one": {**AEM, "roleName": "qbusiness-a"}, "two": {**AEM, "roleName": "QBusiness-A"}}

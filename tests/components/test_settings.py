@@ -401,7 +401,7 @@ def test_a_region_that_is_not_known_yet_rejects_no_arn():
     assert look(args, credentials=Location("aws", "eu-north-1", ACCOUNT)).warnings == []
 
 
-def test_credentials_of_another_account_are_rejected():
+def test_credentials_for_another_account_are_rejected():
     correct = f"credentials for account {ACCOUNT}"
     theirs = f"but the credentials are for account {OTHER_ACCOUNT}"
     reason = "a role can be passed only to a service in its own account"
@@ -429,7 +429,7 @@ def test_an_account_is_compared_with_the_credentials_while_the_application_is_un
     assert look({**given, "secret_id": elsewhere}).trust_policy is None  # the application may be there
 
 
-def test_credentials_of_another_partition_are_rejected_only_for_that():
+def test_credentials_for_another_partition_are_rejected_for_that_reason_alone():
     with pytest.raises(SettingsError) as caught:
         look(dict(MINIMAL), credentials=Location("aws-cn", REGION, OTHER_ACCOUNT))
     (problem,) = caught.value.problems
@@ -501,7 +501,7 @@ def test_an_unknown_connector_is_rejected_with_the_names_that_are_near(given: st
     assert problem.expected.startswith("one of aem-cloud, aem-server, alfresco-cloud, ")
 
 
-def test_a_connector_like_no_other_is_rejected_with_the_list_of_all():
+def test_a_connector_unlike_any_other_is_rejected_with_the_list_of_all():
     (problem,) = problems({"connector": "JDBC"})
     assert problem.message == '"JDBC" is not a connector'
     assert len(problem.expected.removeprefix("one of ").split(", ")) == 45
@@ -831,7 +831,7 @@ def test_usual_settings_give_no_warning():
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-west-2", "eu-west-1", "ap-southeast-2"])
-def test_a_region_of_amazon_q_business_gives_no_warning(region: str):
+def test_a_region_with_amazon_q_business_gives_no_warning(region: str):
     arn = f"arn:aws:qbusiness:{region}:{ACCOUNT}:application/{APPLICATION_ID}"
     assert warnings(application_id=arn) == []
 

@@ -294,7 +294,7 @@ def test_a_secret_setting_of_an_imported_role_is_encrypted_by_the_next_update(
     assert SECRET_ID not in json.dumps(stack.resources())
 
 
-def test_warnings_are_shown_also_about_the_name_that_autonaming_gives_the_role(
+def test_warnings_are_shown_including_one_about_the_name_that_autonaming_gives_the_role(
     new_stack: NewStack, aws: Aws
 ):
     settings = {**REQUIRED, "connector": "gmail", "secretId": "gmail-secret", "vpcConfiguration": VPC}

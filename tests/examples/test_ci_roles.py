@@ -212,7 +212,7 @@ def test_the_audit_role_has_the_permissions_of_roles_audit_and_check_and_of_a_pr
     assert set(last["Action"]) == read_actions("Audit") | read_actions("Check")
 
 
-def test_no_role_may_touch_roles_outside_of_its_path_or_the_roles_of_ci(program: Program):
+def test_no_role_may_touch_roles_outside_its_path_or_the_roles_of_ci(program: Program):
     others = [
         role_arn("staging", "wiki"),
         role_arn("prod-eu", "wiki"),
@@ -287,7 +287,7 @@ def test_the_page_and_the_example_list_the_settings():
 
 
 @pytest.mark.parametrize("name", ["AdministratorAccess", "IAMFullAccess"])
-def test_a_policy_of_aws_is_no_boundary_because_it_may_allow_iam_without_a_boundary(
+def test_an_aws_managed_policy_is_no_boundary_because_it_may_allow_iam_without_a_boundary(
     monkeypatch: pytest.MonkeyPatch, name: str
 ):
     arn = f"arn:aws:iam::aws:policy/{name}"

@@ -125,7 +125,7 @@ def test_a_configuration_has_the_members_that_the_page_of_its_connector_requires
 
 
 @pytest.mark.parametrize("preview", [False, True])
-def test_each_data_source_runs_under_its_role_of_the_other_stack(preview: bool):
+def test_each_data_source_uses_its_role_from_the_other_stack(preview: bool):
     consumer = Consumer({"roleArns": ARNS, "roleNames": {}}, preview=preview)
     assert consumer.error is None
     expected = {name: {**INDEX, **source, "roleArn": ARNS[name]} for name, source in SOURCES.items()}

@@ -416,7 +416,7 @@ def test_the_placeholder_of_a_role_has_the_formats_of_a_path_and_a_name():
     assert name == formats.ROLE_NAME.pattern
 
 
-def test_the_limits_are_those_of_the_component():
+def test_the_limits_are_the_same_as_the_component_s():
     assert MAXIMUM_INLINE_SIZE == formats.MAXIMUM_INLINE_SIZE
     assert LISTED_NAMES == formats.LISTED_NAMES
 

@@ -146,7 +146,7 @@ FAULTS: Final = (
         "components/data_sources.py",
         "owners.setdefault(role_name.lower(), name)",
         "owners.setdefault(role_name, name)",
-        "tests/components/test_data_sources.py::test_two_members_cannot_have_the_same_role_name_whatever_its_case",
+        "tests/components/test_data_sources.py::test_two_entries_cannot_have_the_same_role_name_regardless_of_case",
     ),
     Fault(
         "a connector without a VPC gets the network statements of the default",
@@ -265,7 +265,7 @@ FAULTS: Final = (
         "components/rules.py",
         'for part in ("partition", "account"):',
         'for part in ("partition",):',
-        "tests/components/test_settings.py::test_credentials_of_another_account_are_rejected",
+        "tests/components/test_settings.py::test_credentials_for_another_account_are_rejected",
     ),
     Fault(
         "a Region that is not known yet counts as the provider's",
@@ -894,14 +894,14 @@ FAULTS: Final = (
         ".github/workflows/environments.yml",
         ".github/issue.sh 7",
         ".github/issue.sh 1",
-        "tests/project/test_workflows.py::test_an_issue_is_updated_and_closed_but_not_that_of_another_author_or_environment",
+        "tests/project/test_workflows.py::test_an_issue_is_updated_and_closed_unless_it_has_another_author_or_environment",
     ),
     Fault(
         "a foreign issue is edited",
         ".github/issue.sh",
         ' and .author.login == "app/github-actions"',
         "",
-        "tests/project/test_workflows.py::test_an_issue_is_updated_and_closed_but_not_that_of_another_author_or_environment",
+        "tests/project/test_workflows.py::test_an_issue_is_updated_and_closed_unless_it_has_another_author_or_environment",
     ),
     Fault(
         "an answer that check does not know fails the job",

@@ -1,4 +1,4 @@
-"""Count the mutants that the tests detect in each room, which is a directory or module.
+"""Count the mutants that the tests detect in each room, which is a package.
 
 mutmut writes the mutants and runs the tests that reach them. Surviving mutants are listed. No test
 can detect some kinds of mutants. All mutants take hours: `python -m tests.helpers.mutation PATTERN...`

@@ -434,7 +434,7 @@ def test_audit_accepts_the_findings_of_a_file(repository: Repository):
 
 
 @needs_jq
-def test_an_issue_is_updated_and_closed_but_not_that_of_another_author_or_environment(
+def test_an_issue_is_updated_and_closed_unless_it_has_another_author_or_environment(
     repository: Repository,
 ):
     title = f"Drift in {repository.stack.name}"

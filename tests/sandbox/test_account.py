@@ -60,7 +60,7 @@ def test_the_secret_has_the_expected_arn_and_key(aws: Aws, name: str):
     assert "DeletedDate" not in secret
 
 
-def test_the_key_is_customer_managed_and_its_policy_leaves_the_decision_to_iam(aws: Aws):
+def test_the_key_is_customer_managed_and_its_policy_delegates_to_iam(aws: Aws):
     kms = aws.client("kms")
     key = kms.describe_key(KeyId=KEY)["KeyMetadata"]
     assert (key["KeyManager"], key["KeySpec"], key["KeyState"]) == (
@@ -104,7 +104,7 @@ def test_another_region_is_empty(aws: Aws):
 # Changes.
 
 
-def test_a_secret_that_replaces_another_under_the_same_name_has_another_arn(aws: Aws):
+def test_a_secret_that_replaces_another_under_the_same_name_has_a_different_arn(aws: Aws):
     secrets = aws.client("secretsmanager")
     secrets.delete_secret(SecretId=SECRET_ARN, ForceDeleteWithoutRecovery=True)
     created = secrets.create_secret(Name="qbusiness/aem-cloud", SecretString="{}")
@@ -153,7 +153,7 @@ def test_a_policy_that_aws_manages_can_be_read_and_attached(aws: Aws, arn: str):
 
 
 @pytest.mark.parametrize("name", ["NoSuchPolicy", "path/AdministratorAccess"])
-def test_a_policy_that_aws_does_not_manage_cannot_be_attached(aws: Aws, name: str):
+def test_an_aws_managed_policy_that_does_not_exist_cannot_be_attached(aws: Aws, name: str):
     aws.iam.create_role(RoleName="of-another-service", AssumeRolePolicyDocument=OTHER_TRUST)
     with pytest.raises(ClientError) as rejected:
         aws.iam.attach_role_policy(
@@ -170,7 +170,7 @@ def other(environment: dict[str, str]) -> Aws:
     return Aws({**environment, **other_credentials(environment)})
 
 
-def test_credentials_of_a_role_of_another_account_act_in_that_account(aws: Aws, other: Aws):
+def test_credentials_of_a_role_in_another_account_act_in_that_account(aws: Aws, other: Aws):
     role = {"RoleName": "of-another-service", "AssumeRolePolicyDocument": OTHER_TRUST}
     assert aws.client("sts").get_caller_identity()["Account"] == "123456789012"
     identity = other.client("sts").get_caller_identity()

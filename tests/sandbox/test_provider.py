@@ -563,7 +563,7 @@ def test_a_role_without_a_name_keeps_its_earlier_one(listed: Properties):
     assert "name" in inputs[DEFAULTS]
 
 
-def test_the_stack_s_autonaming_decides_the_name(role: Resource):
+def test_the_stack_s_autonaming_determines_the_name(role: Resource):
     # ComputeAutoNameDefault in tfbridge/info/autonaming.go.
     options = provider_pb2.CheckRequest.AutonamingOptions
     given = {"assumeRolePolicy": TRUST}

@@ -114,7 +114,7 @@ def test_the_user_s_aws_pulumi_proxy_and_python_variables_are_not_passed_on(
     assert found == {**credentials, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
 
 
-def test_the_aws_command_is_that_of_the_user_or_else_that_of_the_sandbox(
+def test_the_aws_command_is_the_user_s_or_else_the_sandbox_s(
     prepared_sandbox: tuple[Sandbox, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("PATH", str(tmp_path))
