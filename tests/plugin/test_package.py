@@ -80,7 +80,7 @@ INVALID_INPUTS: Final[Mapping[str, object]] = {
     },
 }
 """The inputs for the error message on the page."""
-REMOVAL: Final = "this update removes every policy that the stack does not declare"
+REMOVAL: Final = "this update removes every policy"
 HIDDEN: Final = "qbusiness/hidden-a1B2c3"
 """A secret's ID that is itself secret."""
 

@@ -166,7 +166,7 @@ def test_a_stack_may_own_all_policies_later_and_no_longer_and_destroy_deletes_ad
     world.configure(stack, {**settings, "exclusivePolicies": True})
     preview = stack.preview()
     assert preview.changes == {"same": 4, "create": 2}
-    assert "this update removes every policy that the stack does not declare" in preview.text
+    assert "this update removes every policy" in preview.text
     world.up(stack)
     world.expect(policies, (own, []))
     world.configure(stack, settings)
