@@ -1,4 +1,4 @@
-"""Read the findings that are accepted until a date, from a YAML file."""
+"""Read accepted findings, each with an end date, from a YAML file."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -17,16 +17,16 @@ from roles.errors import InputError
 _EXPECTED: Final = {
     "role": "the ARN of a role",
     "policy": "the name or ARN of a policy, or `trust policy`",
-    "statement": "the Sid or the number of a statement",
+    "statement": "a statement's Sid or number",
     "reason": "why the finding is accepted",
     "until": "the last day, such as 2027-03-31",
     "finding": f"one of {', '.join(LABELS)}",
     "dataSources": "the IDs of the data sources that lack access, only with `finding: missing`",
 }
-"""The members of an entry; `finding` is optional."""
+"""The members of an acceptance in the file; `finding` is optional."""
 
 
-class Entry(NamedTuple):
+class Acceptance(NamedTuple):
     """An accepted finding."""
 
     role: str
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     until: str
     """The last day, such as `2027-03-31`, in UTC."""
     finding: str = ""
-    """The kind of the finding; empty for any except missing access."""
+    """The kind of finding; empty for any kind except missing access."""
     data_sources: Sequence[str] = ()
     """The IDs of the data sources that lack access; only for missing access."""
 
@@ -53,7 +53,7 @@ class Entry(NamedTuple):
         return f"{self.role}: {self.policy}, {self.statement}"
 
     def matches(self, role_arn: str, verdict: Verdict) -> bool:
-        """Return whether the entry is about a finding, for all data sources that lack access."""
+        """Return whether it covers a finding, for all data sources that lack access."""
         kind = kind_of(verdict)
         lacking = {each.id for each in verdict.data_sources} if kind == "missing" else set[str]()
         return (
@@ -68,7 +68,7 @@ class Entry(NamedTuple):
         return date.fromisoformat(self.until) < today
 
     def document(self) -> dict[str, object]:
-        """Return the members of the entry as in the file."""
+        """Return the members as in the file."""
         return {
             camel_case(name): value
             for name, value in self._asdict().items()
@@ -76,21 +76,21 @@ class Entry(NamedTuple):
         }
 
 
-def entry_for(role_arn: str, verdict: Verdict) -> Entry:
-    """Return the entry that accepts a finding, except for the reason and the date."""
+def acceptance_for(role_arn: str, verdict: Verdict) -> Acceptance:
+    """Return the acceptance of a finding, without a reason and date."""
     statement = verdict.statement.removeprefix("statement ")
     kind = kind_of(verdict)
     lacking = [each.id for each in verdict.data_sources] if kind == "missing" else ()
-    return Entry(role_arn, verdict.policy, statement, "", "", kind, lacking)
+    return Acceptance(role_arn, verdict.policy, statement, "", "", kind, lacking)
 
 
-def read_entries(path: Path) -> list[Entry]:
-    """Read the entries of a file; raises InputError that names every wrong one."""
+def read_acceptances(path: Path) -> list[Acceptance]:
+    """Read the acceptances in a file; raises InputError that lists all errors."""
     try:
-        # Only texts: a date that does not exist is then an error of its entry.
+        # Load only strings, so that an invalid date is an error of its entry.
         given = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
     except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8: save it in UTF-8") from None
+        raise InputError(f"{path} is not UTF-8: save it as UTF-8") from None
     except yaml.YAMLError as error:
         said = " ".join(str(error).split())
         raise InputError(f"{path} is not valid YAML ({said}): fix it") from None
@@ -105,15 +105,15 @@ def read_entries(path: Path) -> list[Entry]:
     if problems:
         count = f"{len(problems)} error{'s' * (len(problems) > 1)}"
         raise InputError(f"{path} has {count}", *problems)
-    fields = {camel_case(name): name for name in Entry._fields}
+    fields = {camel_case(name): name for name in Acceptance._fields}
     return [
-        Entry(**{fields[name]: value for name, value in entry.items()})
+        Acceptance(**{fields[name]: value for name, value in entry.items()})
         for entry in cast("list[dict[str, Any]]", entries)
     ]
 
 
 def _problems(entry: Any) -> Iterator[str]:
-    """Return the problems of an entry, each with the expected value."""
+    """Return the problems with an entry, each with the expected value."""
     if not isinstance(entry, dict):
         yield f": {quote(entry)}; expected: {', '.join(_EXPECTED)}"
         return

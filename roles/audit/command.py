@@ -10,7 +10,7 @@ from typing import Final
 
 from roles.account import Account
 from roles.audit import markdown, table
-from roles.audit.accepted import Entry, entry_for, read_entries
+from roles.audit.accepted import Acceptance, acceptance_for, read_acceptances
 from roles.audit.survey import Outcome, Survey, survey
 from roles.difference import Verdict
 from roles.errors import CANNOT_TELL, COULD_NOT_LOOK, FINE, PROBLEMS, InputError
@@ -47,13 +47,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print and write the results, and return the exit code."""
-    entries = read_entries(options.accept) if options.accept else []
+    acceptances = read_acceptances(options.accept) if options.accept else []
     stack = read_stack(options.stack) if options.stack else None
     regions = options.region or [stack.roles[0].region if stack else None]
     accounts = [Account(region, output) for region in dict.fromkeys(regions)]
     for role in stack.roles if stack else ():
         check_account(role, accounts[0].caller()["Account"])
-    found = survey(accounts, output, stack, entries)
+    found = survey(accounts, output, stack, acceptances)
     if not (found.data_sources or found.skipped or options.allow_empty):
         raise InputError(
             f"there is no Amazon Q Business data source in {found.place}: pass the Region of the "
@@ -70,8 +70,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     for region in found.regions:
         if len(found.regions) > 1 and all(result.region != region for result in found.data_sources):
             output(f"found no data source in {region}")
-    for entry in found.unmatched:
-        output(f"accepted, and not found in {found.place}: {entry.label}")
+    for acceptance in found.unmatched:
+        output(f"accepted, but not found in {found.place}: {acceptance.label}")
     for skipped in found.skipped:
         output(f"skipped: {skipped}")
     for denied in found.denied:
@@ -131,20 +131,20 @@ def _document(found: Survey) -> dict[str, object]:
                 "dataSources": [user.data_source.id for user in users[role.arn]],
                 "lastUsed": role.last_used or None,
                 "findings": [
-                    _plain(verdict, entry_for(role.arn, verdict)) for verdict in role.differences
+                    _plain(verdict, acceptance_for(role.arn, verdict)) for verdict in role.differences
                 ],
                 "accepted": [_plain(*accepted) for accepted in role.accepted],
                 "remarks": role.remarks,
             }
             for role in found.roles
         ],
-        "unmatched": [entry.document() for entry in found.unmatched],
+        "unmatched": [acceptance.document() for acceptance in found.unmatched],
         "skipped": found.skipped,
         "denied": found.denied,
     }
 
 
-def _plain(verdict: Verdict, entry: Entry) -> dict[str, object]:
+def _plain(verdict: Verdict, acceptance: Acceptance) -> dict[str, object]:
     return {
         "finding": verdict.verdict,
         "danger": verdict.danger or None,
@@ -152,5 +152,5 @@ def _plain(verdict: Verdict, entry: Entry) -> dict[str, object]:
         "statement": verdict.statement,
         "access": [access._asdict() for access in verdict.access],
         "dataSources": [data_source.id for data_source in verdict.data_sources],
-        "accept": entry.document(),
+        "accept": acceptance.document(),
     }

@@ -46,7 +46,7 @@ def _head(found: Survey) -> str:
     lines = [
         f"**{found.summary}**",
         f"Read on {found.date:%Y-%m-%d %H:%M} UTC by {_code(found.caller)}.",
-        *(f"- accepted, and not found: {_code(entry.label)}" for entry in found.unmatched),
+        *(f"- accepted, but not found: {_code(each.label)}" for each in found.unmatched),
         *(f"- skipped: {_code(text)}" for text in found.skipped),
         *(f"- not allowed, at least for some resources: {_code(action)}" for action in found.denied),
     ]
@@ -89,9 +89,9 @@ def _accepted(found: Survey) -> Iterator[str]:
     """Return the accepted findings, one line each, with a head before the first."""
     before = "\nAccepted:\n\n"
     for role in found.roles:
-        for verdict, entry in role.accepted:
+        for verdict, acceptance in role.accepted:
             label = f"{LABELS[kind_of(verdict)]}: {_statement(verdict)}"
-            until = f"until {entry.until}: {_code(entry.reason)}"
+            until = f"until {acceptance.until}: {_code(acceptance.reason)}"
             yield f"{before}- {_code(role.arn)}: {label}, {until}\n"
             before = ""
 

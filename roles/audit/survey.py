@@ -17,7 +17,7 @@ from components.settings import role_policy_settings
 from guardrails.iam.documents import Statement
 from roles.account import Account, DataSource, Role
 from roles.arns import Arn
-from roles.audit.accepted import Entry
+from roles.audit.accepted import Acceptance
 from roles.audit.danger import LABELS, find_danger, kind_of, rank
 from roles.detection import connectors_of, find_connector, find_uses
 from roles.difference import Access, Verdict, compare, program_statements, role_statements
@@ -86,8 +86,8 @@ class RoleResult(NamedTuple):
     """The day, or `none` in the last 400 days; empty if the role was not read."""
     differences: tuple[Verdict, ...] = ()
     """The statements that make the role different, in the order of danger."""
-    accepted: tuple[tuple[Verdict, Entry], ...] = ()
-    """More such statements, and why each is accepted."""
+    accepted: tuple[tuple[Verdict, Acceptance], ...] = ()
+    """Other such statements, each with its acceptance."""
     remarks: tuple[str, ...] = ()
     member: str = ""
     """The component of the stack that declares the role; empty if it is not one of the stack's."""
@@ -112,7 +112,7 @@ class Survey(NamedTuple):
     """The resources that could not be listed, and why."""
     denied: tuple[str, ...]
     """The actions that were not allowed."""
-    unmatched: tuple[Entry, ...]
+    unmatched: tuple[Acceptance, ...]
     """The accepted findings of this account that were not found."""
     stack: str = ""
     """The stack whose members are shown; empty without one."""
@@ -189,11 +189,14 @@ class _Needs(NamedTuple):
 
 
 def survey(
-    accounts: Sequence[Account], notes: Notes, stack: Stack | None = None, entries: Sequence[Entry] = ()
+    accounts: Sequence[Account],
+    notes: Notes,
+    stack: Stack | None = None,
+    acceptances: Sequence[Acceptance] = (),
 ) -> Survey:
-    """Read and compare everything in the Regions of an account.
+    """Read and compare everything in some Regions of an account.
 
-    Name the members of a stack that declare the roles, and set the accepted findings of `entries` apart.
+    Name the stack's entries that declare the roles, and separate the findings that are accepted.
     Errors about a resource become part of the result; errors that concern every call are raised.
     """
     caller, now = accounts[0].caller(), datetime.now(UTC)
@@ -209,7 +212,7 @@ def survey(
     results: dict[DataSource, DataSourceResult] = {}
     roles: list[RoleResult] = []
     for role_arn, readings in users.items():
-        role, compared = _compare(role_arn, readings, entries, now.date())
+        role, compared = _compare(role_arn, readings, acceptances, now.date())
         results |= {result.data_source: result for result in compared}
         roles += [role._replace(member=members.get(role_arn, ""))] if role_arn else []
     return Survey(
@@ -221,21 +224,23 @@ def survey(
         tuple(sorted(roles, key=lambda role: role.state.rank)),
         tuple(skipped),
         tuple(sorted({action for account in accounts for action in account.denied})),
-        tuple(_unmatched(entries, caller["Account"], roles)),
+        tuple(_unmatched(acceptances, caller["Account"], roles)),
         stack.roles[0].stack if stack else "",
     )
 
 
-def _unmatched(entries: Sequence[Entry], account: str, roles: Sequence[RoleResult]) -> Iterator[Entry]:
-    """Find the entries of an account that match no finding."""
+def _unmatched(
+    acceptances: Sequence[Acceptance], account: str, roles: Sequence[RoleResult]
+) -> Iterator[Acceptance]:
+    """Find the acceptances for an account that match no finding."""
     found = [
         (role.arn, verdict)
         for role in roles
         for verdict in (*role.differences, *(verdict for verdict, _ in role.accepted))
     ]
-    for entry in entries:
-        if entry.account == account and not any(entry.matches(*each) for each in found):
-            yield entry
+    for acceptance in acceptances:
+        if acceptance.account == account and not any(acceptance.matches(*each) for each in found):
+            yield acceptance
 
 
 def _data_sources(account: Account, skipped: list[str], *, alone: bool) -> Iterator[DataSource]:
@@ -394,7 +399,7 @@ def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> 
 def _compare(
     role_arn: str,
     readings: Sequence[tuple[DataSourceResult, _Needs | None]],
-    entries: Sequence[Entry],
+    acceptances: Sequence[Acceptance],
     today: date,
 ) -> tuple[RoleResult, list[DataSourceResult]]:
     """Compare a role with the statements that the program writes for its data sources."""
@@ -413,16 +418,16 @@ def _compare(
     if role.denied:
         remarks.append(f"{role.denied} is not allowed: the policies that it reads were not compared")
     differences: list[Verdict] = []
-    accepted: list[tuple[Verdict, Entry]] = []
+    accepted: list[tuple[Verdict, Acceptance]] = []
     for verdict in sorted(_differences(compared, role), key=rank):
-        entry = _entry(role_arn, verdict, entries)
-        if entry and not entry.is_over(today):
-            accepted.append((verdict, entry))
+        acceptance = _acceptance(role_arn, verdict, acceptances)
+        if acceptance and not acceptance.is_over(today):
+            accepted.append((verdict, acceptance))
             continue
         differences.append(verdict)
-        if entry:
-            text = f"{verdict.policy}, {verdict.statement}: accepted only until {entry.until}"
-            remarks.append(f"{text}: {entry.reason}")
+        if acceptance:
+            text = f"{verdict.policy}, {verdict.statement}: accepted only until {acceptance.until}"
+            remarks.append(f"{text}: {acceptance.reason}")
     results: list[DataSourceResult] = []
     for result, _ in compared:
         own = [each for each in differences if _concerns(each, result)]
@@ -442,10 +447,10 @@ def _compare(
     )
 
 
-def _entry(role_arn: str, verdict: Verdict, entries: Sequence[Entry]) -> Entry | None:
-    """Return the entry that accepts a finding longest; None without one."""
-    matching = (entry for entry in entries if entry.matches(role_arn, verdict))
-    return max(matching, key=lambda entry: entry.until, default=None)
+def _acceptance(role_arn: str, verdict: Verdict, acceptances: Sequence[Acceptance]) -> Acceptance | None:
+    """Return the acceptance that covers a finding longest; None without one."""
+    matching = (each for each in acceptances if each.matches(role_arn, verdict))
+    return max(matching, key=lambda each: each.until, default=None)
 
 
 def _concerns(difference: Verdict, result: DataSourceResult) -> bool:

@@ -70,9 +70,9 @@ def _accepted(found: Survey) -> Iterator[Part]:
     accepted = [each for role in found.roles for each in role.accepted]
     if accepted:
         yield from ("", "accepted:")
-    for verdict, entry in accepted:
-        yield f"  {entry.role}: {LABELS[kind_of(verdict)]}: {verdict.policy}, {verdict.statement}"
-        yield Line(f"      until {entry.until}: {entry.reason}", 6)
+    for verdict, acceptance in accepted:
+        yield f"  {acceptance.role}: {LABELS[kind_of(verdict)]}: {verdict.policy}, {verdict.statement}"
+        yield Line(f"      until {acceptance.until}: {acceptance.reason}", 6)
 
 
 def _difference(verdict: Verdict, used_by: Sequence[DataSource]) -> Iterator[Part]:

@@ -483,7 +483,7 @@ FAULTS: Final = (
         "roles/audit/accepted.py",
         "return date.fromisoformat(self.until) < today",
         "return False",
-        "tests/roles/audit/test_accepted.py::test_past_the_date_a_finding_is_a_problem_again",
+        "tests/roles/audit/test_accepted.py::test_after_its_date_an_accepted_finding_is_a_problem_again",
     ),
     Fault(
         "audit takes a service that any account can use for harmless",

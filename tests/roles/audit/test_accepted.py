@@ -1,4 +1,4 @@
-"""`roles audit --accept FILE` sets known findings apart until a date."""
+"""`roles audit --accept FILE` lists known findings separately until a date."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from evidence.examples import ACCOUNT, OTHER_ACCOUNT
 from roles.account import DataSource
-from roles.audit.accepted import Entry, read_entries
+from roles.audit.accepted import Acceptance, read_acceptances
 from roles.difference import Verdict
 from roles.errors import InputError
 from tests.helpers.world import OWN, World, allow, own_policy
@@ -23,7 +23,7 @@ LACKING: Final = "expected: the IDs of the data sources that lack access, only w
 
 
 def write(world: World, **members: str) -> None:
-    """Accept the statement Queues of the last role, with changed members."""
+    """Accept the last role's statement Queues, with changed members."""
     entry = {"role": world.role_arn, "policy": OWN, "statement": "Queues", "reason": "moves soon"}
     world.path(FILE).write_text(json.dumps([{**entry, "until": "2999-12-31", **members}]))
 
@@ -31,11 +31,13 @@ def write(world: World, **members: str) -> None:
 def test_an_entry_is_read_from_yaml(tmp_path: Path):
     path = tmp_path / FILE
     path.write_text(f"- {VALID}\n")
-    assert read_entries(path) == [Entry(ROLE, "p", "4", "moves", "2999-12-31")]
+    assert read_acceptances(path) == [Acceptance(ROLE, "p", "4", "moves", "2999-12-31")]
     path.write_text(f"- {VALID[:-1]}, finding: missing, dataSources: [a, b]}}\n")
-    assert read_entries(path) == [Entry(ROLE, "p", "4", "moves", "2999-12-31", "missing", ["a", "b"])]
+    assert read_acceptances(path) == [
+        Acceptance(ROLE, "p", "4", "moves", "2999-12-31", "missing", ["a", "b"])
+    ]
     path.write_text("# nothing is accepted\n")
-    assert read_entries(path) == []
+    assert read_acceptances(path) == []
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
   entry 1, "polcy": is unknown; expected: {MEMBERS}
   entry 1, role: "x"; expected: the ARN of a role
   entry 1, policy: is missing; expected: the name or ARN of a policy, or `trust policy`
-  entry 1, statement: ["1"]; expected: the Sid or the number of a statement
+  entry 1, statement: ["1"]; expected: a statement's Sid or number
   entry 1, reason: " "; expected: why the finding is accepted
   entry 1, until: "soon"; {DATE}
   entry 1, finding: "all"; expected: one of dangerous, missing, excess, denies, shared""",
@@ -79,13 +81,13 @@ def test_an_entry_is_read_from_yaml(tmp_path: Path):
         ),
     ],
 )
-def test_a_wrong_file_is_an_error_that_names_the_entry_and_what_is_expected(
+def test_an_invalid_file_is_an_error_that_names_the_entry_and_the_expected_value(
     tmp_path: Path, content: str, expected: str
 ):
     path = tmp_path / FILE
     path.write_text(content)
     with pytest.raises(InputError) as raised:
-        read_entries(path)
+        read_acceptances(path)
     assert "\n".join(raised.value.lines).startswith(f"{path}{expected}")
 
 
@@ -93,28 +95,28 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path):
     path = tmp_path / FILE
     path.write_bytes(b"\xff")
     with pytest.raises(InputError, match="is not UTF-8"):
-        read_entries(path)
+        read_acceptances(path)
 
 
-def test_an_entry_for_access_in_excess_does_not_accept_what_is_dangerous():
+def test_an_entry_for_excess_access_does_not_accept_dangerous_access():
     wider = Verdict("p", "statement 4", "excess", danger="administrator access")
-    entry = Entry(ROLE, "p", "4", "moves", "2999-12-31")
-    assert entry.matches(ROLE, wider)
-    assert not entry._replace(finding="excess").matches(ROLE, wider)
-    assert not entry._replace(statement="5").matches(ROLE, wider)
+    acceptance = Acceptance(ROLE, "p", "4", "moves", "2999-12-31")
+    assert acceptance.matches(ROLE, wider)
+    assert not acceptance._replace(finding="excess").matches(ROLE, wider)
+    assert not acceptance._replace(statement="5").matches(ROLE, wider)
 
 
-def test_an_entry_accepts_missing_access_only_of_the_data_sources_that_it_names():
+def test_an_entry_accepts_missing_access_only_for_the_data_sources_that_it_names():
     sources = [DataSource("", "", "", "", identifier, "", "", "") for identifier in "ab"]
     lacking = Verdict("p", "Secret", "missing", data_sources=(*sources,))
-    entry = Entry(ROLE, "p", "Secret", "moves", "2999-12-31")
-    assert not entry.matches(ROLE, lacking)
-    assert not entry._replace(finding="missing", data_sources=["a"]).matches(ROLE, lacking)
-    assert entry._replace(finding="missing", data_sources=["a", "b"]).matches(ROLE, lacking)
+    acceptance = Acceptance(ROLE, "p", "Secret", "moves", "2999-12-31")
+    assert not acceptance.matches(ROLE, lacking)
+    assert not acceptance._replace(finding="missing", data_sources=["a"]).matches(ROLE, lacking)
+    assert acceptance._replace(finding="missing", data_sources=["a", "b"]).matches(ROLE, lacking)
 
 
 @pytest.mark.slow
-def test_the_entries_of_the_json_document_accept_nothing_of_a_data_source_added_later(world: World):
+def test_the_entries_in_the_json_document_accept_nothing_for_a_data_source_added_later(world: World):
     role_arn = world.role("qbusiness-shared", own_policy(without="AllowsAmazonQToGetSecret"))
     for name in ("jira", "wiki"):
         world.add(name, role_arn, world.secret(name))
@@ -128,7 +130,7 @@ def test_the_entries_of_the_json_document_accept_nothing_of_a_data_source_added_
 
 
 @pytest.mark.slow
-def test_an_accepted_finding_is_listed_apart_and_does_not_change_the_exit_code(world: World):
+def test_an_accepted_finding_is_listed_separately_and_does_not_change_the_exit_code(world: World):
     identifier = world.add_own(allow("sqs:*", "*", Sid="Queues"))
     write(world)
     said = world.audit("--accept", FILE)
@@ -163,7 +165,7 @@ def test_the_json_document_contains_the_entry_that_accepts_a_finding(world: Worl
 
 
 @pytest.mark.slow
-def test_past_the_date_a_finding_is_a_problem_again(world: World):
+def test_after_its_date_an_accepted_finding_is_a_problem_again(world: World):
     world.add_own(allow("sqs:*", "*", Sid="Queues"))
     write(world, until="2020-12-31")
     said = world.audit("--accept", FILE)
@@ -181,14 +183,14 @@ def test_an_entry_that_matches_nothing_is_reported(world: World, other: dict[str
     assert said.code == 1
     statement = other.get("statement", "Queues")
     label = f"{world.role_arn}: {OWN}, {statement}"
-    assert said.err == f"audit: accepted, and not found in us-east-1, account {ACCOUNT}: {label}\n"
-    assert f"- accepted, and not found: `{label}`\n" in world.audit("--accept", FILE, "--markdown").out
+    assert said.err == f"audit: accepted, but not found in us-east-1, account {ACCOUNT}: {label}\n"
+    assert f"- accepted, but not found: `{label}`\n" in world.audit("--accept", FILE, "--markdown").out
     (entry,) = world.audit("--accept", FILE, "--json").json["unmatched"]
     assert entry["statement"] == statement
 
 
 @pytest.mark.slow
-def test_one_file_can_be_for_several_accounts(world: World):
+def test_one_file_can_cover_several_accounts(world: World):
     world.add_own()
     write(world, role=world.role_arn.replace(ACCOUNT, OTHER_ACCOUNT))
     assert world.audit("--accept", FILE).err == ""

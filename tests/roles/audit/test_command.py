@@ -16,7 +16,7 @@ from evidence.examples import (
     REGION,
     SECRET_ID,
 )
-from roles.audit.accepted import read_entries
+from roles.audit.accepted import read_acceptances
 from roles.audit.danger import LABELS
 from roles.audit.survey import Outcome
 from sandbox.environment import PROJECT
@@ -191,4 +191,4 @@ def test_the_page_shows_a_file_of_accepted_findings(tmp_path: Path):
     (shown,) = blocks("yaml", PAGE.read_text())
     path = tmp_path / "accepted.yaml"
     path.write_text(shown)
-    assert [entry.policy for entry in read_entries(path)] == ["template"]
+    assert [each.policy for each in read_acceptances(path)] == ["template"]

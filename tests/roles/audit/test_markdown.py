@@ -8,7 +8,7 @@ import pytest
 
 from evidence.examples import ACCOUNT, APPLICATION_ID, OTHER_ACCOUNT, REGION
 from roles.account import Account
-from roles.audit.accepted import Entry
+from roles.audit.accepted import Acceptance
 from roles.audit.markdown import LIMIT, render
 from roles.audit.survey import survey
 from roles.output import Notes
@@ -83,9 +83,9 @@ def test_markup_in_any_name_stays_text(world: World):
     world.add_own(allow("sqs:*", "*"))
     shared_role(world, "jira", "wiki")
     world.add_own(allow("*", "*", Sid="Known"), name="Known")
-    known = Entry(world.role_arn, OWN, "Known", "reason", "2999-12-31")
+    known = Acceptance(world.role_arn, OWN, "Known", "reason", "2999-12-31")
     notes = Notes("audit")
-    found = survey([Account(REGION, notes)], notes, entries=[known])
+    found = survey([Account(REGION, notes)], notes, acceptances=[known])
     found = found._replace(skipped=("skipped",), denied=("iam:GetRole",), unmatched=(known,))
     text = render(with_markup(found)._replace(regions=found.regions, account=found.account))
     # A longer fence than any in the text; in a table, a pipe is escaped also in code.
