@@ -1,4 +1,4 @@
-"""Import, compare, and check roles of Amazon Q Business data sources against AWS.
+"""Import, audit, and check the roles of Amazon Q Business data sources.
 
-The program does not import this package, and nothing here changes anything in AWS.
+The program does not import this package. Nothing here changes AWS.
 """

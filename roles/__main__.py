@@ -1,6 +1,6 @@
 """Start a command: `python -m roles --help`, or `qbusiness-roles --help` from the installed package.
 
-Importing the SDKs takes a second. This module first handles interruptions and missing packages.
+Importing the SDKs takes a second, so this module first prepares for interruptions and missing packages.
 """
 
 import os
@@ -23,7 +23,7 @@ def start(program: str, install: str) -> int:
 
     `program` is the start of the command, and `install` the command that installs missing packages.
     """
-    # In the background of a script, for example, the signal is ignored.
+    # A background job of a script, for example, ignores the signal.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _end)
@@ -33,13 +33,13 @@ def start(program: str, install: str) -> int:
         package = str(error.name).partition(".")[0]
         return _fail(f"{package} is not installed: run `{install}`")
     except OSError as error:
-        return _fail(str(error))  # such as a full disk, on which no temporary file fits
+        return _fail(str(error))  # such as a full disk without room for temporary files
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return cli.main(None, program)
     except KeyboardInterrupt:
-        return _INTERRUPTED  # during the report of another error
+        return _INTERRUPTED  # while another error is reported
     finally:
         if interruptible:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -47,13 +47,13 @@ def start(program: str, install: str) -> int:
 
 def start_installed() -> int:
     """Run the command from the installed package, and return the exit code."""
-    # The package contains the directories of a clone that the commands import, side by side. Only
-    # components/ is elsewhere, where programs import it by another name.
+    # The package contains, side by side, the directories of a clone that the commands import. Only
+    # components/ is elsewhere, under the name that programs import.
     tools = Path(__file__).parents[1]
     sys.path.insert(0, str(tools))
     components = sys.modules["components"] = ModuleType("components")
     components.__path__ = [str(tools.parent / "qbusiness_connector")]
-    # With another Python, both would search an index for a package of this name.
+    # For another Python, both would look for the installed package on an index.
     pip = (sys.executable, "-m", "pip", "install")
     uv = ("uv", "pip", "install", "--python", sys.executable)
     install = shlex.join([*(pip if find_spec("pip") else uv), "qbusiness-connector[roles]"])
@@ -61,13 +61,13 @@ def start_installed() -> int:
 
 
 def _end(*_: object) -> None:
-    """End the process: nothing has begun yet, and an import can lose an exception."""
+    """End the process: nothing has begun yet, and an import can swallow an exception."""
     _write("interrupted", '"interrupted"')
     os._exit(_INTERRUPTED)
 
 
 def _fail(text: str) -> int:
-    """Report why the command could not be loaded, and return the exit code."""
+    """Report why the command did not load, and return the exit code."""
     _write(text, import_module("json").dumps(text))
     return _FAILED
 

@@ -1,7 +1,7 @@
-"""Read one account and Region of AWS.
+"""Read one AWS account and Region.
 
-This module makes all calls to AWS, and each only reads: `roles/actions.py` lists them by verb. Errors of
-AWS are exceptions of botocore, which `roles/errors.py` explains.
+This module makes all calls to AWS. They only read: `roles/actions.py` lists them by verb. AWS errors are
+botocore exceptions, which `roles/errors.py` explains.
 """
 
 import functools
@@ -28,9 +28,9 @@ from roles.output import Notes
 from roles.reading import THREADS
 
 _CONNECT_TIMEOUT: Final = 5
-"""Seconds; an address that does not answer is tried at each attempt."""
+"""Seconds. Each attempt waits this long for an address that does not answer."""
 _ATTEMPTS: Final = 10
-"""Attempts of each call, unless the environment or the profile specifies another number."""
+"""Attempts for each call, unless the environment or the profile specifies another number."""
 _DEFAULT_KEY: Final = "DefaultEncryptionKey"
 """The name of aws/secretsmanager in the versions of a secret."""
 _FIRST_ERROR: Final = 300
@@ -41,10 +41,10 @@ _DECISIONS: Final = ("allowed", "explicitDeny", "implicitDeny")
 """https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html"""
 
 S3_KEYS: Final = "AES256"
-"""The algorithm of a bucket that is encrypted with the keys of Amazon S3."""
+"""The algorithm of a bucket that is encrypted with Amazon S3's keys."""
 
 Reply = Mapping[str, Any]
-"""An answer of AWS, or a structure in it, as botocore has parsed it."""
+"""An AWS response, or a structure in one, as parsed by botocore."""
 
 _Question = ParamSpec("_Question")
 _Answer = TypeVar("_Answer")
@@ -65,7 +65,7 @@ class DataSource(NamedTuple):
 
     @property
     def ids(self) -> dict[str, str]:
-        """The IDs by which the API names the data source."""
+        """The IDs that identify the data source in the API."""
         return {
             "applicationId": self.application_id,
             "indexId": self.index_id,
@@ -103,15 +103,15 @@ class Encryption(NamedTuple):
     algorithm: str
     """As in the API, such as `aws:kms`."""
     key_id: str | None
-    """The ARN of a key or alias; None for the keys of Amazon S3, and for aws/s3."""
+    """The ARN of a key or alias; None for Amazon S3's keys, and for aws/s3."""
 
 
 class Role(NamedTuple):
-    """A role and its policies as IAM has them."""
+    """A role and its policies in IAM."""
 
     arn: str
     id: str
-    """Unique: not even another role of the same name ever gets it."""
+    """Unique: even a later role with the same name gets a different one."""
     name: str
     path: str
     description: str
@@ -127,9 +127,9 @@ class Role(NamedTuple):
     attached_policies: Mapping[str, Mapping[str, Any]]
     """The documents that could be read, by ARN."""
     denied: str | None
-    """The missing permission because of which attached policies could not be read."""
+    """The missing permission to read attached policies; None if all were read."""
     last_used: datetime | None
-    """None if IAM reports no use; it reports those of the last 400 days."""
+    """None if IAM reports no use in the last 400 days."""
 
     @property
     def complete(self) -> bool:
@@ -140,7 +140,7 @@ class Role(NamedTuple):
 def _once(
     read: Callable[Concatenate["Account", _Question], _Answer],
 ) -> Callable[Concatenate["Account", _Question], _Answer]:
-    """Read each thing once, even if several threads ask at the same time.
+    """Make each call once, even if several threads make it at the same time.
 
     Several data sources may have the same role or secret.
     """
@@ -153,7 +153,7 @@ def _once(
         if answer is mine:
             try:
                 result = read(account, *question, **named)
-            except BaseException as error:  # noqa: BLE001 raised in every thread that asks
+            except BaseException as error:  # noqa: BLE001 raised in every calling thread
                 mine.set_exception(error)
             else:
                 mine.set_result(result)
@@ -166,13 +166,13 @@ class Account:
     """The account and Region of the credentials, read-only."""
 
     def __init__(self, region: str | None, notes: Notes) -> None:
-        """Use a Region, or None for that of the environment or profile."""
+        """Use a Region; None means the one in the environment or profile."""
         core = botocore.session.get_session()
         # The SDK reads only AWS_DEFAULT_REGION; Pulumi's provider also reads AWS_REGION.
         self._session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), botocore_session=core
         )
-        # botocore parses policies, and keeps only the last of two members with the same name.
+        # botocore would parse policies, and keep only the last of two members with the same name.
         self._session.events.unregister("after-call.iam", json_decode_policies)
         self._session.events.register("before-parse", _reject_page)
         self._session.events.register("after-call", self._note_denial)
@@ -195,7 +195,8 @@ class Account:
         if not found:
             raise InputError(
                 f"there is no Amazon Q Business application in {self.region} for these credentials: "
-                "pass the application's Region with --region, or its account's profile in AWS_PROFILE"
+                "pass the application's Region with --region, or set AWS_PROFILE to a profile for its "
+                "account"
             )
         if len(found) > 1:
             self._notes(f"looking through {len(found)} applications")
@@ -262,7 +263,7 @@ class Account:
         jobs: list[Reply] = found["history"]
         return max(jobs, key=lambda job: job["startTime"], default=None)
 
-    # Its secret and key.
+    # Secrets and keys.
 
     @_once
     def secret(self, secret_id: str) -> Reply:
@@ -275,7 +276,7 @@ class Account:
     @_once
     def secret_versions(self, arn: str) -> list[Reply]:
         """Return the versions of a secret that have staging labels, with the ARNs of their keys."""
-        # A version with a staging label is among the first hundred: a secret has twenty labels.
+        # A secret has at most 20 staging labels, so one page has all versions with a label.
         found = self._call("secretsmanager", "list_secret_version_ids", SecretId=arn, MaxResults=100)
         return [
             {
@@ -293,7 +294,7 @@ class Account:
         """Return the resource policy of a secret; None without one."""
         found = self._call("secretsmanager", "get_resource_policy", SecretId=secret_id)
         operation = "secretsmanager:GetResourcePolicy"
-        if "ARN" not in found:  # which is present without a policy, too
+        if "ARN" not in found:  # which is present even without a policy
             raise OddAnswerError(operation=operation, reason="has no ARN")
         policy = found.get("ResourcePolicy")
         return _document(operation, policy) if policy else None
@@ -304,7 +305,7 @@ class Account:
         return self._call("kms", "describe_key", KeyId=key_id)["KeyMetadata"]
 
     def customer_managed_key(self, key_id: str | None) -> str | None:
-        """Return the ARN of a key by its ARN or that of its alias; None for a key that AWS manages."""
+        """Return a key's ARN by its ARN or its alias's ARN; None for a key that AWS manages."""
         if not key_id or is_aws_alias(key_id):
             return None
         key = self.key(key_id)
@@ -316,7 +317,7 @@ class Account:
         found = self._call("kms", "get_key_policy", KeyId=key_id, PolicyName="default")
         return _document("kms:GetKeyPolicy", found["Policy"])
 
-    # Its VPC.
+    # VPCs.
 
     def subnets(self, subnet_ids: Sequence[str]) -> list[Reply]:
         """Return the subnets that exist."""
@@ -328,10 +329,10 @@ class Account:
         wanted = [{"Name": "group-id", "Values": [*group_ids]}]
         return self._list("ec2", "describe_security_groups", "SecurityGroups", Filters=wanted)
 
-    # Its bucket.
+    # Buckets.
 
     def bucket_region(self, bucket: str, owner: str | None = None) -> str:
-        """Return the Region of a bucket; if it does not belong to a given owner, AWS denies the call."""
+        """Return a bucket's Region; with `owner`, AWS denies the call for another account's bucket."""
         expected = {"ExpectedBucketOwner": owner} if owner else {}
         found = self._call("s3", "get_bucket_location", Bucket=bucket, **expected)
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
@@ -340,7 +341,7 @@ class Account:
 
     @_once
     def bucket_encryption(self, bucket: str, owner: str) -> Encryption:
-        """Return the default encryption of a bucket, which `owner`, an account, has."""
+        """Return the default encryption of a bucket in the account `owner`."""
         try:
             found = self._call("s3", "get_bucket_encryption", Bucket=bucket)
         except ClientError as error:
@@ -365,11 +366,11 @@ class Account:
             raise
         return _document("s3:GetBucketPolicy", found["Policy"])
 
-    # Its role.
+    # Roles.
 
     @_once
     def role(self, name: str) -> Role:
-        """Read a role and its policies; attached policies as far as the permissions allow."""
+        """Read a role and its policies; attached policies only as far as permissions allow."""
         role = self._role(name)
         inline_policies = self.inline_policies(role["RoleName"])
         attached, attached_policies, denied = self._attached_policies(role["RoleName"])
@@ -424,7 +425,7 @@ class Account:
         found = self._call("iam", "get_policy_version", PolicyArn=arn, VersionId=version)
         return _document("iam:GetPolicyVersion", found["PolicyVersion"]["Document"])
 
-    # Decisions of AWS.
+    # AWS's decisions.
 
     @_once
     def caller(self) -> Reply:
@@ -444,7 +445,7 @@ class Account:
     def simulate(
         self, principal: str, actions: Sequence[str], resource: str, context: Mapping[str, Any]
     ) -> list[Reply]:
-        """Return the decision of IAM on each action; context values are strings or lists."""
+        """Return IAM's decision on each action; context values are strings or lists."""
         entries = [
             {
                 "ContextKeyName": key,
@@ -469,12 +470,12 @@ class Account:
         if decided != sorted(actions):
             raise OddAnswerError(
                 operation=action("SimulatePrincipalPolicy"),
-                reason=f"decides on {', '.join(decided) or 'nothing'}, and not on {', '.join(actions)}",
+                reason=f"decides on {', '.join(decided) or 'nothing'}, not on {', '.join(actions)}",
             )
         return found
 
     def policy_findings(self, document: str, kind: str, **more: str) -> list[Reply]:
-        """Return the findings of IAM Access Analyzer on a policy of a kind such as IDENTITY_POLICY."""
+        """Return IAM Access Analyzer's findings on a policy of a type such as IDENTITY_POLICY."""
         given = {"policyDocument": document, "policyType": kind, **more}
         return self._list("accessanalyzer", "validate_policy", "findings", **given)
 
@@ -551,7 +552,7 @@ def is_aws_alias(key_id: str) -> bool:
 
 
 def _key_arn(key_id: str, home: Arn) -> str:
-    """Return the ARN of a key or alias; an ID without account and Region has those of `home`."""
+    """Return the ARN of a key or alias; an ID without an account and Region takes them from `home`."""
     if key_id.startswith("arn:"):
         return key_id
     resource = key_id if is_alias(key_id) else f"key/{key_id}"
@@ -564,7 +565,7 @@ def _resource(key_id: str) -> str:
 
 
 def _document(operation: str, text: str) -> Any:
-    """Return the JSON of a policy, which IAM encodes like a part of a URL."""
+    """Return a policy from its JSON, which IAM URL-encodes."""
     try:
         return parse(unquote(text) if text.startswith("%") else text)
     except MalformedError as error:
@@ -573,12 +574,12 @@ def _document(operation: str, text: str) -> Any:
 
 
 def _name_operation(exception: Exception, event_name: str, **_: object) -> None:
-    """Store the operation in an error of the connection, as OddAnswerError does."""
+    """Store the operation in a connection error, as OddAnswerError does."""
     if isinstance(exception, BotoCoreError):
         exception.kwargs.setdefault("operation", event_name.rpartition(".")[2])
 
 
 def _reject_page(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
-    """Raise PageError for an HTML page in place of an answer, which botocore reads as an empty one."""
+    """Raise PageError for an HTML page, which botocore would read as an empty response."""
     if response_dict["status_code"] < _FIRST_ERROR and _PAGE.match(response_dict["body"]):
         raise PageError(operation=operation_model.name)

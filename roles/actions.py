@@ -23,7 +23,7 @@ _DATA_SOURCE: Final = (
     "iam:GetPolicyVersion",
     "s3:GetEncryptionConfiguration",
 )
-"""Actions that read a data source: its secret, bucket, and key, and its role with all policies."""
+"""Actions that read a data source, its secret, bucket, and key, and its role with all policies."""
 
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "adopt": (*_LISTS, *_DATA_SOURCE),
@@ -49,7 +49,7 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 _OTHER_NAMES: Final = {"GetBucketEncryption": "s3:GetEncryptionConfiguration"}
-"""Operations whose IAM action has another name."""
+"""Operations whose IAM action has a different name."""
 
 
 def action(operation: str) -> str:

@@ -10,7 +10,7 @@ def aws_command(command: str, **options: str) -> str:
     """
     words = ["aws", command]
     for name, value in options.items():
-        # The AWS CLI takes a separate argument that begins with a hyphen for an option.
+        # The AWS CLI mistakes a separate argument with a leading hyphen for an option.
         between = "=" if value.startswith("-") else " "
         words.append(f"--{name.replace('_', '-')}{between}{quote_argument(value)}")
     return " ".join(words)

@@ -1,11 +1,11 @@
-"""Import, compare, and check roles of data sources from a shell.
+"""Import, audit, and check the roles of data sources from a shell.
 
 python -m roles adopt --stack STACK    prepare the import of a data source's role into a stack
 python -m roles audit                  compare the role of every data source with the program's
-python -m roles check --stack STACK    ask AWS whether the sync under a stack's role will work
+python -m roles check --stack STACK    ask AWS whether a sync with a stack's role will work
 
-Every verb only reads AWS. The exit code is 0 if all is well, 1 if there are problems, 2 if something
-could not be read, 3 if `audit` or `check` cannot tell, and 130 after an interruption.
+Every verb only reads from AWS. The exit code is 0 if all is well, 1 if there are problems, 2 if
+something could not be read, 3 if `audit` or `check` cannot tell, and 130 after an interruption.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None, program: str = "python -m roles") -> i
     except InputError as error:
         lines, details = [*error.lines], error.details
     except SettingsError as error:
-        # It quotes the values of settings, so that they do not add line breaks.
+        # It quotes the values of settings, so they cannot add line breaks.
         lines = str(error).split("\n")
     except OSError as error:
         lines = [f"{error.filename}: {error.strerror}" if error.filename else str(error)]
@@ -57,12 +57,12 @@ def main(arguments: Sequence[str] | None, program: str = "python -m roles") -> i
     except Exception as error:
         if sys.flags.dev_mode:
             raise
-        # The message of the exception may contain the value of a secret setting.
+        # The exception's message may contain the value of a secret setting.
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
         advice = (
-            "repeat the command with PYTHONDEVMODE=1, and report the traceback, without the secret "
-            "values that it may contain"
+            "repeat the command with PYTHONDEVMODE=1, and report the traceback without any secret "
+            "values in it"
         )
         lines = [f"this is a bug in this program ({place}): {advice}"]
     output(*lines)
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None, program: str = "python -m roles") -> i
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that escapes its messages, as all other messages are."""
+    """A parser that escapes its messages, like all other messages."""
 
     def error(self, message: str) -> NoReturn:
         super().error(escape(message))
@@ -90,7 +90,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=program,
-        description="Read the roles of Amazon Q Business data sources. Nothing in AWS is changed.",
+        description="Read the roles of Amazon Q Business data sources, without changing AWS.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(_VERBS))
     for name, verb in _VERBS.items():
@@ -103,6 +103,6 @@ def _parser(program: str) -> argparse.ArgumentParser:
         )
         verb.add_options(own)
         own.add_argument(
-            "--json", action="store_true", help="print one JSON document, without questions"
+            "--json", action="store_true", help="print one JSON document, and do not prompt"
         )
     return parser

@@ -1,7 +1,7 @@
 """Identify the connector of a data source from its type and configuration.
 
-The configurations: https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connectors-list.html, each
-with the JSON schema of its connector.
+Each connector's page has the JSON schema of its configuration:
+https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connectors-list.html
 """
 
 import re
@@ -21,7 +21,7 @@ _SETTLED_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
     ),
     "CONFLUENCE": (("type",), {"SAAS": "confluence-cloud", "ON_PREM": "confluence-server"}),
     "GITHUB": (("type",), {"SAAS": "github-cloud", "ON_PREMISE": "github-server"}),
-    # Databases of Amazon RDS and Aurora are of the same types, and their roles are the same.
+    # Amazon RDS and Aurora databases have the same types and roles.
     "JDBC": (
         ("dbType",),
         {
@@ -37,8 +37,8 @@ _SETTLED_BY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]]] = {
         {"ONLINE": "sharepoint-cloud", "SERVER": "sharepoint-server-subscription"},
     ),
 }
-"""Types of several connectors, without the version: the path of the endpoint's member that distinguishes
-them, and the connector for each of its values."""
+"""For each type that several connectors share, without its version: the path to the endpoint's member
+that distinguishes them, and the connector for each of its values."""
 _ENDPOINT: Final = "repositoryEndpointMetadata"
 _BUCKET_MEMBER: Final = re.compile(r"(?:s3)?bucket_?name", re.IGNORECASE)
 _S3_URL: Final = re.compile(r"s3://([^/]+)", re.IGNORECASE)
@@ -85,14 +85,14 @@ def find_uses(data_source: Reply) -> Uses:
 def find_connector(uses: Uses) -> Connector:
     """Identify the connector of a data source.
 
-    If the configuration does not distinguish several connectors, any that supports the resources of the
-    data source will do: their roles are the same. Raises InputError for an unknown type.
+    If the configuration fits several connectors, any one that supports the data source's resources will
+    do, because their roles are the same. Raises InputError for an unknown type.
     """
     of_type = connectors_of(uses.type)
     if not of_type:
         raise InputError(
-            f"no connector of this program has the type {uses.type}: pass one whose role is the same "
-            f"with --connector, one of {', '.join(CONNECTORS)}"
+            f"this program has no connector of the type {uses.type}: with --connector, pass one that "
+            f"has the same role: {', '.join(CONNECTORS)}"
         )
     if len(of_type) > 1:
         path, names = _SETTLED_BY[re.sub(r"V\d+$", "", uses.type.upper())]
@@ -131,7 +131,7 @@ def _member(value: object, name: str) -> object:
 
 
 def _bucket_names(value: object, name: str = "") -> Iterator[str]:
-    """Find the buckets in a configuration: members for bucket names, and URLs of objects."""
+    """Find the buckets in a configuration, from bucket names and object URLs."""
     if isinstance(value, Mapping):
         for key, member in cast("Mapping[str, object]", value).items():
             yield from _bucket_names(member, key)

@@ -2,7 +2,7 @@
 
 Statements are compared by the access that they allow: an action on a resource under a condition, or by a
 principal in a trust policy. Sids, order, the case of actions and condition keys, and a single value in
-place of a list make no difference; the case of condition operators does. The rules are those of
+place of a list make no difference; the case of condition operators does. The rules:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
 """
@@ -38,7 +38,7 @@ class Access(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """How one statement compares with the statements of the other side."""
+    """How one statement compares with the other side's statements."""
 
     policy: str
     statement: str
@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
     data_sources: tuple[DataSource, ...] = ()
     """The data sources for which the program writes the statement; `audit` adds them."""
     danger: str = ""
-    """The access that others have by a statement in excess; `audit` adds it."""
+    """Why a statement in excess is dangerous; `audit` adds it."""
 
     @property
     def preposition(self) -> str:
@@ -99,7 +99,7 @@ def role_statements(role: Role) -> list[Statement]:
 
 
 def compare(program: Sequence[Statement], role: Sequence[Statement]) -> Difference:
-    """Compare the program's statements with the statements of a role."""
+    """Compare the program's statements with a role's."""
     denials = [statement for statement in role if not statement.allows]
     allowed = [statement for statement in role if statement.allows]
     # A statement that denies under a condition may never apply: it is reported, but subtracts no access.
@@ -142,7 +142,7 @@ def readable(document: Any, kind: Kind, policy: str, operation: str) -> tuple[St
 
 
 def _of_same_kind(statement: Statement, others: Iterable[Statement]) -> list[Statement]:
-    """Return the statements of trust policies if this one is of a trust policy, else the others."""
+    """Return the statements in trust policies if this one is in a trust policy, otherwise the others."""
     trust = statement.policy == TRUST_POLICY
     return [other for other in others if (other.policy == TRUST_POLICY) == trust]
 
@@ -166,7 +166,7 @@ def _uncovered(
     *,
     of_role: bool = False,
 ) -> tuple[Access, ...]:
-    """Return the access of a statement that no other statement allows, or a denial takes away.
+    """Return the access of a statement that no other statement allows, or that a denial takes away.
 
     `of_role`: whether the statement is the role's, and the others are the program's.
     """
@@ -196,7 +196,7 @@ def _uncovered(
 
 
 def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bool) -> tuple[str, ...]:
-    """Return how the role's conditions differ, for the other statement that differs least."""
+    """Return how the role's conditions differ, for the other statement that is the closest."""
     closest = min(others, key=lambda other: len(_unmet(statement, other)))
     role, program = (statement, closest) if of_role else (closest, statement)
     keys = {condition.key.lower(): condition.key for condition in _unmet(statement, closest)}
@@ -204,7 +204,7 @@ def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bo
 
 
 def _unmet(statement: Statement, other: Statement) -> list[Condition]:
-    """Return the conditions of another statement that may not hold when those of this one do."""
+    """Return the other statement's conditions that may not hold when this one's do."""
     return [each for each in other.conditions if not implied(statement.conditions, [each])]
 
 
@@ -221,7 +221,7 @@ def _explain(key: str, role: Iterable[Condition], program: Iterable[Condition]) 
     )
     extra = "" if implied(have, want) else ", ".join(each for each in admitted if each not in expected)
     absent = "" if implied(want, have) else ", ".join(each for each in expected if each not in admitted)
-    # Without certain values on both sides that differ, show the conditions themselves.
+    # Unless both sides have certain values that differ, show the conditions themselves.
     if not (admitted and expected and (extra or absent)):
         return f"under {_written(have)}, not {_written(want)}"
     if not absent:
@@ -234,9 +234,9 @@ def _written(conditions: Iterable[Condition]) -> str:
 
 
 def _shown(side: Patterns, patterns: Iterable[str]) -> tuple[str, ...]:
-    return (f"everything but {', '.join(side.values)}",) if side.negated else tuple(patterns)
+    return (f"everything except {', '.join(side.values)}",) if side.negated else tuple(patterns)
 
 
 def _meets(statement: Statement, action: str, target: str) -> bool:
-    """Return whether a statement may apply to a part of the action on the target."""
+    """Return whether a statement may apply to part of the action on the target."""
     return statement.actions.meets(action) and statement.targets.meets(target)

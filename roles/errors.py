@@ -1,4 +1,4 @@
-"""Explain errors of AWS and of the connection to it, and how to fix them."""
+"""Explain AWS and connection errors, and how to fix them."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ PROBLEMS: Final = 1
 COULD_NOT_LOOK: Final = 2
 """Exit codes of every verb."""
 CANNOT_TELL: Final = 3
-"""Exit code of `audit` and `check` without problems, if an answer depends on something unknown."""
+"""Exit code of `audit` and `check` without a problem, if an answer depends on something unknown."""
 
 _SIGN_IN: Final = (
     "sign in (`aws sso login`, `aws configure`), or name a profile in AWS_PROFILE; "
@@ -55,7 +55,7 @@ _THROTTLED: Final = (
     "TooManyRequestsException",
 )
 UNREACHABLE: Final = (ConnectionError, HTTPClientError)
-"""Exceptions for an address that cannot be reached, or does not answer."""
+"""Exceptions for an address that cannot be reached or does not answer."""
 _GONE: Final = ("NoSuchBucket", "NoSuchEntity", "NotFoundException", "ResourceNotFoundException")
 
 _UNKNOWN: Final = ("InvalidAction", "UnknownOperationException")
@@ -72,9 +72,9 @@ class InputError(Exception):
 
 
 class OddAnswerError(BotoCoreError):
-    """Raised for an answer, of AWS or of a server in its place, that cannot be used."""
+    """Raised for an unusable response, from AWS or from a server in its place."""
 
-    fmt = "an answer of {operation} {reason}"
+    fmt = "the response to {operation} {reason}"
 
 
 def unknown_status(operation: str, status: str) -> OddAnswerError:
@@ -84,9 +84,9 @@ def unknown_status(operation: str, status: str) -> OddAnswerError:
 
 
 class PageError(OddAnswerError):
-    """Raised for an HTML page in place of an answer, such as the sign-in page of a proxy."""
+    """Raised for an HTML page in place of a response, such as a proxy's sign-in page."""
 
-    fmt = "{operation} was answered with an HTML page"
+    fmt = "{operation} returned an HTML page"
 
 
 def code(error: ClientError) -> str:
@@ -96,7 +96,7 @@ def code(error: ClientError) -> str:
 
 
 def failed_action(error: BotoCoreError | ClientError) -> str:
-    """Return the IAM action of the call that failed; of a BotoCoreError, one that names it."""
+    """Return the IAM action of the failed call; a BotoCoreError must name the operation."""
     return action(error.operation_name if isinstance(error, ClientError) else error.kwargs["operation"])
 
 
@@ -111,7 +111,7 @@ def is_gone(error: ClientError) -> bool:
 
 
 def is_bad_credentials(error: ClientError) -> bool:
-    """Return whether AWS rejects the credentials, which every other call would repeat."""
+    """Return whether AWS rejects the credentials, as it would for every other call."""
     return code(error) in _BAD_CREDENTIALS
 
 
@@ -121,14 +121,14 @@ def is_throttled(error: ClientError) -> bool:
 
 
 def concerns_every_call(error: ClientError | OddAnswerError) -> bool:
-    """Return whether the next calls would fail as well, so that no resource is at fault."""
+    """Return whether other calls would fail too, because no single resource is at fault."""
     return isinstance(error, ClientError) and (is_bad_credentials(error) or is_throttled(error))
 
 
 def is_unanswered(error: ClientError) -> bool:
     """Return whether a server in place of AWS, such as the sandbox, does not support an operation.
 
-    Its other failures, such as an outage, are errors like those of AWS.
+    Its other failures, such as an outage, count as AWS errors.
     """
     if not os.environ.get("AWS_ENDPOINT_URL"):
         return False
@@ -144,7 +144,7 @@ def explain(
 ) -> str:
     """Return one line that explains an error and how to fix it.
 
-    `show` hides messages of AWS that may contain the values of secret settings. `page` lists
+    `show` hides AWS messages that may contain the values of secret settings. `page` lists
     the permissions that the caller needs.
     """
     match error:
@@ -153,26 +153,27 @@ def explain(
         case NoCredentialsError() | PartialCredentialsError() | CredentialRetrievalError():
             text = f"there are no AWS credentials ({error}): {_SIGN_IN}"
         case SSOError() | TokenRetrievalError():
-            text = f"the sign-in has ended ({error}): {_SIGN_IN}"
+            text = f"the sign-in has expired ({error}): {_SIGN_IN}"
         case ProfileNotFound():
-            text = f"{error}: AWS_PROFILE specifies it; `aws configure list-profiles` lists them"
+            text = f"{error}: AWS_PROFILE names it; `aws configure list-profiles` lists your profiles"
         case NoRegionError() | InvalidRegionError():
             regions = ", ".join(SUPPORTED_REGIONS)
             text = (
-                f"{show(str(error))} Set AWS_REGION, or --region of adopt and audit, to one of {regions}"
+                f"{show(str(error))} Set AWS_REGION, or --region for adopt and audit, to one of "
+                f"{regions}"
             )
         case SSLError():
             text = _explain_certificate(show(str(error)))
         case ConnectionError() | HTTPClientError():
             text = (
-                f"AWS cannot be reached ({show(str(error))}): check the network and its proxy, and "
+                f"AWS cannot be reached ({show(str(error))}): check the network, its proxy, and "
                 f"the Region; Amazon Q Business is in {', '.join(SUPPORTED_REGIONS)}"
             )
         case OddAnswerError():
             text = _explain_other_server(show(str(error)))
         case ResponseParserError():
-            # Its message contains the whole answer.
-            text = _explain_other_server("an answer is not in the format of the API")
+            # Its message contains the whole response.
+            text = _explain_other_server("the response is not in the API's format")
         case _:
             text = show(str(error))
     return " ".join(text.split())
@@ -181,12 +182,12 @@ def explain(
 def _explain_certificate(error: str) -> str:
     if bundle := os.environ.get("AWS_CA_BUNDLE"):
         return (
-            f"the certificates in AWS_CA_BUNDLE={bundle} cannot be used, or are not those of this "
-            f"network's proxy ({error}): name a file of certificates in PEM format, or unset it"
+            f"the certificates in AWS_CA_BUNDLE={bundle} cannot be used, or are not for this "
+            f"network's proxy ({error}): set it to a file with PEM certificates, or unset it"
         )
     return (
-        f"the certificate of AWS cannot be verified ({error}): behind a proxy with a certificate of its "
-        "own, name the file of that certificate in AWS_CA_BUNDLE"
+        f"AWS's certificate cannot be verified ({error}): behind a proxy with its own certificate, set "
+        "AWS_CA_BUNDLE to the file with that certificate"
     )
 
 
@@ -194,12 +195,12 @@ def _explain_answer(error: ClientError, show: Callable[[str], str], page: str) -
     reason, said = code(error), show(error.response["Error"].get("Message", ""))
     called = action(error.operation_name)
     if reason.isdigit():
-        # The error has no code, and every error of the APIs has one.
-        return _explain_other_server(f"{called} was answered with HTTP {reason} and no error code")
+        # Every error from the APIs has a code, but this one has none.
+        return _explain_other_server(f"{called} returned HTTP {reason} without an error code")
     if is_denied(error):
         return (
-            f"{called} is not allowed ({said}): allow it for these credentials, and in the resource's "
-            f"own policy if it is in another account; {page} contains the whole policy"
+            f"{called} is not allowed ({said}): allow it for these credentials and, if the resource is "
+            f"in another account, in the resource's policy; {page} contains the whole policy"
         )
     if is_bad_credentials(error):
         return f"AWS does not accept the credentials ({reason}): {_SIGN_IN}"
@@ -208,15 +209,15 @@ def _explain_answer(error: ClientError, show: Callable[[str], str], page: str) -
     if is_gone(error):
         return (
             f"{called} found nothing ({said}): check the IDs and the Region, and whether the data "
-            "source still has the secret, key and role that it names"
+            "source's secret, key, and role still exist"
         )
     return f"{called} failed ({reason}: {said}): repeat the command"
 
 
 def _explain_other_server(text: str) -> str:
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
-        return f"{text}, by AWS_ENDPOINT_URL={endpoint}: unset it to read AWS, then repeat the command"
+        return f"{text} (AWS_ENDPOINT_URL={endpoint}): unset it to read AWS, then repeat the command"
     return (
-        f"{text}, perhaps because of a proxy, an outage, or a newer API: update boto3, check the "
+        f"{text}, possibly because of a proxy, an outage, or a newer API: update boto3, check the "
         "network's proxy, then repeat the command"
     )

@@ -1,4 +1,4 @@
-"""Define findings, such as the answers of `check`: ok, problem, note, skipped, or cannot tell."""
+"""Define findings, such as `check`'s answers: ok, problem, note, skipped, or cannot tell."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -15,7 +15,7 @@ class State(StrEnum):
     OK = "ok"
     PROBLEM = "problem"
     NOTE = "note"
-    """Worth knowing, and no problem of the role."""
+    """Worth knowing, but not a problem with the role."""
     SKIPPED = "skipped"
     CANNOT_TELL = "cannot tell"
     """The answer depends on something that cannot be read."""
@@ -26,7 +26,7 @@ class Finding(NamedTuple):
 
     state: State
     text: str
-    """The answer; of a fault of `roles.requirements`, a few words, with the line in `details`."""
+    """The answer; for a fault from `roles.requirements`, a few words, with the line in `details`."""
     fix: tuple[str, ...] = ()
     """The steps that fix a problem, or find the missing answer: commands and edits."""
     details: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class Finding(NamedTuple):
     subject: str = ""
     """The ID of the resource, if a question has several answers."""
     action: str = ""
-    """The action that was not allowed or failed, if the question was skipped because of it."""
+    """The action whose denial or failure caused the question to be skipped, if any."""
 
 
 def ok(text: str) -> Finding:
@@ -48,7 +48,7 @@ def problem(text: str, fix: str | tuple[str, ...], *details: str) -> Finding:
 
 
 def note(text: str, fix: str | tuple[str, ...] = (), *details: str) -> Finding:
-    """Return an answer that is worth knowing, and no problem of the role."""
+    """Return an answer that is worth knowing, but not a problem with the role."""
     return Finding(State.NOTE, text, _steps(fix), details)
 
 
@@ -72,8 +72,8 @@ def not_allowed(action: str) -> Finding:
 
 
 def unread(error: BotoCoreError | ClientError, show: Callable[[str], str] = str) -> Finding:
-    """Return the answer for an error of AWS, an answer that cannot be used, or no answer.
+    """Return the answer for an AWS error, an unusable response, or no response.
 
-    `show` hides messages of AWS that may contain the values of secret settings.
+    `show` hides AWS messages that may contain the values of secret settings.
     """
     return Finding(State.SKIPPED, explain(error, show), action=failed_action(error))

@@ -1,8 +1,8 @@
-"""Write the result of a verb to standard output, and its notes to standard error.
+"""Write a verb's result to standard output, and its notes to standard error.
 
 All characters except printable ASCII are escaped, so that no name from AWS can imitate a line or control
-the terminal. On a terminal, rich fits tables and texts to the width. Nothing is markup, and colors only
-repeat the text; rich leaves them out where the terminal has none, or NO_COLOR is set.
+the terminal. On a terminal, rich fits tables and texts to the width. Nothing is read as markup, and
+colors only repeat the text; rich omits them if the terminal has none, or if NO_COLOR is set.
 """
 
 import errno
@@ -28,7 +28,7 @@ _STEP: Final = 100
 _BAR: Final = 30
 """Columns of the bar, if the terminal has room for them."""
 _NARROWEST: Final = 20
-"""The columns of a terminal that every cell of a table fits in."""
+"""The columns of the narrowest terminal to which tables and texts are fitted."""
 _TITLE_HANG: Final = 2
 """The indentation of the lines of a long title."""
 
@@ -68,7 +68,7 @@ Part = str | Line | Table
 
 
 class Notes:
-    """The notes of a verb; each begins with the verb.
+    """The notes of a verb, which each begin with the verb.
 
     A closed standard error does not stop the command. Threads can write notes too.
     """
@@ -168,7 +168,7 @@ class Output(Notes):
         return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
     def ask(self, question: str, *choices: str) -> str:
-        """Return the answer to a question below its choices; raises EOFError at the end of input."""
+        """Show choices and a question, and return the answer; raises EOFError at the end of input."""
         for choice in choices:
             self._write(f"{escape(choice)}\n")
         self._write(escape(question))
@@ -214,7 +214,7 @@ def _padded(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _fitted(part: Part) -> Iterator[str]:
-    """Return the lines of a part, as wide as the terminal."""
+    """Return the lines of a part, fitted to the terminal's width."""
     match part:
         case str(text):
             yield escape(text)
@@ -237,9 +237,9 @@ def _table(head: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def _wrapped(text: str, hang: int, color: str) -> str:
-    """Return a text whose lines after the first begin at a column, and the part before it in a color.
+    """Return a text with a hanging indent, in which the part before that column has a color.
 
-    A word without room in one line, such as an ARN, is not divided, so that it can be copied.
+    A word that does not fit in a line, such as an ARN, is not broken, so that it can be copied.
     """
     console = _console()
     rest, width = Text(text[hang:]), console.width - hang

@@ -1,4 +1,4 @@
-"""Read the Pulumi project in this directory, and the output of Pulumi."""
+"""Read the Pulumi project in this directory, and run Pulumi."""
 
 import re
 import subprocess
@@ -30,7 +30,9 @@ def project_name() -> str:
     """Return the name of the project in this directory; raises InputError if there is none."""
     name = read_mapping(Path(_PROJECT_FILE)).get("name")
     if not isinstance(name, str):
-        raise InputError(f"there is no {_PROJECT_FILE} with a name here: go to the project's directory")
+        raise InputError(
+            f"this directory has no {_PROJECT_FILE} with a name: change to the project's directory"
+        )
     return name
 
 
@@ -55,8 +57,8 @@ def stack_name(text: str) -> str:
     """Return the name of a stack; for argparse, which shows the error for other text."""
     if not _STACK_NAME.fullmatch(text) or text.startswith("-"):
         raise ArgumentTypeError(
-            f"{text!r} is not the name of a stack: expected STACK, ORGANIZATION/STACK or "
-            "ORGANIZATION/PROJECT/STACK, each of letters, digits, hyphens, underscores and periods; "
+            f"{text!r} is not a valid stack name: expected STACK, ORGANIZATION/STACK, or "
+            "ORGANIZATION/PROJECT/STACK, each of letters, digits, hyphens, underscores, and periods; "
             "`pulumi stack ls` lists yours"
         )
     return text

@@ -1,4 +1,4 @@
-"""Read several resources of AWS at the same time."""
+"""Read several AWS resources at the same time."""
 
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -10,9 +10,9 @@ from typing import Final, TypeVar
 from roles.output import Notes
 
 THREADS: Final = 24
-"""Calls at the same time. AWS publishes no limits for reads of IAM and Amazon Q Business: each API has a
-bucket of tokens that AWS refills every second, and calls without a token are throttled. The clients of
-`Account` then slow down: https://docs.aws.amazon.com/boto3/latest/guide/retries.html
+"""Simultaneous calls. AWS publishes no limits for reading from IAM and Amazon Q Business. Each API has a
+bucket of tokens that AWS refills every second, and calls without a token are throttled. `Account`'s
+clients then slow down: https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 https://aws.amazon.com/blogs/security/how-to-monitor-and-query-iam-resources-at-scale-part-2/"""
 
 _Item = TypeVar("_Item")
@@ -24,7 +24,7 @@ def read_each(
 ) -> list[_Result]:
     """Return the result for each item, in the order of the items, and show the progress.
 
-    After an error, no further item is started; of the errors, that of the earliest item is raised.
+    After an error, no other item is started. Of several errors, the earliest item's is raised.
     Inside another `read_each`, items are read one after another.
     """
     if len(items) == 1 or current_thread() is not main_thread():
@@ -47,7 +47,7 @@ def read_each(
     done = threads = 0
     try:
         while threads < min(THREADS, len(items)):
-            # A daemon, so that an interrupted command does not wait for the answers of AWS.
+            # A daemon, so that an interrupted command does not wait for AWS's responses.
             # Pulumi keeps its configuration in context variables.
             Thread(target=copy_context().run, args=[work], daemon=True).start()
             threads += 1

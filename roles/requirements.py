@@ -1,4 +1,4 @@
-"""Read the resources that a data source requires its role to reach, as settings of this program."""
+"""Read the resources that a data source's role must reach, as settings of this program."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
@@ -24,16 +24,16 @@ _READ: Final[Mapping[str, tuple[str, str]]] = {
     "DescribeKey": ("key", "encrypt the secret or the bucket with a key that exists"),
     "DescribeSecret": ("secret", "give the data source the ARN of a secret that exists"),
     "GetBucketEncryption": ("bucket", "give the data source the name of a bucket that exists"),
-    "GetDataSource": ("data source", "it has been deleted in the meantime"),
+    "GetDataSource": ("data source", "it has since been deleted"),
     "GetRole": ("role", "give the data source the ARN of a role that exists"),
 }
-"""The resource that an operation reads, and the fix if there is none."""
+"""The resource that an operation reads, and the fix if it does not exist."""
 
 _T = TypeVar("_T")
 
 
 class Requirements(NamedTuple):
-    """The resources that the role of a data source must be able to reach, and the role."""
+    """A data source's role, and the resources that it must be able to reach."""
 
     application_arn: str
     region: str
@@ -77,9 +77,9 @@ class Requirements(NamedTuple):
         return {name: value for name, value in settings.items() if value}
 
     def render(self, **options: object) -> ValidationResult:
-        """Return the policies that the program renders; raises SettingsError for invalid settings.
+        """Return the policies that the program would write; raises SettingsError for invalid settings.
 
-        `options` are settings that do not follow from the data source, such as `ingest_scope`.
+        `options` are settings that the data source does not determine, such as `ingest_scope`.
         """
         args = Arguments({**self.settings(), **options}, config_paths(), only_role=True)
         return validate(COMPONENT, args).of_role(self.role.name)
@@ -93,13 +93,13 @@ def is_reserved(tag_key: str) -> bool:
 def read_requirements(
     account: Account, data_source: DataSource, connector: Connector | None = None
 ) -> tuple[Requirements | None, list[Finding]]:
-    """Read a data source, its secret, bucket, and key, and its role; return all findings on the way.
+    """Read a data source and its secret, bucket, key, and role, and return all findings too.
 
-    A finding is a note, or a fault: a problem because of which it cannot work, or a skipped read.
-    A fault has a few words as its text, and one line as its detail. Without the role, there are no
-    requirements.
+    A finding is a note or a fault. A fault is a problem that keeps the data source from working, or a
+    skipped read. It has a few words as its text, and one line as its detail. Without the role, there are
+    no requirements.
 
-    The configuration determines the connector unless it is given. Raises InputError for an unknown one.
+    The configuration determines the connector unless one is given. Raises InputError for an unknown one.
     """
     found = account.data_source(data_source)
     named = f"data source {data_source.id} ({data_source.type})"
@@ -122,7 +122,7 @@ def read_requirements(
         unknown.append("secret")
         faults.append(
             invalid(
-                f"the configuration of {named} has no secretArn, and the connector {connector.name} "
+                f"the configuration of {named} has no secretArn, but the connector {connector.name} "
                 f"needs a secret: see {connector.page}"
             )
         )
@@ -135,7 +135,7 @@ def read_requirements(
             unknown.append("bucket")
         faults += of_bucket
     key_arn = find(lambda: _customer_managed_key(account, key_id, notes), str(key_id), faults)
-    if faults:  # without the secret or bucket, its key is unknown as well
+    if faults:  # without the secret or bucket, its key is also unknown
         unknown.append("key")
     faults += _deletion(secret)
     role = _role(account, found, application_account, named, faults)
@@ -157,7 +157,7 @@ def read_requirements(
 
 
 def invalid(line: str) -> Finding:
-    """Return the fault of a data source that cannot work for a reason."""
+    """Return the fault of a data source that cannot work, with the reason."""
     return problem("invalid", (), line)
 
 
@@ -196,7 +196,7 @@ def _unread(error: ClientError | OddAnswerError) -> Finding:
 
 
 def _deletion(secret: Reply | None) -> Iterator[Finding]:
-    """Return the fault of a secret that is scheduled for deletion; until then, it keeps its ARN."""
+    """Return the fault of a secret that is scheduled for deletion, and keeps its ARN until then."""
     if secret and "DeletedDate" in secret:
         restore = aws_command("secretsmanager restore-secret", secret_id=secret["ARN"])
         text = f"the secret {secret['ARN']} is scheduled for deletion: run `{restore}`"
@@ -215,16 +215,15 @@ def _role(
     if arn.account != application_account:
         faults.append(
             invalid(
-                f"{named} is in account {application_account} and its role in {arn.account}: Amazon Q "
-                "Business can be passed only roles in its own account; create a new role with the "
-                "program"
+                f"{named} is in account {application_account}, but its role is in {arn.account}: a role "
+                "can be passed only within its own account, so create a new role with the program"
             )
         )
         return None
     role = find(lambda: account.role(arn.name), arn.text, faults)
     if role and role.arn != arn.text:
         noun, fix = _READ["GetRole"]
-        text = f"there is no role {arn.text}, but the role of this name is {role.arn}: {fix}"
+        text = f"there is no role {arn.text}, but {role.arn} has the same name: {fix}"
         faults.append(_missing(noun, text))
         return None
     return role
@@ -236,14 +235,14 @@ def _bucket(connector: Connector, uses: Uses, named: str, notes: list[Finding]) 
         return None
     if connector.bucket is Need.NOT_SUPPORTED:
         text = (
-            f"the configuration of {named} names the bucket {uses.buckets[0]}, to which the role of the "
-            f"connector {connector.name} gives no access: see {connector.page}"
+            f"the configuration of {named} names the bucket {uses.buckets[0]}, but the role of the "
+            f"connector {connector.name} has no access to it: see {connector.page}"
         )
         notes.append(note(text))
         return None
     if len(uses.buckets) > 1:
         text = (
-            f"the configuration of {named} names several buckets ({', '.join(uses.buckets)}), and "
+            f"the configuration of {named} names several buckets ({', '.join(uses.buckets)}), but "
             f"bucketName is a single bucket: the role policy is only for {uses.buckets[0]}"
         )
         notes.append(note(text))
@@ -270,11 +269,11 @@ def _customer_managed_key(account: Account, key_id: str | None, notes: list[Find
     try:
         return account.customer_managed_key(key_id)
     except ClientError as error:
-        # An alias does not identify its key; for a key ID or ARN, only the manager is unknown.
+        # An alias does not identify its key. With a key ID or ARN, only the key's manager is unknown.
         if not is_denied(error) or is_alias(str(key_id)):
             raise
         text = (
-            f"{action(error.operation_name)} is not allowed for {key_id}, which is assumed to be "
+            f"{action(error.operation_name)} is not allowed for {key_id}, so the key is assumed to be "
             "customer managed: if AWS manages it (aws/secretsmanager, aws/s3), do not set kmsKeyId"
         )
         notes.append(note(text))

@@ -15,7 +15,7 @@ _NAMED_IN_ARNS: Final[Mapping[str, tuple[str, ...]]] = {
     "ec2": ("vpc_configuration",),
     "qbusiness": ("application_id", "index_id"),
 }
-"""The settings from which ARNs of each service follow."""
+"""The settings that determine each service's ARNs."""
 _PLACEHOLDERS: Final[Mapping[str, str]] = {
     "secretsmanager": "SECRET_ARN",
     "kms": "KEY_ARN",
@@ -24,13 +24,13 @@ _PLACEHOLDERS: Final[Mapping[str, str]] = {
     "policy": "POLICY_ARN",
     "role": "ROLE_ARN",
 }
-"""Words for hidden ARNs in commands, by service, or for IAM by the kind of the resource."""
+"""Words for hidden ARNs in commands, by service, or by the kind of resource for IAM."""
 _RECOGNIZED: Final = re.compile(r"""arn:aws[a-z-]*:[^\s"]*[^\s",;:.`')]|(?<![\w:-])[0-9]{12}(?![\w-])""")
-"""ARNs and accounts in a text."""
+"""A pattern for ARNs and accounts in a text."""
 
 
 class Secrecy:
-    """The values of the secret settings of a stack, which are not shown."""
+    """The values of a stack's secret settings, which are not shown."""
 
     def __init__(self, secrets: Mapping[str, object]) -> None:
         """Store the values of the secret settings, by the settings' names in the component."""
@@ -43,13 +43,13 @@ class Secrecy:
             self._accounts.update(texts.get(name, ()))
 
     def __bool__(self) -> bool:
-        """Return whether any setting is secret: messages of AWS may then contain its value."""
+        """Return whether any setting is secret, so that AWS messages may contain its value."""
         return bool(self._secrets)
 
     def show(self, value: str, *settings: str) -> str:
-        """Return a value that follows from settings, with its secret parts hidden.
+        """Return a value that depends on settings, with its secret parts hidden.
 
-        ARNs of resources in the settings, and accounts, need no `settings`, and in findings no `show`.
+        Accounts, and ARNs of resources in the settings, need no `settings`; `hide` finds them itself.
         """
         if not _is_arn(value):
             return HIDDEN if value and (self._hides(settings) or value in self._accounts) else value
@@ -69,7 +69,7 @@ class Secrecy:
         return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
     def hide(self, finding: Finding) -> Finding:
-        """Hide the secret parts of all ARNs and accounts in a finding; in a fix, words replace them."""
+        """Hide the secret parts of ARNs and accounts in a finding; replace them with words in a fix."""
         return finding._replace(
             text=self._hidden(finding.text),
             fix=tuple(_RECOGNIZED.sub(self._placeholder, step) for step in finding.fix),
@@ -90,7 +90,7 @@ class Secrecy:
         return _PLACEHOLDERS.get(arn.service) or _PLACEHOLDERS.get(arn.resource.partition("/")[0], "ARN")
 
     def message(self, text: str) -> str:
-        """Return a message of AWS unless it may contain the value of a secret setting."""
+        """Return an AWS message unless it may contain the value of a secret setting."""
         return "its message is hidden because settings are secret" if self and text else text
 
     def error(self, error: Mapping[str, str]) -> str:
@@ -108,13 +108,13 @@ def _is_arn(text: str) -> bool:
 
 
 def _name(resource: str) -> str:
-    """Return a resource of an ARN without its kind: `key/ID`, `secret:NAME`."""
+    """Return an ARN's resource, such as `key/ID` or `secret:NAME`, without its kind."""
     separator = min((mark for mark in ":/" if mark in resource), key=resource.index, default="")
     return resource.partition(separator)[2] if separator else resource
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Find all text in the value of a setting."""
+    """Find all text in a setting's value."""
     if isinstance(value, Mapping):
         value = [*cast("Mapping[str, object]", value).values()]
     if isinstance(value, list):

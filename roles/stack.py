@@ -1,7 +1,7 @@
-"""Read the settings and outputs of a stack, and render its policies.
+"""Read a stack's settings and outputs, and render its policies.
 
 The Pulumi CLI reads them, so that every backend, secrets provider, and environment works. The values of
-secret settings are read, because AWS is asked about their resources, but are never shown.
+secret settings are read, to ask AWS about their resources, but are never shown.
 """
 
 import json
@@ -29,8 +29,8 @@ from roles.secrecy import Secrecy
 _PROVIDERS: Final = ("aws", "aws-native", "pulumi")
 """Configuration namespaces that do not belong to a project."""
 _OTHER_PROJECT: Final = (
-    "run the command in the directory of that project, or name a stack of this one; `pulumi stack ls` "
-    "lists them"
+    "run the command in that project's directory, or name a stack of this one; `pulumi stack ls` lists "
+    "them"
 )
 
 
@@ -39,13 +39,13 @@ class RoleSettings(NamedTuple):
 
     stack: str
     component: str
-    """The name of the component that declares the role: that of its member of `dataSources`, if any."""
+    """The name of the component that declares the role: its entry in `dataSources`, if any."""
     args: Arguments
     secrecy: Secrecy
     role_arn: str | None
     """None until the stack is deployed."""
     data_source_id: str | None = None
-    """The data source from which the settings of a role in no stack were read; None with a stack."""
+    """The data source whose settings were read, if the role is outside any stack; None with a stack."""
 
     def get(self, name: str) -> Any:
         """Return a setting by its name in the component, such as `index_id`; None if it is not set."""
@@ -86,7 +86,7 @@ class RoleSettings(NamedTuple):
 
 
 class Policies(NamedTuple):
-    """The policies that the program renders, and the resources in them."""
+    """The policies that the program would write, and the resources in them."""
 
     trust_policy: str
     role_policy: str
@@ -114,20 +114,20 @@ class Stack(NamedTuple):
 
     roles: Sequence[RoleSettings]
     has_data_sources: bool
-    """Whether the settings of each role are a member of `dataSources`."""
+    """Whether each role's settings are an entry of `dataSources`."""
 
 
 def read_stack(name: str) -> Stack:
     """Read a stack of the project in this directory.
 
-    Raises InputError if Pulumi does not find it, if it is another project's, or if its secrets cannot be
-    decrypted; SettingsError for a member of `dataSources` that the program rejects.
+    Raises InputError if Pulumi does not find it, if it belongs to another project, or if its secrets
+    cannot be decrypted; SettingsError for an entry of `dataSources` that the program rejects.
     """
     project = project_name()
     _check_project(name, project)
     config = _pulumi(name, "config", show_secrets=True)
     _check_namespace(name, project, config)
-    # The program's reader of settings reads these globals of Pulumi.
+    # The program reads its settings from these globals of Pulumi.
     configure(Settings(project, name))
     set_all_config(
         {key: entry.get("value", "") for key, entry in config.items()},
@@ -171,15 +171,15 @@ def _check_project(name: str, project: str) -> None:
     match name.split("/"):
         case [_, other, _] if other != project:
             raise InputError(
-                f"stack {name} belongs to another project, {other}; Pulumi.yaml in this directory is "
-                f"that of {project}: {_OTHER_PROJECT}"
+                f"stack {name} belongs to another project, {other}, but Pulumi.yaml in this directory "
+                f"is for {project}: {_OTHER_PROJECT}"
             )
         case _:
             return
 
 
 def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
-    """Raise InputError if all settings of a stack are of other projects."""
+    """Raise InputError if all of a stack's settings belong to other projects."""
     namespaces = {key.partition(":")[0] for key in keys}
     others = namespaces - {*_PROVIDERS, project}
     if others and project not in namespaces:
@@ -191,12 +191,12 @@ def _check_namespace(name: str, project: str, keys: Collection[str]) -> None:
 
 
 def check_settings(settings: RoleSettings) -> None:
-    """Raise SettingsError for settings that the program rejects for any credentials."""
+    """Raise SettingsError for settings that the program rejects whatever the credentials are."""
     validate(settings.component, settings.args)
 
 
 def check_account(settings: RoleSettings, account_id: str) -> None:
-    """Raise InputError for credentials of another account than that of the stack."""
+    """Raise InputError if the credentials are not for the stack's account."""
     for wanted, setting in (
         (Arn.of(settings.role_arn or "").account, "role_name"),
         (settings.application_account, "application_id"),
@@ -204,14 +204,14 @@ def check_account(settings: RoleSettings, account_id: str) -> None:
         if wanted and wanted != account_id:
             show = settings.secrecy.show
             raise InputError(
-                f"stack {settings.stack} is in account {show(wanted, setting)}, and the credentials are "
-                f"for account {show(account_id)}: name a profile of that account in AWS_PROFILE; `aws "
-                "sts get-caller-identity` shows who you are"
+                f"stack {settings.stack} is in account {show(wanted, setting)}, but the credentials are "
+                f"for account {show(account_id)}: set AWS_PROFILE to a profile for the stack's account; "
+                "`aws sts get-caller-identity` shows who you are"
             )
 
 
 def render(settings: RoleSettings, credentials: Location) -> Policies:
-    """Return the policies that the program renders; raises SettingsError for invalid settings."""
+    """Return the policies that the program would write; raises SettingsError for invalid settings."""
     result = validate(settings.component, settings.args, credentials)
     result = result.of_role(settings.role_name)
     assert result.trust_policy is not None  # noqa: S101 every setting is known
@@ -226,13 +226,13 @@ def _pulumi(stack: str, *command: str, show_secrets: bool = False) -> dict[str, 
         done = run_pulumi(*command, "--stack", stack, *options)
     except FileNotFoundError:
         raise InputError(
-            "pulumi is not on PATH: install it (https://www.pulumi.com/docs/install/), or run this "
-            "command in the sandbox of a clone of the program: venv/bin/python -m sandbox run -- COMMAND"
+            "pulumi is not on PATH: install it (https://www.pulumi.com/docs/install/), or, in a "
+            "clone of the program, run this in the sandbox: venv/bin/python -m sandbox run -- COMMAND"
         ) from None
     if done.returncode:
         said = " ".join(done.stderr.replace("error: ", "").split())
         raise InputError(
-            f"`pulumi {' '.join(command)}` failed ({said}): `pulumi stack ls` lists the stacks of this "
-            "project, and `pulumi whoami -v` shows the backend"
+            f"`pulumi {' '.join(command)}` failed ({said}): `pulumi stack ls` lists this project's "
+            "stacks, and `pulumi whoami -v` shows the backend"
         )
     return json.loads(done.stdout or "{}")

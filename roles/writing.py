@@ -23,7 +23,7 @@ def check_writable(*paths: Path) -> None:
 def write(contents: Mapping[Path, str]) -> None:
     """Write all files, or none; raises InputError if one cannot be written.
 
-    A symbolic link is kept, and its target replaced. A file keeps its permissions, and, if the system
+    A symbolic link stays, and its target is replaced. A file keeps its permissions, and, if the system
     allows it, its owner.
     """
     with ExitStack() as stack, ExitStack() as undo:
@@ -74,14 +74,14 @@ def _copy_permissions(path: Path, unfinished: Path) -> None:
 
 @contextmanager
 def _explained(path: Path) -> Generator[None]:
-    """Convert an error of the file system to InputError."""
+    """Convert a file system error to InputError."""
     try:
         yield
     except PermissionError:
         directory = Path(os.path.realpath(path)).parent
         raise InputError(
-            f"{path} cannot be written: Permission denied: a file is replaced as a whole, so you need "
-            f"write permission for its directory {directory}"
+            f"{path} cannot be written: Permission denied: the command replaces the whole file, so "
+            f"you need write permission for its directory {directory}"
         ) from None
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""Find the changes of a role in the update after its import: its access, and the policies that go."""
+"""Find the changes to a role in the update after its import: access, and removed policies."""
 
 import json
 from typing import Any, NamedTuple, cast
@@ -16,12 +16,12 @@ from roles.difference import (
 
 
 class Change(NamedTuple):
-    """The changes of a role in the update, and by the commands after it."""
+    """The changes to a role by the update, and by the commands after it."""
 
     lost: tuple[Verdict, ...]
-    """Statements of the role, with the access that no policy allows any more."""
+    """Statements of the role, with the access that no policy allows anymore."""
     gained: tuple[Verdict, ...]
-    """Statements of the program, with the access that no policy allowed, and denials that end."""
+    """Statements of the program, with the access that no policy allowed, and removed denials."""
     text: bool
     """Whether a policy is written or replaced, even if it allows the same."""
     inline: str | None = None
@@ -31,11 +31,11 @@ class Change(NamedTuple):
 
     @property
     def is_only_text(self) -> bool:
-        """Whether a policy is written or replaced, and the access stays the same."""
+        """Whether a policy is written or replaced, but the access stays the same."""
         return self.text and not self.lost and not self.gained
 
     def spares(self, policy: str) -> bool:
-        """Return whether the role loses no access of a replaced policy, which denies nothing."""
+        """Return whether replacing a policy takes no access from the role, and removes no denial."""
         return not any(verdict.policy == policy for verdict in (*self.lost, *self.gained))
 
 
@@ -44,8 +44,8 @@ def find_change(
 ) -> Change:
     """Compare a role with itself after the update, which writes the program's policies.
 
-    A policy that the role policy can replace is replaced if the role loses none of its access, or if
-    `replace` is true.
+    The role policy replaces a policy if the role loses none of the policy's access, or if `replace` is
+    true.
     """
     written = trust_policy, role_policy
     change = _compare(role, *written)
@@ -67,7 +67,7 @@ def _only_inline(role: Role) -> str | None:
 
 
 def _only_attached(role: Role, account: Account) -> str | None:
-    """Return the ARN of the only attached policy, if the customer manages it for this role alone."""
+    """Return the only attached policy's ARN, if it is customer managed and used only by this role."""
     if len(role.attached or ()) != 1 or len(role.attached_policies) != 1:
         return None
     (arn,) = role.attached_policies
@@ -87,7 +87,7 @@ def _compare(
 ) -> Change:
     """Compare a role with itself after an update that replaces these policies.
 
-    Access is kept only if that is certain.
+    Access counts as kept only if that is certain.
     """
     written = program_statements(trust_policy, role_policy)
     before = role_statements(role)
@@ -111,7 +111,7 @@ def _compare(
 
 
 def _same_text(one: object, other: object) -> bool:
-    """Return whether two documents differ only in the order of lists, and in lists of one value."""
+    """Return whether documents differ at most in list order, and in `[x]` in place of `x`."""
     return _in_order(one) == _in_order(other)
 
 

@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--stack", type=stack_name, required=True, help="the stack that will own the role"
     )
     parser.add_argument(
-        "--region", help="Region of the application; default: that of its ARN, or of the profile"
+        "--region", help="the application's Region; default: from its ARN or the profile"
     )
     parser.add_argument(
         "--application", metavar="ID", type=application, help="look only in this application"
@@ -91,7 +91,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace-policies",
         action="store_true",
-        help="replace the only inline and the only attached policy of a role even if it loses access",
+        help="replace a role's only inline and only attached policy even if the role loses access",
     )
     parser.add_argument("--dry-run", action="store_true", help="write no files")
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
@@ -157,18 +157,20 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Raise InputError for options that exclude each other."""
+    """Raise InputError for options that conflict."""
     region = options.application and options.application.region
     if region and options.region not in (None, region):
         raise InputError(
-            f"--application is in {region}, and --region is {options.region}: omit --region"
+            f"--application is in {region}, but --region is {options.region}: omit --region"
         )
     if options.all and options.data_source:
         raise InputError("--all adopts every data source: omit --data-source, or omit --all")
     if options.name and not options.all:
-        raise InputError("--name is for --all: pass --all as well")
+        raise InputError("--name requires --all: pass --all as well")
     if len(options.connector) > 1 and not options.all:
-        raise InputError("several --connector are for --all: pass --all as well, or one connector")
+        raise InputError(
+            "several --connector require --all: pass --all as well, or only one --connector"
+        )
 
 
 def _one(account: Account, options: argparse.Namespace, output: Output) -> Entry:
@@ -178,7 +180,9 @@ def _one(account: Account, options: argparse.Namespace, output: Output) -> Entry
     except ClientError as error:
         if not (options.application and is_denied(error)):
             raise
-        output.warn(f"other applications may use the role: {failed_action(error)} is not allowed")
+        output.warn(
+            f"other applications' data sources may use the role: {failed_action(error)} is not allowed"
+        )
         everything = [*account.data_sources(options.application)]
     found = [each for each in everything if options.application in (None, each.application_id)]
     source = selection.choose(selection.without_excluded(found, options), options, output)
@@ -208,7 +212,7 @@ def _every(
             found.append(entry)
         elif before.name_of(entry.role.name):
             left_out[entry.data_source] = skipped(
-                f"{count} data sources run under {arn}, which {files.config_file(options.stack)} "
+                f"{count} data sources use {arn}, which {files.config_file(options.stack)} "
                 "declares: give each of the others its own role"
             )
         else:
@@ -230,8 +234,8 @@ def _without_owners(
         source, owner = entry.data_source, owners.get(entry.role.arn)
         if owner and source.id not in options.take:
             left_out[source] = skipped(
-                f"{owner} {entry.role.name}, and a role or policy with two owners is deleted with "
-                f"either: first release it there (docs/adopt.md), or take it with --take {source.id}"
+                f"{owner} {entry.role.name}: a role or policy with two owners is deleted with either, "
+                f"so first release it there (docs/adopt.md), or take it with --take {source.id}"
             )
     return [entry for entry in found if entry.data_source not in left_out]
 

@@ -1,4 +1,4 @@
-"""Write the settings of entries as the configuration of a stack."""
+"""Write entries' settings as a stack's configuration."""
 
 import json
 from collections import Counter
@@ -34,7 +34,7 @@ def of_several(entries: Mapping[str, Entry], before: Existing, project: str) -> 
         settings = each.requirements.settings()
         if settings["index_id"] == default["index_id"]:
             del settings["index_id"]
-        # A default at the top level, set later, must not replace the role.
+        # A default that is set later at the top level must not replace the role.
         settings.setdefault("role_path", "/")
         own = {camel_case(setting): value for setting, value in settings.items() if setting not in _TOP}
         sources[name] = {**own, **before.protect_of(name)}
@@ -45,7 +45,7 @@ def of_several(entries: Mapping[str, Entry], before: Existing, project: str) -> 
 def check_limits(
     entries: Mapping[str, Entry], configure: Callable[[Mapping[str, Entry]], Mapping[str, object]]
 ) -> None:
-    """Raise InputError if one stack cannot have so many members, with a way to split them."""
+    """If the entries do not fit in one stack, raise InputError with a way to split them."""
 
     def size(some: Mapping[str, Entry]) -> int:
         values = configure(some).items()
@@ -71,7 +71,7 @@ def check_limits(
             parts.append(([connector], {**own}))
     lines = [
         f"  --connector {' --connector '.join(connectors)}  ({len(some)} data sources"
-        f"{'' if fit(some) else ', too many: adopt each of them alone, with --data-source'})"
+        f"{'' if fit(some) else ', too many: adopt each one separately, with --data-source'})"
         for connectors, some in parts
     ]
     raise InputError(
@@ -87,7 +87,7 @@ def check_limits(
 
 
 def _provider(requirements: Requirements) -> dict[str, object]:
-    """Return the configuration of the AWS provider for an application."""
+    """Return the AWS provider's configuration for an application."""
     account = Arn.of(requirements.application_arn).account
     return {config_key("region"): requirements.region, ALLOWED_ACCOUNTS: [account]}
 

@@ -28,7 +28,7 @@ _HOUR: Final = 3600
 
 
 class Entry(NamedTuple):
-    """A data source, with its own role to import, or with a new one."""
+    """A data source, with its own role to import or a new one."""
 
     data_source: DataSource
     requirements: Requirements
@@ -36,11 +36,11 @@ class Entry(NamedTuple):
     change: Change
     warnings: tuple[str, ...]
     shared: str | None = None
-    """The ARN of the role that the data source shares, in place of which it gets a new one."""
+    """The ARN of the shared role that a new one replaces for this data source."""
 
     @property
     def role(self) -> Role:
-        """The role that is imported; the new role of a data source has no name yet."""
+        """The role to import; a new role has no name yet."""
         return self.requirements.role
 
 
@@ -52,7 +52,7 @@ def plan(
     *,
     replace: bool,
 ) -> Entry:
-    """Read a data source and its role; raises InputError or SettingsError with all reasons not to."""
+    """Read a data source and its role; raises InputError or SettingsError with reasons against it."""
     requirements, findings = read_requirements(account, source, connector)
     for note in findings:
         if note.state is State.NOTE:
@@ -66,7 +66,7 @@ def plan(
     role = requirements.role
     if requirements.settings().get("tags", {}).keys() == {"secure"}:
         raise InputError(
-            'the role has one tag, called "secure", which a stack\'s configuration takes for a secret: '
+            'the role has only the tag "secure", which stack configuration would take for a secret: '
             "add another tag to the role"
         )
     trust_policy, role_policy, warnings = requirements.render()
@@ -88,7 +88,7 @@ def plan_all(
         try:
             if connectors_of(source.type):
                 return plan(account, source, remarks, replace=replace), remarks
-            found = skipped(f"no connector of this program has the type {source.type}")
+            found = skipped(f"this program has no connector of the type {source.type}")
         except InputError as error:
             # A heading and reasons, or one reason.
             found = skipped("; ".join(line.strip() for line in error.lines[1:] or error.lines))
@@ -113,7 +113,7 @@ def plan_all(
 
 
 def new_role(entry: Entry) -> Entry:
-    """Return the entry with a new role in place of one that the data source shares with others."""
+    """Return the entry with a new role in place of the role that the data source shares."""
     return Entry(
         entry.data_source,
         entry.requirements._replace(role=entry.role._replace(name="")),
@@ -125,27 +125,27 @@ def new_role(entry: Entry) -> Entry:
 
 
 def _warnings(role: Role) -> Iterator[str]:
-    """Warn of policies that could not be read, and of properties that a stack cannot keep."""
+    """Warn about policies that could not be read, and properties that a stack cannot keep."""
     if role.denied:
         yield (
-            f"{role.denied} is not allowed: the comparison lacks the policies that it reads, so that "
-            "more may be in excess and less may be missing than it shows"
+            f"{role.denied} is not allowed: the comparison lacks the policies that it reads, so it "
+            "may show too little access in excess and too much missing access"
         )
     if role.maximum_session_duration != _HOUR:
         yield (
             "no setting keeps the role's maximum session duration of "
             f"{role.maximum_session_duration} seconds: it becomes an hour if the first `pulumi up` does "
-            "not refresh, or if the role is replaced. It does not limit sessions of AWS services"
+            "not refresh, or if the role is replaced. It does not limit AWS services' sessions"
         )
     if own := [key for key in role.tags if is_reserved(key)]:
         yield (
-            f"the role has tags that only AWS can set ({', '.join(own)}), and keeps them. If they name "
+            f"the role has tags that only AWS can set ({', '.join(own)}) and keeps them. If they name "
             "an owner, release the role there first: docs/adopt.md"
         )
 
 
 def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
-    """Warn if the role policy does not fit beside the inline policies, even those that it replaces."""
+    """Warn if the role policy does not fit with the inline policies, even the ones that it replaces."""
     documents = {**role.inline_policies, POLICY_NAME: json.loads(role_policy)}
     sizes = {
         name: policy_size(json.dumps(document, ensure_ascii=False))
@@ -154,25 +154,25 @@ def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
     if (excess := sum(sizes.values()) - MAXIMUM_INLINE_SIZE) > 0:
         listed = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
         yield (
-            f"there is no room for the role policy: the inline policies of a role may have "
-            f"{MAXIMUM_INLINE_SIZE:,} characters together, and these would have {excess:,} more "
-            f"({listed}), so that `pulumi up` would fail with LimitExceeded: first make room, as "
+            f"there is no room for the role policy: a role's inline policies may have "
+            f"{MAXIMUM_INLINE_SIZE:,} characters in total, but these would have {excess:,} more "
+            f"({listed}), so `pulumi up` would fail with LimitExceeded. First make room, as "
             "docs/adopt.md describes"
         )
 
 
 def names(entries: Sequence[Entry], given: Sequence[tuple[str, str]], before: Existing) -> list[str]:
-    """Return a unique name for each member: the present or chosen one, or one like the display name.
+    """Return a unique name for each entry: its current or chosen one, or one like its display name.
 
     Raises InputError for chosen names that cannot be used.
     """
     chosen = dict(given)
     if len(chosen) < len(given):
         twice = Counter(identifier for identifier, _ in given).most_common(1)[0][0]
-        raise InputError(f"--name is given several times for data source {twice}: give it one name")
+        raise InputError(f"several --name are for data source {twice}: pass only one")
     roles = {each.data_source.id: each.role.name for each in entries}
     if unknown := set(chosen) - set(roles):
-        raise InputError(f"--name {min(unknown)}=...: no role of this data source is adopted")
+        raise InputError(f"--name {min(unknown)}=...: this data source is not among the adopted ones")
     for identifier, name in chosen.items():
         before.check_chosen(identifier, name, roles[identifier])
     fixed = [before.name_of(role) or chosen.get(identifier) for identifier, role in roles.items()]

@@ -1,7 +1,7 @@
-"""Keep the members and `protect` of a stack's file that `adopt` overwrites, and name what is not kept.
+"""Keep the entries and `protect` when `adopt` overwrites a stack's file, and name lost settings.
 
-The name of a member is the name of the component that declares its role. Under another name, or without
-its member, the next update would delete the role.
+An entry's name is the name of the component that declares its role. If the entry is renamed or removed,
+the next update deletes the role.
 """
 
 import json
@@ -19,12 +19,12 @@ from roles.errors import InputError
 from roles.requirements import COMPONENT
 
 _OF_ONE_ROLE: Final = ("roleName", "secretId", "bucketName", "connector")
-"""The keys of which at least one is set if a stack has one role, and no members."""
+"""A stack with one role, and no entries, sets at least one of these keys."""
 _CHOSEN: Final = (
     *("ingestScope", "exclusivePolicies", "allowNetworkInterfaceDeletion"),
     *("bucketAccountId", "kmsKeyId", "vpcConfiguration"),
 )
-"""The settings that do not follow, or not always, from a data source and its role."""
+"""The settings that a data source and its role do not always determine."""
 
 
 class Existing(NamedTuple):
@@ -34,18 +34,18 @@ class Existing(NamedTuple):
     members: Mapping[str, Mapping[str, Any]]
     """The settings of each role by the name of its component."""
     has_members: bool
-    """Whether the roles are members of `dataSources`; otherwise, the stack has one role or none."""
+    """Whether the roles are entries of `dataSources`; otherwise, the stack has one role or none."""
     protect: Mapping[str, object]
     """The `protect` at the top level, if it is set."""
     chosen: Mapping[tuple[str, ...], object]
-    """The settings that `adopt` does not keep, unless it reads the same values from AWS, by path."""
+    """By path, the settings that `adopt` does not keep unless it reads the same values from AWS."""
 
     def name_of(self, role_name: str) -> str | None:
-        """Return the name of the member that declares a role; None if no member does.
+        """Return the name of the entry that declares a role; None if no entry does.
 
         IAM finds a role by its name, whatever its path. An automatic name ends with seven hexadecimal
-        digits. A role keeps its name when its `roleName` is removed or its member is renamed, which
-        nothing in the file shows: data sources can share a secret or a bucket.
+        digits. A role keeps its name when its `roleName` is removed or its entry is renamed. Nothing in
+        the file shows this, because data sources can share a secret or a bucket.
         """
         for member, settings in self.members.items():
             own = settings.get("roleName")
@@ -59,16 +59,16 @@ class Existing(NamedTuple):
         return bool(self.members.get(member, {}).get("roleName"))
 
     def protect_of(self, member: str) -> Mapping[str, object]:
-        """Return the `protect` of a member, if it is set."""
+        """Return the `protect` of an entry, if it is set."""
         settings = self.members.get(member, {})
         return {PROTECT: settings[PROTECT]} if PROTECT in settings else {}
 
     def warnings(
         self, settings: Mapping[str, Mapping[str, Any]], replaced: Iterable[str]
     ) -> Iterator[str]:
-        """Warn of settings that are not kept, and of `protect` for members whose policy is replaced.
+        """Warn about settings that are not kept, and `protect` for entries whose policy is replaced.
 
-        `settings` has the new settings of each member.
+        `settings` has the new settings of each entry.
         """
         file = files.config_file(self.stack)
         if lost := [*self._lost(settings)]:
@@ -84,7 +84,7 @@ class Existing(NamedTuple):
 
     def _lost(self, settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         for place, value in self.chosen.items():
-            # A place is a path: that of a setting of one role, or (key,) for a setting of all roles.
+            # A place is the path of one role's setting, or (key,) for a setting of all roles.
             members = place[1:2] or self.members or settings
             if any(settings[member].get(place[-1]) != value for member in members):
                 yield "encrypted " * _is_encrypted(value) + property_path(place)
@@ -93,27 +93,27 @@ class Existing(NamedTuple):
         return {**self.protect, **self.protect_of(member)}.get(PROTECT) in (True, "true")
 
     def check_chosen(self, identifier: str, name: str, role_name: str) -> None:
-        """Raise InputError if `--name` gives a data source another name than its member has."""
+        """Raise InputError if `--name` would rename a data source's entry."""
         current = self.name_of(role_name)
         if current in (None, name):
             return
         text = (
-            f"--name {identifier}={name}: in {files.config_file(self.stack)}, this role belongs to the "
-            f"entry {current}, and under another name the next `pulumi up` would delete it. Omit the "
+            f"--name {identifier}={name}: in {files.config_file(self.stack)}, the entry {current} "
+            "declares this role, and under another name the next `pulumi up` would delete it. Omit the "
             "option, or first rename the entry with `pulumi state rename`: docs/data-sources.md has "
             "the commands"
         )
         if self.has_members:
-            text += ". If no role is imported yet, remove the entries instead, and repeat:"
+            text += ". If no role is imported yet, you can first remove the entries instead:"
             command = f"pulumi config rm --stack {quote_argument(self.stack)} {DATA_SOURCES}"
             raise InputError(text, f"  {command}")
         raise InputError(text)
 
     def check_kept(self, roles: Mapping[str, str], left_out: Sequence[str]) -> None:
-        """Raise InputError if the roles of members are not among the adopted ones.
+        """Raise InputError if the roles of entries are not among the adopted ones.
 
-        `roles` has the name of each role by that of its member; that of a new role is empty, and may
-        be the automatic one of the member. `left_out` describes the data sources that are not adopted.
+        `roles` has the name of each entry's role. It is empty for a new role, which may get the entry's
+        automatic name. `left_out` describes the data sources that are not adopted.
         """
         kept = {self.name_of(role) if role else name for name, role in roles.items()}
         kept -= {name for name, role in roles.items() if not role and self._has_role_name(name)}
@@ -129,15 +129,15 @@ class Existing(NamedTuple):
         lines: list[str] = []
         if unnamed := [member for member in lost if not self._has_role_name(member)]:
             lines.append(
-                "A role keeps its name if roleName is removed or its entry is renamed. If one has, set "
-                f"the name that `pulumi stack output --stack {stack}` shows, and repeat:"
+                "A role keeps its name if roleName is removed or its entry is renamed. If one has done "
+                f"so, first set the name that `pulumi stack output --stack {stack}` shows:"
             )
             for member in unnamed:
                 place = (DATA_SOURCES, member, "roleName") if self.has_members else ("roleName",)
                 path = quote_argument(property_path(place))
                 lines.append(f"  pulumi config set --stack {stack} --path {path} NAME")
         if self.has_members:
-            lines.append("If the stack should not have them, or has not imported them yet, first run:")
+            lines.append("If the stack should not own them, or has not imported them yet, first run:")
             places = [(DATA_SOURCES, member) for member in lost]
         else:
             lines.append("If the stack has not imported the role yet, first run:")
@@ -170,7 +170,7 @@ def read(stack: str, project: str) -> Existing:
     # YAML reads some names without quotes as booleans or numbers.
     if not all(isinstance(name, str) and isinstance(its, Mapping) for name, its in found.items()):
         raise InputError(
-            f"{DATA_SOURCES} in {files.config_file(stack)} is not an object from names to settings: "
+            f"{DATA_SOURCES} in {files.config_file(stack)} does not map names to settings: "
             "correct it (names such as no or 2024 need quotes), or remove it"
         )
     members = cast("Mapping[str, Mapping[str, Any]]", found)
@@ -196,7 +196,7 @@ def _is_encrypted(value: object) -> bool:
 
 
 def reject_members(existing: Existing) -> None:
-    """Raise InputError if the file of a stack has members, which one role would replace."""
+    """Raise InputError if a stack's file has entries, which one role would replace."""
     if existing.has_members:
         raise InputError(
             f"{files.config_file(existing.stack)} declares the roles of several data sources "

@@ -53,8 +53,8 @@ def write(
     """Write all files completely, or none, and return their names.
 
     Other members of the stack's file, such as the salt of its secrets, are kept. The script that
-    restores roles, unless it is empty, gets a new name: after the update, only an earlier script has
-    their policies.
+    restores roles, unless it is empty, gets a new name, because after the update only an earlier script
+    has their original policies.
     """
     with _locked_directory():
         # Another command may have written files for another role in the meantime.
@@ -80,7 +80,7 @@ def write(
 
 
 class _Dumper(yaml.SafeDumper):
-    """Write booleans without quotes, and with them everything else."""
+    """Write booleans without quotes, and everything else with them."""
 
     def represent_bool(self, data: bool) -> yaml.ScalarNode:  # noqa: FBT001 the parent's signature
         return self.represent_scalar("tag:yaml.org,2002:bool", str(data).lower(), style="")

@@ -1,4 +1,4 @@
-"""Find the owner that a role or its policy has already: a stack of Pulumi or CloudFormation."""
+"""Find stacks of Pulumi and CloudFormation that already own a role or its policy."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,13 +19,13 @@ _IDENTITIES: Final = {
     "aws:iam/policyAttachment:PolicyAttachment": "policyArn",
     "aws-native:iam:ManagedPolicy": "policyArn",
 }
-"""The output that identifies the role or the policy, by the type of a resource that owns it."""
+"""By the type of a resource that owns a role or policy, the output that identifies it."""
 _CLOUDFORMATION: Final = "aws:cloudformation:stack-name"
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resource-tags.html"""
 
 
 class _CannotReadError(Exception):
-    """Raised if Pulumi does not show stacks; the message is its own."""
+    """Raised if Pulumi cannot read stacks; the message is its error."""
 
 
 def find_owners(
@@ -33,7 +33,7 @@ def find_owners(
 ) -> dict[str, str]:
     """Return, by role ARN, the owners of roles and replaced policies, except this stack.
 
-    Read at most that many stacks of the backend, and warn of those that cannot be read.
+    Read at most `most` stacks of the backend, and warn about stacks that cannot be read.
     """
     owners = {
         entry.role.arn: f"the CloudFormation stack {entry.role.tags[_CLOUDFORMATION]} owns the role"
@@ -60,8 +60,8 @@ def find_owners(
 
     if len(others) > most:
         notes.warn(
-            "cannot tell whether a stack that was not read owns one of the roles: --stacks allows only "
-            f"the last updated {most} of {len(others)}; pass --stacks {len(others)} to read all"
+            "cannot tell whether an unread stack owns one of the roles: --stacks allows only "
+            f"the {most} most recently updated of {len(others)}; pass --stacks {len(others)} to read all"
         )
     for name, found in zip(others, read_each(read, others[:most], notes, "stacks"), strict=False):
         if isinstance(found, _CannotReadError):
@@ -74,9 +74,9 @@ def find_owners(
 
 
 def _other_stacks(stack: str, project: str) -> list[str]:
-    """Return the names of the stacks that have resources, the last updated first, without this one.
+    """Return the names of the other stacks that have resources, most recently updated first.
 
-    Pulumi gives a name without its organization and project if they are the current ones.
+    Pulumi omits a name's organization and project if they are the current ones.
     """
     full = ["--fully-qualify-stack-names"] * ("/" in stack)
     listed: list[Mapping[str, Any]] = _pulumi("stack", "ls", "--all", "--json", *full)
@@ -86,14 +86,14 @@ def _other_stacks(stack: str, project: str) -> list[str]:
 
 
 def _is_same(listed: list[str], given: list[str], project: str) -> bool:
-    """Return whether a listed name is that of the given stack, which may lack its project."""
+    """Return whether a listed name means the given stack, whose name may lack its project."""
     if len(given) == 1:
         return listed == given
     return listed[:-2] in ([], given[:1]) and listed[-2:] in ([given[-1]], [project, given[-1]])
 
 
 def _owned_by(name: str) -> Iterator[str]:
-    """Return the identifiers of the roles and policies that a stack owns; of secret ones, the IDs."""
+    """Return the outputs that identify a stack's roles and policies, or the IDs if they are secret."""
     deployment = _pulumi("stack", "export", "--stack", name).get("deployment") or {}
     for resource in deployment.get("resources") or []:
         identity = _IDENTITIES.get(resource.get("type"))

@@ -67,7 +67,7 @@ def lines(result: Result) -> Iterator[str]:
         yield ""
     yield f"Role policy: {_role_policy(entry)}."
     if _kept(entry):
-        yield "Policies beside it are kept until exclusivePolicies is true."
+        yield "Other policies are kept until exclusivePolicies is true."
     yield ""
     yield from _changes(result)
     yield from _next_steps(result)
@@ -87,7 +87,7 @@ def _access(verdict: Verdict, introduction: str = "") -> Iterator[str]:
 
 
 def _role_policy(entry: Entry) -> str:
-    """Return the policies that the role policy replaces, and those that stay beside it."""
+    """Return whether the role policy is new, and the policies that it replaces or that are kept."""
     if entry.shared:
         return "new"
     change, kept = entry.change, _kept(entry)
@@ -95,7 +95,7 @@ def _role_policy(entry: Entry) -> str:
     action = f"replaces {replaced}" if replaced else ""
     if not action:
         action = "updated" if POLICY_NAME in entry.role.inline_policies else "new"
-    return f"{action}, beside {', '.join(kept)}" if kept else action
+    return f"{action}; kept: {', '.join(kept)}" if kept else action
 
 
 def _kept(entry: Entry) -> list[str]:
@@ -106,7 +106,7 @@ def _kept(entry: Entry) -> list[str]:
 
 
 def lines_of_all(result: Result) -> Iterator[Part]:
-    """Report each member and its comparison, the data sources that are left out, and the next step."""
+    """Report each entry and its comparison, the data sources that are left out, and the next step."""
     rows: list[Row] = []
     for name, each in result.entries.items():
         source = f"{each.data_source.name} {each.data_source.id}"
@@ -145,7 +145,7 @@ def _compared(entry: Entry) -> str:
 
 
 def _changes(result: Result) -> Iterator[str]:
-    """Report the access that the update changes: first the losses of roles, then their gains."""
+    """Report the access that the update changes: first losses, then gains."""
     changes = {f"{name} ({entry.role.name})": entry.change for name, entry in result.entries.items()}
     lost = {name: change.lost for name, change in changes.items() if change.lost}
     gained = {name: change.gained for name, change in changes.items() if change.gained}
@@ -161,7 +161,7 @@ def _changes(result: Result) -> Iterator[str]:
 
 
 def _next_steps(result: Result) -> Iterator[str]:
-    """Report which files were written, the command that imports the roles, and those that follow."""
+    """Report the written files, the command that imports the roles, and the commands after it."""
     if not result.files:
         yield "Nothing was written."
         return
@@ -176,7 +176,7 @@ def _next_steps(result: Result) -> Iterator[str]:
     if result.restoration:
         changed = next(entry.role.name for entry in result.entries.values() if entry.change.text)
         yield ""
-        yield f"{result.restoration} has the policies as they are now. To restore those of one role:"
+        yield f"{result.restoration} has the current policies. To restore one role's policies:"
         yield ""
         yield f"sh {result.restoration} {shlex.quote(changed)}"
     if commands := _later_commands(result):

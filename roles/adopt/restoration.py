@@ -1,4 +1,4 @@
-"""Write the shell script that restores the policies of roles as they are before the import."""
+"""Write the shell script that restores roles' policies as they were before the import."""
 
 import json
 import shlex
@@ -16,19 +16,19 @@ def script(entries: Iterable[Entry]) -> str:
     cases = "\n".join(f"{shlex.quote(entry.role.name)})\n{_commands(entry)}\n;;" for entry in entries)
     return f"""\
 #!/bin/sh
-# Restore the trust policy, the inline policies, and a replaced attached policy of a role as `roles
-# adopt` found them.
+# Restore a role's trust policy, inline policies, and replaced attached policy as `roles adopt` found
+# them.
 # Then remove the role from its stack, or `pulumi up` changes them again (docs/operations.md).
 set -eu
 case "${{1:?name the role to restore}}" in
 {cases}
-*) echo "$1: this script has no policies of such a role" >&2 && exit 2 ;;
+*) echo "$1: this script has no policies for this role" >&2 && exit 2 ;;
 esac
 """
 
 
 def _commands(entry: Entry) -> str:
-    """Return the commands that restore a role: nothing is deleted before its policies are back."""
+    """Return the commands that restore a role: they delete nothing until its policies are back."""
     role = entry.role
     trust = {"role_name": role.name, "policy_document": _text(role.trust_policy)}
     commands = [aws_command("iam update-assume-role-policy", **trust)]

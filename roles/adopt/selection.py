@@ -1,4 +1,4 @@
-"""Select the data sources of the account to adopt: one, or all of an application."""
+"""Select the account's data sources to adopt: one, or all of an application."""
 
 import argparse
 from collections import Counter
@@ -33,7 +33,7 @@ def choose(found: Sequence[DataSource], options: argparse.Namespace, output: Out
         types = ", ".join(sorted({source.type for source in found})) or "none"
         raise InputError(
             f"there is {missing}{kind} (there are {len(found)}, of these types: {types}): check "
-            "--application, --region and --connector, or pass --data-source"
+            "--application, --region, and --connector, or pass --data-source"
         )
     if len(choices) == 1:
         if not options.data_source:
@@ -54,7 +54,7 @@ def choose(found: Sequence[DataSource], options: argparse.Namespace, output: Out
 
 
 def _is_offered(source: DataSource, identifier: str | None, connector: Connector | None) -> bool:
-    """Return whether the options select a data source; of an unknown type, only --data-source does."""
+    """Return whether the options select a data source; only --data-source selects an unknown type."""
     if identifier:
         return source.id == identifier
     if connector:
@@ -68,13 +68,13 @@ def _named(source: DataSource) -> str:
 
 
 def warn_of_others(account: Account, role: Role, others: Sequence[DataSource], notes: Notes) -> None:
-    """Warn of other data sources that run under the role, and would lose access."""
+    """Warn about other data sources that use the role and would lose access."""
     for other, role_arn in _role_arns(account, others, notes):
         if role_arn == role.arn:
             notes.warn(
                 f"data source {other.id} of index {other.index_id} and application "
-                f"{other.application_id} runs under the same role, which will serve only "
-                "this one: first give the other its own role"
+                f"{other.application_id} uses the same role, which will serve only the "
+                "adopted data source: first give the other one its own role"
             )
 
 
@@ -97,7 +97,7 @@ def of_one_application(
 def of_connectors(
     account: Account, sources: Sequence[DataSource], connectors: Sequence[Connector]
 ) -> Sequence[DataSource]:
-    """Return the data sources of the selected connectors; raises InputError for none."""
+    """Return the data sources of the selected connectors; raises InputError if there are none."""
 
     def is_selected(source: DataSource) -> bool:
         try:
@@ -113,14 +113,14 @@ def of_connectors(
 
 
 def count_users(account: Account, sources: Sequence[DataSource], notes: Notes) -> Counter[str]:
-    """Count the data sources of the account, in any application, that run under each role."""
+    """Count the data sources of the account, in any application, that use each role."""
     return Counter(role_arn for _, role_arn in _role_arns(account, sources, notes))
 
 
 def _role_arns(
     account: Account, sources: Sequence[DataSource], notes: Notes
 ) -> Iterator[tuple[DataSource, str]]:
-    """Find the role of each data source; warn of those that cannot be read."""
+    """Find the role of each data source; warn about data sources that cannot be read."""
 
     def role_arn(source: DataSource) -> str | ClientError | OddAnswerError:
         try:
@@ -136,6 +136,6 @@ def _role_arns(
             yield source, arn
         else:
             notes.warn(
-                f"data source {source.id} could not be read: it may run under one of the adopted roles, "
-                f"and that role would no longer serve it ({explain(arn)})"
+                f"data source {source.id} could not be read: it may use one of the adopted roles, "
+                f"which would no longer serve it ({explain(arn)})"
             )

@@ -1,4 +1,4 @@
-"""Compare the roles of all data sources with those that the program would create.
+"""Compare the roles of all data sources with the roles that the program would create.
 
 The result is a table and the statements that differ, Markdown for a job's summary or an issue, or a JSON
 document. docs/audit.md describes them.
@@ -26,27 +26,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--region",
         action="append",
-        help="Region of the applications; default: that of the stack, or of the profile; repeatable",
+        help="the applications' Region; default: from the stack or the profile; repeatable",
     )
     parser.add_argument(
-        "--stack", type=stack_name, help="show this stack's roles by their entries in dataSources"
+        "--stack", type=stack_name, help="show the dataSources entry of each of this stack's roles"
     )
     parser.add_argument(
         "--accept",
         metavar="FILE",
         type=Path,
-        help="accept the findings in this YAML file until the dates in it",
+        help="accept the findings in this YAML file until their dates",
     )
     parser.add_argument(
         "--markdown", action="store_true", help="print Markdown, for a job's summary or an issue"
     )
     parser.add_argument(
-        "--allow-empty", action="store_true", help="accept an account without data sources"
+        "--allow-empty", action="store_true", help="do not fail if there is no data source"
     )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print and write the results, and return the exit code."""
+    """Print the results, and return the exit code."""
     acceptances = read_acceptances(options.accept) if options.accept else []
     stack = read_stack(options.stack) if options.stack else None
     regions = options.region or [stack.roles[0].region if stack else None]
@@ -56,9 +56,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     found = survey(accounts, output, stack, acceptances)
     if not (found.data_sources or found.skipped or options.allow_empty):
         raise InputError(
-            f"there is no Amazon Q Business data source in {found.place}: pass the Region of the "
-            "applications with --region, or name a profile of their account in AWS_PROFILE; if there "
-            "should be none, pass --allow-empty",
+            f"there is no Amazon Q Business data source in {found.place}: pass the applications' "
+            "Region with --region, or set AWS_PROFILE to a profile for their account; if there should "
+            "be none, pass --allow-empty",
             details=_place(found),
         )
     if options.json:
@@ -75,9 +75,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     for skipped in found.skipped:
         output(f"skipped: {skipped}")
     for denied in found.denied:
-        output(
-            f"{denied} is not allowed, at least for some resources: docs/audit.md contains the policy"
-        )
+        output(f"{denied} is not allowed for at least some resources: docs/audit.md contains the policy")
     return _exit_code(found)
 
 
@@ -91,7 +89,7 @@ def _exit_code(found: Survey) -> int:
 
 
 def _place(found: Survey) -> dict[str, object]:
-    """Return the account and the Regions, with the Region if there is only one."""
+    """Return the account and the Regions, and `region` if there is only one."""
     region, *others = found.regions
     return {
         "account": found.account,

@@ -21,7 +21,7 @@ _POWERS: Final[Mapping[str, tuple[str, str]]] = {
     "iam:PutRolePolicy": ("role", "administrator access"),
     "iam:AttachRolePolicy": ("role", "administrator access"),
     "iam:CreatePolicyVersion": ("policy", "administrator access"),
-    "sts:AssumeRole": ("role", "access of every role"),
+    "sts:AssumeRole": ("role", "every role's access"),
 }
 """The power that an action gives if it is allowed on all resources of this type in the account."""
 
@@ -37,7 +37,7 @@ def rank(verdict: Verdict) -> int:
 
 
 def find_danger(statement: Statement, role: Arn) -> str:
-    """Return why a statement of a role is dangerous, if it is in excess; empty if it is not."""
+    """Return why a role's statement is dangerous if it is in excess; empty if it is not."""
     trust = statement.policy == TRUST_POLICY
     found = _open_to(statement, role.account) if trust else _power(statement, role)
     return f"{found} under a condition" if found and statement.conditions else found
@@ -68,7 +68,7 @@ def _open_to(statement: Statement, account: str) -> str:
 
 def _requires_subject(statement: Statement) -> bool:
     """Return whether only some users of an identity provider can use a role."""
-    # A SAML provider names the roles of each user. Of a web identity, only the subject is of one user.
+    # A SAML provider names each user's roles. In a web identity, only the subject identifies one user.
     providers = [value for value in statement.principals.values if value.startswith("Federated:")]
     if all(":saml-provider/" in provider for provider in providers):
         return bool(statement.conditions)

@@ -1,6 +1,6 @@
-"""Format the result of an audit as Markdown, for the summary of a job or an issue on GitHub.
+"""Format the result of an audit as Markdown, for a job's summary or an issue on GitHub.
 
-Every text from AWS is in a code span, or escaped for HTML: it is no markup, link, or mention.
+Every text from AWS is in a code span or escaped for HTML, so that it is no markup, link, or mention.
 """
 
 import html
@@ -16,13 +16,13 @@ from roles.difference import Verdict
 
 LIMIT: Final = 60_000
 """Bytes. GitHub accepts 65,536 characters in an issue or a comment."""
-_HEAD: Final = ("data source", "connector", "role", "member", "used by", "last used", "result")
-_MEMBER: Final = "member"
-"""The column that only a table with a stack has."""
+_HEAD: Final = ("data source", "connector", "role", "entry", "used by", "last used", "result")
+_ENTRY: Final = "entry"
+"""The column that appears only with a stack."""
 
 
 def render(found: Survey) -> str:
-    """Return the result in one line, the tables, and the details; the end is cut after LIMIT bytes."""
+    """Return a one-line result, the tables, and the details; omit the end after LIMIT bytes."""
     users = found.users()
     roles = [role for role in found.roles if role.has_details]
     sections = [
@@ -37,7 +37,7 @@ def render(found: Survey) -> str:
         if size > LIMIT:
             cut = [kind for kind, _ in sections[number:]]
             counts = ", ".join(f"{cut.count(kind)} {kind}" for kind in dict.fromkeys(cut))
-            return f"{text}\n**Cut: {counts}.** `audit` without `--markdown` prints everything.\n"
+            return f"{text}\n**Omitted: {counts}.** `audit` without `--markdown` prints everything.\n"
         text += part
     return text
 
@@ -48,15 +48,15 @@ def _head(found: Survey) -> str:
         f"Read on {found.date:%Y-%m-%d %H:%M} UTC by {_code(found.caller)}.",
         *(f"- accepted, but not found: {_code(each.label)}" for each in found.unmatched),
         *(f"- skipped: {_code(text)}" for text in found.skipped),
-        *(f"- not allowed, at least for some resources: {_code(action)}" for action in found.denied),
+        *(f"- not allowed for at least some resources: {_code(action)}" for action in found.denied),
     ]
     return "\n\n".join(lines) + "\n"
 
 
 def _table(found: Survey, results: Sequence[DataSourceResult]) -> Iterator[str]:
-    """Return the rows of the table of an index, with its head before the first."""
+    """Return the rows of an index's table, with its head before the first."""
     application, index, region = found.title(results[0])
-    head = [name for name in _HEAD if found.stack or name != _MEMBER]
+    head = [name for name in _HEAD if found.stack or name != _ENTRY]
     title = f"Application {_code(application)}, index {_code(index)}{region}"
     before = f"\n{title}\n\n{_row(head)}{_row(['---'] * len(head))}"
     for result, (*names, used_by, last_used) in found.cells(results):
@@ -72,11 +72,11 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult]) -> str:
-    """Return the statements of a role that differ, folded."""
+    """Return the role's statements that differ, in a block that can be expanded."""
     title = html.escape(f"{escape(role.arn)}: {role.text}")
     lines = [f"\n<details><summary><code>{title}</code></summary>\n"]
     if role.member:
-        lines.append(f"- member {_code(role.member)} of stack {_code(found.stack)}")
+        lines.append(f"- entry {_code(role.member)} of stack {_code(found.stack)}")
     sources = [user.data_source for user in used_by]
     lines += [f"- used by {_code(source.label)}" for source in sources]
     lines += [f"- {_code(remark)}" for remark in role.remarks]
@@ -113,7 +113,7 @@ def _statement(verdict: Verdict) -> str:
 
 
 def _code(text: str) -> str:
-    """Return a text as a code span, which has no markup; nothing for no text."""
+    """Return a text as a code span, which has no markup; empty for an empty text."""
     if not text.strip():
         return ""
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))

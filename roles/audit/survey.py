@@ -1,4 +1,4 @@
-"""Read all data sources of an account in some Regions, and compare the role of each with the program's.
+"""Read an account's data sources in some Regions, and compare each one's role with the program's.
 
 A role is compared with the policies that the program would write for all data sources that use it.
 Access that none of them needs is in excess; access that only some of them need is shared.
@@ -40,7 +40,7 @@ class Outcome(StrEnum):
     """How a role compares, for one data source or for all that use it, in the order of danger."""
 
     DANGEROUS = "dangerous"
-    """Others have access, or the role has that of an administrator."""
+    """Others have access, or the role has administrator access."""
     INVALID = "invalid"
     """The data source cannot work as it is, or the program rejects its settings."""
     LACKING = "lacking access"
@@ -83,14 +83,14 @@ class RoleResult(NamedTuple):
     state: Outcome
     text: str
     last_used: str = ""
-    """The day, or `none` in the last 400 days; empty if the role was not read."""
+    """The day, or `none` for the last 400 days; empty if the role was not read."""
     differences: tuple[Verdict, ...] = ()
     """The statements that make the role different, in the order of danger."""
     accepted: tuple[tuple[Verdict, Acceptance], ...] = ()
     """Other such statements, each with its acceptance."""
     remarks: tuple[str, ...] = ()
     member: str = ""
-    """The component of the stack that declares the role; empty if it is not one of the stack's."""
+    """The stack's component that declares the role; empty if the stack does not declare it."""
 
     @property
     def has_details(self) -> bool:
@@ -115,14 +115,14 @@ class Survey(NamedTuple):
     unmatched: tuple[Acceptance, ...]
     """The accepted findings of this account that were not found."""
     stack: str = ""
-    """The stack whose members are shown; empty without one."""
+    """The stack whose entries are shown; empty without one."""
 
     @property
     def total(self) -> str:
         """The number of data sources and roles."""
         data_sources, roles = len(self.data_sources), len(self.roles)
         return (
-            f"{data_sources} data source{'s' * (data_sources != 1)} under "
+            f"{data_sources} data source{'s' * (data_sources != 1)} with "
             f"{roles} role{'s' * (roles != 1)}"
         )
 
@@ -133,7 +133,7 @@ class Survey(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """The place, and the number of data sources and roles, of which in each state."""
+        """The numbers of data sources and roles, the place, and the data sources in each state."""
         counts = ", ".join(f"{count} {state}" for state, count in self.counts().items() if count)
         return f"{self.total} in {self.place}{': ' * bool(counts)}{counts}"
 
@@ -145,7 +145,7 @@ class Survey(NamedTuple):
         return found
 
     def cells(self, results: Iterable[DataSourceResult]) -> Iterator[tuple[DataSourceResult, list[str]]]:
-        """Return each data source with its connector, role, member if there is a stack, and uses."""
+        """Return each data source with its connector, role, entry in the stack, and the role's use."""
         users, roles = self.users(), {role.arn: role for role in self.roles}
         for result in results:
             role = roles.get(result.role_arn)
@@ -177,7 +177,7 @@ class Survey(NamedTuple):
 
 
 class _Needs(NamedTuple):
-    """The statements that the program writes for a data source, and the role that it has."""
+    """A data source's role, and the statements that the program writes for the data source."""
 
     role: Role
     program: tuple[Statement, ...]
@@ -246,7 +246,7 @@ def _unmatched(
 def _data_sources(account: Account, skipped: list[str], *, alone: bool) -> Iterator[DataSource]:
     """Find the data sources of all applications; append those that cannot be listed to `skipped`.
 
-    Without the applications of the only Region, there is nothing to report, and the error is raised.
+    If the only Region's applications cannot be listed, there is nothing to report, so raise the error.
     """
     try:
         applications = account.applications()
@@ -301,7 +301,7 @@ def _read(account: Account, data_source: DataSource) -> tuple[DataSourceResult, 
         remarks.append(f"access to its {' and '.join(unknown)} counts as neither missing nor in excess")
     wrong = dict.fromkeys(finding.text for finding in findings if finding.state is State.PROBLEM)
     if wrong:
-        # That a resource does not exist is more specific.
+        # A resource that does not exist is a more specific result.
         shown = [text for text in wrong if text != Outcome.INVALID or len(wrong) == 1]
         result = result._replace(state=Outcome.INVALID, text=", ".join(shown))
     elif any(finding.state is State.SKIPPED for finding in findings):
@@ -334,7 +334,7 @@ def _needs(requirements: Requirements, findings: list[Finding]) -> _Needs | None
 
 
 def _render(requirements: Requirements, **options: object) -> _Needs:
-    """Return the statements of all cases, and as optional ones those of only some.
+    """Return the statements; those in only some of the possible cases are optional.
 
     Raises SettingsError if no case is valid.
     """
@@ -368,7 +368,7 @@ def _render(requirements: Requirements, **options: object) -> _Needs:
 
 
 def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]:
-    """Return the possible requirements: an unknown resource may be none, or one that the role reads."""
+    """Return the possible requirements: an unknown resource is absent, or one that the role reads."""
     statements = role_statements(requirements.role)
     named = dict.fromkeys(arn for each in statements for arn in each.targets.values)
     secrets, keys = [requirements.secret_arn], [requirements.key_arn]
@@ -383,7 +383,7 @@ def _cases(requirements: Requirements, no_secret: str) -> Iterator[Requirements]
 
 
 def _is_secret(arn: str, named: str) -> bool:
-    """Return whether an ARN is of a secret that has the same name as another."""
+    """Return whether an ARN names a secret, with the name in `named` unless that is empty."""
     if not SECRET.parse(arn):
         return False
     name, own = (text.rpartition(":secret:")[2] for text in (arn, named))
@@ -391,7 +391,7 @@ def _is_secret(arn: str, named: str) -> bool:
 
 
 def _is_for_unknown_bucket(statement: Statement, requirements: Requirements) -> bool:
-    """Return whether a statement is about the bucket of the data source, which does not exist."""
+    """Return whether a statement is about the data source's bucket, which does not exist."""
     buckets = {target.partition(":s3:::")[2].partition("/")[0] for target in statement.targets.values}
     return "bucket" in requirements.unknown and requirements.bucket in buckets
 
@@ -413,7 +413,7 @@ def _compare(
     if others:
         names = ", ".join(other.data_source.id for other in others)
         remarks.append(
-            f"also used by {names}, which could not be compared: access in excess may be needed there"
+            f"also used by {names}, which could not be compared and may need the access in excess"
         )
     if role.denied:
         remarks.append(f"{role.denied} is not allowed: the policies that it reads were not compared")
@@ -454,7 +454,7 @@ def _acceptance(role_arn: str, verdict: Verdict, acceptances: Sequence[Acceptanc
 
 
 def _concerns(difference: Verdict, result: DataSourceResult) -> bool:
-    """Return whether a difference of a role is one for a data source."""
+    """Return whether a role's difference concerns a data source."""
     return difference.verdict != "missing" or result.data_source in difference.data_sources
 
 
@@ -497,7 +497,7 @@ def _differences(compared: Sequence[tuple[DataSourceResult, _Needs]], role: Role
 
 
 def _judge(differences: Sequence[Verdict], accepted: int, *, complete: bool) -> tuple[Outcome, str]:
-    """Return the state that follows from differences, and their number by kind."""
+    """Return the state for some differences, and their number by kind."""
     kinds = [kind_of(difference) for difference in differences]
     counts = [f"{kinds.count(each)} {label}" for each, label in LABELS.items() if each in kinds]
     text = ", ".join([*counts, *([f"{accepted} accepted"] if accepted else [])])

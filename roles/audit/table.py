@@ -9,9 +9,9 @@ from roles.audit.survey import Outcome, Survey
 from roles.difference import Verdict
 from roles.output import Line, Part, Row, Table
 
-_HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "MEMBER", "USED BY", "LAST USED", "RESULT")
-_MEMBER: Final = "MEMBER"
-"""The column that only a table with a stack has."""
+_HEAD: Final = ("DATA SOURCE", "CONNECTOR", "ROLE", "ENTRY", "USED BY", "LAST USED", "RESULT")
+_ENTRY: Final = "ENTRY"
+"""The column that appears only with a stack."""
 _COLORS: Final[Mapping[Outcome, str]] = {
     Outcome.DANGEROUS: "red",
     Outcome.INVALID: "red",
@@ -26,7 +26,7 @@ _COLORS: Final[Mapping[Outcome, str]] = {
 
 
 def parts(found: Survey) -> Iterator[Part]:
-    """Return a table, the statements that differ, those that are accepted, and a summary."""
+    """Return a table, the statements that differ, the accepted ones, and a summary."""
     users = found.users()
     if found.data_sources:
         yield _table(found)
@@ -42,7 +42,7 @@ def parts(found: Survey) -> Iterator[Part]:
         yield ""
         yield f"{role.arn}: {role.text}"
         if role.member:
-            yield f"  member {role.member} of stack {found.stack}"
+            yield f"  entry {role.member} of stack {found.stack}"
         yield from (f"  used by {data_source.label}" for data_source in used_by)
         yield from (Line(f"  {remark}", 4) for remark in role.remarks)
         for verdict in role.differences:
@@ -63,7 +63,7 @@ def _table(found: Survey) -> Table:
             for result, cells in found.cells(results)
         ]
         groups.append((title, rows))
-    return Table([name for name in _HEAD if found.stack or name != _MEMBER], groups)
+    return Table([name for name in _HEAD if found.stack or name != _ENTRY], groups)
 
 
 def _accepted(found: Survey) -> Iterator[Part]:

@@ -1,1 +1,1 @@
-"""Check whether the sync of a data source under a stack's role will work."""
+"""Check whether a data source's sync will work with a stack's role."""

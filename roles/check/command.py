@@ -1,6 +1,6 @@
-"""Check whether the sync of a data source under a stack's role will work.
+"""Check whether a data source's sync will work with a stack's role.
 
-Read the settings and outputs of the stack through Pulumi, then ask AWS one question after another.
+Read the stack's settings and outputs through Pulumi, then ask AWS one question after another.
 docs/check.md describes the questions.
 """
 
@@ -40,7 +40,7 @@ from roles.requirements import COMPONENT
 from roles.secrecy import Secrecy
 from roles.stack import RoleSettings, Stack, check_settings, read_stack
 
-HELP: Final = "ask AWS whether the sync of a data source under the stack's role will work"
+HELP: Final = "ask AWS whether a data source's sync will work with the stack's role"
 QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Finding | Iterable[Finding]]]]] = (
     ("credentials", resources.credentials),
     ("application", resources.application),
@@ -96,7 +96,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--application",
         metavar="ID",
         type=application,
-        help="the application of a data source whose role is in no stack",
+        help="the application of a data source whose role is outside any stack",
     )
     parser.add_argument("--data-source-id", metavar="ID", help="with --application: the data source")
     parser.add_argument(
@@ -105,7 +105,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_context,
         action="append",
         default=[],
-        help="the value of a condition key in the connector's requests that cannot be read from AWS, "
+        help="the value of a condition key in connector requests that cannot be read from AWS, "
         "such as aws:SourceVpc=vpc-1; an empty VALUE means that the key is absent; can be repeated",
     )
     parser.add_argument(
@@ -144,7 +144,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     # The answers about one role also depend on the other roles of the stack.
     entries: list[Subject] = []
     for role in stack.roles:
-        # The first subject asks for the caller: in this thread, a profile with MFA can ask for a code.
+        # The first subject reads the caller: in this thread, a profile with MFA can ask for a code.
         with _hidden_messages(role.secrecy):
             entries.append(Subject(role, account, output, stated_context, entries))
     subjects = [subject for subject in entries if subject.settings in selected]
@@ -167,7 +167,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _by_key(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Return the values of each key, in its first spelling: IAM ignores the case of keys.
+    """Return the values of each key, as first spelled: IAM ignores the case of keys.
 
     Raises InputError for a key that is both absent and has a value.
     """
@@ -177,7 +177,7 @@ def _by_key(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     for key, values in given.values():
         if "" in values and any(values):
             raise InputError(
-                f"--context states that {key} is absent, and that it has a value: pass only one"
+                f"--context says both that {key} is absent and that it has a value: pass only one"
             )
     return {key: [*filter(None, values)] for key, values in given.values()}
 
@@ -199,7 +199,7 @@ def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSetting
     if not selected:
         names = ", ".join(role.component for role in stack.roles)
         raise InputError(
-            f"dataSources of stack {options.stack} has no {options.data_source!r}: it has {names}"
+            f"stack {options.stack} has no entry {options.data_source!r} in dataSources: it has {names}"
         )
     for role in stack.roles:
         check_settings(role)
@@ -207,12 +207,12 @@ def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSetting
 
 
 def _check_account(wanted: str | None, account: Account) -> None:
-    """Raise InputError if the application is in another account than the credentials."""
+    """Raise InputError if the credentials are not for the application's account."""
     caller = account.caller()["Account"]
     if wanted not in (None, caller):
         raise InputError(
-            f"--application is in account {wanted}, and the credentials are for account {caller}: "
-            "name a profile of that account in AWS_PROFILE"
+            f"--application is in account {wanted}, but the credentials are for account {caller}: "
+            f"set AWS_PROFILE to a profile for account {wanted}"
         )
 
 
@@ -226,7 +226,7 @@ def _ask_all(subject: Subject) -> list[Answer]:
 def _answers(
     ask: Callable[[Subject], Finding | Iterable[Finding]], subject: Subject
 ) -> Iterator[Finding]:
-    """Return the answers to a question, which is skipped without its resource or an answer of AWS."""
+    """Return the answers to a question; it is skipped without its resource or a response from AWS."""
     try:
         found = ask(subject)
         yield from [found] if isinstance(found, Finding) else found
@@ -259,7 +259,7 @@ def _hidden_messages(secrecy: Secrecy) -> Generator[None]:
 def _document(
     answers: Mapping[str, Sequence[Answer]], subjects: Sequence[Subject], *, has_entries: bool
 ) -> dict[str, object]:
-    """Return the answers for `--json`; for a role in no stack, with the policies that it needs."""
+    """Return the answers for `--json`; for a role outside any stack, with the policies that it needs."""
     documents: dict[str, dict[str, object]] = {
         name: {**_counts(found), "answers": [_plain(*answer) for answer in found]}
         for name, found in answers.items()
@@ -280,8 +280,8 @@ def _plain(question: str, answer: Finding) -> dict[str, object]:
 
 
 def _report(answers: Mapping[str, Sequence[Answer]], output: Output, *, verbose: bool) -> None:
-    """Print the answers, with the most serious first, and their number."""
-    # Entries that share a key or an index share its answers, and their fix.
+    """Print the answers, the most serious first, and their numbers by state."""
+    # Entries that share a key or an index share its answers and fixes.
     entries: dict[Answer, list[str]] = {}
     for name, found in answers.items():
         for answer in found:

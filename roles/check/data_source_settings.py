@@ -1,4 +1,4 @@
-"""Read the settings of a role that no stack declares from the data source that uses it."""
+"""For a role that no stack declares, read the settings from the data source that uses it."""
 
 from components.arguments import Arguments
 from components.stack_config import config_paths
@@ -26,9 +26,11 @@ def read_settings(
         raise InputError(f"there is no data source {data_source_id} in this application: it has {has}")
     kind = find_uses(account.data_source(source)).type
     if not connectors_of(kind):
-        raise InputError(f"no connector of this program has the type {kind} of {data_source_id}")
+        raise InputError(
+            f"this program has no connector of the type {kind}, the type of {data_source_id}"
+        )
     requirements, found = read_requirements(account, source)
-    # A fault has only a few words as its text, and its line as the detail; a note has no details.
+    # A fault has a few words as its text, and the full line as its detail; a note has no details.
     findings = [
         each._replace(text=each.details[0], details=()) if each.details else each for each in found
     ]

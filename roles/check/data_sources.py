@@ -1,4 +1,4 @@
-"""Ask whether the data sources under the role match the settings, and have synchronized."""
+"""Ask whether the data sources that use the role match the settings, and have synced."""
 
 import json
 import re
@@ -18,31 +18,31 @@ from roles.errors import OddAnswerError, is_denied, unknown_status
 from roles.findings import Finding, not_allowed, note, ok, problem, unread
 
 _ABOUT_THE_ROLE: Final = (
-    (r"kms|decrypt", "this is about the key: see KMS key and key policy"),
-    (r"secret", "this is about the secret: see secret and role policy"),
+    (r"kms|decrypt", 'this is about the key: see "KMS key" and "key policy"'),
+    (r"secret", 'this is about the secret: see "secret" and "role policy"'),
     (
         r"network interface|subnet|security group|\bvpc\b|\beni\b",
-        "this is about the VPC: see subnets, security groups and role policy",
+        'this is about the VPC: see "subnets", "security groups", and "role policy"',
     ),
-    (r"\bs3\b|bucket", "this is about the bucket: see bucket and role policy"),
-    (r"assume|trust", "this is about the trust policy: see trust policy"),
+    (r"\bs3\b|bucket", 'this is about the bucket: see "bucket" and "role policy"'),
+    (r"assume|trust", 'this is about the trust policy: see "trust policy"'),
     (
         r"access ?denied|not authori[sz]ed|unauthori[sz]ed|permission|\brole\b",
-        "this is about the role: see role policy and requests allowed",
+        'this is about the role: see "role policy" and "requests allowed"',
     ),
 )
-"""Patterns for the errors of syncs, and their explanations; the most specific first."""
+"""Patterns for sync errors, and their explanations; the most specific first."""
 _NOTHING, _PART, _CONNECTOR_TOO, _EVERYTHING = range(4)
-"""The part of an entry that a data source has: its secret or bucket, its connector too, or all of it."""
+"""The part of an entry that a data source has: its secret or bucket, its connector as well, or all."""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _WAIT: Final = "wait until it is ACTIVE"
 _NOT_ACTIVE: Final[Mapping[str, str]] = {
     "PENDING_CREATION": _WAIT,
     "CREATING": _WAIT,
-    "FAILED": "update or create the data source again",
+    "FAILED": "update the data source, or create it again",
     "DELETING": "create the data source again, unless it is no longer needed",
 }
-"""The other members of DataSourceStatus, and how to fix them.
+"""The other members of DataSourceStatus, and how to fix each.
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetDataSource.html"""
 _SYNCS: Final[Mapping[str, bool]] = {
     "SUCCEEDED": False,
@@ -58,14 +58,14 @@ https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.h
 
 
 def data_sources(subject: Subject) -> Iterator[Finding]:
-    """Ask about each data source of the application that runs under the role.
+    """Ask about each data source of the application that uses the role.
 
-    Without a stack, the settings are those of one data source, and other data sources are only named.
+    Without a stack, the settings come from one data source, and other data sources are only named.
     """
     sources, own = subject.data_sources, subject.settings.data_source_id
     if not sources:
         needed(subject.settings.role_arn, NO_ROLE)
-        yield ok("none of the application runs under the role yet")
+        yield ok("no data source of the application uses the role yet")
     others: list[str] = []
     for source, found in sources:
         if own not in (None, source.id) and not isinstance(found, OddAnswerError):
@@ -80,7 +80,7 @@ def data_sources(subject: Subject) -> Iterator[Finding]:
         for answer in answers:
             yield answer._replace(subject=source.id)
     if others:
-        yield note(f"the role is also used by {', '.join(others)}; their needs were not compared")
+        yield note(f"the role is also used by {', '.join(others)}, whose needs were not compared")
 
 
 def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Finding]:
@@ -89,9 +89,9 @@ def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Findi
         theirs, ours = (subject.show(each, "index_id") for each in (source.index_id, subject.index_id))
         argument = subject.argument(source.index_id, "INDEX_ID", "index_id")
         yield problem(
-            f"{source.name} is in index {theirs}, and the role is for index {ours}",
+            f"{source.name} is in index {theirs}, but the role is for index {ours}",
             f"{subject.edit('index_id', argument)}; or, if other data sources of index {ours} "
-            "run under the role, give this one a role of its own",
+            "use the role, give this one its own role",
         )
     if different := [*_differences(subject, found)]:
         yield problem(
@@ -103,12 +103,12 @@ def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Findi
 
 
 def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
-    """Find the settings that are not those of a data source, each with the fix of the setting."""
+    """Find the settings that do not match a data source, each with its fix."""
     uses, show = find_uses(found), subject.show
     connector = subject.settings.connector
     if uses.type.upper() not in connector.types.split():
         text = (
-            f"its type is {uses.type}, and the connector {connector.name} is of type {connector.types}"
+            f"its type is {uses.type}, but the connector {connector.name} has the type {connector.types}"
         )
         yield text, subject.set_command("connector", "CONNECTOR")
     secret_arn = subject.secret_arn
@@ -139,24 +139,24 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
         yield text, subject.set_command("bucket_name", value)
     elif uses.buckets and uses.bucket_account not in (None, owner):
         theirs, ours = (show(account, "bucket_account_id") for account in (uses.bucket_account, owner))
-        text = f"its bucket belongs to account {theirs}, but the role reads one of account {ours}"
+        text = f"its bucket belongs to account {theirs}, but the role reads one in account {ours}"
         value = subject.argument(str(uses.bucket_account), "ACCOUNT_ID", "bucket_account_id")
         yield text, subject.set_command("bucket_account_id", value)
 
 
 def _names_recreated(subject: Subject, uses: Uses) -> bool:
-    """Return whether a data source names the secret that was created again, which `secret` reports."""
+    """Return whether a data source names the recreated secret, which `secret` reports."""
     new = subject.recreated_secret if subject.secret_arn else None
     return new is not None and _is_named(new, uses.secret_id, subject.account_id)
 
 
 def other_data_sources(subject: Subject) -> Iterator[Finding]:
-    """Ask about each data source of the index that may be this one, but has a role outside of the stack.
+    """Ask about each data source that may be this entry's, but uses a role outside the stack.
 
-    After a role is replaced, a data source names the old role until the data source is updated. But two
-    data sources may also share a secret or a bucket, and each have its own role.
+    After a role is replaced, its data source names the old role until it is updated. But two data
+    sources with their own roles may also share a secret or a bucket.
     """
-    needed(subject.settings.stack, ok("the role is in no stack"))
+    needed(subject.settings.stack, ok("no stack owns the role"))
     found_any = False
     for source, found in subject.every_data_source:
         try:
@@ -167,11 +167,11 @@ def other_data_sources(subject: Subject) -> Iterator[Finding]:
             found_any = True
             yield answer._replace(subject=source.id)
     if not found_any:
-        yield ok("none with a role outside of the stack has the secret or bucket of this one")
+        yield ok("no data source with a role outside the stack has the secret or bucket in the settings")
 
 
 def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerError) -> Finding | None:
-    """Return the answer; None for a data source with a role of the stack, or nothing of this entry."""
+    """Return the answer; None for a data source with a role of the stack, or unlike this entry."""
     if isinstance(found, OddAnswerError):
         raise found
     role_arn: str = found.get("roleArn") or ""
@@ -193,10 +193,10 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
         role = f"another role, {role_arn}"
         is_ours = likeness == _EVERYTHING and fits_best and not subject.data_sources
     else:
-        # No sync works under this role: a problem even if another entry fits as well.
+        # No sync works with this role: a problem even if another entry fits as well.
         role = f"{role_arn}, a role that does not exist"
         is_ours = likeness >= max(_CONNECTOR_TOO, of_others)
-    text = f"{source.name} {common}, and runs under {role}"
+    text = f"{source.name} {common}, but uses {role}"
     if not is_ours:
         return note(text)
     own = subject.settings.role_arn if fits_best else None
@@ -208,14 +208,14 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
 def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, str]:
     """Return how well a data source fits the settings of an entry, and what they have in common."""
     uses, bucket = find_uses(found), entry.settings.get("bucket_name")
-    # A bucket in the settings alone is no difference, but then the data source does not match either.
+    # A bucket only in the settings is not a difference, but it keeps the data source from matching.
     matches = bool(bucket) == bool(uses.buckets) and not any(_differences(entry, found))
     if source.index_id != entry.index_id:
         return _NOTHING, ""
     if not (entry.secret_arn or bucket):
-        # Nothing but the connector identifies the data source, which may be anyone's.
+        # Only the connector identifies the data source, which may be anyone's.
         name = entry.settings.connector.name
-        return (_PART if matches and not entry.data_sources else _NOTHING), f"is of the connector {name}"
+        return (_PART if matches and not entry.data_sources else _NOTHING), f"has the connector {name}"
     if matches:
         return _EVERYTHING, "matches the settings"
     if entry.secret_arn and _is_named(entry.secret_arn, uses.secret_id, entry.account_id):
@@ -231,7 +231,7 @@ def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, st
 def _is_named(arn: str, secret_id: str | None, account_id: str) -> bool:
     """Return whether a data source names a secret: by its ARN or name, with or without the suffix.
 
-    A name is that of a secret in the account of the data source.
+    A name refers to a secret in the data source's account.
     """
     texts = [arn]
     if Arn.of(arn).account == account_id:
@@ -240,7 +240,7 @@ def _is_named(arn: str, secret_id: str | None, account_id: str) -> bool:
 
 
 def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
-    """Report the state of a data source and of its last sync."""
+    """Report the states of a data source and its last sync."""
     status, error = found["status"], found.get("error", {})
     if status not in _ACTIVE:
         if status not in _NOT_ACTIVE:
@@ -248,16 +248,19 @@ def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
         return _failure(f"{source.name} is {status}", subject, error, "", _NOT_ACTIVE[status])
     sync = subject.account.last_sync(source)
     if sync is None:
-        return ok(f"{source.name} is {status}, and has not synchronized yet")
+        return ok(f"{source.name} is {status}, but has not synced yet")
     outcome, error = sync["status"], sync.get("error", {})
     started = sync["startTime"].astimezone(UTC)
-    text = f"{source.name} is {status}, its last sync of {started:%Y-%m-%d %H:%M} UTC {outcome}"
+    text = (
+        f"{source.name} is {status}; its last sync, at {started:%Y-%m-%d %H:%M} UTC, has the status "
+        f"{outcome}"
+    )
     code = f"code {sync['dataSourceErrorCode']}" if sync.get("dataSourceErrorCode") else ""
     if outcome not in _SYNCS:
         raise unknown_status("qbusiness:ListDataSourceSyncJobs", outcome)
     if _SYNCS[outcome] or (outcome == "INCOMPLETE" and _hint(error, code)):
         start = aws_command("qbusiness start-data-source-sync-job", **_options(subject, source))
-        return _failure(text, subject, error, code, f"when it is fixed, {start}")
+        return _failure(text, subject, error, code, f"after you fix it, {start}")
     return ok(_with(text, subject, error, code))
 
 
@@ -267,7 +270,7 @@ def _failure(text: str, subject: Subject, error: Mapping[str, str], code: str, f
 
 
 def _with(text: str, subject: Subject, error: Mapping[str, str], code: str) -> str:
-    """Add the error of Amazon Q Business to a text."""
+    """Add Amazon Q Business's error to a text."""
     said = ", ".join(filter(None, (subject.settings.secrecy.error(error), code)))
     return f"{text}: {said}" if said else text
 

@@ -1,4 +1,4 @@
-"""Decide on a connector's requests by policies that IAM does not simulate."""
+"""Decide connector requests under policies that IAM does not simulate."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -15,7 +15,7 @@ from roles.check.subject import Subject
 
 _ABSENT: Final = (
     "aws:username",
-    # MFA protects the call of AssumeRole; requests of its sessions do not contain the keys.
+    # MFA protects the call to AssumeRole; requests by its sessions do not contain the keys.
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
     "aws:multifactorauthpresent",
     "aws:multifactorauthage",
@@ -23,7 +23,7 @@ _ABSENT: Final = (
     # The role's trust policy does not allow sts:SetSourceIdentity:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
     "aws:sourceidentity",
-    # Only direct calls of a service principal have them.
+    # Only direct calls by a service principal have them.
     "aws:principalservicename",
     "aws:principalservicenameslist",
     "aws:sourceaccount",
@@ -31,12 +31,12 @@ _ABSENT: Final = (
     "aws:sourceorgid",
     "aws:sourceorgpaths",
 )
-"""Keys that are absent from the requests of a role that a service assumes. Availability of each key:
+"""Keys that are absent from requests by a role that a service assumes. Availability of each key:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
 _ABSENT_WITH_SERVICE_ROLE: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
-"""Keys that are present only if a service calls with the credentials of a caller (same page)."""
+"""Keys that are present only if a service calls with its caller's credentials (same page)."""
 _ABSENT_FOR_KEY: Final = (
-    # Forward access sessions do not pass on the VPC endpoint of the caller:
+    # Forward access sessions do not pass on the caller's VPC endpoint:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html
     "aws:sourcevpc",
     "aws:sourcevpce",
@@ -51,7 +51,7 @@ _ABSENT_FOR_KEY: Final = (
 )
 """Keys that are absent from the request to decrypt, which another service makes."""
 _SECRET_CONTEXT: Final = ("SecretARN", "SecretVersionId")
-"""The keys of the encryption context of a secret:
+"""The keys in a secret's encryption context:
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
 _ENCRYPTION_CONTEXT: Final = "kms:encryptioncontext:"
 _OF_ORGANIZATION: Final = (
@@ -59,14 +59,14 @@ _OF_ORGANIZATION: Final = (
     *("aws:resourceorgid", "aws:resourceorgpaths"),
 )
 _OF_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
-"""Prefixes of the keys for the tags of a secret."""
+"""Prefixes of the keys for a secret's tags."""
 _OF_TIME: Final = ("aws:currenttime", "aws:epochtime")
 
 
 def decisions(
     subject: Subject, statements: Sequence[Statement], groups: Iterable[RequestGroup]
 ) -> Iterator[tuple[Request, Decision]]:
-    """Return whether statements allow each action of groups of requests, and why."""
+    """Return whether statements allow each action in groups of requests, and why."""
     for group in groups:
         for action in group.actions:
             yield _decision(subject, statements, _request(subject, group, action))
@@ -86,7 +86,7 @@ def _decision(
     now = decide(statements, _with(request, Context(_time(subject))))
     if now.allowed is Truth.CANNOT_TELL:
         return request, decision
-    # Keep the keys of the time: by them, `for_now` reports that the decision holds only at this time.
+    # Keep the time's keys, so that `for_now` reports that the decision holds only at this time.
     time_keys = tuple(key for key in decision.unknown_keys if key.lower() in _OF_TIME)
     return request, now._replace(unknown_keys=time_keys)
 
@@ -104,7 +104,7 @@ def _with(request: Request, more: Context) -> Request:
 
 
 def for_now(*found: Decision) -> str:
-    """Return the addition to an answer that holds now, but may not hold later."""
+    """Return the text to add to an answer that holds now, but may not hold later."""
     keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
     return f", at this time: depends on {', '.join(keys)}" if keys else ""
 
@@ -119,7 +119,7 @@ def context_advice(*found: Decision) -> str:
     """Return advice about unknown keys."""
     keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
     options = " ".join(f"--context {quote_argument(f'{key}=VALUE')}" for key in keys)
-    return f"repeat with {options}" if options else "compare the statement by hand"
+    return f"repeat with {options}" if options else "review the statement yourself"
 
 
 def _request(subject: Subject, group: RequestGroup, action: str) -> Request:
@@ -129,7 +129,7 @@ def _request(subject: Subject, group: RequestGroup, action: str) -> Request:
     principal = RolePrincipal(role.arn, role.id) if role else RolePrincipal(unnamed, "")
     known = {**_of_principal(subject), **_of_request(subject, group, action)}
     complete = _complete(subject, group)
-    # The user states a key for all requests. What is certain about this request takes precedence.
+    # The user states a key for all requests. Certain values of this request take precedence.
     partly_known = {key for key, texts in known.items() if any(text.example for text in texts)}
     stated = {
         key: values
@@ -140,7 +140,7 @@ def _request(subject: Subject, group: RequestGroup, action: str) -> Request:
 
 
 def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
-    """Return the keys whose presence and value are the same for all requests of the role.
+    """Return the keys whose presence and value are the same for all requests by the role.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
@@ -151,7 +151,7 @@ def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
         "aws:principalisawsservice": (Text("false"),),
     }
     if role := subject.find_role():
-        known["aws:principalarn"] = (Text(role.arn),)  # of a session, the role
+        known["aws:principalarn"] = (Text(role.arn),)  # for a session, the role's
         known["aws:userid"] = (Text(f"{role.id}:", "session"),)
         known |= {f"aws:principaltag/{key.lower()}": (Text(value),) for key, value in role.tags.items()}
     return known
@@ -161,7 +161,7 @@ def _of_request(subject: Subject, group: RequestGroup, action: str) -> dict[str,
     """Return the keys of one request: global keys, keys of its service, and its own context."""
     account = Arn.of(str(group.resource)).account
     service = action.partition(":")[0]
-    # Only KMS is called through another service, with the credentials of the role's session.
+    # Only KMS is called through another service, with the role session's credentials.
     via_service = service == "kms"
     values = {"aws:securetransport": "true", "aws:viaawsservice": str(via_service).lower()}
     if region := region_of(subject, group, service):
@@ -208,9 +208,9 @@ def _is_of_secret(group: RequestGroup) -> bool:
 
 
 def _tags(subject: Subject, request: Request) -> Context:
-    """Return the keys for the tags of the secret, if the request is for it and they can be read.
+    """Return the keys for the secret's tags, if the request is for the secret and they can be read.
 
-    The keys of tags may differ only in case; IAM does not document which of them it then compares.
+    Tag keys may differ only in case; IAM does not document which one it then compares.
     """
     tags = subject.secret_tags
     if tags is None or ":secretsmanager:" not in request.resource.known:

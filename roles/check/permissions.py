@@ -1,4 +1,4 @@
-"""Ask whether the role matches the rendered policies, and whether IAM allows the requests."""
+"""Ask whether the role matches the expected policies, and whether IAM allows the requests."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -46,7 +46,7 @@ def role(subject: Subject) -> Finding:
 
 
 def trust_policy(subject: Subject) -> Finding:
-    """Ask whether the role's trust policy is equivalent to the rendered policy."""
+    """Ask whether the role's trust policy is equivalent to the expected policy."""
     return _same(subject, TRUST_POLICY, subject.policies.trust_policy, subject.role.trust_policy)
 
 
@@ -61,18 +61,18 @@ def application_arn(subject: Subject) -> Finding:
     difference = compare(statements(TRUST_POLICY, expected), statements(TRUST_POLICY, role.trust_policy))
     if any(verdict.verdict == "missing" for verdict in difference.program):
         return problem(
-            f"the trust policy does not admit {arn}, the ARN of the application in AWS",
+            f"the trust policy does not admit {arn}, the application's ARN in AWS",
             subject.up_command
             if arn == subject.policies.application_arn
             else subject.set_command("application_id", arn),
         )
     if any(verdict.verdict == "denies" for verdict in difference.role):
-        return skipped("the trust policy has a statement that denies: see trust policy")
+        return skipped('the trust policy has a Deny statement: see "trust policy"')
     return ok(f"the trust policy admits {arn}")
 
 
 def role_policy(subject: Subject) -> Finding:
-    """Ask whether the role policy, or all policies of a role in no stack, match the rendered policy."""
+    """Ask whether the role policy, or a role's policies outside any stack, match the expected policy."""
     if not subject.settings.stack:
         return _all_policies(subject)
     actual = subject.role.inline_policies.get(POLICY_NAME)
@@ -80,9 +80,9 @@ def role_policy(subject: Subject) -> Finding:
 
 
 def _all_policies(subject: Subject) -> Finding:
-    """Ask whether the policies of the role together give the access of the rendered policy.
+    """Ask whether the role's policies together give the access in the expected policy.
 
-    They may deny other requests, or under a condition: `requests_allowed` asks IAM.
+    They may deny other requests, or deny under a condition: `requests_allowed` asks IAM.
     """
     role = subject.role
     if not role.complete:
@@ -95,25 +95,25 @@ def _all_policies(subject: Subject) -> Finding:
         if all(access.condition for _, access in found):
             return cannot_tell(
                 "the role's policies allow required access only under another condition",
-                "see requests allowed, or start a sync",
+                'see "requests allowed", or start a sync',
                 *(f"{name}: {', '.join(access.conditions)}" for name, access in found),
             )
         details = [f"{each.statement}: missing" for each in missing]
         return problem("the role's policies lack required access", subject.up_command, *details)
     if excess := [each for each in verdicts if each.verdict == "excess"]:
         return note(
-            "the role's policies allow more than the rendered policy",
+            "the role's policies allow more than the expected policy",
             "remove this access, unless another data source needs it",
             *(f"{each.policy}, {each.statement}: excess" for each in excess),
         )
-    return ok("the role's policies allow what the rendered policy allows, and nothing else")
+    return ok("the role's policies allow exactly the access in the expected policy")
 
 
-def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] | None) -> Finding:
+def _same(subject: Subject, name: str, expected: str, actual: Mapping[str, Any] | None) -> Finding:
     has = statements(name, actual) if actual is not None else ()
-    difference = compare(statements(name, rendered), has)
+    difference = compare(statements(name, expected), has)
     if difference.equivalent:
-        return ok("is equivalent to the rendered policy")
+        return ok("is equivalent to the expected policy")
     different = [
         verdict
         for verdict in (*difference.program, *difference.role)
@@ -121,14 +121,14 @@ def _same(subject: Subject, name: str, rendered: str, actual: Mapping[str, Any] 
     ]
     details = [f"{verdict.statement}: {verdict.verdict}" for verdict in different]
     if all(verdict.verdict == "excess" for verdict in different):
-        return note("allows more than the rendered policy", subject.up_command, *details)
-    return problem("differs from the rendered policy", subject.up_command, *details)
+        return note("allows more than the expected policy", subject.up_command, *details)
+    return problem("differs from the expected policy", subject.up_command, *details)
 
 
 def other_policies(subject: Subject) -> Iterator[Finding]:
     """Ask whether the role has policies other than the role policy."""
     role = subject.role
-    needed(subject.settings.stack, ok("the role is in no stack: see role policy"))
+    needed(subject.settings.stack, ok('no stack owns the role: see "role policy"'))
     inline = [name for name in role.inline_policies if name != POLICY_NAME]
     attached = role.attached or ()
     if inline or attached:
@@ -149,12 +149,13 @@ def other_policies(subject: Subject) -> Iterator[Finding]:
 
 
 def permissions_boundary(subject: Subject) -> Finding:
-    """Ask whether the role has the permissions boundary of the settings, and it allows all requests."""
+    """Ask whether the role has the settings' boundary, and whether this allows all requests."""
     actual = subject.role.permissions_boundary_arn
     wanted = subject.settings.get("permissions_boundary_arn") or ""
     if actual != wanted:
         return problem(
-            f"the role has {_boundary(subject, actual)}, and the settings {_boundary(subject, wanted)}",
+            f"the role has {_boundary(subject, actual)}, but the settings have "
+            f"{_boundary(subject, wanted)}",
             subject.up_command,
         )
     if not actual:
@@ -166,8 +167,8 @@ def permissions_boundary(subject: Subject) -> Finding:
         statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
         return problem(
             f"{_boundary(subject, actual)} does not allow all requests",
-            f'in this policy, add to "Statement": {json.dumps(statement)}, and remove what denies a '
-            "request; or " + subject.set_command("permissions_boundary_arn", "POLICY_ARN"),
+            f'in this policy, add to "Statement": {json.dumps(statement)}, and remove denials of '
+            "requests; or " + subject.set_command("permissions_boundary_arn", "POLICY_ARN"),
             *(
                 f"{request.action} on {request.resource}{_denied_by(decision)}{for_now(decision)}"
                 for request, decision in denied
@@ -176,8 +177,8 @@ def permissions_boundary(subject: Subject) -> Finding:
     if depending := [each for each in found if each[1].allowed is Truth.CANNOT_TELL]:
         return cannot_tell(
             f"{_boundary(subject, actual)} may deny up to {len(depending)} of {len(found)} requests",
-            f"{context_advice(*(decision for _, decision in depending))}, or ask "
-            "`aws iam simulate-principal-policy`, with the same key in --context-entries",
+            f"{context_advice(*(decision for _, decision in depending))}, or use "
+            "`aws iam simulate-principal-policy` with the same key in --context-entries",
             *(
                 f"{request.action} on {request.resource} {dependence(decision)}"
                 for request, decision in depending
@@ -196,17 +197,17 @@ def _boundary(subject: Subject, arn: str) -> str:
     return subject.show(arn, "permissions_boundary_arn") if arn else "none"
 
 
-# Decisions of AWS.
+# AWS's decisions.
 
 
 def requests_allowed(subject: Subject) -> Finding:
-    """Ask IAM whether it allows all requests of the connector."""
+    """Ask IAM whether it allows all connector requests."""
     simulate = partial(_simulate, subject, subject.role.arn)
     requests = connector_requests(subject)
     simulations = read_each(simulate, requests, subject.notes, "simulations")
     results = [result for simulation in simulations for result in simulation]
-    rendered = statements(POLICY_NAME, subject.policies.role_policy)
-    known = {condition.key.lower() for statement in rendered for condition in statement.conditions}
+    expected = statements(POLICY_NAME, subject.policies.role_policy)
+    known = {condition.key.lower() for statement in expected for condition in statement.conditions}
     denied: list[str] = []
     depending: list[str] = []
     for result in results:
@@ -218,26 +219,26 @@ def requests_allowed(subject: Subject) -> Finding:
             denied.append(f"{_named(result)}: {_reason(subject, result)}")
     if denied:
         return problem(
-            f"IAM denies {len(denied)} of the {len(results)} requests that the connector makes",
-            "fix the other problems first; a service control policy belongs to your organization",
+            f"IAM denies {len(denied)} of the {len(results)} connector requests",
+            "fix the other problems first; your organization manages service control policies",
             *denied,
         )
     if depending:
         return cannot_tell(
-            f"IAM may deny {len(depending)} of the {len(results)} requests that the connector "
-            "makes: its simulation lacks condition keys",
-            "ask `aws iam simulate-principal-policy`, with these keys in --context-entries, or start a "
+            f"IAM may deny {len(depending)} of the {len(results)} connector requests: its "
+            "simulation lacks condition keys",
+            "use `aws iam simulate-principal-policy` with these keys in --context-entries, or start a "
             "sync",
             *depending,
         )
-    return ok(f"IAM allows all {len(results)} that the connector makes")
+    return ok(f"IAM allows all {len(results)} connector requests")
 
 
 def _missing_keys(result: Reply, known: Collection[str] = ()) -> list[str]:
-    """Return the condition keys, except known ones, because of which IAM may have denied a request.
+    """Return the condition keys, except known ones, whose absence may have made IAM deny a request.
 
-    IAM names the keys of all statements of a principal, even of statements about other requests, but no
-    keys of service control policies: https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
+    IAM names the keys in all of a principal's statements, even statements about other requests, but no
+    keys in service control policies: https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
     """
     if _is_denied_by_organization(result):
         return []
@@ -260,11 +261,11 @@ def unwanted_requests(subject: Subject) -> Finding:
     ]
     if allowed:
         return note(
-            "the role may reach another secret or another application, or pass another role",
-            "remove this access from the policies: see role policy and other policies",
+            "the role can reach another secret or another application, or pass another role",
+            'remove this access from the policies: see "role policy" and "other policies"',
             *allowed,
         )
-    return ok("IAM denies another secret, another application, and another role")
+    return ok("IAM denies access to another secret, application, and role")
 
 
 def _simulate(subject: Subject, principal: str, request: RequestGroup) -> list[Reply]:
@@ -319,7 +320,7 @@ def policy_findings(subject: Subject) -> Finding:
     if serious:
         return problem(
             f"IAM Access Analyzer finds {len(serious)} errors or security warnings",
-            "follow the links; an error in a rendered policy is a bug in the program",
+            "follow the links; an error in these policies is a bug in the program",
             *serious,
         )
     others = f", {len(findings)} warnings or suggestions" if findings else ""
@@ -344,8 +345,8 @@ def passing(subject: Subject) -> Finding:
         raise unread[0]
     if keys := ", ".join(_missing_keys(result)):
         return cannot_tell(
-            f"IAM may deny that {principal} passes the role to {SERVICE}: its simulation lacks {keys}",
-            "ask `aws iam simulate-principal-policy`, with these keys in --context-entries, or create "
+            f"IAM may not let {principal} pass the role to {SERVICE}: its simulation lacks {keys}",
+            "use `aws iam simulate-principal-policy` with these keys in --context-entries, or create "
             "the data source",
         )
     return problem(
@@ -356,7 +357,7 @@ def passing(subject: Subject) -> Finding:
 
 
 def _principal(subject: Subject) -> str | None:
-    """Return the ARN of the caller's user or role; the ARN of a session lacks the path of its role."""
+    """Return the ARN of the caller's user or role; a session's ARN lacks the role's path."""
     kind, _, name = subject.caller.resource.partition("/")
     if kind == "assumed-role":
         return subject.account.role_arn(name.partition("/")[0])

@@ -1,6 +1,6 @@
-"""List the requests that the connector of a stack makes, and requests that its role must not allow.
+"""List connector requests, and requests that a connector's role must not allow.
 
-AWS checks one call of an API by one request for each resource that the call needs:
+For one API call, AWS checks one request for each resource that the call needs:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
@@ -98,7 +98,7 @@ def simulated_context(subject: Subject, request: RequestGroup) -> dict[str, str 
 
 
 def foreign_requests(subject: Subject) -> Iterator[RequestGroup]:
-    """Return requests that the role of no connector may make."""
+    """Return requests that no connector's role may make."""
     place = f"{subject.region}:{subject.account_id}"
     secret_arn = f"arn:{subject.partition}:secretsmanager:{place}:secret:another-secret-AbCdEf"
     yield RequestGroup(["secretsmanager:GetSecretValue"], Text(secret_arn), {})
@@ -112,7 +112,7 @@ def foreign_requests(subject: Subject) -> Iterator[RequestGroup]:
 
 def region_of(subject: Subject, request: RequestGroup, service: str) -> str:
     """Return the Region of a request; empty if it is unknown."""
-    # A bucket with files may be in another Region. IAM does not document the Region of iam:PassRole.
+    # A bucket with files may be in another Region. IAM does not document a Region for iam:PassRole.
     if service == "iam" or (service == "s3" and not subject.settings.connector.bucket_is_source):
         return ""
     return Arn.of(str(request.resource)).region or subject.region

@@ -1,8 +1,8 @@
 """Ask whether resource policies deny the role access, or name a deleted role.
 
 A policy stores the unique ID of each role that it names, and AWS shows the role's ARN in its place.
-After the role is deleted, AWS shows the ID. A role that is created again with the same ARN has another
-ID:
+After the role is deleted, AWS shows the ID. A role that is recreated with the same ARN has a
+different ID:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
 """
 
@@ -27,7 +27,7 @@ from roles.errors import code, is_denied
 from roles.findings import Finding, cannot_tell, ok, problem, skipped
 
 _SERVICE: Final = "kms:ViaService"
-_NOTHING_WRONG: Final = "does not deny the role anything, and does not name a deleted role"
+_NOTHING_WRONG: Final = "neither denies the role access nor names a deleted role"
 _SID: Final = "AllowsTheConnectorRoles"
 _ROLE_ID: Final = re.compile(r"AWS:(AROA[A-Z0-9]+)")
 _EVERYTHING: Final = Patterns(("*",))
@@ -41,8 +41,8 @@ _ROLE_POLICY: Final = Statement(
     conditions=(),
     variables=False,
 )
-"""Within an account, the role policy suffices to allow a request that no policy of another kind than a
-key's denies."""
+"""Within an account, the role policy is enough to allow a request that no resource policy denies, unless
+the request uses a key."""
 
 
 class _Policy(NamedTuple):
@@ -151,25 +151,25 @@ def bucket_policy(subject: Subject) -> Finding:
 
 
 def _left_to(subject: Subject, owner: str, kind: str, prefix: str) -> Finding:
-    """Return the actions that a policy must allow that only the account of the resource can read."""
+    """Return the answer about a policy that only the resource's account can read."""
     actions = dict.fromkeys(name for each in _requests(subject, prefix) for name in each.actions)
     return cannot_tell(
-        f"only account {owner}, which owns the {kind}, can read its policy: it must allow "
+        f"only account {owner}, which owns the {kind}, can read its policy: it must grant "
         f"{', '.join(actions)} to {subject.settings.role_arn or 'the role'}",
-        "read the policy there; if the role was recreated, save the policy again with its ARN",
+        "read the policy there; if the role was recreated, save the policy again with the role's ARN",
     )
 
 
 def _answer(subject: Subject, policy: _Policy) -> Finding:
-    """Ask whether a policy names a deleted role, or denies a request of the connector."""
+    """Ask whether a policy names a deleted role, or denies a connector request."""
     if policy.document is None:
         return ok(f"the {policy.kind} has none")
     statements = readable(policy.document, Kind.RESOURCE, f"of the {policy.kind}", policy.action)
     role_arn = subject.settings.role_arn
     if deleted := ", ".join(dict.fromkeys(_deleted_roles(statements, role_arn))):
         return problem(
-            f"the {policy.kind} policy names {deleted}, the ID of a role that was deleted: a role that "
-            "is created again is another principal, even under the same ARN",
+            f"the {policy.kind} policy names {deleted}, the ID of a deleted role: a recreated role is a "
+            "different principal, even with the same ARN",
             _edited(
                 subject,
                 policy,
@@ -178,7 +178,7 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
             ),
         )
     groups = _requests(subject, policy.prefix)
-    # A key's policy must allow the request itself, or leave it to IAM.
+    # A key's policy must allow the request itself, or delegate it to IAM.
     is_own = all(_account(subject, each) == subject.account_id for each in groups)
     deciding = (*statements, _ROLE_POLICY) if is_own and policy.kind != "key" else statements
     found = [*decisions(subject, deciding, groups)]
@@ -187,14 +187,14 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
             continue
         if names := ", ".join(statement.name for statement in decision.statements):
             return problem(
-                f"the {policy.kind} policy denies {request.action} to the role "
+                f"the {policy.kind} policy denies the role {request.action} "
                 f"({names}){for_now(decision)}",
                 policy.edited(f"remove the statement {names}, or exclude the role from it"),
             )
         is_there = any(statement.name == _SID for statement in statements)
         place = f"replace the statement {_SID} with" if is_there else 'add to "Statement":'
         return problem(
-            f"the {policy.kind} policy neither allows {request.action} to the role nor delegates to IAM "
+            f"the {policy.kind} policy neither grants {request.action} to the role nor delegates to IAM "
             f"policies{for_now(decision)}",
             _edited(subject, policy, f"{place} {_statement(subject, policy)}"),
         )
@@ -202,7 +202,7 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
         actions = ", ".join(request.action for request, _ in depending)
         advice = context_advice(*(decision for _, decision in depending))
         return cannot_tell(
-            f"cannot determine whether the {policy.kind} policy allows {actions} to the role",
+            f"cannot determine whether the {policy.kind} policy grants {actions} to the role",
             f"{advice}, or start a sync and look for {actions} in CloudTrail",
             *dict.fromkeys(dependence(decision) for _, decision in depending),
         )
@@ -222,7 +222,7 @@ def _by_whom(found: Sequence[Decision], role_arn: str | None) -> str:
 
 
 def _requests(subject: Subject, prefix: str) -> list[RequestGroup]:
-    """Return the requests of a connector whose actions have a prefix."""
+    """Return the connector requests whose actions have a prefix."""
     return [each for each in connector_requests(subject) if each.actions[0].startswith(prefix)]
 
 
@@ -252,7 +252,7 @@ def _edited(subject: Subject, policy: _Policy, edit: str) -> tuple[str, ...]:
 def _statement(subject: Subject, policy: _Policy) -> str:
     """Return the statement that allows the requests to every role of the stack that uses the resource.
 
-    With a statement for each role, the fix of one entry would overwrite that of the one before.
+    With one statement for each role, each entry's fix would overwrite the previous entry's.
     """
     groups = [group for entry in _users(subject, policy) for group in _requests(entry, policy.prefix)]
     region = subject.argument(subject.region, "REGION", "region")
@@ -274,7 +274,7 @@ def _statement(subject: Subject, policy: _Policy) -> str:
 
 
 def _account(subject: Subject, group: RequestGroup) -> str:
-    """Return the account of a request's resource; a bucket is of this account, and its ARN has none."""
+    """Return the account of a request's resource; a bucket's ARN has none, and stands for this one."""
     return Arn.of(group.resource.known).account or subject.account_id
 
 

@@ -1,4 +1,4 @@
-"""Ask whether the resources in the settings exist, and the connector can use them."""
+"""Ask whether the resources in the settings exist, and whether the connector can use them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
@@ -87,7 +87,7 @@ def secret(subject: Subject) -> Finding:
     """Ask whether the secret exists under the policy's exact ARN, with a value."""
     arn = subject.secret_arn
     if arn is None:
-        return ok(f"the connector {subject.settings.connector.name} has none in the settings")
+        return ok(f"the settings for the connector {subject.settings.connector.name} have none")
     found = subject.find_secret()
     if found is None:
         return _other_secret(subject, arn)
@@ -98,7 +98,7 @@ def secret(subject: Subject) -> Finding:
         )
     if not any("AWSCURRENT" in stages for stages in found.get("VersionIdsToStages", {}).values()):
         return problem(f"{arn} has no value", _put_secret_value(arn))
-    return ok(f"{arn} exists, and has a value")
+    return ok(f"{arn} exists and has a value")
 
 
 def _put_secret_value(secret_id: str) -> str:
@@ -114,7 +114,7 @@ def _other_secret(subject: Subject, arn: str) -> Finding:
     """Look for the secret that the settings mean, whose ARN has another suffix."""
     if found := ignore_not_found(lambda: subject.account.secret(arn)):
         return problem(
-            f"there is no secret {arn}, but {found['ARN']}: secretId is without the hyphen and six "
+            f"there is no secret {arn}, but there is {found['ARN']}: secretId lacks the hyphen and six "
             "characters that Secrets Manager added to the name",
             subject.set_command("secret_id", found["ARN"]),
         )
@@ -123,8 +123,8 @@ def _other_secret(subject: Subject, arn: str) -> Finding:
         get = aws_command("qbusiness get-data-source", **data_source, query="configuration")
         file = {"configuration": "file://configuration.json"}
         return problem(
-            f"there is no secret {arn}, but {new}: it was created again, and the policy names the old "
-            "one",
+            f"there is no secret {arn}, but there is {new}: the secret was recreated, and the policy "
+            "names the old one",
             (
                 subject.set_command("secret_id", new),
                 f"{get} > configuration.json",
@@ -180,8 +180,8 @@ def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Fin
 def _keys_of_current_version(subject: Subject, arn: str) -> list[str]:
     """Return the keys that encrypt the current version of a secret.
 
-    Whoever changes the key of the secret without kms:Encrypt for the new one leaves its versions as they
-    are: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
+    If someone without kms:Encrypt for the new key changes the secret's key, its versions keep the old
+    one: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
     """
     return [
         key
@@ -192,7 +192,7 @@ def _keys_of_current_version(subject: Subject, arn: str) -> list[str]:
 
 
 def _managed_key(subject: Subject, key: str) -> str | None:
-    """Return the ARN of a key by its ARN or alias, also if it was deleted; None if AWS manages it."""
+    """Return the ARN of a key by its ARN or alias, even if it was deleted; None if AWS manages it."""
     try:
         return subject.account.customer_managed_key(key)
     except ClientError as error:
@@ -216,7 +216,7 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
     is_source = subject.settings.connector.bucket_is_source
     actual = _actual_key(subject, key_id) if is_source else _key_of_files(subject, key_id)
     if actual is None and algorithm != S3_KEYS and subject.bucket_owner != subject.account_id:
-        or_key = "; or with a customer managed key, and set kmsKeyId" if is_source else ""
+        or_key = "; or use a customer managed key, and set kmsKeyId" if is_source else ""
         return problem(
             f"{encrypted} is encrypted with {_AWS_MANAGED}, {_NOT_ACROSS_ACCOUNTS}",
             f"{_encrypt_bucket(subject, bucket)}{or_key}",
@@ -226,7 +226,7 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
     if actual is None:
         return ok(f"{encrypted} is encrypted with {_AWS_MANAGED}")
     return problem(
-        f"{encrypted} is encrypted with {actual}, and no setting lets the role decrypt files",
+        f"{encrypted} is encrypted with {actual}, but no setting lets the role decrypt files",
         _encrypt_bucket(subject, bucket),
     )
 
@@ -242,7 +242,7 @@ def _key_of_files(subject: Subject, key_id: str | None) -> str | None:
 
 
 def _encrypt_bucket(subject: Subject, bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> str:
-    """Return the command that sets the default encryption of a bucket, by default with keys of S3."""
+    """Return the command that sets a bucket's default encryption, by default with Amazon S3's keys."""
     command = aws_command(
         "s3api put-bucket-encryption",
         bucket=subject.argument(bucket, "BUCKET_NAME", "bucket_name"),
@@ -266,11 +266,11 @@ def _same_key(subject: Subject, encrypted: str, actual: str | None) -> Finding:
         return ok(f"{encrypted} is encrypted with {wanted or _AWS_MANAGED}")
     if actual is None:
         return problem(
-            f"{encrypted} is encrypted with {_AWS_MANAGED}, and kmsKeyId is {wanted}",
+            f"{encrypted} is encrypted with {_AWS_MANAGED}, but kmsKeyId is {wanted}",
             subject.set_command("kms_key_id", None),
         )
     return problem(
-        f"{encrypted} is encrypted with {actual}, and kmsKeyId is {wanted or 'not set'}",
+        f"{encrypted} is encrypted with {actual}, but kmsKeyId is {wanted or 'not set'}",
         subject.set_command("kms_key_id", actual),
     )
 
@@ -299,14 +299,14 @@ def key(subject: Subject) -> Finding:
             default = f'{{"SSEAlgorithm":"aws:kms","KMSMasterKeyID":"{arn}"}}'
             encrypt = _encrypt_bucket(subject, subject.bucket, default)
         return problem(
-            f"{subject.key_arn} is not a symmetric key for encryption, but {spec} for "
-            f"{found.get('KeyUsage')}",
+            f"{subject.key_arn} is not a symmetric key for encryption: its spec is {spec}, and its "
+            f"usage is {found.get('KeyUsage')}",
             (encrypt, subject.set_command("kms_key_id", arn)),
         )
     return ok(f"{subject.key_arn} is enabled and symmetric")
 
 
-# The VPC.
+# VPC.
 
 
 def subnets(subject: Subject) -> Finding:
@@ -345,16 +345,16 @@ def _wrong_with_subnet(subject: Subject, arn: str, subnet: Reply | None) -> str:
         return f"there is no subnet {identifier} in {subject.shown_region}"
     if subnet["SubnetArn"] != arn:
         owner = _in_vpc(subject, subnet["OwnerId"])
-        return f"{identifier} belongs to account {owner}, which shares it: give its ARN"
+        return f"{identifier} belongs to account {owner}, which shares it: set its ARN"
     zone, supported = subnet["AvailabilityZoneId"], _ZONES.get(subject.region, ())
     if supported and zone not in supported:
         zone, others = (subject.show(text, "region") for text in (zone, ", ".join(supported)))
-        return f"{identifier} is in {zone}, and Amazon Q Business supports {others}"
+        return f"{identifier} is in {zone}, but Amazon Q Business supports only {others}"
     return f"{identifier} has no free address" if subnet["AvailableIpAddressCount"] == 0 else ""
 
 
 def security_groups(subject: Subject) -> Finding:
-    """Ask whether the security groups exist, in the VPC of the subnets."""
+    """Ask whether the security groups exist, in the subnets' VPC."""
     arns = needed(_network_arns(subject, "security-group/"), NO_VPC)
     wanted = [Arn.of(arn).name for arn in arns]
     found = {group["GroupId"]: group for group in subject.account.security_groups(wanted)}
@@ -366,11 +366,11 @@ def security_groups(subject: Subject) -> Finding:
             text = f"there is no security group {shown} in {subject.shown_region}"
         elif vpcs and group["VpcId"] not in vpcs:
             theirs, ours = (_in_vpc(subject, text) for text in (group["VpcId"], ", ".join(vpcs)))
-            text = f"{shown} is in {theirs}, and the subnets are in {ours}"
+            text = f"{shown} is in {theirs}, but the subnets are in {ours}"
         else:
             continue
         return problem(text, _set_in_vpc(subject, "security_group_ids", arn, "SECURITY_GROUP_ID"))
-    return ok(f"{len(wanted)}, in the VPC of the subnets")
+    return ok(f"{len(wanted)}, in the subnets' VPC")
 
 
 def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
@@ -424,10 +424,10 @@ def bucket(subject: Subject) -> Finding:
     if region != subject.region and subject.settings.connector.bucket is Need.REQUIRED:
         old = subject.argument(name, "OLD_BUCKET_NAME", "bucket_name")
         return problem(
-            f"bucket {shown} is in {subject.show(region, 'region')}, and the index in "
+            f"bucket {shown} is in {subject.show(region, 'region')}, but the index is in "
             f"{subject.shown_region}: Amazon Q Business reads only buckets in its own Region",
             (
-                f"copy the documents to a bucket of that Region: aws s3 sync s3://{old} s3://BUCKET_NAME",
+                f"copy the documents to a bucket in the index's Region: aws s3 sync s3://{old} s3://BUCKET_NAME",
                 subject.set_command("bucket_name", "BUCKET_NAME"),
             ),
         )
@@ -435,7 +435,7 @@ def bucket(subject: Subject) -> Finding:
 
 
 def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
-    """Return the answer for a bucket that does not exist, or that another account does not show."""
+    """Return the answer for a bucket that does not exist, or that another account denies access to."""
     if code(error) == "NoSuchBucket":
         return skipped("there is no bucket")
     owner = subject.bucket_owner
@@ -443,5 +443,5 @@ def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
         raise error
     return cannot_tell(
         f"only account {owner}, which owns the bucket, can see this",
-        f"in its policy, allow {action(error.operation_name)} to {subject.caller.text}, which asks",
+        f"in its policy, grant {action(error.operation_name)} to {subject.caller.text}, the caller",
     )

@@ -1,4 +1,4 @@
-"""Read the role and the resources that the questions of `check` are about."""
+"""Read the role and the resources that `check` asks about."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -46,8 +46,8 @@ def needed(value: _T | None, without: Finding) -> _T:
 class Subject:
     """A role and the resources in its settings; each resource is read once for all questions.
 
-    A resource that does not exist answers the question that needs it: its property raises MissingError.
-    The methods `find_...` return None for one that does not exist.
+    If a resource does not exist, its property raises MissingError, which answers the question. The
+    methods `find_...` return None instead.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class Subject:
         stated_context: Mapping[str, Sequence[str]],
         entries: Sequence["Subject"],
     ) -> None:
-        """Identify the caller, and render the policies. Roles of one stack share the account.
+        """Identify the caller, and render the policies. A stack's roles share the account.
 
         `entries` will contain the subject of every role of the stack when the first question is asked.
 
-        Raises InputError for credentials of another account, and SettingsError for settings that the
+        Raises InputError for another account's credentials, and SettingsError for settings that the
         program rejects.
         """
         self.settings = settings
@@ -103,7 +103,7 @@ class Subject:
         return f"in {file}, set {self.settings.own_path(name)} to {value}, then {self.up_command}"
 
     def show(self, value: str, *settings: str) -> str:
-        """Return a value that follows from settings, with its secret parts hidden."""
+        """Return a value that depends on settings, with its secret parts hidden."""
         return self.settings.secrecy.show(value, *settings)
 
     def argument(self, value: str, placeholder: str, *settings: str) -> str:
@@ -192,7 +192,7 @@ class Subject:
 
     @property
     def recreated_secret(self) -> str | None:
-        """The ARN of the secret that has the name of the one in the policy, but another suffix.
+        """The ARN of the secret with the same name as the one in the policy, but a different suffix.
 
         None if there is no such secret, or it cannot be read.
         """
@@ -227,7 +227,7 @@ class Subject:
     def find_role(self) -> Role | None:
         """Return the role of the stack; None before the deployment, and if the role was deleted.
 
-        IAM looks up roles without their path: the ARN must match, too.
+        IAM looks up roles without their path, so the ARN must match too.
         """
         arn = self.settings.role_arn
         found = ignore_not_found(lambda: self.account.role(Arn.of(arn).name)) if arn else None
@@ -243,7 +243,7 @@ class Subject:
 
     @property
     def data_sources(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
-        """The data sources that run under the role, or whose role could not be read."""
+        """The data sources that use the role, or whose role could not be read."""
         every, role_arn = self.every_data_source, self.settings.role_arn
         if role_arn is None:
             return []
@@ -255,7 +255,7 @@ class Subject:
 
     @cached_property
     def every_data_source(self) -> list[tuple[DataSource, Reply | OddAnswerError]]:
-        """All data sources of the application, with their details or the error of reading them."""
+        """All data sources of the application, with their details or the error from reading them."""
         needed(self.find_application(), NO_APPLICATION)
         listed = [*self.account.data_sources(self.application_id)]
 

@@ -30,7 +30,7 @@ aws iam delete-role --role-name "$ROLE" &&
 pulumi up --stack example
 """: "problem  other data source .+, a role that does not exist\n +fix: .+",
     "pulumi config rm --stack example --path dataSources.aem-connector.kmsKeyId\n": (
-        "problem  encryption: .+, and kmsKeyId is not set\n +fix: .+"
+        "problem  encryption: .+, but kmsKeyId is not set\n +fix: .+"
     ),
 }
 """Commands that break the example, with a pattern of the problem that `check` then prints."""

@@ -1,4 +1,4 @@
-"""Share the account of the tests of `python -m roles`."""
+"""Share the account for the tests of `python -m roles`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ def front() -> Iterator[Front]:
 
 @pytest.fixture
 def server(front: Front) -> Iterator[Server]:
-    """Serve an empty account; fail if a call or an answer does not fit the model."""
+    """Serve an empty account; fail if a call or a response does not match the API's model."""
     server = front.new_server()
     yield server
     assert not server.misfits

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("project")]
 
 
 def configured(kind: str, more: Any = (), **endpoint: Any) -> dict[str, Any]:
-    """Return the configuration of a data source, as the JSON schema of its connector has it."""
+    """Return a data source's configuration, in the form of its connector's JSON schema."""
     connection = {"repositoryEndpointMetadata": endpoint}
     return {"type": kind, "connectionConfiguration": connection, **dict(more)}
 
@@ -105,7 +105,7 @@ def test_an_ambiguous_configuration_means_a_connector_that_supports_its_members(
         (
             {"bucketName": "files"},
             None,
-            "names the bucket files, to which the role of the connector aem-cloud gives no",
+            "names the bucket files, but the role of the connector aem-cloud has no access",
         ),
         (
             configured("WEBCRAWLERV2", s3SeedUrl="s3://one/a", s3SiteMapUrl="s3://two/b"),
@@ -172,11 +172,11 @@ def test_a_bucket_that_does_not_exist_is_one_line(world: World):
     )
 
 
-def test_a_data_source_of_an_unknown_type_is_imported_as_the_connector_that_is_given(world: World):
+def test_a_data_source_of_an_unknown_type_is_imported_as_the_given_connector(world: World):
     world.make(configuration={"type": "NEW"})
     assert "there is no data source (there are 1, of these types: NEW)" in world.adopt().err
     said = world.adopt("--data-source", DATA_SOURCE_ID)
-    assert "no connector of this program has the type NEW: pass one whose role" in said.err
+    assert "this program has no connector of the type NEW: with --connector, pass one that" in said.err
     assert world.adopted("--data-source", DATA_SOURCE_ID, "--connector", "box")["connector"] == "box"
 
 

@@ -21,7 +21,7 @@ DECRYPT = allow(["kms:Decrypt"], [FOREIGN_KEY_ARN], Condition=LIKE)
 
 
 def get_if(operator: str, **values: Any) -> dict[str, Any]:
-    """Return GET under a condition; `_` in the name of a key stands for `:`."""
+    """Return GET under a condition; `_` in a key's name stands for `:`."""
     return {**GET, "Condition": {operator: {key.replace("_", ":"): it for key, it in values.items()}}}
 
 
@@ -30,7 +30,7 @@ def get_if_tag(operator: str, value: Any, key: str = "aws:PrincipalTag/a") -> di
 
 
 def decrypt_if(**operators: Any) -> dict[str, Any]:
-    """Return DECRYPT under other conditions; `_` in the name of an operator stands for `:`."""
+    """Return DECRYPT under other conditions; `_` in an operator's name stands for `:`."""
     return {**DECRYPT, "Condition": {key.replace("_", ":"): it for key, it in operators.items()}}
 
 
@@ -57,7 +57,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
         (GET, [but("secretsmanager:*")], "missing excess"),
         (GET, [GET, but("qbusiness:*", "Deny")], "missing equivalent denies"),
         (GET, [{**GET, "Condition": LIKE}], "missing subset"),
-        # Patterns that overlap although neither covers the other.
+        # Patterns that overlap, although neither covers the other.
         (
             allow("ec2:One", "arn:aws:ec2:us-east-1:1:network-interface/*"),
             [allow("ec2:*", "*"), deny("ec2:*", "arn:aws:ec2:*:*:network-interface/eni-*")],
@@ -132,7 +132,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
             [get_if("Bool", aws_SecureTransport=True)],
             "covered equivalent",
         ),
-        # Case counts in values, unless the operator ignores it, and in no part of a key.
+        # Case matters in values, unless the operator ignores it, but not in any part of a key.
         (
             get_if_tag("StringEquals", "web", "aws:ResourceTag/Team"),
             [get_if_tag("StringEquals", "web", "AWS:resourceTag/TEAM")],
@@ -154,7 +154,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
             [get_if_tag("StringNotEqualsIgnoreCase", "Web")],
             "missing subset",
         ),
-        # IAM accepts an operator in no other case, so no request can meet such a condition.
+        # IAM accepts operators only in this case, so no request can meet such a condition.
         (DECRYPT, [decrypt_if(stringlike=THROUGH)], "missing excess"),
         (allow("a:One", "arn:x/*"), [allow("a:One", "arn:x/?")], "missing subset"),
         (
@@ -240,7 +240,7 @@ ADMITS_OTHER: Final = f"admits the application {OTHER_ARN}, not {APPLICATION_ARN
         (LIKE, {"StringLike": {"kms:ViaService": "*"}}, [], ["also admits kms:ViaService *"]),
     ],
 )
-def test_both_sides_say_how_the_condition_of_the_role_differs(
+def test_both_sides_describe_how_the_role_s_condition_differs(
     program: dict[str, Any], role: dict[str, Any], missing: list[str], excess: list[str]
 ):
     found = compare(trust(program), trust(role))

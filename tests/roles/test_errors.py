@@ -1,4 +1,4 @@
-"""A rejection by AWS, the SDK, or the network ends in one line with the fix."""
+"""An error from AWS, the SDK, or the network becomes one line with the fix."""
 
 import re
 import socket
@@ -53,14 +53,14 @@ def test_unusable_certificates_are_one_line(world: World, bundle: str):
 @pytest.mark.parametrize(
     ("page", "answered"),
     [
-        (("qbusiness:ListApplications", 200), "ListApplications was answered with an HTML page"),
-        (("qbusiness:ListApplications", 302), "was answered with HTTP 302 and no error code"),
-        (("qbusiness:ListApplications", 500), "was answered with HTTP 500 and no error code"),
-        (("iam:GetRole", 200), "GetRole was answered with an HTML page"),
-        (("iam:GetRole", 404), "an answer is not in the format of the API"),
+        (("qbusiness:ListApplications", 200), "ListApplications returned an HTML page"),
+        (("qbusiness:ListApplications", 302), "returned HTTP 302 without an error code"),
+        (("qbusiness:ListApplications", 500), "returned HTTP 500 without an error code"),
+        (("iam:GetRole", 200), "GetRole returned an HTML page"),
+        (("iam:GetRole", 404), "the response is not in the API's format"),
     ],
 )
-def test_a_page_in_place_of_an_answer_is_one_line_without_html(
+def test_a_page_in_place_of_a_response_is_one_line_without_html(
     world: World, page: tuple[str, int], answered: str
 ):
     world.make()
@@ -68,7 +68,7 @@ def test_a_page_in_place_of_an_answer_is_one_line_without_html(
     world.server.pages[action] = status
     line = world.adopt().last
     assert answered in line
-    assert f", by AWS_ENDPOINT_URL={world.server.url}: unset it to read AWS" in line
+    assert f" (AWS_ENDPOINT_URL={world.server.url}): unset it to read AWS" in line
     assert "<" not in line
     world.patch.delenv("AWS_ENDPOINT_URL")
     for service in ("QBUSINESS", "IAM", "SECRETS_MANAGER"):
@@ -83,10 +83,10 @@ def test_a_page_in_place_of_an_answer_is_one_line_without_html(
     [
         ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials"),
         ({"AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials"),
-        ({"AWS_PROFILE": "nobody"}, "AWS_PROFILE specifies it"),
+        ({"AWS_PROFILE": "nobody"}, "AWS_PROFILE names it"),
         (
             {"AWS_DEFAULT_REGION": None},
-            "You must specify a region. Set AWS_REGION, or --region of adopt ",
+            "You must specify a region. Set AWS_REGION, or --region for adopt ",
         ),
     ],
 )
@@ -130,7 +130,7 @@ def test_a_bug_is_reported_in_one_line_and_one_document(world: World):
     assert re.match(
         r"adopt: this is a bug in this program \(KeyError in test_errors.py, line \d+\)", line
     )
-    assert "with PYTHONDEVMODE=1, and report the traceback, without the secret values" in line
+    assert "with PYTHONDEVMODE=1, and report the traceback without any secret values" in line
     assert "a secret" not in line
     assert set(world.adopt("--json").json) == {"error"}
     assert world.server.calls == []

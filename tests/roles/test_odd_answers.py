@@ -1,4 +1,4 @@
-"""An answer of AWS that cannot be used is no answer to a question, above all not `ok`."""
+"""An unusable response from AWS does not answer a question, and especially not with `ok`."""
 
 import json
 import re
@@ -21,7 +21,7 @@ MALFORMED: Final[Mapping[str, Any]] = {
     "a Condition that is a list": [READABLE, {**READABLE, "Condition": ["odd"]}],
     "a Statement in a Statement": [READABLE, [READABLE]],
 }
-"""Statements that do not follow IAM's grammar, though some of them name a deleted role."""
+"""Statements that do not follow IAM's grammar, although some of them name a deleted role."""
 DOCUMENTS: Final = {
     "iam:GetRole": ("AssumeRolePolicyDocument", "trust policy"),
     "iam:GetRolePolicy": ("PolicyDocument", "role policy"),
@@ -33,7 +33,7 @@ DOCUMENTS: Final = {
 
 
 def malformed(action: str, statement: Any) -> Callable[[bytes], bytes]:
-    """Replace the policy in an answer."""
+    """Replace the policy in a response."""
     member, _ = DOCUMENTS[action]
     document = json.dumps({"Version": "2012-10-17", "Statement": statement})
 
@@ -55,7 +55,7 @@ def test_a_policy_that_does_not_follow_the_grammar_is_not_an_answer(world: World
     for kind, statement in MALFORMED.items():
         world.server.spoil = {action: malformed(action, statement)}
         answer = world.ask(question)
-        assert answer.startswith(f"skipped  {question}: an answer of {action} has the policy "), kind
+        assert answer.startswith(f"skipped  {question}: the response to {action} has the policy "), kind
 
 
 def test_a_role_whose_policy_does_not_follow_the_grammar_is_not_compared(world: World):
@@ -67,7 +67,7 @@ def test_a_role_whose_policy_does_not_follow_the_grammar_is_not_compared(world: 
         pages, files = said.json["dataSources"]
         assert pages["state"] == files["state"] == "not compared"
         (remark,) = pages["remarks"]
-        assert remark.startswith("an answer of iam:GetRole has the policy ")
+        assert remark.startswith("the response to iam:GetRole has the policy ")
 
 
 @pytest.mark.usefixtures("deployed")
@@ -79,27 +79,29 @@ def test_a_role_whose_policy_does_not_follow_the_grammar_is_not_compared(world: 
     ],
     ids=["fewer", "others"],
 )
-def test_fewer_and_other_decisions_are_no_answer(world: World, pattern: str, replacement: str):
+def test_too_few_and_other_decisions_are_not_an_answer(world: World, pattern: str, replacement: str):
     action = "iam:SimulatePrincipalPolicy"
     world.server.spoil = {
         action: lambda body: re.sub(pattern, replacement, body.decode(), count=1).encode()
     }
     for question in ("requests allowed", "unwanted requests", "iam:PassRole"):
-        assert world.ask(question).startswith(f"skipped  {question}: an answer of {action} decides on ")
+        assert world.ask(question).startswith(
+            f"skipped  {question}: the response to {action} decides on "
+        )
 
 
 @pytest.mark.usefixtures("deployed")
-def test_a_secret_has_no_policy_only_if_the_answer_is_about_the_secret(world: World):
+def test_a_secret_has_no_policy_only_if_the_response_is_about_the_secret(world: World):
     assert world.ask("secret policy").startswith("ok ")
     world.server.spoil = {"secretsmanager:GetResourcePolicy": lambda _: b"{}"}
     answer = world.ask("secret policy")
     assert answer.startswith(
-        "skipped  secret policy: an answer of secretsmanager:GetResourcePolicy has no"
+        "skipped  secret policy: the response to secretsmanager:GetResourcePolicy has no"
     )
 
 
 @pytest.mark.usefixtures("deployed")
-def test_a_connection_that_ends_without_an_answer_leaves_its_questions_unanswered(world: World):
+def test_a_connection_that_ends_without_a_response_leaves_its_questions_unanswered(world: World):
     world.server.resets = {"iam:GetRole"}
     said = world.check()
     assert said.code == 2

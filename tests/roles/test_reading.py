@@ -19,7 +19,7 @@ from tests.helpers.world import World, own_policy
 QUIET = Notes("test", draws=False)
 
 
-def test_results_are_in_the_order_of_the_items_though_they_are_read_together():
+def test_results_are_in_the_order_of_the_items_although_they_are_read_together():
     together = Barrier(THREADS, timeout=TIMEOUT)
 
     def read(item: int) -> int:
@@ -50,7 +50,7 @@ def test_the_first_error_is_raised_and_nothing_more_is_read():
 
 
 @pytest.mark.slow
-def test_what_data_sources_share_is_read_once(world: World):
+def test_resources_that_data_sources_share_are_read_once(world: World):
     secret = world.secret("shared")
     role = world.role("qbusiness-shared", own_policy(secret))
     for number in range(2 * THREADS):

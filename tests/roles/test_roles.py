@@ -1,4 +1,4 @@
-"""Test the common parts of `python -m roles`: actions, exit codes, notes and progress."""
+"""Test the common parts of `python -m roles`: actions, exit codes, notes, and progress."""
 
 import json
 import os
@@ -84,7 +84,7 @@ def test_progress_is_a_line_where_a_bar_cannot_be_drawn(
     assert capsys.readouterr().err == "audit: data sources: 100 of 200\n"
 
 
-def test_progress_without_a_terminal_is_a_line_for_each_hundred(capsys: pytest.CaptureFixture[str]):
+def test_progress_without_a_terminal_is_one_line_per_hundred_items(capsys: pytest.CaptureFixture[str]):
     notes = Notes("audit")
     for done in range(1, 251):
         notes.progress("data sources", done, 250)
@@ -157,14 +157,14 @@ def test_wrong_arguments_are_escaped_too(capsys: pytest.CaptureFixture[str]):
 
 @pytest.fixture
 def account(world: World) -> Server:
-    """Serve an account with one data source of an unknown type, to processes of an empty directory."""
+    """Serve an account with one data source of an unknown type, to processes in an empty directory."""
     world.server.add(kind="CUSTOM")
     world.patch.setenv("PYTHONPATH", str(PROJECT))
     return world.server
 
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of Bash, in which $ROLES is `python -m roles`."""
+    """Run a Bash command, in which $ROLES is `python -m roles`."""
     environment = {**os.environ, "ROLES": f"{sys.executable} -m roles"}
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
@@ -205,7 +205,7 @@ def test_a_closed_or_full_stream_ends_in_one_line(command: str, code: int, err: 
 
 
 @pytest.mark.slow
-def test_names_in_any_script_are_printed_where_the_terminal_has_ascii(account: Server):
+def test_names_in_any_script_are_printed_on_an_ascii_terminal(account: Server):
     application = next(iter(account.qbusiness.resources))
     account.qbusiness.resources[application]["displayName"] = "Gr\xf6\xdfe \u6587"
     said = shell("PYTHONIOENCODING=ascii LC_ALL=C $ROLES audit")
@@ -217,12 +217,12 @@ def test_names_in_any_script_are_printed_where_the_terminal_has_ascii(account: S
 @pytest.mark.parametrize(
     ("where", "options"), [("import", ["--json"]), ("call", ["--json"]), ("call", [])]
 )
-def test_an_interruption_is_one_line_also_while_modules_are_imported(
+def test_an_interruption_is_one_line_even_while_modules_are_imported(
     account: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, options: list[str]
 ):
     begun = tmp_path / "begun"
     if where == "import":
-        # An import can lose an exception.
+        # An import can swallow an exception.
         (tmp_path / "boto3.py").write_text(
             "import pathlib, time\n"
             f"pathlib.Path({str(begun)!r}).touch()\n"

@@ -56,7 +56,7 @@ def test_a_file_is_replaced_completely_behind_its_link_and_keeps_its_permissions
         ("loop", "loop is not a regular file: specify another name, or move it"),
     ],
 )
-def test_a_file_that_cannot_be_written_is_known_before(
+def test_a_file_that_cannot_be_written_is_found_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, line: str
 ):
     monkeypatch.chdir(tmp_path)
@@ -84,7 +84,7 @@ def test_a_file_that_cannot_be_finished_is_left_unchanged(
     assert file.read_text() == "yesterday's"
 
 
-def test_if_a_file_cannot_be_replaced_the_others_become_what_they_were(
+def test_if_a_file_cannot_be_replaced_the_others_are_restored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     new, old, link, last = (tmp_path / name for name in ("new", "old", "link", "last"))
@@ -108,7 +108,7 @@ def test_if_a_file_cannot_be_replaced_the_others_become_what_they_were(
 
 
 @pytest.mark.parametrize("project", [PROJECT, PROJECT / "template"])
-def test_git_ignores_what_a_killed_command_leaves(tmp_path: Path, project: Path):
+def test_git_ignores_the_files_that_a_killed_command_leaves(tmp_path: Path, project: Path):
     shutil.copy(project / ".gitignore", tmp_path)
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}

@@ -12,7 +12,7 @@ def _in_a_project(project: None) -> None:  # pyright: ignore[reportUnusedFunctio
 
 @pytest.fixture(autouse=True)
 def backend(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """Put a backend without stacks on PATH in place of Pulumi, which the tests on the engine use."""
+    """Put a backend without stacks on PATH in place of Pulumi, except in tests on the engine."""
     directory = tmp_path_factory.mktemp("pulumi")
     monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
     return Backend(directory)

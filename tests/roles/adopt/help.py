@@ -27,7 +27,7 @@ esac
 
 
 class Backend:
-    """The stacks that Pulumi shows; the current organization is `acme`."""
+    """The stacks in Pulumi's backend; the current organization is `acme`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -50,12 +50,12 @@ class Backend:
 
 
 def role_resource(arn: str, **more: Any) -> dict[str, Any]:
-    """Return the resource of a role in the state of a stack."""
+    """Return a role's resource in the state of a stack."""
     return {"type": "aws:iam/role:Role", "outputs": {"arn": arn}, **more}
 
 
 def on_the_engine(new_stack: Callable[..., Stack]) -> Stack:
-    """Return a stack without settings, in whose directory the commands of `roles` run."""
+    """Return a stack without settings; the commands of `roles` run in its directory."""
     stack = new_stack({})
     for package in ("evidence", "guardrails", "roles"):
         (stack.directory / package).symlink_to(PROJECT / package)
@@ -63,7 +63,7 @@ def on_the_engine(new_stack: Callable[..., Stack]) -> Stack:
 
 
 def console_s3_policy() -> str:
-    """Return the policy of AWS's page for such a role."""
+    """Return the policy on AWS's page for such a role."""
     document = json.loads(s3_policy("QBusiness-DataSource-*"))
     for statement in document["Statement"]:
         if "IngestDocuments" in statement["Sid"]:
@@ -72,7 +72,7 @@ def console_s3_policy() -> str:
 
 
 def large(name: str, characters: int, statements: int = 1) -> str:
-    """Return a policy of that many characters, white space not counted, in equal statements."""
+    """Return a policy with that many characters, not counting white space, in equal statements."""
     resource = f"arn:aws:s3:::{name}-%02d/%04d"
     count = (characters - 150 * statements) // (statements * (len(resource % (0, 0)) + 3))
 

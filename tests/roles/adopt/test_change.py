@@ -1,4 +1,4 @@
-"""`roles adopt` shows what the update after the import changes, and replaces policies without a loss."""
+"""`roles adopt` shows what the update after the import changes, and replaces policies without loss."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def sh(world: World, command: str) -> subprocess.CompletedProcess[str]:
 
 
 def changes(said: Any) -> str:
-    """Return the part of the output about the access that changes."""
+    """Return the part of the output about changed access."""
     (found,) = re.findall(r"\n(Roles that lose .*?\n)\n", said.out, re.DOTALL)
     return found
 
@@ -107,7 +107,7 @@ def test_only_the_text_of_an_equivalent_policy_changes(world: World, trust: str,
     world.make(trust=trust, policies={OWN: own_policy()})
     said = world.adopt()
     assert changes(said) == UNCHANGED.format(same)
-    # A role that does not change needs no way back.
+    # A role that does not change needs no script to restore it.
     assert ("restore-roles-1.sh" in world.files) is bool(same)
 
 
@@ -140,15 +140,13 @@ def test_a_protected_role_whose_policy_is_replaced_is_a_warning(world: World, pr
     ],
     ids=["loses access", "denies", "one of several"],
 )
-def test_another_policy_is_kept_beside_the_role_policy(
-    world: World, policies: dict[str, str], kept: str
-):
+def test_other_policies_are_kept(world: World, policies: dict[str, str], kept: str):
     world.make(policies=policies)
-    assert f"Role policy: new, beside {kept}.\n" in world.adopt().out
+    assert f"Role policy: new; kept: {kept}.\n" in world.adopt().out
     assert imported(world.adopt("--json", "--force")) == []
 
 
-def test_a_policy_is_replaced_in_any_case_with_the_option_and_its_loss_is_named(world: World):
+def test_the_option_replaces_a_policy_in_any_case_and_the_lost_access_is_named(world: World):
     world.make(policies={"console": own_policy("SECRET", allow("s3:GetObject", "*"))})
     said = world.adopt("--replace-policies")
     assert "Role policy: replaces console.\n" in said.out
@@ -165,7 +163,7 @@ def test_a_policy_is_replaced_in_any_case_with_the_option_and_its_loss_is_named(
 
 
 @pytest.mark.parametrize("case", ["alone", "shared", "wide", "several"])
-def test_the_only_attached_policy_of_a_role_alone_is_detached_by_commands_after_the_update(
+def test_an_attached_policy_that_only_this_role_has_is_detached_by_commands_after_the_update(
     world: World, case: str
 ):
     world.make()
@@ -198,9 +196,9 @@ def test_a_role_without_room_for_the_role_policy_is_a_warning_with_the_sizes(wor
     most = 10_240 - own + over
     world.put_policy(large("full", most), "full", NAME)
     warning = (
-        "adopt: warning: there is no room for the role policy: the inline policies of a role may have "
-        f"10,240 characters together, and these would have 359 more (full {most:,}, {OWN} {own:,}), so "
-        "that `pulumi up` would fail with LimitExceeded: first make room, as docs/adopt.md describes\n"
+        "adopt: warning: there is no room for the role policy: a role's inline policies may have "
+        f"10,240 characters in total, but these would have 359 more (full {most:,}, {OWN} {own:,}), so "
+        "`pulumi up` would fail with LimitExceeded. First make room, as docs/adopt.md describes\n"
     )
     assert (warning in world.adopt().err) is bool(over)
 
@@ -219,8 +217,8 @@ def test_the_script_restores_the_policies_of_one_role(world: World):
     assert sh(world, f"sh restore-roles-1.sh {NAME}").returncode == 0
     assert (aws.trust_policy(NAME), aws.role_policies(NAME)) == before
     other = sh(world, "sh restore-roles-1.sh Other")
-    assert (other.returncode, other.stderr) == (2, "Other: this script has no policies of such a role\n")
-    # The first script alone has the policies after the update.
+    assert (other.returncode, other.stderr) == (2, "Other: this script has no policies for this role\n")
+    # After the update, only the first script has the original policies.
     first = world.path("restore-roles-1.sh").read_text()
     world.adopt("--force")
     assert world.path("restore-roles-1.sh").read_text() == first

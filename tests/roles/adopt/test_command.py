@@ -37,7 +37,7 @@ def test_the_report_ends_with_the_next_command(world: World):
         "pulumi import --stack acme/test --file import.json --yes --protect=false "
         "--generate-code=false\n"
         "\n"
-        "restore-roles-1.sh has the policies as they are now. To restore those of one role:\n"
+        "restore-roles-1.sh has the current policies. To restore one role's policies:\n"
         "\n"
         f"sh restore-roles-1.sh {NAME}\n"
     )
@@ -55,7 +55,7 @@ def test_a_dry_run_reports_the_same_and_writes_nothing(world: World):
     }
 
 
-def test_another_data_source_under_the_same_role_is_a_warning(world: World):
+def test_another_data_source_that_uses_the_role_is_a_warning(world: World):
     world.make()
     for role_arn, warned in ((world.role_arn, True), (f"{world.role_arn}2", False)):
         world.server.add(OTHER_ID, "S3", configuration={}, roleArn=role_arn)
@@ -65,7 +65,7 @@ def test_another_data_source_under_the_same_role_is_a_warning(world: World):
         assert (OTHER_ID in said.err) is warned
 
 
-def test_a_data_source_of_another_application_under_the_same_role_is_a_warning(world: World):
+def test_a_data_source_of_another_application_that_uses_the_role_is_a_warning(world: World):
     world.make()
     other = f"{APPLICATION_ID[:-1]}9"
     world.server.qbusiness.add(other, displayName="Other")
@@ -87,7 +87,7 @@ def test_another_data_source_that_was_just_deleted_is_a_warning(world: World):
     world.patch.setattr(Account, "data_sources", data_sources)
     said = world.adopt("--dry-run", "--data-source", DATA_SOURCE_ID)
     assert said.code == 0
-    assert f"warning: data source {OTHER_ID} could not be read: it may run under" in said.err
+    assert f"warning: data source {OTHER_ID} could not be read: it may use" in said.err
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b/c/d", "prod!", "-x", "a" * 101])
@@ -96,14 +96,14 @@ def test_an_invalid_stack_name_is_rejected_before_any_call(world: World, name: s
         world.adopt(f"--stack={name}")
     assert stopped.value.code == 2
     line = world.capsys.readouterr().err.splitlines()[-1]
-    assert f"{name!r} is not the name of a stack: expected STACK, ORGANIZATION/STACK or" in line
+    assert f"{name!r} is not a valid stack name: expected STACK, ORGANIZATION/STACK, or" in line
     assert world.server.calls == []
 
 
 NEEDED = [it for it in ACTIONS["adopt"] if it.startswith(("qbusiness", "secretsmanager"))]
 
 
-# Whether the policy is imported depends on the inline policies: an update would overwrite it unseen.
+# The inline policies decide whether the policy is imported; an update would overwrite it unnoticed.
 @pytest.mark.parametrize("action", [*NEEDED, "iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy"])
 def test_without_a_necessary_permission_nothing_is_written(world: World, action: str):
     world.make(policies={OWN: own_policy()})
@@ -143,19 +143,19 @@ def test_without_permission_for_a_key_its_arn_is_accepted_and_an_alias_is_not(wo
         (
             {"configuration": {"secretArn": ""}},
             {},
-            "has no secretArn, and the connector aem-cloud needs",
+            "has no secretArn, but the connector aem-cloud needs",
         ),
         (
             {"configuration": {"type": "CUSTOM"}, "kind": "AEM"},
             {},
-            "no connector of this program has the type CUSTOM",
+            "this program has no connector of the type CUSTOM",
         ),
         ({}, {"roleArn": None}, "has no role: deploy the program"),
         ({}, {"roleArn": NAMED.replace(ACCOUNT, OTHER_ACCOUNT)}, "create a new role with the program"),
         (
             {"role": {"Path": "/service-role/"}},
             {"roleArn": NAMED},
-            f"no role {NAMED}, but the role of this name is {OTHER_PATH}: give the data source the ",
+            f"no role {NAMED}, but {OTHER_PATH} has the same name: give the data source the ",
         ),
         (
             {"vpcConfiguration": {**VPC, "subnetIds": ["subnet-1"]}},
@@ -207,7 +207,7 @@ def test_every_reason_not_to_import_a_role_is_given_at_once(world: World):
 
 def test_tags_of_aws_and_a_longer_session_are_warnings(world: World):
     world.make(role={"MaxSessionDuration": 7200})
-    # IAM lets nobody set such a tag; services of AWS can.
+    # IAM lets nobody set such a tag, but AWS services can.
     tags = [{"Key": "aws:servicecatalog:portfolioArn", "Value": "q"}, {"Key": "Team", "Value": "web"}]
     role: Any = iam_backends[ACCOUNT]["aws"].get_role(NAME)
     world.patch.setattr(role, "tags", tags)
@@ -230,11 +230,12 @@ def test_every_action_is_called(world: World):
     assert called | {*world.server.calls} == set(ACTIONS["adopt"])
 
 
-def test_other_applications_that_may_not_be_listed_are_a_warning(world: World):
+def test_other_applications_that_cannot_be_listed_are_a_warning(world: World):
     world.make()
     world.reject("qbusiness:ListApplications", code="AccessDeniedException")
     said = world.adopt("--dry-run", "--application", APPLICATION_ID)
     assert said.code == 0
     assert (
-        "warning: other applications may use the role: qbusiness:ListApplications is not allowed\n"
+        "warning: other applications' data sources may use the role: qbusiness:ListApplications is not "
+        "allowed\n"
     ) in said.err

@@ -1,4 +1,4 @@
-"""`roles adopt --all` brings the roles of all data sources of an application under one stack."""
+"""`roles adopt --all` adopts the roles of all of an application's data sources in one stack."""
 
 import json
 from typing import Any, Final
@@ -34,7 +34,7 @@ def members(said: Any) -> dict[str, Any]:
     return said.json["config"][f"{PROJECT_NAME}:dataSources"]
 
 
-def test_every_data_source_becomes_a_member_with_a_valid_and_unique_name(world: World):
+def test_every_data_source_becomes_an_entry_with_a_valid_and_unique_name(world: World):
     world.make(displayName="Pages")
     add(world, 1, "Wiki_EU-", "CONFLUENCE")
     add(world, 2, "wiki-EU", "JIRA")
@@ -92,7 +92,7 @@ def test_a_data_source_that_cannot_be_adopted_is_left_out_with_the_reason(world:
     )
     assert reasons.keys() == {"Pages", "Odd", "No-secret", "No-role"}
     assert "role/gone-too" in reasons["Pages"]
-    assert "no connector of this program has the type CUSTOM" in reasons["Odd"]
+    assert "this program has no connector of the type CUSTOM" in reasons["Odd"]
     assert f"there is no secret {GONE}" in reasons["No-secret"]
     assert "role/gone" in reasons["No-role"]
     assert world.files == [
@@ -128,7 +128,7 @@ def test_data_sources_that_share_a_role_get_roles_of_their_own(world: World):
     entries = said.json["import"]["resources"]
     assert {entry.get("parent", entry["name"]) for entry in entries} == {"fine"}
     assert [said.json["members"][name]["sharedRole"] for name in sources] == [None, shared, elsewhere]
-    # The members of the file are those of the new roles.
+    # The file now has the new roles' entries.
     shown = world.adopt(*options, "--force").out
     assert f"\n{shared} is shared and stays as it is. Data sources that get new roles: 1.\n" in shown
     update = (
@@ -139,7 +139,7 @@ def test_data_sources_that_share_a_role_get_roles_of_their_own(world: World):
     assert f"\nAfter `pulumi up`:\n\n{update}" in shown
 
 
-def test_a_role_of_the_file_that_another_data_source_shares_is_left_out(world: World):
+def test_a_role_in_the_file_that_another_data_source_shares_is_left_out(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     wiki = {"roleName": "QBusiness-DataSource-00001"}
     config = {f"{PROJECT_NAME}:dataSources": {"wiki": wiki}}
@@ -150,10 +150,10 @@ def test_a_role_of_the_file_that_another_data_source_shares_is_left_out(world: W
     said = world.adopt("--all", "--force")
     assert said.code == 2
     assert "roles that are not among the adopted ones (wiki)" in said.err
-    assert f"2 data sources run under {shared}, which Pulumi.prod.yaml declares: give" in said.err
+    assert f"2 data sources use {shared}, which Pulumi.prod.yaml declares: give" in said.err
 
 
-def test_the_name_of_a_new_role_is_never_that_of_another_member(world: World):
+def test_a_new_role_is_not_taken_for_the_named_role_of_an_entry(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     add(world, 2, "Tickets", "JIRA", roleArn=world.server.data_source(identifier(1))["roleArn"])
     config = {f"{PROJECT_NAME}:dataSources": {"wiki": {"roleName": "another"}}}
@@ -194,10 +194,13 @@ def test_a_stack_has_one_application(world: World):
     ("options", "message"),
     [
         (["--all", "--data-source", DATA_SOURCE_ID], "--all adopts every data source"),
-        (["--name", f"{DATA_SOURCE_ID}=wiki"], "--name is for --all"),
-        (["--connector", "box", "--connector", "quip"], "several --connector are for --all"),
-        (["--all", "--name", f"{OTHER_ID}=wiki"], "no role of this data source is adopted"),
-        (["--all", *["--name", f"{DATA_SOURCE_ID}=wiki"] * 2], "several times for data source c3d4"),
+        (["--name", f"{DATA_SOURCE_ID}=wiki"], "--name requires --all"),
+        (["--connector", "box", "--connector", "quip"], "several --connector require --all"),
+        (["--all", "--name", f"{OTHER_ID}=wiki"], "this data source is not among the adopted ones"),
+        (
+            ["--all", *["--name", f"{DATA_SOURCE_ID}=wiki"] * 2],
+            "several --name are for data source c3d4",
+        ),
         (["--all", "--connector", "box"], "there is no data source: check --application"),
         (["--all", "--exclude", OTHER_ID], f"there is no data source {OTHER_ID}: check --exclude"),
         (["--take", OTHER_ID], f"there is no data source {OTHER_ID}: check --exclude"),
@@ -221,7 +224,7 @@ def test_options_that_do_not_fit_are_rejected(world: World, options: list[str], 
         ("--application", "zzz", "'zzz' is not an application ID or ARN: expected 36 letters, digits,"),
     ],
 )
-def test_options_of_a_wrong_form_are_rejected_before_any_call(
+def test_malformed_options_are_rejected_before_any_call(
     world: World, option: str, value: str, expected: str
 ):
     with pytest.raises(SystemExit) as stopped:
@@ -237,11 +240,11 @@ def test_the_region_of_the_application_s_arn_is_used_and_no_other(world: World):
     said = world.adopt("--all", "--application", APPLICATION_ARN, "--dry-run", "--json")
     assert said.json["config"]["aws:region"] == REGION
     assert world.adopt("--application", APPLICATION_ARN, "--region", "eu-west-1").last == (
-        f"adopt: --application is in {REGION}, and --region is eu-west-1: omit --region"
+        f"adopt: --application is in {REGION}, but --region is eu-west-1: omit --region"
     )
 
 
-def test_members_of_the_file_keep_their_names_and_their_protection(world: World):
+def test_entries_in_the_file_keep_their_names_and_their_protection(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     add(world, 2, "Tickets", "JIRA")
     automatic = world.role("slack-qbusiness-role-0a1b2c3", own_policy(world.secret("qbusiness/9")))
@@ -269,14 +272,14 @@ def test_members_of_the_file_keep_their_names_and_their_protection(world: World)
     assert own["slack"]["roleName"] == "slack-qbusiness-role-0a1b2c3"
     assert world.adopt("--all", "--json", "--force", "--name", f"{identifier(1)}=europe").code == 0
     line = world.adopt("--all", "--force", "--name", f"{identifier(1)}=wiki").err
-    assert "this role belongs to the entry europe" in line
+    assert "the entry europe declares this role" in line
     assert "`pulumi state rename`: docs/data-sources.md" in line
     assert line.endswith("\n  pulumi config rm --stack prod dataSources\n")
     for option in ("--force", "--dry-run"):
         assert "declares the roles of several data sources (europe, wiki," in world.adopt(option).last
 
 
-def test_a_role_of_the_file_is_never_dropped(world: World):
+def test_a_role_in_the_file_is_never_dropped(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     add(world, 2, "Odd", "CUSTOM")
     text = "config:\n  qbusiness-aem-connector:"
@@ -292,11 +295,13 @@ def test_a_role_of_the_file_is_never_dropped(world: World):
     assert "(aem-connector), and the next `pulumi up` would" in world.adopt("--all", "--force").err
     path.write_text(f"{text}roleName: QBusiness-DataSource-00001\n")
     name = f"{identifier(1)}=wiki"
-    assert "to the entry aem-connector" in world.adopt("--all", "--force", "--name", name).last
+    assert "the entry aem-connector declares" in world.adopt("--all", "--force", "--name", name).last
     assert [*members(world.adopt("--all", "--force", "--json"))] == ["aem-connector"]
     for members_of_file in ("{secure: v1}", "{no: {}}", "{2024: {}}"):
         path.write_text(f"{text}dataSources: {members_of_file}\n")
-        assert "dataSources in Pulumi.prod.yaml is not an object" in world.adopt("--all", "--force").last
+        assert (
+            "dataSources in Pulumi.prod.yaml does not map names" in world.adopt("--all", "--force").last
+        )
     path.write_text(f"{text}connector: webcrawler\n")
     assert "(aem-connector), and the next `pulumi up` would" in world.adopt("--all", "--force").err
 
@@ -309,7 +314,7 @@ def test_a_role_of_the_file_is_never_dropped(world: World):
     ],
     ids=["members", "one role"],
 )
-def test_the_name_of_a_role_that_may_have_kept_an_earlier_one_is_to_be_set(
+def test_a_role_that_may_have_kept_an_earlier_name_needs_its_name_set(
     world: World, config: dict[str, object], setting: str
 ):
     add(world, 1, "Wiki", "CONFLUENCE")
@@ -318,12 +323,12 @@ def test_the_name_of_a_role_that_may_have_kept_an_earlier_one_is_to_be_set(
     said = world.adopt("--all", "--force")
     assert said.code == 2
     assert (
-        "`pulumi stack output --stack prod` shows, and repeat:\n"
+        "first set the name that `pulumi stack output --stack prod` shows:\n"
         f"  pulumi config set --stack prod --path {setting} NAME\n"
     ) in said.err
 
 
-def test_one_role_of_the_file_is_never_replaced_by_another(world: World):
+def test_the_only_role_in_the_file_is_never_replaced_by_another(world: World):
     add(world, 1, "Wiki", "CONFLUENCE")
     add(world, 2, "Tickets", "JIRA")
     assert world.adopt("--data-source", identifier(1)).code == 0
@@ -380,9 +385,7 @@ def test_more_data_sources_than_a_stack_can_have_are_split_by_connector(world: W
     assert len(members(said)) == 9
     for number in range(11, 15):
         add(world, number, f"Source-{number}", "JIRA")
-    assert (
-        "  --connector jira  (11 data sources, too many: adopt each of them" in world.adopt("--all").err
-    )
+    assert "  --connector jira  (11 data sources, too many: adopt each one" in world.adopt("--all").err
 
 
 def test_the_calls_grow_linearly_with_the_data_sources(world: World):

@@ -223,11 +223,11 @@ def test_links_and_permissions_are_kept_and_other_files_untouched(world: World):
     assert len(world.files) == 7
 
 
-def test_a_command_waits_for_another_one_and_notices_what_it_has_written(world: World):
+def test_a_command_waits_for_another_one_and_notices_its_files(world: World):
     world.make()
     lock = fcntl.flock
     other = os.open(world.directory, os.O_RDONLY)
-    lock(other, fcntl.LOCK_SH)  # the weakest lock that the other command can hold
+    lock(other, fcntl.LOCK_SH)  # the weakest lock that another command can hold
 
     def wait(directory: int, operation: int) -> None:
         with pytest.raises(BlockingIOError):
@@ -269,7 +269,7 @@ def test_a_file_that_is_not_regular_is_rejected_before_any_call(world: World, na
 @pytest.mark.parametrize(
     ("name", "content", "line"),
     [
-        ("Pulumi.yaml", None, "go to the project's directory"),
+        ("Pulumi.yaml", None, "change to the project's directory"),
         *(("Pulumi.yaml", it, "Pulumi.yaml") for it in (b"[]", b"hello", b"name: 1", b"\xff\xfe")),
         (STACK, b"config: [", "adopt: Pulumi.prod.yaml is not valid YAML (while parsing"),
     ],

@@ -1,4 +1,4 @@
-"""A role of the console's is imported into a stack on the real engine: AWS stays unchanged."""
+"""A role from the console is imported into a stack on the real engine: AWS stays unchanged."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ PAGE: Final = PROJECT / "docs" / "adopt.md"
 
 
 class SandboxConsole(Maker):
-    """The console of the sandbox."""
+    """The sandbox's console."""
 
     def __init__(self, aws: Aws) -> None:
         super().__init__(aws)
@@ -38,14 +38,14 @@ class SandboxConsole(Maker):
 
 @pytest.fixture
 def stack(new_stack: Callable[..., Stack]) -> Iterator[Stack]:
-    """Return a stack that does not own its role after the test: the backend is that of other tests."""
+    """Return a stack that does not own its role after the test, because other tests use the backend."""
     stack = on_the_engine(new_stack)
     yield stack
     stack.state_file.unlink(missing_ok=True)
 
 
 def import_role(stack: Stack) -> str:
-    """Import the role as the page says; check that it is kept and that nothing is left to do."""
+    """Import the role as on the page; check that it is kept and that nothing is left to do."""
     printed = run_section(stack, "Import the role").stdout
     assert "Resources:\n    + 1 to create\n    ~ 1 to update\n" in printed
     assert "replace" not in printed

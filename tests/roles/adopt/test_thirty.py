@@ -1,6 +1,6 @@
-"""Thirty data sources, under roles of every shape, come under one stack on the real engine.
+"""One stack on the real engine adopts the roles of thirty data sources, in every shape.
 
-IAM is compared before and after: nothing changes that the output of `roles adopt` has not said.
+IAM is compared before and after: only the changes in the output of `roles adopt` happen.
 """
 
 import json
@@ -47,7 +47,7 @@ WITH_ROOT: Final = json.dumps(
 
 
 class Shape(NamedTuple):
-    """A role, of which the string OWN stands for the program's role policy under other Sids."""
+    """A role; the string OWN stands for the program's role policy with other Sids."""
 
     trust: str = LIKE
     inline: Mapping[str, str] = {}
@@ -56,7 +56,7 @@ class Shape(NamedTuple):
     lost: bool = False
     """Whether the update takes access from the role."""
     role_policy: str = "new"
-    """What `adopt` says about the role policy."""
+    """The description of the role policy in the output of `adopt`."""
 
 
 SHAPES: Final[Mapping[str, Shape]] = {
@@ -64,10 +64,10 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "managed": Shape(attached="OWN", role_policy="replaces arn:aws:iam::"),
     "root": Shape(WITH_ROOT, {"console": "OWN"}, lost=True, role_policy="replaces console"),
     "open": Shape(WITHOUT_CONDITIONS, {OWN: "OWN"}, lost=True, role_policy="updated"),
-    "wide": Shape(inline={"console": WIDE}, role_policy="new, beside console"),
+    "wide": Shape(inline={"console": WIDE}, role_policy="new; kept: console"),
     "own": Shape(inline={OWN: WIDE}, lost=True, role_policy="updated"),
-    "two": Shape(inline={"console": "OWN", "more": "OWN"}, role_policy="new, beside console, more"),
-    "files": Shape(inline={"console": "OWN"}, kind="S3V2", role_policy="new, beside console"),
+    "two": Shape(inline={"console": "OWN", "more": "OWN"}, role_policy="new; kept: console, more"),
+    "files": Shape(inline={"console": "OWN"}, kind="S3V2", role_policy="new; kept: console"),
 }
 
 
@@ -77,13 +77,13 @@ PAIRS: Final = ("pair-0", "pair-1", "pair-2", "pair-3")
 
 
 class Console(Maker):
-    """The console of the sandbox, with several data sources."""
+    """The sandbox's console, with several data sources."""
 
     def __init__(self, aws: Aws) -> None:
         super().__init__(aws)
         self.qbusiness = aws.client("qbusiness")
         self.expected: dict[str, str] = {}
-        """The role policy of the program for each data source with a role of its own."""
+        """The program's role policy for each data source with its own role."""
 
     def source(self, name: str, shape: Shape) -> str:
         """Create a data source with its own role, and return the ARN of the role."""
@@ -106,7 +106,7 @@ class Console(Maker):
         return arn
 
     def under(self, arn: str, name: str, kind: str, configuration: dict[str, Any]) -> None:
-        """Create a data source under a role."""
+        """Create a data source that uses a role."""
         self.qbusiness.create_data_source(
             applicationId=APPLICATION_ID,
             indexId=INDEX_ID,
@@ -136,7 +136,7 @@ class Snapshot(NamedTuple):
     """A role and its policies in IAM."""
 
     properties: Mapping[str, Any]
-    """What no import and no update of a role may change."""
+    """The properties that no import or update of a role may change."""
     trust: str
     inline: Mapping[str, str]
     attached: Mapping[str, str]
@@ -165,7 +165,7 @@ Triple = tuple[str, str, str]
 
 
 def access(role: Snapshot) -> set[Triple]:
-    """Return the access that a role allows, by a reading of its own."""
+    """Return the access that a role allows, read independently of the program."""
     documents = [role.trust, *role.inline.values(), *role.attached.values()]
     return {triple for document in documents for triple in _triples(json.loads(document))}
 
@@ -186,7 +186,7 @@ def _listed(value: Any) -> list[str]:
 
 
 def missing(some: set[Triple], others: set[Triple]) -> set[tuple[str, str]]:
-    """Return the actions and targets of the first that the others do not cover."""
+    """Return the actions and targets of the first set that the other set does not cover."""
     return {
         (action, target)
         for action, target, condition in some
@@ -221,7 +221,7 @@ aws.iam.Role("owned", name="owned", assume_role_policy={LIKE!r})
 
 
 def thirty(console: Console, owner: Stack) -> dict[str, str]:
-    """Create thirty data sources under 28 roles; return the ARNs of the roles of one data source."""
+    """Create thirty data sources with 28 roles; return the ARNs of the roles with one data source."""
     console.bucket()
     arns = {name: console.source(name, shape) for name, shape in NAMED.items()}
     shared = [console.role(f"shared-{number}", WIDE, trust=LIKE) for number in (0, 1)]
@@ -237,7 +237,7 @@ def thirty(console: Console, owner: Stack) -> dict[str, str]:
 
 
 def assert_said(said: Any, shown: str, owner: Stack) -> None:
-    """Check that the document and the text of `adopt` say what changes."""
+    """Check that the document and the text of `adopt` describe the changes."""
     members = said["members"]
     assert members.keys() == {*NAMED, *PAIRS}
     reasons = {each["dataSource"]["displayName"]: each["reason"] for each in said["leftOut"]}
@@ -251,7 +251,7 @@ def assert_said(said: Any, shown: str, owner: Stack) -> None:
 
 
 def assert_replaced_in_order(steps: list[tuple[str, str, tuple[str, ...]]]) -> None:
-    """Check that the update creates a policy before it deletes the one that this replaces."""
+    """Check that the update creates a policy before it deletes the one that it replaces."""
     replaced = [name for operation, name, _ in steps if operation == "create-replacement"]
     assert sorted(replaced) == [
         f"{kind}-{number}-qbusiness-policy" for kind in ("inline", "root") for number in (1, 2, 3)
@@ -262,7 +262,7 @@ def assert_replaced_in_order(steps: list[tuple[str, str, tuple[str, ...]]]) -> N
 
 
 def assert_changed_as_said(was: Snapshot, now: Snapshot, change: Any, role_policy: str) -> None:
-    """Compare a role in IAM before and after with what `adopt` has said."""
+    """Compare a role in IAM before and after with the output of `adopt`."""
     assert now.properties == was.properties
     assert in_one_line(now.trust) == TRUST
     assert in_one_line(now.inline[OWN]) == role_policy

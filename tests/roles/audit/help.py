@@ -20,7 +20,7 @@ def result(said: Output, identifier: str) -> str:
 
 
 def shared_role(world: World, first: str, second: str) -> tuple[str, str]:
-    """Add two data sources under one role that reads the secrets of both."""
+    """Add two data sources that share one role, which reads both secrets."""
     secrets = [world.secret(name) for name in (first, second)]
     document = json.loads(own_policy(secrets[0]))
     document["Statement"][0]["Resource"] = secrets
@@ -29,7 +29,7 @@ def shared_role(world: World, first: str, second: str) -> tuple[str, str]:
 
 
 def add_files(world: World, connector: str = "s3-v2") -> str:
-    """Add a data source whose documents are in a bucket, under the role of the program."""
+    """Add a data source whose documents are in a bucket, with the program's role."""
     world.bucket()
     kind = {"s3-v1": "S3", "s3-v2": "S3V2"}[connector]
     configuration = {"type": kind, "connectionConfiguration": {"bucketName": "documents"}}

@@ -140,7 +140,7 @@ def test_an_accepted_finding_is_listed_separately_and_does_not_change_the_exit_c
         f"  {world.role_arn}: in excess: {OWN}, Queues\n"
         "      until 2999-12-31: moves soon\n"
         "\n"
-        f"1 data source under 1 role in us-east-1, account {ACCOUNT}: 1 accepted\n"
+        f"1 data source with 1 role in us-east-1, account {ACCOUNT}: 1 accepted\n"
     )
     markdown = world.audit("--accept", FILE, "--markdown").out
     line = f"- `{world.role_arn}`: in excess: `{OWN}`, `Queues`, until 2999-12-31: `moves soon`\n"

@@ -36,7 +36,7 @@ def test_an_account_without_data_sources_is_an_error_unless_allowed(world: World
     line = world.audit().rejection
     assert line.startswith(
         f"audit: there is no Amazon Q Business data source in us-east-1, account {ACCOUNT}: pass the "
-        "Region of the applications with --region, or"
+        "applications' Region with --region, or"
     )
     assert "--allow-empty" in line
     error = line.removeprefix("audit: ")
@@ -44,9 +44,9 @@ def test_an_account_without_data_sources_is_an_error_unless_allowed(world: World
     assert world.audit("--json").json == {"error": error, **place}
     said = world.audit("--allow-empty")
     assert said.code == 0
-    assert said.out == f"\n0 data sources under 0 roles in us-east-1, account {ACCOUNT}\n"
+    assert said.out == f"\n0 data sources with 0 roles in us-east-1, account {ACCOUNT}\n"
     markdown = world.audit("--markdown", "--allow-empty").out
-    assert markdown.startswith(f"**0 data sources under 0 roles in us-east-1, account {ACCOUNT}**\n")
+    assert markdown.startswith(f"**0 data sources with 0 roles in us-east-1, account {ACCOUNT}**\n")
     assert world.audit("--json", "--allow-empty").json["dataSources"] == []
 
 
@@ -133,13 +133,13 @@ def test_json_contains_the_whole_result(world: World):
 
 
 @pytest.mark.usefixtures("deployed")
-def test_the_members_of_a_stack_are_shown_beside_their_roles(world: World):
+def test_the_entries_of_a_stack_are_shown_with_their_roles(world: World):
     world.add_own(name="Wiki")
     owned = world.role_arn
     world.add_own(allow("sqs:*", "*"), name="Pages")
-    member = {f"{PROJECT_NAME}:dataSources": {"wiki": {"secretId": SECRET_ID}}}
+    entries = {f"{PROJECT_NAME}:dataSources": {"wiki": {"secretId": SECRET_ID}}}
     world.settings = {key: SETTINGS[key] for key in SETTINGS if key.endswith((":region", "nId", "xId"))}
-    world.settings |= member
+    world.settings |= entries
     world.outputs = {"roleArns": {"wiki": owned}}
     world.check()  # writes what Pulumi prints
     said = world.audit("--stack", "dev", "--json")
@@ -149,14 +149,14 @@ def test_the_members_of_a_stack_are_shown_beside_their_roles(world: World):
         (owned, "wiki"),
     ]
     said = world.audit("--stack", "dev")
-    assert re.search(r"^Wiki  +aem-cloud  qbusiness-Wiki   wiki    1 +none ", said.out, re.MULTILINE)
+    assert re.search(r"^Wiki  +aem-cloud  qbusiness-Wiki   wiki   1 +none ", said.out, re.MULTILINE)
     assert re.search(r"^Pages +aem-cloud  qbusiness-Pages +1 ", said.out, re.MULTILINE)
     assert "| `qbusiness-Wiki` | `wiki` | 1 | none |" in world.audit("--stack", "dev", "--markdown").out
-    assert "MEMBER" not in world.audit().out
+    assert "ENTRY" not in world.audit().out
     world.outputs = {"roleArns": {"wiki": owned.replace(ACCOUNT, OTHER_ACCOUNT)}}
     world.check()
     assert (
-        f"audit: stack dev is in account {OTHER_ACCOUNT}, and" in world.audit("--stack", "dev").rejection
+        f"audit: stack dev is in account {OTHER_ACCOUNT}, but" in world.audit("--stack", "dev").rejection
     )
 
 

@@ -1,4 +1,4 @@
-"""Findings are ordered by danger: what gives others access comes first."""
+"""Findings are ordered by danger: access for others comes first."""
 
 import json
 from typing import Any, Final
@@ -87,8 +87,8 @@ def test_a_trust_policy_is_dangerous_if_it_admits_others(statement: dict[str, An
         (allow("iam:*", ROLES), "administrator access"),
         (allow(["iam:PutRolePolicy", "iam:AttachRolePolicy"], "*"), "administrator access"),
         (allow("iam:CreatePolicyVersion", f"arn:aws:iam::{ACCOUNT}:*"), "administrator access"),
-        (allow("sts:AssumeRole", "*"), "access of every role"),
-        ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, "access of every role"),
+        (allow("sts:AssumeRole", "*"), "every role's access"),
+        ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, "every role's access"),
         ({"Effect": "Allow", "NotAction": ["iam:*", "sts:*"], "Resource": "*"}, ""),
         (allow("iam:PutRolePolicy", ROLES.replace("*", "service-role/*")), ""),
         (allow("iam:Get*", "*"), ""),

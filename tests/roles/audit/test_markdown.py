@@ -40,10 +40,10 @@ def test_the_result_comes_first_then_the_tables_then_the_details(world: World):
     assert said.code == 1
     first, *lines = said.out.splitlines()
     assert first == (
-        f"**7 data sources under 5 roles in us-east-1, account {ACCOUNT}: 2 invalid, 3 different, "
+        f"**7 data sources with 5 roles in us-east-1, account {ACCOUNT}: 2 invalid, 3 different, "
         "1 not compared, 1 without a role**"
     )
-    assert "- not allowed, at least for some resources: `iam:ListAttachedRolePolicies`" in lines
+    assert "- not allowed for at least some resources: `iam:ListAttachedRolePolicies`" in lines
     assert (
         f"Application `Docs {APPLICATION_ID}`, index `Main b2c3d4e5-6789-01ab-cdef-222222222222`"
         in lines
@@ -66,11 +66,11 @@ def test_the_result_comes_first_then_the_tables_then_the_details(world: World):
 
 
 OWN_WORDS: Final = {"state", "text", "last_used", "verdict", "danger", "until", "finding"}
-"""The members of a result that are in words of the program."""
+"""The members of a result that contain the program's own words."""
 
 
 def with_markup(value: Any) -> Any:
-    """Return the same result with markup in every text of AWS or of the user."""
+    """Return the same result with markup in every text from AWS or the user."""
     if isinstance(value, str):
         return f"{value}{MARKUP}" if value else value
     if hasattr(value, "_asdict"):
@@ -88,7 +88,7 @@ def test_markup_in_any_name_stays_text(world: World):
     found = survey([Account(REGION, notes)], notes, acceptances=[known])
     found = found._replace(skipped=("skipped",), denied=("iam:GetRole",), unmatched=(known,))
     text = render(with_markup(found)._replace(regions=found.regions, account=found.account))
-    # A longer fence than any in the text; in a table, a pipe is escaped also in code.
+    # A longer fence than any in the text; in a table, a pipe is escaped even in code.
     assert f"- skipped: ``` skipped{MARKUP} ```\n".replace("``` s", "```s") in text.replace(
         "``` s", "```s"
     )
@@ -99,7 +99,7 @@ def test_markup_in_any_name_stays_text(world: World):
     assert [line for line in text.splitlines() if line.startswith("|") and line.count(" | ") > 6] == []
 
 
-def test_what_github_does_not_accept_is_cut_with_a_line_that_says_so(world: World):
+def test_parts_beyond_the_limit_of_github_are_omitted_and_counted(world: World):
     role_arn = world.role("qbusiness-many", own_policy(world.secret("many")))
     for number in range(12):
         world.add(f"{number}-{'x' * 90}", role_arn, world.secret_arn)
@@ -111,5 +111,5 @@ def test_what_github_does_not_accept_is_cut_with_a_line_that_says_so(world: Worl
     assert len(said.out.encode()) <= LIMIT + 200
     *_, last = said.out.splitlines()
     assert re.fullmatch(
-        r"\*\*Cut: \d+ roles\.\*\* `audit` without `--markdown` prints everything\.", last
+        r"\*\*Omitted: \d+ roles\.\*\* `audit` without `--markdown` prints everything\.", last
     )

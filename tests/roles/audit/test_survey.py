@@ -117,7 +117,7 @@ def test_a_missing_statement_of_a_shared_role_names_the_data_sources_that_need_i
     assert missing["access"][0]["targets"] == [other_secret]
 
 
-def test_a_policy_with_a_member_twice_is_not_read_as_its_last_value(world: World):
+def test_a_policy_with_a_duplicate_member_is_not_read_as_its_last_value(world: World):
     identifier = world.add_own()
     own = own_policy(world.secret_arn)
     world.put_policy(f"{policy(deny('*', '*'))[:-1]}, {own[1:]}", role="qbusiness-Pages")
@@ -126,7 +126,7 @@ def test_a_policy_with_a_member_twice_is_not_read_as_its_last_value(world: World
     assert result(said, identifier) == "not compared"
     (remark,) = said.json["dataSources"][0]["remarks"]
     assert remark.startswith(
-        "an answer of iam:GetRolePolicy has a policy that cannot be read: "
+        "the response to iam:GetRolePolicy has a policy that cannot be read: "
         "it has an object with a duplicate key"
     )
 
@@ -136,7 +136,7 @@ def test_a_data_source_with_unknown_needs_may_need_the_access_in_excess(world: W
     custom = world.add("Queue", world.role_arn, kind="CUSTOM")
     said = world.audit()
     assert said.code == 1
-    assert f"  also used by {custom}, which could not be compared: access in excess may" in said.out
+    assert f"  also used by {custom}, which could not be compared and may need the" in said.out
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_data_source_with_unknown_needs_may_need_the_access_in_excess(world: W
         ("service-role/gone", ""),
         (
             "service-role/qbusiness-pages",
-            f", but the role of this name is arn:aws:iam::{ACCOUNT}:role/qbusiness-pages",
+            f", but arn:aws:iam::{ACCOUNT}:role/qbusiness-pages has the same name",
         ),
     ],
 )
@@ -168,7 +168,7 @@ def test_a_role_that_does_not_exist_is_a_problem(world: World, role: str, text: 
     [
         (
             {"roleArn": f"arn:aws:iam::{OTHER_ACCOUNT}:role/x"},
-            f"is in account {ACCOUNT} and its role in {OTHER_ACCOUNT}",
+            f"is in account {ACCOUNT}, but its role is in {OTHER_ACCOUNT}",
         ),
         ({"roleArn": None}, "has no role: deploy the program"),
         ({"configuration": {"type": "AEM"}}, "has no secretArn"),
@@ -220,7 +220,7 @@ def test_a_secret_that_is_scheduled_for_deletion_is_a_problem(world: World):
     world.secrets.delete_secret(SecretId=world.secret_arn, RecoveryWindowInDays=7)
     said = world.audit("--json")
     assert said.code == 1
-    # A restored secret keeps its ARN, so that the role can be compared.
+    # A restored secret keeps its ARN, so the role can be compared.
     assert result(said, identifier) == "secret is scheduled for deletion, 1 missing"
     assert said.json["states"]["invalid"] == 1
     command = f"aws secretsmanager restore-secret --secret-id {world.secret_arn}"
@@ -231,7 +231,7 @@ def test_a_secret_that_is_scheduled_for_deletion_is_a_problem(world: World):
 
 @pytest.mark.parametrize("named", ["by its ARN", "by its name"])
 def test_a_role_is_compared_although_the_secret_does_not_exist(world: World, named: str):
-    # It may read the secret, one that was created again, and a key; wildcards are in excess.
+    # It may read the secret, a recreated secret, and a key; wildcards are in excess.
     secret_arn = world.secret("wiki/pages")
     read = "secretsmanager:GetSecretValue"
     document = own_policy(
@@ -335,7 +335,7 @@ def test_without_another_permission_the_rest_is_compared(world: World, action: s
     said = world.audit()
     assert said.code == 2
     page = "docs/audit.md contains the policy"
-    line = f"audit: {action} is not allowed, at least for some resources: {page}"
+    line = f"audit: {action} is not allowed for at least some resources: {page}"
     assert line in said.err.splitlines()
     assert f"account {ACCOUNT}" in said.out
     found = world.audit("--json").json
@@ -356,7 +356,7 @@ def test_unread_policies_are_not_a_difference(world: World):
     assert said.json["roles"][0]["remarks"] == [
         "iam:GetPolicyVersion is not allowed: the policies that it reads were not compared"
     ]
-    # Access is in excess whatever the other policies contain.
+    # Access is in excess regardless of the other policies.
     world.put_policy(WIDE, "wide", "qbusiness-Pages")
     assert world.audit().code == 1
 
@@ -366,7 +366,7 @@ def test_a_denied_permission_for_a_key_is_a_remark_about_its_data_source(world: 
     world.reject("kms:DescribeKey")
     pages, files = world.audit("--json").json["dataSources"]
     assert pages["result"] == "equivalent"
-    assert pages["remarks"][0].startswith(f"kms:DescribeKey is not allowed for {KEY_ARN}, which is ass")
+    assert pages["remarks"][0].startswith(f"kms:DescribeKey is not allowed for {KEY_ARN}, so the key")
     assert files["remarks"] == []
 
 
@@ -402,7 +402,7 @@ def test_shared_resources_are_read_once(world: World, record_property: Callable[
         world.add(f"Pages-{number}", roles[number % 20], secrets[number % 20])
     said = world.audit()
     assert said.code == 0
-    summary = f"500 data sources under 20 roles in us-east-1, account {ACCOUNT}: 500 equivalent\n"
+    summary = f"500 data sources with 20 roles in us-east-1, account {ACCOUNT}: 500 equivalent\n"
     assert said.out.endswith(summary)
     assert "audit: reading data sources: 490 so far\n" in said.err
     assert said.err.endswith("audit: data sources: 400 of 500\naudit: data sources: 500 of 500\n")
@@ -415,7 +415,7 @@ def test_shared_resources_are_read_once(world: World, record_property: Callable[
         "qbusiness:GetDataSource": 500,
         **dict.fromkeys(("secretsmanager:DescribeSecret", *role), 20),
     }
-    record_property("figure", {"calls of an audit of 500 data sources under 20 roles": calls})
+    record_property("figure", {"calls of an audit of 500 data sources with 20 roles": calls})
 
 
 def test_a_failed_call_is_not_repeated(world: World):
@@ -431,7 +431,7 @@ def test_a_failed_call_is_not_repeated(world: World):
     assert world.server.calls.count("secretsmanager:DescribeSecret") == 1
 
 
-def test_what_is_dangerous_comes_first(world: World):
+def test_dangerous_findings_come_first(world: World):
     world.add_own(name="Fine")
     world.add_own(allow("sqs:*", "*"), name="Excess")
     world.add_own(name="Lacking", without="AllowsAmazonQToGetSecret")
@@ -523,7 +523,7 @@ def test_a_role_is_compared_with_the_needs_of_all_regions(world: World):
     assert world.audit().out.endswith("1 different\n")
     said = world.audit("--region", REGION, "--region", "eu-west-1", "--region", REGION)
     regions = f"{REGION}, eu-west-1, account {ACCOUNT}"
-    assert said.out.endswith(f"2 data sources under 1 role in {regions}: 2 different\n")
+    assert said.out.endswith(f"2 data sources with 1 role in {regions}: 2 different\n")
     assert f"application Docs {APPLICATION_ID}, index Main {INDEX_ID} in eu-west-1\n" in said.out
     assert "in excess" not in said.out
     there.resources.clear()

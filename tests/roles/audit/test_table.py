@@ -19,7 +19,7 @@ def test_the_table_and_the_summary_of_an_equivalent_role(world: World):
         f"application Docs {APPLICATION_ID}, index Main {INDEX_ID}\n"
         "Pages        aem-cloud  qbusiness-Pages  1        none       equivalent\n"
         "\n"
-        f"1 data source under 1 role in us-east-1, account {ACCOUNT}: 1 equivalent\n"
+        f"1 data source with 1 role in us-east-1, account {ACCOUNT}: 1 equivalent\n"
     )
 
 
@@ -39,7 +39,7 @@ def test_the_statements_of_a_different_role_are_named(world: World):
         "      s3:GetObject, s3:ListBucket\n"
         "        on arn:aws:s3:::reports/*\n"
         "\n"
-        f"1 data source under 1 role in us-east-1, account {ACCOUNT}: 1 lacking access\n"
+        f"1 data source with 1 role in us-east-1, account {ACCOUNT}: 1 lacking access\n"
     )
 
 

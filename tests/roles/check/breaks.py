@@ -1,4 +1,4 @@
-"""Faults in the resources of a stack, and the answers of `roles check` to them."""
+"""Faults in a stack's resources, and the answers of `roles check` to them."""
 
 import json
 from collections.abc import Callable
@@ -111,7 +111,7 @@ BREAKS: list[Break] = [
     Break(
         World.recreate_secret,
         "secret",
-        f"there is no secret {SECRET_ARN}, but {SECRETS}{SECRET_NAME}-",
+        f"there is no secret {SECRET_ARN}, but there is {SECRETS}{SECRET_NAME}-",
         f"-- secretId {SECRETS}{SECRET_NAME}-",
     ),
     Break(
@@ -123,19 +123,19 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.set(kmsKeyId=None),
         "encryption",
-        f"the secret is encrypted with {KEY_ARN}, and kmsKeyId is not set",
+        f"the secret is encrypted with {KEY_ARN}, but kmsKeyId is not set",
         set_up("kmsKeyId", KEY_ARN),
     ),
     Break(
         lambda world: world.set(kmsKeyId=OTHER_KEY_ARN),
         "encryption",
-        f"the secret is encrypted with {KEY_ARN}, and kmsKeyId is {OTHER_KEY_ARN}",
+        f"the secret is encrypted with {KEY_ARN}, but kmsKeyId is {OTHER_KEY_ARN}",
         set_up("kmsKeyId", KEY_ARN),
     ),
     Break(
         lambda world: world.secrets.update_secret(SecretId=SECRET_ARN, KmsKeyId=MANAGED_KEY),
         "encryption",
-        f"the secret is encrypted with a key that AWS manages, and kmsKeyId is {KEY_ARN}",
+        f"the secret is encrypted with a key that AWS manages, but kmsKeyId is {KEY_ARN}",
         "pulumi config rm --stack dev -- kmsKeyId && pulumi up --stack dev",
     ),
     Break(
@@ -159,7 +159,8 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY"),
         "KMS key",
-        f"{KEY_ARN} is not a symmetric key for encryption, but RSA_2048 for SIGN_VERIFY",
+        f"{KEY_ARN} is not a symmetric key for encryption: its spec is RSA_2048, and its "
+        "usage is SIGN_VERIFY",
         f"1. aws secretsmanager update-secret --secret-id {SECRET_ARN} --kms-key-id SYMMETRIC_KEY_ARN\n",
     ),
     Break(
@@ -171,25 +172,25 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.key_policy(allow_key({"AWS": f"arn:aws:iam::{ACCOUNT}:role/admin"})),
         "key policy",
-        "the key policy neither allows kms:Decrypt to the role nor delegates to IAM policies",
+        "the key policy neither grants kms:Decrypt to the role nor delegates to IAM policies",
         f'in key-policy.json, add to "Statement": {STATEMENT}',
     ),
     Break(
         lambda world: world.key_policy(allow_key(ROOT, Action="kms:Encrypt")),
         "key policy",
-        "neither allows kms:Decrypt to the role",
+        "neither grants kms:Decrypt to the role",
         f"aws kms put-key-policy --key-id {KEY_ID} --policy-name default --policy file://key-policy.json",
     ),
     Break(
         lambda world: world.key_policy(allow_key(ROOT, Condition=THROUGH_S3)),
         "key policy",
-        "neither allows kms:Decrypt to the role",
+        "neither grants kms:Decrypt to the role",
         f"aws kms put-key-policy --key-id {KEY_ID}",
     ),
     Break(
         lambda world: world.key_policy(allow_key(ROOT), DENIAL),
         "key policy",
-        "the key policy denies kms:Decrypt to the role (No)",
+        "the key policy denies the role kms:Decrypt (No)",
         "in key-policy.json, remove the statement No, or exclude the role from it",
     ),
     Break(
@@ -201,7 +202,7 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.subnet(AvailabilityZoneId="use1-az6"),
         "subnets",
-        f"{SUBNET_ID} is in use1-az6, and Amazon Q Business supports use1-az1, use1-az2, use1-az4",
+        f"{SUBNET_ID} is in use1-az6, but Amazon Q Business supports only use1-az1, use1-az2, use1-az4",
         set_member("subnetIds[0]", "SUBNET_ID"),
     ),
     Break(
@@ -219,7 +220,7 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET),
         "subnets",
-        f"{SUBNET_ID} belongs to account {OTHER_ACCOUNT}, which shares it: give its ARN",
+        f"{SUBNET_ID} belongs to account {OTHER_ACCOUNT}, which shares it: set its ARN",
         set_member("subnetIds[0]", SHARED_SUBNET),
     ),
     Break(
@@ -231,7 +232,7 @@ BREAKS: list[Break] = [
     Break(
         lambda world: world.server.answers.update({"ec2:DescribeSecurityGroups": OTHER_GROUPS}),
         "security groups",
-        f"{SECURITY_GROUP_ID} is in vpc-9, and the subnets are in vpc-0d4e5f60718293041",
+        f"{SECURITY_GROUP_ID} is in vpc-9, but the subnets are in vpc-0d4e5f60718293041",
         set_member("securityGroupIds[0]", "SECURITY_GROUP_ID"),
     ),
 ]
@@ -247,13 +248,13 @@ BUCKET_BREAKS: list[Break] = [
     Break(
         lambda world: world.server.answers.update({"s3:GetBucketLocation": IN_IRELAND}),
         "bucket",
-        f"bucket documents is in eu-west-1, and the index in {REGION}",
-        "1. copy the documents to a bucket of that Region: aws s3 sync s3://documents s3://BUCKET_NAME\n",
+        f"bucket documents is in eu-west-1, but the index is in {REGION}",
+        "1. copy the documents to a bucket in the index's Region: aws s3 sync s3://documents s3://BUCKET_NAME\n",
     ),
     Break(
         lambda world: world.set(kmsKeyId=None),
         "encryption",
-        f"bucket documents is encrypted with {KEY_ARN}, and kmsKeyId is not set",
+        f"bucket documents is encrypted with {KEY_ARN}, but kmsKeyId is not set",
         set_up("kmsKeyId", KEY_ARN),
     ),
     Break(

@@ -13,7 +13,7 @@ NEEDED_FOR_A_BUCKET: Final = (
     "s3:GetEncryptionConfiguration",
 )
 OPTIONAL: Final = ("organizations:DescribeOrganization", "secretsmanager:ListSecretVersionIds")
-"""Actions without which an answer may be `cannot tell`, and no question is skipped."""
+"""Actions without which an answer may be `cannot tell`, but no question is skipped."""
 
 
 def set_up(setting: str, value: str) -> str:

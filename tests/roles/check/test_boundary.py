@@ -1,4 +1,4 @@
-"""`roles check` decides which requests a permissions boundary lets through."""
+"""`roles check` decides which requests a permissions boundary allows."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ READ = f"secretsmanager:GetSecretValue on {SECRET_ARN}"
 
 
 def bounded(world: World, *statements: dict[str, Any]) -> None:
-    """Give the role a boundary that allows everything, with more statements."""
+    """Give the role a boundary that allows everything, plus other statements."""
     world.bound(policy(EVERYTHING, *statements))
 
 
@@ -29,7 +29,7 @@ def deny_under(condition: dict[str, Any], action: str = "*", resource: str = "*"
 
 def test_a_boundary_that_the_settings_lack_is_a_problem(world: World):
     arn = world.bound(WIDE, is_set=False)
-    problem = f"problem  permissions boundary: the role has {arn}, and the settings none"
+    problem = f"problem  permissions boundary: the role has {arn}, but the settings have none"
     assert world.ask(BOUNDARY).startswith(problem)
     world.set(permissionsBoundaryArn=arn)
     assert world.ask(BOUNDARY) == f"ok       permissions boundary: {arn} allows every request\n"
@@ -98,7 +98,7 @@ def test_a_boundary_under_an_unknown_condition_is_neither_ok_nor_a_problem(world
     assert said.code == 3
     answer = said.answer(BOUNDARY)
     assert f"\n           {READ} depends on aws:SourceVpc (Lock)\n" in answer
-    how = "'aws:SourceVpc=VALUE', or ask `aws iam simulate-principal-policy`"
+    how = "'aws:SourceVpc=VALUE', or use `aws iam simulate-principal-policy`"
     assert f"find out: repeat with --context {how}" in answer
     assert world.check("--context", "aws:SourceVpc=vpc-1", only=[BOUNDARY]).code == 0
 

@@ -57,11 +57,11 @@ def test_a_connector_without_secret_and_vpc_is_asked_about_its_bucket(world: Wor
     world.use_bucket()
     said = world.check()
     assert said.code == 0
-    assert "ok       secret: the connector s3-v2 has none in the settings\n" in said.out
+    assert "ok       secret: the settings for the connector s3-v2 have none\n" in said.out
     assert f"encryption: bucket documents is encrypted with {KEY_ARN}\n" in said.out
     assert "subnets: the settings have no VPC\n" in said.out
     assert f"bucket: documents exists in account {ACCOUNT}, {REGION}\n" in said.out
-    assert "requests allowed: IAM allows all 16 that the connector makes" in said.out
+    assert "requests allowed: IAM allows all 16 connector requests" in said.out
 
 
 CODES: Final = {"ec2": "UnauthorizedOperation", "iam": "AccessDenied", "s3": "AccessDenied"}
@@ -179,10 +179,8 @@ def test_a_page_in_place_of_aws_is_one_line(world: World, endpoint: str):
     said = world.check(only=["requests allowed"])
     assert said.code == 2
     assert said.answers("problem") == []
-    reason = f"by {endpoint}={world.server.url}: unset it" if endpoint else "perhaps because of a proxy"
-    assert f"SimulatePrincipalPolicy was answered with an HTML page, {reason}" in (
-        said.answer("requests allowed")
-    )
+    reason = f" ({endpoint}={world.server.url}): unset it" if endpoint else ", possibly because of a "
+    assert f"SimulatePrincipalPolicy returned an HTML page{reason}" in (said.answer("requests allowed"))
 
 
 def test_every_action_is_called(world: World):

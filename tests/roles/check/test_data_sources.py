@@ -30,14 +30,14 @@ from tests.roles.check.help import set_up
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 
-def test_data_sources_under_other_roles_do_not_concern_the_stack(world: World):
+def test_data_sources_with_other_roles_do_not_concern_the_stack(world: World):
     world.add_data_source(roleArn=f"{ROLE_ARN}-2", configuration={"type": "S3"})
     world.server.add(OTHER_ID, "CUSTOM", configuration={"type": "CUSTOM"})
     assert world.ask("data source") == NONE
 
 
 BOTH: Final = ("data source", "other data source")
-NONE: Final = "ok       data source: none of the application runs under the role yet\n"
+NONE: Final = "ok       data source: no data source of the application uses the role yet\n"
 TWO_BUCKETS: Final = {"s3SeedUrl": "s3://seeds/a.txt", "s3SiteMapUrl": "s3://maps/b.xml"}
 ONE_SUBNET: Final = {"subnetIds": [SUBNET_ID], "securityGroupIds": [SECURITY_GROUP_ID]}
 OTHER_ROLE_ARN: Final = f"arn:aws:iam::{ACCOUNT}:role/{ROLE_NAME[:-7]}7654321"
@@ -65,7 +65,7 @@ def test_a_data_source_that_still_names_a_deleted_role_is_a_problem(world: World
     assert said.code == 1
     assert said.answer("data source") == NONE
     assert said.answer("other data source") == (
-        f"problem  other data source {DATA_SOURCE_ID}: Pages matches the settings, and runs under "
+        f"problem  other data source {DATA_SOURCE_ID}: Pages matches the settings, but uses "
         f"{OTHER_ROLE_ARN}, a role that does not exist\n"
         f"         fix: {update_data_source(ROLE_ARN)}\n"
     )
@@ -84,7 +84,7 @@ def test_a_data_source_of_the_bucket_that_names_a_deleted_role_is_a_problem(worl
     configuration = {"type": "S3V2", "connectionConfiguration": connection}
     world.add_data_source(roleArn=OTHER_ROLE_ARN, configuration=configuration)
     answer = world.ask("other data source")
-    assert f"Pages has the stack's bucket, and runs under {OTHER_ROLE_ARN}, a role that" in answer
+    assert f"Pages has the stack's bucket, but uses {OTHER_ROLE_ARN}, a role that" in answer
     assert answer.startswith("problem ")
 
 
@@ -95,7 +95,7 @@ def test_a_role_under_another_path_is_another_role(world: World):
     assert "role/old/" in answer
 
 
-def test_two_data_sources_may_share_the_secret_under_two_roles(world: World):
+def test_two_data_sources_with_their_own_roles_may_share_a_secret(world: World):
     name = OTHER_ROLE_ARN.rpartition("/")[2]
     world.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
     world.add_data_source()
@@ -104,8 +104,8 @@ def test_two_data_sources_may_share_the_secret_under_two_roles(world: World):
     said = world.check(only=["role", *BOTH])
     assert said.code == 0
     assert said.answer("other data source") == "".join(
-        f"note     other data source {OTHER_ID[:-1]}{number}: Pages matches the settings, and runs "
-        f"under another role, {OTHER_ROLE_ARN}\n"
+        f"note     other data source {OTHER_ID[:-1]}{number}: Pages matches the settings, but uses "
+        f"another role, {OTHER_ROLE_ARN}\n"
         for number in range(5)
     )
     # One call for each role.
@@ -134,7 +134,7 @@ def test_a_role_that_may_not_be_read_is_not_reported_as_deleted(world: World):
         ({"configuration": {"type": "AEM"}}, f"its secret is none, but secretId is {SECRET_ARN}"),
         (
             {"configuration": {"type": "BOX", "secretArn": SECRET_ARN}},
-            "its type is BOX, and the connector aem-cloud is of type AEM",
+            "its type is BOX, but the connector aem-cloud has the type AEM",
         ),
         (
             {"configuration": {"type": "AEM", "secretArn": SECRET_ARN, "bucketName": "files"}},
@@ -188,7 +188,7 @@ def test_two_buckets_of_which_the_role_reads_one_are_a_problem(world: World):
 @pytest.mark.parametrize(
     ("settings", "owner"), [({}, ACCOUNT), ({"bucketAccountId": "9" * 12}, "9" * 12)]
 )
-def test_a_bucket_of_another_account_than_the_settings_say_is_a_problem(
+def test_a_bucket_in_an_account_other_than_the_one_in_the_settings_is_a_problem(
     world: World, settings: dict[str, str], owner: str
 ):
     world.use_bucket()
@@ -196,7 +196,7 @@ def test_a_bucket_of_another_account_than_the_settings_say_is_a_problem(
     connection = {"bucketName": "documents", "bucketOwnerAccountId": OTHER_ACCOUNT}
     configuration = {"type": "S3V2", "connectionConfiguration": connection}
     del world.add_data_source(configuration=configuration)["vpcConfiguration"]
-    text = f"its bucket belongs to account {OTHER_ACCOUNT}, but the role reads one of account {owner}\n"
+    text = f"its bucket belongs to account {OTHER_ACCOUNT}, but the role reads one in account {owner}\n"
     assert text in world.ask("data source")
     connection["bucketOwnerAccountId"] = owner
     assert "problem" not in world.ask("data source")
@@ -218,11 +218,11 @@ def test_a_data_source_of_the_role_in_another_index_is_a_problem(world: World):
     said = world.check(only=BOTH)
     assert said.code == 1
     assert said.answer(f"data source {DATA_SOURCE_ID}") == (
-        f"problem  data source {DATA_SOURCE_ID}: Pages is in index {other_index}, and the role is for "
+        f"problem  data source {DATA_SOURCE_ID}: Pages is in index {other_index}, but the role is for "
         f"index {INDEX_ID}\n         fix: in Pulumi.dev.yaml, set indexId to {other_index}, then pulumi "
-        f"up --stack dev; or, if other data sources of index {INDEX_ID} run under the role, give this "
-        "one a role of its own\n"
-        f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE, and has not synchronized yet\n"
+        f"up --stack dev; or, if other data sources of index {INDEX_ID} use the role, give this one "
+        "its own role\n"
+        f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE, but has not synced yet\n"
     )
 
 
@@ -235,7 +235,7 @@ def test_the_fix_of_one_entry_does_not_change_the_default_of_the_others(world: W
 
 
 def use_entries(world: World, **entries: dict[str, Any]) -> None:
-    """Turn the stack into one of entries that differ from its role in some settings."""
+    """Give the stack entries that differ from its role in some settings."""
     keys = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion", "connector", "bucketName")
     prefix = next(key for key in SETTINGS if key.endswith("secretId")).removesuffix("secretId")
     own = {key: world.settings[prefix + key] for key in keys if prefix + key in world.settings}
@@ -245,26 +245,26 @@ def use_entries(world: World, **entries: dict[str, Any]) -> None:
 
 
 def add_under_other_role(world: World, **more: Any) -> None:
-    """Add a data source whose role exists, outside of the stack."""
+    """Add a data source whose role exists outside the stack."""
     name = OTHER_ROLE_ARN.rpartition("/")[2]
     world.iam.create_role(RoleName=name, AssumeRolePolicyDocument=golden("trust-policy"))
     world.add_data_source(roleArn=OTHER_ROLE_ARN, **more)
 
 
-def test_a_data_source_of_one_entry_under_a_role_outside_of_the_stack_is_a_problem(world: World):
+def test_a_data_source_of_one_entry_with_a_role_outside_the_stack_is_a_problem(world: World):
     use_entries(world, wiki={}, tickets={"connector": "jira"})
     add_under_other_role(world)
     said = world.check("--data-source", "wiki", only=BOTH)
     assert said.code == 1
     assert said.answer("data source") == NONE
     assert said.answer("other data source") == (
-        f"problem  other data source {DATA_SOURCE_ID}: Pages matches the settings, and runs under "
+        f"problem  other data source {DATA_SOURCE_ID}: Pages matches the settings, but uses "
         f"another role, {OTHER_ROLE_ARN}\n         fix: pulumi up --stack dev, then "
         f"{update_data_source(f'{ROLE_ARN[:-7]}0000000')}\n"
     )
-    # It shares the secret, and nothing else.
+    # It shares only the secret.
     assert world.ask("other data source", "--data-source", "tickets") == (
-        f"note     other data source {DATA_SOURCE_ID}: Pages has the stack's secret, and runs under "
+        f"note     other data source {DATA_SOURCE_ID}: Pages has the stack's secret, but uses "
         f"another role, {OTHER_ROLE_ARN}\n"
     )
 
@@ -289,18 +289,16 @@ def test_roles_of_other_entries_of_the_stack_are_right(world: World):
     world.add_data_source(roleArn=f"{ROLE_ARN[:-7]}0000001")
     answer = world.ask("other data source", "--data-source", "wiki")
     assert answer == (
-        "ok       other data source: none with a role outside of the stack has the secret or bucket of "
-        "this one\n"
+        "ok       other data source: no data source with a role outside the stack has the secret or "
+        "bucket in the settings\n"
     )
 
 
-def test_a_crawler_without_secret_and_bucket_may_be_anyones(world: World):
+def test_a_crawler_without_a_secret_or_bucket_may_be_anyones(world: World):
     world.set(connector="webcrawler", secretId=None, kmsKeyId=None)
     add_under_other_role(world, configuration={"type": "WEBCRAWLERV2"})
     answer = world.ask("other data source")
-    assert answer.startswith(
-        f"note     other data source {DATA_SOURCE_ID}: Pages is of the connector web"
-    )
+    assert answer.startswith(f"note     other data source {DATA_SOURCE_ID}: Pages has the connector web")
     world.add_data_source(OTHER_ID, configuration={"type": "WEBCRAWLERV2"})
     assert world.ask("other data source").startswith("ok ")
 
@@ -322,10 +320,10 @@ def test_of_entries_that_share_a_secret_the_one_with_the_connector_may_have_lost
     world.add_data_source(roleArn=OTHER_ROLE_ARN, vpcConfiguration=ONE_SUBNET)
     answers = [world.ask("other data source", "--data-source", name) for name in ("wiki", "tickets")]
     assert [answer.partition(" ")[0] for answer in answers] == ["problem", "note"]
-    assert answers[0].endswith("--role-arn ROLE_ARN\n")  # wiki's or that of pages
+    assert answers[0].endswith("--role-arn ROLE_ARN\n")  # the role of wiki or of pages
 
 
-def test_the_name_of_a_secret_is_not_that_of_a_secret_of_another_account(world: World):
+def test_the_name_of_a_secret_does_not_mean_a_secret_of_another_account(world: World):
     world.set(secretId=SECRET_ARN.replace(ACCOUNT, OTHER_ACCOUNT))
     world.add_data_source(configuration={"type": "AEM", "secretArn": SECRET_NAME})
     assert f"its secret is {SECRET_NAME}, but secretId is " in world.ask("data source")
@@ -334,14 +332,17 @@ def test_the_name_of_a_secret_is_not_that_of_a_secret_of_another_account(world: 
 @pytest.mark.parametrize(
     ("message", "about"),
     [
-        ("Access denied: kms:Decrypt", "the key: see KMS key and key policy"),
-        ("The secret could not be read", "the secret: see secret and role policy"),
-        ("Cannot create a network interface", "the VPC: see subnets, security groups and role policy"),
-        ("Access Denied to the S3 object", "the bucket: see bucket and role policy"),
-        ("Amazon Q cannot assume the role", "the trust policy: see trust policy"),
+        ("Access denied: kms:Decrypt", 'the key: see "KMS key" and "key policy"'),
+        ("The secret could not be read", 'the secret: see "secret" and "role policy"'),
+        (
+            "Cannot create a network interface",
+            'the VPC: see "subnets", "security groups", and "role policy"',
+        ),
+        ("Access Denied to the S3 object", 'the bucket: see "bucket" and "role policy"'),
+        ("Amazon Q cannot assume the role", 'the trust policy: see "trust policy"'),
         (
             "User is not authorized to perform: qbusiness:BatchPutDocument",
-            "the role: see role policy and requests allowed",
+            'the role: see "role policy" and "requests allowed"',
         ),
     ],
 )
@@ -354,10 +355,10 @@ def test_a_sync_that_failed_is_explained_if_it_is_about_the_role(
     world.add_sync(status, error={"errorMessage": message, "errorCode": "InvalidRequest"})
     answer = world.ask("data source")
     assert answer == (
-        f"problem  data source {DATA_SOURCE_ID}: Pages is ACTIVE, its last sync of 2026-11-02 12:30 "
-        f"UTC {status}: {message}\n"
+        f"problem  data source {DATA_SOURCE_ID}: Pages is ACTIVE; its last sync, at 2026-11-02 12:30 "
+        f"UTC, has the status {status}: {message}\n"
         f"           this is about {about}\n"
-        "         fix: when it is fixed, aws qbusiness start-data-source-sync-job --application-id "
+        "         fix: after you fix it, aws qbusiness start-data-source-sync-job --application-id "
         f"{APPLICATION_ID} --index-id {INDEX_ID} --data-source-id {DATA_SOURCE_ID}\n"
     )
 
@@ -376,7 +377,7 @@ def test_other_statuses_of_a_sync_are_printed(world: World, status: str):
     world.add_sync(status, error={"errorMessage": "3 pages were too large"})
     said = world.check(only=["data source"])
     assert said.code == 0
-    assert f"12:30 UTC {status}: 3 pages were too large\n" in said.answer("data source")
+    assert f"12:30 UTC, has the status {status}: 3 pages were too large\n" in said.answer("data source")
 
 
 @pytest.mark.parametrize("status", ["STOPPING", "ABORTED"])
@@ -385,9 +386,9 @@ def test_a_sync_that_was_stopped_is_a_problem(world: World, status: str):
     world.add_sync("SUCCEEDED")
     world.add_sync(status)
     answer = world.ask("data source")
-    problem = f"problem  data source {DATA_SOURCE_ID}: Pages is ACTIVE, its last sync of "
+    problem = f"problem  data source {DATA_SOURCE_ID}: Pages is ACTIVE; its last sync, at "
     assert answer.startswith(problem)
-    fix = "         fix: when it is fixed, aws qbusiness start-data-source-sync-job "
+    fix = "         fix: after you fix it, aws qbusiness start-data-source-sync-job "
     assert f" {status}\n{fix}" in answer
 
 
@@ -399,7 +400,7 @@ def test_a_sync_that_was_stopped_is_a_problem(world: World, status: str):
         ("DELETING", "create the data source again, unless it is no longer needed"),
     ],
 )
-def test_a_data_source_that_cannot_synchronize_is_a_problem(world: World, status: str, fix: str):
+def test_a_data_source_that_cannot_sync_is_a_problem(world: World, status: str, fix: str):
     world.add_data_source(status=status)
     assert world.ask("data source") == (
         f"problem  data source {DATA_SOURCE_ID}: Pages is {status}\n         fix: {fix}\n"
@@ -421,7 +422,7 @@ def test_only_the_statuses_that_aws_documents_are_known(world: World, of_sync: b
     said = world.check(only=["data source"])
     assert said.code == 2
     assert said.answer("data source").startswith(
-        f"skipped  data source {DATA_SOURCE_ID}: an answer of qbusiness:{operation} has the status "
+        f"skipped  data source {DATA_SOURCE_ID}: the response to qbusiness:{operation} has the status "
         "'PAUSED', which this version of check does not know"
     )
 

@@ -49,11 +49,11 @@ def test_key_policies_that_let_the_role_decrypt(
     assert world.ask("key policy") == f"ok       key policy: {text}\n"
 
 
-def test_a_key_policy_with_a_member_twice_is_not_read_as_its_last_value(world: World):
+def test_a_key_policy_with_a_duplicate_member_is_not_read_as_its_last_value(world: World):
     document = policy(deny("*", "*"))[:-1] + "," + policy(allow_key(ROOT))[1:]
     world.kms.put_key_policy(KeyId=KEY_ID, PolicyName="default", Policy=document)
     assert world.ask("key policy").startswith(
-        "skipped  key policy: an answer of kms:GetKeyPolicy has a policy that cannot be read: "
+        "skipped  key policy: the response to kms:GetKeyPolicy has a policy that cannot be read: "
         "it has an object with a duplicate key"
     )
 
@@ -77,7 +77,7 @@ DENYING: Final[list[dict[str, Any]]] = [
     {"ForAllValues:StringNotLike": {"aws:PrincipalOrgPaths": "o-1/*"}},
     {"StringNotEquals": {"aws:SourceVpce": "vpce-1"}},
 ]
-"""Conditions that the connector's request meets; moto's account belongs to no organization."""
+"""Conditions that the connector's request meets; moto's account is not in an organization."""
 
 
 SPARING: Final[list[dict[str, Any]]] = [
@@ -91,7 +91,7 @@ SPARING: Final[list[dict[str, Any]]] = [
     {"StringEquals": {"kms:EncryptionContext:SecretARN": f"{SECRET_ARN}-other"}},
     {"Bool": {"kms:GrantIsForAWSResource": "false"}},
     {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
-    # One condition that is not met decides, whatever is not known.
+    # One unmet condition decides, regardless of unknown values.
     {**OUTSIDE, "Bool": {"aws:SecureTransport": "false"}},
 ]
 
@@ -116,7 +116,7 @@ def test_a_key_policy_that_denies_the_role_under_a_condition_is_a_problem(
     said = world.check(only=KEY_POLICY)
     assert said.code == 1
     assert said.answer("key policy").startswith(
-        "problem  key policy: the key policy denies kms:Decrypt to the role (Lock)\n"
+        "problem  key policy: the key policy denies the role kms:Decrypt (Lock)\n"
     )
 
 
@@ -138,7 +138,7 @@ def test_a_key_policy_under_an_unknown_condition_is_neither_ok_nor_a_problem(
     said = world.check(only=KEY_POLICY)
     assert said.code == 3
     assert said.answer("key policy") == (
-        "cannot tell key policy: cannot determine whether the key policy allows kms:Decrypt to the "
+        "cannot tell key policy: cannot determine whether the key policy grants kms:Decrypt to the "
         "role\n"
         f"           depends on {key} (Lock)\n"
         f"         find out: repeat with --context '{key}=VALUE', or start a sync and look for "
@@ -157,7 +157,7 @@ def test_a_key_policy_under_an_unknown_condition_is_neither_ok_nor_a_problem(
         (
             {"stringNotLike": {"aws:PrincipalArn": ADMIN}},
             "stringNotLike on aws:PrincipalArn",
-            "compare the statement by hand, or start",
+            "review the statement yourself, or start",
         ),
         (
             {"StringNotEquals": {"aws:PrincipalTag/vpc": "${aws:SourceIp}"}},
@@ -201,7 +201,7 @@ def test_a_stated_key_decides_and_is_printed(world: World, stated: list[str], co
 
 def test_a_key_cannot_be_both_absent_and_present(world: World):
     said = world.check("--context", "aws:SourceIp=", "--context", "aws:SourceIP=192.0.2.1")
-    assert "--context states that aws:SourceIp is absent, and that it has a value" in said.rejection
+    assert "--context says both that aws:SourceIp is absent and that it has a value" in said.rejection
 
 
 def test_the_key_of_a_tag_may_be_stated_with_spaces(world: World):
@@ -242,7 +242,7 @@ def test_an_answer_that_depends_on_the_time_says_so(world: World, key: str, valu
     assert said.answer("key policy") == f"ok       key policy: {TO_IAM}{at_this_time}"
     assert world.check("--context", f"{key}=2200-01-01T00:00:00Z", only=KEY_POLICY).code == 1
     denied_under(world, {"DateGreaterThan": {key: "1577836800"}})
-    denied = "problem  key policy: the key policy denies kms:Decrypt to the role (Lock)"
+    denied = "problem  key policy: the key policy denies the role kms:Decrypt (Lock)"
     assert world.ask("key policy").startswith(f"{denied}{at_this_time}")
 
 
@@ -304,6 +304,6 @@ def test_the_policy_of_a_key_in_another_account_is_left_to_that_account(world: W
     said = world.check(verbose=False)
     assert said.answer("key policy").startswith(
         f"cannot tell key policy: only account {OTHER_ACCOUNT}, which owns the key, can read its "
-        f"policy: it must allow kms:Decrypt to {ROLE_ARN}\n         find out: "
+        f"policy: it must grant kms:Decrypt to {ROLE_ARN}\n         find out: "
     )
     assert said.code == 3

@@ -1,4 +1,4 @@
-"""`roles check` asks about every member of `dataSources`, or about one."""
+"""`roles check` asks about every entry of `dataSources`, or about one."""
 
 import json
 from threading import Thread, current_thread, main_thread
@@ -19,7 +19,7 @@ UNDEPLOYED: Final[dict[str, Any]] = {"connector": "jira", "secretId": "qbusiness
 
 @pytest.fixture
 def members(world: World) -> dict[str, Any]:
-    """Turn the role of the stack into that of a member called aem; add a member that is not deployed."""
+    """Turn the stack's role into the role of an entry called aem; add an entry that is not deployed."""
     namespace = next(key for key in SETTINGS if key.endswith("secretId")).partition(":")[0]
     aem = {key: world.settings[f"{namespace}:{key}"] for key in OF_MEMBERS}
     members = {"aem": aem, "tickets": UNDEPLOYED}
@@ -41,23 +41,23 @@ def test_an_answer_names_its_entries(world: World):
 
 
 @pytest.mark.usefixtures("members")
-def test_one_member_can_be_selected(world: World):
+def test_one_entry_can_be_selected(world: World):
     said = world.check("--data-source", "aem", "--json")
     assert said.code == 0
     assert [*said.json["dataSources"]] == ["aem"]
     assert said.json["dataSources"]["aem"]["problem"] == 0
     assert len(said.json["dataSources"]["aem"]["answers"]) == 24
     line = world.check("--data-source", "wiki").rejection
-    assert line == "check: dataSources of stack dev has no 'wiki': it has aem, tickets"
+    assert line == "check: stack dev has no entry 'wiki' in dataSources: it has aem, tickets"
 
 
-def test_a_stack_with_one_role_has_no_members_to_select(world: World):
+def test_a_stack_with_one_role_has_no_entries_to_select(world: World):
     for name in ("aem", ""):
         line = world.check("--data-source", name).rejection
         assert line == "check: stack dev has one role and no dataSources: omit --data-source"
 
 
-def test_a_member_that_the_program_rejects_is_reported_as_the_program_does(
+def test_an_entry_that_the_program_rejects_is_reported_as_the_program_does(
     world: World, members: dict[str, Any]
 ):
     world.set(dataSources={**members, "wiki": {"secretId": "x"}})
@@ -67,7 +67,7 @@ def test_a_member_that_the_program_rejects_is_reported_as_the_program_does(
 
 
 @pytest.mark.usefixtures("members")
-def test_a_member_whose_role_is_secret_is_checked_and_its_arn_is_hidden(world: World):
+def test_an_entry_whose_role_is_secret_is_checked_and_its_arn_is_hidden(world: World):
     world.secret_outputs = {"aem"}
     said = world.check("--data-source", "aem")
     assert said.code == 0, said.out
@@ -85,7 +85,7 @@ def test_a_placeholder_in_the_outputs_is_not_an_arn(world: World):
 
 
 @pytest.mark.usefixtures("members")
-def test_the_members_share_the_answers_about_the_account(world: World):
+def test_the_entries_share_the_answers_about_the_account(world: World):
     world.check()
     assert world.server.calls.count("sts:GetCallerIdentity") == 1
     assert world.server.calls.count("qbusiness:GetIndex") == 1

@@ -1,4 +1,4 @@
-"""`roles check` compares the role with the one that the program renders."""
+"""`roles check` compares the role with the one that the program would create."""
 
 import json
 from typing import Any
@@ -54,7 +54,7 @@ def test_drift_of_the_policies_names_the_statements(world: World):
     world.put_policy(golden("minimal-role-policy"))
     said = world.check(only=["trust policy", "role policy"])
     assert said.answer("trust policy") == (
-        "note     trust policy: allows more than the rendered policy\n"
+        "note     trust policy: allows more than the expected policy\n"
         "           statement 1: excess\n"
         "         if unwanted: pulumi up --stack dev\n"
     )
@@ -64,14 +64,14 @@ def test_drift_of_the_policies_names_the_statements(world: World):
 
 
 def test_a_trust_policy_for_another_application_arn_is_a_problem(world: World):
-    # IAM compares the ARN with case, and an API may not.
+    # IAM compares ARNs case-sensitively, but an API may not.
     actual = APPLICATION_ARN.replace(APPLICATION_ID, APPLICATION_ID.upper())
     world.resource(APPLICATION_ID, applicationArn=actual)
     said = world.check(only=["trust policy", "application ARN"])
     assert said.answer("trust policy").startswith("ok ")
     assert said.answer("application ARN") == (
-        f"problem  application ARN: the trust policy does not admit {actual}, the ARN of the "
-        f"application in AWS\n         fix: {set_up('applicationId', actual)}\n"
+        f"problem  application ARN: the trust policy does not admit {actual}, the "
+        f"application's ARN in AWS\n         fix: {set_up('applicationId', actual)}\n"
     )
 
 
@@ -90,7 +90,7 @@ def test_a_trust_policy_that_does_not_name_the_application_is_deployed_again(wor
     document = golden("trust-policy").replace(APPLICATION_ID, OTHER_ID)
     world.trust(document)
     answer = world.ask("application ARN")
-    assert f"does not admit {APPLICATION_ARN}, the ARN" in answer
+    assert f"does not admit {APPLICATION_ARN}, the application's ARN" in answer
     assert answer.endswith("fix: pulumi up --stack dev\n")
 
 
@@ -201,7 +201,7 @@ def test_a_caller_that_may_pass_the_role_under_a_condition_is_not_called_a_probl
     said = world.check(only=["iam:PassRole"])
     assert said.code == 3
     assert said.answer("iam:PassRole").startswith(
-        f"cannot tell iam:PassRole: IAM may deny that {USER_ARN} passes the role to "
+        f"cannot tell iam:PassRole: IAM may not let {USER_ARN} pass the role to "
         "qbusiness.amazonaws.com: its simulation lacks aws:MultiFactorAuthPresent\n"
     )
 

@@ -1,7 +1,7 @@
-"""`roles check` reads key policies and permissions boundaries in the forms in which companies have them.
+"""`roles check` reads key policies and permissions boundaries in the forms that companies use.
 
-A tool that often cannot tell is ignored. `PUBLISHED` has 20 forms of AWS's documentation and sample
-repositories, chosen because they are common. What each answers follows from IAM's documented rules.
+Users ignore a tool that often cannot tell. `PUBLISHED` has 20 forms from AWS's documentation and sample
+repositories, chosen because they are common. Each answer follows from IAM's documented rules.
 `INVENTED` has policies that are easily misread.
 """
 
@@ -77,7 +77,7 @@ GRANTS: Final = key(
 
 
 class Published(NamedTuple):
-    """A form in which policies are published."""
+    """A published form of a policy."""
 
     name: str
     source: str
@@ -86,7 +86,7 @@ class Published(NamedTuple):
     state: str
     """The answer without `--context`."""
     context: Sequence[str] = ()
-    """Context that a user may state, with which the answer is "ok"."""
+    """Context that a user may state to get the answer "ok"."""
 
 
 KEY_POLICIES: Final = (
@@ -382,17 +382,17 @@ UNDER_ROLE: Final = "arn:aws:iam::${aws:PrincipalAccount}:role/" + ROLE_NAME
 
 
 def denying(condition: Condition, **members: Any) -> list[Statement]:
-    """Return a key policy that denies decryption under a condition, and leaves the rest to IAM."""
+    """Return a key policy that denies decryption under a condition, and delegates the rest to IAM."""
     return [OF_ACCOUNT, key(deny(condition, "kms:Decrypt", **members))]
 
 
 def allowing(condition: Condition, **members: Any) -> list[Statement]:
-    """Return a key policy that leaves decryption to the account under a condition."""
+    """Return a key policy that delegates decryption to the account under a condition."""
     return [key(allow("kms:*", Condition=condition, **members), ROOT)]
 
 
 def for_principal(*arns: str, effect: str = "Allow") -> list[Statement]:
-    """Return a key policy that allows or denies decryption to principals."""
+    """Return a key policy that allows or denies decryption by principals."""
     return [*([OF_ACCOUNT] * (effect == "Deny")), key(_statement(effect, "kms:*", {}), {"AWS": arns})]
 
 

@@ -1,4 +1,4 @@
-"""`roles check` says first what stops a sync."""
+"""`roles check` first reports problems, which stop a sync."""
 
 import json
 from typing import Any, Final
@@ -32,7 +32,7 @@ ENTRIES: Final = ("docs", "tickets", "wiki")
 
 
 def of_data_source(world: World, *options: str, identifier: str = DATA_SOURCE_ID) -> Output:
-    """Check a data source whose role is in no stack, without Pulumi."""
+    """Check a data source whose role is outside any stack, without Pulumi."""
     world.patch.setenv("PATH", "")
     world.patch.setenv("AWS_DEFAULT_REGION", REGION)
     return world.run("check", "--application", APPLICATION_ID, "--data-source-id", identifier, *options)
@@ -58,7 +58,7 @@ def test_access_in_excess_is_a_note_and_stops_nothing(world: World):
     assert said.out.endswith("\n22 ok, 0 problems, 0 skipped, 2 notes\n")
 
 
-def test_what_could_not_be_read_is_printed_and_what_does_not_apply_is_counted(world: World):
+def test_unread_answers_are_printed_and_inapplicable_ones_are_counted(world: World):
     world.delete_role()
     world.reject("kms:GetKeyPolicy", status=400, code="AccessDeniedException")
     said = world.check(verbose=False)
@@ -70,7 +70,7 @@ def test_what_could_not_be_read_is_printed_and_what_does_not_apply_is_counted(wo
 
 
 def use_entries(world: World, arns: dict[str, str]) -> None:
-    """Turn the stack into one of equal entries, whose roles have these ARNs."""
+    """Give the stack equal entries, whose roles have these ARNs."""
     of_entries = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion")
     prefix = next(key for key in SETTINGS if key.endswith("secretId")).removesuffix("secretId")
     own: dict[str, Any] = {key: world.settings[prefix + key] for key in of_entries}
@@ -105,7 +105,7 @@ def test_a_policy_names_a_role_only_after_it_exists(world: World):
         "because a policy cannot name a role that does not exist\n"
     )
     assert later in said.out
-    # The statement is there, without the new role.
+    # The statement exists, but without the new role.
     world.key_policy(allow_key({"AWS": ROLE_ARN}, Sid="AllowsTheConnectorRoles"))
     world.outputs["roleArns"]["tickets"] = world.role(f"{ROLE_NAME}2")
     answer = world.ask("key policy", "--data-source", "tickets")
@@ -126,7 +126,7 @@ def test_a_secret_that_was_created_again_is_one_problem_with_all_steps(world: Wo
     assert steps[1].endswith(" --query configuration > configuration.json")
     assert steps[2] == f'3. in configuration.json, set "secretArn" to {new}'
     assert steps[3].endswith(" --configuration file://configuration.json")
-    # Whoever has already updated the data source is not told to set the old secret again.
+    # A user who has already updated the data source is not told to set the old secret again.
     data_source["configuration"]["secretArn"] = new
     assert len(world.check(only=asked).answers("problem")) == 1
 
@@ -179,7 +179,7 @@ def test_a_policy_that_gives_a_role_without_a_stack_its_access_is_kept(world: Wo
     said = of_data_source(world)
     assert said.code == 0
     assert said.answer("role policy") == (
-        "note     role policy: the role's policies allow more than the rendered policy\n"
+        "note     role policy: the role's policies allow more than the expected policy\n"
         f"           {name}, AllowsAmazonQToDeleteTaggedNI: excess\n"
         "         if unwanted: remove this access, unless another data source needs it\n"
     )
@@ -198,7 +198,7 @@ def test_required_access_under_another_condition_in_a_role_without_a_stack_is_no
         "cannot tell role policy: the role's policies allow required access only under another "
         "condition\n"
         f"           AllowsAmazonQToGetSecret: only if StringEquals aws:ResourceAccount {ACCOUNT}\n"
-        "         find out: see requests allowed, or start a sync\n"
+        '         find out: see "requests allowed", or start a sync\n'
     )
 
 
@@ -213,7 +213,7 @@ def test_a_role_without_a_stack_whose_policies_cannot_be_read_is_not_judged(worl
     )
 
 
-def test_what_a_data_source_without_a_stack_lacks_is_a_problem(world: World):
+def test_a_missing_resource_of_a_data_source_without_a_stack_is_a_problem(world: World):
     world.add_data_source()
     world.delete_secret(SECRET_ARN)
     said = of_data_source(world)
@@ -238,15 +238,15 @@ def test_other_data_sources_that_share_a_role_without_a_stack_are_named_and_not_
     said = of_data_source(world, "--verbose")
     assert said.code == 0
     assert said.answer("data source") == (
-        f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE, and has not synchronized yet\n"
-        f"note     data source: the role is also used by Pages {OTHER_ID}; their needs were not "
+        f"ok       data source {DATA_SOURCE_ID}: Pages is ACTIVE, but has not synced yet\n"
+        f"note     data source: the role is also used by Pages {OTHER_ID}, whose needs were not "
         "compared\n"
     )
-    # The data source of the role is known: that of a role that does not exist is another one.
+    # The role's data source is known: one that names a role that does not exist is a different one.
     other["roleArn"] = f"{ROLE_ARN}-2"
     configuration |= {"type": "AEM", "secretArn": SECRET_ARN}
     said = of_data_source(world, "--verbose")
-    assert said.answer("other data source") == "ok       other data source: the role is in no stack\n"
+    assert said.answer("other data source") == "ok       other data source: no stack owns the role\n"
 
 
 def test_a_bucket_that_a_role_without_a_stack_does_not_read_is_only_a_note(world: World):
@@ -254,7 +254,7 @@ def test_a_bucket_that_a_role_without_a_stack_does_not_read_is_only_a_note(world
     world.add_data_source(configuration=configuration)
     said = of_data_source(world)
     assert said.code == 0
-    assert " names the bucket files, to which the role of " in said.answer("data source")
+    assert " names the bucket files, but the role of " in said.answer("data source")
 
 
 def test_a_data_source_of_another_application_is_not_found(world: World):
@@ -270,8 +270,8 @@ def test_the_region_and_account_of_the_application_s_arn_are_used(world: World):
     of = ("check", "--data-source-id", DATA_SOURCE_ID, "--application")
     assert world.run(*of, APPLICATION_ARN).code == 0
     assert world.run(*of, APPLICATION_ARN.replace(ACCOUNT, OTHER_ACCOUNT)).rejection == (
-        f"check: --application is in account {OTHER_ACCOUNT}, and the credentials are for account "
-        f"{ACCOUNT}: name a profile of that account in AWS_PROFILE"
+        f"check: --application is in account {OTHER_ACCOUNT}, but the credentials are for account "
+        f"{ACCOUNT}: set AWS_PROFILE to a profile for account {OTHER_ACCOUNT}"
     )
 
 

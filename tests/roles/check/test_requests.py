@@ -1,4 +1,4 @@
-"""`roles check` lets IAM simulate the requests of the connector."""
+"""`roles check` has IAM simulate connector requests."""
 
 import json
 from typing import Any
@@ -37,7 +37,7 @@ def test_the_policies_of_the_program_pass_the_simulation(world: World, for_bucke
     world.iam.put_user_policy(UserName="deployer", PolicyName="wide", PolicyDocument=WIDE)
     said = world.check()
     assert said.code == 0
-    assert f"IAM allows all {requests} that the connector makes" in said.answer("requests allowed")
+    assert f"IAM allows all {requests} connector requests" in said.answer("requests allowed")
 
 
 def test_a_boundary_for_the_region_passes_the_simulation(world: World):
@@ -48,7 +48,7 @@ def test_a_boundary_for_the_region_passes_the_simulation(world: World):
 
 
 def passing_policy(role: str) -> str:
-    """Return the policy of a stack for a bucket that is the data source, which passes other roles."""
+    """Return the role policy for a bucket that is the data source, but with other roles to pass."""
     return s3_policy(ROLE_NAME, key=True).replace(f":role/{ROLE_NAME}", f":role/{role}")
 
 
@@ -59,7 +59,7 @@ def test_a_role_that_may_pass_other_roles_is_found(world: World, role: str):
     world.simulate()
     said = world.check(only=["unwanted requests", "role policy"])
     answer = said.answer("unwanted requests")
-    assert answer.startswith("note     unwanted requests: the role may reach")
+    assert answer.startswith("note     unwanted requests: the role can reach")
     assert f":role/QBusiness-DataSource-another: allowed by {OWN}\n" in answer
     assert "AllowsAmazonQToPassCustomerRole: excess\n" in said.answer("role policy")
 
@@ -101,7 +101,7 @@ def test_the_older_ingest_scope_does_not_pass_the_simulation(world: World):
     said = world.check(only=["requests allowed", "role policy"])
     assert said.answer("role policy").startswith("ok ")
     answer = said.answer("requests allowed")
-    assert answer.startswith("problem  requests allowed: IAM denies 2 of the 28 requests")
+    assert answer.startswith("problem  requests allowed: IAM denies 2 of the 28 connector requests")
     assert f"qbusiness:BatchPutDocument on {APPLICATION_ARN}: {NOT_ALLOWED}" in answer
 
 
@@ -135,7 +135,7 @@ def test_the_simulation_finds_a_boundary_and_excess(world: World):
 def test_a_denial_is_reported_with_its_reason(world: World, decision: dict[str, Any], reason: str):
     world.decide_on(SECRET_ARN, **decision)
     answer = world.ask("requests allowed")
-    assert answer.startswith("problem  requests allowed: IAM denies 1 of the 28 requests that the conn")
+    assert answer.startswith("problem  requests allowed: IAM denies 1 of the 28 connector requests")
     assert f"{READ}: {reason}\n" in answer
 
 
@@ -151,5 +151,5 @@ def test_a_denial_for_a_missing_condition_key_is_neither_ok_nor_a_problem(
     said = world.check(only=["requests allowed"])
     assert said.code == 3
     answer = said.answer("requests allowed")
-    assert answer.startswith("cannot tell requests allowed: IAM may deny 1 of the 28 requests")
+    assert answer.startswith("cannot tell requests allowed: IAM may deny 1 of the 28 connector requests")
     assert f"{READ} depends on aws:SourceIp\n" in answer

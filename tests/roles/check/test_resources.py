@@ -26,7 +26,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
 
 
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.text[:60])
-def test_a_problem_of_a_resource_is_printed_with_the_command_that_fixes_it(world: World, broken: Break):
+def test_a_problem_with_a_resource_is_printed_with_the_command_that_fixes_it(
+    world: World, broken: Break
+):
     broken.apply(world)
     said = world.check(only=[broken.question])
     assert said.code == 1
@@ -61,7 +63,9 @@ def test_only_an_alias_that_begins_with_aws_belongs_to_a_key_that_aws_manages(wo
 
 
 @pytest.mark.parametrize("broken", BUCKET_BREAKS, ids=lambda broken: broken.text[:60])
-def test_a_problem_of_the_bucket_is_printed_with_the_command_that_fixes_it(world: World, broken: Break):
+def test_a_problem_with_the_bucket_is_printed_with_the_command_that_fixes_it(
+    world: World, broken: Break
+):
     world.use_bucket()
     broken.apply(world)
     answer = world.ask(broken.question)
@@ -69,7 +73,7 @@ def test_a_problem_of_the_bucket_is_printed_with_the_command_that_fixes_it(world
     assert f"fix: {broken.fix}" in answer
 
 
-def test_a_bucket_of_another_account_than_the_policy_names_is_a_problem(world: World):
+def test_a_bucket_in_an_account_other_than_the_one_in_the_policy_is_a_problem(world: World):
     world.use_bucket()
     world.server.bucket_owner = OTHER_ACCOUNT
     answer = world.ask("bucket")
@@ -93,17 +97,17 @@ def test_a_bucket_that_only_its_owner_can_see_is_not_called_fine(world: World):
     ):
         assert said.answer(question) == (
             f"cannot tell {question}: only account {OTHER_ACCOUNT}, which owns the bucket, can see "
-            f"this\n         find out: in its policy, allow {asked} to {USER_ARN}, which asks\n"
+            f"this\n         find out: in its policy, grant {asked} to {USER_ARN}, the caller\n"
         )
     assert said.answer("bucket policy").startswith(
         f"cannot tell bucket policy: only account {OTHER_ACCOUNT}, which owns the bucket, can read its "
-        f"policy: it must allow s3:GetObject, s3:ListBucket to {ROLE_ARN}\n"
+        f"policy: it must grant s3:GetObject, s3:ListBucket to {ROLE_ARN}\n"
     )
     assert "s3:GetBucketPolicy" not in world.server.calls
     assert "not every question" not in said.err
 
 
-def test_another_region_than_that_of_the_application_is_a_problem(world: World):
+def test_a_region_other_than_the_application_s_is_a_problem(world: World):
     world.settings["aws:region"] = "us-west-2"
     world.server.answers["sts:GetCallerIdentity"] = {"Account": ACCOUNT, "Arn": USER_ARN}
     world.reject("qbusiness:GetApplication", status=404, code="ResourceNotFoundException")
@@ -121,7 +125,7 @@ WITH_S3_KEYS: Final = (
 
 
 def use_files(world: World, key: str = "", **settings: str) -> None:
-    """Turn the stack into one for a data source with files in a bucket."""
+    """Change the stack to one for a data source with files in a bucket."""
     world.set(connector="sharepoint-server-subscription", bucketName="documents", **settings)
     world.bucket(key)
 
@@ -133,7 +137,7 @@ def test_files_under_a_customer_managed_key_are_a_problem(world: World, owner: s
     key = KEY_ARN.replace(ACCOUNT, owner)
     assert world.ask("encryption") == (
         f"ok       encryption: the secret is encrypted with {KEY_ARN}\n"
-        f"problem  encryption: bucket documents is encrypted with {key}, and "
+        f"problem  encryption: bucket documents is encrypted with {key}, but "
         f"no setting lets the role decrypt files\n         fix: {WITH_S3_KEYS}\n"
     )
 
@@ -169,7 +173,7 @@ def test_a_bucket_of_another_account_under_its_aws_managed_key_is_a_problem(
 def test_a_bucket_whose_location_is_eu_is_in_ireland(world: World):
     world.use_bucket()
     world.server.answers["s3:GetBucketLocation"] = {"LocationConstraint": "EU"}
-    assert f"bucket documents is in eu-west-1, and the index in {REGION}" in world.ask("bucket")
+    assert f"bucket documents is in eu-west-1, but the index is in {REGION}" in world.ask("bucket")
 
 
 def test_a_secret_id_without_the_suffix_is_a_problem(world: World):
@@ -178,14 +182,14 @@ def test_a_secret_id_without_the_suffix_is_a_problem(world: World):
     world.describe_secret(ARN=f"{secret_arn}-twOEVA")
     said = world.ask("secret")
     assert said == (
-        f"problem  secret: there is no secret {secret_arn}, but {secret_arn}-twOEVA: secretId is "
-        "without the hyphen and six characters that Secrets Manager added to the name\n"
+        f"problem  secret: there is no secret {secret_arn}, but there is {secret_arn}-twOEVA: secretId "
+        "lacks the hyphen and six characters that Secrets Manager added to the name\n"
         f"         fix: {set_up('secretId', f'{secret_arn}-twOEVA')}\n"
     )
 
 
 def keep_version_under(world: World, *keys: str, secret_arn: str = SECRET_ARN) -> None:
-    """Let the current version of the secret be encrypted with keys, and an earlier one with another."""
+    """Encrypt the secret's current version with `keys`, and an earlier version with another key."""
     versions = [
         {"VersionId": "a" * 32, "VersionStages": ["AWSPREVIOUS"], "KmsKeyIds": [OTHER_KEY_ARN]},
         {"VersionId": "b" * 32, "VersionStages": ["AWSCURRENT"], "KmsKeyIds": [*keys]},

@@ -1,4 +1,4 @@
-"""`roles check` shows nothing of a secret setting."""
+"""`roles check` shows no part of a secret setting."""
 
 from collections.abc import Callable
 from typing import Final
@@ -41,16 +41,16 @@ def test_the_values_of_secret_settings_are_not_shown(world: World):
         assert value not in said.out + said.err
     arn = f"arn:aws:secretsmanager:{examples.REGION}:{examples.ACCOUNT}:secret:[secret]"
     answer = said.answer("secret")
-    assert f"there is no secret {arn}, but {arn}: it was created again" in answer
+    assert f"there is no secret {arn}, but there is {arn}: the secret was recreated" in answer
     assert "fix: 1. pulumi config set --stack dev --secret -- secretId SECRET_ARN && pulumi up" in answer
-    assert "subnets: [secret] is in use1-az6, and Amazon Q Business supports use1-az1" in said.out
+    assert "subnets: [secret] is in use1-az6, but Amazon Q Business supports only use1-az1" in said.out
 
 
 BOUNDARY_NAME: Final = "confidential-boundary"
 
 
 def make_all_secret(world: World) -> list[str]:
-    """Make every setting secret, as ARNs where that is possible; return the values to be hidden."""
+    """Make every setting secret, as an ARN where possible; return the values to hide."""
     world.bound(WIDE, BOUNDARY_NAME)
     subnets = [
         f"arn:aws:ec2:{examples.REGION}:{examples.ACCOUNT}:subnet/{it}"
@@ -98,7 +98,7 @@ def assert_hidden(hidden: list[str], said: Output) -> None:
 
 
 @pytest.mark.parametrize("broken", [*BREAKS, *BUCKET_BREAKS], ids=lambda broken: broken.text[:60])
-def test_nothing_of_a_secret_setting_is_shown_whatever_is_wrong(world: World, broken: Break):
+def test_no_part_of_a_secret_setting_is_shown_whatever_is_wrong(world: World, broken: Break):
     if broken in BUCKET_BREAKS:
         world.use_bucket()
     hidden = [*make_all_secret(world), "bucket nothing"]
@@ -164,7 +164,7 @@ MORE_BREAKS: list[Callable[[World], object]] = [
 
 
 @pytest.mark.parametrize("apply", MORE_BREAKS)
-def test_nothing_of_a_secret_setting_is_shown_when_the_role_or_aws_is_wrong(
+def test_no_part_of_a_secret_setting_is_shown_when_the_role_or_aws_is_wrong(
     world: World, apply: Callable[[World], object]
 ):
     hidden = make_all_secret(world)

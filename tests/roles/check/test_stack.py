@@ -36,8 +36,8 @@ def test_every_command_names_the_stack_as_it_was_given(world: World, name: str):
 def test_a_stack_of_another_project_is_one_line(world: World):
     line = world.check("--stack", "acme/website/dev").rejection
     assert line == (
-        "check: stack acme/website/dev belongs to another project, website; Pulumi.yaml in this "
-        f"directory is that of {PROJECT_NAME}: run the command in the directory of that project, or "
+        "check: stack acme/website/dev belongs to another project, website, but Pulumi.yaml in this "
+        f"directory is for {PROJECT_NAME}: run the command in that project's directory, or "
         "name a stack of this one; `pulumi stack ls` lists them"
     )
     world.settings = {"aws:region": REGION, "website:domain": "example.com"}
@@ -51,7 +51,7 @@ def test_a_stack_of_another_project_is_one_line(world: World):
 
 def test_outside_a_project_there_is_one_line(world: World):
     world.path("Pulumi.yaml").unlink()
-    assert "go to the project's directory" in world.check().err
+    assert "change to the project's directory" in world.check().err
 
 
 def test_without_pulumi_there_is_one_line(world: World):
@@ -75,7 +75,7 @@ def test_credentials_of_another_account_are_one_line(world: World, apply: Callab
     assert said.code == 2
     (line,) = said.err.splitlines()
     assert line.startswith(
-        f"check: stack dev is in account {OTHER_ACCOUNT}, and the credentials are for account {ACCOUNT}"
+        f"check: stack dev is in account {OTHER_ACCOUNT}, but the credentials are for account {ACCOUNT}"
     )
     assert world.server.calls == ["sts:GetCallerIdentity"]
 
