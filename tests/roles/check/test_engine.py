@@ -22,7 +22,7 @@ def test_secret_settings_of_a_stack_are_read_through_pulumi_and_not_shown(new_st
     stack.run("config", "set", "--plaintext", "roleName", "confidential-qbusiness-role")
     command = ("venv/bin/python", "-m", "roles", "check", "--stack", stack.name, "--verbose")
     said = stack.execute(*command).stdout
-    assert "secret: arn:aws:secretsmanager:us-east-1:123456789012:secret:[secret] exists, and" in said
+    assert "secret: arn:aws:secretsmanager:us-east-1:123456789012:secret:[secret] exists and" in said
     assert "role policy: is equivalent to the expected policy\n" in said
     assert said.endswith("20 ok, 0 problems, 4 skipped\n")
     assert "role: arn:aws:iam::123456789012:role/[secret]\n" in said
