@@ -80,7 +80,7 @@ _COLORS: Final[Mapping[State, str]] = {
 }
 _LABELS: Final = {State.CANNOT_TELL: "find out: ", State.NOTE: "if unwanted: "}
 _SERIOUS: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.NOTE)
-"""The states of answers that are printed, in this order; SKIPPED only if a call failed."""
+"""The states of answers that are printed, in this order; SKIPPED only if something could not be read."""
 _UNANSWERED: Final = "the sandbox does not support this check: run it on AWS"
 
 
@@ -160,10 +160,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         for key, values in stated_context.items():
             output.show(f"with --context: {key} is {', '.join(values) or 'absent'}")
     every = [answer for found in answers.values() for answer in found]
-    unanswered = any(finding.action for _, finding in every)
-    if unanswered:
+    incomplete = any(finding.action for _, finding in every)
+    if incomplete:
         output("not every question was answered: docs/audit.md contains the whole policy")
-    return _exit_code(_counts(every), unanswered=unanswered)
+    return _exit_code(_counts(every), incomplete=incomplete)
 
 
 def _by_key(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -184,8 +184,8 @@ def _by_key(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 def _check_options(options: argparse.Namespace) -> None:
     """Raise InputError unless the options name either a stack or one data source."""
-    by_id = (options.application, options.data_source_id)
-    if any(by_id) if options.stack else not all(by_id):
+    given = sum(map(bool, (options.application, options.data_source_id)))
+    if given != (0 if options.stack else 2):
         raise InputError("pass either --stack, or --application and --data-source-id")
     if options.data_source is not None and not options.stack:
         raise InputError("--data-source selects an entry of --stack: with --application, omit it")
@@ -326,9 +326,9 @@ def _summary(counts: Mapping[State, int]) -> str:
     return f"{text}, {unclear} cannot tell" if unclear else text
 
 
-def _exit_code(counts: Mapping[State, int], *, unanswered: bool) -> int:
+def _exit_code(counts: Mapping[State, int], *, incomplete: bool) -> int:
     if counts[State.PROBLEM]:
         return PROBLEMS
-    if unanswered:
+    if incomplete:
         return COULD_NOT_LOOK
     return CANNOT_TELL if counts[State.CANNOT_TELL] else FINE

@@ -32,8 +32,9 @@ _ABOUT_THE_ROLE: Final = (
     ),
 )
 """Patterns for sync errors, and their explanations; the most specific first."""
-_NOTHING, _PART, _CONNECTOR_TOO, _EVERYTHING = range(4)
-"""The part of an entry that a data source has: its secret or bucket, its connector as well, or all."""
+_NOTHING, _LITTLE, _CONNECTOR_TOO, _EVERYTHING = range(4)
+"""How well a data source fits an entry: not at all; by its secret, its bucket, or only its connector; by
+the secret or bucket and the connector; in every setting."""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _WAIT: Final = "wait until it is ACTIVE"
 _NOT_ACTIVE: Final[Mapping[str, str]] = {
@@ -215,7 +216,7 @@ def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, st
     if not (entry.secret_arn or bucket):
         # Only the connector identifies the data source, which may be anyone's.
         name = entry.settings.connector.name
-        return (_PART if matches and not entry.data_sources else _NOTHING), f"has the connector {name}"
+        return (_LITTLE if matches and not entry.data_sources else _NOTHING), f"has the connector {name}"
     if matches:
         return _EVERYTHING, "matches the settings"
     if entry.secret_arn and _is_named(entry.secret_arn, uses.secret_id, entry.account_id):
@@ -225,7 +226,7 @@ def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, st
     else:
         return _NOTHING, ""
     same_connector = uses.type.upper() in entry.settings.connector.types.split()
-    return (_CONNECTOR_TOO if same_connector else _PART), f"has the stack's {shared}"
+    return (_CONNECTOR_TOO if same_connector else _LITTLE), f"has the stack's {shared}"
 
 
 def _is_named(arn: str, secret_id: str | None, account_id: str) -> bool:

@@ -33,9 +33,9 @@ _ABSENT: Final = (
 )
 """Keys that are absent from requests by a role that a service assumes. Availability of each key:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
-_ABSENT_WITH_SERVICE_ROLE: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
+_ABSENT_FROM_DIRECT_CALL: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
 """Keys that are present only if a service calls with its caller's credentials (same page)."""
-_ABSENT_FOR_KEY: Final = (
+_ABSENT_FROM_DECRYPTION: Final = (
     # Forward access sessions do not pass on the caller's VPC endpoint:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html
     "aws:sourcevpc",
@@ -104,7 +104,10 @@ def _with(request: Request, more: Context) -> Request:
 
 
 def for_now(*found: Decision) -> str:
-    """Return the text to add to an answer that holds now, but may not hold later."""
+    """Return the text to add to an answer that holds now, but may not hold later.
+
+    A decision that is certain has no unknown keys except those that depend on the time.
+    """
     keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
     return f", at this time: depends on {', '.join(keys)}" if keys else ""
 
@@ -127,16 +130,16 @@ def _request(subject: Subject, group: RequestGroup, action: str) -> Request:
     role = subject.find_role()
     unnamed = f"arn:{subject.partition}:iam::{subject.account_id}:role/"
     principal = RolePrincipal(role.arn, role.id) if role else RolePrincipal(unnamed, "")
-    known = {**_of_principal(subject), **_of_request(subject, group, action)}
-    complete = _complete(subject, group)
+    values = {**_of_principal(subject), **_of_request(subject, group, action)}
+    known = Context(values, _complete(subject, group))
     # The user states a key for all requests. Certain values of this request take precedence.
-    partly_known = {key for key, texts in known.items() if any(text.example for text in texts)}
     stated = {
         key: values
         for key, values in subject.stated_context.items()
-        if key in partly_known or not (key in known or key.startswith(complete))
+        if (texts := known.get(key)) is None or any(text.example for text in texts)
     }
-    return Request(action, group.resource, Context({**known, **stated}, complete), principal)
+    context = known._replace(values={**values, **stated})
+    return Request(action, group.resource, context, principal)
 
 
 def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
@@ -171,7 +174,7 @@ def _of_request(subject: Subject, group: RequestGroup, action: str) -> dict[str,
     if service == "kms":
         values["kms:calleraccount"] = subject.account_id
     known: dict[str, tuple[Text, ...]] = dict.fromkeys(
-        _ABSENT_FOR_KEY if via_service else _ABSENT_WITH_SERVICE_ROLE, ()
+        _ABSENT_FROM_DECRYPTION if via_service else _ABSENT_FROM_DIRECT_CALL, ()
     )
     known |= {key: (Text(value),) for key, value in values.items()}
     if _is_of_secret(group):

@@ -82,7 +82,7 @@ def role_policy(subject: Subject) -> Finding:
 def _all_policies(subject: Subject) -> Finding:
     """Ask whether the role's policies together give the access in the expected policy.
 
-    They may deny other requests, or deny under a condition: `requests_allowed` asks IAM.
+    `requests_allowed` asks IAM whether they deny a request that the expected policy allows.
     """
     role = subject.role
     if not role.complete:
@@ -207,13 +207,13 @@ def requests_allowed(subject: Subject) -> Finding:
     simulations = read_each(simulate, requests, subject.notes, "simulations")
     results = [result for simulation in simulations for result in simulation]
     expected = statements(POLICY_NAME, subject.policies.role_policy)
-    known = {condition.key.lower() for statement in expected for condition in statement.conditions}
+    ours = {condition.key.lower() for statement in expected for condition in statement.conditions}
     denied: list[str] = []
     depending: list[str] = []
     for result in results:
         if result["EvalDecision"] == "allowed":
             continue
-        if keys := _missing_keys(result, known):
+        if keys := _missing_keys(result, ours):
             depending.append(f"{_named(result)} depends on {', '.join(keys)}")
         else:
             denied.append(f"{_named(result)}: {_reason(subject, result)}")
@@ -234,8 +234,8 @@ def requests_allowed(subject: Subject) -> Finding:
     return ok(f"IAM allows all {len(results)} connector requests")
 
 
-def _missing_keys(result: Reply, known: Collection[str] = ()) -> list[str]:
-    """Return the condition keys, except known ones, whose absence may have made IAM deny a request.
+def _missing_keys(result: Reply, ours: Collection[str] = ()) -> list[str]:
+    """Return the condition keys whose absence may have made IAM deny a request, except `ours`.
 
     IAM names the keys in all of a principal's statements, even statements about other requests, but no
     keys in service control policies: https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
@@ -244,7 +244,7 @@ def _missing_keys(result: Reply, known: Collection[str] = ()) -> list[str]:
         return []
     found = [result, *result.get("ResourceSpecificResults", ())]
     keys = dict.fromkeys(key for each in found for key in each.get("MissingContextValues", ()))
-    return [key for key in keys if key.lower() not in known]
+    return [key for key in keys if key.lower() not in ours]
 
 
 def _is_denied_by_organization(result: Mapping[str, Any]) -> bool:

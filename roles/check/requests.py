@@ -23,7 +23,7 @@ class RequestGroup(NamedTuple):
     actions: list[str]
     resource: Text
     context: Mapping[str, str | Text | list[str]]
-    """The condition keys of the actions, without global keys."""
+    """The condition keys of these requests alone, without the role's."""
 
 
 def connector_requests(subject: Subject) -> list[RequestGroup]:

@@ -41,8 +41,8 @@ _ROLE_POLICY: Final = Statement(
     conditions=(),
     variables=False,
 )
-"""Within an account, the role policy is enough to allow a request that no resource policy denies, unless
-the request uses a key."""
+"""Stands for the role policy, which within an account allows each request that no policy denies. Only a
+key's policy must also allow the request itself."""
 
 
 class _Policy(NamedTuple):
@@ -151,7 +151,7 @@ def bucket_policy(subject: Subject) -> Finding:
 
 
 def _left_to(subject: Subject, owner: str, kind: str, prefix: str) -> Finding:
-    """Return the answer about a policy that only the resource's account can read."""
+    """Leave a policy to the account that alone can read it, with the actions that it must allow."""
     actions = dict.fromkeys(name for each in _requests(subject, prefix) for name in each.actions)
     return cannot_tell(
         f"only account {owner}, which owns the {kind}, can read its policy: it must grant "

@@ -169,7 +169,7 @@ def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Fin
         return answer
     # Every role can use the key that AWS manages in its account.
     usable = {wanted, None} if is_own else {wanted}
-    if any(_managed_key(subject, key) in usable for key in current):
+    if any(_own_key(subject, key) in usable for key in current):
         return answer
     return problem(
         f"the current version of the secret is still encrypted with {', '.join(current)}",
@@ -191,7 +191,7 @@ def _keys_of_current_version(subject: Subject, arn: str) -> list[str]:
     ]
 
 
-def _managed_key(subject: Subject, key: str) -> str | None:
+def _own_key(subject: Subject, key: str) -> str | None:
     """Return the ARN of a key by its ARN or alias, even if it was deleted; None if AWS manages it."""
     try:
         return subject.account.customer_managed_key(key)

@@ -551,7 +551,7 @@ FAULTS: Final = (
     Fault(
         "check does not see an earlier key of the secret's version",
         "roles/check/resources.py",
-        "if any(_managed_key(subject, key) in usable for key in current):",
+        "if any(_own_key(subject, key) in usable for key in current):",
         "if current:",
         "tests/roles/check/test_resources.py::test_a_current_version_under_an_earlier_key_is_a_problem",
     ),
