@@ -31,7 +31,7 @@ class Command(NamedTuple):
     """Called before each run, but not measured."""
 
     def run(self) -> Run:
-        """Run the command once; raises RuntimeError with its output if it fails."""
+        """Run the command once; raise RuntimeError with its output if it fails."""
         if self.before:
             self.before()
         begin = time.monotonic()

@@ -1,7 +1,7 @@
 """Read one AWS account and Region.
 
-This module makes all calls to AWS. They only read: `roles/actions.py` lists them by verb. AWS errors are
-botocore exceptions, which `roles/errors.py` explains.
+This module makes all calls to AWS. They only read: `roles/actions.py` lists them by command. AWS errors
+are botocore exceptions, which `roles/errors.py` explains.
 """
 
 import functools
@@ -163,7 +163,7 @@ def _once(
 
 
 class Account:
-    """The account and Region of the credentials, read-only."""
+    """Read-only access to the account in one Region."""
 
     def __init__(self, region: str | None, notes: Notes) -> None:
         """Use a Region; None means the one in the environment or profile."""
@@ -190,7 +190,7 @@ class Account:
     # Amazon Q Business.
 
     def applications(self) -> dict[str, str]:
-        """Return the names of all applications by ID; raises InputError if there is none."""
+        """Return the names of all applications by ID; raise InputError if there are none."""
         found = self._list("qbusiness", "list_applications", "applications")
         if not found:
             raise InputError(

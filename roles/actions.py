@@ -1,4 +1,4 @@
-"""List the IAM actions that each verb needs; all of them only read.
+"""List the IAM actions that each command needs; all are read-only.
 
 The pages in docs/ contain the same lists as policies.
 """

@@ -4,7 +4,7 @@ python -m roles adopt --stack STACK    prepare the import of a data source's rol
 python -m roles audit                  compare the role of every data source with the program's
 python -m roles check --stack STACK    ask AWS whether a sync with a stack's role will work
 
-Every verb only reads from AWS. The exit code is 0 if all is well, 1 if there are problems, 2 if
+Every command only reads from AWS. The exit code is 0 if all is well, 1 if there are problems, 2 if
 something could not be read, 3 if `audit` or `check` cannot tell, and 130 after an interruption.
 """
 
@@ -33,7 +33,7 @@ _INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None, program: str = "python -m roles") -> int:
-    """Run a verb and return the exit code; `program` is the start of the command."""
+    """Run a command and return the exit code; `program` is the start of the command."""
     options = _parser(program).parse_args(arguments)
     output = Output(options.verb, draws=not options.json)
     details: Mapping[str, object] = {}

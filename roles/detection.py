@@ -110,7 +110,7 @@ def connectors_of(kind: str) -> list[Connector]:
 
 
 def connector_named(name: str) -> Connector:
-    """Return the connector with a name; raises ValueError that suggests similar names."""
+    """Return the connector with a name; raise ValueError that suggests similar names."""
     if name not in CONNECTORS:
         near = get_close_matches(name, CONNECTORS, 3) or [*CONNECTORS]
         raise ValueError(f"{name!r} is not a connector: expected one of {', '.join(near)}")

@@ -28,7 +28,7 @@ from roles.actions import action
 FINE: Final = 0
 PROBLEMS: Final = 1
 COULD_NOT_LOOK: Final = 2
-"""Exit codes of every verb."""
+"""Exit codes of every command."""
 CANNOT_TELL: Final = 3
 """Exit code of `audit` and `check` without a problem, if an answer depends on something unknown."""
 

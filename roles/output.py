@@ -1,4 +1,4 @@
-"""Write a verb's result to standard output, and its notes to standard error.
+"""Write a command's result to standard output, and its notes to standard error.
 
 All characters except printable ASCII are escaped, so that no name from AWS can imitate a line or control
 the terminal. On a terminal, rich fits tables and texts to the width. Nothing is read as markup, and
@@ -68,13 +68,13 @@ Part = str | Line | Table
 
 
 class Notes:
-    """The notes of a verb, which each begin with the verb.
+    """The notes of a command, each of which begins with its name.
 
     A closed standard error does not stop the command. Threads can write notes too.
     """
 
     def __init__(self, verb: str, *, draws: bool = True) -> None:
-        """Store the verb, and whether to draw a bar on a terminal."""
+        """Store the command's name, and whether to draw a bar on a terminal."""
         self.verb = verb
         self._draws = draws
         self._in_line = False
@@ -125,7 +125,7 @@ class Remarks(Notes):
     """The warnings about one data source, which are shown with it."""
 
     def __init__(self, verb: str) -> None:
-        """Store the verb."""
+        """Store the command's name."""
         super().__init__(verb)
         self.texts: list[str] = []
 
@@ -135,10 +135,10 @@ class Remarks(Notes):
 
 
 class Output(Notes):
-    """The output of a verb: the lines of its result or one JSON document, and notes."""
+    """The output of a command: the lines of its result or one JSON document, and notes."""
 
     def __init__(self, verb: str, *, draws: bool = True) -> None:
-        """Store the verb, and whether to draw a bar on a terminal."""
+        """Store the command's name, and whether to draw a bar on a terminal."""
         super().__init__(verb, draws=draws)
         self._has_document = False
 
@@ -168,7 +168,7 @@ class Output(Notes):
         return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
     def ask(self, question: str, *choices: str) -> str:
-        """Show choices and a question, and return the answer; raises EOFError at the end of input."""
+        """Show choices and a question, and return the answer; raise EOFError at the end of input."""
         for choice in choices:
             self._write(f"{escape(choice)}\n")
         self._write(escape(question))

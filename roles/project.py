@@ -16,7 +16,7 @@ _STACK_NAME: Final = re.compile(r"(?:[A-Za-z0-9_-]+/(?:[A-Za-z0-9_.-]+/)?)?[A-Za
 
 
 def run_pulumi(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a Pulumi command that only reads; raises FileNotFoundError if Pulumi is not installed."""
+    """Run a Pulumi command that only reads; raise FileNotFoundError if Pulumi is not installed."""
     return subprocess.run(
         ["pulumi", *arguments, "--non-interactive"],
         stdin=subprocess.DEVNULL,
@@ -27,7 +27,7 @@ def run_pulumi(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def project_name() -> str:
-    """Return the name of the project in this directory; raises InputError if there is none."""
+    """Return the name of the project in this directory; raise InputError if there is none."""
     name = read_mapping(Path(_PROJECT_FILE)).get("name")
     if not isinstance(name, str):
         raise InputError(

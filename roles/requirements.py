@@ -77,7 +77,7 @@ class Requirements(NamedTuple):
         return {name: value for name, value in settings.items() if value}
 
     def render(self, **options: object) -> ValidationResult:
-        """Return the policies that the program would write; raises SettingsError for invalid settings.
+        """Return the policies that the program would write; raise SettingsError for invalid settings.
 
         `options` are settings that the data source does not determine, such as `ingest_scope`.
         """
@@ -196,7 +196,7 @@ def _unread(error: ClientError | OddAnswerError) -> Finding:
 
 
 def _deletion(secret: Reply | None) -> Iterator[Finding]:
-    """Return the fault of a secret that is scheduled for deletion, and keeps its ARN until then."""
+    """Report a secret that is scheduled for deletion; it keeps its ARN until then."""
     if secret and "DeletedDate" in secret:
         restore = aws_command("secretsmanager restore-secret", secret_id=secret["ARN"])
         text = f"the secret {secret['ARN']} is scheduled for deletion: run `{restore}`"

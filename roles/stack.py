@@ -211,7 +211,7 @@ def check_account(settings: RoleSettings, account_id: str) -> None:
 
 
 def render(settings: RoleSettings, credentials: Location) -> Policies:
-    """Return the policies that the program would write; raises SettingsError for invalid settings."""
+    """Return the policies that the program would write; raise SettingsError for invalid settings."""
     result = validate(settings.component, settings.args, credentials)
     result = result.of_role(settings.role_name)
     assert result.trust_policy is not None  # noqa: S101 every setting is known

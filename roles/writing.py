@@ -21,7 +21,7 @@ def check_writable(*paths: Path) -> None:
 
 
 def write(contents: Mapping[Path, str]) -> None:
-    """Write all files, or none; raises InputError if one cannot be written.
+    """Write all files, or none; raise InputError if one cannot be written.
 
     A symbolic link stays, and its target is replaced. A file keeps its permissions, and, if the system
     allows it, its owner.

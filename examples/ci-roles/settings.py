@@ -130,7 +130,7 @@ def _quote(value: object) -> str:
 
 
 def read(partition: str, account: str) -> Settings:
-    """Return the settings for an account; raises pulumi.RunError with every problem."""
+    """Return the settings for an account; raise pulumi.RunError with every problem."""
     config, problems = pulumi.Config(), _Problems()
     texts = {name: config.get(name) or "" for name in TEXTS}
     environments = config.require_object("environments")

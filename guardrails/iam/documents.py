@@ -101,7 +101,7 @@ def _read_text(text: str, kind: Kind, policy: str) -> Document:
 
 
 def parse(text: str) -> Any:
-    """Parse a document's JSON; raises MalformedError, even if an object just has a duplicate key."""
+    """Parse a document's JSON; raise MalformedError, even if an object just has a duplicate key."""
     try:
         return json.loads(text, object_pairs_hook=_members_once)
     except (RecursionError, ValueError):

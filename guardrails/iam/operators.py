@@ -101,7 +101,7 @@ def _compare_parsed(
 
 
 def _date(text: str) -> datetime:
-    """Parse a date, or the number of seconds since 1970; raises ValueError for an ambiguous number."""
+    """Parse a date, or the number of seconds since 1970; raise ValueError for an ambiguous number."""
     if re.fullmatch(r"\d{9,}(?:\.\d+)?", text, re.ASCII):
         return datetime.fromtimestamp(float(text), UTC)
     if not _DATE.fullmatch(text):

@@ -34,7 +34,7 @@ HELP: Final = "write the stack configuration and import file for the role of a d
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this verb."""
+    """Add this command's options."""
     parser.add_argument(
         "--stack", type=stack_name, required=True, help="the stack that will own the role"
     )
@@ -174,7 +174,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _one(account: Account, options: argparse.Namespace, output: Output) -> Entry:
-    """Plan the import of the role of one data source; raises InputError with every reason against it."""
+    """Plan the import of the role of one data source; raise InputError with every reason against it."""
     try:
         everything = [*account.data_sources()]
     except ClientError as error:

@@ -52,7 +52,7 @@ def plan(
     *,
     replace: bool,
 ) -> Entry:
-    """Read a data source and its role; raises InputError or SettingsError with reasons against it."""
+    """Read a data source and its role; raise InputError or SettingsError with reasons against it."""
     requirements, findings = read_requirements(account, source, connector)
     for note in findings:
         if note.state is State.NOTE:

@@ -148,7 +148,7 @@ class Existing(NamedTuple):
 
 
 def read(stack: str, project: str) -> Existing:
-    """Read the file of a stack; raises InputError if its `dataSources` cannot be read."""
+    """Read the file of a stack; raise InputError if its `dataSources` cannot be read."""
     config = files.stack_config(stack)
     top = {str(key).removeprefix(f"{project}:"): value for key, value in config.items()}
     protect = {PROTECT: top[PROTECT]} if PROTECT in top else {}

@@ -15,7 +15,7 @@ from roles.reading import read_each
 
 
 def without_excluded(sources: Sequence[DataSource], options: argparse.Namespace) -> list[DataSource]:
-    """Return the data sources without the excluded ones; raises InputError for unknown IDs."""
+    """Return the data sources without the excluded ones; raise InputError for unknown IDs."""
     if unknown := {*options.exclude, *options.take} - {source.id for source in sources}:
         raise InputError(
             f"there is no data source {min(unknown)}: check --exclude, --take, and --application"
@@ -81,7 +81,7 @@ def warn_of_others(account: Account, role: Role, others: Sequence[DataSource], n
 def of_one_application(
     sources: Sequence[DataSource], options: argparse.Namespace
 ) -> Sequence[DataSource]:
-    """Return the selected data sources; raises InputError for several applications."""
+    """Return the selected data sources; raise InputError for several applications."""
     if options.application:
         sources = [source for source in sources if source.application_id == options.application]
     applications = {source.application_id: source.application_name for source in sources}
@@ -97,7 +97,7 @@ def of_one_application(
 def of_connectors(
     account: Account, sources: Sequence[DataSource], connectors: Sequence[Connector]
 ) -> Sequence[DataSource]:
-    """Return the data sources of the selected connectors; raises InputError if there are none."""
+    """Return the data sources of the selected connectors; raise InputError if there are none."""
 
     def is_selected(source: DataSource) -> bool:
         try:

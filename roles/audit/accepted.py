@@ -85,7 +85,7 @@ def acceptance_for(role_arn: str, verdict: Verdict) -> Acceptance:
 
 
 def read_acceptances(path: Path) -> list[Acceptance]:
-    """Read the acceptances in a file; raises InputError that lists all errors."""
+    """Read the acceptances in a file; raise InputError that lists all errors."""
     try:
         # Load only strings, so that an invalid date is an error of its entry.
         given = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506

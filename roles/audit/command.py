@@ -22,7 +22,7 @@ HELP: Final = "compare the role of every data source with the one that the progr
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this verb."""
+    """Add this command's options."""
     parser.add_argument(
         "--region",
         action="append",

@@ -1,4 +1,4 @@
-"""Order findings by danger: access for others, missing access, access in excess."""
+"""Order findings by severity: access for others, missing access, excess access."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -16,7 +16,7 @@ LABELS: Final[Mapping[str, str]] = {
     "denies": "denying",
     "shared": "shared",
 }
-"""The kinds of findings in the order of danger, and their names in the result."""
+"""The kinds of findings in order of severity, and their names in the result."""
 _POWERS: Final[Mapping[str, tuple[str, str]]] = {
     "iam:PutRolePolicy": ("role", "administrator access"),
     "iam:AttachRolePolicy": ("role", "administrator access"),
@@ -32,7 +32,7 @@ def kind_of(verdict: Verdict) -> str:
 
 
 def rank(verdict: Verdict) -> int:
-    """Return the position of a finding in the order of danger."""
+    """Return the position of a finding in order of severity."""
     return [*LABELS].index(kind_of(verdict))
 
 

@@ -37,7 +37,7 @@ from roles.stack import Stack
 
 
 class Outcome(StrEnum):
-    """How a role compares, for one data source or for all that use it, in the order of danger."""
+    """How a role compares, for one data source or for all that use it, by severity."""
 
     DANGEROUS = "dangerous"
     """Others have access, or the role has administrator access."""
@@ -57,7 +57,7 @@ class Outcome(StrEnum):
 
     @property
     def rank(self) -> int:
-        """The position in the order of danger."""
+        """The position in order of severity."""
         return [*Outcome].index(self)
 
 
@@ -85,7 +85,7 @@ class RoleResult(NamedTuple):
     last_used: str = ""
     """The day, or `none` for the last 400 days; empty if the role was not read."""
     differences: tuple[Verdict, ...] = ()
-    """The statements that make the role different, in the order of danger."""
+    """The statements that make the role different, by severity."""
     accepted: tuple[tuple[Verdict, Acceptance], ...] = ()
     """Other such statements, each with its acceptance."""
     remarks: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class RoleResult(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """The results for an account, in the order of danger."""
+    """The results for an account, by severity."""
 
     account: str
     regions: tuple[str, ...]

@@ -85,7 +85,7 @@ _UNANSWERED: Final = "the sandbox does not support this check: run it on AWS"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this verb."""
+    """Add this command's options."""
     parser.add_argument("--stack", type=stack_name, help="the stack that owns the role")
     parser.add_argument(
         "--data-source",
@@ -114,7 +114,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _context(text: str) -> tuple[str, str]:
-    """Return a condition key and its value; raises argparse's error for other text."""
+    """Return a condition key and its value; raise argparse's error for other text."""
     key, separator, value = text.partition("=")
     # The key of a tag may contain spaces.
     if not separator or not re.fullmatch(r"[A-Za-z0-9-]+:\S(?:.*\S)?", key):

@@ -220,7 +220,7 @@ def requests_allowed(subject: Subject) -> Finding:
     if denied:
         return problem(
             f"IAM denies {len(denied)} of the {len(results)} connector requests",
-            "fix the other problems first; your organization manages service control policies",
+            "fix the causes above; only your organization can change service control policies",
             *denied,
         )
     if depending:
@@ -333,7 +333,7 @@ def passing(subject: Subject) -> Finding:
     if principal is None:
         return skipped(f"IAM does not simulate {subject.caller.text}")
     if principal.endswith(":root"):
-        return ok("the root user of the account is allowed everything")
+        return ok("no IAM policy limits the account's root user")
     (result,) = _simulate(subject, principal, pass_request(arn))
     if result["EvalDecision"] == "allowed":
         return ok(f"{principal} may pass the role to {SERVICE}")

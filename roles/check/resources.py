@@ -288,7 +288,7 @@ def key(subject: Subject) -> Finding:
             "Disabled": enable,
             "PendingDeletion": f"{aws_command('kms cancel-key-deletion', key_id=key_id)} && {enable}",
         }
-        return problem(f"{subject.key_arn} is {state}", fix.get(state, "wait until it is Enabled"))
+        return problem(f"{subject.key_arn} is {state}", fix.get(state, "get it to state Enabled"))
     spec = found.get("KeySpec") or found["CustomerMasterKeySpec"]
     if spec != "SYMMETRIC_DEFAULT" or found.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
         arn = "SYMMETRIC_KEY_ARN"

@@ -48,7 +48,7 @@ def partition(region: str) -> tuple[str, str]:
 
 
 def client(service: str, region: str) -> Any:
-    """Return the thread-safe client for a service; raises ProviderError outside the sandbox."""
+    """Return the thread-safe client for a service; raise ProviderError outside the sandbox."""
     with _LOCK:
         return _client(service, region)
 
@@ -66,7 +66,7 @@ def _client(service: str, region: str) -> Any:
 
 
 def call(operation: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call AWS; raises ProviderError for an error, or if there is no response."""
+    """Call AWS; raise ProviderError for an error, or if there is no response."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -164,7 +164,7 @@ class DataSource:
 
 
 def _parameters(identifier: str) -> dict[str, str]:
-    """Return the parts of an ID as a call's parameters; raises ProviderError for a malformed ID."""
+    """Return the parts of an ID as a call's parameters; raise ProviderError for a malformed ID."""
     parts = identifier.split("|")
     if len(parts) != len(_IDENTIFIER):
         raise ProviderError(

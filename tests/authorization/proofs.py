@@ -149,7 +149,7 @@ def _single(statement: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _fixed(
     statement: Mapping[str, Any], request: Request, *, guess: bool
 ) -> list[tuple[Formula, Formula]]:
-    """Return the action's and resource's values in a statement; `guess` replaces patterns."""
+    """Return a statement's action and resource values; `guess` fills in each `*`."""
     patterns = ((request.action, statement["Action"].lower()), (request.resource, statement["Resource"]))
     return [
         (variable, _text(pattern.replace("*", "unlisted")))

@@ -239,7 +239,7 @@ def test_another_namespace_is_named_in_messages_and_commands(monkeypatch: pytest
     assert "pulumi config set --stack test --plaintext -- search:indexId " in text
 
 
-def test_another_namespace_is_named_in_the_rejections_of_a_connector(monkeypatch: pytest.MonkeyPatch):
+def test_another_namespace_is_named_if_a_connector_rejects_a_setting(monkeypatch: pytest.MonkeyPatch):
     text = message(monkeypatch, {**S3_SETTINGS, "secretId": SECRET_ID}, namespace="search")
     assert "  search:secretId: is not supported by the connector s3-v2 (see https://docs.aws" in text
     assert "    expected: no search:secretId, or another search:connector\n" in text

@@ -82,7 +82,7 @@ def test_only_a_connector_whose_data_source_is_a_bucket_passes_its_role():
     assert passing == {"s3-v1", "s3-v2"}
 
 
-def test_with_other_values_the_documents_have_one_of_the_shapes():
+def test_every_combination_has_the_expected_role_policy():
     different = [
         options
         for options in COMBINATIONS

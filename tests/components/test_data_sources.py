@@ -343,7 +343,7 @@ def test_autonaming_that_gives_the_roles_other_names_is_one_warning(monkeypatch:
     assert deploy(monkeypatch, named, **autonaming).warnings == []
 
 
-def test_a_problem_of_common_tags_is_reported_once_and_at_the_top_level(monkeypatch: pytest.MonkeyPatch):
+def test_a_problem_with_common_tags_is_reported_once_at_the_top_level(monkeypatch: pytest.MonkeyPatch):
     members = {"one": {**AEM, "tags": {"Team": "x"}}, "two": {**AEM, "tags": {"Team": "y"}}}
     for common, place in (({"aws:k": "v"}, 'tags["aws:k"]'), ("oops", "tags")):
         for each in (members, {**members, "three": AEM}):

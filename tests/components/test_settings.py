@@ -206,7 +206,7 @@ def test_a_valid_value_is_accepted(name: str, value: object):
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name in REFUSED for value in REFUSED[name]]
 )
-def test_an_invalid_value_is_rejected_once_and_by_its_name(name: str, value: object):
+def test_an_invalid_setting_is_reported_once_by_name(name: str, value: object):
     (problem,) = problems({name: value}) if name != "vpc_configuration" else problems({name: value})[:1]
     assert problem.path[0] == name
     assert problem.message

@@ -33,7 +33,7 @@ pulumi up --stack example
         "problem  encryption: .+, but kmsKeyId is not set\n +fix: .+"
     ),
 }
-"""Commands that break the example, with a pattern of the problem that `check` then prints."""
+"""Commands that break the example, with a pattern for the problem that `check` prints."""
 
 
 @pytest.fixture(scope="module")

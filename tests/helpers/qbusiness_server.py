@@ -95,7 +95,7 @@ class Server:
         self.answers: dict[str, Mapping[str, Any]] = {}
         """Responses to use in place of moto's, by action."""
         self.bucket_owner = ACCOUNT
-        """The account that owns every bucket; moto does not ask for it."""
+        """The account that owns every bucket; moto does not check it."""
         self.decide: Decide = lambda _: {}
         """iam:SimulatePrincipalPolicy's decisions by action; actions that are not listed are allowed."""
         self.pages: dict[str, int] = {}

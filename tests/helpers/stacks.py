@@ -262,7 +262,7 @@ class Aws:
 
 
 def assert_rejected(stack: Stack, aws: Aws, *expected: str) -> Update:
-    """Check that an update fails with these texts and creates nothing."""
+    """Check that an update prints these errors and creates nothing."""
     roles = aws.roles()
     update = stack.up(check=False)
     assert update.exit_code != 0

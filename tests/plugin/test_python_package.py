@@ -167,7 +167,7 @@ def test_type_checkers_see_the_types_of_the_installed_package(tmp_path: Path, pa
 
 
 @pytest.mark.slow
-def test_the_installed_commands_start_in_any_directory_and_next_to_packages_with_these_names(
+def test_the_installed_commands_start_anywhere_and_next_to_packages_with_the_same_names(
     tmp_path: Path, package: Path
 ):
     for name in ("components", "evidence", "guardrails", "recovery", "roles"):

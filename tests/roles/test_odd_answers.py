@@ -79,7 +79,7 @@ def test_a_role_whose_policy_does_not_follow_the_grammar_is_not_compared(world: 
     ],
     ids=["fewer", "others"],
 )
-def test_too_few_and_other_decisions_are_not_an_answer(world: World, pattern: str, replacement: str):
+def test_missing_or_wrong_decisions_skip_the_question(world: World, pattern: str, replacement: str):
     action = "iam:SimulatePrincipalPolicy"
     world.server.spoil = {
         action: lambda body: re.sub(pattern, replacement, body.decode(), count=1).encode()

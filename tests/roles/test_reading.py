@@ -19,7 +19,7 @@ from tests.helpers.world import World, own_policy
 QUIET = Notes("test", draws=False)
 
 
-def test_results_are_in_the_order_of_the_items_although_they_are_read_together():
+def test_results_keep_the_order_of_items_read_concurrently():
     together = Barrier(THREADS, timeout=TIMEOUT)
 
     def read(item: int) -> int:

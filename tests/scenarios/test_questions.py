@@ -56,7 +56,7 @@ class Role(NamedTuple):
 
 @pytest.fixture
 def roles(world: World) -> list[Role]:
-    """Return all connectors' different roles, in the world's account and Region."""
+    """Return the connectors' distinct roles, in the world's account and Region."""
     found: dict[tuple[str, str], Role] = {}
     for name, connector in CONNECTORS.items():
         options = options_of(connector)

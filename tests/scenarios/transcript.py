@@ -124,7 +124,7 @@ class Transcript:
     """A Markdown file that is complete after each scenario; pytest calls its methods."""
 
     def __init__(self, path: Path, facts: Mapping[str, str], mask: Mask) -> None:
-        """Start the file with facts about the run; raises OSError if it cannot be written."""
+        """Start the file with facts about the run; raise OSError if it cannot be written."""
         self.path, self._facts, self._mask = path, facts, mask
         self._steps: list[Step] = []
         self._write()

@@ -154,7 +154,7 @@ BREAKS: list[Break] = [
         lambda world: world.describe_key(KeyState="PendingImport"),
         "KMS key",
         f"{KEY_ARN} is PendingImport",
-        "wait until it is Enabled",
+        "get it to state Enabled",
     ),
     Break(
         lambda world: world.describe_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY"),

@@ -190,7 +190,7 @@ def test_the_advice_names_only_keys_that_the_user_can_state(
         ),
     ],
 )
-def test_a_stated_key_decides_and_is_printed(world: World, stated: list[str], code: int, printed: str):
+def test_context_keys_decide_and_are_printed(world: World, stated: list[str], code: int, printed: str):
     denied_under(world, OUTSIDE)
     options = [option for each in stated for option in ("--context", each)]
     said = world.check(*options, only=KEY_POLICY)

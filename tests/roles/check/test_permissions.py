@@ -177,7 +177,7 @@ def test_the_role_of_a_session_is_simulated_with_its_path(world: World):
 @pytest.mark.parametrize(
     ("arn", "answer"),
     [
-        (f"arn:aws:iam::{ACCOUNT}:root", "ok       iam:PassRole: the root user of the account is"),
+        (f"arn:aws:iam::{ACCOUNT}:root", "ok       iam:PassRole: no IAM policy limits"),
         (f"arn:aws:sts::{ACCOUNT}:federated-user/me", "skipped  iam:PassRole: IAM does not simulate"),
     ],
 )

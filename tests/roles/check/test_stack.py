@@ -80,7 +80,7 @@ def test_credentials_of_another_account_are_one_line(world: World, apply: Callab
     assert world.server.calls == ["sts:GetCallerIdentity"]
 
 
-def test_settings_that_the_program_rejects_are_printed_as_the_program_does(world: World):
+def test_check_reports_rejected_settings_as_the_program_does(world: World):
     del world.settings["aws:region"]
     world.set(indexId="short")
     said = world.check()
