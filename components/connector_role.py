@@ -246,12 +246,12 @@ class ConnectorRole(pulumi.ComponentResource):
         # `apply` gets only the values, but messages must hide the secret ones.
         are_secret = {key: pulumi.Output.from_input(value).is_secret() for key, value in outputs.items()}
 
-        def validate_resolved(found: list[Any]) -> ValidationResult:
-            secrets = [key for key, is_secret in found[2].items() if is_secret]
-            return self._validate(name, arguments.resolved(found[1], secrets), found[0])
+        def validate_resolved(location: Any, values: Any, are_secret: Any) -> ValidationResult:
+            secrets = [key for key, is_secret in are_secret.items() if is_secret]
+            return self._validate(name, arguments.resolved(values, secrets), location)
 
         resolved = pulumi.Output.all(location, outputs, are_secret)
-        result = resolved.apply(validate_resolved, run_with_unknowns=True)
+        result = resolved.apply(lambda found: validate_resolved(*found), run_with_unknowns=True)
         # A policy is secret or unknown only because of the settings in it, not because of others.
         result = pulumi.Output.unsecret(result)
         return (
@@ -299,13 +299,13 @@ def _removal_warning(component: pulumi.Resource) -> pulumi.ResourceHookBinding:
 
     The preview of that update shows only the creation of two resources.
     """
-    created = False
+    role_is_new = False
 
     def warn(args: pulumi.ResourceHookArgs) -> None:
-        nonlocal created
+        nonlocal role_is_new
         if args.type == "aws:iam/role:Role":
-            created = True
-        elif not created:
+            role_is_new = True
+        elif not role_is_new:  # RolePoliciesExclusive is created for an existing role
             pulumi.warn(
                 "the stack now owns all of the role's policies: this update removes every policy, "
                 "inline or managed, that the stack does not declare; a preview with the policy pack "

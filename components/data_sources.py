@@ -14,7 +14,7 @@ import pulumi
 
 from . import default_provider
 from .arguments import BLANK, Arguments, Place, SettingsError
-from .commands import REMOVE, quote
+from .commands import REMOVE, escape, quote
 from .connectors import CONNECTORS, DEFAULT, Need
 from .default_provider import as_mapping
 from .formats import MAXIMUM_COMPONENT_NAME_LENGTH
@@ -146,11 +146,12 @@ def _check_top_level(top: Arguments, at: Place) -> None:
     for name, setting in SETTINGS.items():
         if setting.scope is Scope.MEMBER and top[name] not in (None, BLANK, False):
             here, there = top.at(name), at.entry("NAME", KEYS[name])
-            value = "true" if top[name] is True else top[name]
-            movable = value if isinstance(value, str) and not here.secret else "VALUE"
+            value = "true" if top[name] is True else str(top[name])
+            is_plain = escape(value) == value and not here.secret
             # To remove the setting without moving it could remove permissions from a role in use.
-            move = f"{there.command(movable)} && {here.command(REMOVE)}"
-            here.reject("is a setting for a single data source", there.name, fix=move)
+            move = f"{there.command(value if is_plain else 'VALUE')} && {here.command(REMOVE)}"
+            expected = f"{there.name}, as in docs/data-sources.md"
+            here.reject("is a setting for a single data source", expected, fix=move)
 
 
 def _check_defaults(top: Arguments) -> None:
@@ -177,7 +178,7 @@ def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_t
     # Invalid top-level tags are reported at the top level.
     if own_tags and not any(problem.setting == "tags" for problem in top.problems):
         values["tags"] = {**as_mapping(top["tags"]), **own_tags}
-    own_keys = [KEYS[name] for name in SETTINGS if name not in inherited]
+    own_keys = [key for name, key in KEYS.items() if name not in inherited]
     paths = {
         name: (*at.path, *path) if path[0] in own_keys else top.paths[name]
         for name, path in PACKAGE_INPUTS.items()
@@ -188,9 +189,8 @@ def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_t
     _check_keys(given, member, at)
     if check_tags and own_tags:  # `stack_config` checks the others
         default_provider.check_tags(own_tags, member)
-    protect, protect_at = given.get(PROTECT), member.at_key(*at.path, PROTECT)
-    protect = False if protect == BLANK else read_protect(protect, protect_at)
-    member.protect = top.protect if protect is None else protect
+    protect = given.get(PROTECT, top.protect)  # "" switches the default off
+    member.protect = bool(read_protect(protect, member.at_key(*at.path, PROTECT)))
     return member
 
 

@@ -57,15 +57,14 @@ def _check_accounts(arguments: Arguments) -> None:
     invalid = [index for index, each in enumerate(accounts) if not _is_account(each)]
     if not invalid and (account is None or account in map(str, accounts)):
         return
-    # If the list was written as JSON text, a command for one entry replaces the whole list: right for a
-    # list of one.
+    # Replace a single account, because it probably belongs to another environment. If a longer list was
+    # written as JSON text, a command for one entry would replace the whole list.
     fix = set_first() if len(accounts) == 1 else at.command(EDIT)
     for index in invalid:
         message = f"{at.quote(accounts[index])} is not {ACCOUNT_ID.name}"
         entry = arguments.at_key(ALLOWED_ACCOUNTS, index, secret=secret)
         entry.reject(message, ACCOUNT_ID.expected, fix=fix)
     if not invalid:
-        # A single account probably belongs to another environment.
         at.reject(
             f"the list does not include the application's account, {shown}",
             f"a list that includes {shown}",

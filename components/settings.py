@@ -30,7 +30,8 @@ class Flag:
         """Return a boolean."""
         if isinstance(value, bool):
             return value
-        at.reject_type("a boolean", value, self.expected, self.placeholder)
+        is_true = str(value).lower() in ("true", "yes", "on") and not at.secret
+        at.reject_type("a boolean", value, self.expected, "true" if is_true else self.placeholder)
         return None
 
 

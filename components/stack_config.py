@@ -120,7 +120,7 @@ def read_object(config: pulumi.Config, key: str) -> object:
 
 
 def autonaming_warnings(role_name: str) -> Iterator[str]:
-    """Warn if the stack does not name its roles after their components.
+    """Warn if automatic names may not begin with the component's name and a hyphen.
 
     `role_name` is the key that would name them. The most specific section that has a mode or a pattern
     applies: https://www.pulumi.com/docs/iac/concepts/resources/names/#autonaming

@@ -52,13 +52,20 @@ def validate(
 
 def _read(component_name: str, arguments: Arguments, credentials: Location) -> ReadSettings:
     """Read each setting independently of the others."""
-    given = {name: value for name in SETTINGS if (value := arguments.get(name)) not in (None, BLANK)}
+    reported = {problem.path for problem in arguments.problems}
+    given = {
+        name: value
+        for name in SETTINGS
+        if (value := arguments.get(name)) not in (None, BLANK) or arguments.paths[name] in reported
+    }
     name = given.get("connector", DEFAULT)
     connector = CONNECTORS.get(name) if isinstance(name, str) else None
     valid: dict[str, object] = {}
     for setting in SETTINGS.values():
         if setting.name not in given:
             _check_presence(setting, connector, arguments)
+        elif arguments.paths[setting.name] in reported:
+            continue  # null: neither valid nor the same as not set
         elif is_unknown(given[setting.name]):
             _skip_unknown(setting, arguments)
         elif connector and connector.need(setting.name) is Need.NOT_SUPPORTED:
@@ -77,10 +84,8 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
 
 
 def _check_presence(setting: Setting, connector: Connector | None, arguments: Arguments) -> None:
-    """Reject a required setting that is not set, unless its key has already been rejected as null."""
+    """Reject a required setting that is not set."""
     at = arguments.at(setting.name)
-    if any(problem.path == at.path for problem in arguments.problems):
-        return
     if setting.required or (setting.name == "region" and arguments.in_stack):
         reason = ""
     elif connector and connector.need(setting.name) is Need.REQUIRED:

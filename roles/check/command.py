@@ -105,8 +105,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_context,
         action="append",
         default=[],
-        help="the value of a condition key in connector requests that cannot be read from AWS, "
-        "such as aws:SourceVpc=vpc-1; an empty VALUE means that the key is absent; can be repeated",
+        help="for policies that IAM does not simulate: the value of a condition key that check cannot "
+        "read, such as aws:SourceVpc=vpc-1; an empty VALUE means that the key is absent; repeatable",
     )
     parser.add_argument(
         "--verbose", action="store_true", help="print all answers, in the order of the questions"
@@ -226,7 +226,7 @@ def _ask_all(subject: Subject) -> list[Answer]:
 def _answers(
     ask: Callable[[Subject], Finding | Iterable[Finding]], subject: Subject
 ) -> Iterator[Finding]:
-    """Return the answers to a question; it is skipped without its resource or a response from AWS."""
+    """Return the answers to a question, also without its resource or a response from AWS."""
     try:
         found = ask(subject)
         yield from [found] if isinstance(found, Finding) else found

@@ -9,6 +9,8 @@ from typing import Final
 from botocore.exceptions import ClientError
 
 from components import formats
+from components.connectors import Need
+from components.stack_config import camel_case
 from roles.account import DataSource, Reply
 from roles.arns import Arn
 from roles.aws_cli import aws_command
@@ -33,8 +35,8 @@ _ABOUT_THE_ROLE: Final = (
 )
 """Patterns for sync errors, and their explanations; the most specific first."""
 _NOTHING, _LITTLE, _CONNECTOR_TOO, _EVERYTHING = range(4)
-"""How well a data source fits an entry: not at all; by its secret, its bucket, or only its connector; by
-the secret or bucket and the connector; in every setting."""
+"""How well a data source fits an entry. _LITTLE: the same secret or bucket, or only the same connector.
+_CONNECTOR_TOO: the same secret or bucket, and the same connector. _EVERYTHING: all settings."""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _WAIT: Final = "wait until it is ACTIVE"
 _NOT_ACTIVE: Final[Mapping[str, str]] = {
@@ -54,7 +56,7 @@ _SYNCS: Final[Mapping[str, bool]] = {
     "STOPPING": True,
     "ABORTED": True,
 }
-"""The members of DataSourceSyncJobStatus, and whether each is a failure.
+"""The members of DataSourceSyncJobStatus, and whether each is a failure, whatever its error.
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.html"""
 
 
@@ -120,7 +122,7 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
         value = subject.argument(uses.secret_id or "", "SECRET_ARN", "secret_id") or None
         if value and not formats.SECRET.parse(value):  # a data source can name it without the suffix
             value = formats.SECRET.placeholder
-        yield text, subject.set_command("secret_id", value)
+        yield text, _fix(subject, "secret_id", value)
     vpc = found.get("vpcConfiguration", {})
     actual = {*vpc.get("subnetIds", ()), *vpc.get("securityGroupIds", ())}
     if actual != subject.network:
@@ -129,7 +131,8 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
             for names in (actual, subject.network)
         )
         text = f"its VPC has {theirs or 'nothing'}, but vpcConfiguration has {ours or 'nothing'}"
-        yield text, subject.edit("vpc_configuration", show(json.dumps(vpc), "vpc_configuration"))
+        value = subject.argument(json.dumps(vpc), "VALUE", "vpc_configuration")
+        yield text, subject.edit("vpc_configuration", value)
     bucket, owner = subject.settings.get("bucket_name"), subject.bucket_owner
     if uses.buckets and uses.buckets != [bucket]:
         theirs = ", ".join(show(name, "bucket_name") for name in uses.buckets)
@@ -137,12 +140,22 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
         several = len(uses.buckets) > 1
         text = f"its {'buckets are' if several else 'bucket is'} {theirs}, but bucketName is {ours}"
         value = subject.argument(uses.buckets[0], "BUCKET_NAME", "bucket_name")
-        yield text, subject.set_command("bucket_name", value)
+        one = "use one bucket in the data source, because its role can read only one"
+        yield text, one if several else _fix(subject, "bucket_name", value)
     elif uses.buckets and uses.bucket_account not in (None, owner):
         theirs, ours = (show(account, "bucket_account_id") for account in (uses.bucket_account, owner))
         text = f"its bucket belongs to account {theirs}, but the role reads one in account {ours}"
         value = subject.argument(str(uses.bucket_account), "ACCOUNT_ID", "bucket_account_id")
         yield text, subject.set_command("bucket_account_id", value)
+
+
+def _fix(subject: Subject, name: str, value: str | None) -> str:
+    """Return the command that changes a setting, or the change to the data source that needs another."""
+    connector = subject.settings.connector
+    if connector.need(name) is (Need.NOT_SUPPORTED if value else Need.REQUIRED):
+        reason = f"{'does not support' if value else 'requires'} {camel_case(name)}"
+        return f"change the data source, because the connector {connector.name} {reason}"
+    return subject.set_command(name, value)
 
 
 def _names_recreated(subject: Subject, uses: Uses) -> bool:
@@ -208,11 +221,11 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
 
 def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, str]:
     """Return how well a data source fits the settings of an entry, and what they have in common."""
+    if source.index_id != entry.index_id:
+        return _NOTHING, ""
     uses, bucket = find_uses(found), entry.settings.get("bucket_name")
     # A bucket only in the settings is not a difference, but it keeps the data source from matching.
     matches = bool(bucket) == bool(uses.buckets) and not any(_differences(entry, found))
-    if source.index_id != entry.index_id:
-        return _NOTHING, ""
     if not (entry.secret_arn or bucket):
         # Only the connector identifies the data source, which may be anyone's.
         name = entry.settings.connector.name

@@ -134,8 +134,8 @@ def _request(subject: Subject, group: RequestGroup, action: str) -> Request:
     known = Context(values, _complete(subject, group))
     # The user states a key for all requests. Certain values of this request take precedence.
     stated = {
-        key: values
-        for key, values in subject.stated_context.items()
+        key: given
+        for key, given in subject.stated_context.items()
         if (texts := known.get(key)) is None or any(text.example for text in texts)
     }
     context = known._replace(values={**values, **stated})

@@ -178,9 +178,9 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
             ),
         )
     groups = _requests(subject, policy.prefix)
-    # A key's policy must allow the request itself, or delegate it to IAM.
-    is_own = all(_account(subject, each) == subject.account_id for each in groups)
-    deciding = (*statements, _ROLE_POLICY) if is_own and policy.kind != "key" else statements
+    # A key's policy, or one in another account, must itself allow the request.
+    is_foreign = any(_account(subject, each) != subject.account_id for each in groups)
+    deciding = statements if is_foreign or policy.kind == "key" else (*statements, _ROLE_POLICY)
     found = [*decisions(subject, deciding, groups)]
     for request, decision in found:
         if decision.allowed is not Truth.NO:

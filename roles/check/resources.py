@@ -164,7 +164,7 @@ def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Fin
             f"{answer.text}, but its current version may still be encrypted with an earlier key",
             f"allow {action(error.operation_name)}: docs/audit.md",
         )
-    # At this point, key_id and the key in the settings are the same, possibly by an alias.
+    # key_id names the key in the settings. If a name matches, no key needs to be looked up.
     if not current or {wanted, key_id}.intersection(current):
         return answer
     # Every role can use the key that AWS manages in its account.
@@ -234,11 +234,11 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
 def _key_of_files(subject: Subject, key_id: str | None) -> str | None:
     """Return the ARN of the key of a bucket with files; None if AWS manages it."""
     key = Arn.of(key_id or "")
-    is_elsewhere = (key.region, key.account) != (subject.region, subject.account_id)
-    # It cannot be looked up elsewhere: then, only an alias shows that AWS manages it.
-    if key_id and is_elsewhere and not is_aws_alias(key_id):
-        return key_id
-    return subject.account.customer_managed_key(key_id)
+    is_here = (key.region, key.account) == (subject.region, subject.account_id)
+    # Only a key here can be looked up. Elsewhere, an alias shows that AWS manages a key.
+    if is_here or not key_id or is_aws_alias(key_id):
+        return subject.account.customer_managed_key(key_id)
+    return key_id
 
 
 def _encrypt_bucket(subject: Subject, bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> str:
@@ -330,7 +330,7 @@ def subnets(subject: Subject) -> Finding:
         wrong.append(f"the subnets are in {len(vpcs)} VPCs: {', '.join(places)}")
         fixes.append(subject.set_command("vpc_configuration", "SUBNET_ID", "subnet_ids", 0))
     if wrong:
-        return problem(wrong[0], tuple(fixes), *wrong[1:])
+        return problem(wrong[0], tuple(dict.fromkeys(fixes)), *wrong[1:])
     free = sum(subnet["AvailableIpAddressCount"] for subnet in found.values())
     zones = sorted({subject.show(subnet["AvailabilityZoneId"], "region") for subnet in found.values()})
     return ok(
@@ -370,11 +370,11 @@ def security_groups(subject: Subject) -> Finding:
         else:
             continue
         return problem(text, _set_in_vpc(subject, "security_group_ids", arn, "SECURITY_GROUP_ID"))
-    return ok(f"{len(wanted)}, in the subnets' VPC")
+    return ok(f"{len(wanted)}, in the subnets' VPC") if vpcs else skipped("no subnet exists to compare")
 
 
 def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
-    """Return the command that replaces a subnet or security group in its list, which may repeat it."""
+    """Return the command that replaces an entry of a list; the policy omits repetitions, so search."""
     given = subject.settings.get("vpc_configuration")[subject.settings.args.paths[name][-1]]
     position = [id_or_arn.rpartition("/")[2] for id_or_arn in given].index(Arn.of(arn).name)
     return subject.set_command("vpc_configuration", value, name, position)

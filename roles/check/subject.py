@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from botocore.exceptions import ClientError
 
-from components.commands import quote_argument
+from components.commands import property_path, quote_argument
 from components.rules import Location
 from components.stack_config import camel_case
 from guardrails.iam.patterns import Text
@@ -44,10 +44,10 @@ def needed(value: _T | None, without: Finding) -> _T:
 
 
 class Subject:
-    """A role and the resources in its settings; each resource is read once for all questions.
+    """A role and the resources in its settings.
 
-    If a resource does not exist, its property raises MissingError, which answers the question. The
-    methods `find_...` return None instead.
+    If a resource that a question needs does not exist, its property raises MissingError, which answers
+    the question. The methods `find_...` return None instead.
     """
 
     def __init__(
@@ -89,10 +89,14 @@ class Subject:
     def set_command(self, name: str, value: str | None, *members: str | int) -> str:
         """Return the commands that change a setting, or a member of it, and deploy; None removes it."""
         if not self.settings.stack:
+            if name == "permissions_boundary_arn":
+                return f"change the role's permissions boundary to {value}"
             if name == "kms_key_id":  # which only the policies name
                 change = f"name the key {value}" if value else "remove kms:Decrypt"
                 return f"in the role policy, {change}"
-            change = f"change {camel_case(name)} to {value}" if value else f"remove {camel_case(name)}"
+            path = (camel_case(each) if isinstance(each, str) else each for each in (name, *members))
+            setting = property_path(tuple(path))
+            change = f"change {setting} to {value}" if value else f"remove {setting}"
             return f"{change} in the data source and in the policies of its role"
         command = self.settings.command(name, value, *members)
         return f"{command}{' &&' if command.startswith('pulumi') else ', then'} {self.up_command}"
@@ -196,10 +200,10 @@ class Subject:
 
         None if there is no such secret, or it cannot be read.
         """
-        name, _, suffix = str(self.secret_arn).rpartition("-")
+        name = str(self.secret_arn).rpartition("-")[0]
         found = ignore_denial(lambda: ignore_not_found(lambda: self.account.secret(name)))
-        is_other = found and found["ARN"] != f"{name}-{suffix}" and found["ARN"].startswith(f"{name}-")
-        return found["ARN"] if found and is_other else None
+        arn = found["ARN"] if found else ""
+        return arn if arn.startswith(f"{name}-") and arn != self.secret_arn else None
 
     @property
     def secret_tags(self) -> list[tuple[str, str]] | None:

@@ -182,10 +182,25 @@ def test_every_problem_of_every_member_is_reported_at_once_by_its_path(
     assert f"fix: {remove} && {FIX} --type bool -- {flag} false" in text
     assert "fix: pulumi config rm --stack test --path -- dataSources.wiki.accountId" in text
     assert (
-        "  kmsKeyId: is a setting for a single data source\n    expected: dataSources.NAME.kmsKeyId\n"
+        "  kmsKeyId: is a setting for a single data source\n    expected: dataSources.NAME.kmsKeyId, as "
+        "in docs/data-sources.md\n"
         f"    fix: {FIX} --type string -- dataSources.NAME.kmsKeyId alias/x && "
         "pulumi config rm --stack test -- kmsKeyId\n"
     ) in text
+
+
+@pytest.mark.parametrize(
+    ("member", "key"),
+    [
+        ({**AEM, "vpcConfiguration": None, "allowNetworkInterfaceDeletion": True}, "vpcConfiguration"),
+        ({"connector": None, "bucketName": "documents"}, "connector"),
+        ({"connector": "webcrawler", "secretId": None, "kmsKeyId": KEY_ID}, "secretId"),
+    ],
+)
+def test_a_null_setting_causes_no_other_problem(
+    monkeypatch: pytest.MonkeyPatch, member: dict[str, Any], key: str
+):
+    assert rejected(monkeypatch, {"one": member}) == [f"dataSources.one.{key}"]
 
 
 @pytest.mark.parametrize(

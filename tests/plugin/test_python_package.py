@@ -186,7 +186,7 @@ def test_the_installed_commands_start_anywhere_and_next_to_packages_with_the_sam
     rejected = run("check", "--stack", "prod")
     assert rejected.returncode == 2
     assert rejected.stderr == (
-        "check: there is no Pulumi.yaml with a name here: go to the project's directory\n"
+        "check: this directory has no Pulumi.yaml with a name: change to the project's directory\n"
     )
 
 

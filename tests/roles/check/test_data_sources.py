@@ -182,7 +182,15 @@ def test_a_data_source_may_name_its_secret_in_each_form_that_aws_takes(world: Wo
 def test_two_buckets_of_which_the_role_reads_one_are_a_problem(world: World):
     world.set(connector="webcrawler", bucketName="seeds")
     world.add_data_source(configuration={"type": "WEBCRAWLERV2", "secretArn": SECRET_ARN, **TWO_BUCKETS})
-    assert "its buckets are seeds, maps, but bucketName is seeds\n" in world.ask("data source")
+    answer = world.ask("data source")
+    assert "its buckets are seeds, maps, but bucketName is seeds\n" in answer
+    assert "fix: use one bucket in the data source, because its role can read only one\n" in answer
+
+
+def test_the_fix_of_a_setting_that_the_connector_requires_changes_the_data_source(world: World):
+    world.add_data_source(configuration={"type": "AEM"})
+    reason = "because the connector aem-cloud requires secretId"
+    assert f"fix: change the data source, {reason}\n" in world.ask("data source")
 
 
 @pytest.mark.parametrize(
