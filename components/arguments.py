@@ -18,7 +18,7 @@ class Problem(NamedTuple):
 
     path: PropertyPath
     message: str
-    """The given value, and the reason for its rejection."""
+    """The given value, and why it was rejected."""
     expected: str
     fix: str | None = None
     """The command or action that fixes the problem; None if `expected` is enough."""
@@ -85,7 +85,7 @@ class Arguments(dict[str, Any]):
 
     @classmethod
     def of(cls, given: Mapping[str, object], paths: Mapping[str, PropertyPath]) -> "Arguments":
-        """Return the arguments that were given at these paths; copy Arguments."""
+        """Return the arguments that were given at these paths, or a copy of an Arguments."""
         if isinstance(given, Arguments):
             return given.resolved({}, ())
         arguments = cls({}, paths)
@@ -168,7 +168,7 @@ class Place(NamedTuple):
     def reject(
         self, message: str, expected: str, value: str | None = EDIT, fix: str | None = None
     ) -> None:
-        """Add a problem with the command that sets this place to `value`, removes it, or edits it.
+        """Add a problem, with a command that sets this place to `value`, removes it, or edits it.
 
         `fix` replaces the command.
         """
@@ -193,7 +193,7 @@ class Place(NamedTuple):
 
 
 def suggestion(given: str, names: Collection[str], parent: PropertyPath = ()) -> str:
-    """Suggest the names that share their beginning with a text, or else the closest one."""
+    """Suggest the names that begin like the given one, or else the closest name."""
     if not given:
         return ""
     begin = given.lower()

@@ -9,9 +9,9 @@ import pulumi
 PropertyPath = tuple[str | int, ...]
 """The path of a setting, or of an entry in one, as given: `("vpcConfiguration", "subnetIds", 2)`."""
 REMOVE: Final = ""
-"""In place of the value that a command sets: the command removes the setting."""
+"""Passed in place of a value: the command removes the setting."""
 EDIT: Final = None
-"""In place of the value that a command sets: no command can set it, so the user edits the file."""
+"""Passed in place of a value: no command can set it, so the user edits the file."""
 _SHOWN: Final = 120
 """The maximum length of a value in a message."""
 _PLAIN_ARGUMENT: Final = r"(?!-)[A-Za-z0-9_./:@%+,-]+"
@@ -78,7 +78,7 @@ def write_command(path: PropertyPath, value: str | None, *, secret: bool) -> str
 
 
 def _type_in_object(key: str, value: str) -> str:
-    """Return the option that makes Pulumi store a value in an object unchanged; it allows only one."""
+    """Return the option that makes Pulumi store a value in an object unchanged; only one is allowed."""
     if value in ("true", "false"):
         return _BOOLEAN
     # With --plaintext, digits become a number. With --type, Pulumi rejects an ARN if the key looks like

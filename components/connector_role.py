@@ -39,7 +39,7 @@ POLICY_NAME: Final = "qbusiness-aem-connector"
 Changing the name would replace the policy of every existing role."""
 _GET_CALLER_IDENTITY: Final = "aws:index/getCallerIdentity:getCallerIdentity"
 _callers: Final[WeakKeyDictionary[pulumi.Resource, pulumi.Output[Location]]] = WeakKeyDictionary()
-"""The caller's partition and account, by provider; the stack's resource stands for the default one."""
+"""The caller's partition and account by provider; the default provider's key is the stack's resource."""
 
 
 class VpcConfiguration(TypedDict):
@@ -108,8 +108,8 @@ class ConnectorRole(pulumi.ComponentResource):
         On destroy, the provider detaches policies that others have attached to the role
         (`force_detach_policies`).
 
-        Raises SettingsError: for known values, before anything is registered; for Outputs, and for facts
-        that only the provider knows, before the role is created.
+        Raises SettingsError before anything is registered or, for Outputs and facts that only the
+        provider knows, before the role is created.
         """
         _check_types(name, args)
         arguments = Arguments.of(cast("Mapping[str, object]", args), PYTHON_ARGUMENTS)
@@ -119,7 +119,8 @@ class ConnectorRole(pulumi.ComponentResource):
         for warning in arguments.warnings:
             pulumi.warn(warning, self)
         arguments.warnings.clear()  # `_validate` would repeat them
-        # `stack_config` passes secrets as plain values and lists their names: validation skips Outputs.
+        # `stack_config` passes secrets as plain values, because validation skips Outputs, and lists
+        # their names.
         arguments |= {
             key: pulumi.Output.secret(arguments[key])
             for key in arguments.secrets
@@ -341,7 +342,7 @@ def _shown_in_arn(arguments: Arguments) -> list[object]:
     if not isinstance(application, pulumi.Output):
         return others
     # A secret ARN makes the role's ARN secret, because both contain the account; a secret ID does not.
-    # The result is as secret as the Output that the function returns. Nobody uses its value.
+    # The result is as secret as the Output that the function returns; its value is not used.
     application_arn = pulumi.Output.unsecret(application).apply(
         lambda id_or_arn: application if str(id_or_arn).startswith("arn:") else None
     )

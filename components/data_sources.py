@@ -35,7 +35,7 @@ from .validation import validate
 
 MAXIMUM_MEMBERS: Final = 100
 MAXIMUM_SIZE: Final = 100 * 1024
-"""Size of the configuration in bytes. Linux limits environment variables to 128 KiB (MAX_ARG_STRLEN)."""
+"""The configuration's limit in bytes. Linux limits environment variables to 128 KiB (MAX_ARG_STRLEN)."""
 MEMBER_NAME: Final = re.compile(rf"(?!secure\Z)[a-z][a-z0-9-]{{0,{MAXIMUM_COMPONENT_NAME_LENGTH - 1}}}")
 """A lowercase component name. Pulumi would read a value called `secure` as a secret."""
 EXPECTED_NAME: Final = (
@@ -60,7 +60,7 @@ def are_set(config: pulumi.Config) -> bool:
 def read(config: pulumi.Config, *, refuse_unknown_keys: bool) -> DataSources:
     """Read and validate the settings of every member.
 
-    Raises SettingsError with every problem of every member, so one invalid member stops all of them.
+    Raises SettingsError with every problem in every member, so one invalid member stops all of them.
     """
     top = read_top_level(config, refuse_unknown_keys=refuse_unknown_keys)
     at = top.at_key(shown_prefix(config) + DATA_SOURCES)

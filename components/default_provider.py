@@ -143,7 +143,7 @@ def as_mapping(value: object) -> Mapping[str, object]:
 
 
 def parse_json(text: str | None) -> object:
-    """Parse a value that is not a string, because the engine passes it as JSON; return other text."""
+    """Parse a value that is not a string, which the engine passes as JSON; return other text."""
     # Python cannot parse numbers with too many digits or values with too many levels.
     with suppress(ValueError, RecursionError):
         return json.loads(text) if text else text

@@ -158,7 +158,7 @@ def check_arns(settings: ReadSettings) -> None:
 
 
 def check_secret(settings: ReadSettings) -> None:
-    """Warn about a secret's name that seems to lack the suffix from Secrets Manager."""
+    """Warn about a secret name that seems to lack Secrets Manager's suffix."""
     at, text = settings.arguments.at("secret_id"), settings.text("secret_id")
     if text is None or text.id is None or at.secret:
         return

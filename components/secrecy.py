@@ -33,7 +33,7 @@ def depending_on(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
 def as_secret_as(value: pulumi.Output[T], *inputs: object) -> pulumi.Output[T]:
     """Return a value that is secret if, and only if, one of the inputs is.
 
-    Unknown inputs do not affect the value. If no input has an Output, it is returned unchanged.
+    Unknown inputs do not affect the value. If no input contains an Output, it is returned unchanged.
     """
     outputs = [*filter(has_outputs, inputs)]
     if not outputs:

@@ -146,7 +146,7 @@ yet, it adds the setting to `Arguments.unknown`.
 
 
 class Scope(Enum):
-    """The place for a setting in the configuration of a stack with several data sources."""
+    """Where a setting belongs in the configuration of a stack with several data sources."""
 
     STACK = auto()
     """At the top level: it is the same for all data sources."""

@@ -111,7 +111,7 @@ def _reject_unknown_keys(namespace: str, prefix: str, arguments: Arguments) -> N
 
 
 def read_object(config: pulumi.Config, key: str) -> object:
-    """Return a value that is not a string; text that is not JSON is kept, for validation to reject.
+    """Parse a value that is not a string; return text that is not JSON for validation to reject.
 
     An empty object, which is the default that `Pulumi.yaml` declares, means not set.
     """

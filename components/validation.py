@@ -36,7 +36,7 @@ def validate(
 ) -> ValidationResult:
     """Return both policies, or raise SettingsError with every problem in the settings.
 
-    `args` contains a component's arguments, or is an Arguments from elsewhere. None and "" mean not set.
+    `args` is either a component's arguments or an Arguments. None and "" mean not set.
     `credentials` has the provider's partition, account, and Region. The partition and account must be
     the application's; the Region applies if no setting specifies one.
     """
