@@ -23,7 +23,7 @@ def start(program: str, install: str) -> int:
 
     `program` is the start of the command, and `install` the command that installs missing packages.
     """
-    # A background job of a script, for example, ignores the signal.
+    # A background job in a script, for example, ignores the signal.
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, _end)
@@ -53,7 +53,7 @@ def start_installed() -> int:
     sys.path.insert(0, str(tools))
     components = sys.modules["components"] = ModuleType("components")
     components.__path__ = [str(tools.parent / "qbusiness_connector")]
-    # For another Python, both would look for the installed package on an index.
+    # For another Python, pip and uv would look for the installed package on an index.
     pip = (sys.executable, "-m", "pip", "install")
     uv = ("uv", "pip", "install", "--python", sys.executable)
     install = shlex.join([*(pip if find_spec("pip") else uv), "qbusiness-connector[roles]"])

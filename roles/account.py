@@ -28,11 +28,11 @@ from roles.output import Notes
 from roles.reading import THREADS
 
 _CONNECT_TIMEOUT: Final = 5
-"""Seconds. Each attempt waits this long for an address that does not answer."""
+"""Seconds that each attempt waits for an address that does not respond."""
 _ATTEMPTS: Final = 10
 """Attempts for each call, unless the environment or the profile specifies another number."""
 _DEFAULT_KEY: Final = "DefaultEncryptionKey"
-"""The name of aws/secretsmanager in the versions of a secret."""
+"""The key ID that stands for aws/secretsmanager in a secret's versions."""
 _FIRST_ERROR: Final = 300
 """The lowest HTTP status that botocore raises as an error."""
 _PAGE: Final = re.compile(rb"\s*<(?:!doctype )?html", re.IGNORECASE)
@@ -41,7 +41,7 @@ _DECISIONS: Final = ("allowed", "explicitDeny", "implicitDeny")
 """https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html"""
 
 S3_KEYS: Final = "AES256"
-"""The algorithm of a bucket that is encrypted with Amazon S3's keys."""
+"""The algorithm of a bucket that is encrypted with Amazon S3 managed keys."""
 
 Reply = Mapping[str, Any]
 """An AWS response, or a structure in one, as parsed by botocore."""
@@ -60,7 +60,7 @@ class DataSource(NamedTuple):
     id: str
     name: str
     type: str
-    """The connector, such as AEM or S3."""
+    """The type of connector, such as AEM or S3."""
     status: str
 
     @property
@@ -103,7 +103,7 @@ class Encryption(NamedTuple):
     algorithm: str
     """As in the API, such as `aws:kms`."""
     key_id: str | None
-    """The ARN of a key or alias; None for Amazon S3's keys, and for aws/s3."""
+    """The ARN of a key or alias; None for Amazon S3 managed keys and for aws/s3."""
 
 
 class Role(NamedTuple):
@@ -305,7 +305,7 @@ class Account:
         return self._call("kms", "describe_key", KeyId=key_id)["KeyMetadata"]
 
     def customer_managed_key(self, key_id: str | None) -> str | None:
-        """Return a key's ARN by its ARN or its alias's ARN; None for a key that AWS manages."""
+        """Return a key's ARN, given its ARN or its alias's ARN; None for a key that AWS manages."""
         if not key_id or is_aws_alias(key_id):
             return None
         key = self.key(key_id)
@@ -313,7 +313,7 @@ class Account:
 
     @_once
     def key_policy(self, key_id: str) -> Any:
-        """Return the policy of a key of this account."""
+        """Return the policy of a key in this account."""
         found = self._call("kms", "get_key_policy", KeyId=key_id, PolicyName="default")
         return _document("kms:GetKeyPolicy", found["Policy"])
 
@@ -357,7 +357,7 @@ class Account:
 
     @_once
     def bucket_policy(self, bucket: str) -> Any | None:
-        """Return the policy of a bucket of this account; None without one."""
+        """Return the policy of a bucket in this account; None without one."""
         try:
             found = self._call("s3", "get_bucket_policy", Bucket=bucket)
         except ClientError as error:

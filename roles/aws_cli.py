@@ -4,7 +4,7 @@ from components.commands import quote_argument
 
 
 def aws_command(command: str, **options: str) -> str:
-    """Return a command such as `aws iam get-role --role-name NAME`, quoted for every shell.
+    """Return a command such as `aws iam get-role --role-name NAME`, quoted for POSIX shells.
 
     The names of options contain underscores in place of hyphens.
     """

@@ -168,7 +168,7 @@ def _uncovered(
 ) -> tuple[Access, ...]:
     """Return the access of a statement that no other statement allows, or that a denial takes away.
 
-    `of_role`: whether the statement is the role's, and the others are the program's.
+    `of_role` means that the statement is the role's and the others are the program's.
     """
     groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for action in statement.actions.listed():
@@ -196,7 +196,7 @@ def _uncovered(
 
 
 def _differing(statement: Statement, others: Sequence[Statement], *, of_role: bool) -> tuple[str, ...]:
-    """Return how the role's conditions differ, for the other statement that is the closest."""
+    """Return how the role's conditions differ from the program's; compare only the closest statement."""
     closest = min(others, key=lambda other: len(_unmet(statement, other)))
     role, program = (statement, closest) if of_role else (closest, statement)
     keys = {condition.key.lower(): condition.key for condition in _unmet(statement, closest)}

@@ -55,7 +55,7 @@ _THROTTLED: Final = (
     "TooManyRequestsException",
 )
 UNREACHABLE: Final = (ConnectionError, HTTPClientError)
-"""Exceptions for an address that cannot be reached or does not answer."""
+"""Exceptions for an address that cannot be reached or does not respond."""
 _GONE: Final = ("NoSuchBucket", "NoSuchEntity", "NotFoundException", "ResourceNotFoundException")
 
 _UNKNOWN: Final = ("InvalidAction", "UnknownOperationException")

@@ -26,7 +26,7 @@ class Finding(NamedTuple):
 
     state: State
     text: str
-    """The answer; for a fault from `roles.requirements`, a few words, with the line in `details`."""
+    """The answer; for problems from `roles.requirements`, a few words, with the line in `details`."""
     fix: tuple[str, ...] = ()
     """The steps that fix a problem, or find the missing answer: commands and edits."""
     details: tuple[str, ...] = ()

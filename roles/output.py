@@ -1,7 +1,7 @@
 """Write a command's result to standard output, and its notes to standard error.
 
 All characters except printable ASCII are escaped, so that no name from AWS can imitate a line or control
-the terminal. On a terminal, rich fits tables and texts to the width. Nothing is read as markup, and
+the terminal. On a terminal, rich fits tables and text to the width. Nothing is read as markup, and
 colors only repeat the text; rich omits them if the terminal has none, or if NO_COLOR is set.
 """
 
@@ -26,9 +26,9 @@ from components.commands import escape
 _STEP: Final = 100
 """Items between two lines of progress, if there is no bar."""
 _BAR: Final = 30
-"""Columns of the bar, if the terminal has room for them."""
+"""Width of the bar in columns, if the terminal has room."""
 _NARROWEST: Final = 20
-"""The columns of the narrowest terminal to which tables and texts are fitted."""
+"""The width in columns of the narrowest terminal to which tables and text are fitted."""
 _TITLE_HANG: Final = 2
 """The indentation of the lines of a long title."""
 
@@ -237,7 +237,7 @@ def _table(head: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def _wrapped(text: str, hang: int, color: str) -> str:
-    """Return a text with a hanging indent, in which the part before that column has a color.
+    """Return text with a hanging indent; the part before that column has a color.
 
     A word that does not fit in a line, such as an ARN, is not broken, so that it can be copied.
     """
@@ -265,14 +265,14 @@ def _console(stream: TextIO | None = None) -> Console:
 
 
 def _rendered(shown: RenderableType, console: Console) -> str:
-    """Return the lines without spaces at their ends."""
+    """Return the lines without trailing spaces."""
     with console.capture() as captured:
         console.print(shown, soft_wrap=isinstance(shown, Text))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
-    """Return whether a stream is open, and a terminal."""
+    """Return whether a stream is an open terminal."""
     return stream is not None and stream.isatty()
 
 

@@ -24,7 +24,7 @@ def read_each(
 ) -> list[_Result]:
     """Return the result for each item, in the order of the items, and show the progress.
 
-    After an error, no other item is started. Of several errors, the earliest item's is raised.
+    After an error, no more items are started. Of several errors, the earliest item's is raised.
     Inside another `read_each`, items are read one after another.
     """
     if len(items) == 1 or current_thread() is not main_thread():

@@ -95,9 +95,9 @@ def read_requirements(
 ) -> tuple[Requirements | None, list[Finding]]:
     """Read a data source and its secret, bucket, key, and role, and return all findings too.
 
-    A finding is a note or a fault. A fault is a problem that keeps the data source from working, or a
-    skipped read. It has a few words as its text, and one line as its detail. Without the role, there are
-    no requirements.
+    A finding is a note, a problem that keeps the data source from working, or a skipped read. All but
+    notes have a few words as their text, and one line as their detail. Without the role, there are no
+    requirements.
 
     The configuration determines the connector unless one is given. Raises InputError for an unknown one.
     """
@@ -157,7 +157,7 @@ def read_requirements(
 
 
 def invalid(line: str) -> Finding:
-    """Return the fault of a data source that cannot work, with the reason."""
+    """Return the problem that keeps a data source from working."""
     return problem("invalid", (), line)
 
 
@@ -188,7 +188,7 @@ def _missing(noun: str, line: str) -> Finding:
 
 
 def _unread(error: ClientError | OddAnswerError) -> Finding:
-    """Return the fault of a resource that could not be read: the data source may be fine."""
+    """Return the finding for a resource that could not be read: the data source may be fine."""
     found = unread(error)
     if isinstance(error, ClientError) and is_denied(error):
         return found._replace(text=f"{found.action} is not allowed", details=(found.text,))

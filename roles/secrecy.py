@@ -26,7 +26,7 @@ _PLACEHOLDERS: Final[Mapping[str, str]] = {
 }
 """Words for hidden ARNs in commands, by service, or by the kind of resource for IAM."""
 _RECOGNIZED: Final = re.compile(r"""arn:aws[a-z-]*:[^\s"]*[^\s",;:.`')]|(?<![\w:-])[0-9]{12}(?![\w-])""")
-"""A pattern for ARNs and accounts in a text."""
+"""A pattern for ARNs and account IDs in text."""
 
 
 class Secrecy:

@@ -35,7 +35,7 @@ _OTHER_PROJECT: Final = (
 
 
 class RoleSettings(NamedTuple):
-    """The settings of one role of a stack, and the role."""
+    """A role and its settings, from a stack or a data source."""
 
     stack: str
     component: str
@@ -45,7 +45,7 @@ class RoleSettings(NamedTuple):
     role_arn: str | None
     """None until the stack is deployed."""
     data_source_id: str | None = None
-    """The data source whose settings were read, if the role is outside any stack; None with a stack."""
+    """The data source whose settings were read, if the role is outside any stack; otherwise, None."""
 
     def get(self, name: str) -> Any:
         """Return a setting by its name in the component, such as `index_id`; None if it is not set."""

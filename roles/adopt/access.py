@@ -1,4 +1,4 @@
-"""Find the changes to a role in the update after its import: access, and removed policies."""
+"""Find how the update after a role's import changes its access and policies."""
 
 import json
 from typing import Any, NamedTuple, cast
@@ -16,14 +16,14 @@ from roles.difference import (
 
 
 class Change(NamedTuple):
-    """The changes to a role by the update, and by the commands after it."""
+    """The changes that the update, and the commands after it, make to a role."""
 
     lost: tuple[Verdict, ...]
     """Statements of the role, with the access that no policy allows anymore."""
     gained: tuple[Verdict, ...]
     """Statements of the program, with the access that no policy allowed, and removed denials."""
     text: bool
-    """Whether a policy is written or replaced, even if it allows the same."""
+    """Whether a policy is written or replaced, even if the access stays the same."""
     inline: str | None = None
     """The inline policy that the update replaces with the role policy."""
     attached: str | None = None
@@ -42,7 +42,7 @@ class Change(NamedTuple):
 def find_change(
     account: Account, role: Role, trust_policy: str, role_policy: str, *, replace: bool
 ) -> Change:
-    """Compare a role with itself after the update, which writes the program's policies.
+    """Compare a role before and after the update, which writes the program's policies.
 
     The role policy replaces a policy if the role loses none of the policy's access, or if `replace` is
     true.
@@ -85,7 +85,7 @@ def _compare(
     inline: str | None = None,
     attached: str | None = None,
 ) -> Change:
-    """Compare a role with itself after an update that replaces these policies.
+    """Compare a role before and after an update that replaces these policies.
 
     Access counts as kept only if that is certain.
     """
@@ -111,7 +111,7 @@ def _compare(
 
 
 def _same_text(one: object, other: object) -> bool:
-    """Return whether documents differ at most in list order, and in `[x]` in place of `x`."""
+    """Return whether documents are the same except for list order and `[x]` in place of `x`."""
     return _in_order(one) == _in_order(other)
 
 

@@ -174,7 +174,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _one(account: Account, options: argparse.Namespace, output: Output) -> Entry:
-    """Plan the import of the role of one data source; raise InputError with every reason against it."""
+    """Plan the import of one data source's role; raise InputError with every reason against it."""
     try:
         everything = [*account.data_sources()]
     except ClientError as error:
@@ -198,7 +198,7 @@ def _one(account: Account, options: argparse.Namespace, output: Output) -> Entry
 def _every(
     account: Account, before: Existing, options: argparse.Namespace, output: Output
 ) -> tuple[list[Entry], dict[DataSource, Finding]]:
-    """Plan the import of the role of every selected data source, or find why it is left out."""
+    """Plan the import of each selected data source's role, or find why it is left out."""
     everything = [*account.data_sources()]
     of_application = selection.of_one_application(everything, options)
     users = selection.count_users(account, everything, output)
@@ -227,7 +227,7 @@ def _without_owners(
     options: argparse.Namespace,
     output: Output,
 ) -> list[Entry]:
-    """Return the entries whose roles have no owner, or are taken; add the others to `left_out`."""
+    """Return entries whose roles have no owner or are taken with --take; add others to `left_out`."""
     imported = [entry for entry in found if not entry.shared]
     owners = find_owners(imported, options.stack, project, options.stacks, output)
     for entry in found:

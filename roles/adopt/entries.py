@@ -52,7 +52,7 @@ def plan(
     *,
     replace: bool,
 ) -> Entry:
-    """Read a data source and its role; raise InputError or SettingsError with reasons against it."""
+    """Read a data source and its role; raise InputError or SettingsError with the reasons against it."""
     requirements, findings = read_requirements(account, source, connector)
     for note in findings:
         if note.state is State.NOTE:
@@ -145,7 +145,7 @@ def _warnings(role: Role) -> Iterator[str]:
 
 
 def _warnings_of_size(role: Role, role_policy: str) -> Iterator[str]:
-    """Warn if the role policy does not fit with the inline policies, even the ones that it replaces."""
+    """Warn if the role policy does not fit alongside the inline policies, even those it replaces."""
     documents = {**role.inline_policies, POLICY_NAME: json.loads(role_policy)}
     sizes = {
         name: policy_size(json.dumps(document, ensure_ascii=False))

@@ -38,7 +38,7 @@ class Existing(NamedTuple):
     protect: Mapping[str, object]
     """The `protect` at the top level, if it is set."""
     chosen: Mapping[tuple[str, ...], object]
-    """By path, the settings that `adopt` does not keep unless it reads the same values from AWS."""
+    """The settings, by path, that `adopt` keeps only if it reads the same values from AWS."""
 
     def name_of(self, role_name: str) -> str | None:
         """Return the name of the entry that declares a role; None if no entry does.
@@ -110,9 +110,9 @@ class Existing(NamedTuple):
         raise InputError(text)
 
     def check_kept(self, roles: Mapping[str, str], left_out: Sequence[str]) -> None:
-        """Raise InputError if the roles of entries are not among the adopted ones.
+        """Raise InputError if an entry's role is not among the adopted roles.
 
-        `roles` has the name of each entry's role. It is empty for a new role, which may get the entry's
+        `roles` has the name of each entry's role, empty for a new role, which may get the entry's
         automatic name. `left_out` describes the data sources that are not adopted.
         """
         kept = {self.name_of(role) if role else name for name, role in roles.items()}
@@ -196,7 +196,7 @@ def _is_encrypted(value: object) -> bool:
 
 
 def reject_members(existing: Existing) -> None:
-    """Raise InputError if a stack's file has entries, which one role would replace."""
+    """Raise InputError if a stack's file has entries, which a single role would replace."""
     if existing.has_members:
         raise InputError(
             f"{files.config_file(existing.stack)} declares the roles of several data sources "

@@ -1,4 +1,4 @@
-"""Find stacks of Pulumi and CloudFormation that already own a role or its policy."""
+"""Find Pulumi and CloudFormation stacks that already own a role or its policy."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,13 +19,13 @@ _IDENTITIES: Final = {
     "aws:iam/policyAttachment:PolicyAttachment": "policyArn",
     "aws-native:iam:ManagedPolicy": "policyArn",
 }
-"""By the type of a resource that owns a role or policy, the output that identifies it."""
+"""The output that identifies a role or policy, by the type of the resource that owns it."""
 _CLOUDFORMATION: Final = "aws:cloudformation:stack-name"
 """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resource-tags.html"""
 
 
 class _CannotReadError(Exception):
-    """Raised if Pulumi cannot read stacks; the message is its error."""
+    """Raised if Pulumi cannot read stacks; the message is Pulumi's error."""
 
 
 def find_owners(
@@ -33,7 +33,7 @@ def find_owners(
 ) -> dict[str, str]:
     """Return, by role ARN, the owners of roles and replaced policies, except this stack.
 
-    Read at most `most` stacks of the backend, and warn about stacks that cannot be read.
+    Read at most `most` stacks in the backend, and warn about stacks that cannot be read.
     """
     owners = {
         entry.role.arn: f"the CloudFormation stack {entry.role.tags[_CLOUDFORMATION]} owns the role"

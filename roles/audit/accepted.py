@@ -53,7 +53,7 @@ class Acceptance(NamedTuple):
         return f"{self.role}: {self.policy}, {self.statement}"
 
     def matches(self, role_arn: str, verdict: Verdict) -> bool:
-        """Return whether it covers a finding, for all data sources that lack access."""
+        """Return whether this acceptance covers a finding, for all data sources that lack access."""
         kind = kind_of(verdict)
         lacking = {each.id for each in verdict.data_sources} if kind == "missing" else set[str]()
         return (
@@ -77,7 +77,7 @@ class Acceptance(NamedTuple):
 
 
 def acceptance_for(role_arn: str, verdict: Verdict) -> Acceptance:
-    """Return the acceptance of a finding, without a reason and date."""
+    """Return the acceptance for a finding, without a reason or date."""
     statement = verdict.statement.removeprefix("statement ")
     kind = kind_of(verdict)
     lacking = [each.id for each in verdict.data_sources] if kind == "missing" else ()
@@ -85,9 +85,9 @@ def acceptance_for(role_arn: str, verdict: Verdict) -> Acceptance:
 
 
 def read_acceptances(path: Path) -> list[Acceptance]:
-    """Read the acceptances in a file; raise InputError that lists all errors."""
+    """Read the acceptances in a file; raise an InputError that lists all errors."""
     try:
-        # Load only strings, so that an invalid date is an error of its entry.
+        # Load only strings, so that an invalid date is an error in its entry.
         given = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8: save it as UTF-8") from None

@@ -37,7 +37,7 @@ def rank(verdict: Verdict) -> int:
 
 
 def find_danger(statement: Statement, role: Arn) -> str:
-    """Return why a role's statement is dangerous if it is in excess; empty if it is not."""
+    """Return why a role's excess statement is dangerous; empty if it is not."""
     trust = statement.policy == TRUST_POLICY
     found = _open_to(statement, role.account) if trust else _power(statement, role)
     return f"{found} under a condition" if found and statement.conditions else found

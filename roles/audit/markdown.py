@@ -1,6 +1,6 @@
 """Format the result of an audit as Markdown, for a job's summary or an issue on GitHub.
 
-Every text from AWS is in a code span or escaped for HTML, so that it is no markup, link, or mention.
+Text from AWS is in a code span or escaped for HTML, so that it cannot be markup, a link, or a mention.
 """
 
 import html
@@ -54,7 +54,7 @@ def _head(found: Survey) -> str:
 
 
 def _table(found: Survey, results: Sequence[DataSourceResult]) -> Iterator[str]:
-    """Return the rows of an index's table, with its head before the first."""
+    """Return the rows of an index's table; the title and header precede the first."""
     application, index, region = found.title(results[0])
     head = [name for name in _HEAD if found.stack or name != _ENTRY]
     title = f"Application {_code(application)}, index {_code(index)}{region}"
@@ -86,7 +86,7 @@ def _details(found: Survey, role: RoleResult, used_by: Sequence[DataSourceResult
 
 
 def _accepted(found: Survey) -> Iterator[str]:
-    """Return the accepted findings, one line each, with a head before the first."""
+    """Return the accepted findings, one line each; a heading precedes the first."""
     before = "\nAccepted:\n\n"
     for role in found.roles:
         for verdict, acceptance in role.accepted:
@@ -113,7 +113,7 @@ def _statement(verdict: Verdict) -> str:
 
 
 def _code(text: str) -> str:
-    """Return a text as a code span, which has no markup; empty for an empty text."""
+    """Return text as a code span, which has no markup; empty for empty text."""
     if not text.strip():
         return ""
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))

@@ -244,7 +244,7 @@ def _unmatched(
 
 
 def _data_sources(account: Account, skipped: list[str], *, alone: bool) -> Iterator[DataSource]:
-    """Find the data sources of all applications; append those that cannot be listed to `skipped`.
+    """Find the data sources of all applications; add unreadable Regions and applications to `skipped`.
 
     If the only Region's applications cannot be listed, there is nothing to report, so raise the error.
     """

@@ -14,10 +14,10 @@ from roles.stack import RoleSettings
 def read_settings(
     account: Account, application_id: str, data_source_id: str
 ) -> tuple[RoleSettings | None, list[Finding]]:
-    """Return the settings that `adopt` would write, and the findings on the way.
+    """Return the settings that `adopt` would write, and the findings from reading them.
 
-    There are no settings if something is missing, or could not be read. Raises InputError for a data
-    source that does not exist or is of an unknown connector.
+    There are no settings if something is missing, or could not be read. Raises InputError if
+    the data source does not exist or its connector is unknown.
     """
     listed = {source.id: source for source in account.data_sources(application_id)}
     source = listed.get(data_source_id)
@@ -30,7 +30,7 @@ def read_settings(
             f"this program has no connector of the type {kind}, the type of {data_source_id}"
         )
     requirements, found = read_requirements(account, source)
-    # A fault has a few words as its text, and the full line as its detail; a note has no details.
+    # Notes have no details. Other findings have a few words as text, and the full line as a detail.
     findings = [
         each._replace(text=each.details[0], details=()) if each.details else each for each in found
     ]

@@ -185,7 +185,7 @@ def other_data_sources(subject: Subject) -> Iterator[Finding]:
 
 
 def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerError) -> Finding | None:
-    """Return the answer; None for a data source with a role of the stack, or unlike this entry."""
+    """Return the answer; None if the data source uses a role of the stack, or is unlike this entry."""
     if isinstance(found, OddAnswerError):
         raise found
     role_arn: str = found.get("roleArn") or ""
@@ -207,7 +207,7 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
         role = f"another role, {role_arn}"
         is_ours = likeness == _EVERYTHING and fits_best and not subject.data_sources
     else:
-        # No sync works with this role: a problem even if another entry fits as well.
+        # No sync works with this role, so this is a problem even if another entry fits equally well.
         role = f"{role_arn}, a role that does not exist"
         is_ours = likeness >= max(_CONNECTOR_TOO, of_others)
     text = f"{source.name} {common}, but uses {role}"
@@ -227,7 +227,7 @@ def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, st
     # A bucket only in the settings is not a difference, but it keeps the data source from matching.
     matches = bool(bucket) == bool(uses.buckets) and not any(_differences(entry, found))
     if not (entry.secret_arn or bucket):
-        # Only the connector identifies the data source, which may be anyone's.
+        # Only the connector can identify the data source, so it may be anyone's.
         name = entry.settings.connector.name
         return (_LITTLE if matches and not entry.data_sources else _NOTHING), f"has the connector {name}"
     if matches:
@@ -284,7 +284,7 @@ def _failure(text: str, subject: Subject, error: Mapping[str, str], code: str, f
 
 
 def _with(text: str, subject: Subject, error: Mapping[str, str], code: str) -> str:
-    """Add Amazon Q Business's error to a text."""
+    """Add Amazon Q Business's error to a message."""
     said = ", ".join(filter(None, (subject.settings.secrecy.error(error), code)))
     return f"{text}: {said}" if said else text
 

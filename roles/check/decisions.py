@@ -86,7 +86,7 @@ def _decision(
     now = decide(statements, _with(request, Context(_time(subject))))
     if now.allowed is Truth.CANNOT_TELL:
         return request, decision
-    # Keep the time's keys, so that `for_now` reports that the decision holds only at this time.
+    # Keep the keys for the time, so that `for_now` reports that the decision holds only at this time.
     time_keys = tuple(key for key in decision.unknown_keys if key.lower() in _OF_TIME)
     return request, now._replace(unknown_keys=time_keys)
 

@@ -149,7 +149,7 @@ def other_policies(subject: Subject) -> Iterator[Finding]:
 
 
 def permissions_boundary(subject: Subject) -> Finding:
-    """Ask whether the role has the settings' boundary, and whether this allows all requests."""
+    """Ask whether the role has the boundary in the settings, and whether that allows all requests."""
     actual = subject.role.permissions_boundary_arn
     wanted = subject.settings.get("permissions_boundary_arn") or ""
     if actual != wanted:

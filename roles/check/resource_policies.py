@@ -274,7 +274,7 @@ def _statement(subject: Subject, policy: _Policy) -> str:
 
 
 def _account(subject: Subject, group: RequestGroup) -> str:
-    """Return the account of a request's resource; a bucket's ARN has none, and stands for this one."""
+    """Return the account of a request's resource; this account for a bucket, whose ARN has none."""
     return Arn.of(group.resource.known).account or subject.account_id
 
 

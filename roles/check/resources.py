@@ -84,7 +84,7 @@ def _active(subject: Subject, kind: str, identifier: str, found: Reply, more: st
 
 
 def secret(subject: Subject) -> Finding:
-    """Ask whether the secret exists under the policy's exact ARN, with a value."""
+    """Ask whether the secret exists with the exact ARN in the policy, and has a value."""
     arn = subject.secret_arn
     if arn is None:
         return ok(f"the settings for the connector {subject.settings.connector.name} have none")
@@ -192,7 +192,7 @@ def _keys_of_current_version(subject: Subject, arn: str) -> list[str]:
 
 
 def _own_key(subject: Subject, key: str) -> str | None:
-    """Return the ARN of a key by its ARN or alias, even if it was deleted; None if AWS manages it."""
+    """Return a key's ARN, given its ARN or alias, even if it was deleted; None if AWS manages it."""
     try:
         return subject.account.customer_managed_key(key)
     except ClientError as error:
@@ -232,7 +232,7 @@ def _encryption_of_bucket(subject: Subject, bucket: str) -> Finding:
 
 
 def _key_of_files(subject: Subject, key_id: str | None) -> str | None:
-    """Return the ARN of the key of a bucket with files; None if AWS manages it."""
+    """Return the ARN of the key that encrypts a bucket with files; None if AWS manages it."""
     key = Arn.of(key_id or "")
     is_here = (key.region, key.account) == (subject.region, subject.account_id)
     # Only a key here can be looked up. Elsewhere, an alias shows that AWS manages a key.
@@ -242,7 +242,7 @@ def _key_of_files(subject: Subject, key_id: str | None) -> str | None:
 
 
 def _encrypt_bucket(subject: Subject, bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> str:
-    """Return the command that sets a bucket's default encryption, by default with Amazon S3's keys."""
+    """Return the command that sets a bucket's default encryption, by default Amazon S3 managed keys."""
     command = aws_command(
         "s3api put-bucket-encryption",
         bucket=subject.argument(bucket, "BUCKET_NAME", "bucket_name"),
@@ -254,7 +254,7 @@ def _encrypt_bucket(subject: Subject, bucket: str, default: str = '{"SSEAlgorith
 
 
 def _actual_key(subject: Subject, key_id: str | None) -> str | None:
-    """Return the ARN of a key by its ARN or alias; None if AWS manages it."""
+    """Return a key's ARN, given its ARN or alias; None if AWS manages it."""
     # Comparing an ARN does not need permission to read the key.
     return key_id if key_id == subject.key_arn else subject.account.customer_managed_key(key_id)
 
@@ -381,7 +381,7 @@ def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
 
 
 def _in_vpc(subject: Subject, value: str) -> str:
-    """Return an ID in the VPC, as it may be shown."""
+    """Return a subnet or security group ID, or hide it if it is secret."""
     return subject.show(value, "vpc_configuration")
 
 

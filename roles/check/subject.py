@@ -58,7 +58,7 @@ class Subject:
         stated_context: Mapping[str, Sequence[str]],
         entries: Sequence["Subject"],
     ) -> None:
-        """Identify the caller, and render the policies. A stack's roles share the account.
+        """Identify the caller, and render the policies. A stack's roles share one `account`.
 
         `entries` will contain the subject of every role of the stack when the first question is asked.
 
@@ -102,7 +102,7 @@ class Subject:
         return f"{command}{' &&' if command.startswith('pulumi') else ', then'} {self.up_command}"
 
     def edit(self, name: str, value: str) -> str:
-        """Return the edit of the stack's configuration that changes a setting of this role alone."""
+        """Return the edit to the stack's configuration that changes a setting for this role alone."""
         file = f"Pulumi.{self.settings.stack.rpartition('/')[2]}.yaml"
         return f"in {file}, set {self.settings.own_path(name)} to {value}, then {self.up_command}"
 
