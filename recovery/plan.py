@@ -9,7 +9,7 @@ _NO_CHANGE: Final = ("same", "refresh", "read")
 
 
 class Plan(NamedTuple):
-    """The steps that recover a stack; operations are lines that the user sees."""
+    """The steps that recover a stack; operations are lines to show the user."""
 
     unfinished: Sequence[str]
     """The operations that were interrupted."""
@@ -48,7 +48,7 @@ def plan(deployment: dict[str, Any], preview: dict[str, Any]) -> Plan:
 def missing_role(deployment: dict[str, Any], preview: dict[str, Any]) -> str | None:
     """Return the ARN of a role in the stack that the preview did not find; None if it found all of them.
 
-    In that case, AWS has no role with this name, or has a different one, as with another account's
+    If it did not find one, AWS has no role with this name, or a different one, as with another account's
     credentials. Roles that the interrupted update was deleting do not count. Returns the resource's name
     if the ARN is secret.
     """
@@ -79,7 +79,7 @@ def with_orphans(exported: dict[str, Any], orphans: Sequence[dict[str, Any]]) ->
 def _automatic_name(operation: dict[str, Any]) -> str | None:
     """Return the automatic name of a role that was being created; None for any other operation.
 
-    No other role can have a name with a random suffix. A name from the configuration, or from
+    A name with a random suffix cannot belong to another role. A name from the configuration, or from
     `pulumi:autonaming` without a suffix, may belong to a role that this stack does not own.
     """
     resource = operation["resource"]
