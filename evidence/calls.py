@@ -41,7 +41,7 @@ class Resources(NamedTuple, Generic[_Text]):
     network: Sequence[_Text]
     """The subnets and security groups."""
     described: Sequence[_Text]
-    """`*` if there is a VPC, because the actions that describe it do not support resources."""
+    """`*` if there is a VPC: the actions that describe it do not support resource-level permissions."""
     network_interfaces: Sequence[_Text]
     deletable_network_interfaces: Sequence[_Text]
     tag: _Text

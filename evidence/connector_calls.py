@@ -50,7 +50,7 @@ SECRETS: Final = {
         f"arn:aws:secretsmanager:{REGION}:{OTHER_ACCOUNT}:secret:aem-a1B2c3",
     ),
 }
-"""The setting's values, and the secrets' ARNs."""
+"""Values of the setting, each with the secret's ARN."""
 KEYS: Final = {
     "AWS managed key": None,
     "customer managed key": (KEY_ID, KEY_ARN),
@@ -246,7 +246,7 @@ FULL_OF_SOURCE: Final = Options(
     deletion=True,
     bucket="source",
 )
-"""The policies of these two include every statement of any connector."""
+"""Together with FULL_WITH_FILES, the policies include every statement of any connector."""
 
 
 class Request(NamedTuple):
