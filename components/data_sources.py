@@ -148,7 +148,7 @@ def _check_top_level(top: Arguments, at: Place) -> None:
             here, there = top.at(name), at.entry("NAME", KEYS[name])
             value = "true" if top[name] is True else str(top[name])
             is_plain = escape(value) == value and not here.secret
-            # To remove the setting without moving it could remove permissions from a role in use.
+            # Removing the setting without moving it could take permissions from a role in use.
             move = f"{there.command(value if is_plain else 'VALUE')} && {here.command(REMOVE)}"
             expected = f"{there.name}, as in docs/data-sources.md"
             here.reject("is a setting for a single data source", expected, fix=move)

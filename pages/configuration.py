@@ -126,7 +126,7 @@ _REMARKS: Final = {
         "program prints a warning."
     ),
 }
-"""Texts that follow a setting's description."""
+"""Remarks that follow a setting's description."""
 _NOTES: Final = {
     "bucket_name": """\
 For `s3-v1` and `s3-v2`, the bucket is the data source, so the role can list it and read its objects. For other

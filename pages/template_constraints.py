@@ -7,7 +7,7 @@ from sandbox.environment import PROJECT
 
 _HEADER: Final = "# The tested versions. docs/own-project.md describes how to upgrade them.\n"
 _PINS: Final = re.compile(r"^(([\w.-]+)==.*\n)((?: +# .*\n)+)", re.MULTILINE)
-"""A pin in requirements-dev.txt, its package, and what requires the package."""
+"""Matches a pin, with its package and the comment that lists the packages that require it."""
 
 
 def constraints() -> str:
