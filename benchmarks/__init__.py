@@ -1,4 +1,4 @@
-"""Measure the overhead in comparison with hand-written code: `make bench`."""
+"""Measure the overhead over hand-written code: `make bench`."""
 
 import os
 

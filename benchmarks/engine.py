@@ -8,7 +8,7 @@ from tests.helpers.stacks import UP, Stack
 
 
 def rows(number: int, rounds: int) -> list[str]:
-    """Measure a number of roles in a number of rounds; return the rows of the table."""
+    """Measure programs with `number` roles in several rounds; return the table's rows."""
     with laboratory() as create:
         stacks = {name: create(program(number)) for name, program in PROGRAMS.items()}
         for stack in stacks.values():

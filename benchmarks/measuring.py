@@ -18,7 +18,7 @@ class Run(NamedTuple):
     wall: float
     """Seconds."""
     processor: float
-    """Processor time in seconds, of the command and the processes that it waited for."""
+    """Processor time, in seconds, of the command and the processes that it waited for."""
 
 
 class Command(NamedTuple):

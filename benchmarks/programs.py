@@ -93,17 +93,17 @@ for number in range({number}):
 
 
 def components(number: int) -> str:
-    """Return a program with a number of this project's components."""
+    """Return a program with `number` of this project's components."""
     return _COMPONENTS.format(number=number, arguments=ARGUMENTS)
 
 
 def by_hand(number: int) -> str:
-    """Return a program with a number of hand-written roles and policies, with literal documents."""
+    """Return a program with `number` hand-written roles and policies with literal documents."""
     return _BY_HAND.format(number=number, **_documents())
 
 
 def component_by_hand(number: int) -> str:
-    """Return a program with a number of hand-written components.
+    """Return a program with `number` hand-written components.
 
     As with this project's component, the ARN resolves after the policy exists.
     """

@@ -43,7 +43,7 @@ _COMMANDS: Final = {
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """An account with many data sources, each with a secret and a role of its own."""
+    """An account with many data sources, each with its own secret and role."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # one packet for each response: a second packet would wait for an acknowledgment
@@ -143,7 +143,7 @@ def _xml(call: dict[str, str]) -> str:
 
 @contextmanager
 def served() -> Generator[tuple[str, Counter[str]]]:
-    """Serve the account on loopback; return the address, and how often each call was made."""
+    """Serve the account on loopback; return its address and the number of times each call was made."""
 
     class Handler(_Handler):
         calls: ClassVar[Counter[str]] = Counter()

@@ -1,4 +1,4 @@
-"""Count the instructions that the program's start and each additional role take."""
+"""Count the instructions needed to start the program and to create each additional role."""
 
 import os
 import re
