@@ -69,7 +69,7 @@ They are repeated here because this program may be copied elsewhere. A test comp
 
 
 def subjects(repository: str, environment: str) -> Mapping[str, Sequence[str]]:
-    """Return the subjects of GitHub's tokens that can assume each of an environment's roles.
+    """Return, for each of an environment's roles, the GitHub token subjects that can assume it.
 
     If a job has a GitHub environment, its subject contains the environment instead of the branch.
     https://docs.github.com/en/actions/reference/security/oidc
@@ -84,7 +84,7 @@ def subjects(repository: str, environment: str) -> Mapping[str, Sequence[str]]:
 
 
 def trust(provider_arn: str, allowed: Sequence[str]) -> dict[str, Any]:
-    """Return the trust policy for these subjects of GitHub's tokens."""
+    """Return the trust policy for these GitHub token subjects."""
     statement: Statement = {
         "Effect": "Allow",
         "Principal": {"Federated": provider_arn},
@@ -100,7 +100,7 @@ def document(statements: Sequence[Statement]) -> dict[str, Any]:
 
 
 def permissions(settings: Settings, environment: Environment) -> Mapping[str, list[Statement]]:
-    """Return the permissions of each role of an environment."""
+    """Return the permissions of each of an environment's roles."""
     missing = _allow("MissingConnectorRole", READ_ROLE, _without_path(environment.roles))
     read = [
         _allow("ConnectorRole", READ_ROLE, environment.roles),
@@ -184,7 +184,7 @@ def _allow(
 
 
 def grants(service: str, statements: Sequence[Statement], role_arn: str) -> list[Statement]:
-    """Return the statements about a bucket or key in the form for its own policy.
+    """Convert statements about a bucket or key to the form that its own policy requires.
 
     The principal is the account, with a condition on the role, so the policy remains valid if the role
     is recreated, and can be written before the role exists.

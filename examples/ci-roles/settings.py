@@ -10,7 +10,7 @@ import pulumi
 
 
 class Format(NamedTuple):
-    """The format of a text. No format admits a wildcard or a policy variable."""
+    """The format of a value. No format allows a wildcard or a policy variable."""
 
     pattern: str
     expected: str
@@ -68,7 +68,7 @@ MEMBERS: Final = ("rolePath", "roleArns")
 
 
 class Environment(NamedTuple):
-    """An environment of the connector roles, which is a stack and an environment on GitHub."""
+    """An environment with connector roles: a stack and a GitHub environment."""
 
     name: str
     roles: Sequence[str]
