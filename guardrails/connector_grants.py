@@ -91,7 +91,7 @@ class _Pattern(NamedTuple):
         return all(found.get(name, value) == value for name, value in known.values().items())
 
     def show(self, known: Known) -> str:
-        """Return the text with the known values, and the other placeholders in capital letters."""
+        """Return the text with known values filled in and the other placeholders in capital letters."""
         values = known.values()
         return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or match[1].upper(), self.text)
 

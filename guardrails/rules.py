@@ -21,7 +21,7 @@ from declared_roles import (
 )
 from iam.documents import Statement
 
-# The number of characters without whitespace, and of attached policies. The last two can be increased:
+# Quotas for characters, excluding whitespace, and for attached policies. The last two can be increased:
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MAXIMUM_INLINE_SIZE: Final = 10_240
 MAXIMUM_MANAGED_SIZE: Final = 6_144
@@ -36,7 +36,7 @@ _PLAIN_ARGUMENT: Final = re.compile(r"(?!-)[A-Za-z0-9_./:@%+,-]+")
 _AWS_MANAGED: Final = re.compile(r"arn:[^:]+:iam::aws:policy/")
 _PLACEHOLDER: Final = re.compile(
     r"\[\[.+?\]\]|\{\{.+?\}\}|<.+?>"
-    # Entire parts of an ARN without brackets, as in a browser or on other pages.
+    # Entire parts of an ARN, without brackets: as shown in a browser, or on other pages.
     r"|:(?:(?:your-)?(?:region|account[_-]id)|source_account):"
     r"|:(?:secret:secret[_-]id|key/key[_-]id|subnet/subnet_ids?|security-group/security_group"
     r"|application/application[_-]id|application/[^/]+/index/index[_-]id"

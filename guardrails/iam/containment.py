@@ -90,7 +90,7 @@ def _values_imply(
     wanted: Sequence[str],
     covers_text: Covers,
 ) -> bool:
-    """Return whether every text that meets one operator and its values also meets the other."""
+    """Return whether every string that meets one operator and its values also meets the other."""
     if not theirs.negated:
         return not ours.negated and all(
             any(_within(ours.base, value, theirs.base, other, covers_text) for other in wanted)
@@ -137,11 +137,11 @@ def _is_text(base: str) -> bool:
 
 
 def _within(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
-    """Return whether every text that meets one operator and value also meets the other pair."""
+    """Return whether every string that meets one operator and value also meets the other pair."""
     if not (_is_text(ours) and _is_text(theirs)):
         return ours == theirs and value == other
     if ours.startswith("Arn") and not may_be_arn(value):
-        return True  # no text meets it
+        return True  # no string meets it
     exact = ours.startswith("StringEquals")
     wild = "${" in value or (is_pattern(value) and not exact)
     any_case = ours == "StringEqualsIgnoreCase" and not _has_no_case(value)
@@ -174,9 +174,9 @@ def _within_arn(ours: str, value: str, other: str) -> bool:
 def _excludes(ours: str, value: str, theirs: str, other: str, covers_text: Covers) -> bool:
     """Return whether one negated operator certainly excludes everything that the other excludes.
 
-    The sides swap: `ours` must exclude every text that `theirs` excludes.
+    The sides swap: `ours` must exclude every string that `theirs` excludes.
     """
     if theirs.startswith("Arn") and not (ours.startswith("Arn") and may_be_arn(other)):
-        # IAM does not document how it compares texts that are not ARNs.
+        # IAM does not document how it compares strings that are not ARNs.
         return ours.startswith("Arn") and value == other
     return _within(theirs, other, ours, value, covers_text)

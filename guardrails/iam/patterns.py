@@ -1,4 +1,4 @@
-"""Compare texts and patterns with IAM's wildcards and policy variables.
+"""Compare strings and patterns that contain IAM's wildcards and policy variables.
 
 The rules: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
@@ -24,7 +24,7 @@ class Text(NamedTuple):
 
     @property
     def pattern(self) -> str:
-        """A pattern that matches every text that the value may be."""
+        """A pattern that matches every string that the value may be."""
         return f"{self.known}*" if self.example else self.known
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ class Patterns(NamedTuple):
         """Return whether the element certainly includes everything that the pattern matches."""
         if self.negated:
             return not any(overlap(value, pattern, self.ignore_case) for value in self.values)
-        # Look for the same text first, because this case is the most common and the cheapest.
+        # Look for an identical string first, because this case is the most common and the cheapest.
         return pattern in self.values or any(
             covers(value, pattern, self.ignore_case) for value in self.values
         )
@@ -62,18 +62,18 @@ class Patterns(NamedTuple):
 
 
 def is_pattern(text: str) -> bool:
-    """Return whether text contains a wildcard or a policy variable."""
+    """Return whether a string contains a wildcard or a policy variable."""
     return "*" in text or "?" in text or "${" in text
 
 
 def covers(pattern: str, other: str, ignore_case: bool = False) -> bool:  # noqa: FBT001, FBT002 a detail
     """Return whether the pattern certainly matches everything that the other pattern matches.
 
-    A variable's value is unknown, so it may be any text.
+    A variable's value is unknown, so it may be any string.
     """
     if pattern == other:
         return True
-    if not is_pattern(pattern):  # a different text: no expression is needed
+    if not is_pattern(pattern):  # a different string: no expression is needed
         return ignore_case and pattern.lower() == other.lower()
     if "${" in pattern:
         return False
@@ -92,11 +92,11 @@ def _expression(pattern: str, ignore_case: bool, one: str) -> re.Pattern[str]:  
 
 @cache
 def overlap(one: str, other: str, ignore_case: bool = False) -> bool:  # noqa: FBT001, FBT002 a detail
-    """Return whether one text may match both patterns; a variable may be any text."""
+    """Return whether a string may match both patterns; a variable may be any string."""
     first, second = (
         VARIABLE.sub("*", pattern.lower() if ignore_case else pattern) for pattern in (one, other)
     )
-    # rows[i][j]: whether first[i:] and second[j:] can match the same text.
+    # rows[i][j]: whether first[i:] and second[j:] can match the same string.
     rows = [[False] * (len(second) + 1) for _ in range(len(first) + 1)]
     for i in range(len(first), -1, -1):
         for j in range(len(second), -1, -1):
@@ -113,7 +113,7 @@ def overlap(one: str, other: str, ignore_case: bool = False) -> bool:  # noqa: F
 
 
 def matches(pattern: str, text: Text, ignore_case: bool = False) -> Truth:  # noqa: FBT001, FBT002 a detail
-    """Return whether a pattern without variables matches a text."""
+    """Return whether a pattern without variables matches a string."""
     if not text.example:
         return Truth.of(bool(_expression(pattern, ignore_case, ".").fullmatch(text.known)))
     if not overlap(pattern, text.pattern, ignore_case):
@@ -122,7 +122,7 @@ def matches(pattern: str, text: Text, ignore_case: bool = False) -> Truth:  # no
 
 
 def split_arn(text: str) -> list[str] | None:
-    """Return the six parts of an ARN, or of a pattern for ARNs; None if there are fewer."""
+    """Return the six parts of an ARN, or of an ARN pattern; None if there are fewer."""
     parts = text.split(":", ARN_PARTS - 1)
     return parts if len(parts) == ARN_PARTS and overlap(parts[0], "arn") else None
 
