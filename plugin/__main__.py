@@ -22,7 +22,7 @@ from qbusiness_connector.stack_config import PACKAGE_INPUTS
 
 NAME: Final = TOKEN.partition(":")[0]
 VERSION: Final = importlib.metadata.version(NAME).partition("+")[0]
-"""The version of the schema: that of the Python package, without a commit."""
+"""The schema version: the Python package's version without its commit."""
 
 
 class Provider(ComponentProvider):
