@@ -73,7 +73,7 @@ def _ask(arguments: argparse.Namespace, options: list[str]) -> dict[str, Any]:
 
 
 def _value(option: str, shape: Any, words: list[str]) -> Any:
-    """Convert the words after an option to the value of the option's parameter."""
+    """Convert the words after an option to a value for the option's parameter."""
     if shape.type_name == "boolean":
         return not option.startswith("--no-")
     text = words[0] if words else ""

@@ -295,7 +295,7 @@ def _end_with_the_holder_of(owner: Path) -> None:
 
 
 def main(directory: Path, sources: str) -> None:
-    """Serve in a background process until somebody deletes its lock from the directory.
+    """Serve in a background process until its lock is deleted from the directory.
 
     `sources` is the digest of the server's source files.
     """

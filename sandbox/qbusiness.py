@@ -28,7 +28,7 @@ class QBusinessError(Exception):
     """Raised when Amazon Q Business rejects a call."""
 
     def __init__(self, code: str, message: str, **members: str) -> None:
-        """Store the error's name in the model, and the other parts of the response."""
+        """Store the error's name from the model, and the other parts of the response."""
         super().__init__(message)
         self.code = code
         self.members = {"message": message, **members}
