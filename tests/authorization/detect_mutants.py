@@ -40,7 +40,7 @@ class Document(NamedTuple):
 
 
 def documents() -> Iterator[Document]:
-    """Return documents with every connector's statements once each, and the documents' mutants."""
+    """Return documents that contain each connector statement once, with their mutants."""
     known: list[Any] = []
     for options in (FULL_WITH_FILES, FULL_OF_SOURCE):
         policy = render(options).role_policy
@@ -58,7 +58,7 @@ def documents() -> Iterator[Document]:
 
 
 def detected_by_decisions(kind: str, found: list[Mutant], calls: list[Call]) -> set[str]:
-    """Return the mutants for which one of the simulator's decisions is not the expected one."""
+    """Return the mutants for which the simulator makes an unexpected decision."""
     answers = ask([{kind: mutant.policy, "requests": requests_of(calls)} for mutant in found])
     return {
         mutant.title

@@ -1,7 +1,7 @@
 """Prove a policy's properties for all possible requests.
 
 A policy document becomes a formula over one request: its action, its resource, its principal, and the
-condition keys that it has, each with any text. Z3 then looks for a request that the policy allows
+condition keys that it has, each with any string. Z3 then looks for a request that the policy allows
 and that has a forbidden property. If it finds none, none exists: this is a proof, not a sample.
 
 The formula knows the operators that the documents use, and related ones; an operator that it does
@@ -82,7 +82,7 @@ class Request:
 
 
 def allows(policy: Mapping[str, Any], request: Request) -> Formula:
-    """Return the formula that a statement allows the request, and no statement denies it."""
+    """Return a formula: a statement allows the request, and no statement denies it."""
     by_effect: dict[str, list[Formula]] = {"Allow": [], "Deny": []}
     for statement in policy["Statement"]:
         by_effect[statement["Effect"]].append(_matches(statement, request))
@@ -95,8 +95,8 @@ def counterexample(
     """Return an allowed request that has the property; None if there is none.
 
     Each action of a statement with each of its resources is a separate query: most of them determine the
-    request, and leave Z3 little to search. For a pattern, an arbitrary text is tried first, because it
-    often is the counterexample. Raises AssertionError if Z3 finds no answer.
+    request, and leave Z3 little to search. For a pattern, an arbitrary string is tried first, because
+    it is often a counterexample. Raises AssertionError if Z3 finds no answer.
     """
     denials = [statement for statement in policy["Statement"] if statement["Effect"] == "Deny"]
     allowing = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
@@ -166,7 +166,7 @@ def decide(formula: Formula, values: list[tuple[Formula, Formula]]) -> bool:
 
 
 def in_service(request: Request, service: str) -> Formula:
-    """Return the formula that the request goes to this service."""
+    """Return a formula: the request goes to this service."""
     return z3.PrefixOf(_text(f"{service}:"), request.action)
 
 

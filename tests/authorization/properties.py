@@ -27,7 +27,7 @@ def page(options: Options) -> dict[str, Any]:
     if options.bucket_is_source:
         # AWS's page allows decryption through Secrets Manager, which does not read objects.
         aem_cloud[1:2] = statements("s3-v1", "Decrypt")
-        # AWS's page allows every role/QBusiness-DataSource-*, the roles of the console's data sources.
+        # AWS's page allows every role/QBusiness-DataSource-*, the roles that the console creates.
         aem_cloud += statements("s3-v1", "PassCustomerRole")
     bucket = statements("s3-v1" if options.bucket_is_source else "confluence-server", "S3")
     return {"Statement": filled([*bucket, *aem_cloud], options)}

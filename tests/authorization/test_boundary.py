@@ -1,4 +1,4 @@
-"""Test the permissions boundary in examples/, with which every connector's role works."""
+"""Test the permissions boundary in examples/, under which every connector's role works."""
 
 import json
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Test that the bucket policy on the operations page gives another account's role only needed access."""
+"""Test that the operations page's bucket policy gives another account's role only necessary access."""
 
 import json
 from typing import Any

@@ -775,7 +775,7 @@ def test_a_policy_with_an_unknown_value_is_unknown_in_a_preview(unknown: dict[st
 
 
 def outputs_of_a_further_role(program: Callable[[int], str], monkeypatch: pytest.MonkeyPatch) -> int:
-    """Count the Outputs that a program creates for one more role."""
+    """Count the Outputs that a program creates for each additional role."""
     created: list[int] = []
     output_class: Any = pulumi.Output
     track = output_class._track  # noqa: SLF001 every new Output calls it

@@ -65,7 +65,7 @@ def rejection(monkeypatch: pytest.MonkeyPatch, members: object, /, **top: Any) -
 
 
 def rejected(monkeypatch: pytest.MonkeyPatch, members: object, /, **top: Any) -> list[str]:
-    """Return the problems' places."""
+    """Return the path of each problem."""
     return re.findall(r"^  ([^ :]+): ", rejection(monkeypatch, members, **top), re.MULTILINE)
 
 

@@ -29,7 +29,7 @@ CI = DOCS / "ci.md"
 
 @pytest.fixture
 def typed(new_stack: NewStack) -> Iterator[Callable[[str, Path], str]]:
-    """Run the commands of a section where the page creates stacks; no user confirms."""
+    """Run the commands in a section that creates stacks, without confirmation prompts."""
     stack = new_stack(REQUIRED)
 
     def run(section: str, page: Path) -> str:
@@ -81,7 +81,7 @@ def test_nested_settings_and_default_tags_are_set_as_the_configuration_page_says
 def test_a_wrong_list_of_accounts_in_the_state_is_replaced_as_documented(new_stack: NewStack):
     stack = new_stack({**REQUIRED, ALLOWED_ACCOUNTS: [ACCOUNT]})
     stack.up()
-    # As after an update that was right for the credentials of that time.
+    # As if an update had recorded this list while other credentials were in use.
     state = stack.state_file.read_text()
     stack.state_file.write_text(state.replace(f'[\\"{ACCOUNT}\\"]', f'[\\"{OTHER_ACCOUNT}\\"]'))
     assert f"AWS account ID not allowed: {ACCOUNT}" in stack.drift().text

@@ -1,6 +1,6 @@
-"""Test the shell blocks of the pages by pasting them into interactive shells.
+"""Test the pages' shell blocks by pasting them into interactive shells.
 
-A block must be one command for the shell: Pulumi's CLI reads what follows a command as its own input.
+A block must be one command for the shell: Pulumi's CLI reads the lines after a command as its own input.
 """
 
 import fcntl
@@ -53,11 +53,11 @@ read -r failing <"$FAILING"
 
 
 class Block(NamedTuple):
-    """A shell block of a page."""
+    """A shell block on a page."""
 
     text: str
     before: str
-    """The blocks before it, whose exports remain."""
+    """The preceding blocks, whose exports remain in effect."""
 
 
 def blocks() -> dict[str, Block]:
@@ -171,7 +171,7 @@ class Pasted:
 
 
 VARIABLE: Final = r"\$(?!aws:)\{?(\w+)"
-"""A variable of the shell; `$aws:` is part of a URN, in single quotes."""
+"""A shell variable; `$aws:` is part of a URN, in single quotes."""
 ASSIGNMENT: Final = re.compile(r"^(\w+)=\$(?=\()", re.MULTILINE)
 """The beginning of `NAME=$(command)`. Only the account is printed, so other variables are empty."""
 
@@ -182,7 +182,7 @@ def exported(block: str) -> dict[str, str]:
 
 
 def variables(block: str) -> list[str]:
-    """Return the variables that the user must set before."""
+    """Return the variables that the user must set beforehand."""
     own = {*ASSIGNMENT.findall(block), *exported(block)}
     return sorted({*re.findall(VARIABLE, block)} - own)
 

@@ -1,4 +1,4 @@
-"""Test the walkthroughs of the pages in a fresh clone, which they leave clean."""
+"""Test the pages' walkthroughs in a fresh clone, which they leave clean."""
 
 import re
 import shutil
@@ -40,7 +40,7 @@ pulumi up --stack example
 def clone(
     prepared_sandbox: tuple[Sandbox, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """Return a clone with the files of this checkout, its packages and its engine."""
+    """Return a clone with this checkout's files, packages, and engine."""
     directory = tmp_path_factory.mktemp("clone")
     listed = execute(PROJECT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     for name in listed.stdout.split("\0")[:-1]:
@@ -103,7 +103,7 @@ def break_and_fix(clone: Path) -> None:
         r"`(venv/bin/python -m roles check --stack example .*?)` finds no problem",
         " ".join(text.split()),
     )
-    # No user confirms, and the AWS CLI is the sandbox's.
+    # Skip confirmation prompts, and use the sandbox's AWS CLI.
     options = ("PULUMI_OPTION_YES=true", "PULUMI_OPTION_SKIP_PREVIEW=true")
     prepare = f"export {' '.join(options)} PATH=$PWD/sandbox/bin:$PATH"
     section = text.partition("<!-- breaks")[2].partition("<!-- end of breaks")[0]
@@ -116,7 +116,7 @@ def break_and_fix(clone: Path) -> None:
         assert printed, problem
         fixes.append(printed[0].partition("fix: ")[2])
     assert ", 3 problems, " in checked
-    # The role policy, which is not deployed with the last setting, allows more.
+    # The last setting is not deployed, so the role policy still allows more.
     assert "\nnote     role policy: " in checked
     checked = in_sandbox(clone, "sh", "-euc", "\n".join((prepare, *fixes, check)))
     assert ", 0 problems, 4 skipped\n" in checked

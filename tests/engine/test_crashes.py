@@ -72,7 +72,7 @@ def kill_at(stack: Stack, command: tuple[str, ...], stops: Mapping[str, Stop]) -
 
 
 def recover(stack: Stack, *, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the page's command, without its question."""
+    """Run the page's command, without its confirmation prompt."""
     command = f"{commands('After a crash during an update').strip()} --yes"
     session = {"PATH": page_path(stack), "STACK": stack.name, **variables}
     return stack.execute("sh", "-euc", command, check=check, **session)

@@ -52,7 +52,7 @@ CHANGES = (
 REMOVALS = ("DeleteRolePermissionsBoundary", "DetachRolePolicy", "DeleteRolePolicy")
 DESTROY = ("DeleteRolePolicy", "DeleteRole")
 UNCONFIRMED = ("CreateRole", "reply-lost")
-"""After this failure, the role exists but Pulumi does not know it; one test covers that."""
+"""After this failure, the role exists, but Pulumi does not know about it; one test covers that."""
 NAME = "qbusiness-faults"
 STACK_WIDE = ("aws:region", "applicationId", "indexId")
 BEFORE: dict[str, Any] = {
@@ -138,7 +138,7 @@ def firings(failures: Iterable[Failure]) -> list[str]:
 def stack_of(
     entries: Iterable[str], settings: Mapping[str, Any], *, automatic: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Return settings for a stack with these entries; their roles have the same or automatic names."""
+    """Return settings for a stack with these entries; a role's name is its entry's name or automatic."""
     shared = {key: value for key, value in settings.items() if key in STACK_WIDE}
     own = {key: value for key, value in settings.items() if key not in STACK_WIDE}
     names = {entry: "" if entry in automatic else entry for entry in entries}
@@ -150,7 +150,7 @@ def repeat_until_all_failed(
 ) -> list[tuple[str, str]]:
     """Repeat a command until a number of calls has failed, and return its errors.
 
-    After a failure, it may not reach other calls.
+    After a failure, the command may not reach other calls.
     """
     errors: list[tuple[str, str]] = []
     fired = 0

@@ -1,4 +1,4 @@
-"""Test the roles for continuous integration: the permissions of each, and the limits of all."""
+"""Test the roles for continuous integration: each role's permissions, and the limits on all roles."""
 
 import inspect
 import json

@@ -372,7 +372,7 @@ TOO_WIDE: Final[Mapping[str, tuple[Declared, set[str]]]] = {
 
 
 def _without(text: str) -> Declared:
-    """Return a role without the statements that contain a text."""
+    """Return a role without the statements that contain a string."""
     statements = [each for each in POLICY["Statement"] if text not in json.dumps(each)]
     return Declared(policy={**POLICY, "Statement": statements})
 

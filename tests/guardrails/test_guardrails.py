@@ -471,7 +471,7 @@ def test_a_managed_policy_of_the_stack_is_checked_however_it_is_named(by_referen
 def test_a_policy_belongs_only_to_the_role_that_it_names():
     assert findings(role(name="qbusiness-other"), role_policy(ANY_SECRET)) == {}
     first, second = role(urn="first", name="qbusiness-1"), role(urn="second", name="qbusiness-2")
-    # The role that it names was chosen from the names of both.
+    # The policy depends on both roles, because its role's name was chosen from their names.
     props = {"role": "qbusiness-2", "policy": text(ANY_SECRET)}
     chosen = resource("RolePolicy", "policy", props, role=[first, second])
     names = [role.name for role in roles_of([first, second, chosen], {}) if role.policies]

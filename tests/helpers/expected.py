@@ -26,7 +26,7 @@ def role_policy(options: Options, role_name: str = ROLE_NAME) -> dict[str, Any]:
 
 
 def statements(name: str, part_of_sid: str = "") -> list[Statement]:
-    """Return the statements of a role policy in golden/ whose Sid contains a text."""
+    """Return the statements of a role policy in golden/ whose Sid contains a string."""
     policy = json.loads(golden(f"{name}-role-policy"))
     return [statement for statement in policy["Statement"] if part_of_sid in statement["Sid"]]
 

@@ -1,8 +1,8 @@
-"""Count the mutants that the tests detect in each room, which is a package.
+"""Count the mutants that the tests detect in each package, which is called a room here.
 
 mutmut writes the mutants and runs the tests that reach them. Surviving mutants are listed. No test
-can detect some kinds of mutants. All mutants take hours: `python -m tests.helpers.mutation PATTERN...`
-tries mutants whose names match, for example one in ten of a room's with 'guardrails.*7'.
+can detect some kinds of mutants. Trying all mutants takes hours: `python -m tests.helpers.mutation
+PATTERN...` tries mutants whose names match, for example one in ten of a room's with 'guardrails.*7'.
 """
 
 import re

@@ -35,7 +35,7 @@ from evidence.examples import ACCOUNT, APPLICATION_ID, INDEX_ID, REGION
 from sandbox.qbusiness import QBusiness, parse
 
 DATA_SOURCE_ID = "c3d4e5f6-7890-12ab-cdef-333333333333"
-# Once for all tests: moto's applications and RSA keys take long to create, and keep no state.
+# Once for all tests: moto's applications and RSA keys take a long time to create, and keep no state.
 _moto = functools.cache(create_backend_app)
 kms.generate_private_key = functools.cache(kms.generate_private_key)  # pyright: ignore[reportPrivateImportUsage]
 
@@ -91,7 +91,7 @@ class Server:
         self.rejections: dict[str, tuple[int, str]] = {}
         """Status and error code, by action."""
         self.said = "by the test"
-        """The end of every rejection's message."""
+        """The text that ends every rejection's message."""
         self.answers: dict[str, Mapping[str, Any]] = {}
         """Responses to use in place of moto's, by action."""
         self.bucket_owner = ACCOUNT

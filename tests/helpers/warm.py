@@ -85,7 +85,7 @@ def _address(name: str) -> str:
 
 
 def serve(name: str) -> Callable[[], object] | None:
-    """Fork for each request; in the fork, return the program to run. End when standard input does.
+    """Fork for each request; in the fork, return the program to run. Exit when standard input ends.
 
     A fork ends with the process that requested it.
     """

@@ -65,7 +65,7 @@ case "$*" in
 *) echo "error: no stack named 'nope' found" >&2; exit 6 ;;
 esac
 """
-"""Answers only the commands that read, and writes nothing."""
+"""Supports only commands that read, and writes nothing."""
 _READING: Final = re.compile(
     r"\w+:(Get|List|Describe)\w+|iam:SimulatePrincipalPolicy|access-analyzer:ValidatePolicy"
 )
@@ -91,7 +91,7 @@ WIDE: Final = policy(allow("*", "*", Sid="Everything"))
 
 
 def own_policy(arn: str = "SECRET", *more: dict[str, Any], without: str = "") -> str:
-    """Return the program's role policy for a secret, with more statements or without one by its Sid."""
+    """Return the program's role policy for a secret, with statements added or one removed by Sid."""
     document = json.loads(golden("minimal-role-policy").replace(SECRET_ARN, arn))
     return policy(*(each for each in document["Statement"] if each["Sid"] != without), *more)
 
@@ -116,7 +116,7 @@ class Output(NamedTuple):
         return json.loads(self.out)
 
     def answers(self, state: str) -> list[str]:
-        """Return the answers from `check` that are in one state, without the state."""
+        """Return the answers from `check` with a given state, without the state."""
         return re.findall(rf"^{state} +(.*)$", self.out, flags=re.MULTILINE)
 
     def answer(self, question: str) -> str:
@@ -175,7 +175,7 @@ class Maker:
         return arn
 
     def bucket(self, key: str = "", algorithm: str = "") -> None:
-        """Create the bucket `documents`, encrypted with a key of KMS or by S3."""
+        """Create the bucket `documents`, encrypted with an AWS KMS key or by S3."""
         self.s3.create_bucket(Bucket="documents")
         default = {"SSEAlgorithm": algorithm or ("aws:kms" if key else "AES256")}
         default |= {"KMSMasterKeyID": key} if key else {}
@@ -373,7 +373,7 @@ class World(Maker):
         secret: dict[str, str] | None = None,
         **role: Any,
     ) -> str:
-        """Add a data source that uses the program's role, with additional statements or without one."""
+        """Add a data source that has the program's role, with statements added or one removed by Sid."""
         self.secret_arn = self.secret(f"secret/{name}", **(secret or {}))
         document = own_policy(self.secret_arn, *more, without=without)
         self.role_arn = self.role(f"qbusiness-{name}", document, **role)
@@ -382,7 +382,7 @@ class World(Maker):
     # The stack `dev`.
 
     def deploy(self) -> None:
-        """Create the stack and the resources around its role, without any faults."""
+        """Create the stack and the resources around its role, without any problems."""
         self.kms, self.ec2 = self.client("kms"), self.client("ec2")
         self.server.fill = dict(FILL)
         self.role(ROLE_NAME, golden("default-role-policy").replace(examples.OTHER_ACCOUNT, ACCOUNT))
@@ -434,7 +434,7 @@ class World(Maker):
         self.server.decide = decide
 
     def bound(self, document: str, name: str = "boundary", *, is_set: bool = True) -> str:
-        """Give the role a permissions boundary, and also the settings unless they must lack it."""
+        """Give the role a permissions boundary, which the settings also contain if it `is_set`."""
         arn = self.managed(name, document)
         self.iam.put_role_permissions_boundary(RoleName=ROLE_NAME, PermissionsBoundary=arn)
         if is_set:

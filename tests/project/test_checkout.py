@@ -1,4 +1,4 @@
-"""Test the installation, and the sandbox's commands in checkouts with any state and path."""
+"""Test the installation, and the sandbox's commands in checkouts in any state and at any path."""
 
 import ensurepip
 import json

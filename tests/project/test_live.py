@@ -1,4 +1,4 @@
-"""Test in the sandbox the runs on a real account: they reveal no names, and leave nothing behind."""
+"""Test `make live` against the sandbox: a run reveals no names and leaves nothing behind."""
 
 import os
 import pty

@@ -326,7 +326,7 @@ class Repository:
         return report
 
     def open_issue(self, title: str, author: str) -> None:
-        """Open an issue by an author."""
+        """Open an issue as a given author."""
         login = {"is_bot": author.startswith("app/"), "login": author}
         issues = self.issues()
         issue = {"number": len(issues) + 1, "state": "open", "title": title, "author": login}

@@ -1,4 +1,4 @@
-"""Share the account for the tests of `python -m roles`."""
+"""Share the account among the tests of `python -m roles`."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`roles` finds the connector, the secret, and the bucket of a data source."""
+"""`roles` finds a data source's connector, secret, and bucket."""
 
 from typing import Any
 

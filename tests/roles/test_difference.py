@@ -84,7 +84,7 @@ def but(action: str, effect: str = "Allow") -> dict[str, Any]:
             [get_if("StringLike", aws_SourceArn=APPLICATION_ARN)],
             "covered equivalent",
         ),
-        # A condition on ARNs whose values are not ARNs is never met.
+        # An ARN condition whose values are not ARNs is never met.
         (
             get_if("StringEquals", aws_SourceAccount=ACCOUNT),
             [get_if("ArnLike", aws_SourceAccount=ACCOUNT)],

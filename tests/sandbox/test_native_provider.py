@@ -1,7 +1,7 @@
 """Test that the sandbox's data source behaves like pulumi-aws-native; tests name the real functions.
 
 The files are in `provider/pkg` in https://github.com/pulumi/pulumi-aws-native. The properties of the
-resource and its ID follow AWS's schema of `AWS::QBusiness::DataSource`.
+resource and its ID follow AWS's schema for `AWS::QBusiness::DataSource`.
 """
 
 import json

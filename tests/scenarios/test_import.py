@@ -1,4 +1,4 @@
-"""A manually created role is imported, updated in place, and loses its other policies last."""
+"""A manually created role is imported, is updated in place, and loses its other policies last."""
 
 import json
 import re

@@ -22,7 +22,7 @@ _ACCOUNT_ID: Final = re.compile(
 """12 digits that are not the end of a UUID."""
 _ACCESS_KEY_ID: Final = re.compile(rf"{_START}(?:AKIA|ASIA)[A-Z0-9]{{16,}}{_END}")
 _SHORTEST_CREDENTIAL: Final = 16
-"""The length of an access key ID in IAM's API. A shorter text is a placeholder, possibly a word."""
+"""The length of an access key ID in IAM's API. A shorter string is a placeholder, possibly a word."""
 _SHORTEST_NAME: Final = 3
 _WORD: Final = re.compile(
     "admin|administrator|aem|application|aws|connector|default|deploy|deployer|deployment|dev|developer|"

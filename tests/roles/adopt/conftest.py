@@ -1,4 +1,4 @@
-"""`roles adopt` runs in the directory of a project, and asks Pulumi for the stacks of the backend."""
+"""`roles adopt` runs in a project's directory, and asks Pulumi for the backend's stacks."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.roles.adopt.help import Backend
 
 @pytest.fixture(autouse=True)
 def _in_a_project(project: None) -> None:  # pyright: ignore[reportUnusedFunction]
-    """Use the project in every test of this directory."""
+    """Use the project in every test in this directory."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Policies and stacks for the tests of `roles adopt`."""
+"""Provide policies and stacks for testing `roles adopt`."""
 
 import json
 from collections.abc import Callable
@@ -50,7 +50,7 @@ class Backend:
 
 
 def role_resource(arn: str, **more: Any) -> dict[str, Any]:
-    """Return a role's resource in the state of a stack."""
+    """Return a role's resource in a stack's state."""
     return {"type": "aws:iam/role:Role", "outputs": {"arn": arn}, **more}
 
 
@@ -63,7 +63,7 @@ def on_the_engine(new_stack: Callable[..., Stack]) -> Stack:
 
 
 def console_s3_policy() -> str:
-    """Return the policy on AWS's page for such a role."""
+    """Return the policy on AWS's page for a role that the console creates for a bucket."""
     document = json.loads(s3_policy("QBusiness-DataSource-*"))
     for statement in document["Statement"]:
         if "IngestDocuments" in statement["Sid"]:
@@ -72,7 +72,7 @@ def console_s3_policy() -> str:
 
 
 def large(name: str, characters: int, statements: int = 1) -> str:
-    """Return a policy with that many characters, not counting white space, in equal statements."""
+    """Return a policy with this many characters, excluding whitespace, in similar statements."""
     resource = f"arn:aws:s3:::{name}-%02d/%04d"
     count = (characters - 150 * statements) // (statements * (len(resource % (0, 0)) + 3))
 

@@ -37,7 +37,7 @@ Roles whose policies change only in their text: {}
 
 
 def trusting(*principals: dict[str, str]) -> str:
-    """Return the program's trust policy with a statement for each other principal."""
+    """Return the program's trust policy with an additional statement for each principal."""
     document = json.loads(TRUST)
     document["Statement"] += [
         {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}

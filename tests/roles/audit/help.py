@@ -1,4 +1,4 @@
-"""Accounts for the tests of `roles audit`."""
+"""Provide accounts for testing `roles audit`."""
 
 import json
 
@@ -14,7 +14,7 @@ from tests.helpers.world import (
 
 
 def result(said: Output, identifier: str) -> str:
-    """Return the result of a data source."""
+    """Return a data source's result."""
     (found,) = (each for each in said.json["dataSources"] if each["dataSourceId"] == identifier)
     return found["result"]
 

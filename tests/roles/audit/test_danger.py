@@ -1,4 +1,4 @@
-"""Findings are ordered by danger: access for others comes first."""
+"""Findings are ordered by severity: access for others comes first."""
 
 import json
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Faults in a stack's resources, and the answers of `roles check` to them."""
+"""Problems with a stack's resources, and the answers from `roles check`."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from tests.roles.check.help import set_up
 
 @dataclass
 class Break:
-    """One fault, and the answer to the question about it."""
+    """One problem, and the answer to the question about it."""
 
     apply: Callable[[World], object]
     question: str

@@ -1,4 +1,4 @@
-"""Values and statements for the tests of `roles check`."""
+"""Provide values and statements for testing `roles check`."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""`roles check` first reports problems, which stop a sync."""
+"""`roles check` reports problems first, because they stop a sync."""
 
 import json
 from typing import Any, Final
@@ -70,7 +70,7 @@ def test_unread_answers_are_printed_and_inapplicable_ones_are_counted(world: Wor
 
 
 def use_entries(world: World, arns: dict[str, str]) -> None:
-    """Give the stack equal entries, whose roles have these ARNs."""
+    """Give the stack identical entries, whose roles have these ARNs."""
     of_entries = ("secretId", "kmsKeyId", "allowNetworkInterfaceDeletion")
     prefix = next(key for key in SETTINGS if key.endswith("secretId")).removesuffix("secretId")
     own: dict[str, Any] = {key: world.settings[prefix + key] for key in of_entries}
