@@ -20,7 +20,7 @@ def actions(policy: dict[str, Any]) -> list[str]:
     return sorted({action for statement in policy["Statement"] for action in statement["Action"]})
 
 
-def test_the_role_of_every_connector_works_under_the_boundary():
+def test_every_connector_s_role_works_under_the_boundary():
     roles = {options_of(connector) for connector in CONNECTORS.values()}
     roles |= {
         options._replace(

@@ -47,7 +47,7 @@ def output_of(value: object, name: str = "upstream") -> pulumi.Output[Any]:
     return Upstream(name, value).value
 
 
-def test_an_output_region_that_is_blank_falls_back_to_the_provider_s():
+def test_a_blank_region_from_an_output_falls_back_to_the_provider_s():
     args = {**FULL, "application_id": APPLICATION_ID}
     deployment = Deployment(lambda: component({**args, "region": output_of("")}))
     assert deployment.error is None
@@ -177,7 +177,7 @@ def test_with_exclusive_policies_the_stack_owns_all_policies_of_the_role():
         assert dependencies(resource) == {"aem-qbusiness-policy", "aem-qbusiness-role"}
 
 
-def test_the_outputs_are_the_arn_and_the_name_of_the_role():
+def test_the_outputs_are_the_role_s_arn_and_name():
     deployment = deploy({**MINIMAL, "role_name": "qbusiness-aem"})
     assert deployment.outputs[COMPONENT_URN] == {
         "roleArn": f"arn:aws:iam::{ACCOUNT}:role/qbusiness-aem",

@@ -104,7 +104,7 @@ def test_every_key_reaches_the_role(monkeypatch: pytest.MonkeyPatch):
     }
 
 
-def test_the_keys_of_a_bucket_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
+def test_a_bucket_s_keys_reach_the_policy(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, S3_SETTINGS)
     assert deployment.error is None
     expected = of_role(golden("s3-v2-role-policy"), "aem-qbusiness-role-1234567")
@@ -591,6 +591,6 @@ def test_the_warning_about_a_missing_list_is_shown_even_if_the_credentials_are_w
     assert [warning.partition(":")[0] for warning in deployment.warnings] == ["aws"]
 
 
-def test_the_namespace_of_the_provider_has_its_own_region(monkeypatch: pytest.MonkeyPatch):
+def test_the_provider_s_namespace_has_its_own_region(monkeypatch: pytest.MonkeyPatch):
     deployment = deploy(monkeypatch, MINIMAL, namespace="aws", **OF_THE_PROGRAM)
     assert deployment.error is None

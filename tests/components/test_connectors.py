@@ -53,7 +53,7 @@ def test_the_connectors_are_the_ones_on_the_pages():
 
 
 @EVERY_CONNECTOR
-def test_the_entry_of_a_connector_agrees_with_its_page(facts: Facts):
+def test_a_connector_s_entry_agrees_with_its_page(facts: Facts):
     connector = CONNECTORS[facts.name]
     assert connector.name == facts.name
     assert connector.types.split() == facts.types.split(",")
@@ -65,7 +65,7 @@ def test_the_entry_of_a_connector_agrees_with_its_page(facts: Facts):
 
 
 @EVERY_CONNECTOR
-def test_the_documents_of_a_connector_have_one_of_the_shapes(facts: Facts):
+def test_a_connector_s_documents_have_one_of_the_shapes(facts: Facts):
     for options in shapes(facts):
         trust_policy, role_policy, _ = look(facts, options)
         assert role_policy == json.dumps(expected.role_policy(options))
@@ -166,7 +166,7 @@ def largest_policies(facts: Facts, subnets: int) -> ValidationResult:
 
 
 @EVERY_CONNECTOR
-def test_without_a_vpc_the_documents_of_a_connector_are_always_within_the_quotas(facts: Facts):
+def test_without_a_vpc_a_connector_s_documents_are_always_within_the_quotas(facts: Facts):
     trust_policy, role_policy, _ = largest_policies(facts, subnets=0)
     assert size(trust_policy) < 2_048
     assert size(role_policy) < 10_240

@@ -309,7 +309,7 @@ def test_two_entries_cannot_have_the_same_role_name_regardless_of_case(
     assert '  dataSources.two.roleName: "QBusiness-A" is also the role name of one\n' in text
 
 
-def test_a_tag_of_a_member_that_clashes_with_a_default_tag_of_the_provider_is_rejected(
+def test_a_member_s_tag_that_clashes_with_a_default_tag_of_the_provider_is_rejected(
     monkeypatch: pytest.MonkeyPatch,
 ):
     default = {"aws:defaultTags": {"tags": {"Team": "search"}}}

@@ -495,7 +495,7 @@ PAGES = "https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/"
         ("aem-cloud ", "aem-cloud"),
     ],
 )
-def test_an_unknown_connector_is_rejected_with_the_names_that_are_near(given: str, near: str):
+def test_an_unknown_connector_is_rejected_with_the_nearest_names(given: str, near: str):
     (problem,) = problems({"connector": given})
     assert problem.message == f'"{given}" is not a connector; did you mean {near}?'
     assert problem.expected.startswith("one of aem-cloud, aem-server, alfresco-cloud, ")
@@ -584,7 +584,7 @@ def rejections(given: Mapping[str, Any]) -> dict[str, str]:
     ],
     ids=lambda value: None if isinstance(value, dict) else str(value)[:40],
 )
-def test_unsupported_and_missing_settings_are_rejected_with_the_page_of_the_connector(
+def test_unsupported_and_missing_settings_are_rejected_with_the_connector_s_page(
     changes: dict[str, Any], name: str, message: str, expected: str
 ):
     (problem,) = problems(changes)
@@ -636,7 +636,7 @@ def test_settings_that_require_a_rejected_setting_are_rejected_with_it():
         ]
 
 
-def test_the_account_of_a_bucket_that_is_missing_is_not_rejected():
+def test_the_account_of_a_missing_bucket_is_not_rejected():
     assert [*rejections({**S3, "bucket_name": "", "bucket_account_id": OTHER_ACCOUNT})] == [
         "bucket_name"
     ]
@@ -681,7 +681,7 @@ BUCKETS_REFUSED: list[Any] = [
 
 @pytest.mark.parametrize("name", BUCKETS_ACCEPTED)
 @pytest.mark.parametrize("connector", ["s3-v1", "s3-v2"])
-def test_the_name_of_a_bucket_is_accepted(connector: str, name: str):
+def test_a_valid_bucket_name_is_accepted(connector: str, name: str):
     policy = look({**S3, "connector": connector, "bucket_name": name}).role_policy
     assert policy
     assert f'"arn:aws:s3:::{name}/*"' in policy
@@ -689,12 +689,12 @@ def test_the_name_of_a_bucket_is_accepted(connector: str, name: str):
 
 
 @pytest.mark.parametrize("name", BUCKETS_REFUSED)
-def test_an_invalid_name_of_a_bucket_is_rejected(name: object):
+def test_an_invalid_bucket_name_is_rejected(name: object):
     assert [*rejections({**S3, "bucket_name": name})] == ["bucket_name"]
 
 
 @pytest.mark.parametrize("account", [OTHER_ACCOUNT, "012345670123", "", None])
-def test_the_account_of_a_bucket_is_the_application_s_unless_it_is_given(account: str | None):
+def test_a_bucket_s_account_is_the_application_s_unless_it_is_given(account: str | None):
     policy = look({**S3, "bucket_account_id": account}).role_policy
     assert policy
     assert policy.count(f'{{"aws:ResourceAccount": "{account or ACCOUNT}"}}') == 2
@@ -711,7 +711,7 @@ def test_the_account_of_a_bucket_is_the_application_s_unless_it_is_given(account
         ([OTHER_ACCOUNT], f'expected a string, got ["{OTHER_ACCOUNT}"]'),
     ],
 )
-def test_an_invalid_account_of_a_bucket_is_rejected_with_the_advice_to_quote_it(
+def test_an_invalid_bucket_account_is_rejected_with_the_advice_to_quote_it(
     account: object, message: str
 ):
     with pytest.raises(SettingsError) as rejected:

@@ -53,7 +53,7 @@ def test_the_configuration_page_lists_every_connector():
         ),
     ],
 )
-def test_the_configuration_page_shows_the_needs_of_a_connector(name: str, title: str, needs: str):
+def test_the_configuration_page_shows_a_connector_s_needs(name: str, title: str, needs: str):
     link = f"https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/{name}-iam-role.html"
     row = f"\n| `{name}`<br>[{title}]({link}) | {needs} |\n"
     assert row in (DOCS / "configuration.md").read_text()
@@ -84,7 +84,7 @@ def test_the_permissions_page_gives_the_reason_for_every_statement():
 
 
 @pytest.mark.parametrize("facts", FACTS.values(), ids=FACTS)
-def test_the_page_of_a_connector_has_its_statements_and_no_others(facts: Facts):
+def test_a_connector_s_page_has_its_statements_and_no_others(facts: Facts):
     *_, options = shapes(facts)
     if options.network_arns:
         options = options._replace(vpc="VPC")
@@ -105,7 +105,7 @@ def test_the_page_of_a_connector_has_its_statements_and_no_others(facts: Facts):
         ("jira", "AllowsAmazonQToCreateTags", "with `vpcConfiguration`"),
     ],
 )
-def test_the_page_of_a_connector_says_when_a_statement_is_included(connector: str, sid: str, when: str):
+def test_a_connector_s_page_says_when_a_statement_is_included(connector: str, sid: str, when: str):
     assert f"\n- **`{sid}`**, {when}: " in permissions.connector_page(connector)
 
 

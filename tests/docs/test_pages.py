@@ -94,7 +94,7 @@ def test_a_wrong_list_of_accounts_in_the_state_is_replaced_as_documented(new_sta
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_json_of_a_page_parses(page: Path):
+def test_the_json_on_a_page_parses(page: Path):
     for block in blocks("json", page.read_text()):
         json.loads(block)
 
@@ -145,7 +145,7 @@ def test_the_commands_on_the_pages_are_targets_of_make():
     [*PAGES, *(PROJECT / name for name in OTHER_PAGES)],
     ids=lambda page: f"{page.parent.name} {page.stem}",
 )
-def test_every_link_of_a_page_leads_to_a_file_or_a_heading(page: Path):
+def test_every_link_on_a_page_leads_to_a_file_or_a_heading(page: Path):
     for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
         path, _, heading = link.partition("#")
         target = page.parent / path if path else page

@@ -142,7 +142,7 @@ def audit(clone: Path) -> None:
     assert status(clone) == ""
 
 
-def test_a_data_source_of_the_console_is_adopted_in_the_sandbox_as_documented(clone: Path):
+def test_a_data_source_from_the_console_is_adopted_in_the_sandbox_as_documented(clone: Path):
     create = commands("Try it in the sandbox", ADOPT)
     created = execute(clone, "sh", "-euc", create.replace("make ", f"{MAKE} ")).stdout
     before = aws(clone).iam.get_role(RoleName=ROLE)["Role"]

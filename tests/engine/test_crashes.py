@@ -192,7 +192,7 @@ def test_a_state_that_a_full_disk_has_truncated_is_restored(new_stack: NewStack,
     assert_complete(stack, aws, "created-role", path="/connectors/")
 
 
-def test_an_empty_lock_of_a_full_disk_is_removed_and_the_state_kept(new_stack: NewStack, aws: Aws):
+def test_an_empty_lock_left_by_a_full_disk_is_removed_and_the_state_kept(new_stack: NewStack, aws: Aws):
     # Nothing is recorded yet.
     stack = new_stack(settings_of("role"))
     before = stack.state_file.read_text()

@@ -315,7 +315,7 @@ def test_a_call_that_fails_once_is_retried_within_the_update(
     assert aws.roles() == []
 
 
-def test_after_a_failed_change_of_path_the_documented_updates_leave_one_role_with_its_policy(
+def test_after_a_failed_path_change_the_documented_updates_leave_one_role_with_its_policy(
     new_stack: NewStack, failing: Proxy, aws: Aws
 ):
     failures = [

@@ -51,7 +51,7 @@ ConnectorRole("{name}", {{
 """
 
 
-def test_another_name_of_the_component_needs_an_alias_as_the_page_says(new_stack: NewStack, aws: Aws):
+def test_another_name_for_the_component_needs_an_alias_as_the_page_says(new_stack: NewStack, aws: Aws):
     stack = new_stack({"aws:region": REGION}, named("old"))
     stack.up()
     role = aws.iam.get_role(RoleName="qbusiness-aem")["Role"]["RoleId"]
@@ -112,7 +112,7 @@ def declare(name, secret_id="{SECRET_ID}", team="search", **options):
 """
 
 
-def test_options_of_the_component_apply_to_its_role_and_policy(new_stack: NewStack, aws: Aws):
+def test_the_component_s_options_apply_to_its_role_and_policy(new_stack: NewStack, aws: Aws):
     def tags(role: str) -> dict[str, str]:
         listed = aws.iam.list_role_tags(RoleName=f"qbusiness-{role}")["Tags"]
         return {tag["Key"]: tag["Value"] for tag in listed}

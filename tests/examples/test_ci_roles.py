@@ -307,7 +307,7 @@ def test_environments_whose_names_differ_only_in_case_are_rejected(monkeypatch: 
     assert rejected.registrations == []
 
 
-def test_every_problem_of_the_settings_is_reported_and_nothing_is_created(
+def test_every_problem_with_the_settings_is_reported_and_nothing_is_created(
     monkeypatch: pytest.MonkeyPatch,
 ):
     roles = f"arn:aws:iam::{ACCOUNT}:role"

@@ -89,7 +89,7 @@ def test_each_data_source_uses_the_resources_that_its_role_may_use(name: str):
     assert source.get("vpcConfiguration", {}) == member.get("vpcConfiguration", default)
 
 
-def test_data_sources_and_roles_are_of_the_same_index_and_have_the_same_names():
+def test_data_sources_and_roles_use_the_same_index_and_have_the_same_names():
     assert SOURCES.keys() == MEMBERS.keys()
     assert ROLES["indexId"] == SETTINGS["indexId"]
     assert ROLES["applicationId"].endswith(f":application/{SETTINGS['applicationId']}")

@@ -298,7 +298,7 @@ def test_the_expected_condition_contains_the_application_of_the_role():
 
 
 @pytest.mark.parametrize("text", ["line\nfix: nothing", "\x1b[2K", "\u202e", "é", "\r\t\0", "plain"])
-def test_no_text_of_a_policy_can_forge_a_line_of_the_report(text: str):
+def test_no_text_in_a_policy_can_forge_a_line_in_the_report(text: str):
     report = Finding("urn", text, text, text).report
     shown = commands.escape(text)
     assert report.splitlines() == [shown, f"expected: {shown}", f"fix: {shown}"]
@@ -357,7 +357,7 @@ def documents(connector: Connector, *, everything: bool) -> tuple[str, str]:
 
 @pytest.mark.parametrize("everything", [True, False], ids=["everything", "required"])
 @pytest.mark.parametrize("connector", CONNECTORS.values(), ids=CONNECTORS)
-def test_the_role_of_every_connector_passes(connector: Connector, everything: bool):
+def test_every_connector_s_role_passes(connector: Connector, everything: bool):
     trust_policy, policy_of_role = documents(connector, everything=everything)
     assert findings(role(trust_policy), role_policy(policy_of_role)) == {}
 
@@ -478,7 +478,7 @@ def test_a_policy_belongs_only_to_the_role_that_it_names():
     assert names == ["qbusiness-2"]
 
 
-def test_the_names_of_roles_are_not_case_sensitive():
+def test_role_names_are_not_case_sensitive():
     its_role = role(name="QBusiness-Guarded")
     assert set(findings(its_role, role_policy(ANY_SECRET, of="qbusiness-guarded"))) == {"secret"}
     props = {"role": "qbusiness-GUARDED", "policy": text(ANY_SECRET)}
@@ -712,7 +712,7 @@ def test_a_malformed_principal_is_reported():
         assert set(findings(role(trust(Principal=principal)), role_policy())) == {"readable"}
 
 
-def test_the_names_of_roles_and_the_sizes_of_documents_are_checked():
+def test_role_names_and_document_sizes_are_checked():
     assert set(findings(role(name="aem-connector"), role_policy(of="aem-connector"))) == {"listed-name"}
     assert findings(role(name="AmazonQBusiness-DataSource-x")) == {}
     blank = json.dumps(POLICY, indent=400)
@@ -730,7 +730,7 @@ def test_the_names_of_roles_and_the_sizes_of_documents_are_checked():
 
 
 @pytest.mark.parametrize(("exempt", "reported"), [([], True), ([NAME], True), (["urn:role"], False)])
-def test_an_exemption_names_the_urn_of_a_role(exempt: list[str], reported: bool):
+def test_an_exemption_names_a_role_s_urn(exempt: list[str], reported: bool):
     (rule,) = (rule for rule in RULES if rule.name == "secret")
     resources: list[PolicyResource] = [role(), role_policy(ANY_SECRET)]
     report = Mock()

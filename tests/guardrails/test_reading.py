@@ -189,7 +189,7 @@ def compare(cases: list[tuple[Document, Values]], found: list[Truth], questions:
     assert Counter(found)[Truth.CANNOT_TELL] <= len(found) / 2
 
 
-def test_policies_of_a_role_are_evaluated_like_the_simulator():
+def test_role_policies_are_evaluated_as_in_the_simulator():
     cases = [(generated_document(random), generated_context(random)) for random in generators(700)]
     questions = [
         {
@@ -202,7 +202,7 @@ def test_policies_of_a_role_are_evaluated_like_the_simulator():
     compare(cases, found, questions)
 
 
-def test_policies_of_a_key_are_evaluated_like_the_simulator():
+def test_key_policies_are_evaluated_as_in_the_simulator():
     cases = [
         (generated_document(random, Kind.RESOURCE), generated_context(random))
         for random in generators(700)

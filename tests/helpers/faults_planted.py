@@ -223,7 +223,7 @@ FAULTS: Final = (
         "components/formats.py",
         r'r"(?!.*\.\.)"',
         'r""',
-        "tests/components/test_settings.py::test_an_invalid_name_of_a_bucket_is_rejected",
+        "tests/components/test_settings.py::test_an_invalid_bucket_name_is_rejected",
     ),
     Fault(
         "a wildcard in the name of a secret",
@@ -638,7 +638,7 @@ FAULTS: Final = (
         "guardrails/__main__.py",
         "if role.urn not in exempt:",
         "if role.name not in exempt:",
-        "tests/guardrails/test_guardrails.py::test_an_exemption_names_the_urn_of_a_role",
+        "tests/guardrails/test_guardrails.py::test_an_exemption_names_a_role_s_urn",
     ),
     Fault(
         "the pack stops nothing",
@@ -652,7 +652,7 @@ FAULTS: Final = (
         "guardrails/declared_roles.py",
         '(role.text("name") or "").lower()',
         '(role.text("name") or "")',
-        "tests/guardrails/test_guardrails.py::test_the_names_of_roles_are_not_case_sensitive",
+        "tests/guardrails/test_guardrails.py::test_role_names_are_not_case_sensitive",
     ),
     Fault(
         "? covers *",
@@ -673,7 +673,7 @@ FAULTS: Final = (
         "guardrails/iam/conditions.py",
         "answer = every(answers)",
         "answer = some(answers)",
-        "tests/guardrails/test_reading.py::test_policies_of_a_role_are_evaluated_like_the_simulator",
+        "tests/guardrails/test_reading.py::test_role_policies_are_evaluated_as_in_the_simulator",
     ),
     Fault(
         "a policy with a member twice is read as its last value",
@@ -738,7 +738,7 @@ FAULTS: Final = (
         "plugin/__main__.py",
         "        del component_def\n",
         "        inputs = {key: inputs[key] for key in inputs if key in component_def.inputs}\n",
-        "tests/plugin/test_package.py::test_a_misspelled_input_of_an_untyped_language_is_rejected",
+        "tests/plugin/test_package.py::test_a_misspelled_input_from_an_untyped_language_is_rejected",
     ),
     Fault(
         "the package shows a traceback for an invalid setting",
@@ -780,7 +780,7 @@ FAULTS: Final = (
         "examples/connector-boundary.json",
         '"s3:ListBucket", ',
         "",
-        "tests/authorization/test_boundary.py::test_the_role_of_every_connector_works_under_the_boundary",
+        "tests/authorization/test_boundary.py::test_every_connector_s_role_works_under_the_boundary",
     ),
     Fault(
         "the boundary in examples lets a role be passed to any service",
@@ -830,7 +830,7 @@ FAULTS: Final = (
         "examples/ci-roles/settings.py",
         'taken = [("CI", f"{roles}/connector-ci-*")]',
         "taken: list[tuple[str, str]] = []",
-        "tests/examples/test_ci_roles.py::test_every_problem_of_the_settings_is_reported_and_nothing_is_created",
+        "tests/examples/test_ci_roles.py::test_every_problem_with_the_settings_is_reported_and_nothing_is_created",
     ),
     # The workflows.
     Fault(

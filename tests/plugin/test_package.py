@@ -280,7 +280,7 @@ def test_pulumi_rejects_misspelled_missing_and_mistyped_inputs(stack: Stack, dec
     )
 
 
-def test_a_misspelled_input_of_an_untyped_language_is_rejected(
+def test_a_misspelled_input_from_an_untyped_language_is_rejected(
     new_stack: NewStack, package: Path, aws: Aws
 ):
     stack = new_stack({"aws:region": REGION}, UNTYPED.replace(f'"{INDEX_ID}"', "111122223333"))

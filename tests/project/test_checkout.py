@@ -259,7 +259,7 @@ def create_venv(checkout: Path) -> Path:
     return own
 
 
-def test_without_pip_and_ensurepip_the_package_of_debian_is_named(
+def test_without_pip_and_ensurepip_the_debian_package_is_named(
     uninstalled: Path, python_without_pip: Path
 ):
     (uninstalled / "ensurepip.py").write_text("raise SystemExit('No module named ensurepip')\n")

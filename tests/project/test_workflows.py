@@ -137,7 +137,7 @@ def test_the_preview_s_report_becomes_one_comment_for_each_environment_even_if_t
     }
 
 
-def test_the_shell_scripts_of_the_workflows_pass_shellcheck():
+def test_the_shell_scripts_in_the_workflows_pass_shellcheck():
     shellcheck = Path(sys.executable).with_name("shellcheck")
     subprocess.run([shellcheck, REPORT, ISSUE], check=True)
 
@@ -239,7 +239,7 @@ def owner(backend: str, organization: str) -> str:
     return eval(python, names)  # noqa: S307 an expression of this repository
 
 
-def test_the_names_of_stacks_are_qualified_in_pulumi_cloud_only():
+def test_stack_names_are_qualified_only_in_pulumi_cloud():
     # ParseStackReference in pkg/backend/httpstate in Pulumi.
     assert owner("", "acme") == "acme/"
     assert owner("", "") == ""
@@ -424,7 +424,7 @@ def test_an_unknown_answer_is_a_notice(repository: Repository, job: str):
 
 
 @needs_jq
-def test_audit_accepts_the_findings_of_a_file(repository: Repository):
+def test_audit_accepts_the_findings_in_a_file(repository: Repository):
     repository.end_with(0)
     repository.run("audit")
     assert "--accept" not in repository.reported()

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("project")]
         (500, "InternalServerException", "qbusiness:ListApplications failed"),
     ],
 )
-def test_an_error_of_aws_is_one_line_with_advice(world: World, status: int, code: str, advice: str):
+def test_an_error_from_aws_is_one_line_with_advice(world: World, status: int, code: str, advice: str):
     world.reject("qbusiness:ListApplications", status=status, code=code)
     assert advice in world.adopt().rejection
 
@@ -137,6 +137,6 @@ def test_a_bug_is_reported_in_one_line_and_one_document(world: World):
 
 
 @pytest.mark.parametrize("variable", ["AWS_MAX_ATTEMPTS", "AWS_ENDPOINT_URL"])
-def test_an_invalid_setting_of_the_sdk_is_one_line(world: World, variable: str):
+def test_an_invalid_sdk_setting_is_one_line(world: World, variable: str):
     world.patch.setenv(variable, "odd")
     assert world.adopt().rejection.startswith("adopt: the SDK rejects its settings (AWS_...): ")

@@ -49,7 +49,7 @@ def test_errors_can_name_the_action_by_its_operation():
 
 
 @pytest.mark.parametrize("arguments", [[], ["forget"], ["adopt"]])
-def test_without_a_verb_and_its_options_the_usage_is_shown(
+def test_without_a_command_and_its_options_the_usage_is_shown(
     capsys: pytest.CaptureFixture[str], arguments: list[str]
 ):
     with pytest.raises(SystemExit) as stopped:

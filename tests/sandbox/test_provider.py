@@ -304,7 +304,7 @@ def test_an_attachment_is_deleted_before_it_is_replaced(
     assert (diff.replaces, diff.deleteBeforeReplace) == (["policyArn"], True)
 
 
-def test_an_oidc_provider_is_compared_with_its_address_without_the_scheme(provider: Provider):
+def test_an_oidc_provider_s_address_is_compared_without_the_scheme(provider: Provider):
     # resourceOpenIDConnectProviderRead and suppressOpenIDURL in openid_connect_provider.go.
     oidc = Resource(provider, "aws:iam/openIdConnectProvider:OpenIdConnectProvider")
     oidc.up(url="https://one.example", clientIdLists=["a"])
@@ -473,7 +473,7 @@ def test_the_provider_looks_up_the_account_first(monkeypatch: pytest.MonkeyPatch
         configuration.configure("aws", {"region": REGION})
 
 
-def test_an_error_of_iam_is_shown_unchanged(role: Resource):
+def test_an_error_from_iam_is_shown_unchanged(role: Resource):
     message = "MalformedPolicyDocument.*The policy must contain a valid version string"
     with pytest.raises(RefusedError, match=message):
         role.up(assumeRolePolicy='{"Version": "2020-01-01"}')

@@ -84,9 +84,7 @@ def answers(
         raise
 
 
-def test_access_analyzer_finds_no_error_in_the_policies_of_any_connector(
-    world: World, roles: list[Role]
-):
+def test_access_analyzer_finds_no_error_in_any_connector_s_policies(world: World, roles: list[Role]):
     trust = {
         "policyType": "RESOURCE_POLICY",
         "validatePolicyResourceType": "AWS::IAM::AssumeRolePolicyDocument",

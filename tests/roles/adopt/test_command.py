@@ -205,7 +205,7 @@ def test_every_reason_not_to_import_a_role_is_given_at_once(world: World):
     assert world.adopt("--json").json["error"].splitlines()[1:] == [secret, role]
 
 
-def test_tags_of_aws_and_a_longer_session_are_warnings(world: World):
+def test_aws_tags_and_a_longer_session_are_warnings(world: World):
     world.make(role={"MaxSessionDuration": 7200})
     # IAM lets nobody set such a tag, but AWS services can.
     tags = [{"Key": "aws:servicecatalog:portfolioArn", "Value": "q"}, {"Key": "Team", "Value": "web"}]

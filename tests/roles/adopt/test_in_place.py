@@ -66,7 +66,7 @@ def write_files(stack: Stack) -> str:
     ).stdout
 
 
-def test_the_role_of_a_console_is_imported_in_place_as_the_pages_say(stack: Stack, aws: Aws):
+def test_a_role_from_the_console_is_imported_in_place_as_the_pages_say(stack: Stack, aws: Aws):
     console = SandboxConsole(aws)
     tags = [
         {"Key": "CostCentre", "Value": "0893"},
@@ -127,7 +127,7 @@ def test_a_policy_is_replaced_as_the_page_shows_and_restored(stack: Stack, aws: 
     assert (aws.trust_policy(NAME), aws.role_policies(NAME)) == before
 
 
-def test_a_role_without_room_is_imported_although_its_owner_missed_the_warning_and_loses_no_permission(
+def test_a_role_without_room_loses_no_permission_even_if_its_owner_missed_the_warning(
     stack: Stack, aws: Aws
 ):
     console = SandboxConsole(aws)

@@ -43,7 +43,7 @@ def test_the_stack_that_adopts_a_role_may_have_it_already(
 
 
 @pytest.mark.parametrize("name", [f"other/{PROJECT_NAME}/prod", "acme/other/prod"])
-def test_a_stack_of_the_same_name_elsewhere_is_another_one(world: World, backend: Backend, name: str):
+def test_a_stack_with_the_same_name_elsewhere_is_another_one(world: World, backend: Backend, name: str):
     world.make()
     backend.add(name, role_resource(world.role_arn))
     said = world.run("adopt", "--dry-run", "--stack", f"acme/{PROJECT_NAME}/prod")
@@ -94,7 +94,7 @@ def test_a_role_whose_replaced_policy_has_an_owner_is_left_out(
     assert (claim in said) is owns
 
 
-def test_the_tags_of_cloudformation_name_an_owner(world: World):
+def test_cloudformation_tags_name_an_owner(world: World):
     world.make()
     # IAM lets nobody set such a tag, but AWS services can.
     role: Any = iam_backends[ACCOUNT]["aws"].get_role(NAME)

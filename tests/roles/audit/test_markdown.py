@@ -99,7 +99,7 @@ def test_markup_in_any_name_stays_text(world: World):
     assert [line for line in text.splitlines() if line.startswith("|") and line.count(" | ") > 6] == []
 
 
-def test_parts_beyond_the_limit_of_github_are_omitted_and_counted(world: World):
+def test_parts_beyond_github_s_limit_are_omitted_and_counted(world: World):
     role_arn = world.role("qbusiness-many", own_policy(world.secret("many")))
     for number in range(12):
         world.add(f"{number}-{'x' * 90}", role_arn, world.secret_arn)

@@ -230,7 +230,7 @@ def test_a_secret_that_is_scheduled_for_deletion_is_a_problem(world: World):
 
 
 @pytest.mark.parametrize("named", ["by its ARN", "by its name"])
-def test_a_role_is_compared_although_the_secret_does_not_exist(world: World, named: str):
+def test_a_role_is_compared_even_if_the_secret_does_not_exist(world: World, named: str):
     # It may read the secret, a recreated secret, and a key; wildcards are in excess.
     secret_arn = world.secret("wiki/pages")
     read = "secretsmanager:GetSecretValue"

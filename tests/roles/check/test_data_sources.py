@@ -380,7 +380,7 @@ def test_a_sync_that_failed_for_another_reason_is_a_problem_without_explanation(
 
 
 @pytest.mark.parametrize("status", ["SYNCING", "SYNCING_INDEXING", "INCOMPLETE"])
-def test_other_statuses_of_a_sync_are_printed(world: World, status: str):
+def test_other_sync_statuses_are_printed(world: World, status: str):
     world.add_data_source()
     world.add_sync(status, error={"errorMessage": "3 pages were too large"})
     said = world.check(only=["data source"])
@@ -435,7 +435,7 @@ def test_only_the_statuses_that_aws_documents_are_known(world: World, of_sync: b
     )
 
 
-def test_an_error_of_a_sync_cannot_forge_another_line(world: World):
+def test_a_sync_error_cannot_forge_another_line(world: World):
     world.add_data_source()
     forged = "Too slow\r\nok       role policy: FORGED\x1b[2K\u202e\u2028\x9b"
     world.add_sync("FAILED", error={"errorMessage": forged})

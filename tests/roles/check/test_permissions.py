@@ -48,7 +48,7 @@ def test_a_role_under_another_path_is_another_role(world: World):
         assert said.answer(question) == f"skipped  {question}: there is no role\n"
 
 
-def test_drift_of_the_policies_names_the_statements(world: World):
+def test_drift_in_the_policies_names_the_statements(world: World):
     statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     world.trust(policy(statement))
     world.put_policy(golden("minimal-role-policy"))

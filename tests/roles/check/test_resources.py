@@ -229,7 +229,7 @@ def test_a_secret_of_another_account_under_a_key_that_aws_manages_is_a_problem(w
     )
 
 
-def test_the_bucket_is_asked_about_although_the_secret_cannot_be_read(world: World):
+def test_the_bucket_is_asked_about_even_if_the_secret_cannot_be_read(world: World):
     use_files(world, KEY_ARN)
     world.reject("secretsmanager:DescribeSecret", status=400, code="AccessDeniedException")
     answer = world.ask("encryption")
