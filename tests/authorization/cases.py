@@ -52,8 +52,8 @@ def render(options: Options) -> Documents:
 def decisions(policy: Mapping[str, Any], requests: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the simulator's decision on each request.
 
-    Without a Deny, a policy allows a request if one of its statements does. So the simulator decides
-    once on each statement and each request, although roles share most of them.
+    Without a Deny, a policy allows a request if one of its statements does. Roles share
+    most statements, so the simulator decides only once on each pair of statement and request.
     """
     return [
         "Allowed"

@@ -162,7 +162,7 @@ class Pasted:
         return status, [file.read_text().split("\0")[:-1] for file in files]
 
     def assert_stops_at_each_failure(self, block: str, expected: list[list[str]]) -> None:
-        """Check that the block runs all calls, or stops at the first that fails."""
+        """Check that the block makes all calls, or stops at the first that fails."""
         assert self.run(block) == (0, expected)
         for number in range(1, len(expected) + 1):
             status, called = self.run(block, failing=number)

@@ -43,7 +43,7 @@ RESULTS_IF_THE_PROGRAM_RUNS_FIRST: Final[Mapping[tuple[str, str], str]] = {
     (NEVER_SET, "up --yes --skip-preview"): KEEPS,
     (NEVER_SET, "refresh --yes --skip-preview"): KEEPS,
     (NEVER_SET, "destroy --yes"): KEEPS,  # its preview fails
-    # A destroy knows only `DestroyProgram`: with `refresh: always`, the refresh comes first.
+    # A destroy recognizes only `DestroyProgram`: with `refresh: always`, the refresh comes first.
     (NEVER_SET, "destroy --yes --skip-preview"): LOSES,
     (NEVER_SET, "destroy --yes --skip-preview --refresh=false"): KEEPS,
     (NOT_RECORDED, "refresh --yes --skip-preview"): KEEPS,

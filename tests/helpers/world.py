@@ -408,7 +408,7 @@ class World(Maker):
         return {action: DENIED for action in simulation.actions if foreign}
 
     def decide_on(self, resource: str, **decision: Any) -> None:
-        """Respond to the simulation of secretsmanager:GetSecretValue on a resource with a decision."""
+        """Respond with a decision when secretsmanager:GetSecretValue on a resource is simulated."""
         self.server.decide = lambda simulation: (
             {"secretsmanager:GetSecretValue": decision}
             if simulation.resource == resource

@@ -117,9 +117,9 @@ class _Account:
             _end(f"{given}: pass --region, one of {supported}")
         if runs and not shutil.which("pulumi"):
             _end("there is no `pulumi` on PATH: install the CLI, https://www.pulumi.com/docs/install/")
-        # Now, because pytest's process hides the user's variables from the tests.
+        # Create the clients now, because pytest's process hides the user's variables from the tests.
         retries = Config(retries={"mode": "adaptive", "total_max_attempts": 10})
-        region = self.region or "us-east-1"  # for the removal, any stack will do
+        region = self.region or "us-east-1"  # for the removal, any Region will do
         self.clients = {name: session.client(name, region, config=retries) for name in _SERVICES}
         self.identity: dict[str, str] = self.clients["sts"].get_caller_identity()
         credentials = session.get_credentials().get_frozen_credentials()

@@ -237,7 +237,7 @@ def thirty(console: Console, owner: Stack) -> dict[str, str]:
 
 
 def assert_said(said: Any, shown: str, owner: Stack) -> None:
-    """Check that the document and the text of `adopt` describe the changes."""
+    """Check that the JSON document and the text output of `adopt` describe the changes."""
     members = said["members"]
     assert members.keys() == {*NAMED, *PAIRS}
     reasons = {each["dataSource"]["displayName"]: each["reason"] for each in said["leftOut"]}
