@@ -85,7 +85,7 @@ class Arguments(dict[str, Any]):
 
     @classmethod
     def of(cls, given: Mapping[str, object], paths: Mapping[str, PropertyPath]) -> "Arguments":
-        """Return the arguments that were given at these paths, or a copy of an Arguments."""
+        """Return `given` as Arguments with these paths, or a copy if it already is one."""
         if isinstance(given, Arguments):
             return given.resolved({}, ())
         arguments = cls({}, paths)

@@ -42,7 +42,7 @@ class PolicyResources(NamedTuple):
     """Whether the bucket is the data source; otherwise, the connector reads individual files by name."""
     secret_arn: str | None
     key_arn: str | None
-    """None if an AWS managed key encrypts the secret, or if no KMS key encrypts the bucket."""
+    """None unless a customer managed key encrypts the secret or the data source's bucket."""
     role_path: str
     network_arns: Sequence[str]
     """Subnets first, then security groups; empty without a VPC."""
@@ -50,7 +50,7 @@ class PolicyResources(NamedTuple):
 
 
 class ExplainedStatement(NamedTuple):
-    """A statement of a policy."""
+    """A policy statement."""
 
     reason: str
     """Why the connector needs the statement."""

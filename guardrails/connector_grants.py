@@ -1,7 +1,7 @@
 """Find a statement's permissions that no connector needs.
 
 `connector_policy.json` contains the permissions that this project's component grants to the roles of all
-connectors, with placeholders for the values; a test compares them. The pack does not import the
+connectors, with placeholders for the values; a test verifies them. The pack does not import the
 component, because it runs in a separate process with its own packages and may be copied elsewhere.
 """
 

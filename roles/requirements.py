@@ -1,4 +1,4 @@
-"""Read the resources that a data source's role must reach, as settings of this program."""
+"""Read the resources that a data source's role must reach, and return them as settings."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeVar

@@ -112,8 +112,8 @@ class Existing(NamedTuple):
     def check_kept(self, roles: Mapping[str, str], left_out: Sequence[str]) -> None:
         """Raise InputError if an entry's role is not among the adopted roles.
 
-        `roles` has the name of each entry's role, empty for a new role, which may get the entry's
-        automatic name. `left_out` describes the data sources that are not adopted.
+        `roles` has the name of each entry's role; it is empty for a new role, which keeps an entry that
+        sets no `roleName`. `left_out` describes the data sources that are not adopted.
         """
         kept = {self.name_of(role) if role else name for name, role in roles.items()}
         kept -= {name for name, role in roles.items() if not role and self._has_role_name(name)}

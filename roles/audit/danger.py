@@ -62,7 +62,7 @@ def _open_to(statement: Statement, account: str) -> str:
     if "Federated" in kinds and not _requires_subject(statement):
         return "trusts every user of an identity provider"
     if "Service" in kinds and not _requires_account(statement, account):
-        return "trusts a service for every account"
+        return "trusts a service for any account"
     return ""
 
 

@@ -461,7 +461,7 @@ def _concerns(difference: Verdict, result: DataSourceResult) -> bool:
 def _judge_data_source(
     result: DataSourceResult, differences: Sequence[Verdict], accepted: int, role: Role
 ) -> DataSourceResult:
-    """Return the result for a data source from the differences of its role."""
+    """Return a data source's result, judged by its role's differences."""
     complete = role.complete and result.state is not Outcome.SKIPPED
     state, text = _judge(differences, accepted, complete=complete)
     if result.state is Outcome.INVALID:

@@ -370,7 +370,7 @@ def security_groups(subject: Subject) -> Finding:
         else:
             continue
         return problem(text, _set_in_vpc(subject, "security_group_ids", arn, "SECURITY_GROUP_ID"))
-    return ok(f"{len(wanted)}, in the subnets' VPC") if vpcs else skipped("no subnet exists to compare")
+    return ok(f"{len(wanted)}, in the subnets' VPC") if vpcs else skipped("no subnet to compare with")
 
 
 def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:

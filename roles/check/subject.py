@@ -60,7 +60,7 @@ class Subject:
     ) -> None:
         """Identify the caller, and render the policies. A stack's roles share one `account`.
 
-        `entries` will contain the subject of every role of the stack when the first question is asked.
+        By the first question, `entries` contains a Subject for each role in the stack.
 
         Raises InputError for another account's credentials, and SettingsError for settings that the
         program rejects.
@@ -225,11 +225,11 @@ class Subject:
 
     @property
     def role(self) -> Role:
-        """The role of the stack."""
+        """The deployed role."""
         return needed(self.find_role(), NO_ROLE)
 
     def find_role(self) -> Role | None:
-        """Return the role of the stack; None before the deployment, and if the role was deleted.
+        """Return the deployed role; None before the deployment, and if the role was deleted.
 
         IAM looks up roles without their path, so the ARN must match too.
         """

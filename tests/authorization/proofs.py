@@ -21,7 +21,7 @@ Formula = Any
 """A Z3 expression; Z3 has no types of its own."""
 
 _COLONS: Final = 5
-"""Separates the six parts of an ARN."""
+"""Between the six parts of an ARN."""
 _TIMEOUT: Final = 600_000
 """Timeout of one query in milliseconds; most take a few, unless the machine is busy."""
 

@@ -99,7 +99,7 @@ def _profiles() -> list[str | None]:
 
 
 def _users() -> list[str | None]:
-    """Return the user's names on this machine, which Pulumi shows with a lock's host."""
+    """Return the local user's names; Pulumi's lock message shows one as USER@HOST."""
     users = [os.environ.get(name) for name in ("USER", "LOGNAME")]
     with suppress(KeyError):  # a container's user may have no name
         users.append(pwd.getpwuid(os.getuid()).pw_name)
