@@ -25,6 +25,7 @@ KEY_ARN: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}"
 SECRETS: Final[Mapping[str, str | None]] = {
     "qbusiness/aem-cloud-a1B2c3": KEY_ARN,
     "qbusiness/intranet-b2C3d4": KEY_ARN,
+    "qbusiness/slack-d4E5f6": None,
     "qbusiness/wiki-c3D4e5": None,
 }
 """The customer managed key of each secret."""

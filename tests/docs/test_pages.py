@@ -55,8 +55,8 @@ def test_the_quick_start_deploys_a_role_and_the_next_pages_a_second_one_and_anot
     assert "secret:qbusiness/wiki-c3D4e5" in str(aws.role_policies(second))
 
     staging = typed("Another environment", CI).partition("Previewing update (staging)")[2]
-    shown = ("cdef-333333333333", "cdef-444444444444", "aem-cloud-staging-a1B2c3")
-    of_prod = ("cdef-111111111111", "cdef-222222222222", "intranet", "wiki")
+    shown = ("cdef-333333333333", "cdef-444444444444", "intranet-staging-b2C3d4")
+    of_prod = ("cdef-111111111111", "cdef-222222222222", "intranet-b2C3d4", "wiki-c3D4e5")
     assert [text in staging for text in (*shown, *of_prod)] == [True] * 3 + [False] * 4
 
 
