@@ -117,7 +117,7 @@ class ConnectorRole(pulumi.ComponentResource):
         validate(name, arguments)
         super().__init__(TOKEN, name, None, opts)
         for warning in arguments.warnings:
-            pulumi.warn(warning, self)
+            pulumi.warn(warning, self)  # the configuration's: `validate` adds others to a copy
         arguments.warnings.clear()  # `_validate` would repeat them
         # `stack_config` passes secrets as plain values, because validation skips Outputs, and lists
         # their names.

@@ -64,8 +64,8 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
     for setting in SETTINGS.values():
         if setting.name not in given:
             _check_presence(setting, connector, arguments)
-        elif arguments.paths[setting.name] in reported:
-            continue  # null: neither valid nor the same as not set
+        elif given[setting.name] is None:
+            continue  # a null key, which was reported: neither valid nor the same as not set
         elif is_unknown(given[setting.name]):
             _skip_unknown(setting, arguments)
         elif connector and connector.need(setting.name) is Need.NOT_SUPPORTED:

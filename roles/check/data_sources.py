@@ -71,7 +71,7 @@ def data_sources(subject: Subject) -> Iterator[Finding]:
         yield ok("no data source of the application uses the role yet")
     others: list[str] = []
     for source, found in sources:
-        if own not in (None, source.id) and not isinstance(found, OddAnswerError):
+        if own and source.id != own and not isinstance(found, OddAnswerError):
             others.append(source.label)
             continue
         try:
@@ -227,9 +227,9 @@ def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, st
     # A bucket only in the settings is not a difference, but it keeps the data source from matching.
     matches = bool(bucket) == bool(uses.buckets) and not any(_differences(entry, found))
     if not (entry.secret_arn or bucket):
-        # Only the connector can identify the data source, so it may be anyone's.
-        name = entry.settings.connector.name
-        return (_LITTLE if matches and not entry.data_sources else _NOTHING), f"has the connector {name}"
+        # Only the connector can identify it, so an entry with a data source claims no other.
+        likeness = _LITTLE if matches and not entry.data_sources else _NOTHING
+        return likeness, f"has the connector {entry.settings.connector.name}"
     if matches:
         return _EVERYTHING, "matches the settings"
     if entry.secret_arn and _is_named(entry.secret_arn, uses.secret_id, entry.account_id):

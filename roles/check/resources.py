@@ -164,7 +164,7 @@ def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Fin
             f"{answer.text}, but its current version may still be encrypted with an earlier key",
             f"allow {action(error.operation_name)}: docs/audit.md",
         )
-    # key_id names the key in the settings. If a name matches, no key needs to be looked up.
+    # Here, key_id and wanted are one key. If the version names either, no key needs to be looked up.
     if not current or {wanted, key_id}.intersection(current):
         return answer
     # Every role can use the key that AWS manages in its account.
@@ -236,9 +236,9 @@ def _key_of_files(subject: Subject, key_id: str | None) -> str | None:
     key = Arn.of(key_id or "")
     is_here = (key.region, key.account) == (subject.region, subject.account_id)
     # Only a key here can be looked up. Elsewhere, an alias shows that AWS manages a key.
-    if is_here or not key_id or is_aws_alias(key_id):
+    if is_here:
         return subject.account.customer_managed_key(key_id)
-    return key_id
+    return None if not key_id or is_aws_alias(key_id) else key_id
 
 
 def _encrypt_bucket(subject: Subject, bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> str:

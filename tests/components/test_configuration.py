@@ -477,6 +477,10 @@ def test_a_tag_that_differs_from_a_default_tag_only_in_case_is_rejected(monkeypa
     hidden = message(monkeypatch, settings, **OF_THE_PROGRAM)
     assert "  tags: [secret] and [secret] in aws:defaultTags differ only in case" in hidden
     assert "eam" not in hidden
+    with_another = message(
+        monkeypatch, {**settings, "tags": '{"team": "aem", "a!": "b"}'}, **OF_THE_PROGRAM
+    )
+    assert "2 errors" in with_another
 
 
 def test_a_tag_with_the_key_of_a_default_tag_replaces_it(monkeypatch: pytest.MonkeyPatch):
