@@ -85,14 +85,15 @@ def _read(component_name: str, arguments: Arguments, credentials: Location) -> R
 
 def _check_presence(setting: Setting, connector: Connector | None, arguments: Arguments) -> None:
     """Reject a required setting that is not set."""
-    at = arguments.at(setting.name)
     if setting.required or (setting.name == "region" and arguments.in_stack):
         reason = ""
     elif connector and connector.need(setting.name) is Need.REQUIRED:
         reason = f": the connector {connector.name} needs it (see {connector.page})"
     else:
         return
-    at.reject(f"is required but not set{reason}", setting.kind.expected, setting.kind.placeholder)
+    arguments.at(setting.name).reject(
+        f"is required but not set{reason}", setting.kind.expected, setting.kind.placeholder
+    )
 
 
 def _skip_unknown(setting: Setting, arguments: Arguments) -> None:

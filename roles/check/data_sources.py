@@ -14,9 +14,9 @@ from components.stack_config import camel_case
 from roles.account import DataSource, Reply
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.check.subject import NO_ROLE, Subject, ignore_not_found, needed
+from roles.check.subject import NO_ROLE, Subject, ignore, needed
 from roles.detection import Uses, find_uses
-from roles.errors import OddAnswerError, is_denied, unknown_status
+from roles.errors import OddAnswerError, is_denied, is_gone, unknown_status
 from roles.findings import Finding, not_allowed, note, ok, problem, unread
 
 _ABOUT_THE_ROLE: Final = (
@@ -198,7 +198,7 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
     of_others = max(others, default=_NOTHING)
     fits_best = likeness > of_others
     try:
-        exists = ignore_not_found(lambda: subject.account.role_arn(Arn.of(role_arn).name)) == role_arn
+        exists = ignore(is_gone, lambda: subject.account.role_arn(Arn.of(role_arn).name)) == role_arn
     except ClientError as error:
         if is_denied(error):
             return not_allowed("iam:GetRole")

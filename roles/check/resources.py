@@ -10,7 +10,7 @@ from roles.account import S3_KEYS, Reply, is_aws_alias
 from roles.actions import action
 from roles.arns import Arn
 from roles.aws_cli import aws_command
-from roles.check.subject import NO_APPLICATION, NO_VPC, Subject, ignore_not_found, needed
+from roles.check.subject import NO_APPLICATION, NO_VPC, Subject, ignore, needed
 from roles.errors import code, is_denied, is_gone, unknown_status
 from roles.findings import Finding, State, cannot_tell, ok, problem, skipped
 
@@ -112,7 +112,7 @@ def _put_secret_value(secret_id: str) -> str:
 
 def _other_secret(subject: Subject, arn: str) -> Finding:
     """Look for the secret that the settings mean, whose ARN has another suffix."""
-    if found := ignore_not_found(lambda: subject.account.secret(arn)):
+    if found := ignore(is_gone, lambda: subject.account.secret(arn)):
         return problem(
             f"there is no secret {arn}, but there is {found['ARN']}: secretId lacks the hyphen and six "
             "characters that Secrets Manager added to the name",

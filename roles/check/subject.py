@@ -144,11 +144,11 @@ class Subject:
 
     def find_application(self) -> Reply | None:
         """Return the application; None if it does not exist."""
-        return ignore_not_found(lambda: self.account.application(self.application_id))
+        return ignore(is_gone, lambda: self.account.application(self.application_id))
 
     def find_index(self) -> Reply | None:
         """Return the index; None if it does not exist in the application."""
-        return ignore_not_found(lambda: self.account.index(self.application_id, self.index_id))
+        return ignore(is_gone, lambda: self.account.index(self.application_id, self.index_id))
 
     @cached_property
     def secret_arn(self) -> str | None:
@@ -191,7 +191,7 @@ class Subject:
         AWS also finds a secret by an ARN without the suffix, which the policy would not match.
         """
         arn = self.secret_arn
-        found = ignore_not_found(lambda: self.account.secret(arn)) if arn else None
+        found = ignore(is_gone, lambda: self.account.secret(arn)) if arn else None
         return found if found and found["ARN"] == arn else None
 
     @property
@@ -201,14 +201,14 @@ class Subject:
         None if there is no such secret, or it cannot be read.
         """
         name = str(self.secret_arn).rpartition("-")[0]
-        found = ignore_denial(lambda: ignore_not_found(lambda: self.account.secret(name)))
+        found = ignore(is_denied, lambda: ignore(is_gone, lambda: self.account.secret(name)))
         arn = found["ARN"] if found else ""
         return arn if arn.startswith(f"{name}-") and arn != self.secret_arn else None
 
     @property
     def secret_tags(self) -> list[tuple[str, str]] | None:
         """Keys and values of the secret's tags; None if they cannot be read."""
-        secret = ignore_denial(self.find_secret)
+        secret = ignore(is_denied, self.find_secret)
         if secret is None:
             return None
         return [(tag["Key"], tag.get("Value", "")) for tag in secret.get("Tags", [])]
@@ -221,7 +221,7 @@ class Subject:
     def find_key(self) -> Reply | None:
         """Return the key in the policy; None if it does not exist. Raises MissingError without a key."""
         arn = needed(self.key_arn, ok("the settings have no customer managed key"))
-        return ignore_not_found(lambda: self.account.key(arn))
+        return ignore(is_gone, lambda: self.account.key(arn))
 
     @property
     def role(self) -> Role:
@@ -234,14 +234,14 @@ class Subject:
         IAM looks up roles without their path, so the ARN must match too.
         """
         arn = self.settings.role_arn
-        found = ignore_not_found(lambda: self.account.role(Arn.of(arn).name)) if arn else None
+        found = ignore(is_gone, lambda: self.account.role(Arn.of(arn).name)) if arn else None
         return found if found and found.arn == arn else None
 
     @property
     def organization(self) -> str | None:
         """The ID of the account's organization; empty without one, None if it cannot be read."""
         try:
-            return ignore_denial(self.account.organization)
+            return ignore(is_denied, self.account.organization)
         except UNREACHABLE:
             return None
 
@@ -272,21 +272,11 @@ class Subject:
         return read_each(read, listed, self.notes, "data sources")
 
 
-def ignore_not_found(read: Callable[[], _T]) -> _T | None:
-    """Return the result of a call; None if AWS does not find the resource."""
+def ignore(is_expected: Callable[[ClientError], bool], read: Callable[[], _T]) -> _T | None:
+    """Return the result of a call; None after an expected error, such as `is_gone` or `is_denied`."""
     try:
         return read()
     except ClientError as error:
-        if not is_gone(error):
-            raise
-        return None
-
-
-def ignore_denial(read: Callable[[], _T]) -> _T | None:
-    """Return the result of a call; None if it is not allowed."""
-    try:
-        return read()
-    except ClientError as error:
-        if not is_denied(error):
+        if not is_expected(error):
             raise
         return None
