@@ -213,10 +213,11 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
     text = f"{source.name} {common}, but uses {role}"
     if not is_ours:
         return note(text)
-    own = subject.settings.role_arn if fits_best else None
-    options = {**_options(subject, source), "role_arn": own or "ROLE_ARN"}
+    own = subject.find_role()
+    # `pulumi up` recreates a deleted role, perhaps with another name.
+    options = {**_options(subject, source), "role_arn": own.arn if own and fits_best else "ROLE_ARN"}
     update = aws_command("qbusiness update-data-source", **options)
-    return problem(text, update if subject.find_role() else f"{subject.up_command}, then {update}")
+    return problem(text, update if own else f"{subject.up_command}, then {update}")
 
 
 def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, str]:

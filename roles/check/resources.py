@@ -11,8 +11,8 @@ from roles.actions import action
 from roles.arns import Arn
 from roles.aws_cli import aws_command
 from roles.check.subject import NO_APPLICATION, NO_VPC, Subject, ignore, needed
-from roles.errors import code, is_denied, is_gone, unknown_status
-from roles.findings import Finding, State, cannot_tell, ok, problem, skipped
+from roles.errors import code, failed_action, is_denied, is_gone, unknown_status
+from roles.findings import Finding, State, cannot_tell, not_allowed, ok, problem, skipped
 
 _ZONES: Final[Mapping[str, Sequence[str]]] = {
     "us-east-1": ("use1-az1", "use1-az2", "use1-az4"),
@@ -360,23 +360,27 @@ def security_groups(subject: Subject) -> Finding:
     found = {group["GroupId"]: group for group in subject.account.security_groups(wanted)}
     subnets = _subnets(subject, _network_arns(subject, "subnet/"))
     vpcs = sorted({subnet["VpcId"] for subnet in subnets.values()})
+    wrong: list[str] = []
+    fixes: list[str] = []
     for arn, identifier in zip(arns, wanted, strict=True):
         group, shown = found.get(identifier), _in_vpc(subject, identifier)
         if group is None:
-            text = f"there is no security group {shown} in {subject.shown_region}"
+            wrong.append(f"there is no security group {shown} in {subject.shown_region}")
         elif vpcs and group["VpcId"] not in vpcs:
             theirs, ours = (_in_vpc(subject, text) for text in (group["VpcId"], ", ".join(vpcs)))
-            text = f"{shown} is in {theirs}, but the subnets are in {ours}"
+            wrong.append(f"{shown} is in {theirs}, but the subnets are in {ours}")
         else:
             continue
-        return problem(text, _set_in_vpc(subject, "security_group_ids", arn, "SECURITY_GROUP_ID"))
+        fixes.append(_set_in_vpc(subject, "security_group_ids", arn, "SECURITY_GROUP_ID"))
+    if wrong:
+        return problem(wrong[0], tuple(dict.fromkeys(fixes)), *wrong[1:])
     return ok(f"{len(wanted)}, in the subnets' VPC") if vpcs else skipped("no subnet to compare with")
 
 
 def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
-    """Return the command that replaces an entry of a list; the policy omits repetitions, so search."""
+    """Return the command that replaces an entry of a list, where it is an ARN or an ID."""
     given = subject.settings.get("vpc_configuration")[subject.settings.args.paths[name][-1]]
-    position = [id_or_arn.rpartition("/")[2] for id_or_arn in given].index(Arn.of(arn).name)
+    position = given.index(arn if arn in given else Arn.of(arn).name)
     return subject.set_command("vpc_configuration", value, name, position)
 
 
@@ -411,6 +415,10 @@ def bucket(subject: Subject) -> Finding:
             return problem(
                 f"there is no bucket {shown}", subject.set_command("bucket_name", "BUCKET_NAME")
             )
+        if is_denied(error) and owner == subject.account_id:
+            set_owner = subject.set_command("bucket_account_id", "ACCOUNT_ID")
+            fix = f"if another account owns the bucket, {set_owner}"
+            return not_allowed(failed_action(error))._replace(fix=(fix,))
         return _unseen_bucket(subject, error)
     try:
         subject.account.bucket_region(name, owner)

@@ -19,7 +19,7 @@ from tests.helpers.world import (
     World,
     s3_policy,
 )
-from tests.roles.check.breaks import BREAKS, BUCKET_BREAKS, Break, set_member
+from tests.roles.check.breaks import BREAKS, BUCKET_BREAKS, SHARED_SUBNET, Break, set_member
 from tests.roles.check.help import NEEDED_FOR_A_BUCKET, set_up
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("deployed")]
@@ -42,6 +42,32 @@ def test_the_fix_of_a_subnet_changes_its_own_entry_of_a_list_that_repeats_anothe
     world.set(vpcConfiguration={**VPC, "subnetIds": [SUBNET_ID, SUBNET_ID, SECOND_SUBNET_ID]})
     world.ec2.delete_subnet(SubnetId=SECOND_SUBNET_ID)
     assert f"fix: {set_member('subnetIds[2]', 'SUBNET_ID')}\n" in world.ask("subnets")
+
+
+def test_the_fix_of_a_shared_subnet_replaces_its_id_even_if_its_arn_is_also_in_the_list(world: World):
+    world.set(vpcConfiguration={**VPC, "subnetIds": [SHARED_SUBNET, SUBNET_ID]})
+    world.subnet(OwnerId=OTHER_ACCOUNT, SubnetArn=SHARED_SUBNET)
+    assert f"fix: {set_member('subnetIds[1]', SHARED_SUBNET)}\n" in world.ask("subnets")
+
+
+def test_every_missing_security_group_is_named(world: World):
+    world.set(vpcConfiguration={**VPC, "securityGroupIds": [f"sg-{digit * 8}" for digit in "ab"]})
+    assert world.ask("security groups") == (
+        f"problem  security groups: there is no security group sg-aaaaaaaa in {REGION}\n"
+        f"           there is no security group sg-bbbbbbbb in {REGION}\n"
+        f"         fix: 1. {set_member('securityGroupIds[0]', 'SECURITY_GROUP_ID')}\n"
+        f"              2. {set_member('securityGroupIds[1]', 'SECURITY_GROUP_ID')}\n"
+    )
+
+
+def test_a_bucket_that_cannot_be_read_may_belong_to_another_account(world: World):
+    world.use_bucket()
+    world.reject("s3:GetBucketLocation")
+    assert world.ask("bucket") == (
+        "skipped  bucket: s3:GetBucketLocation is not allowed for these credentials\n"
+        "         fix: if another account owns the bucket, pulumi config set --stack dev "
+        "--plaintext -- bucketAccountId ACCOUNT_ID && pulumi up --stack dev\n"
+    )
 
 
 def test_a_secret_vpc_is_edited_because_a_command_would_replace_all_of_it(world: World):
