@@ -179,13 +179,10 @@ def _read_member(given: Mapping[str, Any], top: Arguments, at: Place, *, check_t
     if own_tags and not any(problem.setting == "tags" for problem in top.problems):
         values["tags"] = {**as_mapping(top["tags"]), **own_tags}
     own_keys = [key for name, key in KEYS.items() if name not in inherited]
-    paths = {
-        name: (*at.path, *path) if path[0] in own_keys else top.paths[name]
-        for name, path in PACKAGE_INPUTS.items()
-    }
+    own_paths = {name: (*at.path, *path) for name, path in PACKAGE_INPUTS.items() if path[0] in own_keys}
     secrets = [name for name in top.secrets if name in inherited or name == "tags"]  # tags are merged
     # Not `only_role`: other roles may exist before the credentials show a problem.
-    member = Arguments(values, paths, secrets, in_stack=True)
+    member = Arguments(values, {**top.paths, **own_paths}, secrets, in_stack=True)
     _check_keys(given, member, at)
     if check_tags and own_tags:  # `stack_config` checks the others
         default_provider.check_tags(own_tags, member)
