@@ -8,7 +8,7 @@ import pulumi
 from pulumi.output import Unknown
 
 from . import formats
-from .arguments import BLANK, Place
+from .arguments import Place
 from .commands import REMOVE, PropertyPath, quote
 from .connectors import Connector
 from .formats import Format, ParsedText
@@ -81,8 +81,8 @@ def _read_list(vpc: Mapping[object, object], at: Place, form: Format) -> Mapping
     found: dict[int, ParsedText] = {}
     if is_unknown(items):
         at.arguments.unknown.add(at.setting)
-    elif items in (None, BLANK, [], ()):
-        message = "is required but not set" if items in (None, BLANK) else "the list is empty"
+    elif items in (None, [], ()):
+        message = "is required but not set" if items is None else "the list is empty"
         # The command that fixes the problem sets the first item.
         at.entry(0).reject(message, expected, form.placeholder)
     elif not isinstance(items, (list, tuple)):
