@@ -1,1 +1,1 @@
-"""Check whether a data source's sync will work with a stack's role."""
+"""Check whether a data source's sync will work with its role."""

@@ -1,7 +1,7 @@
-"""Check whether a data source's sync will work with a stack's role.
+"""Check whether a data source's sync will work with its role.
 
-Read the stack's settings and outputs through Pulumi, then ask AWS one question after another.
-docs/check.md describes the questions.
+Read the settings from a stack through Pulumi, or from a data source, and then ask AWS each question in
+`QUESTIONS`. docs/check.md describes the questions.
 """
 
 import argparse
@@ -68,9 +68,9 @@ QUESTIONS: Final[Sequence[tuple[str, Callable[[Subject], Finding | Iterable[Find
     ("data source", data_sources.data_sources),
     ("other data source", data_sources.other_data_sources),
 )
-"""The questions in the order of the answers. Two may have the same name."""
+"""The questions, in the order of the answers. Several questions can have the same name."""
 Answer = tuple[str, Finding]
-"""A question, and the answer."""
+"""A question's name, and an answer to the question."""
 _COLORS: Final[Mapping[State, str]] = {
     State.OK: "green",
     State.PROBLEM: "red",
@@ -80,7 +80,7 @@ _COLORS: Final[Mapping[State, str]] = {
 }
 _LABELS: Final = {State.CANNOT_TELL: "find out: ", State.NOTE: "if unwanted: "}
 _SERIOUS: Final = (State.PROBLEM, State.CANNOT_TELL, State.SKIPPED, State.NOTE)
-"""The states of answers that are printed, in this order; SKIPPED only if something could not be read."""
+"""The states that are printed without `--verbose`, in this order; SKIPPED only after a failed read."""
 _UNANSWERED: Final = "the sandbox does not support this check: run it on AWS"
 
 
@@ -114,9 +114,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _context(text: str) -> tuple[str, str]:
-    """Return a condition key and its value; raise argparse's error for other text."""
+    """Parse KEY=VALUE into a condition key and its value; raise ArgumentTypeError for other text."""
     key, separator, value = text.partition("=")
-    # The key of a tag may contain spaces.
+    # In a key such as aws:ResourceTag/Cost Center, the tag key may contain spaces.
     if not separator or not re.fullmatch(r"[A-Za-z0-9-]+:\S(?:.*\S)?", key):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a condition key with a value: expected KEY=VALUE, such as "
@@ -141,10 +141,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         selected = [settings] if settings else []
         stack = Stack(selected, has_data_sources=False)
         answers[COMPONENT] = [("data source", finding) for finding in findings]
-    # The answers about one role also depend on the other roles of the stack.
+    # The answers about one role also depend on the stack's other roles.
     entries: list[Subject] = []
     for role in stack.roles:
-        # The first subject reads the caller: in this thread, a profile with MFA can ask for a code.
+        # The first Subject looks up the caller. In this thread, a profile with MFA can ask for a code.
         with _hidden_messages(role.secrecy):
             entries.append(Subject(role, account, output, stated_context, entries))
     subjects = [subject for subject in entries if subject.settings in selected]
@@ -167,9 +167,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _by_key(context: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Return the values of each key, as first spelled: IAM ignores the case of keys.
+    """Group the values by key, ignoring the case of keys as IAM does; keep each key's first spelling.
 
-    Raises InputError for a key that is both absent and has a value.
+    Raises InputError if a key has both a value and an empty value, which means that the key is absent.
     """
     given: dict[str, tuple[str, list[str]]] = {}
     for key, value in context:
@@ -192,7 +192,7 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _selected(stack: Stack, options: argparse.Namespace) -> Sequence[RoleSettings]:
-    """Return the roles of a stack that the options select."""
+    """Return the stack's roles that the options select, after checking the settings of all its roles."""
     if not stack.has_data_sources and options.data_source is not None:
         raise InputError(f"stack {options.stack} has one role and no dataSources: omit --data-source")
     selected = [role for role in stack.roles if options.data_source in (None, role.component)]
@@ -226,7 +226,7 @@ def _ask_all(subject: Subject) -> list[Answer]:
 def _answers(
     ask: Callable[[Subject], Finding | Iterable[Finding]], subject: Subject
 ) -> Iterator[Finding]:
-    """Return the answers to a question, also without its resource or a response from AWS."""
+    """Return the answers to a question, even if its resource does not exist or a call to AWS fails."""
     try:
         found = ask(subject)
         yield from [found] if isinstance(found, Finding) else found
@@ -247,7 +247,7 @@ def _answers(
 
 @contextmanager
 def _hidden_messages(secrecy: Secrecy) -> Generator[None]:
-    """Hide AWS's messages, which may contain values of secret settings."""
+    """Hide the messages of AWS errors, which may contain the values of secret settings."""
     try:
         yield
     except (BotoCoreError, ClientError) as error:
@@ -259,7 +259,7 @@ def _hidden_messages(secrecy: Secrecy) -> Generator[None]:
 def _document(
     answers: Mapping[str, Sequence[Answer]], subjects: Sequence[Subject], *, has_entries: bool
 ) -> dict[str, object]:
-    """Return the answers for `--json`; for a role outside any stack, with the policies that it needs."""
+    """Return the answers for `--json`; for a role outside any stack, add the policies that it needs."""
     documents: dict[str, dict[str, object]] = {
         name: {**_counts(found), "answers": [_plain(*answer) for answer in found]}
         for name, found in answers.items()
@@ -280,8 +280,11 @@ def _plain(question: str, answer: Finding) -> dict[str, object]:
 
 
 def _report(answers: Mapping[str, Sequence[Answer]], output: Output, *, verbose: bool) -> None:
-    """Print the answers, the most serious first, and their numbers by state."""
-    # Entries that share a key or an index share its answers and fixes.
+    """Print the answers, then the number of answers in each state.
+
+    Unless `verbose`, print only the answers that matter, the most serious first.
+    """
+    # Entries that share a key or an index get the same answers about it, so print each answer once.
     entries: dict[Answer, list[str]] = {}
     for name, found in answers.items():
         for answer in found:
@@ -295,7 +298,7 @@ def _report(answers: Mapping[str, Sequence[Answer]], output: Output, *, verbose:
 
 
 def _matters(answer: Finding) -> bool:
-    """Return whether there is something to do, or to know."""
+    """Return whether an answer is printed without `--verbose`."""
     return answer.state in _SERIOUS and (answer.state is not State.SKIPPED or bool(answer.action))
 
 

@@ -1,4 +1,4 @@
-"""For a role that no stack declares, read the settings from the data source that uses it."""
+"""Read the settings of a role outside any stack from the data source that uses the role."""
 
 from components.arguments import Arguments
 from components.stack_config import config_paths
@@ -16,8 +16,8 @@ def read_settings(
 ) -> tuple[RoleSettings | None, list[Finding]]:
     """Return the settings that `adopt` would write, and the findings from reading them.
 
-    There are no settings if something is missing, or could not be read. Raises InputError if
-    the data source does not exist or its connector is unknown.
+    The settings are None if any finding is more than a note, for example if the secret does not
+    exist. Raises InputError if the data source does not exist or its connector is unknown.
     """
     listed = {source.id: source for source in account.data_sources(application_id)}
     source = listed.get(data_source_id)

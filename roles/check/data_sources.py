@@ -35,8 +35,9 @@ _ABOUT_THE_ROLE: Final = (
 )
 """Patterns for sync errors, and their explanations; the most specific first."""
 _NOTHING, _LITTLE, _CONNECTOR_TOO, _EVERYTHING = range(4)
-"""How well a data source fits an entry. _LITTLE: the same secret or bucket, or only the same connector.
-_CONNECTOR_TOO: the same secret or bucket, and the same connector. _EVERYTHING: all settings."""
+"""How well a data source fits an entry. _LITTLE: the same secret or bucket, or if the entry has neither,
+the same connector. _CONNECTOR_TOO: the same secret or bucket, and the same connector. _EVERYTHING: all
+settings."""
 _ACTIVE: Final = ("ACTIVE", "UPDATING")
 _WAIT: Final = "wait until it is ACTIVE"
 _NOT_ACTIVE: Final[Mapping[str, str]] = {
@@ -45,7 +46,7 @@ _NOT_ACTIVE: Final[Mapping[str, str]] = {
     "FAILED": "update the data source, or create it again",
     "DELETING": "create the data source again, unless it is no longer needed",
 }
-"""The other members of DataSourceStatus, and how to fix each.
+"""The other values of DataSourceStatus, and the fix for each.
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_GetDataSource.html"""
 _SYNCS: Final[Mapping[str, bool]] = {
     "SUCCEEDED": False,
@@ -56,14 +57,15 @@ _SYNCS: Final[Mapping[str, bool]] = {
     "STOPPING": True,
     "ABORTED": True,
 }
-"""The members of DataSourceSyncJobStatus, and whether each is a failure, whatever its error.
+"""The values of DataSourceSyncJobStatus, and whether each is always a failure.
 https://docs.aws.amazon.com/amazonq/latest/api-reference/API_DataSourceSyncJob.html"""
 
 
 def data_sources(subject: Subject) -> Iterator[Finding]:
-    """Ask about each data source of the application that uses the role.
+    """Ask about each of the application's data sources that uses the role.
 
-    Without a stack, the settings come from one data source, and other data sources are only named.
+    For a role outside any stack, the settings come from one data source, and the answers only name
+    the role's other data sources.
     """
     sources, own = subject.data_sources, subject.settings.data_source_id
     if not sources:
@@ -87,7 +89,7 @@ def data_sources(subject: Subject) -> Iterator[Finding]:
 
 
 def _about(subject: Subject, source: DataSource, found: Reply) -> Iterator[Finding]:
-    """Ask whether a data source matches the settings, and about its last sync."""
+    """Ask whether a data source matches the settings, and whether its last sync worked."""
     if source.index_id != subject.index_id:
         theirs, ours = (subject.show(each, "index_id") for each in (source.index_id, subject.index_id))
         argument = subject.argument(source.index_id, "INDEX_ID", "index_id")
@@ -120,7 +122,7 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
         theirs, ours = (show(name or "", "secret_id") for name in (uses.secret_id, secret_arn))
         text = f"its secret is {theirs or 'none'}, but secretId is {ours or 'not set'}"
         value = subject.argument(uses.secret_id or "", "SECRET_ARN", "secret_id") or None
-        if value and not formats.SECRET.parse(value):  # a data source can name it without the suffix
+        if value and not formats.SECRET.parse(value):  # a data source can omit the suffix
             value = formats.SECRET.placeholder
         yield text, _fix(subject, "secret_id", value)
     vpc = found.get("vpcConfiguration", {})
@@ -150,7 +152,10 @@ def _differences(subject: Subject, found: Reply) -> Iterator[tuple[str, str]]:
 
 
 def _fix(subject: Subject, name: str, value: str | None) -> str:
-    """Return the command that changes a setting, or the change to the data source that needs another."""
+    """Return the command that changes a setting, or the advice to change the data source instead.
+
+    The advice is for a value that the connector does not allow.
+    """
     connector = subject.settings.connector
     if connector.need(name) is (Need.NOT_SUPPORTED if value else Need.REQUIRED):
         reason = f"{'does not support' if value else 'requires'} {camel_case(name)}"
@@ -165,10 +170,10 @@ def _names_recreated(subject: Subject, uses: Uses) -> bool:
 
 
 def other_data_sources(subject: Subject) -> Iterator[Finding]:
-    """Ask about each data source that may be this entry's, but uses a role outside the stack.
+    """Ask about each data source that may belong to this entry, but uses a role outside the stack.
 
-    After a role is replaced, its data source names the old role until it is updated. But two data
-    sources with their own roles may also share a secret or a bucket.
+    After a role is replaced, its data source names the old role until the data source is updated.
+    However, two data sources that share a secret or a bucket may also have different roles.
     """
     needed(subject.settings.stack, ok("no stack owns the role"))
     found_any = False
@@ -185,7 +190,10 @@ def other_data_sources(subject: Subject) -> Iterator[Finding]:
 
 
 def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerError) -> Finding | None:
-    """Return the answer; None if the data source uses a role of the stack, or is unlike this entry."""
+    """Return the answer about one data source.
+
+    Returns None if it has no role or one of the stack's roles, or if it does not fit this entry.
+    """
     if isinstance(found, OddAnswerError):
         raise found
     role_arn: str = found.get("roleArn") or ""
@@ -221,14 +229,14 @@ def _about_other(subject: Subject, source: DataSource, found: Reply | OddAnswerE
 
 
 def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, str]:
-    """Return how well a data source fits the settings of an entry, and what they have in common."""
+    """Return how well a data source fits an entry's settings, and a description of what they share."""
     if source.index_id != entry.index_id:
         return _NOTHING, ""
     uses, bucket = find_uses(found), entry.settings.get("bucket_name")
-    # A bucket only in the settings is not a difference, but it keeps the data source from matching.
+    # A data source does not match without the settings' bucket, which `_differences` does not report.
     matches = bool(bucket) == bool(uses.buckets) and not any(_differences(entry, found))
     if not (entry.secret_arn or bucket):
-        # Only the connector can identify it, so an entry with a data source claims no other.
+        # Only the connector can identify the data source, so an entry that has one claims no other.
         likeness = _LITTLE if matches and not entry.data_sources else _NOTHING
         return likeness, f"has the connector {entry.settings.connector.name}"
     if matches:
@@ -244,7 +252,7 @@ def _likeness(entry: Subject, source: DataSource, found: Reply) -> tuple[int, st
 
 
 def _is_named(arn: str, secret_id: str | None, account_id: str) -> bool:
-    """Return whether a data source names a secret: by its ARN or name, with or without the suffix.
+    """Return whether `secret_id` is a secret's ARN or name, with or without the suffix.
 
     A name refers to a secret in the data source's account.
     """
@@ -255,7 +263,7 @@ def _is_named(arn: str, secret_id: str | None, account_id: str) -> bool:
 
 
 def _status(subject: Subject, source: DataSource, found: Reply) -> Finding:
-    """Report the states of a data source and its last sync."""
+    """Report the status of a data source and of its last sync."""
     status, error = found["status"], found.get("error", {})
     if status not in _ACTIVE:
         if status not in _NOT_ACTIVE:
@@ -300,7 +308,7 @@ def _options(subject: Subject, source: DataSource) -> dict[str, str]:
 
 
 def _hint(error: Mapping[str, str], code: str) -> str:
-    """Explain an error that is about the role or a resource that it reads; empty for others."""
+    """Explain an error about the role or a resource that it reads; empty for other errors."""
     said = f"{error.get('errorMessage', '')}, {code}"
     return next(
         (text for pattern, text in _ABOUT_THE_ROLE if re.search(pattern, said, re.IGNORECASE)), ""

@@ -1,4 +1,4 @@
-"""Decide connector requests under policies that IAM does not simulate."""
+"""Decide whether policies that IAM does not simulate allow connector requests."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -15,7 +15,7 @@ from roles.check.subject import Subject
 
 _ABSENT: Final = (
     "aws:username",
-    # MFA protects the call to AssumeRole; requests by its sessions do not contain the keys.
+    # MFA protects the call to AssumeRole. Requests by the role's sessions do not contain these keys.
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa_configure-api-require.html
     "aws:multifactorauthpresent",
     "aws:multifactorauthage",
@@ -23,7 +23,7 @@ _ABSENT: Final = (
     # The role's trust policy does not allow sts:SetSourceIdentity:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
     "aws:sourceidentity",
-    # Only direct calls by a service principal have them.
+    # Only direct calls by a service principal have these keys.
     "aws:principalservicename",
     "aws:principalservicenameslist",
     "aws:sourceaccount",
@@ -34,14 +34,14 @@ _ABSENT: Final = (
 """Keys that are absent from requests by a role that a service assumes. Availability of each key:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
 _ABSENT_FROM_DIRECT_CALL: Final = ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast")
-"""Keys that are present only if a service calls with its caller's credentials (same page)."""
+"""Keys that are present only if a service calls another one on its caller's behalf (same page)."""
 _ABSENT_FROM_DECRYPTION: Final = (
     # Forward access sessions do not pass on the caller's VPC endpoint:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html
     "aws:sourcevpc",
     "aws:sourcevpce",
     "aws:vpcsourceip",
-    # Decrypt does not support them:
+    # Decrypt does not support these keys:
     # https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
     "kms:grantisforawsresource",
     "kms:grantconstrainttype",
@@ -49,7 +49,7 @@ _ABSENT_FROM_DECRYPTION: Final = (
     "kms:grantoperations",
     "kms:retiringprincipal",
 )
-"""Keys that are absent from the request to decrypt, which another service makes."""
+"""Keys that are absent from a request to decrypt, because Secrets Manager or Amazon S3 makes it."""
 _SECRET_CONTEXT: Final = ("SecretARN", "SecretVersionId")
 """The keys in a secret's encryption context:
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html"""
@@ -59,14 +59,14 @@ _OF_ORGANIZATION: Final = (
     *("aws:resourceorgid", "aws:resourceorgpaths"),
 )
 _OF_TAGS: Final = ("aws:resourcetag/", "secretsmanager:resourcetag/")
-"""Prefixes of the keys for a secret's tags."""
+"""Prefixes of the condition keys for a secret's tags."""
 _OF_TIME: Final = ("aws:currenttime", "aws:epochtime")
 
 
 def decisions(
     subject: Subject, statements: Sequence[Statement], groups: Iterable[RequestGroup]
 ) -> Iterator[tuple[Request, Decision]]:
-    """Return whether statements allow each action in groups of requests, and why."""
+    """Return each request in the groups, and whether the statements allow it."""
     for group in groups:
         for action in group.actions:
             yield _decision(subject, statements, _request(subject, group, action))
@@ -75,7 +75,7 @@ def decisions(
 def _decision(
     subject: Subject, statements: Sequence[Statement], request: Request
 ) -> tuple[Request, Decision]:
-    """Return the decision on a request; tags and organization are read only if it depends on them."""
+    """Decide a request; read tags and the organization only if the decision depends on them."""
     decision = decide(statements, request)
     for keys, read in ((_OF_TAGS, _tags), (_OF_ORGANIZATION, _organization)):
         if _depends_on(decision, keys):
@@ -86,13 +86,13 @@ def _decision(
     now = decide(statements, _with(request, Context(_time(subject))))
     if now.allowed is Truth.CANNOT_TELL:
         return request, decision
-    # Keep the keys for the time, so that `for_now` reports that the decision holds only at this time.
+    # Keep the time keys, so that `for_now` reports that the decision holds only at this time.
     time_keys = tuple(key for key in decision.unknown_keys if key.lower() in _OF_TIME)
     return request, now._replace(unknown_keys=time_keys)
 
 
 def _depends_on(decision: Decision, keys: tuple[str, ...]) -> bool:
-    """Return whether a decision depends on keys, given as lowercase prefixes."""
+    """Return whether a decision depends on an unknown key with one of these lowercase prefixes."""
     return any(key.lower().startswith(keys) for key in decision.unknown_keys)
 
 
@@ -104,9 +104,9 @@ def _with(request: Request, more: Context) -> Request:
 
 
 def for_now(*found: Decision) -> str:
-    """Return the text to add to an answer that holds now, but may not hold later.
+    """Return text to add to an answer that holds only at this time; empty if it always holds.
 
-    A decision that is certain has no unknown keys except those that depend on the time.
+    A certain decision has no unknown keys, except for keys that depend on the time.
     """
     keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
     return f", at this time: depends on {', '.join(keys)}" if keys else ""
@@ -119,20 +119,20 @@ def dependence(decision: Decision) -> str:
 
 
 def context_advice(*found: Decision) -> str:
-    """Return advice about unknown keys."""
+    """Return the advice to pass unknown keys with `--context`, or else to review the statement."""
     keys = dict.fromkeys(key for decision in found for key in decision.unknown_keys)
     options = " ".join(f"--context {quote_argument(f'{key}=VALUE')}" for key in keys)
     return f"repeat with {options}" if options else "review the statement yourself"
 
 
 def _request(subject: Subject, group: RequestGroup, action: str) -> Request:
-    """Return the request for one action, with its known context."""
+    """Return the request for one action, with its known condition keys."""
     role = subject.find_role()
     unnamed = f"arn:{subject.partition}:iam::{subject.account_id}:role/"
     principal = RolePrincipal(role.arn, role.id) if role else RolePrincipal(unnamed, "")
     values = {**_of_principal(subject), **_of_request(subject, group, action)}
     known = Context(values, _complete(subject, group))
-    # The user states a key for all requests. Certain values of this request take precedence.
+    # A key in --context applies to all requests. Certain values of this request take precedence.
     stated = {
         key: given
         for key, given in subject.stated_context.items()
@@ -143,7 +143,7 @@ def _request(subject: Subject, group: RequestGroup, action: str) -> Request:
 
 
 def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
-    """Return the keys whose presence and value are the same for all requests by the role.
+    """Return the condition keys that are the same for all requests by the role.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
@@ -154,14 +154,14 @@ def _of_principal(subject: Subject) -> dict[str, tuple[Text, ...]]:
         "aws:principalisawsservice": (Text("false"),),
     }
     if role := subject.find_role():
-        known["aws:principalarn"] = (Text(role.arn),)  # for a session, the role's
+        known["aws:principalarn"] = (Text(role.arn),)  # a session has its role's ARN
         known["aws:userid"] = (Text(f"{role.id}:", "session"),)
         known |= {f"aws:principaltag/{key.lower()}": (Text(value),) for key, value in role.tags.items()}
     return known
 
 
 def _of_request(subject: Subject, group: RequestGroup, action: str) -> dict[str, tuple[Text, ...]]:
-    """Return the keys of one request: global keys, keys of its service, and its own context."""
+    """Return a request's condition keys: global keys, its service's keys, and `group.context`."""
     account = Arn.of(str(group.resource)).account
     service = action.partition(":")[0]
     # Only KMS is called through another service, with the role session's credentials.
@@ -211,9 +211,9 @@ def _is_of_secret(group: RequestGroup) -> bool:
 
 
 def _tags(subject: Subject, request: Request) -> Context:
-    """Return the keys for the secret's tags, if the request is for the secret and they can be read.
+    """Return the condition keys for the secret's tags; none if they cannot be read or do not apply.
 
-    Tag keys may differ only in case; IAM does not document which one it then compares.
+    If tag keys differ only in case, IAM does not document which of their values it compares.
     """
     tags = subject.secret_tags
     if tags is None or ":secretsmanager:" not in request.resource.known:
@@ -230,11 +230,11 @@ def _tags(subject: Subject, request: Request) -> Context:
 
 
 def _organization(subject: Subject, request: Request) -> Context:
-    """Return the keys for the organization, if the caller may read it; they may be absent."""
+    """Return the condition keys for the organization; an empty context if it cannot be read."""
     found = subject.organization
     if found is None:
         return Context({})
-    # A path begins with the organization; only its management account can read the rest.
+    # A path begins with the organization. Most accounts cannot read the rest.
     keys = {
         "orgid": (Text(found),) if found else (),
         "orgpaths": (Text(f"{found}/", "r-root/ou-unit/"),) if found else (),
@@ -245,7 +245,7 @@ def _organization(subject: Subject, request: Request) -> Context:
 
 
 def _time(subject: Subject) -> dict[str, tuple[Text, ...]]:
-    """Return the keys for the time of the check."""
+    """Return the condition keys for the time of the check."""
     return {
         "aws:currenttime": (Text(subject.time.isoformat()),),
         "aws:epochtime": (Text(str(int(subject.time.timestamp()))),),

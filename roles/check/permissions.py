@@ -1,4 +1,4 @@
-"""Ask whether the role matches the expected policies, and whether IAM allows the requests."""
+"""Ask whether the role has the expected policies, and whether IAM allows the connector's requests."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -36,7 +36,7 @@ _PASS_ROLE: Final = {
 
 
 def role(subject: Subject) -> Finding:
-    """Ask whether the stack's role exists."""
+    """Ask whether the role exists."""
     arn = subject.settings.role_arn
     if arn is None:
         return problem("the stack has no role yet", subject.up_command)
@@ -72,7 +72,7 @@ def application_arn(subject: Subject) -> Finding:
 
 
 def role_policy(subject: Subject) -> Finding:
-    """Ask whether the role policy, or a role's policies outside any stack, match the expected policy."""
+    """Ask whether the role policy matches the expected one; outside a stack, whether all policies do."""
     if not subject.settings.stack:
         return _all_policies(subject)
     actual = subject.role.inline_policies.get(POLICY_NAME)
@@ -80,9 +80,9 @@ def role_policy(subject: Subject) -> Finding:
 
 
 def _all_policies(subject: Subject) -> Finding:
-    """Ask whether the role's policies together give the access in the expected policy.
+    """Ask whether the role's policies together grant the access in the expected policy.
 
-    `requests_allowed` asks IAM whether they deny a request that the expected policy allows.
+    `requests_allowed` asks IAM whether these policies deny a request that the expected policy allows.
     """
     role = subject.role
     if not role.complete:
@@ -149,7 +149,7 @@ def other_policies(subject: Subject) -> Iterator[Finding]:
 
 
 def permissions_boundary(subject: Subject) -> Finding:
-    """Ask whether the role has the boundary in the settings, and whether that allows all requests."""
+    """Ask whether the role has the boundary in the settings, and whether it allows all requests."""
     actual = subject.role.permissions_boundary_arn
     wanted = subject.settings.get("permissions_boundary_arn") or ""
     if actual != wanted:
@@ -197,7 +197,7 @@ def _boundary(subject: Subject, arn: str) -> str:
     return subject.show(arn, "permissions_boundary_arn") if arn else "none"
 
 
-# AWS's decisions.
+# Decisions that IAM and IAM Access Analyzer make.
 
 
 def requests_allowed(subject: Subject) -> Finding:
@@ -237,7 +237,7 @@ def requests_allowed(subject: Subject) -> Finding:
 def _missing_keys(result: Reply, ours: Collection[str] = ()) -> list[str]:
     """Return the condition keys whose absence may have made IAM deny a request, except `ours`.
 
-    IAM names the keys in all of a principal's statements, even statements about other requests, but no
+    IAM lists the keys in all of the principal's statements, even statements about other requests, but no
     keys in service control policies: https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html
     """
     if _is_denied_by_organization(result):
@@ -252,7 +252,7 @@ def _is_denied_by_organization(result: Mapping[str, Any]) -> bool:
 
 
 def unwanted_requests(subject: Subject) -> Finding:
-    """Ask IAM whether it denies requests that no connector's role may make."""
+    """Ask IAM whether it denies requests that no connector's role should be allowed to make."""
     allowed = [
         f"{_named(result)}: allowed by {_sources(subject, result)}"
         for request in foreign_requests(subject)
@@ -302,7 +302,7 @@ def _sources(subject: Subject, result: Mapping[str, Any]) -> str:
 
 
 def policy_findings(subject: Subject) -> Finding:
-    """Ask IAM Access Analyzer to validate both policies."""
+    """Ask IAM Access Analyzer to validate the expected trust policy and role policy."""
     role_findings = subject.account.policy_findings(subject.policies.role_policy, "IDENTITY_POLICY")
     trust_findings = subject.account.policy_findings(
         subject.policies.trust_policy,
@@ -339,7 +339,7 @@ def passing(subject: Subject) -> Finding:
         return ok(f"{principal} may pass the role to {SERVICE}")
     sources = subject.data_sources if subject.find_application() else []
     unread = [found for _, found in sources if isinstance(found, OddAnswerError)]
-    if len(unread) < len(sources):  # the others use the role
+    if len(unread) < len(sources):  # at least one of them is known to use the role
         return ok(f"{principal} may not pass the role, but a data source already uses it")
     if unread:
         raise unread[0]
@@ -357,7 +357,10 @@ def passing(subject: Subject) -> Finding:
 
 
 def _principal(subject: Subject) -> str | None:
-    """Return the ARN of the caller's user or role; a session's ARN lacks the role's path."""
+    """Return the ARN of the caller's user or role; None for other callers.
+
+    A session's ARN lacks its role's path, so look up the role's ARN.
+    """
     kind, _, name = subject.caller.resource.partition("/")
     if kind == "assumed-role":
         return subject.account.role_arn(name.partition("/")[0])

@@ -1,4 +1,4 @@
-"""List connector requests, and requests that a connector's role must not allow.
+"""List connector requests, and requests that no connector's role should be allowed to make.
 
 For one API call, AWS checks one request for each resource that the call needs:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
@@ -18,12 +18,12 @@ https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.
 
 
 class RequestGroup(NamedTuple):
-    """Requests for actions on one resource in one context, which IAM simulates together."""
+    """Requests that IAM simulates together: several actions on one resource, with the same context."""
 
     actions: list[str]
     resource: Text
     context: Mapping[str, str | Text | list[str]]
-    """The condition keys of these requests alone, without the role's."""
+    """The condition keys that are specific to these requests."""
 
 
 def connector_requests(subject: Subject) -> list[RequestGroup]:
@@ -42,7 +42,7 @@ def connector_requests(subject: Subject) -> list[RequestGroup]:
 
 
 def _resources(subject: Subject) -> Resources[Text]:
-    """Return the resources that the connector uses, as the stack's policies name them."""
+    """Return the resources that the connector uses, as the expected policies name them."""
     policies, settings = subject.policies, subject.settings
     partition, account_id, region = subject.partition, subject.account_id, subject.region
     bucket_name, is_source = settings.get("bucket_name"), settings.connector.bucket_is_source
@@ -76,7 +76,7 @@ def _resources(subject: Subject) -> Resources[Text]:
 
 
 def _encryption_context(subject: Subject, action: str) -> dict[str, str]:
-    """Return the condition key for the encryption context of the secret, if an action decrypts it."""
+    """Return the condition key for the secret's encryption context, if an action decrypts the secret."""
     secret_arn = subject.secret_arn
     return {ENCRYPTED_SECRET: secret_arn} if secret_arn and action == "kms:Decrypt" else {}
 
@@ -87,7 +87,7 @@ def pass_request(role_arn: str) -> RequestGroup:
 
 
 def simulated_context(subject: Subject, request: RequestGroup) -> dict[str, str | list[str]]:
-    """Return the context for IAM's simulation, with examples for unknown text.
+    """Return the context for IAM's simulation, with examples in place of unknown text.
 
     The simulation does not add the Region, on which boundaries may depend:
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
@@ -98,14 +98,14 @@ def simulated_context(subject: Subject, request: RequestGroup) -> dict[str, str 
 
 
 def foreign_requests(subject: Subject) -> Iterator[RequestGroup]:
-    """Return requests that no connector's role may make."""
+    """Return requests that no connector's role should be allowed to make."""
     place = f"{subject.region}:{subject.account_id}"
     secret_arn = f"arn:{subject.partition}:secretsmanager:{place}:secret:another-secret-AbCdEf"
     yield RequestGroup(["secretsmanager:GetSecretValue"], Text(secret_arn), {})
     other = "00000000-0000-0000-0000-000000000000"
     application_arn = f"arn:{subject.partition}:qbusiness:{place}:application/{other}"
     yield RequestGroup(["qbusiness:BatchPutDocument"], Text(application_arn), {})
-    # The console gives roles such names, and AWS's pages for Amazon S3 allow passing them.
+    # The console gives roles such names, and the policies on AWS's Amazon S3 pages allow passing them.
     role = "role/QBusiness-DataSource-another"
     yield pass_request(f"arn:{subject.partition}:iam::{subject.account_id}:{role}")
 

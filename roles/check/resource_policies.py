@@ -41,8 +41,8 @@ _ROLE_POLICY: Final = Statement(
     conditions=(),
     variables=False,
 )
-"""Stands for the role policy, which within an account allows each request that no policy denies. Only a
-key's policy must also allow the request itself."""
+"""Stands in for the role policy. Within an account, it is enough that the role policy allows a request,
+and that no policy denies it. Only a key policy must also allow the request."""
 
 
 class _Policy(NamedTuple):
@@ -53,11 +53,11 @@ class _Policy(NamedTuple):
     action: str
     """The action that reads the policy."""
     prefix: str
-    """The prefix of the actions about the resource."""
+    """The prefix of the actions on the resource, such as `kms:`."""
     get: str
     """The command that prints the policy."""
     put: str
-    """The command that replaces the policy, without the file."""
+    """The command that replaces the policy, without `put_option`, which names the file."""
     put_option: str
 
     def edited(self, edit: str) -> tuple[str, ...]:
@@ -151,7 +151,7 @@ def bucket_policy(subject: Subject) -> Finding:
 
 
 def _left_to(subject: Subject, owner: str, kind: str, prefix: str) -> Finding:
-    """Leave a policy to the account that alone can read it, with the actions that it must allow."""
+    """Return the answer for a policy that only another account can read, with the actions to grant."""
     actions = dict.fromkeys(name for each in _requests(subject, prefix) for name in each.actions)
     return cannot_tell(
         f"only account {owner}, which owns the {kind}, can read its policy: it must grant "
@@ -178,7 +178,7 @@ def _answer(subject: Subject, policy: _Policy) -> Finding:
             ),
         )
     groups = _requests(subject, policy.prefix)
-    # A key's policy, or one in another account, must itself allow the request.
+    # A key policy, or the policy of another account's resource, must itself allow the request.
     is_foreign = any(_account(subject, each) != subject.account_id for each in groups)
     deciding = statements if is_foreign or policy.kind == "key" else (*statements, _ROLE_POLICY)
     found = [*decisions(subject, deciding, groups)]
@@ -227,7 +227,7 @@ def _requests(subject: Subject, prefix: str) -> list[RequestGroup]:
 
 
 def _users(subject: Subject, policy: _Policy) -> list[Subject]:
-    """Return all entries of the stack that use the resource, and whose role exists."""
+    """Return the stack's entries that use the policy's resource and whose roles exist."""
     resources = {group.resource for group in _requests(subject, policy.prefix)}
     return [
         entry
@@ -242,7 +242,7 @@ def _roles(subject: Subject, policy: _Policy) -> list[str]:
 
 
 def _edited(subject: Subject, policy: _Policy, edit: str) -> tuple[str, ...]:
-    """Return the steps that write the role into a policy, which can name only a role that exists."""
+    """Return the steps that add the role to a policy, which can name only roles that exist."""
     if subject.find_role():
         return policy.edited(edit)
     reason = "because a policy cannot name a role that does not exist"
@@ -250,9 +250,9 @@ def _edited(subject: Subject, policy: _Policy, edit: str) -> tuple[str, ...]:
 
 
 def _statement(subject: Subject, policy: _Policy) -> str:
-    """Return the statement that allows the requests to every role of the stack that uses the resource.
+    """Return one statement that allows the requests for all the stack's roles that use the resource.
 
-    With one statement for each role, each entry's fix would overwrite the previous entry's.
+    If it named only one role, each entry's fix would overwrite the previous entry's statement.
     """
     groups = [group for entry in _users(subject, policy) for group in _requests(entry, policy.prefix)]
     region = subject.argument(subject.region, "REGION", "region")
@@ -274,7 +274,7 @@ def _statement(subject: Subject, policy: _Policy) -> str:
 
 
 def _account(subject: Subject, group: RequestGroup) -> str:
-    """Return the account of a request's resource; this account for a bucket, whose ARN has none."""
+    """Return the account in a resource's ARN; this account for a bucket, whose ARN contains none."""
     return Arn.of(group.resource.known).account or subject.account_id
 
 

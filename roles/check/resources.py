@@ -20,7 +20,7 @@ _ZONES: Final[Mapping[str, Sequence[str]]] = {
     "eu-west-1": ("euw1-az1", "euw1-az2", "euw1-az3"),
     "ap-southeast-2": ("apse2-az1", "apse2-az2", "apse2-az3"),
 }
-"""IDs of the Availability Zones in which the service creates network interfaces.
+"""IDs of the Availability Zones in which Amazon Q Business creates network interfaces.
 https://docs.aws.amazon.com/amazonq/latest/qbusiness-ug/connector-vpc.html"""
 _AWS_MANAGED: Final = "a key that AWS manages"
 _NOT_ACROSS_ACCOUNTS: Final = "which no other account can use"
@@ -111,7 +111,7 @@ def _put_secret_value(secret_id: str) -> str:
 
 
 def _other_secret(subject: Subject, arn: str) -> Finding:
-    """Look for the secret that the settings mean, whose ARN has another suffix."""
+    """Return the problem with a secret that does not exist; look for one with the same name."""
     if found := ignore(is_gone, lambda: subject.account.secret(arn)):
         return problem(
             f"there is no secret {arn}, but there is {found['ARN']}: secretId lacks the hyphen and six "
@@ -139,7 +139,7 @@ def _other_secret(subject: Subject, arn: str) -> Finding:
 
 
 def secret_encryption(subject: Subject) -> Iterator[Finding]:
-    """Ask whether the role can decrypt the secret and its current version, which may have other keys."""
+    """Ask whether the role can decrypt the secret and its current version, whose keys can differ."""
     if subject.secret_arn:
         yield _encryption_of_secret(subject, subject.secret_arn, subject.secret.get("KmsKeyId"))
     elif not subject.settings.get("bucket_name"):
@@ -164,10 +164,10 @@ def _encryption_of_secret(subject: Subject, arn: str, key_id: str | None) -> Fin
             f"{answer.text}, but its current version may still be encrypted with an earlier key",
             f"allow {action(error.operation_name)}: docs/audit.md",
         )
-    # Here, key_id and wanted are one key. If the version names either, no key needs to be looked up.
+    # Here, key_id and wanted are the same key. If the version names either, no lookup is needed.
     if not current or {wanted, key_id}.intersection(current):
         return answer
-    # Every role can use the key that AWS manages in its account.
+    # Every role can use its account's AWS managed key for Secrets Manager.
     usable = {wanted, None} if is_own else {wanted}
     if any(_own_key(subject, key) in usable for key in current):
         return answer
@@ -181,7 +181,7 @@ def _keys_of_current_version(subject: Subject, arn: str) -> list[str]:
     """Return the keys that encrypt the current version of a secret.
 
     If someone without kms:Encrypt for the new key changes the secret's key, its versions keep the old
-    one: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
+    key: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecret.html
     """
     return [
         key
@@ -192,7 +192,10 @@ def _keys_of_current_version(subject: Subject, arn: str) -> list[str]:
 
 
 def _own_key(subject: Subject, key: str) -> str | None:
-    """Return a key's ARN, given its ARN or alias, even if it was deleted; None if AWS manages it."""
+    """Return a key's ARN, given its ARN or alias; None if AWS manages it.
+
+    If the key was deleted, return the given ARN or alias.
+    """
     try:
         return subject.account.customer_managed_key(key)
     except ClientError as error:
@@ -202,7 +205,7 @@ def _own_key(subject: Subject, key: str) -> str | None:
 
 
 def bucket_encryption(subject: Subject) -> Iterator[Finding]:
-    """Ask whether the role can decrypt the objects of the bucket."""
+    """Ask whether the role can decrypt the bucket's objects."""
     if bucket := subject.settings.get("bucket_name"):
         yield _encryption_of_bucket(subject, bucket)
 
@@ -235,14 +238,14 @@ def _key_of_files(subject: Subject, key_id: str | None) -> str | None:
     """Return the ARN of the key that encrypts a bucket with files; None if AWS manages it."""
     key = Arn.of(key_id or "")
     is_here = (key.region, key.account) == (subject.region, subject.account_id)
-    # Only a key here can be looked up. Elsewhere, an alias shows that AWS manages a key.
+    # Only a key in this account and Region can be looked up. Elsewhere, an alias identifies AWS's keys.
     if is_here:
         return subject.account.customer_managed_key(key_id)
     return None if not key_id or is_aws_alias(key_id) else key_id
 
 
 def _encrypt_bucket(subject: Subject, bucket: str, default: str = '{"SSEAlgorithm":"AES256"}') -> str:
-    """Return the command that sets a bucket's default encryption, by default Amazon S3 managed keys."""
+    """Return the command that sets a bucket's encryption, by default to Amazon S3 managed keys."""
     command = aws_command(
         "s3api put-bucket-encryption",
         bucket=subject.argument(bucket, "BUCKET_NAME", "bucket_name"),
@@ -276,7 +279,7 @@ def _same_key(subject: Subject, encrypted: str, actual: str | None) -> Finding:
 
 
 def key(subject: Subject) -> Finding:
-    """Ask whether the key can decrypt."""
+    """Ask whether the key exists, is enabled, and is a symmetric encryption key."""
     found = subject.find_key()
     if found is None:
         return problem(f"there is no key {subject.key_arn}", subject.set_command("kms_key_id", "KEY_ID"))
@@ -378,7 +381,7 @@ def security_groups(subject: Subject) -> Finding:
 
 
 def _set_in_vpc(subject: Subject, name: str, arn: str, value: str) -> str:
-    """Return the command that replaces an entry of a list, where it is an ARN or an ID."""
+    """Return the command that replaces a subnet or security group, which the list names by ARN or ID."""
     given = subject.settings.get("vpc_configuration")[subject.settings.args.paths[name][-1]]
     position = given.index(arn if arn in given else Arn.of(arn).name)
     return subject.set_command("vpc_configuration", value, name, position)
@@ -390,7 +393,7 @@ def _in_vpc(subject: Subject, value: str) -> str:
 
 
 def _network_arns(subject: Subject, kind: str) -> list[str]:
-    """Return the ARNs of the subnets or of the security groups in the policy."""
+    """Return the policy's ARNs of one kind: `subnet/` or `security-group/`."""
     arns = subject.policies.resources("ec2:CreateNetworkInterface")
     return [arn for arn in arns if Arn.of(arn).resource.startswith(kind)]
 
@@ -405,7 +408,7 @@ def _subnets(subject: Subject, arns: Iterable[str]) -> dict[str, Reply]:
 
 
 def bucket(subject: Subject) -> Finding:
-    """Ask whether the bucket exists, in the account that the policy names, and in this Region."""
+    """Ask whether the bucket exists, and whether its account and Region are right."""
     name = subject.bucket
     owner, shown = subject.bucket_owner, subject.show(name, "bucket_name")
     try:
@@ -443,7 +446,7 @@ def bucket(subject: Subject) -> Finding:
 
 
 def _unseen_bucket(subject: Subject, error: ClientError) -> Finding:
-    """Return the answer for a bucket that does not exist, or that another account denies access to."""
+    """Return the answer if the bucket does not exist, or if another account denies access to it."""
     if code(error) == "NoSuchBucket":
         return skipped("there is no bucket")
     owner = subject.bucket_owner

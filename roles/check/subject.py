@@ -37,7 +37,7 @@ class MissingError(Exception):
 
 
 def needed(value: _T | None, without: Finding) -> _T:
-    """Return a value; without one, raise MissingError with the answer to the question."""
+    """Return a value; if there is none, raise MissingError with the answer to the question."""
     if not value:
         raise MissingError(without)
     return value
@@ -46,8 +46,8 @@ def needed(value: _T | None, without: Finding) -> _T:
 class Subject:
     """A role and the resources in its settings.
 
-    If a resource that a question needs does not exist, its property raises MissingError, which answers
-    the question. The methods `find_...` return None instead.
+    If a resource that a question needs does not exist, its property raises MissingError, which
+    contains the answer. The methods `find_...` return None instead.
     """
 
     def __init__(
@@ -60,7 +60,8 @@ class Subject:
     ) -> None:
         """Identify the caller, and render the policies. A stack's roles share one `account`.
 
-        By the first question, `entries` contains a Subject for each role in the stack.
+        By the time the first question is asked, `entries` contains a Subject for each of the stack's
+        roles.
 
         Raises InputError for another account's credentials, and SettingsError for settings that the
         program rejects.
@@ -81,17 +82,23 @@ class Subject:
 
     @property
     def up_command(self) -> str:
-        """The command that deploys the stack, which also corrects drift."""
+        """The command that deploys the stack, which also corrects drift.
+
+        For a role outside any stack, this is advice to update the role's policies.
+        """
         if not self.settings.stack:
             return "give the role the policies that `check --json` prints as trustPolicy and rolePolicy"
         return f"pulumi up --stack {quote_argument(self.settings.stack)}"
 
     def set_command(self, name: str, value: str | None, *members: str | int) -> str:
-        """Return the commands that change a setting, or a member of it, and deploy; None removes it."""
+        """Return the commands that change a setting, or a member of it, and deploy the stack.
+
+        A value of None removes the setting or member.
+        """
         if not self.settings.stack:
             if name == "permissions_boundary_arn":
                 return f"change the role's permissions boundary to {value}"
-            if name == "kms_key_id":  # which only the policies name
+            if name == "kms_key_id":  # the key appears only in the policies
                 change = f"name the key {value}" if value else "remove kms:Decrypt"
                 return f"in the role policy, {change}"
             path = (camel_case(each) if isinstance(each, str) else each for each in (name, *members))
@@ -121,7 +128,7 @@ class Subject:
 
     @property
     def application_id(self) -> str:
-        """ID of the application."""
+        """The ID of the application."""
         return Arn.of(self.policies.application_arn).name
 
     @property
@@ -134,7 +141,7 @@ class Subject:
 
     @property
     def index_id(self) -> str:
-        """ID of the index."""
+        """The ID of the index."""
         return str(self.settings.get("index_id"))
 
     @property
@@ -152,7 +159,7 @@ class Subject:
 
     @cached_property
     def secret_arn(self) -> str | None:
-        """The ARN of the secret in the policy; None without a secret."""
+        """The ARN of the secret in the policy; None if there is no secret."""
         return self.policies.resource("secretsmanager:GetSecretValue")
 
     @cached_property
@@ -162,7 +169,7 @@ class Subject:
 
     @property
     def key_arn(self) -> str | None:
-        """The ARN of the customer managed key in the policy; None without one."""
+        """The ARN of the customer managed key in the policy; None if there is none."""
         return self.policies.resource("kms:Decrypt")
 
     @property
@@ -177,7 +184,7 @@ class Subject:
 
     @property
     def bucket_owner(self) -> str:
-        """The account of the bucket according to the settings."""
+        """The account that owns the bucket, according to the settings."""
         return self.settings.get("bucket_account_id") or self.account_id
 
     @property
@@ -219,7 +226,10 @@ class Subject:
         return needed(self.find_key(), skipped("there is no key"))
 
     def find_key(self) -> Reply | None:
-        """Return the key in the policy; None if it does not exist. Raises MissingError without a key."""
+        """Return the key in the policy; None if it does not exist.
+
+        Raises MissingError if the policy names no key.
+        """
         arn = needed(self.key_arn, ok("the settings have no customer managed key"))
         return ignore(is_gone, lambda: self.account.key(arn))
 
@@ -229,7 +239,7 @@ class Subject:
         return needed(self.find_role(), NO_ROLE)
 
     def find_role(self) -> Role | None:
-        """Return the deployed role; None before the deployment, and if the role was deleted.
+        """Return the deployed role; None if it is not deployed yet, or was deleted.
 
         IAM looks up roles without their path, so the ARN must match too.
         """
@@ -239,7 +249,7 @@ class Subject:
 
     @property
     def organization(self) -> str | None:
-        """The ID of the account's organization; empty without one, None if it cannot be read."""
+        """The ID of the account's organization; empty if there is none, None if it cannot be read."""
         try:
             return ignore(is_denied, self.account.organization)
         except UNREACHABLE:
